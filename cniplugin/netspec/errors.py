@@ -1,0 +1,132 @@
+"""What a text breaks, as values: `SpecError` is one broken rule, `SpecErrors` is all of them, raised together.
+
+A rule id is stable: tests, metrics and the changelog use it. The wording may improve.
+"""
+
+from __future__ import annotations
+
+from .record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+SHOWN_VALUE_MAX = 80
+"""Characters of an offending value that are quoted; a message has at most 1,024 bytes (Kubernetes events)."""
+
+
+class SpecError(Record):
+    """One rule of the standard that a text breaks.
+
+    `rule`: stable id. `source`: the text, such as an annotation's key. `path`: where in it, such as `[1].ips[0]`,
+    empty for the whole text. `value`: the offending JSON value, or None when the path says it all. `detail`: what is
+    wrong. `allowed`: what would be right. `fix`: what to do, when there is something to do. `section`: of the
+    standard. `excerpt`: lines with a caret, for syntax errors.
+    """
+
+    rule: str
+    source: str = ""
+    path: str = ""
+    value: object = None
+    detail: str
+    allowed: str = ""
+    fix: str = ""
+    section: str = ""
+    excerpt: str = ""
+
+
+class SpecErrors(ValueError):  # it holds several
+    """Every rule that one text breaks, in input order. Iterable, never empty."""
+
+    def __init__(self, errors: Sequence[SpecError]) -> None:
+        self.errors = tuple(errors)
+        super().__init__("; ".join(render(error) for error in self.errors[:5]))
+
+    def __iter__(self) -> Iterator[SpecError]:
+        return iter(self.errors)
+
+    def __len__(self) -> int:
+        return len(self.errors)
+
+
+class Problems:
+    """Gathers what is wrong with one text, in input order; `source` names the text."""
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self.found: list[SpecError] = []
+
+    def add(
+        self,
+        rule: str,
+        path: str,
+        detail: str,
+        *,
+        value: object = None,
+        allowed: str = "",
+        fix: str = "",
+        section: str,
+    ) -> None:
+        """Add one problem; the arguments are the fields of SpecError."""
+        self.found.append(
+            SpecError(
+                rule=rule,
+                source=self.source,
+                path=path,
+                value=value,
+                detail=detail,
+                allowed=allowed,
+                fix=fix,
+                section=section,
+            )
+        )
+
+    def add_type(self, path: str, value: object, allowed: str, *, section: str) -> None:
+        """Add a value of the wrong JSON type."""
+        detail = "wrong JSON type: null" if value is None else "wrong JSON type"
+        self.add("wrong-type", path, detail, value=value, allowed=allowed, section=section)
+
+
+def render(error: SpecError) -> str:
+    """Return the one line both ends print: where: what is wrong: the value; what to do; allowed: what is right."""
+    return f"{error.path}: {describe(error)}" if error.path else describe(error)
+
+
+def describe(error: SpecError) -> str:
+    """Return the line without its place."""
+    text = error.detail
+    if error.value is not None:
+        text += f": {show(error.value)}"
+    if error.fix:
+        text += f"; {error.fix}"
+    if error.allowed:
+        text += f"{' ' if error.fix.endswith('?') else '; '}allowed: {error.allowed}"
+    return text
+
+
+def show(value: object) -> str:
+    """Return a JSON value as it is quoted in messages: one line, ASCII quotes, shortened to SHOWN_VALUE_MAX."""
+    if isinstance(value, str):
+        text = '"' + "".join(_show_character(char) for char in value[: SHOWN_VALUE_MAX + 1]) + '"'
+        return text if len(text) <= SHOWN_VALUE_MAX else text[: SHOWN_VALUE_MAX - 4] + '..."'
+    if isinstance(value, dict):
+        return "an object"
+    if isinstance(value, list | tuple):
+        return "a list"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return _show_number(value)
+
+
+def _show_number(value: object) -> str:
+    """NB: `str` of a huge int raises ValueError (CVE-2020-10735 limit), so its size is shown instead."""
+    if isinstance(value, int) and value.bit_length() > 256:
+        return f"a number of {value.bit_length()} bits"
+    return str(value)
+
+
+def _show_character(char: str) -> str:
+    """Keep printable characters; escape quotes, controls, surrogates and invisible ones."""
+    if char in '"\\':
+        return "\\" + char
+    return char if char.isprintable() else f"\\u{ord(char):04x}"

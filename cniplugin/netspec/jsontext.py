@@ -1,0 +1,264 @@
+"""Strict JSON (RFC 8259), as both ends read it, so that no text has two readings.
+
+Stricter than `json.loads`: a key may stand once in an object, NaN and Infinity are no JSON, a number must fit, a
+string must be encodable as UTF-8, nesting and size are bounded. Integers and the order of keys are kept as written.
+Every failure is a `SpecErrors`; a syntax error carries line, column and the line with a caret under it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+
+from .errors import SHOWN_VALUE_MAX, SpecError, SpecErrors, show
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import NoReturn
+
+    Trail = tuple["Trail", str | int] | tuple[()]
+
+DEPTH_MAX = 64
+"""Deepest nesting of arrays and objects. Real CNI configurations nest less than 10; Go stops at 10,000, and Python's
+own limit depends on the caller's stack, which would let the two ends disagree."""
+
+INTEGER_DIGITS_MAX = 100
+"""Digits of an integer that are kept. Python refuses more than 4,300 (CVE-2020-10735), Go more than 19 or 20."""
+
+_PLAIN_KEY = re.compile(r"[^.\[\]\s\"]+")
+_MARKS = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[{]|[\]}]', re.DOTALL)
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_EXCERPT_WIDTH = 76
+_SYNTAX = {
+    "Expecting value": "a value is expected",
+    "Expecting property name enclosed in double quotes": "a key in double quotes is expected",
+    "Illegal trailing comma before end of object": "a comma stands before the closing '}'",
+    "Illegal trailing comma before end of array": "a comma stands before the closing ']'",
+    "Expecting ':' delimiter": "a ':' is expected after the key",
+    "Expecting ',' delimiter": "a ',' or the closing bracket is expected",
+    "Extra data": "text follows the end of the JSON value",
+    "Unterminated string starting at": "this string has no closing quote",
+    "Invalid control character at": "a line break or control character stands inside a string",
+    "Invalid \\escape": "this escape is not known",
+    "Invalid \\uXXXX escape": "\\u needs four hexadecimal digits",
+}
+
+
+class _NotJsonError(ValueError):
+    """A number or constant that `json` reads and RFC 8259 or Go does not. Carries (detail, text)."""
+
+
+class _Duplicates(dict[str, object]):
+    """An object that held a key more than once; `twice` lists those keys. Never leaves this module."""
+
+    twice: tuple[str, ...] = ()
+
+
+def parse(text: str, *, what: str, bytes_max: int, section: str = "RFC 8259") -> object:
+    """Return the JSON value of `text`: dict, list, str, int, float, bool or None.
+
+    `what` names the text in messages ("the annotation"). Raises SpecErrors with one of the rules `json-size`,
+    `json-syntax`, `json-number`, `json-depth`, `json-encoding`, `json-duplicate-key` (all duplicates together).
+    Linear in the length of the text.
+    """
+    size = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+    if size > bytes_max:
+        _refuse("json-size", f"{what} has {size} bytes", allowed=f"at most {bytes_max} bytes", section=section)
+    if text.count("[") + text.count("{") > DEPTH_MAX and _depth(text) > DEPTH_MAX:
+        _refuse("json-depth", f"{what} nests too deeply", allowed=f"at most {DEPTH_MAX} levels", section=section)
+    reader = _spare.pop() if _spare else _Reader()
+    try:
+        value = reader.read(text)
+    except json.JSONDecodeError as error:
+        raise SpecErrors([_syntax_error(text, error, what=what, section=section)]) from None
+    except _NotJsonError as error:
+        detail, value = error.args
+        _refuse("json-number", f"{what} is not JSON: {detail}", value=value, section=section)
+    if "\\u" in text or not text.isascii():
+        _check_encoding(value, what=what, section=section)
+    if reader.has_duplicates:
+        raise SpecErrors(_duplicate_errors(value, section=section))
+    _spare.append(reader)
+    return value
+
+
+def quote(value: object) -> str:
+    """Return the JSON text of a value in one line, keys in their order."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def position(text: str, offset: int) -> tuple[int, int]:
+    """Return line and column of an offset, both from 1."""
+    return text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset)
+
+
+def _refuse(rule: str, detail: str, *, value: object = None, allowed: str = "", section: str = "") -> NoReturn:
+    raise SpecErrors([SpecError(rule=rule, detail=detail, value=value, allowed=allowed, section=section)])
+
+
+def _depth(text: str) -> int:
+    """Return how deep brackets nest outside strings."""
+    deepest = depth = 0
+    for mark in _MARKS.findall(text):
+        if mark in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif mark in "]}":
+            depth -= 1
+    return deepest
+
+
+class _Reader:
+    """A decoder that marks objects with duplicate keys. Making one costs more than reading a small text with it."""
+
+    def __init__(self) -> None:
+        self.has_duplicates = False
+        self._decode = json.JSONDecoder(
+            object_pairs_hook=self._object,
+            parse_int=_parse_int,
+            parse_float=_parse_float,
+            parse_constant=_parse_constant,
+        ).decode
+
+    def read(self, text: str) -> object:
+        """NB: `json.loads` refuses a byte order mark before it decodes."""
+        if text.startswith("\ufeff"):
+            raise json.JSONDecodeError("Unexpected UTF-8 BOM", text, 0)
+        return self._decode(text)
+
+    def _object(self, pairs: list[tuple[str, object]]) -> dict[str, object]:
+        value = dict(pairs)
+        if len(value) == len(pairs):
+            return value
+        self.has_duplicates = True
+        seen: set[str] = set()
+        again: dict[str, None] = {}
+        for key, _ in pairs:
+            if key in seen:
+                again[key] = None
+            seen.add(key)
+        marked = _Duplicates(value)
+        marked.twice = tuple(again)
+        return marked
+
+
+_spare: list[_Reader] = []
+"""Readers to use again; `pop` and `append` are atomic, so threads never share one. One that failed is dropped."""
+
+
+def _parse_int(text: str) -> int:
+    if len(text) > INTEGER_DIGITS_MAX:
+        raise _NotJsonError(f"a number has {len(text)} digits, at most {INTEGER_DIGITS_MAX} are read", text)
+    return int(text)
+
+
+def _parse_float(text: str) -> float:
+    value = float(text)
+    if value in {float("inf"), float("-inf")}:
+        raise _NotJsonError("a number is out of range", text)
+    return value
+
+
+def _parse_constant(text: str) -> NoReturn:
+    raise _NotJsonError("this is not a JSON number", text)
+
+
+def _syntax_error(text: str, error: json.JSONDecodeError, *, what: str, section: str) -> SpecError:
+    line, column = position(text, error.pos)
+    reason = next((said for start, said in _SYNTAX.items() if error.msg.startswith(start)), error.msg)
+    if text.startswith("\ufeff"):
+        reason, line, column = "it starts with a byte order mark (U+FEFF)", 1, 1
+    return SpecError(
+        rule="json-syntax",
+        detail=f"{what} is not JSON: line {line} column {column}: {reason}",
+        fix=_syntax_hint(text, error),
+        section=section,
+        excerpt=_excerpt(text, error.pos),
+    )
+
+
+def _syntax_hint(text: str, error: json.JSONDecodeError) -> str:
+    """Name the usual cause, where the place alone does not show it."""
+    before = text[: error.pos].rstrip()
+    if "control character" in error.msg or error.msg.startswith("Unterminated"):
+        return "a quote may be missing before it"
+    if error.msg.startswith("Expecting ':'"):
+        return 'a quote " may be missing in the key before it'
+    if error.msg.startswith("Expecting ',' delimiter") and text[error.pos : error.pos + 1].isalnum():
+        return 'a quote " may be missing near it'
+    if before.endswith(",") and text[error.pos : error.pos + 1] in {"]", "}"}:
+        return "remove the comma before it"
+    if text[error.pos : error.pos + 1] == "'":
+        return 'use double quotes "'
+    return ""
+
+
+def _excerpt(text: str, offset: int) -> str:
+    """Return the line of `offset`, cut to a terminal's width, and a caret under it."""
+    start = text.rfind("\n", 0, offset) + 1
+    end = text.find("\n", offset)
+    line_end = len(text) if end < 0 else end
+    left = max(start, offset - _EXCERPT_WIDTH // 2)
+    shown = text[left : min(line_end, left + _EXCERPT_WIDTH)]
+    clean = "".join(char if char.isprintable() else " " for char in shown)
+    return f"{clean}\n{' ' * (offset - left)}^"
+
+
+def walk(value: object) -> Iterator[tuple[Trail, object]]:
+    """Yield every value below and including `value` with its trail, in input order; iterative."""
+    todo: list[tuple[Trail, object]] = [((), value)]
+    while todo:
+        trail, item = todo.pop()
+        yield trail, item
+        if isinstance(item, dict):
+            todo.extend(((trail, key), child) for key, child in reversed(item.items()))
+        elif isinstance(item, list):
+            todo.extend(((trail, index), item[index]) for index in range(len(item) - 1, -1, -1))
+
+
+def path_of(trail: Trail) -> str:
+    """Return a trail as text: `plugins[1].type`. NB: made on demand, or a long key would make `walk` quadratic."""
+    steps: list[str | int] = []
+    while trail:
+        trail, step = trail
+        steps.append(step)
+    path = ""
+    for step in reversed(steps):
+        path = f"{path}[{step}]" if isinstance(step, int) else join(path, step)
+    return path
+
+
+def join(path: str, key: str) -> str:
+    """Return the path of a key: `[1].ips`; one with dots or brackets, or a long one, is quoted: `[1]["a.b"]`."""
+    if len(key) <= SHOWN_VALUE_MAX and _PLAIN_KEY.fullmatch(key):
+        return f"{path}.{key}" if path else key
+    return f"{path}[{show(key)}]"
+
+
+def _check_encoding(value: object, *, what: str, section: str) -> None:
+    """NB: Go replaces a lone surrogate by U+FFFD, so two different keys would become one."""
+    for trail, item in walk(value):
+        texts = tuple(item) if isinstance(item, dict) else (item,)
+        for text in texts:
+            if isinstance(text, str) and _SURROGATE.search(text):
+                detail = f"{what} holds half of a surrogate pair, which is not text"
+                path = path_of(trail)
+                raise SpecErrors(
+                    [SpecError(rule="json-encoding", path=path, detail=detail, value=text, section=section)]
+                )
+
+
+def _duplicate_errors(value: object, *, section: str) -> list[SpecError]:
+    return [
+        SpecError(
+            rule="json-duplicate-key",
+            path=join(path_of(trail), key),
+            detail="the key stands more than once in one object, and readers differ on which one counts",
+            fix="keep one of them",
+            section=section,
+        )
+        for trail, item in walk(value)
+        if isinstance(item, _Duplicates)
+        for key in item.twice
+    ]

@@ -1,0 +1,147 @@
+"""Names, addresses and near misses: the lexical rules that every part of the standard shares.
+
+    label      = [a-z0-9] ([-a-z0-9]* [a-z0-9])?          ; DNS-1123 label, RFC 1123 §2.1, at most 63 bytes
+    subdomain  = label *( "." label )                     ; Kubernetes object name, at most 253 bytes
+    interface  = 1*15 byte, not "." or "..", no "/", ":", white space   ; kernel dev_valid_name, net/core/dev.c
+    network    = [a-zA-Z0-9] [a-zA-Z0-9_.-]*              ; CNI network name, CNI 1.1 §1
+
+Each `*_problem` function returns None for a good value, or what is wrong with it in a few words.
+"""
+
+from __future__ import annotations
+
+import re
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+LABEL_MAX = 63
+SUBDOMAIN_MAX = 253
+IFNAMSIZ = 16
+"""Size of an interface name in the kernel, the terminating zero included (linux/if.h)."""
+
+RESERVED_INTERFACES = ("eth0", "lo")
+"""Held in every pod: `eth0` is the CNI_IFNAME that kubelet's runtimes give the default network, `lo` the loopback."""
+
+ALLOWED_LABEL = "lower case letters, digits and '-', starting and ending with a letter or digit, at most 63 characters"
+ALLOWED_SUBDOMAIN = "lower case letters, digits, '-' and '.', each part starting and ending with a letter or digit"
+ALLOWED_INTERFACE = "1 to 15 bytes, no '/', ':' or white space, not '.' or '..'"
+ALLOWED_IP = "an IPv4 or IPv6 address, with an optional prefix length such as /24"
+ALLOWED_MAC = "6 bytes in hexadecimal, such as 02:23:45:67:89:01"
+ALLOWED_GUID = "8 bytes in hexadecimal, such as 24:8a:07:03:00:8d:ae:2f"
+
+_LABEL = re.compile(r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?")
+_SUBDOMAIN = re.compile(r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*")
+_NETWORK = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.\-]*")
+_DECIMAL = re.compile(r"0|[1-9][0-9]{0,2}")
+_HEXTET = re.compile(r"[0-9a-fA-F]{1,4}")
+_WHITE_SPACE = re.compile(r"\s")
+
+
+def is_label(text: str) -> bool:
+    """Say whether `text` is a DNS-1123 label: a namespace, or a name in the comma form (NPWG v1.3 §3.3)."""
+    return len(text) <= LABEL_MAX and _LABEL.fullmatch(text) is not None
+
+
+def is_label_of_any_length(text: str) -> bool:
+    """As `is_label`, up to an object name's 253 bytes: 63 is only recommended for a network (NPWG v1.3 §3.3)."""
+    return len(text) <= SUBDOMAIN_MAX and _LABEL.fullmatch(text) is not None
+
+
+def is_subdomain(text: str) -> bool:
+    """Say whether `text` can name a Kubernetes object."""
+    return len(text) <= SUBDOMAIN_MAX and _SUBDOMAIN.fullmatch(text) is not None
+
+
+def is_network_name(text: str) -> bool:
+    """Say whether `text` can be the `name` of a CNI configuration (CNI 1.1 §1; libcni pkg/utils/utils.go)."""
+    return _NETWORK.fullmatch(text) is not None
+
+
+def interface_problem(name: str) -> str | None:
+    """Return what the kernel would refuse about an interface name, or None (NPWG v1.3 §4.1.2.1.5)."""
+    size = len(name.encode("utf-8", "surrogatepass"))
+    if size == 0:
+        return "the interface name is empty"
+    if size >= IFNAMSIZ:
+        return f"the interface name has {size} bytes"
+    if name in {".", ".."}:
+        return "the interface name is a directory"
+    if "/" in name or ":" in name:
+        return f"the interface name contains '{'/' if '/' in name else ':'}'"
+    if _WHITE_SPACE.search(name) or "\0" in name:
+        return "the interface name contains white space"
+    return None
+
+
+def is_ip(text: str) -> bool:
+    """Say whether `text` is an IPv4 or IPv6 address without prefix or zone, as Go's net.ParseIP reads it."""
+    return _is_ipv6(text) if ":" in text else _is_ipv4(text)
+
+
+def is_ip_or_prefix(text: str) -> bool:
+    """Say whether `text` is an address with an optional prefix length (NPWG v1.3 §4.1.2.1.3)."""
+    address, slash, length = text.partition("/")
+    if not slash:
+        return is_ip(address)
+    longest = 128 if ":" in address else 32
+    return is_ip(address) and _DECIMAL.fullmatch(length) is not None and int(length) <= longest
+
+
+def _is_ipv4(text: str) -> bool:
+    """Four decimal octets. NB: leading zeros are refused, as by Go since 1.17 (CVE-2021-29923)."""
+    octets = text.split(".", 4)
+    return len(octets) == 4 and all(_DECIMAL.fullmatch(octet) and int(octet) <= 255 for octet in octets)
+
+
+def _is_ipv6(text: str) -> bool:
+    """RFC 4291 §2.2, the three text forms; at most one '::', which stands for one group or more."""
+    if len(text) > len("ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255"):
+        return False
+    head, compressed, tail = text.partition("::")
+    groups = [group for part in (head, tail) if part for group in part.split(":")]
+    size = len(groups)
+    if groups and "." in groups[-1] and (tail or not compressed):
+        if not _is_ipv4(groups.pop()):
+            return False
+        size += 1
+    if not all(_HEXTET.fullmatch(group) for group in groups):
+        return False
+    return size < 8 if compressed else size == 8
+
+
+def is_mac(text: str) -> bool:
+    """Say whether `text` is a 6-byte Ethernet address in a form of Go's net.ParseMAC (NPWG v1.3 §4.1.2.1.4)."""
+    return _is_hardware_address(text, size=6)
+
+
+def is_guid(text: str) -> bool:
+    """Say whether `text` is an 8-byte InfiniBand GUID (NPWG v1.3 §4.1.2.1.10)."""
+    return _is_hardware_address(text, size=8)
+
+
+def _is_hardware_address(text: str, *, size: int) -> bool:
+    """`size` bytes as aa:bb:.. or aa-bb-.. or aabb.ccdd..: one separator throughout."""
+    for separator, digits in ((":", 2), ("-", 2), (".", 4)):
+        groups = text.split(separator, size)
+        if len(groups) == size * 2 // digits:
+            return all(len(group) == digits and _HEXTET.fullmatch(group) for group in groups)
+    return False
+
+
+def nearest(word: str, candidates: Iterable[str]) -> str | None:
+    """Return the candidate that `word` most likely means, or None.
+
+    Another letter case or white space counts as nearest. Costs at most 200 comparisons of at most 64 characters,
+    whatever it is given; only called when something is wrong already, so `difflib` is imported late.
+    """
+    wanted = word.strip().casefold()[:64]
+    known = [candidate for candidate, _ in zip(candidates, range(200), strict=False)]
+    for candidate in known:
+        if candidate.casefold() == wanted:
+            return candidate
+    from difflib import get_close_matches  # noqa: PLC0415  # +5 ms, and only on a mistake
+
+    close = get_close_matches(wanted, [candidate[:64].casefold() for candidate in known], n=1, cutoff=0.6)
+    return next((name for name in known if close and name[:64].casefold() == close[0]), None)

@@ -1,0 +1,267 @@
+"""The plan: what is attached, in which order, under which interface name (NPWG v1.3 §4.1.2, §4.2.1, §6.2).
+
+The node executes a plan; the webhook admits a pod only if the plan can be made. Order: the default network, the
+cluster's further default networks, then the selected ones as written. Requested interface names are given first;
+`net<position>` is generated for the others, or a number above all positions where that name is taken. At admission the
+default network is the node's own business, so `default` may be None: its interface name is held all the same.
+"""
+
+from __future__ import annotations
+
+from .errors import SpecError, SpecErrors
+from .record import Record
+from .selection import DEFAULT_NETWORK, NETWORKS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from .netattachdef import NetworkAttachmentDefinition
+    from .selection import Bandwidth, NetworkSelectionElement, PortMapping
+
+    Lookup = Callable[[str, str], NetworkAttachmentDefinition | None]
+    """(namespace, name) -> the definition, or None if there is none."""
+
+DEFAULT_INTERFACE = "eth0"
+"""CNI_IFNAME of every kubelet runtime."""
+
+UNLIMITED_BURST = 2_147_483_647
+"""Bits; given to a plugin for a rate without a burst, because the reference bandwidth plugin refuses 0. It is the
+value kubelet used (MaxInt32, kubernetes pkg/kubelet/dockershim/network/cni/cni.go); §4.1.2.1.8.2 leaves it open."""
+
+
+class Attachment(Record):
+    """One attachment of a plan.
+
+    `item` is the position in the networks annotation, None for default networks. `runtime_config` holds the capability
+    arguments that the element asks for (§4.1.2.1.x), `cni_args` what goes to `args.cni`, None if nothing does.
+    """
+
+    element: NetworkSelectionElement
+    network: NetworkAttachmentDefinition
+    interface: str
+    item: int | None = None
+    is_default: bool = False
+    runtime_config: dict[str, object]
+    cni_args: dict[str, object] | None = None
+
+
+class Plan(Record):
+    """The attachments of a pod, in the order in which they are made."""
+
+    attachments: tuple[Attachment, ...] = ()
+
+
+class _Wanted(Record):
+    """An element on its way into the plan, and where it was written."""
+
+    element: NetworkSelectionElement
+    source: str = NETWORKS
+    item: int | None = None
+    is_default: bool = False
+
+    @property
+    def path(self) -> str:
+        return "" if self.item is None else f"[{self.item}]"
+
+
+def plan(
+    selections: Sequence[NetworkSelectionElement],
+    lookup: Lookup,
+    *,
+    default: NetworkSelectionElement | None = None,
+    more_defaults: Sequence[NetworkSelectionElement] = (),
+    default_interface: str = DEFAULT_INTERFACE,
+) -> Plan:
+    """Return the attachments of a pod in order.
+
+    Raises SpecErrors with every reason why the plan cannot be made, in input order; `source` is the annotation and
+    `path` the item. Rules: `network-not-found`, `network-unreadable`, `capability-missing`, `default-route-holder`,
+    `interface-taken`. Elements are taken as valid: `annotation.parse` made them.
+    """
+    wanted = _wanted(selections, default, more_defaults)
+    errors: list[SpecError] = []
+    networks = [_find(want, lookup, errors) for want in wanted]
+    _check_default_route(wanted, errors)
+    interfaces = _name_interfaces(wanted, default_interface, errors)
+    if errors:
+        raise SpecErrors(errors)
+    return Plan(
+        attachments=tuple(
+            _attach(want, network, interface)
+            for want, network, interface in zip(wanted, networks, interfaces, strict=True)
+            if network is not None
+        )
+    )
+
+
+def item_of(error: SpecError) -> int | None:
+    """Return the position of the item that an error of `plan` or of the annotation's parser is about, if any."""
+    number = error.path[1:].partition("]")[0] if error.path.startswith("[") else ""
+    return int(number) if number else None
+
+
+def _wanted(
+    selections: Sequence[NetworkSelectionElement],
+    default: NetworkSelectionElement | None,
+    more_defaults: Sequence[NetworkSelectionElement],
+) -> list[_Wanted]:
+    first = [_Wanted(element=default, source=DEFAULT_NETWORK, is_default=True)] if default else []
+    more = [_Wanted(element=element, source="defaultNetworks") for element in more_defaults]
+    return [*first, *more, *(_Wanted(element=element, item=item) for item, element in enumerate(selections))]
+
+
+def _find(want: _Wanted, lookup: Lookup, errors: list[SpecError]) -> NetworkAttachmentDefinition | None:
+    """Look the definition up and check that it can be attached as asked."""
+    element = want.element
+    network = lookup(element.namespace, element.name)
+    if network is None:
+        detail = f'there is no NetworkAttachmentDefinition "{element.name}" in namespace "{element.namespace}"'
+        errors.append(SpecError(rule="network-not-found", source=want.source, path=want.path, detail=detail))
+    elif network.problems:
+        detail = f"the configuration of {network.reference} cannot be read"
+        errors.append(SpecError(rule="network-unreadable", source=want.source, path=want.path, detail=detail))
+    else:
+        errors.extend(_missing_capabilities(want, network))
+    return network
+
+
+_CAPABILITIES = (
+    ("ips", "ips", "ips", "§4.1.2.1.3.2"),
+    ("mac", "mac", "mac", "§4.1.2.1.4.2"),
+    ("port_mappings", "portMappings", "portMappings", "§4.1.2.1.7.2"),
+    ("bandwidth", "bandwidth", "bandwidth", "§4.1.2.1.8.2"),
+    ("infiniband_guid", "infiniband-guid", "infinibandGUID", "§4.1.2.1.10.2"),
+)
+"""(field, annotation key, capability, section): requests that fail unless a plugin has the capability."""
+
+
+def _missing_capabilities(want: _Wanted, network: NetworkAttachmentDefinition) -> list[SpecError]:
+    """NB: a configuration on the node's disk is not known here; the node checks it."""
+    if network.config is None:
+        return []
+    offered = network.config.capabilities
+    return [
+        SpecError(
+            rule="capability-missing",
+            source=want.source,
+            path=f"{want.path}.{key}".lstrip("."),
+            detail=f'no plugin of {network.reference} has the capability "{capability}"',
+            fix=f'remove "{key}", or set "capabilities": {{"{capability}": true}} on a plugin that supports it',
+            section=f"NPWG v1.3 {section}",
+        )
+        for field, key, capability, section in _CAPABILITIES
+        if getattr(want.element, field) and capability not in offered
+    ]
+
+
+def _check_default_route(wanted: list[_Wanted], errors: list[SpecError]) -> None:
+    """One attachment holds the default route (§4.1.2.1.9). NB: within one annotation the parser has seen to it."""
+    holders = [want for want in wanted if want.element.default_route is not None]
+    for want in holders[1:]:
+        detail = f"default-route is set here and for {holders[0].element.name}, and one attachment holds it"
+        path = f"{want.path}.default-route".lstrip(".")
+        section = "NPWG v1.3 §4.1.2.1.9"
+        errors.append(
+            SpecError(rule="default-route-holder", source=want.source, path=path, detail=detail, section=section)
+        )
+
+
+def _name_interfaces(wanted: list[_Wanted], default_interface: str, errors: list[SpecError]) -> list[str]:
+    """Return each attachment's interface name: requested ones first, then `net<position>` as Multus does.
+
+    A position whose name is taken gets a number above all positions: nobody else's name moves, and the cost is linear.
+    """
+    taken = {default_interface, "lo"}
+    given: dict[int, str] = {}
+    for position, want in enumerate(wanted):
+        requested = default_interface if want.is_default else want.element.interface
+        if requested is None:
+            continue
+        if requested in taken and not want.is_default:
+            errors.append(_interface_taken(want, requested))
+        taken.add(requested)
+        given[position] = requested
+    spare = len(wanted)
+    first = 0 if wanted and wanted[0].is_default else 1
+    for number in range(first, len(wanted) + first):
+        if number - first in given:
+            continue
+        name = f"net{number}"
+        while name in taken:
+            spare += 1
+            name = f"net{spare}"
+        given[number - first] = name
+        taken.add(name)
+    return [given[position] for position in range(len(wanted))]
+
+
+def _interface_taken(want: _Wanted, name: str) -> SpecError:
+    return SpecError(
+        rule="interface-taken",
+        source=want.source,
+        path=want.path,
+        value=name,
+        detail="the interface name is used by another attachment of the pod",
+        fix="choose another name",
+        section="NPWG v1.3 §4.1.2.1.5",
+    )
+
+
+def _attach(want: _Wanted, network: NetworkAttachmentDefinition, interface: str) -> Attachment:
+    return Attachment(
+        element=want.element,
+        network=network,
+        interface=interface,
+        item=want.item,
+        is_default=want.is_default,
+        runtime_config=_runtime_config(want.element),
+        cni_args=_cni_args(want.element),
+    )
+
+
+def _runtime_config(element: NetworkSelectionElement) -> dict[str, object]:
+    """Return the capability arguments of an element, by CNI's CONVENTIONS.md."""
+    asked: dict[str, object] = {
+        "ips": list(element.ips),
+        "mac": element.mac,
+        "portMappings": [_port_mapping(port) for port in element.port_mappings],
+        "bandwidth": _bandwidth(element.bandwidth),
+        "infinibandGUID": element.infiniband_guid,
+        "deviceID": element.device_id,
+    }
+    return {capability: value for capability, value in asked.items() if value}
+
+
+def _port_mapping(port: PortMapping) -> dict[str, object]:
+    value: dict[str, object] = {
+        "hostPort": port.host_port,
+        "containerPort": port.container_port,
+        "protocol": (port.protocol or "TCP").lower(),
+    }
+    return {**value, "hostIP": port.host_ip} if port.host_ip else value
+
+
+def _bandwidth(bandwidth: Bandwidth | None) -> dict[str, int]:
+    """Return the directions that are limited, each with rate and burst."""
+    if bandwidth is None:
+        return {}
+    value: dict[str, int] = {}
+    if bandwidth.ingress_rate:
+        value |= {
+            "ingressRate": bandwidth.ingress_rate,
+            "ingressBurst": bandwidth.ingress_burst or UNLIMITED_BURST,
+        }
+    if bandwidth.egress_rate:
+        value |= {
+            "egressRate": bandwidth.egress_rate,
+            "egressBurst": bandwidth.egress_burst or UNLIMITED_BURST,
+        }
+    return value
+
+
+def _cni_args(element: NetworkSelectionElement) -> dict[str, object] | None:
+    """Return what goes to `args.cni`: the element's cni-args, and the IPAMClaim (§4.1.2.1.6, §4.1.2.1.11)."""
+    if element.ipam_claim_reference:
+        return {**(element.cni_args or {}), "ipam-claim-reference": element.ipam_claim_reference}
+    return dict(element.cni_args) if element.cni_args is not None else None

@@ -1,0 +1,104 @@
+"""`NetworkSelectionElement`: one network that a pod asks for, and its JSON form (NPWG v1.3 §4.1.2.1)."""
+
+from __future__ import annotations
+
+from . import jsontext
+from .record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+NETWORKS = "k8s.v1.cni.cncf.io/networks"
+"""NPWG v1.3 §4.1."""
+DEFAULT_NETWORK = "v1.multus-cni.io/default-network"
+"""Multus' annotation that replaces the cluster-wide default network by one selected network."""
+NETWORK_STATUS = "k8s.v1.cni.cncf.io/network-status"
+"""NPWG v1.3 §5."""
+
+
+class PortMapping(Record):
+    """One entry of `portMappings` (§4.1.2.1.7). Ports 1..65535; `protocol` as written, None means TCP."""
+
+    host_port: int
+    container_port: int
+    protocol: str | None = None
+    host_ip: str | None = None
+
+
+class Bandwidth(Record):
+    """`bandwidth` (§4.1.2.1.8): rates in bits per second, bursts in bits, None where not asked for."""
+
+    ingress_rate: int | None = None
+    ingress_burst: int | None = None
+    egress_rate: int | None = None
+    egress_burst: int | None = None
+
+
+class NetworkSelectionElement(Record):
+    """One network that a pod asks for, with its requests (§4.1.2.1). None or () means: not asked for.
+
+    `default_route` is None when the key is absent and () when it is an empty list, which keeps what the attachment
+    brings. `cni_args` and `foreign` are JSON objects and are never changed.
+    """
+
+    name: str
+    namespace: str
+    ips: tuple[str, ...] = ()
+    mac: str | None = None
+    interface: str | None = None
+    cni_args: Mapping[str, object] | None = None
+    port_mappings: tuple[PortMapping, ...] = ()
+    bandwidth: Bandwidth | None = None
+    default_route: tuple[str, ...] | None = None
+    infiniband_guid: str | None = None
+    ipam_claim_reference: str | None = None
+    device_id: str | None = None
+    foreign: Mapping[str, object] = {}  # never changed
+
+
+BANDWIDTH_FIELDS = {
+    "ingressRate": "ingress_rate",
+    "ingressBurst": "ingress_burst",
+    "egressRate": "egress_rate",
+    "egressBurst": "egress_burst",
+}
+"""Keys of `bandwidth` and the fields that hold them."""
+
+
+def to_json(element: NetworkSelectionElement) -> dict[str, object]:
+    """Return the element as a JSON object with the standard's keys, in the standard's order."""
+    value: dict[str, object] = {"name": element.name, "namespace": element.namespace}
+    optional = {
+        "ips": list(element.ips) or None,
+        "mac": element.mac,
+        "interface": element.interface,
+        "cni-args": element.cni_args,
+        "portMappings": [_port_to_json(port) for port in element.port_mappings] or None,
+        "bandwidth": _bandwidth_to_json(element.bandwidth) if element.bandwidth else None,
+        "default-route": None if element.default_route is None else list(element.default_route),
+        "infiniband-guid": element.infiniband_guid,
+        "ipam-claim-reference": element.ipam_claim_reference,
+        "deviceID": element.device_id,
+    }
+    value.update((key, item) for key, item in optional.items() if item is not None)
+    value.update(element.foreign)
+    return value
+
+
+def render(elements: Iterable[NetworkSelectionElement]) -> str:
+    """Return the JSON form, which `annotation.parse` reads back to equal elements."""
+    return jsontext.quote([to_json(element) for element in elements])
+
+
+def _port_to_json(port: PortMapping) -> dict[str, object]:
+    value: dict[str, object] = {"hostPort": port.host_port, "containerPort": port.container_port}
+    if port.protocol is not None:
+        value["protocol"] = port.protocol
+    if port.host_ip is not None:
+        value["hostIP"] = port.host_ip
+    return value
+
+
+def _bandwidth_to_json(bandwidth: Bandwidth) -> dict[str, object]:
+    return {key: rate for key, field in BANDWIDTH_FIELDS.items() if (rate := getattr(bandwidth, field)) is not None}

@@ -1,0 +1,50 @@
+"""What importing the standard costs the node: the modules it loads, and the time, next to a bare interpreter."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = str(Path(__file__).parents[2])
+LOAD = f"import sys; sys.path.insert(0, {ROOT!r}); before = set(sys.modules); "
+OWN = "import cniplugin.netspec.status, cniplugin.netspec.plan, cniplugin.access.judge; "
+
+ALLOWED = {
+    # json brings re, and re brings enum and functools; nothing else may come
+    "_collections", "_functools", "_json", "_operator", "_sre", "collections", "copyreg", "enum", "functools",
+    "itertools", "json", "json.decoder", "json.encoder", "json.scanner", "keyword", "operator", "re", "re._casefix",
+    "re._compiler", "re._constants", "re._parser", "reprlib", "types", "__future__", "_collections_abc", "_types",
+}  # fmt: skip
+
+
+def run(code: str) -> str:
+    return subprocess.run([sys.executable, "-IS", "-c", code], check=True, capture_output=True, text=True).stdout
+
+
+def test_only_json_and_re_are_loaded() -> None:
+    loaded = set(run(LOAD + OWN + "print(*sorted(set(sys.modules) - before))").split())
+    others = {name for name in loaded if not name.startswith("cniplugin")}
+    assert others - ALLOWED == set()
+    assert "cniplugin.netspec.plan" in loaded
+
+
+@pytest.mark.slow
+def test_the_import_costs_less_than_two_bare_interpreters() -> None:
+    """The budget of the whole plugin is a bare interpreter plus 10 ms; this is its largest part, modules precompiled."""
+    import compileall
+    import time
+
+    compileall.compile_dir(ROOT + "/cniplugin", quiet=2)
+
+    def best(code: str) -> float:
+        times = []
+        for _ in range(7):
+            started = time.perf_counter()
+            subprocess.run([sys.executable, "-IS", "-c", code], check=True)
+            times.append(time.perf_counter() - started)
+        return min(times)
+
+    assert best(LOAD + OWN) < 3 * best("pass")
