@@ -1,0 +1,99 @@
+"""NetworkAttachmentDefinitions: what is refused, warned about, left alone."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.admission.world import CAPABLE, MACVLAN, decide, definition, request, rules
+from webhook.admission.evaluate import NETWORK
+from webhook.admission.model import Object
+
+CHAIN = '{"cniVersion":"1.0.0","name":"lan","plugins":[{"type":"bridge"},{"type":"tuning"}]}'
+
+
+@pytest.mark.parametrize("config", [MACVLAN, CAPABLE, CHAIN, '{"type":"awesome-plugin"}'])
+def test_allowed(config: str) -> None:
+    decision = decide(definition(config))
+    assert (decision.verdict, decision.warnings) == ("allow", ())
+
+
+@pytest.mark.parametrize(
+    ("config", "rule", "field"),
+    [
+        ('{"cniVersion": "0.3.0"malFormattedJSON }', "json-syntax", "spec.config"),
+        ("[]", "cni-object", "spec.config"),
+        ({"type": "bridge"}, "cni-config-type", "spec.config"),
+        ('{"type":"multus"}', "cni-meta-plugin", "spec.config.type"),
+        ('{"plugins":[{"type":"bridge"},{"type":"multus-shim"}]}', "cni-meta-plugin", "spec.config.plugins[1].type"),
+        ('{"type":"nadmit"}', "cni-meta-plugin", "spec.config.type"),
+        ('{"type":"bridge","type":"host-device"}', "json-duplicate-key", "spec.config.type"),
+    ],
+)
+def test_refused(config: object, rule: str, field: str) -> None:
+    decision = decide(definition(config))
+    assert (decision.code, decision.reason, decision.rules) == (422, "Invalid", (rule,))
+    assert [cause.field for cause in decision.causes] == [field]
+
+
+def test_every_problem_is_a_cause() -> None:
+    config = json.dumps({"plugins": [{"type": "a/b"}, {"Type": "x"}, 5], "disableCheck": 3})
+    decision = decide(definition(config))
+    assert len(decision.causes) >= 4
+    assert all(cause.message.split(":")[0] in decision.message for cause in decision.causes)
+
+
+@pytest.mark.parametrize("config", [None, "", "  \n"])
+def test_an_empty_config_is_the_nodes_own_with_a_warning(config: str | None) -> None:
+    """Side door 4."""
+    decision = decide(definition(config))
+    assert (decision.verdict, len(decision.warnings)) == ("warn", 1)
+
+
+def test_a_name_that_differs_is_a_warning() -> None:
+    """NPWG v1.3 §3.4.3."""
+    decision = decide(definition(CHAIN, name="other"))
+    assert (decision.verdict, len(decision.warnings)) == ("warn", 1)
+    assert decide(definition('{"name":"","type":"bridge"}')).verdict == "allow"
+
+
+def test_a_name_with_a_dot_is_a_warning() -> None:
+    assert decide(definition(MACVLAN, name="net.v1")).verdict == "warn"
+
+
+@pytest.mark.parametrize("name", ["Net", "a_b", "a" * 254])
+def test_a_name_that_the_api_server_would_refuse(name: str) -> None:
+    decision = decide(definition(MACVLAN, name=name))
+    assert [(cause.field, decision.rules) for cause in decision.causes] == [("metadata.name", ("object-name",))]
+
+
+def test_an_update_that_leaves_the_config_alone_is_allowed() -> None:
+    broken = Object(name="lan", config="{")
+    assert decide(request(broken, old=broken, kind=NETWORK)).is_allowed
+    assert not decide(request(broken, old=Object(name="lan", config=MACVLAN), kind=NETWORK)).is_allowed
+
+
+def test_an_object_that_is_being_deleted_is_allowed() -> None:
+    doomed = Object(name="lan", config="{", is_being_deleted=True)
+    assert decide(request(doomed, old=Object(name="lan"), kind=NETWORK)).is_allowed
+
+
+def test_meta_plugin_types_are_a_setting() -> None:
+    assert not decide(definition('{"type":"genie"}'), rules=rules(meta_plugin_types=("genie",))).is_allowed
+
+
+@given(
+    st.text()
+    | st.recursive(
+        st.none() | st.integers() | st.text(),
+        lambda inner: (
+            st.lists(inner) | st.dictionaries(st.sampled_from(["plugins", "type", "ipam", "name"]) | st.text(), inner)
+        ),
+        max_leaves=10,
+    ).map(json.dumps)
+)
+def test_any_config_gets_an_answer(config: str) -> None:
+    assert decide(definition(config)).code in {200, 422}

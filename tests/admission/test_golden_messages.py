@@ -1,0 +1,114 @@
+"""Every message once, as golden files: `tests/golden/messages/<case>.txt`. Read the diff as the person who gets it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from tests import golden
+from tests.admission.world import attach, cluster, decide, definition, pod, request, rules
+from webhook.admission.evaluate import BINDING
+from webhook.admission.model import Decision, GroupKind, Object, User
+
+DEPLOYMENT = GroupKind("apps", "Deployment")
+CRON_JOB = GroupKind("batch", "CronJob")
+LONG = "n" * 250
+
+
+def many(count: int) -> str:
+    return ",".join(f"green/net-{number}" for number in range(count))
+
+
+CASES: dict[str, Callable[[], Decision]] = {
+    # refused attachments; the first three are worked examples 1, 10 and 11 of the access policy's design
+    "example-01-other-namespace": lambda: attach("lan,infra/storage"),
+    "example-10-deployment": lambda: decide(
+        request(Object(name="web", annotations=pod("green/shared").annotations), kind=DEPLOYMENT)
+    ),
+    "example-11-hot-plug": lambda: decide(
+        request(pod("lan,default/internet,green/shared,infra/other"), old=pod("lan"))
+    ),
+    "example-12-parser-trick": lambda: attach('[{"name":"lan","Namespace":"infra"}]'),
+    "default-network": lambda: decide(request(pod(default="blue/lan"))),
+    "no-contact": lambda: attach("infra/storage", rules=rules(contact="")),
+    "nothing-allowed": lambda: attach("infra/storage", rules=rules(list_allowed=False)),
+    "more-allowed-than-listed": lambda: attach(
+        "infra/storage", world=cluster(**{f"blue__net_{number}": None for number in range(9)})
+    ),
+    "more-than-five-refused": lambda: attach(many(9)),
+    "too-long-for-an-event": lambda: attach(f'[{{"name":"{LONG}","namespace":"green"}}]'),
+    "unsafe-network": lambda: attach("trick", world=cluster(blue__trick='{"type":"../x"}')),
+    "refused-and-wrong": lambda: attach("infra/storage,internet,lann"),
+    "binding": lambda: decide(request(pod("lan", status="[]"), kind=BINDING)),
+    "network-status": lambda: decide(request(pod("lan", status="[]"), old=pod("lan"))),
+    # impossible plans
+    "missing-network": lambda: attach("nowhere"),
+    "missing-network-near": lambda: attach("lann"),
+    "missing-network-elsewhere": lambda: attach("internet"),
+    "missing-capability": lambda: attach('[{"name":"lan","ips":["10.0.0.1/24"],"mac":"02:00:00:00:00:01"}]'),
+    "two-default-routes": lambda: decide(
+        request(
+            pod('[{"name":"lan","default-route":[]}]', default='[{"name":"lan","namespace":"blue","default-route":[]}]')
+        ),
+        rules=rules(posture="Open"),
+    ),
+    # unreadable annotations
+    "annotation-syntax": lambda: attach('[{"name":"lan","ips: "10.0.0.1"}]'),
+    "annotation-many": lambda: attach('[{"name":"A","mac":"x"},null,{"ip":1}]'),
+    "annotation-hundreds": lambda: attach("," * 300),
+    "annotation-cronjob": lambda: decide(request(pod("a b"), kind=CRON_JOB)),
+    # definitions
+    "config-syntax": lambda: decide(definition('{\n  "cniVersion": "0.3.0"malFormattedJSON\n}')),
+    "config-type": lambda: decide(definition({"type": "bridge"})),
+    "config-many": lambda: decide(
+        definition(json.dumps({"cniVersion": "9.9", "plugins": [{"type": "a/b"}, {"Type": "x"}, 5], "disableCheck": 3}))
+    ),
+    "config-meta-plugin": lambda: decide(definition('{"plugins":[{"type":"bridge"},{"type":"multus"}]}')),
+    "config-name": lambda: decide(definition('{"type":"bridge"}', name="Net_1")),
+    "config-on-disk": lambda: decide(definition(None)),
+    "config-name-differs": lambda: decide(definition('{"name":"x","type":"bridge"}', name="net.v1")),
+    # warnings
+    "template-missing-network": lambda: decide(request(pod("nowhere,lann"), kind=DEPLOYMENT)),
+    "template-warn": lambda: decide(
+        request(pod("green/shared"), kind=DEPLOYMENT), rules=rules(workload_templates="Warn")
+    ),
+    "status-of-a-user-with-an-odd-name": lambda: decide(
+        request(pod("lan", status="[]"), old=pod("lan"), user=User('eve\n"', ()))
+    ),
+}
+
+
+def show(decision: Decision) -> str:
+    lines = [f"verdict: {decision.verdict}"]
+    if not decision.is_allowed:
+        lines += [
+            f"code:    {decision.code} {decision.reason}",
+            f"rules:   {', '.join(decision.rules)}",
+            "",
+            decision.message,
+            "",
+        ]
+        lines += [f"cause {cause.reason} {cause.field}: {cause.message}" for cause in decision.causes]
+    lines += [f"Warning: {warning}" for warning in decision.warnings]
+    return "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_golden_message(case: str) -> None:
+    golden.compare(f"messages/{case}.txt", show(CASES[case]()))
+
+
+def test_golden_messages_are_all_in_use() -> None:
+    assert golden.stale("messages", {f"{case}.txt" for case in CASES}) == []
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_limits_of_the_api_server(case: str) -> None:
+    """Warnings: one line, ASCII, at most 256; a refusal fits into an Event (design/webhook.md §4)."""
+    decision = CASES[case]()
+    assert all(len(text) <= 256 and text.isprintable() and text.isascii() for text in decision.warnings)
+    if decision.code == 403:
+        assert len(decision.message.encode()) <= 1024
+    assert all("\r" not in text and "\t" not in text for text in (decision.message, *decision.warnings))

@@ -1,0 +1,208 @@
+"""Pods and templates: what is judged, what is refused, what is left alone."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.admission.world import CAPABLE, attach, cluster, decide, pod, request, rules
+from webhook.admission.evaluate import WORKLOADS
+from webhook.admission.model import GroupKind, Object, User
+
+DEPLOYMENT = GroupKind("apps", "Deployment")
+
+
+@pytest.mark.parametrize("networks", [None, "", "lan", "blue/lan", "default/internet", "lan,lan,default/internet@up0"])
+def test_allowed(networks: str | None) -> None:
+    decision = attach(networks)
+    assert (decision.is_allowed, decision.message, decision.warnings) == (True, "", ())
+
+
+@pytest.mark.parametrize(
+    ("networks", "code", "found"),
+    [
+        ("infra/storage", 403, ("PostureIsolated",)),
+        ("green/shared,infra/nowhere", 403, ("PostureIsolated",)),
+        ("lan,nowhere", 422, ("network-not-found",)),
+        ('[{"name":"lan","ips":["10.0.0.1"]}]', 422, ("capability-missing",)),
+        ("lan@eth0", 422, ("interface-reserved",)),
+        ('[{"name":"lan","Namespace":"infra"}]', 422, ("key-case",)),
+        ("infra/storage,nowhere", 403, ("PostureIsolated", "network-not-found")),
+    ],
+)
+def test_refused(networks: str, code: int, found: tuple[str, ...]) -> None:
+    decision = attach(networks)
+    assert (decision.is_allowed, decision.code, decision.rules) == (False, code, found)
+
+
+def test_open_posture_allows_other_namespaces_and_another_default_network() -> None:
+    assert attach("infra/storage", rules=rules(posture="Open")).is_allowed
+    assert decide(request(pod(default="infra/storage")), rules=rules(posture="Open")).is_allowed
+
+
+def test_global_namespaces_replace_the_implied_default() -> None:
+    """Multus' rule (A04)."""
+    assert attach("infra/storage", rules=rules(global_namespaces=("infra",))).is_allowed
+    assert attach("default/internet", rules=rules(global_namespaces=("infra",))).rules == ("PostureIsolated",)
+
+
+def test_the_default_network_is_not_replaced_under_isolated() -> None:
+    """C28, side door 9: not even by a network of the pod's own namespace."""
+    assert decide(request(pod(default="blue/lan"))).rules == ("PostureReplaceDefault",)
+
+
+def test_a_bare_default_network_is_looked_up_in_the_network_namespace() -> None:
+    decision = decide(request(pod(default="lan")), rules=rules(posture="Open"))
+    assert 'no NetworkAttachmentDefinition "lan" in namespace "kube-system"' in decision.message
+    assert decision.causes[0].field == "metadata.annotations[v1.multus-cni.io/default-network]"
+
+
+def test_both_annotations_are_read_in_one_pass() -> None:
+    decision = decide(request(pod("A", default="a,b")))
+    assert [cause.field for cause in decision.causes] == [
+        "metadata.annotations[v1.multus-cni.io/default-network]",
+        "metadata.annotations[k8s.v1.cni.cncf.io/networks][0]",
+    ]
+
+
+@pytest.mark.parametrize(
+    "config",
+    ["{", '{"type":"../x"}', '{"type":"bridge","Type":"host-device"}', '{"cniVersion":"1.0.0","type":"multus"}'],
+)
+def test_a_network_with_an_unsafe_config_is_refused_without_quoting_it(config: str) -> None:
+    """H12, side doors 3, 5 and 11: the definition may have been written before the webhook was there."""
+    decision = attach("trick", world=cluster(blue__trick=config))
+    assert (decision.code, decision.rules) == (403, ("BuiltinUnsafeConfig",))
+    assert "host-device" not in decision.message
+    assert "../x" not in decision.message
+
+
+def test_a_network_on_the_nodes_disk_is_planned_as_it_is() -> None:
+    assert attach('[{"name":"disk","ips":["10.0.0.1"]}]', world=cluster(blue__disk=None)).is_allowed
+
+
+class TestHints:
+    def test_a_near_name(self) -> None:
+        assert 'did you mean "lan"?' in attach("lann").message
+
+    def test_another_namespace_that_the_pod_may_use(self) -> None:
+        assert "it exists as default/internet: write that" in attach("internet").message
+
+    def test_never_a_namespace_that_the_pod_may_not_use(self) -> None:
+        """Side door 22: green/shared exists, infra/shared does not, and nobody can tell."""
+        assert "green" not in attach("shared").message
+        there, not_there = attach("green/shared").message, attach("green/nothere").message
+        assert there.replace("shared", "X") == not_there.replace("nothere", "X")
+
+
+class TestUpdate:
+    @pytest.mark.parametrize(
+        ("old", "new", "is_allowed"),
+        [
+            ("lan", "lan,green/shared", False),  # H01
+            ("green/shared", "green/shared,lan", True),  # H02
+            ("lan,green/shared", "lan", True),  # H03
+            ("green/shared", "green/shared", True),  # H04
+            ("green/shared", "green/shared,green/shared", False),
+            ("green/shared", "", True),
+            ("nowhere,lan", "nowhere", True),
+            ("[null]", "green/shared", False),
+            ("[null]", "lan", True),
+            ("lan", "[null]", False),
+            ("green/shared@a", "green/shared@b", False),
+            ("lan,nowhere", "nowhere,lan", True),
+        ],
+    )
+    def test_only_new_items_are_judged(self, old: str, new: str, *, is_allowed: bool) -> None:
+        assert decide(request(pod(new), old=pod(old))).is_allowed is is_allowed
+
+    def test_pods_status_is_judged_too(self) -> None:
+        """H05, side door 8."""
+        assert decide(request(pod("green/shared"), old=pod(), subresource="status")).rules == ("PostureIsolated",)
+
+    def test_a_pod_that_is_being_deleted_is_left_alone(self) -> None:
+        doomed = Object(name="web-0", annotations=pod("green/shared").annotations, is_being_deleted=True)
+        assert decide(request(doomed, old=pod("lan"))).is_allowed
+
+    @given(
+        st.lists(st.sampled_from(["lan", "green/shared", "nowhere", "infra/x@a", "default/internet"]), max_size=6),
+        st.data(),
+    )
+    def test_removing_is_always_possible(self, items: list[str], data: st.DataObject) -> None:
+        """Semantics point 9: an UPDATE that removes items is always admitted."""
+        kept = data.draw(st.lists(st.sampled_from(range(len(items))), unique=True).map(sorted)) if items else []
+        if sum(item.endswith("@a") for item in items) > 1:
+            return
+        assert decide(request(pod(",".join(items[i] for i in kept)), old=pod(",".join(items)))).is_allowed
+
+
+class TestNetworkStatus:
+    def test_nobody_forges_it(self) -> None:
+        assert decide(request(pod("lan", status="[]"), old=pod("lan"))).rules == ("NetworkStatusProtected",)
+
+    @pytest.mark.parametrize("user", [User("system:node:n1", ("system:nodes",)), User("writer", ())])
+    def test_nodes_and_listed_writers_may(self, user: User) -> None:
+        asked = request(pod("lan", status="[]"), old=pod("lan"), user=user, subresource="status")
+        assert decide(asked, rules=rules(status_writers=("writer",))).is_allowed
+
+    def test_on_create_it_is_left_alone(self) -> None:
+        assert decide(request(pod("lan", status="[]"))).is_allowed
+
+    def test_protection_can_be_switched_off(self) -> None:
+        assert decide(request(pod(status="[]"), old=pod()), rules=rules(protect_network_status=False)).is_allowed
+
+
+class TestTemplates:
+    @pytest.mark.parametrize("kind", sorted(WORKLOADS), ids=lambda kind: kind.kind)
+    def test_every_kind_is_judged_as_its_pod(self, kind: GroupKind) -> None:
+        decision = decide(request(pod("green/shared"), kind=kind))
+        assert decision.rules == ("PostureIsolated",)
+        assert decision.causes[0].field.endswith("emplate.metadata.annotations[k8s.v1.cni.cncf.io/networks][0]")
+
+    def test_a_missing_network_is_a_warning_only(self) -> None:
+        """A chart may bring the Deployment before the network; the pod is judged again."""
+        decision = decide(request(pod("nowhere"), kind=DEPLOYMENT))
+        assert decision.is_allowed
+        assert len(decision.warnings) == 1
+
+    def test_a_request_that_can_never_be_met_is_refused(self) -> None:
+        assert decide(request(pod("A"), kind=DEPLOYMENT)).code == 422
+
+    def test_warn(self) -> None:
+        decision = decide(request(pod("green/shared"), kind=DEPLOYMENT), rules=rules(workload_templates="Warn"))
+        assert (decision.is_allowed, len(decision.warnings)) == (True, 1)
+
+    def test_off(self) -> None:
+        assert decide(request(pod("A"), kind=DEPLOYMENT), rules=rules(workload_templates="Off")).verdict == "allow"
+
+    def test_controllers_are_not_asked_again(self) -> None:
+        user = User("system:serviceaccount:kube-system:deployment-controller", ())
+        assert decide(request(pod("green/shared"), kind=GroupKind("apps", "ReplicaSet"), user=user)).verdict == "allow"
+
+    def test_an_unchanged_template_is_left_alone(self) -> None:
+        """G08: rollout restart and scale."""
+        assert decide(request(pod("green/shared"), old=pod("green/shared"), kind=DEPLOYMENT)).verdict == "allow"
+
+
+@pytest.mark.parametrize("operation", ["DELETE", "CONNECT"])
+def test_other_operations_are_allowed(operation: str) -> None:
+    assert decide(request(pod("green/shared"), operation=operation)).is_allowed
+
+
+def test_other_kinds_are_allowed() -> None:
+    assert decide(request(pod("green/shared"), kind=GroupKind("", "ConfigMap"))).is_allowed
+
+
+def test_capabilities_that_are_there() -> None:
+    text = '[{"name":"fast","ips":["10.0.0.1/24"],"mac":"02:00:00:00:00:01"}]'
+    assert attach(text, world=cluster(blue__fast=CAPABLE)).is_allowed
+
+
+@given(st.text() | st.text(alphabet='[]{}",:/@ \nablnmeips0.\\u'), st.text(alphabet='[]{",lan/'))
+def test_any_annotation_gets_an_answer(networks: str, default: str) -> None:
+    decision = decide(request(pod(networks, default=default)))
+    assert decision.code in {200, 403, 422}
+    assert len(decision.message.encode()) <= 32_768
+    if decision.code == 403:
+        assert len(decision.message.encode()) <= 1024

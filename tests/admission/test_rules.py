@@ -1,0 +1,28 @@
+"""The closed list of rule ids is neither short of one nor holds one too many."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from webhook.admission.rules import RULE_IDS
+
+ROOT = Path(__file__).parents[2]
+LITERAL = re.compile(r'"([a-z]+(?:-[a-z]+)+|[A-Z][a-zA-Z]+)"')
+SOURCES = [
+    *sorted(path for path in (ROOT / "cniplugin" / "netspec").glob("*.py") if path.stem not in {"result", "status"}),
+    *sorted((ROOT / "cniplugin" / "access").glob("*.py")),
+    *sorted((ROOT / "webhook" / "admission").rglob("*.py")),
+]
+RULE_PLACES = re.compile(r'(?:rule=|code=|rules=\(|problems\.add\(\s*|_refuse\(\s*|SpecError\(\s*)"([A-Za-z-]+)"')
+
+
+def test_every_id_in_the_list_stands_in_the_code() -> None:
+    texts = "".join(path.read_text() for path in SOURCES if path.name != "rules.py")
+    assert [rule for rule in sorted(RULE_IDS) if f'"{rule}"' not in texts] == []
+
+
+def test_every_id_in_the_code_stands_in_the_list() -> None:
+    found = {rule for path in SOURCES for rule in RULE_PLACES.findall(path.read_text())}
+    assert len(found) > 30
+    assert sorted(found - RULE_IDS) == []

@@ -1,0 +1,106 @@
+"""A small cluster and minimal requests for admission tests: start from a valid one, change one thing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from cniplugin.access.model import Config, Rules
+from cniplugin.netspec import netattachdef
+from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
+from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORK_STATUS, NETWORKS
+from webhook.admission.evaluate import NETWORK, POD, evaluate
+from webhook.admission.model import Decision, GroupKind, Object, Request, User
+
+T = TypeVar("T")
+MACVLAN = '{"cniVersion": "1.0.0", "type": "macvlan", "master": "bond1"}'
+CAPABLE = json.dumps(
+    {"cniVersion": "1.0.0", "plugins": [{"type": "bridge", "capabilities": {"ips": True, "mac": True}}]}
+)
+
+
+@dataclass
+class FakeCluster:
+    """A snapshot held in plain dicts."""
+
+    networks: dict[tuple[str, str], NetworkAttachmentDefinition] = field(default_factory=dict)
+
+    def network(self, namespace: str, name: str) -> NetworkAttachmentDefinition | None:
+        return self.networks.get((namespace, name))
+
+    def network_names(self, namespace: str) -> Sequence[str]:
+        return sorted(name for where, name in self.networks if where == namespace)
+
+    def recall(self, _key: Hashable, make: Callable[[], T]) -> T:
+        return make()
+
+    def namespace_labels(self, namespace: str) -> Mapping[str, str]:
+        return {"kubernetes.io/metadata.name": namespace}
+
+
+def cluster(**more: str | None) -> FakeCluster:
+    """The cluster of access-policy.md's worked examples; `blue__name=config` adds a definition."""
+    configs: dict[tuple[str, str], str | None] = {
+        ("blue", "lan"): MACVLAN,
+        ("infra", "storage"): MACVLAN,
+        ("default", "internet"): MACVLAN,
+        ("green", "shared"): MACVLAN,
+    }
+    for key, config in more.items():
+        namespace, _, name = key.partition("__")
+        configs[namespace, name.replace("_", "-")] = config
+    return FakeCluster(
+        {
+            (namespace, name): netattachdef.build(namespace=namespace, name=name, config=config)
+            for (namespace, name), config in configs.items()
+        }
+    )
+
+
+RULES = Rules(config=Config(contact="#net-team"))
+
+
+def rules(**config: object) -> Rules:
+    return Rules(config=RULES.config.replace(**config))
+
+
+def pod(networks: str | None = None, *, default: str | None = None, status: str | None = None) -> Object:
+    annotations = {NETWORKS: networks, DEFAULT_NETWORK: default, NETWORK_STATUS: status}
+    return Object(name="web-0", annotations={key: text for key, text in annotations.items() if text is not None})
+
+
+def request(
+    thing: Object | None,
+    *,
+    old: Object | None = None,
+    kind: GroupKind = POD,
+    operation: str | None = None,
+    user: User | None = None,
+    **more: str,
+) -> Request:
+    plain = Request(
+        uid="u",
+        kind=kind,
+        operation=operation or ("UPDATE" if old else "CREATE"),
+        namespace="blue",
+        name=thing.name if thing else "web-0",
+        user=user or User("alice", ("system:authenticated",)),
+        object=thing,
+        old_object=old,
+    )
+    return plain._replace(**more)  # type: ignore[arg-type]
+
+
+def definition(config: object, *, name: str = "lan") -> Request:
+    return request(Object(name=name, config=config), kind=NETWORK)
+
+
+def decide(asked: Request, *, world: FakeCluster | None = None, rules: Rules = RULES) -> Decision:
+    return evaluate(asked, world or cluster(), rules)
+
+
+def attach(networks: str | None, *, world: FakeCluster | None = None, rules: Rules = RULES) -> Decision:
+    """Decide the creation of pod blue/web-0 with these networks."""
+    return decide(request(pod(networks)), world=world, rules=rules)

@@ -1,0 +1,21 @@
+"""Bindings carry no network annotations.
+
+Fields restricted: `metadata.annotations` of a Binding (`pods/binding`, `bindings`). Values allowed: none of the three
+network annotations. Operations: CREATE. Exempt: nobody. Example refusal: "binding blue/web-0 may not carry
+k8s.v1.cni.cncf.io/networks".
+
+Why: annotations of a Binding are merged into the pod, over its own, after the pod was admitted (seen on 1.36).
+"""
+
+from __future__ import annotations
+
+from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORK_STATUS, NETWORKS
+from webhook.admission import messages
+from webhook.admission.model import ALLOWED, Decision, Request
+
+
+def check(request: Request) -> Decision:
+    """Refuse a Binding with network annotations."""
+    annotations = request.object.annotations if request.object else {}
+    found = [key for key in (NETWORKS, DEFAULT_NETWORK, NETWORK_STATUS) if key in annotations]
+    return messages.binding_refused(request, found) if found else ALLOWED

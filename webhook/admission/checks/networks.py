@@ -1,0 +1,218 @@
+"""The networks that a pod asks for can be read, may be used, and can be attached.
+
+Fields restricted: the networks and default-network annotations of a pod, or of a workload's pod template. Values
+allowed: the standard's grammar; networks that the access rules give to this pod; a plan that can be made against the
+definitions of the snapshot. Operations: CREATE, UPDATE; on UPDATE only items that are new or differ, so removing is
+always possible. Exempt: objects being deleted, and templates written by kube-system's own controllers, which the
+author of the workload was asked about already. Example refusal: see `access.reasons`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from cniplugin.access.judge import judge, list_allowed, usable_namespaces
+from cniplugin.access.model import Item, Rules, Subject
+from cniplugin.access.reasons import Refusal
+from cniplugin.netspec import annotation, jsontext
+from cniplugin.netspec.errors import SpecError, SpecErrors
+from cniplugin.netspec.names import nearest
+from cniplugin.netspec.plan import item_of, plan
+from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS, NetworkSelectionElement, to_json
+from webhook.admission import messages
+from webhook.admission.listers import Cluster
+from webhook.admission.model import ALLOWED, Decision, Object, Request
+
+TEMPLATE_CONTROLLERS = "system:serviceaccount:kube-system:"
+REMEMBERED_TEXT_MAX = 4096
+"""Characters of the annotations whose decision is remembered with the snapshot. A ReplicaSet's pods all ask the same,
+and what is allowed without a remark names no object: the second pod costs a look-up."""
+
+
+class _Asked(NamedTuple):
+    """What one object asks for."""
+
+    networks: tuple[NetworkSelectionElement, ...] = ()
+    default: NetworkSelectionElement | None = None
+
+
+def check(request: Request, cluster: Cluster, rules: Rules, *, network_namespace: str) -> Decision:
+    """Judge the networks of a pod or of the pod that a template would make."""
+    new, old = request.object, request.old_object
+    if new is None or new.is_being_deleted or _texts(new) == (_texts(old) if old else ("", "")):
+        return ALLOWED
+    is_template = request.kind.kind != "Pod"
+    if is_template and _skips_template(request, rules):
+        return ALLOWED
+    if old is not None or sum(map(len, _texts(new))) > REMEMBERED_TEXT_MAX:
+        return _decide(request, cluster, rules, network_namespace)
+    key = (request.kind, request.namespace, network_namespace, _texts(new), new.service_account, *new.labels.items())
+    remembered_rules, remembered = cluster.recall(
+        key, lambda: (rules, _without_remarks(_decide(request, cluster, rules, network_namespace)))
+    )
+    if remembered is not None and remembered_rules is rules:
+        return remembered
+    return _decide(request, cluster, rules, network_namespace)
+
+
+def _without_remarks(decision: Decision) -> Decision | None:
+    """Return a decision that can be given again: one that names no object."""
+    return decision if decision.is_allowed and not decision.warnings else None
+
+
+def _decide(request: Request, cluster: Cluster, rules: Rules, network_namespace: str) -> Decision:
+    new = request.object or Object()
+    try:
+        asked = _read(new, request.namespace, network_namespace)
+    except SpecErrors as errors:
+        return messages.invalid(request, errors.errors)
+    fresh = _fresh(asked, request.old_object, request.namespace, network_namespace)
+    return _judge(request, asked, fresh, cluster, rules, is_template=request.kind.kind != "Pod")
+
+
+def _texts(thing: Object) -> tuple[str, str]:
+    return thing.annotations.get(NETWORKS, ""), thing.annotations.get(DEFAULT_NETWORK, "")
+
+
+def _skips_template(request: Request, rules: Rules) -> bool:
+    return rules.config.workload_templates == "Off" or request.user.name.startswith(TEMPLATE_CONTROLLERS)
+
+
+def _read(thing: Object, namespace: str, network_namespace: str) -> _Asked:
+    """Read both annotations. Raises SpecErrors with the problems of both."""
+    networks, default = _texts(thing)
+    errors: list[SpecError] = []
+    chosen: NetworkSelectionElement | None = None
+    elements: tuple[NetworkSelectionElement, ...] = ()
+    try:
+        chosen = annotation.parse_default_network(default, namespace=network_namespace) if default else None
+    except SpecErrors as found:
+        errors.extend(found)
+    try:
+        elements = annotation.parse(networks, namespace=namespace) if networks else ()
+    except SpecErrors as found:
+        errors.extend(found)
+    if errors:
+        raise SpecErrors(errors)
+    return _Asked(networks=elements, default=chosen)
+
+
+def _fresh(asked: _Asked, old: Object | None, namespace: str, network_namespace: str) -> frozenset[int | None]:
+    """Return the items to judge: positions in the networks annotation, None for the default network.
+
+    An old annotation that cannot be read makes every item new.
+    """
+    everything = frozenset((None, *range(len(asked.networks))))
+    if old is None:
+        return everything
+    try:
+        before = _read(old, namespace, network_namespace)
+    except SpecErrors:
+        return everything
+    had = Counter(_key(element) for element in before.networks)
+    items: set[int | None] = set() if asked.default == before.default else {None}
+    for position, element in enumerate(asked.networks):
+        had[_key(element)] -= 1
+        if had[_key(element)] < 0:
+            items.add(position)
+    return frozenset(items)
+
+
+def _key(element: NetworkSelectionElement) -> str:
+    return jsontext.quote(to_json(element))
+
+
+def _judge(
+    request: Request,
+    asked: _Asked,
+    fresh: frozenset[int | None],
+    cluster: Cluster,
+    rules: Rules,
+    *,
+    is_template: bool,
+) -> Decision:
+    pod = request.object or Object()
+    subject = Subject(
+        namespace=request.namespace,
+        namespace_labels=cluster.namespace_labels(request.namespace),
+        labels=pod.labels,
+        service_account=pod.service_account,
+    )
+    refusals, judged = _refusals(asked, fresh, subject, cluster, rules)
+    to_plan = fresh.difference(refusal.item for refusal in refusals)
+    problems = [error for error in _plan_problems(asked, cluster, subject, rules) if item_of(error) in to_plan]
+    warnings: list[str] = []
+    if is_template:
+        warnings += [messages.not_yet(error) for error in problems if error.rule == "network-not-found"]
+        problems = [error for error in problems if error.rule != "network-not-found"]
+        if rules.config.workload_templates == "Warn":
+            warnings += [messages.would_be_refused(request, refusal, rules.config) for refusal in refusals]
+            refusals = []
+    if refusals:
+        return messages.refused(request, refusals, judged=judged, also=problems, warnings=warnings)
+    if problems:
+        return messages.invalid(request, problems, warnings=warnings)
+    return Decision(warnings=tuple(warnings), rules=("Posture",) if judged else ())
+
+
+def _refusals(
+    asked: _Asked, fresh: frozenset[int | None], subject: Subject, cluster: Cluster, rules: Rules
+) -> tuple[list[Refusal], int]:
+    """Return the refused items, and how many were judged."""
+    found: list[Refusal] = []
+    judged = 0
+    for position, element in _elements(asked):
+        if position not in fresh:
+            continue
+        judged += 1
+        network = cluster.network(element.namespace, element.name)
+        item = Item(element=element, network=network, replaces_default=position is None)
+        verdict = judge(subject, item, rules)
+        if not verdict.is_allowed:
+            found.append(Refusal(reference=item.reference, item=position, verdict=verdict))
+    if found:
+        allowed, more = list_allowed(subject, rules, cluster.network_names)
+        found = [refusal.replace(allowed=allowed, more_allowed=more) for refusal in found]
+    return found, judged
+
+
+def _elements(asked: _Asked) -> list[tuple[int | None, NetworkSelectionElement]]:
+    first: list[tuple[int | None, NetworkSelectionElement]] = [(None, asked.default)] if asked.default else []
+    return [*first, *enumerate(asked.networks)]
+
+
+def _plan_problems(asked: _Asked, cluster: Cluster, subject: Subject, rules: Rules) -> list[SpecError]:
+    """Return why the plan cannot be made. What is missing gets a hint, from networks that the pod may use only."""
+    try:
+        plan(asked.networks, cluster.network, default=asked.default)
+    except SpecErrors as errors:
+        return [_with_hint(error, asked, cluster, subject, rules) for error in errors]
+    return []
+
+
+def _with_hint(error: SpecError, asked: _Asked, cluster: Cluster, subject: Subject, rules: Rules) -> SpecError:
+    if error.rule != "network-not-found":
+        return error
+    position = item_of(error)
+    element = asked.default if position is None else asked.networks[position]
+    if element is None:
+        return error
+    usable = usable_namespaces(subject, rules)
+    elsewhere = [
+        f"{namespace}/{element.name}"
+        for namespace in usable
+        if namespace != element.namespace and cluster.network(namespace, element.name) is not None
+    ]
+    if elsewhere:
+        return error.replace(fix=messages.exists_as(elsewhere))
+    near = nearest(element.name, _names(cluster, element.namespace, usable))
+    allowed, more = list_allowed(subject, rules, cluster.network_names)
+    return error.replace(
+        fix=messages.did_you_mean(near) if near else messages.CREATE_IT, allowed=messages.listed(allowed, more)
+    )
+
+
+def _names(cluster: Cluster, namespace: str, usable: Sequence[str]) -> Sequence[str]:
+    return cluster.network_names(namespace) if namespace in usable else ()

@@ -1,0 +1,49 @@
+"""The decision about one request: picks the check for kind and operation. Pure: values in, a `Decision` out."""
+
+from __future__ import annotations
+
+from cniplugin.access.model import Rules
+from cniplugin.netspec.netattachdef import GROUP as NAD_GROUP
+from cniplugin.netspec.netattachdef import KIND as NAD_KIND
+from webhook.admission.checks import bindings, definitions, network_status, networks
+from webhook.admission.listers import Cluster
+from webhook.admission.model import ALLOWED, Decision, GroupKind, Request
+
+POD = GroupKind("", "Pod")
+BINDING = GroupKind("", "Binding")
+NETWORK = GroupKind(NAD_GROUP, NAD_KIND)
+WORKLOADS = frozenset(
+    {
+        GroupKind("apps", "Deployment"),
+        GroupKind("apps", "StatefulSet"),
+        GroupKind("apps", "DaemonSet"),
+        GroupKind("apps", "ReplicaSet"),
+        GroupKind("", "ReplicationController"),
+        GroupKind("batch", "Job"),
+        GroupKind("batch", "CronJob"),
+        GroupKind("", "PodTemplate"),
+    }
+)
+NETWORK_NAMESPACE = "kube-system"
+"""Where a bare name in the default-network annotation is looked up (Multus' `multusNamespace`)."""
+
+
+def evaluate(
+    request: Request, cluster: Cluster, rules: Rules, *, network_namespace: str = NETWORK_NAMESPACE
+) -> Decision:
+    """Decide one request against one snapshot and one set of rules.
+
+    Everything but CREATE and UPDATE of the kinds above is allowed, and so is an object that is being deleted.
+    """
+    if request.operation not in {"CREATE", "UPDATE"} or request.object is None or request.object.is_being_deleted:
+        return ALLOWED
+    if request.kind == POD:
+        protected = network_status.check(request, rules.config)
+        return protected or networks.check(request, cluster, rules, network_namespace=network_namespace)
+    if request.kind == NETWORK:
+        return definitions.check(request, rules)
+    if request.kind == BINDING:
+        return bindings.check(request)
+    if request.kind in WORKLOADS:
+        return networks.check(request, cluster, rules, network_namespace=network_namespace)
+    return ALLOWED

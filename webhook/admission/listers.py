@@ -1,0 +1,29 @@
+"""What a decision may ask about the cluster: one immutable snapshot, read without locks and without I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Protocol, TypeVar
+
+from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
+
+T = TypeVar("T")
+
+
+class Cluster(Protocol):
+    """A snapshot of the cluster. A request uses one from start to end."""
+
+    def network(self, namespace: str, name: str) -> NetworkAttachmentDefinition | None:
+        """Return a definition, or None if there is none."""
+
+    def network_names(self, namespace: str) -> Sequence[str]:
+        """Return the sorted names of the definitions of a namespace; () if it is unknown."""
+
+    def recall(self, key: Hashable, make: Callable[[], T]) -> T:
+        """Return what `make` returned for this key before, or call it.
+
+        For pure results that follow from the key and this snapshot alone. The snapshot may forget any of them.
+        """
+
+    def namespace_labels(self, namespace: str) -> Mapping[str, str]:
+        """Return the labels of a namespace; none if it is unknown."""

@@ -1,0 +1,267 @@
+"""Every word that a user of the webhook reads, and the code, reason and causes around it.
+
+Checks hand over rule id, path and value; only this file speaks (the five facts of a refused attachment are in
+`cniplugin.access.reasons`, because the node prints them too). `tests/golden` shows every message once.
+
+- An unreadable or impossible object: 422 `Invalid`, one self-contained cause per problem, because kubectl shows
+  nothing else for that reason; `message` repeats them all for events of controllers.
+- A refusal by the rules: 403 `Forbidden`, the text in `message`.
+- Warnings: one line, ASCII, at most WARNING_MAX characters (the API server cuts at 256 and drops control characters).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from cniplugin.access import reasons
+from cniplugin.access.model import Config
+from cniplugin.access.reasons import Refusal
+from cniplugin.netspec.errors import SpecError, describe, show
+from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORK_STATUS, NETWORKS
+from webhook.admission.model import Cause, Decision, GroupKind, Request
+
+WARNING_MAX = 256
+MESSAGE_BYTES_MAX = 32_768
+"""Of an `Invalid` message; hostile input may have thousands of problems, and the count is what remains to be said."""
+CAUSES_MAX = 20
+
+TEMPLATE_PATHS = {
+    "CronJob": "spec.jobTemplate.spec.template.",
+    "PodTemplate": "template.",
+}
+"""Where a kind keeps its pod template, if not under `spec.template.`."""
+
+
+def template_path(kind: GroupKind) -> str:
+    """Return the path of the pod's metadata inside an object of a kind; "" for a pod itself."""
+    return "" if kind.kind in {"Pod", "Binding"} else TEMPLATE_PATHS.get(kind.kind, "spec.template.")
+
+
+def who(request: Request) -> str:
+    """Return the object as refusals name it: `pod blue/web-0`."""
+    return f"{request.kind.kind.lower()} {request.namespace}/{request.object_name}"
+
+
+# Unreadable or impossible objects
+
+
+def invalid(request: Request, problems: Sequence[SpecError], *, warnings: Sequence[str] = ()) -> Decision:
+    """Refuse an object whose text breaks the standard, with all its problems in input order."""
+    causes = [Cause(field=_field(request.kind, error), message=_cause(error)) for error in problems[:CAUSES_MAX]]
+    if len(problems) > CAUSES_MAX:
+        causes.append(Cause(field=causes[-1].field, message=f"and {len(problems) - CAUSES_MAX} more problems"))
+    return Decision(
+        is_allowed=False,
+        code=422,
+        reason="Invalid",
+        message=reasons.cut(_invalid_message(request, causes), MESSAGE_BYTES_MAX),
+        causes=tuple(causes),
+        warnings=tuple(warnings),
+        rules=_rule_ids(error.rule for error in problems),
+        decided="built-in check",
+    )
+
+
+def _invalid_message(request: Request, causes: Sequence[Cause]) -> str:
+    head = f'{request.kind.kind} "{request.object_name}" is invalid:'
+    lines = [f"{cause.field}: {cause.message}" for cause in causes]
+    return f"{head} {lines[0]}" if len(lines) == 1 else "\n".join([head, *(f"* {line}" for line in lines)])
+
+
+def _cause(error: SpecError) -> str:
+    """Return a problem in words; a syntax error shows its line, too."""
+    text = describe(error)
+    if not error.excerpt:
+        return text
+    return "\n".join([text, *(f"    {line}" for line in error.excerpt.splitlines())])
+
+
+def _field(kind: GroupKind, error: SpecError) -> str:
+    if error.source in {NETWORKS, DEFAULT_NETWORK}:
+        base = f"{template_path(kind)}metadata.annotations[{error.source}]"
+    else:
+        base = error.source or "spec.config"
+    if not error.path:
+        return base
+    return f"{base}{error.path}" if error.path.startswith("[") else f"{base}.{error.path}"
+
+
+def _rule_ids(rules: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(rules))
+
+
+def config_type(value: object) -> SpecError:
+    """`spec.config` is no string: the commonest slip of a YAML author."""
+    return SpecError(
+        rule="cni-config-type",
+        value=value,
+        detail="spec.config is not a string",
+        allowed="a string that holds JSON",
+        fix="write it as a block: config: |",
+        section="NPWG v1.3 §3.2",
+    )
+
+
+def object_name(name: str) -> SpecError:
+    """A name that the API server would refuse too."""
+    return SpecError(
+        rule="object-name",
+        source="metadata.name",
+        value=name,
+        detail="this cannot name a NetworkAttachmentDefinition",
+        allowed="lower case letters, digits, '-' and '.', at most 253 characters",
+        section="NPWG v1.3 §3.3",
+    )
+
+
+# Refused attachments
+
+
+def refused(
+    request: Request,
+    refusals: Sequence[Refusal],
+    *,
+    judged: int,
+    also: Sequence[SpecError],
+    warnings: Sequence[str] = (),
+) -> Decision:
+    """Refuse attachments by the access rules; `also` are other problems of the same object."""
+    placed = [error.replace(path=_field(request.kind, error)) for error in also]
+    return Decision(
+        is_allowed=False,
+        code=403,
+        reason="Forbidden",
+        message=reasons.render(refusals, who=who(request), judged=judged, also=placed),
+        causes=tuple(
+            Cause(
+                field=_refusal_field(request.kind, refusal),
+                message=_refusal_cause(refusal),
+                reason=refusal.verdict.code,
+            )
+            for refusal in refusals[:CAUSES_MAX]
+        ),
+        warnings=tuple(warnings),
+        rules=_rule_ids([*(refusal.verdict.code for refusal in refusals), *(error.rule for error in also)]),
+        decided=refusals[0].verdict.decided,
+    )
+
+
+def _refusal_field(kind: GroupKind, refusal: Refusal) -> str:
+    base = f"{template_path(kind)}metadata.annotations"
+    if refusal.item is None:
+        return f"{base}[{DEFAULT_NETWORK}]"
+    return f"{base}[{NETWORKS}][{refusal.item}]"
+
+
+def _refusal_cause(refusal: Refusal) -> str:
+    verdict = refusal.verdict
+    return f"{refusal.reference}: {verdict.reason}; decided by {verdict.decided}; {verdict.fix}"
+
+
+def would_be_refused(request: Request, refusal: Refusal, config: Config) -> str:
+    """Warn of a refusal that a setting turns into a warning."""
+    return warning(
+        f"network access: {who(request)} to {refusal.reference} would be denied by "
+        f"{refusal.verdict.decided.partition(' (')[0]}; ask {config.whom_to_ask}"
+    )
+
+
+def binding_refused(request: Request, keys: Sequence[str]) -> Decision:
+    """Refuse network annotations on a Binding: they would be merged over the pod's own (side door 8)."""
+    return Decision(
+        is_allowed=False,
+        code=403,
+        reason="Forbidden",
+        message=(
+            f"network access denied: binding {request.namespace}/{request.object_name} "
+            f"may not carry {', '.join(keys)}\n"
+            "  reason:  annotations of a Binding replace the pod's own after the pod was checked\n"
+            "  decided: built-in check of bindings\n"
+            "  fix:     set the annotation on the pod; the scheduler's Binding needs none"
+        ),
+        causes=tuple(
+            Cause(
+                field=f"metadata.annotations[{key}]",
+                message="not allowed on a Binding",
+                reason="BuiltinBindingAnnotation",
+            )
+            for key in keys
+        ),
+        rules=("BuiltinBindingAnnotation",),
+        decided="built-in check of bindings",
+    )
+
+
+def status_protected(request: Request, config: Config) -> Decision:
+    """Refuse a change of `network-status` by anybody but nodes and listed writers (side door 20)."""
+    return Decision(
+        is_allowed=False,
+        code=403,
+        reason="Forbidden",
+        message=(
+            f"network access denied: user {show(request.user.name)[1:-1]} "
+            f"may not change the network status of {who(request)}\n"
+            f"  reason:  the annotation {NETWORK_STATUS} says what a node attached, and others rely on it\n"
+            "  decided: built-in protection of network-status (protectNetworkStatus)\n"
+            "  allowed: members of system:nodes, and statusWriters\n"
+            f"  fix:     leave the annotation as it is, or ask {config.whom_to_ask} to add the writer to statusWriters"
+        ),
+        causes=(
+            Cause(
+                field=f"metadata.annotations[{NETWORK_STATUS}]",
+                message="only nodes and listed writers may change it",
+                reason="NetworkStatusProtected",
+            ),
+        ),
+        rules=("NetworkStatusProtected",),
+        decided="built-in protection of network-status",
+    )
+
+
+# Warnings
+
+
+def warning(text: str) -> str:
+    """Return a text as one warning: printable, one line, at most WARNING_MAX characters."""
+    line = "".join(char if char.isprintable() else " " for char in text)
+    return line if len(line) <= WARNING_MAX else f"{line[: WARNING_MAX - 3]}..."
+
+
+def on_disk(name: str) -> str:
+    """An empty `spec.config` runs a file of the node (side door 4)."""
+    return warning(f'spec.config is empty: each node will use its own CNI configuration named "{name}"')
+
+
+def name_differs(written: str, name: str) -> str:
+    """NPWG v1.3 §3.4.3 strongly recommends equal names."""
+    return warning(f'spec.config: name {show(written)} differs from the object\'s name "{name}"')
+
+
+def dotted_name(name: str) -> str:
+    """A name with a dot works in the JSON form only."""
+    return warning(f'metadata.name: "{name}" has a dot: pods can only select it in the JSON form')
+
+
+def not_yet(error: SpecError) -> str:
+    """A template may come before its networks; the pod is judged again."""
+    hint = "" if error.fix == CREATE_IT else f"; {error.fix}"
+    return warning(f"{error.detail}{hint}{' ' if hint.endswith('?') else '; '}pods will be refused until it exists")
+
+
+CREATE_IT = "create it first"
+"""The fix for a missing network that resembles none."""
+
+
+def listed(allowed: Sequence[str], more: int) -> str:
+    """Return the networks that a pod would get, as one list."""
+    return ", ".join(allowed) + (f" and {more} more" if more else "")
+
+
+def exists_as(names: Sequence[str]) -> str:
+    """Return the fix for a missing network whose name exists where the pod may use it."""
+    return f"it exists as {', '.join(names)}: write that"
+
+
+def did_you_mean(name: str) -> str:
+    """Return the fix for a near miss."""
+    return f'did you mean "{name}"?'
