@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests import golden
+from tests import golden_files as golden
 from tests.admission.world import attach, cluster, decide, definition, pod, request, rules
 from webhook.admission.evaluate import BINDING
 from webhook.admission.model import Decision, GroupKind, Object, User

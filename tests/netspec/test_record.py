@@ -32,11 +32,11 @@ def test_equality_and_hash_follow_the_values() -> None:
 def test_a_value_cannot_change() -> None:
     port = Port(number=1)
     with pytest.raises(AttributeError, match=r"Port\.number cannot be set"):
-        port.number = 2
+        port.number = 2  # type: ignore[misc]
     with pytest.raises(AttributeError, match=r"Port\.number cannot be deleted"):
         del port.number
     with pytest.raises(AttributeError):
-        port.other = 2  # type: ignore[attr-defined]
+        port.other = 2
 
 
 def test_missing_and_unknown_fields() -> None:

@@ -47,7 +47,7 @@ def who(request: Request) -> str:
 
 def invalid(request: Request, problems: Sequence[SpecError], *, warnings: Sequence[str] = ()) -> Decision:
     """Refuse an object whose text breaks the standard, with all its problems in input order."""
-    causes = [Cause(field=_field(request.kind, error), message=_cause(error)) for error in problems[:CAUSES_MAX]]
+    causes = [_cause(request.kind, error) for error in problems[:CAUSES_MAX]]
     if len(problems) > CAUSES_MAX:
         causes.append(Cause(field=causes[-1].field, message=f"and {len(problems) - CAUSES_MAX} more problems"))
     return Decision(
@@ -68,12 +68,10 @@ def _invalid_message(request: Request, causes: Sequence[Cause]) -> str:
     return f"{head} {lines[0]}" if len(lines) == 1 else "\n".join([head, *(f"* {line}" for line in lines)])
 
 
-def _cause(error: SpecError) -> str:
-    """Return a problem in words; a syntax error shows its line, too."""
-    text = describe(error)
-    if not error.excerpt:
-        return text
-    return "\n".join([text, *(f"    {line}" for line in error.excerpt.splitlines())])
+def _cause(kind: GroupKind, error: SpecError) -> Cause:
+    """Return a problem as a cause; a syntax error shows its line, too."""
+    lines = [describe(error), *(f"    {line}" for line in error.excerpt.splitlines())]
+    return Cause(field=_field(kind, error), message="\n".join(lines), rule=error.rule)
 
 
 def _field(kind: GroupKind, error: SpecError) -> str:
@@ -132,13 +130,9 @@ def refused(
         code=403,
         reason="Forbidden",
         message=reasons.render(refusals, who=who(request), judged=judged, also=placed),
-        causes=tuple(
-            Cause(
-                field=_refusal_field(request.kind, refusal),
-                message=_refusal_cause(refusal),
-                reason=refusal.verdict.code,
-            )
-            for refusal in refusals[:CAUSES_MAX]
+        causes=(
+            *(_refusal_cause(request.kind, refusal) for refusal in refusals[:CAUSES_MAX]),
+            *(_cause(request.kind, error) for error in also[:CAUSES_MAX]),
         ),
         warnings=tuple(warnings),
         rules=_rule_ids([*(refusal.verdict.code for refusal in refusals), *(error.rule for error in also)]),
@@ -153,9 +147,10 @@ def _refusal_field(kind: GroupKind, refusal: Refusal) -> str:
     return f"{base}[{NETWORKS}][{refusal.item}]"
 
 
-def _refusal_cause(refusal: Refusal) -> str:
+def _refusal_cause(kind: GroupKind, refusal: Refusal) -> Cause:
     verdict = refusal.verdict
-    return f"{refusal.reference}: {verdict.reason}; decided by {verdict.decided}; {verdict.fix}"
+    text = f"{refusal.reference}: {verdict.reason}; decided by {verdict.decided}; {verdict.fix}"
+    return Cause(field=_refusal_field(kind, refusal), message=text, reason=verdict.code, rule=verdict.code)
 
 
 def would_be_refused(request: Request, refusal: Refusal, config: Config) -> str:

@@ -69,11 +69,15 @@ class Request(NamedTuple):
 
 
 class Cause(NamedTuple):
-    """One problem of a refused object, self-contained: kubectl shows nothing else for reason Invalid."""
+    """One problem of a refused object, self-contained: kubectl shows nothing else for reason Invalid.
+
+    `rule` is the id of what is broken; it stays in this process.
+    """
 
     field: str
     message: str
     reason: str = "FieldValueInvalid"
+    rule: str = ""
 
 
 class Decision(NamedTuple):

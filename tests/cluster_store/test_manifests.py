@@ -1,0 +1,223 @@
+"""Files and trees: what counts as one, what is found, and one clear line for each that is wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from webhook.cluster import manifests
+from webhook.cluster.documents import Document
+from webhook.cluster.problems import ManifestError, Position, Problem
+
+POD = "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\n"
+
+
+def read(text: str | bytes, file: str = "a.yaml") -> tuple[list[Document], list[str]]:
+    problems: list[Problem] = []
+    data = text.encode() if isinstance(text, str) else text
+    return list(manifests.read_bytes(data, file=file, problems=problems)), [str(problem) for problem in problems]
+
+
+BAD: dict[str, tuple[str | bytes, str]] = {
+    "latin-1": (b"caf\xe9: 1", "a.yaml:1:4: not UTF-8: byte 0xe9; save the file as UTF-8"),
+    "utf-16": (POD.encode("utf-16"), "a.yaml:1:1: not UTF-8: byte 0xff; save the file as UTF-8"),
+    "list": ("- 1", "a.yaml:1:1: not a Kubernetes object: a list; write a mapping with apiVersion, kind and metadata"),
+    "text": (
+        "\nhello",
+        'a.yaml:2:1: not a Kubernetes object: "hello"; write a mapping with apiVersion, kind and metadata',
+    ),
+    "nothing but a name": (
+        "metadata: {name: x}",
+        "a.yaml:1:1: not a Kubernetes object: apiVersion and kind are missing; add them",
+    ),
+    "no kind": ("apiVersion: v1\nkind: ''", "a.yaml:1:1: not a Kubernetes object: kind is missing; add it"),
+    "no metadata": ("apiVersion: v1\nkind: Pod", "a.yaml:1:1: metadata is missing; add metadata with a name"),
+    "metadata is text": (
+        "apiVersion: v1\nkind: Pod\nmetadata: x",
+        "a.yaml:3:1: metadata is missing; add metadata with a name",
+    ),
+    "no name": (
+        "apiVersion: v1\nkind: Pod\nmetadata: {labels: {}}",
+        "a.yaml:3:1: metadata.name is missing; add it, quoted if it is a number",
+    ),
+    "name is a number": (
+        "apiVersion: v1\nkind: Pod\nmetadata:\n  name: 7",
+        "a.yaml:3:1: metadata.name is missing; add it, quoted if it is a number",
+    ),
+    "namespace": (
+        "apiVersion: v1\nkind: Pod\nmetadata:\n  name: x\n  namespace: [a]",
+        "a.yaml:5:3: metadata.namespace: wrong type: a list; allowed: a string: quote it",
+    ),
+    "annotation": (
+        "apiVersion: v1\nkind: Pod\nmetadata:\n  name: x\n  annotations:\n    a.b/c: on",
+        "a.yaml:6:5: metadata.annotations[a.b/c]: wrong type: true; allowed: a string: quote it",
+    ),
+    "labels": (
+        "apiVersion: v1\nkind: Pod\nmetadata:\n  name: x\n  labels: a",
+        'a.yaml:5:3: metadata.labels: wrong type: "a"; allowed: a mapping of strings',
+    ),
+    "template": (
+        "apiVersion: batch/v1\nkind: CronJob\nmetadata: {name: x}\nspec: {jobTemplate: {spec: {template: {metadata: {annotations: {a: 5}}}}}}",
+        "a.yaml:4:65: spec.jobTemplate.spec.template.metadata.annotations[a]: wrong type: 5; allowed: a string: quote it",
+    ),
+    "list item": (
+        f"apiVersion: v1\nkind: List\nitems:\n- {POD.replace(chr(10), chr(10) + '  ')}\n- 5",
+        "a.yaml:8:3: not a Kubernetes object: 5; write a mapping with apiVersion, kind and metadata",
+    ),
+    "a second document": (
+        f"{POD}---\nkind: Pod\n",
+        "a.yaml:5:1: not a Kubernetes object: apiVersion is missing; add it",
+    ),
+    "duplicate key": (f"{POD}kind: Pod", 'a.yaml:4:1: the key "kind" stands twice in one mapping; keep one of them'),
+    "tab": (
+        f"{POD}spec:\n\tx: 1",
+        "a.yaml:5:1: not YAML: found character that cannot start any token while scanning for the next token; indent with spaces, not with tabs",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_one_clear_line(case: str) -> None:
+    text, line = BAD[case]
+    assert read(text)[1] == [line]
+
+
+JSON_BAD = {
+    "syntax": ('{"kind":\n  oops]', "a.json:2:3: not JSON: Expecting value; correct the JSON here"),
+    "duplicate": (
+        '{"kind": "a",\n "kind": "b"}',
+        'a.json:2:2: the key "kind" stands twice in one mapping; keep one of them',
+    ),
+    "depth": ('{"a":' * 300 + "1" + "}" * 300, "a.json:1:1281: it nests more than 256 levels; make it flatter"),
+    "constant": ('{"a": NaN}', "a.json:1:1: not a Kubernetes object: apiVersion and kind are missing; add them"),
+}
+
+
+@pytest.mark.parametrize("case", JSON_BAD)
+def test_bad_json_is_one_clear_line(case: str) -> None:
+    text, line = JSON_BAD[case]
+    assert read(text, "a.json")[1] == [line]
+
+
+def test_a_typed_list_lends_its_kind_and_empty_documents_are_passed_over() -> None:
+    items = [{"metadata": {"name": "a", "namespace": "blue"}}, {"metadata": {"generateName": "b-"}}]
+    text = "---\n---\n" + json.dumps({"apiVersion": "v1", "kind": "PodList", "items": items}) + "\n---\n# nothing\n"
+    found, problems = read(text)
+    assert problems == []
+    assert [(one.kind, one.version, one.namespace, one.name) for one in found] == [
+        ("Pod", "v1", "blue", "a"),
+        ("Pod", "v1", "default", ""),
+    ]
+
+
+def test_json_documents_may_follow_each_other() -> None:
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}}
+    found, problems = read(f"{json.dumps(pod)}\n\n{json.dumps(pod)}\n")
+    assert problems == []
+    assert [one.line for one in found] == [1, 3]
+
+
+def test_a_byte_order_mark_is_no_part_of_the_text() -> None:
+    assert read(b"\xef\xbb\xbf" + POD.encode())[1] == []
+
+
+def test_group_and_version() -> None:
+    found, _ = read("apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\n")
+    assert (found[0].group, found[0].version) == ("apps", "v1")
+
+
+@pytest.fixture
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in ("b.yaml", "a/z.yml", "a/a.json", ".hidden.yaml", ".git/x.yaml", "notes.txt", "kustomization.yaml"):
+        file = tmp_path / "tree" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(POD)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "tree"
+
+
+def test_files_of_a_tree_are_sorted_and_named_as_given(tree: Path) -> None:
+    expected = ["tree/a/a.json", "tree/a/z.yml", "tree/b.yaml"]
+    assert manifests.find_files(["tree"]) == expected
+    assert manifests.find_files(["./tree/"]) == expected
+    assert manifests.find_files(["tree/b.yaml", "tree"]) == ["tree/b.yaml", "tree/a/a.json", "tree/a/z.yml"]
+    assert manifests.find_files([str(tree)]) == [str(tree.parent / name) for name in expected]
+
+
+def test_the_current_directory_has_no_dots(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tree)
+    assert manifests.find_files(["."]) == ["a/a.json", "a/z.yml", "b.yaml"]
+
+
+def test_links_are_followed_inside_the_tree_only(tree: Path) -> None:
+    (tree / "..data").mkdir()
+    (tree / "..data" / "net.yaml").write_text(POD)
+    (tree / "net.yaml").symlink_to("..data/net.yaml")
+    (tree.parent / "outside.yaml").write_text(POD)
+    (tree / "out.yaml").symlink_to("../outside.yaml")
+    (tree / "loop").symlink_to(".", target_is_directory=True)
+    found = manifests.find_files(["tree"])
+    assert "tree/net.yaml" in found
+    assert not any("out.yaml" in file or "loop" in file for file in found)
+
+
+def test_a_directory_named_like_a_file_is_a_directory(tree: Path) -> None:
+    (tree / "dir.yaml").mkdir()
+    (tree / "dir.yaml" / "c.yaml").write_text(POD)
+    assert "tree/dir.yaml/c.yaml" in manifests.find_files(["tree"])
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("nowhere", "nowhere: no such file or directory; name one that exists"),
+        ("tree/.git/none.yaml", "tree/.git/none.yaml: no such file or directory; name one that exists"),
+    ],
+)
+def test_a_path_that_does_not_exist(tree: Path, path: str, said: str) -> None:
+    with pytest.raises(ManifestError, match="no such file") as caught:
+        manifests.find_files([path])
+    assert str(caught.value) == said
+
+
+def test_an_empty_tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("empty").mkdir()
+    with pytest.raises(ManifestError) as caught:
+        manifests.load_snapshot("empty")
+    assert str(caught.value) == "empty: no Kubernetes object is found; put *.yaml, *.yml, *.json files there"
+
+
+def test_what_is_no_regular_file_is_not_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.yaml")
+    problems: list[Problem] = []
+    assert list(manifests.read_file(str(tmp_path / "pipe.yaml"), problems)) == []
+    assert problems[0].rule == "unreadable-file"
+    assert "not a regular file" in problems[0].text
+
+
+def test_an_unreadable_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root may read everything, so the directory answers for itself."""
+
+    def refuse(path: str) -> None:
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(ManifestError, match="cannot be read: permission denied"):
+        manifests.find_files([str(tmp_path)])
+
+
+def test_all_problems_of_a_tree_are_reported_together(tree: Path) -> None:
+    (tree / "a" / "a.json").write_text("[1]")
+    (tree / "b.yaml").write_text("a: [")
+    with pytest.raises(ManifestError) as caught:
+        manifests.load_snapshot("tree")
+    assert [problem.position.file for problem in caught.value.problems] == ["tree/a/a.json", "tree/b.yaml"]
+    assert len(str(caught.value).splitlines()) == 2
+
+
+def test_a_position_without_a_line_is_the_file() -> None:
+    assert str(Position("a.yaml")) == "a.yaml"

@@ -1,0 +1,141 @@
+"""The snapshot: what is kept, what is found, what is parsed when."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from webhook.admission.listers import Cluster
+from webhook.cluster import manifests, store
+from webhook.cluster.problems import Problem
+from webhook.cluster.store import EMPTY, Snapshot
+
+NETWORK = """\
+apiVersion: k8s.cni.cncf.io/v1
+kind: NetworkAttachmentDefinition
+metadata:
+  name: {name}
+  namespace: {namespace}
+  managedFields: [{{manager: kubectl}}]
+  labels: {{team: a}}
+  annotations:
+    k8s.v1.cni.cncf.io/resourceName: intel.com/sriov
+    kubectl.kubernetes.io/last-applied-configuration: '{{"a copy": "of everything"}}'
+spec:
+  config: {config}
+---
+"""
+
+
+def network(namespace: str = "blue", name: str = "lan", config: str = """'{"type":"bridge"}'""") -> str:
+    return NETWORK.format(namespace=namespace, name=name, config=config)
+
+
+def build(*texts: str) -> tuple[Snapshot, list[str]]:
+    problems: list[Problem] = []
+    documents = manifests.read_bytes("".join(texts).encode(), file="a.yaml", problems=problems)
+    return store.build(documents, problems), [str(problem) for problem in problems]
+
+
+def snapshot(*texts: str) -> Cluster:
+    made, problems = build(*texts)
+    assert problems == []
+    return made
+
+
+def test_a_definition_is_found_by_namespace_and_name() -> None:
+    cluster = snapshot(network())
+    found = cluster.network("blue", "lan")
+    assert found is not None
+    assert (found.namespace, found.name, found.problems) == ("blue", "lan", ())
+    assert found.config is not None
+    assert found.config.plugins[0].type == "bridge"
+    assert found.resource_name == "intel.com/sriov"
+    assert dict(found.labels) == {"team": "a"}
+    assert cluster.network("blue", "lann") is None
+    assert cluster.network("green", "lan") is None
+
+
+def test_the_copy_of_the_object_is_not_kept() -> None:
+    found = snapshot(network()).network("blue", "lan")
+    assert found is not None
+    assert set(found.annotations) == {"k8s.v1.cni.cncf.io/resourceName"}
+
+
+def test_names_are_sorted() -> None:
+    cluster = snapshot(network(name="z"), network(name="a"), network(namespace="green", name="m"))
+    names: Sequence[str] = cluster.network_names("blue")
+    assert names == ("a", "z")
+    assert cluster.network_names("nowhere") == ()
+
+
+def test_labels_of_a_namespace_hold_its_name() -> None:
+    cluster = snapshot(
+        "apiVersion: v1\nkind: Namespace\nmetadata: {name: blue, labels: {tenant: blue, kubernetes.io/metadata.name: x}}\n",
+        "---\napiVersion: v1\nkind: Namespace\nmetadata: {name: bare}\n",
+    )
+    assert cluster.namespace_labels("blue") == {"tenant": "blue", "kubernetes.io/metadata.name": "blue"}
+    assert cluster.namespace_labels("bare") == {"kubernetes.io/metadata.name": "bare"}
+    assert cluster.namespace_labels("nowhere") == {}
+
+
+def test_a_hot_definition_is_parsed_once_and_survives_a_swap() -> None:
+    first, second = snapshot(network()), snapshot(network())
+    assert first.network("blue", "lan") is first.network("blue", "lan")
+    assert first.network("blue", "lan") is second.network("blue", "lan")
+
+
+def test_a_large_definition_is_not_kept_parsed() -> None:
+    large = """'{"type":"bridge","x":"%s"}'""" % ("x" * store.CACHED_CONFIG_MAX)
+    cluster = snapshot(network(config=large))
+    assert cluster.network("blue", "lan") is not cluster.network("blue", "lan")
+
+
+@pytest.mark.parametrize(
+    ("config", "is_on_disk"), [("''", True), ("", True), ('"{"', False), ("{type: bridge}", False)]
+)
+def test_what_cannot_be_used_is_a_value_too(config: str, *, is_on_disk: bool) -> None:
+    found = snapshot(network(config=config)).network("blue", "lan")
+    assert found is not None
+    assert found.config is None
+    assert found.is_on_disk is is_on_disk
+    assert bool(found.problems) is not is_on_disk
+
+
+def test_a_definition_without_spec_is_on_disk() -> None:
+    text = "apiVersion: k8s.cni.cncf.io/v1\nkind: NetworkAttachmentDefinition\nmetadata: {name: bare}\n"
+    found = snapshot(text).network("default", "bare")
+    assert found is not None
+    assert found.is_on_disk
+
+
+def test_a_kind_of_another_group_is_no_network() -> None:
+    cluster = snapshot(network().replace("k8s.cni.cncf.io/v1", "example.org/v1"))
+    assert cluster.network("blue", "lan") is None
+
+
+def test_two_objects_of_one_name_name_both_places() -> None:
+    made, problems = build(network(), network(), network(namespace="green"))
+    assert problems == [
+        "a.yaml:17:3: a second NetworkAttachmentDefinition blue/lan: the first is at a.yaml:1; remove one of them"
+    ]
+    assert made.counts() == {"networks": 2, "namespaces": 0}
+
+
+def test_two_namespaces_of_one_name() -> None:
+    text = "apiVersion: v1\nkind: Namespace\nmetadata: {name: blue}\n---\n"
+    _, problems = build(text, text)
+    assert problems == [
+        "a.yaml:7:12: a second Namespace blue: the first is at a.yaml:3; remove one of them".replace(":3;", ":1;")
+    ]
+
+
+def test_names_still_to_be_generated_are_no_duplicates() -> None:
+    text = "apiVersion: v1\nkind: Pod\nmetadata: {generateName: a-}\n---\n"
+    assert build(text, text)[1] == []
+
+
+def test_an_empty_snapshot() -> None:
+    assert EMPTY.counts() == {"networks": 0, "namespaces": 0}
+    assert EMPTY.network("a", "b") is None

@@ -1,0 +1,52 @@
+"""The command line `nadmit`: the table of commands, and what holds for all of them."""
+
+from __future__ import annotations
+
+import click
+
+from .commands.lazy import LazyCommand, LazyGroup
+from .commands.options import obey_no_color
+from .commands.version import installed_version
+
+COMMANDS = {
+    "serve": LazyCommand("webhook.commands.serve", "serve", "Answer AdmissionReviews over HTTPS."),
+    "review": LazyCommand(
+        "webhook.commands.review", "review", "Say what the webhook would answer to objects in files."
+    ),
+    "check": LazyCommand("webhook.commands.check", "check", "Find the problems in a tree of YAML, with their lines."),
+    "certs": LazyCommand("certs.cli", "certs", "Make and keep the certificates of the webhook."),
+}
+
+
+def _print_version(context: click.Context, _option: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's
+    if value and not context.resilient_parsing:
+        click.echo(f"nadmit {installed_version()}")
+        context.exit()
+
+
+@click.group(
+    cls=LazyGroup,
+    lazy=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Show the version."
+)
+@click.pass_context
+def nadmit(context: click.Context) -> None:
+    """Admission webhook for Kubernetes multi-networking.
+
+    It refuses pods whose networks cannot be attached and NetworkAttachmentDefinitions that cannot work, and says why
+    before anything runs. The same judgement is available for files, without a cluster.
+
+    \b
+    Examples:
+      nadmit check examples/cluster                        lint a tree of YAML
+      nadmit review --manifests examples/cluster pod.yaml  the webhook's answer to one file
+      nadmit serve --manifests examples/cluster            the webhook itself, without a cluster
+
+    \b
+    Exit codes: 0 fine, 1 refused or could not start, 2 unreadable input or a wrong option.
+    Colours are for terminals only, and none if NO_COLOR is set.
+    """  # noqa: D301 - click reads the backspace: keep these lines as they are
+    obey_no_color(context)

@@ -1,0 +1,236 @@
+"""Documents: the Kubernetes objects of one file, each with its place.
+
+A file is a stream of YAML or JSON documents. A List is taken apart (`kind: List`, and any `*List` with items). What
+is no object of Kubernetes is a problem, and so is metadata of the wrong type, which the API server would refuse before
+it asks any webhook.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from cniplugin.netspec.errors import show
+
+from . import jsonstream, positions, yamlstream
+from .problems import Position, Problem
+
+DEFAULT_NAMESPACE = "default"
+"""Where kubectl creates an object that names no namespace, if nothing else is set."""
+
+METADATA_PATHS = ("metadata", "template.metadata", "spec.template.metadata", "spec.jobTemplate.spec.template.metadata")
+"""Where objects keep their own metadata and that of the pods they make."""
+
+Slice = tuple[int, int]
+
+
+@dataclass(slots=True)
+class Source:
+    """The text of one file. `slices` are the documents of a JSON stream, None for YAML."""
+
+    file: str
+    text: str
+    slices: list[Slice] | None = None
+    _lines: list[str] = field(default_factory=list)
+    _nodes: dict[int, Any] = field(default_factory=dict)
+
+    def node(self, number: int) -> Any:
+        """Return the composed node of a document, None if PyYAML cannot compose it."""
+        if not self._nodes:
+            self._nodes = dict(enumerate(self._compose()))
+        return self._nodes.get(number)
+
+    def _compose(self) -> list[Any]:
+        if self.slices is None:
+            return positions.compose(self.text)
+        found: list[Any] = []
+        for start, end in self.slices:
+            line, column = self._place(start)
+            nodes = positions.compose("\n" * (line - 1) + " " * (column - 1) + self.text[start:end])
+            found.append(nodes[0] if nodes else None)
+        return found
+
+    def _place(self, offset: int) -> positions.Place:
+        before = positions.split_lines(self.text[:offset])
+        return len(before), len(before[-1]) + 1
+
+    @property
+    def lines(self) -> list[str]:
+        """The lines of the text, as marks count them."""
+        if not self._lines:
+            self._lines = positions.split_lines(self.text)
+        return self._lines
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One object. `number` is the document of the file, `trail` the item of a List in it, `line` where it starts."""
+
+    source: Source
+    object: dict[str, Any]
+    line: int
+    number: int
+    trail: tuple[str, ...] = ()
+
+    @property
+    def file(self) -> str:
+        """The file as it was named by the user."""
+        return self.source.file
+
+    @property
+    def kind(self) -> str:
+        """The kind, such as `Pod`."""
+        return str(self.object["kind"])
+
+    @property
+    def group(self) -> str:
+        """The API group, "" for core kinds."""
+        group, slash, _ = str(self.object["apiVersion"]).partition("/")
+        return group if slash else ""
+
+    @property
+    def version(self) -> str:
+        """The version inside the API group."""
+        return str(self.object["apiVersion"]).rpartition("/")[2]
+
+    @property
+    def name(self) -> str:
+        """The name; "" when the API server is to generate it."""
+        return str(self.object.get("metadata", {}).get("name") or "")
+
+    @property
+    def namespace(self) -> str:
+        """The namespace, `default` when none is written."""
+        return str(self.object.get("metadata", {}).get("namespace") or DEFAULT_NAMESPACE)
+
+    @property
+    def place(self) -> str:
+        """The place in short: `file:line`, and the item of a List."""
+        item = "".join(f"[{step}]" if step.isdecimal() else f" {step}" for step in self.trail)
+        return f"{self.file}:{self.line}{item}"
+
+    def locate(self, path: str = "") -> Position:
+        """Return where a field is written, or the longest part of its path that is; see `positions`."""
+        node = self.source.node(self.number)
+        if node is None:
+            return Position(self.file, self.line, 1)
+        steps = [*self.trail, *positions.parse_path(path)]
+        line, column = positions.find(node, self.source.lines, steps)
+        return Position(self.file, line, column)
+
+
+def parse(text: str, *, file: str, problems: list[Problem]) -> Iterator[Document]:
+    """Yield the objects of a file's text in order; what is wrong is added to `problems`, in order too."""
+    source = Source(file, text)
+    for number, (line, value) in enumerate(_read(source, problems)):
+        if value is None:
+            continue
+        yield from _expand(Document(source, {}, line, number), value, problems)
+
+
+def _read(source: Source, problems: list[Problem]) -> Iterator[tuple[int, object]]:
+    if not jsonstream.is_likely(source.text):
+        yield from yamlstream.read(source.text, file=source.file, problems=problems)
+        return
+    try:
+        found = jsonstream.read(source.text)
+    except jsonstream.NotStrictJsonError as error:
+        yield from _read_json_as_yaml(source, error, problems)
+        return
+    source.slices = [(start, end) for start, end, _ in found]
+    line, counted = 1, 0
+    for start, _, value in found:
+        line += source.text.count("\n", counted, start)
+        counted = start
+        yield line, value
+
+
+def _read_json_as_yaml(
+    source: Source, error: jsonstream.NotStrictJsonError, problems: list[Problem]
+) -> Iterator[tuple[int, object]]:
+    """Read a text that is no strict JSON as the YAML it may be; of a .json file the JSON error is the clearer one."""
+    found: list[Problem] = []
+    yield from yamlstream.read(source.text, file=source.file, problems=found)
+    if found and error.offset is not None and source.file.endswith(".json"):
+        before = source.text[: error.offset]
+        position = Position(source.file, before.count("\n") + 1, error.offset - before.rfind("\n"))
+        found = [Problem(position, "json-syntax", f"not JSON: {error}; correct the JSON here")]
+    problems.extend(found)
+
+
+def _expand(holder: Document, value: object, problems: list[Problem]) -> Iterator[Document]:
+    """Yield an object, or the objects of a List."""
+    if not isinstance(value, dict):
+        what = "a list" if isinstance(value, list) else show(value)
+        text = f"not a Kubernetes object: {what}; write a mapping with apiVersion, kind and metadata"
+        problems.append(Problem(holder.locate(), "not-an-object", text))
+        return
+    document = Document(holder.source, value, holder.line, holder.number, holder.trail)
+    missing = [key for key in ("apiVersion", "kind") if not _is_text(value.get(key))]
+    if missing:
+        what = f"{missing[0]} is missing; add it" if len(missing) == 1 else "apiVersion and kind are missing; add them"
+        text = f"not a Kubernetes object: {what}"
+        problems.append(Problem(document.locate(), "not-an-object", text))
+    elif document.kind.endswith("List") and isinstance(value.get("items"), list):
+        yield from _expand_list(document, value["items"], problems)
+    elif found := list(_check_metadata(document)):
+        problems.extend(found)
+    else:
+        yield document
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
+def _expand_list(holder: Document, items: list[Any], problems: list[Problem]) -> Iterator[Document]:
+    """NB: items of a typed list (`PodList`) may leave out kind and apiVersion."""
+    kind = holder.kind.removesuffix("List")
+    implied = {"apiVersion": holder.object["apiVersion"], "kind": kind} if kind else {}
+    for index, item in enumerate(items):
+        place = Document(holder.source, {}, holder.line, holder.number, (*holder.trail, "items", str(index)))
+        yield from _expand(place, {**implied, **item} if isinstance(item, dict) else item, problems)
+
+
+# Metadata
+
+
+def _check_metadata(document: Document) -> Iterator[Problem]:
+    if document.kind == "AdmissionReview":
+        return
+    if not isinstance(document.object.get("metadata"), dict):
+        yield Problem(document.locate("metadata"), "metadata", "metadata is missing; add metadata with a name")
+        return
+    if not any(_is_text(document.object["metadata"].get(key)) for key in ("name", "generateName")):
+        text = "metadata.name is missing; add it, quoted if it is a number"
+        yield Problem(document.locate("metadata"), "metadata", text)
+    for path in METADATA_PATHS:
+        metadata = _dig(document.object, path)
+        if isinstance(metadata, dict):
+            yield from _check_texts(document, path, metadata)
+
+
+def _dig(value: object, path: str) -> object:
+    for step in path.split("."):
+        value = value.get(step) if isinstance(value, dict) else None
+    return value
+
+
+def _check_texts(document: Document, path: str, metadata: dict[str, Any]) -> Iterator[Problem]:
+    for key in ("namespace", "generateName"):
+        if not isinstance(metadata.get(key), str | None):
+            yield _wrong_type(document, f"{path}.{key}", metadata[key], "a string: quote it")
+    for key in ("labels", "annotations"):
+        values = metadata.get(key)
+        if isinstance(values, dict):
+            for name, value in values.items():
+                if not isinstance(value, str):
+                    yield _wrong_type(document, f"{path}.{key}[{name}]", value, "a string: quote it")
+        elif values is not None:
+            yield _wrong_type(document, f"{path}.{key}", values, "a mapping of strings")
+
+
+def _wrong_type(document: Document, path: str, value: object, allowed: str) -> Problem:
+    text = f"{path}: wrong type: {show(value)}; allowed: {allowed}"
+    return Problem(document.locate(path), "metadata-type", text)

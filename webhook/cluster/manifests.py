@@ -1,0 +1,144 @@
+"""Files and directories of Kubernetes objects: which files count, and what they hold.
+
+Of a directory: every `*.yaml`, `*.yml` and `*.json` below it, in sorted order. Hidden files and directories are
+skipped. A link to a directory is not followed, and a link to a file only inside the tree, which is how a mounted
+ConfigMap looks. A `kustomization.yaml` is no object of Kubernetes and is skipped.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from . import documents, store
+from .documents import Document
+from .problems import ManifestError, Position, Problem
+from .store import Snapshot
+
+SUFFIXES = (".yaml", ".yml", ".json")
+SKIPPED = frozenset({"kustomization.yaml", "kustomization.yml"})
+
+
+def find_files(paths: Sequence[str]) -> list[str]:
+    """Return the files of paths, each once, directories in sorted order; names stay relative as they were given.
+
+    Raises ManifestError for a path that does not exist and a directory that cannot be listed.
+    """
+    problems: list[Problem] = []
+    files = [file for path in paths for file in _files_of(path, problems)]
+    if problems:
+        raise ManifestError(problems)
+    if len(paths) == 1:
+        return files
+    first: dict[str, str] = {}
+    for file in files:
+        first.setdefault(os.path.realpath(file), file)
+    return list(first.values())
+
+
+def _files_of(path: str, problems: list[Problem]) -> Iterator[str]:
+    if Path(path).is_dir():
+        root = Path(path).resolve()
+        for file, is_link in _walk(str(Path(path)), problems):
+            if not is_link or Path(file).resolve().is_relative_to(root):
+                yield file
+    elif os.path.lexists(path):
+        yield path
+    else:
+        problems.append(_missing(path))
+
+
+def _walk(folder: str, problems: list[Problem]) -> Iterator[tuple[str, bool]]:
+    """Yield the files below a folder, and whether each is a symbolic link."""
+    try:
+        with os.scandir(folder) as entries:
+            found = sorted(entries, key=lambda entry: entry.name)
+    except OSError as error:
+        problems.append(_unreadable(folder, error))
+        return
+    for entry in found:
+        file = entry.name if folder == "." else entry.path
+        if entry.is_dir(follow_symlinks=False):
+            if not entry.name.startswith("."):
+                yield from _walk(file, problems)
+        elif _counts(entry.name) and not entry.is_dir():
+            yield file, entry.is_symlink()
+
+
+def _counts(name: str) -> bool:
+    return name.endswith(SUFFIXES) and not name.startswith(".") and name not in SKIPPED
+
+
+def read_file(file: str, problems: list[Problem]) -> Iterator[Document]:
+    """Yield the objects of one file; what is wrong with it is added to `problems`."""
+    try:
+        data = _load(Path(file))
+    except OSError as error:
+        problems.append(_unreadable(file, error))
+        return
+    yield from read_bytes(data, file=file, problems=problems)
+
+
+def _load(file: Path) -> bytes:
+    """NB: opening a named pipe would wait for its writer."""
+    if not stat.S_ISREG(file.stat().st_mode):
+        raise OSError(errno.EINVAL, "not a regular file")
+    return file.read_bytes()
+
+
+def read_bytes(data: bytes, *, file: str, problems: list[Problem]) -> Iterator[Document]:
+    """Yield the objects of a file's content."""
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = data[: error.start].decode("utf-8-sig", "ignore")
+        position = Position(file, before.count("\n") + 1, len(before) - before.rfind("\n"))
+        said = f"not UTF-8: byte 0x{data[error.start]:02x}; save the file as UTF-8"
+        problems.append(Problem(position, "not-utf-8", said))
+        return
+    yield from documents.parse(text, file=file, problems=problems)
+
+
+def _unreadable(file: str, error: OSError) -> Problem:
+    if isinstance(error, FileNotFoundError):
+        return _missing(file)
+    said = (error.strerror or str(error)).lower()
+    return Problem(Position(file), "unreadable-file", f"cannot be read: {said}; make it readable, or leave it out")
+
+
+def _missing(path: str) -> Problem:
+    return Problem(Position(path), "no-file", "no such file or directory; name one that exists")
+
+
+def read_files(files: Iterable[str], problems: list[Problem]) -> Iterator[Document]:
+    """Yield the objects of files, in order."""
+    for file in files:
+        yield from read_file(file, problems)
+
+
+def load_snapshot(directory: Path | str) -> Snapshot:
+    """Return the snapshot of a directory, or of one file. Raises ManifestError with everything that is wrong."""
+    problems: list[Problem] = []
+    seen = 0
+
+    def counted() -> Iterator[Document]:
+        nonlocal seen
+        for document in read_files(find_files([str(directory)]), problems):
+            seen += 1
+            yield document
+
+    snapshot = store.build(counted(), problems)
+    if not problems and not seen:
+        problems.append(nothing_found([str(directory)]))
+    if problems:
+        raise ManifestError(problems)
+    return snapshot
+
+
+def nothing_found(paths: Iterable[str]) -> Problem:
+    """Say that paths hold no object at all."""
+    said = f"no Kubernetes object is found; put {', '.join('*' + suffix for suffix in SUFFIXES)} files there"
+    return Problem(Position(" ".join(paths)), "no-objects", said)

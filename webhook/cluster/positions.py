@@ -1,0 +1,154 @@
+"""A field path to the place where it is written: `spec.config.plugins[1].type` to line and column.
+
+    path = step *( "." name / "[" key "]" )   ; the key of a map, an index, or a quoted key as in ["org.example.key"]
+
+The longest part of a path that stands in the file is pointed at: the key of a mapping, the item of a list. A text that
+holds JSON (`spec.config`, a networks annotation) is looked into: a syntax error or the rest of the path is found inside
+it. That needs a text that stands in the file as it is, which holds for literal blocks (`|`) and for quoted or plain
+text of one line without escapes; otherwise the place is where the text begins.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import yaml
+
+from .jsonstream import depth_exceeds
+from .yamlstream import DEPTH_MAX
+
+_STEP = re.compile(r"""\.?([^.\[\]]+)|\[("(?:[^"\\]|\\.)*"|[^\[\]]*)\]""")
+_LINE_END = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+"""What libyaml counts as the end of a line."""
+
+Place = tuple[int, int]
+"""Line and column, both from 1."""
+
+
+def compose(text: str) -> list[Any]:
+    """Return the nodes of the documents of a text that was read before; () of what the composer cannot read.
+
+    NB: the composer of PyYAML recurses in C without a limit. Callers have checked that nothing nests deeper than
+    DEPTH_MAX, which the stream readers guarantee.
+    """
+    nodes: list[Any] = []
+    loader = yaml.CSafeLoader(text)
+    try:
+        while loader.check_node():
+            nodes.append(loader.get_node())
+    except yaml.YAMLError:
+        pass
+    finally:
+        loader.dispose()
+    return nodes
+
+
+def split_lines(text: str) -> list[str]:
+    """Return the lines of a text as libyaml counts them."""
+    return _LINE_END.split(text)
+
+
+def parse_path(path: str) -> list[str]:
+    """Return the steps of a field path; indexes stay text."""
+    return [name or _unquote(key) for name, key in _STEP.findall(path)]
+
+
+def _unquote(key: str) -> str:
+    return re.sub(r"\\(.)", r"\1", key[1:-1]) if key.startswith('"') else key
+
+
+def find(root: Any, lines: list[str], steps: list[str]) -> Place:
+    """Return where the longest existing part of `steps` is written, below a composed node of the file's `lines`."""
+    mark, node, rest = _descend(root, steps)
+    if isinstance(node, yaml.ScalarNode):
+        offset = _find_inside(node.value, rest)
+        place = None if offset is None else _place_of(node, offset, lines)
+        if place:
+            return place
+    return mark.line + 1, mark.column + 1
+
+
+def _descend(root: Any, steps: list[str]) -> tuple[Any, Any, list[str]]:
+    """Follow steps as far as they exist; return the mark to show, the node reached, and the steps that are left."""
+    mark, node = root.start_mark, root
+    for taken, step in enumerate(steps):
+        found = _child(node, step)
+        if found is None:
+            return mark, node, steps[taken:]
+        mark, node = found
+    return mark, node, []
+
+
+def _child(node: Any, step: str) -> tuple[Any, Any] | None:
+    if isinstance(node, yaml.SequenceNode):
+        if step.isdecimal() and int(step) < len(node.value):
+            item = node.value[int(step)]
+            return item.start_mark, item
+        return None
+    if not isinstance(node, yaml.MappingNode):
+        return None
+    for key, value in reversed(node.value):
+        if isinstance(key, yaml.ScalarNode) and key.value == step:
+            return key.start_mark, value
+    return None
+
+
+def _find_inside(text: str, steps: list[str]) -> int | None:
+    """Return the offset of a JSON syntax error, or else of `steps`, in a text; None to point at its begin."""
+    if not any(char in text for char in '[{"'):
+        return _find_item(text, steps)
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        return min(error.pos, max(len(text.rstrip()) - 1, 0))
+    except (ValueError, RecursionError):
+        return None
+    if not steps or depth_exceeds(value, DEPTH_MAX):
+        return None
+    nodes = compose(text)
+    if not nodes:
+        return None
+    mark, _, rest = _descend(nodes[0], steps)
+    return None if rest == steps else _offset(text, mark)
+
+
+def _find_item(text: str, steps: list[str]) -> int | None:
+    """Return the offset of an item of a comma list (NPWG v1.3 §4.1.1)."""
+    items = text.split(",")
+    if not steps or not steps[0].isdecimal() or int(steps[0]) >= len(items):
+        return None
+    index = int(steps[0])
+    start = sum(len(item) + 1 for item in items[:index])
+    return start + len(items[index]) - len(items[index].lstrip())
+
+
+def _offset(text: str, mark: Any) -> int:
+    starts = [0, *(match.end() for match in _LINE_END.finditer(text))]
+    return int(starts[mark.line] + mark.column)
+
+
+def _place_of(node: Any, offset: int, lines: list[str]) -> Place | None:
+    """Return where a character of a scalar's text stands in the file, None when the text is not written as it is."""
+    before = node.value[:offset]
+    row = before.count("\n")
+    column = offset - (before.rfind("\n") + 1)
+    if node.style == "|":
+        return _place_in_block(node, row, column, lines)
+    if node.start_mark.line != node.end_mark.line or row:
+        return None
+    written = lines[node.start_mark.line][node.start_mark.column : node.end_mark.column]
+    quote = 1 if node.style in {"'", '"'} else 0
+    if written[quote : len(written) - quote] != node.value:
+        return None
+    return node.start_mark.line + 1, node.start_mark.column + 1 + quote + column
+
+
+def _place_in_block(node: Any, row: int, column: int, lines: list[str]) -> Place | None:
+    """NB: the mark of a block is its `|`; the text starts on the next line, and each line ends as the text's does."""
+    wanted = node.value.split("\n")[row]
+    line = node.start_mark.line + 1 + row
+    if line >= len(lines) or not lines[line].endswith(wanted):
+        return None
+    return line + 1, len(lines[line]) - len(wanted) + column + 1

@@ -1,0 +1,174 @@
+"""The snapshot of the cluster that decisions ask: immutable, indexed, and small.
+
+Of a definition only the text of `spec.config`, its labels and its annotations are kept. The parsed value is made when
+a decision asks for it and kept in a bounded cache that survives a swap of the snapshot: 10,000 definitions cost their
+text, and a network in use costs a look-up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple, TypeVar, cast
+
+from cniplugin.netspec import netattachdef
+from cniplugin.netspec.netattachdef import GROUP, KIND, NetworkAttachmentDefinition
+
+from .documents import Document
+from .problems import Problem
+
+CACHED_DEFINITIONS = 1024
+CACHED_CONFIG_MAX = 16_384
+"""Characters of a configuration whose parsed form is kept; 1,024 of them are at most 16 MiB of text."""
+
+DROPPED_ANNOTATIONS = frozenset({"kubectl.kubernetes.io/last-applied-configuration"})
+"""A second copy of the whole object, which no decision reads."""
+
+NAME_LABEL = "kubernetes.io/metadata.name"
+"""Label that the API server sets on every namespace."""
+
+NOT_TEXT = "spec.config is not a string"
+"""Stands for a `spec.config` of another type: like every text that is no JSON, it makes a network unusable."""
+
+REMEMBERED_MAX = 4096
+"""Results that one snapshot remembers before it starts anew; keys are at most 4 KiB each."""
+
+Texts = tuple[tuple[str, str], ...]
+
+T = TypeVar("T")
+
+
+class Definition(NamedTuple):
+    """What is kept of a NetworkAttachmentDefinition. A tuple: it is hashed at each look-up in the cache."""
+
+    namespace: str
+    name: str
+    config: str | None
+    labels: Texts
+    annotations: Texts
+
+
+class Snapshot:
+    """Implements `admission.listers.Cluster`. Made by `build`, never changed."""
+
+    __slots__ = ("_definitions", "_names", "_namespace_labels", "_remembered")
+
+    def __init__(
+        self, definitions: Mapping[str, Mapping[str, Definition]], namespace_labels: Mapping[str, Mapping[str, str]]
+    ) -> None:
+        self._definitions = definitions
+        self._names = {namespace: tuple(sorted(named)) for namespace, named in definitions.items()}
+        self._namespace_labels = namespace_labels
+        self._remembered: dict[Hashable, object] = {}
+
+    def network(self, namespace: str, name: str) -> NetworkAttachmentDefinition | None:
+        """Return a definition, or None if there is none. Parses at the first look-up."""
+        named = self._definitions.get(namespace)
+        definition = named.get(name) if named else None
+        if definition is None:
+            return None
+        if definition.config is not None and len(definition.config) > CACHED_CONFIG_MAX:
+            return _parse(definition)
+        return _parse_cached(definition)
+
+    def network_names(self, namespace: str) -> Sequence[str]:
+        """Return the sorted names of the definitions of a namespace; () if it is unknown."""
+        return self._names.get(namespace, ())
+
+    def namespace_labels(self, namespace: str) -> Mapping[str, str]:
+        """Return the labels of a namespace; none if it is unknown."""
+        return self._namespace_labels.get(namespace, _NO_LABELS)
+
+    def recall(self, key: Hashable, make: Callable[[], T]) -> T:
+        """Return what `make` returned for this key before, or call it; what is remembered goes with the snapshot."""
+        remembered = self._remembered
+        if key in remembered:
+            return cast(T, remembered[key])
+        if len(remembered) >= REMEMBERED_MAX:
+            remembered.clear()
+        made = make()
+        remembered[key] = made
+        return made
+
+    def counts(self) -> Mapping[str, int]:
+        """Return how many objects of each kind there are."""
+        networks = sum(map(len, self._definitions.values()))
+        return {"networks": networks, "namespaces": len(self._namespace_labels)}
+
+
+_NO_LABELS: Mapping[str, str] = {}
+EMPTY = Snapshot({}, {})
+
+
+def _parse(definition: Definition) -> NetworkAttachmentDefinition:
+    return netattachdef.build(
+        namespace=definition.namespace,
+        name=definition.name,
+        config=definition.config,
+        labels=dict(definition.labels),
+        annotations=dict(definition.annotations),
+    )
+
+
+_parse_cached = lru_cache(maxsize=CACHED_DEFINITIONS)(_parse)
+
+
+class Builder:
+    """Collects objects into a snapshot, one by one, so that no file's text needs to stay."""
+
+    def __init__(self) -> None:
+        self._definitions: dict[str, dict[str, Definition]] = {}
+        self._namespace_labels: dict[str, Mapping[str, str]] = {}
+        self._places: dict[tuple[str, ...], str] = {}
+        self._texts: dict[Texts, Texts] = {}
+
+    def add(self, document: Document, problems: list[Problem]) -> None:
+        """Take an object; kinds that no decision asks for are only watched for duplicates."""
+        if not document.name or self._is_duplicate(document, problems):
+            return
+        if (document.group, document.kind) == (GROUP, KIND):
+            definition = self._define(document)
+            self._definitions.setdefault(definition.namespace, {})[definition.name] = definition
+        elif (document.group, document.kind) == ("", "Namespace"):
+            labels = document.object["metadata"].get("labels") or {}
+            self._namespace_labels[document.name] = {**labels, NAME_LABEL: document.name}
+
+    def finish(self) -> Snapshot:
+        """Return the snapshot of everything that was added."""
+        return Snapshot(self._definitions, self._namespace_labels)
+
+    def _is_duplicate(self, document: Document, problems: list[Problem]) -> bool:
+        namespace = "" if document.kind == "Namespace" else document.namespace
+        key = (document.group, document.kind, namespace, document.name)
+        if key not in self._places:
+            self._places[key] = document.place
+            return False
+        what = f"{document.kind} {namespace}/{document.name}" if namespace else f"{document.kind} {document.name}"
+        text = f"a second {what}: the first is at {self._places[key]}; remove one of them"
+        problems.append(Problem(document.locate("metadata.name"), "duplicate-object", text))
+        return True
+
+    def _define(self, document: Document) -> Definition:
+        metadata: dict[str, Any] = document.object["metadata"]
+        spec = document.object.get("spec")
+        config = spec.get("config") if isinstance(spec, dict) else None
+        return Definition(
+            namespace=document.namespace,
+            name=document.name,
+            config=config if isinstance(config, str | None) else NOT_TEXT,
+            labels=self._share(metadata.get("labels")),
+            annotations=self._share(metadata.get("annotations")),
+        )
+
+    def _share(self, texts: Mapping[str, str] | None) -> Texts:
+        """Return a map as a tuple; equal maps are one tuple, because thousands of objects have the same labels."""
+        pairs = tuple((key, value) for key, value in (texts or {}).items() if key not in DROPPED_ANNOTATIONS)
+        return self._texts.setdefault(pairs, pairs)
+
+
+def build(documents: Iterable[Document], problems: list[Problem]) -> Snapshot:
+    """Return the snapshot of documents; two objects of one kind, namespace and name are a problem."""
+    builder = Builder()
+    for document in documents:
+        builder.add(document, problems)
+    return builder.finish()

@@ -1,0 +1,129 @@
+"""`nadmit check`: a lint of a tree of manifests, with a place for each problem."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+
+import click
+
+from webhook.cluster import manifests, store
+from webhook.cluster.documents import Document
+from webhook.cluster.problems import ManifestError, Position, Problem
+from webhook.report import machine, sarif, text
+from webhook.report.findings import ERROR, WARNING, Finding, Report
+
+from .judging import Judgement, judge
+from .options import EXIT_REFUSED, EXIT_UNREADABLE, fail_unreadable, paint, rules_of, rules_options
+from .version import installed_version
+
+PROGRESS_FILES_MIN = 300
+"""Files above which reading takes long enough to show how far it is."""
+
+FORMATS: dict[str, Callable[[Report], str]] = {
+    "text": lambda report: text.render(report, paint),
+    "json": machine.render_json,
+    "github": machine.render_github,
+    "sarif": lambda report: sarif.render(report, version=installed_version()),
+}
+
+READABLE_PROBLEMS = frozenset({"duplicate-object", "metadata", "metadata-type"})
+"""Rules of problems in files that were read well."""
+
+_FIELD = re.compile(r"((?:metadata|spec|template)[^\s:]*): ")
+
+
+@click.command(short_help="Find the problems in a tree of YAML, with file, line and column.")
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(list(FORMATS)),
+    default="text",
+    show_default=True,
+    help="github: workflow commands, shown beside the lines of a pull request. sarif: SARIF 2.1.0 for code scanning.",
+)
+@rules_options
+def check(
+    *,
+    paths: tuple[str, ...],
+    output: str,
+    posture: str,
+    global_namespaces: tuple[str, ...],
+    contact: str,
+    network_namespace: str,
+) -> None:
+    """Find everything in PATHs that the webhook would refuse or warn of, with file, line and column.
+
+    A PATH is a file, or a directory of which every .yaml, .yml and .json counts. All of it together is the cluster: a
+    pod is judged against the networks and namespaces that are found, in whatever file. Other kinds are passed over.
+
+    \b
+    Examples:
+      nadmit check examples/cluster
+      nadmit check -o github deploy/              in a workflow of GitHub Actions
+      nadmit check -o sarif deploy/ > nadmit.sarif
+
+    \b
+    Exit codes:
+      0  no problem (there may be warnings)
+      1  a problem
+      2  a file cannot be read, or an option is wrong
+    """  # noqa: D301 - click reads the backspace: keep these lines as they are
+    try:
+        files = manifests.find_files(paths)
+    except ManifestError as error:
+        fail_unreadable(error.problems)
+    problems: list[Problem] = []
+    documents = list(_read(files, problems))
+    if not documents and not problems:
+        fail_unreadable([manifests.nothing_found(paths)])
+    cluster = store.build(documents, problems)
+    rules = rules_of(posture=posture, global_namespaces=global_namespaces, contact=contact)
+    judgements = list(judge(documents, cluster, rules, network_namespace=network_namespace, problems=problems))
+    report = _report(files, documents, judgements, problems)
+    click.echo(FORMATS[output](report))
+    sys.exit(_exit_code(report, problems))
+
+
+def _read(files: Sequence[str], problems: list[Problem]) -> Iterator[Document]:
+    if len(files) <= PROGRESS_FILES_MIN or not sys.stderr.isatty():
+        yield from manifests.read_files(files, problems)
+        return
+    with click.progressbar(files, label="reading", file=sys.stderr) as shown:
+        yield from manifests.read_files(shown, problems)
+
+
+def _exit_code(report: Report, problems: Sequence[Problem]) -> int:
+    if any(problem.rule not in READABLE_PROBLEMS for problem in problems):
+        return EXIT_UNREADABLE
+    return EXIT_REFUSED if report.count(ERROR) else 0
+
+
+def _report(
+    files: Sequence[str], documents: Sequence[Document], judgements: Sequence[Judgement], problems: Sequence[Problem]
+) -> Report:
+    """Put everything in the order of the files, problems of one line in the order they were found."""
+    order = {file: number for number, file in enumerate(files)}
+    found = [Finding(problem.position, ERROR, problem.rule, problem.text) for problem in problems]
+    found += [finding for judgement in judgements for finding in _findings(judgement)]
+    found.sort(key=lambda finding: (order[finding.position.file], finding.position.line))
+    return Report(findings=tuple(found), files=len(files), objects=len(documents), judged=len(judgements))
+
+
+def _findings(judgement: Judgement) -> Iterator[Finding]:
+    request, decision = judgement.request, judgement.decision
+    subject = f"{request.kind.kind.lower()} {request.namespace}/{request.object_name}"
+    if not decision.is_allowed:
+        for cause in decision.causes:
+            place = judgement.locate(cause.field)
+            yield Finding(place, ERROR, cause.rule, cause.message, subject, cause.field)
+    for warning in decision.warnings:
+        yield Finding(_place_of(warning, judgement), WARNING, "warning", warning, subject)
+
+
+def _place_of(warning: str, judgement: Judgement) -> Position:
+    """A warning is one line of text; by the rules of wording it begins with the field it is about."""
+    field = _FIELD.match(warning)
+    return judgement.locate(field[1] if field else "metadata.name")

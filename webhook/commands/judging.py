@@ -1,0 +1,94 @@
+"""Objects from files judged as the API server would have them judged: wrapped into an AdmissionReview and decoded."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cniplugin.access.model import Rules
+from webhook.admission.evaluate import BINDING, NETWORK, POD, WORKLOADS, evaluate
+from webhook.admission.listers import Cluster
+from webhook.admission.model import Decision, GroupKind, Request
+from webhook.cluster.documents import Document
+from webhook.cluster.problems import Position, Problem
+from webhook.serving import wire
+from webhook.serving.http import RequestError
+
+USER_NAME = "nadmit-review"
+JUDGED = frozenset({POD, BINDING, NETWORK, *WORKLOADS})
+"""Kinds that a webhook is asked about."""
+
+_UID_NAMESPACE = uuid.UUID("8b1d1e0c-7f0a-5d52-9a39-2f6a0d2b9d11")
+_RESOURCES = {"NetworkAttachmentDefinition": "network-attachment-definitions"}
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """One document, the request it makes, and the decision."""
+
+    document: Document
+    request: Request
+    decision: Decision
+
+    def locate(self, field: str) -> Position:
+        """Return where a field of the object is written; in an AdmissionReview it is inside the request."""
+        return self.document.locate(f"request.object.{field}" if is_review(self.document) else field)
+
+
+def is_review(document: Document) -> bool:
+    """Whether a document is a whole AdmissionReview."""
+    return document.kind == wire.KIND and document.group == "admission.k8s.io"
+
+
+def is_judged(document: Document) -> bool:
+    """Whether a document is of a kind that a webhook is asked about, or a review itself."""
+    return is_review(document) or GroupKind(document.group, document.kind) in JUDGED
+
+
+def admission_review(thing: Mapping[str, Any], *, namespace: str) -> bytes:
+    """Return the AdmissionReview that creating an object makes (S/api/admission/v1/types.go).
+
+    `thing` has apiVersion, kind and metadata. The uid follows from the object, so that runs are repeatable.
+    """
+    group, _, version = thing["apiVersion"].rpartition("/")
+    kind, name = thing["kind"], thing["metadata"].get("name") or ""
+    resource = _RESOURCES.get(kind, f"{kind.lower()}s")
+    what = {"group": group, "version": version, "kind": kind}
+    request = {
+        "uid": str(uuid.uuid5(_UID_NAMESPACE, f"{group}/{kind}/{namespace}/{name}")),
+        "kind": what,
+        "resource": {"group": group, "version": version, "resource": resource},
+        "name": name,
+        "namespace": namespace,
+        "operation": "CREATE",
+        "userInfo": {"username": USER_NAME, "groups": ["system:authenticated"]},
+        "object": thing,
+        "oldObject": None,
+        "dryRun": True,
+    }
+    return json.dumps({"apiVersion": wire.API_VERSION, "kind": wire.KIND, "request": request}).encode()
+
+
+def judge(
+    documents: Iterable[Document], cluster: Cluster, rules: Rules, *, network_namespace: str, problems: list[Problem]
+) -> Iterable[Judgement]:
+    """Yield the judgement of each document that a webhook is asked about; unreadable ones are added to `problems`."""
+    for document in documents:
+        if not is_judged(document):
+            continue
+        try:
+            request = wire.decode(_body(document))
+        except RequestError as error:
+            problems.append(Problem(document.locate(), "unreadable-object", f"{error.text}; correct it"))
+            continue
+        decision = evaluate(request, cluster, rules, network_namespace=network_namespace)
+        yield Judgement(document, request, decision)
+
+
+def _body(document: Document) -> bytes:
+    if is_review(document):
+        return json.dumps(document.object).encode()
+    return admission_review(document.object, namespace=document.namespace)

@@ -1,0 +1,102 @@
+"""Options that several commands share, and how they print."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any, NoReturn, TypeVar
+
+import click
+
+from cniplugin.access.model import POSTURES, Config, Rules
+from cniplugin.netspec.names import ALLOWED_LABEL, is_label
+from webhook.admission.evaluate import NETWORK_NAMESPACE
+from webhook.cluster.problems import Problem
+
+EXIT_REFUSED = 1
+EXIT_UNREADABLE = 2
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def rules_options(command: Command) -> Command:
+    """Add the options that choose the access rules; `rules_of` makes them a value."""
+    for option in reversed(_RULES_OPTIONS):
+        command = option(command)
+    return command
+
+
+def rules_of(*, posture: str, global_namespaces: tuple[str, ...], contact: str) -> Rules:
+    """Return the rules that the options say."""
+    return Rules(config=Config(posture=posture, global_namespaces=global_namespaces, contact=contact))
+
+
+def _parse_namespaces(_context: click.Context, _option: click.Parameter, value: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in value.split(",") if name.strip())
+    for name in names:
+        if not is_label(name):
+            raise click.BadParameter(f"{name!r} does not name a namespace; allowed: {ALLOWED_LABEL}")
+    return names
+
+
+def _parse_namespace(_context: click.Context, _option: click.Parameter, value: str) -> str:
+    if not is_label(value):
+        raise click.BadParameter(f"{value!r} does not name a namespace; allowed: {ALLOWED_LABEL}")
+    return value
+
+
+_RULES_OPTIONS = (
+    click.option(
+        "--posture",
+        type=click.Choice(POSTURES),
+        default="Isolated",
+        show_default=True,
+        help="What decides where no rule does. Isolated: networks of the pod's own namespace and of the global ones. "
+        "Open: every network.",
+    ),
+    click.option(
+        "--global-namespaces",
+        metavar="NAME[,NAME...]",
+        default="default",
+        show_default=True,
+        callback=_parse_namespaces,
+        help='Namespaces whose networks every pod may use under Isolated; "" for none.',
+    ),
+    click.option("--contact", metavar="TEXT", default="", help="Whom a refusal tells the user to ask."),
+    click.option(
+        "--network-namespace",
+        metavar="NAME",
+        default=NETWORK_NAMESPACE,
+        show_default=True,
+        callback=_parse_namespace,
+        help="Where a bare name in the default-network annotation is looked up.",
+    ),
+)
+
+
+def paint(text: str, role: str) -> str:
+    """Return a text in the colour of its role; `click.echo` takes it out again when it prints to no terminal."""
+    return click.style(text, **_STYLES[role])
+
+
+_STYLES: dict[str, dict[str, Any]] = {
+    "allowed": {"fg": "green"},
+    "refused": {"fg": "red"},
+    "error": {"fg": "red", "bold": True},
+    "warning": {"fg": "yellow", "bold": True},
+    "place": {"bold": True},
+}
+
+
+def obey_no_color(context: click.Context) -> None:
+    """Switch colours off when the user said so (no-color.org); else a terminal has them."""
+    if os.environ.get("NO_COLOR"):
+        context.color = False
+
+
+def fail_unreadable(problems: Iterable[Problem]) -> NoReturn:
+    """Print why the input cannot be read, one line each, and end the command."""
+    for problem in problems:
+        click.echo(str(problem), err=True)
+    sys.exit(EXIT_UNREADABLE)

@@ -1,0 +1,142 @@
+"""`nadmit review`: the verdict about objects in files, as kubectl would print it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable
+
+import click
+
+from webhook.cluster import manifests, store
+from webhook.cluster.documents import Document
+from webhook.cluster.problems import ManifestError, Position, Problem
+from webhook.cluster.store import Snapshot
+from webhook.report import kubectl
+
+from .judging import Judgement, is_judged, is_review, judge
+from .options import EXIT_REFUSED, fail_unreadable, paint, rules_of, rules_options
+
+STDIN = "-"
+_CLUSTER_KINDS = {("", "Namespace"), ("k8s.cni.cncf.io", "NetworkAttachmentDefinition")}
+
+
+@click.command(short_help="Say what the webhook would answer to objects in files.")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.option(
+    "--manifests",
+    "directory",
+    metavar="DIR",
+    help="Tree of YAML with the networks and namespaces of the cluster. Without it, those in the FILEs count.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="json: a list with file, line, kind, namespace, name, allowed, code, reason, message, causes and warnings.",
+)
+@rules_options
+def review(
+    *,
+    files: tuple[str, ...],
+    directory: str | None,
+    output: str,
+    posture: str,
+    global_namespaces: tuple[str, ...],
+    contact: str,
+    network_namespace: str,
+) -> None:
+    """Say what the webhook would answer if the objects in FILEs were created.
+
+    A FILE is YAML or JSON with pods, NetworkAttachmentDefinitions, workloads (Deployment, StatefulSet, DaemonSet,
+    ReplicaSet, ReplicationController, Job, CronJob, PodTemplate), Lists of them, or whole AdmissionReviews as an API
+    server sends them; "-" is standard input. Other kinds are passed over.
+
+    Verdicts go to standard output in the words of kubectl, warnings to standard error.
+
+    \b
+    Examples:
+      nadmit review --manifests examples/cluster pod.yaml
+      kubectl get pod web-0 -o json | nadmit review --manifests cluster/ -
+      nadmit review -o json --posture Open pod.yaml networks.yaml
+
+    \b
+    Exit codes:
+      0  every object is allowed
+      1  an object is refused
+      2  an input cannot be read, or an option is wrong
+    """  # noqa: D301 - click reads the backspace: keep these lines as they are
+    problems: list[Problem] = []
+    documents = list(_read(files, problems))
+    cluster = _load_cluster(directory, documents, problems)
+    if not problems and not any(map(is_judged, documents)):
+        text = "no pod, network or workload is found, and nothing else is judged; name a file that has one"
+        problems.append(Problem(Position(" ".join(files)), "nothing-to-judge", text))
+    rules = rules_of(posture=posture, global_namespaces=global_namespaces, contact=contact)
+    judgements = list(judge(documents, cluster, rules, network_namespace=network_namespace, problems=problems))
+    if problems:
+        fail_unreadable(problems)
+    _print(judgements, output)
+    sys.exit(0 if all(judgement.decision.is_allowed for judgement in judgements) else EXIT_REFUSED)
+
+
+def _read(files: Iterable[str], problems: list[Problem]) -> Iterable[Document]:
+    for file in files:
+        if file == STDIN:
+            data = sys.stdin.buffer.read()
+            yield from manifests.read_bytes(data, file="<stdin>", problems=problems)
+        else:
+            yield from manifests.read_file(file, problems)
+
+
+def _load_cluster(directory: str | None, documents: Iterable[Document], problems: list[Problem]) -> Snapshot:
+    if directory is None:
+        known = (document for document in documents if (document.group, document.kind) in _CLUSTER_KINDS)
+        return store.build(known, problems)
+    try:
+        return manifests.load_snapshot(directory)
+    except ManifestError as error:
+        problems.extend(error.problems)
+        return store.EMPTY
+
+
+def _print(judgements: Iterable[Judgement], output: str) -> None:
+    if output == "json":
+        click.echo(json.dumps([_to_json(judgement) for judgement in judgements], indent=2, ensure_ascii=False))
+        return
+    for judgement in judgements:
+        for line in kubectl.render_warnings(judgement.decision):
+            click.echo(paint(line, "warning"), err=True)
+        click.echo(_render(judgement))
+
+
+def _render(judgement: Judgement) -> str:
+    """NB: an AdmissionReview was made by some client already; there is no file for kubectl to name."""
+    request, decision = judgement.request, judgement.decision
+    file = None if is_review(judgement.document) else judgement.document.file
+    name = kubectl.webhook_name(request.kind)
+    return paint(
+        kubectl.render(request, decision, webhook_name=name, file=file), "allowed" if decision.is_allowed else "refused"
+    )
+
+
+def _to_json(judgement: Judgement) -> dict[str, object]:
+    request, decision = judgement.request, judgement.decision
+    place = judgement.document.locate()
+    return {
+        "file": place.file,
+        "line": place.line,
+        "kind": request.kind.kind,
+        "namespace": request.namespace,
+        "name": request.object_name,
+        "allowed": decision.is_allowed,
+        "code": decision.code,
+        "reason": decision.reason,
+        "message": decision.message,
+        "causes": [
+            {"reason": cause.reason, "field": cause.field, "message": cause.message} for cause in decision.causes
+        ],
+        "warnings": list(decision.warnings),
+    }

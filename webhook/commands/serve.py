@@ -1,0 +1,154 @@
+"""`nadmit serve`: options to settings, and the server's start. Whatever a server needs is imported when it runs."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .options import rules_of, rules_options
+
+Address = tuple[str, int]
+EXIT_NO_START = 1
+
+
+class AddressType(click.ParamType[Address]):
+    """`host:port`, with an IPv6 address in brackets; `:port` is every address."""
+
+    name = "host:port"
+
+    def convert(self, value: str | Address, param: click.Parameter | None, ctx: click.Context | None) -> Address:
+        """Return host and port; fails for what is no address."""
+        if isinstance(value, tuple):
+            return value
+        host, colon, port = value.rpartition(":")
+        if not colon or not port.isascii() or not port.isdecimal() or int(port) > 65535:
+            self.fail(f"{value!r} is no address; write HOST:PORT, such as 127.0.0.1:8443 or [::1]:8443", param, ctx)
+        if ":" in host and not (host.startswith("[") and host.endswith("]")):
+            self.fail(f"{value!r}: put the IPv6 address into brackets, such as [::1]:8443", param, ctx)
+        return host.strip("[]"), int(port)
+
+
+ADDRESS = AddressType()
+FILE = click.Path(path_type=Path)
+
+
+@click.command(short_help="Answer AdmissionReviews over HTTPS.")
+@click.option("--manifests", type=FILE, metavar="DIR", help="Serve a tree of YAML: no cluster is needed.")
+@click.option("--cluster", is_flag=True, help="Watch the cluster that this process runs in, or that kubectl points at.")
+@click.option("--listen", type=ADDRESS, default="127.0.0.1:8443", show_default=True, help="Where reviews come in, TLS.")
+@click.option(
+    "--probe-listen",
+    type=ADDRESS,
+    default="127.0.0.1:8080",
+    show_default=True,
+    help="Where /healthz, /readyz and /metrics are, plain HTTP.",
+)
+@click.option(
+    "--cert-dir",
+    type=FILE,
+    metavar="DIR",
+    default="nadmit-certs",
+    show_default=True,
+    help="Holds tls.crt and tls.key; an empty or missing one gets a CA and a certificate.",
+)
+@click.option(
+    "--cert-name",
+    multiple=True,
+    metavar="DNS_OR_IP",
+    help="A name for the certificate that is made; may be repeated. `nadmit certs bootstrap --help` shows the default.",
+)
+@click.option("--tls-cert-file", type=FILE, metavar="FILE", help="Serve this certificate instead, PEM with its chain.")
+@click.option("--tls-key-file", type=FILE, metavar="FILE", help="The key of --tls-cert-file.")
+@click.option(
+    "--drain-seconds",
+    type=click.FloatRange(0, 300),
+    default=10,
+    show_default=True,
+    help="How long new connections are served after SIGTERM.",
+)
+@click.option(
+    "--max-in-flight",
+    type=click.IntRange(1, 100_000),
+    default=256,
+    show_default=True,
+    help="Reviews at one time; more are answered 503, which an API server tries again.",
+)
+@rules_options
+def serve(  # noqa: PLR0913 - one parameter per option
+    *,
+    manifests: Path | None,
+    cluster: bool,
+    listen: Address,
+    probe_listen: Address,
+    cert_dir: Path,
+    cert_name: tuple[str, ...],
+    tls_cert_file: Path | None,
+    tls_key_file: Path | None,
+    drain_seconds: float,
+    max_in_flight: int,
+    posture: str,
+    global_namespaces: tuple[str, ...],
+    contact: str,
+    network_namespace: str,
+) -> None:
+    """Answer AdmissionReviews over HTTPS: POST /validate and POST /mutate.
+
+    The networks and namespaces that reviews are judged against come from a tree of YAML (--manifests) or from a
+    cluster (--cluster). One line of JSON per review goes to standard output, everything else to standard error.
+    SIGTERM and SIGINT drain: no request that has begun is lost.
+
+    \b
+    Examples:
+      nadmit serve --manifests examples/cluster
+      nadmit serve --cluster --listen :8443 --probe-listen :8080 --cert-dir /run/nadmit
+
+    \b
+    Exit codes:
+      0  stopped by a signal
+      1  could not start; standard error says why in one line
+      2  an option is wrong
+    """  # noqa: D301 - click reads the backspace: keep these lines as they are
+    if (manifests is None) is not cluster:
+        raise click.UsageError("Give either --manifests DIR or --cluster.")
+    if (tls_cert_file is None) is not (tls_key_file is None):
+        raise click.UsageError("--tls-cert-file and --tls-key-file belong together: give both or none.")
+    settings = {
+        "manifests": manifests,
+        "listen": listen,
+        "probe_listen": probe_listen,
+        "cert_dir": cert_dir,
+        "cert_names": cert_name,
+        "tls_files": (tls_cert_file, tls_key_file) if tls_cert_file and tls_key_file else None,
+        "rules": rules_of(posture=posture, global_namespaces=global_namespaces, contact=contact),
+        "network_namespace": network_namespace,
+    }
+    sys.exit(_run(settings, drain_seconds=drain_seconds, max_in_flight=max_in_flight))
+
+
+def _run(settings: dict[str, Any], *, drain_seconds: float, max_in_flight: int) -> int:
+    """Start the server and return the exit code. NB: these imports cost 300 ms, which no other command pays."""
+    from certs.authority import MaterialError  # noqa: PLC0415 - as above, and below
+    from certs.cli import DEFAULT_NAMES  # noqa: PLC0415
+    from certs.files import BootstrapError  # noqa: PLC0415
+    from webhook import wiring  # noqa: PLC0415
+    from webhook.cluster.problems import ManifestError  # noqa: PLC0415
+    from webhook.serving.http import Limits  # noqa: PLC0415
+    from webhook.serving.server import ListenError  # noqa: PLC0415
+    from webhook.serving.tls import CertificateError  # noqa: PLC0415
+    from webhook.settings import Settings  # noqa: PLC0415
+
+    settings["cert_names"] = settings["cert_names"] or DEFAULT_NAMES
+    limits = Limits(drain_s=drain_seconds, max_in_flight=max_in_flight)
+    made = Settings(limits=limits, **settings)
+    if made.manifests is None:
+        click.echo("nadmit: --cluster is not built yet; use --manifests DIR", err=True)
+        return EXIT_NO_START
+    try:
+        return wiring.standalone(made, made.manifests)
+    except (ManifestError, BootstrapError, MaterialError, CertificateError, ListenError) as error:
+        for line in str(error).splitlines():
+            click.echo(f"nadmit: {line}", err=True)
+        return EXIT_NO_START

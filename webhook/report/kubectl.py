@@ -1,0 +1,72 @@
+"""A decision as a kubectl user reads it (kubernetes 1.36: kubectl pkg/cmd/util/helpers.go, apiserver statuserror.go).
+
+- Reason `Invalid`: `The KIND "NAME" is invalid: ` and the causes; message, file name and webhook's name are not shown.
+- Any other reason: `Error from server (REASON): error when creating "FILE": admission webhook "NAME" denied the
+  request: MESSAGE`; without a reason the brackets are missing.
+- Warnings: `Warning: TEXT`, on stderr, each text once.
+
+An allowed object is shown as `pod/web-0 allowed`, where kubectl says `created`: nothing is created here.
+"""
+
+from __future__ import annotations
+
+import json
+
+from webhook.admission.model import Cause, Decision, GroupKind, Request
+
+POLICIES_GROUP = "access.nadmit.io"
+_NAMES = {"Pod": "pods", "Binding": "bindings", "NetworkAttachmentDefinition": "networks"}
+
+
+def webhook_name(kind: GroupKind) -> str:
+    """Return the webhook that the manifests register for a kind."""
+    name = "policies" if kind.group == POLICIES_GROUP else _NAMES.get(kind.kind, "workloads")
+    return f"{name}.access.nadmit.io"
+
+
+def resource_name(kind: GroupKind, name: str) -> str:
+    """Return an object as kubectl names it: `pod/web-0`, `deployment.apps/web`."""
+    group = f".{kind.group}" if kind.group else ""
+    return f"{kind.kind.lower()}{group}/{name}"
+
+
+def render(request: Request, decision: Decision, *, webhook_name: str, file: str | None = None) -> str:
+    """Return what kubectl prints about an object, without a line break at the end; warnings are apart.
+
+    `file` is what `kubectl create -f` was given; None for commands that read no file.
+    """
+    if decision.is_allowed:
+        return f"{resource_name(request.kind, request.object_name)} allowed"
+    if decision.reason == "Invalid":
+        return _render_invalid(request, decision.causes)
+    reason = f" ({decision.reason})" if decision.reason else ""
+    source = f"error when creating {_quote(file)}: " if file else ""
+    return f"Error from server{reason}: {source}{_denied(decision, webhook_name)}"
+
+
+def _denied(decision: Decision, webhook_name: str) -> str:
+    """Return the message as the API server passes it on (ToStatusErr)."""
+    head = f"admission webhook {_quote(webhook_name)} denied the request"
+    if not (said := decision.message or decision.reason):
+        return f"{head} without explanation"
+    return f"{head}: {said}"
+
+
+def _render_invalid(request: Request, causes: tuple[Cause, ...]) -> str:
+    head = f"The {request.kind.kind} {_quote(request.object_name)} is invalid"
+    lines = list(dict.fromkeys(f"{cause.field}: {cause.message}" for cause in causes))
+    if not lines:
+        return head
+    if len(lines) == 1:
+        return f"{head}: {lines[0]}"
+    return "\n".join([f"{head}: ", *(f"* {line}" for line in lines)])
+
+
+def render_warnings(decision: Decision) -> list[str]:
+    """Return the lines that kubectl prints on stderr; the API server drops empty and repeated ones."""
+    return [f"Warning: {text}" for text in dict.fromkeys(decision.warnings) if text]
+
+
+def _quote(text: str) -> str:
+    """Quote as Go's %q does, for the characters that names have."""
+    return json.dumps(text, ensure_ascii=False)

@@ -1,0 +1,56 @@
+"""Findings as SARIF 2.1.0 (OASIS), which code scanning of GitHub, GitLab and Azure DevOps reads.
+
+Sections: §3.13 sarifLog, §3.14 run, §3.19 toolComponent, §3.49 reportingDescriptor, §3.27 result, §3.30 region.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import PurePath
+from urllib.parse import quote
+
+from .findings import Finding, Report
+
+SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
+
+
+def render(report: Report, *, version: str) -> str:
+    """Return the log; `version` is the program's. Relative files become relative URIs, §3.4.4."""
+    rules = list(dict.fromkeys(finding.rule for finding in report.findings))
+    driver: dict[str, object] = {"name": "nadmit", "version": version, "rules": [_rule(rule) for rule in rules]}
+    run = {
+        "tool": {"driver": driver},
+        "columnKind": "unicodeCodePoints",
+        "results": [_result(finding, rules.index(finding.rule)) for finding in report.findings],
+    }
+    return json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2, ensure_ascii=False)
+
+
+def _rule(rule: str) -> dict[str, object]:
+    """NB: code scanning of GitHub wants all three texts, though SARIF wants `id` only."""
+    text = {"text": f"nadmit rule {rule}"}
+    return {"id": rule, "shortDescription": text, "fullDescription": text, "help": text}
+
+
+def _result(finding: Finding, rule_index: int) -> dict[str, object]:
+    subject = f"{finding.subject}: " if finding.subject else ""
+    return {
+        "ruleId": finding.rule,
+        "ruleIndex": rule_index,
+        "level": finding.level,
+        "message": {"text": f"{subject}{finding.text}"},
+        "locations": [{"physicalLocation": _location(finding)}],
+    }
+
+
+def _location(finding: Finding) -> dict[str, object]:
+    position = finding.position
+    location: dict[str, object] = {"artifactLocation": {"uri": _uri(position.file)}}
+    if position.line:
+        location["region"] = {"startLine": position.line, "startColumn": position.column}
+    return location
+
+
+def _uri(file: str) -> str:
+    path = PurePath(file)
+    return path.as_uri() if path.is_absolute() else quote(path.as_posix())
