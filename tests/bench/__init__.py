@@ -1,0 +1,1 @@
+"""`make bench`: what the webhook costs, next to a bare counterpart in the same run. Prints, asserts nothing."""

@@ -1,0 +1,123 @@
+"""Run the bench and print one report. `--seconds` per measurement, `--rounds` of the HTTPS comparison."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+from cniplugin.access.model import Rules
+from tests.bench import load, server, world
+from webhook.admission.evaluate import evaluate
+from webhook.cluster.manifests import load_snapshot
+from webhook.serving import wire
+
+CONNECTIONS = 8
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=4.0, help="per measurement (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=3, help="of the HTTPS comparison (default: %(default)s)")
+    options = parser.parse_args()
+    cores = sorted(os.sched_getaffinity(0))
+    print(f"Python {platform.python_version()}, {len(cores)} cores; server on one, client on another")
+    os.sched_setaffinity(0, {cores[-1]})
+    with tempfile.TemporaryDirectory(prefix="nadmit-bench-") as folder:
+        _in_process(Path(folder))
+        _https(Path(folder), options.seconds, options.rounds)
+
+
+def _tree(folder: Path, count: int) -> Path:
+    tree = folder / f"tree-{count}"
+    if not tree.exists():
+        tree.mkdir()
+        world.write_tree(tree, count)
+    return tree
+
+
+def _in_process(folder: Path) -> None:
+    print("\nDecisions in process: decode, decide, encode; microseconds each, best of 5")
+    sizes = (0, 1_000, 10_000)
+    print(f"{'':28}" + "".join(f"{size + 5:>14,} NADs" for size in sizes))
+    snapshots = [load_snapshot(_tree(folder, size)) for size in sizes]
+    for name, recording in world.REVIEWS.items():
+        body = world.review(recording)
+        costs = []
+        for snapshot in snapshots:
+
+            def once(snapshot=snapshot, body=body):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+                request = wire.decode(body)
+                return wire.encode(request, evaluate(request, snapshot, Rules()))
+
+            costs.append(_microseconds(once))
+        print(f"{name:28}" + "".join(f"{cost:>19.1f}" for cost in costs) + f"   ({1e6 / costs[0]:,.0f}/s)")
+
+
+def _microseconds(call) -> float:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    best = float("inf")
+    for _ in range(5):
+        started = time.perf_counter()
+        for _ in range(2_000):
+            call()
+        best = min(best, (time.perf_counter() - started) / 2_000)
+    return best * 1e6
+
+
+def _https(folder: Path, seconds: float, rounds: int) -> None:
+    certs = folder / "certs"
+    logs = folder / "log"
+    tree = _tree(folder, 10_000)
+    with server.running(server.nadmit(_tree(folder, 0), certs), logs) as first:
+        print(
+            f"\nStart to ready, example cluster, certificates made: {first.ready_s:.2f} s; {first.peak_mib():.0f} MiB"
+        )
+    starts = []
+    for _ in range(3):
+        with server.running(server.nadmit(_tree(folder, 0), certs), logs) as again:
+            starts.append(again.ready_s)
+    print(f"Start to ready, example cluster: {min(starts):.2f} s (best of 3)")
+    print(
+        f"\nHTTPS, one core, {CONNECTIONS} kept-alive connections, 10,005 NADs; median of {rounds} rounds of {seconds:g} s"
+    )
+    print(
+        f"{'':28}{'bare/s':>10}{'nadmit/s':>10}{'ratio':>8}{'bare p50':>10}{'p50':>8}{'bare p99':>10}{'p99':>8}{'ratio':>8}"
+    )
+    peak = 0.0
+    for name, recording in world.REVIEWS.items():
+        message = load.request("/validate", world.review(recording))
+        pairs = []
+        for _ in range(rounds):
+            with server.running(server.bare(certs), folder / "bare.log") as counterpart:
+                one = load.run(counterpart.port, certs / "ca.crt", message, connections=CONNECTIONS, seconds=seconds)
+            with server.running(server.nadmit(tree, certs), logs) as subject:
+                two = load.run(subject.port, certs / "ca.crt", message, connections=CONNECTIONS, seconds=seconds)
+                peak = max(peak, subject.peak_mib())
+            pairs.append((one, two))
+        _print_row(name, pairs)
+    print(f"\nPeak memory with 10,005 NADs, under load: {peak:.0f} MiB")
+
+
+def _print_row(name: str, pairs: list[tuple[load.Report, load.Report]]) -> None:
+    def middle(values: list[float]) -> float:
+        return statistics.median(values)
+
+    bare, ours = ([pair[side] for pair in pairs] for side in (0, 1))
+    rates = middle([item.per_second for item in bare]), middle([item.per_second for item in ours])
+    p50 = [middle([item.quantile(0.5) * 1e3 for item in side]) for side in (bare, ours)]
+    p99 = [middle([item.quantile(0.99) * 1e3 for item in side]) for side in (bare, ours)]
+    ratio = middle([two.per_second / one.per_second for one, two in pairs])
+    p99_ratio = middle([two.quantile(0.99) / one.quantile(0.99) for one, two in pairs])
+    print(
+        f"{name:28}{rates[0]:>10,.0f}{rates[1]:>10,.0f}{ratio:>8.2f}{p50[0]:>8.2f}ms{p50[1]:>6.2f}ms"
+        f"{p99[0]:>8.2f}ms{p99[1]:>6.2f}ms{p99_ratio:>8.2f}"
+    )
+
+
+if __name__ == "__main__":
+    main()

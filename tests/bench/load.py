@@ -1,0 +1,99 @@
+"""A closed-loop HTTPS client: some kept-alive connections, each sends its next request when the answer is in.
+
+One thread and `selectors`, so that it keeps up with a server on another core; TLS is verified against the CA.
+"""
+
+from __future__ import annotations
+
+import selectors
+import socket
+import ssl
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+HEADER_END = b"\r\n\r\n"
+
+
+@dataclass(frozen=True)
+class Report:
+    """What one run saw. Latencies in seconds."""
+
+    requests: int
+    seconds: float
+    latencies: tuple[float, ...]
+
+    @property
+    def per_second(self) -> float:
+        return self.requests / self.seconds
+
+    def quantile(self, share: float) -> float:
+        return self.latencies[min(len(self.latencies) - 1, int(share * len(self.latencies)))]
+
+
+class _Connection:
+    """One connection with the request that it repeats."""
+
+    def __init__(self, address: tuple[str, int], context: ssl.SSLContext, message: bytes) -> None:
+        plain = socket.create_connection(address)
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.sock = context.wrap_socket(plain, server_hostname="localhost")
+        self._message = message
+        self._answer = b""
+        self.sent_at = 0.0
+
+    def send(self) -> None:
+        self._answer = b""
+        self.sent_at = time.perf_counter()
+        self.sock.sendall(self._message)
+
+    def receive(self) -> bool:
+        """Read what is there; say whether the answer is complete."""
+        data = self.sock.recv(65536)
+        if not data:
+            raise ConnectionError("the server closed the connection in the middle")
+        self._answer += data
+        head, end, body = self._answer.partition(HEADER_END)
+        if not end:
+            return False
+        if not head.startswith(b"HTTP/1.1 200"):
+            raise ConnectionError(f"unexpected answer: {self._answer[:200]!r}")
+        length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
+        return len(body) >= length
+
+
+def request(path: str, body: bytes) -> bytes:
+    """Return a request as the API server sends it."""
+    head = (
+        f"POST {path}?timeout=10s HTTP/1.1\r\nHost: localhost\r\nUser-Agent: kube-apiserver-admission\r\n"
+        f"Content-Length: {len(body)}\r\nAccept: application/json, */*\r\nContent-Type: application/json\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+def run(port: int, ca: Path, message: bytes, *, connections: int, seconds: float) -> Report:
+    """Send a message over and over for some seconds and return what was seen; the first fifth is warm-up."""
+    context = ssl.create_default_context(cafile=ca)
+    selector = selectors.DefaultSelector()
+    opened = [_Connection(("127.0.0.1", port), context, message) for _ in range(connections)]
+    for connection in opened:
+        selector.register(connection.sock, selectors.EVENT_READ, connection)
+        connection.send()
+    warm_until = time.perf_counter() + seconds / 5
+    end = warm_until + seconds
+    latencies: list[float] = []
+    started = warm_until
+    now = 0.0
+    while now < end:
+        for key, _ in selector.select(timeout=1):
+            connection = key.data
+            if not connection.receive():
+                continue
+            now = time.perf_counter()
+            if now >= warm_until:
+                latencies.append(now - connection.sent_at)
+            connection.send()
+    for connection in opened:
+        connection.sock.close()
+    selector.close()
+    return Report(requests=len(latencies), seconds=now - started, latencies=tuple(sorted(latencies)))

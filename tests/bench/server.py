@@ -1,0 +1,72 @@
+"""A server process on one core, and what the kernel says of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+SERVER_CORE = 0
+CLIENT_CORE = 1
+
+
+@dataclass
+class Server:
+    """A running server. `ready_s`: from exec to the ready event."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    ready_s: float
+
+    def peak_mib(self) -> float:
+        """Peak resident memory (VmHWM) in MiB."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+
+
+def nadmit(manifests: Path, certs: Path) -> list[str]:
+    """Return the command line of the real server."""
+    return [
+        str(Path(sys.executable).with_name("nadmit")), "serve", "--manifests", str(manifests), "--cert-dir", str(certs),
+        "--listen", "127.0.0.1:0", "--probe-listen", "127.0.0.1:0", "--drain-seconds", "0",
+    ]  # fmt: skip
+
+
+def bare(certs: Path) -> list[str]:
+    """Return the command line of the bare counterpart."""
+    return [sys.executable, "-m", "tests.bench.bare", str(certs)]
+
+
+@contextmanager
+def running(command: list[str], log: Path) -> Iterator[Server]:
+    """Run a server pinned to one core; its standard output goes to a file, as a container's would."""
+    started = time.perf_counter()
+    with log.open("wb") as out:
+        process = subprocess.Popen(command, stdout=out, stderr=subprocess.DEVNULL, preexec_fn=_pin)  # noqa: PLW1509
+    try:
+        yield _wait_ready(process, log, started)
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+def _pin() -> None:
+    os.sched_setaffinity(0, {min(SERVER_CORE, os.cpu_count() or 1)})
+
+
+def _wait_ready(process: subprocess.Popen[bytes], log: Path, started: float) -> Server:
+    while process.poll() is None:
+        for line in log.read_bytes().splitlines():
+            event = json.loads(line)
+            if event.get("event") == "ready":
+                return Server(process, int(event["webhook"][1]), time.perf_counter() - started)
+        if time.perf_counter() - started > 120:
+            break
+        time.sleep(0.002)
+    raise RuntimeError(f"the server did not start: {process.args!r}")

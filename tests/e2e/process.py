@@ -1,0 +1,93 @@
+"""`nadmit serve` as a real process: start it, talk to it over verified TLS, end it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import signal
+import ssl
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+CLUSTER = ROOT / "examples" / "cluster"
+RECORDINGS = ROOT / "examples" / "recordings"
+
+
+@dataclass
+class Served:
+    """A running server, and what it printed after it ended."""
+
+    process: subprocess.Popen[str]
+    webhook: tuple[str, int]
+    probes: tuple[str, int]
+    ca: Path
+    lines: list[dict[str, Any]]
+    errors: str = ""
+
+    def post(self, body: bytes, path: str = "/validate") -> dict[str, Any]:
+        """Send a review; return the `response`."""
+        trust = ssl.create_default_context(cafile=str(self.ca))
+        connection = http.client.HTTPSConnection(*self.webhook, context=trust, timeout=10)
+        try:
+            connection.request("POST", path, body, {"Content-Type": "application/json"})
+            answer = connection.getresponse()
+            text = answer.read()
+            assert answer.status == 200, text
+            return dict(json.loads(text)["response"])
+        finally:
+            connection.close()
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Ask the plain port."""
+        connection = http.client.HTTPConnection(*self.probes, timeout=10)
+        try:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+        finally:
+            connection.close()
+
+
+def command(certs: Path, *more: str, manifests: Path = CLUSTER) -> list[str]:
+    """Return the command line."""
+    return [
+        sys.executable, "-m", "webhook", "serve", "--manifests", str(manifests), "--cert-dir", str(certs),
+        "--listen", "127.0.0.1:0", "--probe-listen", "127.0.0.1:0", "--drain-seconds", "0", *more,
+    ]  # fmt: skip
+
+
+@contextmanager
+def serving(certs: Path, *more: str, manifests: Path = CLUSTER) -> Iterator[Served]:
+    """Run the server until the block ends, then stop it with SIGTERM and gather its output."""
+    process = subprocess.Popen(
+        command(certs, *more, manifests=manifests), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
+    )
+    with process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        if not line:
+            raise AssertionError(process.communicate()[1])
+        ready = json.loads(line)
+        served = Served(process, tuple(ready["webhook"]), tuple(ready["probes"]), certs / "ca.crt", [ready])
+        try:
+            yield served
+        finally:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+            output, served.errors = process.communicate(timeout=20)
+            served.lines += [json.loads(text) for text in output.splitlines()]
+
+
+def fail(certs: Path, *more: str, manifests: Path = CLUSTER) -> tuple[int, str]:
+    """Run a server that must not start; return exit code and standard error."""
+    done = subprocess.run(
+        command(certs, *more, manifests=manifests), capture_output=True, text=True, timeout=60, check=False, cwd=ROOT
+    )
+    assert done.stdout == ""
+    return done.returncode, done.stderr

@@ -1,0 +1,82 @@
+"""The server as a process: verdicts, log, metrics, probes, end."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.process import RECORDINGS, ROOT, serving
+
+pytestmark = pytest.mark.slow
+
+
+def test_the_demo_shows_every_verdict_as_expected() -> None:
+    """Every recorded review through real TLS; `make demo`."""
+    done = subprocess.run([sys.executable, "examples/demo.py"], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"(\d+) reviews, \d+ refused, \1 as expected", done.stdout)
+
+
+def test_every_expected_verdict_is_in_use() -> None:
+    names = {path.stem for path in RECORDINGS.glob("*.json")}
+    expected = {path.stem for path in (ROOT / "examples" / "expected").glob("*.txt")}
+    assert {name for name in expected - names if not name.startswith("variant-")} == set()
+    assert names <= expected
+
+
+def test_one_line_per_review_without_bodies(tmp_path: Path) -> None:
+    body = (RECORDINGS / "create-pods-web-7b9fbb666b.json").read_bytes()
+    with serving(tmp_path / "certs") as server:
+        server.post(body)
+        server.post((RECORDINGS / "create-pods-dry.json").read_bytes())
+        server.post(body, "/mutate")
+    assert server.process.returncode == 0
+    ready, denied, dry, mutated = server.lines
+    assert ready["event"] == "ready"
+    assert denied["event"] == "review"
+    assert denied["uid"] == json.loads(body)["request"]["uid"]
+    assert (denied["kind"], denied["namespace"], denied["operation"]) == ("Pod", "team-b", "CREATE")
+    assert (denied["decision"], denied["rules"]) == ("deny", ["PostureIsolated"])
+    assert (dry["dry_run"], dry["decision"]) == (True, "allow")
+    assert (mutated["path"], mutated["decision"]) == ("/mutate", "allow")
+    assert "busybox" not in json.dumps(server.lines)
+    assert len(server.errors.splitlines()) == 2  # certificates written, ready
+    assert "nadmit: INFO: ready in" in server.errors
+
+
+def test_probes_and_metrics(tmp_path: Path) -> None:
+    with serving(tmp_path / "certs", "--contact", "#net-team") as server:
+        assert server.get("/healthz") == (200, "ok")
+        assert server.get("/readyz") == (200, "ready")
+        response = server.post((RECORDINGS / "create-pods-web-7b9fbb666b.json").read_bytes())
+        assert "or ask #net-team for" in response["status"]["message"]
+        status, text = server.get("/metrics")
+    assert status == 200
+    for line in (
+        'nadmit_reviews_total{decision="deny",kind="Pod",operation="CREATE",path="/validate"} 1.0',
+        'nadmit_findings_total{rule="PostureIsolated"} 1.0',
+        'nadmit_review_seconds_count{path="/validate"} 1.0',
+        'nadmit_http_responses_total{code="200",path="/validate"} 1.0',
+        'nadmit_certificate_loads_total{result="ok"} 1.0',
+        'nadmit_objects{kind="networks"} 5.0',
+        'nadmit_info{netspec_revision="1",version="0.1.0"} 1.0',
+    ):
+        assert line in text, line
+    assert re.search(r"nadmit_certificate_not_after_seconds 1\.\d+e\+09", text)
+
+
+def test_what_a_client_chooses_is_no_label(tmp_path: Path) -> None:
+    """Closed label sets: an unknown kind, operation or path counts as `other`."""
+    review = json.loads((RECORDINGS / "create-pods-plain.json").read_text())
+    review["request"]["kind"] = {"group": "evil", "version": "v1", "kind": "Label-1234"}
+    review["request"]["operation"] = "OP-1234"
+    with serving(tmp_path / "certs") as server:
+        assert server.post(json.dumps(review).encode())["allowed"]
+        text = server.get("/metrics")[1]
+    assert "1234" not in text
+    assert 'kind="other",operation="other"' in text

@@ -1,0 +1,175 @@
+"""AdmissionReview on the wire: what is read, what is refused, what the API server checks in an answer
+(§2)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from webhook.admission.model import Cause, Decision, GroupKind, Object, Request, User
+from webhook.serving import wire
+from webhook.serving.http import RequestError
+
+RECORDINGS = sorted((Path(__file__).parents[2] / "examples" / "recordings").glob("*.json"))
+
+
+def review(kind: str = "Pod", group: str = "", thing: object = None, **more: object) -> bytes:
+    request = {
+        "uid": "u",
+        "kind": {"group": group, "version": "v1", "kind": kind},
+        "operation": "CREATE",
+        "object": thing,
+    }
+    return json.dumps({"apiVersion": wire.API_VERSION, "kind": wire.KIND, "request": {**request, **more}}).encode()
+
+
+def read(kind: str, group: str, thing: object) -> Object:
+    found = wire.decode(review(kind, group, thing)).object
+    assert found is not None
+    return found
+
+
+def test_recordings_are_found() -> None:
+    assert len(RECORDINGS) == 29
+
+
+@pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.stem)
+def test_recordings_are_read(path: Path) -> None:
+    """What is read equals what a plain reader of the JSON finds."""
+    body = path.read_bytes()
+    raw = json.loads(body)["request"]
+    request = wire.decode(body)
+    assert (request.uid, request.operation, request.namespace) == (raw["uid"], raw["operation"], raw["namespace"])
+    assert (request.object is None) == (raw["object"] is None)
+    assert (request.old_object is None) == (raw["oldObject"] is None)
+    assert request.user == User(raw["userInfo"]["username"], tuple(raw["userInfo"]["groups"]))
+    if request.object and request.kind == GroupKind("", "Pod"):
+        assert request.object.annotations == raw["object"]["metadata"].get("annotations", {})
+        assert request.object.service_account == "default"
+
+
+TEMPLATE = {"metadata": {"annotations": {"a": "b"}, "labels": {"c": "d"}}, "spec": {"serviceAccountName": "robot"}}
+
+
+@pytest.mark.parametrize(
+    ("kind", "group", "thing"),
+    [
+        ("Pod", "", TEMPLATE),
+        ("Deployment", "apps", {"spec": {"template": TEMPLATE}}),
+        ("Job", "batch", {"spec": {"template": TEMPLATE}}),
+        ("ReplicationController", "", {"spec": {"template": TEMPLATE}}),
+        ("CronJob", "batch", {"spec": {"jobTemplate": {"spec": {"template": TEMPLATE}}}}),
+        ("PodTemplate", "", {"template": TEMPLATE}),
+    ],
+)
+def test_the_pod_of_every_kind_is_found(kind: str, group: str, thing: dict[str, Any]) -> None:
+    found = read(kind, group, thing)
+    assert (found.annotations, found.labels, found.service_account) == ({"a": "b"}, {"c": "d"}, "robot")
+
+
+@pytest.mark.parametrize(
+    "kind", ["Pod", "Deployment", "CronJob", "PodTemplate", "NetworkAttachmentDefinition", "Other"]
+)
+@pytest.mark.parametrize("thing", [{}, {"metadata": {}}, {"spec": None}, {"metadata": {"annotations": None}}])
+def test_what_is_absent_is_empty(kind: str, thing: object) -> None:
+    found = read(kind, "apps" if kind == "Deployment" else "batch" if kind == "CronJob" else "", thing)
+    assert (found.name, found.annotations, found.config) == ("", {}, None)
+
+
+def test_a_definition_keeps_its_config_as_it_is() -> None:
+    assert read("NetworkAttachmentDefinition", "k8s.cni.cncf.io", {"spec": {"config": "{"}}).config == "{"
+    assert read("NetworkAttachmentDefinition", "k8s.cni.cncf.io", {"spec": {"config": {"a": 1}}}).config == {"a": 1}
+
+
+def test_a_name_that_is_still_generated() -> None:
+    request = wire.decode(review(thing={"metadata": {"generateName": "web-"}}))
+    assert request.object_name == "web-*"
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"{", "truncated"),
+        (b"[]", "Expected 'object', got 'array'"),
+        (b"\xff", "malformed"),
+        (b'{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview"}', "missing required field 'request'"),
+        (
+            b'{"apiVersion":"admission.k8s.io/v1beta1","kind":"AdmissionReview","request":{"uid":"u","kind":{"kind":"Pod"},"operation":"CREATE"}}',
+            "allowed: admission.k8s.io/v1 AdmissionReview",
+        ),
+        (review(uid=""), "request.uid is empty"),
+        (review(uid=5), "$.request.uid"),
+        (review(thing=[]), "request.object cannot be read"),
+        (review(thing={"metadata": {"annotations": {"a": 1}}}), "$.metadata.annotations"),
+        (review(oldObject="x"), "request.oldObject cannot be read"),
+        (b"[" * 100_000, "array"),
+    ],
+)
+def test_a_bad_review_is_refused_with_one_clear_line(body: bytes, words: str) -> None:
+    with pytest.raises(RequestError) as caught:
+        wire.decode(body)
+    assert caught.value.status == 400
+    assert words in caught.value.text
+    assert "\n" not in caught.value.text
+
+
+@given(st.binary() | st.text().map(str.encode))
+def test_any_body_is_read_or_refused(body: bytes) -> None:
+    try:
+        wire.decode(body)
+    except RequestError as error:
+        assert error.status == 400
+
+
+REQUEST = Request(uid="a-b", kind=GroupKind("", "Pod"), operation="CREATE", object=Object(name="web"), name="web")
+
+
+def response(decision: Decision) -> dict[str, Any]:
+    answer = json.loads(wire.encode(REQUEST, decision))
+    assert (answer["apiVersion"], answer["kind"]) == ("admission.k8s.io/v1", "AdmissionReview")
+    assert answer.keys() == {"apiVersion", "kind", "response"}
+    assert answer["response"]["uid"] == "a-b"
+    assert not {"patch", "patchType"} & answer["response"].keys()
+    return dict(answer["response"])
+
+
+def test_an_allowed_review() -> None:
+    assert response(Decision()) == {"uid": "a-b", "allowed": True, "auditAnnotations": {"decision": "allow"}}
+
+
+def test_warnings() -> None:
+    assert response(Decision(warnings=("w",)))["warnings"] == ["w"]
+
+
+def test_a_refused_review() -> None:
+    decision = Decision(
+        is_allowed=False,
+        code=422,
+        reason="Invalid",
+        message="m",
+        causes=(Cause("spec.config", "c"),),
+        rules=("a", "b"),
+        decided="d",
+    )
+    assert response(decision) == {
+        "uid": "a-b",
+        "allowed": False,
+        "status": {
+            "status": "Failure",
+            "code": 422,
+            "reason": "Invalid",
+            "message": "m",
+            "details": {
+                "group": "",
+                "kind": "Pod",
+                "name": "web",
+                "causes": [{"reason": "FieldValueInvalid", "field": "spec.config", "message": "c"}],
+            },
+        },
+        "auditAnnotations": {"decision": "deny", "rule": "a,b", "decided-by": "d"},
+    }

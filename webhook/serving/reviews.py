@@ -1,0 +1,58 @@
+"""One review from bytes to bytes: read, decide, answer; one log line and one count."""
+
+from __future__ import annotations
+
+from time import perf_counter
+from typing import TYPE_CHECKING, Protocol
+
+from webhook.admission.evaluate import evaluate
+from webhook.admission.model import ALLOWED, Decision, Request
+from webhook.serving import wire
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cniplugin.access.model import Rules
+    from webhook.admission.listers import Cluster
+
+
+class Observer(Protocol):
+    """Where a finished review is counted and logged."""
+
+    def review(self, path: str, request: Request, decision: Decision, seconds: float) -> None:
+        """Take note of one review."""
+
+
+class Reviews:
+    """The callable that the HTTP application runs for /validate and /mutate.
+
+    `snapshot` and `rules` give what is in force; each is asked once per review, so one review sees one state.
+    """
+
+    def __init__(
+        self,
+        *,
+        snapshot: Callable[[], Cluster],
+        rules: Callable[[], Rules],
+        network_namespace: str,
+        observer: Observer,
+    ) -> None:
+        self._snapshot = snapshot
+        self._rules = rules
+        self._network_namespace = network_namespace
+        self._observer = observer
+
+    def __call__(self, path: str, body: bytes) -> bytes:
+        """Return the answer to one AdmissionReview. Raises RequestError for one that cannot be read."""
+        started = perf_counter()
+        request = wire.decode(body)
+        decision = self.decide(path, request)
+        answer = wire.encode(request, decision)
+        self._observer.review(path, request, decision, perf_counter() - started)
+        return answer
+
+    def decide(self, path: str, request: Request) -> Decision:
+        """Return the decision about a request. Nothing is mutated yet: /mutate allows, without a patch."""
+        if path == "/mutate":
+            return ALLOWED
+        return evaluate(request, self._snapshot(), self._rules(), network_namespace=self._network_namespace)

@@ -1,0 +1,33 @@
+"""What a server is told, once, at its start: one frozen value. Defaults are the embedded mode's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cniplugin.access.model import Rules
+from webhook.admission.evaluate import NETWORK_NAMESPACE
+from webhook.serving.http import Limits
+
+Address = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Settings of `nadmit serve`.
+
+    `manifests` is a tree of YAML; None means the cluster that `kubeconfig` (None: the service account, then the
+    user's own) points at. `cert_dir` gets a CA and a leaf for `cert_names` when it is empty; `tls_files` (certificate,
+    key), when given, are served instead.
+    """
+
+    manifests: Path | None = None
+    kubeconfig: Path | None = None
+    listen: Address = ("127.0.0.1", 8443)
+    probe_listen: Address = ("127.0.0.1", 8080)
+    cert_dir: Path = Path("nadmit-certs")
+    cert_names: tuple[str, ...] = ()
+    tls_files: tuple[Path, Path] | None = None
+    rules: Rules = field(default_factory=Rules)
+    network_namespace: str = NETWORK_NAMESPACE
+    limits: Limits = field(default_factory=Limits)
