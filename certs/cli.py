@@ -1,0 +1,63 @@
+"""Command line of the certificates: `bootstrap`. All wording that is not an error stands here."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from .authority import MaterialError, parse_name
+from .files import BootstrapError
+from .files import bootstrap as bootstrap_files
+
+_SERVICE = "nadmit-webhook.nadmit-system.svc"
+
+DEFAULT_NAMES = ("localhost", "127.0.0.1", "::1", _SERVICE, f"{_SERVICE}.cluster.local")
+"""This machine, and the names by which an API server asks for the Service of the manifests."""
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def certs() -> None:
+    """Make and keep the certificates of the nadmit webhook."""
+
+
+@certs.command()
+@click.option(
+    "--dir",
+    "directory",
+    required=True,
+    metavar="DIR",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where the files are. It is created, with mode 0700, when it does not exist.",
+)
+@click.option(
+    "--name",
+    "names",
+    multiple=True,
+    metavar="DNS_OR_IP",
+    callback=lambda _context, _option, values: _check_names(values),
+    help=f"A name that clients use for the webhook; may be repeated. Without any: {', '.join(DEFAULT_NAMES)}.",
+)
+def bootstrap(directory: Path, names: tuple[str, ...]) -> None:
+    """Write a certificate authority and a server certificate, unless they are there.
+
+    The files are ca.key, ca.crt (for the caBundle of the webhook configurations), tls.key and tls.crt (for
+    the server). Run it again at any time: it completes an interrupted run, renews tls.crt when a third of its
+    year is left or a name is missing in it, and else changes nothing. It never overwrites a key.
+    """
+    try:
+        result = bootstrap_files(directory, names or DEFAULT_NAMES, datetime.now(UTC))
+    except BootstrapError as error:
+        raise click.ClickException(str(error)) from error
+    for path in result.paths:
+        click.echo(f"{'wrote' if path in result.written else 'kept'} {path}")
+
+
+def _check_names(names: tuple[str, ...]) -> tuple[str, ...]:
+    try:
+        for name in names:
+            parse_name(name)
+    except MaterialError as error:
+        raise click.BadParameter(str(error)) from error
+    return names

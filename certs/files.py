@@ -1,0 +1,196 @@
+"""The four files of a self-managed webhook: ca.key, ca.crt, tls.key, tls.crt in one directory.
+
+Theory of operation. The files are written in the order above, each one whole (temporary file, fsync, rename),
+each depending only on those before it. So whatever an interrupted run leaves is a beginning of that list, and
+the next run writes the rest. A set with a gap is not ours to repair, and no key is ever written over: clients
+may trust it. A leaf that is due, or lacks a name that is asked for, gets a new tls.crt for the same tls.key:
+a single rename, so a server that watches the files never sees a certificate without its key.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from . import authority
+from .authority import MaterialError, Pair
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+_T = TypeVar("_T")
+
+ORDER = ("ca.key", "ca.crt", "tls.key", "tls.crt")
+
+_MODES = {"ca.key": 0o600, "ca.crt": 0o644, "tls.key": 0o600, "tls.crt": 0o644}
+
+
+class BootstrapError(Exception):
+    """The directory cannot be completed: which file, what is wrong, what to do, in one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bootstrapped:
+    """Where the files are, and which of them this run wrote."""
+
+    directory: Path
+    written: tuple[Path, ...]
+
+    @property
+    def created(self) -> bool:
+        """Whether this run wrote anything."""
+        return bool(self.written)
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """All four files, in the order of ORDER."""
+        return tuple(self.directory / name for name in ORDER)
+
+
+def bootstrap(directory: Path, names: Sequence[str], now: datetime) -> Bootstrapped:
+    """Make the directory hold a valid set for the names; does nothing when it does already.
+
+    A new directory gets mode 0700, keys 0600. Runs at the same time wait for each other. Raises
+    BootstrapError when files are missing in the middle, unreadable or do not belong together, and
+    MaterialError for a bad name.
+    """
+    sans = [authority.parse_name(name) for name in names]
+    try:
+        _make_directory(directory)
+        with _locked(directory):
+            return _Bootstrap(directory, now).run(sans)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        place = error.filename or directory
+        raise BootstrapError(f"{place}: {reason}; give a directory that this user may write") from error
+
+
+class _Bootstrap:
+    """One run: each step takes its file as it is, or makes it."""
+
+    def __init__(self, directory: Path, now: datetime) -> None:
+        self._directory = directory
+        self._now = now
+        self._written: list[Path] = []
+
+    def run(self, sans: Sequence[x509.GeneralName]) -> Bootstrapped:
+        _check_no_gap(self._directory)
+        ca_key = self._take_key("ca.key")
+        ca = Pair(self._take_ca(ca_key), ca_key)
+        key = self._take_key("tls.key")
+        self._take_leaf(ca, key, sans)
+        return Bootstrapped(self._directory, tuple(self._written))
+
+    def _take_key(self, name: str) -> ec.EllipticCurvePrivateKey:
+        key = self._read(name, authority.parse_key)
+        if key is None:
+            key = authority.make_key()
+            self._write(name, authority.render_key(key))
+        return key
+
+    def _take_ca(self, key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
+        ca = self._read("ca.crt", authority.parse_certificate)
+        if ca is None:
+            ca = authority.issue_ca(key, now=self._now)
+            self._write("ca.crt", authority.render_certificate(ca))
+        if not authority.belongs_to(ca, key):
+            raise self._refuse("ca.crt", "is not for the key in ca.key")
+        if ca.not_valid_after_utc <= self._now:
+            raise self._refuse("ca.crt", f"expired at {ca.not_valid_after_utc:%Y-%m-%d}")
+        return ca
+
+    def _take_leaf(self, ca: Pair, key: ec.EllipticCurvePrivateKey, sans: Sequence[x509.GeneralName]) -> None:
+        leaf = self._read("tls.crt", authority.parse_certificate)
+        if leaf is not None:
+            if not authority.belongs_to(leaf, key):
+                raise self._refuse("tls.crt", "is not for the key in tls.key")
+            if not authority.is_issued_by(leaf, ca.certificate):
+                raise self._refuse("tls.crt", "is not issued by ca.crt")
+            if authority.is_fresh(leaf, now=self._now) and authority.covers(leaf, sans):
+                return
+        renewed = authority.issue_leaf(ca, key, sans, now=self._now)
+        self._write("tls.crt", authority.render_certificate(renewed))
+
+    def _read(self, name: str, parse: Callable[[bytes], _T]) -> _T | None:
+        try:
+            return parse((self._directory / name).read_bytes())
+        except FileNotFoundError:
+            return None
+        except MaterialError as error:
+            raise self._refuse(name, f"is {error}") from error
+
+    def _refuse(self, name: str, problem: str) -> BootstrapError:
+        advice = "restore it, or move all four files away to start anew"
+        return BootstrapError(f"{self._directory / name}: {problem}; nothing was overwritten; {advice}")
+
+    def _write(self, name: str, content: bytes) -> None:
+        path = self._directory / name
+        write_whole(path, content, _MODES[name])
+        self._written.append(path)
+
+
+def write_whole(path: Path, content: bytes, mode: int) -> None:
+    """Write a file so that any reader, and any crash, sees either the old content or the new one."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    # What an interrupted run left; the caller holds the lock. O_EXCL then refuses a link that somebody planted.
+    temporary.unlink(missing_ok=True)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(file.fileno(), mode)  # whatever the umask is
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
+    _sync_directory(path.parent)
+
+
+def _check_no_gap(directory: Path) -> None:
+    """Raise BootstrapError unless the files that exist are a beginning of ORDER."""
+    present = [name for name in ORDER if os.path.lexists(directory / name)]
+    reached = ORDER.index(present[-1]) + 1 if present else 0
+    missing = [name for name in ORDER[:reached] if name not in present]
+    if missing:
+        text = f"{directory}: has {', '.join(present)} but not {', '.join(missing)}; nothing was overwritten"
+        raise BootstrapError(f"{text}; restore what is missing, or move the files away to start anew")
+
+
+def _make_directory(directory: Path) -> None:
+    try:
+        directory.mkdir(mode=0o700, parents=True)
+    except FileExistsError:
+        if not directory.is_dir():
+            raise
+    else:
+        directory.chmod(0o700)
+
+
+@contextmanager
+def _locked(directory: Path) -> Iterator[None]:
+    """Hold the directory against other runs of this module; the lock ends with the descriptor."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,200 @@
+"""What each request is answered with, over a real TLS connection."""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from webhook.serving.http import RequestError, parse_budget_s, parse_duration_s
+
+from .harness import Client, echo, request, running
+
+if TYPE_CHECKING:
+    import ssl
+    from pathlib import Path
+
+
+@pytest.mark.parametrize("path", ["/validate", "/mutate"])
+def test_review_is_answered_with_what_the_callable_returns(pki: Path, context: ssl.SSLContext, path: str) -> None:
+    with running(pki) as server, Client(server.addresses.webhook, context) as client:
+        answer = client.post(b"{}", f"{path}?timeout=10s")
+        assert (answer.status, answer.body) == (200, echo(path, b"{}"))
+        assert answer.headers == {"content-type": "application/json", "content-length": str(len(answer.body))}
+        assert server.responses == [(path, 200)]
+
+
+@pytest.mark.parametrize(
+    ("content_type", "status"),
+    [
+        ("application/json", 200),
+        ("application/json; charset=utf-8", 200),
+        ("Application/JSON ;x=y", 200),
+        ("application/jsonp", 415),
+        ("text/plain", 415),
+        ("", 415),
+    ],
+)
+def test_content_type(pki: Path, context: ssl.SSLContext, content_type: str, status: int) -> None:
+    with running(pki) as server, Client(server.addresses.webhook, context) as client:
+        answer = client.post(Content_Type=content_type)
+        assert answer.status == status
+        if status == 415:
+            assert answer.text == f'Content-Type: not JSON: "{content_type}"; allowed: application/json'
+        assert client.post().status == 200  # the connection goes on
+
+
+def test_body_at_the_limit_is_taken_and_one_byte_more_is_not(pki: Path, context: ssl.SSLContext) -> None:
+    with running(pki, max_body_bytes=200_000) as server:
+        with Client(server.addresses.webhook, context) as client:
+            assert client.post(b"x" * 200_000).body == echo("/validate", b"x" * 200_000)
+            answer = client.post(b"x" * 200_001)
+            assert (answer.status, answer.closes) == (413, True)
+            assert answer.text == "request body: too large; allowed: at most 200000 bytes"
+            assert client.is_at_end()
+        with Client(server.addresses.webhook, context) as client:
+            client.send(request(Content_Length="200001"))  # refused before it is sent
+            assert client.read().status == 413
+
+
+def test_empty_body(pki: Path, context: ssl.SSLContext) -> None:
+    with running(pki) as server, Client(server.addresses.webhook, context) as client:
+        assert client.post(b"").text == "request body: empty; allowed: one AdmissionReview as JSON"
+        assert client.post().status == 200
+
+
+def test_chunked_body(pki: Path, context: ssl.SSLContext) -> None:
+    with running(pki) as server, Client(server.addresses.webhook, context) as client:
+        head = b"POST /validate HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+        client.send(head + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n4;x=y\r\ndefg\r\n0\r\nT: v\r\n\r\n")
+        assert client.read().body == echo("/validate", b"abcdefg")
+
+
+def test_in_flight_limit(pki: Path, context: ssl.SSLContext) -> None:
+    with (
+        running(pki, max_in_flight=1) as server,
+        Client(server.addresses.webhook, context) as first,
+        Client(server.addresses.webhook, context) as second,
+    ):
+        first.send(request(Content_Length="3", Expect="100-continue")[: -len(b"{}")])
+        assert first.read().status == 100  # it is in flight now
+        answer = second.post()
+        assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+        assert answer.text == "overloaded: 1 requests are in flight already; try again in 1 s"
+        first.send(b"abc")
+        assert first.read().status == 200
+        assert second.post().status == 200
+
+
+@pytest.mark.parametrize("query", ["timeout=20ms", "timeout=0.02s&x=y"])
+def test_body_that_does_not_come_in_time(pki: Path, context: ssl.SSLContext, query: str) -> None:
+    with running(pki) as server, Client(server.addresses.webhook, context) as client:
+        answer = client.post(b"{}", f"/mutate?{query}", Content_Length="3")
+        assert (answer.status, answer.closes) == (408, True)
+        text = "request body: not complete after 0.01 s; send it faster, or raise timeoutSeconds"
+        assert answer.text == text
+        assert client.is_at_end()
+        assert server.responses == [("/mutate", 408)]
+
+
+def test_request_error_of_the_review(pki: Path, context: ssl.SSLContext) -> None:
+    def review(_path: str, _body: bytes) -> bytes:
+        raise RequestError(400, "not an AdmissionReview", (("X-Why", "test"),))
+
+    with running(pki, review=review) as server, Client(server.addresses.webhook, context) as client:
+        answer = client.post()
+        assert (answer.status, answer.text, answer.headers["x-why"]) == (400, "not an AdmissionReview", "test")
+
+
+def test_bug_has_the_same_id_in_answer_and_log(
+    pki: Path, context: ssl.SSLContext, caplog: pytest.LogCaptureFixture
+) -> None:
+    def review(_path: str, _body: bytes) -> bytes:
+        raise ZeroDivisionError
+
+    with (
+        caplog.at_level(logging.ERROR, "nadmit.serving"),
+        running(pki, review=review) as server,
+        Client(server.addresses.webhook, context) as client,
+    ):
+        answer = client.post()
+        found = re.fullmatch(r"internal error, id ([0-9a-f]{12}); the log of nadmit has the same id", answer.text)
+        assert answer.status == 500
+        assert found
+        assert found[1] in caplog.text
+        assert "ZeroDivisionError" in caplog.text
+        assert server.responses == [("/validate", 500)]
+
+
+@pytest.mark.parametrize(
+    ("line", "status", "text"),
+    [
+        ("GET /validate", 405, "GET '/validate': wrong method; allowed: POST /validate, POST /mutate"),
+        ("POST /", 404, "POST '/': no such path; allowed: POST /validate, POST /mutate"),
+        ("GET /healthz", 404, "GET '/healthz': no such path; allowed: POST /validate, POST /mutate"),
+        ("GET /docs", 404, "GET '/docs': no such path; allowed: POST /validate, POST /mutate"),
+        ("GET /openapi.json", 404, "GET '/openapi.json': no such path; allowed: POST /validate, POST /mutate"),
+    ],
+)
+def test_everything_else(pki: Path, context: ssl.SSLContext, line: str, status: int, text: str) -> None:
+    with running(pki) as server, Client(server.addresses.webhook, context) as client:
+        client.send(f"{line} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        answer = client.read()
+        assert (answer.status, answer.text) == (status, text)
+        assert answer.headers.get("allow") == ("POST" if status == 405 else None)
+        assert {"server", "date"}.isdisjoint(answer.headers)
+
+
+def test_probes(pki: Path) -> None:
+    reason: list[str | None] = ["caches are not filled"]
+    with running(pki, is_ready=lambda: reason[0]) as server, Client(server.addresses.probes, None) as client:
+
+        def get(path: str) -> tuple[int, bytes]:
+            client.send(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+            answer = client.read()
+            return answer.status, answer.body
+
+        assert get("/healthz") == (200, b"ok")
+        assert get("/readyz") == (503, b"caches are not filled")
+        reason[0] = None
+        assert get("/readyz") == (200, b"ready")
+        assert get("/metrics") == (200, b"up 1\n")
+        assert get("/validate")[0] == 404
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("10s", 10), ("1m30s", 90), ("500ms", 0.5), ("1.5s", 1.5), (".5s", 0.5), ("2h", 7200), ("1us1ns", 1.001e-6)],
+)
+def test_duration(text: str, seconds: float) -> None:
+    assert parse_duration_s(text) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("text", ["", "0", "0s", "-1s", "+1s", "10", "s", "1s ", "1x", "1e3s", ".s", "9" * 50 + "s"])
+def test_unreadable_duration(text: str) -> None:
+    assert parse_duration_s(text) is None
+
+
+@pytest.mark.parametrize(
+    ("query", "budget"),
+    [
+        (b"timeout=10s", 9.5),
+        (b"timeout=400ms", 0.2),
+        (b"timeout=5m", 29.5),
+        (b"timeout=soon", 6.5),
+        (b"timeout=1%C2%B5s", 5e-7),
+        (b"&" * 999, 6.5),
+        (b"", 6.5),
+    ],
+)
+def test_budget(query: bytes, budget: float) -> None:
+    assert parse_budget_s(query, 7) == pytest.approx(budget)
+
+
+@given(st.binary())
+def test_budget_is_total_and_bounded(query: bytes) -> None:
+    assert 0 < parse_budget_s(query, 10) <= 29.5

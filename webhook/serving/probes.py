@@ -1,0 +1,69 @@
+"""The probe application: /healthz, /readyz and /metrics, on a plain port of its own, never on the TLS port.
+
+Kubelet and Prometheus need no certificate then, and a webhook port that asks for client certificates stays
+probeable.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fastapi import FastAPI
+from fastapi.responses import PlainTextResponse, Response
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.exceptions import HTTPException
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fastapi import Request
+
+PROBE_PATHS = ("/healthz", "/readyz", "/metrics")
+
+
+class ProbeApp(FastAPI):
+    """FastAPI with the one state the server itself adds to readiness: that it is going away."""
+
+    draining_reason: str | None = None
+
+    def announce_drain(self) -> None:
+        """Make /readyz answer 503 from now on, whatever else is ready."""
+        self.draining_reason = "shutting down"
+
+
+def create_probes(*, is_ready: Callable[[], str | None], metrics: Callable[[], bytes]) -> ProbeApp:
+    """Return the probe application.
+
+    `is_ready` returns None when ready, else the reason in one line. `metrics` returns the Prometheus text
+    exposition. Both run on the event loop and must not block.
+    """
+    app = ProbeApp(
+        title="nadmit probes",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+        exception_handlers={HTTPException: _answer_http_exception},
+    )
+
+    # NB: `async`, or FastAPI runs them in a thread pool.
+    async def healthz() -> Response:
+        return PlainTextResponse("ok")
+
+    async def readyz() -> Response:
+        reason = app.draining_reason or is_ready()
+        return PlainTextResponse("ready") if reason is None else PlainTextResponse(reason, 503)
+
+    async def show_metrics() -> Response:
+        return Response(metrics(), headers={"content-type": CONTENT_TYPE_LATEST})
+
+    for path, endpoint in zip(PROBE_PATHS, (healthz, readyz, show_metrics), strict=True):
+        app.get(path, include_in_schema=False)(endpoint)
+    return app
+
+
+async def _answer_http_exception(request: Request, error: Exception) -> PlainTextResponse:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    headers = error.headers if isinstance(error, HTTPException) else None
+    shown = f"{request.method} {request.scope['path'][:80]!r}"
+    return PlainTextResponse(f"{shown}: not served here; allowed: GET {', GET '.join(PROBE_PATHS)}", status, headers)

@@ -1,0 +1,282 @@
+"""One HTTP/1.1 connection with bounds: uvicorn's httptools protocol plus what it does not limit by itself.
+
+Theory of operation. uvicorn bounds neither the size nor the time of a head, arms its keep-alive timer only
+after a response, and closes over unread bytes. So this subclass follows the parser through three phases:
+
+    IDLE   between messages           on_message_begin    -> HEAD
+    HEAD   request line and headers   on_headers_complete -> BODY
+    BODY   body, trailers             on_message_complete -> IDLE
+
+One timer guards a connection; at any time it has one meaning:
+
+    phase       | armed                                       | expires
+    IDLE, HEAD  | at connect, and by the first byte of a head | 408 and close; close when nothing was received
+    BODY        | when the answer is out before the body is   | close
+    closing     | while the client may still be sending       | close
+
+The time of a body is the application's (it knows the request's own timeout), and so is its size. What cannot
+be understood is answered with one line of text, if no other answer is due first, and then the connection is
+deaf: what still comes is dropped. Anything a client does wrong is logged at debug only; a port scanner must
+not fill the log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import logging
+from typing import TYPE_CHECKING, cast
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from .http import BODY_IS_HERE, Limits, render_error
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from uvicorn.config import Config
+    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
+logger = logging.getLogger("nadmit.serving")
+
+
+class Connections(ServerState):
+    """The connections and tasks of one listener, and the event of having no connection left."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.none_left = asyncio.Event()
+        self.none_left.set()
+
+
+class Phase(enum.Enum):
+    """Which part of a request the parser expects next."""
+
+    IDLE = enum.auto()
+    HEAD = enum.auto()
+    BODY = enum.auto()
+
+
+class _PoliteTransport:
+    """The transport as uvicorn's code sees it: `close` lets the client finish sending first."""
+
+    def __init__(
+        self, transport: asyncio.Transport, *, close: Callable[[], None], is_closing: Callable[[], bool]
+    ) -> None:
+        self.write = transport.write
+        self.close = close
+        self.is_closing = is_closing
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """One connection. See the module for its phases and its timer."""
+
+    def __init__(
+        self, config: Config, connections: Connections, limits: Limits, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        super().__init__(config, connections, {}, loop)
+        self._state = connections
+        self._limits = limits
+        self._raw: asyncio.Transport | None = None
+        self._phase = Phase.IDLE
+        self._is_deaf = False
+        self._is_leaving = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._write_timer: asyncio.TimerHandle | None = None
+        self._fed_bytes = 0  # the slice that the parser has now
+        self._head_bytes = 0  # fed since the last message ended; 0 in BODY
+        self._surplus_bytes = 0  # of a body: fed, minus twice what was content
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as in uvicorn
+        """Refuse a connection above the cap; else give it the time of a head."""
+        self._raw = transport
+        if len(self.connections) >= self._limits.max_connections:
+            self._is_deaf = True
+            self.transport = transport
+            transport.abort()
+            return
+        super().connection_made(transport)
+        self._state.none_left.clear()
+        polite = _PoliteTransport(transport, close=self._close_politely, is_closing=self._is_closing)
+        self.transport = cast(asyncio.Transport, polite)
+        self._arm(self._limits.header_timeout_s, self._on_head_timeout)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection and its timers."""
+        self._leave()
+        self._disarm_write()
+        self._unset_keepalive_if_required()  # uvicorn leaves it armed when the connection was lost by an error
+        if self._raw is not None:
+            self.transport = self._raw
+        super().connection_lost(exc)
+        if not self.connections:
+            self._state.none_left.set()
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the parser, never with more than the rest of what a head may have."""
+        self._unset_keepalive_if_required()
+        while data and not self._is_deaf:
+            room = self._limits.max_header_bytes - self._head_bytes
+            self._feed(data[:room])
+            data = data[room:]
+
+    def _feed(self, data: bytes) -> None:
+        self._fed_bytes = len(data)
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            # The request is answered as if it had not asked, but the parser reads no body of it (a POST gets 400).
+            self._is_deaf = True
+            self.cycle.keep_alive = False
+        except httptools.HttpParserError as error:
+            logger.debug("%s: not HTTP: %s", self.client, error)
+            self._refuse(400, "not an HTTP/1.1 request; use https and POST /validate or POST /mutate")
+        else:
+            self._check_sizes()
+
+    def _check_sizes(self) -> None:
+        limit = self._limits.max_header_bytes
+        if self._phase is Phase.BODY:
+            self._surplus_bytes += self._fed_bytes
+            if self._surplus_bytes > limit:
+                self._refuse(400, f"chunked body: more framing than content; allowed: {limit} bytes more")
+            return
+        self._head_bytes += self._fed_bytes
+        if self._head_bytes >= limit:
+            self._refuse(431, f"request headers: too large; allowed: at most {limit} bytes")
+        elif self._timer is None and (self._head_bytes or self._phase is Phase.HEAD):
+            self._arm(self._limits.header_timeout_s, self._on_head_timeout)
+
+    def on_message_begin(self) -> None:
+        """IDLE -> HEAD."""
+        super().on_message_begin()
+        self._phase = Phase.HEAD
+
+    def on_headers_complete(self) -> None:
+        """HEAD -> BODY: the head was in time."""
+        self._disarm()
+        super().on_headers_complete()
+        # The application's list is final: trailers go to a list that nobody reads.
+        self.headers = []
+        self._phase = Phase.BODY
+        self._head_bytes = 0
+        self._surplus_bytes = -self._fed_bytes  # this slice holds the head, so it does not count
+
+    def on_body(self, body: bytes) -> None:
+        """Take content; each byte of it pays for one byte of framing."""
+        self._surplus_bytes -= 2 * len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """BODY -> IDLE. NB: the rest of this slice is the next head, too little to be worth counting."""
+        super().on_message_complete()
+        self.scope[BODY_IS_HERE] = True  # type: ignore[literal-required] # an extension of ours
+        self._phase = Phase.IDLE
+        self._head_bytes = -self._fed_bytes
+        if self.cycle.response_complete:
+            self._disarm()
+            self._arm_keep_alive()
+
+    def on_response_complete(self) -> None:
+        """Bound what is left of a request that was answered before it was complete."""
+        super().on_response_complete()
+        if self._is_deaf and not self.pipeline:
+            self._close_politely()
+        elif self._phase is Phase.BODY and self.cycle.response_complete:
+            self._arm(self._limits.linger_s, self._close)
+
+    def shutdown(self) -> None:
+        """Close an idle connection; any other closes after its answer, which has `Connection: close`."""
+        if self._phase is Phase.IDLE and self._head_bytes <= 0 and self._is_answered():
+            self._close()
+
+    def _refuse(self, status: int, text: str) -> None:
+        """Stop listening to this client; tell it why, unless answers to earlier requests are due."""
+        self._is_deaf = True
+        broken = self.cycle if self._phase is Phase.BODY else None
+        if broken is not None and self.pipeline:
+            self.pipeline.popleft()  # the newest one; the connection closes after the ones before it
+            return
+        if broken is not None and not broken.response_complete:
+            broken.disconnected = True
+            broken.message_event.set()
+        elif broken is None and not self._is_answered():
+            return
+        if broken is None or not broken.response_started:
+            self.transport.write(render_error(status, text))
+        self._close_politely()
+
+    def _is_answered(self) -> bool:
+        latest: RequestResponseCycle | None = self.cycle  # None before the first request, unlike its type
+        return latest is None or latest.response_complete
+
+    def _is_closing(self) -> bool:
+        return self._is_leaving or (self._raw is not None and self._raw.is_closing())
+
+    def _close_politely(self) -> None:
+        """Close at once when the request was read to its end, else read and drop for `linger_s` first."""
+        if self._is_leaving:
+            return
+        if self._phase is Phase.IDLE and self._head_bytes <= 0:
+            self._close()
+            return
+        self._leave()
+        self.flow.resume_reading()
+        self._arm(self._limits.linger_s, self._close)
+
+    def _close(self) -> None:
+        """Close; a client that does not read the last answer gets `write_timeout_s` for it."""
+        self._leave()
+        if self._raw is not None and not self._raw.is_closing():
+            self._raw.close()
+            self._arm(self._limits.write_timeout_s, self.abort)
+
+    def abort(self) -> None:
+        """Close without any manners."""
+        self._leave()
+        if self._raw is not None:
+            self._raw.abort()
+
+    def _leave(self) -> None:
+        """Enter the end of the connection: nothing is heard or started any more."""
+        self._is_deaf = True
+        self._is_leaving = True
+        self._disarm()
+
+    def pause_writing(self) -> None:
+        """Give a client that does not read its answers `write_timeout_s` to catch up."""
+        super().pause_writing()
+        if self._write_timer is None:
+            self._write_timer = self.loop.call_later(self._limits.write_timeout_s, self.abort)
+
+    def resume_writing(self) -> None:
+        """Let the application go on."""
+        self._disarm_write()
+        super().resume_writing()
+
+    def _disarm_write(self) -> None:
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
+
+    def _on_head_timeout(self) -> None:
+        if self._head_bytes > 0 or self._phase is Phase.HEAD:
+            text = f"request headers: not complete after {self._limits.header_timeout_s:g} s; send them at once"
+            self._refuse(408, text)
+        else:
+            self._close()
+
+    def _arm_keep_alive(self) -> None:
+        self._unset_keepalive_if_required()
+        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+
+    def _arm(self, seconds: float, callback: Callable[[], None]) -> None:
+        self._disarm()
+        self._timer = self.loop.call_later(seconds, callback)
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

@@ -1,0 +1,278 @@
+"""Listen, serve, drain: one process, one event loop, a TLS port for reviews and a plain port for probes.
+
+Theory of operation. `Stop` has two steps, one per signal:
+
+    serving   --first-->  draining: /readyz is 503, every answer says `Connection: close`, and new connections are
+                          still taken for `drain_s`, because endpoints lag behind readiness
+    draining  --time-->   closing: no new connections; idle ones are closed; requests in flight get `shutdown_s`
+    any       --second->  the end at once
+
+A kept-alive client learns from its next answer that it has to go elsewhere, so none of its requests is lost.
+Run it on uvloop: `asyncio.Runner(loop_factory=uvloop.new_event_loop)`; the standard loop works too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import signal
+import socket
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from uvicorn.config import Config
+
+from .http import CLOSE_HEADER
+from .protocol import BoundedProtocol, Connections
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable, Iterator
+
+    from starlette.types import ASGIApp
+
+    from .http import Limits
+    from .probes import ProbeApp
+    from .tls import ServerTls
+
+logger = logging.getLogger("nadmit.serving")
+
+BACKLOG = 2048
+
+Address = tuple[str, int]
+
+
+class ListenError(Exception):
+    """A port cannot be opened: which, why, and what to do, in one line."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Addresses:
+    """Where to listen, or where it listens. Port 0 asks for any free port."""
+
+    webhook: Address
+    probes: Address
+
+
+class Stop:
+    """A request to stop, in two steps. Make it anywhere, use it on the loop."""
+
+    def __init__(self) -> None:
+        self.draining = asyncio.Event()
+        self.at_once = asyncio.Event()
+
+    def request(self) -> None:
+        """Ask for the next step: first to drain, then to end at once."""
+        (self.at_once if self.draining.is_set() else self.draining).set()
+
+
+@contextmanager
+def stop_on_signals(stop: Stop) -> Iterator[None]:
+    """Make SIGTERM and SIGINT request a stop; needs the main thread and a running loop."""
+    loop = asyncio.get_running_loop()
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    for number in numbers:
+        loop.add_signal_handler(number, stop.request)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)
+
+
+async def serve(
+    app: ASGIApp,
+    probes: ProbeApp,
+    *,
+    tls: ServerTls,
+    addresses: Addresses,
+    limits: Limits,
+    on_ready: Callable[[Addresses], None],
+    stop: Stop,
+) -> int:
+    """Serve until `stop`, and return the exit code: 0, or 1 when something was cut off.
+
+    `tls` must have been loaded; it is watched meanwhile. `on_ready` gets the bound addresses. Raises
+    ListenError.
+    """
+    asyncio.get_running_loop().set_exception_handler(_log_unexpected)
+    review_sock = bind(addresses.webhook)
+    try:
+        probe_sock = bind(addresses.probes)
+    except ListenError:
+        review_sock.close()
+        raise
+    reviews, probing = Listener(app, limits), Listener(probes, limits)
+    watcher = asyncio.create_task(_watch(tls))
+    try:
+        await reviews.open(review_sock, tls.context)
+        await probing.open(probe_sock, None)
+        on_ready(Addresses(webhook=_address_of(review_sock), probes=_address_of(probe_sock)))
+        await stop.draining.wait()
+        probes.announce_drain()
+        reviews.announce_drain()
+        await _wait_for_any((stop.at_once,), limits.drain_s)
+        await reviews.finish(stop, limits.shutdown_s)
+    finally:
+        watcher.cancel()
+        is_clean = reviews.close()
+        probing.close()
+        await _end_tasks(watcher, reviews.tasks | probing.tasks)
+    return 0 if is_clean else 1
+
+
+class Listener:
+    """One port: its connections and what becomes of them."""
+
+    def __init__(self, app: ASGIApp, limits: Limits) -> None:
+        self._limits = limits
+        self._connections = Connections()
+        self._server: asyncio.Server | None = None
+        self._config = Config(
+            app,
+            interface="asgi3",
+            lifespan="off",
+            ws="none",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            date_header=False,
+            timeout_keep_alive=limits.keep_alive_s,  # type: ignore[arg-type] # only given to call_later
+        )
+        self._config.load()
+
+    @property
+    def tasks(self) -> frozenset[asyncio.Task[None]]:
+        """The requests in flight."""
+        return frozenset(self._connections.tasks)
+
+    async def open(self, sock: socket.socket, context: ssl.SSLContext | None) -> None:
+        """Accept connections from a bound socket. `Server.startup` of uvicorn cannot bound the handshake."""
+        loop = asyncio.get_running_loop()
+        tls: dict[str, Any] = {}
+        if context is not None:
+            tls["ssl"] = context
+            tls["ssl_handshake_timeout"] = self._limits.handshake_timeout_s
+            tls["ssl_shutdown_timeout"] = self._limits.linger_s
+        self._server = await loop.create_server(
+            lambda: BoundedProtocol(self._config, self._connections, self._limits, loop),
+            sock=sock,
+            backlog=BACKLOG,
+            **tls,
+        )
+
+    def announce_drain(self) -> None:
+        """Make every answer from now on close its connection. NB: requests in flight share this very list."""
+        self._connections.default_headers.append(CLOSE_HEADER)
+
+    async def finish(self, stop: Stop, timeout_s: float) -> None:
+        """Take no new connection, close the idle ones, and wait for the others."""
+        if self._server is not None:
+            self._server.close()
+        # One round of the loop reads the requests that are in socket buffers, so that they are not "idle".
+        await asyncio.sleep(0)
+        for connection in tuple(self._connections.connections):
+            connection.shutdown()
+        await _wait_for_any((stop.at_once, self._connections.none_left), timeout_s)
+
+    def close(self) -> bool:
+        """End whatever is left; return whether that was nothing."""
+        if self._server is not None:
+            self._server.close()
+        is_clean = not self._connections.tasks
+        for connection in tuple(self._connections.connections):
+            cast(BoundedProtocol, connection).abort()
+        return is_clean
+
+
+def bind(address: Address) -> socket.socket:
+    """Return a listening socket; a host name takes its first address. Raises ListenError."""
+    host, port = address
+    sock: socket.socket | None = None
+    try:
+        if not 0 <= port <= 65535:  # getaddrinfo takes it modulo 65536
+            raise OverflowError  # noqa: TRY301 - one place explains every reason
+        family, kind, protocol, _, target = socket.getaddrinfo(
+            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        sock = socket.socket(family, kind, protocol)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)  # "::" serves IPv4 too
+        sock.bind(target)
+        sock.listen(BACKLOG)  # here, since a conflict may show up only now
+    except (OSError, OverflowError) as error:
+        if sock is not None:
+            sock.close()
+        raise ListenError(f"cannot listen on {_show_address(address)}: {_explain(error)}") from error
+    return sock
+
+
+_ADVICE = {
+    errno.EADDRINUSE: "address already in use; stop the other process or choose another port",
+    errno.EACCES: "permission denied; choose a port of 1024 or above",
+    errno.EADDRNOTAVAIL: "not an address of this machine; choose one of its own, 0.0.0.0 or ::",
+}
+
+
+def _explain(error: Exception) -> str:
+    if isinstance(error, socket.gaierror):
+        return "the host name is unknown; give an IP address"
+    if isinstance(error, OverflowError):
+        return "no such port; allowed: 0 to 65535"
+    number = error.errno if isinstance(error, OSError) else None
+    return _ADVICE.get(number or 0, str(error))
+
+
+def _show_address(address: Address) -> str:
+    host, port = address
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _address_of(sock: socket.socket) -> Address:
+    host, port = sock.getsockname()[:2]
+    return host, port
+
+
+async def _watch(tls: ServerTls) -> None:
+    """NB: a bug in reloading must not stop the serving; the last good certificate stays."""
+    try:
+        await tls.watch()
+    except Exception:
+        logger.exception("internal error: certificate changes are no longer seen; restart this process")
+
+
+async def _end_tasks(watcher: asyncio.Task[None], requests: frozenset[asyncio.Task[None]]) -> None:
+    """Wait for requests whose connection was aborted: reading, they see the disconnect and end by themselves.
+
+    Cancelling them at once would make uvicorn log a traceback for each.
+    """
+    if requests:
+        await asyncio.wait(requests, timeout=1)
+    for task in requests:
+        task.cancel()
+    await asyncio.gather(watcher, *requests, return_exceptions=True)
+    await asyncio.sleep(0)  # lets the loop call connection_lost of what was aborted
+
+
+async def _wait_for_any(events: tuple[asyncio.Event, ...], timeout_s: float) -> None:
+    waits = [asyncio.ensure_future(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waits, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
+
+
+def _log_unexpected(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Keep what clients do to their own connection out of the log; show everything else."""
+    if isinstance(context.get("exception"), OSError):  # ssl.SSLError and timeouts are OSErrors too
+        logger.debug("connection failed: %s", context.get("message"))
+    else:
+        loop.default_exception_handler(context)
+
+
+__all__ = ["Addresses", "ListenError", "Stop", "bind", "serve", "stop_on_signals"]
