@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import platform
 import statistics
@@ -17,6 +18,7 @@ from webhook.cluster.manifests import load_snapshot
 from webhook.serving import wire
 
 CONNECTIONS = 8
+RULES = Rules()
 
 
 def main() -> None:
@@ -46,14 +48,14 @@ def _in_process(folder: Path) -> None:
     sizes = (0, 1_000, 10_000)
     print(f"{'':28}" + "".join(f"{size + 5:>14,} NADs" for size in sizes))
     snapshots = [load_snapshot(_tree(folder, size)) for size in sizes]
-    for name, recording in world.REVIEWS.items():
-        body = world.review(recording)
+    for name in world.REVIEWS:
+        bodies = itertools.cycle(world.reviews(name))
         costs = []
         for snapshot in snapshots:
 
-            def once(snapshot=snapshot, body=body):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-                request = wire.decode(body)
-                return wire.encode(request, evaluate(request, snapshot, Rules()))
+            def once(snapshot=snapshot, bodies=bodies):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+                request = wire.decode(next(bodies))
+                return wire.encode(request, evaluate(request, snapshot, RULES))
 
             costs.append(_microseconds(once))
         print(f"{name:28}" + "".join(f"{cost:>19.1f}" for cost in costs) + f"   ({1e6 / costs[0]:,.0f}/s)")
@@ -89,14 +91,14 @@ def _https(folder: Path, seconds: float, rounds: int) -> None:
         f"{'':28}{'bare/s':>10}{'nadmit/s':>10}{'ratio':>8}{'bare p50':>10}{'p50':>8}{'bare p99':>10}{'p99':>8}{'ratio':>8}"
     )
     peak = 0.0
-    for name, recording in world.REVIEWS.items():
-        message = load.request("/validate", world.review(recording))
+    for name in world.REVIEWS:
+        messages = [load.request("/validate", body) for body in world.reviews(name)]
         pairs = []
         for _ in range(rounds):
             with server.running(server.bare(certs), folder / "bare.log") as counterpart:
-                one = load.run(counterpart.port, certs / "ca.crt", message, connections=CONNECTIONS, seconds=seconds)
+                one = load.run(counterpart.port, certs / "ca.crt", messages, connections=CONNECTIONS, seconds=seconds)
             with server.running(server.nadmit(tree, certs), logs) as subject:
-                two = load.run(subject.port, certs / "ca.crt", message, connections=CONNECTIONS, seconds=seconds)
+                two = load.run(subject.port, certs / "ca.crt", messages, connections=CONNECTIONS, seconds=seconds)
                 peak = max(peak, subject.peak_mib())
             pairs.append((one, two))
         _print_row(name, pairs)

@@ -5,10 +5,12 @@ One thread and `selectors`, so that it keeps up with a server on another core; T
 
 from __future__ import annotations
 
+import itertools
 import selectors
 import socket
 import ssl
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,20 +34,20 @@ class Report:
 
 
 class _Connection:
-    """One connection with the request that it repeats."""
+    """One connection; its requests come from a common supply."""
 
-    def __init__(self, address: tuple[str, int], context: ssl.SSLContext, message: bytes) -> None:
+    def __init__(self, address: tuple[str, int], context: ssl.SSLContext, messages: Iterator[bytes]) -> None:
         plain = socket.create_connection(address)
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.sock = context.wrap_socket(plain, server_hostname="localhost")
-        self._message = message
+        self._messages = messages
         self._answer = b""
         self.sent_at = 0.0
 
     def send(self) -> None:
         self._answer = b""
         self.sent_at = time.perf_counter()
-        self.sock.sendall(self._message)
+        self.sock.sendall(next(self._messages))
 
     def receive(self) -> bool:
         """Read what is there; say whether the answer is complete."""
@@ -71,11 +73,12 @@ def request(path: str, body: bytes) -> bytes:
     return head.encode() + body
 
 
-def run(port: int, ca: Path, message: bytes, *, connections: int, seconds: float) -> Report:
-    """Send a message over and over for some seconds and return what was seen; the first fifth is warm-up."""
+def run(port: int, ca: Path, messages: Sequence[bytes], *, connections: int, seconds: float) -> Report:
+    """Send messages in turn, over and over, for some seconds and return what was seen; the first fifth is warm-up."""
     context = ssl.create_default_context(cafile=ca)
     selector = selectors.DefaultSelector()
-    opened = [_Connection(("127.0.0.1", port), context, message) for _ in range(connections)]
+    turns = itertools.cycle(messages)
+    opened = [_Connection(("127.0.0.1", port), context, turns) for _ in range(connections)]
     for connection in opened:
         selector.register(connection.sock, selectors.EVENT_READ, connection)
         connection.send()

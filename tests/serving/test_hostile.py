@@ -202,6 +202,7 @@ def test_garbage_behind_pipelined_requests(pki: Path, context: ssl.SSLContext) -
     with running(pki) as server, Client(server.addresses.webhook, context) as client:
         client.send(request(b"1") + request(b"22") + b"\x00\x00\x00")
         assert [client.read().body for _ in range(2)] == [echo("/validate", b"1"), echo("/validate", b"22")]
+        assert client.read().status == 400
         assert client.is_at_end()
 
 
@@ -210,6 +211,7 @@ def test_broken_request_behind_pipelined_ones(pki: Path, context: ssl.SSLContext
         broken = HEAD + b"Transfer-Encoding: chunked\r\n\r\nno length\r\n"
         client.send(request(b"1") + request(b"22") + broken)
         assert [client.read().body for _ in range(2)] == [echo("/validate", b"1"), echo("/validate", b"22")]
+        assert client.read().status == 400
         assert client.is_at_end()
 
 

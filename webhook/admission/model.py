@@ -1,7 +1,7 @@
 """The values of a decision: what was asked, and what is answered.
 
 Parsed once, at the edge (`serving.wire`); inside, a value of the type is right. They are named tuples rather than
-frozen dataclasses: five of them are made per review, and a frozen dataclass costs four times as much to make.
+frozen dataclasses: several are made per review, and a frozen dataclass costs twice as much to make.
 """
 
 from __future__ import annotations

@@ -136,7 +136,8 @@ def _to_json(judgement: Judgement) -> dict[str, object]:
         "reason": decision.reason,
         "message": decision.message,
         "causes": [
-            {"reason": cause.reason, "field": cause.field, "message": cause.message} for cause in decision.causes
+            {"rule": cause.rule, "reason": cause.reason, "field": cause.field, "message": cause.message}
+            for cause in decision.causes
         ],
         "warnings": list(decision.warnings),
     }

@@ -25,11 +25,12 @@ from .http import (
     CLIENT_LEFT,
     JSON_HEADER,
     REVIEW_PATHS,
+    Answer,
     Limits,
     RequestError,
+    error_answer,
     parse_budget_s,
     send_answer,
-    send_error,
 )
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class WebhookApp(FastAPI):
             exception_handlers={HTTPException: _answer_http_exception},
         )
         self._endpoint = endpoint
+        self.answer_at_once = endpoint.answer_at_once
         for path in REVIEW_PATHS:
             self.add_route(path, endpoint, methods=["POST"])  # type: ignore[arg-type] # an ASGI app is an endpoint
 
@@ -95,26 +97,46 @@ class ReviewEndpoint:
         self._in_flight += 1
         status = CLIENT_LEFT
         try:
-            status = await self._answer(scope, receive, send)
+            answer = await self._read_and_answer(scope, receive)
+            status = answer.status
+            await send_answer(send, answer)
         except ClientLeftError:
             pass
-        except RequestError as error:
-            status = error.status
-            await send_error(send, error)
         finally:
             self._in_flight -= 1
             self._on_response(scope["path"], status, time.perf_counter() - started)
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> int:
+    def answer_at_once(self, scope: Scope, body: bytes) -> Answer:
+        """Answer one POST whose body is here already: the same checks, without waiting for anything."""
+        started = time.perf_counter()
+        self._in_flight += 1
+        try:
+            self._check(scope)
+            answer = self._answer(scope, body)
+        except RequestError as error:
+            answer = error_answer(error)
+        finally:
+            self._in_flight -= 1
+        self._on_response(scope["path"], answer.status, time.perf_counter() - started)
+        return answer
+
+    async def _read_and_answer(self, scope: Scope, receive: Receive) -> Answer:
+        try:
+            self._check(scope)
+            return self._answer(scope, await self._read_body(scope, receive))
+        except RequestError as error:
+            return error_answer(error)
+
+    def _check(self, scope: Scope) -> None:
+        """Refuse what need not be read."""
         _check_headers(scope["headers"], self._limits)
         if self._in_flight > self._limits.max_in_flight:
             raise _overloaded(self._limits)
-        body = await self._read_body(scope, receive)
+
+    def _answer(self, scope: Scope, body: bytes) -> Answer:
         if not body:
             raise RequestError(400, "request body: empty; allowed: one AdmissionReview as JSON")
-        answer = _run_review(self._review, scope["path"], body)
-        await send_answer(send, 200, [JSON_HEADER], answer)
-        return 200
+        return Answer(200, [JSON_HEADER], _run_review(self._review, scope["path"], body))
 
     async def _read_body(self, scope: Scope, receive: Receive) -> bytes:
         """Return the whole body; raises RequestError (408, 413) or ClientLeftError."""

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qs
 
 if TYPE_CHECKING:
@@ -112,17 +112,25 @@ def render_error(status: int, text: str) -> bytes:
     return b"\r\n".join(lines) + b"\r\n\r\n" + body
 
 
-async def send_answer(send: Send, status: int, headers: list[Header], body: bytes) -> None:
-    """Send one whole response with its content-length."""
-    headers.append((b"content-length", b"%d" % len(body)))
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+class Answer(NamedTuple):
+    """A whole response, but for its content-length."""
+
+    status: int
+    headers: list[Header]
+    body: bytes
 
 
-async def send_error(send: Send, error: RequestError) -> None:
-    """Send a RequestError as text/plain; a header of the error may be any, such as Retry-After."""
+def error_answer(error: RequestError) -> Answer:
+    """Return a RequestError as text/plain; a header of the error may be any, such as Retry-After."""
     extra = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in error.headers]
-    await send_answer(send, error.status, [TEXT_HEADER, *extra], error.text.encode())
+    return Answer(error.status, [TEXT_HEADER, *extra], error.text.encode())
+
+
+async def send_answer(send: Send, answer: Answer) -> None:
+    """Send one whole response with its content-length."""
+    headers = [*answer.headers, (b"content-length", b"%d" % len(answer.body))]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body})
 
 
 _UNIT_S = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}

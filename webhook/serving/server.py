@@ -26,6 +26,7 @@ from uvicorn.config import Config
 
 from .http import CLOSE_HEADER
 from .protocol import BoundedProtocol, Connections
+from .shortcut import ReviewProtocol
 
 if TYPE_CHECKING:
     import ssl
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
     from .http import Limits
     from .probes import ProbeApp
+    from .shortcut import AnswerAtOnce
     from .tls import ServerTls
 
 logger = logging.getLogger("nadmit.serving")
@@ -130,6 +132,7 @@ class Listener:
         self._limits = limits
         self._connections = Connections()
         self._server: asyncio.Server | None = None
+        self._answer_at_once: AnswerAtOnce | None = getattr(app, "answer_at_once", None)
         self._config = Config(
             app,
             interface="asgi3",
@@ -158,11 +161,17 @@ class Listener:
             tls["ssl_handshake_timeout"] = self._limits.handshake_timeout_s
             tls["ssl_shutdown_timeout"] = self._limits.linger_s
         self._server = await loop.create_server(
-            lambda: BoundedProtocol(self._config, self._connections, self._limits, loop),
+            lambda: self._connect(loop),
             sock=sock,
             backlog=BACKLOG,
             **tls,
         )
+
+    def _connect(self, loop: asyncio.AbstractEventLoop) -> BoundedProtocol:
+        """Return the protocol of a new connection; an application that can answer at once gets the short way."""
+        if self._answer_at_once is None:
+            return BoundedProtocol(self._config, self._connections, self._limits, loop)
+        return ReviewProtocol(self._config, self._connections, self._limits, loop, answer_at_once=self._answer_at_once)
 
     def announce_drain(self) -> None:
         """Make every answer from now on close its connection. NB: requests in flight share this very list."""
