@@ -130,6 +130,56 @@ def _is_hardware_address(text: str, *, size: int) -> bool:
     return False
 
 
+def canonical_ip(address: str) -> str:
+    """Return a valid address as Go's net.IP prints it: RFC 5952 §4, and as IPv4 if it is IPv4-mapped."""
+    if ":" not in address:
+        return address
+    groups = _groups(address)
+    if groups[:6] == [0, 0, 0, 0, 0, 0xFFFF]:
+        return f"{groups[6] >> 8}.{groups[6] & 255}.{groups[7] >> 8}.{groups[7] & 255}"
+    start, end = _longest_zeros(groups)
+    texts = [f"{group:x}" for group in groups]
+    return ":".join(texts) if end - start < 2 else ":".join(texts[:start]) + "::" + ":".join(texts[end:])
+
+
+def canonical_prefix(address: str) -> str:
+    """Return a valid address with prefix length as Go's net.IPNet prints it."""
+    ip, _, length = address.partition("/")
+    canonical = canonical_ip(ip)
+    is_mapped = ":" in ip and ":" not in canonical
+    return f"{canonical}/{max(0, int(length) - 96) if is_mapped else length}"
+
+
+def _groups(address: str) -> list[int]:
+    """Return the eight groups of an IPv6 address (RFC 4291 §2.2)."""
+    head, _, tail = address.partition("::")
+    left, right = _numbers(head), _numbers(tail)
+    return [*left, *[0] * (8 - len(left) - len(right)), *right]
+
+
+def _numbers(text: str) -> list[int]:
+    numbers: list[int] = []
+    for group in text.split(":") if text else ():
+        if "." in group:
+            a, b, c, d = (int(octet) for octet in group.split("."))
+            numbers += [a << 8 | b, c << 8 | d]
+        else:
+            numbers.append(int(group, 16))
+    return numbers
+
+
+def _longest_zeros(groups: list[int]) -> tuple[int, int]:
+    """Return start and end of the longest run of zero groups, the first of several (RFC 5952 §4.2.3)."""
+    best = (0, 0)
+    start = 0
+    for index, group in enumerate(groups):
+        if group:
+            start = index + 1
+        elif index + 1 - start > best[1] - best[0]:
+            best = (start, index + 1)
+    return best
+
+
 def nearest(word: str, candidates: Iterable[str]) -> str | None:
     """Return the candidate that `word` most likely means, or None.
 

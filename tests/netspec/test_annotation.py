@@ -202,6 +202,14 @@ def test_every_key_is_read() -> None:
     )
 
 
+@pytest.mark.parametrize("key", ["mac", "interface", "interfaceRequest", "infiniband-guid", "ipam-claim-reference"])
+@pytest.mark.parametrize("nothing", ["", None])
+def test_an_empty_request_is_no_request(key: str, nothing: str | None) -> None:
+    """As in Go, whose readers are in use everywhere."""
+    text = json.dumps([{"name": "a", key: nothing}])
+    assert annotation.parse(text, namespace="ns") == (NetworkSelectionElement(name="a", namespace="ns"),)
+
+
 class TestDefaultNetwork:
     def test_one_network_of_the_networks_namespace(self) -> None:
         element = annotation.parse_default_network("net1", namespace="kube-system")

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cniplugin.netspec import cniconfig
+from cniplugin.netspec import cniconfig, versions
 from cniplugin.netspec.cniconfig import CONFIG_BYTES_MAX, NetworkConfigList
 from cniplugin.netspec.errors import SpecErrors, render
 
@@ -193,8 +193,8 @@ def networks(draw: st.DrawFn) -> dict[str, Any]:
             {},
             optional={
                 "name": st.sampled_from(["", "n", "A.b-c_d"]),
-                "cniVersion": st.sampled_from(["", *cniconfig.VERSIONS]),
-                "cniVersions": st.lists(st.sampled_from([*cniconfig.VERSIONS, "1.2.0"])),
+                "cniVersion": st.sampled_from(["", *versions.VERSIONS]),
+                "cniVersions": st.lists(st.sampled_from([*versions.VERSIONS, "1.2.0"])),
                 "disableCheck": st.sampled_from([True, False, "true", "FALSE"]),
             },
         )
@@ -226,7 +226,7 @@ def test_the_order_of_keys_and_every_value_survive(network: dict[str, Any]) -> N
 def test_the_version_is_the_highest_of_those_named(network: dict[str, Any]) -> None:
     """CNI 1.1 §1: runtimes MUST select the highest supported version."""
     written = [network.get("cniVersion"), *network.get("cniVersions", [])]
-    highest = max((version for version in written if version in cniconfig.VERSIONS), default="0.1.0")
+    highest = max((version for version in written if version in versions.VERSIONS), default="0.1.0")
     assert cniconfig.parse(json.dumps(network), name="net-a").cni_version == highest
 
 

@@ -26,6 +26,11 @@ def test_an_ip_is_what_the_standard_library_reads(text: str) -> None:
         assert names.is_ip(text)
 
 
+@pytest.mark.parametrize("text", ["::1.2.3.256", "1:2:3:4:5:6:7:1.2.3.4", "::1.2.3", "1.2.3.4::"])
+def test_no_ip(text: str) -> None:
+    assert not names.is_ip(text)
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

@@ -179,6 +179,25 @@ def test_what_plugins_are_given() -> None:
     assert attachment.cni_args == {"b": 1, "a": 2}
 
 
+@pytest.mark.parametrize(
+    ("bandwidth", "expected"),
+    [
+        ({"ingressRate": 5, "ingressBurst": 6}, {"ingressRate": 5, "ingressBurst": 6}),
+        ({"egressRate": 7}, {"egressRate": 7, "egressBurst": UNLIMITED_BURST}),
+    ],
+)
+def test_only_limited_directions_are_given(bandwidth: dict[str, int], expected: dict[str, int]) -> None:
+    """Zeros, which Multus gives for the other direction, make the bandwidth plugin fail."""
+    (attachment,) = planned(json.dumps([{"name": "a", "bandwidth": bandwidth}])).attachments
+    assert attachment.runtime_config == {"bandwidth": expected}
+
+
+def test_the_resource_of_a_definition() -> None:
+    made = netattachdef.build(namespace="ns", name="a", config="", annotations={netattachdef.RESOURCE_NAME: "x/y"})
+    assert (made.resource_name, made.reference) == ("x/y", "ns/a")
+    assert network().resource_name == ""
+
+
 def test_an_ipam_claim_travels_in_cni_args() -> None:
     """§4.1.2.1.11."""
     (attachment,) = planned('[{"name":"a","ipam-claim-reference":"vm.net"}]').attachments

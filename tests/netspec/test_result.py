@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cniplugin.netspec import result
+from cniplugin.netspec import names, result, versions
 from cniplugin.netspec.errors import SpecErrors, render
 from cniplugin.netspec.result import Dns, Interface, IPConfig, Result, Route
 
@@ -281,7 +281,7 @@ def test_what_is_unset_is_not_printed() -> None:
     ],
 )
 def test_canonical_ip(text: str, canonical: str) -> None:
-    assert result.canonical_ip(text) == canonical
+    assert names.canonical_ip(text) == canonical
 
 
 @pytest.mark.parametrize(
@@ -294,15 +294,15 @@ def test_canonical_ip(text: str, canonical: str) -> None:
     ],
 )
 def test_canonical_prefix(text: str, canonical: str) -> None:
-    assert result.canonical_prefix(text) == canonical
+    assert names.canonical_prefix(text) == canonical
 
 
 @given(st.integers(0, 2**128 - 1).map(ipaddress.IPv6Address) | st.lists(st.sampled_from([0, 0, 1, 0xFFFF]), min_size=8, max_size=8).map(lambda groups: ipaddress.IPv6Address(b"".join(group.to_bytes(2, "big") for group in groups))))  # fmt: skip
 def test_addresses_are_as_rfc_5952_has_them(address: ipaddress.IPv6Address) -> None:
     expected = str(address.ipv4_mapped or ipaddress.IPv6Address(int(address)))
     for text in (str(address), address.exploded, address.exploded.upper()):
-        assert result.canonical_ip(text) == expected
-    assert result.canonical_ip(expected) == expected
+        assert names.canonical_ip(text) == expected
+    assert names.canonical_ip(expected) == expected
 
 
 IPS = st.sampled_from(["10.0.0.1", "192.0.2.7", "fd00::1", "2001:db8::2:1"])
@@ -331,7 +331,7 @@ def in_range(value: Result) -> bool:
 
 
 @pytest.mark.slow
-@given(RESULTS.filter(in_range), st.sampled_from(result.VERSIONS))
+@given(RESULTS.filter(in_range), st.sampled_from(versions.VERSIONS))
 def test_reading_what_was_converted_gives_the_same_again(value: Result, version: str) -> None:
     """Converting is idempotent, and between 1.0.0 and 1.1.0 nothing is lost."""
     if version in result.VERSIONS_IP4_IP6 and not value.ips:
@@ -376,7 +376,7 @@ JSON = st.recursive(
 
 
 @pytest.mark.slow
-@given(JSON | st.text() | st.binary(), st.sampled_from([*result.VERSIONS, "", "9"]))
+@given(JSON | st.text() | st.binary(), st.sampled_from([*versions.VERSIONS, "", "9"]))
 def test_every_value_is_read_or_explained(value: Any, version: str) -> None:
     try:
         read = result.parse(value, cni_version=version)

@@ -1,0 +1,46 @@
+"""Versions of the CNI specification: which there are, and how they compare (cni pkg/version)."""
+
+from __future__ import annotations
+
+import re
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import TypeGuard
+
+VERSIONS = ("0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0")
+"""Every released version of the CNI specification, oldest first (cni pkg/version/version.go)."""
+
+VERSION_WHEN_ABSENT = VERSIONS[0]
+"""CNI pkg/types/create: a configuration without `cniVersion` speaks 0.1.0."""
+
+_VERSION = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9}){0,2}")
+
+
+def is_version(value: object) -> TypeGuard[str]:
+    """Say whether a value is written like a version: one to three numbers."""
+    return isinstance(value, str) and _VERSION.fullmatch(value) is not None
+
+
+def number(version: str) -> tuple[int, ...]:
+    """Return three numbers: "1.1" is 1.1.0 (cni pkg/version/plugin.go ParseVersion)."""
+    numbers = [int(part) for part in version.split(".")]
+    return (*numbers, 0, 0)[:3]
+
+
+def choose_version(conf: Mapping[str, object]) -> str:
+    """Return the highest of `cniVersion` and `cniVersions` up to our own (libcni conf.go:116-160)."""
+    written = conf.get("cniVersion")
+    written = written if isinstance(written, str) else ""
+    listed = conf.get("cniVersions")
+    pool = [
+        version
+        for version in (*(listed if isinstance(listed, list) else ()), written)
+        if is_version(version) and number(version) <= number(VERSIONS[-1])
+    ]
+    return max(
+        pool,
+        key=lambda version: (number(version), version in VERSIONS),
+        default=written or VERSION_WHEN_ABSENT,
+    )
