@@ -10,6 +10,7 @@
 | nadmit_certificate_loads_total | counter | result (ok, error) |
 | nadmit_log_lines_lost_total | counter | |
 | nadmit_objects | gauge | kind |
+| nadmit_cache_age_seconds | gauge | kind |
 | nadmit_ready | gauge | |
 | nadmit_info | gauge | version, netspec_revision |
 
@@ -92,7 +93,13 @@ class Metrics:
             "nadmit_certificate_loads", "Certificates read", ("result",), registry=self.registry
         )
         self._objects = Gauge("nadmit_objects", "Objects in the snapshot", ("kind",), registry=self.registry)
-        self.ready = Gauge("nadmit_ready", "1 while reviews are wanted", registry=self.registry)
+        self._ages = Gauge(
+            "nadmit_cache_age_seconds",
+            "Time since a cache was last known to be up to date",
+            ("kind",),
+            registry=self.registry,
+        )
+        self._ready = Gauge("nadmit_ready", "1 while reviews are wanted", registry=self.registry)
         self.log_lines_lost = Counter(
             "nadmit_log_lines_lost", "Log lines that could not be written", registry=self.registry
         )
@@ -123,10 +130,13 @@ class Metrics:
         """Count a certificate that was not taken."""
         self._certificate_loads.labels("error").inc()
 
-    def count_objects(self, counts: Mapping[str, int]) -> None:
-        """Show how many objects of each kind the snapshot holds; kinds are the store's own, a closed set."""
+    def observe(self, *, is_ready: bool, counts: Mapping[str, int], ages: Mapping[str, float]) -> None:
+        """Take the state of the moment; kinds are the store's own, a closed set. `ages` in seconds."""
+        self._ready.set(is_ready)
         for kind, count in counts.items():
             self._objects.labels(kind).set(count)
+        for kind, age in ages.items():
+            self._ages.labels(kind).set(age)
 
     def exposition(self) -> bytes:
         """Return the metrics in the Prometheus text format."""

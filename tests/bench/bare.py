@@ -57,7 +57,7 @@ def main() -> int:
                 addresses=Addresses(webhook=("127.0.0.1", 0), probes=("127.0.0.1", 0)),
                 limits=Limits(drain_s=0),
                 on_ready=lambda bound: print(
-                    f'{{"event":"ready","webhook":["127.0.0.1",{bound.webhook[1]}]}}', flush=True
+                    f'{{"event":"listening","webhook":["127.0.0.1",{bound.webhook[1]}]}}', flush=True
                 ),
                 stop=stop,
             )

@@ -64,7 +64,7 @@ def _wait_ready(process: subprocess.Popen[bytes], log: Path, started: float) -> 
     while process.poll() is None:
         for line in log.read_bytes().splitlines():
             event = json.loads(line)
-            if event.get("event") == "ready":
+            if event.get("event") == "listening":
                 return Server(process, int(event["webhook"][1]), time.perf_counter() - started)
         if time.perf_counter() - started > 120:
             break

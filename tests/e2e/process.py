@@ -19,6 +19,10 @@ CLUSTER = ROOT / "examples" / "cluster"
 RECORDINGS = ROOT / "examples" / "recordings"
 
 
+class Unanswered(Exception):  # noqa: N818  # it is what a test expects
+    """An HTTP answer that is no AdmissionReview: status, text, headers."""
+
+
 @dataclass
 class Served:
     """A running server, and what it printed after it ended."""
@@ -38,7 +42,8 @@ class Served:
             connection.request("POST", path, body, {"Content-Type": "application/json"})
             answer = connection.getresponse()
             text = answer.read()
-            assert answer.status == 200, text
+            if answer.status != 200:
+                raise Unanswered(answer.status, text.decode(), dict(answer.getheaders()))
             return dict(json.loads(text)["response"])
         finally:
             connection.close()
@@ -54,16 +59,17 @@ class Served:
             connection.close()
 
 
-def command(certs: Path, *more: str, manifests: Path = CLUSTER) -> list[str]:
-    """Return the command line."""
+def command(certs: Path, *more: str, manifests: Path | None = CLUSTER) -> list[str]:
+    """Return the command line; without manifests, for a cluster."""
+    source = ["--cluster"] if manifests is None else ["--manifests", str(manifests)]
     return [
-        sys.executable, "-m", "webhook", "serve", "--manifests", str(manifests), "--cert-dir", str(certs),
+        sys.executable, "-m", "webhook", "serve", *source, "--cert-dir", str(certs),
         "--listen", "127.0.0.1:0", "--probe-listen", "127.0.0.1:0", "--drain-seconds", "0", *more,
     ]  # fmt: skip
 
 
 @contextmanager
-def serving(certs: Path, *more: str, manifests: Path = CLUSTER) -> Iterator[Served]:
+def serving(certs: Path, *more: str, manifests: Path | None = CLUSTER) -> Iterator[Served]:
     """Run the server until the block ends, then stop it with SIGTERM and gather its output."""
     process = subprocess.Popen(
         command(certs, *more, manifests=manifests), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
@@ -84,7 +90,7 @@ def serving(certs: Path, *more: str, manifests: Path = CLUSTER) -> Iterator[Serv
             served.lines += [json.loads(text) for text in output.splitlines()]
 
 
-def fail(certs: Path, *more: str, manifests: Path = CLUSTER) -> tuple[int, str]:
+def fail(certs: Path, *more: str, manifests: Path | None = CLUSTER) -> tuple[int, str]:
     """Run a server that must not start; return exit code and standard error."""
     done = subprocess.run(
         command(certs, *more, manifests=manifests), capture_output=True, text=True, timeout=60, check=False, cwd=ROOT

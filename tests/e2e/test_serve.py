@@ -37,7 +37,7 @@ def test_one_line_per_review_without_bodies(tmp_path: Path) -> None:
         server.post(body, "/mutate")
     assert server.process.returncode == 0
     ready, denied, dry, mutated = server.lines
-    assert ready["event"] == "ready"
+    assert ready["event"] == "listening"
     assert denied["event"] == "review"
     assert denied["uid"] == json.loads(body)["request"]["uid"]
     assert (denied["kind"], denied["namespace"], denied["operation"]) == ("Pod", "team-b", "CREATE")
@@ -46,7 +46,7 @@ def test_one_line_per_review_without_bodies(tmp_path: Path) -> None:
     assert (mutated["path"], mutated["decision"]) == ("/mutate", "allow")
     assert "busybox" not in json.dumps(server.lines)
     assert len(server.errors.splitlines()) == 2  # certificates written, ready
-    assert "nadmit: INFO: ready in" in server.errors
+    assert "nadmit: INFO: listening after" in server.errors
 
 
 def test_probes_and_metrics(tmp_path: Path) -> None:

@@ -38,6 +38,12 @@ FILE = click.Path(path_type=Path)
 @click.command(short_help="Answer AdmissionReviews over HTTPS.")
 @click.option("--manifests", type=FILE, metavar="DIR", help="Serve a tree of YAML: no cluster is needed.")
 @click.option("--cluster", is_flag=True, help="Watch the cluster that this process runs in, or that kubectl points at.")
+@click.option(
+    "--kubeconfig",
+    type=FILE,
+    metavar="FILE",
+    help="For --cluster: use this file; else the pod's service account, else kubectl's own configuration.",
+)
 @click.option("--listen", type=ADDRESS, default="127.0.0.1:8443", show_default=True, help="Where reviews come in, TLS.")
 @click.option(
     "--probe-listen",
@@ -81,6 +87,7 @@ def serve(  # noqa: PLR0913 - one parameter per option
     *,
     manifests: Path | None,
     cluster: bool,
+    kubeconfig: Path | None,
     listen: Address,
     probe_listen: Address,
     cert_dir: Path,
@@ -113,10 +120,13 @@ def serve(  # noqa: PLR0913 - one parameter per option
     """  # noqa: D301 - click reads the backspace: keep these lines as they are
     if (manifests is None) is not cluster:
         raise click.UsageError("Give either --manifests DIR or --cluster.")
+    if kubeconfig is not None and not cluster:
+        raise click.UsageError("--kubeconfig belongs to --cluster.")
     if (tls_cert_file is None) is not (tls_key_file is None):
         raise click.UsageError("--tls-cert-file and --tls-key-file belong together: give both or none.")
     settings = {
         "manifests": manifests,
+        "kubeconfig": kubeconfig,
         "listen": listen,
         "probe_listen": probe_listen,
         "cert_dir": cert_dir,
@@ -134,6 +144,7 @@ def _run(settings: dict[str, Any], *, drain_seconds: float, max_in_flight: int) 
     from certs.cli import DEFAULT_NAMES  # noqa: PLC0415
     from certs.files import BootstrapError  # noqa: PLC0415
     from webhook import wiring  # noqa: PLC0415
+    from webhook.cluster.apierrors import ClusterError  # noqa: PLC0415
     from webhook.cluster.problems import ManifestError  # noqa: PLC0415
     from webhook.serving.http import Limits  # noqa: PLC0415
     from webhook.serving.server import ListenError  # noqa: PLC0415
@@ -143,12 +154,9 @@ def _run(settings: dict[str, Any], *, drain_seconds: float, max_in_flight: int) 
     settings["cert_names"] = settings["cert_names"] or DEFAULT_NAMES
     limits = Limits(drain_s=drain_seconds, max_in_flight=max_in_flight)
     made = Settings(limits=limits, **settings)
-    if made.manifests is None:
-        click.echo("nadmit: --cluster is not built yet; use --manifests DIR", err=True)
-        return EXIT_NO_START
     try:
-        return wiring.standalone(made, made.manifests)
-    except (ManifestError, BootstrapError, MaterialError, CertificateError, ListenError) as error:
+        return wiring.cluster(made) if made.manifests is None else wiring.standalone(made, made.manifests)
+    except (ManifestError, ClusterError, BootstrapError, MaterialError, CertificateError, ListenError) as error:
         for line in str(error).splitlines():
             click.echo(f"nadmit: {line}", err=True)
         return EXIT_NO_START

@@ -1,0 +1,287 @@
+"""The API server: which one, who we are to it, and one GET.
+
+Which one, in this order: the kubeconfig that was named, the service account of the pod, the user's own kubeconfig
+(`$KUBECONFIG`, else `~/.kube/config`).
+
+Configuration, credentials (tokens, certificates, exec plugins), TLS, proxies and the pool of connections are the
+official client's. Requests go to its pool directly: the generated API classes take 22 MiB and 0.35 s to import, and
+make a model of each object, where two resources are read and nearly all of each object is skipped.
+
+Credentials that change: the client reads the token of a service account again each minute, and runs an exec plugin
+again when its token has expired, but a token, a `tokenFile` and the certificates of a kubeconfig only once. Hence an
+answer 401 drops the client, and the next request loads the whole configuration again.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator, Mapping
+from functools import partial
+from http.client import HTTPException
+from pathlib import Path
+from threading import Lock
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+from urllib.parse import urlencode
+
+import urllib3
+import yaml
+from kubernetes.client import Configuration
+from kubernetes.client.rest import RESTClientObject
+from kubernetes.config import ConfigException, load_kube_config
+from kubernetes.config.incluster_config import SERVICE_HOST_ENV_NAME, SERVICE_TOKEN_FILENAME, InClusterConfigLoader
+from urllib3.connection import HTTPConnection
+from urllib3.response import BaseHTTPResponse
+
+from .apierrors import ClusterError, UnauthorizedError, of_status
+from .apiobjects import parse_status
+
+SERVICE_ACCOUNT = Path(SERVICE_TOKEN_FILENAME).parent
+CONNECT_S = 10.0
+BLOCK = 65_536
+DEAD_PEER_MS = 30_000
+"""How long sent bytes may stay without an acknowledgement; the keepalive probes below give up in 15 + 3 * 5 = 30 s."""
+
+SOCKET_OPTIONS = (
+    *HTTPConnection.default_socket_options,
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    *(
+        (socket.IPPROTO_TCP, getattr(socket, name), value)
+        for name, value in (
+            ("TCP_KEEPIDLE", 15),
+            ("TCP_KEEPINTVL", 5),
+            ("TCP_KEEPCNT", 3),
+            ("TCP_USER_TIMEOUT", DEAD_PEER_MS),
+        )
+        if hasattr(socket, name)  # macOS has not all of them
+    ),
+)
+
+_BROKEN_KUBECONFIG = (ConfigException, yaml.YAMLError, OSError, ValueError, TypeError, AttributeError, LookupError)
+"""What the client raises for a kubeconfig: its own error for a few mistakes, and whatever comes up for the others."""
+
+_BROKEN_CONNECTION = (urllib3.exceptions.HTTPError, HTTPException, OSError)
+
+
+class Resource(NamedTuple):
+    """A resource of the API. `kind` is its name in this program; an optional one may be not installed."""
+
+    kind: str
+    group: str
+    version: str
+    plural: str
+    is_optional: bool = False
+
+    @property
+    def path(self) -> str:
+        """The path of the objects of all namespaces."""
+        root = f"/apis/{self.group}" if self.group else "/api"
+        return f"{root}/{self.version}/{self.plural}"
+
+    @property
+    def title(self) -> str:
+        """The resource as RBAC and kubectl name it."""
+        return f"{self.plural}.{self.group}" if self.group else self.plural
+
+
+def load_configuration(
+    kubeconfig: Path | None, *, environ: Mapping[str, str], service_account: Path = SERVICE_ACCOUNT
+) -> Configuration:
+    """Return where the API server is and how to speak to it. Raises ClusterError, which asking again does not cure."""
+    if kubeconfig is not None:
+        return _load_kubeconfig(str(kubeconfig), hint="name a file that kubectl --kubeconfig can use")
+    if SERVICE_HOST_ENV_NAME in environ and (service_account / "token").exists():
+        return _load_service_account(service_account, environ)
+    files = environ.get("KUBECONFIG") or "~/.kube/config"
+    return _load_kubeconfig(
+        files, hint="give --kubeconfig FILE, set KUBECONFIG, or run in a pod with a service account"
+    )
+
+
+def _load_service_account(directory: Path, environ: Mapping[str, str]) -> Configuration:
+    configuration = Configuration()
+    loader = InClusterConfigLoader(  # type: ignore[no-untyped-call]  # the client's
+        str(directory / "token"), str(directory / "ca.crt"), environ=environ
+    )
+    try:
+        loader.load_and_set(configuration)  # type: ignore[no-untyped-call]  # as above
+    except (ConfigException, OSError) as error:
+        said = f"{directory}: the service account cannot be used: {error}; mount its token and its ca.crt"
+        raise ClusterError(said) from error
+    return configuration
+
+
+def _load_kubeconfig(files: str, *, hint: str) -> Configuration:
+    """NB: KUBECONFIG may name several files; those that do not exist are passed over, as kubectl does."""
+    paths = [Path(file).expanduser() for file in files.split(":") if file]
+    if not any(path.exists() for path in paths):
+        raise ClusterError(f"{files}: no such kubeconfig; {hint}")
+    configuration = Configuration()
+    unset = configuration.host
+    try:
+        load_kube_config(  # type: ignore[no-untyped-call]  # the client's
+            config_file=files, client_configuration=configuration, persist_config=False
+        )
+    except _BROKEN_KUBECONFIG as error:
+        raise ClusterError(f"{files}: the kubeconfig cannot be used: {explain(error)}; {hint}") from error
+    if configuration.host == unset:
+        raise ClusterError(f"{files}: the cluster of the current context names no server; {hint}")
+    if not configuration.host.startswith(("https://", "http://")):
+        raise ClusterError(f"{files}: server {configuration.host!r} is no address; write it as https://HOST:PORT")
+    return configuration
+
+
+def explain(error: BaseException) -> str:
+    """Return the innermost reason in one line: urllib3 wraps it, and shows addresses of Python objects.
+
+    NB: the client's own errors show whole entries of a kubeconfig, keys and tokens among them: these are left out.
+    """
+    while error.__cause__ is not None:
+        error = error.__cause__
+    if isinstance(error, TimeoutError | urllib3.exceptions.TimeoutError):
+        return "no answer in time"
+    if isinstance(error, HTTPException | ConnectionResetError | urllib3.exceptions.ProtocolError):
+        return "the connection was cut"
+    said = error.strerror.lower() if isinstance(error, OSError) and error.strerror else str(error)
+    said, brace, _ = said.partition("{")
+    return " ".join(said.split()) + ("..." if brace else "") or type(error).__name__
+
+
+class Answer:
+    """An answer 200, read as it comes. Any method may raise ClusterError, but `cut` and leaving the context do not."""
+
+    def __init__(self, response: BaseHTTPResponse, where: str) -> None:
+        self._response = response
+        self._where = where
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Keep the connection for the next request if the answer was read to its end, else close it."""
+        self._response.close() if error else self._response.release_conn()
+
+    def read(self) -> bytes:
+        """Return the whole body."""
+        try:
+            return self._response.read()
+        except _BROKEN_CONNECTION as error:
+            raise ClusterError(f"{self._where}: {explain(error)}") from error
+
+    def lines(self) -> Iterator[bytes]:
+        """Yield the lines of a body that does not end; a half one at its end is dropped."""
+        parts: list[bytes] = []
+        try:
+            for block in self._response.stream(BLOCK):
+                head, newline, tail = block.partition(b"\n")
+                parts.append(head)
+                if newline:
+                    *lines, rest = tail.split(b"\n")
+                    yield b"".join(parts)
+                    yield from lines
+                    parts = [rest]
+        except _BROKEN_CONNECTION as error:
+            raise ClusterError(f"{self._where}: {explain(error)}") from error
+
+    def cut(self) -> None:
+        """End a read that another thread is blocked in."""
+        try:
+            self._response.shutdown()
+        except (OSError, ValueError, RuntimeError):
+            return  # it has ended by itself
+
+
+class Client:
+    """The official client's configuration and pool. Safe for threads."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        configuration.socket_options = list(SOCKET_OPTIONS)
+        self.configuration = configuration
+        self.pool = RESTClientObject(configuration).pool_manager
+
+    def headers(self) -> dict[str, str]:
+        """Return the headers of a request; the client looks whether the token is to be read again.
+
+        NB: a file's line break stays in the client's token, and what http.client says about it shows the token.
+        """
+        headers = {"Accept": "application/json", "User-Agent": "nadmit"}
+        try:
+            settings: Mapping[str, Any] = self.configuration.auth_settings()
+        except _BROKEN_KUBECONFIG as error:
+            said = f"{self.configuration.host}: the credentials cannot be read again: {explain(error)}"
+            raise ClusterError(said) from error
+        for setting in settings.values():
+            value = (setting["value"] or "").strip()
+            if not (value.isascii() and value.isprintable()):
+                raise ClusterError(f"{self.configuration.host}: the token is not one line of ASCII; write it anew")
+            headers[setting["key"]] = value
+        return headers
+
+
+class Connection:
+    """The way to the API server. Safe for threads."""
+
+    def __init__(
+        self, kubeconfig: Path | None, *, environ: Mapping[str, str], service_account: Path = SERVICE_ACCOUNT
+    ) -> None:
+        self._load = partial(load_configuration, kubeconfig, environ=environ, service_account=service_account)
+        self._lock = Lock()
+        self._client: Client | None = None
+        self.where = "the API server"
+
+    def open(self) -> Client:
+        """Load the configuration unless it is there. Raises ClusterError; does not connect."""
+        with self._lock:
+            if self._client is None:
+                self._client = self._make()
+                self.where = self._client.configuration.host
+            return self._client
+
+    def _make(self) -> Client:
+        configuration = self._load()
+        try:
+            return Client(configuration)
+        except (*_BROKEN_CONNECTION, ValueError, ImportError) as error:
+            raise ClusterError(f"{configuration.proxy}: the proxy cannot be used: {explain(error)}") from error
+
+    def get(self, resource: Resource, query: Mapping[str, str | int], *, verb: str, silence_s: float) -> Answer:
+        """Ask for objects. `silence_s` is the longest time without a byte. Raises ClusterError for all but 200."""
+        client = self.open()
+        where = client.configuration.host
+        headers = client.headers()
+        try:
+            response = client.pool.request(
+                "GET",
+                f"{where}{resource.path}?{urlencode(query)}",
+                headers=headers,
+                timeout=urllib3.Timeout(connect=CONNECT_S, read=silence_s),
+                retries=False,  # we wait between tries, urllib3 does not
+                redirect=False,  # the credentials are for this server only
+                preload_content=False,
+            )
+            if response.status == 200:
+                return Answer(response, where)
+            said = parse_status(response.data).message
+            response.release_conn()
+        except _BROKEN_CONNECTION as error:
+            said = f"{where}: cannot be reached: {explain(error)}; check its address, and that it runs"
+            raise ClusterError(said) from error
+        error_of_status = of_status(response.status, said, verb=verb, resource=resource.title, where=where)
+        if isinstance(error_of_status, UnauthorizedError):
+            self._drop(client)
+        raise error_of_status
+
+    def close(self) -> None:
+        """Close the idle connections. An answer that is being read closes its own."""
+        with self._lock:
+            if self._client is not None:
+                self._client.pool.clear()
+
+    def _drop(self, client: Client) -> None:
+        """Forget a client with old credentials; another thread may have made a new one by now."""
+        client.pool.clear()
+        with self._lock:
+            if self._client is client:
+                self._client = None

@@ -1,0 +1,155 @@
+"""The cluster as the source of snapshots: informers fill caches, readers get a snapshot that never changes.
+
+Two informers, one per resource, hand over what they see; one lock guards both caches. A snapshot is made of their
+copies and swapped by one assignment: readers never lock. A complete list is swapped at once, before its informer counts
+as listed. Events only mark the caches as changed, and a third thread swaps: at once after a quiet time, and at most
+every 50 ms (`Timing.batch_s`) while events keep coming, so that 10,000 new networks are a few dozen snapshots. An event
+that changes nothing that decisions read (status, managedFields) swaps nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from threading import Event, Lock, Thread
+from typing import Any
+
+from cniplugin.netspec.netattachdef import GROUP, RESOURCE, VERSION
+
+from .caches import Cache, Key, Namespaces, Networks
+from .informers import Informer, Timing
+from .kube import Connection, Resource
+from .store import EMPTY, Snapshot
+
+logger = logging.getLogger("nadmit.cluster")
+
+NETWORKS = Resource("networks", GROUP, VERSION, RESOURCE, is_optional=True)
+NAMESPACES = Resource("namespaces", "", "v1", "namespaces")
+
+STOP_S = 0.9
+"""How long `stop` waits for its threads. One that waits for a silent server stays, as a daemon, until its time-out."""
+
+
+class ClusterSource:
+    """Networks and namespaces of a cluster. All methods may be called from any thread, and none but `stop` waits."""
+
+    def __init__(
+        self,
+        kubeconfig: Path | None,
+        *,
+        timing: Timing | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        jitter: Callable[[], float] = random.random,
+        on_swap: Callable[[Snapshot], object] | None = None,
+        environ: Mapping[str, str] = os.environ,
+    ) -> None:
+        """`on_swap` is told each new snapshot, from the thread that made it."""
+        self._timing = timing or Timing()
+        self._on_swap = on_swap
+        self._snapshot = EMPTY
+        self._lock = Lock()
+        self._changed = Event()
+        self._stop = Event()
+        self._connection = Connection(kubeconfig, environ=environ)
+        self._networks = Networks()
+        self._namespaces = Namespaces()
+        inboxes = ((NETWORKS, _Inbox(self, self._networks)), (NAMESPACES, _Inbox(self, self._namespaces)))
+        self._informers = tuple(
+            Informer(self._connection, resource, inbox, timing=self._timing, clock=clock, jitter=jitter)
+            for resource, inbox in inboxes
+        )
+        self._threads: tuple[Thread, ...] = ()
+
+    def start(self) -> None:
+        """Begin to list and watch, in daemon threads. Raises ClusterError if there is no usable kubeconfig."""
+        self._connection.open()
+        bodies = {"swap": self._swap_batches} | {informer.resource.kind: informer.run for informer in self._informers}
+        self._threads = tuple(
+            Thread(target=body, name=f"nadmit-cluster-{name}", daemon=True) for name, body in bodies.items()
+        )
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """End the threads; the last snapshot stays."""
+        self._stop.set()
+        self._changed.set()
+        for informer in self._informers:
+            informer.stop()
+        deadline = time.monotonic() + STOP_S
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        self._connection.close()
+
+    def snapshot(self) -> Snapshot:
+        """Return the last snapshot; an empty one before the first list."""
+        return self._snapshot
+
+    def problem(self) -> str | None:
+        """Say which resources have not been listed yet, and why; None once all have been, for ever."""
+        kinds: dict[str, list[str]] = {}
+        for informer in self._informers:
+            if informer.problem is not None:
+                kinds.setdefault(informer.problem, []).append(informer.resource.kind)
+        return "; ".join(f"{' and '.join(names)} not listed yet: {why}" for why, names in kinds.items()) or None
+
+    def cache_age_seconds(self) -> dict[str, float]:
+        """Return for each kind the seconds since it was last known to be up to date.
+
+        That is: since a list, an event, a bookmark, or the regular end of a watch.
+        """
+        return {informer.resource.kind: informer.age_seconds for informer in self._informers}
+
+    # For the inboxes
+
+    def swap_now(self, change: Callable[[], bool]) -> None:
+        """Make a change, and a snapshot of it at once."""
+        with self._lock:
+            if change():
+                self._swap()
+
+    def swap_soon(self, change: Callable[[], bool]) -> None:
+        """Make a change, and a snapshot of it with the next batch."""
+        with self._lock:
+            if change():
+                self._changed.set()
+
+    def _swap_batches(self) -> None:
+        while self._changed.wait() and not self._stop.is_set():
+            self._changed.clear()
+            try:
+                with self._lock:
+                    self._swap()
+            except Exception:
+                logger.exception("unexpected; the next change is tried again")
+            self._stop.wait(self._timing.batch_s)
+
+    def _swap(self) -> None:
+        self._snapshot = Snapshot(self._networks.copy(), self._namespaces.copy())
+        if self._on_swap is not None:
+            self._on_swap(self._snapshot)
+
+
+class _Inbox:
+    """Implements `informers.Inbox`: a cache behind the lock of its source."""
+
+    def __init__(self, source: ClusterSource, cache: Cache[Any]) -> None:
+        self._source = source
+        self._cache = cache
+        self.make = cache.make
+
+    def replace(self, found: Mapping[Key, Any]) -> None:
+        """Hand over a complete list; a snapshot has it when this returns."""
+        self._source.swap_now(lambda: self._cache.replace(found))
+
+    def put(self, key: Key, value: Any) -> None:
+        """Hand over an object."""
+        self._source.swap_soon(lambda: self._cache.put(key, value))
+
+    def remove(self, key: Key) -> None:
+        """Hand over a deletion."""
+        self._source.swap_soon(lambda: self._cache.remove(key))
