@@ -200,8 +200,9 @@ class DecisionLog:
         )
 
     def event(self, name: str, fields: Mapping[str, object]) -> None:
-        """Write one event with the time and its name first."""
+        """Write one event with the time and its name first, at once."""
         self._add({"time": datetime.now(UTC), "event": name, **fields})
+        self.flush()
 
     def _add(self, line: object) -> None:
         if not self._lines:

@@ -26,6 +26,9 @@ from webhook.serving.tls import ServerTls
 from webhook.settings import Settings
 
 STDOUT = 1
+READY_POLL_S = 0.05
+LOG_DELAY_S = 0.01
+"""How long log lines are gathered: a hundred system calls a second, however many reviews there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +81,7 @@ def _run(settings: Settings, source: _Source, started: float) -> int:
     _log_to_stderr()
     metrics = Metrics()
     tls = _load_tls(settings, metrics)
-    log = DecisionLog(STDOUT, later=_call_soon, on_lost=metrics.log_lines_lost.inc)
+    log = DecisionLog(STDOUT, later=_call_later, on_lost=metrics.log_lines_lost.inc)
     reviews = Reviews(
         snapshot=source.snapshot,
         problem=source.problem,
@@ -95,22 +98,28 @@ def _run(settings: Settings, source: _Source, started: float) -> int:
         metrics.observe(is_ready=problem() is None, counts=source.snapshot().counts(), ages=source.ages())
         return metrics.exposition()
 
-    def on_ready(addresses: Addresses) -> None:
-        _settle_memory()
-        _announce(log, addresses, source, time.perf_counter() - started)
+    def on_listening(addresses: Addresses) -> None:
+        _announce(log, addresses, time.perf_counter() - started)
+        waiting.append(asyncio.create_task(_wait_until_ready(source, log, started)))
+
+    waiting: list[asyncio.Task[None]] = []
 
     async def main() -> int:
         stop = Stop()
         with stop_on_signals(stop):
-            return await serve(
+            code = await serve(
                 create_app(reviews, limits=settings.limits, on_response=metrics.response),
                 create_probes(is_ready=problem, metrics=exposition),
                 tls=tls,
                 addresses=Addresses(webhook=settings.listen, probes=settings.probe_listen),
                 limits=settings.limits,
-                on_ready=on_ready,
+                on_ready=on_listening,
                 stop=stop,
             )
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        return code
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         code = runner.run(main())
@@ -128,8 +137,8 @@ def _settle_memory() -> None:
     gc.set_threshold(50_000, 20, 100)
 
 
-def _call_soon(call: Callable[[], None]) -> None:
-    asyncio.get_running_loop().call_soon(call)
+def _call_later(call: Callable[[], None]) -> None:
+    asyncio.get_running_loop().call_later(LOG_DELAY_S, call)
 
 
 def _load_tls(settings: Settings, metrics: Metrics) -> ServerTls:
@@ -157,18 +166,22 @@ def _log_to_stderr() -> None:
         logger.addHandler(handler)
 
 
-def _announce(log: DecisionLog, addresses: Addresses, source: _Source, seconds: float) -> None:
+def _announce(log: DecisionLog, addresses: Addresses, seconds: float) -> None:
     """Say where the server listens: a line for people on stderr, an event with the ports on stdout."""
     (host, port), (probe_host, probe_port) = addresses.webhook, addresses.probes
-    waiting = source.problem()
-    objects = ", ".join(f"{count} {kind}" for kind, count in source.snapshot().counts().items())
     logging.getLogger("nadmit.serving").info(
-        "listening after %.2f s: reviews on https://%s:%d, probes on http://%s:%d; %s",
-        seconds,
-        host,
-        port,
-        probe_host,
-        probe_port,
-        f"not ready yet: {waiting}" if waiting else objects,
+        "reviews on https://%s:%d, probes on http://%s:%d", host, port, probe_host, probe_port
     )
     log.event("listening", {"webhook": [host, port], "probes": [probe_host, probe_port], "seconds": round(seconds, 3)})
+
+
+async def _wait_until_ready(source: _Source, log: DecisionLog, started: float) -> None:
+    """Say when reviews can be answered, and from what."""
+    while source.problem() is not None:  # noqa: ASYNC110  # other threads make it None
+        await asyncio.sleep(READY_POLL_S)
+    _settle_memory()
+    counts = source.snapshot().counts()
+    seconds = time.perf_counter() - started
+    objects = ", ".join(f"{count} {kind}" for kind, count in counts.items())
+    logging.getLogger("nadmit.serving").info("ready after %.2f s: %s", seconds, objects)
+    log.event("ready", {**counts, "seconds": round(seconds, 3)})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 import time
 from pathlib import Path
@@ -41,6 +42,11 @@ async def app(_scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": answer})
 
 
+def _announce(bound: Addresses) -> None:
+    print(json.dumps({"event": "listening", "webhook": bound.webhook}))
+    print(json.dumps({"event": "ready"}), flush=True)
+
+
 def main() -> int:
     """Serve with the certificates of a directory; print the ports when ready."""
     certs = Path(sys.argv[1])
@@ -56,9 +62,7 @@ def main() -> int:
                 tls=tls,
                 addresses=Addresses(webhook=("127.0.0.1", 0), probes=("127.0.0.1", 0)),
                 limits=Limits(drain_s=0),
-                on_ready=lambda bound: print(
-                    f'{{"event":"listening","webhook":["127.0.0.1",{bound.webhook[1]}]}}', flush=True
-                ),
+                on_ready=_announce,
                 stop=stop,
             )
 

@@ -61,11 +61,14 @@ def _pin() -> None:
 
 
 def _wait_ready(process: subprocess.Popen[bytes], log: Path, started: float) -> Server:
+    port = 0
     while process.poll() is None:
         for line in log.read_bytes().splitlines():
             event = json.loads(line)
-            if event.get("event") == "listening":
-                return Server(process, int(event["webhook"][1]), time.perf_counter() - started)
+            if event["event"] == "listening":
+                port = int(event["webhook"][1])
+            elif event["event"] == "ready":
+                return Server(process, port, time.perf_counter() - started)
         if time.perf_counter() - started > 120:
             break
         time.sleep(0.002)

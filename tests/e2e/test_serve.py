@@ -36,8 +36,9 @@ def test_one_line_per_review_without_bodies(tmp_path: Path) -> None:
         server.post((RECORDINGS / "create-pods-dry.json").read_bytes())
         server.post(body, "/mutate")
     assert server.process.returncode == 0
-    ready, denied, dry, mutated = server.lines
-    assert ready["event"] == "listening"
+    listening, ready, denied, dry, mutated = server.lines
+    assert listening["event"] == "listening"
+    assert (ready["event"], ready["networks"], ready["namespaces"]) == ("ready", 5, 4)
     assert denied["event"] == "review"
     assert denied["uid"] == json.loads(body)["request"]["uid"]
     assert (denied["kind"], denied["namespace"], denied["operation"]) == ("Pod", "team-b", "CREATE")
@@ -45,8 +46,8 @@ def test_one_line_per_review_without_bodies(tmp_path: Path) -> None:
     assert (dry["dry_run"], dry["decision"]) == (True, "allow")
     assert (mutated["path"], mutated["decision"]) == ("/mutate", "allow")
     assert "busybox" not in json.dumps(server.lines)
-    assert len(server.errors.splitlines()) == 2  # certificates written, ready
-    assert "nadmit: INFO: listening after" in server.errors
+    assert len(server.errors.splitlines()) == 3
+    assert "nadmit: INFO: ready after" in server.errors
 
 
 def test_probes_and_metrics(tmp_path: Path) -> None:

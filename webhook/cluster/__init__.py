@@ -4,5 +4,6 @@ Belongs here: reading Kubernetes objects from files with their positions, and th
 Does not belong here: any decision about an object, wording for kubectl, HTTP towards the API server's webhooks.
 Must not know: who reads a snapshot, or what for.
 
-Arrows: `manifests` > `store` > `documents` > `positions` > `jsonstream` > `yamlstream` > `problems`.
+Arrows: `source` > `informers` > `caches` and `kube` > `apierrors` and `apiobjects`; `caches` and `manifests` > `store` >
+`documents` > `positions` > `jsonstream` > `yamlstream` > `problems`.
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ USER_NAME = "nadmit-review"
 JUDGED = frozenset({POD, BINDING, NETWORK, *WORKLOADS})
 """Kinds that a webhook is asked about."""
 
+_IN_OBJECT = re.compile(r"(Expected .*) - at '\$\.request\.object\.([^']+)'")
 _UID_NAMESPACE = uuid.UUID("8b1d1e0c-7f0a-5d52-9a39-2f6a0d2b9d11")
 _RESOURCES = {"NetworkAttachmentDefinition": "network-attachment-definitions"}
 
@@ -82,10 +84,19 @@ def judge(
         try:
             request = wire.decode(_body(document))
         except RequestError as error:
-            problems.append(Problem(document.locate(), "unreadable-object", f"{error.text}; correct it"))
+            problems.append(_unreadable(document, error))
             continue
         decision = evaluate(request, cluster, rules, network_namespace=network_namespace)
         yield Judgement(document, request, decision)
+
+
+def _unreadable(document: Document, error: RequestError) -> Problem:
+    """Say where in a file a field of the wrong type is: the review around the object is ours."""
+    found = None if is_review(document) else _IN_OBJECT.search(error.text)
+    if found is None:
+        return Problem(document.locate(), "unreadable-object", f"{error.text}; correct it")
+    reason, path = found.groups()
+    return Problem(document.locate(path), "unreadable-object", f"{path}: {reason}; correct it")
 
 
 def _body(document: Document) -> bytes:

@@ -1,8 +1,9 @@
 """AdmissionReview on the wire: bytes to a `Request`, a `Decision` to bytes (S/api/admission/v1/types.go, 1.36).
 
 msgspec decodes straight into the few fields that decisions need: of a pod of 5 KiB nine tenths (managedFields, spec)
-are skipped without making an object, and a wrong type is reported with its path. The objects inside stay raw until the
-kind is known. The answer never echoes the request and carries no patch unless something changes (§2).
+are skipped without making an object, and a wrong type is reported with its path. One set of structs serves every kind
+that is judged, so that one pass over the bytes is enough; of other kinds nothing is read. The answer never echoes the
+request and carries no patch unless something changes (§2).
 """
 
 from __future__ import annotations
@@ -11,11 +12,15 @@ from typing import Any
 
 import msgspec
 
-from webhook.admission.model import Decision, GroupKind, Object, Request, User
+from webhook.admission.evaluate import BINDING, NETWORK, POD, WORKLOADS
+from webhook.admission.model import NOTHING, Decision, GroupKind, Object, Request, User
 from webhook.serving.http import RequestError
 
 API_VERSION = "admission.k8s.io/v1"
 KIND = "AdmissionReview"
+
+WITHOUT_TEMPLATE = frozenset({POD.kind, BINDING.kind, NETWORK.kind})
+JUDGED = {(kind.group, kind.kind): kind for kind in (POD, BINDING, NETWORK, *WORKLOADS)}
 
 
 class _Metadata(msgspec.Struct, rename="camel", frozen=True, gc=False):
@@ -30,45 +35,38 @@ class _PodSpec(msgspec.Struct, rename="camel", frozen=True, gc=False):
     service_account_name: str | None = None
 
 
-class _Pod(msgspec.Struct, frozen=True, gc=False):
+class _Template(msgspec.Struct, frozen=True, gc=False):
+    """PodTemplateSpec."""
+
     metadata: _Metadata = _Metadata()
     spec: _PodSpec | None = None
 
 
-class _NetworkSpec(msgspec.Struct, frozen=True, gc=False):
-    config: Any = None
-
-
-class _Network(msgspec.Struct, frozen=True, gc=False):
-    metadata: _Metadata = _Metadata()
-    spec: _NetworkSpec | None = None
-
-
-class _TemplateHolder(msgspec.Struct, frozen=True, gc=False):
-    template: _Pod | None = None
-
-
-class _Workload(msgspec.Struct, frozen=True, gc=False):
-    metadata: _Metadata = _Metadata()
-    spec: _TemplateHolder | None = None
-
-
-class _PodTemplate(msgspec.Struct, frozen=True, gc=False):
-    metadata: _Metadata = _Metadata()
-    template: _Pod | None = None
+class _JobSpec(msgspec.Struct, frozen=True, gc=False):
+    template: _Template | None = None
 
 
 class _JobTemplate(msgspec.Struct, frozen=True, gc=False):
-    spec: _TemplateHolder | None = None
+    spec: _JobSpec | None = None
 
 
-class _CronJobSpec(msgspec.Struct, rename="camel", frozen=True, gc=False):
-    job_template: _JobTemplate | None = None
+class _Spec(msgspec.Struct, rename="camel", frozen=True, gc=False):
+    """The specs of all judged kinds in one: each has its own of these fields."""
+
+    service_account_name: str | None = None  # Pod
+    config: Any = None  # NetworkAttachmentDefinition
+    template: _Template | None = None  # Deployment, StatefulSet, DaemonSet, ReplicaSet, ReplicationController, Job
+    job_template: _JobTemplate | None = None  # CronJob
 
 
-class _CronJob(msgspec.Struct, frozen=True, gc=False):
+class _Object(msgspec.Struct, frozen=True, gc=False):
     metadata: _Metadata = _Metadata()
-    spec: _CronJobSpec | None = None
+    spec: _Spec | None = None
+    template: _Template | None = None  # PodTemplate
+
+
+class _Unread(msgspec.Struct, frozen=True, gc=False):
+    """An object of a kind that is not judged."""
 
 
 class _GroupVersionKind(msgspec.Struct, frozen=True, gc=False):
@@ -89,8 +87,8 @@ class _Request(msgspec.Struct, rename="camel", frozen=True, gc=False):
     name: str = ""
     sub_resource: str = ""
     user_info: _UserInfo = _UserInfo()
-    object: msgspec.Raw = msgspec.Raw(b"null")
-    old_object: msgspec.Raw = msgspec.Raw(b"null")
+    object: _Object | None = None
+    old_object: _Object | None = None
     dry_run: bool | None = None
 
 
@@ -100,42 +98,58 @@ class _Review(msgspec.Struct, rename="camel", frozen=True, gc=False):
     request: _Request
 
 
-_NULL = msgspec.Raw(b"null")
+class _UnreadRequest(_Request, frozen=True, gc=False):
+    object: _Unread | None = None  # type: ignore[assignment]  # its fields are another kind's
+    old_object: _Unread | None = None  # type: ignore[assignment]
+
+
+class _UnreadReview(_Review, frozen=True, gc=False):
+    request: _UnreadRequest
+
+
 _review = msgspec.json.Decoder(_Review)
-_pod = msgspec.json.Decoder(_Pod)
-_network = msgspec.json.Decoder(_Network)
-_workload = msgspec.json.Decoder(_Workload)
-_pod_template = msgspec.json.Decoder(_PodTemplate)
-_cron_job = msgspec.json.Decoder(_CronJob)
+_unread_review = msgspec.json.Decoder(_UnreadReview)
 _encode = msgspec.json.Encoder().encode
 
 
 def decode(body: bytes) -> Request:
     """Return the request of an AdmissionReview. Raises RequestError(400) that says what cannot be read, and where."""
-    try:
-        review = _review.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise RequestError(400, f"the AdmissionReview cannot be read: {_reason(error)}") from None
+    review = _decode_review(body)
     if review.api_version != API_VERSION or review.kind != KIND:
         found = f"{review.api_version[:80]} {review.kind[:80]}"
         raise RequestError(400, f"the body is a {found}; allowed: {API_VERSION} {KIND}")
     asked = review.request
     if not asked.uid:
         raise RequestError(400, "the AdmissionReview cannot be read: request.uid is empty")
-    kind = GroupKind(asked.kind.group, asked.kind.kind)
+    group, kind = asked.kind.group, asked.kind.kind
     user = asked.user_info
     return Request(
         uid=asked.uid,
-        kind=kind,
+        kind=JUDGED.get((group, kind)) or GroupKind(group, kind),
         operation=asked.operation,
         namespace=asked.namespace,
         name=asked.name,
         subresource=asked.sub_resource,
-        user=User(name=user.username, groups=tuple(user.groups or ())),
-        object=_decode_object(asked.object, kind, "object"),
-        old_object=_decode_object(asked.old_object, kind, "oldObject"),
+        user=User(user.username, tuple(user.groups or ())),
+        object=None if asked.object is None else _object(asked.object, kind),
+        old_object=None if asked.old_object is None else _object(asked.old_object, kind),
         is_dry_run=bool(asked.dry_run),
     )
+
+
+def _decode_review(body: bytes) -> _Review:
+    """Read a review. NB: a field may have another type in a kind that is not judged; that kind's object is unread."""
+    try:
+        return _review.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        problem = error
+    try:
+        review = _unread_review.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        review = None
+    if review is None or (review.request.kind.group, review.request.kind.kind) in JUDGED:
+        raise RequestError(400, f"the AdmissionReview cannot be read: {_reason(problem)}")
+    return review
 
 
 def _reason(error: Exception) -> str:
@@ -143,48 +157,37 @@ def _reason(error: Exception) -> str:
     return text.replace("`", "'")[:300]
 
 
-def _decode_object(raw: msgspec.Raw, kind: GroupKind, where: str) -> Object | None:
-    if raw == _NULL:
-        return None
-    try:
-        return _read_object(raw, kind)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise RequestError(400, f"request.{where} cannot be read: {_reason(error)}") from None
-
-
-def _read_object(raw: msgspec.Raw, kind: GroupKind) -> Object:
-    """Return the object of a kind; an unknown kind is read as far as its metadata."""
-    if kind.kind == "NetworkAttachmentDefinition":
-        network = _network.decode(raw)
-        return _object(network.metadata, network.metadata, config=network.spec.config if network.spec else None)
-    if kind.kind == "CronJob":
-        cron = _cron_job.decode(raw)
-        job = cron.spec.job_template if cron.spec else None
-        return _templated(cron.metadata, job.spec.template if job and job.spec else None)
-    if kind.kind == "PodTemplate":
-        holder = _pod_template.decode(raw)
-        return _templated(holder.metadata, holder.template)
-    if kind.group in {"apps", "batch"} or kind.kind == "ReplicationController":
-        workload = _workload.decode(raw)
-        return _templated(workload.metadata, workload.spec.template if workload.spec else None)
-    pod = _pod.decode(raw)
-    return _object(pod.metadata, pod.metadata, spec=pod.spec)
-
-
-def _templated(own: _Metadata, template: _Pod | None) -> Object:
-    return _object(own, template.metadata if template else _Metadata(), spec=template.spec if template else None)
-
-
-def _object(own: _Metadata, judged: _Metadata, *, spec: _PodSpec | None = None, config: object = None) -> Object:
+def _object(read: _Object | _Unread, kind: str) -> Object:
+    """Return an object; of a kind with a pod template, the template's labels, annotations and service account."""
+    if isinstance(read, _Unread):
+        return Object()
+    own = read.metadata
+    judged: _Metadata = own
+    spec: _PodSpec | _Spec | None = read.spec
+    if kind not in WITHOUT_TEMPLATE:
+        template = _template(read, kind) or _Template()
+        judged, spec = template.metadata, template.spec
     return Object(
         name=own.name or "",
         generate_name=own.generate_name or "",
-        labels=judged.labels or {},
-        annotations=judged.annotations or {},
+        labels=judged.labels or NOTHING,
+        annotations=judged.annotations or NOTHING,
         service_account=(spec.service_account_name if spec else None) or "default",
-        config=config,
+        config=read.spec.config if read.spec else None,
         is_being_deleted=own.deletion_timestamp is not None,
     )
+
+
+def _template(read: _Object, kind: str) -> _Template | None:
+    """Return the pod template from where its kind keeps it. NB: never from elsewhere, or it could be forged."""
+    if kind == "PodTemplate":
+        return read.template
+    if read.spec is None:
+        return None
+    if kind == "CronJob":
+        job = read.spec.job_template
+        return job.spec.template if job and job.spec else None
+    return read.spec.template
 
 
 def encode(request: Request, decision: Decision) -> bytes:
