@@ -4,6 +4,5 @@ Belongs here: reading Kubernetes objects from files with their positions, and th
 Does not belong here: any decision about an object, wording for kubectl, HTTP towards the API server's webhooks.
 Must not know: who reads a snapshot, or what for.
 
-Arrows: `source` > `informers` > `caches` and `kube` > `apierrors` and `apiobjects`; `caches` and `manifests` > `store` >
-`documents` > `positions` > `jsonstream` > `yamlstream` > `problems`.
+Two ways in, `source` (watches) and `manifests` (files), each on modules of its own; both fill `store`.
 """

@@ -141,8 +141,10 @@ def _judge(
         service_account=pod.service_account,
     )
     refusals, judged = _refusals(asked, fresh, subject, cluster, rules)
-    to_plan = fresh.difference(refusal.item for refusal in refusals)
-    problems = [error for error in _plan_problems(asked, cluster, subject, rules) if item_of(error) in to_plan]
+    to_plan = fresh.intersection(position for position, _ in _elements(asked))
+    to_plan = to_plan.difference(refusal.item for refusal in refusals)
+    errors = _plan_problems(asked, cluster, subject, rules) if to_plan else []
+    problems = [error for error in errors if item_of(error) in to_plan]
     warnings: list[str] = []
     if is_template:
         warnings += [messages.not_yet(error) for error in problems if error.rule == "network-not-found"]
