@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import click
 
@@ -49,10 +50,8 @@ def check(
     *,
     paths: tuple[str, ...],
     output: str,
-    posture: str,
-    global_namespaces: tuple[str, ...],
-    contact: str,
     network_namespace: str,
+    **rules_given: Any,
 ) -> None:
     """Find everything in PATHs that the webhook would refuse or warn of, with file, line and column.
 
@@ -80,7 +79,7 @@ def check(
     if not documents and not problems:
         fail_unreadable([manifests.nothing_found(paths)])
     cluster = store.build(documents, problems)
-    rules = rules_of(posture=posture, global_namespaces=global_namespaces, contact=contact)
+    rules = rules_of(rules_given)
     judgements = list(judge(documents, cluster, rules, network_namespace=network_namespace, problems=problems))
     report = _report(files, documents, judgements, problems)
     click.echo(FORMATS[output](report))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn, TypeVar
 
 import click
@@ -17,6 +17,16 @@ from webhook.cluster.problems import Problem
 EXIT_REFUSED = 1
 EXIT_UNREADABLE = 2
 
+RULES_FIELDS = (
+    "posture",
+    "global_namespaces",
+    "workload_templates",
+    "protect_network_status",
+    "status_writers",
+    "contact",
+)
+"""Fields of `access.model.Config` that are options; `rules_options` makes a parameter of each."""
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -27,9 +37,9 @@ def rules_options(command: Command) -> Command:
     return command
 
 
-def rules_of(*, posture: str, global_namespaces: tuple[str, ...], contact: str) -> Rules:
-    """Return the rules that the options say."""
-    return Rules(config=Config(posture=posture, global_namespaces=global_namespaces, contact=contact))
+def rules_of(options: Mapping[str, Any]) -> Rules:
+    """Return the rules that the options of `rules_options` say; others are passed over."""
+    return Rules(config=Config(**{name: options[name] for name in RULES_FIELDS}))
 
 
 def _parse_namespaces(_context: click.Context, _option: click.Parameter, value: str) -> tuple[str, ...]:
@@ -62,6 +72,27 @@ _RULES_OPTIONS = (
         show_default=True,
         callback=_parse_namespaces,
         help='Namespaces whose networks every pod may use under Isolated; "" for none.',
+    ),
+    click.option(
+        "--workload-templates",
+        type=click.Choice(["Deny", "Warn", "Off"]),
+        default="Deny",
+        show_default=True,
+        help="What becomes of a Deployment, Job, ... whose pods would be refused by the access rules.",
+    ),
+    click.option(
+        "--protect-network-status/--no-protect-network-status",
+        default=True,
+        show_default=True,
+        help="Let only nodes and status writers change the network-status of a pod.",
+    ),
+    click.option(
+        "--status-writer",
+        "status_writers",
+        multiple=True,
+        metavar="USER",
+        help="One more user that may change network-status, such as system:serviceaccount:kube-system:multus, the "
+        "account of a Multus DaemonSet; may be repeated.",
     ),
     click.option("--contact", metavar="TEXT", default="", help="Whom a refusal tells the user to ask."),
     click.option(

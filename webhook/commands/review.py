@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable
+from typing import Any
 
 import click
 
@@ -43,10 +44,8 @@ def review(
     files: tuple[str, ...],
     directory: str | None,
     output: str,
-    posture: str,
-    global_namespaces: tuple[str, ...],
-    contact: str,
     network_namespace: str,
+    **rules_given: Any,
 ) -> None:
     """Say what the webhook would answer if the objects in FILEs were created.
 
@@ -74,7 +73,7 @@ def review(
     if not problems and not any(map(is_judged, documents)):
         text = "no pod, network or workload is found, and nothing else is judged; name a file that has one"
         problems.append(Problem(Position(" ".join(files)), "nothing-to-judge", text))
-    rules = rules_of(posture=posture, global_namespaces=global_namespaces, contact=contact)
+    rules = rules_of(rules_given)
     judgements = list(judge(documents, cluster, rules, network_namespace=network_namespace, problems=problems))
     if problems:
         fail_unreadable(problems)

@@ -96,10 +96,8 @@ def serve(  # noqa: PLR0913 - one parameter per option
     tls_key_file: Path | None,
     drain_seconds: float,
     max_in_flight: int,
-    posture: str,
-    global_namespaces: tuple[str, ...],
-    contact: str,
     network_namespace: str,
+    **rules_given: Any,
 ) -> None:
     """Answer AdmissionReviews over HTTPS: POST /validate and POST /mutate.
 
@@ -132,7 +130,7 @@ def serve(  # noqa: PLR0913 - one parameter per option
         "cert_dir": cert_dir,
         "cert_names": cert_name,
         "tls_files": (tls_cert_file, tls_key_file) if tls_cert_file and tls_key_file else None,
-        "rules": rules_of(posture=posture, global_namespaces=global_namespaces, contact=contact),
+        "rules": rules_of(rules_given),
         "network_namespace": network_namespace,
     }
     sys.exit(_run(settings, drain_seconds=drain_seconds, max_in_flight=max_in_flight))
