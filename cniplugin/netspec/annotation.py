@@ -28,7 +28,8 @@ _SECTION = "NPWG v1.3 §4.1"
 def parse(text: str, *, namespace: str) -> tuple[NetworkSelectionElement, ...]:
     """Read the value of the networks annotation of a pod in `namespace` (§4.1); () for an empty one.
 
-    Raises SpecErrors with every problem, in input order, each with a path such as `[1].ips[0]`.
+    Raises SpecErrors with every problem, in input order, each with a path such as `[1].ips[0]`, and the elements that
+    could be read.
     """
     return _read(text, namespace=namespace, source=NETWORKS)
 
@@ -59,7 +60,7 @@ def _read(text: str, *, namespace: str, source: str) -> tuple[NetworkSelectionEl
         raise SpecErrors([error.replace(source=source) for error in errors]) from None
     _check_together(elements, problems)
     if problems.found:
-        raise SpecErrors(problems.found)
+        raise SpecErrors(problems.found, readable=elements)
     return tuple(element for element in elements if element is not None)
 
 

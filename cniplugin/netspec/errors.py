@@ -10,6 +10,7 @@ from .record import Record
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from typing import Any
 
 SHOWN_VALUE_MAX = 80
 """Characters of an offending value that are quoted; a message has at most 1,024 bytes (Kubernetes events)."""
@@ -36,10 +37,15 @@ class SpecError(Record):
 
 
 class SpecErrors(ValueError):  # it holds several
-    """Every rule that one text breaks, in input order. Iterable, never empty."""
+    """Every rule that one text breaks, in input order. Iterable, never empty.
 
-    def __init__(self, errors: Sequence[SpecError]) -> None:
+    `readable`: of a list, what could be read, None in the place of an item that could not. It lets one answer tell
+    what is wrong with the others too.
+    """
+
+    def __init__(self, errors: Sequence[SpecError], *, readable: Sequence[Any] = ()) -> None:
         self.errors = tuple(errors)
+        self.readable = tuple(readable)
         super().__init__("; ".join(render(error) for error in self.errors[:5]))
 
     def __iter__(self) -> Iterator[SpecError]:

@@ -57,6 +57,9 @@ CASES: dict[str, Callable[[], Decision]] = {
     # unreadable annotations
     "annotation-syntax": lambda: attach('[{"name":"lan","ips: "10.0.0.1"}]'),
     "annotation-many": lambda: attach('[{"name":"A","mac":"x"},null,{"ip":1}]'),
+    "annotation-and-others": lambda: attach(
+        '[{"name":"lan","mac":"x"},{"name":"lann"},{"name":"a","namespace":"infra"}]'
+    ),
     "annotation-hundreds": lambda: attach("," * 300),
     "annotation-cronjob": lambda: decide(request(pod("a b"), kind=CRON_JOB)),
     # definitions

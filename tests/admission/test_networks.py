@@ -58,6 +58,21 @@ def test_a_bare_default_network_is_looked_up_in_the_network_namespace() -> None:
     assert decision.causes[0].field == "metadata.annotations[v1.multus-cni.io/default-network]"
 
 
+def test_what_can_be_read_is_judged_beside_what_cannot() -> None:
+    """All problems of one object are in one answer, in input order."""
+    decision = attach(
+        '[{"name":"lan","mac":"x"},{"name":"lann"},null,{"name":"storage","namespace":"infra"},{"name":"lan"}]'
+    )
+    place = "metadata.annotations[k8s.v1.cni.cncf.io/networks]"
+    assert [(cause.rule, cause.field.removeprefix(place)) for cause in decision.causes] == [
+        ("mac-value", "[0].mac"),
+        ("network-not-found", "[1]"),
+        ("item-not-object", "[2]"),
+        ("PostureIsolated", "[3]"),
+    ]
+    assert decision.code == 422
+
+
 def test_both_annotations_are_read_in_one_pass() -> None:
     decision = decide(request(pod("A", default="a,b")))
     assert [cause.field for cause in decision.causes] == [

@@ -17,6 +17,7 @@ from cniplugin.access import reasons
 from cniplugin.access.model import Config
 from cniplugin.access.reasons import Refusal
 from cniplugin.netspec.errors import SpecError, describe, show
+from cniplugin.netspec.plan import item_of
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORK_STATUS, NETWORKS
 from webhook.admission.model import Cause, Decision, GroupKind, Request
 
@@ -60,6 +61,35 @@ def invalid(request: Request, problems: Sequence[SpecError], *, warnings: Sequen
         rules=_rule_ids(error.rule for error in problems),
         decided="built-in check",
     )
+
+
+def unreadable(
+    request: Request,
+    problems: Sequence[SpecError],
+    refusals: Sequence[Refusal],
+    others: Sequence[SpecError],
+    *,
+    warnings: Sequence[str] = (),
+) -> Decision:
+    """Refuse an object whose annotations cannot be read, and tell what is wrong with the rest of them too."""
+    refused_items = [
+        SpecError(
+            rule=refusal.verdict.code,
+            source=DEFAULT_NETWORK if refusal.item is None else NETWORKS,
+            path="" if refusal.item is None else f"[{refusal.item}]",
+            detail=f"{refusal.reference}: {refusal.verdict.reason}",
+            fix=refusal.verdict.fix,
+        )
+        for refusal in refusals
+    ]
+    everything = sorted([*problems, *refused_items, *others], key=_place)
+    return invalid(request, everything, warnings=warnings)
+
+
+def _place(error: SpecError) -> tuple[bool, int]:
+    """Sort by annotation and item; `sorted` keeps the order within an item."""
+    item = item_of(error)
+    return error.source == NETWORKS, -1 if item is None else item
 
 
 def _invalid_message(request: Request, causes: Sequence[Cause]) -> str:

@@ -34,8 +34,10 @@ and what is allowed without a remark names no object: the second pod costs a loo
 class _Asked(NamedTuple):
     """What one object asks for."""
 
-    networks: tuple[NetworkSelectionElement, ...] = ()
+    networks: tuple[NetworkSelectionElement | None, ...] = ()
+    """None in the place of an item that cannot be read."""
     default: NetworkSelectionElement | None = None
+    problems: tuple[SpecError, ...] = ()
 
 
 def check(request: Request, cluster: Cluster, rules: Rules, *, network_namespace: str) -> Decision:
@@ -63,11 +65,7 @@ def _without_remarks(decision: Decision) -> Decision | None:
 
 
 def _decide(request: Request, cluster: Cluster, rules: Rules, network_namespace: str) -> Decision:
-    new = request.object or Object()
-    try:
-        asked = _read(new, request.namespace, network_namespace)
-    except SpecErrors as errors:
-        return messages.invalid(request, errors.errors)
+    asked = _read(request.object or Object(), request.namespace, network_namespace)
     fresh = _fresh(asked, request.old_object, request.namespace, network_namespace)
     return _judge(request, asked, fresh, cluster, rules, is_template=request.kind.kind != "Pod")
 
@@ -81,22 +79,21 @@ def _skips_template(request: Request, rules: Rules) -> bool:
 
 
 def _read(thing: Object, namespace: str, network_namespace: str) -> _Asked:
-    """Read both annotations. Raises SpecErrors with the problems of both."""
+    """Read both annotations as far as they can be read."""
     networks, default = _texts(thing)
-    errors: list[SpecError] = []
+    problems: list[SpecError] = []
     chosen: NetworkSelectionElement | None = None
-    elements: tuple[NetworkSelectionElement, ...] = ()
+    elements: tuple[NetworkSelectionElement | None, ...] = ()
     try:
         chosen = annotation.parse_default_network(default, namespace=network_namespace) if default else None
     except SpecErrors as found:
-        errors.extend(found)
+        problems.extend(found)
     try:
         elements = annotation.parse(networks, namespace=namespace) if networks else ()
     except SpecErrors as found:
-        errors.extend(found)
-    if errors:
-        raise SpecErrors(errors)
-    return _Asked(networks=elements, default=chosen)
+        problems.extend(found)
+        elements = found.readable
+    return _Asked(networks=elements, default=chosen, problems=tuple(problems))
 
 
 def _fresh(asked: _Asked, old: Object | None, namespace: str, network_namespace: str) -> frozenset[int | None]:
@@ -104,18 +101,21 @@ def _fresh(asked: _Asked, old: Object | None, namespace: str, network_namespace:
 
     An old annotation that cannot be read makes every item new.
     """
-    everything = frozenset((None, *range(len(asked.networks))))
+    everything = frozenset(position for position, _ in _elements(asked))
     if old is None:
         return everything
-    try:
-        before = _read(old, namespace, network_namespace)
-    except SpecErrors:
+    before = _read(old, namespace, network_namespace)
+    if before.problems:
         return everything
-    had = Counter(_key(element) for element in before.networks)
-    items: set[int | None] = set() if asked.default == before.default else {None}
-    for position, element in enumerate(asked.networks):
-        had[_key(element)] -= 1
-        if had[_key(element)] < 0:
+    had = Counter(_key(element) for position, element in _elements(before) if position is not None)
+    items: set[int | None] = set()
+    for position, element in _elements(asked):
+        if position is None:
+            is_new = asked.default != before.default
+        else:
+            had[_key(element)] -= 1
+            is_new = had[_key(element)] < 0
+        if is_new:
             items.add(position)
     return frozenset(items)
 
@@ -141,8 +141,7 @@ def _judge(
         service_account=pod.service_account,
     )
     refusals, judged = _refusals(asked, fresh, subject, cluster, rules)
-    to_plan = fresh.intersection(position for position, _ in _elements(asked))
-    to_plan = to_plan.difference(refusal.item for refusal in refusals)
+    to_plan = fresh.difference(refusal.item for refusal in refusals)
     errors = _plan_problems(asked, cluster, subject, rules) if to_plan else []
     problems = [error for error in errors if item_of(error) in to_plan]
     warnings: list[str] = []
@@ -152,6 +151,8 @@ def _judge(
         if rules.config.workload_templates == "Warn":
             warnings += [messages.would_be_refused(request, refusal, rules.config) for refusal in refusals]
             refusals = []
+    if asked.problems:
+        return messages.unreadable(request, asked.problems, refusals, problems, warnings=warnings)
     if refusals:
         return messages.refused(request, refusals, judged=judged, also=problems, warnings=warnings)
     if problems:
@@ -181,17 +182,28 @@ def _refusals(
 
 
 def _elements(asked: _Asked) -> list[tuple[int | None, NetworkSelectionElement]]:
+    """Return what could be read, with its position; the default network first, as None."""
     first: list[tuple[int | None, NetworkSelectionElement]] = [(None, asked.default)] if asked.default else []
-    return [*first, *enumerate(asked.networks)]
+    return [*first, *((position, element) for position, element in enumerate(asked.networks) if element is not None)]
 
 
 def _plan_problems(asked: _Asked, cluster: Cluster, subject: Subject, rules: Rules) -> list[SpecError]:
     """Return why the plan cannot be made. What is missing gets a hint, from networks that the pod may use only."""
+    positions = [position for position, element in enumerate(asked.networks) if element is not None]
     try:
-        plan(asked.networks, cluster.network, default=asked.default)
+        plan([element for element in asked.networks if element is not None], cluster.network, default=asked.default)
     except SpecErrors as errors:
-        return [_with_hint(error, asked, cluster, subject, rules) for error in errors]
+        placed = [_at(error, positions) for error in errors]
+        return [_with_hint(error, asked, cluster, subject, rules) for error in placed]
     return []
+
+
+def _at(error: SpecError, positions: Sequence[int]) -> SpecError:
+    """Return an error of the plan with the position of its item in the annotation."""
+    item = item_of(error)
+    if item is None or positions[item] == item:
+        return error
+    return error.replace(path=f"[{positions[item]}]{error.path.partition(']')[2]}")
 
 
 def _with_hint(error: SpecError, asked: _Asked, cluster: Cluster, subject: Subject, rules: Rules) -> SpecError:
