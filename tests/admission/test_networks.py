@@ -152,6 +152,26 @@ class TestUpdate:
         assert decide(request(pod(",".join(items[i] for i in kept)), old=pod(",".join(items)))).is_allowed
 
 
+def test_an_update_of_the_default_network_is_judged() -> None:
+    isolated = decide(request(pod(default="blue/lan"), old=pod(default="default/internet")))
+    assert isolated.rules == ("PostureReplaceDefault",)
+    assert decide(request(pod("lan", default="blue/lan"), old=pod(default="blue/lan"))).is_allowed
+
+
+@pytest.mark.parametrize(
+    ("thing", "name", "expected"),
+    [
+        (Object(name="a"), "b", "b"),
+        (Object(name="a"), "", "a"),
+        (Object(generate_name="a-"), "", "a-*"),
+        (Object(), "", ""),
+        (None, "", ""),
+    ],
+)
+def test_the_name_in_messages(thing: Object | None, name: str, expected: str) -> None:
+    assert request(thing, name=name).object_name == expected
+
+
 class TestNetworkStatus:
     def test_nobody_forges_it(self) -> None:
         assert decide(request(pod("lan", status="[]"), old=pod("lan"))).rules == ("NetworkStatusProtected",)

@@ -209,10 +209,7 @@ def _at(error: SpecError, positions: Sequence[int]) -> SpecError:
 def _with_hint(error: SpecError, asked: _Asked, cluster: Cluster, subject: Subject, rules: Rules) -> SpecError:
     if error.rule != "network-not-found":
         return error
-    position = item_of(error)
-    element = asked.default if position is None else asked.networks[position]
-    if element is None:
-        return error
+    element = dict(_elements(asked))[item_of(error)]
     usable = usable_namespaces(subject, rules)
     elsewhere = [
         f"{namespace}/{element.name}"
