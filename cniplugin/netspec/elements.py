@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from .errors import Problems
 
+    Reader = Callable[[object, str, Problems], object]
+
 _KEYS_SECTION = "NPWG v1.3 §4.1.2.1"
 _INT64_MAX = 2**63 - 1
 
@@ -142,32 +144,16 @@ def _read_interface(value: object, path: str, problems: Problems) -> str:
     return name
 
 
-def _read_mac(value: object, path: str, problems: Problems) -> str:
-    mac = _read_string(value, path, problems)
-    if mac and not names.is_mac(mac):
-        section = "NPWG v1.3 §4.1.2.1.4"
-        allowed = names.ALLOWED_MAC
-        problems.add("mac-value", path, "this is no MAC address", value=mac, allowed=allowed, section=section)
-    return mac
+def _string_reader(is_right: Callable[[str], bool], rule: str, detail: str, *, allowed: str, section: str) -> Reader:
+    """Return the reader of a string that is checked by one function; empty counts as absent."""
 
+    def read(value: object, path: str, problems: Problems) -> str:
+        text = _read_string(value, path, problems)
+        if text and not is_right(text):
+            problems.add(rule, path, detail, value=text, allowed=allowed, section=section)
+        return text
 
-def _read_guid(value: object, path: str, problems: Problems) -> str:
-    guid = _read_string(value, path, problems)
-    if guid and not names.is_guid(guid):
-        section = "NPWG v1.3 §4.1.2.1.10"
-        allowed = names.ALLOWED_GUID
-        problems.add("guid-value", path, "this is no InfiniBand GUID", value=guid, allowed=allowed, section=section)
-    return guid
-
-
-def _read_claim(value: object, path: str, problems: Problems) -> str:
-    claim = _read_string(value, path, problems)
-    if claim and not names.is_subdomain(claim):
-        section = "NPWG v1.3 §8.3"
-        allowed = names.ALLOWED_SUBDOMAIN
-        detail = "this does not name an IPAMClaim"
-        problems.add("ipam-claim-name", path, detail, value=claim, allowed=allowed, section=section)
-    return claim
+    return read
 
 
 def _read_ips(value: object, path: str, problems: Problems) -> tuple[str, ...]:
@@ -298,18 +284,36 @@ def _check_inner_keys(item: Mapping[str, object], path: str, known: tuple[str, .
 
 _PORT_KEYS = ("hostPort", "containerPort", "protocol", "hostIP")
 
-_READERS: dict[str, Callable[[object, str, Problems], object]] = {
+_READERS: dict[str, Reader] = {
     "name": _read_name,  # §4.1.2.1.1
     "namespace": _read_namespace,  # .2
     "ips": _read_ips,  # .3
-    "mac": _read_mac,  # .4
+    "mac": _string_reader(  # .4
+        names.is_mac,
+        "mac-value",
+        "this is no MAC address",
+        allowed=names.ALLOWED_MAC,
+        section="NPWG v1.3 §4.1.2.1.4",
+    ),
     "interface": _read_interface,  # .5
     "cni-args": _read_cni_args,  # .6
     "portMappings": _read_port_mappings,  # .7
     "bandwidth": _read_bandwidth,  # .8
     "default-route": _read_default_route,  # .9
-    "infiniband-guid": _read_guid,  # .10
-    "ipam-claim-reference": _read_claim,  # .11
+    "infiniband-guid": _string_reader(  # .10
+        names.is_guid,
+        "guid-value",
+        "this is no InfiniBand GUID",
+        allowed=names.ALLOWED_GUID,
+        section="NPWG v1.3 §4.1.2.1.10",
+    ),
+    "ipam-claim-reference": _string_reader(  # .11
+        names.is_subdomain,
+        "ipam-claim-name",
+        "this does not name an IPAMClaim",
+        allowed=names.ALLOWED_SUBDOMAIN,
+        section="NPWG v1.3 §8.3",
+    ),
     "interfaceRequest": _read_interface,  # Multus' old name of `interface`
     "deviceID": _read_string,  # Multus
 }

@@ -345,18 +345,18 @@ def test_hostile_text_costs_linear_time(shape: str) -> None:
     A quadratic parser would need 256 times.
     """
     small, large = (_seconds(HOSTILE[shape](size)) for size in (15_000, 240_000))
-    started = time.perf_counter()
+    started = time.process_time()
     json.loads("[" + "{}," * 80_000 + "{}]")
-    assert large < 40 * small + time.perf_counter() - started
+    assert large < 40 * small + time.process_time() - started
 
 
 def _seconds(text: str) -> float:
     best = float("inf")
     for _ in range(3):
-        started = time.perf_counter()
+        started = time.process_time()
         with pytest.raises(SpecErrors):
             annotation.parse(text, namespace="test")
-        best = min(best, time.perf_counter() - started)
+        best = min(best, time.process_time() - started)
     return best
 
 
