@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.admission.world import CAPABLE, attach, cluster, decide, pod, request, rules
+from tests.admission.world import CAPABLE, FakeCluster, T, attach, cluster, decide, pod, request, rules
 from webhook.admission.evaluate import WORKLOADS
 from webhook.admission.model import GroupKind, Object, User
 
@@ -56,6 +58,32 @@ def test_a_bare_default_network_is_looked_up_in_the_network_namespace() -> None:
     decision = decide(request(pod(default="lan")), rules=rules(posture="Open"))
     assert 'no NetworkAttachmentDefinition "lan" in namespace "kube-system"' in decision.message
     assert decision.causes[0].field == "metadata.annotations[v1.multus-cni.io/default-network]"
+
+
+class Remembering(FakeCluster):
+    """Counts what a snapshot would remember."""
+
+    def recall(self, key: Hashable, make: Callable[[], T]) -> T:
+        self.keys.append(key)
+        return make()
+
+    keys: list[Hashable]
+
+
+@pytest.mark.parametrize(
+    ("thing", "is_remembered"),
+    [
+        (pod("lan"), True),
+        (pod("lan")._replace(labels={str(number): "x" for number in range(17)}), False),
+        (pod("lan," * 1_500 + "lan"), False),
+    ],
+    ids=["plain", "many labels", "long"],
+)
+def test_only_what_is_small_is_remembered(thing: Object, *, is_remembered: bool) -> None:
+    world = Remembering(cluster().networks)
+    world.keys = []
+    assert decide(request(thing), world=world).is_allowed
+    assert bool(world.keys) is is_remembered
 
 
 def test_what_can_be_read_is_judged_beside_what_cannot() -> None:

@@ -27,6 +27,9 @@ def nothing_left() -> Iterator[None]:
     before = set(threading.enumerate())
     yield
     left = set(threading.enumerate()) - before
+    for thread in left:
+        thread.join(5)  # on a busy machine a thread may need more than the 0.9 s that `stop` waits
+    left = {thread for thread in left if thread.is_alive()}
     frames = sys._current_frames()
     assert not left, [traceback.format_stack(frames.get(thread.ident or 0)) for thread in left]
     gc.collect(0)

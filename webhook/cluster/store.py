@@ -30,8 +30,8 @@ NAME_LABEL = "kubernetes.io/metadata.name"
 NOT_TEXT = "spec.config is not a string"
 """Stands for a `spec.config` of another type: like every text that is no JSON, it makes a network unusable."""
 
-REMEMBERED_MAX = 4096
-"""Results that one snapshot remembers before it starts anew; keys are at most 4 KiB each."""
+REMEMBERED_MAX = 2048
+"""Results that one snapshot remembers before it starts anew. Keys have at most 10 KiB each, a hundredth as a rule."""
 
 Texts = tuple[tuple[str, str], ...]
 

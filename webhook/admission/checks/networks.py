@@ -26,6 +26,9 @@ from webhook.admission.listers import Cluster
 from webhook.admission.model import ALLOWED, Decision, Object, Request
 
 TEMPLATE_CONTROLLERS = "system:serviceaccount:kube-system:"
+REMEMBERED_LABELS_MAX = 16
+"""Labels of a pod whose decision is remembered; each has at most 380 characters."""
+
 REMEMBERED_TEXT_MAX = 4096
 """Characters of the annotations whose decision is remembered with the snapshot. A ReplicaSet's pods all ask the same,
 and what is allowed without a remark names no object: the second pod costs a look-up."""
@@ -48,7 +51,7 @@ def check(request: Request, cluster: Cluster, rules: Rules, *, network_namespace
     is_template = request.kind.kind != "Pod"
     if is_template and _skips_template(request, rules):
         return ALLOWED
-    if old is not None or sum(map(len, _texts(new))) > REMEMBERED_TEXT_MAX:
+    if old is not None or not _is_worth_remembering(new):
         return _decide(request, cluster, rules, network_namespace)
     key = (request.kind, request.namespace, network_namespace, _texts(new), new.service_account, *new.labels.items())
     remembered_rules, remembered = cluster.recall(
@@ -57,6 +60,11 @@ def check(request: Request, cluster: Cluster, rules: Rules, *, network_namespace
     if remembered is not None and remembered_rules is rules:
         return remembered
     return _decide(request, cluster, rules, network_namespace)
+
+
+def _is_worth_remembering(new: Object) -> bool:
+    """NB: what is remembered is bounded in size, or a tenant could fill the memory with labels."""
+    return len(new.labels) <= REMEMBERED_LABELS_MAX and sum(map(len, _texts(new))) <= REMEMBERED_TEXT_MAX
 
 
 def _without_remarks(decision: Decision) -> Decision | None:
