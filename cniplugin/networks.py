@@ -1,0 +1,172 @@
+"""Which networks a pod gets: configuration, annotations and definitions to a `Plan`, judged by the access rules.
+
+Order (node.md, decision 2): the default network, further default networks, the selected ones. A network that is no
+NetworkAttachmentDefinition (a delegate of the configuration, a file of the node) has no namespace and its own name.
+
+    default   = v1.multus-cni.io/default-network of the pod / delegates[0] / clusterNetwork
+    further   = delegates[1:], defaultNetworks (not in systemNamespaces), auxiliaryCNIChainName
+    selected  = k8s.v1.cni.cncf.io/networks of the pod
+"""
+
+from __future__ import annotations
+
+import os
+
+from . import ondisk, sources
+from .access.judge import judge, list_allowed
+from .access.model import Config, Item, Rules, Subject
+from .access.reasons import Refusal
+from .access.reasons import render as render_refusal
+from .errors import ACCESS_DENIED, INVALID_NETWORK_CONFIG, CniError
+from .netspec import annotation
+from .netspec.netattachdef import NetworkAttachmentDefinition
+from .netspec.plan import plan
+from .netspec.record import Record
+from .netspec.selection import DEFAULT_NETWORK, NETWORKS, NetworkSelectionElement
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+    from .netconf import NetConf
+    from .netspec.cniconfig import NetworkConfigList
+    from .netspec.plan import Plan
+    from .sources import Pod, Reader
+
+LOCAL = ""
+"""The namespace of networks that are no objects of the API."""
+
+
+class DefaultNetworks(Record):
+    """The networks that the node gives: `first` becomes CNI_IFNAME, `more` follow."""
+
+    first: NetworkSelectionElement
+    more: tuple[NetworkSelectionElement, ...] = ()
+
+
+class Catalogue:
+    """Looks definitions up: the node's own by name, all others in the cluster; each once."""
+
+    def __init__(self, conf: NetConf, client: Reader | None) -> None:
+        self._conf = conf
+        self._client = client
+        self._local: dict[str, NetworkAttachmentDefinition] = {}
+
+    def add(self, config: NetworkConfigList) -> NetworkSelectionElement:
+        """Take a network of the node; return the element that selects it."""
+        self._local[config.name] = NetworkAttachmentDefinition(namespace=LOCAL, name=config.name, config=config)
+        return NetworkSelectionElement(name=config.name, namespace=LOCAL)
+
+    def find(self, namespace: str, name: str) -> NetworkAttachmentDefinition | None:
+        """Return a definition with its configuration, from the node's disk if it has none itself; None without it."""
+        if namespace == LOCAL:
+            return self._local.get(name)
+        network = sources.fetch_network(self._client, namespace, name) if self._client else None
+        if network is None or not network.is_on_disk:
+            return network
+        config = ondisk.load_network(self._conf.conf_dir, name)
+        if config is None:
+            where = f"{self._conf.conf_dir} has no CNI configuration of that name"
+            raise CniError(INVALID_NETWORK_CONFIG, f"network {network.reference}: spec.config is empty, and {where}")
+        return network.replace(config=config)
+
+    def resolve(self, value: str) -> NetworkSelectionElement:
+        """Return the element for a value of `clusterNetwork` or `defaultNetworks`.
+
+        A path is a file or a directory; a name is a definition of `multusNamespace`, then a file of `confDir`.
+        """
+        if "/" in value:
+            is_directory = os.path.isdir(value)  # noqa: PTH112  # pathlib costs 5 ms
+            return self.add(ondisk.load_directory(value) if is_directory else ondisk.load_file(value))
+        namespace = self._conf.multus_namespace
+        if self._client is not None and self.find(namespace, value) is not None:
+            return NetworkSelectionElement(name=value, namespace=namespace)
+        config = ondisk.load_network(self._conf.conf_dir, value)
+        if config is None:
+            where = f"neither a NetworkAttachmentDefinition of {namespace} nor a file of {self._conf.conf_dir}"
+            raise CniError(INVALID_NETWORK_CONFIG, f"default network {value}: there is {where} of that name")
+        return self.add(config)
+
+
+def node_defaults(conf: NetConf, catalogue: Catalogue, *, pod_namespace: str) -> DefaultNetworks:
+    """Return the default networks of the node's configuration."""
+    if conf.delegates:
+        first, *more = (catalogue.add(config) for config in conf.delegates)
+    else:
+        first, more = catalogue.resolve(conf.cluster_network), []
+    if pod_namespace not in conf.system_namespaces:
+        more += [catalogue.resolve(value) for value in conf.default_networks]
+    if conf.auxiliary_cni_chain_name and "/" in conf.cluster_network:
+        directory = os.path.dirname(conf.cluster_network)  # noqa: PTH120
+        chain = ondisk.load_chain(directory, conf.auxiliary_cni_chain_name)
+        more += [catalogue.add(chain)] if chain else []
+    return DefaultNetworks(first=first, more=tuple(more))
+
+
+def plan_networks(
+    conf: NetConf, raw: Mapping[str, Any], pod: Pod | None, client: Reader | None, *, ifname: str
+) -> Plan:
+    """Return the plan for a pod; without a pod (no API server), the node's own networks.
+
+    Raises SpecErrors for what cannot be read or planned, CniError 100 for a refused attachment.
+    """
+    catalogue = Catalogue(conf, client)
+    defaults = node_defaults(conf, catalogue, pod_namespace=pod.namespace if pod else "")
+    if pod is None:
+        return plan((), catalogue.find, default=defaults.first, more_defaults=defaults.more, default_interface=ifname)
+    selected = annotation.parse(pod.annotations.get(NETWORKS, ""), namespace=pod.namespace)
+    chosen = annotation.parse_default_network(pod.annotations.get(DEFAULT_NETWORK, ""), namespace=conf.multus_namespace)
+    _check_access(conf, raw, pod, client, catalogue, chosen=chosen, selected=selected)
+    return plan(
+        selected,
+        catalogue.find,
+        default=chosen or defaults.first,
+        more_defaults=defaults.more,
+        default_interface=ifname,
+    )
+
+
+def rules_of(conf: NetConf, raw: Mapping[str, Any]) -> Rules:
+    """Return the rules while the cluster has no configuration object: Open only if the file says so in words."""
+    posture = "Open" if raw.get("namespaceIsolation") is False else "Isolated"
+    return Rules(config=Config(posture=posture, global_namespaces=conf.global_namespaces))
+
+
+def _check_access(
+    conf: NetConf,
+    raw: Mapping[str, Any],
+    pod: Pod,
+    client: Reader | None,
+    catalogue: Catalogue,
+    *,
+    chosen: NetworkSelectionElement | None,
+    selected: Sequence[NetworkSelectionElement],
+) -> None:
+    """Raise CniError 100 with the text that the webhook would give, if any network is refused."""
+    asked: list[tuple[int | None, NetworkSelectionElement]] = [
+        *([(None, chosen)] if chosen else []),
+        *enumerate(selected),
+    ]
+    if not asked:
+        return
+    rules = rules_of(conf, raw)
+    labels = sources.fetch_namespace_labels(client, pod.namespace) if client else {}
+    subject = Subject(
+        namespace=pod.namespace, namespace_labels=labels, labels=pod.labels, service_account=pod.service_account
+    )
+    refusals = []
+    for position, element in asked:
+        item = Item(element=element, replaces_default=position is None)
+        verdict = judge(subject, item, rules)
+        if verdict.is_allowed:
+            network = catalogue.find(element.namespace, element.name)
+            verdict = judge(subject, item.replace(network=network), rules)
+        if not verdict.is_allowed:
+            refusals.append(Refusal(reference=item.reference, item=position, verdict=verdict))
+    if refusals:
+        allowed, more = list_allowed(subject, rules, lambda _namespace: ())
+        shown = [refusal.replace(allowed=allowed, more_allowed=more) for refusal in refusals]
+        text = render_refusal(shown, who=f"pod {pod.namespace}/{pod.name}", judged=len(asked))
+        first, _, rest = text.partition("\n")
+        raise CniError(ACCESS_DENIED, first, rest)

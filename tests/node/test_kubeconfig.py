@@ -1,0 +1,273 @@
+from __future__ import annotations
+
+import base64
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from cniplugin.errors import CniError
+from cniplugin.kubeconfig import (
+    ClusterConfig,
+    _Lines,
+    load_kubeconfig,
+    load_service_account,
+    load_token,
+    parse_kubeconfig,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+PEM = "-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n"
+DATA = base64.b64encode(PEM.encode()).decode()
+
+MULTUS = f"""\
+# Kubeconfig file for Multus CNI plugin.
+apiVersion: v1
+kind: Config
+clusters:
+- name: local
+  cluster:
+    server: https://[10.96.0.1]:443
+    certificate-authority-data: {DATA}
+users:
+- name: multus
+  user:
+    token: "abc.def-ghi"
+contexts:
+- name: multus-context
+  context:
+    cluster: local
+    user: multus
+current-context: multus-context
+"""
+
+
+def document(
+    cluster: dict[str, Any] | None = None, user: dict[str, Any] | None = None, **changes: Any
+) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "c",
+        "contexts": [{"name": "other", "context": {}}, {"name": "c", "context": {"cluster": "k", "user": "u"}}],
+        "clusters": [{"name": "k", "cluster": {"server": "https://api.example:6443", **(cluster or {})}}],
+        "users": [{"name": "u", "user": user or {}}],
+        **changes,
+    }
+
+
+def parse(value: object, **options: Any) -> ClusterConfig:
+    text = value if isinstance(value, str) else json.dumps(value)
+    return parse_kubeconfig(text, source="kc", directory="/etc/nadmit", **options)
+
+
+def refusal(call: Callable[[], object]) -> str:
+    with pytest.raises(CniError) as caught:
+        call()
+    assert caught.value.code == 7
+    assert "\n" not in caught.value.msg
+    return caught.value.msg
+
+
+def test_what_multus_writes() -> None:
+    config = parse(MULTUS)
+    assert config == ClusterConfig(
+        server="https://[10.96.0.1]:443", host="10.96.0.1", port=443, ca_data=PEM, token="abc.def-ghi"
+    )
+
+
+def test_what_our_installer_writes() -> None:
+    cluster = {"certificate-authority": "/var/lib/nadmit/ca.crt"}
+    config = parse(document(cluster, {"tokenFile": "/var/lib/nadmit/token"}))
+    assert (config.ca_file, config.token_file) == ("/var/lib/nadmit/ca.crt", "/var/lib/nadmit/token")
+
+
+def test_relative_files_are_beside_the_kubeconfig(tmp_path: Path) -> None:
+    file = tmp_path / "kubeconfig"
+    user = {"tokenFile": "token", "client-certificate": "a.crt", "client-key": "a.key"}
+    file.write_text(json.dumps(document({"certificate-authority": "ca.crt"}, user)))
+    config = load_kubeconfig(str(file))
+    assert config.token_file == f"{tmp_path}/token"
+    assert config.ca_file == f"{tmp_path}/ca.crt"
+    assert (config.cert_file, config.key_file) == (f"{tmp_path}/a.crt", f"{tmp_path}/a.key")
+
+
+@pytest.mark.parametrize(
+    ("server", "host", "port", "prefix"),
+    [
+        ("https://api.example", "api.example", 443, ""),
+        ("https://api.example/", "api.example", 443, ""),
+        ("http://127.0.0.1", "127.0.0.1", 80, ""),
+        ("https://[fd00::1]:6443", "fd00::1", 6443, ""),
+        ("https://[fd00::1]", "fd00::1", 443, ""),
+        ("https://rancher.example:8443/k8s/clusters/c-1/", "rancher.example", 8443, "/k8s/clusters/c-1"),
+    ],
+)
+def test_servers(server: str, host: str, port: int, prefix: str) -> None:
+    config = parse(document({"server": server}))
+    assert (config.host, config.port, config.prefix) == (host, port, prefix)
+    assert config.is_tls == server.startswith("https")
+
+
+@pytest.mark.parametrize(
+    "server",
+    ["", "api.example", "ftp://a", "https://", "https://a:0", "https://a:70000", "https://a:b", "https://fd00::1:6443",
+     "https://u:p@a", "https://a?b", "https://a/b c", "https://a\r\nX: y", "https://ä.example", "https://" + "a" * 64],
+)  # fmt: skip
+def test_what_is_no_server(server: str) -> None:
+    assert "server: this is no address of an API server" in refusal(lambda: parse(document({"server": server})))
+
+
+def test_verification_is_given_up_only_if_the_caller_allows_it() -> None:
+    for insecure in (True, "true"):
+        value = document({"insecure-skip-tls-verify": insecure})
+        assert "insecure-skip-tls-verify would hand the token to anybody" in refusal(lambda value=value: parse(value))  # type: ignore[misc]
+        assert not parse(value, allow_insecure=True).is_verified
+    assert parse(document({"insecure-skip-tls-verify": False})).is_verified
+
+
+def test_a_context_that_is_the_only_one() -> None:
+    value = document(contexts=[{"name": "x", "context": {"cluster": "k"}}])
+    del value["current-context"]
+    assert parse(value).host == "api.example"
+
+
+@pytest.mark.parametrize(
+    ("value", "what"),
+    [
+        ("", "kc: current-context is not set, and there is not just one context"),
+        ("{", "kc: the kubeconfig is not JSON: "),
+        ("[" * 20, "line 1: this line cannot be read"),
+        ("- a", "kc: the kubeconfig is not a mapping"),
+        ({**document(), "current-context": "no"}, 'kc: contexts has no "no"'),
+        (document(clusters=[]), 'kc: clusters has no "k"'),
+        (document(clusters="k"), "kc: clusters is not a list of mappings"),
+        (document(users=[{"name": "u", "user": "x"}]), 'kc: users: user of "u" is not a mapping'),
+        (document(user={"token": 5}), "kc: token is not text: 5"),
+        (document(user={"exec": {"command": "aws"}}), 'kc: the user has "exec", which is not supported'),
+        (document({"proxy-url": "http://p"}), 'kc: the cluster has "proxy-url", which is not supported'),
+        (document({"certificate-authority-data": "%%%"}), "kc: certificate-authority-data is not PEM text in base64"),
+        (document({"insecure-skip-tls-verify": [1]}), "kc: insecure-skip-tls-verify: a list; allowed: true, false"),
+        (document({"tls-server-name": "a b"}), 'kc: tls-server-name: this is no name of a host: "a b"'),
+        (document(user={"client-key": "k"}), "kc: client-certificate and client-key belong together"),
+    ],
+)
+def test_what_is_no_kubeconfig(value: object, what: str) -> None:
+    assert what in refusal(lambda: parse(value))
+
+
+def test_a_kubeconfig_that_is_not_there(tmp_path: Path) -> None:
+    file = tmp_path / "none"
+    assert refusal(lambda: load_kubeconfig(str(file))) == (
+        f"{file}: the kubeconfig cannot be read: No such file or directory"
+    )
+    file.write_bytes(b"\xff")
+    assert refusal(lambda: load_kubeconfig(str(file))).endswith("it is not UTF-8")
+    file.write_text("#" * 1_048_577)
+    assert "more than 1048576 characters" in refusal(lambda: load_kubeconfig(str(file)))
+
+
+# YAML
+
+
+READ = {
+    "flat": "a: b\nc: d e\n",
+    "comments": "# x\na: b # y\n\nc: d#e\nf: 'g # h' # i\nj: # k\n  l: m\n",
+    "document": "---\na: b\n",
+    "quotes": "a: \"b\\n\\\"c\\u00e4\"\nd: 'e''f \"'\n'g h': i\n\"j\": k\n",
+    "empty": "a: {}\nb: []\nc: ''\n",
+    "nested": "a:\n    b:\n      c: d\n    e: f\ng: h\n",
+    "list-at-key": "a:\n- b\n- c: d\n  e: f\n- g:\n    h: i\nj: k\n",
+    "list-below": "a:\n  - b: c\n    d:\n      - e\n  -\n    f: g\n",
+    "colons": "a: https://b:c/d\n",
+    "no-text-but": "a: b:c\n",
+    "windows": "a: b\r\nc:\r\n- d\r\n",
+}
+
+
+@pytest.mark.parametrize("text", READ.values(), ids=READ.keys())
+def test_yaml_that_is_read_is_read_as_by_others(text: str) -> None:
+    assert _Lines(text, source="kc").parse() == yaml.safe_load(text)
+
+
+def test_of_scalars_only_null_is_no_text() -> None:
+    assert _Lines("a: true\nb: 1\nc: ~\nd: null\ne:\n", source="kc").parse() == {
+        "a": "true", "b": "1", "c": None, "d": None, "e": ""
+    }  # fmt: skip
+
+
+REFUSED = {
+    "flow": "a: {b: c}",
+    "flow-list": "a: [b]",
+    "anchor": "a: &x b",
+    "alias": "a: *x",
+    "tag": "a: !!str b",
+    "literal": "a: |\n  b\n",
+    "folded": "a: >-\n  b\n",
+    "continued": "a: b\n  c\n",
+    "tab": "a:\n\tb: c\n",
+    "two-documents": "a: b\n---\nc: d\n",
+    "end": "a: b\n...\n",
+    "indent": "a:\n    b: c\n  d: e\n",
+    "twice": "a: b\na: c\n",
+    "no-key": "hello",
+    "open-quote": 'a: "b',
+    "escape": 'a: "\\x41"',
+    "two-colons": "a: b: c",
+    "complex-key": "? a\n: b\n",
+    "list-in-list": "a:\n- - b\n",
+    "deep": "".join(f"{' ' * level}a:\n" for level in range(40)),
+}
+
+
+@pytest.mark.parametrize("text", REFUSED.values(), ids=REFUSED.keys())
+def test_other_yaml_is_refused_with_what_is_supported(text: str) -> None:
+    what = refusal(lambda: parse(text))
+    assert what.startswith("kc: line ")
+    assert what.endswith(
+        "a kubeconfig is JSON, or YAML of block mappings and lists with plain or quoted text in one line"
+    )
+
+
+def test_a_refusal_does_not_tell_the_token() -> None:
+    assert "secret" not in refusal(lambda: parse("users:\n- name: a\n  user:\n    token: &x secret\n"))
+
+
+# Tokens and service accounts
+
+
+def test_the_token_file_counts_and_is_read_anew(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    config = parse(document(user={"token": "old", "tokenFile": str(file)}))
+    for token in ("one", "two"):
+        file.write_text(f"{token}\n")
+        assert load_token(config) == token
+    assert load_token(parse(document(user={"token": "old"}))) == "old"
+    assert load_token(parse(document())) == ""
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [(None, "the token file cannot be read: No such file"), ("\n", "is empty"), ("a\r\nb: c", "white space")],
+)
+def test_a_token_file_without_token(tmp_path: Path, content: str | None, what: str) -> None:
+    file = tmp_path / "token"
+    if content is not None:
+        file.write_text(content)
+    config = parse(document(user={"tokenFile": str(file)}))
+    message = refusal(lambda: load_token(config))
+    assert message.startswith(f"{file}: ")
+    assert what in message
+
+
+def test_the_service_account_of_a_pod() -> None:
+    config = load_service_account({"KUBERNETES_SERVICE_HOST": "fd00::1", "KUBERNETES_SERVICE_PORT": "443"})
+    assert config is not None
+    assert (config.server, config.host, config.port) == ("https://[fd00::1]:443", "fd00::1", 443)
+    assert config.token_file == "/var/run/secrets/kubernetes.io/serviceaccount/token"
+    assert config.ca_file == "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt"
+    assert load_service_account({}) is None

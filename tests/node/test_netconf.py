@@ -1,0 +1,280 @@
+"""This plugin's own configuration: every key, its default, and every way to get it wrong (node.md 1.1)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cniplugin import netconf
+from cniplugin.errors import CniError
+from cniplugin.netconf import NetConf
+
+DELEGATE = {"cniVersion": "0.4.0", "name": "cluster", "plugins": [{"type": "bridge"}]}
+MINIMAL = {"cniVersion": "1.1.0", "name": "net", "type": "nadmit", "clusterNetwork": "/etc/cni/net.d/10-a.conflist"}
+
+
+def parse(**changes: Any) -> NetConf:
+    conf, warnings = netconf.parse({**MINIMAL, **changes})
+    assert warnings == ()
+    return conf
+
+
+def warned(**changes: Any) -> str:
+    _, [warning] = netconf.parse({**MINIMAL, **changes})
+    return warning
+
+
+def refused(**changes: Any) -> CniError:
+    with pytest.raises(CniError) as caught:
+        netconf.parse({**MINIMAL, **changes})
+    assert caught.value.code == 7
+    return caught.value
+
+
+def test_the_defaults() -> None:
+    assert parse() == NetConf(
+        name="net",
+        cni_version="1.1.0",
+        cluster_network="/etc/cni/net.d/10-a.conflist",
+        delegates=(),
+        default_networks=(),
+        status_networks=(),
+        system_namespaces=("kube-system",),
+        multus_namespace="kube-system",
+        namespace_isolation=False,
+        global_namespaces=("default",),
+        kubeconfig="",
+        conf_dir="/etc/cni/multus/net.d",
+        bin_dir="/opt/cni/bin",
+        record_dir="/var/lib/cni/nadmit",
+        readiness_indicator_file="",
+        auxiliary_cni_chain_name="",
+        deadline_s=30,
+        log_file="",
+        log_level="verbose",
+        log_to_stderr=True,
+        log_options={},
+        capabilities=frozenset(),
+        runtime_config={},
+        prev_result=None,
+        valid_attachments=None,
+    )
+
+
+RIGHT: list[tuple[str, Any, str, Any]] = [
+    ("clusterNetwork", "net-a", "cluster_network", "net-a"),
+    ("defaultNetworks", ["a", "/b"], "default_networks", ("a", "/b")),
+    ("statusNetworks", ["a"], "status_networks", ("a",)),
+    ("systemNamespaces", [], "system_namespaces", ()),
+    ("systemNamespaces", ["a", "b"], "system_namespaces", ("a", "b")),
+    ("multusNamespace", "infra", "multus_namespace", "infra"),
+    ("multusNamespace", "", "multus_namespace", "kube-system"),
+    ("namespaceIsolation", True, "namespace_isolation", True),
+    ("globalNamespaces", "a, b ,,c", "global_namespaces", ("a", "b", "c")),
+    ("globalNamespaces", "", "global_namespaces", ("default",)),
+    ("kubeconfig", "/k", "kubeconfig", "/k"),
+    ("kubeconfig", "", "kubeconfig", ""),
+    ("confDir", "/c", "conf_dir", "/c"),
+    ("confDir", "", "conf_dir", "/etc/cni/multus/net.d"),
+    ("binDir", "/b", "bin_dir", "/b"),
+    ("recordDir", "/r", "record_dir", "/r"),
+    ("readinessindicatorfile", "/f", "readiness_indicator_file", "/f"),
+    ("auxiliaryCNIChainName", "chain", "auxiliary_cni_chain_name", "chain"),
+    ("deadline", 0.5, "deadline_s", 0.5),
+    ("deadline", 3600, "deadline_s", 3600),
+    ("logFile", "/l", "log_file", "/l"),
+    ("logLevel", "debug", "log_level", "debug"),
+    ("logToStderr", False, "log_to_stderr", False),
+    ("logOptions", {"maxAge": 1, "maxSize": 2, "maxBackups": 0, "compress": True}, "log_options", None),
+    ("capabilities", {"portMappings": True, "mac": False}, "capabilities", frozenset({"portMappings"})),
+    ("runtimeConfig", {"portMappings": []}, "runtime_config", None),
+    ("prevResult", {"ips": []}, "prev_result", None),
+    ("cni.dev/valid-attachments", [{"containerID": "a", "ifname": "eth0"}], "valid_attachments", (("a", "eth0"),)),
+    ("cni.dev/attachments", [], "valid_attachments", ()),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "field", "read"), RIGHT)
+def test_a_key_that_is_right(key: str, value: Any, field: str, read: Any) -> None:
+    assert getattr(parse(**{key: value}), field) == (value if read is None else read)
+
+
+WRONG: list[tuple[str, Any, str]] = [
+    ("clusterNetwork", 7, "clusterNetwork: this cannot be: 7; allowed: a string"),
+    ("defaultNetworks", "a", 'defaultNetworks: this cannot be: "a"; allowed: a list of strings, none of them empty'),
+    ("defaultNetworks", ["a", ""], 'defaultNetworks[1]: this cannot be: ""; allowed: '),
+    ("statusNetworks", [None], "statusNetworks[0]: null is no value here; allowed: "),
+    ("systemNamespaces", ["A"], 'systemNamespaces[0]: this cannot be: "A"; allowed: a list of namespaces'),
+    ("multusNamespace", "a.b", 'multusNamespace: this cannot be: "a.b"; allowed: lower case letters'),
+    ("multusNamespace", 1, "multusNamespace: this cannot be: 1; allowed: lower case letters"),
+    ("namespaceIsolation", "true", 'namespaceIsolation: this cannot be: "true"; allowed: true or false'),
+    ("globalNamespaces", ["a"], "globalNamespaces: this cannot be: a list; allowed: namespaces in one string"),
+    ("globalNamespaces", "a,B", 'globalNamespaces: this cannot be: "a,B"; allowed: namespaces in one string'),
+    ("kubeconfig", "k", 'kubeconfig: this cannot be: "k"; allowed: an absolute path'),
+    ("confDir", {}, "confDir: this cannot be: an object; allowed: an absolute path"),
+    ("binDir", "/a\0", 'binDir: this cannot be: "/a\\u0000"; allowed: an absolute path'),
+    ("recordDir", "../r", 'recordDir: this cannot be: "../r"; allowed: an absolute path'),
+    ("readinessindicatorfile", False, "readinessindicatorfile: this cannot be: false; allowed: an absolute path"),
+    ("auxiliaryCNIChainName", 1, "auxiliaryCNIChainName: this cannot be: 1; allowed: a string"),
+    ("deadline", 0, "deadline: this cannot be: 0; allowed: seconds, a number above 0, at most 3600"),
+    ("deadline", 3601, "deadline: this cannot be: 3601; "),
+    ("deadline", True, "deadline: this cannot be: true; "),
+    ("deadline", "30s", 'deadline: this cannot be: "30s"; '),
+    ("logFile", "l", 'logFile: this cannot be: "l"; allowed: an absolute path'),
+    ("logLevel", "warn", 'logLevel: this cannot be: "warn"; allowed: debug, verbose, error, panic'),
+    ("logLevel", [], "logLevel: this cannot be: a list; "),
+    ("logToStderr", 1, "logToStderr: this cannot be: 1; allowed: true or false"),
+    ("logOptions", [], "logOptions: this cannot be: a list; allowed: an object"),
+    ("logOptions", {"maxAge": "5"}, 'logOptions.maxAge: this cannot be: "5"; allowed: an integer of 0 or more'),
+    ("logOptions", {"compress": 1}, "logOptions.compress: this cannot be: 1; allowed: true or false"),
+    ("capabilities", {"mac": "x"}, 'capabilities.mac: this cannot be: "x"; allowed: true or false'),
+    ("runtimeConfig", [], "runtimeConfig: this cannot be: a list; allowed: an object"),
+    ("prevResult", "x", 'prevResult: this cannot be: "x"; allowed: an object'),
+    (
+        "cni.dev/valid-attachments",
+        {},
+        "cni.dev/valid-attachments: this cannot be: an object; allowed: a list of objects",
+    ),
+    ("cni.dev/valid-attachments", [{"containerID": "a"}], "cni.dev/valid-attachments[0]: this cannot be: an object; "),
+    ("cni.dev/valid-attachments", [7], "cni.dev/valid-attachments[0]: this cannot be: 7; allowed: an object with"),
+    ("retryDeleteOnError", "x", 'retryDeleteOnError: this cannot be: "x"; allowed: true or false'),
+    ("cniDir", 1, "cniDir: this cannot be: 1; allowed: a string"),
+    (
+        "KubeConfig",
+        "/k",
+        'kubeconfig: keys are case-sensitive, and this one is written "KubeConfig"; write "kubeconfig"',
+    ),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "said"), WRONG)
+def test_a_key_that_is_wrong(key: str, value: Any, said: str) -> None:
+    assert refused(**{key: value}).msg.startswith(said)
+
+
+def test_the_tables_know_every_key() -> None:
+    """A key without a case here is a key without a test."""
+    read = {key for key, (field, _) in netconf._KEYS.items() if field != "_"}
+    tested = {key for key, *_ in RIGHT} | {"cniVersion", "name", "delegates"}
+    assert read == tested
+
+
+@pytest.mark.parametrize("key", sorted(netconf._KEYS.keys() - {"clusterNetwork", "name", "cniVersion"}))
+def test_null_is_absent(key: str) -> None:
+    assert parse(**{key: None}) == parse()
+
+
+class TestTogether:
+    def test_delegates(self) -> None:
+        conf, _ = netconf.parse({"cniVersion": "1.1.0", "name": "net", "delegates": [DELEGATE, {"type": "macvlan"}]})
+        assert [delegate.name for delegate in conf.delegates] == ["cluster", "net"]
+        assert conf.delegates[0].cni_version == "0.4.0"
+
+    def test_integers_of_delegates_are_kept(self) -> None:
+        conf, _ = netconf.parse({"name": "net", "delegates": [{"type": "bridge", "id": 2**63 + 1}]})
+        assert conf.delegates[0].conf["id"] == 2**63 + 1
+
+    def test_both(self) -> None:
+        assert refused(delegates=[DELEGATE]).msg.startswith('delegates: there is "clusterNetwork" too')
+
+    @pytest.mark.parametrize("delegates", [None, []])
+    def test_neither(self, delegates: Any) -> None:
+        got = refused(clusterNetwork="", delegates=delegates)
+        assert got.msg.startswith('delegates: there is neither "delegates" nor "clusterNetwork"')
+
+    def test_an_empty_list_beside_cluster_network(self) -> None:
+        assert parse(delegates=[]).delegates == ()
+
+    @pytest.mark.parametrize(
+        ("delegates", "said"),
+        [
+            ({}, "delegates: this cannot be: an object; allowed: a list of CNI configurations"),
+            ([7], "delegates[0]: this cannot be: 7; allowed: a CNI configuration"),
+            ([DELEGATE, {}], 'delegates[1]: there is neither "type" nor "plugins"; allowed: '),
+            ([{"type": "/bin/sh"}], "delegates[0].type: the type is a path, which could run any program of the node: "),
+            ([{"plugins": [{"type": "a", "Type": "b"}]}], "delegates[0].plugins[0].Type: keys are case-sensitive"),
+        ],
+    )
+    def test_delegates_that_are_wrong(self, delegates: Any, said: str) -> None:
+        with pytest.raises(CniError) as caught:
+            netconf.parse({"name": "net", "delegates": delegates})
+        assert caught.value.code == 7
+        assert caught.value.msg.startswith(said)
+
+    def test_a_chain_needs_a_path(self) -> None:
+        got = refused(clusterNetwork="net-a", auxiliaryCNIChainName="chain")
+        assert got.msg == (
+            "auxiliaryCNIChainName: clusterNetwork must be the path of a file or directory, beside which the chain is"
+            ': "chain"'
+        )
+
+    def test_everything_wrong_is_told_in_order(self) -> None:
+        got = refused(deadline=-1, confDir="x", LogFile="/l")
+        lines = [got.msg, *got.details.split("\n")]
+        assert [line.partition(":")[0] for line in lines] == ["deadline", "confDir", "logFile"]
+
+
+class TestWarnings:
+    @pytest.mark.parametrize(
+        ("key", "said"),
+        [
+            ("clusterNetworks", '"clusterNetworks": unknown key; did you mean "clusterNetwork"?'),
+            ("readinessIndicator", '"readinessIndicator": unknown key; did you mean "readinessindicatorfile"?'),
+            ("zzz", '"zzz": unknown key'),
+            ("daemonSocketDir", "daemonSocketDir: this key is for Multus' daemon or installer and means nothing here"),
+            ("cniDir", "cniDir: this is Multus' directory, and is not used; ours is recordDir"),
+        ],
+    )
+    def test_keys_without_effect(self, key: str, said: str) -> None:
+        assert warned(**{key: "x"}) == said
+
+    @pytest.mark.parametrize("value", [True, False])
+    def test_retry_is_always_on(self, value: bool) -> None:  # noqa: FBT001
+        assert warned(retryDeleteOnError=value).startswith("retryDeleteOnError: a record is always kept until its DEL")
+
+    def test_an_unknown_log_option(self) -> None:
+        assert warned(logOptions={"maxage": 1}) == 'logOptions.maxage: unknown key; did you mean "maxAge"?'
+
+    def test_keys_of_others_are_passed_over(self) -> None:
+        parse(**{"example.com/key": 1, "ipam": {}, "dns": {}, "type": "multus", "args": {}, "cniVersions": ["1.0.0"]})
+
+
+class TestCleanUp:
+    def test_what_does_not_matter_is_a_warning(self) -> None:
+        broken = {"name": "net", "deadline": 9, "confDir": 7, "delegates": [{}], "KubeConfig": "/k"}
+        conf, warnings = netconf.parse_to_clean_up(broken)
+        assert conf == NetConf(name="net", cni_version="0.1.0", deadline_s=9)
+        assert [warning.partition(":")[0] for warning in warnings] == ["confDir", "delegates[0]", "kubeconfig"]
+
+    @pytest.mark.parametrize("key", netconf.NEEDED_TO_CLEAN_UP)
+    def test_what_matters_is_refused(self, key: str) -> None:
+        """Records sought in the wrong directory would make a success of a DEL that did nothing."""
+        with pytest.raises(CniError, match=f"^{key}: "):
+            netconf.parse_to_clean_up({"name": "net", "confDir": 7, key: "x"})
+
+    def test_also_in_another_letter_case(self) -> None:
+        with pytest.raises(CniError, match=r"^recordDir: keys are case-sensitive"):
+            netconf.parse_to_clean_up({"name": "net", "recorddir": "/r"})
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@pytest.mark.slow
+@given(st.dictionaries(st.sampled_from(sorted(netconf._KEYS)) | st.text(max_size=8), JSON, max_size=5))
+def test_any_configuration_is_read_or_refused(conf: dict[str, Any]) -> None:
+    whole = {**json.loads(json.dumps(conf)), "name": "net", "cniVersion": "1.1.0"}
+    for read in (netconf.parse, netconf.parse_to_clean_up):
+        try:
+            read(whole)
+        except CniError as error:
+            assert error.code == 7
+            assert error.msg

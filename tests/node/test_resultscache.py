@@ -1,0 +1,233 @@
+"""What libcni and Multus recorded, as they write it, and as rubbish."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cniplugin.journal import Entry, Journal, parse, render
+from cniplugin.resultscache import Found, load_multus, load_results
+
+CONFIG = '{"cniVersion": "1.0.0", "name": "net-a", "plugins": [{"type": "bridge"}, {"type": "portmap"}]}'
+RESULT = {"cniVersion": "1.0.0", "ips": [{"address": "10.1.1.2/24"}]}
+PORTS = {"portMappings": [{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}]}
+CACHED = {
+    "kind": "cniCacheV1",
+    "containerId": "c1",
+    "config": base64.b64encode(CONFIG.encode()).decode(),
+    "ifName": "net1",
+    "networkName": "net-a",
+    "netns": "/run/netns/x",
+    "cniArgs": [["IgnoreUnknown", "true"], ["K8S_POD_NAME", "p"]],
+    "capabilityArgs": PORTS,
+    "result": RESULT,
+}
+ENTRY = Entry(
+    reference="net-a",
+    ifname="net1",
+    config=CONFIG,
+    capability_args=PORTS,
+    args="IgnoreUnknown=true;K8S_POD_NAME=p",
+    state="attached",
+    result=RESULT,
+)
+DELEGATE = {
+    "Conf": {"name": "net-a", "type": "bridge", "ipam": {}, "dns": {}},
+    "ConfList": {"dns": {}},
+    "Name": "default/net-a",
+    "IsFilterV4Gateway": True,
+    "IsFilterV6Gateway": False,
+    "Bytes": base64.b64encode(CONFIG.encode()).decode(),
+}
+
+
+def encode(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+def put(path: Path, value: object) -> str:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(value if isinstance(value, bytes) else json.dumps(value).encode())
+    return str(path)
+
+
+def results(directory: Path) -> Found:
+    return load_results(str(directory), "c1", runtime_ifname="eth0")
+
+
+def multus(directory: Path) -> Found:
+    return load_multus(str(directory), "c1", runtime_ifname="eth0", args="K=v")
+
+
+# libcni, rules 26 to 29
+
+
+def test_an_attachment_is_found_with_all_that_delete_needs(tmp_path: Path) -> None:
+    put(tmp_path / "net-a-c1-net1", CACHED)
+    put(tmp_path / "cbr0-c1-eth0", {**CACHED, "ifName": "eth0", "networkName": "cbr0"})
+    first = ENTRY.replace(reference="cbr0", ifname="eth0", is_default=True)
+    assert results(tmp_path) == Found(entries=(first, ENTRY))
+
+
+def test_absent_members_are_absent(tmp_path: Path) -> None:
+    kept = {key: CACHED[key] for key in ("kind", "containerId", "config", "ifName", "networkName")}
+    put(tmp_path / "net-a-c1-net1", kept)
+    assert results(tmp_path).entries == (ENTRY.replace(capability_args={}, args="", result=None),)
+
+
+def test_no_directory_is_nothing(tmp_path: Path) -> None:
+    assert results(tmp_path / "none") == Found()
+
+
+def test_the_content_says_whose_file_it_is(tmp_path: Path) -> None:
+    put(tmp_path / "a-c1-b-c9-net1", {**CACHED, "networkName": "a-c1-b", "containerId": "c9"})
+    put(tmp_path / "a-c9-c1-net1", {**CACHED, "networkName": "a-c9"})
+    put(tmp_path / "net-a-c12-net1", b"rubbish of another container")
+    assert results(tmp_path) == Found(entries=(ENTRY.replace(reference="a-c9"),))
+
+
+@pytest.mark.parametrize("kind", ["nadmit", "multus", "multus-shim"])
+def test_the_runtimes_entry_of_a_delegating_plugin_is_left_out(tmp_path: Path, kind: str) -> None:
+    for index, config in enumerate(({"name": "n", "type": kind}, {"name": "n", "plugins": [{"type": kind}]})):
+        put(tmp_path / f"n-c1-eth{index}", {**CACHED, "config": encode(json.dumps(config))})
+    put(tmp_path / "x-c1-net1", {**CACHED, "config": encode('{"plugins": [1, null]}')})
+    assert [entry.config for entry in results(tmp_path).entries] == ['{"plugins": [1, null]}']
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"kind": "cniCacheV2"},
+        {"kind": None},
+        {"ifName": ""},
+        {"ifName": 1},
+        {"networkName": None},
+        {"config": None},
+        {"config": "not base64"},
+        {"config": encode("[]")},
+        {"config": encode("{")},
+        {"config": encode("[" * 100_000)},
+        {"config": base64.b64encode(b'{"a": "\xff"}').decode()},
+    ],
+)
+def test_a_file_without_what_delete_needs_is_listed(tmp_path: Path, change: dict[str, Any]) -> None:
+    path = put(tmp_path / "net-a-c1-net1", {**CACHED, **change})
+    assert results(tmp_path) == Found(unusable=(path,))
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"null", b"[]", b"\xff", b"[" * 100_000, json.dumps(RESULT).encode()])
+def test_rubbish_is_listed(tmp_path: Path, content: bytes) -> None:
+    path = put(tmp_path / "net-a-c1-net1", content)
+    put(tmp_path / "net-b-c1-net2", {**CACHED, "ifName": "net2", "networkName": "net-b"})
+    found = results(tmp_path)
+    assert found.unusable == (path,)
+    assert [entry.ifname for entry in found.entries] == ["net2"]
+
+
+def test_a_directory_in_the_place_of_a_file_is_listed(tmp_path: Path) -> None:
+    (tmp_path / "net-a-c1-net1").mkdir()
+    assert results(tmp_path) == Found(unusable=(str(tmp_path / "net-a-c1-net1"),))
+
+
+@pytest.mark.parametrize("value", [7, [7], [["a"]], [["a", 1]], {"a": "b"}])
+def test_wrong_details_count_as_absent(tmp_path: Path, value: object) -> None:
+    put(tmp_path / "net-a-c1-net1", {**CACHED, "cniArgs": value, "capabilityArgs": "x", "result": [1]})
+    assert results(tmp_path).entries == (ENTRY.replace(capability_args={}, args="", result=None),)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(sorted(CACHED)), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(st.dictionaries(st.sampled_from(sorted(CACHED)), json_values))
+def test_whatever_is_found_can_be_journaled(change: dict[str, Any]) -> None:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as directory:
+        put(Path(directory, "results", "net-a-c1-net1"), {**CACHED, **change})
+        put(Path(directory, "c1"), [DELEGATE, {**DELEGATE, **change}, change])
+        found = multus(Path(directory))
+        journal = Journal(container_id="c1", netns="", runtime_ifname="eth0", entries=found.entries)
+        assert parse(render(journal)) == journal
+
+
+# Multus
+
+
+def test_delegates_are_named_as_multus_names_them(tmp_path: Path) -> None:
+    put(tmp_path / "c1", [DELEGATE, DELEGATE, {**DELEGATE, "ifnameRequest": "data"}, {**DELEGATE, "Name": ""}])
+    found = multus(tmp_path)
+    assert found.unusable == ()
+    assert [entry.ifname for entry in found.entries] == ["eth0", "net1", "data", "net3"]
+    assert [entry.is_default for entry in found.entries] == [True, False, False, False]
+    assert [entry.reference for entry in found.entries] == ["default/net-a"] * 3 + ["net-a"]
+    assert {(entry.config, entry.args, entry.state) for entry in found.entries} == {(CONFIG, "K=v", "attempted")}
+
+
+def test_what_the_element_asked_for_becomes_capability_arguments(tmp_path: Path) -> None:
+    asked = {
+        "macRequest": "02:00:00:00:00:01",
+        "ipRequest": ["10.1.1.7/24"],
+        "infinibandGUIDRequest": "24:8a:07:03:00:8d:ae:2f",
+        "deviceID": "0000:03:02.0",
+        "default-route": ["10.1.1.1"],
+    }
+    put(tmp_path / "c1", [{**DELEGATE, **asked}])
+    (entry,) = multus(tmp_path).entries
+    assert entry.capability_args == {
+        "mac": "02:00:00:00:00:01",
+        "ips": ["10.1.1.7/24"],
+        "infinibandGUID": "24:8a:07:03:00:8d:ae:2f",
+        "deviceID": "0000:03:02.0",
+    }
+    assert entry.default_route == {"gateways": ["10.1.1.1"]}
+    assert entry.device == "0000:03:02.0"
+
+
+def test_port_mappings_come_from_the_results_beside_it(tmp_path: Path) -> None:
+    put(tmp_path / "c1", [DELEGATE, {**DELEGATE, "deviceID": "d1"}, DELEGATE])
+    put(tmp_path / "results" / "net-a-c1-net1", CACHED)
+    put(tmp_path / "results" / "net-z-c1-extra", {**CACHED, "ifName": "extra", "networkName": "net-z"})
+    found = multus(tmp_path)
+    assert [entry.ifname for entry in found.entries] == ["eth0", "net1", "net2", "extra"]
+    assert found.entries[1] == ENTRY.replace(reference="default/net-a", device="d1")
+    assert found.entries[2].capability_args == {}
+
+
+def test_without_a_cache_the_results_count(tmp_path: Path) -> None:
+    assert multus(tmp_path) == Found()
+    put(tmp_path / "results" / "net-a-c1-net1", CACHED)
+    assert multus(tmp_path) == Found(entries=(ENTRY,))
+
+
+def test_a_damaged_cache_is_listed_and_the_results_count(tmp_path: Path) -> None:
+    whole = json.dumps([DELEGATE, DELEGATE]).encode()
+    put(tmp_path / "results" / "net-a-c1-net1", CACHED)
+    for length in range(len(whole)):
+        path = put(tmp_path / "c1", whole[:length])
+        assert multus(tmp_path) == Found(entries=(ENTRY,), unusable=(path,))
+
+
+@pytest.mark.parametrize("bad", [None, 1, {}, {"Bytes": "%"}, {"Bytes": encode("[]")}, {"ifnameRequest": 3}])
+def test_a_bad_delegate_is_listed_and_the_others_count(tmp_path: Path, bad: object) -> None:
+    path = put(tmp_path / "c1", [DELEGATE, bad, DELEGATE])
+    found = multus(tmp_path)
+    assert [entry.ifname for entry in found.entries] == ["eth0", "net2"]
+    assert found.unusable == (path,)
+
+
+def test_a_bad_delegate_is_found_in_the_results(tmp_path: Path) -> None:
+    put(tmp_path / "c1", [DELEGATE, {}])
+    put(tmp_path / "results" / "net-a-c1-net1", CACHED)
+    found = multus(tmp_path)
+    assert found.entries[1:] == (ENTRY,)
+    assert found.unusable == ()
