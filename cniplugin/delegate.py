@@ -21,14 +21,13 @@ NB: a failing ADD is not undone here. Whoever called it has the record and takes
 
 from __future__ import annotations
 
-import json
-
 from . import invoke
 from .errors import DECODE_FAILURE, PluginError
 from .invoke import Call
 from .netspec import result as results
 from .netspec.errors import SpecErrors
 from .netspec.jsontext import quote
+from .netspec.rawjson import loads
 from .netspec.record import Record
 from .netspec.versions import number
 
@@ -269,7 +268,7 @@ def _result(stdout: bytes, config: NetworkConfigList, plugin: PluginConfig) -> C
     """Return what a plugin printed as a result of the configuration's version, as written if it is one already."""
     try:
         read = results.parse(stdout, cni_version=config.cni_version)
-        return _of_version(read, json.loads(stdout) or {}, config)
+        return _of_version(read, loads(stdout) or {}, config)
     except SpecErrors as errors:
         error = PluginError(plugin.type, "ADD", DECODE_FAILURE, f"what it printed is no CNI result: {errors}")
         raise _named(error, config, "ADD") from errors

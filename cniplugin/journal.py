@@ -28,10 +28,10 @@ import fcntl
 import os
 import time
 from binascii import crc32
-from json import dumps, loads
 
 from .errors import DECODE_FAILURE, INVALID_ENVIRONMENT, IO_FAILURE, TRY_AGAIN_LATER, CniError
 from .netspec.names import is_network_name
+from .netspec.rawjson import dumps, loads
 from .netspec.record import Record
 
 TYPE_CHECKING = False
@@ -224,7 +224,7 @@ def _sift(lines: list[bytes]) -> tuple[dict[int, Entry], dict[int, Entry]]:
 
 def _render_line(value: object) -> bytes:
     """NB: ASCII with escapes, for CNI_ARGS and paths may hold bytes that are no UTF-8 (os.fsdecode)."""
-    text = dumps(value, separators=(",", ":"), allow_nan=False).encode("ascii")
+    text = dumps(value, is_ascii=True).encode("ascii")
     return b"%08x %s\n" % (crc32(text), text)
 
 

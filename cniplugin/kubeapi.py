@@ -12,11 +12,10 @@ All errors are CniErrors, code 11 (CNI 1.1 §5: try again later), in one line wi
 
 from __future__ import annotations
 
-import json
-
 from .errors import INVALID_NETWORK_CONFIG, TRY_AGAIN_LATER, CniError
 from .kubeconfig import load_token
 from .netspec.errors import show
+from .netspec.rawjson import dumps, loads
 from .netspec.record import Record
 
 TYPE_CHECKING = False
@@ -93,7 +92,7 @@ class _Answer:
     def message(self) -> str:
         """Return what the server says about a failure (meta/v1 Status), quoted, or nothing."""
         try:
-            said = json.loads(self.body)["message"]
+            said = loads(self.body)["message"]
         except (ValueError, KeyError, TypeError, RecursionError):
             return ""
         return f": {show(said)}" if isinstance(said, str) and said else ""
@@ -194,7 +193,7 @@ class Client:
         on_conflict: Callable[[], None] | None = None,
     ) -> dict[str, Any]:
         """Try until there is an answer that counts."""
-        text = b"" if body is None else json.dumps(body, separators=(",", ":")).encode()
+        text = b"" if body is None else dumps(body).encode()
         patience = min(self._clock() + patience_s, self._deadline)
         has_fresh_token = False
         pauses = 0
@@ -294,7 +293,7 @@ class Client:
         if status not in {200, 201}:
             self._raise(method, path, answer)
         try:
-            value = json.loads(answer.body)
+            value = loads(answer.body)
         except (ValueError, RecursionError):
             self._refuse(
                 f"the answer to {method} {path} is not JSON: {show(answer.body[:60].decode(errors='replace'))}"

@@ -20,9 +20,9 @@ from __future__ import annotations
 import os
 from binascii import Error as Base64Error
 from binascii import a2b_base64
-from json import loads
 
 from .journal import ATTACHED, ATTEMPTED, Entry
+from .netspec.rawjson import loads
 from .netspec.record import Record
 
 TYPE_CHECKING = False

@@ -7,15 +7,13 @@ Every failure is a `SpecErrors`; a syntax error carries line, column and the lin
 
 from __future__ import annotations
 
-import json
-import re
-
 from .errors import SHOWN_VALUE_MAX, SpecError, SpecErrors, show
+from .rawjson import Decoder, dumps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import NoReturn
+    from typing import Any, NoReturn
 
     Trail = tuple["Trail", str | int] | tuple[()]
 
@@ -26,9 +24,6 @@ own limit depends on the caller's stack, which would let the two ends disagree."
 INTEGER_DIGITS_MAX = 100
 """Digits of an integer that are kept. Python refuses more than 4,300 (CVE-2020-10735), Go more than 19 or 20."""
 
-_PLAIN_KEY = re.compile(r"[^.\[\]\s\"]+")
-_MARKS = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[{]|[\]}]', re.DOTALL)
-_SURROGATE = re.compile("[\ud800-\udfff]")
 _EXCERPT_WIDTH = 76
 _SYNTAX = {
     "Expecting value": "a value is expected",
@@ -70,11 +65,11 @@ def parse(text: str, *, what: str, bytes_max: int, section: str = "RFC 8259") ->
     reader = _spare.pop() if _spare else _Reader()
     try:
         value = reader.read(text)
-    except json.JSONDecodeError as error:
-        raise SpecErrors([_syntax_error(text, error, what=what, section=section)]) from None
     except _NotJsonError as error:
         detail, value = error.args
         _refuse("json-number", f"{what} is not JSON: {detail}", value=value, section=section)
+    except ValueError as error:  # json.JSONDecodeError, which is not imported
+        raise SpecErrors([_syntax_error(text, error, what=what, section=section)]) from None
     if "\\u" in text or not text.isascii():
         _check_encoding(value, what=what, section=section)
     if reader.has_duplicates:
@@ -85,7 +80,7 @@ def parse(text: str, *, what: str, bytes_max: int, section: str = "RFC 8259") ->
 
 def quote(value: object) -> str:
     """Return the JSON text of a value in one line, keys in their order."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return dumps(value)
 
 
 def position(text: str, offset: int) -> tuple[int, int]:
@@ -98,9 +93,11 @@ def _refuse(rule: str, detail: str, *, value: object = None, allowed: str = "", 
 
 
 def _depth(text: str) -> int:
-    """Return how deep brackets nest outside strings."""
+    """Return how deep brackets nest outside strings. Only hostile texts get here, so `re` is imported late."""
+    import re  # noqa: PLC0415
+
     deepest = depth = 0
-    for mark in _MARKS.findall(text):
+    for mark in re.findall(r'"(?:[^"\\]|\\.)*"?|[\[{]|[\]}]', text, re.DOTALL):
         if mark in "[{":
             depth += 1
             deepest = max(deepest, depth)
@@ -114,18 +111,12 @@ class _Reader:
 
     def __init__(self) -> None:
         self.has_duplicates = False
-        self._decode = json.JSONDecoder(
+        self.read = Decoder(
             object_pairs_hook=self._object,
             parse_int=_parse_int,
             parse_float=_parse_float,
             parse_constant=_parse_constant,
         ).decode
-
-    def read(self, text: str) -> object:
-        """NB: `json.loads` refuses a byte order mark before it decodes."""
-        if text.startswith("\ufeff"):
-            raise json.JSONDecodeError("Unexpected UTF-8 BOM", text, 0)
-        return self._decode(text)
 
     def _object(self, pairs: list[tuple[str, object]]) -> dict[str, object]:
         value = dict(pairs)
@@ -164,7 +155,7 @@ def _parse_constant(text: str) -> NoReturn:
     raise _NotJsonError("this is not a JSON number", text)
 
 
-def _syntax_error(text: str, error: json.JSONDecodeError, *, what: str, section: str) -> SpecError:
+def _syntax_error(text: str, error: Any, *, what: str, section: str) -> SpecError:
     line, column = position(text, error.pos)
     reason = next((said for start, said in _SYNTAX.items() if error.msg.startswith(start)), error.msg)
     if text.startswith("\ufeff"):
@@ -178,7 +169,7 @@ def _syntax_error(text: str, error: json.JSONDecodeError, *, what: str, section:
     )
 
 
-def _syntax_hint(text: str, error: json.JSONDecodeError) -> str:
+def _syntax_hint(text: str, error: Any) -> str:
     """Name the usual cause, where the place alone does not show it."""
     before = text[: error.pos].rstrip()
     if "control character" in error.msg or error.msg.startswith("Unterminated"):
@@ -231,7 +222,7 @@ def path_of(trail: Trail) -> str:
 
 def join(path: str, key: str) -> str:
     """Return the path of a key: `[1].ips`; one with dots or brackets, or a long one, is quoted: `[1]["a.b"]`."""
-    if len(key) <= SHOWN_VALUE_MAX and _PLAIN_KEY.fullmatch(key):
+    if key and len(key) <= SHOWN_VALUE_MAX and not any(char in '.[]"' or char.isspace() for char in key):
         return f"{path}.{key}" if path else key
     return f"{path}[{show(key)}]"
 
@@ -241,12 +232,16 @@ def _check_encoding(value: object, *, what: str, section: str) -> None:
     for trail, item in walk(value):
         texts = tuple(item) if isinstance(item, dict) else (item,)
         for text in texts:
-            if isinstance(text, str) and _SURROGATE.search(text):
+            if isinstance(text, str) and _has_surrogate(text):
                 detail = f"{what} holds half of a surrogate pair, which is not text"
                 path = path_of(trail)
                 raise SpecErrors(
                     [SpecError(rule="json-encoding", path=path, detail=detail, value=text, section=section)]
                 )
+
+
+def _has_surrogate(text: str) -> bool:
+    return not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text)
 
 
 def _duplicate_errors(value: object, *, section: str) -> list[SpecError]:

@@ -10,8 +10,6 @@ Each `*_problem` function returns None for a good value, or what is wrong with i
 
 from __future__ import annotations
 
-import re
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,32 +29,43 @@ ALLOWED_IP = "an IPv4 or IPv6 address, with an optional prefix length such as /2
 ALLOWED_MAC = "6 bytes in hexadecimal, such as 02:23:45:67:89:01"
 ALLOWED_GUID = "8 bytes in hexadecimal, such as 24:8a:07:03:00:8d:ae:2f"
 
-_LABEL = re.compile(r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?")
-_SUBDOMAIN = re.compile(r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*")
-_NETWORK = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.\-]*")
-_DECIMAL = re.compile(r"0|[1-9][0-9]{0,2}")
-_HEXTET = re.compile(r"[0-9a-fA-F]{1,4}")
-_WHITE_SPACE = re.compile(r"\s")
+_LABEL_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
+_NETWORK_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
+_HEX_DIGITS = frozenset("0123456789abcdefABCDEF")
 
 
 def is_label(text: str) -> bool:
     """Say whether `text` is a DNS-1123 label: a namespace, or a name in the comma form (NPWG v1.3 §3.3)."""
-    return len(text) <= LABEL_MAX and _LABEL.fullmatch(text) is not None
+    return len(text) <= LABEL_MAX and _is_label(text)
 
 
 def is_label_of_any_length(text: str) -> bool:
     """As `is_label`, up to an object name's 253 bytes: 63 is only recommended for a network (NPWG v1.3 §3.3)."""
-    return len(text) <= SUBDOMAIN_MAX and _LABEL.fullmatch(text) is not None
+    return len(text) <= SUBDOMAIN_MAX and _is_label(text)
+
+
+def _is_label(text: str) -> bool:
+    """NB: by hand, because `re` costs 6 ms of a process that lives 25."""
+    return bool(text) and text[0] != "-" and text[-1] != "-" and _LABEL_CHARACTERS.issuperset(text)
+
+
+def _is_decimal(text: str) -> bool:
+    """Say whether `text` is a number from 0 to 999 without leading zeros."""
+    return 1 <= len(text) <= 3 and text.isascii() and text.isdigit() and (text[0] != "0" or len(text) == 1)
+
+
+def _is_hextet(text: str) -> bool:
+    return 1 <= len(text) <= 4 and _HEX_DIGITS.issuperset(text)
 
 
 def is_subdomain(text: str) -> bool:
     """Say whether `text` can name a Kubernetes object."""
-    return len(text) <= SUBDOMAIN_MAX and _SUBDOMAIN.fullmatch(text) is not None
+    return len(text) <= SUBDOMAIN_MAX and all(_is_label(part) for part in text.split("."))
 
 
 def is_network_name(text: str) -> bool:
     """Say whether `text` can be the `name` of a CNI configuration (CNI 1.1 §1; libcni pkg/utils/utils.go)."""
-    return _NETWORK.fullmatch(text) is not None
+    return bool(text) and text[0] not in "_.-" and _NETWORK_CHARACTERS.issuperset(text)
 
 
 def interface_problem(name: str) -> str | None:
@@ -70,7 +79,7 @@ def interface_problem(name: str) -> str | None:
         return "the interface name is a directory"
     if "/" in name or ":" in name:
         return f"the interface name contains '{'/' if '/' in name else ':'}'"
-    if _WHITE_SPACE.search(name) or "\0" in name:
+    if any(char.isspace() for char in name) or "\0" in name:
         return "the interface name contains white space"
     return None
 
@@ -86,13 +95,13 @@ def is_ip_or_prefix(text: str) -> bool:
     if not slash:
         return is_ip(address)
     longest = 128 if ":" in address else 32
-    return is_ip(address) and _DECIMAL.fullmatch(length) is not None and int(length) <= longest
+    return is_ip(address) and _is_decimal(length) and int(length) <= longest
 
 
 def _is_ipv4(text: str) -> bool:
     """Four decimal octets. NB: leading zeros are refused, as by Go since 1.17 (CVE-2021-29923)."""
     octets = text.split(".", 4)
-    return len(octets) == 4 and all(_DECIMAL.fullmatch(octet) and int(octet) <= 255 for octet in octets)
+    return len(octets) == 4 and all(_is_decimal(octet) and int(octet) <= 255 for octet in octets)
 
 
 def _is_ipv6(text: str) -> bool:
@@ -106,7 +115,7 @@ def _is_ipv6(text: str) -> bool:
         if not _is_ipv4(groups.pop()):
             return False
         size += 1
-    if not all(_HEXTET.fullmatch(group) for group in groups):
+    if not all(_is_hextet(group) for group in groups):
         return False
     return size < 8 if compressed else size == 8
 
@@ -126,7 +135,7 @@ def _is_hardware_address(text: str, *, size: int) -> bool:
     for separator, digits in ((":", 2), ("-", 2), (".", 4)):
         groups = text.split(separator, size)
         if len(groups) == size * 2 // digits:
-            return all(len(group) == digits and _HEXTET.fullmatch(group) for group in groups)
+            return all(len(group) == digits and _is_hextet(group) for group in groups)
     return False
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,12 +13,13 @@ VERSIONS = ("0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0")
 VERSION_WHEN_ABSENT = VERSIONS[0]
 """CNI pkg/types/create: a configuration without `cniVersion` speaks 0.1.0."""
 
-_VERSION = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9}){0,2}")
-
 
 def is_version(value: object) -> TypeGuard[str]:
     """Say whether a value is written like a version: one to three numbers."""
-    return isinstance(value, str) and _VERSION.fullmatch(value) is not None
+    if not isinstance(value, str) or not value.isascii():
+        return False
+    parts = value.split(".")
+    return len(parts) <= 3 and all(part.isdigit() and len(part) <= 9 for part in parts)
 
 
 def number(version: str) -> tuple[int, ...]:
