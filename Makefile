@@ -10,7 +10,7 @@ INSTALL_VENV = if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; \
 	else echo "make: $(PYTHON) has no venv; on Debian: apt-get install python3-venv" >&2; exit 1; fi
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test check bench format golden clean
+.PHONY: help venv packages demo test check bench format golden clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -26,7 +26,16 @@ venv: $(STAMP) ## make .venv with the project and its development tools
 demo: $(STAMP) ## show the main job: recorded reviews against a real HTTPS server, no cluster needed
 	@$(BIN)/python examples/demo.py
 
-test: $(STAMP) ## run every test
+# Real CNI plugins and iptables, for the tests of the node; they need root, and say so where there is none.
+NODE_PACKAGES := containernetworking-plugins iptables iproute2
+
+packages: ## install the Debian packages that the tests of the node use, when root
+	@if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
+		echo "make: not root on Debian: tests of the node that need $(NODE_PACKAGES) may be skipped"; \
+	elif ! dpkg-query -W $(NODE_PACKAGES) >/dev/null 2>&1; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y $(NODE_PACKAGES); fi
+
+test: $(STAMP) packages ## run every test
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 check: $(STAMP) ## ruff, mypy strict, import-linter
