@@ -5,14 +5,13 @@ Theory of operation. A request is tried until it has an answer or the deadline h
 A pause between tries doubles from `PAUSE_MIN_S` to `PAUSE_MAX_S`, or is what `Retry-After` says. A try may take
 `TRY_S`, so that a black-holed connection leaves time for another one; a server that needs 700 ms is no problem.
 
-The HTTP here is the part of RFC 9112 that an API server speaks to a client without proxy, compression and upgrades.
-`http.client` would cost 13 ms more at start, for `email`. `socket` and `ssl` are imported at the first connection.
-All errors are CniErrors, code 11 (CNI 1.1 §5: try again later), in one line with the address of the server.
+`socket` and `ssl` are imported at the first connection. All errors are CniErrors, code 11 (CNI 1.1 §5: try again later), in one line with the address of the server.
 """
 
 from __future__ import annotations
 
 from .errors import INVALID_NETWORK_CONFIG, TRY_AGAIN_LATER, CniError
+from .http1 import Answer, Connection
 from .kubeconfig import load_token
 from .netspec.errors import show
 from .netspec.rawjson import dumps, loads
@@ -20,16 +19,12 @@ from .netspec.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import socket
     import ssl
     from collections.abc import Callable
     from typing import Any, NoReturn, Self
 
     from .kubeconfig import ClusterConfig
 
-RESPONSE_BYTES_MAX = 16 * 1024 * 1024
-"""A pod has at most 1.5 MiB (etcd's request limit), and nothing larger is asked for."""
-HEADER_BYTES_MAX = 64 * 1024
 TRY_S = 10.0
 PAUSE_MIN_S = 0.05
 PAUSE_MAX_S = 2.0
@@ -71,33 +66,6 @@ class _RefusedError(CniError):
         self.status = status
 
 
-class _Answer:
-    """A response. Header names are lower case."""
-
-    def __init__(self, status: int, headers: dict[str, str], body: bytes) -> None:
-        self.status = status
-        self.headers = headers
-        self.body = body
-
-    @property
-    def is_last(self) -> bool:
-        return self.headers.get("connection", "").lower() == "close"
-
-    @property
-    def retry_after_s(self) -> float:
-        """Seconds that the server asks for, 0 without. NB: API servers send no dates here."""
-        text = self.headers.get("retry-after", "")
-        return float(text) if text.isascii() and text.isdigit() and len(text) < 9 else 0.0
-
-    def message(self) -> str:
-        """Return what the server says about a failure (meta/v1 Status), quoted, or nothing."""
-        try:
-            said = loads(self.body)["message"]
-        except (ValueError, KeyError, TypeError, RecursionError):
-            return ""
-        return f": {show(said)}" if isinstance(said, str) and said else ""
-
-
 class Client:
     """An API server until a deadline, in seconds of `clock`. Use as a context, or close it."""
 
@@ -112,7 +80,7 @@ class Client:
         self._sleep = sleep
         self._token: str | None = None
         self._tls: ssl.SSLContext | None = None
-        self._connection: _Connection | None = None
+        self._connection: Connection | None = None
         self._events = 0
 
     def __enter__(self) -> Self:
@@ -225,7 +193,7 @@ class Client:
             self._pause(max(asked_s, pause_s), failure)
             pauses += 1
 
-    def _exchange(self, method: str, path: str, body: bytes, kind: str) -> _Answer:
+    def _exchange(self, method: str, path: str, body: bytes, kind: str) -> Answer:
         """Send one request, over the connection there is or a new one."""
         if self._token is None:
             self._token = load_token(self._config)
@@ -255,7 +223,7 @@ class Client:
             lines += [f"Content-Type: {kind}", f"Content-Length: {length}"]
         return "\r\n".join([*lines, "", ""]).encode("ascii")
 
-    def _connect(self, expiry: float) -> _Connection:
+    def _connect(self, expiry: float) -> Connection:
         import socket  # noqa: PLC0415 - 3 ms, and DEL never needs it
 
         config = self._config
@@ -264,7 +232,7 @@ class Client:
         try:
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if not config.is_tls:
-                return _Connection(plain, expiry=expiry, clock=self._clock, refuse=self._refuse)
+                return Connection(plain, expiry=expiry, clock=self._clock, refuse=self._refuse)
             if self._tls is None:
                 self._tls = _tls_context(config)
             plain.settimeout(max(expiry - self._clock(), 0.001))
@@ -272,7 +240,7 @@ class Client:
         except BaseException:
             plain.close()
             raise
-        return _Connection(wrapped, expiry=expiry, clock=self._clock, refuse=self._refuse)
+        return Connection(wrapped, expiry=expiry, clock=self._clock, refuse=self._refuse)
 
     def _failure(self, error: OSError) -> str:
         """Return what went wrong in words; raises when the server's certificate is not to be trusted."""
@@ -287,7 +255,7 @@ class Client:
             return "no answer in time"
         return str(error.strerror or error)
 
-    def _read(self, method: str, path: str, answer: _Answer) -> dict[str, Any]:
+    def _read(self, method: str, path: str, answer: Answer) -> dict[str, Any]:
         """Return the object of a final answer, or raise what its status means."""
         status = answer.status
         if status not in {200, 201}:
@@ -302,7 +270,7 @@ class Client:
             self._refuse(f"the answer to {method} {path} is {show(value)}, not an object")
         return value
 
-    def _raise(self, method: str, path: str, answer: _Answer) -> NoReturn:
+    def _raise(self, method: str, path: str, answer: Answer) -> NoReturn:
         status = answer.status
         where = f"API server {self._config.server}: "
         if status == 404:
@@ -331,126 +299,6 @@ class Client:
         if self._clock() + pause_s >= self._deadline:
             self._refuse(f"the time is over: {failure}")
         self._sleep(pause_s)
-
-
-class _Connection:
-    """A socket and what was read of it too much. Raises OSError if it breaks; `refuse` is told what is no HTTP."""
-
-    def __init__(
-        self, sock: socket.socket, *, expiry: float, clock: Callable[[], float], refuse: Callable[[str], NoReturn]
-    ) -> None:
-        self.expiry = expiry
-        self._sock = sock
-        self._clock = clock
-        self._refuse = refuse
-        self._buffer = bytearray()
-
-    def close(self) -> None:
-        self._sock.close()
-
-    def send(self, data: bytes) -> None:
-        self._wait_until_expiry()
-        self._sock.sendall(data)
-
-    def receive(self) -> _Answer:
-        """Return the next final response; 1xx are passed over (RFC 9110 §15.2)."""
-        version, status, headers = self._receive_head()
-        while 100 <= status < 200:
-            version, status, headers = self._receive_head()
-        if headers.get("transfer-encoding", "").lower() == "chunked":
-            body = self._receive_chunks()
-        elif status in {204, 304}:
-            body = b""
-        elif "content-length" in headers:
-            body = self._take(self._number(headers["content-length"], 10))
-        else:
-            body = self._take_all()
-            headers["connection"] = "close"
-        if version == "HTTP/1.0":
-            headers["connection"] = "close"
-        return _Answer(status, headers, body)
-
-    def _receive_head(self) -> tuple[str, int, dict[str, str]]:
-        lines: list[str] = []
-        size = 0
-        while not lines or lines[-1]:
-            lines.append(self._take_line())
-            size += len(lines[-1]) + 2
-            if size > HEADER_BYTES_MAX:
-                self._refuse(f"the header of its answer has more than {HEADER_BYTES_MAX} bytes")
-        version, _, rest = lines[0].partition(" ")
-        status = rest.partition(" ")[0]
-        if version not in {"HTTP/1.1", "HTTP/1.0"} or not (len(status) == 3 and status.isascii() and status.isdigit()):
-            self._refuse(f"it does not speak HTTP: {show(lines[0])}")
-        headers = {}
-        for line in lines[1:-1]:
-            key, _, value = line.partition(":")
-            headers[key.lower()] = value.strip()
-        return version, int(status), headers
-
-    def _receive_chunks(self) -> bytes:
-        """Return a chunked body (RFC 9112 §7.1); its trailers are dropped."""
-        body = bytearray()
-        while size := self._number(self._take_line().partition(";")[0].strip(), 16, more=len(body)):
-            body += self._take(size)
-            if self._take_line():
-                self._refuse("a chunk of its answer does not end where it should")
-        while self._take_line():
-            pass
-        return bytes(body)
-
-    def _number(self, text: str, base: int, *, more: int = 0) -> int:
-        """Return a length of the body, which may not exceed RESPONSE_BYTES_MAX with `more`."""
-        try:
-            number = int(text, base) if len(text) <= 16 else -1
-        except ValueError:
-            number = -1
-        if number < 0 or not text.isalnum():
-            self._refuse(f"the length of its answer is no number: {show(text)}")
-        if number + more > RESPONSE_BYTES_MAX:
-            self._refuse(f"its answer has more than {RESPONSE_BYTES_MAX} bytes")
-        return number
-
-    def _take_line(self) -> str:
-        while (end := self._buffer.find(b"\n")) < 0:
-            if len(self._buffer) > HEADER_BYTES_MAX:
-                self._refuse(f"it does not speak HTTP: {show(self._buffer[:60].decode('latin-1'))}")
-            self._fill()
-        line = self._buffer[:end].rstrip(b"\r").decode("latin-1")
-        del self._buffer[: end + 1]
-        return line
-
-    def _take(self, size: int) -> bytes:
-        while len(self._buffer) < size:
-            self._fill()
-        data = bytes(self._buffer[:size])
-        del self._buffer[:size]
-        return data
-
-    def _take_all(self) -> bytes:
-        """Return what comes until the server ends the connection (RFC 9112 §6.3)."""
-        is_open = True
-        while is_open:
-            if len(self._buffer) > RESPONSE_BYTES_MAX:
-                self._refuse(f"its answer has more than {RESPONSE_BYTES_MAX} bytes")
-            is_open = self._receive_more()
-        return bytes(self._buffer)
-
-    def _fill(self) -> None:
-        if not self._receive_more():
-            raise ConnectionResetError("the connection ended before the answer did")
-
-    def _receive_more(self) -> bool:
-        self._wait_until_expiry()
-        data = self._sock.recv(65536)
-        self._buffer += data
-        return bool(data)
-
-    def _wait_until_expiry(self) -> None:
-        left = self.expiry - self._clock()
-        if left <= 0:
-            raise TimeoutError
-        self._sock.settimeout(left)
 
 
 def _resource(path: str) -> tuple[str, str]:

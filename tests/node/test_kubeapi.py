@@ -18,7 +18,8 @@ from cryptography.x509.oid import NameOID
 
 from certs import authority
 from cniplugin.errors import CniError
-from cniplugin.kubeapi import RESPONSE_BYTES_MAX, Client, Event, NotFoundError, ReplacedError
+from cniplugin.http1 import RESPONSE_BYTES_MAX
+from cniplugin.kubeapi import Client, Event, NotFoundError, ReplacedError
 from cniplugin.kubeconfig import ClusterConfig
 
 from .api_server import CUT, DROP, RAW, Answer, ApiServer, Clock, failure, make_keys, nothing_left, pod
