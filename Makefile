@@ -10,7 +10,7 @@ INSTALL_VENV = if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; \
 	else echo "make: $(PYTHON) has no venv; on Debian: apt-get install python3-venv" >&2; exit 1; fi
 
 .DEFAULT_GOAL := help
-.PHONY: help venv packages demo test check bench format golden clean
+.PHONY: help venv packages node-bundle demo test check bench format golden clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -27,7 +27,7 @@ demo: $(STAMP) ## show the main job: recorded reviews against a real HTTPS serve
 	@$(BIN)/python examples/demo.py
 
 # Real CNI plugins and iptables, for the tests of the node; they need root, and say so where there is none.
-NODE_PACKAGES := containernetworking-plugins iptables iproute2
+NODE_PACKAGES := containernetworking-plugins iptables iproute2 gcc libc6-dev binutils
 
 packages: ## install the Debian packages that the tests of the node use, when root
 	@if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
@@ -42,10 +42,14 @@ check: $(STAMP) ## ruff, mypy strict, import-linter
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy manifests/node/bundle.py
 	$(BIN)/lint-imports --no-cache
 
 bench: $(STAMP) ## measure throughput, latency, memory, start-up, next to a bare ASGI app
 	$(BIN)/python -m tests.bench $(BENCH_ARGS)
+
+node-bundle: $(STAMP) ## build the node bundle: plugin, interpreter and libc for hosts without either
+	$(BIN)/python manifests/node/bundle.py dist
 
 format: $(STAMP) ## format the code
 	$(BIN)/ruff check --fix-only .

@@ -1,17 +1,34 @@
-"""The plugin process: what a container runtime executes, with CNI_COMMAND in its environment."""
+"""The process: the plugin when a runtime sets CNI_COMMAND, else the commands of `install`."""
 
 from __future__ import annotations
 
 import os
 import sys
 
-from .commands import COMMANDS
-from .skel import claim_stdout, run
+SIGCHLD = 17
 
 
 def main() -> int:
-    """Serve one call of a runtime."""
+    """Serve one call of a runtime, or one command line."""
+    if len(sys.argv) > 1 and not os.environ.get("CNI_COMMAND"):
+        from .install import main as install  # noqa: PLC0415  # nothing for a plugin process
+
+        return install(sys.argv[1:])
+    from .commands import COMMANDS  # noqa: PLC0415
+    from .skel import claim_stdout, run  # noqa: PLC0415
+
+    _see_children_end()
     return run(os.environ, sys.stdin.buffer.read, claim_stdout(), COMMANDS)
+
+
+def _see_children_end() -> None:
+    """Undo an ignored SIGCHLD, which a runtime may leave us and which would lose the exit status of delegates.
+
+    NB: `signal` itself brings `enum`, 4 ms; its C module is what it runs.
+    """
+    import _signal  # type: ignore[import-not-found]  # noqa: PLC0415
+
+    _signal.signal(SIGCHLD, _signal.SIG_DFL)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,8 @@ Theory of operation. A request is tried until it has an answer or the deadline h
 A pause between tries doubles from `PAUSE_MIN_S` to `PAUSE_MAX_S`, or is what `Retry-After` says. A try may take
 `TRY_S`, so that a black-holed connection leaves time for another one; a server that needs 700 ms is no problem.
 
-`socket` and `ssl` are imported at the first connection. All errors are CniErrors, code 11 (CNI 1.1 §5: try again later), in one line with the address of the server.
+`socket` and `ssl` are imported at the first connection. All errors are CniErrors, code 11 (CNI 1.1 §5: try again
+later), in one line with the address of the server.
 """
 
 from __future__ import annotations

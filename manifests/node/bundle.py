@@ -1,0 +1,283 @@
+"""Build the node bundle: `python manifests/node/bundle.py [DIRECTORY]`, which `make node-bundle` runs.
+
+The result, `nadmit-node-<version>-<arch>.tar.gz`, unpacks to
+
+    nadmit/bin/nadmit            the CNI executable: a static launcher of 40 lines of C, below
+    nadmit/bin/python3           this interpreter
+    nadmit/lib/                  the loader, libc and the shared libraries that the interpreter and its modules need
+    nadmit/lib/python3.x/        the modules of the standard library that the plugin can load, and the plugin
+    nadmit/nadmit-bundle.json    version, architecture, and where the parts are from
+
+and runs from wherever it lies, without a Python, a libc or a shell of the host. The kernel starts a dynamic program
+by the absolute path of a loader that is written in it, which no movable bundle can have (patchelf writes one, but it
+is absolute all the same). So the launcher finds its own directory and starts the bundle's loader, which takes the
+program and the library path as arguments (ld.so(8)). An archive for a node is built on a machine of its architecture.
+
+What the standard library's part is, is found, not listed: each import statement of `cniplugin`, the lazy ones too, is
+executed by a bare interpreter, and what it has then loaded is copied. All is compiled to unchecked pycs (PEP 552)
+without sources, so that no start looks at the date of a file or writes one.
+"""
+
+# a script, beside the manifests that use what it makes
+
+from __future__ import annotations
+
+import ast
+import gzip
+import importlib.util
+import io
+import json
+import platform
+import py_compile
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tarfile
+import tempfile
+import tomllib
+from pathlib import Path
+
+SOURCES = Path(__file__).resolve().parents[2]
+MARK = "nadmit-bundle.json"
+BYTES_MAX = 30_000_000
+"""The Multus binary has 69 MB, its shim 52 MB."""
+
+ENCODINGS = ("ascii", "latin_1", "utf_8", "idna")
+"""Loaded by name: the streams', and that of host names (socket.getaddrinfo)."""
+
+LEFT_OUT = ("bz2", "lzma", "zlib", "_bz2", "_lzma", "_compression", "tracemalloc")
+"""Loaded if there, and done without if not: shutil's archives, warnings' allocation traces."""
+
+LAUNCHER = r"""
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <unistd.h>
+
+/* CNI 1.1 section 5: an error is JSON on stdout, and exit code 1. */
+static int fail(const char *what) {
+    printf("{\"cniVersion\":\"1.0.0\",\"code\":999,\"msg\":\"nadmit: the bundle cannot be started: %s\"}\n", what);
+    return 1;
+}
+
+int main(int argc, char **argv) {
+    char self[PATH_MAX], loader[PATH_MAX + 32], library[PATH_MAX + 32], python[PATH_MAX + 32], program[PATH_MAX + 32];
+    ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
+    if (length > 0) {
+        self[length] = 0;
+    } else { /* no /proc: the path that was executed */
+        const char *executed = (const char *)getauxval(AT_EXECFN);
+        if (!executed || !realpath(executed, self)) return fail("its own path is not known");
+    }
+    for (int up = 0; up < 2; up++) {
+        char *slash = strrchr(self, '/');
+        if (!slash) return fail("its own path is not known");
+        *slash = 0;
+    }
+    sprintf(loader, "%s/lib/ld.so", self);
+    sprintf(library, "%s/lib", self);
+    sprintf(python, "%s/bin/python3", self);
+    sprintf(program, "%s/main.pyc", self);
+    char *head[] = {loader, "--inhibit-cache", "--library-path", library, "--argv0", python, python,
+                    "-I", "-S", "-B", "-X", "utf8", program};
+    size_t count = sizeof head / sizeof *head;
+    char **arguments = calloc(count + argc + 1, sizeof *arguments);
+    if (!arguments) return fail("no memory");
+    memcpy(arguments, head, sizeof head);
+    for (int index = 1; index < argc; index++) arguments[count + index - 1] = argv[index];
+    execv(loader, arguments);
+    return fail("its loader is missing");
+}
+"""
+
+MAIN = """\
+import sys
+
+from cniplugin.__main__ import main
+
+sys.exit(main())
+"""
+
+TRACE = """\
+import importlib, json, sys
+given = json.load(sys.stdin)
+for name in given["left_out"]:
+    sys.modules[name] = None
+for name in given["modules"]:
+    importlib.import_module(name)
+print(json.dumps([name for name, module in sys.modules.items() if module is not None and name != "__main__"]))
+"""
+
+
+class BundleError(Exception):
+    """One line that says why no bundle can be built."""
+
+
+def main() -> int:
+    """Build the archive and say where it is."""
+    directory = Path(sys.argv[1]) if len(sys.argv) > 1 else SOURCES / "dist"
+    try:
+        archive, size = build(directory)
+    except BundleError as error:
+        sys.stderr.write(f"bundle: {error}\n")
+        return 1
+    packed = archive.stat().st_size
+    sys.stdout.write(f"{archive}: {packed / 1e6:.1f} MB, unpacked {size / 1e6:.1f} MB\n")
+    return 0
+
+
+def build(directory: Path) -> tuple[Path, int]:
+    """Write the archive into a directory; return its path and the unpacked size in bytes. Raises BundleError."""
+    version = tomllib.loads((SOURCES / "pyproject.toml").read_text())["project"]["version"]
+    with tempfile.TemporaryDirectory() as scratch:
+        top = Path(scratch) / "nadmit"
+        library = top / "lib" / f"python{sysconfig.get_python_version()}"
+        extensions = library / "lib-dynload"
+        extensions.mkdir(parents=True)
+        (top / "bin").mkdir()
+        interpreter = Path(getattr(sys, "_base_executable", sys.executable)).resolve()
+        _copy_program(interpreter, top / "bin/python3")
+        modules = find_modules()
+        for name in modules:
+            _add_module(name, library, extensions)
+        for source in sorted((SOURCES / "cniplugin").rglob("*.py")):
+            relative = source.relative_to(SOURCES)
+            _compile(source, library / relative.with_suffix(".pyc"), f"nadmit/{relative}")
+        entry = Path(scratch) / "main.py"
+        entry.write_text(MAIN)
+        _compile(entry, top / "main.pyc", "nadmit/main.py")
+        libraries = _add_libraries(interpreter, [*extensions.iterdir()], top / "lib")
+        _add_launcher(top / "bin/nadmit", Path(scratch))
+        about = {
+            "name": "nadmit",
+            "version": version,
+            "arch": platform.machine(),
+            "python": platform.python_version(),
+            "libc": " ".join(platform.libc_ver()),
+            "libraries": libraries,
+            "modules": modules,
+        }
+        (top / MARK).write_text(json.dumps(about, indent=1) + "\n")
+        size = sum(path.stat().st_size for path in top.rglob("*") if path.is_file())
+        if size > BYTES_MAX:
+            raise BundleError(f"it has {size} bytes; allowed: {BYTES_MAX}")
+        directory.mkdir(parents=True, exist_ok=True)
+        archive = directory / f"nadmit-node-{version}-{platform.machine()}.tar.gz"
+        _pack(top, archive)
+    return archive, size
+
+
+def find_modules() -> list[str]:
+    """Return the modules of the standard library that the plugin can load, sorted; those in the binary included."""
+    wanted = {f"encodings.{name}" for name in ENCODINGS}
+    for source in (SOURCES / "cniplugin").rglob("*.py"):
+        for node in _imports(ast.parse(source.read_text())):
+            if isinstance(node, ast.Import):
+                wanted |= {alias.name for alias in node.names}
+            elif not node.level and node.module:
+                wanted.add(node.module)
+    wanted = {name for name in wanted if name.partition(".")[0] not in {"__future__", "cniplugin"}}
+    given = json.dumps({"modules": sorted(wanted), "left_out": LEFT_OUT})
+    command = [sys.executable, "-I", "-S", "-c", TRACE]
+    out = subprocess.run(command, input=given, capture_output=True, text=True, check=True).stdout
+    return sorted({*json.loads(out), "__future__", "os"})
+
+
+def _imports(node: ast.AST) -> list[ast.Import | ast.ImportFrom]:
+    """Return the import statements below a node, but for those of types only."""
+    found: list[ast.Import | ast.ImportFrom] = []
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.If) and isinstance(child.test, ast.Name) and child.test.id == "TYPE_CHECKING":
+            continue
+        if isinstance(child, ast.Import | ast.ImportFrom):
+            found.append(child)
+        found += _imports(child)
+    return found
+
+
+def _add_module(name: str, library: Path, extensions: Path) -> None:
+    """Copy an extension module, or compile one in Python; nothing to do for what the interpreter has built in."""
+    stdlib = Path(sysconfig.get_path("stdlib"))
+    path = stdlib / name.replace(".", "/")
+    for source in (path.with_suffix(".py"), path / "__init__.py"):
+        if source.is_file():
+            relative = source.relative_to(stdlib)
+            _compile(source, library / relative.with_suffix(".pyc"), str(relative))
+            return
+    spec = None if name in sys.builtin_module_names else importlib.util.find_spec(name)
+    if spec is not None and spec.origin and spec.origin.endswith(".so"):
+        _copy_program(Path(spec.origin), extensions / Path(spec.origin).name)
+
+
+def _compile(source: Path, target: Path, shown: str) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
+    py_compile.compile(str(source), str(target), dfile=shown, doraise=True, invalidation_mode=mode)
+
+
+def _add_libraries(interpreter: Path, programs: list[Path], target: Path) -> list[str]:
+    """Copy the loader and all shared libraries; return where they are from."""
+    sources = [Path(str(importlib.util.find_spec(path.name.partition(".")[0]).origin)) for path in programs]  # type: ignore[union-attr]  # it was found before
+    found: dict[str, Path] = {}
+    loaders = set()
+    for program in (interpreter, *sources):
+        out = _run("ldd", str(program))
+        if "not found" in out:
+            raise BundleError(f"{program}: a shared library is missing: {out.strip()}")
+        found |= {name: Path(path) for name, path in re.findall(r"^\s*(\S+) => (/\S+)", out, re.MULTILINE)}
+        loaders |= set(re.findall(r"^\s*(/\S+)", out, re.MULTILINE))
+    if len(loaders) != 1:
+        raise BundleError(f"{interpreter}: no single loader: {sorted(loaders)}; a glibc system is needed")
+    found["ld.so"] = Path(loaders.pop())
+    for name, path in found.items():
+        _copy_program(path.resolve(), target / name)
+    # libc is linked to the loader by its name.
+    loader = found["ld.so"].name
+    (target / loader).symlink_to("ld.so")
+    return sorted(str(path) for path in found.values())
+
+
+def _copy_program(source: Path, target: Path) -> None:
+    """Copy an ELF file without symbols of debuggers and linkers."""
+    shutil.copy(source, target)
+    target.chmod(0o755)
+    _run("strip", "--strip-unneeded", str(target))
+
+
+def _add_launcher(target: Path, scratch: Path) -> None:
+    source = scratch / "launcher.c"
+    source.write_text(LAUNCHER)
+    _run("gcc", "-static", "-Os", "-s", "-Wall", "-Werror", "-o", str(target), str(source))
+
+
+def _pack(top: Path, archive: Path) -> None:
+    """Write a reproducible archive: sorted, no dates, root's."""
+
+    def bare(info: tarfile.TarInfo) -> tarfile.TarInfo:
+        info.mtime, info.uid, info.gid, info.uname, info.gname = 0, 0, 0, "root", "root"
+        info.mode = 0o755 if info.isdir() or info.mode & 0o100 else 0o644
+        return info
+
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for path in (top, *sorted(top.rglob("*"))):
+            tar.add(path, str(path.relative_to(top.parent)), recursive=False, filter=bare)
+    archive.write_bytes(gzip.compress(buffer.getvalue(), mtime=0))
+
+
+def _run(*command: str) -> str:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError as error:
+        raise BundleError(f"{command[0]} is not there; on Debian: apt-get install gcc libc6-dev binutils") from error
+    if done.returncode:
+        raise BundleError(f"{' '.join(command)}: {done.stderr.strip()}")
+    return done.stdout
+
+
+if __name__ == "__main__":
+    sys.exit(main())
