@@ -8,8 +8,9 @@ plugin may have begun. A failure detaches all that was attempted, last first; th
 from __future__ import annotations
 
 from . import delegate, teardown
-from .errors import CniError, PluginError
+from .errors import INVALID_NETWORK_CONFIG, CniError, PluginError
 from .journal import ATTACHED, Entry, Journal
+from .netlink import Namespace, interface_index
 from .netspec import cniconfig
 
 TYPE_CHECKING = False
@@ -37,14 +38,28 @@ def attach_all(
     """
     for attachment in plan.attachments:
         given = runtime_config if attachment.is_default else {}
-        record = record.replace(entries=(*record.entries, _entry(attachment, given, args)))
         try:
+            _check_name(attachment, record)
+            record = record.replace(entries=(*record.entries, _entry(attachment, given, args)))
             store.write(record)
             record = _attach_last(record, run)
             store.write(record)
         except CniError as error:
             take_back(record, store, error, run)
     return record
+
+
+def _check_name(attachment: Attachment, record: Journal) -> None:
+    """Raise CniError if the pod has an interface of that name.
+
+    NB: before the attachment is on record. Its delegate would fail too, and taking it back would then remove that
+    interface, which is not ours.
+    """
+    with Namespace(record.netns):
+        is_taken = interface_index(attachment.interface) is not None
+    if is_taken:
+        label = teardown.label_of(record, _entry(attachment, {}, args=""))
+        raise CniError(INVALID_NETWORK_CONFIG, f"{label}: the pod has an interface {attachment.interface} already")
 
 
 def reference_of(attachment: Attachment) -> str:

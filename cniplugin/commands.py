@@ -96,7 +96,7 @@ def delete(invocation: Invocation) -> None:
     conf, run = _begin(invocation, netconf.parse_to_clean_up)
     store = Store(conf.record_dir)
     with store.lock(invocation.container_id, run.deadline):
-        if not teardown.delete_container(store, invocation.container_id, run):
+        if not teardown.delete_container(store, invocation.container_id, run, netns=invocation.netns):
             _delete_what_multus_left(store, invocation, run)
 
 
@@ -152,11 +152,10 @@ def gc(invocation: Invocation) -> None:
     store = Store(conf.record_dir)
     failures: list[CniError] = []
     with store.lock_all(run.deadline):
-        for container_id in store.containers():
-            if container_id in alive:
-                continue
+        dead = [container_id for container_id in store.containers() if container_id not in alive]
+        for position, container_id in enumerate(dead):
             try:
-                teardown.delete_container(store, container_id, run)
+                teardown.delete_container(store, container_id, run.turn(len(dead) - position))
             except CniError as failure:
                 failures.append(failure)
         store.sweep()

@@ -6,10 +6,14 @@ All attachments are tried, last one first; what could not be detached stays in t
 
 from __future__ import annotations
 
+import os
+import signal
+import time
+
 from . import delegate, journal
 from .delegate import Target
 from .errors import IO_FAILURE, CniError, PluginError
-from .journal import DETACHED, DamagedError, Journal
+from .journal import ATTEMPTED, DETACHED, DamagedError, Journal
 from .netspec import cniconfig
 from .netspec.errors import SpecErrors
 from .netspec.record import Record
@@ -21,6 +25,15 @@ if TYPE_CHECKING:
 
     from .journal import Entry, Store
 
+TURN_S = 2.0
+"""The least that one attachment gets of the time, so that many of them do not leave each too little."""
+
+MARK = "NADMIT_CONTAINER"
+"""In the environment of each delegate: whose it is. With the namespace, as two runtimes may use one ID."""
+
+_KILLED_WITHIN_S = 1.0
+_TICK_S = 0.01
+
 
 class Run(Record):
     """What holds for a whole verb: where plugins are, the runtime's environment, the moment of `time.monotonic`."""
@@ -28,6 +41,15 @@ class Run(Record):
     path: tuple[str, ...]
     environ: Mapping[str, str]
     deadline: float
+
+    def turn(self, waiting: int) -> Run:
+        """Return this with the deadline of the next of `waiting` equal turns.
+
+        A delegate that hangs must not take the time of all others, in each DEL anew: they would never be freed.
+        """
+        now = time.monotonic()
+        left = self.deadline - now
+        return self.replace(deadline=now + min(left, max(left / waiting, TURN_S)))
 
 
 def target_of(record: Journal, entry: Entry, run: Run) -> Target:
@@ -38,8 +60,12 @@ def target_of(record: Journal, entry: Entry, run: Run) -> Target:
         ifname=entry.ifname,
         args=entry.args,
         path=run.path,
-        environ=run.environ,
+        environ={**run.environ, MARK: _mark_of(record)},
     )
+
+
+def _mark_of(record: Journal) -> str:
+    return f"{record.container_id} {record.netns}"
 
 
 def label_of(record: Journal, entry: Entry) -> str:
@@ -49,18 +75,35 @@ def label_of(record: Journal, entry: Entry) -> str:
 
 
 def detach_all(record: Journal, run: Run) -> tuple[tuple[Entry, ...], list[CniError]]:
-    """Detach every attachment of a record, last one first; return what is left, in order, and why."""
+    """Detach every attachment of a record, last one first; return what is left, in order, and why.
+
+    What is left is no whole attachment any more: CHECK finds fault with it, and a new ADD takes it back first.
+    """
     left: list[Entry] = []
     failures: list[CniError] = []
-    for entry in reversed(record.entries):
-        if entry.state == DETACHED:
-            continue
+    waiting = [entry for entry in reversed(record.entries) if entry.state != DETACHED]
+    reachable = record.replace(netns=_reachable(record.netns, run.environ))
+    for position, entry in enumerate(waiting):
         try:
-            detach(record, entry, run)
+            detach(reachable, entry, run.turn(len(waiting) - position))
         except CniError as failure:
-            left.append(entry)
+            left.append(entry.replace(state=ATTEMPTED))
             failures.append(failure)
     return tuple(reversed(left)), failures
+
+
+def _reachable(netns: str, environ: Mapping[str, str]) -> str:
+    """Return the path of a network namespace, "" if another thing is there now (CNI 1.1 §2 DEL: it may be missing).
+
+    What is left of a bind mount is a plain file, on which plugins fail for ever. NB: after a reboot, `/proc/<pid>/ns`
+    may be that of a process of the host, whose interfaces must not be removed for the pod's.
+    """
+    try:
+        found, own = os.stat(netns), os.stat("/proc/self/ns/net")  # noqa: PTH116  # pathlib costs 5 ms
+    except (OSError, ValueError):  # it is gone, which plugins know
+        return netns
+    is_own = found.st_ino == own.st_ino and environ.get("CNI_NETNS_OVERRIDE", "").upper() not in {"TRUE", "1"}
+    return "" if found.st_dev != own.st_dev or is_own else netns
 
 
 def detach(record: Journal, entry: Entry, run: Run) -> None:
@@ -90,19 +133,23 @@ def joined(failures: Sequence[CniError]) -> CniError:
     return CniError(first.code, first.msg, "\n".join(filter(None, details)))
 
 
-def delete_container(store: Store, container_id: str, run: Run) -> bool:
+def delete_container(store: Store, container_id: str, run: Run, *, netns: str | None = None) -> bool:
     """Detach a container and remove its record; say whether there was one. Hold its lock.
 
+    `netns` is what the runtime says now, "" if the namespace is gone; None takes the recorded one.
     A damaged record: what can still be known is detached, and the rest is an error, never a success.
     """
     try:
         record = store.read(container_id)
     except DamagedError as damaged:
-        _delete_damaged(store, container_id, damaged, run)
+        _delete_damaged(store, container_id, damaged, run, netns=netns)
         return True
     if record is None:
+        store.remove(container_id)  # what a process left that was killed in its first write
         return False
-    left, failures = detach_all(record, run)
+    if any(entry.state == ATTEMPTED for entry in record.entries):
+        _end_delegates(record)
+    left, failures = detach_all(_in(record, netns), run)
     if failures:
         try:
             store.write(record.replace(entries=left))
@@ -113,13 +160,53 @@ def delete_container(store: Store, container_id: str, run: Run) -> bool:
     return True
 
 
-def _delete_damaged(store: Store, container_id: str, damaged: DamagedError, run: Run) -> None:
+def _end_delegates(record: Journal) -> None:
+    """Kill the delegates that outlived a plugin which was killed, and wait for their end. Hold the container's lock.
+
+    Else they would attach in the middle of our detaching, or after it, and nobody would know.
+    """
+    until = time.monotonic() + _KILLED_WITHIN_S
+    mark = os.fsencode(f"{MARK}={_mark_of(record)}")
+    while _kill_marked(mark) and time.monotonic() < until:
+        time.sleep(_TICK_S)
+
+
+def _kill_marked(mark: bytes) -> bool:
+    """Kill each process with this in its environment, but for daemons; say whether there was one."""
+    is_any = False
+    for name in os.listdir("/proc"):  # noqa: PTH208  # pathlib costs 5 ms
+        if not name.isdigit() or int(name) == os.getpid():
+            continue
+        try:
+            with open(f"/proc/{name}/environ", "rb") as file:  # noqa: PTH123  # as above
+                is_marked = mark in file.read().split(b"\0")
+            if is_marked and not _is_daemon(name):
+                os.kill(int(name), signal.SIGKILL)
+                is_any = True
+        except OSError:  # it ended
+            continue
+    return is_any
+
+
+def _is_daemon(pid: str) -> bool:
+    """Say whether a process left its session (setsid): what a delegate left running on purpose."""
+    with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123  # as above
+        _state, _parent, group, session, *_ = file.read().rpartition(b")")[2].split()
+    return group == session
+
+
+def _in(record: Journal, netns: str | None) -> Journal:
+    return record if netns is None else record.replace(netns=netns)
+
+
+def _delete_damaged(store: Store, container_id: str, damaged: DamagedError, run: Run, *, netns: str | None) -> None:
     """Detach what a damaged record still tells; forget it only if that was everything."""
     known = journal.salvage(store.path(container_id))
     head = known.head
     if head is None or head.container_id != container_id:
         raise CniError(damaged.code, f"{damaged.msg}; nothing can be detached by it; see docs/node.md")
-    _, failures = detach_all(head.replace(entries=(*known.entries, *known.suspects)), run)
+    _end_delegates(head)
+    _, failures = detach_all(_in(head.replace(entries=(*known.entries, *known.suspects)), netns), run)
     if failures:
         raise joined([*failures, damaged])
     if known.missing or known.missing is None or known.suspects:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import resource
@@ -150,7 +151,7 @@ class TestSuccess:
         assert invoke.execute(call(plugins, deadline=None)) == RESULT.encode()
 
     def test_without_a_pidfd(self, plugins: Plugins, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(invoke, "_open_pidfd", lambda _pid: None)
+        monkeypatch.delattr(os, "pidfd_open")
         plugins.tell("fake", "ADD", stdout=RESULT, close=True, hang=0.05)
         assert invoke.execute(call(plugins)) == RESULT.encode()
         assert failure(plugins, deadline=time.monotonic() + 0.06).code == TRY_AGAIN_LATER
@@ -268,14 +269,22 @@ class TestFailure:
         plugins.install("fake")
         limits = resource.getrlimit(resource.RLIMIT_NOFILE)
         highest = max(int(fd) for fd in open_fds())
-        for spare in range(1, 6):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (highest + spare, limits[1]))
-            try:
-                error = failure(plugins)
-            finally:
-                resource.setrlimit(resource.RLIMIT_NOFILE, limits)
-            assert error.code == IO_FAILURE
-            assert error.msg.endswith("/fake: Too many open files")
+        resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 8, limits[1]))
+        taken: list[int] = []
+        try:
+            with contextlib.suppress(OSError):
+                while True:
+                    taken.append(os.dup(0))
+            errors = []
+            for _ in range(6):
+                errors.append(failure(plugins))
+                os.close(taken.pop())
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+            for fd in taken:
+                os.close(fd)
+        assert {error.code for error in errors} == {IO_FAILURE}
+        assert all(error.msg.endswith("/fake: Too many open files") for error in errors)
 
     def test_a_lost_exit_status_is_no_success(self, plugins: Plugins) -> None:
         """A process that ignores SIGCHLD is not told how its children ended."""

@@ -1,0 +1,116 @@
+"""`kill -9` of the plugin at every step of ADD: DEL then leaves nothing, and ADD starts anew or says why it does not."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from .world import World, unchanged
+
+pytestmark = [pytest.mark.root, pytest.mark.slow]
+
+DELEGATES = 5
+"""Calls of a plugin in the ADD below: bridge, tuning, portmap; bridge; bridge."""
+
+STEPS_OF_A_WRITE = (("open", "after"), ("fsync", "after"), ("replace", "before"), ("replace", "after"))
+
+BEFORE = "kill -9 $PPID; exit 0"
+AFTER = '"$real" >/dev/null; kill -9 $PPID; exit 0'
+
+
+def conf_of(world: World) -> dict[str, object]:
+    ports = [{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}]
+    return world.conf(
+        [world.rich_network(), world.network(1), world.network(2)],
+        capabilities={"portMappings": True},
+        runtimeConfig={"portMappings": ports},
+    )
+
+
+def clean_up(world: World, conf: dict[str, object]) -> None:
+    """A new ADD is made whole or refused; then DEL, and DEL again."""
+    answer = world.run("ADD", conf)
+    if answer.code:
+        assert "attached already" in answer.json["msg"], answer
+    world.succeed("DEL", conf)
+    world.succeed("DEL", conf)
+
+
+@pytest.mark.parametrize("shell", [pytest.param(BEFORE, id="before"), pytest.param(AFTER, id="after")])
+@pytest.mark.parametrize("call", range(1, DELEGATES + 1))
+@pytest.mark.parametrize("is_added_again", [False, True], ids=["del", "add-again"])
+def test_at_each_delegate(world: World, call: int, shell: str, *, is_added_again: bool) -> None:
+    conf = conf_of(world)
+    world.order("ADD", call, shell)
+    with unchanged(world):
+        world.killed("ADD", conf)
+        world.forget_orders()
+        assert world.record_files(), "what is attempted must be on record before its delegate runs"
+        if is_added_again:
+            clean_up(world, conf)
+        else:
+            world.succeed("DEL", conf)
+
+
+@pytest.mark.parametrize(("step", "when"), STEPS_OF_A_WRITE)
+@pytest.mark.parametrize("write", range(1, 7))
+def test_at_each_write_of_the_record(world: World, write: int, step: str, when: str) -> None:
+    # The record is opened once to be read; then open and fsync are called for the file and for its directory.
+    times = {"open": 2 * write, "fsync": 2 * write - 1, "replace": write}[step]
+    program = world.stub_killed_at(step, times, when=when)
+    conf = world.three()
+    with unchanged(world):
+        world.killed("ADD", conf, program=program)
+        world.succeed("DEL", conf)
+    with unchanged(world):
+        world.killed("ADD", conf, program=program)
+        clean_up(world, conf)
+
+
+@pytest.mark.parametrize("call", [1, 3, 5])
+@pytest.mark.parametrize("shell", [pytest.param(BEFORE, id="before"), pytest.param(AFTER, id="after")])
+def test_at_each_delegate_of_del(world: World, call: int, shell: str) -> None:
+    conf = conf_of(world)
+    world.order("DEL", call, shell)
+    with unchanged(world):
+        world.add(conf)
+        world.killed("DEL", conf)
+        world.forget_orders()
+        world.succeed("DEL", conf)
+
+
+@pytest.mark.parametrize("step", ["unlink", "fsync"])
+def test_at_the_removal_of_the_record(world: World, step: str) -> None:
+    conf = world.three()
+    for when in ("before", "after"):
+        program = world.stub_killed_at(step, 1, when=when)
+        with unchanged(world):
+            world.add(conf)
+            world.killed("DEL", conf, program=program)
+            world.succeed("DEL", conf)
+
+
+def test_while_taking_back(world: World) -> None:
+    conf = world.three()
+    world.order("ADD", 3, "exit 1")
+    world.order("DEL", 2, AFTER)
+    with unchanged(world):
+        world.killed("ADD", conf)
+        world.forget_orders()
+        world.succeed("DEL", conf)
+
+
+@pytest.mark.parametrize("call", [1, 4])
+@pytest.mark.parametrize("verb", ["DEL", "ADD", "GC"])
+def test_a_delegate_that_outlives_the_plugin(world: World, call: int, verb: str) -> None:
+    conf = {**conf_of(world), "cniVersion": "1.1.0"}
+    world.order("ADD", call, f"kill -9 $PPID; sleep 0.3; echo >{world.root}/woke")
+    with unchanged(world):
+        world.killed("ADD", conf)
+        world.forget_orders()
+        world.succeed(verb, {**conf, "cni.dev/valid-attachments": []} if verb == "GC" else conf)
+        time.sleep(0.5)
+        assert not (world.root / "woke").exists()
+        if verb == "ADD":
+            world.succeed("DEL", conf)

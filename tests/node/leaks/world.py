@@ -1,0 +1,359 @@
+"""A node in two network namespaces, the plugin as a runtime runs it, and a comparison of everything it may leave.
+
+`World` makes a namespace for the host's side and one for the pod's. All commands run in the former, so nothing touches
+the machine's own links or packet filter. Delegates are Debian's, each behind a wrapper that can be given an order for
+the n-th call of a verb: a piece of shell that may end, or fall through to the real plugin.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+
+REPO = Path(__file__).parents[3]
+PLUGINS = Path("/usr/lib/cni")
+NEEDED = ("bridge", "host-local", "portmap", "tuning", "ptp")
+DELEGATES = ("bridge", "portmap", "tuning", "ptp")
+CONTAINER = "c0ffee"
+CALL_S = 20.0
+"""No call of these tests may last longer; their configurations have shorter deadlines."""
+
+_COUNT = itertools.count()
+
+_WRAPPER = """\
+#!/bin/sh
+here=${0%/*} type=${0##*/}
+real=/usr/lib/cni/$type
+echo "$CNI_COMMAND $type $CNI_IFNAME" >> "$here/calls"
+n=$(grep -c "^$CNI_COMMAND " "$here/calls")
+for order in "$here/$CNI_COMMAND.$n" "$here/$CNI_COMMAND.$type"; do
+    if [ -f "$order" ]; then . "$order"; break; fi
+done
+exec "$real"
+"""
+
+_STUB = """\
+#!{python} -IS
+import sys
+sys.path.insert(0, {repo!r})
+{seam}
+from cniplugin.__main__ import main
+sys.exit(main())
+"""
+
+_KILL_IN_STORE = """\
+import os, signal
+from cniplugin import journal
+
+class Killing:
+    def __init__(self):
+        self.calls = []
+    def __getattr__(self, name):
+        function = getattr(os, name)
+        def call(*args):
+            self.calls.append(name)
+            is_it = name == {name!r} and self.calls.count(name) == {times}
+            if is_it and {when!r} == "before":
+                os.kill(os.getpid(), signal.SIGKILL)
+            try:
+                return function(*args)
+            finally:
+                if is_it:
+                    os.kill(os.getpid(), signal.SIGKILL)
+        return call
+
+journal.Store.__init__.__kwdefaults__["system"] = Killing()
+"""
+
+
+def skip_unless_possible() -> None:
+    """Skip with one line where these tests cannot run."""
+    missing = [name for name in NEEDED if not (PLUGINS / name).is_file()]
+    missing += [name for name in ("ip", "iptables", "iptables-save") if not shutil.which(name)]
+    if os.geteuid() != 0:
+        pytest.skip("needs root to make network namespaces")
+    if missing:
+        pytest.skip(f"needs containernetworking-plugins, iproute2 and iptables; missing: {', '.join(missing)}")
+
+
+class Answer:
+    """What one call of the plugin gave."""
+
+    def __init__(self, code: int, stdout: str, stderr: str) -> None:
+        self.code = code
+        self.stdout = stdout
+        self.stderr = stderr
+
+    @property
+    def json(self) -> dict[str, Any]:
+        value = json.loads(self.stdout)
+        assert isinstance(value, dict), self.stdout
+        return value
+
+    def __repr__(self) -> str:
+        return f"exit {self.code}\nstdout: {self.stdout}\nstderr: {self.stderr}"
+
+
+class World:
+    """A node: `calls` go to `run`; `state` is what must be the same afterwards."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.tag = f"{os.getpid():x}{next(_COUNT):x}"
+        self.host = f"nlh{self.tag}"
+        self.pod = f"nlp{self.tag}"
+        self.bin = root / "bin"
+        self.records = root / "records"
+        self.ipam = root / "ipam"
+        self.tuning = root / "tuning"
+        self._namespaces: list[str] = []
+
+    def __enter__(self) -> Self:
+        self.bin.mkdir()
+        self.records.mkdir(mode=0o700)
+        for name in DELEGATES:
+            _write_program(self.bin / name, _WRAPPER)
+        self._stub("nadmit", "")
+        try:
+            for name in (self.host, self.pod):
+                self.add_namespace(name)
+            for index in range(3):
+                self.ip("link", "add", self.bridge(index), "type", "bridge")
+                self.ip("address", "add", f"10.88.{index}.1/24", "dev", self.bridge(index))
+                self.ip("link", "set", self.bridge(index), "up")
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        for name in self._namespaces:
+            if Path(f"/run/netns/{name}").exists():
+                subprocess.run(["ip", "netns", "delete", name], check=False, capture_output=True)
+
+    def add_namespace(self, name: str) -> str:
+        """Make a namespace with its loopback up; return its path."""
+        subprocess.run(["ip", "netns", "add", name], check=True)
+        self._namespaces.append(name)
+        subprocess.run(["ip", "-n", name, "link", "set", "lo", "up"], check=True)
+        return f"/run/netns/{name}"
+
+    def ip(self, *words: str) -> None:
+        subprocess.run(["ip", "-n", self.host, *words], check=True, capture_output=True)
+
+    @property
+    def netns(self) -> str:
+        return f"/run/netns/{self.pod}"
+
+    def bridge(self, index: int) -> str:
+        return f"nl{self.tag}b{index}"[-15:]
+
+    # Configurations
+
+    def network(self, index: int, *, version: str = "1.0.0") -> dict[str, Any]:
+        """Return a network of a bridge and host-local."""
+        return {"cniVersion": version, "name": f"n{index}", "plugins": [self._bridge_conf(index)]}
+
+    def rich_network(self, *, version: str = "1.0.0") -> dict[str, Any]:
+        """Return a network of bridge, tuning and portmap."""
+        plugins = [
+            {**self._bridge_conf(0), "ipMasq": True, "isGateway": True},
+            {"type": "tuning", "mtu": 1400, "dataDir": str(self.tuning)},
+            {"type": "portmap", "capabilities": {"portMappings": True}, "snat": True},
+        ]
+        return {"cniVersion": version, "name": "n0", "plugins": plugins}
+
+    def ptp_network(self, *, version: str = "1.0.0") -> dict[str, Any]:
+        ipam = {"type": "host-local", "dataDir": str(self.ipam), "subnet": "10.89.0.0/24"}
+        return {"cniVersion": version, "name": "p", "type": "ptp", "ipam": ipam}
+
+    def _bridge_conf(self, index: int) -> dict[str, Any]:
+        ipam = {"type": "host-local", "dataDir": str(self.ipam), "subnet": f"10.88.{index}.0/24"}
+        return {"type": "bridge", "bridge": self.bridge(index), "ipam": ipam}
+
+    def conf(self, delegates: Sequence[dict[str, Any]], **more: Any) -> dict[str, Any]:
+        """Return the plugin's own configuration."""
+        return {
+            "cniVersion": "1.0.0",
+            "name": "node",
+            "type": "nadmit",
+            "binDir": str(self.bin),
+            "recordDir": str(self.records),
+            "cniDir": str(self.root / "multus"),
+            "deadline": 15,
+            "delegates": list(delegates),
+            **more,
+        }
+
+    def three(self, **more: Any) -> dict[str, Any]:
+        """Return a configuration of three plain networks."""
+        return self.conf([self.network(index) for index in range(3)], **more)
+
+    # Calls
+
+    def run(self, verb: str, conf: Mapping[str, Any], **given: str) -> Answer:
+        """Call the plugin and wait for it; `given` as for `start`."""
+        with self.start(verb, conf, **given) as process:
+            return self.finish(process)
+
+    def start(
+        self,
+        verb: str,
+        conf: Mapping[str, Any],
+        *,
+        container: str = CONTAINER,
+        netns: str | None = None,
+        program: str = "nadmit",
+    ) -> subprocess.Popen[str]:
+        environ = {
+            "PATH": os.environ["PATH"],
+            "CNI_COMMAND": verb,
+            "CNI_CONTAINERID": container,
+            "CNI_NETNS": self.netns if netns is None else netns,
+            "CNI_IFNAME": "eth0",
+            "CNI_PATH": f"{self.bin}:{PLUGINS}",
+            "CNI_ARGS": "IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=web",
+        }
+        pipe = subprocess.PIPE
+        words = ["ip", "netns", "exec", self.host, str(self.bin / program)]
+        stdin = self.root / "stdin"
+        stdin.write_text(json.dumps(conf))
+        with stdin.open() as file:
+            return subprocess.Popen(words, env=environ, stdin=file, stdout=pipe, stderr=pipe, text=True)
+
+    def finish(self, process: subprocess.Popen[str]) -> Answer:
+        try:
+            stdout, stderr = process.communicate(timeout=CALL_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            raise
+        return Answer(process.returncode, stdout, stderr)
+
+    def add(self, conf: Mapping[str, Any], **given: str) -> dict[str, Any]:
+        return self.succeed("ADD", conf, **given).json
+
+    def succeed(self, verb: str, conf: Mapping[str, Any], **given: str) -> Answer:
+        answer = self.run(verb, conf, **given)
+        assert answer.code == 0, answer
+        return answer
+
+    def fail(self, verb: str, conf: Mapping[str, Any], **given: str) -> dict[str, Any]:
+        """Call the plugin, which must fail as CNI says: JSON with code and msg on stdout, exit 1 (CNI 1.1 §5)."""
+        answer = self.run(verb, conf, **given)
+        assert answer.code == 1, answer
+        error = answer.json
+        assert isinstance(error["code"], int), error
+        assert error["code"] > 0, error
+        assert isinstance(error["msg"], str), error
+        assert error["msg"], error
+        assert "Traceback" not in answer.stderr, answer
+        return error
+
+    def killed(self, verb: str, conf: Mapping[str, Any], **given: str) -> None:
+        answer = self.run(verb, conf, **given)
+        assert answer.code == -signal.SIGKILL, answer
+
+    # What goes wrong
+
+    def order(self, verb: str, which: int | str, shell: str) -> None:
+        """Have the n-th call of a verb (from 1, over all delegates), or each one of a type, do this."""
+        (self.bin / f"{verb}.{which}").write_text(f"{shell}\n")
+
+    def forget_orders(self) -> None:
+        for path in self.bin.glob("*.*"):
+            path.unlink()
+        (self.bin / "calls").unlink(missing_ok=True)
+
+    def calls(self, verb: str) -> list[str]:
+        path = self.bin / "calls"
+        lines = path.read_text().splitlines() if path.exists() else []
+        return [line.partition(" ")[2] for line in lines if line.startswith(f"{verb} ")]
+
+    def stub_killed_at(self, name: str, times: int, *, when: str) -> str:
+        """Make a program that dies at the n-th system call of that name which the journal makes."""
+        program = f"nadmit-{name}-{times}-{when}"
+        self._stub(program, _KILL_IN_STORE.format(name=name, times=times, when=when))
+        return program
+
+    def _stub(self, program: str, seam: str) -> None:
+        _write_program(self.bin / program, _STUB.format(python=sys.executable, repo=str(REPO), seam=seam))
+
+    # What is left
+
+    def state(self) -> dict[str, list[str]]:
+        """Return all that an attachment changes, in words that compare."""
+        found = {"records": self.record_files(), "ipam": self.leases(), "tuning": _files(self.tuning)}
+        for name in self._namespaces:
+            if not Path(f"/run/netns/{name}").exists():
+                continue
+            found[f"{name} links"] = _links(name)
+            found[f"{name} routes"] = _routes(name, "-4") + _routes(name, "-6")
+        found["iptables"] = self.rules()
+        return found
+
+    def record_files(self) -> list[str]:
+        """Return the records, and what a killed process left beside them but for the lock files, which are taken over."""
+        return [name for name in _files(self.records) if not name.endswith(".lock")]
+
+    def leases(self) -> list[str]:
+        return [name for name in _files(self.ipam) if re.search(r"/\d+\.", name) and "last_reserved" not in name]
+
+    def rules(self) -> list[str]:
+        """Return the rules of single containers; portmap never removes its own top chains."""
+        words = ["ip", "netns", "exec", self.host, "iptables-save"]
+        lines = subprocess.run(words, check=True, capture_output=True, text=True).stdout.splitlines()
+        wanted = re.compile(r"CNI-DN-|CNI-SN-|CNI-[0-9a-f]{24}|-A CNI-HOSTPORT-DNAT")
+        return sorted(line.partition(" [")[0] for line in lines if wanted.search(line))
+
+
+@contextmanager
+def unchanged(world: World) -> Iterator[None]:
+    """Whatever happens inside, the node is afterwards as it was."""
+    before = world.state()
+    yield
+    assert world.state() == before
+
+
+def _files(directory: Path) -> list[str]:
+    if not directory.exists():
+        return []
+    return sorted(str(path.relative_to(directory)) for path in directory.rglob("*") if path.is_file())
+
+
+def _ip_json(*words: str) -> list[dict[str, Any]]:
+    text = subprocess.run(["ip", *words], check=True, capture_output=True, text=True).stdout
+    found = json.loads(text or "[]")
+    return [item for item in found if item]
+
+
+def _links(namespace: str) -> list[str]:
+    """NB: addresses that the kernel makes itself come late, so link-local ones do not count."""
+    found = []
+    for link in _ip_json("-n", namespace, "-j", "address"):
+        addresses = [f"{item['local']}/{item['prefixlen']}" for item in link["addr_info"] if item["scope"] != "link"]
+        found.append(f"{link['ifname']} master={link.get('master')} {sorted(addresses)}")
+    return sorted(found)
+
+
+def _routes(namespace: str, family: str) -> list[str]:
+    routes = _ip_json("-n", namespace, family, "-j", "route", "show", "table", "main")
+    shown = (f"{item['dst']} via {item.get('gateway')} dev {item.get('dev')}" for item in routes)
+    return sorted(route for route in shown if not route.startswith(("fe80", "ff00")))
+
+
+def _write_program(path: Path, text: str) -> None:
+    path.write_text(text)
+    path.chmod(0o755)
