@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 import time
 
-from . import attach, defaultroute, delegate, netconf, networks, report, resultscache, teardown
+from . import delegate, netconf, teardown
 from .delegate import Target
 from .errors import INVALID_ENVIRONMENT, INVALID_NETWORK_CONFIG, PLUGIN_NOT_AVAILABLE, UNKNOWN_CONTAINER, CniError
-from .journal import ATTACHED, Journal, Store
+from .journal import ATTACHED, Entry, Journal, Store
 from .netspec import cniconfig, result
 from .netspec.errors import SpecErrors
-from .skel import from_spec_errors
+from .skel import from_spec_errors, say
 from .teardown import Run
 
 TYPE_CHECKING = False
@@ -53,9 +53,11 @@ def add(invocation: Invocation) -> dict[str, Any]:
 
 
 def _add(invocation: Invocation, conf: NetConf, store: Store, client: Client | None, run: Run) -> dict[str, Any]:
-    pod = _fetch_pod(client, invocation)
-    who = f"pod {pod.namespace}/{pod.name}" if pod else f"container {invocation.container_id}"
+    from . import attach, networks, report  # noqa: PLC0415  # the other verbs need none of them
+
+    pod: Pod | None = None
     try:
+        pod = _fetch_pod(client, invocation)
         plan = networks.plan_networks(conf, invocation.conf, pod, client, ifname=invocation.ifname)
         record = attach.attach_all(
             plan,
@@ -65,21 +67,32 @@ def _add(invocation: Invocation, conf: NetConf, store: Store, client: Client | N
             runtime_config=conf.runtime_config,
             args=invocation.args,
         )
+        record = _settle_default_route(plan, record, store, run)
     except SpecErrors as errors:
-        found = from_spec_errors(errors)
-        raise CniError(found.code, f"{who}: {found.msg}", found.details) from errors
+        raise _named(invocation, from_spec_errors(errors)) from errors
     except CniError as error:
         if client is not None and pod is not None:
             report.refused(client, pod, error)
-        raise
-    record = _settle_default_route(plan, record, store, run)
+        raise _named(invocation, error) from error
     if client is not None and pod is not None:
         report.publish(client, pod, plan, record)
     return _result_for(invocation, record)
 
 
+def _named(invocation: Invocation, error: CniError) -> CniError:
+    """Return an error that names the pod, or the container of a runtime that tells no pod."""
+    given = invocation.pod_args
+    pod = f"{given.get('K8S_POD_NAMESPACE', '')}/{given.get('K8S_POD_NAME', '')}"
+    who = f"pod {pod}" if given.get("K8S_POD_NAME") else f"container {invocation.container_id}"
+    if pod in error.msg or error.msg.startswith(who):
+        return error
+    return CniError(error.code, f"{who}: {error.msg}", error.details)
+
+
 def _settle_default_route(plan: Plan, record: Journal, store: Store, run: Run) -> Journal:
     """Move the default route if an attachment asks for it; take everything back if that fails."""
+    from . import attach, defaultroute  # noqa: PLC0415
+
     try:
         entries = defaultroute.settle(plan, record.entries, record.netns)
         if entries == record.entries:
@@ -97,21 +110,45 @@ def delete(invocation: Invocation) -> None:
     store = Store(conf.record_dir)
     with store.lock(invocation.container_id, run.deadline):
         if not teardown.delete_container(store, invocation.container_id, run, netns=invocation.netns):
-            _delete_what_multus_left(store, invocation, run)
+            _delete_what_others_left(store, invocation, conf, run)
 
 
-def _delete_what_multus_left(store: Store, invocation: Invocation, run: Run) -> None:
-    """Detach a container that Multus attached; what cannot be detached becomes a record of ours."""
+def _delete_what_others_left(store: Store, invocation: Invocation, conf: NetConf, run: Run) -> None:
+    """Detach a container that is not ours: one that Multus attached, or the default network before we came.
+
+    DEL is idempotent, so asking the default network costs little when there is nothing. What cannot be detached
+    becomes a record of ours.
+    """
+    entries = _multus_entries(invocation) or _default_entries(invocation, conf)
+    if entries:
+        store.write(_new_record(invocation, None).replace(entries=entries))
+        teardown.delete_container(store, invocation.container_id, run, netns=invocation.netns)
+
+
+def _default_entries(invocation: Invocation, conf: NetConf) -> tuple[Entry, ...]:
+    """Return the default network as the runtime would have attached it by itself."""
+    return tuple(
+        Entry(
+            reference=config.name,
+            ifname=invocation.ifname,
+            is_default=True,
+            config=cniconfig.render(config),
+            capability_args=dict(conf.runtime_config),
+            args=invocation.args,
+        )
+        for config in conf.delegates[:1]
+    )
+
+
+def _multus_entries(invocation: Invocation) -> tuple[Entry, ...]:
+    from . import resultscache  # noqa: PLC0415
+
     directory = invocation.conf.get("cniDir")
     directory = directory if isinstance(directory, str) and directory else MULTUS_CACHE
     found = resultscache.load_multus(
         directory, invocation.container_id, runtime_ifname=invocation.ifname, args=invocation.args
     )
-    if not found.entries:
-        return
-    record = _new_record(invocation, None).replace(entries=found.entries)
-    store.write(record)
-    teardown.delete_container(store, invocation.container_id, run)
+    return found.entries
 
 
 def check(invocation: Invocation) -> None:
@@ -194,6 +231,8 @@ def _collect(conf: NetConf, store: Store, run: Run) -> list[CniError]:
 
 def status(invocation: Invocation) -> None:
     """Say whether a pod could be attached now: the default network, and `statusNetworks`."""
+    from . import networks  # noqa: PLC0415
+
     conf, run = _begin(invocation, netconf.parse)
     if conf.readiness_indicator_file and not os.path.exists(conf.readiness_indicator_file):  # noqa: PTH110
         raise CniError(PLUGIN_NOT_AVAILABLE, f"the default network is not ready: no {conf.readiness_indicator_file}")
@@ -223,7 +262,7 @@ def _begin(invocation: Invocation, parse: Parse) -> tuple[NetConf, Run]:
     started = time.monotonic()
     conf, warnings = parse(invocation.conf)
     for warning in warnings:
-        report.say(f"warning: {warning}")
+        say(f"warning: {warning}")
     path = tuple(dict.fromkeys((*([conf.bin_dir] if conf.bin_dir else []), *invocation.path)))
     return conf, Run(path=path, environ=invocation.environ, deadline=started + conf.deadline_s)
 
@@ -242,10 +281,9 @@ def _clear_remains(store: Store, invocation: Invocation, run: Run) -> None:
     if record is None:
         return
     if record.entries and all(entry.state == ATTACHED for entry in record.entries):
-        raise CniError(
-            INVALID_ENVIRONMENT,
-            f"container {invocation.container_id} is attached already: {report.names(record.entries)}; DEL comes first",
-        )
+        attached = ", ".join(f"{entry.ifname}={entry.reference}" for entry in record.entries)
+        text = f"container {invocation.container_id} is attached already: {attached}; DEL comes first"
+        raise CniError(INVALID_ENVIRONMENT, text)
     teardown.delete_container(store, invocation.container_id, run)
 
 

@@ -54,9 +54,13 @@ class Catalogue:
         self._local: dict[str, NetworkAttachmentDefinition] = {}
 
     def add(self, config: NetworkConfigList) -> NetworkSelectionElement:
-        """Take a network of the node; return the element that selects it."""
-        self._local[config.name] = NetworkAttachmentDefinition(namespace=LOCAL, name=config.name, config=config)
-        return NetworkSelectionElement(name=config.name, namespace=LOCAL)
+        """Take a network of the node; return the element that selects it.
+
+        NB: two networks may have one name (delegates without a name have ours), so a number sets the element apart.
+        """
+        key = f"{config.name}#{len(self._local)}" if config.name in self._local else config.name
+        self._local[key] = NetworkAttachmentDefinition(namespace=LOCAL, name=config.name, config=config)
+        return NetworkSelectionElement(name=key, namespace=LOCAL)
 
     def find(self, namespace: str, name: str) -> NetworkAttachmentDefinition | None:
         """Return a definition with its configuration, from the node's disk if it has none itself; None without it."""

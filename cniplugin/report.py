@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 
 from .errors import ACCESS_DENIED, CniError
 from .kubeapi import Event
 from .netspec import result, status
 from .netspec.errors import SpecErrors
+from .skel import say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from .journal import Entry, Journal
     from .kubeapi import Client
     from .netspec.plan import Plan
     from .netspec.status import StatusEntry
     from .sources import Pod
-
-
-def say(line: str) -> None:
-    """Say a line where the runtime logs it."""
-    sys.stderr.write(f"nadmit: {line}\n")
 
 
 def status_of(plan: Plan, record: Journal) -> tuple[StatusEntry, ...]:
@@ -86,8 +79,3 @@ def event(client: Client, pod: Pod, reason: str, message: str, *, is_warning: bo
         client.create_event(made)
     except CniError as error:
         say(f"pod {pod.namespace}/{pod.name}: event {reason} is not written: {error.msg}")
-
-
-def names(entries: Sequence[Entry]) -> str:
-    """Return the attachments in one line, for the log."""
-    return ", ".join(f"{entry.ifname}={entry.reference}" for entry in entries)

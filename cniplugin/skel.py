@@ -182,6 +182,11 @@ def run(
     return code
 
 
+def say(line: str) -> None:
+    """Say a line where the runtime logs it (CNI 1.1 §2: stderr is for logs)."""
+    sys.stderr.write(f"nadmit: {line}\n")
+
+
 def claim_stdout() -> Callable[[bytes], object]:
     """Return a writer to stdout and send all else that is printed to stderr, so that JSON stays alone."""
     own = os.dup(1)

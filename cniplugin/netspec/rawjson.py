@@ -52,7 +52,9 @@ class Decoder:
             start = len(text) - len(text.lstrip(WHITE_SPACE))
             try:
                 value, end = self._scan(text, start)
-            except StopIteration:  # no value begins here: `json` says it with its place
+            except (StopIteration, SystemError):
+                # No value begins here, or the scanner wants to raise what `json.decoder` defines and, up to 3.12, finds
+                # that module not loaded: `json` says it with its place.
                 return self._decode_slowly(text)
             if not text[end:].strip(WHITE_SPACE):
                 return value

@@ -26,6 +26,9 @@ from webhook.admission.listers import Cluster
 from webhook.admission.model import ALLOWED, Decision, Object, Request
 
 TEMPLATE_CONTROLLERS = "system:serviceaccount:kube-system:"
+SEEN_BY_THE_PARSER = frozenset({"interface-taken", "default-route-holder"})
+"""Rules of the plan that the parser of one annotation checks under names of its own."""
+
 REMEMBERED_LABELS_MAX = 16
 """Labels of a pod whose decision is remembered; each has at most 380 characters."""
 
@@ -160,7 +163,8 @@ def _judge(
             warnings += [messages.would_be_refused(request, refusal, rules.config) for refusal in refusals]
             refusals = []
     if asked.problems:
-        return messages.unreadable(request, asked.problems, refusals, problems, warnings=warnings)
+        others = [error for error in problems if error.rule not in SEEN_BY_THE_PARSER]
+        return messages.unreadable(request, asked.problems, refusals, others, warnings=warnings)
     if refusals:
         return messages.refused(request, refusals, judged=judged, also=problems, warnings=warnings)
     if problems:

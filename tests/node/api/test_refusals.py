@@ -1,0 +1,185 @@
+"""The node refuses what the webhook refuses, in the same words (access rules; netspec)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cniplugin import netconf, networks
+from cniplugin.access.model import Config, Rules
+from cniplugin.errors import CniError
+from cniplugin.kubeapi import NotFoundError
+from cniplugin.netspec import annotation, netattachdef
+from cniplugin.netspec.errors import SpecErrors, render
+from cniplugin.sources import Pod
+from tests.admission.world import FakeCluster, request
+from webhook.admission.evaluate import evaluate
+from webhook.admission.model import Decision, Object
+
+from .world import DEFAULT, NETWORKS, Node
+
+VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "annotation.json").read_text())["cases"]
+MACVLAN = '{"cniVersion": "1.0.0", "type": "macvlan", "master": "bond1"}'
+BRIDGE = json.dumps(
+    {
+        "cniVersion": "1.0.0",
+        "type": "bridge",
+        "capabilities": dict.fromkeys(("ips", "mac", "portMappings", "bandwidth", "infinibandGUID"), True),
+    }
+)
+
+
+def webhook_says(
+    annotations: dict[str, str], configs: dict[tuple[str, str], str | None], *, namespace: str = "blue", rules: Rules
+) -> Decision:
+    world = FakeCluster(
+        {
+            (where, name): netattachdef.build(namespace=where, name=name, config=config)
+            for (where, name), config in configs.items()
+        }
+    )
+    asked = request(Object(name="web-0", annotations=annotations))._replace(namespace=namespace)
+    return evaluate(asked, world, rules)
+
+
+# NB: without lists: the node would have to ask the API server for them at every refusal, so its text has no `allowed:`.
+ISOLATED = Rules(config=Config(list_allowed=False))
+OPEN = Rules(config=Config(list_allowed=False, posture="Open"))
+
+
+@pytest.mark.root
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("asked", "default", "is_isolated"),
+    [
+        ("infra/storage", None, True),
+        ("lan, infra/storage, green/secret@x1", None, True),
+        ("lan,meta", None, True),
+        ("broken", None, False),
+        ("lan", "internet", True),
+        ("infra/nowhere", None, True),
+        (",".join(f"n{number}/net" for number in range(9)), None, True),
+    ],
+)
+def test_the_text_of_a_refusal_is_the_webhooks(
+    node: Node, asked: str, default: str | None, *, is_isolated: bool
+) -> None:
+    configs: dict[tuple[str, str], str | None] = {
+        ("blue", "lan"): MACVLAN,
+        ("blue", "meta"): '{"cniVersion": "1.0.0", "type": "multus"}',
+        ("blue", "broken"): "{",
+        ("infra", "storage"): MACVLAN,
+        ("kube-system", "internet"): MACVLAN,
+    }
+    for (namespace, name), config in configs.items():
+        node.api.put_network(namespace, name, config)
+    node.api.put_pod(asked, default=default)
+    text = node.add(namespaceIsolation=None if is_isolated else False).refused(100)
+    annotations = {NETWORKS: asked, **({DEFAULT: default} if default else {})}
+    decision = webhook_says(annotations, configs, rules=ISOLATED if is_isolated else OPEN)
+    assert not decision.is_allowed
+    assert text == decision.message
+    assert node.left() == []
+    (said,) = node.api.said()
+    assert said == f"NetworkAccessDenied: {text}"[: len("NetworkAccessDenied: ") + 1024]
+    assert node.api.events()[0]["type"] == "Warning"
+    assert not [line for line in node.api.asked() if line.startswith("PATCH")]
+
+
+@pytest.mark.root
+@pytest.mark.slow
+def test_global_namespaces(node: Node) -> None:
+    """NB: the list replaces the default one, as in Multus; without `namespaceIsolation` the node isolates."""
+    node.api.put_network("infra", "storage", node.bridge_conf("b"))
+    node.api.put_network("default", "wide", node.bridge_conf("c"))
+    node.api.put_pod("default/wide,infra/storage")
+    text = node.add(globalNamespaces="infra").refused(100)
+    assert text.startswith(
+        "network access denied: pod blue/web-0 may not attach to default/wide\n- default/wide (item 1)"
+    )
+    node.add(globalNamespaces="infra, default", namespaceIsolation=True).expect()
+    assert set(node.addresses()) == {"eth0", "net1", "net2"}
+
+
+@pytest.mark.root
+@pytest.mark.slow
+def test_a_refusal_does_not_ask_for_the_network(node: Node) -> None:
+    """Nobody learns from a refusal, or from its time, whether the network of another namespace is there."""
+    node.api.put_pod("infra/storage")
+    missing = node.add().refused(100)
+    node.api.put_network("infra", "storage", "{")
+    assert node.add().refused(100) == missing
+    assert not [line for line in node.api.asked() if "infra" in line]
+
+
+@pytest.mark.root
+@pytest.mark.slow
+@pytest.mark.parametrize("asked", ["a,,b", '[{"name":5}]', '[{"name":"a","ips":["10.0.0.300"]}]', "lan@a b"])
+def test_the_text_for_an_unreadable_annotation_is_the_webhooks(node: Node, asked: str) -> None:
+    node.api.put_pod(asked)
+    text = node.add().refused(7)
+    decision = webhook_says({NETWORKS: asked}, {}, rules=ISOLATED)
+    causes = [cause.message for cause in decision.causes]
+    assert causes
+    assert text.startswith("pod blue/web-0: ")
+    with pytest.raises(SpecErrors) as caught:
+        annotation.parse(asked, namespace="blue")
+    for error in caught.value:
+        assert render(error) in text
+        assert error.rule in decision.rules
+
+
+class Cluster:
+    """A `Reader` without a wire: every network that is asked for, of the bridge type."""
+
+    def __init__(self) -> None:
+        self.memo: dict[tuple[str, ...], object] = {}
+        self.configs: dict[tuple[str, str], str | None] = {}
+
+    def get(self, path: str, *, appears_within_s: float = 0.0) -> dict[str, Any]:  # noqa: ARG002  # as in the protocol
+        words = path.split("/")
+        if "network-attachment-definitions" in words:
+            key = (words[5], words[7])
+            if key not in self.configs:
+                raise NotFoundError(11, f"{path} is not found")
+            return {"metadata": {}, "spec": {"config": self.configs[key]}}
+        return {"metadata": {"name": words[-1]}}
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=[vector["id"] for vector in VECTORS])
+def test_agreement(vector: dict[str, Any]) -> None:
+    """Whatever the webhook admits, the node plans; whatever one refuses, the other does, by the same rules."""
+    namespace, text = vector["pod_namespace"].lower(), vector["annotation"]  # one of them has a name that none can have
+    reader = Cluster()
+    try:
+        elements = annotation.parse(text, namespace=namespace)
+    except SpecErrors as errors:
+        elements = tuple(element for element in errors.readable if element is not None)
+    reader.configs = {(element.namespace, element.name): BRIDGE for element in elements}
+    decision = webhook_says({NETWORKS: text}, reader.configs, namespace=namespace, rules=OPEN)
+    raw = {"cniVersion": "1.0.0", "name": "n", "delegates": [{"type": "bridge"}], "namespaceIsolation": False}
+    conf, _ = netconf.parse(raw)
+    pod = Pod(
+        namespace=namespace,
+        name="web-0",
+        uid="u",
+        labels={},
+        annotations={NETWORKS: text},
+        service_account="default",
+        is_static=False,
+    )
+    try:
+        plan = networks.plan_networks(conf, raw, pod, reader, ifname="eth0")
+        said: set[str] = set()
+        assert len(plan.attachments) == len(elements) + 1
+    except SpecErrors as errors:
+        said = {error.rule for error in errors}
+    except CniError as error:
+        raise AssertionError(error.msg) from error
+    assert bool(said) is not decision.is_allowed
+    # NB: a subset: the webhook plans what it could read of a bad annotation, so it may find more.
+    assert said <= set(decision.rules)
+    assert bool(said) is (vector["expect"] == "error")
