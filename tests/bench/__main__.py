@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from cniplugin.access.model import Rules
-from tests.bench import load, server, world
+from tests.bench import load, node, server, world
 from webhook.admission.evaluate import evaluate
 from webhook.cluster.manifests import load_snapshot
 from webhook.serving import wire
@@ -33,6 +33,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="nadmit-bench-") as folder:
         _in_process(Path(folder))
         _https(Path(folder), options.seconds, options.rounds)
+    os.sched_setaffinity(0, cores)
+    node.run()
 
 
 def _tree(folder: Path, count: int) -> Path:
