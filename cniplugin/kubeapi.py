@@ -11,7 +11,7 @@ later), in one line with the address of the server.
 
 from __future__ import annotations
 
-from .errors import INVALID_NETWORK_CONFIG, TRY_AGAIN_LATER, CniError
+from .errors import TRY_AGAIN_LATER, CniError
 from .http1 import Answer, Connection
 from .kubeconfig import load_token
 from .netspec.errors import show
@@ -235,7 +235,9 @@ class Client:
             if not config.is_tls:
                 return Connection(plain, expiry=expiry, clock=self._clock, refuse=self._refuse)
             if self._tls is None:
-                self._tls = _tls_context(config)
+                from .kubetls import tls_context  # noqa: PLC0415 - brings `ssl`, 9 ms, and DEL never needs it
+
+                self._tls = tls_context(config)
             plain.settimeout(max(expiry - self._clock(), 0.001))
             wrapped = self._tls.wrap_socket(plain, server_hostname=config.server_name or config.host)
         except BaseException:
@@ -311,56 +313,3 @@ def _resource(path: str) -> tuple[str, str]:
         namespace = f' in namespace "{steps[1]}"'
         steps = steps[2:]
     return "/".join((steps[0], *steps[2:])), namespace
-
-
-def _tls_context(config: ClusterConfig) -> ssl.SSLContext:
-    """Return a context that trusts the given authority only.
-
-    `ssl.create_default_context` would read all authorities of the system first, 17 ms. Raises CniError 7 for files
-    and texts that are no certificates.
-    """
-    import ssl  # noqa: PLC0415 - 9 ms, and DEL never needs it
-
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies, and checks the name
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if not config.is_verified:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    try:
-        if config.ca_data or config.ca_file:
-            context.load_verify_locations(cafile=config.ca_file or None, cadata=config.ca_data or None)
-        elif config.is_verified:
-            context.set_default_verify_paths()
-        if config.cert_data or config.cert_file:
-            _load_client_certificate(context, config)
-    except OSError as error:
-        # NB: what OpenSSL says does not name the file.
-        files = ", ".join(file for file in (config.ca_file, config.cert_file, config.key_file) if file)
-        raise CniError(
-            INVALID_NETWORK_CONFIG,
-            f"API server {config.server}: the certificates of the kubeconfig cannot be used"
-            f"{f' ({files})' if files else ''}: {error.strerror or error}",
-        ) from error
-    return context
-
-
-def _load_client_certificate(context: ssl.SSLContext, config: ClusterConfig) -> None:
-    """Load certificate and key. OpenSSL reads these from files only, so data go through memory that looks like one."""
-    import os  # noqa: PLC0415 - beside its only use
-
-    opened: list[int] = []
-
-    def file_of(path: str, data: str) -> str:
-        if not data:
-            return path
-        opened.append(os.memfd_create("nadmit"))
-        os.write(opened[-1], data.encode("ascii"))
-        return f"/proc/self/fd/{opened[-1]}"
-
-    try:
-        context.load_cert_chain(
-            file_of(config.cert_file, config.cert_data), file_of(config.key_file, config.key_data), password=""
-        )
-    finally:
-        for descriptor in opened:
-            os.close(descriptor)
