@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cniplugin import install, kubeconfig, netconf
-from cniplugin.install import DIFFERS, DONE, FAILED, MISUSED, run
+from cniplugin import installoptions, installwanted, kubeconfig, netconf
+from cniplugin.install import run
+from cniplugin.installoptions import DIFFERS, DONE, FAILED, MISUSED
 from tests.node.test_ondisk import network
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def bundle(tmp_path: Path) -> Path:
     directory = tmp_path / "nadmit"
     (directory / "bin").mkdir(parents=True)
     (directory / "lib").mkdir()
-    (directory / install.BUNDLE_MARK).write_text("{}")
+    (directory / installwanted.BUNDLE_MARK).write_text("{}")
     (directory / "lib/libc.so.6").write_bytes(b"libc")
     (directory / "lib/libc.so").symlink_to("libc.so.6")
     (directory / "bin/nadmit").write_text("#!/bin/sh\n")
@@ -293,7 +294,7 @@ def test_what_is_interrupted_at_any_step_is_repaired(
         assert not [
             path
             for path in (node.root / CONF).iterdir()
-            if path.name.startswith(".") and path.name.endswith(install._SUFFIXES)
+            if path.name.startswith(".") and path.name.endswith(installwanted.SUFFIXES)
         ]
         assert node.run(repair, *(options if repair == "install" else [])) == DONE
         if repair == "install":
@@ -348,7 +349,7 @@ def test_state_of_another_version_is_left_alone(node: Node, capsys: pytest.Captu
     for text in ('{"kind": "nadmit-installed", "version": 2}', "[]", "{"):
         (node.root / CONF / ".nadmit-installed").write_text(text)
         before = node.tree()
-        for command in install.COMMANDS:
+        for command in installoptions.COMMANDS:
             assert node.run(command) == FAILED
         assert node.tree() == before
     assert "another version of the installer wrote it" in capsys.readouterr().err
@@ -397,7 +398,7 @@ def test_a_bundle_is_placed_beside_a_link(node: Node, bundle: Path) -> None:
 def test_an_upgrade_keeps_the_bundle_that_processes_may_run(node: Node, bundle: Path) -> None:
     trees = []
     for version in ("1", "2", "3"):
-        (bundle / install.BUNDLE_MARK).write_text(version)
+        (bundle / installwanted.BUNDLE_MARK).write_text(version)
         node.run("install", "--bundle", str(bundle))
         trees.append((node.root / BIN / "nadmit").resolve().parents[1].name)
         assert {path.name for path in (node.root / BIN / ".nadmit").iterdir()} == set(trees[-2:])
@@ -541,7 +542,7 @@ def test_wrong_arguments_are_a_line_of_usage(words: list[str], capsys: pytest.Ca
 def test_help_names_each_command_and_option(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["install", "--help"], environ={}) == DONE
     said = capsys.readouterr().out
-    for name in (*install.COMMANDS, *(f"--{option}" for option in install.OPTIONS)):
+    for name in (*installoptions.COMMANDS, *(f"--{option}" for option in installoptions.OPTIONS)):
         assert f"  {name} " in said
     assert max(map(len, said.splitlines())) <= 130
     assert run([], environ={}) == MISUSED
