@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from . import delegate, teardown
 from .errors import INVALID_NETWORK_CONFIG, CniError, PluginError
-from .journal import ATTACHED, Entry, Journal
+from .journaltext import ATTACHED, Entry, Journal
 from .netlink import Namespace, interface_index
 from .netspec import cniconfig
 

@@ -12,7 +12,8 @@ import time
 from . import delegate, netconf, teardown
 from .delegate import Target
 from .errors import INVALID_ENVIRONMENT, INVALID_NETWORK_CONFIG, PLUGIN_NOT_AVAILABLE, UNKNOWN_CONTAINER, CniError
-from .journal import ATTACHED, Entry, Journal, Store
+from .journal import Store
+from .journaltext import ATTACHED, Entry, Journal
 from .netspec import cniconfig, result
 from .netspec.errors import SpecErrors
 from .skel import from_spec_errors, say

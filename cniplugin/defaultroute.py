@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
-    from .journal import Entry
+    from .journaltext import Entry
     from .netlink import DefaultRoute
     from .netspec.plan import Plan
 

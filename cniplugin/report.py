@@ -13,7 +13,7 @@ from .skel import say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .journal import Entry, Journal
+    from .journaltext import Entry, Journal
     from .kubeapi import Client
     from .netspec.plan import Plan
     from .netspec.status import StatusEntry

@@ -21,7 +21,7 @@ import os
 from binascii import Error as Base64Error
 from binascii import a2b_base64
 
-from .journal import ATTACHED, ATTEMPTED, Entry
+from .journaltext import ATTACHED, ATTEMPTED, Entry
 from .netspec.rawjson import loads
 from .netspec.record import Record
 

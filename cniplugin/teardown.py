@@ -12,7 +12,8 @@ import time
 from . import delegate, journal
 from .delegate import Target
 from .errors import IO_FAILURE, VERSION_INCOMPATIBLE, CniError, PluginError
-from .journal import ATTEMPTED, DETACHED, DamagedError, Journal
+from .journal import DamagedError
+from .journaltext import ATTEMPTED, DETACHED, Journal
 from .netspec import cniconfig
 from .netspec.errors import SpecErrors
 from .netspec.record import Record
@@ -22,7 +23,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from .journal import Entry, Store
+    from .journal import Store
+    from .journaltext import Entry
 
 TURN_S = 2.0
 """The least that one attachment gets of the time, so that many of them do not leave each too little."""

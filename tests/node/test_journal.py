@@ -18,9 +18,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cniplugin import journal
+from cniplugin import journaltext
 from cniplugin.errors import CniError
-from cniplugin.journal import DamagedError, Entry, Journal, Store, parse, render, salvage
+from cniplugin.journal import DamagedError, Store, salvage
+from cniplugin.journaltext import Entry, Journal, parse, render
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,7 +87,7 @@ entries = st.builds(
     capability_args=objects,
     cni_args=st.none() | objects,
     args=texts,
-    state=st.sampled_from(journal.STATES),
+    state=st.sampled_from(journaltext.STATES),
     result=st.none() | objects,
     default_route=st.none() | objects,
     device=st.none() | texts,
@@ -208,7 +209,7 @@ def test_an_entry_whose_checksum_is_wrong_is_a_suspect(store: Store) -> None:
 
 
 def line(value: object) -> bytes:
-    return journal._render_line(value)
+    return journaltext._render_line(value)
 
 
 def entry_line(index: object, **change: object) -> bytes:
@@ -269,7 +270,7 @@ def test_a_record_that_cannot_be_read_is_damaged(store: Store) -> None:
     with pytest.raises(DamagedError, match="directory") as caught:
         store.read("c1")
     assert caught.value.code == 5
-    assert salvage(store.path("c1")) == journal.Salvage(head=None, entries=(), suspects=(), missing=None)
+    assert salvage(store.path("c1")) == journaltext.Salvage(head=None, entries=(), suspects=(), missing=None)
     with pytest.raises(CniError, match="it cannot be removed") as refused:
         store.remove("c1")
     assert refused.value.code == 5
@@ -464,8 +465,8 @@ PRELUDE = f"""
 import os, sys, time
 sys.path.insert(0, {ROOT!r})
 from cniplugin.errors import CniError
-from cniplugin.journal import *
-from cniplugin.journal import Entry, Journal, Store
+from cniplugin.journal import Store
+from cniplugin.journaltext import *
 directory = sys.argv[1]
 """
 KILLED = (

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cniplugin.journal import Entry, Journal, parse, render
+from cniplugin.journaltext import Entry, Journal, parse, render
 from cniplugin.resultscache import Found, load_multus, load_results
 
 CONFIG = '{"cniVersion": "1.0.0", "name": "net-a", "plugins": [{"type": "bridge"}, {"type": "portmap"}]}'

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from cniplugin.errors import CniError
-from cniplugin.journal import Entry, Journal, Store
+from cniplugin.journal import Store
+from cniplugin.journaltext import Entry, Journal
 from cniplugin.teardown import Run, delete_container
 
 from .world import CONTAINER, World, unchanged
