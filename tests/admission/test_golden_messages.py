@@ -109,7 +109,7 @@ def test_golden_messages_are_all_in_use() -> None:
 
 @pytest.mark.parametrize("case", CASES)
 def test_limits_of_the_api_server(case: str) -> None:
-    """Warnings: one line, ASCII, at most 256; a refusal fits into an Event (design/webhook.md §4)."""
+    """Warnings: one line, ASCII, at most 256; a refusal fits into an Event (docs/webhook.md)."""
     decision = CASES[case]()
     assert all(len(text) <= 256 and text.isprintable() and text.isascii() for text in decision.warnings)
     if decision.code == 403:
