@@ -1,9 +1,9 @@
 """The journal: what was attempted for each container, so that DEL, CHECK and GC ask nobody and nothing leaks.
 
-One file per container, `<directory>/<container ID>.journal`, replaced as a whole:
-temporary file, write, fsync, rename, fsync of the directory. A crash leaves the old record or the new one. If `write`
-fails after its rename (fsync of the directory), the new record is what a reader sees: one more attempt is on record
-than was made, and DEL of that is harmless (CNI 1.1 §2, DEL).
+One file per container, `<directory>/<container ID>.journal` (its text: `journaltext`), replaced as a whole: temporary
+file, write, fsync, rename, fsync of the directory. A crash leaves the old record or the new one. If `write` fails after
+its rename (fsync of the directory), the new record is what a reader sees: one more attempt is on record than was made,
+and DEL of that is harmless (CNI 1.1 §2, DEL).
 
 Locks (CNI 1.1 §2: one operation per container; GC alone): `lock` takes `.lock` shared and `.<id>.lock` exclusive,
 `lock_all` takes `.lock` exclusive. A container's lock file is unlinked by its holder, while it is held; who then gets
