@@ -292,7 +292,11 @@ def _store_state(disk: Disk, options: Mapping[str, str], state: State) -> None:
 @contextlib.contextmanager
 def _locked(disk: Disk, conf_dir: str, *, waits: bool = False) -> Iterator[None]:
     """Keep other installers out; the lock is the directory's own and leaves nothing behind."""
-    fd = os.open(disk.at(conf_dir), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fd = os.open(disk.at(conf_dir), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        advice = "give the directory that the container runtime reads as --cni-conf-dir"
+        raise InstallError(f"{disk.at(conf_dir)}: {error.strerror}; {advice}") from error
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | (0 if waits else fcntl.LOCK_NB))
         yield
