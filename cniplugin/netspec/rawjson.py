@@ -92,6 +92,28 @@ def dumps(value: object, *, is_ascii: bool = False) -> str:
     return "".join(chunks)
 
 
+def dumps_indented(value: object, *, width: int = 4, _depth: int = 0) -> str:
+    """Return the text of a value over several lines, as `json.dumps(value, indent=width, ensure_ascii=False)` does.
+
+    Raises as `dumps`. NB: not for what others wrote, which may nest deeper than Python's stack.
+    """
+    if isinstance(value, dict):
+        texts = [
+            f"{dumps(key)}: {dumps_indented(member, width=width, _depth=_depth + 1)}" for key, member in value.items()
+        ]
+        opening, closing = "{}"
+    elif isinstance(value, list | tuple):
+        texts = [dumps_indented(item, width=width, _depth=_depth + 1) for item in value]
+        opening, closing = "[]"
+    else:
+        return dumps(value)
+    if not texts:
+        return opening + closing
+    line = "\n" + " " * (width * _depth)
+    inner = line + " " * width
+    return f"{opening}{inner}{f',{inner}'.join(texts)}{line}{closing}"
+
+
 def _refuse(value: object) -> object:
     raise TypeError(f"a {type(value).__name__} is no JSON")
 

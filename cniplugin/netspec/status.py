@@ -18,6 +18,7 @@ Deviations from Multus, each for the text of the standard or for truth:
 
 from __future__ import annotations
 
+from .rawjson import dumps_indented
 from .record import Record
 from .result import Dns, convert_dns
 
@@ -93,9 +94,7 @@ def entries(
 
 def render(entries: Sequence[StatusEntry]) -> str:
     """Return the text of the annotation, laid out as Multus does: maps indented by four, a list around them."""
-    import json  # noqa: PLC0415  # for its indentation, and only when there is something to publish
-
-    maps = (json.dumps(_map(entry), indent=4, ensure_ascii=False) for entry in entries)
+    maps = (dumps_indented(_map(entry)) for entry in entries)
     return f"[{','.join(maps)}]"
 
 

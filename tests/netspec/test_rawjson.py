@@ -32,6 +32,12 @@ def test_the_same_text(*, value: Any, is_ascii: bool) -> None:
     assert rawjson.loads(text) == value
 
 
+@given(value=VALUES, width=st.integers(0, 5))
+def test_the_same_text_over_several_lines(*, value: Any, width: int) -> None:
+    text = rawjson.dumps_indented(value, width=width)
+    assert text == json.dumps(value, ensure_ascii=False, indent=width)
+
+
 @given(st.text() | st.text(alphabet=' \t\n\r[]{}",:0123456789.eE+-nulltruefalse\\'))
 def test_the_same_value_or_the_same_error(text: str) -> None:
     if "NaN" in text or "Infinity" in text:
