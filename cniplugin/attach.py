@@ -1,8 +1,10 @@
-"""Execute a plan: one attachment after the other, each recorded before it is tried, all taken back if one fails.
+"""Execute a plan: recorded as a whole, then one attachment after the other, all taken back if one fails.
 
-Theory of operation. The record of a container is written before each delegate's ADD (`attempted`) and after it
-(`attached`, with the result), durably. Whatever ends this process in between, DEL finds every attachment that any
-plugin may have begun. A failure detaches all that was attempted, last first; the record goes only if that succeeded.
+Theory of operation. What a plan attaches is known before the first delegate runs, so the record of all of it is made
+durable once, before (`attempted`). Each result goes into the record while the next delegate runs, and the last one's
+at the end (`attached`): two syncs on the way instead of two per attachment. Whatever ends this process in between, DEL
+finds every attachment that a plugin may have begun, and DEL of one that none has begun is harmless (CNI 1.1 §2). A
+failure detaches what was attempted, last first; the record goes only if that succeeded.
 """
 
 from __future__ import annotations
@@ -10,15 +12,16 @@ from __future__ import annotations
 from . import delegate, teardown
 from .errors import INVALID_NETWORK_CONFIG, CniError, PluginError
 from .journaltext import ATTACHED, Entry, Journal
-from .netlink import Namespace, interface_index
+from .netlink import interface_names
 from .netspec import cniconfig
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from .journal import Store
+    from .netspec.cniconfig import NetworkConfigList
     from .netspec.plan import Attachment, Plan
     from .teardown import Run
 
@@ -36,30 +39,68 @@ def attach_all(
 
     `runtime_config` is what the runtime asks of the default network, and of no other (NPWG v1.3 §7.5).
     """
-    for attachment in plan.attachments:
-        given = runtime_config if attachment.is_default else {}
+    entries = tuple(
+        _entry(attachment, runtime_config if attachment.is_default else {}, args) for attachment in plan.attachments
+    )
+    record = record.replace(entries=entries)
+    _check(record, run)
+    try:
+        store.write(record)
+    except CniError as error:
+        take_back(record.replace(entries=()), store, error, run)
+    is_saved = True
+    for index in range(len(entries)):
+        saving = _Saving(store, record, is_needed=not is_saved)
         try:
-            _check_name(attachment, record)
-            record = record.replace(entries=(*record.entries, _entry(attachment, given, args)))
-            store.write(record)
-            record = _attach_last(record, run)
-            store.write(record)
+            record = _attach(record, index, run, meanwhile=saving)
+            saving.check()
         except CniError as error:
-            take_back(record, store, error, run)
+            take_back(record.replace(entries=record.entries[: index + 1]), store, error, run)
+        is_saved = False
+    try:
+        store.write(record)
+    except CniError as error:
+        take_back(record, store, error, run)
     return record
 
 
-def _check_name(attachment: Attachment, record: Journal) -> None:
-    """Raise CniError if the pod has an interface of that name.
+class _Saving:
+    """Writes a record while a delegate runs. NB: a failure waits for its end; it must not be left alone."""
 
-    NB: before the attachment is on record. Its delegate would fail too, and taking it back would then remove that
-    interface, which is not ours.
+    def __init__(self, store: Store, record: Journal, *, is_needed: bool) -> None:
+        self._store = store
+        self._record = record
+        self._is_needed = is_needed
+        self._failure: CniError | None = None
+
+    def __call__(self) -> None:
+        if self._is_needed:
+            try:
+                self._store.write(self._record)
+            except CniError as failure:
+                self._failure = failure
+
+    def check(self) -> None:
+        """Raise what went wrong."""
+        if self._failure is not None:
+            raise self._failure
+
+
+def _check(record: Journal, run: Run) -> None:
+    """Raise CniError if the pod has an interface of a planned name, or an executable is missing.
+
+    NB: before anything is on record. A delegate would fail too, and taking it back would then remove that interface,
+    which is not ours.
     """
-    with Namespace(record.netns):
-        is_taken = interface_index(attachment.interface) is not None
-    if is_taken:
-        label = teardown.label_of(record, _entry(attachment, {}, args=""))
-        raise CniError(INVALID_NETWORK_CONFIG, f"{label}: the pod has an interface {attachment.interface} already")
+    taken = interface_names(record.netns)
+    for entry in record.entries:
+        label = teardown.label_of(record, entry)
+        if entry.ifname in taken:
+            raise CniError(INVALID_NETWORK_CONFIG, f"{label}: the pod has an interface {entry.ifname} already")
+        try:
+            delegate.find_all(_config_of(entry), teardown.target_of(record, entry, run))
+        except PluginError as error:
+            raise _labelled(error, label) from error
 
 
 def reference_of(attachment: Attachment) -> str:
@@ -83,20 +124,30 @@ def _entry(attachment: Attachment, runtime_config: Mapping[str, Any], args: str)
     )
 
 
-def _attach_last(record: Journal, run: Run) -> Journal:
-    """Attach the last entry of a record; return the record with its result."""
-    entry = record.entries[-1]
-    config = cniconfig.parse(entry.config, name=entry.reference)
-    target = teardown.target_of(record, entry, run)
+def _config_of(entry: Entry) -> NetworkConfigList:
+    return cniconfig.parse(entry.config, name=entry.reference)
+
+
+def _attach(record: Journal, index: int, run: Run, *, meanwhile: Callable[[], None]) -> Journal:
+    """Attach one entry of a record; return the record with its result."""
+    entry = record.entries[index]
     try:
         result = delegate.add_list(
-            config, target, caps=entry.capability_args, cni_args=entry.cni_args, deadline=run.deadline
+            _config_of(entry),
+            teardown.target_of(record, entry, run),
+            caps=entry.capability_args,
+            cni_args=entry.cni_args,
+            deadline=run.deadline,
+            meanwhile=meanwhile,
         )
     except PluginError as error:
-        text = f"{teardown.label_of(record, entry)}: {error.msg}"
-        raise PluginError(error.plugin, error.command, error.code, text, error.details) from error
+        raise _labelled(error, teardown.label_of(record, entry)) from error
     done = entry.replace(state=ATTACHED, result=result)
-    return record.replace(entries=(*record.entries[:-1], done))
+    return record.replace(entries=(*record.entries[:index], done, *record.entries[index + 1 :]))
+
+
+def _labelled(error: PluginError, label: str) -> PluginError:
+    return PluginError(error.plugin, error.command, error.code, f"{label}: {error.msg}", error.details)
 
 
 def take_back(

@@ -33,7 +33,7 @@ from .netspec.versions import number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from typing import Any
 
     from .netspec.cniconfig import NetworkConfigList, PluginConfig
@@ -71,19 +71,27 @@ def add_list(
     caps: Mapping[str, object],
     cni_args: Mapping[str, object] | None,
     deadline: float | None,
+    meanwhile: Callable[[], None] | None = None,
 ) -> Conf:
     """Attach; return the last plugin's result, a JSON object of the configuration's version.
 
     `caps` are the capability arguments; each plugin gets those that it declares. `deadline` as in `Call`. Raises
     PluginError with the code of the plugin that failed, 6 if what it printed is no result, 5 if one is missing.
+    `meanwhile` is called once, while the first plugin runs; it must not raise.
     """
-    executables = [_find(plugin, config, target, command="ADD") for plugin in config.plugins]
+    executables = find_all(config, target)
     previous: Conf | None = None
     for plugin, executable in zip(config.plugins, executables, strict=True):
         request = _request(config, plugin, caps=caps, cni_args=cni_args, previous=previous)
         call = _call("ADD", plugin, executable, request=request, target=target, deadline=deadline)
-        previous = _result(_execute(call, config), config, plugin)
+        previous = _result(_execute(call, config, meanwhile), config, plugin)
+        meanwhile = None
     return previous or {}
+
+
+def find_all(config: NetworkConfigList, target: Target) -> list[str]:
+    """Return the executables of an ADD, in order. Raises PluginError 5 if one is missing."""
+    return [_find(plugin, config, target, command="ADD") for plugin in config.plugins]
 
 
 def delete_list(
@@ -243,9 +251,9 @@ def _call(
     )
 
 
-def _execute(call: Call, config: NetworkConfigList) -> bytes:
+def _execute(call: Call, config: NetworkConfigList, meanwhile: Callable[[], None] | None = None) -> bytes:
     try:
-        return invoke.execute(call)
+        return invoke.execute(call, meanwhile)
     except PluginError as error:
         raise _named(error, config, call.command) from error
 

@@ -27,7 +27,7 @@ from .netspec.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Self
 
 TEXT_BUSY_ATTEMPTS = 6
@@ -85,14 +85,15 @@ def find(kind: str, path: Sequence[str]) -> str:
     raise PluginError(kind, "", IO_FAILURE, f"failed to find plugin {quote(kind)} in path [{shown}]")
 
 
-def execute(call: Call) -> bytes:
+def execute(call: Call, meanwhile: Callable[[], None] | None = None) -> bytes:
     """Run a plugin and return its stdout; blocks until it ends or the deadline comes.
 
+    `meanwhile` is called when the plugin has its request, while it runs; short work that would else wait for it.
     On success its stderr is copied to ours. Raises PluginError: with the plugin's own code, message and details if it
     printed them, else code 999; 5 if it cannot be started; 11 if the deadline came first.
     """
     with _Child(call) as child:
-        is_done = child.attend(call.stdin.encode("utf-8", "replace"), call.deadline)
+        is_done = child.attend(call.stdin.encode("utf-8", "replace"), call.deadline, meanwhile)
         if not is_done:
             raise _error(call, TRY_AGAIN_LATER, "netplugin did not end before the deadline and was killed")
     code = child.exit_code()
@@ -153,9 +154,11 @@ class _Child:
         """Return what `subprocess` returns: negative for a signal. None if somebody else took the status."""
         return None if self._status is None else os.waitstatus_to_exitcode(self._status)
 
-    def attend(self, request: bytes, deadline: float | None) -> bool:
+    def attend(self, request: bytes, deadline: float | None, meanwhile: Callable[[], None] | None = None) -> bool:
         """Feed and drain until the process ends (True) or the deadline comes (False)."""
-        rest = memoryview(request)
+        rest = self._feed(memoryview(request))
+        if meanwhile is not None:
+            meanwhile()
         while not self._reap():
             left = None if deadline is None else deadline - time.monotonic()
             if left is not None and left <= 0:

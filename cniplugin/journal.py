@@ -117,14 +117,14 @@ class Store:
         return journal
 
     def remove(self, container_id: str) -> None:
-        """Remove the container's record and what a crash left beside it, durably; fine when there is none."""
+        """Remove the container's record and what a crash left beside it; fine when there is none.
+
+        NB: not synced. A record that a power loss brings back names what is gone: its DEL is repeated, or GC's.
+        """
         path = self.path(container_id)
         try:
             for name in (self._hidden(container_id, "tmp"), path):
                 _unlink(name, self._system, ignored=FileNotFoundError)
-            _sync_directory(self.directory, self._system)
-        except FileNotFoundError:
-            return
         except OSError as error:
             raise _io_failure("removed", path, error) from error
 
