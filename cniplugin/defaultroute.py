@@ -8,8 +8,9 @@ Routes are changed in the pod's namespace over netlink; the results say afterwar
 from __future__ import annotations
 
 from .errors import INVALID_NETWORK_CONFIG, CniError
-from .netlink import AF_INET, AF_INET6, RT_TABLE_MAIN, Namespace, Routes, interface_index
+from .netlink import Namespace, interface_index
 from .netspec import result as results
+from .routes import AF_INET, AF_INET6, RT_TABLE_MAIN, Routes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .journaltext import Entry
-    from .netlink import DefaultRoute
     from .netspec.plan import Plan
+    from .routes import DefaultRoute
 
 ALL = {AF_INET: "0.0.0.0/0", AF_INET6: "::/0"}
 OLD_KEYS = {AF_INET: "ip4", AF_INET6: "ip6"}

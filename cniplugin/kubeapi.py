@@ -5,14 +5,14 @@ Theory of operation. A request is tried until it has an answer or the deadline h
 A pause between tries doubles from `PAUSE_MIN_S` to `PAUSE_MAX_S`, or is what `Retry-After` says. A try may take
 `TRY_S`, so that a black-holed connection leaves time for another one; a server that needs 700 ms is no problem.
 
-`socket` and `ssl` are imported at the first connection. All errors are CniErrors, code 11 (CNI 1.1 §5: try again
+`_ssl` is imported at the first connection. All errors are CniErrors, code 11 (CNI 1.1 §5: try again
 later), in one line with the address of the server.
 """
 
 from __future__ import annotations
 
 from .errors import TRY_AGAIN_LATER, CniError
-from .http1 import Answer, Connection
+from .http1 import Answer, Connection, dial
 from .kubeconfig import load_token
 from .netspec.errors import show
 from .netspec.rawjson import dumps, loads
@@ -20,7 +20,6 @@ from .netspec.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Callable
     from typing import Any, NoReturn, Self
 
@@ -80,7 +79,7 @@ class Client:
         self._clock = clock
         self._sleep = sleep
         self._token: str | None = None
-        self._tls: ssl.SSLContext | None = None
+        self._tls: Any = None
         self._connection: Connection | None = None
         self._events = 0
 
@@ -225,21 +224,17 @@ class Client:
         return "\r\n".join([*lines, "", ""]).encode("ascii")
 
     def _connect(self, expiry: float) -> Connection:
-        import socket  # noqa: PLC0415 - 3 ms, and DEL never needs it
-
         config = self._config
-        left = max(expiry - self._clock(), 0.001)
-        plain = socket.create_connection((config.host, config.port), timeout=left)
+        plain = dial(config.host, config.port, timeout_s=max(expiry - self._clock(), 0.001))
         try:
-            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if not config.is_tls:
                 return Connection(plain, expiry=expiry, clock=self._clock, refuse=self._refuse)
-            if self._tls is None:
-                from .kubetls import tls_context  # noqa: PLC0415 - brings `ssl`, 9 ms, and DEL never needs it
+            from .kubetls import TlsSocket, tls_context  # noqa: PLC0415 - brings `_ssl`, 2 ms
 
+            if self._tls is None:
                 self._tls = tls_context(config)
             plain.settimeout(max(expiry - self._clock(), 0.001))
-            wrapped = self._tls.wrap_socket(plain, server_hostname=config.server_name or config.host)
+            wrapped = TlsSocket(self._tls, plain, config.server_name or config.host)
         except BaseException:
             plain.close()
             raise
@@ -247,7 +242,7 @@ class Client:
 
     def _failure(self, error: OSError) -> str:
         """Return what went wrong in words; raises when the server's certificate is not to be trusted."""
-        reason = getattr(error, "verify_message", "")  # of ssl.SSLCertVerificationError only
+        reason = getattr(error, "verify_message", "")  # of SSLCertVerificationError only
         if reason:
             raise CniError(
                 TRY_AGAIN_LATER,

@@ -1,13 +1,7 @@
 """Where the API server is and who we are there: a kubeconfig, or the service account of a pod, to a `ClusterConfig`.
 
 A kubeconfig is read in the two forms that stand on nodes: the JSON that our installer writes, and the plain YAML that
-Multus' installer writes. There is no YAML in the standard library, so of YAML this much is read, one line at a time:
-
-    document = ["---"] block
-    block    = mapping / list                          ; nested by spaces, not by tabs
-    mapping  = 1*( key ":" [" " scalar] / key ":" block )
-    list     = 1*( "- " scalar / "- " mapping )        ; also at the indent of its key
-    scalar   = "double quoted" / 'single quoted' / plain / "{}" / "[]"      ; each is text, and "#" begins a comment
+Multus' installer writes (`kubeyaml`, imported for it alone).
 
 Deviations from client-go: a `server` needs its scheme; `exec`, `auth-provider`, `username` and `proxy-url` are refused
 rather than ignored; `insecure-skip-tls-verify` is refused unless the caller allows it; a context need not be current if
@@ -16,12 +10,11 @@ it is the only one. As Multus writes and Go reads it, an IPv4 address may stand 
 
 from __future__ import annotations
 
-import json
 import os
-import re
 
 from .errors import INVALID_NETWORK_CONFIG, CniError
 from .netspec.errors import show
+from .netspec.rawjson import loads
 from .netspec.record import Record
 
 TYPE_CHECKING = False
@@ -31,15 +24,12 @@ if TYPE_CHECKING:
 
 SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 FILE_BYTES_MAX = 1_048_576
-DEPTH_MAX = 16
-SUPPORTED = "a kubeconfig is JSON, or YAML of block mappings and lists with plain or quoted text in one line"
 
-_HOST = r"[0-9A-Za-z_-]{1,63}(?:\.[0-9A-Za-z_-]{1,63})*\.?"
-_SERVER = re.compile(rf"(https?)://(\[[0-9A-Za-z.:%]+\]|{_HOST})(?::([0-9]{{1,5}}))?(/[-0-9A-Za-z._~/%:]*)?")
-_ENTRY = re.compile(r"""([A-Za-z0-9_.\-/]+|"[^"\\]+"|'[^']+')\s*:(?:\s+(.*))?""")
-_QUOTED = re.compile(r"""("(?:[^"\\]|\\.)*"|'(?:[^']|'')*')\s*(?:#.*)?""")
+_LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+_LABEL = frozenset(_LETTERS + "_-")
+_LITERAL = frozenset(_LETTERS + ".:%")
+_PATH = frozenset(_LETTERS + "-._~/%:")
 _UNREADABLE_USER = ("exec", "auth-provider", "username", "password", "as")
-_EMPTY: dict[str, Any] = {"{}": {}, "[]": [], "": ""}
 
 
 class ClusterConfig(Record):
@@ -98,7 +88,7 @@ def parse_kubeconfig(text: str, *, source: str, directory: str, allow_insecure: 
     if cluster.get("proxy-url"):
         _refuse(source, 'the cluster has "proxy-url", which is not supported; the node must reach the API server')
     server_name = _text(cluster, "tls-server-name", source)
-    if server_name and not re.fullmatch(_HOST, server_name):
+    if server_name and not _is_host(server_name):
         _refuse(source, f"tls-server-name: this is no name of a host: {show(server_name)}")
     made = _parse_server(_text(cluster, "server", source), source=source).replace(
         **_file_or_data(cluster, "certificate-authority", "ca", source=source, directory=directory),
@@ -130,19 +120,40 @@ def load_token(config: ClusterConfig) -> str:
 
 
 def _parse_server(server: str, *, source: str) -> ClusterConfig:
-    match = _SERVER.fullmatch(server)
-    port = int(match[3]) if match and match[3] else 0
-    if not match or port > 65_535 or (match[3] and not port):
+    """Read `https://HOST[:PORT][/PATH]`; an IPv6 address stands in brackets."""
+    scheme, _, rest = server.partition("://")
+    authority, slash, path = rest.partition("/")
+    host, bracket, port = authority.partition("]")
+    if bracket:
+        is_host = len(host) > 1 and host[0] == "[" and _LITERAL.issuperset(host[1:])
+    else:
+        host, colon, port = authority.partition(":")
+        port = colon + port
+        is_host = _is_host(host)
+    if not (scheme in {"http", "https"} and is_host and _is_port(port) and _PATH.issuperset(path)):
         _refuse(
             source, f"server: this is no address of an API server: {show(server)}; allowed: https://HOST[:PORT][/PATH]"
         )
-    is_tls = match[1] == "https"
+    is_tls = scheme == "https"
     return ClusterConfig(
         server=server.rstrip("/"),
-        host=match[2].strip("[]"),
-        port=port or (443 if is_tls else 80),
-        prefix=(match[4] or "").rstrip("/"),
+        host=host.lstrip("["),
+        port=int(port[1:]) if port else (443 if is_tls else 80),
+        prefix=(slash + path).rstrip("/"),
         is_tls=is_tls,
+    )
+
+
+def _is_host(text: str) -> bool:
+    labels = text.removesuffix(".").split(".")
+    return all(0 < len(label) <= 63 and _LABEL.issuperset(label) for label in labels)
+
+
+def _is_port(text: str) -> bool:
+    """Say whether a text is empty, or a colon and a number of a port."""
+    digits = text[1:]
+    return not text or (
+        text[0] == ":" and digits.isascii() and digits.isdigit() and len(digits) <= 5 and 0 < int(digits) <= 65_535
     )
 
 
@@ -224,108 +235,13 @@ def _refuse(source: str, what: str) -> NoReturn:
 def _parse_text(text: str, *, source: str) -> dict[str, Any]:
     if text.lstrip().startswith("{"):
         try:
-            value = json.loads(text)
+            value = loads(text)
         except (ValueError, RecursionError) as error:
             _refuse(source, f"the kubeconfig is not JSON: {error}")
     else:
-        value = _Lines(text, source=source).parse()
+        from .kubeyaml import Lines  # noqa: PLC0415 - brings `re`, 4 ms
+
+        value = Lines(text, refuse=lambda what: _refuse(source, what)).parse()
     if not isinstance(value, dict):
         _refuse(source, "the kubeconfig is not a mapping")
     return value
-
-
-class _Lines:
-    """The lines of a YAML text that say something: (number, indent, text), in a list that `parse` walks through."""
-
-    def __init__(self, text: str, *, source: str) -> None:
-        self.source = source
-        self.at = 0
-        self.lines: list[tuple[int, int, str]] = []
-        for number, line in enumerate(text.split("\n"), start=1):
-            said = line.rstrip()
-            stripped = said.lstrip(" ")
-            if not stripped or stripped.startswith("#") or (said == "---" and not self.lines):
-                continue
-            self.lines.append((number, len(said) - len(stripped), stripped))
-
-    def parse(self) -> object:
-        value = self.block(self.lines[0][1], depth=0) if self.lines else {}
-        if self.at < len(self.lines):
-            self.refuse()
-        return value
-
-    def refuse(self, why: str = "this line cannot be read") -> NoReturn:
-        number, _, text = self.lines[min(self.at, len(self.lines) - 1)]
-        # NB: the line may hold a credential, so no more than its key is shown.
-        _refuse(self.source, f"line {number}: {why}: {show(text.partition(':')[0][:24])}; {SUPPORTED}")
-
-    def block(self, indent: int, *, depth: int) -> object:
-        if depth > DEPTH_MAX:
-            self.refuse("the nesting is too deep")
-        return self.list_at(indent, depth) if self.is_item(indent) else self.mapping_at(indent, depth)
-
-    def is_item(self, indent: int) -> bool:
-        """Say whether the present line is an item of a list at this indent."""
-        if self.at == len(self.lines):
-            return False
-        _, here, text = self.lines[self.at]
-        return here == indent and (text == "-" or text.startswith("- "))
-
-    def is_deeper(self, indent: int) -> bool:
-        return self.at < len(self.lines) and self.lines[self.at][1] > indent
-
-    def list_at(self, indent: int, depth: int) -> list[object]:
-        items: list[object] = []
-        while self.is_item(indent):
-            number, _, text = self.lines[self.at]
-            rest = text[1:].lstrip(" ")
-            if rest and not _ENTRY.fullmatch(rest):
-                items.append(self.scalar(rest))
-                self.at += 1
-                continue
-            if rest:  # the item's first entry stands on the line of its dash
-                self.lines[self.at] = (number, indent + len(text) - len(rest), rest)
-            else:
-                self.at += 1
-            items.append(self.block(self.lines[self.at][1], depth=depth + 1) if self.is_deeper(indent) else "")
-        return items
-
-    def mapping_at(self, indent: int, depth: int) -> dict[str, object]:
-        found: dict[str, object] = {}
-        while self.at < len(self.lines) and self.lines[self.at][1] == indent and not self.is_item(indent):
-            match = _ENTRY.fullmatch(self.lines[self.at][2])
-            if not match:
-                self.refuse()
-            key, rest = match[1].strip("\"'"), match[2] or ""
-            if key in found:
-                self.refuse("the key stands twice")
-            value: object = self.scalar(rest)
-            self.at += 1
-            if value == "" and (not rest or rest.startswith("#")):
-                if self.is_deeper(indent):
-                    value = self.block(self.lines[self.at][1], depth=depth + 1)
-                elif self.is_item(indent):
-                    value = self.list_at(indent, depth + 1)
-            found[key] = value
-        return found
-
-    def scalar(self, text: str) -> Any:
-        quoted = _QUOTED.fullmatch(text)
-        if quoted:
-            return self.unquote(quoted[1])
-        plain = "" if text.startswith("#") else re.split(r"\s#", text, maxsplit=1)[0].rstrip()
-        if plain in _EMPTY:
-            return _EMPTY[plain]
-        if plain in {"null", "~"}:
-            return None
-        if plain[0] in "\"'&*!|>%@`{}[],?" or ": " in plain or plain[-1] == ":" or "\t" in plain or plain[:2] == "- ":
-            self.refuse()
-        return plain
-
-    def unquote(self, text: str) -> str:
-        if text[0] == "'":
-            return text[1:-1].replace("''", "'")
-        try:
-            return str(json.loads(text))
-        except ValueError:
-            self.refuse("this escape is not known")

@@ -1,60 +1,43 @@
-"""Routes and links inside a pod's network namespace, over rtnetlink (RFC 3549; linux/rtnetlink.h, rtnetlink(7)).
+"""The kernel's links and network namespaces, over rtnetlink (RFC 3549; linux/rtnetlink.h, rtnetlink(7)).
 
-Only what the default route needs (NPWG v1.3 §4.1.2.1.9): list default routes, delete one, add one. Numbers and layouts
-are the kernel's; a request and its answer are
+A request and its answers; numbers and layouts are the kernel's:
 
-    nlmsghdr = length u32, type u16, flags u16, sequence u32, port u32
-    rtmsg    = family u8, dst_len u8, src_len u8, tos u8, table u8, protocol u8, scope u8, type u8, flags u32
-    rtattr   = length u16, type u16, payload, padded to 4
+    nlmsghdr  = length u32, type u16, flags u16, sequence u32, port u32
+    attribute = length u16, type u16, payload, padded to 4
 
-`socket` and `ctypes` are imported where they are used: most attachments ask for no default route.
+`_socket` is the C module behind `socket`, which would cost 2 ms more, for `enum` and `selectors`.
 """
 
 from __future__ import annotations
 
 import os
 import struct
+from _socket import SOCK_CLOEXEC, SOCK_RAW, if_nametoindex, socket
 
 from .errors import INVALID_NETNS, IO_FAILURE, CniError
-from .netspec.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Iterator
     from types import TracebackType
-    from typing import Self
 
 CLONE_NEWNET = 0x40000000
-NETLINK_ROUTE = 0
-RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
-NLM_F_REQUEST, NLM_F_ACK, NLM_F_DUMP, NLM_F_EXCL, NLM_F_CREATE = 0x1, 0x4, 0x300, 0x200, 0x400
+AF_NETLINK, NETLINK_ROUTE = 16, 0
+RTM_GETLINK, RTM_NEWNSID, RTM_GETNSID = 18, 88, 90
+NLM_F_REQUEST, NLM_F_ACK, NLM_F_DUMP = 0x1, 0x4, 0x300
 NLMSG_ERROR, NLMSG_DONE = 2, 3
-RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_TABLE, RTA_MULTIPATH = 1, 4, 5, 6, 15, 9
-RT_TABLE_UNSPEC, RT_TABLE_MAIN = 0, 254
-RTPROT_STATIC, RT_SCOPE_UNIVERSE, RTN_UNICAST = 4, 0, 1
-AF_INET, AF_INET6 = 2, 10
+NETNSA_NSID, NETNSA_FD, NSID_NONE = 1, 3, -1
+IFLA_IFNAME, IFLA_TARGET_NETNSID = 3, 46
 BUFFER_BYTES = 1 << 16
 
+U32 = struct.Struct("=I")
 _HEADER = struct.Struct("=IHHII")
-_ROUTE = struct.Struct("=BBBBBBBBI")
 _ATTRIBUTE = struct.Struct("=HH")
-_ERROR = struct.Struct("=i")
-_U32 = struct.Struct("=I")
-_NEXTHOP = struct.Struct("=HBBi")
-
-
-class DefaultRoute(Record):
-    """A default route of the main table. `gateway` is "" for one without; `metric` 0 is the kernel's default.
-
-    `raw` is the kernel's own message, which deletes exactly this route.
-    """
-
-    family: int
-    interface_index: int
-    gateway: str = ""
-    metric: int = 0
-    raw: bytes = b""
+_S32 = struct.Struct("=i")
+_GENERIC = bytes(4)
+"""rtgenmsg: a family, and nothing about it."""
+_LINK_BYTES = 16
+"""ifinfomsg."""
 
 
 class Namespace:
@@ -77,8 +60,7 @@ class Namespace:
                 os.close(target)
         except OSError as error:
             os.close(self._home)
-            reason = (error.strerror or str(error)).lower()
-            raise CniError(INVALID_NETNS, f"network namespace {self._path}: cannot be entered: {reason}") from error
+            raise _no_namespace(self._path, error) from error
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -94,7 +76,7 @@ def _setns(descriptor: int) -> None:
     if hasattr(os, "setns"):  # Python 3.12
         os.setns(descriptor, CLONE_NEWNET)
         return
-    import ctypes  # noqa: PLC0415  # 10 ms, and only for a default route on 3.11
+    import ctypes  # noqa: PLC0415  # and only for a default route on 3.11
 
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.setns(descriptor, CLONE_NEWNET) != 0:
@@ -104,69 +86,77 @@ def _setns(descriptor: int) -> None:
 
 def interface_index(name: str) -> int | None:
     """Return the index of an interface of this thread's namespace, None if there is none of that name."""
-    import socket  # noqa: PLC0415
-
     try:
-        return socket.if_nametoindex(name)
+        return if_nametoindex(name)
     except OSError:
         return None
 
 
-class Routes:
-    """A netlink socket of the namespace in which it was opened. A context manager.
+def interface_names(path: str) -> frozenset[str]:
+    """Return the names of all interfaces of the network namespace at `path`, without going there.
 
-    Every failure of the kernel is a CniError 5 that names the request.
+    The kernel lists the links of a namespace that has a number in ours; one without gets it, as at each dump of a veth
+    pair, and keeps it as long as it lives. Entering would need `ctypes` before Python 3.12. Raises CniError 8.
     """
+    netlink = Netlink()
+    try:
+        target = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            number = _number_of(netlink, target)
+        finally:
+            os.close(target)
+        body = bytes(_LINK_BYTES) + attribute(IFLA_TARGET_NETNSID, _S32.pack(number))
+        links = netlink.ask(RTM_GETLINK, NLM_F_DUMP, body, "list interfaces")
+    except OSError as error:
+        raise _no_namespace(path, error) from error
+    except CniError as error:
+        raise CniError(INVALID_NETNS, f"network namespace {path}: {error.msg}") from error
+    finally:
+        netlink.close()
+    names = (attributes(link[_LINK_BYTES:]).get(IFLA_IFNAME, b"") for link in links)
+    return frozenset(name.rstrip(b"\0").decode(errors="replace") for name in names)
+
+
+def _number_of(netlink: Netlink, target: int) -> int:
+    """Return the number (nsid) of an open namespace in ours, after giving it one if need be."""
+    about = _GENERIC + attribute(NETNSA_FD, U32.pack(target))
+    what = "tell its number"
+    for _ in range(2):
+        for answer in netlink.ask(RTM_GETNSID, 0, about, what):
+            number: int = _S32.unpack(attributes(answer[len(_GENERIC) :])[NETNSA_NSID])[0]
+            if number != NSID_NONE:
+                return number
+        anew = about + attribute(NETNSA_NSID, _S32.pack(NSID_NONE))
+        netlink.ask(RTM_NEWNSID, NLM_F_ACK, anew, "give it a number", tolerated=(17,))  # EEXIST: somebody was faster
+    raise CniError(IO_FAILURE, f"the kernel does not {what}")
+
+
+def _no_namespace(path: str, error: OSError) -> CniError:
+    reason = (error.strerror or str(error)).lower()
+    return CniError(INVALID_NETNS, f"network namespace {path}: cannot be entered: {reason}")
+
+
+class Netlink:
+    """A netlink socket of the namespace in which it was opened."""
 
     def __init__(self) -> None:
-        import socket  # noqa: PLC0415
-
         self._sequence = 0
-        self._socket: socket.socket = socket.socket(
-            socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_ROUTE
-        )
+        self._socket = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE)
         self._socket.bind((0, 0))
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
+    def close(self) -> None:
+        """Close the socket."""
         self._socket.close()
 
-    def defaults(self, index: int | None = None) -> list[DefaultRoute]:
-        """Return the default routes of both families in the main table, of one interface if an index is given."""
-        found = [
-            route
-            for family in (AF_INET, AF_INET6)
-            for message in self._ask(
-                RTM_GETROUTE, NLM_F_DUMP, _ROUTE.pack(family, 0, 0, 0, 0, 0, 0, 0, 0), "list routes"
-            )
-            if (route := _default_route(message)) is not None
-        ]
-        return [route for route in found if index is None or route.interface_index == index]
+    def ask(self, kind: int, flags: int, body: bytes, what: str, *, tolerated: tuple[int, ...] = ()) -> list[bytes]:
+        """Send one request; return the payloads of the answers.
 
-    def delete(self, route: DefaultRoute) -> None:
-        """Delete a route that `defaults` returned; one that is gone already is fine."""
-        self._ask(RTM_DELROUTE, NLM_F_ACK, route.raw, "delete a default route", tolerated=(3,))  # ESRCH
-
-    def add_default(self, index: int, gateway: str, *, metric: int = 0) -> None:
-        """Add a default route through a gateway (an IPv4 or IPv6 address); the same one twice is fine."""
-        import socket  # noqa: PLC0415
-
-        family = AF_INET6 if ":" in gateway else AF_INET
-        body = _ROUTE.pack(family, 0, 0, 0, RT_TABLE_MAIN, RTPROT_STATIC, RT_SCOPE_UNIVERSE, RTN_UNICAST, 0)
-        body += _attribute(RTA_GATEWAY, socket.inet_pton(socket.AddressFamily(family), gateway))
-        body += _attribute(RTA_OIF, _U32.pack(index))
-        if metric:
-            body += _attribute(RTA_PRIORITY, _U32.pack(metric))
-        flags = NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL
-        self._ask(RTM_NEWROUTE, flags, body, f"add a default route through {gateway}", tolerated=(17,))  # EEXIST
-
-    def _ask(self, kind: int, flags: int, body: bytes, what: str, *, tolerated: tuple[int, ...] = ()) -> list[bytes]:
-        """Send one request; return the payloads of the answers."""
+        `tolerated` are errnos that are fine. Raises CniError 5 that says `what` the kernel refuses to do.
+        """
         self._sequence += 1
         header = _HEADER.pack(_HEADER.size + len(body), kind, flags | NLM_F_REQUEST, self._sequence, 0)
         payloads: list[bytes] = []
+        is_many = flags & NLM_F_DUMP == NLM_F_DUMP
         try:
             self._socket.sendall(header + body)
             while True:
@@ -177,6 +167,8 @@ class Routes:
                         _check(payload, tolerated)
                         return payloads
                     payloads.append(payload)
+                if payloads and not is_many:
+                    return payloads
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
             raise CniError(IO_FAILURE, f"the kernel refuses to {what}: {reason}") from error
@@ -184,7 +176,7 @@ class Routes:
 
 def _check(payload: bytes, tolerated: tuple[int, ...]) -> None:
     """Raise the kernel's error: a negative errno, 0 for an acknowledgement."""
-    number = -_ERROR.unpack_from(payload)[0]
+    number = -_S32.unpack_from(payload)[0]
     if number and number not in tolerated:
         raise OSError(number, os.strerror(number))
 
@@ -197,7 +189,8 @@ def _messages(data: bytes) -> Iterator[tuple[int, bytes]]:
         data = data[_padded(length) :]
 
 
-def _attributes(data: bytes) -> dict[int, bytes]:
+def attributes(data: bytes) -> dict[int, bytes]:
+    """Return the attributes of a message by type; of several with one type, the last."""
     found: dict[int, bytes] = {}
     while len(data) >= _ATTRIBUTE.size:
         length, kind = _ATTRIBUTE.unpack_from(data)
@@ -206,34 +199,11 @@ def _attributes(data: bytes) -> dict[int, bytes]:
     return found
 
 
-def _attribute(kind: int, payload: bytes) -> bytes:
+def attribute(kind: int, payload: bytes) -> bytes:
+    """Return one attribute, padded."""
     length = _ATTRIBUTE.size + len(payload)
     return _ATTRIBUTE.pack(length, kind) + payload + bytes(_padded(length) - length)
 
 
 def _padded(length: int) -> int:
     return (length + 3) & ~3
-
-
-def _default_route(payload: bytes) -> DefaultRoute | None:
-    """Return a unicast default route of the main table; None for any other route."""
-    family, dst_len, _, _, table, _, _, kind, _ = _ROUTE.unpack_from(payload)
-    attributes = _attributes(payload[_ROUTE.size :])
-    table = _U32.unpack(attributes[RTA_TABLE])[0] if RTA_TABLE in attributes else table
-    if dst_len or kind != RTN_UNICAST or table != RT_TABLE_MAIN:
-        return None
-    gateway = attributes.get(RTA_GATEWAY, b"")
-    index = _U32.unpack(attributes[RTA_OIF])[0] if RTA_OIF in attributes else 0
-    if RTA_MULTIPATH in attributes:
-        _, _, _, index = _NEXTHOP.unpack_from(attributes[RTA_MULTIPATH])
-        gateway = _attributes(attributes[RTA_MULTIPATH][_NEXTHOP.size :]).get(RTA_GATEWAY, b"")
-    metric = _U32.unpack(attributes[RTA_PRIORITY])[0] if RTA_PRIORITY in attributes else 0
-    return DefaultRoute(
-        family=family, interface_index=index, gateway=_text(family, gateway), metric=metric, raw=payload
-    )
-
-
-def _text(family: int, address: bytes) -> str:
-    import socket  # noqa: PLC0415
-
-    return socket.inet_ntop(socket.AddressFamily(family), address) if address else ""

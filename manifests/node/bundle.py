@@ -44,8 +44,8 @@ MARK = "nadmit-bundle.json"
 BYTES_MAX = 30_000_000
 """The Multus binary has 69 MB, its shim 52 MB."""
 
-ENCODINGS = ("ascii", "latin_1", "utf_8", "idna")
-"""Loaded by name: the streams', and that of host names (socket.getaddrinfo)."""
+ENCODINGS = ("ascii", "latin_1", "utf_8")
+"""Loaded by name: the streams'. Host names go to the resolver as bytes, without `idna`."""
 
 LEFT_OUT = ("bz2", "lzma", "zlib", "_bz2", "_lzma", "_compression", "tracemalloc")
 """Loaded if there, and done without if not: shutil's archives, warnings' allocation traces."""
@@ -95,11 +95,9 @@ int main(int argc, char **argv) {
 """
 
 MAIN = """\
-import sys
+from cniplugin.__main__ import process
 
-from cniplugin.__main__ import main
-
-sys.exit(main())
+process()
 """
 
 TRACE = """\

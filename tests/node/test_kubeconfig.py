@@ -10,16 +10,17 @@ import yaml
 from cniplugin.errors import CniError
 from cniplugin.kubeconfig import (
     ClusterConfig,
-    _Lines,
     load_kubeconfig,
     load_service_account,
     load_token,
     parse_kubeconfig,
 )
+from cniplugin.kubeyaml import Lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+    from typing import NoReturn
 
 PEM = "-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n"
 DATA = base64.b64encode(PEM.encode()).decode()
@@ -189,13 +190,17 @@ READ = {
 }
 
 
+def refuse(what: str) -> NoReturn:
+    raise AssertionError(what)
+
+
 @pytest.mark.parametrize("text", READ.values(), ids=READ.keys())
 def test_yaml_that_is_read_is_read_as_by_others(text: str) -> None:
-    assert _Lines(text, source="kc").parse() == yaml.safe_load(text)
+    assert Lines(text, refuse=refuse).parse() == yaml.safe_load(text)
 
 
 def test_of_scalars_only_null_is_no_text() -> None:
-    assert _Lines("a: true\nb: 1\nc: ~\nd: null\ne:\n", source="kc").parse() == {
+    assert Lines("a: true\nb: 1\nc: ~\nd: null\ne:\n", refuse=refuse).parse() == {
         "a": "true", "b": "1", "c": None, "d": None, "e": ""
     }  # fmt: skip
 

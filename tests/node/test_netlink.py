@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from cniplugin.errors import CniError
-from cniplugin.netlink import AF_INET, AF_INET6, Namespace, Routes, interface_index
+from cniplugin.netlink import Namespace, interface_index, interface_names
+from cniplugin.routes import AF_INET, AF_INET6, Routes
 
 NAME = f"nadmit-test-{os.getpid()}"
 PATH = f"/run/netns/{NAME}"
@@ -96,6 +97,37 @@ def test_a_gateway_that_cannot_be_reached() -> None:
         routes.add_default(interface_index("d1") or 0, "192.0.2.1")
     assert caught.value.code == 5
     assert caught.value.msg.startswith("the kernel refuses to add a default route through 192.0.2.1: ")
+
+
+def test_the_names_of_interfaces_without_going_there() -> None:
+    home = Path("/proc/thread-self/ns/net").readlink()
+    fds = len(list(Path("/proc/self/fd").iterdir()))
+    expected = {link["ifname"] for link in json.loads(ip("-n", NAME, "-j", "link", "show"))}
+    assert interface_names(PATH) == expected >= {"d0", "d1"}
+    ip("-n", NAME, "link", "set", "d0", "name", "renamed")
+    assert interface_names(PATH) == expected - {"d0"} | {"renamed"}
+    assert Path("/proc/thread-self/ns/net").readlink() == home
+    assert len(list(Path("/proc/self/fd").iterdir())) == fds
+
+
+def test_the_names_of_interfaces_of_our_own_namespace() -> None:
+    assert interface_names("/proc/self/ns/net") == {link["ifname"] for link in json.loads(ip("-j", "link", "show"))}
+
+
+def test_the_names_of_many_interfaces() -> None:
+    for number in range(300):
+        ip("-n", NAME, "link", "add", f"many{number}", "type", "bridge")
+    assert len(interface_names(PATH)) == len(json.loads(ip("-n", NAME, "-j", "link", "show"))) > 300
+
+
+@pytest.mark.parametrize("path", ["/run/netns/nowhere", "/proc/self/status"])
+def test_the_names_of_interfaces_where_there_is_no_namespace(path: str) -> None:
+    fds = len(list(Path("/proc/self/fd").iterdir()))
+    with pytest.raises(CniError) as caught:
+        interface_names(path)
+    assert caught.value.code == 8
+    assert caught.value.msg.startswith(f"network namespace {path}: ")
+    assert len(list(Path("/proc/self/fd").iterdir())) == fds
 
 
 @pytest.mark.parametrize("path", ["/run/netns/nowhere", "/proc/self/status"])
