@@ -8,6 +8,25 @@ import sys
 SIGCHLD = 17
 
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+
+def process() -> NoReturn:
+    """Be the whole process: `main`, then its end without taking the interpreter apart, which costs 2 ms.
+
+    Nor is there anything for the garbage collector to find in a process that lives 30 ms.
+    """
+    import gc  # noqa: PLC0415
+
+    gc.disable()
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
 def main() -> int:
     """Serve one call of a runtime, or one command line."""
     if len(sys.argv) > 1 and not os.environ.get("CNI_COMMAND"):
@@ -32,4 +51,4 @@ def _see_children_end() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    process()

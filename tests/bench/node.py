@@ -26,9 +26,7 @@ PLUGINS = Path("/usr/lib/cni")
 ROOT = Path(__file__).parents[2]
 NETNS = f"nadmit-bench-{os.getpid()}"
 BRIDGES = ("nadmb0", "nadmb1", "nadmb2")
-STUB = (
-    "#!{python} -IS\nimport sys\nsys.path.insert(0, {root!r})\nfrom cniplugin.__main__ import main\nsys.exit(main())\n"
-)
+STUB = "#!{python} -IS\nimport sys\nsys.path.insert(0, {root!r})\nfrom cniplugin.__main__ import process\nprocess()\n"
 
 
 def missing() -> str | None:
