@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from .teardown import Run
 
 
+DEVICE_INFO_FILE = "CNIDeviceInfoFile"
+"""Capability (Device Information Specification 1.1 §5.1): the path of the attachment's device information."""
+
+
 def attach_all(
     plan: Plan,
     record: Journal,
@@ -31,6 +35,7 @@ def attach_all(
     *,
     runtime_config: Mapping[str, Any],
     args: str,
+    device_info_dir: str,
 ) -> Journal:
     """Attach everything and return the record. Raises CniError after taking back what was attempted.
 
@@ -40,8 +45,13 @@ def attach_all(
         given = runtime_config if attachment.is_default else {}
         try:
             _check_name(attachment, record)
-            record = record.replace(entries=(*record.entries, _entry(attachment, given, args)))
+            entry = _entry(attachment, given, args)
+            if _has_device_info(attachment):
+                entry = _with_device_info(entry, record, device_info_dir)
+            record = record.replace(entries=(*record.entries, entry))
             store.write(record)
+            if entry.device_info_file is not None:
+                _provide_device_info(attachment, entry.device_info_file, device_info_dir)
             record = _attach_last(record, run)
             store.write(record)
         except CniError as error:
@@ -79,8 +89,28 @@ def _entry(attachment: Attachment, runtime_config: Mapping[str, Any], args: str)
         capability_args={**runtime_config, **attachment.runtime_config},
         cni_args=attachment.cni_args,
         args=args,
-        device=attachment.element.device_id,
+        device=attachment.device or attachment.element.device_id,
     )
+
+
+def _has_device_info(attachment: Attachment) -> bool:
+    """Say whether device information can come of it: from a device plugin, or from a plugin that asks for the file."""
+    config = attachment.network.config
+    return attachment.device is not None or (config is not None and DEVICE_INFO_FILE in config.capabilities)
+
+
+def _with_device_info(entry: Entry, record: Journal, directory: str) -> Entry:
+    from .devicefiles import path_of  # noqa: PLC0415  # few networks have devices
+
+    path = path_of(directory, entry.reference, record.container_id, entry.ifname)
+    return entry.replace(device_info_file=path, capability_args={**entry.capability_args, DEVICE_INFO_FILE: path})
+
+
+def _provide_device_info(attachment: Attachment, path: str, directory: str) -> None:
+    from .devicefiles import provide, source_of  # noqa: PLC0415  # as above
+
+    resource, device = attachment.network.resource_name, attachment.device
+    provide(path, source_of(directory, resource, device) if device else None)
 
 
 def _attach_last(record: Journal, run: Run) -> Journal:
