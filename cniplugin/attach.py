@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from .teardown import Run
 
 
+DEVICE_INFO_FILE = "CNIDeviceInfoFile"
+"""Capability (Device Information Specification 1.1 §5.1): the path of the attachment's device information."""
+
+
 def attach_all(
     plan: Plan,
     record: Journal,
@@ -34,34 +38,37 @@ def attach_all(
     *,
     runtime_config: Mapping[str, Any],
     args: str,
+    device_info_dir: str,
 ) -> Journal:
     """Attach everything and return the record. Raises CniError after taking back what was attempted.
 
     `runtime_config` is what the runtime asks of the default network, and of no other (NPWG v1.3 §7.5).
     """
-    entries = tuple(
-        _entry(attachment, runtime_config if attachment.is_default else {}, args) for attachment in plan.attachments
-    )
-    record = record.replace(entries=entries)
+    entries = []
+    for attachment in plan.attachments:
+        entry = _entry(attachment, runtime_config if attachment.is_default else {}, args)
+        entries.append(_with_device_info(entry, attachment, record, device_info_dir))
+    record = record.replace(entries=tuple(entries))
     _check(record, run)
-    try:
-        store.write(record)
-    except CniError as error:
-        take_back(record.replace(entries=()), store, error, run)
-    is_saved = True
-    for index in range(len(entries)):
-        saving = _Saving(store, record, is_needed=not is_saved)
+    _save(record, store, run, attempted=0)
+    for index, attachment in enumerate(plan.attachments):
+        saving = _Saving(store, record, is_needed=index > 0)
         try:
+            _provide_device_info(record.entries[index], attachment, device_info_dir)
             record = _attach(record, index, run, meanwhile=saving)
             saving.check()
         except CniError as error:
             take_back(record.replace(entries=record.entries[: index + 1]), store, error, run)
-        is_saved = False
+    _save(record, store, run, attempted=len(entries))
+    return record
+
+
+def _save(record: Journal, store: Store, run: Run, *, attempted: int) -> None:
+    """Write a record; if that fails, take back the first attachments that were attempted, and raise."""
     try:
         store.write(record)
     except CniError as error:
-        take_back(record, store, error, run)
-    return record
+        take_back(record.replace(entries=record.entries[:attempted]), store, error, run)
 
 
 class _Saving:
@@ -120,12 +127,36 @@ def _entry(attachment: Attachment, runtime_config: Mapping[str, Any], args: str)
         capability_args={**runtime_config, **attachment.runtime_config},
         cni_args=attachment.cni_args,
         args=args,
-        device=attachment.element.device_id,
+        device=attachment.device or attachment.element.device_id,
     )
 
 
 def _config_of(entry: Entry) -> NetworkConfigList:
     return cniconfig.parse(entry.config, name=entry.reference)
+
+
+def _has_device_info(attachment: Attachment) -> bool:
+    """Say whether device information can come of it: from a device plugin, or from a plugin that asks for the file."""
+    config = attachment.network.config
+    return attachment.device is not None or (config is not None and DEVICE_INFO_FILE in config.capabilities)
+
+
+def _with_device_info(entry: Entry, attachment: Attachment, record: Journal, directory: str) -> Entry:
+    if not _has_device_info(attachment):
+        return entry
+    from .devicefiles import path_of  # noqa: PLC0415  # few networks have devices
+
+    path = path_of(directory, entry.reference, record.container_id, entry.ifname)
+    return entry.replace(device_info_file=path, capability_args={**entry.capability_args, DEVICE_INFO_FILE: path})
+
+
+def _provide_device_info(entry: Entry, attachment: Attachment, directory: str) -> None:
+    if entry.device_info_file is None:
+        return
+    from .devicefiles import provide, source_of  # noqa: PLC0415  # as above
+
+    resource, device = attachment.network.resource_name, attachment.device
+    provide(entry.device_info_file, source_of(directory, resource, device) if device else None)
 
 
 def _attach(record: Journal, index: int, run: Run, *, meanwhile: Callable[[], None]) -> Journal:

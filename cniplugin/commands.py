@@ -16,6 +16,7 @@ from .journal import Store
 from .journaltext import ATTACHED, Entry, Journal
 from .netspec import cniconfig, result
 from .netspec.errors import SpecErrors
+from .netspec.jsontext import quote
 from .skel import from_spec_errors, say
 from .teardown import Run
 
@@ -59,7 +60,8 @@ def _add(invocation: Invocation, conf: NetConf, store: Store, client: Client | N
     pod: Pod | None = None
     try:
         pod = _fetch_pod(client, invocation)
-        plan = networks.plan_networks(conf, invocation.conf, pod, client, ifname=invocation.ifname)
+        uid = invocation.pod_args.get("K8S_POD_UID", "")
+        plan = networks.plan_networks(conf, invocation.conf, pod, client, ifname=invocation.ifname, uid=uid)
         record = attach.attach_all(
             plan,
             _new_record(invocation, pod),
@@ -67,6 +69,7 @@ def _add(invocation: Invocation, conf: NetConf, store: Store, client: Client | N
             run,
             runtime_config=conf.runtime_config,
             args=invocation.args,
+            device_info_dir=conf.device_info_dir,
         )
         record = _settle_default_route(plan, record, store, run)
     except SpecErrors as errors:
@@ -215,7 +218,7 @@ def _collect(conf: NetConf, store: Store, run: Run) -> list[CniError]:
             continue
         for entry in record.entries if record else ():
             config = cniconfig.parse(entry.config, name=entry.reference)
-            configs.setdefault(cniconfig.render(config), config)
+            configs.setdefault(_network_of(entry, config), config)
             valid.setdefault(config.name, []).append((container_id, entry.ifname))
     if failures:
         return failures  # what a damaged record holds is not known to be dead
@@ -228,6 +231,15 @@ def _collect(conf: NetConf, store: Store, run: Run) -> list[CniError]:
         except CniError as failure:
             failures.append(failure)
     return failures
+
+
+def _network_of(entry: Entry, config: NetworkConfigList) -> str:
+    """Return what is one text for all attachments to a network, whatever device each of them has."""
+    if entry.device is None:
+        return cniconfig.render(config)
+    from .devices import without_device  # noqa: PLC0415  # few attachments have devices
+
+    return quote(without_device(config.conf, entry.device))
 
 
 def status(invocation: Invocation) -> None:

@@ -15,6 +15,8 @@ PLUGIN_NOT_AVAILABLE = 50
 LIMITED_CONNECTIVITY = 51
 ACCESS_DENIED = 100
 """Ours (>= 100 is free): the access rules refuse an attachment."""
+NO_DEVICE = 101
+"""Ours: a network needs a device, and the kubelet gave the pod none, or none that is left."""
 INTERNAL = 999
 
 

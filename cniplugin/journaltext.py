@@ -53,6 +53,9 @@ _ENTRY_TYPES = {
     "default_route": (dict, _NONE),
     "device": (str, _NONE),
 }
+_LATER_ENTRY_TYPES = {"device_info_file": (str,)}
+"""Fields that the first records of this version did not have: absent when None, so that those can still be read, and
+a plugin from before reads each record that does without."""
 
 
 class Entry(Record):
@@ -61,7 +64,8 @@ class Entry(Record):
     `reference`: `namespace/name` of the NAD, or the name of the configuration. `config`: the text of the network
     exactly as executed. `capability_args`: what plugins get as `runtimeConfig`. `cni_args`: `args.cni`. `args`:
     CNI_ARGS as given. `state`: one of STATES. `result`: the final result. `default_route`: what was done about
-    default routes. `device`: the device ID.
+    default routes. `device`: the device ID. `device_info_file`: the path of the attachment's device information,
+    whether there is such a file or not.
     """
 
     reference: str
@@ -75,6 +79,7 @@ class Entry(Record):
     result: dict[str, Any] | None = None
     default_route: dict[str, Any] | None = None
     device: str | None = None
+    device_info_file: str | None = None
 
 
 class Journal(Record):
@@ -112,6 +117,7 @@ def render(journal: Journal) -> bytes:
     lines = [_render_line(head)]
     for index, entry in enumerate(journal.entries):
         fields = {field: getattr(entry, field) for field in _ENTRY_TYPES}
+        fields |= {field: value for field in _LATER_ENTRY_TYPES if (value := getattr(entry, field)) is not None}
         _check_entry(fields)
         lines.append(_render_line([index, fields]))
     return b"".join(lines)
@@ -206,7 +212,9 @@ def _parse_entry(value: object) -> tuple[int, Entry]:
 
 
 def _check_entry(value: object) -> dict[str, Any]:
-    fields = _check_fields(value, _ENTRY_TYPES)
+    given = value if isinstance(value, dict) else {}
+    later = {field: types for field, types in _LATER_ENTRY_TYPES.items() if field in given}
+    fields = _check_fields(value, {**_ENTRY_TYPES, **later})
     if fields["state"] not in STATES:
         raise ValueError(f"an entry's state is {fields['state']!r}")
     return fields

@@ -56,6 +56,8 @@ class NetConf(Record):
     record_dir: str = "/var/lib/cni/nadmit"
     readiness_indicator_file: str = ""
     auxiliary_cni_chain_name: str = ""
+    kubelet_dir: str = "/var/lib/kubelet"
+    device_info_dir: str = "/var/run/k8s.cni.cncf.io/devinfo"
     deadline_s: float = 30
     log_file: str = ""
     log_level: str = "verbose"
@@ -323,6 +325,8 @@ _KEYS: Mapping[str, tuple[str, Read]] = {
     "deadline": ("deadline_s", _Reading.deadline),
     "statusNetworks": ("status_networks", _Reading.texts),
     "recordDir": ("record_dir", _Reading.directory),
+    "kubeletDir": ("kubelet_dir", _Reading.directory),
+    "deviceInfoDir": ("device_info_dir", _Reading.directory),
 }
 _FOLDED = {key.casefold(): key for key in _KEYS}
 _OF_THE_DAEMON = (

@@ -109,12 +109,37 @@ def node_defaults(conf: NetConf, catalogue: Catalogue, *, pod_namespace: str) ->
 
 
 def plan_networks(
-    conf: NetConf, raw: Mapping[str, Any], pod: Pod | None, client: Reader | None, *, ifname: str
+    conf: NetConf, raw: Mapping[str, Any], pod: Pod | None, client: Reader | None, *, ifname: str, uid: str
 ) -> Plan:
     """Return the plan for a pod; without a pod (no API server), the node's own networks.
 
-    Raises SpecErrors for what cannot be read or planned, CniError 100 for a refused attachment.
+    `uid` is the pod's as the runtime tells it, "" if it does not. Raises SpecErrors for what cannot be read or planned,
+    CniError 100 for a refused attachment, and what `devices` and `devicefiles` raise.
     """
+    found = _plan_networks(conf, raw, pod, client, ifname=ifname)
+    if any(item.network.resource_name or item.element.device_id for item in found.attachments):
+        return _choose_devices(conf, found, pod, uid)
+    return found
+
+
+def _choose_devices(conf: NetConf, found: Plan, pod: Pod | None, uid: str) -> Plan:
+    """NB: the kubelet counts by its own uid, which for a static pod is not that of the API."""
+    from . import devicefiles, devices  # noqa: PLC0415  # few pods have devices
+
+    is_needed = any(item.network.resource_name for item in found.attachments)
+    own = devicefiles.load_own(conf.kubelet_dir, uid or (pod.uid if pod else "")) if is_needed else {}
+    refusals = [
+        Refusal(reference=item.network.reference, item=item.item, verdict=devices.refuse_foreign(item, own))
+        for item in devices.find_foreign(found, own)
+    ]
+    if refusals:
+        raise _denied(refusals, pod, judged=len(found.attachments))
+    return devices.assign(found, own)
+
+
+def _plan_networks(
+    conf: NetConf, raw: Mapping[str, Any], pod: Pod | None, client: Reader | None, *, ifname: str
+) -> Plan:
     catalogue = Catalogue(conf, client)
     defaults = node_defaults(conf, catalogue, pod_namespace=pod.namespace if pod else "")
     if pod is None:
@@ -171,6 +196,10 @@ def _check_access(
     if refusals:
         allowed, more = list_allowed(subject, rules, lambda _namespace: ())
         shown = [refusal.replace(allowed=allowed, more_allowed=more) for refusal in refusals]
-        text = render_refusal(shown, who=f"pod {pod.namespace}/{pod.name}", judged=len(asked))
-        first, _, rest = text.partition("\n")
-        raise CniError(ACCESS_DENIED, first, rest)
+        raise _denied(shown, pod, judged=len(asked))
+
+
+def _denied(refusals: Sequence[Refusal], pod: Pod | None, *, judged: int) -> CniError:
+    who = f"pod {pod.namespace}/{pod.name}" if pod else "the container"
+    first, _, rest = render_refusal(refusals, who=who, judged=judged).partition("\n")
+    return CniError(ACCESS_DENIED, first, rest)

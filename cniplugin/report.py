@@ -10,9 +10,12 @@ from .kubeapi import Event
 from .netspec import result, status
 from .netspec.errors import SpecErrors
 from .skel import say
+from .teardown import label_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from .journaltext import Entry, Journal
     from .kubeapi import Client
     from .netspec.plan import Plan
@@ -32,8 +35,22 @@ def status_of(plan: Plan, record: Journal) -> tuple[StatusEntry, ...]:
             is_default=entry.is_default,
             ifname=entry.ifname,
             default_route=asked.get(entry.ifname),
+            device_info=_device_info(record, entry),
         )
     )
+
+
+def _device_info(record: Journal, entry: Entry) -> dict[str, Any] | None:
+    """Return what the plugins left in the attachment's file; a file that cannot be read is a log line."""
+    if entry.device_info_file is None:
+        return None
+    from .devicefiles import load  # noqa: PLC0415  # few attachments have devices
+
+    try:
+        return load(entry.device_info_file)
+    except CniError as error:
+        say(f"{label_of(record, entry)}: network-status has no device-info: {error.msg}")
+        return None
 
 
 def publish(client: Client, pod: Pod, plan: Plan, record: Journal) -> None:

@@ -90,6 +90,7 @@ def load_multus(directory: str, container_id: str, *, runtime_ifname: str, args:
 
 def _entry_of_result(cached: dict[str, Any], runtime_ifname: str) -> Entry | None:
     ifname, network = _text_of(cached.get("ifName")), _text_of(cached.get("networkName"))
+    caps = _dict_of(cached.get("capabilityArgs")) or {}
     config = _config_text(cached.get("config"))
     if cached.get("kind") != "cniCacheV1" or "containerId" not in cached or not ifname or not network or config is None:
         return None
@@ -98,10 +99,11 @@ def _entry_of_result(cached: dict[str, Any], runtime_ifname: str) -> Entry | Non
         ifname=ifname,
         is_default=ifname == runtime_ifname,
         config=config,
-        capability_args=_dict_of(cached.get("capabilityArgs")) or {},
+        capability_args=caps,
         args=";".join(_pairs(cached.get("cniArgs"))),
         state=ATTACHED,
         result=_dict_of(cached.get("result")),
+        device_info_file=_text_of(caps.get("CNIDeviceInfoFile")),
     )
 
 

@@ -17,7 +17,7 @@ from .journaltext import ATTEMPTED, DETACHED, Journal
 from .netspec import cniconfig
 from .netspec.errors import SpecErrors
 from .netspec.record import Record
-from .skel import from_spec_errors
+from .skel import from_spec_errors, say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -112,6 +112,26 @@ def _reachable(netns: str, environ: Mapping[str, str]) -> str:
 
 def detach(record: Journal, entry: Entry, run: Run) -> None:
     """Detach one attachment. Raises CniError that names the pod, the network and the plugin."""
+    _delete(record, entry, run)
+    if entry.device_info_file is not None:
+        _remove_device_info(record, entry, entry.device_info_file)
+
+
+def _remove_device_info(record: Journal, entry: Entry, path: str) -> None:
+    """NB: after DEL, whose plugins may read it. Of a damaged record the path may be anything, and is looked at."""
+    from .devicefiles import is_of, remove  # noqa: PLC0415  # few attachments have devices
+
+    label = label_of(record, entry)
+    if not is_of(path, record.container_id, entry.ifname):
+        say(f"{label}: the record names a file that is not this attachment's, and it is left alone: {path!a}")
+        return
+    try:
+        remove(path)
+    except CniError as error:
+        raise CniError(error.code, f"{label}: {error.msg}", error.details) from error
+
+
+def _delete(record: Journal, entry: Entry, run: Run) -> None:
     label = label_of(record, entry)
     try:
         config = cniconfig.parse(entry.config, name=entry.reference.rpartition("/")[2])

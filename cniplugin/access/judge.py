@@ -24,8 +24,12 @@ ALLOWED_BY_POSTURE = Verdict(is_allowed=True, code="Posture")
 
 
 def judge(subject: Subject, item: Item, rules: Rules) -> Verdict:
-    """Decide one item: `Posture` (allowed), `PostureIsolated`, `PostureReplaceDefault` or `BuiltinUnsafeConfig`."""
-    return _judge_posture(subject, item, rules) or _judge_content(item, rules) or ALLOWED_BY_POSTURE
+    """Decide one item.
+
+    Codes: `Posture` (allowed), `PostureIsolated`, `PostureReplaceDefault`, `BuiltinUnsafeConfig`, `PostureDevice`.
+    """
+    refused = _judge_posture(subject, item, rules) or _judge_content(item, rules) or _judge_device(item, rules)
+    return refused or ALLOWED_BY_POSTURE
 
 
 def _judge_posture(subject: Subject, item: Item, rules: Rules) -> Verdict | None:
@@ -49,6 +53,14 @@ def _judge_content(item: Item, rules: Rules) -> Verdict | None:
         found = unsafe(network.config, meta_plugin_types=rules.config.meta_plugin_types)
         return reasons.refuse_unsafe(item, found, rules.config) if found else None
     return None
+
+
+def _judge_device(item: Item, rules: Rules) -> Verdict | None:
+    """NB: where the network names a resource, the node sees to it that the device is the pod's own."""
+    network = item.network
+    if rules.config.posture == "Open" or not item.element.device_id or network is None or network.resource_name:
+        return None
+    return reasons.refuse_device(item, rules.config)
 
 
 def usable_namespaces(subject: Subject, rules: Rules) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ network of another namespace.
 from __future__ import annotations
 
 from cniplugin.netspec.errors import render as render_error
+from cniplugin.netspec.errors import show
 from cniplugin.netspec.record import Record
 
 from .model import Verdict
@@ -66,6 +67,21 @@ def refuse_replacing_default(item: Item, config: Config) -> Verdict:
         fix=(
             "remove the annotation v1.multus-cni.io/default-network, or ask "
             f"{config.whom_to_ask} for an Allow rule with replaceDefaultNetwork for {item.reference}"
+        ),
+    )
+
+
+def refuse_device(item: Item, config: Config) -> Verdict:
+    """The pod names a device of the node, and the network no resource of which it could be (decision 7 of the node)."""
+    return Verdict(
+        is_allowed=False,
+        code="PostureDevice",
+        reason=f"the pod asks for device {show(item.element.device_id)}, and the network names no resource for it",
+        decided=decided_by_posture(config),
+        fix=(
+            "remove deviceID and have the definition name the device plugin's resource "
+            f"(annotation k8s.v1.cni.cncf.io/resourceName), or ask {config.whom_to_ask} "
+            f"for an Allow rule with deviceID for {item.reference}"
         ),
     )
 

@@ -35,6 +35,7 @@ class Attachment(Record):
 
     `item` is the position in the networks annotation, None for default networks. `runtime_config` holds the capability
     arguments that the element asks for (§4.1.2.1.x), `cni_args` what goes to `args.cni`, None if nothing does.
+    `device` is the one that the node chose of the network's resource: a plan of this module has none.
     """
 
     element: NetworkSelectionElement
@@ -44,6 +45,7 @@ class Attachment(Record):
     is_default: bool = False
     runtime_config: dict[str, object]
     cni_args: dict[str, object] | None = None
+    device: str | None = None
 
 
 class Plan(Record):

@@ -32,6 +32,7 @@ CASES: dict[str, Callable[[], Decision]] = {
     ),
     "example-12-parser-trick": lambda: attach('[{"name":"lan","Namespace":"infra"}]'),
     "default-network": lambda: decide(request(pod(default="blue/lan"))),
+    "device": lambda: attach('[{"name":"lan","deviceID":"0000:03:02.1"}]'),
     "no-contact": lambda: attach("infra/storage", rules=rules(contact="")),
     "nothing-allowed": lambda: attach("infra/storage", rules=rules(list_allowed=False)),
     "more-allowed-than-listed": lambda: attach(

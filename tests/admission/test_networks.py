@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cniplugin.netspec.netattachdef import RESOURCE_NAME
 from tests.admission.world import CAPABLE, FakeCluster, T, attach, cluster, decide, pod, request, rules
 from webhook.admission.evaluate import WORKLOADS
 from webhook.admission.model import GroupKind, Object, User
@@ -52,6 +53,18 @@ def test_global_namespaces_replace_the_implied_default() -> None:
 def test_the_default_network_is_not_replaced_under_isolated() -> None:
     """C28, side door 9: not even by a network of the pod's own namespace."""
     assert decide(request(pod(default="blue/lan"))).rules == ("PostureReplaceDefault",)
+
+
+def test_a_device_needs_a_resource_of_the_network_under_isolated() -> None:
+    """NB: where there is one, only the node knows which devices are the pod's."""
+    asked = '[{"name":"lan","deviceID":"0000:03:02.1"}]'
+    assert attach(asked).rules == ("PostureDevice",)
+    assert attach(asked, rules=rules(posture="Open")).is_allowed
+    assert attach('[{"name":"lan","deviceID":""}]').is_allowed
+    world = cluster()
+    known = world.networks["blue", "lan"]
+    world.networks["blue", "lan"] = known.replace(annotations={RESOURCE_NAME: "example.com/vf"})
+    assert attach(asked, world=world).is_allowed
 
 
 def test_a_bare_default_network_is_looked_up_in_the_network_namespace() -> None:

@@ -64,3 +64,4 @@ def test_what_is_loaded(tmp_path: Path, command: str) -> None:
     assert not others & FORBIDDEN
     assert others - STANDARD == set()
     assert not {"cniplugin.kubeapi", "cniplugin.sources", "cniplugin.networks", "cniplugin.netlink"} & names
+    assert not {"cniplugin.devices", "cniplugin.devicefiles"} & names

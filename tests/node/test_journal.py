@@ -37,6 +37,7 @@ SECOND = ENTRY.replace(
     args="IgnoreUnknown=1;K8S_POD_NAME=p\udcff",
     default_route={"gateways": []},
     device="0000:03:02.0",
+    device_info_file="/run/devinfo/cni/a-c1_net2",
 )
 JOURNAL = Journal(
     container_id="c1",
@@ -91,6 +92,7 @@ entries = st.builds(
     result=st.none() | objects,
     default_route=st.none() | objects,
     device=st.none() | texts,
+    device_info_file=st.none() | texts,
 )
 journals = st.builds(
     Journal,
@@ -102,6 +104,13 @@ journals = st.builds(
     runtime_ifname=texts,
     entries=st.lists(entries, max_size=2).map(tuple),
 )
+
+
+def test_a_record_from_before_a_field_was_added() -> None:
+    """NB: and a plugin from before reads ours, as long as they hold nothing that it could not honour."""
+    assert b"device_info_file" not in render(OLDER)
+    assert parse(render(OLDER)) == OLDER
+    assert parse(render(JOURNAL)).entries[1].device_info_file == "/run/devinfo/cni/a-c1_net2"
 
 
 @pytest.mark.slow

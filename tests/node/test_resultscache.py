@@ -193,6 +193,14 @@ def test_what_the_element_asked_for_becomes_capability_arguments(tmp_path: Path)
     assert entry.device == "0000:03:02.0"
 
 
+def test_device_information_that_multus_made_is_on_record(tmp_path: Path) -> None:
+    caps = {"deviceID": "d1", "CNIDeviceInfoFile": "/run/devinfo/cni/default-net-a-c1_net1"}
+    put(tmp_path / "c1", [DELEGATE, {**DELEGATE, "deviceID": "d1"}])
+    put(tmp_path / "results" / "net-a-c1-net1", {**CACHED, "capabilityArgs": caps})
+    found = [entry.device_info_file for entry in multus(tmp_path).entries]
+    assert found == [None, "/run/devinfo/cni/default-net-a-c1_net1"]
+
+
 def test_port_mappings_come_from_the_results_beside_it(tmp_path: Path) -> None:
     put(tmp_path / "c1", [DELEGATE, {**DELEGATE, "deviceID": "d1"}, DELEGATE])
     put(tmp_path / "results" / "net-a-c1-net1", CACHED)

@@ -12,6 +12,7 @@ RULE_IDS = frozenset(
         "BuiltinUnsafeConfig",
         "NetworkStatusProtected",
         "Posture",
+        "PostureDevice",
         "PostureIsolated",
         "PostureReplaceDefault",
         # JSON, netspec.jsontext

@@ -172,7 +172,7 @@ def test_agreement(vector: dict[str, Any]) -> None:
         is_static=False,
     )
     try:
-        plan = networks.plan_networks(conf, raw, pod, reader, ifname="eth0")
+        plan = networks.plan_networks(conf, raw, pod, reader, ifname="eth0", uid="u")
         said: set[str] = set()
         assert len(plan.attachments) == len(elements) + 1
     except SpecErrors as errors:

@@ -208,6 +208,8 @@ class Node:
             "recordDir": str(self.directory / "records"),
             "confDir": str(self.conf_dir),
             "binDir": str(self.bin_dir),
+            "kubeletDir": str(self.directory / "kubelet"),
+            "deviceInfoDir": str(self.directory / "devinfo"),
             "deadline": 10,
             "delegates": None if "clusterNetwork" in changes else [self.bridge_conf("a")],
             **changes,
@@ -279,4 +281,5 @@ class Node:
             if not path.name.startswith("last_reserved") and path.name != "lock"
         ]
         records = [str(path) for path in (self.directory / "records").glob("*") if not path.name.startswith(".")]
-        return [*self.addresses(), *leases, *records]
+        device_infos = [str(path) for path in (self.directory / "devinfo" / "cni").glob("*")]
+        return [*self.addresses(), *leases, *records, *device_infos]
