@@ -7,9 +7,9 @@ import time
 
 from .errors import ACCESS_DENIED, CniError
 from .kubeapi import Event
+from .log import LOG
 from .netspec import result, status
 from .netspec.errors import SpecErrors
-from .skel import say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def publish(client: Client, pod: Pod, plan: Plan, record: Journal) -> None:
         text = status.render(status_of(plan, record))
         client.patch_status(pod.namespace, pod.name, {status.ANNOTATION: text}, uid=pod.uid)
     except (CniError, SpecErrors) as error:
-        say(f"pod {pod.namespace}/{pod.name}: network-status is not written: {error}")
+        LOG.error(f"pod {pod.namespace}/{pod.name}: network-status is not written: {error}")
         event(client, pod, "NetworkStatusNotWritten", str(error), is_warning=True)
     for entry in record.entries:
         event(client, pod, "AddedInterface", _added(entry), is_warning=False)
@@ -78,4 +78,4 @@ def event(client: Client, pod: Pod, reason: str, message: str, *, is_warning: bo
     try:
         client.create_event(made)
     except CniError as error:
-        say(f"pod {pod.namespace}/{pod.name}: event {reason} is not written: {error.msg}")
+        LOG.error(f"pod {pod.namespace}/{pod.name}: event {reason} is not written: {error.msg}")

@@ -14,6 +14,7 @@ from .delegate import Target
 from .errors import IO_FAILURE, VERSION_INCOMPATIBLE, CniError, PluginError
 from .journal import DamagedError
 from .journaltext import ATTEMPTED, DETACHED, Journal
+from .log import LOG
 from .netspec import cniconfig
 from .netspec.errors import SpecErrors
 from .netspec.record import Record
@@ -148,11 +149,13 @@ def delete_container(store: Store, container_id: str, run: Run, *, netns: str | 
     try:
         record = store.read(container_id)
     except DamagedError as damaged:
+        LOG.tell_of(container_id)
         _delete_damaged(store, container_id, damaged, run, netns=netns)
         return True
     if record is None:
         store.remove(container_id)  # what a process left that was killed in its first write
         return False
+    LOG.tell_of(container_id, f"{record.pod_namespace}/{record.pod_name}" if record.pod_name else "")
     if any(entry.state == ATTEMPTED for entry in record.entries):
         _end_delegates(record)
     left, failures = detach_all(_in(record, netns), run)
@@ -163,6 +166,7 @@ def delete_container(store: Store, container_id: str, run: Run, *, netns: str | 
             failures.append(failure)
         raise joined(failures)
     store.remove(container_id)
+    LOG.attachments = (LOG.attachments or 0) + len(record.entries)
     return True
 
 

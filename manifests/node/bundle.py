@@ -47,7 +47,7 @@ BYTES_MAX = 30_000_000
 ENCODINGS = ("ascii", "latin_1", "utf_8", "idna")
 """Loaded by name: the streams', and that of host names (socket.getaddrinfo)."""
 
-LEFT_OUT = ("bz2", "lzma", "zlib", "_bz2", "_lzma", "_compression", "tracemalloc")
+LEFT_OUT = ("bz2", "lzma", "_bz2", "_lzma", "_compression", "tracemalloc")
 """Loaded if there, and done without if not: shutil's archives, warnings' allocation traces."""
 
 LAUNCHER = r"""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import threading
 from collections.abc import Callable
@@ -47,6 +48,27 @@ def test_network_status(node: Node) -> None:
     ]
     assert node.api.events()[0]["involvedObject"]["uid"] == "uid-1"
     assert node.api.connections == 1
+
+
+def test_the_log_tells_each_request_and_no_token(node: Node) -> None:
+    node.api.put_network("blue", "lan", node.bridge_conf("b"))
+    node.api.put_pod("lan")
+    node.api.answers.append(failure(503))
+    file = node.directory / "nadmit.log"
+    outcome = node.add(logFile=str(file), logLevel="debug", logToStderr=False)
+    outcome.expect()
+    lines = [line.split(" ", 5)[5] for line in file.read_text().splitlines() if " debug ADD " in line]
+    said = [re.sub(r"ms=\d+", "ms=", line) for line in lines if line.startswith("api ")]
+    lan = "/apis/k8s.cni.cncf.io/v1/namespaces/blue/network-attachment-definitions/lan"
+    assert said[:2] == [f"api GET {POD} ms= status=503", f"api GET {POD} ms= status=200"]
+    assert f"api GET {lan} ms= status=200" in said
+    assert said[-3:] == [
+        f"api PATCH {POD}/status ms= status=200",
+        "api POST /api/v1/namespaces/blue/events ms= status=201",
+        "api POST /api/v1/namespaces/blue/events ms= status=201",
+    ]
+    assert "secret" not in file.read_text()
+    assert outcome.err == ""
 
 
 def test_a_pod_that_is_missing(node: Node) -> None:
