@@ -77,7 +77,7 @@ class Client:
         self.memo: dict[tuple[str, ...], object] = {}
         """What `sources` has read in this run."""
         self._config = config
-        self._deadline = deadline
+        self._deadline = self._end = deadline
         self._clock = clock
         self._sleep = sleep
         self._token: str | None = None
@@ -96,6 +96,14 @@ class Client:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+    def left_s(self) -> float:
+        """Return how many seconds requests may take together from now on."""
+        return max(self._deadline - self._clock(), 0.0)
+
+    def limit(self, seconds: float) -> None:
+        """Let requests take at most this long together from now on, and never longer than the first deadline."""
+        self._deadline = min(self._end, self._clock() + seconds)
 
     def get(self, path: str, *, appears_within_s: float = 0.0) -> dict[str, Any]:
         """Return an object. `path` is a path of the API, escaped, such as `/api/v1/namespaces/default`.
