@@ -26,10 +26,20 @@ import signal
 import sys
 import time
 
-from . import netconf
+from . import records
 from .disk import KEPT, TEMPORARY, Disk, Item, beside, digest_of, digest_of_tree
 from .errors import CniError
-from .installoptions import DIFFERS, DONE, FAILED, MISUSED, InstallError, UsageError, help_text, read_arguments, say
+from .installoptions import (
+    DIFFERS,
+    DONE,
+    FAILED,
+    MISUSED,
+    InstallError,
+    UsageError,
+    help_text,
+    read_arguments,
+    say,
+)
 from .installwanted import FILES, SUFFIXES, TREE, as_json, gather, read_object, wait_for_default
 
 TYPE_CHECKING = False
@@ -146,7 +156,8 @@ def _planned_state(disk: Disk, stored: State, wanted: Wanted) -> State:
     directories = [*stored["directories"]]
     directories += [path for path in wanted.directories if path not in directories and not disk.has(path)]
     network = {"path": wanted.default_network, "digest": disk.digest(wanted.default_network)}
-    return {**stored, "files": files, "trees": trees, "directories": directories, "default_network": network}
+    changes = {"files": files, "trees": trees, "directories": directories, "default_network": network}
+    return {**stored, **changes, "record_dir": wanted.record_dir}
 
 
 def _place_bundle(disk: Disk, wanted: Wanted) -> tuple[str, ...]:
@@ -204,7 +215,7 @@ def _uninstall(disk: Disk, options: Mapping[str, str]) -> int:
         disk.remove(beside(path, TEMPORARY))
         say("nothing is installed")
         return DONE
-    _warn_of_records(disk)
+    _refuse_while_attached(disk.at(_record_dir(options, state)), is_forced=bool(options["force"]))
     conf_dir = options["cni-conf-dir"]
     for file in sorted(state["files"], key=lambda name: os.path.dirname(name) != conf_dir):
         disk.restore(file, stood_before=state["files"][file]["before"])
@@ -219,12 +230,24 @@ def _uninstall(disk: Disk, options: Mapping[str, str]) -> int:
     return DONE
 
 
-def _warn_of_records(disk: Disk) -> None:
-    directory = netconf.NetConf(name="", cni_version="").record_dir
-    with contextlib.suppress(OSError):
-        count = sum(name.endswith(".journal") for name in os.listdir(disk.at(directory)))
-        if count:
-            say(f"warning: {directory}: {count} containers are still attached; only the default network detaches them")
+def _refuse_while_attached(directory: str, *, is_forced: bool) -> None:
+    """Raise InstallError while there are records, unless forced; `directory` as seen here.
+
+    Without us, the runtime's DEL reaches the default network alone: the other attachments of those containers leak.
+    """
+    number = records.count(directory)
+    if not number:
+        return
+    what = f"{directory}: {number} containers are still attached; without this plugin, their DEL reaches the default"
+    what += " network alone, and interfaces, addresses and rules of their other networks stay for ever"
+    if not is_forced:
+        raise InstallError(f"not uninstalled: {what}; remove their pods first, or give --force")
+    say(f"warning: {what}")
+
+
+def _record_dir(options: Mapping[str, str], state: State) -> str:
+    """Return where records are: as told, as installed, or by default."""
+    return str(options["record-dir"] or state.get("record_dir") or records.DIRECTORY)
 
 
 # Show
