@@ -1,4 +1,4 @@
-"""Put the plugin on a node and take it off again: `python3 -m cniplugin install | uninstall | show`.
+"""Put the plugin on a node and take it off again: `python3 -m cniplugin install | uninstall | show | forget`.
 
 Theory of operation. What stands where is decided first, from what is there, without a change (`installwanted`). Then
 a state file in the CNI configuration directory says what will be touched and whether something stood there; only then
@@ -34,6 +34,7 @@ from .installoptions import (
     DONE,
     FAILED,
     MISUSED,
+    OPTIONS,
     InstallError,
     UsageError,
     help_text,
@@ -77,6 +78,10 @@ def run(
         disk.root = options["root"].rstrip("/")
         if command == "show":
             return _show(disk, options)
+        if command == "forget":
+            state = _load_state(disk, options) if disk.has(options["cni-conf-dir"]) else {}
+            places, is_forced = _places(options, state), bool(options["force"])
+            return records.forget(options["container"], places, environ, is_forced=is_forced)
         if command == "uninstall":
             with _locked(disk, options["cni-conf-dir"]):
                 return _uninstall(disk, options)
@@ -157,7 +162,7 @@ def _planned_state(disk: Disk, stored: State, wanted: Wanted) -> State:
     directories += [path for path in wanted.directories if path not in directories and not disk.has(path)]
     network = {"path": wanted.default_network, "digest": disk.digest(wanted.default_network)}
     changes = {"files": files, "trees": trees, "directories": directories, "default_network": network}
-    return {**stored, **changes, "record_dir": wanted.record_dir}
+    return {**stored, **changes, "record_dir": wanted.record_dir, "bin_dir": wanted.bin_dir}
 
 
 def _place_bundle(disk: Disk, wanted: Wanted) -> tuple[str, ...]:
@@ -215,7 +220,7 @@ def _uninstall(disk: Disk, options: Mapping[str, str]) -> int:
         disk.remove(beside(path, TEMPORARY))
         say("nothing is installed")
         return DONE
-    _refuse_while_attached(disk.at(_record_dir(options, state)), is_forced=bool(options["force"]))
+    _refuse_while_attached(disk.at(_places(options, state)["record-dir"]), is_forced=bool(options["force"]))
     conf_dir = options["cni-conf-dir"]
     for file in sorted(state["files"], key=lambda name: os.path.dirname(name) != conf_dir):
         disk.restore(file, stood_before=state["files"][file]["before"])
@@ -245,9 +250,12 @@ def _refuse_while_attached(directory: str, *, is_forced: bool) -> None:
     say(f"warning: {what}")
 
 
-def _record_dir(options: Mapping[str, str], state: State) -> str:
-    """Return where records are: as told, as installed, or by default."""
-    return str(options["record-dir"] or state.get("record_dir") or records.DIRECTORY)
+def _places(options: Mapping[str, str], state: State) -> dict[str, str]:
+    """Return where records and delegates are: as told, as installed, or by default."""
+    record_dir = options["record-dir"] or state.get("record_dir") or records.DIRECTORY
+    is_told = options["cni-bin-dir"] != OPTIONS["cni-bin-dir"][0]
+    bin_dir = options["cni-bin-dir"] if is_told else state.get("bin_dir") or options["cni-bin-dir"]
+    return {"record-dir": record_dir, "cni-bin-dir": bin_dir}
 
 
 # Show
@@ -255,6 +263,7 @@ def _record_dir(options: Mapping[str, str], state: State) -> str:
 
 def _show(disk: Disk, options: Mapping[str, str]) -> int:
     state = _load_state(disk, options)
+    are_sound = records.show(disk.at(_places(options, state)["record-dir"]))
     if not disk.has(f"{options['cni-conf-dir']}/{_STATE}"):
         say("not installed")
         return DIFFERS
@@ -275,7 +284,7 @@ def _show(disk: Disk, options: Mapping[str, str]) -> int:
     if not is_first:
         say(f"not used      the runtime reads {first or 'nothing'} first")
     if is_first and set(lines.values()) == {"as installed"}:
-        return DONE
+        return DONE if are_sound else DIFFERS
     say("something differs: run install again")
     return DIFFERS
 

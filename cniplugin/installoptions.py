@@ -16,8 +16,10 @@ DONE, FAILED, MISUSED, DIFFERS = range(4)
 COMMANDS = {
     "install": "Place the plugin, and a configuration around the default network. Twice is as once.",
     "uninstall": "Put back what stood there before install. Refused while containers are attached; detach them first.",
-    "show": "Print what is installed, and what differs from what install placed.",
+    "show": "Print what is installed, what differs from what install placed, and which records are damaged.",
+    "forget": "forget CONTAINER_ID: detach what its damaged record tells, and give up the rest.",
 }
+_NEED_AN_ID = ("forget",)
 
 OPTIONS = {
     "root": ("", "DIR", "where the node's file system is mounted; all other paths are the node's"),
@@ -38,14 +40,15 @@ OPTIONS = {
     "wait": ("0", "SECONDS", "how long to wait for a default network"),
     "every": ("0", "SECONDS", "stay, and install what has changed (token, CA, default network) this often; 0: once"),
 }
-FLAGS = {"force": "do it although attachments may leak: containers are attached"}
+FLAGS = {"force": "do it although attachments may leak: containers are attached, or one could not be detached"}
 
 _KNOWN = {
     "install": tuple(name for name in OPTIONS if name != "record-dir"),
     "uninstall": ("root", "cni-conf-dir", "record-dir", "force"),
-    "show": ("root", "cni-conf-dir"),
+    "show": ("root", "cni-conf-dir", "record-dir"),
+    "forget": ("cni-conf-dir", "cni-bin-dir", "record-dir", "force"),
 }
-"""Which command has which options."""
+"""Which command has which options. `forget` runs plugins, so it works on the node itself, never below a root."""
 
 
 class InstallError(Exception):
@@ -57,18 +60,21 @@ class UsageError(InstallError):
 
 
 def read_arguments(argv: Sequence[str]) -> tuple[str, dict[str, str]]:
-    """Return the command and all options; of a flag "yes" or "".
+    """Return the command and all options; of a flag "yes" or "", and as `container` the ID that `forget` needs.
 
-    Grammar: command *( "--" name ( "=" value / SP value ) / "--" flag ).
+    Grammar: command *( "--" name ( "=" value / SP value ) / "--" flag / id ).
     """
     command, *rest = argv
     if command not in COMMANDS:
         raise UsageError(f"{command!r} is no command; allowed: {', '.join(COMMANDS)}; see --help")
     known = _KNOWN[command]
     options = {name: default for name, (default, _, _) in OPTIONS.items()}
-    options |= dict.fromkeys(FLAGS, "")
+    options |= dict.fromkeys((*FLAGS, "container"), "")
     words = iter(rest)
     for word in words:
+        if command in _NEED_AN_ID and not word.startswith("-") and not options["container"]:
+            options["container"] = word
+            continue
         name, has_value, value = word.removeprefix("--").partition("=")
         if not word.startswith("--") or name not in known:
             raise UsageError(f"{command} has no {word!r}; allowed: {', '.join(f'--{key}' for key in known)}")
@@ -81,6 +87,8 @@ def read_arguments(argv: Sequence[str]) -> tuple[str, dict[str, str]]:
         if found is None:
             raise UsageError(f"--{name} needs a value: {OPTIONS[name][1]}")
         options[name] = found
+    if command in _NEED_AN_ID and not options["container"]:
+        raise UsageError(f"{command} needs the ID of a container; show names those with a damaged record")
     _check_options(options)
     return command, options
 
@@ -103,7 +111,7 @@ def _check_options(options: dict[str, str]) -> None:
 
 def help_text() -> str:
     """Return what `--help` prints."""
-    usage = "usage: nadmit install | uninstall | show [--OPTION VALUE ...]"
+    usage = "usage: nadmit install | uninstall | show | forget CONTAINER_ID [--OPTION VALUE ...]"
     lines = [usage, "       python3 -m cniplugin ...", ""]
     lines += [f"  {name:<11}{text}" for name, text in COMMANDS.items()]
     before = ""
@@ -116,7 +124,7 @@ def help_text() -> str:
     lines += [
         "",
         f"Exit codes: {DONE} done; {FAILED} it could not be done, and nothing is half-done that a second run would not",
-        f"repair; {MISUSED} wrong arguments; {DIFFERS} show: not installed, or something differs.",
+        f"repair; {MISUSED} wrong arguments; {DIFFERS} show: not installed, something differs, or a record is damaged.",
         "",
         "Interrupted at any moment, install or uninstall repairs what is there. Without a container runtime's",
         "environment nothing else runs here: the plugin itself is started with CNI_COMMAND set (CNI 1.1 §2).",

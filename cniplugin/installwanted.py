@@ -46,7 +46,7 @@ SUFFIXES = (ondisk.LIST_SUFFIX, *ondisk.CONF_SUFFIXES)
 class Wanted(Record):
     """What is to stand on the node. `items`: in the order of placing. `bundle`: source directory, "" without one.
 
-    `record_dir`: where the plugin will keep its records.
+    `record_dir` and `bin_dir`: where the plugin will keep its records and look for delegates.
     """
 
     directories: tuple[str, ...]
@@ -55,6 +55,7 @@ class Wanted(Record):
     tree: str
     default_network: str
     record_dir: str
+    bin_dir: str
 
 
 def gather(disk: Disk, options: Mapping[str, str], environ: Mapping[str, str]) -> Wanted:
@@ -82,6 +83,7 @@ def gather(disk: Disk, options: Mapping[str, str], environ: Mapping[str, str]) -
         tree=tree,
         default_network=path,
         record_dir=checked.record_dir,
+        bin_dir=checked.bin_dir,
     )
 
 

@@ -157,7 +157,7 @@ def delete_container(store: Store, container_id: str, run: Run, *, netns: str | 
         return False
     LOG.tell_of(container_id, f"{record.pod_namespace}/{record.pod_name}" if record.pod_name else "")
     if any(entry.state == ATTEMPTED for entry in record.entries):
-        _end_delegates(record)
+        end_delegates(record)
     left, failures = detach_all(_in(record, netns), run)
     if failures:
         try:
@@ -170,7 +170,7 @@ def delete_container(store: Store, container_id: str, run: Run, *, netns: str | 
     return True
 
 
-def _end_delegates(record: Journal) -> None:
+def end_delegates(record: Journal) -> None:
     """Kill the delegates that outlived a plugin which was killed, and wait for their end. Hold the container's lock.
 
     Else they would attach in the middle of our detaching, or after it, and nobody would know.
@@ -215,7 +215,7 @@ def _delete_damaged(store: Store, container_id: str, damaged: DamagedError, run:
     head = known.head
     if head is None or head.container_id != container_id:
         raise CniError(damaged.code, f"{damaged.msg}; nothing can be detached by it; see docs/node.md")
-    _end_delegates(head)
+    end_delegates(head)
     _, failures = detach_all(_in(head.replace(entries=(*known.entries, *known.suspects)), netns), run)
     if failures:
         raise joined([*failures, damaged])

@@ -393,10 +393,11 @@ def test_two_installers_do_not_work_at_once(node: Node, capsys: pytest.CaptureFi
 
 
 def test_state_of_another_version_is_left_alone(node: Node, capsys: pytest.CaptureFixture[str]) -> None:
+    commands = [command for command in installoptions.COMMANDS if command != "forget"]  # it has no root
     for text in ('{"kind": "nadmit-installed", "version": 2}', "[]", "{"):
         (node.root / CONF / ".nadmit-installed").write_text(text)
         before = node.tree()
-        for command in installoptions.COMMANDS:
+        for command in commands:
             assert node.run(command) == FAILED
         assert node.tree() == before
     assert "another version of the installer wrote it" in capsys.readouterr().err
@@ -581,6 +582,9 @@ def test_outside_of_a_pod_the_api_server_must_be_named(node: Node, capsys: pytes
         ["uninstall", "--force=yes"],
         ["uninstall", "--record-dir", "records"],
         ["show", "c0ffee"],
+        ["forget"],
+        ["forget", "c0ffee", "c1"],
+        ["forget", "c0ffee", "--root", "/host"],
     ],
 )
 def test_wrong_arguments_are_a_line_of_usage(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
