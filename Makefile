@@ -42,7 +42,7 @@ check: $(STAMP) ## ruff, mypy strict, import-linter
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/mypy manifests/node/bundle.py
+	$(BIN)/mypy manifests/node/bundle.py manifests/node/licences.py
 	$(BIN)/lint-imports --no-cache
 
 bench: $(STAMP) ## measure throughput, latency, memory, start-up, next to a bare ASGI app

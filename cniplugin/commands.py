@@ -14,10 +14,11 @@ from .delegate import Target
 from .errors import INVALID_ENVIRONMENT, INVALID_NETWORK_CONFIG, PLUGIN_NOT_AVAILABLE, UNKNOWN_CONTAINER, CniError
 from .journal import Store
 from .journaltext import ATTACHED, Entry, Journal
+from .log import LOG
 from .netspec import cniconfig, result
 from .netspec.errors import SpecErrors
 from .netspec.jsontext import quote
-from .skel import from_spec_errors, say
+from .skel import from_spec_errors
 from .teardown import Run
 
 TYPE_CHECKING = False
@@ -78,6 +79,7 @@ def _add(invocation: Invocation, conf: NetConf, store: Store, client: Client | N
         if client is not None and pod is not None:
             report.refused(client, pod, error)
         raise _named(invocation, error) from error
+    LOG.attachments = len(record.entries)
     if client is not None and pod is not None:
         report.publish(client, pod, plan, record)
     return _result_for(invocation, record)
@@ -163,6 +165,7 @@ def check(invocation: Invocation) -> None:
         record = store.read(invocation.container_id)
         if record is None or not record.entries:
             raise CniError(UNKNOWN_CONTAINER, f"container {invocation.container_id}: nothing is attached")
+        LOG.attachments = len(record.entries)
         for entry in record.entries:
             label = teardown.label_of(record, entry)
             if entry.state != ATTACHED:
@@ -197,8 +200,10 @@ def gc(invocation: Invocation) -> None:
         for position, container_id in enumerate(dead):
             try:
                 teardown.delete_container(store, container_id, run.turn(len(dead) - position))
+                LOG.verbose("freed: the runtime does not name this container any more")
             except CniError as failure:
                 failures.append(failure)
+        LOG.tell_of()
         store.sweep()
         failures += _collect(conf, store, run)
     if failures:
@@ -268,14 +273,14 @@ COMMANDS = {"ADD": add, "DEL": delete, "CHECK": check, "GC": gc, "STATUS": statu
 
 
 def _begin(invocation: Invocation, parse: Parse) -> tuple[NetConf, Run]:
-    """Return the configuration, and what holds for the verb; warnings go where the runtime logs them.
+    """Return the configuration, and what holds for the verb; warnings are logged.
 
     Plugins are looked for in `binDir` first, then in CNI_PATH, as Multus does.
     """
     started = time.monotonic()
     conf, warnings = parse(invocation.conf)
     for warning in warnings:
-        say(f"warning: {warning}")
+        LOG.verbose(f"warning: {warning}")
     path = tuple(dict.fromkeys((*([conf.bin_dir] if conf.bin_dir else []), *invocation.path)))
     return conf, Run(path=path, environ=invocation.environ, deadline=started + conf.deadline_s)
 

@@ -83,7 +83,7 @@ def add_list(
     previous: Conf | None = None
     for plugin, executable in zip(config.plugins, executables, strict=True):
         request = _request(config, plugin, caps=caps, cni_args=cni_args, previous=previous)
-        call = _call("ADD", plugin, executable, request=request, target=target, deadline=deadline)
+        call = _call("ADD", config, plugin, executable, request=request, target=target, deadline=deadline)
         previous = _result(_execute(call, config, meanwhile), config, plugin)
         meanwhile = None
     return previous or {}
@@ -166,7 +166,9 @@ def status_list(config: NetworkConfigList, target: Target, *, deadline: float | 
     for plugin in config.plugins:
         executable = _find(plugin, config, target, command="STATUS")
         request = _plain_request(config, plugin)
-        call = _call("STATUS", plugin, executable, request=request, target=_of_the_node(target), deadline=deadline)
+        call = _call(
+            "STATUS", config, plugin, executable, request=request, target=_of_the_node(target), deadline=deadline
+        )
         invoke.execute(call)
 
 
@@ -217,7 +219,7 @@ def _run(
 ) -> None:
     """Call one plugin whose output does not matter."""
     executable = _find(plugin, config, target, command=command)
-    _execute(_call(command, plugin, executable, request=request, target=target, deadline=deadline), config)
+    _execute(_call(command, config, plugin, executable, request=request, target=target, deadline=deadline), config)
 
 
 def _find(plugin: PluginConfig, config: NetworkConfigList, target: Target, *, command: str) -> str:
@@ -229,6 +231,7 @@ def _find(plugin: PluginConfig, config: NetworkConfigList, target: Target, *, co
 
 def _call(
     command: str,
+    config: NetworkConfigList,
     plugin: PluginConfig,
     executable: str,
     *,
@@ -239,6 +242,7 @@ def _call(
     return Call(
         command=command,
         kind=plugin.type,
+        network=config.name,
         executable=executable,
         stdin=quote(request),
         container_id=target.container_id,

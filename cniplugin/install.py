@@ -1,4 +1,4 @@
-"""Put the plugin on a node and take it off again: `python3 -m cniplugin install | uninstall | show`.
+"""Put the plugin on a node and take it off again: `python3 -m cniplugin install | uninstall | show | forget`.
 
 Theory of operation. What stands where is decided first, from what is there, without a change (`installwanted`). Then
 a state file in the CNI configuration directory says what will be touched and whether something stood there; only then
@@ -26,10 +26,21 @@ import signal
 import sys
 import time
 
-from . import netconf
+from . import records
 from .disk import KEPT, TEMPORARY, Disk, Item, beside, digest_of, digest_of_tree
 from .errors import CniError
-from .installoptions import DIFFERS, DONE, FAILED, MISUSED, InstallError, UsageError, help_text, read_arguments, say
+from .installoptions import (
+    DIFFERS,
+    DONE,
+    FAILED,
+    MISUSED,
+    OPTIONS,
+    InstallError,
+    UsageError,
+    help_text,
+    read_arguments,
+    say,
+)
 from .installwanted import FILES, SUFFIXES, TREE, as_json, gather, read_object, wait_for_default
 
 TYPE_CHECKING = False
@@ -67,6 +78,10 @@ def run(
         disk.root = options["root"].rstrip("/")
         if command == "show":
             return _show(disk, options)
+        if command == "forget":
+            state = _load_state(disk, options) if disk.has(options["cni-conf-dir"]) else {}
+            places, is_forced = _places(options, state), bool(options["force"])
+            return records.forget(options["container"], places, environ, is_forced=is_forced)
         if command == "uninstall":
             with _locked(disk, options["cni-conf-dir"]):
                 return _uninstall(disk, options)
@@ -146,7 +161,8 @@ def _planned_state(disk: Disk, stored: State, wanted: Wanted) -> State:
     directories = [*stored["directories"]]
     directories += [path for path in wanted.directories if path not in directories and not disk.has(path)]
     network = {"path": wanted.default_network, "digest": disk.digest(wanted.default_network)}
-    return {**stored, "files": files, "trees": trees, "directories": directories, "default_network": network}
+    changes = {"files": files, "trees": trees, "directories": directories, "default_network": network}
+    return {**stored, **changes, "record_dir": wanted.record_dir, "bin_dir": wanted.bin_dir}
 
 
 def _place_bundle(disk: Disk, wanted: Wanted) -> tuple[str, ...]:
@@ -204,7 +220,7 @@ def _uninstall(disk: Disk, options: Mapping[str, str]) -> int:
         disk.remove(beside(path, TEMPORARY))
         say("nothing is installed")
         return DONE
-    _warn_of_records(disk)
+    _refuse_while_attached(disk.at(_places(options, state)["record-dir"]), is_forced=bool(options["force"]))
     conf_dir = options["cni-conf-dir"]
     for file in sorted(state["files"], key=lambda name: os.path.dirname(name) != conf_dir):
         disk.restore(file, stood_before=state["files"][file]["before"])
@@ -219,12 +235,27 @@ def _uninstall(disk: Disk, options: Mapping[str, str]) -> int:
     return DONE
 
 
-def _warn_of_records(disk: Disk) -> None:
-    directory = netconf.NetConf(name="", cni_version="").record_dir
-    with contextlib.suppress(OSError):
-        count = sum(name.endswith(".journal") for name in os.listdir(disk.at(directory)))
-        if count:
-            say(f"warning: {directory}: {count} containers are still attached; only the default network detaches them")
+def _refuse_while_attached(directory: str, *, is_forced: bool) -> None:
+    """Raise InstallError while there are records, unless forced; `directory` as seen here.
+
+    Without us, the runtime's DEL reaches the default network alone: the other attachments of those containers leak.
+    """
+    number = records.count(directory)
+    if not number:
+        return
+    what = f"{directory}: {number} containers are still attached; without this plugin, their DEL reaches the default"
+    what += " network alone, and interfaces, addresses and rules of their other networks stay for ever"
+    if not is_forced:
+        raise InstallError(f"not uninstalled: {what}; remove their pods first, or give --force")
+    say(f"warning: {what}")
+
+
+def _places(options: Mapping[str, str], state: State) -> dict[str, str]:
+    """Return where records and delegates are: as told, as installed, or by default."""
+    record_dir = options["record-dir"] or state.get("record_dir") or records.DIRECTORY
+    is_told = options["cni-bin-dir"] != OPTIONS["cni-bin-dir"][0]
+    bin_dir = options["cni-bin-dir"] if is_told else state.get("bin_dir") or options["cni-bin-dir"]
+    return {"record-dir": record_dir, "cni-bin-dir": bin_dir}
 
 
 # Show
@@ -232,6 +263,7 @@ def _warn_of_records(disk: Disk) -> None:
 
 def _show(disk: Disk, options: Mapping[str, str]) -> int:
     state = _load_state(disk, options)
+    are_sound = records.show(disk.at(_places(options, state)["record-dir"]))
     if not disk.has(f"{options['cni-conf-dir']}/{_STATE}"):
         say("not installed")
         return DIFFERS
@@ -252,7 +284,7 @@ def _show(disk: Disk, options: Mapping[str, str]) -> int:
     if not is_first:
         say(f"not used      the runtime reads {first or 'nothing'} first")
     if is_first and set(lines.values()) == {"as installed"}:
-        return DONE
+        return DONE if are_sound else DIFFERS
     say("something differs: run install again")
     return DIFFERS
 

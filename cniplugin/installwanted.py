@@ -44,13 +44,18 @@ SUFFIXES = (ondisk.LIST_SUFFIX, *ondisk.CONF_SUFFIXES)
 
 
 class Wanted(Record):
-    """What is to stand on the node. `items`: in the order of placing. `bundle`: source directory, "" without one."""
+    """What is to stand on the node. `items`: in the order of placing. `bundle`: source directory, "" without one.
+
+    `record_dir` and `bin_dir`: where the plugin will keep its records and look for delegates.
+    """
 
     directories: tuple[str, ...]
     items: tuple[Item, ...]
     bundle: str
     tree: str
     default_network: str
+    record_dir: str
+    bin_dir: str
 
 
 def gather(disk: Disk, options: Mapping[str, str], environ: Mapping[str, str]) -> Wanted:
@@ -67,7 +72,7 @@ def gather(disk: Disk, options: Mapping[str, str], environ: Mapping[str, str]) -
     plugin = _plugin_conf(options, network, kubeconfig_path="" if kube == "none" else kube)
     conf: dict[str, Any] = {"cniVersion": _version_for(network), "name": PLUGIN}
     is_list = options["conf-name"].endswith(ondisk.LIST_SUFFIX)
-    _check_conf({**conf, **plugin})
+    checked = _check_conf({**conf, **plugin})
     conf |= {"plugins": [plugin]} if is_list else plugin
     placed = Item(path=f"{conf_dir}/{options['conf-name']}", data=as_json(conf))
     directories = [*_missing_parents(disk, bin_dir), *([files] if credentials else [])]
@@ -77,6 +82,8 @@ def gather(disk: Disk, options: Mapping[str, str], environ: Mapping[str, str]) -
         bundle=bundle,
         tree=tree,
         default_network=path,
+        record_dir=checked.record_dir,
+        bin_dir=checked.bin_dir,
     )
 
 
@@ -159,10 +166,11 @@ def _plugin_conf(options: Mapping[str, str], network: NetworkConfigList, *, kube
     return {**conf, "delegates": [network.conf]}
 
 
-def _check_conf(conf: dict[str, Any]) -> None:
-    _, warnings = netconf.parse(conf)
+def _check_conf(conf: dict[str, Any]) -> netconf.NetConf:
+    read, warnings = netconf.parse(conf)
     for warning in warnings:
         say(f"warning: {warning}")
+    return read
 
 
 def _credentials(options: Mapping[str, str], environ: Mapping[str, str], directory: str) -> tuple[Item, ...]:

@@ -21,6 +21,7 @@ import select
 import time
 
 from .errors import INTERNAL, IO_FAILURE, TRY_AGAIN_LATER, PluginError
+from .log import LOG
 from .netspec.jsontext import quote
 from .netspec.rawjson import loads
 from .netspec.record import Record
@@ -53,13 +54,15 @@ SIGKILL, SIGPIPE, SIGXFSZ = 9, 13, 25
 class Call(Record):
     """One call of a plugin.
 
-    `kind` is its type, `executable` the file found for it, `stdin` the request. `environ` is the base of its
+    `kind` is its type, `network` its network's name, for the log, `executable` the file found for it, `stdin` the
+    request. `environ` is the base of its
     environment, over which CNI_* are set; what a verb has no use for is "" (GC, STATUS). `path` are the directories
     of CNI_PATH. `deadline` is on the clock of `time.monotonic`, in seconds, or None.
     """
 
     command: str
     kind: str
+    network: str = ""
     executable: str
     stdin: str
     container_id: str = ""
@@ -92,11 +95,18 @@ def execute(call: Call, meanwhile: Callable[[], None] | None = None) -> bytes:
     On success its stderr is copied to ours. Raises PluginError: with the plugin's own code, message and details if it
     printed them, else code 999; 5 if it cannot be started; 11 if the deadline came first.
     """
-    with _Child(call) as child:
-        is_done = child.attend(call.stdin.encode("utf-8", "replace"), call.deadline, meanwhile)
-        if not is_done:
-            raise _error(call, TRY_AGAIN_LATER, "netplugin did not end before the deadline and was killed")
-    code = child.exit_code()
+    started, exit_status = time.monotonic(), "not started"
+    try:
+        with _Child(call) as child:
+            exit_status = "killed at the deadline"
+            is_done = child.attend(call.stdin.encode("utf-8", "replace"), call.deadline, meanwhile)
+            if not is_done:
+                raise _error(call, TRY_AGAIN_LATER, "netplugin did not end before the deadline and was killed")
+        code = child.exit_code()
+        exit_status = str(code)
+    finally:
+        where = f"{call.command} {call.kind} network={call.network} ifname={call.ifname}"
+        LOG.debug(f"delegate {where} ms={LOG.ms_since(started)} exit={exit_status}")
     if code is None:
         raise _error(call, INTERNAL, "netplugin ended, and its exit status is lost")
     if code:

@@ -128,6 +128,25 @@ class Store:
         except OSError as error:
             raise _io_failure("removed", path, error) from error
 
+    def set_aside(self, container_id: str) -> str:
+        """Give the container's record a name that is no record's, durably, and return it. Hold its lock.
+
+        Raises CniError 5, also if there is one of that name from before.
+        """
+        path = self.path(container_id)
+        aside = f"{path.removesuffix(_SUFFIX)}.damaged"
+        try:
+            if not _is_one_file(path, aside):  # else a crash came in between
+                os.link(path, aside, follow_symlinks=False)
+            self._system.unlink(path)
+            _sync_directory(self.directory, self._system)
+        except FileExistsError as error:
+            text = f"journal {path}: it cannot be moved aside: there is {aside} already; move that one away"
+            raise CniError(IO_FAILURE, text) from error
+        except OSError as error:
+            raise _io_failure("moved aside", path, error) from error
+        return aside
+
     def containers(self) -> list[str]:
         """Return the containers that have a record, sorted.
 
@@ -318,6 +337,13 @@ def _is_file_of(fd: int, path: str) -> bool:
     except FileNotFoundError:
         return False
     return os.path.samestat(os.fstat(fd), found)
+
+
+def _is_one_file(path: str, other: str) -> bool:
+    try:
+        return os.path.samestat(os.stat(path), os.stat(other))  # noqa: PTH116
+    except FileNotFoundError:
+        return False
 
 
 def _io_failure(done: str, path: str, error: OSError) -> CniError:

@@ -14,6 +14,7 @@ from __future__ import annotations
 from .errors import TRY_AGAIN_LATER, CniError
 from .http1 import Answer, Connection, dial
 from .kubeconfig import load_token
+from .log import LOG
 from .netspec.errors import show
 from .netspec.rawjson import dumps, loads
 from .netspec.record import Record
@@ -75,7 +76,7 @@ class Client:
         self.memo: dict[tuple[str, ...], object] = {}
         """What `sources` has read in this run."""
         self._config = config
-        self._deadline = deadline
+        self._deadline = self._end = deadline
         self._clock = clock
         self._sleep = sleep
         self._token: str | None = None
@@ -94,6 +95,14 @@ class Client:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+    def left_s(self) -> float:
+        """Return how many seconds requests may take together from now on."""
+        return max(self._deadline - self._clock(), 0.0)
+
+    def limit(self, seconds: float) -> None:
+        """Let requests take at most this long together from now on, and never longer than the first deadline."""
+        self._deadline = min(self._end, self._clock() + seconds)
 
     def get(self, path: str, *, appears_within_s: float = 0.0) -> dict[str, Any]:
         """Return an object. `path` is a path of the API, escaped, such as `/api/v1/namespaces/default`.
@@ -170,15 +179,18 @@ class Client:
             self._check_time(failure)
             pause_s = min(PAUSE_MIN_S * 2**pauses, PAUSE_MAX_S)
             is_reused = self._connection is not None
+            started = self._clock()
             try:
                 answer = self._exchange(method, path, text, kind)
             except OSError as error:
                 self.close()
                 failure, asked_s = self._failure(error), 0.0
+                self._log(method, path, failure, started)
                 if is_reused:  # the server may end a connection that was idle
                     continue
             else:
                 status = answer.status
+                self._log(method, path, str(status), started)
                 if status == 401 and not has_fresh_token:
                     has_fresh_token = True
                     self._token = None
@@ -287,6 +299,9 @@ class Client:
     def _refuse(self, what: str) -> NoReturn:
         self.close()
         raise CniError(TRY_AGAIN_LATER, f"API server {self._config.server}: {what}")
+
+    def _log(self, method: str, path: str, outcome: str, started: float) -> None:
+        LOG.debug(f"api {method} {path} ms={round((self._clock() - started) * 1000)} status={outcome}")
 
     def _check_time(self, failure: str) -> None:
         if self._clock() >= self._deadline:

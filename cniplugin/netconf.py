@@ -33,6 +33,8 @@ LOG_LEVELS = ("debug", "verbose", "error", "panic")
 NEEDED_TO_CLEAN_UP = ("recordDir", "binDir", "deadline", "cni.dev/valid-attachments", "cni.dev/attachments")
 """What DEL, CHECK and GC cannot do without: they know all else from the records."""
 
+LOG_KEYS = ("logFile", "logLevel", "logToStderr", "logOptions")
+
 
 class NetConf(Record):
     """The plugin's configuration. A path is absolute or ""; an object is as written and never changed.
@@ -93,6 +95,12 @@ def parse_to_clean_up(conf: Conf) -> tuple[NetConf, tuple[str, ...]]:
     reading.problems = mattering
     reading.refuse()
     return NetConf(**fields), tuple(reading.warnings)
+
+
+def parse_log(conf: Conf) -> NetConf:
+    """Return a configuration of the LOG_KEYS alone; what is wrong with them is for `parse` to say, in this very log."""
+    reading = _Reading({key: conf[key] for key in LOG_KEYS if key in conf})
+    return NetConf(name="", **reading.fields())
 
 
 class _Reading:

@@ -13,9 +13,9 @@ network of the order above, where Multus sorts lists and others together.
 from __future__ import annotations
 
 import os
-import sys
 
 from .errors import INVALID_NETWORK_CONFIG, CniError
+from .log import LOG
 from .netspec import cniconfig
 from .netspec.cnichecks import read_flag
 from .netspec.cniconfig import CONFIG_BYTES_MAX
@@ -39,17 +39,12 @@ PASSTHRU = "passthru"
 """Multus' plugin that makes an empty result, for a chain that begins with none."""
 
 
-def warn_on_stderr(line: str) -> None:
-    """Say a line where the runtime logs it (CNI 1.1 §2: stderr is for logs)."""
-    sys.stderr.write(f"nadmit: {line}\n")
-
-
-def load_network(conf_dir: str, name: str, *, warn: Warn = warn_on_stderr) -> NetworkConfigList | None:
+def load_network(conf_dir: str, name: str, *, warn: Warn = LOG.error) -> NetworkConfigList | None:
     """Return the first network of a directory whose `name` is this; None without one. A bad file gets a warning."""
     return next((network for network in _networks(conf_dir, warn) if network.written_name == name), None)
 
 
-def load_directory(path: str, *, warn: Warn = warn_on_stderr) -> NetworkConfigList:
+def load_directory(path: str, *, warn: Warn = LOG.error) -> NetworkConfigList:
     """Return the first network of a directory, as clusterNetwork and defaultNetworks name it. Raises CniError 7."""
     found = next(_networks(path, warn), None)
     if found is None:

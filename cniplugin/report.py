@@ -1,4 +1,9 @@
-"""What the cluster is told about an attachment: network-status, and events. Neither may fail a pod that works."""
+"""What the cluster is told about an attachment: network-status, and events. Neither may fail a pod that works.
+
+Nor may they keep it from starting: an API server that answers every PATCH with 500 would be asked until the deadline of
+the verb. So telling has a share of the time that is left, and the status a part of that, so that events can say what
+became of it. The first event that fails is the last one tried: what kept it away keeps the others away too.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +12,9 @@ import time
 
 from .errors import ACCESS_DENIED, CniError
 from .kubeapi import Event
+from .log import LOG
 from .netspec import result, status
 from .netspec.errors import SpecErrors
-from .skel import say
 from .teardown import label_of
 
 TYPE_CHECKING = False
@@ -21,6 +26,14 @@ if TYPE_CHECKING:
     from .netspec.plan import Plan
     from .netspec.status import StatusEntry
     from .sources import Pod
+
+
+REPORT_S = 10.0
+REPORT_SHARE = 1 / 3
+"""What telling may take: this long, and this part of the time that is left, whichever is less."""
+
+STATUS_SHARE = 2 / 3
+"""The part of it that network-status may take."""
 
 
 def status_of(plan: Plan, record: Journal) -> tuple[StatusEntry, ...]:
@@ -49,20 +62,34 @@ def _device_info(record: Journal, entry: Entry) -> dict[str, Any] | None:
     try:
         return load(entry.device_info_file)
     except CniError as error:
-        say(f"{label_of(record, entry)}: network-status has no device-info: {error.msg}")
+        LOG.error(f"{label_of(record, entry)}: network-status has no device-info: {error.msg}")
         return None
 
 
 def publish(client: Client, pod: Pod, plan: Plan, record: Journal) -> None:
-    """Write network-status by one PATCH, and an event per attachment; what fails is a log line and an event."""
+    """Write network-status by one PATCH, and an event per attachment; what fails is a log line and an event.
+
+    NB: nothing can be asked of the client afterwards; its time is cut to what telling may take.
+    """
+    share_s = _share_of(client)
+    client.limit(share_s * STATUS_SHARE)
+    until = time.monotonic() + share_s
     try:
         text = status.render(status_of(plan, record))
         client.patch_status(pod.namespace, pod.name, {status.ANNOTATION: text}, uid=pod.uid)
     except (CniError, SpecErrors) as error:
-        say(f"pod {pod.namespace}/{pod.name}: network-status is not written: {error}")
-        event(client, pod, "NetworkStatusNotWritten", str(error), is_warning=True)
+        LOG.error(f"pod {pod.namespace}/{pod.name}: network-status is not written: {error}")
+        client.limit(until - time.monotonic())
+        if not event(client, pod, "NetworkStatusNotWritten", str(error), is_warning=True):
+            return
+    client.limit(until - time.monotonic())
     for entry in record.entries:
-        event(client, pod, "AddedInterface", _added(entry), is_warning=False)
+        if not event(client, pod, "AddedInterface", _added(entry), is_warning=False):
+            return
+
+
+def _share_of(client: Client) -> float:
+    return min(REPORT_S, client.left_s() * REPORT_SHARE)
 
 
 def _added(entry: Entry) -> str:
@@ -77,11 +104,12 @@ def _added(entry: Entry) -> str:
 def refused(client: Client, pod: Pod, error: CniError) -> None:
     """Put a refusal where `kubectl describe pod` shows it."""
     if error.code == ACCESS_DENIED:
+        client.limit(_share_of(client))
         event(client, pod, "NetworkAccessDenied", f"{error.msg}\n{error.details}", is_warning=True)
 
 
-def event(client: Client, pod: Pod, reason: str, message: str, *, is_warning: bool) -> None:
-    """Create an event about the pod; a failure is a log line."""
+def event(client: Client, pod: Pod, reason: str, message: str, *, is_warning: bool) -> bool:
+    """Create an event about the pod and say whether it is there; a failure is a log line."""
     made = Event(
         namespace=pod.namespace,
         pod=pod.name,
@@ -95,4 +123,6 @@ def event(client: Client, pod: Pod, reason: str, message: str, *, is_warning: bo
     try:
         client.create_event(made)
     except CniError as error:
-        say(f"pod {pod.namespace}/{pod.name}: event {reason} is not written: {error.msg}")
+        LOG.error(f"pod {pod.namespace}/{pod.name}: event {reason} is not written, nor any later one: {error.msg}")
+        return False
+    return True

@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import sys
 
+from . import netconf
 from .errors import (
     DECODE_FAILURE,
     INTERNAL,
@@ -24,6 +25,7 @@ from .errors import (
     VERSION_INCOMPATIBLE,
     CniError,
 )
+from .log import LOG
 from .netspec import jsontext, names
 from .netspec.errors import SpecErrors, render, show
 from .netspec.record import Record
@@ -40,6 +42,10 @@ ABOUT = f"CNI plugin nadmit: attaches a pod to several networks\nCNI protocol ve
 
 CONF_BYTES_MAX = 16 * 1_048_576
 """GC lists every attachment of the node; 100,000 of them are 10 MB."""
+
+LOGGED_DETAILS_MAX = 20
+LOGGED_CHARACTERS_MAX = 2_000
+"""Of an error, in the log: a delegate may have printed anything."""
 
 _SINCE = {"ADD": "0.1.0", "DEL": "0.1.0", "CHECK": "0.4.0", "GC": "1.1.0", "STATUS": "1.1.0", "VERSION": "0.1.0"}
 """The verbs, and the version of CNI that brought them (skel.go:258-336)."""
@@ -159,32 +165,48 @@ def run(
     `stdin` reads everything, `stdout` writes all it is given; it is called at most once, with one line of JSON.
     `commands` has a function for each verb but VERSION; it returns the JSON object to print, or None. Whatever it
     raises becomes a CNI error: a bug has code 999, and its traceback goes to stderr. Without a command: what we are.
+    The log has the outcome, but for VERSION, after the runtime has its answer.
     """
     if not environ.get("CNI_COMMAND"):
         sys.stderr.write(ABOUT + "\n")
         return 0
+    LOG.begin(environ["CNI_COMMAND"], environ.get("CNI_CONTAINERID", ""))
     given: list[bytes] = []
 
     def read_once() -> bytes:
         given.append(stdin())
         return given[0]
 
+    failure: CniError | None = None
     try:
-        text, code = _serve(environ, read_once, commands), 0
+        text, tell = _serve(environ, read_once, commands), LOG.error
     except Exception as error:  # noqa: BLE001  # the last one who can say it in JSON
-        version = _version_in(given[0].decode("utf-8", "replace") if given else "")
-        text, code = render_error(_cni_error(error), version), 1
-    if text:
-        try:
-            stdout(text.encode("utf-8", "backslashreplace") + b"\n")
-        except OSError:  # the runtime is gone, and will ask for DEL
-            return 1
-    return code
+        is_expected = isinstance(error, CniError | SpecErrors)
+        failure, tell = _cni_error(error), LOG.error if is_expected else LOG.panic
+        text = render_error(failure, _version_in(given[0].decode("utf-8", "replace") if given else ""))
+    is_heard = not text or _is_written(text, stdout)
+    if failure is not None:
+        _log_failure(failure, tell)
+    elif is_heard and environ["CNI_COMMAND"] != "VERSION":
+        LOG.done()
+    LOG.end()
+    return 1 if failure or not is_heard else 0
 
 
-def say(line: str) -> None:
-    """Say a line where the runtime logs it (CNI 1.1 §2: stderr is for logs)."""
-    sys.stderr.write(f"nadmit: {line}\n")
+def _is_written(text: str, stdout: Callable[[bytes], object]) -> bool:
+    try:
+        stdout(text.encode("utf-8", "backslashreplace") + b"\n")
+    except OSError as error:
+        LOG.error(f"the runtime is gone and did not get its answer, it will ask for DEL: {error.strerror}")
+        return False
+    return True
+
+
+def _log_failure(failure: CniError, tell: Callable[[str], None]) -> None:
+    """Log an error with what else there is to it, each in a line that is not too long."""
+    tell(f"failed ms={LOG.ms_since(LOG.started)} code={failure.code}: {failure.msg[:LOGGED_CHARACTERS_MAX]}")
+    for line in failure.details.splitlines()[:LOGGED_DETAILS_MAX]:
+        tell(f"detail: {line[:LOGGED_CHARACTERS_MAX]}")
 
 
 def claim_stdout() -> Callable[[bytes], object]:
@@ -203,10 +225,19 @@ def _serve(environ: Mapping[str, str], read_stdin: Callable[[], bytes], commands
     invocation = read_invocation(environ, read_stdin)
     if invocation.command == "VERSION":
         return render_version(jsontext.quote(invocation.conf))
+    _set_up_log(invocation)
     check_version(invocation)
     check_netns(invocation)
     result = commands[invocation.command](invocation)
     return "" if result is None else jsontext.quote(result)
+
+
+def _set_up_log(invocation: Invocation) -> None:
+    """Have all that follows told where the configuration says, even if something else in it is refused."""
+    conf, given = netconf.parse_log(invocation.conf), invocation.pod_args
+    name = given.get("K8S_POD_NAME", "")
+    LOG.tell_of(invocation.container_id, f"{given.get('K8S_POD_NAMESPACE', '')}/{name}" if name else "")
+    LOG.set_up(file=conf.log_file, level=conf.log_level, to_stderr=conf.log_to_stderr, options=conf.log_options)
 
 
 def _cni_error(error: Exception) -> CniError:
@@ -214,7 +245,8 @@ def _cni_error(error: Exception) -> CniError:
         return error
     if isinstance(error, SpecErrors):
         return from_spec_errors(error)
-    sys.excepthook(type(error), error, error.__traceback__)
+    if LOG.is_on_stderr:
+        sys.excepthook(type(error), error, error.__traceback__)
     place = error.__traceback__
     while place is not None and place.tb_next is not None:
         place = place.tb_next

@@ -14,10 +14,11 @@ from .delegate import Target
 from .errors import IO_FAILURE, VERSION_INCOMPATIBLE, CniError, PluginError
 from .journal import DamagedError
 from .journaltext import ATTEMPTED, DETACHED, Journal
+from .log import LOG
 from .netspec import cniconfig
 from .netspec.errors import SpecErrors
 from .netspec.record import Record
-from .skel import from_spec_errors, say
+from .skel import from_spec_errors
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ def _remove_device_info(record: Journal, entry: Entry, path: str) -> None:
 
     label = label_of(record, entry)
     if not is_of(path, record.container_id, entry.ifname):
-        say(f"{label}: the record names a file that is not this attachment's, and it is left alone: {path!a}")
+        LOG.error(f"{label}: the record names a file that is not this attachment's, and it is left alone: {path!a}")
         return
     try:
         remove(path)
@@ -168,13 +169,15 @@ def delete_container(store: Store, container_id: str, run: Run, *, netns: str | 
     try:
         record = store.read(container_id)
     except DamagedError as damaged:
+        LOG.tell_of(container_id)
         _delete_damaged(store, container_id, damaged, run, netns=netns)
         return True
     if record is None:
         store.remove(container_id)  # what a process left that was killed in its first write
         return False
+    LOG.tell_of(container_id, f"{record.pod_namespace}/{record.pod_name}" if record.pod_name else "")
     if any(entry.state == ATTEMPTED for entry in record.entries):
-        _end_delegates(record)
+        end_delegates(record)
     left, failures = detach_all(_in(record, netns), run)
     if failures:
         try:
@@ -183,10 +186,11 @@ def delete_container(store: Store, container_id: str, run: Run, *, netns: str | 
             failures.append(failure)
         raise joined(failures)
     store.remove(container_id)
+    LOG.attachments = (LOG.attachments or 0) + len(record.entries)
     return True
 
 
-def _end_delegates(record: Journal) -> None:
+def end_delegates(record: Journal) -> None:
     """Kill the delegates that outlived a plugin which was killed, and wait for their end. Hold the container's lock.
 
     Else they would attach in the middle of our detaching, or after it, and nobody would know.
@@ -231,7 +235,7 @@ def _delete_damaged(store: Store, container_id: str, damaged: DamagedError, run:
     head = known.head
     if head is None or head.container_id != container_id:
         raise CniError(damaged.code, f"{damaged.msg}; nothing can be detached by it; see docs/node.md")
-    _end_delegates(head)
+    end_delegates(head)
     _, failures = detach_all(_in(head.replace(entries=(*known.entries, *known.suspects)), netns), run)
     if failures:
         raise joined([*failures, damaged])

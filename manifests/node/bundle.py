@@ -6,7 +6,8 @@ The result, `nadmit-node-<version>-<arch>.tar.gz`, unpacks to
     nadmit/bin/python3           this interpreter
     nadmit/lib/                  the loader, libc and the shared libraries that the interpreter and its modules need
     nadmit/lib/python3.x/        the modules of the standard library that the plugin can load, and the plugin
-    nadmit/nadmit-bundle.json    version, architecture, and where the parts are from
+    nadmit/licences/             the notices of all that (licences.py)
+    nadmit/nadmit-bundle.json    version, architecture, where the parts are from, and which notice is whose
 
 and runs from wherever it lies, without a Python, a libc or a shell of the host. The kernel starts a dynamic program
 by the absolute path of a loader that is written in it, which no movable bundle can have (patchelf writes one, but it
@@ -27,6 +28,7 @@ import gzip
 import importlib.util
 import io
 import json
+import os
 import platform
 import py_compile
 import re
@@ -39,6 +41,8 @@ import tempfile
 import tomllib
 from pathlib import Path
 
+from licences import LicenceError, add_licences, static_libraries
+
 SOURCES = Path(__file__).resolve().parents[2]
 MARK = "nadmit-bundle.json"
 BYTES_MAX = 30_000_000
@@ -47,7 +51,7 @@ BYTES_MAX = 30_000_000
 ENCODINGS = ("ascii", "latin_1", "utf_8")
 """Loaded by name: the streams'. Host names go to the resolver as bytes, without `idna`."""
 
-LEFT_OUT = ("bz2", "lzma", "zlib", "_bz2", "_lzma", "_compression", "tracemalloc")
+LEFT_OUT = ("bz2", "lzma", "_bz2", "_lzma", "_compression", "tracemalloc")
 """Loaded if there, and done without if not: shutil's archives, warnings' allocation traces."""
 
 LAUNCHER = r"""
@@ -120,7 +124,7 @@ def main() -> int:
     directory = Path(sys.argv[1]) if len(sys.argv) > 1 else SOURCES / "dist"
     try:
         archive, size = build(directory)
-    except BundleError as error:
+    except (BundleError, LicenceError) as error:
         sys.stderr.write(f"bundle: {error}\n")
         return 1
     packed = archive.stat().st_size
@@ -129,7 +133,10 @@ def main() -> int:
 
 
 def build(directory: Path) -> tuple[Path, int]:
-    """Write the archive into a directory; return its path and the unpacked size in bytes. Raises BundleError."""
+    """Write the archive into a directory; return its path and the unpacked size in bytes.
+
+    Raises BundleError, and LicenceError for a part without a notice.
+    """
     version = tomllib.loads((SOURCES / "pyproject.toml").read_text())["project"]["version"]
     with tempfile.TemporaryDirectory() as scratch:
         top = Path(scratch) / "nadmit"
@@ -148,8 +155,10 @@ def build(directory: Path) -> tuple[Path, int]:
         entry = Path(scratch) / "main.py"
         entry.write_text(MAIN)
         _compile(entry, top / "main.pyc", "nadmit/main.py")
-        libraries = _add_libraries(interpreter, [*extensions.iterdir()], top / "lib")
+        libraries = _add_libraries(interpreter, _origins(extensions), top / "lib")
         _add_launcher(top / "bin/nadmit", Path(scratch))
+        shipped = [interpreter, Path(os.__file__), *map(Path, libraries), *_origins(extensions), *static_libraries()]
+        licences = add_licences(SOURCES / "LICENSE", shipped, top / "licences")
         about = {
             "name": "nadmit",
             "version": version,
@@ -158,6 +167,7 @@ def build(directory: Path) -> tuple[Path, int]:
             "libc": " ".join(platform.libc_ver()),
             "libraries": libraries,
             "modules": modules,
+            "licences": licences,
         }
         (top / MARK).write_text(json.dumps(about, indent=1) + "\n")
         size = sum(path.stat().st_size for path in top.rglob("*") if path.is_file())
@@ -217,12 +227,17 @@ def _compile(source: Path, target: Path, shown: str) -> None:
     py_compile.compile(str(source), str(target), dfile=shown, doraise=True, invalidation_mode=mode)
 
 
+def _origins(extensions: Path) -> list[Path]:
+    """Return the files of which copies are in the directory of extension modules."""
+    names = sorted(path.name.partition(".")[0] for path in extensions.iterdir())
+    return [Path(str(importlib.util.find_spec(name).origin)) for name in names]  # type: ignore[union-attr]  # found before
+
+
 def _add_libraries(interpreter: Path, programs: list[Path], target: Path) -> list[str]:
     """Copy the loader and all shared libraries; return where they are from."""
-    sources = [Path(str(importlib.util.find_spec(path.name.partition(".")[0]).origin)) for path in programs]  # type: ignore[union-attr]  # it was found before
     found: dict[str, Path] = {}
     loaders = set()
-    for program in (interpreter, *sources):
+    for program in (interpreter, *programs):
         out = _run("ldd", str(program))
         if "not found" in out:
             raise BundleError(f"{program}: a shared library is missing: {out.strip()}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import shutil
@@ -85,6 +86,62 @@ def test_it_is_small_and_has_no_sources(root: Path) -> None:
     for path in files:
         if path.suffix == ".pyc":
             assert path.read_bytes()[4:8] == b"\1\0\0\0", f"{path}: this is no unchecked pyc (PEP 552)"
+
+
+def test_every_part_has_its_notice(root: Path) -> None:
+    top = root / "some/where/nadmit"
+    about = json.loads((top / "nadmit-bundle.json").read_text())
+    notices = {path.name: path.read_text(errors="replace") for path in (top / "licences").glob("*.txt")}
+    assert "Apache License" in notices["nadmit.txt"]
+    assert set(about["libraries"]) <= set(about["licences"])
+    assert set(about["licences"].values()) | {"nadmit.txt"} == set(notices)
+    assert any("PYTHON SOFTWARE FOUNDATION LICENSE" in text for text in notices.values())
+    assert "GNU Lesser General Public" in notices["libc6.txt"]
+    assert any(path.endswith("/libc.a") for path in about["licences"]), "the launcher is linked statically"
+    shipped = {path.name for path in (top / "lib").iterdir() if path.is_file() and not path.is_symlink()} - {"ld.so"}
+    assert {Path(path).name for path in about["licences"]} >= shipped
+    common = {path.name: path.read_text() for path in (top / "licences/common-licenses").iterdir()}
+    assert "GNU LESSER GENERAL PUBLIC LICENSE" in common["LGPL-2.1"]
+
+
+@pytest.fixture
+def licences(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.syspath_prepend(str(SOURCES / "manifests/node"))
+    return importlib.import_module("licences")
+
+
+needs_dpkg = pytest.mark.skipif(shutil.which("dpkg") is None, reason="needs dpkg")
+
+
+@needs_dpkg
+@pytest.mark.parametrize(
+    ("constant", "stray", "said"),
+    [
+        ("", "libstray.so.1", "libstray.so.1: no notice is found for this file"),
+        ("DOCUMENTS", "", "libc.a: no notice is found for this file"),
+        ("COMMON", "", "/GPL-2: libc6-dev.txt refers to this text, and it is not there"),
+    ],
+)
+def test_a_part_without_a_notice_is_no_bundle(
+    licences: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, constant: str, stray: str, said: str
+) -> None:
+    if constant:
+        monkeypatch.setattr(licences, constant, tmp_path)
+    shipped = [tmp_path / stray] if stray else licences.static_libraries()[:1]
+    with pytest.raises(licences.LicenceError, match=said):
+        licences.add_licences(SOURCES / "LICENSE", shipped, tmp_path / "out")
+
+
+def test_without_dpkg_a_missing_notice_is_a_warning(
+    licences: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shipped = licences.static_libraries()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    found = licences.add_licences(SOURCES / "LICENSE", shipped, tmp_path / "out")
+    assert found == {}
+    said = capsys.readouterr().err.splitlines()
+    assert [line.partition("/")[0] for line in said] == ["bundle: warning: "] * 2
+    assert all("no notice is found for this file" in line for line in said)
 
 
 def test_the_archive_is_the_same_each_time(archive: Path, tmp_path: Path) -> None:

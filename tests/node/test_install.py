@@ -230,13 +230,60 @@ def test_uninstall_leaves_the_files_of_others(node: Node, capsys: pytest.Capture
     assert "left: /etc/cni/net.d/nadmit.d" in capsys.readouterr().out
 
 
-def test_uninstall_says_that_containers_are_attached(node: Node, capsys: pytest.CaptureFixture[str]) -> None:
-    node.run("install")
-    records = node.root / "var/lib/cni/nadmit"
+def attach(node: Node, directory: str = "var/lib/cni/nadmit") -> Path:
+    records = node.root / directory
     records.mkdir(parents=True)
-    (records / "abc.journal").write_text("")
-    node.run("uninstall")
-    assert "1 containers are still attached" in capsys.readouterr().out
+    for name in ("abc.journal", "def.journal", ".lock", "old.damaged"):
+        (records / name).write_text("")
+    return records
+
+
+def test_uninstall_is_refused_while_containers_are_attached(node: Node, capsys: pytest.CaptureFixture[str]) -> None:
+    pristine = node.tree()
+    node.run("install")
+    records = attach(node)
+    before = node.tree()
+    capsys.readouterr()
+    assert node.run("uninstall") == FAILED
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "not uninstalled: " in said
+    assert "2 containers are still attached" in said
+    assert "DEL reaches the default network alone" in said
+    assert "remove their pods first, or give --force" in said
+    assert node.tree() == before
+    (records / "abc.journal").unlink()
+    (records / "def.journal").unlink()
+    assert node.run("uninstall") == DONE
+    shutil.rmtree(node.root / "var")
+    assert node.tree() == pristine
+
+
+def test_a_forced_uninstall_restores_everything_and_leaves_the_records(
+    node: Node, capsys: pytest.CaptureFixture[str]
+) -> None:
+    attach(node)
+    pristine, steps = node.tree(), list[str]()
+    node.run("install")
+    assert node.run("uninstall", "--force", steps=steps) == DONE
+    assert "warning: " in capsys.readouterr().out
+    assert node.tree() == pristine
+    for kill_at in range(len(steps)):
+        node.run("install")
+        with pytest.raises(Killed):
+            node.run("uninstall", "--force", kill_at=kill_at)
+        assert node.run("uninstall") == FAILED, "what was killed is not forced by itself"
+        assert node.run("uninstall", "--force") == DONE
+        assert node.tree() == pristine, steps[kill_at]
+
+
+def test_uninstall_counts_where_the_records_are(node: Node, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "more.json").write_text('{"recordDir": "/srv/records"}')
+    node.run("install", "--config", str(tmp_path / "more.json"))
+    attach(node, "srv/records")
+    assert node.run("uninstall") == FAILED
+    assert "/srv/records: 2 containers are still attached" in capsys.readouterr().err
+    assert node.run("uninstall", "--record-dir", "/nonexistent") == DONE
 
 
 def test_another_directory_replaces_the_first(node: Node) -> None:
@@ -346,10 +393,11 @@ def test_two_installers_do_not_work_at_once(node: Node, capsys: pytest.CaptureFi
 
 
 def test_state_of_another_version_is_left_alone(node: Node, capsys: pytest.CaptureFixture[str]) -> None:
+    commands = [command for command in installoptions.COMMANDS if command != "forget"]  # it has no root
     for text in ('{"kind": "nadmit-installed", "version": 2}', "[]", "{"):
         (node.root / CONF / ".nadmit-installed").write_text(text)
         before = node.tree()
-        for command in installoptions.COMMANDS:
+        for command in commands:
             assert node.run(command) == FAILED
         assert node.tree() == before
     assert "another version of the installer wrote it" in capsys.readouterr().err
@@ -530,6 +578,13 @@ def test_outside_of_a_pod_the_api_server_must_be_named(node: Node, capsys: pytes
         ["install", "--conf-name", "../x.conf"],
         ["install", "--every", "1h"],
         ["install", "--kubeconfig", "admin.conf"],
+        ["install", "--force"],
+        ["uninstall", "--force=yes"],
+        ["uninstall", "--record-dir", "records"],
+        ["show", "c0ffee"],
+        ["forget"],
+        ["forget", "c0ffee", "c1"],
+        ["forget", "c0ffee", "--root", "/host"],
     ],
 )
 def test_wrong_arguments_are_a_line_of_usage(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:

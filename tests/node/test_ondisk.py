@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cniplugin.errors import CniError
-from cniplugin.ondisk import load_chain, load_directory, load_file, load_network, warn_on_stderr
+from cniplugin.log import LOG
+from cniplugin.ondisk import load_chain, load_directory, load_file, load_network
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -197,6 +198,10 @@ def test_an_auxiliary_chain_that_cannot_be(tmp_path: Path) -> None:
     assert "cannot be the name" in refusal(lambda: load_chain(path, "../aux")).msg
 
 
-def test_warnings_go_where_the_runtime_logs(capsys: pytest.CaptureFixture[str]) -> None:
-    warn_on_stderr("skipped: a")
-    assert capsys.readouterr().err == "nadmit: skipped: a\n"
+def test_warnings_are_logged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    LOG.begin("ADD", "c0ffee")
+    write(tmp_path, a_conf="{")
+    assert load_network(str(tmp_path), "a") is None
+    said = capsys.readouterr().err
+    assert " error ADD c0ffee - " in said
+    assert f"{tmp_path}/a.conf" in said

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
@@ -47,6 +49,27 @@ def test_network_status(node: Node) -> None:
     ]
     assert node.api.events()[0]["involvedObject"]["uid"] == "uid-1"
     assert node.api.connections == 1
+
+
+def test_the_log_tells_each_request_and_no_token(node: Node) -> None:
+    node.api.put_network("blue", "lan", node.bridge_conf("b"))
+    node.api.put_pod("lan")
+    node.api.answers.append(failure(503))
+    file = node.directory / "nadmit.log"
+    outcome = node.add(logFile=str(file), logLevel="debug", logToStderr=False)
+    outcome.expect()
+    lines = [line.split(" ", 5)[5] for line in file.read_text().splitlines() if " debug ADD " in line]
+    said = [re.sub(r"ms=\d+", "ms=", line) for line in lines if line.startswith("api ")]
+    lan = "/apis/k8s.cni.cncf.io/v1/namespaces/blue/network-attachment-definitions/lan"
+    assert said[:2] == [f"api GET {POD} ms= status=503", f"api GET {POD} ms= status=200"]
+    assert f"api GET {lan} ms= status=200" in said
+    assert said[-3:] == [
+        f"api PATCH {POD}/status ms= status=200",
+        "api POST /api/v1/namespaces/blue/events ms= status=201",
+        "api POST /api/v1/namespaces/blue/events ms= status=201",
+    ]
+    assert "secret" not in file.read_text()
+    assert outcome.err == ""
 
 
 def test_a_pod_that_is_missing(node: Node) -> None:
@@ -137,6 +160,49 @@ def test_a_pod_works_though_its_status_cannot_be_written(
     assert node.addresses() == {"eth0": ["10.77.97.2/24"]}
     if has_event is not None:  # else it depends on the time that the status left
         assert any(line.startswith("NetworkStatusNotWritten: ") for line in node.api.said()) is has_event
+
+
+@pytest.mark.parametrize("has_events", [True, False])
+def test_a_status_that_cannot_be_written_takes_a_part_of_the_time(node: Node, *, has_events: bool) -> None:
+    """Each PATCH gets 500, as from a webhook that fails; the pod starts long before the deadline."""
+    broken = {"PATCH"} if has_events else {"PATCH", "POST"}
+    node.api.instead = lambda request: failure(500, "webhook is down") if request.method in broken else None
+    begun = time.monotonic()
+    outcome = node.add(deadline=9)
+    took = time.monotonic() - begun
+    outcome.expect()
+    assert 1 < took < 5, "about a third of the deadline"
+    assert node.addresses() == {"eth0": ["10.77.97.2/24"]}
+    assert "network-status is not written: API server" in outcome.err
+    assert "webhook is down" in outcome.err
+    if has_events:
+        assert [line.partition(":")[0] for line in node.api.said()] == ["NetworkStatusNotWritten", "AddedInterface"]
+    else:
+        assert outcome.err.count("is not written, nor any later one") == 1
+
+
+def test_an_api_server_that_goes_dark_before_the_status(node: Node) -> None:
+    """It takes the request and never answers."""
+    node.api.answers.extend([Answer(), Answer(after_s=60)])
+    begun = time.monotonic()
+    outcome = node.add(deadline=6)
+    outcome.expect()
+    assert time.monotonic() - begun < 4
+    assert [request.method for request in node.api.requests[:2]] == ["GET", "PATCH"]
+    assert "network-status is not written: API server" in outcome.err
+    assert [line.partition(":")[0] for line in node.api.said()] == ["NetworkStatusNotWritten", "AddedInterface"]
+
+
+def test_a_refusal_is_told_without_waiting_for_the_deadline(node: Node) -> None:
+    node.api.put_network("red", "lan", node.bridge_conf("b"))
+    node.api.put("/api/v1/namespaces/red", {"metadata": {"name": "red"}})
+    node.api.put_pod("red/lan")
+    node.api.instead = lambda request: failure(500) if request.method == "POST" else None
+    begun = time.monotonic()
+    outcome = node.add(deadline=9)
+    outcome.refused(100)
+    assert time.monotonic() - begun < 5
+    assert "event NetworkAccessDenied is not written" in outcome.err
 
 
 def test_a_pod_that_is_replaced_while_it_is_attached(node: Node) -> None:
