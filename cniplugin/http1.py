@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 RESPONSE_BYTES_MAX = 16 * 1024 * 1024
 """A pod has at most 1.5 MiB (etcd's request limit), and nothing larger is asked for."""
 HEADER_BYTES_MAX = 64 * 1024
+SAID_MAX = 300
+"""Characters of the server's own words: a refusal by RBAC has about 200, and an admission webhook's says what to do."""
 
 
 class TcpSocket(socket):
@@ -77,7 +79,7 @@ class Answer:
             said = loads(self.body)["message"]
         except (ValueError, KeyError, TypeError, RecursionError):
             return ""
-        return f": {show(said)}" if isinstance(said, str) and said else ""
+        return f": {show(said, longest=SAID_MAX)}" if isinstance(said, str) and said else ""
 
 
 class Connection:

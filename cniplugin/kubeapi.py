@@ -289,8 +289,10 @@ class Client:
             what = f"it does not know our credentials (401){answer.message()}; renew the token of the kubeconfig"
         elif status == 403:
             verb, resource, namespace = _VERBS[method], *_resource(path)
+            # NB: admission answers 403 too: a webhook, a quota, a namespace that is being deleted.
             what = (
-                f'this account may not {verb} {resource}{namespace}; its role needs the verb "{verb}" on "{resource}"'
+                f"this account may not {verb} {resource}{namespace}{answer.message()}; "
+                f'if RBAC forbids it, its role needs the verb "{verb}" on "{resource}"'
             )
         else:
             what = f"it refuses {method} {path} with {status}{answer.message()}"

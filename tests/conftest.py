@@ -1,20 +1,42 @@
-"""What holds for all tests: where NADMIT_NO_SKIPS is set, as in CI, a test that needs root must run."""
+"""What holds for all tests: a real API server for those that ask one, and no skips where NADMIT_NO_SKIPS is set, as in CI.
+
+There a test that needs root must run. What may still be left out is a real API server that nobody has put there: CI
+cannot install one.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 
 import pytest
+
+from tests.realapi.assets import HOW_TO, find_assets
+from tests.realapi.server import RealApiServer
+
+
+@pytest.fixture(scope="session")
+def real_api() -> Iterator[RealApiServer]:
+    """One kube-apiserver for the whole session; where there is none, all who ask for it are skipped in one line."""
+    assets = find_assets()
+    if assets is None:
+        pytest.skip(HOW_TO)
+    with RealApiServer(assets) as server:
+        yield server
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Make a skipped `root` test a failure where nothing may be left out."""
+    """Make a skipped `root` test a failure where nothing may be left out, but for want of an API server."""
     report = yield
-    if report.skipped and os.environ.get("NADMIT_NO_SKIPS") and item.get_closest_marker("root"):
+    if not report.skipped or not isinstance(report.longrepr, tuple):
+        return report
+    reason = report.longrepr[2]
+    if reason.endswith(HOW_TO):
+        report.longrepr = (__file__, 1, reason)  # of one place, so that the summary has one line
+    elif os.environ.get("NADMIT_NO_SKIPS") and item.get_closest_marker("root"):
         report.outcome = "failed"
         report.longrepr = f"skipped, and NADMIT_NO_SKIPS is set: {report.longrepr}"
     return report

@@ -110,11 +110,11 @@ def describe(error: SpecError) -> str:
     return text
 
 
-def show(value: object) -> str:
-    """Return a JSON value as it is quoted in messages: one line, ASCII quotes, shortened to SHOWN_VALUE_MAX."""
+def show(value: object, *, longest: int = SHOWN_VALUE_MAX) -> str:
+    """Return a JSON value as it is quoted in messages: one line, ASCII quotes, a text shortened to `longest`."""
     if isinstance(value, str):
-        text = '"' + "".join(_show_character(char) for char in value[: SHOWN_VALUE_MAX + 1]) + '"'
-        return text if len(text) <= SHOWN_VALUE_MAX else text[: SHOWN_VALUE_MAX - 4] + '..."'
+        text = '"' + "".join(_show_character(char) for char in value[: longest + 1]) + '"'
+        return text if len(text) <= longest else text[: longest - 4] + '..."'
     if isinstance(value, dict):
         return "an object"
     if isinstance(value, list | tuple):

@@ -73,12 +73,16 @@ def _text(certificate: Certificate) -> str:
     return authority.render_certificate(certificate).decode()
 
 
-def status(code: int, message: str) -> bytes:
-    return json.dumps({"kind": "Status", "apiVersion": "v1", "code": code, "message": message}).encode()
+REASONS = {400: "BadRequest", 401: "Unauthorized", 403: "Forbidden", 404: "NotFound", 409: "Conflict", 422: "Invalid"}
 
 
-def failure(code: int, message: str = "etcd has a bad day", **headers: str) -> Answer:
-    return Answer(code, status(code, message), {key.replace("_", "-"): value for key, value in headers.items()})
+def status(code: int, message: str, reason: str = "") -> bytes:
+    value = {"status": "Failure", "message": message, "reason": reason or REASONS.get(code, ""), "code": code}
+    return json.dumps({"kind": "Status", "apiVersion": "v1", "metadata": {}, **value}).encode()
+
+
+def failure(code: int, message: str = "etcd has a bad day", *, reason: str = "", **headers: str) -> Answer:
+    return Answer(code, status(code, message, reason), {key.replace("_", "-"): value for key, value in headers.items()})
 
 
 class ApiServer:
@@ -96,8 +100,6 @@ class ApiServer:
         self.requests: list[Request] = []
         self.connections = 0
         self.token: str | None = None
-        self.conflict_status = 409
-        """What the patch of a pod with another uid gets."""
         self.peers: list[object] = []
         self._sockets: set[socket.socket] = set()
         self._context = _server_context(directory, self.keys, client_ca)
@@ -136,22 +138,43 @@ class ApiServer:
         if self.token is not None and request.headers.get("authorization") != f"Bearer {self.token}":
             return failure(401, "Unauthorized")
         if request.method == "POST":
-            return self._create(f"{request.path}/{request.body['metadata']['name']}", request.body)
-        found = self.objects.get(request.path.removesuffix("/status"))
+            return self._create(request.path, request.body)
+        path = request.path.removesuffix("/status")
+        found = self.objects.get(path)
         if found is None:
-            return failure(404, f'"{request.path.rsplit("/", 1)[1]}" not found')
+            return _missing(path)
         if request.method == "PATCH":
-            wanted = request.body["metadata"]
-            if wanted["uid"] != found["metadata"]["uid"]:
-                return failure(self.conflict_status, "the uid cannot be changed")
-            found["metadata"].setdefault("annotations", {}).update(wanted["annotations"])
+            return self._patch(found, request.body["metadata"])
         return Answer(200, json.dumps(found).encode())
 
-    def _create(self, path: str, value: Object) -> Answer:
+    def _patch(self, found: Object, wanted: Object) -> Answer:
+        metadata = found["metadata"]
+        if wanted["uid"] != metadata["uid"]:
+            what = f'metadata.uid: Invalid value: "{wanted["uid"]}": field is immutable'
+            return failure(422, f'Pod "{metadata["name"]}" is invalid: {what}')
+        metadata.setdefault("annotations", {}).update(wanted["annotations"])
+        return Answer(200, json.dumps(found).encode())
+
+    def _create(self, collection: str, value: Object) -> Answer:
+        """As the API server checks a new event: its namespace is there, is the request's, and its name is new."""
+        namespace, _, resource = collection.rpartition("/")
+        name, about = value["metadata"]["name"], value["metadata"]["namespace"]
+        if not any(path == namespace or path.startswith(f"{namespace}/") for path in self.objects):
+            return _missing(namespace)
+        if about != namespace.rpartition("/")[2]:
+            return failure(400, "the namespace of the provided object does not match the namespace sent on the request")
+        path = f"{collection}/{name}"
         if path in self.objects:
-            return failure(409, "already exists")
+            return failure(409, f'{resource} "{name}" already exists', reason="AlreadyExists")
         self.objects[path] = value
         return Answer(201, json.dumps(value).encode())
+
+
+def _missing(path: str) -> Answer:
+    """`pods "web" not found`; with the group behind the resource if it has one."""
+    steps = path.split("/")
+    group = f".{steps[2]}" if steps[1] == "apis" else ""
+    return failure(404, f'{steps[-2]}{group} "{steps[-1]}" not found')
 
 
 class _Server(ThreadingHTTPServer):

@@ -7,29 +7,31 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from tests.node.api_server import DROP, Answer, Request, failure
 
+from .cluster import Api, misbehaving
 from .world import POD, STATUS, Node
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
+
+
+@pytest.fixture
+def nobody() -> Iterator[str]:
+    """An address of an API server at which nobody listens."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        yield f"https://127.0.0.1:{closed.getsockname()[1]}"
 
 
 def test_network_status(node: Node) -> None:
     node.api.put_network("blue", "lan", node.bridge_conf("b", dns={"nameservers": ["10.0.0.53"]}))
     node.api.put_pod("lan@data0", other="kept")
     node.add().expect()
-    patches = [request for request in node.api.requests if request.method == "PATCH"]
-    assert [request.path for request in patches] == [f"{POD}/status"]
-    assert patches[0].headers["content-type"] == "application/merge-patch+json"
-    assert patches[0].headers["authorization"] == "Bearer secret"
-    body = patches[0].body
-    assert set(body) == {"metadata"}
-    assert set(body["metadata"]) == {"uid", "annotations"}
-    assert (body["metadata"]["uid"], list(body["metadata"]["annotations"])) == ("uid-1", [STATUS])
+    assert [line for line in node.api.asked() if line.startswith("PATCH")] == [f"PATCH {POD}/status"]
     first, second = node.api.status()
     assert first == {
         "name": "bridge-a",
@@ -42,19 +44,31 @@ def test_network_status(node: Node) -> None:
     }
     assert (second["name"], second["interface"], second["ips"]) == ("blue/lan", "data0", ["10.77.98.2"])
     assert (second["mac"], second["default"]) == (node.mac("data0"), False)
-    assert node.api.objects[POD]["metadata"]["annotations"]["other"] == "kept"
+    assert node.api.annotations()["other"] == "kept"
     assert node.api.said() == [
         "AddedInterface: Add eth0 [10.77.97.2/24] from bridge-a",
         "AddedInterface: Add data0 [10.77.98.2/24] from blue/lan",
     ]
-    assert node.api.events()[0]["involvedObject"]["uid"] == "uid-1"
-    assert node.api.connections == 1
+    assert node.api.events()[0]["involvedObject"]["uid"] == node.api.uid
 
 
-def test_the_log_tells_each_request_and_no_token(node: Node) -> None:
+@misbehaving
+def test_network_status_on_the_wire(node: Node, api: Api) -> None:
+    node.add().expect()
+    (patch,) = [request for request in api.requests if request.method == "PATCH"]
+    assert patch.headers["content-type"] == "application/merge-patch+json"
+    assert patch.headers["authorization"] == "Bearer secret"
+    assert set(patch.body) == {"metadata"}
+    assert set(patch.body["metadata"]) == {"uid", "annotations"}
+    assert (patch.body["metadata"]["uid"], list(patch.body["metadata"]["annotations"])) == ("uid-1", [STATUS])
+    assert api.connections == 1
+
+
+@misbehaving
+def test_the_log_tells_each_request_and_no_token(node: Node, api: Api) -> None:
     node.api.put_network("blue", "lan", node.bridge_conf("b"))
     node.api.put_pod("lan")
-    node.api.answers.append(failure(503))
+    api.answers.append(failure(503))
     file = node.directory / "nadmit.log"
     outcome = node.add(logFile=str(file), logLevel="debug", logToStderr=False)
     outcome.expect()
@@ -74,21 +88,21 @@ def test_the_log_tells_each_request_and_no_token(node: Node) -> None:
 
 def test_a_pod_that_is_missing(node: Node) -> None:
     """NB: found within the time that a pod may take to appear, it is no error; Multus makes a result up."""
-    del node.api.objects[POD]
+    node.api.delete_pod()
     timer = threading.Timer(0.5, node.api.put_pod)
     timer.start()
     try:
-        node.add().expect()
+        node.add(uid="").expect()
     finally:
         timer.join()
     node.delete().expect()
-    del node.api.objects[POD]
+    node.api.delete_pod()
     assert "blue/pods/web-0" in node.add(deadline=1).refused(11)
     assert node.left() == []
 
 
 def test_a_pod_that_was_created_anew(node: Node) -> None:
-    assert "its uid is uid-1" in node.add(uid="uid-0").refused(11)
+    assert f"its uid is {node.api.uid}" in node.add(uid="uid-0").refused(11)
     assert node.left() == []
 
 
@@ -99,42 +113,42 @@ def test_a_static_pod(node: Node) -> None:
     assert node.api.status()[0]["interface"] == "eth0"
 
 
-def test_a_slow_api_server(node: Node) -> None:
+@misbehaving
+def test_a_slow_api_server(node: Node, api: Api) -> None:
     """Multus gives a request 250 ms."""
     node.api.put_network("blue", "lan", node.bridge_conf("b"))
     node.api.put_pod("lan")
-    node.api.answers.extend([Answer(after_s=0.7)] * 3)
+    api.answers.extend([Answer(after_s=0.7)] * 3)
     node.add().expect()
     assert len(node.api.status()) == 2
 
 
-def test_slow_when_it_is_told(node: Node) -> None:
-    node.api.answers.extend([Answer(after_s=0.7)] * 3)
+@misbehaving
+def test_slow_when_it_is_told(node: Node, api: Api) -> None:
+    api.answers.extend([Answer(after_s=0.7)] * 3)
     node.add().expect()
     assert len(node.api.status()) == 1
     assert len(node.api.said()) == 1
 
 
-def test_an_api_server_with_a_bad_moment(node: Node) -> None:
-    node.api.answers.extend([failure(500), Answer(DROP), failure(503), failure(429, Retry_After="0")])
+@misbehaving
+def test_an_api_server_with_a_bad_moment(node: Node, api: Api) -> None:
+    api.answers.extend([failure(500), Answer(DROP), failure(503), failure(429, Retry_After="0")])
     node.add().expect()
     assert len(node.api.status()) == 1
 
 
-def test_an_api_server_that_refuses_connections(node: Node) -> None:
+def test_an_api_server_that_refuses_connections(node: Node, nobody: str) -> None:
     """Nothing is attached, and the runtime may try again."""
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))
-        address = f"https://127.0.0.1:{closed.getsockname()[1]}"
-        node.write_kubeconfig(address, node.api.keys.ca)
-        text = node.add(deadline=0.5).refused(11)
-        assert address in text
-        assert node.left() == []
-        node.write_kubeconfig(node.api.url, node.api.keys.ca)
-        node.add().expect()
-        node.write_kubeconfig(address, node.api.keys.ca)
-        node.delete().expect()
-        assert node.left() == []
+    node.write_kubeconfig(nobody)
+    text = node.add(deadline=0.5).refused(11)
+    assert nobody in text
+    assert node.left() == []
+    node.write_kubeconfig(node.api.url)
+    node.add().expect()
+    node.write_kubeconfig(nobody)
+    node.delete().expect()
+    assert node.left() == []
 
 
 def _broken(request: Request) -> Answer | None:
@@ -149,11 +163,12 @@ def _gone(request: Request) -> Answer | None:
     return failure(404, "gone") if request.method == "PATCH" else None
 
 
+@misbehaving
 @pytest.mark.parametrize(("instead", "has_event"), [(_broken, None), (_forbidden, False), (_gone, True)])
 def test_a_pod_works_though_its_status_cannot_be_written(
-    node: Node, instead: Callable[[Request], Answer | None], *, has_event: bool | None
+    node: Node, api: Api, instead: Callable[[Request], Answer | None], *, has_event: bool | None
 ) -> None:
-    node.api.instead = instead
+    api.instead = instead
     outcome = node.add(deadline=1.5)
     outcome.expect()
     assert "pod blue/web-0: network-status is not written: " in outcome.err
@@ -162,11 +177,12 @@ def test_a_pod_works_though_its_status_cannot_be_written(
         assert any(line.startswith("NetworkStatusNotWritten: ") for line in node.api.said()) is has_event
 
 
+@misbehaving
 @pytest.mark.parametrize("has_events", [True, False])
-def test_a_status_that_cannot_be_written_takes_a_part_of_the_time(node: Node, *, has_events: bool) -> None:
+def test_a_status_that_cannot_be_written_takes_a_part_of_the_time(node: Node, api: Api, *, has_events: bool) -> None:
     """Each PATCH gets 500, as from a webhook that fails; the pod starts long before the deadline."""
     broken = {"PATCH"} if has_events else {"PATCH", "POST"}
-    node.api.instead = lambda request: failure(500, "webhook is down") if request.method in broken else None
+    api.instead = lambda request: failure(500, "webhook is down") if request.method in broken else None
     begun = time.monotonic()
     outcome = node.add(deadline=9)
     took = time.monotonic() - begun
@@ -181,23 +197,25 @@ def test_a_status_that_cannot_be_written_takes_a_part_of_the_time(node: Node, *,
         assert outcome.err.count("is not written, nor any later one") == 1
 
 
-def test_an_api_server_that_goes_dark_before_the_status(node: Node) -> None:
+@misbehaving
+def test_an_api_server_that_goes_dark_before_the_status(node: Node, api: Api) -> None:
     """It takes the request and never answers."""
-    node.api.answers.extend([Answer(), Answer(after_s=60)])
+    api.answers.extend([Answer(), Answer(after_s=60)])
     begun = time.monotonic()
     outcome = node.add(deadline=6)
     outcome.expect()
     assert time.monotonic() - begun < 4
-    assert [request.method for request in node.api.requests[:2]] == ["GET", "PATCH"]
+    assert [request.method for request in api.requests[:2]] == ["GET", "PATCH"]
     assert "network-status is not written: API server" in outcome.err
     assert [line.partition(":")[0] for line in node.api.said()] == ["NetworkStatusNotWritten", "AddedInterface"]
 
 
-def test_a_refusal_is_told_without_waiting_for_the_deadline(node: Node) -> None:
+@misbehaving
+def test_a_refusal_is_told_without_waiting_for_the_deadline(node: Node, api: Api) -> None:
     node.api.put_network("red", "lan", node.bridge_conf("b"))
-    node.api.put("/api/v1/namespaces/red", {"metadata": {"name": "red"}})
+    api.put("/api/v1/namespaces/red", {"metadata": {"name": "red"}})
     node.api.put_pod("red/lan")
-    node.api.instead = lambda request: failure(500) if request.method == "POST" else None
+    api.instead = lambda request: failure(500) if request.method == "POST" else None
     begun = time.monotonic()
     outcome = node.add(deadline=9)
     outcome.refused(100)
@@ -206,44 +224,42 @@ def test_a_refusal_is_told_without_waiting_for_the_deadline(node: Node) -> None:
 
 
 def test_a_pod_that_is_replaced_while_it_is_attached(node: Node) -> None:
-    def replace(request: Request) -> Answer | None:
-        if request.method == "PATCH":
-            node.api.objects[POD]["metadata"]["uid"] = "uid-2"
-        return None
-
-    node.api.instead = replace
-    outcome = node.add(deadline=2)
+    node.api.put_network("blue", "lan", node.chain("b", {"type": "recorder"}))
+    node.api.put_pod("lan")
+    with node.adding() as adding:
+        node.api.replace_pod()
+    outcome = adding.result()
     outcome.expect()
     assert "was created anew" in outcome.err
-    assert STATUS not in node.api.objects[POD]["metadata"]["annotations"]
+    assert STATUS not in node.api.annotations()
 
 
 @pytest.mark.parametrize("trouble", ["down", "no kubeconfig", "kubeconfig lost", "gone", "changed", "bad annotation"])
-def test_del_needs_no_cluster(node: Node, trouble: str) -> None:
+def test_del_needs_no_cluster(node: Node, nobody: str, trouble: str) -> None:
     recorder = {"type": "recorder", "capabilities": {"portMappings": True}, "note": "as attached"}
-    network = "/apis/k8s.cni.cncf.io/v1/namespaces/blue/network-attachment-definitions/lan"
     ports = [{"hostPort": 18080, "containerPort": 80}]
     node.api.put_network("blue", "lan", node.chain("b", recorder))
     node.api.put_pod([{"name": "lan", "interface": "data0", "portMappings": ports}, {"name": "lan"}])
     node.add().expect()
     assert set(node.addresses()) == {"eth0", "data0", "net2"}
-    asked = len(node.api.requests)
+    asked = node.api.asked()
     changes = {}
     if trouble == "down":
-        node.api.instead = lambda _request: failure(503)
+        node.write_kubeconfig(nobody)
     elif trouble == "no kubeconfig":
         changes = {"kubeconfig": None}
     elif trouble == "kubeconfig lost":
         node.kubeconfig.unlink()
     elif trouble == "gone":
-        del node.api.objects[POD], node.api.objects[network]
+        node.api.delete_pod()
+        node.api.delete_network("blue", "lan")
     elif trouble == "changed":
         node.api.put_network("blue", "lan", {"cniVersion": "1.0.0", "type": "missing-plugin"})
         node.api.put_pod("other")
     else:
         node.api.put_pod("[[[")
     node.delete(**changes).expect()
-    assert len(node.api.requests) == asked
+    assert node.api.asked() == asked
     for ifname in ("data0", "net2"):
         assert node.record("DEL", ifname)["conf"]["note"] == "as attached"
     wanted = [{**ports[0], "protocol": "tcp"}]

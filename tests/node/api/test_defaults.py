@@ -89,7 +89,7 @@ def test_cluster_network_is_a_directory(node: Node) -> None:
 def test_delegates_without_an_api_server(node: Node) -> None:
     node.add(kubeconfig=None).expect()
     assert node.addresses() == {"eth0": ["10.77.97.2/24"]}
-    assert node.api.requests == []
+    assert node.api.asked() == []
 
 
 def test_a_pod_chooses_its_default_network(node: Node) -> None:
@@ -170,7 +170,7 @@ def test_the_readiness_file_is_waited_for(node: Node) -> None:
 def test_the_readiness_file_does_not_come(node: Node) -> None:
     file = str(node.directory / "ready")
     assert file in node.add(readinessindicatorfile=file, deadline=0.5).refused(11)
-    assert node.api.requests == []
+    assert node.api.asked() == []
 
 
 def test_what_the_runtime_asks_goes_to_the_default_network_only(node: Node) -> None:

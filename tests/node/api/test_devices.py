@@ -13,7 +13,7 @@ import pytest
 from cniplugin.netspec.netattachdef import RESOURCE_NAME
 from tests.node.fake_plugin import Plugins
 
-from .world import REPO, UID, Conf, Node
+from .world import REPO, Conf, Node
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 
@@ -66,12 +66,15 @@ def plugins(node: Node) -> Plugins:
     return made
 
 
-def put_checkpoint(node: Node, *entries: tuple[str, object], uid: str = UID) -> Path:
+def put_checkpoint(node: Node, *entries: tuple[str, object], uid: str = "") -> Path:
     path = node.directory / "kubelet" / "device-plugins" / "kubelet_internal_checkpoint"
     path.parent.mkdir(parents=True, exist_ok=True)
     found = [
         {"PodUID": whose, "ContainerName": "c", "ResourceName": resource, "DeviceIDs": ids, "AllocResp": ""}
-        for whose, resource, ids in [("another", A, ["0000:09:00.0"]), *((uid, *entry) for entry in entries)]
+        for whose, resource, ids in [
+            ("another", A, ["0000:09:00.0"]),
+            *((uid or node.api.uid, *entry) for entry in entries),
+        ]
     ]
     path.write_text(json.dumps({"Data": {"PodDeviceEntries": found, "RegisteredDevices": {}}, "Checksum": 1}))
     return path

@@ -1,19 +1,23 @@
-"""A node with one pod: a network namespace, Debian's plugins and two of our own, an API server, and a runtime."""
+"""A node with one pod: a network namespace, Debian's plugins and two of our own, and a runtime."""
 
 from __future__ import annotations
 
 import base64
+import errno
 import itertools
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tests.node.api_server import Answer, ApiServer, Request, pod
+if TYPE_CHECKING:
+    from .cluster import Cluster
 
 REPO = Path(__file__).parents[3]
 PLUGINS = Path("/usr/lib/cni")
@@ -23,6 +27,7 @@ STATUS = "k8s.v1.cni.cncf.io/network-status"
 DEFAULT = "v1.multus-cni.io/default-network"
 POD = "/api/v1/namespaces/blue/pods/web-0"
 UID = "uid-1"
+"""Of the pod, where the API server lets us choose."""
 
 Conf = dict[str, Any]
 _numbers = itertools.count()
@@ -44,6 +49,8 @@ name = verb + "-" + os.environ.get("CNI_IFNAME", "") + "-" + conf["type"]
 environ = {{key: value for key, value in os.environ.items() if key.startswith("CNI_")}}
 with open({seen!r} + "/" + name, "w") as file:
     json.dump({{"conf": conf, "environ": environ}}, file)
+if os.path.exists({seen!r} + "/hold-" + verb):
+    open({seen!r} + "/hold-" + verb).read()
 if os.path.exists({seen!r} + "/fail-" + verb):
     print(json.dumps({{"cniVersion": conf["cniVersion"], "code": 130, "msg": "told to fail"}}))
     sys.exit(1)
@@ -65,39 +72,6 @@ def ip(*words: str) -> str:
     return subprocess.run(["ip", *words], check=True, capture_output=True, text=True).stdout
 
 
-class Api(ApiServer):
-    """An API server that can be told what to answer to which request; None is the truth."""
-
-    def __init__(self, directory: Path) -> None:
-        super().__init__(directory)
-        self.instead: Callable[[Request], Answer | None] = lambda _request: None
-
-    def answer_to(self, request: Request) -> Answer:
-        return self.instead(request) or super().answer_to(request)
-
-    def put_network(self, namespace: str, name: str, config: object, **metadata: Any) -> None:
-        spec = {} if config is None else {"config": config if isinstance(config, str) else json.dumps(config)}
-        path = f"/apis/k8s.cni.cncf.io/v1/namespaces/{namespace}/network-attachment-definitions/{name}"
-        self.put(path, {"metadata": {"namespace": namespace, "name": name, **metadata}, "spec": spec})
-
-    def put_pod(self, networks: object = None, *, default: str | None = None, **annotations: str) -> None:
-        """Put pod blue/web-0; what is no text becomes JSON."""
-        given = {NETWORKS: networks if isinstance(networks, str) or networks is None else json.dumps(networks)}
-        found = {key: text for key, text in {**given, DEFAULT: default, **annotations}.items() if text is not None}
-        self.put(POD, pod("web-0", "blue", UID, annotations=found))
-
-    def events(self) -> list[Conf]:
-        return [value for value in self.objects.values() if value.get("kind") == "Event"]
-
-    def said(self) -> list[str]:
-        return [f"{event['reason']}: {event['message']}" for event in self.events()]
-
-    def status(self) -> list[Conf]:
-        found = json.loads(self.objects[POD]["metadata"]["annotations"][STATUS])
-        assert isinstance(found, list)
-        return found
-
-
 @dataclass
 class Outcome:
     """What a runtime sees."""
@@ -116,12 +90,22 @@ class Outcome:
         return f"{self.out['msg']}\n{details}" if details else str(self.out["msg"])
 
 
+def _open_when_read(path: Path, outcome: Future[Outcome]) -> int:
+    """Open a named pipe for writing as soon as somebody reads it."""
+    while True:
+        try:
+            return os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError as error:
+            assert error.errno == errno.ENXIO, error  # nobody reads yet
+        assert not wait([outcome], timeout=0.005).done, outcome.result()
+
+
 @dataclass
 class Node:
     """A runtime's side of one container."""
 
     directory: Path
-    api: Api
+    api: Cluster
     number: int = field(default_factory=lambda: next(_numbers))
 
     def __post_init__(self) -> None:
@@ -134,7 +118,7 @@ class Node:
         for name in ("recorder", "passthru"):
             self.write_script(self.bin_dir / name, _RECORDER.format(python=sys.executable, seen=str(self.seen)))
         self.kubeconfig = self.directory / "kubeconfig"
-        self.write_kubeconfig(self.api.url, self.api.keys.ca)
+        self.write_kubeconfig(self.api.url)
 
     def _make(self, name: str) -> Path:
         path = self.directory / name
@@ -145,15 +129,16 @@ class Node:
         path.write_text(text)
         path.chmod(0o755)
 
-    def write_kubeconfig(self, server: str, ca: str) -> None:
-        data = base64.b64encode(ca.encode()).decode()
+    def write_kubeconfig(self, server: str, *, bearer: str = "") -> None:
+        """Write a kubeconfig for an address, with the token of the plugin's account or another one."""
+        data = base64.b64encode(self.api.ca.encode()).decode()
         cluster = {"server": server, "certificate-authority-data": data}
         context = {"cluster": "c", "user": "u"}
         value = {
             "apiVersion": "v1",
             "kind": "Config",
             "clusters": [{"name": "c", "cluster": cluster}],
-            "users": [{"name": "u", "user": {"token": "secret"}}],
+            "users": [{"name": "u", "user": {"token": bearer or self.api.bearer}}],
             "contexts": [{"name": "x", "context": context}],
             "current-context": "x",
         }
@@ -218,8 +203,10 @@ class Node:
 
     # The runtime
 
-    def call(self, command: str, conf: Conf | None = None, *, uid: str = UID) -> Outcome:
-        args = f"IgnoreUnknown=1;K8S_POD_NAMESPACE=blue;K8S_POD_NAME=web-0;K8S_POD_UID={uid}"
+    def call(self, command: str, conf: Conf | None = None, *, uid: str | None = None) -> Outcome:
+        """Run the plugin; without `uid` for the pod there is, with "" for one of any uid."""
+        found = self.api.uid if uid is None else uid
+        args = "IgnoreUnknown=1;K8S_POD_NAMESPACE=blue;K8S_POD_NAME=web-0" + (f";K8S_POD_UID={found}" if found else "")
         environ = {
             "PATH": os.environ["PATH"],
             "CNI_COMMAND": command,
@@ -240,11 +227,28 @@ class Node:
         )
         return Outcome(done.returncode, json.loads(done.stdout) if done.stdout else {}, done.stderr)
 
-    def add(self, *, uid: str = UID, **changes: Any) -> Outcome:
+    def add(self, *, uid: str | None = None, **changes: Any) -> Outcome:
         return self.call("ADD", self.conf(**changes), uid=uid)
 
     def delete(self, **changes: Any) -> Outcome:
         return self.call("DEL", self.conf(**changes))
+
+    @contextmanager
+    def adding(self, **changes: Any) -> Iterator[Future[Outcome]]:
+        """Run the block while the recorder of a pod's network is in the middle of an ADD.
+
+        The recorder opens a named pipe and waits for the end of what comes out of it.
+        """
+        path = self.seen / "hold-ADD"
+        os.mkfifo(path)
+        with ThreadPoolExecutor(1) as pool:
+            outcome = pool.submit(self.add, **changes)
+            pipe = _open_when_read(path, outcome)
+            try:
+                yield outcome
+            finally:
+                os.close(pipe)
+                path.unlink()
 
     # What there is
 

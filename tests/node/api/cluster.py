@@ -1,0 +1,213 @@
+"""The cluster of a node with one pod, blue/web-0: an in-process API server, which can misbehave, or a real one."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+
+from tests.node.api_server import Answer, ApiServer, Request, pod
+from tests.realapi.server import RealApiServer
+
+from .world import DEFAULT, NETWORKS, POD, STATUS, UID, Conf
+
+DEFINITIONS = "network-attachment-definitions"
+ACCOUNT = ("kube-system", "nadmit-node")
+ACCOUNT_NAME = f"system:serviceaccount:{':'.join(ACCOUNT)}"
+"""What manifests/node/rbac.yaml gives the plugin."""
+
+IN_PROCESS = "in-process"
+REAL = pytest.param("kube-apiserver", marks=pytest.mark.kube_apiserver)
+
+misbehaving = pytest.mark.parametrize("api", [IN_PROCESS], indirect=True)
+"""For tests in which the API server does what a real one does not do when it is told so, or shows its wire."""
+genuine = pytest.mark.parametrize("api", [REAL], indirect=True)
+"""For tests of what only a real one decides, such as RBAC."""
+
+
+class Cluster(ABC):
+    """What a test does with a cluster, as somebody who may do everything. The plugin's token is `bearer`."""
+
+    uid: str
+    """Of the pod."""
+    bearer: str
+
+    @property
+    @abstractmethod
+    def url(self) -> str: ...
+
+    @property
+    @abstractmethod
+    def ca(self) -> str: ...
+
+    @abstractmethod
+    def put_network(self, namespace: str, name: str, config: object, **metadata: Any) -> None:
+        """Put a definition; without a configuration if that is None; what is no text becomes JSON."""
+
+    @abstractmethod
+    def delete_network(self, namespace: str, name: str) -> None: ...
+
+    @abstractmethod
+    def put_pod(self, networks: object = None, *, default: str | None = None, **annotations: str) -> None:
+        """Put pod blue/web-0; what is no text becomes JSON."""
+
+    @abstractmethod
+    def delete_pod(self) -> None: ...
+
+    @abstractmethod
+    def annotations(self) -> dict[str, str]: ...
+
+    @abstractmethod
+    def events(self) -> list[Conf]:
+        """Return the events of blue in the order in which they were created."""
+
+    @abstractmethod
+    def asked(self) -> list[str]:
+        """Return the plugin's requests, such as `GET /api/v1/namespaces/blue`."""
+
+    def replace_pod(self) -> None:
+        """Delete the pod and create another one of its name, with another uid."""
+        self.delete_pod()
+        self.put_pod()
+
+    def said(self) -> list[str]:
+        return [f"{event['reason']}: {event['message']}" for event in self.events()]
+
+    def status(self) -> list[Conf]:
+        found = json.loads(self.annotations()[STATUS])
+        assert isinstance(found, list)
+        return found
+
+
+class Api(ApiServer, Cluster):
+    """An API server that can be told what to answer to which request; None is the truth."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
+        self.instead: Callable[[Request], Answer | None] = lambda _request: None
+        self.uid = UID
+        self.bearer = self.token = "secret"
+        self.put("/api/v1/namespaces/blue", {"metadata": {"name": "blue", "labels": {"team": "blue"}}})
+        self.put_pod()
+
+    @property
+    def ca(self) -> str:
+        return self.keys.ca
+
+    def answer_to(self, request: Request) -> Answer:
+        return self.instead(request) or super().answer_to(request)
+
+    def put_network(self, namespace: str, name: str, config: object, **metadata: Any) -> None:
+        self.put(_path_of_network(namespace, name), _network(namespace, name, config, metadata))
+
+    def delete_network(self, namespace: str, name: str) -> None:
+        del self.objects[_path_of_network(namespace, name)]
+
+    def put_pod(self, networks: object = None, *, default: str | None = None, **annotations: str) -> None:
+        self.put(POD, pod("web-0", "blue", self.uid, annotations=_annotations(networks, default, annotations)))
+
+    def delete_pod(self) -> None:
+        del self.objects[POD]
+
+    def replace_pod(self) -> None:
+        self.uid = "uid-2"
+        super().replace_pod()
+
+    def annotations(self) -> dict[str, str]:
+        found = self.objects[POD]["metadata"]["annotations"]
+        assert isinstance(found, dict)
+        return found
+
+    def events(self) -> list[Conf]:
+        return [value for value in self.objects.values() if value.get("kind") == "Event"]
+
+
+class RealCluster(Cluster):
+    """A kube-apiserver. Use as a context, which leaves no pod, no event and no network behind."""
+
+    def __init__(self, server: RealApiServer, *, bearer: str) -> None:
+        self.server = server
+        self.bearer = bearer
+        self.offset = server.audit_offset()
+        self.namespaces: set[str] = set()
+
+    @property
+    def url(self) -> str:
+        return self.server.url
+
+    @property
+    def ca(self) -> str:
+        return self.server.ca
+
+    def __enter__(self) -> Self:
+        self._put_namespace("blue", team="blue")
+        self.server.put(_object("v1", "ServiceAccount", "builder", "blue"))
+        self.put_pod()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        now = {"gracePeriodSeconds": 0}
+        self.server.must("DELETE", "/api/v1/namespaces/blue/pods", now)
+        self.server.must("DELETE", "/api/v1/namespaces/blue/events", now)
+        for namespace in self.namespaces:
+            self.server.must("DELETE", f"/apis/k8s.cni.cncf.io/v1/namespaces/{namespace}/{DEFINITIONS}", now)
+
+    def put_network(self, namespace: str, name: str, config: object, **metadata: Any) -> None:
+        self._put_namespace(namespace)
+        self.server.put(_network(namespace, name, config, metadata))
+
+    def delete_network(self, namespace: str, name: str) -> None:
+        self.server.must("DELETE", _path_of_network(namespace, name))
+
+    def put_pod(self, networks: object = None, *, default: str | None = None, **annotations: str) -> None:
+        value = _object("v1", "Pod", "web-0", "blue", annotations=_annotations(networks, default, annotations))
+        value["spec"] = {
+            "serviceAccountName": "builder",
+            "containers": [{"name": "main", "image": "none.example/none"}],
+        }
+        self.uid = self.server.put(value)["metadata"]["uid"]
+
+    def delete_pod(self) -> None:
+        self.server.must("DELETE", POD, {"gracePeriodSeconds": 0})
+
+    def annotations(self) -> dict[str, str]:
+        found = self.server.must("GET", POD)["metadata"].get("annotations", {})
+        assert isinstance(found, dict)
+        return found
+
+    def events(self) -> list[Conf]:
+        found = self.server.must("GET", "/api/v1/namespaces/blue/events")["items"]
+        return sorted(found, key=lambda event: int(event["metadata"]["resourceVersion"]))
+
+    def asked(self) -> list[str]:
+        return [request.line for request in self.server.requests(offset=self.offset, user=ACCOUNT_NAME)]
+
+    def _put_namespace(self, name: str, **labels: str) -> None:
+        """NB: namespaces stay, because no controller runs that would end them."""
+        if name not in self.namespaces:
+            self.server.put(_object("v1", "Namespace", name, labels=labels))
+            self.namespaces.add(name)
+
+
+def _object(version: str, kind: str, name: str, namespace: str | None = None, **metadata: Any) -> Conf:
+    where = {} if namespace is None else {"namespace": namespace}
+    return {"apiVersion": version, "kind": kind, "metadata": {**where, "name": name, **metadata}}
+
+
+def _network(namespace: str, name: str, config: object, metadata: dict[str, Any]) -> Conf:
+    value = _object("k8s.cni.cncf.io/v1", "NetworkAttachmentDefinition", name, namespace, **metadata)
+    spec = {} if config is None else {"config": config if isinstance(config, str) else json.dumps(config)}
+    return {**value, "spec": spec}
+
+
+def _path_of_network(namespace: str, name: str) -> str:
+    return f"/apis/k8s.cni.cncf.io/v1/namespaces/{namespace}/{DEFINITIONS}/{name}"
+
+
+def _annotations(networks: object, default: str | None, more: dict[str, str]) -> dict[str, str]:
+    given = {NETWORKS: networks if isinstance(networks, str) or networks is None else json.dumps(networks)}
+    return {key: text for key, text in {**given, DEFAULT: default, **more}.items() if text is not None}

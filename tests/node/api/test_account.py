@@ -1,0 +1,93 @@
+"""The account of manifests/node/rbac.yaml may do what the plugin does, and the plugin does all of it."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import yaml
+
+from cniplugin.errors import CniError
+from tests.realapi.server import RealApiServer
+
+from .cluster import ACCOUNT_NAME, RealCluster, genuine
+from .test_answers import about_the_pod, connect
+from .world import REPO, STATUS, Node
+
+pytestmark = [pytest.mark.root, pytest.mark.slow, genuine]
+
+
+def granted() -> set[tuple[str, str, str]]:
+    """Return (group, resource, verb) of the role."""
+    objects = yaml.safe_load_all((REPO / "manifests" / "node" / "rbac.yaml").read_text())
+    rules = next(value["rules"] for value in objects if value["kind"] == "ClusterRole")
+    return {
+        combination
+        for rule in rules
+        for combination in itertools.product(rule["apiGroups"], rule["resources"], rule["verbs"])
+    }
+
+
+@pytest.fixture
+def poor(api: RealCluster) -> str:
+    """A token of an account without any right."""
+    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "poor", "namespace": "kube-system"}}
+    api.server.put(account)
+    return api.server.token_for("kube-system", "poor")
+
+
+def test_the_role_is_what_the_plugin_asks_for(node: Node, api: RealCluster) -> None:
+    node.api.put_network("blue", "lan", node.bridge_conf("b"))
+    node.api.put_pod("lan")
+    node.add().expect()
+    asked = api.server.requests(offset=api.offset, user=ACCOUNT_NAME)
+    assert {(request.group, request.resource, request.verb) for request in asked} == granted()
+
+
+def test_an_account_that_may_not_read(node: Node, poor: str) -> None:
+    """Nothing is attached, and the text says what to grant."""
+    node.write_kubeconfig(node.api.url, bearer=poor)
+    text = node.add().refused(11)
+    assert 'this account may not get pods in namespace "blue"' in text
+    assert 'its role needs the verb "get" on "pods"' in text
+    assert node.left() == []
+
+
+def test_an_account_that_may_only_read(node: Node, api: RealCluster, poor: str) -> None:
+    """The pod works; what is not told is in the log."""
+    grant(api.server, "poor")
+    node.write_kubeconfig(node.api.url, bearer=poor)
+    outcome = node.add()
+    outcome.expect()
+    assert node.addresses() == {"eth0": ["10.77.97.2/24"]}
+    assert 'its role needs the verb "patch" on "pods/status"' in outcome.err
+    assert 'its role needs the verb "create" on "events"' in outcome.err
+    assert (api.events(), STATUS in api.annotations()) == ([], False)
+
+
+def grant(server: RealApiServer, account: str) -> None:
+    """Let an account of kube-system read what the plugin reads."""
+    group = "rbac.authorization.k8s.io"
+    rules = [{"apiGroups": [""], "resources": ["pods", "namespaces"], "verbs": ["get"]}]
+    metadata = {"name": f"{account}-reads"}
+    server.put({"apiVersion": f"{group}/v1", "kind": "ClusterRole", "metadata": metadata, "rules": rules})
+    server.put(
+        {
+            "apiVersion": f"{group}/v1",
+            "kind": "ClusterRoleBinding",
+            "metadata": metadata,
+            "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": metadata["name"]},
+            "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": "kube-system"}],
+        }
+    )
+
+
+def test_a_namespace_that_is_being_deleted(api: RealCluster) -> None:
+    """RBAC is not all that forbids, so the server's own words are told. NB: no controller runs: it stays like this."""
+    server = api.server
+    server.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "ending"}})
+    server.must("DELETE", "/api/v1/namespaces/ending")
+    with connect(api) as client, pytest.raises(CniError) as caught:
+        client.create_event(about_the_pod("Add net1", namespace="ending"))
+    assert 'this account may not create events in namespace "ending": "events ' in caught.value.msg
+    assert "because it is being terminated" in caught.value.msg

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from . import assets
+from .assets import HOW_TO, NEEDED, USUAL_PLACE, VARIABLE, AssetsError, find_assets
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def usual(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The usual place, empty, with nothing said in the environment."""
+    monkeypatch.setattr(assets, "USUAL_PLACE", tmp_path)
+    monkeypatch.delenv(VARIABLE, raising=False)
+    return tmp_path
+
+
+def fill(directory: Path, *names: str) -> None:
+    directory.mkdir(exist_ok=True)
+    for name in names:
+        (directory / name).touch(mode=0o755)
+
+
+def test_nobody_has_put_one_there(usual: Path) -> None:
+    fill(usual, "etcd")
+    assert find_assets() is None
+
+
+def test_the_usual_place(usual: Path) -> None:
+    fill(usual, *NEEDED, "kubectl")
+    assert find_assets() == (usual / "kube-apiserver", usual / "etcd", usual / "kubectl")
+
+
+def test_a_directory_that_was_named(usual: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(usual / "own", *NEEDED)
+    monkeypatch.chdir(usual)
+    monkeypatch.setenv(VARIABLE, "own")
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert find_assets() == (usual / "own" / "kube-apiserver", usual / "own" / "etcd", None)
+
+
+def test_whoever_names_a_directory_gets_no_skip(usual: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(usual, *NEEDED)
+    (usual / "etcd").chmod(0o644)
+    monkeypatch.setenv(VARIABLE, str(usual))
+    with pytest.raises(AssetsError, match=f"^{VARIABLE}={usual}: it has no etcd that can be run"):
+        find_assets()
+
+
+def run(**environ: str) -> subprocess.CompletedProcess[str]:
+    """Run tests that only a real API server can serve, as CI does."""
+    inherited = {key: value for key, value in os.environ.items() if key != VARIABLE}
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/node/api/test_account.py"],
+        env={**inherited, "NADMIT_NO_SKIPS": "1", **environ},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.skipif((USUAL_PLACE / "etcd").exists(), reason=f"there is one in {USUAL_PLACE}")
+def test_without_one_its_tests_are_skipped_in_one_line_even_in_ci() -> None:
+    done = run()
+    told = [line for line in done.stdout.splitlines() if line.startswith("SKIPPED")]
+    assert (done.returncode, len(told)) == (0, 1), done.stdout
+    assert told[0].endswith(HOW_TO)
+    assert " skipped in " in done.stdout
+
+
+@pytest.mark.slow
+def test_one_that_is_named_wrongly_is_an_error() -> None:
+    done = run(**{VARIABLE: "/nowhere"})
+    assert done.returncode == 1
+    assert f"{VARIABLE}=/nowhere: it has no kube-apiserver and no etcd" in done.stdout
+    assert " skipped" not in done.stdout
