@@ -117,13 +117,18 @@ def delete(invocation: Invocation) -> None:
 def _delete_what_others_left(store: Store, invocation: Invocation, conf: NetConf, run: Run) -> None:
     """Detach a container that is not ours: one that Multus attached, or the default network before we came.
 
-    DEL is idempotent, so asking the default network costs little when there is nothing. What cannot be detached
-    becomes a record of ours.
+    What Multus attached becomes a record of ours. The default network is only a guess: most often this is the second
+    DEL of a container, so a plugin that finds fault with it must not leave a record of what may never have been.
     """
-    entries = _multus_entries(invocation) or _default_entries(invocation, conf)
+    record = _new_record(invocation, None)
+    entries = _multus_entries(invocation)
     if entries:
-        store.write(_new_record(invocation, None).replace(entries=entries))
+        store.write(record.replace(entries=entries))
         teardown.delete_container(store, invocation.container_id, run, netns=invocation.netns)
+        return
+    _, failures = teardown.detach_all(record.replace(entries=_default_entries(invocation, conf)), run)
+    if failures:
+        raise teardown.joined(failures)
 
 
 def _default_entries(invocation: Invocation, conf: NetConf) -> tuple[Entry, ...]:

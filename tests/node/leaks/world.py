@@ -24,11 +24,17 @@ import pytest
 
 REPO = Path(__file__).parents[3]
 PLUGINS = Path("/usr/lib/cni")
-NEEDED = ("bridge", "host-local", "portmap", "tuning", "ptp")
-DELEGATES = ("bridge", "portmap", "tuning", "ptp")
+DELEGATES = ("bandwidth", "bridge", "firewall", "macvlan", "portmap", "ptp", "sbr", "tuning")
+NEEDED = (*DELEGATES, "host-local")
 CONTAINER = "c0ffee"
 CALL_S = 20.0
 """No call of these tests may last longer; their configurations have shorter deadlines."""
+
+_OF_A_NODE = re.compile(
+    r":[A-Z]+$|:CNI-(HOSTPORT-[A-Z]+|FORWARD|ADMIN)$"  # chains; a container's have a hash in their name
+    r"|-A (PREROUTING|OUTPUT|POSTROUTING|FORWARD) .*-j CNI-(HOSTPORT-[A-Z]+|FORWARD)$"
+    r"|-A CNI-HOSTPORT-(SETMARK|MASQ) |-A CNI-FORWARD .*-j CNI-ADMIN$"
+)
 
 _COUNT = itertools.count()
 
@@ -81,7 +87,7 @@ journal.Store.__init__.__kwdefaults__["system"] = Killing()
 def skip_unless_possible() -> None:
     """Skip with one line where these tests cannot run."""
     missing = [name for name in NEEDED if not (PLUGINS / name).is_file()]
-    missing += [name for name in ("ip", "iptables", "iptables-save") if not shutil.which(name)]
+    missing += [name for name in ("ip", "tc", "iptables-save", "ip6tables-save") if not shutil.which(name)]
     if os.geteuid() != 0:
         pytest.skip("needs root to make network namespaces")
     if missing:
@@ -148,6 +154,9 @@ class World:
         subprocess.run(["ip", "netns", "add", name], check=True)
         self._namespaces.append(name)
         subprocess.run(["ip", "-n", name, "link", "set", "lo", "up"], check=True)
+        # Duplicate address detection takes a second per address, and there is nobody to ask.
+        shell = "for key in all default; do echo 0 >/proc/sys/net/ipv6/conf/$key/accept_dad; done"
+        subprocess.run(["ip", "netns", "exec", name, "sh", "-c", shell], check=True)
         return f"/run/netns/{name}"
 
     def ip(self, *words: str) -> None:
@@ -301,7 +310,10 @@ class World:
                 continue
             found[f"{name} links"] = _links(name)
             found[f"{name} routes"] = _routes(name, "-4") + _routes(name, "-6")
-        found["iptables"] = self.rules()
+            found[f"{name} rules"] = _rules(name, "-4") + _rules(name, "-6")
+            found[f"{name} qdiscs"] = _qdiscs(name)
+        found["iptables"] = self.filters("iptables-save")
+        found["ip6tables"] = self.filters("ip6tables-save")
         return found
 
     def record_files(self) -> list[str]:
@@ -311,12 +323,13 @@ class World:
     def leases(self) -> list[str]:
         return [name for name in _files(self.ipam) if re.search(r"/\d+\.", name) and "last_reserved" not in name]
 
-    def rules(self) -> list[str]:
-        """Return the rules of single containers; portmap never removes its own top chains."""
-        words = ["ip", "netns", "exec", self.host, "iptables-save"]
+    def filters(self, program: str) -> list[str]:
+        """Return all of the packet filter but what Debian's plugins make once for a node and never remove."""
+        words = ["ip", "netns", "exec", self.host, program]
         lines = subprocess.run(words, check=True, capture_output=True, text=True).stdout.splitlines()
-        wanted = re.compile(r"CNI-DN-|CNI-SN-|CNI-[0-9a-f]{24}|-A CNI-HOSTPORT-DNAT")
-        return sorted(line.partition(" [")[0] for line in lines if wanted.search(line))
+        rules = [line for line in lines if line.startswith("-A")]
+        chains = [line.partition(" ")[0] for line in lines if line.startswith(":")]
+        return sorted(text for text in (*rules, *chains) if not _OF_A_NODE.match(text))
 
 
 @contextmanager
@@ -349,9 +362,25 @@ def _links(namespace: str) -> list[str]:
 
 
 def _routes(namespace: str, family: str) -> list[str]:
-    routes = _ip_json("-n", namespace, family, "-j", "route", "show", "table", "main")
-    shown = (f"{item['dst']} via {item.get('gateway')} dev {item.get('dev')}" for item in routes)
+    """Return the routes of all tables but the one that the kernel fills by itself from the addresses."""
+    routes = _ip_json("-n", namespace, family, "-j", "route", "show", "table", "all")
+    shown = (
+        f"{item['dst']} via {item.get('gateway')} dev {item.get('dev')} table {item.get('table', 'main')}"
+        for item in routes
+        if item.get("table") != "local"
+    )
     return sorted(route for route in shown if not route.startswith(("fe80", "ff00")))
+
+
+def _rules(namespace: str, family: str) -> list[str]:
+    rules = _ip_json("-n", namespace, family, "-j", "rule", "show")
+    return [f"{rule.get('src')}/{rule.get('srclen')} to {rule.get('dst')} table {rule['table']}" for rule in rules]
+
+
+def _qdiscs(namespace: str) -> list[str]:
+    words = ["ip", "netns", "exec", namespace, "tc", "-j", "qdisc", "show"]
+    text = subprocess.run(words, check=True, capture_output=True, text=True).stdout
+    return sorted(f"{item['dev']} {item['kind']}" for item in json.loads(text or "[]"))
 
 
 def _write_program(path: Path, text: str) -> None:
