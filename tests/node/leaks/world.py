@@ -83,6 +83,25 @@ class Killing:
 journal.Store.__init__.__kwdefaults__["system"] = Killing()
 """
 
+_FAIL_IN_STORE = """\
+import os
+from cniplugin import journal
+
+class Failing:
+    calls = 0
+    def __getattr__(self, name):
+        function = getattr(os, name)
+        def call(*args):
+            if name in ("write", "fsync", "replace", *{also!r}) or name == "open" and args[1] & os.O_CREAT:
+                Failing.calls += 1
+                if Failing.calls >= {first}:
+                    raise OSError({error}, os.strerror({error}))
+            return function(*args)
+        return call
+
+journal.Store.__init__.__kwdefaults__["system"] = Failing()
+"""
+
 
 def skip_unless_possible() -> None:
     """Skip with one line where these tests cannot run."""
@@ -131,7 +150,7 @@ class World:
         self.records.mkdir(mode=0o700)
         for name in DELEGATES:
             _write_program(self.bin / name, _WRAPPER)
-        self._stub("nadmit", "")
+        self.install_stub("nadmit", "")
         try:
             for name in (self.host, self.pod):
                 self.add_namespace(name)
@@ -294,10 +313,19 @@ class World:
     def stub_killed_at(self, name: str, times: int, *, when: str) -> str:
         """Make a program that dies at the n-th system call of that name which the journal makes."""
         program = f"nadmit-{name}-{times}-{when}"
-        self._stub(program, _KILL_IN_STORE.format(name=name, times=times, when=when))
+        self.install_stub(program, _KILL_IN_STORE.format(name=name, times=times, when=when))
         return program
 
-    def _stub(self, program: str, seam: str) -> None:
+    def stub_on_failing_disk(self, first: int, error: int, *, also: Sequence[str] = ()) -> str:
+        """Make a program whose journal finds a disk that takes nothing from the n-th change on.
+
+        `also`: system calls that fail too, beside those that need space.
+        """
+        program = f"nadmit-failing-{first}-{error}"
+        self.install_stub(program, _FAIL_IN_STORE.format(first=first, error=error, also=tuple(also)))
+        return program
+
+    def install_stub(self, program: str, seam: str) -> None:
         _write_program(self.bin / program, _STUB.format(python=sys.executable, repo=str(REPO), seam=seam))
 
     # What is left
