@@ -41,7 +41,7 @@ _COUNT = itertools.count()
 _WRAPPER = """\
 #!/bin/sh
 here=${0%/*} type=${0##*/}
-real=/usr/lib/cni/$type
+real={real}/$type
 echo "$CNI_COMMAND $type $CNI_IFNAME" >> "$here/calls"
 n=$(grep -c "^$CNI_COMMAND " "$here/calls")
 for order in "$here/$CNI_COMMAND.$n" "$here/$CNI_COMMAND.$type"; do
@@ -49,6 +49,31 @@ for order in "$here/$CNI_COMMAND.$n" "$here/$CNI_COMMAND.$type"; do
 done
 exec "$real"
 """
+
+_BOOK = """\
+#!{python} -IS
+import json, os, sys
+conf, verb = json.load(sys.stdin), os.environ["CNI_COMMAND"]
+directory = {root!r} + "/ipam/" + conf["name"]
+lease = directory + "/10." + os.environ["CNI_CONTAINERID"] + "." + os.environ["CNI_IFNAME"]
+with open({root!r} + "/requests", "a") as file:
+    file.write(json.dumps([verb, os.environ["CNI_IFNAME"], conf]) + "\\n")
+os.makedirs(directory, exist_ok=True)
+if verb == "ADD":
+    open(lease, "w").close()
+    version = {{"version": "4"}} if conf["cniVersion"] < "1" else {{}}
+    print(json.dumps({{"cniVersion": conf["cniVersion"], "ips": [{{"address": "10.91.0.2/24", **version}}]}}))
+elif verb == "CHECK" and not os.path.exists(lease):
+    print(json.dumps({{"cniVersion": conf["cniVersion"], "code": 140, "msg": "no lease"}}))
+    sys.exit(1)
+elif verb == "DEL" and os.path.exists(lease):
+    os.unlink(lease)
+elif verb == "GC":
+    valid = {{"10." + a["containerID"] + "." + a["ifname"] for a in conf["cni.dev/valid-attachments"]}}
+    for name in set(os.listdir(directory)) - valid:
+        os.unlink(directory + "/" + name)
+"""
+"""Plugin `book` knows every version of CNI, which Debian's do not: it keeps a lease, and writes down its requests."""
 
 _STUB = """\
 #!{python} -IS
@@ -149,7 +174,10 @@ class World:
         self.bin.mkdir()
         self.records.mkdir(mode=0o700)
         for name in DELEGATES:
-            _write_program(self.bin / name, _WRAPPER)
+            _write_program(self.bin / name, _WRAPPER.replace("{real}", str(PLUGINS)))
+        (self.root / "own").mkdir()
+        _write_program(self.bin / "book", _WRAPPER.replace("{real}", str(self.root / "own")))
+        _write_program(self.root / "own" / "book", _BOOK.format(python=sys.executable, root=str(self.root)))
         self.install_stub("nadmit", "")
         try:
             for name in (self.host, self.pod):
@@ -210,6 +238,16 @@ class World:
     def _bridge_conf(self, index: int) -> dict[str, Any]:
         ipam = {"type": "host-local", "dataDir": str(self.ipam), "subnet": f"10.88.{index}.0/24"}
         return {"type": "bridge", "bridge": self.bridge(index), "ipam": ipam}
+
+    def book_network(self, name: str, *, version: str = "1.1.0", **more: Any) -> dict[str, Any]:
+        """Return a network of the plugin that speaks CNI 1.1."""
+        return {"cniVersion": version, "name": name, "plugins": [{"type": "book", **more}]}
+
+    def requests(self, verb: str) -> list[tuple[str, dict[str, Any]]]:
+        """Return the interface and the request of each call of `book`."""
+        path = self.root / "requests"
+        found = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        return [(ifname, conf) for command, ifname, conf in found if command == verb]
 
     def conf(self, delegates: Sequence[dict[str, Any]], **more: Any) -> dict[str, Any]:
         """Return the plugin's own configuration."""
@@ -336,10 +374,11 @@ class World:
         for name in self._namespaces:
             if not Path(f"/run/netns/{name}").exists():
                 continue
-            found[f"{name} links"] = _links(name)
-            found[f"{name} routes"] = _routes(name, "-4") + _routes(name, "-6")
-            found[f"{name} rules"] = _rules(name, "-4") + _rules(name, "-6")
-            found[f"{name} qdiscs"] = _qdiscs(name)
+            links, routes_4, routes_6, rules_4, rules_6, qdiscs = _look(name)
+            found[f"{name} links"] = _links(links)
+            found[f"{name} routes"] = _routes(routes_4) + _routes(routes_6)
+            found[f"{name} rules"] = _rules(rules_4) + _rules(rules_6)
+            found[f"{name} qdiscs"] = sorted(f"{item['dev']} {item['kind']}" for item in qdiscs)
         found["iptables"] = self.filters("iptables-save")
         found["ip6tables"] = self.filters("ip6tables-save")
         return found
@@ -374,24 +413,37 @@ def _files(directory: Path) -> list[str]:
     return sorted(str(path.relative_to(directory)) for path in directory.rglob("*") if path.is_file())
 
 
-def _ip_json(*words: str) -> list[dict[str, Any]]:
-    text = subprocess.run(["ip", *words], check=True, capture_output=True, text=True).stdout
-    found = json.loads(text or "[]")
-    return [item for item in found if item]
+_LOOK = "; echo --; ".join(
+    (
+        "ip -j address",
+        "ip -4 -j route show table all",
+        "ip -6 -j route show table all",
+        "ip -4 -j rule show",
+        "ip -6 -j rule show",
+        "tc -j qdisc show",
+    )
+)
+"""NB: one shell for all, as every test looks twice or more often."""
 
 
-def _links(namespace: str) -> list[str]:
+def _look(namespace: str) -> list[list[dict[str, Any]]]:
+    """Return what each command of `_LOOK` finds in a namespace."""
+    words = ["ip", "netns", "exec", namespace, "sh", "-ec", _LOOK]
+    text = subprocess.run(words, check=True, capture_output=True, text=True).stdout
+    return [[item for item in json.loads(part.strip() or "[]") if item] for part in text.split("--\n")]
+
+
+def _links(links: list[dict[str, Any]]) -> list[str]:
     """NB: addresses that the kernel makes itself come late, so link-local ones do not count."""
     found = []
-    for link in _ip_json("-n", namespace, "-j", "address"):
+    for link in links:
         addresses = [f"{item['local']}/{item['prefixlen']}" for item in link["addr_info"] if item["scope"] != "link"]
         found.append(f"{link['ifname']} master={link.get('master')} {sorted(addresses)}")
     return sorted(found)
 
 
-def _routes(namespace: str, family: str) -> list[str]:
+def _routes(routes: list[dict[str, Any]]) -> list[str]:
     """Return the routes of all tables but the one that the kernel fills by itself from the addresses."""
-    routes = _ip_json("-n", namespace, family, "-j", "route", "show", "table", "all")
     shown = (
         f"{item['dst']} via {item.get('gateway')} dev {item.get('dev')} table {item.get('table', 'main')}"
         for item in routes
@@ -400,15 +452,8 @@ def _routes(namespace: str, family: str) -> list[str]:
     return sorted(route for route in shown if not route.startswith(("fe80", "ff00")))
 
 
-def _rules(namespace: str, family: str) -> list[str]:
-    rules = _ip_json("-n", namespace, family, "-j", "rule", "show")
+def _rules(rules: list[dict[str, Any]]) -> list[str]:
     return [f"{rule.get('src')}/{rule.get('srclen')} to {rule.get('dst')} table {rule['table']}" for rule in rules]
-
-
-def _qdiscs(namespace: str) -> list[str]:
-    words = ["ip", "netns", "exec", namespace, "tc", "-j", "qdisc", "show"]
-    text = subprocess.run(words, check=True, capture_output=True, text=True).stdout
-    return sorted(f"{item['dev']} {item['kind']}" for item in json.loads(text or "[]"))
 
 
 def _write_program(path: Path, text: str) -> None:
