@@ -93,6 +93,27 @@ def test_the_disk_is_read_only_at_del(world: World) -> None:
         world.succeed("DEL", conf)
 
 
+REFUSAL = """echo '{"code": 142, "msg": "no more addresses"}'; exit 1"""
+
+
+@pytest.mark.parametrize("is_taken_back", [True, False])
+def test_a_delegate_fails_and_the_disk_too(world: World, *, is_taken_back: bool) -> None:
+    """The delegate's failure is the error; that the record cannot be changed is a detail of it."""
+    conf = world.three()
+    # A write is five changes, and three writes are done when the second delegate runs.
+    program = world.stub_on_failing_disk(16, errno.EIO, also=("unlink",))
+    world.order("ADD", 2, REFUSAL)
+    if not is_taken_back:
+        world.order("DEL", "bridge", "exit 1")
+    with unchanged(world):
+        error = world.fail("ADD", conf, program=program)
+        assert (error["code"], "no more addresses" in error["msg"]) == (142, True), error
+        assert f"cannot be {'removed' if is_taken_back else 'written'}: Input/output error" in error["details"]
+        assert error["msg"].startswith("pod shop/web: network n1 (net1): ")
+        world.forget_orders()
+        world.succeed("DEL", conf)
+
+
 def long_conf(world: World) -> Conf:
     """Return networks of more than one page each, so that every write needs more space than the one before."""
     conf = world.three()

@@ -56,7 +56,8 @@ for name in ("open", "write", "fsync", "close", "replace", "mkdir", "unlink"):
 
 def watch(event, args):
     if event == "os.posix_spawn":
-        note("start", args[2]["CNI_COMMAND"], args[2]["CNI_IFNAME"])
+        environ = {{os.fsdecode(key): os.fsdecode(value) for key, value in args[2].items()}}
+        note("start", environ["CNI_COMMAND"], environ["CNI_IFNAME"])
     changes = event == "open" and isinstance(args[2], int) and args[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
     changes = changes or event in ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "os.link")
     if changes and not inside and str(args[0]).startswith(base):

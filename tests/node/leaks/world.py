@@ -413,22 +413,19 @@ def _files(directory: Path) -> list[str]:
     return sorted(str(path.relative_to(directory)) for path in directory.rglob("*") if path.is_file())
 
 
-_LOOK = "; echo --; ".join(
-    (
-        "ip -j address",
-        "ip -4 -j route show table all",
-        "ip -6 -j route show table all",
-        "ip -4 -j rule show",
-        "ip -6 -j rule show",
-        "tc -j qdisc show",
-    )
+_LOOKS = (
+    "ip -j address",
+    "ip -4 -j route show table all",
+    "ip -6 -j route show table all",
+    "ip -4 -j rule show",
+    "ip -6 -j rule show",
+    "tc -j qdisc show",
 )
-"""NB: one shell for all, as every test looks twice or more often."""
 
 
 def _look(namespace: str) -> list[list[dict[str, Any]]]:
-    """Return what each command of `_LOOK` finds in a namespace."""
-    words = ["ip", "netns", "exec", namespace, "sh", "-ec", _LOOK]
+    """Return what each of `_LOOKS` finds in a namespace. NB: one shell for all, as every test looks twice or more."""
+    words = ["ip", "netns", "exec", namespace, "sh", "-ec", "; echo --; ".join(_LOOKS)]
     text = subprocess.run(words, check=True, capture_output=True, text=True).stdout
     return [[item for item in json.loads(part.strip() or "[]") if item] for part in text.split("--\n")]
 
