@@ -122,6 +122,7 @@ def _entry(attachment: Attachment, runtime_config: Mapping[str, Any], args: str)
     return Entry(
         reference=reference_of(attachment),
         ifname=attachment.interface,
+        item=attachment.item,
         is_default=attachment.is_default,
         config=text,
         capability_args={**runtime_config, **attachment.runtime_config},

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from .netconf import NetConf
     from .netspec.cniconfig import NetworkConfigList
     from .netspec.plan import Plan
-    from .skel import Invocation
+    from .skel import Command, Invocation
     from .sources import Pod
 
     Parse = Callable[[dict[str, Any]], tuple[NetConf, tuple[str, ...]]]
@@ -74,15 +74,25 @@ def _add(invocation: Invocation, conf: NetConf, store: Store, client: Client | N
         )
         record = _settle_default_route(plan, record, store, run)
     except SpecErrors as errors:
-        raise _named(invocation, from_spec_errors(errors)) from errors
+        raise _of_annotation(errors) from errors
     except CniError as error:
         if client is not None and pod is not None:
             report.refused(client, pod, error)
-        raise _named(invocation, error) from error
+        raise
     LOG.attachments = len(record.entries)
     if client is not None and pod is not None:
         report.publish(client, pod, plan, record)
     return _result_for(invocation, record)
+
+
+def _of_annotation(errors: SpecErrors) -> CniError:
+    """Return what breaks the standard, with the annotation that it is about: the place alone says only `[1]`."""
+    from .netspec.selection import DEFAULT_NETWORK, NETWORKS  # noqa: PLC0415  # for ADD only
+
+    error, source = from_spec_errors(errors), errors.errors[0].source
+    if source not in {NETWORKS, DEFAULT_NETWORK}:
+        return error
+    return CniError(error.code, f"annotation {source}: {error.msg}", error.details)
 
 
 def _named(invocation: Invocation, error: CniError) -> CniError:
@@ -90,7 +100,7 @@ def _named(invocation: Invocation, error: CniError) -> CniError:
     given = invocation.pod_args
     pod = f"{given.get('K8S_POD_NAMESPACE', '')}/{given.get('K8S_POD_NAME', '')}"
     who = f"pod {pod}" if given.get("K8S_POD_NAME") else f"container {invocation.container_id}"
-    if pod in error.msg or error.msg.startswith(who):
+    if who in error.msg:
         return error
     return CniError(error.code, f"{who}: {error.msg}", error.details)
 
@@ -122,13 +132,18 @@ def delete(invocation: Invocation) -> None:
 def _delete_what_others_left(store: Store, invocation: Invocation, conf: NetConf, run: Run) -> None:
     """Detach a container that is not ours: one that Multus attached, or the default network before we came.
 
-    DEL is idempotent, so asking the default network costs little when there is nothing. What cannot be detached
-    becomes a record of ours.
+    What Multus attached becomes a record of ours. The default network is only a guess: most often this is the second
+    DEL of a container, so a plugin that finds fault with it must not leave a record of what may never have been.
     """
-    entries = _multus_entries(invocation) or _default_entries(invocation, conf)
+    record = _new_record(invocation, None)
+    entries = _multus_entries(invocation)
     if entries:
-        store.write(_new_record(invocation, None).replace(entries=entries))
+        store.write(record.replace(entries=entries))
         teardown.delete_container(store, invocation.container_id, run, netns=invocation.netns)
+        return
+    _, failures = teardown.detach_all(record.replace(entries=_default_entries(invocation, conf)), run)
+    if failures:
+        raise teardown.joined(failures)
 
 
 def _default_entries(invocation: Invocation, conf: NetConf) -> tuple[Entry, ...]:
@@ -268,7 +283,21 @@ def status(invocation: Invocation) -> None:
             client.close()
 
 
-COMMANDS = {"ADD": add, "DEL": delete, "CHECK": check, "GC": gc, "STATUS": status}
+def _naming(verb: Callable[[Invocation], dict[str, Any] | None]) -> Command:
+    """Return a verb of one container, whose errors all name the pod: a lock, a damaged record, a kubeconfig too."""
+
+    def named(invocation: Invocation) -> dict[str, Any] | None:
+        try:
+            return verb(invocation)
+        except SpecErrors as errors:
+            raise _named(invocation, from_spec_errors(errors)) from errors
+        except CniError as error:
+            raise _named(invocation, error) from error
+
+    return named
+
+
+COMMANDS = {"ADD": _naming(add), "DEL": _naming(delete), "CHECK": _naming(check), "GC": gc, "STATUS": status}
 """By the verb in CNI_COMMAND; VERSION is answered by `skel`."""
 
 

@@ -11,6 +11,7 @@ from .errors import INVALID_NETWORK_CONFIG, CniError
 from .netlink import Namespace, interface_index
 from .netspec import result as results
 from .routes import AF_INET, AF_INET6, RT_TABLE_MAIN, Routes
+from .teardown import name_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ class _Naming:
     """Within it, errors get the name of the attachment that they are about."""
 
     def __init__(self, entry: Entry) -> None:
-        self._label = f"network {entry.reference} ({entry.ifname}): default-route"
+        self._label = f"{name_of(entry)}: default-route"
 
     def __enter__(self) -> None:
         pass

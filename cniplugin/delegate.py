@@ -160,16 +160,12 @@ def gc_list(
 
 
 def status_list(config: NetworkConfigList, target: Target, *, deadline: float | None) -> None:
-    """Ask whether the network can take attachments. Raises the first PluginError as the plugin said it (50, 51)."""
+    """Ask whether the network can take attachments. Raises the first PluginError, with the plugin's code (50, 51)."""
     if not _speaks(config, STATUS_SINCE):
         return
     for plugin in config.plugins:
-        executable = _find(plugin, config, target, command="STATUS")
         request = _plain_request(config, plugin)
-        call = _call(
-            "STATUS", config, plugin, executable, request=request, target=_of_the_node(target), deadline=deadline
-        )
-        invoke.execute(call)
+        _run("STATUS", config, plugin, request=request, target=_of_the_node(target), deadline=deadline)
 
 
 def _speaks(config: NetworkConfigList, since: str) -> bool:

@@ -43,6 +43,7 @@ _HEAD_TYPES = {"kind": (str,), "entries": (int,), **_JOURNAL_TYPES}
 _ENTRY_TYPES = {
     "reference": (str,),
     "ifname": (str,),
+    "item": (int, _NONE),
     "is_default": (bool,),
     "config": (str,),
     "capability_args": (dict,),
@@ -61,7 +62,8 @@ a plugin from before reads each record that does without."""
 class Entry(Record):
     """One attachment, as it was asked of its plugins; JSON objects are never changed after they are put here.
 
-    `reference`: `namespace/name` of the NAD, or the name of the configuration. `config`: the text of the network
+    `reference`: `namespace/name` of the NAD, or the name of the configuration. `item`: the position in the networks
+    annotation, from 0; None for default networks. `config`: the text of the network
     exactly as executed. `capability_args`: what plugins get as `runtimeConfig`. `cni_args`: `args.cni`. `args`:
     CNI_ARGS as given. `state`: one of STATES. `result`: the final result. `default_route`: what was done about
     default routes. `device`: the device ID. `device_info_file`: the path of the attachment's device information,
@@ -70,6 +72,7 @@ class Entry(Record):
 
     reference: str
     ifname: str
+    item: int | None = None
     is_default: bool = False
     config: str
     capability_args: dict[str, Any]

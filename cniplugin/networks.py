@@ -156,6 +156,17 @@ def _plan_networks(
     )
 
 
+def _find_item(
+    catalogue: Catalogue, element: NetworkSelectionElement, position: int | None
+) -> NetworkAttachmentDefinition | None:
+    """Look up what an element selects; errors name the element by its annotation."""
+    try:
+        return catalogue.find(element.namespace, element.name)
+    except CniError as error:
+        item = "default-network" if position is None else f"item {position + 1}"
+        raise CniError(error.code, f"{item}: {error.msg}", error.details) from error
+
+
 def rules_of(conf: NetConf, raw: Mapping[str, Any]) -> Rules:
     """Return the rules while the cluster has no configuration object: Open only if the file says so in words."""
     posture = "Open" if raw.get("namespaceIsolation") is False else "Isolated"
@@ -189,7 +200,7 @@ def _check_access(
         item = Item(element=element, replaces_default=position is None)
         verdict = judge(subject, item, rules)
         if verdict.is_allowed:
-            network = catalogue.find(element.namespace, element.name)
+            network = _find_item(catalogue, element, position)
             verdict = judge(subject, item.replace(network=network), rules)
         if not verdict.is_allowed:
             refusals.append(Refusal(reference=item.reference, item=position, verdict=verdict))

@@ -76,7 +76,13 @@ def _mark_of(record: Journal) -> str:
 def label_of(record: Journal, entry: Entry) -> str:
     """Return the attachment as errors name it."""
     pod = f"pod {record.pod_namespace}/{record.pod_name}: " if record.pod_name else ""
-    return f"{pod}network {entry.reference} ({entry.ifname})"
+    return f"{pod}{name_of(entry)}"
+
+
+def name_of(entry: Entry) -> str:
+    """Return the attachment as errors of one pod name it; the first item of the annotation is 1, as in refusals."""
+    item = "" if entry.item is None else f"item {entry.item + 1}: "
+    return f"{item}network {entry.reference} ({entry.ifname})"
 
 
 def detach_all(record: Journal, run: Run) -> tuple[tuple[Entry, ...], list[CniError]]:

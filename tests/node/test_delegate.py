@@ -294,11 +294,12 @@ class TestStatus:
         assert plugins.requests()[0][2] == {"type": "first", "name": "net", "cniVersion": "1.1.0"}
         assert plugins.calls()[0]["environ"]["CNI_CONTAINERID"] == ""
 
-    def test_the_first_error_is_returned_as_it_is(self, plugins: Plugins, target: Target) -> None:
+    def test_the_first_error_keeps_its_code_and_names_the_plugin(self, plugins: Plugins, target: Target) -> None:
         plugins.tell("first", "STATUS", exit=1, stdout='{"code":50,"msg":"not yet"}')
         with pytest.raises(PluginError) as caught:
             delegate.status_list(network(), target, deadline=soon())
-        assert (caught.value.code, caught.value.msg) == (PLUGIN_NOT_AVAILABLE, "not yet")
+        text = 'plugin type="first" name="net" failed (status): not yet'
+        assert (caught.value.code, caught.value.msg) == (PLUGIN_NOT_AVAILABLE, text)
         assert len(plugins.calls()) == 1
 
     def test_older_than_1_1_0_is_not_asked(self, plugins: Plugins, target: Target) -> None:

@@ -274,7 +274,7 @@ def test_del_that_fails_is_an_error_until_it_succeeds(node: Node) -> None:
     node.add().expect()
     (node.seen / "fail-DEL").touch()
     text = node.delete(kubeconfig=None).refused(130)
-    assert "pod blue/web-0: network blue/lan (net1)" in text
+    assert "pod blue/web-0: item 1: network blue/lan (net1)" in text
     assert list(node.addresses()) == ["net1"]
     (node.seen / "fail-DEL").unlink()
     node.delete(kubeconfig=None).expect()

@@ -199,7 +199,7 @@ def test_rubbish_in_the_file_is_no_reason_to_stop_a_pod(node: Node, plugins: Plu
     node.api.put_pod("sockets")
     outcome = node.add()
     outcome.expect()
-    assert "pod blue/web-0: network blue/sockets (net1): network-status has no device-info: " in outcome.err
+    assert "pod blue/web-0: item 1: network blue/sockets (net1): network-status has no device-info: " in outcome.err
     assert "device-info" not in node.api.status()[1]
     assert [call[1] for call in told(plugins, "ADD")] == ["vf"]
 
@@ -326,7 +326,7 @@ def test_a_file_that_cannot_be_removed_is_an_error_until_it_is_gone(node: Node, 
     path.unlink()
     path.mkdir()
     text = node.delete().refused(5)
-    assert text.startswith("pod blue/web-0: network blue/fast (net1): ")
+    assert text.startswith("pod blue/web-0: item 1: network blue/fast (net1): ")
     assert f"{path}: the device information cannot be removed: Is a directory" in text
     path.rmdir()
     node.delete().expect()

@@ -139,13 +139,14 @@ def test_an_annotation_that_cannot_be_read(node: Node, networks: str, code: int)
 
 
 def test_a_delegate_that_fails(node: Node) -> None:
-    """Everything is taken back, and the error keeps its code and names pod, network, interface and plugin."""
+    """Everything is taken back, and the error keeps its code and names pod, item, network, interface and plugin."""
     node.api.put_network("blue", "lan", node.bridge_conf("b"))
     node.api.put_network("blue", "bad", node.chain("c", {"type": "recorder"}))
     node.api.put_pod("lan,bad")
     (node.seen / "fail-ADD").touch()
     text = node.add().refused(130)
     assert text == (
-        'pod blue/web-0: network blue/bad (net2): plugin type="recorder" name="bridge-c" failed (add): told to fail'
+        "pod blue/web-0: item 2: network blue/bad (net2): "
+        'plugin type="recorder" name="bridge-c" failed (add): told to fail'
     )
     assert node.left() == []

@@ -1,11 +1,9 @@
-"""What DEL and ADD meet on a node in trouble: no network namespace, a damaged record, a disk that takes nothing."""
+"""What DEL and ADD meet on a node in trouble: no network namespace, a damaged record."""
 
 from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -194,83 +192,4 @@ def test_gc_with_a_damaged_record_of_a_live_container(world: World) -> None:
         world.fail("GC", {**conf, "cni.dev/valid-attachments": alive})
         assert len(world.leases()) == 3
         path.write_bytes(whole)
-        world.succeed("DEL", conf)
-
-
-# The disk
-
-
-@contextmanager
-def tiny_disk(world: World) -> Iterator[None]:
-    """Keep the records on a file system of 32 kB and 20 files."""
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=32k,nr_inodes=20", "tmpfs", world.records], check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", world.records], check=True)
-
-
-FILL = "i=0; while (: >{0}/fill$i) 2>/dev/null; do i=$((i+1)); done; cat /dev/zero >{0}/fill0 2>/dev/null"
-
-
-def fill(world: World) -> None:
-    subprocess.run(["sh", "-c", FILL.format(world.records)], check=False)
-
-
-def make_space(world: World) -> None:
-    for path in world.records.glob("fill*"):
-        path.unlink()
-
-
-def test_the_disk_is_full_before(world: World) -> None:
-    conf = world.three()
-    with tiny_disk(world):
-        fill(world)
-        with unchanged(world):
-            error = world.fail("ADD", conf)
-            assert error["code"] == 5
-            assert "no space" in error["msg"].lower()
-            assert world.calls("ADD") == []
-
-
-@pytest.mark.parametrize("call", [1, 2, 3])
-def test_the_disk_fills_while_a_delegate_attaches(world: World, call: int) -> None:
-    conf = world.three()
-    world.order("ADD", call, f'"$real"; {FILL.format(world.records)}; exit 0')
-    with tiny_disk(world), unchanged(world):
-        error = world.fail("ADD", conf)
-        assert error["code"] == 5
-        make_space(world)
-
-
-def test_the_disk_is_full_at_del(world: World) -> None:
-    conf = world.three()
-    with tiny_disk(world), unchanged(world):
-        world.add(conf)
-        fill(world)
-        world.succeed("DEL", conf)
-        make_space(world)
-
-
-def test_the_disk_is_full_at_a_del_that_fails(world: World) -> None:
-    conf = world.three()
-    with tiny_disk(world), unchanged(world):
-        world.add(conf)
-        fill(world)
-        world.order("DEL", 2, "exit 1")
-        error = world.fail("DEL", conf)
-        assert "network n1 (net1)" in error["msg"]
-        world.succeed("DEL", conf)
-        make_space(world)
-
-
-def test_the_disk_is_read_only_at_del(world: World) -> None:
-    conf = world.three()
-    with tiny_disk(world), unchanged(world):
-        world.add(conf)
-        subprocess.run(["mount", "-o", "remount,ro", world.records], check=True)
-        error = world.fail("DEL", conf)
-        assert error["code"] == 5
-        assert world.leases() == []
-        subprocess.run(["mount", "-o", "remount,rw", world.records], check=True)
         world.succeed("DEL", conf)

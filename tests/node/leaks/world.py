@@ -24,18 +24,24 @@ import pytest
 
 REPO = Path(__file__).parents[3]
 PLUGINS = Path("/usr/lib/cni")
-NEEDED = ("bridge", "host-local", "portmap", "tuning", "ptp")
-DELEGATES = ("bridge", "portmap", "tuning", "ptp")
+DELEGATES = ("bandwidth", "bridge", "firewall", "macvlan", "portmap", "ptp", "sbr", "tuning")
+NEEDED = (*DELEGATES, "host-local")
 CONTAINER = "c0ffee"
 CALL_S = 20.0
 """No call of these tests may last longer; their configurations have shorter deadlines."""
+
+_OF_A_NODE = re.compile(
+    r":[A-Z]+$|:CNI-(HOSTPORT-[A-Z]+|FORWARD|ADMIN)$"  # chains; a container's have a hash in their name
+    r"|-A (PREROUTING|OUTPUT|POSTROUTING|FORWARD) .*-j CNI-(HOSTPORT-[A-Z]+|FORWARD)$"
+    r"|-A CNI-HOSTPORT-(SETMARK|MASQ) |-A CNI-FORWARD .*-j CNI-ADMIN$"
+)
 
 _COUNT = itertools.count()
 
 _WRAPPER = """\
 #!/bin/sh
 here=${0%/*} type=${0##*/}
-real=/usr/lib/cni/$type
+real={real}/$type
 echo "$CNI_COMMAND $type $CNI_IFNAME" >> "$here/calls"
 n=$(grep -c "^$CNI_COMMAND " "$here/calls")
 for order in "$here/$CNI_COMMAND.$n" "$here/$CNI_COMMAND.$type"; do
@@ -43,6 +49,31 @@ for order in "$here/$CNI_COMMAND.$n" "$here/$CNI_COMMAND.$type"; do
 done
 exec "$real"
 """
+
+_BOOK = """\
+#!{python} -IS
+import json, os, sys
+conf, verb = json.load(sys.stdin), os.environ["CNI_COMMAND"]
+directory = {root!r} + "/ipam/" + conf["name"]
+lease = directory + "/10." + os.environ["CNI_CONTAINERID"] + "." + os.environ["CNI_IFNAME"]
+with open({root!r} + "/requests", "a") as file:
+    file.write(json.dumps([verb, os.environ["CNI_IFNAME"], conf]) + "\\n")
+os.makedirs(directory, exist_ok=True)
+if verb == "ADD":
+    open(lease, "w").close()
+    version = {{"version": "4"}} if conf["cniVersion"] < "1" else {{}}
+    print(json.dumps({{"cniVersion": conf["cniVersion"], "ips": [{{"address": "10.91.0.2/24", **version}}]}}))
+elif verb == "CHECK" and not os.path.exists(lease):
+    print(json.dumps({{"cniVersion": conf["cniVersion"], "code": 140, "msg": "no lease"}}))
+    sys.exit(1)
+elif verb == "DEL" and os.path.exists(lease):
+    os.unlink(lease)
+elif verb == "GC":
+    valid = {{"10." + a["containerID"] + "." + a["ifname"] for a in conf["cni.dev/valid-attachments"]}}
+    for name in set(os.listdir(directory)) - valid:
+        os.unlink(directory + "/" + name)
+"""
+"""Plugin `book` knows every version of CNI, which Debian's do not: it keeps a lease, and writes down its requests."""
 
 _STUB = """\
 #!{python} -IS
@@ -77,11 +108,30 @@ class Killing:
 journal.Store.__init__.__kwdefaults__["system"] = Killing()
 """
 
+_FAIL_IN_STORE = """\
+import os
+from cniplugin import journal
+
+class Failing:
+    calls = 0
+    def __getattr__(self, name):
+        function = getattr(os, name)
+        def call(*args):
+            if name in ("write", "fsync", "replace", *{also!r}) or name == "open" and args[1] & os.O_CREAT:
+                Failing.calls += 1
+                if Failing.calls >= {first}:
+                    raise OSError({error}, os.strerror({error}))
+            return function(*args)
+        return call
+
+journal.Store.__init__.__kwdefaults__["system"] = Failing()
+"""
+
 
 def skip_unless_possible() -> None:
     """Skip with one line where these tests cannot run."""
     missing = [name for name in NEEDED if not (PLUGINS / name).is_file()]
-    missing += [name for name in ("ip", "iptables", "iptables-save") if not shutil.which(name)]
+    missing += [name for name in ("ip", "tc", "iptables-save", "ip6tables-save") if not shutil.which(name)]
     if os.geteuid() != 0:
         pytest.skip("needs root to make network namespaces")
     if missing:
@@ -124,8 +174,11 @@ class World:
         self.bin.mkdir()
         self.records.mkdir(mode=0o700)
         for name in DELEGATES:
-            _write_program(self.bin / name, _WRAPPER)
-        self._stub("nadmit", "")
+            _write_program(self.bin / name, _WRAPPER.replace("{real}", str(PLUGINS)))
+        (self.root / "own").mkdir()
+        _write_program(self.bin / "book", _WRAPPER.replace("{real}", str(self.root / "own")))
+        _write_program(self.root / "own" / "book", _BOOK.format(python=sys.executable, root=str(self.root)))
+        self.install_stub("nadmit", "")
         try:
             for name in (self.host, self.pod):
                 self.add_namespace(name)
@@ -148,6 +201,9 @@ class World:
         subprocess.run(["ip", "netns", "add", name], check=True)
         self._namespaces.append(name)
         subprocess.run(["ip", "-n", name, "link", "set", "lo", "up"], check=True)
+        # Duplicate address detection takes a second per address, and there is nobody to ask.
+        shell = "for key in all default; do echo 0 >/proc/sys/net/ipv6/conf/$key/accept_dad; done"
+        subprocess.run(["ip", "netns", "exec", name, "sh", "-c", shell], check=True)
         return f"/run/netns/{name}"
 
     def ip(self, *words: str) -> None:
@@ -182,6 +238,16 @@ class World:
     def _bridge_conf(self, index: int) -> dict[str, Any]:
         ipam = {"type": "host-local", "dataDir": str(self.ipam), "subnet": f"10.88.{index}.0/24"}
         return {"type": "bridge", "bridge": self.bridge(index), "ipam": ipam}
+
+    def book_network(self, name: str, *, version: str = "1.1.0", **more: Any) -> dict[str, Any]:
+        """Return a network of the plugin that speaks CNI 1.1."""
+        return {"cniVersion": version, "name": name, "plugins": [{"type": "book", **more}]}
+
+    def requests(self, verb: str) -> list[tuple[str, dict[str, Any]]]:
+        """Return the interface and the request of each call of `book`."""
+        path = self.root / "requests"
+        found = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        return [(ifname, conf) for command, ifname, conf in found if command == verb]
 
     def conf(self, delegates: Sequence[dict[str, Any]], **more: Any) -> dict[str, Any]:
         """Return the plugin's own configuration."""
@@ -285,10 +351,19 @@ class World:
     def stub_killed_at(self, name: str, times: int, *, when: str) -> str:
         """Make a program that dies at the n-th system call of that name which the journal makes."""
         program = f"nadmit-{name}-{times}-{when}"
-        self._stub(program, _KILL_IN_STORE.format(name=name, times=times, when=when))
+        self.install_stub(program, _KILL_IN_STORE.format(name=name, times=times, when=when))
         return program
 
-    def _stub(self, program: str, seam: str) -> None:
+    def stub_on_failing_disk(self, first: int, error: int, *, also: Sequence[str] = ()) -> str:
+        """Make a program whose journal finds a disk that takes nothing from the n-th change on.
+
+        `also`: system calls that fail too, beside those that need space.
+        """
+        program = f"nadmit-failing-{first}-{error}"
+        self.install_stub(program, _FAIL_IN_STORE.format(first=first, error=error, also=tuple(also)))
+        return program
+
+    def install_stub(self, program: str, seam: str) -> None:
         _write_program(self.bin / program, _STUB.format(python=sys.executable, repo=str(REPO), seam=seam))
 
     # What is left
@@ -299,9 +374,13 @@ class World:
         for name in self._namespaces:
             if not Path(f"/run/netns/{name}").exists():
                 continue
-            found[f"{name} links"] = _links(name)
-            found[f"{name} routes"] = _routes(name, "-4") + _routes(name, "-6")
-        found["iptables"] = self.rules()
+            links, routes_4, routes_6, rules_4, rules_6, qdiscs = _look(name)
+            found[f"{name} links"] = _links(links)
+            found[f"{name} routes"] = _routes(routes_4) + _routes(routes_6)
+            found[f"{name} rules"] = _rules(rules_4) + _rules(rules_6)
+            found[f"{name} qdiscs"] = sorted(f"{item['dev']} {item['kind']}" for item in qdiscs)
+        found["iptables"] = self.filters("iptables-save")
+        found["ip6tables"] = self.filters("ip6tables-save")
         return found
 
     def record_files(self) -> list[str]:
@@ -311,12 +390,13 @@ class World:
     def leases(self) -> list[str]:
         return [name for name in _files(self.ipam) if re.search(r"/\d+\.", name) and "last_reserved" not in name]
 
-    def rules(self) -> list[str]:
-        """Return the rules of single containers; portmap never removes its own top chains."""
-        words = ["ip", "netns", "exec", self.host, "iptables-save"]
+    def filters(self, program: str) -> list[str]:
+        """Return all of the packet filter but what Debian's plugins make once for a node and never remove."""
+        words = ["ip", "netns", "exec", self.host, program]
         lines = subprocess.run(words, check=True, capture_output=True, text=True).stdout.splitlines()
-        wanted = re.compile(r"CNI-DN-|CNI-SN-|CNI-[0-9a-f]{24}|-A CNI-HOSTPORT-DNAT")
-        return sorted(line.partition(" [")[0] for line in lines if wanted.search(line))
+        rules = [line for line in lines if line.startswith("-A")]
+        chains = [line.partition(" ")[0] for line in lines if line.startswith(":")]
+        return sorted(text for text in (*rules, *chains) if not _OF_A_NODE.match(text))
 
 
 @contextmanager
@@ -333,25 +413,44 @@ def _files(directory: Path) -> list[str]:
     return sorted(str(path.relative_to(directory)) for path in directory.rglob("*") if path.is_file())
 
 
-def _ip_json(*words: str) -> list[dict[str, Any]]:
-    text = subprocess.run(["ip", *words], check=True, capture_output=True, text=True).stdout
-    found = json.loads(text or "[]")
-    return [item for item in found if item]
+_LOOKS = (
+    "ip -j address",
+    "ip -4 -j route show table all",
+    "ip -6 -j route show table all",
+    "ip -4 -j rule show",
+    "ip -6 -j rule show",
+    "tc -j qdisc show",
+)
 
 
-def _links(namespace: str) -> list[str]:
+def _look(namespace: str) -> list[list[dict[str, Any]]]:
+    """Return what each of `_LOOKS` finds in a namespace. NB: one shell for all, as every test looks twice or more."""
+    words = ["ip", "netns", "exec", namespace, "sh", "-ec", "; echo --; ".join(_LOOKS)]
+    text = subprocess.run(words, check=True, capture_output=True, text=True).stdout
+    return [[item for item in json.loads(part.strip() or "[]") if item] for part in text.split("--\n")]
+
+
+def _links(links: list[dict[str, Any]]) -> list[str]:
     """NB: addresses that the kernel makes itself come late, so link-local ones do not count."""
     found = []
-    for link in _ip_json("-n", namespace, "-j", "address"):
+    for link in links:
         addresses = [f"{item['local']}/{item['prefixlen']}" for item in link["addr_info"] if item["scope"] != "link"]
         found.append(f"{link['ifname']} master={link.get('master')} {sorted(addresses)}")
     return sorted(found)
 
 
-def _routes(namespace: str, family: str) -> list[str]:
-    routes = _ip_json("-n", namespace, family, "-j", "route", "show", "table", "main")
-    shown = (f"{item['dst']} via {item.get('gateway')} dev {item.get('dev')}" for item in routes)
+def _routes(routes: list[dict[str, Any]]) -> list[str]:
+    """Return the routes of all tables but the one that the kernel fills by itself from the addresses."""
+    shown = (
+        f"{item['dst']} via {item.get('gateway')} dev {item.get('dev')} table {item.get('table', 'main')}"
+        for item in routes
+        if item.get("table") != "local"
+    )
     return sorted(route for route in shown if not route.startswith(("fe80", "ff00")))
+
+
+def _rules(rules: list[dict[str, Any]]) -> list[str]:
+    return [f"{rule.get('src')}/{rule.get('srclen')} to {rule.get('dst')} table {rule['table']}" for rule in rules]
 
 
 def _write_program(path: Path, text: str) -> None:
