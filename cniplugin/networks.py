@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 
 from . import ondisk, sources
-from .access.judge import judge, list_allowed
+from .access.judge import judge
 from .access.model import Config, Item, Rules, Subject
 from .access.reasons import Refusal
 from .access.reasons import render as render_refusal
@@ -205,9 +205,7 @@ def _check_access(
         if not verdict.is_allowed:
             refusals.append(Refusal(reference=item.reference, item=position, verdict=verdict))
     if refusals:
-        allowed, more = list_allowed(subject, rules, lambda _namespace: ())
-        shown = [refusal.replace(allowed=allowed, more_allowed=more) for refusal in refusals]
-        raise _denied(shown, pod, judged=len(asked))
+        raise _denied(refusals, pod, judged=len(asked))
 
 
 def _denied(refusals: Sequence[Refusal], pod: Pod | None, *, judged: int) -> CniError:

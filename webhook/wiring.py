@@ -15,6 +15,7 @@ from pathlib import Path
 import uvloop
 
 from certs.files import bootstrap
+from webhook.admission.inforce import RulesInForce
 from webhook.cluster.manifests import load_snapshot
 from webhook.cluster.store import Snapshot
 from webhook.metrics import DecisionLog, Metrics, Observers
@@ -85,7 +86,7 @@ def _run(settings: Settings, source: _Source, started: float) -> int:
     reviews = Reviews(
         snapshot=source.snapshot,
         problem=source.problem,
-        rules=lambda: settings.rules,
+        rules=RulesInForce(settings.rules.config),
         network_namespace=settings.network_namespace,
         observer=Observers(metrics, log),
     )

@@ -1,88 +1,135 @@
 """The judgement of one attachment: may this pod attach to this network, and who decided.
 
-> Every network a pod asks for is decided on its own, and the order of policies never matters. Where no rule covers
-> pod and network, the cluster's default posture decides.
+> Every network a pod asks for is decided on its own, and the order of policies never matters. If any Deny rule matches,
+> it is refused. Otherwise, if any Allow rule selects this pod and this network, it is accepted when at least one of
+> those rules accepts everything the pod asks for there, and refused if none does. Otherwise the cluster's default
+> posture decides.
 
-Access is decided on names before the definition is looked at, so a refusal says nothing about networks of other
-namespaces (side door 22). Then the built-in content checks follow.
+Then follow the built-in checks, which no rule lifts: upstream Multus' own (where it runs), and the network's content.
+What is said of a network of another namespace never depends on whether it exists, unless the pod may attach to it in
+some way (side door 22): a refusal that its content caused is replaced by the one without it.
 """
 
 from __future__ import annotations
 
 from . import reasons
+from .consent import consents
 from .content import unsafe
 from .model import Verdict
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from .model import Item, Rules, Subject
-
+    from .model import Config, Item, RuleIndex, Rules, Subject
 
 ALLOWED_BY_POSTURE = Verdict(is_allowed=True, code="Posture")
+EXEMPT = Verdict(is_allowed=True, code="Exempt")
 
 
-def judge(subject: Subject, item: Item, rules: Rules) -> Verdict:
-    """Decide one item.
+def judge(subject: Subject, item: Item, rules: Rules, *, is_on_node: bool = False) -> Verdict:
+    """Decide one item by the rules in force. `is_on_node`: upstream Multus does not run here, so nothing is its gate.
 
-    Codes: `Posture` (allowed), `PostureIsolated`, `PostureReplaceDefault`, `BuiltinUnsafeConfig`, `PostureDevice`.
+    Codes of what is allowed: `Posture`, `AllowRule`, `Exempt`; of refusals: see `reasons`.
     """
-    refused = _judge_posture(subject, item, rules) or _judge_content(item, rules) or _judge_device(item, rules)
-    return refused or ALLOWED_BY_POSTURE
+    return _judge(subject, item, rules.config, rules.enforced, is_on_node=is_on_node)
 
 
-def _judge_posture(subject: Subject, item: Item, rules: Rules) -> Verdict | None:
-    config = rules.config
-    if config.posture == "Open":
-        return None
-    if item.replaces_default:
-        return reasons.refuse_replacing_default(item, config)
-    if item.element.namespace in usable_namespaces(subject, rules):
-        return None
-    return reasons.refuse_isolated(subject, item, config)
-
-
-def _judge_content(item: Item, rules: Rules) -> Verdict | None:
-    network = item.network
-    if network is None:
-        return None
-    if network.problems:
-        return reasons.refuse_unsafe(item, network.problems, rules.config)
-    if network.config is not None:
-        found = unsafe(network.config, meta_plugin_types=rules.config.meta_plugin_types)
-        return reasons.refuse_unsafe(item, found, rules.config) if found else None
+def judge_trial(subject: Subject, item: Item, rules: Rules) -> tuple[str, Verdict] | None:
+    """Return what policies on trial would refuse that is allowed now: the mode, `Warn` or `Audit`, and the verdict."""
+    for mode, index in (("Warn", rules.warned), ("Audit", rules.audited)):
+        if index is not None:
+            verdict = _judge(subject, item, rules.config, index, is_on_node=True)
+            if not verdict.is_allowed:
+                return mode, verdict
     return None
-
-
-def _judge_device(item: Item, rules: Rules) -> Verdict | None:
-    """NB: where the network names a resource, the node sees to it that the device is the pod's own."""
-    network = item.network
-    if rules.config.posture == "Open" or not item.element.device_id or network is None or network.resource_name:
-        return None
-    return reasons.refuse_device(item, rules.config)
 
 
 def usable_namespaces(subject: Subject, rules: Rules) -> tuple[str, ...]:
     """Return the namespaces whose networks the posture gives to a pod, its own first; Open gives more than these."""
+    if rules.config.posture == "Strict":
+        return ()
     others = (name for name in rules.config.global_namespaces if name != subject.namespace)
     return (subject.namespace, *others)
 
 
-def list_allowed(
-    subject: Subject, rules: Rules, names_in: Callable[[str], Sequence[str]]
-) -> tuple[tuple[str, ...], int]:
-    """Return up to `max_listed` networks that this pod would get, as `namespace/name`, and how many more there are.
+def _judge(subject: Subject, item: Item, config: Config, index: RuleIndex | None, *, is_on_node: bool) -> Verdict:
+    if subject.namespace in config.exempt_namespaces:
+        verdict = EXEMPT
+    else:
+        verdict = _decide(subject, item, config, index)
+        if not verdict.is_allowed:
+            return _without_content(subject, item, config, index, verdict)
+        if not is_on_node and _is_gated(subject, item, config):
+            return reasons.refuse_gated(subject, item, config)
+    return _judge_content(item, config) or verdict
 
-    `names_in` gives the sorted names of one namespace. Costs no more than the namespaces that are usable.
-    """
-    config = rules.config
-    if not config.list_allowed:
-        return (), 0
-    listed: list[str] = []
-    total = 0
-    for namespace in usable_namespaces(subject, rules):
-        names = names_in(namespace)
-        total += len(names)
-        listed += [f"{namespace}/{name}" for name in names[: config.max_listed - len(listed)]]
-    return tuple(listed), total - len(listed)
+
+def _decide(subject: Subject, item: Item, config: Config, index: RuleIndex | None) -> Verdict:
+    if index is not None:
+        denies, allows = index.find(subject, item)
+        if denies or allows:
+            # Requests are taken apart only where a rule asks for them.
+            from . import governed  # noqa: PLC0415
+
+            found = governed.judge(subject, item, config, denies, allows)
+            if found is not None:
+                return found
+    return _judge_posture(subject, item, config) or ALLOWED_BY_POSTURE
+
+
+def _judge_posture(subject: Subject, item: Item, config: Config) -> Verdict | None:
+    if config.posture == "Open":
+        return None
+    if item.replaces_default:
+        return reasons.refuse_replacing_default(item, config)
+    if config.posture == "Strict":
+        return reasons.refuse_strict(subject, item, config)
+    is_usable = item.element.namespace == subject.namespace or item.element.namespace in config.global_namespaces
+    if not is_usable and config.posture == "Consent":
+        network = item.network
+        is_usable = network is not None and consents(network.annotations, subject.namespace, subject.namespace_labels)
+        if not is_usable:
+            return reasons.refuse_unshared(subject, item, config)
+    if not is_usable:
+        return reasons.refuse_isolated(subject, item, config)
+    return _judge_device(item, config)
+
+
+def _judge_device(item: Item, config: Config) -> Verdict | None:
+    """NB: where the network names a resource, the node sees to it that the device is the pod's own."""
+    network = item.network
+    if not item.element.device_id or network is None or network.resource_name:
+        return None
+    return reasons.refuse_device(item, config)
+
+
+def _is_gated(subject: Subject, item: Item, config: Config) -> bool:
+    """NB: Multus does not look at the namespace of the default-network annotation."""
+    gate = config.multus_gate
+    if gate is None or not gate.namespace_isolation or item.replaces_default:
+        return False
+    return item.element.namespace not in (subject.namespace, *gate.global_namespaces)
+
+
+def _judge_content(item: Item, config: Config) -> Verdict | None:
+    network = item.network
+    if network is None:
+        return None
+    if network.problems:
+        return reasons.refuse_unsafe(item, network.problems, config)
+    if network.config is not None:
+        found = unsafe(network.config, meta_plugin_types=config.meta_plugin_types)
+        return reasons.refuse_unsafe(item, found, config) if found else None
+    return None
+
+
+def _without_content(
+    subject: Subject, item: Item, config: Config, index: RuleIndex | None, verdict: Verdict
+) -> Verdict:
+    """Return a refusal that does not tell that a network of another namespace exists, if the pod may not know."""
+    if item.network is None or item.element.namespace == subject.namespace:
+        return verdict
+    blind = _decide(subject, item.replace(network=None), config, index)
+    if blind.is_allowed or blind == verdict:
+        return verdict
+    plain = item.replace(element=reasons.plain(item.element), replaces_default=False)
+    return verdict if _decide(subject, plain, config, index).is_allowed else blind

@@ -1,4 +1,4 @@
-"""The values of the access rules: configuration, subject, item, verdict.
+"""The values of the access rules: configuration, rules in force, subject, item, verdict.
 
 Field names follow the kind `NetworkAttachmentPolicyConfig` (access.nadmit.io/v1alpha1).
 """
@@ -9,17 +9,68 @@ from cniplugin.netspec.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
+    from typing import Protocol
 
     from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
     from cniplugin.netspec.selection import NetworkSelectionElement
 
-POSTURES = ("Isolated", "Open")
-"""What decides where no rule covers a pod and a network. Isolated: own namespace and globalNamespaces (Multus'
-`namespaceIsolation: true`). Open: everything (`false`)."""
+    from .rules import AttachmentRule, DefinitionRule
+
+    class NamespaceRules(Protocol):
+        """The rules that can concern pods of one namespace."""
+
+        @property
+        def rules(self) -> Sequence[AttachmentRule]:
+            """Return them, sorted."""
+
+    class RuleIndex(Protocol):
+        """Finds rules; see `index`."""
+
+        @property
+        def definitions(self) -> Sequence[DefinitionRule]:
+            """Return all rules about definitions, sorted."""
+
+        def find(self, subject: Subject, item: Item) -> tuple[Sequence[AttachmentRule], Sequence[AttachmentRule]]:
+            """Return the Deny and the Allow rules that select a pod and a network, each sorted."""
+
+        def namespace(self, subject: Subject) -> NamespaceRules:
+            """Return the rules that can concern pods of a namespace."""
+
+    class Catalogue(Protocol):
+        """The networks that there are, as far as a refusal may list them."""
+
+        def network(self, namespace: str, name: str) -> NetworkAttachmentDefinition | None:
+            """Return a definition, None if there is none."""
+
+        def network_names(self, namespace: str) -> Sequence[str]:
+            """Return the sorted names of the definitions of a namespace; () if it is unknown."""
+
+        def network_namespaces(self) -> Iterable[str]:
+            """Return the namespaces that have definitions, sorted."""
+
+        def shared_networks(self) -> Iterable[tuple[str, str]]:
+            """Return namespace and name of the definitions whose owners share them, sorted."""
+
+
+POSTURES = ("Open", "Isolated", "Consent", "Strict")
+"""What decides where no rule covers a pod and a network. Open: everything (Multus' `namespaceIsolation: false`).
+Isolated: own namespace and globalNamespaces (`true`). Consent: those, and what its owner shares. Strict: nothing."""
+
+ON_UNAVAILABLE = ("UseSnapshot", "Deny", "Allow")
 
 META_PLUGIN_TYPES = ("multus", "multus-shim", "nadmit")
 """Delegating plugins: inside a NetworkAttachmentDefinition they would run the whole pod again. `nadmit` is this one."""
+
+NAME_LABEL = "kubernetes.io/metadata.name"
+"""Label that the API server sets on every namespace, and nobody can change."""
+
+
+class MultusGate(Record):
+    """What upstream Multus on the nodes would refuse, whatever the rules say (`multusGate`)."""
+
+    namespace_isolation: bool
+    global_namespaces: tuple[str, ...] = ("default",)
 
 
 class Config(Record):
@@ -27,10 +78,17 @@ class Config(Record):
 
     posture: str = "Isolated"
     global_namespaces: tuple[str, ...] = ("default",)
+    exempt_namespaces: tuple[str, ...] = ()
     workload_templates: str = "Deny"
     protect_network_status: bool = True
     status_writers: tuple[str, ...] = ()
+    definitions_default: str = "Allow"
+    exempt_users: tuple[str, ...] = ()
+    exempt_groups: tuple[str, ...] = ("system:masters",)
     meta_plugin_types: tuple[str, ...] = META_PLUGIN_TYPES
+    on_unavailable: str = "UseSnapshot"
+    snapshot_max_age_s: int = 86_400
+    multus_gate: MultusGate | None = None
     contact: str = ""
     list_allowed: bool = True
     max_listed: int = 5
@@ -42,9 +100,16 @@ class Config(Record):
 
 
 class Rules(Record):
-    """The rules in force, swapped whole."""
+    """The rules in force, swapped whole.
+
+    `enforced` decides. `warned` has the policies of mode Warn too, `audited` all of them; None where there are none
+    that differ from the one before.
+    """
 
     config: Config = Config()
+    enforced: RuleIndex | None = None
+    warned: RuleIndex | None = None
+    audited: RuleIndex | None = None
 
 
 class Subject(Record):
@@ -70,10 +135,19 @@ class Item(Record):
 
 
 class Verdict(Record):
-    """The answer for one item. `code` is stable; `reason`, `decided`, `fix` are the facts a refusal prints."""
+    """The answer for one item. `code` is stable; `reason`, `decided`, `fix` are the facts a refusal prints.
+
+    `allowed` is what the deciding rule allows on this network, "" where the networks that the pod may use are the
+    better answer. `policy` and `rule` name who decided, `contact` whom its policy says to ask; "" for a posture, a
+    built-in check, or a policy without one.
+    """
 
     is_allowed: bool
     code: str
     reason: str = ""
     decided: str = ""
     fix: str = ""
+    allowed: str = ""
+    policy: str = ""
+    rule: str = ""
+    contact: str = ""

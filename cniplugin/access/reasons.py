@@ -10,7 +10,9 @@ from __future__ import annotations
 from cniplugin.netspec.errors import render as render_error
 from cniplugin.netspec.errors import show
 from cniplugin.netspec.record import Record
+from cniplugin.netspec.selection import NetworkSelectionElement
 
+from .consent import ALLOWED_NAMESPACES
 from .model import Verdict
 
 TYPE_CHECKING = False
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from cniplugin.netspec.errors import SpecError
 
     from .model import Config, Item, Subject
+    from .rules import AttachmentRule, DefinitionRule
 
 TEXT_BYTES_MAX = 1024
 ITEMS_MAX = 5
@@ -32,7 +35,7 @@ class Refusal(Record):
     item: int | None
     verdict: Verdict
     allowed: tuple[str, ...] = ()
-    more_allowed: int = 0
+    has_more_allowed: bool = False
 
 
 def decided_by_posture(config: Config) -> str:
@@ -55,6 +58,127 @@ def refuse_isolated(subject: Subject, item: Item, config: Config) -> Verdict:
             f"for an Allow rule from {subject.namespace} to {item.reference}"
         ),
     )
+
+
+def refuse_strict(subject: Subject, item: Item, config: Config) -> Verdict:
+    """Nothing is allowed that no rule allows."""
+    return Verdict(
+        is_allowed=False,
+        code="PostureStrict",
+        reason=f'no rule lets this pod of namespace "{subject.namespace}" use the network',
+        decided=decided_by_posture(config),
+        fix=f"ask {config.whom_to_ask} for an Allow rule from {subject.namespace} to {item.reference}",
+    )
+
+
+def refuse_unshared(subject: Subject, item: Item, config: Config) -> Verdict:
+    """The owner has not shared the network, or there is none: both are told alike."""
+    return Verdict(
+        is_allowed=False,
+        code="PostureConsent",
+        reason=_unshared(subject, item),
+        decided=decided_by_posture(config),
+        fix=f"{_ask_owner(subject, item)}, or ask {config.whom_to_ask} for an Allow rule",
+    )
+
+
+def _unshared(subject: Subject, item: Item) -> str:
+    return f'the owner of {item.reference} has not shared it with namespace "{subject.namespace}"'
+
+
+def _ask_owner(subject: Subject, item: Item) -> str:
+    element = item.element
+    return (
+        f'ask the owners of namespace "{element.namespace}" to add "{subject.namespace}" '
+        f"to annotation {ALLOWED_NAMESPACES} of {element.name}"
+    )
+
+
+def refuse_gated(subject: Subject, item: Item, config: Config) -> Verdict:
+    """Upstream Multus on the nodes would refuse it."""
+    return Verdict(
+        is_allowed=False,
+        code="MultusGate",
+        reason=(
+            f'Multus on the nodes would refuse it: namespace "{item.element.namespace}" is neither '
+            f'"{subject.namespace}" nor one of its globalNamespaces'
+        ),
+        decided="multusGate, the setting of Multus on the nodes, which no rule lifts",
+        fix=f"use an allowed network, or ask {config.whom_to_ask} to change Multus' globalNamespaces",
+    )
+
+
+def decided_by_rule(rule: AttachmentRule | DefinitionRule, what: str) -> str:
+    """Name a rule as the one who decided."""
+    mode = "" if rule.mode == "Enforce" else f", mode {rule.mode}"
+    return f'NetworkAttachmentPolicy "{rule.policy}" rule "{rule.name}" ({what}{mode})'
+
+
+def whom_to_ask(rule: AttachmentRule | DefinitionRule, config: Config) -> str:
+    """Return the contact of a rule's policy, or that of the cluster."""
+    return rule.contact or config.whom_to_ask
+
+
+def refuse_by_deny(
+    item: Item, rule: AttachmentRule, config: Config, *, requests: Sequence[str], facts: Sequence[str]
+) -> Verdict:
+    """A Deny rule matches: because of `requests`, or of `facts` about the network, or at all."""
+    if requests:
+        reason = f"the request uses {', '.join(requests)}"
+        keys = " and ".join(f'"{request}"' for request in requests)
+        fix = f"remove {keys} from this item"
+        if item.replaces_default:
+            fix = "remove the annotation v1.multus-cni.io/default-network"
+    else:
+        reason = f"the network uses {', '.join(facts)}" if facts else "a rule keeps this pod from the network"
+        fix = "remove this item"
+    return Verdict(
+        is_allowed=False,
+        code="DenyRule",
+        reason="; ".join(filter(None, (reason, rule.message))),
+        decided=decided_by_rule(rule, "Deny"),
+        fix=f"{fix}, or ask {whom_to_ask(rule, config)} for an exception",
+        policy=rule.policy,
+        rule=rule.name,
+        contact=rule.contact,
+    )
+
+
+def refuse_beyond(
+    item: Item, rule: AttachmentRule, config: Config, problems: Sequence[str], *, allowed: str
+) -> Verdict:
+    """No Allow rule accepts everything that is asked for; `rule` is the nearest one."""
+    change = "the annotation" if item.replaces_default else "this item"
+    return Verdict(
+        is_allowed=False,
+        code="NotWithinRule",
+        reason="; ".join(filter(None, (*problems, rule.message))),
+        decided=decided_by_rule(rule, "Allow, unreadable" if rule.is_broken else "Allow, limits"),
+        fix=f"change {change} to fit, or ask {whom_to_ask(rule, config)}",
+        allowed=allowed,
+        policy=rule.policy,
+        rule=rule.name,
+        contact=rule.contact,
+    )
+
+
+def refuse_without_consent(subject: Subject, item: Item, rule: AttachmentRule) -> Verdict:
+    """The admin allows it, and the owner has not shared the network, or there is none: both are told alike."""
+    return Verdict(
+        is_allowed=False,
+        code="ConsentMissing",
+        reason="; ".join(filter(None, (_unshared(subject, item), rule.message))),
+        decided=decided_by_rule(rule, "Allow, requireConsent"),
+        fix=_ask_owner(subject, item),
+        policy=rule.policy,
+        rule=rule.name,
+        contact=rule.contact,
+    )
+
+
+def plain(element: NetworkSelectionElement) -> NetworkSelectionElement:
+    """Return an element that asks for the network and nothing else."""
+    return NetworkSelectionElement(name=element.name, namespace=element.namespace)
 
 
 def refuse_replacing_default(item: Item, config: Config) -> Verdict:
@@ -122,15 +246,19 @@ def render(refusals: Sequence[Refusal], *, who: str, judged: int, also: Sequence
 
 def _render_item(refusal: Refusal) -> list[str]:
     verdict = refusal.verdict
-    more = f" and {refusal.more_allowed} more" if refusal.more_allowed else ""
-    allowed = [f"  allowed: {', '.join(refusal.allowed)}{more}"] if refusal.allowed else []
+    listed = verdict.allowed or listed_names(refusal.allowed, has_more=refusal.has_more_allowed)
     return [
         f"- {refusal.reference} ({'default-network' if refusal.item is None else f'item {refusal.item + 1}'})",
         f"  reason:  {verdict.reason}",
         f"  decided: {verdict.decided}",
-        *allowed,
+        *([f"  allowed: {listed}"] if listed else []),
         f"  fix:     {verdict.fix}",
     ]
+
+
+def listed_names(allowed: Sequence[str], *, has_more: bool) -> str:
+    """Return networks as one list."""
+    return ", ".join(allowed) + (" and more" if allowed and has_more else "")
 
 
 def cut(text: str, size: int) -> str:

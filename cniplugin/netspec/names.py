@@ -151,6 +151,18 @@ def canonical_ip(address: str) -> str:
     return ":".join(texts) if end - start < 2 else ":".join(texts[:start]) + "::" + ":".join(texts[end:])
 
 
+def number_of(address: str) -> tuple[int, int]:
+    """Return the size in bits, 32 or 128, and the value of a valid address; IPv4-mapped ones are IPv4."""
+    text = canonical_ip(address)
+    if ":" in text:
+        value = 0
+        for group in _groups(text):
+            value = value << 16 | group
+        return 128, value
+    a, b, c, d = (int(octet) for octet in text.split("."))
+    return 32, a << 24 | b << 16 | c << 8 | d
+
+
 def canonical_prefix(address: str) -> str:
     """Return a valid address with prefix length as Go's net.IPNet prints it."""
     ip, _, length = address.partition("/")

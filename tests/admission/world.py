@@ -7,6 +7,8 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from cniplugin.access.compile import NO_POLICIES, Policies
+from cniplugin.access.consent import ANNOTATIONS as CONSENT
 from cniplugin.access.model import Config, Rules
 from cniplugin.netspec import netattachdef
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
@@ -26,6 +28,8 @@ class FakeCluster:
     """A snapshot held in plain dicts."""
 
     networks: dict[tuple[str, str], NetworkAttachmentDefinition] = field(default_factory=dict)
+    policies: Policies = NO_POLICIES
+    labels: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def network(self, namespace: str, name: str) -> NetworkAttachmentDefinition | None:
         return self.networks.get((namespace, name))
@@ -33,11 +37,17 @@ class FakeCluster:
     def network_names(self, namespace: str) -> Sequence[str]:
         return sorted(name for where, name in self.networks if where == namespace)
 
+    def network_namespaces(self) -> Sequence[str]:
+        return sorted({namespace for namespace, _ in self.networks})
+
+    def shared_networks(self) -> Sequence[tuple[str, str]]:
+        return sorted(key for key, network in self.networks.items() if set(CONSENT) & set(network.annotations))
+
     def recall(self, _key: Hashable, make: Callable[[], T]) -> T:
         return make()
 
     def namespace_labels(self, namespace: str) -> Mapping[str, str]:
-        return {"kubernetes.io/metadata.name": namespace}
+        return {"kubernetes.io/metadata.name": namespace, **self.labels.get(namespace, {})}
 
 
 def cluster(**more: str | None) -> FakeCluster:

@@ -47,7 +47,7 @@ CASES = {
     "serve-half-a-pair": "serve --manifests tree --tls-key-file a.key",
     "serve-address": "serve --manifests tree --listen 8443",
     "usage-option": "check --no-such-option",
-    "usage-posture": "check --posture Strict tree",
+    "usage-posture": "check --posture Closed tree",
     "usage-namespace": "review --global-namespaces A_b x.yaml",
     "usage-network-namespace": "review --network-namespace - x.yaml",
     "usage-command": "chekc",

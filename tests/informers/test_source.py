@@ -27,7 +27,7 @@ def test_a_list_is_seen(observed: Observed) -> None:
     assert definition is not None
     assert definition.config is not None
     assert snapshot.namespace_labels("team-a") == {"team": "a", "kubernetes.io/metadata.name": "team-a"}
-    assert snapshot.counts() == {"networks": 1, "namespaces": 1}
+    assert snapshot.counts() == {"networks": 1, "namespaces": 1, "policies": 0}
 
 
 def test_networks_come_change_and_go(api: ApiServer, observed: Observed) -> None:
@@ -55,7 +55,7 @@ def test_namespaces_come_change_and_go(api: ApiServer, observed: Observed) -> No
     api.put(NAMESPACES, namespace("team-b", team="c"))
     observed.wait(lambda: labels().get("team") == "c")
     api.delete(NAMESPACES, "", "team-b")
-    observed.wait(lambda: not labels())
+    observed.wait(lambda: "team" not in labels())
 
 
 def test_a_snapshot_never_changes(api: ApiServer, observed: Observed) -> None:
@@ -293,7 +293,7 @@ def test_a_server_that_is_down_is_waited_for(observe: Callable[..., Observed], a
             "cannot be reached: connection refused; check its address, and that it runs"
         )
     )
-    assert observed.source.snapshot().counts() == {"networks": 0, "namespaces": 0}
+    assert observed.source.snapshot().counts() == {"networks": 0, "namespaces": 0, "policies": 0}
     later = ApiServer(port=port)
     later.put(NETWORKS, network("blue"))
     with later:

@@ -28,7 +28,7 @@ def reviews(noted: Noted, *, problems: list[str | None] | None = None) -> Review
     return Reviews(
         snapshot=cluster,
         problem=lambda: left.pop(0),
-        rules=lambda: RULES,
+        rules=lambda _cluster: RULES,
         network_namespace="kube-system",
         observer=noted,
     )

@@ -41,7 +41,7 @@ def evaluate(
         protected = network_status.check(request, rules.config)
         return protected or networks.check(request, cluster, rules, network_namespace=network_namespace)
     if request.kind == NETWORK:
-        return definitions.check(request, rules)
+        return definitions.check(request, cluster, rules)
     if request.kind == BINDING:
         return bindings.check(request)
     if request.kind in WORKLOADS:

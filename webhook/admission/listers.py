@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
+from cniplugin.access.compile import Policies
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 
 T = TypeVar("T")
@@ -13,11 +14,21 @@ T = TypeVar("T")
 class Cluster(Protocol):
     """A snapshot of the cluster. A request uses one from start to end."""
 
+    @property
+    def policies(self) -> Policies:
+        """The access policies; the same object as long as none changes."""
+
     def network(self, namespace: str, name: str) -> NetworkAttachmentDefinition | None:
         """Return a definition, or None if there is none."""
 
     def network_names(self, namespace: str) -> Sequence[str]:
         """Return the sorted names of the definitions of a namespace; () if it is unknown."""
+
+    def network_namespaces(self) -> Iterable[str]:
+        """Return the namespaces that have definitions, sorted."""
+
+    def shared_networks(self) -> Iterable[tuple[str, str]]:
+        """Return namespace and name of the definitions with a consent annotation, sorted."""
 
     def recall(self, key: Hashable, make: Callable[[], T]) -> T:
         """Return what `make` returned for this key before, or call it.
@@ -26,4 +37,4 @@ class Cluster(Protocol):
         """
 
     def namespace_labels(self, namespace: str) -> Mapping[str, str]:
-        """Return the labels of a namespace; none if it is unknown."""
+        """Return the labels of a namespace; of an unknown one, its name alone."""

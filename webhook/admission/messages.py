@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from cniplugin.access import reasons
-from cniplugin.access.model import Config
+from cniplugin.access.model import Config, Verdict
 from cniplugin.access.reasons import Refusal
 from cniplugin.netspec.errors import SpecError, describe, show
 from cniplugin.netspec.plan import item_of
@@ -191,6 +191,24 @@ def would_be_refused(request: Request, refusal: Refusal, config: Config) -> str:
     )
 
 
+def trial(request: Request, refusal: Refusal, config: Config) -> str:
+    """Warn of what a policy of mode Warn would refuse."""
+    whom = refusal.verdict.contact or config.whom_to_ask
+    return warning(
+        f"network access: {who(request)} to {refusal.reference} would be denied by "
+        f"{_trial_rule(refusal)} (mode Warn); ask {whom}"
+    )
+
+
+def trial_record(mode: str, refusal: Refusal) -> str:
+    """Return what a policy on trial would refuse, for records."""
+    return f"{mode}: {refusal.reference}: {refusal.verdict.code} by {_trial_rule(refusal)}"
+
+
+def _trial_rule(refusal: Refusal) -> str:
+    return refusal.verdict.decided.partition(" (")[0]
+
+
 def binding_refused(request: Request, keys: Sequence[str]) -> Decision:
     """Refuse network annotations on a Binding: they would be merged over the pod's own (side door 8)."""
     return Decision(
@@ -243,6 +261,47 @@ def status_protected(request: Request, config: Config) -> Decision:
     )
 
 
+# Definitions
+
+
+def definition_refused(request: Request, verdict: Verdict, *, warnings: Sequence[str] = ()) -> Decision:
+    """Refuse a definition by the rules about who may write which."""
+    allowed = [f"  allowed: {verdict.allowed}"] if verdict.allowed else []
+    user = show(request.user.name)[1:-1]
+    what = f"{request.kind.kind} {request.namespace}/{request.object_name}"
+    lines = [
+        f"network definition denied: user {user} may not write {what}",
+        f"  reason:  {verdict.reason}",
+        f"  decided: {verdict.decided}",
+        *allowed,
+        f"  fix:     {verdict.fix}",
+    ]
+    return Decision(
+        is_allowed=False,
+        code=403,
+        reason="Forbidden",
+        message=reasons.cut("\n".join(lines), reasons.TEXT_BYTES_MAX),
+        causes=(Cause(field="spec.config", message=verdict.reason, reason=verdict.code, rule=verdict.code),),
+        warnings=tuple(warnings),
+        rules=(verdict.code,),
+        decided=verdict.decided,
+    )
+
+
+def definition_trial(request: Request, verdict: Verdict, config: Config) -> str:
+    """Warn of a definition that a policy of mode Warn would refuse."""
+    return warning(
+        f"network definition: {request.namespace}/{request.object_name} by user {show(request.user.name)[1:-1]} "
+        f"would be denied by {verdict.decided.partition(' (')[0]} (mode Warn): {verdict.reason}; "
+        f"ask {verdict.contact or config.whom_to_ask}"
+    )
+
+
+def definition_trial_record(mode: str, verdict: Verdict) -> str:
+    """Return what a policy on trial would refuse, for records."""
+    return f"{mode}: {verdict.code} by {verdict.decided.partition(' (')[0]}"
+
+
 # Warnings
 
 
@@ -275,11 +334,6 @@ def not_yet(error: SpecError) -> str:
 
 CREATE_IT = "create it first"
 """The fix for a missing network that resembles none."""
-
-
-def listed(allowed: Sequence[str], more: int) -> str:
-    """Return the networks that a pod would get, as one list."""
-    return ", ".join(allowed) + (f" and {more} more" if more else "")
 
 
 def exists_as(names: Sequence[str]) -> str:

@@ -81,7 +81,10 @@ class Cause(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """The answer. `rules` are the ids of what decided, for logs, metrics and the audit log; none if nothing applied."""
+    """The answer. `rules` are the ids of what decided, for logs, metrics and the audit log; none if nothing applied.
+
+    `trials`: what policies of mode Warn and Audit would have refused, for logs and the audit log.
+    """
 
     is_allowed: bool = True
     code: int = 200
@@ -91,6 +94,7 @@ class Decision(NamedTuple):
     warnings: tuple[str, ...] = ()
     rules: tuple[str, ...] = ()
     decided: str = ""
+    trials: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> str:

@@ -8,13 +8,28 @@ from __future__ import annotations
 RULE_IDS = frozenset(
     {
         # the access rules and built-in checks, access.reasons and checks/
+        "AllowRule",
         "BuiltinBindingAnnotation",
         "BuiltinUnsafeConfig",
+        "ConsentMissing",
+        "DefinitionAllowRule",
+        "DefinitionDefault",
+        "DefinitionDefaultDeny",
+        "DefinitionDenyRule",
+        "DenyRule",
+        "Exempt",
+        "MultusGate",
         "NetworkStatusProtected",
+        "NotWithinDefinitionRule",
+        "NotWithinRule",
         "Posture",
+        "PostureConsent",
         "PostureDevice",
         "PostureIsolated",
         "PostureReplaceDefault",
+        "PostureStrict",
+        "consent",
+        "policy-field",
         # JSON, netspec.jsontext
         "json-depth",
         "json-duplicate-key",

@@ -13,8 +13,10 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
+from cniplugin.access.model import NAME_LABEL
+
 from .apiobjects import Item
-from .store import DROPPED_ANNOTATIONS, NAME_LABEL, NOT_TEXT, Definition, Texts
+from .store import DROPPED_ANNOTATIONS, NOT_TEXT, Definition, Texts
 
 Key = tuple[str, str]
 """Namespace and name; the namespace of a cluster-scoped object is ""."""

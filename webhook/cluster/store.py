@@ -11,6 +11,10 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeVar, cast
 
+from cniplugin.access.compile import NO_POLICIES, Policies, read_policies
+from cniplugin.access.consent import ANNOTATIONS as CONSENT
+from cniplugin.access.model import NAME_LABEL
+from cniplugin.access.rules import GROUP as ACCESS_GROUP
 from cniplugin.netspec import netattachdef
 from cniplugin.netspec.netattachdef import GROUP, KIND, NetworkAttachmentDefinition
 
@@ -23,9 +27,6 @@ CACHED_CONFIG_MAX = 16_384
 
 DROPPED_ANNOTATIONS = frozenset({"kubectl.kubernetes.io/last-applied-configuration"})
 """A second copy of the whole object, which no decision reads."""
-
-NAME_LABEL = "kubernetes.io/metadata.name"
-"""Label that the API server sets on every namespace."""
 
 NOT_TEXT = "spec.config is not a string"
 """Stands for a `spec.config` of another type: like every text that is no JSON, it makes a network unusable."""
@@ -51,11 +52,15 @@ class Definition(NamedTuple):
 class Snapshot:
     """Implements `admission.listers.Cluster`. Made by `build`, never changed."""
 
-    __slots__ = ("_definitions", "_names", "_namespace_labels", "_remembered")
+    __slots__ = ("_definitions", "_names", "_namespace_labels", "_remembered", "policies")
 
     def __init__(
-        self, definitions: Mapping[str, Mapping[str, Definition]], namespace_labels: Mapping[str, Mapping[str, str]]
+        self,
+        definitions: Mapping[str, Mapping[str, Definition]],
+        namespace_labels: Mapping[str, Mapping[str, str]],
+        policies: Policies = NO_POLICIES,
     ) -> None:
+        self.policies = policies
         self._definitions = definitions
         self._names = {namespace: tuple(sorted(named)) for namespace, named in definitions.items()}
         self._namespace_labels = namespace_labels
@@ -76,8 +81,24 @@ class Snapshot:
         return self._names.get(namespace, ())
 
     def namespace_labels(self, namespace: str) -> Mapping[str, str]:
-        """Return the labels of a namespace; none if it is unknown."""
-        return self._namespace_labels.get(namespace, _NO_LABELS)
+        """Return the labels of a namespace; of an unknown one, its name alone."""
+        return self._namespace_labels.get(namespace) or {NAME_LABEL: namespace}
+
+    def network_namespaces(self) -> Sequence[str]:
+        """Return the namespaces that have definitions, sorted."""
+        return sorted(self._definitions)
+
+    def shared_networks(self) -> Iterable[tuple[str, str]]:
+        """Return namespace and name of the definitions with a consent annotation, sorted; found once per snapshot."""
+        return self.recall(_SHARED, self._find_shared)
+
+    def _find_shared(self) -> Sequence[tuple[str, str]]:
+        return sorted(
+            (namespace, name)
+            for namespace, named in self._definitions.items()
+            for name, definition in named.items()
+            if any(key in CONSENT for key, _ in definition.annotations)
+        )
 
     def recall(self, key: Hashable, make: Callable[[], T]) -> T:
         """Return what `make` returned for this key before, or call it; what is remembered goes with the snapshot."""
@@ -93,10 +114,13 @@ class Snapshot:
     def counts(self) -> Mapping[str, int]:
         """Return how many objects of each kind there are."""
         networks = sum(map(len, self._definitions.values()))
-        return {"networks": networks, "namespaces": len(self._namespace_labels)}
+        policies = len(self.policies.policies)
+        return {"networks": networks, "namespaces": len(self._namespace_labels), "policies": policies}
 
 
-_NO_LABELS: Mapping[str, str] = {}
+_SHARED = "shared networks"
+"""Key under which a snapshot remembers them."""
+
 EMPTY = Snapshot({}, {})
 
 
@@ -121,6 +145,7 @@ class Builder:
         self._namespace_labels: dict[str, Mapping[str, str]] = {}
         self._places: dict[tuple[str, ...], str] = {}
         self._texts: dict[Texts, Texts] = {}
+        self._policies: list[dict[str, Any]] = []
 
     def add(self, document: Document, problems: list[Problem]) -> None:
         """Take an object; kinds that no decision asks for are only watched for duplicates."""
@@ -132,13 +157,17 @@ class Builder:
         elif (document.group, document.kind) == ("", "Namespace"):
             labels = document.object["metadata"].get("labels") or {}
             self._namespace_labels[document.name] = {**labels, NAME_LABEL: document.name}
+        elif document.group == ACCESS_GROUP:
+            self._policies.append(document.object)
 
     def finish(self) -> Snapshot:
         """Return the snapshot of everything that was added."""
-        return Snapshot(self._definitions, self._namespace_labels)
+        policies = read_policies(self._policies) if self._policies else NO_POLICIES
+        return Snapshot(self._definitions, self._namespace_labels, policies)
 
     def _is_duplicate(self, document: Document, problems: list[Problem]) -> bool:
-        namespace = "" if document.kind == "Namespace" else document.namespace
+        is_global = document.kind == "Namespace" or document.group == ACCESS_GROUP
+        namespace = "" if is_global else document.namespace
         key = (document.group, document.kind, namespace, document.name)
         if key not in self._places:
             self._places[key] = document.place

@@ -62,8 +62,9 @@ _RULES_OPTIONS = (
         type=click.Choice(POSTURES),
         default="Isolated",
         show_default=True,
-        help="What decides where no rule does. Isolated: networks of the pod's own namespace and of the global ones. "
-        "Open: every network.",
+        help="What decides where no rule does, unless there is a NetworkAttachmentPolicyConfig. Isolated: networks of "
+        "the pod's own namespace and of the global ones. Consent: those, and what its owner shares. Open: every "
+        "network. Strict: none.",
     ),
     click.option(
         "--global-namespaces",

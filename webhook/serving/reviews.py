@@ -27,7 +27,7 @@ class Observer(Protocol):
 class Reviews:
     """The callable that the HTTP application runs for /validate and /mutate.
 
-    `snapshot` and `rules` give what is in force; each is asked once per review, so one review sees one state.
+    `snapshot` gives what is in force, and `rules` the rules of a snapshot; one review sees one state.
     `problem` says why there is no snapshot yet; once it has said None, it is not asked again.
     """
 
@@ -36,7 +36,7 @@ class Reviews:
         *,
         snapshot: Callable[[], Cluster],
         problem: Callable[[], str | None],
-        rules: Callable[[], Rules],
+        rules: Callable[[Cluster], Rules],
         network_namespace: str,
         observer: Observer,
     ) -> None:
@@ -67,4 +67,5 @@ class Reviews:
         """Return the decision about a request. Nothing is mutated yet: /mutate allows, without a patch."""
         if path == "/mutate":
             return ALLOWED
-        return evaluate(request, self._snapshot(), self._rules(), network_namespace=self._network_namespace)
+        cluster = self._snapshot()
+        return evaluate(request, cluster, self._rules(cluster), network_namespace=self._network_namespace)

@@ -1,8 +1,10 @@
 """NetworkAttachmentDefinitions can be read, and are safe to attach.
 
-Fields restricted: `metadata.name`, `spec.config`. Values allowed: JSON that libcni reads as a configuration or a list,
-in one way only; plugin types that are file names and no delegating plugins; none at all (the node's own file), with a
-warning. Operations: CREATE, UPDATE that changes `spec.config`. Exempt: nobody, and definitions being deleted.
+Fields restricted: `metadata.name`, `spec.config`, the consent annotations. Values allowed: JSON that libcni reads as a
+configuration or a list, in one way only; plugin types that are file names and no delegating plugins; none at all (the
+node's own file), with a warning; and what the rules about definitions give to the requester. Operations: CREATE, UPDATE
+that changes `spec.config`, the resource name or the consent. Exempt: nobody from the built-in checks; from the rules,
+the exempt users and groups of the configuration; definitions being deleted.
 Example refusal: `spec.config.plugins[1].type: a delegating plugin cannot be a delegate: "multus"`.
 """
 
@@ -10,22 +12,26 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from cniplugin.access import consent
 from cniplugin.access.content import unsafe
+from cniplugin.access.definitions import Author, Writing, judge_definition, judge_definition_trial
 from cniplugin.access.model import Rules
 from cniplugin.netspec import cniconfig, names
 from cniplugin.netspec.cniconfig import NetworkConfigList
 from cniplugin.netspec.errors import SpecError, SpecErrors
+from cniplugin.netspec.netattachdef import RESOURCE_NAME, NetworkAttachmentDefinition
 from webhook.admission import messages
-from webhook.admission.model import ALLOWED, Decision, Request
+from webhook.admission.listers import Cluster
+from webhook.admission.model import ALLOWED, Decision, Object, Request
 
 CACHED_CONFIG_MAX = 16_384
 """Characters of a configuration whose parsed form is kept; 256 of them are at most 4 MiB of text."""
 
 
-def check(request: Request, rules: Rules) -> Decision:
-    """Judge a definition that is written."""
+def check(request: Request, cluster: Cluster, rules: Rules) -> Decision:
+    """Judge a definition that is written: the built-in checks, which spare nobody, then the rules."""
     new, old = request.object, request.old_object
-    if new is None or (old is not None and old.config == new.config):
+    if new is None or (old is not None and _judged_parts(old) == _judged_parts(new)):
         return ALLOWED
     problems: list[SpecError] = []
     warnings: list[str] = []
@@ -34,10 +40,41 @@ def check(request: Request, rules: Rules) -> Decision:
         problems.append(messages.object_name(name))
     elif "." in name:
         warnings.append(messages.dotted_name(name))
-    _check_config(new.config, name, rules, problems, warnings)
+    parsed = _check_config(new.config, name, rules, problems, warnings)
+    problems.extend(consent.problems(new.annotations))
     if problems:
         return messages.invalid(request, problems, warnings=warnings)
-    return Decision(warnings=tuple(warnings))
+    return _judge(request, parsed, cluster, rules, warnings)
+
+
+def _judged_parts(thing: Object) -> tuple[object, ...]:
+    """Return what rules speak about; labels and other annotations are the author's own."""
+    annotations = (thing.annotations.get(key) for key in (*consent.ANNOTATIONS, RESOURCE_NAME))
+    return thing.config, *annotations
+
+
+def _judge(
+    request: Request, parsed: NetworkConfigList | None, cluster: Cluster, rules: Rules, warnings: list[str]
+) -> Decision:
+    writing = Writing(
+        author=Author(name=request.user.name, groups=frozenset(request.user.groups)),
+        network=NetworkAttachmentDefinition(
+            namespace=request.namespace,
+            name=request.object_name,
+            config=parsed,
+            is_on_disk=parsed is None,
+            annotations=request.object.annotations if request.object else {},
+        ),
+        namespace_labels=cluster.namespace_labels(request.namespace),
+    )
+    verdict = judge_definition(writing, rules)
+    if not verdict.is_allowed:
+        return messages.definition_refused(request, verdict, warnings=warnings)
+    found = judge_definition_trial(writing, rules)
+    trials = (messages.definition_trial_record(*found),) if found else ()
+    if found and found[0] == "Warn":
+        warnings = [*warnings, messages.definition_trial(request, found[1], rules.config)]
+    return Decision(warnings=tuple(warnings), rules=(verdict.code,), trials=trials)
 
 
 def _parse(config: str, name: str) -> NetworkConfigList:
@@ -50,18 +87,22 @@ def _parse_cached(config: str, name: str) -> NetworkConfigList:
     return cniconfig.parse(config, name=name)
 
 
-def _check_config(config: object, name: str, rules: Rules, problems: list[SpecError], warnings: list[str]) -> None:
+def _check_config(
+    config: object, name: str, rules: Rules, problems: list[SpecError], warnings: list[str]
+) -> NetworkConfigList | None:
+    """Return the configuration; None if it is empty, and if it cannot be read, which is then a problem."""
     if config is None or (isinstance(config, str) and not config.strip()):
         warnings.append(messages.on_disk(name))
-        return
+        return None
     if not isinstance(config, str):
         problems.append(messages.config_type(config))
-        return
+        return None
     try:
         parsed = _parse(config, name)
     except SpecErrors as errors:
         problems.extend(errors)
-        return
+        return None
     problems.extend(unsafe(parsed, meta_plugin_types=rules.config.meta_plugin_types))
     if parsed.written_name and parsed.written_name != name:
         warnings.append(messages.name_differs(parsed.written_name, name))
+    return parsed

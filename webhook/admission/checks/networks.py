@@ -13,9 +13,10 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from cniplugin.access.judge import judge, list_allowed, usable_namespaces
+from cniplugin.access.judge import judge, judge_trial, usable_namespaces
+from cniplugin.access.listing import list_allowed
 from cniplugin.access.model import Item, Rules, Subject
-from cniplugin.access.reasons import Refusal
+from cniplugin.access.reasons import Refusal, listed_names
 from cniplugin.netspec import annotation, jsontext
 from cniplugin.netspec.errors import SpecError, SpecErrors
 from cniplugin.netspec.names import nearest
@@ -72,7 +73,7 @@ def _is_worth_remembering(new: Object) -> bool:
 
 def _without_remarks(decision: Decision) -> Decision | None:
     """Return a decision that can be given again: one that names no object."""
-    return decision if decision.is_allowed and not decision.warnings else None
+    return decision if decision.is_allowed and not decision.warnings and not decision.trials else None
 
 
 def _decide(request: Request, cluster: Cluster, rules: Rules, network_namespace: str) -> Decision:
@@ -151,11 +152,11 @@ def _judge(
         labels=pod.labels,
         service_account=pod.service_account,
     )
-    refusals, judged = _refusals(asked, fresh, subject, cluster, rules)
+    refusals, trials, codes = _refusals(asked, fresh, subject, cluster, rules)
     to_plan = fresh.difference(refusal.item for refusal in refusals)
     errors = _plan_problems(asked, cluster, subject, rules) if to_plan else []
     problems = [error for error in errors if item_of(error) in to_plan]
-    warnings: list[str] = []
+    warnings = [messages.trial(request, refusal, rules.config) for mode, refusal in trials if mode == "Warn"]
     if is_template:
         warnings += [messages.not_yet(error) for error in problems if error.rule == "network-not-found"]
         problems = [error for error in problems if error.rule != "network-not-found"]
@@ -166,31 +167,39 @@ def _judge(
         others = [error for error in problems if error.rule not in SEEN_BY_THE_PARSER]
         return messages.unreadable(request, asked.problems, refusals, others, warnings=warnings)
     if refusals:
-        return messages.refused(request, refusals, judged=judged, also=problems, warnings=warnings)
+        return messages.refused(request, refusals, judged=len(codes), also=problems, warnings=warnings)
     if problems:
         return messages.invalid(request, problems, warnings=warnings)
-    return Decision(warnings=tuple(warnings), rules=("Posture",) if judged else ())
+    return Decision(
+        warnings=tuple(warnings),
+        rules=tuple(dict.fromkeys(codes)),
+        trials=tuple(messages.trial_record(mode, refusal) for mode, refusal in trials),
+    )
 
 
 def _refusals(
     asked: _Asked, fresh: frozenset[int | None], subject: Subject, cluster: Cluster, rules: Rules
-) -> tuple[list[Refusal], int]:
-    """Return the refused items, and how many were judged."""
+) -> tuple[list[Refusal], list[tuple[str, Refusal]], list[str]]:
+    """Return the refused items, what policies on trial would refuse (with their mode), and each item's code."""
     found: list[Refusal] = []
-    judged = 0
+    trials: list[tuple[str, Refusal]] = []
+    codes: list[str] = []
     for position, element in _elements(asked):
         if position not in fresh:
             continue
-        judged += 1
         network = cluster.network(element.namespace, element.name)
         item = Item(element=element, network=network, replaces_default=position is None)
         verdict = judge(subject, item, rules)
+        codes.append(verdict.code)
         if not verdict.is_allowed:
             found.append(Refusal(reference=item.reference, item=position, verdict=verdict))
+        elif (trial := judge_trial(subject, item, rules)) is not None:
+            mode, other = trial
+            trials.append((mode, Refusal(reference=item.reference, item=position, verdict=other)))
     if found:
-        allowed, more = list_allowed(subject, rules, cluster.network_names)
-        found = [refusal.replace(allowed=allowed, more_allowed=more) for refusal in found]
-    return found, judged
+        allowed, more = list_allowed(subject, rules, cluster)
+        found = [refusal.replace(allowed=allowed, has_more_allowed=more) for refusal in found]
+    return found, trials, codes
 
 
 def _elements(asked: _Asked) -> list[tuple[int | None, NetworkSelectionElement]]:
@@ -231,9 +240,9 @@ def _with_hint(error: SpecError, asked: _Asked, cluster: Cluster, subject: Subje
     if elsewhere:
         return error.replace(fix=messages.exists_as(elsewhere))
     near = nearest(element.name, _names(cluster, element.namespace, usable))
-    allowed, more = list_allowed(subject, rules, cluster.network_names)
+    allowed, more = list_allowed(subject, rules, cluster)
     return error.replace(
-        fix=messages.did_you_mean(near) if near else messages.CREATE_IT, allowed=messages.listed(allowed, more)
+        fix=messages.did_you_mean(near) if near else messages.CREATE_IT, allowed=listed_names(allowed, has_more=more)
     )
 
 

@@ -1,0 +1,61 @@
+"""Objects of policies and configuration to the rules in force: once per change, by whoever reads them from anywhere."""
+
+from __future__ import annotations
+
+from cniplugin.netspec.record import Record
+
+from .configuration import read_config
+from .index import build
+from .model import Config, Rules
+from .reading import read_policy
+from .rules import CONFIG_KIND, CONFIG_NAME, POLICY_KIND
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Any
+
+    from cniplugin.netspec.errors import SpecError
+
+    from .rules import Policy
+
+
+class Policies(Record):
+    """What a cluster holds of the two kinds. `config` is None while there is no configuration object."""
+
+    policies: tuple[Policy, ...] = ()
+    config: Config | None = None
+    config_problems: tuple[SpecError, ...] = ()
+
+
+NO_POLICIES = Policies()
+
+
+def read_policies(objects: Iterable[Mapping[str, Any]]) -> Policies:
+    """Return the policies of API objects of either kind, sorted by name. Never raises."""
+    policies = []
+    config: Config | None = None
+    problems: tuple[SpecError, ...] = ()
+    for value in objects:
+        if value.get("kind") == POLICY_KIND:
+            policies.append(read_policy(value))
+        elif value.get("kind") == CONFIG_KIND and _name(value) == CONFIG_NAME:
+            config, problems = read_config(value)
+    policies.sort(key=lambda policy: policy.name)
+    return Policies(policies=tuple(policies), config=config, config_problems=problems)
+
+
+def _name(value: Mapping[str, Any]) -> object:
+    metadata = value.get("metadata")
+    return metadata.get("name") if isinstance(metadata, dict) else None
+
+
+def compile_rules(policies: Policies, default: Config) -> Rules:
+    """Return the rules in force; `default` holds while there is no configuration object, which else decides alone."""
+    found = policies.policies
+    return Rules(
+        config=policies.config or default,
+        enforced=build(found, "enforced"),
+        warned=build(found, "warned"),
+        audited=build(found, "audited"),
+    )

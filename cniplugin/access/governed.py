@@ -1,0 +1,99 @@
+"""What the rules that select a pod and a network say to what it asks for there: Deny first, then Allow."""
+
+from __future__ import annotations
+
+from . import reasons
+from .consent import consents
+from .facts import facts_of
+from .limits import describe, exceeded
+from .model import Verdict
+from .usage import usage_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .model import Config, Item, Subject
+    from .rules import AttachmentRule, NetworkMatch
+    from .usage import Usage
+
+
+def judge(
+    subject: Subject,
+    item: Item,
+    config: Config,
+    denies: Sequence[AttachmentRule],
+    allows: Sequence[AttachmentRule],
+) -> Verdict | None:
+    """Return the verdict of rules that select pod and network, sorted; None if they say nothing to this request."""
+    usage = usage_of(item.element, replaces_default=item.replaces_default)
+    for rule in denies:
+        used = tuple(kind for kind in usage.kinds if kind in rule.on_requests)
+        if used or not rule.on_requests:
+            facts = _facts_told(subject, item, rule)
+            return reasons.refuse_by_deny(item, rule, config, requests=tuple(map(usage.spelling, used)), facts=facts)
+    if not allows:
+        return None
+    refusals = []
+    for rule in allows:
+        problems = _problems(rule, usage)
+        if not problems:
+            if not _lacks_consent(subject, item, rule):
+                return Verdict(is_allowed=True, code="AllowRule", policy=rule.policy, rule=rule.name)
+            refusals.append((0, rule, problems))
+        else:
+            refusals.append((len(problems), rule, problems))
+    _, rule, problems = min(refusals, key=lambda refusal: refusal[0])  # the nearest, the first of several
+    if not problems:
+        return reasons.refuse_without_consent(subject, item, rule)
+    allowed = "" if rule.is_broken else describe(rule.limits)
+    return reasons.refuse_beyond(item, rule, config, problems, allowed=allowed)
+
+
+def _problems(rule: AttachmentRule, usage: Usage) -> tuple[str, ...]:
+    if rule.is_broken:
+        return ("the conditions of the rule cannot be read, so it accepts nothing",)
+    return exceeded(rule.limits, usage)
+
+
+def _lacks_consent(subject: Subject, item: Item, rule: AttachmentRule) -> bool:
+    if not rule.require_consent or item.element.namespace == subject.namespace:
+        return False
+    network = item.network
+    return network is None or not consents(network.annotations, subject.namespace, subject.namespace_labels)
+
+
+def _facts_told(subject: Subject, item: Item, rule: AttachmentRule) -> tuple[str, ...]:
+    """Return what it is about the network that a Deny rule matched; nothing of another namespace's network."""
+    network, element = item.network, item.element
+    if network is None or element.namespace != subject.namespace:
+        return ()
+    facts = facts_of(network)
+    entry = next(
+        entry
+        for entry in (*rule.networks, None)
+        if entry is None
+        or (entry.has_name(subject.namespace, element.namespace, element.name) and entry.has_network(network, facts))
+    )
+    return _told(entry, item) if entry is not None else ()
+
+
+def _told(entry: NetworkMatch, item: Item) -> tuple[str, ...]:
+    network = item.network
+    facts = facts_of(network) if network is not None else None
+    if facts is None:
+        return ()
+    told = []
+    for what, patterns, values in (
+        ("CNI plugin type", entry.plugin_types, facts.plugin_types),
+        ("master", entry.masters, facts.masters),
+    ):
+        if patterns is not None:
+            value = next(filter(patterns.matches, values))
+            told.append(f"{what} {value or 'of the default route'}")
+    if entry.vlans is not None:
+        low, high = next(vlan for vlan in facts.vlans if entry.vlans.meet(*vlan))
+        told.append("a VLAN that cannot be told" if low < 0 else f"VLAN {low if low == high else f'{low}-{high}'}")
+    if entry.is_on_disk:
+        told.append("a file of the node")
+    return tuple(told)

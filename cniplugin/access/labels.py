@@ -1,0 +1,150 @@
+"""Label selectors: the objects of Kubernetes, and kubectl's text (apimachinery pkg/labels/selector.go).
+
+    selector    = requirement *( "," requirement )
+    requirement = key / "!" key / key ( "=" / "==" / "!=" ) value / key ( "in" / "notin" ) "(" value *( "," value ) ")"
+
+An empty object selects everything, as in Kubernetes; an empty text selects nothing, for an owner who wrote nothing
+shared nothing. `>` and `<` are refused: no label of a namespace is a number to compare.
+"""
+
+from __future__ import annotations
+
+from cniplugin.netspec.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+OPERATORS = ("In", "NotIn", "Exists", "DoesNotExist")
+KEY_MAX, VALUE_MAX = 317, 63
+"""A prefix of 253 characters, a slash, a name of 63; apimachinery validation."""
+
+_WORD = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./")
+_ENDS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
+_VALUE = _WORD - {"/"}
+_SIGNS = ("==", "!=", "=", "!", "(", ")", ",")
+
+
+class Requirement(Record):
+    """One condition on labels; `operator` is one of OPERATORS."""
+
+    key: str
+    operator: str
+    values: frozenset[str] = frozenset()
+
+    def matches(self, labels: Mapping[str, str]) -> bool:
+        """Say whether labels satisfy it. NB: NotIn is true for labels without the key, as in Kubernetes."""
+        operator = self.operator
+        if operator == "In":
+            return labels.get(self.key) in self.values
+        if operator == "NotIn":
+            return labels.get(self.key) not in self.values
+        return (self.key in labels) == (operator == "Exists")
+
+
+class Selector(Record):
+    """All requirements together; none of them selects everything."""
+
+    requirements: tuple[Requirement, ...] = ()
+
+    def matches(self, labels: Mapping[str, str]) -> bool:
+        """Say whether labels satisfy every requirement."""
+        return all(requirement.matches(labels) for requirement in self.requirements)
+
+
+def is_key(text: str) -> bool:
+    """Say whether `text` can be the key of a label."""
+    prefix, slash, name = text.rpartition("/")
+    if slash and not (prefix and "/" not in prefix and _VALUE.issuperset(prefix) and len(prefix) <= 253):
+        return False
+    return bool(name) and is_value(name)
+
+
+def is_value(text: str) -> bool:
+    """Say whether `text` can be the value of a label; "" can."""
+    if not text:
+        return True
+    return len(text) <= VALUE_MAX and _VALUE.issuperset(text) and text[0] in _ENDS and text[-1] in _ENDS
+
+
+def parse(text: str) -> Selector:
+    """Return the selector of kubectl's text. Raises ValueError that says what is wrong."""
+    tokens = _tokens(text)
+    if not tokens:
+        raise ValueError("it is empty")
+    requirements = []
+    position = 0
+    while True:
+        requirement, position = _parse_one(tokens, position)
+        requirements.append(requirement)
+        if position == len(tokens):
+            return Selector(requirements=tuple(requirements))
+        _expect(tokens, position, ",")
+        position += 1
+
+
+def _tokens(text: str) -> list[str]:
+    tokens: list[str] = []
+    position = 0
+    while position < len(text):
+        if text[position].isspace():
+            position += 1
+            continue
+        sign = next((sign for sign in _SIGNS if text.startswith(sign, position)), "")
+        end = position + len(sign)
+        while not sign and end < len(text) and text[end] in _WORD:
+            end += 1
+        if end == position:
+            raise ValueError(f"{text[position]!a} cannot stand there")
+        tokens.append(text[position:end])
+        position = end
+    return tokens
+
+
+def _parse_one(tokens: list[str], position: int) -> tuple[Requirement, int]:
+    """Return the requirement that begins at a token, and where the next one may."""
+    is_absent = _at(tokens, position) == "!"
+    position += is_absent
+    key = _at(tokens, position)
+    if not is_key(key):
+        raise ValueError(f"{key or 'its end'!a} is no key of a label")
+    sign = _at(tokens, position + 1)
+    if is_absent or sign in ("", ","):
+        return Requirement(key=key, operator="DoesNotExist" if is_absent else "Exists"), position + 1
+    if sign in ("=", "==", "!="):
+        value = _at(tokens, position + 2)
+        has_value = value not in ("", ",")
+        if has_value and not is_value(value):
+            raise ValueError(f"{value!a} is no value of a label")
+        operator = "NotIn" if sign == "!=" else "In"
+        values = frozenset({value if has_value else ""})
+        return Requirement(key=key, operator=operator, values=values), position + 2 + has_value
+    if sign in ("in", "notin"):
+        values, position = _parse_set(tokens, position + 2)
+        return Requirement(key=key, operator="In" if sign == "in" else "NotIn", values=values), position
+    raise ValueError(f"{sign!a} cannot follow a key")
+
+
+def _parse_set(tokens: list[str], position: int) -> tuple[frozenset[str], int]:
+    _expect(tokens, position, "(")
+    values = set()
+    while True:
+        position += 1
+        value = _at(tokens, position)
+        if not is_value(value) or not value:
+            raise ValueError(f"{value or 'its end'!a} is no value of a label")
+        values.add(value)
+        position += 1
+        if _at(tokens, position) == ")":
+            return frozenset(values), position + 1
+        _expect(tokens, position, ",")
+
+
+def _at(tokens: list[str], position: int) -> str:
+    return tokens[position] if position < len(tokens) else ""
+
+
+def _expect(tokens: list[str], position: int, wanted: str) -> None:
+    found = _at(tokens, position)
+    if found != wanted:
+        raise ValueError(f"{found or 'its end'!a} stands where {wanted!a} is expected")

@@ -1,0 +1,97 @@
+"""Which networks a pod may attach to: a few for a refusal, all of them for a command.
+
+A network is listed if the pod would get it when it asks for nothing else. Candidates come from who may give them: the
+posture's namespaces, what owners share, namespaces that Allow rules name, and where a rule names none, all; each is
+then judged like any other request.
+"""
+
+from __future__ import annotations
+
+from cniplugin.netspec.selection import NetworkSelectionElement
+
+from .judge import judge, usable_namespaces
+from .model import Item
+from .rules import ALLOW
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .model import Catalogue, Rules, Subject, Verdict
+    from .rules import AttachmentRule
+
+JUDGED_MAX = 64
+"""Candidates that a refusal judges; "and more" stands for the rest."""
+
+
+def list_allowed(subject: Subject, rules: Rules, catalogue: Catalogue) -> tuple[tuple[str, ...], bool]:
+    """Return up to `max_listed` networks that this pod would get, as `namespace/name`, and whether there may be more.
+
+    Costs at most JUDGED_MAX judgements.
+    """
+    config = rules.config
+    listed: list[str] = []
+    if not config.list_allowed or not config.max_listed:
+        return (), False
+    for number, (namespace, name) in enumerate(_candidates(subject, rules, catalogue)):
+        if number == JUDGED_MAX:
+            return tuple(listed), True
+        if judge_plain(subject, rules, catalogue, namespace, name).is_allowed:
+            if len(listed) == config.max_listed:
+                return tuple(listed), True
+            listed.append(f"{namespace}/{name}")
+    return tuple(listed), False
+
+
+def every_verdict(subject: Subject, rules: Rules, catalogue: Catalogue) -> Iterator[tuple[str, str, Verdict]]:
+    """Yield namespace, name and verdict of each network that there is, sorted; for a command, not for a review."""
+    for namespace in catalogue.network_namespaces():
+        for name in catalogue.network_names(namespace):
+            yield namespace, name, judge_plain(subject, rules, catalogue, namespace, name)
+
+
+def judge_plain(subject: Subject, rules: Rules, catalogue: Catalogue, namespace: str, name: str) -> Verdict:
+    """Return the verdict on a network that is asked for without anything else."""
+    element = NetworkSelectionElement(namespace=namespace, name=name)
+    return judge(subject, Item(element=element, network=catalogue.network(namespace, name)), rules)
+
+
+def _candidates(subject: Subject, rules: Rules, catalogue: Catalogue) -> Iterator[tuple[str, str]]:
+    """Yield networks that may be allowed, each once: own namespace first, then those that others give."""
+    seen: set[tuple[str, str]] = set()
+    for found in _with_repetitions(subject, rules, catalogue):
+        if found not in seen:
+            seen.add(found)
+            yield found
+
+
+def _with_repetitions(subject: Subject, rules: Rules, catalogue: Catalogue) -> Iterator[tuple[str, str]]:
+    yield from _all_of(subject.namespace, catalogue)
+    for namespace in usable_namespaces(subject, rules):
+        yield from _all_of(namespace, catalogue)
+    if rules.config.posture == "Consent":
+        yield from catalogue.shared_networks()
+    index = rules.enforced
+    allows = [rule for rule in index.namespace(subject).rules if rule.action == ALLOW] if index else []
+    for namespace in sorted({name for rule in allows for name in _named(rule)}):
+        yield from _all_of(namespace, catalogue)
+    if rules.config.posture == "Open" or any(_is_wide(rule) for rule in allows):
+        for namespace in catalogue.network_namespaces():
+            yield from _all_of(namespace, catalogue)
+
+
+def _all_of(namespace: str, catalogue: Catalogue) -> Iterator[tuple[str, str]]:
+    return ((namespace, name) for name in catalogue.network_names(namespace))
+
+
+def _named(rule: AttachmentRule) -> Iterator[str]:
+    for entry in rule.networks:
+        yield from entry.namespaces.exact if entry.namespaces is not None else ()
+
+
+def _is_wide(rule: AttachmentRule) -> bool:
+    """Say whether an Allow rule speaks of namespaces that it does not name."""
+    return not rule.networks or any(
+        entry.scope != "OwnNamespace" and (entry.namespaces is None or entry.namespaces.prefixes)
+        for entry in rule.networks
+    )

@@ -1,0 +1,114 @@
+"""What a rule compares with: names and prefixes, number ranges, address ranges, hexadecimal prefixes.
+
+Patterns are prefixes, never regular expressions, so no rule is expensive (side door 23).
+
+    pattern = text / text "*"          ; "*" alone is every text
+    range   = number / number "-" number
+    cidr    = address "/" length
+"""
+
+from __future__ import annotations
+
+from cniplugin.netspec.names import is_ip, is_ip_or_prefix, number_of
+from cniplugin.netspec.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_HEX_DIGITS = frozenset("0123456789abcdef")
+
+
+class Names(Record):
+    """Texts and prefixes. `texts` are as written, for messages."""
+
+    texts: tuple[str, ...]
+    exact: frozenset[str]
+    prefixes: tuple[str, ...]
+
+    def matches(self, text: str) -> bool:
+        """Say whether one pattern fits."""
+        return text in self.exact or text.startswith(self.prefixes)
+
+
+def names(texts: Iterable[str]) -> Names:
+    """Return the patterns of texts."""
+    written = tuple(texts)
+    return Names(
+        texts=written,
+        exact=frozenset(text for text in written if not text.endswith("*")),
+        prefixes=tuple(text[:-1] for text in written if text.endswith("*")),
+    )
+
+
+class Ranges(Record):
+    """Ranges of numbers, both ends included. `texts` are as written."""
+
+    texts: tuple[str, ...]
+    ranges: tuple[tuple[int, int], ...]
+
+    def contain(self, low: int, high: int) -> bool:
+        """Say whether one range has all numbers from `low` to `high`."""
+        return any(first <= low and high <= last for first, last in self.ranges)
+
+    def meet(self, low: int, high: int) -> bool:
+        """Say whether one range has any number from `low` to `high`."""
+        return any(first <= high and low <= last for first, last in self.ranges)
+
+
+def parse_range(text: str) -> tuple[int, int] | None:
+    """Return both ends of a range, None for what is none."""
+    low, dash, high = text.partition("-")
+    ends = (low, high if dash else low)
+    if not all(end.isascii() and end.isdigit() and len(end) <= 5 for end in ends):
+        return None
+    first, last = map(int, ends)
+    return (first, last) if first <= last else None
+
+
+class Cidrs(Record):
+    """Ranges of addresses. `texts` are as written; each block is (bits, shift, value of the network part)."""
+
+    texts: tuple[str, ...]
+    blocks: tuple[tuple[int, int, int], ...]
+
+    def contain(self, address: str) -> bool:
+        """Say whether an address, with or without prefix length, is in one of them. No address is in none."""
+        ip = address.partition("/")[0]
+        if not is_ip(ip):
+            return False
+        bits, value = number_of(ip)
+        return any(size == bits and value >> shift == network for size, shift, network in self.blocks)
+
+
+def parse_cidr(text: str) -> tuple[int, int, int] | None:
+    """Return a block of `Cidrs`, None for what is none. NB: bits after the prefix are passed over, as Go does."""
+    address, slash, length = text.partition("/")
+    if not slash or not is_ip_or_prefix(text):
+        return None
+    bits, value = number_of(address)
+    host_bits = (128 if ":" in address else 32) - int(length)
+    shift = min(bits, host_bits)
+    return bits, shift, value >> shift
+
+
+class HexPrefixes(Record):
+    """Beginnings of hardware addresses. `texts` are as written; `digits` have no separators."""
+
+    texts: tuple[str, ...]
+    digits: tuple[str, ...]
+
+    def match(self, address: str) -> bool:
+        """Say whether an address begins with one of them, whatever its separators and letter case."""
+        return digits_of(address).startswith(self.digits)
+
+
+def digits_of(address: str) -> str:
+    """Return the digits of a hardware address in lower case."""
+    return "".join(char for char in address.lower() if char in _HEX_DIGITS)
+
+
+def is_hex_prefix(text: str) -> bool:
+    """Say whether `text` is one byte or more as aa:bb:cc, at most the eight of a GUID."""
+    groups = text.split(":")
+    return len(groups) <= 8 and all(len(group) == 2 and _HEX_DIGITS.issuperset(group.lower()) for group in groups)

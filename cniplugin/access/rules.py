@@ -1,0 +1,181 @@
+"""The rules of policies as values: what they select, and what they say. Read by `reading`, found by `index`."""
+
+from __future__ import annotations
+
+from cniplugin.netspec.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cniplugin.netspec.errors import SpecError
+    from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
+
+    from .facts import Facts
+    from .labels import Selector
+    from .limits import Limits
+    from .matchers import Names, Ranges
+
+GROUP, VERSION = "access.nadmit.io", "v1alpha1"
+POLICY_KIND, CONFIG_KIND = "NetworkAttachmentPolicy", "NetworkAttachmentPolicyConfig"
+CONFIG_NAME = "cluster"
+
+ALLOW, DENY = "Allow", "Deny"
+ENFORCE, WARN, AUDIT = MODES = ("Enforce", "Warn", "Audit")
+
+SERVICE_ACCOUNT_USER = "system:serviceaccount:"
+
+
+class PodMatch(Record):
+    """One entry of `pods`: all fields that are not None must fit."""
+
+    namespaces: Names | None = None
+    namespace_selector: Selector | None = None
+    pod_selector: Selector | None = None
+    service_accounts: frozenset[str] | None = None
+
+    def has_namespace(self, name: str, labels: Mapping[str, str]) -> bool:
+        """Say whether pods of a namespace can fit."""
+        if self.namespaces is not None and not self.namespaces.matches(name):
+            return False
+        return self.namespace_selector is None or self.namespace_selector.matches(labels)
+
+    def has_pod(self, labels: Mapping[str, str], service_account: str) -> bool:
+        """Say whether a pod of such a namespace fits."""
+        if self.service_accounts is not None and service_account not in self.service_accounts:
+            return False
+        return self.pod_selector is None or self.pod_selector.matches(labels)
+
+
+class NetworkMatch(Record):
+    """One entry of `networks`: all fields that are not None must fit."""
+
+    scope: str = "Any"
+    namespaces: Names | None = None
+    names: Names | None = None
+    selector: Selector | None = None
+    plugin_types: Names | None = None
+    masters: Names | None = None
+    vlans: Ranges | None = None
+    is_on_disk: bool | None = None
+
+    @property
+    def has_content(self) -> bool:
+        """Whether it asks for more than names: then it fits no network that does not exist."""
+        return any(
+            field is not None for field in (self.selector, self.plugin_types, self.masters, self.vlans, self.is_on_disk)
+        )
+
+    def has_name(self, pod_namespace: str, namespace: str, name: str) -> bool:
+        """Say whether a network can fit by its name."""
+        if self.scope != "Any" and (namespace == pod_namespace) != (self.scope == "OwnNamespace"):
+            return False
+        if self.namespaces is not None and not self.namespaces.matches(namespace):
+            return False
+        return self.names is None or self.names.matches(name)
+
+    def has_network(self, network: NetworkAttachmentDefinition | None, facts: Facts | None) -> bool:
+        """Say whether a network of such a name fits; `facts` is None when its configuration cannot be read."""
+        if not self.has_content:
+            return True
+        if network is None:
+            return False
+        if self.selector is not None and not self.selector.matches(network.labels):
+            return False
+        if self.is_on_disk is not None and network.is_on_disk != self.is_on_disk:
+            return False
+        return self._has_facts(facts)
+
+    def _has_facts(self, facts: Facts | None) -> bool:
+        if self.plugin_types is None and self.masters is None and self.vlans is None:
+            return True
+        if facts is None:
+            return False
+        if self.plugin_types is not None and not any(map(self.plugin_types.matches, facts.plugin_types)):
+            return False
+        if self.masters is not None and not any(map(self.masters.matches, facts.masters)):
+            return False
+        return self.vlans is None or any(self.vlans.meet(low, high) for low, high in facts.vlans)
+
+
+class AttachmentRule(Record):
+    """One rule about pods attaching to networks; () for every pod, every network, any request.
+
+    `limits` counts for Allow, `on_requests` for Deny. `is_broken`: an Allow whose conditions cannot be read: it
+    governs what it selects, and accepts nothing.
+    """
+
+    policy: str
+    name: str
+    action: str
+    mode: str = ENFORCE
+    contact: str = ""
+    pods: tuple[PodMatch, ...] = ()
+    except_pods: tuple[PodMatch, ...] = ()
+    networks: tuple[NetworkMatch, ...] = ()
+    on_requests: frozenset[str] = frozenset()
+    limits: Limits
+    require_consent: bool = False
+    message: str = ""
+    is_broken: bool = False
+
+
+class AuthorMatch(Record):
+    """Who writes a definition: one of these is enough. `accounts` are pairs of namespace and name, "*" for any."""
+
+    users: frozenset[str] = frozenset()
+    groups: frozenset[str] = frozenset()
+    accounts: frozenset[tuple[str, str]] = frozenset()
+
+    def has(self, user: str, groups: frozenset[str]) -> bool:
+        """Say whether a user is one of them."""
+        if user in self.users or not self.groups.isdisjoint(groups):
+            return True
+        namespace, _, name = user.removeprefix(SERVICE_ACCOUNT_USER).partition(":")
+        is_account = user.startswith(SERVICE_ACCOUNT_USER)
+        return is_account and not self.accounts.isdisjoint({(namespace, name), (namespace, "*")})
+
+
+class ConfigMatch(Record):
+    """What a definition may use (Allow), or may not (Deny); None where the rule says nothing."""
+
+    plugin_types: Names | None = None
+    ipam_types: Names | None = None
+    masters: Names | None = None
+    vlans: Ranges | None = None
+    resource_names: Names | None = None
+    is_on_disk: bool | None = None
+    forbids_sharing: bool = False
+
+
+class DefinitionRule(Record):
+    """One rule about who may write which definitions. `is_broken` as in AttachmentRule."""
+
+    policy: str
+    name: str
+    action: str
+    mode: str = ENFORCE
+    contact: str = ""
+    authors: AuthorMatch | None = None
+    except_authors: AuthorMatch | None = None
+    namespaces: Names | None = None
+    namespace_selector: Selector | None = None
+    config: ConfigMatch | None = None
+    message: str = ""
+    is_broken: bool = False
+
+
+class Policy(Record):
+    """One NetworkAttachmentPolicy. `problems` have paths below the object; a rule that selects nothing is left out.
+
+    `rule_names`: every rule that stands there, as `attachments/<name>` or `definitions/<name>`.
+    """
+
+    name: str
+    mode: str = ENFORCE
+    contact: str = ""
+    generation: int = 0
+    attachments: tuple[AttachmentRule, ...] = ()
+    definitions: tuple[DefinitionRule, ...] = ()
+    problems: tuple[SpecError, ...] = ()
+    rule_names: tuple[str, ...] = ()
