@@ -144,7 +144,8 @@ def build_bundle(folder: Path) -> Path | str:
     command = [sys.executable, str(ROOT / "manifests/node/bundle.py"), str(folder / "dist")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        return (done.stderr.strip().splitlines() or ["the build says nothing"])[-1]
+        lines = done.stderr.strip().splitlines() or ["the build says nothing"]
+        return lines[-1].removeprefix("bundle: ")
     (archive,) = (folder / "dist").iterdir()
     with tarfile.open(archive) as tar:
         tar.extractall(folder, filter="tar")
@@ -209,10 +210,10 @@ def _start(bench: Bench, bundle: Path | str, rounds: int) -> None:
     calls: dict[str, Callable[[], object]] = {
         "bare interpreter": lambda: subprocess.run([sys.executable, "-IS", "-c", "pass"], check=True),
         "VERSION": lambda: bench.call(bench.stub, "VERSION", "{}"),
-        "DEL of nothing": lambda: bench.call(bench.stub, "DEL", bench.alone),
     }
     if isinstance(bundle, Path):
         calls["VERSION, node bundle"] = lambda: bench.call(bundle, "VERSION", "{}")
+    calls["DEL of nothing"] = lambda: bench.call(bench.stub, "DEL", bench.alone)
     found: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(rounds):
         for name, call in calls.items():
