@@ -23,7 +23,8 @@ from webhook.serving import wire
 
 POLICIES, RULES, NAMESPACES, NETWORKS = 1_000, 5, 2_000, 10_000
 CONFIG = '{"cniVersion":"1.0.0","name":"net-%d","plugins":[{"type":"macvlan","master":"bond1.%d","capabilities":{"ips":true}}]}'
-REPEATED = 2_000
+REPEATED = 5_000
+"""Reviews of a row; above what a snapshot remembers, so that different pods are decided each time."""
 
 
 def policy(number: int) -> dict[str, Any]:
