@@ -30,8 +30,10 @@ def test_warn_tells_the_requester_and_the_records() -> None:
     decision = attach("lan", rules=rules(("trial", "Warn", DENY_LAN)))
     assert decision.is_allowed
     assert decision.warnings == (
-        "network access: pod blue/web-0 to blue/lan would be denied by "
-        'NetworkAttachmentPolicy "trial" rule "no-lan" (mode Warn); ask #net-team',
+        (
+            "network access: pod blue/web-0 to blue/lan would be denied by "
+            'NetworkAttachmentPolicy "trial" rule "no-lan" (mode Warn); ask #net-team'
+        ),
     )
     assert decision.trials == ('Warn: blue/lan: DenyRule by NetworkAttachmentPolicy "trial" rule "no-lan"',)
 
@@ -78,8 +80,10 @@ def test_definitions() -> None:
     warned = decide(definition(config), rules=rules(("trial", "Warn", DENY_MACVLAN)))
     assert warned.is_allowed
     assert warned.warnings == (
-        "network definition: blue/lan by user alice would be denied by "
-        'NetworkAttachmentPolicy "trial" rule "no-macvlan" (mode Warn): it uses CNI plugin type macvlan; ask #net-team',
+        (
+            "network definition: blue/lan by user alice would be denied by "
+            'NetworkAttachmentPolicy "trial" rule "no-macvlan" (mode Warn): it uses CNI plugin type macvlan; ask #net-team'
+        ),
     )
     audited = decide(definition(config), rules=rules(("trial", "Audit", DENY_MACVLAN)))
     assert (audited.warnings, audited.trials) == (
