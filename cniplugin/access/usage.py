@@ -25,7 +25,7 @@ SPELLINGS = {
     "interface": "interface",
     "ipamClaim": "ipam-claim-reference",
     "deviceID": "deviceID",
-    "extraKeys": "keys of others",
+    "extraKeys": "extra keys",
     "replaceDefaultNetwork": "default-network",
 }
 """The requests a rule can speak about, and how users write them; extra keys are written as they are."""
