@@ -7,8 +7,7 @@ A pod that is not found is an error: Multus answers with a made-up result, and t
 
 from __future__ import annotations
 
-from .errors import INVALID_ENVIRONMENT, TRY_AGAIN_LATER, CniError
-from .kubeapi import NotFoundError
+from .errors import INVALID_ENVIRONMENT, TRY_AGAIN_LATER, CniError, NotFoundError
 from .netspec import netattachdef
 from .netspec.errors import show
 from .netspec.jsontext import quote

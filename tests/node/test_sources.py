@@ -4,8 +4,7 @@ from typing import Any
 
 import pytest
 
-from cniplugin.errors import CniError
-from cniplugin.kubeapi import NotFoundError
+from cniplugin.errors import CniError, NotFoundError
 from cniplugin.sources import POD_APPEARS_WITHIN_S, Pod, fetch_namespace_labels, fetch_network, fetch_pod
 
 from .api_server import pod
