@@ -6,7 +6,7 @@ never by what labels there are. Content that is not asked for is not compared wi
 
 from __future__ import annotations
 
-from .rules import DENY, MODES
+from .rules import DENY, MODES, NetworkMatch, PodMatch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from .labels import Selector
     from .matchers import Names, Ranges
-    from .rules import AttachmentRule, AuthorMatch, ConfigMatch, DefinitionRule, NetworkMatch, PodMatch, Policy
+    from .rules import AttachmentRule, AuthorMatch, ConfigMatch, DefinitionRule, Policy
 
     Rule = TypeVar("Rule", AttachmentRule, DefinitionRule)
     Covers: TypeAlias = Callable[[Rule, Rule], bool]
@@ -80,22 +80,22 @@ def _counts_for(deny: AttachmentRule | DefinitionRule, rule: AttachmentRule | De
 
 # Attachments
 
+_EVERY_NETWORK, _EVERY_POD = (NetworkMatch(),), (PodMatch(),)
+
 
 def _covers(deny: AttachmentRule, rule: AttachmentRule) -> bool:
     if deny.on_requests and not (rule.on_requests and rule.on_requests <= deny.on_requests):
         return False
     return (
-        _covers_all(deny.networks, rule.networks, _covers_network)
-        and _covers_all(deny.pods, rule.pods, _covers_pod)
+        _covers_all(deny.networks or _EVERY_NETWORK, rule.networks or _EVERY_NETWORK, _covers_network)
+        and _covers_all(deny.pods or _EVERY_POD, rule.pods or _EVERY_POD, _covers_pod)
         and all(_is_excepted(entry, rule) for entry in deny.except_pods)
     )
 
 
 def _covers_all(broad: Sequence[Entry], narrow: Sequence[Entry], covers: Callable[[Entry, Entry], bool]) -> bool:
-    """Say whether each entry is covered by one; () is everything."""
-    if not broad:
-        return True
-    return bool(narrow) and all(any(covers(one, entry) for one in broad) for entry in narrow)
+    """Say whether each entry is covered by one; there is at least one in both."""
+    return all(any(covers(one, entry) for one in broad) for entry in narrow)
 
 
 def _is_excepted(entry: PodMatch, rule: AttachmentRule) -> bool:
