@@ -89,6 +89,8 @@ def read_config(value: Mapping[str, Any]) -> tuple[Config, tuple[SpecError, ...]
     if name != CONFIG_NAME:
         reader.add("metadata.name", "the only permitted name is cluster", value=name, allowed=CONFIG_NAME)
     spec = value.get("spec")
+    if spec is None:
+        reader.add("spec", "it is missing", allowed="an object, {} for the defaults")
     found, _ = reader.members({} if spec is None else spec, "spec", _SPEC)
     if not isinstance(spec, dict | None):
         spec = dict.fromkeys(_SPEC, "")

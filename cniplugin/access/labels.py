@@ -9,6 +9,7 @@ shared nothing. `>` and `<` are refused: no label of a namespace is a number to 
 
 from __future__ import annotations
 
+from cniplugin.netspec.names import is_subdomain
 from cniplugin.netspec.record import Record
 
 TYPE_CHECKING = False
@@ -55,7 +56,7 @@ class Selector(Record):
 def is_key(text: str) -> bool:
     """Say whether `text` can be the key of a label."""
     prefix, slash, name = text.rpartition("/")
-    if slash and not (prefix and "/" not in prefix and _VALUE.issuperset(prefix) and len(prefix) <= 253):
+    if slash and not is_subdomain(prefix):
         return False
     return bool(name) and is_value(name)
 

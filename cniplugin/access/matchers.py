@@ -82,13 +82,17 @@ class Cidrs(Record):
 
 
 def parse_cidr(text: str) -> tuple[int, int, int] | None:
-    """Return a block of `Cidrs`, None for what is none. NB: bits after the prefix are passed over, as Go does."""
+    """Return a block of `Cidrs`, None for what is none. NB: bits after the prefix are passed over, as Go does.
+
+    An IPv4-mapped one is refused, as by `isCIDR` of the CRD: its length would count other bits than it seems to.
+    """
     address, slash, length = text.partition("/")
     if not slash or not is_ip_or_prefix(text):
         return None
     bits, value = number_of(address)
-    host_bits = (128 if ":" in address else 32) - int(length)
-    shift = min(bits, host_bits)
+    if bits != (128 if ":" in address else 32):
+        return None
+    shift = bits - int(length)
     return bits, shift, value >> shift
 
 

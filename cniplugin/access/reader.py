@@ -43,7 +43,7 @@ class Reader:
     def members(self, value: object, path: str, readers: Mapping[str, Read]) -> tuple[dict[str, Any], bool]:
         """Return the sound fields of an object by key, and whether all of it is sound."""
         if not isinstance(value, dict):
-            self.add(path, "wrong JSON type", value=value, allowed="an object")
+            self.add(path, "it is missing" if value is None else "wrong JSON type", value=value, allowed="an object")
             return {}, False
         found: dict[str, Any] = {}
         is_sound = True
@@ -111,11 +111,16 @@ def choice(*values: str) -> Read:
     return read
 
 
-def texts(*, most: int, least: int = 0, item: Read) -> Read:
-    """Return a reader of a list of strings, to a tuple."""
+def texts(*, most: int, least: int = 0, item: Read, is_set: bool = True) -> Read:
+    """Return a reader of a list of strings, to a tuple; of a set, each may stand there once."""
 
     def read(reader: Reader, value: object, path: str) -> tuple[str, ...]:
-        return tuple(item(reader, found, where) for found, where in reader.items(value, path, limit=most, least=least))
+        items = reader.items(value, path, limit=most, least=least)
+        found = tuple(item(reader, one, where) for one, where in items)
+        for index, (one, where) in enumerate(items):
+            if is_set and isinstance(one, str) and one in found[:index]:
+                reader.add(where, "it stands there twice", value=one, fix="remove one of them")
+        return found
 
     return read
 

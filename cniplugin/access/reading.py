@@ -10,7 +10,7 @@ The tables are the CRD's schema; `tests/access` compares both. A rule that canno
 
 from __future__ import annotations
 
-from cniplugin.netspec.names import is_label
+from cniplugin.netspec.names import is_label, is_label_of_any_length, is_subdomain
 
 from . import labels, matchers
 from .labels import OPERATORS, Requirement, Selector
@@ -50,7 +50,7 @@ _ALLOWED_NAME = "a name in lower case letters, digits and '-', a prefix with '*'
 def _is_name_pattern(value: str) -> bool:
     if value == "*":
         return True
-    return is_label(value) or (value.endswith("*") and is_label(value[:-1] + "x"))
+    return is_label(value) or (value.endswith("*") and is_label_of_any_length(value[:-1] + "x"))
 
 
 def _is_pattern(value: str) -> bool:
@@ -59,7 +59,7 @@ def _is_pattern(value: str) -> bool:
 
 def _is_account(value: str) -> bool:
     namespace, slash, name = value.partition("/")
-    return bool(slash) and is_label(namespace) and (name == "*" or all(map(is_label, name.split("."))))
+    return bool(slash) and is_label(namespace) and (name == "*" or is_subdomain(name))
 
 
 _NAME = text(longest=64, is_right=_is_name_pattern, allowed=_ALLOWED_NAME)
@@ -130,7 +130,9 @@ def _match_labels(reader: Reader, value: object, path: str) -> tuple[Requirement
 _EXPRESSION: Mapping[str, Read] = {
     "key": text(longest=labels.KEY_MAX, is_right=labels.is_key, allowed="the key of a label"),
     "operator": choice(*OPERATORS),
-    "values": texts(most=64, item=text(longest=63, is_right=labels.is_value, allowed="the value of a label")),
+    "values": texts(
+        most=64, is_set=False, item=text(longest=63, is_right=labels.is_value, allowed="the value of a label")
+    ),
 }
 
 
@@ -374,7 +376,7 @@ def _check_together(reader: Reader, rule: object, path: str, *, is_deny: bool) -
         return
     wrong = ("limits", "requireConsent") if is_deny else ("onRequests",)
     for key in wrong:
-        if rule.get(key):
+        if rule.get(key) not in (None, False):  # an empty object is one
             reader.add(f"{path}.{key}", f"this may only be set when action is {ALLOW if is_deny else DENY}")
 
 

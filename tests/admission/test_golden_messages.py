@@ -4,17 +4,42 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from tests import golden_files as golden
 from tests.admission.world import attach, cluster, decide, definition, pod, request, rules
-from webhook.admission.evaluate import BINDING
-from webhook.admission.model import Decision, GroupKind, Object, User
+from webhook.admission.evaluate import BINDING, POLICY, POLICY_CONFIG
+from webhook.admission.model import Decision, GroupKind, Object, Request, User
 
 DEPLOYMENT = GroupKind("apps", "Deployment")
 CRON_JOB = GroupKind("batch", "CronJob")
 LONG = "n" * 250
+
+
+EVERY_LINT: dict[str, Any] = {
+    "mode": "Warn",
+    "pods": [
+        {
+            "namespaces": ["*"],
+            "namespaceSelector": {"matchLabels": {"tenant": "blue"}},
+            "podSelector": {"matchLabels": {"app": "web"}},
+        }
+    ],
+    "exceptPods": [{"serviceAccounts": ["edge-router"]}],
+    "attachments": [
+        {"name": "shared", "action": "Allow", "networks": [{"selector": {"matchLabels": {"shared": "yes"}}}]},
+        {"name": "no-lan", "action": "Deny", "networks": [{"names": ["lan"]}]},
+        {"name": "nothing", "action": "Deny"},
+    ],
+    "definitions": [{"name": "blue-own", "action": "Allow", "config": {"pluginTypes": ["macvlan", "tuning"]}}],
+}
+
+
+def policy(spec: object, *, kind: GroupKind = POLICY, name: str = "blue-storage") -> Request:
+    name = "cluster" if kind == POLICY_CONFIG else name
+    return request(Object(name=name, spec=spec), kind=kind, namespace="")
 
 
 def many(count: int) -> str:
@@ -73,6 +98,49 @@ CASES: dict[str, Callable[[], Decision]] = {
     "config-name": lambda: decide(definition('{"type":"bridge"}', name="Net_1")),
     "config-on-disk": lambda: decide(definition(None)),
     "config-name-differs": lambda: decide(definition('{"name":"x","type":"bridge"}', name="net.v1")),
+    # policies
+    "policy-many": lambda: decide(
+        policy(
+            {
+                "mode": "enforce",
+                "pod": [{"namespaces": ["blue"]}],
+                "attachments": [
+                    {
+                        "name": "san",
+                        "action": "Allow",
+                        "networks": [{"namespaces": ["infra", "Infra"], "scope": "OtherNamespaces", "vlans": ["9-3"]}],
+                        "limits": {"ips": {"cidrs": ["10.1.0.0/16", "10.1.0.0"], "max": 0}, "mac": {"prefixes": []}},
+                    },
+                    {"name": "san", "action": "Deny", "limits": {}, "message": "m" * 257},
+                    {"action": "Deny"},
+                ],
+            }
+        )
+    ),
+    "policy-definitions": lambda: decide(
+        policy(
+            {
+                "pods": [{}],
+                "definitions": [
+                    {
+                        "name": "a",
+                        "action": "Deny",
+                        "authors": {"serviceAccounts": ["robot"]},
+                        "config": {"sharing": "Any"},
+                    }
+                ],
+            }
+        )
+    ),
+    "policy-empty": lambda: decide(policy(None)),
+    "policy-name": lambda: decide(policy({"attachments": [{"name": "a", "action": "Deny"}]}, name="Net_1")),
+    "policy-lints": lambda: decide(policy(EVERY_LINT)),
+    "policy-config": lambda: decide(
+        policy(
+            {"posture": "strict", "globalNamespace": ["a"], "node": {"onUnavailable": "Deny "}, "multusGate": {}},
+            kind=POLICY_CONFIG,
+        )
+    ),
     # warnings
     "template-missing-network": lambda: decide(request(pod("nowhere,lann"), kind=DEPLOYMENT)),
     "template-warn": lambda: decide(

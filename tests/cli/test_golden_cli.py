@@ -29,6 +29,8 @@ CASES = {
     "check-unreadable-json": "check -o json inputs/unreadable",
     "check-wrong-type": "check inputs/wrong-type.yaml",
     "check-no-directory": "check tree nowhere",
+    "check-policies": "check inputs/policies.yaml",
+    "review-policies": "review inputs/policies.yaml",
     "review-text": "review --manifests tree tree/blue/pods.yaml",
     "review-json": "review --manifests tree -o json tree/blue/pods.yaml tree/infra/networks.json",
     "review-networks": "review tree/blue/networks.yaml",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from cniplugin.access.model import Rules
+from cniplugin.access.rules import CONFIG_KIND, POLICY_KIND
+from cniplugin.access.rules import GROUP as ACCESS_GROUP
 from cniplugin.netspec.netattachdef import GROUP as NAD_GROUP
 from cniplugin.netspec.netattachdef import KIND as NAD_KIND
-from webhook.admission.checks import bindings, definitions, network_status, networks
+from webhook.admission.checks import bindings, definitions, network_status, networks, policies
 from webhook.admission.listers import Cluster
 from webhook.admission.model import ALLOWED, Decision, GroupKind, Request
 
@@ -24,6 +26,10 @@ WORKLOADS = frozenset(
         GroupKind("", "PodTemplate"),
     }
 )
+POLICY = GroupKind(ACCESS_GROUP, POLICY_KIND)
+POLICY_CONFIG = GroupKind(ACCESS_GROUP, CONFIG_KIND)
+POLICIES = frozenset({POLICY, POLICY_CONFIG})
+"""Cluster-scoped, all others are in namespaces."""
 NETWORK_NAMESPACE = "kube-system"
 """Where a bare name in the default-network annotation is looked up (Multus' `multusNamespace`)."""
 
@@ -46,4 +52,8 @@ def evaluate(
         return bindings.check(request)
     if request.kind in WORKLOADS:
         return networks.check(request, cluster, rules, network_namespace=network_namespace)
+    if request.kind == POLICY:
+        return policies.check(request, cluster)
+    if request.kind == POLICY_CONFIG:
+        return policies.check_config(request)
     return ALLOWED

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from cniplugin.access import reasons
+from cniplugin.access.lints import Lint
 from cniplugin.access.model import Config, Verdict
 from cniplugin.access.reasons import Refusal
 from cniplugin.netspec.errors import SpecError, describe, show
@@ -39,8 +40,9 @@ def template_path(kind: GroupKind) -> str:
 
 
 def who(request: Request) -> str:
-    """Return the object as refusals name it: `pod blue/web-0`."""
-    return f"{request.kind.kind.lower()} {request.namespace}/{request.object_name}"
+    """Return the object as refusals name it: `pod blue/web-0`, `networkattachmentpolicy guardrails`."""
+    place = f"{request.namespace}/" if request.namespace else ""
+    return f"{request.kind.kind.lower()} {place}{request.object_name}"
 
 
 # Unreadable or impossible objects
@@ -130,13 +132,13 @@ def config_type(value: object) -> SpecError:
     )
 
 
-def object_name(name: str) -> SpecError:
+def object_name(name: str, kind: str) -> SpecError:
     """A name that the API server would refuse too."""
     return SpecError(
         rule="object-name",
         source="metadata.name",
         value=name,
-        detail="this cannot name a NetworkAttachmentDefinition",
+        detail=f"this cannot name a {kind}",
         allowed="lower case letters, digits, '-' and '.', at most 253 characters",
         section="NPWG v1.3 §3.3",
     )
@@ -309,6 +311,11 @@ def warning(text: str) -> str:
     """Return a text as one warning: printable, one line, at most WARNING_MAX characters."""
     line = "".join(char if char.isprintable() else " " for char in text)
     return line if len(line) <= WARNING_MAX else f"{line[: WARNING_MAX - 3]}..."
+
+
+def remark(lint: Lint) -> str:
+    """What works in a policy, and is seldom meant."""
+    return warning(f"{lint.path}: {lint.text}")
 
 
 def on_disk(name: str) -> str:

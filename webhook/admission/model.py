@@ -32,7 +32,8 @@ class Object(NamedTuple):
 
     `annotations` and `labels` of a workload are those of its pod template, and `service_account` too: a workload is
     judged as the pod it would make. `config` is a definition's `spec.config`, None when absent; any JSON type, because
-    a tree of files may hold what the API server would refuse.
+    a tree of files may hold what the API server would refuse. `spec` is the whole spec of a policy or of the
+    configuration as plain JSON, None for other kinds.
     """
 
     name: str = ""
@@ -42,6 +43,7 @@ class Object(NamedTuple):
     service_account: str = "default"
     config: object = None
     is_being_deleted: bool = False
+    spec: object = None
 
 
 class Request(NamedTuple):

@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from webhook.admission import messages
+from webhook.admission.inforce import RulesInForce
 from webhook.cluster import manifests, store
 from webhook.cluster.documents import Document
 from webhook.cluster.problems import ManifestError, Position, Problem
@@ -56,7 +58,8 @@ def check(
     """Find everything in PATHs that the webhook would refuse or warn of, with file, line and column.
 
     A PATH is a file, or a directory of which every .yaml, .yml and .json counts. All of it together is the cluster: a
-    pod is judged against the networks and namespaces that are found, in whatever file. Other kinds are passed over.
+    pod is judged against the networks, namespaces and access policies that are found, in whatever file. Other kinds are
+    passed over.
 
     \b
     Examples:
@@ -79,7 +82,7 @@ def check(
     if not documents and not problems:
         fail_unreadable([manifests.nothing_found(paths)])
     cluster = store.build(documents, problems)
-    rules = rules_of(rules_given)
+    rules = RulesInForce(rules_of(rules_given).config)(cluster)
     judgements = list(judge(documents, cluster, rules, network_namespace=network_namespace, problems=problems))
     report = _report(files, documents, judgements, problems)
     click.echo(FORMATS[output](report))
@@ -113,7 +116,7 @@ def _report(
 
 def _findings(judgement: Judgement) -> Iterator[Finding]:
     request, decision = judgement.request, judgement.decision
-    subject = f"{request.kind.kind.lower()} {request.namespace}/{request.object_name}"
+    subject = messages.who(request)
     if not decision.is_allowed:
         for cause in decision.causes:
             place = judgement.locate(cause.field)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cniplugin.access.model import Rules
-from webhook.admission.evaluate import BINDING, NETWORK, POD, WORKLOADS, evaluate
+from webhook.admission.evaluate import BINDING, NETWORK, POD, POLICIES, WORKLOADS, evaluate
 from webhook.admission.listers import Cluster
 from webhook.admission.model import Decision, GroupKind, Request
 from webhook.cluster.documents import Document
@@ -19,12 +19,16 @@ from webhook.serving import wire
 from webhook.serving.http import RequestError
 
 USER_NAME = "nadmit-review"
-JUDGED = frozenset({POD, BINDING, NETWORK, *WORKLOADS})
+JUDGED = frozenset({POD, BINDING, NETWORK, *WORKLOADS, *POLICIES})
 """Kinds that a webhook is asked about."""
 
 _IN_OBJECT = re.compile(r"(Expected .*) - at '\$\.request\.object\.([^']+)'")
 _UID_NAMESPACE = uuid.UUID("8b1d1e0c-7f0a-5d52-9a39-2f6a0d2b9d11")
-_RESOURCES = {"NetworkAttachmentDefinition": "network-attachment-definitions"}
+_RESOURCES = {
+    "NetworkAttachmentDefinition": "network-attachment-definitions",
+    "NetworkAttachmentPolicy": "networkattachmentpolicies",
+}
+"""Plurals that are not the kind with an s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,4 +106,5 @@ def _unreadable(document: Document, error: RequestError) -> Problem:
 def _body(document: Document) -> bytes:
     if is_review(document):
         return json.dumps(document.object).encode()
-    return admission_review(document.object, namespace=document.namespace)
+    is_global = GroupKind(document.group, document.kind) in POLICIES
+    return admission_review(document.object, namespace="" if is_global else document.namespace)

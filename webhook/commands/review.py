@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from webhook.admission.evaluate import NETWORK, POLICIES
+from webhook.admission.inforce import RulesInForce
 from webhook.cluster import manifests, store
 from webhook.cluster.documents import Document
 from webhook.cluster.problems import ManifestError, Position, Problem
@@ -19,7 +21,7 @@ from .judging import Judgement, is_judged, is_review, judge
 from .options import EXIT_REFUSED, fail_unreadable, paint, rules_of, rules_options
 
 STDIN = "-"
-_CLUSTER_KINDS = {("", "Namespace"), ("k8s.cni.cncf.io", "NetworkAttachmentDefinition")}
+_CLUSTER_KINDS = {("", "Namespace"), NETWORK, *POLICIES}
 
 
 @click.command(short_help="Say what the webhook would answer to objects in files.")
@@ -28,7 +30,8 @@ _CLUSTER_KINDS = {("", "Namespace"), ("k8s.cni.cncf.io", "NetworkAttachmentDefin
     "--manifests",
     "directory",
     metavar="DIR",
-    help="Tree of YAML with the networks and namespaces of the cluster. Without it, those in the FILEs count.",
+    help="Tree of YAML with the networks, namespaces and access policies of the cluster. Without it, those in the "
+    "FILEs count.",
 )
 @click.option(
     "-o",
@@ -50,8 +53,9 @@ def review(
     """Say what the webhook would answer if the objects in FILEs were created.
 
     A FILE is YAML or JSON with pods, NetworkAttachmentDefinitions, workloads (Deployment, StatefulSet, DaemonSet,
-    ReplicaSet, ReplicationController, Job, CronJob, PodTemplate), Lists of them, or whole AdmissionReviews as an API
-    server sends them; "-" is standard input. Other kinds are passed over.
+    ReplicaSet, ReplicationController, Job, CronJob, PodTemplate), access policies (NetworkAttachmentPolicy,
+    NetworkAttachmentPolicyConfig), Lists of them, or whole AdmissionReviews as an API server sends them; "-" is
+    standard input. Other kinds are passed over.
 
     Verdicts go to standard output in the words of kubectl, warnings to standard error.
 
@@ -71,9 +75,9 @@ def review(
     documents = list(_read(files, problems))
     cluster = _load_cluster(directory, documents, problems)
     if not problems and not any(map(is_judged, documents)):
-        text = "no pod, network or workload is found, and nothing else is judged; name a file that has one"
+        text = "no pod, network, workload or policy is found, and nothing else is judged; name a file that has one"
         problems.append(Problem(Position(" ".join(files)), "nothing-to-judge", text))
-    rules = rules_of(rules_given)
+    rules = RulesInForce(rules_of(rules_given).config)(cluster)
     judgements = list(judge(documents, cluster, rules, network_namespace=network_namespace, problems=problems))
     if problems:
         fail_unreadable(problems)

@@ -2,7 +2,8 @@
 
 msgspec decodes straight into the few fields that decisions need: of a pod of 5 KiB nine tenths (managedFields, spec)
 are skipped without making an object, and a wrong type is reported with its path. One set of structs serves every kind
-that is judged, so that one pass over the bytes is enough; of other kinds nothing is read. The answer never echoes the
+that is judged, so that one pass over the bytes is enough; of other kinds nothing is read. Access policies, which are
+written seldom, cost a second pass for their whole spec. The answer never echoes the
 request and carries no patch unless something changes (§2).
 """
 
@@ -12,15 +13,15 @@ from typing import Any
 
 import msgspec
 
-from webhook.admission.evaluate import BINDING, NETWORK, POD, WORKLOADS
+from webhook.admission.evaluate import BINDING, NETWORK, POD, POLICIES, POLICY, WORKLOADS
 from webhook.admission.model import NOTHING, Decision, GroupKind, Object, Request, User
 from webhook.serving.http import RequestError
 
 API_VERSION = "admission.k8s.io/v1"
 KIND = "AdmissionReview"
 
-WITHOUT_TEMPLATE = frozenset({POD.kind, BINDING.kind, NETWORK.kind})
-JUDGED = {(kind.group, kind.kind): kind for kind in (POD, BINDING, NETWORK, *WORKLOADS)}
+WITHOUT_TEMPLATE = frozenset({POD.kind, BINDING.kind, NETWORK.kind, *(kind.kind for kind in POLICIES)})
+JUDGED = {(kind.group, kind.kind): kind for kind in (POD, BINDING, NETWORK, *WORKLOADS, *POLICIES)}
 
 
 class _Metadata(msgspec.Struct, rename="camel", frozen=True, gc=False):
@@ -69,6 +70,13 @@ class _Unread(msgspec.Struct, frozen=True, gc=False):
     """An object of a kind that is not judged."""
 
 
+class _Policy(msgspec.Struct, frozen=True, gc=False):
+    """A policy or the configuration: what its spec may hold is for `cniplugin.access` to say."""
+
+    metadata: _Metadata = _Metadata()
+    spec: Any = None
+
+
 class _GroupVersionKind(msgspec.Struct, frozen=True, gc=False):
     kind: str
     group: str = ""
@@ -107,9 +115,22 @@ class _UnreadReview(_Review, frozen=True, gc=False):
     request: _UnreadRequest
 
 
+class _PolicyRequest(_Request, frozen=True, gc=False):
+    object: _Policy | None = None  # type: ignore[assignment]  # its spec is read as it is
+    old_object: _Policy | None = None  # type: ignore[assignment]
+
+
+class _PolicyReview(_Review, frozen=True, gc=False):
+    request: _PolicyRequest
+
+
 _review = msgspec.json.Decoder(_Review)
 _unread_review = msgspec.json.Decoder(_UnreadReview)
+_policy_review = msgspec.json.Decoder(_PolicyReview)
 _encode = msgspec.json.Encoder().encode
+
+
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 def decode(body: bytes) -> Request:
@@ -139,17 +160,37 @@ def decode(body: bytes) -> Request:
 
 def _decode_review(body: bytes) -> _Review:
     """Read a review. NB: a field may have another type in a kind that is not judged; that kind's object is unread."""
+    problem: Exception | None = None
+    review: _Review
     try:
-        return _review.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        review = _review.decode(body)
+    except _UNREADABLE as error:
         problem = error
-    try:
-        review = _unread_review.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        review = None
-    if review is None or (review.request.kind.group, review.request.kind.kind) in JUDGED:
-        raise RequestError(400, f"the AdmissionReview cannot be read: {_reason(problem)}")
+        review = _decode_unread(body, error)
+    kind = review.request.kind
+    if kind.group == POLICY.group and (kind.group, kind.kind) in JUDGED:
+        return _decode_policy(body)
+    if problem is not None and (kind.group, kind.kind) in JUDGED:
+        raise _unreadable(problem)
     return review
+
+
+def _decode_unread(body: bytes, problem: Exception) -> _Review:
+    try:
+        return _unread_review.decode(body)
+    except _UNREADABLE:
+        raise _unreadable(problem) from None
+
+
+def _decode_policy(body: bytes) -> _Review:
+    try:
+        return _policy_review.decode(body)
+    except _UNREADABLE as error:
+        raise _unreadable(error) from None
+
+
+def _unreadable(problem: Exception) -> RequestError:
+    return RequestError(400, f"the AdmissionReview cannot be read: {_reason(problem)}")
 
 
 def _reason(error: Exception) -> str:
@@ -157,11 +198,18 @@ def _reason(error: Exception) -> str:
     return text.replace("`", "'")[:300]
 
 
-def _object(read: _Object | _Unread, kind: str) -> Object:
+def _object(read: _Object | _Policy | _Unread, kind: str) -> Object:
     """Return an object; of a kind with a pod template, the template's labels, annotations and service account."""
     if isinstance(read, _Unread):
         return Object()
     own = read.metadata
+    if isinstance(read, _Policy):
+        return Object(
+            name=own.name or "",
+            generate_name=own.generate_name or "",
+            is_being_deleted=own.deletion_timestamp is not None,
+            spec=read.spec,
+        )
     judged: _Metadata = own
     spec: _PodSpec | _Spec | None = read.spec
     if kind not in WITHOUT_TEMPLATE:

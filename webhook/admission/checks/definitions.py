@@ -37,7 +37,7 @@ def check(request: Request, cluster: Cluster, rules: Rules) -> Decision:
     warnings: list[str] = []
     name = request.object_name
     if not request.object_name.endswith("*") and not names.is_subdomain(name):
-        problems.append(messages.object_name(name))
+        problems.append(messages.object_name(name, request.kind.kind))
     elif "." in name:
         warnings.append(messages.dotted_name(name))
     parsed = _check_config(new.config, name, rules, problems, warnings)

@@ -1,0 +1,180 @@
+"""The status of policies: what of each can be read, what is in force, whom it concerns.
+
+Conditions: `Accepted` is about the text, `Enforced` about the process that decides.
+
+| condition | status, reason | when |
+| --- | --- | --- |
+| Accepted | True, Readable | everything can be read |
+| | False, Unreadable | the message has every problem; what it means for a rule is in `rules` |
+| Enforced | True, Loaded | this generation decides |
+| | False, NotLoaded | another generation decides, or none |
+| | False, ModeWarn, ModeAudit | this generation is loaded and refuses nothing, by its `mode` |
+
+`rules` has those that are not Active, and Active ones with lints. Computing a status again from itself changes
+nothing: only a condition whose `status` changes gets a new `lastTransitionTime` (Kubernetes API conventions,
+"Typical status properties").
+"""
+
+from __future__ import annotations
+
+from cniplugin.netspec.errors import render
+
+from .coverage import Denies
+from .lints import lint_among, written_rules
+from .reasons import cut
+from .rules import ALLOW, ENFORCE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from typing import Any
+
+    from .lints import Lint, Rule
+    from .rules import AttachmentRule, DefinitionRule, Policy
+
+    Object = dict[str, Any]
+
+CONDITION_MESSAGE_MAX, RULE_MESSAGE_MAX, RULES_MAX = 32_768, 1024, 128
+"""Of the CRD, the first two in characters."""
+
+ACTIVE, INVALID, SHADOWED = "Active", "Invalid", "Shadowed"
+
+
+def statuses(
+    policies: Sequence[Policy],
+    namespaces: Mapping[str, Mapping[str, str]],
+    *,
+    loaded: Mapping[str, int],
+    previous: Mapping[str, Mapping[str, Any]],
+    now: str,
+) -> dict[str, Object]:
+    """Return the `status` of each policy by name.
+
+    `namespaces`: labels by name. `loaded`: the generation of each policy that decides. `previous`: the status objects
+    that stand there. `now`: RFC 3339, such as 2026-11-23T19:00:00Z.
+    """
+    denies = Denies(policies)
+    return {
+        policy.name: {
+            "observedGeneration": policy.generation,
+            "matchedNamespaces": count_namespaces(policy, namespaces),
+            "conditions": _conditions(policy, loaded.get(policy.name), previous.get(policy.name) or {}, now),
+            "rules": _rules(policy, denies),
+        }
+        for policy in policies
+    }
+
+
+def count_namespaces(policy: Policy, namespaces: Mapping[str, Mapping[str, str]]) -> int:
+    """Return in how many namespaces a rule can concern a pod or a definition."""
+    attachments = {(rule.pods, rule.except_pods): rule for rule in policy.attachments}.values()
+    return sum(
+        any(_concerns(rule, name, labels) for rule in attachments)
+        or any(_concerns_definitions(rule, name, labels) for rule in policy.definitions)
+        for name, labels in namespaces.items()
+    )
+
+
+def _concerns(rule: AttachmentRule, name: str, labels: Mapping[str, str]) -> bool:
+    if rule.pods and not any(entry.has_namespace(name, labels) for entry in rule.pods):
+        return False
+    return not any(
+        entry.pod_selector is None and entry.service_accounts is None and entry.has_namespace(name, labels)
+        for entry in rule.except_pods
+    )
+
+
+def _concerns_definitions(rule: DefinitionRule, name: str, labels: Mapping[str, str]) -> bool:
+    is_named = rule.namespaces is None or rule.namespaces.matches(name)
+    return is_named and (rule.namespace_selector is None or rule.namespace_selector.matches(labels))
+
+
+# Conditions
+
+
+def _conditions(policy: Policy, loaded: int | None, previous: Mapping[str, Any], now: str) -> list[Object]:
+    return [
+        _condition(policy, "Accepted", _accepted(policy), previous, now),
+        _condition(policy, "Enforced", _enforced(policy, loaded), previous, now),
+    ]
+
+
+def _accepted(policy: Policy) -> tuple[bool, str, str]:
+    if not policy.problems:
+        return True, "Readable", "everything can be read"
+    lines = [render(problem) for problem in policy.problems]
+    return False, "Unreadable", "\n".join(lines)
+
+
+def _enforced(policy: Policy, loaded: int | None) -> tuple[bool, str, str]:
+    if loaded != policy.generation:
+        found = "none of this policy" if loaded is None else f"generation {loaded}"
+        return False, "NotLoaded", f"the webhook has not loaded generation {policy.generation}; in force: {found}"
+    if policy.mode == ENFORCE:
+        return True, "Loaded", f"generation {loaded} decides"
+    does = "warns" if policy.mode == "Warn" else "only records"
+    return False, f"Mode{policy.mode}", f"generation {loaded} is loaded; mode {policy.mode} {does} and refuses nothing"
+
+
+def _condition(
+    policy: Policy, kind: str, found: tuple[bool, str, str], previous: Mapping[str, Any], now: str
+) -> Object:
+    is_true, reason, message = found
+    status = str(is_true)
+    return {
+        "type": kind,
+        "status": status,
+        "observedGeneration": policy.generation,
+        "lastTransitionTime": _since(previous, kind, status) or now,
+        "reason": reason,
+        "message": cut(message, CONDITION_MESSAGE_MAX),
+    }
+
+
+def _since(previous: Mapping[str, Any], kind: str, status: str) -> str | None:
+    """Return since when a condition has been so; None if it was not, or nobody can tell."""
+    for condition in previous.get("conditions") or ():
+        if condition.get("type") == kind and condition.get("status") == status:
+            return condition.get("lastTransitionTime") or None
+    return None
+
+
+# Rules
+
+
+def _rules(policy: Policy, denies: Denies) -> list[Object]:
+    lints = lint_among(policy, denies)
+    found: dict[str, tuple[str, list[str]]] = {}
+    for rule in written_rules(policy):
+        state, messages = _state(rule, [lint for lint in lints if rule.name in lint.rules])
+        if messages and rule.name in found:  # the second of two rules of one name, which is a problem of it
+            messages = [*found[rule.name][1], *messages]
+        if messages:
+            found[rule.name] = (state, messages)
+    shown = [{"name": name, "state": state, "message": _joined(said)} for name, (state, said) in found.items()]
+    return shown[:RULES_MAX]
+
+
+def _state(rule: Rule, lints: Sequence[Lint]) -> tuple[str, list[str]]:
+    if rule.problems:
+        return INVALID, [*rule.problems, _meaning(rule)]
+    if rule.value is None:
+        return INVALID, [f"it {_SELECTS_NOTHING}: what the policy says of pods or mode cannot be read"]
+    is_shadowed = any(lint.name == "shadowed" for lint in lints)
+    return SHADOWED if is_shadowed else ACTIVE, [lint.text for lint in lints]
+
+
+_SELECTS_NOTHING = "allows nothing"
+
+
+def _meaning(rule: Rule) -> str:
+    """Say what a rule that cannot be read does; see `reading`."""
+    if rule.value is None:
+        return f"so it {_SELECTS_NOTHING}"
+    if rule.value.action == ALLOW:
+        return "so it accepts nothing of what it selects"
+    return "so it denies at least what it was meant to"
+
+
+def _joined(messages: Iterable[str]) -> str:
+    return cut("\n".join(messages), RULE_MESSAGE_MAX)

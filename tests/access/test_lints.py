@@ -1,0 +1,230 @@
+"""Lints: each where it belongs, and not a step beside it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cniplugin.access.lints import Lint, lint
+from cniplugin.access.reading import read_policy
+from cniplugin.access.rules import Policy
+
+ALLOW: dict[str, Any] = {"name": "a", "action": "Allow"}
+DENY: dict[str, Any] = {"name": "d", "action": "Deny"}
+BLUE = {"namespaces": ["blue"]}
+LABELLED = {"namespaceSelector": {"matchLabels": {"tenant": "blue"}}}
+BY_NAME = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "blue"}}}
+PODS = {"podSelector": {"matchLabels": {"app": "web"}}}
+ACCOUNT = {"serviceAccounts": ["robot"]}
+NADS = {"selector": {"matchLabels": {"shared": "yes"}}}
+
+
+def policy(name: str = "mine", **spec: Any) -> Policy:
+    found = read_policy({"metadata": {"name": name, "generation": 3}, "spec": spec})
+    assert found.problems == ()
+    return found
+
+
+def remarks(*others: Policy, **spec: Any) -> list[tuple[str, str]]:
+    return [(found.name, found.path) for found in lint(policy(**spec), others)]
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        # labels of networks
+        ({"attachments": [{**ALLOW, "networks": [NADS]}]}, [("nad-labels", "spec.attachments[0].networks[0].selector")]),
+        (
+            {"attachments": [ALLOW, {**ALLOW, "name": "b", "networks": [BLUE, {**NADS, "scope": "OtherNamespace"}]}]},
+            [("nad-labels", "spec.attachments[1].networks[1].selector")],
+        ),
+        ({"attachments": [{**ALLOW, "networks": [{**NADS, **BLUE}]}]}, []),
+        ({"attachments": [{**ALLOW, "networks": [{**NADS, "scope": "OwnNamespace"}]}]}, []),
+        ({"attachments": [{**DENY, "networks": [NADS]}]}, []),
+        # what pods choose
+        ({"pods": [PODS], "attachments": [DENY]}, [("pod-can-step-aside", "spec.pods[0].podSelector")]),
+        (
+            {"pods": [BLUE, {**BLUE, **ACCOUNT}], "attachments": [ALLOW, DENY]},
+            [("pod-can-step-aside", "spec.pods[1].serviceAccounts"), ("shadowed", "spec.attachments[0]")],
+        ),
+        ({"pods": [PODS], "attachments": [ALLOW]}, []),
+        ({"pods": [{**BLUE, "podSelector": {}}], "attachments": [DENY]}, []),
+        ({"exceptPods": [PODS], "attachments": [DENY]}, [("pod-can-step-aside", "spec.exceptPods[0].podSelector")]),
+        ({"exceptPods": [{**BLUE, **ACCOUNT}], "attachments": [DENY]}, []),
+        # labels of namespaces
+        ({"pods": [LABELLED], "attachments": [ALLOW]}, [("namespace-labels", "spec.pods[0].namespaceSelector")]),
+        ({"exceptPods": [LABELLED], "attachments": [ALLOW]}, [("namespace-labels", "spec.exceptPods[0].namespaceSelector")]),
+        ({"pods": [BY_NAME], "attachments": [ALLOW]}, []),
+        (
+            {"definitions": [{**DENY, **LABELLED}]},
+            [("namespace-labels", "spec.definitions[0].namespaceSelector")],
+        ),
+        # everything
+        ({"pods": [{"namespaces": ["a", "*"]}], "attachments": [ALLOW]}, [("everything", "spec.pods[0].namespaces[1]")]),
+        ({"pods": [{"namespaces": ["a*"]}], "attachments": [ALLOW]}, []),
+        (
+            {"attachments": [{**ALLOW, "networks": [{"names": ["*"], "namespaces": ["*"], **NADS}]}]},
+            [
+                ("everything", "spec.attachments[0].networks[0].namespaces[0]"),
+                ("everything", "spec.attachments[0].networks[0].names[0]"),
+                ("nad-labels", "spec.attachments[0].networks[0].selector"),
+            ],
+        ),
+        ({"definitions": [{**DENY, "namespaces": ["*"]}]}, [("everything", "spec.definitions[0].namespaces[0]")]),
+        # on trial
+        ({"mode": "Warn", "attachments": [ALLOW, DENY]}, [("grants-nothing", "spec.mode"), ("shadowed", "spec.attachments[0]")]),
+        ({"mode": "Audit", "attachments": [ALLOW]}, [("grants-nothing", "spec.mode")]),
+        ({"mode": "Warn", "attachments": [DENY]}, []),
+        # interfaces of the node
+        ({"definitions": [ALLOW]}, [("any-master", "spec.definitions[0]")]),
+        ({"definitions": [{**ALLOW, "config": {"pluginTypes": ["mac*", "tuning"]}}]}, [("any-master", "spec.definitions[0].config")]),
+        ({"definitions": [{**ALLOW, "config": {"pluginTypes": ["macvlan"], "masters": ["bond1"]}}]}, []),
+        ({"definitions": [{**ALLOW, "config": {"pluginTypes": ["tuning", "sbr"]}}]}, []),
+        ({"definitions": [{**DENY, "config": {"pluginTypes": ["macvlan"]}}]}, []),
+    ],
+)  # fmt: skip
+def test_lints(spec: dict[str, Any], expected: list[tuple[str, str]]) -> None:
+    assert remarks(**spec) == expected
+
+
+def net(**fields: Any) -> dict[str, Any]:
+    return {"networks": [fields]}
+
+
+PAIRS = [
+    # what a Deny has, what the other rule has, is the other one shadowed for certain
+    ({}, {}, True),
+    ({}, {"pods": [BLUE]}, True),
+    ({"pods": [BLUE]}, {}, False),
+    ({"pods": [BLUE]}, {"pods": [BLUE]}, True),
+    ({"pods": [{"namespaces": ["blue", "green"]}]}, {"pods": [BLUE, {"namespaces": ["green"], **ACCOUNT}]}, True),
+    ({"pods": [{"namespaces": ["blue", "green"]}]}, {"pods": [BLUE, {"namespaces": ["red"]}]}, False),
+    ({"pods": [{"namespaces": ["b*"]}]}, {"pods": [BLUE]}, True),
+    ({"pods": [{"namespaces": ["b*"]}]}, {"pods": [{"namespaces": ["bl*"]}]}, True),
+    ({"pods": [{"namespaces": ["bl*"]}]}, {"pods": [{"namespaces": ["b*"]}]}, False),
+    ({"pods": [{"namespaces": ["*"]}]}, {}, True),
+    (net(scope="Any"), {}, True),
+    ({"pods": [{"namespaces": ["*"]}]}, {"pods": [LABELLED]}, True),
+    ({"pods": [LABELLED]}, {"pods": [{**LABELLED, **PODS}]}, True),
+    ({"pods": [LABELLED]}, {"pods": [BLUE]}, False),
+    ({"pods": [{**BLUE, **PODS}]}, {"pods": [BLUE]}, False),
+    ({"pods": [{**BLUE, **ACCOUNT}]}, {"pods": [{**BLUE, "serviceAccounts": ["robot", "two"]}]}, False),
+    ({"exceptPods": [BLUE]}, {"pods": [BLUE]}, False),
+    ({"exceptPods": [BLUE]}, {"pods": [{"namespaces": ["green"]}]}, True),
+    ({"exceptPods": [BLUE]}, {"pods": [{"namespaces": ["g*"]}]}, False),
+    ({"exceptPods": [{**BLUE, **ACCOUNT}]}, {"exceptPods": [BLUE]}, True),
+    ({"exceptPods": [BLUE]}, {"exceptPods": [{**BLUE, **ACCOUNT}]}, False),
+    (net(names=["lan"]), net(names=["lan"]), True),
+    (net(names=["lan"]), net(names=["lan", "wan"]), False),
+    (net(namespaces=["infra"]), net(namespaces=["infra"], names=["storage"]), True),
+    (net(names=["*"]), net(namespaces=["infra"]), True),
+    (net(scope="OtherNamespace"), net(namespaces=["infra"]), False),
+    (net(scope="OtherNamespace"), net(scope="OtherNamespace", names=["x"]), True),
+    (net(pluginTypes=["host-device"]), {}, False),
+    (net(pluginTypes=["host-*"]), net(pluginTypes=["host-device"]), True),
+    (net(pluginTypes=["*"]), net(names=["lan"]), False),
+    (net(vlans=["100-199"]), net(vlans=["100-150", "199"]), True),
+    (net(vlans=["100-150", "151-199"]), net(vlans=["140-160"]), False),
+    (net(onDisk=True), net(onDisk=False), False),
+    (net(masters=["bond1"]), net(masters=["bond1"], onDisk=False), True),
+    (net(selector={}), net(names=["lan"]), True),
+    ({"networks": [{"names": ["a"]}, {"names": ["b"]}]}, net(names=["b"]), True),
+]  # fmt: skip
+
+
+def spec_of(parts: dict[str, Any], rule: dict[str, Any]) -> dict[str, Any]:
+    shared: dict[str, Any] = {key: parts[key] for key in ("pods", "exceptPods") if key in parts}
+    return {**shared, "attachments": [{**rule, **{key: parts[key] for key in parts.keys() - shared.keys()}}]}
+
+
+@pytest.mark.parametrize(("deny", "other", "is_shadowed"), PAIRS)
+def test_shadowed(deny: dict[str, Any], other: dict[str, Any], is_shadowed: bool) -> None:  # noqa: FBT001
+    """By another policy: its rule is named."""
+    guard = policy("guard", **spec_of(deny, DENY))
+    found = [one for one in lint(policy(**spec_of(other, ALLOW)), [guard]) if one.name == "shadowed"]
+    assert len(found) == is_shadowed
+    assert all('Deny rule "d" of "guard"' in one.detail for one in found)
+
+
+@pytest.mark.parametrize(
+    ("deny", "other", "is_shadowed"),
+    [
+        (["ips"], None, False),
+        (["ips"], ["ips"], True),
+        (["ips", "mac"], ["mac"], True),
+        (["mac"], ["ips", "mac"], False),
+        (None, ["ips"], True),
+    ],
+)
+def test_a_deny_on_requests_shadows_denies_on_fewer(deny: Any, other: Any, is_shadowed: bool) -> None:  # noqa: FBT001
+    guard = policy("guard", attachments=[{**DENY, **({"onRequests": deny} if deny else {})}])
+    mine = {**DENY, "name": "z", **({"onRequests": other} if other else {})}
+    assert (("shadowed", "spec.attachments[0]") in remarks(guard, attachments=[mine])) is is_shadowed
+
+
+def test_a_deny_on_requests_shadows_no_allow() -> None:
+    assert remarks(policy("guard", attachments=[{**DENY, "onRequests": ["ips"]}]), attachments=[ALLOW]) == []
+
+
+def test_of_two_equal_denies_the_second_is_told() -> None:
+    first, second = policy("a", attachments=[DENY]), policy("b", attachments=[DENY])
+    assert lint(first, [second]) == ()
+    assert [found.name for found in lint(second, [first])] == ["shadowed"]
+
+
+@pytest.mark.parametrize(
+    ("mode", "others_mode", "is_shadowed"),
+    [("Enforce", "Warn", False), ("Warn", "Enforce", True), ("Warn", "Audit", False), ("Audit", "Warn", True)],
+)
+def test_a_deny_on_trial_shadows_nothing_that_is_in_force(mode: str, others_mode: str, is_shadowed: bool) -> None:  # noqa: FBT001
+    guard = policy("z", mode=others_mode, attachments=[DENY])
+    found = remarks(guard, mode=mode, attachments=[{**DENY, "name": "mine"}])
+    assert (("shadowed", "spec.attachments[0]") in found) is is_shadowed
+
+
+@pytest.mark.parametrize(
+    ("deny", "other", "is_shadowed"),
+    [
+        ({}, {**ALLOW, "config": {"masters": ["b"]}}, True),
+        ({"namespaces": ["b*"]}, {**ALLOW, "namespaces": ["blue"]}, True),
+        ({"config": {"pluginTypes": ["macvlan"]}}, {**ALLOW, "config": {"pluginTypes": ["macvlan"]}}, False),
+        ({"config": {"pluginTypes": ["mac*"]}}, {**DENY, "name": "z", "config": {"pluginTypes": ["macvlan"]}}, True),
+        ({"authors": {"groups": ["g"]}}, {**ALLOW, "authors": {"users": ["u"]}}, False),
+        ({"authors": {"groups": ["g", "h"]}}, {**ALLOW, "authors": {"groups": ["h"]}}, True),
+        ({"authors": {"serviceAccounts": ["a/*"]}}, {**ALLOW, "authors": {"serviceAccounts": ["a/b"]}}, True),
+        ({"exceptAuthors": {"users": ["u"]}}, ALLOW, False),
+        ({"exceptAuthors": {"users": ["u"]}}, {**ALLOW, "exceptAuthors": {"users": ["u", "v"]}}, True),
+    ],
+)
+def test_shadowed_definitions(deny: dict[str, Any], other: dict[str, Any], is_shadowed: bool) -> None:  # noqa: FBT001
+    guard = policy("guard", definitions=[{**DENY, **deny}])
+    assert (("shadowed", "spec.definitions[0]") in remarks(guard, definitions=[other])) is is_shadowed
+
+
+def test_a_rule_that_cannot_be_read_has_no_lints() -> None:
+    spec = {"attachments": [{**ALLOW, "networks": [NADS], "message": 5}, {**ALLOW, "name": "b", "networks": [NADS]}]}
+    found = lint(read_policy({"metadata": {"name": "x"}, "spec": spec}), [])
+    assert [one.path for one in found] == ["spec.attachments[1].networks[0].selector"]
+
+
+def test_every_remark_fits_and_says_what_to_do() -> None:
+    """256 characters with the place, at the longest names (the API server cuts there)."""
+    long = "n" * 63
+    guard = policy("p" * 253, attachments=[{**DENY, "name": long}])
+    spec: dict[str, Any] = {
+        "mode": "Warn",
+        "pods": [{"namespaceSelector": {"matchLabels": {f"{'a' * 60}.example/{long}": "b"}}, **PODS, "namespaces": ["*"]}],
+        "attachments": [{**rule, "name": f"{rule['name']}{long[1:]}", **net(selector={}, names=["*"])} for rule in (ALLOW, DENY)],
+        "definitions": [{**ALLOW, "name": long}],
+    }  # fmt: skip
+    found = lint(policy(**spec), [guard])
+    assert {one.name for one in found} == {
+        "nad-labels", "pod-can-step-aside", "namespace-labels", "shadowed", "everything", "grants-nothing", "any-master",
+    }  # fmt: skip
+    for one in found:
+        assert isinstance(one, Lint)
+        assert len(f"{one.path}: {one.text}") <= 256
+        assert one.text.isascii()
+        assert one.fix
+        assert one.rules
