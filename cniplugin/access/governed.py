@@ -52,7 +52,7 @@ def judge(
 
 def _problems(rule: AttachmentRule, usage: Usage) -> tuple[str, ...]:
     if rule.is_broken:
-        return ("the conditions of the rule cannot be read, so it accepts nothing",)
+        return ("the rule cannot be read, so it accepts nothing",)
     return exceeded(rule.limits, usage)
 
 
