@@ -81,14 +81,14 @@ def _names(item: Read) -> Read:
 def _ranges(reader: Reader, value: object, path: str) -> matchers.Ranges:
     item = text(longest=11, is_right=matchers.parse_range, allowed="a number or a range such as 100-199")
     written = texts(most=NAMES_MAX, least=1, item=item)(reader, value, path)
-    parsed = (matchers.parse_range(found) for found in written if isinstance(found, str))
+    parsed = map(matchers.parse_range, written)
     return matchers.Ranges(texts=written, ranges=tuple(found for found in parsed if found))
 
 
 def _cidrs(reader: Reader, value: object, path: str) -> matchers.Cidrs:
     item = text(longest=43, is_right=matchers.parse_cidr, allowed="a CIDR such as 10.1.0.0/16 or 2001:db8::/64")
     written = texts(most=NAMES_MAX, least=1, item=item)(reader, value, path)
-    parsed = (matchers.parse_cidr(found) for found in written if isinstance(found, str))
+    parsed = map(matchers.parse_cidr, written)
     return matchers.Cidrs(texts=written, blocks=tuple(found for found in parsed if found))
 
 
