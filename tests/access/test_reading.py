@@ -71,6 +71,11 @@ def test_a_whole_policy() -> None:
     assert deny.networks[0].vlans.ranges == ((5, 5), (10, 20))
 
 
+@pytest.mark.parametrize("name", ["*", "a", "a*", "a-*", "0", "a-b"])
+def test_patterns_of_names(name: str) -> None:
+    assert policy({**DENY, "networks": [{"names": [name]}]}).problems == ()
+
+
 def test_null_is_an_absent_key() -> None:
     """As in Kubernetes, where the API server drops it."""
     read = policy({**DENY, "networks": None, "onRequests": None, "limits": None}, pods=None, exceptPods=None)
