@@ -10,7 +10,7 @@ INSTALL_VENV = if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; \
 	else echo "make: $(PYTHON) has no venv; on Debian: apt-get install python3-venv" >&2; exit 1; fi
 
 .DEFAULT_GOAL := help
-.PHONY: help venv packages node-bundle demo test check bench format golden clean
+.PHONY: help venv packages node-bundle demo test cover check bench format golden clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -37,6 +37,10 @@ packages: ## install the Debian packages that the tests of the node use, when ro
 
 test: $(STAMP) packages ## run every test
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+cover: $(STAMP) ## see that the fast tests of the access rules take every branch
+	$(BIN)/python -m pytest -q -m 'not slow' tests/access \
+		--cov=cniplugin.access --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100
 
 check: $(STAMP) ## ruff, mypy strict, import-linter
 	$(BIN)/ruff check .

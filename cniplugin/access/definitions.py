@@ -174,7 +174,7 @@ def _problems(rule: DefinitionRule, writing: Writing, facts: Facts | None) -> It
     """Yield what an Allow rule does not accept."""
     config = rule.config
     if rule.is_broken:
-        yield "the conditions of the rule cannot be read, so it accepts nothing"
+        yield "the rule cannot be read, so it accepts nothing"
         return
     if writing.network.is_on_disk and not (config is not None and config.is_on_disk):
         yield "spec.config is empty, so each node would read a file of its own"

@@ -13,6 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from .facts import Facts
     from .model import Config, Item, Subject
     from .rules import AttachmentRule, NetworkMatch
     from .usage import Usage
@@ -52,7 +53,7 @@ def judge(
 
 def _problems(rule: AttachmentRule, usage: Usage) -> tuple[str, ...]:
     if rule.is_broken:
-        return ("the conditions of the rule cannot be read, so it accepts nothing",)
+        return ("the rule cannot be read, so it accepts nothing",)
     return exceeded(rule.limits, usage)
 
 
@@ -69,20 +70,13 @@ def _facts_told(subject: Subject, item: Item, rule: AttachmentRule) -> tuple[str
     if network is None or element.namespace != subject.namespace:
         return ()
     facts = facts_of(network)
-    entry = next(
-        entry
-        for entry in (*rule.networks, None)
-        if entry is None
-        or (entry.has_name(subject.namespace, element.namespace, element.name) and entry.has_network(network, facts))
-    )
-    return _told(entry, item) if entry is not None else ()
+    for entry in rule.networks:
+        if entry.has_name(subject.namespace, element.namespace, element.name) and entry.has_network(network, facts):
+            return _told(entry, facts) if facts is not None else ()
+    return ()
 
 
-def _told(entry: NetworkMatch, item: Item) -> tuple[str, ...]:
-    network = item.network
-    facts = facts_of(network) if network is not None else None
-    if facts is None:
-        return ()
+def _told(entry: NetworkMatch, facts: Facts) -> tuple[str, ...]:
     told = []
     for what, patterns, values in (
         ("CNI plugin type", entry.plugin_types, facts.plugin_types),

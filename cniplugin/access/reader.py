@@ -1,7 +1,7 @@
 """Reads plain JSON objects by a table of keys, each with one reader; what is wrong becomes a SpecError, never a raise.
 
 A field that cannot be read is left out of the result, and the object is `unsound`: whoever builds a rule of it decides
-what that means (a Deny gets broader, an Allow grants nothing). null is an absent key, as in Kubernetes.
+what that means (a Deny gets broader, an Allow accepts nothing). null is an absent key, as in Kubernetes.
 """
 
 from __future__ import annotations

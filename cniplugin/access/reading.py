@@ -3,9 +3,10 @@
 The tables are the CRD's schema; `tests/access` compares both. A rule that cannot be read:
 
 - Deny: what cannot be read does not narrow it, so it refuses at least what it was meant to refuse.
-- Allow: what cannot be read in what it selects makes it select nothing; in its conditions (`limits`,
-  `requireConsent`), it governs what it selects and accepts nothing.
+- Allow: it accepts nothing, and governs what it selects as far as that can be read. Were it left out, the posture would
+  decide what it was meant to limit.
 - An action that cannot be read is Deny, unless it says allow in another letter case; a mode is Enforce.
+- A list of rules that is too long is read all the same, or a Deny at its end would be lost.
 """
 
 from __future__ import annotations
@@ -80,14 +81,14 @@ def _names(item: Read) -> Read:
 def _ranges(reader: Reader, value: object, path: str) -> matchers.Ranges:
     item = text(longest=11, is_right=matchers.parse_range, allowed="a number or a range such as 100-199")
     written = texts(most=NAMES_MAX, least=1, item=item)(reader, value, path)
-    parsed = (matchers.parse_range(found) for found in written if isinstance(found, str))
+    parsed = map(matchers.parse_range, written)
     return matchers.Ranges(texts=written, ranges=tuple(found for found in parsed if found))
 
 
 def _cidrs(reader: Reader, value: object, path: str) -> matchers.Cidrs:
     item = text(longest=43, is_right=matchers.parse_cidr, allowed="a CIDR such as 10.1.0.0/16 or 2001:db8::/64")
     written = texts(most=NAMES_MAX, least=1, item=item)(reader, value, path)
-    parsed = (matchers.parse_cidr(found) for found in written if isinstance(found, str))
+    parsed = map(matchers.parse_cidr, written)
     return matchers.Cidrs(texts=written, blocks=tuple(found for found in parsed if found))
 
 
@@ -204,19 +205,20 @@ def _network(reader: Reader, value: object, path: str) -> NetworkMatch:
 
 
 class _Entries:
-    """A list of entries: all of them as far as they can be read, the sound ones, and whether those are all."""
+    """A list of entries: all of them as far as they can be read, and the sound ones.
 
-    def __init__(self, reader: Reader, value: object, path: str, read: Callable[..., Any], *, least: int) -> None:
-        before = len(reader.problems)
-        items = reader.items(value, path, limit=ENTRIES_MAX, least=least)
+    NB: `broad` is () for a list that cannot be read, and () is everything.
+    """
+
+    def __init__(self, reader: Reader, value: object, path: str, read: Callable[..., Any]) -> None:
+        items = reader.items(value, path, limit=ENTRIES_MAX, least=1)
         found = [reader.sound(read, item, where) for item, where in items]
         self.broad = tuple(entry for entry, _ in found)
         self.strict = tuple(entry for entry, is_sound in found if is_sound)
-        self.is_sound = len(reader.problems) == before
 
 
 def _entries(read: Callable[..., Any]) -> Read:
-    return lambda reader, value, path: _Entries(reader, value, path, read, least=1)
+    return lambda reader, value, path: _Entries(reader, value, path, read)
 
 
 # Limits
@@ -286,8 +288,6 @@ _ATTACHMENT: Mapping[str, Read] = {
     "requireConsent": flag,
     "message": _MESSAGE,
 }
-_SELECTING = {"name", "action", "networks"}
-"""Keys of an attachment rule without which an Allow cannot be said to select anything."""
 
 
 class _Head:
@@ -311,64 +311,42 @@ def _rule_name(found: Mapping[str, Any], path: str) -> str:
     return str(found.get("name") or path.rpartition(".")[2])
 
 
-def _unsound_keys(rule: object, found: Mapping[str, Any], known: Mapping[str, Read]) -> set[str]:
-    written = rule if isinstance(rule, dict) else {}
-    missing = {"name", "action"} - written.keys()
-    unsound = {key for key, value in written.items() if value is not None and key not in found}
-    unsound |= {"" for key in written if key not in known}
-    return unsound | missing
-
-
 def _check_required(reader: Reader, rule: object, path: str) -> None:
     missing = [key for key in ("name", "action") if isinstance(rule, dict) and rule.get(key) is None]
     if missing:
         reader.add(path, f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing")
 
 
-def _attachment(reader: Reader, rule: object, path: str, head: _Head) -> AttachmentRule | None:
-    """Return a rule, None for an Allow that selects nothing."""
+def _attachment(reader: Reader, rule: object, path: str, head: _Head) -> AttachmentRule:
     before = len(reader.problems)
     found, _ = reader.members(rule, path, _ATTACHMENT)
     _check_required(reader, rule, path)
     is_deny = _is_deny(rule, found)
     _check_together(reader, rule, path, is_deny=is_deny)
-    unsound = _unsound_keys(rule, found, _ATTACHMENT)
     networks: _Entries | None = _as_read(rule, "networks", found, path)
-    is_broken = False
-    if not is_deny:
-        selects = head.is_sound and not unsound & {*_SELECTING, ""}
-        if not selects:
-            return None
-        is_broken = len(reader.problems) > before
+    is_sound = head.is_sound and len(reader.problems) == before
     return AttachmentRule(
         policy=head.policy,
         name=_rule_name(found, path),
         action=DENY if is_deny else ALLOW,
         mode=head.mode,
         contact=head.contact,
-        pods=_matches(head.pods, is_deny=is_deny),
+        pods=head.pods.broad if head.pods else (),
         except_pods=head.except_pods.strict if head.except_pods else (),
-        networks=_matches(networks, is_deny=is_deny),
+        networks=networks.broad if networks else (),
         on_requests=frozenset(found.get("onRequests", ())) if is_deny else frozenset(),
         limits=found.get("limits") or Limits(),
         require_consent=found.get("requireConsent") is True,
         message=found.get("message", ""),
-        is_broken=is_broken,
+        is_broken=not is_deny and not is_sound,
     )
 
 
 def _as_read(rule: object, key: str, found: Mapping[str, Any], path: str) -> _Entries | None:
-    """Return a list that may be unsound, for a Deny: read again without telling."""
+    """Return a list that may be unsound, as far as it can be read; None is everything. Read again without telling."""
     if key in found or not isinstance(rule, dict) or rule.get(key) is None:
         return found.get(key)
-    return _Entries(Reader(), rule[key], path, _network if key == "networks" else _pod, least=1)
-
-
-def _matches(entries: _Entries | None, *, is_deny: bool) -> tuple[Any, ...]:
-    """Return what is selected; () is everything. NB: a list without a readable entry must not narrow a Deny."""
-    if entries is None:
-        return ()
-    return entries.broad if is_deny else entries.strict
+    return _Entries(Reader(), rule[key], path, _network if key == "networks" else _pod)
 
 
 def _check_together(reader: Reader, rule: object, path: str, *, is_deny: bool) -> None:
@@ -439,19 +417,17 @@ _DEFINITION: Mapping[str, Read] = {
 }
 
 
-def _definition(reader: Reader, rule: object, path: str, head: _Head) -> DefinitionRule | None:
-    """Return a rule, None for an Allow that selects nothing."""
+def _definition(reader: Reader, rule: object, path: str, head: _Head) -> DefinitionRule:
+    before = len(reader.problems)
     found, _ = reader.members(rule, path, _DEFINITION)
     _check_required(reader, rule, path)
     is_deny = _is_deny(rule, found)
     if is_deny and isinstance(rule, dict) and isinstance(rule.get("config"), dict) and rule["config"].get("sharing"):
         reader.add(f"{path}.config.sharing", f"this may only be set when action is {ALLOW}")
-    unsound = _unsound_keys(rule, found, _DEFINITION)
-    if not is_deny and unsound - {"config", "message"}:
-        return None
     config: ConfigMatch | None = found.get("config")
-    if is_deny and config is None and isinstance(rule, dict) and rule.get("config") is not None:
+    if config is None and isinstance(rule, dict) and rule.get("config") is not None:
         config = _config(Reader(), rule["config"], path)  # what can be read of it
+    is_sound = head.is_sound and len(reader.problems) == before
     return DefinitionRule(
         policy=head.policy,
         name=_rule_name(found, path),
@@ -464,7 +440,7 @@ def _definition(reader: Reader, rule: object, path: str, head: _Head) -> Definit
         namespace_selector=found.get("namespaceSelector"),
         config=config,
         message=found.get("message", ""),
-        is_broken=not is_deny and "config" in unsound,
+        is_broken=not is_deny and not is_sound,
     )
 
 
@@ -499,10 +475,18 @@ def read_policy(value: Mapping[str, Any]) -> Policy:
     head = _Head(name, found, is_sound=is_sound)
     written: list[str] = []
     attachments = _rules(
-        reader, found, "attachments", lambda rule, path: _attachment(reader, rule, path, head), written
+        reader,
+        found.get("attachments"),
+        "attachments",
+        lambda rule, path: _attachment(reader, rule, path, head),
+        written,
     )
     definitions = _rules(
-        reader, found, "definitions", lambda rule, path: _definition(reader, rule, path, head), written
+        reader,
+        found.get("definitions"),
+        "definitions",
+        lambda rule, path: _definition(reader, rule, path, head),
+        written,
     )
     _check_spec(reader, spec, found)
     generation = metadata.get("generation")
@@ -519,20 +503,28 @@ def read_policy(value: Mapping[str, Any]) -> Policy:
 
 
 def _rules(
-    reader: Reader, found: Mapping[str, Any], key: str, read: Callable[[object, str], T | None], written: list[str]
+    reader: Reader, given: object, key: str, read: Callable[[object, str], T], written: list[str]
 ) -> tuple[T, ...]:
     """Return the rules under a key; `written` gets the names of all that stand there."""
-    rules = []
-    given = found.get(key)
-    for rule, path in reader.items(given, f"spec.{key}", limit=RULES_MAX) if given is not None else ():
-        parsed = read(rule, path)
-        rules += [parsed] if parsed is not None else []
-        named = rule.get("name") if isinstance(rule, dict) else None
-        name = f"{key}/{named if isinstance(named, str) else path.rpartition('.')[2]}"
-        if name in written:
-            reader.add(f"{path}.name", "another rule of this policy has that name", value=named)
-        written.append(name)
-    return tuple(rules)
+    path = f"spec.{key}"
+    if given is None:
+        return ()
+    reader.items(given, path, limit=RULES_MAX)
+    return tuple(
+        _rule(reader, rule, f"{path}[{number}]", read, written)
+        for number, rule in enumerate(given if isinstance(given, list) else ())
+    )
+
+
+def _rule(reader: Reader, rule: object, path: str, read: Callable[[object, str], T], written: list[str]) -> T:
+    parsed = read(rule, path)
+    named = rule.get("name") if isinstance(rule, dict) else None
+    place = path.rpartition(".")[2]
+    name = f"{place.partition('[')[0]}/{named if isinstance(named, str) else place}"
+    if name in written:
+        reader.add(f"{path}.name", "another rule of this policy has that name", value=named)
+    written.append(name)
+    return parsed
 
 
 def _check_spec(reader: Reader, spec: object, found: Mapping[str, Any]) -> None:

@@ -106,8 +106,8 @@ class NetworkMatch(Record):
 class AttachmentRule(Record):
     """One rule about pods attaching to networks; () for every pod, every network, any request.
 
-    `limits` counts for Allow, `on_requests` for Deny. `is_broken`: an Allow whose conditions cannot be read: it
-    governs what it selects, and accepts nothing.
+    `limits` counts for Allow, `on_requests` for Deny. `is_broken`: an Allow that cannot be read: it governs
+    what it selects as far as that can be read, and accepts nothing.
     """
 
     policy: str
@@ -171,9 +171,10 @@ class DefinitionRule(Record):
 
 
 class Policy(Record):
-    """One NetworkAttachmentPolicy. `problems` have paths below the object; a rule that selects nothing is left out.
+    """One NetworkAttachmentPolicy. `problems` have paths below the object.
 
-    `rule_names`: every rule that stands there, as `attachments/<name>` or `definitions/<name>`.
+    `attachments` and `definitions` have every rule that stands there, `rule_names` too, as `attachments/<name>` or
+    `definitions/<name>`.
     """
 
     name: str

@@ -146,7 +146,7 @@ def _rules(policy: Policy, denies: Denies) -> list[Object]:
     lints = lint_among(policy, denies)
     found: dict[str, tuple[str, list[str]]] = {}
     for rule in written_rules(policy):
-        state, messages = _state(rule, [lint for lint in lints if rule.name in lint.rules])
+        state, messages = _state(policy, rule, [lint for lint in lints if rule.name in lint.rules])
         if messages and rule.name in found:  # the second of two rules of one name, which is a problem of it
             messages = [*found[rule.name][1], *messages]
         if messages:
@@ -155,23 +155,21 @@ def _rules(policy: Policy, denies: Denies) -> list[Object]:
     return shown[:RULES_MAX]
 
 
-def _state(rule: Rule, lints: Sequence[Lint]) -> tuple[str, list[str]]:
+def _state(policy: Policy, rule: Rule, lints: Sequence[Lint]) -> tuple[str, list[str]]:
     if rule.problems:
         return INVALID, [*rule.problems, _meaning(rule)]
-    if rule.value is None:
-        return INVALID, [f"it {_SELECTS_NOTHING}: what the policy says of pods or mode cannot be read"]
+    if any(not problem.path.startswith(_RULES) for problem in policy.problems):
+        return INVALID, ["what the policy says beside its rules cannot be read", _meaning(rule)]
     is_shadowed = any(lint.name == "shadowed" for lint in lints)
     return SHADOWED if is_shadowed else ACTIVE, [lint.text for lint in lints]
 
 
-_SELECTS_NOTHING = "allows nothing"
+_RULES = ("spec.attachments[", "spec.definitions[")
 
 
 def _meaning(rule: Rule) -> str:
     """Say what a rule that cannot be read does; see `reading`."""
-    if rule.value is None:
-        return f"so it {_SELECTS_NOTHING}"
-    if rule.value.action == ALLOW:
+    if rule.value is not None and rule.value.action == ALLOW:
         return "so it accepts nothing of what it selects"
     return "so it denies at least what it was meant to"
 

@@ -144,7 +144,7 @@ def test_what_cannot_be_read() -> None:
     assert "spec.attachments[1].limits.ips.max: this cannot stand there: 0; allowed: a whole number, 1 to 64" in accepted["message"]  # fmt: skip
     told = {rule["name"]: (rule["state"], rule["message"].splitlines()[-1]) for rule in found["rules"]}
     assert told == {
-        "attachments/a": ("Invalid", "so it allows nothing"),
+        "attachments/a": ("Invalid", "so it accepts nothing of what it selects"),
         "attachments/b": ("Invalid", "so it accepts nothing of what it selects"),
         "attachments/d": ("Invalid", "so it denies at least what it was meant to"),
         "attachments/fine": told["attachments/fine"],
@@ -155,7 +155,7 @@ def test_what_cannot_be_read() -> None:
 def test_an_allow_of_a_policy_whose_pods_cannot_be_read() -> None:
     found = status({"pods": [{"namespace": ["blue"]}], "attachments": [ALLOW]})
     assert [(rule["name"], rule["state"]) for rule in found["rules"]] == [("attachments/a", "Invalid")]
-    assert "allows nothing" in found["rules"][0]["message"]
+    assert "accepts nothing" in found["rules"][0]["message"]
 
 
 def test_two_rules_of_one_name_are_one_entry() -> None:

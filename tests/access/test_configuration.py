@@ -1,0 +1,135 @@
+"""The cluster's configuration: defaults, every field, and what counts where one cannot be read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cniplugin.access.configuration import read_config
+from cniplugin.access.model import Config, MultusGate
+from cniplugin.netspec.errors import render
+
+
+def config(**spec: Any) -> tuple[Config, list[str]]:
+    found, problems = read_config({"metadata": {"name": "cluster"}, "spec": spec})
+    return found, [render(problem) for problem in problems]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"metadata": {"name": "cluster"}, "spec": {}},
+        {"metadata": {"name": "cluster"}, "spec": {"posture": None, "definitions": {}, "node": {}, "messages": {}}},
+    ],
+    ids=repr,
+)
+def test_what_an_empty_object_means(value: dict[str, Any]) -> None:
+    """The same as no object at all."""
+    assert read_config(value) == (Config(), ())
+
+
+@pytest.mark.parametrize("spec", [{}, {"spec": None}], ids=["missing", "null"])
+def test_a_missing_spec_is_told(spec: dict[str, Any]) -> None:
+    found, problems = read_config({"metadata": {"name": "cluster"}, **spec})
+    assert found == Config()
+    assert [(problem.path, problem.detail) for problem in problems] == [("spec", "it is missing")]
+
+
+def test_every_field() -> None:
+    found, problems = config(
+        posture="Consent",
+        globalNamespaces=["infra"],
+        exemptNamespaces=["kube-system"],
+        workloadTemplates="Warn",
+        protectNetworkStatus=False,
+        statusWriters=["w"],
+        definitions={"default": "Deny", "exemptUsers": ["u"], "exemptGroups": [], "metaPluginTypes": ["meta"]},
+        node={"onUnavailable": "Allow", "snapshotMaxAgeSeconds": 60},
+        multusGate={"namespaceIsolation": False, "globalNamespaces": []},
+        messages={"contact": "c", "listAllowed": False, "maxListed": 0},
+    )
+    assert problems == []
+    assert found == Config(
+        posture="Consent",
+        global_namespaces=("infra",),
+        exempt_namespaces=("kube-system",),
+        workload_templates="Warn",
+        protect_network_status=False,
+        status_writers=("w",),
+        definitions_default="Deny",
+        exempt_users=("u",),
+        exempt_groups=(),
+        meta_plugin_types=("meta", "nadmit"),
+        on_unavailable="Allow",
+        snapshot_max_age_s=60,
+        multus_gate=MultusGate(namespace_isolation=False, global_namespaces=()),
+        contact="c",
+        list_allowed=False,
+        max_listed=0,
+    )
+
+
+def test_this_plugin_is_always_a_delegating_one() -> None:
+    assert config(definitions={"metaPluginTypes": []})[0].meta_plugin_types == ("nadmit",)
+
+
+@pytest.mark.parametrize(
+    ("spec", "changes", "problem"),
+    [
+        ({"posture": "open"}, {"posture": "Strict"}, "spec.posture: "),
+        ({"posture": 7}, {"posture": "Strict"}, "spec.posture: "),
+        ({"globalNamespaces": ["A"]}, {"global_namespaces": ()}, "spec.globalNamespaces[0]: "),
+        ({"globalNamespaces": 7}, {"global_namespaces": ()}, "spec.globalNamespaces: "),
+        ({"exemptNamespaces": [7]}, {}, "spec.exemptNamespaces[0]: "),
+        ({"workloadTemplates": 7}, {}, "spec.workloadTemplates: "),
+        ({"protectNetworkStatus": "no"}, {}, "spec.protectNetworkStatus: "),
+        ({"statusWriters": [""]}, {}, "spec.statusWriters[0]: "),
+        (
+            {"definitions": 7},
+            {"definitions_default": "Deny", "exempt_groups": ()},
+            "spec.definitions: ",
+        ),
+        (
+            {"definitions": {"default": "allow"}},
+            {"definitions_default": "Deny", "exempt_groups": ()},
+            "spec.definitions.default: ",
+        ),
+        ({"node": {"onUnavailable": 7}}, {"on_unavailable": "Deny"}, "spec.node.onUnavailable: "),
+        ({"node": {"snapshotMaxAgeSeconds": 59}}, {"on_unavailable": "Deny"}, "spec.node.snapshotMaxAgeSeconds: "),
+        (
+            {"multusGate": 7},
+            {"multus_gate": MultusGate(namespace_isolation=True, global_namespaces=())},
+            "spec.multusGate: ",
+        ),
+        (
+            {"multusGate": {"globalNamespaces": ["a"]}},
+            {"multus_gate": MultusGate(namespace_isolation=True, global_namespaces=())},
+            "spec.multusGate.namespaceIsolation: it is missing; ",
+        ),
+        ({"messages": {"maxListed": 21}}, {}, "spec.messages.maxListed: "),
+        ({"messages": 7}, {}, "spec.messages: "),
+        ({"postures": "Open"}, {}, 'spec.postures: unknown key; did you mean "posture"? '),
+    ],
+    ids=repr,
+)
+def test_a_field_that_cannot_be_read_grants_nothing(
+    spec: dict[str, Any], changes: dict[str, object], problem: str
+) -> None:
+    found, problems = config(**spec)
+    assert found == Config().replace(**changes)
+    (told,) = problems
+    assert told.startswith(problem)
+
+
+def test_a_configuration_that_is_no_object_grants_nothing() -> None:
+    found, problems = read_config({"metadata": {"name": "cluster"}, "spec": []})
+    assert (found.posture, found.global_namespaces, found.definitions_default) == ("Strict", (), "Deny")
+    assert (found.exempt_groups, found.on_unavailable) == ((), "Deny")
+    assert [render(problem) for problem in problems] == ["spec: wrong JSON type: a list; allowed: an object"]
+
+
+@pytest.mark.parametrize("metadata", [None, 7, {}, {"name": "other"}], ids=repr)
+def test_another_name_is_told(metadata: object) -> None:
+    _, problems = read_config({"metadata": metadata, "spec": {}})
+    assert [problem.path for problem in problems] == ["metadata.name"]
