@@ -125,6 +125,7 @@ def _covers_network(broad: NetworkMatch, narrow: NetworkMatch) -> bool:
         broad.scope in ("Any", narrow.scope)
         and _covers_names(broad.namespaces, narrow.namespaces)
         and _covers_names(broad.names, narrow.names)
+        and (narrow.selector is not None or broad.selector is None)  # {} is every network that exists
         and _covers_selector(broad.selector, narrow.selector)
         and _covers_values(broad.plugin_types, narrow.plugin_types)
         and _covers_values(broad.masters, narrow.masters)

@@ -128,7 +128,8 @@ PAIRS = [
     (net(vlans=["100-150", "151-199"]), net(vlans=["140-160"]), False),
     (net(onDisk=True), net(onDisk=False), False),
     (net(masters=["bond1"]), net(masters=["bond1"], onDisk=False), True),
-    (net(selector={}), net(names=["lan"]), True),
+    (net(selector={}), net(names=["lan"]), False),
+    (net(selector={}), net(**NADS), True),
     ({"networks": [{"names": ["a"]}, {"names": ["b"]}]}, net(names=["b"]), True),
 ]  # fmt: skip
 
