@@ -125,7 +125,8 @@ def _covers_network(broad: NetworkMatch, narrow: NetworkMatch) -> bool:
         broad.scope in ("Any", narrow.scope)
         and _covers_names(broad.namespaces, narrow.namespaces)
         and _covers_names(broad.names, narrow.names)
-        and _covers_labels(broad, narrow)
+        and (narrow.selector is not None or broad.selector is None)  # {} is every network that exists
+        and _covers_selector(broad.selector, narrow.selector)
         and _covers_values(broad.plugin_types, narrow.plugin_types)
         and _covers_values(broad.masters, narrow.masters)
         and _covers_ranges(broad.vlans, narrow.vlans)
@@ -148,11 +149,6 @@ def _covers_selector(broad: Selector | None, narrow: Selector | None) -> bool:
     if broad is None or not broad.requirements:
         return True
     return narrow is not None and set(broad.requirements) <= set(narrow.requirements)
-
-
-def _covers_labels(broad: NetworkMatch, narrow: NetworkMatch) -> bool:
-    """NB: a selector, also an empty one, fits no network that does not exist."""
-    return broad.selector is None or (narrow.has_content and _covers_selector(broad.selector, narrow.selector))
 
 
 def _covers_set(broad: frozenset[str] | None, narrow: frozenset[str] | None) -> bool:

@@ -334,7 +334,7 @@ def _attachment(reader: Reader, rule: object, path: str, head: _Head) -> Attachm
         pods=head.pods.broad if head.pods else (),
         except_pods=head.except_pods.strict if head.except_pods else (),
         networks=networks.broad if networks else (),
-        on_requests=frozenset(found.get("onRequests", ())) if is_deny else frozenset(),
+        on_requests=frozenset(found.get("onRequests", ())) if found.get("action") == DENY else frozenset(),
         limits=found.get("limits") or Limits(),
         require_consent=found.get("requireConsent") is True,
         message=found.get("message", ""),
@@ -427,6 +427,8 @@ def _definition(reader: Reader, rule: object, path: str, head: _Head) -> Definit
     config: ConfigMatch | None = found.get("config")
     if config is None and isinstance(rule, dict) and rule.get("config") is not None:
         config = _config(Reader(), rule["config"], path)  # what can be read of it
+    if is_deny and found.get("action") != DENY:
+        config = None  # it may have been what an Allow permits
     is_sound = head.is_sound and len(reader.problems) == before
     return DefinitionRule(
         policy=head.policy,
@@ -505,15 +507,20 @@ def read_policy(value: Mapping[str, Any]) -> Policy:
 def _rules(
     reader: Reader, given: object, key: str, read: Callable[[object, str], T], written: list[str]
 ) -> tuple[T, ...]:
-    """Return the rules under a key; `written` gets the names of all that stand there."""
+    """Return the rules under a key; `written` gets the names of all that stand there.
+
+    NB: what is no list counts as one rule that cannot be read, which denies; there may have been a Deny in it.
+    """
     path = f"spec.{key}"
     if given is None:
         return ()
     reader.items(given, path, limit=RULES_MAX)
-    return tuple(
-        _rule(reader, rule, f"{path}[{number}]", read, written)
-        for number, rule in enumerate(given if isinstance(given, list) else ())
-    )
+    if not isinstance(given, list):
+        known = len(reader.problems)
+        denying = _rule(reader, None, f"{path}[0]", read, [])
+        del reader.problems[known:]
+        return (denying,)
+    return tuple(_rule(reader, rule, f"{path}[{number}]", read, written) for number, rule in enumerate(given))
 
 
 def _rule(reader: Reader, rule: object, path: str, read: Callable[[object, str], T], written: list[str]) -> T:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cniplugin.access.compile import Policies, compile_rules
@@ -92,6 +92,7 @@ def is_shadowed(mine: Policy, guard: Policy) -> bool:
     return any(found.name == "shadowed" for found in lint(mine, [guard]))
 
 
+@settings(max_examples=300)
 @given(PODS, RULE, PODS, RULE)
 def test_a_shadowed_allow_never_allows(
     pods: dict[str, Any], rule: dict[str, Any], others: dict[str, Any], deny: dict[str, Any]

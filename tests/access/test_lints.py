@@ -129,6 +129,7 @@ PAIRS = [
     (net(onDisk=True), net(onDisk=False), False),
     (net(masters=["bond1"]), net(masters=["bond1"], onDisk=False), True),
     (net(selector={}), net(names=["lan"]), False),
+    (net(selector={}), net(**NADS), True),
     ({"networks": [{"names": ["a"]}, {"names": ["b"]}]}, net(names=["b"]), True),
 ]  # fmt: skip
 
