@@ -24,6 +24,9 @@ if TYPE_CHECKING:
         def rules(self) -> Sequence[AttachmentRule]:
             """Return them, sorted."""
 
+        def of_network(self, namespace: str, name: str) -> Sequence[AttachmentRule]:
+            """Return those that can concern a network of this name."""
+
     class RuleIndex(Protocol):
         """Finds rules; see `index`."""
 

@@ -38,6 +38,8 @@ def poor(api: RealCluster) -> str:
 
 def test_the_role_is_what_the_plugin_asks_for(node: Node, api: RealCluster) -> None:
     node.api.put_network("blue", "lan", node.bridge_conf("b"))
+    node.api.put_pod("infra/storage")
+    node.add().refused(100)
     node.api.put_pod("lan")
     node.add().expect()
     asked = api.server.requests(offset=api.offset, user=ACCOUNT_NAME)
