@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -15,13 +16,15 @@ from cniplugin.netspec import netattachdef
 from cniplugin.rulesfile import RulesFile, Snapshot
 from tests.admission.world import FakeCluster, request
 from tests.node.api_server import Answer, Request, failure
+from tests.node.test_footprint import FORBIDDEN
 from tests.realapi.server import RealApiServer
 from webhook.admission.evaluate import evaluate
 from webhook.admission.model import Object
 
 from .cluster import Api, Cluster, RealCluster, config, genuine, misbehaving, policy
 from .test_account import grant
-from .world import DEFAULT, NETWORKS, Conf, Node
+from .test_devices import TELLING
+from .world import DEFAULT, NETWORKS, REPO, Conf, Node
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 
@@ -266,6 +269,32 @@ def test_delete_and_check_ask_for_no_rules(lan: Node) -> None:
     lan.call("CHECK").expect()
     lan.delete().expect()
     assert (lan.api.asked(), lan.left()) == (before, [])
+
+
+def loaded(node: Node, networks: str | None) -> set[str]:
+    """Return the modules that an ADD loads."""
+    node.write_script(node.bin_dir / "nadmit", TELLING.format(python=sys.executable, repo=str(REPO)))
+    node.api.put_pod(networks)
+    outcome = node.add()
+    outcome.expect()
+    node.delete().expect()
+    (line,) = [line for line in outcome.err.splitlines() if line.startswith("loaded ")]
+    return set(line.split()) - {"loaded"}
+
+
+def test_what_is_loaded(lan: Node) -> None:
+    """A pod without networks pays for no rules, a cluster without policies for no compilation, only a refusal for lists."""
+    judging = {"cniplugin.inforce", "cniplugin.permission", "cniplugin.rulesfile", "cniplugin.access.judge"}
+    compiling = {f"cniplugin.access.{name}" for name in ("compile", "reading", "configuration", "index", "governed")}
+    listing = {"cniplugin.offer", "cniplugin.access.listing"}
+    assert not (judging | compiling | listing) & loaded(lan, None)
+    without = loaded(lan, "lan")
+    assert judging <= without
+    assert not (compiling | listing) & without
+    lan.api.put_rules(policy("p", {"name": "all", "action": "Allow", "networks": [{"names": ["lan"]}]}))
+    found = loaded(lan, "lan")
+    assert compiling <= found
+    assert not (listing | FORBIDDEN) & found
 
 
 # What holds without an answer
