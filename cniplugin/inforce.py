@@ -154,9 +154,9 @@ def _stand_in(
     config = rules.config
     why = "; ".join(failure.msg for failure in read.failures)
     if config.on_unavailable == "Allow":
-        text = f"NodeFailOpen: the access rules are not checked, because node.onUnavailable is Allow: {why}"
-        LOG.error(f"access rules: {text}")
-        remark = Remark(reason="NodeFailOpen", message=text)
+        text = "the node cannot read the access rules, and does not check them, because node.onUnavailable is Allow"
+        LOG.error(f"access rules: NodeFailOpen: {text}: {why}")
+        remark = Remark(reason="NodeFailOpen", message=text)  # NB: without the API server's own words
         return Standing(rules=Rules(config=config.replace(posture="Open")), labels=labels, remarks=(remark,))
     refused = _refuse(read, config, kept, now_s)
     if refused:

@@ -63,20 +63,19 @@ class RulesFile:
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-            LOG.error(f"access rules: the snapshot {self.path} does not count: {reason}")
+            LOG.error(f"access rules: the snapshot {self.path} does not count: {_reason(error)}")
             return None
 
     def keep(self, objects: Sequence[Object], *, now_s: float, refresh_s: float) -> None:
         """See to it that the snapshot has these objects, which were read now."""
-        head = _line(dumps({"nadmitRules": SCHEMA, "server": self._server, "readAt": int(now_s)}))
-        body = _line(dumps([essence(value) for value in objects]))
         try:
+            head = _line(dumps({"nadmitRules": SCHEMA, "server": self._server, "readAt": int(now_s)}))
+            body = _line(dumps([essence(value) for value in objects]))
             if self._is_fresh(body, now_s, refresh_s):
                 return
             self._write(head + body)
-        except OSError as error:
-            LOG.error(f"access rules: the snapshot {self.path} cannot be written: {error.strerror or error}")
+        except (OSError, ValueError, RecursionError) as error:  # NB: JSON reads 1e999, and does not write it
+            LOG.error(f"access rules: the snapshot {self.path} cannot be written: {_reason(error)}")
 
     def _is_fresh(self, body: bytes, now_s: float, refresh_s: float) -> bool:
         """Say whether nothing is to be written: all is as it was, or another process has read later than we did."""
@@ -113,6 +112,10 @@ def essence(value: Object) -> dict[str, Any]:
     found = metadata if isinstance(metadata, dict) else {}
     kept = {key: found[key] for key in ("name", "generation") if key in found}
     return {"kind": value.get("kind"), "metadata": kept, "spec": value.get("spec")}
+
+
+def _reason(error: Exception) -> str:
+    return (isinstance(error, OSError) and error.strerror) or str(error)
 
 
 def _remove(path: str) -> None:

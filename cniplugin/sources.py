@@ -155,7 +155,7 @@ def fetch_list(client: Reader, path: str, *, pages_max: int) -> list[dict[str, A
     """Return all objects of a collection.
 
     Raises NotFoundError where there is no such kind, CniError 11 for all else: also for what is no list, and for more
-    pages than `pages_max`.
+    pages than `pages_max`. NB: a place in a list expires (410) after minutes; whoever asks has seconds.
     """
     found: list[dict[str, Any]] = []
     token = ""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cniplugin.journal import Store
 from cniplugin.rulesfile import CLOCK_SLACK_S, RulesFile, Snapshot
 
 SERVER = "https://192.0.2.1:6443"
@@ -138,6 +140,27 @@ def test_another_schema_or_server(file: RulesFile, tmp_path: Path, capsys: pytes
     assert 'it is of the API server "https://192.0.2.2:6443"' in capsys.readouterr().err
     keep(file, value())
     assert file.load() is not None
+
+
+@pytest.mark.parametrize("spec", [float("inf"), "deep"])
+def test_what_is_no_json_is_not_kept(file: RulesFile, spec: object, capsys: pytest.CaptureFixture[str]) -> None:
+    """The schema lets none of it in; if it comes all the same, the pod must not suffer."""
+    for _ in range(100_000 if spec == "deep" else 0):
+        spec = [spec]
+    keep(file, value(spec=spec))
+    assert "cannot be written: " in capsys.readouterr().err
+    assert file.load() is None
+
+
+def test_what_a_killed_writer_left_goes_with_garbage_collection(file: RulesFile, tmp_path: Path) -> None:
+    keep(file, value())
+    Path(file._temporary).write_text("half")
+    store = Store(str(tmp_path))
+    with store.lock_all(time.monotonic() + 5):
+        store.sweep()
+    assert not Path(file._temporary).exists()
+    assert file.load() is not None
+    assert store.containers() == []
 
 
 @pytest.mark.parametrize(("later_s", "age_s"), [(5, 5), (0, 0), (-60, 0), (-61, None)])

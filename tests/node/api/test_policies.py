@@ -473,8 +473,9 @@ def test_an_administrator_who_says_allow(lan: Node, api: Api, *, is_kept: bool) 
     lan.api.put_pod("green/lan")
     outcome = lan.add()
     outcome.expect()
-    assert "access rules: NodeFailOpen: the access rules are not checked" in outcome.err
-    assert [text for text in lan.api.said() if text.startswith("NodeFailOpen: NodeFailOpen: the access rules")]
+    assert "access rules: NodeFailOpen: the node cannot read the access rules, and does not check" in outcome.err
+    (said,) = [text for text in lan.api.said() if text.startswith("NodeFailOpen: ")]
+    assert said.endswith("because node.onUnavailable is Allow")
     lan.delete().expect()
     lan.api.put_network("blue", "meta", {"cniVersion": "1.0.0", "type": "multus"})
     lan.api.put_pod("meta")
