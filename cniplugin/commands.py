@@ -57,7 +57,7 @@ def add(invocation: Invocation) -> dict[str, Any]:
 
 
 def _add(invocation: Invocation, conf: NetConf, store: Store, client: Client | None, run: Run) -> dict[str, Any]:
-    from . import attach, networks, report  # noqa: PLC0415  # the other verbs need none of them
+    from . import attach, networks  # noqa: PLC0415  # the other verbs need none of them
 
     pod: Pod | None = None
     remarks: list[Remark] = []
@@ -81,11 +81,15 @@ def _add(invocation: Invocation, conf: NetConf, store: Store, client: Client | N
         raise _of_annotation(errors) from errors
     except CniError as error:
         if client is not None and pod is not None:
-            report.refused(client, pod, error, remarks)
+            from .report import refused  # noqa: PLC0415  # brings the API client
+
+            refused(client, pod, error, remarks)
         raise
     LOG.attachments = len(record.entries)
     if client is not None and pod is not None:
-        report.publish(client, pod, plan, record, remarks)
+        from .report import publish  # noqa: PLC0415  # as above
+
+        publish(client, pod, plan, record, remarks)
     return _result_for(invocation, record)
 
 
@@ -340,6 +344,8 @@ def _clear_remains(store: Store, invocation: Invocation, run: Run) -> None:
 
 def _open_client(conf: NetConf, invocation: Invocation, deadline: float) -> Client | None:
     """Return the API server's client, None without a kubeconfig and outside of a cluster."""
+    if not conf.kubeconfig and not invocation.environ.get("KUBERNETES_SERVICE_HOST"):
+        return None
     from .kubeapi import Client  # noqa: PLC0415  # DEL never needs it
     from .kubeconfig import load_kubeconfig, load_service_account  # noqa: PLC0415
 

@@ -37,3 +37,7 @@ class PluginError(CniError):
         super().__init__(code, msg, details)
         self.plugin = plugin
         self.command = command
+
+
+class NotFoundError(CniError):
+    """The API server has no such object (404), or no such kind."""

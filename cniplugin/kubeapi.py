@@ -11,7 +11,7 @@ later), in one line with the address of the server.
 
 from __future__ import annotations
 
-from .errors import TRY_AGAIN_LATER, CniError
+from .errors import TRY_AGAIN_LATER, CniError, NotFoundError
 from .http1 import Answer, Connection, dial
 from .kubeconfig import load_token
 from .log import LOG
@@ -49,10 +49,6 @@ class Event(Record):
     is_warning: bool
     at_ns: int
     host: str
-
-
-class NotFoundError(CniError):
-    """There is no such object (404), or no such kind."""
 
 
 class ReplacedError(NotFoundError):

@@ -262,7 +262,7 @@ class _Reading:
 
     def not_ours(self, value: object, path: str) -> object:
         self.text(value, path)
-        self.warnings.append(f"{path}: this is Multus' directory, and is not used; ours is recordDir")
+        self.warnings.append(f"{path}: this is Multus' directory, from which its pods are detached; ours is recordDir")
         return value
 
     def passed_over(self, value: object, _path: str) -> object:

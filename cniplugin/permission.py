@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from .access.model import Rules, Verdict
+    from .access.rules import AttachmentRule
     from .inforce import Standing
     from .netspec.netattachdef import NetworkAttachmentDefinition
     from .netspec.selection import NetworkSelectionElement
@@ -105,8 +106,14 @@ def _depends_on_content(subject: Subject, item: Item, rules: Rules) -> bool:
     """Say whether the network itself can change a refusal: what a rule says of it, or what its owner shares."""
     if rules.config.posture == "Consent":
         return True
-    element, index = item.element, rules.enforced
-    return index is not None and bool(index.namespace(subject).of_network(element.namespace, element.name))
+    index = rules.enforced
+    return index is not None and any(_has_name(rule, subject, item) for rule in index.rules_for(subject))
+
+
+def _has_name(rule: AttachmentRule, subject: Subject, item: Item) -> bool:
+    """Say whether a rule is about networks of such a name."""
+    namespace, name = item.element.namespace, item.element.name
+    return not rule.networks or any(entry.has_name(subject.namespace, namespace, name) for entry in rule.networks)
 
 
 def _with_allowed(refusals: list[Refusal], subject: Subject, rules: Rules, client: Server) -> list[Refusal]:

@@ -7,9 +7,7 @@ A pod that is not found is an error: Multus answers with a made-up result, and t
 
 from __future__ import annotations
 
-from .access.rules import CONFIG_NAME, GROUP, VERSION
-from .errors import INVALID_ENVIRONMENT, TRY_AGAIN_LATER, CniError
-from .kubeapi import NotFoundError
+from .errors import INVALID_ENVIRONMENT, TRY_AGAIN_LATER, CniError, NotFoundError
 from .netspec import netattachdef
 from .netspec.errors import show
 from .netspec.jsontext import quote
@@ -53,8 +51,9 @@ POD_APPEARS_WITHIN_S = 5.0
 this the runtime's own retry, with code 11, serves better than a process that waits."""
 
 
-POLICIES = f"/apis/{GROUP}/{VERSION}/networkattachmentpolicies"
-CONFIG = f"/apis/{GROUP}/{VERSION}/networkattachmentpolicyconfigs/{CONFIG_NAME}"
+POLICIES = "/apis/access.nadmit.io/v1alpha1/networkattachmentpolicies"
+CONFIG = "/apis/access.nadmit.io/v1alpha1/networkattachmentpolicyconfigs/cluster"
+"""NB: the words are those of `access.rules`, which a pod without networks does not load."""
 
 PAGE = 500
 PAGES_MAX = 20

@@ -4,6 +4,7 @@
 | --- | --- | --- |
 | nadmit_reviews_total | counter | path, kind, operation, decision (allow, warn, deny) |
 | nadmit_findings_total | counter | rule |
+| nadmit_trials_total | counter | mode (Warn, Audit) |
 | nadmit_review_seconds | histogram | path |
 | nadmit_http_responses_total | counter | path, code |
 | nadmit_certificate_not_after_seconds | gauge | |
@@ -51,6 +52,7 @@ class _PerReview(Collector):
     def __init__(self) -> None:
         self.reviews: Tally[tuple[str, str, str, str]] = Tally()
         self.findings: Tally[str] = Tally()
+        self.trials: Tally[str] = Tally()
         self.responses: Tally[tuple[str, int]] = Tally()
         self.sums = dict.fromkeys(sorted(PATHS), 0.0)
         self.buckets = {path: [0] * (len(SECONDS) + 1) for path in self.sums}
@@ -65,10 +67,13 @@ class _PerReview(Collector):
         findings = CounterMetricFamily("nadmit_findings", "Rules that refused", labels=("rule",))
         for rule, count in self.findings.items():
             findings.add_metric((rule,), count)
+        trials = CounterMetricFamily("nadmit_trials", "Refusals of policies on trial", labels=("mode",))
+        for mode, count in self.trials.items():
+            trials.add_metric((mode,), count)
         responses = CounterMetricFamily("nadmit_http_responses", "HTTP answers", labels=("path", "code"))
         for (path, code), count in self.responses.items():
             responses.add_metric((path, str(code) if code in CODES else "other"), count)
-        yield from (reviews, findings, responses, self._seconds())
+        yield from (reviews, findings, trials, responses, self._seconds())
 
     def _seconds(self) -> HistogramMetricFamily:
         seconds = HistogramMetricFamily("nadmit_review_seconds", "Time to decide", labels=("path",))
@@ -116,6 +121,8 @@ class Metrics:
         if not decision.is_allowed:
             for rule in decision.rules:
                 tell.findings[rule if rule in RULE_IDS else "other"] += 1
+        for trial in decision.trials:
+            tell.trials[trial.partition(":")[0]] += 1
 
     def response(self, path: str, status: int, _seconds: float) -> None:
         """Count one HTTP answer; `path` is one of PATHS."""
@@ -160,6 +167,7 @@ class _ReviewLine(msgspec.Struct, omit_defaults=True, gc=False):
     event: str
     subresource: str = ""
     dry_run: bool = False
+    trials: tuple[str, ...] = ()
 
 
 class DecisionLog:
@@ -196,6 +204,7 @@ class DecisionLog:
                 duration_ms=round(seconds * 1000, 3),
                 subresource=request.subresource,
                 dry_run=request.is_dry_run,
+                trials=decision.trials,
             )
         )
 

@@ -1,27 +1,33 @@
 """Finds the rules that can concern a pod and a network: immutable, swapped whole, by pod namespace, then by network.
 
 Theory of operation. A policy names namespaces, or selects them by prefix or label. What names one is found by a
-look-up; the others are compared once per namespace and set of its labels, and what was found is remembered, bounded;
-so is, below it, what a network's name can concern. A decision then compares what differs from pod to pod and from
-request to request. The order of policies never matters: rules are kept sorted by policy and name, and the first one
-that decides is told.
+look-up; the others are compared once per namespace and set of its labels. What a network's name and content concern is
+compared once per namespace and network, for neither depends on the pod. Both are remembered, bounded. A decision then
+compares what differs from pod to pod. The order of policies never matters: rules are kept sorted by policy and name,
+and the first one that decides is told.
 """
 
 from __future__ import annotations
 
 from .facts import facts_of
 from .rules import ALLOW, AUDIT, DENY, ENFORCE, WARN
+from .usage import asks_for_nothing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from typing import TypeVar
+
+    from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 
     from .facts import Facts
     from .model import Item, Subject
     from .rules import AttachmentRule, DefinitionRule, PodMatch, Policy
 
-NAMESPACES_MAX, NETWORKS_MAX = 4096, 256
-"""How many namespaces an index remembers, and how many networks for each; then it forgets them all."""
+    T = TypeVar("T", AttachmentRule, DefinitionRule)
+
+NAMESPACES_MAX, NETWORKS_MAX = 1024, 4096
+"""How many namespaces, and pairs of namespace and network, an index remembers; then it forgets them all."""
 
 MODES_OF = {"enforced": (ENFORCE,), "warned": (ENFORCE, WARN), "audited": (ENFORCE, WARN, AUDIT)}
 
@@ -31,10 +37,11 @@ class Index:
 
     def __init__(self, policies: Iterable[Policy]) -> None:
         kept = list(policies)
-        self._rules = sorted((rule for policy in kept for rule in policy.attachments), key=_by_name)
-        self._definitions = sorted((rule for policy in kept for rule in policy.definitions), key=_by_name)
-        self._named, self._others = _split(self._rules)
-        self._remembered: dict[str, _Namespace] = {}
+        self._rules = [_Candidate(rule) for rule in _sorted(rule for policy in kept for rule in policy.attachments)]
+        self._definitions = _sorted(rule for policy in kept for rule in policy.definitions)
+        self._named, self._others = _split([candidate.rule for candidate in self._rules])
+        self._namespaces: dict[str, _Namespace] = {}
+        self._networks: dict[tuple[str, str, str, bool], _Network] = {}
 
     @property
     def definitions(self) -> Sequence[DefinitionRule]:
@@ -42,52 +49,110 @@ class Index:
         return self._definitions
 
     def find(self, subject: Subject, item: Item) -> tuple[list[AttachmentRule], list[AttachmentRule]]:
-        """Return the Deny and the Allow rules that select this pod and this network, each sorted."""
-        element = item.element
-        rules = self.namespace(subject).of_network(element.namespace, element.name)
-        facts: list[Facts | None] = []
+        """Return the Deny and the Allow rules that select this pod and this network, each sorted.
+
+        NB: Deny rules about requests are left out for an item that makes none.
+        """
+        is_plain = not item.replaces_default and asks_for_nothing(item.element)
         found: tuple[list[AttachmentRule], list[AttachmentRule]] = ([], [])
-        for rule in rules:
-            if selects_pod(rule, subject) and _selects_content(rule, subject, item, facts):
-                found[rule.action == ALLOW].append(rule)
+        network = self._network(subject, item)
+        for candidate in network.for_plain if is_plain else network.candidates:
+            if candidate.has_pod(subject):
+                found[candidate.rule.action == ALLOW].append(candidate.rule)
         return found
 
-    def namespace(self, subject: Subject) -> _Namespace:
+    def rules_for(self, subject: Subject) -> list[AttachmentRule]:
+        """Return the rules that select a pod, whatever it asks for, sorted."""
+        return [candidate.rule for candidate in self._namespace(subject).candidates if candidate.has_pod(subject)]
+
+    def _namespace(self, subject: Subject) -> _Namespace:
         """Return the rules that can concern pods of a namespace."""
-        known = self._remembered.get(subject.namespace)
+        known = self._namespaces.get(subject.namespace)
         if known is not None and (known.labels is subject.namespace_labels or known.labels == subject.namespace_labels):
             return known
-        if len(self._remembered) >= NAMESPACES_MAX:
-            self._remembered.clear()
-        made = _Namespace(subject, self._candidates(subject))
-        self._remembered[subject.namespace] = made
+        if len(self._namespaces) >= NAMESPACES_MAX:
+            self._namespaces.clear()
+        numbers = sorted({*self._named.get(subject.namespace, ()), *self._others})
+        narrowed = (self._rules[number].in_namespace(subject) for number in numbers)
+        made = _Namespace(subject.namespace_labels, [candidate for candidate in narrowed if candidate is not None])
+        self._namespaces[subject.namespace] = made
         return made
 
-    def _candidates(self, subject: Subject) -> list[AttachmentRule]:
-        numbers = {*self._named.get(subject.namespace, ()), *self._others}
-        rules = (self._rules[number] for number in sorted(numbers))
-        return [rule for rule in rules if _concerns(rule, subject.namespace, subject.namespace_labels)]
+    def _network(self, subject: Subject, item: Item) -> _Network:
+        """Return the rules that can concern a network of a pod's namespace."""
+        namespace, element = self._namespace(subject), item.element
+        key = (subject.namespace, element.namespace, element.name, item.network is None)
+        known = self._networks.get(key)
+        if known is not None and known.source is namespace and known.network is item.network:
+            return known
+        if len(self._networks) >= NETWORKS_MAX:
+            self._networks.clear()
+        facts = facts_of(item.network) if item.network is not None else None
+        made = _Network(
+            namespace,
+            item.network,
+            [candidate for candidate in namespace.candidates if _selects(candidate.rule, subject, item, facts)],
+        )
+        self._networks[key] = made
+        return made
+
+
+class _Candidate:
+    """A rule that can concern pods, and what of it must be compared with each: () where every pod fits, or none."""
+
+    __slots__ = ("except_pods", "pods", "rule")
+
+    def __init__(
+        self, rule: AttachmentRule, pods: tuple[PodMatch, ...] = (), except_pods: tuple[PodMatch, ...] = ()
+    ) -> None:
+        self.rule = rule
+        self.pods = pods
+        self.except_pods = except_pods
+
+    def has_pod(self, subject: Subject) -> bool:
+        """Say whether the rule is about a pod of the namespace that this is for."""
+        return (not self.pods or _any_pod(self.pods, subject)) and not (
+            self.except_pods and _any_pod(self.except_pods, subject)
+        )
+
+    def in_namespace(self, subject: Subject) -> _Candidate | None:
+        """Return the rule for pods of a namespace, None if it says nothing about them.
+
+        NB: most rules differ from pod to pod in nothing; they are one object for all namespaces.
+        """
+        rule, namespace, labels = self.rule, subject.namespace, subject.namespace_labels
+        pods = tuple(entry for entry in rule.pods if entry.has_namespace(namespace, labels))
+        if rule.pods and not pods:
+            return None
+        except_pods = tuple(entry for entry in rule.except_pods if entry.has_namespace(namespace, labels))
+        if any(entry.has_every_pod for entry in except_pods):
+            return None
+        pods = () if any(entry.has_every_pod for entry in pods) else pods
+        return _Candidate(rule, pods, except_pods) if pods or except_pods else self
 
 
 class _Namespace:
     """The rules that can concern pods of one namespace with these labels."""
 
-    def __init__(self, subject: Subject, rules: list[AttachmentRule]) -> None:
-        self.labels = subject.namespace_labels
-        self.rules = rules
-        self._name = subject.namespace
-        self._by_network: dict[tuple[str, str], list[AttachmentRule]] = {}
+    __slots__ = ("candidates", "labels")
 
-    def of_network(self, namespace: str, name: str) -> list[AttachmentRule]:
-        """Return those that can concern a network of this name."""
-        key = (namespace, name)
-        found = self._by_network.get(key)
-        if found is None:
-            if len(self._by_network) >= NETWORKS_MAX:
-                self._by_network.clear()
-            found = [rule for rule in self.rules if _has_name(rule, self._name, namespace, name)]
-            self._by_network[key] = found
-        return found
+    def __init__(self, labels: Mapping[str, str], candidates: list[_Candidate]) -> None:
+        self.labels = labels
+        self.candidates = candidates
+
+
+class _Network:
+    """Those of them that can concern one network with this content; `for_plain` without Deny rules about requests."""
+
+    __slots__ = ("candidates", "for_plain", "network", "source")
+
+    def __init__(
+        self, source: _Namespace, network: NetworkAttachmentDefinition | None, candidates: list[_Candidate]
+    ) -> None:
+        self.source = source
+        self.network = network
+        self.candidates = candidates
+        self.for_plain = [candidate for candidate in candidates if not candidate.rule.on_requests]
 
 
 def build(policies: Sequence[Policy], which: str) -> Index | None:
@@ -98,8 +163,8 @@ def build(policies: Sequence[Policy], which: str) -> Index | None:
     return Index(policy for policy in policies if policy.mode in modes)
 
 
-def _by_name(rule: AttachmentRule | DefinitionRule) -> tuple[str, str, bool]:
-    return rule.policy, rule.name, rule.action == DENY
+def _sorted(rules: Iterable[T]) -> list[T]:
+    return sorted(rules, key=lambda rule: (rule.policy, rule.name, rule.action == DENY))
 
 
 def _split(rules: Sequence[AttachmentRule]) -> tuple[Mapping[str, list[int]], list[int]]:
@@ -127,38 +192,14 @@ def _exact_namespaces(rule: AttachmentRule) -> Iterator[str | None]:
             yield from entry.namespaces.exact
 
 
-def _concerns(rule: AttachmentRule, namespace: str, labels: Mapping[str, str]) -> bool:
-    return not rule.pods or any(entry.has_namespace(namespace, labels) for entry in rule.pods)
-
-
-def _has_name(rule: AttachmentRule, pod_namespace: str, namespace: str, name: str) -> bool:
-    return not rule.networks or any(entry.has_name(pod_namespace, namespace, name) for entry in rule.networks)
-
-
-def selects_pod(rule: AttachmentRule, subject: Subject) -> bool:
-    """Say whether a rule is about a pod."""
-    return (not rule.pods or _any_pod(rule.pods, subject)) and not _any_pod(rule.except_pods, subject)
-
-
 def _any_pod(entries: Iterable[PodMatch], subject: Subject) -> bool:
-    return any(
-        entry.has_namespace(subject.namespace, subject.namespace_labels)
-        and entry.has_pod(subject.labels, subject.service_account)
-        for entry in entries
+    return any(entry.has_pod(subject.labels, subject.service_account) for entry in entries)
+
+
+def _selects(rule: AttachmentRule, subject: Subject, item: Item, facts: Facts | None) -> bool:
+    """Say whether a rule is about a network, by name and content."""
+    element = item.element
+    return not rule.networks or any(
+        entry.has_name(subject.namespace, element.namespace, element.name) and entry.has_network(item.network, facts)
+        for entry in rule.networks
     )
-
-
-def _selects_content(rule: AttachmentRule, subject: Subject, item: Item, facts: list[Facts | None]) -> bool:
-    """Say whether a rule is about a network. `facts` holds what was read of it, once it was needed."""
-    if not rule.networks:
-        return True
-    element, network = item.element, item.network
-    for entry in rule.networks:
-        if entry.has_name(subject.namespace, element.namespace, element.name):
-            if not entry.has_content:
-                return True
-            if not facts:
-                facts.append(facts_of(network) if network is not None else None)
-            if entry.has_network(network, facts[0]):
-                return True
-    return False

@@ -138,23 +138,23 @@ def _describe_one(limits: Limits, kind: str) -> str:
 
 def _details(limits: Limits, kind: str) -> Iterator[str]:
     if kind == "ips":
-        yield f" in {', '.join(limits.cidrs.texts)}" if limits.cidrs else ""
+        yield f" in {' or '.join(limits.cidrs.texts)}" if limits.cidrs else ""
         yield f" (at most {limits.ips_max})" if limits.ips_max is not None else ""
     elif kind in ("mac", "infinibandGuid"):
         prefixes = limits.macs if kind == "mac" else limits.guids
-        yield f" beginning with {', '.join(prefixes.texts)}" if prefixes else ""
+        yield f" beginning with {' or '.join(prefixes.texts)}" if prefixes else ""
     elif kind == "bandwidth":
         yield _describe_bandwidth(limits)
     elif kind == "portMappings":
-        yield f" {', '.join(limits.host_ports.texts)}" if limits.host_ports else ""
-        yield f" ({', '.join(sorted(limits.protocols))})" if limits.protocols is not None else ""
+        yield f" {' or '.join(limits.host_ports.texts)}" if limits.host_ports else ""
+        yield f" ({' or '.join(sorted(limits.protocols))})" if limits.protocols is not None else ""
     elif kind == "defaultRoute":
-        yield f" to {', '.join(limits.gateways.texts)}" if limits.gateways else ""
+        yield f" to {' or '.join(limits.gateways.texts)}" if limits.gateways else ""
     elif kind == "interface":
-        yield f" {', '.join(limits.interfaces.texts)}" if limits.interfaces else ""
+        yield f" {' or '.join(limits.interfaces.texts)}" if limits.interfaces else ""
     elif kind in ("cniArgs", "extraKeys"):
         keys = limits.cni_args if kind == "cniArgs" else limits.extra_keys
-        yield f" {', '.join(sorted(keys))}" if keys is not None else ""
+        yield f" {' or '.join(sorted(keys))}" if keys is not None else ""
 
 
 def _describe_bandwidth(limits: Limits) -> str:

@@ -72,9 +72,9 @@ def _with_repetitions(subject: Subject, rules: Rules, catalogue: Catalogue) -> I
     if rules.config.posture == "Consent":
         yield from catalogue.shared_networks()
     index = rules.enforced
-    allows = [rule for rule in index.namespace(subject).rules if rule.action == ALLOW] if index else []
-    for namespace in sorted({name for rule in allows for name in _named(rule)}):
-        yield from _all_of(namespace, catalogue)
+    allows = [rule for rule in index.rules_for(subject) if rule.action == ALLOW] if index else []
+    for rule in allows:
+        yield from _named(rule, catalogue)
     if rules.config.posture == "Open" or any(_is_wide(rule) for rule in allows):
         for namespace in catalogue.network_namespaces():
             yield from _all_of(namespace, catalogue)
@@ -84,9 +84,13 @@ def _all_of(namespace: str, catalogue: Catalogue) -> Iterator[tuple[str, str]]:
     return ((namespace, name) for name in catalogue.network_names(namespace))
 
 
-def _named(rule: AttachmentRule) -> Iterator[str]:
+def _named(rule: AttachmentRule, catalogue: Catalogue) -> Iterator[tuple[str, str]]:
+    """Yield the networks of the namespaces that a rule names, as far as it names them."""
     for entry in rule.networks:
-        yield from entry.namespaces.exact if entry.namespaces is not None else ()
+        for namespace in entry.namespaces.exact if entry.namespaces is not None else ():
+            for name in catalogue.network_names(namespace):
+                if entry.names is None or entry.names.matches(name):
+                    yield namespace, name
 
 
 def _is_wide(rule: AttachmentRule) -> bool:

@@ -17,16 +17,6 @@ if TYPE_CHECKING:
 
     from .rules import AttachmentRule, DefinitionRule
 
-    class NamespaceRules(Protocol):
-        """The rules that can concern pods of one namespace."""
-
-        @property
-        def rules(self) -> Sequence[AttachmentRule]:
-            """Return them, sorted."""
-
-        def of_network(self, namespace: str, name: str) -> Sequence[AttachmentRule]:
-            """Return those that can concern a network of this name."""
-
     class RuleIndex(Protocol):
         """Finds rules; see `index`."""
 
@@ -37,8 +27,8 @@ if TYPE_CHECKING:
         def find(self, subject: Subject, item: Item) -> tuple[Sequence[AttachmentRule], Sequence[AttachmentRule]]:
             """Return the Deny and the Allow rules that select a pod and a network, each sorted."""
 
-        def namespace(self, subject: Subject) -> NamespaceRules:
-            """Return the rules that can concern pods of a namespace."""
+        def rules_for(self, subject: Subject) -> Sequence[AttachmentRule]:
+            """Return the rules that select a pod, whatever it asks for, sorted."""
 
     class Catalogue(Protocol):
         """The networks that there are, as far as a refusal may list them."""

@@ -40,6 +40,11 @@ class PodMatch(Record):
             return False
         return self.namespace_selector is None or self.namespace_selector.matches(labels)
 
+    @property
+    def has_every_pod(self) -> bool:
+        """Whether it fits every pod of a namespace that fits."""
+        return self.pod_selector is None and self.service_accounts is None
+
     def has_pod(self, labels: Mapping[str, str], service_account: str) -> bool:
         """Say whether a pod of such a namespace fits."""
         if self.service_accounts is not None and service_account not in self.service_accounts:

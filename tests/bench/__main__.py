@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from cniplugin.access.model import Rules
-from tests.bench import load, node, server, world
+from tests.bench import load, node, policies, server, world
 from webhook.admission.evaluate import evaluate
 from webhook.cluster.manifests import load_snapshot
 from webhook.serving import wire
@@ -32,6 +32,7 @@ def main() -> None:
     os.sched_setaffinity(0, {cores[-1]})
     with tempfile.TemporaryDirectory(prefix="nadmit-bench-") as folder:
         _in_process(Path(folder))
+        policies.run()
         _https(Path(folder), options.seconds, options.rounds)
     os.sched_setaffinity(0, cores)
     node.run()

@@ -1,7 +1,8 @@
 """What the node plugin costs: ADD and DEL of three networks, next to the same delegates called directly.
 
 Needs root and Debian's CNI plugins. Three bridges with host-local each; the API server is an in-process one on loopback,
-over TLS. The direct calls are what any delegator must make: one ADD and one DEL per network, one after the other.
+over TLS. The direct calls are what any delegator must make: one ADD and one DEL per network, one after the other. The
+plugin runs from a precompiled copy under this interpreter, and from the node bundle, which is built for the purpose.
 """
 
 from __future__ import annotations
@@ -9,16 +10,17 @@ from __future__ import annotations
 import compileall
 import json
 import os
-import resource
 import shutil
 import statistics
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from py_compile import PycInvalidationMode
+from typing import NamedTuple
 
 from tests.node.api_server import ApiServer, pod
 
@@ -26,7 +28,25 @@ PLUGINS = Path("/usr/lib/cni")
 ROOT = Path(__file__).parents[2]
 NETNS = f"nadmit-bench-{os.getpid()}"
 BRIDGES = ("nadmb0", "nadmb1", "nadmb2")
-STUB = "#!{python} -IS\nimport sys\nsys.path.insert(0, {root!r})\nfrom cniplugin.__main__ import process\nprocess()\n"
+STUB = """\
+#!{python} -IS
+import sys
+sys.path.insert(0, {root!r})
+from cniplugin.__main__ import process
+process()
+"""
+MEASURED = """\
+#!{python} -IS
+import gc, sys
+sys.path.insert(0, {root!r})
+from cniplugin.__main__ import main
+gc.disable()
+code = main()
+with open("/proc/self/status") as status, open({root!r} + "/status", "w") as file:
+    file.write(status.read())
+sys.exit(code)
+"""
+"""NB: the rusage of a child has its delegates in it, and through exec the memory of the bench as well; VmHWM neither."""
 
 
 def missing() -> str | None:
@@ -49,9 +69,9 @@ class Bench:
         # A copy: unchecked bytecode in the tree would outlive the next edit.
         shutil.copytree(ROOT / "cniplugin", folder / "lib" / "cniplugin", ignore=shutil.ignore_patterns("__pycache__"))
         compileall.compile_dir(folder / "lib", quiet=2, invalidation_mode=PycInvalidationMode.UNCHECKED_HASH)
-        self.stub = folder / "nadmit"
-        self.stub.write_text(STUB.format(python=sys.executable, root=str(folder / "lib")))
-        self.stub.chmod(0o755)
+        self.lib = folder / "lib"
+        self.stub = self._program(folder / "nadmit", STUB)
+        self.measured = self._program(folder / "nadmit-measured", MEASURED)
         self.networks = [network(number, folder) for number in range(3)]
         kubeconfig = folder / "kubeconfig"
         cluster = {"server": api.url, "certificate-authority": str(folder / "ca.crt")}
@@ -77,6 +97,11 @@ class Bench:
         api.objects["/api/v1/namespaces/team-a/pods/web"] = made
         api.objects["/api/v1/namespaces/team-a"] = {"metadata": {"name": "team-a"}}
 
+    def _program(self, path: Path, text: str) -> Path:
+        path.write_text(text.format(python=sys.executable, root=str(self.lib)))
+        path.chmod(0o755)
+        return path
+
     def call(self, program: Path, command: str, conf: str, *, ifname: str = "eth0") -> None:
         """Run a plugin as a runtime does; a failure ends the bench."""
         environ = {
@@ -91,30 +116,51 @@ class Bench:
         if done.returncode != 0:
             raise RuntimeError(f"{program.name} {command}: {done.stdout.decode()}")
 
-    def direct(self) -> None:
-        """ADD and DEL of the three networks, delegate by delegate."""
-        for command, order in (("ADD", (0, 1, 2)), ("DEL", (2, 1, 0))):
-            for number in order:
-                self.call(PLUGINS / "bridge", command, json.dumps(self.networks[number]), ifname=f"net{number}")
+    def direct(self, command: str) -> None:
+        """One verb for the three networks, delegate by delegate, as a delegator orders them."""
+        for number in {"ADD": (0, 1, 2), "DEL": (2, 1, 0)}[command]:
+            self.call(PLUGINS / "bridge", command, json.dumps(self.networks[number]), ifname=f"net{number}")
 
-    def plugin(self, conf: str) -> None:
-        """ADD and DEL through the plugin."""
-        self.call(self.stub, "ADD", conf)
-        self.call(self.stub, "DEL", conf)
+    def memory_mib(self) -> float:
+        """Return the peak memory of the plugin's own process in an ADD that asks the API server."""
+        self.call(self.measured, "ADD", self.with_api)
+        self.call(self.stub, "DEL", self.with_api)
+        return int((self.lib / "status").read_text().partition("VmHWM:")[2].split()[0]) / 1024
 
 
-def _times(call: Callable[[], None], rounds: int) -> list[float]:
-    times = []
-    for _ in range(rounds):
-        started = time.perf_counter()
-        call()
-        times.append((time.perf_counter() - started) * 1e3)
-    return times
+class Way(NamedTuple):
+    """One way to attach; `call` takes the verb."""
+
+    name: str
+    call: Callable[[str], None]
+
+    def times(self) -> tuple[float, float]:
+        """Return the milliseconds of ADD and of the DEL after it."""
+        return _time(lambda: self.call("ADD")), _time(lambda: self.call("DEL"))
+
+
+def build_bundle(folder: Path) -> Path | str:
+    """Return the executable of a node bundle that is built and unpacked in a folder, or why there is none."""
+    command = [sys.executable, str(ROOT / "manifests/node/bundle.py"), str(folder / "dist")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        lines = done.stderr.strip().splitlines() or ["the build says nothing"]
+        return lines[-1].removeprefix("bundle: ")
+    (archive,) = (folder / "dist").iterdir()
+    with tarfile.open(archive) as tar:
+        tar.extractall(folder, filter="tar")
+    return folder / "nadmit/bin/nadmit"
+
+
+def _time(call: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    call()
+    return (time.perf_counter() - started) * 1e3
 
 
 def run(rounds: int = 20) -> None:
     """Print the node's part of the report."""
-    print(f"\nNode: ADD and DEL of three networks (bridge and host-local each), milliseconds, median of {rounds}")
+    print(f"\nNode: three networks (bridge and host-local each), milliseconds, median of {rounds}, all ways in turn")
     reason = missing()
     if reason:
         print(f"left out: {reason}")
@@ -122,34 +168,58 @@ def run(rounds: int = 20) -> None:
     subprocess.run(["ip", "netns", "add", NETNS], check=True)
     try:
         with tempfile.TemporaryDirectory(prefix="nadmit-bench-") as folder, ApiServer(Path(folder)) as api:
-            _run(Bench(Path(folder), api), rounds)
+            bundle = build_bundle(Path(folder) / "bundle")
+            bench = Bench(Path(folder), api)
+            _attach(bench, bundle, rounds)
+            _start(bench, bundle, rounds)
+            print(f"{'peak memory of ADD':28}{bench.memory_mib():8.1f} MiB, API server, the plugin's own process")
+            if isinstance(bundle, str):
+                print(f"the node bundle is left out, it cannot be built: {bundle}")
     finally:
         subprocess.run(["ip", "netns", "delete", NETNS], check=True)
         for bridge in BRIDGES:
             subprocess.run(["ip", "link", "delete", bridge], check=False, capture_output=True)
 
 
-def _run(bench: Bench, rounds: int) -> None:
-    bench.direct()
-    rows: dict[str, list[float]] = {"the delegates directly": [], "nadmit, no API server": [], "nadmit, API server": []}
-    calls = (bench.direct, lambda: bench.plugin(bench.alone), lambda: bench.plugin(bench.with_api))
+def _attach(bench: Bench, bundle: Path | str, rounds: int) -> None:
+    ways = [
+        Way("the delegates directly", bench.direct),
+        Way("nadmit, no API server", lambda verb: bench.call(bench.stub, verb, bench.alone)),
+        Way("nadmit, API server", lambda verb: bench.call(bench.stub, verb, bench.with_api)),
+    ]
+    if isinstance(bundle, Path):
+        ways.append(Way("node bundle, API server", lambda verb: bench.call(bundle, verb, bench.with_api)))
+    found: dict[str, list[tuple[float, float]]] = {way.name: [] for way in ways}
+    ways[0].times()  # makes the bridges
     for _ in range(rounds):  # in turn, so that a busy moment hits all of them
-        for name, call in zip(rows, calls, strict=True):
-            rows[name] += _times(call, 1)
-    bare = statistics.median(rows["the delegates directly"])
-    for name, times in rows.items():
-        middle = statistics.median(times)
-        print(f"{name:28}{middle:8.1f}   {middle / bare:.2f} times")
-    interpreter = [sys.executable, "-IS", "-c", "pass"]
-    empty = statistics.median(_times(lambda: _quiet(interpreter), rounds))
-    version = statistics.median(_times(lambda: bench.call(bench.stub, "VERSION", "{}"), rounds))
-    gone = statistics.median(_times(lambda: bench.call(bench.stub, "DEL", bench.alone), rounds))
-    print(f"{'bare interpreter':28}{empty:8.1f}\n{'VERSION':28}{version:8.1f}\n{'DEL of nothing':28}{gone:8.1f}")
-    print(f"peak memory of the largest child: {resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024:.0f} MiB")
+        for way in ways:
+            found[way.name].append(way.times())
+    print(f"{'':28}{'ADD+DEL':>8}{'to direct':>11}{'DEL alone':>11}{'to direct':>11}")
+    bare = _middle(found[ways[0].name])
+    for name, times in found.items():
+        both, gone = _middle(times)
+        print(f"{name:28}{both:8.1f}{both / bare[0]:11.2f}{gone:11.1f}{gone / bare[1]:11.2f}")
 
 
-def _quiet(command: list[str]) -> None:
-    subprocess.run(command, check=True)
+def _middle(times: list[tuple[float, float]]) -> tuple[float, float]:
+    """Return the medians of ADD and DEL together, and of DEL alone."""
+    return statistics.median(map(sum, times)), statistics.median(gone for _, gone in times)
+
+
+def _start(bench: Bench, bundle: Path | str, rounds: int) -> None:
+    calls: dict[str, Callable[[], object]] = {
+        "bare interpreter": lambda: subprocess.run([sys.executable, "-IS", "-c", "pass"], check=True),
+        "VERSION": lambda: bench.call(bench.stub, "VERSION", "{}"),
+    }
+    if isinstance(bundle, Path):
+        calls["VERSION, node bundle"] = lambda: bench.call(bundle, "VERSION", "{}")
+    calls["DEL of nothing"] = lambda: bench.call(bench.stub, "DEL", bench.alone)
+    found: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(rounds):
+        for name, call in calls.items():
+            found[name].append(_time(call))
+    for name, times in found.items():
+        print(f"{name:28}{statistics.median(times):8.1f}")
 
 
 if __name__ == "__main__":

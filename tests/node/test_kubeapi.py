@@ -17,9 +17,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import NameOID
 
 from certs import authority
-from cniplugin.errors import CniError
+from cniplugin.errors import CniError, NotFoundError
 from cniplugin.http1 import RESPONSE_BYTES_MAX
-from cniplugin.kubeapi import Client, Event, NotFoundError, ReplacedError
+from cniplugin.kubeapi import Client, Event, ReplacedError
 from cniplugin.kubeconfig import ClusterConfig
 
 from .api_server import CUT, DROP, RAW, Answer, ApiServer, Clock, failure, make_keys, nothing_left, pod

@@ -233,7 +233,7 @@ class TestWarnings:
             ("readinessIndicator", '"readinessIndicator": unknown key; did you mean "readinessindicatorfile"?'),
             ("zzz", '"zzz": unknown key'),
             ("daemonSocketDir", "daemonSocketDir: this key is for Multus' daemon or installer and means nothing here"),
-            ("cniDir", "cniDir: this is Multus' directory, and is not used; ours is recordDir"),
+            ("cniDir", "cniDir: this is Multus' directory, from which its pods are detached; ours is recordDir"),
         ],
     )
     def test_keys_without_effect(self, key: str, said: str) -> None:

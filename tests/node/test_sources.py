@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from cniplugin.errors import CniError
-from cniplugin.kubeapi import NotFoundError
+from cniplugin.access import rules
+from cniplugin.errors import CniError, NotFoundError
 from cniplugin.sources import (
     CONFIG,
     POD_APPEARS_WITHIN_S,
@@ -157,6 +157,11 @@ def test_policies_of_several_pages() -> None:
     broker = Broker(**{first: page({"n": 1}, {"n": 2}, token="a/b=é"), second: page({"n": 3})})
     assert fetch_policies(broker) == [{"n": 1}, {"n": 2}, {"n": 3}]
     assert [path for path, _ in broker.asked] == [first, second]
+
+
+def test_the_paths_of_the_access_rules_have_the_words_of_the_rules() -> None:
+    assert POLICIES.startswith(f"/apis/{rules.GROUP}/{rules.VERSION}/")
+    assert f"/apis/{rules.GROUP}/{rules.VERSION}/networkattachmentpolicyconfigs/{rules.CONFIG_NAME}" == CONFIG
 
 
 def test_kinds_that_are_not_installed() -> None:

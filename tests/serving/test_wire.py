@@ -185,3 +185,10 @@ def test_a_refused_review() -> None:
         },
         "auditAnnotations": {"decision": "deny", "rule": "a,b", "decided-by": "d"},
     }
+
+
+def test_what_is_on_trial_is_in_the_audit_log() -> None:
+    request = Request(uid="u", kind=GroupKind("", "Pod"), operation="CREATE")
+    answer = json.loads(wire.encode(request, Decision(trials=("Warn: a", "Audit: b"))))
+    assert answer["response"]["auditAnnotations"] == {"decision": "allow", "trial": "Warn: a; Audit: b"}
+    assert "trial" not in json.loads(wire.encode(request, Decision()))["response"]["auditAnnotations"]

@@ -191,7 +191,10 @@ def _template(read: _Object, kind: str) -> _Template | None:
 
 
 def encode(request: Request, decision: Decision) -> bytes:
-    """Return the AdmissionReview with the answer. Audit annotations name the verdict, the rules and who decided."""
+    """Return the AdmissionReview with the answer.
+
+    Audit annotations name the verdict, the rules, who decided, and what policies on trial would have refused.
+    """
     response: dict[str, object] = {"uid": request.uid, "allowed": decision.is_allowed}
     if not decision.is_allowed:
         response["status"] = _status(request, decision)
@@ -208,6 +211,8 @@ def _audit(decision: Decision) -> dict[str, str]:
         audit["rule"] = ",".join(decision.rules)
     if decision.decided:
         audit["decided-by"] = decision.decided
+    if decision.trials:
+        audit["trial"] = "; ".join(decision.trials)
     return audit
 
 

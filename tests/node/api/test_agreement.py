@@ -23,9 +23,8 @@ from cniplugin.access.compile import compile_rules, read_policies
 from cniplugin.access.judge import judge
 from cniplugin.access.model import Config, Item, Subject
 from cniplugin.access.rules import CONFIG_KIND, CONFIG_NAME, POLICY_KIND
-from cniplugin.errors import ACCESS_DENIED, CniError
+from cniplugin.errors import ACCESS_DENIED, CniError, NotFoundError
 from cniplugin.inforce import Remark
-from cniplugin.kubeapi import NotFoundError
 from cniplugin.netspec import annotation, netattachdef
 from cniplugin.netspec.errors import SpecErrors
 from cniplugin.netspec.selection import NETWORKS

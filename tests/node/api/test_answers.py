@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from cniplugin.errors import CniError
-from cniplugin.kubeapi import EVENT_BYTES_MAX, MERGE_PATCH, Client, Event, NotFoundError, ReplacedError
+from cniplugin.errors import CniError, NotFoundError
+from cniplugin.kubeapi import EVENT_BYTES_MAX, MERGE_PATCH, Client, Event, ReplacedError
 from cniplugin.kubeconfig import ClusterConfig
 
 from .cluster import Cluster

@@ -10,9 +10,8 @@ import pytest
 
 from cniplugin import netconf, networks
 from cniplugin.access.model import Config, Rules
-from cniplugin.errors import CniError
+from cniplugin.errors import CniError, NotFoundError
 from cniplugin.inforce import Remark
-from cniplugin.kubeapi import NotFoundError
 from cniplugin.netspec import annotation, netattachdef
 from cniplugin.netspec.errors import SpecErrors, render
 from cniplugin.sources import Pod

@@ -159,3 +159,24 @@ def test_status_without_the_readiness_file(world: World) -> None:
 def test_version(world: World, version: str) -> None:
     answer = world.succeed("VERSION", {"cniVersion": version}).json
     assert answer == {"cniVersion": version, "supportedVersions": ["0.1.0", "0.2.0", "0.3.0", *VERSIONS]}
+
+
+def test_a_plugin_that_does_not_speak_the_version(world: World) -> None:
+    """Debian's end at 1.0.0. No plugin is asked for its versions before: its own refusal is passed on."""
+    conf = world.conf([world.book_network("first"), world.network(0, version="1.1.0")])
+    with unchanged(world):
+        error = world.fail("ADD", conf)
+        assert error["code"] == 1
+        assert 'network n0 (net1): plugin type="bridge" name="n0" failed (add): incompatible' in error["msg"]
+    assert world.calls("VERSION") == []
+
+
+def test_a_result_that_comes_with_our_configuration(world: World) -> None:
+    """We are the first plugin of a pod: what a `prevResult` tells is nobody's here, and no delegate gets it."""
+    conf = conf_of(world, "1.1.0")
+    given = {"cniVersion": "1.1.0", "ips": [{"address": "192.0.2.9/24"}]}
+    with unchanged(world):
+        result = world.add({**conf, "prevResult": given})
+        assert [ip["address"] for ip in result["ips"]] == ["10.91.0.2/24"]
+        world.succeed("DEL", {**conf, "prevResult": given})
+    assert all("prevResult" not in request for _, request in world.requests("ADD"))

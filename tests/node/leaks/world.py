@@ -1,8 +1,9 @@
-"""A node in two network namespaces, the plugin as a runtime runs it, and a comparison of everything it may leave.
+"""A node in two network namespaces, and the plugin as a runtime runs it.
 
 `World` makes a namespace for the host's side and one for the pod's. All commands run in the former, so nothing touches
 the machine's own links or packet filter. Delegates are Debian's, each behind a wrapper that can be given an order for
-the n-th call of a verb: a piece of shell that may end, or fall through to the real plugin.
+the n-th call of a verb: a piece of shell that may end, or fall through to the real plugin. What the programs are made of
+is in `programs`, what is compared in `state`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from typing import Any, Self
 
 import pytest
 
+from . import programs, state
+
 REPO = Path(__file__).parents[3]
 PLUGINS = Path("/usr/lib/cni")
 DELEGATES = ("bandwidth", "bridge", "firewall", "macvlan", "portmap", "ptp", "sbr", "tuning")
@@ -30,102 +33,7 @@ CONTAINER = "c0ffee"
 CALL_S = 20.0
 """No call of these tests may last longer; their configurations have shorter deadlines."""
 
-_OF_A_NODE = re.compile(
-    r":[A-Z]+$|:CNI-(HOSTPORT-[A-Z]+|FORWARD|ADMIN)$"  # chains; a container's have a hash in their name
-    r"|-A (PREROUTING|OUTPUT|POSTROUTING|FORWARD) .*-j CNI-(HOSTPORT-[A-Z]+|FORWARD)$"
-    r"|-A CNI-HOSTPORT-(SETMARK|MASQ) |-A CNI-FORWARD .*-j CNI-ADMIN$"
-)
-
 _COUNT = itertools.count()
-
-_WRAPPER = """\
-#!/bin/sh
-here=${0%/*} type=${0##*/}
-real={real}/$type
-echo "$CNI_COMMAND $type $CNI_IFNAME" >> "$here/calls"
-n=$(grep -c "^$CNI_COMMAND " "$here/calls")
-for order in "$here/$CNI_COMMAND.$n" "$here/$CNI_COMMAND.$type"; do
-    if [ -f "$order" ]; then . "$order"; break; fi
-done
-exec "$real"
-"""
-
-_BOOK = """\
-#!{python} -IS
-import json, os, sys
-conf, verb = json.load(sys.stdin), os.environ["CNI_COMMAND"]
-directory = {root!r} + "/ipam/" + conf["name"]
-lease = directory + "/10." + os.environ["CNI_CONTAINERID"] + "." + os.environ["CNI_IFNAME"]
-with open({root!r} + "/requests", "a") as file:
-    file.write(json.dumps([verb, os.environ["CNI_IFNAME"], conf]) + "\\n")
-os.makedirs(directory, exist_ok=True)
-if verb == "ADD":
-    open(lease, "w").close()
-    version = {{"version": "4"}} if conf["cniVersion"] < "1" else {{}}
-    print(json.dumps({{"cniVersion": conf["cniVersion"], "ips": [{{"address": "10.91.0.2/24", **version}}]}}))
-elif verb == "CHECK" and not os.path.exists(lease):
-    print(json.dumps({{"cniVersion": conf["cniVersion"], "code": 140, "msg": "no lease"}}))
-    sys.exit(1)
-elif verb == "DEL" and os.path.exists(lease):
-    os.unlink(lease)
-elif verb == "GC":
-    valid = {{"10." + a["containerID"] + "." + a["ifname"] for a in conf["cni.dev/valid-attachments"]}}
-    for name in set(os.listdir(directory)) - valid:
-        os.unlink(directory + "/" + name)
-"""
-"""Plugin `book` knows every version of CNI, which Debian's do not: it keeps a lease, and writes down its requests."""
-
-_STUB = """\
-#!{python} -IS
-import sys
-sys.path.insert(0, {repo!r})
-{seam}
-from cniplugin.__main__ import main
-sys.exit(main())
-"""
-
-_KILL_IN_STORE = """\
-import os, signal
-from cniplugin import journal
-
-class Killing:
-    def __init__(self):
-        self.calls = []
-    def __getattr__(self, name):
-        function = getattr(os, name)
-        def call(*args):
-            self.calls.append(name)
-            is_it = name == {name!r} and self.calls.count(name) == {times}
-            if is_it and {when!r} == "before":
-                os.kill(os.getpid(), signal.SIGKILL)
-            try:
-                return function(*args)
-            finally:
-                if is_it:
-                    os.kill(os.getpid(), signal.SIGKILL)
-        return call
-
-journal.Store.__init__.__kwdefaults__["system"] = Killing()
-"""
-
-_FAIL_IN_STORE = """\
-import os
-from cniplugin import journal
-
-class Failing:
-    calls = 0
-    def __getattr__(self, name):
-        function = getattr(os, name)
-        def call(*args):
-            if name in ("write", "fsync", "replace", *{also!r}) or name == "open" and args[1] & os.O_CREAT:
-                Failing.calls += 1
-                if Failing.calls >= {first}:
-                    raise OSError({error}, os.strerror({error}))
-            return function(*args)
-        return call
-
-journal.Store.__init__.__kwdefaults__["system"] = Failing()
-"""
 
 
 def skip_unless_possible() -> None:
@@ -174,10 +82,10 @@ class World:
         self.bin.mkdir()
         self.records.mkdir(mode=0o700)
         for name in DELEGATES:
-            _write_program(self.bin / name, _WRAPPER.replace("{real}", str(PLUGINS)))
+            _write_program(self.bin / name, programs.DELEGATE.replace("{real}", str(PLUGINS)))
         (self.root / "own").mkdir()
-        _write_program(self.bin / "book", _WRAPPER.replace("{real}", str(self.root / "own")))
-        _write_program(self.root / "own" / "book", _BOOK.format(python=sys.executable, root=str(self.root)))
+        _write_program(self.bin / "book", programs.DELEGATE.replace("{real}", str(self.root / "own")))
+        _write_program(self.root / "own" / "book", programs.BOOK.format(python=sys.executable, root=str(self.root)))
         self.install_stub("nadmit", "")
         try:
             for name in (self.host, self.pod):
@@ -351,7 +259,7 @@ class World:
     def stub_killed_at(self, name: str, times: int, *, when: str) -> str:
         """Make a program that dies at the n-th system call of that name which the journal makes."""
         program = f"nadmit-{name}-{times}-{when}"
-        self.install_stub(program, _KILL_IN_STORE.format(name=name, times=times, when=when))
+        self.install_stub(program, programs.KILL_IN_STORE.format(name=name, times=times, when=when))
         return program
 
     def stub_on_failing_disk(self, first: int, error: int, *, also: Sequence[str] = ()) -> str:
@@ -360,43 +268,28 @@ class World:
         `also`: system calls that fail too, beside those that need space.
         """
         program = f"nadmit-failing-{first}-{error}"
-        self.install_stub(program, _FAIL_IN_STORE.format(first=first, error=error, also=tuple(also)))
+        self.install_stub(program, programs.FAIL_IN_STORE.format(first=first, error=error, also=tuple(also)))
         return program
 
     def install_stub(self, program: str, seam: str) -> None:
-        _write_program(self.bin / program, _STUB.format(python=sys.executable, repo=str(REPO), seam=seam))
+        _write_program(self.bin / program, programs.STUB.format(python=sys.executable, repo=str(REPO), seam=seam))
 
     # What is left
 
     def state(self) -> dict[str, list[str]]:
         """Return all that an attachment changes, in words that compare."""
-        found = {"records": self.record_files(), "ipam": self.leases(), "tuning": _files(self.tuning)}
+        found = {"records": self.record_files(), "ipam": self.leases(), "tuning": state.files(self.tuning)}
         for name in self._namespaces:
-            if not Path(f"/run/netns/{name}").exists():
-                continue
-            links, routes_4, routes_6, rules_4, rules_6, qdiscs = _look(name)
-            found[f"{name} links"] = _links(links)
-            found[f"{name} routes"] = _routes(routes_4) + _routes(routes_6)
-            found[f"{name} rules"] = _rules(rules_4) + _rules(rules_6)
-            found[f"{name} qdiscs"] = sorted(f"{item['dev']} {item['kind']}" for item in qdiscs)
-        found["iptables"] = self.filters("iptables-save")
-        found["ip6tables"] = self.filters("ip6tables-save")
-        return found
+            if Path(f"/run/netns/{name}").exists():
+                found |= state.network(name)
+        return found | state.packet_filters(self.host)
 
     def record_files(self) -> list[str]:
         """Return the records, and what a killed process left beside them but for the lock files, which are taken over."""
-        return [name for name in _files(self.records) if not name.endswith(".lock")]
+        return [name for name in state.files(self.records) if not name.endswith(".lock")]
 
     def leases(self) -> list[str]:
-        return [name for name in _files(self.ipam) if re.search(r"/\d+\.", name) and "last_reserved" not in name]
-
-    def filters(self, program: str) -> list[str]:
-        """Return all of the packet filter but what Debian's plugins make once for a node and never remove."""
-        words = ["ip", "netns", "exec", self.host, program]
-        lines = subprocess.run(words, check=True, capture_output=True, text=True).stdout.splitlines()
-        rules = [line for line in lines if line.startswith("-A")]
-        chains = [line.partition(" ")[0] for line in lines if line.startswith(":")]
-        return sorted(text for text in (*rules, *chains) if not _OF_A_NODE.match(text))
+        return [name for name in state.files(self.ipam) if re.search(r"/\d+\.", name) and "last_reserved" not in name]
 
 
 @contextmanager
@@ -405,52 +298,6 @@ def unchanged(world: World) -> Iterator[None]:
     before = world.state()
     yield
     assert world.state() == before
-
-
-def _files(directory: Path) -> list[str]:
-    if not directory.exists():
-        return []
-    return sorted(str(path.relative_to(directory)) for path in directory.rglob("*") if path.is_file())
-
-
-_LOOKS = (
-    "ip -j address",
-    "ip -4 -j route show table all",
-    "ip -6 -j route show table all",
-    "ip -4 -j rule show",
-    "ip -6 -j rule show",
-    "tc -j qdisc show",
-)
-
-
-def _look(namespace: str) -> list[list[dict[str, Any]]]:
-    """Return what each of `_LOOKS` finds in a namespace. NB: one shell for all, as every test looks twice or more."""
-    words = ["ip", "netns", "exec", namespace, "sh", "-ec", "; echo --; ".join(_LOOKS)]
-    text = subprocess.run(words, check=True, capture_output=True, text=True).stdout
-    return [[item for item in json.loads(part.strip() or "[]") if item] for part in text.split("--\n")]
-
-
-def _links(links: list[dict[str, Any]]) -> list[str]:
-    """NB: addresses that the kernel makes itself come late, so link-local ones do not count."""
-    found = []
-    for link in links:
-        addresses = [f"{item['local']}/{item['prefixlen']}" for item in link["addr_info"] if item["scope"] != "link"]
-        found.append(f"{link['ifname']} master={link.get('master')} {sorted(addresses)}")
-    return sorted(found)
-
-
-def _routes(routes: list[dict[str, Any]]) -> list[str]:
-    """Return the routes of all tables but the one that the kernel fills by itself from the addresses."""
-    shown = (
-        f"{item['dst']} via {item.get('gateway')} dev {item.get('dev')} table {item.get('table', 'main')}"
-        for item in routes
-        if item.get("table") != "local"
-    )
-    return sorted(route for route in shown if not route.startswith(("fe80", "ff00")))
-
-
-def _rules(rules: list[dict[str, Any]]) -> list[str]:
-    return [f"{rule.get('src')}/{rule.get('srclen')} to {rule.get('dst')} table {rule['table']}" for rule in rules]
 
 
 def _write_program(path: Path, text: str) -> None:
