@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from .inforce import Remark
     from .kubeapi import Client
     from .netconf import NetConf
     from .netspec.cniconfig import NetworkConfigList
@@ -59,10 +60,13 @@ def _add(invocation: Invocation, conf: NetConf, store: Store, client: Client | N
     from . import attach, networks  # noqa: PLC0415  # the other verbs need none of them
 
     pod: Pod | None = None
+    remarks: list[Remark] = []
     try:
         pod = _fetch_pod(client, invocation)
         uid = invocation.pod_args.get("K8S_POD_UID", "")
-        plan = networks.plan_networks(conf, invocation.conf, pod, client, ifname=invocation.ifname, uid=uid)
+        plan = networks.plan_networks(
+            conf, invocation.conf, pod, client, ifname=invocation.ifname, uid=uid, tell=remarks.append
+        )
         record = attach.attach_all(
             plan,
             _new_record(invocation, pod),
@@ -79,13 +83,13 @@ def _add(invocation: Invocation, conf: NetConf, store: Store, client: Client | N
         if client is not None and pod is not None:
             from .report import refused  # noqa: PLC0415  # brings the API client
 
-            refused(client, pod, error)
+            refused(client, pod, error, remarks)
         raise
     LOG.attachments = len(record.entries)
     if client is not None and pod is not None:
         from .report import publish  # noqa: PLC0415  # as above
 
-        publish(client, pod, plan, record)
+        publish(client, pod, plan, record, remarks)
     return _result_for(invocation, record)
 
 

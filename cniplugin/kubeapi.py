@@ -92,12 +92,20 @@ class Client:
             self._connection.close()
             self._connection = None
 
+    @property
+    def server(self) -> str:
+        """The address of the API server, as the kubeconfig has it."""
+        return self._config.server
+
     def left_s(self) -> float:
         """Return how many seconds requests may take together from now on."""
         return max(self._deadline - self._clock(), 0.0)
 
     def limit(self, seconds: float) -> None:
-        """Let requests take at most this long together from now on, and never longer than the first deadline."""
+        """Let requests take at most this long together from now on, and never longer than the first deadline.
+
+        Infinity gives them all the time there is again.
+        """
         self._deadline = min(self._end, self._clock() + seconds)
 
     def get(self, path: str, *, appears_within_s: float = 0.0) -> dict[str, Any]:
@@ -284,7 +292,8 @@ class Client:
         if status == 401:
             what = f"it does not know our credentials (401){answer.message()}; renew the token of the kubeconfig"
         elif status == 403:
-            verb, resource, namespace = _VERBS[method], *_resource(path)
+            resource, namespace, is_collection = _resource(path)
+            verb = "list" if is_collection and method == "GET" else _VERBS[method]
             # NB: admission answers 403 too: a webhook, a quota, a namespace that is being deleted.
             what = (
                 f"this account may not {verb} {resource}{namespace}{answer.message()}; "
@@ -312,12 +321,12 @@ class Client:
         self._sleep(pause_s)
 
 
-def _resource(path: str) -> tuple[str, str]:
-    """Return the resource of a path as RBAC names it, and ` in namespace "x"`."""
+def _resource(path: str) -> tuple[str, str, bool]:
+    """Return the resource of a path as RBAC names it, ` in namespace "x"`, and whether it is a collection."""
     steps = path.partition("?")[0].strip("/").split("/")
     steps = steps[2:] if steps[0] == "api" else steps[3:]
     namespace = ""
     if steps[0] == "namespaces" and len(steps) > 2:
         namespace = f' in namespace "{steps[1]}"'
         steps = steps[2:]
-    return "/".join((steps[0], *steps[2:])), namespace
+    return "/".join((steps[0], *steps[2:])), namespace, len(steps) == 1

@@ -13,11 +13,7 @@ from __future__ import annotations
 import os
 
 from . import ondisk, sources
-from .access.judge import judge
-from .access.model import Config, Item, Rules, Subject
-from .access.reasons import Refusal
-from .access.reasons import render as render_refusal
-from .errors import ACCESS_DENIED, INVALID_NETWORK_CONFIG, CniError
+from .errors import INVALID_NETWORK_CONFIG, CniError
 from .netspec import annotation
 from .netspec.netattachdef import NetworkAttachmentDefinition
 from .netspec.plan import plan
@@ -26,13 +22,17 @@ from .netspec.selection import DEFAULT_NETWORK, NETWORKS, NetworkSelectionElemen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping
     from typing import Any
 
+    from .inforce import Remark
     from .netconf import NetConf
     from .netspec.cniconfig import NetworkConfigList
     from .netspec.plan import Plan
-    from .sources import Pod, Reader
+    from .sources import Pod, Reader, Server
+
+    Tell = Callable[[Remark], None]
+    """Takes what is to be told of the pod, whatever becomes of it."""
 
 LOCAL = ""
 """The namespace of networks that are no objects of the API."""
@@ -62,11 +62,15 @@ class Catalogue:
         self._local[key] = NetworkAttachmentDefinition(namespace=LOCAL, name=config.name, config=config)
         return NetworkSelectionElement(name=key, namespace=LOCAL)
 
-    def find(self, namespace: str, name: str) -> NetworkAttachmentDefinition | None:
-        """Return a definition with its configuration, from the node's disk if it has none itself; None without it."""
+    def look_up(self, namespace: str, name: str) -> NetworkAttachmentDefinition | None:
+        """Return a definition as the cluster, or the node's configuration, has it; None without one."""
         if namespace == LOCAL:
             return self._local.get(name)
-        network = sources.fetch_network(self._client, namespace, name) if self._client else None
+        return sources.fetch_network(self._client, namespace, name) if self._client else None
+
+    def find(self, namespace: str, name: str) -> NetworkAttachmentDefinition | None:
+        """Return a definition with its configuration, from the node's disk if it has none itself; None without it."""
+        network = self.look_up(namespace, name)
         if network is None or not network.is_on_disk:
             return network
         config = ondisk.load_network(self._conf.conf_dir, name)
@@ -109,14 +113,14 @@ def node_defaults(conf: NetConf, catalogue: Catalogue, *, pod_namespace: str) ->
 
 
 def plan_networks(
-    conf: NetConf, raw: Mapping[str, Any], pod: Pod | None, client: Reader | None, *, ifname: str, uid: str
+    conf: NetConf, raw: Mapping[str, Any], pod: Pod | None, client: Server | None, *, ifname: str, uid: str, tell: Tell
 ) -> Plan:
     """Return the plan for a pod; without a pod (no API server), the node's own networks.
 
     `uid` is the pod's as the runtime tells it, "" if it does not. Raises SpecErrors for what cannot be read or planned,
     CniError 100 for a refused attachment, and what `devices` and `devicefiles` raise.
     """
-    found = _plan_networks(conf, raw, pod, client, ifname=ifname)
+    found = _plan_networks(conf, raw, pod, client, ifname=ifname, tell=tell)
     if any(item.network.resource_name or item.element.device_id for item in found.attachments):
         return _choose_devices(conf, found, pod, uid)
     return found
@@ -124,7 +128,8 @@ def plan_networks(
 
 def _choose_devices(conf: NetConf, found: Plan, pod: Pod | None, uid: str) -> Plan:
     """NB: the kubelet counts by its own uid, which for a static pod is not that of the API."""
-    from . import devicefiles, devices  # noqa: PLC0415  # few pods have devices
+    from . import devicefiles, devices, permission  # noqa: PLC0415  # few pods have devices
+    from .access.reasons import Refusal  # noqa: PLC0415  # as above
 
     is_needed = any(item.network.resource_name for item in found.attachments)
     own = devicefiles.load_own(conf.kubelet_dir, uid or (pod.uid if pod else "")) if is_needed else {}
@@ -133,20 +138,31 @@ def _choose_devices(conf: NetConf, found: Plan, pod: Pod | None, uid: str) -> Pl
         for item in devices.find_foreign(found, own)
     ]
     if refusals:
-        raise _denied(refusals, pod, judged=len(found.attachments))
+        raise permission.denied(refusals, pod, judged=len(found.attachments))
     return devices.assign(found, own)
 
 
 def _plan_networks(
-    conf: NetConf, raw: Mapping[str, Any], pod: Pod | None, client: Reader | None, *, ifname: str
+    conf: NetConf, raw: Mapping[str, Any], pod: Pod | None, client: Server | None, *, ifname: str, tell: Tell
 ) -> Plan:
     catalogue = Catalogue(conf, client)
     defaults = node_defaults(conf, catalogue, pod_namespace=pod.namespace if pod else "")
-    if pod is None:
+    if pod is None or client is None:
         return plan((), catalogue.find, default=defaults.first, more_defaults=defaults.more, default_interface=ifname)
     selected = annotation.parse(pod.annotations.get(NETWORKS, ""), namespace=pod.namespace)
     chosen = annotation.parse_default_network(pod.annotations.get(DEFAULT_NETWORK, ""), namespace=conf.multus_namespace)
-    _check_access(conf, raw, pod, client, catalogue, chosen=chosen, selected=selected)
+    asked: list[tuple[int | None, NetworkSelectionElement]] = [
+        *([(None, chosen)] if chosen else []),
+        *enumerate(selected),
+    ]
+    if asked:
+        from . import inforce, permission  # noqa: PLC0415  # most pods ask for nothing, and need no rules
+
+        standing = inforce.load(conf, raw, pod.namespace, client)
+        for remark in standing.remarks:
+            tell(remark)
+        for remark in permission.check(pod, asked, standing, catalogue, client):
+            tell(remark)
     return plan(
         selected,
         catalogue.find,
@@ -154,61 +170,3 @@ def _plan_networks(
         more_defaults=defaults.more,
         default_interface=ifname,
     )
-
-
-def _find_item(
-    catalogue: Catalogue, element: NetworkSelectionElement, position: int | None
-) -> NetworkAttachmentDefinition | None:
-    """Look up what an element selects; errors name the element by its annotation."""
-    try:
-        return catalogue.find(element.namespace, element.name)
-    except CniError as error:
-        item = "default-network" if position is None else f"item {position + 1}"
-        raise CniError(error.code, f"{item}: {error.msg}", error.details) from error
-
-
-def rules_of(conf: NetConf, raw: Mapping[str, Any]) -> Rules:
-    """Return the rules while the cluster has no configuration object: Open only if the file says so in words."""
-    posture = "Open" if raw.get("namespaceIsolation") is False else "Isolated"
-    return Rules(config=Config(posture=posture, global_namespaces=conf.global_namespaces))
-
-
-def _check_access(
-    conf: NetConf,
-    raw: Mapping[str, Any],
-    pod: Pod,
-    client: Reader | None,
-    catalogue: Catalogue,
-    *,
-    chosen: NetworkSelectionElement | None,
-    selected: Sequence[NetworkSelectionElement],
-) -> None:
-    """Raise CniError 100 with the text that the webhook would give, if any network is refused."""
-    asked: list[tuple[int | None, NetworkSelectionElement]] = [
-        *([(None, chosen)] if chosen else []),
-        *enumerate(selected),
-    ]
-    if not asked:
-        return
-    rules = rules_of(conf, raw)
-    labels = sources.fetch_namespace_labels(client, pod.namespace) if client else {}
-    subject = Subject(
-        namespace=pod.namespace, namespace_labels=labels, labels=pod.labels, service_account=pod.service_account
-    )
-    refusals = []
-    for position, element in asked:
-        item = Item(element=element, replaces_default=position is None)
-        verdict = judge(subject, item, rules)
-        if verdict.is_allowed:
-            network = _find_item(catalogue, element, position)
-            verdict = judge(subject, item.replace(network=network), rules)
-        if not verdict.is_allowed:
-            refusals.append(Refusal(reference=item.reference, item=position, verdict=verdict))
-    if refusals:
-        raise _denied(refusals, pod, judged=len(asked))
-
-
-def _denied(refusals: Sequence[Refusal], pod: Pod | None, *, judged: int) -> CniError:
-    who = f"pod {pod.namespace}/{pod.name}" if pod else "the container"
-    first, _, rest = render_refusal(refusals, who=who, judged=judged).partition("\n")
-    return CniError(ACCESS_DENIED, first, rest)

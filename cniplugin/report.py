@@ -19,8 +19,10 @@ from .teardown import label_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
+    from .inforce import Remark
     from .journaltext import Entry, Journal
     from .kubeapi import Client
     from .netspec.plan import Plan
@@ -66,8 +68,8 @@ def _device_info(record: Journal, entry: Entry) -> dict[str, Any] | None:
         return None
 
 
-def publish(client: Client, pod: Pod, plan: Plan, record: Journal) -> None:
-    """Write network-status by one PATCH, and an event per attachment; what fails is a log line and an event.
+def publish(client: Client, pod: Pod, plan: Plan, record: Journal, remarks: Sequence[Remark]) -> None:
+    """Write network-status by one PATCH, and an event per remark and attachment; what fails is a log line and an event.
 
     NB: nothing can be asked of the client afterwards; its time is cut to what telling may take.
     """
@@ -83,6 +85,8 @@ def publish(client: Client, pod: Pod, plan: Plan, record: Journal) -> None:
         if not event(client, pod, "NetworkStatusNotWritten", str(error), is_warning=True):
             return
     client.limit(until - time.monotonic())
+    if not _remark(client, pod, remarks):
+        return
     for entry in record.entries:
         if not event(client, pod, "AddedInterface", _added(entry), is_warning=False):
             return
@@ -101,11 +105,16 @@ def _added(entry: Entry) -> str:
     return f"Add {entry.ifname} [{' '.join(addresses)}] from {entry.reference}"
 
 
-def refused(client: Client, pod: Pod, error: CniError) -> None:
-    """Put a refusal where `kubectl describe pod` shows it."""
+def refused(client: Client, pod: Pod, error: CniError, remarks: Sequence[Remark]) -> None:
+    """Put a refusal, and what else there is to tell, where `kubectl describe pod` shows it."""
     if error.code == ACCESS_DENIED:
         client.limit(_share_of(client))
-        event(client, pod, "NetworkAccessDenied", f"{error.msg}\n{error.details}", is_warning=True)
+        if event(client, pod, "NetworkAccessDenied", f"{error.msg}\n{error.details}", is_warning=True):
+            _remark(client, pod, remarks)
+
+
+def _remark(client: Client, pod: Pod, remarks: Sequence[Remark]) -> bool:
+    return all(event(client, pod, remark.reason, remark.message, is_warning=True) for remark in remarks)
 
 
 def event(client: Client, pod: Pod, reason: str, message: str, *, is_warning: bool) -> bool:

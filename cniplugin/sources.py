@@ -1,4 +1,4 @@
-"""What a pod's attachments depend on, read from the cluster: the pod, its networks, the labels of namespaces.
+"""What a pod's attachments depend on, read from the cluster: the pod, its networks, labels of namespaces, access rules.
 
 Everything is read through a `Reader`: today the API server (`kubeapi.Client`), later perhaps a broker on the node that
 saves the TLS handshake. What was read is remembered for the run, so that one ADD decides on one state.
@@ -29,6 +29,19 @@ if TYPE_CHECKING:
         def get(self, path: str, *, appears_within_s: float = 0.0) -> dict[str, Any]:
             """Return the object at a path of the API; raises NotFoundError or another CniError."""
 
+    class Server(Reader, Protocol):
+        """A reader with bounds of time; see `kubeapi.Client`."""
+
+        @property
+        def server(self) -> str:
+            """Whose objects these are: its address."""
+
+        def left_s(self) -> float:
+            """Return how many seconds requests may take together from now on."""
+
+        def limit(self, seconds: float) -> None:
+            """Let requests take at most this long together from now on."""
+
 
 CONFIG_SOURCE = "kubernetes.io/config.source"
 """Annotation of a pod: where the kubelet has it from; absent or "api" for pods of the API (kubelet/types)."""
@@ -36,6 +49,15 @@ CONFIG_SOURCE = "kubernetes.io/config.source"
 POD_APPEARS_WITHIN_S = 5.0
 """The kubelet saw the pod, so it is there, unless it is deleted or the mirror pod of a static one is late. After
 this the runtime's own retry, with code 11, serves better than a process that waits."""
+
+
+POLICIES = "/apis/access.nadmit.io/v1alpha1/networkattachmentpolicies"
+CONFIG = "/apis/access.nadmit.io/v1alpha1/networkattachmentpolicyconfigs/cluster"
+"""NB: the words are those of `access.rules`, which a pod without networks does not load."""
+
+PAGE = 500
+PAGES_MAX = 20
+"""Objects a request, and requests a list. NB: a list that is cut off is an error, for a Deny may be in the rest."""
 
 
 class Pod(Record):
@@ -99,6 +121,58 @@ def fetch_namespace_labels(client: Reader, namespace: str) -> Mapping[str, str]:
         client.memo[key] = _texts(_object(client.get(f"/api/v1/namespaces/{namespace}"), "metadata"), "labels")
     found = client.memo[key]
     return found if isinstance(found, dict) else {}
+
+
+def fetch_policies(client: Reader) -> list[dict[str, Any]]:
+    """Return all access policies as the API has them; none where their kind is not installed."""
+    try:
+        return fetch_list(client, POLICIES, pages_max=PAGES_MAX)
+    except NotFoundError:
+        return []
+
+
+def fetch_config(client: Reader) -> dict[str, Any] | None:
+    """Return the configuration of the access rules; None if there is none, or its kind is not installed."""
+    try:
+        return client.get(CONFIG)
+    except NotFoundError:
+        return None
+
+
+def fetch_networks(client: Reader, namespace: str, *, pages_max: int) -> list[NetworkAttachmentDefinition]:
+    """Return the networks of a namespace, of all namespaces for "", in no order. Raises as `fetch_list`."""
+    where = f"/namespaces/{namespace}" if namespace else ""
+    path = f"/apis/{netattachdef.GROUP}/{netattachdef.VERSION}{where}/{netattachdef.RESOURCE}"
+    found = []
+    for value in fetch_list(client, path, pages_max=pages_max):
+        metadata = _object(value, "metadata")
+        found.append(_network(str(metadata.get("namespace", "")), str(metadata.get("name", "")), value))
+    return found
+
+
+def fetch_list(client: Reader, path: str, *, pages_max: int) -> list[dict[str, Any]]:
+    """Return all objects of a collection.
+
+    Raises NotFoundError where there is no such kind, CniError 11 for all else: also for what is no list, and for more
+    pages than `pages_max`. NB: a place in a list expires (410) after minutes; whoever asks has seconds.
+    """
+    found: list[dict[str, Any]] = []
+    token = ""
+    for _ in range(pages_max):
+        value = client.get(f"{path}?limit={PAGE}{'&continue=' if token else ''}{_escape(token)}")
+        items = value.get("items", "")
+        if not isinstance(items, list | None) or not all(isinstance(item, dict) for item in items or ()):
+            raise CniError(TRY_AGAIN_LATER, f"the answer to GET {path} is no list of objects")
+        found += items or ()
+        token = str(_object(value, "metadata").get("continue") or "")
+        if not token:
+            return found
+    raise CniError(TRY_AGAIN_LATER, f"GET {path}: there are more than {pages_max * PAGE} objects")
+
+
+def _escape(token: str) -> str:
+    """Return a text as a value of a query (RFC 3986 §2.1). NB: urllib would bring `re`."""
+    return "".join(chr(byte) if chr(byte).isalnum() and byte < 128 else f"%{byte:02X}" for byte in token.encode())
 
 
 def _pod(namespace: str, name: str, value: dict[str, Any]) -> Pod:

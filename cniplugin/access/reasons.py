@@ -225,6 +225,33 @@ def refuse_unsafe(item: Item, problems: Sequence[SpecError], config: Config) -> 
     )
 
 
+def refuse_unavailable(config: Config, why: str) -> Verdict:
+    """The node cannot read the rules, or what they depend on, and nothing stands in for them; `why` goes on from there.
+
+    NB: nothing of the API server's own words, which the log has: they are not the pod's author's business.
+    """
+    return Verdict(
+        is_allowed=False,
+        code="NodePolicyUnavailable",
+        reason=f"the node cannot read the access rules from the API server, {why}",
+        decided=f"node.onUnavailable {config.on_unavailable}",
+        fix=f"the kubelet tries again; if that does not help, ask {config.whom_to_ask} to look into the node's log",
+    )
+
+
+def render_trial(refusal: Refusal, config: Config, *, who: str) -> str:
+    """Return what a policy of mode Warn would refuse, in one line; `who` as for `render`."""
+    whom = refusal.verdict.contact or config.whom_to_ask
+    return (
+        f"network access: {who} to {refusal.reference} would be denied by {trial_rule(refusal)} (mode Warn); ask {whom}"
+    )
+
+
+def trial_rule(refusal: Refusal) -> str:
+    """Name the rule of a policy on trial."""
+    return refusal.verdict.decided.partition(" (")[0]
+
+
 def render(refusals: Sequence[Refusal], *, who: str, judged: int, also: Sequence[SpecError] = ()) -> str:
     """Return the text of a refusal.
 

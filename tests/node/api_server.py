@@ -16,6 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from urllib.parse import parse_qsl
 
 from certs import authority
 
@@ -96,6 +97,8 @@ class ApiServer:
         self.lock = Lock()
         self.closing = Event()
         self.objects: dict[str, Object] = {}
+        self.kinds = {"network-attachment-definitions"}
+        """The collections that it lists; it knows no other."""
         self.answers: deque[Answer] = deque()
         self.requests: list[Request] = []
         self.connections = 0
@@ -139,13 +142,26 @@ class ApiServer:
             return failure(401, "Unauthorized")
         if request.method == "POST":
             return self._create(request.path, request.body)
-        path = request.path.removesuffix("/status")
+        path, _, query = request.path.removesuffix("/status").partition("?")
+        if request.method == "GET" and path.rpartition("/")[2] in self.kinds:
+            return self._list(path, dict(parse_qsl(query)))
         found = self.objects.get(path)
         if found is None:
             return _missing(path)
         if request.method == "PATCH":
             return self._patch(found, request.body["metadata"])
         return Answer(200, json.dumps(found).encode())
+
+    def _list(self, collection: str, options: dict[str, str]) -> Answer:
+        """As the API server lists: by key, `limit` at a time; `continue` says where to go on."""
+        kind = collection.rpartition("/")[2]
+        group = collection.partition("/namespaces/")[0].removesuffix(f"/{kind}")
+        home = f"{collection}/" if "/namespaces/" in collection else f"{group}/"
+        paths = sorted(path for path in self.objects if path.startswith(home) and path.split("/")[-2] == kind)
+        start, limit = int(options.get("continue", "0").rpartition("/")[2]), int(options["limit"])
+        token = {"continue": f"a+b/{start + limit}"} if start + limit < len(paths) else {}
+        items = [self.objects[path] for path in paths[start : start + limit]]
+        return Answer(200, json.dumps({"metadata": {"resourceVersion": "9", **token}, "items": items}).encode())
 
     def _patch(self, found: Object, wanted: Object) -> Answer:
         metadata = found["metadata"]

@@ -65,3 +65,5 @@ def test_what_is_loaded(tmp_path: Path, command: str) -> None:
     assert others - STANDARD == set()
     assert not {"cniplugin.kubeapi", "cniplugin.sources", "cniplugin.networks", "cniplugin.netlink"} & names
     assert not {"cniplugin.devices", "cniplugin.devicefiles"} & names
+    assert not {name for name in names if name.startswith("cniplugin.access")}
+    assert not {"cniplugin.inforce", "cniplugin.permission", "cniplugin.rulesfile", "cniplugin.offer"} & names

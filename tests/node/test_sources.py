@@ -4,8 +4,21 @@ from typing import Any
 
 import pytest
 
+from cniplugin.access import rules
 from cniplugin.errors import CniError, NotFoundError
-from cniplugin.sources import POD_APPEARS_WITHIN_S, Pod, fetch_namespace_labels, fetch_network, fetch_pod
+from cniplugin.sources import (
+    CONFIG,
+    POD_APPEARS_WITHIN_S,
+    POLICIES,
+    Pod,
+    fetch_config,
+    fetch_list,
+    fetch_namespace_labels,
+    fetch_network,
+    fetch_networks,
+    fetch_pod,
+    fetch_policies,
+)
 
 from .api_server import pod
 
@@ -133,3 +146,49 @@ def test_labels_of_a_namespace() -> None:
     assert len(broker.asked) == 1
     with pytest.raises(NotFoundError):
         fetch_namespace_labels(broker, "team-b")
+
+
+def page(*items: object, token: str = "") -> dict[str, Any]:
+    return {"metadata": {"continue": token} if token else {}, "items": list(items)}
+
+
+def test_policies_of_several_pages() -> None:
+    first, second = f"{POLICIES}?limit=500", f"{POLICIES}?limit=500&continue=a%2Fb%3D%C3%A9"
+    broker = Broker(**{first: page({"n": 1}, {"n": 2}, token="a/b=é"), second: page({"n": 3})})
+    assert fetch_policies(broker) == [{"n": 1}, {"n": 2}, {"n": 3}]
+    assert [path for path, _ in broker.asked] == [first, second]
+
+
+def test_the_paths_of_the_access_rules_have_the_words_of_the_rules() -> None:
+    assert POLICIES.startswith(f"/apis/{rules.GROUP}/{rules.VERSION}/")
+    assert f"/apis/{rules.GROUP}/{rules.VERSION}/networkattachmentpolicyconfigs/{rules.CONFIG_NAME}" == CONFIG
+
+
+def test_kinds_that_are_not_installed() -> None:
+    assert fetch_policies(Broker()) == []
+    assert fetch_config(Broker()) is None
+    assert fetch_config(broker_with(CONFIG, {"spec": {}})) == {"spec": {}}
+
+
+@pytest.mark.parametrize("answer", [{}, {"items": {}}, {"items": [1]}, {"items": "x"}])
+def test_what_is_no_list_is_an_error_and_not_an_empty_list(answer: dict[str, Any]) -> None:
+    with pytest.raises(CniError, match="is no list of objects") as caught:
+        fetch_policies(broker_with(f"{POLICIES}?limit=500", answer))
+    assert caught.value.code == 11
+
+
+def test_a_list_without_end_is_an_error() -> None:
+    """NB: the rest may hold a Deny."""
+    path = "/apis/x/v1/things"
+    pages = {f"{path}?limit=500{more}": page({}, token="t") for more in ("", "&continue=t")}
+    with pytest.raises(CniError, match="there are more than 1500 objects"):
+        fetch_list(Broker(**pages), path, pages_max=3)
+
+
+def test_networks_of_a_namespace_and_of_all() -> None:
+    path = "/apis/k8s.cni.cncf.io/v1{}/network-attachment-definitions?limit=500"
+    blue = {"metadata": {"namespace": "team-a", "name": "blue"}, "spec": {}}
+    broker = Broker(**{path.format("/namespaces/team-a"): page(blue), path.format(""): page(blue)})
+    for namespace in ("team-a", ""):
+        (found,) = fetch_networks(broker, namespace, pages_max=1)
+        assert (found.reference, found.is_on_disk) == ("team-a/blue", True)

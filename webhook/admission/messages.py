@@ -195,20 +195,12 @@ def would_be_refused(request: Request, refusal: Refusal, config: Config) -> str:
 
 def trial(request: Request, refusal: Refusal, config: Config) -> str:
     """Warn of what a policy of mode Warn would refuse."""
-    whom = refusal.verdict.contact or config.whom_to_ask
-    return warning(
-        f"network access: {who(request)} to {refusal.reference} would be denied by "
-        f"{_trial_rule(refusal)} (mode Warn); ask {whom}"
-    )
+    return warning(reasons.render_trial(refusal, config, who=who(request)))
 
 
 def trial_record(mode: str, refusal: Refusal) -> str:
     """Return what a policy on trial would refuse, for records."""
-    return f"{mode}: {refusal.reference}: {refusal.verdict.code} by {_trial_rule(refusal)}"
-
-
-def _trial_rule(refusal: Refusal) -> str:
-    return refusal.verdict.decided.partition(" (")[0]
+    return f"{mode}: {refusal.reference}: {refusal.verdict.code} by {reasons.trial_rule(refusal)}"
 
 
 def binding_refused(request: Request, keys: Sequence[str]) -> Decision:

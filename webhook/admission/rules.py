@@ -20,6 +20,7 @@ RULE_IDS = frozenset(
         "Exempt",
         "MultusGate",
         "NetworkStatusProtected",
+        "NodePolicyUnavailable",  # of the node alone
         "NotWithinDefinitionRule",
         "NotWithinRule",
         "Posture",

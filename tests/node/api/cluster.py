@@ -15,6 +15,7 @@ from tests.realapi.server import RealApiServer
 
 from .world import DEFAULT, NETWORKS, POD, STATUS, UID, Conf
 
+ACCESS = "access.nadmit.io/v1alpha1"
 DEFINITIONS = "network-attachment-definitions"
 ACCOUNT = ("kube-system", "nadmit-node")
 ACCOUNT_NAME = f"system:serviceaccount:{':'.join(ACCOUNT)}"
@@ -50,6 +51,18 @@ class Cluster(ABC):
 
     @abstractmethod
     def delete_network(self, namespace: str, name: str) -> None: ...
+
+    @abstractmethod
+    def put_rules(self, *values: Conf) -> None:
+        """Put objects of access.nadmit.io, whose kinds are then installed."""
+
+    @abstractmethod
+    def delete_rules(self) -> None:
+        """Delete all of them."""
+
+    @abstractmethod
+    def label_namespace(self, **labels: str) -> None:
+        """Give blue these labels."""
 
     @abstractmethod
     def put_pod(self, networks: object = None, *, default: str | None = None, **annotations: str) -> None:
@@ -107,6 +120,18 @@ class Api(ApiServer, Cluster):
     def delete_network(self, namespace: str, name: str) -> None:
         del self.objects[_path_of_network(namespace, name)]
 
+    def put_rules(self, *values: Conf) -> None:
+        self.kinds.add("networkattachmentpolicies")
+        for value in values:
+            self.put(_path_of_rules(value), value)
+
+    def delete_rules(self) -> None:
+        for path in [path for path in self.objects if path.startswith("/apis/access.nadmit.io/")]:
+            del self.objects[path]
+
+    def label_namespace(self, **labels: str) -> None:
+        self.objects["/api/v1/namespaces/blue"]["metadata"]["labels"] = labels
+
     def put_pod(self, networks: object = None, *, default: str | None = None, **annotations: str) -> None:
         self.put(POD, pod("web-0", "blue", self.uid, annotations=_annotations(networks, default, annotations)))
 
@@ -153,6 +178,7 @@ class RealCluster(Cluster):
         now = {"gracePeriodSeconds": 0}
         self.server.must("DELETE", "/api/v1/namespaces/blue/pods", now)
         self.server.must("DELETE", "/api/v1/namespaces/blue/events", now)
+        self.delete_rules()
         for namespace in self.namespaces:
             self.server.must("DELETE", f"/apis/k8s.cni.cncf.io/v1/namespaces/{namespace}/{DEFINITIONS}", now)
 
@@ -162,6 +188,17 @@ class RealCluster(Cluster):
 
     def delete_network(self, namespace: str, name: str) -> None:
         self.server.must("DELETE", _path_of_network(namespace, name))
+
+    def put_rules(self, *values: Conf) -> None:
+        for value in values:
+            self.server.put(value)
+
+    def delete_rules(self) -> None:
+        for kind in ("networkattachmentpolicies", "networkattachmentpolicyconfigs"):
+            self.server.must("DELETE", f"/apis/access.nadmit.io/v1alpha1/{kind}")
+
+    def label_namespace(self, **labels: str) -> None:
+        self.server.put(_object("v1", "Namespace", "blue", labels=labels))
 
     def put_pod(self, networks: object = None, *, default: str | None = None, **annotations: str) -> None:
         value = _object("v1", "Pod", "web-0", "blue", annotations=_annotations(networks, default, annotations))
@@ -202,6 +239,23 @@ def _network(namespace: str, name: str, config: object, metadata: dict[str, Any]
     value = _object("k8s.cni.cncf.io/v1", "NetworkAttachmentDefinition", name, namespace, **metadata)
     spec = {} if config is None else {"config": config if isinstance(config, str) else json.dumps(config)}
     return {**value, "spec": spec}
+
+
+def policy(name: str, *attachments: Conf, **spec: Any) -> Conf:
+    """Return a NetworkAttachmentPolicy with these rules."""
+    head = {"apiVersion": ACCESS, "kind": "NetworkAttachmentPolicy", "metadata": {"name": name}}
+    return {**head, "spec": {**spec, "attachments": list(attachments)}}
+
+
+def config(**spec: Any) -> Conf:
+    """Return the configuration of the access rules."""
+    head = {"apiVersion": ACCESS, "kind": "NetworkAttachmentPolicyConfig", "metadata": {"name": "cluster"}}
+    return {**head, "spec": spec}
+
+
+def _path_of_rules(value: Conf) -> str:
+    kind = {"NetworkAttachmentPolicy": "networkattachmentpolicies"}.get(value["kind"], "networkattachmentpolicyconfigs")
+    return f"/apis/{ACCESS}/{kind}/{value['metadata']['name']}"
 
 
 def _path_of_network(namespace: str, name: str) -> str:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,16 +10,30 @@ import yaml
 from tests.node.api_server import nothing_left
 from tests.realapi.server import RealApiServer
 
-from .cluster import ACCOUNT, IN_PROCESS, REAL, Api, Cluster, RealCluster
+from .cluster import ACCESS, ACCOUNT, IN_PROCESS, REAL, Api, Cluster, RealCluster
 from .world import REPO, Node, problem
+
+ACCESS_CRDS = REPO / "tests" / "data" / "access-crds.yaml"
 
 
 @pytest.fixture(scope="session")
 def bearer(real_api: RealApiServer) -> str:
-    """A token of the account that our manifest describes."""
+    """A token of the account that our manifest describes; the kinds of the access rules are installed."""
+    for value in yaml.safe_load_all(ACCESS_CRDS.read_text()):
+        real_api.put(value)
+    for path in ("networkattachmentpolicies", "networkattachmentpolicyconfigs"):
+        wait_until_served(real_api, f"/apis/{ACCESS}/{path}")
     for value in yaml.safe_load_all((REPO / "manifests" / "node" / "rbac.yaml").read_text()):
         real_api.put(value)
     return real_api.token_for(*ACCOUNT)
+
+
+def wait_until_served(server: RealApiServer, path: str, *, within_s: float = 30.0) -> None:
+    """NB: a kind that was just installed is not found for a moment."""
+    deadline = time.monotonic() + within_s
+    while server.ask("GET", path).status != 200:
+        assert time.monotonic() < deadline, path
+        time.sleep(0.05)
 
 
 @pytest.fixture(params=[IN_PROCESS, REAL])

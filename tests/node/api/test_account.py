@@ -10,7 +10,7 @@ import yaml
 from cniplugin.errors import CniError
 from tests.realapi.server import RealApiServer
 
-from .cluster import ACCOUNT_NAME, RealCluster, genuine
+from .cluster import ACCOUNT_NAME, DEFINITIONS, RealCluster, genuine
 from .test_answers import about_the_pod, connect
 from .world import REPO, STATUS, Node
 
@@ -38,6 +38,8 @@ def poor(api: RealCluster) -> str:
 
 def test_the_role_is_what_the_plugin_asks_for(node: Node, api: RealCluster) -> None:
     node.api.put_network("blue", "lan", node.bridge_conf("b"))
+    node.api.put_pod("infra/storage")
+    node.add().refused(100)
     node.api.put_pod("lan")
     node.add().expect()
     asked = api.server.requests(offset=api.offset, user=ACCOUNT_NAME)
@@ -65,10 +67,12 @@ def test_an_account_that_may_only_read(node: Node, api: RealCluster, poor: str) 
     assert (api.events(), STATUS in api.annotations()) == ([], False)
 
 
-def grant(server: RealApiServer, account: str) -> None:
-    """Let an account of kube-system read what the plugin reads."""
+def grant(server: RealApiServer, account: str, *, networks: bool = False) -> None:
+    """Let an account of kube-system read pods and namespaces, and networks."""
     group = "rbac.authorization.k8s.io"
     rules = [{"apiGroups": [""], "resources": ["pods", "namespaces"], "verbs": ["get"]}]
+    if networks:
+        rules.append({"apiGroups": ["k8s.cni.cncf.io"], "resources": [DEFINITIONS], "verbs": ["get"]})
     metadata = {"name": f"{account}-reads"}
     server.put({"apiVersion": f"{group}/v1", "kind": "ClusterRole", "metadata": metadata, "rules": rules})
     server.put(

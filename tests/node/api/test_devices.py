@@ -46,7 +46,7 @@ from cniplugin.__main__ import main
 sys.exit(main())
 """
 
-_TELLING = """\
+TELLING = """\
 #!{python} -IS
 import sys
 sys.path.insert(0, {repo!r})
@@ -445,7 +445,7 @@ def test_what_is_loaded(node: Node, plugins: Plugins) -> None:
     """A pod without devices does not pay for them."""
     put_network(node, "plain", None, caps={})
     put_one(node)
-    node.write_script(node.bin_dir / "nadmit", _TELLING.format(python=sys.executable, repo=str(REPO)))
+    node.write_script(node.bin_dir / "nadmit", TELLING.format(python=sys.executable, repo=str(REPO)))
     found = {}
     for name in ("plain", "fast"):
         node.api.put_pod(name)

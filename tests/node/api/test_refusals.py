@@ -11,6 +11,7 @@ import pytest
 from cniplugin import netconf, networks
 from cniplugin.access.model import Config, Rules
 from cniplugin.errors import CniError, NotFoundError
+from cniplugin.inforce import Remark
 from cniplugin.netspec import annotation, netattachdef
 from cniplugin.netspec.errors import SpecErrors, render
 from cniplugin.sources import Pod
@@ -44,9 +45,8 @@ def webhook_says(
     return evaluate(asked, world, rules)
 
 
-# NB: without lists: the node would have to ask the API server for them at every refusal, so its text has no `allowed:`.
-ISOLATED = Rules(config=Config(list_allowed=False))
-OPEN = Rules(config=Config(list_allowed=False, posture="Open"))
+ISOLATED = Rules()
+OPEN = Rules(config=Config(posture="Open"))
 
 
 @pytest.mark.root
@@ -137,9 +137,18 @@ class Cluster:
     def __init__(self) -> None:
         self.memo: dict[tuple[str, ...], object] = {}
         self.configs: dict[tuple[str, str], str | None] = {}
+        self.server = "https://127.0.0.1:6443"
+
+    def left_s(self) -> float:
+        return 30.0
+
+    def limit(self, seconds: float) -> None:
+        """There is no wire that could be slow."""
 
     def get(self, path: str, *, appears_within_s: float = 0.0) -> dict[str, Any]:  # noqa: ARG002  # as in the protocol
         words = path.split("/")
+        if words[2] == "access.nadmit.io":
+            raise NotFoundError(11, f"{path} is not found")
         if "network-attachment-definitions" in words:
             key = (words[5], words[7])
             if key not in self.configs:
@@ -149,7 +158,7 @@ class Cluster:
 
 
 @pytest.mark.parametrize("vector", VECTORS, ids=[vector["id"] for vector in VECTORS])
-def test_agreement(vector: dict[str, Any]) -> None:
+def test_agreement(vector: dict[str, Any], tmp_path: Path) -> None:
     """Whatever the webhook admits, the node plans; whatever one refuses, the other does, by the same rules."""
     namespace, text = vector["pod_namespace"].lower(), vector["annotation"]  # one of them has a name that none can have
     reader = Cluster()
@@ -159,8 +168,15 @@ def test_agreement(vector: dict[str, Any]) -> None:
         elements = tuple(element for element in errors.readable if element is not None)
     reader.configs = {(element.namespace, element.name): BRIDGE for element in elements}
     decision = webhook_says({NETWORKS: text}, reader.configs, namespace=namespace, rules=OPEN)
-    raw = {"cniVersion": "1.0.0", "name": "n", "delegates": [{"type": "bridge"}], "namespaceIsolation": False}
+    raw: dict[str, Any] = {
+        "cniVersion": "1.0.0",
+        "name": "n",
+        "delegates": [{"type": "bridge"}],
+        "namespaceIsolation": False,
+    }
+    raw["recordDir"] = str(tmp_path)
     conf, _ = netconf.parse(raw)
+    remarks: list[Remark] = []
     pod = Pod(
         namespace=namespace,
         name="web-0",
@@ -171,7 +187,7 @@ def test_agreement(vector: dict[str, Any]) -> None:
         is_static=False,
     )
     try:
-        plan = networks.plan_networks(conf, raw, pod, reader, ifname="eth0", uid="u")
+        plan = networks.plan_networks(conf, raw, pod, reader, ifname="eth0", uid="u", tell=remarks.append)
         said: set[str] = set()
         assert len(plan.attachments) == len(elements) + 1
     except SpecErrors as errors:
@@ -182,3 +198,4 @@ def test_agreement(vector: dict[str, Any]) -> None:
     # NB: a subset: the webhook plans what it could read of a bad annotation, so it may find more.
     assert said <= set(decision.rules)
     assert bool(said) is (vector["expect"] == "error")
+    assert remarks == []

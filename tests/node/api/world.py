@@ -118,6 +118,7 @@ class Node:
         for name in ("recorder", "passthru"):
             self.write_script(self.bin_dir / name, _RECORDER.format(python=sys.executable, seen=str(self.seen)))
         self.kubeconfig = self.directory / "kubeconfig"
+        self.snapshot = self.directory / "records" / "rules.snapshot"
         self.write_kubeconfig(self.api.url)
 
     def _make(self, name: str) -> Path:
@@ -284,6 +285,11 @@ class Node:
             for path in (self.directory / "ipam").glob("*/*")
             if not path.name.startswith("last_reserved") and path.name != "lock"
         ]
-        records = [str(path) for path in (self.directory / "records").glob("*") if not path.name.startswith(".")]
+        # NB: the snapshot of the access rules is the node's, not the pod's.
+        records = [
+            str(path)
+            for path in (self.directory / "records").glob("*")
+            if not path.name.startswith(".") and path != self.snapshot
+        ]
         device_infos = [str(path) for path in (self.directory / "devinfo" / "cni").glob("*")]
         return [*self.addresses(), *leases, *records, *device_infos]
