@@ -19,8 +19,9 @@ A connection may die without a word. Keepalive probes find that in 30 s (`kube`)
 them, silence does: an API server that sends bookmarks sends one each minute (apiserver `cacher.bookmarkFrequency`), so
 2.5 minutes without any are the end; before the first bookmark only the length that the watch was asked for counts.
 
-An absent CustomResourceDefinition means that there are no networks, and is no reason to wait: pods without networks are
-admitted, pods with networks are told that they do not exist, and the definition may come at any time. Objects that
+An absent CustomResourceDefinition means that there are no networks, or no policies, and is no reason to wait: pods
+without networks are admitted, pods with networks are told that they do not exist, and the definition may come at any
+time. Objects that
 were there stay until a second 404, because an API server that is starting may answer 404 for a moment.
 
 Why not `kubernetes.informer` (37.0.2): it cannot list custom objects (`CustomObjectsApi` returns a dict, whose `items`
@@ -49,6 +50,9 @@ from .kube import Answer, Connection, Resource
 logger = logging.getLogger("nadmit.cluster")
 
 Query = dict[str, str | int]
+
+TOLD_ABSENCES = 2
+"""404s in a row of an optional resource that are logged: a cluster without policies needs no line each minute."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -331,7 +335,8 @@ class Informer:
             self._inbox.replace({})
             self._has_listed = True
             self._contact = self._clock()
-        self._say(logging.WARNING, f"{'there are none' if is_certain else 'the last ones are kept'}: {error}")
+        if self._absences <= TOLD_ABSENCES:
+            self._say(logging.WARNING, f"{'there are none' if is_certain else 'the last ones are kept'}: {error}")
         return self._timing.absent_retry_s
 
     def _pause(self) -> float:

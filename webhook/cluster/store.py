@@ -114,8 +114,12 @@ class Snapshot:
     def counts(self) -> Mapping[str, int]:
         """Return how many objects of each kind there are."""
         networks = sum(map(len, self._definitions.values()))
-        policies = len(self.policies.policies)
-        return {"networks": networks, "namespaces": len(self._namespace_labels), "policies": policies}
+        return {
+            "networks": networks,
+            "namespaces": len(self._namespace_labels),
+            "policies": len(self.policies.policies),
+            "policyconfigs": int(self.policies.config is not None),
+        }
 
 
 _SHARED = "shared networks"
