@@ -16,7 +16,7 @@ from webhook.report import machine, sarif, text
 from webhook.report.findings import ERROR, WARNING, Finding, Report
 
 from .judging import Judgement, judge
-from .options import EXIT_REFUSED, EXIT_UNREADABLE, fail_unreadable, paint, rules_of, rules_options
+from .options import EXIT_REFUSED, EXIT_UNREADABLE, fail_unreadable, paint, rules_in_force, rules_options
 from .version import installed_version
 
 PROGRESS_FILES_MIN = 300
@@ -79,7 +79,7 @@ def check(
     if not documents and not problems:
         fail_unreadable([manifests.nothing_found(paths)])
     cluster = store.build(documents, problems)
-    rules = rules_of(rules_given)
+    rules = rules_in_force(rules_given, cluster)
     judgements = list(judge(documents, cluster, rules, network_namespace=network_namespace, problems=problems))
     report = _report(files, documents, judgements, problems)
     click.echo(FORMATS[output](report))
