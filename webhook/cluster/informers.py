@@ -80,13 +80,13 @@ class Inbox(Protocol):
     def make(self, item: Item) -> Any:
         """Return what is kept of an object."""
 
-    def replace(self, found: dict[Key, Any]) -> None:
+    def replace(self, found: dict[Key, Any]) -> object:
         """Keep these and nothing else; readers see them when this returns."""
 
-    def put(self, key: Key, value: Any) -> None:
+    def put(self, key: Key, value: Any) -> object:
         """Keep one more, or another one for this key."""
 
-    def remove(self, key: Key) -> None:
+    def remove(self, key: Key) -> object:
         """Drop one, if it is there."""
 
 
@@ -174,6 +174,21 @@ class Informer:
             self._version = None
             return self._pause()
         return 0.0
+
+    def list_once(self) -> None:
+        """List, and no more. Raises ClusterError; an optional resource that is not served has no objects.
+
+        History that is compacted between two pages (410) is listed again once.
+        """
+        try:
+            try:
+                self._list()
+            except GoneError:
+                self._list()
+        except AbsentError:
+            if not self.resource.is_optional:
+                raise
+            self._inbox.replace({})
 
     # List
 
