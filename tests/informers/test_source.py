@@ -336,7 +336,7 @@ def test_a_missing_right_is_named(api: ApiServer, observe: Callable[..., Observe
     api.answer_always[NETWORKS] = (403, status(403, said))
     observed = observe(api.url)
     observed.start()
-    observed.wait(lambda: "forbidden" in (observed.source.problem() or "") and api.watches[NAMESPACES])
+    observed.wait(lambda: "forbidden" in (observed.source.problem() or "") and sum(api.watches.values()) == 3)
     title = "network-attachment-definitions.k8s.cni.cncf.io"
     assert observed.source.problem() == (
         f"networks not listed yet: {title}: list is forbidden: {said}; "

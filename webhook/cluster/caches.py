@@ -131,10 +131,11 @@ class _Named(Generic[T]):
         return is_changed
 
     def put(self, key: Key, value: T) -> bool:
-        """Keep an object."""
-        is_changed = self._kept.get(key[1]) != value
+        """Keep an object; the one that is there, if it is equal."""
+        if self._kept.get(key[1]) == value:
+            return False
         self._kept[key[1]] = value
-        return is_changed
+        return True
 
     def remove(self, key: Key) -> bool:
         """Drop an object."""
