@@ -137,7 +137,8 @@ def test_policies_of_a_real_cluster(
         path = f"{path_of('NetworkAttachmentPolicy', 'blue-storage')}/status"
         real_api.must("PATCH", path, status, kind="application/merge-patch+json")
         put(real_api, policy("broken", {**SAN, "limits": {"ips": {"cidrs": ["ten"]}}}))
-        wait(lambda: "broken" in rules())
+        wait(lambda: len(swaps) > count)
+        assert "broken" in rules()
         assert len(swaps) == count + 1
         assert source.snapshot().policies.policies[0] is before.policies[0]
         assert caplog.text.count('NetworkAttachmentPolicy "broken": spec.attachments[0].limits.ips.cidrs[0]') == 1
