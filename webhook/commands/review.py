@@ -102,9 +102,10 @@ def _read(files: Iterable[str], problems: list[Problem]) -> Iterable[Document]:
 def _load_cluster(
     directory: str | None, documents: Iterable[Document], problems: list[Problem], warnings: list[Problem]
 ) -> Snapshot:
+    """Return what the objects are judged by; `warnings` are about the tree, for the FILEs are judged themselves."""
     if directory is None:
         known = (document for document in documents if (document.group, document.kind) in _CLUSTER_KINDS)
-        return store.build(known, problems, warnings=warnings)
+        return store.build(known, problems)
     try:
         return manifests.load_snapshot(directory, warnings=warnings)
     except ManifestError as error:
