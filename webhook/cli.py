@@ -14,6 +14,10 @@ COMMANDS = {
         "webhook.commands.review", "review", "Say what the webhook would answer to objects in files."
     ),
     "check": LazyCommand("webhook.commands.check", "check", "Find the problems in a tree of YAML, with their lines."),
+    "can-attach": LazyCommand(
+        "webhook.commands.can_attach", "can_attach", "Say whether pods may attach to a network, and who decides."
+    ),
+    "rules": LazyCommand("webhook.commands.rules", "rules", "List what pods of a namespace may attach to, and why."),
     "certs": LazyCommand("certs.cli", "certs", "Make and keep the certificates of the webhook."),
 }
 
@@ -43,6 +47,8 @@ def nadmit(context: click.Context) -> None:
     Examples:
       nadmit check examples/cluster                        lint a tree of YAML
       nadmit review --manifests examples/cluster pod.yaml  the webhook's answer to one file
+      nadmit can-attach -n blue infra/storage --cluster    may pods of "blue" attach to it, and who says so
+      nadmit rules -n blue --cluster                       all that pods of "blue" may attach to
       nadmit serve --manifests examples/cluster            the webhook itself, without a cluster
 
     \b

@@ -17,6 +17,7 @@ import uvloop
 from certs.files import bootstrap
 from webhook.admission.inforce import RulesInForce
 from webhook.cluster.manifests import load_snapshot
+from webhook.cluster.problems import Problem
 from webhook.cluster.store import Snapshot
 from webhook.metrics import DecisionLog, Metrics, Observers
 from webhook.serving.app import create_app
@@ -51,7 +52,11 @@ def standalone(settings: Settings, manifests: Path) -> int:
     Raises ManifestError, BootstrapError, CertificateError or ListenError, each one clear line, before it serves.
     """
     started = time.perf_counter()
-    snapshot = load_snapshot(manifests)
+    _log_to_stderr()
+    warnings: list[Problem] = []
+    snapshot = load_snapshot(manifests, warnings=warnings)
+    for warning in warnings:
+        logging.getLogger("nadmit.cluster").warning("%s", warning)
     return _run(settings, _Source(snapshot=lambda: snapshot), started)
 
 
@@ -79,7 +84,6 @@ def cluster(settings: Settings) -> int:
 
 
 def _run(settings: Settings, source: _Source, started: float) -> int:
-    _log_to_stderr()
     metrics = Metrics()
     tls = _load_tls(settings, metrics)
     log = DecisionLog(STDOUT, later=_call_later, on_lost=metrics.log_lines_lost.inc)

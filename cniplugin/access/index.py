@@ -48,12 +48,14 @@ class Index:
         """All rules about definitions, sorted."""
         return self._definitions
 
-    def find(self, subject: Subject, item: Item) -> tuple[list[AttachmentRule], list[AttachmentRule]]:
+    def find(
+        self, subject: Subject, item: Item, *, whatever: bool = False
+    ) -> tuple[list[AttachmentRule], list[AttachmentRule]]:
         """Return the Deny and the Allow rules that select this pod and this network, each sorted.
 
-        NB: Deny rules about requests are left out for an item that makes none.
+        NB: Deny rules about requests are left out for an item that makes none, unless `whatever` it asks for counts.
         """
-        is_plain = not item.replaces_default and asks_for_nothing(item.element)
+        is_plain = not whatever and not item.replaces_default and asks_for_nothing(item.element)
         found: tuple[list[AttachmentRule], list[AttachmentRule]] = ([], [])
         network = self._network(subject, item)
         for candidate in network.for_plain if is_plain else network.candidates:
@@ -64,6 +66,10 @@ class Index:
     def rules_for(self, subject: Subject) -> list[AttachmentRule]:
         """Return the rules that select a pod, whatever it asks for, sorted."""
         return [candidate.rule for candidate in self._namespace(subject).candidates if candidate.has_pod(subject)]
+
+    def rules_in(self, subject: Subject) -> list[AttachmentRule]:
+        """Return the rules that can select a pod of the subject's namespace, sorted."""
+        return [candidate.rule for candidate in self._namespace(subject).candidates]
 
     def _namespace(self, subject: Subject) -> _Namespace:
         """Return the rules that can concern pods of a namespace."""

@@ -24,8 +24,13 @@ if TYPE_CHECKING:
         def definitions(self) -> Sequence[DefinitionRule]:
             """Return all rules about definitions, sorted."""
 
-        def find(self, subject: Subject, item: Item) -> tuple[Sequence[AttachmentRule], Sequence[AttachmentRule]]:
+        def find(
+            self, subject: Subject, item: Item, *, whatever: bool = False
+        ) -> tuple[Sequence[AttachmentRule], Sequence[AttachmentRule]]:
             """Return the Deny and the Allow rules that select a pod and a network, each sorted."""
+
+        def rules_in(self, subject: Subject) -> Sequence[AttachmentRule]:
+            """Return the rules that can select a pod of the subject's namespace, sorted."""
 
         def rules_for(self, subject: Subject) -> Sequence[AttachmentRule]:
             """Return the rules that select a pod, whatever it asks for, sorted."""

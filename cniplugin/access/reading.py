@@ -507,20 +507,15 @@ def read_policy(value: Mapping[str, Any]) -> Policy:
 def _rules(
     reader: Reader, given: object, key: str, read: Callable[[object, str], T], written: list[str]
 ) -> tuple[T, ...]:
-    """Return the rules under a key; `written` gets the names of all that stand there.
-
-    NB: what is no list counts as one rule that cannot be read, which denies; there may have been a Deny in it.
-    """
+    """Return the rules under a key; `written` gets the names of all that stand there."""
     path = f"spec.{key}"
     if given is None:
         return ()
     reader.items(given, path, limit=RULES_MAX)
-    if not isinstance(given, list):
-        known = len(reader.problems)
-        denying = _rule(reader, None, f"{path}[0]", read, [])
-        del reader.problems[known:]
-        return (denying,)
-    return tuple(_rule(reader, rule, f"{path}[{number}]", read, written) for number, rule in enumerate(given))
+    return tuple(
+        _rule(reader, rule, f"{path}[{number}]", read, written)
+        for number, rule in enumerate(given if isinstance(given, list) else ())
+    )
 
 
 def _rule(reader: Reader, rule: object, path: str, read: Callable[[object, str], T], written: list[str]) -> T:

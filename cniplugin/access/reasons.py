@@ -272,10 +272,15 @@ def render(refusals: Sequence[Refusal], *, who: str, judged: int, also: Sequence
 
 
 def _render_item(refusal: Refusal) -> list[str]:
+    where = "default-network" if refusal.item is None else f"item {refusal.item + 1}"
+    return [f"- {refusal.reference} ({where})", *render_facts(refusal)]
+
+
+def render_facts(refusal: Refusal) -> list[str]:
+    """Return the facts about one refused item, a line each."""
     verdict = refusal.verdict
     listed = verdict.allowed or listed_names(refusal.allowed, has_more=refusal.has_more_allowed)
     return [
-        f"- {refusal.reference} ({'default-network' if refusal.item is None else f'item {refusal.item + 1}'})",
         f"  reason:  {verdict.reason}",
         f"  decided: {verdict.decided}",
         *([f"  allowed: {listed}"] if listed else []),

@@ -93,6 +93,11 @@ def test_an_absolute_path_stays_absolute_and_becomes_a_uri() -> None:
         (("check", "tree"), True, {"NO_COLOR": ""}),
         (("check", "-o", "json", "tree"), False, {}),
         (("review", "tree/blue/pods.yaml"), True, {}),
+        (("can-attach", "-n", "blue", "lan", "--manifests", "guarded"), True, {}),
+        (("can-attach", "-n", "blue", "lan", "--manifests", "guarded"), False, {"NO_COLOR": "1"}),
+        (("can-attach", "-n", "blue", "lan", "--manifests", "guarded", "-o", "json"), False, {}),
+        (("rules", "-n", "blue", "--manifests", "guarded"), True, {}),
+        (("rules", "-n", "blue", "--manifests", "guarded", "-o", "json"), False, {}),
         (("review", "tree/blue/pods.yaml"), False, {"NO_COLOR": "1"}),
     ],
 )
@@ -206,7 +211,14 @@ def test_what_is_no_command_is_a_bug() -> None:
 SCRIPT = """
 import sys
 from webhook.cli import nadmit
-for arguments in (["--help"], ["--version"], ["check", "tree"], ["review", "tree/blue/pods.yaml"]):
+for arguments in (
+    ["--help"],
+    ["--version"],
+    ["check", "tree"],
+    ["review", "tree/blue/pods.yaml"],
+    ["can-attach", "-n", "blue", "lan", "--manifests", "guarded"],
+    ["rules", "-n", "blue", "--manifests", "guarded"],
+):
     try:
         nadmit(arguments, prog_name="nadmit")
     except SystemExit:
@@ -221,7 +233,8 @@ def test_only_serve_pays_for_the_server() -> None:
         [sys.executable, "-c", SCRIPT, *HEAVY], capture_output=True, text=True, check=True, cwd=HERE, env=_environ()
     )
     loaded = [line for line in done.stdout.splitlines() if line.startswith("LOADED")]
-    assert loaded == ["LOADED --help []", "LOADED --version []", "LOADED check []", "LOADED review []"]
+    commands = ("--help", "--version", "check", "review", "can-attach", "rules")
+    assert loaded == [f"LOADED {command} []" for command in commands]
 
 
 def _environ() -> dict[str, str]:

@@ -120,7 +120,7 @@ def test_two_objects_of_one_name_name_both_places() -> None:
     assert problems == [
         "a.yaml:17:3: a second NetworkAttachmentDefinition blue/lan: the first is at a.yaml:1; remove one of them"
     ]
-    assert made.counts() == {"networks": 2, "namespaces": 0, "policies": 0}
+    assert made.counts() == {"networks": 2, "namespaces": 0, "policies": 0, "policyconfigs": 0}
 
 
 def test_two_namespaces_of_one_name() -> None:
@@ -137,5 +137,21 @@ def test_names_still_to_be_generated_are_no_duplicates() -> None:
 
 
 def test_an_empty_snapshot() -> None:
-    assert EMPTY.counts() == {"networks": 0, "namespaces": 0, "policies": 0}
+    assert EMPTY.counts() == {"networks": 0, "namespaces": 0, "policies": 0, "policyconfigs": 0}
     assert EMPTY.network("a", "b") is None
+
+
+def test_what_of_a_policy_cannot_be_read_has_a_place() -> None:
+    text = (
+        "apiVersion: access.nadmit.io/v1alpha1\nkind: NetworkAttachmentPolicy\nmetadata: {name: a}\n"
+        "spec:\n  attachments:\n  - name: x\n    action: Deny\n    networks:\n    - names: 7\n"
+    )
+    problems: list[Problem] = []
+    warnings: list[Problem] = []
+    read = manifests.read_bytes(text.encode(), file="p.yaml", problems=problems)
+    made = store.build(read, problems, warnings=warnings)
+    assert problems == []
+    (warning,) = warnings
+    assert str(warning).startswith('p.yaml:9:7: NetworkAttachmentPolicy "a": spec.attachments[0].networks[0].names: ')
+    assert warning.rule == "policy-field"
+    assert [rule.name for rule in made.policies.policies[0].attachments] == ["x"]

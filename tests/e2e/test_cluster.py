@@ -11,7 +11,16 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.process import RECORDINGS, Unanswered, fail, serving
-from tests.informers.api_server import NAMESPACES, NETWORKS, ApiServer, namespace, network, write_kubeconfig
+from tests.informers.api_server import (
+    NAMESPACES,
+    NETWORKS,
+    POLICIES,
+    ApiServer,
+    namespace,
+    network,
+    policy,
+    write_kubeconfig,
+)
 
 pytestmark = pytest.mark.slow
 PATIENCE_S = 20
@@ -39,8 +48,28 @@ def test_the_verdict_follows_the_cluster(tmp_path: Path) -> None:
             wait(lambda: not server.post(POD)["allowed"])
     assert server.process.returncode == 0
     assert 'nadmit_objects{kind="networks"} 1.0' in metrics
+    assert 'nadmit_objects{kind="policies"} 0.0' in metrics
+    assert 'nadmit_objects{kind="policyconfigs"} 0.0' in metrics
     assert "nadmit_ready 1.0" in metrics
-    assert re.search(r'nadmit_cache_age_seconds\{kind="namespaces"\} [0-9.e-]+', metrics)
+    for kind in ("namespaces", "policies", "policyconfigs"):
+        assert re.search(rf'nadmit_cache_age_seconds\{{kind="{kind}"\}} [0-9.e-]+', metrics)
+
+
+def test_a_policy_decides_as_soon_as_it_is_written(tmp_path: Path) -> None:
+    deny = {"name": "nothing", "action": "Deny", "message": "planned work until noon"}
+    with ApiServer() as api:
+        api.put(NAMESPACES, namespace("team-a"))
+        api.put(NETWORKS, network("data-plane"))
+        kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", api.url)
+        with serving(tmp_path / "certs", "--kubeconfig", str(kubeconfig), manifests=None) as server:
+            wait(lambda: server.get("/readyz") == (200, "ready"))
+            assert server.post(POD)["allowed"]
+            api.put(POLICIES, policy("works", deny, pods=[{"namespaces": 7}]))
+            wait(lambda: not server.post(POD)["allowed"])
+            assert "planned work until noon" in server.post(POD)["status"]["message"]
+            api.delete(POLICIES, "", "works")
+            wait(lambda: bool(server.post(POD)["allowed"]))
+    assert 'nadmit: WARNING: NetworkAttachmentPolicy "works": spec.pods[0].namespaces: wrong JSON type' in server.errors
 
 
 def test_until_the_cluster_is_known_the_api_server_is_asked_to_try_again(tmp_path: Path) -> None:

@@ -94,3 +94,16 @@ def test_a_status_writer_may_be_named(tmp_path: Path) -> None:
         allowed = server.post(json.dumps(review).encode())
     assert refused["status"]["details"]["causes"][0]["reason"] == "NetworkStatusProtected"
     assert allowed["allowed"]
+
+
+def test_policies_that_cannot_be_read_are_told_at_the_start_and_count_all_the_same(tmp_path: Path) -> None:
+    tree = ROOT / "tests" / "cli" / "inputs" / "unreadable-policies"
+    with serving(tmp_path / "certs", manifests=tree) as server:
+        assert server.get("/readyz") == (200, "ready")
+        metrics = server.get("/metrics")[1]
+    lines = [line for line in server.errors.splitlines() if "WARNING" in line]
+    assert len(lines) == 4
+    assert lines[1].startswith(f'nadmit: WARNING: {tree}/all.yaml:22:7: NetworkAttachmentPolicy "typos": spec.att')
+    assert 'nadmit_objects{kind="policies"} 1.0' in metrics
+    assert 'nadmit_objects{kind="policyconfigs"} 1.0' in metrics
+    assert server.lines[1]["event"] == "ready"

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 NETWORKS = "/apis/k8s.cni.cncf.io/v1/network-attachment-definitions"
 NAMESPACES = "/api/v1/namespaces"
+POLICIES = "/apis/access.nadmit.io/v1alpha1/networkattachmentpolicies"
+CONFIGS = "/apis/access.nadmit.io/v1alpha1/networkattachmentpolicyconfigs"
+PATHS = (NETWORKS, NAMESPACES, POLICIES, CONFIGS)
 PATIENCE_S = 5.0
 """Upper bound of every wait. No test that passes comes near it."""
 
@@ -82,19 +85,19 @@ class ApiServer:
     def __init__(self, *, port: int = 0) -> None:
         self.changed = Condition()
         self.version = 100
-        self.objects: dict[str, dict[tuple[str, str], Object]] = {NETWORKS: {}, NAMESPACES: {}}
+        self.objects: dict[str, dict[tuple[str, str], Object]] = {path: {} for path in PATHS}
         self.history: list[Change] = []
         self.compacted = 0
         self.requests: list[Request] = []
-        self.answers: dict[str, deque[tuple[int, bytes]]] = {NETWORKS: deque(), NAMESPACES: deque()}
+        self.answers: dict[str, deque[tuple[int, bytes]]] = {path: deque() for path in PATHS}
         """What the next requests of a path get instead of the truth."""
         self.answer_always: dict[str, tuple[int, bytes]] = {}
         self.token: str | None = None
         self.cuts = 0
         self.ends = 0
-        self.watches = {NETWORKS: 0, NAMESPACES: 0}
+        self.watches = dict.fromkeys(PATHS, 0)
         self.on_page: Callable[[], None] = lambda: None
-        self.raw_events: dict[str, deque[bytes]] = {NETWORKS: deque(), NAMESPACES: deque()}
+        self.raw_events: dict[str, deque[bytes]] = {path: deque() for path in PATHS}
         self.is_closing = False
         self._sockets: set[socket.socket] = set()
         self._server = _Server(("127.0.0.1", port), _handler_of(self))
@@ -351,6 +354,25 @@ def network(name: str, namespace: str = "team-a", config: object = '{"type": "br
 
 def namespace(name: str, **labels: str) -> Object:
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}, "status": {}}
+
+
+def policy(name: str, *attachments: Object, generation: int = 1, **spec: Any) -> Object:
+    """An access policy with rules about attachments."""
+    return {
+        "apiVersion": "access.nadmit.io/v1alpha1",
+        "kind": "NetworkAttachmentPolicy",
+        "metadata": {"name": name, "generation": generation},
+        "spec": {"attachments": list(attachments), **spec},
+    }
+
+
+def policy_config(name: str = "cluster", *, generation: int = 1, **spec: Any) -> Object:
+    return {
+        "apiVersion": "access.nadmit.io/v1alpha1",
+        "kind": "NetworkAttachmentPolicyConfig",
+        "metadata": {"name": name, "generation": generation},
+        "spec": spec,
+    }
 
 
 def write_kubeconfig(path: Path, url: str, user: Object | None = None) -> Path:

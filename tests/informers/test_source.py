@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from .observed import Observed
 
+KINDS = ("networks", "namespaces", "policies", "policyconfigs")
+
 
 # What is seen
 
@@ -27,7 +29,7 @@ def test_a_list_is_seen(observed: Observed) -> None:
     assert definition is not None
     assert definition.config is not None
     assert snapshot.namespace_labels("team-a") == {"team": "a", "kubernetes.io/metadata.name": "team-a"}
-    assert snapshot.counts() == {"networks": 1, "namespaces": 1, "policies": 0}
+    assert snapshot.counts() == {"networks": 1, "namespaces": 1, "policies": 0, "policyconfigs": 0}
 
 
 def test_networks_come_change_and_go(api: ApiServer, observed: Observed) -> None:
@@ -289,11 +291,11 @@ def test_a_server_that_is_down_is_waited_for(observe: Callable[..., Observed], a
     observed.start()
     observed.wait(
         lambda: (
-            observed.source.problem() == f"networks and namespaces not listed yet: http://127.0.0.1:{port}: "
-            "cannot be reached: connection refused; check its address, and that it runs"
+            observed.source.problem() == "networks, namespaces, policies and policyconfigs not listed yet: "
+            f"http://127.0.0.1:{port}: cannot be reached: connection refused; check its address, and that it runs"
         )
     )
-    assert observed.source.snapshot().counts() == {"networks": 0, "namespaces": 0, "policies": 0}
+    assert observed.source.snapshot().counts() == {"networks": 0, "namespaces": 0, "policies": 0, "policyconfigs": 0}
     later = ApiServer(port=port)
     later.put(NETWORKS, network("blue"))
     with later:
@@ -308,7 +310,7 @@ def test_a_server_that_goes_away_leaves_the_last_snapshot(api: ApiServer, observ
     observed.now += 60
     assert observed.source.problem() is None
     assert observed.source.snapshot() is before
-    assert observed.source.cache_age_seconds() == {"networks": 60.0, "namespaces": 60.0}
+    assert observed.source.cache_age_seconds() == dict.fromkeys(KINDS, 60.0)
 
 
 def test_the_age_of_a_cache_is_that_of_its_last_news(api: ApiServer, observed: Observed) -> None:
@@ -316,14 +318,14 @@ def test_the_age_of_a_cache_is_that_of_its_last_news(api: ApiServer, observed: O
         return observed.source.cache_age_seconds()
 
     observed.now += 30
-    assert ages() == {"networks": 30.0, "namespaces": 30.0}
+    assert ages() == dict.fromkeys(KINDS, 30.0)
     api.bookmark(NETWORKS)
-    observed.wait(lambda: ages() == {"networks": 0.0, "namespaces": 30.0})
+    observed.wait(lambda: ages() == {**dict.fromkeys(KINDS, 30.0), "networks": 0.0})
     api.put(NAMESPACES, namespace("team-b"))
-    observed.wait(lambda: ages() == {"networks": 0.0, "namespaces": 0.0})
+    observed.wait(lambda: ages() == {**dict.fromkeys(KINDS, 30.0), "networks": 0.0, "namespaces": 0.0})
     observed.now += 30
     api.end_watches()
-    observed.wait(lambda: ages() == {"networks": 0.0, "namespaces": 0.0})
+    observed.wait(lambda: ages() == dict.fromkeys(KINDS, 0.0))
 
 
 def test_a_missing_right_is_named(api: ApiServer, observe: Callable[..., Observed]) -> None:
@@ -334,7 +336,7 @@ def test_a_missing_right_is_named(api: ApiServer, observe: Callable[..., Observe
     api.answer_always[NETWORKS] = (403, status(403, said))
     observed = observe(api.url)
     observed.start()
-    observed.wait(lambda: "forbidden" in (observed.source.problem() or "") and api.watches[NAMESPACES])
+    observed.wait(lambda: "forbidden" in (observed.source.problem() or "") and sum(api.watches.values()) == 3)
     title = "network-attachment-definitions.k8s.cni.cncf.io"
     assert observed.source.problem() == (
         f"networks not listed yet: {title}: list is forbidden: {said}; "
@@ -467,7 +469,12 @@ def test_the_first_list_is_logged(
     observed = observe(api.url)
     observed.start()
     api.wait(lambda: all(api.watches.values()))
-    assert {record.message for record in caplog.records} == {"networks: listed 1", "namespaces: listed 1"}
+    assert {record.message for record in caplog.records} == {
+        "networks: listed 1",
+        "namespaces: listed 1",
+        "policies: listed 0",
+        "policyconfigs: listed 0",
+    }
 
 
 def test_a_watch_that_ends_at_once_is_waited_out(api: ApiServer, observe: Callable[..., Observed]) -> None:
@@ -529,7 +536,7 @@ def test_a_list_that_is_as_before_swaps_nothing(api: ApiServer, observed: Observ
 
 def test_stop_ends_every_thread_in_the_middle_of_a_watch(observed: Observed) -> None:
     threads = [thread for thread in threading.enumerate() if thread.name.startswith("nadmit-cluster-")]
-    assert sorted(thread.name.rpartition("-")[2] for thread in threads) == ["namespaces", "networks", "swap"]
+    assert sorted(thread.name.rpartition("-")[2] for thread in threads) == sorted([*KINDS, "swap"])
     began = time.monotonic()
     observed.source.stop()
     assert time.monotonic() - began < 0.5
@@ -556,7 +563,7 @@ def test_stop_does_not_wait_for_a_server_that_is_silent(observe: Callable[..., O
     with socket.create_server(("127.0.0.1", 0)) as silent:
         observed = observe(f"http://127.0.0.1:{silent.getsockname()[1]}")
         observed.start()
-        accepted = [silent.accept()[0], silent.accept()[0]]
+        accepted = [silent.accept()[0] for _ in KINDS]
         threads = [thread for thread in threading.enumerate() if thread.name.startswith("nadmit-cluster-")]
         began = time.monotonic()
         observed.source.stop()

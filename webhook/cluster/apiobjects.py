@@ -23,6 +23,7 @@ class Metadata(msgspec.Struct, rename="camel", frozen=True, gc=False):
     name: str = ""
     namespace: str = ""
     resource_version: str = ""
+    generation: int = 0
     labels: dict[str, str] | None = None
     annotations: dict[str, str] | None = None
 

@@ -9,20 +9,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
-from cniplugin.access.model import NAME_LABEL
+from cniplugin.access.compile import NO_POLICIES, Policies
+from cniplugin.access.configuration import read_config
+from cniplugin.access.model import NAME_LABEL, Config
+from cniplugin.access.reading import read_policy
+from cniplugin.access.rules import CONFIG_NAME, Policy
+from cniplugin.netspec.errors import SpecError
 
 from .apiobjects import Item
-from .store import DROPPED_ANNOTATIONS, NOT_TEXT, Definition, Texts
+from .store import DROPPED_ANNOTATIONS, NOT_TEXT, Definition, Snapshot, Texts
 
 Key = tuple[str, str]
 """Namespace and name; the namespace of a cluster-scoped object is ""."""
 
 SHARED_TEXTS = 4096
 """Label and annotation sets that are remembered so that equal ones are one object."""
+
+UNDECODABLE = "spec cannot be decoded"
+"""Stands for a spec that is no JSON: a text, which no spec may be."""
+
+ReadConfig = tuple[Config, tuple[SpecError, ...]]
+"""A configuration, and what of it cannot be read."""
 
 T = TypeVar("T")
 
@@ -106,36 +117,89 @@ class Networks:
         return self._named[namespace]
 
 
-class Namespaces:
-    """Labels by namespace. The label maps are never changed."""
+class _Named(Generic[T]):
+    """Objects of a cluster-scoped resource by name. What is kept is never changed."""
 
     def __init__(self) -> None:
-        self._labels: dict[str, Mapping[str, str]] = {}
+        self._kept: dict[str, T] = {}
+
+    def replace(self, found: Mapping[Key, T]) -> bool:
+        """Keep these and nothing else."""
+        kept = {name: value for (_, name), value in found.items()}
+        is_changed = kept != self._kept
+        self._kept = kept
+        return is_changed
+
+    def put(self, key: Key, value: T) -> bool:
+        """Keep an object; the one that is there, if it is equal."""
+        if self._kept.get(key[1]) == value:
+            return False
+        self._kept[key[1]] = value
+        return True
+
+    def remove(self, key: Key) -> bool:
+        """Drop an object."""
+        return self._kept.pop(key[1], None) is not None
+
+    def copy(self) -> Mapping[str, T]:
+        """Return what a snapshot may keep."""
+        return dict(self._kept)
+
+
+class Namespaces(_Named[Mapping[str, str]]):
+    """Labels by namespace."""
 
     def make(self, item: Item) -> Mapping[str, str]:
         """Return the labels of a namespace."""
         return {**(item.metadata.labels or {}), NAME_LABEL: item.metadata.name}
 
-    def replace(self, found: Mapping[Key, Mapping[str, str]]) -> bool:
-        """Keep these and nothing else."""
-        labels = {name: value for (_, name), value in found.items()}
-        is_changed = labels != self._labels
-        self._labels = labels
-        return is_changed
 
-    def put(self, key: Key, value: Mapping[str, str]) -> bool:
-        """Keep a namespace."""
-        is_changed = self._labels.get(key[1]) != value
-        self._labels[key[1]] = value
-        return is_changed
+class AccessPolicies(_Named[Policy]):
+    """Policies by name, read: what changes one of them reads that one again."""
 
-    def remove(self, key: Key) -> bool:
-        """Drop a namespace."""
-        return self._labels.pop(key[1], None) is not None
+    def make(self, item: Item) -> Policy:
+        """Return the policy of an object, as far as it can be read; equal after a change of its status only."""
+        return read_policy(_plain(item))
 
-    def copy(self) -> Mapping[str, Mapping[str, str]]:
-        """Return what a snapshot may keep."""
-        return dict(self._labels)
+
+class AccessConfigs(_Named[ReadConfig]):
+    """Configurations by name, of which one counts."""
+
+    def make(self, item: Item) -> ReadConfig:
+        """Return the configuration of an object, as far as it can be read."""
+        return read_config(_plain(item))
+
+
+class Caches:
+    """The caches of all resources, and the snapshot of them."""
+
+    def __init__(self) -> None:
+        self.networks = Networks()
+        self.namespaces = Namespaces()
+        self.policies = AccessPolicies()
+        self.configs = AccessConfigs()
+        self._policies = NO_POLICIES
+
+    def snapshot(self) -> Snapshot:
+        """Return a snapshot; its policies are the same object as before unless one of them has changed."""
+        made = self._make_policies()
+        if made != self._policies:
+            self._policies = made
+        return Snapshot(self.networks.copy(), self.namespaces.copy(), self._policies)
+
+    def _make_policies(self) -> Policies:
+        policies = sorted(self.policies.copy().values(), key=lambda policy: policy.name)
+        config, problems = self.configs.copy().get(CONFIG_NAME, (None, ()))
+        return Policies(policies=tuple(policies), config=config, config_problems=problems)
+
+
+def _plain(item: Item) -> dict[str, Any]:
+    """Return an object as plain JSON values; a spec that cannot be decoded is one of the wrong type."""
+    try:
+        spec: object = msgspec.json.decode(item.spec)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        spec = UNDECODABLE
+    return {"metadata": {"name": item.metadata.name, "generation": item.metadata.generation}, "spec": spec}
 
 
 class _Spec(msgspec.Struct, gc=False):

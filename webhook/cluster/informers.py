@@ -19,8 +19,9 @@ A connection may die without a word. Keepalive probes find that in 30 s (`kube`)
 them, silence does: an API server that sends bookmarks sends one each minute (apiserver `cacher.bookmarkFrequency`), so
 2.5 minutes without any are the end; before the first bookmark only the length that the watch was asked for counts.
 
-An absent CustomResourceDefinition means that there are no networks, and is no reason to wait: pods without networks are
-admitted, pods with networks are told that they do not exist, and the definition may come at any time. Objects that
+An absent CustomResourceDefinition means that there are no networks, or no policies, and is no reason to wait: pods
+without networks are admitted, pods with networks are told that they do not exist, and the definition may come at any
+time. Objects that
 were there stay until a second 404, because an API server that is starting may answer 404 for a moment.
 
 Why not `kubernetes.informer` (37.0.2): it cannot list custom objects (`CustomObjectsApi` returns a dict, whose `items`
@@ -50,6 +51,9 @@ logger = logging.getLogger("nadmit.cluster")
 
 Query = dict[str, str | int]
 
+TOLD_ABSENCES = 2
+"""404s in a row of an optional resource that are logged: a cluster without policies needs no line each minute."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
@@ -76,13 +80,13 @@ class Inbox(Protocol):
     def make(self, item: Item) -> Any:
         """Return what is kept of an object."""
 
-    def replace(self, found: dict[Key, Any]) -> None:
+    def replace(self, found: dict[Key, Any]) -> object:
         """Keep these and nothing else; readers see them when this returns."""
 
-    def put(self, key: Key, value: Any) -> None:
+    def put(self, key: Key, value: Any) -> object:
         """Keep one more, or another one for this key."""
 
-    def remove(self, key: Key) -> None:
+    def remove(self, key: Key) -> object:
         """Drop one, if it is there."""
 
 
@@ -170,6 +174,21 @@ class Informer:
             self._version = None
             return self._pause()
         return 0.0
+
+    def list_once(self) -> None:
+        """List, and no more. Raises ClusterError; an optional resource that is not served has no objects.
+
+        History that is compacted between two pages (410) is listed again once.
+        """
+        try:
+            try:
+                self._list()
+            except GoneError:
+                self._list()
+        except AbsentError:
+            if not self.resource.is_optional:
+                raise
+            self._inbox.replace({})
 
     # List
 
@@ -331,7 +350,8 @@ class Informer:
             self._inbox.replace({})
             self._has_listed = True
             self._contact = self._clock()
-        self._say(logging.WARNING, f"{'there are none' if is_certain else 'the last ones are kept'}: {error}")
+        if self._absences <= TOLD_ABSENCES:
+            self._say(logging.WARNING, f"{'there are none' if is_certain else 'the last ones are kept'}: {error}")
         return self._timing.absent_retry_s
 
     def _pause(self) -> float:

@@ -119,8 +119,11 @@ def read_files(files: Iterable[str], problems: list[Problem]) -> Iterator[Docume
         yield from read_file(file, problems)
 
 
-def load_snapshot(directory: Path | str) -> Snapshot:
-    """Return the snapshot of a directory, or of one file. Raises ManifestError with everything that is wrong."""
+def load_snapshot(directory: Path | str, *, warnings: list[Problem] | None = None) -> Snapshot:
+    """Return the snapshot of a directory, or of one file; `warnings` get what of its policies cannot be read.
+
+    Raises ManifestError with everything that is wrong.
+    """
     problems: list[Problem] = []
     seen = 0
 
@@ -130,7 +133,7 @@ def load_snapshot(directory: Path | str) -> Snapshot:
             seen += 1
             yield document
 
-    snapshot = store.build(counted(), problems)
+    snapshot = store.build(counted(), problems, warnings=warnings)
     if not problems and not seen:
         problems.append(nothing_found([str(directory)]))
     if problems:

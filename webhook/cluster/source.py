@@ -1,10 +1,11 @@
 """The cluster as the source of snapshots: informers fill caches, readers get a snapshot that never changes.
 
-Two informers, one per resource, hand over what they see; one lock guards both caches. A snapshot is made of their
+Informers, one per resource, hand over what they see; one lock guards all caches. A snapshot is made of their
 copies and swapped by one assignment: readers never lock. A complete list is swapped at once, before its informer counts
-as listed. Events only mark the caches as changed, and a third thread swaps: at once after a quiet time, and at most
+as listed. Events only mark the caches as changed, and one more thread swaps: at once after a quiet time, and at most
 every 50 ms (`Timing.batch_s`) while events keep coming, so that 10,000 new networks are a few dozen snapshots. An event
-that changes nothing that decisions read (status, managedFields) swaps nothing.
+that changes nothing that decisions read (status, managedFields) swaps nothing. What of a policy cannot be read is
+logged once for each of its generations.
 """
 
 from __future__ import annotations
@@ -13,14 +14,18 @@ import logging
 import os
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import Any
 
+from cniplugin.access.compile import NO_POLICIES, Policies
+from cniplugin.access.rules import GROUP as ACCESS_GROUP
+from cniplugin.access.rules import VERSION as ACCESS_VERSION
 from cniplugin.netspec.netattachdef import GROUP, RESOURCE, VERSION
+from webhook.admission import unreadable
 
-from .caches import Cache, Key, Namespaces, Networks
+from .caches import Cache, Caches, Key
 from .informers import Informer, Timing
 from .kube import Connection, Resource
 from .store import EMPTY, Snapshot
@@ -29,13 +34,28 @@ logger = logging.getLogger("nadmit.cluster")
 
 NETWORKS = Resource("networks", GROUP, VERSION, RESOURCE, is_optional=True)
 NAMESPACES = Resource("namespaces", "", "v1", "namespaces")
+POLICIES = Resource("policies", ACCESS_GROUP, ACCESS_VERSION, "networkattachmentpolicies", is_optional=True)
+CONFIGS = Resource("policyconfigs", ACCESS_GROUP, ACCESS_VERSION, "networkattachmentpolicyconfigs", is_optional=True)
 
 STOP_S = 0.9
 """How long `stop` waits for its threads. One that waits for a silent server stays, as a daemon, until its time-out."""
 
 
+def caches_of(caches: Caches) -> tuple[tuple[Resource, Cache[Any]], ...]:
+    """Return each resource that is read, with the cache of its objects."""
+    return (
+        (NETWORKS, caches.networks),
+        (NAMESPACES, caches.namespaces),
+        (POLICIES, caches.policies),
+        (CONFIGS, caches.configs),
+    )
+
+
 class ClusterSource:
-    """Networks and namespaces of a cluster. All methods may be called from any thread, and none but `stop` waits."""
+    """Networks, namespaces and access policies of a cluster.
+
+    All methods may be called from any thread, and none but `stop` waits.
+    """
 
     def __init__(
         self,
@@ -55,12 +75,11 @@ class ClusterSource:
         self._changed = Event()
         self._stop = Event()
         self._connection = Connection(kubeconfig, environ=environ)
-        self._networks = Networks()
-        self._namespaces = Namespaces()
-        inboxes = ((NETWORKS, _Inbox(self, self._networks)), (NAMESPACES, _Inbox(self, self._namespaces)))
+        self._caches = Caches()
+        self._told = _Told()
         self._informers = tuple(
-            Informer(self._connection, resource, inbox, timing=self._timing, clock=clock, jitter=jitter)
-            for resource, inbox in inboxes
+            Informer(self._connection, resource, _Inbox(self, cache), timing=self._timing, clock=clock, jitter=jitter)
+            for resource, cache in caches_of(self._caches)
         )
         self._threads: tuple[Thread, ...] = ()
 
@@ -95,7 +114,7 @@ class ClusterSource:
         for informer in self._informers:
             if informer.problem is not None:
                 kinds.setdefault(informer.problem, []).append(informer.resource.kind)
-        return "; ".join(f"{' and '.join(names)} not listed yet: {why}" for why, names in kinds.items()) or None
+        return "; ".join(f"{_enumerate(names)} not listed yet: {why}" for why, names in kinds.items()) or None
 
     def cache_age_seconds(self) -> dict[str, float]:
         """Return for each kind the seconds since it was last known to be up to date.
@@ -129,9 +148,33 @@ class ClusterSource:
             self._stop.wait(self._timing.batch_s)
 
     def _swap(self) -> None:
-        self._snapshot = Snapshot(self._networks.copy(), self._namespaces.copy())
+        self._snapshot = self._caches.snapshot()
+        self._told.take(self._snapshot.policies)
         if self._on_swap is not None:
             self._on_swap(self._snapshot)
+
+
+def _enumerate(names: Sequence[str]) -> str:
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+class _Told:
+    """Logs what of the policies cannot be read; the same of the same generation once."""
+
+    def __init__(self) -> None:
+        self._policies = NO_POLICIES
+        self._told: frozenset[tuple[int, str]] = frozenset()
+
+    def take(self, policies: Policies) -> None:
+        """Take the policies of a new snapshot."""
+        if policies is self._policies:
+            return
+        found = {(problem.generation, str(problem)): problem for problem in unreadable.find(policies)}
+        for key, problem in found.items():
+            if key not in self._told:
+                logger.warning("%s", problem)
+        self._policies, self._told = policies, frozenset(found)
 
 
 class _Inbox:

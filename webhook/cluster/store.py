@@ -7,7 +7,7 @@ text, and a network in use costs a look-up.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeVar, cast
 
@@ -17,6 +17,7 @@ from cniplugin.access.model import NAME_LABEL
 from cniplugin.access.rules import GROUP as ACCESS_GROUP
 from cniplugin.netspec import netattachdef
 from cniplugin.netspec.netattachdef import GROUP, KIND, NetworkAttachmentDefinition
+from webhook.admission import unreadable
 
 from .documents import Document
 from .problems import Problem
@@ -84,6 +85,10 @@ class Snapshot:
         """Return the labels of a namespace; of an unknown one, its name alone."""
         return self._namespace_labels.get(namespace) or {NAME_LABEL: namespace}
 
+    def has_namespace(self, namespace: str) -> bool:
+        """Say whether a namespace is known; it may have networks without being so."""
+        return namespace in self._namespace_labels
+
     def network_namespaces(self) -> Sequence[str]:
         """Return the namespaces that have definitions, sorted."""
         return sorted(self._definitions)
@@ -114,8 +119,12 @@ class Snapshot:
     def counts(self) -> Mapping[str, int]:
         """Return how many objects of each kind there are."""
         networks = sum(map(len, self._definitions.values()))
-        policies = len(self.policies.policies)
-        return {"networks": networks, "namespaces": len(self._namespace_labels), "policies": policies}
+        return {
+            "networks": networks,
+            "namespaces": len(self._namespace_labels),
+            "policies": len(self.policies.policies),
+            "policyconfigs": int(self.policies.config is not None),
+        }
 
 
 _SHARED = "shared networks"
@@ -145,7 +154,7 @@ class Builder:
         self._namespace_labels: dict[str, Mapping[str, str]] = {}
         self._places: dict[tuple[str, ...], str] = {}
         self._texts: dict[Texts, Texts] = {}
-        self._policies: list[dict[str, Any]] = []
+        self._policies: list[Document] = []
 
     def add(self, document: Document, problems: list[Problem]) -> None:
         """Take an object; kinds that no decision asks for are only watched for duplicates."""
@@ -158,12 +167,21 @@ class Builder:
             labels = document.object["metadata"].get("labels") or {}
             self._namespace_labels[document.name] = {**labels, NAME_LABEL: document.name}
         elif document.group == ACCESS_GROUP:
-            self._policies.append(document.object)
+            self._policies.append(document)
 
-    def finish(self) -> Snapshot:
-        """Return the snapshot of everything that was added."""
-        policies = read_policies(self._policies) if self._policies else NO_POLICIES
+    def finish(self, warnings: list[Problem] | None = None) -> Snapshot:
+        """Return the snapshot of everything that was added; `warnings` get what of the policies cannot be read."""
+        objects = [document.object for document in self._policies]
+        policies = read_policies(objects) if objects else NO_POLICIES
+        if warnings is not None:
+            warnings += self._unreadable(policies)
         return Snapshot(self._definitions, self._namespace_labels, policies)
+
+    def _unreadable(self, policies: Policies) -> Iterator[Problem]:
+        documents = {(document.kind, document.name): document for document in self._policies}
+        for found in unreadable.find(policies):
+            document = documents[found.kind, found.name]
+            yield Problem(document.locate(found.error.path), found.error.rule, str(found))
 
     def _is_duplicate(self, document: Document, problems: list[Problem]) -> bool:
         is_global = document.kind == "Namespace" or document.group == ACCESS_GROUP
@@ -195,9 +213,12 @@ class Builder:
         return self._texts.setdefault(pairs, pairs)
 
 
-def build(documents: Iterable[Document], problems: list[Problem]) -> Snapshot:
-    """Return the snapshot of documents; two objects of one kind, namespace and name are a problem."""
+def build(documents: Iterable[Document], problems: list[Problem], *, warnings: list[Problem] | None = None) -> Snapshot:
+    """Return the snapshot of documents; two objects of one kind, namespace and name are a problem.
+
+    `warnings` get what of the policies cannot be read: they count as far as they can.
+    """
     builder = Builder()
     for document in documents:
         builder.add(document, problems)
-    return builder.finish()
+    return builder.finish(warnings)

@@ -10,7 +10,6 @@ from typing import Any
 import click
 
 from webhook.admission import messages
-from webhook.admission.inforce import RulesInForce
 from webhook.cluster import manifests, store
 from webhook.cluster.documents import Document
 from webhook.cluster.problems import ManifestError, Position, Problem
@@ -18,7 +17,7 @@ from webhook.report import machine, sarif, text
 from webhook.report.findings import ERROR, WARNING, Finding, Report
 
 from .judging import Judgement, judge
-from .options import EXIT_REFUSED, EXIT_UNREADABLE, fail_unreadable, paint, rules_of, rules_options
+from .options import EXIT_REFUSED, EXIT_UNREADABLE, fail_unreadable, paint, rules_in_force, rules_options
 from .version import installed_version
 
 PROGRESS_FILES_MIN = 300
@@ -82,7 +81,7 @@ def check(
     if not documents and not problems:
         fail_unreadable([manifests.nothing_found(paths)])
     cluster = store.build(documents, problems)
-    rules = RulesInForce(rules_of(rules_given).config)(cluster)
+    rules = rules_in_force(rules_given, cluster)
     judgements = list(judge(documents, cluster, rules, network_namespace=network_namespace, problems=problems))
     report = _report(files, documents, judgements, problems)
     click.echo(FORMATS[output](report))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
 
 import click
@@ -12,6 +12,8 @@ import click
 from cniplugin.access.model import POSTURES, Config, Rules
 from cniplugin.netspec.names import ALLOWED_LABEL, is_label
 from webhook.admission.evaluate import NETWORK_NAMESPACE
+from webhook.admission.inforce import RulesInForce
+from webhook.admission.listers import Cluster
 from webhook.cluster.problems import Problem
 
 EXIT_REFUSED = 1
@@ -32,14 +34,28 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 def rules_options(command: Command) -> Command:
     """Add the options that choose the access rules; `rules_of` makes them a value."""
-    for option in reversed(_RULES_OPTIONS):
+    return _add(command, _RULES_OPTIONS)
+
+
+def attachment_rules_options(command: Command) -> Command:
+    """Add those of `rules_options` that decide about attachments of pods."""
+    return _add(command, _ATTACHMENT_OPTIONS)
+
+
+def _add(command: Command, options: Sequence[Callable[[Command], Command]]) -> Command:
+    for option in reversed(options):
         command = option(command)
     return command
 
 
 def rules_of(options: Mapping[str, Any]) -> Rules:
     """Return the rules that the options of `rules_options` say; others are passed over."""
-    return Rules(config=Config(**{name: options[name] for name in RULES_FIELDS}))
+    return Rules(config=Config(**{name: options[name] for name in RULES_FIELDS if name in options}))
+
+
+def rules_in_force(options: Mapping[str, Any], cluster: Cluster) -> Rules:
+    """Return the rules of a cluster's policies; what the options say holds without a configuration object."""
+    return RulesInForce(rules_of(options).config)(cluster)
 
 
 def _parse_namespaces(_context: click.Context, _option: click.Parameter, value: str) -> tuple[str, ...]:
@@ -56,54 +72,65 @@ def _parse_namespace(_context: click.Context, _option: click.Parameter, value: s
     return value
 
 
+_POSTURE = click.option(
+    "--posture",
+    type=click.Choice(POSTURES),
+    default="Isolated",
+    show_default=True,
+    help="What decides where no rule does, unless there is a NetworkAttachmentPolicyConfig. Isolated: networks of "
+    "the pod's own namespace and of the global ones. Consent: those, and what its owner shares. Open: every "
+    "network. Strict: none.",
+)
+_GLOBAL_NAMESPACES = click.option(
+    "--global-namespaces",
+    metavar="NAME[,NAME...]",
+    default="default",
+    show_default=True,
+    callback=_parse_namespaces,
+    help='Namespaces whose networks every pod may use under Isolated; "" for none.',
+)
+_WORKLOAD_TEMPLATES = click.option(
+    "--workload-templates",
+    type=click.Choice(["Deny", "Warn", "Off"]),
+    default="Deny",
+    show_default=True,
+    help="What becomes of a Deployment, Job, ... whose pods would be refused by the access rules.",
+)
+_PROTECT_NETWORK_STATUS = click.option(
+    "--protect-network-status/--no-protect-network-status",
+    default=True,
+    show_default=True,
+    help="Let only nodes and status writers change the network-status of a pod.",
+)
+_STATUS_WRITER = click.option(
+    "--status-writer",
+    "status_writers",
+    multiple=True,
+    metavar="USER",
+    help="One more user that may change network-status, such as system:serviceaccount:kube-system:multus, the "
+    "account of a Multus DaemonSet; may be repeated.",
+)
+_CONTACT = click.option("--contact", metavar="TEXT", default="", help="Whom a refusal tells the user to ask.")
+network_namespace_option = click.option(
+    "--network-namespace",
+    metavar="NAME",
+    default=NETWORK_NAMESPACE,
+    show_default=True,
+    callback=_parse_namespace,
+    help="Where a bare name in the default-network annotation is looked up.",
+)
+
+_ATTACHMENT_OPTIONS = (_POSTURE, _GLOBAL_NAMESPACES, _CONTACT)
+"""What decides about attachments of pods."""
+
 _RULES_OPTIONS = (
-    click.option(
-        "--posture",
-        type=click.Choice(POSTURES),
-        default="Isolated",
-        show_default=True,
-        help="What decides where no rule does, unless there is a NetworkAttachmentPolicyConfig. Isolated: networks of "
-        "the pod's own namespace and of the global ones. Consent: those, and what its owner shares. Open: every "
-        "network. Strict: none.",
-    ),
-    click.option(
-        "--global-namespaces",
-        metavar="NAME[,NAME...]",
-        default="default",
-        show_default=True,
-        callback=_parse_namespaces,
-        help='Namespaces whose networks every pod may use under Isolated; "" for none.',
-    ),
-    click.option(
-        "--workload-templates",
-        type=click.Choice(["Deny", "Warn", "Off"]),
-        default="Deny",
-        show_default=True,
-        help="What becomes of a Deployment, Job, ... whose pods would be refused by the access rules.",
-    ),
-    click.option(
-        "--protect-network-status/--no-protect-network-status",
-        default=True,
-        show_default=True,
-        help="Let only nodes and status writers change the network-status of a pod.",
-    ),
-    click.option(
-        "--status-writer",
-        "status_writers",
-        multiple=True,
-        metavar="USER",
-        help="One more user that may change network-status, such as system:serviceaccount:kube-system:multus, the "
-        "account of a Multus DaemonSet; may be repeated.",
-    ),
-    click.option("--contact", metavar="TEXT", default="", help="Whom a refusal tells the user to ask."),
-    click.option(
-        "--network-namespace",
-        metavar="NAME",
-        default=NETWORK_NAMESPACE,
-        show_default=True,
-        callback=_parse_namespace,
-        help="Where a bare name in the default-network annotation is looked up.",
-    ),
+    _POSTURE,
+    _GLOBAL_NAMESPACES,
+    _WORKLOAD_TEMPLATES,
+    _PROTECT_NETWORK_STATUS,
+    _STATUS_WRITER,
+    _CONTACT,
+    network_namespace_option,
 )
 
 
@@ -125,6 +152,12 @@ def obey_no_color(context: click.Context) -> None:
     """Switch colours off when the user said so (no-color.org); else a terminal has them."""
     if os.environ.get("NO_COLOR"):
         context.color = False
+
+
+def warn_unreadable(problems: Iterable[Problem]) -> None:
+    """Print what of the policies cannot be read, one line each: they count as far as they can."""
+    for problem in problems:
+        click.echo(f"{problem.position}: {paint('warning:', 'warning')} {problem.text}", err=True)
 
 
 def fail_unreadable(problems: Iterable[Problem]) -> NoReturn:

@@ -10,7 +10,6 @@ from typing import Any
 import click
 
 from webhook.admission.evaluate import NETWORK, POLICIES
-from webhook.admission.inforce import RulesInForce
 from webhook.cluster import manifests, store
 from webhook.cluster.documents import Document
 from webhook.cluster.problems import ManifestError, Position, Problem
@@ -18,7 +17,7 @@ from webhook.cluster.store import Snapshot
 from webhook.report import kubectl
 
 from .judging import Judgement, is_judged, is_review, judge
-from .options import EXIT_REFUSED, fail_unreadable, paint, rules_of, rules_options
+from .options import EXIT_REFUSED, fail_unreadable, paint, rules_in_force, rules_options, warn_unreadable
 
 STDIN = "-"
 _CLUSTER_KINDS = {("", "Namespace"), NETWORK, *POLICIES}
@@ -73,14 +72,16 @@ def review(
     """  # noqa: D301 - click reads the backspace: keep these lines as they are
     problems: list[Problem] = []
     documents = list(_read(files, problems))
-    cluster = _load_cluster(directory, documents, problems)
+    warnings: list[Problem] = []
+    cluster = _load_cluster(directory, documents, problems, warnings)
     if not problems and not any(map(is_judged, documents)):
         text = "no pod, network, workload or policy is found, and nothing else is judged; name a file that has one"
         problems.append(Problem(Position(" ".join(files)), "nothing-to-judge", text))
-    rules = RulesInForce(rules_of(rules_given).config)(cluster)
+    rules = rules_in_force(rules_given, cluster)
     judgements = list(judge(documents, cluster, rules, network_namespace=network_namespace, problems=problems))
     if problems:
         fail_unreadable(problems)
+    warn_unreadable(warnings)
     _print(judgements, output)
     sys.exit(0 if all(judgement.decision.is_allowed for judgement in judgements) else EXIT_REFUSED)
 
@@ -94,12 +95,15 @@ def _read(files: Iterable[str], problems: list[Problem]) -> Iterable[Document]:
             yield from manifests.read_file(file, problems)
 
 
-def _load_cluster(directory: str | None, documents: Iterable[Document], problems: list[Problem]) -> Snapshot:
+def _load_cluster(
+    directory: str | None, documents: Iterable[Document], problems: list[Problem], warnings: list[Problem]
+) -> Snapshot:
+    """Return what the objects are judged by; `warnings` are about the tree, for the FILEs are judged themselves."""
     if directory is None:
         known = (document for document in documents if (document.group, document.kind) in _CLUSTER_KINDS)
         return store.build(known, problems)
     try:
-        return manifests.load_snapshot(directory)
+        return manifests.load_snapshot(directory, warnings=warnings)
     except ManifestError as error:
         problems.extend(error.problems)
         return store.EMPTY

@@ -13,13 +13,13 @@ from tests.realapi.server import RealApiServer
 from .cluster import ACCESS, ACCOUNT, IN_PROCESS, REAL, Api, Cluster, RealCluster
 from .world import REPO, Node, problem
 
-ACCESS_CRDS = REPO / "tests" / "data" / "access-crds.yaml"
+ACCESS_CRDS = sorted((REPO / "manifests" / "crds").glob("*.yaml"))
 
 
 @pytest.fixture(scope="session")
 def bearer(real_api: RealApiServer) -> str:
     """A token of the account that our manifest describes; the kinds of the access rules are installed."""
-    for value in yaml.safe_load_all(ACCESS_CRDS.read_text()):
+    for value in (each for path in ACCESS_CRDS for each in yaml.safe_load_all(path.read_text())):
         real_api.put(value)
     for path in ("networkattachmentpolicies", "networkattachmentpolicyconfigs"):
         wait_until_served(real_api, f"/apis/{ACCESS}/{path}")
