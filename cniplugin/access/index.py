@@ -44,11 +44,16 @@ class Index:
     def find(self, subject: Subject, item: Item) -> tuple[list[AttachmentRule], list[AttachmentRule]]:
         """Return the Deny and the Allow rules that select this pod and this network, each sorted."""
         element = item.element
-        rules = self.namespace(subject).of_network(element.namespace, element.name)
+        namespace = self.namespace(subject)
+        selected = namespace.selected(subject)
         facts: list[Facts | None] = []
         found: tuple[list[AttachmentRule], list[AttachmentRule]] = ([], [])
-        for rule in rules:
-            if selects_pod(rule, subject) and _selects_content(rule, subject, item, facts):
+        for rule in namespace.of_network(element.namespace, element.name):
+            number = id(rule)
+            has_pod = selected.get(number)
+            if has_pod is None:
+                has_pod = selected[number] = selects_pod(rule, subject)
+            if has_pod and _selects_content(rule, subject, item, facts):
                 found[rule.action == ALLOW].append(rule)
         return found
 
@@ -77,6 +82,17 @@ class _Namespace:
         self.rules = rules
         self._name = subject.namespace
         self._by_network: dict[tuple[str, str], list[AttachmentRule]] = {}
+        self._last: tuple[Subject, dict[int, bool]] | None = None
+
+    def selected(self, subject: Subject) -> dict[int, bool]:
+        """Return what is known of the pod that is asked about: whether rules, by `id`, are about it.
+
+        A refusal judges dozens of networks for one pod. NB: pod and answers are swapped together, for several threads.
+        """
+        last = self._last
+        if last is None or last[0] is not subject:
+            last = self._last = (subject, {})
+        return last[1]
 
     def of_network(self, namespace: str, name: str) -> list[AttachmentRule]:
         """Return those that can concern a network of this name."""

@@ -14,7 +14,7 @@ from cniplugin.access import reasons
 from cniplugin.access.compile import compile_rules, read_policies
 from cniplugin.access.configuration import read_config
 from cniplugin.access.consent import ANNOTATIONS as CONSENT
-from cniplugin.access.judge import judge, usable_namespaces
+from cniplugin.access.judge import judge, may_attach, usable_namespaces
 from cniplugin.access.listing import judge_plain
 from cniplugin.access.model import Config, Item, Subject
 from cniplugin.access.reading import read_policy
@@ -137,6 +137,16 @@ def ask(
         old_object=None if before is None else thing._replace(annotations=before),
     )
     return evaluate(request, cluster_of(world), make.rules(policies, config))
+
+
+@some
+@given(make.policy_sets, make.configs, make.subjects, st.lists(make.items(), max_size=4))
+def test_whether_a_pod_may_attach_is_what_judge_says(
+    policies: list[dict[str, Any]], config: Config, subject: Subject, items: list[Item]
+) -> None:
+    rules = make.rules(policies, config)
+    for item in items:
+        assert may_attach(subject, item, rules) is judge(subject, item, rules).is_allowed
 
 
 def cluster_of(world: World) -> FakeCluster:
