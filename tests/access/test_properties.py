@@ -19,6 +19,7 @@ from cniplugin.access.listing import judge_plain
 from cniplugin.access.model import Config, Item, Subject
 from cniplugin.access.reading import read_policy
 from cniplugin.netspec import selection
+from cniplugin.netspec.errors import render
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS, NetworkSelectionElement
 from tests.access import strategies as make
@@ -318,7 +319,7 @@ KEYS = st.sampled_from(
     ]
 )
 WORDS = st.sampled_from(
-    ["Allow", "Deny", "Enforce", "cluster", "a", "a*", "10.0.0.0/8", "1-2", "In", "00:58", "ips", "é"]
+    ["Allow", "Deny", "Enforce", "cluster", "a", "a*", "10.0.0.0/8", "1-2", "In", "00:58", "ips", "é", "\ud800"]
 )
 JSON = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), WORDS, st.text(max_size=4)),
@@ -328,7 +329,7 @@ JSON = st.recursive(
     ),
     max_leaves=40,
 )
-OBJECTS = st.dictionaries(st.one_of(KEYS, st.text(max_size=4)), JSON, max_size=6)
+OBJECTS = st.dictionaries(st.one_of(KEYS, st.just("\ud800"), st.text(max_size=4)), JSON, max_size=6)
 
 
 @some
@@ -337,7 +338,9 @@ def test_any_json_is_read_as_some_policy(value: dict[str, Any], subject: Subject
     policy = read_policy(value)
     assert all(problem.rule == "policy-field" for problem in policy.problems)
     named = {"kind": "NetworkAttachmentPolicy", **value}
-    assert judge(subject, item, compile_rules(read_policies([named]), Config())).code
+    verdict = judge(subject, item, compile_rules(read_policies([named]), Config()))
+    said = [verdict.reason, verdict.decided, verdict.fix, *map(render, policy.problems), *policy.rule_names]
+    assert "\n".join(said).encode() or verdict.code
 
 
 @some
