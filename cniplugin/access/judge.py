@@ -33,6 +33,11 @@ def judge(subject: Subject, item: Item, rules: Rules, *, is_on_node: bool = Fals
     return _judge(subject, item, rules.config, rules.enforced, is_on_node=is_on_node)
 
 
+def may_attach(subject: Subject, item: Item, rules: Rules) -> bool:
+    """Say whether `judge` allows an item, without looking for the words of a refusal, which cost as much again."""
+    return _judge(subject, item, rules.config, rules.enforced, is_on_node=False, has_words=False).is_allowed
+
+
 def judge_trial(subject: Subject, item: Item, rules: Rules) -> tuple[str, Verdict] | None:
     """Return what policies on trial would refuse that is allowed now: the mode, `Warn` or `Audit`, and the verdict."""
     for mode, index in (("Warn", rules.warned), ("Audit", rules.audited)):
@@ -51,13 +56,21 @@ def usable_namespaces(subject: Subject, rules: Rules) -> tuple[str, ...]:
     return (subject.namespace, *others)
 
 
-def _judge(subject: Subject, item: Item, config: Config, index: RuleIndex | None, *, is_on_node: bool) -> Verdict:
+def _judge(
+    subject: Subject,
+    item: Item,
+    config: Config,
+    index: RuleIndex | None,
+    *,
+    is_on_node: bool,
+    has_words: bool = True,
+) -> Verdict:
     if subject.namespace in config.exempt_namespaces:
         verdict = EXEMPT
     else:
         verdict = _decide(subject, item, config, index)
         if not verdict.is_allowed:
-            return _without_content(subject, item, config, index, verdict)
+            return _without_content(subject, item, config, index, verdict) if has_words else verdict
         if not is_on_node and _is_gated(subject, item, config):
             return reasons.refuse_gated(subject, item, config)
     return _judge_content(item, config) or verdict

@@ -119,7 +119,7 @@ def _beyond_ports(limits: Limits, usage: Usage) -> Iterator[str]:
             yield f"host port {port.host_port} is outside {', '.join(limits.host_ports.texts)}"
         protocol = (port.protocol or "TCP").upper()
         if limits.protocols is not None and protocol not in limits.protocols:
-            yield f"protocol {protocol} is not one of {', '.join(sorted(limits.protocols))}"
+            yield f"protocol {protocol} is not one of {', '.join(sorted(limits.protocols)) or 'none'}"
 
 
 def describe(limits: Limits) -> str:
@@ -147,7 +147,7 @@ def _details(limits: Limits, kind: str) -> Iterator[str]:
         yield _describe_bandwidth(limits)
     elif kind == "portMappings":
         yield f" {' or '.join(limits.host_ports.texts)}" if limits.host_ports else ""
-        yield f" ({' or '.join(sorted(limits.protocols))})" if limits.protocols is not None else ""
+        yield f" ({' or '.join(sorted(limits.protocols)) or 'no protocol'})" if limits.protocols is not None else ""
     elif kind == "defaultRoute":
         yield f" to {' or '.join(limits.gateways.texts)}" if limits.gateways else ""
     elif kind == "interface":

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from cniplugin.netspec.selection import NetworkSelectionElement
 
-from .judge import judge, usable_namespaces
+from .judge import judge, may_attach, usable_namespaces
 from .model import Item
 from .rules import ALLOW
 
@@ -36,7 +36,7 @@ def list_allowed(subject: Subject, rules: Rules, catalogue: Catalogue) -> tuple[
     for number, (namespace, name) in enumerate(_candidates(subject, rules, catalogue)):
         if number == JUDGED_MAX:
             return tuple(listed), True
-        if judge_plain(subject, rules, catalogue, namespace, name).is_allowed:
+        if may_attach(subject, _plain(catalogue, namespace, name), rules):
             if len(listed) == config.max_listed:
                 return tuple(listed), True
             listed.append(f"{namespace}/{name}")
@@ -52,8 +52,12 @@ def every_verdict(subject: Subject, rules: Rules, catalogue: Catalogue) -> Itera
 
 def judge_plain(subject: Subject, rules: Rules, catalogue: Catalogue, namespace: str, name: str) -> Verdict:
     """Return the verdict on a network that is asked for without anything else."""
+    return judge(subject, _plain(catalogue, namespace, name), rules)
+
+
+def _plain(catalogue: Catalogue, namespace: str, name: str) -> Item:
     element = NetworkSelectionElement(namespace=namespace, name=name)
-    return judge(subject, Item(element=element, network=catalogue.network(namespace, name)), rules)
+    return Item(element=element, network=catalogue.network(namespace, name))
 
 
 def _candidates(subject: Subject, rules: Rules, catalogue: Catalogue) -> Iterator[tuple[str, str]]:

@@ -30,7 +30,13 @@ class Reader:
         """Add a problem."""
         self.problems.append(
             SpecError(
-                rule="policy-field", path=path, value=value, detail=detail, allowed=allowed, fix=fix, section=SECTION
+                rule="policy-field",
+                path=whole(path),
+                value=value,
+                detail=detail,
+                allowed=allowed,
+                fix=fix,
+                section=SECTION,
             )
         )
 
@@ -90,11 +96,18 @@ def text(*, longest: int, is_right: Callable[[str], object] = lambda _text: True
             return ""
         if len(value) > longest:
             reader.add(path, f"{len(value)} characters", allowed=f"at most {longest}")
+        elif whole(value) != value:
+            reader.add(path, "half a character (a lone surrogate) cannot be printed", value=value)
         elif not is_right(value):
             reader.add(path, "this cannot stand there", value=value, allowed=allowed)
         return value
 
     return read
+
+
+def whole(text: str) -> str:
+    """Return a text that can be encoded: JSON can escape half a character, which the API server replaces, too."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def choice(*values: str) -> Read:

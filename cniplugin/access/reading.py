@@ -16,7 +16,7 @@ from cniplugin.netspec.names import is_label, is_label_of_any_length, is_subdoma
 from . import labels, matchers
 from .labels import OPERATORS, Requirement, Selector
 from .limits import Limits
-from .reader import Reader, choice, flag, integer, text, texts
+from .reader import Reader, choice, flag, integer, text, texts, whole
 from .rules import (
     ALLOW,
     DENY,
@@ -469,7 +469,7 @@ def read_policy(value: Mapping[str, Any]) -> Policy:
     reader = Reader()
     metadata = value.get("metadata")
     metadata = metadata if isinstance(metadata, dict) else {}
-    name = str(metadata.get("name") or "")
+    name = whole(str(metadata.get("name") or ""))
     spec = value.get("spec")
     found, is_sound = reader.members(spec, "spec", _SPEC)
     found.setdefault("pods", _as_read(spec, "pods", found, "spec"))
@@ -522,7 +522,7 @@ def _rule(reader: Reader, rule: object, path: str, read: Callable[[object, str],
     parsed = read(rule, path)
     named = rule.get("name") if isinstance(rule, dict) else None
     place = path.rpartition(".")[2]
-    name = f"{place.partition('[')[0]}/{named if isinstance(named, str) else place}"
+    name = f"{place.partition('[')[0]}/{whole(named) if isinstance(named, str) else place}"
     if name in written:
         reader.add(f"{path}.name", "another rule of this policy has that name", value=named)
     written.append(name)

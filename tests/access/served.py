@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from certs.files import bootstrap
 from cniplugin.access.model import Config
-from tests.serving.harness import Client, Running, client_context, running
+from tests.serving.harness import Answer, Client, Running, client_context, running
 from webhook.admission.inforce import RulesInForce
 from webhook.admission.model import Cause, Decision, Request
 from webhook.cluster.manifests import load_snapshot
@@ -31,9 +31,13 @@ class Server:
         self.running = running_server
         self._client = client
 
+    def post(self, body: bytes) -> Answer:
+        """Send a review; return the plain answer."""
+        return self._client.post(body)
+
     def ask(self, body: bytes) -> tuple[Request, Decision]:
         """Send a review; return the request, and the answer as a client of the API server gets to see it."""
-        answer = self._client.post(body)
+        answer = self.post(body)
         assert answer.status == 200, answer.body
         response = json.loads(answer.body)["response"]
         status = response.get("status", {})
@@ -70,11 +74,15 @@ class Servers:
         self,
         *,
         namespaces: Mapping[str, Mapping[str, str]],
-        networks: Mapping[str, str | None],
+        networks: Mapping[str, str | Mapping[str, Any] | None],
         config: Mapping[str, Any] | None = None,
         policies: Iterable[Mapping[str, Any]] = (),
+        problem: str | None = None,
     ) -> Server:
-        """Start a server of a cluster that is written to files first. `networks`: `namespace/name` to `spec.config`."""
+        """Start a server of a cluster that is written to files first.
+
+        `networks`: `namespace/name` to `spec.config`, or to metadata with `config` in it. `problem`: why it is not ready.
+        """
         self._count += 1
         tree = self._directory / f"tree-{self._count}"
         tree.mkdir()
@@ -88,7 +96,7 @@ class Servers:
         snapshot = load_snapshot(tree)
         asked = Reviews(
             snapshot=lambda: snapshot,
-            problem=lambda: None,
+            problem=lambda: problem,
             rules=RulesInForce(Config()),
             network_namespace="kube-system",
             observer=Unobserved(),
@@ -102,12 +110,14 @@ def _namespace(name: str, labels: Mapping[str, str]) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
 
 
-def _network(reference: str, config: str | None) -> dict[str, Any]:
+def _network(reference: str, given: str | Mapping[str, Any] | None) -> dict[str, Any]:
     namespace, _, name = reference.partition("/")
+    metadata = dict(given) if isinstance(given, Mapping) else {"config": given}
+    config = metadata.pop("config")
     return {
         "apiVersion": "k8s.cni.cncf.io/v1",
         "kind": "NetworkAttachmentDefinition",
-        "metadata": {"name": name, "namespace": namespace},
+        "metadata": {"name": name, "namespace": namespace, **metadata},
         "spec": {} if config is None else {"config": config},
     }
 

@@ -118,6 +118,14 @@ def test_a_namespace_whose_labels_change_is_compared_again() -> None:
     assert made.find(before, LAN) == ([], [])
 
 
+def test_one_pod_after_another_is_compared_by_itself() -> None:
+    """What is known of a pod is not taken for the next, even if they are equal in all but one thing."""
+    made = build({"name": "a", "action": "Deny"}, pods=[{"podSelector": {"matchLabels": {"app": "web"}}}])
+    web, other = Subject(namespace="blue", labels={"app": "web"}), Subject(namespace="blue", labels={"app": "db"})
+    for subject, count in ((web, 1), (other, 0), (web, 1), (web, 1), (other, 0)):
+        assert len(made.find(subject, LAN)[0]) == count
+
+
 def test_a_policy_is_not_compared_with_namespaces_that_it_does_not_name() -> None:
     """What scales with the number of tenants is a look-up."""
     made = build({"name": "a", "action": "Deny"}, pods=[{"namespaces": ["blue"]}, {"namespaces": ["red", "blue"]}])

@@ -104,7 +104,7 @@ def test_what_a_default_permits(kind: str) -> None:
         (
             {"portMappings": {"protocols": []}},
             {"port_mappings": (port(80),)},
-            ("protocol TCP is not one of ",),
+            ("protocol TCP is not one of none",),
         ),
         ({"defaultRoute": {"gateways": ["10.1.0.1/32"]}}, {"default_route": ("10.1.0.1",)}, ()),
         ({"defaultRoute": {"gateways": ["10.1.0.1/32"]}}, {"default_route": ()}, ()),
@@ -162,6 +162,7 @@ def test_another_default_network_must_be_listed() -> None:
             {"default": "Deny", "portMappings": {"hostPorts": ["80", "90-99"], "protocols": ["UDP", "TCP"]}},
             "portMappings 80 or 90-99 (TCP or UDP)",
         ),
+        ({"default": "Deny", "portMappings": {"protocols": []}}, "portMappings (no protocol)"),
         ({"default": "Deny", "defaultRoute": {}}, "default-route"),
         ({"default": "Deny", "defaultRoute": {"gateways": ["10.0.0.1/32"]}}, "default-route to 10.0.0.1/32"),
         ({"default": "Deny", "interface": {"names": ["net*"]}}, "interface net*"),

@@ -14,11 +14,12 @@ from cniplugin.access import reasons
 from cniplugin.access.compile import compile_rules, read_policies
 from cniplugin.access.configuration import read_config
 from cniplugin.access.consent import ANNOTATIONS as CONSENT
-from cniplugin.access.judge import judge, usable_namespaces
+from cniplugin.access.judge import judge, may_attach, usable_namespaces
 from cniplugin.access.listing import judge_plain
 from cniplugin.access.model import Config, Item, Subject
 from cniplugin.access.reading import read_policy
 from cniplugin.netspec import selection
+from cniplugin.netspec.errors import render
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS, NetworkSelectionElement
 from tests.access import strategies as make
@@ -137,6 +138,16 @@ def ask(
         old_object=None if before is None else thing._replace(annotations=before),
     )
     return evaluate(request, cluster_of(world), make.rules(policies, config))
+
+
+@some
+@given(make.policy_sets, make.configs, make.subjects, st.lists(make.items(), max_size=4))
+def test_whether_a_pod_may_attach_is_what_judge_says(
+    policies: list[dict[str, Any]], config: Config, subject: Subject, items: list[Item]
+) -> None:
+    rules = make.rules(policies, config)
+    for item in items:
+        assert may_attach(subject, item, rules) is judge(subject, item, rules).is_allowed
 
 
 def cluster_of(world: World) -> FakeCluster:
@@ -308,7 +319,7 @@ KEYS = st.sampled_from(
     ]
 )
 WORDS = st.sampled_from(
-    ["Allow", "Deny", "Enforce", "cluster", "a", "a*", "10.0.0.0/8", "1-2", "In", "00:58", "ips", "é"]
+    ["Allow", "Deny", "Enforce", "cluster", "a", "a*", "10.0.0.0/8", "1-2", "In", "00:58", "ips", "é", "\ud800"]
 )
 JSON = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), WORDS, st.text(max_size=4)),
@@ -318,7 +329,7 @@ JSON = st.recursive(
     ),
     max_leaves=40,
 )
-OBJECTS = st.dictionaries(st.one_of(KEYS, st.text(max_size=4)), JSON, max_size=6)
+OBJECTS = st.dictionaries(st.one_of(KEYS, st.just("\ud800"), st.text(max_size=4)), JSON, max_size=6)
 
 
 @some
@@ -327,7 +338,9 @@ def test_any_json_is_read_as_some_policy(value: dict[str, Any], subject: Subject
     policy = read_policy(value)
     assert all(problem.rule == "policy-field" for problem in policy.problems)
     named = {"kind": "NetworkAttachmentPolicy", **value}
-    assert judge(subject, item, compile_rules(read_policies([named]), Config())).code
+    verdict = judge(subject, item, compile_rules(read_policies([named]), Config()))
+    said = [verdict.reason, verdict.decided, verdict.fix, *map(render, policy.problems), *policy.rule_names]
+    assert "\n".join(said).encode() or verdict.code
 
 
 @some

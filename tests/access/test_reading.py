@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cniplugin.access.compile import compile_rules, read_policies
+from cniplugin.access.compile import Policies, compile_rules, read_policies
 from cniplugin.access.definitions import Author, Writing, judge_definition
 from cniplugin.access.judge import judge
 from cniplugin.access.limits import Limits
@@ -220,6 +220,26 @@ def test_what_metadata_of_another_type_says() -> None:
     read = read_policy({"metadata": 7, "spec": {"attachments": [DENY]}})
     assert (read.name, read.generation, read.problems) == ("", 0, ())
     assert read_policy({"metadata": {"generation": "3", "name": 5}}).generation == 0
+
+
+def test_half_a_character_is_told_and_never_printed() -> None:
+    """JSON can escape it, and no answer can carry it: it made every refusal fail."""
+    half = "a\ud800b"
+    read = read_policy(
+        {"metadata": {"name": half}, "spec": {"contact": half, "attachments": [{**DENY, "message": half}]}}
+    )
+    assert paths(read) == ["spec.contact", "spec.attachments[0].message"]
+    verdict = judge(
+        Subject(namespace="blue"),
+        Item(element=NetworkSelectionElement(namespace="blue", name="lan")),
+        compile_rules(Policies(policies=(read,)), Config()),
+    )
+    assert verdict.decided == 'NetworkAttachmentPolicy "a?b" rule "d" (Deny)'
+    assert "".join([*problems(read), verdict.reason, verdict.fix]).encode()
+    named = policy({**DENY, "name": half}, **{half: 1})
+    assert named.rule_names == ("attachments/a?b",)
+    assert problems(named)[0].startswith("spec.a?b: unknown key")
+    assert policy(DENY, contact="caf\u00e9 \U0001f600").problems == ()
 
 
 def test_a_near_miss_is_named() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 
 import pytest
 from hypothesis import given
@@ -97,6 +97,24 @@ def test_only_what_is_small_is_remembered(thing: Object, *, is_remembered: bool)
     world.keys = []
     assert decide(request(thing), world=world).is_allowed
     assert bool(world.keys) is is_remembered
+
+
+class Counting(FakeCluster):
+    """Counts decisions: each asks for the labels of the pod's namespace once."""
+
+    def namespace_labels(self, namespace: str) -> Mapping[str, str]:
+        self.decisions += 1
+        return super().namespace_labels(namespace)
+
+    decisions = 0
+
+
+@pytest.mark.parametrize("networks", ["lan", "green/shared", "nowhere"])
+def test_each_request_is_decided_once(networks: str) -> None:
+    """A refusal is not remembered, and not decided again for that."""
+    world = Counting(cluster().networks)
+    decide(request(pod(networks)), world=world)
+    assert world.decisions == 1
 
 
 def test_what_can_be_read_is_judged_beside_what_cannot() -> None:

@@ -58,9 +58,15 @@ def check(request: Request, cluster: Cluster, rules: Rules, *, network_namespace
     if old is not None or not _is_worth_remembering(new):
         return _decide(request, cluster, rules, network_namespace)
     key = (request.kind, request.namespace, network_namespace, _texts(new), new.service_account, *new.labels.items())
-    remembered_rules, remembered = cluster.recall(
-        key, lambda: (rules, _without_remarks(_decide(request, cluster, rules, network_namespace)))
-    )
+    made: list[Decision] = []
+
+    def decide() -> tuple[Rules, Decision | None]:
+        made.append(_decide(request, cluster, rules, network_namespace))
+        return rules, _without_remarks(made[0])
+
+    remembered_rules, remembered = cluster.recall(key, decide)
+    if made:
+        return made[0]
     if remembered is not None and remembered_rules is rules:
         return remembered
     return _decide(request, cluster, rules, network_namespace)
