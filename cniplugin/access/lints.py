@@ -56,12 +56,12 @@ class Lint(Record):
 
 
 class Rule(Record):
-    """A rule as it stands in its object: `name` as in `rule_names`, `path`, its problems; the value if there is one."""
+    """A rule as it stands in its object: `name` as in `rule_names`, `path`, its problems, its value."""
 
     name: str
     path: str
     problems: tuple[str, ...] = ()
-    value: AttachmentRule | DefinitionRule | None = None
+    value: AttachmentRule | DefinitionRule
 
 
 def lint(policy: Policy, others: Iterable[Policy]) -> tuple[Lint, ...]:
@@ -71,7 +71,7 @@ def lint(policy: Policy, others: Iterable[Policy]) -> tuple[Lint, ...]:
 
 def lint_among(policy: Policy, denies: Denies) -> tuple[Lint, ...]:
     """Return the remarks about one policy; `denies` are those of all policies, this one included."""
-    rules = [rule for rule in written_rules(policy) if rule.value is not None and not rule.problems]
+    rules = [rule for rule in written_rules(policy) if not rule.problems]
     found = [*_lint_mode(policy, rules), *_lint_pods(policy, rules)]
     for rule in rules:
         if rule.name.startswith("attachments/"):
@@ -83,22 +83,18 @@ def lint_among(policy: Policy, denies: Denies) -> tuple[Lint, ...]:
 
 def written_rules(policy: Policy) -> list[Rule]:
     """Return every rule that stands in a policy, in order."""
-    values = {f"attachments/{rule.name}": rule for rule in policy.attachments}
-    definitions = {f"definitions/{rule.name}": rule for rule in policy.definitions}
-    counts = {"attachments": 0, "definitions": 0}
+    values: dict[str, Sequence[AttachmentRule | DefinitionRule]] = {
+        "attachments": policy.attachments,
+        "definitions": policy.definitions,
+    }
+    counts = dict.fromkeys(values, 0)
     rules = []
     for name in policy.rule_names:
         key = name.partition("/")[0]
-        path = f"spec.{key}[{counts[key]}]"
+        number = counts[key]
         counts[key] += 1
-        rules.append(
-            Rule(
-                name=name,
-                path=path,
-                problems=tuple(_problems_at(policy, path)),
-                value=values.get(name) if key == "attachments" else definitions.get(name),
-            )
-        )
+        path = f"spec.{key}[{number}]"
+        rules.append(Rule(name=name, path=path, problems=tuple(_problems_at(policy, path)), value=values[key][number]))
     return rules
 
 
@@ -113,7 +109,7 @@ def _about(rules: Iterable[Rule]) -> tuple[str, ...]:
 
 
 def _actions(rules: Iterable[Rule], action: str) -> list[Rule]:
-    return [rule for rule in rules if rule.value is not None and rule.value.action == action]
+    return [rule for rule in rules if rule.value.action == action]
 
 
 # What all rules of a policy share
@@ -207,7 +203,7 @@ def _lint_attachment(rule: Rule, value: AttachmentRule, denies: Denies) -> Itera
 
 def _lint_shadowed(rule: Rule, deny: AttachmentRule | DefinitionRule | None) -> Iterator[Lint]:
     if deny is not None:
-        does = "grants" if rule.value is not None and rule.value.action == ALLOW else "adds"
+        does = "grants" if rule.value.action == ALLOW else "adds"
         yield Lint(
             name="shadowed",
             path=rule.path,

@@ -169,7 +169,7 @@ _RULES = ("spec.attachments[", "spec.definitions[")
 
 def _meaning(rule: Rule) -> str:
     """Say what a rule that cannot be read does; see `reading`."""
-    if rule.value is not None and rule.value.action == ALLOW:
+    if rule.value.action == ALLOW:
         return "so it accepts nothing of what it selects"
     return "so it denies at least what it was meant to"
 

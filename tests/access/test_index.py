@@ -164,3 +164,19 @@ def test_an_index_is_only_made_where_it_differs(modes: list[str], expected: tupl
     if all(expected):
         sizes = [len(made.definitions) for made in (rules.enforced, rules.warned, rules.audited) if made]
         assert sizes == [1, 2, 3]
+
+
+def test_the_rules_of_a_namespace_and_those_of_a_pod() -> None:
+    robot = {"namespaces": ["blue"], "serviceAccounts": ["robot"]}
+    made = build({"name": "a", "action": "Deny", "onRequests": ["mac"]}, pods=[robot])
+    web = Subject(namespace="blue")
+    assert [rule.name for rule in made.rules_in(web)] == ["a"]
+    assert made.rules_for(web) == []
+    assert [rule.name for rule in made.rules_for(web.replace(service_account="robot"))] == ["a"]
+    assert made.rules_in(Subject(namespace="red")) == []
+
+
+def test_a_deny_about_requests_counts_for_one_that_makes_none_only_if_asked() -> None:
+    made = build({"name": "a", "action": "Deny", "onRequests": ["mac"]})
+    assert made.find(Subject(namespace="blue"), LAN) == ([], [])
+    assert len(made.find(Subject(namespace="blue"), LAN, whatever=True)[0]) == 1

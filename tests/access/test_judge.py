@@ -269,3 +269,11 @@ def test_a_refusal_always_fits(words: str, shown: int) -> None:
     text = reasons.render([refusal(number, words) for number in range(3)], who="w", judged=3)
     assert len(text.encode()) <= 1024
     assert text.count("\n- ") == shown
+
+
+def test_a_node_without_rules_says_so() -> None:
+    verdict = reasons.refuse_unavailable(Config(on_unavailable="Deny", contact="#net-team"), "and none are kept here")
+    assert (verdict.is_allowed, verdict.code) == (False, "NodePolicyUnavailable")
+    assert verdict.reason == "the node cannot read the access rules from the API server, and none are kept here"
+    assert verdict.decided == "node.onUnavailable Deny"
+    assert "#net-team" in verdict.fix
