@@ -5,7 +5,7 @@ from __future__ import annotations
 from . import reasons
 from .consent import consents
 from .facts import facts_of
-from .limits import describe, exceeded
+from .limits import describe, exceeded, permits
 from .model import Verdict
 from .usage import usage_of
 
@@ -38,12 +38,11 @@ def judge(
     refusals = []
     for rule in allows:
         problems = _problems(rule, usage)
-        if not problems:
-            if not _lacks_consent(subject, item, rule):
-                return Verdict(is_allowed=True, code="AllowRule", policy=rule.policy, rule=rule.name)
-            refusals.append((0, rule, problems))
-        else:
-            refusals.append((len(problems), rule, problems))
+        if not problems and not _lacks_consent(subject, item, rule):
+            return Verdict(is_allowed=True, code="AllowRule", policy=rule.policy, rule=rule.name)
+        # What a rule permits in kind can be changed to fit, so it is nearer than what it does not permit at all.
+        foreign = sum(not permits(rule.limits, kind) for kind in usage.kinds)
+        refusals.append(((rule.is_broken, foreign, len(problems)), rule, problems))
     _, rule, problems = min(refusals, key=lambda refusal: refusal[0])  # the nearest, the first of several
     if not problems:
         return reasons.refuse_without_consent(subject, item, rule)
