@@ -41,6 +41,7 @@ def shared(world: FakeCluster, namespace: str, name: str) -> FakeCluster:
         (rules_of(global_namespaces=("infra", "blue")), ("blue/lan", "infra/storage")),
         (rules_of(allow({"namespaces": ["infra"]})), ("blue/lan", "default/internet", "infra/storage")),
         (rules_of(allow({"namespaces": ["in*"]})), ("blue/lan", "default/internet", "infra/storage")),
+        (rules_of(allow({"namespaces": ["infra"], "names": ["other"]})), ("blue/lan", "default/internet")),
         (rules_of(allow({"names": ["storage"]})), ("blue/lan", "default/internet", "infra/storage")),
         (
             rules_of(allow({"scope": "OtherNamespace"})),
