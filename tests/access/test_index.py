@@ -136,6 +136,13 @@ def test_a_policy_is_not_compared_with_namespaces_that_it_does_not_name() -> Non
     assert build({"name": "a", "action": "Deny"})._others == [0]
 
 
+def test_rules_of_a_pod_and_of_its_namespace() -> None:
+    made = build({"name": "a", "action": "Deny"}, pods=[{"namespaces": ["blue"], "serviceAccounts": ["router"]}])
+    router, other = (Subject(namespace="blue", service_account=account) for account in ("router", "default"))
+    assert [len(made.rules_for(subject)) for subject in (router, other)] == [1, 0]
+    assert [len(made.rules_in(subject)) for subject in (router, other, Subject(namespace="red"))] == [1, 1, 0]
+
+
 @pytest.mark.parametrize(
     ("modes", "expected"),
     [

@@ -237,6 +237,19 @@ class TestWithoutContent:
         assert judge(BLUE, item("default"), rules).code == "DenyRule"
 
 
+def test_rules_that_cannot_be_read_at_all() -> None:
+    """H13: what a node says that has no rules; the API server's own words are for its log."""
+    verdict = reasons.refuse_unavailable(Config(on_unavailable="Deny"), "and may not use what it remembers")
+    assert (verdict.is_allowed, verdict.code, verdict.decided) == (
+        False,
+        "NodePolicyUnavailable",
+        "node.onUnavailable Deny",
+    )
+    assert (
+        verdict.reason == "the node cannot read the access rules from the API server, and may not use what it remembers"
+    )
+
+
 def refusal(number: int, words: str = "x") -> Refusal:
     verdict = Verdict(is_allowed=False, code="X", reason=words, decided="d", fix="f")
     return Refusal(

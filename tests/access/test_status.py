@@ -163,6 +163,16 @@ def test_two_rules_of_one_name_are_one_entry() -> None:
     assert [(rule["name"], rule["state"]) for rule in found["rules"]] == [("attachments/a", "Invalid")]
 
 
+def test_what_is_wrong_with_each_of_two_rules_of_one_name_is_told() -> None:
+    found = status(
+        {"attachments": [{**ALLOW, "networks": [{"names": ["A"]}]}, {**ALLOW, "networks": [{"names": ["B"]}]}]}
+    )
+    (told,) = found["rules"]
+    assert (told["name"], told["state"]) == ("attachments/a", "Invalid")
+    assert "attachments[0].networks[0].names[0]" in told["message"]
+    assert "attachments[1].networks[0].names[0]" in told["message"]
+
+
 def test_a_shadowed_rule_and_one_with_lints() -> None:
     spec = {
         "attachments": [
