@@ -254,7 +254,8 @@ def broken(draw: st.DrawFn, thing: Mapping[str, Any]) -> dict[str, Any]:
         holder: Any = made
         for step in way:
             holder = holder[step]
-        if isinstance(last, str) and draw(st.booleans()):
+        # Keys of matchLabels are anybody's: another one is another rule, and can be read.
+        if isinstance(last, str) and way[-1:] != ["matchLabels"] and draw(st.booleans()):
             holder[f"{last}x"] = holder.pop(last)
         else:
             kind = type(holder[last])
