@@ -117,7 +117,7 @@ def _config(found: Mapping[str, Any]) -> Config:
         on_unavailable=node.get("onUnavailable", "UseSnapshot"),
         snapshot_max_age_s=node.get("snapshotMaxAgeSeconds", 86_400),
         multus_gate=found.get("multusGate"),
-        contact=messages.get("contact", ""),
+        contact=" ".join(messages.get("contact", "").split()),  # refusals have one fact per line
         list_allowed=messages.get("listAllowed", True),
         max_listed=messages.get("maxListed", 5),
     )

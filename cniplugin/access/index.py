@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     T = TypeVar("T", AttachmentRule, DefinitionRule)
 
-NAMESPACES_MAX, NETWORKS_MAX = 1024, 4096
-"""How many namespaces, and pairs of namespace and network, an index remembers; then it forgets them all."""
+NAMESPACES_MAX, NETWORKS_MAX = 4096, 8192
+"""How many namespaces, and pairs of namespace and network, an index remembers; then the oldest goes."""
 
 MODES_OF = {"enforced": (ENFORCE,), "warned": (ENFORCE, WARN), "audited": (ENFORCE, WARN, AUDIT)}
 
@@ -77,7 +77,7 @@ class Index:
         if known is not None and (known.labels is subject.namespace_labels or known.labels == subject.namespace_labels):
             return known
         if len(self._namespaces) >= NAMESPACES_MAX:
-            self._namespaces.clear()
+            del self._namespaces[next(iter(self._namespaces))]
         numbers = sorted({*self._named.get(subject.namespace, ()), *self._others})
         narrowed = (self._rules[number].in_namespace(subject) for number in numbers)
         made = _Namespace(subject.namespace_labels, [candidate for candidate in narrowed if candidate is not None])
@@ -92,7 +92,7 @@ class Index:
         if known is not None and known.source is namespace and known.network is item.network:
             return known
         if len(self._networks) >= NETWORKS_MAX:
-            self._networks.clear()
+            del self._networks[next(iter(self._networks))]
         facts = facts_of(item.network) if item.network is not None else None
         made = _Network(
             namespace,

@@ -446,3 +446,9 @@ def test_only_policies_and_the_one_configuration_are_read() -> None:
     read = read_policies([config]).config
     assert read
     assert read.posture == "Open"
+
+
+def test_a_message_of_several_lines_is_one_line_in_a_refusal() -> None:
+    spec = {"contact": "#net\nteam", "attachments": [{"name": "a", "action": "Deny", "message": "one\n  two\t"}]}
+    found = read_policy({"metadata": {"name": "p"}, "spec": spec})
+    assert (found.attachments[0].message, found.attachments[0].contact) == ("one two", "#net team")

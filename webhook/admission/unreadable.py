@@ -1,6 +1,6 @@
 """What of the policies cannot be read, and what that means: one line per problem, for logs and standard error.
 
-A Deny that cannot be read gets broader, an Allow grants nothing, a configuration falls to the side that grants nothing
+A Deny that cannot be read gets broader, an Allow accepts nothing of what it selects, a configuration falls to the side that grants nothing
 (`cniplugin.access.reading`, `.configuration`): the server goes on, and somebody must be told.
 """
 
@@ -13,8 +13,8 @@ from cniplugin.access.compile import Policies
 from cniplugin.access.rules import CONFIG_KIND, CONFIG_NAME, POLICY_KIND
 from cniplugin.netspec.errors import SpecError, render
 
-_RULE = "until it is corrected, the rule covers more if it is a Deny and grants nothing if it is an Allow"
-_POLICY = "until it is corrected, the policy's Deny rules may cover more and its Allow rules grant nothing"
+_RULE = "until it is corrected, the rule covers more if it is a Deny and accepts nothing if it is an Allow"
+_POLICY = "until it is corrected, the policy's Deny rules may cover more and its Allow rules accept nothing"
 _CONFIG = "until it is corrected, what cannot be read counts as what grants nothing"
 
 
