@@ -132,7 +132,7 @@ def test_a_malformed_policy_is_kept_as_far_as_it_can_be_read(
     lines = [record.message for record in caplog.records if record.levelno == logging.WARNING]
     assert len(lines) == 2
     assert lines[0].startswith('NetworkAttachmentPolicy "a": spec.attachments[0].networks[0].names: wrong JSON type')
-    assert "covers more if it is a Deny and grants nothing if it is an Allow" in lines[0]
+    assert "covers more if it is a Deny and accepts nothing if it is an Allow" in lines[0]
     assert "spec.attachments[1].limits.ips.cidrs[0]" in lines[1]
 
 

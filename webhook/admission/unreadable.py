@@ -1,7 +1,7 @@
 """What of the policies cannot be read, and what that means: one line per problem, for logs and standard error.
 
-A Deny that cannot be read gets broader, an Allow accepts nothing of what it selects, a configuration falls to the side that grants nothing
-(`cniplugin.access.reading`, `.configuration`): the server goes on, and somebody must be told.
+A Deny that cannot be read gets broader, an Allow accepts nothing of what it selects, a configuration falls to the side
+that grants nothing (`cniplugin.access.reading`, `.configuration`): the server goes on, and somebody must be told.
 """
 
 from __future__ import annotations
