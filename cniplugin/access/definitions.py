@@ -41,6 +41,14 @@ class Writing(Record):
     namespace_labels: Mapping[str, str] = {}  # never changed
 
 
+def are_ruled(rules: Rules) -> bool:
+    """Say whether anything could be refused by the rules, on trial or in force: in most clusters, nothing is."""
+    if rules.config.definitions_default == "Deny":
+        return True
+    indexes = (rules.enforced, rules.warned, rules.audited)
+    return any(index is not None and index.definitions for index in indexes)
+
+
 def judge_definition(writing: Writing, rules: Rules) -> Verdict:
     """Decide by the rules in force. The built-in checks come before, and spare nobody.
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from cniplugin.access.compile import compile_rules, read_policies
 from cniplugin.access.consent import ALLOWED_NAMESPACES
-from cniplugin.access.definitions import Author, Writing, judge_definition, judge_definition_trial
+from cniplugin.access.definitions import Author, Writing, are_ruled, judge_definition, judge_definition_trial
 from cniplugin.access.model import Config, Rules, Verdict
 from cniplugin.netspec import netattachdef
 from cniplugin.netspec.netattachdef import RESOURCE_NAME
@@ -288,3 +288,20 @@ def test_a_rule_that_cannot_be_read_never_admits_more(
     assume(found.policies[0].problems)
     after = judge_definition(writing(config), compile_rules(found, Config(definitions_default=default)))
     assert before.is_allowed or not after.is_allowed
+
+
+@pytest.mark.parametrize(
+    ("spec", "config", "expected"),
+    [
+        (None, {}, False),
+        (None, {"definitions_default": "Deny"}, True),
+        ({"attachments": [{"name": "a", "action": "Deny"}]}, {}, False),
+        ({"definitions": [{"name": "a", "action": "Deny"}]}, {}, True),
+        ({"mode": "Audit", "definitions": [{"name": "a", "action": "Deny"}]}, {}, True),
+    ],
+)
+def test_whether_anything_could_be_refused(
+    spec: dict[str, Any] | None, config: dict[str, Any], *, expected: bool
+) -> None:
+    made = {"kind": "NetworkAttachmentPolicy", "metadata": {"name": "p"}, "spec": spec}
+    assert are_ruled(compile_rules(read_policies([made] if spec else []), Config(**config))) is expected

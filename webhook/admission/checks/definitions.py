@@ -14,7 +14,7 @@ from functools import lru_cache
 
 from cniplugin.access import consent
 from cniplugin.access.content import unsafe
-from cniplugin.access.definitions import Author, Writing, judge_definition, judge_definition_trial
+from cniplugin.access.definitions import Author, Writing, are_ruled, judge_definition, judge_definition_trial
 from cniplugin.access.model import Rules
 from cniplugin.netspec import cniconfig, names
 from cniplugin.netspec.cniconfig import NetworkConfigList
@@ -26,6 +26,9 @@ from webhook.admission.model import ALLOWED, Decision, Object, Request
 
 CACHED_CONFIG_MAX = 16_384
 """Characters of a configuration whose parsed form is kept; 256 of them are at most 4 MiB of text."""
+
+
+BY_DEFAULT = Decision(rules=("DefinitionDefault",))
 
 
 def check(request: Request, cluster: Cluster, rules: Rules) -> Decision:
@@ -44,6 +47,8 @@ def check(request: Request, cluster: Cluster, rules: Rules) -> Decision:
     problems.extend(consent.problems(new.annotations))
     if problems:
         return messages.invalid(request, problems, warnings=warnings)
+    if not are_ruled(rules):
+        return Decision(warnings=tuple(warnings), rules=("DefinitionDefault",)) if warnings else BY_DEFAULT
     return _judge(request, parsed, cluster, rules, warnings)
 
 
