@@ -42,6 +42,8 @@ CASES = {
     "review-global-namespaces": "review --manifests tree --global-namespaces infra,default inputs/review.json",
     "review-guarded": "review --manifests guarded guarded/pods.yaml",
     "review-guarded-files": "review guarded/namespaces.yaml guarded/networks.yaml guarded/policies.yaml guarded/pods.yaml",
+    "review-as-nobody": "review inputs/authors.yaml",
+    "review-as-an-author": "review --as bob --as-group blue-admins inputs/authors.yaml",
     "review-unreadable-policies": "review --manifests inputs/unreadable-policies inputs/unreadable-policies/all.yaml",
     "review-nothing-to-judge": "review inputs/service.yaml",
     "review-broken": "review --manifests tree inputs/broken.yaml inputs/self-contained.yaml",

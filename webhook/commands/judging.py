@@ -12,13 +12,14 @@ from typing import Any
 from cniplugin.access.model import Rules
 from webhook.admission.evaluate import BINDING, NETWORK, POD, POLICIES, WORKLOADS, evaluate
 from webhook.admission.listers import Cluster
-from webhook.admission.model import Decision, GroupKind, Request
+from webhook.admission.model import Decision, GroupKind, Request, User
 from webhook.cluster.documents import Document
 from webhook.cluster.problems import Position, Problem
 from webhook.serving import wire
 from webhook.serving.http import RequestError
 
-USER_NAME = "nadmit-review"
+NOBODY = User("nadmit-review", ("system:authenticated",))
+"""Who creates the objects of files, if nobody else is said to."""
 JUDGED = frozenset({POD, BINDING, NETWORK, *WORKLOADS, *POLICIES})
 """Kinds that a webhook is asked about."""
 
@@ -54,7 +55,7 @@ def is_judged(document: Document) -> bool:
     return is_review(document) or GroupKind(document.group, document.kind) in JUDGED
 
 
-def admission_review(thing: Mapping[str, Any], *, namespace: str) -> bytes:
+def admission_review(thing: Mapping[str, Any], *, namespace: str, user: User = NOBODY) -> bytes:
     """Return the AdmissionReview that creating an object makes (S/api/admission/v1/types.go).
 
     `thing` has apiVersion, kind and metadata. The uid follows from the object, so that runs are repeatable.
@@ -70,7 +71,7 @@ def admission_review(thing: Mapping[str, Any], *, namespace: str) -> bytes:
         "name": name,
         "namespace": namespace,
         "operation": "CREATE",
-        "userInfo": {"username": USER_NAME, "groups": ["system:authenticated"]},
+        "userInfo": {"username": user.name, "groups": user.groups},
         "object": thing,
         "oldObject": None,
         "dryRun": True,
@@ -79,14 +80,23 @@ def admission_review(thing: Mapping[str, Any], *, namespace: str) -> bytes:
 
 
 def judge(
-    documents: Iterable[Document], cluster: Cluster, rules: Rules, *, network_namespace: str, problems: list[Problem]
+    documents: Iterable[Document],
+    cluster: Cluster,
+    rules: Rules,
+    *,
+    network_namespace: str,
+    problems: list[Problem],
+    user: User = NOBODY,
 ) -> Iterable[Judgement]:
-    """Yield the judgement of each document that a webhook is asked about; unreadable ones are added to `problems`."""
+    """Yield the judgement of each document that a webhook is asked about; unreadable ones are added to `problems`.
+
+    `user` creates the objects; an AdmissionReview has its own.
+    """
     for document in documents:
         if not is_judged(document):
             continue
         try:
-            request = wire.decode(_body(document))
+            request = wire.decode(_body(document, user))
         except RequestError as error:
             problems.append(_unreadable(document, error))
             continue
@@ -103,8 +113,8 @@ def _unreadable(document: Document, error: RequestError) -> Problem:
     return Problem(document.locate(path), "unreadable-object", f"{path}: {reason}; correct it")
 
 
-def _body(document: Document) -> bytes:
+def _body(document: Document, user: User) -> bytes:
     if is_review(document):
         return json.dumps(document.object).encode()
     is_global = GroupKind(document.group, document.kind) in POLICIES
-    return admission_review(document.object, namespace="" if is_global else document.namespace)
+    return admission_review(document.object, namespace="" if is_global else document.namespace, user=user)

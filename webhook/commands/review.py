@@ -10,13 +10,14 @@ from typing import Any
 import click
 
 from webhook.admission.evaluate import NETWORK, POLICIES
+from webhook.admission.model import User
 from webhook.cluster import manifests, store
 from webhook.cluster.documents import Document
 from webhook.cluster.problems import ManifestError, Position, Problem
 from webhook.cluster.store import Snapshot
 from webhook.report import kubectl
 
-from .judging import Judgement, is_judged, is_review, judge
+from .judging import NOBODY, Judgement, is_judged, is_review, judge
 from .options import EXIT_REFUSED, fail_unreadable, paint, rules_in_force, rules_options, warn_unreadable
 
 STDIN = "-"
@@ -40,12 +41,22 @@ _CLUSTER_KINDS = {("", "Namespace"), NETWORK, *POLICIES}
     show_default=True,
     help="json: a list with file, line, kind, namespace, name, allowed, code, reason, message, causes and warnings.",
 )
+@click.option(
+    "--as",
+    "user_name",
+    metavar="USER",
+    default=NOBODY.name,
+    help="Who creates the objects, for rules about who may write definitions and network-status; as kubectl's --as.",
+)
+@click.option("--as-group", "groups", metavar="GROUP", multiple=True, help="A group of that user; may be repeated.")
 @rules_options
 def review(
     *,
     files: tuple[str, ...],
     directory: str | None,
     output: str,
+    user_name: str,
+    groups: tuple[str, ...],
     network_namespace: str,
     **rules_given: Any,
 ) -> None:
@@ -63,6 +74,7 @@ def review(
       nadmit review --manifests examples/cluster pod.yaml
       kubectl get pod web-0 -o json | nadmit review --manifests cluster/ -
       nadmit review -o json --posture Open pod.yaml networks.yaml
+      nadmit review --as bob --as-group blue-admins --manifests cluster/ network.yaml
 
     \b
     Exit codes:
@@ -78,7 +90,10 @@ def review(
         text = "no pod, network, workload or policy is found, and nothing else is judged; name a file that has one"
         problems.append(Problem(Position(" ".join(files)), "nothing-to-judge", text))
     rules = rules_in_force(rules_given, cluster)
-    judgements = list(judge(documents, cluster, rules, network_namespace=network_namespace, problems=problems))
+    user = User(user_name, (*groups, *NOBODY.groups))
+    judgements = list(
+        judge(documents, cluster, rules, network_namespace=network_namespace, problems=problems, user=user)
+    )
     if problems:
         fail_unreadable(problems)
     warn_unreadable(warnings)
