@@ -115,7 +115,9 @@ def _named(invocation: Invocation, error: CniError) -> CniError:
 
 def _settle_default_route(plan: Plan, record: Journal, store: Store, run: Run) -> Journal:
     """Move the default route if an attachment asks for it; take everything back if that fails."""
-    from . import attach, defaultroute  # noqa: PLC0415
+    if all(attachment.element.default_route is None for attachment in plan.attachments):
+        return record
+    from . import attach, defaultroute  # noqa: PLC0415  # nearly no pod asks for it
 
     try:
         entries = defaultroute.settle(plan, record.entries, record.netns)
