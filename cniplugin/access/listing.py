@@ -1,4 +1,4 @@
-"""Which networks a pod may attach to: a few for a refusal, all of them for a command.
+"""Which networks a pod may attach to: a few, for a refusal.
 
 A network is listed if the pod would get it when it asks for nothing else. Candidates come from who may give them: the
 posture's namespaces, what owners share, namespaces that Allow rules name, and where a rule names none, all; each is
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from cniplugin.netspec.selection import NetworkSelectionElement
 
-from .judge import judge, may_attach, usable_namespaces
+from .judge import may_attach, usable_namespaces
 from .model import Item
 from .rules import ALLOW
 
@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .model import Catalogue, Rules, Subject, Verdict
+    from .model import Catalogue, Rules, Subject
     from .rules import AttachmentRule
 
 JUDGED_MAX = 64
@@ -41,18 +41,6 @@ def list_allowed(subject: Subject, rules: Rules, catalogue: Catalogue) -> tuple[
                 return tuple(listed), True
             listed.append(f"{namespace}/{name}")
     return tuple(listed), False
-
-
-def every_verdict(subject: Subject, rules: Rules, catalogue: Catalogue) -> Iterator[tuple[str, str, Verdict]]:
-    """Yield namespace, name and verdict of each network that there is, sorted; for a command, not for a review."""
-    for namespace in catalogue.network_namespaces():
-        for name in catalogue.network_names(namespace):
-            yield namespace, name, judge_plain(subject, rules, catalogue, namespace, name)
-
-
-def judge_plain(subject: Subject, rules: Rules, catalogue: Catalogue, namespace: str, name: str) -> Verdict:
-    """Return the verdict on a network that is asked for without anything else."""
-    return judge(subject, _plain(catalogue, namespace, name), rules)
 
 
 def _plain(catalogue: Catalogue, namespace: str, name: str) -> Item:

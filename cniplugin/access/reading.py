@@ -11,12 +11,11 @@ The tables are the CRD's schema; `tests/access` compares both. A rule that canno
 
 from __future__ import annotations
 
-from cniplugin.netspec.names import is_label, is_label_of_any_length, is_subdomain
+from cniplugin.netspec.names import is_label, is_subdomain
 
-from . import labels, matchers
-from .labels import OPERATORS, Requirement, Selector
+from . import fields, limiting, selecting
 from .limits import Limits
-from .reader import Reader, choice, flag, integer, text, texts, whole
+from .reader import Reader, choice, flag, text, texts, whole
 from .rules import (
     ALLOW,
     DENY,
@@ -26,8 +25,6 @@ from .rules import (
     AuthorMatch,
     ConfigMatch,
     DefinitionRule,
-    NetworkMatch,
-    PodMatch,
     Policy,
 )
 from .usage import SPELLINGS
@@ -41,21 +38,10 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
-NAMES_MAX, ENTRIES_MAX, RULES_MAX = 64, 32, 64
-SCOPES = ("Any", "OwnNamespace", "OtherNamespace")
-DEFAULTS = ("Basic", "Deny", "Allow")
+RULES_MAX = 64
 
-_ALLOWED_NAME = "a name in lower case letters, digits and '-', a prefix with '*' behind it, or '*'"
-
-
-def _is_name_pattern(value: str) -> bool:
-    if value == "*":
-        return True
-    return is_label(value) or (value.endswith("*") and is_label_of_any_length(value[:-1] + "x"))
-
-
-def _is_pattern(value: str) -> bool:
-    return bool(value) and "*" not in value[:-1]
+_RULE_NAME = text(longest=63, is_right=is_label, allowed="lower case letters, digits and '-'")
+_MESSAGE = text(longest=256)
 
 
 def _is_account(value: str) -> bool:
@@ -63,228 +49,14 @@ def _is_account(value: str) -> bool:
     return bool(slash) and is_label(namespace) and (name == "*" or is_subdomain(name))
 
 
-_NAME = text(longest=64, is_right=_is_name_pattern, allowed=_ALLOWED_NAME)
-_PATTERN = text(longest=128, is_right=_is_pattern, allowed='a text, with "*" at its end only')
-_RULE_NAME = text(longest=63, is_right=is_label, allowed="lower case letters, digits and '-'")
-_MESSAGE = text(longest=256)
-
-
-def _names(item: Read) -> Read:
-    listed = texts(most=NAMES_MAX, least=1, item=item)
-
-    def read(reader: Reader, value: object, path: str) -> object:
-        return matchers.names(listed(reader, value, path))
-
-    return read
-
-
-def _ranges(reader: Reader, value: object, path: str) -> matchers.Ranges:
-    item = text(longest=11, is_right=matchers.parse_range, allowed="a number or a range such as 100-199")
-    written = texts(most=NAMES_MAX, least=1, item=item)(reader, value, path)
-    parsed = map(matchers.parse_range, written)
-    return matchers.Ranges(texts=written, ranges=tuple(found for found in parsed if found))
-
-
-def _cidrs(reader: Reader, value: object, path: str) -> matchers.Cidrs:
-    item = text(longest=43, is_right=matchers.parse_cidr, allowed="a CIDR such as 10.1.0.0/16 or 2001:db8::/64")
-    written = texts(most=NAMES_MAX, least=1, item=item)(reader, value, path)
-    parsed = map(matchers.parse_cidr, written)
-    return matchers.Cidrs(texts=written, blocks=tuple(found for found in parsed if found))
-
-
-def _prefixes(reader: Reader, value: object, path: str) -> matchers.HexPrefixes:
-    item = text(longest=23, is_right=matchers.is_hex_prefix, allowed="bytes in hexadecimal such as 00:58")
-    written = texts(most=ENTRIES_MAX, least=1, item=item)(reader, value, path)
-    return matchers.HexPrefixes(texts=written, digits=tuple(map(matchers.digits_of, written)))
-
-
-def _keys(most: int, longest: int) -> Read:
-    listed = texts(most=most, least=1, item=text(longest=longest, is_right=bool, allowed="a text that is not empty"))
-
-    def read(reader: Reader, value: object, path: str) -> frozenset[str]:
-        return frozenset(listed(reader, value, path))
-
-    return read
-
-
-# Label selectors
-
-
-def _selector(reader: Reader, value: object, path: str) -> Selector:
-    found, _ = reader.members(value, path, {"matchLabels": _match_labels, "matchExpressions": _expressions})
-    return Selector(requirements=(*found.get("matchLabels", ()), *found.get("matchExpressions", ())))
-
-
-def _match_labels(reader: Reader, value: object, path: str) -> tuple[Requirement, ...]:
-    if not isinstance(value, dict) or len(value) > 16:
-        reader.add(path, "this cannot stand there", value=value, allowed="an object of at most 16 strings")
-        return ()
-    requirements = []
-    for key, wanted in value.items():
-        if not labels.is_key(key) or not isinstance(wanted, str) or not labels.is_value(wanted):
-            reader.add(f"{path}[{key}]", "this is no label", value=wanted, allowed="the key and the value of a label")
-        else:
-            requirements.append(Requirement(key=key, operator="In", values=frozenset({wanted})))
-    return tuple(requirements)
-
-
-_EXPRESSION: Mapping[str, Read] = {
-    "key": text(longest=labels.KEY_MAX, is_right=labels.is_key, allowed="the key of a label"),
-    "operator": choice(*OPERATORS),
-    "values": texts(
-        most=64, is_set=False, item=text(longest=63, is_right=labels.is_value, allowed="the value of a label")
-    ),
-}
-
-
-def _expressions(reader: Reader, value: object, path: str) -> tuple[Requirement, ...]:
-    requirements = []
-    for item, where in reader.items(value, path, limit=16):
-        found, is_sound = reader.members(item, where, _EXPRESSION)
-        if not is_sound:
-            continue
-        key, operator, values = found.get("key"), found.get("operator"), found.get("values", ())
-        if key is None or operator is None:
-            reader.add(where, "key or operator is missing", allowed=", ".join(_EXPRESSION))
-        elif bool(values) != (operator in ("In", "NotIn")):
-            reader.add(f"{where}.values", "values belong to In and NotIn, and these need them")
-        else:
-            requirements.append(Requirement(key=key, operator=operator, values=frozenset(values)))
-    return tuple(requirements)
-
-
-# Pods and networks
-
-_POD: Mapping[str, Read] = {
-    "namespaces": _names(_NAME),
-    "namespaceSelector": _selector,
-    "podSelector": _selector,
-    "serviceAccounts": _keys(64, 253),
-}
-
-
-def _pod(reader: Reader, value: object, path: str) -> PodMatch:
-    found, is_sound = reader.members(value, path, _POD)
-    if is_sound and not found:
-        reader.add(path, "the entry is empty", allowed=f"at least one of {', '.join(_POD)}")
-    return PodMatch(
-        namespaces=found.get("namespaces"),
-        namespace_selector=found.get("namespaceSelector"),
-        pod_selector=found.get("podSelector"),
-        service_accounts=found.get("serviceAccounts"),
-    )
-
-
-_NETWORK: Mapping[str, Read] = {
-    "scope": choice(*SCOPES),
-    "namespaces": _names(_NAME),
-    "names": _names(_NAME),
-    "selector": _selector,
-    "pluginTypes": _names(_PATTERN),
-    "masters": _names(_PATTERN),
-    "vlans": _ranges,
-    "onDisk": flag,
-}
-
-
-def _network(reader: Reader, value: object, path: str) -> NetworkMatch:
-    found, _ = reader.members(value, path, _NETWORK)
-    if found.get("scope") == "OwnNamespace" and "namespaces" in found:
-        reader.add(path, "namespaces cannot be combined with scope OwnNamespace")
-        del found["namespaces"]
-    return NetworkMatch(
-        scope=found.get("scope", "Any"),
-        namespaces=found.get("namespaces"),
-        names=found.get("names"),
-        selector=found.get("selector"),
-        plugin_types=found.get("pluginTypes"),
-        masters=found.get("masters"),
-        vlans=found.get("vlans"),
-        is_on_disk=found.get("onDisk"),
-    )
-
-
-class _Entries:
-    """A list of entries: all of them as far as they can be read, and the sound ones.
-
-    NB: `broad` is () for a list that cannot be read, and () is everything.
-    """
-
-    def __init__(self, reader: Reader, value: object, path: str, read: Callable[..., Any]) -> None:
-        items = reader.items(value, path, limit=ENTRIES_MAX, least=1)
-        found = [reader.sound(read, item, where) for item, where in items]
-        self.broad = tuple(entry for entry, _ in found)
-        self.strict = tuple(entry for entry, is_sound in found if is_sound)
-
-
-def _entries(read: Callable[..., Any]) -> Read:
-    return lambda reader, value, path: _Entries(reader, value, path, read)
-
-
-# Limits
-
-_BITS = integer(least=1, most=2**63 - 1)
-_LIMITS: Mapping[str, Mapping[str, Read]] = {
-    "ips": {"cidrs": _cidrs, "max": integer(least=1, most=64)},
-    "mac": {"prefixes": _prefixes},
-    "infinibandGuid": {"prefixes": _prefixes},
-    "bandwidth": {"maxIngressBitsPerSecond": _BITS, "maxEgressBitsPerSecond": _BITS, "required": flag},
-    "portMappings": {"hostPorts": _ranges, "protocols": texts(most=3, item=choice("TCP", "UDP", "SCTP"))},
-    "defaultRoute": {"gateways": _cidrs},
-    "cniArgs": {"keys": _keys(64, 253)},
-    "interface": {"names": _names(_PATTERN)},
-    "ipamClaim": {},
-    "deviceID": {},
-    "extraKeys": {"keys": _keys(64, 253)},
-    "replaceDefaultNetwork": {},
-}
-
-
-def _limit(readers: Mapping[str, Read]) -> Read:
-    return lambda reader, value, path: reader.members(value, path, readers)[0]
-
-
-_LIMIT_READERS: Mapping[str, Read] = {
-    "default": choice(*DEFAULTS),
-    **{kind: _limit(readers) for kind, readers in _LIMITS.items()},
-}
-
-
-def _limits(reader: Reader, value: object, path: str) -> Limits:
-    found, _ = reader.members(value, path, _LIMIT_READERS)
-    default = found.pop("default", "Basic")
-
-    def of(kind: str, key: str) -> Any:
-        return found.get(kind, {}).get(key)
-
-    protocols = of("portMappings", "protocols")
-    return Limits(
-        default=default,
-        listed=tuple(kind for kind in SPELLINGS if kind in found),
-        cidrs=of("ips", "cidrs"),
-        ips_max=of("ips", "max"),
-        macs=of("mac", "prefixes"),
-        guids=of("infinibandGuid", "prefixes"),
-        ingress_max=of("bandwidth", "maxIngressBitsPerSecond"),
-        egress_max=of("bandwidth", "maxEgressBitsPerSecond"),
-        is_bandwidth_required=of("bandwidth", "required") is True,
-        host_ports=of("portMappings", "hostPorts"),
-        protocols=None if protocols is None else frozenset(protocols),
-        gateways=of("defaultRoute", "gateways"),
-        cni_args=of("cniArgs", "keys"),
-        interfaces=of("interface", "names"),
-        extra_keys=of("extraKeys", "keys"),
-    )
-
-
 # Rules
 
 _ATTACHMENT: Mapping[str, Read] = {
     "name": _RULE_NAME,
     "action": choice(ALLOW, DENY),
-    "networks": _entries(_network),
+    "networks": selecting.entries(selecting.network),
     "onRequests": texts(most=12, least=1, item=choice(*SPELLINGS)),
-    "limits": _limits,
+    "limits": limiting.limits,
     "requireConsent": flag,
     "message": _MESSAGE,
 }
@@ -297,8 +69,8 @@ class _Head:
         self.policy = name
         self.mode: str = found.get("mode", ENFORCE)
         self.contact = _in_one_line(found.get("contact", ""))
-        self.pods: _Entries | None = found.get("pods")
-        self.except_pods: _Entries | None = found.get("exceptPods")
+        self.pods: selecting.Entries | None = found.get("pods")
+        self.except_pods: selecting.Entries | None = found.get("exceptPods")
         self.is_sound = is_sound
 
 
@@ -328,7 +100,7 @@ def _attachment(reader: Reader, rule: object, path: str, head: _Head) -> Attachm
     _check_required(reader, rule, path)
     is_deny = _is_deny(rule, found)
     _check_together(reader, rule, path, is_deny=is_deny)
-    networks: _Entries | None = _as_read(rule, "networks", found, path)
+    networks: selecting.Entries | None = _as_read(rule, "networks", found, path)
     is_sound = head.is_sound and len(reader.problems) == before
     return AttachmentRule(
         policy=head.policy,
@@ -347,11 +119,11 @@ def _attachment(reader: Reader, rule: object, path: str, head: _Head) -> Attachm
     )
 
 
-def _as_read(rule: object, key: str, found: Mapping[str, Any], path: str) -> _Entries | None:
+def _as_read(rule: object, key: str, found: Mapping[str, Any], path: str) -> selecting.Entries | None:
     """Return a list that may be unsound, as far as it can be read; None is everything. Read again without telling."""
     if key in found or not isinstance(rule, dict) or rule.get(key) is None:
         return found.get(key)
-    return _Entries(Reader(), rule[key], path, _network if key == "networks" else _pod)
+    return selecting.Entries(Reader(), rule[key], path, selecting.network if key == "networks" else selecting.pod)
 
 
 def _check_together(reader: Reader, rule: object, path: str, *, is_deny: bool) -> None:
@@ -387,11 +159,11 @@ def _authors(reader: Reader, value: object, path: str) -> AuthorMatch:
 
 
 _CONFIG: Mapping[str, Read] = {
-    "pluginTypes": _names(_PATTERN),
-    "ipamTypes": _names(_PATTERN),
-    "masters": _names(_PATTERN),
-    "vlans": _ranges,
-    "resourceNames": _names(_PATTERN),
+    "pluginTypes": fields.names(fields.PATTERN),
+    "ipamTypes": fields.names(fields.PATTERN),
+    "masters": fields.names(fields.PATTERN),
+    "vlans": fields.ranges,
+    "resourceNames": fields.names(fields.PATTERN),
     "onDisk": flag,
     "sharing": choice("Any", "None"),
 }
@@ -415,8 +187,8 @@ _DEFINITION: Mapping[str, Read] = {
     "action": choice(ALLOW, DENY),
     "authors": _authors,
     "exceptAuthors": _authors,
-    "namespaces": _names(_NAME),
-    "namespaceSelector": _selector,
+    "namespaces": fields.names(fields.NAME),
+    "namespaceSelector": fields.selector,
     "config": _config,
     "message": _MESSAGE,
 }
@@ -462,8 +234,8 @@ _SPEC: Mapping[str, Read] = {
     "mode": choice(*MODES),
     "description": text(longest=512),
     "contact": text(longest=253),
-    "pods": _entries(_pod),
-    "exceptPods": _entries(_pod),
+    "pods": selecting.entries(selecting.pod),
+    "exceptPods": selecting.entries(selecting.pod),
     "attachments": _as_it_is,
     "definitions": _as_it_is,
 }

@@ -9,8 +9,10 @@ import pytest
 from cniplugin.access import listing
 from cniplugin.access.compile import compile_rules, read_policies
 from cniplugin.access.consent import ALLOWED_NAMESPACES
-from cniplugin.access.listing import every_verdict, list_allowed
-from cniplugin.access.model import Config, Rules, Subject
+from cniplugin.access.judge import judge
+from cniplugin.access.listing import list_allowed
+from cniplugin.access.model import Config, Item, Rules, Subject
+from cniplugin.netspec.selection import NetworkSelectionElement
 from tests.admission.world import FakeCluster, cluster
 
 BLUE = Subject(namespace="blue")
@@ -84,7 +86,16 @@ def test_the_cost_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_network_has_a_verdict() -> None:
-    found = [(namespace, name, verdict.code) for namespace, name, verdict in every_verdict(BLUE, rules_of(), cluster())]
+    """What is not listed is refused, and the other way round."""
+    world = cluster()
+    found = [
+        (
+            namespace,
+            name,
+            judge(BLUE, Item(element=NetworkSelectionElement(namespace=namespace, name=name)), rules_of()).code,
+        )
+        for namespace, name in sorted(world.networks)
+    ]
     assert found == [
         ("blue", "lan", "Posture"),
         ("default", "internet", "Posture"),

@@ -15,7 +15,6 @@ from cniplugin.access.compile import compile_rules, read_policies
 from cniplugin.access.configuration import read_config
 from cniplugin.access.consent import ANNOTATIONS as CONSENT
 from cniplugin.access.judge import judge, may_attach, usable_namespaces
-from cniplugin.access.listing import judge_plain
 from cniplugin.access.model import Config, Item, Subject
 from cniplugin.access.reading import read_policy
 from cniplugin.netspec import selection
@@ -157,6 +156,12 @@ def cluster_of(world: World) -> FakeCluster:
 ASKED = st.lists(make.elements(), min_size=1, max_size=8)
 
 
+def plain(cluster: FakeCluster, namespace: str, name: str) -> Item:
+    """A network that is asked for without anything else."""
+    element = NetworkSelectionElement(namespace=namespace, name=name)
+    return Item(element=element, network=cluster.network(namespace, name))
+
+
 @some
 @given(make.policy_sets, make.configs, make.subjects, make.worlds, ASKED)
 def test_a_message_names_only_what_the_pod_asked_for_or_may_use(
@@ -170,7 +175,7 @@ def test_a_message_names_only_what_the_pod_asked_for_or_may_use(
     rules, cluster = make.rules(policies, config), cluster_of(world)
     may_use = usable_namespaces(subject, rules)
     known = {(element.namespace, element.name) for element in asked}
-    known |= {key for key in world if key[0] in may_use or judge_plain(subject, rules, cluster, *key).is_allowed}
+    known |= {key for key in world if key[0] in may_use or may_attach(subject, plain(cluster, *key), rules)}
     said = "\n".join([decision.message, *(cause.message for cause in decision.causes), *decision.warnings])
     for namespace in make.NAMESPACES:
         for name in make.NAMES:

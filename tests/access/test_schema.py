@@ -11,7 +11,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cniplugin.access import configuration, reading, rules
+from cniplugin.access import configuration, fields, limiting, reading, rules, selecting
 from cniplugin.access.configuration import read_config
 from cniplugin.access.reading import read_policy
 from tests.access import schema
@@ -69,13 +69,13 @@ def test_the_words_a_reader_names_are_those_of_the_schema(probe: Probe) -> None:
 
 TABLES: dict[str, Mapping[str, Any]] = {
     "": reading._SPEC,
-    "pods[]": reading._POD,
-    "exceptPods[]": reading._POD,
-    "pods[].podSelector.matchExpressions[]": reading._EXPRESSION,
+    "pods[]": selecting.POD,
+    "exceptPods[]": selecting.POD,
+    "pods[].podSelector.matchExpressions[]": fields.EXPRESSION,
     "attachments[]": reading._ATTACHMENT,
-    "attachments[].networks[]": reading._NETWORK,
-    "attachments[].limits": reading._LIMIT_READERS,
-    **{f"attachments[].limits.{key}": readers for key, readers in reading._LIMITS.items()},
+    "attachments[].networks[]": selecting.NETWORK,
+    "attachments[].limits": limiting.FIELDS,
+    **{f"attachments[].limits.{key}": readers for key, readers in limiting.LIMITS.items()},
     "definitions[]": reading._DEFINITION,
     "definitions[].authors": reading._AUTHORS,
     "definitions[].config": reading._CONFIG,

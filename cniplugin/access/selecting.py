@@ -1,0 +1,85 @@
+"""Readers of what rules select: the entries of `pods` and `networks`, as far as they can be read."""
+
+from __future__ import annotations
+
+from . import fields
+from .reader import Reader, choice, flag
+from .rules import NetworkMatch, PodMatch
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    from .reader import Read
+
+ENTRIES_MAX = 32
+SCOPES = ("Any", "OwnNamespace", "OtherNamespace")
+
+POD: Mapping[str, Read] = {
+    "namespaces": fields.names(fields.NAME),
+    "namespaceSelector": fields.selector,
+    "podSelector": fields.selector,
+    "serviceAccounts": fields.keys(64, 253),
+}
+
+
+def pod(reader: Reader, value: object, path: str) -> PodMatch:
+    """Read an entry of `pods`."""
+    found, is_sound = reader.members(value, path, POD)
+    if is_sound and not found:
+        reader.add(path, "the entry is empty", allowed=f"at least one of {', '.join(POD)}")
+    return PodMatch(
+        namespaces=found.get("namespaces"),
+        namespace_selector=found.get("namespaceSelector"),
+        pod_selector=found.get("podSelector"),
+        service_accounts=found.get("serviceAccounts"),
+    )
+
+
+NETWORK: Mapping[str, Read] = {
+    "scope": choice(*SCOPES),
+    "namespaces": fields.names(fields.NAME),
+    "names": fields.names(fields.NAME),
+    "selector": fields.selector,
+    "pluginTypes": fields.names(fields.PATTERN),
+    "masters": fields.names(fields.PATTERN),
+    "vlans": fields.ranges,
+    "onDisk": flag,
+}
+
+
+def network(reader: Reader, value: object, path: str) -> NetworkMatch:
+    """Read an entry of `networks`."""
+    found, _ = reader.members(value, path, NETWORK)
+    if found.get("scope") == "OwnNamespace" and "namespaces" in found:
+        reader.add(path, "namespaces cannot be combined with scope OwnNamespace")
+        del found["namespaces"]
+    return NetworkMatch(
+        scope=found.get("scope", "Any"),
+        namespaces=found.get("namespaces"),
+        names=found.get("names"),
+        selector=found.get("selector"),
+        plugin_types=found.get("pluginTypes"),
+        masters=found.get("masters"),
+        vlans=found.get("vlans"),
+        is_on_disk=found.get("onDisk"),
+    )
+
+
+class Entries:
+    """A list of entries: all of them as far as they can be read, and the sound ones.
+
+    NB: `broad` is () for a list that cannot be read, and () is everything.
+    """
+
+    def __init__(self, reader: Reader, value: object, path: str, read: Callable[..., Any]) -> None:
+        items = reader.items(value, path, limit=ENTRIES_MAX, least=1)
+        found = [reader.sound(read, item, where) for item, where in items]
+        self.broad = tuple(entry for entry, _ in found)
+        self.strict = tuple(entry for entry, is_sound in found if is_sound)
+
+
+def entries(read: Callable[..., Any]) -> Read:
+    """Return a reader of a list of entries."""
+    return lambda reader, value, path: Entries(reader, value, path, read)
