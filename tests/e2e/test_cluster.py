@@ -86,8 +86,9 @@ def test_until_the_cluster_is_known_the_api_server_is_asked_to_try_again(tmp_pat
         status, text, headers = caught.value.args
         assert (status, headers["retry-after"]) == (503, "1")
         assert text.startswith("not ready: ")
-        with ApiServer(port=port) as api:
-            api.put(NETWORKS, network("data-plane"))
+        back = ApiServer(port=port)
+        back.put(NETWORKS, network("data-plane"))  # before it answers: ready means that this is known
+        with back:
             wait(lambda: server.get("/readyz")[0] == 200)
             assert server.post(POD)["allowed"]
         assert server.get("/readyz")[0] == 200  # the last snapshot serves on
