@@ -13,12 +13,31 @@ Address = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterSettings:
+    """What only a cluster has a use for; see the options of the same names.
+
+    `namespace`: None for that of the pod's service account. `tls_secret`, `webhook_configuration`: None for none.
+    `webhook_url`: None for the Service. `network_in_use`: Warn, Deny or Off.
+    """
+
+    namespace: str | None = None
+    tls_secret: str | None = None
+    service: str = "nadmit-webhook"
+    webhook_configuration: str | None = None
+    webhook_url: str | None = None
+    watch_pods: bool = True
+    network_in_use: str = "Warn"
+    write_status: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Settings of `nadmit serve`.
 
     `manifests` is a tree of YAML; None means the cluster that `kubeconfig` (None: the service account, then the
     user's own) points at. `cert_dir` gets a CA and a leaf for `cert_names` when it is empty; `tls_files` (certificate,
-    key), when given, are served instead.
+    key), when given, are served instead. `client_ca` verifies callers, of whom `client_names` may call (none named:
+    all); None: everybody may.
     """
 
     manifests: Path | None = None
@@ -28,6 +47,9 @@ class Settings:
     cert_dir: Path = Path("nadmit-certs")
     cert_names: tuple[str, ...] = ()
     tls_files: tuple[Path, Path] | None = None
+    client_ca: Path | None = None
+    client_names: tuple[str, ...] = ()
     rules: Rules = field(default_factory=Rules)
     network_namespace: str = NETWORK_NAMESPACE
     limits: Limits = field(default_factory=Limits)
+    cluster: ClusterSettings = field(default_factory=ClusterSettings)

@@ -7,10 +7,12 @@ import gc
 import logging
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol
 
 import uvloop
 
@@ -31,6 +33,19 @@ STDOUT = 1
 READY_POLL_S = 0.05
 LOG_DELAY_S = 0.01
 """How long log lines are gathered: a hundred system calls a second, however many reviews there are."""
+
+
+class Part(Protocol):
+    """Something that runs beside the server, in threads of its own, started in order and stopped in reverse."""
+
+    def start(self) -> None:
+        """Begin; raises what keeps the server from starting, in one clear line."""
+
+    def stop(self) -> None:
+        """End soon, and leave nothing half done."""
+
+    def problem(self) -> str | None:
+        """Say why reviews are not wanted yet; None when they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +87,20 @@ def cluster(settings: Settings) -> int:
     started = time.perf_counter()
     _log_to_stderr()
     source = ClusterSource(settings.kubeconfig)
-    source.start()
-    try:
+    with ExitStack() as running:
+        parts: list[Part] = [source]
+        for part in parts:
+            part.start()
+            running.callback(part.stop)
         return _run(
             settings,
-            _Source(snapshot=source.snapshot, problem=source.problem, ages=source.cache_age_seconds),
+            _Source(snapshot=source.snapshot, problem=lambda: _first_problem(parts), ages=source.cache_age_seconds),
             started,
         )
-    finally:
-        source.stop()
+
+
+def _first_problem(parts: Sequence[Part]) -> str | None:
+    return next((problem for part in parts if (problem := part.problem()) is not None), None)
 
 
 def _run(settings: Settings, source: _Source, started: float) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from .clusteroptions import cluster_options, cluster_settings_of, given_in_vain
 from .options import rules_of, rules_options
 
 Address = tuple[str, int]
@@ -69,6 +70,19 @@ FILE = click.Path(path_type=Path)
 @click.option("--tls-cert-file", type=FILE, metavar="FILE", help="Serve this certificate instead, PEM with its chain.")
 @click.option("--tls-key-file", type=FILE, metavar="FILE", help="The key of --tls-cert-file.")
 @click.option(
+    "--client-ca",
+    type=FILE,
+    metavar="FILE",
+    help="Let only callers with a certificate of these authorities review, PEM; else everybody may.",
+)
+@click.option(
+    "--client-name",
+    "client_names",
+    multiple=True,
+    metavar="NAME",
+    help="For --client-ca: a common name or DNS name that may call; may be repeated. Without any, all may.",
+)
+@click.option(
     "--drain-seconds",
     type=click.FloatRange(0, 300),
     default=10,
@@ -82,8 +96,12 @@ FILE = click.Path(path_type=Path)
     show_default=True,
     help="Reviews at one time; more are answered 503, which an API server tries again.",
 )
+@cluster_options
 @rules_options
+@click.pass_context
 def serve(  # noqa: PLR0913 - one parameter per option
+    context: click.Context,
+    /,
     *,
     manifests: Path | None,
     cluster: bool,
@@ -94,10 +112,12 @@ def serve(  # noqa: PLR0913 - one parameter per option
     cert_name: tuple[str, ...],
     tls_cert_file: Path | None,
     tls_key_file: Path | None,
+    client_ca: Path | None,
+    client_names: tuple[str, ...],
     drain_seconds: float,
     max_in_flight: int,
     network_namespace: str,
-    **rules_given: Any,
+    **given: Any,
 ) -> None:
     """Answer AdmissionReviews over HTTPS: POST /validate and POST /mutate.
 
@@ -122,6 +142,13 @@ def serve(  # noqa: PLR0913 - one parameter per option
         raise click.UsageError("--kubeconfig belongs to --cluster.")
     if (tls_cert_file is None) is not (tls_key_file is None):
         raise click.UsageError("--tls-cert-file and --tls-key-file belong together: give both or none.")
+    if client_names and client_ca is None:
+        raise click.UsageError("--client-name belongs to --client-ca.")
+    in_vain = None if cluster else given_in_vain(given, context)
+    if in_vain is not None:
+        raise click.UsageError(f"{in_vain} belongs to --cluster.")
+    if given["tls_secret"] is not None and tls_cert_file is not None:
+        raise click.UsageError("--tls-secret and --tls-cert-file are two ways to one thing: give one.")
     settings = {
         "manifests": manifests,
         "kubeconfig": kubeconfig,
@@ -130,7 +157,10 @@ def serve(  # noqa: PLR0913 - one parameter per option
         "cert_dir": cert_dir,
         "cert_names": cert_name,
         "tls_files": (tls_cert_file, tls_key_file) if tls_cert_file and tls_key_file else None,
-        "rules": rules_of(rules_given),
+        "client_ca": client_ca,
+        "client_names": client_names,
+        "rules": rules_of(given),
+        "cluster": cluster_settings_of(given),
         "network_namespace": network_namespace,
     }
     sys.exit(_run(settings, drain_seconds=drain_seconds, max_in_flight=max_in_flight))
@@ -147,8 +177,9 @@ def _run(settings: dict[str, Any], *, drain_seconds: float, max_in_flight: int) 
     from webhook.serving.http import Limits  # noqa: PLC0415
     from webhook.serving.server import ListenError  # noqa: PLC0415
     from webhook.serving.tls import CertificateError  # noqa: PLC0415
-    from webhook.settings import Settings  # noqa: PLC0415
+    from webhook.settings import ClusterSettings, Settings  # noqa: PLC0415
 
+    settings["cluster"] = ClusterSettings(**settings["cluster"])
     settings["cert_names"] = settings["cert_names"] or DEFAULT_NAMES
     limits = Limits(drain_s=drain_seconds, max_in_flight=max_in_flight)
     made = Settings(limits=limits, **settings)

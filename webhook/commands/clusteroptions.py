@@ -1,0 +1,106 @@
+"""Options of `nadmit serve` that only a cluster has a use for, and the value they make."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import click
+
+from cniplugin.netspec.names import ALLOWED_LABEL, is_label
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def cluster_options(command: Command) -> Command:
+    """Add the options; `cluster_settings_of` makes them a value."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def given_in_vain(options: Mapping[str, Any], context: click.Context) -> str | None:
+    """Return the first of these options that the user wrote, as it is written; None if there is none."""
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        if name in _NAMES and context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
+            return parameter.opts[0] if options[name] else parameter.secondary_opts[0]
+    return None
+
+
+def _parse_label(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not is_label(value):
+        raise click.BadParameter(f"{value!r} is no name; allowed: {ALLOWED_LABEL}")
+    return value
+
+
+def _parse_url(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    if value is not None and (not value.startswith("https://") or any(mark in value for mark in "?#@")):
+        raise click.BadParameter(f"{value!r} cannot be registered; allowed: https://HOST[:PORT][/PATH]")
+    return value.rstrip("/") if value else value
+
+
+_OPTIONS = (
+    click.option(
+        "--namespace",
+        metavar="NAME",
+        callback=_parse_label,
+        help="Where nadmit's own Secret, Lease and Service are; else that of the pod's service account, else "
+        "nadmit-system.",
+    ),
+    click.option(
+        "--tls-secret",
+        metavar="NAME",
+        callback=_parse_label,
+        help="Keep the authority and the certificate in this Secret, make them when it is empty, and rotate them. "
+        "All replicas share it.",
+    ),
+    click.option(
+        "--service",
+        metavar="NAME",
+        default="nadmit-webhook",
+        show_default=True,
+        callback=_parse_label,
+        help="The Service in front of the replicas: whom the API server calls, and what certificates are for.",
+    ),
+    click.option(
+        "--webhook-configuration",
+        metavar="NAME",
+        help="Fill in and keep the webhooks of this ValidatingWebhookConfiguration, once the server is ready.",
+    ),
+    click.option(
+        "--webhook-url",
+        metavar="URL",
+        callback=_parse_url,
+        help="Register this address instead of the Service, for an API server that reaches no Services.",
+    ),
+    click.option(
+        "--watch-pods/--no-watch-pods",
+        default=True,
+        show_default=True,
+        help="Know which networks running pods use (their metadata only), for --network-in-use.",
+    ),
+    click.option(
+        "--network-in-use",
+        type=click.Choice(["Warn", "Deny", "Off"]),
+        default="Warn",
+        show_default=True,
+        help="What becomes of a DELETE, or an UPDATE that breaks, of a network that running pods use.",
+    ),
+    click.option(
+        "--write-status/--no-write-status",
+        default=False,
+        show_default=True,
+        help="Write the status of access policies, and events about them; one replica at a time does.",
+    ),
+)
+
+_NAMES = frozenset({
+    "namespace", "tls_secret", "service", "webhook_configuration", "webhook_url", "watch_pods", "network_in_use",
+    "write_status",
+})  # fmt: skip
+
+
+def cluster_settings_of(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of `settings.ClusterSettings` among options."""
+    return {name: options[name] for name in _NAMES}
