@@ -23,6 +23,7 @@ from webhook.cluster.problems import Problem
 from webhook.cluster.store import Snapshot
 from webhook.metrics import DecisionLog, Metrics, Observers
 from webhook.serving.app import create_app
+from webhook.serving.clients import ClientTrust
 from webhook.serving.probes import create_probes
 from webhook.serving.reviews import Reviews
 from webhook.serving.server import Addresses, Stop, serve, stop_on_signals
@@ -64,7 +65,8 @@ class _Source:
 def standalone(settings: Settings, manifests: Path) -> int:
     """Serve a tree of YAML until SIGTERM or SIGINT, and return the exit code.
 
-    Raises ManifestError, BootstrapError, CertificateError or ListenError, each one clear line, before it serves.
+    Raises ManifestError, BootstrapError, CertificateError, ClientCaError or ListenError, each one clear line, before
+    it serves.
     """
     started = time.perf_counter()
     _log_to_stderr()
@@ -174,7 +176,12 @@ def _load_tls(settings: Settings, metrics: Metrics) -> ServerTls:
             logging.getLogger("nadmit.serving").info("wrote %s", ", ".join(str(path) for path in made.written))
     cert, key = settings.tls_files or (settings.cert_dir / "tls.crt", settings.cert_dir / "tls.key")
     tls = ServerTls(
-        cert, key, now=time.time, on_reload=metrics.certificate_loaded, on_error=metrics.certificate_refused
+        cert,
+        key,
+        now=time.time,
+        on_reload=metrics.certificate_loaded,
+        on_error=metrics.certificate_refused,
+        clients=None if settings.client_ca is None else ClientTrust(settings.client_ca, settings.client_names),
     )
     tls.load()
     return tls

@@ -174,6 +174,7 @@ def _run(settings: dict[str, Any], *, drain_seconds: float, max_in_flight: int) 
     from webhook import wiring  # noqa: PLC0415
     from webhook.cluster.apierrors import ClusterError  # noqa: PLC0415
     from webhook.cluster.problems import ManifestError  # noqa: PLC0415
+    from webhook.serving.clients import ClientCaError  # noqa: PLC0415
     from webhook.serving.http import Limits  # noqa: PLC0415
     from webhook.serving.server import ListenError  # noqa: PLC0415
     from webhook.serving.tls import CertificateError  # noqa: PLC0415
@@ -183,9 +184,10 @@ def _run(settings: dict[str, Any], *, drain_seconds: float, max_in_flight: int) 
     settings["cert_names"] = settings["cert_names"] or DEFAULT_NAMES
     limits = Limits(drain_s=drain_seconds, max_in_flight=max_in_flight)
     made = Settings(limits=limits, **settings)
+    broken = (ManifestError, ClusterError, BootstrapError, MaterialError, CertificateError, ClientCaError, ListenError)
     try:
         return wiring.cluster(made) if made.manifests is None else wiring.standalone(made, made.manifests)
-    except (ManifestError, ClusterError, BootstrapError, MaterialError, CertificateError, ListenError) as error:
+    except broken as error:
         for line in str(error).splitlines():
             click.echo(f"nadmit: {line}", err=True)
         return EXIT_NO_START

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from uvicorn.config import Config
 
+from .callers import Callers, NamedProtocol
 from .http import CLOSE_HEADER
 from .protocol import BoundedProtocol, Connections
 from .shortcut import ReviewProtocol
@@ -106,7 +107,9 @@ async def serve(
     except ListenError:
         review_sock.close()
         raise
-    reviews, probing = Listener(app, limits), Listener(probes, limits)
+    callers = Callers(tls.clients.names) if tls.clients is not None and tls.clients.names else None
+    reviews = Listener(app, limits, callers=callers)
+    probing = Listener(probes, limits)
     watcher = asyncio.create_task(_watch(tls))
     try:
         await reviews.open(review_sock, tls.context)
@@ -128,8 +131,9 @@ async def serve(
 class Listener:
     """One port: its connections and what becomes of them."""
 
-    def __init__(self, app: ASGIApp, limits: Limits) -> None:
+    def __init__(self, app: ASGIApp, limits: Limits, *, callers: Callers | None = None) -> None:
         self._limits = limits
+        self._callers = callers
         self._connections = Connections()
         self._server: asyncio.Server | None = None
         self._answer_at_once: AnswerAtOnce | None = getattr(app, "answer_at_once", None)
@@ -171,7 +175,10 @@ class Listener:
         """Return the protocol of a new connection; an application that can answer at once gets the short way."""
         if self._answer_at_once is None:
             return BoundedProtocol(self._config, self._connections, self._limits, loop)
-        return ReviewProtocol(self._config, self._connections, self._limits, loop, answer_at_once=self._answer_at_once)
+        given = (self._config, self._connections, self._limits, loop)
+        if self._callers is not None:
+            return NamedProtocol(*given, answer_at_once=self._answer_at_once, callers=self._callers)
+        return ReviewProtocol(*given, answer_at_once=self._answer_at_once)
 
     def announce_drain(self) -> None:
         """Make every answer from now on close its connection. NB: requests in flight share this very list."""

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes, PublicKeyTypes
 
+    from .clients import ClientTrust
+
     Fingerprint = tuple[tuple[int, ...], ...]
 
 logger = logging.getLogger("nadmit.serving")
@@ -47,8 +49,12 @@ class ServerTls:
         now: Callable[[], float],
         on_reload: Callable[[float], None] = lambda _not_after: None,
         on_error: Callable[[str], None] = lambda _text: None,
+        clients: ClientTrust | None = None,
     ) -> None:
-        """`now`: unix seconds; `on_reload(not_after)`: after a swap; `on_error(text)`: per bad change."""
+        """`now`: unix seconds; `on_reload(not_after)`: after a swap; `on_error(text)`: per bad change.
+
+        `clients`: who signs the callers' certificates; None: callers need none.
+        """
         self.not_after = 0.0
         self.context = _new_context()
         self.context.sni_callback = self._choose_context
@@ -60,12 +66,19 @@ class ServerTls:
         self._current = self.context
         self._served: Fingerprint = ()
         self._complaint: tuple[Fingerprint, str] | None = None
+        self.clients = clients
+        self._clients_served = 0
+        if clients is not None:
+            clients.require(self.context)
 
     def load(self) -> None:
         """Read the pair and serve it from now on; raises CertificateError, and then nothing changed."""
         # Before reading: a file that changes meanwhile is seen again by the next poll.
         fingerprint = _fingerprint(self._cert_file, self._key_file)
         context, not_after = load_pair(self._cert_file, self._key_file, self._now())
+        if self.clients is not None:
+            self.clients.require(context)
+            self._clients_served = self.clients.version
         self._current = context
         self._served = fingerprint
         self._complaint = None
@@ -73,12 +86,13 @@ class ServerTls:
         self._on_reload(not_after)
 
     def poll(self) -> None:
-        """Load the pair if its files changed; a bad one is warned about once, and the old one stays.
+        """Load the pair if its files or the authorities changed; a bad one is warned about once, and the old one stays.
 
         A bad pair is tried again at every poll, since not every repair changes what `stat` shows.
         """
+        have_clients_changed = self._have_clients_changed()
         fingerprint = _fingerprint(self._cert_file, self._key_file)
-        if fingerprint == self._served:
+        if fingerprint == self._served and not have_clients_changed:
             return
         try:
             self.load()
@@ -90,6 +104,12 @@ class ServerTls:
                 self._on_error(str(error))
         else:
             logger.info("certificate reloaded from %s", self._cert_file)
+
+    def _have_clients_changed(self) -> bool:
+        if self.clients is None:
+            return False
+        self.clients.poll()
+        return self.clients.version != self._clients_served
 
     async def watch(self, interval_s: float = 1.0) -> NoReturn:
         """Poll for ever. Reading two small files of a mounted Secret does not block noticeably."""
