@@ -17,7 +17,8 @@ class ClusterSettings:
     """What only a cluster has a use for; see the options of the same names.
 
     `namespace`: None for that of the pod's service account. `tls_secret`, `webhook_configuration`: None for none.
-    `webhook_url`: None for the Service. `network_in_use`: Warn, Deny or Off.
+    `webhook_url`: None for the Service. `ca_file`: None for `ca.crt` of `cert_dir`. `network_in_use`: Warn, Deny or
+    Off.
     """
 
     namespace: str | None = None
@@ -25,6 +26,7 @@ class ClusterSettings:
     service: str = "nadmit-webhook"
     webhook_configuration: str | None = None
     webhook_url: str | None = None
+    ca_file: Path | None = None
     watch_pods: bool = True
     network_in_use: str = "Warn"
     write_status: bool = False

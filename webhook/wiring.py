@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import random
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -12,9 +13,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
+from threading import Event
+from typing import TYPE_CHECKING, Protocol
 
 import uvloop
+from prometheus_client.registry import Collector
 
 from certs.files import bootstrap
 from webhook.admission.inforce import RulesInForce
@@ -29,6 +32,10 @@ from webhook.serving.reviews import Reviews
 from webhook.serving.server import Addresses, Stop, serve, stop_on_signals
 from webhook.serving.tls import ServerTls
 from webhook.settings import Settings
+
+if TYPE_CHECKING:
+    from webhook.cluster.source import ClusterSource
+    from webhook.registration.registrar import Registrar
 
 STDOUT = 1
 READY_POLL_S = 0.05
@@ -54,12 +61,15 @@ class _Source:
     """Where a server's snapshot comes from.
 
     `problem`: why reviews are not wanted yet, None when they are. `ages`: for each kind, seconds since it was known to
-    be up to date; none for files, which are read once.
+    be up to date; none for files, which are read once. `on_listening`: called when connections are taken.
+    `collectors`: metrics of the parts.
     """
 
     snapshot: Callable[[], Snapshot]
     problem: Callable[[], str | None] = lambda: None
     ages: Callable[[], Mapping[str, float]] = dict
+    on_listening: Callable[[], None] = lambda: None
+    collectors: Sequence[Collector] = ()
 
 
 def standalone(settings: Settings, manifests: Path) -> int:
@@ -91,14 +101,48 @@ def cluster(settings: Settings) -> int:
     source = ClusterSource(settings.kubeconfig)
     with ExitStack() as running:
         parts: list[Part] = [source]
+        listening = Event()
+        registrars = _registrars(settings, source, is_ready=lambda: listening.is_set() and not _first_problem(parts))
+        parts += registrars
         for part in parts:
             part.start()
             running.callback(part.stop)
         return _run(
             settings,
-            _Source(snapshot=source.snapshot, problem=lambda: _first_problem(parts), ages=source.cache_age_seconds),
+            _Source(
+                snapshot=source.snapshot,
+                problem=lambda: _first_problem(parts),
+                ages=source.cache_age_seconds,
+                on_listening=listening.set,
+                collectors=registrars,
+            ),
             started,
         )
+
+
+def _registrars(settings: Settings, source: ClusterSource, *, is_ready: Callable[[], bool]) -> list[Registrar]:
+    """Return what keeps the webhook configuration, if one is named."""
+    from webhook.registration.api import Api  # noqa: PLC0415 - as in `cluster`
+    from webhook.registration.authority import read_authorities  # noqa: PLC0415
+    from webhook.registration.configurations import Service, Url  # noqa: PLC0415
+    from webhook.registration.place import own_namespace  # noqa: PLC0415
+    from webhook.registration.registrar import Registrar  # noqa: PLC0415
+
+    told = settings.cluster
+    if told.webhook_configuration is None:
+        return []
+    ca_file = told.ca_file or (settings.cert_dir / "ca.crt" if settings.tls_files is None else None)
+    rules = RulesInForce(settings.rules.config)  # of its own: it is used by one thread
+    return [
+        Registrar(
+            Api(told.webhook_configuration, settings.kubeconfig),
+            target=Url(told.webhook_url) if told.webhook_url else Service(own_namespace(told.namespace), told.service),
+            is_ready=is_ready,
+            ca_bundle=lambda: None if ca_file is None else read_authorities(ca_file),
+            status_writers=lambda: rules(source.snapshot()).config.status_writers,
+            random=random.random,
+        )
+    ]
 
 
 def _first_problem(parts: Sequence[Part]) -> str | None:
@@ -107,6 +151,8 @@ def _first_problem(parts: Sequence[Part]) -> str | None:
 
 def _run(settings: Settings, source: _Source, started: float) -> int:
     metrics = Metrics()
+    for collector in source.collectors:
+        metrics.registry.register(collector)
     tls = _load_tls(settings, metrics)
     log = DecisionLog(STDOUT, later=_call_later, on_lost=metrics.log_lines_lost.inc)
     reviews = Reviews(
@@ -127,6 +173,7 @@ def _run(settings: Settings, source: _Source, started: float) -> int:
 
     def on_listening(addresses: Addresses) -> None:
         _announce(log, addresses, time.perf_counter() - started)
+        source.on_listening()
         waiting.append(asyncio.create_task(_wait_until_ready(source, log, started)))
 
     waiting: list[asyncio.Task[None]] = []
