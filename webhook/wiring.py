@@ -131,7 +131,8 @@ def _registrars(settings: Settings, source: ClusterSource, *, is_ready: Callable
     told = settings.cluster
     if told.webhook_configuration is None:
         return []
-    ca_file = told.ca_file or (settings.cert_dir / "ca.crt" if settings.tls_files is None else None)
+    has_own_ca = settings.tls_files is None and told.tls_secret is None
+    ca_file = told.ca_file or (settings.cert_dir / "ca.crt" if has_own_ca else None)
     rules = RulesInForce(settings.rules.config)  # of its own: it is used by one thread
     return [
         Registrar(
