@@ -216,6 +216,25 @@ def test_a_template_is_judged_when_it_is_new_or_changed(server: Served, world: R
     assert reviews(server) == count + 3
 
 
+def test_the_other_ways_to_an_annotation_with_kubectl(server: Served, world: RealApiServer) -> None:
+    """Side door 8: `pods/status` and `pods/binding`."""
+    assert server.get("/readyz") == (200, "ready")
+    assert create(world, pod("plain")).returncode == 0
+    patch = json.dumps({"metadata": {"annotations": {NETWORKS: "kube-system/secret"}}})
+    words = ("patch", "pod", "plain", "-n", NAMESPACE, "--subresource=status", "--type=merge", "-p", patch)
+    done = world.kubectl(*words)
+    assert 'admission webhook "pods.nadmit.io" denied the request: network access denied: pod' in done.stderr
+    binding = {
+        "apiVersion": "v1",
+        "kind": "Binding",
+        "metadata": {"name": "plain", "annotations": {NETWORKS: "kube-system/secret"}},
+        "target": {"kind": "Node", "name": "n"},
+    }
+    done = world.kubectl("create", "--raw", f"{PODS}/plain/binding", "-f", "-", stdin=json.dumps(binding))
+    assert 'admission webhook "bindings.nadmit.io" denied the request: network access denied: binding' in done.stderr
+    assert NETWORKS not in world.must("GET", f"{PODS}/plain")["metadata"].get("annotations", {})
+
+
 def test_staged_fail_closed_and_open_again(server: Served, world: RealApiServer) -> None:
     """Side door 15: under Fail, what cannot be judged is refused, and nothing else."""
     assert run(world, "status").exit_code == 0

@@ -15,7 +15,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from certs.authority import Pair, issue_ca, make_key, render_certificate, render_key
 from certs.files import write_whole
-from tests.e2e.process import fail
+from tests.e2e.process import fail, serving
 from webhook.serving.clients import ClientCaError, ClientTrust, refusal_of
 
 from .harness import Client, client_context, request, running
@@ -226,6 +226,20 @@ def test_a_bad_file_at_the_start(tmp_path: Path, content: bytes | None) -> None:
     assert line.startswith(f"nadmit: client CA file {file}: ")
     with pytest.raises(ClientCaError):
         ClientTrust(file)
+
+
+@pytest.mark.slow
+def test_the_options_of_serve(tmp_path: Path, callers: Callers) -> None:
+    certs = tmp_path / "certs"
+    options = ("--client-ca", str(callers.file), "--client-name", "other", "--client-name", API_SERVER)
+    with serving(certs, *options) as server:
+        with Client(server.webhook, callers.context(certs)) as client:
+            assert client.post().status == 400  # an answer to what is no AdmissionReview
+        with Client(server.webhook, callers.context(certs, "mallory")) as client:
+            assert client.post().status == 403
+        assert not is_let_in(server.webhook, client_context(certs))
+        assert server.get("/readyz") == (200, "ready")  # the plain port asks nobody
+    assert server.process.returncode == 0
 
 
 def test_a_name_is_shown_harmlessly() -> None:
