@@ -42,8 +42,9 @@ class SecretStore(Protocol):
 class ConfigurationStore(Protocol):
     """The webhook configurations that are named to this program; `names` may be empty."""
 
-    names: Sequence[str]
-    """How messages name them; `read` and `patch` take one of these."""
+    @property
+    def names(self) -> Sequence[str]:
+        """Return how messages name them; `read` and `patch` take one of these."""
 
     def read(self, name: str) -> Mapping[str, Any] | None:
         """Return the object, None if it does not exist. Raises StoreError."""

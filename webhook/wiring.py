@@ -26,7 +26,7 @@ from webhook.serving.app import create_app
 from webhook.serving.probes import create_probes
 from webhook.serving.reviews import Reviews
 from webhook.serving.server import Addresses, Stop, serve, stop_on_signals
-from webhook.serving.tls import ServerTls
+from webhook.serving.tls import ServedPair, ServerTls
 from webhook.settings import Settings
 
 STDOUT = 1
@@ -72,14 +72,16 @@ def standalone(settings: Settings, manifests: Path) -> int:
     snapshot = load_snapshot(manifests, warnings=warnings)
     for warning in warnings:
         logging.getLogger("nadmit.cluster").warning("%s", warning)
-    return _run(settings, _Source(snapshot=lambda: snapshot), started)
+    metrics = Metrics()
+    return _run(settings, _Source(snapshot=lambda: snapshot), metrics, _load_tls(settings, metrics), started)
 
 
 def cluster(settings: Settings) -> int:
     """Serve a cluster until SIGTERM or SIGINT, and return the exit code.
 
-    Listens at once, and is ready when every cache has listed. Raises ClusterError for a kubeconfig that cannot be
-    used, and what `standalone` raises but ManifestError.
+    Listens as soon as there is a certificate, and is ready when every cache has listed. Raises ClusterError for a
+    kubeconfig that cannot be used, RotatorError for a Secret without a certificate, and what `standalone` raises but
+    ManifestError.
     """
     # The client costs 250 ms and 30 MiB, which the embedded mode does not pay.
     from webhook.cluster.source import ClusterSource  # noqa: PLC0415
@@ -87,14 +89,23 @@ def cluster(settings: Settings) -> int:
     started = time.perf_counter()
     _log_to_stderr()
     source = ClusterSource(settings.kubeconfig)
+    metrics = Metrics()
+    parts: list[Part] = [source]
+    rotating = None
+    if settings.cluster.tls_secret is not None:
+        from webhook.secrettls import rotating_tls  # noqa: PLC0415 - as above
+
+        rotating, rotator = rotating_tls(settings, settings.cluster.tls_secret, metrics)
+        parts.append(rotator)
     with ExitStack() as running:
-        parts: list[Part] = [source]
         for part in parts:
             part.start()
             running.callback(part.stop)
         return _run(
             settings,
             _Source(snapshot=source.snapshot, problem=lambda: _first_problem(parts), ages=source.cache_age_seconds),
+            metrics,
+            _load_tls(settings, metrics) if rotating is None else rotating,
             started,
         )
 
@@ -103,9 +114,7 @@ def _first_problem(parts: Sequence[Part]) -> str | None:
     return next((problem for part in parts if (problem := part.problem()) is not None), None)
 
 
-def _run(settings: Settings, source: _Source, started: float) -> int:
-    metrics = Metrics()
-    tls = _load_tls(settings, metrics)
+def _run(settings: Settings, source: _Source, metrics: Metrics, tls: ServedPair, started: float) -> int:
     log = DecisionLog(STDOUT, later=_call_later, on_lost=metrics.log_lines_lost.inc)
     reviews = Reviews(
         snapshot=source.snapshot,
