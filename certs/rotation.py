@@ -56,8 +56,8 @@ class Step(StrEnum):
 class Policy:
     """How long things live, and how long a step waits. Raises ValueError for times that do not fit into each other.
 
-    `grace` must exceed the lag of API servers and the time between two reads of the Secret by far. A third of an
-    authority's life must have room for the whole rotation.
+    `grace` must exceed the lag of API servers and the time between two reads of the Secret by far; a round that takes
+    longer than half of it is given up. A third of an authority's life must have room for the whole rotation.
     """
 
     ca_lifetime: timedelta = timedelta(days=365)
@@ -66,6 +66,8 @@ class Policy:
     unseen_grace: timedelta = timedelta(days=30)
 
     def __post_init__(self) -> None:
+        if self.grace <= timedelta(0):
+            raise ValueError("grace must be longer than a round")
         if self.ca_lifetime / 3 < self.leaf_lifetime + self.grace + self.unseen_grace:
             raise ValueError("a third of ca_lifetime is less than leaf_lifetime, grace and unseen_grace together")
 

@@ -10,7 +10,9 @@ import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from certs.store import ConflictError, StoreError, Stored
+from certs.store import ConflictError, Stored, StoreError
+
+from .objectserver import apply_patch
 
 Object = dict[str, Any]
 
@@ -102,15 +104,9 @@ class MemoryConfigurations:
         cluster = self._cluster
         cluster.request()
         before = cluster.objects[name]
-        after = copy.deepcopy(before)
-        for operation in operations:
-            *parents, last = operation["path"].split("/")[1:]
-            place: Any = after
-            for parent in parents:
-                place = place[int(parent)] if isinstance(place, list) else place[parent]
-            if operation["op"] == "test" and place.get(last) != operation["value"]:
-                raise cluster.conflict(name)
-            place[last] = operation["value"]
+        after = apply_patch(before, [dict(operation) for operation in operations])
+        if after is None:
+            raise cluster.conflict(name)
         check_patch(before, after)
         cluster.version += 1
         after["metadata"]["resourceVersion"] = str(cluster.version)

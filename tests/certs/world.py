@@ -14,7 +14,6 @@ from cryptography import x509
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
 from certs import cabundle
-from certs.rotation import Policy
 from certs.rotator import Rotator
 from certs.store import StoreError
 
@@ -35,7 +34,6 @@ class Replica:
             world.cluster.configurations(VALIDATING, MUTATING),
             names=[NAME],
             on_leaf=self._take,
-            policy=world.policy,
             now=lambda: world.now + skew,
         )
         self._round: Iterator[None] | None = None
@@ -63,9 +61,8 @@ class Replica:
 class World:
     """`skews`: how far the clock of each replica is off."""
 
-    def __init__(self, skews: list[timedelta], policy: Policy | None = None) -> None:
+    def __init__(self, skews: list[timedelta]) -> None:
         self.now = START
-        self.policy = policy or Policy()
         self.cluster = MemoryCluster()
         self.skews = skews
         self.replicas = [Replica(self, skew=skew) for skew in skews]
@@ -92,7 +89,9 @@ class World:
         bundle = rotator.ca_bundle()
         if rotator.problem() is None and bundle is not None:
             for name in (VALIDATING, MUTATING):
-                self.cluster.put(name, webhook("a.nadmit.io", bundle), webhook("b.example.org"), webhook("c.nadmit.io", bundle))
+                self.cluster.put(
+                    name, webhook("a.nadmit.io", bundle), webhook("b.example.org"), webhook("c.nadmit.io", bundle)
+                )
 
     def touch(self) -> None:
         """Let another team put a block of its own into a caBundle, and change a webhook of its own."""
