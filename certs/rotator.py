@@ -8,7 +8,7 @@ caBundle and the new one is not (somebody has emptied the Secret), it keeps the 
 
 Readiness. A replica joins when every caBundle that it sees accepts its leaf. One that has joined is never taken out for
 a caBundle: whatever is wrong there is wrong for all replicas alike, taking all of them out helps nobody, and the next
-round repairs it. What takes it out is a leaf that has ended.
+round repairs it. What takes it out is a leaf that has ended. A configuration that cannot be read keeps nobody out.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ class Rotator:
             return "there is no certificate yet"
         if self._served.not_valid_after_utc <= self._now():
             return "the certificate has expired"
-        if not self._has_joined:
+        if self._unaccepted and not self._has_joined:
             return f"the certificate is not accepted yet by the caBundle of {', '.join(self._unaccepted)}"
         return None
 
@@ -176,7 +176,7 @@ class Rotator:
         for name in found:
             failed = self._amend(name, found, state) or failed
             yield
-        self._serve(state, found)
+        self._serve(state, found, is_complete=seen.is_complete)
         if failed is not None:
             raise failed
 
@@ -217,7 +217,7 @@ class Rotator:
         if self._observer is not None:
             self._observer.state(state)
 
-    def _serve(self, state: State, found: Mapping[str, Mapping[str, Any]]) -> None:
+    def _serve(self, state: State, found: Mapping[str, Mapping[str, Any]], *, is_complete: bool) -> None:
         """Take the leaf of the Secret, unless callers accept only the one that is served; see the module."""
         bundles = {
             f"webhook {webhook} of {name}": bundle
@@ -231,7 +231,7 @@ class Rotator:
                 self._on_leaf(authority.render_certificate(leaf.certificate), authority.render_key(leaf.key))
                 self._served = leaf.certificate
         self._unaccepted = self._refusing(self._served, bundles)
-        self._has_joined = self._has_joined or not self._unaccepted
+        self._has_joined = self._has_joined or (is_complete and not self._unaccepted)
 
     def _refusing(self, leaf: x509.Certificate | None, bundles: Mapping[str, bytes]) -> tuple[str, ...]:
         """Return whose caBundle does not accept a leaf."""

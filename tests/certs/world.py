@@ -38,7 +38,7 @@ class Replica:
         )
         self._round: Iterator[None] | None = None
 
-    def _take(self, certificate: bytes, key: bytes) -> None:
+    def _take(self, certificate: bytes, _key: bytes) -> None:
         self.leaf = x509.load_pem_x509_certificate(certificate)
 
     def request(self) -> bool:

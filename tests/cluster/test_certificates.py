@@ -209,13 +209,13 @@ def test_a_whole_rotation(cluster: Cluster) -> None:
     assert cluster.get(SECRET)["metadata"]["labels"] == {"app.kubernetes.io/name": "nadmit"}
     first = two.leaves[0]
     phases = [two.phase()]
-    for _ in range(3 * 365):
+    for _ in range(100):
         conflicts += two.rounds()
         if two.phase() != phases[-1]:
             phases.append(two.phase())
         if len(phases) == 5:
             break
-        two.now += DAY
+        two.now += 4 * DAY
     assert phases == ["Stable", "Published", "Shown", "Switched", "Stable"]
     assert len(conflicts) > 5
     two.rounds()
@@ -380,10 +380,7 @@ def rotate(api: RealApiServer, address: tuple[str, int]) -> None:
     first = serial_at(address)
     with kept_alive(address) as connection, stream(api) as answers:
         until(lambda: round_says(driver, "") and phase_of(store) == Phase.SWITCHED)
-        state = parse_state(store.read().data)
-        assert state is not None
-        assert state.leaf is not None
-        until(lambda: serial_at(address) == state.leaf.certificate.serial_number)
+        until(lambda: serial_at(address) == serial_in(store))
         count = len(answers)
         until(lambda: len(answers) > count + 20)
         assert ask(connection) == 200
@@ -395,6 +392,10 @@ def rotate(api: RealApiServer, address: tuple[str, int]) -> None:
 def phase_of(store: KubeSecret) -> Phase | None:
     state = parse_state(store.read().data)
     return state and state.phase
+
+
+def serial_in(store: KubeSecret) -> int:
+    return x509.load_pem_x509_certificate(store.read().data["tls.crt"]).serial_number
 
 
 def create(api: RealApiServer) -> Any:
