@@ -332,16 +332,20 @@ def test_a_rotation_under_a_stream_of_requests_loses_none(real_api: RealApiServe
     command += ["--listen", "127.0.0.1:0", "--probe-listen", "127.0.0.1:0", "--drain-seconds", "0"]
     command += ["--namespace", NAMESPACE, "--tls-secret", "tls", "--webhook-configuration", "rotating"]
     command += ["--webhook-url", "https://127.0.0.1"]
-    log = tmp_path / "log"
-    with log.open("w") as errors, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True) as server:
+    log, lines = tmp_path / "log", tmp_path / "lines"  # NB: a pipe that nobody reads would stop the server
+    with (
+        log.open("w") as errors,
+        lines.open("w") as output,
+        subprocess.Popen(command, stdout=output, stderr=errors) as server,
+    ):
         try:
-            assert server.stdout is not None
-            address = tuple(json.loads(server.stdout.readline())["webhook"])
+            until(lambda: b"\n" in lines.read_bytes())
+            address = tuple(json.loads(lines.read_text().splitlines()[0])["webhook"])
             put_url(real_api, f"https://127.0.0.1:{address[1]}/validate")
             rotate(real_api, address)
         finally:
             server.terminate()
-            server.communicate(timeout=30)
+            server.wait(timeout=30)
             clean(real_api)
     assert server.returncode == 0, log.read_text()
     assert "WARNING: Secret" not in log.read_text()
