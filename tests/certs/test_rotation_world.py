@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -116,9 +117,9 @@ def live(world: World, chance: random.Random, *, years: float) -> None:
             number = chance.choice(awake)
             odds = chance.random()
             if odds < 0.01:
-                world.act(lambda number=number: world.restart(number))
+                world.act(partial(world.restart, number))
             elif odds < 0.02:
-                world.act(lambda number=number: world.register(number))
+                world.act(partial(world.register, number))
             elif odds < 0.03:
                 world.cluster.failing = chance.randint(1, 3)
             elif odds < 0.04:

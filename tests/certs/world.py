@@ -129,7 +129,7 @@ class World:
 
 def verifies(leaf: x509.Certificate, bundle: bytes, now: datetime) -> bool:
     """Ask the verifier of `cryptography`, as strict as Go's and OpenSSL's."""
-    builder = PolicyBuilder().store(Store(cabundle.certificates_in(bundle))).time(now)
+    builder = PolicyBuilder().store(Store(list(cabundle.certificates_in(bundle)))).time(now)
     try:
         builder.build_server_verifier(x509.DNSName(NAME)).verify(leaf, [])
     except VerificationError:

@@ -395,7 +395,7 @@ def rotate(api: RealApiServer, address: tuple[str, int]) -> None:
 
 def phase_of(store: KubeSecret) -> Phase | None:
     state = parse_state(store.read().data)
-    return state and state.phase
+    return None if state is None else state.phase
 
 
 def serial_in(store: KubeSecret) -> int:
