@@ -130,11 +130,11 @@ def live(world: World, chance: random.Random, *, years: float) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_years(seed: int) -> None:
     chance = random.Random(seed)  # noqa: S311 - a life that can be lived again
     world = World([timedelta(seconds=chance.uniform(-120, 120)) for _ in range(chance.randint(2, 5))])
-    live(world, chance, years=2)
+    live(world, chance, years=1.5)
     seen = [phase.split('"')[3] for phase in world.phases if phase]
     assert seen.count("Switched") >= 2
     assert set(seen) == {"Stable", "Published", "Shown", "Switched"}
