@@ -7,6 +7,7 @@ from pathlib import Path
 
 from cniplugin.access.model import Rules
 from webhook.admission.evaluate import NETWORK_NAMESPACE
+from webhook.serving.clients import ClientTrust
 from webhook.serving.http import Limits
 
 Address = tuple[str, int]
@@ -55,3 +56,7 @@ class Settings:
     network_namespace: str = NETWORK_NAMESPACE
     limits: Limits = field(default_factory=Limits)
     cluster: ClusterSettings = field(default_factory=ClusterSettings)
+
+    def client_trust(self) -> ClientTrust | None:
+        """Read who may call; None: everybody may. Raises ClientCaError."""
+        return None if self.client_ca is None else ClientTrust(self.client_ca, self.client_names)

@@ -5,19 +5,15 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-import random
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from threading import Event
-from typing import TYPE_CHECKING, Protocol
 
 import uvloop
-from prometheus_client.registry import Collector
 
 from certs.files import bootstrap
 from webhook.admission.inforce import RulesInForce
@@ -26,34 +22,16 @@ from webhook.cluster.problems import Problem
 from webhook.cluster.store import Snapshot
 from webhook.metrics import DecisionLog, Metrics, Observers
 from webhook.serving.app import create_app
-from webhook.serving.clients import ClientTrust
 from webhook.serving.probes import create_probes
 from webhook.serving.reviews import Reviews
 from webhook.serving.server import Addresses, Stop, serve, stop_on_signals
-from webhook.serving.tls import ServerTls
+from webhook.serving.tls import ServedPair, ServerTls
 from webhook.settings import Settings
-
-if TYPE_CHECKING:
-    from webhook.cluster.source import ClusterSource
-    from webhook.registration.registrar import Registrar
 
 STDOUT = 1
 READY_POLL_S = 0.05
 LOG_DELAY_S = 0.01
 """How long log lines are gathered: a hundred system calls a second, however many reviews there are."""
-
-
-class Part(Protocol):
-    """Something that runs beside the server, in threads of its own, started in order and stopped in reverse."""
-
-    def start(self) -> None:
-        """Begin; raises what keeps the server from starting, in one clear line."""
-
-    def stop(self) -> None:
-        """End soon, and leave nothing half done."""
-
-    def problem(self) -> str | None:
-        """Say why reviews are not wanted yet; None when they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +40,12 @@ class _Source:
 
     `problem`: why reviews are not wanted yet, None when they are. `ages`: for each kind, seconds since it was known to
     be up to date; none for files, which are read once. `on_listening`: called when connections are taken.
-    `collectors`: metrics of the parts.
     """
 
     snapshot: Callable[[], Snapshot]
     problem: Callable[[], str | None] = lambda: None
     ages: Callable[[], Mapping[str, float]] = dict
     on_listening: Callable[[], None] = lambda: None
-    collectors: Sequence[Collector] = ()
 
 
 def standalone(settings: Settings, manifests: Path) -> int:
@@ -84,77 +60,40 @@ def standalone(settings: Settings, manifests: Path) -> int:
     snapshot = load_snapshot(manifests, warnings=warnings)
     for warning in warnings:
         logging.getLogger("nadmit.cluster").warning("%s", warning)
-    return _run(settings, _Source(snapshot=lambda: snapshot), started)
+    metrics = Metrics()
+    return _run(settings, _Source(snapshot=lambda: snapshot), metrics, _load_tls(settings, metrics), started)
 
 
 def cluster(settings: Settings) -> int:
     """Serve a cluster until SIGTERM or SIGINT, and return the exit code.
 
-    Listens at once, and is ready when every cache has listed. Raises ClusterError for a kubeconfig that cannot be
-    used, and what `standalone` raises but ManifestError.
+    Listens as soon as there is a certificate, and is ready when every cache has listed. Raises ClusterError for a
+    kubeconfig that cannot be used, RotatorError for a Secret without a certificate, and what `standalone` raises but
+    ManifestError.
     """
     # The client costs 250 ms and 30 MiB, which the embedded mode does not pay.
-    from webhook.cluster.source import ClusterSource  # noqa: PLC0415
+    from webhook.clusterparts import assemble  # noqa: PLC0415
 
     started = time.perf_counter()
     _log_to_stderr()
-    source = ClusterSource(settings.kubeconfig)
+    metrics = Metrics()
+    made = assemble(settings, metrics)
+    for collector in made.collectors:
+        metrics.registry.register(collector)
+    source = _Source(
+        snapshot=made.source.snapshot,
+        problem=made.problem,
+        ages=made.source.cache_age_seconds,
+        on_listening=made.listening.set,
+    )
     with ExitStack() as running:
-        parts: list[Part] = [source]
-        listening = Event()
-        registrars = _registrars(settings, source, is_ready=lambda: listening.is_set() and not _first_problem(parts))
-        parts += registrars
-        for part in parts:
+        for part in made.parts:
             part.start()
             running.callback(part.stop)
-        return _run(
-            settings,
-            _Source(
-                snapshot=source.snapshot,
-                problem=lambda: _first_problem(parts),
-                ages=source.cache_age_seconds,
-                on_listening=listening.set,
-                collectors=registrars,
-            ),
-            started,
-        )
+        return _run(settings, source, metrics, made.tls or _load_tls(settings, metrics), started)
 
 
-def _registrars(settings: Settings, source: ClusterSource, *, is_ready: Callable[[], bool]) -> list[Registrar]:
-    """Return what keeps the webhook configuration, if one is named."""
-    from webhook.registration.api import Api  # noqa: PLC0415 - as in `cluster`
-    from webhook.registration.authority import read_authorities  # noqa: PLC0415
-    from webhook.registration.configurations import Service, Url  # noqa: PLC0415
-    from webhook.registration.place import own_namespace  # noqa: PLC0415
-    from webhook.registration.registrar import Registrar  # noqa: PLC0415
-
-    told = settings.cluster
-    if told.webhook_configuration is None:
-        return []
-    has_own_ca = settings.tls_files is None and told.tls_secret is None
-    ca_file = told.ca_file or (settings.cert_dir / "ca.crt" if has_own_ca else None)
-    rules = RulesInForce(settings.rules.config)  # of its own: it is used by one thread
-    return [
-        Registrar(
-            Api(told.webhook_configuration, settings.kubeconfig),
-            target=Url(told.webhook_url) if told.webhook_url else Service(own_namespace(told.namespace), told.service),
-            is_ready=is_ready,
-            ca_bundle=lambda: None if ca_file is None else read_authorities(ca_file),
-            status_writers=lambda: rules(source.snapshot()).config.status_writers,
-            random=random.random,
-        )
-    ]
-
-
-def _first_problem(parts: Sequence[Part]) -> str | None:
-    return next((problem for part in parts if (problem := part.problem()) is not None), None)
-
-
-def _run(settings: Settings, source: _Source, started: float) -> int:
-    metrics = Metrics()
-    for collector in source.collectors:
-        metrics.registry.register(collector)
-    tls = _load_tls(settings, metrics)
+def _run(settings: Settings, source: _Source, metrics: Metrics, tls: ServedPair, started: float) -> int:
     log = DecisionLog(STDOUT, later=_call_later, on_lost=metrics.log_lines_lost.inc)
     reviews = Reviews(
         snapshot=source.snapshot,
@@ -229,7 +168,7 @@ def _load_tls(settings: Settings, metrics: Metrics) -> ServerTls:
         now=time.time,
         on_reload=metrics.certificate_loaded,
         on_error=metrics.certificate_refused,
-        clients=None if settings.client_ca is None else ClientTrust(settings.client_ca, settings.client_names),
+        clients=settings.client_trust(),
     )
     tls.load()
     return tls

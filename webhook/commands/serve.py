@@ -171,6 +171,7 @@ def _run(settings: dict[str, Any], *, drain_seconds: float, max_in_flight: int) 
     from certs.authority import MaterialError  # noqa: PLC0415 - as above, and below
     from certs.cli import DEFAULT_NAMES  # noqa: PLC0415
     from certs.files import BootstrapError  # noqa: PLC0415
+    from certs.rotator import RotatorError  # noqa: PLC0415
     from webhook import wiring  # noqa: PLC0415
     from webhook.cluster.apierrors import ClusterError  # noqa: PLC0415
     from webhook.cluster.problems import ManifestError  # noqa: PLC0415
@@ -181,10 +182,14 @@ def _run(settings: dict[str, Any], *, drain_seconds: float, max_in_flight: int) 
     from webhook.settings import ClusterSettings, Settings  # noqa: PLC0415
 
     settings["cluster"] = ClusterSettings(**settings["cluster"])
-    settings["cert_names"] = settings["cert_names"] or DEFAULT_NAMES
+    if settings["cluster"].tls_secret is None:
+        settings["cert_names"] = settings["cert_names"] or DEFAULT_NAMES
     limits = Limits(drain_s=drain_seconds, max_in_flight=max_in_flight)
     made = Settings(limits=limits, **settings)
-    broken = (ManifestError, ClusterError, BootstrapError, MaterialError, CertificateError, ClientCaError, ListenError)
+    broken = (
+        ManifestError, ClusterError, BootstrapError, MaterialError, RotatorError, CertificateError, ClientCaError,
+        ListenError,
+    )  # fmt: skip
     try:
         return wiring.cluster(made) if made.manifests is None else wiring.standalone(made, made.manifests)
     except broken as error:

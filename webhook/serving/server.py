@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from .http import Limits
     from .probes import ProbeApp
     from .shortcut import AnswerAtOnce
-    from .tls import ServerTls
+    from .tls import ServedPair
 
 logger = logging.getLogger("nadmit.serving")
 
@@ -89,7 +89,7 @@ async def serve(
     app: ASGIApp,
     probes: ProbeApp,
     *,
-    tls: ServerTls,
+    tls: ServedPair,
     addresses: Addresses,
     limits: Limits,
     on_ready: Callable[[Addresses], None],
@@ -97,7 +97,7 @@ async def serve(
 ) -> int:
     """Serve until `stop`, and return the exit code: 0, or 1 when something was cut off.
 
-    `tls` must have been loaded; it is watched meanwhile. `on_ready` gets the bound addresses. Raises
+    `tls` must have a pair; it is watched meanwhile. `on_ready` gets the bound addresses. Raises
     ListenError.
     """
     asyncio.get_running_loop().set_exception_handler(_log_unexpected)
@@ -253,7 +253,7 @@ def _address_of(sock: socket.socket) -> Address:
     return host, port
 
 
-async def _watch(tls: ServerTls) -> None:
+async def _watch(tls: ServedPair) -> None:
     """NB: a bug in reloading must not stop the serving; the last good certificate stays."""
     try:
         await tls.watch()
