@@ -22,6 +22,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cniplugin.access.reasons import cut
+from cniplugin.access.rules import CONFIG_KIND, POLICY_KIND
 
 from .stored import API_VERSION, Event, Stored
 
@@ -62,10 +63,16 @@ def _unreadable(stored: Stored, message: str) -> str:
     more = f"; {len(others)} more in its status" if others else ""
     name = f"{stored.kind.lower()} {stored.name}"
     return cut(
-        f"cannot be read: {cut(first, PROBLEM_BYTES_MAX)}{more}; until it is corrected, Deny rules may cover more "
-        f"and Allow rules accept nothing; kubectl get {name} -o yaml shows the status, kubectl edit {name} corrects it",
+        f"cannot be read: {cut(first, PROBLEM_BYTES_MAX)}{more}; until it is corrected, {_MEANINGS[stored.kind]}; "
+        f"kubectl get {name} -o yaml shows the status, kubectl edit {name} corrects it",
         NOTE_BYTES_MAX,
     )
+
+
+_MEANINGS = {
+    POLICY_KIND: "Deny rules may cover more and Allow rules accept nothing",
+    CONFIG_KIND: "what cannot be read counts as what grants nothing",
+}
 
 
 _ENFORCED = {
