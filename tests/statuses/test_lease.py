@@ -261,6 +261,7 @@ STEP = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(st.lists(STEP, max_size=60))
 def test_never_two_writers(steps: list[dict[str, Any]]) -> None:

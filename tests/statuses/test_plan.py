@@ -40,6 +40,7 @@ def test_what_is_written_is_not_planned_again(policies: list[tuple[bool, str]]) 
     assert world.plan(now=LATER).writes == ()
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.booleans(), MODES), min_size=2, max_size=8))
 def test_events_tell_each_change_and_no_other(changes: list[tuple[bool, str]]) -> None:
     """By what was and what is, without a look at the conditions."""

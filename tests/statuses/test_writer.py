@@ -105,6 +105,7 @@ def test_statuses_and_events_are_written(api: WritableApiServer, replica: Callab
     assert one.writer.problem() is None
 
 
+@pytest.mark.slow
 def test_writes_make_no_snapshot_and_then_there_is_silence(
     api: WritableApiServer, replica: Callable[..., Replica]
 ) -> None:
@@ -250,6 +251,7 @@ def test_a_policy_that_the_watch_does_not_bring(api: WritableApiServer, replica:
     assert api.reasons() == {("a", "PolicyEnforced"): 2, ("a", "PolicyNotLoaded"): 1}
 
 
+@pytest.mark.slow
 def test_nothing_is_written_before_everything_is_listed(
     api: WritableApiServer, replica: Callable[..., Replica]
 ) -> None:
@@ -295,6 +297,7 @@ def test_a_lease_that_is_not_there_is_made(api: WritableApiServer, replica: Call
     assert next(written.method for written in api.written if written.path.startswith(LEASES)) == "POST"
 
 
+@pytest.mark.slow
 def test_a_leader_that_loses_the_api_server_stops_writing(
     api: WritableApiServer, replica: Callable[..., Replica], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -309,6 +312,7 @@ def test_a_leader_that_loses_the_api_server_stops_writing(
     assert caplog.text.count("this replica writes the status of policies") == 1  # within a minute, once
 
 
+@pytest.mark.slow
 def test_it_stops_from_inside_a_request(api: WritableApiServer, replica: Callable[..., Replica]) -> None:
     held, go_on = Event(), Event()
 
