@@ -1,4 +1,4 @@
-"""What runs beside a server of a cluster: the watches, the certificate's rotation, the registration.
+"""What runs beside a server of a cluster: the watches, the certificate's rotation, the registration, the status.
 
 Each part has threads of its own and is chosen by a setting. None of them is on the way of a review.
 """
@@ -24,6 +24,7 @@ from webhook.registration.registrar import Registrar
 from webhook.secrettls import rotating_tls
 from webhook.serving.memorytls import MemoryTls
 from webhook.settings import ClusterSettings, Settings
+from webhook.statuses.part import StatusWriter
 
 
 class Part(Protocol):
@@ -71,6 +72,14 @@ def assemble(settings: Settings, metrics: Metrics) -> ClusterParts:
         tls, rotator = rotating_tls(settings, settings.cluster.tls_secret, metrics)
         ca_bundle = rotator.ca_bundle
         parts.append(rotator)
+    if settings.cluster.write_status:
+        writer = StatusWriter(
+            settings.kubeconfig,
+            own_namespace(settings.cluster.namespace),
+            snapshot=lambda: None if source.problem() else source.snapshot(),
+        )
+        parts.append(writer)
+        collectors.append(writer.counts)
     listening = Event()
     if settings.cluster.webhook_configuration is not None:
         registrar = Registrar(

@@ -13,7 +13,11 @@
 | nadmit_objects | gauge | kind |
 | nadmit_cache_age_seconds | gauge | kind |
 | nadmit_ready | gauge | |
+| nadmit_status_writer | gauge | |
+| nadmit_status_writes_total | counter | what (status, event), result (ok, conflict, gone, error) |
 | nadmit_info | gauge | version, netspec_revision |
+
+Those about the status are in `webhook.statuses.counts`.
 
 Values that a client chooses never become a label: an unknown kind, operation or rule counts as `other`.
 What happens per review is counted in plain dicts and becomes metrics when they are asked for: the library's locked

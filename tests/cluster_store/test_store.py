@@ -155,3 +155,9 @@ def test_what_of_a_policy_cannot_be_read_has_a_place() -> None:
     assert str(warning).startswith('p.yaml:9:7: NetworkAttachmentPolicy "a": spec.attachments[0].networks[0].names: ')
     assert warning.rule == "policy-field"
     assert [rule.name for rule in made.policies.policies[0].attachments] == ["x"]
+
+
+def test_all_namespaces_with_their_labels() -> None:
+    text = "apiVersion: v1\nkind: Namespace\nmetadata: {name: blue, labels: {team: a}}\n---\n"
+    made, _ = build(text)
+    assert made.namespaces() == {"blue": {"team": "a", "kubernetes.io/metadata.name": "blue"}}

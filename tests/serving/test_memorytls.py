@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
 from certs.authority import Pair, issue_ca, issue_leaf, make_key, parse_name, render_certificate, render_key
-from webhook.cluster.ownnamespace import own_namespace
 from webhook.secrettls import certificate_names, configuration_names
 from webhook.serving.memorytls import MemoryTls
 from webhook.serving.tls import CertificateError
@@ -56,16 +54,6 @@ def test_nothing_is_polled() -> None:
 
     asyncio.run(watch())
     assert tls.not_after == 0
-
-
-def test_own_namespace(tmp_path: Path) -> None:
-    file = tmp_path / "namespace"
-    assert own_namespace("given", file=file) == "given"
-    assert own_namespace(None, file=file) == "nadmit-system"
-    file.write_text("of-the-pod\n")
-    assert own_namespace(None, file=file) == "of-the-pod"
-    file.write_bytes(b"\xff")
-    assert own_namespace(None, file=file) == "nadmit-system"
 
 
 def test_names() -> None:

@@ -1,4 +1,4 @@
-"""The API server: which one, who we are to it, and one GET.
+"""The API server: which one, who we are to it, one GET, and one request that writes.
 
 Which one, in this order: the kubeconfig that was named, the service account of the pod, the user's own kubeconfig
 (`$KUBECONFIG`, else `~/.kube/config`).
@@ -33,12 +33,13 @@ from kubernetes.config.incluster_config import SERVICE_HOST_ENV_NAME, SERVICE_TO
 from urllib3.connection import HTTPConnection
 from urllib3.response import BaseHTTPResponse
 
-from .apierrors import ClusterError, UnauthorizedError, of_status
+from .apierrors import SAID_MAX, ClusterError, UnauthorizedError, of_status
 from .apiobjects import parse_status
 
 SERVICE_ACCOUNT = Path(SERVICE_TOKEN_FILENAME).parent
 CONNECT_S = 10.0
 BLOCK = 65_536
+JSON, MERGE_PATCH = "application/json", "application/merge-patch+json"
 DEAD_PEER_MS = 30_000
 """How long sent bytes may stay without an acknowledgement; the keepalive probes below give up in 15 + 3 * 5 = 30 s."""
 
@@ -193,6 +194,18 @@ class Answer:
             return  # it has ended by itself
 
 
+class Reply(NamedTuple):
+    """An answer of any status, whole. `said` is the message of a Status, as far as `data` is one."""
+
+    status: int
+    data: bytes
+
+    @property
+    def said(self) -> str:
+        """Why the API server refuses, in its own words, in one line."""
+        return " ".join(parse_status(self.data).message.split())[:SAID_MAX] or "no reason given"
+
+
 class Client:
     """The official client's configuration and pool. Safe for threads."""
 
@@ -272,6 +285,29 @@ class Connection:
         if isinstance(error_of_status, UnauthorizedError):
             self._drop(client)
         raise error_of_status
+
+    def send(
+        self, method: str, path: str, body: bytes | None = None, *, content_type: str = JSON, timeout_s: float
+    ) -> Reply:
+        """Send one request, and return its answer whatever its status. Raises ClusterError if there is none in time.
+
+        Nothing is sent twice: who sends knows whether that may be. After a 401 the credentials are loaded again.
+        """
+        client = self.open()
+        where = client.configuration.host
+        headers = client.headers() | ({} if body is None else {"Content-Type": content_type})
+        timeout = urllib3.Timeout(total=timeout_s)
+        try:
+            response = client.pool.request(
+                method, f"{where}{path}", body=body, headers=headers, timeout=timeout, retries=False, redirect=False
+            )
+        except _BROKEN_CONNECTION as error:
+            raise ClusterError(
+                f"{where}: cannot be reached: {explain(error)}; check its address, and that it runs"
+            ) from error
+        if response.status == 401:
+            self._drop(client)
+        return Reply(response.status, response.data)
 
     def close(self) -> None:
         """Close the idle connections. An answer that is being read closes its own."""

@@ -89,6 +89,10 @@ class Snapshot:
         """Say whether a namespace is known; it may have networks without being so."""
         return namespace in self._namespace_labels
 
+    def namespaces(self) -> Mapping[str, Mapping[str, str]]:
+        """Return the labels of all known namespaces by name."""
+        return self._namespace_labels
+
     def network_namespaces(self) -> Sequence[str]:
         """Return the namespaces that have definitions, sorted."""
         return sorted(self._definitions)
