@@ -20,7 +20,9 @@ IMAGES = {f"nadmit-webhook:{VERSION}", f"nadmit-node:{VERSION}"}
 
 def test_every_kustomization_is_built_by_a_test() -> None:
     found = {path.parent for path in MANIFESTS.rglob("kustomization.yaml")}
-    components = {path for path in found if yaml.safe_load((path / "kustomization.yaml").read_text())["kind"] == "Component"}
+    components = {
+        path for path in found if yaml.safe_load((path / "kustomization.yaml").read_text())["kind"] == "Component"
+    }
     used = {
         (MANIFESTS / overlay / component).resolve()
         for overlay in OVERLAYS
@@ -64,14 +66,18 @@ def test_components_combine_and_images_are_renamed(tmp_path: Path) -> None:
     value = {
         "resources": [str(here / name) for name in ("crds", "base", "node", "overlays/ipamclaim")],
         "components": [str(here / "components" / path.name) for path in (MANIFESTS / "components").iterdir()],
-        "images": [{"name": f"nadmit-{name}", "newName": f"registry.example/net/nadmit-{name}"} for name in ("webhook", "node")],
+        "images": [
+            {"name": f"nadmit-{name}", "newName": f"registry.example/net/nadmit-{name}"} for name in ("webhook", "node")
+        ],
     }
     (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(value))
     objects = list(yaml.safe_load_all(build(tmp_path)))
     assert len({identity(value) for value in objects}) == len(objects)
     together = {identity(value) for name in (*OVERLAYS,) for value in render(name)}
     assert {identity(value) for value in objects} == together - {("Secret", "nadmit-system", "nadmit-tls")}
-    found = {value["kind"]: value["spec"]["template"]["spec"] for value in objects if "template" in value.get("spec", {})}
+    found = {
+        value["kind"]: value["spec"]["template"]["spec"] for value in objects if "template" in value.get("spec", {})
+    }
     assert found["Deployment"]["containers"][0]["image"] == f"registry.example/net/nadmit-webhook:{VERSION}"
     assert found["DaemonSet"]["containers"][0]["image"] == f"registry.example/net/nadmit-node:{VERSION}"
     assert len(found["Deployment"]["topologySpreadConstraints"]) == 2

@@ -42,7 +42,9 @@ def _exported() -> dict[str, set[str]]:
     sources = (path.read_text() for path in sorted((ROOT / "webhook").rglob("*.py")))
     made = {(kind, name) for text in sources for kind, name in MADE.findall(text)}
     documented = _documented()
-    samples = {f"{name}{SUFFIXES[kind]}": documented[name + SUFFIXES[kind].replace("_bucket", "")] for kind, name in made}
+    samples = {
+        f"{name}{SUFFIXES[kind]}": documented[name + SUFFIXES[kind].replace("_bucket", "")] for kind, name in made
+    }
     assert not AWAITED.keys() & samples, "it is made: take it out of AWAITED"
     return samples | AWAITED
 
@@ -96,7 +98,9 @@ def test_prometheus_finds_the_pods() -> None:
     monitor = find("overlays/monitoring", "ServiceMonitor", "nadmit")["spec"]
     service = find("overlays/monitoring", "Service", "nadmit-metrics")
     assert monitor["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
-    assert {endpoint["port"] for endpoint in monitor["endpoints"]} == {port["name"] for port in service["spec"]["ports"]}
+    assert {endpoint["port"] for endpoint in monitor["endpoints"]} == {
+        port["name"] for port in service["spec"]["ports"]
+    }
     pod = find("overlays/monitoring", "Deployment", "nadmit-webhook")["spec"]["template"]
     assert service["spec"]["selector"].items() <= pod["metadata"]["labels"].items()
     ports = {port["name"] for port in pod["spec"]["containers"][0]["ports"]}

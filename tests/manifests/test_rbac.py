@@ -80,7 +80,11 @@ def test_subjects_and_roles_are_there() -> None:
 
 def test_what_is_named_is_made() -> None:
     """A grant on a name that nobody makes is a program that cannot start."""
-    kinds = {"secrets": "Secret", "leases": "Lease", "validatingwebhookconfigurations": "ValidatingWebhookConfiguration"}
+    kinds = {
+        "secrets": "Secret",
+        "leases": "Lease",
+        "validatingwebhookconfigurations": "ValidatingWebhookConfiguration",
+    }
     for _group, resource, _verb, namespace, name in granted(".", "nadmit-webhook"):
         if name:
             assert find(".", kinds[resource], name)["metadata"].get("namespace", "") == namespace

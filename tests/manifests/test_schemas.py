@@ -20,7 +20,7 @@ from .rendered import BUILDS, Object, find, render
 pytestmark = pytest.mark.slow
 VERSION = "1.36"
 OURS = "access.nadmit.io"
-FIELDS = {
+FIELDS: dict[str, dict[str, Any]] = {
     "ServiceMonitor": {"selector": {"matchLabels"}, "endpoints": {"port", "path", "interval"}},
     "PrometheusRule": {"groups": {"name", "rules"}},
     "Issuer": {"selfSigned": set(), "ca": {"secretName"}},
@@ -38,7 +38,7 @@ def _schemas() -> dict[str, Object]:
 
 
 def _is_foreign(value: Object) -> bool:
-    return value["apiVersion"].startswith(("monitoring.coreos.com/", "cert-manager.io/"))
+    return str(value["apiVersion"]).startswith(("monitoring.coreos.com/", "cert-manager.io/"))
 
 
 @pytest.mark.parametrize("name", BUILDS)
@@ -56,7 +56,7 @@ def _check_fields(value: Object) -> None:
     known = FIELDS[value["kind"]]
     assert set(value) == {"apiVersion", "kind", "metadata", "spec"}
     for key, part in value["spec"].items():
-        below: Any = known[key]
+        below = known[key]
         for each in part if isinstance(part, list) else [part]:
             if isinstance(each, dict):
                 assert set(each) <= below
