@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -82,6 +84,28 @@ def test_components_combine_and_images_are_renamed(tmp_path: Path) -> None:
     assert found["DaemonSet"]["containers"][0]["image"] == f"registry.example/net/nadmit-node:{VERSION}"
     assert len(found["Deployment"]["topologySpreadConstraints"]) == 2
     assert "--ca-file=/etc/nadmit/tls/ca.crt" in found["Deployment"]["containers"][0]["args"]
+
+
+def _examples() -> list[dict[str, Any]]:
+    """Return the YAML of docs/install.md."""
+    return [
+        yaml.safe_load(text)
+        for text in re.findall(r"```yaml\n(.*?)```", (ROOT / "docs/install.md").read_text(), re.DOTALL)
+    ]
+
+
+def test_the_examples_of_the_manual_build(tmp_path: Path) -> None:
+    """A whole kustomization is built as it is, the parts of one together."""
+    whole, *parts = _examples()
+    assert [sorted(part) for part in parts] == [["components", "resources"], ["patches"]]
+    for value in (whole, parts[0] | parts[1]):
+        text = yaml.safe_dump(value).replace("../manifests", os.path.relpath(MANIFESTS, tmp_path))
+        (tmp_path / "kustomization.yaml").write_text(text)
+        objects = list(yaml.safe_load_all(build(tmp_path)))
+        (deployment,) = [each for each in objects if each["kind"] == "Deployment"]
+        assert deployment["spec"]["replicas"] == 3
+    (configuration,) = [each for each in objects if each["kind"] == "ValidatingWebhookConfiguration"]
+    assert configuration["metadata"]["annotations"]["nadmit.io/failure-policy"] == "Fail"
 
 
 def test_an_uninstall_of_base_takes_no_kind() -> None:

@@ -1,6 +1,7 @@
 """Every object is right by the schema of its kind.
 
-Kinds of Kubernetes 1.36: by its own OpenAPI schemas (kubernetes-validate, strict: an unknown field is an error).
+Kinds of Kubernetes: by the OpenAPI schemas of the oldest version that docs/install.md names, and of the one that the
+tests ask (kubernetes-validate, strict: an unknown field is an error).
 Kinds of ours: by the schemas of manifests/crds. Kinds of the Prometheus operator and of cert-manager: nobody here has
 their schemas, so what is checked is what they would be useless without: every field is one that their documents
 name, selectors select, references lead to objects that are there.
@@ -15,10 +16,10 @@ import jsonschema
 import kubernetes_validate
 import pytest
 
-from .rendered import BUILDS, Object, find, render
+from .rendered import BUILDS, ROOT, Object, find, render
 
 pytestmark = pytest.mark.slow
-VERSION = "1.36"
+OLDEST, VERSION = "1.30", "1.36"
 OURS = "access.nadmit.io"
 FIELDS: dict[str, dict[str, Any]] = {
     "ServiceMonitor": {"selector": {"matchLabels"}, "endpoints": {"port", "path", "interval"}},
@@ -49,7 +50,8 @@ def test_objects(name: str) -> None:
         elif _is_foreign(value):
             _check_fields(value)
         else:
-            kubernetes_validate.validate(value, VERSION, strict=True)
+            for version in (OLDEST, VERSION):
+                kubernetes_validate.validate(value, version, strict=True)
 
 
 def _check_fields(value: Object) -> None:
@@ -87,6 +89,10 @@ def test_cert_manager_refers_to_what_is_there() -> None:
     configuration = find("overlays/cert-manager", "ValidatingWebhookConfiguration", "nadmit")
     wanted = {"cert-manager.io/inject-ca-from": "nadmit-system/nadmit-webhook"}
     assert configuration["metadata"]["annotations"] == wanted
+
+
+def test_the_oldest_version_is_the_manual_s() -> None:
+    assert f"Kubernetes {OLDEST} is the oldest" in (ROOT / "docs" / "install.md").read_text()
 
 
 def test_no_warning_is_silenced() -> None:
