@@ -25,7 +25,7 @@ from webhook.metrics import DecisionLog, Metrics, Observers
 from webhook.serving.app import create_app
 from webhook.serving.probes import create_probes
 from webhook.serving.reviews import Reviews
-from webhook.serving.server import Addresses, Stop, serve, stop_on_signals
+from webhook.serving.server import Addresses, Stop, serve, show_address, stop_on_signals
 from webhook.serving.tls import ServerTls
 from webhook.settings import Settings
 
@@ -193,11 +193,11 @@ def _log_to_stderr() -> None:
 
 def _announce(log: DecisionLog, addresses: Addresses, seconds: float) -> None:
     """Say where the server listens: a line for people on stderr, an event with the ports on stdout."""
-    (host, port), (probe_host, probe_port) = addresses.webhook, addresses.probes
+    reviews, probes = addresses.webhook, addresses.probes
     logging.getLogger("nadmit.serving").info(
-        "reviews on https://%s:%d, probes on http://%s:%d", host, port, probe_host, probe_port
+        "reviews on https://%s, probes on http://%s", show_address(reviews), show_address(probes)
     )
-    log.event("listening", {"webhook": [host, port], "probes": [probe_host, probe_port], "seconds": round(seconds, 3)})
+    log.event("listening", {"webhook": [*reviews], "probes": [*probes], "seconds": round(seconds, 3)})
 
 
 async def _wait_until_ready(source: _Source, log: DecisionLog, started: float) -> None:

@@ -198,14 +198,15 @@ class Listener:
 
 
 def bind(address: Address) -> socket.socket:
-    """Return a listening socket; a host name takes its first address. Raises ListenError."""
+    """Return a listening socket; a host name takes its first address, "" takes all. Raises ListenError."""
     host, port = address
+    host = host or ("::" if socket.has_dualstack_ipv6() else "0.0.0.0")  # noqa: S104 - that is what "" asks for
     sock: socket.socket | None = None
     try:
         if not 0 <= port <= 65535:  # getaddrinfo takes it modulo 65536
             raise OverflowError  # noqa: TRY301 - one place explains every reason
         family, kind, protocol, _, target = socket.getaddrinfo(
-            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         sock = socket.socket(family, kind, protocol)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -216,7 +217,7 @@ def bind(address: Address) -> socket.socket:
     except (OSError, OverflowError) as error:
         if sock is not None:
             sock.close()
-        raise ListenError(f"cannot listen on {_show_address(address)}: {_explain(error)}") from error
+        raise ListenError(f"cannot listen on {show_address(address)}: {_explain(error)}") from error
     return sock
 
 
@@ -236,7 +237,8 @@ def _explain(error: Exception) -> str:
     return _ADVICE.get(number or 0, str(error))
 
 
-def _show_address(address: Address) -> str:
+def show_address(address: Address) -> str:
+    """Return `host:port`, with brackets around an IPv6 address."""
     host, port = address
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
