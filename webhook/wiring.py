@@ -25,7 +25,7 @@ from webhook.metrics import DecisionLog, Metrics, Observers
 from webhook.serving.app import create_app
 from webhook.serving.probes import create_probes
 from webhook.serving.reviews import Reviews
-from webhook.serving.server import Addresses, Stop, serve, show_address, stop_on_signals
+from webhook.serving.server import Addresses, Stop, serve, stop_on_signals
 from webhook.serving.tls import ServerTls
 from webhook.settings import Settings
 
@@ -194,9 +194,7 @@ def _log_to_stderr() -> None:
 def _announce(log: DecisionLog, addresses: Addresses, seconds: float) -> None:
     """Say where the server listens: a line for people on stderr, an event with the ports on stdout."""
     reviews, probes = addresses.webhook, addresses.probes
-    logging.getLogger("nadmit.serving").info(
-        "reviews on https://%s, probes on http://%s", show_address(reviews), show_address(probes)
-    )
+    logging.getLogger("nadmit.serving").info("%s", addresses)
     log.event("listening", {"webhook": [*reviews], "probes": [*probes], "seconds": round(seconds, 3)})
 
 

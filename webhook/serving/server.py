@@ -57,6 +57,9 @@ class Addresses:
     webhook: Address
     probes: Address
 
+    def __str__(self) -> str:
+        return f"reviews on https://{_show_address(self.webhook)}, probes on http://{_show_address(self.probes)}"
+
 
 class Stop:
     """A request to stop, in two steps. Make it anywhere, use it on the loop."""
@@ -217,7 +220,7 @@ def bind(address: Address) -> socket.socket:
     except (OSError, OverflowError) as error:
         if sock is not None:
             sock.close()
-        raise ListenError(f"cannot listen on {show_address(address)}: {_explain(error)}") from error
+        raise ListenError(f"cannot listen on {_show_address(address)}: {_explain(error)}") from error
     return sock
 
 
@@ -237,8 +240,7 @@ def _explain(error: Exception) -> str:
     return _ADVICE.get(number or 0, str(error))
 
 
-def show_address(address: Address) -> str:
-    """Return `host:port`, with brackets around an IPv6 address."""
+def _show_address(address: Address) -> str:
     host, port = address
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
