@@ -187,11 +187,9 @@ def _log_to_stderr() -> None:
 
 def _announce(log: DecisionLog, addresses: Addresses, seconds: float) -> None:
     """Say where the server listens: a line for people on stderr, an event with the ports on stdout."""
-    (host, port), (probe_host, probe_port) = addresses.webhook, addresses.probes
-    logging.getLogger("nadmit.serving").info(
-        "reviews on https://%s:%d, probes on http://%s:%d", host, port, probe_host, probe_port
-    )
-    log.event("listening", {"webhook": [host, port], "probes": [probe_host, probe_port], "seconds": round(seconds, 3)})
+    reviews, probes = addresses.webhook, addresses.probes
+    logging.getLogger("nadmit.serving").info("%s", addresses)
+    log.event("listening", {"webhook": [*reviews], "probes": [*probes], "seconds": round(seconds, 3)})
 
 
 async def _wait_until_ready(source: _Source, log: DecisionLog, started: float) -> None:

@@ -33,7 +33,7 @@ from .keys import Authority, Signed, make_signing_key
 Object = dict[str, Any]
 
 ROOT = Path(__file__).parents[2]
-DEFINITIONS = Path(__file__).parent / "network-attachment-definitions.yaml"
+DEFINITIONS = ROOT / "manifests" / "crds" / "network-attachment-definitions.yaml"
 NETWORKS = "/apis/k8s.cni.cncf.io/v1/network-attachment-definitions"
 ISSUER = "https://kubernetes.default.svc"
 READY_WITHIN_S = 60.0

@@ -58,6 +58,9 @@ class Addresses:
     webhook: Address
     probes: Address
 
+    def __str__(self) -> str:
+        return f"reviews on https://{_show_address(self.webhook)}, probes on http://{_show_address(self.probes)}"
+
 
 class Stop:
     """A request to stop, in two steps. Make it anywhere, use it on the loop."""
@@ -205,14 +208,15 @@ class Listener:
 
 
 def bind(address: Address) -> socket.socket:
-    """Return a listening socket; a host name takes its first address. Raises ListenError."""
+    """Return a listening socket; a host name takes its first address, "" takes all. Raises ListenError."""
     host, port = address
+    host = host or ("::" if socket.has_dualstack_ipv6() else "0.0.0.0")  # noqa: S104 - that is what "" asks for
     sock: socket.socket | None = None
     try:
         if not 0 <= port <= 65535:  # getaddrinfo takes it modulo 65536
             raise OverflowError  # noqa: TRY301 - one place explains every reason
         family, kind, protocol, _, target = socket.getaddrinfo(
-            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         sock = socket.socket(family, kind, protocol)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
