@@ -1,0 +1,1 @@
+"""Replicas of `serve --cluster` as processes, and what a cluster does to them."""
