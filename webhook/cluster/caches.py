@@ -7,7 +7,7 @@ the one thread calls that also calls the others.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -21,7 +21,7 @@ from cniplugin.access.rules import CONFIG_NAME, Policy
 from cniplugin.netspec.errors import SpecError
 
 from .apiobjects import Item
-from .store import DROPPED_ANNOTATIONS, NOT_TEXT, Definition, Snapshot, Texts
+from .store import DROPPED_ANNOTATIONS, NOT_TEXT, Definition, Snapshot, Texts, is_shared
 
 Key = tuple[str, str]
 """Namespace and name; the namespace of a cluster-scoped object is ""."""
@@ -60,6 +60,7 @@ class Networks:
     def __init__(self) -> None:
         self._named: dict[str, dict[str, Definition]] = {}
         self._own: set[str] = set()
+        self._shared: frozenset[Key] = frozenset()
 
     def make(self, item: Item) -> Definition:
         """Return the definition of an object; the one that is there, if it is equal."""
@@ -82,6 +83,7 @@ class Networks:
         is_changed = named != self._named
         self._named = named
         self._own = set(named)
+        self._shared = frozenset(key for key, definition in found.items() if is_shared(definition))
         return is_changed
 
     def put(self, key: Key, value: Definition) -> bool:
@@ -90,6 +92,7 @@ class Networks:
         if self._named.get(namespace, {}).get(name) == value:
             return False
         self._own_one(namespace)[name] = value
+        self._note_shared(key, shared=is_shared(value))
         return True
 
     def remove(self, key: Key) -> bool:
@@ -102,12 +105,21 @@ class Networks:
         if not named:
             del self._named[namespace]
             self._own.discard(namespace)
+        self._note_shared(key, shared=False)
         return True
+
+    def shared(self) -> Iterable[Key]:
+        """Return those with a consent annotation, which never change again: few have one, and all are 50,000."""
+        return self._shared
 
     def copy(self) -> Mapping[str, Mapping[str, Definition]]:
         """Return what a snapshot may keep."""
         self._own.clear()
         return dict(self._named)
+
+    def _note_shared(self, key: Key, *, shared: bool) -> None:
+        if shared is not (key in self._shared):
+            self._shared = self._shared | {key} if shared else self._shared - {key}
 
     def _own_one(self, namespace: str) -> dict[str, Definition]:
         """Return the dict of a namespace that no snapshot has."""
@@ -185,7 +197,7 @@ class Caches:
         made = self._make_policies()
         if made != self._policies:
             self._policies = made
-        return Snapshot(self.networks.copy(), self.namespaces.copy(), self._policies)
+        return Snapshot(self.networks.copy(), self.namespaces.copy(), self._policies, shared=self.networks.shared())
 
     def _make_policies(self) -> Policies:
         policies = sorted(self.policies.copy().values(), key=lambda policy: policy.name)

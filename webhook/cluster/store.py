@@ -50,21 +50,34 @@ class Definition(NamedTuple):
     annotations: Texts
 
 
-class Snapshot:
-    """Implements `admission.listers.Cluster`. Made by `build`, never changed."""
+def is_shared(definition: Definition) -> bool:
+    """Say whether a definition has a consent annotation, whatever it says."""
+    return any(key in CONSENT for key, _ in definition.annotations)
 
-    __slots__ = ("_definitions", "_names", "_namespace_labels", "_remembered", "policies")
+
+class Snapshot:
+    """Implements `admission.listers.Cluster`. Made by `build`, never changed.
+
+    It is made up to twenty times a second, beside the reviews: whatever looks at each of 50,000 definitions is put off
+    until a decision asks for it, or is kept by the caches.
+    """
+
+    __slots__ = ("_definitions", "_names", "_namespace_labels", "_remembered", "_shared", "policies")
 
     def __init__(
         self,
         definitions: Mapping[str, Mapping[str, Definition]],
         namespace_labels: Mapping[str, Mapping[str, str]],
         policies: Policies = NO_POLICIES,
+        *,
+        shared: Iterable[tuple[str, str]] | None = None,
     ) -> None:
+        """`shared`: namespace and name of each definition that `is_shared`; None has them looked for."""
         self.policies = policies
         self._definitions = definitions
-        self._names = {namespace: tuple(sorted(named)) for namespace, named in definitions.items()}
+        self._names: dict[str, tuple[str, ...]] = {}
         self._namespace_labels = namespace_labels
+        self._shared = shared
         self._remembered: dict[Hashable, object] = {}
 
     def network(self, namespace: str, name: str) -> NetworkAttachmentDefinition | None:
@@ -79,7 +92,10 @@ class Snapshot:
 
     def network_names(self, namespace: str) -> Sequence[str]:
         """Return the sorted names of the definitions of a namespace; () if it is unknown."""
-        return self._names.get(namespace, ())
+        names = self._names.get(namespace)
+        if names is None and namespace in self._definitions:
+            names = self._names[namespace] = tuple(sorted(self._definitions[namespace]))
+        return names or ()
 
     def namespace_labels(self, namespace: str) -> Mapping[str, str]:
         """Return the labels of a namespace; of an unknown one, its name alone."""
@@ -102,11 +118,13 @@ class Snapshot:
         return self.recall(_SHARED, self._find_shared)
 
     def _find_shared(self) -> Sequence[tuple[str, str]]:
+        if self._shared is not None:
+            return sorted(self._shared)
         return sorted(
             (namespace, name)
             for namespace, named in self._definitions.items()
             for name, definition in named.items()
-            if any(key in CONSENT for key, _ in definition.annotations)
+            if is_shared(definition)
         )
 
     def recall(self, key: Hashable, make: Callable[[], T]) -> T:
