@@ -17,14 +17,16 @@ from typing import Protocol
 import uvloop
 
 from certs.files import bootstrap
+from webhook.admission.checks.in_use import OFF
 from webhook.admission.inforce import RulesInForce
 from webhook.cluster.manifests import load_snapshot
+from webhook.cluster.pods import Pods
 from webhook.cluster.problems import Problem
 from webhook.cluster.store import Snapshot
 from webhook.metrics import DecisionLog, Metrics, Observers
 from webhook.serving.app import create_app
 from webhook.serving.probes import create_probes
-from webhook.serving.reviews import Reviews
+from webhook.serving.reviews import LiveNetworks, Reviews
 from webhook.serving.server import Addresses, Stop, serve, stop_on_signals
 from webhook.serving.tls import ServerTls
 from webhook.settings import Settings
@@ -50,15 +52,17 @@ class Part(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """Where a server's snapshot comes from.
+    """Where a server's snapshot comes from, and what it lacks.
 
     `problem`: why reviews are not wanted yet, None when they are. `ages`: for each kind, seconds since it was known to
-    be up to date; none for files, which are read once.
+    be up to date; none for files, which are read once. `live`: makes what asks for networks that are not known; it is
+    given what counts the results.
     """
 
     snapshot: Callable[[], Snapshot]
     problem: Callable[[], str | None] = lambda: None
     ages: Callable[[], Mapping[str, float]] = dict
+    live: Callable[[Callable[[str], None]], LiveNetworks] | None = None
 
 
 def standalone(settings: Settings, manifests: Path) -> int:
@@ -69,7 +73,7 @@ def standalone(settings: Settings, manifests: Path) -> int:
     started = time.perf_counter()
     _log_to_stderr()
     warnings: list[Problem] = []
-    snapshot = load_snapshot(manifests, warnings=warnings)
+    snapshot = load_snapshot(manifests, warnings=warnings, network_namespace=settings.network_namespace)
     for warning in warnings:
         logging.getLogger("nadmit.cluster").warning("%s", warning)
     return _run(settings, _Source(snapshot=lambda: snapshot), started)
@@ -82,11 +86,22 @@ def cluster(settings: Settings) -> int:
     used, and what `standalone` raises but ManifestError.
     """
     # The client costs 250 ms and 30 MiB, which the embedded mode does not pay.
+    from webhook.cluster.livenetworks import LiveNetworks as Live  # noqa: PLC0415 - as above
     from webhook.cluster.source import ClusterSource  # noqa: PLC0415
 
     started = time.perf_counter()
     _log_to_stderr()
-    source = ClusterSource(settings.kubeconfig)
+    wants_pods = settings.cluster.network_in_use != OFF
+    source = ClusterSource(
+        settings.kubeconfig,
+        pods=Pods(settings.network_namespace) if settings.cluster.watch_pods and wants_pods else None,
+    )
+
+    def make_live(on_result: Callable[[str], None]) -> LiveNetworks:
+        live = Live(source.connection, source.snapshot, clock=time.monotonic, on_result=on_result)
+        running.callback(live.close)
+        return live
+
     with ExitStack() as running:
         parts: list[Part] = [source]
         for part in parts:
@@ -94,7 +109,12 @@ def cluster(settings: Settings) -> int:
             running.callback(part.stop)
         return _run(
             settings,
-            _Source(snapshot=source.snapshot, problem=lambda: _first_problem(parts), ages=source.cache_age_seconds),
+            _Source(
+                snapshot=source.snapshot,
+                problem=lambda: _first_problem(parts),
+                ages=source.cache_age_seconds,
+                live=make_live,
+            ),
             started,
         )
 
@@ -113,6 +133,8 @@ def _run(settings: Settings, source: _Source, started: float) -> int:
         rules=RulesInForce(settings.rules.config),
         network_namespace=settings.network_namespace,
         observer=Observers(metrics, log),
+        network_in_use=settings.cluster.network_in_use,
+        live=source.live(metrics.live_lookup) if source.live else None,
     )
 
     def problem() -> str | None:

@@ -120,6 +120,11 @@ def _rule_ids(rules: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(rules))
 
 
+def policy_names(verdicts: Iterable[Verdict]) -> tuple[str, ...]:
+    """Return the policies that decided, each once."""
+    return tuple(dict.fromkeys(verdict.policy for verdict in verdicts if verdict.policy))
+
+
 def config_type(value: object) -> SpecError:
     """`spec.config` is no string: the commonest slip of a YAML author."""
     return SpecError(
@@ -169,6 +174,7 @@ def refused(
         warnings=tuple(warnings),
         rules=_rule_ids([*(refusal.verdict.code for refusal in refusals), *(error.rule for error in also)]),
         decided=refusals[0].verdict.decided,
+        policies=policy_names(refusal.verdict for refusal in refusals),
     )
 
 
@@ -279,6 +285,7 @@ def definition_refused(request: Request, verdict: Verdict, *, warnings: Sequence
         warnings=tuple(warnings),
         rules=(verdict.code,),
         decided=verdict.decided,
+        policies=policy_names([verdict]),
     )
 
 
