@@ -120,7 +120,7 @@ def test_two_objects_of_one_name_name_both_places() -> None:
     assert problems == [
         "a.yaml:17:3: a second NetworkAttachmentDefinition blue/lan: the first is at a.yaml:1; remove one of them"
     ]
-    assert made.counts() == {"networks": 2, "namespaces": 0, "policies": 0, "policyconfigs": 0}
+    assert made.counts() == {"networks": 2, "namespaces": 0, "policies": 0, "policyconfigs": 0, "pods": 0}
 
 
 def test_two_namespaces_of_one_name() -> None:
@@ -137,7 +137,7 @@ def test_names_still_to_be_generated_are_no_duplicates() -> None:
 
 
 def test_an_empty_snapshot() -> None:
-    assert EMPTY.counts() == {"networks": 0, "namespaces": 0, "policies": 0, "policyconfigs": 0}
+    assert EMPTY.counts() == {"networks": 0, "namespaces": 0, "policies": 0, "policyconfigs": 0, "pods": 0}
     assert EMPTY.network("a", "b") is None
 
 

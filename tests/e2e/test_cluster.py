@@ -51,7 +51,7 @@ def test_the_verdict_follows_the_cluster(tmp_path: Path) -> None:
     assert 'nadmit_objects{kind="policies"} 0.0' in metrics
     assert 'nadmit_objects{kind="policyconfigs"} 0.0' in metrics
     assert "nadmit_ready 1.0" in metrics
-    for kind in ("namespaces", "policies", "policyconfigs"):
+    for kind in ("namespaces", "policies", "policyconfigs", "pods"):
         assert re.search(rf'nadmit_cache_age_seconds\{{kind="{kind}"\}} [0-9.e-]+', metrics)
 
 

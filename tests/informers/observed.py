@@ -6,6 +6,7 @@ import time
 from threading import Condition
 from typing import TYPE_CHECKING
 
+from webhook.cluster.pods import Pods
 from webhook.cluster.source import ClusterSource
 
 from .api_server import PATIENCE_S
@@ -30,6 +31,7 @@ class Observed:
         self._changed = Condition()
         self.source = ClusterSource(
             kubeconfig,
+            pods=Pods("kube-system"),
             timing=timing,
             clock=lambda: self.now,
             jitter=lambda: 0.5,
