@@ -28,6 +28,7 @@ class Observed:
     def __init__(self, kubeconfig: Path, timing: Timing) -> None:
         self.now = 1000.0
         self.swaps = 0
+        self.patience_s = PATIENCE_S
         self._changed = Condition()
         self.source = ClusterSource(
             kubeconfig,
@@ -44,7 +45,7 @@ class Observed:
 
     def wait(self, condition: Callable[[], object]) -> None:
         """Look at each swap, and now and then; fail after a while."""
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + self.patience_s
         with self._changed:
             while not condition():
                 assert time.monotonic() < deadline, self.source.problem()
