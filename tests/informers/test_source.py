@@ -60,6 +60,16 @@ def test_namespaces_come_change_and_go(api: ApiServer, observed: Observed) -> No
     observed.wait(lambda: "team" not in labels())
 
 
+def test_a_namespace_that_is_terminating_is_known_as_such(api: ApiServer, observed: Observed) -> None:
+    ending = namespace("team-a", team="a")
+    ending["metadata"]["deletionTimestamp"] = "2026-11-24T00:00:00Z"
+    api.put(NAMESPACES, ending)
+    observed.wait(lambda: observed.source.snapshot().is_terminating("team-a"))
+    assert observed.source.snapshot().namespace_labels("team-a")["team"] == "a"
+    api.delete(NAMESPACES, "", "team-a")
+    observed.wait(lambda: not observed.source.snapshot().is_terminating("team-a"))
+
+
 def test_a_snapshot_never_changes(api: ApiServer, observed: Observed) -> None:
     before = observed.source.snapshot()
     api.put(NETWORKS, network("green"), network("red", namespace="team-b"))
