@@ -146,7 +146,11 @@ def test_a_server_that_is_down_finds_nothing(api: ApiServer, asking: Asking, cap
 def test_bounds_while_the_server_is_slow(api: ApiServer, asking: Asking) -> None:
     """Late, joined and busy reviews: however many wait for one network, one GET is out; and eight in all."""
     held = threading.Event()
-    api.on_get = lambda: held.wait(PATIENCE_S) and None
+
+    def hold() -> None:
+        held.wait(PATIENCE_S)
+
+    api.on_get = hold
 
     async def scene() -> None:
         assert await asking.find(BLUE, seconds=0.02) is None
