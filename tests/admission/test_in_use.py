@@ -132,7 +132,11 @@ def test_long_names_leave_room_for_what_matters(request_: Request) -> None:
 
 # What breaks
 
-CHAIN: dict[str, Any] = {"cniVersion": "1.0.0", "name": "n", "plugins": [{"type": "bridge", "vlan": 5}, {"type": "tuning"}]}
+CHAIN: dict[str, Any] = {
+    "cniVersion": "1.0.0",
+    "name": "n",
+    "plugins": [{"type": "bridge", "vlan": 5}, {"type": "tuning"}],
+}
 
 
 def chain(**bridge: object) -> str:
