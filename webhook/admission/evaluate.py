@@ -47,10 +47,9 @@ def evaluate(
     Everything but CREATE and UPDATE of the kinds above, and DELETE of a definition, is allowed, and so is an object
     that is being deleted. `network_in_use`: what becomes of a definition that running pods use, one of `in_use.MODES`.
     """
-    if request.operation == "DELETE" and request.kind == NETWORK:
-        return in_use.check_deletion(request, cluster, network_in_use)
     if request.operation not in {"CREATE", "UPDATE"} or request.object is None or request.object.is_being_deleted:
-        return ALLOWED
+        is_deletion = request.operation == "DELETE" and request.kind == NETWORK
+        return in_use.check_deletion(request, cluster, network_in_use) if is_deletion else ALLOWED
     if request.kind == POD:
         protected = network_status.check(request, rules.config)
         return protected or networks.check(request, cluster, rules, network_namespace=network_namespace)

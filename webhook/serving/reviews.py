@@ -85,17 +85,16 @@ class Reviews:
         decision = self.decide(path, request)
         if decision.missing and self._live is not None and self._live.is_worth_asking(decision.missing):
             return partial(self._answer_later, self._live, path, request, decision, started)
-        return self._answer(path, request, decision, started)
+        answer = wire.encode(request, decision)
+        self._observer.review(path, request, decision, perf_counter() - started)
+        return answer
 
     async def _answer_later(
         self, live: LiveNetworks, path: str, request: Request, decision: Decision, started: float, seconds_left: float
     ) -> bytes:
         cluster = await live.find(decision.missing, seconds=min(LIVE_MAX_S, seconds_left / 2))
         if cluster is not None:
-            decision = self._evaluate(request, cluster)
-        return self._answer(path, request, decision, started)
-
-    def _answer(self, path: str, request: Request, decision: Decision, started: float) -> bytes:
+            decision = self.decide(path, request, cluster)
         answer = wire.encode(request, decision)
         self._observer.review(path, request, decision, perf_counter() - started)
         return answer
@@ -106,13 +105,14 @@ class Reviews:
             raise RequestError(503, f"not ready: {problem}; try again in 1 s", (("retry-after", "1"),))
         self._problem = None
 
-    def decide(self, path: str, request: Request) -> Decision:
-        """Return the decision about a request. Nothing is mutated yet: /mutate allows, without a patch."""
+    def decide(self, path: str, request: Request, cluster: Cluster | None = None) -> Decision:
+        """Return the decision about a request, by the newest snapshot unless another one is given.
+
+        Nothing is mutated yet: /mutate allows, without a patch.
+        """
         if path == "/mutate":
             return ALLOWED
-        return self._evaluate(request, self._snapshot())
-
-    def _evaluate(self, request: Request, cluster: Cluster) -> Decision:
+        cluster = self._snapshot() if cluster is None else cluster
         return evaluate(
             request,
             cluster,
