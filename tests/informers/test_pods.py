@@ -61,6 +61,11 @@ def test_an_annotation_that_cannot_be_read_counts_for_nothing(api: ApiServer, ob
     assert observed.source.snapshot().counts()["pods"] == 2
 
 
+def test_a_long_annotation_is_read_like_any(api: ApiServer, observed: Observed) -> None:
+    api.put(PODS, pod("a", ",".join(f"net-{number}" for number in range(1000))))
+    wait_users(observed, 1, "net-999")
+
+
 def test_at_most_five_names(api: ApiServer, observed: Observed) -> None:
     api.put(PODS, *(pod(f"p{number}", "blue") for number in range(8)))
     wait_users(observed, 8)

@@ -65,7 +65,7 @@ class LiveNetworks:
 
     def close(self) -> None:
         """Ask no more. A GET that runs ends by itself."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._pool.shutdown(wait=False)
 
     def is_worth_asking(self, missing: Sequence[Key]) -> bool:
         """Say whether all of these may be there."""
@@ -115,8 +115,6 @@ class LiveNetworks:
 
     def _note(self, key: Key, future: asyncio.Future[Definition | None]) -> None:
         del self._running[key]
-        if future.cancelled():
-            return
         error = future.exception()
         if error is not None:
             self._on_result("failed")

@@ -80,7 +80,7 @@ def _judge(
     if found and found[0] == "Warn":
         warnings = [*warnings, messages.definition_trial(request, found[1], rules.config)]
     return Decision(
-        warnings=tuple(warnings), rules=(verdict.code,), trials=trials, policies=messages.policy_names([verdict])
+        warnings=tuple(warnings), rules=(verdict.code,), trials=trials, policies=messages.distinct([verdict.policy])
     )
 
 

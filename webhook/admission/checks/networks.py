@@ -179,7 +179,7 @@ def _judge(
     return Decision(
         warnings=tuple(warnings),
         rules=tuple(dict.fromkeys([verdict.code for verdict in verdicts])),
-        policies=messages.policy_names(verdicts),
+        policies=messages.distinct([verdict.policy for verdict in verdicts]),
         trials=tuple(messages.trial_record(mode, refusal) for mode, refusal in trials),
     )
 
