@@ -6,6 +6,7 @@ Each part has threads of its own and is chosen by a setting. None of them is on 
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import Event
@@ -13,8 +14,11 @@ from typing import Protocol
 
 from prometheus_client.registry import Collector
 
+from webhook.admission.checks.in_use import OFF
 from webhook.admission.inforce import RulesInForce
+from webhook.cluster.livenetworks import LiveNetworks
 from webhook.cluster.ownnamespace import own_namespace
+from webhook.cluster.pods import Pods
 from webhook.cluster.source import ClusterSource
 from webhook.metrics import Metrics
 from webhook.registration.api import Api
@@ -44,11 +48,13 @@ class Part(Protocol):
 class ClusterParts:
     """The parts, and what the server gets from them.
 
-    `tls`: the certificate of a Secret; None where it is in files. `listening` is to be set when connections are taken.
+    `live` asks for networks that are not known, and is to be closed. `tls`: the certificate of a Secret; None where it
+    is in files. `listening` is to be set when connections are taken.
     """
 
     source: ClusterSource
     parts: Sequence[Part]
+    live: LiveNetworks
     tls: MemoryTls | None
     listening: Event
     collectors: Sequence[Collector]
@@ -63,7 +69,8 @@ def assemble(settings: Settings, metrics: Metrics) -> ClusterParts:
 
     Raises ClusterError for a kubeconfig that cannot be used, MaterialError for a name that no certificate can have.
     """
-    source = ClusterSource(settings.kubeconfig)
+    wants_pods = settings.cluster.watch_pods and settings.cluster.network_in_use != OFF
+    source = ClusterSource(settings.kubeconfig, pods=Pods(settings.network_namespace) if wants_pods else None)
     parts: list[Part] = [source]
     collectors: list[Collector] = []
     ca_bundle = _bundle_of_files(settings)
@@ -92,7 +99,8 @@ def assemble(settings: Settings, metrics: Metrics) -> ClusterParts:
         )
         parts.append(registrar)
         collectors.append(registrar)
-    return ClusterParts(source=source, parts=parts, tls=tls, listening=listening, collectors=collectors)
+    live = LiveNetworks(source.connection, source.snapshot, clock=time.monotonic, on_result=metrics.live_lookup)
+    return ClusterParts(source=source, parts=parts, live=live, tls=tls, listening=listening, collectors=collectors)
 
 
 def _first_problem(parts: Sequence[Part]) -> str | None:

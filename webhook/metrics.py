@@ -12,6 +12,7 @@
 | nadmit_log_lines_lost_total | counter | |
 | nadmit_objects | gauge | kind |
 | nadmit_cache_age_seconds | gauge | kind |
+| nadmit_live_lookups_total | counter | result (found, absent, failed, late, busy) |
 | nadmit_ready | gauge | |
 | nadmit_status_writer | gauge | |
 | nadmit_status_writes_total | counter | what (status, event), result (ok, conflict, gone, error) |
@@ -108,6 +109,9 @@ class Metrics:
             ("kind",),
             registry=self.registry,
         )
+        self._live_lookups = Counter(
+            "nadmit_live_lookups", "Networks asked for while judging", ("result",), registry=self.registry
+        )
         self._ready = Gauge("nadmit_ready", "1 while reviews are wanted", registry=self.registry)
         self.log_lines_lost = Counter(
             "nadmit_log_lines_lost", "Log lines that could not be written", registry=self.registry
@@ -140,6 +144,10 @@ class Metrics:
     def certificate_refused(self, _reason: str) -> None:
         """Count a certificate that was not taken."""
         self._certificate_loads.labels("error").inc()
+
+    def live_lookup(self, result: str) -> None:
+        """Count what became of asking for a network that was not known; `result` is one of a closed set."""
+        self._live_lookups.labels(result).inc()
 
     def observe(self, *, is_ready: bool, counts: Mapping[str, int], ages: Mapping[str, float]) -> None:
         """Take the state of the moment; kinds are the store's own, a closed set. `ages` in seconds."""

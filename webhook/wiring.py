@@ -23,7 +23,7 @@ from webhook.cluster.store import Snapshot
 from webhook.metrics import DecisionLog, Metrics, Observers
 from webhook.serving.app import create_app
 from webhook.serving.probes import create_probes
-from webhook.serving.reviews import Reviews
+from webhook.serving.reviews import LiveNetworks, Reviews
 from webhook.serving.server import Addresses, Stop, serve, stop_on_signals
 from webhook.serving.tls import ServedPair, ServerTls
 from webhook.settings import Settings
@@ -36,16 +36,18 @@ LOG_DELAY_S = 0.01
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """Where a server's snapshot comes from.
+    """Where a server's snapshot comes from, and what it lacks.
 
     `problem`: why reviews are not wanted yet, None when they are. `ages`: for each kind, seconds since it was known to
-    be up to date; none for files, which are read once. `on_listening`: called when connections are taken.
+    be up to date; none for files, which are read once. `on_listening`: called when connections are taken. `live`: where
+    networks are looked for that are not known.
     """
 
     snapshot: Callable[[], Snapshot]
     problem: Callable[[], str | None] = lambda: None
     ages: Callable[[], Mapping[str, float]] = dict
     on_listening: Callable[[], None] = lambda: None
+    live: LiveNetworks | None = None
 
 
 def standalone(settings: Settings, manifests: Path) -> int:
@@ -57,7 +59,7 @@ def standalone(settings: Settings, manifests: Path) -> int:
     started = time.perf_counter()
     _log_to_stderr()
     warnings: list[Problem] = []
-    snapshot = load_snapshot(manifests, warnings=warnings)
+    snapshot = load_snapshot(manifests, warnings=warnings, network_namespace=settings.network_namespace)
     for warning in warnings:
         logging.getLogger("nadmit.cluster").warning("%s", warning)
     metrics = Metrics()
@@ -85,11 +87,13 @@ def cluster(settings: Settings) -> int:
         problem=made.problem,
         ages=made.source.cache_age_seconds,
         on_listening=made.listening.set,
+        live=made.live,
     )
     with ExitStack() as running:
         for part in made.parts:
             part.start()
             running.callback(part.stop)
+        running.callback(made.live.close)
         return _run(settings, source, metrics, made.tls or _load_tls(settings, metrics), started)
 
 
@@ -101,6 +105,8 @@ def _run(settings: Settings, source: _Source, metrics: Metrics, tls: ServedPair,
         rules=RulesInForce(settings.rules.config),
         network_namespace=settings.network_namespace,
         observer=Observers(metrics, log),
+        network_in_use=settings.cluster.network_in_use,
+        live=source.live,
     )
 
     def problem() -> str | None:

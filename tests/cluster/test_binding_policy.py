@@ -56,7 +56,7 @@ def test_annotations_are_refused_by_both_ways(policy: RealApiServer) -> None:
             status, value = policy.ask("POST", way, binding({**dict.fromkeys(keys, "x"), "other": "y"}))
             assert (status, value["reason"]) == (403, "Forbidden")
             said = f"network access denied: binding {NAMESPACE}/web may not carry {', '.join(keys)}{WHY}"
-            assert value["message"].endswith(f"with binding 'bindings.nadmit.io' denied request: {said}")
+            assert value["message"].endswith(f"with binding 'bindings.access.nadmit.io' denied request: {said}")
     for harmless in (None, {}, {"other": "y"}):
         assert policy.ask("POST", ways[0] + "?dryRun=All", binding(harmless)).status == 201
     assert policy.ask("POST", ways[0], binding({"other": "y"})).status == 201

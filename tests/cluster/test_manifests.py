@@ -19,7 +19,7 @@ PATIENCE_S = 20
 FOREIGN = ("monitoring.coreos.com/", "cert-manager.io/")
 """Kinds that a cluster has from others."""
 HOOK = {
-    "name": "pods.nadmit.io",
+    "name": "pods.access.nadmit.io",
     "clientConfig": {"url": "https://127.0.0.1:1/validate", "caBundle": base64.b64encode(b"-").decode()},
     "rules": [{"apiGroups": ["none.example"], "apiVersions": ["v1"], "resources": ["none"], "operations": ["CREATE"]}],
     "sideEffects": "None",
@@ -71,7 +71,7 @@ def test_what_the_program_has_written_stays(server: RealApiServer) -> None:
     done = apply(server, ".")
     assert done.returncode == 0, done.stderr
     configuration = server.must("GET", CONFIGURATION)
-    assert [hook["name"] for hook in configuration["webhooks"]] == ["pods.nadmit.io"]
+    assert [hook["name"] for hook in configuration["webhooks"]] == ["pods.access.nadmit.io"]
     assert configuration["webhooks"][0]["clientConfig"] == HOOK["clientConfig"]
     assert configuration["metadata"]["annotations"]["nadmit.io/failure-policy"] == "Fail"
     assert server.must("GET", SECRET)["data"] == writes[SECRET]["data"]
@@ -120,6 +120,6 @@ def test_a_binding_with_networks_is_refused_without_the_webhook(server: RealApiS
     for key in ("k8s.v1.cni.cncf.io/networks", "v1.multus-cni.io/default-network", "k8s.v1.cni.cncf.io/network-status"):
         answer = server.ask("POST", path, {**binding, "metadata": {"name": "bound", "annotations": {key: "lan"}}})
         assert answer.status == 403, answer.value
-        assert "bindings.nadmit.io" in answer.value["message"]
+        assert "bindings.access.nadmit.io" in answer.value["message"]
     assert server.ask("POST", path, {**binding, "metadata": {"name": "bound", "annotations": {"a": "b"}}}).status == 201
     assert server.ask("POST", path, binding).status == 201

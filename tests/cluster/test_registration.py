@@ -77,15 +77,15 @@ def test_nobody_is_sent_to_a_server_that_is_not_ready(world: RealApiServer, tmp_
         until(lambda: is_in_order(server))
         seen = world.must("GET", CONFIGURATION)
     assert [hook["name"] for hook in seen["webhooks"]] == [
-        "pods.nadmit.io",
-        "bindings.nadmit.io",
-        "networks.nadmit.io",
-        "networks-in-use.nadmit.io",
-        "workloads.nadmit.io",
-        "policies.nadmit.io",
+        "pods.access.nadmit.io",
+        "bindings.access.nadmit.io",
+        "networks.access.nadmit.io",
+        "networks-in-use.access.nadmit.io",
+        "workloads.access.nadmit.io",
+        "policies.access.nadmit.io",
     ]
     assert {hook["failurePolicy"] for hook in seen["webhooks"]} == {"Ignore"}
-    assert "written, failurePolicy Ignore: pods.nadmit.io: absent; " in server.errors
+    assert "written, failurePolicy Ignore: pods.access.nadmit.io: absent; " in server.errors
     assert server.errors.count("written") == 1
 
 
@@ -191,7 +191,7 @@ def test_who_is_called_for_what(server: Served, world: RealApiServer) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_template_is_judged_when_it_is_new_or_changed(server: Served, world: RealApiServer, kind: str) -> None:
-    refused = 'admission webhook "workloads.nadmit.io" denied the request'
+    refused = 'admission webhook "workloads.access.nadmit.io" denied the request'
     count = reviews(server)
     assert create(world, workload(kind, "plain", {})).returncode == 0
     assert reviews(server) == count
@@ -223,7 +223,7 @@ def test_the_other_ways_to_an_annotation_with_kubectl(server: Served, world: Rea
     patch = json.dumps({"metadata": {"annotations": {NETWORKS: "kube-system/secret"}}})
     words = ("patch", "pod", "plain", "-n", NAMESPACE, "--subresource=status", "--type=merge", "-p", patch)
     done = world.kubectl(*words)
-    assert 'admission webhook "pods.nadmit.io" denied the request: network access denied: pod' in done.stderr
+    assert 'admission webhook "pods.access.nadmit.io" denied the request: network access denied: pod' in done.stderr
     binding = {
         "apiVersion": "v1",
         "kind": "Binding",
@@ -231,7 +231,10 @@ def test_the_other_ways_to_an_annotation_with_kubectl(server: Served, world: Rea
         "target": {"kind": "Node", "name": "n"},
     }
     done = world.kubectl("create", "--raw", f"{PODS}/plain/binding", "-f", "-", stdin=json.dumps(binding))
-    assert 'admission webhook "bindings.nadmit.io" denied the request: network access denied: binding' in done.stderr
+    assert (
+        'admission webhook "bindings.access.nadmit.io" denied the request: network access denied: binding'
+        in done.stderr
+    )
     assert NETWORKS not in world.must("GET", f"{PODS}/plain")["metadata"].get("annotations", {})
 
 
@@ -246,7 +249,7 @@ def test_staged_fail_closed_and_open_again(server: Served, world: RealApiServer)
     until(lambda: is_in_order(server))
     server.process.kill()
     server.process.wait(20)
-    refused = 'failed calling webhook "pods.nadmit.io"'
+    refused = 'failed calling webhook "pods.access.nadmit.io"'
     until(lambda: refused in create(world, pod("web", "lan"), "--dry-run=server").stderr)
     assert create(world, pod("plain")).returncode == 0
     assert world.kubectl("label", "pod", "plain", "-n", NAMESPACE, "a=b").returncode == 0
@@ -298,8 +301,8 @@ def test_what_others_edit_is_put_back_and_foreign_webhooks_stay(server: Served, 
         {"op": "replace", "path": "/webhooks/0/timeoutSeconds", "value": 9},
     ]
     world.must("PATCH", CONFIGURATION, step, kind="application/json-patch+json")
-    until(lambda: hooks(world)["pods.nadmit.io"]["timeoutSeconds"] == 5)
-    assert hooks(world)["bindings.nadmit.io"]["clientConfig"]["caBundle"] == world.ca_bundle != bundle
+    until(lambda: hooks(world)["pods.access.nadmit.io"]["timeoutSeconds"] == 5)
+    assert hooks(world)["bindings.access.nadmit.io"]["clientConfig"]["caBundle"] == world.ca_bundle != bundle
 
 
 def test_a_wrong_stage_keeps_what_is_in_force(server: Served, world: RealApiServer) -> None:
@@ -308,7 +311,7 @@ def test_a_wrong_stage_keeps_what_is_in_force(server: Served, world: RealApiServ
     world.must("PATCH", CONFIGURATION, wrong, kind=MERGE_PATCH)
     step = [{"op": "replace", "path": "/webhooks/0/timeoutSeconds", "value": 9}]
     world.must("PATCH", CONFIGURATION, step, kind="application/json-patch+json")
-    until(lambda: hooks(world)["pods.nadmit.io"]["timeoutSeconds"] == 5)
+    until(lambda: hooks(world)["pods.access.nadmit.io"]["timeoutSeconds"] == 5)
     assert policies(world)["pods"] == "Fail"
     shown = run(world, "status")
     assert shown.exit_code == 1
@@ -336,7 +339,7 @@ def test_a_configuration_that_is_deleted_comes_back_with_the_manifest(server: Se
 def test_two_replicas_agree(server: Served, world: RealApiServer, tmp_path: Path) -> None:
     """The second finds everything in order, and writes nothing. Both serve the certificate of one directory."""
     version = world.must("GET", CONFIGURATION)["metadata"]["resourceVersion"]
-    url = hooks(world)["pods.nadmit.io"]["clientConfig"]["url"]
+    url = hooks(world)["pods.access.nadmit.io"]["clientConfig"]["url"]
     more = ["--webhook-url", url]  # the last one given counts, as that of a Service would for both
     with registering(tmp_path / "certs", account(world, READ + REGISTER), *more) as second:
         until(lambda: is_in_order(second))

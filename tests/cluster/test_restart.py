@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -125,6 +126,10 @@ def test_kill_loses_what_was_on_its_way_and_nothing_after_that(world: World, dep
     assert stream.lost == stream.tally[Fate.FAILED], str(stream)
 
 
+def has_listed_again(replica: Replica) -> bool:
+    return "networks: listing again: " in replica.text()
+
+
 def test_an_api_server_that_restarts_without_history(world: World, deployment: Deployment, tmp_path: Path) -> None:
     """Replicas stay ready, judge by their last snapshot, list again (410), and see what is new."""
     service = deployment.service
@@ -140,7 +145,7 @@ def test_an_api_server_that_restarts_without_history(world: World, deployment: D
         stream.wait_for(SOME)
         assert set(service.ready) == set(service.backends)
         for replica in deployment.replicas:
-            until(lambda replica=replica: "networks: listing again: " in replica.text())
+            until(partial(has_listed_again, replica))
         world.put_network("later")
         sender = world.connect("later")
         until(lambda: sender.send().fate is Fate.CREATED)

@@ -22,7 +22,7 @@ from .api_server import ApiServer, Object
 MULTUS = "system:serviceaccount:kube-system:multus"
 KEY = make_key()
 CA = render_certificate(issue_ca(KEY, now=datetime(2026, 11, 24, tzinfo=UTC)))
-REFUSED = 'admission webhook "networks.nadmit.io" denied the request: no'
+REFUSED = 'admission webhook "networks.access.nadmit.io" denied the request: no'
 
 
 class World:
@@ -72,7 +72,7 @@ def test_annotations_of_others_stay(world: World) -> None:
     assert world.api.object["metadata"]["annotations"] == {"x/y": "z", "nadmit.io/failure-policy": "Fail"}
 
 
-WHAT = "nadmit: not staged: a dry run of creating default/nadmit-probe, which networks.nadmit.io must refuse,"
+WHAT = "nadmit: not staged: a dry run of creating default/nadmit-probe, which networks.access.nadmit.io must refuse,"
 PROBES = {
     "accepted": (201, "", "was accepted: the API server does not reach the webhook; see its log and nadmit's /readyz"),
     "rights": (
@@ -106,7 +106,9 @@ def test_stage_fail_wants_all_webhooks_with_an_authority_and_one_address(world: 
     world.register(whole[2:])
     done = world.run("stage", "Fail")
     assert done.exit_code == 1
-    assert done.output.startswith("nadmit: not staged: not registered: pods.nadmit.io, bindings.nadmit.io; run nadmit ")
+    assert done.output.startswith(
+        "nadmit: not staged: not registered: pods.access.nadmit.io, bindings.access.nadmit.io; run nadmit "
+    )
     other = webhooks(Url("https://x"), ca_bundle=CA, failure_policy="Ignore", status_writers=[])
     blind = {**whole[1], "clientConfig": {"service": whole[1]["clientConfig"]["service"]}}
     world.register([whole[0], blind, *whole[2:5], other[5]])
@@ -114,8 +116,8 @@ def test_stage_fail_wants_all_webhooks_with_an_authority_and_one_address(world: 
     assert (done.exit_code, done.output.splitlines()) == (
         1,
         [
-            "nadmit: not staged: without caBundle: bindings.nadmit.io; the API server would not know the certificate",
-            "nadmit: not staged: of another address than the others: policies.nadmit.io; see nadmit webhooks status",
+            "nadmit: not staged: without caBundle: bindings.access.nadmit.io; the API server would not know the certificate",
+            "nadmit: not staged: of another address than the others: policies.access.nadmit.io; see nadmit webhooks status",
         ],
     )
 
@@ -154,12 +156,12 @@ def test_status_lists_what_is_registered(world: World) -> None:
         1,
         [
             "WEBHOOK                    FAILURE POLICY  CA BUNDLE UNTIL        DIFFERS IN",
-            "pods.nadmit.io             Fail            2036-11-21             failurePolicy, timeoutSeconds",
-            "bindings.nadmit.io         Ignore          none                   clientConfig.caBundle",
-            "networks.nadmit.io         Ignore          unreadable",
-            "networks-in-use.nadmit.io  Ignore          2036-11-21 2036-11-21",
-            "workloads.nadmit.io        -               -                      absent",
-            "policies.nadmit.io         -               -                      absent",
+            "pods.access.nadmit.io             Fail            2036-11-21             failurePolicy, timeoutSeconds",
+            "bindings.access.nadmit.io         Ignore          none                   clientConfig.caBundle",
+            "networks.access.nadmit.io         Ignore          unreadable",
+            "networks-in-use.access.nadmit.io  Ignore          2036-11-21 2036-11-21",
+            "workloads.access.nadmit.io        -               -                      absent",
+            "policies.access.nadmit.io         -               -                      absent",
             "other.example.com          Ignore          2036-11-21             (foreign)",
             "old.nadmit.io              Ignore          2036-11-21             unknown",
         ],

@@ -127,8 +127,8 @@ def test_an_edit_is_a_difference_and_is_mended(case: str) -> None:
     present = as_read(made())
     edit(present[0])
     desired = made(bundle=b"new")
-    assert differences(present, desired) == {"pods.nadmit.io": fields}
-    assert without_bundle(present, desired) == (["pods.nadmit.io"] if "caBundle" in fields[0] else [])
+    assert differences(present, desired) == {"pods.access.nadmit.io": fields}
+    assert without_bundle(present, desired) == (["pods.access.nadmit.io"] if "caBundle" in fields[0] else [])
     mended = completed(present, desired)
     assert differences(mended, desired) == {}
     assert [bundle_of(hook) for hook in mended[1:]] == [b"pem"] * 5
@@ -137,7 +137,7 @@ def test_an_edit_is_a_difference_and_is_mended(case: str) -> None:
 
 def test_absent_and_unknown_webhooks_of_ours_and_foreign_ones() -> None:
     present = [FOREIGN, *as_read(made())[1:], {**made()[0], "name": "older.nadmit.io"}]
-    assert differences(present, made()) == {"pods.nadmit.io": ["absent"], "older.nadmit.io": ["unknown"]}
+    assert differences(present, made()) == {"pods.access.nadmit.io": ["absent"], "older.nadmit.io": ["unknown"]}
     mended = completed(present, made())
     assert [hook["name"] for hook in mended] == [*(hook.name for hook in VALIDATING), "other.example.com"]
     assert mended[-1] == FOREIGN

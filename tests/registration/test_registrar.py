@@ -105,7 +105,7 @@ def test_an_edit_is_put_back(world: World, caplog: pytest.LogCaptureFixture) -> 
         world.api.edit(edit)
         world.api.wait(lambda: len(world.api.patches) == 2)
         assert world.api.hooks() == before
-    assert "nadmit.io: failurePolicy; bindings.nadmit.io: absent" in caplog.text
+    assert "nadmit.io: failurePolicy; bindings.access.nadmit.io: absent" in caplog.text
 
 
 def test_the_stage_is_followed(world: World) -> None:
@@ -121,7 +121,7 @@ def test_a_change_between_get_and_patch_is_not_lost(world: World) -> None:
     """Another writer puts an authority in meanwhile: it stays."""
 
     def rotate(value: Object) -> None:
-        value["webhooks"] = [{"name": "pods.nadmit.io", "clientConfig": {"caBundle": "bmV3"}}]
+        value["webhooks"] = [{"name": "pods.access.nadmit.io", "clientConfig": {"caBundle": "bmV3"}}]
 
     world.api.before_patch.append(rotate)
     with world.registrar():

@@ -22,7 +22,7 @@ from pathlib import Path
 from threading import Lock
 from types import TracebackType
 from typing import Any, NamedTuple, Self
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import urllib3
 import yaml
@@ -65,19 +65,40 @@ _BROKEN_CONNECTION = (urllib3.exceptions.HTTPError, HTTPException, OSError)
 
 
 class Resource(NamedTuple):
-    """A resource of the API. `kind` is its name in this program; an optional one may be not installed."""
+    """A resource of the API. `kind` is its name in this program; an optional one may be not installed.
+
+    `is_metadata_only`: no more than metadata is asked for. `field_selector`: which objects are asked for. `otherwise`:
+    what to do where the account may not read it, as it stands after "or".
+    """
 
     kind: str
     group: str
     version: str
     plural: str
     is_optional: bool = False
+    is_metadata_only: bool = False
+    field_selector: str = ""
+    otherwise: str = ""
 
     @property
     def path(self) -> str:
         """The path of the objects of all namespaces."""
-        root = f"/apis/{self.group}" if self.group else "/api"
-        return f"{root}/{self.version}/{self.plural}"
+        return f"{self._root}/{self.plural}"
+
+    def path_of(self, namespace: str, name: str) -> str:
+        """Return the path of one object in a namespace."""
+        return f"{self._root}/namespaces/{quote(namespace, safe='')}/{self.plural}/{quote(name, safe='')}"
+
+    def accept(self, verb: str) -> str:
+        """Return what to accept as the answer; a server that cannot leave specs out sends all of an object."""
+        if not self.is_metadata_only:
+            return "application/json"
+        kind = "PartialObjectMetadataList" if verb == "list" else "PartialObjectMetadata"
+        return f"application/json;as={kind};g=meta.k8s.io;v=v1,application/json"
+
+    @property
+    def _root(self) -> str:
+        return f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
 
     @property
     def title(self) -> str:
@@ -219,7 +240,7 @@ class Client:
 
         NB: a file's line break stays in the client's token, and what http.client says about it shows the token.
         """
-        headers = {"Accept": "application/json", "User-Agent": "nadmit"}
+        headers = {"User-Agent": "nadmit"}
         try:
             settings: Mapping[str, Any] = self.configuration.auth_settings()
         except _BROKEN_KUBECONFIG as error:
@@ -261,15 +282,25 @@ class Connection:
 
     def get(self, resource: Resource, query: Mapping[str, str | int], *, verb: str, silence_s: float) -> Answer:
         """Ask for objects. `silence_s` is the longest time without a byte. Raises ClusterError for all but 200."""
+        path = f"{resource.path}?{urlencode(query)}"
+        return self._get(resource, path, verb=verb, timeout=urllib3.Timeout(connect=CONNECT_S, read=silence_s))
+
+    def get_one(self, resource: Resource, namespace: str, name: str, *, seconds: float) -> bytes:
+        """Return one object. `seconds` is the longest time without a byte. Raises ClusterError for all but 200."""
+        path, timeout = resource.path_of(namespace, name), urllib3.Timeout(connect=seconds, read=seconds)
+        with self._get(resource, path, verb="get", timeout=timeout) as answer:
+            return answer.read()
+
+    def _get(self, resource: Resource, path: str, *, verb: str, timeout: urllib3.Timeout) -> Answer:
         client = self.open()
         where = client.configuration.host
-        headers = client.headers()
+        headers = {**client.headers(), "Accept": resource.accept(verb)}
         try:
             response = client.pool.request(
                 "GET",
-                f"{where}{resource.path}?{urlencode(query)}",
+                f"{where}{path}",
                 headers=headers,
-                timeout=urllib3.Timeout(connect=CONNECT_S, read=silence_s),
+                timeout=timeout,
                 retries=False,  # we wait between tries, urllib3 does not
                 redirect=False,  # the credentials are for this server only
                 preload_content=False,
@@ -281,7 +312,9 @@ class Connection:
         except _BROKEN_CONNECTION as error:
             said = f"{where}: cannot be reached: {explain(error)}; check its address, and that it runs"
             raise ClusterError(said) from error
-        error_of_status = of_status(response.status, said, verb=verb, resource=resource.title, where=where)
+        error_of_status = of_status(
+            response.status, said, verb=verb, resource=resource.title, where=where, otherwise=resource.otherwise
+        )
         if isinstance(error_of_status, UnauthorizedError):
             self._drop(client)
         raise error_of_status

@@ -149,6 +149,10 @@ def serve(  # noqa: PLR0913 - one parameter per option
         raise click.UsageError(f"{in_vain} belongs to --cluster.")
     if given["tls_secret"] is not None and tls_cert_file is not None:
         raise click.UsageError("--tls-secret and --tls-cert-file are two ways to one thing: give one.")
+    if given["network_in_use"] == "Deny" and not given["watch_pods"]:
+        raise click.UsageError(
+            "--network-in-use Deny needs --watch-pods: without it, no network is known to be in use."
+        )
     settings = {
         "manifests": manifests,
         "kubeconfig": kubeconfig,

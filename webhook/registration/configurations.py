@@ -25,6 +25,8 @@ DEFAULT_NAME = "nadmit"
 DOMAIN = ".nadmit.io"
 """A webhook whose name ends so is ours; all others in a list are foreign."""
 
+ACCESS = ".access" + DOMAIN
+
 STAGE_ANNOTATION = "nadmit.io/failure-policy"
 IGNORE, FAIL = "Ignore", "Fail"
 STAGES = (IGNORE, FAIL)
@@ -78,23 +80,23 @@ _NETWORKS = ("network-attachment-definitions",)
 
 VALIDATING = (
     Hook(
-        "pods" + DOMAIN,
+        "pods" + ACCESS,
         (_rule("", "v1", ["pods"], _WRITES), _rule("", "v1", ["pods/status"], ["UPDATE"])),
         is_staged=True,
         match=conditions.pods,
     ),
     Hook(
-        "bindings" + DOMAIN,
+        "bindings" + ACCESS,
         (_rule("", "v1", ["pods/binding", "bindings"], ["CREATE"]),),
         is_staged=True,
         match=lambda _status_writers: conditions.bindings(),
     ),
-    Hook("networks" + DOMAIN, (_rule(NETWORK_GROUP, "v1", _NETWORKS, _WRITES),), is_staged=True),
+    Hook("networks" + ACCESS, (_rule(NETWORK_GROUP, "v1", _NETWORKS, _WRITES),), is_staged=True),
     # Whoever is to delete a network must be able to while the webhook is away.
-    Hook("networks-in-use" + DOMAIN, (_rule(NETWORK_GROUP, "v1", _NETWORKS, ["DELETE"]),), is_staged=False),
+    Hook("networks-in-use" + ACCESS, (_rule(NETWORK_GROUP, "v1", _NETWORKS, ["DELETE"]),), is_staged=False),
     # The pod is judged later in any case.
     Hook(
-        "workloads" + DOMAIN,
+        "workloads" + ACCESS,
         (
             _rule("apps", "v1", ["deployments", "statefulsets", "daemonsets", "replicasets"], _WRITES),
             _rule("batch", "v1", ["jobs", "cronjobs"], _WRITES),
@@ -104,7 +106,7 @@ VALIDATING = (
         match=lambda _status_writers: conditions.workloads(),
     ),
     Hook(
-        "policies" + DOMAIN,
+        "policies" + ACCESS,
         (_rule(ACCESS_GROUP, "v1alpha1", ["networkattachmentpolicies", "networkattachmentpolicyconfigs"], _WRITES),),
         is_staged=True,
     ),

@@ -19,7 +19,7 @@ from .configurations import VALIDATING, Webhook, client_config
 
 PROBE_NAMESPACE = "default"
 PROBE_NAME = "nadmit-probe"
-PROBE_WEBHOOK = "networks.nadmit.io"
+PROBE_WEBHOOK = "networks.access.nadmit.io"
 PROBE: Object = {
     "apiVersion": f"{GROUP}/v1",
     "kind": KIND,

@@ -28,7 +28,7 @@ from typing import NamedTuple, Protocol
 
 from cniplugin.access.compile import Policies
 from webhook.cluster.apierrors import AbsentError, ClusterError
-from webhook.cluster.informers import Reporter
+from webhook.cluster.reporter import Reporter
 
 from .api import RESOURCES, Api, ForbiddenError, RefusedError
 from .counts import Counts
