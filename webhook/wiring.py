@@ -20,7 +20,8 @@ from webhook.admission.inforce import RulesInForce
 from webhook.cluster.manifests import load_snapshot
 from webhook.cluster.problems import Problem
 from webhook.cluster.store import Snapshot
-from webhook.metrics import DecisionLog, Metrics, Observers
+from webhook.decisionlog import DecisionLog
+from webhook.metrics import Metrics, Observers
 from webhook.serving.app import create_app
 from webhook.serving.probes import create_probes
 from webhook.serving.reviews import LiveNetworks, Reviews
@@ -143,7 +144,7 @@ def _run(settings: Settings, source: _Source, metrics: Metrics, tls: ServedPair,
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         code = runner.run(main())
-    log.flush()
+    log.close()
     return code
 
 

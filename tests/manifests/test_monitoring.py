@@ -13,16 +13,6 @@ from webhook.metrics import Metrics
 from .rendered import ROOT, find
 
 pytestmark = pytest.mark.slow
-AWAITED = {
-    "nadmit_certificate_authority_not_after_seconds": set[str](),
-    "nadmit_certificate_rotation_failures_total": set[str](),
-    "nadmit_certificate_rotation_phase": {"phase"},
-    "nadmit_certificate_rotation_steps_total": {"step"},
-    "nadmit_live_lookups_total": {"result"},
-    "nadmit_status_writer": set[str](),
-    "nadmit_status_writes_total": {"what", "result"},
-}
-"""Metrics, with their labels, that are asked for and that no module makes yet."""
 NAME = re.compile(r"\bnadmit_[a-z0-9_]+\b")
 MADE = re.compile(r'\b(Gauge|Counter|Histogram)(?:MetricFamily)?\(\s*"(nadmit_\w+)"')
 SUFFIXES = {"Gauge": "", "Counter": "_total", "Histogram": "_bucket"}
@@ -37,11 +27,11 @@ def _made() -> set[str]:
 
 
 def _labels() -> dict[str, set[str]]:
-    """Return the labels of samples, as docs/webhook.md has them, and those that are awaited."""
+    """Return the labels of samples, as docs/webhook.md has them."""
     table = (ROOT / "docs" / "webhook.md").read_text().partition("## Metrics")[2].partition("\n## ")[0]
     rows = re.findall(r"^\| (`nadmit[^|]*) \| ([^|]*?) *\|", table, re.MULTILINE)
     found = {name: set(re.findall(r"\w+", text)) for names, text in rows for name in NAME.findall(names)}
-    return found | {f"{name}_bucket": labels for name, labels in found.items() if name.endswith("_seconds")} | AWAITED
+    return found | {f"{name}_bucket": labels for name, labels in found.items() if name.endswith("_seconds")}
 
 
 def test_what_is_made_is_what_the_process_shows() -> None:
@@ -54,10 +44,6 @@ def test_what_is_made_is_what_the_process_shows() -> None:
 
 def test_what_is_made_is_documented() -> None:
     assert _made() - _labels().keys() == set(), "docs/webhook.md, Metrics, has no row for it"
-
-
-def test_what_is_awaited_is_not_there_yet() -> None:
-    assert AWAITED.keys() & _made() == set()
 
 
 def _expressions() -> Iterator[tuple[str, str]]:
@@ -73,7 +59,7 @@ def _expressions() -> Iterator[tuple[str, str]]:
 def test_every_metric_is_made() -> None:
     asked = {name for _, expression in _expressions() for name in NAME.findall(expression)}
     assert "nadmit_ready" in asked
-    assert asked - _made() - AWAITED.keys() == set()
+    assert asked - _made() == set()
 
 
 def test_labels() -> None:

@@ -155,15 +155,15 @@ def test_status_lists_what_is_registered(world: World) -> None:
     assert (done.exit_code, done.output.splitlines()) == (
         1,
         [
-            "WEBHOOK                    FAILURE POLICY  CA BUNDLE UNTIL        DIFFERS IN",
+            "WEBHOOK                           FAILURE POLICY  CA BUNDLE UNTIL        DIFFERS IN",
             "pods.access.nadmit.io             Fail            2036-11-21             failurePolicy, timeoutSeconds",
             "bindings.access.nadmit.io         Ignore          none                   clientConfig.caBundle",
             "networks.access.nadmit.io         Ignore          unreadable",
             "networks-in-use.access.nadmit.io  Ignore          2036-11-21 2036-11-21",
             "workloads.access.nadmit.io        -               -                      absent",
             "policies.access.nadmit.io         -               -                      absent",
-            "other.example.com          Ignore          2036-11-21             (foreign)",
-            "old.nadmit.io              Ignore          2036-11-21             unknown",
+            "other.example.com                 Ignore          2036-11-21             (foreign)",
+            "old.nadmit.io                     Ignore          2036-11-21             unknown",
         ],
     )
 

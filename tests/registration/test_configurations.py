@@ -69,7 +69,7 @@ def test_what_kubernetes_asks_of_the_table() -> None:
     assert all(len(name.split(".")) >= 3 for name in names)
     found = made(policy="Fail")
     assert {hook["name"] for hook in found if hook["failurePolicy"] == "Fail"} == STAGED
-    assert {f"{name}.nadmit.io" for name in ("pods", "bindings", "networks", "policies")} == STAGED
+    assert {f"{name}.access.nadmit.io" for name in ("pods", "bindings", "networks", "policies")} == STAGED
     for hook in found:
         assert is_ours(hook)
         assert not {"namespaceSelector", "objectSelector"} & hook.keys()
