@@ -26,11 +26,6 @@ from typing import Any
 
 from tests.bench import apiserver, load, server, world
 
-WATCH_PODS = False
-"""Whether the replicas watch pods."""
-
-PODS_OPTION = "--watch-pods" if WATCH_PODS else "--no-watch-pods"
-
 CONNECTIONS = 8
 BUSY_CONNECTIONS = 24
 PACED_PER_S = 3_000
@@ -61,6 +56,7 @@ class Api:
 
     def __init__(self, process: subprocess.Popen[str], folder: Path) -> None:
         self._process = process
+        self._lock = threading.Lock()
         port = self._read()["port"]
         self.kubeconfig = folder / "kubeconfig"
         self.kubeconfig.write_text(
@@ -75,11 +71,12 @@ class Api:
         )
 
     def command(self, line: str) -> dict[str, Any]:
-        """Send a command and return its answer."""
+        """Send a command and return its answer; from any thread."""
         assert self._process.stdin is not None
-        self._process.stdin.write(line + "\n")
-        self._process.stdin.flush()
-        return self._read()
+        with self._lock:
+            self._process.stdin.write(line + "\n")
+            self._process.stdin.flush()
+            return self._read()
 
     def _read(self) -> dict[str, Any]:
         assert self._process.stdout is not None
@@ -115,7 +112,7 @@ class Bench:
     @contextmanager
     def replicas(self, count: int) -> Iterator[list[server.Server]]:
         """Run replicas, on the cores in turn."""
-        command = server.cluster(self.api.kubeconfig, self._certs, PODS_OPTION)
+        command = server.cluster(self.api.kubeconfig, self._certs)
         with ExitStack() as stack:
             yield [
                 stack.enter_context(server.running(command, self._folder / f"log-{number}", core=number % 2))
@@ -225,7 +222,7 @@ def _memory(size: Size, folder: Path) -> None:
     print(f"{'one replica':40}{'ready':>9}{'resident':>11}{'peak':>11}")
     for one in dict.fromkeys((smaller, size)):
         with running_api(one, folder) as api:
-            command = server.cluster(api.kubeconfig, folder / "certs", PODS_OPTION)
+            command = server.cluster(api.kubeconfig, folder / "certs")
             found = []
             for _ in range(one.rounds):
                 with server.running(command, folder / "log") as replica:
@@ -240,8 +237,6 @@ def _lag(bench: Bench) -> None:
     )
     with bench.replicas(1) as (replica,):
         for weather in WEATHERS:
-            if "pods" in weather.title and not WATCH_PODS:
-                continue
             _lag_in(bench, replica.port, weather)
 
 

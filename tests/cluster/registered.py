@@ -26,7 +26,7 @@ NETWORKS = "k8s.v1.cni.cncf.io/networks"
 STATUS = "k8s.v1.cni.cncf.io/network-status"
 CONTAINERS = {"containers": [{"name": "c", "image": "example"}]}
 READ = [
-    {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["list", "watch"]},
+    {"apiGroups": [""], "resources": ["namespaces", "pods"], "verbs": ["list", "watch"]},
     {"apiGroups": ["k8s.cni.cncf.io"], "resources": ["network-attachment-definitions"], "verbs": ["list", "watch"]},
     {
         "apiGroups": [GROUP],
@@ -56,7 +56,7 @@ def until(condition: Callable[[], object]) -> None:
 @contextmanager
 def cluster(api: RealApiServer) -> Iterator[RealApiServer]:
     """Install the kinds, a namespace, and the configuration without webhooks; take all of it away in the end."""
-    for path in sorted(CRDS.glob("*.yaml")):
+    for path in sorted(CRDS.glob("networkattachmentpolic*.yaml")):
         for value in yaml.safe_load_all(path.read_text()):
             api.put(value)
     plurals = ("networkattachmentpolicies", "networkattachmentpolicyconfigs")

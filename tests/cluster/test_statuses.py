@@ -39,7 +39,7 @@ UNREADABLE_RULE: Object = {
 """The schema takes this key of a label, and the reader does not."""
 
 RULES = [
-    {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["list", "watch"]},
+    {"apiGroups": [""], "resources": ["namespaces", "pods"], "verbs": ["list", "watch"]},
     {"apiGroups": ["k8s.cni.cncf.io"], "resources": ["network-attachment-definitions"], "verbs": ["list", "watch"]},
     {"apiGroups": ["access.nadmit.io"], "resources": ["*"], "verbs": ["list", "watch"]},
     {
@@ -83,7 +83,7 @@ def grant(api: RealApiServer, rules: list[Object], namespace: str = "") -> None:
 @pytest.fixture(scope="module")
 def cluster(real_api: RealApiServer) -> Iterator[RealApiServer]:
     """The kinds, an account with the verbs that the writer needs and no more, and a Lease that nobody holds."""
-    for file in sorted(CRDS.glob("*.yaml")):
+    for file in sorted(CRDS.glob("networkattachmentpolic*.yaml")):
         for value in yaml.safe_load_all(file.read_text()):
             real_api.put(value)
     for path in (POLICIES, CONFIGS):
