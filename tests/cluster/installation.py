@@ -4,6 +4,7 @@ as other tests expect it."""
 from __future__ import annotations
 
 import subprocess
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -11,11 +12,16 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.manifests.rendered import KUBECTL, MANIFESTS
+from tests.manifests.rendered import KUBECTL, MANIFESTS, find
 from tests.realapi.assets import HOW_TO, Assets, find_assets
 from tests.realapi.server import RealApiServer
 
 Object = dict[str, Any]
+
+PATIENCE_S = 30.0
+NAMESPACE, ACCOUNT = "nadmit-system", "nadmit-webhook"
+OF_THE_PROCESS = ("serve", "--cluster", "--listen", "--probe-listen", "--drain-seconds")
+"""What tests say for a process beside this one; the other arguments are the Deployment's."""
 
 
 @contextmanager
@@ -26,6 +32,26 @@ def empty_server() -> Iterator[RealApiServer]:
         pytest.skip(HOW_TO)
     with RealApiServer(Assets(assets.kube_apiserver, assets.etcd, KUBECTL)) as server:
         yield server
+
+
+@contextmanager
+def installed_server() -> Iterator[RealApiServer]:
+    """Run a server of its own on which everything is installed, with the posture; the kinds take a moment to be served."""
+    with empty_server() as server:
+        done = apply(server, ".")
+        assert done.returncode == 0, done.stderr
+        deadline = time.monotonic() + PATIENCE_S
+        while (done := apply(server, "posture")).returncode != 0:
+            assert time.monotonic() < deadline, done.stderr
+        yield server
+
+
+def webhook_options(server: RealApiServer, url: str) -> list[str]:
+    """Return the Deployment's arguments, for a process that has its account and is called at a URL."""
+    pod = find(".", "Deployment", "nadmit-webhook")["spec"]["template"]["spec"]
+    given = [word for word in pod["containers"][0]["args"] if word.partition("=")[0] not in OF_THE_PROCESS]
+    kubeconfig = server.kubeconfig_for(NAMESPACE, pod["serviceAccountName"])
+    return [*given, "--kubeconfig", str(kubeconfig), "--webhook-url", url]
 
 
 def apply(server: RealApiServer, name: str, *words: str) -> subprocess.CompletedProcess[str]:

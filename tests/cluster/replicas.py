@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,12 @@ DRAIN_S = 1.0
 
 
 class Replica:
-    """One process, which listens when this is made. Its certificates are those of the directory, made by the first."""
+    """One process, which listens when this is made. `options`: those that a cluster decides."""
 
-    def __init__(self, folder: Path, name: str, *, kubeconfig: Path) -> None:
+    def __init__(self, folder: Path, name: str, options: Sequence[str]) -> None:
         self.log = folder / f"{name}.log"
         command = [
-            sys.executable, "-m", "webhook", "serve", "--cluster", "--kubeconfig", str(kubeconfig), "--no-watch-pods",
-            "--cert-dir", str(folder / "certs"), "--cert-name", "127.0.0.1", "--drain-seconds", str(DRAIN_S),
+            sys.executable, "-m", "webhook", "serve", "--cluster", *options, "--drain-seconds", str(DRAIN_S),
             "--listen", "127.0.0.1:0", "--probe-listen", "127.0.0.1:0",
         ]  # fmt: skip
         with self.log.open("wb") as log:

@@ -87,7 +87,8 @@ class Service:
         assert task is not None
         self._splices.add(task)
         try:
-            await self._splice(reader, writer)
+            with suppress(asyncio.CancelledError):  # at the end; asyncio would log each of them as an error
+                await self._splice(reader, writer)
         finally:
             self._splices.discard(task)
             writer.transport.abort()

@@ -1,47 +1,41 @@
-"""Certificates in a Secret: two rotators through the official client, and a server whose certificate changes under load."""
+"""Certificates in a Secret: two rotators through the official client, and the least account that they need."""
 
 from __future__ import annotations
 
 import base64
-import http.client
 import json
-import ssl
-import subprocess
-import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any, Protocol
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Protocol
 
 import pytest
 from cryptography import x509
 from kubernetes.client import ApiClient, Configuration
 
-from certs import rotation
 from certs.kubestore import Api, KubeConfigurations, KubeSecret
-from certs.rotation import Policy, Step
 from certs.rotator import Rotator
-from certs.state import Phase, parse_state, render_state
 from certs.store import StoreError
 from tests.certs.memorycluster import FOREIGN
 from tests.certs.objectserver import ObjectServer
 from tests.certs.world import NAME, verifies
 from tests.realapi.server import RealApiServer
-from webhook.cluster.kube import load_configuration
+
+from .certificates import (
+    CONFIGURATION,
+    CONFIGURATIONS,
+    DAY,
+    NAMESPACE,
+    SECRET,
+    Object,
+    clean,
+    configuration,
+    connect_with,
+    round_says,
+    secret,
+    until,
+)
 
 pytestmark = pytest.mark.slow
-
-Object = dict[str, Any]
-PATIENCE_S = 30.0
-NAMESPACE = "certificates"
-SECRET = f"/api/v1/namespaces/{NAMESPACE}/secrets/tls"
-REGISTRATION = "/apis/admissionregistration.k8s.io/v1"
-CONFIGURATION = f"{REGISTRATION}/validatingwebhookconfigurations/rotating"
-CONFIGURATIONS = ("ValidatingWebhookConfiguration/rotating", "MutatingWebhookConfiguration/absent")
-DAY = timedelta(days=1)
 
 
 class Cluster(Protocol):
@@ -81,10 +75,6 @@ class InProcess:
         return ApiClient(Configuration(host=self.server.url))
 
 
-def connect_with(kubeconfig: Path) -> ApiClient:
-    return ApiClient(load_configuration(kubeconfig, environ={}))
-
-
 @pytest.fixture(params=["in-process", pytest.param("kube-apiserver", marks=pytest.mark.kube_apiserver)])
 def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     if request.param == "in-process":
@@ -97,49 +87,6 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
         yield Genuine(api)
     finally:
         clean(api)
-
-
-def clean(api: RealApiServer) -> None:
-    for path in (SECRET, CONFIGURATION):
-        assert api.ask("DELETE", path).status in {200, 404}
-
-
-def secret(**data: str) -> Object:
-    metadata = {"name": "tls", "namespace": NAMESPACE, "labels": {"app.kubernetes.io/name": "nadmit"}}
-    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": data}
-
-
-def configuration(*bundles: str, url: str = "https://127.0.0.1:1/validate") -> Object:
-    """Return one with own webhooks with these caBundles, and one that is not ours."""
-    rule = {
-        "apiGroups": ["k8s.cni.cncf.io"],
-        "apiVersions": ["v1"],
-        "operations": ["CREATE"],
-        "resources": ["network-attachment-definitions"],
-    }
-    hooks = [
-        {
-            "name": name,
-            "admissionReviewVersions": ["v1"],
-            "sideEffects": "None",
-            "clientConfig": {"url": url, "caBundle": base64.b64encode(bundle.encode()).decode()},
-            "rules": [rule],
-            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": selected}},
-            "objectSelector": {},
-            "timeoutSeconds": 5,
-            "failurePolicy": "Fail",
-        }
-        for name, selected, bundle in (
-            ("webhook.example.org", "no-such-namespace", FOREIGN),
-            *((f"n{number}.nadmit.io", NAMESPACE, bundle) for number, bundle in enumerate(bundles)),
-        )
-    ]
-    return {
-        "apiVersion": "admissionregistration.k8s.io/v1",
-        "kind": "ValidatingWebhookConfiguration",
-        "metadata": {"name": "rotating"},
-        "webhooks": hooks,
-    }
 
 
 class Two:
@@ -299,169 +246,3 @@ def test_the_least_account(real_api: RealApiServer) -> None:
         assert rotator.problem() is None
     finally:
         clean(real_api)
-
-
-def round_says(rotator: Rotator, said: str) -> bool:
-    """Do a round; RBAC takes a moment to see a new role."""
-    try:
-        rotator.round()
-    except StoreError as error:
-        return bool(said) and said in str(error)
-    return not said
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
-# The server
-
-NETWORKS = f"/apis/k8s.cni.cncf.io/v1/namespaces/{NAMESPACE}/network-attachment-definitions"
-
-
-@pytest.mark.kube_apiserver
-def test_a_rotation_under_a_stream_of_requests_loses_none(real_api: RealApiServer, tmp_path: Path) -> None:
-    """The API server calls the webhook for each request, while its authority and its leaf change."""
-    real_api.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
-    real_api.put(old_secret())
-    real_api.put(configuration(""))
-    command = [sys.executable, "-m", "webhook", "serve", "--cluster", "--kubeconfig", str(real_api.admin_kubeconfig)]
-    command += ["--listen", "127.0.0.1:0", "--probe-listen", "127.0.0.1:0", "--drain-seconds", "0"]
-    command += ["--namespace", NAMESPACE, "--tls-secret", "tls", "--webhook-configuration", "rotating"]
-    command += ["--webhook-url", "https://127.0.0.1"]
-    log, lines = tmp_path / "log", tmp_path / "lines"  # NB: a pipe that nobody reads would stop the server
-    with (
-        log.open("w") as errors,
-        lines.open("w") as output,
-        subprocess.Popen(command, stdout=output, stderr=errors) as server,
-    ):
-        try:
-            until(lambda: b"\n" in lines.read_bytes())
-            address = tuple(json.loads(lines.read_text().splitlines()[0])["webhook"])
-            put_url(real_api, f"https://127.0.0.1:{address[1]}/validate")
-            rotate(real_api, address)
-        finally:
-            server.terminate()
-            server.wait(timeout=30)
-            clean(real_api)
-    assert server.returncode == 0, log.read_text()
-    assert "WARNING: Secret" not in log.read_text()
-
-
-def old_secret() -> Object:
-    """Return one whose authority is 300 days old, with a leaf of today."""
-    names = [x509.DNSName(NAME)]
-    began = datetime.now(UTC) - 300 * DAY
-    state = rotation.take_step(Step.FILL, None, names=names, now=began, policy=Policy())
-    state = rotation.take_step(Step.RENEW_LEAF, state, names=names, now=datetime.now(UTC), policy=Policy())
-    data = render_state(replace(state, phase=Phase.STABLE))
-    return secret(**{key: base64.b64encode(content).decode() for key, content in data.items() if content})
-
-
-def put_url(api: RealApiServer, url: str) -> None:
-    value = api.must("GET", CONFIGURATION)
-    for hook in value["webhooks"]:
-        hook["clientConfig"]["url"] = url
-    api.must("PUT", CONFIGURATION, value)
-
-
-def rotate(api: RealApiServer, address: tuple[str, int]) -> None:
-    """Drive the Secret through a rotation without the grace times; the server under test only reads it, and follows."""
-    until(lambda: create(api).status == 201)
-    calls = Api(lambda: connect_with(api.admin_kubeconfig))
-    configurations = KubeConfigurations(calls, CONFIGURATIONS[:1])
-    store = KubeSecret(calls, NAMESPACE, "tls")
-    driver = Rotator(
-        store,
-        configurations,
-        names=[NAME, "127.0.0.1"],
-        on_leaf=lambda *_pair: None,
-        policy=Policy(grace=timedelta(seconds=2)),
-    )
-    first = serial_at(address)
-    with kept_alive(address) as connection, stream(api) as answers:
-        until(lambda: round_says(driver, "") and phase_of(store) == Phase.SWITCHED)
-        until(lambda: serial_at(address) == serial_in(store))
-        count = len(answers)
-        until(lambda: len(answers) > count + 20)
-        assert ask(connection) == 200
-    assert first != serial_at(address)
-    assert len(answers) > 50
-    assert set(answers) == {201}
-
-
-def phase_of(store: KubeSecret) -> Phase | None:
-    state = parse_state(store.read().data)
-    return None if state is None else state.phase
-
-
-def serial_in(store: KubeSecret) -> int:
-    return x509.load_pem_x509_certificate(store.read().data["tls.crt"]).serial_number
-
-
-def create(api: RealApiServer) -> Any:
-    value = {
-        "apiVersion": "k8s.cni.cncf.io/v1",
-        "kind": "NetworkAttachmentDefinition",
-        "metadata": {"name": "stream"},
-        "spec": {"config": '{"cniVersion": "1.0.0", "name": "stream", "type": "bridge"}'},
-    }
-    return api.ask("POST", f"{NETWORKS}?dryRun=All", value)
-
-
-class stream:  # noqa: N801 - used as a function
-    """Create all the time; the statuses."""
-
-    def __init__(self, api: RealApiServer) -> None:
-        self._answers: list[int] = []
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._run, args=(api,))
-
-    def _run(self, api: RealApiServer) -> None:
-        while not self._done.is_set():
-            self._answers.append(create(api).status)
-
-    def __enter__(self) -> list[int]:
-        self._thread.start()
-        return self._answers
-
-    def __exit__(self, *error: object) -> None:
-        self._done.set()
-        self._thread.join()
-
-
-def serial_at(address: tuple[str, int]) -> int:
-    """Return the serial number that a new connection sees."""
-    pem = ssl.get_server_certificate(address)
-    return x509.load_pem_x509_certificate(pem.encode()).serial_number
-
-
-class kept_alive:  # noqa: N801 - used as a function
-    """A connection that is open before the certificate changes."""
-
-    def __init__(self, address: tuple[str, int]) -> None:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-        self._connection = http.client.HTTPSConnection(*address, context=context, timeout=10)
-
-    def __enter__(self) -> http.client.HTTPSConnection:
-        assert ask(self._connection) == 200
-        return self._connection
-
-    def __exit__(self, *error: object) -> None:
-        self._connection.close()
-
-
-def ask(connection: http.client.HTTPSConnection) -> int:
-    """Send a review over an open connection."""
-    assert connection.sock is not None or not hasattr(connection, "asked")
-    request = {"uid": "1", "kind": {"group": "", "version": "v1", "kind": "Pod"}, "operation": "DELETE"}
-    body = json.dumps({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request})
-    connection.request("POST", "/validate", body, {"Content-Type": "application/json"})
-    answer = connection.getresponse()
-    answer.read()
-    return answer.status

@@ -11,19 +11,15 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.e2e.process import RECORDINGS, Served, serving
-from tests.manifests.rendered import find
 from tests.manifests.verbs_used import VERBS_USED, Use
 from tests.realapi.audit import Asked
 from tests.realapi.server import MERGE_PATCH, RealApiServer
 
-from .installation import apply, empty_server
+from .installation import ACCOUNT, NAMESPACE, installed_server, webhook_options
 
 pytestmark = [pytest.mark.kube_apiserver, pytest.mark.slow]
 PATIENCE_S = 30
-NAMESPACE, ACCOUNT = "nadmit-system", "nadmit-webhook"
 USER = f"system:serviceaccount:{NAMESPACE}:{ACCOUNT}"
-OF_THE_PROCESS = ("serve", "--cluster", "--listen", "--probe-listen", "--drain-seconds")
-"""What `serving` says for a process beside this one; the other arguments are the Deployment's."""
 POLICIES = "/apis/access.nadmit.io/v1alpha1/networkattachmentpolicies"
 POLICY = {
     "apiVersion": "access.nadmit.io/v1alpha1",
@@ -46,18 +42,8 @@ def wait(condition: Callable[[], bool], what: Callable[[], object]) -> None:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[RealApiServer]:
-    with empty_server() as server:
-        assert apply(server, ".").returncode == 0
-        wait(lambda: apply(server, "posture").returncode == 0, lambda: apply(server, "posture").stderr)
+    with installed_server() as server:
         yield server
-
-
-def arguments(server: RealApiServer) -> list[str]:
-    """Return the Deployment's arguments, and the kubeconfig of its account."""
-    pod = find(".", "Deployment", "nadmit-webhook")["spec"]["template"]["spec"]
-    given = [word for word in pod["containers"][0]["args"] if word.partition("=")[0] not in OF_THE_PROCESS]
-    kubeconfig = server.kubeconfig_for(NAMESPACE, pod["serviceAccountName"])
-    return [*given, "--kubeconfig", str(kubeconfig), "--webhook-url", "https://127.0.0.1:1"]
 
 
 def row(asked: Asked) -> Row:
@@ -84,6 +70,7 @@ def trust_the_secret(server: RealApiServer, served: Served, file: Path) -> None:
 
 
 def test_it_asks_what_it_is_granted(server: RealApiServer, tmp_path: Path) -> None:
+    options = webhook_options(server, "https://127.0.0.1:1")
     offset = server.audit_offset()
     granted = {(use.group, use.resource, use.verb) for use in VERBS_USED}
 
@@ -93,7 +80,7 @@ def test_it_asks_what_it_is_granted(server: RealApiServer, tmp_path: Path) -> No
     def unused() -> set[Row]:
         return granted - {row(request) for request in asked()}
 
-    with serving(tmp_path / "certs", *arguments(server), manifests=None) as served:
+    with serving(tmp_path / "certs", *options, manifests=None) as served:
         wait(lambda: served.get("/readyz")[0] == 200, lambda: served.get("/readyz"))
         trust_the_secret(server, served, tmp_path / "ca.crt")
         assert "no NetworkAttachmentDefinition" in served.post(POD_WITH_A_NEW_NETWORK)["status"]["message"]

@@ -1,90 +1,48 @@
 """What a stream of pods loses when replicas end, come, die, and when the API server restarts: nothing but what is said.
 
-Two replicas behind one port that stands for the Service; the webhook is registered with failurePolicy Fail, so each
-review that nobody answers is a pod that is not created. Against an in-process API server the stream is of reviews.
+Two replicas behind one port that stands for the Service. Against a real API server all is as the manifests have it, with
+failurePolicy Fail: each review that nobody answers is a pod that is not created. Against an in-process one the stream is
+of reviews.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
 
+from tests.realapi.server import RealApiServer
+
+from .deployments import SOME, THREADS, Deployment, deployed, streaming
+from .installation import installed_server
 from .replicas import Replica
 from .senders import ReviewSender
-from .service import Service
 from .stream import Fate, Stream
 from .worlds import InProcessWorld, RealWorld, World, review_of, until
 
 pytestmark = pytest.mark.slow
 
-THREADS = 6
-SOME = 100
-"""Pods between two events; about a second of the stream."""
 
-Start = Callable[[], Replica]
+@pytest.fixture(scope="module")
+def api() -> Iterator[RealApiServer]:
+    with installed_server() as server:
+        yield server
 
 
 @pytest.fixture(params=["in-process", pytest.param("kube-apiserver", marks=pytest.mark.kube_apiserver)])
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     is_real = request.param == "kube-apiserver"
-    made: World = RealWorld(request.getfixturevalue("real_api")) if is_real else InProcessWorld(tmp_path)
+    made: World = RealWorld(request.getfixturevalue("api"), tmp_path) if is_real else InProcessWorld(tmp_path)
     yield made
     made.close()
 
 
-class Deployment:
-    """Two replicas that are ready, behind a service."""
-
-    def __init__(self, service: Service, start: Start) -> None:
-        self.service = service
-        self.replicas = [start(), start()]
-        self._start = start
-        self.serve_all()
-
-    def serve_all(self) -> None:
-        """Give the service the replicas that there are, and wait until it has found all of them ready."""
-        self.service.backends = tuple(replica.backend for replica in self.replicas)
-        self.service.wait_ready(*self.service.backends)
-
-    def add(self) -> None:
-        """Start one more."""
-        self.replicas.append(self._start())
-        self.serve_all()
-
-    def forget_oldest(self) -> None:
-        """Take one that has ended out of the service."""
-        self.replicas.pop(0)
-        self.serve_all()
-
-
 @pytest.fixture
 def deployment(world: World, tmp_path: Path) -> Iterator[Deployment]:
-    started: list[Replica] = []
-
-    def start() -> Replica:
-        started.append(Replica(tmp_path, f"replica-{len(started)}", kubeconfig=world.kubeconfig))
-        return started[-1]
-
-    try:
-        with Service() as service:
-            made = Deployment(service, start)
-            world.register(service.port, tmp_path / "certs" / "ca.crt")
-            yield made
-    finally:
-        for replica in started:
-            replica.close()
-
-
-@contextmanager
-def streaming(world: World) -> Iterator[Stream]:
-    with Stream(world.connect, threads=THREADS) as stream:
-        stream.wait_for(SOME)
-        yield stream
-        stream.wait_for(SOME)
+    with deployed(world, tmp_path) as made:
+        yield made
 
 
 def test_sigterm_of_each_in_turn_loses_nothing(world: World, deployment: Deployment) -> None:
@@ -130,13 +88,12 @@ def has_listed_again(replica: Replica) -> bool:
     return "networks: listing again: " in replica.text()
 
 
-def test_an_api_server_that_restarts_without_history(world: World, deployment: Deployment, tmp_path: Path) -> None:
+def test_an_api_server_that_restarts_without_history(world: World, deployment: Deployment) -> None:
     """Replicas stay ready, judge by their last snapshot, list again (410), and see what is new."""
     service = deployment.service
-    ca = tmp_path / "certs" / "ca.crt"
 
     def connect_to_replicas() -> ReviewSender:
-        return ReviewSender(service.port, ca, review_of("lan"))
+        return ReviewSender(service.port, world.ca, review_of("lan"))
 
     with streaming(world) as stream, Stream(connect_to_replicas, threads=2) as reviews:
         reviews.wait_for(SOME)

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tests.informers.api_server import NAMESPACES, NETWORKS, ApiServer, namespace, network, write_kubeconfig
-from tests.realapi.server import RealApiServer
+from tests.realapi.server import MERGE_PATCH, RealApiServer
 
+from .installation import apply, webhook_options
 from .senders import NETWORKS as ANNOTATION
 from .senders import PodSender, ReviewSender
 from .stream import Fate, Sender
@@ -20,16 +21,22 @@ RECORDING = Path(__file__).parents[2] / "examples" / "recordings" / "create-pods
 NAMESPACE = "stream"
 LAN = "lan"
 PATIENCE_S = 60.0
-CONFIGURATION = "nadmit-stream"
+CONFIGURATION = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/nadmit"
+SECRET = "/api/v1/namespaces/nadmit-system/secrets/nadmit-tls"
+LEASE = "/apis/coordination.k8s.io/v1/namespaces/nadmit-system/leases/nadmit-status"
 
 
 class World(Protocol):
     """What a test does with the cluster. The stream is of pods of one namespace that name one network."""
 
-    kubeconfig: Path
+    ca: Path
+    """Who signs the certificates of replicas; there is something in it once pods are judged."""
 
-    def register(self, port: int, ca: Path) -> None:
-        """Have pods judged at this port of loopback, or not at all."""
+    def options(self, port: int) -> list[str]:
+        """Return what replicas are started with, behind a service at this port of loopback."""
+
+    def wait_judged(self) -> None:
+        """Wait until pods are judged by replicas, or not created."""
 
     def connect(self, networks: str = LAN) -> Sender:
         """Return a new sender of pods."""
@@ -70,17 +77,23 @@ class InProcessWorld:
         self._api.put(NAMESPACES, namespace(NAMESPACE))
         self.put_network(LAN)
         self._api.__enter__()
-        self.kubeconfig = write_kubeconfig(folder / "kubeconfig", self._api.url)
-        self._way: tuple[int, Path] | None = None
+        self._kubeconfig = write_kubeconfig(folder / "kubeconfig", self._api.url)
+        self._certs = folder / "certs"
+        self.ca = self._certs / "ca.crt"
+        self._port = 0
 
-    def register(self, port: int, ca: Path) -> None:
-        """Remember where reviews go."""
-        self._way = (port, ca)
+    def options(self, port: int) -> list[str]:
+        """Remember where reviews go. The certificate is that of a directory, made by the first replica."""
+        self._port = port
+        files = ["--cert-dir", str(self._certs), "--cert-name", "127.0.0.1"]
+        return ["--kubeconfig", str(self._kubeconfig), "--no-watch-pods", *files]
+
+    def wait_judged(self) -> None:
+        """Return: reviews are sent straight to the replicas."""
 
     def connect(self, networks: str = LAN) -> Sender:
         """Return a sender of reviews."""
-        assert self._way is not None
-        return ReviewSender(*self._way, review_of(networks))
+        return ReviewSender(self._port, self.ca, review_of(networks))
 
     def put_network(self, name: str) -> None:
         """Make a network."""
@@ -101,32 +114,33 @@ class InProcessWorld:
 
 
 class RealWorld:
-    """A kube-apiserver, which asks the webhook before it takes a pod, and takes none without it."""
+    """A kube-apiserver with the manifests applied. Replicas run with the Deployment's arguments and its account.
 
-    def __init__(self, api: RealApiServer) -> None:
+    They make their certificates and register themselves; failurePolicy is Fail, so that there is no pod without them.
+    """
+
+    def __init__(self, api: RealApiServer, folder: Path) -> None:
         self._api = api
-        self.kubeconfig = api.admin_kubeconfig
+        self.ca = folder / "ca.crt"
+        done = apply(api, ".")
+        assert done.returncode == 0, done.stderr
+        stage = {"metadata": {"annotations": {"nadmit.io/failure-policy": "Fail"}}}
+        api.must("PATCH", CONFIGURATION, stage, kind=MERGE_PATCH)
         metadata = {"name": "default", "namespace": NAMESPACE}
         api.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
         api.put({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata})
         self.put_network(LAN)
 
-    def register(self, port: int, ca: Path) -> None:
-        """Register the webhook for pods of the namespace, and wait until it is asked."""
-        rule = {"apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"], "operations": ["CREATE"]}
-        bundle = base64.b64encode(ca.read_bytes()).decode()
-        hook = {
-            "name": "stream.access.nadmit.io",
-            "admissionReviewVersions": ["v1"],
-            "sideEffects": "None",
-            "failurePolicy": "Fail",
-            "timeoutSeconds": 10,
-            "clientConfig": {"url": f"https://127.0.0.1:{port}/validate", "caBundle": bundle},
-            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": NAMESPACE}},
-            "rules": [rule],
-        }
-        kind = {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration"}
-        self._api.put({**kind, "metadata": {"name": CONFIGURATION}, "webhooks": [hook]})
+    def options(self, port: int) -> list[str]:
+        """Return the Deployment's arguments."""
+        return webhook_options(self._api, f"https://127.0.0.1:{port}")
+
+    def wait_judged(self) -> None:
+        """Wait until the replicas have registered themselves, and are asked."""
+        until(lambda: self._api.must("GET", CONFIGURATION).get("webhooks"))
+        hooks = {hook["name"]: hook for hook in self._api.must("GET", CONFIGURATION)["webhooks"]}
+        assert hooks["pods.access.nadmit.io"]["failurePolicy"] == "Fail"
+        self.ca.write_bytes(base64.b64decode(self._api.must("GET", SECRET)["data"]["ca.crt"]))
         sender = self.connect("absent")
         until(lambda: sender.send().fate is Fate.REFUSED)
         sender.close()
@@ -150,8 +164,8 @@ class RealWorld:
         self._api.restart()
 
     def close(self) -> None:
-        """Remove the webhook, and the networks."""
-        path = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
-        self._api.ask("DELETE", f"{path}/{CONFIGURATION}")
+        """Remove what replicas have written, so that others begin as after an installation; and the networks."""
+        for path in (CONFIGURATION, SECRET, LEASE):
+            assert self._api.ask("DELETE", path).status in {200, 404}
         networks = "/apis/k8s.cni.cncf.io/v1/namespaces/{}/network-attachment-definitions"
         self._api.must("DELETE", networks.format(NAMESPACE))

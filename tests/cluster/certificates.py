@@ -1,0 +1,109 @@
+"""The objects of rotating certificates: a Secret, a configuration whose webhooks are ours but for one, and their paths."""
+
+from __future__ import annotations
+
+import base64
+import ssl
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from kubernetes.client import ApiClient
+
+from certs.kubestore import KubeSecret
+from certs.rotator import Rotator
+from certs.state import Phase, parse_state
+from certs.store import StoreError
+from tests.certs.memorycluster import FOREIGN
+from tests.realapi.server import RealApiServer
+from webhook.cluster.kube import load_configuration
+
+Object = dict[str, Any]
+PATIENCE_S = 30.0
+NAMESPACE = "certificates"
+SECRET = f"/api/v1/namespaces/{NAMESPACE}/secrets/tls"
+REGISTRATION = "/apis/admissionregistration.k8s.io/v1"
+CONFIGURATION = f"{REGISTRATION}/validatingwebhookconfigurations/rotating"
+CONFIGURATIONS = ("ValidatingWebhookConfiguration/rotating", "MutatingWebhookConfiguration/absent")
+DAY = timedelta(days=1)
+
+
+def connect_with(kubeconfig: Path) -> ApiClient:
+    return ApiClient(load_configuration(kubeconfig, environ={}))
+
+
+def clean(api: RealApiServer) -> None:
+    for path in (SECRET, CONFIGURATION):
+        assert api.ask("DELETE", path).status in {200, 404}
+
+
+def secret(**data: str) -> Object:
+    metadata = {"name": "tls", "namespace": NAMESPACE, "labels": {"app.kubernetes.io/name": "nadmit"}}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": data}
+
+
+def configuration(*bundles: str, url: str = "https://127.0.0.1:1/validate") -> Object:
+    """Return one with own webhooks with these caBundles, and one that is not ours."""
+    rule = {
+        "apiGroups": ["k8s.cni.cncf.io"],
+        "apiVersions": ["v1"],
+        "operations": ["CREATE"],
+        "resources": ["network-attachment-definitions"],
+    }
+    hooks = [
+        {
+            "name": name,
+            "admissionReviewVersions": ["v1"],
+            "sideEffects": "None",
+            "clientConfig": {"url": url, "caBundle": base64.b64encode(bundle.encode()).decode()},
+            "rules": [rule],
+            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": selected}},
+            "objectSelector": {},
+            "timeoutSeconds": 5,
+            "failurePolicy": "Fail",
+        }
+        for name, selected, bundle in (
+            ("webhook.example.org", "no-such-namespace", FOREIGN),
+            *((f"n{number}.nadmit.io", NAMESPACE, bundle) for number, bundle in enumerate(bundles)),
+        )
+    ]
+    return {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingWebhookConfiguration",
+        "metadata": {"name": "rotating"},
+        "webhooks": hooks,
+    }
+
+
+def round_says(rotator: Rotator, said: str) -> bool:
+    """Do a round; RBAC takes a moment to see a new role."""
+    try:
+        rotator.round()
+    except StoreError as error:
+        return bool(said) and said in str(error)
+    return not said
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def phase_of(store: KubeSecret) -> Phase | None:
+    state = parse_state(store.read().data)
+    return None if state is None else state.phase
+
+
+def serial_in(store: KubeSecret) -> int:
+    return x509.load_pem_x509_certificate(store.read().data["tls.crt"]).serial_number
+
+
+def serial_at(address: tuple[str, int]) -> int:
+    """Return the serial number that a new connection sees."""
+    pem = ssl.get_server_certificate(address)
+    return x509.load_pem_x509_certificate(pem.encode()).serial_number
