@@ -26,8 +26,12 @@ NETWORKS = "k8s.v1.cni.cncf.io/networks"
 STATUS = "k8s.v1.cni.cncf.io/network-status"
 CONTAINERS = {"containers": [{"name": "c", "image": "example"}]}
 READ = [
-    {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["list", "watch"]},
-    {"apiGroups": ["k8s.cni.cncf.io"], "resources": ["network-attachment-definitions"], "verbs": ["list", "watch"]},
+    {"apiGroups": [""], "resources": ["namespaces", "pods"], "verbs": ["list", "watch"]},
+    {
+        "apiGroups": ["k8s.cni.cncf.io"],
+        "resources": ["network-attachment-definitions"],
+        "verbs": ["get", "list", "watch"],
+    },
     {
         "apiGroups": [GROUP],
         "resources": ["networkattachmentpolicies", "networkattachmentpolicyconfigs"],
@@ -56,7 +60,7 @@ def until(condition: Callable[[], object]) -> None:
 @contextmanager
 def cluster(api: RealApiServer) -> Iterator[RealApiServer]:
     """Install the kinds, a namespace, and the configuration without webhooks; take all of it away in the end."""
-    for path in sorted(CRDS.glob("*.yaml")):
+    for path in sorted(CRDS.glob("network*.yaml")):
         for value in yaml.safe_load_all(path.read_text()):
             api.put(value)
     plurals = ("networkattachmentpolicies", "networkattachmentpolicyconfigs")

@@ -135,7 +135,7 @@ def test_who_is_called_for_what(server: Served, world: RealApiServer) -> None:
         now = reviews(server)
         status, said = done
         assert (now - count, refused_by is not None) == (calls, status >= 400), (done, calls)
-        assert refused_by is None or f'admission webhook "{refused_by}.nadmit.io" denied the request' in said
+        assert refused_by is None or f'admission webhook "{refused_by}.access.nadmit.io" denied the request' in said
         count = now
 
     def ask(method: str, path: str, body: Object, *, kind: str = "application/json") -> tuple[int, str]:
