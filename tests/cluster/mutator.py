@@ -57,7 +57,7 @@ def mutating(api: RealApiServer, folder: Path, namespace: str, changes: dict[str
             self.end_headers()
             self.wfile.write(text)
 
-        def log_message(self, format: str, *_args: object) -> None:
+        def log_message(self, *_args: object) -> None:
             """Say nothing."""
 
     signed = api.sign_server("127.0.0.1")

@@ -44,7 +44,17 @@ import pytest
 from tests.access.cases import CAPABILITIES
 from tests.realapi.server import MERGE_PATCH, RealApiServer
 
-from .registered import CONFIGURATION, NETWORKS, STATUS, Object, empty_configuration, is_in_order, policies, until
+from .registered import (
+    CONFIGURATION,
+    NETWORKS,
+    STATUS,
+    Object,
+    empty_configuration,
+    is_in_order,
+    policies,
+    run_webhooks,
+    until,
+)
 from .tenants import (
     ADMIN,
     NODE,
@@ -67,9 +77,9 @@ MACVLAN = config_of("macvlan", master="bond1", capabilities=CAPABILITIES)
 HOST_DEVICE = config_of("host-device", device="eth3")
 PATH = config_of("../../x")
 META = {"config": '{"cniVersion":"1.0.0","plugins":[{"type":"other","delegates":[{"type":"multus"}]}]}'}
-NETS: dict[str, Object] = {
-    reference: MACVLAN for reference in ("blue/lan", "infra/storage", "default/internet", "green/shared", "evil/lan")
-}
+NETS: dict[str, Object] = dict.fromkeys(
+    ("blue/lan", "infra/storage", "default/internet", "green/shared", "evil/lan"), MACVLAN
+)
 NO_HOST_DEVICE = policy(
     "guard", attachments=[{"name": "no-host-device", "action": "Deny", "networks": [{"pluginTypes": ["host-device"]}]}]
 )
@@ -315,7 +325,7 @@ def test_16_a_configuration_that_is_deleted(plain: Tenants) -> None:
         until(lambda: is_in_order(plain.server))
     until(lambda: plain.create(asked, "--dry-run=server").returncode == 1)
     assert set(policies(plain.api).values()) == {"Ignore"}
-    assert plain.webhooks("stage", "Fail").exit_code == 0
+    assert run_webhooks(plain.api, "stage", "Fail").exit_code == 0
 
 
 MIRROR = {
