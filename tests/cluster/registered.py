@@ -12,9 +12,11 @@ from subprocess import CompletedProcess
 from typing import Any
 
 import yaml
+from click.testing import CliRunner, Result
 
 from tests.e2e.process import Served, serving
 from tests.realapi.server import RealApiServer
+from webhook.cli import nadmit
 
 CRDS = Path(__file__).parents[2] / "manifests" / "crds"
 GROUP = "access.nadmit.io"
@@ -27,7 +29,11 @@ STATUS = "k8s.v1.cni.cncf.io/network-status"
 CONTAINERS = {"containers": [{"name": "c", "image": "example"}]}
 READ = [
     {"apiGroups": [""], "resources": ["namespaces", "pods"], "verbs": ["list", "watch"]},
-    {"apiGroups": ["k8s.cni.cncf.io"], "resources": ["network-attachment-definitions"], "verbs": ["list", "watch"]},
+    {
+        "apiGroups": ["k8s.cni.cncf.io"],
+        "resources": ["network-attachment-definitions"],
+        "verbs": ["get", "list", "watch"],
+    },
     {
         "apiGroups": [GROUP],
         "resources": ["networkattachmentpolicies", "networkattachmentpolicyconfigs"],
@@ -106,6 +112,24 @@ def registering(certs: Path, kubeconfig: Path, *more: str) -> Iterator[Served]:
     given += ["--webhook-url", f"https://127.0.0.1:{port}", "--listen", f"127.0.0.1:{port}"]
     with serving(certs, *given, *more, manifests=None) as served:
         yield served
+
+
+@contextmanager
+def staged(api: RealApiServer, certs: Path) -> Iterator[Served]:
+    """Run the server, registered in stage Fail, inside of `cluster`; nothing is registered in the end."""
+    with registering(certs, account(api, READ + REGISTER)) as server:
+        until(lambda: is_in_order(server))
+        # The API server takes a moment to learn of its new webhooks; until then staging is refused.
+        until(lambda: run_webhooks(api, "stage", "Fail").exit_code == 0)
+        try:
+            yield server
+        finally:
+            api.ask("DELETE", CONFIGURATION)
+
+
+def run_webhooks(api: RealApiServer, *words: str) -> Result:
+    """Run `nadmit webhooks` as the administrator."""
+    return CliRunner().invoke(nadmit, ["webhooks", *words, "--kubeconfig", str(api.admin_kubeconfig)])
 
 
 def free_port() -> int:

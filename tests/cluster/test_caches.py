@@ -7,21 +7,20 @@ import json
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.realapi.audit import read_annotations
 from tests.realapi.server import RealApiServer
-from tests.realapi.test_kubectl import CONTAINERS, listening, put_network, ready_at, until
+
+from .registered import CONTAINERS, Object, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.kube_apiserver]
-
-Object = dict[str, Any]
 
 NETWORKS = "k8s.v1.cni.cncf.io/networks"
 NAMESPACE = "caches"
@@ -86,6 +85,22 @@ def serving(api: RealApiServer, kubeconfig: Path, folder: Path, *more: str) -> I
             api.ask("DELETE", "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/caches")
             process.terminate()
             assert process.wait(30) == 0
+
+
+def ready_at(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5) as answer:
+            return int(answer.status) == 200
+    except (urllib.error.URLError, ConnectionError):
+        return False
+
+
+def listening(log: Path) -> Object:
+    for line in log.read_text().splitlines():
+        if line.startswith("{") and json.loads(line).get("event") == "listening":
+            found: Object = json.loads(line)
+            return found
+    return {}
 
 
 def metrics_at(port: int) -> str:
@@ -164,7 +179,7 @@ def test_a_pod_right_after_its_network_is_admitted(real_api: RealApiServer, acco
 @pytest.mark.usefixtures("clean")
 def test_a_network_in_use_is_a_warning(real_api: RealApiServer, account: Path, tmp_path: Path) -> None:
     with serving(real_api, account, tmp_path) as metrics:
-        put_network(real_api, f"{NAMESPACE}/lan", BRIDGE)
+        real_api.put(network("lan"))
         assert create(real_api, pod("web-0", "lan")).returncode == 0
         until(lambda: 'nadmit_objects{kind="pods"} 1.0' in metrics())
         changed = real_api.kubectl("replace", "-f", "-", stdin=json.dumps(network("lan", OTHER)))
@@ -193,7 +208,7 @@ def test_a_network_in_use_is_refused_by_setting(real_api: RealApiServer, account
     """Until the pod is gone; whoever ends the namespace is not held up."""
     with serving(real_api, account, tmp_path, "--network-in-use", "Deny") as metrics:
         for name in ("lan", "wan"):
-            put_network(real_api, f"{NAMESPACE}/{name}", BRIDGE)
+            real_api.put(network(name))
             assert create(real_api, pod(f"on-{name}", name)).returncode == 0
         until(lambda: 'nadmit_objects{kind="pods"} 2.0' in metrics())
         delete = ("delete", "net-attach-def", "-n", NAMESPACE)
@@ -245,7 +260,7 @@ def test_a_namespace_that_is_terminating_can_end(real_api: RealApiServer, accoun
     real_api.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     real_api.put({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default", "namespace": name}})
     with serving(real_api, account, tmp_path, "--network-in-use", "Deny") as metrics:
-        put_network(real_api, f"{name}/lan", BRIDGE)
+        real_api.put(network("lan", namespace=name))
         assert create(real_api, pod("web-0", "lan", name)).returncode == 0
         until(lambda: 'nadmit_objects{kind="pods"} 1.0' in metrics())
         assert real_api.kubectl("delete", "net-attach-def", "lan", "-n", name).returncode == 1
@@ -277,7 +292,7 @@ def test_pods_that_may_not_be_read_keep_it_from_being_ready(real_api: RealApiSer
 def test_every_answer_is_in_the_audit_log(real_api: RealApiServer, account: Path, tmp_path: Path) -> None:
     with serving(real_api, account, tmp_path, "--network-in-use", "Deny") as metrics:
         offset = real_api.audit_offset()
-        put_network(real_api, f"{NAMESPACE}/lan", BRIDGE)
+        real_api.put(network("lan"))
         assert create(real_api, pod("web-0", "lan")).returncode == 0
         assert create(real_api, pod("plain")).returncode == 0
         assert create(real_api, pod("bad", "elsewhere/lan")).returncode == 1

@@ -7,11 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
 
 from tests.e2e.process import Served
 from tests.realapi.server import MERGE_PATCH, RealApiServer
-from webhook.cli import nadmit
 
 from .registered import (
     CONFIGURATION,
@@ -33,6 +31,7 @@ from .registered import (
     policies,
     registering,
     reviews,
+    run_webhooks,
     until,
 )
 
@@ -57,10 +56,6 @@ def server(world: RealApiServer, tmp_path: Path) -> Iterator[Served]:
         assert create(world, network("lan")).returncode == 0
         until(lambda: create(world, pod("probe", "lan"), "--dry-run=server").returncode == 0)
         yield served
-
-
-def run(world: RealApiServer, *words: str) -> Result:
-    return CliRunner().invoke(nadmit, ["webhooks", *words, "--kubeconfig", str(world.admin_kubeconfig)])
 
 
 def template(annotations: dict[str, str]) -> Object:
@@ -240,12 +235,12 @@ def test_the_other_ways_to_an_annotation_with_kubectl(server: Served, world: Rea
 
 def test_staged_fail_closed_and_open_again(server: Served, world: RealApiServer) -> None:
     """Side door 15: under Fail, what cannot be judged is refused, and nothing else."""
-    assert run(world, "status").exit_code == 0
-    staged = run(world, "stage", "Fail")
+    assert run_webhooks(world, "status").exit_code == 0
+    staged = run_webhooks(world, "stage", "Fail")
     assert (staged.exit_code, staged.output) == (0, "nadmit: failurePolicy Fail for 4 webhooks (was Ignore)\n")
     fails = {"pods": "Fail", "bindings": "Fail", "networks": "Fail", "policies": "Fail"}
     assert policies(world) == {**fails, "networks-in-use": "Ignore", "workloads": "Ignore"}
-    assert run(world, "status").exit_code == 0
+    assert run_webhooks(world, "status").exit_code == 0
     until(lambda: is_in_order(server))
     server.process.kill()
     server.process.wait(20)
@@ -255,15 +250,15 @@ def test_staged_fail_closed_and_open_again(server: Served, world: RealApiServer)
     assert world.kubectl("label", "pod", "plain", "-n", NAMESPACE, "a=b").returncode == 0
     assert create(world, workload("Deployment", "web", {NETWORKS: "lan"})).returncode == 0
     assert world.kubectl("delete", "net-attach-def", "lan", "-n", NAMESPACE).returncode == 0
-    assert run(world, "stage", "Fail").exit_code == 1
-    assert run(world, "stage", "Ignore").exit_code == 0
+    assert run_webhooks(world, "stage", "Fail").exit_code == 1
+    assert run_webhooks(world, "stage", "Ignore").exit_code == 0
     assert set(policies(world).values()) == {"Ignore"}
     until(lambda: create(world, pod("web", "lan"), "--dry-run=server").returncode == 0)
-    said = run(world, "stage", "Fail")
+    said = run_webhooks(world, "stage", "Fail")
     assert said.exit_code == 1
     assert "was accepted: the API server does not reach the webhook" in said.output
     assert set(policies(world).values()) == {"Ignore"}
-    assert run(world, "stage", "Fail", "--force").exit_code == 0
+    assert run_webhooks(world, "stage", "Fail", "--force").exit_code == 0
     assert policies(world)["pods"] == "Fail"
 
 
@@ -284,7 +279,7 @@ def test_what_others_edit_is_put_back_and_foreign_webhooks_stay(server: Served, 
     edited[2]["rules"] = [*edited[2]["rules"], {**edited[2]["rules"][0], "operations": ["DELETE"]}]
     stranger = {**edited[1], "name": "old.nadmit.io"}
     world.must("PUT", CONFIGURATION, {**seen, "webhooks": [foreign, stranger, *edited[:4]]})
-    shown = run(world, "status")
+    shown = run_webhooks(world, "status")
     assert shown.exit_code == 1
     assert "namespaceSelector" in shown.output
     assert "absent" in shown.output
@@ -292,7 +287,7 @@ def test_what_others_edit_is_put_back_and_foreign_webhooks_stay(server: Served, 
     after = hooks(world)
     assert after.pop("other.example.com")["clientConfig"] == foreign["clientConfig"]
     assert after == before
-    shown = run(world, "status")
+    shown = run_webhooks(world, "status")
     assert (shown.exit_code, "(foreign)" in shown.output) == (0, True)
     # An authority that somebody else put in stays: the rotation owns it.
     bundle = world.must("GET", CONFIGURATION)["webhooks"][1]["clientConfig"]["caBundle"]
@@ -306,14 +301,14 @@ def test_what_others_edit_is_put_back_and_foreign_webhooks_stay(server: Served, 
 
 
 def test_a_wrong_stage_keeps_what_is_in_force(server: Served, world: RealApiServer) -> None:
-    assert run(world, "stage", "Fail").exit_code == 0
+    assert run_webhooks(world, "stage", "Fail").exit_code == 0
     wrong = {"metadata": {"annotations": {"nadmit.io/failure-policy": "fail"}}}
     world.must("PATCH", CONFIGURATION, wrong, kind=MERGE_PATCH)
     step = [{"op": "replace", "path": "/webhooks/0/timeoutSeconds", "value": 9}]
     world.must("PATCH", CONFIGURATION, step, kind="application/json-patch+json")
     until(lambda: hooks(world)["pods.access.nadmit.io"]["timeoutSeconds"] == 5)
     assert policies(world)["pods"] == "Fail"
-    shown = run(world, "status")
+    shown = run_webhooks(world, "status")
     assert shown.exit_code == 1
     assert "'fail' is no failurePolicy; allowed: Ignore, Fail; Fail stays in force" in shown.output
     server.process.terminate()
@@ -327,7 +322,7 @@ def test_a_configuration_that_is_deleted_comes_back_with_the_manifest(server: Se
     until(lambda: create(world, pod("x", "nope/nope"), "--dry-run=server").returncode == 0)
     until(lambda: not is_in_order(server))
     assert server.get("/readyz") == (200, "ready")
-    assert run(world, "status").exit_code == 2
+    assert run_webhooks(world, "status").exit_code == 2
     world.put(empty_configuration())
     until(lambda: is_in_order(server))
     until(lambda: create(world, pod("x", "nope/nope"), "--dry-run=server").returncode != 0)

@@ -17,6 +17,8 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 CLUSTER = ROOT / "examples" / "cluster"
 RECORDINGS = ROOT / "examples" / "recordings"
+PIPE_BYTES = 1 << 20
+"""Nobody reads what it prints before the end, and a server that cannot print stops: room for 2000 reviews."""
 
 
 class Unanswered(Exception):  # noqa: N818  # it is what a test expects
@@ -72,7 +74,12 @@ def command(certs: Path, *more: str, manifests: Path | None = CLUSTER) -> list[s
 def serving(certs: Path, *more: str, manifests: Path | None = CLUSTER) -> Iterator[Served]:
     """Run the server until the block ends, then stop it with SIGTERM and gather its output."""
     process = subprocess.Popen(
-        command(certs, *more, manifests=manifests), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
+        command(certs, *more, manifests=manifests),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        pipesize=PIPE_BYTES,
+        text=True,
+        cwd=ROOT,
     )
     with process:
         assert process.stdout is not None
