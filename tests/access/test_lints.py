@@ -203,6 +203,15 @@ def test_shadowed_definitions(deny: dict[str, Any], other: dict[str, Any], is_sh
     assert (("shadowed", "spec.definitions[0]") in remarks(guard, definitions=[other])) is is_shadowed
 
 
+def test_a_comparison_that_would_take_long_is_left_out() -> None:
+    """Twins of 16 patterns are told; of 8,192 each, the comparison is not made, and nothing is said."""
+    patterns = [f"n{number}-*" for number in range(64)]
+    large = {"names": patterns, "masters": patterns, "namespaces": patterns, "pluginTypes": patterns}
+    for networks, is_told in (([{"names": patterns[:16]}], True), ([large] * 32, False)):
+        twins = [{**DENY, "name": name, "networks": networks} for name in ("a", "b")]
+        assert bool(remarks(attachments=twins)) is is_told
+
+
 def test_a_rule_that_cannot_be_read_has_no_lints() -> None:
     spec = {"attachments": [{**ALLOW, "networks": [NADS], "message": 5}, {**ALLOW, "name": "b", "networks": [NADS]}]}
     found = lint(read_policy({"metadata": {"name": "x"}, "spec": spec}), [])
