@@ -7,7 +7,8 @@ from cniplugin.access.rules import CONFIG_KIND, POLICY_KIND
 from cniplugin.access.rules import GROUP as ACCESS_GROUP
 from cniplugin.netspec.netattachdef import GROUP as NAD_GROUP
 from cniplugin.netspec.netattachdef import KIND as NAD_KIND
-from webhook.admission.checks import bindings, definitions, network_status, networks, policies
+from webhook.admission.checks import bindings, definitions, network_status, networks, policies, resources
+from webhook.admission.injection import Injection
 from webhook.admission.listers import Cluster
 from webhook.admission.model import ALLOWED, Decision, GroupKind, Request
 
@@ -35,9 +36,16 @@ NETWORK_NAMESPACE = "kube-system"
 
 
 def evaluate(
-    request: Request, cluster: Cluster, rules: Rules, *, network_namespace: str = NETWORK_NAMESPACE
+    request: Request,
+    cluster: Cluster,
+    rules: Rules,
+    *,
+    network_namespace: str = NETWORK_NAMESPACE,
+    injection: Injection | None = None,
 ) -> Decision:
     """Decide one request against one snapshot and one set of rules.
+
+    `injection`: what /mutate puts into pods, whose final state is then checked, too; None where there is no /mutate.
 
     Everything but CREATE and UPDATE of the kinds above is allowed, and so is an object that is being deleted.
     """
@@ -45,7 +53,10 @@ def evaluate(
         return ALLOWED
     if request.kind == POD:
         protected = network_status.check(request, rules.config)
-        return protected or networks.check(request, cluster, rules, network_namespace=network_namespace)
+        judged = protected or networks.check(request, cluster, rules, network_namespace=network_namespace)
+        if injection is None:
+            return judged
+        return resources.check(request, judged, cluster, injection, network_namespace=network_namespace)
     if request.kind == NETWORK:
         return definitions.check(request, cluster, rules)
     if request.kind == BINDING:

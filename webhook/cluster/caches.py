@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
@@ -19,6 +19,7 @@ from cniplugin.access.model import NAME_LABEL, Config
 from cniplugin.access.reading import read_policy
 from cniplugin.access.rules import CONFIG_NAME, Policy
 from cniplugin.netspec.errors import SpecError
+from webhook.admission.injection import DEFAULT_NETWORKS
 
 from .apiobjects import Item
 from .store import DROPPED_ANNOTATIONS, NOT_TEXT, Definition, Snapshot, Texts
@@ -146,12 +147,22 @@ class _Named(Generic[T]):
         return dict(self._kept)
 
 
-class Namespaces(_Named[Mapping[str, str]]):
-    """Labels by namespace."""
+class Namespace(NamedTuple):
+    """What decisions ask of a namespace; see `admission.listers.Cluster`."""
 
-    def make(self, item: Item) -> Mapping[str, str]:
-        """Return the labels of a namespace."""
-        return {**(item.metadata.labels or {}), NAME_LABEL: item.metadata.name}
+    labels: Mapping[str, str]
+    default_networks: str | None
+
+
+class Namespaces(_Named[Namespace]):
+    """Labels and default networks by namespace."""
+
+    def make(self, item: Item) -> Namespace:
+        """Return what is kept of a namespace."""
+        return Namespace(
+            labels={**(item.metadata.labels or {}), NAME_LABEL: item.metadata.name},
+            default_networks=(item.metadata.annotations or {}).get(DEFAULT_NETWORKS),
+        )
 
 
 class AccessPolicies(_Named[Policy]):
@@ -185,7 +196,10 @@ class Caches:
         made = self._make_policies()
         if made != self._policies:
             self._policies = made
-        return Snapshot(self.networks.copy(), self.namespaces.copy(), self._policies)
+        namespaces = self.namespaces.copy()
+        labels = {name: namespace.labels for name, namespace in namespaces.items()}
+        defaults = {name: text for name, (_, text) in namespaces.items() if text is not None}
+        return Snapshot(self.networks.copy(), labels, self._policies, default_networks=defaults)
 
     def _make_policies(self) -> Policies:
         policies = sorted(self.policies.copy().values(), key=lambda policy: policy.name)

@@ -18,6 +18,8 @@ from cniplugin.access.rules import GROUP as ACCESS_GROUP
 from cniplugin.netspec import netattachdef
 from cniplugin.netspec.netattachdef import GROUP, KIND, NetworkAttachmentDefinition
 from webhook.admission import unreadable
+from webhook.admission.injection import DEFAULT_NETWORKS
+from webhook.admission.model import NOTHING
 
 from .documents import Document
 from .problems import Problem
@@ -53,15 +55,18 @@ class Definition(NamedTuple):
 class Snapshot:
     """Implements `admission.listers.Cluster`. Made by `build`, never changed."""
 
-    __slots__ = ("_definitions", "_names", "_namespace_labels", "_remembered", "policies")
+    __slots__ = ("_default_networks", "_definitions", "_names", "_namespace_labels", "_remembered", "policies")
 
     def __init__(
         self,
         definitions: Mapping[str, Mapping[str, Definition]],
         namespace_labels: Mapping[str, Mapping[str, str]],
         policies: Policies = NO_POLICIES,
+        *,
+        default_networks: Mapping[str, str] = NOTHING,
     ) -> None:
         self.policies = policies
+        self._default_networks = default_networks
         self._definitions = definitions
         self._names = {namespace: tuple(sorted(named)) for namespace, named in definitions.items()}
         self._namespace_labels = namespace_labels
@@ -84,6 +89,10 @@ class Snapshot:
     def namespace_labels(self, namespace: str) -> Mapping[str, str]:
         """Return the labels of a namespace; of an unknown one, its name alone."""
         return self._namespace_labels.get(namespace) or {NAME_LABEL: namespace}
+
+    def default_networks(self, namespace: str) -> str | None:
+        """Return the networks annotation that a namespace has for its pods, as it is written; None if it has none."""
+        return self._default_networks.get(namespace)
 
     def has_namespace(self, namespace: str) -> bool:
         """Say whether a namespace is known; it may have networks without being so."""
@@ -152,6 +161,7 @@ class Builder:
     def __init__(self) -> None:
         self._definitions: dict[str, dict[str, Definition]] = {}
         self._namespace_labels: dict[str, Mapping[str, str]] = {}
+        self._default_networks: dict[str, str] = {}
         self._places: dict[tuple[str, ...], str] = {}
         self._texts: dict[Texts, Texts] = {}
         self._policies: list[Document] = []
@@ -164,8 +174,10 @@ class Builder:
             definition = self._define(document)
             self._definitions.setdefault(definition.namespace, {})[definition.name] = definition
         elif (document.group, document.kind) == ("", "Namespace"):
-            labels = document.object["metadata"].get("labels") or {}
-            self._namespace_labels[document.name] = {**labels, NAME_LABEL: document.name}
+            metadata = document.object["metadata"]
+            self._namespace_labels[document.name] = {**(metadata.get("labels") or {}), NAME_LABEL: document.name}
+            if DEFAULT_NETWORKS in (metadata.get("annotations") or {}):
+                self._default_networks[document.name] = metadata["annotations"][DEFAULT_NETWORKS]
         elif document.group == ACCESS_GROUP:
             self._policies.append(document)
 
@@ -175,7 +187,8 @@ class Builder:
         policies = read_policies(objects) if objects else NO_POLICIES
         if warnings is not None:
             warnings += self._unreadable(policies)
-        return Snapshot(self._definitions, self._namespace_labels, policies)
+        defaults = self._default_networks
+        return Snapshot(self._definitions, self._namespace_labels, policies, default_networks=defaults)
 
     def _unreadable(self, policies: Policies) -> Iterator[Problem]:
         documents = {(document.kind, document.name): document for document in self._policies}
