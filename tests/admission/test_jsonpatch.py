@@ -46,6 +46,7 @@ def test_case(case: dict[str, Any]) -> None:
     assert document == case["doc"]
 
 
+@pytest.mark.slow
 @given(DOCUMENTS, DOCUMENTS)
 def test_a_difference_leads_from_one_document_to_the_other(before: Any, after: Any) -> None:
     untouched = copy.deepcopy(before)
@@ -60,6 +61,7 @@ def test_equal_documents_have_no_difference(document: Any) -> None:
     assert diff(document, copy.deepcopy(document)) == []
 
 
+@pytest.mark.slow
 @given(DOCUMENTS, DOCUMENTS)
 def test_a_difference_is_minimal(before: Any, after: Any) -> None:
     """No operation can be left out."""

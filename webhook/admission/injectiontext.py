@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cniplugin.netspec.errors import SpecError
+from cniplugin.netspec.errors import SpecError, show
 from cniplugin.netspec.names import nearest
+from webhook.admission import messages
 from webhook.admission.injection import DEFAULT_NETWORKS, DEVICES_FROM, INJECT, INJECT_INTO, NODE_SELECTOR
-from webhook.admission.messages import did_you_mean, warning
 from webhook.admission.needs import Shortfall
 
 
@@ -19,7 +19,7 @@ def unknown_container(name: str, names: Sequence[str]) -> SpecError:
         source=f"metadata.annotations[{INJECT_INTO}]",
         value=name,
         detail="the pod has no such container",
-        fix=did_you_mean(near) if near else "",
+        fix=messages.did_you_mean(near) if near else "",
         allowed=f"a container or sidecar of the pod: {', '.join(names)}",
     )
 
@@ -74,7 +74,7 @@ def shortfall(found: Shortfall) -> SpecError:
 
 def shortfall_warning(found: Shortfall) -> str:
     """A shortfall that the setting leaves to the pod's author."""
-    return warning(f"spec.containers: {_shortfall(found)}")
+    return _warning(f"spec.containers: {_shortfall(found)}")
 
 
 def _shortfall(found: Shortfall) -> str:
@@ -84,7 +84,7 @@ def _shortfall(found: Shortfall) -> str:
 
 def taken_as_claimed(resources: Sequence[str]) -> str:
     """Nothing is injected for a pod with claims."""
-    return warning(
+    return _warning(
         f"{', '.join(resources)}: taken to come by the pod's resourceClaims, not injected; "
         f"{DEVICES_FROM} on the network says otherwise"
     )
@@ -92,14 +92,19 @@ def taken_as_claimed(resources: Sequence[str]) -> str:
 
 def volume_left_alone(name: str) -> str:
     """The pod has a volume of that name for something else."""
-    return warning(f'spec.volumes: the pod has a volume "{name}" of its own: pod network information is not added')
+    return _warning(f'spec.volumes: the pod has a volume "{name}" of its own: pod network information is not added')
 
 
 def opt_out_unclear(value: str) -> str:
     """The annotation that opts out says neither yes nor no."""
-    return warning(f'metadata.annotations[{INJECT}]: "{value}" counts as "true"; allowed: "true", "false"')
+    return _warning(f'metadata.annotations[{INJECT}]: {show(value)} counts as "true"; allowed: "true", "false"')
 
 
 def defaults_unreadable(namespace: str) -> str:
     """The pod's networks come from its namespace, and cannot be read: its author has not written them."""
-    return warning(f"the networks come from the annotation {DEFAULT_NETWORKS} of namespace {namespace}")
+    return _warning(f"the networks come from the annotation {DEFAULT_NETWORKS} of namespace {namespace}")
+
+
+def _warning(text: str) -> str:
+    """Return a warning, in ASCII: annotations may hold anything."""
+    return messages.warning(text.encode("ascii", "backslashreplace").decode())

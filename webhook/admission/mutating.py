@@ -48,12 +48,13 @@ def answer_mutation(
     if known.is_being_deleted:
         return NO_PATCH
     mutation = mutate(pod, cluster, injection, namespace=request.namespace, network_namespace=network_namespace)
+    notes = Decision(warnings=mutation.notes)
     if not mutation.problems and not mutation.warnings:
-        return Answer(operations=mutation.operations)
+        return Answer(notes, mutation.operations)
     after = request._replace(object=known._replace(annotations=podspec.annotations_of(mutation.pod)))
     judged = evaluate(after, cluster, rules, network_namespace=network_namespace)
     if not judged.is_allowed:
-        return Answer(judged)
+        return Answer(judged._replace(warnings=(*mutation.notes, *judged.warnings)))
     if mutation.problems:
-        return Answer(messages.invalid(after, mutation.problems, warnings=mutation.warnings))
-    return Answer(Decision(warnings=mutation.warnings), mutation.operations)
+        return Answer(messages.invalid(after, mutation.problems, warnings=mutation.notes))
+    return Answer(notes._replace(warnings=(*mutation.notes, *mutation.warnings)), mutation.operations)

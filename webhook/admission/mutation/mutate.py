@@ -34,11 +34,13 @@ from .userdefined import inject_annotations
 class Mutation(NamedTuple):
     """What becomes of a pod. `pod` is the pod after the operations.
 
-    `problems` refuse the pod. There are no operations then, and `pod` has the annotations that were read.
+    `problems` refuse the pod. There are no operations then, and `pod` has the annotations that were read. `warnings`
+    tell of networks, which not every pod may know; `notes` are warnings that tell of the pod and its namespace only.
     """
 
     pod: Json
     operations: tuple[Operation, ...] = ()
+    notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     problems: tuple[SpecError, ...] = ()
 
@@ -57,14 +59,15 @@ def mutate(pod: Json, cluster: Cluster, injection: Injection, *, namespace: str,
     networks = needs.find_networks(
         podspec.annotations_of(annotated), cluster.network, namespace=namespace, network_namespace=network_namespace
     )
+    notes = _notes(annotated)
     if networks is None:
-        came = [injectiontext.defaults_unreadable(namespace)] if annotated is not labelled else []
-        return Mutation(annotated, _patch(pod, annotated), tuple(came))
+        notes += (injectiontext.defaults_unreadable(namespace),) if annotated is not labelled else ()
+        return Mutation(annotated, _patch(pod, annotated), notes)
     target = find_target(annotated, podspec.annotations_of(annotated))
     filled = _fill(annotated, networks, target, injection)
     if isinstance(filled, list):
-        return Mutation(annotated, problems=tuple(filled))
-    return Mutation(filled, _patch(pod, filled), tuple(_remarks(filled, networks, injection)))
+        return Mutation(annotated, notes=notes, problems=tuple(filled))
+    return Mutation(filled, _patch(pod, filled), notes, tuple(_remarks(filled, networks, injection)))
 
 
 def _fill(
@@ -91,12 +94,14 @@ def _fill(
     return problems or selected
 
 
-def _remarks(pod: Json, networks: Sequence[NetworkAttachmentDefinition], injection: Injection) -> Iterator[str]:
-    """Yield what a user should know about a pod that is let through."""
-    keys = injection.resource_name_keys
+def _notes(pod: Json) -> tuple[str, ...]:
     answer = podspec.annotations_of(pod).get(INJECT, "true").strip()
-    if answer.lower() not in {"true", "false"}:
-        yield injectiontext.opt_out_unclear(answer)
+    return () if answer.lower() in {"true", "false"} else (injectiontext.opt_out_unclear(answer),)
+
+
+def _remarks(pod: Json, networks: Sequence[NetworkAttachmentDefinition], injection: Injection) -> Iterator[str]:
+    """Yield what a user should know about a pod that is let through, and about its networks."""
+    keys = injection.resource_name_keys
     if injection.exposes_netinfo and netinfo.is_foreign(pod) and any(needs.resources_of(n, keys) for n in networks):
         yield injectiontext.volume_left_alone(netinfo.VOLUME)
     if claimed := needs.find_claimed(pod, networks, keys):
