@@ -16,7 +16,6 @@ from webhook.admission.evaluate import NETWORK, evaluate
 from webhook.admission.injection import INJECT, INJECT_INTO, Injection
 from webhook.admission.jsonpatch import PatchError
 from webhook.admission.mutating import NO_PATCH, Answer, answer_mutation
-from webhook.admission.mutation import mutate as core
 
 VF = "intel.com/sriov"
 HONOR = Injection(mode="honor")
@@ -103,7 +102,7 @@ def test_nothing_without_the_object_or_for_one_that_is_being_deleted() -> None:
 
 
 def test_a_patch_that_misses_is_a_bug(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(core.jsonpatch, "diff", lambda _before, _after: [])
+    monkeypatch.setattr(jsonpatch, "diff", lambda _before, _after: [])
     with pytest.raises(PatchError, match="does not lead to the pod"):
         ask_mutate(pod_of("a"), sriov())
 
@@ -308,8 +307,8 @@ def test_notes_are_told_with_a_refusal_too() -> None:
 )
 def test_claims(devices_from: str | None, *, has_claims: bool, is_injected: bool, warns: bool) -> None:
     known = network("a", resource=VF, **({"devices_from": devices_from} if devices_from else {}))
-    claims = {"resourceClaims": [{"name": "vf", "resourceClaimTemplateName": "vf"}]} if has_claims else {}
-    pod, world = pod_of("a", **claims), cluster_of(known)
+    claims = [{"name": "vf", "resourceClaimTemplateName": "vf"}] if has_claims else []
+    pod, world = pod_of("a", resourceClaims=claims), cluster_of(known)
     answer = ask_mutate(pod, world)
     after = jsonpatch.apply(list(answer.operations), pod)
     assert figures(after) == (("1", "1") if is_injected else (None, None))
