@@ -1,4 +1,4 @@
-"""Issue certificates: an ECDSA P-256 authority for ten years, a server certificate under it for one.
+"""Issue certificates: an ECDSA P-256 authority and a server certificate under it, by default for ten years and one.
 
 Pure but for the randomness of keys and serial numbers; the time is an argument. The extensions are those that
 strict RFC 5280 verification asks for (OpenSSL `X509_V_FLAG_X509_STRICT`): key usage, subject and authority
@@ -57,10 +57,10 @@ def make_key() -> ec.EllipticCurvePrivateKey:
     return ec.generate_private_key(ec.SECP256R1())
 
 
-def issue_ca(key: ec.EllipticCurvePrivateKey, *, now: datetime) -> x509.Certificate:
+def issue_ca(key: ec.EllipticCurvePrivateKey, *, now: datetime, lifetime: timedelta = CA_LIFETIME) -> x509.Certificate:
     """Return a self-signed authority that may sign leaves only."""
     name = _name("nadmit CA")
-    builder = _builder(key, subject=name, issuer=name, now=now, not_after=now + CA_LIFETIME)
+    builder = _builder(key, subject=name, issuer=name, now=now, not_after=now + lifetime)
     return (
         builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_key_usage(signs_certificates=True), critical=True)
@@ -70,10 +70,15 @@ def issue_ca(key: ec.EllipticCurvePrivateKey, *, now: datetime) -> x509.Certific
 
 
 def issue_leaf(
-    ca: Pair, key: ec.EllipticCurvePrivateKey, names: Sequence[x509.GeneralName], *, now: datetime
+    ca: Pair,
+    key: ec.EllipticCurvePrivateKey,
+    names: Sequence[x509.GeneralName],
+    *,
+    now: datetime,
+    lifetime: timedelta = LEAF_LIFETIME,
 ) -> x509.Certificate:
     """Return a server certificate for the names; it does not outlive the authority."""
-    not_after = min(now + LEAF_LIFETIME, ca.certificate.not_valid_after_utc)
+    not_after = min(now + lifetime, ca.certificate.not_valid_after_utc)
     builder = _builder(
         key, subject=_name("nadmit webhook"), issuer=ca.certificate.subject, now=now, not_after=not_after
     )
@@ -102,13 +107,17 @@ def parse_name(text: str) -> x509.GeneralName:
     return x509.DNSName(lowered)
 
 
+def names_in(certificate: x509.Certificate) -> tuple[x509.GeneralName, ...]:
+    """Return the subject alternative names, in their order; none if it has no such extension."""
+    try:
+        return tuple(certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
+    except x509.ExtensionNotFound:
+        return ()
+
+
 def covers(certificate: x509.Certificate, names: Sequence[x509.GeneralName]) -> bool:
     """Return whether every name is a subject alternative name of the certificate."""
-    try:
-        present = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
-        return False
-    return set(names) <= set(present)
+    return set(names) <= set(names_in(certificate))
 
 
 def is_fresh(certificate: x509.Certificate, *, now: datetime) -> bool:

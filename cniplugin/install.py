@@ -83,8 +83,7 @@ def run(
             places, is_forced = _places(options, state), bool(options["force"])
             return records.forget(options["container"], places, environ, is_forced=is_forced)
         if command == "uninstall":
-            with _locked(disk, options["cni-conf-dir"]):
-                return _uninstall(disk, options)
+            return _uninstall_and_stay(disk, options, sleep)
         return _install_and_stay(disk, options, environ, sleep)
     except UsageError as error:
         _warn(f"usage: {error}")
@@ -116,6 +115,15 @@ def _install_and_stay(
                 _install(disk, options, environ)
         except (InstallError, CniError, OSError) as error:
             _warn(f"not renewed, what is installed stays: {error}")
+    return DONE
+
+
+def _uninstall_and_stay(disk: Disk, options: Mapping[str, str], sleep: Callable[[float], None]) -> int:
+    """Uninstall; with `--every`, stay when it is done, so that nothing starts this container again and again."""
+    with _locked(disk, options["cni-conf-dir"]):
+        _uninstall(disk, options)
+    while every := float(options["every"]):
+        sleep(every)
     return DONE
 
 
@@ -213,13 +221,13 @@ def _drop_obsolete(disk: Disk, state: State, wanted: Wanted) -> None:
             state["directories"].remove(path)
 
 
-def _uninstall(disk: Disk, options: Mapping[str, str]) -> int:
+def _uninstall(disk: Disk, options: Mapping[str, str]) -> None:
     state = _load_state(disk, options)
     path = f"{options['cni-conf-dir']}/{_STATE}"
     if not disk.has(path):
         disk.remove(beside(path, TEMPORARY))
         say("nothing is installed")
-        return DONE
+        return
     _refuse_while_attached(disk.at(_places(options, state)["record-dir"]), is_forced=bool(options["force"]))
     conf_dir = options["cni-conf-dir"]
     for file in sorted(state["files"], key=lambda name: os.path.dirname(name) != conf_dir):
@@ -232,7 +240,6 @@ def _uninstall(disk: Disk, options: Mapping[str, str]) -> int:
     disk.remove(beside(path, TEMPORARY))
     disk.remove(path)
     say("uninstalled")
-    return DONE
 
 
 def _refuse_while_attached(directory: str, *, is_forced: bool) -> None:

@@ -38,13 +38,13 @@ OPTIONS = {
     "api-server": ("", "URL", "API server as the node reaches it; else what the kubelet tells this pod"),
     "service-account": (kubeconfig.SERVICE_ACCOUNT, "DIR", "where token and ca.crt are, as seen here"),
     "wait": ("0", "SECONDS", "how long to wait for a default network"),
-    "every": ("0", "SECONDS", "stay, and install what has changed (token, CA, default network) this often; 0: once"),
+    "every": ("0", "SECONDS", "stay; install what has changed (token, CA, default network) this often; 0: do not stay"),
 }
 FLAGS = {"force": "do it although attachments may leak: containers are attached, or one could not be detached"}
 
 _KNOWN = {
     "install": tuple(name for name in OPTIONS if name != "record-dir"),
-    "uninstall": ("root", "cni-conf-dir", "record-dir", "force"),
+    "uninstall": ("root", "cni-conf-dir", "record-dir", "every", "force"),
     "show": ("root", "cni-conf-dir", "record-dir"),
     "forget": ("cni-conf-dir", "cni-bin-dir", "record-dir", "force"),
 }

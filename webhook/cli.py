@@ -18,6 +18,7 @@ COMMANDS = {
         "webhook.commands.can_attach", "can_attach", "Say whether pods may attach to a network, and who decides."
     ),
     "rules": LazyCommand("webhook.commands.rules", "rules", "List what pods of a namespace may attach to, and why."),
+    "webhooks": LazyCommand("webhook.commands.webhooks", "webhooks", "Register the webhooks, and stage them."),
     "certs": LazyCommand("certs.cli", "certs", "Make and keep the certificates of the webhook."),
 }
 

@@ -12,8 +12,13 @@
 | nadmit_log_lines_lost_total | counter | |
 | nadmit_objects | gauge | kind |
 | nadmit_cache_age_seconds | gauge | kind |
+| nadmit_live_lookups_total | counter | result (found, absent, failed, late, busy) |
 | nadmit_ready | gauge | |
+| nadmit_status_writer | gauge | |
+| nadmit_status_writes_total | counter | what (status, event), result (ok, conflict, gone, error) |
 | nadmit_info | gauge | version, netspec_revision |
+
+Those about the status are in `webhook.statuses.counts`.
 
 Values that a client chooses never become a label: an unknown kind, operation or rule counts as `other`.
 What happens per review is counted in plain dicts and becomes metrics when they are asked for: the library's locked
@@ -22,14 +27,11 @@ counters and histogram took 2.8 microseconds per review, this takes 0.8, and dec
 
 from __future__ import annotations
 
-import os
 from bisect import bisect_left
 from collections import Counter as Tally
-from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
+from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 
-import msgspec
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -38,6 +40,7 @@ from cniplugin.netspec import REVISION
 from webhook.admission.evaluate import BINDING, NETWORK, POD, POLICIES, WORKLOADS
 from webhook.admission.model import Decision, Request
 from webhook.admission.rules import RULE_IDS
+from webhook.decisionlog import DecisionLog
 
 KINDS = {kind: kind.kind for kind in (POD, BINDING, NETWORK, *WORKLOADS, *POLICIES)}
 OPERATIONS = frozenset({"CREATE", "UPDATE", "DELETE", "CONNECT"})
@@ -104,6 +107,9 @@ class Metrics:
             ("kind",),
             registry=self.registry,
         )
+        self._live_lookups = Counter(
+            "nadmit_live_lookups", "Networks asked for while judging", ("result",), registry=self.registry
+        )
         self._ready = Gauge("nadmit_ready", "1 while reviews are wanted", registry=self.registry)
         self.log_lines_lost = Counter(
             "nadmit_log_lines_lost", "Log lines that could not be written", registry=self.registry
@@ -137,6 +143,10 @@ class Metrics:
         """Count a certificate that was not taken."""
         self._certificate_loads.labels("error").inc()
 
+    def live_lookup(self, result: str) -> None:
+        """Count what became of asking for a network that was not known; `result` is one of a closed set."""
+        self._live_lookups.labels(result).inc()
+
     def observe(self, *, is_ready: bool, counts: Mapping[str, int], ages: Mapping[str, float]) -> None:
         """Take the state of the moment; kinds are the store's own, a closed set. `ages` in seconds."""
         self._ready.set(is_ready)
@@ -148,87 +158,6 @@ class Metrics:
     def exposition(self) -> bytes:
         """Return the metrics in the Prometheus text format."""
         return generate_latest(self.registry)
-
-
-class _ReviewLine(msgspec.Struct, omit_defaults=True, gc=False):
-    """One line of the decision log; what is absent is the default."""
-
-    time: datetime
-    uid: str
-    path: str
-    kind: str
-    namespace: str
-    name: str
-    operation: str
-    user: str
-    decision: str
-    rules: tuple[str, ...]
-    duration_ms: float
-    event: str
-    subresource: str = ""
-    dry_run: bool = False
-    trials: tuple[str, ...] = ()
-
-
-class DecisionLog:
-    """Writes lines of JSON to a file descriptor: one per review, and a few events. No object bodies, no secrets.
-
-    Lines are gathered and written together by `flush`, which `later` is asked to call soon: under load one system call
-    carries many lines. A full disk or a closed pipe loses lines, never reviews; `on_lost` gets their number.
-    """
-
-    def __init__(
-        self, descriptor: int, *, later: Callable[[Callable[[], None]], object], on_lost: Callable[[int], None]
-    ) -> None:
-        self._descriptor = descriptor
-        self._later = later
-        self._on_lost = on_lost
-        self._encode = msgspec.json.Encoder().encode
-        self._lines: list[bytes] = []
-
-    def review(self, path: str, request: Request, decision: Decision, seconds: float) -> None:
-        """Write the line of one review."""
-        self._add(
-            _ReviewLine(
-                time=datetime.now(UTC),
-                event="review",
-                uid=request.uid,
-                path=path,
-                kind=request.kind.kind,
-                namespace=request.namespace,
-                name=request.object_name,
-                operation=request.operation,
-                user=request.user.name,
-                decision=decision.verdict,
-                rules=decision.rules,
-                duration_ms=round(seconds * 1000, 3),
-                subresource=request.subresource,
-                dry_run=request.is_dry_run,
-                trials=decision.trials,
-            )
-        )
-
-    def event(self, name: str, fields: Mapping[str, object]) -> None:
-        """Write one event with the time and its name first, at once."""
-        self._add({"time": datetime.now(UTC), "event": name, **fields})
-        self.flush()
-
-    def _add(self, line: object) -> None:
-        if not self._lines:
-            self._later(self.flush)
-        self._lines.append(self._encode(line))
-
-    def flush(self) -> None:
-        """Write what was gathered."""
-        lines, self._lines = self._lines, []
-        if not lines:
-            return
-        data = memoryview(b"\n".join((*lines, b"")))
-        try:
-            while data:
-                data = data[os.write(self._descriptor, data) :]
-        except OSError:
-            self._on_lost(len(lines))
 
 
 class Observers:

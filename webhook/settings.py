@@ -7,6 +7,7 @@ from pathlib import Path
 
 from cniplugin.access.model import Rules
 from webhook.admission.evaluate import NETWORK_NAMESPACE
+from webhook.serving.clients import ClientTrust
 from webhook.serving.http import Limits
 
 Address = tuple[str, int]
@@ -17,7 +18,8 @@ class ClusterSettings:
     """What only a cluster has a use for; see the options of the same names.
 
     `namespace`: None for that of the pod's service account. `tls_secret`, `webhook_configuration`: None for none.
-    `webhook_url`: None for the Service. `network_in_use`: Warn, Deny or Off.
+    `webhook_url`: None for the Service. `ca_file`: None for `ca.crt` of `cert_dir`. `network_in_use`: Warn, Deny or
+    Off.
     """
 
     namespace: str | None = None
@@ -25,6 +27,7 @@ class ClusterSettings:
     service: str = "nadmit-webhook"
     webhook_configuration: str | None = None
     webhook_url: str | None = None
+    ca_file: Path | None = None
     watch_pods: bool = True
     network_in_use: str = "Warn"
     write_status: bool = False
@@ -53,3 +56,7 @@ class Settings:
     network_namespace: str = NETWORK_NAMESPACE
     limits: Limits = field(default_factory=Limits)
     cluster: ClusterSettings = field(default_factory=ClusterSettings)
+
+    def client_trust(self) -> ClientTrust | None:
+        """Read who may call; None: everybody may. Raises ClientCaError."""
+        return None if self.client_ca is None else ClientTrust(self.client_ca, self.client_names)

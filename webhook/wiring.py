@@ -7,12 +7,11 @@ import gc
 import logging
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
 
 import uvloop
 
@@ -21,12 +20,13 @@ from webhook.admission.inforce import RulesInForce
 from webhook.cluster.manifests import load_snapshot
 from webhook.cluster.problems import Problem
 from webhook.cluster.store import Snapshot
-from webhook.metrics import DecisionLog, Metrics, Observers
+from webhook.decisionlog import DecisionLog
+from webhook.metrics import Metrics, Observers
 from webhook.serving.app import create_app
 from webhook.serving.probes import create_probes
-from webhook.serving.reviews import Reviews
+from webhook.serving.reviews import LiveNetworks, Reviews
 from webhook.serving.server import Addresses, Stop, serve, stop_on_signals
-from webhook.serving.tls import ServerTls
+from webhook.serving.tls import ServedPair, ServerTls
 from webhook.settings import Settings
 
 STDOUT = 1
@@ -35,77 +35,70 @@ LOG_DELAY_S = 0.01
 """How long log lines are gathered: a hundred system calls a second, however many reviews there are."""
 
 
-class Part(Protocol):
-    """Something that runs beside the server, in threads of its own, started in order and stopped in reverse."""
-
-    def start(self) -> None:
-        """Begin; raises what keeps the server from starting, in one clear line."""
-
-    def stop(self) -> None:
-        """End soon, and leave nothing half done."""
-
-    def problem(self) -> str | None:
-        """Say why reviews are not wanted yet; None when they are."""
-
-
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """Where a server's snapshot comes from.
+    """Where a server's snapshot comes from, and what it lacks.
 
     `problem`: why reviews are not wanted yet, None when they are. `ages`: for each kind, seconds since it was known to
-    be up to date; none for files, which are read once.
+    be up to date; none for files, which are read once. `on_listening`: called when connections are taken. `live`: where
+    networks are looked for that are not known.
     """
 
     snapshot: Callable[[], Snapshot]
     problem: Callable[[], str | None] = lambda: None
     ages: Callable[[], Mapping[str, float]] = dict
+    on_listening: Callable[[], None] = lambda: None
+    live: LiveNetworks | None = None
 
 
 def standalone(settings: Settings, manifests: Path) -> int:
     """Serve a tree of YAML until SIGTERM or SIGINT, and return the exit code.
 
-    Raises ManifestError, BootstrapError, CertificateError or ListenError, each one clear line, before it serves.
+    Raises ManifestError, BootstrapError, CertificateError, ClientCaError or ListenError, each one clear line, before
+    it serves.
     """
     started = time.perf_counter()
     _log_to_stderr()
     warnings: list[Problem] = []
-    snapshot = load_snapshot(manifests, warnings=warnings)
+    snapshot = load_snapshot(manifests, warnings=warnings, network_namespace=settings.network_namespace)
     for warning in warnings:
         logging.getLogger("nadmit.cluster").warning("%s", warning)
-    return _run(settings, _Source(snapshot=lambda: snapshot), started)
+    metrics = Metrics()
+    return _run(settings, _Source(snapshot=lambda: snapshot), metrics, _load_tls(settings, metrics), started)
 
 
 def cluster(settings: Settings) -> int:
     """Serve a cluster until SIGTERM or SIGINT, and return the exit code.
 
-    Listens at once, and is ready when every cache has listed. Raises ClusterError for a kubeconfig that cannot be
-    used, and what `standalone` raises but ManifestError.
+    Listens as soon as there is a certificate, and is ready when every cache has listed. Raises ClusterError for a
+    kubeconfig that cannot be used, RotatorError for a Secret without a certificate, and what `standalone` raises but
+    ManifestError.
     """
     # The client costs 250 ms and 30 MiB, which the embedded mode does not pay.
-    from webhook.cluster.source import ClusterSource  # noqa: PLC0415
+    from webhook.clusterparts import assemble  # noqa: PLC0415
 
     started = time.perf_counter()
     _log_to_stderr()
-    source = ClusterSource(settings.kubeconfig)
+    metrics = Metrics()
+    made = assemble(settings, metrics)
+    for collector in made.collectors:
+        metrics.registry.register(collector)
+    source = _Source(
+        snapshot=made.source.snapshot,
+        problem=made.problem,
+        ages=made.source.cache_age_seconds,
+        on_listening=made.listening.set,
+        live=made.live,
+    )
     with ExitStack() as running:
-        parts: list[Part] = [source]
-        for part in parts:
+        for part in made.parts:
             part.start()
             running.callback(part.stop)
-        return _run(
-            settings,
-            _Source(snapshot=source.snapshot, problem=lambda: _first_problem(parts), ages=source.cache_age_seconds),
-            started,
-        )
+        running.callback(made.live.close)
+        return _run(settings, source, metrics, made.tls or _load_tls(settings, metrics), started)
 
 
-def _first_problem(parts: Sequence[Part]) -> str | None:
-    return next((problem for part in parts if (problem := part.problem()) is not None), None)
-
-
-def _run(settings: Settings, source: _Source, started: float) -> int:
-    metrics = Metrics()
-    tls = _load_tls(settings, metrics)
+def _run(settings: Settings, source: _Source, metrics: Metrics, tls: ServedPair, started: float) -> int:
     log = DecisionLog(STDOUT, later=_call_later, on_lost=metrics.log_lines_lost.inc)
     reviews = Reviews(
         snapshot=source.snapshot,
@@ -113,6 +106,8 @@ def _run(settings: Settings, source: _Source, started: float) -> int:
         rules=RulesInForce(settings.rules.config),
         network_namespace=settings.network_namespace,
         observer=Observers(metrics, log),
+        network_in_use=settings.cluster.network_in_use,
+        live=source.live,
     )
 
     def problem() -> str | None:
@@ -125,6 +120,7 @@ def _run(settings: Settings, source: _Source, started: float) -> int:
 
     def on_listening(addresses: Addresses) -> None:
         _announce(log, addresses, time.perf_counter() - started)
+        source.on_listening()
         waiting.append(asyncio.create_task(_wait_until_ready(source, log, started)))
 
     waiting: list[asyncio.Task[None]] = []
@@ -148,7 +144,7 @@ def _run(settings: Settings, source: _Source, started: float) -> int:
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         code = runner.run(main())
-    log.flush()
+    log.close()
     return code
 
 
@@ -174,7 +170,12 @@ def _load_tls(settings: Settings, metrics: Metrics) -> ServerTls:
             logging.getLogger("nadmit.serving").info("wrote %s", ", ".join(str(path) for path in made.written))
     cert, key = settings.tls_files or (settings.cert_dir / "tls.crt", settings.cert_dir / "tls.key")
     tls = ServerTls(
-        cert, key, now=time.time, on_reload=metrics.certificate_loaded, on_error=metrics.certificate_refused
+        cert,
+        key,
+        now=time.time,
+        on_reload=metrics.certificate_loaded,
+        on_error=metrics.certificate_refused,
+        clients=settings.client_trust(),
     )
     tls.load()
     return tls
@@ -193,11 +194,9 @@ def _log_to_stderr() -> None:
 
 def _announce(log: DecisionLog, addresses: Addresses, seconds: float) -> None:
     """Say where the server listens: a line for people on stderr, an event with the ports on stdout."""
-    (host, port), (probe_host, probe_port) = addresses.webhook, addresses.probes
-    logging.getLogger("nadmit.serving").info(
-        "reviews on https://%s:%d, probes on http://%s:%d", host, port, probe_host, probe_port
-    )
-    log.event("listening", {"webhook": [host, port], "probes": [probe_host, probe_port], "seconds": round(seconds, 3)})
+    reviews, probes = addresses.webhook, addresses.probes
+    logging.getLogger("nadmit.serving").info("%s", addresses)
+    log.event("listening", {"webhook": [*reviews], "probes": [*probes], "seconds": round(seconds, 3)})
 
 
 async def _wait_until_ready(source: _Source, log: DecisionLog, started: float) -> None:

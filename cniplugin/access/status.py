@@ -1,4 +1,4 @@
-"""The status of policies: what of each can be read, what is in force, whom it concerns.
+"""The status of policies: what of each can be read, what is in force, whom it concerns. And that of the configuration.
 
 Conditions: `Accepted` is about the text, `Enforced` about the process that decides.
 
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
+    from cniplugin.netspec.errors import SpecError
+
     from .lints import Lint, Rule
     from .rules import AttachmentRule, DefinitionRule, Policy
 
@@ -58,11 +60,31 @@ def statuses(
         policy.name: {
             "observedGeneration": policy.generation,
             "matchedNamespaces": count_namespaces(policy, namespaces),
-            "conditions": _conditions(policy, loaded.get(policy.name), previous.get(policy.name) or {}, now),
+            "conditions": _conditions(
+                {"Accepted": _accepted(policy.problems), "Enforced": _enforced(policy, loaded.get(policy.name))},
+                policy.generation,
+                previous.get(policy.name) or {},
+                now,
+            ),
             "rules": _rules(policy, denies),
         }
         for policy in policies
     }
+
+
+def config_status(
+    problems: Sequence[SpecError], *, generation: int, is_loaded: bool, previous: Mapping[str, Any], now: str
+) -> Object:
+    """Return the `status` of the configuration object; `previous` and `now` as in `statuses`.
+
+    `problems`: what of this generation cannot be read. `is_loaded`: whether it is what decides.
+    """
+    if is_loaded:
+        enforced = True, "Loaded", f"generation {generation} decides"
+    else:
+        enforced = False, "NotLoaded", f"the webhook has not loaded generation {generation}"
+    found = {"Accepted": _accepted(problems), "Enforced": enforced}
+    return {"observedGeneration": generation, "conditions": _conditions(found, generation, previous, now)}
 
 
 def count_namespaces(policy: Policy, namespaces: Mapping[str, Mapping[str, str]]) -> int:
@@ -92,17 +114,26 @@ def _concerns_definitions(rule: DefinitionRule, name: str, labels: Mapping[str, 
 # Conditions
 
 
-def _conditions(policy: Policy, loaded: int | None, previous: Mapping[str, Any], now: str) -> list[Object]:
+def _conditions(
+    found: Mapping[str, tuple[bool, str, str]], generation: int, previous: Mapping[str, Any], now: str
+) -> list[Object]:
     return [
-        _condition(policy, "Accepted", _accepted(policy), previous, now),
-        _condition(policy, "Enforced", _enforced(policy, loaded), previous, now),
+        {
+            "type": kind,
+            "status": str(is_true),
+            "observedGeneration": generation,
+            "lastTransitionTime": _since(previous, kind, str(is_true)) or now,
+            "reason": reason,
+            "message": cut(message, CONDITION_MESSAGE_MAX),
+        }
+        for kind, (is_true, reason, message) in found.items()
     ]
 
 
-def _accepted(policy: Policy) -> tuple[bool, str, str]:
-    if not policy.problems:
+def _accepted(problems: Sequence[SpecError]) -> tuple[bool, str, str]:
+    if not problems:
         return True, "Readable", "everything can be read"
-    lines = [render(problem) for problem in policy.problems]
+    lines = [render(problem) for problem in problems]
     return False, "Unreadable", "\n".join(lines)
 
 
@@ -114,21 +145,6 @@ def _enforced(policy: Policy, loaded: int | None) -> tuple[bool, str, str]:
         return True, "Loaded", f"generation {loaded} decides"
     does = "warns" if policy.mode == "Warn" else "only records"
     return False, f"Mode{policy.mode}", f"generation {loaded} is loaded; mode {policy.mode} {does} and refuses nothing"
-
-
-def _condition(
-    policy: Policy, kind: str, found: tuple[bool, str, str], previous: Mapping[str, Any], now: str
-) -> Object:
-    is_true, reason, message = found
-    status = str(is_true)
-    return {
-        "type": kind,
-        "status": status,
-        "observedGeneration": policy.generation,
-        "lastTransitionTime": _since(previous, kind, status) or now,
-        "reason": reason,
-        "message": cut(message, CONDITION_MESSAGE_MAX),
-    }
 
 
 def _since(previous: Mapping[str, Any], kind: str, status: str) -> str | None:

@@ -26,7 +26,7 @@ POLICY, CONFIG = "NetworkAttachmentPolicy", "NetworkAttachmentPolicyConfig"
 @cache
 def load() -> dict[str, Object]:
     """Return the CRDs by kind."""
-    found = [yaml.safe_load(path.read_text()) for path in sorted(CRDS.glob("*.yaml"))]
+    found = [yaml.safe_load(path.read_text()) for path in sorted(CRDS.glob("networkattachmentpolic*.yaml"))]
     return {crd["spec"]["names"]["kind"]: crd for crd in found}
 
 

@@ -57,6 +57,13 @@ def test_the_table_is_whole() -> None:
     assert {key for key, _ in OTHER_CODES} <= BY_ID.keys()
 
 
+BY_POLICIES = {
+    "AllowRule", "ConsentMissing", "DefinitionAllowRule", "DefinitionDenyRule", "DenyRule", "NotWithinDefinitionRule",
+    "NotWithinRule",
+}  # fmt: skip
+"""Reason codes that a policy stands behind."""
+
+
 def decide(case: dict[str, Any]) -> Decision:
     return evaluate(wire.decode(review_of(case)), world_of(case), rules_of(case))
 
@@ -67,6 +74,9 @@ def test_decision(case: dict[str, Any]) -> None:
     codes = OTHER_CODES.get((case["id"], case["reason_code"]), (case["reason_code"],))
     assert decision.verdict == case["expect"], case["summary"]
     assert decision.rules == codes
+    assert bool(decision.policies) is not BY_POLICIES.isdisjoint(codes)
+    if "decided_by" in case and decision.policies:
+        assert decision.policies[0] == case["decided_by"].partition("/")[0]
     if case["expect"] == "deny" and "decided_by" in case:
         policy, _, rule = case["decided_by"].partition("/")
         assert decision.decided.startswith(f'NetworkAttachmentPolicy "{policy}" rule "{rule}" ')

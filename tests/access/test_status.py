@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cniplugin.access.configuration import read_config
 from cniplugin.access.reading import read_policy
-from cniplugin.access.status import count_namespaces, statuses
+from cniplugin.access.status import config_status, count_namespaces, statuses
 from tests.access import schema
 
 NOW, LATER = "2026-11-23T19:00:00Z", "2026-11-23T20:00:00Z"
@@ -237,3 +238,24 @@ def test_the_largest_policy_fits() -> None:
     found = status({"attachments": rules, "definitions": [{**rule, "x": "y" * 3000} for rule in rules]})
     assert len(found["rules"]) == 128
     assert max(len(rule["message"]) for rule in found["rules"]) > 600
+
+
+# The configuration
+
+
+@pytest.mark.parametrize(
+    ("spec", "is_loaded", "expected"),
+    [
+        ({"posture": "Strict"}, True, {"Accepted": "True Readable", "Enforced": "True Loaded"}),
+        ({"posture": "?"}, True, {"Accepted": "False Unreadable", "Enforced": "True Loaded"}),
+        ({"posture": "Strict"}, False, {"Accepted": "True Readable", "Enforced": "False NotLoaded"}),
+    ],
+)
+def test_the_configuration(*, spec: Any, is_loaded: bool, expected: dict[str, str]) -> None:
+    _, problems = read_config({"metadata": {"name": "cluster"}, "spec": spec})
+    found = config_status(problems, generation=3, is_loaded=is_loaded, previous={}, now=NOW)
+    assert {one["type"]: f"{one['status']} {one['reason']}" for one in found["conditions"]} == expected
+    assert found["observedGeneration"] == 3
+    assert set(found) == set(schema.schema_of(schema.CONFIG)["properties"]["status"]["properties"])
+    again = config_status(problems, generation=4, is_loaded=is_loaded, previous=found, now=LATER)
+    assert {one["lastTransitionTime"] for one in again["conditions"]} == {NOW}

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from tests import golden_files as golden
-from tests.admission.world import attach, cluster, decide, definition, pod, request, rules
-from webhook.admission.evaluate import BINDING, POLICY, POLICY_CONFIG
-from webhook.admission.model import Decision, GroupKind, Object, Request, User
+from tests.admission.world import RULES, attach, cluster, decide, definition, pod, request, rules
+from webhook.admission.evaluate import BINDING, NETWORK, POLICY, POLICY_CONFIG, evaluate
+from webhook.admission.model import Decision, GroupKind, NetworkUsers, Object, Request, User
 
 DEPLOYMENT = GroupKind("apps", "Deployment")
 CRON_JOB = GroupKind("batch", "CronJob")
@@ -44,6 +44,22 @@ def policy(spec: object, *, kind: GroupKind = POLICY, name: str = "blue-storage"
 
 def many(count: int) -> str:
     return ",".join(f"green/net-{number}" for number in range(count))
+
+
+USERS = NetworkUsers(total=1207, own=7, names=("web-0", "web-1", "web-2", "web-3", "web-4"))
+
+
+def in_use(operation: str, mode: str, users: NetworkUsers = USERS) -> Decision:
+    old = Object(name="lan", config='{"type":"macvlan","master":"bond1"}')
+    new = (
+        None
+        if operation == "DELETE"
+        else Object(name="lan", config='{"type":"macvlan","master":"bond2","ipam":{"type":"dhcp"}}')
+    )
+    world = cluster()
+    world.users["blue", "lan"] = users
+    asked = request(new, old=old, kind=NETWORK, operation=operation, name="lan")
+    return evaluate(asked, world, RULES, network_in_use=mode)
 
 
 CASES: dict[str, Callable[[], Decision]] = {
@@ -98,6 +114,12 @@ CASES: dict[str, Callable[[], Decision]] = {
     "config-name": lambda: decide(definition('{"type":"bridge"}', name="Net_1")),
     "config-on-disk": lambda: decide(definition(None)),
     "config-name-differs": lambda: decide(definition('{"name":"x","type":"bridge"}', name="net.v1")),
+    # networks in use
+    "in-use-deleted": lambda: in_use("DELETE", "Warn"),
+    "in-use-deleted-refused": lambda: in_use("DELETE", "Deny"),
+    "in-use-changed": lambda: in_use("UPDATE", "Warn"),
+    "in-use-changed-refused": lambda: in_use("UPDATE", "Deny"),
+    "in-use-by-one": lambda: in_use("DELETE", "Warn", NetworkUsers(total=1, own=1, names=("web-0",))),
     # policies
     "policy-many": lambda: decide(
         policy(

@@ -172,16 +172,12 @@ def test_a_mutated_pod_passes_validation(pod: Json, world: FakeCluster, injectio
 
 
 @MANY
-@given(pods(), networks_of(), SETTINGS, st.randoms(use_true_random=False))
-def test_the_order_of_networks_does_not_change_the_patch(
-    pod: Json, world: FakeCluster, injection: Injection, random: Any
-) -> None:
+@given(pods(), networks_of(), SETTINGS)
+def test_the_order_of_networks_does_not_change_the_patch(pod: Json, world: FakeCluster, injection: Injection) -> None:
     chosen = pod["metadata"].get("annotations", {}).get(NETWORKS)
     assume(chosen)
-    order = chosen.split(",")
-    random.shuffle(order)
     other = copy.deepcopy(pod)
-    other["metadata"]["annotations"][NETWORKS] = ",".join(order)
+    other["metadata"]["annotations"][NETWORKS] = ",".join(reversed(chosen.split(",")))
     one, two = ask_mutate(pod, world, injection), ask_mutate(other, world, injection)
     assert json.dumps(one.operations) == json.dumps(two.operations)
     assert one.decision.is_allowed is two.decision.is_allowed

@@ -14,7 +14,7 @@ from cniplugin.netspec import netattachdef
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORK_STATUS, NETWORKS
 from webhook.admission.evaluate import NETWORK, POD, evaluate
-from webhook.admission.model import Decision, GroupKind, Object, Request, User
+from webhook.admission.model import NO_USERS, Decision, GroupKind, NetworkUsers, Object, Request, User
 
 T = TypeVar("T")
 MACVLAN = '{"cniVersion": "1.0.0", "type": "macvlan", "master": "bond1"}'
@@ -31,6 +31,8 @@ class FakeCluster:
     policies: Policies = NO_POLICIES
     labels: dict[str, dict[str, str]] = field(default_factory=dict)
     defaults: dict[str, str] = field(default_factory=dict)
+    users: dict[tuple[str, str], NetworkUsers] = field(default_factory=dict)
+    terminating: frozenset[str] = frozenset()
 
     def network(self, namespace: str, name: str) -> NetworkAttachmentDefinition | None:
         return self.networks.get((namespace, name))
@@ -43,6 +45,12 @@ class FakeCluster:
 
     def shared_networks(self) -> Sequence[tuple[str, str]]:
         return sorted(key for key, network in self.networks.items() if set(CONSENT) & set(network.annotations))
+
+    def network_users(self, namespace: str, name: str) -> NetworkUsers:
+        return self.users.get((namespace, name), NO_USERS)
+
+    def is_terminating(self, namespace: str) -> bool:
+        return namespace in self.terminating
 
     def recall(self, _key: Hashable, make: Callable[[], T]) -> T:
         return make()

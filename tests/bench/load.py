@@ -1,6 +1,8 @@
-"""A closed-loop HTTPS client: some kept-alive connections, each sends its next request when the answer is in.
+"""An HTTPS client with some kept-alive connections, in one thread, so that it keeps up with a server on another core.
 
-One thread and `selectors`, so that it keeps up with a server on another core; TLS is verified against the CA.
+`run` sends the next request of a connection when its answer is in: what a server can do. `run_paced` sends so many per
+second, whatever the server does: what a client waits for. Connections go to the servers in turn, as those of an API
+server to the endpoints of a Service. TLS is verified against the CA.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import selectors
 import socket
 import ssl
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +36,7 @@ class Report:
         return self.latencies[min(len(self.latencies) - 1, int(share * len(self.latencies)))]
 
 
-class _Connection:
+class Connection:
     """One connection; its requests come from a common supply."""
 
     def __init__(self, address: tuple[str, int], context: ssl.SSLContext, messages: Iterator[bytes]) -> None:
@@ -41,25 +44,26 @@ class _Connection:
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.sock = context.wrap_socket(plain, server_hostname="localhost")
         self._messages = messages
-        self._answer = b""
+        self.answer = b""
         self.sent_at = 0.0
 
     def send(self) -> None:
-        self._answer = b""
+        """Send the next request."""
+        self.answer = b""
         self.sent_at = time.perf_counter()
         self.sock.sendall(next(self._messages))
 
     def receive(self) -> bool:
-        """Read what is there; say whether the answer is complete."""
+        """Read what is there, or wait for it; say whether the answer is complete."""
         data = self.sock.recv(65536)
         if not data:
             raise ConnectionError("the server closed the connection in the middle")
-        self._answer += data
-        head, end, body = self._answer.partition(HEADER_END)
+        self.answer += data
+        head, end, body = self.answer.partition(HEADER_END)
         if not end:
             return False
         if not head.startswith(b"HTTP/1.1 200"):
-            raise ConnectionError(f"unexpected answer: {self._answer[:200]!r}")
+            raise ConnectionError(f"unexpected answer: {self.answer[:200]!r}")
         length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
         return len(body) >= length
 
@@ -73,12 +77,21 @@ def request(path: str, body: bytes) -> bytes:
     return head.encode() + body
 
 
-def run(port: int, ca: Path, messages: Sequence[bytes], *, connections: int, seconds: float) -> Report:
-    """Send messages in turn, over and over, for some seconds and return what was seen; the first fifth is warm-up."""
+def connect(port: int, ca: Path, messages: Iterator[bytes]) -> Connection:
+    """Return a connection to a server of this machine."""
+    return Connection(("127.0.0.1", port), ssl.create_default_context(cafile=ca), messages)
+
+
+def _open(ports: Sequence[int], ca: Path, messages: Sequence[bytes], count: int) -> list[Connection]:
     context = ssl.create_default_context(cafile=ca)
-    selector = selectors.DefaultSelector()
     turns = itertools.cycle(messages)
-    opened = [_Connection(("127.0.0.1", port), context, turns) for _ in range(connections)]
+    return [Connection(("127.0.0.1", ports[number % len(ports)]), context, turns) for number in range(count)]
+
+
+def run(ports: Sequence[int], ca: Path, messages: Sequence[bytes], *, connections: int, seconds: float) -> Report:
+    """Send messages in turn, over and over, for some seconds and return what was seen; the first fifth is warm-up."""
+    selector = selectors.DefaultSelector()
+    opened = _open(ports, ca, messages, connections)
     for connection in opened:
         selector.register(connection.sock, selectors.EVENT_READ, connection)
         connection.send()
@@ -100,3 +113,33 @@ def run(port: int, ca: Path, messages: Sequence[bytes], *, connections: int, sec
         connection.sock.close()
     selector.close()
     return Report(requests=len(latencies), seconds=now - started, latencies=tuple(sorted(latencies)))
+
+
+def run_paced(
+    ports: Sequence[int], ca: Path, messages: Sequence[bytes], *, connections: int, rate: float, seconds: float
+) -> Report:
+    """Send `rate` messages per second; a latency begins when the message was due, also while all connections wait."""
+    selector = selectors.DefaultSelector()
+    idle = deque(_open(ports, ca, messages, connections))
+    for connection in idle:
+        selector.register(connection.sock, selectors.EVENT_READ, connection)
+    latencies: list[float] = []
+    started, sent, total = time.perf_counter(), 0, int(rate * seconds)
+    while len(latencies) < total:
+        now = time.perf_counter()
+        while idle and sent < total and started + sent / rate <= now:
+            connection = idle.popleft()
+            connection.send()
+            connection.sent_at = started + sent / rate
+            sent += 1
+        due_s = max(0.0, started + sent / rate - now) if idle and sent < total else 1.0
+        for key, _ in selector.select(timeout=due_s):
+            connection = key.data
+            if connection.receive():
+                latencies.append(time.perf_counter() - connection.sent_at)
+                idle.append(connection)
+    seconds = time.perf_counter() - started
+    for connection in idle:
+        connection.sock.close()
+    selector.close()
+    return Report(requests=total, seconds=seconds, latencies=tuple(sorted(latencies)))

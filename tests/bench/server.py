@@ -25,9 +25,21 @@ class Server:
     ready_s: float
 
     def peak_mib(self) -> float:
-        """Peak resident memory (VmHWM) in MiB."""
+        """Peak resident memory in MiB."""
+        return self._memory_mib("VmHWM:")
+
+    def resident_mib(self) -> float:
+        """Resident memory in MiB."""
+        return self._memory_mib("VmRSS:")
+
+    def cpu_s(self) -> float:
+        """Processor time that was used so far."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def _memory_mib(self, key: str) -> float:
         status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+        return int(status.partition(key)[2].split()[0]) / 1024
 
 
 def nadmit(manifests: Path, certs: Path) -> list[str]:
@@ -38,17 +50,25 @@ def nadmit(manifests: Path, certs: Path) -> list[str]:
     ]  # fmt: skip
 
 
+def cluster(kubeconfig: Path, certs: Path, *more: str) -> list[str]:
+    """Return the command line of one replica in a cluster."""
+    return [
+        sys.executable, "-m", "webhook", "serve", "--cluster", "--kubeconfig", str(kubeconfig), "--cert-dir", str(certs),
+        "--listen", "127.0.0.1:0", "--probe-listen", "127.0.0.1:0", "--drain-seconds", "0", *more,
+    ]  # fmt: skip
+
+
 def bare(certs: Path) -> list[str]:
     """Return the command line of the bare counterpart."""
     return [sys.executable, "-m", "tests.bench.bare", str(certs)]
 
 
 @contextmanager
-def running(command: list[str], log: Path) -> Iterator[Server]:
+def running(command: list[str], log: Path, *, core: int = SERVER_CORE) -> Iterator[Server]:
     """Run a server pinned to one core; its standard output goes to a file, as a container's would."""
     started = time.perf_counter()
     with log.open("wb") as out:
-        process = subprocess.Popen(command, stdout=out, stderr=subprocess.DEVNULL, preexec_fn=_pin)  # noqa: PLW1509
+        process = subprocess.Popen(command, stdout=out, stderr=subprocess.DEVNULL, preexec_fn=lambda: _pin(core))  # noqa: PLW1509
     try:
         yield _wait_ready(process, log, started)
     finally:
@@ -56,8 +76,8 @@ def running(command: list[str], log: Path) -> Iterator[Server]:
         process.wait(timeout=20)
 
 
-def _pin() -> None:
-    os.sched_setaffinity(0, {min(SERVER_CORE, os.cpu_count() or 1)})
+def _pin(core: int) -> None:
+    os.sched_setaffinity(0, {min(core, (os.cpu_count() or 1) - 1)})
 
 
 def _wait_ready(process: subprocess.Popen[bytes], log: Path, started: float) -> Server:

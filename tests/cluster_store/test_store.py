@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import pytest
 
 from webhook.admission.listers import Cluster
+from webhook.admission.model import NetworkUsers
 from webhook.cluster import manifests, store
 from webhook.cluster.problems import Problem
-from webhook.cluster.store import EMPTY, Snapshot
+from webhook.cluster.store import EMPTY, Definition, Snapshot
 
 NETWORK = """\
 apiVersion: k8s.cni.cncf.io/v1
@@ -120,7 +121,7 @@ def test_two_objects_of_one_name_name_both_places() -> None:
     assert problems == [
         "a.yaml:17:3: a second NetworkAttachmentDefinition blue/lan: the first is at a.yaml:1; remove one of them"
     ]
-    assert made.counts() == {"networks": 2, "namespaces": 0, "policies": 0, "policyconfigs": 0}
+    assert made.counts() == {"networks": 2, "namespaces": 0, "policies": 0, "policyconfigs": 0, "pods": 0}
 
 
 def test_two_namespaces_of_one_name() -> None:
@@ -137,7 +138,7 @@ def test_names_still_to_be_generated_are_no_duplicates() -> None:
 
 
 def test_an_empty_snapshot() -> None:
-    assert EMPTY.counts() == {"networks": 0, "namespaces": 0, "policies": 0, "policyconfigs": 0}
+    assert EMPTY.counts() == {"networks": 0, "namespaces": 0, "policies": 0, "policyconfigs": 0, "pods": 0}
     assert EMPTY.network("a", "b") is None
 
 
@@ -155,3 +156,68 @@ def test_what_of_a_policy_cannot_be_read_has_a_place() -> None:
     assert str(warning).startswith('p.yaml:9:7: NetworkAttachmentPolicy "a": spec.attachments[0].networks[0].names: ')
     assert warning.rule == "policy-field"
     assert [rule.name for rule in made.policies.policies[0].attachments] == ["x"]
+
+
+def test_all_namespaces_with_their_labels() -> None:
+    text = "apiVersion: v1\nkind: Namespace\nmetadata: {name: blue, labels: {team: a}}\n---\n"
+    made, _ = build(text)
+    assert made.namespaces() == {"blue": {"team": "a", "kubernetes.io/metadata.name": "blue"}}
+
+
+# Pods of a tree
+
+POD = """\
+apiVersion: v1
+kind: Pod
+metadata: {{name: {name}, namespace: {namespace}, annotations: {{k8s.v1.cni.cncf.io/networks: "{networks}"}}}}
+status: {{phase: {phase}}}
+---
+"""
+
+
+def pod(name: str, networks: str, namespace: str = "blue", phase: str = "Running") -> str:
+    return POD.format(name=name, namespace=namespace, networks=networks, phase=phase)
+
+
+def test_pods_of_a_tree_use_networks() -> None:
+    made, problems = build(
+        pod("a", "lan"), pod("b", "blue/lan", "green"), pod("c", "lan", phase="Failed"), pod("d", "lan,,")
+    )
+    assert problems == []
+    assert made.network_users("blue", "lan") == NetworkUsers(total=2, own=1, names=("a",))
+    assert made.counts()["pods"] == 2
+
+
+def test_a_default_network_is_looked_up_where_the_nodes_do() -> None:
+    text = POD.format(name="a", namespace="blue", networks="lan", phase="Running").replace(
+        "k8s.v1.cni.cncf.io/networks", "v1.multus-cni.io/default-network"
+    )
+    documents = list(manifests.read_bytes(text.encode(), file="a.yaml", problems=[]))
+    for where in ("kube-system", "infra"):
+        assert store.build(documents, [], network_namespace=where).network_users(where, "lan").total == 1
+
+
+def test_a_namespace_that_is_terminating() -> None:
+    text = "apiVersion: v1\nkind: Namespace\nmetadata: {name: %s%s}\n---\n"
+    cluster = snapshot(text % ("blue", ", deletionTimestamp: '2026-11-24T00:00:00Z'"), text % ("green", ""))
+    assert cluster.is_terminating("blue")
+    assert not cluster.is_terminating("green")
+    assert not cluster.is_terminating("unknown")
+
+
+def test_a_network_laid_over_a_snapshot_leaves_it_as_it_is() -> None:
+    before, _ = build(network())
+    made = before.recall("key", object)
+    after = before.with_network(Definition("blue", "new", None, (), ()))
+    assert (before.network("blue", "new"), before.network_names("blue")) == (None, ("lan",))
+    assert (after.network_names("blue"), after.network_names("green")) == (("lan", "new"), ())
+    assert after.network("blue", "lan") == before.network("blue", "lan")
+    assert after.recall("key", object) is not made
+
+
+def test_the_default_networks_of_a_namespace() -> None:
+    text = "apiVersion: v1\nkind: Namespace\nmetadata: {name: %s%s}\n---\n"
+    cluster = snapshot(text % ("blue", ", annotations: {nadmit.io/default-networks: 'a,b'}"), text % ("green", ""))
+    assert cluster.default_networks("blue") == "a,b"
+    assert cluster.default_networks("green") is None
+    assert cluster.default_networks("unknown") is None

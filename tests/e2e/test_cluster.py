@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,10 +15,12 @@ from tests.e2e.process import RECORDINGS, Unanswered, fail, serving
 from tests.informers.api_server import (
     NAMESPACES,
     NETWORKS,
+    PODS,
     POLICIES,
     ApiServer,
     namespace,
     network,
+    pod,
     policy,
     write_kubeconfig,
 )
@@ -51,7 +54,7 @@ def test_the_verdict_follows_the_cluster(tmp_path: Path) -> None:
     assert 'nadmit_objects{kind="policies"} 0.0' in metrics
     assert 'nadmit_objects{kind="policyconfigs"} 0.0' in metrics
     assert "nadmit_ready 1.0" in metrics
-    for kind in ("namespaces", "policies", "policyconfigs"):
+    for kind in ("namespaces", "policies", "policyconfigs", "pods"):
         assert re.search(rf'nadmit_cache_age_seconds\{{kind="{kind}"\}} [0-9.e-]+', metrics)
 
 
@@ -70,6 +73,64 @@ def test_a_policy_decides_as_soon_as_it_is_written(tmp_path: Path) -> None:
             api.delete(POLICIES, "", "works")
             wait(lambda: bool(server.post(POD)["allowed"]))
     assert 'nadmit: WARNING: NetworkAttachmentPolicy "works": spec.pods[0].namespaces: wrong JSON type' in server.errors
+
+
+def unseen(api: ApiServer, thing: dict[str, Any]) -> None:
+    """Store an object of which no watch tells: it was created a moment ago."""
+    key = (thing["metadata"]["namespace"], thing["metadata"]["name"])
+    with api.changed:
+        api.objects[NETWORKS][key] = thing
+
+
+def test_a_network_of_a_moment_ago_is_asked_for_and_nothing_else_while_judging(tmp_path: Path) -> None:
+    bodies = {path.stem: path.read_bytes() for path in RECORDINGS.glob("*.json")}
+    with ApiServer() as api:
+        api.put(NAMESPACES, namespace("team-a"))
+        kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", api.url)
+        with serving(tmp_path / "certs", "--kubeconfig", str(kubeconfig), manifests=None) as server:
+            wait(lambda: server.get("/readyz") == (200, "ready") and all(api.watches.values()))
+            before = len(api.requests)
+            assert not server.post(POD)["allowed"]
+            (asked,) = api.requests[before:]
+            assert asked.one == (NETWORKS, ("team-a", "data-plane"))
+            unseen(api, network("data-plane"))
+            wait(lambda: bool(server.post(POD)["allowed"]))  # what is absent is remembered for a second
+            gets = len(api.get_requests())
+            assert gets == 2
+            unseen(api, network("macvlan-conf", "default"))
+            for name in sorted(bodies):
+                server.post(bodies[name])
+            asked_for = [request.one for request in api.requests[before + gets :]]
+            assert all(one is not None for one in asked_for)
+            assert len(asked_for) == len(api.get_requests()) - gets
+            metrics = server.get("/metrics")[1]
+    assert 'nadmit_live_lookups_total{result="absent"}' in metrics
+    assert 'nadmit_live_lookups_total{result="found"}' in metrics
+    assert "failed" not in "".join(line for line in metrics.splitlines() if "live_lookups" in line)
+
+
+@pytest.mark.parametrize(("mode", "is_allowed"), [("Warn", True), ("Deny", False), ("Off", True)])
+def test_a_network_in_use(tmp_path: Path, mode: str, *, is_allowed: bool) -> None:
+    """The DELETE of team-a/on-disk, which a pod uses."""
+    with ApiServer() as api:
+        api.put(NAMESPACES, namespace("team-a"))
+        api.put(NETWORKS, network("on-disk", config=""))
+        api.put(PODS, pod("web", "on-disk"))
+        kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", api.url)
+        more = ("--kubeconfig", str(kubeconfig), "--network-in-use", mode)
+        with serving(tmp_path / "certs", *more, manifests=None) as server:
+            wait(lambda: server.get("/readyz") == (200, "ready"))
+            answer = server.post((RECORDINGS / "delete-network-attachment-definitions-on-disk.json").read_bytes())
+            asked = bool(api.list_requests(PODS))
+    assert answer["allowed"] is is_allowed
+    assert ("warnings" in answer) is (mode == "Warn")
+    assert asked is (mode != "Off")
+
+
+def test_a_refusal_that_could_never_come_is_no_setting(tmp_path: Path) -> None:
+    code, text = fail(tmp_path, "--network-in-use", "Deny", "--no-watch-pods", manifests=None)
+    assert code == 2
+    assert "--network-in-use Deny needs --watch-pods" in text
 
 
 def test_until_the_cluster_is_known_the_api_server_is_asked_to_try_again(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import socket
-from collections import deque
+from collections import defaultdict, deque
 from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -25,7 +25,11 @@ NETWORKS = "/apis/k8s.cni.cncf.io/v1/network-attachment-definitions"
 NAMESPACES = "/api/v1/namespaces"
 POLICIES = "/apis/access.nadmit.io/v1alpha1/networkattachmentpolicies"
 CONFIGS = "/apis/access.nadmit.io/v1alpha1/networkattachmentpolicyconfigs"
-PATHS = (NETWORKS, NAMESPACES, POLICIES, CONFIGS)
+PODS = "/api/v1/pods"
+PATHS = (NETWORKS, NAMESPACES, POLICIES, CONFIGS, PODS)
+SELECTED = "status.phase!=Succeeded,status.phase!=Failed"
+"""The one field selector that is known; of the other pods there is nothing."""
+METADATA_ONLY = ";as=PartialObjectMetadata"
 PATIENCE_S = 5.0
 """Upper bound of every wait. No test that passes comes near it."""
 
@@ -73,10 +77,18 @@ class Request(NamedTuple):
     path: str
     query: dict[str, str]
     authorization: str
+    accept: str = ""
 
     @property
     def is_watch(self) -> bool:
         return "watch" in self.query
+
+    @property
+    def one(self) -> tuple[str, tuple[str, str]] | None:
+        """The path of the list, namespace and name, if one object is asked for."""
+        head, found, tail = self.path.partition("/namespaces/")
+        parts = tail.split("/")
+        return (f"{head}/{parts[1]}", (parts[0], parts[2])) if found and len(parts) == 3 else None
 
 
 class ApiServer:
@@ -89,7 +101,7 @@ class ApiServer:
         self.history: list[Change] = []
         self.compacted = 0
         self.requests: list[Request] = []
-        self.answers: dict[str, deque[tuple[int, bytes]]] = {path: deque() for path in PATHS}
+        self.answers: defaultdict[str, deque[tuple[int, bytes]]] = defaultdict(deque)
         """What the next requests of a path get instead of the truth."""
         self.answer_always: dict[str, tuple[int, bytes]] = {}
         self.token: str | None = None
@@ -97,6 +109,8 @@ class ApiServer:
         self.ends = 0
         self.watches = dict.fromkeys(PATHS, 0)
         self.on_page: Callable[[], None] = lambda: None
+        self.on_get: Callable[[], None] = lambda: None
+        """Called before one object is answered, outside the lock."""
         self.raw_events: dict[str, deque[bytes]] = {path: deque() for path in PATHS}
         self.is_closing = False
         self._sockets: set[socket.socket] = set()
@@ -136,6 +150,9 @@ class ApiServer:
         with self.changed:
             for value in objects:
                 key = (value["metadata"].get("namespace", ""), value["metadata"]["name"])
+                if path == PODS and value["status"]["phase"] in {"Succeeded", "Failed"}:
+                    self._change(path, "DELETED", self.objects[path].pop(key, value))
+                    continue
                 kind = "MODIFIED" if key in self.objects[path] else "ADDED"
                 self.objects[path][key] = self._change(path, kind, value)
             self.changed.notify_all()
@@ -189,6 +206,10 @@ class ApiServer:
 
     def list_requests(self, path: str) -> list[Request]:
         return [request for request in self.requests if request.path == path and not request.is_watch]
+
+    def get_requests(self) -> list[Request]:
+        """The requests for one object."""
+        return [request for request in self.requests if request.one is not None]
 
     def changes_after(self, position: int) -> bool:
         return bool(self.history) and self.history[-1].version > position
@@ -248,13 +269,17 @@ class _Handler(BaseHTTPRequestHandler):
         api = self.server_state
         split = urlsplit(self.path)
         query = dict(parse_qsl(split.query))
-        request = Request(split.path, query, self.headers.get("Authorization", ""))
+        request = Request(split.path, query, self.headers.get("Authorization", ""), self.headers.get("Accept", ""))
         with api.changed:
             api.requests.append(request)
             planned = self._planned(request)
             api.changed.notify_all()
+        if request.one is not None:
+            api.on_get()
         if planned is not None:
             self._send(*planned)
+        elif request.one is not None:
+            self._get(*request.one)
         elif request.is_watch:
             self._watch(request)
         else:
@@ -264,6 +289,10 @@ class _Handler(BaseHTTPRequestHandler):
         api = self.server_state
         if api.token is not None and request.authorization != f"Bearer {api.token}":
             return 401, status(401, "Unauthorized")
+        if request.path == PODS and (
+            request.query.get("fieldSelector") != SELECTED or METADATA_ONLY not in request.accept
+        ):
+            return 400, status(400, "all of the pods is more than anybody should want")
         if api.answers[request.path]:
             return api.answers[request.path].popleft()
         return api.answer_always.get(request.path)
@@ -281,6 +310,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
         self.wfile.flush()
+
+    def _get(self, path: str, key: tuple[str, str]) -> None:
+        api = self.server_state
+        with api.changed:
+            found = api.objects[path].get(key)
+        self._send(*((200, json.dumps(found).encode()) if found else (404, status(404, f"{key[1]} not found"))))
 
     def _list(self, request: Request) -> None:
         api = self.server_state
@@ -350,6 +385,13 @@ def network(name: str, namespace: str = "team-a", config: object = '{"type": "br
         "metadata": {"namespace": namespace, "name": name, "uid": "1-2-3", "managedFields": [{"a": {}}], **metadata},
         "spec": {"config": config},
     }
+
+
+def pod(name: str, networks: str | None = None, namespace: str = "team-a", phase: str = "Running") -> Object:
+    """A pod; what is more than metadata is not sent to those who want the metadata only."""
+    annotations = {} if networks is None else {"k8s.v1.cni.cncf.io/networks": networks}
+    metadata = {"namespace": namespace, "name": name, "annotations": annotations, "labels": {"app": "x"}}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "status": {"phase": phase}}
 
 
 def namespace(name: str, **labels: str) -> Object:

@@ -6,6 +6,7 @@ import time
 from threading import Condition
 from typing import TYPE_CHECKING
 
+from webhook.cluster.pods import Pods
 from webhook.cluster.source import ClusterSource
 
 from .api_server import PATIENCE_S
@@ -27,9 +28,11 @@ class Observed:
     def __init__(self, kubeconfig: Path, timing: Timing) -> None:
         self.now = 1000.0
         self.swaps = 0
+        self.patience_s = PATIENCE_S
         self._changed = Condition()
         self.source = ClusterSource(
             kubeconfig,
+            pods=Pods("kube-system"),
             timing=timing,
             clock=lambda: self.now,
             jitter=lambda: 0.5,
@@ -42,7 +45,7 @@ class Observed:
 
     def wait(self, condition: Callable[[], object]) -> None:
         """Look at each swap, and now and then; fail after a while."""
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + self.patience_s
         with self._changed:
             while not condition():
                 assert time.monotonic() < deadline, self.source.problem()

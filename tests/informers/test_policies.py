@@ -79,7 +79,7 @@ def test_it_is_not_ready_before_they_are_listed(api: ApiServer, observe: Callabl
     observed.start()
     title = f"{path.rpartition('/')[2]}.access.nadmit.io"
     observed.wait(lambda: f"grant list and watch on {title}" in (observed.source.problem() or ""))
-    api.wait(lambda: sum(api.watches.values()) == 3)
+    api.wait(lambda: sum(api.watches.values()) == 4)
     assert observed.source.problem() is not None
     del api.answer_always[path]
     observed.wait(lambda: observed.source.problem() is None)

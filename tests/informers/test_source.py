@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from .observed import Observed
 
-KINDS = ("networks", "namespaces", "policies", "policyconfigs")
+KINDS = ("networks", "namespaces", "policies", "policyconfigs", "pods")
 
 
 # What is seen
@@ -29,7 +29,7 @@ def test_a_list_is_seen(observed: Observed) -> None:
     assert definition is not None
     assert definition.config is not None
     assert snapshot.namespace_labels("team-a") == {"team": "a", "kubernetes.io/metadata.name": "team-a"}
-    assert snapshot.counts() == {"networks": 1, "namespaces": 1, "policies": 0, "policyconfigs": 0}
+    assert snapshot.counts() == {"networks": 1, "namespaces": 1, "policies": 0, "policyconfigs": 0, "pods": 0}
 
 
 def test_networks_come_change_and_go(api: ApiServer, observed: Observed) -> None:
@@ -58,6 +58,25 @@ def test_namespaces_come_change_and_go(api: ApiServer, observed: Observed) -> No
     observed.wait(lambda: labels().get("team") == "c")
     api.delete(NAMESPACES, "", "team-b")
     observed.wait(lambda: "team" not in labels())
+
+
+def test_a_namespace_that_is_terminating_is_known_as_such(api: ApiServer, observed: Observed) -> None:
+    ending = namespace("team-a", team="a")
+    ending["metadata"]["deletionTimestamp"] = "2026-11-24T00:00:00Z"
+    api.put(NAMESPACES, ending)
+    observed.wait(lambda: observed.source.snapshot().is_terminating("team-a"))
+    assert observed.source.snapshot().namespace_labels("team-a")["team"] == "a"
+    api.delete(NAMESPACES, "", "team-a")
+    observed.wait(lambda: not observed.source.snapshot().is_terminating("team-a"))
+
+
+def test_default_networks_of_a_namespace_come_and_go(api: ApiServer, observed: Observed) -> None:
+    blue = namespace("blue", team="a")
+    blue["metadata"]["annotations"] = {"nadmit.io/default-networks": "lan"}
+    api.put(NAMESPACES, blue)
+    observed.wait(lambda: observed.source.snapshot().default_networks("blue") == "lan")
+    api.put(NAMESPACES, namespace("blue", team="a"))
+    observed.wait(lambda: observed.source.snapshot().default_networks("blue") is None)
 
 
 def test_a_snapshot_never_changes(api: ApiServer, observed: Observed) -> None:
@@ -295,11 +314,17 @@ def test_a_server_that_is_down_is_waited_for(observe: Callable[..., Observed], a
     observed.start()
     observed.wait(
         lambda: (
-            observed.source.problem() == "networks, namespaces, policies and policyconfigs not listed yet: "
+            observed.source.problem() == "networks, namespaces, policies, policyconfigs and pods not listed yet: "
             f"http://127.0.0.1:{port}: cannot be reached: connection refused; check its address, and that it runs"
         )
     )
-    assert observed.source.snapshot().counts() == {"networks": 0, "namespaces": 0, "policies": 0, "policyconfigs": 0}
+    assert observed.source.snapshot().counts() == {
+        "networks": 0,
+        "namespaces": 0,
+        "policies": 0,
+        "policyconfigs": 0,
+        "pods": 0,
+    }
     later = ApiServer(port=port)
     later.put(NETWORKS, network("blue"))
     with later:
@@ -340,7 +365,7 @@ def test_a_missing_right_is_named(api: ApiServer, observe: Callable[..., Observe
     api.answer_always[NETWORKS] = (403, status(403, said))
     observed = observe(api.url)
     observed.start()
-    observed.wait(lambda: "forbidden" in (observed.source.problem() or "") and sum(api.watches.values()) == 3)
+    observed.wait(lambda: "forbidden" in (observed.source.problem() or "") and sum(api.watches.values()) == 4)
     title = "network-attachment-definitions.k8s.cni.cncf.io"
     assert observed.source.problem() == (
         f"networks not listed yet: {title}: list is forbidden: {said}; "
@@ -478,6 +503,7 @@ def test_the_first_list_is_logged(
         "namespaces: listed 1",
         "policies: listed 0",
         "policyconfigs: listed 0",
+        "pods: listed 0",
     }
 
 

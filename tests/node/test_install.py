@@ -230,6 +230,28 @@ def test_uninstall_leaves_the_files_of_others(node: Node, capsys: pytest.Capture
     assert "left: /etc/cni/net.d/nadmit.d" in capsys.readouterr().out
 
 
+def test_an_uninstall_stays_only_when_it_is_done(node: Node, capsys: pytest.CaptureFixture[str]) -> None:
+    """As a DaemonSet runs it: a container that ends is started again, so its end is a failure that is seen."""
+    node.run("install")
+    records = attach(node)
+    slept = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 2:
+            raise Killed
+
+    words = ["uninstall", "--root", str(node.root), "--every", "60"]
+    assert run(words, environ={}, sleep=sleep) == FAILED
+    assert slept == []
+    shutil.rmtree(records)
+    with pytest.raises(Killed):
+        run(words, environ={}, sleep=sleep)
+    assert slept == [60.0, 60.0]
+    assert capsys.readouterr().out.count("uninstalled\n") == 1
+    assert not (node.root / OURS).exists()
+
+
 def attach(node: Node, directory: str = "var/lib/cni/nadmit") -> Path:
     records = node.root / directory
     records.mkdir(parents=True)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 POLICY = {
     "apiVersion": "audit.k8s.io/v1",
     "kind": "Policy",
-    # One line a request, written before it is carried out: whoever has an answer finds his request here.
-    "omitStages": ["ResponseStarted", "ResponseComplete", "Panic"],
+    # One line a request, written before it is carried out: whoever has an answer finds his request here; and one when
+    # it is over, which has what the webhooks said.
+    "omitStages": ["ResponseStarted", "Panic"],
     "rules": [{"level": "Metadata"}],
 }
+BEFORE, AFTER = "RequestReceived", "ResponseComplete"
 _METHODS = {"get": "GET", "list": "GET", "watch": "GET", "create": "POST", "update": "PUT", "patch": "PATCH"}
 
 
@@ -33,9 +35,19 @@ class Asked(NamedTuple):
 
 def read_requests(log: Path, *, offset: int = 0) -> list[Asked]:
     """Return the requests in the log from a byte on."""
+    return [_request(event) for event in _events(log, offset) if event["stage"] == BEFORE]
+
+
+def read_annotations(log: Path, *, offset: int = 0) -> list[tuple[Asked, dict[str, str]]]:
+    """Return the requests that are over, from a byte on, each with its audit annotations."""
+    over = [event for event in _events(log, offset) if event["stage"] == AFTER]
+    return [(_request(event), event.get("annotations") or {}) for event in over]
+
+
+def _events(log: Path, offset: int) -> list[dict[str, Any]]:
     with log.open("rb") as file:
         file.seek(offset)
-        return [_request(json.loads(line)) for line in file if line.endswith(b"\n")]
+        return [json.loads(line) for line in file if line.endswith(b"\n")]
 
 
 def _request(event: dict[str, object]) -> Asked:

@@ -3,7 +3,8 @@
 `python -m tests.realapi.guard DIRECTORY`: reads one line, a JSON list of command lines; runs each with its output in
 `DIRECTORY/<program>.log`; at the end of its input kills them and removes DIRECTORY. The input ends with the process
 that writes it, however that dies, so nothing outlives a test run that crashed. A program that ends before is told on
-the standard output, and so is everything else ended; DIRECTORY then stays until the input ends, for the logs.
+the standard output, and so is everything else ended; DIRECTORY then stays until the input ends, for the logs. Another
+line of the input is the place of a program in the list: it is killed and run again, and `restarted` is the answer.
 """
 
 from __future__ import annotations
@@ -28,9 +29,13 @@ def main() -> None:
         signal.signal(number, lambda number, _frame: sys.exit(128 + number))
     children: list[subprocess.Popen[bytes]] = []
     try:
-        for command in json.loads(sys.stdin.buffer.readline()):
+        commands = json.loads(sys.stdin.buffer.readline())
+        for command in commands:
             children.append(_start(command, directory))  # noqa: PERF401 - one that fails must not hide the others
-        ended = _wait(children)
+        while (ended := _wait(children)) is None and (line := sys.stdin.buffer.readline()):
+            _kill([children[int(line)]])
+            children[int(line)] = _start(commands[int(line)], directory)
+            print("restarted", flush=True)
         _kill(children)
         if ended is not None:
             print(f"{Path(str(ended.args[0])).name} ended with {ended.returncode}", flush=True)  # type: ignore[index]
@@ -41,7 +46,7 @@ def main() -> None:
 
 
 def _start(command: list[str], directory: Path) -> subprocess.Popen[bytes]:
-    with (directory / f"{Path(command[0]).name}.log").open("wb") as log:
+    with (directory / f"{Path(command[0]).name}.log").open("ab") as log:
         return subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -58,7 +63,7 @@ def _die_with_parent() -> None:
 
 
 def _wait(children: list[subprocess.Popen[bytes]]) -> subprocess.Popen[bytes] | None:
-    """Return the first child that ends, None once the input has ended."""
+    """Return the first child that ends, None once there is input, or its end."""
     poller = select.poll()
     poller.register(sys.stdin, select.POLLIN | select.POLLHUP)
     for child in children:

@@ -33,11 +33,13 @@ from .keys import Authority, Signed, make_signing_key
 Object = dict[str, Any]
 
 ROOT = Path(__file__).parents[2]
-DEFINITIONS = Path(__file__).parent / "network-attachment-definitions.yaml"
+DEFINITIONS = ROOT / "manifests" / "crds" / "network-attachment-definitions.yaml"
 NETWORKS = "/apis/k8s.cni.cncf.io/v1/network-attachment-definitions"
 ISSUER = "https://kubernetes.default.svc"
 READY_WITHIN_S = 60.0
 """It takes 3 s on two free cores."""
+KUBE_APISERVER = 1
+"""Its place among the guard's programs; etcd comes first."""
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
@@ -106,11 +108,47 @@ class RealApiServer:
         if self.directory.exists():  # the guard removes it, if it came to that
             shutil.rmtree(self.directory)
 
+    def restart(self) -> None:
+        """Kill kube-apiserver, start it again at its port, with what etcd has, and wait until it is ready."""
+        assert self._guard is not None
+        assert self._guard.stdin is not None
+        assert self._guard.stdout is not None
+        self._guard.stdin.write(f"{KUBE_APISERVER}\n")
+        self._guard.stdin.flush()
+        said = self._guard.stdout.readline().strip()
+        if said != "restarted":
+            raise RealApiServerError(f"the API server was not restarted: {said or 'its guard ended'}\n{self._logs()}")
+        self._wait_for("/readyz", time.monotonic() + READY_WITHIN_S)
+
+    def compact(self) -> int:
+        """Make etcd forget all history, and return its revision (etcd, gRPC gateway)."""
+        header = self._ask_etcd("/v3/kv/range", {"key": base64.b64encode(b"x").decode()})["header"]
+        self._ask_etcd("/v3/kv/compaction", {"revision": header["revision"], "physical": True})
+        return int(header["revision"])
+
+    def _ask_etcd(self, path: str, body: Object) -> Object:
+        connection = http.client.HTTPConnection("etcd")
+        connection.sock = socket.socket(socket.AF_UNIX)
+        try:
+            connection.sock.connect(os.path.relpath(self.directory / "etcd.sock:0"))
+            connection.request("POST", path, json.dumps(body))
+            answer = connection.getresponse()
+            value: Object = json.loads(answer.read())
+        finally:
+            connection.close()
+        if answer.status != 200:
+            raise RealApiServerError(f"etcd: {path}: {answer.status}: {value}")
+        return value
+
     # Asking
+
+    def connect(self) -> http.client.HTTPSConnection:
+        """Return a connection as the administrator, for many requests; the caller closes it."""
+        return http.client.HTTPSConnection("127.0.0.1", self.port, context=self._trust, timeout=20)
 
     def ask(self, method: str, path: str, body: object = None, *, kind: str = JSON) -> Answer:
         """Send one request as the administrator."""
-        connection = http.client.HTTPSConnection("127.0.0.1", self.port, context=self._trust, timeout=20)
+        connection = self.connect()
         try:
             text = None if body is None else json.dumps(body)
             connection.request(method, path, text, {"Content-Type": kind, "Accept": JSON})

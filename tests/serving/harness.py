@@ -27,6 +27,7 @@ from webhook.serving.tls import ServerTls
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from webhook.serving.clients import ClientTrust
     from webhook.serving.http import Review
 
 ROOT = Path(__file__).parents[2]
@@ -65,14 +66,19 @@ class Running:
 
 @contextmanager
 def running(
-    pki: Path, *, review: Review = echo, is_ready: Callable[[], str | None] = lambda: None, **limits: Any
+    pki: Path,
+    *,
+    review: Review = echo,
+    is_ready: Callable[[], str | None] = lambda: None,
+    clients: ClientTrust | None = None,
+    **limits: Any,
 ) -> Iterator[Running]:
     """Run a server in a thread; on leaving, end it at once and wait for the thread."""
     started: Future[Running] = Future()
     settings = Limits(**{"drain_s": 0, "shutdown_s": 1, "linger_s": 0.1, **limits})
 
     async def main(ended: Future[int]) -> int:
-        tls = ServerTls(pki / "tls.crt", pki / "tls.key", now=time.time)
+        tls = ServerTls(pki / "tls.crt", pki / "tls.key", now=time.time, clients=clients)
         tls.load()
         server = Running(ANYWHERE, asyncio.get_running_loop(), Stop(), tls, ended)
 
@@ -85,7 +91,13 @@ def running(
         )
         probes = create_probes(is_ready=is_ready, metrics=lambda: b"up 1\n")
         return await serve(
-            app, probes, tls=tls, addresses=ANYWHERE, limits=settings, on_ready=on_ready, stop=server.stop
+            app,
+            probes,
+            tls=tls,
+            addresses=ANYWHERE,
+            limits=settings,
+            on_ready=on_ready,
+            stop=server.stop,
         )
 
     def run() -> None:

@@ -40,12 +40,16 @@ def test_an_answer_is_the_same_each_time_and_patches_nothing(path: Path) -> None
     noted = Noted()
     asked = reviews(noted)
     body = path.read_bytes()
-    first, again, mutated = asked("/validate", body), asked("/validate", body), asked("/mutate", body)
+    first, again, mutated = (asked(where, body) for where in ("/validate", "/validate", "/mutate"))
+    assert isinstance(first, bytes)
+    assert isinstance(mutated, bytes)
     assert first == again
     uid = json.loads(body)["request"]["uid"]
     answer = json.loads(mutated)["response"]
     assert (answer["uid"], answer["allowed"]) == (uid, True)
     assert not {"patch", "patchType"} & (answer.keys() | json.loads(first)["response"].keys())
+    assert answer["auditAnnotations"] == {"decision": "allow"}
+    assert json.loads(first)["response"]["auditAnnotations"]["decision"] in {"allow", "warn", "deny"}
     assert [(where, who) for where, who, _, _ in noted.reviews] == [("/validate", uid)] * 2 + [("/mutate", uid)]
     assert all(seconds > 0 for *_, seconds in noted.reviews)
 

@@ -106,6 +106,22 @@ def test_bad_address(address: tuple[str, int], text: str) -> None:
     assert str(caught.value) == f"cannot listen on {text}"
 
 
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="needs IPv6")
+@pytest.mark.parametrize("caller", ["127.0.0.1", "::1"])
+def test_every_address(caller: str) -> None:
+    """As the manifests listen: pods have addresses of IPv4, of IPv6, or of both."""
+    with bind(("", 0)) as listening:
+        port = listening.getsockname()[1]
+        with socket.create_connection((caller, port), timeout=PATIENCE_S) as connection:
+            assert connection.getpeername()[1] == port
+
+
+def test_every_address_without_ipv6(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "has_dualstack_ipv6", lambda: False)
+    with bind(("", 0)) as listening:
+        assert listening.family is socket.AF_INET
+
+
 def test_port_can_be_bound_again_after_a_restart(pki: Path, context: ssl.SSLContext) -> None:
     """SO_REUSEADDR: connections of the last process are in TIME_WAIT."""
     with running(pki, max_connections=1) as server:

@@ -187,6 +187,27 @@ def test_a_refused_review() -> None:
     }
 
 
+def test_the_policies_that_decided_are_in_the_audit_log() -> None:
+    audit = response(Decision(rules=("AllowRule",), policies=("blue-storage", "guardrails")))["auditAnnotations"]
+    assert audit == {"decision": "allow", "rule": "AllowRule", "policy": "blue-storage,guardrails"}
+
+
+@pytest.mark.parametrize("text", ["n" * 253, "two\nlines\x7f", "ü"])
+def test_audit_annotations_are_bounded_lines(text: str) -> None:
+    decision = Decision(policies=(text,) * 500, decided=text * 9, trials=(f"Warn: {text}",) * 500)
+    audit = response(decision)["auditAnnotations"]
+    assert all(len(value) <= wire.AUDIT_MAX and value.isprintable() for value in audit.values())
+    assert audit["policy"].startswith(text[:3])
+
+
+def test_a_deletion_is_named_by_its_old_object() -> None:
+    body = review(
+        "NetworkAttachmentDefinition", "k8s.cni.cncf.io", operation="DELETE", oldObject={"metadata": {"name": "n"}}
+    )
+    request = wire.decode(body)
+    assert (request.object, request.object_name) == (None, "n")
+
+
 def test_what_is_on_trial_is_in_the_audit_log() -> None:
     request = Request(uid="u", kind=GroupKind("", "Pod"), operation="CREATE")
     answer = json.loads(wire.encode(request, Decision(trials=("Warn: a", "Audit: b"))))

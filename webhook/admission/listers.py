@@ -7,6 +7,7 @@ from typing import Protocol, TypeVar
 
 from cniplugin.access.compile import Policies
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
+from webhook.admission.model import NetworkUsers
 
 T = TypeVar("T")
 
@@ -29,6 +30,12 @@ class Cluster(Protocol):
 
     def shared_networks(self) -> Iterable[tuple[str, str]]:
         """Return namespace and name of the definitions with a consent annotation, sorted."""
+
+    def network_users(self, namespace: str, name: str) -> NetworkUsers:
+        """Return which running pods use a network. NB: not for `recall`, which outlives them."""
+
+    def is_terminating(self, namespace: str) -> bool:
+        """Say whether a namespace is being deleted."""
 
     def recall(self, key: Hashable, make: Callable[[], T]) -> T:
         """Return what `make` returned for this key before, or call it.

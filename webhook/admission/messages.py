@@ -60,7 +60,7 @@ def invalid(request: Request, problems: Sequence[SpecError], *, warnings: Sequen
         message=reasons.cut(_invalid_message(request, causes), MESSAGE_BYTES_MAX),
         causes=tuple(causes),
         warnings=tuple(warnings),
-        rules=_rule_ids(error.rule for error in problems),
+        rules=distinct(error.rule for error in problems),
         decided="built-in check",
     )
 
@@ -116,8 +116,9 @@ def _field(kind: GroupKind, error: SpecError) -> str:
     return f"{base}{error.path}" if error.path.startswith("[") else f"{base}.{error.path}"
 
 
-def _rule_ids(rules: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(rules))
+def distinct(names: Iterable[str]) -> tuple[str, ...]:
+    """Return rule ids, or names of policies, each once; "" is none."""
+    return tuple(dict.fromkeys(filter(None, names)))
 
 
 def config_type(value: object) -> SpecError:
@@ -167,8 +168,9 @@ def refused(
             *(_cause(request.kind, error) for error in also[:CAUSES_MAX]),
         ),
         warnings=tuple(warnings),
-        rules=_rule_ids([*(refusal.verdict.code for refusal in refusals), *(error.rule for error in also)]),
+        rules=distinct([*(refusal.verdict.code for refusal in refusals), *(error.rule for error in also)]),
         decided=refusals[0].verdict.decided,
+        policies=distinct(refusal.verdict.policy for refusal in refusals),
     )
 
 
@@ -279,6 +281,7 @@ def definition_refused(request: Request, verdict: Verdict, *, warnings: Sequence
         warnings=tuple(warnings),
         rules=(verdict.code,),
         decided=verdict.decided,
+        policies=distinct([verdict.policy]),
     )
 
 

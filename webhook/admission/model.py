@@ -62,12 +62,26 @@ class Request(NamedTuple):
 
     @property
     def object_name(self) -> str:
-        """The object's name; for a name that is still to be generated, its prefix and a star."""
+        """The object's name; for a name that is still to be generated, its prefix and a star.
+
+        NB: a request that deletes a collection is asked about once per object, and names none.
+        """
         if self.name:
             return self.name
         if self.object is None:
-            return ""
+            return self.old_object.name if self.old_object is not None else ""
         return self.object.name or (f"{self.object.generate_name}*" if self.object.generate_name else "")
+
+
+class NetworkUsers(NamedTuple):
+    """The running pods that use a network: how many, how many of them in its own namespace, and some of those."""
+
+    total: int = 0
+    own: int = 0
+    names: tuple[str, ...] = ()
+
+
+NO_USERS = NetworkUsers()
 
 
 class Cause(NamedTuple):
@@ -85,7 +99,9 @@ class Cause(NamedTuple):
 class Decision(NamedTuple):
     """The answer. `rules` are the ids of what decided, for logs, metrics and the audit log; none if nothing applied.
 
-    `trials`: what policies of mode Warn and Audit would have refused, for logs and the audit log.
+    `policies`: names of those that decided, for the audit log. `trials`: what policies of mode Warn and Audit would
+    have refused, for logs and the audit log. `missing`: namespace and name of networks that are not known, where
+    nothing else keeps the object from being allowed.
     """
 
     is_allowed: bool = True
@@ -97,6 +113,8 @@ class Decision(NamedTuple):
     rules: tuple[str, ...] = ()
     decided: str = ""
     trials: tuple[str, ...] = ()
+    policies: tuple[str, ...] = ()
+    missing: tuple[tuple[str, str], ...] = ()
 
     @property
     def verdict(self) -> str:

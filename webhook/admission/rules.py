@@ -19,6 +19,7 @@ RULE_IDS = frozenset(
         "DenyRule",
         "Exempt",
         "MultusGate",
+        "NetworkInUse",
         "NetworkStatusProtected",
         "NodePolicyUnavailable",  # of the node alone
         "NotWithinDefinitionRule",

@@ -28,7 +28,8 @@ _CLASSES: Mapping[int, type[ClusterError]] = {401: UnauthorizedError, 404: Absen
 
 _TEXTS: Mapping[int, str] = {
     401: "{where}: the credentials are refused: {said}; renew the token or the certificate of this account",
-    403: "{resource}: {verb} is forbidden: {said}; grant list and watch on {resource} to this account in a ClusterRole",
+    403: "{resource}: {verb} is forbidden: {said}; "
+    "grant {rights} on {resource} to this account in a ClusterRole{otherwise}",
     404: "{resource}: not served by {where}; install its CustomResourceDefinition",
     410: "{resource}: {verb}: the history is compacted: {said}",
 }
@@ -38,8 +39,18 @@ SAID_MAX = 300
 """Characters of the API server's own words; a refusal of RBAC names user, verb and resource in about 200."""
 
 
-def of_status(status: int, said: str, *, verb: str, resource: str, where: str) -> ClusterError:
-    """Return the error of an HTTP status, or of the `code` of a Status that came as an event."""
-    said = " ".join(said.split())[:SAID_MAX] or "no reason given"
-    text = _TEXTS.get(status, _OTHER).format(status=status, said=said, verb=verb, resource=resource, where=where)
+def of_status(status: int, said: str, *, verb: str, resource: str, where: str, otherwise: str = "") -> ClusterError:
+    """Return the error of an HTTP status, or of the `code` of a Status that came as an event.
+
+    `otherwise`: what to do instead of granting a right that is missing, as it stands after "or".
+    """
+    text = _TEXTS.get(status, _OTHER).format(
+        status=status,
+        said=" ".join(said.split())[:SAID_MAX] or "no reason given",
+        verb=verb,
+        resource=resource,
+        where=where,
+        rights="get" if verb == "get" else "list and watch",
+        otherwise=f", or {otherwise}" if otherwise else "",
+    )
     return _CLASSES.get(status, ClusterError)(text)

@@ -24,6 +24,7 @@ class Metadata(msgspec.Struct, rename="camel", frozen=True, gc=False):
     namespace: str = ""
     resource_version: str = ""
     generation: int = 0
+    deletion_timestamp: str | None = None
     labels: dict[str, str] | None = None
     annotations: dict[str, str] | None = None
 
@@ -81,6 +82,11 @@ def parse_event(line: bytes) -> WatchEvent:
 
 def parse_item(data: msgspec.Raw) -> Item:
     """Return an object. Raises MalformedError."""
+    return _parse(_item, data)
+
+
+def parse_object(data: bytes) -> Item:
+    """Return an object that came alone. Raises MalformedError."""
     return _parse(_item, data)
 
 

@@ -1,14 +1,15 @@
 """What is kept of the cluster's objects, so small and so arranged that a snapshot costs little.
 
-Copy on write: a snapshot gets the dicts themselves, and a namespace's dict is copied before it changes again. Methods
-that change something return whether they did. No locks: `source` calls one method at a time, but `make`, which only
-the one thread calls that also calls the others.
+Methods that change something return whether they did, and a copy is the same object until something does (see
+`bynamespace`). No locks: `source` calls one method at a time, but `make`, which only the one thread calls that also
+calls the others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from operator import is_not
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
@@ -22,10 +23,9 @@ from cniplugin.netspec.errors import SpecError
 from webhook.admission.injection import DEFAULT_NETWORKS
 
 from .apiobjects import Item
-from .store import DROPPED_ANNOTATIONS, NOT_TEXT, Definition, Snapshot, Texts
-
-Key = tuple[str, str]
-"""Namespace and name; the namespace of a cluster-scoped object is ""."""
+from .bynamespace import ByNamespace, Key
+from .pods import Pods
+from .store import DROPPED_ANNOTATIONS, EMPTY, NOT_TEXT, Definition, Snapshot, Texts, is_shared
 
 SHARED_TEXTS = 4096
 """Label and annotation sets that are remembered so that equal ones are one object."""
@@ -42,8 +42,8 @@ T = TypeVar("T")
 class Cache(Protocol[T]):
     """The objects of one resource. `make` comes first, so that nothing else of an object stays in memory."""
 
-    def make(self, item: Item) -> T:
-        """Return what is kept of an object."""
+    def make(self, item: Item) -> T | None:
+        """Return what is kept of an object; None if nothing is."""
 
     def replace(self, found: Mapping[Key, T]) -> bool:
         """Keep these and nothing else."""
@@ -55,67 +55,53 @@ class Cache(Protocol[T]):
         """Drop one, if it is there."""
 
 
-class Networks:
+class Networks(ByNamespace[Definition]):
     """Definitions by namespace and name."""
 
     def __init__(self) -> None:
-        self._named: dict[str, dict[str, Definition]] = {}
-        self._own: set[str] = set()
+        super().__init__()
+        self._shared: frozenset[Key] = frozenset()
 
     def make(self, item: Item) -> Definition:
         """Return the definition of an object; the one that is there, if it is equal."""
-        metadata = item.metadata
-        made = Definition(
-            namespace=metadata.namespace,
-            name=metadata.name,
-            config=_config_of(item.spec),
-            labels=_texts_of(metadata.labels),
-            annotations=_texts_of(metadata.annotations),
-        )
-        known = self._named.get(made.namespace, {}).get(made.name)
+        made = definition_of(item)
+        known = self.get((made.namespace, made.name))
         return known if known is not None and known == made else made
 
     def replace(self, found: Mapping[Key, Definition]) -> bool:
         """Keep these and nothing else."""
-        named: dict[str, dict[str, Definition]] = {}
-        for (namespace, name), definition in found.items():
-            named.setdefault(namespace, {})[name] = definition
-        is_changed = named != self._named
-        self._named = named
-        self._own = set(named)
-        return is_changed
+        self._shared = frozenset(key for key, definition in found.items() if is_shared(definition))
+        return super().replace(found)
 
     def put(self, key: Key, value: Definition) -> bool:
         """Keep a definition."""
-        namespace, name = key
-        if self._named.get(namespace, {}).get(name) == value:
-            return False
-        self._own_one(namespace)[name] = value
-        return True
+        self._note_shared(key, shared=is_shared(value))
+        return super().put(key, value)
 
     def remove(self, key: Key) -> bool:
         """Drop a definition."""
-        namespace, name = key
-        if name not in self._named.get(namespace, {}):
-            return False
-        named = self._own_one(namespace)
-        del named[name]
-        if not named:
-            del self._named[namespace]
-            self._own.discard(namespace)
-        return True
+        self._note_shared(key, shared=False)
+        return super().remove(key)
 
-    def copy(self) -> Mapping[str, Mapping[str, Definition]]:
-        """Return what a snapshot may keep."""
-        self._own.clear()
-        return dict(self._named)
+    def shared(self) -> Iterable[Key]:
+        """Return those with a consent annotation, which never change again: few have one, and all are 50,000."""
+        return self._shared
 
-    def _own_one(self, namespace: str) -> dict[str, Definition]:
-        """Return the dict of a namespace that no snapshot has."""
-        if namespace not in self._own:
-            self._named[namespace] = dict(self._named.get(namespace, {}))
-            self._own.add(namespace)
-        return self._named[namespace]
+    def _note_shared(self, key: Key, *, shared: bool) -> None:
+        if shared is not (key in self._shared):
+            self._shared = self._shared | {key} if shared else self._shared - {key}
+
+
+def definition_of(item: Item) -> Definition:
+    """Return what is kept of a NetworkAttachmentDefinition."""
+    metadata = item.metadata
+    return Definition(
+        namespace=metadata.namespace,
+        name=metadata.name,
+        config=_config_of(item.spec),
+        labels=_texts_of(metadata.labels),
+        annotations=_texts_of(metadata.annotations),
+    )
 
 
 class _Named(Generic[T]):
@@ -123,45 +109,54 @@ class _Named(Generic[T]):
 
     def __init__(self) -> None:
         self._kept: dict[str, T] = {}
+        self._copy: Mapping[str, T] | None = None
 
     def replace(self, found: Mapping[Key, T]) -> bool:
         """Keep these and nothing else."""
         kept = {name: value for (_, name), value in found.items()}
         is_changed = kept != self._kept
-        self._kept = kept
+        if is_changed:
+            self._kept, self._copy = kept, None
         return is_changed
 
     def put(self, key: Key, value: T) -> bool:
         """Keep an object; the one that is there, if it is equal."""
         if self._kept.get(key[1]) == value:
             return False
-        self._kept[key[1]] = value
+        self._kept[key[1]], self._copy = value, None
         return True
 
     def remove(self, key: Key) -> bool:
         """Drop an object."""
+        self._copy = None
         return self._kept.pop(key[1], None) is not None
 
     def copy(self) -> Mapping[str, T]:
-        """Return what a snapshot may keep."""
-        return dict(self._kept)
+        """Return what a snapshot may keep; the same object as long as nothing changes."""
+        if self._copy is None:
+            self._copy = dict(self._kept)
+        return self._copy
 
 
 class Namespace(NamedTuple):
-    """What decisions ask of a namespace; see `admission.listers.Cluster`."""
+    """What is kept of a namespace."""
 
     labels: Mapping[str, str]
+    is_terminating: bool
     default_networks: str | None
 
 
 class Namespaces(_Named[Namespace]):
-    """Labels and default networks by namespace."""
+    """Labels and default networks by namespace, and which of them are terminating."""
 
     def make(self, item: Item) -> Namespace:
         """Return what is kept of a namespace."""
+        metadata = item.metadata
+        labels = {**(metadata.labels or {}), NAME_LABEL: metadata.name}
         return Namespace(
-            labels={**(item.metadata.labels or {}), NAME_LABEL: item.metadata.name},
-            default_networks=(item.metadata.annotations or {}).get(DEFAULT_NETWORKS),
+            labels,
+            is_terminating=metadata.deletion_timestamp is not None,
+            default_networks=(metadata.annotations or {}).get(DEFAULT_NETWORKS),
         )
 
 
@@ -184,22 +179,46 @@ class AccessConfigs(_Named[ReadConfig]):
 class Caches:
     """The caches of all resources, and the snapshot of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, pods: Pods | None) -> None:
+        """`pods`: None if nobody fills it."""
         self.networks = Networks()
         self.namespaces = Namespaces()
         self.policies = AccessPolicies()
         self.configs = AccessConfigs()
+        self.pods = pods
         self._policies = NO_POLICIES
+        self._copied: tuple[object, ...] = ()
+        self._snapshot = EMPTY
 
     def snapshot(self) -> Snapshot:
-        """Return a snapshot; its policies are the same object as before unless one of them has changed."""
-        made = self._make_policies()
-        if made != self._policies:
-            self._policies = made
+        """Return a snapshot; its policies are the same object as before unless one of them has changed.
+
+        Pods come and go all the time: if nothing else has changed, all the rest is that of the last snapshot, what it
+        remembers too.
+        """
+        copied = (self.networks.copy(), self.namespaces.copy(), self.policies.copy(), self.configs.copy())
+        if len(self._copied) != len(copied) or any(map(is_not, copied, self._copied)):
+            self._copied = copied
+            self._snapshot = self._make()
+        return self._snapshot if self.pods is None else self._snapshot.with_pods(self.pods.copy())
+
+    def _make(self) -> Snapshot:
+        policies = self._make_policies()
+        if policies != self._policies:
+            self._policies = policies
         namespaces = self.namespaces.copy()
-        labels = {name: namespace.labels for name, namespace in namespaces.items()}
-        defaults = {name: text for name, (_, text) in namespaces.items() if text is not None}
-        return Snapshot(self.networks.copy(), labels, self._policies, default_networks=defaults)
+        return Snapshot(
+            self.networks.copy(),
+            {name: namespace.labels for name, namespace in namespaces.items()},
+            self._policies,
+            shared=self.networks.shared(),
+            terminating=frozenset(name for name, namespace in namespaces.items() if namespace.is_terminating),
+            default_networks={
+                name: namespace.default_networks
+                for name, namespace in namespaces.items()
+                if namespace.default_networks is not None
+            },
+        )
 
     def _make_policies(self) -> Policies:
         policies = sorted(self.policies.copy().values(), key=lambda policy: policy.name)

@@ -44,8 +44,9 @@ import msgspec
 
 from .apierrors import AbsentError, ClusterError, GoneError, of_status
 from .apiobjects import Item, MalformedError, Page, parse_event, parse_item, parse_page, parse_status
-from .caches import Key
+from .bynamespace import Key
 from .kube import Answer, Connection, Resource
+from .reporter import Reporter
 
 logger = logging.getLogger("nadmit.cluster")
 
@@ -78,7 +79,7 @@ class Inbox(Protocol):
     """Where an informer hands over objects. `make` is called first: nothing else of an object stays in memory."""
 
     def make(self, item: Item) -> Any:
-        """Return what is kept of an object."""
+        """Return what is kept of an object; None if nothing is."""
 
     def replace(self, found: dict[Key, Any]) -> object:
         """Keep these and nothing else; readers see them when this returns."""
@@ -88,23 +89,6 @@ class Inbox(Protocol):
 
     def remove(self, key: Key) -> object:
         """Drop one, if it is there."""
-
-
-class Reporter:
-    """Logs; the same text at most once in `say_again_s`."""
-
-    def __init__(self, say_again_s: float, clock: Callable[[], float]) -> None:
-        self._say_again_s = say_again_s
-        self._clock = clock
-        self._said: dict[str, float] = {}
-
-    def say(self, level: int, text: str) -> None:
-        """Log a text."""
-        now = self._clock()
-        self._said = {text: at for text, at in self._said.items() if now - at < self._say_again_s}
-        if text not in self._said:
-            self._said[text] = now
-            logger.log(level, "%s", text)
 
 
 class Informer:
@@ -121,6 +105,7 @@ class Informer:
         jitter: Callable[[], float],
     ) -> None:
         self.resource = resource
+        self._selected: Query = {"fieldSelector": resource.field_selector} if resource.field_selector else {}
         self._connection = connection
         self._inbox = inbox
         self._timing = timing
@@ -199,8 +184,9 @@ class Informer:
             page = self._fetch_page(token)
             for raw in page.items or ():
                 item = self._parse(raw)
-                if item is not None:
-                    found[_key(item)] = self._inbox.make(item)
+                made = None if item is None else self._inbox.make(item)
+                if item is not None and made is not None:
+                    found[_key(item)] = made
             token = page.metadata.token
             if not token:
                 break
@@ -209,7 +195,7 @@ class Informer:
         return page.metadata.resource_version
 
     def _fetch_page(self, token: str) -> Page:
-        query: Query = {"limit": self._timing.page_size}
+        query: Query = {"limit": self._timing.page_size, **self._selected}
         if token:
             query["continue"] = token
         with self._ask(query, verb="list", silence_s=self._timing.page_silence_s) as answer:
@@ -236,6 +222,7 @@ class Informer:
             "resourceVersion": version,
             "allowWatchBookmarks": "true",
             "timeoutSeconds": seconds,
+            **self._selected,
         }
         began, count = math.inf, 0
         try:
@@ -272,9 +259,9 @@ class Informer:
         self._contact = self._clock()
 
     def _apply(self, kind: str, item: Item) -> None:
-        if kind in ("ADDED", "MODIFIED"):
-            self._inbox.put(_key(item), self._inbox.make(item))
-        elif kind == "DELETED":
+        if kind in ("ADDED", "MODIFIED") and (made := self._inbox.make(item)) is not None:
+            self._inbox.put(_key(item), made)
+        elif kind in ("ADDED", "MODIFIED", "DELETED"):
             self._inbox.remove(_key(item))
         elif kind == "BOOKMARK":
             self._has_bookmarks = True
@@ -282,7 +269,12 @@ class Informer:
     def _error_of(self, raw: msgspec.Raw) -> ClusterError:
         status = parse_status(raw)
         return of_status(
-            status.code, status.message, verb="watch", resource=self.resource.title, where=self._connection.where
+            status.code,
+            status.message,
+            verb="watch",
+            resource=self.resource.title,
+            where=self._connection.where,
+            otherwise=self.resource.otherwise,
         )
 
     # Both

@@ -1,4 +1,4 @@
-"""The API server: which one, who we are to it, and one GET.
+"""The API server: which one, who we are to it, one GET, and one request that writes.
 
 Which one, in this order: the kubeconfig that was named, the service account of the pod, the user's own kubeconfig
 (`$KUBECONFIG`, else `~/.kube/config`).
@@ -22,7 +22,7 @@ from pathlib import Path
 from threading import Lock
 from types import TracebackType
 from typing import Any, NamedTuple, Self
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import urllib3
 import yaml
@@ -33,12 +33,13 @@ from kubernetes.config.incluster_config import SERVICE_HOST_ENV_NAME, SERVICE_TO
 from urllib3.connection import HTTPConnection
 from urllib3.response import BaseHTTPResponse
 
-from .apierrors import ClusterError, UnauthorizedError, of_status
+from .apierrors import SAID_MAX, ClusterError, UnauthorizedError, of_status
 from .apiobjects import parse_status
 
 SERVICE_ACCOUNT = Path(SERVICE_TOKEN_FILENAME).parent
 CONNECT_S = 10.0
 BLOCK = 65_536
+JSON, MERGE_PATCH = "application/json", "application/merge-patch+json"
 DEAD_PEER_MS = 30_000
 """How long sent bytes may stay without an acknowledgement; the keepalive probes below give up in 15 + 3 * 5 = 30 s."""
 
@@ -64,19 +65,40 @@ _BROKEN_CONNECTION = (urllib3.exceptions.HTTPError, HTTPException, OSError)
 
 
 class Resource(NamedTuple):
-    """A resource of the API. `kind` is its name in this program; an optional one may be not installed."""
+    """A resource of the API. `kind` is its name in this program; an optional one may be not installed.
+
+    `is_metadata_only`: no more than metadata is asked for. `field_selector`: which objects are asked for. `otherwise`:
+    what to do where the account may not read it, as it stands after "or".
+    """
 
     kind: str
     group: str
     version: str
     plural: str
     is_optional: bool = False
+    is_metadata_only: bool = False
+    field_selector: str = ""
+    otherwise: str = ""
 
     @property
     def path(self) -> str:
         """The path of the objects of all namespaces."""
-        root = f"/apis/{self.group}" if self.group else "/api"
-        return f"{root}/{self.version}/{self.plural}"
+        return f"{self._root}/{self.plural}"
+
+    def path_of(self, namespace: str, name: str) -> str:
+        """Return the path of one object in a namespace."""
+        return f"{self._root}/namespaces/{quote(namespace, safe='')}/{self.plural}/{quote(name, safe='')}"
+
+    def accept(self, verb: str) -> str:
+        """Return what to accept as the answer; a server that cannot leave specs out sends all of an object."""
+        if not self.is_metadata_only:
+            return "application/json"
+        kind = "PartialObjectMetadataList" if verb == "list" else "PartialObjectMetadata"
+        return f"application/json;as={kind};g=meta.k8s.io;v=v1,application/json"
+
+    @property
+    def _root(self) -> str:
+        return f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
 
     @property
     def title(self) -> str:
@@ -193,6 +215,18 @@ class Answer:
             return  # it has ended by itself
 
 
+class Reply(NamedTuple):
+    """An answer of any status, whole. `said` is the message of a Status, as far as `data` is one."""
+
+    status: int
+    data: bytes
+
+    @property
+    def said(self) -> str:
+        """Why the API server refuses, in its own words, in one line."""
+        return " ".join(parse_status(self.data).message.split())[:SAID_MAX] or "no reason given"
+
+
 class Client:
     """The official client's configuration and pool. Safe for threads."""
 
@@ -206,7 +240,7 @@ class Client:
 
         NB: a file's line break stays in the client's token, and what http.client says about it shows the token.
         """
-        headers = {"Accept": "application/json", "User-Agent": "nadmit"}
+        headers = {"User-Agent": "nadmit"}
         try:
             settings: Mapping[str, Any] = self.configuration.auth_settings()
         except _BROKEN_KUBECONFIG as error:
@@ -248,15 +282,25 @@ class Connection:
 
     def get(self, resource: Resource, query: Mapping[str, str | int], *, verb: str, silence_s: float) -> Answer:
         """Ask for objects. `silence_s` is the longest time without a byte. Raises ClusterError for all but 200."""
+        path = f"{resource.path}?{urlencode(query)}"
+        return self._get(resource, path, verb=verb, timeout=urllib3.Timeout(connect=CONNECT_S, read=silence_s))
+
+    def get_one(self, resource: Resource, namespace: str, name: str, *, seconds: float) -> bytes:
+        """Return one object. `seconds` is the longest time without a byte. Raises ClusterError for all but 200."""
+        path, timeout = resource.path_of(namespace, name), urllib3.Timeout(connect=seconds, read=seconds)
+        with self._get(resource, path, verb="get", timeout=timeout) as answer:
+            return answer.read()
+
+    def _get(self, resource: Resource, path: str, *, verb: str, timeout: urllib3.Timeout) -> Answer:
         client = self.open()
         where = client.configuration.host
-        headers = client.headers()
+        headers = {**client.headers(), "Accept": resource.accept(verb)}
         try:
             response = client.pool.request(
                 "GET",
-                f"{where}{resource.path}?{urlencode(query)}",
+                f"{where}{path}",
                 headers=headers,
-                timeout=urllib3.Timeout(connect=CONNECT_S, read=silence_s),
+                timeout=timeout,
                 retries=False,  # we wait between tries, urllib3 does not
                 redirect=False,  # the credentials are for this server only
                 preload_content=False,
@@ -268,10 +312,35 @@ class Connection:
         except _BROKEN_CONNECTION as error:
             said = f"{where}: cannot be reached: {explain(error)}; check its address, and that it runs"
             raise ClusterError(said) from error
-        error_of_status = of_status(response.status, said, verb=verb, resource=resource.title, where=where)
+        error_of_status = of_status(
+            response.status, said, verb=verb, resource=resource.title, where=where, otherwise=resource.otherwise
+        )
         if isinstance(error_of_status, UnauthorizedError):
             self._drop(client)
         raise error_of_status
+
+    def send(
+        self, method: str, path: str, body: bytes | None = None, *, content_type: str = JSON, timeout_s: float
+    ) -> Reply:
+        """Send one request, and return its answer whatever its status. Raises ClusterError if there is none in time.
+
+        Nothing is sent twice: who sends knows whether that may be. After a 401 the credentials are loaded again.
+        """
+        client = self.open()
+        where = client.configuration.host
+        headers = client.headers() | ({} if body is None else {"Content-Type": content_type})
+        timeout = urllib3.Timeout(total=timeout_s)
+        try:
+            response = client.pool.request(
+                method, f"{where}{path}", body=body, headers=headers, timeout=timeout, retries=False, redirect=False
+            )
+        except _BROKEN_CONNECTION as error:
+            raise ClusterError(
+                f"{where}: cannot be reached: {explain(error)}; check its address, and that it runs"
+            ) from error
+        if response.status == 401:
+            self._drop(client)
+        return Reply(response.status, response.data)
 
     def close(self) -> None:
         """Close the idle connections. An answer that is being read closes its own."""

@@ -23,7 +23,7 @@ def list_snapshot(kubeconfig: Path | None, *, environ: Mapping[str, str] = os.en
     """
     connection = Connection(kubeconfig, environ=environ)
     connection.open()
-    caches = Caches()
+    caches = Caches(pods=None)
     try:
         for resource, cache in caches_of(caches):
             Informer(

@@ -13,6 +13,8 @@ import stat
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from webhook.admission.evaluate import NETWORK_NAMESPACE
+
 from . import documents, store
 from .documents import Document
 from .problems import ManifestError, Position, Problem
@@ -119,8 +121,10 @@ def read_files(files: Iterable[str], problems: list[Problem]) -> Iterator[Docume
         yield from read_file(file, problems)
 
 
-def load_snapshot(directory: Path | str, *, warnings: list[Problem] | None = None) -> Snapshot:
-    """Return the snapshot of a directory, or of one file; `warnings` get what of its policies cannot be read.
+def load_snapshot(
+    directory: Path | str, *, warnings: list[Problem] | None = None, network_namespace: str = NETWORK_NAMESPACE
+) -> Snapshot:
+    """Return the snapshot of a directory, or of one file; see `store.build` about the rest.
 
     Raises ManifestError with everything that is wrong.
     """
@@ -133,7 +137,7 @@ def load_snapshot(directory: Path | str, *, warnings: list[Problem] | None = Non
             seen += 1
             yield document
 
-    snapshot = store.build(counted(), problems, warnings=warnings)
+    snapshot = store.build(counted(), problems, warnings=warnings, network_namespace=network_namespace)
     if not problems and not seen:
         problems.append(nothing_found([str(directory)]))
     if problems:

@@ -2,7 +2,8 @@
 
 Informers, one per resource, hand over what they see; one lock guards all caches. A snapshot is made of their
 copies and swapped by one assignment: readers never lock. A complete list is swapped at once, before its informer counts
-as listed. Events only mark the caches as changed, and one more thread swaps: at once after a quiet time, and at most
+as listed. Of pods only the metadata come, and a swap for pods alone leaves all the rest as it is.
+Events only mark the caches as changed, and one more thread swaps: at once after a quiet time, and at most
 every 50 ms (`Timing.batch_s`) while events keep coming, so that 10,000 new networks are a few dozen snapshots. An event
 that changes nothing that decisions read (status, managedFields) swaps nothing. What of a policy cannot be read is
 logged once for each of its generations.
@@ -25,9 +26,11 @@ from cniplugin.access.rules import VERSION as ACCESS_VERSION
 from cniplugin.netspec.netattachdef import GROUP, RESOURCE, VERSION
 from webhook.admission import unreadable
 
-from .caches import Cache, Caches, Key
+from .bynamespace import Key
+from .caches import Cache, Caches
 from .informers import Informer, Timing
 from .kube import Connection, Resource
+from .pods import ENDED, Pods
 from .store import EMPTY, Snapshot
 
 logger = logging.getLogger("nadmit.cluster")
@@ -36,6 +39,15 @@ NETWORKS = Resource("networks", GROUP, VERSION, RESOURCE, is_optional=True)
 NAMESPACES = Resource("namespaces", "", "v1", "namespaces")
 POLICIES = Resource("policies", ACCESS_GROUP, ACCESS_VERSION, "networkattachmentpolicies", is_optional=True)
 CONFIGS = Resource("policyconfigs", ACCESS_GROUP, ACCESS_VERSION, "networkattachmentpolicyconfigs", is_optional=True)
+PODS = Resource(
+    "pods",
+    "",
+    "v1",
+    "pods",
+    is_metadata_only=True,
+    field_selector=",".join(f"status.phase!={phase}" for phase in ENDED),
+    otherwise="start with --no-watch-pods",
+)
 
 STOP_S = 0.9
 """How long `stop` waits for its threads. One that waits for a silent server stays, as a daemon, until its time-out."""
@@ -43,16 +55,18 @@ STOP_S = 0.9
 
 def caches_of(caches: Caches) -> tuple[tuple[Resource, Cache[Any]], ...]:
     """Return each resource that is read, with the cache of its objects."""
+    pods: tuple[tuple[Resource, Cache[Any]], ...] = () if caches.pods is None else ((PODS, caches.pods),)
     return (
         (NETWORKS, caches.networks),
         (NAMESPACES, caches.namespaces),
         (POLICIES, caches.policies),
         (CONFIGS, caches.configs),
+        *pods,
     )
 
 
 class ClusterSource:
-    """Networks, namespaces and access policies of a cluster.
+    """Networks, namespaces, access policies and pods of a cluster.
 
     All methods may be called from any thread, and none but `stop` waits.
     """
@@ -61,31 +75,32 @@ class ClusterSource:
         self,
         kubeconfig: Path | None,
         *,
+        pods: Pods | None = None,
         timing: Timing | None = None,
         clock: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
         on_swap: Callable[[Snapshot], object] | None = None,
         environ: Mapping[str, str] = os.environ,
     ) -> None:
-        """`on_swap` is told each new snapshot, from the thread that made it."""
+        """`pods`: None if they are not watched. `on_swap` is told each new snapshot, by the thread that made it."""
         self._timing = timing or Timing()
         self._on_swap = on_swap
         self._snapshot = EMPTY
         self._lock = Lock()
         self._changed = Event()
         self._stop = Event()
-        self._connection = Connection(kubeconfig, environ=environ)
-        self._caches = Caches()
+        self.connection = Connection(kubeconfig, environ=environ)
+        self._caches = Caches(pods)
         self._told = _Told()
         self._informers = tuple(
-            Informer(self._connection, resource, _Inbox(self, cache), timing=self._timing, clock=clock, jitter=jitter)
+            Informer(self.connection, resource, _Inbox(self, cache), timing=self._timing, clock=clock, jitter=jitter)
             for resource, cache in caches_of(self._caches)
         )
         self._threads: tuple[Thread, ...] = ()
 
     def start(self) -> None:
         """Begin to list and watch, in daemon threads. Raises ClusterError if there is no usable kubeconfig."""
-        self._connection.open()
+        self.connection.open()
         bodies = {"swap": self._swap_batches} | {informer.resource.kind: informer.run for informer in self._informers}
         self._threads = tuple(
             Thread(target=body, name=f"nadmit-cluster-{name}", daemon=True) for name, body in bodies.items()
@@ -102,7 +117,7 @@ class ClusterSource:
         deadline = time.monotonic() + STOP_S
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
-        self._connection.close()
+        self.connection.close()
 
     def snapshot(self) -> Snapshot:
         """Return the last snapshot; an empty one before the first list."""

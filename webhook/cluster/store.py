@@ -8,8 +8,9 @@ text, and a network in use costs a look-up.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from functools import lru_cache
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple, Self, TypeVar, cast
 
 from cniplugin.access.compile import NO_POLICIES, Policies, read_policies
 from cniplugin.access.consent import ANNOTATIONS as CONSENT
@@ -18,10 +19,12 @@ from cniplugin.access.rules import GROUP as ACCESS_GROUP
 from cniplugin.netspec import netattachdef
 from cniplugin.netspec.netattachdef import GROUP, KIND, NetworkAttachmentDefinition
 from webhook.admission import unreadable
+from webhook.admission.evaluate import NETWORK_NAMESPACE
 from webhook.admission.injection import DEFAULT_NETWORKS
-from webhook.admission.model import NOTHING
+from webhook.admission.model import NOTHING, NetworkUsers
 
 from .documents import Document
+from .pods import ENDED, NO_PODS, Pods, PodUse
 from .problems import Problem
 
 CACHED_DEFINITIONS = 1024
@@ -52,10 +55,22 @@ class Definition(NamedTuple):
     annotations: Texts
 
 
-class Snapshot:
-    """Implements `admission.listers.Cluster`. Made by `build`, never changed."""
+def is_shared(definition: Definition) -> bool:
+    """Say whether a definition has a consent annotation, whatever it says."""
+    return any(key in CONSENT for key, _ in definition.annotations)
 
-    __slots__ = ("_default_networks", "_definitions", "_names", "_namespace_labels", "_remembered", "policies")
+
+class Snapshot:
+    """Implements `admission.listers.Cluster`. Made by `build`, never changed.
+
+    It is made up to twenty times a second, beside the reviews: whatever looks at each of 50,000 definitions is put off
+    until a decision asks for it, or is kept by the caches.
+    """
+
+    __slots__ = (
+        "_default_networks", "_definitions", "_names", "_namespace_labels", "_pods", "_remembered", "_shared",
+        "_terminating", "policies",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -63,13 +78,20 @@ class Snapshot:
         namespace_labels: Mapping[str, Mapping[str, str]],
         policies: Policies = NO_POLICIES,
         *,
+        shared: Iterable[tuple[str, str]] | None = None,
+        pods: PodUse = NO_PODS,
+        terminating: frozenset[str] = frozenset(),
         default_networks: Mapping[str, str] = NOTHING,
     ) -> None:
+        """`shared`: namespace and name of each definition that `is_shared`; None has them looked for."""
         self.policies = policies
         self._default_networks = default_networks
+        self._pods = pods
+        self._terminating = terminating
         self._definitions = definitions
-        self._names = {namespace: tuple(sorted(named)) for namespace, named in definitions.items()}
+        self._names: dict[str, tuple[str, ...]] = {}
         self._namespace_labels = namespace_labels
+        self._shared = shared
         self._remembered: dict[Hashable, object] = {}
 
     def network(self, namespace: str, name: str) -> NetworkAttachmentDefinition | None:
@@ -84,7 +106,10 @@ class Snapshot:
 
     def network_names(self, namespace: str) -> Sequence[str]:
         """Return the sorted names of the definitions of a namespace; () if it is unknown."""
-        return self._names.get(namespace, ())
+        names = self._names.get(namespace)
+        if names is None and namespace in self._definitions:
+            names = self._names[namespace] = tuple(sorted(self._definitions[namespace]))
+        return names or ()
 
     def namespace_labels(self, namespace: str) -> Mapping[str, str]:
         """Return the labels of a namespace; of an unknown one, its name alone."""
@@ -98,6 +123,36 @@ class Snapshot:
         """Say whether a namespace is known; it may have networks without being so."""
         return namespace in self._namespace_labels
 
+    def namespaces(self) -> Mapping[str, Mapping[str, str]]:
+        """Return the labels of all known namespaces by name."""
+        return self._namespace_labels
+
+    def is_terminating(self, namespace: str) -> bool:
+        """Say whether a namespace is being deleted."""
+        return namespace in self._terminating
+
+    def network_users(self, namespace: str, name: str) -> NetworkUsers:
+        """Return which running pods use a network; it need not exist."""
+        return self._pods.users(namespace, name)
+
+    def with_pods(self, pods: PodUse) -> Self:
+        """Return this snapshot with other pods. It shares all the rest, and what is remembered: no pod is in that."""
+        made = copy(self)
+        made._pods = pods  # noqa: SLF001 - its own kind, and nobody has seen it yet
+        return made
+
+    def with_network(self, definition: Definition) -> Self:
+        """Return this snapshot with one definition more, or another one; it remembers nothing yet."""
+        namespace = definition.namespace
+        named = {**self._definitions.get(namespace, {}), definition.name: definition}
+        made = copy(self)
+        made._definitions = {**self._definitions, namespace: named}  # noqa: SLF001 - as above
+        made._names = {}  # noqa: SLF001
+        if self._shared is not None and is_shared(definition):
+            made._shared = {*self._shared, (namespace, definition.name)}  # noqa: SLF001
+        made._remembered = {}  # noqa: SLF001
+        return made
+
     def network_namespaces(self) -> Sequence[str]:
         """Return the namespaces that have definitions, sorted."""
         return sorted(self._definitions)
@@ -107,11 +162,13 @@ class Snapshot:
         return self.recall(_SHARED, self._find_shared)
 
     def _find_shared(self) -> Sequence[tuple[str, str]]:
+        if self._shared is not None:
+            return sorted(self._shared)
         return sorted(
             (namespace, name)
             for namespace, named in self._definitions.items()
             for name, definition in named.items()
-            if any(key in CONSENT for key, _ in definition.annotations)
+            if is_shared(definition)
         )
 
     def recall(self, key: Hashable, make: Callable[[], T]) -> T:
@@ -126,13 +183,14 @@ class Snapshot:
         return made
 
     def counts(self) -> Mapping[str, int]:
-        """Return how many objects of each kind there are."""
+        """Return how many objects of each kind there are; of pods, only those that use networks are known."""
         networks = sum(map(len, self._definitions.values()))
         return {
             "networks": networks,
             "namespaces": len(self._namespace_labels),
             "policies": len(self.policies.policies),
             "policyconfigs": int(self.policies.config is not None),
+            "pods": self._pods.size,
         }
 
 
@@ -158,7 +216,9 @@ _parse_cached = lru_cache(maxsize=CACHED_DEFINITIONS)(_parse)
 class Builder:
     """Collects objects into a snapshot, one by one, so that no file's text needs to stay."""
 
-    def __init__(self) -> None:
+    def __init__(self, network_namespace: str) -> None:
+        self._pods = Pods(network_namespace)
+        self._terminating: set[str] = set()
         self._definitions: dict[str, dict[str, Definition]] = {}
         self._namespace_labels: dict[str, Mapping[str, str]] = {}
         self._default_networks: dict[str, str] = {}
@@ -178,8 +238,12 @@ class Builder:
             self._namespace_labels[document.name] = {**(metadata.get("labels") or {}), NAME_LABEL: document.name}
             if DEFAULT_NETWORKS in (metadata.get("annotations") or {}):
                 self._default_networks[document.name] = metadata["annotations"][DEFAULT_NETWORKS]
+            if metadata.get("deletionTimestamp") is not None:
+                self._terminating.add(document.name)
         elif document.group == ACCESS_GROUP:
             self._policies.append(document)
+        elif (document.group, document.kind) == ("", "Pod"):
+            self._add_pod(document)
 
     def finish(self, warnings: list[Problem] | None = None) -> Snapshot:
         """Return the snapshot of everything that was added; `warnings` get what of the policies cannot be read."""
@@ -187,8 +251,21 @@ class Builder:
         policies = read_policies(objects) if objects else NO_POLICIES
         if warnings is not None:
             warnings += self._unreadable(policies)
-        defaults = self._default_networks
-        return Snapshot(self._definitions, self._namespace_labels, policies, default_networks=defaults)
+        return Snapshot(
+            self._definitions,
+            self._namespace_labels,
+            policies,
+            pods=self._pods.copy(),
+            terminating=frozenset(self._terminating),
+            default_networks=self._default_networks,
+        )
+
+    def _add_pod(self, document: Document) -> None:
+        status = document.object.get("status")
+        has_ended = isinstance(status, dict) and status.get("phase") in ENDED
+        references = self._pods.read(document.object["metadata"].get("annotations") or {}, document.namespace)
+        if references is not None and not has_ended:
+            self._pods.put((document.namespace, document.name), references)
 
     def _unreadable(self, policies: Policies) -> Iterator[Problem]:
         documents = {(document.kind, document.name): document for document in self._policies}
@@ -226,12 +303,19 @@ class Builder:
         return self._texts.setdefault(pairs, pairs)
 
 
-def build(documents: Iterable[Document], problems: list[Problem], *, warnings: list[Problem] | None = None) -> Snapshot:
+def build(
+    documents: Iterable[Document],
+    problems: list[Problem],
+    *,
+    warnings: list[Problem] | None = None,
+    network_namespace: str = NETWORK_NAMESPACE,
+) -> Snapshot:
     """Return the snapshot of documents; two objects of one kind, namespace and name are a problem.
 
-    `warnings` get what of the policies cannot be read: they count as far as they can.
+    `warnings` get what of the policies cannot be read: they count as far as they can. `network_namespace`: where the
+    bare name of a pod's default network is looked up.
     """
-    builder = Builder()
+    builder = Builder(network_namespace)
     for document in documents:
         builder.add(document, problems)
     return builder.finish(warnings)

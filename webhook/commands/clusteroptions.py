@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -34,7 +35,8 @@ def _parse_label(_context: click.Context, _option: click.Parameter, value: str |
     return value
 
 
-def _parse_url(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+def parse_url(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    """Return an address that can be registered (a click callback)."""
     if value is not None and (not value.startswith("https://") or any(mark in value for mark in "?#@")):
         raise click.BadParameter(f"{value!r} cannot be registered; allowed: https://HOST[:PORT][/PATH]")
     return value.rstrip("/") if value else value
@@ -71,8 +73,14 @@ _OPTIONS = (
     click.option(
         "--webhook-url",
         metavar="URL",
-        callback=_parse_url,
+        callback=parse_url,
         help="Register this address instead of the Service, for an API server that reaches no Services.",
+    ),
+    click.option(
+        "--ca-file",
+        metavar="FILE",
+        type=click.Path(path_type=Path),
+        help="The authority of the certificate, PEM, for --webhook-configuration; else ca.crt in --cert-dir.",
     ),
     click.option(
         "--watch-pods/--no-watch-pods",
@@ -96,8 +104,8 @@ _OPTIONS = (
 )
 
 _NAMES = frozenset({
-    "namespace", "tls_secret", "service", "webhook_configuration", "webhook_url", "watch_pods", "network_in_use",
-    "write_status",
+    "namespace", "tls_secret", "service", "webhook_configuration", "webhook_url", "ca_file", "watch_pods",
+    "network_in_use", "write_status",
 })  # fmt: skip
 
 

@@ -102,7 +102,7 @@ _PROTECT_NETWORK_STATUS = click.option(
     show_default=True,
     help="Let only nodes and status writers change the network-status of a pod.",
 )
-_STATUS_WRITER = click.option(
+status_writer_option = click.option(
     "--status-writer",
     "status_writers",
     multiple=True,
@@ -128,7 +128,7 @@ _RULES_OPTIONS = (
     _GLOBAL_NAMESPACES,
     _WORKLOAD_TEMPLATES,
     _PROTECT_NETWORK_STATUS,
-    _STATUS_WRITER,
+    status_writer_option,
     _CONTACT,
     network_namespace_option,
 )

@@ -85,7 +85,10 @@ def review(
     problems: list[Problem] = []
     documents = list(_read(files, problems))
     warnings: list[Problem] = []
-    cluster = _load_cluster(directory, documents, problems, warnings)
+    if directory is None:
+        cluster = store.build((document for document in documents if _is_known(document)), problems)
+    else:
+        cluster = _load_cluster(directory, network_namespace, problems, warnings)
     if not problems and not any(map(is_judged, documents)):
         text = "no pod, network, workload or policy is found, and nothing else is judged; name a file that has one"
         problems.append(Problem(Position(" ".join(files)), "nothing-to-judge", text))
@@ -110,15 +113,15 @@ def _read(files: Iterable[str], problems: list[Problem]) -> Iterable[Document]:
             yield from manifests.read_file(file, problems)
 
 
-def _load_cluster(
-    directory: str | None, documents: Iterable[Document], problems: list[Problem], warnings: list[Problem]
-) -> Snapshot:
+def _is_known(document: Document) -> bool:
+    """Say whether a FILE's object counts as one of the cluster, where there is no tree."""
+    return (document.group, document.kind) in _CLUSTER_KINDS
+
+
+def _load_cluster(directory: str, network_namespace: str, problems: list[Problem], warnings: list[Problem]) -> Snapshot:
     """Return what the objects are judged by; `warnings` are about the tree, for the FILEs are judged themselves."""
-    if directory is None:
-        known = (document for document in documents if (document.group, document.kind) in _CLUSTER_KINDS)
-        return store.build(known, problems)
     try:
-        return manifests.load_snapshot(directory, warnings=warnings)
+        return manifests.load_snapshot(directory, warnings=warnings, network_namespace=network_namespace)
     except ManifestError as error:
         problems.extend(error.problems)
         return store.EMPTY

@@ -149,6 +149,10 @@ def serve(  # noqa: PLR0913 - one parameter per option
         raise click.UsageError(f"{in_vain} belongs to --cluster.")
     if given["tls_secret"] is not None and tls_cert_file is not None:
         raise click.UsageError("--tls-secret and --tls-cert-file are two ways to one thing: give one.")
+    if given["network_in_use"] == "Deny" and not given["watch_pods"]:
+        raise click.UsageError(
+            "--network-in-use Deny needs --watch-pods: without it, no network is known to be in use."
+        )
     settings = {
         "manifests": manifests,
         "kubeconfig": kubeconfig,
@@ -171,21 +175,28 @@ def _run(settings: dict[str, Any], *, drain_seconds: float, max_in_flight: int) 
     from certs.authority import MaterialError  # noqa: PLC0415 - as above, and below
     from certs.cli import DEFAULT_NAMES  # noqa: PLC0415
     from certs.files import BootstrapError  # noqa: PLC0415
+    from certs.rotator import RotatorError  # noqa: PLC0415
     from webhook import wiring  # noqa: PLC0415
     from webhook.cluster.apierrors import ClusterError  # noqa: PLC0415
     from webhook.cluster.problems import ManifestError  # noqa: PLC0415
+    from webhook.serving.clients import ClientCaError  # noqa: PLC0415
     from webhook.serving.http import Limits  # noqa: PLC0415
     from webhook.serving.server import ListenError  # noqa: PLC0415
     from webhook.serving.tls import CertificateError  # noqa: PLC0415
     from webhook.settings import ClusterSettings, Settings  # noqa: PLC0415
 
     settings["cluster"] = ClusterSettings(**settings["cluster"])
-    settings["cert_names"] = settings["cert_names"] or DEFAULT_NAMES
+    if settings["cluster"].tls_secret is None:
+        settings["cert_names"] = settings["cert_names"] or DEFAULT_NAMES
     limits = Limits(drain_s=drain_seconds, max_in_flight=max_in_flight)
     made = Settings(limits=limits, **settings)
+    broken = (
+        ManifestError, ClusterError, BootstrapError, MaterialError, RotatorError, CertificateError, ClientCaError,
+        ListenError,
+    )  # fmt: skip
     try:
         return wiring.cluster(made) if made.manifests is None else wiring.standalone(made, made.manifests)
-    except (ManifestError, ClusterError, BootstrapError, MaterialError, CertificateError, ListenError) as error:
+    except broken as error:
         for line in str(error).splitlines():
             click.echo(f"nadmit: {line}", err=True)
         return EXIT_NO_START

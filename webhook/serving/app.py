@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from fastapi import Request
     from starlette.types import Receive, Scope, Send
 
-    from .http import Header, OnResponse, Review
+    from .http import Header, Later, OnResponse, Review
 
 logger = logging.getLogger("nadmit.serving")
 
@@ -106,13 +106,19 @@ class ReviewEndpoint:
             self._in_flight -= 1
             self._on_response(scope["path"], status, time.perf_counter() - started)
 
-    def answer_at_once(self, scope: Scope, body: bytes) -> Answer:
-        """Answer one POST whose body is here already: the same checks, without waiting for anything."""
+    def answer_at_once(self, scope: Scope, body: bytes) -> Answer | None:
+        """Answer one POST whose body is here already: the same checks, without waiting for anything.
+
+        None for a review that wants to wait: it is to be called as an ASGI application, and has not been counted yet.
+        """
         started = time.perf_counter()
         self._in_flight += 1
         try:
             self._check(scope)
-            answer = self._answer(scope, body)
+            made = self._review_body(scope, body)
+            if not isinstance(made, bytes):
+                return None
+            answer = Answer(200, [JSON_HEADER], made)
         except RequestError as error:
             answer = error_answer(error)
         finally:
@@ -121,9 +127,14 @@ class ReviewEndpoint:
         return answer
 
     async def _read_and_answer(self, scope: Scope, receive: Receive) -> Answer:
+        started = time.perf_counter()
         try:
             self._check(scope)
-            return self._answer(scope, await self._read_body(scope, receive))
+            made = self._review_body(scope, await self._read_body(scope, receive))
+            if not isinstance(made, bytes):
+                budget_s = parse_budget_s(scope["query_string"], self._limits.default_timeout_s)
+                made = await _wait_for_review(made, scope["path"], started + budget_s - time.perf_counter())
+            return Answer(200, [JSON_HEADER], made)
         except RequestError as error:
             return error_answer(error)
 
@@ -133,10 +144,10 @@ class ReviewEndpoint:
         if self._in_flight > self._limits.max_in_flight:
             raise _overloaded(self._limits)
 
-    def _answer(self, scope: Scope, body: bytes) -> Answer:
+    def _review_body(self, scope: Scope, body: bytes) -> bytes | Later:
         if not body:
             raise RequestError(400, "request body: empty; allowed: one AdmissionReview as JSON")
-        return Answer(200, [JSON_HEADER], _run_review(self._review, scope["path"], body))
+        return _run_review(self._review, scope["path"], body)
 
     async def _read_body(self, scope: Scope, receive: Receive) -> bytes:
         """Return the whole body; raises RequestError (408, 413) or ClientLeftError."""
@@ -152,16 +163,28 @@ class ReviewEndpoint:
             raise RequestError(408, text, _CLOSE) from None
 
 
-def _run_review(review: Review, path: str, body: bytes) -> bytes:
+def _run_review(review: Review, path: str, body: bytes) -> bytes | Later:
     """NB: runs on the event loop; a review is a pure function of a few hundred microseconds."""
     try:
         return review(path, body)
     except RequestError:
         raise
     except Exception as bug:
-        error_id = secrets.token_hex(6)
-        logger.exception("internal error, id %s, path %s", error_id, path)
-        raise RequestError(500, f"internal error, id {error_id}; the log of nadmit has the same id") from bug
+        raise _internal_error(path, bug) from bug
+
+
+async def _wait_for_review(later: Later, path: str, seconds_left: float) -> bytes:
+    try:
+        return await later(seconds_left)
+    except Exception as bug:
+        raise _internal_error(path, bug) from bug
+
+
+def _internal_error(path: str, bug: Exception) -> RequestError:
+    """Log a bug, and return the answer with the same id."""
+    error_id = secrets.token_hex(6)
+    logger.error("internal error, id %s, path %s", error_id, path, exc_info=bug)
+    return RequestError(500, f"internal error, id {error_id}; the log of nadmit has the same id")
 
 
 def _check_headers(headers: list[Header], limits: Limits) -> None:

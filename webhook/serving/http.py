@@ -17,9 +17,12 @@ from urllib.parse import parse_qs
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
 
-    Review = Callable[[str, bytes], bytes]
-    """(path, body) -> the AdmissionReview response as JSON. May raise RequestError; anything else is a
-    bug."""
+    Later = Callable[[float], Awaitable[bytes]]
+    """Seconds that are left -> the AdmissionReview response as JSON."""
+
+    Review = Callable[[str, bytes], bytes | Later]
+    """(path, body) -> the AdmissionReview response as JSON, or how to wait for it. May raise RequestError;
+    anything else is a bug."""
 
     OnResponse = Callable[[str, int, float], None]
     """(path, status, seconds), once per POST to a review path. Status 499: the client left before the

@@ -1,20 +1,32 @@
-"""One review from bytes to bytes: read, decide, answer; one log line and one count."""
+"""One review from bytes to bytes: read, decide, answer; one log line and one count.
+
+The cluster is not asked while judging, with one exception: a pod that is refused for nothing but networks that are not
+known, which may have been created a moment ago. These are asked for, within bounds (`LiveNetworks`), and if all of
+them are there the pod is judged once more.
+"""
 
 from __future__ import annotations
 
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Protocol
 
+from webhook.admission.checks.in_use import WARN
 from webhook.admission.evaluate import evaluate
 from webhook.admission.model import ALLOWED, Decision, Request
 from webhook.serving import wire
 from webhook.serving.http import RequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from cniplugin.access.model import Rules
     from webhook.admission.listers import Cluster
+
+    from .http import Later
+
+LIVE_MAX_S = 1.0
+"""How long a review may wait for the cluster; and never more than half of the time that is left."""
 
 
 class Observer(Protocol):
@@ -24,11 +36,22 @@ class Observer(Protocol):
         """Take note of one review."""
 
 
+class LiveNetworks(Protocol):
+    """Where networks are looked for that the snapshot does not have."""
+
+    def is_worth_asking(self, missing: Sequence[tuple[str, str]]) -> bool:
+        """Say whether all of these, given by namespace and name, may be found. Never waits."""
+
+    async def find(self, missing: Sequence[tuple[str, str]], *, seconds: float) -> Cluster | None:
+        """Return the newest snapshot, with these networks; None if one is not found in time. Never raises."""
+
+
 class Reviews:
     """The callable that the HTTP application runs for /validate and /mutate.
 
     `snapshot` gives what is in force, and `rules` the rules of a snapshot; one review sees one state.
-    `problem` says why there is no snapshot yet; once it has said None, it is not asked again.
+    `problem` says why there is no snapshot yet; once it has said None, it is not asked again. `live`: None where there
+    is nothing behind the snapshot.
     """
 
     def __init__(
@@ -39,20 +62,39 @@ class Reviews:
         rules: Callable[[Cluster], Rules],
         network_namespace: str,
         observer: Observer,
+        network_in_use: str = WARN,
+        live: LiveNetworks | None = None,
     ) -> None:
         self._snapshot = snapshot
         self._problem: Callable[[], str | None] | None = problem
         self._rules = rules
         self._network_namespace = network_namespace
         self._observer = observer
+        self._network_in_use = network_in_use
+        self._live = live
 
-    def __call__(self, path: str, body: bytes) -> bytes:
-        """Return the answer to one AdmissionReview. Raises RequestError for one that cannot be read, or not yet."""
+    def __call__(self, path: str, body: bytes) -> bytes | Later:
+        """Return the answer to one AdmissionReview, or how to wait for it.
+
+        Raises RequestError for one that cannot be read, or not yet.
+        """
         started = perf_counter()
         if self._problem is not None:
             self._check_ready(self._problem())
         request = wire.decode(body)
         decision = self.decide(path, request)
+        if decision.missing and self._live is not None and self._live.is_worth_asking(decision.missing):
+            return partial(self._answer_later, self._live, path, request, decision, started)
+        answer = wire.encode(request, decision)
+        self._observer.review(path, request, decision, perf_counter() - started)
+        return answer
+
+    async def _answer_later(
+        self, live: LiveNetworks, path: str, request: Request, decision: Decision, started: float, seconds_left: float
+    ) -> bytes:
+        cluster = await live.find(decision.missing, seconds=min(LIVE_MAX_S, seconds_left / 2))
+        if cluster is not None:
+            decision = self.decide(path, request, cluster)
         answer = wire.encode(request, decision)
         self._observer.review(path, request, decision, perf_counter() - started)
         return answer
@@ -63,9 +105,18 @@ class Reviews:
             raise RequestError(503, f"not ready: {problem}; try again in 1 s", (("retry-after", "1"),))
         self._problem = None
 
-    def decide(self, path: str, request: Request) -> Decision:
-        """Return the decision about a request. Nothing is mutated yet: /mutate allows, without a patch."""
+    def decide(self, path: str, request: Request, cluster: Cluster | None = None) -> Decision:
+        """Return the decision about a request, by the newest snapshot unless another one is given.
+
+        Nothing is mutated yet: /mutate allows, without a patch.
+        """
         if path == "/mutate":
             return ALLOWED
-        cluster = self._snapshot()
-        return evaluate(request, cluster, self._rules(cluster), network_namespace=self._network_namespace)
+        cluster = self._snapshot() if cluster is None else cluster
+        return evaluate(
+            request,
+            cluster,
+            self._rules(cluster),
+            network_namespace=self._network_namespace,
+            network_in_use=self._network_in_use,
+        )

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from uvicorn.config import Config
 
+from .callers import Callers, NamedProtocol
 from .http import CLOSE_HEADER
 from .protocol import BoundedProtocol, Connections
 from .shortcut import ReviewProtocol
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from .http import Limits
     from .probes import ProbeApp
     from .shortcut import AnswerAtOnce
-    from .tls import ServerTls
+    from .tls import ServedPair
 
 logger = logging.getLogger("nadmit.serving")
 
@@ -56,6 +57,9 @@ class Addresses:
 
     webhook: Address
     probes: Address
+
+    def __str__(self) -> str:
+        return f"reviews on https://{_show_address(self.webhook)}, probes on http://{_show_address(self.probes)}"
 
 
 class Stop:
@@ -88,7 +92,7 @@ async def serve(
     app: ASGIApp,
     probes: ProbeApp,
     *,
-    tls: ServerTls,
+    tls: ServedPair,
     addresses: Addresses,
     limits: Limits,
     on_ready: Callable[[Addresses], None],
@@ -96,7 +100,7 @@ async def serve(
 ) -> int:
     """Serve until `stop`, and return the exit code: 0, or 1 when something was cut off.
 
-    `tls` must have been loaded; it is watched meanwhile. `on_ready` gets the bound addresses. Raises
+    `tls` must have a pair; it is watched meanwhile. `on_ready` gets the bound addresses. Raises
     ListenError.
     """
     asyncio.get_running_loop().set_exception_handler(_log_unexpected)
@@ -106,7 +110,9 @@ async def serve(
     except ListenError:
         review_sock.close()
         raise
-    reviews, probing = Listener(app, limits), Listener(probes, limits)
+    callers = Callers(tls.clients.names) if tls.clients is not None and tls.clients.names else None
+    reviews = Listener(app, limits, callers=callers)
+    probing = Listener(probes, limits)
     watcher = asyncio.create_task(_watch(tls))
     try:
         await reviews.open(review_sock, tls.context)
@@ -128,8 +134,9 @@ async def serve(
 class Listener:
     """One port: its connections and what becomes of them."""
 
-    def __init__(self, app: ASGIApp, limits: Limits) -> None:
+    def __init__(self, app: ASGIApp, limits: Limits, *, callers: Callers | None = None) -> None:
         self._limits = limits
+        self._callers = callers
         self._connections = Connections()
         self._server: asyncio.Server | None = None
         self._answer_at_once: AnswerAtOnce | None = getattr(app, "answer_at_once", None)
@@ -171,7 +178,10 @@ class Listener:
         """Return the protocol of a new connection; an application that can answer at once gets the short way."""
         if self._answer_at_once is None:
             return BoundedProtocol(self._config, self._connections, self._limits, loop)
-        return ReviewProtocol(self._config, self._connections, self._limits, loop, answer_at_once=self._answer_at_once)
+        given = (self._config, self._connections, self._limits, loop)
+        if self._callers is not None:
+            return NamedProtocol(*given, answer_at_once=self._answer_at_once, callers=self._callers)
+        return ReviewProtocol(*given, answer_at_once=self._answer_at_once)
 
     def announce_drain(self) -> None:
         """Make every answer from now on close its connection. NB: requests in flight share this very list."""
@@ -198,14 +208,15 @@ class Listener:
 
 
 def bind(address: Address) -> socket.socket:
-    """Return a listening socket; a host name takes its first address. Raises ListenError."""
+    """Return a listening socket; a host name takes its first address, "" takes all. Raises ListenError."""
     host, port = address
+    host = host or ("::" if socket.has_dualstack_ipv6() else "0.0.0.0")  # noqa: S104 - that is what "" asks for
     sock: socket.socket | None = None
     try:
         if not 0 <= port <= 65535:  # getaddrinfo takes it modulo 65536
             raise OverflowError  # noqa: TRY301 - one place explains every reason
         family, kind, protocol, _, target = socket.getaddrinfo(
-            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         sock = socket.socket(family, kind, protocol)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -246,7 +257,7 @@ def _address_of(sock: socket.socket) -> Address:
     return host, port
 
 
-async def _watch(tls: ServerTls) -> None:
+async def _watch(tls: ServedPair) -> None:
     """NB: a bug in reloading must not stop the serving; the last good certificate stays."""
     try:
         await tls.watch()

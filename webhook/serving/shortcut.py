@@ -5,7 +5,7 @@ apart: two more turns of the loop, and a second TLS record. An API server's revi
 is a pure function, so there is nothing to wait for. Hence: the task of a POST to a review path is held back until the
 slice that brought its head is parsed. If the message is complete by then, the application is asked for its answer and
 that is written at once; if not, or if anything is unusual (an earlier answer is due, the client does not read, wants
-`100 Continue` or an upgrade), the task starts as always.
+`100 Continue` or an upgrade), the task starts as always; so it does for a review that has to ask the cluster first.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from .http import Answer, Limits
     from .protocol import Connections
 
-    AnswerAtOnce = Callable[[Scope, bytes], Answer]
+    AnswerAtOnce = Callable[[Scope, bytes], Answer | None]
 
 
 class ReviewProtocol(BoundedProtocol):
@@ -86,6 +86,9 @@ class ReviewProtocol(BoundedProtocol):
 
     def _answer(self, cycle: RequestResponseCycle) -> None:
         answer = self._answer_at_once(cast(Any, cycle.scope), bytes(cycle.body))
+        if answer is None:
+            super()._start_asgi_task(cycle, self.app)
+            return
         headers = [*cycle.default_headers, *answer.headers]
         if CLOSE_HEADER in headers:
             cycle.keep_alive = False

@@ -19,6 +19,8 @@ from webhook.serving.http import RequestError
 
 API_VERSION = "admission.k8s.io/v1"
 KIND = "AdmissionReview"
+AUDIT_MAX = 1024
+"""Characters of an audit annotation; rule ids are a closed list, and shorter together."""
 
 WITHOUT_TEMPLATE = frozenset({POD.kind, BINDING.kind, NETWORK.kind, *(kind.kind for kind in POLICIES)})
 JUDGED = {(kind.group, kind.kind): kind for kind in (POD, BINDING, NETWORK, *WORKLOADS, *POLICIES)}
@@ -241,7 +243,8 @@ def _template(read: _Object, kind: str) -> _Template | None:
 def encode(request: Request, decision: Decision) -> bytes:
     """Return the AdmissionReview with the answer.
 
-    Audit annotations name the verdict, the rules, who decided, and what policies on trial would have refused.
+    Audit annotations name the verdict, the rules, the policies, who decided, and what policies on trial would have
+    refused.
     """
     response: dict[str, object] = {"uid": request.uid, "allowed": decision.is_allowed}
     if not decision.is_allowed:
@@ -257,11 +260,19 @@ def _audit(decision: Decision) -> dict[str, str]:
     audit = {"decision": decision.verdict}
     if decision.rules:
         audit["rule"] = ",".join(decision.rules)
+    if decision.policies:
+        audit["policy"] = _one_line(",".join(decision.policies))
     if decision.decided:
-        audit["decided-by"] = decision.decided
+        audit["decided-by"] = _one_line(decision.decided)
     if decision.trials:
-        audit["trial"] = "; ".join(decision.trials)
+        audit["trial"] = _one_line("; ".join(decision.trials))
     return audit
+
+
+def _one_line(text: str) -> str:
+    """Return a text for the audit log: a pod may ask for thousands of networks."""
+    line = text if text.isprintable() else "".join(char if char.isprintable() else " " for char in text)
+    return line if len(line) <= AUDIT_MAX else f"{line[: AUDIT_MAX - 3]}..."
 
 
 def _status(request: Request, decision: Decision) -> dict[str, object]:

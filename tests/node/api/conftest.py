@@ -13,7 +13,7 @@ from tests.realapi.server import RealApiServer
 from .cluster import ACCESS, ACCOUNT, IN_PROCESS, REAL, Api, Cluster, RealCluster
 from .world import REPO, Node, problem
 
-ACCESS_CRDS = sorted((REPO / "manifests" / "crds").glob("*.yaml"))
+ACCESS_CRDS = sorted((REPO / "manifests" / "crds").glob("networkattachmentpolic*.yaml"))
 
 
 @pytest.fixture(scope="session")

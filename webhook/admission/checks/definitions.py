@@ -79,7 +79,9 @@ def _judge(
     trials = (messages.definition_trial_record(*found),) if found else ()
     if found and found[0] == "Warn":
         warnings = [*warnings, messages.definition_trial(request, found[1], rules.config)]
-    return Decision(warnings=tuple(warnings), rules=(verdict.code,), trials=trials)
+    return Decision(
+        warnings=tuple(warnings), rules=(verdict.code,), trials=trials, policies=messages.distinct([verdict.policy])
+    )
 
 
 def _parse(config: str, name: str) -> NetworkConfigList:

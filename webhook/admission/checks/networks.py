@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from cniplugin.access.judge import judge, judge_trial, usable_namespaces
 from cniplugin.access.listing import list_allowed
-from cniplugin.access.model import Item, Rules, Subject
+from cniplugin.access.model import Item, Rules, Subject, Verdict
 from cniplugin.access.reasons import Refusal, listed_names
 from cniplugin.netspec import annotation, jsontext
 from cniplugin.netspec.errors import SpecError, SpecErrors
@@ -158,7 +158,7 @@ def _judge(
         labels=pod.labels,
         service_account=pod.service_account,
     )
-    refusals, trials, codes = _refusals(asked, fresh, subject, cluster, rules)
+    refusals, trials, verdicts = _refusals(asked, fresh, subject, cluster, rules)
     to_plan = fresh.difference(refusal.item for refusal in refusals)
     errors = _plan_problems(asked, cluster, subject, rules) if to_plan else []
     problems = [error for error in errors if item_of(error) in to_plan]
@@ -173,30 +173,31 @@ def _judge(
         others = [error for error in problems if error.rule not in SEEN_BY_THE_PARSER]
         return messages.unreadable(request, asked.problems, refusals, others, warnings=warnings)
     if refusals:
-        return messages.refused(request, refusals, judged=len(codes), also=problems, warnings=warnings)
+        return messages.refused(request, refusals, judged=len(verdicts), also=problems, warnings=warnings)
     if problems:
-        return messages.invalid(request, problems, warnings=warnings)
+        return messages.invalid(request, problems, warnings=warnings)._replace(missing=_missing(asked, problems))
     return Decision(
         warnings=tuple(warnings),
-        rules=tuple(dict.fromkeys(codes)),
+        rules=tuple(dict.fromkeys([verdict.code for verdict in verdicts])),
+        policies=messages.distinct([verdict.policy for verdict in verdicts]),
         trials=tuple(messages.trial_record(mode, refusal) for mode, refusal in trials),
     )
 
 
 def _refusals(
     asked: _Asked, fresh: frozenset[int | None], subject: Subject, cluster: Cluster, rules: Rules
-) -> tuple[list[Refusal], list[tuple[str, Refusal]], list[str]]:
-    """Return the refused items, what policies on trial would refuse (with their mode), and each item's code."""
+) -> tuple[list[Refusal], list[tuple[str, Refusal]], list[Verdict]]:
+    """Return the refused items, what policies on trial would refuse (with their mode), and each item's verdict."""
     found: list[Refusal] = []
     trials: list[tuple[str, Refusal]] = []
-    codes: list[str] = []
+    verdicts: list[Verdict] = []
     for position, element in _elements(asked):
         if position not in fresh:
             continue
         network = cluster.network(element.namespace, element.name)
         item = Item(element=element, network=network, replaces_default=position is None)
         verdict = judge(subject, item, rules)
-        codes.append(verdict.code)
+        verdicts.append(verdict)
         if not verdict.is_allowed:
             found.append(Refusal(reference=item.reference, item=position, verdict=verdict))
         elif (trial := judge_trial(subject, item, rules)) is not None:
@@ -205,7 +206,7 @@ def _refusals(
     if found:
         allowed, more = list_allowed(subject, rules, cluster)
         found = [refusal.replace(allowed=allowed, has_more_allowed=more) for refusal in found]
-    return found, trials, codes
+    return found, trials, verdicts
 
 
 def _elements(asked: _Asked) -> list[tuple[int | None, NetworkSelectionElement]]:
@@ -223,6 +224,15 @@ def _plan_problems(asked: _Asked, cluster: Cluster, subject: Subject, rules: Rul
         placed = [_at(error, positions) for error in errors]
         return [_with_hint(error, asked, cluster, subject, rules) for error in placed]
     return []
+
+
+def _missing(asked: _Asked, problems: Sequence[SpecError]) -> tuple[tuple[str, str], ...]:
+    """Return the networks that do not exist, if that is all that is wrong."""
+    if any(error.rule != "network-not-found" for error in problems):
+        return ()
+    elements = dict(_elements(asked))
+    found = (elements[item_of(error)] for error in problems)
+    return tuple(dict.fromkeys((element.namespace, element.name) for element in found))
 
 
 def _at(error: SpecError, positions: Sequence[int]) -> SpecError:

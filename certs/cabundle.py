@@ -1,0 +1,102 @@
+"""The `caBundle` of own webhooks: what is in it, and the patch that puts our authorities in and takes retired ones out.
+
+Pure. A caBundle belongs to whoever wrote it: everything in it that is not ours stays byte for byte, text between the
+blocks included. Ours go in front, where a broken block of others cannot swallow them. The result is never empty.
+
+The patch (RFC 6902) has a path for `/webhooks/<i>/clientConfig/caBundle` of webhooks whose name ends in `.nadmit.io`
+and no other. `test` on the resourceVersion and on each name make it apply to what was read, or not at all.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from cryptography import x509
+
+from . import authority
+
+OWN_SUFFIX = ".nadmit.io"
+
+_BLOCK = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----[ \t]*\r?\n?", re.DOTALL)
+
+
+def certificates_in(bundle: bytes) -> tuple[x509.Certificate, ...]:
+    """Return the certificates of a bundle that can be read, as a Go client does; what cannot is passed over."""
+    found = (_read(block.group()) for block in _BLOCK.finditer(bundle))
+    return tuple(certificate for certificate in found if certificate is not None)
+
+
+def contains(bundle: bytes, wanted: Sequence[x509.Certificate]) -> bool:
+    """Return whether all these certificates are in a bundle."""
+    present = certificates_in(bundle)
+    return all(certificate in present for certificate in wanted)
+
+
+def accepts(bundle: bytes, leaf: x509.Certificate, now: datetime) -> bool:
+    """Return whether a client with this bundle trusts a leaf; its names are not looked at.
+
+    NB: our clock may be behind that of the replica that issued the leaf, so a leaf from the future is not refused.
+    """
+    now = max(now, leaf.not_valid_before_utc)
+    return now < leaf.not_valid_after_utc and any(
+        ca.not_valid_before_utc <= now < ca.not_valid_after_utc and authority.is_issued_by(leaf, ca)
+        for ca in certificates_in(bundle)
+    )
+
+
+def amend(bundle: bytes, *, wanted: Sequence[x509.Certificate], retired: Sequence[x509.Certificate]) -> bytes:
+    """Return the bundle with every wanted certificate in it and no retired one. Raises ValueError if none is wanted."""
+    if not wanted:
+        raise ValueError("a caBundle without an authority would make an API server trust every public one")
+    kept = _BLOCK.sub(lambda block: b"" if _read(block.group()) in retired else block.group(), bundle)
+    present = certificates_in(kept)
+    missing = (authority.render_certificate(certificate) for certificate in wanted if certificate not in present)
+    return b"".join(missing) + kept
+
+
+def own_bundles(configuration: Mapping[str, Any]) -> dict[str, bytes]:
+    """Return the caBundle of each own webhook of a configuration by its name; empty where there is none."""
+    return {webhook["name"]: _bundle_of(webhook) for _, webhook in _own_webhooks(configuration)}
+
+
+def patch_for(
+    configuration: Mapping[str, Any], *, wanted: Sequence[x509.Certificate], retired: Sequence[x509.Certificate]
+) -> list[dict[str, Any]]:
+    """Return the JSON patch of a webhook configuration as it was read; empty if all is as it should be."""
+    changes: list[dict[str, Any]] = []
+    for index, webhook in _own_webhooks(configuration):
+        before = _bundle_of(webhook)
+        after = amend(before, wanted=wanted, retired=retired)
+        if after != before:
+            changes.append({"op": "test", "path": f"/webhooks/{index}/name", "value": webhook["name"]})
+            value = base64.b64encode(after).decode()
+            # `add` replaces a member that is there (RFC 6902 §4.1)
+            changes.append({"op": "add", "path": f"/webhooks/{index}/clientConfig/caBundle", "value": value})
+    if not changes:
+        return []
+    version = configuration["metadata"]["resourceVersion"]
+    return [{"op": "test", "path": "/metadata/resourceVersion", "value": version}, *changes]
+
+
+def _own_webhooks(configuration: Mapping[str, Any]) -> list[tuple[int, Mapping[str, Any]]]:
+    webhooks = configuration.get("webhooks") or ()
+    return [(index, webhook) for index, webhook in enumerate(webhooks) if webhook["name"].endswith(OWN_SUFFIX)]
+
+
+def _bundle_of(webhook: Mapping[str, Any]) -> bytes:
+    try:
+        return base64.b64decode(webhook["clientConfig"].get("caBundle") or "", validate=True)
+    except binascii.Error:  # no API server stores such a thing
+        return b""
+
+
+def _read(block: bytes) -> x509.Certificate | None:
+    try:
+        return authority.parse_certificate(block)
+    except authority.MaterialError:
+        return None

@@ -1,0 +1,1 @@
+"""The keys: files, the Secret and its rotation."""

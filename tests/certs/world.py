@@ -1,0 +1,137 @@
+"""Replicas, a cluster and a clock in memory, and the one sentence that must hold at every moment.
+
+Each replica does its rounds one request at a time, in any order with those of others; a replica may be stopped for days
+between two requests, or be gone. API servers lag: a caBundle counts as in force for LAG after it was replaced. A caBundle
+whose authorities have all ended accepts nothing, and is passed over: a cluster that was off for a year begins anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+
+from cryptography import x509
+from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
+
+from certs import cabundle
+from certs.rotator import Rotator
+from certs.store import StoreError
+
+from .memorycluster import FOREIGN, MUTATING, VALIDATING, MemoryCluster, webhook
+
+NAME = "nadmit-webhook.nadmit-system.svc"
+LAG = timedelta(seconds=60)
+START = datetime(2026, 11, 1, tzinfo=UTC)
+
+
+class Replica:
+    """One process: its rotator, the round that it is in, and what it serves."""
+
+    def __init__(self, world: World, *, skew: timedelta = timedelta(0)) -> None:
+        self.leaf: x509.Certificate | None = None
+        self.rotator = Rotator(
+            world.cluster.secret,
+            world.cluster.configurations(VALIDATING, MUTATING),
+            names=[NAME],
+            on_leaf=self._take,
+            now=lambda: world.now + skew,
+        )
+        self._round: Iterator[None] | None = None
+
+    def _take(self, certificate: bytes, _key: bytes) -> None:
+        self.leaf = x509.load_pem_x509_certificate(certificate)
+
+    def request(self) -> bool:
+        """Do one request of the round; return whether the round is over."""
+        if self._round is None:
+            self._round = self.rotator.steps()
+        try:
+            next(self._round)
+        except (StopIteration, StoreError):
+            self._round = None
+        return self._round is None
+
+    def round(self) -> None:
+        """Do the rest of this round and one more."""
+        for _ in range(2):
+            while not self.request():
+                pass
+
+
+class World:
+    """`skews`: how far the clock of each replica is off."""
+
+    def __init__(self, skews: list[timedelta]) -> None:
+        self.now = START
+        self.cluster = MemoryCluster()
+        self.skews = skews
+        self.replicas = [Replica(self, skew=skew) for skew in skews]
+        self._in_force: dict[bytes, datetime] = {}
+        self.phases: list[str] = []
+        self._verified: set[tuple[bytes, bytes]] = set()
+
+    def tick(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+        self.check()
+
+    def act(self, what: Callable[[], object]) -> None:
+        """Do something, and look whether the sentence still holds."""
+        what()
+        self.check()
+
+    def restart(self, index: int) -> None:
+        """Kill a replica wherever it is; another takes its place."""
+        self.replicas[index] = Replica(self, skew=self.skews[index])
+
+    def register(self, index: int) -> None:
+        """Make the configurations anew, as the registration of a replica that is ready does, beside others' webhooks."""
+        rotator = self.replicas[index].rotator
+        bundle = rotator.ca_bundle()
+        if rotator.problem() is None and bundle is not None:
+            for name in (VALIDATING, MUTATING):
+                self.cluster.put(
+                    name, webhook("a.nadmit.io", bundle), webhook("b.example.org"), webhook("c.nadmit.io", bundle)
+                )
+
+    def touch(self) -> None:
+        """Let another team put a block of its own into a caBundle, and change a webhook of its own."""
+        for name, value in list(self.cluster.objects.items()):
+            own, *others = value["webhooks"]
+            text = cabundle.own_bundles(value)["a.nadmit.io"]
+            if FOREIGN.encode() not in text:
+                self.cluster.put(name, webhook(own["name"], text + FOREIGN.encode()), *others)
+
+    def check(self) -> None:
+        """The leaf of each replica that wants reviews is accepted under every caBundle in force."""
+        phase = self.cluster.data.get("rotation.json", b"").decode().partition('"since"')[0]
+        if not self.phases or self.phases[-1] != phase:
+            self.phases.append(phase)
+        for bundle in self.cluster.bundles():
+            assert bundle
+            self._in_force[bundle] = self.now
+        self._in_force = {bundle: seen for bundle, seen in self._in_force.items() if self.now - seen <= LAG}
+        for number, replica in enumerate(self.replicas):
+            if replica.rotator.problem() is None:
+                assert replica.leaf is not None
+                for bundle in filter(self._is_alive, self._in_force):
+                    assert self._verifies(replica.leaf, bundle), f"replica {number} at {self.now}"
+
+    def _is_alive(self, bundle: bytes) -> bool:
+        return any(ca.not_valid_after_utc > self.now for ca in cabundle.certificates_in(bundle))
+
+    def _verifies(self, leaf: x509.Certificate, bundle: bytes) -> bool:
+        """NB: by a verifier that shares no line with `cabundle.accepts`, at every new pair and at least daily."""
+        key = (leaf.signature, bundle + str(self.now.date()).encode())
+        if key not in self._verified and verifies(leaf, bundle, self.now):
+            self._verified.add(key)
+        return key in self._verified and self.now < leaf.not_valid_after_utc
+
+
+def verifies(leaf: x509.Certificate, bundle: bytes, now: datetime) -> bool:
+    """Ask the verifier of `cryptography`, as strict as Go's and OpenSSL's."""
+    builder = PolicyBuilder().store(Store(list(cabundle.certificates_in(bundle)))).time(now)
+    try:
+        builder.build_server_verifier(x509.DNSName(NAME)).verify(leaf, [])
+    except VerificationError:
+        return False
+    return True

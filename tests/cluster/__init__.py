@@ -1,0 +1,1 @@
+"""Whole parts against a real API server, and where it goes also against one in this process."""

@@ -1,0 +1,71 @@
+"""Replicas of `nadmit serve --cluster`: real processes, which log to a file as they do to a container's log."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from .service import Backend
+
+ROOT = Path(__file__).parents[2]
+PATIENCE_S = 60.0
+DRAIN_S = 1.0
+"""Long enough for the service to see it; 10 s is the default, for endpoints of a real cluster."""
+
+
+class Replica:
+    """One process, which listens when this is made. Its certificates are those of the directory, made by the first."""
+
+    def __init__(self, folder: Path, name: str, *, kubeconfig: Path) -> None:
+        self.log = folder / f"{name}.log"
+        command = [
+            sys.executable, "-m", "webhook", "serve", "--cluster", "--kubeconfig", str(kubeconfig), "--no-watch-pods",
+            "--cert-dir", str(folder / "certs"), "--cert-name", "127.0.0.1", "--drain-seconds", str(DRAIN_S),
+            "--listen", "127.0.0.1:0", "--probe-listen", "127.0.0.1:0",
+        ]  # fmt: skip
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd=ROOT)
+        self.backend = self._wait_listening()
+
+    def is_ready(self) -> bool:
+        """Say whether it has said so."""
+        return any(event["event"] == "ready" for event in self.events())
+
+    def terminate(self) -> None:
+        """Send SIGTERM, as the kubelet does, and return at once."""
+        self.process.terminate()
+
+    def wait(self) -> int:
+        """Return the exit code."""
+        return self.process.wait(PATIENCE_S)
+
+    def close(self) -> None:
+        """End it in any case."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+    def events(self) -> list[dict[str, Any]]:
+        """Return what it has logged about its start."""
+        lines = self.log.read_bytes().splitlines()
+        return [json.loads(line) for line in lines if line.startswith((b'{"webhook', b'{"event', b'{"time'))]
+
+    def text(self) -> str:
+        """Return all that it has said on standard error."""
+        lines = self.log.read_text().splitlines()
+        return "\n".join(line for line in lines if line.startswith("nadmit: "))
+
+    def _wait_listening(self) -> Backend:
+        deadline = time.monotonic() + PATIENCE_S
+        while time.monotonic() < deadline and self.process.poll() is None:
+            for event in self.events():
+                if event["event"] == "listening":
+                    return Backend(tuple(event["webhook"]), tuple(event["probes"]))
+            os.sched_yield()
+            time.sleep(0.02)
+        raise AssertionError(self.log.read_text())

@@ -1,0 +1,88 @@
+"""Who sends: pods to a real API server, or reviews to replicas as an API server would."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import select
+import ssl
+from pathlib import Path
+from typing import Any
+
+from tests.realapi.server import RealApiServer
+
+from .stream import Fate, Outcome
+
+NETWORKS = "k8s.v1.cni.cncf.io/networks"
+WEBHOOK_FAILED = "failed calling webhook"
+_BROKEN = (OSError, http.client.HTTPException)
+
+
+class PodSender:
+    """Creates pods that name a network, without storing them, as the administrator."""
+
+    def __init__(self, api: RealApiServer, *, namespace: str, networks: str) -> None:
+        metadata = {"generateName": "app-", "annotations": {NETWORKS: networks}}
+        spec = {"containers": [{"name": "c", "image": "example"}]}
+        self._pod = json.dumps({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
+        self._path = f"/api/v1/namespaces/{namespace}/pods?dryRun=All"
+        self._api = api
+        self._connection = api.connect()
+
+    def send(self) -> Outcome:
+        """Create one pod."""
+        try:
+            self._connection.request("POST", self._path, self._pod, {"Content-Type": "application/json"})
+            answer = self._connection.getresponse()
+            value = json.loads(answer.read())
+        except _BROKEN as error:
+            self._connection.close()
+            return Outcome(Fate.UNREACHED, str(error) or type(error).__name__)
+        if answer.status == 201:
+            return Outcome(Fate.CREATED)
+        text = str(value.get("message", value))
+        if WEBHOOK_FAILED in text:
+            return Outcome(Fate.FAILED, text)
+        return Outcome(Fate.REFUSED if "denied the request" in text else Fate.UNREACHED, text)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+
+class ReviewSender:
+    """Sends one review again and again, and treats its connection as Go's client does.
+
+    What the server has closed is not used again (Go's readLoop sees the end), and a POST that was written is never
+    repeated (net/http, `shouldRetryRequest`).
+    """
+
+    def __init__(self, port: int, ca: Path, review: dict[str, Any]) -> None:
+        context = ssl.create_default_context(cafile=str(ca))
+        self._connection = http.client.HTTPSConnection("127.0.0.1", port, context=context, timeout=10)
+        self._body = json.dumps(review)
+
+    def send(self) -> Outcome:
+        """Send the review."""
+        if self._is_closed_by_server():
+            self._connection.close()
+        try:
+            self._connection.request("POST", "/validate?timeout=10s", self._body, {"Content-Type": "application/json"})
+            answer = self._connection.getresponse()
+            text = answer.read().decode()
+        except _BROKEN as error:
+            self._connection.close()
+            return Outcome(Fate.FAILED, f"{type(error).__name__}: {error}")
+        if answer.status != 200:
+            return Outcome(Fate.FAILED, f"{answer.status}: {text}")
+        response = json.loads(text)["response"]
+        return Outcome(Fate.CREATED) if response["allowed"] else Outcome(Fate.REFUSED, response["status"]["message"])
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def _is_closed_by_server(self) -> bool:
+        """Nothing is due on an idle connection but its end. NB: tickets of TLS 1.3 came with the first answer."""
+        sock = self._connection.sock
+        return sock is not None and bool(select.select([sock], [], [], 0)[0])

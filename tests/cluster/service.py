@@ -1,0 +1,126 @@
+"""What a Service and readiness do, on loopback: one port in front of the replicas that say that they are ready.
+
+Each replica is asked for /readyz again and again, as the kubelet does; a new connection goes to the ready ones in turn,
+and is spliced until one end closes it. As with kube-proxy, a replica that is no longer ready keeps the connections that
+it has, and where nobody is ready a connection is closed at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import threading
+from contextlib import suppress
+from typing import NamedTuple, Self
+
+PROBE_S = 0.05
+BLOCK = 65_536
+
+Address = tuple[str, int]
+
+
+class Backend(NamedTuple):
+    """A replica: where reviews go, and where its probes are."""
+
+    webhook: Address
+    probes: Address
+
+
+class Service:
+    """Use as a context. `backends` may be replaced at any time, from any thread."""
+
+    def __init__(self) -> None:
+        self.backends: tuple[Backend, ...] = ()
+        self.port = 0
+        self._ready: tuple[Backend, ...] = ()
+        self._changed = threading.Condition()
+        self._turns = itertools.count()
+        self._loop = asyncio.new_event_loop()
+        self._ended = asyncio.Event()
+        self._listening = threading.Event()
+        self._splices: set[asyncio.Task[None]] = set()
+        self._thread = threading.Thread(target=self._loop.run_until_complete, args=[self._serve()], name="service")
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        assert self._listening.wait(10)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._loop.call_soon_threadsafe(self._ended.set)
+        self._thread.join()
+        self._loop.close()
+
+    @property
+    def ready(self) -> tuple[Backend, ...]:
+        """Those who said so when they were asked last."""
+        return self._ready
+
+    def wait_ready(self, *backends: Backend, timeout_s: float = 30.0) -> None:
+        """Wait until these, and no others, are ready."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: set(self._ready) == set(backends), timeout_s), self._ready
+
+    async def _serve(self) -> None:
+        server = await asyncio.start_server(self._take, "127.0.0.1", 0)
+        self.port = server.sockets[0].getsockname()[1]
+        probing = asyncio.create_task(self._probe())
+        self._listening.set()
+        await self._ended.wait()
+        server.close()
+        probing.cancel()
+        for task in self._splices:
+            task.cancel()
+        await asyncio.gather(probing, *self._splices, return_exceptions=True)
+
+    async def _probe(self) -> None:
+        while True:
+            asked = self.backends
+            answers = await asyncio.gather(*(_is_ready(backend.probes) for backend in asked))
+            with self._changed:
+                self._ready = tuple(backend for backend, is_ready in zip(asked, answers, strict=True) if is_ready)
+                self._changed.notify_all()
+            await asyncio.sleep(PROBE_S)
+
+    async def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._splices.add(task)
+        try:
+            await self._splice(reader, writer)
+        finally:
+            self._splices.discard(task)
+            writer.transport.abort()
+
+    async def _splice(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        ready = self._ready
+        if not ready:
+            return
+        with suppress(OSError):
+            theirs, ours = await asyncio.open_connection(*ready[next(self._turns) % len(ready)].webhook)
+            try:
+                await asyncio.gather(_pump(reader, ours), _pump(theirs, writer))
+            finally:
+                ours.transport.abort()
+
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Copy one direction until its end, and pass the end on."""
+    while data := await reader.read(BLOCK):
+        writer.write(data)
+        await writer.drain()
+    if writer.can_write_eof():
+        writer.write_eof()
+
+
+async def _is_ready(address: Address) -> bool:
+    try:
+        async with asyncio.timeout(1):
+            reader, writer = await asyncio.open_connection(*address)
+            try:
+                writer.write(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+                return (await reader.readline()).startswith(b"HTTP/1.1 200")
+            finally:
+                writer.close()
+    except (OSError, TimeoutError):
+        return False

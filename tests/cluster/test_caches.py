@@ -1,0 +1,302 @@
+"""The caches of `nadmit serve --cluster` against a real API server: what was created a moment ago, what is in use."""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.realapi.audit import read_annotations
+from tests.realapi.server import RealApiServer
+from tests.realapi.test_kubectl import CONTAINERS, listening, put_network, ready_at, until
+
+pytestmark = [pytest.mark.slow, pytest.mark.kube_apiserver]
+
+Object = dict[str, Any]
+
+NETWORKS = "k8s.v1.cni.cncf.io/networks"
+NAMESPACE = "caches"
+NAMESPACE_CONTROLLER = "system:serviceaccount:kube-system:namespace-controller"
+BRIDGE, OTHER = '{"type": "bridge", "bridge": "br1"}', '{"type": "bridge", "bridge": "br2"}'
+HOOKS = {
+    "pods": ("", "v1", ["pods"], ["CREATE", "UPDATE"]),
+    "networks": ("k8s.cni.cncf.io", "v1", ["network-attachment-definitions"], ["CREATE", "UPDATE", "DELETE"]),
+}
+RULES = [
+    {
+        "apiGroups": ["k8s.cni.cncf.io"],
+        "resources": ["network-attachment-definitions"],
+        "verbs": ["get", "list", "watch"],
+    },
+    {"apiGroups": [""], "resources": ["namespaces", "pods"], "verbs": ["list", "watch"]},
+    {"apiGroups": ["access.nadmit.io"], "resources": ["*"], "verbs": ["list", "watch"]},
+]
+"""The least account of `serve --cluster`, for what it judges by."""
+
+
+@pytest.fixture(scope="module")
+def account(real_api: RealApiServer) -> Path:
+    """A kubeconfig of a service account with RULES and no more."""
+    rbac = "rbac.authorization.k8s.io"
+    metadata = {"name": "caches-webhook"}
+    real_api.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+    for name in ("default", "webhook"):
+        own = {"name": name, "namespace": NAMESPACE}
+        real_api.put({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": own})
+    real_api.put({"apiVersion": f"{rbac}/v1", "kind": "ClusterRole", "metadata": metadata, "rules": RULES})
+    real_api.put(
+        {
+            "apiVersion": f"{rbac}/v1",
+            "kind": "ClusterRoleBinding",
+            "metadata": metadata,
+            "roleRef": {"apiGroup": rbac, "kind": "ClusterRole", "name": "caches-webhook"},
+            "subjects": [{"kind": "ServiceAccount", "name": "webhook", "namespace": NAMESPACE}],
+        }
+    )
+    return real_api.kubeconfig_for(NAMESPACE, "webhook")
+
+
+@contextmanager
+def serving(api: RealApiServer, kubeconfig: Path, folder: Path, *more: str) -> Iterator[Callable[[], str]]:
+    """Run the webhook, registered for pods and networks; yields what reads its metrics."""
+    command = [sys.executable, "-m", "webhook", "serve", "--cluster", "--kubeconfig", str(kubeconfig), *more]
+    command += ["--listen", "127.0.0.1:0", "--probe-listen", "127.0.0.1:0", "--cert-dir", str(folder / "certs")]
+    with (folder / "log").open("w+") as log:
+        process = subprocess.Popen(
+            [*command, "--cert-name", "127.0.0.1", "--drain-seconds", "0"], stdout=log, stderr=log
+        )
+        try:
+            until(lambda: listening(folder / "log"))
+            ports = listening(folder / "log")
+            until(lambda: ready_at(ports["probes"][1]))
+            register(
+                api, f"https://127.0.0.1:{ports['webhook'][1]}/validate", (folder / "certs" / "ca.crt").read_bytes()
+            )
+            yield lambda: metrics_at(ports["probes"][1])
+        finally:
+            api.ask("DELETE", "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/caches")
+            process.terminate()
+            assert process.wait(30) == 0
+
+
+def metrics_at(port: int) -> str:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+        return str(answer.read().decode())
+
+
+def register(api: RealApiServer, url: str, ca: bytes) -> None:
+    """Register for NAMESPACE and those whose name begins with it; returns when the API server calls."""
+    hooks = [
+        {
+            "name": f"{name}.access.nadmit.io",
+            "admissionReviewVersions": ["v1"],
+            "sideEffects": "None",
+            "failurePolicy": "Fail",
+            "clientConfig": {"url": url, "caBundle": base64.b64encode(ca).decode()},
+            "rules": [
+                {"apiGroups": [group], "apiVersions": [version], "operations": operations, "resources": resources}
+            ],
+            "matchConditions": [{"name": "own", "expression": f"request.namespace.startsWith('{NAMESPACE}')"}],
+        }
+        for name, (group, version, resources, operations) in HOOKS.items()
+    ]
+    kind = {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration"}
+    api.put({**kind, "metadata": {"name": "caches"}, "webhooks": hooks})
+    probe = {**pod("probe"), "metadata": {"name": "probe", "namespace": NAMESPACE, "annotations": {NETWORKS: "a b"}}}
+    until(lambda: "is invalid" in create(api, probe, "--dry-run=server").stderr)
+
+
+def pod(name: str, networks: str = "", namespace: str = NAMESPACE) -> Object:
+    annotations = {NETWORKS: networks} if networks else {}
+    metadata = {"name": name, "namespace": namespace, "annotations": annotations}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": CONTAINERS}
+
+
+def create(api: RealApiServer, value: Object, *more: str) -> subprocess.CompletedProcess[str]:
+    return api.kubectl("create", "-f", "-", *more, stdin=json.dumps(value))
+
+
+def network(name: str, config: str = BRIDGE, namespace: str = NAMESPACE) -> Object:
+    kind = {"apiVersion": "k8s.cni.cncf.io/v1", "kind": "NetworkAttachmentDefinition"}
+    return {**kind, "metadata": {"name": name, "namespace": namespace}, "spec": {"config": config}}
+
+
+@pytest.fixture
+def clean(real_api: RealApiServer) -> Iterator[None]:
+    """Leave no pods and networks behind."""
+    yield
+    now = {"apiVersion": "v1", "kind": "DeleteOptions", "gracePeriodSeconds": 0}
+    for value in (pod("any"), network("any")):
+        real_api.must("DELETE", real_api.path_of(value).rpartition("/")[0], now)
+
+
+@pytest.mark.usefixtures("clean")
+def test_a_pod_right_after_its_network_is_admitted(real_api: RealApiServer, account: Path, tmp_path: Path) -> None:
+    """Neither waits for the watch: whatever it has not brought yet is asked for. Nothing else is, while judging."""
+    path = f"/api/v1/namespaces/{NAMESPACE}/pods"
+    with serving(real_api, account, tmp_path) as metrics:
+        offset = real_api.audit_offset()
+        for number in range(50):
+            real_api.must("POST", real_api.path_of(network("n")).rpartition("/")[0], network(f"n{number}"))
+            answer = real_api.ask("POST", path, pod(f"p{number}", f"n{number}"))
+            assert answer.status == 201, answer.value
+        answer = real_api.ask("POST", path, pod("none", "nowhere"))
+        assert (answer.status, answer.value["reason"]) == (422, "Invalid")
+        until(lambda: 'nadmit_objects{kind="pods"} 50.0' in metrics())
+        told = metrics()
+        asked = real_api.requests(offset=offset, user=f"system:serviceaccount:{NAMESPACE}:webhook")
+    gets = [one for one in asked if one.verb == "get"]
+    assert {one.verb for one in asked} <= {"get", "watch"}
+    assert all(one.uri.startswith(f"/apis/k8s.cni.cncf.io/v1/namespaces/{NAMESPACE}/") for one in gets)
+    assert 1 <= len(gets) <= 51
+    assert 'nadmit_live_lookups_total{result="absent"} 1.0' in told
+
+
+@pytest.mark.usefixtures("clean")
+def test_a_network_in_use_is_a_warning(real_api: RealApiServer, account: Path, tmp_path: Path) -> None:
+    with serving(real_api, account, tmp_path) as metrics:
+        put_network(real_api, f"{NAMESPACE}/lan", BRIDGE)
+        assert create(real_api, pod("web-0", "lan")).returncode == 0
+        until(lambda: 'nadmit_objects{kind="pods"} 1.0' in metrics())
+        changed = real_api.kubectl("replace", "-f", "-", stdin=json.dumps(network("lan", OTHER)))
+        assert changed.returncode == 0
+        assert changed.stderr == (
+            f"Warning: 1 running pod uses network {NAMESPACE}/lan, and this changes bridge: the old one stays attached "
+            "until pods are made again; delete them when it suits (web-0)\n"
+        )
+        labelled = real_api.kubectl("label", "net-attach-def", "lan", "-n", NAMESPACE, "a=b")
+        assert (labelled.returncode, labelled.stderr) == (0, "")
+        tried = real_api.kubectl("delete", "net-attach-def", "lan", "-n", NAMESPACE, "--dry-run=server")
+        deleted = real_api.kubectl("delete", "net-attach-def", "lan", "-n", NAMESPACE)
+    assert (deleted.returncode, tried.returncode) == (0, 0)
+    assert (
+        deleted.stderr
+        == tried.stderr
+        == (
+            f"Warning: 1 running pod uses network {NAMESPACE}/lan: it stays attached, but pods that are made again will not "
+            "start; create it again, or take it out of them (web-0)\n"
+        )
+    )
+
+
+@pytest.mark.usefixtures("clean")
+def test_a_network_in_use_is_refused_by_setting(real_api: RealApiServer, account: Path, tmp_path: Path) -> None:
+    """Until the pod is gone; whoever ends the namespace is not held up."""
+    with serving(real_api, account, tmp_path, "--network-in-use", "Deny") as metrics:
+        for name in ("lan", "wan"):
+            put_network(real_api, f"{NAMESPACE}/{name}", BRIDGE)
+            assert create(real_api, pod(f"on-{name}", name)).returncode == 0
+        until(lambda: 'nadmit_objects{kind="pods"} 2.0' in metrics())
+        delete = ("delete", "net-attach-def", "-n", NAMESPACE)
+        one = real_api.kubectl(*delete, "lan")
+        everything = real_api.kubectl(*delete, "--all", "--as", "system:admin", "--as-group", "system:masters")
+        changed = real_api.kubectl("replace", "-f", "-", stdin=json.dumps(network("lan", OTHER)))
+        assert (one.returncode, everything.returncode, changed.returncode) == (1, 1, 1)
+        assert one.stderr == (
+            'Error from server (Forbidden): admission webhook "networks.access.nadmit.io" denied the request: '
+            f"network in use: networkattachmentdefinition {NAMESPACE}/lan may not be deleted\n"
+            "  reason:  1 running pod uses it: on-lan\n"
+            "  effect:  pods keep what they have, but a pod or sandbox that is made again does not start without it\n"
+            "  decided: built-in check of networks in use (--network-in-use Deny)\n"
+            "  fix:     delete these pods, or take the network out of the workloads that make them; then try again\n"
+        )
+        assert everything.stderr.count("may not be deleted") == 2
+        path = real_api.path_of(network("lan")).rpartition("/")[0]
+        collection = real_api.ask("DELETE", path)
+        assert (collection.status, collection.value["reason"]) == (403, "Forbidden")
+        assert "on-" in collection.value["message"]
+
+        gone = real_api.kubectl("delete", "pod", "on-wan", "-n", NAMESPACE, "--grace-period=0", "--force")
+        assert gone.returncode == 0
+        until(lambda: real_api.kubectl(*delete, "wan").returncode == 0)
+        with granted_to_the_cleaner(real_api):
+            cleaned = real_api.kubectl(*delete, "--all", "--as", NAMESPACE_CONTROLLER)
+        assert (cleaned.returncode, cleaned.stderr) == (0, "")
+
+
+@contextmanager
+def granted_to_the_cleaner(api: RealApiServer) -> Iterator[None]:
+    """What the namespace controller may in every cluster; here no controller runs, and RBAC has none of its roles."""
+    rbac = "rbac.authorization.k8s.io"
+    binding = {
+        "apiVersion": f"{rbac}/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": "caches-cleaner"},
+        "roleRef": {"apiGroup": rbac, "kind": "ClusterRole", "name": "cluster-admin"},
+        "subjects": [{"apiGroup": rbac, "kind": "User", "name": NAMESPACE_CONTROLLER}],
+    }
+    api.put(binding)
+    yield
+    api.must("DELETE", api.path_of(binding))
+
+
+def test_a_namespace_that_is_terminating_can_end(real_api: RealApiServer, account: Path, tmp_path: Path) -> None:
+    """No controller runs here, so the namespace stays terminating: its admin may clear it away."""
+    name = f"{NAMESPACE}-ending-{time.monotonic_ns()}"
+    real_api.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    real_api.put({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default", "namespace": name}})
+    with serving(real_api, account, tmp_path, "--network-in-use", "Deny") as metrics:
+        put_network(real_api, f"{name}/lan", BRIDGE)
+        assert create(real_api, pod("web-0", "lan", name)).returncode == 0
+        until(lambda: 'nadmit_objects{kind="pods"} 1.0' in metrics())
+        assert real_api.kubectl("delete", "net-attach-def", "lan", "-n", name).returncode == 1
+        assert real_api.kubectl("delete", "namespace", name, "--wait=false").returncode == 0
+        until(lambda: real_api.kubectl("delete", "net-attach-def", "lan", "-n", name).returncode == 0)
+        real_api.kubectl("delete", "pods", "-n", name, "--all", "--grace-period=0", "--force")
+
+
+def test_pods_that_may_not_be_read_keep_it_from_being_ready(real_api: RealApiServer, tmp_path: Path) -> None:
+    real_api.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+    own = {"name": "podless", "namespace": NAMESPACE}
+    real_api.put({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": own})
+    command = [sys.executable, "-m", "webhook", "serve", "--cluster", "--cert-dir", str(tmp_path / "certs")]
+    command += ["--kubeconfig", str(real_api.kubeconfig_for(NAMESPACE, "podless")), "--listen", "127.0.0.1:0"]
+    with (tmp_path / "log").open("w+") as log:
+        process = subprocess.Popen(
+            [*command, "--probe-listen", "127.0.0.1:0", "--drain-seconds", "0"], stdout=log, stderr=log
+        )
+        try:
+            until(lambda: listening(tmp_path / "log"))
+            until(lambda: "start with --no-watch-pods" in (tmp_path / "log").read_text())
+            assert not ready_at(listening(tmp_path / "log")["probes"][1])
+        finally:
+            process.terminate()
+            assert process.wait(30) == 0
+
+
+@pytest.mark.usefixtures("clean")
+def test_every_answer_is_in_the_audit_log(real_api: RealApiServer, account: Path, tmp_path: Path) -> None:
+    with serving(real_api, account, tmp_path, "--network-in-use", "Deny") as metrics:
+        offset = real_api.audit_offset()
+        put_network(real_api, f"{NAMESPACE}/lan", BRIDGE)
+        assert create(real_api, pod("web-0", "lan")).returncode == 0
+        assert create(real_api, pod("plain")).returncode == 0
+        assert create(real_api, pod("bad", "elsewhere/lan")).returncode == 1
+        until(lambda: 'nadmit_objects{kind="pods"} 1.0' in metrics())
+        assert real_api.kubectl("delete", "net-attach-def", "lan", "-n", NAMESPACE).returncode == 1
+
+    def told() -> set[tuple[str, str, str]]:
+        found = set()
+        for asked, said in read_annotations(real_api.audit_log, offset=offset):
+            webhook = next((key.partition("/")[0] for key in said if "access.nadmit.io/" in key), "")
+            if webhook:
+                found.add((asked.verb, said[f"{webhook}/decision"], said.get(f"{webhook}/rule", "")))
+        return found
+
+    until(lambda: any(verb == "delete" for verb, _, _ in told()))
+    assert told() >= {
+        ("patch", "allow", "DefinitionDefault"),
+        ("create", "allow", "Posture"),
+        ("create", "allow", ""),
+        ("create", "deny", "PostureIsolated"),
+        ("delete", "deny", "NetworkInUse"),
+    }

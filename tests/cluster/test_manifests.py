@@ -1,0 +1,125 @@
+"""A real API server takes what the manifests say, and keeps what the program has written when they are applied again."""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.manifests.rendered import BUILDS, MANIFESTS, render
+from tests.realapi.server import MERGE_PATCH, RealApiServer
+
+from .installation import apply, apply_objects, empty_server, versions
+
+pytestmark = [pytest.mark.kube_apiserver, pytest.mark.slow]
+PATIENCE_S = 20
+FOREIGN = ("monitoring.coreos.com/", "cert-manager.io/")
+"""Kinds that a cluster has from others."""
+HOOK = {
+    "name": "pods.access.nadmit.io",
+    "clientConfig": {"url": "https://127.0.0.1:1/validate", "caBundle": base64.b64encode(b"-").decode()},
+    "rules": [{"apiGroups": ["none.example"], "apiVersions": ["v1"], "resources": ["none"], "operations": ["CREATE"]}],
+    "sideEffects": "None",
+    "admissionReviewVersions": ["v1"],
+    "failurePolicy": "Ignore",
+}
+CONFIGURATION = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/nadmit"
+SECRET = "/api/v1/namespaces/nadmit-system/secrets/nadmit-tls"
+LEASE = "/apis/coordination.k8s.io/v1/namespaces/nadmit-system/leases/nadmit-status"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[RealApiServer]:
+    """A server on which one command has installed everything."""
+    with empty_server() as server:
+        done = apply(server, ".")
+        assert done.returncode == 0, done.stderr
+        assert len(done.stdout.splitlines()) == len(render("."))
+        done = server.kubectl("wait", "--for=condition=Established", "--timeout=20s", "--all", "crd")
+        assert done.returncode == 0, done.stderr
+        done = apply(server, "posture")
+        assert done.returncode == 0, done.stderr
+        yield server
+
+
+def test_it_is_all_there(server: RealApiServer) -> None:
+    assert len(versions(server, [*render("."), *render("posture")])) == len(render(".")) + 1
+    done = server.kubectl("get", "napc", "cluster", "-o", "jsonpath={.spec.posture}")
+    assert done.stdout == "Isolated"
+
+
+def test_a_second_time_nothing_changes(server: RealApiServer) -> None:
+    before = versions(server, render("."))
+    done = apply(server, ".")
+    assert done.returncode == 0, done.stderr
+    done = server.kubectl("diff", "-k", str(MANIFESTS))
+    assert (done.returncode, done.stdout) == (0, "")
+    assert versions(server, render(".")) == before
+
+
+def test_what_the_program_has_written_stays(server: RealApiServer) -> None:
+    writes: dict[str, dict[str, Any]] = {
+        CONFIGURATION: {"metadata": {"annotations": {"nadmit.io/failure-policy": "Fail"}}, "webhooks": [HOOK]},
+        SECRET: {"data": {"tls.crt": base64.b64encode(b"a certificate").decode()}},
+        LEASE: {"spec": {"holderIdentity": "replica-1"}},
+    }
+    for path, patch in writes.items():
+        server.must("PATCH", path, patch, kind=MERGE_PATCH)
+    done = apply(server, ".")
+    assert done.returncode == 0, done.stderr
+    configuration = server.must("GET", CONFIGURATION)
+    assert [hook["name"] for hook in configuration["webhooks"]] == ["pods.access.nadmit.io"]
+    assert configuration["webhooks"][0]["clientConfig"] == HOOK["clientConfig"]
+    assert configuration["metadata"]["annotations"]["nadmit.io/failure-policy"] == "Fail"
+    assert server.must("GET", SECRET)["data"] == writes[SECRET]["data"]
+    assert server.must("GET", LEASE)["spec"]["holderIdentity"] == "replica-1"
+    assert server.kubectl("diff", "-k", str(MANIFESTS)).returncode == 0
+
+
+@pytest.mark.parametrize("name", BUILDS)
+def test_every_object_is_taken(server: RealApiServer, name: str) -> None:
+    """Dry run on the server: defaults, validation, admission. Over what is installed, as an upgrade would be."""
+    objects = [value for value in render(name) if not value["apiVersion"].startswith(FOREIGN)]
+    done = apply_objects(server, objects, "--dry-run=server")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(done.stdout.splitlines()) == len(objects)
+
+
+def test_the_namespace_takes_our_pods(server: RealApiServer) -> None:
+    """Pod Security "restricted", which the server itself checks, says nothing against them, and refuses others."""
+    (deployment,) = [value for value in render("overlays/cert-manager") if value["kind"] == "Deployment"]
+    template = deployment["spec"]["template"]
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "one", **template["metadata"]},
+        "spec": template["spec"],
+    }
+    path = "/api/v1/namespaces/nadmit-system/pods?dryRun=All"
+    answer = server.ask("POST", path, pod)
+    assert answer.status == 201, answer.value
+    answer = server.ask("POST", path, {**pod, "spec": {**template["spec"], "hostNetwork": True}})
+    assert answer.status == 403
+    assert "violates PodSecurity" in answer.value["message"]
+
+
+def test_a_binding_with_networks_is_refused_without_the_webhook(server: RealApiServer) -> None:
+    """NB: the API server learns of a new policy by a watch, so the first answers may be from before."""
+    pod = {"metadata": {"name": "bound"}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+    server.put({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default", "namespace": "default"}})
+    server.must("POST", "/api/v1/namespaces/default/pods", pod)
+    binding = {"metadata": {"name": "bound"}, "target": {"kind": "Node", "name": "nowhere"}}
+    path = "/api/v1/namespaces/default/pods/bound/binding?dryRun=All"
+    bad = {**binding, "metadata": {"name": "bound", "annotations": {"k8s.v1.cni.cncf.io/networks": "lan"}}}
+    deadline = time.monotonic() + PATIENCE_S
+    while server.ask("POST", path, bad).status == 201:
+        assert time.monotonic() < deadline
+    for key in ("k8s.v1.cni.cncf.io/networks", "v1.multus-cni.io/default-network", "k8s.v1.cni.cncf.io/network-status"):
+        answer = server.ask("POST", path, {**binding, "metadata": {"name": "bound", "annotations": {key: "lan"}}})
+        assert answer.status == 403, answer.value
+        assert "bindings.access.nadmit.io" in answer.value["message"]
+    assert server.ask("POST", path, {**binding, "metadata": {"name": "bound", "annotations": {"a": "b"}}}).status == 201
+    assert server.ask("POST", path, binding).status == 201

@@ -1,0 +1,141 @@
+"""The process runs with the account of the manifests, and the audit log says that it asked what it is granted."""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.e2e.process import RECORDINGS, Served, serving
+from tests.manifests.rendered import find
+from tests.manifests.verbs_used import VERBS_USED, Use
+from tests.realapi.audit import Asked
+from tests.realapi.server import MERGE_PATCH, RealApiServer
+
+from .installation import apply, empty_server
+
+pytestmark = [pytest.mark.kube_apiserver, pytest.mark.slow]
+PATIENCE_S = 30
+NAMESPACE, ACCOUNT = "nadmit-system", "nadmit-webhook"
+USER = f"system:serviceaccount:{NAMESPACE}:{ACCOUNT}"
+OF_THE_PROCESS = ("serve", "--cluster", "--listen", "--probe-listen", "--drain-seconds")
+"""What `serving` says for a process beside this one; the other arguments are the Deployment's."""
+POLICIES = "/apis/access.nadmit.io/v1alpha1/networkattachmentpolicies"
+POLICY = {
+    "apiVersion": "access.nadmit.io/v1alpha1",
+    "kind": "NetworkAttachmentPolicy",
+    "metadata": {"name": "nothing"},
+    "spec": {"attachments": [{"name": "all", "action": "Deny"}]},
+}
+POD_WITH_A_NEW_NETWORK = (RECORDINGS / "create-pods-alice-pod.json").read_bytes()
+
+Row = tuple[str, str, str]
+"""Group, resource, verb."""
+
+
+def wait(condition: Callable[[], bool], what: Callable[[], object]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline, what()
+        time.sleep(0.02)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[RealApiServer]:
+    with empty_server() as server:
+        assert apply(server, ".").returncode == 0
+        wait(lambda: apply(server, "posture").returncode == 0, lambda: apply(server, "posture").stderr)
+        yield server
+
+
+def arguments(server: RealApiServer) -> list[str]:
+    """Return the Deployment's arguments, and the kubeconfig of its account."""
+    pod = find(".", "Deployment", "nadmit-webhook")["spec"]["template"]["spec"]
+    given = [word for word in pod["containers"][0]["args"] if word.partition("=")[0] not in OF_THE_PROCESS]
+    kubeconfig = server.kubeconfig_for(NAMESPACE, pod["serviceAccountName"])
+    return [*given, "--kubeconfig", str(kubeconfig), "--webhook-url", "https://127.0.0.1:1"]
+
+
+def row(asked: Asked) -> Row:
+    return asked.group, asked.resource, asked.verb
+
+
+def covers(use: Use, asked: Asked) -> bool:
+    """Tell whether RBAC lets a request through for a row of the table."""
+    path = urlsplit(asked.uri).path
+    name = path.partition(f"/{asked.resource.partition('/')[0]}/")[2].partition("/")[0]
+    return (
+        (use.group, use.resource, use.verb) == row(asked)
+        and (not use.namespace or f"/namespaces/{use.namespace}/" in path)
+        and use.name in {"", name}
+    )
+
+
+def trust_the_secret(server: RealApiServer, served: Served, file: Path) -> None:
+    """Verify the process by the authority that it wrote into its Secret, if it did."""
+    data = server.must("GET", f"/api/v1/namespaces/{NAMESPACE}/secrets/nadmit-tls").get("data", {})
+    if "ca.crt" in data:
+        file.write_bytes(base64.b64decode(data["ca.crt"]))
+        served.ca = file
+
+
+def test_it_asks_what_it_is_granted(server: RealApiServer, tmp_path: Path) -> None:
+    offset = server.audit_offset()
+    granted = {(use.group, use.resource, use.verb) for use in VERBS_USED}
+
+    def asked() -> list[Asked]:
+        return [request for request in server.requests(offset=offset, user=USER) if request.resource]
+
+    def unused() -> set[Row]:
+        return granted - {row(request) for request in asked()}
+
+    with serving(tmp_path / "certs", *arguments(server), manifests=None) as served:
+        wait(lambda: served.get("/readyz")[0] == 200, lambda: served.get("/readyz"))
+        trust_the_secret(server, served, tmp_path / "ca.crt")
+        assert "no NetworkAttachmentDefinition" in served.post(POD_WITH_A_NEW_NETWORK)["status"]["message"]
+        server.put(POLICY)
+        server.must("PATCH", f"{POLICIES}/nothing", {"spec": {"mode": "Audit"}}, kind=MERGE_PATCH)
+        wait(lambda: not unused(), unused)
+    assert served.process.returncode == 0, served.errors
+    refused = [request.line for request in asked() if not any(covers(use, request) for use in VERBS_USED)]
+    assert refused == []
+    assert "orbidden" not in served.errors
+
+
+@pytest.mark.parametrize(
+    ("verb", "what", "namespace"),
+    [
+        ("get", "secrets/other", NAMESPACE),
+        ("list", "secrets", NAMESPACE),
+        ("get", "secrets/nadmit-tls", "default"),
+        ("create", "leases.coordination.k8s.io", NAMESPACE),
+        ("patch", "validatingwebhookconfigurations.admissionregistration.k8s.io/other", ""),
+        ("delete", "validatingwebhookconfigurations.admissionregistration.k8s.io/nadmit", ""),
+        ("update", "networkattachmentpolicies.access.nadmit.io", ""),
+        ("create", "pods", "default"),
+        ("create", "events.events.k8s.io", "kube-system"),
+    ],
+)
+def test_what_it_may_not(server: RealApiServer, verb: str, what: str, namespace: str) -> None:
+    where = ["-n", namespace] if namespace else []
+    done = server.kubectl("auth", "can-i", verb, what, *where, "--as", USER)
+    assert done.stdout.strip() == "no", done.stderr
+
+
+@pytest.mark.parametrize("use", VERBS_USED, ids=lambda use: f"{use.verb}-{use.resource}")
+def test_what_it_may(server: RealApiServer, use: Use) -> None:
+    resource, _, part = use.resource.partition("/")
+    group = f".{use.group}" if use.group else ""
+    what = f"{resource}{group}{f'/{use.name}' if use.name else ''}"
+    words = [
+        use.verb,
+        what,
+        *(["--subresource", part] if part else []),
+        *(["-n", use.namespace] if use.namespace else ["-A"]),
+    ]
+    done = server.kubectl("auth", "can-i", *words, "--as", USER)
+    assert done.stdout.strip() == "yes", (words, done.stdout, done.stderr)

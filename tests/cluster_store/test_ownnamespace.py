@@ -1,0 +1,26 @@
+"""Which namespace is our own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from webhook.cluster.ownnamespace import own_namespace
+
+
+def test_what_was_given_counts_first(tmp_path: Path) -> None:
+    (tmp_path / "namespace").write_text("mounted")
+    assert own_namespace("given", mounted=tmp_path / "namespace") == "given"
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"), [(b"mounted\n", "mounted"), (b"", "nadmit-system"), (b"\xff", "nadmit-system")]
+)
+def test_the_file_of_the_service_account(tmp_path: Path, content: bytes, expected: str) -> None:
+    (tmp_path / "namespace").write_bytes(content)
+    assert own_namespace(None, mounted=tmp_path / "namespace") == expected
+
+
+def test_outside_of_a_pod(tmp_path: Path) -> None:
+    assert own_namespace(None, mounted=tmp_path / "namespace") == "nadmit-system"

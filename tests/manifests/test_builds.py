@@ -1,0 +1,135 @@
+"""Every directory of manifests/ builds, alone and together, and says what it is meant to."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests import golden_files
+
+from .rendered import BUILDS, MANIFESTS, OVERLAYS, ROOT, build, find, identity, pod_specs, render, text_of
+
+pytestmark = pytest.mark.slow
+VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+IMAGES = {f"nadmit-webhook:{VERSION}", f"nadmit-node:{VERSION}"}
+
+
+def test_every_kustomization_is_built_by_a_test() -> None:
+    found = {path.parent for path in MANIFESTS.rglob("kustomization.yaml")}
+    components = {
+        path for path in found if yaml.safe_load((path / "kustomization.yaml").read_text())["kind"] == "Component"
+    }
+    used = {
+        (MANIFESTS / overlay / component).resolve()
+        for overlay in OVERLAYS
+        for component in yaml.safe_load((MANIFESTS / overlay / "kustomization.yaml").read_text()).get("components", [])
+    }
+    assert used == components
+    assert {(MANIFESTS / name).resolve() for name in BUILDS} == found - components
+
+
+def test_every_file_is_in_a_build() -> None:
+    """A file that no kustomization names is installed by nobody."""
+    named: set[Path] = set()
+    for path in MANIFESTS.rglob("kustomization.yaml"):
+        value = yaml.safe_load(path.read_text())
+        files = [*value.get("resources", []), *(patch["path"] for patch in value.get("patches", []) if "path" in patch)]
+        files += [file for made in value.get("configMapGenerator", []) for file in made["files"]]
+        named |= {path.parent / file for file in files}
+    found = {path for path in MANIFESTS.rglob("*") if path.suffix in {".yaml", ".json"}}
+    assert found - named == set(MANIFESTS.rglob("kustomization.yaml"))
+
+
+@pytest.mark.parametrize("name", BUILDS)
+def test_it_builds(name: str) -> None:
+    objects = render(name)
+    assert objects
+    assert len({identity(value) for value in objects}) == len(objects)
+    for value in objects:
+        if value["kind"] != "CustomResourceDefinition":
+            assert value["metadata"]["labels"]["app.kubernetes.io/part-of"] == "nadmit"
+
+
+@pytest.mark.parametrize("name", BUILDS)
+def test_images_are_ours_of_this_version_and_of_no_registry(name: str) -> None:
+    for spec in pod_specs(name).values():
+        assert {container["image"] for container in spec["containers"]} <= IMAGES
+
+
+def test_components_combine_and_images_are_renamed(tmp_path: Path) -> None:
+    """As docs/install.md shows: all components at once, the node plugin, and a registry."""
+    here = Path(os.path.relpath(MANIFESTS, tmp_path))  # kustomize takes no absolute paths
+    value = {
+        "resources": [str(here / name) for name in ("crds", "base", "node", "overlays/ipamclaim")],
+        "components": [str(here / "components" / path.name) for path in (MANIFESTS / "components").iterdir()],
+        "images": [
+            {"name": f"nadmit-{name}", "newName": f"registry.example/net/nadmit-{name}"} for name in ("webhook", "node")
+        ],
+    }
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(value))
+    objects = list(yaml.safe_load_all(build(tmp_path)))
+    assert len({identity(value) for value in objects}) == len(objects)
+    together = {identity(value) for name in (*OVERLAYS,) for value in render(name)}
+    assert {identity(value) for value in objects} == together - {("Secret", "nadmit-system", "nadmit-tls")}
+    found = {
+        value["kind"]: value["spec"]["template"]["spec"] for value in objects if "template" in value.get("spec", {})
+    }
+    assert found["Deployment"]["containers"][0]["image"] == f"registry.example/net/nadmit-webhook:{VERSION}"
+    assert found["DaemonSet"]["containers"][0]["image"] == f"registry.example/net/nadmit-node:{VERSION}"
+    assert len(found["Deployment"]["topologySpreadConstraints"]) == 2
+    assert "--ca-file=/etc/nadmit/tls/ca.crt" in found["Deployment"]["containers"][0]["args"]
+
+
+def _examples() -> list[dict[str, Any]]:
+    """Return the YAML of docs/install.md."""
+    return [
+        yaml.safe_load(text)
+        for text in re.findall(r"```yaml\n(.*?)```", (ROOT / "docs/install.md").read_text(), re.DOTALL)
+    ]
+
+
+def test_the_examples_of_the_manual_build(tmp_path: Path) -> None:
+    """A whole kustomization is built as it is, the parts of one together."""
+    whole, *parts = _examples()
+    assert [sorted(part) for part in parts] == [["components", "resources"], ["patches"]]
+    for value in (whole, parts[0] | parts[1]):
+        text = yaml.safe_dump(value).replace("../manifests", os.path.relpath(MANIFESTS, tmp_path))
+        (tmp_path / "kustomization.yaml").write_text(text)
+        objects = list(yaml.safe_load_all(build(tmp_path)))
+        (deployment,) = [each for each in objects if each["kind"] == "Deployment"]
+        assert deployment["spec"]["replicas"] == 3
+    (configuration,) = [each for each in objects if each["kind"] == "ValidatingWebhookConfiguration"]
+    assert configuration["metadata"]["annotations"]["nadmit.io/failure-policy"] == "Fail"
+
+
+def test_an_uninstall_of_base_takes_no_kind() -> None:
+    """Whoever deletes a CustomResourceDefinition deletes every network, or every policy, of the cluster."""
+    assert "CustomResourceDefinition" not in {value["kind"] for value in render("base")}
+    assert {value["kind"] for value in render("crds")} == {"CustomResourceDefinition"}
+
+
+def test_what_the_program_fills_in_is_not_in_a_manifest() -> None:
+    """Or each apply would empty it."""
+    secret, lease = find(".", "Secret", "nadmit-tls"), find(".", "Lease", "nadmit-status")
+    configuration = find(".", "ValidatingWebhookConfiguration", "nadmit")
+    assert set(secret) == {"apiVersion", "kind", "metadata", "type"}
+    assert set(lease) == set(configuration) == {"apiVersion", "kind", "metadata"}
+    assert "annotations" not in configuration["metadata"], "an apply would take back a failurePolicy that was staged"
+
+
+def test_three_replicas_of_which_two_stay() -> None:
+    deployment = find("overlays/ha", "Deployment", "nadmit-webhook")
+    budget = find("overlays/ha", "PodDisruptionBudget", "nadmit-webhook")
+    assert deployment["spec"]["replicas"] - budget["spec"]["maxUnavailable"] == 2
+    assert budget["spec"]["selector"] == deployment["spec"]["selector"]
+
+
+def test_golden_base() -> None:
+    golden_files.compare("manifests/base.yaml", text_of("base"))
+    assert golden_files.stale("manifests", {"base.yaml"}) == []

@@ -1,0 +1,95 @@
+"""The programs take the arguments that the manifests give them, and names agree from object to object."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+import pytest
+
+from cniplugin.installoptions import OPTIONS, read_arguments
+from webhook.commands.serve import serve
+
+from .rendered import Object, find, pod_specs
+
+pytestmark = pytest.mark.slow
+BUILDS_WITH_THE_WEBHOOK = (".", "overlays/ha", "overlays/monitoring", "overlays/cert-manager", "overlays/production")
+
+
+def _pod(build: str) -> Object:
+    return pod_specs(build)["Deployment/nadmit-webhook"]
+
+
+def _parsed(build: str) -> dict[str, Any]:
+    """Return what `nadmit serve` reads from the arguments of a build."""
+    command, *options = _pod(build)["containers"][0]["args"]
+    assert command == "serve"
+    return dict(serve.make_context("serve", options).params)
+
+
+@pytest.mark.parametrize("build", BUILDS_WITH_THE_WEBHOOK)
+def test_serve_takes_its_arguments(build: str) -> None:
+    parsed = _parsed(build)
+    assert parsed["cluster"] is True
+    assert (parsed["tls_secret"] is None) is (parsed["tls_cert_file"] is not None)
+
+
+def test_an_unknown_argument_is_found() -> None:
+    with pytest.raises(click.NoSuchOption):
+        serve.make_context("serve", ["--clusters"])
+
+
+@pytest.mark.parametrize("build", BUILDS_WITH_THE_WEBHOOK)
+def test_ports_and_paths(build: str) -> None:
+    pod, parsed = _pod(build), _parsed(build)
+    ports = {port["name"]: port["containerPort"] for port in pod["containers"][0]["ports"]}
+    assert (parsed["listen"], parsed["probe_listen"]) == (("", ports["webhook"]), ("", ports["probes"]))
+    (container,) = pod["containers"]
+    paths = {name: container[name]["httpGet"] for name in ("startupProbe", "livenessProbe", "readinessProbe")}
+    alive, ready = {"path": "/healthz", "port": "probes"}, {"path": "/readyz", "port": "probes"}
+    assert paths == {"startupProbe": alive, "livenessProbe": alive, "readinessProbe": ready}
+    service = find(build, "Service", parsed["service"])["spec"]
+    assert service["ports"][0]["targetPort"] == "webhook"
+    labels = find(build, "Deployment", "nadmit-webhook")["spec"]["template"]["metadata"]["labels"]
+    assert service["selector"].items() <= labels.items()
+
+
+def test_names_agree() -> None:
+    parsed, namespace = _parsed("."), "nadmit-system"
+    assert find(".", "Secret", parsed["tls_secret"])["metadata"]["namespace"] == namespace
+    assert find(".", "Service", parsed["service"])["metadata"]["namespace"] == namespace
+    assert find(".", "ValidatingWebhookConfiguration", parsed["webhook_configuration"])
+    assert find(".", "Deployment", "nadmit-webhook")["metadata"]["namespace"] == namespace
+    assert find(".", "PriorityClass", _pod(".")["priorityClassName"])
+
+
+def test_files_are_mounted() -> None:
+    parsed, pod = _parsed("overlays/cert-manager"), _pod("overlays/cert-manager")
+    (mount,) = [mount for mount in pod["containers"][0]["volumeMounts"] if mount["name"] == "tls"]
+    assert "subPath" not in mount, "a renewed certificate would never be seen"
+    assert {str(parsed["tls_cert_file"].parent), str(parsed["tls_key_file"].parent)} == {mount["mountPath"]}
+
+
+def test_there_is_time_to_drain() -> None:
+    """Drain, 10 s for requests in flight, and some to start with and to end."""
+    assert _parsed(".")["drain_seconds"] + 10 < _pod(".")["terminationGracePeriodSeconds"]
+
+
+@pytest.mark.parametrize(("build", "wanted"), [("node", "install"), ("node-uninstall", "uninstall")])
+def test_the_installer_takes_its_arguments(build: str, wanted: str) -> None:
+    (pod,) = pod_specs(build).values()
+    (container,) = pod["containers"]
+    command, options = read_arguments(container["args"])
+    assert (command, options["root"]) == (wanted, "/host")
+    assert float(options["every"]) > 0, "a DaemonSet starts again what ends"
+    mounts = {mount["mountPath"] for mount in container["volumeMounts"]}
+    for name in ("cni-bin-dir", "cni-conf-dir"):
+        assert options[name] == OPTIONS[name][0]
+        assert f"/host{options[name]}" in mounts
+
+
+def test_readiness_of_the_node_asks_the_installer() -> None:
+    (pod,) = pod_specs("node").values()
+    _program, *words = pod["containers"][0]["readinessProbe"]["exec"]["command"]
+    command, options = read_arguments(words)
+    assert (command, options["root"]) == ("show", "/host")

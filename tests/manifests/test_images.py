@@ -1,0 +1,193 @@
+"""The Containerfile: what it copies is there, what it starts takes the manifests' arguments; the node image runs.
+
+No base image can be fetched here, so the webhook's image is not built. The node's has no base: it is unpacked as the
+builder would, and its entry point runs in it, as process of a container whose mounts are those of the DaemonSet.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tarfile
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from .rendered import MANIFESTS, ROOT, Object, pod_specs
+
+pytestmark = pytest.mark.slow
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+class Step(NamedTuple):
+    """An instruction of a stage."""
+
+    stage: str
+    name: str
+    text: str
+
+
+def _steps() -> list[Step]:
+    text = (ROOT / "Containerfile").read_text().replace("\\\n", " ")
+    found: list[Step] = []
+    stage = ""
+    for line in text.splitlines():
+        name, _, rest = line.partition(" ")
+        if not line or line.startswith("#"):
+            continue
+        if name == "FROM":
+            stage = rest.split()[2]
+        found.append(Step(stage, name, rest))
+    return found
+
+
+def _of(stage: str, name: str) -> list[str]:
+    return [step.text for step in _steps() if (step.stage, step.name) == (stage, name)]
+
+
+def _is_sent(path: str) -> bool:
+    """Tell whether .dockerignore lets a path into the build; its last match decides."""
+    sent = True
+    for line in (ROOT / ".dockerignore").read_text().splitlines():
+        pattern = line.removeprefix("!")
+        if line and not line.startswith("#") and (fnmatch.fnmatch(path, pattern) or path.startswith(f"{pattern}/")):
+            sent = line.startswith("!")
+    return sent
+
+
+def test_the_stages() -> None:
+    bases = {step.text.split()[2]: step.text.split()[0] for step in _steps() if step.name == "FROM"}
+    assert bases == {"build": "python:3.11-slim", "webhook": "python:3.11-slim", "node": "scratch"}
+
+
+def test_what_is_copied_is_there() -> None:
+    sources = [word for text in _of("build", "COPY") for word in text.split()[:-1]]
+    assert {"webhook", "cniplugin", "certs", "pyproject.toml"} <= set(sources)
+    for source in sources:
+        assert (ROOT / source).exists()
+        assert _is_sent(source), f"{source}: .dockerignore keeps it out"
+    assert not _is_sent(".git/config")
+    assert not _is_sent("tests/conftest.py")
+
+
+def test_every_file_that_the_project_needs_is_copied() -> None:
+    sources = {word for text in _of("build", "COPY") for word in text.split()[:-1]}
+    packages = {pattern.removesuffix("*") for pattern in _packages()}
+    assert packages | {PROJECT["readme"], *PROJECT["license-files"]} <= sources
+
+
+def _packages() -> list[str]:
+    tool = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
+    return list(tool["setuptools"]["packages"]["find"]["include"])
+
+
+def test_the_webhook_runs_as_the_user_of_the_deployment() -> None:
+    (user,) = _of("webhook", "USER")
+    context = pod_specs(".")["Deployment/nadmit-webhook"]["securityContext"]
+    assert user == f"{context['runAsUser']}:{context['runAsGroup']}"
+
+
+def test_the_webhook_starts_the_command_of_the_project() -> None:
+    (entry,) = _of("webhook", "ENTRYPOINT")
+    assert json.loads(entry) == ["nadmit"]
+    assert "nadmit" in PROJECT["scripts"]
+    assert "command" not in pod_specs(".")["Deployment/nadmit-webhook"]["containers"][0]
+
+
+def test_the_bundle_is_of_this_version() -> None:
+    (default,) = _of("node", "ARG")
+    assert re.fullmatch(rf"BUNDLE=dist/nadmit-node-{re.escape(PROJECT['version'])}-x86_64\.tar\.gz", default)
+    assert _is_sent(default.partition("=")[2])
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("dist")
+    subprocess.run([sys.executable, MANIFESTS / "node/bundle.py", directory], check=True, capture_output=True)
+    (found,) = directory.iterdir()
+    return found
+
+
+@pytest.fixture
+def image(archive: Path, tmp_path: Path) -> Path:
+    """The file system of the node image, with the directories of a node where the DaemonSet mounts them."""
+    with tarfile.open(archive) as tar:
+        tar.extractall(tmp_path, filter="tar")
+    for mount in _container("node")["volumeMounts"]:
+        (tmp_path / mount["mountPath"].lstrip("/")).mkdir(parents=True)
+    account = tmp_path / "var/run/secrets/kubernetes.io/serviceaccount"
+    account.mkdir(parents=True)
+    (account / "token").write_text("a-token\n")
+    (account / "ca.crt").write_text("-----BEGIN CERTIFICATE-----\n")
+    bridge = {"cniVersion": "1.0.0", "name": "pods", "plugins": [{"type": "bridge"}]}
+    (tmp_path / "host/etc/cni/net.d/10-pods.conflist").write_text(json.dumps(bridge))
+    return tmp_path
+
+
+def _container(build: str) -> Object:
+    (pod,) = pod_specs(build).values()
+    (container,) = pod["containers"]
+    return dict(container)
+
+
+def _entry_point() -> list[str]:
+    (entry,) = _of("node", "ENTRYPOINT")
+    return [str(word) for word in json.loads(entry)]
+
+
+@contextmanager
+def _running(image: Path, build: str, *, until: str) -> Iterator[None]:
+    """Run a container's process in the image; wait for a line that it prints, and end it as the kubelet does."""
+    command = ["chroot", str(image), *_entry_point(), *_container(build)["args"]]
+    environ = {"KUBERNETES_SERVICE_HOST": "10.96.0.1", "KUBERNETES_SERVICE_PORT": "443"}
+    chroot_path = {**environ, "PATH": os.environ["PATH"]}
+    with subprocess.Popen(
+        command, env=chroot_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        assert process.stdout is not None
+        try:
+            said: list[str] = []
+            for line in process.stdout:
+                said.append(line)
+                if line.startswith(until):
+                    break
+            assert said, shlex.join(command)
+            assert said[-1].startswith(until), said
+            yield
+        finally:
+            process.terminate()
+    assert process.returncode == 0
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for chroot")
+def test_the_node_image_installs_is_ready_and_uninstalls(image: Path) -> None:
+    pristine = sorted(str(path) for path in (image / "host").rglob("*"))
+    ready = ["chroot", str(image), *_container("node")["readinessProbe"]["exec"]["command"]]
+    assert subprocess.run(ready, capture_output=True, check=False).returncode == 3, "not installed"
+    with _running(image, "node", until="installed around"):
+        done = subprocess.run(ready, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout
+    assert (image / "host/etc/cni/net.d/00-nadmit.conflist").is_file()
+    called = ["chroot", str(image / "host"), "/opt/cni/bin/nadmit"]
+    version = subprocess.run(
+        called,
+        input="{}",
+        env={"PATH": os.environ["PATH"], "CNI_COMMAND": "VERSION"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "supportedVersions" in version.stdout, "the runtime can run what was placed, with nothing of the image"
+    with _running(image, "node-uninstall", until="uninstalled"):
+        assert subprocess.run(ready, capture_output=True, check=False).returncode == 3
+    assert sorted(str(path) for path in (image / "host").rglob("*")) == pristine

@@ -1,0 +1,90 @@
+"""Accounts have what they use and nothing else: each grant is a row of `verbs_used`, each row a grant."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+
+import pytest
+
+from .rendered import Object, find, render
+from .verbs_used import OWN, VERBS_USED, Use
+
+pytestmark = pytest.mark.slow
+Grant = tuple[str, str, str, str, str]
+"""Group, resource, verb, namespace, name."""
+
+
+def granted(name: str, account: str) -> list[Grant]:
+    """Return what the roles of a build grant to a service account, a row for each verb."""
+    objects = render(name)
+    roles = {
+        (value["kind"], value["metadata"].get("namespace", ""), value["metadata"]["name"]): value["rules"]
+        for value in objects
+        if value["kind"] in {"Role", "ClusterRole"}
+    }
+    found: list[Grant] = []
+    for binding in (value for value in objects if value["kind"] in {"RoleBinding", "ClusterRoleBinding"}):
+        if account not in {subject["name"] for subject in binding["subjects"]}:
+            continue
+        namespace = binding["metadata"].get("namespace", "")
+        kind = binding["roleRef"]["kind"]
+        rules = roles[kind, namespace if kind == "Role" else "", binding["roleRef"]["name"]]
+        found += [grant for rule in rules for grant in _rows(rule, namespace)]
+    return found
+
+
+def _rows(rule: Object, namespace: str) -> list[Grant]:
+    assert set(rule) <= {"apiGroups", "resources", "verbs", "resourceNames"}
+    names = rule.get("resourceNames", [""])
+    product = itertools.product(rule["apiGroups"], rule["resources"], rule["verbs"], names)
+    return [(group, resource, verb, namespace, name) for group, resource, verb, name in product]
+
+
+def _row(use: Use) -> Grant:
+    return use.group, use.resource, use.verb, use.namespace, use.name
+
+
+def test_the_webhook_may_do_what_it_does() -> None:
+    assert Counter(granted(".", "nadmit-webhook")) == Counter(_row(use) for use in VERBS_USED)
+
+
+def test_with_cert_manager_no_secret() -> None:
+    wanted = [_row(use) for use in VERBS_USED if use.resource != "secrets"]
+    assert Counter(granted("overlays/cert-manager", "nadmit-webhook")) == Counter(wanted)
+
+
+@pytest.mark.parametrize(("build", "account"), [(".", "nadmit-webhook"), ("node", "nadmit-node")])
+def test_nothing_is_granted_at_large(build: str, account: str) -> None:
+    for group, resource, verb, namespace, name in granted(build, account):
+        assert "*" not in {group, resource, verb, name}
+        assert verb not in {"escalate", "bind", "impersonate", "delete", "deletecollection"}
+        if resource in {"secrets", "leases"}:
+            assert (namespace, bool(name)) == (OWN, True)
+        if resource == "validatingwebhookconfigurations":
+            assert name == "nadmit"
+        if verb == "create":
+            assert resource == "events", "RBAC cannot limit it to a name"
+
+
+def test_subjects_and_roles_are_there() -> None:
+    for build in (".", "node"):
+        objects = render(build)
+        known = {(value["kind"], value["metadata"]["name"]) for value in objects}
+        for binding in (value for value in objects if "roleRef" in value):
+            assert (binding["roleRef"]["kind"], binding["roleRef"]["name"]) in known
+            for subject in binding["subjects"]:
+                account = find(build, subject["kind"], subject["name"])
+                assert account["metadata"]["namespace"] == subject["namespace"]
+
+
+def test_what_is_named_is_made() -> None:
+    """A grant on a name that nobody makes is a program that cannot start."""
+    kinds = {
+        "secrets": "Secret",
+        "leases": "Lease",
+        "validatingwebhookconfigurations": "ValidatingWebhookConfiguration",
+    }
+    for _group, resource, _verb, namespace, name in granted(".", "nadmit-webhook"):
+        if name:
+            assert find(".", kinds[resource], name)["metadata"].get("namespace", "") == namespace

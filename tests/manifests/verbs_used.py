@@ -1,0 +1,55 @@
+"""What the webhook asks the API server for, in one table: manifests/base/account.yaml grants this and nothing else.
+
+tests/cluster/test_rbac.py compares it with what the process did ask, as the audit log has it.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+NETWORKS, ACCESS, HOOKS = "k8s.cni.cncf.io", "access.nadmit.io", "admissionregistration.k8s.io"
+OWN = "nadmit-system"
+
+
+class Use(NamedTuple):
+    """One verb on one resource. `name`: "" for any; `namespace`: "" for all, and for what is of none.
+
+    `only_when`: what has to happen in the cluster before it is asked; "" if every run asks it.
+    """
+
+    group: str
+    resource: str
+    verb: str
+    purpose: str
+    namespace: str = ""
+    name: str = ""
+    only_when: str = ""
+
+
+VERBS_USED = (
+    Use(NETWORKS, "network-attachment-definitions", "list", "the networks that pods are judged against"),
+    Use(NETWORKS, "network-attachment-definitions", "watch", "their changes"),
+    Use(NETWORKS, "network-attachment-definitions", "get", "one that was made a moment ago",
+        only_when="a pod names a network that no cache has yet"),
+    Use("", "namespaces", "list", "labels, for policies"),
+    Use("", "namespaces", "watch", "their changes"),
+    Use("", "pods", "list", "which networks are in use; metadata only"),
+    Use("", "pods", "watch", "their changes"),
+    Use(ACCESS, "networkattachmentpolicies", "list", "the access rules"),
+    Use(ACCESS, "networkattachmentpolicies", "watch", "their changes"),
+    Use(ACCESS, "networkattachmentpolicyconfigs", "list", "the posture"),
+    Use(ACCESS, "networkattachmentpolicyconfigs", "watch", "its changes"),
+    Use(ACCESS, "networkattachmentpolicies/status", "patch", "Accepted, Enforced, matchedNamespaces",
+        only_when="there is a policy"),
+    Use(ACCESS, "networkattachmentpolicyconfigs/status", "patch", "Accepted, Enforced",
+        only_when="there is a configuration"),
+    Use("events.k8s.io", "events", "create", "a policy that cannot be read, or goes on trial", namespace="default",
+        only_when="a policy changes its state"),
+    Use(HOOKS, "validatingwebhookconfigurations", "get", "what is registered", name="nadmit"),
+    Use(HOOKS, "validatingwebhookconfigurations", "patch", "webhooks and caBundle", name="nadmit"),
+    Use("", "secrets", "get", "the authority and the certificate", namespace=OWN, name="nadmit-tls"),
+    Use("", "secrets", "update", "made and rotated", namespace=OWN, name="nadmit-tls"),
+    Use("coordination.k8s.io", "leases", "get", "who writes the status", namespace=OWN, name="nadmit-status"),
+    Use("coordination.k8s.io", "leases", "patch", "to be the one, to stay it, to give it up", namespace=OWN,
+        name="nadmit-status"),
+)  # fmt: skip

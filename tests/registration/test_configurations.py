@@ -1,0 +1,181 @@
+"""The table of webhooks as the API server gets it, and what counts as a difference from it."""
+
+from __future__ import annotations
+
+import base64
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests import golden_files as golden
+from webhook.commands.webhooks_show import render
+from webhook.registration import conditions
+from webhook.registration.comparison import (
+    Stage,
+    bundle_of,
+    completed,
+    differences,
+    policy_in_force,
+    stage_of,
+    target_of,
+    without_bundle,
+)
+from webhook.registration.configurations import (
+    STAGED,
+    VALIDATING,
+    Service,
+    Target,
+    Url,
+    Webhook,
+    client_config,
+    configuration,
+    is_ours,
+    webhooks,
+)
+
+SERVICE = Service("nadmit-system", "nadmit-webhook")
+MULTUS = "system:serviceaccount:kube-system:multus"
+FOREIGN: Webhook = {"name": "other.example.com", "clientConfig": {"url": "https://x"}, "rules": None}
+
+
+def made(target: Target = SERVICE, bundle: bytes | None = b"pem", policy: str = "Ignore") -> list[Webhook]:
+    return webhooks(target, ca_bundle=bundle, failure_policy=policy, status_writers=[])
+
+
+CASES: dict[str, Callable[[], list[Webhook]]] = {
+    "service": made,
+    "url": lambda: webhooks(
+        Url("https://10.0.0.1:8443"), ca_bundle=None, failure_policy="Fail", status_writers=[MULTUS, 'o"dd\\é']
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_golden_configurations(case: str) -> None:
+    policy = "Fail" if case == "url" else "Ignore"
+    golden.compare(f"registration/{case}.yaml", render(configuration("nadmit", CASES[case](), failure_policy=policy)))
+
+
+def test_golden_configurations_are_all_in_use() -> None:
+    assert golden.stale("registration", {f"{case}.yaml" for case in CASES}) == []
+
+
+def test_what_kubernetes_asks_of_the_table() -> None:
+    """Names with three segments, unique; only staged webhooks ever fail; labels decide nothing."""
+    names = [hook.name for hook in VALIDATING]
+    assert len(set(names)) == len(names)
+    assert all(len(name.split(".")) >= 3 for name in names)
+    found = made(policy="Fail")
+    assert {hook["name"] for hook in found if hook["failurePolicy"] == "Fail"} == STAGED
+    assert {f"{name}.access.nadmit.io" for name in ("pods", "bindings", "networks", "policies")} == STAGED
+    for hook in found:
+        assert is_ours(hook)
+        assert not {"namespaceSelector", "objectSelector"} & hook.keys()
+        assert (hook["sideEffects"], hook["admissionReviewVersions"], hook["timeoutSeconds"]) == ("None", ["v1"], 5)
+
+
+@pytest.mark.parametrize(
+    ("url", "registered"),
+    [
+        ("https://a", "https://a/validate"),
+        ("https://a:1/", "https://a:1/validate"),
+        ("https://a:1/own/path", "https://a:1/own/path"),
+    ],
+)
+def test_a_url_without_a_path_gets_one(url: str, registered: str) -> None:
+    assert client_config(Url(url), None) == {"url": registered}
+
+
+def as_read(hooks: list[Webhook]) -> list[Webhook]:
+    """Return what the API server gives back: with its defaults."""
+    return [{**copy.deepcopy(hook), "namespaceSelector": {}, "objectSelector": {}} for hook in hooks]
+
+
+def test_defaults_and_authorities_are_no_difference() -> None:
+    present = as_read(made(bundle=b"another"))
+    for hook in present:
+        for field in ("matchPolicy", "scope"):
+            hook.pop(field, None)
+        for rule in hook["rules"]:
+            rule.pop("scope")
+        hook["clientConfig"]["service"].pop("port")
+    assert differences(present, made(bundle=None)) == {}
+    assert differences([FOREIGN, *reversed(present)], made(bundle=None)) == {}
+
+
+EDITS: dict[str, tuple[Callable[[Webhook], Any], list[str]]] = {
+    "policy": (lambda hook: hook.update(failurePolicy="Fail"), ["failurePolicy"]),
+    "selector": (lambda hook: hook.update(namespaceSelector={"matchLabels": {"a": "b"}}), ["namespaceSelector"]),
+    "rules": (lambda hook: hook["rules"].pop(), ["rules"]),
+    "no rules": (lambda hook: hook.pop("rules"), ["rules"]),
+    "timeout": (lambda hook: hook.pop("timeoutSeconds"), ["timeoutSeconds"]),
+    "conditions": (lambda hook: hook.pop("matchConditions"), ["matchConditions"]),
+    "another address": (lambda hook: hook["clientConfig"].update(url="https://x"), ["clientConfig"]),
+    "another port": (lambda hook: hook["clientConfig"]["service"].update(port=1), ["clientConfig"]),
+    "no authority": (lambda hook: hook["clientConfig"].pop("caBundle"), ["clientConfig.caBundle"]),
+    "empty authority": (lambda hook: hook["clientConfig"].update(caBundle=""), ["clientConfig.caBundle"]),
+    "no base64": (lambda hook: hook["clientConfig"].update(caBundle="-"), ["clientConfig.caBundle"]),
+    "a new field": (lambda hook: hook.update(reinvocationPolicy="Never"), ["reinvocationPolicy"]),
+}
+
+
+@pytest.mark.parametrize("case", EDITS)
+def test_an_edit_is_a_difference_and_is_mended(case: str) -> None:
+    edit, fields = EDITS[case]
+    present = as_read(made())
+    edit(present[0])
+    desired = made(bundle=b"new")
+    assert differences(present, desired) == {"pods.access.nadmit.io": fields}
+    assert without_bundle(present, desired) == (["pods.access.nadmit.io"] if "caBundle" in fields[0] else [])
+    mended = completed(present, desired)
+    assert differences(mended, desired) == {}
+    assert [bundle_of(hook) for hook in mended[1:]] == [b"pem"] * 5
+    assert bundle_of(mended[0]) == (b"new" if "caBundle" in fields[0] else b"pem")
+
+
+def test_absent_and_unknown_webhooks_of_ours_and_foreign_ones() -> None:
+    present = [FOREIGN, *as_read(made())[1:], {**made()[0], "name": "older.nadmit.io"}]
+    assert differences(present, made()) == {"pods.access.nadmit.io": ["absent"], "older.nadmit.io": ["unknown"]}
+    mended = completed(present, made())
+    assert [hook["name"] for hook in mended] == [*(hook.name for hook in VALIDATING), "other.example.com"]
+    assert mended[-1] == FOREIGN
+
+
+def test_the_stage() -> None:
+    def said(value: str, *hooks: Webhook) -> Stage:
+        return stage_of({"metadata": {"annotations": {"nadmit.io/failure-policy": value}}, "webhooks": list(hooks)})
+
+    assert stage_of({"metadata": {}}) == stage_of({"metadata": {"annotations": None}}) == Stage("Ignore")
+    assert said("Fail") == Stage("Fail")
+    assert said("Ignore", *made(policy="Fail")) == Stage("Ignore")
+    assert said("fail", *made(policy="Fail"))[0] == "Fail"
+    assert said("fail", *made())[0] == "Ignore"
+    assert said("x\ny").problem == (
+        "annotation nadmit.io/failure-policy: 'x\\\\ny' is no failurePolicy; allowed: Ignore, Fail; Ignore stays in force"
+    )
+    assert policy_in_force([]) == "Ignore"
+    mixed = made(policy="Fail")
+    mixed[0]["failurePolicy"] = "Ignore"
+    assert policy_in_force(mixed) == "Ignore"
+
+
+@pytest.mark.parametrize("target", [SERVICE, Url("https://a:1/validate")])
+def test_the_target_is_read_back(target: Target) -> None:
+    assert target_of([FOREIGN, *made(target)]) == target
+    assert target_of([FOREIGN]) is None
+
+
+@pytest.mark.parametrize("writers", [[], [MULTUS], ["b", "a", 'o"dd\\é]'], ["a", "a"]])
+def test_status_writers_are_read_back(writers: list[str]) -> None:
+    assert conditions.writers_of(conditions.pods(writers)) == tuple(sorted(set(writers)))
+
+
+@pytest.mark.parametrize("expression", ["", "request.userInfo.username in [", "request.userInfo.username in 7"])
+def test_conditions_of_others_have_no_status_writers(expression: str) -> None:
+    assert conditions.writers_of([{"name": "x", "expression": expression}]) == ()
+
+
+def test_a_bundle_is_base64() -> None:
+    assert base64.b64decode(made()[0]["clientConfig"]["caBundle"]) == b"pem"

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from webhook import decisionlog
+from webhook.decisionlog import DecisionLog
+
+
+class Later:
+    """Calls what it was asked to when the test says so."""
+
+    def __init__(self) -> None:
+        self.asked: list[Callable[[], None]] = []
+
+    def __call__(self, call: Callable[[], None]) -> None:
+        self.asked.append(call)
+
+    def run(self) -> None:
+        asked, self.asked = self.asked, []
+        for call in asked:
+            call()
+
+
+class Pipe:
+    def __init__(self) -> None:
+        self.reader, self.writer = os.pipe()
+        self.later = Later()
+        self.lost = 0
+        self.log = DecisionLog(self.writer, later=self.later, on_lost=self.lose)
+
+    def lose(self, count: int) -> None:
+        self.lost += count
+
+    def read_all(self) -> list[str]:
+        """Return what comes until the writer has nothing left."""
+        data = b""
+        os.set_blocking(self.reader, False)
+        while self.later.asked:
+            try:
+                data += os.read(self.reader, 1 << 20)
+            except BlockingIOError:
+                self.later.run()
+        self.later.run()
+        try:
+            data += os.read(self.reader, 1 << 20)
+        except BlockingIOError:
+            assert data
+        return [json.loads(line)["name"] for line in data.decode().splitlines()]
+
+
+@pytest.fixture
+def pipe() -> Iterator[Pipe]:
+    made = Pipe()
+    yield made
+    for descriptor in (made.reader, made.writer):
+        try:
+            os.close(descriptor)
+        except OSError:
+            assert descriptor == made.reader
+
+
+def event(pipe: Pipe, number: int) -> None:
+    pipe.log.event("some", {"name": f"{number}-" + "x" * 200})
+
+
+def test_a_pipe_that_nobody_reads_holds_nobody_up(pipe: Pipe) -> None:
+    """65,536 bytes fill it; everything comes when somebody reads, whole and in order."""
+    for number in range(1000):
+        event(pipe, number)
+    assert pipe.lost == 0
+    assert len(pipe.later.asked) == 1  # it is tried again, and not once per line
+    names = pipe.read_all()
+    assert [int(name.partition("-")[0]) for name in names] == list(range(1000))
+
+
+def test_more_than_what_may_wait_is_lost_and_counted(pipe: Pipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decisionlog, "UNWRITTEN_MAX", 10_000)
+    for number in range(1000):
+        event(pipe, number)
+    assert 0 < pipe.lost < 1000
+    assert len(pipe.read_all()) == 1000 - pipe.lost
+
+
+def test_at_the_end_a_reader_that_takes_nothing_gets_nothing(pipe: Pipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decisionlog, "LAST_WAIT_MS", 10)
+    for number in range(1000):
+        event(pipe, number)
+    pipe.log.close()
+    assert 600 < pipe.lost < 1000
+
+
+def test_a_reader_that_has_gone_loses_lines_and_nothing_else(pipe: Pipe) -> None:
+    os.close(pipe.reader)
+    event(pipe, 1)
+    event(pipe, 2)
+    assert pipe.lost == 2
+    assert pipe.later.asked
+
+
+def test_a_file_gets_every_line(tmp_path: Path) -> None:
+    file = tmp_path / "log"
+    lost: list[int] = []
+    with file.open("wb") as opened:
+        log = DecisionLog(opened.fileno(), later=Later(), on_lost=lost.append)
+        for number in range(500):
+            log.event("some", {"name": f"{number}"})
+        log.close()
+    assert [json.loads(line)["name"] for line in file.read_text().splitlines()] == [f"{n}" for n in range(500)]
+    assert lost == []

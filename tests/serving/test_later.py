@@ -1,0 +1,212 @@
+"""Reviews that wait for the cluster: off the short way, within the time, answered once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.admission.world import MACVLAN, RULES, FakeCluster, cluster
+from webhook.admission.model import Decision, Request
+from webhook.serving.reviews import Reviews
+
+from .harness import PATIENCE_S, Client, request, running
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Sequence
+
+    from webhook.serving.http import Later
+
+RECORDING = Path(__file__).parents[2] / "examples" / "recordings" / "create-pods-alice-pod.json"
+
+
+class Live:
+    """Finds a network when it is told to. `seconds` are those that reviews wanted to wait."""
+
+    def __init__(self, found: FakeCluster | None) -> None:
+        self.found = found
+        self.seconds: list[float] = []
+        self.asked: list[tuple[tuple[str, str], ...]] = []
+        self.is_worth = True
+
+    def is_worth_asking(self, missing: Sequence[tuple[str, str]]) -> bool:
+        self.asked.append(tuple(missing))
+        return self.is_worth
+
+    async def find(self, _missing: Sequence[tuple[str, str]], *, seconds: float) -> FakeCluster | None:
+        self.seconds.append(seconds)
+        return self.found
+
+
+class Noted:
+    def __init__(self) -> None:
+        self.verdicts: list[str] = []
+
+    def review(self, _path: str, _request: Request, decision: Decision, _seconds: float) -> None:
+        self.verdicts.append(decision.verdict)
+
+
+def reviews(live: Live | None, noted: Noted) -> Reviews:
+    return Reviews(
+        snapshot=cluster,
+        problem=lambda: None,
+        rules=lambda _cluster: RULES,
+        network_namespace="kube-system",
+        observer=noted,
+        live=live,
+    )
+
+
+def body(networks: str, kind: str = "Pod") -> bytes:
+    review: dict[str, Any] = json.loads(RECORDING.read_text())
+    metadata = {"name": "web-0", "annotations": {"k8s.v1.cni.cncf.io/networks": networks}}
+    review["request"] |= {"namespace": "blue", "name": "web-0", "object": {"metadata": metadata}, "oldObject": None}
+    if kind != "Pod":
+        review["request"]["kind"] = {"group": "apps", "version": "v1", "kind": kind}
+        review["request"]["object"] = {"metadata": {"name": "web"}, "spec": {"template": {"metadata": metadata}}}
+    return json.dumps(review).encode()
+
+
+def allowed(answer: bytes | Later) -> bool:
+    assert isinstance(answer, bytes)
+    return bool(json.loads(answer)["response"]["allowed"])
+
+
+def test_a_pod_of_a_network_that_is_found_is_judged_again() -> None:
+    noted, live = Noted(), Live(cluster(blue__new=MACVLAN))
+    later = reviews(live, noted)("/validate", body("lan,new"))
+    assert not isinstance(later, bytes)
+    assert noted.verdicts == []
+    assert allowed(asyncio.run(_await(later, 10.0)))
+    assert (live.asked, noted.verdicts) == ([(("blue", "new"),)], ["allow"])
+
+
+async def _await(later: Later, seconds_left: float) -> bytes:
+    return await later(seconds_left)
+
+
+def test_not_found_leaves_the_refusal_as_it_was() -> None:
+    noted = Noted()
+    plain = reviews(None, noted)("/validate", body("new"))
+    later = reviews(Live(None), noted)("/validate", body("new"))
+    assert not isinstance(later, bytes)
+    assert asyncio.run(_await(later, 10.0)) == plain
+    assert noted.verdicts == ["deny", "deny"]
+
+
+@pytest.mark.parametrize(("left", "waits"), [(10.0, 1.0), (1.5, 0.75), (0.2, 0.1)])
+def test_a_review_waits_a_second_or_half_of_its_time(left: float, waits: float) -> None:
+    live = Live(None)
+    later = reviews(live, Noted())("/validate", body("new"))
+    assert not isinstance(later, bytes)
+    asyncio.run(_await(later, left))
+    assert live.seconds == [waits]
+
+
+@pytest.mark.parametrize(
+    ("networks", "kind"),
+    [
+        ("lan", "Pod"),
+        ("infra/new", "Pod"),  # refused by the rules: whether it exists is nobody's business
+        ("new,infra/storage", "Pod"),
+        ("new,,", "Pod"),
+        ('[{"name":"new"},{"name":"lan","ips":["10.0.0.1/24"]}]', "Pod"),  # another problem stays
+        ("new", "Deployment"),  # a warning only
+    ],
+)
+def test_the_cluster_is_asked_only_where_it_would_help(networks: str, kind: str) -> None:
+    live = Live(None)
+    assert isinstance(reviews(live, Noted())("/validate", body(networks, kind)), bytes)
+    assert live.asked == []
+
+
+def test_what_is_known_to_be_absent_is_answered_at_once() -> None:
+    live = Live(None)
+    live.is_worth = False
+    assert not allowed(reviews(live, Noted())("/validate", body("new")))
+
+
+# Over the wire
+
+
+def test_a_review_that_waits_leaves_the_short_way(pki: Path, context: ssl.SSLContext) -> None:
+    """Both ends of one connection: the one that waits holds up what was pipelined behind it, in order."""
+    release, waiting = threading.Event(), threading.Event()
+
+    def review(_path: str, sent: bytes) -> bytes | Later:
+        async def later(_seconds_left: float) -> bytes:
+            waiting.set()
+            await asyncio.to_thread(release.wait, PATIENCE_S)
+            return b'"late"'
+
+        return later if sent == b'"wait"' else sent
+
+    with running(pki, review=review) as server, Client(server.addresses.webhook, context) as client:
+        client.send(request(b'"wait"', "/validate?timeout=10s") + request(b'"now"'))
+        assert waiting.wait(PATIENCE_S)
+        with Client(server.addresses.webhook, context) as other:
+            assert other.post(b'"x"').body == b'"x"'
+        release.set()
+        assert [client.read().body, client.read().body, client.post(b'"then"').body] == [b'"late"', b'"now"', b'"then"']
+        assert server.responses == [("/validate", 200)] * 4
+
+
+def test_a_body_in_pieces_may_wait_too(pki: Path, context: ssl.SSLContext) -> None:
+    lefts: list[float] = []
+
+    def review(_path: str, _sent: bytes) -> Later:
+        async def later(seconds_left: float) -> bytes:
+            lefts.append(seconds_left)
+            return b"{}"
+
+        return later
+
+    with running(pki, review=review) as server, Client(server.addresses.webhook, context) as client:
+        whole = request(b'{"a": 1}', "/validate?timeout=3s")
+        client.send(whole[:-4])
+        client.send(whole[-4:])
+        assert client.read().status == 200
+        assert client.post(b"{}", "/validate?timeout=3s").status == 200
+    assert all(0 < left <= 2.5 for left in lefts)
+    assert len(lefts) == 2
+
+
+def test_a_bug_while_waiting_is_answered_with_an_id(
+    pki: Path, context: ssl.SSLContext, caplog: pytest.LogCaptureFixture
+) -> None:
+    def review(_path: str, _sent: bytes) -> Later:
+        async def later(_seconds_left: float) -> bytes:
+            raise ZeroDivisionError
+
+        return later
+
+    with running(pki, review=review) as server, Client(server.addresses.webhook, context) as client:
+        answer = client.post()
+        assert answer.status == 500
+        assert answer.text.split("id ")[1].split(";")[0] in caplog.text
+        assert "ZeroDivisionError" in caplog.text
+
+
+def test_a_client_that_leaves_while_its_review_waits(pki: Path, context: ssl.SSLContext) -> None:
+    release, waiting = threading.Event(), threading.Event()
+
+    def review(_path: str, sent: bytes) -> bytes | Later:
+        async def later(_seconds_left: float) -> bytes:
+            waiting.set()
+            await asyncio.to_thread(release.wait, PATIENCE_S)
+            return b"{}"
+
+        return later if sent == b'"wait"' else sent
+
+    with running(pki, review=review) as server:
+        with Client(server.addresses.webhook, context) as client:
+            client.send(request(b'"wait"'))
+            assert waiting.wait(PATIENCE_S)
+        release.set()
+        with Client(server.addresses.webhook, context) as other:
+            assert other.post(b"1").body == b"1"

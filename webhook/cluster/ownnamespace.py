@@ -1,0 +1,20 @@
+"""The namespace that this process lives in, where its own Secret and Lease are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+MOUNTED = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+"""Kubernetes writes the namespace of a pod there, beside the token of its service account."""
+
+USUAL = "nadmit-system"
+
+
+def own_namespace(given: str | None, *, mounted: Path = MOUNTED) -> str:
+    """Return the namespace that was given, else that of the pod's service account, else `nadmit-system`."""
+    if given is not None:
+        return given
+    try:
+        return mounted.read_text(encoding="utf-8").strip() or USUAL
+    except (OSError, UnicodeDecodeError):
+        return USUAL

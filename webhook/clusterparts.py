@@ -1,0 +1,125 @@
+"""What runs beside a server of a cluster: the watches, the certificate's rotation, the registration, the status.
+
+Each part has threads of its own and is chosen by a setting. None of them is on the way of a review.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from threading import Event
+from typing import Protocol
+
+from prometheus_client.registry import Collector
+
+from webhook.admission.checks.in_use import OFF
+from webhook.admission.inforce import RulesInForce
+from webhook.cluster.livenetworks import LiveNetworks
+from webhook.cluster.ownnamespace import own_namespace
+from webhook.cluster.pods import Pods
+from webhook.cluster.source import ClusterSource
+from webhook.metrics import Metrics
+from webhook.registration.api import Api
+from webhook.registration.authority import read_authorities
+from webhook.registration.configurations import Service, Target, Url
+from webhook.registration.registrar import Registrar
+from webhook.secrettls import rotating_tls
+from webhook.serving.memorytls import MemoryTls
+from webhook.settings import ClusterSettings, Settings
+from webhook.statuses.part import StatusWriter
+
+
+class Part(Protocol):
+    """Something that runs beside the server, in threads of its own, started in order and stopped in reverse."""
+
+    def start(self) -> None:
+        """Begin; raises what keeps the server from starting, in one clear line."""
+
+    def stop(self) -> None:
+        """End soon, and leave nothing half done."""
+
+    def problem(self) -> str | None:
+        """Say why reviews are not wanted yet; None when they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterParts:
+    """The parts, and what the server gets from them.
+
+    `live` asks for networks that are not known, and is to be closed. `tls`: the certificate of a Secret; None where it
+    is in files. `listening` is to be set when connections are taken.
+    """
+
+    source: ClusterSource
+    parts: Sequence[Part]
+    live: LiveNetworks
+    tls: MemoryTls | None
+    listening: Event
+    collectors: Sequence[Collector]
+
+    def problem(self) -> str | None:
+        """Say why reviews are not wanted yet; None when they are."""
+        return _first_problem(self.parts)
+
+
+def assemble(settings: Settings, metrics: Metrics) -> ClusterParts:
+    """Make the parts that the settings ask for; nothing is asked of the cluster before their start.
+
+    Raises ClusterError for a kubeconfig that cannot be used, MaterialError for a name that no certificate can have.
+    """
+    wants_pods = settings.cluster.watch_pods and settings.cluster.network_in_use != OFF
+    source = ClusterSource(settings.kubeconfig, pods=Pods(settings.network_namespace) if wants_pods else None)
+    parts: list[Part] = [source]
+    collectors: list[Collector] = []
+    ca_bundle = _bundle_of_files(settings)
+    tls = None
+    if settings.cluster.tls_secret is not None:
+        tls, rotator = rotating_tls(settings, settings.cluster.tls_secret, metrics)
+        ca_bundle = rotator.ca_bundle
+        parts.append(rotator)
+    if settings.cluster.write_status:
+        writer = StatusWriter(
+            settings.kubeconfig,
+            own_namespace(settings.cluster.namespace),
+            snapshot=lambda: None if source.problem() else source.snapshot(),
+        )
+        parts.append(writer)
+        collectors.append(writer.counts)
+    listening = Event()
+    if settings.cluster.webhook_configuration is not None:
+        registrar = Registrar(
+            Api(settings.cluster.webhook_configuration, settings.kubeconfig),
+            target=_target_of(settings.cluster),
+            is_ready=lambda: listening.is_set() and _first_problem(parts) is None,
+            ca_bundle=ca_bundle,
+            status_writers=_status_writers(settings, source),
+            random=random.random,
+        )
+        parts.append(registrar)
+        collectors.append(registrar)
+    live = LiveNetworks(source.connection, source.snapshot, clock=time.monotonic, on_result=metrics.live_lookup)
+    return ClusterParts(source=source, parts=parts, live=live, tls=tls, listening=listening, collectors=collectors)
+
+
+def _first_problem(parts: Sequence[Part]) -> str | None:
+    return next((problem for part in parts if (problem := part.problem()) is not None), None)
+
+
+def _target_of(cluster: ClusterSettings) -> Target:
+    if cluster.webhook_url is not None:
+        return Url(cluster.webhook_url)
+    return Service(own_namespace(cluster.namespace), cluster.service)
+
+
+def _bundle_of_files(settings: Settings) -> Callable[[], bytes | None]:
+    """Return what reads the authority of a certificate in files; None from it: nobody has named it."""
+    own = settings.cert_dir / "ca.crt" if settings.tls_files is None else None
+    file = settings.cluster.ca_file or own
+    return lambda: None if file is None else read_authorities(file)
+
+
+def _status_writers(settings: Settings, source: ClusterSource) -> Callable[[], Sequence[str]]:
+    rules = RulesInForce(settings.rules.config)  # of its own: it is used by one thread
+    return lambda: rules(source.snapshot()).config.status_writers

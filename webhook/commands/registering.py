@@ -1,0 +1,101 @@
+"""Options of the commands about registration: whom the API server calls, and which configuration of which cluster."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from cniplugin.netspec.names import ALLOWED_LABEL, is_label
+from webhook.cluster.apierrors import ClusterError
+from webhook.registration.configurations import DEFAULT_NAME, Service, Target, Url
+
+from .clusteroptions import parse_url
+from .options import EXIT_UNREADABLE, status_writer_option
+
+if TYPE_CHECKING:
+    from webhook.registration.api import Api
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def target_options(command: Command) -> Command:
+    """Add the options that `target_of_options` reads, and `status_writers`."""
+    return _add(command, _TARGET_OPTIONS)
+
+
+def cluster_options(command: Command) -> Command:
+    """Add the options that `opened` reads."""
+    return _add(command, _CLUSTER_OPTIONS)
+
+
+def target_of_options(options: Mapping[str, Any]) -> Target | None:
+    """Return whom the API server is to call; None when no option says so."""
+    service, url = options["service"], options["url"]
+    if service is not None and url is not None:
+        raise click.UsageError("--service and --url are two ways to one thing: give one.")
+    return Url(url) if url is not None else service
+
+
+@contextmanager
+def opened(options: Mapping[str, Any]) -> Iterator[Api]:
+    """Give the named configuration of the cluster; ends the command with 2 when the cluster cannot be asked."""
+    # The client costs 250 ms, which help does not pay.
+    from webhook.registration.api import Api  # noqa: PLC0415
+
+    api = Api(options["configuration"], options["kubeconfig"])
+    try:
+        api.open()
+        yield api
+    except ClusterError as error:
+        click.echo(f"nadmit: {error}", err=True)
+        sys.exit(EXIT_UNREADABLE)
+    finally:
+        api.close()
+
+
+def _add(command: Command, options: Sequence[Callable[[Command], Command]]) -> Command:
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def _parse_service(_context: click.Context, _option: click.Parameter, value: str | None) -> Service | None:
+    if value is None:
+        return None
+    namespace, slash, name = value.partition("/")
+    if not slash or not is_label(namespace) or not is_label(name):
+        raise click.BadParameter(f"{value!r} names no Service; allowed: NAMESPACE/NAME, each {ALLOWED_LABEL}")
+    return Service(namespace, name)
+
+
+_TARGET_OPTIONS = (
+    click.option(
+        "--service",
+        metavar="NAMESPACE/NAME",
+        callback=_parse_service,
+        help="The Service in front of the webhook.",
+    ),
+    click.option("--url", metavar="URL", callback=parse_url, help="An address instead of a Service."),
+    status_writer_option,
+)
+
+_CLUSTER_OPTIONS = (
+    click.option(
+        "--configuration",
+        metavar="NAME",
+        default=DEFAULT_NAME,
+        show_default=True,
+        help="The ValidatingWebhookConfiguration.",
+    ),
+    click.option(
+        "--kubeconfig",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Use this file; else the pod's service account, else kubectl's own configuration.",
+    ),
+)

@@ -1,0 +1,86 @@
+"""`nadmit webhooks show`: the configuration as YAML, for those who register by manifest."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import yaml
+
+from webhook.cluster.apierrors import ClusterError
+from webhook.registration.configurations import DEFAULT_NAME, IGNORE, STAGES, Service, configuration, webhooks
+
+from .options import EXIT_UNREADABLE
+from .registering import target_of_options, target_options
+
+DEFAULT_SERVICE = Service("nadmit-system", "nadmit-webhook")
+
+
+@click.command(short_help="Print the webhook configuration as YAML.")
+@target_options
+@click.option(
+    "--failure-policy",
+    type=click.Choice(STAGES),
+    default=IGNORE,
+    show_default=True,
+    help="What happens while nobody answers: let everything pass, or refuse what is to be judged.",
+)
+@click.option(
+    "--ca-file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The authority of the webhook's certificate, PEM; without it somebody else has to put caBundle in.",
+)
+@click.option("--name", metavar="NAME", default=DEFAULT_NAME, show_default=True, help="Name of the object.")
+def show(*, failure_policy: str, ca_file: Path | None, name: str, **options: Any) -> None:
+    """Print the ValidatingWebhookConfiguration as YAML; no cluster is asked.
+
+    Without --service and --url it is for the Service nadmit-webhook of namespace nadmit-system. Name a Multus
+    DaemonSet's account with --status-writer, or each pod that it attaches costs a call.
+
+    Who registers by manifest gives `nadmit serve` no --webhook-configuration, which would put its own back.
+
+    \b
+    Exit codes:
+      0  printed
+      2  an option is wrong, or the file cannot be read
+    """  # noqa: D301 - click reads the backspace: keep these lines as they are
+    hooks = webhooks(
+        target_of_options(options) or DEFAULT_SERVICE,
+        ca_bundle=None if ca_file is None else _read(ca_file),
+        failure_policy=failure_policy,
+        status_writers=options["status_writers"],
+    )
+    click.echo(render(configuration(name, hooks, failure_policy=failure_policy)), nl=False)
+
+
+def render(value: dict[str, Any]) -> str:
+    """Return an object as YAML, long expressions as blocks."""
+    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=2**16)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Texts of several lines are blocks, and nothing is an alias."""
+
+    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - yaml's signature
+        """Write everything out."""
+        return True
+
+
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Dumper.add_representer(str, _represent_text)
+
+
+def _read(file: Path) -> bytes:
+    from webhook.registration.authority import read_authorities  # noqa: PLC0415 - cryptography costs 100 ms
+
+    try:
+        return read_authorities(file)
+    except ClusterError as error:
+        click.echo(f"nadmit: {error}", err=True)
+        sys.exit(EXIT_UNREADABLE)

@@ -1,0 +1,173 @@
+"""The part of a server that fills in its webhook configuration, and keeps it.
+
+Theory of operation. The manifests bring the configuration without webhooks, so that applying them again changes nothing
+here, and the account needs get and patch of this one object. A thread waits until the server is ready for the first
+time, since whoever is registered is called. From then on it reads the object in each period and compares:
+
+    absent                     said once; tried again, and the server stays ready: reviews come by other ways, too
+    as desired                 nothing is written
+    different                  patched, if it is still the object that was read (JSON patch, test on resourceVersion)
+    changed meanwhile          read again at once: another replica did the same, or a rotation, or a person
+    no authority known yet     nothing is written: a webhook without caBundle is one that every call to fails
+
+Replicas need no leader: all want the same list, and who comes second finds it in order.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from threading import Event, Thread
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from webhook.cluster.apierrors import ClusterError
+
+from .api import Api, ConflictError
+from .comparison import completed, differences, stage_of, webhooks_of, without_bundle
+from .configurations import KIND, Target, webhooks
+
+logger = logging.getLogger("nadmit.registration")
+
+PERIOD_S = 10.0
+READY_POLL_S = 0.1
+JITTER = 0.2
+"""How much of a period is random, so that replicas do not ask at the same time."""
+TRIES = 5
+"""How often a change meanwhile is answered at once, before the next period."""
+
+
+class Registrar(Collector):
+    """See the module. A `Part` of `webhook.wiring`, and a prometheus collector."""
+
+    def __init__(
+        self,
+        api: Api,
+        *,
+        target: Target,
+        is_ready: Callable[[], bool],
+        ca_bundle: Callable[[], bytes | None],
+        status_writers: Callable[[], Sequence[str]],
+        random: Callable[[], float],
+        period_s: float = PERIOD_S,
+    ) -> None:
+        """`ca_bundle`: PEM, None when not known yet; it may raise ClusterError. `random`: from 0 to 1."""
+        self._api = api
+        self._target = target
+        self._is_ready = is_ready
+        self._ca_bundle = ca_bundle
+        self._status_writers = status_writers
+        self._random = random
+        self._period_s = period_s
+        self._stopping = Event()
+        self._thread = Thread(target=self._run, name="registrar", daemon=True)
+        self._complaints: dict[str, str] = {}
+        self._is_in_order = False
+        self._written = 0
+        self._failed = 0
+
+    def start(self) -> None:
+        """Begin to wait for readiness; raises ClusterError for a kubeconfig that cannot be used."""
+        self._api.open()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End within the time of one request; what is registered stays."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=5)
+        self._api.close()
+
+    def problem(self) -> str | None:
+        """Return None: reviews are answered whether or not anybody is sent here."""
+        return None
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield what operators watch."""
+        yield GaugeMetricFamily(
+            "nadmit_webhooks_registered", "1 while the webhook configuration is as it should be", int(self._is_in_order)
+        )
+        writes = CounterMetricFamily(
+            "nadmit_registrations", "Attempts to mend the webhook configuration", labels=("result",)
+        )
+        writes.add_metric(("ok",), self._written)
+        writes.add_metric(("error",), self._failed)
+        yield writes
+
+    def _run(self) -> None:
+        while not self._is_ready():
+            if self._stopping.wait(READY_POLL_S):
+                return
+        while True:
+            self._keep_guarded()
+            if self._stopping.wait(self._period_s * (1 - JITTER * self._random())):
+                return
+
+    def _keep_guarded(self) -> None:
+        """NB: a bug here must not end the thread unseen, nor the server; what is registered stays."""
+        try:
+            self._keep()
+        except ClusterError as error:
+            self._fail(str(error))
+        except Exception:
+            self._is_in_order = False
+            self._failed += 1
+            logger.exception("internal error: the webhook configuration is not kept this time")
+        else:
+            self._recover()
+
+    def _keep(self) -> None:
+        """Compare and mend. Raises ClusterError."""
+        for _ in range(TRIES):
+            try:
+                return self._mend()
+            except ConflictError as error:
+                conflict = error
+        raise conflict
+
+    def _mend(self) -> None:
+        seen = self._api.get()
+        present = webhooks_of(seen)
+        stage = stage_of(seen)
+        self._complain("stage", stage.problem)
+        make = partial(
+            webhooks, self._target, failure_policy=stage.failure_policy, status_writers=self._status_writers()
+        )
+        desired = make(ca_bundle=None)
+        found = differences(present, desired)
+        if not found:
+            return
+        if without_bundle(present, desired):
+            desired = make(ca_bundle=self._known_authority())
+        self._api.put_webhooks(seen, completed(present, desired))
+        self._written += 1
+        changed = "; ".join(f"{name}: {', '.join(fields)}" for name, fields in found.items())
+        logger.info('%s "%s": written, failurePolicy %s: %s', KIND, self._api.name, stage.failure_policy, changed)
+
+    def _known_authority(self) -> bytes:
+        bundle = self._ca_bundle()
+        if not bundle:
+            raise ClusterError(
+                f'{KIND} "{self._api.name}": not filled in: the authority of the certificate is not known; '
+                "wait for it, or name it with --ca-file"
+            )
+        return bundle
+
+    def _fail(self, text: str) -> None:
+        self._is_in_order = False
+        self._failed += 1
+        self._complain("failure", text)
+
+    def _recover(self) -> None:
+        if not self._is_in_order:
+            logger.info('%s "%s": as it should be', KIND, self._api.name)
+        self._is_in_order = True
+        self._complaints.pop("failure", None)
+
+    def _complain(self, about: str, text: str) -> None:
+        """Warn, once per text; nadmit goes on trying."""
+        if text and self._complaints.get(about) != text:
+            logger.warning("%s", text)
+        self._complaints[about] = text

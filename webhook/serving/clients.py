@@ -1,0 +1,101 @@
+"""Who may call: the authorities of client certificates, and the names on them (`--client-ca`, `--client-name`).
+
+OpenSSL verifies the chain, the dates and the purpose in the handshake (CERT_REQUIRED); a caller without a good
+certificate never gets to speak HTTP. The name is looked at once per connection, afterwards.
+
+The file of authorities is polled with the server's own pair. What was good last stays in force: a bad file never lets
+anybody in or out. Revocation lists are not read; take an authority out of the file instead.
+"""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from typing import TYPE_CHECKING, Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+logger = logging.getLogger("nadmit.serving")
+
+_ANCHORS = ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
+"""Any certificate of the file is an anchor, also an intermediate authority, as for the API server's own files."""
+
+
+class ClientCaError(Exception):
+    """A file of authorities that cannot be used: which, what is wrong, what to do, in one line."""
+
+
+class ClientTrust:
+    """The authorities that sign callers, and the names that may call (none: all). `version` grows with each change."""
+
+    def __init__(self, file: Path, names: Iterable[str] = ()) -> None:
+        """Read the file; raises ClientCaError."""
+        self.names = frozenset(names)
+        self.version = 0
+        self._file = file
+        self._pem = _read(file)
+        self._complaint = ""
+
+    def poll(self) -> None:
+        """Read the file again; a bad one is warned about once, and the authorities before it stay."""
+        try:
+            pem = _read(self._file)
+        except ClientCaError as error:
+            if str(error) != self._complaint:
+                self._complaint = str(error)
+                logger.warning("%s; the previous authorities stay in force", error)
+            return
+        self._complaint = ""
+        if pem != self._pem:
+            self._pem = pem
+            self.version += 1
+            logger.info("client authorities reloaded from %s", self._file)
+
+    def require(self, context: ssl.SSLContext) -> None:
+        """Make a server's context ask for a certificate of these authorities, and end a handshake without one.
+
+        NB: OpenSSL takes whether to ask from the context that listens, and the authorities from the one that the
+        servername callback moves the handshake to. So both need this.
+        """
+        context.verify_flags |= _ANCHORS
+        context.load_verify_locations(cadata=self._pem)
+        context.verify_mode = ssl.CERT_REQUIRED
+
+
+def refusal_of(certificate: Mapping[str, Any], names: frozenset[str]) -> str | None:
+    """Return why a caller may not call, in one line, or None.
+
+    `certificate` is what `ssl.SSLSocket.getpeercert` returns; its common names and DNS names count, in the letter case
+    that they are written in.
+    """
+    found = [
+        *(value for part in certificate.get("subject", ()) for key, value in part if key == "commonName"),
+        *(value for kind, value in certificate.get("subjectAltName", ()) if kind == "DNS"),
+    ]
+    if names.intersection(found):
+        return None
+    shown = ", ".join(ascii(name)[1:-1][:80] for name in found[:5]) or "none"
+    return f"client certificate: names {shown}; allowed: {', '.join(sorted(names))}; see --client-name"
+
+
+def _read(file: Path) -> str:
+    try:
+        pem = file.read_bytes()
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        said = f"client CA file {file}: cannot be read: {reason}; give a PEM file that this user may read"
+        raise ClientCaError(said) from error
+    try:
+        return "".join(_render(certificate) for certificate in x509.load_pem_x509_certificates(pem))
+    except ValueError as error:
+        said = f"client CA file {file}: not PEM certificates; allowed: one or more authorities"
+        raise ClientCaError(said) from error
+
+
+def _render(certificate: x509.Certificate) -> str:
+    return certificate.public_bytes(Encoding.PEM).decode()
