@@ -6,26 +6,30 @@ from collections.abc import Mapping
 from typing import Any
 
 from cniplugin.netspec import netattachdef
-from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
-from cniplugin.netspec.selection import NETWORKS
+from cniplugin.netspec.netattachdef import RESOURCE_NAME, NetworkAttachmentDefinition
+from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS
 from tests.admission.world import MACVLAN, RULES, FakeCluster, request
 from webhook.admission import jsonpatch
 from webhook.admission.evaluate import evaluate
-from webhook.admission.injection import Injection
+from webhook.admission.injection import DEVICES_FROM, INJECT, INJECT_INTO, NODE_SELECTOR, Injection
 from webhook.admission.model import NOTHING, Decision, Object, Request
 from webhook.admission.mutating import Answer, answer_mutation
 
 Json = dict[str, Any]
-FOO = "k8s.v1.cni.cncf.io/resourceName"
+VF = "intel.com/sriov"
+HONOR = Injection(mode="honor")
+BARE = Injection(exposes_netinfo=False)
+PODNETINFO = {"name": "podnetinfo", "readOnly": True, "mountPath": "/etc/podnetinfo"}
+ANNOTATIONS = {"path": "annotations", "fieldRef": {"fieldPath": "metadata.annotations"}}
 
 
 def network(name: str, *, namespace: str = "blue", **annotations: str) -> NetworkAttachmentDefinition:
     """A definition; `resource`, `selector`, `inject` and `devices_from` are its annotations."""
     keys = {
-        "resource": FOO,
-        "selector": "k8s.v1.cni.cncf.io/nodeSelector",
-        "inject": "nadmit.io/inject",
-        "devices_from": "nadmit.io/devices-from",
+        "resource": RESOURCE_NAME,
+        "selector": NODE_SELECTOR,
+        "inject": INJECT,
+        "devices_from": DEVICES_FROM,
     }
     return netattachdef.build(
         namespace=namespace,
@@ -78,3 +82,28 @@ def patched(pod: Json, world: FakeCluster, injection: Injection | None = None, *
     assert answer.decision.is_allowed, answer.decision.message
     after: Json = jsonpatch.apply(list(answer.operations), pod)
     return after
+
+
+def sriov() -> FakeCluster:
+    return cluster_of(network("a", resource=VF), network("b", resource=VF), network("plain"))
+
+
+def app(name: str = "app", *, asks: object = None, **more: Any) -> Json:
+    figures = {} if asks is None else {"requests": {VF: asks}, "limits": {VF: asks}}
+    return {"name": name, "resources": figures, **more}
+
+
+def sidecar(name: str = "proxy", *, asks: object = None) -> Json:
+    return app(name, asks=asks, restartPolicy="Always")
+
+
+def annotated(pod: Json, **annotations: str) -> Json:
+    keys = {"inject": INJECT, "inject_into": INJECT_INTO, "default_network": DEFAULT_NETWORK}
+    more = {keys[key]: text for key, text in annotations.items()}
+    metadata = pod["metadata"]
+    return {**pod, "metadata": {**metadata, "annotations": {**metadata.get("annotations", {}), **more}}}
+
+
+def figures(pod: Json, index: int = 0, key: str = "containers") -> object:
+    resources = pod["spec"][key][index].get("resources") or {}
+    return resources.get("requests", {}).get(VF), resources.get("limits", {}).get(VF)
