@@ -30,6 +30,7 @@ class FakeCluster:
     networks: dict[tuple[str, str], NetworkAttachmentDefinition] = field(default_factory=dict)
     policies: Policies = NO_POLICIES
     labels: dict[str, dict[str, str]] = field(default_factory=dict)
+    defaults: dict[str, str] = field(default_factory=dict)
     users: dict[tuple[str, str], NetworkUsers] = field(default_factory=dict)
     terminating: frozenset[str] = frozenset()
 
@@ -53,6 +54,9 @@ class FakeCluster:
 
     def recall(self, _key: Hashable, make: Callable[[], T]) -> T:
         return make()
+
+    def default_networks(self, namespace: str) -> str | None:
+        return self.defaults.get(namespace)
 
     def namespace_labels(self, namespace: str) -> Mapping[str, str]:
         return {"kubernetes.io/metadata.name": namespace, **self.labels.get(namespace, {})}

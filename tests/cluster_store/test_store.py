@@ -213,3 +213,11 @@ def test_a_network_laid_over_a_snapshot_leaves_it_as_it_is() -> None:
     assert (after.network_names("blue"), after.network_names("green")) == (("lan", "new"), ())
     assert after.network("blue", "lan") == before.network("blue", "lan")
     assert after.recall("key", object) is not made
+
+
+def test_the_default_networks_of_a_namespace() -> None:
+    text = "apiVersion: v1\nkind: Namespace\nmetadata: {name: %s%s}\n---\n"
+    cluster = snapshot(text % ("blue", ", annotations: {nadmit.io/default-networks: 'a,b'}"), text % ("green", ""))
+    assert cluster.default_networks("blue") == "a,b"
+    assert cluster.default_networks("green") is None
+    assert cluster.default_networks("unknown") is None

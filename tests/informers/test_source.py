@@ -70,6 +70,15 @@ def test_a_namespace_that_is_terminating_is_known_as_such(api: ApiServer, observ
     observed.wait(lambda: not observed.source.snapshot().is_terminating("team-a"))
 
 
+def test_default_networks_of_a_namespace_come_and_go(api: ApiServer, observed: Observed) -> None:
+    blue = namespace("blue", team="a")
+    blue["metadata"]["annotations"] = {"nadmit.io/default-networks": "lan"}
+    api.put(NAMESPACES, blue)
+    observed.wait(lambda: observed.source.snapshot().default_networks("blue") == "lan")
+    api.put(NAMESPACES, namespace("blue", team="a"))
+    observed.wait(lambda: observed.source.snapshot().default_networks("blue") is None)
+
+
 def test_a_snapshot_never_changes(api: ApiServer, observed: Observed) -> None:
     before = observed.source.snapshot()
     api.put(NETWORKS, network("green"), network("red", namespace="team-b"))

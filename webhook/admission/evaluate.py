@@ -7,7 +7,8 @@ from cniplugin.access.rules import CONFIG_KIND, POLICY_KIND
 from cniplugin.access.rules import GROUP as ACCESS_GROUP
 from cniplugin.netspec.netattachdef import GROUP as NAD_GROUP
 from cniplugin.netspec.netattachdef import KIND as NAD_KIND
-from webhook.admission.checks import bindings, definitions, in_use, network_status, networks, policies
+from webhook.admission.checks import bindings, definitions, in_use, network_status, networks, policies, resources
+from webhook.admission.injection import Injection
 from webhook.admission.listers import Cluster
 from webhook.admission.model import ALLOWED, Decision, GroupKind, Request
 
@@ -41,18 +42,23 @@ def evaluate(
     *,
     network_namespace: str = NETWORK_NAMESPACE,
     network_in_use: str = in_use.WARN,
+    injection: Injection | None = None,
 ) -> Decision:
     """Decide one request against one snapshot and one set of rules.
 
     Everything but CREATE and UPDATE of the kinds above, and DELETE of a definition, is allowed, and so is an object
     that is being deleted. `network_in_use`: what becomes of a definition that running pods use, one of `in_use.MODES`.
+    `injection`: what /mutate puts into pods, whose final state is then checked, too; None where there is no /mutate.
     """
     if request.operation not in {"CREATE", "UPDATE"} or request.object is None or request.object.is_being_deleted:
         is_deletion = request.operation == "DELETE" and request.kind == NETWORK
         return in_use.check_deletion(request, cluster, network_in_use) if is_deletion else ALLOWED
     if request.kind == POD:
         protected = network_status.check(request, rules.config)
-        return protected or networks.check(request, cluster, rules, network_namespace=network_namespace)
+        judged = protected or networks.check(request, cluster, rules, network_namespace=network_namespace)
+        if injection is None:
+            return judged
+        return resources.check(request, judged, cluster, injection, network_namespace=network_namespace)
     if request.kind == NETWORK:
         return in_use.check_change(request, cluster, network_in_use, definitions.check(request, cluster, rules))
     if request.kind == BINDING:

@@ -43,5 +43,8 @@ class Cluster(Protocol):
         For pure results that follow from the key and this snapshot alone. The snapshot may forget any of them.
         """
 
+    def default_networks(self, namespace: str) -> str | None:
+        """Return the networks annotation that a namespace has for its pods, as it is written; None if it has none."""
+
     def namespace_labels(self, namespace: str) -> Mapping[str, str]:
         """Return the labels of a namespace; of an unknown one, its name alone."""

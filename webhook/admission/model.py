@@ -33,7 +33,7 @@ class Object(NamedTuple):
     `annotations` and `labels` of a workload are those of its pod template, and `service_account` too: a workload is
     judged as the pod it would make. `config` is a definition's `spec.config`, None when absent; any JSON type, because
     a tree of files may hold what the API server would refuse. `spec` is the whole spec of a policy or of the
-    configuration as plain JSON, None for other kinds.
+    configuration as plain JSON, None for other kinds; of a pod, too, where injection is on.
     """
 
     name: str = ""

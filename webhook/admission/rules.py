@@ -73,6 +73,11 @@ RULE_IDS = frozenset(
         "interface-taken",
         "network-not-found",
         "network-unreadable",
+        # what /mutate puts into a pod, injectiontext
+        "inject-into",
+        "node-selector-conflict",
+        "node-selector-value",
+        "resource-shortfall",
         # definitions, netspec.cniconfig, checks/definitions, access.content
         "cni-args",
         "cni-capabilities",

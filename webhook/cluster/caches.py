@@ -20,6 +20,7 @@ from cniplugin.access.model import NAME_LABEL, Config
 from cniplugin.access.reading import read_policy
 from cniplugin.access.rules import CONFIG_NAME, Policy
 from cniplugin.netspec.errors import SpecError
+from webhook.admission.injection import DEFAULT_NETWORKS
 
 from .apiobjects import Item
 from .bynamespace import ByNamespace, Key
@@ -142,16 +143,21 @@ class Namespace(NamedTuple):
 
     labels: Mapping[str, str]
     is_terminating: bool
+    default_networks: str | None
 
 
 class Namespaces(_Named[Namespace]):
-    """Labels by namespace, and which of them are terminating."""
+    """Labels and default networks by namespace, and which of them are terminating."""
 
     def make(self, item: Item) -> Namespace:
         """Return what is kept of a namespace."""
         metadata = item.metadata
         labels = {**(metadata.labels or {}), NAME_LABEL: metadata.name}
-        return Namespace(labels, is_terminating=metadata.deletion_timestamp is not None)
+        return Namespace(
+            labels,
+            is_terminating=metadata.deletion_timestamp is not None,
+            default_networks=(metadata.annotations or {}).get(DEFAULT_NETWORKS),
+        )
 
 
 class AccessPolicies(_Named[Policy]):
@@ -207,6 +213,11 @@ class Caches:
             self._policies,
             shared=self.networks.shared(),
             terminating=frozenset(name for name, namespace in namespaces.items() if namespace.is_terminating),
+            default_networks={
+                name: namespace.default_networks
+                for name, namespace in namespaces.items()
+                if namespace.default_networks is not None
+            },
         )
 
     def _make_policies(self) -> Policies:

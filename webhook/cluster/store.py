@@ -20,7 +20,8 @@ from cniplugin.netspec import netattachdef
 from cniplugin.netspec.netattachdef import GROUP, KIND, NetworkAttachmentDefinition
 from webhook.admission import unreadable
 from webhook.admission.evaluate import NETWORK_NAMESPACE
-from webhook.admission.model import NetworkUsers
+from webhook.admission.injection import DEFAULT_NETWORKS
+from webhook.admission.model import NOTHING, NetworkUsers
 
 from .documents import Document
 from .pods import ENDED, NO_PODS, Pods, PodUse
@@ -67,7 +68,8 @@ class Snapshot:
     """
 
     __slots__ = (
-        "_definitions", "_names", "_namespace_labels", "_pods", "_remembered", "_shared", "_terminating", "policies",
+        "_default_networks", "_definitions", "_names", "_namespace_labels", "_pods", "_remembered", "_shared",
+        "_terminating", "policies",
     )  # fmt: skip
 
     def __init__(
@@ -79,9 +81,11 @@ class Snapshot:
         shared: Iterable[tuple[str, str]] | None = None,
         pods: PodUse = NO_PODS,
         terminating: frozenset[str] = frozenset(),
+        default_networks: Mapping[str, str] = NOTHING,
     ) -> None:
         """`shared`: namespace and name of each definition that `is_shared`; None has them looked for."""
         self.policies = policies
+        self._default_networks = default_networks
         self._pods = pods
         self._terminating = terminating
         self._definitions = definitions
@@ -110,6 +114,10 @@ class Snapshot:
     def namespace_labels(self, namespace: str) -> Mapping[str, str]:
         """Return the labels of a namespace; of an unknown one, its name alone."""
         return self._namespace_labels.get(namespace) or {NAME_LABEL: namespace}
+
+    def default_networks(self, namespace: str) -> str | None:
+        """Return the networks annotation that a namespace has for its pods, as it is written; None if it has none."""
+        return self._default_networks.get(namespace)
 
     def has_namespace(self, namespace: str) -> bool:
         """Say whether a namespace is known; it may have networks without being so."""
@@ -213,6 +221,7 @@ class Builder:
         self._terminating: set[str] = set()
         self._definitions: dict[str, dict[str, Definition]] = {}
         self._namespace_labels: dict[str, Mapping[str, str]] = {}
+        self._default_networks: dict[str, str] = {}
         self._places: dict[tuple[str, ...], str] = {}
         self._texts: dict[Texts, Texts] = {}
         self._policies: list[Document] = []
@@ -227,6 +236,8 @@ class Builder:
         elif (document.group, document.kind) == ("", "Namespace"):
             metadata = document.object["metadata"]
             self._namespace_labels[document.name] = {**(metadata.get("labels") or {}), NAME_LABEL: document.name}
+            if DEFAULT_NETWORKS in (metadata.get("annotations") or {}):
+                self._default_networks[document.name] = metadata["annotations"][DEFAULT_NETWORKS]
             if metadata.get("deletionTimestamp") is not None:
                 self._terminating.add(document.name)
         elif document.group == ACCESS_GROUP:
@@ -246,6 +257,7 @@ class Builder:
             policies,
             pods=self._pods.copy(),
             terminating=frozenset(self._terminating),
+            default_networks=self._default_networks,
         )
 
     def _add_pod(self, document: Document) -> None:

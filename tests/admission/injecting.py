@@ -1,0 +1,109 @@
+"""Pods through /mutate and then /validate, as the API server sends them: the whole of what injection is for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from cniplugin.netspec import netattachdef
+from cniplugin.netspec.netattachdef import RESOURCE_NAME, NetworkAttachmentDefinition
+from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS
+from tests.admission.world import MACVLAN, RULES, FakeCluster, request
+from webhook.admission import jsonpatch
+from webhook.admission.evaluate import evaluate
+from webhook.admission.injection import DEVICES_FROM, INJECT, INJECT_INTO, NODE_SELECTOR, Injection
+from webhook.admission.model import NOTHING, Decision, Object, Request
+from webhook.admission.mutating import Answer, answer_mutation
+
+Json = dict[str, Any]
+VF = "intel.com/sriov"
+HONOR = Injection(mode="honor")
+BARE = Injection(exposes_netinfo=False)
+PODNETINFO = {"name": "podnetinfo", "readOnly": True, "mountPath": "/etc/podnetinfo"}
+ANNOTATIONS = {"path": "annotations", "fieldRef": {"fieldPath": "metadata.annotations"}}
+
+
+def network(name: str, *, namespace: str = "blue", **annotations: str) -> NetworkAttachmentDefinition:
+    """A definition; `resource`, `selector`, `inject` and `devices_from` are its annotations."""
+    keys = {
+        "resource": RESOURCE_NAME,
+        "selector": NODE_SELECTOR,
+        "inject": INJECT,
+        "devices_from": DEVICES_FROM,
+    }
+    return netattachdef.build(
+        namespace=namespace,
+        name=name,
+        config=MACVLAN,
+        annotations={keys[key]: text for key, text in annotations.items()},
+    )
+
+
+def cluster_of(*networks: NetworkAttachmentDefinition, defaults: Mapping[str, str] = NOTHING) -> FakeCluster:
+    return FakeCluster({(known.namespace, known.name): known for known in networks}, defaults=dict(defaults))
+
+
+def pod_of(networks: str | None, *containers: Json, labels: Mapping[str, str] = NOTHING, **spec: Any) -> Json:
+    """A pod as the API server sends it: `resources` is always there, empty maps and lists are not."""
+    metadata: Json = {"name": "web-0"}
+    if labels:
+        metadata["labels"] = dict(labels)
+    if networks is not None:
+        metadata["annotations"] = {NETWORKS: networks}
+    some = [{"resources": {}, **container} for container in containers or ({"name": "app"},)]
+    return {"metadata": metadata, "spec": {"containers": some, **spec}}
+
+
+def create(pod: Json, *, namespace: str = "blue") -> Request:
+    """The creation of a pod, as the wire would read it where injection is on."""
+    metadata = pod.get("metadata") or {}
+    known = Object(
+        name=metadata.get("name", ""),
+        labels=metadata.get("labels") or NOTHING,
+        annotations=metadata.get("annotations") or NOTHING,
+        spec=pod.get("spec"),
+    )
+    return request(known)._replace(namespace=namespace)
+
+
+def ask_mutate(pod: Json, world: FakeCluster, injection: Injection | None = None, *, namespace: str = "blue") -> Answer:
+    return answer_mutation(create(pod, namespace=namespace), pod, world, RULES, injection or Injection())
+
+
+def ask_validate(
+    pod: Json, world: FakeCluster, injection: Injection | None = None, *, namespace: str = "blue"
+) -> Decision:
+    return evaluate(create(pod, namespace=namespace), world, RULES, injection=injection or Injection())
+
+
+def patched(pod: Json, world: FakeCluster, injection: Injection | None = None, *, namespace: str = "blue") -> Json:
+    """The pod after /mutate, which lets it through."""
+    answer = ask_mutate(pod, world, injection, namespace=namespace)
+    assert answer.decision.is_allowed, answer.decision.message
+    after: Json = jsonpatch.apply(list(answer.operations), pod)
+    return after
+
+
+def sriov() -> FakeCluster:
+    return cluster_of(network("a", resource=VF), network("b", resource=VF), network("plain"))
+
+
+def app(name: str = "app", *, asks: object = None, **more: Any) -> Json:
+    figures = {} if asks is None else {"requests": {VF: asks}, "limits": {VF: asks}}
+    return {"name": name, "resources": figures, **more}
+
+
+def sidecar(name: str = "proxy", *, asks: object = None) -> Json:
+    return app(name, asks=asks, restartPolicy="Always")
+
+
+def annotated(pod: Json, **annotations: str) -> Json:
+    keys = {"inject": INJECT, "inject_into": INJECT_INTO, "default_network": DEFAULT_NETWORK}
+    more = {keys[key]: text for key, text in annotations.items()}
+    metadata = pod["metadata"]
+    return {**pod, "metadata": {**metadata, "annotations": {**metadata.get("annotations", {}), **more}}}
+
+
+def figures(pod: Json, index: int = 0, key: str = "containers") -> object:
+    resources = pod["spec"][key][index].get("resources") or {}
+    return resources.get("requests", {}).get(VF), resources.get("limits", {}).get(VF)

@@ -1,0 +1,274 @@
+"""What /mutate puts into a pod: the patch, resources, and who is left out. Others' cases: `test_injection_vectors`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cniplugin.netspec.selection import NETWORKS
+from tests.admission.injecting import (
+    ANNOTATIONS,
+    BARE,
+    HONOR,
+    PODNETINFO,
+    VF,
+    Json,
+    annotated,
+    app,
+    ask_mutate,
+    ask_validate,
+    cluster_of,
+    create,
+    figures,
+    network,
+    patched,
+    pod_of,
+    sidecar,
+    sriov,
+)
+from tests.admission.world import RULES
+from webhook.admission import jsonpatch
+from webhook.admission.evaluate import NETWORK
+from webhook.admission.injection import Injection
+from webhook.admission.jsonpatch import PatchError
+from webhook.admission.mutating import NO_PATCH, answer_mutation
+
+# The patch
+
+
+def test_the_whole_patch() -> None:
+    """Minimal, in the order of the pod's own members, what is new behind them."""
+    world = cluster_of(network("a", resource=VF, selector="sriov=yes"))
+    pod = pod_of("a", {"name": "app", "resources": {"limits": {"cpu": "1"}}}, {"name": "b"})
+    assert ask_mutate(pod, world).operations == (
+        {"op": "add", "path": "/spec/containers/0/resources/limits/intel.com~1sriov", "value": "1"},
+        {"op": "add", "path": "/spec/containers/0/resources/requests", "value": {VF: "1"}},
+        {"op": "add", "path": "/spec/containers/0/volumeMounts", "value": [PODNETINFO]},
+        {"op": "add", "path": "/spec/containers/1/volumeMounts", "value": [PODNETINFO]},
+        {
+            "op": "add",
+            "path": "/spec/volumes",
+            "value": [{"name": "podnetinfo", "downwardAPI": {"items": [ANNOTATIONS]}}],
+        },
+        {"op": "add", "path": "/spec/nodeSelector", "value": {"sriov": "yes"}},
+    )
+
+
+@pytest.mark.parametrize("networks", [None, "", "plain"])
+def test_a_pod_that_needs_nothing_gets_no_patch(networks: str | None) -> None:
+    assert ask_mutate(pod_of(networks), sriov()) == NO_PATCH
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"operation": "UPDATE"},
+        {"operation": "DELETE"},
+        {"subresource": "ephemeralcontainers"},
+        {"kind": NETWORK},
+        {"object": None},
+    ],
+    ids=str,
+)
+def test_only_the_creation_of_a_pod(changes: dict[str, Any]) -> None:
+    pod = pod_of("a")
+    assert answer_mutation(create(pod)._replace(**changes), pod, sriov(), RULES, Injection()) == NO_PATCH
+
+
+def test_nothing_without_the_object_or_for_one_that_is_being_deleted() -> None:
+    pod = pod_of("a")
+    assert answer_mutation(create(pod), None, sriov(), RULES, Injection()) == NO_PATCH
+    request = create(pod)
+    assert request.object is not None
+    going = request._replace(object=request.object._replace(is_being_deleted=True))
+    assert answer_mutation(going, pod, sriov(), RULES, Injection()) == NO_PATCH
+
+
+def test_a_patch_that_misses_is_a_bug(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jsonpatch, "diff", lambda _before, _after: [])
+    with pytest.raises(PatchError, match="does not lead to the pod"):
+        ask_mutate(pod_of("a"), sriov())
+
+
+def test_null_is_absent() -> None:
+    """As in Go, and as files write it."""
+    pod = {
+        "metadata": {"annotations": {NETWORKS: "a"}, "labels": None},
+        "spec": {
+            "containers": [{"name": "app", "resources": None, "volumeMounts": None, "env": None}],
+            "initContainers": None,
+            "volumes": None,
+            "nodeSelector": None,
+        },
+    }
+    assert figures(patched(pod, sriov())) == ("1", "1")
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"metadata": []},
+        {"metadata": {"annotations": {NETWORKS: 1}}},
+        {"spec": "x"},
+        {"spec": {"containers": {}}},
+        {"spec": {"containers": [None]}},
+        {"spec": {"containers": [{"name": 1}]}},
+        {"spec": {"containers": [{"resources": {"requests": []}}]}},
+        {"spec": {"containers": [{"env": ["x"]}]}},
+        {"spec": {"volumes": [1]}},
+        {"spec": {"nodeSelector": {"a": 1}}},
+    ],
+    ids=str,
+)
+def test_what_no_api_server_sends_is_left_alone(broken: Json) -> None:
+    pod = {**pod_of("a"), **broken}
+    assert answer_mutation(create(pod_of("a")), pod, sriov(), RULES, Injection()) == NO_PATCH
+
+
+def test_a_pod_without_containers_is_for_the_api_server_to_refuse() -> None:
+    pod = {"metadata": {"annotations": {NETWORKS: "a"}}}
+    assert ask_mutate(pod, sriov()) == NO_PATCH
+
+
+# Decision 2: how many, and where
+
+
+@pytest.mark.parametrize(
+    ("networks", "needed"),
+    [("a", "1"), ("a,b", "2"), ("a,a", "2"), ("plain,b", "1"), ("a,b,a", "3")],
+)
+def test_each_selection_counts(networks: str, needed: str) -> None:
+    assert figures(patched(pod_of(networks), sriov())) == (needed, needed)
+
+
+def test_the_default_network_counts_where_the_node_finds_it() -> None:
+    world = cluster_of(network("a", resource=VF), network("main", namespace="kube-system", resource=VF))
+    pod = annotated(pod_of("a"), default_network="main")
+    assert figures(patched(pod, world)) == ("2", "2")
+
+
+def test_resources_under_other_keys() -> None:
+    """A network counts once for each resource, under however many keys it stands."""
+    known = network("a", resource=VF).replace(annotations={"x/one": VF, "x/two": VF, "x/three": "vendor.com/nic"})
+    keys = Injection(resource_name_keys=("x/one", "x/two", "x/three", "x/none"), exposes_netinfo=False)
+    after = patched(pod_of("a"), cluster_of(known), keys)
+    assert after["spec"]["containers"][0]["resources"] == {
+        "requests": {VF: "1", "vendor.com/nic": "1"},
+        "limits": {VF: "1", "vendor.com/nic": "1"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("resources", "topped"),
+    [
+        ({}, ("2", "2")),
+        ({"requests": {VF: "1"}, "limits": {VF: "1"}}, ("2", "2")),
+        ({"limits": {VF: "1"}}, ("2", "2")),
+        ({"limits": {VF: "3"}}, ("3", "3")),
+        ({"requests": {VF: "2"}, "limits": {VF: "4"}}, ("4", "4")),
+        ({"requests": {VF: "2"}, "limits": {VF: "2"}}, ("2", "2")),
+        ({"requests": {VF: "2000m"}, "limits": {VF: "2"}}, ("2000m", "2")),
+        ({"requests": {VF: "0"}, "limits": {VF: "0"}}, ("2", "2")),
+        ({"requests": {VF: 5}, "limits": {VF: 5}}, (5, 5)),
+        ({"requests": {VF: "many"}, "limits": {VF: "1"}}, ("many", "1")),
+    ],
+    ids=str,
+)
+def test_top_up(resources: Json, topped: object) -> None:
+    """At least what is needed, both figures equal; a figure that cannot be read is for the API server to refuse."""
+    assert figures(patched(pod_of("a,b", {"name": "app", "resources": resources}), sriov(), BARE)) == topped
+
+
+def test_another_container_that_names_the_resource_keeps_it() -> None:
+    after = patched(pod_of("a,b", app(), app("dpdk", asks="2")), sriov(), BARE)
+    assert (figures(after, 0), figures(after, 1)) == ((None, None), ("2", "2"))
+    pod = pod_of("a", app(), initContainers=[sidecar(asks="1")])
+    assert ask_mutate(pod, sriov(), BARE) == NO_PATCH
+
+
+def test_an_init_container_that_ends_does_not_count() -> None:
+    """The kubelet gives its device on to the container that comes after it."""
+    pod = pod_of("a", app(), initContainers=[app("bind", asks="1")])
+    assert figures(patched(pod, sriov(), BARE)) == ("1", "1")
+
+
+@pytest.mark.parametrize("pod", [pod_of("a,b", app(asks="1")), pod_of("a,b", app(), app("dpdk", asks="1"))])
+def test_honor_leaves_what_the_pod_has_and_warns(pod: Json) -> None:
+    answer = ask_mutate(pod, sriov(), Injection(mode="honor", exposes_netinfo=False))
+    assert answer.operations == ()
+    assert [text for text in answer.decision.warnings if "containers request 1" in text]
+
+
+def test_honor_injects_what_the_pod_does_not_name() -> None:
+    answer = ask_mutate(pod_of("a,b"), sriov(), HONOR)
+    assert answer.decision.warnings == ()
+    assert figures(jsonpatch.apply(list(answer.operations), pod_of("a,b"))) == ("2", "2")
+
+
+# Decision 3: the target, and opting out
+
+
+def test_the_pod_chooses_the_container() -> None:
+    pod = annotated(pod_of("a", app(), app("dpdk")), inject_into="dpdk")
+    after = patched(pod, sriov())
+    assert (figures(after, 0), figures(after, 1)) == ((None, None), ("1", "1"))
+
+
+def test_the_pod_chooses_a_sidecar() -> None:
+    pod = annotated(pod_of("a", app(), initContainers=[app("bind"), sidecar()]), inject_into="proxy")
+    after = patched(pod, sriov())
+    assert figures(after, 1, "initContainers") == ("1", "1")
+    assert figures(after) == (None, None)
+    assert after["spec"]["initContainers"][1]["volumeMounts"] == [PODNETINFO]
+    assert "volumeMounts" not in after["spec"]["initContainers"][0]
+
+
+@pytest.mark.parametrize("name", ["dpkd", "nowhere", "bind"])
+def test_a_container_that_is_not_there(name: str) -> None:
+    pod = annotated(pod_of("a", app("dpdk"), initContainers=[app("bind")]), inject_into=name)
+    answer = ask_mutate(pod, sriov())
+    assert answer.operations == ()
+    assert answer.decision.rules == ("inject-into",)
+
+
+def test_a_container_that_is_not_there_and_not_needed() -> None:
+    assert ask_mutate(annotated(pod_of("plain"), inject_into="nowhere"), sriov()) == NO_PATCH
+
+
+@pytest.mark.parametrize("answer", ["false", "False", " FALSE "])
+def test_a_pod_opts_out(answer: str) -> None:
+    world = cluster_of(network("a", resource=VF, selector="x=y"), defaults={"blue": "a"})
+    by_label = Injection(annotations_by_label={"x": {"k": "v"}})
+    pod = annotated(pod_of("a", labels={"x": "true"}), inject=answer)
+    assert ask_mutate(pod, world, by_label) == NO_PATCH
+    assert ask_validate(pod, world).is_allowed
+
+
+def test_a_definition_opts_out() -> None:
+    world = cluster_of(network("a", resource=VF, selector="x=y", inject="false"), network("b", resource=VF))
+    assert ask_mutate(pod_of("a"), world) == NO_PATCH
+    assert ask_validate(pod_of("a"), world).is_allowed
+    assert figures(patched(pod_of("a,b"), world)) == ("1", "1")
+
+
+@pytest.mark.parametrize(("value", "warnings"), [("true", 0), ("TRUE", 0), ("no", 1), ("", 1)])
+def test_an_answer_that_is_neither(value: str, warnings: int) -> None:
+    answer = ask_mutate(annotated(pod_of("a"), inject=value), sriov())
+    assert len(answer.decision.warnings) == warnings
+    assert answer.operations
+
+
+def test_a_mirror_pod_is_left_alone() -> None:
+    pod = pod_of("a")
+    pod["metadata"]["annotations"]["kubernetes.io/config.mirror"] = "0123"
+    assert ask_mutate(pod, sriov()) == NO_PATCH
+    assert ask_validate(pod, sriov()).is_allowed
+
+
+def test_notes_are_told_with_a_refusal_too() -> None:
+    pod = annotated(pod_of("infra/a", nodeSelector={"rack": "2"}), inject="no")
+    world = cluster_of(network("a", namespace="infra", selector="rack=1"))
+    answer = ask_mutate(pod, world)
+    assert answer.decision.rules == ("PostureIsolated",)
+    assert len(answer.decision.warnings) == 1

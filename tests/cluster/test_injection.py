@@ -1,0 +1,65 @@
+"""Pods after the patch are pods that a real API server takes, and with all that it fills in a second pass finds nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.admission.injecting import VF, Json, ask_mutate, ask_validate, cluster_of, network, patched, pod_of
+from tests.realapi.server import RealApiServer
+from webhook.admission.injection import Injection
+from webhook.admission.mutating import NO_PATCH
+
+pytestmark = [pytest.mark.slow, pytest.mark.kube_apiserver]
+
+NAMESPACE = "injection"
+WORLD = cluster_of(
+    network("a", namespace=NAMESPACE, resource=VF, selector="example.com/rack=1"),
+    network("b", namespace=NAMESPACE, resource=VF, selector="example.com/sriov"),
+    defaults={NAMESPACE: "a"},
+)
+INJECTION = Injection(exposes_hugepages=True, annotations_by_label={"mark": {"example.com/marked": "yes"}})
+HUGE = {"hugepages-2Mi": "4Mi", "memory": "1Gi", "cpu": "1"}
+
+
+def container(name: str, **more: Any) -> Json:
+    return {"name": name, "image": "example.com/app", **more}
+
+
+def asking(amount: str) -> Json:
+    return {"requests": {VF: amount}, "limits": {VF: amount}}
+
+
+OWN_MOUNT = {"volumeMounts": [{"name": "own", "mountPath": "/etc/podnetinfo"}]}
+PODS = {
+    "plain": pod_of("a,b", container("app")),
+    "defaults": pod_of(None, container("app"), labels={"mark": "true"}),
+    "hugepages": pod_of("a", container("app", resources={"limits": HUGE, "requests": HUGE}), container("other")),
+    "raised": pod_of("a,b", container("app", resources=asking("1"))),
+    "limits-only": pod_of("a,b", container("app", resources={"limits": {VF: "1"}})),
+    "mount-at-the-place": pod_of("a", container("app", **OWN_MOUNT), volumes=[{"name": "own", "emptyDir": {}}]),
+    "sidecar": pod_of(
+        "a", container("app"), initContainers=[container("proxy", restartPolicy="Always", resources=asking("1"))]
+    ),
+    "init-container": pod_of("a", container("app"), initContainers=[container("bind", resources=asking("1"))]),
+    "own-volume": pod_of("a", container("app"), volumes=[{"name": "podnetinfo", "emptyDir": {}}]),
+    "node-selector": pod_of("a", container("app"), nodeSelector={"example.com/rack": "1", "disk": "ssd"}),
+}
+
+
+@pytest.fixture(scope="module")
+def namespace(real_api: RealApiServer) -> str:
+    real_api.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+    account = {"name": "default", "namespace": NAMESPACE}
+    real_api.put({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account})
+    return f"/api/v1/namespaces/{NAMESPACE}/pods?dryRun=All"
+
+
+@pytest.mark.parametrize("case", PODS)
+def test_it_is_taken_and_a_second_pass_finds_nothing(real_api: RealApiServer, namespace: str, case: str) -> None:
+    after = patched(PODS[case], WORLD, INJECTION, namespace=NAMESPACE)
+    assert after != PODS[case]
+    stored = real_api.must("POST", namespace, {"apiVersion": "v1", "kind": "Pod", **after})
+    assert ask_mutate(stored, WORLD, INJECTION, namespace=NAMESPACE).operations == NO_PATCH.operations
+    assert ask_validate(stored, WORLD, INJECTION, namespace=NAMESPACE).is_allowed

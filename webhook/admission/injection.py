@@ -1,0 +1,41 @@
+"""What injection is told, as one frozen value, and the annotations by which pods, networks and namespaces steer it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from cniplugin.netspec.netattachdef import RESOURCE_NAME
+
+INJECT = "nadmit.io/inject"
+"""On a pod: "false" leaves the pod as it is. On a definition: "false" leaves the network out of the injection."""
+INJECT_INTO = "nadmit.io/inject-into"
+"""On a pod: the name of the container that gets the resources."""
+DEFAULT_NETWORKS = "nadmit.io/default-networks"
+"""On a namespace: the networks of its pods that have no networks annotation; the same grammar."""
+DEVICES_FROM = "nadmit.io/devices-from"
+"""On a definition: BY_PLUGIN or BY_CLAIM."""
+BY_PLUGIN = "DevicePlugin"
+BY_CLAIM = "ResourceClaim"
+NODE_SELECTOR = "k8s.v1.cni.cncf.io/nodeSelector"
+"""On a definition: one label, `key=value` or `key`, of the nodes that have the network (network-resources-injector)."""
+
+Mode = Literal["topUp", "honor"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Injection:
+    """Settings of /mutate, and of the check of what it leaves behind.
+
+    `mode`: topUp raises the target container's figures to what the networks need; honor leaves every figure that the
+    pod has. `exposes_hugepages` needs `exposes_netinfo`. `resource_name_keys`: annotations of definitions that name a
+    resource. `annotations_by_label`: a pod whose label of that key says "true", in any letter case, gets these
+    annotations; of two that set the same one, the later label in the alphabet wins.
+    """
+
+    mode: Mode = "topUp"
+    exposes_netinfo: bool = True
+    exposes_hugepages: bool = False
+    resource_name_keys: tuple[str, ...] = (RESOURCE_NAME,)
+    annotations_by_label: Mapping[str, Mapping[str, str]] = field(default_factory=dict)

@@ -1,0 +1,110 @@
+"""Every word about injection that a user reads: problems as `SpecError`s, remarks as warnings of one line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cniplugin.netspec.errors import SpecError, show
+from cniplugin.netspec.names import nearest
+from webhook.admission import messages
+from webhook.admission.injection import DEFAULT_NETWORKS, DEVICES_FROM, INJECT, INJECT_INTO, NODE_SELECTOR
+from webhook.admission.needs import Shortfall
+
+
+def unknown_container(name: str, names: Sequence[str]) -> SpecError:
+    """The annotation that chooses the container names none."""
+    near = nearest(name, names)
+    return SpecError(
+        rule="inject-into",
+        source=f"metadata.annotations[{INJECT_INTO}]",
+        value=name,
+        detail="the pod has no such container",
+        fix=messages.did_you_mean(near) if near else "",
+        allowed=f"a container or sidecar of the pod: {', '.join(names)}",
+    )
+
+
+def selector_unreadable(reference: str, text: str) -> SpecError:
+    """A definition's node selector is not one label. NB: only its owner can mend it."""
+    return SpecError(
+        rule="node-selector-value",
+        source="spec.nodeSelector",
+        value=text,
+        detail=f"{NODE_SELECTOR} of network {reference} cannot be read",
+        fix="ask the owner of the network to correct it",
+        allowed="one label, key=value or key",
+    )
+
+
+def selector_contradicted(key: str, own: str, wanted: str, reference: str) -> SpecError:
+    """The pod asks for other nodes than a network is on."""
+    return SpecError(
+        rule="node-selector-conflict",
+        source="spec.nodeSelector",
+        path=f"[{key}]",
+        value=own,
+        detail=f'network {reference} is on nodes with "{key}: {wanted}" only, and the pod asks for others',
+        fix="remove the key, or the network",
+    )
+
+
+def selectors_contradict(key: str, first: tuple[str, str], second: tuple[str, str]) -> SpecError:
+    """Two networks are on different nodes; each is (reference, value)."""
+    return SpecError(
+        rule="node-selector-conflict",
+        source="spec.nodeSelector",
+        path=f"[{key}]",
+        detail=(
+            f'no node has both networks: {first[0]} is on nodes with "{key}: {first[1]}", '
+            f'{second[0]} on those with "{key}: {second[1]}"'
+        ),
+        fix="leave one of them out",
+    )
+
+
+def shortfall(found: Shortfall) -> SpecError:
+    """The containers get fewer devices than the networks need, and the last networks would have none."""
+    return SpecError(
+        rule="resource-shortfall",
+        source="spec.containers",
+        detail=_shortfall(found),
+        fix=f"request {found.needed}, or leave the resource out of all containers and have it injected",
+    )
+
+
+def shortfall_warning(found: Shortfall) -> str:
+    """A shortfall that the setting leaves to the pod's author."""
+    return _warning(f"spec.containers: {_shortfall(found)}")
+
+
+def _shortfall(found: Shortfall) -> str:
+    networks = f"{'networks need' if found.needed > 1 else 'a network needs'} {found.needed} x {found.resource}"
+    return f"{networks}, containers request {float(found.offered):g}: {', '.join(found.references)}"
+
+
+def taken_as_claimed(resources: Sequence[str]) -> str:
+    """Nothing is injected for a pod with claims."""
+    return _warning(
+        f"{', '.join(resources)}: taken to come by the pod's resourceClaims, not injected; "
+        f"{DEVICES_FROM} on the network says otherwise"
+    )
+
+
+def volume_left_alone(name: str) -> str:
+    """The pod has a volume of that name for something else."""
+    return _warning(f'spec.volumes: the pod has a volume "{name}" of its own: pod network information is not added')
+
+
+def opt_out_unclear(value: str) -> str:
+    """The annotation that opts out says neither yes nor no."""
+    return _warning(f'metadata.annotations[{INJECT}]: {show(value)} counts as "true"; allowed: "true", "false"')
+
+
+def defaults_unreadable(namespace: str) -> str:
+    """The pod's networks come from its namespace, and cannot be read: its author has not written them."""
+    return _warning(f"the networks come from the annotation {DEFAULT_NETWORKS} of namespace {namespace}")
+
+
+def _warning(text: str) -> str:
+    """Return a warning, in ASCII: annotations may hold anything."""
+    return messages.warning(text.encode("ascii", "backslashreplace").decode())

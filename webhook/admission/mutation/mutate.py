@@ -1,0 +1,118 @@
+"""The mutation of one pod: what is put into it, in this order, and the patch that does so.
+
+1. The pod opts out, or is the image of a static pod: nothing.
+2. Annotations by label, then the namespace's default networks: from here on they are the pod's.
+3. The networks are found; annotations that cannot be read end it here, for the judgement to refuse.
+4. Resources into the target container, pod network information, node selectors.
+
+The patch is the difference between the pod as it came and the pod as it is to be, so it is minimal, in the order of
+the pod's own members, and empty for a pod that has everything: a second pass changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from cniplugin.netspec.errors import SpecError
+from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
+from webhook.admission import injectiontext, jsonpatch, needs, podspec
+from webhook.admission.injection import INJECT, Injection
+from webhook.admission.jsonpatch import Operation, PatchError
+from webhook.admission.listers import Cluster
+from webhook.admission.podspec import Container, Json
+
+from . import netinfo
+from .defaultnetworks import inject_default_networks
+from .netinfo import inject_netinfo
+from .nodeselector import inject_node_selector
+from .resources import inject_resources
+from .target import find_target
+from .userdefined import inject_annotations
+
+
+class Mutation(NamedTuple):
+    """What becomes of a pod. `pod` is the pod after the operations.
+
+    `problems` refuse the pod. There are no operations then, and `pod` has the annotations that were read. `warnings`
+    tell of networks, which not every pod may know; `notes` are warnings that tell of the pod and its namespace only.
+    """
+
+    pod: Json
+    operations: tuple[Operation, ...] = ()
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    problems: tuple[SpecError, ...] = ()
+
+
+def mutate(pod: Json, cluster: Cluster, injection: Injection, *, namespace: str, network_namespace: str) -> Mutation:
+    """Return the mutation of a pod that is created in `namespace`, as plain JSON, as it was sent.
+
+    Raises PatchError if the patch does not lead from the pod that came to the pod that is meant, which is a bug.
+    """
+    if not podspec.is_readable(pod) or podspec.MIRROR in podspec.annotations_of(pod):
+        return Mutation(pod)
+    if needs.opts_out(podspec.annotations_of(pod)):
+        return Mutation(pod)
+    labelled = inject_annotations(pod, injection.annotations_by_label)
+    annotated = inject_default_networks(labelled, cluster.default_networks(namespace))
+    networks = needs.find_networks(
+        podspec.annotations_of(annotated), cluster.network, namespace=namespace, network_namespace=network_namespace
+    )
+    notes = _notes(annotated)
+    if networks is None:
+        notes += (injectiontext.defaults_unreadable(namespace),) if annotated is not labelled else ()
+        return Mutation(annotated, _patch(pod, annotated), notes)
+    target = find_target(annotated, podspec.annotations_of(annotated))
+    filled = _fill(annotated, networks, target, injection)
+    if isinstance(filled, list):
+        return Mutation(annotated, notes=notes, problems=tuple(filled))
+    return Mutation(filled, _patch(pod, filled), notes, tuple(_remarks(filled, networks, injection)))
+
+
+def _fill(
+    pod: Json,
+    networks: Sequence[NetworkAttachmentDefinition],
+    target: Container | SpecError | None,
+    injection: Injection,
+) -> Json | list[SpecError]:
+    """Return the pod with all that its networks need, or why it cannot have it."""
+    keys = injection.resource_name_keys
+    has_resources = any(needs.resources_of(network, keys) for network in networks)
+    problems: list[SpecError] = []
+    if isinstance(target, SpecError):
+        problems += [target] if has_resources else []
+    elif has_resources:
+        if target is not None:
+            counts = needs.count_needs(networks, keys, has_claims=podspec.has_claims(pod))
+            pod = inject_resources(pod, counts, target, injection.mode)
+        if injection.exposes_netinfo:
+            pod = inject_netinfo(pod, target, exposes_hugepages=injection.exposes_hugepages)
+    selected = inject_node_selector(pod, networks)
+    if isinstance(selected, list):
+        return [*problems, *selected]
+    return problems or selected
+
+
+def _notes(pod: Json) -> tuple[str, ...]:
+    answer = podspec.annotations_of(pod).get(INJECT, "true").strip()
+    return () if answer.lower() in {"true", "false"} else (injectiontext.opt_out_unclear(answer),)
+
+
+def _remarks(pod: Json, networks: Sequence[NetworkAttachmentDefinition], injection: Injection) -> Iterator[str]:
+    """Yield what a user should know about a pod that is let through, and about its networks."""
+    keys = injection.resource_name_keys
+    if injection.exposes_netinfo and netinfo.is_foreign(pod) and any(needs.resources_of(n, keys) for n in networks):
+        yield injectiontext.volume_left_alone(netinfo.VOLUME)
+    if claimed := needs.find_claimed(pod, networks, keys):
+        yield injectiontext.taken_as_claimed(claimed)
+    if injection.mode == "honor":
+        yield from map(injectiontext.shortfall_warning, needs.find_shortfalls(pod, networks, keys))
+
+
+def _patch(pod: Json, meant: Json) -> tuple[Operation, ...]:
+    """Return the operations from one pod to the other, tried out on the very pod that came."""
+    operations = jsonpatch.diff(pod, meant)
+    if not jsonpatch.equal(jsonpatch.apply(operations, pod), meant):
+        raise PatchError("the patch does not lead to the pod that is meant")
+    return tuple(operations)

@@ -1,0 +1,169 @@
+"""Pod network information: the pod's labels and annotations as files below /etc/podnetinfo, and its hugepages.
+
+A downward API volume `podnetinfo` is mounted in every ordinary container, and in the target, that has no mount of that
+name or at that place. A volume of that name that holds other things is the pod's own: it is left alone, and mounted
+nowhere. With hugepages, each figure of a container is a file, in MiB, and CONTAINER_NAME tells a container which files
+are its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from webhook.admission import podspec
+from webhook.admission.podspec import Container, Json
+from webhook.admission.quantity import parse_quantity
+
+VOLUME = "podnetinfo"
+MOUNT_PATH = "/etc/podnetinfo"
+CONTAINER_NAME = "CONTAINER_NAME"
+HUGEPAGES = "hugepages-"
+
+
+def is_foreign(pod: Json) -> bool:
+    """Say whether the pod has a volume of the name for something else."""
+    volume = _volume(pod)
+    return volume is not None and not _is_ours(volume[1])
+
+
+def inject_netinfo(pod: Json, target: Container | None, *, exposes_hugepages: bool) -> Json:
+    """Return the pod with the volume, its mounts, and the names of containers with hugepages."""
+    readers = podspec.containers(pod)
+    if target is not None and all(container.path != target.path for container in readers):
+        readers.append(target)
+    foreign = is_foreign(pod)
+    for container in readers:
+        pod = pod if foreign else _mount(pod, container.path)
+    mounting = [container for container in readers if _has_mount(_at(pod, container.path), by_name=True)]
+    pages = [(container, *page) for container in mounting if exposes_hugepages for page in _hugepages(container)]
+    for path in dict.fromkeys(container.path for container, *_ in pages):
+        pod = _name_container(pod, path)
+    if foreign or not mounting:
+        return pod
+    return _fill_volume(pod, [*_metadata_items(pod), *(_hugepages_item(*page) for page in pages)])
+
+
+def _at(pod: Json, path: podspec.Path) -> Json:
+    """Return the container at a path."""
+    _, key, index = path
+    value: Json = podspec.spec_of(pod)[str(key)][int(index)]
+    return value
+
+
+# Mounts and names
+
+
+def _has_mount(container: Json, *, by_name: bool = False) -> bool:
+    """Say whether a container mounts the volume, or has something at its place."""
+    return any(
+        mount.get("name") == VOLUME or (not by_name and str(mount.get("mountPath")).rstrip("/") == MOUNT_PATH)
+        for mount in container.get("volumeMounts") or ()
+    )
+
+
+def _mount(pod: Json, path: podspec.Path) -> Json:
+    container = _at(pod, path)
+    if _has_mount(container):
+        return pod
+    mount = {"name": VOLUME, "readOnly": True, "mountPath": MOUNT_PATH}
+    return podspec.put(pod, (*path, "volumeMounts"), [*(container.get("volumeMounts") or ()), mount])
+
+
+def _name_container(pod: Json, path: podspec.Path) -> Json:
+    """Return the pod with the container's name in its environment; a variable of that name is the user's own."""
+    container = _at(pod, path)
+    known = container.get("env") or []
+    if any(variable.get("name") == CONTAINER_NAME for variable in known):
+        return pod
+    variable = {"name": CONTAINER_NAME, "value": container.get("name")}
+    return podspec.put(pod, (*path, "env"), [*known, variable])
+
+
+# The volume
+
+
+def _volume(pod: Json) -> tuple[int, Json] | None:
+    volumes = podspec.spec_of(pod).get("volumes") or ()
+    return next(((index, volume) for index, volume in enumerate(volumes) if volume.get("name") == VOLUME), None)
+
+
+def _items(volume: Json) -> list[Any] | None:
+    source = volume.get("downwardAPI")
+    items = source.get("items") if isinstance(source, dict) else None
+    return items if isinstance(items, list) else None
+
+
+def _key(item: Any) -> object:
+    """Return what an item is, without what the API server fills in (`fieldRef.apiVersion`)."""
+    field, resource = item.get("fieldRef") or {}, item.get("resourceFieldRef") or {}
+    return item.get("path"), field.get("fieldPath"), resource.get("containerName"), resource.get("resource")
+
+
+def _is_ours(volume: Json) -> bool:
+    """Say whether a volume holds what this module writes and nothing else, however much of it."""
+    items = _items(volume)
+    return bool(items) and all(_is_our_item(item) for item in items or ())
+
+
+def _is_our_item(item: Any) -> bool:
+    if not isinstance(item, dict) or not all(isinstance(item.get(key) or {}, dict) for key in _REFERENCES):
+        return False
+    resource = item.get("resourceFieldRef") or {}
+    page = str(resource.get("resource"))
+    kind, _, name = page.partition(".")
+    if name.startswith(HUGEPAGES) and kind in {"requests", "limits"}:
+        return _key(item) == _key(_hugepages_item_of(str(resource.get("containerName")), kind, name))
+    return _key(item) in [_key(_metadata_item(name)) for name in _METADATA]
+
+
+_REFERENCES = ("fieldRef", "resourceFieldRef")
+_METADATA = ("labels", "annotations")
+
+
+def _metadata_item(name: str) -> Json:
+    return {"path": name, "fieldRef": {"fieldPath": f"metadata.{name}"}}
+
+
+def _metadata_items(pod: Json) -> Iterator[Json]:
+    for name in _METADATA:
+        if (pod.get("metadata") or {}).get(name):
+            yield _metadata_item(name)
+
+
+def _hugepages(container: Container) -> Iterator[tuple[str, str]]:
+    """Yield (requests or limits, resource) of hugepages that a container has some of; sizes in alphabetical order."""
+    resources = container.value.get("resources") or {}
+    for kind in ("requests", "limits"):
+        for name, figure in sorted((resources.get(kind) or {}).items()):
+            if name.startswith(HUGEPAGES) and name != HUGEPAGES and parse_quantity(figure):
+                yield kind, name
+
+
+def _hugepages_item(container: Container, kind: str, resource: str) -> Json:
+    return _hugepages_item_of(container.name, kind, resource)
+
+
+def _hugepages_item_of(container: str, kind: str, resource: str) -> Json:
+    """Return the file of one figure: `hugepages_1G_limit_<container>` for `limits.hugepages-1Gi`."""
+    size = resource.removeprefix(HUGEPAGES).replace("i", "")
+    return {
+        "path": f"hugepages_{size}_{kind.removesuffix('s')}_{container}",
+        "resourceFieldRef": {"containerName": container, "resource": f"{kind}.{resource}", "divisor": "1Mi"},
+    }
+
+
+def _fill_volume(pod: Json, items: Sequence[Json]) -> Json:
+    """Return the pod with a volume that has these items; those of an earlier pass stay."""
+    found = _volume(pod)
+    if found is None:
+        volumes = podspec.spec_of(pod).get("volumes") or []
+        volume = {"name": VOLUME, "downwardAPI": {"items": list(items)}}
+        return podspec.put(pod, ("spec", "volumes"), [*volumes, volume])
+    index, volume = found
+    known = _items(volume) or []
+    keys = [_key(item) for item in known]
+    missing = [item for item in items if _key(item) not in keys]
+    if not missing:
+        return pod
+    return podspec.put(pod, ("spec", "volumes", index, "downwardAPI", "items"), [*known, *missing])

@@ -1,0 +1,104 @@
+"""The networks that a pod selects, and how many of which resource they need. Asked by /mutate and by /validate."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
+from typing import NamedTuple
+
+from cniplugin.netspec import annotation
+from cniplugin.netspec.errors import SpecErrors
+from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
+from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS
+from webhook.admission import podspec
+from webhook.admission.injection import BY_CLAIM, BY_PLUGIN, DEVICES_FROM, INJECT
+from webhook.admission.podspec import Json
+
+Lookup = Callable[[str, str], NetworkAttachmentDefinition | None]
+"""(namespace, name) -> the definition, or None if there is none."""
+
+
+def opts_out(annotations: Mapping[str, str]) -> bool:
+    """Say whether a pod or a definition wants no injection."""
+    return annotations.get(INJECT, "").strip().lower() == "false"
+
+
+def find_networks(
+    annotations: Mapping[str, str], lookup: Lookup, *, namespace: str, network_namespace: str
+) -> tuple[NetworkAttachmentDefinition, ...] | None:
+    """Return the definitions of a pod's networks, one per selection, those that want no injection left out.
+
+    None if an annotation cannot be read. What does not exist is left out: the judgement of networks refuses both, in
+    words that a pod may be told.
+    """
+    networks, default = annotations.get(NETWORKS, ""), annotations.get(DEFAULT_NETWORK, "")
+    try:
+        chosen = annotation.parse_default_network(default, namespace=network_namespace) if default else None
+        elements = annotation.parse(networks, namespace=namespace) if networks else ()
+    except SpecErrors:
+        return None
+    found = (lookup(element.namespace, element.name) for element in ((chosen, *elements) if chosen else elements))
+    return tuple(network for network in found if network is not None and not opts_out(network.annotations))
+
+
+def resources_of(network: NetworkAttachmentDefinition, keys: Sequence[str]) -> frozenset[str]:
+    """Return the resources that a definition names under any of the keys."""
+    named = (network.annotations.get(key, "").strip() for key in keys)
+    return frozenset(name for name in named if name)
+
+
+def count_needs(
+    networks: Sequence[NetworkAttachmentDefinition], keys: Sequence[str], *, has_claims: bool
+) -> Mapping[str, int]:
+    """Return how many of each resource a device plugin must give, by the resource's name in alphabetical order.
+
+    A network counts once for each resource that it names. Devices that come by a ResourceClaim are not asked for a
+    second time: those of a definition that says so, and of every definition that says nothing in a pod with claims,
+    because which devices a claim brings is known after it is allocated only.
+    """
+    source = BY_CLAIM if has_claims else BY_PLUGIN
+    asked = (network for network in networks if (_says(network) or source) == BY_PLUGIN)
+    return dict(sorted(Counter(name for network in asked for name in resources_of(network, keys)).items()))
+
+
+def _says(network: NetworkAttachmentDefinition) -> str | None:
+    """Return where a definition says that its devices come from."""
+    said = network.annotations.get(DEVICES_FROM, "").strip()
+    return said if said in {BY_PLUGIN, BY_CLAIM} else None
+
+
+def find_claimed(pod: Json, networks: Sequence[NetworkAttachmentDefinition], keys: Sequence[str]) -> list[str]:
+    """Return the resources that a pod with claims is taken to claim, because neither it nor a definition says more."""
+    if not podspec.has_claims(pod):
+        return []
+    silent = [network for network in networks if _says(network) is None]
+    named = {name for network in silent for name in resources_of(network, keys)}
+    return sorted(name for name in named if not podspec.offered(pod, name))
+
+
+class Shortfall(NamedTuple):
+    """A resource of which the pod gets fewer than its networks need."""
+
+    resource: str
+    needed: int
+    offered: Fraction
+    references: tuple[str, ...]
+    """The networks, `namespace/name`, in the pod's order."""
+
+
+def find_shortfalls(pod: Json, networks: Sequence[NetworkAttachmentDefinition], keys: Sequence[str]) -> list[Shortfall]:
+    """Return what is short in a pod as it is, by the resource's name."""
+    counts = count_needs(networks, keys, has_claims=podspec.has_claims(pod))
+    return [
+        Shortfall(
+            resource=resource,
+            needed=needed,
+            offered=offered,
+            references=tuple(
+                dict.fromkeys(network.reference for network in networks if resource in resources_of(network, keys))
+            ),
+        )
+        for resource, needed in counts.items()
+        if (offered := podspec.offered(pod, resource)) < needed
+    ]
