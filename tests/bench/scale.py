@@ -61,6 +61,7 @@ class Api:
 
     def __init__(self, process: subprocess.Popen[str], folder: Path) -> None:
         self._process = process
+        self._lock = threading.Lock()
         port = self._read()["port"]
         self.kubeconfig = folder / "kubeconfig"
         self.kubeconfig.write_text(
@@ -75,11 +76,12 @@ class Api:
         )
 
     def command(self, line: str) -> dict[str, Any]:
-        """Send a command and return its answer."""
+        """Send a command and return its answer; from any thread."""
         assert self._process.stdin is not None
-        self._process.stdin.write(line + "\n")
-        self._process.stdin.flush()
-        return self._read()
+        with self._lock:
+            self._process.stdin.write(line + "\n")
+            self._process.stdin.flush()
+            return self._read()
 
     def _read(self) -> dict[str, Any]:
         assert self._process.stdout is not None
