@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -140,10 +141,14 @@ def test_an_api_server_that_restarts_without_history(world: World, deployment: D
         stream.wait_for(SOME)
         assert set(service.ready) == set(service.backends)
         for replica in deployment.replicas:
-            until(lambda replica=replica: "networks: listing again: " in replica.text())
+            until(partial(_has_listed_again, replica))
         world.put_network("later")
         sender = world.connect("later")
         until(lambda: sender.send().fate is Fate.CREATED)
         sender.close()
     assert reviews.lost == 0, str(reviews)
     assert stream.tally[Fate.FAILED] + stream.tally[Fate.REFUSED] == 0, str(stream)
+
+
+def _has_listed_again(replica: Replica) -> bool:
+    return "networks: listing again: " in replica.text()

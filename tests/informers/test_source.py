@@ -527,7 +527,7 @@ def test_shared_networks_follow_their_annotation(api: ApiServer, observed: Obser
         found = observed.source.snapshot().shared_networks()
         return list(found) == [("team-a", name) for name in names]
 
-    consent = {"annotations": {ALLOWED_NAMESPACES: "team-b"}}
+    consent: dict[str, Any] = {"annotations": {ALLOWED_NAMESPACES: "team-b"}}
     api.put(NETWORKS, network("red", **consent), network("green", **consent))
     observed.wait(lambda: is_shared("green", "red"))
     api.put(NETWORKS, network("red"))
