@@ -6,6 +6,7 @@ import http.client
 import json
 import select
 import ssl
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from tests.realapi.server import RealApiServer
 from .stream import Fate, Outcome
 
 NETWORKS = "k8s.v1.cni.cncf.io/networks"
+RETRIES = 10
 WEBHOOK_FAILED = "failed calling webhook"
 _BROKEN = (OSError, http.client.HTTPException)
 
@@ -51,10 +53,11 @@ class PodSender:
 
 
 class ReviewSender:
-    """Sends one review again and again, and treats its connection as Go's client does.
+    """Sends one review again and again, and treats its connection as an API server does.
 
-    What the server has closed is not used again (Go's readLoop sees the end), and a POST that was written is never
-    repeated (net/http, `shouldRetryRequest`).
+    One on which something has come while it was idle is not used again (Go's readLoop), a POST that was written is
+    never repeated when the connection ends (net/http, `shouldRetryRequest`), and one that is answered by 503 with
+    Retry-After is sent again (client-go, `checkWait`), at most ten times.
     """
 
     def __init__(self, port: int, ca: Path, review: dict[str, Any]) -> None:
@@ -64,25 +67,33 @@ class ReviewSender:
 
     def send(self) -> Outcome:
         """Send the review."""
-        if self._is_closed_by_server():
+        for _ in range(1 + RETRIES):
+            try:
+                status, retry_after, text = self._post()
+            except _BROKEN as error:
+                self._connection.close()
+                return Outcome(Fate.FAILED, f"{type(error).__name__}: {error}")
+            if status == 200:
+                response = json.loads(text)["response"]
+                is_allowed = response["allowed"]
+                return Outcome(Fate.CREATED) if is_allowed else Outcome(Fate.REFUSED, response["status"]["message"])
+            if retry_after is None:
+                break
+            time.sleep(int(retry_after))
+        return Outcome(Fate.FAILED, f"{status}: {text}")
+
+    def _post(self) -> tuple[int, str | None, str]:
+        if self._has_news():
             self._connection.close()
-        try:
-            self._connection.request("POST", "/validate?timeout=10s", self._body, {"Content-Type": "application/json"})
-            answer = self._connection.getresponse()
-            text = answer.read().decode()
-        except _BROKEN as error:
-            self._connection.close()
-            return Outcome(Fate.FAILED, f"{type(error).__name__}: {error}")
-        if answer.status != 200:
-            return Outcome(Fate.FAILED, f"{answer.status}: {text}")
-        response = json.loads(text)["response"]
-        return Outcome(Fate.CREATED) if response["allowed"] else Outcome(Fate.REFUSED, response["status"]["message"])
+        self._connection.request("POST", "/validate?timeout=10s", self._body, {"Content-Type": "application/json"})
+        answer = self._connection.getresponse()
+        return answer.status, answer.getheader("Retry-After"), answer.read().decode()
 
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
 
-    def _is_closed_by_server(self) -> bool:
-        """Nothing is due on an idle connection but its end. NB: tickets of TLS 1.3 came with the first answer."""
+    def _has_news(self) -> bool:
+        """Nothing is due on an idle connection. NB: the tickets of TLS 1.3 came with the first answer."""
         sock = self._connection.sock
         return sock is not None and bool(select.select([sock], [], [], 0)[0])

@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import NamedTuple, Self
 
 PROBE_S = 0.05
@@ -39,6 +40,7 @@ class Service:
         self._ended = asyncio.Event()
         self._listening = threading.Event()
         self._splices: set[asyncio.Task[None]] = set()
+        self._writers: set[asyncio.StreamWriter] = set()
         self._thread = threading.Thread(target=self._loop.run_until_complete, args=[self._serve()], name="service")
 
     def __enter__(self) -> Self:
@@ -69,8 +71,8 @@ class Service:
         await self._ended.wait()
         server.close()
         probing.cancel()
-        for task in self._splices:
-            task.cancel()
+        for writer in self._writers:
+            writer.transport.abort()
         await asyncio.gather(probing, *self._splices, return_exceptions=True)
 
     async def _probe(self) -> None:
@@ -87,22 +89,26 @@ class Service:
         assert task is not None
         self._splices.add(task)
         try:
-            with suppress(asyncio.CancelledError):  # at the end; asyncio would log each of them as an error
+            with self._open(writer), suppress(OSError):
                 await self._splice(reader, writer)
         finally:
             self._splices.discard(task)
-            writer.transport.abort()
 
     async def _splice(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         ready = self._ready
-        if not ready:
-            return
-        with suppress(OSError):
+        if ready:
             theirs, ours = await asyncio.open_connection(*ready[next(self._turns) % len(ready)].webhook)
-            try:
+            with self._open(ours):
                 await asyncio.gather(_pump(reader, ours), _pump(theirs, writer))
-            finally:
-                ours.transport.abort()
+
+    @contextmanager
+    def _open(self, writer: asyncio.StreamWriter) -> Iterator[None]:
+        self._writers.add(writer)
+        try:
+            yield
+        finally:
+            self._writers.discard(writer)
+            writer.transport.abort()
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

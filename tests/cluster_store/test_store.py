@@ -69,6 +69,7 @@ def test_names_are_sorted() -> None:
     names: Sequence[str] = cluster.network_names("blue")
     assert names == ("a", "z")
     assert cluster.network_names("nowhere") == ()
+    assert cluster.network_names("blue") is names  # sorted once
 
 
 def test_labels_of_a_namespace_hold_its_name() -> None:

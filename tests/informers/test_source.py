@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from cniplugin.access.consent import ALLOWED_NAMESPACES
+
 from .api_server import CUT, NAMESPACES, NETWORKS, PATIENCE_S, ApiServer, namespace, network, status
 
 if TYPE_CHECKING:
@@ -542,6 +544,26 @@ def test_a_bug_in_who_is_told_does_not_end_the_swaps(
     observed.source._on_swap = told
     api.put(NETWORKS, network("red"))
     observed.wait_names("blue", "green", "red")
+
+
+def test_shared_networks_follow_their_annotation(api: ApiServer, observed: Observed) -> None:
+    """The caches keep which these are, whichever way a definition comes, changes or goes."""
+
+    def is_shared(*names: str) -> bool:
+        found = observed.source.snapshot().shared_networks()
+        return list(found) == [("team-a", name) for name in names]
+
+    consent: dict[str, Any] = {"annotations": {ALLOWED_NAMESPACES: "team-b"}}
+    api.put(NETWORKS, network("red", **consent), network("green", **consent))
+    observed.wait(lambda: is_shared("green", "red"))
+    api.put(NETWORKS, network("red"))
+    observed.wait(lambda: is_shared("green"))
+    api.compact()
+    api.put(NETWORKS, network("grey", **consent))
+    api.end_watches()
+    observed.wait(lambda: is_shared("green", "grey"))
+    api.delete(NETWORKS, "team-a", "green")
+    observed.wait(lambda: is_shared("grey"))
 
 
 def test_networks_of_a_new_namespace_come_and_go(api: ApiServer, observed: Observed) -> None:

@@ -28,6 +28,7 @@ import yaml
 
 from .assets import Assets
 from .audit import POLICY, Asked, read_requests
+from .etcd import compact
 from .keys import Authority, Signed, make_signing_key
 
 Object = dict[str, Any]
@@ -120,25 +121,9 @@ class RealApiServer:
             raise RealApiServerError(f"the API server was not restarted: {said or 'its guard ended'}\n{self._logs()}")
         self._wait_for("/readyz", time.monotonic() + READY_WITHIN_S)
 
-    def compact(self) -> int:
-        """Make etcd forget all history, and return its revision (etcd, gRPC gateway)."""
-        header = self._ask_etcd("/v3/kv/range", {"key": base64.b64encode(b"x").decode()})["header"]
-        self._ask_etcd("/v3/kv/compaction", {"revision": header["revision"], "physical": True})
-        return int(header["revision"])
-
-    def _ask_etcd(self, path: str, body: Object) -> Object:
-        connection = http.client.HTTPConnection("etcd")
-        connection.sock = socket.socket(socket.AF_UNIX)
-        try:
-            connection.sock.connect(os.path.relpath(self.directory / "etcd.sock:0"))
-            connection.request("POST", path, json.dumps(body))
-            answer = connection.getresponse()
-            value: Object = json.loads(answer.read())
-        finally:
-            connection.close()
-        if answer.status != 200:
-            raise RealApiServerError(f"etcd: {path}: {answer.status}: {value}")
-        return value
+    def compact(self) -> None:
+        """Make etcd forget all history."""
+        compact(self.directory / "etcd.sock:0")
 
     # Asking
 

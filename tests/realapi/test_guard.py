@@ -103,3 +103,20 @@ def test_a_program_that_ends_ends_the_others(keep: Callable[..., Guarded]) -> No
     assert not guarded.is_sleeping(within_s=0)
     assert (guarded.directory / f"{Path(sys.executable).name}.log").read_text() == "no space\n"
     assert guarded.guard.poll() is None  # the logs are for whoever holds the input
+
+
+@pytest.mark.slow
+def test_a_program_that_is_run_again(keep: Callable[..., Guarded]) -> None:
+    guarded = keep()
+    (guarded.directory / "pid").unlink()
+    assert guarded.guard.stdin is not None
+    assert guarded.guard.stdout is not None
+    guarded.guard.stdin.write(b"0\n")
+    guarded.guard.stdin.flush()
+    assert guarded.guard.stdout.readline() == b"restarted\n"
+    assert not guarded.is_sleeping(within_s=0)
+    again = os.pidfd_open(guarded._number())
+    guarded.guard.stdin.close()
+    assert guarded.guard.wait(PATIENCE_S) == 0
+    assert select.select([again], [], [], 0)[0]
+    os.close(again)

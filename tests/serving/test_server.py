@@ -53,6 +53,9 @@ def test_request_in_flight_is_answered_after_the_drain(pki: Path, context: ssl.S
         busy.send(request(Content_Length="3", Expect="100-continue")[: -len(b"{}")])
         assert busy.read().status == 100
         server.request_stop()
+        goodbye = idle.read()
+        assert (goodbye.status, goodbye.headers["retry-after"], goodbye.closes) == (503, "0", True)
+        idle.send(request())  # too late: read, and dropped
         assert idle.is_at_end()
         idle.close()
         with pytest.raises(ConnectionRefusedError):

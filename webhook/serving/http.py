@@ -103,14 +103,14 @@ JSON_HEADER: Header = (b"content-type", b"application/json")
 CLOSE_HEADER: Header = (b"connection", b"close")
 
 
-def render_error(status: int, text: str) -> bytes:
+def render_error(status: int, text: str, *more: Header) -> bytes:
     """Return a whole HTTP/1.1 answer that closes the connection, for errors below the ASGI application."""
     body = text.encode()
     lines = [
         f"HTTP/1.1 {status} {HTTPStatus(status).phrase}".encode(),
         b"%b: %b" % TEXT_HEADER,
         b"content-length: %d" % len(body),
-        b"%b: %b" % CLOSE_HEADER,
+        *(b"%b: %b" % header for header in (CLOSE_HEADER, *more)),
     ]
     return b"\r\n".join(lines) + b"\r\n\r\n" + body
 

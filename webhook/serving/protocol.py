@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("nadmit.serving")
 
+GOODBYE = render_error(503, "shutting down; try again", (b"retry-after", b"0"))
+"""What an idle connection gets at the end. See `BoundedProtocol.shutdown`."""
+
 
 class Connections(ServerState):
     """The connections and tasks of one listener, and the event of having no connection left."""
@@ -188,9 +191,17 @@ class BoundedProtocol(HttpToolsProtocol):
             self._arm(self._limits.linger_s, self._close)
 
     def shutdown(self) -> None:
-        """Close an idle connection; any other closes after its answer, which has `Connection: close`."""
-        if self._phase is Phase.IDLE and self._head_bytes <= 0 and self._is_answered():
-            self._close()
+        """Part with an idle connection; any other closes after its answer, which has `Connection: close`.
+
+        A request may be on its way. A bare close would lose it: no client repeats a POST that it has written. So the
+        answer comes before the request is seen: an API server takes it for that of its request, and sends that again
+        (client-go, `checkWait`), to another replica. Nothing is judged twice: what still comes is read and dropped. A
+        client that has sent nothing closes; Go's notes an "Unsolicited response" in its log.
+        """
+        if self._phase is Phase.IDLE and self._head_bytes <= 0 and self._is_answered() and not self._is_closing():
+            self.transport.write(GOODBYE)
+            self._leave()
+            self._arm(self._limits.linger_s, self._close)
 
     def _refuse(self, status: int, text: str) -> None:
         """Stop listening to this client; tell it why, unless answers to earlier requests are due."""

@@ -4,10 +4,12 @@ Theory of operation. `Stop` has two steps, one per signal:
 
     serving   --first-->  draining: /readyz is 503, every answer says `Connection: close`, and new connections are
                           still taken for `drain_s`, because endpoints lag behind readiness
-    draining  --time-->   closing: no new connections; idle ones are closed; requests in flight get `shutdown_s`
+    draining  --time-->   closing: no new connections; idle ones get a 503 that says to try again, and are closed;
+                          requests in flight get `shutdown_s`
     any       --second->  the end at once
 
-A kept-alive client learns from its next answer that it has to go elsewhere, so none of its requests is lost.
+A kept-alive client learns from its next answer that it has to go elsewhere; one that sends its next request just when
+the drain ends learns it from the 503. So none of its requests is lost.
 Run it on uvloop: `asyncio.Runner(loop_factory=uvloop.new_event_loop)`; the standard loop works too.
 """
 
