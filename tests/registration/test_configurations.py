@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from certs import cabundle
 from tests import golden_files as golden
 from webhook.commands.webhooks_show import render
 from webhook.registration import conditions
@@ -23,6 +24,7 @@ from webhook.registration.comparison import (
     without_bundle,
 )
 from webhook.registration.configurations import (
+    DOMAIN,
     STAGED,
     VALIDATING,
     Service,
@@ -179,3 +181,8 @@ def test_conditions_of_others_have_no_status_writers(expression: str) -> None:
 
 def test_a_bundle_is_base64() -> None:
     assert base64.b64decode(made()[0]["clientConfig"]["caBundle"]) == b"pem"
+
+
+def test_the_rotation_takes_the_same_webhooks_for_ours() -> None:
+    """`certs` knows nothing of the webhook, so the ending stands there once more."""
+    assert cabundle.OWN_SUFFIX == DOMAIN

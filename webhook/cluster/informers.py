@@ -42,10 +42,11 @@ from typing import Any, Protocol
 
 import msgspec
 
+from .answers import Answer
 from .apierrors import AbsentError, ClusterError, GoneError, of_status
 from .apiobjects import Item, MalformedError, Page, parse_event, parse_item, parse_page, parse_status
 from .bynamespace import Key
-from .kube import Answer, Connection, Resource
+from .kube import Connection, Resource
 from .reporter import Reporter
 
 logger = logging.getLogger("nadmit.cluster")

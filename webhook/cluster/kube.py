@@ -15,13 +15,11 @@ answer 401 drops the client, and the next request loads the whole configuration 
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import partial
-from http.client import HTTPException
 from pathlib import Path
 from threading import Lock
-from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
 import urllib3
@@ -31,14 +29,13 @@ from kubernetes.client.rest import RESTClientObject
 from kubernetes.config import ConfigException, load_kube_config
 from kubernetes.config.incluster_config import SERVICE_HOST_ENV_NAME, SERVICE_TOKEN_FILENAME, InClusterConfigLoader
 from urllib3.connection import HTTPConnection
-from urllib3.response import BaseHTTPResponse
 
-from .apierrors import SAID_MAX, ClusterError, UnauthorizedError, of_status
+from .answers import BROKEN_CONNECTION, Answer, Reply, explain
+from .apierrors import ClusterError, UnauthorizedError, of_status
 from .apiobjects import parse_status
 
 SERVICE_ACCOUNT = Path(SERVICE_TOKEN_FILENAME).parent
 CONNECT_S = 10.0
-BLOCK = 65_536
 JSON, MERGE_PATCH = "application/json", "application/merge-patch+json"
 DEAD_PEER_MS = 30_000
 """How long sent bytes may stay without an acknowledgement; the keepalive probes below give up in 15 + 3 * 5 = 30 s."""
@@ -60,8 +57,6 @@ SOCKET_OPTIONS = (
 
 _BROKEN_KUBECONFIG = (ConfigException, yaml.YAMLError, OSError, ValueError, TypeError, AttributeError, LookupError)
 """What the client raises for a kubeconfig: its own error for a few mistakes, and whatever comes up for the others."""
-
-_BROKEN_CONNECTION = (urllib3.exceptions.HTTPError, HTTPException, OSError)
 
 
 class Resource(NamedTuple):
@@ -153,80 +148,6 @@ def _load_kubeconfig(files: str, *, hint: str) -> Configuration:
     return configuration
 
 
-def explain(error: BaseException) -> str:
-    """Return the innermost reason in one line: urllib3 wraps it, and shows addresses of Python objects.
-
-    NB: the client's own errors show whole entries of a kubeconfig, keys and tokens among them: these are left out.
-    """
-    while error.__cause__ is not None:
-        error = error.__cause__
-    if isinstance(error, TimeoutError | urllib3.exceptions.TimeoutError):
-        return "no answer in time"
-    if isinstance(error, HTTPException | ConnectionResetError | urllib3.exceptions.ProtocolError):
-        return "the connection was cut"
-    said = error.strerror.lower() if isinstance(error, OSError) and error.strerror else str(error)
-    said, brace, _ = said.partition("{")
-    return " ".join(said.split()) + ("..." if brace else "") or type(error).__name__
-
-
-class Answer:
-    """An answer 200, read as it comes. Any method may raise ClusterError, but `cut` and leaving the context do not."""
-
-    def __init__(self, response: BaseHTTPResponse, where: str) -> None:
-        self._response = response
-        self._where = where
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Keep the connection for the next request if the answer was read to its end, else close it."""
-        self._response.close() if error else self._response.release_conn()
-
-    def read(self) -> bytes:
-        """Return the whole body."""
-        try:
-            return self._response.read()
-        except _BROKEN_CONNECTION as error:
-            raise ClusterError(f"{self._where}: {explain(error)}") from error
-
-    def lines(self) -> Iterator[bytes]:
-        """Yield the lines of a body that does not end; a half one at its end is dropped."""
-        parts: list[bytes] = []
-        try:
-            for block in self._response.stream(BLOCK):
-                head, newline, tail = block.partition(b"\n")
-                parts.append(head)
-                if newline:
-                    *lines, rest = tail.split(b"\n")
-                    yield b"".join(parts)
-                    yield from lines
-                    parts = [rest]
-        except _BROKEN_CONNECTION as error:
-            raise ClusterError(f"{self._where}: {explain(error)}") from error
-
-    def cut(self) -> None:
-        """End a read that another thread is blocked in."""
-        try:
-            self._response.shutdown()
-        except (OSError, ValueError, RuntimeError):
-            return  # it has ended by itself
-
-
-class Reply(NamedTuple):
-    """An answer of any status, whole. `said` is the message of a Status, as far as `data` is one."""
-
-    status: int
-    data: bytes
-
-    @property
-    def said(self) -> str:
-        """Why the API server refuses, in its own words, in one line."""
-        return " ".join(parse_status(self.data).message.split())[:SAID_MAX] or "no reason given"
-
-
 class Client:
     """The official client's configuration and pool. Safe for threads."""
 
@@ -277,7 +198,7 @@ class Connection:
         configuration = self._load()
         try:
             return Client(configuration)
-        except (*_BROKEN_CONNECTION, ValueError, ImportError) as error:
+        except (*BROKEN_CONNECTION, ValueError, ImportError) as error:
             raise ClusterError(f"{configuration.proxy}: the proxy cannot be used: {explain(error)}") from error
 
     def get(self, resource: Resource, query: Mapping[str, str | int], *, verb: str, silence_s: float) -> Answer:
@@ -309,7 +230,7 @@ class Connection:
                 return Answer(response, where)
             said = parse_status(response.data).message
             response.release_conn()
-        except _BROKEN_CONNECTION as error:
+        except BROKEN_CONNECTION as error:
             said = f"{where}: cannot be reached: {explain(error)}; check its address, and that it runs"
             raise ClusterError(said) from error
         error_of_status = of_status(
@@ -334,7 +255,7 @@ class Connection:
             response = client.pool.request(
                 method, f"{where}{path}", body=body, headers=headers, timeout=timeout, retries=False, redirect=False
             )
-        except _BROKEN_CONNECTION as error:
+        except BROKEN_CONNECTION as error:
             raise ClusterError(
                 f"{where}: cannot be reached: {explain(error)}; check its address, and that it runs"
             ) from error

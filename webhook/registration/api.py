@@ -1,6 +1,6 @@
 """The requests that registration needs: get and patch of one named object, and a dry-run create that asks who answers.
 
-They go to the official client's pool, as those of the caches do (`webhook.cluster.kube` says why).
+They go the way of the caches' (`webhook.cluster.kube` says why).
 """
 
 from __future__ import annotations
@@ -9,19 +9,15 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from threading import Lock
 from typing import Any, NamedTuple
 
-import urllib3
-
 from webhook.cluster.apierrors import ClusterError
-from webhook.cluster.apiobjects import parse_status
-from webhook.cluster.kube import CONNECT_S, Connection, explain
+from webhook.cluster.kube import JSON, Connection
 
 from .configurations import API_VERSION, KIND, RESOURCE, STAGE_ANNOTATION, STAGED, Webhook
 
-SILENCE_S = 10.0
-"""The longest time without a byte of an answer."""
+TIMEOUT_S = 10.0
+"""Of one request, from its beginning to its whole answer."""
 JSON_PATCH = "application/json-patch+json"
 
 Object = dict[str, Any]
@@ -49,10 +45,7 @@ class Api:
     def __init__(self, name: str, kubeconfig: Path | None, *, environ: Mapping[str, str] = os.environ) -> None:
         self.name = name
         self._path = f"/apis/{API_VERSION}/{RESOURCE}/{name}"
-        self._kubeconfig = kubeconfig
-        self._environ = environ
-        self._lock = Lock()
-        self._connection = self._connect()
+        self._connection = Connection(kubeconfig, environ=environ)
 
     def open(self) -> None:
         """Load the configuration; raises ClusterError for one that cannot be used."""
@@ -84,31 +77,16 @@ class Api:
         ]
         return self._patch(seen, steps)
 
-    def ask(self, method: str, path: str, body: object = None, *, kind: str = "application/json") -> Answered:
+    def ask(self, method: str, path: str, body: object = None, *, kind: str = JSON) -> Answered:
         """Send one request. Raises ClusterError when there is no answer, or the credentials are refused."""
-        connection = self._connection
-        client = connection.open()
-        where = client.configuration.host
-        headers = {**client.headers(), "Content-Type": kind}
-        try:
-            response = client.pool.request(
-                method,
-                where + path,
-                body=None if body is None else json.dumps(body),
-                headers=headers,
-                timeout=urllib3.Timeout(connect=CONNECT_S, read=SILENCE_S),
-                retries=False,
-                redirect=False,
-            )
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            said = f"{where}: cannot be reached: {explain(error)}; check its address, and that it runs"
-            raise ClusterError(said) from error
-        if response.status == 401:
-            self._connect_anew(connection)
+        data = None if body is None else json.dumps(body).encode()
+        reply = self._connection.send(method, path, data, content_type=kind, timeout_s=TIMEOUT_S)
+        where = self._connection.where
+        if reply.status == 401:
             raise ClusterError(f"{where}: the credentials are refused; renew the token or certificate of this account")
-        if 200 <= response.status < 300:
-            return Answered(response.status, _parse(response.data, where), "")
-        return Answered(response.status, {}, " ".join(parse_status(response.data).message.split()))
+        if 200 <= reply.status < 300:
+            return Answered(reply.status, _parse(reply.data, where), "")
+        return Answered(reply.status, {}, reply.said)
 
     def _patch(self, seen: Object, steps: list[Object]) -> Object:
         test = {"op": "test", "path": "/metadata/resourceVersion", "value": seen["metadata"]["resourceVersion"]}
@@ -122,21 +100,11 @@ class Api:
         if status == 404:
             raise NotFoundError(f"{what}: there is none; apply the manifests, or create one without webhooks")
         if status in {409, 422}:
-            raise ConflictError(f"{what}: {verb} failed with {status}: {said[:300]}")
+            raise ConflictError(f"{what}: {verb} failed with {status}: {said}")
         if status == 403:
-            text = f"{what}: {verb} is forbidden: {said[:300]}; grant {verb} on {RESOURCE} of this name to this account"
+            text = f"{what}: {verb} is forbidden: {said}; grant {verb} on {RESOURCE} of this name to this account"
             raise ClusterError(text)
-        raise ClusterError(f"{what}: {verb} failed with {status}: {said[:300]}; see the log of the API server")
-
-    def _connect(self) -> Connection:
-        return Connection(self._kubeconfig, environ=self._environ)
-
-    def _connect_anew(self, refused: Connection) -> None:
-        """Load the credentials again with the next request, unless another thread did already."""
-        refused.close()
-        with self._lock:
-            if self._connection is refused:
-                self._connection = self._connect()
+        raise ClusterError(f"{what}: {verb} failed with {status}: {said}; see the log of the API server")
 
 
 def _parse(data: bytes, where: str) -> Object:

@@ -66,10 +66,10 @@ def unreached(api: Api) -> list[str]:
     if status in {200, 201}:
         return [f"{what} was accepted: the API server does not reach the webhook; see its log and nadmit's /readyz"]
     if status == 403 and "admission webhook" not in said:
-        return [f"{what} was forbidden: {said[:300]}; use an account that may create NetworkAttachmentDefinitions"]
+        return [f"{what} was forbidden: {said}; use an account that may create NetworkAttachmentDefinitions"]
     if status == 404:
-        return [f"{what} was not possible: {said[:300]}; install the CustomResourceDefinition"]
-    return [f"{what} was answered with {status}: {said[:300]}"]
+        return [f"{what} was not possible: {said}; install the CustomResourceDefinition"]
+    return [f"{what} was answered with {status}: {said}"]
 
 
 def _whom(hook: Webhook) -> Object:

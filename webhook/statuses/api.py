@@ -15,9 +15,10 @@ from urllib.parse import urlencode
 import msgspec
 
 from cniplugin.access.rules import CONFIG_KIND, POLICY_KIND
+from webhook.cluster.answers import Reply
 from webhook.cluster.apierrors import AbsentError, ClusterError
 from webhook.cluster.apiobjects import MalformedError, Page, parse_page
-from webhook.cluster.kube import JSON, MERGE_PATCH, Connection, Reply, Resource
+from webhook.cluster.kube import JSON, MERGE_PATCH, Connection, Resource
 from webhook.cluster.source import CONFIGS, POLICIES
 
 from .events import PATH as EVENTS
