@@ -19,7 +19,7 @@ class ClusterSettings:
 
     `namespace`: None for that of the pod's service account. `tls_secret`, `webhook_configuration`: None for none.
     `webhook_url`: None for the Service. `ca_file`: None for `ca.crt` of `cert_dir`. `network_in_use`: Warn, Deny or
-    Off.
+    Off. `config_map`: has the NadmitConfiguration; None: its defaults.
     """
 
     namespace: str | None = None
@@ -31,6 +31,7 @@ class ClusterSettings:
     watch_pods: bool = True
     network_in_use: str = "Warn"
     write_status: bool = False
+    config_map: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +41,7 @@ class Settings:
     `manifests` is a tree of YAML; None means the cluster that `kubeconfig` (None: the service account, then the
     user's own) points at. `cert_dir` gets a CA and a leaf for `cert_names` when it is empty; `tls_files` (certificate,
     key), when given, are served instead. `client_ca` verifies callers, of whom `client_names` may call (none named:
-    all); None: everybody may.
+    all); None: everybody may. `config`: the file of a NadmitConfiguration; None: its defaults.
     """
 
     manifests: Path | None = None
@@ -52,6 +53,7 @@ class Settings:
     tls_files: tuple[Path, Path] | None = None
     client_ca: Path | None = None
     client_names: tuple[str, ...] = ()
+    config: Path | None = None
     rules: Rules = field(default_factory=Rules)
     network_namespace: str = NETWORK_NAMESPACE
     limits: Limits = field(default_factory=Limits)

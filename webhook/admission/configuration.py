@@ -1,0 +1,14 @@
+"""What admins may change while a server runs, as one frozen value: the parts of a NadmitConfiguration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from .injection import Injection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configuration:
+    """What is in force. `injection`: None when nothing is to be put into pods, nor to be asked of them."""
+
+    injection: Injection | None = field(default_factory=Injection)
