@@ -1,0 +1,135 @@
+"""The knowledge of one CNI plugin, as frozen values; `webhook.plugindata.fileformat` says how files spell them.
+
+Texts of the plugin itself are called `refusal`: `{value}` stands for the offending value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+TYPES = ("string", "integer", "boolean", "array", "object", "map", "any")
+"""What a key may hold: `map` has keys of the author's own, all with values of one kind; `any` is not looked at."""
+KINDS = ("main", "meta", "ipam")
+"""Makes an interface; changes what earlier plugins made; hands out addresses inside `ipam`."""
+FORMATS = ("mac", "ip", "cidr", "ifname", "decimal")
+"""Forms of a text, as Go's net.ParseMAC, net.ParseIP, net.ParseCIDR, the kernel and strconv.Atoi read them."""
+IPAM_USES = ("required", "first", "optional", "unused")
+"""`first`: required of the first plugin of a list, as later ones may find addresses in the result before them."""
+
+GO_INTEGERS = {
+    "int": (-(2**63), 2**63 - 1),
+    "int32": (-(2**31), 2**31 - 1),
+    "uint": (0, 2**64 - 1),
+    "uint32": (0, 2**32 - 1),
+}
+"""What encoding/json puts into each of Go's types, on nodes of 64 bits."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """What one key may hold.
+
+    `go`: the Go type of an integer. `minimum`, `maximum`: of an integer, or of the number of items. `values`: all that
+    there are; "" is always the same as absent. `code`: of what breaks minimum, maximum, values or format; "" for the
+    usual one. `refusal`: what the plugin says then. `items`: of an array, or the values of a map; with
+    `null_items` false, null among them stops the plugin. `keys`: of an object. `required`: whether the plugin
+    fails without it, with `required_refusal`. `remark`: what is to be said whenever the key is there.
+    """
+
+    type: str
+    go: str = "int"
+    minimum: int | None = None
+    maximum: int | None = None
+    values: tuple[str | int, ...] = ()
+    format: str = ""
+    code: str = ""
+    refusal: str = ""
+    items: Key | None = None
+    null_items: bool = True
+    keys: Mapping[str, Key] = field(default_factory=dict)
+    required: bool = False
+    required_refusal: str = ""
+    remark: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """What holds for one key, such as `vlan` or `ipam.type`.
+
+    `state`: "set" and "unset" (absent, or Go's zero value: "", 0, false, []), "present" and "absent" (null is absent),
+    or "" for `values`. `values`: one of them; with `negated`, present and none of them.
+    """
+
+    key: str
+    state: str = ""
+    values: tuple[str | int | bool, ...] = ()
+    negated: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Constraint:
+    """What is wrong when all conditions hold: keys that exclude or need each other.
+
+    `at`: the key to point at; "" for the plugin. `detail`: what is wrong. `refusal`: what the plugin says, if it does.
+    """
+
+    code: str
+    when: tuple[Condition, ...]
+    at: str
+    detail: str
+    fix: str = ""
+    refusal: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Predecessor:
+    """A plugin that must stand earlier in the list: one of `types`, when all conditions hold."""
+
+    types: tuple[str, ...]
+    refusal: str
+    when: tuple[Condition, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PluginSchema:
+    """One CNI plugin.
+
+    `type`: as configurations name it; `also`: other names of the same program. `source`: where the facts were read:
+    repository, commit, files. `chained_only`: whether a plugin must come before it; if not, it says `chained_refusal`.
+    `ipam`: one of IPAM_USES; `ipam_refusal`: what it says when IPAM is required and absent. `device`: what it says
+    without a deviceID, which Multus fills in for networks with a resource name. `capabilities`: what it reads of
+    `runtimeConfig`; `idle_without`: a capability without which it does nothing. `rules`: names in `rules.RULES`.
+    """
+
+    type: str
+    kind: str
+    source: str
+    also: tuple[str, ...] = ()
+    keys: Mapping[str, Key] = field(default_factory=dict)
+    constraints: tuple[Constraint, ...] = ()
+    predecessors: tuple[Predecessor, ...] = ()
+    rules: tuple[str, ...] = ()
+    chained_only: bool = False
+    chained_refusal: str = ""
+    ipam: str = "unused"
+    ipam_refusal: str = ""
+    device: str = ""
+    capabilities: frozenset[str] = frozenset()
+    idle_without: str = ""
+
+
+UNKNOWN_TYPES = ("Warn", "Refuse", "Off")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PluginChecks:
+    """What to check configurations with; each value is equal to itself alone, so that findings can be remembered by it.
+
+    `schemas`: by type, other names included. `unknown_types`: what becomes of a plugin type that has none, one of
+    UNKNOWN_TYPES. `exempt`: plugin types that are not checked at all.
+    """
+
+    schemas: Mapping[str, PluginSchema]
+    unknown_types: str = "Warn"
+    exempt: frozenset[str] = frozenset()
