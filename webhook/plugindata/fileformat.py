@@ -89,7 +89,8 @@ class PluginFile(msgspec.Struct, forbid_unknown_fields=True):
     chained_refusal: str = ""
     ipam: Literal["required", "first", "optional", "unused"] = "unused"
     ipam_refusal: str = ""
-    device: str = ""
+    device_keys: list[str] = []
+    device_refusal: str = ""
     capabilities: list[str] = []
     idle_without: str = ""
 
@@ -115,7 +116,8 @@ def plugin_schema(read: PluginFile, shapes: Shapes) -> PluginSchema:
         chained_refusal=read.chained_refusal,
         ipam=read.ipam,
         ipam_refusal=read.ipam_refusal,
-        device=read.device,
+        device_keys=tuple(read.device_keys),
+        device_refusal=read.device_refusal,
         capabilities=frozenset(read.capabilities),
         idle_without=read.idle_without,
     )

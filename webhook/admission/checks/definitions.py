@@ -113,7 +113,7 @@ def _plugin_findings(config: str, name: str, resource: str, plugins: PluginCheck
 
 @lru_cache(maxsize=256)
 def _findings_cached(config: str, name: str, resource: str, plugins: PluginChecks) -> tuple[PluginFinding, ...]:
-    """Remember findings as `_parse_cached` does configurations; at most 200 of them each."""
+    """Remember findings as `_parse_cached` does configurations; they are at most 116 of each."""
     return tuple(check_plugins(_parse_cached(config, name), {RESOURCE_NAME: resource}, plugins))
 
 

@@ -17,7 +17,10 @@ RUNTIME_CAPABILITIES = frozenset(
 
 
 def order_findings(placed: Placed) -> Findings:
-    """Yield what is wrong with the place of a plugin in its list."""
+    """Yield what is wrong with the place of a plugin in its list.
+
+    A plugin that nothing is known of may be what a later one needs.
+    """
     schema = placed.schema
     if schema.kind == "ipam":
         detail = f"{schema.type} hands out addresses and makes no interface"
@@ -27,7 +30,7 @@ def order_findings(placed: Placed) -> Findings:
         fix = "put it into a list, after the plugin that makes the interface"
         yield PluginFinding(code="NAD401", path=placed.path, detail=detail, fix=fix, refusal=schema.chained_refusal)
         return
-    for needed in schema.predecessors:
+    for needed in schema.predecessors if all(placed.earlier.values()) else ():
         applies = all(holds(condition, placed.values) for condition in needed.when)
         if applies and not set(needed.types) & set(placed.earlier):
             detail = f"the plugin {schema.type} needs one of these earlier in the list"
@@ -47,10 +50,11 @@ def requirement_findings(placed: Placed, *, has_resource: bool) -> Findings:
         refusal = schema.ipam_refusal
         fix = 'add "ipam" with its type'
         yield PluginFinding(code="NAD301", path=placed.where("ipam"), detail=detail, fix=fix, refusal=refusal)
-    if schema.device and not has_resource and not values.get("deviceID"):
-        detail = f"nothing gives the plugin {schema.type} a device: no deviceID, and the network names no resource"
+    if schema.device_keys and not has_resource and not any(values.get(key) for key in schema.device_keys):
+        keys = ", ".join(schema.device_keys)
+        detail = f"nothing gives the plugin {schema.type} a device: no {keys}, and the network names no resource"
         fix = "add the annotation k8s.v1.cni.cncf.io/resourceName"
-        yield PluginFinding(code="NAD406", path=placed.path, detail=detail, fix=fix, refusal=schema.device)
+        yield PluginFinding(code="NAD406", path=placed.path, detail=detail, fix=fix, refusal=schema.device_refusal)
 
 
 def capability_findings(placed: Placed, ipam: PluginSchema | None) -> Findings:

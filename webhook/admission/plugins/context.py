@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from cniplugin.netspec.jsontext import join
@@ -18,13 +18,14 @@ class Placed:
     """A plugin, or the IPAM plugin inside one, as it stands in a network.
 
     `values`: what it reads, IPAM plugins their own object; `path`: of that object. `earlier`: the types before it in
-    the list. `cni_version`: the one that is spoken. `declared`: the capabilities that are true.
+    the list, and whether something is known of each. `cni_version`: the one that is spoken. `declared`: the
+    capabilities that are true.
     """
 
     schema: PluginSchema
     values: Decoded
     path: str
-    earlier: Collection[str]
+    earlier: Mapping[str, bool]
     cni_version: str
     declared: frozenset[str]
 

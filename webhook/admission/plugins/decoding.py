@@ -6,8 +6,8 @@ type. What Go cannot decode is NAD101 or NAD102, and nothing else is said about 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, cast
 
 from cniplugin.netspec.jsontext import join
 from webhook.admission.plugins.finding import PluginFinding
@@ -68,26 +68,39 @@ class Decoded(dict[str, Any]):
 class Decoder:
     """Reads the object of one plugin.
 
-    `plugin`: its type. `others`: keys that the envelope has, too. `misplaced`: keys that belong into `ipam`, each with
-    the IPAM plugin that reads it.
+    `plugin`: its type. `envelope`: keys that others read at the top. `misplaced`: keys that belong into `ipam`, each
+    with the IPAM plugin that reads it.
     """
 
-    def __init__(self, plugin: str, others: frozenset[str], lookups: Lookups, *, misplaced: Mapping[str, str]) -> None:
+    def __init__(
+        self, plugin: str, envelope: frozenset[str], lookups: Lookups, *, misplaced: Mapping[str, str]
+    ) -> None:
         self.plugin = plugin
-        self.others = others
+        self.envelope = envelope
         self.lookups = lookups
         self.misplaced = misplaced
 
     def decode(self, conf: Conf, keys: Mapping[str, Key], path: str, into: Decoded) -> Findings:
-        """Read an object into `into`; yield what is wrong with it, in input order."""
+        """Read the plugin's object into `into`; yield what is wrong with it, in input order."""
+        own = {written: value for written, value in conf.items() if written in keys or written not in self.envelope}
+        for written in own:
+            if written in self.misplaced and written not in keys:
+                detail = f"IPAM {self.misplaced[written]} reads this key inside ipam, and nothing reads it here"
+                where = join(path, written)
+                yield PluginFinding(code="NAD109", path=where, detail=detail, fix='move it into "ipam"')
+        rest = {written: value for written, value in own.items() if written in keys or written not in self.misplaced}
+        yield from self._object(rest, keys, path, into, also=self.envelope)
+
+    def _object(
+        self, conf: Conf, keys: Mapping[str, Key], path: str, into: Decoded, *, also: frozenset[str] = frozenset()
+    ) -> Findings:
+        """Read one object; `also` are other keys that its author may have meant."""
         folded = {name.casefold(): name for name in keys}
         for written, value in conf.items():
-            if written in self.others and written not in keys:
-                continue
             name = written if written in keys else folded.get(written.casefold())
             where = join(path, written)
             if name is None:
-                yield from self._unknown(written, keys, where)
+                yield from self._unknown(written, (*keys, *also), where)
             elif value is not None:
                 if name != written:
                     yield self._other_case(where, name)
@@ -96,18 +109,12 @@ class Decoder:
 
     def _missing(self, keys: Mapping[str, Key], path: str, into: Decoded) -> Findings:
         for name, key in keys.items():
-            if key.required and not into.get(name) and name not in into.unreadable:
+            if key.required and into.get(name) in (None, "") and name not in into.unreadable:
                 detail = f'the plugin {self.plugin} needs "{name}"'
                 yield PluginFinding(code="NAD103", path=path, detail=detail, fix="add it", refusal=key.required_refusal)
 
-    def _unknown(self, written: str, keys: Mapping[str, Key], where: str) -> Findings:
-        if not self.lookups.spend():
-            return
-        if written in self.misplaced:
-            detail = f"IPAM {self.misplaced[written]} reads this key inside ipam, and nothing reads it here"
-            yield PluginFinding(code="NAD109", path=where, detail=detail, fix='move it into "ipam"')
-            return
-        meant = near_miss(written, (*keys, *self.others))
+    def _unknown(self, written: str, known: Iterable[str], where: str) -> Findings:
+        meant = near_miss(written, known) if self.lookups.spend() else None
         if meant is not None:
             detail = f"the plugin {self.plugin} does not read this key"
             yield PluginFinding(code="NAD104", path=where, detail=detail, fix=f'did you mean "{meant}"?')
@@ -128,7 +135,7 @@ class Decoder:
         if key.type == "object":
             inner = Decoded()
             into[name] = inner
-            yield from self.decode(value, key.keys, where, inner)  # type: ignore[arg-type]
+            yield from self._object(cast(Conf, value), key.keys, where, inner)
         elif key.type in {"array", "map"} and key.items is not None:
             yield from self._items(value, key, where, into, name)
         else:
@@ -221,4 +228,6 @@ def _go_kind(value: object) -> str:
         return "bool"
     if isinstance(value, int | float):
         return "number"
-    return {str: "string", list: "array", dict: "object"}[type(value)]
+    if isinstance(value, str):
+        return "string"
+    return "array" if isinstance(value, list) else "object"

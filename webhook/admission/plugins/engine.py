@@ -23,8 +23,10 @@ from webhook.admission.plugins.schema import PluginChecks, PluginSchema
 
 Findings = Iterator[PluginFinding]
 
-FINDINGS_MAX = 100
-"""Errors, and apart from them warnings, of one configuration; a refusal shows the first 20 causes."""
+ERRORS_MAX = 100
+"""Of one configuration; a refusal shows the first 20 causes."""
+WARNINGS_MAX = 16
+"""Of one configuration: the API server shows 4,096 characters of warnings, each of at most 256."""
 
 ENVELOPE = frozenset(
     {
@@ -43,8 +45,8 @@ def check_plugins(
 ) -> list[PluginFinding]:
     """Return what is wrong with, and what surprises in, each plugin of a network, in input order.
 
-    `annotations`: of the NetworkAttachmentDefinition; its resource name counts. At most FINDINGS_MAX errors, after
-    which the rest is not looked at, and as many warnings. Linear in the length of the configuration.
+    `annotations`: of the NetworkAttachmentDefinition; its resource name counts. At most ERRORS_MAX errors, after
+    which the rest is not looked at, and WARNINGS_MAX warnings. Linear in the length of the configuration.
     """
     errors, warnings = 0, 0
     kept: list[PluginFinding] = []
@@ -52,9 +54,9 @@ def check_plugins(
         if finding.is_error:
             errors += 1
             kept.append(finding)
-            if errors == FINDINGS_MAX:
+            if errors == ERRORS_MAX:
                 break
-        elif warnings < FINDINGS_MAX:
+        elif warnings < WARNINGS_MAX:
             warnings += 1
             kept.append(finding)
     return kept
@@ -67,20 +69,21 @@ def _network(config: NetworkConfigList, *, has_resource: bool, checks: PluginChe
         schema = checks.schemas.get(plugin.type)
         if plugin.type not in checks.exempt:
             yield from walk.unknown_type(plugin.type, path) if schema is None else walk.plugin(plugin, schema, path)
-        walk.earlier[schema.type if schema else plugin.type] = None
+        walk.earlier[schema.type if schema else plugin.type] = schema is not None
 
 
 class _Walk:
     """What one walk over a network carries from plugin to plugin.
 
-    `earlier`: types of the plugins already passed, in order. `told`: unknown types that were told about.
+    `earlier`: types of the plugins already passed, and whether each has a schema. `told`: unknown types that
+    were told about.
     """
 
     def __init__(self, config: NetworkConfigList, *, has_resource: bool, checks: PluginChecks) -> None:
         self.config = config
         self.has_resource = has_resource
         self.checks = checks
-        self.earlier: dict[str, None] = {}
+        self.earlier: dict[str, bool] = {}
         self.told: set[str] = set()
         self.lookups = Lookups()
 
@@ -106,7 +109,8 @@ class _Walk:
         inner["type"] = plugin.ipam_type
         yield from _findings_of(placed)
         yield from chaining.requirement_findings(placed, has_resource=self.has_resource)
-        yield from chaining.capability_findings(placed, ipam)
+        if ipam is not None or plugin.ipam_type is None:
+            yield from chaining.capability_findings(placed, ipam)
         if plugin.ipam_type is not None and schema.ipam != "unused":
             yield from self._ipam(plugin, ipam, join(path, "ipam"))
 
@@ -133,7 +137,7 @@ class _Walk:
         )
 
     def _ipam_schema(self, plugin: PluginConfig, schema: PluginSchema) -> PluginSchema | None:
-        if plugin.ipam_type is None or schema.ipam == "unused":
+        if plugin.ipam_type is None or plugin.ipam_type in self.checks.exempt or schema.ipam == "unused":
             return None
         found = self.checks.schemas.get(plugin.ipam_type)
         return found if found is not None and found.kind == "ipam" else None

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from webhook.admission.plugins import (
     bonds,
+    bridgenames,
     dhcpoptions,
     hostlocal,
     mirrors,
@@ -28,6 +29,7 @@ RULES: Mapping[str, Rule] = {
     "ovs-trunk": vlantrunks.ovs_findings,
     "sbr-gateways": sbr.gateway_findings,
     "accelerated-bridge-trunk": vlantrunks.accelerated_bridge_findings,
+    "accelerated-bridge-names": bridgenames.name_findings,
     "bond-mtu": bonds.mtu_findings,
     "dhcp-options": dhcpoptions.option_findings,
     "ovs-mirrors": mirrors.producer_findings,

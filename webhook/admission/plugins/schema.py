@@ -97,9 +97,10 @@ class PluginSchema:
 
     `type`: as configurations name it; `also`: other names of the same program. `source`: where the facts were read:
     repository, commit, files. `chained_only`: whether a plugin must come before it; if not, it says `chained_refusal`.
-    `ipam`: one of IPAM_USES; `ipam_refusal`: what it says when IPAM is required and absent. `device`: what it says
-    without a deviceID, which Multus fills in for networks with a resource name. `capabilities`: what it reads of
-    `runtimeConfig`; `idle_without`: a capability without which it does nothing. `rules`: names in `rules.RULES`.
+    `ipam`: one of IPAM_USES; `ipam_refusal`: what it says when IPAM is required and absent. `device_keys`: one
+    of them must name its device, unless a resource name lets Multus fill it in; if not, it says `device_refusal`.
+    `capabilities`: what it reads of `runtimeConfig`; `idle_without`: a capability without which it does nothing.
+    `rules`: names in `rules.RULES`.
     """
 
     type: str
@@ -114,7 +115,8 @@ class PluginSchema:
     chained_refusal: str = ""
     ipam: str = "unused"
     ipam_refusal: str = ""
-    device: str = ""
+    device_keys: tuple[str, ...] = ()
+    device_refusal: str = ""
     capabilities: frozenset[str] = frozenset()
     idle_without: str = ""
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 LONGEST = 40
 """Characters of a key that is compared; the longest that plugins read has 26, `reconciler_cron_expression`."""
 SHORTEST_STEM = 4
-"""Characters that a key and its longer form share: `ipMasquerade` for `ipMasq`, but nothing for `id`."""
+"""Characters that a key and its longer form share, as `vlan` and `vlanId` do; fewer say nothing, as those of `id`."""
 
 
 def same_letters(key: str) -> str:
@@ -19,7 +19,7 @@ def near_miss(key: str, known: Iterable[str]) -> str | None:
     """Return the known key that `key` most likely means, or None.
 
     Near is the same without case and separators, one or two edits away (one, for fewer than five letters), or a longer
-    form. Costs at most LONGEST squared steps for each known key.
+    or shorter form. Costs at most LONGEST squared steps for each known key.
     """
     if len(key) > LONGEST:
         return None
@@ -42,7 +42,8 @@ def _distance(wanted: str, known: str) -> int | None:
         edits = edit_distance(wanted, known)
         if edits <= allowed:
             return edits
-    return 3 if len(known) >= SHORTEST_STEM and wanted.startswith(known) else None
+    is_stem = shorter >= SHORTEST_STEM and (wanted.startswith(known) or known.startswith(wanted))
+    return 3 if is_stem else None
 
 
 def edit_distance(one: str, other: str) -> int:

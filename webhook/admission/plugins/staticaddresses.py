@@ -11,7 +11,10 @@ from webhook.admission.plugins.hostlocal import family_findings, gateway_finding
 
 
 def address_findings(placed: Placed) -> Iterator[PluginFinding]:
-    """Yield two addresses of a family for an old version, and gateways that are not on the link."""
+    """Yield that there are none, or too many for an old version, and gateways that are not on the link."""
+    if not placed.values.get("addresses") and not placed.values.unreadable and "ips" not in placed.declared:
+        detail = "without addresses each pod must ask for its own"
+        yield PluginFinding(code="NAD505", path=placed.path, detail=detail, fix='add "addresses", or capability ips')
     families: list[int] = []
     for at, item in enumerate(placed.values.get("addresses") or ()):
         address = read_cidr((item or {}).get("address"))

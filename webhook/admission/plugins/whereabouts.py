@@ -24,14 +24,15 @@ _FORMS = "10.1.0.0/24 or 10.1.0.5-10.1.0.9/24"
 def range_findings(placed: Placed) -> Findings:
     """Yield what whereabouts refuses in `range` and `ipRanges`, and what it drops or leaves for later."""
     values = placed.values
+    if not any(values.get(key) for key in ("range", "ipRanges", "addresses")) and not values.unreadable:
+        detail = "without range and ipRanges each node's own whereabouts.conf must have them"
+        yield PluginFinding(code="NAD505", path=placed.path, detail=detail, fix='add "range"')
     subnets: list[Interface] = []
     if values.get("range"):
         yield from _one(values, placed.path, subnets)
     for at, item in enumerate(values.get("ipRanges") or ()):
         if item is not None:
             yield from _one(item, f"{placed.where('ipRanges')}[{at}]", subnets)
-    if not subnets and values.get("range") and values.get("gateway"):
-        return
     gateway = read_address(values.get("gateway"))
     if subnets and gateway is not None and not any(gateway in subnet.network for subnet in subnets):
         yield from gateway_findings(values, subnets[0], placed.path)
