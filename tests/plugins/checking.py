@@ -14,7 +14,6 @@ from webhook.plugindata.loader import load_schemas
 
 SCHEMAS = load_schemas()
 CHECKS = PluginChecks(schemas=SCHEMAS)
-REFUSING = PluginChecks(schemas=SCHEMAS, unknown_types="Refuse")
 
 
 def found(

@@ -100,6 +100,16 @@ CODES: Mapping[str, Code] = {
         example='{"type": "macvlan", "master": "eth1", "subnet": "10.1.0.0/24"}',
         fix='Move the key into "ipam".',
     ),
+    "NAD110": Code(
+        title="a configuration is too large to be checked to its end",
+        severity=WARNING,
+        meaning=(
+            "Only so many values of a configuration are looked at, as reviews wait for each other; people write some "
+            "hundreds, and 20,000 are looked at. The example has it with a limit of two values."
+        ),
+        example='{"type": "bridge", "vlan": 1, "mtu": 1500, "isGateway": true}',
+        fix="Write a smaller configuration.",
+    ),
     "NAD201": Code(
         title="a number is outside its limits",
         severity=ERROR,

@@ -33,16 +33,27 @@ UNKNOWN_KEYS_MAX = 100
 """Keys of one configuration that are looked up for a near miss: each costs 0.2 ms, and hostile texts have 100,000."""
 
 
-class Lookups:
-    """How many unknown keys of one configuration may still be looked up."""
+class OutOfBudgetError(Exception):
+    """The configuration has more values than are looked at."""
 
-    def __init__(self) -> None:
-        self.left = UNKNOWN_KEYS_MAX
 
-    def spend(self) -> bool:
-        """Say whether there was one left, and take it."""
-        self.left -= 1
-        return self.left >= 0
+class Budget:
+    """How much of one configuration is still looked at: values, and unknown keys for a near miss."""
+
+    def __init__(self, values: int) -> None:
+        self.values = values
+        self.lookups = UNKNOWN_KEYS_MAX
+
+    def spend(self, values: int) -> None:
+        """Take the cost of some values. Raises OutOfBudgetError when it is used up."""
+        self.values -= values
+        if self.values < 0:
+            raise OutOfBudgetError
+
+    def spend_lookup(self) -> bool:
+        """Say whether there was a look-up left, and take it."""
+        self.lookups -= 1
+        return self.lookups >= 0
 
 
 class Decoded(dict[str, Any]):
@@ -72,12 +83,10 @@ class Decoder:
     with the IPAM plugin that reads it.
     """
 
-    def __init__(
-        self, plugin: str, envelope: frozenset[str], lookups: Lookups, *, misplaced: Mapping[str, str]
-    ) -> None:
+    def __init__(self, plugin: str, envelope: frozenset[str], budget: Budget, *, misplaced: Mapping[str, str]) -> None:
         self.plugin = plugin
         self.envelope = envelope
-        self.lookups = lookups
+        self.budget = budget
         self.misplaced = misplaced
 
     def decode(self, conf: Conf, keys: Mapping[str, Key], path: str, into: Decoded) -> Findings:
@@ -114,7 +123,7 @@ class Decoder:
                 yield PluginFinding(code="NAD103", path=path, detail=detail, fix="add it", refusal=key.required_refusal)
 
     def _unknown(self, written: str, known: Iterable[str], where: str) -> Findings:
-        meant = near_miss(written, known) if self.lookups.spend() else None
+        meant = near_miss(written, known) if self.budget.spend_lookup() else None
         if meant is not None:
             detail = f"the plugin {self.plugin} does not read this key"
             yield PluginFinding(code="NAD104", path=where, detail=detail, fix=f'did you mean "{meant}"?')
@@ -125,6 +134,7 @@ class Decoder:
 
     def _value(self, value: object, key: Key, where: str, into: Decoded, name: str) -> Findings:
         """Read one value that is not null; `into` gets it unless Go cannot decode it."""
+        self.budget.spend(1)
         wrong = self._wrong_type(value, key, where)
         if wrong is not None:
             into.unreadable.add(name)
@@ -150,6 +160,7 @@ class Decoder:
         for label, item in pairs:
             place = join(where, label) if isinstance(label, str) else f"{where}[{label}]"
             if item is None:
+                self.budget.spend(1)
                 read.append(None)
                 if not key.null_items:
                     detail = f"the plugin {self.plugin} crashes on null in this list"

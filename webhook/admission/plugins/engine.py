@@ -16,7 +16,7 @@ from cniplugin.netspec.jsontext import join
 from cniplugin.netspec.netattachdef import RESOURCE_NAME
 from webhook.admission.plugins import chaining
 from webhook.admission.plugins.context import Placed, constraint_findings
-from webhook.admission.plugins.decoding import Decoded, Decoder, Lookups
+from webhook.admission.plugins.decoding import Budget, Decoded, Decoder, OutOfBudgetError
 from webhook.admission.plugins.finding import PluginFinding
 from webhook.admission.plugins.rules import RULES
 from webhook.admission.plugins.schema import PluginChecks, PluginSchema
@@ -46,11 +46,12 @@ def check_plugins(
     """Return what is wrong with, and what surprises in, each plugin of a network, in input order.
 
     `annotations`: of the NetworkAttachmentDefinition; its resource name counts. At most ERRORS_MAX errors, after
-    which the rest is not looked at, and WARNINGS_MAX warnings. Linear in the length of the configuration.
+    which the rest is not looked at, and WARNINGS_MAX warnings. Linear in the length of the configuration, as far as
+    `checks.values_max` goes.
     """
     errors, warnings = 0, 0
     kept: list[PluginFinding] = []
-    for finding in _network(config, has_resource=bool(annotations.get(RESOURCE_NAME)), checks=checks):
+    for finding in _within_budget(config, has_resource=bool(annotations.get(RESOURCE_NAME)), checks=checks):
         if finding.is_error:
             errors += 1
             kept.append(finding)
@@ -62,9 +63,18 @@ def check_plugins(
     return kept
 
 
+def _within_budget(config: NetworkConfigList, *, has_resource: bool, checks: PluginChecks) -> Findings:
+    try:
+        yield from _network(config, has_resource=has_resource, checks=checks)
+    except OutOfBudgetError:
+        detail = f"the configuration has more than {checks.values_max} values, and the rest was not checked"
+        yield PluginFinding(code="NAD110", path="", detail=detail)
+
+
 def _network(config: NetworkConfigList, *, has_resource: bool, checks: PluginChecks) -> Findings:
     walk = _Walk(config, has_resource=has_resource, checks=checks)
     for index, plugin in enumerate(config.plugins):
+        walk.budget.spend(1)
         path = f"plugins[{index}]" if config.is_list else ""
         schema = checks.schemas.get(plugin.type)
         if plugin.type not in checks.exempt:
@@ -85,7 +95,7 @@ class _Walk:
         self.checks = checks
         self.earlier: dict[str, bool] = {}
         self.told: set[str] = set()
-        self.lookups = Lookups()
+        self.budget = Budget(checks.values_max)
 
     def unknown_type(self, name: str, path: str) -> Findings:
         """Say once of each type that nothing is known about it."""
@@ -103,7 +113,7 @@ class _Walk:
         yield from chaining.order_findings(placed)
         if schema.kind == "ipam":
             return
-        decoder = Decoder(schema.type, ENVELOPE, self.lookups, misplaced=self._misplaced(ipam))
+        decoder = Decoder(schema.type, ENVELOPE, self.budget, misplaced=self._misplaced(ipam))
         yield from decoder.decode(plugin.conf, schema.keys, path, placed.values)
         placed.values["ipam"] = inner = Decoded()
         inner["type"] = plugin.ipam_type
@@ -122,7 +132,7 @@ class _Walk:
             yield from self.unknown_type(name, path)
             return
         placed = self._placed(plugin, schema, path)
-        decoder = Decoder(schema.type, IPAM_ENVELOPE, self.lookups, misplaced={})
+        decoder = Decoder(schema.type, IPAM_ENVELOPE, self.budget, misplaced={})
         yield from decoder.decode(plugin.conf["ipam"], schema.keys, path, placed.values)
         yield from _findings_of(placed)
 

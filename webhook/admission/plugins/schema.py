@@ -129,9 +129,11 @@ class PluginChecks:
     """What to check configurations with; each value is equal to itself alone, so that findings can be remembered by it.
 
     `schemas`: by type, other names included. `unknown_types`: what becomes of a plugin type that has none, one of
-    UNKNOWN_TYPES. `exempt`: plugin types that are not checked at all.
+    UNKNOWN_TYPES. `exempt`: plugin types that are not checked at all. `values_max`: values of one configuration that
+    are looked at, which takes 10 microseconds each; the largest that people write have some hundreds.
     """
 
     schemas: Mapping[str, PluginSchema]
     unknown_types: str = "Warn"
     exempt: frozenset[str] = frozenset()
+    values_max: int = 20_000
