@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +13,8 @@ from typing import Any
 import pytest
 
 from tests.configuration.texts import BAD, HONOR, OFF
-from tests.e2e.process import Served, serving
+from tests.e2e.process import ROOT, Served, serving
+from tests.manifests.rendered import MANIFESTS
 from tests.realapi.server import RealApiServer
 
 from .installation import NAMESPACE, apply, installed_server, webhook_options
@@ -113,3 +116,31 @@ def test_a_file_that_kubectl_takes_for_binary_is_refused(server: RealApiServer, 
         assert server.kubectl("-n", NAMESPACE, "delete", "configmap", NAME).returncode == 0
         ready(served)
     assert apply(server, ".").returncode == 0
+
+
+def test_what_kubectl_wrote_as_the_manual_says_survives_the_next_installation(
+    server: RealApiServer, tmp_path: Path
+) -> None:
+    (tmp_path / "config.yaml").write_bytes(HONOR)
+    words = ("-n", NAMESPACE, "create", "configmap", NAME, f"--from-file={tmp_path / 'config.yaml'}")
+    made = server.kubectl(*words, "--dry-run=client", "-o", "yaml").stdout
+    done = server.kubectl("apply", "--server-side", "--field-manager=admin", "-f", "-", stdin=made)
+    assert done.returncode == 0, done.stderr
+    for _ in range(2):
+        assert apply(server, ".").returncode == 0
+        assert texts(server)["config.yaml"] == HONOR.decode()
+
+
+def test_a_kustomization_may_have_it(server: RealApiServer, tmp_path: Path) -> None:
+    """As docs/configuration.md says; what the program keeps beside it stays."""
+    manual = (ROOT / "docs" / "configuration.md").read_text()
+    (generator,) = re.findall(r"^```yaml\n(configMapGenerator:\n.*?)^```", manual, re.DOTALL | re.MULTILINE)
+    (tmp_path / "config.yaml").write_bytes(OFF)
+    base = os.path.relpath(MANIFESTS / "base", tmp_path.resolve())
+    (tmp_path / "kustomization.yaml").write_text(f"resources: [{base}]\n{generator}")
+    patch = json.dumps({"data": {"last-good.yaml": HONOR.decode()}})
+    server.kubectl("-n", NAMESPACE, "patch", "configmap", NAME, "--type=merge", "-p", patch)
+    for _ in range(2):
+        done = server.kubectl("apply", "-k", str(tmp_path))
+        assert done.returncode == 0, done.stderr
+        assert texts(server) == {"config.yaml": OFF.decode(), "last-good.yaml": HONOR.decode()}

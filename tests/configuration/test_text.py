@@ -78,8 +78,10 @@ def test_what_is_shown_can_be_read(model: NadmitConfiguration) -> None:
         ),
         (
             "{hugepages: true, podNetworkInformation: false}",
-            "5:4: injection.hugepages: true needs podNetworkInformation, which is false: hugepages are told in its "
-            "volume; switch that on, or this off",
+            (
+                "5:4: injection.hugepages: true needs podNetworkInformation, which is false: hugepages are told in its "
+                "volume; switch that on, or this off"
+            ),
         ),
         ("resourceNameKeys: a/b", '5:3: injection.resourceNameKeys: wrong type: "a/b"; allowed: a list'),
         ("resourceNameKeys: [a/b/c]", f'5:22: injection.resourceNameKeys[0]: {KEY}: "a/b/c"; {A_KEY}'),
@@ -95,13 +97,17 @@ def test_what_is_shown_can_be_read(model: NadmitConfiguration) -> None:
         ),
         (
             "annotationsByLabel: {a: {k8s.v1.cni.cncf.io/networks: 'a,,b'}}",
-            "5:24: injection.annotationsByLabel.a: k8s.v1.cni.cncf.io/networks cannot be read: [1]: the item is "
-            "empty; remove the comma before or after it",
+            (
+                "5:24: injection.annotationsByLabel.a: k8s.v1.cni.cncf.io/networks cannot be read: [1]: the item is "
+                "empty; remove the comma before or after it"
+            ),
         ),
         (
             "annotationsByLabel: {a: {v1.multus-cni.io/default-network: 'a,b'}}",
-            "5:24: injection.annotationsByLabel.a: v1.multus-cni.io/default-network cannot be read: 2 networks are "
-            "named, and a pod has one default network; allowed: one network",
+            (
+                "5:24: injection.annotationsByLabel.a: v1.multus-cni.io/default-network cannot be read: 2 networks are "
+                "named, and a pod has one default network; allowed: one network"
+            ),
         ),
         (
             "annotationsByLabel: {a: {k8s.v1.cni.cncf.io/network-status: '[]'}}",
@@ -122,10 +128,16 @@ def test_one_mistake_is_one_line(section: str, said: str) -> None:
         ("", "f.yaml: it is empty; write at least apiVersion: config.nadmit.io/v1alpha1 and kind: NadmitConfiguration"),
         ("# nothing\n---\n", "f.yaml: it is empty; "),
         ("7", "f.yaml:1:1: wrong type: 7; allowed: a mapping"),
-        ("kind: NadmitConfiguration\n", "f.yaml:1:1: apiVersion: it is missing; write apiVersion: config.nadmit.io/v1alp"),
+        (
+            "kind: NadmitConfiguration\n",
+            "f.yaml:1:1: apiVersion: it is missing; write apiVersion: config.nadmit.io/v1alp",
+        ),
         ("apiVersion: config.nadmit.io/v1alpha1", "f.yaml:1:1: kind: it is missing; write kind: NadmitConfiguration"),
         (HEAD.replace("v1alpha1", "v1"), 'f.yaml:1:1: apiVersion: unknown value: "config.nadmit.io/v1"; did you mean'),
-        (f"{HEAD}injektion: {{}}", 'f.yaml:3:1: injektion: no such field; did you mean "injection"? allowed: apiVersion, '),
+        (
+            f"{HEAD}injektion: {{}}",
+            'f.yaml:3:1: injektion: no such field; did you mean "injection"? allowed: apiVersion, ',
+        ),
         (f"{HEAD}injection: []", "f.yaml:3:1: injection: wrong type: a list; allowed: a mapping"),
         (f"{HEAD}kind: x", 'f.yaml:3:1: the key "kind" stands twice in one mapping; keep one of them'),
         (f"{HEAD}---\n{HEAD}", "f.yaml: 2 documents; allowed: one, keep that which is meant"),
@@ -147,8 +159,10 @@ def test_all_mistakes_are_told_at_once_in_the_order_of_their_lines() -> None:
 def test_annotations_that_no_object_could_have() -> None:
     text = f"{HEAD}injection:\n  annotationsByLabel:\n    a: {{x: {'y' * 262_144}}}\n"
     assert problems(text) == [
-        "f.yaml:5:5: injection.annotationsByLabel.a: 262145 bytes of annotations; allowed: at most 262144, as in any "
-        "object"
+        (
+            "f.yaml:5:5: injection.annotationsByLabel.a: 262145 bytes of annotations; allowed: at most 262144, as in any "
+            "object"
+        )
     ]
 
 
