@@ -16,6 +16,7 @@ from pathlib import Path
 import uvloop
 
 from certs.files import bootstrap
+from webhook.admission.configuration import Configuration
 from webhook.admission.inforce import RulesInForce
 from webhook.cluster.manifests import load_snapshot
 from webhook.cluster.problems import Problem
@@ -103,11 +104,13 @@ def cluster(settings: Settings) -> int:
 
 
 def _run(settings: Settings, source: _Source, metrics: Metrics, tls: ServedPair, started: float) -> int:
+    configuration = Configuration()
     log = DecisionLog(STDOUT, later=_call_later, on_lost=metrics.log_lines_lost.inc)
     reviews = Reviews(
         snapshot=source.snapshot,
         problem=source.problem,
         rules=RulesInForce(settings.rules.config),
+        configuration=lambda: configuration,
         network_namespace=settings.network_namespace,
         observer=Observers(metrics, log),
         network_in_use=settings.cluster.network_in_use,
