@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from webhook.configuration.text import ConfigurationError
 from .texts import BAD, HONOR, OFF, TOP_UP
 
 NEVER_S = 3600.0
+PATIENCE_S = 20.0
 
 
 @pytest.fixture
@@ -122,7 +124,9 @@ def test_the_thread_looks_by_itself_and_ends(path: Path, in_force: InForce) -> N
     file = ConfigurationFile(path, in_force, poll_s=0.001)
     file.start()
     path.write_bytes(OFF)
+    deadline = time.monotonic() + PATIENCE_S
     while mode(in_force) != "off":
-        os.sched_yield()
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
     file.stop()
     assert not file._thread.is_alive()

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from webhook.admission.configuration import Configuration
 from webhook.configuration.inforce import SHOWN_PROBLEMS_MAX, InForce
 from webhook.configuration.metrics import ConfigurationMetrics
-from webhook.configuration.text import ConfigurationError
+from webhook.configuration.text import PROBLEMS_MAX, ConfigurationError
 
 from .texts import BAD, HEAD, HONOR, OFF, TOP_UP
 
@@ -171,4 +171,4 @@ def test_a_thousand_mistakes_are_not_all_told(in_force: InForce) -> None:
     in_force.offer(text.encode(), source="f")
     problems = in_force.describe()["refused"]["problems"]
     assert len(problems) == SHOWN_PROBLEMS_MAX + 1
-    assert problems[-1] == f"{1000 - SHOWN_PROBLEMS_MAX} more"
+    assert problems[-1] == f"{PROBLEMS_MAX + 1 - SHOWN_PROBLEMS_MAX} more"

@@ -11,7 +11,7 @@ from cniplugin.netspec.netattachdef import RESOURCE_NAME
 from webhook.admission.configuration import Configuration
 from webhook.admission.injection import Injection
 from webhook.configuration.model import NadmitConfiguration, defaults
-from webhook.configuration.text import BYTES_MAX, ConfigurationError, read
+from webhook.configuration.text import BYTES_MAX, PROBLEMS_MAX, ConfigurationError, read
 
 from .texts import HEAD, OFF
 
@@ -156,11 +156,18 @@ def test_all_mistakes_are_told_at_once_in_the_order_of_their_lines() -> None:
     assert [line.split(" ")[0] for line in lines] == ["f.yaml:3:1:", "f.yaml:5:3:", "f.yaml:6:3:", "f.yaml:7:3:"]
 
 
+def test_a_thousand_mistakes_are_not_all_located() -> None:
+    lines = problems(HEAD + "".join(f"a{number}: 1\n" for number in range(1000)))
+    assert len(lines) == PROBLEMS_MAX + 1
+    assert lines[-1] == f"f.yaml: {1000 - PROBLEMS_MAX} more problems"
+
+
 def test_annotations_that_no_object_could_have() -> None:
-    text = f"{HEAD}injection:\n  annotationsByLabel:\n    a: {{x: {'y' * 262_144}}}\n"
+    """An alias makes more of them than the text is long."""
+    text = f"{HEAD}injection:\n  annotationsByLabel:\n    a: {{x: &text {'y' * 131_072}, z: *text}}\n"
     assert problems(text) == [
         (
-            "f.yaml:5:5: injection.annotationsByLabel.a: 262145 bytes of annotations; allowed: at most 262144, as in any "
+            "f.yaml:5:5: injection.annotationsByLabel.a: 262146 bytes of annotations; allowed: at most 262144, as in any "
             "object"
         )
     ]

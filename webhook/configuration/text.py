@@ -20,8 +20,10 @@ from webhook.cluster.problems import ManifestError, Position, Problem
 from .fields import CONTENT
 from .model import API_VERSION, KIND, NadmitConfiguration
 
-BYTES_MAX = 1_048_576
-"""As much as a ConfigMap may hold."""
+BYTES_MAX = 262_144
+"""A quarter of what a ConfigMap may hold: the last good text stands beside it. Locating takes 50 ms."""
+PROBLEMS_MAX = 100
+"""As many as are located."""
 
 Steps = tuple[str | int, ...]
 
@@ -42,8 +44,7 @@ def read(data: bytes, *, where: str) -> NadmitConfiguration:
     try:
         return NadmitConfiguration.model_validate(value)
     except ValidationError as error:
-        found = [_problem(text, where, detail) for detail in error.errors(include_url=False)]
-        raise ConfigurationError(sorted(found, key=lambda problem: problem.position)) from error
+        raise ConfigurationError(_problems(text, where, error)) from error
 
 
 def _error(where: str, text: str) -> ConfigurationError:
@@ -62,20 +63,30 @@ def _read_yaml(text: str, where: str) -> object:
     return found[0]
 
 
-def _problem(text: str, where: str, detail: Mapping[str, Any]) -> Problem:
-    """Say in one line what pydantic has found. NB: a problem with a key of a mapping ends in "[key]"."""
-    steps: Steps = tuple(step for step in detail["loc"] if step != "[key]")
-    nodes = positions.compose(text)
-    place = positions.find(nodes[0], positions.split_lines(text), [str(step) for step in steps]) if nodes else (0, 0)
+def _problems(text: str, where: str, error: ValidationError) -> list[Problem]:
+    """Return what pydantic has found, in the order of its lines."""
+    nodes, lines = positions.compose(text), positions.split_lines(text)
+    found = []
+    for detail in error.errors(include_url=False)[:PROBLEMS_MAX]:
+        steps = _steps_of(detail)
+        place = positions.find(nodes[0], lines, [str(step) for step in steps]) if nodes else (0, 0)
+        found.append(Problem(Position(where, *place), "configuration", _line(detail, steps)))
+    found.sort(key=lambda problem: problem.position)
+    more = error.error_count() - PROBLEMS_MAX
+    return [*found, *([Problem(Position(where), "configuration", f"{more} more problems")] if more > 0 else [])]
+
+
+def _steps_of(detail: Mapping[str, Any]) -> Steps:
+    """NB: a problem with a key of a mapping ends in "[key]"."""
+    return tuple(step for step in detail["loc"] if step != "[key]")
+
+
+def _line(detail: Mapping[str, Any], steps: Steps) -> str:
     path = ""
     for step in steps:
         path = f"{path}[{step}]" if isinstance(step, int) else join(path, step)
-    said = _describe(detail, steps)
-    return Problem(Position(where, *place), "configuration", f"{path}: {said}" if path else said)
-
-
-def _describe(detail: Mapping[str, Any], steps: Steps) -> str:
-    return _DESCRIPTIONS.get(detail["type"], _describe_other)(detail, steps)
+    said = _DESCRIPTIONS.get(detail["type"], _describe_other)(detail, steps)
+    return f"{path}: {said}" if path else said
 
 
 def _describe_content(detail: Mapping[str, Any], _steps: Steps) -> str:
