@@ -28,6 +28,7 @@ HOOK = {
 }
 CONFIGURATION = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/nadmit"
 SECRET = "/api/v1/namespaces/nadmit-system/secrets/nadmit-tls"
+CONFIG_MAP = "/api/v1/namespaces/nadmit-system/configmaps/nadmit-webhook"
 LEASE = "/apis/coordination.k8s.io/v1/namespaces/nadmit-system/leases/nadmit-status"
 
 
@@ -65,6 +66,7 @@ def test_what_the_program_has_written_stays(server: RealApiServer) -> None:
         CONFIGURATION: {"metadata": {"annotations": {"nadmit.io/failure-policy": "Fail"}}, "webhooks": [HOOK]},
         SECRET: {"data": {"tls.crt": base64.b64encode(b"a certificate").decode()}},
         LEASE: {"spec": {"holderIdentity": "replica-1"}},
+        CONFIG_MAP: {"data": {"config.yaml": "an admin's", "last-good.yaml": "the program's"}},
     }
     for path, patch in writes.items():
         server.must("PATCH", path, patch, kind=MERGE_PATCH)
@@ -76,6 +78,7 @@ def test_what_the_program_has_written_stays(server: RealApiServer) -> None:
     assert configuration["metadata"]["annotations"]["nadmit.io/failure-policy"] == "Fail"
     assert server.must("GET", SECRET)["data"] == writes[SECRET]["data"]
     assert server.must("GET", LEASE)["spec"]["holderIdentity"] == "replica-1"
+    assert server.must("GET", CONFIG_MAP)["data"] == writes[CONFIG_MAP]["data"]
     assert server.kubectl("diff", "-k", str(MANIFESTS)).returncode == 0
 
 

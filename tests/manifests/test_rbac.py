@@ -59,7 +59,7 @@ def test_nothing_is_granted_at_large(build: str, account: str) -> None:
     for group, resource, verb, namespace, name in granted(build, account):
         assert "*" not in {group, resource, verb, name}
         assert verb not in {"escalate", "bind", "impersonate", "delete", "deletecollection"}
-        if resource in {"secrets", "leases"}:
+        if resource in {"secrets", "leases", "configmaps"}:
             assert (namespace, bool(name)) == (OWN, True)
         if resource == "validatingwebhookconfigurations":
             assert name == "nadmit"
@@ -83,6 +83,7 @@ def test_what_is_named_is_made() -> None:
     kinds = {
         "secrets": "Secret",
         "leases": "Lease",
+        "configmaps": "ConfigMap",
         "validatingwebhookconfigurations": "ValidatingWebhookConfiguration",
     }
     for _group, resource, _verb, namespace, name in granted(".", "nadmit-webhook"):

@@ -52,4 +52,9 @@ VERBS_USED = (
     Use("coordination.k8s.io", "leases", "get", "who writes the status", namespace=OWN, name="nadmit-status"),
     Use("coordination.k8s.io", "leases", "patch", "to be the one, to stay it, to give it up", namespace=OWN,
         name="nadmit-status"),
+    Use("", "configmaps", "get", "the configuration", namespace=OWN, name="nadmit-webhook"),
+    Use("", "configmaps", "patch", "last-good.yaml beside it", namespace=OWN, name="nadmit-webhook",
+        only_when="there is a configuration that is right"),
+    Use("events.k8s.io", "events", "create", "a configuration that is refused, or right again", namespace=OWN,
+        only_when="the ConfigMap has a wrong text"),
 )  # fmt: skip
