@@ -21,7 +21,7 @@ from .fields import CONTENT
 from .model import API_VERSION, KIND, NadmitConfiguration
 
 BYTES_MAX = 262_144
-"""A quarter of what a ConfigMap may hold: the last good text stands beside it, and a mistake is located in some 50 ms."""
+"""A quarter of what a ConfigMap may hold: the last good text stands beside it. Locating takes 50 ms."""
 PROBLEMS_MAX = 100
 """As many as are located."""
 
