@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 from cniplugin.netspec import netattachdef
@@ -13,7 +14,8 @@ from webhook.admission import jsonpatch
 from webhook.admission.evaluate import evaluate
 from webhook.admission.injection import DEVICES_FROM, INJECT, INJECT_INTO, NODE_SELECTOR, Injection
 from webhook.admission.model import NOTHING, Decision, Object, Request
-from webhook.admission.mutating import Answer, answer_mutation
+from webhook.admission.mutating import answer_mutation
+from webhook.serving.podsketch import sketch_pod
 
 Json = dict[str, Any]
 VF = "intel.com/sriov"
@@ -54,6 +56,19 @@ def pod_of(networks: str | None, *containers: Json, labels: Mapping[str, str] = 
     return {"metadata": metadata, "spec": {"containers": some, **spec}}
 
 
+class Sent:
+    """A pod as it was sent, with the sketch that the wire makes of its bytes."""
+
+    def __init__(self, pod: Json) -> None:
+        self._pod = pod
+
+    def read(self) -> Json:
+        return self._pod
+
+    def sketch(self) -> Hashable | None:
+        return sketch_pod(json.dumps({"request": {"object": self._pod}}).encode())
+
+
 def create(pod: Json, *, namespace: str = "blue") -> Request:
     """The creation of a pod, as the wire would read it where injection is on."""
     metadata = pod.get("metadata") or {}
@@ -61,13 +76,15 @@ def create(pod: Json, *, namespace: str = "blue") -> Request:
         name=metadata.get("name", ""),
         labels=metadata.get("labels") or NOTHING,
         annotations=metadata.get("annotations") or NOTHING,
-        spec=pod.get("spec"),
+        sent=Sent(pod),
     )
     return request(known)._replace(namespace=namespace)
 
 
-def ask_mutate(pod: Json, world: FakeCluster, injection: Injection | None = None, *, namespace: str = "blue") -> Answer:
-    return answer_mutation(create(pod, namespace=namespace), pod, world, RULES, injection or Injection())
+def ask_mutate(
+    pod: Json, world: FakeCluster, injection: Injection | None = None, *, namespace: str = "blue"
+) -> Decision:
+    return answer_mutation(create(pod, namespace=namespace), world, RULES, injection or Injection())
 
 
 def ask_validate(
@@ -79,7 +96,7 @@ def ask_validate(
 def patched(pod: Json, world: FakeCluster, injection: Injection | None = None, *, namespace: str = "blue") -> Json:
     """The pod after /mutate, which lets it through."""
     answer = ask_mutate(pod, world, injection, namespace=namespace)
-    assert answer.decision.is_allowed, answer.decision.message
+    assert answer.is_allowed, answer.message
     after: Json = jsonpatch.apply(list(answer.operations), pod)
     return after
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.admission.world import MACVLAN, RULES, FakeCluster, cluster
+from webhook.admission.configuration import Configuration
 from webhook.admission.model import Decision, Request
 from webhook.serving.reviews import Reviews
 
@@ -56,6 +57,7 @@ def reviews(live: Live | None, noted: Noted) -> Reviews:
         snapshot=cluster,
         problem=lambda: None,
         rules=lambda _cluster: RULES,
+        configuration=Configuration,
         network_namespace="kube-system",
         observer=noted,
         live=live,

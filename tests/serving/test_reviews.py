@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.admission.world import RULES, cluster
+from webhook.admission.configuration import Configuration
 from webhook.admission.model import Decision, Request
 from webhook.serving.http import RequestError
 from webhook.serving.reviews import Reviews
@@ -29,6 +30,7 @@ def reviews(noted: Noted, *, problems: list[str | None] | None = None) -> Review
         snapshot=cluster,
         problem=lambda: left.pop(0),
         rules=lambda _cluster: RULES,
+        configuration=Configuration,
         network_namespace="kube-system",
         observer=noted,
     )

@@ -6,55 +6,78 @@ it: the networks are judged first, as they are after the patch, and a refusal of
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from cniplugin.access.model import Rules
 from webhook.admission import messages, podspec
 from webhook.admission.evaluate import NETWORK_NAMESPACE, POD, evaluate
 from webhook.admission.injection import Injection
-from webhook.admission.jsonpatch import Operation
 from webhook.admission.listers import Cluster
-from webhook.admission.model import ALLOWED, Decision, Request
+from webhook.admission.model import ALLOWED, Decision, Object, Operation, Request
 from webhook.admission.mutation.mutate import mutate
 from webhook.admission.podspec import Json
 
-
-class Answer(NamedTuple):
-    """What /mutate answers. No operations: no patch, and no patchType."""
-
-    decision: Decision = ALLOWED
-    operations: tuple[Operation, ...] = ()
-
-
-NO_PATCH = Answer()
+_MUTATED = "answer of /mutate"
 
 
 def answer_mutation(
     request: Request,
-    pod: Json | None,
     cluster: Cluster,
     rules: Rules,
     injection: Injection,
     *,
     network_namespace: str = NETWORK_NAMESPACE,
-) -> Answer:
-    """Return the answer to one request; `pod` is `request.object` as plain JSON, all of it.
+) -> Decision:
+    """Return the answer to one request; everything but the creation of a pod is allowed without a patch.
 
-    Everything but the CREATE of a pod is allowed without a patch. Raises PatchError, which is a bug.
+    An answer without a remark follows from the pod's sketch, and is remembered with the snapshot. Raises PatchError,
+    which is a bug.
     """
     known = request.object
-    if request.kind != POD or request.operation != "CREATE" or request.subresource or pod is None or known is None:
-        return NO_PATCH
-    if known.is_being_deleted:
-        return NO_PATCH
+    if request.kind != POD or request.operation != "CREATE" or request.subresource:
+        return ALLOWED
+    if known is None or known.sent is None or known.is_being_deleted:
+        return ALLOWED
+    sent = known.sent
+    sketch = sent.sketch()
+    made: list[Decision] = []
+
+    def answer() -> tuple[Injection, Decision | None]:
+        made.append(_answer(request, sent.read(), cluster, rules, injection, network_namespace=network_namespace))
+        return injection, made[0] if _is_worth_remembering(made[0]) else None
+
+    if sketch is not None:
+        key = (_MUTATED, request.namespace, network_namespace, sketch)
+        remembered_injection, remembered = cluster.recall(key, answer)
+        if remembered is not None and remembered_injection is injection:
+            return remembered
+    if not made:
+        answer()
+    return made[0]
+
+
+def _is_worth_remembering(decision: Decision) -> bool:
+    """Say whether an answer names no object, and follows from the pod and the snapshot alone."""
+    return decision.is_allowed and not decision.warnings and not decision.missing
+
+
+def _answer(
+    request: Request, pod: Json, cluster: Cluster, rules: Rules, injection: Injection, *, network_namespace: str
+) -> Decision:
+    known = request.object or Object()
     mutation = mutate(pod, cluster, injection, namespace=request.namespace, network_namespace=network_namespace)
-    notes = Decision(warnings=mutation.notes)
     if not mutation.problems and not mutation.warnings:
-        return Answer(notes, mutation.operations)
+        return _allowed(mutation.operations, mutation.notes, mutation.missing)
     after = request._replace(object=known._replace(annotations=podspec.annotations_of(mutation.pod)))
     judged = evaluate(after, cluster, rules, network_namespace=network_namespace)
     if not judged.is_allowed:
-        return Answer(judged._replace(warnings=(*mutation.notes, *judged.warnings)))
+        return judged._replace(warnings=(*mutation.notes, *judged.warnings))
     if mutation.problems:
-        return Answer(messages.invalid(after, mutation.problems, warnings=mutation.notes))
-    return Answer(notes._replace(warnings=(*mutation.notes, *mutation.warnings)), mutation.operations)
+        return messages.invalid(after, mutation.problems, warnings=mutation.notes)
+    return _allowed(mutation.operations, (*mutation.notes, *mutation.warnings), mutation.missing)
+
+
+def _allowed(
+    operations: tuple[Operation, ...], warnings: tuple[str, ...], missing: tuple[tuple[str, str], ...]
+) -> Decision:
+    if not operations and not warnings and not missing:
+        return ALLOWED
+    return Decision(operations=operations, warnings=warnings, missing=missing)

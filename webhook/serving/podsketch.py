@@ -1,0 +1,113 @@
+"""The sketch of a pod: all that /mutate and the check of its work read in it, and nothing else, as one hashable value.
+
+The pods of a ReplicaSet differ in their names and in the generated name of the volume with their token; their sketch is
+one, so the second of them costs a look-up (`Cluster.recall`). Two pods with one sketch get one patch, which a property
+test holds the two files to: who reads more of a pod there adds it here.
+
+What is there, null, empty and absent are told apart, because a patch adds, replaces or appends by that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Sequence
+
+import msgspec
+from msgspec import UNSET, Raw, UnsetType
+
+from webhook.admission.mutation.netinfo import CONTAINER_NAME, VOLUME, is_our_place
+
+SKETCH_MAX = 4096
+"""Bytes of a sketch that is worth remembering: a snapshot remembers 2,048 of them."""
+
+_ABSENT = Raw(b"")
+_NAME = VOLUME.encode()
+
+
+class _Mount(msgspec.Struct, rename="camel", frozen=True, gc=False):
+    name: str = ""
+    mount_path: str = ""
+
+
+class _Variable(msgspec.Struct, frozen=True, gc=False):
+    name: str = ""
+
+
+class _Container(msgspec.Struct, rename="camel", frozen=True, gc=False):
+    name: Raw = _ABSENT
+    resources: Raw = _ABSENT
+    restart_policy: Raw = _ABSENT
+    env: list[_Variable] | UnsetType | None = UNSET
+    volume_mounts: list[_Mount] | UnsetType | None = UNSET
+
+
+class _Metadata(msgspec.Struct, frozen=True, gc=False):
+    labels: Raw = _ABSENT
+    annotations: Raw = _ABSENT
+
+
+class _Spec(msgspec.Struct, rename="camel", frozen=True, gc=False):
+    containers: list[_Container]
+    init_containers: list[_Container] | UnsetType | None = UNSET
+    volumes: list[Raw] | UnsetType | None = UNSET
+    node_selector: Raw = _ABSENT
+    resource_claims: Raw = _ABSENT
+    host_network: Raw = _ABSENT
+
+
+class _Pod(msgspec.Struct, frozen=True, gc=False):
+    metadata: _Metadata
+    spec: _Spec
+
+
+class _Request(msgspec.Struct, frozen=True, gc=False):
+    object: _Pod
+
+
+class _Review(msgspec.Struct, frozen=True, gc=False):
+    request: _Request
+
+
+_decode = msgspec.json.Decoder(_Review).decode
+
+
+def sketch_pod(body: bytes) -> Hashable | None:
+    """Return the sketch of the pod in a review; None for one that is unusual, or too large to be remembered."""
+    try:
+        pod = _decode(body).request.object
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    metadata, spec = pod.metadata, pod.spec
+    containers = [*spec.containers, *(spec.init_containers or ())]
+    texts = [bytes(text) for text in (metadata.labels, metadata.annotations, spec.node_selector, spec.resource_claims)]
+    texts += [bytes(text) for one in containers for text in (one.name, one.resources, one.restart_policy)]
+    texts += [bytes(spec.host_network), *_volume_texts(spec.volumes)]
+    if sum(map(len, texts)) > SKETCH_MAX:
+        return None
+    counts = len(spec.containers), _count(spec.init_containers), _count(spec.volumes)
+    return (*texts, *counts, *[(_environment(one), _mounts(one)) for one in containers])
+
+
+def _count(items: Sequence[object] | UnsetType | None) -> Hashable:
+    """Return how many items there are; null and absent as they are."""
+    return items if items is None or isinstance(items, UnsetType) else len(items)
+
+
+def _environment(container: _Container) -> Hashable:
+    env = container.env
+    return (bool(env), any(one.name == CONTAINER_NAME for one in env)) if env else _count(env)
+
+
+def _mounts(container: _Container) -> Hashable:
+    """Return whether there are mounts, and whether one has the volume's name or place."""
+    mounts = container.volume_mounts
+    if not mounts:
+        return _count(mounts)
+    return any(one.name == VOLUME for one in mounts), any(is_our_place(one.mount_path) for one in mounts)
+
+
+def _volume_texts(volumes: Sequence[Raw] | UnsetType | None) -> Iterator[bytes]:
+    """Yield the volumes that may have the name of ours, each with its place; an escape may hide a letter of it."""
+    for index, raw in enumerate(volumes or ()):
+        text = bytes(raw)
+        if _NAME in text or b"\\" in text:
+            yield b"%d " % index + text
