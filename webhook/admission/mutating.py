@@ -45,9 +45,9 @@ def answer_mutation(
         return injection, made[0] if _is_worth_remembering(made[0]) else None
 
     if sketch is not None:
-        key = (_MUTATED, request.namespace, network_namespace, sketch)
-        remembered_injection, remembered = cluster.recall(key, answer)
-        if remembered is not None and remembered_injection is injection:
+        # What is remembered holds the injection, so that no other one gets its id.
+        _, remembered = cluster.recall((_MUTATED, id(injection), request.namespace, network_namespace, sketch), answer)
+        if remembered is not None:
             return remembered
     if not made:
         answer()
