@@ -136,6 +136,8 @@ def _key(read: KeyFile, shapes: Shapes, path: str) -> Key:
         return _key(shapes[read.shape], shapes, path)
     if not read.type:
         raise SchemaError(f"{path}: the key has neither type nor shape")
+    if read.type in {"array", "map"} and read.items is None:
+        raise SchemaError(f"{path}: {'a map' if read.type == 'map' else 'an array'} needs items")
     return Key(
         type=read.type,
         go=read.go,
