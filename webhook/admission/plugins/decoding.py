@@ -222,7 +222,12 @@ class Decoder:
 
     def _broken(self, key: Key, usual: str, where: str, value: object, detail: str, allowed: str) -> PluginFinding:
         return PluginFinding(
-            code=key.code or usual, path=where, detail=detail, value=value, allowed=allowed, refusal=key.refusal
+            code=key.code or usual,
+            path=where,
+            detail=key.detail or detail,
+            value=value,
+            allowed=allowed,
+            refusal=key.refusal,
         )
 
 
