@@ -45,6 +45,7 @@ class KeyFile(msgspec.Struct, forbid_unknown_fields=True):
     values: list[str | int] = []
     format: Literal["mac", "ip", "cidr", "ifname", "decimal", ""] = ""
     code: str = ""
+    detail: str = ""
     refusal: str = ""
     items: KeyFile | None = None
     null_items: bool = True
@@ -136,6 +137,8 @@ def _key(read: KeyFile, shapes: Shapes, path: str) -> Key:
         return _key(shapes[read.shape], shapes, path)
     if not read.type:
         raise SchemaError(f"{path}: the key has neither type nor shape")
+    if read.type in {"array", "map"} and read.items is None:
+        raise SchemaError(f"{path}: {'a map' if read.type == 'map' else 'an array'} needs items")
     return Key(
         type=read.type,
         go=read.go,
@@ -144,6 +147,7 @@ def _key(read: KeyFile, shapes: Shapes, path: str) -> Key:
         values=tuple(read.values),
         format=read.format,
         code=read.code,
+        detail=read.detail,
         refusal=read.refusal,
         items=_key(read.items, shapes, f"{path}.items") if read.items else None,
         null_items=read.null_items,

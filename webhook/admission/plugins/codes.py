@@ -294,11 +294,14 @@ CODES: Mapping[str, Code] = {
         fix="Put one of the named plugins before it, or remove it.",
     ),
     "NAD403": Code(
-        title="an IPAM plugin is used as a main plugin",
+        title="a plugin is used for what it does not do",
         severity=WARNING,
-        meaning="It hands out an address and makes no interface to carry it.",
+        meaning=(
+            "An IPAM plugin hands out an address and makes no interface to carry it; others make interfaces and have "
+            "no addresses."
+        ),
         example='{"type": "static"}',
-        fix='Write it as the "ipam" of a plugin that makes an interface.',
+        fix='Write a plugin that makes an interface, with the IPAM plugin as its "ipam".',
     ),
     "NAD404": Code(
         title="a capability is declared that nobody reads",

@@ -31,8 +31,8 @@ class Key:
     """What one key may hold.
 
     `go`: the Go type of an integer. `minimum`, `maximum`: of an integer, or of the number of items. `values`: all that
-    there are; "" is always the same as absent. `code`: of what breaks minimum, maximum, values or format; "" for the
-    usual one. `refusal`: what the plugin says then. `items`: of an array, or the values of a map; with
+    there are; "" is always the same as absent. `code`, `detail`: of what breaks minimum, maximum, values or
+    format; "" for the usual ones. `refusal`: what the plugin says then. `items`: of an array, or the values of a map; with
     `null_items` false, null among them stops the plugin. `keys`: of an object. `required`: whether the plugin
     fails without it, with `required_refusal`. `remark`: what is to be said whenever the key is there.
     """
@@ -44,6 +44,7 @@ class Key:
     values: tuple[str | int, ...] = ()
     format: str = ""
     code: str = ""
+    detail: str = ""
     refusal: str = ""
     items: Key | None = None
     null_items: bool = True
