@@ -22,6 +22,7 @@ from cniplugin.netspec.plan import item_of
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORK_STATUS, NETWORKS
 from webhook.admission.model import Cause, Decision, GroupKind, Request
 from webhook.admission.plugins.finding import PluginFinding
+from webhook.admission.remark import Remark
 
 WARNING_MAX = 256
 MESSAGE_BYTES_MAX = 32_768
@@ -333,7 +334,7 @@ def plugin_remark(finding: PluginFinding) -> str:
     """What a plugin accepts and seldom means, or what only its node can tell."""
     error = finding.as_spec_error()
     place = f"spec.config{'' if not error.path or error.path.startswith('[') else '.'}{error.path}"
-    return warning(f"{place}: {describe(error)}")
+    return Remark.of(warning(f"{place}: {describe(error)}"), rule=finding.code)
 
 
 def not_yet(error: SpecError) -> str:

@@ -1,12 +1,16 @@
 """The closed list of rule ids: what a decision may name, and the label values of `nadmit_findings_total`.
 
+The codes of findings about plugins are rule ids, too; they have a list of their own, which explains each.
 `tests/admission/test_rules.py` compares it with the ids in the code, in both directions.
 """
 
 from __future__ import annotations
 
+from webhook.admission.plugins.codes import CODES
+
 RULE_IDS = frozenset(
     {
+        *CODES,
         # the access rules and built-in checks, access.reasons and checks/
         "AllowRule",
         "BuiltinBindingAnnotation",

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from webhook.admission import messages
+from webhook.admission.remark import rule_of
 from webhook.cluster import manifests, store
 from webhook.cluster.documents import Document
 from webhook.cluster.problems import ManifestError, Position, Problem
@@ -121,7 +122,7 @@ def _findings(judgement: Judgement) -> Iterator[Finding]:
             place = judgement.locate(cause.field)
             yield Finding(place, ERROR, cause.rule, cause.message, subject, cause.field)
     for warning in decision.warnings:
-        yield Finding(_place_of(warning, judgement), WARNING, "warning", warning, subject)
+        yield Finding(_place_of(warning, judgement), WARNING, rule_of(warning), warning, subject)
 
 
 def _place_of(warning: str, judgement: Judgement) -> Position:

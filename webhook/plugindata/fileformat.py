@@ -22,10 +22,6 @@ Value = str | int | bool
 State = Literal["set", "unset", "present", "absent"]
 
 
-class SchemaError(ValueError):
-    """A schema that cannot be used; its text says where and why."""
-
-
 class Negation(msgspec.Struct, forbid_unknown_fields=True):
     """None of these values."""
 
@@ -100,13 +96,13 @@ Shapes = Mapping[str, KeyFile]
 
 
 def plugin_schema(read: PluginFile, shapes: Shapes) -> PluginSchema:
-    """Return the schema that a file describes. Raises SchemaError for an unknown shape, and a key without type."""
+    """Return the schema that a file describes; what it refers to exists (`references`)."""
     return PluginSchema(
         type=read.type,
         kind=read.kind,
         source=read.source,
         also=tuple(read.also),
-        keys=_keys(read.keys, shapes, "keys"),
+        keys=_keys(read.keys, shapes),
         constraints=tuple(_constraint(item) for item in read.constraints),
         predecessors=tuple(
             Predecessor(types=tuple(item.types), refusal=item.refusal, when=_conditions(item.when))
@@ -124,21 +120,13 @@ def plugin_schema(read: PluginFile, shapes: Shapes) -> PluginSchema:
     )
 
 
-def _keys(read: Mapping[str, KeyFile], shapes: Shapes, path: str) -> Mapping[str, Key]:
-    return {name: _key(key, shapes, f"{path}.{name}") for name, key in read.items()}
+def _keys(read: Mapping[str, KeyFile], shapes: Shapes) -> Mapping[str, Key]:
+    return {name: _key(key, shapes) for name, key in read.items()}
 
 
-def _key(read: KeyFile, shapes: Shapes, path: str) -> Key:
+def _key(read: KeyFile, shapes: Shapes) -> Key:
     if read.shape:
-        if read.shape not in shapes:
-            raise SchemaError(
-                f"{path}.shape: there is no such shape: {read.shape}; allowed: {', '.join(sorted(shapes))}"
-            )
-        return _key(shapes[read.shape], shapes, path)
-    if not read.type:
-        raise SchemaError(f"{path}: the key has neither type nor shape")
-    if read.type in {"array", "map"} and read.items is None:
-        raise SchemaError(f"{path}: {'a map' if read.type == 'map' else 'an array'} needs items")
+        return _key(shapes[read.shape], shapes)
     return Key(
         type=read.type,
         go=read.go,
@@ -149,9 +137,9 @@ def _key(read: KeyFile, shapes: Shapes, path: str) -> Key:
         code=read.code,
         detail=read.detail,
         refusal=read.refusal,
-        items=_key(read.items, shapes, f"{path}.items") if read.items else None,
+        items=_key(read.items, shapes) if read.items else None,
         null_items=read.null_items,
-        keys=_keys(read.keys, shapes, f"{path}.keys"),
+        keys=_keys(read.keys, shapes),
         required=read.required,
         required_refusal=read.required_refusal,
         remark=read.remark,

@@ -286,7 +286,7 @@ def encode(request: Request, decision: Decision) -> bytes:
     if not decision.is_allowed:
         response["status"] = _status(request, decision)
     if decision.warnings:
-        response["warnings"] = decision.warnings
+        response["warnings"] = [str(warning) for warning in decision.warnings]
     if decision.operations:
         response["patchType"] = "JSONPatch"
         response["patch"] = base64.b64encode(_encode(decision.operations)).decode()
