@@ -83,9 +83,11 @@ def test_a_wrong_text_changes_nothing_but_what_is_told(in_force: InForce, clock:
 
 def test_the_old_text_again_ends_the_refusal_and_is_in_force_since_it_came(in_force: InForce, clock: Clock) -> None:
     in_force.load(HONOR, source="f")
+    current = in_force.current
     in_force.offer(BAD, source="f")
     clock.now = 9
     assert in_force.offer(HONOR, source="f") == "accepted"
+    assert in_force.current is current
     assert in_force.describe()["since"] == "1970-01-01T00:00:00Z"
     assert in_force.describe()["refused"] is None
     assert samples(in_force)["last_reload_successful"] == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import signal
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.process import Served, fail, serving
+from tests.e2e.process import RECORDINGS, Served, fail, serving
 from tests.informers.api_server import NAMESPACES, namespace, write_kubeconfig
 
 from .api_server import NAME, NAMESPACE, PATH, ConfigMapServer
@@ -76,6 +77,27 @@ def test_a_file_is_followed_and_a_bad_one_changes_nothing(tmp_path: Path) -> Non
     assert f"nadmit: WARNING: {path}:3:13: injection.mode: unknown value" in server.errors
     assert f"the configuration is refused; what is in force stays: {path}\n" in server.errors
     assert "no such file or directory" in server.errors
+
+
+def test_a_change_decides_the_next_review(tmp_path: Path) -> None:
+    """What /mutate answers to a pod with a label, before, while the text is wrong, and after."""
+    review = json.loads((RECORDINGS / "create-pods-plain.json").read_text())
+    review["request"]["object"]["metadata"]["labels"] = {"example.com/uplink": "true"}
+    body = json.dumps(review).encode()
+    by_label = f"{HEAD}injection: {{annotationsByLabel: {{example.com/uplink: {{example.com/a: b}}}}}}\n".encode()
+    path = tmp_path / "config.yaml"
+    path.write_bytes(TOP_UP)
+    with serving(tmp_path / "certs", "--config", str(path)) as server:
+        assert "patch" not in server.post(body, "/mutate")
+        replace(path, by_label)
+        until(lambda: "patch" in server.post(body, "/mutate"), lambda: configz(server))
+        patch = json.loads(base64.b64decode(server.post(body, "/mutate")["patch"]))
+        assert [step["value"] for step in patch] in ([{"example.com/a": "b"}], ["b"])
+        replace(path, BAD)
+        until(lambda: configz(server)["refused"], lambda: configz(server))
+        assert "patch" in server.post(body, "/mutate")
+        replace(path, OFF)
+        until(lambda: "patch" not in server.post(body, "/mutate"), lambda: configz(server))
 
 
 def test_a_mounted_configmap_is_followed_as_the_kubelet_swaps_it(tmp_path: Path) -> None:

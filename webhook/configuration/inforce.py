@@ -168,8 +168,10 @@ class InForce:
         logger.warning("the configuration is refused; what is in force stays: %s", self.state.loaded.source)
 
     def _swap(self, state: State) -> None:
+        """NB: `current` stays the same object as long as the text does: what reviews remember goes by it."""
+        if state.loaded is not self.state.loaded:
+            self.current = state.loaded.model.to_value()
         self.state = state
-        self.current = state.loaded.model.to_value()
 
 
 def _digest(data: bytes) -> str:
