@@ -9,6 +9,7 @@ import pytest
 
 from cniplugin.installoptions import OPTIONS, read_arguments
 from webhook.commands.serve import serve
+from webhook.registration.tables import KINDS
 
 from .rendered import Object, find, pod_specs
 
@@ -58,7 +59,8 @@ def test_names_agree() -> None:
     parsed, namespace = _parsed("."), "nadmit-system"
     assert find(".", "Secret", parsed["tls_secret"])["metadata"]["namespace"] == namespace
     assert find(".", "Service", parsed["service"])["metadata"]["namespace"] == namespace
-    assert find(".", "ValidatingWebhookConfiguration", parsed["webhook_configuration"])
+    for kind in KINDS:
+        assert find(".", kind.name, parsed["webhook_configuration"])
     assert find(".", "Deployment", "nadmit-webhook")["metadata"]["namespace"] == namespace
     assert find(".", "PriorityClass", _pod(".")["priorityClassName"])
 
