@@ -20,7 +20,6 @@ STAGES = (IGNORE, FAIL)
 """Ignore comes first: a cluster is not stopped by a webhook that nobody has seen working."""
 
 PORT = 443
-TIMEOUT_S = 5
 
 Webhook = dict[str, Any]
 
@@ -92,7 +91,7 @@ def _webhook(hook: Hook, whom: dict[str, Any], failure_policy: str, status_write
         "matchPolicy": "Equivalent",
         "sideEffects": "None",
         "admissionReviewVersions": ["v1"],
-        "timeoutSeconds": TIMEOUT_S,
+        "timeoutSeconds": hook.timeout_s,
     }
     matching = hook.match(status_writers)
     return {**made, "matchConditions": list(matching)} if matching else made

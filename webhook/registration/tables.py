@@ -33,12 +33,13 @@ Rule = dict[str, Any]
 
 
 class Hook(NamedTuple):
-    """A row of the table. `is_staged`: its failurePolicy is that of the stage, else Ignore for ever."""
+    """A row of a table. `is_staged`: its failurePolicy is that of the stage, else Ignore for ever."""
 
     name: str
     rules: tuple[Rule, ...]
     is_staged: bool
     match: Callable[[Sequence[str]], tuple[Condition, ...]] = lambda _status_writers: ()
+    timeout_s: int = 5
 
 
 def _rule(group: str, version: str, resources: Sequence[str], operations: Sequence[str]) -> Rule:
@@ -96,7 +97,14 @@ MUTATING = (
         is_staged=True,
         match=lambda _status_writers: conditions.injection_of_networks(),
     ),
-    Hook("defaults" + INJECT, (_NEW_PODS,), is_staged=False, match=lambda _status_writers: conditions.injection()),
+    # Every pod of the cluster waits for this one, also when nobody answers.
+    Hook(
+        "defaults" + INJECT,
+        (_NEW_PODS,),
+        is_staged=False,
+        match=lambda _status_writers: conditions.injection(),
+        timeout_s=2,
+    ),
 )
 
 
