@@ -129,8 +129,8 @@ def test_what_the_program_fills_in_is_not_in_a_manifest() -> None:
 
 def test_the_start_of_a_replica_waits_for_nobody() -> None:
     """New pods are sent to the webhook, under Ignore, too; its own and those that mend a node say that they need not."""
-    for build, kind, name in ((".", "Deployment", "nadmit-webhook"), ("node", "DaemonSet", "nadmit-node")):
-        template = find(build, kind, name)["spec"]["template"]
+    for place, kind, name in ((".", "Deployment", "nadmit-webhook"), ("node", "DaemonSet", "nadmit-node")):
+        template = find(place, kind, name)["spec"]["template"]
         assert template["metadata"]["annotations"] == {INJECT: "false"}
 
 
