@@ -118,8 +118,8 @@ def test_another_configuration_is_another_answer() -> None:
 def test_what_names_an_object_is_not_remembered() -> None:
     world = Remembering()
     for _ in range(2):
-        refused = ask(pod_of("elsewhere/a,a", labels={"app": "web"}), world, Injection())
-        assert refused.missing == (("elsewhere", "a"),)
+        answer = ask(pod_of("new,a", labels={"app": "web"}), world, Injection())
+        assert answer.missing == (("blue", "new"),)
     claimed = pod_of("a", resourceClaims=[{"name": "gpu"}])
     assert ask(claimed, world, Injection()).warnings == ask(claimed, world, Injection()).warnings != ()
 

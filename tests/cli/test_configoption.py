@@ -19,7 +19,7 @@ from webhook.commands.configoption import config_option, configuration_of
 @click.command()
 @config_option
 def judge(**given: Any) -> None:
-    click.echo(repr(configuration_of(given)))
+    click.echo(repr(configuration_of(given["config"])))
 
 
 def test_without_it_the_defaults() -> None:

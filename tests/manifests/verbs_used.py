@@ -45,6 +45,8 @@ VERBS_USED = (
         only_when="there is a configuration"),
     Use("events.k8s.io", "events", "create", "a policy that cannot be read, or goes on trial", namespace="default",
         only_when="a policy changes its state"),
+    Use(HOOKS, "mutatingwebhookconfigurations", "get", "what is registered", name="nadmit"),
+    Use(HOOKS, "mutatingwebhookconfigurations", "patch", "webhooks and caBundle", name="nadmit"),
     Use(HOOKS, "validatingwebhookconfigurations", "get", "what is registered", name="nadmit"),
     Use(HOOKS, "validatingwebhookconfigurations", "patch", "webhooks and caBundle", name="nadmit"),
     Use("", "secrets", "get", "the authority and the certificate", namespace=OWN, name="nadmit-tls"),

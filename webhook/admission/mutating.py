@@ -1,7 +1,9 @@
 """The decision of /mutate about one request: a patch for a pod that is created, or why it cannot have one.
 
 NB: a problem or a remark tells something of a network's definition, and so it is told only to a pod that may attach to
-it: the networks are judged first, as they are after the patch, and a refusal of theirs is the answer.
+it: the networks are judged first, as they are after the patch, and a refusal of theirs is the answer. So is what is
+missing: the cluster is asked for a network only if nothing else is wrong. One that stays missing is no matter of
+/mutate: another webhook may still change the annotation, and /validate refuses it.
 """
 
 from __future__ import annotations
@@ -64,20 +66,18 @@ def _answer(
 ) -> Decision:
     known = request.object or Object()
     mutation = mutate(pod, cluster, injection, namespace=request.namespace, network_namespace=network_namespace)
-    if not mutation.problems and not mutation.warnings:
-        return _allowed(mutation.operations, mutation.notes, mutation.missing)
+    if not mutation.problems and not mutation.warnings and not mutation.missing:
+        return _allowed(mutation.operations, mutation.notes)
     after = request._replace(object=known._replace(annotations=podspec.annotations_of(mutation.pod)))
     judged = evaluate(after, cluster, rules, network_namespace=network_namespace)
+    if mutation.missing and (judged.missing or not (mutation.problems or mutation.warnings)):
+        return Decision(operations=mutation.operations, warnings=mutation.notes, missing=judged.missing)
     if not judged.is_allowed:
         return judged._replace(warnings=(*mutation.notes, *judged.warnings))
     if mutation.problems:
         return messages.invalid(after, mutation.problems, warnings=mutation.notes)
-    return _allowed(mutation.operations, (*mutation.notes, *mutation.warnings), mutation.missing)
+    return _allowed(mutation.operations, (*mutation.notes, *mutation.warnings))
 
 
-def _allowed(
-    operations: tuple[Operation, ...], warnings: tuple[str, ...], missing: tuple[tuple[str, str], ...]
-) -> Decision:
-    if not operations and not warnings and not missing:
-        return ALLOWED
-    return Decision(operations=operations, warnings=warnings, missing=missing)
+def _allowed(operations: tuple[Operation, ...], warnings: tuple[str, ...]) -> Decision:
+    return Decision(operations=operations, warnings=warnings) if operations or warnings else ALLOWED

@@ -74,13 +74,15 @@ _OPTIONS = (
     click.option(
         "--webhook-configuration",
         metavar="NAME",
-        help="Fill in and keep the webhooks of this ValidatingWebhookConfiguration, once the server is ready.",
+        help="Fill in and keep the webhooks of the MutatingWebhookConfiguration and the ValidatingWebhookConfiguration "
+        "of this name, once the server is ready.",
     ),
     click.option(
         "--webhook-url",
         metavar="URL",
         callback=parse_url,
-        help="Register this address instead of the Service, for an API server that reaches no Services.",
+        help="Register this address, followed by /validate and /mutate, instead of the Service, for an API server that "
+        "reaches no Services.",
     ),
     click.option(
         "--ca-file",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,9 +27,8 @@ def config_option(command: Command) -> Command:
     return option(command)
 
 
-def configuration_of(given: Mapping[str, Any]) -> Configuration:
+def configuration_of(path: Path | None) -> Configuration:
     """Return what the file of `config_option` says; one that cannot be used ends the command with 2."""
-    path = given["config"]
     if path is None:
         return Configuration()
     # pydantic takes 100 ms to import, which commands without the option do not pay.
