@@ -71,7 +71,8 @@ class PredecessorFile(msgspec.Struct, forbid_unknown_fields=True):
     """A plugin that must come earlier."""
 
     types: list[str]
-    refusal: str
+    code: str = "NAD402"
+    refusal: str = ""
     when: When = {}
 
 
@@ -109,7 +110,7 @@ def plugin_schema(read: PluginFile, shapes: Shapes) -> PluginSchema:
         keys=_keys(read.keys, shapes, "keys"),
         constraints=tuple(_constraint(item) for item in read.constraints),
         predecessors=tuple(
-            Predecessor(types=tuple(item.types), refusal=item.refusal, when=_conditions(item.when))
+            Predecessor(types=tuple(item.types), code=item.code, refusal=item.refusal, when=_conditions(item.when))
             for item in read.predecessors
         ),
         rules=tuple(read.rules),

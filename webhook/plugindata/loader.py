@@ -87,6 +87,7 @@ def _problems(schema: PluginSchema) -> Iterable[str]:
         if rule not in RULES:
             yield f"rules[{index}]: there is no such rule: {rule}; allowed: {', '.join(RULES)}"
     codes = {f"constraints[{index}].code": found.code for index, found in enumerate(schema.constraints)}
+    codes |= {f"predecessors[{index}].code": found.code for index, found in enumerate(schema.predecessors)}
     for path, code in [*codes.items(), *_key_codes(schema.keys, "keys")]:
         if code not in CODES:
             yield f"{path}: there is no such code: {code}; `nadmit explain` lists them"

@@ -199,7 +199,7 @@ CODES: Mapping[str, Code] = {
     "NAD305": Code(
         title="an address is outside its subnet",
         severity=ERROR,
-        meaning="A range begins or ends at an address that its subnet does not have.",
+        meaning="A range begins or ends at an address that its subnet does not have, or begins after its end.",
         example=(
             '{"type": "macvlan", "master": "eth1", "ipam": {"type": "host-local", "subnet": "10.1.0.0/24", '
             '"rangeEnd": "10.1.1.9"}}'
@@ -250,10 +250,10 @@ CODES: Mapping[str, Code] = {
     "NAD310": Code(
         title="a range ends before it begins",
         severity=WARNING,
-        meaning="The plugin does not check it; there is no address in it to hand out.",
+        meaning="The plugin starts with it; there is no address in it to hand out.",
         example=(
             '{"type": "macvlan", "master": "eth1", "ipam": {"type": "host-local", "subnet": "10.1.0.0/24", '
-            '"rangeStart": "10.1.0.20", "rangeEnd": "10.1.0.10"}}'
+            '"rangeStart": "10.1.0.255"}}'
         ),
         fix="Swap the two addresses.",
     ),

@@ -57,7 +57,7 @@ def range_findings(placed: Placed) -> Findings:
 def family_findings(placed: Placed, families: list[int]) -> Findings:
     """Yield that a family of addresses, 4 or 6, is there twice, and the version has room for one."""
     if placed.cni_version in OLD_VERSIONS and len(families) > len(set(families)):
-        refusal = f"CNI version {placed.cni_version} does not support more than 1 address per family"
+        refusal = "does not support more than 1 address per family"
         detail = f"CNI version {placed.cni_version} has room for one IPv4 and one IPv6 address"
         yield PluginFinding(code="NAD309", path=placed.path, detail=detail, fix='raise "cniVersion"', refusal=refusal)
 
@@ -112,15 +112,24 @@ def _range_findings(item: _Range, stretches: list[Stretch]) -> Findings:
             path = f"{item.path}.{key}"
             yield PluginFinding(code="NAD305", path=path, detail=detail, value=item.conf[key], refusal=refusal)
         edges[key] = address or edges[key]
+    start, end = edges["rangeStart"], edges["rangeEnd"]
     yield from gateway_findings(item.conf, item.subnet, item.path)
-    if is_sound and int(edges["rangeStart"]) > int(edges["rangeEnd"]):
-        detail = "the range ends before it begins"
-        at = "rangeEnd" if item.conf.get("rangeEnd") else "rangeStart"
-        yield PluginFinding(code="NAD310", path=f"{item.path}.{at}", detail=detail, value=item.conf[at])
+    if is_sound and int(start) > int(end):
+        yield _upside_down(item)
     elif is_sound:
-        stretches.append(
-            Stretch(first=edges["rangeStart"], last=edges["rangeEnd"], path=item.path, group=item.index, text=text)
-        )
+        stretches.append(Stretch(first=start, last=end, path=item.path, group=item.index, text=f"{start}-{end}"))
+
+
+def _upside_down(item: _Range) -> PluginFinding:
+    """NB: the plugin looks whether `rangeStart` is after a `rangeEnd` that is written, not after the default one."""
+    path, value = f"{item.path}.rangeStart", item.conf.get("rangeStart")
+    if not value:
+        path, value = f"{item.path}.rangeEnd", item.conf["rangeEnd"]
+    if not (item.conf.get("rangeStart") and item.conf.get("rangeEnd")):
+        return PluginFinding(code="NAD310", path=path, detail="the range ends before it begins", value=value)
+    detail = f"the range ends before it begins, at {item.conf['rangeEnd']}"
+    refusal = f"invalid range set {item.index}: RangeStart {{value}} not in network {item.subnet.network}"
+    return PluginFinding(code="NAD305", path=path, detail=detail, value=value, refusal=refusal)
 
 
 def _subnet_problem(item: _Range) -> PluginFinding | None:

@@ -32,7 +32,7 @@ class Key:
 
     `go`: the Go type of an integer. `minimum`, `maximum`: of an integer, or of the number of items. `values`: all that
     there are; "" is always the same as absent. `code`, `detail`: of what breaks minimum, maximum, values or
-    format; "" for the usual ones. `refusal`: what the plugin says then. `items`: of an array, or the values of a map; with
+    format; "" for the usual ones. `refusal`: what the plugin says then. `items`: of an array, or a map's values; with
     `null_items` false, null among them stops the plugin. `keys`: of an object. `required`: whether the plugin
     fails without it, with `required_refusal`. `remark`: what is to be said whenever the key is there.
     """
@@ -85,10 +85,14 @@ class Constraint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Predecessor:
-    """A plugin that must stand earlier in the list: one of `types`, when all conditions hold."""
+    """A plugin that must stand earlier in the list: one of `types`, when all conditions hold.
+
+    `code`: NAD402 when it fails without, a warning when it starts all the same.
+    """
 
     types: tuple[str, ...]
-    refusal: str
+    code: str = "NAD402"
+    refusal: str = ""
     when: tuple[Condition, ...] = ()
 
 
