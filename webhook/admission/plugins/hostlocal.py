@@ -121,14 +121,15 @@ def _range_findings(item: _Range, stretches: list[Stretch]) -> Findings:
 
 
 def _upside_down(item: _Range) -> PluginFinding:
-    """NB: the plugin looks whether `rangeStart` is after a `rangeEnd` that is written, not after the default one."""
-    path, value = f"{item.path}.rangeStart", item.conf.get("rangeStart")
-    if not value:
-        path, value = f"{item.path}.rangeEnd", item.conf["rangeEnd"]
-    if not (item.conf.get("rangeStart") and item.conf.get("rangeEnd")):
-        return PluginFinding(code="NAD310", path=path, detail="the range ends before it begins", value=value)
-    detail = f"the range ends before it begins, at {item.conf['rangeEnd']}"
-    refusal = f"invalid range set {item.index}: RangeStart {{value}} not in network {item.subnet.network}"
+    """NB: the plugin takes what is on the wrong side of the other end for outside, unless the end is its own default."""
+    key, other = ("rangeStart", "end") if item.conf.get("rangeStart") else ("rangeEnd", "beginning")
+    path, value = f"{item.path}.{key}", item.conf[key]
+    if not item.conf.get("rangeEnd"):
+        detail = "the range begins after the last address that can be handed out"
+        return PluginFinding(code="NAD310", path=path, detail=detail, value=value)
+    words = f"{key[0].upper()}{key[1:]}"
+    refusal = f"invalid range set {item.index}: {words} {{value}} not in network {item.subnet.network}"
+    detail = f"this is on the wrong side of the range's {other}"
     return PluginFinding(code="NAD305", path=path, detail=detail, value=value, refusal=refusal)
 
 
