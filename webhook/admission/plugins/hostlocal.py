@@ -121,7 +121,7 @@ def _range_findings(item: _Range, stretches: list[Stretch]) -> Findings:
 
 
 def _upside_down(item: _Range) -> PluginFinding:
-    """NB: the plugin takes what is on the wrong side of the other end for outside, unless the end is its own default."""
+    """NB: the plugin takes the wrong side of an end for outside, unless that is the end it sets itself."""
     key, other = ("rangeStart", "end") if item.conf.get("rangeStart") else ("rangeEnd", "beginning")
     path, value = f"{item.path}.{key}", item.conf[key]
     if not item.conf.get("rangeEnd"):
