@@ -12,14 +12,24 @@ of values, or {"not": a list}. Fields that nobody knows are refused, so a slip i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
 
 import msgspec
 
-from webhook.admission.plugins.schema import Condition, Constraint, Key, PluginSchema, Predecessor
+from webhook.admission.plugins.schema import (
+    Condition,
+    Constraint,
+    Format,
+    GoInteger,
+    IpamUse,
+    Key,
+    KeyType,
+    Kind,
+    PluginSchema,
+    Predecessor,
+    State,
+)
 
 Value = str | int | bool
-State = Literal["set", "unset", "present", "absent"]
 
 
 class SchemaError(ValueError):
@@ -38,12 +48,12 @@ When = dict[str, State | list[Value] | Negation]
 class KeyFile(msgspec.Struct, forbid_unknown_fields=True):
     """One key; `shape` stands for all the rest."""
 
-    type: Literal["string", "integer", "boolean", "array", "object", "map", "any", ""] = ""
-    go: Literal["int", "int32", "uint", "uint32"] = "int"
+    type: KeyType | None = None
+    go: GoInteger = "int"
     minimum: int | None = None
     maximum: int | None = None
     values: list[str | int] = []
-    format: Literal["mac", "ip", "cidr", "ifname", "decimal", ""] = ""
+    format: Format | None = None
     code: str = ""
     detail: str = ""
     refusal: str = ""
@@ -80,7 +90,7 @@ class PluginFile(msgspec.Struct, forbid_unknown_fields=True):
     """One plugin."""
 
     type: str
-    kind: Literal["main", "meta", "ipam"]
+    kind: Kind
     source: str
     also: list[str] = []
     keys: dict[str, KeyFile] = {}
@@ -89,7 +99,7 @@ class PluginFile(msgspec.Struct, forbid_unknown_fields=True):
     rules: list[str] = []
     chained_only: bool = False
     chained_refusal: str = ""
-    ipam: Literal["required", "first", "optional", "unused"] = "unused"
+    ipam: IpamUse = "unused"
     ipam_refusal: str = ""
     device_keys: list[str] = []
     device_refusal: str = ""
@@ -168,7 +178,7 @@ def _conditions(when: When) -> tuple[Condition, ...]:
     return tuple(_condition(key, value) for key, value in when.items())
 
 
-def _condition(key: str, value: str | list[Value] | Negation) -> Condition:
+def _condition(key: str, value: State | list[Value] | Negation) -> Condition:
     if isinstance(value, str):
         return Condition(key=key, state=value)
     if isinstance(value, Negation):
