@@ -47,7 +47,9 @@ def test_accepted(case: dict[str, Any]) -> None:
 def test_every_plugin_has_cases() -> None:
     def types(config: dict[str, Any]) -> set[str]:
         plugins = config.get("plugins", [config])
-        return {plugin["type"] for plugin in plugins} | {(plugin.get("ipam") or {}).get("type", "") for plugin in plugins}
+        return {plugin["type"] for plugin in plugins} | {
+            (plugin.get("ipam") or {}).get("type", "") for plugin in plugins
+        }
 
     refused = set().union(*(types(case["config"]) for case in CASES["refused"] + CASES["remarked"]))
     accepted = set().union(*(types(case["config"]) for case in CASES["accepted"]))

@@ -9,7 +9,7 @@ import pytest
 from cniplugin.netspec.errors import render
 from tests.plugins.checking import SCHEMAS, codes, found
 from webhook.admission.plugins.engine import ERRORS_MAX, WARNINGS_MAX
-from webhook.admission.plugins.schema import PluginChecks
+from webhook.admission.plugins.schema import UNKNOWN_TYPES, PluginChecks
 
 
 def _settings(*, unknown_types: str = "Warn", exempt: frozenset[str] = frozenset()) -> PluginChecks:
@@ -48,7 +48,9 @@ def test_a_long_value_is_shortened_in_the_refusal_too() -> None:
     assert text.isprintable()
 
 
-@pytest.mark.parametrize(("setting", "expected"), [("Warn", ["NAD107"]), ("Refuse", ["NAD108"]), ("Off", [])], ids=str)
+@pytest.mark.parametrize(
+    ("setting", "expected"), list(zip(UNKNOWN_TYPES, (["NAD107"], ["NAD108"], []), strict=True)), ids=str
+)
 def test_unknown_types(setting: str, expected: list[str]) -> None:
     checks = _settings(unknown_types=setting)
     assert [finding.code for finding in found({"type": "x", "ipam": {"type": "x"}}, checks=checks)] == expected

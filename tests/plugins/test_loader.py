@@ -57,7 +57,7 @@ def test_an_admins_schema_replaces_that_of_the_project(tmp_path: Path) -> None:
         ({**MINE, "keys": {"a": {"type": "int"}}}, "my-plugin.json: keys.a.type: Invalid enum value 'int'"),
         (
             {**MINE, "keys": {"b": {"type": "any"}, "a": {"type": "array", "items": {"type": 5}}}},
-            "my-plugin.json: keys.a.items.type: Expected `str`, got `int`",
+            "my-plugin.json: keys.a.items.type: Expected `str | null`, got `int`",
         ),
         (
             {**MINE, "keys": {"a": {"type": "object", "keys": {"b": {"size": 5}}}}},

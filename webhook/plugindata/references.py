@@ -21,6 +21,8 @@ def missing(read: PluginFile, shapes: Shapes) -> Iterator[Mistake]:
         yield from _of_key(inner, shapes, ("keys", key))
     for index, constraint in enumerate(read.constraints):
         yield from _of_code(constraint.code, ("constraints", index, "code"))
+    for index, predecessor in enumerate(read.predecessors):
+        yield from _of_code(predecessor.code, ("predecessors", index, "code"))
     for index, rule in enumerate(read.rules):
         if rule not in RULES:
             yield Mistake(("rules", index), _no_such("rule", rule, RULES))
@@ -31,7 +33,7 @@ def _of_key(key: KeyFile, shapes: Shapes, steps: Steps) -> Iterator[Mistake]:
         if key.shape not in shapes:
             yield Mistake((*steps, "shape"), _no_such("shape", key.shape, shapes))
         return
-    if not key.type:
+    if key.type is None:
         yield Mistake(steps, f"the key has neither type nor shape; allowed shapes: {', '.join(sorted(shapes))}")
     if key.type in {"array", "map"} and key.items is None:
         yield Mistake(steps, f"{'a map' if key.type == 'map' else 'an array'} needs items; add what each of them holds")

@@ -45,7 +45,9 @@ def predecessor_findings(placed: Placed) -> Findings:
         if applies and not set(needed.types) & set(placed.earlier):
             detail = f"the plugin {schema.type} needs one of these earlier in the list"
             allowed = ", ".join(needed.types)
-            yield PluginFinding(code="NAD402", path=placed.path, detail=detail, allowed=allowed, refusal=needed.refusal)
+            yield PluginFinding(
+                code=needed.code, path=placed.path, detail=detail, allowed=allowed, refusal=needed.refusal
+            )
 
 
 def requirement_findings(placed: Placed, *, has_resource: bool) -> Findings:
