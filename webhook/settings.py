@@ -41,7 +41,8 @@ class Settings:
     `manifests` is a tree of YAML; None means the cluster that `kubeconfig` (None: the service account, then the
     user's own) points at. `cert_dir` gets a CA and a leaf for `cert_names` when it is empty; `tls_files` (certificate,
     key), when given, are served instead. `client_ca` verifies callers, of whom `client_names` may call (none named:
-    all); None: everybody may. `config`: the file of a NadmitConfiguration; None: its defaults.
+    all); None: everybody may. `config`: the file of a NadmitConfiguration; None: its defaults. `plugin_schemas`: a
+    directory of schemas of CNI plugins; None for none.
     """
 
     manifests: Path | None = None
@@ -54,6 +55,7 @@ class Settings:
     client_ca: Path | None = None
     client_names: tuple[str, ...] = ()
     config: Path | None = None
+    plugin_schemas: Path | None = None
     rules: Rules = field(default_factory=Rules)
     network_namespace: str = NETWORK_NAMESPACE
     limits: Limits = field(default_factory=Limits)

@@ -23,6 +23,7 @@ from webhook.cluster.store import Snapshot
 from webhook.configuration.file import ConfigurationFile
 from webhook.configuration.inforce import InForce
 from webhook.configuration.metrics import ConfigurationMetrics
+from webhook.configuration.schemafiles import load_directory
 from webhook.decisionlog import DecisionLog
 from webhook.metrics import Metrics, Observers
 from webhook.serving.app import create_app
@@ -166,9 +167,10 @@ def _run(settings: Settings, source: _Source, metrics: Metrics, tls: ServedPair,
 def _follow_configuration(settings: Settings) -> Iterator[InForce]:
     """Put the file of the settings in force, and follow it until the end; without one the defaults are in force.
 
-    Raises ConfigurationError for a file that cannot be used.
+    Raises ManifestError for a file that cannot be used, and for schemas of plugins that cannot.
     """
-    in_force = InForce(now=time.time)
+    own_schemas = {} if settings.plugin_schemas is None else load_directory(settings.plugin_schemas)
+    in_force = InForce(now=time.time, own_schemas=own_schemas)
     with ExitStack() as running:
         if settings.config is not None:
             file = ConfigurationFile(settings.config, in_force)

@@ -24,7 +24,7 @@ class Replica:
 
     def __init__(self, kubeconfig: Path) -> None:
         self.now = 0.0
-        self.in_force = InForce(now=lambda: 0.0)
+        self.in_force = InForce(now=lambda: 0.0, own_schemas={})
         self.connection = Connection(kubeconfig, environ={})
         self.part = ConfigurationMap(
             self.connection, NAMESPACE, NAME, self.in_force, timing=MapTiming(poll_s=0.001), clock=lambda: self.now

@@ -21,7 +21,7 @@ PATIENCE_S = 20.0
 
 @pytest.fixture
 def in_force() -> InForce:
-    return InForce(now=lambda: 0.0)
+    return InForce(now=lambda: 0.0, own_schemas={})
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from webhook.admission.configuration import Configuration
 from webhook.configuration.inforce import SHOWN_PROBLEMS_MAX, InForce
 from webhook.configuration.metrics import ConfigurationMetrics
 from webhook.configuration.text import PROBLEMS_MAX, ConfigurationError
+from webhook.plugindata.loader import load_schemas
 
 from .texts import BAD, HEAD, HONOR, OFF, TOP_UP
 
@@ -30,7 +31,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def in_force(clock: Clock) -> InForce:
-    return InForce(now=clock)
+    return InForce(now=clock, own_schemas={})
 
 
 def mode(in_force: InForce) -> str:
@@ -45,7 +46,7 @@ def samples(in_force: InForce) -> dict[str, float]:
 
 
 def test_the_defaults_hold_before_anything_is_said(in_force: InForce) -> None:
-    assert in_force.current == Configuration()
+    assert in_force.current.injection == Configuration().injection
     assert samples(in_force) == {
         "last_reload_successful": 1,
         "last_reload_success_timestamp_seconds": 0,
@@ -103,14 +104,14 @@ def test_without_a_text_the_defaults(in_force: InForce, caplog: pytest.LogCaptur
     in_force.load(HONOR, source="f")
     assert in_force.offer_defaults(why="there is no f") == "accepted"
     assert in_force.offer_defaults(why="there is no f") == "same"
-    assert in_force.current == Configuration()
+    assert in_force.current.injection == Configuration().injection
     assert (in_force.describe()["source"], in_force.describe()["sha256"]) == ("defaults: there is no f", None)
 
 
 def test_what_was_good_before_stands_in_and_the_refusal_stays(in_force: InForce) -> None:
     in_force.offer(BAD, source="f")
     assert not in_force.fall_back(BAD, source="g")
-    assert in_force.current == Configuration()
+    assert in_force.current.injection == Configuration().injection
     assert in_force.fall_back(HONOR, source="g")
     assert mode(in_force) == "honor"
     assert in_force.describe()["source"] == "g"
@@ -153,7 +154,9 @@ def test_it_is_shown_as_one_would_write_it(in_force: InForce) -> None:
                 "resourceNameKeys": ["k8s.v1.cni.cncf.io/resourceName"],
                 "annotationsByLabel": {},
             },
+            "plugins": {"unknownTypes": "Warn", "exempt": []},
         },
+        "pluginTypes": dict.fromkeys(sorted(load_schemas()), "nadmit"),
         "source": "f",
         "since": "1970-01-01T00:00:00Z",
         "sha256": hashlib.sha256(TOP_UP).hexdigest(),

@@ -12,6 +12,7 @@ from webhook.admission.configuration import Configuration
 from webhook.admission.injection import Injection
 from webhook.configuration.model import NadmitConfiguration, defaults
 from webhook.configuration.text import BYTES_MAX, PROBLEMS_MAX, ConfigurationError, read
+from webhook.plugindata.loader import load_schemas
 
 from .texts import HEAD, OFF
 
@@ -23,6 +24,9 @@ WHOLE = f"""{HEAD}injection:
   resourceNameKeys: [example.com/resource, k8s.v1.cni.cncf.io/resourceName]
   annotationsByLabel:
     example.com/uplink: {{k8s.v1.cni.cncf.io/networks: uplinks/fast}}
+plugins:
+  unknownTypes: Refuse
+  exempt: [secret-sauce]
 """
 KEY = "this is no key of a label or annotation"
 A_KEY = (
@@ -40,24 +44,33 @@ def problems(text: str | bytes) -> list[str]:
 
 
 def test_every_field_has_a_value() -> None:
-    assert read(WHOLE.encode(), where="f.yaml").to_value() == Configuration(
-        injection=Injection(
-            mode="honor",
-            exposes_netinfo=True,
-            exposes_hugepages=True,
-            resource_name_keys=("example.com/resource", RESOURCE_NAME),
-            annotations_by_label={"example.com/uplink": {"k8s.v1.cni.cncf.io/networks": "uplinks/fast"}},
-        )
+    value = read(WHOLE.encode(), where="f.yaml").to_value({})
+    assert value.injection == Injection(
+        mode="honor",
+        exposes_netinfo=True,
+        exposes_hugepages=True,
+        resource_name_keys=("example.com/resource", RESOURCE_NAME),
+        annotations_by_label={"example.com/uplink": {"k8s.v1.cni.cncf.io/networks": "uplinks/fast"}},
     )
+    assert value.plugins is not None
+    assert value.plugins.unknown_types == "Refuse"
+    assert value.plugins.exempt == {"secret-sauce"}
 
 
 def test_what_is_left_out_is_as_in_the_domain() -> None:
     assert read(HEAD.encode(), where="f.yaml") == defaults()
-    assert defaults().to_value() == Configuration()
+    value = defaults().to_value({})
+    assert value.injection == Configuration().injection
+    assert value.plugins is not None
+    assert (value.plugins.schemas, value.plugins.unknown_types, value.plugins.exempt) == (
+        load_schemas(),
+        "Warn",
+        frozenset(),
+    )
 
 
 def test_off() -> None:
-    assert read(OFF, where="f.yaml").to_value() == Configuration(injection=None)
+    assert read(OFF, where="f.yaml").to_value({}).injection is None
 
 
 @pytest.mark.parametrize("model", [defaults(), read(WHOLE.encode(), where="f.yaml")])

@@ -13,7 +13,7 @@ from webhook.admission.checks.definitions import CACHED_CONFIG_MAX
 from webhook.admission.evaluate import NETWORK, evaluate
 from webhook.admission.model import Decision, Object
 from webhook.admission.plugins.schema import PluginChecks
-from webhook.plugindata.loader import load_schemas
+from webhook.configuration.schemafiles import load_directory
 
 
 def _decide(config: str, *, plugins: PluginChecks | None = CHECKS, resource: str | None = None) -> Decision:
@@ -78,7 +78,7 @@ def test_the_schema_in_the_manual_is_one(tmp_path: Path) -> None:
     example = re.search(r"```json\n(.*?)```", manual, re.DOTALL)
     assert example
     (tmp_path / "my-plugin.json").write_text(example[1])
-    schema = load_schemas(tmp_path)["my-plugin"]
+    schema = load_directory(tmp_path)["my-plugin"]
     decision = _decide(
         '{"type":"my-plugin","mode":"slow","speed":5}', plugins=PluginChecks(schemas={"my-plugin": schema})
     )

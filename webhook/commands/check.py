@@ -57,6 +57,7 @@ def check(
     output: str,
     network_namespace: str,
     config: Path | None,
+    plugin_schemas: Path | None,
     **rules_given: Any,
 ) -> None:
     """Find everything in PATHs that the webhook would refuse or warn of, with file, line and column.
@@ -89,7 +90,7 @@ def check(
     webhook = Webhook(
         cluster=cluster,
         rules=rules_in_force(rules_given, cluster),
-        configuration=configuration_of(config),
+        configuration=configuration_of(config, plugin_schemas),
         network_namespace=network_namespace,
     )
     judgements = list(judge(documents, webhook, problems))

@@ -1,4 +1,4 @@
-"""The option --config: a NadmitConfiguration for commands that judge files, and for the embedded server."""
+"""The options --config and --plugin-schemas of commands that judge files, and of the server."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from typing import Any, TypeVar
 import click
 
 from webhook.admission.configuration import Configuration
+from webhook.admission.plugins.schema import PluginChecks
 from webhook.cluster.problems import ManifestError
+from webhook.configuration.schemafiles import load_directory
+from webhook.plugindata.loader import load_schemas
 
 from .options import fail_unreadable
 
@@ -17,25 +20,32 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def config_option(command: Command) -> Command:
-    """Add the option, as the parameter `config`."""
-    option = click.option(
+    """Add the options, as the parameters `config` and `plugin_schemas`."""
+    config = click.option(
         "--config",
         type=click.Path(path_type=Path),
         metavar="FILE",
         help="A NadmitConfiguration, YAML (docs/configuration.md); without it its defaults hold.",
     )
-    return option(command)
+    plugin_schemas = click.option(
+        "--plugin-schemas",
+        type=click.Path(path_type=Path),
+        metavar="DIR",
+        help="What CNI plugins of your own accept, a file of JSON or YAML for each (docs/plugins.md).",
+    )
+    return config(plugin_schemas(command))
 
 
-def configuration_of(path: Path | None) -> Configuration:
-    """Return what the file of `config_option` says; one that cannot be used ends the command with 2."""
-    if path is None:
-        return Configuration()
-    # pydantic takes 100 ms to import, which commands without the option do not pay.
-    from webhook.configuration.file import read_file  # noqa: PLC0415
-    from webhook.configuration.text import read  # noqa: PLC0415
-
+def configuration_of(config: Path | None, plugin_schemas: Path | None) -> Configuration:
+    """Return what the values of `config_option` say; a file that cannot be used ends the command with 2."""
     try:
-        return read(read_file(path), where=str(path)).to_value()
+        own = {} if plugin_schemas is None else load_directory(plugin_schemas)
+        if config is None:
+            return Configuration(plugins=PluginChecks(schemas={**load_schemas(), **own}))
+        # pydantic takes 100 ms to import, which commands without the option do not pay.
+        from webhook.configuration.file import read_file  # noqa: PLC0415
+        from webhook.configuration.text import read  # noqa: PLC0415
+
+        return read(read_file(config), where=str(config)).to_value(own)
     except ManifestError as error:
         fail_unreadable(error.problems)

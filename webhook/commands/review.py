@@ -54,7 +54,7 @@ _CLUSTER_KINDS = {("", "Namespace"), NETWORK, *POLICIES}
 @click.option("--as-group", "groups", metavar="GROUP", multiple=True, help="A group of that user; may be repeated.")
 @config_option
 @rules_options
-def review(
+def review(  # noqa: PLR0913 - one parameter per option
     *,
     files: tuple[str, ...],
     directory: str | None,
@@ -63,6 +63,7 @@ def review(
     groups: tuple[str, ...],
     network_namespace: str,
     config: Path | None,
+    plugin_schemas: Path | None,
     **rules_given: Any,
 ) -> None:
     """Say what the webhook would answer if the objects in FILEs were created.
@@ -101,7 +102,7 @@ def review(
     webhook = Webhook(
         cluster=cluster,
         rules=rules_in_force(rules_given, cluster),
-        configuration=configuration_of(config),
+        configuration=configuration_of(config, plugin_schemas),
         network_namespace=network_namespace,
         user=User(user_name, (*groups, *NOBODY.groups)),
     )

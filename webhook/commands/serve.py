@@ -168,6 +168,7 @@ def serve(  # noqa: PLR0913 - one parameter per option
         "client_ca": client_ca,
         "client_names": client_names,
         "config": given["config"],
+        "plugin_schemas": given["plugin_schemas"],
         "rules": rules_of(given),
         "cluster": cluster_settings_of(given),
         "network_namespace": network_namespace,

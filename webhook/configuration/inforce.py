@@ -18,11 +18,14 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections import Counter as Tally
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from threading import Lock
 from typing import Any, Literal
+
+from webhook.admission.plugins.schema import PluginSchema
+from webhook.plugindata.loader import load_schemas
 
 from .model import NadmitConfiguration, defaults
 from .text import ConfigurationError, read
@@ -67,10 +70,11 @@ class State:
 class InForce:
     """`current` is what reviews use: read it once per review. Any thread may call any method."""
 
-    def __init__(self, *, now: Callable[[], float]) -> None:
-        """`now`: Unix seconds. The defaults are in force until a source says otherwise."""
+    def __init__(self, *, now: Callable[[], float], own_schemas: Mapping[str, PluginSchema]) -> None:
+        """`now`: Unix seconds. `own_schemas`: of --plugin-schemas. The defaults hold until a source says otherwise."""
         self.state = State(Loaded(defaults(), DEFAULTS, None, now()))
-        self.current = self.state.loaded.model.to_value()
+        self.current = self.state.loaded.model.to_value(own_schemas)
+        self._own_schemas = own_schemas
         self.reloads: Tally[str] = Tally({"ok": 0, "error": 0})
         self._now = now
         self._lock = Lock()
@@ -130,6 +134,7 @@ class InForce:
         refused = state.refused
         return {
             "configuration": state.loaded.model.shown(),
+            "pluginTypes": self._plugin_types(state.loaded.model),
             "source": state.loaded.source,
             "since": _timestamp(state.loaded.since),
             "sha256": state.loaded.sha256,
@@ -137,6 +142,15 @@ class InForce:
             and {"at": _timestamp(refused.at), "sha256": refused.sha256, "problems": list(refused.problems)},
             "unreadable": state.unreadable,
         }
+
+    def _plugin_types(self, model: NadmitConfiguration) -> dict[str, str]:
+        """Return each plugin type that something is known of, and where that is from."""
+        origins = {
+            **dict.fromkeys(load_schemas(), "nadmit"),
+            **dict.fromkeys(self._own_schemas, "--plugin-schemas"),
+            **dict.fromkeys(model.plugins.own_schemas(), "plugins.schemas"),
+        }
+        return dict(sorted(origins.items()))
 
     # With the lock held
 
@@ -170,7 +184,7 @@ class InForce:
     def _swap(self, state: State) -> None:
         """NB: `current` stays the same object as long as the text does: what reviews remember goes by it."""
         if state.loaded is not self.state.loaded:
-            self.current = state.loaded.model.to_value()
+            self.current = state.loaded.model.to_value(self._own_schemas)
         self.state = state
 
 

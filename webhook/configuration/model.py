@@ -5,14 +5,17 @@ A new section is a class in a file of its own, a field here, and a line in `to_v
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import Field
 
 from webhook.admission.configuration import Configuration
+from webhook.admission.plugins.schema import PluginSchema
 
 from .fields import Section
 from .injectionsection import InjectionSection
+from .pluginssection import PluginsSection
 
 API_VERSION = "config.nadmit.io/v1alpha1"
 KIND = "NadmitConfiguration"
@@ -24,14 +27,15 @@ class NadmitConfiguration(Section):
     api_version: Literal["config.nadmit.io/v1alpha1"]
     kind: Literal["NadmitConfiguration"]
     injection: InjectionSection = Field(default_factory=InjectionSection)
+    plugins: PluginsSection = Field(default_factory=PluginsSection)
 
-    def to_value(self) -> Configuration:
-        """Return what reviews use."""
-        return Configuration(injection=self.injection.to_value())
+    def to_value(self, own_schemas: Mapping[str, PluginSchema]) -> Configuration:
+        """Return what reviews use. `own_schemas`: of a directory, {} for none."""
+        return Configuration(injection=self.injection.to_value(), plugins=self.plugins.to_value(own_schemas))
 
     def shown(self) -> dict[str, Any]:
-        """Return the configuration as one would write it."""
-        return self.model_dump(mode="json", by_alias=True)
+        """Return the configuration as one would write it, without schemas, which are long."""
+        return self.model_dump(mode="json", by_alias=True, exclude={"plugins": {"schemas"}})
 
 
 def defaults() -> NadmitConfiguration:
