@@ -5,10 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from .injection import Injection
+from .plugins.schema import PluginChecks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Configuration:
-    """What is in force. `injection`: None when nothing is to be put into pods, nor to be asked of them."""
+    """What is in force.
+
+    `injection`: None when nothing is to be put into pods, nor to be asked of them. `plugins`: None when only the
+    envelope of configurations is checked.
+    """
 
     injection: Injection | None = field(default_factory=Injection)
+    plugins: PluginChecks | None = None

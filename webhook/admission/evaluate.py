@@ -11,6 +11,7 @@ from webhook.admission.checks import bindings, definitions, in_use, network_stat
 from webhook.admission.injection import Injection
 from webhook.admission.listers import Cluster
 from webhook.admission.model import ALLOWED, Decision, GroupKind, Request
+from webhook.admission.plugins.schema import PluginChecks
 
 POD = GroupKind("", "Pod")
 BINDING = GroupKind("", "Binding")
@@ -43,12 +44,14 @@ def evaluate(
     network_namespace: str = NETWORK_NAMESPACE,
     network_in_use: str = in_use.WARN,
     injection: Injection | None = None,
+    plugins: PluginChecks | None = None,
 ) -> Decision:
     """Decide one request against one snapshot and one set of rules.
 
     Everything but CREATE and UPDATE of the kinds above, and DELETE of a definition, is allowed, and so is an object
     that is being deleted. `network_in_use`: what becomes of a definition that running pods use, one of `in_use.MODES`.
     `injection`: what /mutate puts into pods, whose final state is then checked, too; None where there is no /mutate.
+    `plugins`: what is known of the plugins that definitions name; None: only their envelope is checked.
     """
     if request.operation not in {"CREATE", "UPDATE"} or request.object is None or request.object.is_being_deleted:
         is_deletion = request.operation == "DELETE" and request.kind == NETWORK
@@ -60,7 +63,8 @@ def evaluate(
             return judged
         return resources.check(request, judged, cluster, injection, network_namespace=network_namespace)
     if request.kind == NETWORK:
-        return in_use.check_change(request, cluster, network_in_use, definitions.check(request, cluster, rules))
+        judged = definitions.check(request, cluster, rules, plugins)
+        return in_use.check_change(request, cluster, network_in_use, judged)
     if request.kind == BINDING:
         return bindings.check(request)
     if request.kind in WORKLOADS:

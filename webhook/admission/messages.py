@@ -21,6 +21,7 @@ from cniplugin.netspec.errors import SpecError, describe, show
 from cniplugin.netspec.plan import item_of
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORK_STATUS, NETWORKS
 from webhook.admission.model import Cause, Decision, GroupKind, Request
+from webhook.admission.plugins.finding import PluginFinding
 
 WARNING_MAX = 256
 MESSAGE_BYTES_MAX = 32_768
@@ -326,6 +327,13 @@ def name_differs(written: str, name: str) -> str:
 def dotted_name(name: str) -> str:
     """A name with a dot works in the JSON form only."""
     return warning(f'metadata.name: "{name}" has a dot: pods can only select it in the JSON form')
+
+
+def plugin_remark(finding: PluginFinding) -> str:
+    """What a plugin accepts and seldom means, or what only its node can tell."""
+    error = finding.as_spec_error()
+    place = f"spec.config{'' if not error.path or error.path.startswith('[') else '.'}{error.path}"
+    return warning(f"{place}: {describe(error)}")
 
 
 def not_yet(error: SpecError) -> str:

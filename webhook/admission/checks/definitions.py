@@ -10,6 +10,7 @@ Example refusal: `spec.config.plugins[1].type: a delegating plugin cannot be a d
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 from cniplugin.access import consent
@@ -23,6 +24,9 @@ from cniplugin.netspec.netattachdef import RESOURCE_NAME, NetworkAttachmentDefin
 from webhook.admission import messages
 from webhook.admission.listers import Cluster
 from webhook.admission.model import ALLOWED, Decision, Object, Request
+from webhook.admission.plugins.engine import check_plugins
+from webhook.admission.plugins.finding import PluginFinding
+from webhook.admission.plugins.schema import PluginChecks
 
 CACHED_CONFIG_MAX = 16_384
 """Characters of a configuration whose parsed form is kept; 256 of them are at most 4 MiB of text."""
@@ -31,8 +35,11 @@ CACHED_CONFIG_MAX = 16_384
 BY_DEFAULT = Decision(rules=("DefinitionDefault",))
 
 
-def check(request: Request, cluster: Cluster, rules: Rules) -> Decision:
-    """Judge a definition that is written: the built-in checks, which spare nobody, then the rules."""
+def check(request: Request, cluster: Cluster, rules: Rules, plugins: PluginChecks | None = None) -> Decision:
+    """Judge a definition that is written: the built-in checks, which spare nobody, then the rules.
+
+    `plugins`: what is known of CNI plugins; None: only the envelope is checked.
+    """
     new, old = request.object, request.old_object
     if new is None or (old is not None and _judged_parts(old) == _judged_parts(new)):
         return ALLOWED
@@ -44,6 +51,10 @@ def check(request: Request, cluster: Cluster, rules: Rules) -> Decision:
     elif "." in name:
         warnings.append(messages.dotted_name(name))
     parsed = _check_config(new.config, name, rules, problems, warnings)
+    if parsed is not None and plugins is not None and isinstance(new.config, str):
+        found = _plugin_findings(new.config, name, new.annotations.get(RESOURCE_NAME, ""), plugins)
+        problems.extend(finding.as_spec_error() for finding in found if finding.is_error)
+        warnings.extend(messages.plugin_remark(finding) for finding in found if not finding.is_error)
     problems.extend(consent.problems(new.annotations))
     if problems:
         return messages.invalid(request, problems, warnings=warnings)
@@ -92,6 +103,18 @@ def _parse(config: str, name: str) -> NetworkConfigList:
 def _parse_cached(config: str, name: str) -> NetworkConfigList:
     """NB: one write is reviewed several times: by both webhooks, at dry runs, by `kubectl apply` over and over."""
     return cniconfig.parse(config, name=name)
+
+
+def _plugin_findings(config: str, name: str, resource: str, plugins: PluginChecks) -> Sequence[PluginFinding]:
+    if len(config) <= CACHED_CONFIG_MAX:
+        return _findings_cached(config, name, resource, plugins)
+    return check_plugins(_parse(config, name), {RESOURCE_NAME: resource}, plugins)
+
+
+@lru_cache(maxsize=256)
+def _findings_cached(config: str, name: str, resource: str, plugins: PluginChecks) -> tuple[PluginFinding, ...]:
+    """Remember findings as `_parse_cached` does configurations; they are at most 116 of each."""
+    return tuple(check_plugins(_parse_cached(config, name), {RESOURCE_NAME: resource}, plugins))
 
 
 def _check_config(

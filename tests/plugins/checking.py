@@ -1,0 +1,29 @@
+"""Configurations against the schemas of this project, as the webhook checks them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from cniplugin.netspec import cniconfig
+from webhook.admission.plugins.engine import check_plugins
+from webhook.admission.plugins.finding import PluginFinding
+from webhook.admission.plugins.schema import PluginChecks
+from webhook.plugindata.loader import load_schemas
+
+SCHEMAS = load_schemas()
+CHECKS = PluginChecks(schemas=SCHEMAS)
+
+
+def found(
+    config: str | Mapping[str, Any], *, checks: PluginChecks = CHECKS, annotations: Mapping[str, str] | None = None
+) -> list[PluginFinding]:
+    """Return the findings of a configuration, given as text or as an object."""
+    text = config if isinstance(config, str) else json.dumps(config)
+    return check_plugins(cniconfig.parse(text, name="net"), annotations or {}, checks)
+
+
+def codes(config: str | Mapping[str, Any]) -> list[str]:
+    """Return the codes of what is found, in order."""
+    return [finding.code for finding in found(config)]

@@ -1,0 +1,31 @@
+"""Each code's own example has exactly that finding."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.plugins.checking import CHECKS, SCHEMAS, found
+from webhook.admission.plugins.codes import CODES, ERROR, WARNING
+from webhook.admission.plugins.schema import PluginChecks
+
+SETTINGS = {
+    "NAD108": PluginChecks(schemas=SCHEMAS, unknown_types="Refuse"),
+    "NAD110": PluginChecks(schemas=SCHEMAS, values_max=2),
+}
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_the_example_has_this_code_and_no_other(code: str) -> None:
+    findings = found(CODES[code].example, checks=SETTINGS.get(code, CHECKS))
+    assert [finding.code for finding in findings] == [code]
+
+
+def test_codes_are_well_formed() -> None:
+    assert list(CODES) == sorted(CODES)
+    for name, code in CODES.items():
+        assert name.startswith("NAD")
+        assert len(name) == 6
+        assert code.severity in {ERROR, WARNING}
+        assert code.meaning.endswith(".")
+        assert code.fix.endswith(".")
+        assert not code.title.endswith(".")

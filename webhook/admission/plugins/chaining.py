@@ -1,0 +1,86 @@
+"""What a plugin needs around it: a plugin before it, IPAM, capabilities, a device (CNI 1.1 §3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cniplugin.netspec.jsontext import join
+from webhook.admission.plugins.context import Placed, holds
+from webhook.admission.plugins.finding import PluginFinding
+from webhook.admission.plugins.schema import PluginSchema
+
+Findings = Iterator[PluginFinding]
+
+RUNTIME_CAPABILITIES = frozenset(
+    {"portMappings", "bandwidth", "ips", "mac", "infinibandGUID", "deviceID", "CNIDeviceInfoFile", "ipRanges"}
+)
+"""Those that Multus fills in; what others mean is between a plugin and its runtime."""
+
+
+def order_findings(placed: Placed) -> Findings:
+    """Yield what is wrong with the place of a plugin in its list."""
+    schema = placed.schema
+    if schema.kind == "ipam":
+        detail = f"{schema.type} hands out addresses and makes no interface"
+        yield PluginFinding(code="NAD403", path=placed.path, detail=detail, fix='write it as "ipam" of a main plugin')
+    if schema.chained_only and not placed.earlier:
+        detail = f"the plugin {schema.type} changes what an earlier plugin made, and none comes before it"
+        fix = "put it into a list, after the plugin that makes the interface"
+        yield PluginFinding(code="NAD401", path=placed.path, detail=detail, fix=fix, refusal=schema.chained_refusal)
+
+
+def no_ipam_findings(schema: PluginSchema, path: str) -> Findings:
+    """Yield that a plugin at `path`, an `ipam` object, is none that hands out addresses."""
+    detail = f"the plugin {schema.type} hands out no addresses"
+    yield PluginFinding(code="NAD403", path=join(path, "type"), detail=detail, fix="write an IPAM plugin")
+
+
+def predecessor_findings(placed: Placed) -> Findings:
+    """Yield plugins that are missing earlier in the list; what nothing is known of may be what is needed."""
+    schema = placed.schema
+    if not placed.earlier or not all(placed.earlier.values()):
+        return
+    for needed in schema.predecessors:
+        applies = all(holds(condition, placed.values) for condition in needed.when)
+        if applies and not set(needed.types) & set(placed.earlier):
+            detail = f"the plugin {schema.type} needs one of these earlier in the list"
+            allowed = ", ".join(needed.types)
+            yield PluginFinding(
+                code=needed.code, path=placed.path, detail=detail, allowed=allowed, refusal=needed.refusal
+            )
+
+
+def requirement_findings(placed: Placed, *, has_resource: bool) -> Findings:
+    """Yield that IPAM is required and absent, and that nothing gives the plugin its device.
+
+    `has_resource`: whether the network names a resource, for which Multus fills in a deviceID.
+    """
+    schema, values = placed.schema, placed.values
+    needs_ipam = schema.ipam == "required" or (schema.ipam == "first" and not placed.earlier)
+    if needs_ipam and values.find("ipam.type") is None:
+        detail = f"the plugin {schema.type} needs IPAM"
+        refusal = schema.ipam_refusal
+        fix = 'add "ipam" with its type'
+        yield PluginFinding(code="NAD301", path=placed.where("ipam"), detail=detail, fix=fix, refusal=refusal)
+    if schema.device_keys and not has_resource and not any(values.get(key) for key in schema.device_keys):
+        keys = ", ".join(schema.device_keys)
+        detail = f"nothing gives the plugin {schema.type} a device: no {keys}, and the network names no resource"
+        fix = "add the annotation k8s.v1.cni.cncf.io/resourceName"
+        yield PluginFinding(code="NAD406", path=placed.path, detail=detail, fix=fix, refusal=schema.device_refusal)
+
+
+def capability_findings(placed: Placed, ipam: PluginSchema | None) -> Findings:
+    """Yield capabilities that are declared and never read, and the one that is read and not declared.
+
+    `ipam`: what is known of its IPAM, which reads the same `runtimeConfig`.
+    """
+    schema = placed.schema
+    reads = schema.capabilities | (ipam.capabilities if ipam else frozenset())
+    for name in sorted((placed.declared & RUNTIME_CAPABILITIES) - reads):
+        path = placed.where(f"capabilities.{name}")
+        by = f"{schema.type} with IPAM {ipam.type}" if ipam else schema.type
+        yield PluginFinding(code="NAD404", path=path, detail=f"the plugin {by} does not read {name}", fix="remove it")
+    if schema.idle_without and schema.idle_without not in placed.declared:
+        detail = f"the plugin {schema.type} does nothing without the capability {schema.idle_without}"
+        fix = f'add "capabilities": {{"{schema.idle_without}": true}}'
+        yield PluginFinding(code="NAD405", path=placed.path, detail=detail, fix=fix)

@@ -1,0 +1,248 @@
+"""One object of a configuration, read as the plugin's Go struct reads it (encoding/json).
+
+Keys count in any letter case, null is absent, unknown keys are dropped, an integer is an integer literal within its Go
+type. What Go cannot decode is NAD101 or NAD102, and nothing else is said about that key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, cast
+
+from cniplugin.netspec.jsontext import join
+from webhook.admission.plugins.finding import PluginFinding
+from webhook.admission.plugins.formats import ALLOWED, fits
+from webhook.admission.plugins.schema import GO_INTEGERS, Key
+from webhook.admission.plugins.spelling import near_miss
+
+Conf = Mapping[str, Any]
+Findings = Iterator[PluginFinding]
+
+_WORDS = {
+    "string": "a string",
+    "integer": "an integer, without quotes",
+    "boolean": "true or false, without quotes",
+    "array": "a list",
+    "object": "an object",
+    "map": "an object",
+}
+_PYTHON: Mapping[str, type] = {"string": str, "boolean": bool, "array": list, "object": dict, "map": dict}
+_GO_TYPES = {"string": "string", "boolean": "bool", "array": "slice", "object": "struct", "map": "map"}
+
+UNKNOWN_KEYS_MAX = 100
+"""Keys of one configuration that are looked up for a near miss: each costs 0.2 ms, and hostile texts have 100,000."""
+
+
+class OutOfBudgetError(Exception):
+    """The configuration has more values than are looked at."""
+
+
+class Budget:
+    """How much of one configuration is still looked at: values, and unknown keys for a near miss."""
+
+    def __init__(self, values: int) -> None:
+        self.values = values
+        self.lookups = UNKNOWN_KEYS_MAX
+
+    def spend(self, values: int) -> None:
+        """Take the cost of some values. Raises OutOfBudgetError when it is used up."""
+        self.values -= values
+        if self.values < 0:
+            raise OutOfBudgetError
+
+    def spend_lookup(self) -> bool:
+        """Say whether there was a look-up left, and take it."""
+        self.lookups -= 1
+        return self.lookups >= 0
+
+
+class Decoded(dict[str, Any]):
+    """The values that Go would see, by the keys' own spelling; nested objects are `Decoded`, too.
+
+    `unreadable`: the keys that Go cannot decode; they have no value here.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.unreadable: set[str] = set()
+
+    def find(self, dotted: str) -> object:
+        """Return the value at `ipam.type`; None when it is absent. Raises KeyError when Go cannot decode it."""
+        found: object = self
+        for name in dotted.split("."):
+            if isinstance(found, Decoded) and name in found.unreadable:
+                raise KeyError(dotted)
+            found = found.get(name) if isinstance(found, Mapping) else None
+        return found
+
+
+class Decoder:
+    """Reads the object of one plugin.
+
+    `plugin`: its type. `envelope`: keys that others read at the top. `misplaced`: keys that belong into `ipam`, each
+    with the IPAM plugin that reads it.
+    """
+
+    def __init__(self, plugin: str, envelope: frozenset[str], budget: Budget, *, misplaced: Mapping[str, str]) -> None:
+        self.plugin = plugin
+        self.envelope = envelope
+        self.budget = budget
+        self.misplaced = misplaced
+
+    def decode(self, conf: Conf, keys: Mapping[str, Key], path: str, into: Decoded) -> Findings:
+        """Read the plugin's object into `into`; yield what is wrong with it, in input order."""
+        own = {written: value for written, value in conf.items() if written in keys or written not in self.envelope}
+        for written in own:
+            if written in self.misplaced and written not in keys:
+                detail = f"IPAM {self.misplaced[written]} reads this key inside ipam, and nothing reads it here"
+                where = join(path, written)
+                yield PluginFinding(code="NAD109", path=where, detail=detail, fix='move it into "ipam"')
+        rest = {written: value for written, value in own.items() if written in keys or written not in self.misplaced}
+        yield from self._object(rest, keys, path, into, also=self.envelope)
+
+    def _object(
+        self, conf: Conf, keys: Mapping[str, Key], path: str, into: Decoded, *, also: frozenset[str] = frozenset()
+    ) -> Findings:
+        """Read one object; `also` are other keys that its author may have meant."""
+        folded = {name.casefold(): name for name in keys}
+        for written, value in conf.items():
+            name = written if written in keys else folded.get(written.casefold())
+            where = join(path, written)
+            if name is None:
+                yield from self._unknown(written, (*keys, *also), where)
+            elif value is not None:
+                if name != written:
+                    yield self._other_case(where, name)
+                yield from self._value(value, keys[name], where, into, name)
+        yield from self._missing(keys, path, into)
+
+    def _missing(self, keys: Mapping[str, Key], path: str, into: Decoded) -> Findings:
+        for name, key in keys.items():
+            if key.required and into.get(name) in (None, "") and name not in into.unreadable:
+                detail = f'the plugin {self.plugin} needs "{name}"'
+                yield PluginFinding(code="NAD103", path=path, detail=detail, fix="add it", refusal=key.required_refusal)
+
+    def _unknown(self, written: str, known: Iterable[str], where: str) -> Findings:
+        meant = near_miss(written, known) if self.budget.spend_lookup() else None
+        if meant is not None:
+            detail = f"the plugin {self.plugin} does not read this key"
+            yield PluginFinding(code="NAD104", path=where, detail=detail, fix=f'did you mean "{meant}"?')
+
+    def _other_case(self, where: str, name: str) -> PluginFinding:
+        detail = f"the plugin {self.plugin} spells this key in another letter case"
+        return PluginFinding(code="NAD105", path=where, detail=detail, fix=f'write "{name}"')
+
+    def _value(self, value: object, key: Key, where: str, into: Decoded, name: str) -> Findings:
+        """Read one value that is not null; `into` gets it unless Go cannot decode it."""
+        self.budget.spend(1)
+        wrong = self._wrong_type(value, key, where)
+        if wrong is not None:
+            into.unreadable.add(name)
+            yield wrong
+            return
+        if key.remark:
+            yield PluginFinding(code="NAD502", path=where, detail=key.remark)
+        if key.type == "object":
+            inner = Decoded()
+            into[name] = inner
+            yield from self._object(cast(Conf, value), key.keys, where, inner)
+        elif key.items is not None:
+            yield from self._items(value, key, key.items, where, into, name)
+        else:
+            into[name] = value
+        yield from self._limits(value, key, where)
+
+    def _items(self, value: Any, key: Key, item_key: Key, where: str, into: Decoded, name: str) -> Findings:
+        """Read the items of an array, or the values of a map; null is kept as None where it is no mistake."""
+        pairs = value.items() if key.type == "map" else enumerate(value)
+        read: list[object] = []
+        for label, item in pairs:
+            place = join(where, label) if isinstance(label, str) else f"{where}[{label}]"
+            if item is None:
+                self.budget.spend(1)
+                read.append(None)
+                if not key.null_items:
+                    detail = f"the plugin {self.plugin} crashes on null in this list"
+                    yield PluginFinding(code="NAD106", path=place, detail=detail, fix="remove it")
+                continue
+            holder = Decoded()
+            yield from self._value(item, item_key, place, holder, "item")
+            if holder.unreadable:
+                into.unreadable.add(name)
+            read.append(holder.get("item"))
+        if name not in into.unreadable:
+            into[name] = read if key.type == "array" else dict(zip(value, read, strict=True))
+
+    def _wrong_type(self, value: object, key: Key, where: str) -> PluginFinding | None:
+        if key.type == "any":
+            return None
+        if key.type != "integer":
+            return None if isinstance(value, _PYTHON[key.type]) else self._mismatch(value, key, where)
+        if isinstance(value, bool) or not isinstance(value, int):
+            return self._mismatch(value, key, where)
+        least, most = GO_INTEGERS[key.go]
+        if least <= value <= most:
+            return None
+        detail = f"the plugin {self.plugin} cannot hold this number in its {key.go}"
+        refusal = f"json: cannot unmarshal number ... of type {key.go}"
+        allowed = f"{least} to {most}"
+        return PluginFinding(code="NAD102", path=where, detail=detail, value=value, allowed=allowed, refusal=refusal)
+
+    def _mismatch(self, value: object, key: Key, where: str) -> PluginFinding:
+        go = key.go if key.type == "integer" else _GO_TYPES[key.type]
+        return PluginFinding(
+            code="NAD101",
+            path=where,
+            detail=f"wrong JSON type for the plugin {self.plugin}",
+            value=value,
+            allowed=_WORDS[key.type],
+            refusal=f"json: cannot unmarshal {_go_kind(value)} ... of type {go}",
+        )
+
+    def _limits(self, value: Any, key: Key, where: str) -> Findings:
+        if key.type in {"integer", "array"}:
+            yield from self._bounds(value, key, where)
+        if value in ("", [], {}):
+            return
+        if key.values and value not in key.values:
+            allowed = ", ".join(str(choice) for choice in key.values)
+            detail = f"the plugin {self.plugin} knows no such value"
+            yield self._broken(key, "NAD202", where, value, detail, allowed)
+        if key.format and not fits(value, key.format):
+            detail = f"the plugin {self.plugin} cannot read this text"
+            yield self._broken(key, "NAD203", where, value, detail, ALLOWED[key.format])
+
+    def _bounds(self, value: Any, key: Key, where: str) -> Findings:
+        size = len(value) if isinstance(value, list) else value
+        is_short = key.minimum is not None and size < key.minimum
+        if is_short or (key.maximum is not None and size > key.maximum):
+            what = " items" if isinstance(value, list) else ""
+            detail = f"the plugin {self.plugin} takes {_range_words(key)}{what}"
+            yield self._broken(key, "NAD201", where, size, detail, "")
+
+    def _broken(self, key: Key, usual: str, where: str, value: object, detail: str, allowed: str) -> PluginFinding:
+        return PluginFinding(
+            code=key.code or usual,
+            path=where,
+            detail=key.detail or detail,
+            value=value,
+            allowed=allowed,
+            refusal=key.refusal,
+        )
+
+
+def _range_words(key: Key) -> str:
+    if key.minimum is None:
+        return f"at most {key.maximum}"
+    return f"{key.minimum} or more" if key.maximum is None else f"{key.minimum} to {key.maximum}"
+
+
+def _go_kind(value: object) -> str:
+    """Name a JSON value as encoding/json does in its errors."""
+    if isinstance(value, bool):
+        return "bool"
+    if isinstance(value, int | float):
+        return "number"
+    if isinstance(value, str):
+        return "string"
+    return "array" if isinstance(value, list) else "object"

@@ -1,0 +1,166 @@
+"""A network's configuration against the knowledge of its plugins: one walk, findings in input order.
+
+Why no JSON Schema: its messages name a keyword of the schema, and what helps here is the text that the plugin itself
+would print in the events of a pod, the key that was probably meant, and a path as all other refusals have. It knows
+neither Go's reading (letter case, null, integers) nor the order of a list, so half of the rules would be code anyway.
+
+What `cniconfig` refuses never comes here: the engine gets its result, so `type`, `ipam` and `capabilities` are sound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from cniplugin.netspec.cniconfig import NetworkConfigList, PluginConfig
+from cniplugin.netspec.jsontext import join
+from cniplugin.netspec.netattachdef import RESOURCE_NAME
+from webhook.admission.plugins import chaining
+from webhook.admission.plugins.context import Placed, constraint_findings
+from webhook.admission.plugins.decoding import Budget, Decoded, Decoder, OutOfBudgetError
+from webhook.admission.plugins.finding import PluginFinding
+from webhook.admission.plugins.rules import RULES
+from webhook.admission.plugins.schema import PluginChecks, PluginSchema
+
+Findings = Iterator[PluginFinding]
+
+ERRORS_MAX = 100
+"""Of one configuration; a refusal shows the first 20 causes."""
+WARNINGS_MAX = 16
+"""Of one configuration: the API server shows 4,096 characters of warnings, each of at most 256."""
+
+ENVELOPE = frozenset(
+    {
+        *("cniVersion", "cniVersions", "name", "type", "plugins", "disableCheck", "disableGC"),
+        *("loadOnlyInlinedPlugins", "capabilities", "ipam", "dns", "prevResult", "runtimeConfig", "args"),
+        *("deviceID", "pciBusID", "cni.dev/valid-attachments"),
+    }
+)
+"""Keys that every plugin may have: the runtime's own, and what Multus puts into each (types/conf.go addDeviceID...)."""
+IPAM_ENVELOPE = frozenset({"type"})
+"""Of an `ipam` object."""
+
+
+def check_plugins(
+    config: NetworkConfigList, annotations: Mapping[str, str], checks: PluginChecks
+) -> list[PluginFinding]:
+    """Return what is wrong with, and what surprises in, each plugin of a network, in input order.
+
+    `annotations`: of the NetworkAttachmentDefinition; its resource name counts. At most ERRORS_MAX errors, after
+    which the rest is not looked at, and WARNINGS_MAX warnings. Linear in the length of the configuration, as far as
+    `checks.values_max` goes.
+    """
+    errors, warnings = 0, 0
+    kept: list[PluginFinding] = []
+    for finding in _within_budget(config, has_resource=bool(annotations.get(RESOURCE_NAME)), checks=checks):
+        if finding.is_error:
+            errors += 1
+            kept.append(finding)
+            if errors == ERRORS_MAX:
+                break
+        elif warnings < WARNINGS_MAX:
+            warnings += 1
+            kept.append(finding)
+    return kept
+
+
+def _within_budget(config: NetworkConfigList, *, has_resource: bool, checks: PluginChecks) -> Findings:
+    try:
+        yield from _network(config, has_resource=has_resource, checks=checks)
+    except OutOfBudgetError:
+        detail = f"the configuration has more than {checks.values_max} values, and the rest was not checked"
+        yield PluginFinding(code="NAD110", path="", detail=detail)
+
+
+def _network(config: NetworkConfigList, *, has_resource: bool, checks: PluginChecks) -> Findings:
+    walk = _Walk(config, has_resource=has_resource, checks=checks)
+    for index, plugin in enumerate(config.plugins):
+        walk.budget.spend(1)
+        path = f"plugins[{index}]" if config.is_list else ""
+        schema = checks.schemas.get(plugin.type)
+        if plugin.type not in checks.exempt:
+            yield from walk.unknown_type(plugin.type, path) if schema is None else walk.plugin(plugin, schema, path)
+        walk.earlier[schema.type if schema else plugin.type] = schema is not None
+
+
+class _Walk:
+    """What one walk over a network carries from plugin to plugin.
+
+    `earlier`: types of the plugins already passed, and whether each has a schema. `told`: unknown types that
+    were told about.
+    """
+
+    def __init__(self, config: NetworkConfigList, *, has_resource: bool, checks: PluginChecks) -> None:
+        self.config = config
+        self.has_resource = has_resource
+        self.checks = checks
+        self.earlier: dict[str, bool] = {}
+        self.told: set[str] = set()
+        self.budget = Budget(checks.values_max)
+
+    def unknown_type(self, name: str, path: str) -> Findings:
+        """Say once of each type that nothing is known about it."""
+        if name in self.told or self.checks.unknown_types == "Off":
+            return
+        self.told.add(name)
+        code = "NAD108" if self.checks.unknown_types == "Refuse" else "NAD107"
+        detail = "no plugin of this type is known, so only what all plugins share was checked"
+        yield PluginFinding(code=code, path=join(path, "type"), detail=detail, value=name)
+
+    def plugin(self, plugin: PluginConfig, schema: PluginSchema, path: str) -> Findings:
+        """Yield what there is to say about one plugin and its IPAM."""
+        ipam = self._ipam_schema(plugin, schema)
+        placed = self._placed(plugin, schema, path)
+        yield from chaining.order_findings(placed)
+        if schema.kind == "ipam":
+            return
+        decoder = Decoder(schema.type, ENVELOPE, self.budget, misplaced=self._misplaced(ipam))
+        yield from decoder.decode(plugin.conf, schema.keys, path, placed.values)
+        placed.values["ipam"] = inner = Decoded()
+        inner["type"] = plugin.ipam_type
+        yield from _findings_of(placed)
+        yield from chaining.predecessor_findings(placed)
+        yield from chaining.requirement_findings(placed, has_resource=self.has_resource)
+        if ipam is not None or plugin.ipam_type is None:
+            yield from chaining.capability_findings(placed, ipam)
+        if plugin.ipam_type is not None and schema.ipam != "unused":
+            yield from self._ipam(plugin, ipam, join(path, "ipam"))
+
+    def _ipam(self, plugin: PluginConfig, schema: PluginSchema | None, path: str) -> Findings:
+        name = plugin.ipam_type or ""
+        if name in self.checks.exempt:
+            return
+        if schema is None:
+            known = self.checks.schemas.get(name)
+            yield from self.unknown_type(name, path) if known is None else chaining.no_ipam_findings(known, path)
+            return
+        placed = self._placed(plugin, schema, path)
+        decoder = Decoder(schema.type, IPAM_ENVELOPE, self.budget, misplaced={})
+        yield from decoder.decode(plugin.conf["ipam"], schema.keys, path, placed.values)
+        yield from _findings_of(placed)
+
+    def _placed(self, plugin: PluginConfig, schema: PluginSchema, path: str) -> Placed:
+        return Placed(
+            schema=schema,
+            values=Decoded(),
+            path=path,
+            earlier=self.earlier,
+            cni_version=self.config.cni_version,
+            declared=plugin.capabilities,
+        )
+
+    def _ipam_schema(self, plugin: PluginConfig, schema: PluginSchema) -> PluginSchema | None:
+        if plugin.ipam_type is None or plugin.ipam_type in self.checks.exempt or schema.ipam == "unused":
+            return None
+        found = self.checks.schemas.get(plugin.ipam_type)
+        return found if found is not None and found.kind == "ipam" else None
+
+    def _misplaced(self, ipam: PluginSchema | None) -> Mapping[str, str]:
+        """Return which keys belong into `ipam`, each with the IPAM plugin that reads it."""
+        known = [ipam] if ipam else [schema for schema in self.checks.schemas.values() if schema.kind == "ipam"]
+        return {key: schema.type for schema in known for key in schema.keys}
+
+
+def _findings_of(placed: Placed) -> Findings:
+    yield from constraint_findings(placed)
+    for name in placed.schema.rules:
+        yield from RULES[name](placed)

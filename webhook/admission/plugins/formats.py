@@ -1,0 +1,71 @@
+"""Texts as Go reads them: net.ParseIP, net.ParseCIDR, net.ParseMAC, strconv.Atoi, and interface names.
+
+Python's `ipaddress` takes more (a zone, a netmask after the slash, no prefix at all), so its way is barred first.
+"""
+
+from __future__ import annotations
+
+import re
+from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface, ip_address, ip_interface
+
+Address = IPv4Address | IPv6Address
+Interface = IPv4Interface | IPv6Interface
+
+_MAC = re.compile(
+    r"(?:[0-9A-Fa-f]{2}([:-])(?:[0-9A-Fa-f]{2}\1){4}(?:(?:[0-9A-Fa-f]{2}\1){2}|(?:[0-9A-Fa-f]{2}\1){14})?[0-9A-Fa-f]{2})"
+    r"|(?:[0-9A-Fa-f]{4}\.){2}(?:[0-9A-Fa-f]{4}\.|(?:[0-9A-Fa-f]{4}\.){7})?[0-9A-Fa-f]{4}"
+)
+"""6, 8 or 20 bytes, in pairs or in groups of four digits (Go net/mac.go)."""
+_CIDR = re.compile(r"[0-9A-Fa-f:.]{2,45}/[0-9]{1,3}")
+_DECIMAL = re.compile(r"[+-]?[0-9]{1,18}")
+INTERFACE_NAME_MAX = 15
+
+ALLOWED = {
+    "mac": "a MAC address such as 02:00:00:00:00:01",
+    "ip": "an IP address",
+    "cidr": "an address with its prefix, such as 10.1.0.0/24",
+    "ifname": "1 to 15 characters without '/', ':' or white space",
+    "decimal": "an integer in quotes",
+}
+"""What each of `schema.FORMATS` takes, in words."""
+
+
+def read_address(text: object) -> Address | None:
+    """Return an IP address; None for all else, a zone included. An IPv4 address inside IPv6 is IPv4, as in Go."""
+    if not isinstance(text, str) or "%" in text:
+        return None
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address
+
+
+def read_cidr(text: object) -> Interface | None:
+    """Return an address with its prefix; None for all else."""
+    if not isinstance(text, str) or _CIDR.fullmatch(text) is None:
+        return None
+    try:
+        return ip_interface(text)
+    except ValueError:
+        return None
+
+
+def fits(text: str, form: str) -> bool:
+    """Say whether a text that is not empty has a form of `schema.FORMATS`."""
+    match form:
+        case "mac":
+            return _MAC.fullmatch(text) is not None
+        case "ip":
+            return read_address(text) is not None
+        case "cidr":
+            return read_cidr(text) is not None
+        case "decimal":
+            return _DECIMAL.fullmatch(text) is not None
+        case _:
+            return len(text.encode()) <= INTERFACE_NAME_MAX and text not in {".", ".."} and not _has_barred(text)
+
+
+def _has_barred(text: str) -> bool:
+    return any(char in "/:" or char.isspace() for char in text)

@@ -1,0 +1,186 @@
+"""How a file spells the knowledge of one plugin, and its way into `webhook.admission.plugins.schema`.
+
+    {"type": "vlan", "kind": "main", "source": "...", "ipam": "required",
+     "keys": {"master": {"type": "string", "required": true, "required_refusal": "what the plugin says"},
+              "vlanId": {"type": "integer", "minimum": 0, "maximum": 4094, "refusal": "invalid VLAN ID {value} (...)"}},
+     "constraints": [{"code": "NAD505", "when": {"vlanId": "unset"}, "detail": "..."}]}
+
+`{"shape": "route"}` stands for a key of `shapes`. A condition is a state ("set", "unset", "present", "absent"), a list
+of values, or {"not": a list}. Fields that nobody knows are refused, so a slip in a schema shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from webhook.admission.plugins.schema import (
+    Condition,
+    Constraint,
+    Format,
+    GoInteger,
+    IpamUse,
+    Key,
+    KeyType,
+    Kind,
+    PluginSchema,
+    Predecessor,
+    State,
+)
+
+Value = str | int | bool
+
+
+class SchemaError(ValueError):
+    """A schema that cannot be used; its text says where and why."""
+
+
+class Negation(msgspec.Struct, forbid_unknown_fields=True):
+    """None of these values."""
+
+    values: list[Value] = msgspec.field(name="not")
+
+
+When = dict[str, State | list[Value] | Negation]
+
+
+class KeyFile(msgspec.Struct, forbid_unknown_fields=True):
+    """One key; `shape` stands for all the rest."""
+
+    type: KeyType | None = None
+    go: GoInteger = "int"
+    minimum: int | None = None
+    maximum: int | None = None
+    values: list[str | int] = []
+    format: Format | None = None
+    code: str = ""
+    detail: str = ""
+    refusal: str = ""
+    items: KeyFile | None = None
+    null_items: bool = True
+    keys: dict[str, KeyFile] = {}
+    required: bool = False
+    required_refusal: str = ""
+    remark: str = ""
+    shape: str = ""
+
+
+class ConstraintFile(msgspec.Struct, forbid_unknown_fields=True):
+    """Keys that exclude or need each other."""
+
+    code: str
+    when: When
+    detail: str
+    at: str = ""
+    fix: str = ""
+    refusal: str = ""
+
+
+class PredecessorFile(msgspec.Struct, forbid_unknown_fields=True):
+    """A plugin that must come earlier."""
+
+    types: list[str]
+    code: str = "NAD402"
+    refusal: str = ""
+    when: When = {}
+
+
+class PluginFile(msgspec.Struct, forbid_unknown_fields=True):
+    """One plugin."""
+
+    type: str
+    kind: Kind
+    source: str
+    also: list[str] = []
+    keys: dict[str, KeyFile] = {}
+    constraints: list[ConstraintFile] = []
+    predecessors: list[PredecessorFile] = []
+    rules: list[str] = []
+    chained_only: bool = False
+    chained_refusal: str = ""
+    ipam: IpamUse = "unused"
+    ipam_refusal: str = ""
+    device_keys: list[str] = []
+    device_refusal: str = ""
+    capabilities: list[str] = []
+    idle_without: str = ""
+
+
+Shapes = Mapping[str, KeyFile]
+
+
+def plugin_schema(read: PluginFile, shapes: Shapes) -> PluginSchema:
+    """Return the schema that a file describes. Raises SchemaError for an unknown shape, and a key without type."""
+    return PluginSchema(
+        type=read.type,
+        kind=read.kind,
+        source=read.source,
+        also=tuple(read.also),
+        keys=_keys(read.keys, shapes, "keys"),
+        constraints=tuple(_constraint(item) for item in read.constraints),
+        predecessors=tuple(
+            Predecessor(types=tuple(item.types), code=item.code, refusal=item.refusal, when=_conditions(item.when))
+            for item in read.predecessors
+        ),
+        rules=tuple(read.rules),
+        chained_only=read.chained_only,
+        chained_refusal=read.chained_refusal,
+        ipam=read.ipam,
+        ipam_refusal=read.ipam_refusal,
+        device_keys=tuple(read.device_keys),
+        device_refusal=read.device_refusal,
+        capabilities=frozenset(read.capabilities),
+        idle_without=read.idle_without,
+    )
+
+
+def _keys(read: Mapping[str, KeyFile], shapes: Shapes, path: str) -> Mapping[str, Key]:
+    return {name: _key(key, shapes, f"{path}.{name}") for name, key in read.items()}
+
+
+def _key(read: KeyFile, shapes: Shapes, path: str) -> Key:
+    if read.shape:
+        if read.shape not in shapes:
+            raise SchemaError(
+                f"{path}.shape: there is no such shape: {read.shape}; allowed: {', '.join(sorted(shapes))}"
+            )
+        return _key(shapes[read.shape], shapes, path)
+    if not read.type:
+        raise SchemaError(f"{path}: the key has neither type nor shape")
+    if read.type in {"array", "map"} and read.items is None:
+        raise SchemaError(f"{path}: {'a map' if read.type == 'map' else 'an array'} needs items")
+    return Key(
+        type=read.type,
+        go=read.go,
+        minimum=read.minimum,
+        maximum=read.maximum,
+        values=tuple(read.values),
+        format=read.format,
+        code=read.code,
+        detail=read.detail,
+        refusal=read.refusal,
+        items=_key(read.items, shapes, f"{path}.items") if read.items else None,
+        null_items=read.null_items,
+        keys=_keys(read.keys, shapes, f"{path}.keys"),
+        required=read.required,
+        required_refusal=read.required_refusal,
+        remark=read.remark,
+    )
+
+
+def _constraint(read: ConstraintFile) -> Constraint:
+    when = _conditions(read.when)
+    return Constraint(code=read.code, when=when, at=read.at, detail=read.detail, fix=read.fix, refusal=read.refusal)
+
+
+def _conditions(when: When) -> tuple[Condition, ...]:
+    return tuple(_condition(key, value) for key, value in when.items())
+
+
+def _condition(key: str, value: State | list[Value] | Negation) -> Condition:
+    if isinstance(value, str):
+        return Condition(key=key, state=value)
+    if isinstance(value, Negation):
+        return Condition(key=key, values=tuple(value.values), negated=True)
+    return Condition(key=key, values=tuple(value))
