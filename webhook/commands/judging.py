@@ -137,6 +137,7 @@ class Webhook:
             self.rules,
             network_namespace=self.network_namespace,
             injection=self.configuration.injection,
+            plugins=self.configuration.plugins,
         )
         told = decision._replace(warnings=(*mutated.warnings, *decision.warnings)) if mutated.warnings else decision
         return Judgement(document, request, told, operations=mutated.operations)

@@ -110,7 +110,8 @@ class Reviews:
         self._problem = None
 
     def _decide(self, path: str, request: Request, cluster: Cluster) -> Decision:
-        injection = self._configuration().injection
+        configuration = self._configuration()
+        injection = configuration.injection
         if path == "/validate":
             return evaluate(
                 request,
@@ -119,6 +120,7 @@ class Reviews:
                 network_namespace=self._network_namespace,
                 network_in_use=self._network_in_use,
                 injection=injection,
+                plugins=configuration.plugins,
             )
         if injection is None:
             return ALLOWED
