@@ -149,3 +149,7 @@ def test_the_name_of_the_volume_may_be_escaped() -> None:
     escaped = plain.replace(b'"podnetinfo"', b'"podnet\\u0069nfo"')
     without = json.dumps({"request": {"object": pod_of("a", volumes=[{"name": "other"}])}}).encode()
     assert len({sketch_pod(plain), sketch_pod(escaped), sketch_pod(without)}) == 3
+
+
+def test_what_is_no_volume_is_seen() -> None:
+    assert sketch(pod_of("a", volumes=[{"name": "other"}])) != sketch(pod_of("a", volumes=[None]))

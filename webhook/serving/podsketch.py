@@ -106,8 +106,11 @@ def _mounts(container: _Container) -> Hashable:
 
 
 def _volume_texts(volumes: Sequence[Raw] | UnsetType | None) -> Iterator[bytes]:
-    """Yield the volumes that may have the name of ours, each with its place; an escape may hide a letter of it."""
+    """Yield the volumes that may have the name of ours, each with its place; an escape may hide a letter of it.
+
+    And what is no volume, for which a pod is left alone.
+    """
     for index, raw in enumerate(volumes or ()):
         text = bytes(raw)
-        if _NAME in text or b"\\" in text:
+        if _NAME in text or b"\\" in text or not text.startswith(b"{"):
             yield b"%d " % index + text
