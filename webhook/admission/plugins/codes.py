@@ -8,24 +8,11 @@ code that is given up is not used again.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
-ERROR = "error"
-"""It fails on every node: the object is refused."""
-WARNING = "warning"
-"""It works, or fails somewhere else: the object is allowed with a warning."""
+from webhook.admission.plugins.code import ERROR, WARNING, Code
+from webhook.admission.plugins.podcodes import POD_CODES
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Code:
-    """One code. `example`: the text of a configuration that has exactly this finding. `fix`: what to do about it."""
-
-    title: str
-    severity: str
-    meaning: str
-    example: str
-    fix: str
-
+__all__ = ["CODES", "ERROR", "WARNING", "Code"]
 
 CODES: Mapping[str, Code] = {
     "NAD101": Code(
@@ -368,4 +355,5 @@ CODES: Mapping[str, Code] = {
         example='{"type": "ovs", "bridge": "br1", "vlan": 5000}',
         fix="Write a value of the range that the message names.",
     ),
+    **POD_CODES,
 }
