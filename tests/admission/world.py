@@ -15,6 +15,7 @@ from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORK_STATUS, NETWORKS
 from webhook.admission.evaluate import NETWORK, POD, evaluate
 from webhook.admission.model import NO_USERS, Decision, GroupKind, NetworkUsers, Object, Request, User
+from webhook.admission.plugins.schema import PluginChecks
 
 T = TypeVar("T")
 MACVLAN = '{"cniVersion": "1.0.0", "type": "macvlan", "master": "bond1"}'
@@ -32,6 +33,7 @@ class FakeCluster:
     labels: dict[str, dict[str, str]] = field(default_factory=dict)
     defaults: dict[str, str] = field(default_factory=dict)
     users: dict[tuple[str, str], NetworkUsers] = field(default_factory=dict)
+    addresses: dict[tuple[str, str, str], tuple[tuple[str, str], ...]] = field(default_factory=dict)
     terminating: frozenset[str] = frozenset()
 
     def network(self, namespace: str, name: str) -> NetworkAttachmentDefinition | None:
@@ -48,6 +50,9 @@ class FakeCluster:
 
     def network_users(self, namespace: str, name: str) -> NetworkUsers:
         return self.users.get((namespace, name), NO_USERS)
+
+    def address_users(self, namespace: str, name: str, address: str) -> Sequence[tuple[str, str]]:
+        return self.addresses.get((namespace, name, address), ())
 
     def is_terminating(self, namespace: str) -> bool:
         return namespace in self.terminating
@@ -119,8 +124,14 @@ def definition(config: object, *, name: str = "lan") -> Request:
     return request(Object(name=name, config=config), kind=NETWORK)
 
 
-def decide(asked: Request, *, world: FakeCluster | None = None, rules: Rules = RULES) -> Decision:
-    return evaluate(asked, world or cluster(), rules)
+def decide(
+    asked: Request,
+    *,
+    world: FakeCluster | None = None,
+    rules: Rules = RULES,
+    plugins: PluginChecks | None = None,
+) -> Decision:
+    return evaluate(asked, world or cluster(), rules, plugins=plugins)
 
 
 def attach(networks: str | None, *, world: FakeCluster | None = None, rules: Rules = RULES) -> Decision:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.plugins.checking import CHECKS, SCHEMAS, found
+from tests.plugins.pods import codes, judge
 from webhook.admission.plugins.codes import CODES, ERROR, WARNING
 from webhook.admission.plugins.schema import PluginChecks
 
@@ -16,8 +17,14 @@ SETTINGS = {
 
 @pytest.mark.parametrize("code", CODES)
 def test_the_example_has_this_code_and_no_other(code: str) -> None:
-    findings = found(CODES[code].example, checks=SETTINGS.get(code, CHECKS))
-    assert [finding.code for finding in findings] == [code]
+    known = CODES[code]
+    findings = found(known.example, checks=SETTINGS.get(code, CHECKS))
+    assert [finding.code for finding in findings] == ([] if known.pod else [code])
+    if known.pod:
+        decision = judge(known.example, known.pod, *filter(None, [known.other_pod]))
+        assert codes(decision) == [code]
+        assert decision.is_allowed == (known.severity == WARNING)
+        assert f"{code}: " in "".join([decision.message, *decision.warnings])
 
 
 def test_codes_are_well_formed() -> None:

@@ -51,14 +51,17 @@ def evaluate(
     Everything but CREATE and UPDATE of the kinds above, and DELETE of a definition, is allowed, and so is an object
     that is being deleted. `network_in_use`: what becomes of a definition that running pods use, one of `in_use.MODES`.
     `injection`: what /mutate puts into pods, whose final state is then checked, too; None where there is no /mutate.
-    `plugins`: what is known of the plugins that definitions name; None: only their envelope is checked.
+    `plugins`: what is known of CNI plugins; None: only the envelope of definitions is checked, and no request of a pod
+    is compared with its network.
     """
     if request.operation not in {"CREATE", "UPDATE"} or request.object is None or request.object.is_being_deleted:
         is_deletion = request.operation == "DELETE" and request.kind == NETWORK
         return in_use.check_deletion(request, cluster, network_in_use) if is_deletion else ALLOWED
     if request.kind == POD:
         protected = network_status.check(request, rules.config)
-        judged = protected or networks.check(request, cluster, rules, network_namespace=network_namespace)
+        judged = protected or networks.check(
+            request, cluster, rules, network_namespace=network_namespace, plugins=plugins
+        )
         if injection is None:
             return judged
         return resources.check(request, judged, cluster, injection, network_namespace=network_namespace)
@@ -68,7 +71,7 @@ def evaluate(
     if request.kind == BINDING:
         return bindings.check(request)
     if request.kind in WORKLOADS:
-        return networks.check(request, cluster, rules, network_namespace=network_namespace)
+        return networks.check(request, cluster, rules, network_namespace=network_namespace, plugins=plugins)
     if request.kind == POLICY:
         return policies.check(request, cluster)
     if request.kind == POLICY_CONFIG:

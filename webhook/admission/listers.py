@@ -34,6 +34,12 @@ class Cluster(Protocol):
     def network_users(self, namespace: str, name: str) -> NetworkUsers:
         """Return which running pods use a network. NB: not for `recall`, which outlives them."""
 
+    def address_users(self, namespace: str, name: str, address: str) -> Sequence[tuple[str, str]]:
+        """Return namespace and name of the running pods that claim an address of a network, in the form of `claims`.
+
+        NB: not for `recall`, either.
+        """
+
     def is_terminating(self, namespace: str) -> bool:
         """Say whether a namespace is being deleted."""
 

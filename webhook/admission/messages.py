@@ -86,12 +86,12 @@ def unreadable(
         )
         for refusal in refusals
     ]
-    everything = sorted([*problems, *refused_items, *others], key=_place)
+    everything = sorted([*problems, *refused_items, *others], key=input_order)
     return invalid(request, everything, warnings=warnings)
 
 
-def _place(error: SpecError) -> tuple[bool, int]:
-    """Sort by annotation and item; `sorted` keeps the order within an item."""
+def input_order(error: SpecError) -> tuple[bool, int]:
+    """Return what sorts by annotation and item; `sorted` keeps the order within an item."""
     item = item_of(error)
     return error.source == NETWORKS, -1 if item is None else item
 
@@ -105,10 +105,11 @@ def _invalid_message(request: Request, causes: Sequence[Cause]) -> str:
 def _cause(kind: GroupKind, error: SpecError) -> Cause:
     """Return a problem as a cause; a syntax error shows its line, too."""
     lines = [describe(error), *(f"    {line}" for line in error.excerpt.splitlines())]
-    return Cause(field=_field(kind, error), message="\n".join(lines), rule=error.rule)
+    return Cause(field=field_of(kind, error), message="\n".join(lines), rule=error.rule)
 
 
-def _field(kind: GroupKind, error: SpecError) -> str:
+def field_of(kind: GroupKind, error: SpecError) -> str:
+    """Return where a problem is in an object, as the API server writes paths."""
     if error.source in {NETWORKS, DEFAULT_NETWORK}:
         base = f"{template_path(kind)}metadata.annotations[{error.source}]"
     else:
@@ -159,7 +160,7 @@ def refused(
     warnings: Sequence[str] = (),
 ) -> Decision:
     """Refuse attachments by the access rules; `also` are other problems of the same object."""
-    placed = [error.replace(path=_field(request.kind, error)) for error in also]
+    placed = [error.replace(path=field_of(request.kind, error)) for error in also]
     return Decision(
         is_allowed=False,
         code=403,

@@ -135,6 +135,10 @@ class Snapshot:
         """Return which running pods use a network; it need not exist."""
         return self._pods.users(namespace, name)
 
+    def address_users(self, namespace: str, name: str, address: str) -> Sequence[tuple[str, str]]:
+        """Return the running pods that claim an address of a network."""
+        return self._pods.address_users(namespace, name, address)
+
     def with_pods(self, pods: PodUse) -> Self:
         """Return this snapshot with other pods. It shares all the rest, and what is remembered: no pod is in that."""
         made = copy(self)
@@ -263,9 +267,9 @@ class Builder:
     def _add_pod(self, document: Document) -> None:
         status = document.object.get("status")
         has_ended = isinstance(status, dict) and status.get("phase") in ENDED
-        references = self._pods.read(document.object["metadata"].get("annotations") or {}, document.namespace)
-        if references is not None and not has_ended:
-            self._pods.put((document.namespace, document.name), references)
+        networks = self._pods.read(document.object["metadata"].get("annotations") or {}, document.namespace)
+        if networks is not None and not has_ended:
+            self._pods.put((document.namespace, document.name), networks)
 
     def _unreadable(self, policies: Policies) -> Iterator[Problem]:
         documents = {(document.kind, document.name): document for document in self._policies}

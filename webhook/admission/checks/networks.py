@@ -2,9 +2,10 @@
 
 Fields restricted: the networks and default-network annotations of a pod, or of a workload's pod template. Values
 allowed: the standard's grammar; networks that the access rules give to this pod; a plan that can be made against the
-definitions of the snapshot. Operations: CREATE, UPDATE; on UPDATE only items that are new or differ, so removing is
-always possible. Exempt: objects being deleted, and templates written by kube-system's own controllers, which the
-author of the workload was asked about already. Example refusal: see `access.reasons`.
+definitions of the snapshot; requests that `podrequests` finds nothing wrong with. Operations: CREATE, UPDATE; on UPDATE
+only items that are new or differ, so removing is always possible. Exempt: objects being deleted, and templates written
+by kube-system's own controllers, which the author of the workload was asked about already. Example refusal: see
+`access.reasons`.
 """
 
 from __future__ import annotations
@@ -22,9 +23,12 @@ from cniplugin.netspec.errors import SpecError, SpecErrors
 from cniplugin.netspec.names import nearest
 from cniplugin.netspec.plan import item_of, plan
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS, NetworkSelectionElement, to_json
-from webhook.admission import messages
+from webhook.admission import addressuse, messages
+from webhook.admission.checks import podrequests
+from webhook.admission.checks.podrequests import PodClaim
 from webhook.admission.listers import Cluster
 from webhook.admission.model import ALLOWED, Decision, Object, Request
+from webhook.admission.plugins.schema import PluginChecks
 
 TEMPLATE_CONTROLLERS = "system:serviceaccount:kube-system:"
 SEEN_BY_THE_PARSER = frozenset({"interface-taken", "default-route-holder"})
@@ -38,6 +42,22 @@ REMEMBERED_TEXT_MAX = 4096
 and what is allowed without a remark names no object: the second pod costs a look-up."""
 
 
+class _Judging(NamedTuple):
+    """What everything is judged by."""
+
+    cluster: Cluster
+    rules: Rules
+    network_namespace: str
+    plugins: PluginChecks | None
+
+
+class _Decided(NamedTuple):
+    """A decision, and the addresses that it let the pod have, if no other pod has them."""
+
+    decision: Decision
+    claims: tuple[PodClaim, ...] = ()
+
+
 class _Asked(NamedTuple):
     """What one object asks for."""
 
@@ -47,29 +67,47 @@ class _Asked(NamedTuple):
     problems: tuple[SpecError, ...] = ()
 
 
-def check(request: Request, cluster: Cluster, rules: Rules, *, network_namespace: str) -> Decision:
-    """Judge the networks of a pod or of the pod that a template would make."""
+def check(
+    request: Request,
+    cluster: Cluster,
+    rules: Rules,
+    *,
+    network_namespace: str,
+    plugins: PluginChecks | None = None,
+) -> Decision:
+    """Judge the networks of a pod or of the pod that a template would make.
+
+    `plugins`: what is known of CNI plugins; None: requests are not compared with what their networks give.
+    """
     new, old = request.object, request.old_object
     if new is None or new.is_being_deleted or _texts(new) == (_texts(old) if old else ("", "")):
         return ALLOWED
     is_template = request.kind.kind != "Pod"
     if is_template and _skips_template(request, rules):
         return ALLOWED
+    judging = _Judging(cluster, rules, network_namespace, plugins)
     if old is not None or not _is_worth_remembering(new):
-        return _decide(request, cluster, rules, network_namespace)
-    key = (request.kind, request.namespace, network_namespace, _texts(new), new.service_account, *new.labels.items())
-    made: list[Decision] = []
+        return _with_other_pods(request, cluster, *_decide(request, judging))
+    key = (request.kind, request.namespace, network_namespace, _texts(new), new.service_account, plugins)
+    made: list[_Decided] = []
 
-    def decide() -> tuple[Rules, Decision | None]:
-        made.append(_decide(request, cluster, rules, network_namespace))
-        return rules, _without_remarks(made[0])
+    def decide() -> tuple[Rules, Decision | None, tuple[PodClaim, ...]]:
+        made.append(_decide(request, judging))
+        return rules, _without_remarks(made[0].decision), made[0].claims
 
-    remembered_rules, remembered = cluster.recall(key, decide)
+    remembered_rules, remembered, claims = cluster.recall((*key, *new.labels.items()), decide)
     if made:
-        return made[0]
+        return _with_other_pods(request, cluster, *made[0])
     if remembered is not None and remembered_rules is rules:
-        return remembered
-    return _decide(request, cluster, rules, network_namespace)
+        return _with_other_pods(request, cluster, remembered, claims) if claims else remembered
+    return _with_other_pods(request, cluster, *_decide(request, judging))
+
+
+def _with_other_pods(request: Request, cluster: Cluster, decision: Decision, claims: Sequence[PodClaim]) -> Decision:
+    """Add what other pods claim, too. NB: the pods of a template are among those."""
+    if not claims or not decision.is_allowed or request.kind.kind != "Pod":
+        return decision
+    return podrequests.warn_of_others(request, decision, claims, cluster)
 
 
 def _is_worth_remembering(new: Object) -> bool:
@@ -82,10 +120,10 @@ def _without_remarks(decision: Decision) -> Decision | None:
     return decision if decision.is_allowed and not decision.warnings and not decision.trials else None
 
 
-def _decide(request: Request, cluster: Cluster, rules: Rules, network_namespace: str) -> Decision:
-    asked = _read(request.object or Object(), request.namespace, network_namespace)
-    fresh = _fresh(asked, request.old_object, request.namespace, network_namespace)
-    return _judge(request, asked, fresh, cluster, rules, is_template=request.kind.kind != "Pod")
+def _decide(request: Request, judging: _Judging) -> _Decided:
+    asked = _read(request.object or Object(), request.namespace, judging.network_namespace)
+    fresh = _fresh(asked, request.old_object, request.namespace, judging.network_namespace)
+    return _judge(request, asked, fresh, judging)
 
 
 def _texts(thing: Object) -> tuple[str, str]:
@@ -142,15 +180,8 @@ def _key(element: NetworkSelectionElement) -> str:
     return jsontext.quote(to_json(element))
 
 
-def _judge(
-    request: Request,
-    asked: _Asked,
-    fresh: frozenset[int | None],
-    cluster: Cluster,
-    rules: Rules,
-    *,
-    is_template: bool,
-) -> Decision:
+def _judge(request: Request, asked: _Asked, fresh: frozenset[int | None], judging: _Judging) -> _Decided:
+    cluster, rules = judging.cluster, judging.rules
     pod = request.object or Object()
     subject = Subject(
         namespace=request.namespace,
@@ -162,8 +193,12 @@ def _judge(
     to_plan = fresh.difference(refusal.item for refusal in refusals)
     errors = _plan_problems(asked, cluster, subject, rules) if to_plan else []
     problems = [error for error in errors if item_of(error) in to_plan]
+    requests = podrequests.find(_elements(asked), to_plan, cluster, judging.plugins)
+    if requests.problems:
+        problems = sorted([*problems, *requests.problems], key=messages.input_order)
     warnings = [messages.trial(request, refusal, rules.config) for mode, refusal in trials if mode == "Warn"]
-    if is_template:
+    warnings += [addressuse.remark(request, error) for error in requests.remarks]
+    if request.kind.kind != "Pod":
         warnings += [messages.not_yet(error) for error in problems if error.rule == "network-not-found"]
         problems = [error for error in problems if error.rule != "network-not-found"]
         if rules.config.workload_templates == "Warn":
@@ -171,17 +206,20 @@ def _judge(
             refusals = []
     if asked.problems:
         others = [error for error in problems if error.rule not in SEEN_BY_THE_PARSER]
-        return messages.unreadable(request, asked.problems, refusals, others, warnings=warnings)
+        return _Decided(messages.unreadable(request, asked.problems, refusals, others, warnings=warnings))
     if refusals:
-        return messages.refused(request, refusals, judged=len(verdicts), also=problems, warnings=warnings)
+        return _Decided(messages.refused(request, refusals, judged=len(verdicts), also=problems, warnings=warnings))
     if problems:
-        return messages.invalid(request, problems, warnings=warnings)._replace(missing=_missing(asked, problems))
-    return Decision(
+        refused = messages.invalid(request, problems, warnings=warnings)
+        return _Decided(refused._replace(missing=_missing(asked, problems)))
+    rule_ids = [*(verdict.code for verdict in verdicts), *(error.rule for error in requests.remarks)]
+    allowed = Decision(
         warnings=tuple(warnings),
-        rules=tuple(dict.fromkeys([verdict.code for verdict in verdicts])),
+        rules=tuple(dict.fromkeys(rule_ids)),
         policies=messages.distinct([verdict.policy for verdict in verdicts]),
         trials=tuple(messages.trial_record(mode, refusal) for mode, refusal in trials),
     )
+    return _Decided(allowed, requests.claims)
 
 
 def _refusals(

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from webhook.admission.plugins.code import ERROR, WARNING, Code
 from webhook.admission.plugins.keycodes import KEY_CODES
 from webhook.admission.plugins.networkcodes import NETWORK_CODES
+from webhook.admission.plugins.podcodes import POD_CODES
 
 __all__ = ["CODES", "ERROR", "WARNING", "Code"]
 
-CODES: Mapping[str, Code] = {**KEY_CODES, **NETWORK_CODES}
+CODES: Mapping[str, Code] = {**KEY_CODES, **NETWORK_CODES, **POD_CODES}

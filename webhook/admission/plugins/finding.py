@@ -8,6 +8,11 @@ from cniplugin.netspec.errors import SpecError, show
 from webhook.admission.plugins.codes import CODES, ERROR
 
 
+def is_refused(code: str) -> bool:
+    """Say whether what has a code is refused, and not only warned about."""
+    return CODES[code].severity == ERROR
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PluginFinding:
     """What is wrong, or surprises, at one place of a configuration.
@@ -27,7 +32,7 @@ class PluginFinding:
     @property
     def is_error(self) -> bool:
         """Whether the configuration fails on every node; if not, it only surprises."""
-        return CODES[self.code].severity == ERROR
+        return is_refused(self.code)
 
     def as_spec_error(self) -> SpecError:
         """Return the finding as a problem of the object; its rule is the code, which its text names too."""

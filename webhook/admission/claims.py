@@ -1,0 +1,47 @@
+"""What a pod claims of a network: the IP and MAC addresses that it asks for, each in one form, to be compared.
+
+10.1.0.5, 10.1.0.5/24, ::ffff:10.1.0.5      -> 10.1.0.5
+fd00:0::5/64, FD00::5                       -> fd00::5
+02-00-00-00-00-0A, 0200.0000.000a           -> 02000000000a
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import NamedTuple
+
+from cniplugin.netspec.selection import NetworkSelectionElement
+from webhook.admission.plugins.podaddresses import read_ip
+
+CLAIMS_MAX = 64
+"""Of one element that count; nobody asks for so many, and each is kept as long as the pod runs."""
+
+_SEPARATORS = str.maketrans("", "", ":-.")
+
+
+class Claim(NamedTuple):
+    """One address: where in the element it is, as it is written, and in the form that is compared."""
+
+    path: str
+    value: str
+    address: str
+
+    @property
+    def is_mac(self) -> bool:
+        """Whether it is a MAC address."""
+        return self.path == "mac"
+
+
+def claims_of(element: NetworkSelectionElement) -> tuple[Claim, ...]:
+    """Return what an element claims of its network, each address once; the first CLAIMS_MAX."""
+    if not element.ips and element.mac is None:
+        return ()
+    found: dict[str, Claim] = {}
+    if element.mac is not None:
+        address = element.mac.translate(_SEPARATORS).lower()
+        found[address] = Claim("mac", element.mac, address)
+    for at, text in enumerate(islice(element.ips, CLAIMS_MAX)):
+        ip = read_ip(text)
+        if ip is not None:
+            found.setdefault(str(ip), Claim(f"ips[{at}]", text, str(ip)))
+    return tuple(islice(found.values(), CLAIMS_MAX))

@@ -1,0 +1,174 @@
+"""One element of a pod's networks annotation against what its network gives (NPWG v1.3 §4.1.2.1).
+
+Refused is what the plugin refuses wherever it runs: host-local an address that it does not hand out, static and
+whereabouts one without prefix, the kernel a gateway that is not on the link. The rest is a warning. That no plugin has
+the capability at all is the plan's to say (`cniplugin.netspec.plan`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cniplugin.netspec.selection import NetworkSelectionElement
+from webhook.admission.plugins.finding import PluginFinding
+from webhook.admission.plugins.formats import Address, read_address, read_cidr
+from webhook.admission.plugins.hostlocal import OLD_VERSIONS
+from webhook.admission.plugins.offers import Ipam, Network, Offer, Range
+
+Findings = Iterator[PluginFinding]
+
+SHOWN_MAX = 4
+"""Ranges and subnets that a message names."""
+
+_REQUESTS = (
+    ("ips", "ips", "ips"),
+    ("mac", "mac", "mac"),
+    ("port_mappings", "portMappings", "portMappings"),
+    ("bandwidth", "bandwidth", "bandwidth"),
+    ("infiniband_guid", "infiniband-guid", "infinibandGUID"),
+)
+"""(field, annotation key, capability): what a plugin must read to do it."""
+
+
+def asks_for_anything(element: NetworkSelectionElement) -> bool:
+    """Say whether an element asks for something that its network may not give."""
+    return bool(element.default_route) or any(getattr(element, field) for field, _, _ in _REQUESTS)
+
+
+def request_findings(element: NetworkSelectionElement, offer: Offer) -> Findings:
+    """Yield what is wrong with an element's requests, in input order; paths such as `ips[0]` are below the element."""
+    for ipam in offer.ipams:
+        if element.ips and ipam.gets_ips:
+            yield from _IPS[ipam.type](element, ipam)
+    for field, key, capability in _REQUESTS:
+        if getattr(element, field) and capability in offer.idle:
+            detail = f'the network declares the capability "{capability}", and none of its plugins reads it'
+            yield PluginFinding(code="NAD608", path=key, detail=detail, fix=f'remove "{key}", or take another network')
+    yield from _gateway_findings(element, offer)
+
+
+def read_ip(text: str) -> Address | None:
+    """Return the address of an item of `ips`, which may have a prefix; an IPv4 address inside IPv6 is IPv4."""
+    return read_address(text.partition("/")[0])
+
+
+def _host_local(element: NetworkSelectionElement, ipam: Ipam) -> Findings:
+    """See which range has each address (host-local main.go cmdAdd, allocator.go Get)."""
+    taken: dict[int, Address] = {}
+    for at, text in enumerate(element.ips):
+        path, address = f"ips[{at}]", read_ip(text)
+        if address is None:
+            continue
+        found = next((item for item in ipam.ranges if item.has(address)), None)
+        refusal = f"failed to allocate all requested IPs: {address}"
+        if found is None:
+            detail = "IPAM host-local of this network does not hand out this address"
+            allowed = _allowed(ipam.ranges)
+            yield PluginFinding(code="NAD601", path=path, detail=detail, value=text, allowed=allowed, refusal=refusal)
+        elif address == found.gateway:
+            detail = f"this address is the gateway of {found.subnet}, which no pod gets"
+            refusal = f"failed to allocate for range {found.group}: requested ip {address} is subnet's gateway"
+            yield PluginFinding(code="NAD602", path=path, detail=detail, value=text, refusal=refusal)
+        elif taken.setdefault(found.group, address) != address:
+            detail = f"IPAM host-local gives one address of each set of ranges, and {taken[found.group]} is of this one"
+            yield PluginFinding(
+                code="NAD603", path=path, detail=detail, value=text, fix="keep one of them", refusal=refusal
+            )
+
+
+def _allowed(ranges: tuple[Range, ...]) -> str:
+    shown = [f"{item.first} to {item.last}" for item in ranges[:SHOWN_MAX]]
+    return ", ".join([*shown, *(["..."] if len(ranges) > SHOWN_MAX else [])])
+
+
+def _static(element: NetworkSelectionElement, ipam: Ipam) -> Findings:
+    """See that addresses have prefixes, and that the version has room (static main.go)."""
+    refusal = "an entry in the 'ips' field is NOT in CIDR notation, got: '{value}'"
+    yield from _without_prefix(element, "static", refusal)
+    families = [address.version for text in element.ips if (address := read_ip(text)) is not None]
+    if ipam.cni_version in OLD_VERSIONS and len(families) > len(set(families)):
+        detail = f"CNI version {ipam.cni_version} of the network has room for one IPv4 and one IPv6 address"
+        refusal = f"CNI version {ipam.cni_version} does not support more than 1 address per family"
+        yield PluginFinding(code="NAD605", path="ips", detail=detail, fix="keep one of each", refusal=refusal)
+
+
+def _whereabouts(element: NetworkSelectionElement, ipam: Ipam) -> Findings:
+    """See that addresses have prefixes, and that nobody else gets them (whereabouts config.go handleEnvArgs)."""
+    yield from _without_prefix(element, "whereabouts", "invalid CIDR {value}: invalid CIDR address: {value}")
+    for at, text in enumerate(element.ips):
+        path, address = f"ips[{at}]", read_ip(text)
+        if address is None or "/" not in text:
+            continue
+        if any(item.has(address) for item in ipam.ranges):
+            detail = "IPAM whereabouts does not reserve this address of its range, and may give it to another pod, too"
+            fix = 'ask for one outside the range, or have it excluded by "exclude"'
+            yield PluginFinding(code="NAD609", path=path, detail=detail, value=text, fix=fix)
+        elif not any(address in subnet for subnet in ipam.subnets):
+            detail = "this address is outside the subnets of the network"
+            yield PluginFinding(code="NAD610", path=path, detail=detail, value=text, allowed=_subnets(ipam.subnets))
+
+
+def _without_prefix(element: NetworkSelectionElement, plugin: str, refusal: str) -> Findings:
+    for at, text in enumerate(element.ips):
+        if "/" not in text:
+            detail = f"IPAM {plugin} takes addresses with their prefix only"
+            fix = f'write "{text}/{64 if ":" in text else 24}", with the prefix of the subnet'
+            yield PluginFinding(code="NAD604", path=f"ips[{at}]", detail=detail, value=text, fix=fix, refusal=refusal)
+
+
+_IPS = {"host-local": _host_local, "static": _static, "whereabouts": _whereabouts}
+
+
+def _gateway_findings(element: NetworkSelectionElement, offer: Offer) -> Findings:
+    """Yield gateways that no subnet of the attachment has.
+
+    NB: a route to the gateway may come from elsewhere: from IPAM, another plugin, or, for IPv6, from a router.
+    """
+    if not element.default_route or len(offer.ipams) != 1 or _asks_elsewhere(element):
+        return
+    ipam = offer.ipams[0]
+    subnets = _subnets_of(element, ipam)
+    for at, text in enumerate(element.default_route) if subnets else ():
+        gateway = read_address(text)
+        if gateway is None or any(gateway in known for known in (*subnets, *ipam.routes)):
+            continue
+        if gateway.version == 6 and gateway.is_link_local:
+            continue
+        path, allowed = f"default-route[{at}]", _subnets(subnets)
+        if gateway.version == 4 and offer.is_plain and ipam.type != "whereabouts":
+            detail = "this gateway is in no subnet of the network, so the kernel refuses the route"
+            yield PluginFinding(
+                code="NAD606", path=path, detail=detail, value=text, allowed=allowed, refusal="network is unreachable"
+            )
+        else:
+            detail = "this gateway is in no subnet that is known of the network"
+            yield PluginFinding(code="NAD607", path=path, detail=detail, value=text, allowed=allowed)
+
+
+def _asks_elsewhere(element: NetworkSelectionElement) -> bool:
+    """Say whether addresses come from what is not known here: an IPAMClaim, arguments of plugins."""
+    return element.ipam_claim_reference is not None or bool(element.cni_args)
+
+
+def _subnets_of(element: NetworkSelectionElement, ipam: Ipam) -> tuple[Network, ...]:
+    """Return the subnets of an attachment: with static, the addresses of the pod take the place of its own."""
+    if not element.ips or not ipam.gets_ips or ipam.type == "host-local":
+        return ipam.subnets
+    asked = tuple(network for text in element.ips if (network := _network(text)) is not None)
+    if ipam.type == "static":
+        return asked if len(asked) == len(element.ips) else ()
+    return (*ipam.subnets, *asked)
+
+
+def _network(text: str) -> Network | None:
+    """Return the network of an address with its prefix; of an IPv4 address inside IPv6, the IPv4 one."""
+    found, address = read_cidr(text), read_ip(text)
+    if found is None or address is None or address.version == found.version:
+        return found.network if found else None
+    inner = read_cidr(f"{address}/{found.network.prefixlen - 96}")
+    return inner.network if inner else None
+
+
+def _subnets(subnets: tuple[Network, ...]) -> str:
+    shown = [f"an address of {subnet}" for subnet in dict.fromkeys(subnets)]
+    return ", ".join([*shown[:SHOWN_MAX], *(["..."] if len(shown) > SHOWN_MAX else [])])
