@@ -18,6 +18,9 @@ COMMANDS = {
         "webhook.commands.can_attach", "can_attach", "Say whether pods may attach to a network, and who decides."
     ),
     "rules": LazyCommand("webhook.commands.rules", "rules", "List what pods of a namespace may attach to, and why."),
+    "explain": LazyCommand(
+        "webhook.commands.explain", "explain", "Say what a code such as NAD101 means, and what to do."
+    ),
     "webhooks": LazyCommand("webhook.commands.webhooks", "webhooks", "Register the webhooks, and stage them."),
     "certs": LazyCommand("certs.cli", "certs", "Make and keep the certificates of the webhook."),
 }
@@ -50,6 +53,7 @@ def nadmit(context: click.Context) -> None:
       nadmit review --manifests examples/cluster pod.yaml  the webhook's answer to one file
       nadmit can-attach -n blue infra/storage --cluster    may pods of "blue" attach to it, and who says so
       nadmit rules -n blue --cluster                       all that pods of "blue" may attach to
+      nadmit explain NAD101                                what a code of a message means
       nadmit serve --manifests examples/cluster            the webhook itself, without a cluster
 
     \b

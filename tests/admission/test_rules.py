@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from webhook.admission.plugins.codes import CODES
 from webhook.admission.rules import RULE_IDS
 
 ROOT = Path(__file__).parents[2]
@@ -28,3 +29,9 @@ def test_every_id_in_the_code_stands_in_the_list() -> None:
     found = {rule for path in SOURCES for rule in RULE_PLACES.findall(path.read_text())}
     assert len(found) > 30
     assert sorted(found - RULE_IDS) == []
+
+
+def test_every_code_in_the_code_and_in_schemas_is_explained() -> None:
+    files = [*(ROOT / "webhook" / "admission").rglob("*.py"), *(ROOT / "webhook" / "plugindata").glob("*.json")]
+    written = {code for path in files for code in re.findall(r'"(NAD\d+)"', path.read_text())}
+    assert sorted(written) == sorted(CODES)

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from tests.plugins.checking import CHECKS, SCHEMAS, found
+from tests.plugins.checking import found
 from tests.plugins.pods import codes, judge
 from webhook.admission.plugins.codes import CODES, ERROR, WARNING
-from webhook.admission.plugins.schema import PluginChecks
-
-SETTINGS = {
-    "NAD108": PluginChecks(schemas=SCHEMAS, unknown_types="Refuse"),
-    "NAD110": PluginChecks(schemas=SCHEMAS, values_max=2),
-}
+from webhook.report.explained import example_checks
 
 
 @pytest.mark.parametrize("code", CODES)
 def test_the_example_has_this_code_and_no_other(code: str) -> None:
     known = CODES[code]
-    findings = found(known.example, checks=SETTINGS.get(code, CHECKS))
+    findings = found(known.example, checks=example_checks(code))
     assert [finding.code for finding in findings] == ([] if known.pod else [code])
     if known.pod:
         decision = judge(known.example, known.pod, *filter(None, [known.other_pod]))

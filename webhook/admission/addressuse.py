@@ -14,6 +14,7 @@ from webhook.admission.claims import Claim
 from webhook.admission.messages import field_of, warning
 from webhook.admission.model import Request
 from webhook.admission.plugins.finding import PluginFinding
+from webhook.admission.remark import Remark
 
 NAME_MAX = 63
 """Characters of a name that are shown; a name may have 253, and most have a label's."""
@@ -21,7 +22,7 @@ NAME_MAX = 63
 
 def remark(request: Request, error: SpecError) -> str:
     """Warn of something that works, or fails elsewhere."""
-    return warning(f"{field_of(request.kind, error)}: {describe(error)}")
+    return Remark.of(warning(f"{field_of(request.kind, error)}: {describe(error)}"), rule=error.rule)
 
 
 def place(finding: PluginFinding, item: int | None) -> SpecError:

@@ -9,6 +9,8 @@ import json
 from pathlib import PurePath
 from urllib.parse import quote
 
+from webhook.admission.plugins.codes import CODES
+
 from .findings import Finding, Report
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -28,8 +30,17 @@ def render(report: Report, *, version: str) -> str:
 
 def _rule(rule: str) -> dict[str, object]:
     """NB: code scanning of GitHub wants all three texts, though SARIF wants `id` only."""
-    text = {"text": f"nadmit rule {rule}"}
-    return {"id": rule, "shortDescription": text, "fullDescription": text, "help": text}
+    known = CODES.get(rule)
+    if known is None:
+        text = {"text": f"nadmit rule {rule}"}
+        return {"id": rule, "shortDescription": text, "fullDescription": text, "help": text}
+    return {
+        "id": rule,
+        "shortDescription": {"text": known.title},
+        "fullDescription": {"text": known.meaning},
+        "help": {"text": f"{known.meaning} {known.fix} `nadmit explain {rule}` shows an example."},
+        "defaultConfiguration": {"level": known.severity},
+    }
 
 
 def _result(finding: Finding, rule_index: int) -> dict[str, object]:

@@ -1,0 +1,41 @@
+"""What docs/messages.md says that kubectl prints, printed by kubectl: a real API server, the webhook, every example."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.realapi.server import RealApiServer
+from webhook.admission.plugins.codes import CODES
+from webhook.report.explained import NAMESPACE, NETWORK_NAME, explain
+
+from .registered import cluster, staged
+from .tenants import network
+
+pytestmark = [pytest.mark.slow, pytest.mark.kube_apiserver]
+
+OTHER_SETTINGS = {"NAD108", "NAD110"}
+"""Codes that the defaults do not have."""
+
+
+@pytest.fixture(scope="module")
+def webhook(real_api: RealApiServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealApiServer]:
+    """The webhook as a process that has registered itself, in stage Fail."""
+    with cluster(real_api), staged(real_api, tmp_path_factory.mktemp("webhook") / "certs"):
+        real_api.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+        yield real_api
+
+
+@pytest.mark.parametrize(
+    "code", [code for code, known in CODES.items() if not known.pod and code not in OTHER_SETTINGS]
+)
+def test_kubectl_says_what_the_manual_says(webhook: RealApiServer, tmp_path: Path, code: str) -> None:
+    explained = explain(code)
+    path = tmp_path / "net.json"
+    path.write_text(json.dumps(network(f"{NAMESPACE}/{NETWORK_NAME}", {"config": explained.config})))
+    done = webhook.kubectl("create", "-f", str(path), "--dry-run=server", "-o", "name")
+    assert done.stderr == f"{explained.said}\n"
+    assert done.returncode == (1 if explained.severity == "error" else 0)

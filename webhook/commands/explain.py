@@ -1,0 +1,63 @@
+"""`nadmit explain`: what a code means, an example, what to do."""
+
+from __future__ import annotations
+
+import sys
+from operator import eq
+
+import click
+
+from cniplugin.netspec.errors import show
+from webhook.admission.plugins.codes import CODES
+from webhook.report import explained, explainedtext
+
+from .options import EXIT_UNREADABLE, paint
+
+
+@click.command("explain", short_help="Say what a code such as NAD101 means, and what to do.")
+@click.argument("codes", nargs=-1, metavar="[CODE...]")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="json: a list with code, title, severity, meaning, example, output and fix.",
+)
+def explain(*, codes: tuple[str, ...], output: str) -> None:
+    """Say what the CODEs of messages about CNI plugins mean, with an example, what kubectl says to it, and what to do.
+
+    Without a CODE, list all of them. An error refuses the object, a warning does not. docs/messages.md has the same on
+    one page.
+
+    \b
+    Examples:
+      nadmit explain                 all codes, a line for each
+      nadmit explain NAD101 NAD303
+      nadmit explain -o json         everything about all codes
+
+    \b
+    Exit codes:
+      0  explained
+      2  there is no such code, or an option is wrong
+    """  # noqa: D301 - click reads the backspace: keep these lines as they are
+    unknown = [code for code in dict.fromkeys(codes) if code.upper() not in CODES]
+    for code in unknown:
+        click.echo(_no_such_code(code), err=True)
+    if unknown:
+        sys.exit(EXIT_UNREADABLE)
+    wanted = list(dict.fromkeys(code.upper() for code in codes))
+    if output == "json":
+        click.echo(explained.to_json([explained.explain(code) for code in wanted or CODES]))
+    elif wanted:
+        click.echo(explainedtext.render([explained.explain(code) for code in wanted], paint))
+    else:
+        click.echo(explainedtext.render_list(paint))
+
+
+def _no_such_code(code: str) -> str:
+    """Name the code that has most characters at the same place; of those that look like a code only."""
+    is_like_one = code[:3].upper() == "NAD"
+    meant = max(CODES, key=lambda known: sum(map(eq, known, code.upper())))
+    hint = f'did you mean "{meant}"? ' if is_like_one else ""
+    return f"nadmit: there is no such code: {show(code)}; {hint}allowed: those that `nadmit explain` lists"
