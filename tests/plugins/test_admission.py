@@ -75,9 +75,9 @@ def test_other_checks_are_other_findings() -> None:
 
 def test_the_schema_in_the_manual_is_one(tmp_path: Path) -> None:
     manual = (Path(__file__).parents[2] / "docs" / "plugins.md").read_text()
-    example = re.search(r"```json\n(.*?)```", manual, re.DOTALL)
+    example = re.search(r"```yaml\n(.*?)```", manual, re.DOTALL)
     assert example
-    (tmp_path / "my-plugin.json").write_text(example[1])
+    (tmp_path / "my-plugin.yaml").write_text(example[1])
     schema = load_directory(tmp_path)["my-plugin"]
     decision = _decide(
         '{"type":"my-plugin","mode":"slow","speed":5}', plugins=PluginChecks(schemas={"my-plugin": schema})

@@ -1,0 +1,49 @@
+"""docs/plugins.md and the README print what the program prints."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from webhook.cli import nadmit
+
+ROOT = Path(__file__).parents[2]
+LAN = """\
+apiVersion: k8s.cni.cncf.io/v1
+kind: NetworkAttachmentDefinition
+metadata: {name: lan, namespace: blue}
+spec:
+"""
+
+
+def printed(*words: str) -> str:
+    return CliRunner().invoke(nadmit, words).output
+
+
+def test_the_steps_of_the_manual(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    manual = (ROOT / "docs" / "plugins.md").read_text()
+    schema = re.search(r"```yaml\n(.*?)```", manual, re.DOTALL)
+    assert schema
+    monkeypatch.chdir(tmp_path)
+    for directory, text in {"schemas": schema[1], "wrong": schema[1].replace("kind: main", "kind: mian")}.items():
+        Path(directory).mkdir()
+        Path(directory, "my-plugin.yaml").write_text(text)
+    Path("networks").mkdir()
+    config = '{"type": "my-plugin", "uplink": "eth1", "speed": 200}'
+    Path("networks/lan.yaml").write_text(f"{LAN}  config: '{config}'\n")
+    steps = [
+        f"$ nadmit check --plugin-schemas {directory} networks/\n"
+        + printed("check", "--plugin-schemas", directory, "networks/")
+        for directory in ("schemas", "wrong")
+    ]
+    assert f"```console\n{''.join(steps)}```" in manual
+
+
+def test_the_readme(tmp_path: Path) -> None:
+    path = tmp_path / "lan.yaml"
+    ipam = '{"type": "host-local", "subnet": "10.1.0.1/24"}'
+    path.write_text(f'{LAN}  config: \'{{"type": "bridge", "ipam": {ipam}}}\'\n')
+    assert " ".join(printed("review", str(path)).split()) in " ".join((ROOT / "README.md").read_text().split())
