@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import get_args
 
 import pytest
@@ -26,7 +27,7 @@ SECTION = f"""{HEAD}plugins:
 """
 
 
-def checks(text: str, **own: dict[str, object]) -> PluginChecks:
+def checks(text: str, **own: Mapping[str, object]) -> PluginChecks:
     value = read(text.encode(), where="f.yaml").to_value(read_own(list(own.values())).by_type).plugins
     assert value is not None
     return value

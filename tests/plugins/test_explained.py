@@ -9,8 +9,9 @@ import pytest
 
 from tests import golden_files as golden
 from webhook.admission.plugins.codes import CODES, ERROR
+from webhook.cluster.problems import Position
 from webhook.report import explained, explainedtext, manual, sarif
-from webhook.report.findings import Finding, Position, Report
+from webhook.report.findings import Finding, Report
 
 
 def test_golden_docs_messages() -> None:
