@@ -15,7 +15,8 @@ from webhook.admission.evaluate import evaluate
 from webhook.admission.injection import DEVICES_FROM, INJECT, INJECT_INTO, NODE_SELECTOR, Injection
 from webhook.admission.model import NOTHING, Decision, Object, Request
 from webhook.admission.mutating import answer_mutation
-from webhook.serving.podsketch import sketch_pod
+from webhook.serving import wire
+from webhook.serving.http import RequestError
 
 Json = dict[str, Any]
 VF = "intel.com/sriov"
@@ -56,6 +57,22 @@ def pod_of(networks: str | None, *containers: Json, labels: Mapping[str, str] = 
     return {"metadata": metadata, "spec": {"containers": some, **spec}}
 
 
+def sketch(pod: Json) -> Hashable | None:
+    """The sketch that the wire makes of a pod's bytes."""
+    return sketch_of(json.dumps(pod).encode())
+
+
+def sketch_of(text: bytes) -> Hashable | None:
+    """The sketch of a pod as it is written; of one that the wire would refuse, none."""
+    kind = b'{"group":"","version":"v1","kind":"Pod"}'
+    request = b'{"uid":"u","kind":%b,"operation":"CREATE","object":%b}' % (kind, text)
+    try:
+        read = wire.decode(b'{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":%b}' % request)
+    except RequestError:
+        return None
+    return read.object.sent.sketch() if read.object and read.object.sent else None
+
+
 class Sent:
     """A pod as it was sent, with the sketch that the wire makes of its bytes."""
 
@@ -66,7 +83,7 @@ class Sent:
         return self._pod
 
     def sketch(self) -> Hashable | None:
-        return sketch_pod(json.dumps({"request": {"object": self._pod}}).encode())
+        return sketch(self._pod)
 
 
 def create(pod: Json, *, namespace: str = "blue") -> Request:

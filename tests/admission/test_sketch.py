@@ -11,19 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.admission.injecting import VF, Json, ask_mutate, ask_validate, create, pod_of, sriov
+from tests.admission.injecting import VF, Json, ask_mutate, ask_validate, create, pod_of, sketch, sketch_of, sriov
 from tests.admission.test_mutation_properties import SETTINGS, networks_of, pods
 from tests.admission.world import RULES, FakeCluster
 from webhook.admission.injection import Injection
 from webhook.admission.model import Decision
 from webhook.admission.mutating import answer_mutation
-from webhook.serving.podsketch import SKETCH_MAX, sketch_pod
+from webhook.serving.podsketch import SKETCH_MAX
 
 Path = tuple[str | int, ...]
-
-
-def sketch(pod: Json) -> object:
-    return sketch_pod(json.dumps({"request": {"object": pod}}).encode())
 
 
 def paths(value: Any, path: Path = ()) -> Iterator[Path]:
@@ -145,10 +141,10 @@ def test_a_large_pod_gets_its_patch_all_the_same() -> None:
 
 
 def test_the_name_of_the_volume_may_be_escaped() -> None:
-    plain = json.dumps({"request": {"object": pod_of("a", volumes=[{"name": "podnetinfo"}])}}).encode()
+    plain = json.dumps(pod_of("a", volumes=[{"name": "podnetinfo"}])).encode()
     escaped = plain.replace(b'"podnetinfo"', b'"podnet\\u0069nfo"')
-    without = json.dumps({"request": {"object": pod_of("a", volumes=[{"name": "other"}])}}).encode()
-    assert len({sketch_pod(plain), sketch_pod(escaped), sketch_pod(without)}) == 3
+    without = json.dumps(pod_of("a", volumes=[{"name": "other"}])).encode()
+    assert len({sketch_of(plain), sketch_of(escaped), sketch_of(without)}) == 3
 
 
 def test_what_is_no_volume_is_seen() -> None:

@@ -9,7 +9,8 @@ What is there, null, empty and absent are told apart, because a patch adds, repl
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence, Sized
+from itertools import chain
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
@@ -40,54 +41,48 @@ class _Container(msgspec.Struct, rename="camel", frozen=True, gc=False):
     volume_mounts: list[_Mount] | UnsetType | None = UNSET
 
 
-class _Metadata(msgspec.Struct, frozen=True, gc=False):
-    labels: Raw = _ABSENT
-    annotations: Raw = _ABSENT
+Texts = dict[str, str] | UnsetType | None
 
 
-class _Spec(msgspec.Struct, rename="camel", frozen=True, gc=False):
-    containers: list[_Container]
-    init_containers: list[_Container] | UnsetType | None = UNSET
-    volumes: list[Raw] | UnsetType | None = UNSET
+class PodSpec(msgspec.Struct, rename="camel", frozen=True, gc=False):
+    """What injection reads in `spec`, as the bytes that came: a pass that skips them anyway makes them for nothing."""
+
+    containers: Raw = _ABSENT
+    init_containers: Raw = _ABSENT
+    volumes: Raw = _ABSENT
     node_selector: Raw = _ABSENT
     resource_claims: Raw = _ABSENT
     host_network: Raw = _ABSENT
 
 
-class _Pod(msgspec.Struct, frozen=True, gc=False):
-    metadata: _Metadata
-    spec: _Spec
+_decode_containers = msgspec.json.Decoder(list[_Container] | None).decode
+_decode_volumes = msgspec.json.Decoder(list[Raw] | None).decode
 
 
-class _Request(msgspec.Struct, frozen=True, gc=False):
-    object: _Pod
-
-
-class _Review(msgspec.Struct, frozen=True, gc=False):
-    request: _Request
-
-
-_decode = msgspec.json.Decoder(_Review).decode
-
-
-def sketch_pod(body: bytes) -> Hashable | None:
-    """Return the sketch of the pod in a review; None for one that is unusual, or too large to be remembered."""
+def sketch_pod(labels: Texts, annotations: Texts, spec: PodSpec) -> Hashable | None:
+    """Return the sketch of a pod; None for one that is unusual, or too large to be remembered."""
     try:
-        pod = _decode(body).request.object
+        ordinary = _decode_containers(spec.containers)
+        initial = _decode_containers(spec.init_containers) if spec.init_containers else UNSET
+        volumes = _decode_volumes(spec.volumes) if spec.volumes else UNSET
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    metadata, spec = pod.metadata, pod.spec
-    containers = [*spec.containers, *(spec.init_containers or ())]
-    texts = [bytes(text) for text in (metadata.labels, metadata.annotations, spec.node_selector, spec.resource_claims)]
+    containers = [*(ordinary or ()), *(initial or ())]
+    texts = [bytes(text) for text in (spec.node_selector, spec.resource_claims, spec.host_network)]
     texts += [bytes(text) for one in containers for text in (one.name, one.resources, one.restart_policy)]
-    texts += [bytes(spec.host_network), *_volume_texts(spec.volumes)]
-    if sum(map(len, texts)) > SKETCH_MAX:
+    texts += _volume_texts(volumes)
+    own = (*_items(labels), *_items(annotations))
+    if sum(map(len, texts)) + sum(map(len, own)) > SKETCH_MAX:
         return None
-    counts = len(spec.containers), _count(spec.init_containers), _count(spec.volumes)
-    return (*texts, *counts, *[(_environment(one), _mounts(one)) for one in containers])
+    counts = (_count(labels), _count(annotations), _count(ordinary), _count(initial), _count(volumes))
+    return (counts, *own, *texts, *[(_environment(one), _mounts(one)) for one in containers])
 
 
-def _count(items: Sequence[object] | UnsetType | None) -> Hashable:
+def _items(texts: Texts) -> Iterator[str]:
+    return chain.from_iterable(texts.items()) if texts else iter(())
+
+
+def _count(items: Sized | UnsetType | None) -> Hashable:
     """Return how many items there are; null and absent as they are."""
     return items if items is None or isinstance(items, UnsetType) else len(items)
 

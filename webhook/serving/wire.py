@@ -18,7 +18,7 @@ import msgspec
 from webhook.admission.evaluate import BINDING, NETWORK, POD, POLICIES, POLICY, WORKLOADS
 from webhook.admission.model import NOTHING, Decision, GroupKind, Object, Request, User
 from webhook.serving.http import RequestError
-from webhook.serving.podsketch import sketch_pod
+from webhook.serving.podsketch import PodSpec, Texts, sketch_pod
 
 API_VERSION = "admission.k8s.io/v1"
 KIND = "AdmissionReview"
@@ -32,12 +32,12 @@ JUDGED = {(kind.group, kind.kind): kind for kind in (POD, BINDING, NETWORK, *WOR
 class _Metadata(msgspec.Struct, rename="camel", frozen=True, gc=False):
     name: str | None = None
     generate_name: str | None = None
-    labels: dict[str, str] | None = None
-    annotations: dict[str, str] | None = None
+    labels: Texts = msgspec.UNSET
+    annotations: Texts = msgspec.UNSET
     deletion_timestamp: str | None = None
 
 
-class _PodSpec(msgspec.Struct, rename="camel", frozen=True, gc=False):
+class _TemplateSpec(msgspec.Struct, rename="camel", frozen=True, gc=False):
     service_account_name: str | None = None
 
 
@@ -45,7 +45,7 @@ class _Template(msgspec.Struct, frozen=True, gc=False):
     """PodTemplateSpec."""
 
     metadata: _Metadata = _Metadata()
-    spec: _PodSpec | None = None
+    spec: _TemplateSpec | None = None
 
 
 class _JobSpec(msgspec.Struct, frozen=True, gc=False):
@@ -56,7 +56,7 @@ class _JobTemplate(msgspec.Struct, frozen=True, gc=False):
     spec: _JobSpec | None = None
 
 
-class _Spec(msgspec.Struct, rename="camel", frozen=True, gc=False):
+class _Spec(PodSpec, rename="camel", frozen=True, gc=False):
     """The specs of all judged kinds in one: each has its own of these fields."""
 
     service_account_name: str | None = None  # Pod
@@ -173,12 +173,13 @@ def decode(body: bytes) -> Request:
 
 
 class _SentPod:
-    """Implements `model.SentPod`, from the bytes of a review."""
+    """Implements `model.SentPod`, from the bytes of a review and what was read of them."""
 
-    __slots__ = ("_body",)
+    __slots__ = ("_body", "_known")
 
-    def __init__(self, body: bytes) -> None:
+    def __init__(self, body: bytes, known: _Object) -> None:
         self._body = body
+        self._known = known
 
     def read(self) -> dict[str, Any]:
         """Return the pod. Raises RequestError(400)."""
@@ -189,7 +190,8 @@ class _SentPod:
 
     def sketch(self) -> Hashable | None:
         """Return what injection reads in it."""
-        return sketch_pod(self._body)
+        known = self._known
+        return None if known.spec is None else sketch_pod(known.metadata.labels, known.metadata.annotations, known.spec)
 
 
 def _decode_review(body: bytes) -> _Review:
@@ -248,7 +250,7 @@ def _object(read: _Object | _Policy | _Unread, kind: str, body: bytes | None = N
             spec=read.spec,
         )
     judged: _Metadata = own
-    spec: _PodSpec | _Spec | None = read.spec
+    spec: _TemplateSpec | _Spec | None = read.spec
     if kind not in WITHOUT_TEMPLATE:
         template = _template(read, kind) or _Template()
         judged, spec = template.metadata, template.spec
@@ -260,7 +262,7 @@ def _object(read: _Object | _Policy | _Unread, kind: str, body: bytes | None = N
         service_account=(spec.service_account_name if spec else None) or "default",
         config=read.spec.config if read.spec else None,
         is_being_deleted=own.deletion_timestamp is not None,
-        sent=_SentPod(body) if body is not None and kind == POD.kind else None,
+        sent=_SentPod(body, read) if body is not None and kind == POD.kind else None,
     )
 
 
