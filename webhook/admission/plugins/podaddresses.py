@@ -60,10 +60,10 @@ def _host_local(element: NetworkSelectionElement, ipam: Ipam) -> Findings:
         if address is None:
             continue
         found = next((item for item in ipam.ranges if item.has(address)), None)
-        refusal = f"failed to allocate all requested IPs: {address}"
+        refusal = "failed to allocate all requested IPs"
         if found is None:
             detail = "IPAM host-local of this network does not hand out this address"
-            allowed = _allowed(ipam.ranges)
+            allowed, refusal = _allowed(ipam.ranges), f"{refusal}: {address}"
             yield PluginFinding(code="NAD601", path=path, detail=detail, value=text, allowed=allowed, refusal=refusal)
         elif address == found.gateway:
             detail = f"this address is the gateway of {found.subnet}, which no pod gets"
@@ -112,7 +112,7 @@ def _without_prefix(element: NetworkSelectionElement, plugin: str, refusal: str)
     for at, text in enumerate(element.ips):
         if "/" not in text:
             detail = f"IPAM {plugin} takes addresses with their prefix only"
-            fix = f'write "{text}/{64 if ":" in text else 24}", with the prefix of the subnet'
+            fix = f'write it with that of its subnet, such as "{text}/{64 if ":" in text else 24}"'
             yield PluginFinding(code="NAD604", path=f"ips[{at}]", detail=detail, value=text, fix=fix, refusal=refusal)
 
 
