@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from cniplugin.netspec import annotation
 from tests.admission.world import RULES, decide, pod, request
@@ -15,6 +17,7 @@ from webhook.admission.checks import podrequests
 from webhook.admission.claims import CLAIMS_MAX, claims_of
 from webhook.admission.evaluate import evaluate
 from webhook.admission.model import Decision, GroupKind, Object
+from webhook.cli import nadmit
 from webhook.cluster.manifests import read_bytes
 from webhook.cluster.pods import Pods, PodUse
 from webhook.cluster.store import Snapshot, build
@@ -186,6 +189,21 @@ def test_what_is_remembered_is_of_one_set_of_schemas() -> None:
     assert evaluate(asked, made, RULES).is_allowed
     assert codes(evaluate(asked, made, RULES, plugins=CHECKS)) == ["NAD604"]
     assert evaluate(asked, made, RULES).is_allowed
+
+
+def test_check_finds_pods_of_a_tree_with_one_address(tmp_path: Path) -> None:
+    kind = {"apiVersion": "k8s.cni.cncf.io/v1", "kind": "NetworkAttachmentDefinition"}
+    objects = [{**kind, "metadata": {"name": "net", "namespace": "blue"}, "spec": {"config": STATIC}}]
+    for name, ip in (("a", "10.1.0.5/24"), ("b", "10.1.0.5/16"), ("c", "10.1.0.6/24")):
+        metadata = {"name": name, "namespace": "blue", "annotations": dict(pod(element(ips=[ip])).annotations)}
+        objects.append({"apiVersion": "v1", "kind": "Pod", "metadata": metadata})
+    for number, thing in enumerate(objects):
+        (tmp_path / f"{number}.yaml").write_text(json.dumps(thing))
+    done = CliRunner().invoke(nadmit, ["check", str(tmp_path)])
+    assert done.exit_code == 0
+    assert done.output.count("NAD611") == 2
+    assert "NAD611: pod b asks" in done.output
+    assert "NAD611: pod a asks" in done.output
 
 
 def test_only_so_many_claims_of_one_element_count() -> None:

@@ -32,7 +32,14 @@ _REQUESTS = (
 
 def asks_for_anything(element: NetworkSelectionElement) -> bool:
     """Say whether an element asks for something that its network may not give."""
-    return bool(element.default_route) or any(getattr(element, field) for field, _, _ in _REQUESTS)
+    return bool(
+        element.ips
+        or element.mac
+        or element.default_route
+        or element.port_mappings
+        or element.bandwidth
+        or element.infiniband_guid
+    )
 
 
 def request_findings(element: NetworkSelectionElement, offer: Offer) -> Findings:
