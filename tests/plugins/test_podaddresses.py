@@ -97,6 +97,7 @@ IPS: list[tuple[dict[str, Any], list[str], list[str]]] = [
     (network("whereabouts", range="10.2.0.5-10.1.0.9/24"), ["10.9.0.10/24"], []),
     (network("whereabouts", ipRanges=[{"range": "10.1.0.0/24"}, {"range": "fd00::/64"}]), ["fd00::5/64"], ["NAD609"]),
     (network("whereabouts", range="10.1.0.0/24", addresses=[{"address": "10.7.0.1/24"}]), ["10.7.0.9/24"], []),
+    (network("whereabouts", range="10.1.0.0/24", exclude=["10.1.0.5", "x"]), ["10.1.0.5/24"], ["NAD609"]),
     (network("whereabouts"), ["10.9.0.10/24"], []),
     (network("whereabouts", range="x"), ["10.9.0.10/24"], []),
     # nobody reads it
@@ -179,6 +180,46 @@ def test_requests_that_nobody_reads(config: dict[str, Any], key: str, value: Any
     decision = judge(config, json.dumps([{"name": "net", key: value}]))
     assert decision.is_allowed
     assert codes(decision) == (["NAD608"] if is_idle else [])
+
+
+MAC_PLUGINS = {"cniVersion": "1.0.0", "type": "bridge", "capabilities": {"mac": True}}
+SHAPED = {"plugins": [{"type": "bridge"}, {"type": "bandwidth", "capabilities": {"bandwidth": True}}]}
+
+
+@pytest.mark.parametrize(
+    ("config", "mac", "expected"),
+    [
+        (MAC_PLUGINS, "02:00:00:00:00:01", []),
+        (MAC_PLUGINS, "fe-ff-ff-ff-ff-ff", []),
+        (MAC_PLUGINS, "01:00:5e:00:00:01", ["NAD614"]),
+        (MAC_PLUGINS, "ffff.ffff.ffff", ["NAD614"]),
+        (MAC_PLUGINS, "00:00:00:00:00:00", ["NAD614"]),
+        ({**MAC_PLUGINS, "type": "sriov"}, "01:00:5e:00:00:01", []),
+        ({**MAC_PLUGINS, "type": "my-plugin"}, "01:00:5e:00:00:01", []),
+    ],
+)
+def test_macs(config: dict[str, Any], mac: str, expected: list[str]) -> None:
+    assert codes(ask(config, mac=mac)) == expected
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ({"ingressRate": 1000}, []),
+        ({"ingressRate": 2**63 - 1, "ingressBurst": 34_359_738_359}, []),
+        ({"ingressRate": 1000, "ingressBurst": 34_359_738_360}, ["NAD615"]),
+        ({"egressRate": 1000, "egressBurst": 2**63 - 1}, ["NAD615"]),
+    ],
+)
+def test_bandwidth(asked: dict[str, int], expected: list[str]) -> None:
+    decision = ask(SHAPED, bandwidth=asked)
+    assert codes(decision) == expected
+    assert all("bandwidth." in cause.field for cause in decision.causes)
+
+
+def test_bandwidth_of_another_plugin_has_its_own_limits() -> None:
+    other = {"plugins": [{"type": "bridge"}, {"type": "my-shaper", "capabilities": {"bandwidth": True}}]}
+    assert ask(other, bandwidth={"ingressRate": 1, "ingressBurst": 2**40}).is_allowed
 
 
 def test_without_the_capability_the_plan_says_so_and_nobody_else() -> None:

@@ -196,3 +196,65 @@ def test_the_kernel_and_gateways(link: str, gateway: str, code: str | None) -> N
             routes.add_default(index, gateway)
     if code == "NAD606":
         assert found[0].refusal in refused.value.msg
+
+
+def run_in(link: str, plugin: str, given: dict[str, Any], *, pod: str = "", **keys: str) -> tuple[int, str]:
+    """Run a plugin in a namespace; without `pod`, it is chained, for the interface `net1` of the same namespace."""
+    previous = {"cniVersion": "1.0.0", "interfaces": [{"name": "net1", "sandbox": link}], "ips": []}
+    conf = {"cniVersion": "1.0.0", "name": "net", "type": plugin, "runtimeConfig": given, **keys}
+    conf |= {} if pod else {"prevResult": previous}
+    told = {"COMMAND": "ADD", "CONTAINERID": "x", "NETNS": pod or link, "IFNAME": "net1", "PATH": str(CNI_BIN)}
+    done = subprocess.run(
+        ["ip", "netns", "exec", Path(link).name, str(CNI_BIN / plugin)],
+        input=json.dumps(conf),
+        env={"PATH": os.environ["PATH"], **{f"CNI_{key}": value for key, value in told.items()}},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    return done.returncode, done.stdout
+
+
+@pytest.mark.parametrize("mac", ["02:00:00:00:00:07", "01:00:5e:00:00:01", "ff:ff:ff:ff:ff:ff", "00:00:00:00:00:00"])
+def test_tuning_and_macs(link: str, mac: str) -> None:
+    conf = {"plugins": [{"type": "macvlan"}, {"type": "tuning", "capabilities": {"mac": True}}]}
+    element = annotation.parse(json.dumps([{"name": "net", "mac": mac}]), namespace="blue")[0]
+    found = [*request_findings(element, read_offer(cniconfig.parse(jsontext.quote(conf), name="net"), CHECKS))]
+    code, said = run_in(link, "tuning", {"mac": mac})
+    assert (code != 0) == bool(found), said
+    assert not found or found[0].refusal in said
+
+
+@pytest.fixture
+def pod_namespace() -> Iterator[str]:
+    name = f"nadmit-macs-{os.getpid()}"
+    subprocess.run(["ip", "netns", "add", name], check=True)
+    yield f"/run/netns/{name}"
+    subprocess.run(["ip", "netns", "delete", name], check=True)
+
+
+@pytest.mark.parametrize("plugin", ["bridge", "macvlan"])
+@pytest.mark.parametrize("mac", ["02:00:00:00:00:07", "01:00:5e:00:00:01", "ff:ff:ff:ff:ff:ff", "00:00:00:00:00:00"])
+def test_main_plugins_and_macs(link: str, pod_namespace: str, plugin: str, mac: str) -> None:
+    """The namespace with `net1` is the node here."""
+    conf = {"cniVersion": "1.0.0", "type": plugin, "master": "net1", "capabilities": {"mac": True}}
+    element = annotation.parse(json.dumps([{"name": "net", "mac": mac}]), namespace="blue")[0]
+    found = [*request_findings(element, read_offer(cniconfig.parse(jsontext.quote(conf), name="net"), CHECKS))]
+    code, said = run_in(link, plugin, {"mac": mac}, pod=pod_namespace, bridge="br9", master="net1")
+    assert (code != 0) == bool(found), said
+    assert not found or found[0].refusal in said
+
+
+@pytest.mark.parametrize(
+    ("burst", "is_refused"), [(2_147_483_647, False), (34_359_738_359, False), (34_359_738_360, True), (2**62, True)]
+)
+def test_bandwidth_and_bursts(link: str, burst: int, *, is_refused: bool) -> None:
+    """NB: an interface without a peer on the node comes after the burst is looked at, and is refused for itself."""
+    conf = {"plugins": [{"type": "bridge"}, {"type": "bandwidth", "capabilities": {"bandwidth": True}}]}
+    asked = {"ingressRate": 1000, "ingressBurst": burst}
+    element = annotation.parse(json.dumps([{"name": "net", "bandwidth": asked}]), namespace="blue")[0]
+    found = [*request_findings(element, read_offer(cniconfig.parse(jsontext.quote(conf), name="net"), CHECKS))]
+    assert [finding.code for finding in found] == (["NAD615"] if is_refused else [])
+    _, said = run_in(link, "bandwidth", {"bandwidth": asked})
+    assert ("burst cannot be more than 4GB" in said) == is_refused, said
