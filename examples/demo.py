@@ -1,13 +1,15 @@
 """The main job, without a cluster: recorded AdmissionReviews against a real HTTPS server.
 
 Starts `nadmit serve` over `examples/cluster` on a loopback port, sends it what an API server sent, over TLS that is
-verified against the generated CA, prints each verdict as a kubectl user would read it, and compares it with the
-expected one in `examples/expected`. Ends with 0 if every verdict is as expected. `--write` writes the expected ones.
+verified against the generated CA: new pods to /mutate first, and then, with what that puts into them, to /validate.
+Prints each verdict as a kubectl user would read it, with the changes, and compares it with the expected one in
+`examples/expected`. Ends with 0 if every verdict is as expected. `--write` writes the expected ones.
 """
 
 from __future__ import annotations
 
 import argparse
+import base64
 import http.client
 import json
 import signal
@@ -19,10 +21,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from webhook.admission.model import Cause, Decision
-from webhook.report import kubectl
+from webhook.admission import jsonpatch
+from webhook.admission.model import Cause, Decision, GroupKind
+from webhook.report import diff, kubectl
 from webhook.serving import wire
 
 HERE = Path(__file__).parent
@@ -99,6 +102,23 @@ def as_kubectl_shows_it(body: bytes, response: dict[str, Any]) -> str:
     return "\n".join([*kubectl.render_warnings(decision), said]) + "\n"
 
 
+def put_through(connection: http.client.HTTPSConnection, body: bytes) -> tuple[dict[str, Any], bytes, list[str]]:
+    """Ask both webhooks, as an API server does: the last response, the review it is about, and the changes."""
+    review = json.loads(body)
+    request, changes = review["request"], []
+    if (request["kind"]["kind"], request["operation"]) == ("Pod", "CREATE"):
+        mutated = ask(connection, "/mutate", body)
+        if not mutated["allowed"]:
+            return mutated, body, changes
+        if "patch" in mutated:
+            before = request["object"]
+            request["object"] = jsonpatch.apply(json.loads(base64.b64decode(mutated["patch"])), before)
+            name = kubectl.resource_name(GroupKind("", "Pod"), request["name"])
+            changes = diff.render(before, request["object"], name=name)
+            body = json.dumps(review).encode()
+    return ask(connection, "/validate", body), body, changes
+
+
 def check(name: str, text: str, *, write: bool) -> bool:
     """Compare a verdict with the expected one; with `write`, make it the expected one."""
     path = HERE / "expected" / f"{name}.txt"
@@ -111,30 +131,41 @@ def check(name: str, text: str, *, write: bool) -> bool:
     return text == expected
 
 
+class Verdict(NamedTuple):
+    """What became of one review."""
+
+    is_allowed: bool
+    is_changed: bool
+    is_expected: bool
+
+
 def main() -> int:
     """Run the demo."""
     parser = argparse.ArgumentParser(prog="demo.py", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--write", action="store_true", help="write the expected verdicts anew")
     write = parser.parse_args().write
     started = time.perf_counter()
-    verdicts: list[tuple[bool, bool]] = []
+    verdicts: list[Verdict] = []
     with tempfile.TemporaryDirectory(prefix="nadmit-demo-") as folder, running_server(Path(folder)) as (host, port):
         trust = ssl.create_default_context(cafile=str(Path(folder) / "ca.crt"))
         connection = http.client.HTTPSConnection(host, port, context=trust, timeout=10)
         print(f"nadmit answers on https://{host}:{port} (verified with its own CA); the cluster is examples/cluster\n")
         for name, title, body in reviews():
-            response = ask(connection, "/validate", body)
-            text = as_kubectl_shows_it(body, response)
+            response, changed, changes = put_through(connection, body)
+            shown = changes if response["allowed"] else []
+            text = as_kubectl_shows_it(changed, response) + "".join(f"{line}\n" for line in shown)
             print(f"# {title}\n{text}")
-            verdicts.append((response["allowed"], check(name, text, write=write)))
-        mutated = ask(connection, "/mutate", body)
-        print("# /mutate: nothing to change yet\n" + json.dumps(mutated) + "\n")
+            verdicts.append(Verdict(response["allowed"], bool(shown), check(name, text, write=write)))
         connection.close()
-    as_expected = sum(expected for _, expected in verdicts)
-    refused = sum(not allowed for allowed, _ in verdicts)
+    as_expected = sum(verdict.is_expected for verdict in verdicts)
+    refused = sum(not verdict.is_allowed for verdict in verdicts)
+    changed_pods = sum(verdict.is_changed for verdict in verdicts)
     seconds = time.perf_counter() - started
-    print(f"{len(verdicts)} reviews, {refused} refused, {as_expected} as expected, in {seconds:.1f} s")
-    return 0 if as_expected == len(verdicts) and mutated["allowed"] and "patch" not in mutated else 1
+    print(
+        f"{len(verdicts)} reviews, {refused} refused, {changed_pods} pods changed, {as_expected} as expected, "
+        f"in {seconds:.1f} s"
+    )
+    return 0 if as_expected == len(verdicts) else 1
 
 
 if __name__ == "__main__":

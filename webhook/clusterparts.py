@@ -1,4 +1,4 @@
-"""What runs beside a server of a cluster: the watches, the certificate's rotation, the registration, the status.
+"""What runs beside a server of a cluster: watches, configuration, the certificate's rotation, registration, status.
 
 Each part has threads of its own and is chosen by a setting. None of them is on the way of a review.
 """
@@ -20,6 +20,8 @@ from webhook.cluster.livenetworks import LiveNetworks
 from webhook.cluster.ownnamespace import own_namespace
 from webhook.cluster.pods import Pods
 from webhook.cluster.source import ClusterSource
+from webhook.configuration.configmap import ConfigurationMap
+from webhook.configuration.inforce import InForce
 from webhook.metrics import Metrics
 from webhook.registration.api import Api
 from webhook.registration.authority import read_authorities
@@ -64,8 +66,10 @@ class ClusterParts:
         return _first_problem(self.parts)
 
 
-def assemble(settings: Settings, metrics: Metrics) -> ClusterParts:
+def assemble(settings: Settings, metrics: Metrics, configuration: InForce) -> ClusterParts:
     """Make the parts that the settings ask for; nothing is asked of the cluster before their start.
+
+    `configuration` gets what a ConfigMap says, where one is named.
 
     Raises ClusterError for a kubeconfig that cannot be used, MaterialError for a name that no certificate can have.
     """
@@ -75,6 +79,9 @@ def assemble(settings: Settings, metrics: Metrics) -> ClusterParts:
     collectors: list[Collector] = []
     ca_bundle = _bundle_of_files(settings)
     tls = None
+    if settings.cluster.config_map is not None:
+        namespace = own_namespace(settings.cluster.namespace)
+        parts.append(ConfigurationMap(source.connection, namespace, settings.cluster.config_map, configuration))
     if settings.cluster.tls_secret is not None:
         tls, rotator = rotating_tls(settings, settings.cluster.tls_secret, metrics)
         ca_bundle = rotator.ca_bundle

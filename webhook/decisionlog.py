@@ -35,6 +35,7 @@ class _ReviewLine(msgspec.Struct, omit_defaults=True, gc=False):
     subresource: str = ""
     dry_run: bool = False
     trials: tuple[str, ...] = ()
+    operations: int = 0
 
 
 class DecisionLog:
@@ -77,6 +78,7 @@ class DecisionLog:
                 subresource=request.subresource,
                 dry_run=request.is_dry_run,
                 trials=decision.trials,
+                operations=len(decision.operations),
             )
         )
 

@@ -5,6 +5,7 @@
 | nadmit_reviews_total | counter | path, kind, operation, decision (allow, warn, deny) |
 | nadmit_findings_total | counter | rule |
 | nadmit_trials_total | counter | mode (Warn, Audit) |
+| nadmit_patches_total | counter | |
 | nadmit_review_seconds | histogram | path |
 | nadmit_http_responses_total | counter | path, code |
 | nadmit_certificate_not_after_seconds | gauge | |
@@ -56,6 +57,7 @@ class _PerReview(Collector):
         self.reviews: Tally[tuple[str, str, str, str]] = Tally()
         self.findings: Tally[str] = Tally()
         self.trials: Tally[str] = Tally()
+        self.patches = 0
         self.responses: Tally[tuple[str, int]] = Tally()
         self.sums = dict.fromkeys(sorted(PATHS), 0.0)
         self.buckets = {path: [0] * (len(SECONDS) + 1) for path in self.sums}
@@ -76,7 +78,8 @@ class _PerReview(Collector):
         responses = CounterMetricFamily("nadmit_http_responses", "HTTP answers", labels=("path", "code"))
         for (path, code), count in self.responses.items():
             responses.add_metric((path, str(code) if code in CODES else "other"), count)
-        yield from (reviews, findings, trials, responses, self._seconds())
+        patches = CounterMetricFamily("nadmit_patches", "Pods that were changed", value=self.patches)
+        yield from (reviews, findings, trials, patches, responses, self._seconds())
 
     def _seconds(self) -> HistogramMetricFamily:
         seconds = HistogramMetricFamily("nadmit_review_seconds", "Time to decide", labels=("path",))
@@ -127,6 +130,8 @@ class Metrics:
         if not decision.is_allowed:
             for rule in decision.rules:
                 tell.findings[rule if rule in RULE_IDS else "other"] += 1
+        if decision.operations:
+            tell.patches += 1
         for trial in decision.trials:
             tell.trials[trial.partition(":")[0]] += 1
 

@@ -16,6 +16,7 @@ from webhook.cluster.apierrors import ClusterError
 from webhook.cluster.kube import Connection
 from webhook.cluster.ownnamespace import own_namespace
 from webhook.metrics import Metrics
+from webhook.registration.tables import KINDS
 from webhook.rotationmetrics import RotationMetrics
 from webhook.serving.memorytls import MemoryTls
 from webhook.settings import ClusterSettings, Settings
@@ -45,7 +46,7 @@ def rotating_tls(settings: Settings, secret_name: str, metrics: Metrics) -> tupl
 def configuration_names(cluster: ClusterSettings) -> tuple[str, ...]:
     """Return the webhook configurations whose caBundles are kept, as `certs.kubestore` names them."""
     name = cluster.webhook_configuration
-    return () if name is None else (f"ValidatingWebhookConfiguration/{name}",)
+    return () if name is None else tuple(f"{kind.name}/{name}" for kind in KINDS)
 
 
 def certificate_names(cluster: ClusterSettings, namespace: str, more: Sequence[str]) -> tuple[str, ...]:

@@ -7,8 +7,8 @@ import gc
 import logging
 import sys
 import time
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +20,9 @@ from webhook.admission.inforce import RulesInForce
 from webhook.cluster.manifests import load_snapshot
 from webhook.cluster.problems import Problem
 from webhook.cluster.store import Snapshot
+from webhook.configuration.file import ConfigurationFile
+from webhook.configuration.inforce import InForce
+from webhook.configuration.metrics import ConfigurationMetrics
 from webhook.decisionlog import DecisionLog
 from webhook.metrics import Metrics, Observers
 from webhook.serving.app import create_app
@@ -44,10 +47,11 @@ class _Source:
 
     `problem`: why reviews are not wanted yet, None when they are. `ages`: for each kind, seconds since it was known to
     be up to date; none for files, which are read once. `on_listening`: called when connections are taken. `live`: where
-    networks are looked for that are not known.
+    networks are looked for that are not known. `configuration`: what admins may change meanwhile.
     """
 
     snapshot: Callable[[], Snapshot]
+    configuration: InForce
     problem: Callable[[], str | None] = lambda: None
     ages: Callable[[], Mapping[str, float]] = dict
     on_listening: Callable[[], None] = lambda: None
@@ -57,8 +61,8 @@ class _Source:
 def standalone(settings: Settings, manifests: Path) -> int:
     """Serve a tree of YAML until SIGTERM or SIGINT, and return the exit code.
 
-    Raises ManifestError, BootstrapError, CertificateError, ClientCaError or ListenError, each one clear line, before
-    it serves.
+    Raises ManifestError (ConfigurationError is one), BootstrapError, CertificateError, ClientCaError or ListenError,
+    each one clear line, before it serves.
     """
     started = time.perf_counter()
     _log_to_stderr()
@@ -67,15 +71,16 @@ def standalone(settings: Settings, manifests: Path) -> int:
     for warning in warnings:
         logging.getLogger("nadmit.cluster").warning("%s", warning)
     metrics = Metrics()
-    return _run(settings, _Source(snapshot=lambda: snapshot), metrics, _load_tls(settings, metrics), started)
+    with _follow_configuration(settings) as configuration:
+        source = _Source(snapshot=lambda: snapshot, configuration=configuration)
+        return _run(settings, source, metrics, _load_tls(settings, metrics), started)
 
 
 def cluster(settings: Settings) -> int:
     """Serve a cluster until SIGTERM or SIGINT, and return the exit code.
 
     Listens as soon as there is a certificate, and is ready when every cache has listed. Raises ClusterError for a
-    kubeconfig that cannot be used, RotatorError for a Secret without a certificate, and what `standalone` raises but
-    ManifestError.
+    kubeconfig that cannot be used, RotatorError for a Secret without a certificate, and what `standalone` raises.
     """
     # The client costs 250 ms and 30 MiB, which the embedded mode does not pay.
     from webhook.clusterparts import assemble  # noqa: PLC0415
@@ -84,17 +89,19 @@ def cluster(settings: Settings) -> int:
     sys.setswitchinterval(SWITCH_S)
     _log_to_stderr()
     metrics = Metrics()
-    made = assemble(settings, metrics)
-    for collector in made.collectors:
-        metrics.registry.register(collector)
-    source = _Source(
-        snapshot=made.source.snapshot,
-        problem=made.problem,
-        ages=made.source.cache_age_seconds,
-        on_listening=made.listening.set,
-        live=made.live,
-    )
     with ExitStack() as running:
+        configuration = running.enter_context(_follow_configuration(settings))
+        made = assemble(settings, metrics, configuration)
+        for collector in made.collectors:
+            metrics.registry.register(collector)
+        source = _Source(
+            snapshot=made.source.snapshot,
+            configuration=configuration,
+            problem=made.problem,
+            ages=made.source.cache_age_seconds,
+            on_listening=made.listening.set,
+            live=made.live,
+        )
         for part in made.parts:
             part.start()
             running.callback(part.stop)
@@ -103,11 +110,14 @@ def cluster(settings: Settings) -> int:
 
 
 def _run(settings: Settings, source: _Source, metrics: Metrics, tls: ServedPair, started: float) -> int:
+    configuration = source.configuration
+    metrics.registry.register(ConfigurationMetrics(configuration))
     log = DecisionLog(STDOUT, later=_call_later, on_lost=metrics.log_lines_lost.inc)
     reviews = Reviews(
         snapshot=source.snapshot,
         problem=source.problem,
         rules=RulesInForce(settings.rules.config),
+        configuration=lambda: configuration.current,
         network_namespace=settings.network_namespace,
         observer=Observers(metrics, log),
         network_in_use=settings.cluster.network_in_use,
@@ -134,7 +144,7 @@ def _run(settings: Settings, source: _Source, metrics: Metrics, tls: ServedPair,
         with stop_on_signals(stop):
             code = await serve(
                 create_app(reviews, limits=settings.limits, on_response=metrics.response),
-                create_probes(is_ready=problem, metrics=exposition),
+                create_probes(is_ready=problem, metrics=exposition, configuration=configuration.describe),
                 tls=tls,
                 addresses=Addresses(webhook=settings.listen, probes=settings.probe_listen),
                 limits=settings.limits,
@@ -150,6 +160,21 @@ def _run(settings: Settings, source: _Source, metrics: Metrics, tls: ServedPair,
         code = runner.run(main())
     log.close()
     return code
+
+
+@contextmanager
+def _follow_configuration(settings: Settings) -> Iterator[InForce]:
+    """Put the file of the settings in force, and follow it until the end; without one the defaults are in force.
+
+    Raises ConfigurationError for a file that cannot be used.
+    """
+    in_force = InForce(now=time.time)
+    with ExitStack() as running:
+        if settings.config is not None:
+            file = ConfigurationFile(settings.config, in_force)
+            file.start()
+            running.callback(file.stop)
+        yield in_force
 
 
 def _settle_memory() -> None:

@@ -12,6 +12,7 @@ from typing import Any, Self
 from certs.files import bootstrap
 from cniplugin.access.model import Config
 from tests.serving.harness import Answer, Client, Running, client_context, running
+from webhook.admission.configuration import Configuration
 from webhook.admission.inforce import RulesInForce
 from webhook.admission.model import Cause, Decision, Request
 from webhook.cluster.manifests import load_snapshot
@@ -98,6 +99,7 @@ class Servers:
             snapshot=lambda: snapshot,
             problem=lambda: problem,
             rules=RulesInForce(Config()),
+            configuration=Configuration,
             network_namespace="kube-system",
             observer=Unobserved(),
         )

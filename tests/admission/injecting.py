@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 from cniplugin.netspec import netattachdef
@@ -13,7 +14,9 @@ from webhook.admission import jsonpatch
 from webhook.admission.evaluate import evaluate
 from webhook.admission.injection import DEVICES_FROM, INJECT, INJECT_INTO, NODE_SELECTOR, Injection
 from webhook.admission.model import NOTHING, Decision, Object, Request
-from webhook.admission.mutating import Answer, answer_mutation
+from webhook.admission.mutating import answer_mutation
+from webhook.serving import wire
+from webhook.serving.http import RequestError
 
 Json = dict[str, Any]
 VF = "intel.com/sriov"
@@ -54,6 +57,35 @@ def pod_of(networks: str | None, *containers: Json, labels: Mapping[str, str] = 
     return {"metadata": metadata, "spec": {"containers": some, **spec}}
 
 
+def sketch(pod: Json) -> Hashable | None:
+    """The sketch that the wire makes of a pod's bytes."""
+    return sketch_of(json.dumps(pod).encode())
+
+
+def sketch_of(text: bytes) -> Hashable | None:
+    """The sketch of a pod as it is written; of one that the wire would refuse, none."""
+    kind = b'{"group":"","version":"v1","kind":"Pod"}'
+    request = b'{"uid":"u","kind":%b,"operation":"CREATE","object":%b}' % (kind, text)
+    try:
+        read = wire.decode(b'{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":%b}' % request)
+    except RequestError:
+        return None
+    return read.object.sent.sketch() if read.object and read.object.sent else None
+
+
+class Sent:
+    """A pod as it was sent, with the sketch that the wire makes of its bytes."""
+
+    def __init__(self, pod: Json) -> None:
+        self._pod = pod
+
+    def read(self) -> Json:
+        return self._pod
+
+    def sketch(self) -> Hashable | None:
+        return sketch(self._pod)
+
+
 def create(pod: Json, *, namespace: str = "blue") -> Request:
     """The creation of a pod, as the wire would read it where injection is on."""
     metadata = pod.get("metadata") or {}
@@ -61,13 +93,15 @@ def create(pod: Json, *, namespace: str = "blue") -> Request:
         name=metadata.get("name", ""),
         labels=metadata.get("labels") or NOTHING,
         annotations=metadata.get("annotations") or NOTHING,
-        spec=pod.get("spec"),
+        sent=Sent(pod),
     )
     return request(known)._replace(namespace=namespace)
 
 
-def ask_mutate(pod: Json, world: FakeCluster, injection: Injection | None = None, *, namespace: str = "blue") -> Answer:
-    return answer_mutation(create(pod, namespace=namespace), pod, world, RULES, injection or Injection())
+def ask_mutate(
+    pod: Json, world: FakeCluster, injection: Injection | None = None, *, namespace: str = "blue"
+) -> Decision:
+    return answer_mutation(create(pod, namespace=namespace), world, RULES, injection or Injection())
 
 
 def ask_validate(
@@ -79,7 +113,7 @@ def ask_validate(
 def patched(pod: Json, world: FakeCluster, injection: Injection | None = None, *, namespace: str = "blue") -> Json:
     """The pod after /mutate, which lets it through."""
     answer = ask_mutate(pod, world, injection, namespace=namespace)
-    assert answer.decision.is_allowed, answer.decision.message
+    assert answer.is_allowed, answer.message
     after: Json = jsonpatch.apply(list(answer.operations), pod)
     return after
 

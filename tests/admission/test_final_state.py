@@ -23,7 +23,6 @@ from tests.admission.test_golden_messages import show
 from tests.admission.world import RULES, FakeCluster
 from webhook.admission.evaluate import evaluate
 from webhook.admission.injection import Injection
-from webhook.admission.mutating import Answer
 
 # The final state
 
@@ -83,15 +82,15 @@ MESSAGES = {
     "opt-out-unclear": lambda: ask_mutate(annotated(pod_of("a"), inject="n\u00f6\n"), sriov()),
     "taken-as-claimed": lambda: ask_mutate(pod_of("a", resourceClaims=[{"name": "vf"}]), sriov()),
     "defaults-unreadable": lambda: ask_mutate(pod_of(None), FakeCluster({}, defaults={"blue": "a,,b"})),
-    "shortfall": lambda: Answer(ask_validate(pod_of("a,b", app(asks="1")), sriov())),
-    "shortfall-of-one": lambda: Answer(ask_validate(pod_of("a"), sriov())),
+    "shortfall": lambda: ask_validate(pod_of("a,b", app(asks="1")), sriov()),
+    "shortfall-of-one": lambda: ask_validate(pod_of("a"), sriov()),
     "shortfall-honoured": lambda: ask_mutate(pod_of("a,b", app(asks="1")), sriov(), HONOR),
 }
 
 
 @pytest.mark.parametrize("case", MESSAGES)
 def test_golden_message(case: str) -> None:
-    decision = MESSAGES[case]().decision
+    decision = MESSAGES[case]()
     golden.compare(f"injection/{case}.txt", show(decision))
     assert all(len(text) <= 256 and text.isprintable() and text.isascii() for text in decision.warnings)
 

@@ -55,9 +55,9 @@ def outcome(case: dict[str, Any]) -> tuple[str | None, Any]:
     """Who refuses the pod, and the pod after the patch."""
     world, injection, pod = world_of(case), injection_of(case), case["pod"]
     namespace = case["request_namespace"]
-    answer = answer_mutation(create(pod, namespace=namespace), pod, world, OPEN, injection)
+    answer = answer_mutation(create(pod, namespace=namespace), world, OPEN, injection)
     after = jsonpatch.apply(list(answer.operations), pod)
-    if not answer.decision.is_allowed:
+    if not answer.is_allowed:
         return "/mutate", after
     judged = evaluate(create(after, namespace=namespace), world, OPEN, injection=injection)
     return None if judged.is_allowed else "/validate", after

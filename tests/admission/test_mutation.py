@@ -14,6 +14,7 @@ from tests.admission.injecting import (
     PODNETINFO,
     VF,
     Json,
+    Sent,
     annotated,
     app,
     ask_mutate,
@@ -32,7 +33,8 @@ from webhook.admission import jsonpatch
 from webhook.admission.evaluate import NETWORK
 from webhook.admission.injection import Injection
 from webhook.admission.jsonpatch import PatchError
-from webhook.admission.mutating import NO_PATCH, answer_mutation
+from webhook.admission.model import ALLOWED
+from webhook.admission.mutating import answer_mutation
 
 # The patch
 
@@ -57,7 +59,7 @@ def test_the_whole_patch() -> None:
 
 @pytest.mark.parametrize("networks", [None, "", "plain"])
 def test_a_pod_that_needs_nothing_gets_no_patch(networks: str | None) -> None:
-    assert ask_mutate(pod_of(networks), sriov()) == NO_PATCH
+    assert ask_mutate(pod_of(networks), sriov()) == ALLOWED
 
 
 @pytest.mark.parametrize(
@@ -73,16 +75,15 @@ def test_a_pod_that_needs_nothing_gets_no_patch(networks: str | None) -> None:
 )
 def test_only_the_creation_of_a_pod(changes: dict[str, Any]) -> None:
     pod = pod_of("a")
-    assert answer_mutation(create(pod)._replace(**changes), pod, sriov(), RULES, Injection()) == NO_PATCH
+    assert answer_mutation(create(pod)._replace(**changes), sriov(), RULES, Injection()) == ALLOWED
 
 
-def test_nothing_without_the_object_or_for_one_that_is_being_deleted() -> None:
+def test_nothing_for_a_pod_that_is_being_deleted() -> None:
     pod = pod_of("a")
-    assert answer_mutation(create(pod), None, sriov(), RULES, Injection()) == NO_PATCH
     request = create(pod)
     assert request.object is not None
     going = request._replace(object=request.object._replace(is_being_deleted=True))
-    assert answer_mutation(going, pod, sriov(), RULES, Injection()) == NO_PATCH
+    assert answer_mutation(going, sriov(), RULES, Injection()) == ALLOWED
 
 
 def test_a_patch_that_misses_is_a_bug(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,13 +123,15 @@ def test_null_is_absent() -> None:
     ids=str,
 )
 def test_what_no_api_server_sends_is_left_alone(broken: Json) -> None:
-    pod = {**pod_of("a"), **broken}
-    assert answer_mutation(create(pod_of("a")), pod, sriov(), RULES, Injection()) == NO_PATCH
+    request = create(pod_of("a"))
+    assert request.object is not None
+    request = request._replace(object=request.object._replace(sent=Sent({**pod_of("a"), **broken})))
+    assert answer_mutation(request, sriov(), RULES, Injection()) == ALLOWED
 
 
 def test_a_pod_without_containers_is_for_the_api_server_to_refuse() -> None:
     pod = {"metadata": {"annotations": {NETWORKS: "a"}}}
-    assert ask_mutate(pod, sriov()) == NO_PATCH
+    assert ask_mutate(pod, sriov()) == ALLOWED
 
 
 # Decision 2: how many, and where
@@ -184,7 +187,7 @@ def test_another_container_that_names_the_resource_keeps_it() -> None:
     after = patched(pod_of("a,b", app(), app("dpdk", asks="2")), sriov(), BARE)
     assert (figures(after, 0), figures(after, 1)) == ((None, None), ("2", "2"))
     pod = pod_of("a", app(), initContainers=[sidecar(asks="1")])
-    assert ask_mutate(pod, sriov(), BARE) == NO_PATCH
+    assert ask_mutate(pod, sriov(), BARE) == ALLOWED
 
 
 def test_an_init_container_that_ends_does_not_count() -> None:
@@ -197,12 +200,12 @@ def test_an_init_container_that_ends_does_not_count() -> None:
 def test_honor_leaves_what_the_pod_has_and_warns(pod: Json) -> None:
     answer = ask_mutate(pod, sriov(), Injection(mode="honor", exposes_netinfo=False))
     assert answer.operations == ()
-    assert [text for text in answer.decision.warnings if "containers request 1" in text]
+    assert [text for text in answer.warnings if "containers request 1" in text]
 
 
 def test_honor_injects_what_the_pod_does_not_name() -> None:
     answer = ask_mutate(pod_of("a,b"), sriov(), HONOR)
-    assert answer.decision.warnings == ()
+    assert answer.warnings == ()
     assert figures(jsonpatch.apply(list(answer.operations), pod_of("a,b"))) == ("2", "2")
 
 
@@ -229,11 +232,11 @@ def test_a_container_that_is_not_there(name: str) -> None:
     pod = annotated(pod_of("a", app("dpdk"), initContainers=[app("bind")]), inject_into=name)
     answer = ask_mutate(pod, sriov())
     assert answer.operations == ()
-    assert answer.decision.rules == ("inject-into",)
+    assert answer.rules == ("inject-into",)
 
 
 def test_a_container_that_is_not_there_and_not_needed() -> None:
-    assert ask_mutate(annotated(pod_of("plain"), inject_into="nowhere"), sriov()) == NO_PATCH
+    assert ask_mutate(annotated(pod_of("plain"), inject_into="nowhere"), sriov()) == ALLOWED
 
 
 @pytest.mark.parametrize("answer", ["false", "False", " FALSE "])
@@ -241,13 +244,13 @@ def test_a_pod_opts_out(answer: str) -> None:
     world = cluster_of(network("a", resource=VF, selector="x=y"), defaults={"blue": "a"})
     by_label = Injection(annotations_by_label={"x": {"k": "v"}})
     pod = annotated(pod_of("a", labels={"x": "true"}), inject=answer)
-    assert ask_mutate(pod, world, by_label) == NO_PATCH
+    assert ask_mutate(pod, world, by_label) == ALLOWED
     assert ask_validate(pod, world).is_allowed
 
 
 def test_a_definition_opts_out() -> None:
     world = cluster_of(network("a", resource=VF, selector="x=y", inject="false"), network("b", resource=VF))
-    assert ask_mutate(pod_of("a"), world) == NO_PATCH
+    assert ask_mutate(pod_of("a"), world) == ALLOWED
     assert ask_validate(pod_of("a"), world).is_allowed
     assert figures(patched(pod_of("a,b"), world)) == ("1", "1")
 
@@ -255,14 +258,14 @@ def test_a_definition_opts_out() -> None:
 @pytest.mark.parametrize(("value", "warnings"), [("true", 0), ("TRUE", 0), ("no", 1), ("", 1)])
 def test_an_answer_that_is_neither(value: str, warnings: int) -> None:
     answer = ask_mutate(annotated(pod_of("a"), inject=value), sriov())
-    assert len(answer.decision.warnings) == warnings
+    assert len(answer.warnings) == warnings
     assert answer.operations
 
 
 def test_a_mirror_pod_is_left_alone() -> None:
     pod = pod_of("a")
     pod["metadata"]["annotations"]["kubernetes.io/config.mirror"] = "0123"
-    assert ask_mutate(pod, sriov()) == NO_PATCH
+    assert ask_mutate(pod, sriov()) == ALLOWED
     assert ask_validate(pod, sriov()).is_allowed
 
 
@@ -270,5 +273,5 @@ def test_notes_are_told_with_a_refusal_too() -> None:
     pod = annotated(pod_of("infra/a", nodeSelector={"rack": "2"}), inject="no")
     world = cluster_of(network("a", namespace="infra", selector="rack=1"))
     answer = ask_mutate(pod, world)
-    assert answer.decision.rules == ("PostureIsolated",)
-    assert len(answer.decision.warnings) == 1
+    assert answer.rules == ("PostureIsolated",)
+    assert len(answer.warnings) == 1

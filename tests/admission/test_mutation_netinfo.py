@@ -16,7 +16,7 @@ from tests.admission.injecting import (
 )
 from webhook.admission import jsonpatch
 from webhook.admission.injection import Injection
-from webhook.admission.mutating import NO_PATCH
+from webhook.admission.model import ALLOWED
 
 NAMESPACE = {"path": "namespace", "fieldRef": {"fieldPath": "metadata.namespace"}}
 
@@ -56,13 +56,13 @@ def test_a_volume_of_the_pods_own_is_left_alone_and_mounted_nowhere(content: Jso
     after = jsonpatch.apply(list(answer.operations), pod)
     assert after["spec"]["volumes"] == pod["spec"]["volumes"]
     assert "volumeMounts" not in after["spec"]["containers"][0]
-    assert len(answer.decision.warnings) == 1
+    assert len(answer.warnings) == 1
 
 
 def test_without_pod_network_information() -> None:
     pod = pod_of("a", volumes=[{"name": "podnetinfo", "emptyDir": {}}])
     answer = ask_mutate(pod, sriov(), Injection(exposes_netinfo=False, exposes_hugepages=True))
-    assert answer.decision.warnings == ()
+    assert answer.warnings == ()
     assert "volumeMounts" not in jsonpatch.apply(list(answer.operations), pod)["spec"]["containers"][0]
 
 
@@ -86,11 +86,11 @@ def test_a_second_pass_after_the_defaults_of_the_api_server_and_another_webhook(
     volume = once["spec"]["volumes"][0]
     volume["downwardAPI"]["defaultMode"] = 420
     volume["downwardAPI"]["items"][0]["fieldRef"]["apiVersion"] = "v1"
-    assert ask_mutate(once, sriov(), switched) == NO_PATCH
+    assert ask_mutate(once, sriov(), switched) == ALLOWED
     once["metadata"]["labels"] = {"injected": "by-a-mesh"}
     once["spec"]["containers"][0]["resources"]["limits"]["hugepages-2Mi"] = "4Mi"
     answer = ask_mutate(once, sriov(), switched)
-    assert answer.decision.warnings == ()
+    assert answer.warnings == ()
     assert [operation["op"] for operation in answer.operations] == ["add", "add"]
     again = jsonpatch.apply(list(answer.operations), once)
     paths = [item["path"] for item in again["spec"]["volumes"][0]["downwardAPI"]["items"]]

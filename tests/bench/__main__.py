@@ -14,11 +14,14 @@ from pathlib import Path
 from cniplugin.access.model import Rules
 from tests.bench import load, node, policies, scale, server, world
 from webhook.admission.evaluate import evaluate
+from webhook.admission.injection import Injection
+from webhook.admission.mutating import answer_mutation
 from webhook.cluster.manifests import load_snapshot
 from webhook.serving import wire
 
 CONNECTIONS = 8
 RULES = Rules()
+INJECTION = Injection()
 
 
 def main() -> None:
@@ -63,14 +66,16 @@ def _in_process(folder: Path) -> None:
     sizes = (0, 1_000, 10_000)
     print(f"{'':28}" + "".join(f"{size + 5:>14,} NADs" for size in sizes))
     snapshots = [load_snapshot(_tree(folder, size)) for size in sizes]
-    for name in world.REVIEWS:
+    for name, row in world.ROWS.items():
         bodies = itertools.cycle(world.reviews(name))
         costs = []
         for snapshot in snapshots:
 
-            def once(snapshot=snapshot, bodies=bodies):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+            def once(snapshot=snapshot, bodies=bodies, path=row.path):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
                 request = wire.decode(next(bodies))
-                return wire.encode(request, evaluate(request, snapshot, RULES))
+                if path == "/mutate":
+                    return wire.encode(request, answer_mutation(request, snapshot, RULES, INJECTION))
+                return wire.encode(request, evaluate(request, snapshot, RULES, injection=INJECTION))
 
             costs.append(_microseconds(once))
         print(f"{name:28}" + "".join(f"{cost:>19.1f}" for cost in costs) + f"   ({1e6 / costs[0]:,.0f}/s)")
@@ -106,8 +111,8 @@ def _https(folder: Path, seconds: float, rounds: int) -> None:
         f"{'':28}{'bare/s':>10}{'nadmit/s':>10}{'ratio':>8}{'bare p50':>10}{'p50':>8}{'bare p99':>10}{'p99':>8}{'ratio':>8}"
     )
     peak = 0.0
-    for name in world.REVIEWS:
-        messages = [load.request("/validate", body) for body in world.reviews(name)]
+    for name, row in world.ROWS.items():
+        messages = [load.request(row.path, body) for body in world.reviews(name)]
         pairs = []
         for _ in range(rounds):
             with server.running(server.bare(certs), folder / "bare.log") as counterpart:

@@ -58,7 +58,7 @@ def main() -> int:
         with stop_on_signals(stop):
             return await serve(
                 app,
-                create_probes(is_ready=lambda: None, metrics=lambda: b""),
+                create_probes(is_ready=lambda: None, metrics=lambda: b"", configuration=dict),
                 tls=tls,
                 addresses=Addresses(webhook=("127.0.0.1", 0), probes=("127.0.0.1", 0)),
                 limits=Limits(drain_s=0),

@@ -4,6 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any, NamedTuple
+
+from cniplugin.access.model import Rules
+from webhook.admission import jsonpatch
+from webhook.admission.injection import Injection
+from webhook.admission.mutating import answer_mutation
+from webhook.cluster.manifests import load_snapshot
+from webhook.serving import wire
 
 ROOT = Path(__file__).parents[2]
 RECORDINGS = ROOT / "examples" / "recordings"
@@ -12,31 +20,65 @@ CONFIG = (
     '"ipam":{"type":"host-local","subnet":"10.%d.%d.0/24"}},{"type":"tuning","capabilities":{"mac":true}}]}'
 )
 
-REVIEWS = {
-    "pod CREATE, two networks": "create-pods-pod-c.json",
-    "NAD CREATE": "create-network-attachment-definitions-data-plane.json",
-    "NAD CREATE, all different": "create-network-attachment-definitions-data-plane.json",
-    "pod without networks": "create-pods-plain.json",
-    "pod CREATE, refused": "create-pods-web-7b9fbb666b.json",
+DEVICES = "alice-pod"
+"""Two networks with a resource of a device plugin."""
+TOKEN = "kube-api-access-jjnzm"
+"""The generated name of a volume in that pod."""
+
+
+class Row(NamedTuple):
+    """What is sent where. `different`: how the bodies of a row differ from each other."""
+
+    path: str
+    recording: str
+    different: str = ""
+
+
+ROWS = {
+    "pod CREATE, two networks": Row("/validate", "pods-pod-c"),
+    "NAD CREATE": Row("/validate", "network-attachment-definitions-data-plane"),
+    "NAD CREATE, all different": Row("/validate", "network-attachment-definitions-data-plane", "configurations"),
+    "pod without networks": Row("/validate", "pods-plain"),
+    "pod CREATE, refused": Row("/validate", "pods-web-7b9fbb666b"),
+    "mutate, two SR-IOV networks": Row("/mutate", f"pods-{DEVICES}", "replicas"),
+    "mutate, all different": Row("/mutate", f"pods-{DEVICES}", "labels"),
+    "pod CREATE, two SR-IOV": Row("/validate", f"pods-{DEVICES}", "replicas"),
 }
 
-
-DIFFERENT = 2_000
-"""Bodies of the row that shows what nothing remembers; above every cache of the webhook."""
+DIFFERENT = 5_000
+"""Bodies of the rows that show what nothing remembers; above every cache of the webhook."""
 
 
 def reviews(name: str) -> list[bytes]:
     """Return the bodies of a row, compact as the API server sends them."""
-    review = json.loads((RECORDINGS / REVIEWS[name]).read_text())
-    if "different" not in name:
+    row = ROWS[name]
+    review = json.loads((RECORDINGS / f"create-{row.recording}.json").read_text())
+    if row.path == "/validate":
+        _mutate(review)
+    if not row.different:
         return [_compact(review)]
-    bodies = []
-    for number in range(DIFFERENT):
-        config = json.loads(review["request"]["object"]["spec"]["config"])
+    return [_differing(review, row.different, number) for number in range(DIFFERENT)]
+
+
+def _mutate(review: Any) -> None:
+    """Put into a pod what /mutate would have put into it before."""
+    request = wire.decode(_compact(review))
+    patch = answer_mutation(request, load_snapshot(ROOT / "examples" / "cluster"), Rules(), Injection()).operations
+    review["request"]["object"] = jsonpatch.apply(list(patch), review["request"]["object"])
+
+
+def _differing(review: Any, how: str, number: int) -> bytes:
+    """NB: replicas differ as the pods of a ReplicaSet do: in their names and in that of the volume with their token."""
+    thing = review["request"]["object"]
+    if how == "configurations":
+        config = json.loads(thing["spec"]["config"])
         config["plugins"][0]["bridge"] = f"br-{number}"
-        review["request"]["object"]["spec"]["config"] = json.dumps(config)
-        bodies.append(_compact(review))
-    return bodies
+        thing["spec"]["config"] = json.dumps(config)
+        return _compact(review)
+    if how == "labels":
+        thing["metadata"]["labels"]["number"] = str(number)
+    thing["metadata"]["name"] = review["request"]["name"] = f"web-{number:05}"
+    return _compact(review).replace(TOKEN.encode(), b"kube-api-access-%05d" % number)
 
 
 def _compact(review: object) -> bytes:

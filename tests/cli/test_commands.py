@@ -14,7 +14,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cniplugin.access.model import Rules
+from webhook.admission.configuration import Configuration
 from webhook.admission.evaluate import evaluate
+from webhook.admission.injection import Injection
 from webhook.cli import COMMANDS, nadmit
 from webhook.cluster import manifests
 from webhook.commands import judging, version
@@ -110,17 +112,21 @@ def test_colours(arguments: tuple[str, ...], *, is_coloured: bool, env: dict[str
 def test_a_decision_is_the_servers_own() -> None:
     """The same bytes, decoded and evaluated as the server does, give what the command says."""
     problems: list[object] = []
-    cluster = manifests.load_snapshot("tree")
+    cluster, injection = manifests.load_snapshot("tree"), Injection()
     for document in manifests.read_file("tree/blue/pods.yaml", problems):  # type: ignore[arg-type]  # stays empty
         if not judging.is_judged(document):
             continue
         body = judging.admission_review(document.object, namespace=document.namespace)
         request = wire.decode(body)
-        decision = evaluate(request, cluster, Rules())
+        decision = evaluate(request, cluster, Rules(), injection=injection)
         answer = json.loads(wire.encode(request, decision))
         assert answer["response"]["uid"] == json.loads(body)["request"]["uid"]
-        (judgement,) = judging.judge([document], cluster, Rules(), network_namespace="kube-system", problems=[])
-        assert (judgement.request, judgement.decision) == (request, decision)
+        configuration = Configuration(injection=injection)
+        webhook = judging.Webhook(
+            cluster=cluster, rules=Rules(), configuration=configuration, network_namespace="kube-system"
+        )
+        (judgement,) = judging.judge([document], webhook, [])
+        assert json.loads(wire.encode(judgement.request, judgement.decision)) == answer
     assert problems == []
 
 

@@ -15,7 +15,7 @@ from tests.realapi.server import RealApiServer
 
 from .registered import Object
 
-CONFIGURATION = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/mutator"
+CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
 JSON_PATCH = "JSONPatch"
 
 Change = Callable[[Object], None]
@@ -42,8 +42,13 @@ class Mutator:
 
 
 @contextmanager
-def mutating(api: RealApiServer, folder: Path, namespace: str, changes: dict[str, Change]) -> Iterator[Mutator]:
-    """Run it, registered for new pods of a namespace with reinvocationPolicy IfNeeded."""
+def mutating(
+    api: RealApiServer, folder: Path, namespace: str, changes: dict[str, Change], *, name: str = "mutator"
+) -> Iterator[Mutator]:
+    """Run it, registered for new pods of a namespace with reinvocationPolicy IfNeeded.
+
+    Configurations are called in the order of their names, ours is `nadmit`.
+    """
     mutator = Mutator(changes)
 
     class Handler(BaseHTTPRequestHandler):
@@ -70,15 +75,15 @@ def mutating(api: RealApiServer, folder: Path, namespace: str, changes: dict[str
         thread = threading.Thread(target=server.serve_forever, name="mutator")
         thread.start()
         try:
-            api.put(_configuration(api, namespace, server.server_port, changes))
+            api.put(_configuration(api, namespace, server.server_port, changes, name))
             yield mutator
         finally:
-            api.ask("DELETE", CONFIGURATION)
+            api.ask("DELETE", f"{CONFIGURATIONS}/{name}")
             server.shutdown()
             thread.join()
 
 
-def _configuration(api: RealApiServer, namespace: str, port: int, names: dict[str, Change]) -> Object:
+def _configuration(api: RealApiServer, namespace: str, port: int, names: dict[str, Change], own_name: str) -> Object:
     rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
     hooks = [
         {
@@ -94,4 +99,4 @@ def _configuration(api: RealApiServer, namespace: str, port: int, names: dict[st
         for name in names
     ]
     kind = {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration"}
-    return {**kind, "metadata": {"name": "mutator"}, "webhooks": hooks}
+    return {**kind, "metadata": {"name": own_name}, "webhooks": hooks}

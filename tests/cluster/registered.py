@@ -17,10 +17,13 @@ from click.testing import CliRunner, Result
 from tests.e2e.process import Served, serving
 from tests.realapi.server import RealApiServer
 from webhook.cli import nadmit
+from webhook.registration.tables import KINDS, Kind
 
 CRDS = Path(__file__).parents[2] / "manifests" / "crds"
 GROUP = "access.nadmit.io"
-CONFIGURATION = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/nadmit"
+REGISTRATION = "/apis/admissionregistration.k8s.io/v1"
+CONFIGURATION = f"{REGISTRATION}/validatingwebhookconfigurations/nadmit"
+INJECTION = f"{REGISTRATION}/mutatingwebhookconfigurations/nadmit"
 NAMESPACE = "registered"
 ACCOUNT = "nadmit-registrar"
 PATIENCE_S = 30.0
@@ -43,7 +46,7 @@ READ = [
 REGISTER = [
     {
         "apiGroups": ["admissionregistration.k8s.io"],
-        "resources": ["validatingwebhookconfigurations"],
+        "resources": ["mutatingwebhookconfigurations", "validatingwebhookconfigurations"],
         "resourceNames": ["nadmit"],
         "verbs": ["get", "patch"],
     }
@@ -61,7 +64,7 @@ def until(condition: Callable[[], object]) -> None:
 
 @contextmanager
 def cluster(api: RealApiServer) -> Iterator[RealApiServer]:
-    """Install the kinds, a namespace, and the configuration without webhooks; take all of it away in the end."""
+    """Install the kinds, a namespace, and the configurations without webhooks; take all of it away in the end."""
     for path in sorted(CRDS.glob("networkattachmentpolic*.yaml")):
         for value in yaml.safe_load_all(path.read_text()):
             api.put(value)
@@ -70,11 +73,12 @@ def cluster(api: RealApiServer) -> Iterator[RealApiServer]:
         _wait_for_status(api, plural, 200)
     api.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
     api.put({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default", "namespace": NAMESPACE}})
-    api.put(empty_configuration())
+    for kind in KINDS:
+        api.put(empty_configuration(kind))
     try:
         yield api
     finally:
-        api.ask("DELETE", CONFIGURATION)
+        unregister(api)
         for words in (("pods", "deployments", "cronjobs", "podtemplates"), ("net-attach-def",)):
             api.kubectl("delete", ",".join(words), "-n", NAMESPACE, "--all", "--grace-period=0", "--force")
         for plural in plurals:
@@ -86,10 +90,16 @@ def _wait_for_status(api: RealApiServer, plural: str, status: int) -> None:
     until(lambda: api.ask("GET", f"/apis/{GROUP}/v1alpha1/{plural}").status == status)
 
 
-def empty_configuration() -> Object:
+def unregister(api: RealApiServer) -> None:
+    """Take the configurations away: nobody is called any more."""
+    for path in (INJECTION, CONFIGURATION):
+        api.ask("DELETE", path)
+
+
+def empty_configuration(kind: Kind) -> Object:
     """NB: without any label the API server does not track who owns which field, and kubectl apply takes webhooks away."""
-    kind = {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration"}
-    return {**kind, "metadata": {"name": "nadmit", "labels": {"app.kubernetes.io/name": "nadmit"}}}
+    head = {"apiVersion": "admissionregistration.k8s.io/v1", "kind": kind.name}
+    return {**head, "metadata": {"name": "nadmit", "labels": {"app.kubernetes.io/name": "nadmit"}}}
 
 
 def account(api: RealApiServer, rules: list[Object]) -> Path:
@@ -124,7 +134,7 @@ def staged(api: RealApiServer, certs: Path) -> Iterator[Served]:
         try:
             yield server
         finally:
-            api.ask("DELETE", CONFIGURATION)
+            unregister(api)
 
 
 def run_webhooks(api: RealApiServer, *words: str) -> Result:
@@ -138,26 +148,28 @@ def free_port() -> int:
         return int(sock.getsockname()[1])
 
 
-def hooks(api: RealApiServer) -> dict[str, Object]:
+def hooks(api: RealApiServer, path: str = CONFIGURATION) -> dict[str, Object]:
     """Return what is registered, by name."""
-    return {hook["name"]: hook for hook in api.must("GET", CONFIGURATION).get("webhooks", [])}
+    return {hook["name"]: hook for hook in api.must("GET", path).get("webhooks", [])}
 
 
-def policies(api: RealApiServer) -> dict[str, str]:
-    return {name.partition(".")[0]: hook["failurePolicy"] for name, hook in hooks(api).items()}
+def policies(api: RealApiServer, path: str = CONFIGURATION) -> dict[str, str]:
+    return {name.partition(".")[0]: hook["failurePolicy"] for name, hook in hooks(api, path).items()}
 
 
-def reviews(server: Served) -> int:
-    """Return how often the API server has called."""
+def reviews(server: Served, path: str = "/validate") -> int:
+    """Return how often the API server has called at a path."""
     return sum(
         int(float(line.rpartition(" ")[2]))
         for line in server.get("/metrics")[1].splitlines()
-        if line.startswith("nadmit_reviews_total{")
+        if line.startswith("nadmit_reviews_total{") and f'path="{path}"' in line
     )
 
 
 def is_in_order(server: Served) -> bool:
-    return "nadmit_webhooks_registered 1.0" in server.get("/metrics")[1]
+    """Say whether both configurations are as they should be."""
+    text = server.get("/metrics")[1]
+    return all(f'nadmit_webhooks_registered{{kind="{kind.name}"}} 1.0' in text for kind in KINDS)
 
 
 def create(api: RealApiServer, value: Object, *words: str) -> CompletedProcess[str]:

@@ -11,6 +11,7 @@ import pytest
 
 from tests.manifests.rendered import BUILDS, MANIFESTS, render
 from tests.realapi.server import MERGE_PATCH, RealApiServer
+from webhook.registration.tables import KINDS
 
 from .installation import apply, apply_objects, empty_server, versions
 
@@ -26,8 +27,11 @@ HOOK = {
     "admissionReviewVersions": ["v1"],
     "failurePolicy": "Ignore",
 }
-CONFIGURATION = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/nadmit"
+REGISTRATION = "/apis/admissionregistration.k8s.io/v1"
+CONFIGURATIONS = [f"{REGISTRATION}/{kind.resource}/nadmit" for kind in KINDS]
+FILLED_IN = {"metadata": {"annotations": {"nadmit.io/failure-policy": "Fail"}}, "webhooks": [HOOK]}
 SECRET = "/api/v1/namespaces/nadmit-system/secrets/nadmit-tls"
+CONFIG_MAP = "/api/v1/namespaces/nadmit-system/configmaps/nadmit-webhook"
 LEASE = "/apis/coordination.k8s.io/v1/namespaces/nadmit-system/leases/nadmit-status"
 
 
@@ -62,20 +66,23 @@ def test_a_second_time_nothing_changes(server: RealApiServer) -> None:
 
 def test_what_the_program_has_written_stays(server: RealApiServer) -> None:
     writes: dict[str, dict[str, Any]] = {
-        CONFIGURATION: {"metadata": {"annotations": {"nadmit.io/failure-policy": "Fail"}}, "webhooks": [HOOK]},
+        **dict.fromkeys(CONFIGURATIONS, FILLED_IN),
         SECRET: {"data": {"tls.crt": base64.b64encode(b"a certificate").decode()}},
         LEASE: {"spec": {"holderIdentity": "replica-1"}},
+        CONFIG_MAP: {"data": {"config.yaml": "an admin's", "last-good.yaml": "the program's"}},
     }
     for path, patch in writes.items():
         server.must("PATCH", path, patch, kind=MERGE_PATCH)
     done = apply(server, ".")
     assert done.returncode == 0, done.stderr
-    configuration = server.must("GET", CONFIGURATION)
-    assert [hook["name"] for hook in configuration["webhooks"]] == ["pods.access.nadmit.io"]
-    assert configuration["webhooks"][0]["clientConfig"] == HOOK["clientConfig"]
-    assert configuration["metadata"]["annotations"]["nadmit.io/failure-policy"] == "Fail"
+    for path in CONFIGURATIONS:
+        configuration = server.must("GET", path)
+        assert [hook["name"] for hook in configuration["webhooks"]] == ["pods.access.nadmit.io"]
+        assert configuration["webhooks"][0]["clientConfig"] == HOOK["clientConfig"]
+        assert configuration["metadata"]["annotations"]["nadmit.io/failure-policy"] == "Fail"
     assert server.must("GET", SECRET)["data"] == writes[SECRET]["data"]
     assert server.must("GET", LEASE)["spec"]["holderIdentity"] == "replica-1"
+    assert server.must("GET", CONFIG_MAP)["data"] == writes[CONFIG_MAP]["data"]
     assert server.kubectl("diff", "-k", str(MANIFESTS)).returncode == 0
 
 

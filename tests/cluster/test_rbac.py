@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.configuration.texts import BAD, HONOR
 from tests.e2e.process import RECORDINGS, Served, serving
 from tests.manifests.verbs_used import VERBS_USED, Use
 from tests.realapi.audit import Asked
@@ -21,6 +22,7 @@ pytestmark = [pytest.mark.kube_apiserver, pytest.mark.slow]
 PATIENCE_S = 30
 USER = f"system:serviceaccount:{NAMESPACE}:{ACCOUNT}"
 POLICIES = "/apis/access.nadmit.io/v1alpha1/networkattachmentpolicies"
+CONFIGURATION = f"/api/v1/namespaces/{NAMESPACE}/configmaps/nadmit-webhook"
 POLICY = {
     "apiVersion": "access.nadmit.io/v1alpha1",
     "kind": "NetworkAttachmentPolicy",
@@ -86,7 +88,10 @@ def test_it_asks_what_it_is_granted(server: RealApiServer, tmp_path: Path) -> No
         assert "no NetworkAttachmentDefinition" in served.post(POD_WITH_A_NEW_NETWORK)["status"]["message"]
         server.put(POLICY)
         server.must("PATCH", f"{POLICIES}/nothing", {"spec": {"mode": "Audit"}}, kind=MERGE_PATCH)
+        server.must("PATCH", CONFIGURATION, {"data": {"config.yaml": HONOR.decode()}}, kind=MERGE_PATCH)
         wait(lambda: not unused(), unused)
+        server.must("PATCH", CONFIGURATION, {"data": {"config.yaml": BAD.decode()}}, kind=MERGE_PATCH)
+        wait(lambda: any(f"/namespaces/{NAMESPACE}/events" in request.uri for request in asked()), asked)
     assert served.process.returncode == 0, served.errors
     refused = [request.line for request in asked() if not any(covers(use, request) for use in VERBS_USED)]
     assert refused == []
@@ -100,7 +105,12 @@ def test_it_asks_what_it_is_granted(server: RealApiServer, tmp_path: Path) -> No
         ("list", "secrets", NAMESPACE),
         ("get", "secrets/nadmit-tls", "default"),
         ("create", "leases.coordination.k8s.io", NAMESPACE),
+        ("list", "configmaps", NAMESPACE),
+        ("patch", "configmaps/other", NAMESPACE),
+        ("update", "configmaps/nadmit-webhook", NAMESPACE),
+        ("patch", "mutatingwebhookconfigurations.admissionregistration.k8s.io/other", ""),
         ("patch", "validatingwebhookconfigurations.admissionregistration.k8s.io/other", ""),
+        ("delete", "mutatingwebhookconfigurations.admissionregistration.k8s.io/nadmit", ""),
         ("delete", "validatingwebhookconfigurations.admissionregistration.k8s.io/nadmit", ""),
         ("update", "networkattachmentpolicies.access.nadmit.io", ""),
         ("create", "pods", "default"),

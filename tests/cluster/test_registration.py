@@ -10,10 +10,12 @@ import pytest
 
 from tests.e2e.process import Served
 from tests.realapi.server import MERGE_PATCH, RealApiServer
+from webhook.registration.tables import KINDS, VALIDATING_KIND
 
 from .registered import (
     CONFIGURATION,
     CONTAINERS,
+    INJECTION,
     NAMESPACE,
     NETWORKS,
     READ,
@@ -81,17 +83,18 @@ def test_nobody_is_sent_to_a_server_that_is_not_ready(world: RealApiServer, tmp_
     ]
     assert {hook["failurePolicy"] for hook in seen["webhooks"]} == {"Ignore"}
     assert "written, failurePolicy Ignore: pods.access.nadmit.io: absent; " in server.errors
-    assert server.errors.count("written") == 1
+    assert server.errors.count("Validating") == server.errors.count("Mutating") == 2  # written, as it should be
 
 
 def test_the_manifest_can_be_applied_again(server: Served, world: RealApiServer) -> None:
     """It has no `webhooks`, so that kubectl apply, of either kind, leaves them alone."""
-    before = hooks(world)
-    manifest = json.dumps(empty_configuration())
+    before = hooks(world), hooks(world, INJECTION)
+    manifests = [json.dumps(empty_configuration(kind)) for kind in KINDS]
     server_side = ("--server-side", "--force-conflicts")
     for words in ((), server_side, server_side, (), server_side):
-        assert world.kubectl("apply", "-f", "-", *words, stdin=manifest).returncode == 0
-        assert hooks(world) == before
+        for manifest in manifests:
+            assert world.kubectl("apply", "-f", "-", *words, stdin=manifest).returncode == 0
+        assert (hooks(world), hooks(world, INJECTION)) == before
     assert is_in_order(server)
 
 
@@ -116,7 +119,7 @@ def workload(kind: str, name: str, annotations: dict[str, str]) -> Object:
     return {**head, **specs[kind]}
 
 
-KINDS = (
+WORKLOADS = (
     "Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController", "Job", "CronJob", "PodTemplate",
 )  # fmt: skip
 
@@ -184,7 +187,7 @@ def test_who_is_called_for_what(server: Served, world: RealApiServer) -> None:
     step(None, 0, ask("DELETE", f"{PODS}/plain", {"gracePeriodSeconds": 0}))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", WORKLOADS)
 def test_a_template_is_judged_when_it_is_new_or_changed(server: Served, world: RealApiServer, kind: str) -> None:
     refused = 'admission webhook "workloads.access.nadmit.io" denied the request'
     count = reviews(server)
@@ -237,14 +240,15 @@ def test_staged_fail_closed_and_open_again(server: Served, world: RealApiServer)
     """Side door 15: under Fail, what cannot be judged is refused, and nothing else."""
     assert run_webhooks(world, "status").exit_code == 0
     staged = run_webhooks(world, "stage", "Fail")
-    assert (staged.exit_code, staged.output) == (0, "nadmit: failurePolicy Fail for 4 webhooks (was Ignore)\n")
+    assert (staged.exit_code, staged.output) == (0, "nadmit: failurePolicy Fail for 5 webhooks (was Ignore)\n")
     fails = {"pods": "Fail", "bindings": "Fail", "networks": "Fail", "policies": "Fail"}
     assert policies(world) == {**fails, "networks-in-use": "Ignore", "workloads": "Ignore"}
+    assert policies(world, INJECTION) == {"pods": "Fail", "defaults": "Ignore"}
     assert run_webhooks(world, "status").exit_code == 0
     until(lambda: is_in_order(server))
     server.process.kill()
     server.process.wait(20)
-    refused = 'failed calling webhook "pods.access.nadmit.io"'
+    refused = 'failed calling webhook "pods.inject.nadmit.io"'
     until(lambda: refused in create(world, pod("web", "lan"), "--dry-run=server").stderr)
     assert create(world, pod("plain")).returncode == 0
     assert world.kubectl("label", "pod", "plain", "-n", NAMESPACE, "a=b").returncode == 0
@@ -252,7 +256,7 @@ def test_staged_fail_closed_and_open_again(server: Served, world: RealApiServer)
     assert world.kubectl("delete", "net-attach-def", "lan", "-n", NAMESPACE).returncode == 0
     assert run_webhooks(world, "stage", "Fail").exit_code == 1
     assert run_webhooks(world, "stage", "Ignore").exit_code == 0
-    assert set(policies(world).values()) == {"Ignore"}
+    assert {*policies(world).values(), *policies(world, INJECTION).values()} == {"Ignore"}
     until(lambda: create(world, pod("web", "lan"), "--dry-run=server").returncode == 0)
     said = run_webhooks(world, "stage", "Fail")
     assert said.exit_code == 1
@@ -323,7 +327,7 @@ def test_a_configuration_that_is_deleted_comes_back_with_the_manifest(server: Se
     until(lambda: not is_in_order(server))
     assert server.get("/readyz") == (200, "ready")
     assert run_webhooks(world, "status").exit_code == 2
-    world.put(empty_configuration())
+    world.put(empty_configuration(VALIDATING_KIND))
     until(lambda: is_in_order(server))
     until(lambda: create(world, pod("x", "nope/nope"), "--dry-run=server").returncode != 0)
     server.process.terminate()
@@ -334,18 +338,10 @@ def test_a_configuration_that_is_deleted_comes_back_with_the_manifest(server: Se
 def test_two_replicas_agree(server: Served, world: RealApiServer, tmp_path: Path) -> None:
     """The second finds everything in order, and writes nothing. Both serve the certificate of one directory."""
     version = world.must("GET", CONFIGURATION)["metadata"]["resourceVersion"]
-    url = hooks(world)["pods.access.nadmit.io"]["clientConfig"]["url"]
+    url = hooks(world)["pods.access.nadmit.io"]["clientConfig"]["url"].removesuffix("/validate")
     more = ["--webhook-url", url]  # the last one given counts, as that of a Service would for both
     with registering(tmp_path / "certs", account(world, READ + REGISTER), *more) as second:
         until(lambda: is_in_order(second))
         assert world.must("GET", CONFIGURATION)["metadata"]["resourceVersion"] == version
     assert is_in_order(server)
     assert "written" not in second.errors
-
-
-def test_rights_that_are_missing_are_named(world: RealApiServer, tmp_path: Path) -> None:
-    with registering(tmp_path / "certs", account(world, READ)) as server:
-        until(lambda: server.get("/readyz") == (200, "ready"))
-        until(lambda: 'nadmit_registrations_total{result="error"} 1.0' in server.get("/metrics")[1])
-    assert "get is forbidden" in server.errors
-    assert "grant get on validatingwebhookconfigurations of this name to this account" in server.errors

@@ -22,12 +22,13 @@ from certs.rotation import Policy, Step, take_step
 from certs.rotator import Rotator
 from certs.state import Phase, parse_state, render_state
 from tests.realapi.server import RealApiServer
+from webhook.registration.tables import KINDS
 
 from .certificates import connect_with, phase_of, round_says, serial_at, serial_in
 from .deployments import SOME, Deployment, deployed, streaming
 from .installation import NAMESPACE, installed_server
 from .replicas import Replica
-from .worlds import CONFIGURATION, RealWorld, until
+from .worlds import CONFIGURATION, INJECTION, RealWorld, until
 
 pytestmark = [pytest.mark.kube_apiserver, pytest.mark.slow]
 
@@ -48,8 +49,9 @@ def world(api: RealApiServer, tmp_path: Path) -> Iterator[RealWorld]:
 
 
 def authorities(api: RealApiServer) -> set[tuple[x509.Certificate, ...]]:
-    """Return what the caBundles of own webhooks have; one element when all have the same."""
-    return {certificates_in(bundle) for bundle in own_bundles(api.must("GET", CONFIGURATION)).values()}
+    """Return what the caBundles of own webhooks of both kinds have; one element when all have the same."""
+    found = [api.must("GET", path) for path in (INJECTION, CONFIGURATION)]
+    return {certificates_in(bundle) for value in found for bundle in own_bundles(value).values()}
 
 
 def publish(store: KubeSecret) -> None:
@@ -63,7 +65,7 @@ def hurry(api: RealApiServer, policy: Policy, phase: Phase) -> None:
     """Be one more replica, with other times, until the rotation is in a phase."""
     calls = Api(partial(connect_with, api.admin_kubeconfig))
     store = KubeSecret(calls, NAMESPACE, "nadmit-tls")
-    configurations = KubeConfigurations(calls, ("ValidatingWebhookConfiguration/nadmit",))
+    configurations = KubeConfigurations(calls, [f"{kind.name}/nadmit" for kind in KINDS])
     leaf = x509.load_pem_x509_certificate(store.read().data["tls.crt"])
     names = [str(name.value) for name in names_in(leaf)]
     rotator = Rotator(store, configurations, names=names, on_leaf=lambda *_pair: None, policy=policy)

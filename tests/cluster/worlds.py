@@ -21,7 +21,9 @@ RECORDING = Path(__file__).parents[2] / "examples" / "recordings" / "create-pods
 NAMESPACE = "stream"
 LAN = "lan"
 PATIENCE_S = 60.0
-CONFIGURATION = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/nadmit"
+REGISTRATION = "/apis/admissionregistration.k8s.io/v1"
+CONFIGURATION = f"{REGISTRATION}/validatingwebhookconfigurations/nadmit"
+INJECTION = f"{REGISTRATION}/mutatingwebhookconfigurations/nadmit"
 SECRET = "/api/v1/namespaces/nadmit-system/secrets/nadmit-tls"
 LEASE = "/apis/coordination.k8s.io/v1/namespaces/nadmit-system/leases/nadmit-status"
 
@@ -125,7 +127,8 @@ class RealWorld:
         done = apply(api, ".")
         assert done.returncode == 0, done.stderr
         stage = {"metadata": {"annotations": {"nadmit.io/failure-policy": "Fail"}}}
-        api.must("PATCH", CONFIGURATION, stage, kind=MERGE_PATCH)
+        for path in (INJECTION, CONFIGURATION):
+            api.must("PATCH", path, stage, kind=MERGE_PATCH)
         metadata = {"name": "default", "namespace": NAMESPACE}
         api.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
         api.put({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata})
@@ -140,6 +143,8 @@ class RealWorld:
         until(lambda: self._api.must("GET", CONFIGURATION).get("webhooks"))
         hooks = {hook["name"]: hook for hook in self._api.must("GET", CONFIGURATION)["webhooks"]}
         assert hooks["pods.access.nadmit.io"]["failurePolicy"] == "Fail"
+        injecting = {hook["name"]: hook for hook in self._api.must("GET", INJECTION)["webhooks"]}
+        assert injecting["pods.inject.nadmit.io"]["failurePolicy"] == "Fail"
         self.ca.write_bytes(base64.b64decode(self._api.must("GET", SECRET)["data"]["ca.crt"]))
         sender = self.connect("absent")
         until(lambda: sender.send().fate is Fate.REFUSED)
@@ -165,7 +170,7 @@ class RealWorld:
 
     def close(self) -> None:
         """Remove what replicas have written, so that others begin as after an installation; and the networks."""
-        for path in (CONFIGURATION, SECRET, LEASE):
+        for path in (INJECTION, CONFIGURATION, SECRET, LEASE):
             assert self._api.ask("DELETE", path).status in {200, 404}
         networks = "/apis/k8s.cni.cncf.io/v1/namespaces/{}/network-attachment-definitions"
         self._api.must("DELETE", networks.format(NAMESPACE))

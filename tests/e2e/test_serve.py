@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import subprocess
@@ -19,7 +20,7 @@ def test_the_demo_shows_every_verdict_as_expected() -> None:
     """Every recorded review through real TLS; `make demo`."""
     done = subprocess.run([sys.executable, "examples/demo.py"], capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert re.search(r"(\d+) reviews, \d+ refused, \1 as expected", done.stdout)
+    assert re.search(r"(\d+) reviews, \d+ refused, [1-9] pods changed, \1 as expected", done.stdout)
 
 
 def test_every_expected_verdict_is_in_use() -> None:
@@ -33,18 +34,22 @@ def test_one_line_per_review_without_bodies(tmp_path: Path) -> None:
     body = (RECORDINGS / "create-pods-web-7b9fbb666b.json").read_bytes()
     with serving(tmp_path / "certs") as server:
         server.post(body)
-        server.post((RECORDINGS / "create-pods-dry.json").read_bytes())
-        server.post(body, "/mutate")
+        short = server.post((RECORDINGS / "create-pods-dry.json").read_bytes())
+        patched = server.post((RECORDINGS / "create-pods-dry.json").read_bytes(), "/mutate")
+        plain = server.post((RECORDINGS / "create-pods-plain.json").read_bytes(), "/mutate")
     assert server.process.returncode == 0
-    listening, ready, denied, dry, mutated = server.lines
+    listening, ready, denied, dry, mutated, unchanged = server.lines
     assert listening["event"] == "listening"
     assert (ready["event"], ready["networks"], ready["namespaces"]) == ("ready", 5, 4)
     assert denied["event"] == "review"
     assert denied["uid"] == json.loads(body)["request"]["uid"]
     assert (denied["kind"], denied["namespace"], denied["operation"]) == ("Pod", "team-b", "CREATE")
     assert (denied["decision"], denied["rules"]) == ("deny", ["PostureIsolated"])
-    assert (dry["dry_run"], dry["decision"]) == (True, "allow")
+    assert (dry["dry_run"], dry["decision"], dry["rules"]) == (True, "deny", ["resource-shortfall"])
+    assert "a network needs 1 x intel.com/sriov_data" in short["status"]["message"]
     assert (mutated["path"], mutated["decision"]) == ("/mutate", "allow")
+    assert mutated["operations"] == len(json.loads(base64.b64decode(patched["patch"]))) == 4
+    assert (unchanged["decision"], "operations" in unchanged, "patch" in plain) == ("allow", False, False)
     assert "busybox" not in json.dumps(server.lines)
     assert len(server.errors.splitlines()) == 3
     assert "nadmit: INFO: ready after" in server.errors

@@ -12,6 +12,8 @@ import pytest
 import yaml
 
 from tests import golden_files
+from webhook.admission.injection import INJECT
+from webhook.registration.tables import KINDS
 
 from .rendered import BUILDS, MANIFESTS, OVERLAYS, ROOT, build, find, identity, pod_specs, render, text_of
 
@@ -104,8 +106,8 @@ def test_the_examples_of_the_manual_build(tmp_path: Path) -> None:
         objects = list(yaml.safe_load_all(build(tmp_path)))
         (deployment,) = [each for each in objects if each["kind"] == "Deployment"]
         assert deployment["spec"]["replicas"] == 3
-    (configuration,) = [each for each in objects if each["kind"] == "ValidatingWebhookConfiguration"]
-    assert configuration["metadata"]["annotations"]["nadmit.io/failure-policy"] == "Fail"
+    configurations = [each for each in objects if each["kind"].endswith("WebhookConfiguration")]
+    assert [each["metadata"]["annotations"]["nadmit.io/failure-policy"] for each in configurations] == ["Fail", "Fail"]
 
 
 def test_an_uninstall_of_base_takes_no_kind() -> None:
@@ -117,10 +119,19 @@ def test_an_uninstall_of_base_takes_no_kind() -> None:
 def test_what_the_program_fills_in_is_not_in_a_manifest() -> None:
     """Or each apply would empty it."""
     secret, lease = find(".", "Secret", "nadmit-tls"), find(".", "Lease", "nadmit-status")
-    configuration = find(".", "ValidatingWebhookConfiguration", "nadmit")
     assert set(secret) == {"apiVersion", "kind", "metadata", "type"}
-    assert set(lease) == set(configuration) == {"apiVersion", "kind", "metadata"}
-    assert "annotations" not in configuration["metadata"], "an apply would take back a failurePolicy that was staged"
+    assert set(lease) == {"apiVersion", "kind", "metadata"}
+    for kind in KINDS:
+        configuration = find(".", kind.name, "nadmit")
+        assert set(configuration) == {"apiVersion", "kind", "metadata"}
+        assert "annotations" not in configuration["metadata"], "an apply would take back a stage"
+
+
+def test_the_start_of_a_replica_waits_for_nobody() -> None:
+    """New pods are sent to the webhook, under Ignore, too; its own and those that mend a node say that they need not."""
+    for place, kind, name in ((".", "Deployment", "nadmit-webhook"), ("node", "DaemonSet", "nadmit-node")):
+        template = find(place, kind, name)["spec"]["template"]
+        assert template["metadata"]["annotations"] == {INJECT: "false"}
 
 
 def test_three_replicas_of_which_two_stay() -> None:

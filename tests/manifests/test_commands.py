@@ -8,7 +8,9 @@ import click
 import pytest
 
 from cniplugin.installoptions import OPTIONS, read_arguments
+from webhook.cli import nadmit
 from webhook.commands.serve import serve
+from webhook.registration.tables import KINDS
 
 from .rendered import Object, find, pod_specs
 
@@ -24,7 +26,12 @@ def _parsed(build: str) -> dict[str, Any]:
     """Return what `nadmit serve` reads from the arguments of a build."""
     command, *options = _pod(build)["containers"][0]["args"]
     assert command == "serve"
-    return dict(serve.make_context("serve", options).params)
+    return dict(_context(options).params)
+
+
+def _context(options: list[str]) -> click.Context:
+    """NB: below its group, as it is run: a command keeps the help option of whoever asks first."""
+    return serve.make_context("serve", options, parent=nadmit.make_context("nadmit", ["serve"], resilient_parsing=True))
 
 
 @pytest.mark.parametrize("build", BUILDS_WITH_THE_WEBHOOK)
@@ -36,7 +43,7 @@ def test_serve_takes_its_arguments(build: str) -> None:
 
 def test_an_unknown_argument_is_found() -> None:
     with pytest.raises(click.NoSuchOption):
-        serve.make_context("serve", ["--clusters"])
+        _context(["--clusters"])
 
 
 @pytest.mark.parametrize("build", BUILDS_WITH_THE_WEBHOOK)
@@ -58,7 +65,8 @@ def test_names_agree() -> None:
     parsed, namespace = _parsed("."), "nadmit-system"
     assert find(".", "Secret", parsed["tls_secret"])["metadata"]["namespace"] == namespace
     assert find(".", "Service", parsed["service"])["metadata"]["namespace"] == namespace
-    assert find(".", "ValidatingWebhookConfiguration", parsed["webhook_configuration"])
+    for kind in KINDS:
+        assert find(".", kind.name, parsed["webhook_configuration"])
     assert find(".", "Deployment", "nadmit-webhook")["metadata"]["namespace"] == namespace
     assert find(".", "PriorityClass", _pod(".")["priorityClassName"])
 

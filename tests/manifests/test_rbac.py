@@ -59,9 +59,9 @@ def test_nothing_is_granted_at_large(build: str, account: str) -> None:
     for group, resource, verb, namespace, name in granted(build, account):
         assert "*" not in {group, resource, verb, name}
         assert verb not in {"escalate", "bind", "impersonate", "delete", "deletecollection"}
-        if resource in {"secrets", "leases"}:
+        if resource in {"secrets", "leases", "configmaps"}:
             assert (namespace, bool(name)) == (OWN, True)
-        if resource == "validatingwebhookconfigurations":
+        if resource.endswith("webhookconfigurations"):
             assert name == "nadmit"
         if verb == "create":
             assert resource == "events", "RBAC cannot limit it to a name"
@@ -83,6 +83,8 @@ def test_what_is_named_is_made() -> None:
     kinds = {
         "secrets": "Secret",
         "leases": "Lease",
+        "configmaps": "ConfigMap",
+        "mutatingwebhookconfigurations": "MutatingWebhookConfiguration",
         "validatingwebhookconfigurations": "ValidatingWebhookConfiguration",
     }
     for _group, resource, _verb, namespace, name in granted(".", "nadmit-webhook"):

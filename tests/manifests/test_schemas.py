@@ -16,6 +16,8 @@ import jsonschema
 import kubernetes_validate
 import pytest
 
+from webhook.registration.tables import KINDS
+
 from .rendered import BUILDS, ROOT, Object, find, render
 
 pytestmark = pytest.mark.slow
@@ -86,9 +88,9 @@ def test_cert_manager_refers_to_what_is_there() -> None:
     pod = find("overlays/cert-manager", "Deployment", "nadmit-webhook")["spec"]["template"]["spec"]
     assert {"name": "tls", "secret": {"secretName": served["secretName"], "defaultMode": 0o440}} in pod["volumes"]
     assert "nadmit-webhook.nadmit-system.svc" in served["dnsNames"], "whom the API server calls"
-    configuration = find("overlays/cert-manager", "ValidatingWebhookConfiguration", "nadmit")
     wanted = {"cert-manager.io/inject-ca-from": "nadmit-system/nadmit-webhook"}
-    assert configuration["metadata"]["annotations"] == wanted
+    for kind in KINDS:
+        assert find("overlays/cert-manager", kind.name, "nadmit")["metadata"]["annotations"] == wanted
 
 
 def test_the_oldest_version_is_the_manual_s() -> None:

@@ -45,6 +45,8 @@ VERBS_USED = (
         only_when="there is a configuration"),
     Use("events.k8s.io", "events", "create", "a policy that cannot be read, or goes on trial", namespace="default",
         only_when="a policy changes its state"),
+    Use(HOOKS, "mutatingwebhookconfigurations", "get", "what is registered", name="nadmit"),
+    Use(HOOKS, "mutatingwebhookconfigurations", "patch", "webhooks and caBundle", name="nadmit"),
     Use(HOOKS, "validatingwebhookconfigurations", "get", "what is registered", name="nadmit"),
     Use(HOOKS, "validatingwebhookconfigurations", "patch", "webhooks and caBundle", name="nadmit"),
     Use("", "secrets", "get", "the authority and the certificate", namespace=OWN, name="nadmit-tls"),
@@ -52,4 +54,9 @@ VERBS_USED = (
     Use("coordination.k8s.io", "leases", "get", "who writes the status", namespace=OWN, name="nadmit-status"),
     Use("coordination.k8s.io", "leases", "patch", "to be the one, to stay it, to give it up", namespace=OWN,
         name="nadmit-status"),
+    Use("", "configmaps", "get", "the configuration", namespace=OWN, name="nadmit-webhook"),
+    Use("", "configmaps", "patch", "last-good.yaml beside it", namespace=OWN, name="nadmit-webhook",
+        only_when="there is a configuration that is right"),
+    Use("events.k8s.io", "events", "create", "a configuration that is refused, or right again", namespace=OWN,
+        only_when="the ConfigMap has a wrong text"),
 )  # fmt: skip

@@ -16,8 +16,9 @@ from certs.authority import issue_ca, make_key, render_certificate, render_key
 from tests.informers.api_server import write_kubeconfig
 from webhook.cli import nadmit
 from webhook.registration.configurations import Service, Url, webhooks
+from webhook.registration.tables import KINDS, MUTATING_KIND, VALIDATING_KIND
 
-from .api_server import ApiServer, Object
+from .api_server import ApiServer, Object, Stored
 
 MULTUS = "system:serviceaccount:kube-system:multus"
 KEY = make_key()
@@ -30,17 +31,20 @@ class World:
         self.api = api
         self.kubeconfig = write_kubeconfig(directory / "kubeconfig", api.url)
         api.probe = (403, REFUSED)
-        self.register(webhooks(Service("a", "b"), ca_bundle=CA, failure_policy="Ignore", status_writers=[MULTUS]))
+        for kind in KINDS:
+            hooks = webhooks(kind, Service("a", "b"), ca_bundle=CA, failure_policy="Ignore", status_writers=[MULTUS])
+            self.register(hooks, at=api.stored(kind))
 
-    def register(self, hooks: list[Object]) -> None:
-        self.api.edit(lambda value: value.update(webhooks=hooks))
+    def register(self, hooks: list[Object], *, at: Stored) -> None:
+        at.edit(lambda value: value.update(webhooks=hooks))
 
     def run(self, *words: str) -> Result:
         given = ["webhooks", *words, "--kubeconfig", str(self.kubeconfig)]
         return CliRunner().invoke(nadmit, given, catch_exceptions=False)
 
     def policies(self) -> list[str]:
-        return [hook["failurePolicy"] for hook in self.api.hooks()]
+        """Return the failurePolicies of injection, then those of judgement."""
+        return [hook["failurePolicy"] for kind in KINDS for hook in self.api.stored(kind).hooks()]
 
 
 @pytest.fixture
@@ -49,27 +53,29 @@ def world(tmp_path: Path) -> Iterator[World]:
         yield World(api, tmp_path)
 
 
-STAGED = ["Fail", "Fail", "Fail", "Ignore", "Ignore", "Fail"]
+STAGED = ["Fail", "Ignore", *["Fail", "Fail", "Fail", "Ignore", "Ignore", "Fail"]]
+OPEN = ["Ignore"] * 8
 
 
 def test_stage_fail_and_back(world: World) -> None:
     done = world.run("stage", "Fail")
-    assert (done.exit_code, done.output) == (0, "nadmit: failurePolicy Fail for 4 webhooks (was Ignore)\n")
+    assert (done.exit_code, done.output) == (0, "nadmit: failurePolicy Fail for 5 webhooks (was Ignore)\n")
     assert world.policies() == STAGED
-    assert world.api.object is not None
-    assert world.api.object["metadata"]["annotations"] == {"nadmit.io/failure-policy": "Fail"}
+    for stored in (world.api.mutating, world.api.validating):
+        assert stored.object is not None
+        assert stored.object["metadata"]["annotations"] == {"nadmit.io/failure-policy": "Fail"}
     assert world.run("status").exit_code == 0
     world.api.probe = (201, "")
     done = world.run("stage", "Ignore")
-    assert (done.exit_code, done.output) == (0, "nadmit: failurePolicy Ignore for 4 webhooks (was Fail)\n")
-    assert world.policies() == ["Ignore"] * 6
+    assert (done.exit_code, done.output) == (0, "nadmit: failurePolicy Ignore for 5 webhooks (was Fail)\n")
+    assert world.policies() == OPEN
 
 
 def test_annotations_of_others_stay(world: World) -> None:
-    world.api.edit(lambda value: value["metadata"].update(annotations={"x/y": "z"}))
+    world.api.validating.edit(lambda value: value["metadata"].update(annotations={"x/y": "z"}))
     assert world.run("stage", "Fail").exit_code == 0
-    assert world.api.object is not None
-    assert world.api.object["metadata"]["annotations"] == {"x/y": "z", "nadmit.io/failure-policy": "Fail"}
+    assert world.api.validating.object is not None
+    assert world.api.validating.object["metadata"]["annotations"] == {"x/y": "z", "nadmit.io/failure-policy": "Fail"}
 
 
 WHAT = "nadmit: not staged: a dry run of creating default/nadmit-probe, which networks.access.nadmit.io must refuse,"
@@ -96,22 +102,22 @@ def test_stage_fail_wants_to_see_the_webhook_answer(world: World, case: str) -> 
     world.api.probe = (status, said)
     done = world.run("stage", "Fail")
     assert (done.exit_code, done.output) == (1, f"{WHAT} {expected}\n")
-    assert world.policies() == ["Ignore"] * 6
+    assert world.policies() == OPEN
     assert world.run("stage", "Fail", "--force").exit_code == 0
     assert world.policies() == STAGED
 
 
 def test_stage_fail_wants_all_webhooks_with_an_authority_and_one_address(world: World) -> None:
-    whole = world.api.hooks()
-    world.register(whole[2:])
+    whole = world.api.validating.hooks()
+    world.register(whole[2:], at=world.api.validating)
     done = world.run("stage", "Fail")
     assert done.exit_code == 1
     assert done.output.startswith(
         "nadmit: not staged: not registered: pods.access.nadmit.io, bindings.access.nadmit.io; run nadmit "
     )
-    other = webhooks(Url("https://x"), ca_bundle=CA, failure_policy="Ignore", status_writers=[])
+    other = webhooks(VALIDATING_KIND, Url("https://x"), ca_bundle=CA, failure_policy="Ignore", status_writers=[])
     blind = {**whole[1], "clientConfig": {"service": whole[1]["clientConfig"]["service"]}}
-    world.register([whole[0], blind, *whole[2:5], other[5]])
+    world.register([whole[0], blind, *whole[2:5], other[5]], at=world.api.validating)
     done = world.run("stage", "Fail")
     assert (done.exit_code, done.output.splitlines()) == (
         1,
@@ -122,11 +128,58 @@ def test_stage_fail_wants_all_webhooks_with_an_authority_and_one_address(world: 
     )
 
 
+def test_stage_fail_wants_injection_too_where_there_is_its_configuration(world: World) -> None:
+    whole = world.api.mutating.hooks()
+    world.register(whole[1:], at=world.api.mutating)
+    done = world.run("stage", "Fail")
+    assert done.exit_code == 1
+    assert done.output.startswith("nadmit: not staged: not registered: pods.inject.nadmit.io; run nadmit ")
+    other = webhooks(MUTATING_KIND, Url("https://x"), ca_bundle=CA, failure_policy="Ignore", status_writers=[])
+    world.register(other, at=world.api.mutating)
+    done = world.run("stage", "Fail")
+    elsewhere = "pods.inject.nadmit.io, defaults.inject.nadmit.io"
+    said = f"nadmit: not staged: of another address than the others: {elsewhere}; see nadmit webhooks status\n"
+    assert (done.exit_code, done.output) == (1, said)
+    assert world.policies() == OPEN
+
+
+NO_INJECTION = (
+    'warning: MutatingWebhookConfiguration "nadmit": there is none; apply the manifests, or create one without '
+    "webhooks; nothing is injected into pods\n"
+)
+
+
+def test_the_configuration_of_injection_may_be_left_out(world: World) -> None:
+    world.api.mutating.object = None
+    done = world.run("stage", "Fail")
+    said = "nadmit: failurePolicy Fail for 4 webhooks (was Ignore)\n"
+    assert (done.exit_code, done.output) == (0, NO_INJECTION + said)
+    assert [hook["failurePolicy"] for hook in world.api.validating.hooks()] == STAGED[2:]
+    done = world.run("status")
+    assert (done.exit_code, done.stderr) == (1, NO_INJECTION)
+    assert [line.split() for line in done.stdout.splitlines()[1:3]] == [
+        ["pods.inject.nadmit.io", "-", "-", "absent"],
+        ["defaults.inject.nadmit.io", "-", "-", "absent"],
+    ]
+
+
+def test_two_stages_are_a_difference(world: World) -> None:
+    """One was deleted and made again, say, and began with Ignore."""
+    assert world.run("stage", "Fail").exit_code == 0
+    hooks = webhooks(MUTATING_KIND, Service("a", "b"), ca_bundle=CA, failure_policy="Ignore", status_writers=[])
+    world.api.mutating.edit(lambda value: value["metadata"].pop("annotations"))
+    world.register(hooks, at=world.api.mutating)
+    stages = "MutatingWebhookConfiguration Ignore, ValidatingWebhookConfiguration Fail"
+    said = f"warning: the configurations are of different stages: {stages}; run nadmit webhooks stage once more\n"
+    done = world.run("status")
+    assert (done.exit_code, done.stderr) == (1, said)
+
+
 def test_stage_goes_on_when_somebody_writes_meanwhile(world: World) -> None:
-    world.api.before_patch.extend([lambda value: value["metadata"].update(labels={"a": "b"})] * 4)
+    world.api.validating.before_patch.extend([lambda value: value["metadata"].update(labels={"a": "b"})] * 4)
     assert world.run("stage", "Fail").exit_code == 0
     assert world.policies() == STAGED
-    world.api.before_patch.extend([lambda value: value["metadata"].update(labels={"a": "b"})] * 5)
+    world.api.validating.before_patch.extend([lambda value: value["metadata"].update(labels={"a": "b"})] * 5)
     done = world.run("stage", "Ignore")
     assert done.exit_code == 2
     assert "patch failed with 422" in done.output
@@ -134,7 +187,7 @@ def test_stage_goes_on_when_somebody_writes_meanwhile(world: World) -> None:
 
 @pytest.mark.parametrize("words", [("stage", "Fail"), ("stage", "Ignore"), ("status",)])
 def test_no_configuration(world: World, words: tuple[str, ...]) -> None:
-    world.api.object = None
+    world.api.validating.object = None
     done = world.run(*words)
     assert done.exit_code == 2
     assert done.output == (
@@ -144,18 +197,21 @@ def test_no_configuration(world: World, words: tuple[str, ...]) -> None:
 
 
 def test_status_lists_what_is_registered(world: World) -> None:
-    hooks = world.api.hooks()
+    hooks = world.api.validating.hooks()
     hooks[0] = {**hooks[0], "failurePolicy": "Fail", "timeoutSeconds": 30}
     hooks[1] = {**hooks[1], "clientConfig": {"service": hooks[1]["clientConfig"]["service"]}}
     hooks[2] = {**hooks[2], "clientConfig": {**hooks[2]["clientConfig"], "caBundle": "eA=="}}
     twice = base64.b64encode(CA + CA).decode()
     hooks[3] = {**hooks[3], "clientConfig": {**hooks[3]["clientConfig"], "caBundle": twice}}
-    world.register([*hooks[:4], {**hooks[4], "name": "other.example.com"}, {**hooks[4], "name": "old.nadmit.io"}])
+    more = [{**hooks[4], "name": "other.example.com"}, {**hooks[4], "name": "old.nadmit.io"}]
+    world.register([*hooks[:4], *more], at=world.api.validating)
     done = world.run("status")
     assert (done.exit_code, done.output.splitlines()) == (
         1,
         [
             "WEBHOOK                           FAILURE POLICY  CA BUNDLE UNTIL        DIFFERS IN",
+            "pods.inject.nadmit.io             Ignore          2036-11-21",
+            "defaults.inject.nadmit.io         Ignore          2036-11-21",
             "pods.access.nadmit.io             Fail            2036-11-21             failurePolicy, timeoutSeconds",
             "bindings.access.nadmit.io         Ignore          none                   clientConfig.caBundle",
             "networks.access.nadmit.io         Ignore          unreadable",
@@ -172,8 +228,8 @@ def test_status_compares_with_what_is_given(world: World) -> None:
     assert world.run("status").exit_code == 0
     assert world.run("status", "--service", "a/b", "--status-writer", MULTUS).exit_code == 0
     assert "matchConditions" in world.run("status", "--status-writer", "x").output
-    assert world.run("status", "--url", "https://x").output.count("clientConfig") == 6
-    world.api.edit(lambda value: value["metadata"].update(annotations={"nadmit.io/failure-policy": "no"}))
+    assert world.run("status", "--url", "https://x").output.count("clientConfig") == 8
+    world.api.validating.edit(lambda value: value["metadata"].update(annotations={"nadmit.io/failure-policy": "no"}))
     done = world.run("status")
     assert done.exit_code == 1
     assert "'no' is no failurePolicy" in done.output
@@ -184,7 +240,9 @@ def test_show_is_what_the_server_would_register(world: World, tmp_path: Path) ->
     (tmp_path / "ca.pem").write_bytes(render_key(KEY) + CA)
     words = ["webhooks", "show", "--service", "a/b", "--status-writer", MULTUS, "--ca-file", str(tmp_path / "ca.pem")]
     done = CliRunner().invoke(nadmit, words)
-    shown: dict[str, Any] = yaml.safe_load(done.output)
+    shown: list[dict[str, Any]] = list(yaml.safe_load_all(done.output))
     assert done.exit_code == 0
-    assert shown["webhooks"] == world.api.hooks()
-    assert shown["metadata"] == {"name": "nadmit", "annotations": {"nadmit.io/failure-policy": "Ignore"}}
+    assert [value["kind"] for value in shown] == ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"]
+    for value, kind in zip(shown, KINDS, strict=True):
+        assert value["webhooks"] == world.api.stored(kind).hooks()
+        assert value["metadata"] == {"name": "nadmit", "annotations": {"nadmit.io/failure-policy": "Ignore"}}

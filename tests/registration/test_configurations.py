@@ -1,4 +1,4 @@
-"""The table of webhooks as the API server gets it, and what counts as a difference from it."""
+"""The tables of webhooks as the API server gets them, and what counts as a difference from it."""
 
 from __future__ import annotations
 
@@ -24,9 +24,6 @@ from webhook.registration.comparison import (
     without_bundle,
 )
 from webhook.registration.configurations import (
-    DOMAIN,
-    STAGED,
-    VALIDATING,
     Service,
     Target,
     Url,
@@ -36,58 +33,85 @@ from webhook.registration.configurations import (
     is_ours,
     webhooks,
 )
+from webhook.registration.tables import DOMAIN, KINDS, MUTATING_KIND, STAGED, VALIDATING_KIND, Kind
 
 SERVICE = Service("nadmit-system", "nadmit-webhook")
 MULTUS = "system:serviceaccount:kube-system:multus"
 FOREIGN: Webhook = {"name": "other.example.com", "clientConfig": {"url": "https://x"}, "rules": None}
 
 
-def made(target: Target = SERVICE, bundle: bytes | None = b"pem", policy: str = "Ignore") -> list[Webhook]:
-    return webhooks(target, ca_bundle=bundle, failure_policy=policy, status_writers=[])
+def made(
+    kind: Kind = VALIDATING_KIND, target: Target = SERVICE, bundle: bytes | None = b"pem", policy: str = "Ignore"
+) -> list[Webhook]:
+    return webhooks(kind, target, ca_bundle=bundle, failure_policy=policy, status_writers=[])
 
 
-CASES: dict[str, Callable[[], list[Webhook]]] = {
-    "service": made,
-    "url": lambda: webhooks(
-        Url("https://10.0.0.1:8443"), ca_bundle=None, failure_policy="Fail", status_writers=[MULTUS, 'o"dd\\é']
-    ),
+def written(target: Target, *, bundle: bytes | None, policy: str, writers: list[str]) -> str:
+    given: dict[str, Any] = {"ca_bundle": bundle, "failure_policy": policy, "status_writers": writers}
+    return render(
+        [configuration(kind, "nadmit", webhooks(kind, target, **given), failure_policy=policy) for kind in KINDS]
+    )
+
+
+CASES: dict[str, Callable[[], str]] = {
+    "service": lambda: written(SERVICE, bundle=b"pem", policy="Ignore", writers=[]),
+    "url": lambda: written(Url("https://10.0.0.1:8443"), bundle=None, policy="Fail", writers=[MULTUS, 'o"dd\\é']),
 }
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_golden_configurations(case: str) -> None:
-    policy = "Fail" if case == "url" else "Ignore"
-    golden.compare(f"registration/{case}.yaml", render(configuration("nadmit", CASES[case](), failure_policy=policy)))
+    golden.compare(f"registration/{case}.yaml", CASES[case]())
 
 
 def test_golden_configurations_are_all_in_use() -> None:
     assert golden.stale("registration", {f"{case}.yaml" for case in CASES}) == []
 
 
-def test_what_kubernetes_asks_of_the_table() -> None:
+def test_what_kubernetes_asks_of_the_tables() -> None:
     """Names with three segments, unique; only staged webhooks ever fail; labels decide nothing."""
-    names = [hook.name for hook in VALIDATING]
+    names = [hook.name for kind in KINDS for hook in kind.hooks]
     assert len(set(names)) == len(names)
     assert all(len(name.split(".")) >= 3 for name in names)
-    found = made(policy="Fail")
+    found = [hook for kind in KINDS for hook in made(kind, policy="Fail")]
     assert {hook["name"] for hook in found if hook["failurePolicy"] == "Fail"} == STAGED
-    assert {f"{name}.access.nadmit.io" for name in ("pods", "bindings", "networks", "policies")} == STAGED
+    judging = {f"{name}.access.nadmit.io" for name in ("pods", "bindings", "networks", "policies")}
+    assert judging | {"pods.inject.nadmit.io"} == STAGED
     for hook in found:
         assert is_ours(hook)
         assert not {"namespaceSelector", "objectSelector"} & hook.keys()
-        assert (hook["sideEffects"], hook["admissionReviewVersions"], hook["timeoutSeconds"]) == ("None", ["v1"], 5)
+        assert (hook["sideEffects"], hook["admissionReviewVersions"]) == ("None", ["v1"])
+    assert {hook["name"]: hook["timeoutSeconds"] for hook in found if hook["timeoutSeconds"] != 5} == {
+        "defaults.inject.nadmit.io": 2
+    }
+
+
+def test_injection_is_asked_again_and_what_fails_closed_names_networks() -> None:
+    """A pod without networks starts whether or not anybody answers, that of the webhook itself above all."""
+    staged, opened = made(MUTATING_KIND, policy="Fail")
+    assert (staged["reinvocationPolicy"], opened["reinvocationPolicy"]) == ("IfNeeded", "IfNeeded")
+    assert (staged["failurePolicy"], opened["failurePolicy"]) == ("Fail", "Ignore")
+    assert staged["matchConditions"] == [*conditions.injection_of_networks()]
+    assert staged["matchConditions"][1:] == opened["matchConditions"]
+    assert staged["rules"] == opened["rules"]
+    (networks,) = (each for each in staged["matchConditions"] if each not in opened["matchConditions"])
+    assert networks["name"] == "networks"
+    assert all("reinvocationPolicy" not in hook for hook in made())
 
 
 @pytest.mark.parametrize(
-    ("url", "registered"),
+    ("url", "base"),
     [
-        ("https://a", "https://a/validate"),
-        ("https://a:1/", "https://a:1/validate"),
+        ("https://a", "https://a"),
+        ("https://a:1/", "https://a:1"),
         ("https://a:1/own/path", "https://a:1/own/path"),
+        ("https://a:1/own/path/validate/", "https://a:1/own/path"),
+        ("https://a/mutate", "https://a"),
     ],
 )
-def test_a_url_without_a_path_gets_one(url: str, registered: str) -> None:
-    assert client_config(Url(url), None) == {"url": registered}
+def test_each_kind_puts_its_path_to_a_url(url: str, base: str) -> None:
+    assert client_config(VALIDATING_KIND, Url(url), None) == {"url": base + "/validate"}
+    assert client_config(MUTATING_KIND, Url(url), None) == {"url": base + "/mutate"}
 
 
 def as_read(hooks: list[Webhook]) -> list[Webhook]:
@@ -141,7 +165,7 @@ def test_absent_and_unknown_webhooks_of_ours_and_foreign_ones() -> None:
     present = [FOREIGN, *as_read(made())[1:], {**made()[0], "name": "older.nadmit.io"}]
     assert differences(present, made()) == {"pods.access.nadmit.io": ["absent"], "older.nadmit.io": ["unknown"]}
     mended = completed(present, made())
-    assert [hook["name"] for hook in mended] == [*(hook.name for hook in VALIDATING), "other.example.com"]
+    assert [hook["name"] for hook in mended] == [*(hook.name for hook in VALIDATING_KIND.hooks), "other.example.com"]
     assert mended[-1] == FOREIGN
 
 
@@ -163,9 +187,10 @@ def test_the_stage() -> None:
     assert policy_in_force(mixed) == "Ignore"
 
 
-@pytest.mark.parametrize("target", [SERVICE, Url("https://a:1/validate")])
-def test_the_target_is_read_back(target: Target) -> None:
-    assert target_of([FOREIGN, *made(target)]) == target
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+@pytest.mark.parametrize("target", [SERVICE, Url("https://a:1"), Url("https://a:1/own/path")])
+def test_the_target_is_read_back(kind: Kind, target: Target) -> None:
+    assert target_of([FOREIGN, *made(kind, target)]) == target
     assert target_of([FOREIGN]) is None
 
 

@@ -89,7 +89,7 @@ def running(
         app = create_app(
             review, limits=settings, on_response=lambda path, status, _s: server.responses.append((path, status))
         )
-        probes = create_probes(is_ready=is_ready, metrics=lambda: b"up 1\n")
+        probes = create_probes(is_ready=is_ready, metrics=lambda: b"up 1\n", configuration=lambda: {"of": "tests"})
         return await serve(
             app,
             probes,

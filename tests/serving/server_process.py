@@ -28,7 +28,7 @@ async def main(pki: Path, limits: Limits) -> int:
     tls = ServerTls(pki / "tls.crt", pki / "tls.key", now=time.time)
     tls.load()
     app = create_app(lambda _path, body: body, limits=limits, on_response=lambda *_event: None)
-    probes = create_probes(is_ready=lambda: None, metrics=lambda: b"")
+    probes = create_probes(is_ready=lambda: None, metrics=lambda: b"", configuration=dict)
     stop = Stop()
     anywhere = Addresses(webhook=("127.0.0.1", 0), probes=("127.0.0.1", 0))
     with stop_on_signals(stop):

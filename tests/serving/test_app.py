@@ -163,6 +163,8 @@ def test_probes(pki: Path) -> None:
         reason[0] = None
         assert get("/readyz") == (200, b"ready")
         assert get("/metrics") == (200, b"up 1\n")
+        assert get("/configz") == (200, b'{\n  "of": "tests"\n}\n')
+        assert b"GET /configz" in get("/nothing")[1]
         assert get("/validate")[0] == 404
 
 

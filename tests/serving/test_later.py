@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.admission.world import MACVLAN, RULES, FakeCluster, cluster
+from webhook.admission.configuration import Configuration
 from webhook.admission.model import Decision, Request
 from webhook.serving.reviews import Reviews
 
@@ -56,6 +57,7 @@ def reviews(live: Live | None, noted: Noted) -> Reviews:
         snapshot=cluster,
         problem=lambda: None,
         rules=lambda _cluster: RULES,
+        configuration=Configuration,
         network_namespace="kube-system",
         observer=noted,
         live=live,
@@ -129,6 +131,20 @@ def test_what_is_known_to_be_absent_is_answered_at_once() -> None:
     live = Live(None)
     live.is_worth = False
     assert not allowed(reviews(live, Noted())("/validate", body("new")))
+
+
+@pytest.mark.parametrize(
+    ("networks", "asked"),
+    [("lan,new", ["new"]), ("infra/new", []), ("new,infra/storage", []), ("new,,", [])],
+)
+def test_a_network_that_may_need_something_is_asked_for_by_mutate_too(networks: str, asked: list[str]) -> None:
+    noted, live = Noted(), Live(cluster(blue__new=MACVLAN))
+    answer = reviews(live, noted)("/mutate", body(networks))
+    if not asked:
+        assert isinstance(answer, bytes)
+    assert live.asked == ([(("blue", "new"),)] if asked else [])
+    assert allowed(answer if isinstance(answer, bytes) else asyncio.run(_await(answer, 10.0)))
+    assert noted.verdicts == ["allow"]
 
 
 # Over the wire

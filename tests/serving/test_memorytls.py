@@ -66,5 +66,5 @@ def test_names() -> None:
     )
     settings = ClusterSettings(webhook_url="https://[::1]:8443/x", webhook_configuration="c")
     assert certificate_names(settings, "n", ["::1"])[-1] == "::1"
-    assert configuration_names(settings) == ("ValidatingWebhookConfiguration/c",)
+    assert configuration_names(settings) == ("MutatingWebhookConfiguration/c", "ValidatingWebhookConfiguration/c")
     assert configuration_names(ClusterSettings()) == ()

@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from cniplugin.netspec.errors import show
+from webhook.admission.model import Operation
 
 Tokens = tuple[str, ...]
-Operation = dict[str, Any]
 BEHIND_THE_LAST = "-"
 
 

@@ -6,11 +6,14 @@ frozen dataclasses: several are made per review, and a frozen dataclass costs tw
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
+
+Operation = dict[str, Any]
+"""Of a JSON Patch (RFC 6902 §4): its members."""
 
 
 class GroupKind(NamedTuple):
@@ -27,13 +30,23 @@ class User(NamedTuple):
     groups: tuple[str, ...] = ()
 
 
+class SentPod(Protocol):
+    """A pod that is read only when somebody asks."""
+
+    def read(self) -> dict[str, Any]:
+        """Return all of it as plain JSON."""
+
+    def sketch(self) -> Hashable | None:
+        """Return all that injection reads in it: pods with one sketch get one patch. None: not to be remembered."""
+
+
 class Object(NamedTuple):
     """An API object, as far as decisions need it.
 
     `annotations` and `labels` of a workload are those of its pod template, and `service_account` too: a workload is
     judged as the pod it would make. `config` is a definition's `spec.config`, None when absent; any JSON type, because
     a tree of files may hold what the API server would refuse. `spec` is the whole spec of a policy or of the
-    configuration as plain JSON, None for other kinds; of a pod, too, where injection is on.
+    configuration as plain JSON, None for other kinds. `sent` is a pod as it was sent, which most decisions never read.
     """
 
     name: str = ""
@@ -44,6 +57,7 @@ class Object(NamedTuple):
     config: object = None
     is_being_deleted: bool = False
     spec: object = None
+    sent: SentPod | None = None
 
 
 class Request(NamedTuple):
@@ -101,7 +115,7 @@ class Decision(NamedTuple):
 
     `policies`: names of those that decided, for the audit log. `trials`: what policies of mode Warn and Audit would
     have refused, for logs and the audit log. `missing`: namespace and name of networks that are not known, where
-    nothing else keeps the object from being allowed.
+    nothing else keeps the object from being allowed. `operations` change the object (JSON Patch); none: no patch.
     """
 
     is_allowed: bool = True
@@ -115,6 +129,7 @@ class Decision(NamedTuple):
     trials: tuple[str, ...] = ()
     policies: tuple[str, ...] = ()
     missing: tuple[tuple[str, str], ...] = ()
+    operations: tuple[Operation, ...] = ()
 
     @property
     def verdict(self) -> str:

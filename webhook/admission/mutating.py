@@ -1,60 +1,83 @@
 """The decision of /mutate about one request: a patch for a pod that is created, or why it cannot have one.
 
 NB: a problem or a remark tells something of a network's definition, and so it is told only to a pod that may attach to
-it: the networks are judged first, as they are after the patch, and a refusal of theirs is the answer.
+it: the networks are judged first, as they are after the patch, and a refusal of theirs is the answer. So is what is
+missing: the cluster is asked for a network only if nothing else is wrong. One that stays missing is no matter of
+/mutate: another webhook may still change the annotation, and /validate refuses it.
 """
 
 from __future__ import annotations
-
-from typing import NamedTuple
 
 from cniplugin.access.model import Rules
 from webhook.admission import messages, podspec
 from webhook.admission.evaluate import NETWORK_NAMESPACE, POD, evaluate
 from webhook.admission.injection import Injection
-from webhook.admission.jsonpatch import Operation
 from webhook.admission.listers import Cluster
-from webhook.admission.model import ALLOWED, Decision, Request
+from webhook.admission.model import ALLOWED, Decision, Object, Operation, Request
 from webhook.admission.mutation.mutate import mutate
 from webhook.admission.podspec import Json
 
-
-class Answer(NamedTuple):
-    """What /mutate answers. No operations: no patch, and no patchType."""
-
-    decision: Decision = ALLOWED
-    operations: tuple[Operation, ...] = ()
-
-
-NO_PATCH = Answer()
+_MUTATED = "answer of /mutate"
 
 
 def answer_mutation(
     request: Request,
-    pod: Json | None,
     cluster: Cluster,
     rules: Rules,
     injection: Injection,
     *,
     network_namespace: str = NETWORK_NAMESPACE,
-) -> Answer:
-    """Return the answer to one request; `pod` is `request.object` as plain JSON, all of it.
+) -> Decision:
+    """Return the answer to one request; everything but the creation of a pod is allowed without a patch.
 
-    Everything but the CREATE of a pod is allowed without a patch. Raises PatchError, which is a bug.
+    An answer without a remark follows from the pod's sketch, and is remembered with the snapshot. Raises PatchError,
+    which is a bug.
     """
     known = request.object
-    if request.kind != POD or request.operation != "CREATE" or request.subresource or pod is None or known is None:
-        return NO_PATCH
-    if known.is_being_deleted:
-        return NO_PATCH
+    if request.kind != POD or request.operation != "CREATE" or request.subresource:
+        return ALLOWED
+    if known is None or known.sent is None or known.is_being_deleted:
+        return ALLOWED
+    sent = known.sent
+    sketch = sent.sketch()
+    made: list[Decision] = []
+
+    def answer() -> tuple[Injection, Decision | None]:
+        made.append(_answer(request, sent.read(), cluster, rules, injection, network_namespace=network_namespace))
+        return injection, made[0] if _is_worth_remembering(made[0]) else None
+
+    if sketch is not None:
+        # What is remembered holds the injection, so that no other one gets its id.
+        _, remembered = cluster.recall((_MUTATED, id(injection), request.namespace, network_namespace, sketch), answer)
+        if remembered is not None:
+            return remembered
+    if not made:
+        answer()
+    return made[0]
+
+
+def _is_worth_remembering(decision: Decision) -> bool:
+    """Say whether an answer names no object, and follows from the pod and the snapshot alone."""
+    return decision.is_allowed and not decision.warnings and not decision.missing
+
+
+def _answer(
+    request: Request, pod: Json, cluster: Cluster, rules: Rules, injection: Injection, *, network_namespace: str
+) -> Decision:
+    known = request.object or Object()
     mutation = mutate(pod, cluster, injection, namespace=request.namespace, network_namespace=network_namespace)
-    notes = Decision(warnings=mutation.notes)
-    if not mutation.problems and not mutation.warnings:
-        return Answer(notes, mutation.operations)
+    if not mutation.problems and not mutation.warnings and not mutation.missing:
+        return _allowed(mutation.operations, mutation.notes)
     after = request._replace(object=known._replace(annotations=podspec.annotations_of(mutation.pod)))
     judged = evaluate(after, cluster, rules, network_namespace=network_namespace)
+    if mutation.missing and (judged.missing or not (mutation.problems or mutation.warnings)):
+        return Decision(operations=mutation.operations, warnings=mutation.notes, missing=judged.missing)
     if not judged.is_allowed:
-        return Answer(judged._replace(warnings=(*mutation.notes, *judged.warnings)))
+        return judged._replace(warnings=(*mutation.notes, *judged.warnings))
     if mutation.problems:
-        return Answer(messages.invalid(after, mutation.problems, warnings=mutation.notes))
-    return Answer(notes._replace(warnings=(*mutation.notes, *mutation.warnings)), mutation.operations)
+        return messages.invalid(after, mutation.problems, warnings=mutation.notes)
+    return _allowed(mutation.operations, (*mutation.notes, *mutation.warnings))
+
+
+def _allowed(operations: tuple[Operation, ...], warnings: tuple[str, ...]) -> Decision:
+    return Decision(operations=operations, warnings=warnings) if operations or warnings else ALLOWED

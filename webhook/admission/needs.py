@@ -24,13 +24,22 @@ def opts_out(annotations: Mapping[str, str]) -> bool:
     return annotations.get(INJECT, "").strip().lower() == "false"
 
 
+class Networks(NamedTuple):
+    """What a pod selects: the definitions, one per selection, and namespace and name of those that do not exist.
+
+    Definitions that want no injection are left out.
+    """
+
+    found: tuple[NetworkAttachmentDefinition, ...] = ()
+    missing: tuple[tuple[str, str], ...] = ()
+
+
 def find_networks(
     annotations: Mapping[str, str], lookup: Lookup, *, namespace: str, network_namespace: str
-) -> tuple[NetworkAttachmentDefinition, ...] | None:
-    """Return the definitions of a pod's networks, one per selection, those that want no injection left out.
+) -> Networks | None:
+    """Return the networks of a pod. None if an annotation cannot be read.
 
-    None if an annotation cannot be read. What does not exist is left out: the judgement of networks refuses both, in
-    words that a pod may be told.
+    The judgement of networks refuses that, and what does not exist, in words that a pod may be told.
     """
     networks, default = annotations.get(NETWORKS, ""), annotations.get(DEFAULT_NETWORK, "")
     try:
@@ -38,8 +47,13 @@ def find_networks(
         elements = annotation.parse(networks, namespace=namespace) if networks else ()
     except SpecErrors:
         return None
-    found = (lookup(element.namespace, element.name) for element in ((chosen, *elements) if chosen else elements))
-    return tuple(network for network in found if network is not None and not opts_out(network.annotations))
+    references = [(element.namespace, element.name) for element in ((chosen, *elements) if chosen else elements)]
+    looked_up = [lookup(*reference) for reference in references]
+    missing = (reference for reference, network in zip(references, looked_up, strict=True) if network is None)
+    return Networks(
+        found=tuple(network for network in looked_up if network is not None and not opts_out(network.annotations)),
+        missing=tuple(dict.fromkeys(missing)),
+    )
 
 
 def resources_of(network: NetworkAttachmentDefinition, keys: Sequence[str]) -> frozenset[str]:

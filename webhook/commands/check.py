@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -16,7 +17,8 @@ from webhook.cluster.problems import ManifestError, Position, Problem
 from webhook.report import machine, sarif, text
 from webhook.report.findings import ERROR, WARNING, Finding, Report
 
-from .judging import Judgement, judge
+from .configoption import config_option, configuration_of
+from .judging import Judgement, Webhook, judge
 from .options import EXIT_REFUSED, EXIT_UNREADABLE, fail_unreadable, paint, rules_in_force, rules_options
 from .version import installed_version
 
@@ -46,12 +48,14 @@ _FIELD = re.compile(r"((?:metadata|spec|template)[^\s:]*): ")
     show_default=True,
     help="github: workflow commands, shown beside the lines of a pull request. sarif: SARIF 2.1.0 for code scanning.",
 )
+@config_option
 @rules_options
 def check(
     *,
     paths: tuple[str, ...],
     output: str,
     network_namespace: str,
+    config: Path | None,
     **rules_given: Any,
 ) -> None:
     """Find everything in PATHs that the webhook would refuse or warn of, with file, line and column.
@@ -81,8 +85,13 @@ def check(
     if not documents and not problems:
         fail_unreadable([manifests.nothing_found(paths)])
     cluster = store.build(documents, problems)
-    rules = rules_in_force(rules_given, cluster)
-    judgements = list(judge(documents, cluster, rules, network_namespace=network_namespace, problems=problems))
+    webhook = Webhook(
+        cluster=cluster,
+        rules=rules_in_force(rules_given, cluster),
+        configuration=configuration_of(config),
+        network_namespace=network_namespace,
+    )
+    judgements = list(judge(documents, webhook, problems))
     report = _report(files, documents, judgements, problems)
     click.echo(FORMATS[output](report))
     sys.exit(_exit_code(report, problems))

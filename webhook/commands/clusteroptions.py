@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from cniplugin.netspec.names import ALLOWED_LABEL, is_label
+from cniplugin.netspec.names import ALLOWED_LABEL, ALLOWED_SUBDOMAIN, is_label, is_subdomain
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -35,6 +35,12 @@ def _parse_label(_context: click.Context, _option: click.Parameter, value: str |
     return value
 
 
+def _parse_subdomain(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not is_subdomain(value):
+        raise click.BadParameter(f"{value!r} is no name; allowed: {ALLOWED_SUBDOMAIN}")
+    return value
+
+
 def parse_url(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
     """Return an address that can be registered (a click callback)."""
     if value is not None and (not value.startswith("https://") or any(mark in value for mark in "?#@")):
@@ -47,8 +53,8 @@ _OPTIONS = (
         "--namespace",
         metavar="NAME",
         callback=_parse_label,
-        help="Where nadmit's own Secret, Lease and Service are; else that of the pod's service account, else "
-        "nadmit-system.",
+        help="Where nadmit's own Secret, Lease, ConfigMap and Service are; else that of the pod's service account, "
+        "else nadmit-system.",
     ),
     click.option(
         "--tls-secret",
@@ -68,19 +74,27 @@ _OPTIONS = (
     click.option(
         "--webhook-configuration",
         metavar="NAME",
-        help="Fill in and keep the webhooks of this ValidatingWebhookConfiguration, once the server is ready.",
+        help="Fill in and keep the webhooks of the MutatingWebhookConfiguration and the ValidatingWebhookConfiguration "
+        "of this name, once the server is ready.",
     ),
     click.option(
         "--webhook-url",
         metavar="URL",
         callback=parse_url,
-        help="Register this address instead of the Service, for an API server that reaches no Services.",
+        help="Register this address, followed by /validate and /mutate, instead of the Service, for an API server that "
+        "reaches no Services.",
     ),
     click.option(
         "--ca-file",
         metavar="FILE",
         type=click.Path(path_type=Path),
         help="The authority of the certificate, PEM, for --webhook-configuration; else ca.crt in --cert-dir.",
+    ),
+    click.option(
+        "--config-map",
+        metavar="NAME",
+        callback=_parse_subdomain,
+        help="Take the NadmitConfiguration from key config.yaml of this ConfigMap in --namespace, and follow it.",
     ),
     click.option(
         "--watch-pods/--no-watch-pods",
@@ -105,7 +119,7 @@ _OPTIONS = (
 
 _NAMES = frozenset({
     "namespace", "tls_secret", "service", "webhook_configuration", "webhook_url", "ca_file", "watch_pods",
-    "network_in_use", "write_status",
+    "network_in_use", "write_status", "config_map",
 })  # fmt: skip
 
 

@@ -1,18 +1,24 @@
-"""Objects from files judged as the API server would have them judged: wrapped into an AdmissionReview and decoded."""
+"""Objects from files judged as the API server would have them judged: wrapped into an AdmissionReview and decoded.
+
+A pod goes through /mutate first and, with what that puts into it, through /validate, as it would in a cluster.
+"""
 
 from __future__ import annotations
 
 import json
 import re
 import uuid
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from cniplugin.access.model import Rules
+from webhook.admission import jsonpatch
+from webhook.admission.configuration import Configuration
 from webhook.admission.evaluate import BINDING, NETWORK, POD, POLICIES, WORKLOADS, evaluate
 from webhook.admission.listers import Cluster
-from webhook.admission.model import Decision, GroupKind, Request, User
+from webhook.admission.model import ALLOWED, Decision, GroupKind, Operation, Request, User
+from webhook.admission.mutating import answer_mutation
 from webhook.cluster.documents import Document
 from webhook.cluster.problems import Position, Problem
 from webhook.serving import wire
@@ -34,11 +40,28 @@ _RESOURCES = {
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """One document, the request it makes, and the decision."""
+    """One document, the request it makes, and the decision about it.
+
+    `operations` are what /mutate changes first. `is_mutation`: the decision is a refusal of /mutate.
+    """
 
     document: Document
     request: Request
     decision: Decision
+    operations: tuple[Operation, ...] = ()
+    is_mutation: bool = False
+
+    @property
+    def thing(self) -> dict[str, Any]:
+        """The object as it is written; in an AdmissionReview it is inside the request."""
+        written: dict[str, Any] = self.document.object
+        return written["request"]["object"] if is_review(self.document) else written
+
+    @property
+    def changed_thing(self) -> dict[str, Any]:
+        """The object as /mutate leaves it."""
+        changed: dict[str, Any] = jsonpatch.apply(list(self.operations), self.thing)
+        return changed
 
     def locate(self, field: str) -> Position:
         """Return where a field of the object is written; in an AdmissionReview it is inside the request."""
@@ -79,29 +102,60 @@ def admission_review(thing: Mapping[str, Any], *, namespace: str, user: User = N
     return json.dumps({"apiVersion": wire.API_VERSION, "kind": wire.KIND, "request": request}).encode()
 
 
-def judge(
-    documents: Iterable[Document],
-    cluster: Cluster,
-    rules: Rules,
-    *,
-    network_namespace: str,
-    problems: list[Problem],
-    user: User = NOBODY,
-) -> Iterable[Judgement]:
-    """Yield the judgement of each document that a webhook is asked about; unreadable ones are added to `problems`.
-
-    `user` creates the objects; an AdmissionReview has its own.
-    """
+def judge(documents: Iterable[Document], webhook: Webhook, problems: list[Problem]) -> Iterable[Judgement]:
+    """Yield the judgement of each document that a webhook is asked about; unreadable ones are added to `problems`."""
     for document in documents:
         if not is_judged(document):
             continue
         try:
-            request = wire.decode(_body(document, user))
+            yield webhook.judge(document)
         except RequestError as error:
             problems.append(_unreadable(document, error))
-            continue
-        decision = evaluate(request, cluster, rules, network_namespace=network_namespace)
-        yield Judgement(document, request, decision)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Webhook:
+    """What answers reviews of objects. `user` creates them; an AdmissionReview has its own."""
+
+    cluster: Cluster
+    rules: Rules
+    configuration: Configuration
+    network_namespace: str
+    user: User = NOBODY
+
+    def judge(self, document: Document) -> Judgement:
+        """Return the judgement of one document. Raises RequestError for one that cannot be read."""
+        request = wire.decode(_body(document, self.user))
+        mutated = self._mutate(request)
+        if not mutated.is_allowed:
+            return Judgement(document, request, mutated, is_mutation=True)
+        if mutated.operations:
+            request = wire.decode(_body(_patched(document, mutated.operations), self.user))
+        decision = evaluate(
+            request,
+            self.cluster,
+            self.rules,
+            network_namespace=self.network_namespace,
+            injection=self.configuration.injection,
+            plugins=self.configuration.plugins,
+        )
+        told = decision._replace(warnings=(*mutated.warnings, *decision.warnings)) if mutated.warnings else decision
+        return Judgement(document, request, told, operations=mutated.operations)
+
+    def _mutate(self, request: Request) -> Decision:
+        injection = self.configuration.injection
+        if injection is None:
+            return ALLOWED
+        return answer_mutation(request, self.cluster, self.rules, injection, network_namespace=self.network_namespace)
+
+
+def _patched(document: Document, operations: Sequence[Operation]) -> Document:
+    """Return a document with the object as it is after the operations."""
+    if not is_review(document):
+        return replace(document, object=jsonpatch.apply(list(operations), document.object))
+    review = document.object
+    changed = {**review["request"], "object": jsonpatch.apply(list(operations), review["request"]["object"])}
+    return replace(document, object={**review, "request": changed})
 
 
 def _unreadable(document: Document, error: RequestError) -> Problem:

@@ -145,6 +145,9 @@ _STYLES: dict[str, dict[str, Any]] = {
     "error": {"fg": "red", "bold": True},
     "warning": {"fg": "yellow", "bold": True},
     "place": {"bold": True},
+    "added": {"fg": "green"},
+    "removed": {"fg": "red"},
+    "context": {},
 }
 
 

@@ -1,4 +1,4 @@
-"""Options of the commands about registration: whom the API server calls, and which configuration of which cluster."""
+"""Options of the commands about registration: whom the API server calls, and which configurations of which cluster."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ import click
 from cniplugin.netspec.names import ALLOWED_LABEL, is_label
 from webhook.cluster.apierrors import ClusterError
 from webhook.registration.configurations import DEFAULT_NAME, Service, Target, Url
+from webhook.registration.tables import KINDS, VALIDATING_KIND, Kind
 
 from .clusteroptions import parse_url
-from .options import EXIT_UNREADABLE, status_writer_option
+from .options import EXIT_UNREADABLE, paint, status_writer_option
 
 if TYPE_CHECKING:
     from webhook.registration.api import Api
@@ -41,9 +42,28 @@ def target_of_options(options: Mapping[str, Any]) -> Target | None:
     return Url(url) if url is not None else service
 
 
+def present_of(api: Api) -> dict[Kind, dict[str, Any]]:
+    """Return the configurations that there are, and say on standard error that nothing is injected without the other.
+
+    Who wants no injection leaves out the MutatingWebhookConfiguration. Raises ClusterError, and so it does without a
+    ValidatingWebhookConfiguration.
+    """
+    from webhook.registration.api import NotFoundError  # noqa: PLC0415 - as in `opened`
+
+    found = {}
+    for kind in KINDS:
+        try:
+            found[kind] = api.get(kind)
+        except NotFoundError as error:
+            if kind is VALIDATING_KIND:
+                raise
+            click.echo(f"{paint('warning:', 'warning')} {error}; nothing is injected into pods", err=True)
+    return found
+
+
 @contextmanager
 def opened(options: Mapping[str, Any]) -> Iterator[Api]:
-    """Give the named configuration of the cluster; ends the command with 2 when the cluster cannot be asked."""
+    """Give the named configurations of the cluster; ends the command with 2 when the cluster cannot be asked."""
     # The client costs 250 ms, which help does not pay.
     from webhook.registration.api import Api  # noqa: PLC0415
 
@@ -80,7 +100,12 @@ _TARGET_OPTIONS = (
         callback=_parse_service,
         help="The Service in front of the webhook.",
     ),
-    click.option("--url", metavar="URL", callback=parse_url, help="An address instead of a Service."),
+    click.option(
+        "--url",
+        metavar="URL",
+        callback=parse_url,
+        help="An address instead of a Service; /validate and /mutate follow it.",
+    ),
     status_writer_option,
 )
 
@@ -90,7 +115,7 @@ _CLUSTER_OPTIONS = (
         metavar="NAME",
         default=DEFAULT_NAME,
         show_default=True,
-        help="The ValidatingWebhookConfiguration.",
+        help="The name of the webhook configurations.",
     ),
     click.option(
         "--kubeconfig",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -15,9 +16,10 @@ from webhook.cluster import manifests, store
 from webhook.cluster.documents import Document
 from webhook.cluster.problems import ManifestError, Position, Problem
 from webhook.cluster.store import Snapshot
-from webhook.report import kubectl
+from webhook.report import diff, kubectl
 
-from .judging import NOBODY, Judgement, is_judged, is_review, judge
+from .configoption import config_option, configuration_of
+from .judging import NOBODY, Judgement, Webhook, is_judged, is_review, judge
 from .options import EXIT_REFUSED, fail_unreadable, paint, rules_in_force, rules_options, warn_unreadable
 
 STDIN = "-"
@@ -39,7 +41,8 @@ _CLUSTER_KINDS = {("", "Namespace"), NETWORK, *POLICIES}
     type=click.Choice(["text", "json"]),
     default="text",
     show_default=True,
-    help="json: a list with file, line, kind, namespace, name, allowed, code, reason, message, causes and warnings.",
+    help="json: a list with file, line, kind, namespace, name, allowed, code, reason, message, causes, warnings and "
+    "patch (JSON Patch).",
 )
 @click.option(
     "--as",
@@ -49,6 +52,7 @@ _CLUSTER_KINDS = {("", "Namespace"), NETWORK, *POLICIES}
     help="Who creates the objects, for rules about who may write definitions and network-status; as kubectl's --as.",
 )
 @click.option("--as-group", "groups", metavar="GROUP", multiple=True, help="A group of that user; may be repeated.")
+@config_option
 @rules_options
 def review(
     *,
@@ -58,6 +62,7 @@ def review(
     user_name: str,
     groups: tuple[str, ...],
     network_namespace: str,
+    config: Path | None,
     **rules_given: Any,
 ) -> None:
     """Say what the webhook would answer if the objects in FILEs were created.
@@ -67,7 +72,8 @@ def review(
     NetworkAttachmentPolicyConfig), Lists of them, or whole AdmissionReviews as an API server sends them; "-" is
     standard input. Other kinds are passed over.
 
-    Verdicts go to standard output in the words of kubectl, warnings to standard error.
+    Verdicts go to standard output in the words of kubectl, warnings to standard error. What is put into a pod on its
+    way in is shown as a unified diff of its YAML.
 
     \b
     Examples:
@@ -92,11 +98,14 @@ def review(
     if not problems and not any(map(is_judged, documents)):
         text = "no pod, network, workload or policy is found, and nothing else is judged; name a file that has one"
         problems.append(Problem(Position(" ".join(files)), "nothing-to-judge", text))
-    rules = rules_in_force(rules_given, cluster)
-    user = User(user_name, (*groups, *NOBODY.groups))
-    judgements = list(
-        judge(documents, cluster, rules, network_namespace=network_namespace, problems=problems, user=user)
+    webhook = Webhook(
+        cluster=cluster,
+        rules=rules_in_force(rules_given, cluster),
+        configuration=configuration_of(config),
+        network_namespace=network_namespace,
+        user=User(user_name, (*groups, *NOBODY.groups)),
     )
+    judgements = list(judge(documents, webhook, problems))
     if problems:
         fail_unreadable(problems)
     warn_unreadable(warnings)
@@ -135,16 +144,25 @@ def _print(judgements: Iterable[Judgement], output: str) -> None:
         for line in kubectl.render_warnings(judgement.decision):
             click.echo(paint(line, "warning"), err=True)
         click.echo(_render(judgement))
+        if judgement.operations and judgement.decision.is_allowed:
+            _print_diff(judgement)
+
+
+def _print_diff(judgement: Judgement) -> None:
+    name = kubectl.resource_name(judgement.request.kind, judgement.request.object_name)
+    for line in diff.render(judgement.thing, judgement.changed_thing, name=name):
+        click.echo(paint(line, {"+": "added", "-": "removed"}.get(line[0], "context")))
 
 
 def _render(judgement: Judgement) -> str:
     """NB: an AdmissionReview was made by some client already; there is no file for kubectl to name."""
     request, decision = judgement.request, judgement.decision
     file = None if is_review(judgement.document) else judgement.document.file
-    name = kubectl.webhook_name(request.kind)
-    return paint(
-        kubectl.render(request, decision, webhook_name=name, file=file), "allowed" if decision.is_allowed else "refused"
-    )
+    name = kubectl.INJECTION if judgement.is_mutation else kubectl.webhook_name(request.kind)
+    said = kubectl.render(request, decision, webhook_name=name, file=file)
+    if not decision.is_allowed:
+        return paint(said, "refused")
+    return paint(f"{said}, with changes:" if judgement.operations else said, "allowed")
 
 
 def _to_json(judgement: Judgement) -> dict[str, object]:
@@ -165,4 +183,5 @@ def _to_json(judgement: Judgement) -> dict[str, object]:
             for cause in decision.causes
         ],
         "warnings": list(decision.warnings),
+        "patch": list(judgement.operations),
     }

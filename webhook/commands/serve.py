@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from .clusteroptions import cluster_options, cluster_settings_of, given_in_vain
+from .configoption import config_option
 from .options import rules_of, rules_options
 
 Address = tuple[str, int]
@@ -51,7 +52,7 @@ FILE = click.Path(path_type=Path)
     type=ADDRESS,
     default="127.0.0.1:8080",
     show_default=True,
-    help="Where /healthz, /readyz and /metrics are, plain HTTP.",
+    help="Where /healthz, /readyz, /metrics and /configz are, plain HTTP.",
 )
 @click.option(
     "--cert-dir",
@@ -96,6 +97,7 @@ FILE = click.Path(path_type=Path)
     show_default=True,
     help="Reviews at one time; more are answered 503, which an API server tries again.",
 )
+@config_option
 @cluster_options
 @rules_options
 @click.pass_context
@@ -149,6 +151,8 @@ def serve(  # noqa: PLR0913 - one parameter per option
         raise click.UsageError(f"{in_vain} belongs to --cluster.")
     if given["tls_secret"] is not None and tls_cert_file is not None:
         raise click.UsageError("--tls-secret and --tls-cert-file are two ways to one thing: give one.")
+    if given["config"] is not None and given["config_map"] is not None:
+        raise click.UsageError("--config and --config-map are two ways to one thing: give one.")
     if given["network_in_use"] == "Deny" and not given["watch_pods"]:
         raise click.UsageError(
             "--network-in-use Deny needs --watch-pods: without it, no network is known to be in use."
@@ -163,6 +167,7 @@ def serve(  # noqa: PLR0913 - one parameter per option
         "tls_files": (tls_cert_file, tls_key_file) if tls_cert_file and tls_key_file else None,
         "client_ca": client_ca,
         "client_names": client_names,
+        "config": given["config"],
         "rules": rules_of(given),
         "cluster": cluster_settings_of(given),
         "network_namespace": network_namespace,

@@ -7,7 +7,7 @@ import click
 from .lazy import LazyCommand, LazyGroup
 
 COMMANDS = {
-    "show": LazyCommand("webhook.commands.webhooks_show", "show", "Print the webhook configuration as YAML."),
+    "show": LazyCommand("webhook.commands.webhooks_show", "show", "Print the webhook configurations as YAML."),
     "status": LazyCommand("webhook.commands.webhooks_status", "status", "Compare what is registered with the table."),
     "stage": LazyCommand("webhook.commands.webhooks_stage", "stage", "Choose what happens while nobody answers."),
 }

@@ -1,8 +1,10 @@
-"""`nadmit webhooks show`: the configuration as YAML, for those who register by manifest."""
+"""`nadmit webhooks show`: the configurations as YAML, for those who register by manifest."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import yaml
 
 from webhook.cluster.apierrors import ClusterError
 from webhook.registration.configurations import DEFAULT_NAME, IGNORE, STAGES, Service, configuration, webhooks
+from webhook.registration.tables import KINDS
 
 from .options import EXIT_UNREADABLE
 from .registering import target_of_options, target_options
@@ -18,7 +21,7 @@ from .registering import target_of_options, target_options
 DEFAULT_SERVICE = Service("nadmit-system", "nadmit-webhook")
 
 
-@click.command(short_help="Print the webhook configuration as YAML.")
+@click.command(short_help="Print the webhook configurations as YAML.")
 @target_options
 @click.option(
     "--failure-policy",
@@ -33,9 +36,9 @@ DEFAULT_SERVICE = Service("nadmit-system", "nadmit-webhook")
     metavar="FILE",
     help="The authority of the webhook's certificate, PEM; without it somebody else has to put caBundle in.",
 )
-@click.option("--name", metavar="NAME", default=DEFAULT_NAME, show_default=True, help="Name of the object.")
+@click.option("--name", metavar="NAME", default=DEFAULT_NAME, show_default=True, help="Name of both objects.")
 def show(*, failure_policy: str, ca_file: Path | None, name: str, **options: Any) -> None:
-    """Print the ValidatingWebhookConfiguration as YAML; no cluster is asked.
+    """Print the MutatingWebhookConfiguration and the ValidatingWebhookConfiguration as YAML; no cluster is asked.
 
     Without --service and --url it is for the Service nadmit-webhook of namespace nadmit-system. Name a Multus
     DaemonSet's account with --status-writer, or each pod that it attaches costs a call.
@@ -47,18 +50,20 @@ def show(*, failure_policy: str, ca_file: Path | None, name: str, **options: Any
       0  printed
       2  an option is wrong, or the file cannot be read
     """  # noqa: D301 - click reads the backspace: keep these lines as they are
-    hooks = webhooks(
-        target_of_options(options) or DEFAULT_SERVICE,
+    make = partial(
+        webhooks,
+        target=target_of_options(options) or DEFAULT_SERVICE,
         ca_bundle=None if ca_file is None else _read(ca_file),
         failure_policy=failure_policy,
         status_writers=options["status_writers"],
     )
-    click.echo(render(configuration(name, hooks, failure_policy=failure_policy)), nl=False)
+    shown = [configuration(kind, name, make(kind), failure_policy=failure_policy) for kind in KINDS]
+    click.echo(render(shown), nl=False)
 
 
-def render(value: dict[str, Any]) -> str:
-    """Return an object as YAML, long expressions as blocks."""
-    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=2**16)
+def render(values: Sequence[dict[str, Any]]) -> str:
+    """Return objects as YAML documents, long expressions as blocks."""
+    return yaml.dump_all(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=2**16)
 
 
 class _Dumper(yaml.SafeDumper):

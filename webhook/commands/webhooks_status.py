@@ -9,10 +9,11 @@ from typing import Any
 import click
 
 from webhook.registration import comparison, conditions
-from webhook.registration.configurations import VALIDATING, Target, Webhook, is_ours, webhooks
+from webhook.registration.configurations import IGNORE, Target, Webhook, is_ours, webhooks
+from webhook.registration.tables import KINDS, Kind
 
 from .options import EXIT_REFUSED, paint
-from .registering import cluster_options, opened, target_of_options, target_options
+from .registering import cluster_options, opened, present_of, target_of_options, target_options
 from .webhooks_show import DEFAULT_SERVICE
 
 HEADER = ("WEBHOOK", "FAILURE POLICY", "CA BUNDLE UNTIL", "DIFFERS IN")
@@ -34,33 +35,56 @@ def status(**options: Any) -> None:
       2  an option is wrong, or the cluster cannot be asked
     """  # noqa: D301 - click reads the backspace: keep these lines as they are
     with opened(options) as api:
-        found = api.get()
-    present = comparison.webhooks_of(found)
-    stage = comparison.stage_of(found)
-    desired = _desired(present, target_of_options(options), options["status_writers"], stage.failure_policy)
-    differing = comparison.differences(present, desired)
-    for line in _table(_rows(present, differing)):
+        found = present_of(api)
+    present = {kind: comparison.webhooks_of(found.get(kind, {})) for kind in KINDS}
+    target = target_of_options(options) or _target_of(present)
+    stages = {kind: comparison.stage_of(value) for kind, value in found.items()}
+    rows: list[tuple[str, ...]] = []
+    differing: dict[str, list[str]] = {}
+    for kind, hooks in present.items():
+        policy = stages[kind].failure_policy if kind in stages else IGNORE
+        desired = _desired(kind, hooks, target, options["status_writers"], policy)
+        differences = comparison.differences(hooks, desired)
+        rows += _rows(kind, hooks, differences)
+        differing |= differences
+    for line in _table(rows):
         click.echo(line)
-    if stage.problem:
-        click.echo(f"{paint('warning:', 'warning')} {stage.problem}", err=True)
-    sys.exit(EXIT_REFUSED if differing or stage.problem else 0)
+    problems = [f"{kind.name}: {stage.problem}" for kind, stage in stages.items() if stage.problem]
+    problems += _uneven(stages)
+    for problem in problems:
+        click.echo(f"{paint('warning:', 'warning')} {problem}", err=True)
+    sys.exit(EXIT_REFUSED if differing or problems else 0)
+
+
+def _target_of(present: Mapping[Kind, Sequence[Webhook]]) -> Target:
+    """Return whom the judging webhooks call, or else the others; all are to call the same."""
+    return comparison.target_of([hook for kind in reversed(KINDS) for hook in present[kind]]) or DEFAULT_SERVICE
+
+
+def _uneven(stages: Mapping[Kind, comparison.Stage]) -> list[str]:
+    said = {stage.failure_policy for stage in stages.values()}
+    if len(said) <= 1:
+        return []
+    listed = ", ".join(f"{kind.name} {stage.failure_policy}" for kind, stage in stages.items())
+    return [f"the configurations are of different stages: {listed}; run nadmit webhooks stage once more"]
 
 
 def _desired(
-    present: Sequence[Webhook], target: Target | None, status_writers: Sequence[str], failure_policy: str
+    kind: Kind, present: Sequence[Webhook], target: Target, status_writers: Sequence[str], failure_policy: str
 ) -> list[Webhook]:
     registered = [condition for hook in present for condition in hook.get("matchConditions") or ()]
     return webhooks(
-        target or comparison.target_of(present) or DEFAULT_SERVICE,
+        kind,
+        target,
         ca_bundle=None,
         failure_policy=failure_policy,
         status_writers=status_writers or conditions.writers_of(registered),
     )
 
 
-def _rows(present: Sequence[Webhook], differing: Mapping[str, Sequence[str]]) -> list[tuple[str, ...]]:
+def _rows(kind: Kind, present: Sequence[Webhook], differing: Mapping[str, Sequence[str]]) -> list[tuple[str, ...]]:
     by_name = {hook["name"]: hook for hook in present}
-    ours = [hook.name for hook in VALIDATING]
+    ours = [hook.name for hook in kind.hooks]
     more = [hook["name"] for hook in present if hook["name"] not in ours]
     return [
         (

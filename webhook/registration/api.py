@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 from webhook.cluster.apierrors import ClusterError
 from webhook.cluster.kube import JSON, Connection
 
-from .configurations import API_VERSION, KIND, RESOURCE, STAGE_ANNOTATION, STAGED, Webhook
+from .configurations import API_VERSION, STAGE_ANNOTATION, Webhook
+from .tables import STAGED, Kind
 
 TIMEOUT_S = 10.0
 """Of one request, from its beginning to its whole answer."""
@@ -40,11 +41,10 @@ class Answered(NamedTuple):
 
 
 class Api:
-    """One webhook configuration of a cluster. Safe for threads; each request raises ClusterError."""
+    """The webhook configurations of one name in a cluster. Safe for threads; each request raises ClusterError."""
 
     def __init__(self, name: str, kubeconfig: Path | None, *, environ: Mapping[str, str] = os.environ) -> None:
         self.name = name
-        self._path = f"/apis/{API_VERSION}/{RESOURCE}/{name}"
         self._connection = Connection(kubeconfig, environ=environ)
 
     def open(self) -> None:
@@ -55,15 +55,15 @@ class Api:
         """Close idle connections."""
         self._connection.close()
 
-    def get(self) -> Object:
-        """Return the configuration. Raises NotFoundError, too."""
-        return self._expect("get", self.ask("GET", self._path))
+    def get(self, kind: Kind) -> Object:
+        """Return the configuration of a kind. Raises NotFoundError, too."""
+        return self._expect(kind, "get", self.ask("GET", self._path_of(kind)))
 
-    def put_webhooks(self, seen: Object, hooks: list[Webhook]) -> Object:
+    def put_webhooks(self, kind: Kind, seen: Object, hooks: list[Webhook]) -> Object:
         """Replace the webhooks of the object as it was seen. Raises ConflictError when it changed meanwhile."""
-        return self._patch(seen, [{"op": "add", "path": "/webhooks", "value": hooks}])
+        return self._patch(kind, seen, [{"op": "add", "path": "/webhooks", "value": hooks}])
 
-    def put_stage(self, seen: Object, failure_policy: str) -> Object:
+    def put_stage(self, kind: Kind, seen: Object, failure_policy: str) -> Object:
         """Set the stage: the annotation, and the failurePolicy of each staged webhook, in one step.
 
         Raises as `put_webhooks`.
@@ -75,12 +75,12 @@ class Api:
             for position, hook in enumerate(seen.get("webhooks") or ())
             if hook["name"] in STAGED
         ]
-        return self._patch(seen, steps)
+        return self._patch(kind, seen, steps)
 
-    def ask(self, method: str, path: str, body: object = None, *, kind: str = JSON) -> Answered:
+    def ask(self, method: str, path: str, body: object = None, *, content_type: str = JSON) -> Answered:
         """Send one request. Raises ClusterError when there is no answer, or the credentials are refused."""
         data = None if body is None else json.dumps(body).encode()
-        reply = self._connection.send(method, path, data, content_type=kind, timeout_s=TIMEOUT_S)
+        reply = self._connection.send(method, path, data, content_type=content_type, timeout_s=TIMEOUT_S)
         where = self._connection.where
         if reply.status == 401:
             raise ClusterError(f"{where}: the credentials are refused; renew the token or certificate of this account")
@@ -88,21 +88,25 @@ class Api:
             return Answered(reply.status, _parse(reply.data, where), "")
         return Answered(reply.status, {}, reply.said)
 
-    def _patch(self, seen: Object, steps: list[Object]) -> Object:
-        test = {"op": "test", "path": "/metadata/resourceVersion", "value": seen["metadata"]["resourceVersion"]}
-        return self._expect("patch", self.ask("PATCH", self._path, [test, *steps], kind=JSON_PATCH))
+    def _path_of(self, kind: Kind) -> str:
+        return f"/apis/{API_VERSION}/{kind.resource}/{self.name}"
 
-    def _expect(self, verb: str, answered: Answered) -> Object:
+    def _patch(self, kind: Kind, seen: Object, steps: list[Object]) -> Object:
+        test = {"op": "test", "path": "/metadata/resourceVersion", "value": seen["metadata"]["resourceVersion"]}
+        answered = self.ask("PATCH", self._path_of(kind), [test, *steps], content_type=JSON_PATCH)
+        return self._expect(kind, "patch", answered)
+
+    def _expect(self, kind: Kind, verb: str, answered: Answered) -> Object:
         status, value, said = answered
         if 200 <= status < 300:
             return value
-        what = f'{KIND} "{self.name}"'
+        what = f'{kind.name} "{self.name}"'
         if status == 404:
             raise NotFoundError(f"{what}: there is none; apply the manifests, or create one without webhooks")
         if status in {409, 422}:
             raise ConflictError(f"{what}: {verb} failed with {status}: {said}")
         if status == 403:
-            text = f"{what}: {verb} is forbidden: {said}; grant {verb} on {RESOURCE} of this name to this account"
+            text = f"{what}: {verb} is forbidden: {said}; grant {verb} on {kind.resource} of this name to this account"
             raise ClusterError(text)
         raise ClusterError(f"{what}: {verb} failed with {status}: {said}; see the log of the API server")
 

@@ -12,7 +12,20 @@ import binascii
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from .configurations import FAIL, IGNORE, PORT, STAGE_ANNOTATION, STAGED, STAGES, Service, Target, Url, Webhook, is_ours
+from .configurations import (
+    FAIL,
+    IGNORE,
+    PORT,
+    STAGE_ANNOTATION,
+    STAGES,
+    Service,
+    Target,
+    Url,
+    Webhook,
+    base_of,
+    is_ours,
+)
+from .tables import STAGED
 
 
 class Stage(NamedTuple):
@@ -91,7 +104,7 @@ def target_of(hooks: Sequence[Webhook]) -> Target | None:
         if is_ours(hook) and "service" in config:
             return Service(config["service"].get("namespace", ""), config["service"].get("name", ""))
         if is_ours(hook) and "url" in config:
-            return Url(config["url"])
+            return Url(base_of(config["url"]))
     return None
 
 

@@ -1,8 +1,8 @@
 """When the API server calls: CEL expressions of `matchConditions` (Kubernetes 1.36; pure text).
 
 A condition that fails to evaluate is a refusal (403) under failurePolicy Fail, so every field that may be absent is
-read as an optional (`.?field`, `[?'key']`). Objects without network annotations never cause a call, so the webhook
-cannot keep its own pods from starting.
+read as an optional (`.?field`, `[?'key']`). Objects without network annotations never cause a call that may fail
+closed, so the webhook cannot keep its own pods from starting.
 
 Conditions only save calls: the webhook decides the same for what passes them and need not be judged.
 """
@@ -13,6 +13,8 @@ import json
 from collections.abc import Sequence
 
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORK_STATUS, NETWORKS
+from webhook.admission.injection import INJECT
+from webhook.admission.podspec import MIRROR
 
 Condition = dict[str, str]
 """One element of `matchConditions`: name and expression."""
@@ -64,6 +66,23 @@ def workloads() -> tuple[Condition, ...]:
             "expression": f"!request.userInfo.username.startsWith('{TEMPLATE_CONTROLLERS}')",
         },
     )
+
+
+def injection() -> tuple[Condition, ...]:
+    """Return those of pods that may be changed: not the image of a static pod, none that opts out.
+
+    Whoever opts out is judged all the same: these conditions are of injection only. Another spelling of "false" costs a
+    call, and is an opt-out, too.
+    """
+    return (
+        {"name": "not-a-static-pod", "expression": f"!{_own(MIRROR)}.hasValue()"},
+        {"name": "not-opted-out", "expression": f"{_own(INJECT)}.orValue('') != 'false'"},
+    )
+
+
+def injection_of_networks() -> tuple[Condition, ...]:
+    """Return those of pods that name networks, and may be changed."""
+    return ({"name": "networks", "expression": _any_own(NETWORKS, DEFAULT_NETWORK)}, *injection())
 
 
 def writers_of(conditions: Sequence[Condition]) -> tuple[str, ...]:

@@ -1,8 +1,8 @@
-"""The part of a server that fills in its webhook configuration, and keeps it.
+"""The part of a server that fills in its webhook configurations, one of each kind, and keeps them.
 
-Theory of operation. The manifests bring the configuration without webhooks, so that applying them again changes nothing
-here, and the account needs get and patch of this one object. A thread waits until the server is ready for the first
-time, since whoever is registered is called. From then on it reads the object in each period and compares:
+Theory of operation. The manifests bring the configurations without webhooks, so that applying them again changes
+nothing here, and the account needs get and patch of these objects. A thread waits until the server is ready for the
+first time, since whoever is registered is called. From then on it reads each object in each period and compares:
 
     absent                     said once; tried again, and the server stays ready: reviews come by other ways, too
     as desired                 nothing is written
@@ -10,7 +10,8 @@ time, since whoever is registered is called. From then on it reads the object in
     changed meanwhile          read again at once: another replica did the same, or a rotation, or a person
     no authority known yet     nothing is written: a webhook without caBundle is one that every call to fails
 
-Replicas need no leader: all want the same list, and who comes second finds it in order.
+Injection comes before judgement (`tables.KINDS`), and neither waits for the other: one object that is absent or refused
+keeps nothing from the other. Replicas need no leader: all want the same list, and who comes second finds it in order.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ from webhook.cluster.apierrors import ClusterError
 
 from .api import Api, ConflictError
 from .comparison import completed, differences, stage_of, webhooks_of, without_bundle
-from .configurations import KIND, Target, webhooks
+from .configurations import Target, webhooks
+from .tables import KINDS, Kind
 
 logger = logging.getLogger("nadmit.registration")
 
@@ -37,6 +39,31 @@ JITTER = 0.2
 """How much of a period is random, so that replicas do not ask at the same time."""
 TRIES = 5
 """How often a change meanwhile is answered at once, before the next period."""
+
+
+class _Kept:
+    """How it stands with one configuration."""
+
+    def __init__(self, kind: Kind) -> None:
+        self.kind = kind
+        self.is_in_order = False
+        self.written = 0
+        self.failed = 0
+        self._complaints: dict[str, str] = {}
+
+    def fail(self) -> None:
+        self.is_in_order = False
+        self.failed += 1
+
+    def recover(self) -> None:
+        self.is_in_order = True
+        self._complaints.pop("failure", None)
+
+    def complain(self, about: str, text: str) -> None:
+        """Warn, once per text; nadmit goes on trying."""
+        if text and self._complaints.get(about) != text:
+            logger.warning("%s", text)
+        self._complaints[about] = text
 
 
 class Registrar(Collector):
@@ -63,10 +90,7 @@ class Registrar(Collector):
         self._period_s = period_s
         self._stopping = Event()
         self._thread = Thread(target=self._run, name="registrar", daemon=True)
-        self._complaints: dict[str, str] = {}
-        self._is_in_order = False
-        self._written = 0
-        self._failed = 0
+        self._kept = [_Kept(kind) for kind in KINDS]
 
     def start(self) -> None:
         """Begin to wait for readiness; raises ClusterError for a kubeconfig that cannot be used."""
@@ -86,14 +110,17 @@ class Registrar(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield what operators watch."""
-        yield GaugeMetricFamily(
-            "nadmit_webhooks_registered", "1 while the webhook configuration is as it should be", int(self._is_in_order)
+        registered = GaugeMetricFamily(
+            "nadmit_webhooks_registered", "1 while the webhook configuration is as it should be", labels=("kind",)
         )
         writes = CounterMetricFamily(
-            "nadmit_registrations", "Attempts to mend the webhook configuration", labels=("result",)
+            "nadmit_registrations", "Attempts to mend a webhook configuration", labels=("kind", "result")
         )
-        writes.add_metric(("ok",), self._written)
-        writes.add_metric(("error",), self._failed)
+        for kept in self._kept:
+            registered.add_metric((kept.kind.name,), int(kept.is_in_order))
+            writes.add_metric((kept.kind.name, "ok"), kept.written)
+            writes.add_metric((kept.kind.name, "error"), kept.failed)
+        yield registered
         yield writes
 
     def _run(self) -> None:
@@ -101,73 +128,66 @@ class Registrar(Collector):
             if self._stopping.wait(READY_POLL_S):
                 return
         while True:
-            self._keep_guarded()
+            for kept in self._kept:
+                self._keep_guarded(kept)
             if self._stopping.wait(self._period_s * (1 - JITTER * self._random())):
                 return
 
-    def _keep_guarded(self) -> None:
+    def _keep_guarded(self, kept: _Kept) -> None:
         """NB: a bug here must not end the thread unseen, nor the server; what is registered stays."""
         try:
-            self._keep()
+            self._keep(kept)
         except ClusterError as error:
-            self._fail(str(error))
+            kept.fail()
+            kept.complain("failure", str(error))
         except Exception:
-            self._is_in_order = False
-            self._failed += 1
-            logger.exception("internal error: the webhook configuration is not kept this time")
+            kept.fail()
+            logger.exception("internal error: the %s is not kept this time", kept.kind.name)
         else:
-            self._recover()
+            self._recover(kept)
 
-    def _keep(self) -> None:
+    def _keep(self, kept: _Kept) -> None:
         """Compare and mend. Raises ClusterError."""
         for _ in range(TRIES):
             try:
-                return self._mend()
+                return self._mend(kept)
             except ConflictError as error:
                 conflict = error
         raise conflict
 
-    def _mend(self) -> None:
-        seen = self._api.get()
+    def _mend(self, kept: _Kept) -> None:
+        kind = kept.kind
+        seen = self._api.get(kind)
         present = webhooks_of(seen)
         stage = stage_of(seen)
-        self._complain("stage", stage.problem)
+        kept.complain("stage", f"{self._what(kind)}: {stage.problem}" if stage.problem else "")
         make = partial(
-            webhooks, self._target, failure_policy=stage.failure_policy, status_writers=self._status_writers()
+            webhooks, kind, self._target, failure_policy=stage.failure_policy, status_writers=self._status_writers()
         )
         desired = make(ca_bundle=None)
         found = differences(present, desired)
         if not found:
             return
         if without_bundle(present, desired):
-            desired = make(ca_bundle=self._known_authority())
-        self._api.put_webhooks(seen, completed(present, desired))
-        self._written += 1
+            desired = make(ca_bundle=self._known_authority(kind))
+        self._api.put_webhooks(kind, seen, completed(present, desired))
+        kept.written += 1
         changed = "; ".join(f"{name}: {', '.join(fields)}" for name, fields in found.items())
-        logger.info('%s "%s": written, failurePolicy %s: %s', KIND, self._api.name, stage.failure_policy, changed)
+        logger.info("%s: written, failurePolicy %s: %s", self._what(kind), stage.failure_policy, changed)
 
-    def _known_authority(self) -> bytes:
+    def _known_authority(self, kind: Kind) -> bytes:
         bundle = self._ca_bundle()
         if not bundle:
             raise ClusterError(
-                f'{KIND} "{self._api.name}": not filled in: the authority of the certificate is not known; '
+                f"{self._what(kind)}: not filled in: the authority of the certificate is not known; "
                 "wait for it, or name it with --ca-file"
             )
         return bundle
 
-    def _fail(self, text: str) -> None:
-        self._is_in_order = False
-        self._failed += 1
-        self._complain("failure", text)
+    def _recover(self, kept: _Kept) -> None:
+        if not kept.is_in_order:
+            logger.info("%s: as it should be", self._what(kept.kind))
+        kept.recover()
 
-    def _recover(self) -> None:
-        if not self._is_in_order:
-            logger.info('%s "%s": as it should be', KIND, self._api.name)
-        self._is_in_order = True
-        self._complaints.pop("failure", None)
-
-    def _complain(self, about: str, text: str) -> None:
-        """Warn, once per text; nadmit goes on trying."""
-        if text and self._complaints.get(about) != text:
-            logger.warning("%s", text)
-        self._complaints[about] = text
+    def _what(self, kind: Kind) -> str:
+        return f'{kind.name} "{self._api.name}"'

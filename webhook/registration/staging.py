@@ -4,18 +4,19 @@ Under Fail nobody can create what the webhooks are called for while they cannot 
 there, know the authority of the certificate, and the API server must be seen to reach this program. The proof is a dry
 run that creates nothing: a NetworkAttachmentDefinition with a plugin type that no policy can permit. Our own refusal of
 it, which the API server marks with the webhook's name, is the proof; under Ignore anything else means that the call got
-lost.
+lost. Injection is at another path of the same address, so nothing is proven twice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from cniplugin.netspec.netattachdef import GROUP, KIND
 
 from .api import Api, Object
 from .comparison import bundle_of, target_of, webhooks_of
-from .configurations import VALIDATING, Webhook, client_config
+from .configurations import Target, Webhook, client_config
+from .tables import Kind
 
 PROBE_NAMESPACE = "default"
 PROBE_NAME = "nadmit-probe"
@@ -29,27 +30,27 @@ PROBE: Object = {
 """A path in a plugin type is refused by a built-in check, whatever the policies say."""
 
 
-def reasons_not_to_fail(api: Api, configuration: Object) -> list[str]:
+def reasons_not_to_fail(api: Api, configurations: Mapping[Kind, Object]) -> list[str]:
     """Return why the stage must not be Fail, one line each; none when all is well. Raises ClusterError."""
-    hooks = webhooks_of(configuration)
-    found = incompleteness(hooks)
+    hooks = {kind: webhooks_of(configuration) for kind, configuration in configurations.items()}
+    target = target_of([hook for kind in reversed(hooks) for hook in hooks[kind]])
+    found = [reason for kind in hooks for reason in incompleteness(kind, hooks[kind], target)]
     return found or unreached(api)
 
 
-def incompleteness(hooks: Sequence[Webhook]) -> list[str]:
-    """Return what the registered webhooks lack, one line each."""
+def incompleteness(kind: Kind, hooks: Sequence[Webhook], target: Target | None) -> list[str]:
+    """Return what the registered webhooks of a kind lack, one line each; all are to call the same target."""
     by_name = {hook["name"]: hook for hook in hooks}
-    absent = [hook.name for hook in VALIDATING if hook.name not in by_name]
+    absent = [hook.name for hook in kind.hooks if hook.name not in by_name]
     if absent:
         listed = ", ".join(absent)
         return [f"not registered: {listed}; run nadmit serve with --webhook-configuration, or apply webhooks show"]
-    present = [by_name[hook.name] for hook in VALIDATING]
+    present = [by_name[hook.name] for hook in kind.hooks]
     found = []
     blind = [hook["name"] for hook in present if not bundle_of(hook)]
     if blind:
         found.append(f"without caBundle: {', '.join(blind)}; the API server would not know the certificate")
-    target = target_of(hooks)
-    expected = None if target is None else client_config(target, None)
+    expected = None if target is None else client_config(kind, target, None)
     elsewhere = [hook["name"] for hook in present if _whom(hook) != expected]
     if elsewhere:
         found.append(f"of another address than the others: {', '.join(elsewhere)}; see nadmit webhooks status")

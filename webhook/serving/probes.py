@@ -1,4 +1,4 @@
-"""The probe application: /healthz, /readyz and /metrics, on a plain port of its own, never on the TLS port.
+"""The probe application: /healthz, /readyz, /metrics and /configz, on a plain port of its own, never on the TLS port.
 
 Kubelet and Prometheus need no certificate then, and a webhook port that asks for client certificates stays
 probeable.
@@ -6,7 +6,8 @@ probeable.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 from fastapi.responses import PlainTextResponse, Response
@@ -14,11 +15,11 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from fastapi import Request
 
-PROBE_PATHS = ("/healthz", "/readyz", "/metrics")
+PROBE_PATHS = ("/healthz", "/readyz", "/metrics", "/configz")
 
 
 class ProbeApp(FastAPI):
@@ -31,11 +32,14 @@ class ProbeApp(FastAPI):
         self.draining_reason = "shutting down"
 
 
-def create_probes(*, is_ready: Callable[[], str | None], metrics: Callable[[], bytes]) -> ProbeApp:
+def create_probes(
+    *, is_ready: Callable[[], str | None], metrics: Callable[[], bytes], configuration: Callable[[], Mapping[str, Any]]
+) -> ProbeApp:
     """Return the probe application.
 
     `is_ready` returns None when ready, else the reason in one line. `metrics` returns the Prometheus text
-    exposition. Both run on the event loop and must not block.
+    exposition, `configuration` the settings in force and where they come from, as JSON; nothing secret is in it. They
+    run on the event loop and must not block.
     """
     app = ProbeApp(
         title="nadmit probes",
@@ -57,7 +61,10 @@ def create_probes(*, is_ready: Callable[[], str | None], metrics: Callable[[], b
     async def show_metrics() -> Response:
         return Response(metrics(), headers={"content-type": CONTENT_TYPE_LATEST})
 
-    for path, endpoint in zip(PROBE_PATHS, (healthz, readyz, show_metrics), strict=True):
+    async def configz() -> Response:
+        return Response(json.dumps(configuration(), indent=2, ensure_ascii=False) + "\n", media_type="application/json")
+
+    for path, endpoint in zip(PROBE_PATHS, (healthz, readyz, show_metrics, configz), strict=True):
         app.get(path, include_in_schema=False)(endpoint)
     return app
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from webhook.admission.checks.in_use import WARN
 from webhook.admission.evaluate import evaluate
 from webhook.admission.model import ALLOWED, Decision, Request
+from webhook.admission.mutating import answer_mutation
 from webhook.serving import wire
 from webhook.serving.http import RequestError
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from cniplugin.access.model import Rules
+    from webhook.admission.configuration import Configuration
     from webhook.admission.listers import Cluster
 
     from .http import Later
@@ -50,16 +52,17 @@ class Reviews:
     """The callable that the HTTP application runs for /validate and /mutate.
 
     `snapshot` gives what is in force, and `rules` the rules of a snapshot; one review sees one state.
-    `problem` says why there is no snapshot yet; once it has said None, it is not asked again. `live`: None where there
-    is nothing behind the snapshot.
+    `problem` says why there is no snapshot yet; once it has said None, it is not asked again. `configuration` is what
+    admins may change at any time. `live`: None where there is nothing behind the snapshot.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a composition: one argument per part
         self,
         *,
         snapshot: Callable[[], Cluster],
         problem: Callable[[], str | None],
         rules: Callable[[Cluster], Rules],
+        configuration: Callable[[], Configuration],
         network_namespace: str,
         observer: Observer,
         network_in_use: str = WARN,
@@ -68,6 +71,7 @@ class Reviews:
         self._snapshot = snapshot
         self._problem: Callable[[], str | None] | None = problem
         self._rules = rules
+        self._configuration = configuration
         self._network_namespace = network_namespace
         self._observer = observer
         self._network_in_use = network_in_use
@@ -82,7 +86,7 @@ class Reviews:
         if self._problem is not None:
             self._check_ready(self._problem())
         request = wire.decode(body)
-        decision = self.decide(path, request)
+        decision = self._decide(path, request, self._snapshot())
         if decision.missing and self._live is not None and self._live.is_worth_asking(decision.missing):
             return partial(self._answer_later, self._live, path, request, decision, started)
         answer = wire.encode(request, decision)
@@ -94,7 +98,7 @@ class Reviews:
     ) -> bytes:
         cluster = await live.find(decision.missing, seconds=min(LIVE_MAX_S, seconds_left / 2))
         if cluster is not None:
-            decision = self.decide(path, request, cluster)
+            decision = self._decide(path, request, cluster)
         answer = wire.encode(request, decision)
         self._observer.review(path, request, decision, perf_counter() - started)
         return answer
@@ -105,18 +109,20 @@ class Reviews:
             raise RequestError(503, f"not ready: {problem}; try again in 1 s", (("retry-after", "1"),))
         self._problem = None
 
-    def decide(self, path: str, request: Request, cluster: Cluster | None = None) -> Decision:
-        """Return the decision about a request, by the newest snapshot unless another one is given.
-
-        Nothing is mutated yet: /mutate allows, without a patch.
-        """
-        if path == "/mutate":
+    def _decide(self, path: str, request: Request, cluster: Cluster) -> Decision:
+        configuration = self._configuration()
+        injection = configuration.injection
+        if path == "/validate":
+            return evaluate(
+                request,
+                cluster,
+                self._rules(cluster),
+                network_namespace=self._network_namespace,
+                network_in_use=self._network_in_use,
+                injection=injection,
+                plugins=configuration.plugins,
+            )
+        if injection is None:
             return ALLOWED
-        cluster = self._snapshot() if cluster is None else cluster
-        return evaluate(
-            request,
-            cluster,
-            self._rules(cluster),
-            network_namespace=self._network_namespace,
-            network_in_use=self._network_in_use,
-        )
+        rules = self._rules(cluster)
+        return answer_mutation(request, cluster, rules, injection, network_namespace=self._network_namespace)

@@ -3,12 +3,14 @@
 msgspec decodes straight into the few fields that decisions need: of a pod of 5 KiB nine tenths (managedFields, spec)
 are skipped without making an object, and a wrong type is reported with its path. One set of structs serves every kind
 that is judged, so that one pass over the bytes is enough; of other kinds nothing is read. Access policies, which are
-written seldom, cost a second pass for their whole spec. The answer never echoes the
-request and carries no patch unless something changes (§2).
+written seldom, cost a second pass for their whole spec, and so does a pod of which more is asked. The answer never
+echoes the request and carries no patch unless something changes (§2).
 """
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Hashable
 from typing import Any
 
 import msgspec
@@ -16,6 +18,7 @@ import msgspec
 from webhook.admission.evaluate import BINDING, NETWORK, POD, POLICIES, POLICY, WORKLOADS
 from webhook.admission.model import NOTHING, Decision, GroupKind, Object, Request, User
 from webhook.serving.http import RequestError
+from webhook.serving.podsketch import PodSpec, Texts, sketch_pod
 
 API_VERSION = "admission.k8s.io/v1"
 KIND = "AdmissionReview"
@@ -29,12 +32,12 @@ JUDGED = {(kind.group, kind.kind): kind for kind in (POD, BINDING, NETWORK, *WOR
 class _Metadata(msgspec.Struct, rename="camel", frozen=True, gc=False):
     name: str | None = None
     generate_name: str | None = None
-    labels: dict[str, str] | None = None
-    annotations: dict[str, str] | None = None
+    labels: Texts = msgspec.UNSET
+    annotations: Texts = msgspec.UNSET
     deletion_timestamp: str | None = None
 
 
-class _PodSpec(msgspec.Struct, rename="camel", frozen=True, gc=False):
+class _TemplateSpec(msgspec.Struct, rename="camel", frozen=True, gc=False):
     service_account_name: str | None = None
 
 
@@ -42,7 +45,7 @@ class _Template(msgspec.Struct, frozen=True, gc=False):
     """PodTemplateSpec."""
 
     metadata: _Metadata = _Metadata()
-    spec: _PodSpec | None = None
+    spec: _TemplateSpec | None = None
 
 
 class _JobSpec(msgspec.Struct, frozen=True, gc=False):
@@ -53,7 +56,7 @@ class _JobTemplate(msgspec.Struct, frozen=True, gc=False):
     spec: _JobSpec | None = None
 
 
-class _Spec(msgspec.Struct, rename="camel", frozen=True, gc=False):
+class _Spec(PodSpec, rename="camel", frozen=True, gc=False):
     """The specs of all judged kinds in one: each has its own of these fields."""
 
     service_account_name: str | None = None  # Pod
@@ -126,7 +129,16 @@ class _PolicyReview(_Review, frozen=True, gc=False):
     request: _PolicyRequest
 
 
+class _WholeRequest(msgspec.Struct, frozen=True, gc=False):
+    object: dict[str, Any]
+
+
+class _WholeReview(msgspec.Struct, frozen=True, gc=False):
+    request: _WholeRequest
+
+
 _review = msgspec.json.Decoder(_Review)
+_whole_review = msgspec.json.Decoder(_WholeReview)
 _unread_review = msgspec.json.Decoder(_UnreadReview)
 _policy_review = msgspec.json.Decoder(_PolicyReview)
 _encode = msgspec.json.Encoder().encode
@@ -154,10 +166,32 @@ def decode(body: bytes) -> Request:
         name=asked.name,
         subresource=asked.sub_resource,
         user=User(user.username, tuple(user.groups or ())),
-        object=None if asked.object is None else _object(asked.object, kind),
+        object=None if asked.object is None else _object(asked.object, kind, body),
         old_object=None if asked.old_object is None else _object(asked.old_object, kind),
         is_dry_run=bool(asked.dry_run),
     )
+
+
+class _SentPod:
+    """Implements `model.SentPod`, from the bytes of a review and what was read of them."""
+
+    __slots__ = ("_body", "_known")
+
+    def __init__(self, body: bytes, known: _Object) -> None:
+        self._body = body
+        self._known = known
+
+    def read(self) -> dict[str, Any]:
+        """Return the pod. Raises RequestError(400)."""
+        try:
+            return _whole_review.decode(self._body).request.object
+        except _UNREADABLE as error:
+            raise _unreadable(error) from None
+
+    def sketch(self) -> Hashable | None:
+        """Return what injection reads in it."""
+        known = self._known
+        return None if known.spec is None else sketch_pod(known.metadata.labels, known.metadata.annotations, known.spec)
 
 
 def _decode_review(body: bytes) -> _Review:
@@ -200,8 +234,11 @@ def _reason(error: Exception) -> str:
     return text.replace("`", "'")[:300]
 
 
-def _object(read: _Object | _Policy | _Unread, kind: str) -> Object:
-    """Return an object; of a kind with a pod template, the template's labels, annotations and service account."""
+def _object(read: _Object | _Policy | _Unread, kind: str, body: bytes | None = None) -> Object:
+    """Return an object; of a kind with a pod template, the template's labels, annotations and service account.
+
+    `body` is the review, if this is its `request.object`.
+    """
     if isinstance(read, _Unread):
         return Object()
     own = read.metadata
@@ -213,7 +250,7 @@ def _object(read: _Object | _Policy | _Unread, kind: str) -> Object:
             spec=read.spec,
         )
     judged: _Metadata = own
-    spec: _PodSpec | _Spec | None = read.spec
+    spec: _TemplateSpec | _Spec | None = read.spec
     if kind not in WITHOUT_TEMPLATE:
         template = _template(read, kind) or _Template()
         judged, spec = template.metadata, template.spec
@@ -225,6 +262,7 @@ def _object(read: _Object | _Policy | _Unread, kind: str) -> Object:
         service_account=(spec.service_account_name if spec else None) or "default",
         config=read.spec.config if read.spec else None,
         is_being_deleted=own.deletion_timestamp is not None,
+        sent=_SentPod(body, read) if body is not None and kind == POD.kind else None,
     )
 
 
@@ -251,6 +289,9 @@ def encode(request: Request, decision: Decision) -> bytes:
         response["status"] = _status(request, decision)
     if decision.warnings:
         response["warnings"] = decision.warnings
+    if decision.operations:
+        response["patchType"] = "JSONPatch"
+        response["patch"] = base64.b64encode(_encode(decision.operations)).decode()
     response["auditAnnotations"] = _audit(decision)
     return _encode({"apiVersion": API_VERSION, "kind": KIND, "response": response})
 

@@ -11,11 +11,20 @@ warning. Example refusal: `spec.containers: networks need 2 x intel.com/sriov, c
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
+from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS
 from webhook.admission import injectiontext, messages, needs, podspec
 from webhook.admission.injection import Injection
 from webhook.admission.listers import Cluster
-from webhook.admission.model import Decision, Request
+from webhook.admission.model import Decision, Object, Request
+from webhook.admission.needs import Shortfall
+
+REMEMBERED_TEXT_MAX = 4096
+"""Characters of the annotations whose networks are remembered."""
+_NEEDING = "networks that need a resource"
+_SHORT = "resources that a pod lacks"
 
 
 def check(
@@ -23,7 +32,7 @@ def check(
 ) -> Decision:
     """Return the decision about the pod's networks, or a refusal for what they lack.
 
-    The spec of the pod (`request.object.spec`) is plain JSON as it was sent.
+    What the pod's containers request is read only if its networks need something.
     """
     pod = request.object
     if pod is None or not judged.is_allowed or request.operation != "CREATE" or request.subresource:
@@ -31,15 +40,50 @@ def check(
     annotations = pod.annotations
     if not (annotations.get(NETWORKS) or annotations.get(DEFAULT_NETWORK)) or needs.opts_out(annotations):
         return judged
-    sent = {"spec": pod.spec}
-    networks = needs.find_networks(
-        annotations, cluster.network, namespace=request.namespace, network_namespace=network_namespace
-    )
-    if not networks or podspec.MIRROR in annotations or not podspec.is_readable(sent):
+    networks = _needing(request.namespace, annotations, cluster, injection, network_namespace)
+    if not networks or podspec.MIRROR in annotations:
         return judged
-    short = needs.find_shortfalls(sent, networks, injection.resource_name_keys)
+    short = _shortfalls(pod, networks, cluster, injection.resource_name_keys)
     if injection.mode == "honor":
         return judged._replace(warnings=(*judged.warnings, *map(injectiontext.shortfall_warning, short)))
     if not short:
         return judged
     return messages.invalid(request, list(map(injectiontext.shortfall, short)), warnings=judged.warnings)
+
+
+def _shortfalls(
+    pod: Object, networks: Sequence[NetworkAttachmentDefinition], cluster: Cluster, keys: tuple[str, ...]
+) -> Sequence[Shortfall]:
+    """Return what is short; it is remembered for the pod's sketch and these networks."""
+    sent = pod.sent
+    if sent is None:
+        return ()
+    sketch = sent.sketch()
+
+    def find() -> Sequence[Shortfall]:
+        read = sent.read()
+        return needs.find_shortfalls(read, networks, keys) if podspec.is_readable(read) else ()
+
+    if sketch is None:
+        return find()
+    references = tuple(network.reference for network in networks)
+    return cluster.recall((_SHORT, references, keys, sketch), find)
+
+
+def _needing(
+    namespace: str, annotations: Mapping[str, str], cluster: Cluster, injection: Injection, network_namespace: str
+) -> tuple[NetworkAttachmentDefinition, ...]:
+    """Return the networks that need a resource; of texts of a usual size it is remembered with the snapshot."""
+    keys = injection.resource_name_keys
+    texts = annotations.get(NETWORKS, ""), annotations.get(DEFAULT_NETWORK, "")
+
+    def find() -> tuple[NetworkAttachmentDefinition, ...]:
+        networks = needs.find_networks(
+            annotations, cluster.network, namespace=namespace, network_namespace=network_namespace
+        )
+        found = networks.found if networks else ()
+        return tuple(network for network in found if needs.resources_of(network, keys))
+
+    if sum(map(len, texts)) > REMEMBERED_TEXT_MAX:
+        return find()
+    return cluster.recall((_NEEDING, namespace, network_namespace, texts, keys), find)

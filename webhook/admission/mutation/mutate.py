@@ -18,8 +18,9 @@ from cniplugin.netspec.errors import SpecError
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 from webhook.admission import injectiontext, jsonpatch, needs, podspec
 from webhook.admission.injection import INJECT, Injection
-from webhook.admission.jsonpatch import Operation, PatchError
+from webhook.admission.jsonpatch import PatchError
 from webhook.admission.listers import Cluster
+from webhook.admission.model import Operation
 from webhook.admission.podspec import Container, Json
 
 from . import netinfo
@@ -36,6 +37,7 @@ class Mutation(NamedTuple):
 
     `problems` refuse the pod. There are no operations then, and `pod` has the annotations that were read. `warnings`
     tell of networks, which not every pod may know; `notes` are warnings that tell of the pod and its namespace only.
+    `missing`: namespace and name of networks that are not known, and may need something too.
     """
 
     pod: Json
@@ -43,6 +45,7 @@ class Mutation(NamedTuple):
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     problems: tuple[SpecError, ...] = ()
+    missing: tuple[tuple[str, str], ...] = ()
 
 
 def mutate(pod: Json, cluster: Cluster, injection: Injection, *, namespace: str, network_namespace: str) -> Mutation:
@@ -56,18 +59,20 @@ def mutate(pod: Json, cluster: Cluster, injection: Injection, *, namespace: str,
         return Mutation(pod)
     labelled = inject_annotations(pod, injection.annotations_by_label)
     annotated = inject_default_networks(labelled, cluster.default_networks(namespace))
-    networks = needs.find_networks(
+    selected = needs.find_networks(
         podspec.annotations_of(annotated), cluster.network, namespace=namespace, network_namespace=network_namespace
     )
     notes = _notes(annotated)
-    if networks is None:
+    if selected is None:
         notes += (injectiontext.defaults_unreadable(namespace),) if annotated is not labelled else ()
         return Mutation(annotated, _patch(pod, annotated), notes)
+    networks, missing = selected
     target = find_target(annotated, podspec.annotations_of(annotated))
     filled = _fill(annotated, networks, target, injection)
     if isinstance(filled, list):
-        return Mutation(annotated, notes=notes, problems=tuple(filled))
-    return Mutation(filled, _patch(pod, filled), notes, tuple(_remarks(filled, networks, injection)))
+        return Mutation(annotated, notes=notes, problems=tuple(filled), missing=missing)
+    remarks = tuple(_remarks(filled, networks, injection))
+    return Mutation(filled, _patch(pod, filled), notes=notes, warnings=remarks, missing=missing)
 
 
 def _fill(

@@ -54,10 +54,15 @@ def _at(pod: Json, path: podspec.Path) -> Json:
 # Mounts and names
 
 
+def is_our_place(mount_path: object) -> bool:
+    """Say whether a mount takes the place of the volume's."""
+    return str(mount_path).rstrip("/") == MOUNT_PATH
+
+
 def _has_mount(container: Json, *, by_name: bool = False) -> bool:
     """Say whether a container mounts the volume, or has something at its place."""
     return any(
-        mount.get("name") == VOLUME or (not by_name and str(mount.get("mountPath")).rstrip("/") == MOUNT_PATH)
+        mount.get("name") == VOLUME or (not by_name and is_our_place(mount.get("mountPath")))
         for mount in container.get("volumeMounts") or ()
     )
 

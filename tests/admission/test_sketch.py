@@ -1,0 +1,151 @@
+"""The sketch of a pod: what is remembered for it is right for every pod that has it, and a ReplicaSet's pods share one."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.admission.injecting import VF, Json, ask_mutate, ask_validate, create, pod_of, sketch, sketch_of, sriov
+from tests.admission.test_mutation_properties import SETTINGS, networks_of, pods
+from tests.admission.world import RULES, FakeCluster
+from webhook.admission.injection import Injection
+from webhook.admission.model import Decision
+from webhook.admission.mutating import answer_mutation
+from webhook.serving.podsketch import SKETCH_MAX
+
+Path = tuple[str | int, ...]
+
+
+def paths(value: Any, path: Path = ()) -> Iterator[Path]:
+    """Every place in a JSON value, the whole left out."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in items:
+        yield (*path, key)
+        yield from paths(inner, (*path, key))
+
+
+def changed(pod: Json, path: Path, to: object) -> Json:
+    """The pod with another value at a path; it goes for `to` ...."""
+    made = copy.deepcopy(pod)
+    parent: Any = made
+    for key in path[:-1]:
+        parent = parent[key]
+    if to is ...:
+        del parent[path[-1]]
+    else:
+        parent[path[-1]] = to
+    return made
+
+
+VALUES: list[Any] = [..., None, "", "podnetinfo", "/etc/podnetinfo/", "CONTAINER_NAME", "a", "true", "9", 7, [], {}]
+OTHERS = st.sampled_from(VALUES)
+
+
+@pytest.mark.slow
+@settings(max_examples=500)
+@given(st.data(), pods(), networks_of(), SETTINGS)
+def test_who_has_one_sketch_gets_one_answer(
+    data: st.DataObject, pod: Json, world: FakeCluster, injection: Injection
+) -> None:
+    """Whatever is changed in a pod changes its sketch too, or changes neither its patch nor the check of it."""
+    other = changed(pod, data.draw(st.sampled_from(list(paths(pod)))), data.draw(OTHERS))
+    one = sketch(pod)
+    if one is None or sketch(other) != one:
+        return
+    assert told(ask_mutate(other, world, injection)) == told(ask_mutate(pod, world, injection))
+    assert told(ask_validate(other, world, injection)) == told(ask_validate(pod, world, injection))
+
+
+def told(decision: Decision) -> object:
+    """An answer without the pod's name."""
+    return decision.operations, decision.is_allowed, decision.warnings, decision.rules
+
+
+def replica(suffix: str) -> Json:
+    """One of a ReplicaSet's pods: its name and the volume of its token are generated."""
+    token = f"kube-api-access-{suffix}"
+    mounts = [{"name": token, "readOnly": True, "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount"}]
+    pod = pod_of("a,b", {"name": "app", "image": "busybox", "volumeMounts": mounts}, volumes=[{"name": token}])
+    pod["metadata"] |= {"name": f"web-{suffix}", "generateName": "web-", "labels": {"app": "web"}}
+    return pod
+
+
+class Remembering(FakeCluster):
+    """A cluster that remembers as a snapshot does, and counts what it had to make."""
+
+    def __init__(self) -> None:
+        super().__init__(sriov().networks)
+        self.made = 0
+        self._known: dict[Any, Any] = {}
+
+    def recall(self, key: Any, make: Any) -> Any:
+        if key not in self._known:
+            self.made += 1
+            self._known[key] = make()
+        return self._known[key]
+
+
+def ask(pod: Json, world: FakeCluster, injection: Injection) -> Decision:
+    return answer_mutation(create(pod), world, RULES, injection)
+
+
+def test_the_pods_of_a_replica_set_are_worked_out_once() -> None:
+    world, injection = Remembering(), Injection()
+    first, second = (ask(replica(suffix), world, injection) for suffix in ("x7k2p", "9wq4z"))
+    assert first.operations
+    assert second is first
+    assert world.made == 1
+
+
+def test_another_configuration_is_another_answer() -> None:
+    """NB: what is remembered for the earlier one stays until the next snapshot, and must not be given."""
+    world = Remembering()
+    one = ask(replica("x7k2p"), world, Injection())
+    other = ask(replica("x7k2p"), world, Injection(exposes_netinfo=False))
+    assert len(other.operations) < len(one.operations)
+
+
+def test_what_names_an_object_is_not_remembered() -> None:
+    world = Remembering()
+    for _ in range(2):
+        answer = ask(pod_of("new,a", labels={"app": "web"}), world, Injection())
+        assert answer.missing == (("blue", "new"),)
+    claimed = pod_of("a", resourceClaims=[{"name": "gpu"}])
+    assert ask(claimed, world, Injection()).warnings == ask(claimed, world, Injection()).warnings != ()
+
+
+@pytest.mark.parametrize(
+    "pod",
+    [
+        {},
+        {"metadata": {}, "spec": {"containers": [{"env": [{"name": 5}]}]}},
+        {"metadata": {"annotations": {"text": "x" * SKETCH_MAX}}, "spec": {"containers": []}},
+    ],
+    ids=["nothing", "a-wrong-type", "too-large"],
+)
+def test_what_is_unusual_has_no_sketch(pod: Json) -> None:
+    assert sketch(pod) is None
+
+
+def test_a_large_pod_gets_its_patch_all_the_same() -> None:
+    pod = pod_of("a", labels={"app": "web"})
+    pod["metadata"]["annotations"]["text"] = "x" * SKETCH_MAX
+    assert any(VF in str(operation) for operation in ask(pod, sriov(), Injection()).operations)
+    assert not ask_validate(pod, sriov()).is_allowed
+
+
+def test_the_name_of_the_volume_may_be_escaped() -> None:
+    plain = json.dumps(pod_of("a", volumes=[{"name": "podnetinfo"}])).encode()
+    escaped = plain.replace(b'"podnetinfo"', b'"podnet\\u0069nfo"')
+    without = json.dumps(pod_of("a", volumes=[{"name": "other"}])).encode()
+    assert len({sketch_of(plain), sketch_of(escaped), sketch_of(without)}) == 3
+
+
+def test_what_is_no_volume_is_seen() -> None:
+    assert sketch(pod_of("a", volumes=[{"name": "other"}])) != sketch(pod_of("a", volumes=[None]))

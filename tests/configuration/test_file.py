@@ -1,0 +1,132 @@
+"""The file, look by look: what is taken, and when."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from webhook.configuration.file import ConfigurationFile, read_file
+from webhook.configuration.inforce import InForce
+from webhook.configuration.text import ConfigurationError
+
+from .texts import BAD, HONOR, OFF, TOP_UP
+
+NEVER_S = 3600.0
+PATIENCE_S = 20.0
+
+
+@pytest.fixture
+def in_force() -> InForce:
+    return InForce(now=lambda: 0.0)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "config.yaml"
+    path.write_bytes(HONOR)
+    return path
+
+
+@pytest.fixture
+def file(path: Path, in_force: InForce) -> Iterator[ConfigurationFile]:
+    file = ConfigurationFile(path, in_force, poll_s=NEVER_S)
+    file.start()
+    yield file
+    file.stop()
+
+
+def mode(in_force: InForce) -> str:
+    return "off" if in_force.current.injection is None else in_force.current.injection.mode
+
+
+def test_it_is_in_force_from_the_start(file: ConfigurationFile, in_force: InForce) -> None:
+    assert mode(in_force) == "honor"
+    assert file.problem() is None
+
+
+def test_a_change_is_taken_by_the_second_look_that_finds_it(
+    file: ConfigurationFile, path: Path, in_force: InForce
+) -> None:
+    path.write_bytes(TOP_UP[:-3])  # somebody is writing
+    file.look()
+    path.write_bytes(OFF)
+    file.look()
+    assert mode(in_force) == "honor"
+    assert in_force.state.refused is None
+    file.look()
+    assert mode(in_force) == "off"
+
+
+def test_a_wrong_change_and_its_correction(file: ConfigurationFile, path: Path, in_force: InForce) -> None:
+    for text, wanted, is_refused in ((BAD, "honor", True), (b"", "honor", True), (OFF, "off", False)):
+        path.write_bytes(text)
+        file.look()
+        file.look()
+        assert mode(in_force) == wanted
+        assert (in_force.state.refused is not None) is is_refused
+
+
+def test_a_file_that_is_gone_for_a_while(file: ConfigurationFile, path: Path, in_force: InForce) -> None:
+    path.rename(path.with_suffix(".old"))
+    file.look()
+    assert in_force.state.unreadable == (
+        f"{path}: the configuration cannot be read: no such file or directory; name a file that this user may read"
+    )
+    path.with_suffix(".old").rename(path)
+    file.look()
+    assert in_force.state.unreadable is None
+    assert mode(in_force) == "honor"
+
+
+def test_a_mounted_configmap(tmp_path: Path, in_force: InForce) -> None:
+    """A kubelet writes a new directory and renames a link over `..data`."""
+    for name, text in (("one", HONOR), ("two", OFF)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.yaml").write_bytes(text)
+    (tmp_path / "..data").symlink_to("one")
+    (tmp_path / "config.yaml").symlink_to("..data/config.yaml")
+    file = ConfigurationFile(tmp_path / "config.yaml", in_force, poll_s=NEVER_S)
+    file.start()
+    assert mode(in_force) == "honor"
+    (tmp_path / "..new").symlink_to("two")
+    (tmp_path / "..new").replace(tmp_path / "..data")
+    file.look()
+    file.look()
+    file.stop()
+    assert mode(in_force) == "off"
+
+
+@pytest.mark.parametrize("what", ["missing", "directory", "pipe", "zero"])
+def test_what_is_no_file(tmp_path: Path, what: str) -> None:
+    """NB: a pipe without a writer would block."""
+    paths = {name: tmp_path / name for name in ("missing", "directory", "pipe")}
+    paths["directory"].mkdir()
+    os.mkfifo(paths["pipe"])
+    path = paths.get(what, Path("a\0b"))
+    with pytest.raises(ConfigurationError) as caught:
+        read_file(path)
+    assert str(caught.value).startswith(f"{path}: the configuration cannot be read: ")
+
+
+def test_a_start_with_a_wrong_file_leaves_no_thread(path: Path, in_force: InForce) -> None:
+    path.write_bytes(BAD)
+    file = ConfigurationFile(path, in_force)
+    with pytest.raises(ConfigurationError):
+        file.start()
+    file.stop()
+
+
+def test_the_thread_looks_by_itself_and_ends(path: Path, in_force: InForce) -> None:
+    file = ConfigurationFile(path, in_force, poll_s=0.001)
+    file.start()
+    path.write_bytes(OFF)
+    deadline = time.monotonic() + PATIENCE_S
+    while mode(in_force) != "off":
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+    file.stop()
+    assert not file._thread.is_alive()

@@ -1,0 +1,136 @@
+"""Which webhooks there are: a table for each kind of configuration, and when each of them fails closed (pure).
+
+No namespaceSelector and no objectSelector: whoever is judged can set the labels they go by. DELETE of a policy is never
+intercepted: it is the way out of a policy that refuses too much.
+
+Injection has two webhooks. Namespaces and labels give networks to pods that name none, so every new pod is sent to
+`defaults`, and for just that reason it never fails closed: pods without networks start whether or not anybody answers.
+`pods` is called for those that name networks, as the judgement is, and is staged: under Fail none of them starts
+without its resources, node selectors and network information. It finds nothing left for `defaults` to do; that one sees
+these pods all the same, because the API server asks nobody again whom it has not asked before, and a webhook of others
+may add networks after ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from cniplugin.access.rules import GROUP as ACCESS_GROUP
+from cniplugin.netspec.netattachdef import GROUP as NETWORK_GROUP
+
+from . import conditions
+from .conditions import Condition
+
+DOMAIN = ".nadmit.io"
+"""A webhook whose name ends so is ours; all others in a list are foreign."""
+
+ACCESS = ".access" + DOMAIN
+INJECT = ".inject" + DOMAIN
+
+Rule = dict[str, Any]
+
+
+class Hook(NamedTuple):
+    """A row of a table. `is_staged`: its failurePolicy is that of the stage, else Ignore for ever."""
+
+    name: str
+    rules: tuple[Rule, ...]
+    is_staged: bool
+    match: Callable[[Sequence[str]], tuple[Condition, ...]] = lambda _status_writers: ()
+    timeout_s: int = 5
+
+
+def _rule(group: str, version: str, resources: Sequence[str], operations: Sequence[str]) -> Rule:
+    return {
+        "apiGroups": [group],
+        "apiVersions": [version],
+        "operations": list(operations),
+        "resources": list(resources),
+        "scope": "*",
+    }
+
+
+_WRITES = ("CREATE", "UPDATE")
+_NETWORKS = ("network-attachment-definitions",)
+_NEW_PODS = _rule("", "v1", ["pods"], ["CREATE"])
+
+VALIDATING = (
+    Hook(
+        "pods" + ACCESS,
+        (_rule("", "v1", ["pods"], _WRITES), _rule("", "v1", ["pods/status"], ["UPDATE"])),
+        is_staged=True,
+        match=conditions.pods,
+    ),
+    Hook(
+        "bindings" + ACCESS,
+        (_rule("", "v1", ["pods/binding", "bindings"], ["CREATE"]),),
+        is_staged=True,
+        match=lambda _status_writers: conditions.bindings(),
+    ),
+    Hook("networks" + ACCESS, (_rule(NETWORK_GROUP, "v1", _NETWORKS, _WRITES),), is_staged=True),
+    # Whoever is to delete a network must be able to while the webhook is away.
+    Hook("networks-in-use" + ACCESS, (_rule(NETWORK_GROUP, "v1", _NETWORKS, ["DELETE"]),), is_staged=False),
+    # The pod is judged later in any case.
+    Hook(
+        "workloads" + ACCESS,
+        (
+            _rule("apps", "v1", ["deployments", "statefulsets", "daemonsets", "replicasets"], _WRITES),
+            _rule("batch", "v1", ["jobs", "cronjobs"], _WRITES),
+            _rule("", "v1", ["replicationcontrollers", "podtemplates"], _WRITES),
+        ),
+        is_staged=False,
+        match=lambda _status_writers: conditions.workloads(),
+    ),
+    Hook(
+        "policies" + ACCESS,
+        (_rule(ACCESS_GROUP, "v1alpha1", ["networkattachmentpolicies", "networkattachmentpolicyconfigs"], _WRITES),),
+        is_staged=True,
+    ),
+)
+
+MUTATING = (
+    Hook(
+        "pods" + INJECT,
+        (_NEW_PODS,),
+        is_staged=True,
+        match=lambda _status_writers: conditions.injection_of_networks(),
+    ),
+    # Every pod of the cluster waits for this one, also when nobody answers.
+    Hook(
+        "defaults" + INJECT,
+        (_NEW_PODS,),
+        is_staged=False,
+        match=lambda _status_writers: conditions.injection(),
+        timeout_s=2,
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Kind:
+    """A kind of configuration: its table, the path that its webhooks are called at, and fields that all have."""
+
+    name: str
+    resource: str
+    path: str
+    hooks: tuple[Hook, ...]
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+
+MUTATING_KIND = Kind(
+    "MutatingWebhookConfiguration",
+    "mutatingwebhookconfigurations",
+    "/mutate",
+    MUTATING,
+    # A webhook of others may add networks, labels or containers after ours.
+    {"reinvocationPolicy": "IfNeeded"},
+)
+VALIDATING_KIND = Kind("ValidatingWebhookConfiguration", "validatingwebhookconfigurations", "/validate", VALIDATING)
+
+KINDS = (MUTATING_KIND, VALIDATING_KIND)
+"""In the order of registration: no pod is refused for want of what nobody was asked to put in."""
+
+STAGED = frozenset(hook.name for kind in KINDS for hook in kind.hooks if hook.is_staged)
+"""The names of the webhooks whose failurePolicy is that of the stage."""
