@@ -26,7 +26,15 @@ HERE = Path(__file__).parents[1]
 EXAMPLES = HERE / "vectors" / "worked_examples"
 GOLDEN = HERE / "golden" / "access"
 
-MACVLAN = json.dumps({"cniVersion": "1.0.0", "type": "macvlan", "master": "bond1", "capabilities": CAPABILITIES})
+MACVLAN = json.dumps(
+    {
+        "cniVersion": "1.0.0",
+        "type": "macvlan",
+        "master": "bond1",
+        "capabilities": CAPABILITIES,
+        "ipam": {"type": "static"},
+    }
+)
 HOST_DEVICE = json.dumps({"cniVersion": "1.0.0", "type": "host-device", "device": "eth3"})
 COMMON: dict[str, dict[str, Any]] = {
     "namespaces": {"blue": {"tenant": "blue"}, "green": {"tenant": "green"}, "infra": {}, "default": {}},

@@ -11,7 +11,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from cniplugin.netspec.selection import NetworkSelectionElement
-from webhook.admission.plugins.podaddresses import read_ip
+from webhook.admission.plugins.podaddresses import read_ips
 
 CLAIMS_MAX = 64
 """Of one element that count; nobody asks for so many, and each is kept as long as the pod runs."""
@@ -40,8 +40,6 @@ def claims_of(element: NetworkSelectionElement) -> tuple[Claim, ...]:
     if element.mac is not None:
         address = element.mac.translate(_SEPARATORS).lower()
         found[address] = Claim("mac", element.mac, address)
-    for at, text in enumerate(islice(element.ips, CLAIMS_MAX)):
-        ip = read_ip(text)
-        if ip is not None:
-            found.setdefault(str(ip), Claim(f"ips[{at}]", text, str(ip)))
+    for path, text, ip in islice(read_ips(element.ips), CLAIMS_MAX):
+        found.setdefault(str(ip), Claim(path, text, str(ip)))
     return tuple(islice(found.values(), CLAIMS_MAX))

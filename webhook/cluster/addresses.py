@@ -7,6 +7,7 @@ always one pod, so its pods are a tuple, which is made anew when one comes or go
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from itertools import islice
 
 from cniplugin.netspec.selection import NetworkSelectionElement
@@ -16,6 +17,8 @@ from .bynamespace import ByNamespace, Key
 
 CLAIMS_MAX = 64
 """Addresses of one pod that count."""
+
+SHARED_NETWORKS = 16_384
 
 Claims = tuple[Key, ...]
 """Network, as `namespace/name`, and address of each claim of a pod, once."""
@@ -30,8 +33,9 @@ def read_claims(elements: Iterable[NetworkSelectionElement]) -> Claims:
     return tuple(islice(dict.fromkeys(claims), CLAIMS_MAX))
 
 
+@lru_cache(maxsize=SHARED_NETWORKS)
 def network_key(namespace: str, name: str) -> str:
-    """Return a network as `Users` has it."""
+    """Return a network as `Users` has it; the same text each time, because thousands of claims are of one network."""
     return f"{namespace}/{name}"
 
 

@@ -42,15 +42,6 @@ REMEMBERED_TEXT_MAX = 4096
 and what is allowed without a remark names no object: the second pod costs a look-up."""
 
 
-class _Judging(NamedTuple):
-    """What everything is judged by."""
-
-    cluster: Cluster
-    rules: Rules
-    network_namespace: str
-    plugins: PluginChecks | None
-
-
 class _Decided(NamedTuple):
     """A decision, and the addresses that it let the pod have, if no other pod has them."""
 
@@ -85,26 +76,26 @@ def check(
     is_template = request.kind.kind != "Pod"
     if is_template and _skips_template(request, rules):
         return ALLOWED
-    judging = _Judging(cluster, rules, network_namespace, plugins)
     if old is not None or not _is_worth_remembering(new):
-        return _with_other_pods(request, cluster, *_decide(request, judging))
-    key = (request.kind, request.namespace, network_namespace, _texts(new), new.service_account, plugins)
+        return _with_other_pods(request, cluster, _decide(request, cluster, rules, network_namespace, plugins))
+    names = (request.kind, request.namespace, network_namespace, new.service_account)
     made: list[_Decided] = []
 
-    def decide() -> tuple[Rules, Decision | None, tuple[PodClaim, ...]]:
-        made.append(_decide(request, judging))
-        return rules, _without_remarks(made[0].decision), made[0].claims
+    def decide() -> tuple[Rules, _Decided | None]:
+        made.append(_decide(request, cluster, rules, network_namespace, plugins))
+        return rules, _without_remarks(made[0])
 
-    remembered_rules, remembered, claims = cluster.recall((*key, *new.labels.items()), decide)
+    remembered_rules, remembered = cluster.recall((names, plugins, _texts(new), *new.labels.items()), decide)
     if made:
-        return _with_other_pods(request, cluster, *made[0])
-    if remembered is not None and remembered_rules is rules:
-        return _with_other_pods(request, cluster, remembered, claims) if claims else remembered
-    return _with_other_pods(request, cluster, *_decide(request, judging))
+        return _with_other_pods(request, cluster, made[0])
+    if remembered is None or remembered_rules is not rules:
+        remembered = _decide(request, cluster, rules, network_namespace, plugins)
+    return _with_other_pods(request, cluster, remembered) if remembered.claims else remembered.decision
 
 
-def _with_other_pods(request: Request, cluster: Cluster, decision: Decision, claims: Sequence[PodClaim]) -> Decision:
+def _with_other_pods(request: Request, cluster: Cluster, decided: _Decided) -> Decision:
     """Add what other pods claim, too. NB: the pods of a template are among those."""
+    decision, claims = decided
     if not claims or not decision.is_allowed or request.kind.kind != "Pod":
         return decision
     return podrequests.warn_of_others(request, decision, claims, cluster)
@@ -115,15 +106,18 @@ def _is_worth_remembering(new: Object) -> bool:
     return len(new.labels) <= REMEMBERED_LABELS_MAX and sum(map(len, _texts(new))) <= REMEMBERED_TEXT_MAX
 
 
-def _without_remarks(decision: Decision) -> Decision | None:
+def _without_remarks(decided: _Decided) -> _Decided | None:
     """Return a decision that can be given again: one that names no object."""
-    return decision if decision.is_allowed and not decision.warnings and not decision.trials else None
+    decision = decided.decision
+    return decided if decision.is_allowed and not decision.warnings and not decision.trials else None
 
 
-def _decide(request: Request, judging: _Judging) -> _Decided:
-    asked = _read(request.object or Object(), request.namespace, judging.network_namespace)
-    fresh = _fresh(asked, request.old_object, request.namespace, judging.network_namespace)
-    return _judge(request, asked, fresh, judging)
+def _decide(
+    request: Request, cluster: Cluster, rules: Rules, network_namespace: str, plugins: PluginChecks | None
+) -> _Decided:
+    asked = _read(request.object or Object(), request.namespace, network_namespace)
+    fresh = _fresh(asked, request.old_object, request.namespace, network_namespace)
+    return _judge(request, asked, fresh, cluster, rules, plugins=plugins)
 
 
 def _texts(thing: Object) -> tuple[str, str]:
@@ -180,8 +174,15 @@ def _key(element: NetworkSelectionElement) -> str:
     return jsontext.quote(to_json(element))
 
 
-def _judge(request: Request, asked: _Asked, fresh: frozenset[int | None], judging: _Judging) -> _Decided:
-    cluster, rules = judging.cluster, judging.rules
+def _judge(
+    request: Request,
+    asked: _Asked,
+    fresh: frozenset[int | None],
+    cluster: Cluster,
+    rules: Rules,
+    *,
+    plugins: PluginChecks | None,
+) -> _Decided:
     pod = request.object or Object()
     subject = Subject(
         namespace=request.namespace,
@@ -193,7 +194,7 @@ def _judge(request: Request, asked: _Asked, fresh: frozenset[int | None], judgin
     to_plan = fresh.difference(refusal.item for refusal in refusals)
     errors = _plan_problems(asked, cluster, subject, rules) if to_plan else []
     problems = [error for error in errors if item_of(error) in to_plan]
-    requests = podrequests.find(_elements(asked), to_plan, cluster, judging.plugins)
+    requests = podrequests.find(_elements(asked), to_plan, cluster, plugins)
     if requests.problems:
         problems = sorted([*problems, *requests.problems], key=messages.input_order)
     warnings = [messages.trial(request, refusal, rules.config) for mode, refusal in trials if mode == "Warn"]

@@ -6,8 +6,8 @@ refused when the network is written, gives nothing to compare with, and so nothi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
@@ -70,11 +70,13 @@ class Ipam:
 class Offer:
     """What a network gives.
 
-    `ipams`: those that can be read. `idle`: capabilities that are declared, and that no plugin reads. `is_plain`:
-    whether its interface has the addresses of the one of `ipams`, and no other addresses and routes.
+    `ipams`: those that can be read. `readers`: by capability, the types of known plugins that declare and read it.
+    `idle`: capabilities that are declared, and that no plugin reads. `is_plain`: whether its interface has the
+    addresses of the one of `ipams`, and no other addresses and routes.
     """
 
     ipams: tuple[Ipam, ...] = ()
+    readers: Mapping[str, frozenset[str]] = field(default_factory=dict)
     idle: frozenset[str] = frozenset()
     is_plain: bool = False
 
@@ -94,7 +96,20 @@ def read_offer(config: NetworkConfigList, checks: PluginChecks) -> Offer:
     read = frozenset[str]().union(*(_reads(plugin, schema, checks) for plugin, schema in known))
     types = [schema.type if schema else "" for _, schema in known]
     is_plain = types[0] in PLAIN_TYPES and PLAIN_CHAINED.issuperset(types[1:]) and len(ipams) == 1
-    return Offer(ipams=ipams, idle=(config.capabilities & RUNTIME_CAPABILITIES) - read, is_plain=is_plain)
+    return Offer(
+        ipams=ipams,
+        readers={name: _readers(name, known) for name in config.capabilities & RUNTIME_CAPABILITIES},
+        idle=(config.capabilities & RUNTIME_CAPABILITIES) - read,
+        is_plain=is_plain,
+    )
+
+
+def _readers(capability: str, known: Iterable[tuple[PluginConfig, PluginSchema | None]]) -> frozenset[str]:
+    return frozenset(
+        schema.type
+        for plugin, schema in known
+        if schema is not None and capability in plugin.capabilities & schema.capabilities
+    )
 
 
 def _schema(name: str | None, checks: PluginChecks) -> PluginSchema | None:

@@ -7,13 +7,14 @@ the capability at all is the plan's to say (`cniplugin.netspec.plan`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from cniplugin.netspec.selection import NetworkSelectionElement
 from webhook.admission.plugins.finding import PluginFinding
 from webhook.admission.plugins.formats import Address, read_address, read_cidr
 from webhook.admission.plugins.hostlocal import OLD_VERSIONS
 from webhook.admission.plugins.offers import Ipam, Network, Offer, Range
+from webhook.admission.plugins.podlimits import bandwidth_findings, mac_findings
 
 Findings = Iterator[PluginFinding]
 
@@ -32,14 +33,23 @@ _REQUESTS = (
 
 def asks_for_anything(element: NetworkSelectionElement) -> bool:
     """Say whether an element asks for something that its network may not give."""
-    return bool(element.default_route) or any(getattr(element, field) for field, _, _ in _REQUESTS)
+    return bool(
+        element.ips
+        or element.mac
+        or element.default_route
+        or element.port_mappings
+        or element.bandwidth
+        or element.infiniband_guid
+    )
 
 
 def request_findings(element: NetworkSelectionElement, offer: Offer) -> Findings:
-    """Yield what is wrong with an element's requests, in input order; paths such as `ips[0]` are below the element."""
+    """Yield what is wrong with an element's requests; paths such as `ips[0]` are below the element."""
     for ipam in offer.ipams:
         if element.ips and ipam.gets_ips:
             yield from _IPS[ipam.type](element, ipam)
+    yield from mac_findings(element, offer)
+    yield from bandwidth_findings(element, offer)
     for field, key, capability in _REQUESTS:
         if getattr(element, field) and capability in offer.idle:
             detail = f'the network declares the capability "{capability}", and none of its plugins reads it'
@@ -52,18 +62,23 @@ def read_ip(text: str) -> Address | None:
     return read_address(text.partition("/")[0])
 
 
+def read_ips(ips: Iterable[str]) -> Iterator[tuple[str, str, Address]]:
+    """Yield path, text and address of each item of `ips`; what is no address is left out."""
+    for at, text in enumerate(ips):
+        address = read_ip(text)
+        if address is not None:
+            yield f"ips[{at}]", text, address
+
+
 def _host_local(element: NetworkSelectionElement, ipam: Ipam) -> Findings:
     """See which range has each address (host-local main.go cmdAdd, allocator.go Get)."""
     taken: dict[int, Address] = {}
-    for at, text in enumerate(element.ips):
-        path, address = f"ips[{at}]", read_ip(text)
-        if address is None:
-            continue
+    for path, text, address in read_ips(element.ips):
         found = next((item for item in ipam.ranges if item.has(address)), None)
-        refusal = f"failed to allocate all requested IPs: {address}"
+        refusal = "failed to allocate all requested IPs"
         if found is None:
             detail = "IPAM host-local of this network does not hand out this address"
-            allowed = _allowed(ipam.ranges)
+            allowed, refusal = _allowed(ipam.ranges), f"{refusal}: {address}"
             yield PluginFinding(code="NAD601", path=path, detail=detail, value=text, allowed=allowed, refusal=refusal)
         elif address == found.gateway:
             detail = f"this address is the gateway of {found.subnet}, which no pod gets"
@@ -85,7 +100,7 @@ def _static(element: NetworkSelectionElement, ipam: Ipam) -> Findings:
     """See that addresses have prefixes, and that the version has room (static main.go)."""
     refusal = "an entry in the 'ips' field is NOT in CIDR notation, got: '{value}'"
     yield from _without_prefix(element, "static", refusal)
-    families = [address.version for text in element.ips if (address := read_ip(text)) is not None]
+    families = [address.version for _, _, address in read_ips(element.ips)]
     if ipam.cni_version in OLD_VERSIONS and len(families) > len(set(families)):
         detail = f"CNI version {ipam.cni_version} of the network has room for one IPv4 and one IPv6 address"
         refusal = f"CNI version {ipam.cni_version} does not support more than 1 address per family"
@@ -95,9 +110,8 @@ def _static(element: NetworkSelectionElement, ipam: Ipam) -> Findings:
 def _whereabouts(element: NetworkSelectionElement, ipam: Ipam) -> Findings:
     """See that addresses have prefixes, and that nobody else gets them (whereabouts config.go handleEnvArgs)."""
     yield from _without_prefix(element, "whereabouts", "invalid CIDR {value}: invalid CIDR address: {value}")
-    for at, text in enumerate(element.ips):
-        path, address = f"ips[{at}]", read_ip(text)
-        if address is None or "/" not in text:
+    for path, text, address in read_ips(element.ips):
+        if "/" not in text:
             continue
         if any(item.has(address) for item in ipam.ranges):
             detail = "IPAM whereabouts does not reserve this address of its range, and may give it to another pod, too"
@@ -112,7 +126,7 @@ def _without_prefix(element: NetworkSelectionElement, plugin: str, refusal: str)
     for at, text in enumerate(element.ips):
         if "/" not in text:
             detail = f"IPAM {plugin} takes addresses with their prefix only"
-            fix = f'write "{text}/{64 if ":" in text else 24}", with the prefix of the subnet'
+            fix = f'write it with that of its subnet, such as "{text}/{64 if ":" in text else 24}"'
             yield PluginFinding(code="NAD604", path=f"ips[{at}]", detail=detail, value=text, fix=fix, refusal=refusal)
 
 

@@ -164,4 +164,20 @@ POD_CODES: Mapping[str, Code] = {
         fix="Ask for another address.",
         pod='[{"name": "net", "ips": ["10.1.0.5"]}, {"name": "net", "ips": ["10.1.0.5/24"]}]',
     ),
+    "NAD614": Code(
+        title="a MAC address is none that an interface can have",
+        severity=ERROR,
+        meaning="The kernel refuses addresses of groups, whose first byte is odd, and the one of zeros.",
+        example='{"type": "bridge", "capabilities": {"mac": true}}',
+        fix="Ask for an address whose first byte is even, such as 02:00:00:00:00:01.",
+        pod='[{"name": "net", "mac": "01:00:00:00:00:01"}]',
+    ),
+    "NAD615": Code(
+        title="a burst is too large",
+        severity=ERROR,
+        meaning="The plugin bandwidth takes bursts below 4 GiB, and the annotation counts in bits.",
+        example='{"plugins": [{"type": "bridge"}, {"type": "bandwidth", "capabilities": {"bandwidth": true}}]}',
+        fix="Ask for a smaller burst, or for none, which is 2147483647 bits.",
+        pod='[{"name": "net", "bandwidth": {"ingressRate": 1000000, "ingressBurst": 34359738360}}]',
+    ),
 }
