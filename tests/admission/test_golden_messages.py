@@ -10,6 +10,7 @@ import pytest
 
 from tests import golden_files as golden
 from tests.admission.world import RULES, attach, cluster, decide, definition, pod, request, rules
+from tests.plugins.checking import CHECKS
 from webhook.admission.evaluate import BINDING, NETWORK, POLICY, POLICY_CONFIG, evaluate
 from webhook.admission.model import Decision, GroupKind, NetworkUsers, Object, Request, User
 
@@ -60,6 +61,11 @@ def in_use(operation: str, mode: str, users: NetworkUsers = USERS) -> Decision:
     world.users["blue", "lan"] = users
     asked = request(new, old=old, kind=NETWORK, operation=operation, name="lan")
     return evaluate(asked, world, RULES, network_in_use=mode)
+
+
+def checked(config: object) -> Decision:
+    """Decide a definition by what is known of its plugins."""
+    return evaluate(definition(json.dumps(config)), cluster(), RULES, plugins=CHECKS)
 
 
 CASES: dict[str, Callable[[], Decision]] = {
@@ -114,6 +120,22 @@ CASES: dict[str, Callable[[], Decision]] = {
     "config-name": lambda: decide(definition('{"type":"bridge"}', name="Net_1")),
     "config-on-disk": lambda: decide(definition(None)),
     "config-name-differs": lambda: decide(definition('{"name":"x","type":"bridge"}', name="net.v1")),
+    "config-plugins": lambda: checked(
+        {
+            "cniVersion": "1.0.0",
+            "plugins": [
+                {
+                    "type": "bridge",
+                    "vlan": 4095,
+                    "isGatway": True,
+                    "ipam": {"type": "host-local", "subnet": "10.1.0.1/24"},
+                },
+                {"type": "portmap"},
+                {"type": "bandwidth", "ingressRate": "1000"},
+            ],
+        }
+    ),
+    "config-plugins-surprise": lambda: checked({"type": "sriov", "spoofchk": "true", "ipam": {"type": "my-ipam"}}),
     # networks in use
     "in-use-deleted": lambda: in_use("DELETE", "Warn"),
     "in-use-deleted-refused": lambda: in_use("DELETE", "Deny"),

@@ -12,14 +12,24 @@ of values, or {"not": a list}. Fields that nobody knows are refused, so a slip i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
 
 import msgspec
 
-from webhook.admission.plugins.schema import Condition, Constraint, Key, PluginSchema, Predecessor
+from webhook.admission.plugins.schema import (
+    Condition,
+    Constraint,
+    Format,
+    GoInteger,
+    IpamUse,
+    Key,
+    KeyType,
+    Kind,
+    PluginSchema,
+    Predecessor,
+    State,
+)
 
 Value = str | int | bool
-State = Literal["set", "unset", "present", "absent"]
 
 
 class SchemaError(ValueError):
@@ -38,13 +48,14 @@ When = dict[str, State | list[Value] | Negation]
 class KeyFile(msgspec.Struct, forbid_unknown_fields=True):
     """One key; `shape` stands for all the rest."""
 
-    type: Literal["string", "integer", "boolean", "array", "object", "map", "any", ""] = ""
-    go: Literal["int", "int32", "uint", "uint32"] = "int"
+    type: KeyType | None = None
+    go: GoInteger = "int"
     minimum: int | None = None
     maximum: int | None = None
     values: list[str | int] = []
-    format: Literal["mac", "ip", "cidr", "ifname", "decimal", ""] = ""
+    format: Format | None = None
     code: str = ""
+    detail: str = ""
     refusal: str = ""
     items: KeyFile | None = None
     null_items: bool = True
@@ -70,7 +81,8 @@ class PredecessorFile(msgspec.Struct, forbid_unknown_fields=True):
     """A plugin that must come earlier."""
 
     types: list[str]
-    refusal: str
+    code: str = "NAD402"
+    refusal: str = ""
     when: When = {}
 
 
@@ -78,7 +90,7 @@ class PluginFile(msgspec.Struct, forbid_unknown_fields=True):
     """One plugin."""
 
     type: str
-    kind: Literal["main", "meta", "ipam"]
+    kind: Kind
     source: str
     also: list[str] = []
     keys: dict[str, KeyFile] = {}
@@ -87,7 +99,7 @@ class PluginFile(msgspec.Struct, forbid_unknown_fields=True):
     rules: list[str] = []
     chained_only: bool = False
     chained_refusal: str = ""
-    ipam: Literal["required", "first", "optional", "unused"] = "unused"
+    ipam: IpamUse = "unused"
     ipam_refusal: str = ""
     device_keys: list[str] = []
     device_refusal: str = ""
@@ -108,7 +120,7 @@ def plugin_schema(read: PluginFile, shapes: Shapes) -> PluginSchema:
         keys=_keys(read.keys, shapes, "keys"),
         constraints=tuple(_constraint(item) for item in read.constraints),
         predecessors=tuple(
-            Predecessor(types=tuple(item.types), refusal=item.refusal, when=_conditions(item.when))
+            Predecessor(types=tuple(item.types), code=item.code, refusal=item.refusal, when=_conditions(item.when))
             for item in read.predecessors
         ),
         rules=tuple(read.rules),
@@ -136,6 +148,8 @@ def _key(read: KeyFile, shapes: Shapes, path: str) -> Key:
         return _key(shapes[read.shape], shapes, path)
     if not read.type:
         raise SchemaError(f"{path}: the key has neither type nor shape")
+    if read.type in {"array", "map"} and read.items is None:
+        raise SchemaError(f"{path}: {'a map' if read.type == 'map' else 'an array'} needs items")
     return Key(
         type=read.type,
         go=read.go,
@@ -144,6 +158,7 @@ def _key(read: KeyFile, shapes: Shapes, path: str) -> Key:
         values=tuple(read.values),
         format=read.format,
         code=read.code,
+        detail=read.detail,
         refusal=read.refusal,
         items=_key(read.items, shapes, f"{path}.items") if read.items else None,
         null_items=read.null_items,
@@ -163,7 +178,7 @@ def _conditions(when: When) -> tuple[Condition, ...]:
     return tuple(_condition(key, value) for key, value in when.items())
 
 
-def _condition(key: str, value: str | list[Value] | Negation) -> Condition:
+def _condition(key: str, value: State | list[Value] | Negation) -> Condition:
     if isinstance(value, str):
         return Condition(key=key, state=value)
     if isinstance(value, Negation):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from cniplugin.netspec.jsontext import join
 from webhook.admission.plugins.context import Placed, holds
 from webhook.admission.plugins.finding import PluginFinding
 from webhook.admission.plugins.schema import PluginSchema
@@ -17,10 +18,7 @@ RUNTIME_CAPABILITIES = frozenset(
 
 
 def order_findings(placed: Placed) -> Findings:
-    """Yield what is wrong with the place of a plugin in its list.
-
-    A plugin that nothing is known of may be what a later one needs.
-    """
+    """Yield what is wrong with the place of a plugin in its list."""
     schema = placed.schema
     if schema.kind == "ipam":
         detail = f"{schema.type} hands out addresses and makes no interface"
@@ -29,13 +27,27 @@ def order_findings(placed: Placed) -> Findings:
         detail = f"the plugin {schema.type} changes what an earlier plugin made, and none comes before it"
         fix = "put it into a list, after the plugin that makes the interface"
         yield PluginFinding(code="NAD401", path=placed.path, detail=detail, fix=fix, refusal=schema.chained_refusal)
+
+
+def no_ipam_findings(schema: PluginSchema, path: str) -> Findings:
+    """Yield that a plugin at `path`, an `ipam` object, is none that hands out addresses."""
+    detail = f"the plugin {schema.type} hands out no addresses"
+    yield PluginFinding(code="NAD403", path=join(path, "type"), detail=detail, fix="write an IPAM plugin")
+
+
+def predecessor_findings(placed: Placed) -> Findings:
+    """Yield plugins that are missing earlier in the list; what nothing is known of may be what is needed."""
+    schema = placed.schema
+    if not placed.earlier or not all(placed.earlier.values()):
         return
-    for needed in schema.predecessors if all(placed.earlier.values()) else ():
+    for needed in schema.predecessors:
         applies = all(holds(condition, placed.values) for condition in needed.when)
         if applies and not set(needed.types) & set(placed.earlier):
             detail = f"the plugin {schema.type} needs one of these earlier in the list"
             allowed = ", ".join(needed.types)
-            yield PluginFinding(code="NAD402", path=placed.path, detail=detail, allowed=allowed, refusal=needed.refusal)
+            yield PluginFinding(
+                code=needed.code, path=placed.path, detail=detail, allowed=allowed, refusal=needed.refusal
+            )
 
 
 def requirement_findings(placed: Placed, *, has_resource: bool) -> Findings:

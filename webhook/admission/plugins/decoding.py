@@ -146,15 +146,14 @@ class Decoder:
             inner = Decoded()
             into[name] = inner
             yield from self._object(cast(Conf, value), key.keys, where, inner)
-        elif key.type in {"array", "map"} and key.items is not None:
-            yield from self._items(value, key, where, into, name)
+        elif key.items is not None:
+            yield from self._items(value, key, key.items, where, into, name)
         else:
             into[name] = value
         yield from self._limits(value, key, where)
 
-    def _items(self, value: Any, key: Key, where: str, into: Decoded, name: str) -> Findings:
+    def _items(self, value: Any, key: Key, item_key: Key, where: str, into: Decoded, name: str) -> Findings:
         """Read the items of an array, or the values of a map; null is kept as None where it is no mistake."""
-        item_key = key.items or key
         pairs = value.items() if key.type == "map" else enumerate(value)
         read: list[object] = []
         for label, item in pairs:
@@ -223,7 +222,12 @@ class Decoder:
 
     def _broken(self, key: Key, usual: str, where: str, value: object, detail: str, allowed: str) -> PluginFinding:
         return PluginFinding(
-            code=key.code or usual, path=where, detail=detail, value=value, allowed=allowed, refusal=key.refusal
+            code=key.code or usual,
+            path=where,
+            detail=key.detail or detail,
+            value=value,
+            allowed=allowed,
+            refusal=key.refusal,
         )
 
 

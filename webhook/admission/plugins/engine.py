@@ -118,6 +118,7 @@ class _Walk:
         placed.values["ipam"] = inner = Decoded()
         inner["type"] = plugin.ipam_type
         yield from _findings_of(placed)
+        yield from chaining.predecessor_findings(placed)
         yield from chaining.requirement_findings(placed, has_resource=self.has_resource)
         if ipam is not None or plugin.ipam_type is None:
             yield from chaining.capability_findings(placed, ipam)
@@ -129,7 +130,8 @@ class _Walk:
         if name in self.checks.exempt:
             return
         if schema is None:
-            yield from self.unknown_type(name, path)
+            known = self.checks.schemas.get(name)
+            yield from self.unknown_type(name, path) if known is None else chaining.no_ipam_findings(known, path)
             return
         placed = self._placed(plugin, schema, path)
         decoder = Decoder(schema.type, IPAM_ENVELOPE, self.budget, misplaced={})

@@ -57,7 +57,7 @@ def range_findings(placed: Placed) -> Findings:
 def family_findings(placed: Placed, families: list[int]) -> Findings:
     """Yield that a family of addresses, 4 or 6, is there twice, and the version has room for one."""
     if placed.cni_version in OLD_VERSIONS and len(families) > len(set(families)):
-        refusal = f"CNI version {placed.cni_version} does not support more than 1 address per family"
+        refusal = "does not support more than 1 address per family"
         detail = f"CNI version {placed.cni_version} has room for one IPv4 and one IPv6 address"
         yield PluginFinding(code="NAD309", path=placed.path, detail=detail, fix='raise "cniVersion"', refusal=refusal)
 
@@ -112,15 +112,25 @@ def _range_findings(item: _Range, stretches: list[Stretch]) -> Findings:
             path = f"{item.path}.{key}"
             yield PluginFinding(code="NAD305", path=path, detail=detail, value=item.conf[key], refusal=refusal)
         edges[key] = address or edges[key]
+    start, end = edges["rangeStart"], edges["rangeEnd"]
     yield from gateway_findings(item.conf, item.subnet, item.path)
-    if is_sound and int(edges["rangeStart"]) > int(edges["rangeEnd"]):
-        detail = "the range ends before it begins"
-        at = "rangeEnd" if item.conf.get("rangeEnd") else "rangeStart"
-        yield PluginFinding(code="NAD310", path=f"{item.path}.{at}", detail=detail, value=item.conf[at])
+    if is_sound and int(start) > int(end):
+        yield _upside_down(item)
     elif is_sound:
-        stretches.append(
-            Stretch(first=edges["rangeStart"], last=edges["rangeEnd"], path=item.path, group=item.index, text=text)
-        )
+        stretches.append(Stretch(first=start, last=end, path=item.path, group=item.index, text=f"{start}-{end}"))
+
+
+def _upside_down(item: _Range) -> PluginFinding:
+    """NB: the plugin takes the wrong side of an end for outside, unless that is the end it sets itself."""
+    key, other = ("rangeStart", "end") if item.conf.get("rangeStart") else ("rangeEnd", "beginning")
+    path, value = f"{item.path}.{key}", item.conf[key]
+    if not item.conf.get("rangeEnd"):
+        detail = "the range begins after the last address that can be handed out"
+        return PluginFinding(code="NAD310", path=path, detail=detail, value=value)
+    words = f"{key[0].upper()}{key[1:]}"
+    refusal = f"invalid range set {item.index}: {words} {{value}} not in network {item.subnet.network}"
+    detail = f"this is on the wrong side of the range's {other}"
+    return PluginFinding(code="NAD305", path=path, detail=detail, value=value, refusal=refusal)
 
 
 def _subnet_problem(item: _Range) -> PluginFinding | None:

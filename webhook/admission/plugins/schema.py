@@ -7,17 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
-TYPES = ("string", "integer", "boolean", "array", "object", "map", "any")
+KeyType = Literal["string", "integer", "boolean", "array", "object", "map", "any"]
 """What a key may hold: `map` has keys of the author's own, all with values of one kind; `any` is not looked at."""
-KINDS = ("main", "meta", "ipam")
+Kind = Literal["main", "meta", "ipam"]
 """Makes an interface; changes what earlier plugins made; hands out addresses inside `ipam`."""
-FORMATS = ("mac", "ip", "cidr", "ifname", "decimal")
+Format = Literal["mac", "ip", "cidr", "ifname", "decimal"]
 """Forms of a text, as Go's net.ParseMAC, net.ParseIP, net.ParseCIDR, the kernel and strconv.Atoi read them."""
-IPAM_USES = ("required", "first", "optional", "unused")
+IpamUse = Literal["required", "first", "optional", "unused"]
 """`first`: required of the first plugin of a list, as later ones may find addresses in the result before them."""
+State = Literal["set", "unset", "present", "absent"]
+"""Of a key. Unset: absent, or Go's zero value: "", 0, false, []. Null is absent."""
+GoInteger = Literal["int", "int32", "uint", "uint32"]
 
-GO_INTEGERS = {
+GO_INTEGERS: Mapping[GoInteger, tuple[int, int]] = {
     "int": (-(2**63), 2**63 - 1),
     "int32": (-(2**31), 2**31 - 1),
     "uint": (0, 2**64 - 1),
@@ -31,19 +35,20 @@ class Key:
     """What one key may hold.
 
     `go`: the Go type of an integer. `minimum`, `maximum`: of an integer, or of the number of items. `values`: all that
-    there are; "" is always the same as absent. `code`: of what breaks minimum, maximum, values or format; "" for the
-    usual one. `refusal`: what the plugin says then. `items`: of an array, or the values of a map; with
+    there are; "" is always the same as absent. `code`, `detail`: of what breaks minimum, maximum, values or
+    format; "" for the usual ones. `refusal`: what the plugin says then. `items`: of an array, or a map's values; with
     `null_items` false, null among them stops the plugin. `keys`: of an object. `required`: whether the plugin
     fails without it, with `required_refusal`. `remark`: what is to be said whenever the key is there.
     """
 
-    type: str
-    go: str = "int"
+    type: KeyType
+    go: GoInteger = "int"
     minimum: int | None = None
     maximum: int | None = None
     values: tuple[str | int, ...] = ()
-    format: str = ""
+    format: Format | None = None
     code: str = ""
+    detail: str = ""
     refusal: str = ""
     items: Key | None = None
     null_items: bool = True
@@ -57,12 +62,11 @@ class Key:
 class Condition:
     """What holds for one key, such as `vlan` or `ipam.type`.
 
-    `state`: "set" and "unset" (absent, or Go's zero value: "", 0, false, []), "present" and "absent" (null is absent),
-    or "" for `values`. `values`: one of them; with `negated`, present and none of them.
+    `state`: None for `values`. `values`: one of them; with `negated`, present and none of them.
     """
 
     key: str
-    state: str = ""
+    state: State | None = None
     values: tuple[str | int | bool, ...] = ()
     negated: bool = False
 
@@ -84,10 +88,14 @@ class Constraint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Predecessor:
-    """A plugin that must stand earlier in the list: one of `types`, when all conditions hold."""
+    """A plugin that must stand earlier in the list: one of `types`, when all conditions hold.
+
+    `code`: NAD402 when it fails without, a warning when it starts all the same.
+    """
 
     types: tuple[str, ...]
-    refusal: str
+    code: str = "NAD402"
+    refusal: str = ""
     when: tuple[Condition, ...] = ()
 
 
@@ -97,14 +105,14 @@ class PluginSchema:
 
     `type`: as configurations name it; `also`: other names of the same program. `source`: where the facts were read:
     repository, commit, files. `chained_only`: whether a plugin must come before it; if not, it says `chained_refusal`.
-    `ipam`: one of IPAM_USES; `ipam_refusal`: what it says when IPAM is required and absent. `device_keys`: one
+    `ipam`, `ipam_refusal`: what it says when IPAM is required and absent. `device_keys`: one
     of them must name its device, unless a resource name lets Multus fill it in; if not, it says `device_refusal`.
     `capabilities`: what it reads of `runtimeConfig`; `idle_without`: a capability without which it does nothing.
     `rules`: names in `rules.RULES`.
     """
 
     type: str
-    kind: str
+    kind: Kind
     source: str
     also: tuple[str, ...] = ()
     keys: Mapping[str, Key] = field(default_factory=dict)
@@ -113,7 +121,7 @@ class PluginSchema:
     rules: tuple[str, ...] = ()
     chained_only: bool = False
     chained_refusal: str = ""
-    ipam: str = "unused"
+    ipam: IpamUse = "unused"
     ipam_refusal: str = ""
     device_keys: tuple[str, ...] = ()
     device_refusal: str = ""
