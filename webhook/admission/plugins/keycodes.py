@@ -136,9 +136,9 @@ KEY_CODES: Mapping[str, Code] = {
     "NAD207": Code(
         title="a sysctl is refused",
         severity=ERROR,
-        meaning="Plugin tuning sets sysctls below net only, each of them once.",
+        meaning="Plugin tuning sets sysctls below net only.",
         example='{"plugins": [{"type": "bridge"}, {"type": "tuning", "sysctl": {"kernel.shmmax": "1"}}]}',
-        fix="Write a key that begins with net., once.",
+        fix="Write a key that begins with net.",
     ),
     "NAD208": Code(
         title="two gateways of one address family",
