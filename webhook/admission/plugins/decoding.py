@@ -27,7 +27,8 @@ _WORDS = {
     "map": "an object",
 }
 _PYTHON: Mapping[str, type] = {"string": str, "boolean": bool, "array": list, "object": dict, "map": dict}
-_GO_TYPES = {"string": "string", "boolean": "bool", "array": "slice", "object": "struct", "map": "map"}
+_GO_TYPES = {"string": "string", "boolean": "bool"}
+"""NB: of all others Go prints names of its own, such as []*main.VlanTrunk."""
 
 UNKNOWN_KEYS_MAX = 100
 """Keys of one configuration that are looked up for a near miss: each costs 0.2 ms, and hostile texts have 100,000."""
@@ -189,14 +190,15 @@ class Decoder:
         return PluginFinding(code="NAD102", path=where, detail=detail, value=value, allowed=allowed, refusal=refusal)
 
     def _mismatch(self, value: object, key: Key, where: str) -> PluginFinding:
-        go = key.go if key.type == "integer" else _GO_TYPES[key.type]
+        go = key.go if key.type == "integer" else _GO_TYPES.get(key.type)
+        into = f"... of type {go}" if go else "into"
         return PluginFinding(
             code="NAD101",
             path=where,
             detail=f"wrong JSON type for the plugin {self.plugin}",
             value=value,
             allowed=_WORDS[key.type],
-            refusal=f"json: cannot unmarshal {_go_kind(value)} ... of type {go}",
+            refusal=f"json: cannot unmarshal {_go_kind(value)} {into}",
         )
 
     def _limits(self, value: Any, key: Key, where: str) -> Findings:
