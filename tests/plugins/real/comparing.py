@@ -20,16 +20,12 @@ QUOTE = 'it would fail with "'
 
 
 class Case(NamedTuple):
-    """One network: `given` is what the runtime has; `code`: the finding that refuses it, "" when it is accepted.
-
-    `newer`: whether only later releases than Debian's refuse it.
-    """
+    """One network: `given` is what the runtime has; `code`: the finding that refuses it, "" when it is accepted."""
 
     plugins: Sequence[Conf]
     version: str = VERSION
     given: Conf = {}
     code: str = ""
-    newer: bool = False
 
     @classmethod
     def read(cls, written: Mapping[str, Any]) -> Self:

@@ -28,8 +28,29 @@ class Newer(NamedTuple):
     since: str
 
 
-THEIRS: Sequence[Theirs] = ()
-NEWER: Sequence[Newer] = ()
+NO_SUCH_KERNEL = "the kernel of the machine has no such links; all that the plugin checks comes before"
+
+THEIRS: Sequence[Theirs] = (
+    Theirs("ipvlan", "^failed to create ipvlan: operation not supported$", NO_SUCH_KERNEL),
+    Theirs("vlan", "^failed to create vlan: operation not supported$", NO_SUCH_KERNEL),
+    Theirs("vrf", "^cmdAdd failed: could not add VRF .*: operation not supported$", NO_SUCH_KERNEL),
+    Theirs("dummy", "^failed to create dummy: operation not supported$", NO_SUCH_KERNEL),
+    Theirs("bridge", "operation not supported$", "the kernel of the machine has bridges without VLANs"),
+    Theirs("dhcp", 'error looking up "eth0": Link not found$', "all options are read, and no interface was made"),
+    Theirs("dhcp", "error dialing DHCP daemon", "the node has no daemon at that path"),
+)
+NEWER: Sequence[Newer] = (
+    Newer("bridge", r"\.(vlanTrunk|preserveDefaultVlan)\b", "1.3"),
+    Newer("bridge", r"\.(ipMasqBackend|disableContainerInterface|portIsolation)\b", "1.4"),
+    Newer("ptp", r"\.ipMasqBackend$", "1.7"),
+    Newer("macvlan", r"\.(linkInContainer|bcqueuelen)$", "1.3"),
+    Newer("ipvlan", r"\.linkInContainer$", "1.3"),
+    Newer("vlan", r"\.linkInContainer$", "1.3"),
+    Newer("portmap", r"\.backend$", "1.6"),
+    Newer("portmap", r"\.externalSetMarkChain$", "1.6"),
+    Newer("sbr", r"\.(table|gateways|addSourceHints)\b", "1.6"),
+    Newer("tuning", r"\.txQLen$", "1.4"),
+)
 
 
 def excuse(plugin: str, said: str) -> str:

@@ -10,7 +10,6 @@ import pytest
 
 from tests.plugins.real.comparing import Case, bare, disagreement, errors, load
 from tests.plugins.real.node import Node, installed
-from webhook.admission.plugins.codes import CODES, ERROR
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 
@@ -28,8 +27,7 @@ def test_accepted(node: Node, plugin: str, title: str) -> None:
 @pytest.mark.parametrize(("plugin", "title"), REFUSED)
 def test_refused(node: Node, plugin: str, title: str) -> None:
     case = REFUSED[plugin, title]
-    assert [finding.code for finding in errors(case.config)] == [case.code]
-    assert CODES[case.code].severity == ERROR
+    assert errors(case.config)[0].code == case.code
     assert _disagreement(node, plugin, case) == ""
 
 
