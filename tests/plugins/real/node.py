@@ -115,7 +115,7 @@ class Node:
                 outcome = Outcome(error=answer, failed=conf["type"])
                 break
             result = json.loads(answer)
-        self._remove(tried, outcome)
+        self._remove(tried, outcome, has_before=before is not None)
         return outcome
 
     def add(self, plugins: Sequence[Conf], *, version: str) -> dict[str, Any]:
@@ -127,11 +127,15 @@ class Node:
             result = json.loads(answer)
         return result or {}
 
-    def _remove(self, requests: list[dict[str, Any]], outcome: Outcome) -> None:
+    def remove(self, plugins: Sequence[Conf], result: Conf, *, version: str) -> None:
+        """Remove a network that stayed, of one plugin or more, with its result."""
+        self._remove([_request(conf, {}, version, result) for conf in plugins], ACCEPTED, has_before=False)
+
+    def _remove(self, requests: Sequence[Conf], outcome: Outcome, *, has_before: bool) -> None:
         for request in reversed(requests):
             code, answer = self.call("DEL", request["type"], request)
             assert code == 0 or not outcome.is_accepted, f"DEL of {request}: {answer}"
-        if not outcome.is_accepted and outcome.failed != "loopback":  # whose IPAM may have refused DEL, too
+        if not outcome.is_accepted and not has_before:  # IPAM may have refused DEL, too
             subprocess.run(["ip", "-n", self.pod, "link", "delete", "eth0"], check=False, capture_output=True)
 
     def call(self, verb: str, plugin: str, request: Conf) -> tuple[int, str]:
