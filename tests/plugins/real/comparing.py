@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple, Self
 
 from tests.plugins.checking import SCHEMAS, found
@@ -24,7 +25,7 @@ class Case(NamedTuple):
 
     plugins: Sequence[Conf]
     version: str = VERSION
-    given: Conf = {}
+    given: Conf = MappingProxyType({})
     code: str = ""
 
     @classmethod

@@ -14,6 +14,8 @@ import os
 import socket
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 CALL_S = 20.0
 """A plugin takes 5 to 200 milliseconds."""
@@ -29,7 +31,7 @@ def main(pod: str, name: str, dhcp: str) -> None:
     )
     for words in mounts:
         subprocess.run(words, check=True)
-    daemon = _start_dhcp(dhcp) if os.path.exists(dhcp) else None
+    daemon = _start_dhcp(dhcp) if Path(dhcp).exists() else None
     for line in sys.stdin:
         print(json.dumps(_answer(json.loads(line))), flush=True)
     if daemon is not None:
@@ -39,7 +41,7 @@ def main(pod: str, name: str, dhcp: str) -> None:
 
 def _start_dhcp(program: str) -> subprocess.Popen[bytes]:
     """Start the daemon as systemd would: file 3 is its socket (sd_listen_fds(3))."""
-    os.mkdir("/run/cni")
+    Path("/run/cni").mkdir()
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind("/run/cni/dhcp.sock")
         listener.listen(16)
@@ -48,7 +50,7 @@ def _start_dhcp(program: str) -> subprocess.Popen[bytes]:
         return subprocess.Popen(words, pass_fds=[3], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-def _answer(call: dict[str, str]) -> dict[str, object]:
+def _answer(call: dict[str, Any]) -> dict[str, object]:
     done = subprocess.run(
         [call["program"]],
         input=call["stdin"],

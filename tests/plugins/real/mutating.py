@@ -1,13 +1,13 @@
 """Many configurations of one plugin, each a valid one with one key changed.
 
 The keys are those of our schema; the values are each JSON type, the edges of Go's integers and of what plugins check,
-and texts that look like addresses and names. Which of them are taken is fixed by the plugin's name.
+and texts that look like addresses and names. Where there are too many, some of all places are taken, always the same.
 """
 
 from __future__ import annotations
 
 import copy
-import random
+import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -15,10 +15,26 @@ from tests.plugins.checking import SCHEMAS
 from tests.plugins.real.node import Conf
 from webhook.admission.plugins.schema import Key
 
-NETWORKS_MAX = 250
+NETWORKS_MAX = 400
 """Of one plugin: enough for each key with most of the values, and a run of all plugins takes less than a minute."""
 
-WORDS = (None, True, False, [], [None], ["x"], [1], [[]], [[None]], [{}], {}, {"x": 1}, {"x": "1"}, 1.5, 1e3)
+WORDS: tuple[Any, ...] = (
+    None,
+    True,
+    False,
+    [],
+    [None],
+    ["x"],
+    [1],
+    [[]],
+    [[None]],
+    [{}],
+    {},
+    {"x": 1},
+    {"x": "1"},
+    1.5,
+    1e3,
+)
 NUMBERS = (
     *(-1, 0, 1, 2, 31, 32, 68, 1500, 4094, 4095, 4096),
     *(bit + extra for bit in (2**31, 2**32, 2**35, 2**63, 2**64) for extra in (-1, 0)),
@@ -37,9 +53,11 @@ Path = tuple[str | int, ...]
 
 def mutations(base: Conf) -> list[dict[str, Any]]:
     """Return configurations, each different from `base` in one key, as many as NETWORKS_MAX."""
-    found = [_changed(base, path, value) for path, key in _places(SCHEMAS[base["type"]].keys, ()) for value in _pool(key)]
-    chance = random.Random(base["type"])
-    return found if len(found) <= NETWORKS_MAX else chance.sample(found, NETWORKS_MAX)
+    found = [
+        _changed(base, path, value) for path, key in _places(SCHEMAS[base["type"]].keys, ()) for value in _pool(key)
+    ]
+    kept = min(NETWORKS_MAX, len(found))
+    return [found[at * len(found) // kept] for at in range(kept)]
 
 
 def _pool(key: Key) -> tuple[Any, ...]:
@@ -48,7 +66,7 @@ def _pool(key: Key) -> tuple[Any, ...]:
         return (*WORDS, *NUMBERS, "", "1")
     if key.type != "string":
         return (*WORDS, 0, 1, "", "x", "true")
-    own = {"mac": MACS, "ip": ADDRESSES, "cidr": ADDRESSES}.get(key.format, ())
+    own = {"mac": MACS, "ip": ADDRESSES, "cidr": ADDRESSES}.get(str(key.format), ())
     return (*WORDS, 0, 1, *TEXTS, *own, *(text for value in key.values for text in (value, str(value).upper())))
 
 
@@ -69,7 +87,7 @@ def _changed(base: Conf, path: Path, value: object) -> dict[str, Any]:
     """Return a copy with a value at a path, whose missing steps are made."""
     changed = copy.deepcopy(dict(base))
     here: Any = changed
-    for step, after in zip(path, path[1:], strict=False):
+    for step, after in itertools.pairwise(path):
         missing: Any = [] if isinstance(after, int) else {}
         if isinstance(step, int) and len(here) <= step:
             here.append(missing)

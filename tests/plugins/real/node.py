@@ -84,10 +84,9 @@ class Node:
             for words in _SETUP:
                 subprocess.run(["ip", "-n", self.host, *words.split()], check=True)
             program = Path(__file__).with_name("inside.py")
-            words = [sys.executable, "-IS", str(program), str(self.netns), self.pod, str(PLUGINS / "dhcp")]
-            pipe = subprocess.PIPE
-            command = ["ip", "netns", "exec", self.host, *words]
-            self._inside = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
+            command = ["ip", "netns", "exec", self.host, sys.executable, "-IS", str(program)]
+            command += [str(self.netns), self.pod, str(PLUGINS / "dhcp")]
+            self._inside = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         except BaseException:
             self.__exit__()
             raise
