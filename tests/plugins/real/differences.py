@@ -61,7 +61,7 @@ THEIRS: Sequence[Theirs] = (
     Theirs("host-local", "(is a directory|no such file or directory)$", NODE),
     Theirs("host-local", "IP <nil> not v4 nor v6$", GAP),
     Theirs("host-local", "IPNet IP and Mask version mismatch$", GAP),
-    Theirs("host-local", "address 01: invalid IP address$", "this release, of ::/0"),
+    Theirs("host-local", r"(address 01: invalid IP address|range set: \?01-\S+)$", "this release, of ::/0"),
     Theirs(
         "host-local", "duplicate allocation is not allowed$", "this release, of 0.0.0.0/0, which it takes for empty"
     ),

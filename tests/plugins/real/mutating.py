@@ -15,7 +15,7 @@ from tests.plugins.checking import SCHEMAS
 from tests.plugins.real.node import Conf
 from webhook.admission.plugins.schema import Key
 
-NETWORKS_MAX = 400
+NETWORKS_MAX = 300
 """Of one plugin: enough for each key with most of the values, and a run of all plugins takes less than a minute."""
 
 WORDS: tuple[Any, ...] = (
