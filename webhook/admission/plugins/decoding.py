@@ -27,7 +27,6 @@ _WORDS = {
     "map": "an object",
 }
 _PYTHON: Mapping[str, type] = {"string": str, "boolean": bool, "array": list, "object": dict, "map": dict}
-_GO_TYPES = {"string": "string", "boolean": "bool", "array": "slice", "object": "struct", "map": "map"}
 
 UNKNOWN_KEYS_MAX = 100
 """Keys of one configuration that are looked up for a near miss: each costs 0.2 ms, and hostile texts have 100,000."""
@@ -189,14 +188,15 @@ class Decoder:
         return PluginFinding(code="NAD102", path=where, detail=detail, value=value, allowed=allowed, refusal=refusal)
 
     def _mismatch(self, value: object, key: Key, where: str) -> PluginFinding:
-        go = key.go if key.type == "integer" else _GO_TYPES[key.type]
+        go = {"integer": key.go, "boolean": "bool"}.get(key.type)
+        into = f"... of type {go}" if go else "into"  # NB: of others Go prints the plugin's own, such as net.IP
         return PluginFinding(
             code="NAD101",
             path=where,
             detail=f"wrong JSON type for the plugin {self.plugin}",
             value=value,
             allowed=_WORDS[key.type],
-            refusal=f"json: cannot unmarshal {_go_kind(value)} ... of type {go}",
+            refusal=f"json: cannot unmarshal {_go_kind(value)} {into}",
         )
 
     def _limits(self, value: Any, key: Key, where: str) -> Findings:

@@ -13,9 +13,10 @@ Interface = IPv4Interface | IPv6Interface
 
 _MAC = re.compile(
     r"(?:[0-9A-Fa-f]{2}([:-])(?:[0-9A-Fa-f]{2}\1){4}(?:(?:[0-9A-Fa-f]{2}\1){2}|(?:[0-9A-Fa-f]{2}\1){14})?[0-9A-Fa-f]{2})"
+    r"|[0-9A-Fa-f]{12}(?:[0-9A-Fa-f]{4}|[0-9A-Fa-f]{28})?"
     r"|(?:[0-9A-Fa-f]{4}\.){2}(?:[0-9A-Fa-f]{4}\.|(?:[0-9A-Fa-f]{4}\.){7})?[0-9A-Fa-f]{4}"
 )
-"""6, 8 or 20 bytes, in pairs or in groups of four digits (Go net/mac.go)."""
+"""6, 8 or 20 bytes, in pairs or in groups of four digits (Go net/mac.go); since Go 1.27 also without separators."""
 _CIDR = re.compile(r"[0-9A-Fa-f:.]{2,45}/[0-9]{1,3}")
 _DECIMAL = re.compile(r"[+-]?[0-9]{1,18}")
 INTERFACE_NAME_MAX = 15

@@ -108,7 +108,7 @@ def _range_findings(item: _Range, stretches: list[Stretch]) -> Findings:
         if address is not None and address not in network:
             is_sound = False
             detail = f"this address is outside the subnet {text}"
-            refusal = f"invalid range set {item.index}: {words} {{value}} not in network {network}"
+            refusal = f"invalid range set {item.index}: {words} {address} not in network {network}"
             path = f"{item.path}.{key}"
             yield PluginFinding(code="NAD305", path=path, detail=detail, value=item.conf[key], refusal=refusal)
         edges[key] = address or edges[key]
@@ -128,7 +128,7 @@ def _upside_down(item: _Range) -> PluginFinding:
         detail = "the range begins after the last address that can be handed out"
         return PluginFinding(code="NAD310", path=path, detail=detail, value=value)
     words = f"{key[0].upper()}{key[1:]}"
-    refusal = f"invalid range set {item.index}: {words} {{value}} not in network {item.subnet.network}"
+    refusal = f"invalid range set {item.index}: {words} {read_address(value)} not in network {item.subnet.network}"
     detail = f"this is on the wrong side of the range's {other}"
     return PluginFinding(code="NAD305", path=path, detail=detail, value=value, refusal=refusal)
 

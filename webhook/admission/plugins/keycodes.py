@@ -109,7 +109,7 @@ KEY_CODES: Mapping[str, Code] = {
         title="a text does not have the form that the plugin reads",
         severity=ERROR,
         meaning=("An address, a MAC address, an interface name or a number in quotes, which the plugin cannot read."),
-        example='{"type": "tap", "mac": "02:00:00"}',
+        example='{"type": "macvlan", "master": "eth1", "mac": "02:00:00"}',
         fix="Write the text in the form that the message names.",
     ),
     "NAD204": Code(
@@ -136,9 +136,9 @@ KEY_CODES: Mapping[str, Code] = {
     "NAD207": Code(
         title="a sysctl is refused",
         severity=ERROR,
-        meaning="Plugin tuning sets sysctls below net only, each of them once.",
+        meaning="Plugin tuning sets sysctls below net only.",
         example='{"plugins": [{"type": "bridge"}, {"type": "tuning", "sysctl": {"kernel.shmmax": "1"}}]}',
-        fix="Write a key that begins with net., once.",
+        fix="Write a key that begins with net.",
     ),
     "NAD208": Code(
         title="two gateways of one address family",

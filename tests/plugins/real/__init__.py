@@ -1,0 +1,1 @@
+"""Our knowledge of plugins against the plugins themselves: real programs in network namespaces."""
