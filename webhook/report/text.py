@@ -1,4 +1,7 @@
-"""Findings for people and editors, as compilers write: `file:line:column: error: pod blue/web-0: what [rule]`."""
+"""Findings for people and editors, as compilers write: `file:line:column: error: pod blue/web-0: what [rule]`.
+
+A rule that the text names itself, as the codes of plugins, is not named twice.
+"""
 
 from __future__ import annotations
 
@@ -19,5 +22,6 @@ def _render_finding(finding: Finding, paint: Paint) -> str:
     first, *more = finding.text.splitlines() or [""]
     subject = f"{finding.subject}: " if finding.subject else ""
     place = paint(f"{finding.position}:", "place")
-    head = f"{place} {paint(f'{finding.level}:', finding.level)} {subject}{first} [{finding.rule}]"
+    rule = "" if f"{finding.rule}: " in first else f" [{finding.rule}]"
+    head = f"{place} {paint(f'{finding.level}:', finding.level)} {subject}{first}{rule}"
     return "\n".join([head, *(f"    {line}" for line in more)])
