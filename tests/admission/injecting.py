@@ -13,7 +13,7 @@ from tests.admission.world import MACVLAN, RULES, FakeCluster, request
 from webhook.admission import jsonpatch
 from webhook.admission.evaluate import evaluate
 from webhook.admission.injection import DEVICES_FROM, INJECT, INJECT_INTO, NODE_SELECTOR, Injection
-from webhook.admission.model import NOTHING, Decision, Object, Request
+from webhook.admission.model import NOTHING, Decision, Object, Request, SentPod
 from webhook.admission.mutating import answer_mutation
 from webhook.serving import wire
 from webhook.serving.http import RequestError
@@ -64,13 +64,24 @@ def sketch(pod: Json) -> Hashable | None:
 
 def sketch_of(text: bytes) -> Hashable | None:
     """The sketch of a pod as it is written; of one that the wire would refuse, none."""
+    sent = _read(text)
+    return sent.sketch() if sent else None
+
+
+def _read(text: bytes) -> SentPod | None:
     kind = b'{"group":"","version":"v1","kind":"Pod"}'
     request = b'{"uid":"u","kind":%b,"operation":"CREATE","object":%b}' % (kind, text)
     try:
         read = wire.decode(b'{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":%b}' % request)
     except RequestError:
         return None
-    return read.object.sent.sketch() if read.object and read.object.sent else None
+    return read.object.sent if read.object else None
+
+
+def sketch_requests(pod: Json) -> Hashable | None:
+    """The sketch of what a pod requests."""
+    sent = _read(json.dumps(pod).encode())
+    return sent.sketch_requests() if sent else None
 
 
 class Sent:
@@ -84,6 +95,9 @@ class Sent:
 
     def sketch(self) -> Hashable | None:
         return sketch(self._pod)
+
+    def sketch_requests(self) -> Hashable | None:
+        return sketch_requests(self._pod)
 
 
 def create(pod: Json, *, namespace: str = "blue") -> Request:

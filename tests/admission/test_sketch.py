@@ -11,7 +11,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.admission.injecting import VF, Json, ask_mutate, ask_validate, create, pod_of, sketch, sketch_of, sriov
+from tests.admission.injecting import (
+    VF,
+    Json,
+    ask_mutate,
+    ask_validate,
+    create,
+    pod_of,
+    sketch,
+    sketch_of,
+    sketch_requests,
+    sriov,
+)
 from tests.admission.test_mutation_properties import SETTINGS, networks_of, pods
 from tests.admission.world import RULES, FakeCluster
 from webhook.admission.injection import Injection
@@ -59,6 +70,20 @@ def test_who_has_one_sketch_gets_one_answer(
     if one is None or sketch(other) != one:
         return
     assert told(ask_mutate(other, world, injection)) == told(ask_mutate(pod, world, injection))
+
+
+@pytest.mark.slow
+@settings(max_examples=500)
+@given(st.data(), pods(), networks_of(), SETTINGS)
+def test_who_requests_the_same_is_judged_the_same(
+    data: st.DataObject, pod: Json, world: FakeCluster, injection: Injection
+) -> None:
+    other = changed(
+        pod, data.draw(st.sampled_from([path for path in paths(pod) if path[0] == "spec"])), data.draw(OTHERS)
+    )
+    one = sketch_requests(pod)
+    if one is None or sketch_requests(other) != one:
+        return
     assert told(ask_validate(other, world, injection)) == told(ask_validate(pod, world, injection))
 
 
@@ -145,6 +170,11 @@ def test_the_name_of_the_volume_may_be_escaped() -> None:
     escaped = plain.replace(b'"podnetinfo"', b'"podnet\\u0069nfo"')
     without = json.dumps(pod_of("a", volumes=[{"name": "other"}])).encode()
     assert len({sketch_of(plain), sketch_of(escaped), sketch_of(without)}) == 3
+
+
+def test_a_pod_without_metadata_has_no_sketch() -> None:
+    assert sketch({"spec": pod_of("a")["spec"]}) is None
+    assert sketch({"metadata": {}, "spec": pod_of("a")["spec"]}) is not None
 
 
 def test_what_is_no_volume_is_seen() -> None:

@@ -39,6 +39,9 @@ class SentPod(Protocol):
     def sketch(self) -> Hashable | None:
         """Return all that injection reads in it: pods with one sketch get one patch. None: not to be remembered."""
 
+    def sketch_requests(self) -> Hashable | None:
+        """Return all that says how much its containers request, as `sketch`."""
+
 
 class Object(NamedTuple):
     """An API object, as far as decisions need it.

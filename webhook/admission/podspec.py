@@ -42,6 +42,15 @@ def is_readable(pod: object) -> bool:
     return isinstance(pod, dict) and _fits(pod, _POD)
 
 
+_REQUESTING = {"resources": {"requests": dict, "limits": dict}}
+_REQUESTS = {"spec": {"containers": [_REQUESTING], "initContainers": [_REQUESTING], "resourceClaims": list}}
+
+
+def has_readable_requests(pod: object) -> bool:
+    """Say the same of what a pod requests alone."""
+    return isinstance(pod, dict) and _fits(pod, _REQUESTS)
+
+
 def _fits(value: object, shape: Any) -> bool:
     if value is None:
         return True

@@ -1,8 +1,9 @@
-"""The sketch of a pod: all that /mutate and the check of its work read in it, and nothing else, as one hashable value.
+"""The sketch of a pod: all that /mutate reads in it, and nothing else, as one hashable value.
 
 The pods of a ReplicaSet differ in their names and in the generated name of the volume with their token; their sketch is
 one, so the second of them costs a look-up (`Cluster.recall`). Two pods with one sketch get one patch, which a property
-test holds the two files to: who reads more of a pod there adds it here.
+test holds the two files to: who reads more of a pod there adds it here. The check of what /mutate did reads less, and
+has a sketch of its own.
 
 What is there, null, empty and absent are told apart, because a patch adds, replaces or appends by that.
 """
@@ -10,7 +11,6 @@ What is there, null, empty and absent are told apart, because a patch adds, repl
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence, Sized
-from itertools import chain
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
@@ -21,7 +21,7 @@ SKETCH_MAX = 4096
 """Bytes of a sketch that is worth remembering: a snapshot remembers 2,048 of them."""
 
 _ABSENT = Raw(b"")
-_NAME = VOLUME.encode()
+_NAME, _VARIABLE = VOLUME.encode(), CONTAINER_NAME.encode()
 
 
 class _Mount(msgspec.Struct, rename="camel", frozen=True, gc=False):
@@ -55,6 +55,12 @@ class PodSpec(msgspec.Struct, rename="camel", frozen=True, gc=False):
     host_network: Raw = _ABSENT
 
 
+class _Requests(msgspec.Struct, rename="camel", frozen=True, gc=False):
+    resources: Raw = _ABSENT
+    restart_policy: Raw = _ABSENT
+
+
+_decode_requests = msgspec.json.Decoder(list[_Requests] | None).decode
 _decode_containers = msgspec.json.Decoder(list[_Container] | None).decode
 _decode_volumes = msgspec.json.Decoder(list[Raw] | None).decode
 
@@ -67,37 +73,53 @@ def sketch_pod(labels: Texts, annotations: Texts, spec: PodSpec) -> Hashable | N
         volumes = _decode_volumes(spec.volumes) if spec.volumes else UNSET
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    containers = [*(ordinary or ()), *(initial or ())]
-    texts = [bytes(text) for text in (spec.node_selector, spec.resource_claims, spec.host_network)]
-    texts += [bytes(text) for one in containers for text in (one.name, one.resources, one.restart_policy)]
-    texts += _volume_texts(volumes)
-    own = (*_items(labels), *_items(annotations))
-    if sum(map(len, texts)) + sum(map(len, own)) > SKETCH_MAX:
+    counts: list[Hashable] = [_count(items) for items in (ordinary, initial, volumes, labels, annotations)]
+    texts = [bytes(spec.node_selector), bytes(spec.resource_claims), bytes(spec.host_network), *_volume_texts(volumes)]
+    own = [*(labels or ()), *(annotations or ())]
+    for known in (labels, annotations):
+        if known:
+            own += known.values()
+    for containers, raw in ((ordinary, spec.containers), (initial, spec.init_containers)):
+        may_be_ours = bool(containers) and _may_have(bytes(raw))
+        for one in containers or ():
+            texts += (bytes(one.name), bytes(one.resources), bytes(one.restart_policy))
+            counts += (_count(one.env), _count(one.volume_mounts))
+            if may_be_ours:
+                counts += (_has_our_name(one), _has_our_mount(one))
+    return (*counts, *own, *texts) if sum(map(len, own)) + sum(map(len, texts)) <= SKETCH_MAX else None
+
+
+def sketch_requests(spec: PodSpec) -> Hashable | None:
+    """Return all that says how much a pod requests; None for one that is unusual, or too large to be remembered."""
+    try:
+        ordinary = _decode_requests(spec.containers)
+        initial = _decode_requests(spec.init_containers) if spec.init_containers else UNSET
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    counts = (_count(labels), _count(annotations), _count(ordinary), _count(initial), _count(volumes))
-    return (counts, *own, *texts, *[(_environment(one), _mounts(one)) for one in containers])
+    texts = [bytes(spec.resource_claims)]
+    for one in (*(ordinary or ()), *(initial or ())):
+        texts += (bytes(one.resources), bytes(one.restart_policy))
+    return (_count(ordinary), _count(initial), *texts) if sum(map(len, texts)) <= SKETCH_MAX else None
 
 
-def _items(texts: Texts) -> Iterator[str]:
-    return chain.from_iterable(texts.items()) if texts else iter(())
+def _may_have(text: bytes) -> bool:
+    """Say whether containers may have names or places of ours; an escape may hide a letter of them."""
+    return _NAME in text or _VARIABLE in text or b"\\" in text
+
+
+def _has_our_name(container: _Container) -> bool:
+    return any(one.name == CONTAINER_NAME for one in container.env or ())
+
+
+def _has_our_mount(container: _Container) -> tuple[bool, bool]:
+    """Return whether a mount has the volume's name, and whether one has its place."""
+    mounts = container.volume_mounts or ()
+    return any(one.name == VOLUME for one in mounts), any(is_our_place(one.mount_path) for one in mounts)
 
 
 def _count(items: Sized | UnsetType | None) -> Hashable:
     """Return how many items there are; null and absent as they are."""
-    return items if items is None or isinstance(items, UnsetType) else len(items)
-
-
-def _environment(container: _Container) -> Hashable:
-    env = container.env
-    return (bool(env), any(one.name == CONTAINER_NAME for one in env)) if env else _count(env)
-
-
-def _mounts(container: _Container) -> Hashable:
-    """Return whether there are mounts, and whether one has the volume's name or place."""
-    mounts = container.volume_mounts
-    if not mounts:
-        return _count(mounts)
-    return any(one.name == VOLUME for one in mounts), any(is_our_place(one.mount_path) for one in mounts)
+    return items if items is None or items is UNSET else len(items)
 
 
 def _volume_texts(volumes: Sequence[Raw] | UnsetType | None) -> Iterator[bytes]:

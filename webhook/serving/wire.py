@@ -18,7 +18,7 @@ import msgspec
 from webhook.admission.evaluate import BINDING, NETWORK, POD, POLICIES, POLICY, WORKLOADS
 from webhook.admission.model import NOTHING, Decision, GroupKind, Object, Request, User
 from webhook.serving.http import RequestError
-from webhook.serving.podsketch import PodSpec, Texts, sketch_pod
+from webhook.serving.podsketch import PodSpec, Texts, sketch_pod, sketch_requests
 
 API_VERSION = "admission.k8s.io/v1"
 KIND = "AdmissionReview"
@@ -35,6 +35,9 @@ class _Metadata(msgspec.Struct, rename="camel", frozen=True, gc=False):
     labels: Texts = msgspec.UNSET
     annotations: Texts = msgspec.UNSET
     deletion_timestamp: str | None = None
+
+
+_NO_METADATA = _Metadata()
 
 
 class _TemplateSpec(msgspec.Struct, rename="camel", frozen=True, gc=False):
@@ -66,7 +69,7 @@ class _Spec(PodSpec, rename="camel", frozen=True, gc=False):
 
 
 class _Object(msgspec.Struct, frozen=True, gc=False):
-    metadata: _Metadata = _Metadata()
+    metadata: _Metadata = _NO_METADATA
     spec: _Spec | None = None
     template: _Template | None = None  # PodTemplate
 
@@ -190,8 +193,14 @@ class _SentPod:
 
     def sketch(self) -> Hashable | None:
         """Return what injection reads in it."""
-        known = self._known
-        return None if known.spec is None else sketch_pod(known.metadata.labels, known.metadata.annotations, known.spec)
+        known, metadata = self._known, self._known.metadata
+        if known.spec is None or metadata is _NO_METADATA:
+            return None
+        return sketch_pod(metadata.labels, metadata.annotations, known.spec)
+
+    def sketch_requests(self) -> Hashable | None:
+        """Return what it requests."""
+        return None if self._known.spec is None else sketch_requests(self._known.spec)
 
 
 def _decode_review(body: bytes) -> _Review:
@@ -282,18 +291,42 @@ def encode(request: Request, decision: Decision) -> bytes:
     """Return the AdmissionReview with the answer.
 
     Audit annotations name the verdict, the rules, the policies, who decided, and what policies on trial would have
-    refused.
+    refused. NB: but for the uid, the answer of an allowed object is its decision's alone, and decisions are remembered.
     """
-    response: dict[str, object] = {"uid": request.uid, "allowed": decision.is_allowed}
-    if not decision.is_allowed:
-        response["status"] = _status(request, decision)
+    if decision.is_allowed:
+        return b"%b%b%b" % (_HEAD, _encode(request.uid), _allowed_rest(decision))
+    response: dict[str, object] = {"allowed": False, "status": _status(request, decision)}
+    return b"%b%b%b" % (_HEAD, _encode(request.uid), _rest(decision, response))
+
+
+_HEAD = f'{{"apiVersion":"{API_VERSION}","kind":"{KIND}","response":{{"uid":'.encode()
+_RESTS_MAX = 1024
+_REST_BYTES_MAX = 8192
+_rests: dict[int, tuple[Decision, bytes]] = {}
+"""By the id of a decision, which is kept alive here, so that no other one gets its id; 8 MiB at most."""
+
+
+def _allowed_rest(decision: Decision) -> bytes:
+    known = _rests.get(id(decision))
+    if known is not None:
+        return known[1]
+    rest = _rest(decision, {"allowed": True})
+    if len(rest) <= _REST_BYTES_MAX:
+        if len(_rests) >= _RESTS_MAX:
+            _rests.clear()
+        _rests[id(decision)] = decision, rest
+    return rest
+
+
+def _rest(decision: Decision, response: dict[str, object]) -> bytes:
+    """Return what comes after the uid."""
     if decision.warnings:
         response["warnings"] = [str(warning) for warning in decision.warnings]
     if decision.operations:
         response["patchType"] = "JSONPatch"
         response["patch"] = base64.b64encode(_encode(decision.operations)).decode()
     response["auditAnnotations"] = _audit(decision)
-    return _encode({"apiVersion": API_VERSION, "kind": KIND, "response": response})
+    return b",%b}" % _encode(response)[1:]
 
 
 def _audit(decision: Decision) -> dict[str, str]:

@@ -54,15 +54,15 @@ def check(
 def _shortfalls(
     pod: Object, networks: Sequence[NetworkAttachmentDefinition], cluster: Cluster, keys: tuple[str, ...]
 ) -> Sequence[Shortfall]:
-    """Return what is short; it is remembered for the pod's sketch and these networks."""
+    """Return what is short; it is remembered for what the pod requests and for these networks."""
     sent = pod.sent
     if sent is None:
         return ()
-    sketch = sent.sketch()
+    sketch = sent.sketch_requests()
 
     def find() -> Sequence[Shortfall]:
         read = sent.read()
-        return needs.find_shortfalls(read, networks, keys) if podspec.is_readable(read) else ()
+        return needs.find_shortfalls(read, networks, keys) if podspec.has_readable_requests(read) else ()
 
     if sketch is None:
         return find()
