@@ -20,6 +20,9 @@ from webhook.admission.mutation.netinfo import CONTAINER_NAME, VOLUME, is_our_pl
 SKETCH_MAX = 4096
 """Bytes of a sketch that is worth remembering: a snapshot remembers 2,048 of them."""
 
+PARTS_MAX = 256
+"""Texts of such a sketch: an empty one costs Python 50 bytes all the same, so 2,048 sketches take at most 50 MiB."""
+
 _ABSENT = Raw(b"")
 _NAME = VOLUME.encode()
 
@@ -72,7 +75,7 @@ def sketch_pod(labels: Texts, annotations: Texts, spec: PodSpec) -> Hashable | N
     texts += [bytes(text) for one in containers for text in (one.name, one.resources, one.restart_policy)]
     texts += _volume_texts(volumes)
     own = (*_items(labels), *_items(annotations))
-    if sum(map(len, texts)) + sum(map(len, own)) > SKETCH_MAX:
+    if len(texts) + len(own) > PARTS_MAX or sum(map(len, texts)) + sum(map(len, own)) > SKETCH_MAX:
         return None
     counts = (_count(labels), _count(annotations), _count(ordinary), _count(initial), _count(volumes))
     return (counts, *own, *texts, *[(_environment(one), _mounts(one)) for one in containers])
