@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from cniplugin.netspec.netattachdef import RESOURCE_NAME
 from tests import golden_files as golden
 from tests.admission.injecting import (
     HONOR,
@@ -21,6 +24,7 @@ from tests.admission.injecting import (
 )
 from tests.admission.test_golden_messages import show
 from tests.admission.world import RULES, FakeCluster
+from webhook.admission import needs
 from webhook.admission.evaluate import evaluate
 from webhook.admission.injection import Injection
 
@@ -54,6 +58,25 @@ def test_under_honor_the_final_state_is_a_warning() -> None:
     decision = ask_validate(pod_of("a"), sriov(), HONOR)
     assert decision.is_allowed
     assert len(decision.warnings) == 1
+
+
+class Counting(dict[str, str]):
+    """Annotations that count how often somebody looks into them."""
+
+    looks = 0
+
+    def get(self, key: str, default: Any = None) -> Any:
+        self.looks += 1
+        return super().get(key, default)
+
+
+def test_networks_are_walked_once_however_many_resources_are_short() -> None:
+    """NB: a pod may name 100,000 networks, and nothing else is answered meanwhile."""
+    given = [Counting({RESOURCE_NAME: f"example.com/r{at}"}) for at in range(200)]
+    networks = [network(f"n{at}").replace(annotations=annotations) for at, annotations in enumerate(given)]
+    found = needs.find_shortfalls(pod_of("a"), networks, (RESOURCE_NAME,))
+    assert [short.references for short in found[:2]] == [("blue/n0",), ("blue/n1",)]
+    assert sum(annotations.looks for annotations in given) <= 4 * len(networks)
 
 
 def test_a_refusal_stays_as_it_is() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 
 import pytest
 from hypothesis import given
@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from cniplugin.netspec.netattachdef import RESOURCE_NAME
 from tests.admission.world import CAPABLE, FakeCluster, T, attach, cluster, decide, pod, request, rules
 from webhook.admission.evaluate import WORKLOADS
+from webhook.admission.messages import CAUSES_MAX
 from webhook.admission.model import GroupKind, Object, User
 
 DEPLOYMENT = GroupKind("apps", "Deployment")
@@ -37,6 +38,23 @@ def test_allowed(networks: str | None) -> None:
 def test_refused(networks: str, code: int, found: tuple[str, ...]) -> None:
     decision = attach(networks)
     assert (decision.is_allowed, decision.code, decision.rules) == (False, code, found)
+
+
+def test_hints_are_looked_for_as_often_as_they_are_shown() -> None:
+    """NB: a pod may name 100,000 networks that are missing, and nothing else is answered meanwhile."""
+
+    class Asked(FakeCluster):
+        times = 0
+
+        def network_names(self, namespace: str) -> Sequence[str]:
+            self.times += 1
+            return super().network_names(namespace)
+
+    few, many = Asked(cluster().networks), Asked(cluster().networks)
+    attach(",".join(f"nowhere-{at}" for at in range(CAUSES_MAX)), world=few)
+    decision = attach(",".join(f"nowhere-{at}" for at in range(10 * CAUSES_MAX)), world=many)
+    assert len(decision.causes) == CAUSES_MAX + 1
+    assert many.times == few.times > 0
 
 
 def test_open_posture_allows_other_namespaces_and_another_default_network() -> None:

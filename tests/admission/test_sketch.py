@@ -11,6 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cniplugin.access.compile import compile_rules, read_policies
+from cniplugin.access.model import Config
 from tests.admission.injecting import (
     VF,
     Json,
@@ -26,9 +28,9 @@ from tests.admission.injecting import (
 from tests.admission.test_mutation_properties import SETTINGS, networks_of, pods
 from tests.admission.world import RULES, FakeCluster
 from webhook.admission.injection import Injection
-from webhook.admission.model import Decision
+from webhook.admission.model import Decision, Object
 from webhook.admission.mutating import answer_mutation
-from webhook.serving.podsketch import SKETCH_MAX
+from webhook.serving.podsketch import PARTS_MAX, SKETCH_MAX
 
 Path = tuple[str | int, ...]
 
@@ -145,14 +147,31 @@ def test_what_names_an_object_is_not_remembered() -> None:
     assert ask(claimed, world, Injection()).warnings == ask(claimed, world, Injection()).warnings != ()
 
 
+def test_a_refusal_of_one_account_is_not_the_answer_for_another() -> None:
+    """The sketch has no service account: one that may not attach a missing network asks for it in nobody's name."""
+    deny = {"name": "no", "action": "Deny", "networks": [{"names": ["new"]}]}
+    spec = {"exceptPods": [{"namespaces": ["blue"], "serviceAccounts": ["router"]}], "attachments": [deny]}
+    policies = read_policies([{"kind": "NetworkAttachmentPolicy", "metadata": {"name": "p"}, "spec": spec}])
+    world, injection, rules = Remembering(), Injection(), compile_rules(policies, Config())
+    asked = create(pod_of("new,a"))
+    known = asked.object or Object()
+    router = asked._replace(object=known._replace(service_account="router"))
+    assert answer_mutation(asked, world, rules, injection).missing == ()
+    assert answer_mutation(router, world, rules, injection).missing == (("blue", "new"),)
+
+
 @pytest.mark.parametrize(
     "pod",
     [
         {},
         {"metadata": {}, "spec": {"containers": [{"env": [{"name": 5}]}]}},
         {"metadata": {"annotations": {"text": "x" * SKETCH_MAX}}, "spec": {"containers": []}},
+        {"spec": {"containers": [{"name": ""}] * PARTS_MAX}},
+        {"metadata": {"labels": {str(at): "" for at in range(PARTS_MAX)}}, "spec": {"containers": []}},
+        {"metadata": {"annotations": {str(at): "" for at in range(PARTS_MAX)}}, "spec": {"containers": []}},
+        {"spec": {"containers": [], "volumes": [None] * PARTS_MAX}},
     ],
-    ids=["nothing", "a-wrong-type", "too-large"],
+    ids=["nothing", "a-wrong-type", "too-large", "containers", "labels", "annotations", "volumes"],
 )
 def test_what_is_unusual_has_no_sketch(pod: Json) -> None:
     assert sketch(pod) is None

@@ -14,8 +14,7 @@ from webhook.admission.evaluate import NETWORK_NAMESPACE, POD, evaluate
 from webhook.admission.injection import Injection
 from webhook.admission.listers import Cluster
 from webhook.admission.model import ALLOWED, Decision, Object, Operation, Request
-from webhook.admission.mutation.mutate import mutate
-from webhook.admission.podspec import Json
+from webhook.admission.mutation.mutate import Mutation, mutate
 
 _MUTATED = "answer of /mutate"
 
@@ -43,8 +42,10 @@ def answer_mutation(
     made: list[Decision] = []
 
     def answer() -> tuple[Injection, Decision | None]:
-        made.append(_answer(request, sent.read(), cluster, rules, injection, network_namespace=network_namespace))
-        return injection, made[0] if _is_worth_remembering(made[0]) else None
+        pod, namespace = sent.read(), request.namespace
+        mutation = mutate(pod, cluster, injection, namespace=namespace, network_namespace=network_namespace)
+        made.append(_answer(request, mutation, cluster, rules, network_namespace=network_namespace))
+        return injection, made[0] if _is_worth_remembering(made[0], mutation) else None
 
     if sketch is not None:
         # What is remembered holds the injection, so that no other one gets its id.
@@ -56,16 +57,18 @@ def answer_mutation(
     return made[0]
 
 
-def _is_worth_remembering(decision: Decision) -> bool:
-    """Say whether an answer names no object, and follows from the pod and the snapshot alone."""
-    return decision.is_allowed and not decision.warnings and not decision.missing
+def _is_worth_remembering(decision: Decision, mutation: Mutation) -> bool:
+    """Say whether an answer names no object, and follows from the pod and the snapshot alone.
+
+    NB: whether the cluster is asked for what is missing goes by the service account, too, which no sketch has.
+    """
+    return decision.is_allowed and not decision.warnings and not mutation.missing
 
 
 def _answer(
-    request: Request, pod: Json, cluster: Cluster, rules: Rules, injection: Injection, *, network_namespace: str
+    request: Request, mutation: Mutation, cluster: Cluster, rules: Rules, *, network_namespace: str
 ) -> Decision:
     known = request.object or Object()
-    mutation = mutate(pod, cluster, injection, namespace=request.namespace, network_namespace=network_namespace)
     if not mutation.problems and not mutation.warnings and not mutation.missing:
         return _allowed(mutation.operations, mutation.notes)
     after = request._replace(object=known._replace(annotations=podspec.annotations_of(mutation.pod)))

@@ -20,6 +20,9 @@ from webhook.admission.mutation.netinfo import CONTAINER_NAME, VOLUME, is_our_pl
 SKETCH_MAX = 4096
 """Bytes of a sketch that is worth remembering: a snapshot remembers 2,048 of them."""
 
+PARTS_MAX = 256
+"""Texts of such a sketch: an empty one costs Python 50 bytes all the same, so 2,048 sketches take at most 50 MiB."""
+
 _ABSENT = Raw(b"")
 _NAME, _VARIABLE = VOLUME.encode(), CONTAINER_NAME.encode()
 
@@ -74,11 +77,11 @@ def sketch_pod(labels: Texts, annotations: Texts, spec: PodSpec) -> Hashable | N
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     counts: list[Hashable] = [_count(items) for items in (ordinary, initial, volumes, labels, annotations)]
-    texts = [bytes(spec.node_selector), bytes(spec.resource_claims), bytes(spec.host_network), *_volume_texts(volumes)]
-    own = [*(labels or ()), *(annotations or ())]
+    texts: list[str | bytes] = [*(labels or ()), *(annotations or ())]
     for known in (labels, annotations):
         if known:
-            own += known.values()
+            texts += known.values()
+    texts += (bytes(spec.node_selector), bytes(spec.resource_claims), bytes(spec.host_network), *_volume_texts(volumes))
     for containers, raw in ((ordinary, spec.containers), (initial, spec.init_containers)):
         may_be_ours = bool(containers) and _may_have(bytes(raw))
         for one in containers or ():
@@ -86,7 +89,7 @@ def sketch_pod(labels: Texts, annotations: Texts, spec: PodSpec) -> Hashable | N
             counts += (_count(one.env), _count(one.volume_mounts))
             if may_be_ours:
                 counts += (_has_our_name(one), _has_our_mount(one))
-    return (*counts, *own, *texts) if sum(map(len, own)) + sum(map(len, texts)) <= SKETCH_MAX else None
+    return _bounded(counts, texts)
 
 
 def sketch_requests(spec: PodSpec) -> Hashable | None:
@@ -96,10 +99,17 @@ def sketch_requests(spec: PodSpec) -> Hashable | None:
         initial = _decode_requests(spec.init_containers) if spec.init_containers else UNSET
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    texts = [bytes(spec.resource_claims)]
+    texts: list[str | bytes] = [bytes(spec.resource_claims)]
     for one in (*(ordinary or ()), *(initial or ())):
         texts += (bytes(one.resources), bytes(one.restart_policy))
-    return (_count(ordinary), _count(initial), *texts) if sum(map(len, texts)) <= SKETCH_MAX else None
+    return _bounded((_count(ordinary), _count(initial)), texts)
+
+
+def _bounded(counts: Sequence[Hashable], texts: Sequence[str | bytes]) -> Hashable | None:
+    """Return the sketch of these parts. NB: where one ends and the next begins follows from the counts."""
+    if len(texts) > PARTS_MAX or sum(map(len, texts)) > SKETCH_MAX:
+        return None
+    return (*counts, *texts)
 
 
 def _may_have(text: bytes) -> bool:

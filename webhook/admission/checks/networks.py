@@ -192,8 +192,8 @@ def _judge(
     )
     refusals, trials, verdicts = _refusals(asked, fresh, subject, cluster, rules)
     to_plan = fresh.difference(refusal.item for refusal in refusals)
-    errors = _plan_problems(asked, cluster, subject, rules) if to_plan else []
-    problems = [error for error in errors if item_of(error) in to_plan]
+    errors = _plan_problems(asked, cluster) if to_plan else []
+    problems = _with_hints([error for error in errors if item_of(error) in to_plan], asked, cluster, subject, rules)
     requests = podrequests.find(_elements(asked), to_plan, cluster, plugins)
     if requests.problems:
         problems = sorted([*problems, *requests.problems], key=messages.input_order)
@@ -254,14 +254,13 @@ def _elements(asked: _Asked) -> list[tuple[int | None, NetworkSelectionElement]]
     return [*first, *((position, element) for position, element in enumerate(asked.networks) if element is not None)]
 
 
-def _plan_problems(asked: _Asked, cluster: Cluster, subject: Subject, rules: Rules) -> list[SpecError]:
-    """Return why the plan cannot be made. What is missing gets a hint, from networks that the pod may use only."""
+def _plan_problems(asked: _Asked, cluster: Cluster) -> list[SpecError]:
+    """Return why the plan cannot be made."""
     positions = [position for position, element in enumerate(asked.networks) if element is not None]
     try:
         plan([element for element in asked.networks if element is not None], cluster.network, default=asked.default)
     except SpecErrors as errors:
-        placed = [_at(error, positions) for error in errors]
-        return [_with_hint(error, asked, cluster, subject, rules) for error in placed]
+        return [_at(error, positions) for error in errors]
     return []
 
 
@@ -282,10 +281,24 @@ def _at(error: SpecError, positions: Sequence[int]) -> SpecError:
     return error.replace(path=f"[{positions[item]}]{error.path.partition(']')[2]}")
 
 
-def _with_hint(error: SpecError, asked: _Asked, cluster: Cluster, subject: Subject, rules: Rules) -> SpecError:
-    if error.rule != "network-not-found":
-        return error
-    element = dict(_elements(asked))[item_of(error)]
+def _with_hints(
+    errors: Sequence[SpecError], asked: _Asked, cluster: Cluster, subject: Subject, rules: Rules
+) -> list[SpecError]:
+    """Return errors with a hint for what is missing, from networks that the pod may use only.
+
+    NB: as many get one as are shown; a hint takes up to milliseconds, and a pod may name 100,000 networks.
+    """
+    elements = dict(_elements(asked))
+    hinted = list(errors)
+    for at, error in enumerate(errors[: messages.CAUSES_MAX]):
+        if error.rule == "network-not-found":
+            hinted[at] = _with_hint(error, elements[item_of(error)], cluster, subject, rules)
+    return hinted
+
+
+def _with_hint(
+    error: SpecError, element: NetworkSelectionElement, cluster: Cluster, subject: Subject, rules: Rules
+) -> SpecError:
     usable = usable_namespaces(subject, rules)
     elsewhere = [
         f"{namespace}/{element.name}"
