@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.admission.world import CAPABLE, MACVLAN, decide, definition, request, rules
 from webhook.admission.evaluate import NETWORK
+from webhook.admission.injection import NODE_SELECTOR
 from webhook.admission.model import Object
 
 CHAIN = '{"cniVersion":"1.0.0","name":"lan","plugins":[{"type":"bridge"},{"type":"tuning"}]}'
@@ -51,6 +52,23 @@ def test_an_empty_config_is_the_nodes_own_with_a_warning(config: str | None) -> 
     """Side door 4."""
     decision = decide(definition(config))
     assert (decision.verdict, len(decision.warnings)) == ("warn", 1)
+
+
+@pytest.mark.parametrize(
+    ("selector", "is_right"), [("rack=1", True), ("rack", True), ("", True), ("a=b=c", False), ("a=1,b=2", False)]
+)
+def test_a_node_selector_is_one_label(selector: str, *, is_right: bool) -> None:
+    """/mutate would refuse each pod of the network; its owner can still change it here."""
+    asked = definition(MACVLAN)
+    assert asked.object is not None
+    asked = asked._replace(object=asked.object._replace(annotations={NODE_SELECTOR: selector}))
+    decision = decide(asked)
+    assert decision.is_allowed is is_right
+    if not is_right:
+        (cause,) = decision.causes
+        assert (cause.rule, cause.field) == ("node-selector-value", f"metadata.annotations[{NODE_SELECTOR}]")
+        assert not decide(asked._replace(operation="UPDATE", old_object=definition(MACVLAN).object)).is_allowed
+        assert decide(asked._replace(operation="UPDATE", old_object=asked.object)).is_allowed
 
 
 def test_a_name_that_differs_is_a_warning() -> None:

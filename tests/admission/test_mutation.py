@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import pytest
@@ -29,7 +30,7 @@ from tests.admission.injecting import (
     sriov,
 )
 from tests.admission.world import RULES
-from webhook.admission import jsonpatch
+from webhook.admission import jsonpatch, podspec
 from webhook.admission.evaluate import NETWORK
 from webhook.admission.injection import Injection
 from webhook.admission.jsonpatch import PatchError
@@ -275,3 +276,33 @@ def test_notes_are_told_with_a_refusal_too() -> None:
     answer = ask_mutate(pod, world)
     assert answer.rules == ("PostureIsolated",)
     assert len(answer.warnings) == 1
+
+
+# Size
+
+
+def test_many_containers_and_resources_cost_their_sum(monkeypatch: pytest.MonkeyPatch) -> None:
+    """NB: /mutate comes before the API server's own checks, and anybody who may create a pod can send thousands."""
+    seen: list[str] = []
+    read = podspec.Container.named
+
+    def note(one: podspec.Container, wanted: Collection[str]) -> set[str]:
+        seen.append(one.name)
+        return read(one, wanted)
+
+    monkeypatch.setattr(podspec.Container, "named", note)
+    networks = [network(f"n{number}", resource=f"example.com/r{number}") for number in range(40)]
+    world = cluster_of(*networks)
+    names = [f"c{number}" for number in range(60)]
+    pod = pod_of(",".join(known.name for known in networks), *({"name": name} for name in names))
+    after = patched(pod, world)
+    assert ask_validate(after, world).is_allowed
+    assert not ask_validate(pod, world).is_allowed
+    assert len(seen) <= 4 * len(names)
+    assert all(container["volumeMounts"] == [PODNETINFO] for container in after["spec"]["containers"])
+
+
+def test_a_message_names_a_few_containers() -> None:
+    pod = annotated(pod_of("a", *({"name": f"c{number}"} for number in range(500))), inject_into="nowhere")
+    (cause,) = ask_mutate(pod, sriov()).causes
+    assert cause.message.endswith("c19 and 480 more")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from cniplugin.access.labels import is_key, is_value
 from cniplugin.netspec.netattachdef import RESOURCE_NAME
 
 INJECT = "nadmit.io/inject"
@@ -20,6 +21,13 @@ BY_PLUGIN = "DevicePlugin"
 BY_CLAIM = "ResourceClaim"
 NODE_SELECTOR = "k8s.v1.cni.cncf.io/nodeSelector"
 """On a definition: one label, `key=value` or `key`, of the nodes that have the network (network-resources-injector)."""
+
+
+def read_node_selector(text: str) -> tuple[str, str] | None:
+    """Return key and value of a definition's node selector; None if it is not one label."""
+    key, _, value = text.partition("=")
+    return (key, value) if is_key(key) and is_value(value) else None
+
 
 Mode = Literal["topUp", "honor"]
 

@@ -10,17 +10,21 @@ from webhook.admission import messages
 from webhook.admission.injection import DEFAULT_NETWORKS, DEVICES_FROM, INJECT, INJECT_INTO, NODE_SELECTOR
 from webhook.admission.needs import Shortfall
 
+SHOWN_NAMES_MAX = 20
+"""Names of containers in one message."""
+
 
 def unknown_container(name: str, names: Sequence[str]) -> SpecError:
     """The annotation that chooses the container names none."""
     near = nearest(name, names)
+    more = f" and {len(names) - SHOWN_NAMES_MAX} more" if len(names) > SHOWN_NAMES_MAX else ""
     return SpecError(
         rule="inject-into",
         source=f"metadata.annotations[{INJECT_INTO}]",
         value=name,
         detail="the pod has no such container",
         fix=messages.did_you_mean(near) if near else "",
-        allowed=f"a container or sidecar of the pod: {', '.join(names)}",
+        allowed=f"a container or sidecar of the pod: {', '.join(names[:SHOWN_NAMES_MAX])}{more}",
     )
 
 
@@ -32,6 +36,17 @@ def selector_unreadable(reference: str, text: str) -> SpecError:
         value=text,
         detail=f"{NODE_SELECTOR} of network {reference} cannot be read",
         fix="ask the owner of the network to correct it",
+        allowed="one label, key=value or key",
+    )
+
+
+def selector_written(text: str) -> SpecError:
+    """The same, told to its owner."""
+    return SpecError(
+        rule="node-selector-value",
+        source=f"metadata.annotations[{NODE_SELECTOR}]",
+        value=text,
+        detail="this cannot be read, and all pods of the network would be refused",
         allowed="one label, key=value or key",
     )
 

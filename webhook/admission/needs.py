@@ -88,7 +88,8 @@ def find_claimed(pod: Json, networks: Sequence[NetworkAttachmentDefinition], key
         return []
     silent = [network for network in networks if _says(network) is None]
     named = {name for network in silent for name in resources_of(network, keys)}
-    return sorted(name for name in named if not podspec.offered(pod, name))
+    offered = podspec.offered(pod, named)
+    return sorted(name for name in named if not offered.get(name))
 
 
 class Shortfall(NamedTuple):
@@ -104,10 +105,11 @@ class Shortfall(NamedTuple):
 def find_shortfalls(pod: Json, networks: Sequence[NetworkAttachmentDefinition], keys: Sequence[str]) -> list[Shortfall]:
     """Return what is short in a pod as it is, by the resource's name."""
     counts = count_needs(networks, keys, has_claims=podspec.has_claims(pod))
-    amounts = ((resource, needed, podspec.offered(pod, resource)) for resource, needed in counts.items())
-    short = [(resource, needed, offered) for resource, needed, offered in amounts if offered < needed]
+    offered = podspec.offered(pod, counts)
+    amounts = ((resource, needed, offered.get(resource, Fraction(0))) for resource, needed in counts.items())
+    short = [(resource, needed, amount) for resource, needed, amount in amounts if amount < needed]
     references = _references(networks, keys) if short else {}
-    return [Shortfall(resource, needed, offered, tuple(references[resource])) for resource, needed, offered in short]
+    return [Shortfall(resource, needed, amount, tuple(references[resource])) for resource, needed, amount in short]
 
 
 def _references(networks: Sequence[NetworkAttachmentDefinition], keys: Sequence[str]) -> Mapping[str, Iterable[str]]:

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -104,9 +104,15 @@ class Container(NamedTuple):
         resources = self.value.get("resources") or {}
         return ((resources.get("requests") or {}).get(resource), (resources.get("limits") or {}).get(resource))
 
-    def names(self, resource: str) -> bool:
-        """Say whether it names the resource."""
-        return self.figures(resource) != (None, None)
+    def named(self, resources: Collection[str]) -> set[str]:
+        """Return which of these resources it names."""
+        written = self.value.get("resources") or {}
+        return {
+            name
+            for key in ("requests", "limits")
+            for name, figure in (written.get(key) or {}).items()
+            if figure is not None and name in resources
+        }
 
     def asks(self, resource: str) -> Fraction:
         """Return how much it gets: the larger of its figures; one that cannot be read counts as nothing."""
@@ -128,18 +134,37 @@ def _containers(pod: Json, key: str) -> Iterator[Container]:
         yield Container(("spec", key, index), value)
 
 
-def offered(pod: Json, resource: str) -> Fraction:
-    """Return how much of a resource the pod gets, counted as the scheduler does.
+def offered(pod: Json, resources: Collection[str]) -> Mapping[str, Fraction]:
+    """Return how much the pod gets of each of these resources that it names, counted as the scheduler does.
 
     What runs at the same time adds up: ordinary containers and sidecars, or an init container and the sidecars that
-    were started before it.
+    were started before it. NB: one walk, however many resources: a pod may have thousands of both.
     """
-    highest = running = Fraction(0)
+    highest: dict[str, Fraction] = {}
+    running: dict[str, Fraction] = {}
     for found in _containers(pod, "initContainers"):
-        asked = found.asks(resource)
-        highest = max(highest, running + asked)
-        running += asked if found.is_sidecar else 0
-    return max(highest, running + sum(found.asks(resource) for found in containers(pod)))
+        for resource in found.named(resources):
+            asked = running.get(resource, Fraction(0)) + found.asks(resource)
+            highest[resource] = max(highest.get(resource, Fraction(0)), asked)
+            if found.is_sidecar:
+                running[resource] = asked
+    for found in containers(pod):
+        for resource in found.named(resources):
+            running[resource] = running.get(resource, Fraction(0)) + found.asks(resource)
+    return {
+        resource: max(highest.get(resource, Fraction(0)), running.get(resource, Fraction(0)))
+        for resource in {**highest, **running}
+    }
+
+
+def change_containers(pod: Json, change: Callable[[Container], Json]) -> Json:
+    """Return the pod with each container as `change` returns it. One that is not changed is returned as it is."""
+    for key in ("containers", "initContainers"):
+        known = list(_containers(pod, key))
+        changed = [change(container) for container in known]
+        if any(new is not old.value for new, old in zip(changed, known, strict=True)):
+            pod = put(pod, ("spec", key), changed)
+    return pod
 
 
 def put(pod: Json, path: Path, value: object) -> Json:

@@ -33,12 +33,14 @@ def inject_netinfo(pod: Json, target: Container | None, *, exposes_hugepages: bo
     if target is not None and all(container.path != target.path for container in readers):
         readers.append(target)
     foreign = is_foreign(pod)
-    for container in readers:
-        pod = pod if foreign else _mount(pod, container.path)
+    places = {container.path for container in readers}
+    if not foreign:
+        pod = podspec.change_containers(pod, lambda one: _mounted(one.value) if one.path in places else one.value)
     mounting = [container for container in readers if _has_mount(_at(pod, container.path), by_name=True)]
     pages = [(container, *page) for container in mounting if exposes_hugepages for page in _hugepages(container)]
-    for path in dict.fromkeys(container.path for container, *_ in pages):
-        pod = _name_container(pod, path)
+    having = {container.path for container, *_ in pages}
+    if having:
+        pod = podspec.change_containers(pod, lambda one: _named(one.value) if one.path in having else one.value)
     if foreign or not mounting:
         return pod
     return _fill_volume(pod, [*_metadata_items(pod), *(_hugepages_item(*page) for page in pages)])
@@ -67,22 +69,20 @@ def _has_mount(container: Json, *, by_name: bool = False) -> bool:
     )
 
 
-def _mount(pod: Json, path: podspec.Path) -> Json:
-    container = _at(pod, path)
+def _mounted(container: Json) -> Json:
     if _has_mount(container):
-        return pod
+        return container
     mount = {"name": VOLUME, "readOnly": True, "mountPath": MOUNT_PATH}
-    return podspec.put(pod, (*path, "volumeMounts"), [*(container.get("volumeMounts") or ()), mount])
+    return {**container, "volumeMounts": [*(container.get("volumeMounts") or ()), mount]}
 
 
-def _name_container(pod: Json, path: podspec.Path) -> Json:
-    """Return the pod with the container's name in its environment; a variable of that name is the user's own."""
-    container = _at(pod, path)
+def _named(container: Json) -> Json:
+    """Return the container with its name in its environment; a variable of that name is the user's own."""
     known = container.get("env") or []
     if any(variable.get("name") == CONTAINER_NAME for variable in known):
-        return pod
+        return container
     variable = {"name": CONTAINER_NAME, "value": container.get("name")}
-    return podspec.put(pod, (*path, "env"), [*known, variable])
+    return {**container, "env": [*known, variable]}
 
 
 # The volume

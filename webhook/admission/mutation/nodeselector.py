@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from cniplugin.access.labels import is_key, is_value
 from cniplugin.netspec.errors import SpecError
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 from webhook.admission import injectiontext, podspec
-from webhook.admission.injection import NODE_SELECTOR
+from webhook.admission.injection import NODE_SELECTOR, read_node_selector
 from webhook.admission.podspec import Json
 
 
@@ -41,10 +40,11 @@ def _wanted(
         text = network.annotations.get(NODE_SELECTOR, "").strip()
         if not text:
             continue
-        key, _, value = text.partition("=")
-        if not is_key(key) or not is_value(value):
+        read = read_node_selector(text)
+        if read is None:
             problems[injectiontext.selector_unreadable(network.reference, text)] = None
             continue
+        key, value = read
         first = wanted.setdefault(key, (network.reference, value))
         if first[1] != value:
             problems[injectiontext.selectors_contradict(key, first, (network.reference, value))] = None

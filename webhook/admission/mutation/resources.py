@@ -17,14 +17,12 @@ from webhook.admission.quantity import parse_quantity
 
 def inject_resources(pod: Json, needs: Mapping[str, int], target: Container, mode: Mode) -> Json:
     """Return the pod with the needed resources in the target container."""
+    running = [*podspec.containers(pod), *podspec.sidecars(pod)]
+    elsewhere = {name for one in running if one.path != target.path for name in one.named(needs)}
+    settled = elsewhere | (target.named(needs) if mode == "honor" else set())
     for resource, count in needs.items():
-        running = [*podspec.containers(pod), *podspec.sidecars(pod)]
-        naming = [container.path for container in running if container.names(resource)]
-        if mode == "honor" and naming:
-            continue
-        if any(path != target.path for path in naming):
-            continue
-        pod = _raise(pod, target, resource, count)
+        if resource not in settled:
+            pod = _raise(pod, target, resource, count)
     return pod
 
 
