@@ -41,9 +41,9 @@ class _ReviewLine(msgspec.Struct, omit_defaults=True, gc=False):
 class DecisionLog:
     """Writes lines of JSON to a file descriptor: one per review, and a few events. No object bodies, no secrets.
 
-    Lines are gathered and written together by `flush`, which `later` is asked to call soon: under load one system call
-    carries many lines. A full disk or a closed pipe loses lines, never reviews; `on_lost` gets their number. A pipe
-    that nobody reads is tried again and never waited for; what is above `UNWRITTEN_MAX` is lost.
+    Lines are gathered, and made and written together by `flush`, which `later` is asked to call soon: under load one
+    system call carries many lines. A full disk or a closed pipe loses lines, never reviews; `on_lost` gets their
+    number. A pipe that nobody reads is tried again and never waited for; what is above `UNWRITTEN_MAX` is lost.
     """
 
     def __init__(
@@ -52,8 +52,8 @@ class DecisionLog:
         self._descriptor = descriptor
         self._later = later
         self._on_lost = on_lost
-        self._encode = msgspec.json.Encoder().encode
-        self._lines: list[bytes] = []
+        self._encode_lines = msgspec.json.Encoder().encode_lines
+        self._lines: list[object] = []
         self._unwritten = b""
         self._is_due = False
         self._poll = select.poll()
@@ -101,7 +101,7 @@ class DecisionLog:
         if len(self._unwritten) >= UNWRITTEN_MAX:
             self._on_lost(1)
             return
-        self._lines.append(self._encode(line))
+        self._lines.append(line)
         if not self._is_due:
             self._call_later()
 
@@ -117,7 +117,7 @@ class DecisionLog:
     def _write(self, *, wait_ms: int) -> None:
         """NB: a pipe that is ready takes PIPE_BUF bytes without waiting, and no more is sure."""
         lines, self._lines = self._lines, []
-        data = memoryview(b"".join((self._unwritten, *(line + b"\n" for line in lines))))
+        data = memoryview(self._unwritten + self._encode_lines(lines))
         try:
             while data and self._poll.poll(wait_ms):
                 data = data[os.write(self._descriptor, data[: select.PIPE_BUF]) :]

@@ -10,7 +10,7 @@ What is there, null, empty and absent are told apart, because a patch adds, repl
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence, Sized
+from collections.abc import Hashable, Iterator, Sequence
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
@@ -40,8 +40,8 @@ class _Container(msgspec.Struct, rename="camel", frozen=True, gc=False):
     name: Raw = _ABSENT
     resources: Raw = _ABSENT
     restart_policy: Raw = _ABSENT
-    env: list[_Variable] | UnsetType | None = UNSET
-    volume_mounts: list[_Mount] | UnsetType | None = UNSET
+    env: tuple[_Variable, ...] | UnsetType | None = UNSET
+    volume_mounts: tuple[_Mount, ...] | UnsetType | None = UNSET
 
 
 Texts = dict[str, str] | UnsetType | None
@@ -63,9 +63,9 @@ class _Requests(msgspec.Struct, rename="camel", frozen=True, gc=False):
     restart_policy: Raw = _ABSENT
 
 
-_decode_requests = msgspec.json.Decoder(list[_Requests] | None).decode
-_decode_containers = msgspec.json.Decoder(list[_Container] | None).decode
-_decode_volumes = msgspec.json.Decoder(list[Raw] | None).decode
+_decode_requests = msgspec.json.Decoder(tuple[_Requests, ...] | None).decode
+_decode_containers = msgspec.json.Decoder(tuple[_Container, ...] | None).decode
+_decode_volumes = msgspec.json.Decoder(tuple[Raw, ...] | None).decode
 
 
 def sketch_pod(labels: Texts, annotations: Texts, spec: PodSpec) -> Hashable | None:
@@ -76,19 +76,25 @@ def sketch_pod(labels: Texts, annotations: Texts, spec: PodSpec) -> Hashable | N
         volumes = _decode_volumes(spec.volumes) if spec.volumes else UNSET
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    counts: list[Hashable] = [_count(items) for items in (ordinary, initial, volumes, labels, annotations)]
-    texts: list[str | bytes] = [*(labels or ()), *(annotations or ())]
+    # A tuple that is empty, null or absent stands for itself.
+    counts: list[Hashable] = [ordinary and len(ordinary), initial and len(initial), volumes and len(volumes)]
+    texts: list[str | bytes] = []
     for known in (labels, annotations):
+        counts.append(len(known) if isinstance(known, dict) else known)
         if known:
+            texts += known
             texts += known.values()
-    texts += (bytes(spec.node_selector), bytes(spec.resource_claims), bytes(spec.host_network), *_volume_texts(volumes))
+    texts += (bytes(spec.node_selector), bytes(spec.resource_claims), bytes(spec.host_network))
+    if volumes:
+        texts += _volume_texts(volumes)
     for containers, raw in ((ordinary, spec.containers), (initial, spec.init_containers)):
-        may_be_ours = bool(containers) and _may_have(bytes(raw))
-        for one in containers or ():
-            texts += (bytes(one.name), bytes(one.resources), bytes(one.restart_policy))
-            counts += (_count(one.env), _count(one.volume_mounts))
-            if may_be_ours:
-                counts += (_has_our_name(one), _has_our_mount(one))
+        if containers:
+            may_be_ours = _may_have(bytes(raw))
+            for one in containers:
+                texts += (bytes(one.name), bytes(one.resources), bytes(one.restart_policy))
+                counts += (one.env and len(one.env), one.volume_mounts and len(one.volume_mounts))
+                if may_be_ours:
+                    counts += (_has_our_name(one), _has_our_mount(one))
     return _bounded(counts, texts)
 
 
@@ -102,7 +108,7 @@ def sketch_requests(spec: PodSpec) -> Hashable | None:
     texts: list[str | bytes] = [bytes(spec.resource_claims)]
     for one in (*(ordinary or ()), *(initial or ())):
         texts += (bytes(one.resources), bytes(one.restart_policy))
-    return _bounded((_count(ordinary), _count(initial)), texts)
+    return _bounded((ordinary and len(ordinary), initial and len(initial)), texts)
 
 
 def _bounded(counts: Sequence[Hashable], texts: Sequence[str | bytes]) -> Hashable | None:
@@ -127,17 +133,12 @@ def _has_our_mount(container: _Container) -> tuple[bool, bool]:
     return any(one.name == VOLUME for one in mounts), any(is_our_place(one.mount_path) for one in mounts)
 
 
-def _count(items: Sized | UnsetType | None) -> Hashable:
-    """Return how many items there are; null and absent as they are."""
-    return items if items is None or items is UNSET else len(items)
-
-
-def _volume_texts(volumes: Sequence[Raw] | UnsetType | None) -> Iterator[bytes]:
+def _volume_texts(volumes: Sequence[Raw]) -> Iterator[bytes]:
     """Yield the volumes that may have the name of ours, each with its place; an escape may hide a letter of it.
 
     And what is no volume, for which a pod is left alone.
     """
-    for index, raw in enumerate(volumes or ()):
+    for index, raw in enumerate(volumes):
         text = bytes(raw)
         if _NAME in text or b"\\" in text or not text.startswith(b"{"):
             yield b"%d " % index + text

@@ -10,11 +10,11 @@ that is written at once; if not, or if anything is unusual (an earlier answer is
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from .http import CLOSE_HEADER, REVIEW_PATHS
+from .http import CLOSE_HEADER, JSON_HEADER, REVIEW_PATHS
 from .protocol import BoundedProtocol
 
 if TYPE_CHECKING:
@@ -26,14 +26,17 @@ if TYPE_CHECKING:
     from uvicorn.config import Config
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-    from .http import Answer, Limits
+    from .http import Answer, Header, Limits
     from .protocol import Connections
 
     AnswerAtOnce = Callable[[Scope, bytes], Answer | None]
 
 
 class ReviewProtocol(BoundedProtocol):
-    """One connection that knows the short way."""
+    """One connection that knows the short way. What `_good_head` knows is every connection's."""
+
+    _known_defaults: ClassVar[list[Header]] = []
+    _known_head: ClassVar[bytes] = b""
 
     def __init__(
         self,
@@ -89,15 +92,29 @@ class ReviewProtocol(BoundedProtocol):
         if answer is None:
             super()._start_asgi_task(cycle, self.app)
             return
-        headers = [*cycle.default_headers, *answer.headers]
-        if CLOSE_HEADER in headers:
-            cycle.keep_alive = False
-        elif not cycle.keep_alive:
-            headers.append(CLOSE_HEADER)
-        lines = [b"%b: %b\r\n" % header for header in headers]
-        end = b"content-length: %d\r\n\r\n" % len(answer.body)
+        if answer.status == 200 and cycle.keep_alive and CLOSE_HEADER not in cycle.default_headers:
+            head = self._good_head(cycle.default_headers)
+        else:
+            head = _render_head(answer, cycle)
         cycle.response_started = cycle.response_complete = True
-        self.transport.write(b"".join((STATUS_LINE[answer.status], *lines, end, answer.body)))
+        self.transport.write(b"%bcontent-length: %d\r\n\r\n%b" % (head, len(answer.body), answer.body))
         if not cycle.keep_alive:
             self.transport.close()
         self.on_response_complete()
+
+    def _good_head(self, defaults: list[Header]) -> bytes:
+        """Return the head of an answer with nothing unusual. NB: uvicorn makes a new list of defaults each second."""
+        if ReviewProtocol._known_defaults is not defaults:
+            lines = b"".join(b"%b: %b\r\n" % header for header in (*defaults, JSON_HEADER))
+            ReviewProtocol._known_defaults, ReviewProtocol._known_head = defaults, STATUS_LINE[200] + lines
+        return ReviewProtocol._known_head
+
+
+def _render_head(answer: Answer, cycle: RequestResponseCycle) -> bytes:
+    """Return the head of any answer; says in it, and to the cycle, when the connection is to be closed."""
+    headers = [*cycle.default_headers, *answer.headers]
+    if CLOSE_HEADER in headers:
+        cycle.keep_alive = False
+    elif not cycle.keep_alive:
+        headers.append(CLOSE_HEADER)
+    return STATUS_LINE[answer.status] + b"".join(b"%b: %b\r\n" % header for header in headers)

@@ -161,17 +161,18 @@ def decode(body: bytes) -> Request:
         raise RequestError(400, "the AdmissionReview cannot be read: request.uid is empty")
     group, kind = asked.kind.group, asked.kind.kind
     user = asked.user_info
+    # By position: keywords cost a microsecond for each review.
     return Request(
-        uid=asked.uid,
-        kind=JUDGED.get((group, kind)) or GroupKind(group, kind),
-        operation=asked.operation,
-        namespace=asked.namespace,
-        name=asked.name,
-        subresource=asked.sub_resource,
-        user=User(user.username, tuple(user.groups or ())),
-        object=None if asked.object is None else _object(asked.object, kind, body),
-        old_object=None if asked.old_object is None else _object(asked.old_object, kind),
-        is_dry_run=bool(asked.dry_run),
+        asked.uid,
+        JUDGED.get((group, kind)) or GroupKind(group, kind),
+        asked.operation,
+        asked.namespace,
+        asked.name,
+        asked.sub_resource,
+        User(user.username, tuple(user.groups or ())),
+        None if asked.object is None else _object(asked.object, kind, body),
+        None if asked.old_object is None else _object(asked.old_object, kind),
+        bool(asked.dry_run),
     )
 
 
@@ -264,14 +265,15 @@ def _object(read: _Object | _Policy | _Unread, kind: str, body: bytes | None = N
         template = _template(read, kind) or _Template()
         judged, spec = template.metadata, template.spec
     return Object(
-        name=own.name or "",
-        generate_name=own.generate_name or "",
-        labels=judged.labels or NOTHING,
-        annotations=judged.annotations or NOTHING,
-        service_account=(spec.service_account_name if spec else None) or "default",
-        config=read.spec.config if read.spec else None,
-        is_being_deleted=own.deletion_timestamp is not None,
-        sent=_SentPod(body, read) if body is not None and kind == POD.kind else None,
+        own.name or "",
+        own.generate_name or "",
+        judged.labels or NOTHING,
+        judged.annotations or NOTHING,
+        (spec.service_account_name if spec else None) or "default",
+        read.spec.config if read.spec else None,
+        own.deletion_timestamp is not None,
+        None,
+        _SentPod(body, read) if body is not None and kind == POD.kind else None,
     )
 
 
