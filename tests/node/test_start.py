@@ -22,8 +22,8 @@ pytestmark = pytest.mark.root
 NETNS = f"nadmit-start-{os.getpid()}"
 OF_ADD = {"_socket", "_struct", "struct"}
 """What ADD needs of the standard library beyond the other verbs, without an API server."""
-START_MS_MAX = 10.0
-"""From a bare interpreter to the first delegate (issue: slim)."""
+START_MAX = 1.75
+"""From a bare interpreter to the first delegate, in starts of a bare interpreter; 1.3 to 1.45 were seen, quiet and busy."""
 ROUNDS_MAX = 150
 
 DELEGATE = """#!/bin/sh
@@ -105,8 +105,8 @@ def test_what_add_loads(world: World) -> None:
 def test_the_first_delegate_runs_soon(world: World) -> None:
     """The best of many, against the best of a bare interpreter and of the delegate alone, in turn in this run.
 
-    NB: other work on the machine only makes single runs longer, so the best ones are compared, and more of them are
-    taken while they are not good enough.
+    NB: a slower or busier machine makes both longer, so what is bounded is their ratio; the best ones are compared, and
+    more of them are taken while they are not good enough.
     """
     bare = alone = ours = float("inf")
     for _ in range(ROUNDS_MAX):
@@ -116,6 +116,6 @@ def test_the_first_delegate_runs_soon(world: World) -> None:
         alone = min(alone, world.ms_until_delegate(world.fake))
         ours = min(ours, world.ms_until_delegate(world.plugin))
         world.call(world.plugin, "DEL")
-        if ours - alone - bare <= START_MS_MAX:
+        if ours - alone - bare <= START_MAX * bare:
             return
     pytest.fail(f"{ours:.1f} ms until the delegate ran; bare interpreter {bare:.1f}, delegate alone {alone:.1f}")
