@@ -113,7 +113,7 @@ def describe(error: SpecError) -> str:
 def show(value: object, *, longest: int = SHOWN_VALUE_MAX) -> str:
     """Return a JSON value as it is quoted in messages: one line, ASCII quotes, a text shortened to `longest`."""
     if isinstance(value, str):
-        text = '"' + "".join(_show_character(char) for char in value[: longest + 1]) + '"'
+        text = f'"{_show_characters(value[: longest + 1])}"'
         return text if len(text) <= longest else text[: longest - 4] + '..."'
     if isinstance(value, dict):
         return "an object"
@@ -131,8 +131,14 @@ def _show_number(value: object) -> str:
     return str(value)
 
 
-def _show_character(char: str) -> str:
+def _show_characters(text: str) -> str:
     """Keep printable characters; escape quotes, controls, surrogates and invisible ones."""
+    if text.isprintable() and '"' not in text and "\\" not in text:
+        return text
+    return "".join(map(_show_character, text))
+
+
+def _show_character(char: str) -> str:
     if char in '"\\':
         return "\\" + char
     return char if char.isprintable() else f"\\u{ord(char):04x}"

@@ -222,9 +222,14 @@ def path_of(trail: Trail) -> str:
 
 def join(path: str, key: str) -> str:
     """Return the path of a key: `[1].ips`; one with dots or brackets, or a long one, is quoted: `[1]["a.b"]`."""
-    if key and len(key) <= SHOWN_VALUE_MAX and not any(char in '.[]"' or char.isspace() for char in key):
+    # NB: most keys are of letters alone, and a path is made for each key of a configuration.
+    if len(key) <= SHOWN_VALUE_MAX and (key.isalnum() or _is_step(key)):
         return f"{path}.{key}" if path else key
     return f"{path}[{show(key)}]"
+
+
+def _is_step(key: str) -> bool:
+    return bool(key) and not any(char in '.[]"' or char.isspace() for char in key)
 
 
 def _check_encoding(value: object, *, what: str, section: str) -> None:
