@@ -16,7 +16,9 @@ from tests.bench import load, node, policies, scale, server, world
 from webhook.admission.evaluate import evaluate
 from webhook.admission.injection import Injection
 from webhook.admission.mutating import answer_mutation
+from webhook.admission.plugins.schema import PluginChecks
 from webhook.cluster.manifests import load_snapshot
+from webhook.plugindata.loader import load_schemas
 from webhook.serving import wire
 
 CONNECTIONS = 8
@@ -66,6 +68,7 @@ def _in_process(folder: Path) -> None:
     sizes = (0, 1_000, 10_000)
     print(f"{'':28}" + "".join(f"{size + 5:>14,} NADs" for size in sizes))
     snapshots = [load_snapshot(_tree(folder, size)) for size in sizes]
+    plugins = PluginChecks(schemas=load_schemas())
     for name, row in world.ROWS.items():
         bodies = itertools.cycle(world.reviews(name))
         costs = []
@@ -75,7 +78,7 @@ def _in_process(folder: Path) -> None:
                 request = wire.decode(next(bodies))
                 if path == "/mutate":
                     return wire.encode(request, answer_mutation(request, snapshot, RULES, INJECTION))
-                return wire.encode(request, evaluate(request, snapshot, RULES, injection=INJECTION))
+                return wire.encode(request, evaluate(request, snapshot, RULES, injection=INJECTION, plugins=plugins))
 
             costs.append(_microseconds(once))
         print(f"{name:28}" + "".join(f"{cost:>19.1f}" for cost in costs) + f"   ({1e6 / costs[0]:,.0f}/s)")
