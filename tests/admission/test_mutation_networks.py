@@ -24,7 +24,7 @@ from tests.admission.injecting import (
 )
 from tests.admission.world import FakeCluster
 from webhook.admission import jsonpatch
-from webhook.admission.injection import Injection
+from webhook.admission.injection import INJECT, Injection
 from webhook.admission.model import ALLOWED
 
 # Decision 4: devices that are claimed
@@ -143,6 +143,19 @@ def test_a_label_needs_no_networks() -> None:
     pod = pod_of(None, labels={"x": "true", "w": "true"})
     answer = ask_mutate(pod, sriov(), injection)
     assert answer.operations == ({"op": "add", "path": "/metadata/annotations", "value": {"one": "1", "two": "2"}},)
+
+
+def test_a_label_opts_a_pod_out() -> None:
+    """Nothing but the label's annotations, at the first pass as at the second."""
+    injection = Injection(annotations_by_label={"x": {INJECT: "false"}})
+    world = FakeCluster(sriov().networks, defaults={"blue": "a"})
+    for networks in ("a", None):
+        pod = pod_of(networks, labels={"x": "true"})
+        after = patched(pod, world, injection)
+        assert after["metadata"]["annotations"] == {**pod["metadata"].get("annotations", {}), INJECT: "false"}
+        assert after["spec"] == pod["spec"]
+        assert ask_mutate(after, world, injection) == ALLOWED
+        assert ask_validate(after, world, injection).is_allowed
 
 
 def test_what_a_label_brings_is_judged() -> None:

@@ -37,6 +37,7 @@ MOUNTS: list[list[Json]] = [
     [],
     [{"name": "podnetinfo", "mountPath": "/mine"}],
     [{"name": "data", "mountPath": "/etc/podnetinfo"}],
+    [{"name": "data", "mountPath": "/etc/podnetinfo/labels"}],
     [{"name": "data", "mountPath": "/data"}, {"name": "more", "mountPath": "/more"}],
 ]
 ENVS: list[list[Json]] = [[], [{"name": "A", "value": "x"}], [{"name": "CONTAINER_NAME", "value": "x"}]]
@@ -106,7 +107,13 @@ SETTINGS = st.builds(
     mode=st.sampled_from(["topUp", "honor"]),
     exposes_netinfo=st.booleans(),
     exposes_hugepages=st.booleans(),
-    annotations_by_label=st.sampled_from([{}, {"sriov": {NETWORKS: "a,a"}, "mark": {"marked": "yes"}}]),
+    annotations_by_label=st.sampled_from(
+        [
+            {},
+            {"sriov": {NETWORKS: "a,a"}, "mark": {"marked": "yes"}},
+            {"sriov": {NETWORKS: "b"}, "mark": {INJECT: "false"}},
+        ]
+    ),
 )
 
 

@@ -1,7 +1,8 @@
 """The mutation of one pod: what is put into it, in this order, and the patch that does so.
 
 1. The pod opts out, or is the image of a static pod: nothing.
-2. Annotations by label, then the namespace's default networks: from here on they are the pod's.
+2. Annotations by label, which may opt the pod out, then the namespace's default networks: from here on they are the
+   pod's.
 3. The networks are found; annotations that cannot be read end it here, for the judgement to refuse.
 4. Resources into the target container, pod network information, node selectors.
 
@@ -58,6 +59,8 @@ def mutate(pod: Json, cluster: Cluster, injection: Injection, *, namespace: str,
     if needs.opts_out(podspec.annotations_of(pod)):
         return Mutation(pod)
     labelled = inject_annotations(pod, injection.annotations_by_label)
+    if needs.opts_out(podspec.annotations_of(labelled)):
+        return Mutation(labelled, _patch(pod, labelled))
     annotated = inject_default_networks(labelled, cluster.default_networks(namespace))
     selected = needs.find_networks(
         podspec.annotations_of(annotated), cluster.network, namespace=namespace, network_namespace=network_namespace
