@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cniplugin.netspec.netattachdef import RESOURCE_NAME
 from tests.admission.world import CAPABLE, MACVLAN, decide, definition, request, rules
 from webhook.admission.evaluate import NETWORK
 from webhook.admission.injection import NODE_SELECTOR
@@ -69,6 +70,32 @@ def test_a_node_selector_is_one_label(selector: str, *, is_right: bool) -> None:
         assert (cause.rule, cause.field) == ("node-selector-value", f"metadata.annotations[{NODE_SELECTOR}]")
         assert not decide(asked._replace(operation="UPDATE", old_object=definition(MACVLAN).object)).is_allowed
         assert decide(asked._replace(operation="UPDATE", old_object=asked.object)).is_allowed
+
+
+@pytest.mark.parametrize(
+    ("resource", "is_right"),
+    [
+        ("", True),
+        ("intel.com/sriov_data", True),
+        (" bridge.network.kubevirt.io/br1 ", True),
+        ("memory", False),
+        ("hugepages-2Mi", False),
+        ("sriov", False),
+        ("intel.com/a,intel.com/b", False),
+        ("Intel.com/vf", False),
+        ("intel.com/v\u00ff", False),
+    ],
+)
+def test_a_resource_is_one_of_a_device_plugin(resource: str, *, is_right: bool) -> None:
+    """`memory` would give each pod a limit of one byte."""
+    asked = definition(MACVLAN)
+    assert asked.object is not None
+    asked = asked._replace(object=asked.object._replace(annotations={RESOURCE_NAME: resource}))
+    decision = decide(asked)
+    assert decision.is_allowed is is_right
+    if not is_right:
+        (cause,) = decision.causes
+        assert (cause.rule, cause.field) == ("resource-name", f"metadata.annotations[{RESOURCE_NAME}]")
 
 
 def test_a_name_that_differs_is_a_warning() -> None:

@@ -98,6 +98,7 @@ def test_without_injection_nothing_is_asked() -> None:
 CONFLICT = cluster_of(network("a", selector="rack=1"), network("b", selector="rack=2"))
 MESSAGES = {
     "unknown-container": lambda: ask_mutate(annotated(pod_of("a", app("dpdk")), inject_into="dpkd"), sriov()),
+    "resource-unusable": lambda: ask_mutate(pod_of("a"), cluster_of(network("a", resource="memory"))),
     "selector-unreadable": lambda: ask_mutate(pod_of("a"), cluster_of(network("a", selector="a=b,c=d"))),
     "selector-contradicted": lambda: ask_mutate(pod_of("a", nodeSelector={"rack": "2"}), CONFLICT),
     "selectors-contradict": lambda: ask_mutate(pod_of("a,b"), CONFLICT),

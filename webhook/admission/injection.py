@@ -29,6 +29,16 @@ def read_node_selector(text: str) -> tuple[str, str] | None:
     return (key, value) if is_key(key) and is_value(value) else None
 
 
+def is_device_name(text: str) -> bool:
+    """Say whether a device plugin may offer a resource of this name (v1helper, IsExtendedResourceName)."""
+    return has_domain(text) and is_key(text)
+
+
+def has_domain(text: str) -> bool:
+    """Say whether a resource is none of Kubernetes' own, such as memory, of which 1 is a byte."""
+    return "/" in text
+
+
 Mode = Literal["topUp", "honor"]
 
 

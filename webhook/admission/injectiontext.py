@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from cniplugin.netspec.errors import SpecError, show
 from cniplugin.netspec.names import nearest
+from cniplugin.netspec.netattachdef import RESOURCE_NAME
 from webhook.admission import messages
 from webhook.admission.injection import DEFAULT_NETWORKS, DEVICES_FROM, INJECT, INJECT_INTO, NODE_SELECTOR
 from webhook.admission.needs import Shortfall
@@ -25,6 +26,32 @@ def unknown_container(name: str, names: Sequence[str]) -> SpecError:
         detail="the pod has no such container",
         fix=messages.did_you_mean(near) if near else "",
         allowed=f"a container or sidecar of the pod: {', '.join(names[:SHOWN_NAMES_MAX])}{more}",
+    )
+
+
+_DEVICES = "DOMAIN/NAME, such as example.com/vf: letters, digits, '-', '_' and '.'"
+
+
+def resource_unusable(name: str, reference: str) -> SpecError:
+    """A definition names a resource that no device plugin has. NB: only its owner can mend it."""
+    return SpecError(
+        rule="resource-name",
+        source="spec.containers",
+        value=name,
+        detail=f"the resource of network {reference} is none of a device plugin",
+        fix="ask the owner of the network to correct it",
+        allowed=_DEVICES,
+    )
+
+
+def resource_written(name: str) -> SpecError:
+    """The same, told to its owner."""
+    return SpecError(
+        rule="resource-name",
+        source=f"metadata.annotations[{RESOURCE_NAME}]",
+        value=name,
+        detail="this is no resource of a device plugin, and all pods of the network would be refused",
+        allowed=_DEVICES,
     )
 
 

@@ -28,7 +28,7 @@ from . import netinfo
 from .defaultnetworks import inject_default_networks
 from .netinfo import inject_netinfo
 from .nodeselector import inject_node_selector
-from .resources import inject_resources
+from .resources import find_unusable, inject_resources
 from .target import find_target
 from .userdefined import inject_annotations
 
@@ -87,12 +87,12 @@ def _fill(
     """Return the pod with all that its networks need, or why it cannot have it."""
     keys = injection.resource_name_keys
     has_resources = any(needs.resources_of(network, keys) for network in networks)
-    problems: list[SpecError] = []
+    counts = needs.count_needs(networks, keys, has_claims=podspec.has_claims(pod)) if has_resources else {}
+    problems = find_unusable(networks, counts, keys)
     if isinstance(target, SpecError):
         problems += [target] if has_resources else []
     elif has_resources:
         if target is not None:
-            counts = needs.count_needs(networks, keys, has_claims=podspec.has_claims(pod))
             pod = inject_resources(pod, counts, target, injection.mode)
         if injection.exposes_netinfo:
             pod = inject_netinfo(pod, target, exposes_hugepages=injection.exposes_hugepages)
