@@ -185,9 +185,41 @@ def test_empty_default_networks() -> None:
     assert ask_mutate(pod_of(None), FakeCluster(sriov().networks, defaults={"blue": " "})) == ALLOWED
 
 
-def test_default_networks_that_cannot_be_read_are_refused_and_not_hidden() -> None:
-    world = FakeCluster(sriov().networks, defaults={"blue": "a,,b"})
-    answer = ask_mutate(pod_of(None), world)
+# Refused for what the author has not written
+
+
+@pytest.mark.parametrize(
+    ("networks", "rule"),
+    [
+        ("rack1,,rack1", "empty-item"),
+        ("nowhere", "network-not-found"),
+        ("green/x", "PostureIsolated"),
+        ("rack1,rack2", None),
+    ],
+)
+@pytest.mark.parametrize("origin", ["namespace blue", "label up"])
+def test_a_refusal_tells_where_the_networks_come_from(networks: str, rule: str | None, origin: str) -> None:
+    """The annotation was put there by /mutate. None: it is /mutate that refuses."""
+    racks = (network("rack1", selector="rack=1"), network("rack2", selector="rack=2"))
+    by_label = origin == "label up"
+    world = cluster_of(*racks, network("x", namespace="green"), defaults={} if by_label else {"blue": networks})
+    injection = Injection(annotations_by_label={"a": {"k": "v"}, "up": {NETWORKS: networks}} if by_label else {})
+    pod = pod_of(None, labels={"up": "true", "a": "true"})
+    answer = ask_mutate(pod, world, injection)
+    assert answer.is_allowed is (rule is not None)
+    if rule is not None:
+        assert answer.warnings == ()
+        answer = ask_validate(patched(pod, world, injection), world, injection)
+        assert answer.rules == (rule,)
+    (warning,) = answer.warnings
+    assert warning.endswith(origin)
+    own = pod_of("nowhere,nowhere-else")
+    assert ask_validate(own, world, injection).warnings == ()
+
+
+def test_a_shortfall_tells_where_the_networks_come_from() -> None:
+    world = FakeCluster(sriov().networks, defaults={"blue": "a,b"})
+    after = patched(pod_of(None, app(), app("dpdk", asks="1")), world)
+    answer = ask_validate(after, world)
+    assert answer.rules == ("resource-shortfall",)
     assert len(answer.warnings) == 1
-    assert ask_validate(patched(pod_of(None), world), world).rules == ("empty-item",)
-    assert ask_mutate(pod_of("a,,b"), world) == ALLOWED

@@ -39,6 +39,11 @@ def has_domain(text: str) -> bool:
     return "/" in text
 
 
+def is_marked(labels: Mapping[str, str], label: str) -> bool:
+    """Say whether a pod's label asks for the annotations that an admin's setting has for it."""
+    return labels.get(label, "").lower() == "true"
+
+
 Mode = Literal["topUp", "honor"]
 
 

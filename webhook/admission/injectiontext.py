@@ -142,9 +142,14 @@ def opt_out_unclear(value: str) -> str:
     return _warning(f'metadata.annotations[{INJECT}]: {show(value)} counts as "true"; allowed: "true", "false"')
 
 
-def defaults_unreadable(namespace: str) -> str:
-    """The pod's networks come from its namespace, and cannot be read: its author has not written them."""
+def networks_by_default(namespace: str) -> str:
+    """The networks of a refused pod come from its namespace: its author has not written them."""
     return _warning(f"the networks come from the annotation {DEFAULT_NETWORKS} of namespace {namespace}")
+
+
+def networks_by_label(label: str) -> str:
+    """The same, from a setting for pods with a label."""
+    return _warning(f"the networks come from a setting of the cluster for pods with the label {label}")
 
 
 def _warning(text: str) -> str:

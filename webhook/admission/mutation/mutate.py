@@ -67,7 +67,6 @@ def mutate(pod: Json, cluster: Cluster, injection: Injection, *, namespace: str,
     )
     notes = _notes(annotated)
     if selected is None:
-        notes += (injectiontext.defaults_unreadable(namespace),) if annotated is not labelled else ()
         return Mutation(annotated, _patch(pod, annotated), notes)
     networks, missing = selected
     target = find_target(annotated, podspec.annotations_of(annotated))
