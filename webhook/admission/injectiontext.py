@@ -8,7 +8,14 @@ from cniplugin.netspec.errors import SpecError, show
 from cniplugin.netspec.names import nearest
 from cniplugin.netspec.netattachdef import RESOURCE_NAME
 from webhook.admission import messages
-from webhook.admission.injection import DEFAULT_NETWORKS, DEVICES_FROM, INJECT, INJECT_INTO, NODE_SELECTOR
+from webhook.admission.injection import (
+    DEFAULT_NETWORKS,
+    DEVICES_FROM,
+    INJECT,
+    INJECT_INTO,
+    NODE_SELECTOR,
+    SOURCES,
+)
 from webhook.admission.needs import Shortfall
 
 SHOWN_NAMES_MAX = 20
@@ -139,7 +146,15 @@ def volume_left_alone(name: str) -> str:
 
 def opt_out_unclear(value: str) -> str:
     """The annotation that opts out says neither yes nor no."""
-    return _warning(f'metadata.annotations[{INJECT}]: {show(value)} counts as "true"; allowed: "true", "false"')
+    return _warning(f'metadata.annotations[{INJECT}]: {show(value.strip())} counts as "true"; allowed: "true", "false"')
+
+
+def source_unclear(value: str) -> str:
+    """The annotation that tells where a network's devices come from names no source."""
+    near = nearest(value, SOURCES)
+    hint = f'did you mean "{near}"? ' if near else ""
+    allowed = ", ".join(f'"{source}"' for source in SOURCES)
+    return _warning(f"metadata.annotations[{DEVICES_FROM}]: {show(value)} counts as absent; {hint}allowed: {allowed}")
 
 
 def networks_by_default(namespace: str) -> str:

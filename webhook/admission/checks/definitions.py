@@ -24,7 +24,15 @@ from cniplugin.netspec.cniconfig import NetworkConfigList
 from cniplugin.netspec.errors import SpecError, SpecErrors
 from cniplugin.netspec.netattachdef import RESOURCE_NAME, NetworkAttachmentDefinition
 from webhook.admission import injectiontext, messages
-from webhook.admission.injection import NODE_SELECTOR, is_device_name, read_node_selector
+from webhook.admission.injection import (
+    DEVICES_FROM,
+    INJECT,
+    NODE_SELECTOR,
+    SOURCES,
+    is_device_name,
+    is_unclear,
+    read_node_selector,
+)
 from webhook.admission.listers import Cluster
 from webhook.admission.model import ALLOWED, Decision, Object, Request
 from webhook.admission.plugins.engine import check_plugins
@@ -44,10 +52,12 @@ def check(request: Request, cluster: Cluster, rules: Rules, plugins: PluginCheck
     `plugins`: what is known of CNI plugins; None: only the envelope is checked.
     """
     new, old = request.object, request.old_object
-    if new is None or (old is not None and _judged_parts(old) == _judged_parts(new)):
+    if new is None:
         return ALLOWED
+    warnings = list(_injection_remarks(new, old or Object()))
+    if old is not None and _judged_parts(old) == _judged_parts(new):
+        return Decision(warnings=tuple(warnings)) if warnings else ALLOWED
     problems: list[SpecError] = []
-    warnings: list[str] = []
     name = request.object_name
     if not request.object_name.endswith("*") and not names.is_subdomain(name):
         problems.append(messages.object_name(name, request.kind.kind))
@@ -75,6 +85,15 @@ def _injection_problems(new: Object) -> Iterator[SpecError]:
     selector = new.annotations.get(NODE_SELECTOR, "").strip()
     if selector and read_node_selector(selector) is None:
         yield injectiontext.selector_written(selector)
+
+
+def _injection_remarks(new: Object, old: Object) -> Iterator[str]:
+    """Yield what a new text does not do, though its author means it to: the network's pods would show it only."""
+    if is_unclear(new.annotations) and new.annotations[INJECT] != old.annotations.get(INJECT):
+        yield injectiontext.opt_out_unclear(new.annotations[INJECT])
+    source = new.annotations.get(DEVICES_FROM, "")
+    if source.strip() and source.strip() not in SOURCES and source != old.annotations.get(DEVICES_FROM):
+        yield injectiontext.source_unclear(source.strip())
 
 
 def _judged_parts(thing: Object) -> tuple[object, ...]:

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS
 from webhook.admission import injectiontext, messages, needs, podspec
-from webhook.admission.injection import Injection
+from webhook.admission.injection import Injection, opts_out
 from webhook.admission.listers import Cluster
 from webhook.admission.model import Decision, Object, Request
 from webhook.admission.needs import Shortfall
@@ -41,7 +41,7 @@ def check(
     if not judged.is_allowed:
         return tell_origin(request, judged, cluster, injection)
     annotations = pod.annotations
-    if not (annotations.get(NETWORKS) or annotations.get(DEFAULT_NETWORK)) or needs.opts_out(annotations):
+    if not (annotations.get(NETWORKS) or annotations.get(DEFAULT_NETWORK)) or opts_out(annotations):
         return judged
     networks = _needing(request.namespace, annotations, cluster, injection, network_namespace)
     if not networks or podspec.MIRROR in annotations:

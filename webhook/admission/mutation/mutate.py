@@ -18,7 +18,7 @@ from typing import NamedTuple
 from cniplugin.netspec.errors import SpecError
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 from webhook.admission import injectiontext, jsonpatch, needs, podspec
-from webhook.admission.injection import INJECT, Injection
+from webhook.admission.injection import INJECT, Injection, is_unclear, opts_out
 from webhook.admission.jsonpatch import PatchError
 from webhook.admission.listers import Cluster
 from webhook.admission.model import Operation
@@ -56,10 +56,10 @@ def mutate(pod: Json, cluster: Cluster, injection: Injection, *, namespace: str,
     """
     if not podspec.is_readable(pod) or podspec.MIRROR in podspec.annotations_of(pod):
         return Mutation(pod)
-    if needs.opts_out(podspec.annotations_of(pod)):
+    if opts_out(podspec.annotations_of(pod)):
         return Mutation(pod)
     labelled = inject_annotations(pod, injection.annotations_by_label)
-    if needs.opts_out(podspec.annotations_of(labelled)):
+    if opts_out(podspec.annotations_of(labelled)):
         return Mutation(labelled, _patch(pod, labelled))
     annotated = inject_default_networks(labelled, cluster.default_networks(namespace))
     selected = needs.find_networks(
@@ -102,8 +102,8 @@ def _fill(
 
 
 def _notes(pod: Json) -> tuple[str, ...]:
-    answer = podspec.annotations_of(pod).get(INJECT, "true").strip()
-    return () if answer.lower() in {"true", "false"} else (injectiontext.opt_out_unclear(answer),)
+    annotations = podspec.annotations_of(pod)
+    return (injectiontext.opt_out_unclear(annotations[INJECT]),) if is_unclear(annotations) else ()
 
 
 def _remarks(pod: Json, networks: Sequence[NetworkAttachmentDefinition], injection: Injection) -> Iterator[str]:
