@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cniplugin.netspec.netattachdef import RESOURCE_NAME
 from tests.admission.world import CAPABLE, MACVLAN, decide, definition, request, rules
 from webhook.admission.evaluate import NETWORK
-from webhook.admission.injection import NODE_SELECTOR
+from webhook.admission.injection import DEVICES_FROM, INJECT, NODE_SELECTOR
 from webhook.admission.model import Object
 
 CHAIN = '{"cniVersion":"1.0.0","name":"lan","plugins":[{"type":"bridge"},{"type":"tuning"}]}'
@@ -69,6 +70,58 @@ def test_a_node_selector_is_one_label(selector: str, *, is_right: bool) -> None:
         assert (cause.rule, cause.field) == ("node-selector-value", f"metadata.annotations[{NODE_SELECTOR}]")
         assert not decide(asked._replace(operation="UPDATE", old_object=definition(MACVLAN).object)).is_allowed
         assert decide(asked._replace(operation="UPDATE", old_object=asked.object)).is_allowed
+
+
+@pytest.mark.parametrize(
+    ("resource", "is_right"),
+    [
+        ("", True),
+        ("intel.com/sriov_data", True),
+        (" bridge.network.kubevirt.io/br1 ", True),
+        ("memory", False),
+        ("hugepages-2Mi", False),
+        ("sriov", False),
+        ("intel.com/a,intel.com/b", False),
+        ("Intel.com/vf", False),
+        ("intel.com/v\u00ff", False),
+    ],
+)
+def test_a_resource_is_one_of_a_device_plugin(resource: str, *, is_right: bool) -> None:
+    """`memory` would give each pod a limit of one byte."""
+    asked = definition(MACVLAN)
+    assert asked.object is not None
+    asked = asked._replace(object=asked.object._replace(annotations={RESOURCE_NAME: resource}))
+    decision = decide(asked)
+    assert decision.is_allowed is is_right
+    if not is_right:
+        (cause,) = decision.causes
+        assert (cause.rule, cause.field) == ("resource-name", f"metadata.annotations[{RESOURCE_NAME}]")
+
+
+@pytest.mark.parametrize(
+    ("annotation", "text", "said"),
+    [
+        (INJECT, "no", '"no" counts as "true"'),
+        (INJECT, "", '"" counts as "true"'),
+        (DEVICES_FROM, "resourceclaim", 'did you mean "ResourceClaim"?'),
+        (DEVICES_FROM, "somewhere", 'allowed: "DevicePlugin", "ResourceClaim"'),
+        (INJECT, " False ", None),
+        (DEVICES_FROM, "DevicePlugin", None),
+        (DEVICES_FROM, "", None),
+    ],
+)
+def test_an_annotation_for_injection_that_does_nothing(annotation: str, text: str, said: str | None) -> None:
+    """A warning, when it is written: afterwards it would be seen at the network's pods only."""
+    before = definition(MACVLAN)
+    assert before.object is not None
+    after = before.object._replace(annotations={annotation: text})
+    update = before._replace(operation="UPDATE", object=after, old_object=before.object)
+    for asked in (before._replace(object=after), update):
+        decision = decide(asked)
+        assert decision.is_allowed
+        assert [said in warning for warning in decision.warnings if said] == ([True] if said else [])
+        assert said or not decision.warnings
+    assert decide(update._replace(old_object=after)).warnings == ()
 
 
 def test_a_name_that_differs_is_a_warning() -> None:

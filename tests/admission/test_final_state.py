@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from cniplugin.netspec.netattachdef import RESOURCE_NAME
+from cniplugin.netspec.selection import NETWORKS
 from tests import golden_files as golden
 from tests.admission.injecting import (
     HONOR,
@@ -96,15 +97,18 @@ def test_without_injection_nothing_is_asked() -> None:
 # Every message once
 
 CONFLICT = cluster_of(network("a", selector="rack=1"), network("b", selector="rack=2"))
+BY_LABEL = Injection(annotations_by_label={"up": {NETWORKS: "green/x"}})
 MESSAGES = {
     "unknown-container": lambda: ask_mutate(annotated(pod_of("a", app("dpdk")), inject_into="dpkd"), sriov()),
+    "resource-unusable": lambda: ask_mutate(pod_of("a"), cluster_of(network("a", resource="memory"))),
     "selector-unreadable": lambda: ask_mutate(pod_of("a"), cluster_of(network("a", selector="a=b,c=d"))),
     "selector-contradicted": lambda: ask_mutate(pod_of("a", nodeSelector={"rack": "2"}), CONFLICT),
     "selectors-contradict": lambda: ask_mutate(pod_of("a,b"), CONFLICT),
     "volume-left-alone": lambda: ask_mutate(pod_of("a", volumes=[{"name": "podnetinfo", "emptyDir": {}}]), sriov()),
     "opt-out-unclear": lambda: ask_mutate(annotated(pod_of("a"), inject="n\u00f6\n"), sriov()),
     "taken-as-claimed": lambda: ask_mutate(pod_of("a", resourceClaims=[{"name": "vf"}]), sriov()),
-    "defaults-unreadable": lambda: ask_mutate(pod_of(None), FakeCluster({}, defaults={"blue": "a,,b"})),
+    "networks-by-default": lambda: ask_validate(pod_of("a,,b"), FakeCluster({}, defaults={"blue": "a,,b"})),
+    "networks-by-label": lambda: ask_validate(pod_of("green/x", labels={"up": "true"}), sriov(), BY_LABEL),
     "shortfall": lambda: ask_validate(pod_of("a,b", app(asks="1")), sriov()),
     "shortfall-of-one": lambda: ask_validate(pod_of("a"), sriov()),
     "shortfall-honoured": lambda: ask_mutate(pod_of("a,b", app(asks="1")), sriov(), HONOR),

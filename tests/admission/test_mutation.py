@@ -210,6 +210,19 @@ def test_honor_injects_what_the_pod_does_not_name() -> None:
     assert figures(jsonpatch.apply(list(answer.operations), pod_of("a,b"))) == ("2", "2")
 
 
+@pytest.mark.parametrize("resource", ["memory", "cpu", "hugepages-2Mi", "sriov"])
+def test_a_resource_that_no_device_plugin_has(resource: str) -> None:
+    """It is stored already. The API server would take a limit of one byte."""
+    world = cluster_of(network("a", resource=VF), network("m", resource=resource), network("n", resource=resource))
+    answer = ask_mutate(pod_of("a,m,n", app(asks="1")), world)
+    assert (answer.operations, answer.rules) == ((), ("resource-name",))
+    assert "blue/m " in answer.message
+    claiming = pod_of("m", resourceClaims=[{"name": "x"}])
+    assert ask_mutate(claiming, world).is_allowed
+    opted_out = cluster_of(network("m", resource=resource, inject="false"))
+    assert ask_mutate(pod_of("m"), opted_out) == ALLOWED
+
+
 # Decision 3: the target, and opting out
 
 

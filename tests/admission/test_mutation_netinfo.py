@@ -21,12 +21,19 @@ from webhook.admission.model import ALLOWED
 NAMESPACE = {"path": "namespace", "fieldRef": {"fieldPath": "metadata.namespace"}}
 
 
-def test_a_mount_at_the_place_is_left_alone() -> None:
-    """NRI's issue 43: the API server refuses two mounts at one path."""
-    own = {"name": "mine", "mountPath": "/etc/podnetinfo/"}
+@pytest.mark.parametrize("place", ["/etc/podnetinfo", "/etc/podnetinfo/", "/etc/podnetinfo/annotations"])
+def test_a_mount_at_the_place_is_left_alone(place: str) -> None:
+    """NRI's issue 43: the API server refuses two mounts at one path; below one that is read-only, runc makes none."""
+    own = {"name": "mine", "mountPath": place}
     after = patched(pod_of("a", app(volumeMounts=[own]), app("b")), sriov())
     assert after["spec"]["containers"][0]["volumeMounts"] == [own]
     assert after["spec"]["containers"][1]["volumeMounts"] == [PODNETINFO]
+
+
+def test_a_mount_beside_the_place_is_no_matter() -> None:
+    own = {"name": "mine", "mountPath": "/etc/podnetinfo2"}
+    after = patched(pod_of("a", app(volumeMounts=[own])), sriov())
+    assert after["spec"]["containers"][0]["volumeMounts"] == [own, PODNETINFO]
 
 
 def test_no_volume_that_nobody_mounts() -> None:

@@ -24,7 +24,7 @@ from tests.admission.injecting import (
 )
 from tests.admission.world import FakeCluster
 from webhook.admission import jsonpatch
-from webhook.admission.injection import Injection
+from webhook.admission.injection import INJECT, Injection
 from webhook.admission.model import ALLOWED
 
 # Decision 4: devices that are claimed
@@ -145,6 +145,19 @@ def test_a_label_needs_no_networks() -> None:
     assert answer.operations == ({"op": "add", "path": "/metadata/annotations", "value": {"one": "1", "two": "2"}},)
 
 
+def test_a_label_opts_a_pod_out() -> None:
+    """Nothing but the label's annotations, at the first pass as at the second."""
+    injection = Injection(annotations_by_label={"x": {INJECT: "false"}})
+    world = FakeCluster(sriov().networks, defaults={"blue": "a"})
+    for networks in ("a", None):
+        pod = pod_of(networks, labels={"x": "true"})
+        after = patched(pod, world, injection)
+        assert after["metadata"]["annotations"] == {**pod["metadata"].get("annotations", {}), INJECT: "false"}
+        assert after["spec"] == pod["spec"]
+        assert ask_mutate(after, world, injection) == ALLOWED
+        assert ask_validate(after, world, injection).is_allowed
+
+
 def test_what_a_label_brings_is_judged() -> None:
     injection = Injection(annotations_by_label={"x": {NETWORKS: "green/secret"}})
     world = cluster_of(network("secret", namespace="green", resource=VF))
@@ -172,9 +185,41 @@ def test_empty_default_networks() -> None:
     assert ask_mutate(pod_of(None), FakeCluster(sriov().networks, defaults={"blue": " "})) == ALLOWED
 
 
-def test_default_networks_that_cannot_be_read_are_refused_and_not_hidden() -> None:
-    world = FakeCluster(sriov().networks, defaults={"blue": "a,,b"})
-    answer = ask_mutate(pod_of(None), world)
+# Refused for what the author has not written
+
+
+@pytest.mark.parametrize(
+    ("networks", "rule"),
+    [
+        ("rack1,,rack1", "empty-item"),
+        ("nowhere", "network-not-found"),
+        ("green/x", "PostureIsolated"),
+        ("rack1,rack2", None),
+    ],
+)
+@pytest.mark.parametrize("origin", ["namespace blue", "label up"])
+def test_a_refusal_tells_where_the_networks_come_from(networks: str, rule: str | None, origin: str) -> None:
+    """The annotation was put there by /mutate. None: it is /mutate that refuses."""
+    racks = (network("rack1", selector="rack=1"), network("rack2", selector="rack=2"))
+    by_label = origin == "label up"
+    world = cluster_of(*racks, network("x", namespace="green"), defaults={} if by_label else {"blue": networks})
+    injection = Injection(annotations_by_label={"a": {"k": "v"}, "up": {NETWORKS: networks}} if by_label else {})
+    pod = pod_of(None, labels={"up": "true", "a": "true"})
+    answer = ask_mutate(pod, world, injection)
+    assert answer.is_allowed is (rule is not None)
+    if rule is not None:
+        assert answer.warnings == ()
+        answer = ask_validate(patched(pod, world, injection), world, injection)
+        assert answer.rules == (rule,)
+    (warning,) = answer.warnings
+    assert warning.endswith(origin)
+    own = pod_of("nowhere,nowhere-else")
+    assert ask_validate(own, world, injection).warnings == ()
+
+
+def test_a_shortfall_tells_where_the_networks_come_from() -> None:
+    world = FakeCluster(sriov().networks, defaults={"blue": "a,b"})
+    after = patched(pod_of(None, app(), app("dpdk", asks="1")), world)
+    answer = ask_validate(after, world)
+    assert answer.rules == ("resource-shortfall",)
     assert len(answer.warnings) == 1
-    assert ask_validate(patched(pod_of(None), world), world).rules == ("empty-item",)
-    assert ask_mutate(pod_of("a,,b"), world) == ALLOWED

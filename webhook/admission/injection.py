@@ -19,6 +19,7 @@ DEVICES_FROM = "nadmit.io/devices-from"
 """On a definition: BY_PLUGIN or BY_CLAIM."""
 BY_PLUGIN = "DevicePlugin"
 BY_CLAIM = "ResourceClaim"
+SOURCES = (BY_PLUGIN, BY_CLAIM)
 NODE_SELECTOR = "k8s.v1.cni.cncf.io/nodeSelector"
 """On a definition: one label, `key=value` or `key`, of the nodes that have the network (network-resources-injector)."""
 
@@ -27,6 +28,31 @@ def read_node_selector(text: str) -> tuple[str, str] | None:
     """Return key and value of a definition's node selector; None if it is not one label."""
     key, _, value = text.partition("=")
     return (key, value) if is_key(key) and is_value(value) else None
+
+
+def opts_out(annotations: Mapping[str, str]) -> bool:
+    """Say whether a pod or a definition wants no injection."""
+    return annotations.get(INJECT, "").strip().lower() == "false"
+
+
+def is_unclear(annotations: Mapping[str, str]) -> bool:
+    """Say whether the annotation that opts out is there and says neither yes nor no."""
+    return annotations.get(INJECT, "true").strip().lower() not in {"true", "false"}
+
+
+def is_device_name(text: str) -> bool:
+    """Say whether a device plugin may offer a resource of this name (v1helper, IsExtendedResourceName)."""
+    return has_domain(text) and is_key(text)
+
+
+def has_domain(text: str) -> bool:
+    """Say whether a resource is none of Kubernetes' own, such as memory, of which 1 is a byte."""
+    return "/" in text
+
+
+def is_marked(labels: Mapping[str, str], label: str) -> bool:
+    """Say whether a pod's label asks for the annotations that an admin's setting has for it."""
+    return labels.get(label, "").lower() == "true"
 
 
 Mode = Literal["topUp", "honor"]

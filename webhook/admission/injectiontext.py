@@ -6,8 +6,16 @@ from collections.abc import Sequence
 
 from cniplugin.netspec.errors import SpecError, show
 from cniplugin.netspec.names import nearest
+from cniplugin.netspec.netattachdef import RESOURCE_NAME
 from webhook.admission import messages
-from webhook.admission.injection import DEFAULT_NETWORKS, DEVICES_FROM, INJECT, INJECT_INTO, NODE_SELECTOR
+from webhook.admission.injection import (
+    DEFAULT_NETWORKS,
+    DEVICES_FROM,
+    INJECT,
+    INJECT_INTO,
+    NODE_SELECTOR,
+    SOURCES,
+)
 from webhook.admission.needs import Shortfall
 
 SHOWN_NAMES_MAX = 20
@@ -25,6 +33,32 @@ def unknown_container(name: str, names: Sequence[str]) -> SpecError:
         detail="the pod has no such container",
         fix=messages.did_you_mean(near) if near else "",
         allowed=f"a container or sidecar of the pod: {', '.join(names[:SHOWN_NAMES_MAX])}{more}",
+    )
+
+
+_DEVICES = "DOMAIN/NAME, such as example.com/vf: letters, digits, '-', '_' and '.'"
+
+
+def resource_unusable(name: str, reference: str) -> SpecError:
+    """A definition names a resource that no device plugin has. NB: only its owner can mend it."""
+    return SpecError(
+        rule="resource-name",
+        source="spec.containers",
+        value=name,
+        detail=f"the resource of network {reference} is none of a device plugin",
+        fix="ask the owner of the network to correct it",
+        allowed=_DEVICES,
+    )
+
+
+def resource_written(name: str) -> SpecError:
+    """The same, told to its owner."""
+    return SpecError(
+        rule="resource-name",
+        source=f"metadata.annotations[{RESOURCE_NAME}]",
+        value=name,
+        detail="this is no resource of a device plugin, and all pods of the network would be refused",
+        allowed=_DEVICES,
     )
 
 
@@ -112,12 +146,25 @@ def volume_left_alone(name: str) -> str:
 
 def opt_out_unclear(value: str) -> str:
     """The annotation that opts out says neither yes nor no."""
-    return _warning(f'metadata.annotations[{INJECT}]: {show(value)} counts as "true"; allowed: "true", "false"')
+    return _warning(f'metadata.annotations[{INJECT}]: {show(value.strip())} counts as "true"; allowed: "true", "false"')
 
 
-def defaults_unreadable(namespace: str) -> str:
-    """The pod's networks come from its namespace, and cannot be read: its author has not written them."""
+def source_unclear(value: str) -> str:
+    """The annotation that tells where a network's devices come from names no source."""
+    near = nearest(value, SOURCES)
+    hint = f'did you mean "{near}"? ' if near else ""
+    allowed = ", ".join(f'"{source}"' for source in SOURCES)
+    return _warning(f"metadata.annotations[{DEVICES_FROM}]: {show(value)} counts as absent; {hint}allowed: {allowed}")
+
+
+def networks_by_default(namespace: str) -> str:
+    """The networks of a refused pod come from its namespace: its author has not written them."""
     return _warning(f"the networks come from the annotation {DEFAULT_NETWORKS} of namespace {namespace}")
+
+
+def networks_by_label(label: str) -> str:
+    """The same, from a setting for pods with a label."""
+    return _warning(f"the networks come from a setting of the cluster for pods with the label {label}")
 
 
 def _warning(text: str) -> str:

@@ -15,6 +15,7 @@ from webhook.admission.injection import Injection
 from webhook.admission.listers import Cluster
 from webhook.admission.model import ALLOWED, Decision, Object, Operation, Request
 from webhook.admission.mutation.mutate import Mutation, mutate
+from webhook.admission.origins import tell_origin
 
 _MUTATED = "answer of /mutate"
 
@@ -44,7 +45,7 @@ def answer_mutation(
     def answer() -> tuple[Injection, Decision | None]:
         pod, namespace = sent.read(), request.namespace
         mutation = mutate(pod, cluster, injection, namespace=namespace, network_namespace=network_namespace)
-        made.append(_answer(request, mutation, cluster, rules, network_namespace=network_namespace))
+        made.append(_answer(request, mutation, cluster, rules, injection, network_namespace=network_namespace))
         return injection, made[0] if _is_worth_remembering(made[0], mutation) else None
 
     if sketch is not None:
@@ -66,7 +67,13 @@ def _is_worth_remembering(decision: Decision, mutation: Mutation) -> bool:
 
 
 def _answer(
-    request: Request, mutation: Mutation, cluster: Cluster, rules: Rules, *, network_namespace: str
+    request: Request,
+    mutation: Mutation,
+    cluster: Cluster,
+    rules: Rules,
+    injection: Injection,
+    *,
+    network_namespace: str,
 ) -> Decision:
     known = request.object or Object()
     if not mutation.problems and not mutation.warnings and not mutation.missing:
@@ -75,11 +82,12 @@ def _answer(
     judged = evaluate(after, cluster, rules, network_namespace=network_namespace)
     if mutation.missing and (judged.missing or not (mutation.problems or mutation.warnings)):
         return Decision(operations=mutation.operations, warnings=mutation.notes, missing=judged.missing)
-    if not judged.is_allowed:
-        return judged._replace(warnings=(*mutation.notes, *judged.warnings))
-    if mutation.problems:
-        return messages.invalid(after, mutation.problems, warnings=mutation.notes)
-    return _allowed(mutation.operations, (*mutation.notes, *mutation.warnings))
+    if judged.is_allowed and not mutation.problems:
+        return _allowed(mutation.operations, (*mutation.notes, *mutation.warnings))
+    if judged.is_allowed:
+        judged = messages.invalid(after, mutation.problems)
+    refused = judged._replace(warnings=(*mutation.notes, *judged.warnings))
+    return tell_origin(after, refused, cluster, injection)
 
 
 def _allowed(operations: tuple[Operation, ...], warnings: tuple[str, ...]) -> Decision:

@@ -12,16 +12,11 @@ from cniplugin.netspec.errors import SpecErrors
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS
 from webhook.admission import podspec
-from webhook.admission.injection import BY_CLAIM, BY_PLUGIN, DEVICES_FROM, INJECT
+from webhook.admission.injection import BY_CLAIM, BY_PLUGIN, DEVICES_FROM, SOURCES, opts_out
 from webhook.admission.podspec import Json
 
 Lookup = Callable[[str, str], NetworkAttachmentDefinition | None]
 """(namespace, name) -> the definition, or None if there is none."""
-
-
-def opts_out(annotations: Mapping[str, str]) -> bool:
-    """Say whether a pod or a definition wants no injection."""
-    return annotations.get(INJECT, "").strip().lower() == "false"
 
 
 class Networks(NamedTuple):
@@ -79,7 +74,7 @@ def count_needs(
 def _says(network: NetworkAttachmentDefinition) -> str | None:
     """Return where a definition says that its devices come from."""
     said = network.annotations.get(DEVICES_FROM, "").strip()
-    return said if said in {BY_PLUGIN, BY_CLAIM} else None
+    return said if said in SOURCES else None
 
 
 def find_claimed(pod: Json, networks: Sequence[NetworkAttachmentDefinition], keys: Sequence[str]) -> list[str]:

@@ -81,6 +81,7 @@ RULE_IDS = frozenset(
         "inject-into",
         "node-selector-conflict",
         "node-selector-value",
+        "resource-name",
         "resource-shortfall",
         # definitions, netspec.cniconfig, checks/definitions, access.content
         "cni-args",

@@ -2,7 +2,8 @@
 
 Fields restricted: `metadata.name`, `spec.config`, the consent annotations. Values allowed: JSON that libcni reads as a
 configuration or a list, in one way only; plugin types that are file names and no delegating plugins; none at all (the
-node's own file), with a warning; a node selector of one label; and what the rules about definitions give to the
+node's own file), with a warning; a resource that a device plugin may have;
+a node selector of one label; and what the rules about definitions give to the
 requester. Operations: CREATE, UPDATE that changes `spec.config`, the resource name, the node selector or the consent.
 Exempt: nobody from the built-in checks; from the rules, the exempt users and groups of the configuration; definitions
 being deleted.
@@ -11,7 +12,7 @@ Example refusal: `spec.config.plugins[1].type: a delegating plugin cannot be a d
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 from cniplugin.access import consent
@@ -23,7 +24,15 @@ from cniplugin.netspec.cniconfig import NetworkConfigList
 from cniplugin.netspec.errors import SpecError, SpecErrors
 from cniplugin.netspec.netattachdef import RESOURCE_NAME, NetworkAttachmentDefinition
 from webhook.admission import injectiontext, messages
-from webhook.admission.injection import NODE_SELECTOR, read_node_selector
+from webhook.admission.injection import (
+    DEVICES_FROM,
+    INJECT,
+    NODE_SELECTOR,
+    SOURCES,
+    is_device_name,
+    is_unclear,
+    read_node_selector,
+)
 from webhook.admission.listers import Cluster
 from webhook.admission.model import ALLOWED, Decision, Object, Request
 from webhook.admission.plugins.engine import check_plugins
@@ -43,10 +52,12 @@ def check(request: Request, cluster: Cluster, rules: Rules, plugins: PluginCheck
     `plugins`: what is known of CNI plugins; None: only the envelope is checked.
     """
     new, old = request.object, request.old_object
-    if new is None or (old is not None and _judged_parts(old) == _judged_parts(new)):
+    if new is None:
         return ALLOWED
+    warnings = list(_injection_remarks(new, old or Object()))
+    if old is not None and _judged_parts(old) == _judged_parts(new):
+        return Decision(warnings=tuple(warnings)) if warnings else ALLOWED
     problems: list[SpecError] = []
-    warnings: list[str] = []
     name = request.object_name
     if not request.object_name.endswith("*") and not names.is_subdomain(name):
         problems.append(messages.object_name(name, request.kind.kind))
@@ -58,7 +69,7 @@ def check(request: Request, cluster: Cluster, rules: Rules, plugins: PluginCheck
         problems.extend(finding.as_spec_error() for finding in found if finding.is_error)
         warnings.extend(messages.plugin_remark(finding) for finding in found if not finding.is_error)
     problems.extend(consent.problems(new.annotations))
-    problems.extend(_node_selector_problems(new))
+    problems.extend(_injection_problems(new))
     if problems:
         return messages.invalid(request, problems, warnings=warnings)
     if not are_ruled(rules):
@@ -66,10 +77,23 @@ def check(request: Request, cluster: Cluster, rules: Rules, plugins: PluginCheck
     return _judge(request, parsed, cluster, rules, warnings)
 
 
-def _node_selector_problems(new: Object) -> list[SpecError]:
-    """NB: /mutate would refuse every pod of the network."""
-    text = new.annotations.get(NODE_SELECTOR, "").strip()
-    return [injectiontext.selector_written(text)] if text and read_node_selector(text) is None else []
+def _injection_problems(new: Object) -> Iterator[SpecError]:
+    """NB: /mutate, or the API server after it, would refuse every pod of the network."""
+    resource = new.annotations.get(RESOURCE_NAME, "").strip()
+    if resource and not is_device_name(resource):
+        yield injectiontext.resource_written(resource)
+    selector = new.annotations.get(NODE_SELECTOR, "").strip()
+    if selector and read_node_selector(selector) is None:
+        yield injectiontext.selector_written(selector)
+
+
+def _injection_remarks(new: Object, old: Object) -> Iterator[str]:
+    """Yield what a new text does not do, though its author means it to: the network's pods would show it only."""
+    if is_unclear(new.annotations) and new.annotations[INJECT] != old.annotations.get(INJECT):
+        yield injectiontext.opt_out_unclear(new.annotations[INJECT])
+    source = new.annotations.get(DEVICES_FROM, "")
+    if source.strip() and source.strip() not in SOURCES and source != old.annotations.get(DEVICES_FROM):
+        yield injectiontext.source_unclear(source.strip())
 
 
 def _judged_parts(thing: Object) -> tuple[object, ...]:

@@ -16,10 +16,11 @@ from collections.abc import Mapping, Sequence
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS
 from webhook.admission import injectiontext, messages, needs, podspec
-from webhook.admission.injection import Injection
+from webhook.admission.injection import Injection, opts_out
 from webhook.admission.listers import Cluster
 from webhook.admission.model import Decision, Object, Request
 from webhook.admission.needs import Shortfall
+from webhook.admission.origins import tell_origin
 
 REMEMBERED_TEXT_MAX = 4096
 """Characters of the annotations whose networks are remembered."""
@@ -30,15 +31,17 @@ _SHORT = "resources that a pod lacks"
 def check(
     request: Request, judged: Decision, cluster: Cluster, injection: Injection, *, network_namespace: str
 ) -> Decision:
-    """Return the decision about the pod's networks, or a refusal for what they lack.
+    """Return the decision about the pod's networks, or a refusal for what they lack; each tells where they come from.
 
     What the pod's containers request is read only if its networks need something.
     """
     pod = request.object
-    if pod is None or not judged.is_allowed or request.operation != "CREATE" or request.subresource:
+    if pod is None or request.operation != "CREATE" or request.subresource:
         return judged
+    if not judged.is_allowed:
+        return tell_origin(request, judged, cluster, injection)
     annotations = pod.annotations
-    if not (annotations.get(NETWORKS) or annotations.get(DEFAULT_NETWORK)) or needs.opts_out(annotations):
+    if not (annotations.get(NETWORKS) or annotations.get(DEFAULT_NETWORK)) or opts_out(annotations):
         return judged
     networks = _needing(request.namespace, annotations, cluster, injection, network_namespace)
     if not networks or podspec.MIRROR in annotations:
@@ -48,7 +51,8 @@ def check(
         return judged._replace(warnings=(*judged.warnings, *map(injectiontext.shortfall_warning, short)))
     if not short:
         return judged
-    return messages.invalid(request, list(map(injectiontext.shortfall, short)), warnings=judged.warnings)
+    refused = messages.invalid(request, list(map(injectiontext.shortfall, short)), warnings=judged.warnings)
+    return tell_origin(request, refused, cluster, injection)
 
 
 def _shortfalls(

@@ -1,7 +1,8 @@
 """The mutation of one pod: what is put into it, in this order, and the patch that does so.
 
 1. The pod opts out, or is the image of a static pod: nothing.
-2. Annotations by label, then the namespace's default networks: from here on they are the pod's.
+2. Annotations by label, which may opt the pod out, then the namespace's default networks: from here on they are the
+   pod's.
 3. The networks are found; annotations that cannot be read end it here, for the judgement to refuse.
 4. Resources into the target container, pod network information, node selectors.
 
@@ -17,7 +18,7 @@ from typing import NamedTuple
 from cniplugin.netspec.errors import SpecError
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 from webhook.admission import injectiontext, jsonpatch, needs, podspec
-from webhook.admission.injection import INJECT, Injection
+from webhook.admission.injection import INJECT, Injection, is_unclear, opts_out
 from webhook.admission.jsonpatch import PatchError
 from webhook.admission.listers import Cluster
 from webhook.admission.model import Operation
@@ -27,7 +28,7 @@ from . import netinfo
 from .defaultnetworks import inject_default_networks
 from .netinfo import inject_netinfo
 from .nodeselector import inject_node_selector
-from .resources import inject_resources
+from .resources import find_unusable, inject_resources
 from .target import find_target
 from .userdefined import inject_annotations
 
@@ -55,16 +56,17 @@ def mutate(pod: Json, cluster: Cluster, injection: Injection, *, namespace: str,
     """
     if not podspec.is_readable(pod) or podspec.MIRROR in podspec.annotations_of(pod):
         return Mutation(pod)
-    if needs.opts_out(podspec.annotations_of(pod)):
+    if opts_out(podspec.annotations_of(pod)):
         return Mutation(pod)
     labelled = inject_annotations(pod, injection.annotations_by_label)
+    if opts_out(podspec.annotations_of(labelled)):
+        return Mutation(labelled, _patch(pod, labelled))
     annotated = inject_default_networks(labelled, cluster.default_networks(namespace))
     selected = needs.find_networks(
         podspec.annotations_of(annotated), cluster.network, namespace=namespace, network_namespace=network_namespace
     )
     notes = _notes(annotated)
     if selected is None:
-        notes += (injectiontext.defaults_unreadable(namespace),) if annotated is not labelled else ()
         return Mutation(annotated, _patch(pod, annotated), notes)
     networks, missing = selected
     target = find_target(annotated, podspec.annotations_of(annotated))
@@ -84,12 +86,12 @@ def _fill(
     """Return the pod with all that its networks need, or why it cannot have it."""
     keys = injection.resource_name_keys
     has_resources = any(needs.resources_of(network, keys) for network in networks)
-    problems: list[SpecError] = []
+    counts = needs.count_needs(networks, keys, has_claims=podspec.has_claims(pod)) if has_resources else {}
+    problems = find_unusable(networks, counts, keys)
     if isinstance(target, SpecError):
         problems += [target] if has_resources else []
     elif has_resources:
         if target is not None:
-            counts = needs.count_needs(networks, keys, has_claims=podspec.has_claims(pod))
             pod = inject_resources(pod, counts, target, injection.mode)
         if injection.exposes_netinfo:
             pod = inject_netinfo(pod, target, exposes_hugepages=injection.exposes_hugepages)
@@ -100,8 +102,8 @@ def _fill(
 
 
 def _notes(pod: Json) -> tuple[str, ...]:
-    answer = podspec.annotations_of(pod).get(INJECT, "true").strip()
-    return () if answer.lower() in {"true", "false"} else (injectiontext.opt_out_unclear(answer),)
+    annotations = podspec.annotations_of(pod)
+    return (injectiontext.opt_out_unclear(annotations[INJECT]),) if is_unclear(annotations) else ()
 
 
 def _remarks(pod: Json, networks: Sequence[NetworkAttachmentDefinition], injection: Injection) -> Iterator[str]:

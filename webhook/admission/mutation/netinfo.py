@@ -1,9 +1,9 @@
 """Pod network information: the pod's labels and annotations as files below /etc/podnetinfo, and its hugepages.
 
 A downward API volume `podnetinfo` is mounted in every ordinary container, and in the target, that has no mount of that
-name or at that place. A volume of that name that holds other things is the pod's own: it is left alone, and mounted
-nowhere. With hugepages, each figure of a container is a file, in MiB, and CONTAINER_NAME tells a container which files
-are its own.
+name, at that place or below it. A volume of that name that holds other things is the pod's own: it is left alone, and
+mounted nowhere. With hugepages, each figure of a container is a file, in MiB, and CONTAINER_NAME tells a container
+which files are its own.
 """
 
 from __future__ import annotations
@@ -57,8 +57,11 @@ def _at(pod: Json, path: podspec.Path) -> Json:
 
 
 def is_our_place(mount_path: object) -> bool:
-    """Say whether a mount takes the place of the volume's."""
-    return str(mount_path).rstrip("/") == MOUNT_PATH
+    """Say whether a mount takes the place of the volume's, or a part of it.
+
+    NB: the volume is mounted for reading: below it the runtime can make no place, and the container would never start.
+    """
+    return f"{mount_path}/".startswith(f"{MOUNT_PATH}/")
 
 
 def _has_mount(container: Json, *, by_name: bool = False) -> bool:

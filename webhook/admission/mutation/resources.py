@@ -6,21 +6,38 @@ names, or the container itself already has, stays. honor: a resource that the po
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
-from webhook.admission import podspec
-from webhook.admission.injection import Mode
+from cniplugin.netspec.errors import SpecError
+from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
+from webhook.admission import injectiontext, needs, podspec
+from webhook.admission.injection import Mode, has_domain
 from webhook.admission.podspec import Container, Json
 from webhook.admission.quantity import parse_quantity
 
 
-def inject_resources(pod: Json, needs: Mapping[str, int], target: Container, mode: Mode) -> Json:
+def find_unusable(
+    networks: Sequence[NetworkAttachmentDefinition], counts: Mapping[str, int], keys: Sequence[str]
+) -> list[SpecError]:
+    """Return what is wrong with resources of Kubernetes' own; each with the first network that names it.
+
+    NB: the API server would take `memory: 1`, and no container lives in one byte. Other names that nothing can have it
+    refuses itself.
+    """
+    unusable = [resource for resource in counts if not has_domain(resource)]
+    if not unusable:
+        return []
+    named = {name: known.reference for known in reversed(networks) for name in needs.resources_of(known, keys)}
+    return [injectiontext.resource_unusable(resource, named[resource]) for resource in unusable]
+
+
+def inject_resources(pod: Json, counts: Mapping[str, int], target: Container, mode: Mode) -> Json:
     """Return the pod with the needed resources in the target container."""
     running = [*podspec.containers(pod), *podspec.sidecars(pod)]
-    elsewhere = {name for one in running if one.path != target.path for name in one.named(needs)}
-    settled = elsewhere | (target.named(needs) if mode == "honor" else set())
-    for resource, count in needs.items():
+    elsewhere = {name for one in running if one.path != target.path for name in one.named(counts)}
+    settled = elsewhere | (target.named(counts) if mode == "honor" else set())
+    for resource, count in counts.items():
         if resource not in settled:
             pod = _raise(pod, target, resource, count)
     return pod

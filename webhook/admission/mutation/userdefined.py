@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from webhook.admission import podspec
+from webhook.admission.injection import is_marked
 from webhook.admission.podspec import Json
 
 
@@ -15,7 +16,7 @@ def inject_annotations(pod: Json, annotations_by_label: Mapping[str, Mapping[str
     """Return the pod with the annotations of every label that says "true"; labels in alphabetical order."""
     labels = podspec.labels_of(pod)
     for label, given in sorted(annotations_by_label.items()):
-        if labels.get(label, "").lower() != "true":
+        if not is_marked(labels, label):
             continue
         for key, text in given.items():
             if podspec.annotations_of(pod).get(key) != text:
