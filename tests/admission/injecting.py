@@ -13,7 +13,7 @@ from tests.admission.world import MACVLAN, RULES, FakeCluster, request
 from webhook.admission import jsonpatch
 from webhook.admission.evaluate import evaluate
 from webhook.admission.injection import DEVICES_FROM, INJECT, INJECT_INTO, NODE_SELECTOR, Injection
-from webhook.admission.model import NOTHING, Decision, Object, Request, SentPod
+from webhook.admission.model import NOTHING, Decision, Object, Read, Request, SentPod
 from webhook.admission.mutating import answer_mutation
 from webhook.serving import wire
 from webhook.serving.http import RequestError
@@ -57,15 +57,19 @@ def pod_of(networks: str | None, *containers: Json, labels: Mapping[str, str] = 
     return {"metadata": metadata, "spec": {"containers": some, **spec}}
 
 
-def sketch(pod: Json) -> Hashable | None:
+READ = Injection().read
+"""With the settings that hold without a configuration."""
+
+
+def sketch(pod: Json, read: Read = READ) -> Hashable | None:
     """The sketch that the wire makes of a pod's bytes."""
-    return sketch_of(json.dumps(pod).encode())
+    return sketch_of(json.dumps(pod).encode(), read)
 
 
-def sketch_of(text: bytes) -> Hashable | None:
+def sketch_of(text: bytes, read: Read = READ) -> Hashable | None:
     """The sketch of a pod as it is written; of one that the wire would refuse, none."""
     sent = _read(text)
-    return sent.sketch() if sent else None
+    return sent.sketch(read) if sent else None
 
 
 def _read(text: bytes) -> SentPod | None:
@@ -93,8 +97,8 @@ class Sent:
     def read(self) -> Json:
         return self._pod
 
-    def sketch(self) -> Hashable | None:
-        return sketch(self._pod)
+    def sketch(self, read: Read) -> Hashable | None:
+        return sketch(self._pod, read)
 
     def sketch_requests(self) -> Hashable | None:
         return sketch_requests(self._pod)

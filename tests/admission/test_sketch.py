@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from cniplugin.access.compile import compile_rules, read_policies
 from cniplugin.access.model import Config
+from cniplugin.netspec.selection import NETWORKS
 from tests.admission.injecting import (
     VF,
     Json,
@@ -68,8 +69,8 @@ def test_who_has_one_sketch_gets_one_answer(
 ) -> None:
     """Whatever is changed in a pod changes its sketch too, or changes neither its patch nor the check of it."""
     other = changed(pod, data.draw(st.sampled_from(list(paths(pod)))), data.draw(OTHERS))
-    one = sketch(pod)
-    if one is None or sketch(other) != one:
+    one = sketch(pod, injection.read)
+    if one is None or sketch(other, injection.read) != one:
         return
     assert told(ask_mutate(other, world, injection)) == told(ask_mutate(pod, world, injection))
 
@@ -130,6 +131,31 @@ def test_the_pods_of_a_replica_set_are_worked_out_once() -> None:
     assert world.made == 1
 
 
+def test_the_pods_of_a_stateful_set_are_worked_out_once() -> None:
+    """And those of an indexed Job: labels and annotations that nobody reads may differ, so long as there are some."""
+    world, injection = Remembering(), Injection(annotations_by_label={"sriov": {"mark": "yes"}})
+    answers = []
+    for suffix in ("0", "1"):
+        pod = replica(suffix)
+        pod["metadata"]["labels"]["apps.kubernetes.io/pod-index"] = suffix
+        pod["metadata"]["annotations"]["batch.kubernetes.io/job-completion-index"] = suffix
+        answers.append(ask(pod, world, injection))
+    assert answers[0] is answers[1]
+    assert world.made == 1
+
+
+@pytest.mark.parametrize("key", ["labels", "annotations"])
+def test_what_settings_read_is_in_the_sketch(key: str) -> None:
+    read = Injection(annotations_by_label={"sriov": {"mark": "yes"}}).read
+    name = {"labels": "sriov", "annotations": "mark"}[key]
+    made = [{}, {name: "true"}, {name: "false"}]
+    pods = [pod_of("a", labels={"app": "web"}) for _ in made]
+    for pod, more in zip(pods, made, strict=True):
+        pod["metadata"][key] |= more
+    assert len({sketch(pod, read) for pod in pods}) == 3
+    assert len({sketch(pod) for pod in pods}) == 1
+
+
 def test_another_configuration_is_another_answer() -> None:
     """NB: what is remembered for the earlier one stays until the next snapshot, and must not be given."""
     world = Remembering()
@@ -165,13 +191,11 @@ def test_a_refusal_of_one_account_is_not_the_answer_for_another() -> None:
     [
         {},
         {"metadata": {}, "spec": {"containers": [{"env": [{"name": 5}]}]}},
-        {"metadata": {"annotations": {"text": "x" * SKETCH_MAX}}, "spec": {"containers": []}},
+        {"metadata": {"annotations": {NETWORKS: "x" * (SKETCH_MAX + 1)}}, "spec": {"containers": []}},
         {"spec": {"containers": [{"name": ""}] * PARTS_MAX}},
-        {"metadata": {"labels": {str(at): "" for at in range(PARTS_MAX)}}, "spec": {"containers": []}},
-        {"metadata": {"annotations": {str(at): "" for at in range(PARTS_MAX)}}, "spec": {"containers": []}},
         {"spec": {"containers": [], "volumes": [None] * PARTS_MAX}},
     ],
-    ids=["nothing", "a-wrong-type", "too-large", "containers", "labels", "annotations", "volumes"],
+    ids=["nothing", "a-wrong-type", "too-large", "containers", "volumes"],
 )
 def test_what_is_unusual_has_no_sketch(pod: Json) -> None:
     assert sketch(pod) is None
@@ -179,7 +203,7 @@ def test_what_is_unusual_has_no_sketch(pod: Json) -> None:
 
 def test_a_large_pod_gets_its_patch_all_the_same() -> None:
     pod = pod_of("a", labels={"app": "web"})
-    pod["metadata"]["annotations"]["text"] = "x" * SKETCH_MAX
+    pod["spec"]["nodeSelector"] = {"zone": "x" * SKETCH_MAX}
     assert any(VF in str(operation) for operation in ask(pod, sriov(), Injection()).operations)
     assert not ask_validate(pod, sriov()).is_allowed
 

@@ -8,6 +8,8 @@ from typing import Literal
 
 from cniplugin.access.labels import is_key, is_value
 from cniplugin.netspec.netattachdef import RESOURCE_NAME
+from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS
+from webhook.admission.model import Read
 
 INJECT = "nadmit.io/inject"
 """On a pod: "false" leaves the pod as it is. On a definition: "false" leaves the network out of the injection."""
@@ -17,6 +19,8 @@ DEFAULT_NETWORKS = "nadmit.io/default-networks"
 """On a namespace: the networks of its pods that have no networks annotation; the same grammar."""
 DEVICES_FROM = "nadmit.io/devices-from"
 """On a definition: BY_PLUGIN or BY_CLAIM."""
+MIRROR = "kubernetes.io/config.mirror"
+"""On a pod, by the kubelet: it is the image of a static pod, which runs already."""
 BY_PLUGIN = "DevicePlugin"
 BY_CLAIM = "ResourceClaim"
 SOURCES = (BY_PLUGIN, BY_CLAIM)
@@ -58,6 +62,10 @@ def is_marked(labels: Mapping[str, str], label: str) -> bool:
 Mode = Literal["topUp", "honor"]
 
 
+ANNOTATIONS = (NETWORKS, DEFAULT_NETWORK, INJECT, INJECT_INTO, MIRROR)
+"""Of a pod, which injection reads whatever its settings are."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Injection:
     """Settings of /mutate, and of the check of what it leaves behind.
@@ -65,7 +73,8 @@ class Injection:
     `mode`: topUp raises the target container's figures to what the networks need; honor leaves every figure that the
     pod has. `exposes_hugepages` needs `exposes_netinfo`. `resource_name_keys`: annotations of definitions that name a
     resource. `annotations_by_label`: a pod whose label of that key says "true", in any letter case, gets these
-    annotations; of two that set the same one, the later label in the alphabet wins.
+    annotations; of two that set the same one, the later label in the alphabet wins. `read`: what it reads of a pod's
+    metadata; it follows from the others.
     """
 
     mode: Mode = "topUp"
@@ -73,3 +82,10 @@ class Injection:
     exposes_hugepages: bool = False
     resource_name_keys: tuple[str, ...] = (RESOURCE_NAME,)
     annotations_by_label: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    read: Read = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Work out what is read, once for all pods."""
+        given = dict.fromkeys(key for one in self.annotations_by_label.values() for key in one)
+        read = Read(tuple(self.annotations_by_label), tuple(dict.fromkeys((*ANNOTATIONS, *given))))
+        object.__setattr__(self, "read", read)

@@ -30,14 +30,24 @@ class User(NamedTuple):
     groups: tuple[str, ...] = ()
 
 
+class Read(NamedTuple):
+    """Keys of labels and annotations whose values somebody reads; of all others, only whether there are any."""
+
+    labels: tuple[str, ...] = ()
+    annotations: tuple[str, ...] = ()
+
+
 class SentPod(Protocol):
     """A pod that is read only when somebody asks."""
 
     def read(self) -> dict[str, Any]:
         """Return all of it as plain JSON."""
 
-    def sketch(self) -> Hashable | None:
-        """Return all that injection reads in it: pods with one sketch get one patch. None: not to be remembered."""
+    def sketch(self, read: Read) -> Hashable | None:
+        """Return all that injection reads in it: pods with one sketch get one patch. None: not to be remembered.
+
+        `read`: `Injection.read`, of the labels and annotations.
+        """
 
     def sketch_requests(self) -> Hashable | None:
         """Return all that says how much its containers request, as `sketch`."""

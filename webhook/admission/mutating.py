@@ -39,7 +39,7 @@ def answer_mutation(
     if known is None or known.sent is None or known.is_being_deleted:
         return ALLOWED
     sent = known.sent
-    sketch = sent.sketch()
+    sketch = sent.sketch(injection.read)
     made: list[Decision] = []
 
     def answer() -> tuple[Injection, Decision | None]:

@@ -15,7 +15,6 @@ from .quantity import parse_quantity
 Json = dict[str, Any]
 Path = tuple[str | int, ...]
 
-MIRROR = "kubernetes.io/config.mirror"
 """Annotation of the API's image of a static pod, which already runs as its file says."""
 
 _TEXTS = "an object of texts"

@@ -13,8 +13,7 @@ import json
 from collections.abc import Sequence
 
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORK_STATUS, NETWORKS
-from webhook.admission.injection import INJECT
-from webhook.admission.podspec import MIRROR
+from webhook.admission.injection import INJECT, MIRROR
 
 Condition = dict[str, str]
 """One element of `matchConditions`: name and expression."""

@@ -1,7 +1,8 @@
 """The sketch of a pod: all that /mutate reads in it, and nothing else, as one hashable value.
 
-The pods of a ReplicaSet differ in their names and in the generated name of the volume with their token; their sketch is
-one, so the second of them costs a look-up (`Cluster.recall`). Two pods with one sketch get one patch, which a property
+The pods of a ReplicaSet differ in their names and in the generated name of the volume with their token, those of a
+StatefulSet or an indexed Job in a label and an annotation, too; their sketch is one, so the second of them costs a
+look-up (`Cluster.recall`). Two pods with one sketch get one patch, which a property
 test holds the two files to: who reads more of a pod there adds it here. The check of what /mutate did reads less, and
 has a sketch of its own.
 
@@ -15,6 +16,7 @@ from collections.abc import Hashable, Iterator, Sequence
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
+from webhook.admission.model import Read
 from webhook.admission.mutation.netinfo import CONTAINER_NAME, VOLUME, is_our_place
 
 SKETCH_MAX = 4096
@@ -68,7 +70,7 @@ _decode_containers = msgspec.json.Decoder(tuple[_Container, ...] | None).decode
 _decode_volumes = msgspec.json.Decoder(tuple[Raw, ...] | None).decode
 
 
-def sketch_pod(labels: Texts, annotations: Texts, spec: PodSpec) -> Hashable | None:
+def sketch_pod(read: Read, labels: Texts, annotations: Texts, spec: PodSpec) -> Hashable | None:
     """Return the sketch of a pod; None for one that is unusual, or too large to be remembered."""
     try:
         ordinary = _decode_containers(spec.containers)
@@ -79,11 +81,12 @@ def sketch_pod(labels: Texts, annotations: Texts, spec: PodSpec) -> Hashable | N
     # A tuple that is empty, null or absent stands for itself.
     counts: list[Hashable] = [ordinary and len(ordinary), initial and len(initial), volumes and len(volumes)]
     texts: list[str | bytes] = []
-    for known in (labels, annotations):
-        counts.append(len(known) if isinstance(known, dict) else known)
+    for known, keys in ((labels, read.labels), (annotations, read.annotations)):
+        counts.append(bool(known) if isinstance(known, dict) else known)
         if known:
-            texts += known
-            texts += known.values()
+            values = [known.get(key) for key in keys]
+            counts += [value is None for value in values]
+            texts += [value for value in values if value is not None]
     texts += (bytes(spec.node_selector), bytes(spec.resource_claims), bytes(spec.host_network))
     if volumes:
         texts += _volume_texts(volumes)

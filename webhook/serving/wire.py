@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from webhook.admission.evaluate import BINDING, NETWORK, POD, POLICIES, POLICY, WORKLOADS
-from webhook.admission.model import NOTHING, Decision, GroupKind, Object, Request, User
+from webhook.admission.model import NOTHING, Decision, GroupKind, Object, Read, Request, User
 from webhook.serving.http import RequestError
 from webhook.serving.podsketch import PodSpec, Texts, sketch_pod, sketch_requests
 
@@ -192,12 +192,12 @@ class _SentPod:
         except _UNREADABLE as error:
             raise _unreadable(error) from None
 
-    def sketch(self) -> Hashable | None:
+    def sketch(self, read: Read) -> Hashable | None:
         """Return what injection reads in it."""
         known, metadata = self._known, self._known.metadata
         if known.spec is None or metadata is _NO_METADATA:
             return None
-        return sketch_pod(metadata.labels, metadata.annotations, known.spec)
+        return sketch_pod(read, metadata.labels, metadata.annotations, known.spec)
 
     def sketch_requests(self) -> Hashable | None:
         """Return what it requests."""

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS
 from webhook.admission import injectiontext, messages, needs, podspec
-from webhook.admission.injection import Injection, opts_out
+from webhook.admission.injection import MIRROR, Injection, opts_out
 from webhook.admission.listers import Cluster
 from webhook.admission.model import Decision, Object, Request
 from webhook.admission.needs import Shortfall
@@ -44,7 +44,7 @@ def check(
     if not (annotations.get(NETWORKS) or annotations.get(DEFAULT_NETWORK)) or opts_out(annotations):
         return judged
     networks = _needing(request.namespace, annotations, cluster, injection, network_namespace)
-    if not networks or podspec.MIRROR in annotations:
+    if not networks or MIRROR in annotations:
         return judged
     short = _shortfalls(pod, networks, cluster, injection.resource_name_keys)
     if injection.mode == "honor":

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from cniplugin.netspec.errors import SpecError
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 from webhook.admission import injectiontext, jsonpatch, needs, podspec
-from webhook.admission.injection import INJECT, Injection, is_unclear, opts_out
+from webhook.admission.injection import INJECT, MIRROR, Injection, is_unclear, opts_out
 from webhook.admission.jsonpatch import PatchError
 from webhook.admission.listers import Cluster
 from webhook.admission.model import Operation
@@ -54,7 +54,7 @@ def mutate(pod: Json, cluster: Cluster, injection: Injection, *, namespace: str,
 
     Raises PatchError if the patch does not lead from the pod that came to the pod that is meant, which is a bug.
     """
-    if not podspec.is_readable(pod) or podspec.MIRROR in podspec.annotations_of(pod):
+    if not podspec.is_readable(pod) or MIRROR in podspec.annotations_of(pod):
         return Mutation(pod)
     if opts_out(podspec.annotations_of(pod)):
         return Mutation(pod)
