@@ -141,6 +141,10 @@ CASES = {
     "usage-namespace": "review --global-namespaces A_b x.yaml",
     "usage-network-namespace": "review --network-namespace - x.yaml",
     "usage-command": "chekc",
+    "usage-webhooks-command": "webhooks state",
+    "help-certs": "certs --help",
+    "help-certs-bootstrap": "certs bootstrap --help",
+    "review-directory": "review tree",
 }
 
 
