@@ -19,6 +19,12 @@ from .problems import Position, Problem
 DEFAULT_NAMESPACE = "default"
 """Where kubectl creates an object that names no namespace, if nothing else is set."""
 
+NO_OBJECT = "not-an-object"
+"""Rule of what has neither apiVersion nor kind, as files of other programs."""
+
+GROUPS = frozenset({"", "apps", "batch", "k8s.cni.cncf.io", "access.nadmit.io"})
+"""API groups of what is judged, where an object without metadata is a slip."""
+
 METADATA_PATHS = ("metadata", "template.metadata", "spec.template.metadata", "spec.jobTemplate.spec.template.metadata")
 """Where objects keep their own metadata and that of the pods they make."""
 
@@ -164,14 +170,16 @@ def _expand(holder: Document, value: object, problems: list[Problem]) -> Iterato
     if not isinstance(value, dict):
         what = "a list" if isinstance(value, list) else show(value)
         text = f"not a Kubernetes object: {what}; write a mapping with apiVersion, kind and metadata"
-        problems.append(Problem(holder.locate(), "not-an-object", text))
+        problems.append(Problem(holder.locate(), NO_OBJECT, text))
         return
     document = Document(holder.source, value, holder.line, holder.number, holder.trail)
     missing = [key for key in ("apiVersion", "kind") if not _is_text(value.get(key))]
-    if missing:
-        what = f"{missing[0]} is missing; add it" if len(missing) == 1 else "apiVersion and kind are missing; add them"
-        text = f"not a Kubernetes object: {what}"
-        problems.append(Problem(document.locate(), "not-an-object", text))
+    if len(missing) > 1:
+        text = "not a Kubernetes object: apiVersion and kind are missing; add them"
+        problems.append(Problem(document.locate(), NO_OBJECT, text))
+    elif missing:
+        text = f"not a Kubernetes object: {missing[0]} is missing; add it"
+        problems.append(Problem(document.locate(), "half-an-object", text))
     elif document.kind.endswith("List") and isinstance(value.get("items"), list):
         yield from _expand_list(document, value["items"], problems)
     elif found := list(_check_metadata(document)):
@@ -197,7 +205,7 @@ def _expand_list(holder: Document, items: list[Any], problems: list[Problem]) ->
 
 
 def _check_metadata(document: Document) -> Iterator[Problem]:
-    if document.kind == "AdmissionReview":
+    if document.kind == "AdmissionReview" or _is_configuration(document):
         return
     if not isinstance(document.object.get("metadata"), dict):
         yield Problem(document.locate("metadata"), "metadata", "metadata is missing; add metadata with a name")
@@ -209,6 +217,13 @@ def _check_metadata(document: Document) -> Iterator[Problem]:
         metadata = _dig(document.object, path)
         if isinstance(metadata, dict):
             yield from _check_texts(document, path, metadata)
+
+
+def _is_configuration(document: Document) -> bool:
+    """Say whether a document is for a program, not for an API server: a kubeconfig, a NadmitConfiguration, ..."""
+    if "metadata" in document.object:
+        return False
+    return document.kind == "Config" or document.group not in GROUPS
 
 
 def _dig(value: object, path: str) -> object:
