@@ -96,7 +96,13 @@ def test_yaml_that_a_template_breaks_says_so(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "text"), [("values.yaml", "a: 1\n"), ("patch.json", "[1]"), ("notes.yml", "just words\n")]
+    ("name", "text"),
+    [
+        ("values.yaml", "a: 1\n"),
+        ("patch.json", "[1]"),
+        ("notes.yml", "just words\n"),
+        ("schema.yaml", "type: mine\nkind: main\n"),
+    ],
 )
 def test_files_of_other_programs_are_a_warning_in_a_tree_and_an_error_by_name(name: str, text: str) -> None:
     write({f"tree/{name}": text, "tree/pod.yaml": POD})

@@ -7,7 +7,7 @@ it asks any webhook.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -174,18 +174,22 @@ def _expand(holder: Document, value: object, problems: list[Problem]) -> Iterato
         return
     document = Document(holder.source, value, holder.line, holder.number, holder.trail)
     missing = [key for key in ("apiVersion", "kind") if not _is_text(value.get(key))]
-    if len(missing) > 1:
-        text = "not a Kubernetes object: apiVersion and kind are missing; add them"
-        problems.append(Problem(document.locate(), NO_OBJECT, text))
-    elif missing:
-        text = f"not a Kubernetes object: {missing[0]} is missing; add it"
-        problems.append(Problem(document.locate(), "half-an-object", text))
+    if missing:
+        what = f"{missing[0]} is missing; add it" if len(missing) == 1 else "apiVersion and kind are missing; add them"
+        rule = "half-an-object" if _is_half(value) else NO_OBJECT
+        problems.append(Problem(document.locate(), rule, f"not a Kubernetes object: {what}"))
     elif document.kind.endswith("List") and isinstance(value.get("items"), list):
         yield from _expand_list(document, value["items"], problems)
     elif found := list(_check_metadata(document)):
         problems.extend(found)
     else:
         yield document
+
+
+def _is_half(value: Mapping[str, object]) -> bool:
+    """Say whether something was meant for Kubernetes: kinds are capitalised, in a plugin's schema they are not."""
+    kind = value.get("kind")
+    return _is_text(value.get("apiVersion")) or (isinstance(kind, str) and kind[:1].isupper())
 
 
 def _is_text(value: object) -> bool:
@@ -210,13 +214,21 @@ def _check_metadata(document: Document) -> Iterator[Problem]:
     if not isinstance(document.object.get("metadata"), dict):
         yield Problem(document.locate("metadata"), "metadata", "metadata is missing; add metadata with a name")
         return
-    if not any(_is_text(document.object["metadata"].get(key)) for key in ("name", "generateName")):
-        text = "metadata.name is missing; add it, quoted if it is a number"
-        yield Problem(document.locate("metadata"), "metadata", text)
+    name = document.object["metadata"].get("name")
+    if not isinstance(name, str | None):
+        yield Problem(document.locate("metadata.name"), "metadata", _not_a_name(name))
+    elif not any(_is_text(document.object["metadata"].get(key)) for key in ("name", "generateName")):
+        yield Problem(document.locate("metadata"), "metadata", "metadata.name is missing; add it")
     for path in METADATA_PATHS:
         metadata = _dig(document.object, path)
         if isinstance(metadata, dict):
             yield from _check_texts(document, path, metadata)
+
+
+def _not_a_name(value: object) -> str:
+    fix = "a string: quote it" if isinstance(value, bool | int | float) else "a string"
+    remark = ", for YAML reads n, y, on, off and their like as true and false" if isinstance(value, bool) else ""
+    return f"metadata.name: wrong type: {show(value)}; allowed: {fix}{remark}"
 
 
 def _is_configuration(document: Document) -> bool:
