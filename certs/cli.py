@@ -22,7 +22,7 @@ def certs() -> None:
     """Make and keep the certificates of the nadmit webhook."""
 
 
-@certs.command()
+@certs.command(short_help="Write an authority and a server certificate, or renew it.")
 @click.option(
     "--dir",
     "directory",
@@ -45,7 +45,18 @@ def bootstrap(directory: Path, names: tuple[str, ...]) -> None:
     The files are ca.key, ca.crt (for the caBundle of the webhook configurations), tls.key and tls.crt (for
     the server). Run it again at any time: it completes an interrupted run, renews tls.crt when a third of its
     year is left or a name is missing in it, and else changes nothing. It never overwrites a key.
-    """
+
+    \b
+    Examples:
+      nadmit certs bootstrap --dir nadmit-certs
+      nadmit certs bootstrap --dir nadmit-certs --name webhook.example --name 10.0.0.7
+
+    \b
+    Exit codes:
+      0  the files are there
+      1  they could not be made; nothing was overwritten
+      2  an option is wrong
+    """  # noqa: D301 - click reads the backspace: keep these lines as they are
     try:
         result = bootstrap_files(directory, names or DEFAULT_NAMES, datetime.now(UTC))
     except BootstrapError as error:

@@ -10,12 +10,14 @@ from typing import Any, NamedTuple
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
 from cniplugin.access.model import Config
 from cniplugin.netspec.selection import NETWORKS
 from webhook.admission.evaluate import evaluate
 from webhook.admission.inforce import RulesInForce
 from webhook.admission.model import Decision
+from webhook.cli import nadmit
 from webhook.cluster import documents, store
 from webhook.cluster.store import Snapshot
 from webhook.serving import wire
@@ -131,6 +133,12 @@ def test_every_recipe_is_there_and_tried() -> None:
     ]
     assert list(dict.fromkeys(line.title for line in LINES)) == titles
     assert len(LINES) == PAGE.count(" | yes |") + PAGE.count(" | no: ") + PAGE.count(" | warns |")
+
+
+def test_the_cluster_of_the_recipes_is_one_that_plugins_accept() -> None:
+    """Whoever tries the recipes begins with it."""
+    result = CliRunner().invoke(nadmit, ["check", "-"], input=CLUSTER)
+    assert result.stdout == "8 objects in 1 file (5 judged), 0 problems, 0 warnings\n"
 
 
 def test_every_policy_of_the_page_is_yaml() -> None:

@@ -194,6 +194,25 @@ def test_a_tree_without_objects_is_a_wrong_input(tmp_path: Path, monkeypatch: py
     assert result.stderr == "empty: no Kubernetes object is found; put *.yaml, *.yml, *.json files there\n"
 
 
+def test_a_file_without_objects_is_a_wrong_input(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("# nothing\n---\n")
+    result = run("check", str(tmp_path / "a.yaml"))
+    assert result.exit_code == 2
+    assert result.stderr.endswith("an object has apiVersion, kind and metadata; name what has one\n")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_an_answer_that_cannot_be_written_is_no_answer() -> None:
+    with Path("/dev/full").open("wb") as full:
+        command = [sys.executable, "-m", "webhook", "explain"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, env=_environ())
+    assert done.returncode == 2
+    assert done.stderr == (
+        "nadmit: standard output cannot be written: no space left on device; make room, or write elsewhere\n"
+    )
+
+
 def test_the_version(monkeypatch: pytest.MonkeyPatch) -> None:
     assert run("--version").stdout == f"nadmit {version.installed_version()}\n"
     monkeypatch.setattr(version, "DISTRIBUTION", "no-such-distribution")

@@ -135,12 +135,18 @@ CASES = {
     "explain-all": "explain",
     "explain-codes": "explain nad303 NAD611 NAD303",
     "explain-json": "explain -o json NAD104",
-    "explain-unknown": "explain NAD1O1 NAD101 mac-value",
+    "explain-unknown": "explain NAD1O1 NAD101 mac-valu nothing-like-it",
+    "explain-rules": "explain postureisolated network-not-found NAD611 yaml-syntax",
+    "explain-rules-json": "explain -o json PostureIsolated",
     "usage-option": "check --no-such-option",
     "usage-posture": "check --posture Closed tree",
     "usage-namespace": "review --global-namespaces A_b x.yaml",
     "usage-network-namespace": "review --network-namespace - x.yaml",
     "usage-command": "chekc",
+    "usage-webhooks-command": "webhooks state",
+    "help-certs": "certs --help",
+    "help-certs-bootstrap": "certs bootstrap --help",
+    "review-directory": "review tree",
 }
 
 

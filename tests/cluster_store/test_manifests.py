@@ -41,11 +41,11 @@ BAD: dict[str, tuple[str | bytes, str]] = {
     ),
     "no name": (
         "apiVersion: v1\nkind: Pod\nmetadata: {labels: {}}",
-        "a.yaml:3:1: metadata.name is missing; add it, quoted if it is a number",
+        "a.yaml:3:1: metadata.name is missing; add it",
     ),
     "name is a number": (
         "apiVersion: v1\nkind: Pod\nmetadata:\n  name: 7",
-        "a.yaml:3:1: metadata.name is missing; add it, quoted if it is a number",
+        "a.yaml:4:3: metadata.name: wrong type: 7; allowed: a string: quote it",
     ),
     "namespace": (
         "apiVersion: v1\nkind: Pod\nmetadata:\n  name: x\n  namespace: [a]",
@@ -66,6 +66,10 @@ BAD: dict[str, tuple[str | bytes, str]] = {
     "list item": (
         f"apiVersion: v1\nkind: List\nitems:\n- {POD.replace(chr(10), chr(10) + '  ')}\n- 5",
         "a.yaml:8:3: not a Kubernetes object: 5; write a mapping with apiVersion, kind and metadata",
+    ),
+    "name is a word of YAML": (
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: n}\n",
+        "a.yaml:3:12: metadata.name: wrong type: false; allowed: a string: quote it, for YAML reads n, y, on, off and their like as true and false",
     ),
     "a second document": (
         f"{POD}---\nkind: Pod\n",

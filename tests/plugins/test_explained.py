@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 
+import webhook
 from tests import golden_files as golden
 from webhook.admission.plugins.codes import CODES, ERROR
 from webhook.cluster.problems import Position
 from webhook.report import explained, explainedtext, manual, sarif
 from webhook.report.findings import Finding, Report
+from webhook.report.titles import TITLES
+
+WEBHOOK = Path(webhook.__file__).parent
 
 
 def test_golden_docs_messages() -> None:
@@ -34,20 +39,37 @@ def test_every_code_is_in_the_contents_and_has_a_section() -> None:
 
 
 def test_the_list_has_one_line_for_each() -> None:
-    lines = explainedtext.render_list(lambda text, _role: text).splitlines()
-    assert [line.split()[0] for line in lines] == list(CODES)
+    codes, rules = explainedtext.render_list(lambda text, _role: text).split("\n\nOther rules:\n")
+    assert [line.split()[0] for line in codes.splitlines()] == list(CODES)
+    assert [line.split()[0] for line in rules.splitlines()] == list(TITLES)
+
+
+def test_every_rule_of_a_file_has_a_title() -> None:
+    sources = [path.read_text() for folder in ("cluster", "commands") for path in (WEBHOOK / folder).glob("*.py")]
+    written = {rule for text in sources for rule in re.findall(r'(?:[Pp]roblem|_refusal)\([^"]*"([a-z-]+)"', text)}
+    assert len(written) > 12, written
+    assert written - {"no-file", "no-objects", "nothing-to-judge"} <= set(TITLES)
+
+
+def test_a_rule_names_the_page_that_says_more() -> None:
+    rules = json.loads(explained.to_json(["PostureStrict", "inject-into", "NetworkInUse", "mac-value", "yaml-key"]))
+    assert [rule["page"].removeprefix("docs/") for rule in rules] == [
+        "access.md", "injection.md", "webhook.md", "conformance.md", "",
+    ]  # fmt: skip
+    assert all((WEBHOOK.parent / rule["page"]).exists() for rule in rules)
 
 
 def test_json_can_be_read() -> None:
-    read = json.loads(explained.to_json([explained.explain("NAD101"), explained.explain("NAD611")]))
+    read = json.loads(explained.to_json(["NAD101", "NAD611"]))
     assert [sorted(one["example"]) for one in read] == [["config"], ["config", "otherPod", "pod"]]
 
 
-def test_sarif_explains_a_code_and_names_other_rules() -> None:
+def test_sarif_explains_codes_and_other_rules() -> None:
     findings = tuple(Finding(Position("f.yaml", 1, 1), ERROR, rule, "...") for rule in ("NAD101", "mac-value"))
     log = json.loads(sarif.render(Report(findings=findings, files=1, objects=1, judged=1), version="1"))
     code, other = log["runs"][0]["tool"]["driver"]["rules"]
     assert code["shortDescription"]["text"] == CODES["NAD101"].title
     assert CODES["NAD101"].fix in code["help"]["text"]
     assert code["defaultConfiguration"] == {"level": "error"}
-    assert other["help"] == {"text": "nadmit rule mac-value"}
+    assert other["shortDescription"] == {"text": TITLES["mac-value"]}
+    assert "docs/conformance.md" in other["help"]["text"]

@@ -7,7 +7,7 @@ it asks any webhook.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,12 @@ from .problems import Position, Problem
 
 DEFAULT_NAMESPACE = "default"
 """Where kubectl creates an object that names no namespace, if nothing else is set."""
+
+NO_OBJECT = "not-an-object"
+"""Rule of what has neither apiVersion nor kind, as files of other programs."""
+
+GROUPS = frozenset({"", "apps", "batch", "k8s.cni.cncf.io", "access.nadmit.io"})
+"""API groups of what is judged, where an object without metadata is a slip."""
 
 METADATA_PATHS = ("metadata", "template.metadata", "spec.template.metadata", "spec.jobTemplate.spec.template.metadata")
 """Where objects keep their own metadata and that of the pods they make."""
@@ -164,20 +170,26 @@ def _expand(holder: Document, value: object, problems: list[Problem]) -> Iterato
     if not isinstance(value, dict):
         what = "a list" if isinstance(value, list) else show(value)
         text = f"not a Kubernetes object: {what}; write a mapping with apiVersion, kind and metadata"
-        problems.append(Problem(holder.locate(), "not-an-object", text))
+        problems.append(Problem(holder.locate(), NO_OBJECT, text))
         return
     document = Document(holder.source, value, holder.line, holder.number, holder.trail)
     missing = [key for key in ("apiVersion", "kind") if not _is_text(value.get(key))]
     if missing:
         what = f"{missing[0]} is missing; add it" if len(missing) == 1 else "apiVersion and kind are missing; add them"
-        text = f"not a Kubernetes object: {what}"
-        problems.append(Problem(document.locate(), "not-an-object", text))
+        rule = "half-an-object" if _is_half(value) else NO_OBJECT
+        problems.append(Problem(document.locate(), rule, f"not a Kubernetes object: {what}"))
     elif document.kind.endswith("List") and isinstance(value.get("items"), list):
         yield from _expand_list(document, value["items"], problems)
     elif found := list(_check_metadata(document)):
         problems.extend(found)
     else:
         yield document
+
+
+def _is_half(value: Mapping[str, object]) -> bool:
+    """Say whether something was meant for Kubernetes: kinds are capitalised, in a plugin's schema they are not."""
+    kind = value.get("kind")
+    return _is_text(value.get("apiVersion")) or (isinstance(kind, str) and kind[:1].isupper())
 
 
 def _is_text(value: object) -> bool:
@@ -197,18 +209,33 @@ def _expand_list(holder: Document, items: list[Any], problems: list[Problem]) ->
 
 
 def _check_metadata(document: Document) -> Iterator[Problem]:
-    if document.kind == "AdmissionReview":
+    if document.kind == "AdmissionReview" or _is_configuration(document):
         return
     if not isinstance(document.object.get("metadata"), dict):
         yield Problem(document.locate("metadata"), "metadata", "metadata is missing; add metadata with a name")
         return
-    if not any(_is_text(document.object["metadata"].get(key)) for key in ("name", "generateName")):
-        text = "metadata.name is missing; add it, quoted if it is a number"
-        yield Problem(document.locate("metadata"), "metadata", text)
+    name = document.object["metadata"].get("name")
+    if not isinstance(name, str | None):
+        yield Problem(document.locate("metadata.name"), "metadata", _not_a_name(name))
+    elif not any(_is_text(document.object["metadata"].get(key)) for key in ("name", "generateName")):
+        yield Problem(document.locate("metadata"), "metadata", "metadata.name is missing; add it")
     for path in METADATA_PATHS:
         metadata = _dig(document.object, path)
         if isinstance(metadata, dict):
             yield from _check_texts(document, path, metadata)
+
+
+def _not_a_name(value: object) -> str:
+    fix = "a string: quote it" if isinstance(value, bool | int | float) else "a string"
+    remark = ", for YAML reads n, y, on, off and their like as true and false" if isinstance(value, bool) else ""
+    return f"metadata.name: wrong type: {show(value)}; allowed: {fix}{remark}"
+
+
+def _is_configuration(document: Document) -> bool:
+    """Say whether a document is for a program, not for an API server: a kubeconfig, a NadmitConfiguration, ..."""
+    if "metadata" in document.object:
+        return False
+    return document.kind == "Config" or document.group not in GROUPS
 
 
 def _dig(value: object, path: str) -> object:

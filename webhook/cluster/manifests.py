@@ -23,6 +23,12 @@ from .store import Snapshot
 SUFFIXES = (".yaml", ".yml", ".json")
 SKIPPED = frozenset({"kustomization.yaml", "kustomization.yml"})
 
+_FIXES = {
+    errno.EISDIR: "name the files in it; `nadmit check` and --manifests take directories",
+    errno.EINVAL: 'leave it out; what comes from a pipe is read as "-" by `nadmit check` and `nadmit review`',
+}
+"""What to do about files of other types."""
+
 
 def find_files(paths: Sequence[str]) -> list[str]:
     """Return the files of paths, each once, directories in sorted order; names stay relative as they were given.
@@ -86,7 +92,10 @@ def read_file(file: str, problems: list[Problem]) -> Iterator[Document]:
 
 def _load(file: Path) -> bytes:
     """NB: opening a named pipe would wait for its writer."""
-    if not stat.S_ISREG(file.stat().st_mode):
+    mode = file.stat().st_mode
+    if stat.S_ISDIR(mode):
+        raise OSError(errno.EISDIR, "a directory")
+    if not stat.S_ISREG(mode):
         raise OSError(errno.EINVAL, "not a regular file")
     return file.read_bytes()
 
@@ -108,7 +117,8 @@ def _unreadable(file: str, error: OSError) -> Problem:
     if isinstance(error, FileNotFoundError):
         return _missing(file)
     said = (error.strerror or str(error)).lower()
-    return Problem(Position(file), "unreadable-file", f"cannot be read: {said}; make it readable, or leave it out")
+    fix = _FIXES.get(error.errno or 0, "make it readable, or leave it out")
+    return Problem(Position(file), "unreadable-file", f"cannot be read: {said}; {fix}")
 
 
 def _missing(path: str) -> Problem:
@@ -147,5 +157,8 @@ def load_snapshot(
 
 def nothing_found(paths: Iterable[str]) -> Problem:
     """Say that paths hold no object at all."""
-    said = f"no Kubernetes object is found; put {', '.join('*' + suffix for suffix in SUFFIXES)} files there"
-    return Problem(Position(" ".join(paths)), "no-objects", said)
+    paths = list(paths)
+    fix = f"put {', '.join('*' + suffix for suffix in SUFFIXES)} files there"
+    if not any(Path(path).is_dir() for path in paths):
+        fix = "an object has apiVersion, kind and metadata; name what has one"
+    return Problem(Position(" ".join(paths)), "no-objects", f"no Kubernetes object is found; {fix}")

@@ -231,8 +231,8 @@ class Builder:
         self._policies: list[Document] = []
 
     def add(self, document: Document, problems: list[Problem]) -> None:
-        """Take an object; kinds that no decision asks for are only watched for duplicates."""
-        if not document.name or self._is_duplicate(document, problems):
+        """Take an object; kinds that no decision asks for may stand twice, as those do that kustomize patches."""
+        if not document.name or not _is_asked_for(document) or self._is_duplicate(document, problems):
             return
         if (document.group, document.kind) == (GROUP, KIND):
             definition = self._define(document)
@@ -307,6 +307,11 @@ class Builder:
         return self._texts.setdefault(pairs, pairs)
 
 
+def _is_asked_for(document: Document) -> bool:
+    kind = (document.group, document.kind)
+    return kind in {(GROUP, KIND), ("", "Namespace"), ("", "Pod")} or document.group == ACCESS_GROUP
+
+
 def build(
     documents: Iterable[Document],
     problems: list[Problem],
@@ -314,7 +319,7 @@ def build(
     warnings: list[Problem] | None = None,
     network_namespace: str = NETWORK_NAMESPACE,
 ) -> Snapshot:
-    """Return the snapshot of documents; two objects of one kind, namespace and name are a problem.
+    """Return the snapshot of documents; two objects of one kind that it holds, namespace and name are a problem.
 
     `warnings` get what of the policies cannot be read: they count as far as they can. `network_namespace`: where the
     bare name of a pod's default network is looked up.

@@ -23,6 +23,7 @@ DEPTH_MAX = 256
 """Levels of nesting. A CustomResourceDefinition's schema may nest some fifty; `json.dumps` stops near 1,000."""
 EXPANDED_MAX = 1_000_000
 """Values of one document after its aliases are put in ("billion laughs"); go-yaml stops at ten times its input."""
+RENDER = "check what it renders to, such as the output of helm template"
 
 _TAG = "tag:yaml.org,2002:"
 _WORDS: dict[str, object] = {
@@ -195,7 +196,9 @@ class _Builder:
         """Refuse a collection or an alias where a key must stand."""
         frame = self._frames[-1] if self._frames else None
         if frame is not None and type(frame.value) is dict and frame.key is None and not frame.is_merge:
-            raise self._refusal(event, "yaml-key", "a key is no string; a template in braces must be quoted")
+            is_braces = type(event) is yaml.MappingStartEvent and event.flow_style
+            fix = f"quote a template in braces, or {RENDER}" if is_braces else "write a name, or quote it"
+            raise self._refusal(event, "yaml-key", f"a key is no string; {fix}")
 
     def _resolve(self, event: Any) -> object:
         """Return the value of a scalar (go-yaml v2, resolve.go)."""
@@ -265,11 +268,18 @@ def _syntax_problem(text: str, error: yaml.MarkedYAMLError, file: str) -> Proble
     fix = next((hint for words, hint in _HINTS if words in said), "correct the YAML here")
     if _starts_with_tab(text, mark.line):
         fix = "indent with spaces, not with tabs"
+    elif _is_near_template(text, mark.line):
+        fix = f"a template in braces is no YAML: {RENDER}"
     return Problem(Position(file, mark.line + 1, mark.column + 1), "yaml-syntax", f"not YAML: {said}{context}; {fix}")
 
 
 def _starts_with_tab(text: str, line: int) -> bool:
     return any(re.match(r" *\t", written) for written in text.split("\n")[line : line + 1])
+
+
+def _is_near_template(text: str, line: int) -> bool:
+    """NB: libyaml misses a colon only at the start of the next line."""
+    return any("{{" in written for written in text.split("\n")[max(line - 1, 0) : line + 1])
 
 
 def _unreadable_character(text: str, error: yaml.reader.ReaderError, file: str) -> Problem:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +12,24 @@ import click
 
 from webhook.admission import messages
 from webhook.admission.remark import rule_of
-from webhook.cluster import manifests, store
-from webhook.cluster.documents import Document
+from webhook.cluster import charts, manifests, store
+from webhook.cluster.documents import NO_OBJECT, Document
 from webhook.cluster.problems import ManifestError, Position, Problem
 from webhook.report import machine, sarif, text
 from webhook.report.findings import ERROR, WARNING, Finding, Report
 
 from .configoption import config_option, configuration_of
 from .judging import Judgement, Webhook, judge
-from .options import EXIT_REFUSED, EXIT_UNREADABLE, fail_unreadable, paint, rules_in_force, rules_options
+from .options import (
+    EXIT_REFUSED,
+    EXIT_UNREADABLE,
+    STDIN,
+    STDIN_NAME,
+    fail_unreadable,
+    paint,
+    rules_in_force,
+    rules_options,
+)
 from .version import installed_version
 
 PROGRESS_FILES_MIN = 300
@@ -62,13 +71,17 @@ def check(
 ) -> None:
     """Find everything in PATHs that the webhook would refuse or warn of, with file, line and column.
 
-    A PATH is a file, or a directory of which every .yaml, .yml and .json counts. All of it together is the cluster: a
-    pod is judged against the networks, namespaces and access policies that are found, in whatever file. Other kinds are
-    passed over.
+    A PATH is a file, "-" for standard input, or a directory of which every .yaml, .yml and .json counts. All of it
+    together is the cluster: a pod is judged against the networks, namespaces and access policies that are found, in
+    whatever file. Other kinds are passed over; what is no object of Kubernetes, and the templates of a Helm chart, are
+    passed over in directories, with a warning. Patches of kustomize are taken for the objects that they change: check
+    what is built.
 
     \b
     Examples:
       nadmit check examples/cluster
+      helm template chart/ | nadmit check networks/ -
+      kubectl kustomize overlays/production | nadmit check -
       nadmit check -o github deploy/              in a workflow of GitHub Actions
       nadmit check -o sarif deploy/ > nadmit.sarif
 
@@ -76,16 +89,22 @@ def check(
     Exit codes:
       0  no problem (there may be warnings)
       1  a problem
-      2  a file cannot be read, or an option is wrong
+      2  a file cannot be read, nothing is found, or an option is wrong
     """  # noqa: D301 - click reads the backspace: keep these lines as they are
     try:
-        files = manifests.find_files(paths)
+        found = manifests.find_files([path for path in paths if path != STDIN])
     except ManifestError as error:
         fail_unreadable(error.problems)
+    files, remarks = charts.set_aside(found, named=paths)
     problems: list[Problem] = []
     documents = list(_read(files, problems))
+    if STDIN in paths:
+        files = [*files, STDIN_NAME]
+        documents += manifests.read_bytes(sys.stdin.buffer.read(), file=STDIN_NAME, problems=problems)
+    problems, passed_over = _split(problems, named=paths)
+    remarks += passed_over
     if not documents and not problems:
-        fail_unreadable([manifests.nothing_found(paths)])
+        fail_unreadable([*remarks, manifests.nothing_found(paths)])
     cluster = store.build(documents, problems)
     webhook = Webhook(
         cluster=cluster,
@@ -94,7 +113,8 @@ def check(
         network_namespace=network_namespace,
     )
     judgements = list(judge(documents, webhook, problems))
-    report = _report(files, documents, judgements, problems)
+    findings = [*_problems(ERROR, problems), *_problems(WARNING, remarks)]
+    report = _report(files, documents, judgements, findings)
     click.echo(FORMATS[output](report))
     sys.exit(_exit_code(report, problems))
 
@@ -107,6 +127,21 @@ def _read(files: Sequence[str], problems: list[Problem]) -> Iterator[Document]:
         yield from manifests.read_files(shown, problems)
 
 
+def _split(problems: Iterable[Problem], *, named: Container[str]) -> tuple[list[Problem], list[Problem]]:
+    """Return what is wrong, and what is only passed over: a tree has files of other programs, too."""
+    wrong: list[Problem] = []
+    passed_over: list[Problem] = []
+    for problem in problems:
+        is_foreign = problem.rule == NO_OBJECT and problem.position.file not in named
+        (passed_over if is_foreign and problem.position.file != STDIN_NAME else wrong).append(problem)
+    return wrong, passed_over
+
+
+def _problems(level: str, problems: Iterable[Problem]) -> Iterator[Finding]:
+    for problem in problems:
+        yield Finding(problem.position, level, problem.rule, problem.text)
+
+
 def _exit_code(report: Report, problems: Sequence[Problem]) -> int:
     if any(problem.rule not in READABLE_PROBLEMS for problem in problems):
         return EXIT_UNREADABLE
@@ -114,13 +149,12 @@ def _exit_code(report: Report, problems: Sequence[Problem]) -> int:
 
 
 def _report(
-    files: Sequence[str], documents: Sequence[Document], judgements: Sequence[Judgement], problems: Sequence[Problem]
+    files: Sequence[str], documents: Sequence[Document], judgements: Sequence[Judgement], problems: Sequence[Finding]
 ) -> Report:
-    """Put everything in the order of the files, problems of one line in the order they were found."""
-    order = {file: number for number, file in enumerate(files)}
-    found = [Finding(problem.position, ERROR, problem.rule, problem.text) for problem in problems]
-    found += [finding for judgement in judgements for finding in _findings(judgement)]
-    found.sort(key=lambda finding: (order[finding.position.file], finding.position.line))
+    """Put everything in the order of the files, what was set aside first, and what is of one line as it was found."""
+    order = {file: number for number, file in enumerate(files, 1)}
+    found = [*problems, *(finding for judgement in judgements for finding in _findings(judgement))]
+    found.sort(key=lambda finding: (order.get(finding.position.file, 0), finding.position.line))
     return Report(findings=tuple(found), files=len(files), objects=len(documents), judged=len(judgements))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from difflib import get_close_matches
 from operator import eq
 
 import click
@@ -10,8 +11,12 @@ import click
 from cniplugin.netspec.errors import show
 from webhook.admission.plugins.codes import CODES
 from webhook.report import explained, explainedtext
+from webhook.report.titles import TITLES
 
 from .options import EXIT_UNREADABLE, paint
+
+NAMES = {name.upper(): name for name in (*CODES, *TITLES)}
+"""What can be explained; letter case does not matter."""
 
 
 @click.command("explain", short_help="Say what a code such as NAD101 means, and what to do.")
@@ -22,18 +27,20 @@ from .options import EXIT_UNREADABLE, paint
     type=click.Choice(["text", "json"]),
     default="text",
     show_default=True,
-    help="json: a list with code, title, severity, meaning, example, output and fix.",
+    help="json: a list with code, title, severity, meaning, example, output and fix; of other rules code, title, page.",
 )
 def explain(*, codes: tuple[str, ...], output: str) -> None:
     """Say what the CODEs of messages about CNI plugins mean, with an example, what kubectl says to it, and what to do.
 
     Without a CODE, list all of them. An error refuses the object, a warning does not. docs/messages.md has the same on
-    one page.
+    one page. A CODE may be another rule, too, as `nadmit check`, the log and metrics name them, such as
+    PostureIsolated: of these there is a title.
 
     \b
     Examples:
       nadmit explain                 all codes, a line for each
       nadmit explain NAD101 NAD303
+      nadmit explain PostureIsolated
       nadmit explain -o json         everything about all codes
 
     \b
@@ -41,23 +48,25 @@ def explain(*, codes: tuple[str, ...], output: str) -> None:
       0  explained
       2  there is no such code, or an option is wrong
     """  # noqa: D301 - click reads the backspace: keep these lines as they are
-    unknown = [code for code in dict.fromkeys(codes) if code.upper() not in CODES]
+    unknown = [code for code in dict.fromkeys(codes) if code.upper() not in NAMES]
     for code in unknown:
         click.echo(_no_such_code(code), err=True)
     if unknown:
         sys.exit(EXIT_UNREADABLE)
-    wanted = list(dict.fromkeys(code.upper() for code in codes))
+    wanted = list(dict.fromkeys(NAMES[code.upper()] for code in codes))
     if output == "json":
-        click.echo(explained.to_json([explained.explain(code) for code in wanted or CODES]))
+        click.echo(explained.to_json(wanted or NAMES.values()))
     elif wanted:
-        click.echo(explainedtext.render([explained.explain(code) for code in wanted], paint))
+        click.echo(explainedtext.render(wanted, paint))
     else:
         click.echo(explainedtext.render_list(paint))
 
 
 def _no_such_code(code: str) -> str:
-    """Name the code that has most characters at the same place; of those that look like a code only."""
-    is_like_one = code[:3].upper() == "NAD"
-    meant = max(CODES, key=lambda known: sum(map(eq, known, code.upper())))
-    hint = f'did you mean "{meant}"? ' if is_like_one else ""
+    """Name what is meant; of what looks like a code, the one that has most characters at the same place."""
+    if code[:3].upper() == "NAD":
+        meant = [max(CODES, key=lambda known: sum(map(eq, known, code.upper())))]
+    else:
+        meant = get_close_matches(code, TITLES, n=1)
+    hint = f'did you mean "{meant[0]}"? ' if meant else ""
     return f"nadmit: there is no such code: {show(code)}; {hint}allowed: those that `nadmit explain` lists"

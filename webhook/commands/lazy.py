@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from importlib import import_module
 from typing import Any, NamedTuple
 
@@ -37,6 +38,17 @@ class LazyGroup(click.Group):
         if not isinstance(command, click.Command):
             raise TypeError(f"{entry.module}.{entry.attribute} is no command")
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Say which commands there are when a name is none of them; click knows of imported ones only."""
+        name = args[0]
+        if name not in self._lazy and name[:1].isalnum() and not ctx.resilient_parsing:
+            meant = get_close_matches(name, self._lazy, n=1)
+            hint = f'did you mean "{meant[0]}"? ' if meant else ""
+            ctx.fail(f'There is no command "{name}"; {hint}allowed: {", ".join(self._lazy)}')
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - as above
         """Write the list of commands from the table."""

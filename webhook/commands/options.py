@@ -19,6 +19,10 @@ from webhook.cluster.problems import Problem
 EXIT_REFUSED = 1
 EXIT_UNREADABLE = 2
 
+STDIN = "-"
+STDIN_NAME = "<stdin>"
+"""Standard input as a file: how it is asked for, and how it is called."""
+
 RULES_FIELDS = (
     "posture",
     "global_namespaces",

@@ -20,9 +20,17 @@ from webhook.report import diff, kubectl
 
 from .configoption import config_option, configuration_of
 from .judging import NOBODY, Judgement, Webhook, is_judged, is_review, judge
-from .options import EXIT_REFUSED, fail_unreadable, paint, rules_in_force, rules_options, warn_unreadable
+from .options import (
+    EXIT_REFUSED,
+    STDIN,
+    STDIN_NAME,
+    fail_unreadable,
+    paint,
+    rules_in_force,
+    rules_options,
+    warn_unreadable,
+)
 
-STDIN = "-"
 _CLUSTER_KINDS = {("", "Namespace"), NETWORK, *POLICIES}
 
 
@@ -118,7 +126,7 @@ def _read(files: Iterable[str], problems: list[Problem]) -> Iterable[Document]:
     for file in files:
         if file == STDIN:
             data = sys.stdin.buffer.read()
-            yield from manifests.read_bytes(data, file="<stdin>", problems=problems)
+            yield from manifests.read_bytes(data, file=STDIN_NAME, problems=problems)
         else:
             yield from manifests.read_file(file, problems)
 

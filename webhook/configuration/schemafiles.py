@@ -89,4 +89,5 @@ def _problem(written: list[_Written], steps: Steps, said: str) -> Problem:
 
 def _unreadable(path: Path, error: OSError) -> Problem:
     reason = (error.strerror or str(error)).lower()
-    return Problem(Position(str(path)), RULE, f"it cannot be read: {reason}; name what this user may read")
+    fix = "name the directory that has it" if isinstance(error, NotADirectoryError) else "name what this user may read"
+    return Problem(Position(str(path)), RULE, f"it cannot be read: {reason}; {fix}")

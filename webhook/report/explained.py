@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from webhook.cluster import documents, store
 from webhook.plugindata.loader import load_schemas
 
 from . import kubectl
+from .titles import TITLES, page_of
 
 NAMESPACE, NETWORK_NAME, POD_NAME, OTHER_POD_NAME = "blue", "net", "web", "other"
 """Of the objects in examples."""
@@ -104,9 +105,14 @@ def _objects(code: str) -> Iterator[Mapping[str, Any]]:
         yield {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {"containers": []}}
 
 
-def to_json(explained: Sequence[Explained]) -> str:
-    """Return a list of objects."""
-    return json.dumps([_to_json(one) for one in explained], indent=2, ensure_ascii=False)
+def to_json(names: Iterable[str]) -> str:
+    """Return a list of objects, of codes and of rules."""
+    found = [_to_json(explain(name)) if name in CODES else _rule_to_json(name) for name in names]
+    return json.dumps(found, indent=2, ensure_ascii=False)
+
+
+def _rule_to_json(rule: str) -> dict[str, object]:
+    return {"code": rule, "title": TITLES[rule], "page": page_of(rule)}
 
 
 def _to_json(one: Explained) -> dict[str, object]:

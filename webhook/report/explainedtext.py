@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 
 from webhook.admission.plugins.codes import CODES
 
-from .explained import OTHER_POD_NAME, Explained
+from .explained import OTHER_POD_NAME, Explained, explain
+from .titles import TITLES, page_of
 
 WIDTH = 100
 Paint = Callable[[str, str], str]
@@ -15,16 +16,27 @@ Paint = Callable[[str, str], str]
 
 
 def render_list(paint: Paint) -> str:
-    """Return a line for each code."""
-    return "\n".join(
+    """Return a line for each code, and for each other rule."""
+    codes = [
         f"{paint(name, 'place')}  {paint(f'{code.severity:7}', code.severity)}  {code.title}"
         for name, code in CODES.items()
+    ]
+    width = max(map(len, TITLES))
+    rules = [f"{paint(f'{rule:{width}}', 'place')}  {title}" for rule, title in TITLES.items()]
+    return "\n".join([*codes, "", "Other rules:", *rules])
+
+
+def render(names: Iterable[str], paint: Paint) -> str:
+    """Return all that there is to know about codes and rules, an empty line between them."""
+    return "\n\n".join(
+        "\n".join(_lines(explain(name), paint) if name in CODES else _rule_lines(name, paint)) for name in names
     )
 
 
-def render(explained: Iterable[Explained], paint: Paint) -> str:
-    """Return all that there is to know about codes, an empty line between them."""
-    return "\n\n".join("\n".join(_lines(one, paint)) for one in explained)
+def _rule_lines(rule: str, paint: Paint) -> Iterator[str]:
+    yield f"{paint(f'{rule}:', 'place')} {TITLES[rule]}"
+    page = page_of(rule)
+    yield f"The message says where, what is allowed and what to do{f'; {page} says more' if page else ''}."
 
 
 def _lines(one: Explained, paint: Paint) -> Iterator[str]:

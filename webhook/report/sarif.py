@@ -12,6 +12,7 @@ from urllib.parse import quote
 from webhook.admission.plugins.codes import CODES
 
 from .findings import Finding, Report
+from .titles import TITLES, page_of
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
@@ -32,8 +33,9 @@ def _rule(rule: str) -> dict[str, object]:
     """NB: code scanning of GitHub wants all three texts, though SARIF wants `id` only."""
     known = CODES.get(rule)
     if known is None:
-        text = {"text": f"nadmit rule {rule}"}
-        return {"id": rule, "shortDescription": text, "fullDescription": text, "help": text}
+        text, page = {"text": TITLES.get(rule, rule)}, page_of(rule)
+        more = f"{TITLES.get(rule, rule)}{f'; {page} says more' if page else ''}"
+        return {"id": rule, "shortDescription": text, "fullDescription": text, "help": {"text": more}}
     return {
         "id": rule,
         "shortDescription": {"text": known.title},

@@ -1,0 +1,43 @@
+"""Rules that are no codes of plugins, in a few words: those of decisions, and those of files that cannot be read."""
+
+from __future__ import annotations
+
+from webhook.admission.rules import RULES
+
+FILE_RULES = {
+    "duplicate-object": "two objects have one kind, namespace and name",
+    "half-an-object": "an object lacks its apiVersion or its kind",
+    "helm-chart": "the templates of a Helm chart are passed over",
+    "metadata": "an object lacks its metadata or its name",
+    "metadata-type": "labels, annotations or a name have the wrong type",
+    "not-an-object": "a document is no object of Kubernetes",
+    "not-utf-8": "a file is not UTF-8",
+    "unreadable-file": "a file cannot be read",
+    "unreadable-object": "an object does not have the form that the API server wants",
+    "yaml-alias": "an alias of YAML has no meaning, or means too much",
+    "yaml-depth": "YAML nests too deep",
+    "yaml-duplicate-key": "a key stands twice in one mapping",
+    "yaml-key": "a key of YAML is no string",
+    "yaml-merge": "a merge of YAML is none of mappings",
+    "yaml-number": "a number cannot be written in JSON",
+    "yaml-syntax": "a text is not YAML",
+    "yaml-tag": "a tag of YAML has no meaning here",
+}
+
+TITLES = {**RULES, **FILE_RULES, "warning": "something odd that works"}
+"""Rule -> title."""
+
+_INJECTION = frozenset({"inject-into", "node-selector-conflict", "node-selector-value", "resource-shortfall"})
+
+
+def page_of(rule: str) -> str:
+    """Return the page of the manual that says more, "" where none does."""
+    if rule in FILE_RULES or rule == "warning":
+        return ""
+    if rule in _INJECTION:
+        return "docs/injection.md"
+    if rule == "NetworkInUse":
+        return "docs/webhook.md"
+    if rule[0].isupper() or rule in {"consent", "policy-field"}:
+        return "docs/access.md"
+    return "docs/conformance.md"
