@@ -73,6 +73,7 @@ THEIRS: Sequence[Theirs] = (
     Theirs("sbr", "invalid static gateway IP address: $", GAP),
     Theirs("dhcp", 'error looking up "eth0": Link not found$', "all options are read, and no interface was made"),
     Theirs("dhcp", "error dialing DHCP daemon", NODE),
+    Theirs("dhcp", 'Can not parse option ""', "this release; since 1.6 what is requested may have no option"),
 )
 NEWER: Sequence[Newer] = (
     Newer("bridge", r"\.(vlanTrunk|preserveDefaultVlan)\b", "1.3"),
