@@ -48,6 +48,10 @@ THEIRS: Sequence[Theirs] = (
     Theirs("tap", "^failed to run command ", "ip makes the link, and reads its MTU and MAC address"),
     Theirs("tap", "^failed set socket label: ", NODE),
     *(Theirs(plugin, "address [0-9a-f]{12,16}: invalid MAC", OLD_GO) for plugin in ("macvlan", "tuning")),
+    *(
+        Theirs(plugin, "numerical result out of range$", "releases before 1.6 do not look up alternative names")
+        for plugin in ("bond", "host-device", "ipvlan", "macvlan", "tap", "vlan")
+    ),
     *(Theirs(plugin, "Link not found$", NODE) for plugin in ("host-device", "ipvlan", "macvlan", "tap", "vlan")),
     *(Theirs(plugin, r"must be \[0, master MTU\(1500\)\]$", NODE) for plugin in ("macvlan", "vlan")),
     Theirs("bridge", "already exists but is not a bridge$", NODE),

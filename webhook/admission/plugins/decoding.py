@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from cniplugin.netspec.jsontext import join
 from webhook.admission.plugins.finding import PluginFinding
-from webhook.admission.plugins.formats import ALLOWED, fits
+from webhook.admission.plugins.formats import ALLOWED, fits, remark
 from webhook.admission.plugins.schema import GO_INTEGERS, Key
 from webhook.admission.plugins.spelling import near_miss
 
@@ -211,6 +211,8 @@ class Decoder:
         if key.format and not fits(value, key.format):
             detail = f"the plugin {self.plugin} cannot read this text"
             yield self._broken(key, "NAD203", where, value, detail, ALLOWED[key.format])
+        elif key.format and (said := remark(value, key.format)):
+            yield PluginFinding(code="NAD506", path=where, detail=said, value=value)
 
     def _bounds(self, value: Any, key: Key, where: str) -> Findings:
         size = len(value) if isinstance(value, list) else value
