@@ -135,7 +135,7 @@ GATEWAYS: list[tuple[dict[str, Any], dict[str, Any], list[str]]] = [
     (ONE, {"default_route": ["10.2.0.1"], "ips": ["10.1.0.5/16"]}, ["NAD606"]),
     (without_link([{"dst": "10.2.0.0/24"}]), {"default_route": ["10.2.0.1"]}, []),
     (without_link([{"dst": "0.0.0.0/0"}]), {"default_route": ["10.2.0.1"]}, ["NAD606"]),
-    (without_link([{}]), {"default_route": ["10.2.0.1"]}, ["NAD606"]),
+    (without_link([{}]), {"default_route": ["10.2.0.1"]}, []),
     (STATIC, {"default_route": ["10.2.0.1"], "ips": ["10.1.0.5/24"]}, ["NAD606"]),
     (STATIC, {"default_route": ["10.1.0.1"], "ips": ["10.1.0.5/24"]}, []),
     (STATIC, {"default_route": ["10.1.0.1"], "ips": ["::ffff:10.1.0.5/120"]}, []),

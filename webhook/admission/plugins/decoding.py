@@ -152,7 +152,10 @@ class Decoder:
         yield from self._limits(value, key, where)
 
     def _items(self, value: Any, key: Key, item_key: Key, where: str, into: Decoded, name: str) -> Findings:
-        """Read the items of an array, or the values of a map; null is kept as None where it is no mistake."""
+        """Read the items of an array, or the values of a map; null is kept as None where it is no mistake.
+
+        An object that is null has none of its keys, as its Go struct is empty.
+        """
         pairs = value.items() if key.type == "map" else enumerate(value)
         read: list[object] = []
         for label, item in pairs:
@@ -163,6 +166,8 @@ class Decoder:
                 if not key.null_items:
                     detail = f"the plugin {self.plugin} crashes on null in this list"
                     yield PluginFinding(code="NAD106", path=place, detail=detail, fix="remove it")
+                else:
+                    yield from self._missing(item_key.keys, place, Decoded())
                 continue
             holder = Decoded()
             yield from self._value(item, item_key, place, holder, "item")

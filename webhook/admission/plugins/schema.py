@@ -13,10 +13,10 @@ KeyType = Literal["string", "integer", "boolean", "array", "object", "map", "any
 """What a key may hold: `map` has keys of the author's own, all with values of one kind; `any` is not looked at."""
 Kind = Literal["main", "meta", "ipam"]
 """Makes an interface; changes what earlier plugins made; hands out addresses inside `ipam`."""
-Format = Literal["mac", "ip", "cidr", "ifname", "link", "decimal"]
+Format = Literal["mac", "ip", "cidr", "destination", "ifname", "link", "decimal"]
 """Forms of a text, as Go's net.ParseMAC, net.ParseIP, net.ParseCIDR, the kernel and strconv.Atoi read them.
 
-`ifname`: of an interface that is made; `link`: of one that is looked up.
+`destination`: of a route. `ifname`: of an interface that is made; `link`: of one that is looked up.
 """
 IpamUse = Literal["required", "first", "optional", "unused"]
 """`first`: required of the first plugin of a list, as later ones may find addresses in the result before them."""
