@@ -209,7 +209,7 @@ class Decoder:
             yield from self._bounds(value, key, where)
         if value in ("", [], {}):
             return
-        if key.values and value not in key.values:
+        if key.values and (value.lower() if key.any_case else value) not in key.values:
             allowed = ", ".join(str(choice) for choice in key.values)
             detail = f"the plugin {self.plugin} knows no such value"
             yield self._broken(key, "NAD202", where, value, detail, allowed)
