@@ -209,7 +209,7 @@ class Decoder:
             yield from self._bounds(value, key, where)
         if value in ("", [], {}):
             return
-        if key.values and (value.lower() if key.any_case else value) not in key.values:
+        if key.values and not _is_known(value, key):
             allowed = ", ".join(str(choice) for choice in key.values)
             detail = f"the plugin {self.plugin} knows no such value"
             yield self._broken(key, "NAD202", where, value, detail, allowed)
@@ -236,6 +236,12 @@ class Decoder:
             allowed=allowed,
             refusal=key.refusal,
         )
+
+
+def _is_known(value: object, key: Key) -> bool:
+    if key.any_case and isinstance(value, str):
+        return value.lower() in {choice.lower() for choice in key.values if isinstance(choice, str)}
+    return value in key.values
 
 
 def _range_words(key: Key) -> str:

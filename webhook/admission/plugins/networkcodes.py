@@ -179,7 +179,7 @@ NETWORK_CODES: Mapping[str, Code] = {
         title="a key has no effect",
         severity=WARNING,
         meaning="The plugin reads the key and does nothing with it.",
-        example='{"type": "sriov", "deviceID": "0000:03:02.0", "MTU": 9000}',
+        example='{"type": "sriov", "deviceID": "0000:03:02.0", "mtu": 9000}',
         fix="Remove the key.",
     ),
     "NAD503": Code(
