@@ -37,11 +37,12 @@ GO_INTEGERS: Mapping[GoInteger, tuple[int, int]] = {
 class Key:
     """What one key may hold.
 
-    `go`: the Go type of an integer. `minimum`, `maximum`: of an integer, or of the number of items. `values`: all that
-    there are, with `any_case` in any letter case; "" is always the same as absent. `code`, `detail`: of what breaks minimum, maximum, values or
-    format; "" for the usual ones. `refusal`: what the plugin says then. `items`: of an array, or a map's values; with
-    `null_items` false, null among them stops the plugin. `keys`: of an object. `required`: whether the plugin
-    fails without it, with `required_refusal`. `remark`: what is to be said whenever the key is there.
+    `go`: the Go type of an integer. `minimum`, `maximum`: of an integer, or of the number of items. `values`: all
+    that there are, with `any_case` in any letter case; "" is always the same as absent. `code`, `detail`: of what
+    breaks minimum, maximum, values or format; "" for the usual ones. `refusal`: what the plugin says then. `items`:
+    of an array, or a map's values; with `null_items` false, null among them stops the plugin. `keys`: of an object.
+    `required`: whether the plugin fails without it, with `required_refusal`. `remark`: what is to be said whenever
+    the key is there.
     """
 
     type: KeyType

@@ -85,9 +85,7 @@ def _excluded(conf: Mapping[str, Any], path: str) -> Findings:
         if read_excluded(text) is None:
             detail = "whereabouts reads this when it hands out an address, and fails then"
             allowed = "an address, or one with its prefix, such as 10.1.0.0/28"
-            yield PluginFinding(
-                code="NAD506", path=f"{path}.exclude[{at}]", detail=detail, value=text, allowed=allowed
-            )
+            yield PluginFinding(code="NAD506", path=f"{path}.exclude[{at}]", detail=detail, value=text, allowed=allowed)
 
 
 def _edge_findings(conf: Mapping[str, Any], subnet: Interface, path: str, dashed: str | None) -> Findings:
