@@ -13,7 +13,7 @@ from cniplugin.netspec.jsontext import join
 from webhook.admission.plugins.finding import PluginFinding
 from webhook.admission.plugins.formats import ALLOWED, fits, remark
 from webhook.admission.plugins.schema import GO_INTEGERS, Key
-from webhook.admission.plugins.spelling import near_miss
+from webhook.admission.plugins.spelling import near_miss, same_letters
 
 Conf = Mapping[str, Any]
 Findings = Iterator[PluginFinding]
@@ -89,14 +89,19 @@ class Decoder:
         self.misplaced = misplaced
 
     def decode(self, conf: Conf, keys: Mapping[str, Key], path: str, into: Decoded) -> Findings:
-        """Read the plugin's object into `into`; yield what is wrong with it, in input order."""
+        """Read the plugin's object into `into`; yield what is wrong with it, in input order.
+
+        NB: `log_level` of sriov is meant for the plugin, which has `logLevel`, though IPAM plugins read it, too.
+        """
         own = {written: value for written, value in conf.items() if written in keys or written not in self.envelope}
+        spelt = {same_letters(name) for name in keys}
+        misplaced = {written for written in own if written in self.misplaced and same_letters(written) not in spelt}
         for written in own:
-            if written in self.misplaced and written not in keys:
+            if written in misplaced:
                 detail = f"IPAM {self.misplaced[written]} reads this key inside ipam, and nothing reads it here"
                 where = join(path, written)
                 yield PluginFinding(code="NAD109", path=where, detail=detail, fix='move it into "ipam"')
-        rest = {written: value for written, value in own.items() if written in keys or written not in self.misplaced}
+        rest = {written: value for written, value in own.items() if written not in misplaced}
         yield from self._object(rest, keys, path, into, also=self.envelope)
 
     def _object(
