@@ -101,10 +101,13 @@ def test_a_key_that_cannot_be_read_is_told_about_once() -> None:
 
 
 def test_nulls_in_lists() -> None:
-    assert codes({"type": "macvlan", "ipam": {"type": "dhcp", "request": [None]}}) == ["NAD202"]
+    assert codes({"type": "macvlan", "ipam": {"type": "dhcp", "request": [None]}}) == []
+    assert codes({"type": "macvlan", "ipam": {"type": "dhcp", "provide": [None]}}) == ["NAD202"]
     assert "NAD308" in codes({"type": "macvlan", "ipam": {"type": "host-local", "ranges": [None]}})
     ranges = [{"range": "10.1.0.0/24"}, None]
-    assert codes({"type": "macvlan", "ipam": {"type": "whereabouts", "ipRanges": ranges}}) == []
+    assert codes({"type": "macvlan", "ipam": {"type": "whereabouts", "ipRanges": ranges}}) == ["NAD103"]
+    assert codes({"type": "macvlan", "ipam": {"type": "host-local", "ranges": [[None]]}}) == ["NAD103"]
+    assert codes({"type": "macvlan", "ipam": {"type": "static", "addresses": [None]}}) == ["NAD103"]
 
 
 def test_findings_are_those_of_the_text_whatever_the_spacing() -> None:

@@ -23,6 +23,8 @@ from webhook.admission.plugins.formats import fits, read_address, read_cidr
         ("cidr", "fd00::1/128"),
         ("decimal", "-5"),
         ("ifname", "net1.100"),
+        ("link", "net1.100"),
+        ("link", "a" * 127),
     ],
 )
 def test_fits(form: str, text: str) -> None:
@@ -45,6 +47,8 @@ def test_fits(form: str, text: str) -> None:
         ("decimal", "1.5"),
         ("decimal", "1" * 19),
         ("ifname", "a" * 16),
+        ("link", "a" * 128),
+        ("link", "eth0:1"),
         ("ifname", ".."),
         ("ifname", "eth0:1"),
         ("ifname", "a b"),

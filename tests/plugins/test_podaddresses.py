@@ -97,7 +97,8 @@ IPS: list[tuple[dict[str, Any], list[str], list[str]]] = [
     (network("whereabouts", range="10.2.0.5-10.1.0.9/24"), ["10.9.0.10/24"], []),
     (network("whereabouts", ipRanges=[{"range": "10.1.0.0/24"}, {"range": "fd00::/64"}]), ["fd00::5/64"], ["NAD609"]),
     (network("whereabouts", range="10.1.0.0/24", addresses=[{"address": "10.7.0.1/24"}]), ["10.7.0.9/24"], []),
-    (network("whereabouts", range="10.1.0.0/24", exclude=["10.1.0.5", "x"]), ["10.1.0.5/24"], ["NAD609"]),
+    (network("whereabouts", range="10.1.0.0/24", exclude=["10.1.0.5", "x"]), ["10.1.0.5/24"], []),
+    (network("whereabouts", range="10.1.0.0/24", exclude=["10.1.0.5", "x"]), ["10.1.0.6/24"], ["NAD609"]),
     (network("whereabouts"), ["10.9.0.10/24"], []),
     (network("whereabouts", range="x"), ["10.9.0.10/24"], []),
     # nobody reads it
@@ -135,7 +136,7 @@ GATEWAYS: list[tuple[dict[str, Any], dict[str, Any], list[str]]] = [
     (ONE, {"default_route": ["10.2.0.1"], "ips": ["10.1.0.5/16"]}, ["NAD606"]),
     (without_link([{"dst": "10.2.0.0/24"}]), {"default_route": ["10.2.0.1"]}, []),
     (without_link([{"dst": "0.0.0.0/0"}]), {"default_route": ["10.2.0.1"]}, ["NAD606"]),
-    (without_link([{}]), {"default_route": ["10.2.0.1"]}, ["NAD606"]),
+    (without_link([{}]), {"default_route": ["10.2.0.1"]}, []),
     (STATIC, {"default_route": ["10.2.0.1"], "ips": ["10.1.0.5/24"]}, ["NAD606"]),
     (STATIC, {"default_route": ["10.1.0.1"], "ips": ["10.1.0.5/24"]}, []),
     (STATIC, {"default_route": ["10.1.0.1"], "ips": ["::ffff:10.1.0.5/120"]}, []),

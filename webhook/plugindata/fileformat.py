@@ -49,6 +49,7 @@ class KeyFile(msgspec.Struct, forbid_unknown_fields=True):
     minimum: int | None = None
     maximum: int | None = None
     values: list[str | int] = []
+    any_case: bool = False
     format: Format | None = None
     code: str = ""
     detail: str = ""
@@ -144,6 +145,7 @@ def _key(read: KeyFile, shapes: Shapes) -> Key:
         minimum=read.minimum,
         maximum=read.maximum,
         values=tuple(read.values),
+        any_case=read.any_case,
         format=read.format,
         code=read.code,
         detail=read.detail,

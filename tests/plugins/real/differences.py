@@ -33,6 +33,7 @@ class Newer(NamedTuple):
 
 KERNEL = "the kernel of this machine has no such links; all that the plugin checks comes before"
 NUMBER = "the kernel refuses a number that the plugin does not look at"
+ROUTE = "a warning, NAD506: the kernel refuses a destination with host bits"
 NODE = "it depends on the node: its links, files, programs"
 GAP = "not known to us: the plugin refuses it, and so does a pod's start only"
 OLD_GO = "this build; Go 1.27 reads digits without separators"
@@ -44,10 +45,15 @@ THEIRS: Sequence[Theirs] = (
     Theirs("vrf", "^cmdAdd failed: could not add VRF .*: operation not supported$", KERNEL),
     Theirs("dummy", "^failed to create dummy: operation not supported$", KERNEL),
     Theirs("bridge", "^failed to setup vlan tag .*: operation not supported$", KERNEL),
+    *(Theirs(plugin, "^failed to add route .*: invalid argument$", ROUTE) for plugin in ("host-local", "static")),
     *(Theirs(plugin, "invalid argument$", NUMBER) for plugin in ("bandwidth", "bridge", "macvlan", "ptp", "tuning")),
     Theirs("tap", "^failed to run command ", "ip makes the link, and reads its MTU and MAC address"),
     Theirs("tap", "^failed set socket label: ", NODE),
     *(Theirs(plugin, "address [0-9a-f]{12,16}: invalid MAC", OLD_GO) for plugin in ("macvlan", "tuning")),
+    *(
+        Theirs(plugin, "numerical result out of range$", "releases before 1.6 do not look up alternative names")
+        for plugin in ("bond", "host-device", "ipvlan", "macvlan", "tap", "vlan")
+    ),
     *(Theirs(plugin, "Link not found$", NODE) for plugin in ("host-device", "ipvlan", "macvlan", "tap", "vlan")),
     *(Theirs(plugin, r"must be \[0, master MTU\(1500\)\]$", NODE) for plugin in ("macvlan", "vlan")),
     Theirs("bridge", "already exists but is not a bridge$", NODE),
@@ -59,20 +65,18 @@ THEIRS: Sequence[Theirs] = (
     Theirs("firewall", '^unknown ingress policy: "isolated"$', OLD),
     Theirs("portmap", "backend was requested but configuration contains", "later releases look into the conditions"),
     Theirs("host-local", "(is a directory|no such file or directory)$", NODE),
-    Theirs("host-local", "IP <nil> not v4 nor v6$", GAP),
     Theirs("host-local", "IPNet IP and Mask version mismatch$", GAP),
     Theirs("host-local", r"(address 01: invalid IP address|range set: \?01-\S+)$", "this release, of ::/0"),
     Theirs(
         "host-local", "duplicate allocation is not allowed$", "this release, of 0.0.0.0/0, which it takes for empty"
     ),
-    *(Theirs(plugin, "^invalid CIDR address: $", GAP) for plugin in ("host-local", "static")),
-    Theirs("static", "expected to be in CIDR notation, got: ''$", GAP),
+    Theirs("host-local", "^invalid CIDR address: $", GAP),
     Theirs(
         "sbr", "^Failed to add default route to 10.3.0.[015]: network is unreachable$", "addresses may come at runtime"
     ),
-    Theirs("sbr", "invalid static gateway IP address: $", GAP),
     Theirs("dhcp", 'error looking up "eth0": Link not found$', "all options are read, and no interface was made"),
     Theirs("dhcp", "error dialing DHCP daemon", NODE),
+    Theirs("dhcp", 'Can not parse option ""', "this release; since 1.6 what is requested may have no option"),
 )
 NEWER: Sequence[Newer] = (
     Newer("bridge", r"\.(vlanTrunk|preserveDefaultVlan)\b", "1.3"),
@@ -95,9 +99,18 @@ NEWER: Sequence[Newer] = (
 )
 
 
+MAIN_READS = r"\.routes\[\d+\]$"
+"""What an IPAM plugin passes on unread, and the main plugin around it refuses: a route without a destination."""
+
+
 def excuse(plugin: str, said: str) -> str:
     """Return why a plugin may refuse what we accept; "" when it may not."""
     return next((item.why for item in THEIRS if item.plugin in {plugin, ""} and re.search(item.said, said)), "")
+
+
+def is_of_main(finding: PluginFinding) -> bool:
+    """Say whether the main plugin around an IPAM plugin refuses it, and not that one itself."""
+    return re.search(MAIN_READS, finding.path) is not None
 
 
 def is_newer(plugin: str, finding: PluginFinding) -> bool:

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 
 from cniplugin.netspec.jsontext import join
 from webhook.admission.plugins.context import Placed, holds
+from webhook.admission.plugins.decoding import Budget
 from webhook.admission.plugins.finding import PluginFinding
 from webhook.admission.plugins.schema import PluginSchema
+from webhook.admission.plugins.spelling import near_miss
 
 Findings = Iterator[PluginFinding]
 
@@ -15,6 +17,8 @@ RUNTIME_CAPABILITIES = frozenset(
     {"portMappings", "bandwidth", "ips", "mac", "infinibandGUID", "deviceID", "CNIDeviceInfoFile", "ipRanges"}
 )
 """Those that Multus fills in; what others mean is between a plugin and its runtime."""
+OTHER_CAPABILITIES = frozenset({"aliases", "dns"})
+"""Those that other runtimes fill in (CNI CONVENTIONS.md), and that are no slip of the pen."""
 
 
 def order_findings(placed: Placed) -> Findings:
@@ -67,6 +71,16 @@ def requirement_findings(placed: Placed, *, has_resource: bool) -> Findings:
         detail = f"nothing gives the plugin {schema.type} a device: no {keys}, and the network names no resource"
         fix = "add the annotation k8s.v1.cni.cncf.io/resourceName"
         yield PluginFinding(code="NAD406", path=placed.path, detail=detail, fix=fix, refusal=schema.device_refusal)
+
+
+def misspelt_findings(placed: Placed, budget: Budget) -> Findings:
+    """Yield capabilities that no runtime knows, and that resemble one: names count with their letter case."""
+    for name in sorted(placed.declared - RUNTIME_CAPABILITIES - OTHER_CAPABILITIES):
+        meant = near_miss(name, sorted(RUNTIME_CAPABILITIES)) if budget.spend_lookup() else None
+        if meant is not None:
+            path = placed.where(f"capabilities.{name}")
+            detail = f"no runtime passes {name} on"
+            yield PluginFinding(code="NAD404", path=path, detail=detail, fix=f'did you mean "{meant}"?')
 
 
 def capability_findings(placed: Placed, ipam: PluginSchema | None) -> Findings:

@@ -11,9 +11,9 @@ from typing import Any, cast
 
 from cniplugin.netspec.jsontext import join
 from webhook.admission.plugins.finding import PluginFinding
-from webhook.admission.plugins.formats import ALLOWED, fits
+from webhook.admission.plugins.formats import ALLOWED, fits, remark
 from webhook.admission.plugins.schema import GO_INTEGERS, Key
-from webhook.admission.plugins.spelling import near_miss
+from webhook.admission.plugins.spelling import near_miss, same_letters
 
 Conf = Mapping[str, Any]
 Findings = Iterator[PluginFinding]
@@ -89,14 +89,19 @@ class Decoder:
         self.misplaced = misplaced
 
     def decode(self, conf: Conf, keys: Mapping[str, Key], path: str, into: Decoded) -> Findings:
-        """Read the plugin's object into `into`; yield what is wrong with it, in input order."""
+        """Read the plugin's object into `into`; yield what is wrong with it, in input order.
+
+        NB: `log_level` of sriov is meant for the plugin, which has `logLevel`, though IPAM plugins read it, too.
+        """
         own = {written: value for written, value in conf.items() if written in keys or written not in self.envelope}
+        spelt = {same_letters(name) for name in keys}
+        misplaced = {written for written in own if written in self.misplaced and same_letters(written) not in spelt}
         for written in own:
-            if written in self.misplaced and written not in keys:
+            if written in misplaced:
                 detail = f"IPAM {self.misplaced[written]} reads this key inside ipam, and nothing reads it here"
                 where = join(path, written)
                 yield PluginFinding(code="NAD109", path=where, detail=detail, fix='move it into "ipam"')
-        rest = {written: value for written, value in own.items() if written in keys or written not in self.misplaced}
+        rest = {written: value for written, value in own.items() if written not in misplaced}
         yield from self._object(rest, keys, path, into, also=self.envelope)
 
     def _object(
@@ -152,7 +157,10 @@ class Decoder:
         yield from self._limits(value, key, where)
 
     def _items(self, value: Any, key: Key, item_key: Key, where: str, into: Decoded, name: str) -> Findings:
-        """Read the items of an array, or the values of a map; null is kept as None where it is no mistake."""
+        """Read the items of an array, or the values of a map; null is kept as None where it is no mistake.
+
+        An object that is null has none of its keys, as its Go struct is empty.
+        """
         pairs = value.items() if key.type == "map" else enumerate(value)
         read: list[object] = []
         for label, item in pairs:
@@ -163,6 +171,8 @@ class Decoder:
                 if not key.null_items:
                     detail = f"the plugin {self.plugin} crashes on null in this list"
                     yield PluginFinding(code="NAD106", path=place, detail=detail, fix="remove it")
+                else:
+                    yield from self._missing(item_key.keys, place, Decoded())
                 continue
             holder = Decoded()
             yield from self._value(item, item_key, place, holder, "item")
@@ -204,13 +214,15 @@ class Decoder:
             yield from self._bounds(value, key, where)
         if value in ("", [], {}):
             return
-        if key.values and value not in key.values:
+        if key.values and not _is_known(value, key):
             allowed = ", ".join(str(choice) for choice in key.values)
             detail = f"the plugin {self.plugin} knows no such value"
             yield self._broken(key, "NAD202", where, value, detail, allowed)
         if key.format and not fits(value, key.format):
             detail = f"the plugin {self.plugin} cannot read this text"
             yield self._broken(key, "NAD203", where, value, detail, ALLOWED[key.format])
+        elif key.format and (said := remark(value, key.format)):
+            yield PluginFinding(code="NAD506", path=where, detail=said, value=value)
 
     def _bounds(self, value: Any, key: Key, where: str) -> Findings:
         size = len(value) if isinstance(value, list) else value
@@ -229,6 +241,12 @@ class Decoder:
             allowed=allowed,
             refusal=key.refusal,
         )
+
+
+def _is_known(value: object, key: Key) -> bool:
+    if key.any_case and isinstance(value, str):
+        return value.lower() in {choice.lower() for choice in key.values if isinstance(choice, str)}
+    return value in key.values
 
 
 def _range_words(key: Key) -> str:

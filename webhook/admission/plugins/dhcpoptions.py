@@ -1,6 +1,8 @@
 """The options of IPAM dhcp (containernetworking/plugins ipam/dhcp/options.go, lease.go).
 
 option = one of OPTION_NAMES / decimal 0 to 255, in quotes
+
+An item of `request` may do without: `{"skipDefault": true}` asks for nothing, and stops what is asked for by default.
 """
 
 from __future__ import annotations
@@ -27,7 +29,9 @@ def option_findings(placed: Placed) -> Iterator[PluginFinding]:
     for key in ("provide", "request"):
         for at, item in enumerate(placed.values.get(key) or ()):
             path = f"{placed.where(key)}[{at}]"
-            yield from _one((item or {}).get("option", ""), (item or {}).get("value", ""), path)
+            option = (item or {}).get("option", "")
+            if option or key == "provide":
+                yield from _one(option, (item or {}).get("value", ""), path)
 
 
 def _one(option: str, value: str, path: str) -> Iterator[PluginFinding]:

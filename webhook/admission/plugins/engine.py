@@ -120,6 +120,7 @@ class _Walk:
         yield from _findings_of(placed)
         yield from chaining.predecessor_findings(placed)
         yield from chaining.requirement_findings(placed, has_resource=self.has_resource)
+        yield from chaining.misspelt_findings(placed, self.budget)
         if ipam is not None or plugin.ipam_type is None:
             yield from chaining.capability_findings(placed, ipam)
         if plugin.ipam_type is not None and schema.ipam != "unused":

@@ -20,12 +20,16 @@ _MAC = re.compile(
 _CIDR = re.compile(r"[0-9A-Fa-f:.]{2,45}/[0-9]{1,3}")
 _DECIMAL = re.compile(r"[+-]?[0-9]{1,18}")
 INTERFACE_NAME_MAX = 15
+LINK_NAME_MAX = 127
+"""Of an alternative name (ALTIFNAMSIZ, include/uapi/linux/if.h)."""
 
 ALLOWED = {
     "mac": "a MAC address such as 02:00:00:00:00:01",
     "ip": "an IP address",
     "cidr": "an address with its prefix, such as 10.1.0.0/24",
     "ifname": "1 to 15 characters without '/', ':' or white space",
+    "destination": "an address with its prefix, such as 10.1.0.0/24",
+    "link": "1 to 15 characters without '/', ':' or white space",
     "decimal": "an integer in quotes",
 }
 """What each of `schema.FORMATS` takes, in words."""
@@ -60,12 +64,28 @@ def fits(text: str, form: str) -> bool:
             return _MAC.fullmatch(text) is not None
         case "ip":
             return read_address(text) is not None
-        case "cidr":
+        case "cidr" | "destination":
             return read_cidr(text) is not None
         case "decimal":
             return _DECIMAL.fullmatch(text) is not None
         case _:
-            return len(text.encode()) <= INTERFACE_NAME_MAX and text not in {".", ".."} and not _has_barred(text)
+            longest = LINK_NAME_MAX if form == "link" else INTERFACE_NAME_MAX
+            return len(text.encode()) <= longest and text not in {".", ".."} and not _has_barred(text)
+
+
+def remark(text: str, form: str) -> str:
+    """Return what surprises in a text that has its form; "" for nothing.
+
+    NB: a name that is too long for an interface may be an alternative one of it. The kernel refuses an IPv4 route whose
+    destination has host bits (fib_valid_key_len, net/ipv4/fib_trie.c), and clears them in an IPv6 one.
+    """
+    if form == "link" and len(text.encode()) > INTERFACE_NAME_MAX:
+        return "a name of more than 15 characters is an alternative one of an interface, and older plugins miss it"
+    if form == "destination":
+        found = read_cidr(text)
+        if found is not None and found.version == 4 and found.ip != found.network.network_address:
+            return f"the kernel sets no route to a destination with host bits set; write {found.network}"
+    return ""
 
 
 def _has_barred(text: str) -> bool:

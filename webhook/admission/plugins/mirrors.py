@@ -11,7 +11,7 @@ from webhook.admission.plugins.finding import PluginFinding
 def producer_findings(placed: Placed) -> Iterator[PluginFinding]:
     """Yield mirrors without a direction."""
     for at, mirror in enumerate(placed.values.get("mirrors") or ()):
-        if not (mirror or {}).get("ingress") and not (mirror or {}).get("egress"):
+        if mirror is not None and not mirror.get("ingress") and not mirror.get("egress"):
             detail = "the mirror has neither ingress nor egress"
             fix = "set one of them, or both, to true"
             refusal = "a mirror producer must have either a ingress or an egress or both"

@@ -145,7 +145,10 @@ NETWORK_CODES: Mapping[str, Code] = {
     "NAD404": Code(
         title="a capability is declared that nobody reads",
         severity=WARNING,
-        meaning="The runtime passes the value on, and neither the plugin nor its IPAM plugin looks at it.",
+        meaning=(
+            "The runtime passes the value on, and neither the plugin nor its IPAM plugin looks at it; or no runtime "
+            "knows the name, which resembles one that it does."
+        ),
         example='{"type": "ipvlan", "master": "eth1", "capabilities": {"mac": true}, "ipam": {"type": "dhcp"}}',
         fix="Remove the capability, or take a plugin that reads it.",
     ),
@@ -179,7 +182,7 @@ NETWORK_CODES: Mapping[str, Code] = {
         title="a key has no effect",
         severity=WARNING,
         meaning="The plugin reads the key and does nothing with it.",
-        example='{"type": "sriov", "deviceID": "0000:03:02.0", "MTU": 9000}',
+        example='{"type": "sriov", "deviceID": "0000:03:02.0", "mtu": 9000}',
         fix="Remove the key.",
     ),
     "NAD503": Code(

@@ -16,6 +16,7 @@ from webhook.admission.plugins.chaining import RUNTIME_CAPABILITIES
 from webhook.admission.plugins.decoding import Budget, Decoded, Decoder, OutOfBudgetError
 from webhook.admission.plugins.formats import Address, Interface, read_address, read_cidr
 from webhook.admission.plugins.schema import PluginChecks, PluginSchema
+from webhook.admission.plugins.whereabouts import read_excluded
 
 Network = IPv4Network | IPv6Network
 
@@ -223,7 +224,7 @@ def _whereabouts_range(conf: Mapping[str, Any]) -> Range:
 
 def _excluded(conf: Mapping[str, Any]) -> Iterator[Network]:
     for text in conf.get("exclude") or ():
-        found: Interface | None = read_cidr(text)
+        found: Interface | None = read_excluded(text)
         if found is not None:
             yield found.network
 

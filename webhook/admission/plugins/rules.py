@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 from webhook.admission.plugins import (
     bonds,
     bridgenames,
+    defaultroutes,
     dhcpoptions,
+    hostdevices,
     hostlocal,
     mirrors,
     sbr,
@@ -32,6 +34,8 @@ RULES: Mapping[str, Rule] = {
     "accelerated-bridge-names": bridgenames.name_findings,
     "bond-mtu": bonds.mtu_findings,
     "dhcp-options": dhcpoptions.option_findings,
+    "host-device-ways": hostdevices.device_findings,
+    "route-override-defaults": defaultroutes.route_findings,
     "ovs-mirrors": mirrors.producer_findings,
     "tuning-sysctls": sysctls.sysctl_findings,
 }

@@ -10,9 +10,13 @@ from webhook.admission.plugins.formats import read_address
 
 
 def gateway_findings(placed: Placed) -> Iterator[PluginFinding]:
-    """Yield the second gateway of a family."""
+    """Yield gateways that are empty, and the second one of a family."""
     first: dict[int, str] = {}
     for at, text in enumerate(placed.values.get("gateways") or ()):
+        path = f"{placed.where('gateways')}[{at}]"
+        if not text:
+            refusal = "invalid static gateway IP address: "
+            yield PluginFinding(code="NAD203", path=path, detail="the gateway is empty", refusal=refusal)
         address = read_address(text)
         if address is None:
             continue
@@ -20,5 +24,4 @@ def gateway_findings(placed: Placed) -> Iterator[PluginFinding]:
         if other is not text:
             detail = f"there is another IPv{address.version} gateway before it"
             refusal = f"gateways list contains multiple IPv{address.version} addresses: {other} and {text}"
-            path = f"{placed.where('gateways')}[{at}]"
             yield PluginFinding(code="NAD208", path=path, detail=detail, value=text, refusal=refusal)

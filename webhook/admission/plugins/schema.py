@@ -13,8 +13,11 @@ KeyType = Literal["string", "integer", "boolean", "array", "object", "map", "any
 """What a key may hold: `map` has keys of the author's own, all with values of one kind; `any` is not looked at."""
 Kind = Literal["main", "meta", "ipam"]
 """Makes an interface; changes what earlier plugins made; hands out addresses inside `ipam`."""
-Format = Literal["mac", "ip", "cidr", "ifname", "decimal"]
-"""Forms of a text, as Go's net.ParseMAC, net.ParseIP, net.ParseCIDR, the kernel and strconv.Atoi read them."""
+Format = Literal["mac", "ip", "cidr", "destination", "ifname", "link", "decimal"]
+"""Forms of a text, as Go's net.ParseMAC, net.ParseIP, net.ParseCIDR, the kernel and strconv.Atoi read them.
+
+`destination`: of a route. `ifname`: of an interface that is made; `link`: of one that is looked up.
+"""
 IpamUse = Literal["required", "first", "optional", "unused"]
 """`first`: required of the first plugin of a list, as later ones may find addresses in the result before them."""
 State = Literal["set", "unset", "present", "absent"]
@@ -34,11 +37,12 @@ GO_INTEGERS: Mapping[GoInteger, tuple[int, int]] = {
 class Key:
     """What one key may hold.
 
-    `go`: the Go type of an integer. `minimum`, `maximum`: of an integer, or of the number of items. `values`: all that
-    there are; "" is always the same as absent. `code`, `detail`: of what breaks minimum, maximum, values or
-    format; "" for the usual ones. `refusal`: what the plugin says then. `items`: of an array, or a map's values; with
-    `null_items` false, null among them stops the plugin. `keys`: of an object. `required`: whether the plugin
-    fails without it, with `required_refusal`. `remark`: what is to be said whenever the key is there.
+    `go`: the Go type of an integer. `minimum`, `maximum`: of an integer, or of the number of items. `values`: all
+    that there are, with `any_case` in any letter case; "" is always the same as absent. `code`, `detail`: of what
+    breaks minimum, maximum, values or format; "" for the usual ones. `refusal`: what the plugin says then. `items`:
+    of an array, or a map's values; with `null_items` false, null among them stops the plugin. `keys`: of an object.
+    `required`: whether the plugin fails without it, with `required_refusal`. `remark`: what is to be said whenever
+    the key is there.
     """
 
     type: KeyType
@@ -46,6 +50,7 @@ class Key:
     minimum: int | None = None
     maximum: int | None = None
     values: tuple[str | int, ...] = ()
+    any_case: bool = False
     format: Format | None = None
     code: str = ""
     detail: str = ""

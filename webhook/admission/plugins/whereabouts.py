@@ -1,6 +1,7 @@
-"""The ranges of IPAM whereabouts (whereabouts pkg/config/config.go).
+"""The ranges of IPAM whereabouts (whereabouts pkg/config/config.go, pkg/allocate/allocate.go, pkg/iphelpers).
 
-    range = CIDR / first "-" last "/" prefix
+    range   = CIDR / first "-" last "/" prefix        ; IPv4 parts may have zeros in front
+    exclude = CIDR / address
 
 `range_start` and `range_end` at the top are read as texts, and dropped when they are no addresses; inside `ipRanges`
 they must be addresses.
@@ -8,13 +9,15 @@ they must be addresses.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
+from ipaddress import ip_interface
 from typing import Any
 
 from webhook.admission.plugins.context import Placed
 from webhook.admission.plugins.finding import PluginFinding
 from webhook.admission.plugins.formats import Interface, read_address, read_cidr
-from webhook.admission.plugins.hostlocal import gateway_findings
+from webhook.admission.plugins.hostlocal import family_findings, gateway_findings
 
 Findings = Iterator[PluginFinding]
 
@@ -36,14 +39,28 @@ def range_findings(placed: Placed) -> Findings:
     gateway = read_address(values.get("gateway"))
     if subnets and gateway is not None and not any(gateway in subnet.network for subnet in subnets):
         yield from gateway_findings(values, subnets[0], placed.path)
+    added = (read_cidr((item or {}).get("address")) for item in values.get("addresses") or ())
+    yield from family_findings(placed, [address.version for address in added if address is not None])
+
+
+def read_excluded(text: object) -> Interface | None:
+    """Return what an item of `exclude` leaves out, an address alone too; None if it cannot be read."""
+    found, address = read_cidr(text), read_address(text)
+    return ip_interface(address) if found is None and address is not None else found
+
+
+def _without_zeros(text: str) -> str:
+    """Take the zeros in front of the parts of an IPv4 address away (k8s.io/utils/net ParseIPSloppy)."""
+    return text if ":" in text else re.sub(r"(?<![0-9/])0+(?=[0-9])", "", text)
 
 
 def _one(conf: Mapping[str, Any], path: str, subnets: list[Interface]) -> Findings:
     text = conf.get("range")
     if not isinstance(text, str) or not text:
         return
-    first, dash, rest = text.partition("-")
-    subnet = read_cidr(rest if dash else text)
+    yield from _excluded(conf, path)
+    first, dash, rest = _without_zeros(text).partition("-")
+    subnet = read_cidr(rest if dash else first)
     if dash and read_address(first) is None:
         yield _unreadable(path, text, f"invalid range start IP: {first}")
     elif subnet is None and dash:
@@ -51,9 +68,24 @@ def _one(conf: Mapping[str, Any], path: str, subnets: list[Interface]) -> Findin
         yield _unreadable(path, text, f"{refusal}'{rest}': invalid CIDR address: {rest}")
     elif subnet is None:
         yield _unreadable(path, text, "invalid CIDR {value}: invalid CIDR address: {value}")
+    elif subnet.network.prefixlen > subnet.max_prefixlen - 2:
+        detail = "the range is too small: the addresses of the network and of broadcast are not handed out"
+        allowed = f"a prefix of at most {subnet.max_prefixlen - 2}"
+        refusal = "net mask is too short, subnet"
+        yield PluginFinding(
+            code="NAD304", path=f"{path}.range", detail=detail, value=text, allowed=allowed, refusal=refusal
+        )
     else:
         subnets.append(subnet)
         yield from _edge_findings(conf, subnet, path, first if dash else None)
+
+
+def _excluded(conf: Mapping[str, Any], path: str) -> Findings:
+    for at, text in enumerate(conf.get("exclude") or ()):
+        if read_excluded(text) is None:
+            detail = "whereabouts reads this when it hands out an address, and fails then"
+            allowed = "an address, or one with its prefix, such as 10.1.0.0/28"
+            yield PluginFinding(code="NAD506", path=f"{path}.exclude[{at}]", detail=detail, value=text, allowed=allowed)
 
 
 def _edge_findings(conf: Mapping[str, Any], subnet: Interface, path: str, dashed: str | None) -> Findings:
