@@ -25,7 +25,8 @@ them. Each message has a code, which never changes its meaning, and is the rule 
 `nadmit explain CODE` prints what stands here; [plugins.md](plugins.md) says what is judged, and how to describe plugins
 of your own. This page is written by `make golden`.
 
-An **error** refuses the object: the plugin itself would fail with it, on every node. A **warning** does not.
+An **error** refuses the object: the plugin itself would fail with it, on every node, or (`NAD407`) the
+network would promise pods what it never does. A **warning** does not.
 """
 
 

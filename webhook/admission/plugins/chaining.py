@@ -92,6 +92,10 @@ def capability_findings(placed: Placed, ipam: PluginSchema | None) -> Findings:
     reads = schema.capabilities | (ipam.capabilities if ipam else frozenset())
     for name in sorted((placed.declared & RUNTIME_CAPABILITIES) - reads):
         path = placed.where(f"capabilities.{name}")
+        if name == "ips" and ipam is not None:
+            detail = f"IPAM {ipam.type} gives no pod the address that it asks for"
+            yield PluginFinding(code="NAD407", path=path, detail=detail, fix="remove it, or take another IPAM plugin")
+            continue
         by = f"{schema.type} with IPAM {ipam.type}" if ipam else schema.type
         yield PluginFinding(code="NAD404", path=path, detail=f"the plugin {by} does not read {name}", fix="remove it")
     if schema.idle_without and schema.idle_without not in placed.declared:

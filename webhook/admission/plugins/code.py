@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 ERROR = "error"
-"""It fails on every node: the object is refused."""
+"""It fails on every node, or promises what it never does: the object is refused."""
 WARNING = "warning"
 """It works, or fails somewhere else: the object is allowed with a warning."""
 

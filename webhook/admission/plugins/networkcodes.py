@@ -171,6 +171,16 @@ NETWORK_CODES: Mapping[str, Code] = {
         example='{"type": "sriov"}',
         fix="Add the annotation k8s.v1.cni.cncf.io/resourceName to the NetworkAttachmentDefinition.",
     ),
+    "NAD407": Code(
+        title="the IPAM plugin cannot give a pod the address that it asks for",
+        severity=ERROR,
+        meaning=(
+            "The network promises pods the addresses that they ask for, by the capability ips, and its IPAM plugin "
+            "hands out others without a word. It would start; a pod would find out by what does not reach it."
+        ),
+        example='{"type": "macvlan", "master": "eth1", "capabilities": {"ips": true}, "ipam": {"type": "dhcp"}}',
+        fix="Remove the capability, or take an IPAM plugin that reads it: host-local, static, whereabouts.",
+    ),
     "NAD501": Code(
         title="a value silently means something else",
         severity=WARNING,

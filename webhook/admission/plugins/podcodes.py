@@ -100,9 +100,9 @@ POD_CODES: Mapping[str, Code] = {
             "The network declares the capability, so the runtime passes the request on, and none of "
             "its plugins looks at it."
         ),
-        example='{"type": "macvlan", "master": "eth1", "capabilities": {"ips": true}, "ipam": {"type": "dhcp"}}',
+        example='{"type": "ipvlan", "master": "eth1", "capabilities": {"mac": true}, "ipam": {"type": "dhcp"}}',
         fix="Remove the request, or select a network whose plugins read it.",
-        pod='[{"name": "net", "ips": ["10.1.0.5/24"]}]',
+        pod='[{"name": "net", "mac": "02:00:00:00:00:01"}]',
     ),
     "NAD609": Code(
         title="an address may be given to another pod, too",
