@@ -27,7 +27,9 @@ FILE_RULES = {
 TITLES = {**RULES, **FILE_RULES, "warning": "something odd that works"}
 """Rule -> title."""
 
-_INJECTION = frozenset({"inject-into", "node-selector-conflict", "node-selector-value", "resource-shortfall"})
+_INJECTION = frozenset(
+    {"inject-into", "node-selector-conflict", "node-selector-value", "resource-name", "resource-shortfall"}
+)
 
 
 def page_of(rule: str) -> str:
