@@ -67,6 +67,8 @@ class Decoded(dict[str, Any]):
 
     def find(self, dotted: str) -> object:
         """Return the value at `ipam.type`; None when it is absent. Raises KeyError when Go cannot decode it."""
+        if "." not in dotted and dotted not in self.unreadable:
+            return self.get(dotted)
         found: object = self
         for name in dotted.split("."):
             if isinstance(found, Decoded) and name in found.unreadable:
@@ -94,23 +96,25 @@ class Decoder:
         NB: `log_level` of sriov is meant for the plugin, which has `logLevel`, though IPAM plugins read it, too.
         """
         own = {written: value for written, value in conf.items() if written in keys or written not in self.envelope}
-        spelt = {same_letters(name) for name in keys}
-        misplaced = {written for written in own if written in self.misplaced and same_letters(written) not in spelt}
-        for written in own:
-            if written in misplaced:
-                detail = f"IPAM {self.misplaced[written]} reads this key inside ipam, and nothing reads it here"
-                where = join(path, written)
-                yield PluginFinding(code="NAD109", path=where, detail=detail, fix='move it into "ipam"')
-        rest = {written: value for written, value in own.items() if written not in misplaced}
-        yield from self._object(rest, keys, path, into, also=self.envelope)
+        for written in self._find_misplaced(own, keys):
+            del own[written]
+            detail = f"IPAM {self.misplaced[written]} reads this key inside ipam, and nothing reads it here"
+            where = join(path, written)
+            yield PluginFinding(code="NAD109", path=where, detail=detail, fix='move it into "ipam"')
+        yield from self._object(own, keys, path, into, also=self.envelope)
+
+    def _find_misplaced(self, own: Conf, keys: Mapping[str, Key]) -> list[str]:
+        unread = [written for written in own if written not in keys and written in self.misplaced]
+        spelt = {same_letters(name) for name in keys} if unread else set()
+        return [written for written in unread if same_letters(written) not in spelt]
 
     def _object(
         self, conf: Conf, keys: Mapping[str, Key], path: str, into: Decoded, *, also: frozenset[str] = frozenset()
     ) -> Findings:
         """Read one object; `also` are other keys that its author may have meant."""
-        folded = {name.casefold(): name for name in keys}
+        folded = None if keys.keys() >= conf.keys() else {name.casefold(): name for name in keys}
         for written, value in conf.items():
-            name = written if written in keys else folded.get(written.casefold())
+            name = written if folded is None or written in keys else folded.get(written.casefold())
             where = join(path, written)
             if name is None:
                 yield from self._unknown(written, (*keys, *also), where)

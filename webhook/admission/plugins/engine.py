@@ -113,7 +113,9 @@ class _Walk:
         yield from chaining.order_findings(placed)
         if schema.kind == "ipam":
             return
-        decoder = Decoder(schema.type, ENVELOPE, self.budget, misplaced=self._misplaced(ipam))
+        is_all_known = all(key in schema.keys or key in ENVELOPE for key in plugin.conf)
+        misplaced = {} if is_all_known else self._misplaced(ipam)
+        decoder = Decoder(schema.type, ENVELOPE, self.budget, misplaced=misplaced)
         yield from decoder.decode(plugin.conf, schema.keys, path, placed.values)
         placed.values["ipam"] = inner = Decoded()
         inner["type"] = plugin.ipam_type
