@@ -96,6 +96,12 @@ def test_without_injection_nothing_is_asked() -> None:
 
 # Every message once
 
+
+def misspelt(pod: Json) -> Json:
+    pod["metadata"]["annotations"] = {"k8s.v1.cni.cncf.io/network": "a"}
+    return pod
+
+
 CONFLICT = cluster_of(network("a", selector="rack=1"), network("b", selector="rack=2"))
 BY_LABEL = Injection(annotations_by_label={"up": {NETWORKS: "green/x"}})
 MESSAGES = {
@@ -106,6 +112,7 @@ MESSAGES = {
     "selectors-contradict": lambda: ask_mutate(pod_of("a,b"), CONFLICT),
     "volume-left-alone": lambda: ask_mutate(pod_of("a", volumes=[{"name": "podnetinfo", "emptyDir": {}}]), sriov()),
     "opt-out-unclear": lambda: ask_mutate(annotated(pod_of("a"), inject="n\u00f6\n"), sriov()),
+    "annotation-unread": lambda: ask_mutate(misspelt(pod_of(None)), sriov()),
     "taken-as-claimed": lambda: ask_mutate(pod_of("a", resourceClaims=[{"name": "vf"}]), sriov()),
     "networks-by-default": lambda: ask_validate(pod_of("a,,b"), FakeCluster({}, defaults={"blue": "a,,b"})),
     "networks-by-label": lambda: ask_validate(pod_of("green/x", labels={"up": "true"}), sriov(), BY_LABEL),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from cniplugin.netspec.errors import SpecError, show
 from cniplugin.netspec.names import nearest
@@ -16,6 +16,8 @@ from webhook.admission.injection import (
     NODE_SELECTOR,
     SOURCES,
 )
+from webhook.admission.misspelt import find_misspelt
+from webhook.admission.model import GroupKind
 from webhook.admission.needs import Shortfall
 
 SHOWN_NAMES_MAX = 20
@@ -147,6 +149,15 @@ def volume_left_alone(name: str) -> str:
 def opt_out_unclear(value: str) -> str:
     """The annotation that opts out says neither yes nor no."""
     return _warning(f'metadata.annotations[{INJECT}]: {show(value.strip())} counts as "true"; allowed: "true", "false"')
+
+
+def unread_annotations(annotations: Iterable[str], kind: GroupKind) -> tuple[str, ...]:
+    """Annotations that nobody reads resemble one that asks for networks."""
+    base = f"{messages.template_path(kind)}metadata.annotations"
+    return tuple(
+        _warning(f'{base}[{key}]: nobody reads this annotation, so it attaches nothing; did you mean "{meant}"?')
+        for key, meant in find_misspelt(annotations)
+    )
 
 
 def source_unclear(value: str) -> str:

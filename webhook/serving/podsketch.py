@@ -16,6 +16,7 @@ from collections.abc import Hashable, Iterator, Sequence
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
+from webhook.admission.misspelt import find_suspects
 from webhook.admission.model import Read
 from webhook.admission.mutation.netinfo import CONTAINER_NAME, VOLUME, is_our_place
 
@@ -87,6 +88,9 @@ def sketch_pod(read: Read, labels: Texts, annotations: Texts, spec: PodSpec) -> 
             values = [known.get(key) for key in keys]
             counts += [value is None for value in values]
             texts += [value for value in values if value is not None]
+    suspects = find_suspects(annotations) if annotations else []
+    counts.append(len(suspects))
+    texts += suspects
     texts += (bytes(spec.node_selector), bytes(spec.resource_claims), bytes(spec.host_network))
     if volumes:
         texts += _volume_texts(volumes)

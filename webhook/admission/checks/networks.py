@@ -23,7 +23,7 @@ from cniplugin.netspec.errors import SpecError, SpecErrors
 from cniplugin.netspec.names import nearest
 from cniplugin.netspec.plan import item_of, plan
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS, NetworkSelectionElement, to_json
-from webhook.admission import addressuse, messages
+from webhook.admission import addressuse, injectiontext, messages
 from webhook.admission.checks import podrequests
 from webhook.admission.checks.podrequests import PodClaim
 from webhook.admission.listers import Cluster
@@ -71,9 +71,9 @@ def check(
     `plugins`: what is known of CNI plugins; None: requests are not compared with what their networks give.
     """
     new, old = request.object, request.old_object
-    if new is None or new.is_being_deleted or _texts(new) == (_texts(old) if old else ("", "")):
-        return ALLOWED
     is_template = request.kind.kind != "Pod"
+    if new is None or new.is_being_deleted or _texts(new) == (_texts(old) if old else ("", "")):
+        return ALLOWED if new is None or old is not None or not is_template else _told_of_unread(request, new)
     if is_template and _skips_template(request, rules):
         return ALLOWED
     if old is not None or not _is_worth_remembering(new):
@@ -91,6 +91,12 @@ def check(
     if remembered is None or remembered_rules is not rules:
         remembered = _decide(request, cluster, rules, network_namespace, plugins)
     return _with_other_pods(request, cluster, remembered) if remembered.claims else remembered.decision
+
+
+def _told_of_unread(request: Request, template: Object) -> Decision:
+    """Allow a template without networks. NB: a pod's own annotations are looked at by /mutate, which gets every pod."""
+    unread = injectiontext.unread_annotations(template.annotations, request.kind)
+    return Decision(warnings=unread) if unread else ALLOWED
 
 
 def _with_other_pods(request: Request, cluster: Cluster, decided: _Decided) -> Decision:

@@ -21,7 +21,7 @@ from webhook.admission import injectiontext, jsonpatch, needs, podspec
 from webhook.admission.injection import INJECT, MIRROR, Injection, is_unclear, opts_out
 from webhook.admission.jsonpatch import PatchError
 from webhook.admission.listers import Cluster
-from webhook.admission.model import Operation
+from webhook.admission.model import GroupKind, Operation
 from webhook.admission.podspec import Container, Json
 
 from . import netinfo
@@ -31,6 +31,8 @@ from .nodeselector import inject_node_selector
 from .resources import find_unusable, inject_resources
 from .target import find_target
 from .userdefined import inject_annotations
+
+POD = GroupKind("", "Pod")
 
 
 class Mutation(NamedTuple):
@@ -103,7 +105,8 @@ def _fill(
 
 def _notes(pod: Json) -> tuple[str, ...]:
     annotations = podspec.annotations_of(pod)
-    return (injectiontext.opt_out_unclear(annotations[INJECT]),) if is_unclear(annotations) else ()
+    unread = injectiontext.unread_annotations(annotations, POD)
+    return (injectiontext.opt_out_unclear(annotations[INJECT]), *unread) if is_unclear(annotations) else unread
 
 
 def _remarks(pod: Json, networks: Sequence[NetworkAttachmentDefinition], injection: Injection) -> Iterator[str]:
