@@ -21,7 +21,7 @@ def test_it_writes_tells_its_metrics_and_gives_the_lease_back(tmp_path: Path) ->
         api.put(NAMESPACES, namespace("team-a"))
         api.put(POLICIES, policy("a", DENY), policy("b", {**DENY, "action": "?"}))
         kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", api.url)
-        options = ("--kubeconfig", str(kubeconfig), "--write-status")
+        options = ("--kubeconfig", str(kubeconfig), "--write-status", "--namespace", "nadmit-system")
         with serving(tmp_path / "certs", *options, manifests=None) as server:
             with api.changed:
                 assert api.changed.wait_for(lambda: len(api.statuses()) == 2, 20)
