@@ -41,7 +41,8 @@ ROWS = {
     "pod without networks": Row("/validate", "pods-plain"),
     "pod CREATE, refused": Row("/validate", "pods-web-7b9fbb666b"),
     "mutate, two SR-IOV networks": Row("/mutate", f"pods-{DEVICES}", "replicas"),
-    "mutate, all different": Row("/mutate", f"pods-{DEVICES}", "labels"),
+    "mutate, labels differ": Row("/mutate", f"pods-{DEVICES}", "labels"),
+    "mutate, all different": Row("/mutate", f"pods-{DEVICES}", "requests"),
     "pod CREATE, two SR-IOV": Row("/validate", f"pods-{DEVICES}", "replicas"),
 }
 
@@ -77,6 +78,8 @@ def _differing(review: Any, how: str, number: int) -> bytes:
         return _compact(review)
     if how == "labels":
         thing["metadata"]["labels"]["number"] = str(number)
+    if how == "requests":
+        thing["spec"]["containers"][0]["resources"]["requests"] = {"memory": f"{number + 1}Mi"}
     thing["metadata"]["name"] = review["request"]["name"] = f"web-{number:05}"
     return _compact(review).replace(TOKEN.encode(), b"kube-api-access-%05d" % number)
 
