@@ -213,10 +213,6 @@ class TestUpdate:
         """H05, side door 8."""
         assert decide(request(pod("green/shared"), old=pod(), subresource="status")).rules == ("PostureIsolated",)
 
-    def test_a_pod_that_is_being_deleted_is_left_alone(self) -> None:
-        doomed = Object(name="web-0", annotations=pod("green/shared").annotations, is_being_deleted=True)
-        assert decide(request(doomed, old=pod("lan"))).is_allowed
-
     @given(
         st.lists(st.sampled_from(["lan", "green/shared", "nowhere", "infra/x@a", "default/internet"]), max_size=6),
         st.data(),

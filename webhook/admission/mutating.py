@@ -36,7 +36,7 @@ def answer_mutation(
     known = request.object
     if request.kind != POD or request.operation != "CREATE" or request.subresource:
         return ALLOWED
-    if known is None or known.sent is None or known.is_being_deleted:
+    if known is None or known.sent is None:
         return ALLOWED
     sent = known.sent
     sketch = sent.sketch(injection.read)
