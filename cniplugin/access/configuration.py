@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from cniplugin.netspec.names import is_label
 
-from .model import META_PLUGIN_TYPES, ON_UNAVAILABLE, POSTURES, Config, MultusGate
+from .model import META_PLUGIN_TYPES, NETWORK_STATUS_MODES, ON_UNAVAILABLE, POSTURES, Config, MultusGate
 from .reader import Reader, choice, flag, integer, text, texts
 from .rules import CONFIG_NAME
 
@@ -63,8 +63,10 @@ _SPEC: Mapping[str, Read] = {
     "globalNamespaces": texts(most=64, item=_NAMESPACE),
     "exemptNamespaces": texts(most=32, item=_NAMESPACE),
     "workloadTemplates": choice("Off", "Warn", "Deny"),
+    "networkStatusMode": choice(*NETWORK_STATUS_MODES),
     "protectNetworkStatus": flag,
     "statusWriters": texts(most=16, item=_WHO),
+    "statusWriterGroups": texts(most=16, item=_WHO),
     "definitions": _object(_DEFINITIONS),
     "node": _object(_NODE),
     "multusGate": _gate,
@@ -74,6 +76,7 @@ _SPEC: Mapping[str, Read] = {
 _CAREFUL: Mapping[str, object] = {
     "posture": "Strict",
     "globalNamespaces": (),
+    "networkStatusMode": Config().network_status_mode,
     "multusGate": MultusGate(namespace_isolation=True, global_namespaces=()),
     "definitions": {"default": "Deny", "exemptGroups": ()},
     "node": {"onUnavailable": "Deny"},
@@ -108,8 +111,9 @@ def _config(found: Mapping[str, Any]) -> Config:
         global_namespaces=found.get("globalNamespaces", ("default",)),
         exempt_namespaces=found.get("exemptNamespaces", ()),
         workload_templates=found.get("workloadTemplates", "Deny"),
-        protect_network_status=found.get("protectNetworkStatus", True),
+        network_status_mode=_network_status_mode(found),
         status_writers=found.get("statusWriters", ()),
+        status_writer_groups=found.get("statusWriterGroups", ()),
         definitions_default=definitions.get("default", "Allow"),
         exempt_users=definitions.get("exemptUsers", ()),
         exempt_groups=definitions.get("exemptGroups", ("system:masters",)),
@@ -121,3 +125,14 @@ def _config(found: Mapping[str, Any]) -> Config:
         list_allowed=messages.get("listAllowed", True),
         max_listed=messages.get("maxListed", 5),
     )
+
+
+def _network_status_mode(found: Mapping[str, Any]) -> str:
+    """Return the mode, also of an object that has the deprecated `protectNetworkStatus` alone.
+
+    NB: true is no wish to refuse. The API server put it into every object, as the schema had it as its default.
+    """
+    mode = found.get("networkStatusMode")
+    if mode is not None:
+        return str(mode)
+    return "Off" if found.get("protectNetworkStatus") is False else Config().network_status_mode

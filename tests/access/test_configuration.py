@@ -42,8 +42,10 @@ def test_every_field() -> None:
         globalNamespaces=["infra"],
         exemptNamespaces=["kube-system"],
         workloadTemplates="Warn",
+        networkStatusMode="Audit",
         protectNetworkStatus=False,
         statusWriters=["w"],
+        statusWriterGroups=["g"],
         definitions={"default": "Deny", "exemptUsers": ["u"], "exemptGroups": [], "metaPluginTypes": ["meta"]},
         node={"onUnavailable": "Allow", "snapshotMaxAgeSeconds": 60},
         multusGate={"namespaceIsolation": False, "globalNamespaces": []},
@@ -55,8 +57,9 @@ def test_every_field() -> None:
         global_namespaces=("infra",),
         exempt_namespaces=("kube-system",),
         workload_templates="Warn",
-        protect_network_status=False,
+        network_status_mode="Audit",
         status_writers=("w",),
+        status_writer_groups=("g",),
         definitions_default="Deny",
         exempt_users=("u",),
         exempt_groups=(),
@@ -68,6 +71,22 @@ def test_every_field() -> None:
         list_allowed=False,
         max_listed=0,
     )
+
+
+@pytest.mark.parametrize(
+    ("spec", "mode"),
+    [
+        ({}, "Warn"),
+        ({"protectNetworkStatus": True}, "Warn"),
+        ({"protectNetworkStatus": False}, "Off"),
+        ({"protectNetworkStatus": True, "networkStatusMode": "Off"}, "Off"),
+        ({"protectNetworkStatus": False, "networkStatusMode": "Deny"}, "Deny"),
+    ],
+)
+def test_the_deprecated_flag_is_read_as_long_as_there_is_no_mode(spec: dict[str, Any], mode: str) -> None:
+    """NB: the API server wrote `true`, once the default of the schema, into every object that said nothing."""
+    found, problems = config(**spec)
+    assert (found.network_status_mode, problems) == (mode, [])
 
 
 def test_this_plugin_is_always_a_delegating_one() -> None:
@@ -84,7 +103,10 @@ def test_this_plugin_is_always_a_delegating_one() -> None:
         ({"exemptNamespaces": [7]}, {}, "spec.exemptNamespaces[0]: "),
         ({"workloadTemplates": 7}, {}, "spec.workloadTemplates: "),
         ({"protectNetworkStatus": "no"}, {}, "spec.protectNetworkStatus: "),
+        ({"networkStatusMode": "deny"}, {}, "spec.networkStatusMode: "),
+        ({"networkStatusMode": "deny", "protectNetworkStatus": False}, {}, "spec.networkStatusMode: "),
         ({"statusWriters": [""]}, {}, "spec.statusWriters[0]: "),
+        ({"statusWriterGroups": 7}, {}, "spec.statusWriterGroups: "),
         (
             {"definitions": 7},
             {"definitions_default": "Deny", "exempt_groups": ()},

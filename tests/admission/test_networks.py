@@ -245,22 +245,6 @@ def test_the_name_in_messages(thing: Object | None, name: str, expected: str) ->
     assert request(thing, name=name).object_name == expected
 
 
-class TestNetworkStatus:
-    def test_nobody_forges_it(self) -> None:
-        assert decide(request(pod("lan", status="[]"), old=pod("lan"))).rules == ("NetworkStatusProtected",)
-
-    @pytest.mark.parametrize("user", [User("system:node:n1", ("system:nodes",)), User("writer", ())])
-    def test_nodes_and_listed_writers_may(self, user: User) -> None:
-        asked = request(pod("lan", status="[]"), old=pod("lan"), user=user, subresource="status")
-        assert decide(asked, rules=rules(status_writers=("writer",))).is_allowed
-
-    def test_on_create_it_is_left_alone(self) -> None:
-        assert decide(request(pod("lan", status="[]"))).is_allowed
-
-    def test_protection_can_be_switched_off(self) -> None:
-        assert decide(request(pod(status="[]"), old=pod()), rules=rules(protect_network_status=False)).is_allowed
-
-
 class TestTemplates:
     @pytest.mark.parametrize("kind", sorted(WORKLOADS), ids=lambda kind: kind.kind)
     def test_every_kind_is_judged_as_its_pod(self, kind: GroupKind) -> None:

@@ -61,13 +61,13 @@ def evaluate(
         is_deletion = request.operation == "DELETE" and request.kind == NETWORK
         return in_use.check_deletion(request, cluster, network_in_use) if is_deletion else ALLOWED
     if request.kind == POD:
-        protected = network_status.check(request, rules.config)
-        judged = protected or networks.check(
-            request, cluster, rules, network_namespace=network_namespace, plugins=plugins
-        )
-        if injection is None:
-            return judged
-        return resources.check(request, judged, cluster, injection, network_namespace=network_namespace)
+        status = network_status.check(request, rules.config)
+        if not status.is_allowed:
+            return status
+        judged = networks.check(request, cluster, rules, network_namespace=network_namespace, plugins=plugins)
+        if injection is not None:
+            judged = resources.check(request, judged, cluster, injection, network_namespace=network_namespace)
+        return network_status.join(status, judged)
     if request.kind == NETWORK:
         judged = definitions.check(request, cluster, rules, plugins)
         return in_use.check_change(request, cluster, network_in_use, judged)
