@@ -271,13 +271,11 @@ def status_refused(request: Request, keys: Sequence[str], config: Config) -> Dec
 def status_remark(request: Request, keys: Sequence[str], config: Config) -> str:
     """Warn of the same, under mode Warn."""
     verb, fix = ("brings", "out") if request.operation == "CREATE" else ("changes", "as it is")
-    return Remark.of(
-        warning(
-            f"metadata.annotations[{keys[0]}]: user {show(request.user.name)[1:-1]} {verb} the network status, which "
-            f"nodes and status writers write; leave it {fix}, or ask {config.whom_to_ask} to add the user to statusWriters"
-        ),
-        rule=STATUS_RULE,
+    text = (
+        f"metadata.annotations[{keys[0]}]: user {show(request.user.name)[1:-1]} {verb} the network status, which nodes "
+        f"and status writers write; leave it {fix}, or ask {config.whom_to_ask} to add the user to statusWriters"
     )
+    return Remark.of(warning(text), rule=STATUS_RULE)
 
 
 def status_record(mode: str, request: Request, keys: Sequence[str]) -> str:
