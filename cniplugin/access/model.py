@@ -29,6 +29,13 @@ if TYPE_CHECKING:
         ) -> tuple[Sequence[AttachmentRule], Sequence[AttachmentRule]]:
             """Return the Deny and the Allow rules that select a pod and a network, each sorted."""
 
+        def reads_labels_of(self, namespace: str) -> bool:
+            """Say whether it depends on the labels of a namespace, beside its name, which rules select its pods."""
+
+        @property
+        def requires_consent(self) -> bool:
+            """Return whether a rule accepts only what the owner shares."""
+
         def rules_in(self, subject: Subject) -> Sequence[AttachmentRule]:
             """Return the rules that can select a pod of the subject's namespace, sorted."""
 
