@@ -18,8 +18,8 @@ from cniplugin.netspec.selection import NETWORK_STATUS, NETWORK_STATUS_KEYS
 from tests.realapi.server import MERGE_PATCH, RealApiServer
 from webhook.admission.injection import INJECT
 
-from .registered import Object, hooks, reviews, until
-from .tenants import NETWORKS, Tenants, config_of, pod, tenants
+from .registered import NETWORKS, Object, hooks, reviews, until
+from .tenants import Tenants, config_of, pod, tenants
 
 pytestmark = [pytest.mark.slow, pytest.mark.kube_apiserver]
 
