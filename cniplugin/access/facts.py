@@ -47,14 +47,57 @@ VLAN_KEYS = ("vlan", "vlanId")
 TRUNK_KEYS = ("vlanTrunk", "trunk")
 
 
+INTERFACE, DEVICE, NETWORK, VLAN, PKEY = "interface", "device", "network", "vlan", "pkey"
+CONTAINER_INTERFACE = "container-interface"
+HOST_PATH, SYSCTL, NETFILTER = "host-path", "sysctl", "netfilter"
+PROGRAM, ADDRESS, MAC, POOL, RUNTIME = "program", "address", "mac", "pool", "runtime"
+
+KINDS = {
+    INTERFACE: "an interface of the node by name; DEFAULT_INTERFACE is that of the default route",
+    DEVICE: "a device of the node by PCI address, hardware address or kernel path",
+    CONTAINER_INTERFACE: "an interface that the pod has already",
+    NETWORK: "a physical network by the name that the node's network provider gives it",
+    VLAN: 'a VLAN or a range of them, "7" or "10-20"; "" if it cannot be read',
+    PKEY: "an InfiniBand partition key",
+    HOST_PATH: "a file, directory or socket of the node",
+    SYSCTL: "a kernel parameter by name",
+    NETFILTER: "a chain, a zone or a match of the node's packet filter",
+    PROGRAM: "a program that the node runs: the type of a plugin, of its IPAM or of a nested delegate",
+    ADDRESS: "addresses that it hands out, an address or a range",
+    MAC: "a hardware address that it sets",
+    POOL: "a name under which networks share addresses or state",
+    RUNTIME: "a key that only the runtime may write: runtimeConfig, prevResult, cni.dev/...",
+}
+"""What a key of a plugin can touch."""
+
+
+class Touch(Record):
+    """One thing that a definition touches.
+
+    `kind`: one of KINDS; `value`: the text of it; `path`: the key below `spec.config` as messages write it
+    (`plugins[0].vlanTrunk[0].minid`); `plugin`: the type of the plugin that reads the key.
+    """
+
+    kind: str
+    value: str
+    path: str
+    plugin: str
+
+
 class Facts(Record):
-    """See the module; VLANs are ranges (first, last). `is_on_disk`: the node reads a file instead."""
+    """See the module; VLANs are ranges (first, last). `is_on_disk`: the node reads a file instead.
+
+    `touches`: everything that the definition touches, in input order. `unknown_types`: the programs whose keys are
+    not known.
+    """
 
     plugin_types: tuple[str, ...] = ()
     ipam_types: tuple[str, ...] = ()
     masters: tuple[str, ...] = ()
     vlans: tuple[tuple[int, int], ...] = ()
     is_on_disk: bool = False
+    touches: tuple[Touch, ...] = ()
+    unknown_types: tuple[str, ...] = ()
 
 
 def facts_of(network: NetworkAttachmentDefinition) -> Facts | None:
