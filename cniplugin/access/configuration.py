@@ -7,7 +7,22 @@ from __future__ import annotations
 
 from cniplugin.netspec.names import is_label
 
-from .model import META_PLUGIN_TYPES, ON_UNAVAILABLE, POSTURES, Config, MultusGate
+from . import fields, selecting
+from .model import (
+    LABEL_MODES,
+    LEVEL_MODES,
+    LEVELS,
+    META_PLUGIN_TYPES,
+    ON_UNAVAILABLE,
+    POSTURES,
+    PRIVILEGED,
+    RESTRICTED,
+    Baseline,
+    Config,
+    DefinitionLevels,
+    MultusGate,
+    NamespaceLabels,
+)
 from .reader import Reader, choice, flag, integer, text, texts
 from .rules import CONFIG_NAME
 
@@ -43,11 +58,16 @@ def _gate(reader: Reader, value: object, path: str) -> MultusGate:
     )
 
 
+_LEVELS: Mapping[str, Read] = {mode: choice(*LEVELS) for mode in LEVEL_MODES}
+_BASELINE: Mapping[str, Read] = {"masters": fields.names(fields.PATTERN), "addresses": fields.cidrs}
+_NAMESPACE_LABELS: Mapping[str, Read] = {"mode": choice(*LABEL_MODES), "writers": selecting.authors}
 _DEFINITIONS: Mapping[str, Read] = {
     "default": choice("Allow", "Deny"),
     "exemptUsers": texts(most=32, item=_WHO),
     "exemptGroups": texts(most=32, item=_WHO),
     "metaPluginTypes": texts(most=16, item=text(longest=128, is_right=bool, allowed="a plugin type")),
+    "levels": _object(_LEVELS),
+    "baseline": _object(_BASELINE),
 }
 _NODE: Mapping[str, Read] = {
     "onUnavailable": choice(*ON_UNAVAILABLE),
@@ -66,19 +86,24 @@ _SPEC: Mapping[str, Read] = {
     "protectNetworkStatus": flag,
     "statusWriters": texts(most=16, item=_WHO),
     "definitions": _object(_DEFINITIONS),
+    "namespaceLabels": _object(_NAMESPACE_LABELS),
     "node": _object(_NODE),
     "multusGate": _gate,
     "messages": _object(_MESSAGES),
 }
 
-_CAREFUL: Mapping[str, object] = {
+_CAREFUL: Mapping[str, Any] = {
     "posture": "Strict",
     "globalNamespaces": (),
     "multusGate": MultusGate(namespace_isolation=True, global_namespaces=()),
     "definitions": {"default": "Deny", "exemptGroups": ()},
+    "namespaceLabels": {"mode": "Deny"},
     "node": {"onUnavailable": "Deny"},
 }
-"""What counts for a key that is there and cannot be read; other keys have careful defaults."""
+"""What counts for a key that is there and cannot be read; other keys have careful defaults.
+
+Levels fall to Restricted only where some are written: a slip elsewhere in `definitions` must not keep pods from networks.
+"""
 
 
 def read_config(value: Mapping[str, Any]) -> tuple[Config, tuple[SpecError, ...]]:
@@ -95,14 +120,19 @@ def read_config(value: Mapping[str, Any]) -> tuple[Config, tuple[SpecError, ...]
     if not isinstance(spec, dict | None):
         spec = dict.fromkeys(_SPEC, "")
     for key, careful in _CAREFUL.items():
-        if key not in found and (spec or {}).get(key) is not None:
+        written = (spec or {}).get(key)
+        if key not in found and written is not None:
             found[key] = careful
+            if key == "definitions" and not (isinstance(written, dict) and written.get("levels") is None):
+                found[key] = {**careful, "levels": dict.fromkeys(LEVEL_MODES, RESTRICTED)}
     return _config(found), tuple(reader.problems)
 
 
 def _config(found: Mapping[str, Any]) -> Config:
     definitions, node, messages = (found.get(key, {}) for key in ("definitions", "node", "messages"))
     meta = definitions.get("metaPluginTypes", META_PLUGIN_TYPES)
+    levels, baseline = definitions.get("levels", {}), definitions.get("baseline", {})
+    labels = found.get("namespaceLabels", {})
     return Config(
         posture=found.get("posture", "Isolated"),
         global_namespaces=found.get("globalNamespaces", ("default",)),
@@ -114,6 +144,9 @@ def _config(found: Mapping[str, Any]) -> Config:
         exempt_users=definitions.get("exemptUsers", ()),
         exempt_groups=definitions.get("exemptGroups", ("system:masters",)),
         meta_plugin_types=tuple(dict.fromkeys((*meta, "nadmit"))),
+        definition_levels=DefinitionLevels(**{mode: levels.get(mode, PRIVILEGED) for mode in LEVEL_MODES}),
+        baseline=Baseline(masters=baseline.get("masters"), addresses=baseline.get("addresses")),
+        namespace_labels=NamespaceLabels(mode=labels.get("mode", "Warn"), writers=labels.get("writers")),
         on_unavailable=node.get("onUnavailable", "UseSnapshot"),
         snapshot_max_age_s=node.get("snapshotMaxAgeSeconds", 86_400),
         multus_gate=found.get("multusGate"),

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
     from cniplugin.netspec.selection import NetworkSelectionElement
 
-    from .rules import AttachmentRule, DefinitionRule
+    from .matchers import Cidrs, Names
+    from .rules import AttachmentRule, AuthorMatch, DefinitionRule
 
     class RuleIndex(Protocol):
         """Finds rules; see `index`."""
@@ -50,6 +51,9 @@ if TYPE_CHECKING:
         def shared_networks(self) -> Iterable[tuple[str, str]]:
             """Return namespace and name of the definitions whose owners share them, sorted."""
 
+        def namespace_labels(self, namespace: str) -> Mapping[str, str]:
+            """Return the labels of a namespace."""
+
 
 POSTURES = ("Open", "Isolated", "Consent", "Strict")
 """What decides where no rule covers a pod and a network. Open: everything (Multus' `namespaceIsolation: false`).
@@ -62,6 +66,43 @@ META_PLUGIN_TYPES = ("multus", "multus-shim", "nadmit")
 
 NAME_LABEL = "kubernetes.io/metadata.name"
 """Label that the API server sets on every namespace, and nobody can change."""
+
+
+PRIVILEGED, BASELINE, RESTRICTED = LEVELS = ("Privileged", "Baseline", "Restricted")
+"""What the definitions of a namespace may use; see `levels`."""
+
+LEVEL_ENFORCE, LEVEL_WARN, LEVEL_AUDIT = LEVEL_MODES = ("enforce", "warn", "audit")
+LEVEL_LABELS = {mode: f"nadmit.io/definitions-{mode}" for mode in LEVEL_MODES}
+"""Labels by which a namespace has a level of its own, one for each mode."""
+
+LABEL_MODES = ("Off", "Audit", "Warn", "Deny")
+"""What becomes of a change of a namespace's label that rules, consents or levels depend on."""
+
+
+class DefinitionLevels(Record):
+    """The level of each mode where a namespace has no label for it (`definitions.levels`).
+
+    `reads_labels`: whether labels of namespaces count; false only on a node that fails open.
+    """
+
+    enforce: str = PRIVILEGED
+    warn: str = PRIVILEGED
+    audit: str = PRIVILEGED
+    reads_labels: bool = True
+
+
+class Baseline(Record):
+    """What level Baseline permits beyond its built-in list (`definitions.baseline`); None where nothing is listed."""
+
+    masters: Names | None = None
+    addresses: Cidrs | None = None
+
+
+class NamespaceLabels(Record):
+    """Who may change labels of namespaces that decisions depend on, and what becomes of others (`namespaceLabels`)."""
+
+    mode: str = "Warn"
+    writers: AuthorMatch | None = None
 
 
 class MultusGate(Record):
@@ -84,6 +125,9 @@ class Config(Record):
     exempt_users: tuple[str, ...] = ()
     exempt_groups: tuple[str, ...] = ("system:masters",)
     meta_plugin_types: tuple[str, ...] = META_PLUGIN_TYPES
+    definition_levels: DefinitionLevels = DefinitionLevels()
+    baseline: Baseline = Baseline()
+    namespace_labels: NamespaceLabels = NamespaceLabels()
     on_unavailable: str = "UseSnapshot"
     snapshot_max_age_s: int = 86_400
     multus_gate: MultusGate | None = None
@@ -120,10 +164,14 @@ class Subject(Record):
 
 
 class Item(Record):
-    """One network that the subject asks for. `network` is None when no such definition is known."""
+    """One network that the subject asks for. `network` is None when no such definition is known.
+
+    `network_labels`: labels of the network's namespace, by which its definitions have a level.
+    """
 
     element: NetworkSelectionElement
     network: NetworkAttachmentDefinition | None = None
+    network_labels: Mapping[str, str] = {}  # never changed
     replaces_default: bool = False
 
     @property

@@ -11,7 +11,7 @@ The tables are the CRD's schema; `tests/access` compares both. A rule that canno
 
 from __future__ import annotations
 
-from cniplugin.netspec.names import is_label, is_subdomain
+from cniplugin.netspec.names import is_label
 
 from . import fields, limiting, selecting
 from .limits import Limits
@@ -22,7 +22,6 @@ from .rules import (
     ENFORCE,
     MODES,
     AttachmentRule,
-    AuthorMatch,
     ConfigMatch,
     DefinitionRule,
     Policy,
@@ -42,11 +41,6 @@ RULES_MAX = 64
 
 _RULE_NAME = text(longest=63, is_right=is_label, allowed="lower case letters, digits and '-'")
 _MESSAGE = text(longest=256)
-
-
-def _is_account(value: str) -> bool:
-    namespace, slash, name = value.partition("/")
-    return bool(slash) and is_label(namespace) and (name == "*" or is_subdomain(name))
 
 
 # Rules
@@ -137,27 +131,6 @@ def _check_together(reader: Reader, rule: object, path: str, *, is_deny: bool) -
 
 # Definitions
 
-_AUTHORS: Mapping[str, Read] = {
-    "users": texts(most=64, item=text(longest=253, is_right=bool, allowed="a user name")),
-    "groups": texts(most=64, item=text(longest=253, is_right=bool, allowed="a group name")),
-    "serviceAccounts": texts(
-        most=64, item=text(longest=317, is_right=_is_account, allowed="namespace/name or namespace/*")
-    ),
-}
-
-
-def _authors(reader: Reader, value: object, path: str) -> AuthorMatch:
-    found, is_sound = reader.members(value, path, _AUTHORS)
-    if is_sound and not any(found.values()):
-        reader.add(path, "nobody is named", allowed=f"at least one of {', '.join(_AUTHORS)}")
-    pairs = (account.partition("/") for account in found.get("serviceAccounts", ()))
-    return AuthorMatch(
-        users=frozenset(found.get("users", ())),
-        groups=frozenset(found.get("groups", ())),
-        accounts=frozenset((namespace, name) for namespace, _, name in pairs),
-    )
-
-
 _CONFIG: Mapping[str, Read] = {
     "pluginTypes": fields.names(fields.PATTERN),
     "ipamTypes": fields.names(fields.PATTERN),
@@ -185,8 +158,8 @@ def _config(reader: Reader, value: object, path: str) -> ConfigMatch:
 _DEFINITION: Mapping[str, Read] = {
     "name": _RULE_NAME,
     "action": choice(ALLOW, DENY),
-    "authors": _authors,
-    "exceptAuthors": _authors,
+    "authors": selecting.authors,
+    "exceptAuthors": selecting.authors,
     "namespaces": fields.names(fields.NAME),
     "namespaceSelector": fields.selector,
     "config": _config,

@@ -62,6 +62,7 @@ STANDING_BY: dict[str, Any] = {
     "matchExpressions[]": {"key": "a", "operator": "Exists"},
     "authors": {"users": ["others"], "groups": ["others"]},
     "exceptAuthors": {"users": ["others"], "groups": ["others"]},
+    "writers": {"users": ["others"], "groups": ["others"]},
     "multusGate": {"namespaceIsolation": True},
 }
 """What stands beside a probe, so that the object is right otherwise."""
@@ -420,6 +421,14 @@ BROKEN: dict[str, Object] = {
     },
 }
 """For each rule about policies, a spec that breaks it and nothing else."""
+
+BROKEN_CONFIG: dict[str, Object] = {
+    "isCIDR(self)": {"definitions": {"baseline": {"addresses": ["10.0.0.0"]}}},
+    "(has(self.users) && size(self.users) > 0) || (has(self.groups) && size(self.groups) > 0) || (has(self.serviceAccounts) && size(self.serviceAccounts) > 0)": {
+        "namespaceLabels": {"writers": {"users": []}}
+    },
+}
+"""For each rule about the configuration but that of its name, a spec that breaks it and nothing else."""
 
 NAME_RULE = "self.metadata.name == 'cluster'"
 

@@ -6,9 +6,13 @@ from typing import Any
 
 import pytest
 
+from cniplugin.access import matchers
 from cniplugin.access.configuration import read_config
-from cniplugin.access.model import Config, MultusGate
+from cniplugin.access.model import Baseline, Config, DefinitionLevels, MultusGate, NamespaceLabels
+from cniplugin.access.rules import AuthorMatch
 from cniplugin.netspec.errors import render
+
+ALL_RESTRICTED = DefinitionLevels(enforce="Restricted", warn="Restricted", audit="Restricted")
 
 
 def config(**spec: Any) -> tuple[Config, list[str]]:
@@ -44,7 +48,15 @@ def test_every_field() -> None:
         workloadTemplates="Warn",
         protectNetworkStatus=False,
         statusWriters=["w"],
-        definitions={"default": "Deny", "exemptUsers": ["u"], "exemptGroups": [], "metaPluginTypes": ["meta"]},
+        definitions={
+            "default": "Deny",
+            "exemptUsers": ["u"],
+            "exemptGroups": [],
+            "metaPluginTypes": ["meta"],
+            "levels": {"enforce": "Baseline", "warn": "Restricted"},
+            "baseline": {"masters": ["bond1", "bond1.*"], "addresses": ["10.1.0.0/16"]},
+        },
+        namespaceLabels={"mode": "Deny", "writers": {"groups": ["platform"]}},
         node={"onUnavailable": "Allow", "snapshotMaxAgeSeconds": 60},
         multusGate={"namespaceIsolation": False, "globalNamespaces": []},
         messages={"contact": "c", "listAllowed": False, "maxListed": 0},
@@ -61,6 +73,12 @@ def test_every_field() -> None:
         exempt_users=("u",),
         exempt_groups=(),
         meta_plugin_types=("meta", "nadmit"),
+        definition_levels=DefinitionLevels(enforce="Baseline", warn="Restricted"),
+        baseline=Baseline(
+            masters=matchers.names(["bond1", "bond1.*"]),
+            addresses=matchers.Cidrs(texts=("10.1.0.0/16",), blocks=((32, 16, 10 * 256 + 1),)),
+        ),
+        namespace_labels=NamespaceLabels(mode="Deny", writers=AuthorMatch(groups=frozenset({"platform"}))),
         on_unavailable="Allow",
         snapshot_max_age_s=60,
         multus_gate=MultusGate(namespace_isolation=False, global_namespaces=()),
@@ -87,8 +105,23 @@ def test_this_plugin_is_always_a_delegating_one() -> None:
         ({"statusWriters": [""]}, {}, "spec.statusWriters[0]: "),
         (
             {"definitions": 7},
-            {"definitions_default": "Deny", "exempt_groups": ()},
+            {"definitions_default": "Deny", "exempt_groups": (), "definition_levels": ALL_RESTRICTED},
             "spec.definitions: ",
+        ),
+        (
+            {"definitions": {"levels": {"enforce": "baseline"}}},
+            {"definitions_default": "Deny", "exempt_groups": (), "definition_levels": ALL_RESTRICTED},
+            "spec.definitions.levels.enforce: ",
+        ),
+        (
+            {"definitions": {"levels": {"warn": "Baseline"}, "baseline": {"masters": [7]}}},
+            {"definitions_default": "Deny", "exempt_groups": (), "definition_levels": ALL_RESTRICTED},
+            "spec.definitions.baseline.masters[0]: ",
+        ),
+        (
+            {"namespaceLabels": {"mode": "Off", "writers": {}}},
+            {"namespace_labels": NamespaceLabels(mode="Deny")},
+            "spec.namespaceLabels.writers: nobody is named; ",
         ),
         (
             {"definitions": {"default": "allow"}},
