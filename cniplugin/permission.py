@@ -4,11 +4,15 @@ The webhook has asked the same, of the same rules, when the pod was made. Since 
 changed, and a network whose configuration is a file of the node is read here for the first time.
 
 A network is looked up only if that can make a difference: whether another namespace's network exists cannot be told
-from a refusal. Policies of mode Warn and Audit refuse nothing.
+from a refusal. Policies and levels of mode Warn and Audit refuse nothing.
+
+The labels of a network's namespace decide which level its definitions have. Those of the pod's own namespace are known;
+each other namespace costs one request.
 """
 
 from __future__ import annotations
 
+from . import sources
 from .access.judge import judge, judge_trial
 from .access.model import Item, Subject
 from .access.reasons import Refusal, render, render_trial, trial_rule
@@ -18,7 +22,7 @@ from .log import LOG
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from typing import Protocol
 
     from .access.model import Rules, Verdict
@@ -58,7 +62,7 @@ def check(pod: Pod, asked: Asked, standing: Standing, networks: Networks, client
         item = Item(element=element, replaces_default=position is None)
         verdict = standing.refusal
         if verdict is None:
-            item, verdict = _judge(subject, item, standing.rules, networks, position)
+            item, verdict = _judge(subject, item, standing.rules, networks, client, position)
         refusal = Refusal(reference=item.reference, item=position, verdict=verdict)
         if not verdict.is_allowed:
             refusals.append(refusal)
@@ -82,7 +86,7 @@ def _who(pod: Pod) -> str:
 
 
 def _judge(
-    subject: Subject, item: Item, rules: Rules, networks: Networks, position: int | None
+    subject: Subject, item: Item, rules: Rules, networks: Networks, client: Server, position: int | None
 ) -> tuple[Item, Verdict]:
     """Return the verdict, and the item with what is known of its network."""
     verdict = judge(subject, item, rules, is_on_node=True)
@@ -92,6 +96,8 @@ def _judge(
     try:
         network = networks.look_up(element.namespace, element.name)
         item = item.replace(network=network)
+        if network is not None and rules.config.levels.reads_labels:
+            item = item.replace(network_labels=_labels(subject, element.namespace, client))
         verdict = judge(subject, item, rules, is_on_node=True)
         if verdict.is_allowed and network is not None and network.is_on_disk:
             item = item.replace(network=networks.find(element.namespace, element.name))
@@ -100,6 +106,13 @@ def _judge(
         where = "default-network" if position is None else f"item {position + 1}"
         raise CniError(error.code, f"{where}: {error.msg}", error.details) from error
     return item, verdict
+
+
+def _labels(subject: Subject, namespace: str, client: Server) -> Mapping[str, str]:
+    """Return the labels of a network's namespace. Raises CniError."""
+    if namespace == subject.namespace:
+        return subject.namespace_labels
+    return sources.fetch_namespace_labels(client, namespace)
 
 
 def _depends_on_content(subject: Subject, item: Item, rules: Rules) -> bool:

@@ -8,18 +8,13 @@ from __future__ import annotations
 from cniplugin.netspec.names import is_label
 
 from . import fields, selecting
+from .levels import LEVELS, MODES, PRIVILEGED, RESTRICTED, BaselineLists, ClusterLevels
 from .model import (
     LABEL_MODES,
-    LEVEL_MODES,
-    LEVELS,
     META_PLUGIN_TYPES,
     ON_UNAVAILABLE,
     POSTURES,
-    PRIVILEGED,
-    RESTRICTED,
-    Baseline,
     Config,
-    DefinitionLevels,
     MultusGate,
     NamespaceLabels,
 )
@@ -58,7 +53,7 @@ def _gate(reader: Reader, value: object, path: str) -> MultusGate:
     )
 
 
-_LEVELS: Mapping[str, Read] = {mode: choice(*LEVELS) for mode in LEVEL_MODES}
+_LEVELS: Mapping[str, Read] = {mode: choice(*LEVELS) for mode in MODES}
 _BASELINE: Mapping[str, Read] = {"masters": fields.names(fields.PATTERN), "addresses": fields.cidrs}
 _NAMESPACE_LABELS: Mapping[str, Read] = {"mode": choice(*LABEL_MODES), "writers": selecting.authors}
 _DEFINITIONS: Mapping[str, Read] = {
@@ -102,7 +97,7 @@ _CAREFUL: Mapping[str, Any] = {
 }
 """What counts for a key that is there and cannot be read; other keys have careful defaults.
 
-Levels fall to Restricted only where some are written: a slip elsewhere in `definitions` must not keep pods from networks.
+Levels fall to Restricted only where some are written: a slip elsewhere in `definitions` keeps no pod from its networks.
 """
 
 
@@ -124,7 +119,7 @@ def read_config(value: Mapping[str, Any]) -> tuple[Config, tuple[SpecError, ...]
         if key not in found and written is not None:
             found[key] = careful
             if key == "definitions" and not (isinstance(written, dict) and written.get("levels") is None):
-                found[key] = {**careful, "levels": dict.fromkeys(LEVEL_MODES, RESTRICTED)}
+                found[key] = {**careful, "levels": dict.fromkeys(MODES, RESTRICTED)}
     return _config(found), tuple(reader.problems)
 
 
@@ -144,8 +139,8 @@ def _config(found: Mapping[str, Any]) -> Config:
         exempt_users=definitions.get("exemptUsers", ()),
         exempt_groups=definitions.get("exemptGroups", ("system:masters",)),
         meta_plugin_types=tuple(dict.fromkeys((*meta, "nadmit"))),
-        definition_levels=DefinitionLevels(**{mode: levels.get(mode, PRIVILEGED) for mode in LEVEL_MODES}),
-        baseline=Baseline(masters=baseline.get("masters"), addresses=baseline.get("addresses")),
+        levels=ClusterLevels(**{mode: levels.get(mode, PRIVILEGED) for mode in MODES}),
+        baseline=BaselineLists(masters=baseline.get("masters"), addresses=baseline.get("addresses")),
         namespace_labels=NamespaceLabels(mode=labels.get("mode", "Warn"), writers=labels.get("writers")),
         on_unavailable=node.get("onUnavailable", "UseSnapshot"),
         snapshot_max_age_s=node.get("snapshotMaxAgeSeconds", 86_400),

@@ -2,15 +2,21 @@
 
 The subject is the requester, the only one who is there when a definition is written. For Allow, everything that the
 definition uses must be listed in each given field; for Deny, one listed value in every given field is enough.
+
+Then follows the level of the namespace (`levels`). Below Privileged, what `baseline` finds is refused, unless an Allow
+rule that accepts the definition has a field about it; at Restricted, such a rule is needed in any case. The level is
+asked again when a pod attaches: the definition may be older than the level, and an exempt user may have written it.
+There is no author then, so any Allow rule about the namespace that accepts the definition counts.
 """
 
 from __future__ import annotations
 
 from cniplugin.netspec.record import Record
 
-from . import reasons
+from . import baseline, reasons
 from .consent import ANNOTATIONS
 from .facts import NO_NUMBER, facts_of
+from .levels import ENFORCE, MODES, PRIVILEGED, RESTRICTED, TRIALS, level_name, level_of
 from .model import Verdict
 from .rules import ALLOW
 
@@ -20,7 +26,9 @@ if TYPE_CHECKING:
 
     from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 
+    from .baseline import Breach
     from .facts import Facts
+    from .levels import Level
     from .matchers import Names
     from .model import Config, RuleIndex, Rules
     from .rules import ConfigMatch, DefinitionRule
@@ -41,9 +49,12 @@ class Writing(Record):
     namespace_labels: Mapping[str, str] = {}  # never changed
 
 
-def are_ruled(rules: Rules) -> bool:
-    """Say whether anything could be refused by the rules, on trial or in force: in most clusters, nothing is."""
-    if rules.config.definitions_default == "Deny":
+def are_ruled(rules: Rules, namespace_labels: Mapping[str, str]) -> bool:
+    """Say whether anything could be refused by rules or levels, on trial or in force: in most clusters, nothing is."""
+    config = rules.config
+    if config.definitions_default == "Deny":
+        return True
+    if any(level_name(config.levels, namespace_labels, mode) != PRIVILEGED for mode in MODES):
         return True
     indexes = (rules.enforced, rules.warned, rules.audited)
     return any(index is not None and index.definitions for index in indexes)
@@ -53,45 +64,118 @@ def judge_definition(writing: Writing, rules: Rules) -> Verdict:
     """Decide by the rules in force. The built-in checks come before, and spare nobody.
 
     Codes: `DefinitionAllowRule`, `DefinitionDefault`, `Exempt`; `DefinitionDenyRule`, `NotWithinDefinitionRule`,
-    `DefinitionDefaultDeny`.
+    `DefinitionDefaultDeny`, `DefinitionLevel`.
     """
     return _judge(writing, rules.config, rules.enforced)
 
 
 def judge_definition_trial(writing: Writing, rules: Rules) -> tuple[str, Verdict] | None:
-    """Return what policies on trial would refuse: the mode, `Warn` or `Audit`, and the verdict."""
-    for mode, index in (("Warn", rules.warned), ("Audit", rules.audited)):
-        if index is not None:
-            verdict = _judge(writing, rules.config, index)
-            if not verdict.is_allowed:
-                return mode, verdict
+    """Return what policies and levels on trial would refuse: the mode, `Warn` or `Audit`, and the verdict."""
+    for level, mode in TRIALS.items():
+        index = rules.warned if mode == "Warn" else rules.audited
+        verdict = _judge(writing, rules.config, index) if index is not None else None
+        if verdict is None or verdict.is_allowed:
+            verdict = _judge_level_alone(writing, rules.config, rules.enforced, level)
+        if verdict is not None and not verdict.is_allowed:
+            return mode, verdict
     return None
 
 
+def judge_level(
+    network: NetworkAttachmentDefinition, labels: Mapping[str, str], config: Config, index: RuleIndex | None, mode: str
+) -> tuple[Level, tuple[Breach, ...]] | None:
+    """Return the level that keeps pods from a network, and what it does not permit; None if pods may attach.
+
+    `labels`: those of the network's namespace. Restricted judges the content as Baseline does: it is about authors.
+    """
+    level = level_of(config.levels, network.namespace, labels, mode)
+    if level.name == PRIVILEGED:
+        return None
+    facts = facts_of(network)
+    breaches = baseline.find(network, facts, config.baseline)
+    if not breaches:
+        return None
+    writing = Writing(author=NOBODY, network=network, namespace_labels=labels)
+    allows = [rule for rule in _about(index, writing) if rule.action == ALLOW]
+    left = _left(breaches, [rule for rule in allows if not any(_problems(rule, writing, facts))])
+    return (level, left) if left else None
+
+
+NOBODY = Author(name="")
+"""Stands for the author when a pod attaches."""
+
+
 def _judge(writing: Writing, config: Config, index: RuleIndex | None) -> Verdict:
-    author = writing.author
-    if author.name in config.exempt_users or not author.groups.isdisjoint(config.exempt_groups):
+    if _is_exempt(writing.author, config):
         return Verdict(is_allowed=True, code="Exempt")
-    rules = [rule for rule in index.definitions if _selects(rule, writing)] if index else []
+    rules = _selecting(index, writing)
     facts = facts_of(writing.network)
     for rule in rules:
         if rule.action != ALLOW and (matched := _matched(rule, writing, facts)) is not None:
             return _refuse_by_deny(rule, config, matched)
     allows = [rule for rule in rules if rule.action == ALLOW]
+    verdict = Verdict(is_allowed=True, code="DefinitionDefault")
     if allows:
-        return _judge_allows(allows, writing, facts, config)
-    if config.definitions_default == "Deny":
-        return _refuse_by_default(writing, config)
-    return Verdict(is_allowed=True, code="DefinitionDefault")
+        verdict = _judge_allows(allows, writing, facts, config)
+    elif config.definitions_default == "Deny":
+        verdict = _refuse_by_default(writing, config)
+    if not verdict.is_allowed:
+        return verdict
+    return _judge_level(writing, facts, config, allows, ENFORCE) or verdict
 
 
-def _selects(rule: DefinitionRule, writing: Writing) -> bool:
-    author, namespace = writing.author, writing.network.namespace
+def _is_exempt(author: Author, config: Config) -> bool:
+    return author.name in config.exempt_users or not author.groups.isdisjoint(config.exempt_groups)
+
+
+def _judge_level_alone(writing: Writing, config: Config, index: RuleIndex | None, mode: str) -> Verdict | None:
+    """Return the refusal by the namespace's level in a mode, None without one."""
+    level = level_name(config.levels, writing.namespace_labels, mode)
+    if level == PRIVILEGED or _is_exempt(writing.author, config):
+        return None
+    allows = [rule for rule in _selecting(index, writing) if rule.action == ALLOW]
+    return _judge_level(writing, facts_of(writing.network), config, allows, mode)
+
+
+def _judge_level(
+    writing: Writing, facts: Facts | None, config: Config, allows: Sequence[DefinitionRule], mode: str
+) -> Verdict | None:
+    """Return the refusal by the namespace's level; `allows` are the Allow rules about author and namespace."""
+    network = writing.network
+    level = level_of(config.levels, network.namespace, writing.namespace_labels, mode)
+    if level.name == PRIVILEGED:
+        return None
+    if level.name == RESTRICTED and not allows:
+        return reasons.refuse_author(network, level, config)
+    breaches = baseline.find(network, facts, config.baseline)
+    accepting = [rule for rule in allows if not any(_problems(rule, writing, facts))]
+    left = _left(breaches, accepting)
+    return reasons.refuse_content(level, left, config) if left else None
+
+
+def _left(breaches: Sequence[Breach], accepting: Sequence[DefinitionRule]) -> tuple[Breach, ...]:
+    """Return what the best of the Allow rules leaves: as with limits, those of several are never added together."""
+    return min((tuple(breaches), *(baseline.without(breaches, rule.config) for rule in accepting)), key=len)
+
+
+def _selecting(index: RuleIndex | None, writing: Writing) -> list[DefinitionRule]:
+    """Return the rules about author and namespace."""
+    return [rule for rule in _about(index, writing) if _has_author(rule, writing.author)]
+
+
+def _about(index: RuleIndex | None, writing: Writing) -> list[DefinitionRule]:
+    """Return the rules about definitions of a namespace, whoever writes them."""
+    return [rule for rule in index.definitions if _has_place(rule, writing)] if index is not None else []
+
+
+def _has_author(rule: DefinitionRule, author: Author) -> bool:
     if rule.authors is not None and not rule.authors.has(author.name, author.groups):
         return False
-    if rule.except_authors is not None and rule.except_authors.has(author.name, author.groups):
-        return False
-    if rule.namespaces is not None and not rule.namespaces.matches(namespace):
+    return rule.except_authors is None or not rule.except_authors.has(author.name, author.groups)
+
+
+def _has_place(rule: DefinitionRule, writing: Writing) -> bool:
+    if rule.namespaces is not None and not rule.namespaces.matches(writing.network.namespace):
         return False
     return rule.namespace_selector is None or rule.namespace_selector.matches(writing.namespace_labels)
 

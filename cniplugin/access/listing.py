@@ -45,7 +45,11 @@ def list_allowed(subject: Subject, rules: Rules, catalogue: Catalogue) -> tuple[
 
 def _plain(catalogue: Catalogue, namespace: str, name: str) -> Item:
     element = NetworkSelectionElement(namespace=namespace, name=name)
-    return Item(element=element, network=catalogue.network(namespace, name))
+    return Item(
+        element=element,
+        network=catalogue.network(namespace, name),
+        network_labels=catalogue.namespace_labels(namespace),
+    )
 
 
 def _candidates(subject: Subject, rules: Rules, catalogue: Catalogue) -> Iterator[tuple[str, str]]:

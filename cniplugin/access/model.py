@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from cniplugin.netspec.record import Record
 
+from .levels import BaselineLists, ClusterLevels
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -15,7 +17,6 @@ if TYPE_CHECKING:
     from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
     from cniplugin.netspec.selection import NetworkSelectionElement
 
-    from .matchers import Cidrs, Names
     from .rules import AttachmentRule, AuthorMatch, DefinitionRule
 
     class RuleIndex(Protocol):
@@ -68,34 +69,8 @@ NAME_LABEL = "kubernetes.io/metadata.name"
 """Label that the API server sets on every namespace, and nobody can change."""
 
 
-PRIVILEGED, BASELINE, RESTRICTED = LEVELS = ("Privileged", "Baseline", "Restricted")
-"""What the definitions of a namespace may use; see `levels`."""
-
-LEVEL_ENFORCE, LEVEL_WARN, LEVEL_AUDIT = LEVEL_MODES = ("enforce", "warn", "audit")
-LEVEL_LABELS = {mode: f"nadmit.io/definitions-{mode}" for mode in LEVEL_MODES}
-"""Labels by which a namespace has a level of its own, one for each mode."""
-
 LABEL_MODES = ("Off", "Audit", "Warn", "Deny")
 """What becomes of a change of a namespace's label that rules, consents or levels depend on."""
-
-
-class DefinitionLevels(Record):
-    """The level of each mode where a namespace has no label for it (`definitions.levels`).
-
-    `reads_labels`: whether labels of namespaces count; false only on a node that fails open.
-    """
-
-    enforce: str = PRIVILEGED
-    warn: str = PRIVILEGED
-    audit: str = PRIVILEGED
-    reads_labels: bool = True
-
-
-class Baseline(Record):
-    """What level Baseline permits beyond its built-in list (`definitions.baseline`); None where nothing is listed."""
-
-    masters: Names | None = None
-    addresses: Cidrs | None = None
 
 
 class NamespaceLabels(Record):
@@ -125,8 +100,8 @@ class Config(Record):
     exempt_users: tuple[str, ...] = ()
     exempt_groups: tuple[str, ...] = ("system:masters",)
     meta_plugin_types: tuple[str, ...] = META_PLUGIN_TYPES
-    definition_levels: DefinitionLevels = DefinitionLevels()
-    baseline: Baseline = Baseline()
+    levels: ClusterLevels = ClusterLevels()
+    baseline: BaselineLists = BaselineLists()
     namespace_labels: NamespaceLabels = NamespaceLabels()
     on_unavailable: str = "UseSnapshot"
     snapshot_max_age_s: int = 86_400

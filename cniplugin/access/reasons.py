@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cniplugin.netspec.errors import SpecError
+    from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 
+    from .baseline import Breach
+    from .levels import Level
     from .model import Config, Item, Subject
     from .rules import AttachmentRule, DefinitionRule
 
@@ -223,6 +226,67 @@ def refuse_unsafe(item: Item, problems: Sequence[SpecError], config: Config) -> 
             f"{item.element.name} (kubectl apply names each problem), or ask {config.whom_to_ask}"
         ),
     )
+
+
+LEVEL_CODE = "DefinitionLevel"
+BREACHES_SHOWN = 3
+
+
+def refuse_author(network: NetworkAttachmentDefinition, level: Level, config: Config) -> Verdict:
+    """The level lets only those write whom an Allow rule selects."""
+    return Verdict(
+        is_allowed=False,
+        code=LEVEL_CODE,
+        reason=f'no Allow rule for definitions selects this user in namespace "{network.namespace}"',
+        decided=level.decided,
+        fix=f"ask {config.whom_to_ask} to create this network, or for such a rule for {network.namespace}",
+    )
+
+
+def refuse_content(level: Level, breaches: Sequence[Breach], config: Config, *, of: str = "") -> Verdict:
+    """The level does not permit what a definition uses: for people who may see it. `of`: its name, to be named."""
+    change = f"change spec.config of {of}" if of else "change spec.config"
+    return Verdict(
+        is_allowed=False,
+        code=LEVEL_CODE,
+        reason=describe_breaches(breaches),
+        decided=level.decided,
+        allowed="; ".join(dict.fromkeys(breach.allowed for breach in breaches if breach.allowed)),
+        fix=change + _or_ask(breaches, config),
+    )
+
+
+def refuse_by_level(subject: Subject, item: Item, level: Level, breaches: Sequence[Breach], config: Config) -> Verdict:
+    """The level keeps pods from a network. NB: nothing of its content for pods of another namespace."""
+    namespace = item.element.namespace
+    if namespace == subject.namespace:
+        return refuse_content(level, breaches, config, of=item.element.name)
+    return Verdict(
+        is_allowed=False,
+        code=LEVEL_CODE,
+        reason="the level of its namespace does not permit what the configuration of the network uses",
+        decided=level.decided,
+        fix=(
+            f'ask the owners of namespace "{namespace}" to change {item.element.name} '
+            f"(nadmit can-attach -n {namespace} {item.element.name} names each key), or ask {config.whom_to_ask}"
+        ),
+    )
+
+
+def describe_breaches(breaches: Sequence[Breach]) -> str:
+    """Return what a level does not permit, the first few keys of it."""
+    shown = "; ".join(f"{breach.place}: {breach.what}" for breach in breaches[:BREACHES_SHOWN])
+    left = len(breaches) - BREACHES_SHOWN
+    return f"{shown}; and {left} more" if left > 0 else shown
+
+
+def _or_ask(breaches: Sequence[Breach], config: Config) -> str:
+    """Return whom to ask for what; nothing where only a change of the definition helps."""
+    settings = " and ".join(dict.fromkeys(breach.setting for breach in breaches if breach.setting))
+    fields = ", ".join(dict.fromkeys(breach.field for breach in breaches if breach.field))
+    ways = [f"to list it in {settings}"] if settings else []
+    ways += [f"for an Allow rule for definitions with {fields}"] if fields else []
+    return f", or ask {config.whom_to_ask} {', or '.join(ways)}" if ways else ""
 
 
 def refuse_unavailable(config: Config, why: str) -> Verdict:

@@ -8,11 +8,12 @@ import pytest
 
 from cniplugin.access import matchers
 from cniplugin.access.configuration import read_config
-from cniplugin.access.model import Baseline, Config, DefinitionLevels, MultusGate, NamespaceLabels
+from cniplugin.access.levels import BaselineLists, ClusterLevels
+from cniplugin.access.model import Config, MultusGate, NamespaceLabels
 from cniplugin.access.rules import AuthorMatch
 from cniplugin.netspec.errors import render
 
-ALL_RESTRICTED = DefinitionLevels(enforce="Restricted", warn="Restricted", audit="Restricted")
+ALL_RESTRICTED = ClusterLevels(enforce="Restricted", warn="Restricted", audit="Restricted")
 
 
 def config(**spec: Any) -> tuple[Config, list[str]]:
@@ -73,8 +74,8 @@ def test_every_field() -> None:
         exempt_users=("u",),
         exempt_groups=(),
         meta_plugin_types=("meta", "nadmit"),
-        definition_levels=DefinitionLevels(enforce="Baseline", warn="Restricted"),
-        baseline=Baseline(
+        levels=ClusterLevels(enforce="Baseline", warn="Restricted"),
+        baseline=BaselineLists(
             masters=matchers.names(["bond1", "bond1.*"]),
             addresses=matchers.Cidrs(texts=("10.1.0.0/16",), blocks=((32, 16, 10 * 256 + 1),)),
         ),
@@ -105,17 +106,17 @@ def test_this_plugin_is_always_a_delegating_one() -> None:
         ({"statusWriters": [""]}, {}, "spec.statusWriters[0]: "),
         (
             {"definitions": 7},
-            {"definitions_default": "Deny", "exempt_groups": (), "definition_levels": ALL_RESTRICTED},
+            {"definitions_default": "Deny", "exempt_groups": (), "levels": ALL_RESTRICTED},
             "spec.definitions: ",
         ),
         (
             {"definitions": {"levels": {"enforce": "baseline"}}},
-            {"definitions_default": "Deny", "exempt_groups": (), "definition_levels": ALL_RESTRICTED},
+            {"definitions_default": "Deny", "exempt_groups": (), "levels": ALL_RESTRICTED},
             "spec.definitions.levels.enforce: ",
         ),
         (
             {"definitions": {"levels": {"warn": "Baseline"}, "baseline": {"masters": [7]}}},
-            {"definitions_default": "Deny", "exempt_groups": (), "definition_levels": ALL_RESTRICTED},
+            {"definitions_default": "Deny", "exempt_groups": (), "levels": ALL_RESTRICTED},
             "spec.definitions.baseline.masters[0]: ",
         ),
         (

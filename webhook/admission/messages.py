@@ -302,6 +302,14 @@ def definition_trial_record(mode: str, verdict: Verdict) -> str:
     return f"{mode}: {verdict.code} by {verdict.decided.partition(' (')[0]}"
 
 
+def unattachable(verdict: Verdict) -> str:
+    """Warn an exempt author of a definition that its namespace's level keeps pods from."""
+    return warning(
+        f"no pod can attach to it at {verdict.decided.partition(' (')[0]}: {verdict.reason}; {verdict.fix}, "
+        "or for another level of the namespace"
+    )
+
+
 # Warnings
 
 

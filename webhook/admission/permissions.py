@@ -93,7 +93,8 @@ def answer(
 ) -> Answer:
     """Say whether a pod may attach to a network in this way. `default`: in place of the cluster's default network."""
     network = cluster.network(element.namespace, element.name)
-    item = Item(element=element, network=network, replaces_default=default)
+    labels = cluster.namespace_labels(element.namespace)
+    item = Item(element=element, network=network, network_labels=labels, replaces_default=default)
     permission = _permission(subject, item, cluster, rules)
     allowed, more = ((), False) if permission.verdict.is_allowed else list_allowed(subject, rules, cluster)
     near = nearest(element.name, cluster.network_names(element.namespace)) if network is None else None
@@ -118,9 +119,10 @@ def list_permissions(subject: Subject, cluster: Cluster, rules: Rules) -> Permis
 
 def _items(cluster: Cluster) -> Iterator[Item]:
     for namespace in cluster.network_namespaces():
+        labels = cluster.namespace_labels(namespace)
         for name in cluster.network_names(namespace):
             element = NetworkSelectionElement(namespace=namespace, name=name)
-            yield Item(element=element, network=cluster.network(namespace, name))
+            yield Item(element=element, network=cluster.network(namespace, name), network_labels=labels)
 
 
 def _permission(subject: Subject, item: Item, cluster: Cluster, rules: Rules) -> Permission:

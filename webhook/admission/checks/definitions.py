@@ -2,11 +2,11 @@
 
 Fields restricted: `metadata.name`, `spec.config`, the consent annotations. Values allowed: JSON that libcni reads as a
 configuration or a list, in one way only; plugin types that are file names and no delegating plugins; none at all (the
-node's own file), with a warning; a resource that a device plugin may have;
-a node selector of one label; and what the rules about definitions give to the
-requester. Operations: CREATE, UPDATE that changes `spec.config`, the resource name, the node selector or the consent.
-Exempt: nobody from the built-in checks; from the rules, the exempt users and groups of the configuration; definitions
-being deleted.
+node's own file), with a warning; a resource that a device plugin may have; a node selector of one label; what the rules
+about definitions give to the requester, and what the level of the namespace permits. Operations: CREATE, UPDATE that
+changes `spec.config`, the resource name, the node selector or the consent. Exempt: nobody from the built-in checks;
+from rules and levels, the exempt users and groups of the configuration, who are warned of what no pod could attach to;
+definitions being deleted.
 Example refusal: `spec.config.plugins[1].type: a delegating plugin cannot be a delegate: "multus"`.
 """
 
@@ -17,8 +17,17 @@ from functools import lru_cache
 
 from cniplugin.access import consent
 from cniplugin.access.content import unsafe
-from cniplugin.access.definitions import Author, Writing, are_ruled, judge_definition, judge_definition_trial
+from cniplugin.access.definitions import (
+    Author,
+    Writing,
+    are_ruled,
+    judge_definition,
+    judge_definition_trial,
+    judge_level,
+)
+from cniplugin.access.levels import ENFORCE
 from cniplugin.access.model import Rules
+from cniplugin.access.reasons import refuse_content
 from cniplugin.netspec import cniconfig, names
 from cniplugin.netspec.cniconfig import NetworkConfigList
 from cniplugin.netspec.errors import SpecError, SpecErrors
@@ -72,7 +81,7 @@ def check(request: Request, cluster: Cluster, rules: Rules, plugins: PluginCheck
     problems.extend(_injection_problems(new))
     if problems:
         return messages.invalid(request, problems, warnings=warnings)
-    if not are_ruled(rules):
+    if not are_ruled(rules, cluster.namespace_labels(request.namespace)):
         return Decision(warnings=tuple(warnings), rules=("DefinitionDefault",)) if warnings else BY_DEFAULT
     return _judge(request, parsed, cluster, rules, warnings)
 
@@ -119,6 +128,8 @@ def _judge(
     verdict = judge_definition(writing, rules)
     if not verdict.is_allowed:
         return messages.definition_refused(request, verdict, warnings=warnings)
+    if verdict.code == "Exempt":
+        warnings = [*warnings, *_unattachable(writing, rules)]
     found = judge_definition_trial(writing, rules)
     trials = (messages.definition_trial_record(*found),) if found else ()
     if found and found[0] == "Warn":
@@ -126,6 +137,13 @@ def _judge(
     return Decision(
         warnings=tuple(warnings), rules=(verdict.code,), trials=trials, policies=messages.distinct([verdict.policy])
     )
+
+
+def _unattachable(writing: Writing, rules: Rules) -> Iterator[str]:
+    """Yield why no pod gets a definition that only an exempt user may write."""
+    found = judge_level(writing.network, writing.namespace_labels, rules.config, rules.enforced, ENFORCE)
+    if found is not None:
+        yield messages.unattachable(refuse_content(*found, rules.config))
 
 
 def _parse(config: str, name: str) -> NetworkConfigList:

@@ -240,7 +240,12 @@ def _refusals(
         if position not in fresh:
             continue
         network = cluster.network(element.namespace, element.name)
-        item = Item(element=element, network=network, replaces_default=position is None)
+        item = Item(
+            element=element,
+            network=network,
+            network_labels=cluster.namespace_labels(element.namespace),
+            replaces_default=position is None,
+        )
         verdict = judge(subject, item, rules)
         verdicts.append(verdict)
         if not verdict.is_allowed:
