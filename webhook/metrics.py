@@ -38,12 +38,12 @@ from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, M
 from prometheus_client.registry import Collector
 
 from cniplugin.netspec import REVISION
-from webhook.admission.evaluate import BINDING, NETWORK, POD, POLICIES, WORKLOADS
+from webhook.admission.evaluate import BINDING, NAMESPACE, NETWORK, POD, POLICIES, WORKLOADS
 from webhook.admission.model import Decision, Request
 from webhook.admission.rules import RULE_IDS
 from webhook.decisionlog import DecisionLog
 
-KINDS = {kind: kind.kind for kind in (POD, BINDING, NETWORK, *WORKLOADS, *POLICIES)}
+KINDS = {kind: kind.kind for kind in (POD, BINDING, NAMESPACE, NETWORK, *WORKLOADS, *POLICIES)}
 OPERATIONS = frozenset({"CREATE", "UPDATE", "DELETE", "CONNECT"})
 CODES = frozenset({200, 400, 404, 405, 408, 413, 415, 431, 499, 500, 503})
 SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 1.0)

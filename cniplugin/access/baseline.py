@@ -5,7 +5,7 @@
 | an interface, a bridge, a physical network | one of `definitions.baseline.masters`, unless the plugin moves it |
 | a device of the node | none by name; one of a resource (annotation resourceName), which the runtime names |
 | a VLAN, an InfiniBand partition | any VLAN of a listed interface |
-| a path of the node, its packet filter | none |
+| a path of the node, its packet filter, a server that a program connects to | none |
 | a sysctl | SAFE_SYSCTLS, and INTERFACE_SYSCTLS of an interface of the pod |
 | a program | plugins that are described |
 | a fixed address, a pool of addresses | see below |
@@ -24,23 +24,26 @@ An Allow rule for definitions that accepts the definition decides what its field
 from __future__ import annotations
 
 from cniplugin.netspec.errors import show
-from cniplugin.netspec.names import is_ip, number_of
 from cniplugin.netspec.record import Record
 
 from .facts import (
     ADDRESS,
     DEFAULT_INTERFACE,
     DEVICE,
+    ENDPOINT,
     HOST_PATH,
     INTERFACE,
     NETFILTER,
     NETWORK,
+    NO_ADDRESS,
     PKEY,
     PROGRAM,
     RUNTIME,
     SYSCTL,
     VLAN,
+    fold,
 )
+from .facts import _addresses as read_addresses
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,7 +51,7 @@ if TYPE_CHECKING:
 
     from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 
-    from .facts import Facts, Touch
+    from .facts import AddressRange, Facts, Touch
     from .levels import BaselineLists
     from .rules import ConfigMatch
 
@@ -130,6 +133,8 @@ FIELDS = {
     "onDisk": "is_on_disk",
     "hostPaths": "host_paths",
     "sysctls": "sysctls",
+    "addresses": "addresses",
+    "pkeys": "pkeys",
 }
 """The fields of an Allow rule that decide in place of the level, and where `ConfigMatch` has them."""
 
@@ -195,22 +200,21 @@ class _Seen:
         masters = self.lists.masters
         return masters is not None and masters.matches(touch.value)
 
-    def has_listed_master(self, touch: Touch) -> bool:
-        """Say whether the plugin that reads a key uses interfaces of the node, and only listed ones."""
+    def masters_beside(self, touch: Touch) -> list[Touch]:
+        """Return the interfaces and physical networks of the node that the plugin uses which reads a key."""
         place = _place(touch.path)
-        masters = [
+        return [
             other
             for other in self.facts.touches
             if other.kind in (INTERFACE, NETWORK) and other.plugin == touch.plugin and _place(other.path) == place
         ]
-        return bool(masters) and all(map(self.lists_master, masters))
 
 
 def _place(path: str) -> str:
     """Return the path of the plugin object that has a key: to the last of `plugins[0]`, `delegate`, `delegates[0]`."""
     parts = path.split(".")
     last = max(
-        (at for at, part in enumerate(parts) if part.partition("[")[0] in ("plugins", "delegate", "delegates")),
+        (at for at, part in enumerate(parts) if fold(part.partition("[")[0]) in ("plugins", "delegate", "delegates")),
         default=-1,
     )
     return ".".join(parts[: last + 1])
@@ -255,14 +259,17 @@ def _device(touch: Touch, _seen: _Seen) -> Breach:
 
 
 def _vlan(touch: Touch, seen: _Seen) -> Breach | None:
-    if seen.has_listed_master(touch):
+    """NB: a device of a resource has every VLAN of its port, so a resource alone permits none."""
+    masters = seen.masters_beside(touch)
+    if masters and all(map(seen.lists_master, masters)):
         return None
     what = f"VLAN {touch.value}" if touch.value else "a VLAN that cannot be told"
-    return _breach(touch, what, field="vlans", setting=MASTERS, allowed="VLANs of listed masters")
+    setting = MASTERS if masters else ""
+    return _breach(touch, what, field="vlans", setting=setting, allowed="VLANs of listed masters")
 
 
 def _pkey(touch: Touch, _seen: _Seen) -> Breach:
-    return _breach(touch, f"the InfiniBand partition {show(touch.value)}", allowed="no partition key")
+    return _breach(touch, f"the InfiniBand partition {show(touch.value)}", field="pkeys", allowed="no partition key")
 
 
 def _host_path(touch: Touch, _seen: _Seen) -> Breach:
@@ -273,6 +280,10 @@ def _netfilter(touch: Touch, _seen: _Seen) -> Breach:
     return _breach(touch, f"the node's packet filter, {show(touch.value)}", allowed="no rule of the packet filter")
 
 
+def _endpoint(touch: Touch, _seen: _Seen) -> Breach:
+    return _breach(touch, f"the server {show(touch.value)}", allowed="no server of its own")
+
+
 def _sysctl(touch: Touch, _seen: _Seen) -> Breach | None:
     if is_safe_sysctl(touch.value):
         return None
@@ -281,17 +292,11 @@ def _sysctl(touch: Touch, _seen: _Seen) -> Breach | None:
 
 
 def is_safe_sysctl(name: str) -> bool:
-    """Say whether a sysctl only changes the pod's own network; `.` or `/` separates, as in sysctl(8)."""
-    dots, slashes = name.find("."), name.find("/")
-    if slashes >= 0 and (
-        dots < 0 or slashes < dots
-    ):  # the first separator is the one: net/ipv4/conf/eth0.100/rp_filter
-        name = name.translate({ord("."): "/", ord("/"): "."})
+    """Say whether a sysctl, written with dots, only changes the pod's own network. NB: an interface may have dots."""
     if name in SAFE_SYSCTLS:
         return True
     head, _, key = name.rpartition(".")
-    prefix, _, interface = head.rpartition(".")
-    return bool(interface.strip("/")) and key in INTERFACE_SYSCTLS.get(prefix, ())
+    return any(head.startswith(f"{prefix}.") and key in keys for prefix, keys in INTERFACE_SYSCTLS.items())
 
 
 def _program(touch: Touch, seen: _Seen) -> Breach | None:
@@ -310,13 +315,13 @@ def _runtime(touch: Touch, _seen: _Seen) -> Breach:
 
 def _address(touch: Touch, seen: _Seen) -> Breach | None:
     place = _place(touch.path)
-    main = seen.types.get(place, "")
+    main = seen.types.get(place)
     if main in UNSEEN or (main == OVERLAY and not _has_physical(place, seen)):
         return None
     addresses = seen.lists.addresses
     is_pool = touch.plugin in POOLS
     ends = _ends(touch.value if is_pool else touch.value.partition("/")[0])
-    is_fixed = not is_pool or (ends is not None and ends[1] == ends[2])
+    is_fixed = not is_pool or ends is None or ends[1] == ends[2]
     if not is_fixed and addresses is None and not _routes_on_node(main, place, seen):
         return None
     if ends is not None and addresses is not None and _is_within(ends, addresses.blocks):
@@ -330,14 +335,15 @@ def _has_physical(place: str, seen: _Seen) -> bool:
     return any(touch.kind in (NETWORK, INTERFACE) and _place(touch.path) == place for touch in seen.facts.touches)
 
 
-def _routes_on_node(main: str, place: str, seen: _Seen) -> bool:
+def _routes_on_node(main: str | None, place: str, seen: _Seen) -> bool:
     """Say whether the node gets a route to what the IPAM hands out. NB: Go's decoder folds the case of keys."""
-    if main != "bridge":
-        return main == "ptp"
+    if main not in BRIDGES:
+        return main in (None, "ptp")
     conf = _conf(place, seen)
-    return conf is None or any(value and key.casefold() in _GATEWAY for key, value in conf.items())
+    return conf is None or any(value and fold(key) in _GATEWAY for key, value in conf.items())
 
 
+BRIDGES = frozenset({"bridge", "cnv-bridge"})
 _GATEWAY = frozenset({"isgateway", "isdefaultgateway"})
 
 
@@ -352,28 +358,13 @@ def _conf(place: str, seen: _Seen) -> Mapping[str, object] | None:
     return plugins.get(place)
 
 
-def _ends(text: str) -> tuple[int, int, int] | None:
-    """Return bits, first and last of an address, a CIDR with the prefix of its network, or `first-last`.
-
-    NB: "10.1.0.7/24" is the address with the mask of its network, and as a range it is the whole network.
-    """
-    first, dash, last = text.partition("-")
-    if dash:
-        low, high = _ends(first.strip()), _ends(last.strip())
-        return (low[0], low[1], high[2]) if low and high and low[0] == high[0] else None
-    address, slash, length = text.partition("/")
-    if not is_ip(address):
-        return None
-    bits, value = number_of(address)
-    if not slash:
-        return bits, value, value
-    if not length.isascii() or not length.isdigit() or int(length) > bits:
-        return None
-    shift = bits - int(length)
-    return bits, value >> shift << shift, (value >> shift << shift) + (1 << shift) - 1
+def _ends(text: str) -> AddressRange | None:
+    """Return the range that a text of facts names, None for one that could not be read."""
+    found = read_addresses(text)
+    return found if found != NO_ADDRESS else None
 
 
-def _is_within(ends: tuple[int, int, int], blocks: Sequence[tuple[int, int, int]]) -> bool:
+def _is_within(ends: AddressRange, blocks: Sequence[tuple[int, int, int]]) -> bool:
     bits, first, last = ends
     return any(size == bits and first >> shift == value == last >> shift for size, shift, value in blocks)
 
@@ -390,6 +381,7 @@ _JUDGES: Mapping[str, Callable[[Touch, _Seen], Breach | None]] = {
     PKEY: _pkey,
     HOST_PATH: _host_path,
     NETFILTER: _netfilter,
+    ENDPOINT: _endpoint,
     SYSCTL: _sysctl,
     PROGRAM: _program,
     ADDRESS: _address,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from cniplugin.access.compile import NO_POLICIES, Policies
+from cniplugin.access.consent import ALLOWED_SELECTOR
 from cniplugin.access.consent import ANNOTATIONS as CONSENT
 from cniplugin.access.model import Config, Rules
 from cniplugin.netspec import netattachdef
@@ -47,6 +48,10 @@ class FakeCluster:
 
     def shared_networks(self) -> Sequence[tuple[str, str]]:
         return sorted(key for key, network in self.networks.items() if set(CONSENT) & set(network.annotations))
+
+    def consent_selectors(self) -> Sequence[str]:
+        texts = (network.annotations.get(ALLOWED_SELECTOR) for network in self.networks.values())
+        return sorted({text for text in texts if text is not None})
 
     def network_users(self, namespace: str, name: str) -> NetworkUsers:
         return self.users.get((namespace, name), NO_USERS)

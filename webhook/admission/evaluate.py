@@ -7,7 +7,16 @@ from cniplugin.access.rules import CONFIG_KIND, POLICY_KIND
 from cniplugin.access.rules import GROUP as ACCESS_GROUP
 from cniplugin.netspec.netattachdef import GROUP as NAD_GROUP
 from cniplugin.netspec.netattachdef import KIND as NAD_KIND
-from webhook.admission.checks import bindings, definitions, in_use, network_status, networks, policies, resources
+from webhook.admission.checks import (
+    bindings,
+    definitions,
+    in_use,
+    namespaces,
+    network_status,
+    networks,
+    policies,
+    resources,
+)
 from webhook.admission.injection import Injection
 from webhook.admission.listers import Cluster
 from webhook.admission.model import ALLOWED, Decision, GroupKind, Request
@@ -15,6 +24,7 @@ from webhook.admission.plugins.schema import PluginChecks
 
 POD = GroupKind("", "Pod")
 BINDING = GroupKind("", "Binding")
+NAMESPACE = GroupKind("", "Namespace")
 NETWORK = GroupKind(NAD_GROUP, NAD_KIND)
 WORKLOADS = frozenset(
     {
@@ -31,7 +41,8 @@ WORKLOADS = frozenset(
 POLICY = GroupKind(ACCESS_GROUP, POLICY_KIND)
 POLICY_CONFIG = GroupKind(ACCESS_GROUP, CONFIG_KIND)
 POLICIES = frozenset({POLICY, POLICY_CONFIG})
-"""Cluster-scoped, all others are in namespaces."""
+CLUSTER_SCOPED = frozenset({NAMESPACE, *POLICIES})
+"""All others are in namespaces."""
 NETWORK_NAMESPACE = "kube-system"
 """Where a bare name in the default-network annotation is looked up (Multus' `multusNamespace`)."""
 
@@ -54,6 +65,9 @@ def evaluate(
     `plugins`: what is known of CNI plugins; None: only the envelope of definitions is checked, and no request of a pod
     is compared with its network.
     """
+    if request.kind == NAMESPACE:
+        # Its labels count until it is gone: pods of a terminating namespace may still be there.
+        return namespaces.check(request, cluster, rules) if request.operation in {"CREATE", "UPDATE"} else ALLOWED
     if request.operation not in {"CREATE", "UPDATE"} or request.object is None or request.object.is_being_deleted:
         is_deletion = request.operation == "DELETE" and request.kind == NETWORK
         return in_use.check_deletion(request, cluster, network_in_use) if is_deletion else ALLOWED

@@ -31,6 +31,9 @@ class Cluster(Protocol):
     def shared_networks(self) -> Iterable[tuple[str, str]]:
         """Return namespace and name of the definitions with a consent annotation, sorted."""
 
+    def consent_selectors(self) -> Iterable[str]:
+        """Return the texts of the annotations by which owners share definitions by labels, each once."""
+
     def network_users(self, namespace: str, name: str) -> NetworkUsers:
         """Return which running pods use a network. NB: not for `recall`, which outlives them."""
 

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple, Self, TypeVar, cast
 
 from cniplugin.access.compile import NO_POLICIES, Policies, read_policies
+from cniplugin.access.consent import ALLOWED_SELECTOR
 from cniplugin.access.consent import ANNOTATIONS as CONSENT
 from cniplugin.access.model import NAME_LABEL
 from cniplugin.access.rules import GROUP as ACCESS_GROUP
@@ -175,6 +176,16 @@ class Snapshot:
             if is_shared(definition)
         )
 
+    def consent_selectors(self) -> Iterable[str]:
+        """Return the texts of the consents by labels of namespaces, each once; found once per snapshot."""
+        return self.recall(_CONSENTS, self._find_consents)
+
+    def _find_consents(self) -> Iterable[str]:
+        shared = (self._definitions[namespace][name] for namespace, name in self.shared_networks())
+        return frozenset(
+            text for definition in shared for key, text in definition.annotations if key == ALLOWED_SELECTOR
+        )
+
     def recall(self, key: Hashable, make: Callable[[], T]) -> T:
         """Return what `make` returned for this key before, or call it; what is remembered goes with the snapshot."""
         remembered = self._remembered
@@ -199,7 +210,8 @@ class Snapshot:
 
 
 _SHARED = "shared networks"
-"""Key under which a snapshot remembers them."""
+_CONSENTS = "consents by labels"
+"""Keys under which a snapshot remembers them."""
 
 EMPTY = Snapshot({}, {})
 

@@ -12,10 +12,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from cniplugin.access.model import Rules
+from cniplugin.access.model import NamespaceLabels, Rules
 from webhook.admission import jsonpatch
 from webhook.admission.configuration import Configuration
-from webhook.admission.evaluate import BINDING, NETWORK, POD, POLICIES, WORKLOADS, evaluate
+from webhook.admission.evaluate import BINDING, CLUSTER_SCOPED, NAMESPACE, NETWORK, POD, POLICIES, WORKLOADS, evaluate
 from webhook.admission.listers import Cluster
 from webhook.admission.model import ALLOWED, Decision, GroupKind, Operation, Request, User
 from webhook.admission.mutating import answer_mutation
@@ -26,7 +26,9 @@ from webhook.serving.http import RequestError
 
 NOBODY = User("nadmit-review", ("system:authenticated",))
 """Who creates the objects of files, if nobody else is said to."""
-JUDGED = frozenset({POD, BINDING, NETWORK, *WORKLOADS, *POLICIES})
+UNPROTECTED = NamespaceLabels(mode="Off")
+"""Who may write labels of namespaces, where nobody is said to write them."""
+JUDGED = frozenset({POD, BINDING, NAMESPACE, NETWORK, *WORKLOADS, *POLICIES})
 """Kinds that a webhook is asked about."""
 
 _IN_OBJECT = re.compile(r"(Expected .*) - at '\$\.request\.object\.([^']+)'")
@@ -74,7 +76,9 @@ def is_review(document: Document) -> bool:
 
 
 def is_judged(document: Document) -> bool:
-    """Whether a document is of a kind that a webhook is asked about, or a review itself."""
+    """Whether a document is one that a webhook is asked about, or a review itself. Of namespaces, labels are judged."""
+    if document.kind == NAMESPACE.kind and document.group == NAMESPACE.group:
+        return bool(document.object["metadata"].get("labels"))
     return is_review(document) or GroupKind(document.group, document.kind) in JUDGED
 
 
@@ -126,6 +130,9 @@ class Webhook:
     def judge(self, document: Document) -> Judgement:
         """Return the judgement of one document. Raises RequestError for one that cannot be read."""
         request = wire.decode(_body(document, self.user))
+        if request.kind == NAMESPACE and request.user.name == NOBODY.name:
+            rules = self.rules.replace(config=self.rules.config.replace(namespace_labels=UNPROTECTED))
+            return Judgement(document, request, evaluate(request, self.cluster, rules))
         mutated = self._mutate(request)
         if not mutated.is_allowed:
             return Judgement(document, request, mutated, is_mutation=True)
@@ -170,5 +177,5 @@ def _unreadable(document: Document, error: RequestError) -> Problem:
 def _body(document: Document, user: User) -> bytes:
     if is_review(document):
         return json.dumps(document.object).encode()
-    is_global = GroupKind(document.group, document.kind) in POLICIES
+    is_global = GroupKind(document.group, document.kind) in CLUSTER_SCOPED
     return admission_review(document.object, namespace="" if is_global else document.namespace, user=user)

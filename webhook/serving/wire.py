@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from webhook.admission.evaluate import BINDING, NETWORK, POD, POLICIES, POLICY, WORKLOADS
+from webhook.admission.evaluate import BINDING, NAMESPACE, NETWORK, POD, POLICIES, POLICY, WORKLOADS
 from webhook.admission.model import NOTHING, Decision, GroupKind, Object, Read, Request, User
 from webhook.serving.http import RequestError
 from webhook.serving.podsketch import PodSpec, Texts, sketch_pod, sketch_requests
@@ -25,8 +25,8 @@ KIND = "AdmissionReview"
 AUDIT_MAX = 1024
 """Characters of an audit annotation; rule ids are a closed list, and shorter together."""
 
-WITHOUT_TEMPLATE = frozenset({POD.kind, BINDING.kind, NETWORK.kind, *(kind.kind for kind in POLICIES)})
-JUDGED = {(kind.group, kind.kind): kind for kind in (POD, BINDING, NETWORK, *WORKLOADS, *POLICIES)}
+WITHOUT_TEMPLATE = frozenset({POD.kind, BINDING.kind, NAMESPACE.kind, NETWORK.kind, *(kind.kind for kind in POLICIES)})
+JUDGED = {(kind.group, kind.kind): kind for kind in (POD, BINDING, NAMESPACE, NETWORK, *WORKLOADS, *POLICIES)}
 
 
 class _Metadata(msgspec.Struct, rename="camel", frozen=True, gc=False):

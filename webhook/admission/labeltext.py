@@ -1,0 +1,118 @@
+"""What is said about a change of a namespace's label that decides who may attach.
+
+The requester may edit a namespace and not read policies of others, so a policy is named, and no network is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from cniplugin.access.levels import LEVELS
+from cniplugin.access.model import Config
+from cniplugin.access.reasons import TEXT_BYTES_MAX, cut
+from cniplugin.netspec.errors import show
+from webhook.admission.messages import warning
+from webhook.admission.model import Cause, Decision, Request
+
+RULE = "NamespaceLabelProtected"
+DECIDED, WRITERS = "namespaceLabels.mode", "namespaceLabels.writers"
+NAMED_MAX = 3
+"""Policies that are named for one label."""
+
+
+class LabelChange(NamedTuple):
+    """A label that changes; None where it is absent. `deciders`: what selects namespaces by it, for messages."""
+
+    key: str
+    before: str | None
+    after: str | None
+    deciders: tuple[str, ...]
+
+
+def refused(request: Request, changes: Sequence[LabelChange], config: Config) -> Decision:
+    """Refuse changes of labels by somebody who is not listed."""
+    user = show(request.user.name)[1:-1]
+    reason = "; ".join(f"{_change(change)}: {_deciders(change)}" for change in changes)
+    it, them = ("it", "it is") if len(changes) == 1 else ("them", "they are")
+    fix = f"leave {it} as {them}, or ask {config.whom_to_ask} to change {it}, or to list the user in {WRITERS}"
+    lines = [
+        f'namespace label denied: user {user} may not change {_labels(changes)} of namespace "{request.object_name}"',
+        f"  reason:  {reason}",
+        f'  decided: {DECIDED} Deny of NetworkAttachmentPolicyConfig "cluster"',
+        f"  allowed: {_writers(config)}",
+        f"  fix:     {fix}",
+    ]
+    return Decision(
+        is_allowed=False,
+        code=403,
+        reason="Forbidden",
+        message=cut("\n".join(lines), TEXT_BYTES_MAX),
+        causes=tuple(
+            Cause(
+                field=f"metadata.labels[{change.key}]",
+                message=f"{_change(change)}: {_deciders(change)}; only {_writers(config)} may change it",
+                reason=RULE,
+                rule=RULE,
+            )
+            for change in changes
+        ),
+        rules=(RULE,),
+        decided=f"{DECIDED} Deny",
+    )
+
+
+def remark(request: Request, change: LabelChange, config: Config) -> str:
+    """Warn of a change by somebody who is not listed."""
+    return warning(
+        f"metadata.labels[{change.key}]: {_deciders(change)}, so it decides who may attach to which network; "
+        f"namespaceLabels of the configuration does not list {show(request.user.name)[1:-1]}; ask {config.whom_to_ask}"
+    )
+
+
+def record(mode: str, change: LabelChange) -> str:
+    """Return a change for records."""
+    return f"{mode}: {RULE}: {_change(change)}: {_deciders(change)}"
+
+
+def unknown_level(key: str, value: str) -> str:
+    """Warn of the value of a level's label that names no level."""
+    return warning(
+        f"metadata.labels[{key}]: this is no level: {show(value)}; allowed: {', '.join(LEVELS)}; "
+        "until it is corrected it counts as Restricted"
+    )
+
+
+def _change(change: LabelChange) -> str:
+    if change.before is None:
+        return f"{change.key} is set to {show(change.after)}"
+    if change.after is None:
+        return f"{change.key} is removed, which was {show(change.before)}"
+    return f"{change.key} changes from {show(change.before)} to {show(change.after)}"
+
+
+def _deciders(change: LabelChange) -> str:
+    """Return who selects by a label: `policies "a", "b" and 3 more select namespaces by it`."""
+    named = " and ".join(change.deciders[:NAMED_MAX])
+    left = len(change.deciders) - NAMED_MAX
+    more = f" and {left} more" if left > 0 else ""
+    return f"{named}{more} {'selects' if len(change.deciders) == 1 else 'select'} by it"
+
+
+def _labels(changes: Sequence[LabelChange]) -> str:
+    return f"{'label' if len(changes) == 1 else 'labels'} {', '.join(change.key for change in changes)}"
+
+
+def _writers(config: Config) -> str:
+    writers = config.namespace_labels.writers
+    named = (
+        *_named("users", (*(writers.users if writers else ()), *config.exempt_users)),
+        *_named("groups", (*(writers.groups if writers else ()), *config.exempt_groups)),
+        *_named("service accounts", ("/".join(account) for account in writers.accounts) if writers else ()),
+    )
+    return "; ".join(named) or "nobody"
+
+
+def _named(what: str, names: Iterable[str]) -> list[str]:
+    listed = sorted(set(names))
+    return [f"{what} {', '.join(listed)}"] if listed else []
