@@ -25,6 +25,7 @@ from webhook.configuration.inforce import InForce
 from webhook.metrics import Metrics
 from webhook.registration.api import Api
 from webhook.registration.authority import read_authorities
+from webhook.registration.conditions import StatusProtection
 from webhook.registration.configurations import Service, Target, Url
 from webhook.registration.registrar import Registrar
 from webhook.secrettls import rotating_tls
@@ -101,7 +102,7 @@ def assemble(settings: Settings, metrics: Metrics, configuration: InForce) -> Cl
             target=_target_of(settings.cluster),
             is_ready=lambda: listening.is_set() and _first_problem(parts) is None,
             ca_bundle=ca_bundle,
-            status_writers=_status_writers(settings, source),
+            protection=_status_protection(settings, source),
             random=random.random,
         )
         parts.append(registrar)
@@ -127,6 +128,11 @@ def _bundle_of_files(settings: Settings) -> Callable[[], bytes | None]:
     return lambda: None if file is None else read_authorities(file)
 
 
-def _status_writers(settings: Settings, source: ClusterSource) -> Callable[[], Sequence[str]]:
+def _status_protection(settings: Settings, source: ClusterSource) -> Callable[[], StatusProtection]:
     rules = RulesInForce(settings.rules.config)  # of its own: it is used by one thread
-    return lambda: rules(source.snapshot()).config.status_writers
+
+    def read() -> StatusProtection:
+        config = rules(source.snapshot()).config
+        return StatusProtection(config.network_status_mode, config.status_writers, config.status_writer_groups)
+
+    return read

@@ -12,6 +12,7 @@ from .levels import LEVELS, MODES, PRIVILEGED, RESTRICTED, BaselineLists, Cluste
 from .model import (
     LABEL_MODES,
     META_PLUGIN_TYPES,
+    NETWORK_STATUS_MODES,
     ON_UNAVAILABLE,
     POSTURES,
     Config,
@@ -78,8 +79,10 @@ _SPEC: Mapping[str, Read] = {
     "globalNamespaces": texts(most=64, item=_NAMESPACE),
     "exemptNamespaces": texts(most=32, item=_NAMESPACE),
     "workloadTemplates": choice("Off", "Warn", "Deny"),
+    "networkStatusMode": choice(*NETWORK_STATUS_MODES),
     "protectNetworkStatus": flag,
     "statusWriters": texts(most=16, item=_WHO),
+    "statusWriterGroups": texts(most=16, item=_WHO),
     "definitions": _object(_DEFINITIONS),
     "namespaceLabels": _object(_NAMESPACE_LABELS),
     "node": _object(_NODE),
@@ -90,6 +93,7 @@ _SPEC: Mapping[str, Read] = {
 _CAREFUL: Mapping[str, Any] = {
     "posture": "Strict",
     "globalNamespaces": (),
+    "networkStatusMode": Config().network_status_mode,
     "multusGate": MultusGate(namespace_isolation=True, global_namespaces=()),
     "definitions": {"default": "Deny", "exemptGroups": ()},
     "namespaceLabels": {"mode": "Deny"},
@@ -133,8 +137,9 @@ def _config(found: Mapping[str, Any]) -> Config:
         global_namespaces=found.get("globalNamespaces", ("default",)),
         exempt_namespaces=found.get("exemptNamespaces", ()),
         workload_templates=found.get("workloadTemplates", "Deny"),
-        protect_network_status=found.get("protectNetworkStatus", True),
+        network_status_mode=_network_status_mode(found),
         status_writers=found.get("statusWriters", ()),
+        status_writer_groups=found.get("statusWriterGroups", ()),
         definitions_default=definitions.get("default", "Allow"),
         exempt_users=definitions.get("exemptUsers", ()),
         exempt_groups=definitions.get("exemptGroups", ("system:masters",)),
@@ -149,3 +154,14 @@ def _config(found: Mapping[str, Any]) -> Config:
         list_allowed=messages.get("listAllowed", True),
         max_listed=messages.get("maxListed", 5),
     )
+
+
+def _network_status_mode(found: Mapping[str, Any]) -> str:
+    """Return the mode, also of an object that has the deprecated `protectNetworkStatus` alone.
+
+    NB: true is no wish to refuse. The API server put it into every object, as the schema had it as its default.
+    """
+    mode = found.get("networkStatusMode")
+    if mode is not None:
+        return str(mode)
+    return "Off" if found.get("protectNetworkStatus") is False else Config().network_status_mode

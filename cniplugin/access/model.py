@@ -62,6 +62,9 @@ Isolated: own namespace and globalNamespaces (`true`). Consent: those, and what 
 
 ON_UNAVAILABLE = ("UseSnapshot", "Deny", "Allow")
 
+NETWORK_STATUS_MODES = ("Off", "Audit", "Warn", "Deny")
+"""What becomes of a `network-status` that neither a node nor a status writer wrote."""
+
 META_PLUGIN_TYPES = ("multus", "multus-shim", "nadmit")
 """Delegating plugins: inside a NetworkAttachmentDefinition they would run the whole pod again. `nadmit` is this one."""
 
@@ -94,8 +97,9 @@ class Config(Record):
     global_namespaces: tuple[str, ...] = ("default",)
     exempt_namespaces: tuple[str, ...] = ()
     workload_templates: str = "Deny"
-    protect_network_status: bool = True
+    network_status_mode: str = "Warn"
     status_writers: tuple[str, ...] = ()
+    status_writer_groups: tuple[str, ...] = ()
     definitions_default: str = "Allow"
     exempt_users: tuple[str, ...] = ()
     exempt_groups: tuple[str, ...] = ("system:masters",)

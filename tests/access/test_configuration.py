@@ -47,8 +47,10 @@ def test_every_field() -> None:
         globalNamespaces=["infra"],
         exemptNamespaces=["kube-system"],
         workloadTemplates="Warn",
+        networkStatusMode="Audit",
         protectNetworkStatus=False,
         statusWriters=["w"],
+        statusWriterGroups=["g"],
         definitions={
             "default": "Deny",
             "exemptUsers": ["u"],
@@ -68,8 +70,9 @@ def test_every_field() -> None:
         global_namespaces=("infra",),
         exempt_namespaces=("kube-system",),
         workload_templates="Warn",
-        protect_network_status=False,
+        network_status_mode="Audit",
         status_writers=("w",),
+        status_writer_groups=("g",),
         definitions_default="Deny",
         exempt_users=("u",),
         exempt_groups=(),
@@ -89,6 +92,22 @@ def test_every_field() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("spec", "mode"),
+    [
+        ({}, "Warn"),
+        ({"protectNetworkStatus": True}, "Warn"),
+        ({"protectNetworkStatus": False}, "Off"),
+        ({"protectNetworkStatus": True, "networkStatusMode": "Off"}, "Off"),
+        ({"protectNetworkStatus": False, "networkStatusMode": "Deny"}, "Deny"),
+    ],
+)
+def test_the_deprecated_flag_is_read_as_long_as_there_is_no_mode(spec: dict[str, Any], mode: str) -> None:
+    """NB: the API server wrote `true`, once the default of the schema, into every object that said nothing."""
+    found, problems = config(**spec)
+    assert (found.network_status_mode, problems) == (mode, [])
+
+
 def test_this_plugin_is_always_a_delegating_one() -> None:
     assert config(definitions={"metaPluginTypes": []})[0].meta_plugin_types == ("nadmit",)
 
@@ -103,7 +122,10 @@ def test_this_plugin_is_always_a_delegating_one() -> None:
         ({"exemptNamespaces": [7]}, {}, "spec.exemptNamespaces[0]: "),
         ({"workloadTemplates": 7}, {}, "spec.workloadTemplates: "),
         ({"protectNetworkStatus": "no"}, {}, "spec.protectNetworkStatus: "),
+        ({"networkStatusMode": "deny"}, {}, "spec.networkStatusMode: "),
+        ({"networkStatusMode": "deny", "protectNetworkStatus": False}, {}, "spec.networkStatusMode: "),
         ({"statusWriters": [""]}, {}, "spec.statusWriters[0]: "),
+        ({"statusWriterGroups": 7}, {}, "spec.statusWriterGroups: "),
         (
             {"definitions": 7},
             {"definitions_default": "Deny", "exempt_groups": (), "levels": ALL_RESTRICTED},

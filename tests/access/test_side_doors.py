@@ -405,18 +405,22 @@ def test_19_a_pod_before_its_network(servers: Servers) -> None:
 
 
 def test_20_a_forged_network_status(servers: Servers, plain: Server) -> None:
+    strict = start(servers, config={"networkStatusMode": "Deny"})
     forged, old = pod("lan", status='[{"name":"evil"}]'), pod("lan", status="[]")
     for user in (
         None,
         {"username": "root", "groups": ["system:masters"]},
         {"username": "system:node:n1", "groups": []},
     ):
-        assert ask(plain, forged, old=old, user=user).rules == ("NetworkStatusProtected",)
-    assert ask(plain, pod("lan"), old=old).rules == ("NetworkStatusProtected",)
-    assert ask(plain, forged, old=old, user=NODE, subresource="status").is_allowed
+        assert ask(strict, forged, old=old, user=user).code == 403
+        warned = ask(plain, forged, old=old, user=user)
+        assert (warned.verdict, warned.rules) == ("warn", ("NetworkStatusProtected",))
+    assert ask(strict, pod("lan"), old=old).rules == ("NetworkStatusProtected",)
+    assert ask(strict, forged).rules == ("NetworkStatusProtected",)
+    assert ask(strict, forged, old=old, user=NODE, subresource="status").verdict == "allow"
     writer = {"username": "system:serviceaccount:kube-system:multus", "groups": []}
-    listed = start(servers, config={"statusWriters": [writer["username"]]})
-    assert ask(listed, forged, old=old, user=writer).is_allowed
+    listed = start(servers, config={"networkStatusMode": "Deny", "statusWriters": [writer["username"]]})
+    assert ask(listed, forged, old=old, user=writer).verdict == "allow"
 
 
 def test_21_nothing_that_a_pod_carries_approves_it(plain: Server) -> None:

@@ -147,11 +147,6 @@ def test_an_update_that_leaves_the_config_alone_is_allowed() -> None:
     assert not decide(request(broken, old=Object(name="lan", config=MACVLAN), kind=NETWORK)).is_allowed
 
 
-def test_an_object_that_is_being_deleted_is_allowed() -> None:
-    doomed = Object(name="lan", config="{", is_being_deleted=True)
-    assert decide(request(doomed, old=Object(name="lan"), kind=NETWORK)).is_allowed
-
-
 def test_meta_plugin_types_are_a_setting() -> None:
     assert not decide(definition('{"type":"genie"}'), rules=rules(meta_plugin_types=("genie",))).is_allowed
 

@@ -16,6 +16,7 @@ from webhook.admission.model import Decision, GroupKind, NetworkUsers, Object, R
 
 DEPLOYMENT = GroupKind("apps", "Deployment")
 CRON_JOB = GroupKind("batch", "CronJob")
+STATUS_DENIED = rules(network_status_mode="Deny")
 LONG = "n" * 250
 
 
@@ -90,7 +91,14 @@ CASES: dict[str, Callable[[], Decision]] = {
     "unsafe-network": lambda: attach("trick", world=cluster(blue__trick='{"type":"../x"}')),
     "refused-and-wrong": lambda: attach("infra/storage,internet,lann"),
     "binding": lambda: decide(request(pod("lan", status="[]"), kind=BINDING)),
-    "network-status": lambda: decide(request(pod("lan", status="[]"), old=pod("lan"))),
+    "network-status": lambda: decide(request(pod("lan", status="[]"), old=pod("lan")), rules=STATUS_DENIED),
+    "network-status-create": lambda: decide(request(pod(status="[]")), rules=STATUS_DENIED),
+    "network-status-warn": lambda: decide(request(pod("lan", status="[]"), old=pod("lan"))),
+    "network-status-warn-create": lambda: decide(request(pod(status="[]"))),
+    "network-status-audit": lambda: decide(
+        request(pod("lan", status="[]"), old=pod("lan")), rules=rules(network_status_mode="Audit")
+    ),
+    "network-status-and-a-refused-network": lambda: decide(request(pod("green/shared", status="[]"))),
     # impossible plans
     "missing-network": lambda: attach("nowhere"),
     "missing-network-near": lambda: attach("lann"),
@@ -191,7 +199,7 @@ CASES: dict[str, Callable[[], Decision]] = {
         request(pod("green/shared"), kind=DEPLOYMENT), rules=rules(workload_templates="Warn")
     ),
     "status-of-a-user-with-an-odd-name": lambda: decide(
-        request(pod("lan", status="[]"), old=pod("lan"), user=User('eve\n"', ()))
+        request(pod("lan", status="[]"), old=pod("lan"), user=User('eve\n"', ())), rules=STATUS_DENIED
     ),
 }
 

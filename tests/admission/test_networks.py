@@ -216,10 +216,6 @@ class TestUpdate:
         """H05, side door 8."""
         assert decide(request(pod("green/shared"), old=pod(), subresource="status")).rules == ("PostureIsolated",)
 
-    def test_a_pod_that_is_being_deleted_is_left_alone(self) -> None:
-        doomed = Object(name="web-0", annotations=pod("green/shared").annotations, is_being_deleted=True)
-        assert decide(request(doomed, old=pod("lan"))).is_allowed
-
     @given(
         st.lists(st.sampled_from(["lan", "green/shared", "nowhere", "infra/x@a", "default/internet"]), max_size=6),
         st.data(),
@@ -250,22 +246,6 @@ def test_an_update_of_the_default_network_is_judged() -> None:
 )
 def test_the_name_in_messages(thing: Object | None, name: str, expected: str) -> None:
     assert request(thing, name=name).object_name == expected
-
-
-class TestNetworkStatus:
-    def test_nobody_forges_it(self) -> None:
-        assert decide(request(pod("lan", status="[]"), old=pod("lan"))).rules == ("NetworkStatusProtected",)
-
-    @pytest.mark.parametrize("user", [User("system:node:n1", ("system:nodes",)), User("writer", ())])
-    def test_nodes_and_listed_writers_may(self, user: User) -> None:
-        asked = request(pod("lan", status="[]"), old=pod("lan"), user=user, subresource="status")
-        assert decide(asked, rules=rules(status_writers=("writer",))).is_allowed
-
-    def test_on_create_it_is_left_alone(self) -> None:
-        assert decide(request(pod("lan", status="[]"))).is_allowed
-
-    def test_protection_can_be_switched_off(self) -> None:
-        assert decide(request(pod(status="[]"), old=pod()), rules=rules(protect_network_status=False)).is_allowed
 
 
 class TestTemplates:

@@ -89,13 +89,13 @@ def test_what_a_client_chooses_is_no_label(tmp_path: Path) -> None:
 
 
 def test_a_status_writer_may_be_named(tmp_path: Path) -> None:
-    """A Multus DaemonSet writes network-status as its service account; side door 20 keeps everybody else out."""
+    """Side door 20 keeps everybody else out, where --protect-network-status, or the mode Deny, asks for it."""
     review = json.loads((RECORDINGS / "update-pods-status-bothpod.json").read_text())
     review["request"]["object"]["metadata"]["annotations"]["k8s.v1.cni.cncf.io/network-status"] = "[]"
-    multus = "system:serviceaccount:kube-system:multus"
-    with serving(tmp_path / "certs", "--status-writer", multus) as server:
+    agent = "system:serviceaccount:net:agent"
+    with serving(tmp_path / "certs", "--protect-network-status", "--status-writer", agent) as server:
         refused = server.post(json.dumps(review).encode())
-        review["request"]["userInfo"]["username"] = multus
+        review["request"]["userInfo"]["username"] = agent
         allowed = server.post(json.dumps(review).encode())
     assert refused["status"]["details"]["causes"][0]["reason"] == "NetworkStatusProtected"
     assert allowed["allowed"]

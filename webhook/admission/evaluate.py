@@ -59,8 +59,11 @@ def evaluate(
 ) -> Decision:
     """Decide one request against one snapshot and one set of rules.
 
-    Everything but CREATE and UPDATE of the kinds above, and DELETE of a definition, is allowed, and so is an object
-    that is being deleted. `network_in_use`: what becomes of a definition that running pods use, one of `in_use.MODES`.
+    Everything but CREATE and UPDATE of the kinds above, and DELETE of a definition, is allowed. An object that is being
+    deleted is judged like any other: a finalizer or a grace period keeps it in use. Each check allows an UPDATE that
+    leaves alone what the check judges, so finalizers, labels and status can always change.
+
+    `network_in_use`: what becomes of a definition that running pods use, one of `in_use.MODES`.
     `injection`: what /mutate puts into pods, whose final state is then checked, too; None where there is no /mutate.
     `plugins`: what is known of CNI plugins; None: only the envelope of definitions is checked, and no request of a pod
     is compared with its network.
@@ -68,17 +71,17 @@ def evaluate(
     if request.kind == NAMESPACE:
         # Its labels count until it is gone: pods of a terminating namespace may still be there.
         return namespaces.check(request, cluster, rules) if request.operation in {"CREATE", "UPDATE"} else ALLOWED
-    if request.operation not in {"CREATE", "UPDATE"} or request.object is None or request.object.is_being_deleted:
+    if request.operation not in {"CREATE", "UPDATE"} or request.object is None:
         is_deletion = request.operation == "DELETE" and request.kind == NETWORK
         return in_use.check_deletion(request, cluster, network_in_use) if is_deletion else ALLOWED
     if request.kind == POD:
-        protected = network_status.check(request, rules.config)
-        judged = protected or networks.check(
-            request, cluster, rules, network_namespace=network_namespace, plugins=plugins
-        )
-        if injection is None:
-            return judged
-        return resources.check(request, judged, cluster, injection, network_namespace=network_namespace)
+        status = network_status.check(request, rules.config)
+        if not status.is_allowed:
+            return status
+        judged = networks.check(request, cluster, rules, network_namespace=network_namespace, plugins=plugins)
+        if injection is not None:
+            judged = resources.check(request, judged, cluster, injection, network_namespace=network_namespace)
+        return network_status.join(status, judged)
     if request.kind == NETWORK:
         judged = definitions.check(request, cluster, rules, plugins)
         return in_use.check_change(request, cluster, network_in_use, judged)

@@ -19,7 +19,7 @@ from cniplugin.access.model import Config, Verdict
 from cniplugin.access.reasons import Refusal
 from cniplugin.netspec.errors import SpecError, describe, show
 from cniplugin.netspec.plan import item_of
-from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORK_STATUS, NETWORKS
+from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS
 from webhook.admission.model import Cause, Decision, GroupKind, Request
 from webhook.admission.plugins.finding import PluginFinding
 from webhook.admission.remark import Remark
@@ -234,29 +234,64 @@ def binding_refused(request: Request, keys: Sequence[str]) -> Decision:
     )
 
 
-def status_protected(request: Request, config: Config) -> Decision:
-    """Refuse a change of `network-status` by anybody but nodes and listed writers (side door 20)."""
+STATUS_RULE = "NetworkStatusProtected"
+
+
+def status_refused(request: Request, keys: Sequence[str], config: Config) -> Decision:
+    """Refuse a `network-status` of anybody but nodes and status writers (side door 20)."""
+    if request.operation == "CREATE":
+        what, fix = f"create {who(request)} with a network status", "leave the annotation out"
+    else:
+        what, fix = f"change the network status of {who(request)}", "leave the annotation as it is"
     return Decision(
         is_allowed=False,
         code=403,
         reason="Forbidden",
         message=(
-            f"network access denied: user {show(request.user.name)[1:-1]} "
-            f"may not change the network status of {who(request)}\n"
-            f"  reason:  the annotation {NETWORK_STATUS} says what a node attached, and others rely on it\n"
-            "  decided: built-in protection of network-status (protectNetworkStatus)\n"
-            "  allowed: members of system:nodes, and statusWriters\n"
-            f"  fix:     leave the annotation as it is, or ask {config.whom_to_ask} to add the writer to statusWriters"
+            f"network access denied: user {show(request.user.name)[1:-1]} may not {what}\n"
+            f"  reason:  the annotation {keys[0]} says what a node attached, and others rely on it\n"
+            "  decided: built-in protection of network-status (networkStatusMode Deny)\n"
+            "  allowed: nodes, network plugins of the pod's node (pods/status), statusWriters, statusWriterGroups\n"
+            f"  fix:     {fix}, or ask {config.whom_to_ask} to add the user to statusWriters"
         ),
-        causes=(
+        causes=tuple(
             Cause(
-                field=f"metadata.annotations[{NETWORK_STATUS}]",
-                message="only nodes and listed writers may change it",
-                reason="NetworkStatusProtected",
-            ),
+                field=f"metadata.annotations[{key}]",
+                message="only nodes and status writers may write it",
+                reason=STATUS_RULE,
+                rule=STATUS_RULE,
+            )
+            for key in keys
         ),
-        rules=("NetworkStatusProtected",),
+        rules=(STATUS_RULE,),
         decided="built-in protection of network-status",
+    )
+
+
+def status_remark(request: Request, keys: Sequence[str], config: Config) -> str:
+    """Warn of the same, under mode Warn."""
+    verb, fix = ("brings", "out") if request.operation == "CREATE" else ("changes", "as it is")
+    text = (
+        f"metadata.annotations[{keys[0]}]: user {show(request.user.name)[1:-1]} {verb} the network status, which nodes "
+        f"and status writers write; leave it {fix}, or ask {config.whom_to_ask} to add the user to statusWriters"
+    )
+    return Remark.of(warning(text), rule=STATUS_RULE)
+
+
+def status_record(mode: str, request: Request, keys: Sequence[str]) -> str:
+    """Return the same for records."""
+    verb = "brought" if request.operation == "CREATE" else "changed"
+    return f"{mode}: {STATUS_RULE}: {', '.join(keys)} {verb} by {show(request.user.name)[1:-1]}"
+
+
+def status_dropped(key: str) -> str:
+    """Warn of what /mutate takes out of a new pod."""
+    return Remark.of(
+        warning(
+            f"metadata.annotations[{key}]: it is dropped, because nodes and status writers write it, and nothing is "
+            "attached to a new pod; leave it out"
+        ),
+        rule=STATUS_RULE,
     )
 
 

@@ -24,10 +24,15 @@ class GroupKind(NamedTuple):
 
 
 class User(NamedTuple):
-    """The requester (`request.userInfo`)."""
+    """The requester (`request.userInfo`).
+
+    `node`: where the pod runs that the requester's token is bound to (ServiceAccountTokenPodNodeInfo), "" if it is
+    bound to none.
+    """
 
     name: str = ""
     groups: tuple[str, ...] = ()
+    node: str = ""
 
 
 class Read(NamedTuple):
@@ -60,6 +65,7 @@ class Object(NamedTuple):
     judged as the pod it would make. `config` is a definition's `spec.config`, None when absent; any JSON type, because
     a tree of files may hold what the API server would refuse. `spec` is the whole spec of a policy or of the
     configuration as plain JSON, None for other kinds. `sent` is a pod as it was sent, which most decisions never read.
+    `node_name` is where a pod runs, "" while it is not scheduled.
     """
 
     name: str = ""
@@ -71,6 +77,7 @@ class Object(NamedTuple):
     is_being_deleted: bool = False
     spec: object = None
     sent: SentPod | None = None
+    node_name: str = ""
 
 
 class Request(NamedTuple):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from cniplugin.access.model import Rules
 from webhook.admission import messages, podspec
+from webhook.admission.checks import network_status
 from webhook.admission.evaluate import NETWORK_NAMESPACE, POD, evaluate
 from webhook.admission.injection import Injection
 from webhook.admission.listers import Cluster
@@ -36,15 +37,18 @@ def answer_mutation(
     known = request.object
     if request.kind != POD or request.operation != "CREATE" or request.subresource:
         return ALLOWED
-    if known is None or known.sent is None or known.is_being_deleted:
+    if known is None or known.sent is None:
         return ALLOWED
     sent = known.sent
-    sketch = sent.sketch(injection.read)
+    dropped = network_status.dropped(request, rules.config)
+    sketch = None if dropped else sent.sketch(injection.read)  # NB: no sketch has these annotations
     made: list[Decision] = []
 
     def answer() -> tuple[Injection, Decision | None]:
         pod, namespace = sent.read(), request.namespace
-        mutation = mutate(pod, cluster, injection, namespace=namespace, network_namespace=network_namespace)
+        mutation = mutate(
+            pod, cluster, injection, namespace=namespace, network_namespace=network_namespace, dropped=dropped
+        )
         made.append(_answer(request, mutation, cluster, rules, injection, network_namespace=network_namespace))
         return injection, made[0] if _is_worth_remembering(made[0], mutation) else None
 

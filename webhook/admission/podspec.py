@@ -172,6 +172,11 @@ def put(pod: Json, path: Path, value: object) -> Json:
     return changed
 
 
+def without_annotations(pod: Json, keys: Collection[str]) -> Json:
+    """Return a pod without some of its annotations."""
+    return put(pod, ("metadata", "annotations"), {k: v for k, v in annotations_of(pod).items() if k not in keys})
+
+
 def _put(document: Any, path: Path, value: object) -> Any:
     if not path:
         return value

@@ -24,7 +24,7 @@ RULES = {
     "MultusGate": "Multus' own settings on the nodes would refuse the network",
     "NamespaceLabelProtected": "somebody who is not listed changes a label of a namespace that decisions depend on",
     "NetworkInUse": "running pods use the network that is deleted or changed",
-    "NetworkStatusProtected": "somebody but a node or a status writer changes network-status",
+    "NetworkStatusProtected": "somebody but a node or a status writer writes network-status",
     "NodePolicyUnavailable": "the node has no access rules that it could go by",
     "NotWithinDefinitionRule": "an Allow rule governs, and the definition uses what the rule does not list",
     "NotWithinRule": "an Allow rule governs, and does not accept all that the pod asks for",

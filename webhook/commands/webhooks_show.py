@@ -16,7 +16,7 @@ from webhook.registration.configurations import DEFAULT_NAME, IGNORE, STAGES, Se
 from webhook.registration.tables import KINDS
 
 from .options import EXIT_UNREADABLE
-from .registering import target_of_options, target_options
+from .registering import protection_of_options, target_of_options, target_options
 
 DEFAULT_SERVICE = Service("nadmit-system", "nadmit-webhook")
 
@@ -40,8 +40,8 @@ DEFAULT_SERVICE = Service("nadmit-system", "nadmit-webhook")
 def show(*, failure_policy: str, ca_file: Path | None, name: str, **options: Any) -> None:
     """Print the MutatingWebhookConfiguration and the ValidatingWebhookConfiguration as YAML; no cluster is asked.
 
-    Without --service and --url it is for the Service nadmit-webhook of namespace nadmit-system. Name a Multus
-    DaemonSet's account with --status-writer, or each pod that it attaches costs a call.
+    Without --service and --url it is for the Service nadmit-webhook of namespace nadmit-system. --network-status-mode
+    and the status writers are to be those of the webhook: they say for which changes of network-status it is called.
 
     Who registers by manifest gives `nadmit serve` no --webhook-configuration, which would put its own back.
 
@@ -55,7 +55,7 @@ def show(*, failure_policy: str, ca_file: Path | None, name: str, **options: Any
         target=target_of_options(options) or DEFAULT_SERVICE,
         ca_bundle=None if ca_file is None else _read(ca_file),
         failure_policy=failure_policy,
-        status_writers=options["status_writers"],
+        protection=protection_of_options(options),
     )
     shown = [configuration(kind, name, make(kind), failure_policy=failure_policy) for kind in KINDS]
     click.echo(render(shown), nl=False)

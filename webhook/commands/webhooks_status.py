@@ -9,11 +9,12 @@ from typing import Any
 import click
 
 from webhook.registration import comparison, conditions
+from webhook.registration.conditions import StatusProtection
 from webhook.registration.configurations import IGNORE, Target, Webhook, is_ours, webhooks
 from webhook.registration.tables import KINDS, Kind
 
 from .options import EXIT_REFUSED, paint
-from .registering import cluster_options, opened, present_of, target_of_options, target_options
+from .registering import cluster_options, opened, present_of, protection_of_options, target_of_options, target_options
 from .webhooks_show import DEFAULT_SERVICE
 
 HEADER = ("WEBHOOK", "FAILURE POLICY", "CA BUNDLE UNTIL", "DIFFERS IN")
@@ -25,8 +26,8 @@ HEADER = ("WEBHOOK", "FAILURE POLICY", "CA BUNDLE UNTIL", "DIFFERS IN")
 def status(**options: Any) -> None:
     """List the registered webhooks: failurePolicy, when the authorities end, and what differs from what should be.
 
-    Without --service and --url, the address that is registered is taken for the right one, and so are the status
-    writers without --status-writer. Several authorities are a rotation that is under way.
+    Without --service and --url, the address that is registered is taken for the right one, and so is what is
+    registered about network-status without an option about that. Several authorities are a rotation that is under way.
 
     \b
     Exit codes:
@@ -39,11 +40,12 @@ def status(**options: Any) -> None:
     present = {kind: comparison.webhooks_of(found.get(kind, {})) for kind in KINDS}
     target = target_of_options(options) or _target_of(present)
     stages = {kind: comparison.stage_of(value) for kind, value in found.items()}
+    protection = _protection_of(options, present)
     rows: list[tuple[str, ...]] = []
     differing: dict[str, list[str]] = {}
     for kind, hooks in present.items():
         policy = stages[kind].failure_policy if kind in stages else IGNORE
-        desired = _desired(kind, hooks, target, options["status_writers"], policy)
+        desired = webhooks(kind, target, ca_bundle=None, failure_policy=policy, protection=protection)
         differences = comparison.differences(hooks, desired)
         rows += _rows(kind, hooks, differences)
         differing |= differences
@@ -61,25 +63,21 @@ def _target_of(present: Mapping[Kind, Sequence[Webhook]]) -> Target:
     return comparison.target_of([hook for kind in reversed(KINDS) for hook in present[kind]]) or DEFAULT_SERVICE
 
 
+def _protection_of(options: Mapping[str, Any], present: Mapping[Kind, Sequence[Webhook]]) -> StatusProtection:
+    """Return what the options say about network-status; if they say nothing, what is registered."""
+    given = protection_of_options(options)
+    if given != StatusProtection():
+        return given
+    hooks = [hook for kind in present for hook in present[kind]]
+    return conditions.protection_of([each for hook in hooks for each in hook.get("matchConditions") or ()])
+
+
 def _uneven(stages: Mapping[Kind, comparison.Stage]) -> list[str]:
     said = {stage.failure_policy for stage in stages.values()}
     if len(said) <= 1:
         return []
     listed = ", ".join(f"{kind.name} {stage.failure_policy}" for kind, stage in stages.items())
     return [f"the configurations are of different stages: {listed}; run nadmit webhooks stage once more"]
-
-
-def _desired(
-    kind: Kind, present: Sequence[Webhook], target: Target, status_writers: Sequence[str], failure_policy: str
-) -> list[Webhook]:
-    registered = [condition for hook in present for condition in hook.get("matchConditions") or ()]
-    return webhooks(
-        kind,
-        target,
-        ca_bundle=None,
-        failure_policy=failure_policy,
-        status_writers=status_writers or conditions.writers_of(registered),
-    )
 
 
 def _rows(kind: Kind, present: Sequence[Webhook], differing: Mapping[str, Sequence[str]]) -> list[tuple[str, ...]]:

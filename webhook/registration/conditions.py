@@ -2,7 +2,8 @@
 
 A condition that fails to evaluate is a refusal (403) under failurePolicy Fail, so every field that may be absent is
 read as an optional (`.?field`, `[?'key']`). Objects without network annotations never cause a call that may fail
-closed, so the webhook cannot keep its own pods from starting.
+closed, so the webhook cannot keep its own pods from starting. Nor does a change of `network-status`, unless the mode is
+Deny: Multus starts no pod whose status it cannot write.
 
 Conditions only save calls: the webhook decides the same for what passes them and need not be judged.
 """
@@ -11,39 +12,60 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import NamedTuple
 
-from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORK_STATUS, NETWORKS
+from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORK_STATUS, NETWORK_STATUS_KEYS, NETWORKS
 from webhook.admission.injection import INJECT, MIRROR
+from webhook.admission.statuswriters import MULTUS_GROUP, NODE_NAME, NODES_GROUP, PLUGIN_ACCOUNTS, STATUS
 
 Condition = dict[str, str]
 """One element of `matchConditions`: name and expression."""
 
+_STATUS = "network-status"
+_OBSERVED = frozenset({"Audit", "Warn"})
+"""Modes in which a network status is looked at, and never refused."""
+
 TEMPLATE_CONTROLLERS = "system:serviceaccount:kube-system:"
 """Prefix of the users whose templates are copies of what was judged already, such as a ReplicaSet's."""
 
-_WRITERS = "request.userInfo.username in "
+_USERS = "request.userInfo.username in "
+_IN_GROUPS = "request.userInfo.?groups.orValue([]).exists(group, "
+_GROUPS = f"{_IN_GROUPS}group in "
 
 
-def pods(status_writers: Sequence[str]) -> tuple[Condition, ...]:
-    """Return those of pods: networks on CREATE, what changes on UPDATE.
+class StatusProtection(NamedTuple):
+    """Who may write `network-status`, and what becomes of others: see `admission.statuswriters`.
 
-    A change of `network-status` counts unless a node made it, or one of `status_writers` (user names); each pod that is
-    attached is such a change.
+    `mode` is one of NETWORK_STATUS_MODES; `users` and `groups` are those that the configuration names.
     """
-    changes = [f"{_own(key)}.orValue('') != {_old(key)}.orValue('')" for key in (NETWORKS, DEFAULT_NETWORK)]
-    trusted = "'system:nodes' in request.userInfo.groups"
-    if status_writers:
-        trusted += f" || {_WRITERS}{render_list(sorted(set(status_writers)))}"
-    forged = f"(!({trusted}) && {_own(NETWORK_STATUS)}.orValue('') != {_old(NETWORK_STATUS)}.orValue(''))"
-    expression = (
-        f"request.operation == 'CREATE'\n  ? ({_any_own(NETWORKS, DEFAULT_NETWORK)})\n  : ({_or([*changes, forged])})"
-    )
+
+    mode: str = "Warn"
+    users: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+
+
+def pods(protection: StatusProtection) -> tuple[Condition, ...]:
+    """Return those of pods: networks on CREATE, what changes on UPDATE; under mode Deny the network status as well."""
+    create, update = _any_own(NETWORKS, DEFAULT_NETWORK), _or(_changes(NETWORKS, DEFAULT_NETWORK))
+    expression = f"request.operation == 'CREATE'\n  ? ({create})\n  : ({update})"
+    if protection.mode == "Deny":
+        expression = f"({expression})\n|| {_status_written(protection)}"
     return ({"name": "networks-or-their-status", "expression": expression},)
 
 
+def network_status(protection: StatusProtection) -> tuple[Condition, ...]:
+    """Return those of a network status that `pods` is not called for; none of any pod under mode Deny and Off."""
+    if protection.mode not in _OBSERVED:
+        return ({"name": "never", "expression": "false"},)
+    return (
+        {"name": _STATUS, "expression": _status_written(protection)},
+        {"name": "no-networks", "expression": f"!({pods(StatusProtection('Off'))[0]['expression']})"},
+    )
+
+
 def bindings() -> tuple[Condition, ...]:
-    """Return those of Bindings: any of the three annotations."""
-    present = _any_own(NETWORKS, DEFAULT_NETWORK, NETWORK_STATUS)
+    """Return those of Bindings: any of the annotations about networks."""
+    present = _any_own(NETWORKS, DEFAULT_NETWORK, *NETWORK_STATUS_KEYS)
     return ({"name": "network-annotations", "expression": present},)
 
 
@@ -67,15 +89,16 @@ def workloads() -> tuple[Condition, ...]:
     )
 
 
-def injection() -> tuple[Condition, ...]:
+def injection(*, has_status: bool = False) -> tuple[Condition, ...]:
     """Return those of pods that may be changed: not the image of a static pod, none that opts out.
 
     Whoever opts out is judged all the same: these conditions are of injection only. Another spelling of "false" costs a
-    call, and is an opt-out, too.
+    call, and is an opt-out, too. `has_status`: nobody opts out of losing a network status that comes with the pod.
     """
+    or_status = f" || {_any_own(*NETWORK_STATUS_KEYS)}" if has_status else ""
     return (
-        {"name": "not-a-static-pod", "expression": f"!{_own(MIRROR)}.hasValue()"},
-        {"name": "not-opted-out", "expression": f"{_own(INJECT)}.orValue('') != 'false'"},
+        {"name": "not-a-static-pod", "expression": f"!{_own(MIRROR)}.hasValue(){or_status}"},
+        {"name": "not-opted-out", "expression": f"{_own(INJECT)}.orValue('') != 'false'{or_status}"},
     )
 
 
@@ -84,13 +107,21 @@ def injection_of_networks() -> tuple[Condition, ...]:
     return ({"name": "networks", "expression": _any_own(NETWORKS, DEFAULT_NETWORK)}, *injection())
 
 
-def writers_of(conditions: Sequence[Condition]) -> tuple[str, ...]:
-    """Return the `status_writers` that made the conditions of `pods`; none when they cannot be told."""
-    for condition in conditions:
-        _, found, rest = condition.get("expression", "").partition(_WRITERS)
-        if found:
-            return _read_list(rest)
-    return ()
+def injection_of_defaults(protection: StatusProtection) -> tuple[Condition, ...]:
+    """Return those of all pods that may be changed, and of those whose network status may be dropped."""
+    return injection(has_status=protection.mode in {"Warn", "Deny"})
+
+
+def protection_of(conditions: Sequence[Condition]) -> StatusProtection:
+    """Return what made the conditions of `pods` and `network_status`; the default when that cannot be told.
+
+    NB: those of mode Audit are those of Warn.
+    """
+    by_name = {condition.get("name"): condition.get("expression", "") for condition in conditions}
+    expression, mode = by_name.get("networks-or-their-status", ""), "Deny"
+    if NETWORK_STATUS not in expression:
+        expression, mode = by_name.get(_STATUS, ""), "Off" if "never" in by_name else "Warn"
+    return StatusProtection(mode, _read_list(expression, _USERS), _read_list(expression, _GROUPS))
 
 
 def render_list(names: Sequence[str]) -> str:
@@ -98,12 +129,45 @@ def render_list(names: Sequence[str]) -> str:
     return json.dumps(list(names), ensure_ascii=False)
 
 
-def _read_list(text: str) -> tuple[str, ...]:
+def _read_list(expression: str, beginning: str) -> tuple[str, ...]:
+    """Return the first list that comes behind a beginning; () if there is none."""
+    _, found, rest = expression.partition(beginning)
     try:
-        value, _ = json.JSONDecoder().raw_decode(text)
+        value, _ = json.JSONDecoder().raw_decode(rest) if found else ([], 0)
     except ValueError:
         return ()
     return tuple(name for name in value if isinstance(name, str)) if isinstance(value, list) else ()
+
+
+def _status_written(protection: StatusProtection) -> str:
+    """Return what says that somebody without the right to it brings, changes or takes away a network status.
+
+    It is `statuswriters.is_writer` in CEL, and spares a call for each pod that is attached.
+    """
+    keys = _list(NETWORK_STATUS_KEYS)
+    new, old = "object.metadata.?annotations[?key].orValue('')", "oldObject.metadata.?annotations[?key].orValue('')"
+    written = f"{keys}.exists(key, {new} != (request.operation == 'CREATE' ? '' : {old}))"
+    writers = [f"{_IN_GROUPS}group == '{NODES_GROUP}')"]
+    if protection.users:
+        writers.append(_USERS + render_list(sorted(set(protection.users))))
+    if protection.groups:
+        writers.append(f"{_GROUPS}{render_list(sorted(set(protection.groups)))})")
+    plugins = (
+        f"{_list(PLUGIN_ACCOUNTS)}.exists(account, account == request.userInfo.username)",
+        f"{_IN_GROUPS}group == '{MULTUS_GROUP}')",
+        f"request.userInfo.?extra[?'{NODE_NAME}'].orValue([]).exists(node, node == object.spec.?nodeName.orValue(''))",
+    )
+    writers.append(f"request.?subResource.orValue('') == '{STATUS}' && ({_or(plugins)})")
+    return f"({written}\n     && !({_or(writers)}))"
+
+
+def _list(texts: Sequence[str]) -> str:
+    """Return a CEL list of our own texts, in which nothing needs an escape."""
+    return f"[{', '.join(map(repr, texts))}]"
+
+
+def _changes(*keys: str) -> list[str]:
+    return [f"{_own(key)}.orValue('') != {_old(key)}.orValue('')" for key in keys]
 
 
 def _own(key: str) -> str:

@@ -9,6 +9,7 @@ import base64
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from .conditions import StatusProtection
 from .tables import DOMAIN, KINDS, Hook, Kind
 
 API_VERSION = "admissionregistration.k8s.io/v1"
@@ -41,15 +42,15 @@ Target = Service | Url
 
 
 def webhooks(
-    kind: Kind, target: Target, *, ca_bundle: bytes | None, failure_policy: str, status_writers: Sequence[str]
+    kind: Kind, target: Target, *, ca_bundle: bytes | None, failure_policy: str, protection: StatusProtection
 ) -> list[Webhook]:
     """Return the `webhooks` of a configuration of this kind, every field written out.
 
     `ca_bundle` is PEM; None leaves it out, for somebody else to put in. `failure_policy` is one of STAGES.
-    `status_writers` are users that may change `network-status` besides nodes.
+    `protection`: who may write `network-status`.
     """
     whom = client_config(kind, target, ca_bundle)
-    return [{**_webhook(hook, whom, failure_policy, status_writers), **kind.fields} for hook in kind.hooks]
+    return [{**_webhook(hook, whom, failure_policy, protection), **kind.fields} for hook in kind.hooks]
 
 
 def configuration(kind: Kind, name: str, hooks: Sequence[Webhook], *, failure_policy: str) -> dict[str, Any]:
@@ -82,7 +83,7 @@ def is_ours(webhook: Webhook) -> bool:
     return str(webhook.get("name", "")).endswith(DOMAIN)
 
 
-def _webhook(hook: Hook, whom: dict[str, Any], failure_policy: str, status_writers: Sequence[str]) -> Webhook:
+def _webhook(hook: Hook, whom: dict[str, Any], failure_policy: str, protection: StatusProtection) -> Webhook:
     made: Webhook = {
         "name": hook.name,
         "clientConfig": dict(whom),
@@ -93,5 +94,5 @@ def _webhook(hook: Hook, whom: dict[str, Any], failure_policy: str, status_write
         "admissionReviewVersions": ["v1"],
         "timeoutSeconds": hook.timeout_s,
     }
-    matching = hook.match(status_writers)
+    matching = hook.match(protection)
     return {**made, "matchConditions": list(matching)} if matching else made

@@ -17,7 +17,7 @@ keeps nothing from the other. Replicas need no leader: all want the same list, a
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
 from threading import Event, Thread
 
@@ -28,6 +28,7 @@ from webhook.cluster.apierrors import ClusterError
 
 from .api import Api, ConflictError
 from .comparison import completed, differences, stage_of, webhooks_of, without_bundle
+from .conditions import StatusProtection
 from .configurations import Target, webhooks
 from .tables import KINDS, Kind
 
@@ -76,7 +77,7 @@ class Registrar(Collector):
         target: Target,
         is_ready: Callable[[], bool],
         ca_bundle: Callable[[], bytes | None],
-        status_writers: Callable[[], Sequence[str]],
+        protection: Callable[[], StatusProtection],
         random: Callable[[], float],
         period_s: float = PERIOD_S,
     ) -> None:
@@ -85,7 +86,7 @@ class Registrar(Collector):
         self._target = target
         self._is_ready = is_ready
         self._ca_bundle = ca_bundle
-        self._status_writers = status_writers
+        self._protection = protection
         self._random = random
         self._period_s = period_s
         self._stopping = Event()
@@ -161,9 +162,7 @@ class Registrar(Collector):
         present = webhooks_of(seen)
         stage = stage_of(seen)
         kept.complain("stage", f"{self._what(kind)}: {stage.problem}" if stage.problem else "")
-        make = partial(
-            webhooks, kind, self._target, failure_policy=stage.failure_policy, status_writers=self._status_writers()
-        )
+        make = partial(webhooks, kind, self._target, failure_policy=stage.failure_policy, protection=self._protection())
         desired = make(ca_bundle=None)
         found = differences(present, desired)
         if not found:

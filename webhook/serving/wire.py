@@ -17,6 +17,7 @@ import msgspec
 
 from webhook.admission.evaluate import BINDING, NAMESPACE, NETWORK, POD, POLICIES, POLICY, WORKLOADS
 from webhook.admission.model import NOTHING, Decision, GroupKind, Object, Read, Request, User
+from webhook.admission.statuswriters import NODE_NAME
 from webhook.serving.http import RequestError
 from webhook.serving.podsketch import PodSpec, Texts, sketch_pod, sketch_requests
 
@@ -63,6 +64,7 @@ class _Spec(PodSpec, rename="camel", frozen=True, gc=False):
     """The specs of all judged kinds in one: each has its own of these fields."""
 
     service_account_name: str | None = None  # Pod
+    node_name: Any = None  # Pod; whatever another kind has there is not judged
     config: Any = None  # NetworkAttachmentDefinition
     template: _Template | None = None  # Deployment, StatefulSet, DaemonSet, ReplicaSet, ReplicationController, Job
     job_template: _JobTemplate | None = None  # CronJob
@@ -90,9 +92,21 @@ class _GroupVersionKind(msgspec.Struct, frozen=True, gc=False):
     group: str = ""
 
 
+class _Extra(msgspec.Struct, frozen=True, gc=False):
+    """`userInfo.extra`: what the authenticator knows besides."""
+
+    nodes: list[str] | None = msgspec.field(name=NODE_NAME, default=None)
+
+
 class _UserInfo(msgspec.Struct, frozen=True, gc=False):
     username: str = ""
     groups: list[str] | None = None
+    extra: _Extra | None = None
+
+    def node(self) -> str:
+        """Return the node of the pod that the token is bound to; "" if there is none."""
+        nodes = self.extra.nodes if self.extra is not None else None
+        return nodes[0] if nodes and len(nodes) == 1 else ""
 
 
 class _Request(msgspec.Struct, rename="camel", frozen=True, gc=False):
@@ -169,7 +183,7 @@ def decode(body: bytes) -> Request:
         asked.namespace,
         asked.name,
         asked.sub_resource,
-        User(user.username, tuple(user.groups or ())),
+        User(user.username, tuple(user.groups or ()), user.node()),
         None if asked.object is None else _object(asked.object, kind, body),
         None if asked.old_object is None else _object(asked.old_object, kind),
         bool(asked.dry_run),
@@ -274,6 +288,7 @@ def _object(read: _Object | _Policy | _Unread, kind: str, body: bytes | None = N
         own.deletion_timestamp is not None,
         None,
         _SentPod(body, read) if body is not None and kind == POD.kind else None,
+        node if isinstance(node := read.spec.node_name if read.spec else None, str) else "",
     )
 
 

@@ -3,9 +3,9 @@
 Fields restricted: the networks and default-network annotations of a pod, or of a workload's pod template. Values
 allowed: the standard's grammar; networks that the access rules give to this pod; a plan that can be made against the
 definitions of the snapshot; requests that `podrequests` finds nothing wrong with. Operations: CREATE, UPDATE; on UPDATE
-only items that are new or differ, so removing is always possible. Exempt: objects being deleted, and templates written
-by kube-system's own controllers, which the author of the workload was asked about already. Example refusal: see
-`access.reasons`.
+only items that are new or differ, so removing is always possible. Exempt: templates written by kube-system's own
+controllers, which the author of the workload was asked about already. A pod in its grace period is judged like any
+other: it still runs, and hot-plug controllers act on its annotations. Example refusal: see `access.reasons`.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def check(
     """
     new, old = request.object, request.old_object
     is_template = request.kind.kind != "Pod"
-    if new is None or new.is_being_deleted or _texts(new) == (_texts(old) if old else ("", "")):
+    if new is None or _texts(new) == (_texts(old) if old else ("", "")):
         return ALLOWED if new is None or old is not None or not is_template else _told_of_unread(request, new)
     if is_template and _skips_template(request, rules):
         return ALLOWED

@@ -1,6 +1,7 @@
 """The mutation of one pod: what is put into it, in this order, and the patch that does so.
 
-1. The pod opts out, or is the image of a static pod: nothing.
+0. A network status that its author had no right to write is taken out, whoever opts out of the rest.
+1. The pod opts out, or is the image of a static pod: nothing more.
 2. Annotations by label, which may opt the pod out, then the namespace's default networks: from here on they are the
    pod's.
 3. The networks are found; annotations that cannot be read end it here, for the judgement to refuse.
@@ -12,12 +13,12 @@ the pod's own members, and empty for a pod that has everything: a second pass ch
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 from cniplugin.netspec.errors import SpecError
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
-from webhook.admission import injectiontext, jsonpatch, needs, podspec
+from webhook.admission import injectiontext, jsonpatch, messages, needs, podspec
 from webhook.admission.injection import INJECT, MIRROR, Injection, is_unclear, opts_out
 from webhook.admission.jsonpatch import PatchError
 from webhook.admission.listers import Cluster
@@ -51,32 +52,44 @@ class Mutation(NamedTuple):
     missing: tuple[tuple[str, str], ...] = ()
 
 
-def mutate(pod: Json, cluster: Cluster, injection: Injection, *, namespace: str, network_namespace: str) -> Mutation:
+def mutate(
+    sent: Json,
+    cluster: Cluster,
+    injection: Injection,
+    *,
+    namespace: str,
+    network_namespace: str,
+    dropped: Collection[str] = (),
+) -> Mutation:
     """Return the mutation of a pod that is created in `namespace`, as plain JSON, as it was sent.
+
+    `dropped`: annotations that are taken out first.
 
     Raises PatchError if the patch does not lead from the pod that came to the pod that is meant, which is a bug.
     """
-    if not podspec.is_readable(pod) or MIRROR in podspec.annotations_of(pod):
-        return Mutation(pod)
-    if opts_out(podspec.annotations_of(pod)):
-        return Mutation(pod)
+    if not podspec.is_readable(sent):
+        return Mutation(sent)
+    pod = podspec.without_annotations(sent, dropped) if dropped else sent
+    drops = tuple(messages.status_dropped(key) for key in dropped)
+    if MIRROR in podspec.annotations_of(pod) or opts_out(podspec.annotations_of(pod)):
+        return Mutation(pod, _patch(sent, pod), drops) if dropped else Mutation(pod)
     labelled = inject_annotations(pod, injection.annotations_by_label)
     if opts_out(podspec.annotations_of(labelled)):
-        return Mutation(labelled, _patch(pod, labelled))
+        return Mutation(labelled, _patch(sent, labelled), drops)
     annotated = inject_default_networks(labelled, cluster.default_networks(namespace))
     selected = needs.find_networks(
         podspec.annotations_of(annotated), cluster.network, namespace=namespace, network_namespace=network_namespace
     )
-    notes = _notes(annotated)
+    notes = (*drops, *_notes(annotated))
     if selected is None:
-        return Mutation(annotated, _patch(pod, annotated), notes)
+        return Mutation(annotated, _patch(sent, annotated), notes)
     networks, missing = selected
     target = find_target(annotated, podspec.annotations_of(annotated))
     filled = _fill(annotated, networks, target, injection)
     if isinstance(filled, list):
         return Mutation(annotated, notes=notes, problems=tuple(filled), missing=missing)
     remarks = tuple(_remarks(filled, networks, injection))
-    return Mutation(filled, _patch(pod, filled), notes=notes, warnings=remarks, missing=missing)
+    return Mutation(filled, _patch(sent, filled), notes=notes, warnings=remarks, missing=missing)
 
 
 def _fill(
