@@ -14,6 +14,7 @@ from typing import Protocol
 
 from prometheus_client.registry import Collector
 
+from cniplugin.access.rules import AuthorMatch
 from webhook.admission.checks.in_use import OFF
 from webhook.admission.inforce import RulesInForce
 from webhook.cluster.livenetworks import LiveNetworks
@@ -25,7 +26,7 @@ from webhook.configuration.inforce import InForce
 from webhook.metrics import Metrics
 from webhook.registration.api import Api
 from webhook.registration.authority import read_authorities
-from webhook.registration.conditions import StatusProtection
+from webhook.registration.conditions import LabelProtection, StatusProtection
 from webhook.registration.configurations import Service, Target, Url
 from webhook.registration.registrar import Registrar
 from webhook.secrettls import rotating_tls
@@ -103,6 +104,7 @@ def assemble(settings: Settings, metrics: Metrics, configuration: InForce) -> Cl
             is_ready=lambda: listening.is_set() and _first_problem(parts) is None,
             ca_bundle=ca_bundle,
             protection=_status_protection(settings, source),
+            labels=_label_protection(settings, source),
             random=random.random,
         )
         parts.append(registrar)
@@ -134,5 +136,21 @@ def _status_protection(settings: Settings, source: ClusterSource) -> Callable[[]
     def read() -> StatusProtection:
         config = rules(source.snapshot()).config
         return StatusProtection(config.network_status_mode, config.status_writers, config.status_writer_groups)
+
+    return read
+
+
+def _label_protection(settings: Settings, source: ClusterSource) -> Callable[[], LabelProtection]:
+    rules = RulesInForce(settings.rules.config)  # as above
+
+    def read() -> LabelProtection:
+        config = rules(source.snapshot()).config
+        writers = config.namespace_labels.writers or AuthorMatch()
+        return LabelProtection(
+            is_deny=config.namespace_labels.mode == "Deny",
+            users=(*config.exempt_users, *writers.users, *writers.account_users),
+            groups=(*config.exempt_groups, *writers.groups),
+            accounts=writers.account_prefixes,
+        )
 
     return read

@@ -140,6 +140,16 @@ class AuthorMatch(Record):
         is_account = user.startswith(SERVICE_ACCOUNT_USER)
         return is_account and not self.accounts.isdisjoint({(namespace, name), (namespace, "*")})
 
+    @property
+    def account_users(self) -> tuple[str, ...]:
+        """The user names of the accounts that are named, sorted."""
+        return tuple(sorted(f"{SERVICE_ACCOUNT_USER}{space}:{name}" for space, name in self.accounts if name != "*"))
+
+    @property
+    def account_prefixes(self) -> tuple[str, ...]:
+        """What the user names of the accounts of a namespace begin with, where any of it will do, sorted."""
+        return tuple(sorted(f"{SERVICE_ACCOUNT_USER}{space}:" for space, name in self.accounts if name == "*"))
+
 
 class ConfigMatch(Record):
     """What a definition may use (Allow), or may not (Deny); None where the rule says nothing."""

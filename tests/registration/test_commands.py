@@ -57,13 +57,13 @@ def world(tmp_path: Path) -> Iterator[World]:
         yield World(api, tmp_path)
 
 
-STAGED = ["Fail", "Ignore", *["Fail", "Fail", "Fail", "Ignore", "Ignore", "Fail", "Ignore"]]
-OPEN = ["Ignore"] * 9
+STAGED = ["Fail", "Ignore", *["Fail", "Fail", "Fail", "Ignore", "Ignore", "Fail", "Ignore", "Fail", "Ignore"]]
+OPEN = ["Ignore"] * 11
 
 
 def test_stage_fail_and_back(world: World) -> None:
     done = world.run("stage", "Fail")
-    assert (done.exit_code, done.output) == (0, "nadmit: failurePolicy Fail for 5 webhooks (was Ignore)\n")
+    assert (done.exit_code, done.output) == (0, "nadmit: failurePolicy Fail for 6 webhooks (was Ignore)\n")
     assert world.policies() == STAGED
     for stored in (world.api.mutating, world.api.validating):
         assert stored.object is not None
@@ -71,7 +71,7 @@ def test_stage_fail_and_back(world: World) -> None:
     assert world.run("status").exit_code == 0
     world.api.probe = (201, "")
     done = world.run("stage", "Ignore")
-    assert (done.exit_code, done.output) == (0, "nadmit: failurePolicy Ignore for 5 webhooks (was Fail)\n")
+    assert (done.exit_code, done.output) == (0, "nadmit: failurePolicy Ignore for 6 webhooks (was Fail)\n")
     assert world.policies() == OPEN
 
 
@@ -160,7 +160,7 @@ NO_INJECTION = (
 def test_the_configuration_of_injection_may_be_left_out(world: World) -> None:
     world.api.mutating.object = None
     done = world.run("stage", "Fail")
-    said = "nadmit: failurePolicy Fail for 4 webhooks (was Ignore)\n"
+    said = "nadmit: failurePolicy Fail for 5 webhooks (was Ignore)\n"
     assert (done.exit_code, done.output) == (0, NO_INJECTION + said)
     assert [hook["failurePolicy"] for hook in world.api.validating.hooks()] == STAGED[2:]
     done = world.run("status")
@@ -219,18 +219,20 @@ def test_status_lists_what_is_registered(world: World) -> None:
     assert (done.exit_code, done.output.splitlines()) == (
         1,
         [
-            "WEBHOOK                           FAILURE POLICY  CA BUNDLE UNTIL        DIFFERS IN",
-            "pods.inject.nadmit.io             Ignore          2036-11-21",
-            "defaults.inject.nadmit.io         Ignore          2036-11-21",
-            "pods.access.nadmit.io             Fail            2036-11-21             failurePolicy, timeoutSeconds",
-            "bindings.access.nadmit.io         Ignore          none                   clientConfig.caBundle",
-            "networks.access.nadmit.io         Ignore          unreadable",
-            "networks-in-use.access.nadmit.io  Ignore          2036-11-21 2036-11-21",
-            "workloads.access.nadmit.io        -               -                      absent",
-            "policies.access.nadmit.io         -               -                      absent",
-            "network-status.access.nadmit.io   -               -                      absent",
-            "other.example.com                 Ignore          2036-11-21             (foreign)",
-            "old.nadmit.io                     Ignore          2036-11-21             unknown",
+            "WEBHOOK                            FAILURE POLICY  CA BUNDLE UNTIL        DIFFERS IN",
+            "pods.inject.nadmit.io              Ignore          2036-11-21",
+            "defaults.inject.nadmit.io          Ignore          2036-11-21",
+            "pods.access.nadmit.io              Fail            2036-11-21             failurePolicy, timeoutSeconds",
+            "bindings.access.nadmit.io          Ignore          none                   clientConfig.caBundle",
+            "networks.access.nadmit.io          Ignore          unreadable",
+            "networks-in-use.access.nadmit.io   Ignore          2036-11-21 2036-11-21",
+            "workloads.access.nadmit.io         -               -                      absent",
+            "policies.access.nadmit.io          -               -                      absent",
+            "network-status.access.nadmit.io    -               -                      absent",
+            "namespaces.access.nadmit.io        -               -                      absent",
+            "namespace-labels.access.nadmit.io  -               -                      absent",
+            "other.example.com                  Ignore          2036-11-21             (foreign)",
+            "old.nadmit.io                      Ignore          2036-11-21             unknown",
         ],
     )
 
@@ -239,7 +241,7 @@ def test_status_compares_with_what_is_given(world: World) -> None:
     assert world.run("status").exit_code == 0
     assert world.run("status", "--service", "a/b", *WORDS).exit_code == 0
     assert "matchConditions" in world.run("status", "--status-writer", "x").output
-    assert world.run("status", "--url", "https://x").output.count("clientConfig") == 9
+    assert world.run("status", "--url", "https://x").output.count("clientConfig") == 11
     world.api.validating.edit(lambda value: value["metadata"].update(annotations={"nadmit.io/failure-policy": "no"}))
     done = world.run("status")
     assert done.exit_code == 1

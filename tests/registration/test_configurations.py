@@ -27,8 +27,9 @@ from webhook.registration.comparison import (
     target_of,
     without_bundle,
 )
-from webhook.registration.conditions import StatusProtection
+from webhook.registration.conditions import LabelProtection, StatusProtection
 from webhook.registration.configurations import (
+    UNPROTECTED,
     Service,
     Target,
     Url,
@@ -51,12 +52,28 @@ def made(
     return webhooks(kind, target, ca_bundle=bundle, failure_policy=policy, protection=StatusProtection())
 
 
-def written(target: Target, *, bundle: bytes | None, policy: str, protection: StatusProtection) -> str:
-    given: dict[str, Any] = {"ca_bundle": bundle, "failure_policy": policy, "protection": protection}
+def written(
+    target: Target,
+    *,
+    bundle: bytes | None,
+    policy: str,
+    protection: StatusProtection,
+    labels: LabelProtection = UNPROTECTED,
+) -> str:
+    given: dict[str, Any] = {
+        "ca_bundle": bundle,
+        "failure_policy": policy,
+        "protection": protection,
+        "labels": labels,
+    }
     return render(
         [configuration(kind, "nadmit", webhooks(kind, target, **given), failure_policy=policy) for kind in KINDS]
     )
 
+
+LISTED = LabelProtection(
+    is_deny=True, users=('o"dd\\é', "root"), groups=("platform",), accounts=("system:serviceaccount:gitops:",)
+)
 
 CASES: dict[str, Callable[[], str]] = {
     "service": lambda: written(SERVICE, bundle=b"pem", policy="Ignore", protection=StatusProtection()),
@@ -65,6 +82,7 @@ CASES: dict[str, Callable[[], str]] = {
         bundle=None,
         policy="Fail",
         protection=StatusProtection("Deny", (AGENT, 'o"dd\\é'), ("agents",)),
+        labels=LISTED,
     ),
     "status-off": lambda: written(SERVICE, bundle=b"pem", policy="Fail", protection=StatusProtection("Off")),
 }
@@ -86,7 +104,7 @@ def test_what_kubernetes_asks_of_the_tables() -> None:
     assert all(len(name.split(".")) >= 3 for name in names)
     found = [hook for kind in KINDS for hook in made(kind, policy="Fail")]
     assert {hook["name"] for hook in found if hook["failurePolicy"] == "Fail"} == STAGED
-    judging = {f"{name}.access.nadmit.io" for name in ("pods", "bindings", "networks", "policies")}
+    judging = {f"{name}.access.nadmit.io" for name in ("pods", "bindings", "networks", "policies", "namespaces")}
     assert judging | {"pods.inject.nadmit.io"} == STAGED
     for hook in found:
         assert is_ours(hook)
@@ -166,7 +184,7 @@ def test_an_edit_is_a_difference_and_is_mended(case: str) -> None:
     assert without_bundle(present, desired) == (["pods.access.nadmit.io"] if "caBundle" in fields[0] else [])
     mended = completed(present, desired)
     assert differences(mended, desired) == {}
-    assert [bundle_of(hook) for hook in mended[1:]] == [b"pem"] * 6
+    assert [bundle_of(hook) for hook in mended[1:]] == [b"pem"] * 8
     assert bundle_of(mended[0]) == (b"new" if "caBundle" in fields[0] else b"pem")
 
 
@@ -210,6 +228,20 @@ def test_the_status_protection_is_read_back(mode: str, users: tuple[str, ...], g
     protection = StatusProtection(mode, users, groups)
     written = [*conditions.pods(protection), *conditions.network_status(protection)]
     assert conditions.protection_of(written) == protection._replace(mode="Warn" if mode == "Audit" else mode)
+
+
+@pytest.mark.parametrize("labels", [LISTED, LabelProtection(is_deny=True), UNPROTECTED], ids=repr)
+def test_the_protection_of_labels_is_read_back(labels: LabelProtection) -> None:
+    assert conditions.label_protection_of([*conditions.refused_labels(labels), *conditions.labels(labels)]) == labels
+
+
+def test_only_refused_labels_can_fail_closed() -> None:
+    """Nor those of who may change them: a webhook that fails must not keep an admin from a namespace."""
+    assert conditions.refused_labels(UNPROTECTED)[0]["expression"] == "false"
+    kept, opened = conditions.refused_labels(LISTED), conditions.labels(LISTED)
+    assert kept[0] == opened[0] == conditions.labels(UNPROTECTED)[0]
+    assert [condition["name"] for condition in kept[1:]] == ["not-listed", "no-listed-account"]
+    assert [condition["name"] for condition in opened[1:]] == ["listed"]
 
 
 def test_no_protection_is_read_back() -> None:

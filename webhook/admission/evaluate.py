@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 from cniplugin.access.model import Rules
 from cniplugin.access.rules import CONFIG_KIND, POLICY_KIND
 from cniplugin.access.rules import GROUP as ACCESS_GROUP
@@ -68,9 +70,6 @@ def evaluate(
     `plugins`: what is known of CNI plugins; None: only the envelope of definitions is checked, and no request of a pod
     is compared with its network.
     """
-    if request.kind == NAMESPACE:
-        # Its labels count until it is gone: pods of a terminating namespace may still be there.
-        return namespaces.check(request, cluster, rules) if request.operation in {"CREATE", "UPDATE"} else ALLOWED
     if request.operation not in {"CREATE", "UPDATE"} or request.object is None:
         is_deletion = request.operation == "DELETE" and request.kind == NETWORK
         return in_use.check_deletion(request, cluster, network_in_use) if is_deletion else ALLOWED
@@ -85,12 +84,16 @@ def evaluate(
     if request.kind == NETWORK:
         judged = definitions.check(request, cluster, rules, plugins)
         return in_use.check_change(request, cluster, network_in_use, judged)
-    if request.kind == BINDING:
-        return bindings.check(request)
     if request.kind in WORKLOADS:
         return networks.check(request, cluster, rules, network_namespace=network_namespace, plugins=plugins)
-    if request.kind == POLICY:
-        return policies.check(request, cluster)
-    if request.kind == POLICY_CONFIG:
-        return policies.check_config(request)
-    return ALLOWED
+    check = _BY_RULES.get(request.kind)
+    return check(request, cluster, rules) if check is not None else ALLOWED
+
+
+_BY_RULES: Mapping[GroupKind, Callable[[Request, Cluster, Rules], Decision]] = {
+    BINDING: lambda request, _cluster, _rules: bindings.check(request),
+    NAMESPACE: namespaces.check,
+    POLICY: lambda request, cluster, _rules: policies.check(request, cluster),
+    POLICY_CONFIG: lambda request, _cluster, _rules: policies.check_config(request),
+}
+"""The check of each kind that no setting concerns."""

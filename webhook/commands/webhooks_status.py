@@ -41,11 +41,12 @@ def status(**options: Any) -> None:
     target = target_of_options(options) or _target_of(present)
     stages = {kind: comparison.stage_of(value) for kind, value in found.items()}
     protection = _protection_of(options, present)
+    labels = conditions.label_protection_of(_conditions(present))
     rows: list[tuple[str, ...]] = []
     differing: dict[str, list[str]] = {}
     for kind, hooks in present.items():
         policy = stages[kind].failure_policy if kind in stages else IGNORE
-        desired = webhooks(kind, target, ca_bundle=None, failure_policy=policy, protection=protection)
+        desired = webhooks(kind, target, ca_bundle=None, failure_policy=policy, protection=protection, labels=labels)
         differences = comparison.differences(hooks, desired)
         rows += _rows(kind, hooks, differences)
         differing |= differences
@@ -68,8 +69,12 @@ def _protection_of(options: Mapping[str, Any], present: Mapping[Kind, Sequence[W
     given = protection_of_options(options)
     if given != StatusProtection():
         return given
+    return conditions.protection_of(_conditions(present))
+
+
+def _conditions(present: Mapping[Kind, Sequence[Webhook]]) -> list[conditions.Condition]:
     hooks = [hook for kind in present for hook in present[kind]]
-    return conditions.protection_of([each for hook in hooks for each in hook.get("matchConditions") or ()])
+    return [each for hook in hooks for each in hook.get("matchConditions") or ()]
 
 
 def _uneven(stages: Mapping[Kind, comparison.Stage]) -> list[str]:

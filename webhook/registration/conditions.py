@@ -14,6 +14,7 @@ import json
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from cniplugin.access.model import NAME_LABEL
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORK_STATUS, NETWORK_STATUS_KEYS, NETWORKS
 from webhook.admission.injection import INJECT, MIRROR
 from webhook.admission.statuswriters import MULTUS_GROUP, NODE_NAME, NODES_GROUP, PLUGIN_ACCOUNTS, STATUS
@@ -42,6 +43,18 @@ class StatusProtection(NamedTuple):
     mode: str = "Warn"
     users: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
+
+
+class LabelProtection(NamedTuple):
+    """Whether changes of labels of namespaces are refused, and to whom they are not (`namespaceLabels`).
+
+    `accounts` are beginnings of names of users: `system:serviceaccount:net:` is every account of a namespace.
+    """
+
+    is_deny: bool = False
+    users: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    accounts: tuple[str, ...] = ()
 
 
 def pods(protection: StatusProtection) -> tuple[Condition, ...]:
@@ -87,6 +100,64 @@ def workloads() -> tuple[Condition, ...]:
             "expression": f"!request.userInfo.username.startsWith('{TEMPLATE_CONTROLLERS}')",
         },
     )
+
+
+def refused_labels(protection: LabelProtection) -> tuple[Condition, ...]:
+    """Return those of namespaces whose labels change and may not: of none, unless changes are refused.
+
+    NB: the API server does not ask about those who may, so no failure of ours keeps them from a namespace.
+    """
+    if not protection.is_deny:
+        return ({"name": "labels-are-not-refused", "expression": "false"},)
+    return (
+        _LABELS_CHANGE,
+        {"name": _NOT_LISTED, "expression": f"!({_listed_users(protection)})"},
+        {"name": _NO_LISTED_ACCOUNT, "expression": f"{_NOT}{_listed_accounts(protection)}"},
+    )
+
+
+def labels(protection: LabelProtection) -> tuple[Condition, ...]:
+    """Return those of namespaces whose labels change, as far as `refused_labels` has not asked for them."""
+    if not protection.is_deny:
+        return (_LABELS_CHANGE,)
+    listed = _or([_listed_users(protection), _listed_accounts(protection)])
+    return (_LABELS_CHANGE, {"name": "listed", "expression": listed})
+
+
+def label_protection_of(conditions: Sequence[Condition]) -> LabelProtection:
+    """Return what made the conditions of `refused_labels`; the default when that cannot be told."""
+    by_name = {condition.get("name"): condition.get("expression", "") for condition in conditions}
+    expression = by_name.get(_NOT_LISTED)
+    if expression is None:
+        return LabelProtection()
+    return LabelProtection(
+        is_deny=True,
+        users=_read_list(expression, _USERS),
+        groups=_read_list(expression, _GROUPS),
+        accounts=_read_list(by_name.get(_NO_LISTED_ACCOUNT, ""), _NOT),
+    )
+
+
+def _listed_users(protection: LabelProtection) -> str:
+    users, groups = (render_list(sorted(set(names))) for names in (protection.users, protection.groups))
+    return _or([f"{_USERS}{users}", f"{_GROUPS}{groups})"])
+
+
+def _listed_accounts(protection: LabelProtection) -> str:
+    accounts = render_list(sorted(set(protection.accounts)))
+    return f"{accounts}.exists(account, request.userInfo.username.startsWith(account))"
+
+
+_NOT = "!"
+_NOT_LISTED, _NO_LISTED_ACCOUNT = "not-listed", "no-listed-account"
+_LABELS, _OLD_LABELS = (f"{thing}.metadata.?labels.orValue({{}})" for thing in ("object", "oldObject"))
+_LABELS_CHANGE: Condition = {
+    "name": "labels-change",
+    "expression": (
+        f"request.operation == 'CREATE'\n  ? {_LABELS}.exists(key, key != '{NAME_LABEL}')\n"
+        f"  : {_LABELS} != {_OLD_LABELS}"
+    ),
+}
 
 
 def injection(*, has_status: bool = False) -> tuple[Condition, ...]:

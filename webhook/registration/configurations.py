@@ -9,7 +9,7 @@ import base64
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from .conditions import StatusProtection
+from .conditions import Condition, LabelProtection, StatusProtection
 from .tables import DOMAIN, KINDS, Hook, Kind
 
 API_VERSION = "admissionregistration.k8s.io/v1"
@@ -40,17 +40,28 @@ class Url(NamedTuple):
 
 Target = Service | Url
 
+UNPROTECTED = LabelProtection()
+
 
 def webhooks(
-    kind: Kind, target: Target, *, ca_bundle: bytes | None, failure_policy: str, protection: StatusProtection
+    kind: Kind,
+    target: Target,
+    *,
+    ca_bundle: bytes | None,
+    failure_policy: str,
+    protection: StatusProtection,
+    labels: LabelProtection = UNPROTECTED,
 ) -> list[Webhook]:
     """Return the `webhooks` of a configuration of this kind, every field written out.
 
     `ca_bundle` is PEM; None leaves it out, for somebody else to put in. `failure_policy` is one of STAGES.
-    `protection`: who may write `network-status`.
+    `protection`: who may write `network-status`; `labels`: who may change labels of namespaces.
     """
     whom = client_config(kind, target, ca_bundle)
-    return [{**_webhook(hook, whom, failure_policy, protection), **kind.fields} for hook in kind.hooks]
+    return [
+        {**_webhook(hook, whom, failure_policy, (*hook.match(protection), *hook.match_labels(labels))), **kind.fields}
+        for hook in kind.hooks
+    ]
 
 
 def configuration(kind: Kind, name: str, hooks: Sequence[Webhook], *, failure_policy: str) -> dict[str, Any]:
@@ -83,7 +94,7 @@ def is_ours(webhook: Webhook) -> bool:
     return str(webhook.get("name", "")).endswith(DOMAIN)
 
 
-def _webhook(hook: Hook, whom: dict[str, Any], failure_policy: str, protection: StatusProtection) -> Webhook:
+def _webhook(hook: Hook, whom: dict[str, Any], failure_policy: str, matching: Sequence[Condition]) -> Webhook:
     made: Webhook = {
         "name": hook.name,
         "clientConfig": dict(whom),
@@ -94,5 +105,4 @@ def _webhook(hook: Hook, whom: dict[str, Any], failure_policy: str, protection: 
         "admissionReviewVersions": ["v1"],
         "timeoutSeconds": hook.timeout_s,
     }
-    matching = hook.match(protection)
     return {**made, "matchConditions": list(matching)} if matching else made

@@ -28,7 +28,7 @@ from webhook.cluster.apierrors import ClusterError
 
 from .api import Api, ConflictError
 from .comparison import completed, differences, stage_of, webhooks_of, without_bundle
-from .conditions import StatusProtection
+from .conditions import LabelProtection, StatusProtection
 from .configurations import Target, webhooks
 from .tables import KINDS, Kind
 
@@ -70,7 +70,7 @@ class _Kept:
 class Registrar(Collector):
     """See the module. A `Part` of `webhook.wiring`, and a prometheus collector."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a composition: one argument per part
         self,
         api: Api,
         *,
@@ -78,6 +78,7 @@ class Registrar(Collector):
         is_ready: Callable[[], bool],
         ca_bundle: Callable[[], bytes | None],
         protection: Callable[[], StatusProtection],
+        labels: Callable[[], LabelProtection] = LabelProtection,
         random: Callable[[], float],
         period_s: float = PERIOD_S,
     ) -> None:
@@ -87,6 +88,7 @@ class Registrar(Collector):
         self._is_ready = is_ready
         self._ca_bundle = ca_bundle
         self._protection = protection
+        self._labels = labels
         self._random = random
         self._period_s = period_s
         self._stopping = Event()
@@ -162,7 +164,14 @@ class Registrar(Collector):
         present = webhooks_of(seen)
         stage = stage_of(seen)
         kept.complain("stage", f"{self._what(kind)}: {stage.problem}" if stage.problem else "")
-        make = partial(webhooks, kind, self._target, failure_policy=stage.failure_policy, protection=self._protection())
+        make = partial(
+            webhooks,
+            kind,
+            self._target,
+            failure_policy=stage.failure_policy,
+            protection=self._protection(),
+            labels=self._labels(),
+        )
         desired = make(ca_bundle=None)
         found = differences(present, desired)
         if not found:

@@ -21,7 +21,7 @@ from cniplugin.access.rules import GROUP as ACCESS_GROUP
 from cniplugin.netspec.netattachdef import GROUP as NETWORK_GROUP
 
 from . import conditions
-from .conditions import Condition, StatusProtection
+from .conditions import Condition, LabelProtection, StatusProtection
 
 DOMAIN = ".nadmit.io"
 """A webhook whose name ends so is ours; all others in a list are foreign."""
@@ -33,12 +33,16 @@ Rule = dict[str, Any]
 
 
 class Hook(NamedTuple):
-    """A row of a table. `is_staged`: its failurePolicy is that of the stage, else Ignore for ever."""
+    """A row of a table. `is_staged`: its failurePolicy is that of the stage, else Ignore for ever.
+
+    `match`, `match_labels`: its conditions, which depend on who may write network-status, and labels of namespaces.
+    """
 
     name: str
     rules: tuple[Rule, ...]
     is_staged: bool
     match: Callable[[StatusProtection], tuple[Condition, ...]] = lambda _protection: ()
+    match_labels: Callable[[LabelProtection], tuple[Condition, ...]] = lambda _protection: ()
     timeout_s: int = 5
 
 
@@ -55,6 +59,11 @@ def _rule(group: str, version: str, resources: Sequence[str], operations: Sequen
 _WRITES = ("CREATE", "UPDATE")
 _NETWORKS = ("network-attachment-definitions",)
 _PODS = (_rule("", "v1", ["pods"], _WRITES), _rule("", "v1", ["pods/status"], ["UPDATE"]))
+# The subresources take labels along (pkg/registry/core/namespace/strategy.go resets spec or status, not metadata).
+_NAMESPACES = (
+    _rule("", "v1", ["namespaces"], _WRITES),
+    _rule("", "v1", ["namespaces/status", "namespaces/finalize"], ["UPDATE"]),
+)
 _NEW_PODS = _rule("", "v1", ["pods"], ["CREATE"])
 
 VALIDATING = (
@@ -86,6 +95,9 @@ VALIDATING = (
     ),
     # What is only warned about must not stop a pod while nobody answers. Under mode Deny, `pods` has it.
     Hook("network-status" + ACCESS, _PODS, is_staged=False, match=conditions.network_status),
+    # Only under mode Deny of namespaceLabels is it called: a change that is warned about must not fail closed.
+    Hook("namespaces" + ACCESS, _NAMESPACES, is_staged=True, match_labels=conditions.refused_labels),
+    Hook("namespace-labels" + ACCESS, _NAMESPACES, is_staged=False, match_labels=conditions.labels),
 )
 
 MUTATING = (
