@@ -296,7 +296,7 @@ def is_safe_sysctl(name: str) -> bool:
     if name in SAFE_SYSCTLS:
         return True
     head, _, key = name.rpartition(".")
-    return any(head.startswith(f"{prefix}.") and key in keys for prefix, keys in INTERFACE_SYSCTLS.items())
+    return any(head.startswith(f"{prefix}.") and head != f"{prefix}." and key in keys for prefix, keys in _BY_PREFIX)
 
 
 def _program(touch: Touch, seen: _Seen) -> Breach | None:
