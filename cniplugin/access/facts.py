@@ -1,4 +1,4 @@
-"""What a network's configuration touches: all plugins of a chain, their IPAM and nested delegates (doors.md is history).
+"""What a network's configuration touches: all plugins of a chain, their IPAM and nested delegates.
 
 What the key of a plugin touches is known from one table, `plugintable`. Keys are read as the plugin reads them, which
 is as Go's encoding/json does: in any letter case, where U+017F (long s) is an s and U+212A (Kelvin) a k, through lists,
@@ -112,6 +112,12 @@ def facts_of(network: NetworkAttachmentDefinition) -> Facts | None:
     if network.config is None:
         return Facts(is_on_disk=True) if network.is_on_disk else None
     return remember(network.config, "facts", _facts)
+
+
+def show_addresses(addresses: AddressRange) -> str:
+    """Return addresses that could be read as text: one of them, or the first and the last."""
+    bits, first, last = addresses
+    return _text_of(bits, first) if first == last else f"{_text_of(bits, first)}-{_text_of(bits, last)}"
 
 
 def fold(key: str) -> str:
@@ -306,7 +312,7 @@ class _Findings:
         for written, value in conf.items():
             key = fold(written)
             entry = keys.get(key)
-            if entry is None or value is None or key == "name" and "name" in keys and keys["name"] == POOL:
+            if entry is None or value is None or (key == "name" and "name" in keys and keys["name"] == POOL):
                 continue
             if value != "":
                 set_keys.add(key)
@@ -342,8 +348,8 @@ class _Findings:
             for name in value:
                 self._leaf(kind, name, join(path, name), ends)
         elif kind is not None:
-            for part in str(value).split(separator) if separator else (value,):
-                self._leaf(kind, part.strip() if separator else part, path, ends)
+            for part in map(str.strip, str(value).split(separator)) if separator else (value,):
+                self._leaf(kind, part, path, ends)
 
     def _leaf(self, kind: str, value: object, path: str, ends: list[tuple[str, str, str]]) -> None:
         if kind == VLAN:
@@ -392,8 +398,8 @@ class _Findings:
             last = by_kind.get(_ENDS[2], whole)
             if whole[0] == first[0] == last[0] != 0 and whole[1] <= first[1] <= last[2] <= whole[2]:
                 path = next(path for kind, _, path in ends if kind == _ENDS[0])
-                text = f"{_text_of(first[0], first[1])}-{_text_of(first[0], last[2])}"
-                self._add_addresses((whole[0], first[1], last[2]), text, path)
+                part = (whole[0], first[1], last[2])
+                self._add_addresses(part, show_addresses(part), path)
                 return
         for _, text, path in ends:
             self._add_addresses(_addresses(text), text, path)
@@ -433,7 +439,7 @@ def _number(value: object) -> int | None:
 
 
 def _addresses(text: str) -> AddressRange:
-    """Read an address, a network `10.1.0.0/24`, of OVN-Kubernetes `10.1.0.0/16/24`, of whereabouts `10.1.0.5-10.1.0.9/24`."""
+    """Read an address, a network, `10.1.0.0/16/24` (OVN-Kubernetes) or `10.1.0.5-10.1.0.9/24` (whereabouts)."""
     first, dash, last = text.partition("-")
     if dash:
         low, high = _addresses(first), _addresses(last.partition("/")[0])

@@ -1,4 +1,4 @@
-"""What the keys of CNI plugins touch: literals, compiled from `webhook/plugindata`; `make golden` writes them anew.
+"""What the keys of CNI plugins touch: literals, compiled from `webhook/plugindata` by `make golden`.
 
 Grammar: `webhook/plugindata/touches.py`. Read by `facts`.
 """

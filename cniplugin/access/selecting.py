@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from . import fields
+from .contentfields import FIELDS
 from .reader import Reader, choice, flag
 from .rules import NetworkMatch, PodMatch
 
@@ -45,6 +46,7 @@ NETWORK: Mapping[str, Read] = {
     "pluginTypes": fields.names(fields.PATTERN),
     "masters": fields.names(fields.PATTERN),
     "vlans": fields.ranges,
+    **fields.content(least=1),
     "onDisk": flag,
 }
 
@@ -60,10 +62,8 @@ def network(reader: Reader, value: object, path: str) -> NetworkMatch:
         namespaces=found.get("namespaces"),
         names=found.get("names"),
         selector=found.get("selector"),
-        plugin_types=found.get("pluginTypes"),
-        masters=found.get("masters"),
-        vlans=found.get("vlans"),
         is_on_disk=found.get("onDisk"),
+        **{field.name: found.get(field.key) for field in FIELDS},
     )
 
 
