@@ -201,6 +201,9 @@ _UNKNOWN: Mapping[str, Any] = {
 }
 """Keys that count of a plugin that nobody knows: where plugins commonly name what they attach to."""
 
+_NAME = "{name}"
+"""A default of the table: the network's name."""
+
 _ENDS = ("address-net", "address-first", "address-last")
 
 
@@ -308,27 +311,25 @@ class _Findings:
     def _read(self, conf: Conf, keys: Mapping[str, Any], path: str) -> None:
         """Read an object of a plugin by what is known of its keys."""
         ends: list[tuple[str, str, str]] = []
-        set_keys = set()
+        read = set()
         for written, value in conf.items():
             key = fold(written)
             entry = keys.get(key)
-            if entry is None or value is None or (key == "name" and "name" in keys and keys["name"] == POOL):
+            if entry is None or value is None or _is_name(key, entry):
                 continue
             if value != "":
-                set_keys.add(key)
+                read.add(key)
             self._value(value, entry, join(path, written), conf, ends)
         if ends:
             self._add_ends(ends)
         for key, entry in keys.items():
-            if entry == POOL and key == "name":
-                self._add(POOL, self._name, "name")
-            elif isinstance(entry, tuple) and entry[2] is not None and key not in set_keys:
-                self._add_default(conf, entry, join(path, key))
+            if isinstance(entry, tuple) and entry[2] is not None and key not in read:
+                self._add_default(conf, entry, "name" if _is_name(key, entry) else join(path, key))
 
     def _add_default(self, conf: Conf, entry: tuple[Any, ...], path: str) -> None:
         when = entry[3] or {}
         if all(any(value == wanted for _, value in spellings(conf, key)) for key, wanted in when.items()):
-            self._add(entry[0], self._name if entry[2] == "{name}" else entry[2], path)
+            self._add(entry[0], self._name if entry[2] == _NAME else entry[2], path)
 
     def _value(self, value: object, entry: Any, path: str, conf: Conf, ends: list[tuple[str, str, str]]) -> None:
         kind, keys, _, _, separator, flag = entry if isinstance(entry, tuple) else _short(entry)
@@ -378,9 +379,10 @@ class _Findings:
     def _add_trunk(self, part: object, keys: Mapping[str, Any], path: str) -> None:
         """Read `{"id": 5}` or `{"minID": 10, "maxID": 20}` (bridge, ovs); of both together, what covers all."""
         written = part.items() if isinstance(part, dict) else ()
-        found = [_number(value) for key, value in written if fold(key) in keys and value is not None]
-        known = [number for number in found if number is not None]
-        self._add_vlan((min(known), max(known)) if known and len(known) == len(found) else NO_NUMBER, path)
+        ends = {key: _number(value) for key, value in written if fold(key) in keys and value is not None}
+        known = [number for number in ends.values() if number is not None]
+        where = join(path, next(iter(ends))) if len(ends) == 1 else path
+        self._add_vlan((min(known), max(known)) if known and len(known) == len(ends) else NO_NUMBER, where)
 
     # Addresses
 
@@ -407,6 +409,11 @@ class _Findings:
     def _add_addresses(self, addresses: AddressRange, text: str, path: str) -> None:
         self._addresses.append(addresses)
         self._add(ADDRESS, text if addresses != NO_ADDRESS else "", path)
+
+
+def _is_name(key: str, entry: Any) -> bool:
+    """Say whether a key is the network's name, which every plugin gets from the top level, whatever its own says."""
+    return key == "name" and isinstance(entry, tuple) and entry[2] == _NAME
 
 
 def _short(entry: Any) -> tuple[Any, ...]:

@@ -60,9 +60,7 @@ def _keys_of(keys: Mapping[str, KeyFile], shapes: Shapes) -> dict[str, Entry]:
 
 
 def _entry(key: KeyFile, shapes: Shapes) -> Entry:
-    if key.shape:
-        return _entry(shapes[key.shape], shapes)
-    holder = key
+    holder = shapes[key.shape] if key.shape else key
     while holder.items is not None:
         holder = holder.items
     return _with_keys(key.touches, _keys_of(holder.keys, shapes))
