@@ -26,6 +26,7 @@ from __future__ import annotations
 from cniplugin.netspec.errors import show
 from cniplugin.netspec.record import Record
 
+from .contentfields import FIELDS
 from .facts import (
     ADDRESS,
     DEFAULT_INTERFACE,
@@ -125,17 +126,7 @@ OVERLAY = "ovn-k8s-cni-overlay"
 POOLS = frozenset({"host-local", "whereabouts"})
 """IPAM plugins that give each pod another address of a range."""
 
-FIELDS = {
-    "pluginTypes": "plugin_types",
-    "ipamTypes": "ipam_types",
-    "masters": "masters",
-    "vlans": "vlans",
-    "onDisk": "is_on_disk",
-    "hostPaths": "host_paths",
-    "sysctls": "sysctls",
-    "addresses": "addresses",
-    "pkeys": "pkeys",
-}
+NAMES = {**{field.key: field.name for field in FIELDS}, "onDisk": "is_on_disk"}
 """The fields of an Allow rule that decide in place of the level, and where `ConfigMatch` has them."""
 
 
@@ -179,7 +170,7 @@ def without(breaches: Sequence[Breach], config: ConfigMatch | None) -> tuple[Bre
 
 
 def _is_named(field: str, config: ConfigMatch | None) -> bool:
-    return config is not None and bool(field) and getattr(config, FIELDS[field], None) is not None
+    return config is not None and bool(field) and getattr(config, NAMES[field]) is not None
 
 
 class _Seen:
@@ -273,7 +264,8 @@ def _pkey(touch: Touch, _seen: _Seen) -> Breach:
 
 
 def _host_path(touch: Touch, _seen: _Seen) -> Breach:
-    return _breach(touch, f"the node's path {show(touch.value)}", field="hostPaths", allowed="no path of the node")
+    what = f"the node's path {show(touch.value)}" if touch.value else 'a path with ".." in it'
+    return _breach(touch, what, field="hostPaths", allowed="no path of the node")
 
 
 def _netfilter(touch: Touch, _seen: _Seen) -> Breach:
@@ -296,14 +288,17 @@ def is_safe_sysctl(name: str) -> bool:
     if name in SAFE_SYSCTLS:
         return True
     head, _, key = name.rpartition(".")
-    return any(head.startswith(f"{prefix}.") and head != f"{prefix}." and key in keys for prefix, keys in _BY_PREFIX)
+    return any(
+        key in keys and head.startswith(f"{prefix}.") and head != f"{prefix}."
+        for prefix, keys in INTERFACE_SYSCTLS.items()
+    )
 
 
 def _program(touch: Touch, seen: _Seen) -> Breach | None:
     if touch.value not in seen.facts.unknown_types:
         return None
-    field = "ipamTypes" if touch.path.endswith("ipam.type") else "pluginTypes"
-    return _breach(touch, f"plugin type {show(touch.value)}, which is not known", field=field, allowed="known plugins")
+    what = f"plugin type {show(touch.value)}, which nadmit does not know"
+    return _breach(touch, what, field="unknownTypes", allowed="known plugins")
 
 
 def _runtime(touch: Touch, _seen: _Seen) -> Breach:
@@ -324,7 +319,7 @@ def _address(touch: Touch, seen: _Seen) -> Breach | None:
     is_fixed = not is_pool or ends is None or ends[1] == ends[2]
     if not is_fixed and addresses is None and not _routes_on_node(main, place, seen):
         return None
-    if ends is not None and addresses is not None and _is_within(ends, addresses.blocks):
+    if ends is not None and addresses is not None and addresses.contain_range(*ends):
         return None
     what = f"the {'address' if is_fixed else 'range'} {show(touch.value)}"
     allowed = f"addresses {', '.join(addresses.texts)}" if addresses is not None else "no address of its own"
@@ -362,11 +357,6 @@ def _ends(text: str) -> AddressRange | None:
     """Return the range that a text of facts names, None for one that could not be read."""
     found = read_addresses(text)
     return found if found != NO_ADDRESS else None
-
-
-def _is_within(ends: AddressRange, blocks: Sequence[tuple[int, int, int]]) -> bool:
-    bits, first, last = ends
-    return any(size == bits and first >> shift == value == last >> shift for size, shift, value in blocks)
 
 
 def _breach(touch: Touch, what: str, *, field: str = "", setting: str = "", allowed: str = "") -> Breach:

@@ -1,25 +1,42 @@
 """Built-in checks of a network's content, which no setting switches off (side doors 3, 5 and 6).
 
-Fields restricted: the `type` of every plugin, IPAM plugin and nested delegate. Values allowed: a plain file name (the
-parser sees to that) that is not the type of a delegating plugin. Operations: writing a definition, attaching to it.
-Nobody is exempt. Example: `plugins[0].type: a delegating plugin cannot be a delegate: "multus"`.
+| restricted | allowed |
+| --- | --- |
+| `type` of every plugin, IPAM plugin and nested delegate | a plain file name (the parser sees to that) of no delegating plugin |
+| `ipam.type`, where the plugin runs it | an IPAM program, or a type that nobody knows |
+| `runtimeConfig`, `prevResult` | absent, null, or nothing in it: the runtime alone fills them in |
+
+Operations: writing a definition, attaching to it. Nobody is exempt.
+Example: `plugins[0].type: a delegating plugin cannot be a delegate: "multus"`.
 """
 
 from __future__ import annotations
 
 from cniplugin.netspec.errors import SpecError
+from cniplugin.netspec.jsontext import join
+from cniplugin.netspec.record import remember
+
+from .facts import RUNTIME_KEYS, fold, is_written, nested
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Mapping
+    from typing import Any
 
     from cniplugin.netspec.cniconfig import NetworkConfigList
+
+    Conf = Mapping[str, Any]
+
+IPAM_PROGRAMS = frozenset(("dhcp", "host-local", "static", "whereabouts"))
+"""The IPAM programs of `plugintable`, which is not loaded for them."""
+
+_FOLDED = {fold(key): key for key in RUNTIME_KEYS}
 
 
 def unsafe(config: NetworkConfigList, *, meta_plugin_types: Iterable[str]) -> tuple[SpecError, ...]:
     """Return what makes a configuration unsafe to attach, in input order; paths are below `spec.config`."""
     refused = frozenset(meta_plugin_types)
-    return tuple(
+    problems = tuple(
         SpecError(
             rule="cni-meta-plugin",
             path=f"plugins[{index}].type" if config.is_list else "type",
@@ -32,3 +49,52 @@ def unsafe(config: NetworkConfigList, *, meta_plugin_types: Iterable[str]) -> tu
         for kind in plugin.types
         if kind in refused
     )
+    return problems + remember(config, "unsafe", _written)
+
+
+def _written(config: NetworkConfigList) -> tuple[SpecError, ...]:
+    """Return what depends on no setting, so it is worked out once per configuration."""
+    return tuple(
+        problem
+        for path, conf in nested(config)
+        for problem in (*_runtime_problems(conf, path), *_ipam_problems(conf, path))
+    )
+
+
+def _runtime_problems(conf: Conf, path: str) -> Iterator[SpecError]:
+    for written, value in conf.items():
+        key = _FOLDED.get(fold(written))
+        if key is not None and is_written(key, value):
+            yield SpecError(
+                rule="cni-runtime",
+                path=join(path, written),
+                detail=f"{key} belongs to the runtime, which tells a plugin by it what the pod asks for and has",
+                fix=_RUNTIME_FIXES[key],
+                section="CNI 1.1 §1",
+            )
+
+
+_RUNTIME_FIXES = {
+    "runtimeConfig": 'remove it; write what holds for every pod as keys of the plugin, and "capabilities" for the rest',
+    "prevResult": "remove it",
+}
+
+
+def _ipam_problems(conf: Conf, path: str) -> Iterator[SpecError]:
+    ipam = conf.get("ipam")
+    kind = ipam.get("type") if isinstance(ipam, dict) else None
+    if not isinstance(kind, str) or not kind or kind in IPAM_PROGRAMS:
+        return
+    from .plugintable import PLUGINS  # noqa: PLC0415  # other programs than these are rare
+
+    known, reader = PLUGINS.get(kind), PLUGINS.get(conf.get("type", ""))
+    if known is not None and known[0] != "ipam" and (reader is None or reader[1]):
+        yield SpecError(
+            rule="cni-ipam-program",
+            path=f"{path}.ipam.type" if path else "ipam.type",
+            value=kind,
+            detail="this program hands out no addresses: run for IPAM, it does to the node what it does as a plugin",
+            allowed=f"{', '.join(sorted(IPAM_PROGRAMS))}, or an IPAM plugin of your own",
+            fix='remove "ipam", or name an IPAM plugin; if the program is meant, list it under "plugins"',
+            section="CNI 1.1 §4",
+        )

@@ -7,15 +7,18 @@ left out: a policy is judged while its author waits, and may have 64 rules of 32
 
 from __future__ import annotations
 
+from .contentfields import FIELDS
+from .matchers import Names
 from .rules import DENY, MODES, NetworkMatch, PodMatch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-    from typing import TypeAlias, TypeVar
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from typing import Any, TypeAlias, TypeVar
 
+    from .contentfields import Content
     from .labels import Selector
-    from .matchers import Names, Ranges
+    from .matchers import Cidrs, HexPrefixes, Ranges
     from .rules import AttachmentRule, AuthorMatch, ConfigMatch, DefinitionRule, Policy
 
     Rule = TypeVar("Rule", AttachmentRule, DefinitionRule)
@@ -79,8 +82,8 @@ def _size(rule: AttachmentRule) -> int:
     patterns = (
         names
         for entry in rule.networks
-        for names in (entry.namespaces, entry.names, entry.plugin_types, entry.masters)
-        if names is not None
+        for names in (entry.namespaces, entry.names, *(getattr(entry, field.name) for field in FIELDS))
+        if isinstance(names, Names)
     )
     places = (entry.namespaces for entry in (*rule.pods, *rule.except_pods) if entry.namespaces is not None)
     return 1 + sum(len(names.exact) + len(names.prefixes) for names in (*patterns, *places))
@@ -155,10 +158,15 @@ def _covers_network(broad: NetworkMatch, narrow: NetworkMatch) -> bool:
         and _covers_names(broad.names, narrow.names)
         and (narrow.selector is not None or broad.selector is None)  # {} is every network that exists
         and _covers_selector(broad.selector, narrow.selector)
-        and _covers_values(broad.plugin_types, narrow.plugin_types)
-        and _covers_values(broad.masters, narrow.masters)
-        and _covers_ranges(broad.vlans, narrow.vlans)
+        and _covers_content(broad, narrow)
         and broad.is_on_disk in (None, narrow.is_on_disk)
+    )
+
+
+def _covers_content(broad: Content, narrow: Content) -> bool:
+    return all(
+        _COVERS.get(field.key, _covers_values)(getattr(broad, field.name), getattr(narrow, field.name))
+        for field in FIELDS
     )
 
 
@@ -186,6 +194,26 @@ def _covers_set(broad: frozenset[str] | None, narrow: frozenset[str] | None) -> 
 def _covers_ranges(broad: Ranges | None, narrow: Ranges | None) -> bool:
     return broad is None or (narrow is not None and all(broad.contain(low, high) for low, high in narrow.ranges))
 
+
+def _covers_cidrs(broad: Cidrs | None, narrow: Cidrs | None) -> bool:
+    if broad is None or narrow is None:
+        return broad is None
+    return all(
+        broad.contain_range(bits, network << shift, (network + 1 << shift) - 1)
+        for bits, shift, network in narrow.blocks
+    )
+
+
+def _covers_prefixes(broad: HexPrefixes | None, narrow: HexPrefixes | None) -> bool:
+    return broad is None or (narrow is not None and all(digits.startswith(broad.digits) for digits in narrow.digits))
+
+
+_COVERS: Mapping[str, Callable[[Any, Any], bool]] = {
+    "vlans": _covers_ranges,
+    "addresses": _covers_cidrs,
+    "macs": _covers_prefixes,
+}
+"""How the values of a field are compared that are no patterns."""
 
 # Definitions
 
@@ -222,10 +250,7 @@ def _covers_config(broad: ConfigMatch | None, rule: DefinitionRule) -> bool:
     if narrow is None or rule.action != DENY:
         return False
     return (
-        _covers_values(broad.plugin_types, narrow.plugin_types)
-        and _covers_values(broad.ipam_types, narrow.ipam_types)
-        and _covers_values(broad.masters, narrow.masters)
+        _covers_content(broad, narrow)
         and _covers_values(broad.resource_names, narrow.resource_names)
-        and _covers_ranges(broad.vlans, narrow.vlans)
         and broad.is_on_disk in (None, narrow.is_on_disk)
     )

@@ -13,9 +13,10 @@ from __future__ import annotations
 
 from cniplugin.netspec.record import Record
 
-from . import baseline, reasons
+from . import baseline, contentfields, reasons
 from .consent import ANNOTATIONS
-from .facts import NO_NUMBER, facts_of
+from .contentfields import met, outside
+from .facts import facts_of
 from .levels import ENFORCE, MODES, PRIVILEGED, RESTRICTED, TRIALS, level_name, level_of
 from .model import Verdict
 from .rules import ALLOW
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from .baseline import Breach
     from .facts import Facts
     from .levels import Level
-    from .matchers import Names
     from .model import Config, RuleIndex, Rules
     from .rules import ConfigMatch, DefinitionRule
 
@@ -193,35 +193,16 @@ def _matched(rule: DefinitionRule, writing: Writing, facts: Facts | None) -> tup
         if writing.network.is_on_disk != config.is_on_disk:
             return None
         found += ["a file of the node"] if config.is_on_disk else []
-    for what, patterns, values in _pairs(config, writing, facts):
-        if patterns is not None:
-            value = next((value for value in values if patterns.matches(value)), None)
-            if value is None:
-                return None
-            found.append(f"{what} {value or 'of the default route'}")
-    if config.vlans is not None:
-        vlan = next((vlan for vlan in facts.vlans if config.vlans.meet(*vlan)), None) if facts else None
-        if vlan is None:
+    touched = met(config, facts)
+    if touched is None:
+        return None
+    found += touched
+    if config.resource_names is not None:
+        resource = writing.network.resource_name
+        if not resource or not config.resource_names.matches(resource):
             return None
-        found.append(_vlan(vlan))
+        found.append(f"resource {resource}")
     return tuple(found)
-
-
-def _pairs(
-    config: ConfigMatch, writing: Writing, facts: Facts | None
-) -> Iterator[tuple[str, Names | None, Sequence[str]]]:
-    resource = writing.network.resource_name
-    yield "CNI plugin type", config.plugin_types, facts.plugin_types if facts else ()
-    yield "master", config.masters, facts.masters if facts else ()
-    yield "IPAM type", config.ipam_types, facts.ipam_types if facts else ()
-    yield "resource", config.resource_names, (resource,) if resource else ()
-
-
-def _vlan(vlan: tuple[int, int]) -> str:
-    low, high = vlan
-    if vlan == NO_NUMBER:
-        return "a VLAN that cannot be told"
-    return f"VLAN {low}" if low == high else f"VLANs {low}-{high}"
 
 
 def _refuse_by_deny(rule: DefinitionRule, config: Config, found: Sequence[str]) -> Verdict:
@@ -271,41 +252,25 @@ def _problems(rule: DefinitionRule, writing: Writing, facts: Facts | None) -> It
     if writing.network.is_on_disk and not (config is not None and config.is_on_disk):
         yield "spec.config is empty, so each node would read a file of its own"
     if config is not None:
-        for what, patterns, values in _pairs(config, writing, facts):
-            yield from _unlisted(what, patterns, values)
-        yield from _vlans_outside(config, facts)
+        yield from outside(config, facts)
+        yield from _unlisted_resource(config, writing.network.resource_name)
         for key in ANNOTATIONS if config.forbids_sharing else ():
             if key in writing.network.annotations:
                 yield f"annotation {key} shares the network, which the rule does not permit"
 
 
-def _unlisted(what: str, patterns: Names | None, values: Sequence[str]) -> Iterator[str]:
-    if patterns is not None:
-        for value in values:
-            if not patterns.matches(value):
-                shown = value or "of the default route (none is named)"
-                yield f"{what} {shown} is not one of {', '.join(patterns.texts)}"
-
-
-def _vlans_outside(config: ConfigMatch, facts: Facts | None) -> Iterator[str]:
-    if config.vlans is not None and facts is not None:
-        for vlan in facts.vlans:
-            if not config.vlans.contain(*vlan):
-                yield f"{_vlan(vlan)} is outside {', '.join(config.vlans.texts)}"
+def _unlisted_resource(config: ConfigMatch, resource: str) -> Iterator[str]:
+    patterns = config.resource_names
+    if patterns is not None and resource and not patterns.matches(resource):
+        yield f"resource {resource} is not one of {', '.join(patterns.texts)}"
 
 
 def describe(config: ConfigMatch | None) -> str:
     """Return what an Allow rule permits, field by field."""
     if config is None:
         return "any spec.config that is not empty"
-    fields: tuple[tuple[str, Names | None], ...] = (
-        ("pluginTypes", config.plugin_types),
-        ("masters", config.masters),
-    )
-    parts = [f"{key} {', '.join(patterns.texts)}" for key, patterns in fields if patterns is not None]
-    parts += [f"vlans {', '.join(config.vlans.texts)}"] if config.vlans is not None else []
-    fields = (("ipamTypes", config.ipam_types), ("resourceNames", config.resource_names))
-    parts += [f"{key} {', '.join(patterns.texts)}" for key, patterns in fields if patterns is not None]
+    parts = list(contentfields.describe(config))
+    parts += [f"resourceNames {', '.join(config.resource_names.texts)}"] if config.resource_names is not None else []
     parts += ["an empty spec.config"] if config.is_on_disk else []
     parts += ["no consent annotations"] if config.forbids_sharing else []
     return "; ".join(parts) or "any spec.config that is not empty"

@@ -1,4 +1,4 @@
-"""What a network's configuration touches: all plugins of a chain, their IPAM and nested delegates (doors.md is history).
+"""What a network's configuration touches: all plugins of a chain, their IPAM and nested delegates.
 
 What the key of a plugin touches is known from one table, `plugintable`. Keys are read as the plugin reads them, which
 is as Go's encoding/json does: in any letter case, where U+017F (long s) is an s and U+212A (Kelvin) a k, through lists,
@@ -114,6 +114,12 @@ def facts_of(network: NetworkAttachmentDefinition) -> Facts | None:
     return remember(network.config, "facts", _facts)
 
 
+def show_addresses(addresses: AddressRange) -> str:
+    """Return addresses that could be read as text: one of them, or the first and the last."""
+    bits, first, last = addresses
+    return _text_of(bits, first) if first == last else f"{_text_of(bits, first)}-{_text_of(bits, last)}"
+
+
 def fold(key: str) -> str:
     """Return what all spellings share that Go's encoding/json takes for one ASCII key.
 
@@ -194,6 +200,9 @@ _UNKNOWN: Mapping[str, Any] = {
     "physicalnetworkname": NETWORK,
 }
 """Keys that count of a plugin that nobody knows: where plugins commonly name what they attach to."""
+
+_NAME = "{name}"
+"""A default of the table: the network's name."""
 
 _ENDS = ("address-net", "address-first", "address-last")
 
@@ -302,27 +311,25 @@ class _Findings:
     def _read(self, conf: Conf, keys: Mapping[str, Any], path: str) -> None:
         """Read an object of a plugin by what is known of its keys."""
         ends: list[tuple[str, str, str]] = []
-        set_keys = set()
+        read = set()
         for written, value in conf.items():
             key = fold(written)
             entry = keys.get(key)
-            if entry is None or value is None or key == "name" and "name" in keys and keys["name"] == POOL:
+            if entry is None or value is None or _is_name(key, entry):
                 continue
             if value != "":
-                set_keys.add(key)
+                read.add(key)
             self._value(value, entry, join(path, written), conf, ends)
         if ends:
             self._add_ends(ends)
         for key, entry in keys.items():
-            if entry == POOL and key == "name":
-                self._add(POOL, self._name, "name")
-            elif isinstance(entry, tuple) and entry[2] is not None and key not in set_keys:
-                self._add_default(conf, entry, join(path, key))
+            if isinstance(entry, tuple) and entry[2] is not None and key not in read:
+                self._add_default(conf, entry, "name" if _is_name(key, entry) else join(path, key))
 
     def _add_default(self, conf: Conf, entry: tuple[Any, ...], path: str) -> None:
         when = entry[3] or {}
         if all(any(value == wanted for _, value in spellings(conf, key)) for key, wanted in when.items()):
-            self._add(entry[0], self._name if entry[2] == "{name}" else entry[2], path)
+            self._add(entry[0], self._name if entry[2] == _NAME else entry[2], path)
 
     def _value(self, value: object, entry: Any, path: str, conf: Conf, ends: list[tuple[str, str, str]]) -> None:
         kind, keys, _, _, separator, flag = entry if isinstance(entry, tuple) else _short(entry)
@@ -342,8 +349,8 @@ class _Findings:
             for name in value:
                 self._leaf(kind, name, join(path, name), ends)
         elif kind is not None:
-            for part in str(value).split(separator) if separator else (value,):
-                self._leaf(kind, part.strip() if separator else part, path, ends)
+            for part in map(str.strip, str(value).split(separator)) if separator else (value,):
+                self._leaf(kind, part, path, ends)
 
     def _leaf(self, kind: str, value: object, path: str, ends: list[tuple[str, str, str]]) -> None:
         if kind == VLAN:
@@ -372,9 +379,10 @@ class _Findings:
     def _add_trunk(self, part: object, keys: Mapping[str, Any], path: str) -> None:
         """Read `{"id": 5}` or `{"minID": 10, "maxID": 20}` (bridge, ovs); of both together, what covers all."""
         written = part.items() if isinstance(part, dict) else ()
-        found = [_number(value) for key, value in written if fold(key) in keys and value is not None]
-        known = [number for number in found if number is not None]
-        self._add_vlan((min(known), max(known)) if known and len(known) == len(found) else NO_NUMBER, path)
+        ends = {key: _number(value) for key, value in written if fold(key) in keys and value is not None}
+        known = [number for number in ends.values() if number is not None]
+        where = join(path, next(iter(ends))) if len(ends) == 1 else path
+        self._add_vlan((min(known), max(known)) if known and len(known) == len(ends) else NO_NUMBER, where)
 
     # Addresses
 
@@ -392,8 +400,8 @@ class _Findings:
             last = by_kind.get(_ENDS[2], whole)
             if whole[0] == first[0] == last[0] != 0 and whole[1] <= first[1] <= last[2] <= whole[2]:
                 path = next(path for kind, _, path in ends if kind == _ENDS[0])
-                text = f"{_text_of(first[0], first[1])}-{_text_of(first[0], last[2])}"
-                self._add_addresses((whole[0], first[1], last[2]), text, path)
+                part = (whole[0], first[1], last[2])
+                self._add_addresses(part, show_addresses(part), path)
                 return
         for _, text, path in ends:
             self._add_addresses(_addresses(text), text, path)
@@ -401,6 +409,11 @@ class _Findings:
     def _add_addresses(self, addresses: AddressRange, text: str, path: str) -> None:
         self._addresses.append(addresses)
         self._add(ADDRESS, text if addresses != NO_ADDRESS else "", path)
+
+
+def _is_name(key: str, entry: Any) -> bool:
+    """Say whether a key is the network's name, which every plugin gets from the top level, whatever its own says."""
+    return key == "name" and isinstance(entry, tuple) and entry[2] == _NAME
 
 
 def _short(entry: Any) -> tuple[Any, ...]:
@@ -433,7 +446,7 @@ def _number(value: object) -> int | None:
 
 
 def _addresses(text: str) -> AddressRange:
-    """Read an address, a network `10.1.0.0/24`, of OVN-Kubernetes `10.1.0.0/16/24`, of whereabouts `10.1.0.5-10.1.0.9/24`."""
+    """Read an address, a network, `10.1.0.0/16/24` (OVN-Kubernetes) or `10.1.0.5-10.1.0.9/24` (whereabouts)."""
     first, dash, last = text.partition("-")
     if dash:
         low, high = _addresses(first), _addresses(last.partition("/")[0])

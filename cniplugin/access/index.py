@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 
-    from .facts import Facts
     from .model import Item, Subject
     from .rules import AttachmentRule, DefinitionRule, PodMatch, Policy
 
@@ -93,11 +92,10 @@ class Index:
             return known
         if len(self._networks) >= NETWORKS_MAX:
             del self._networks[next(iter(self._networks))]
-        facts = facts_of(item.network) if item.network is not None else None
         made = _Network(
             namespace,
             item.network,
-            [candidate for candidate in namespace.candidates if _selects(candidate.rule, subject, item, facts)],
+            [candidate for candidate in namespace.candidates if _selects(candidate.rule, subject, item)],
         )
         self._networks[key] = made
         return made
@@ -202,10 +200,11 @@ def _any_pod(entries: Iterable[PodMatch], subject: Subject) -> bool:
     return any(entry.has_pod(subject.labels, subject.service_account) for entry in entries)
 
 
-def _selects(rule: AttachmentRule, subject: Subject, item: Item, facts: Facts | None) -> bool:
-    """Say whether a rule is about a network, by name and content."""
-    element = item.element
+def _selects(rule: AttachmentRule, subject: Subject, item: Item) -> bool:
+    """Say whether a rule is about a network, by name and content. Facts are worked out only where a rule asks."""
+    element, network = item.element, item.network
     return not rule.networks or any(
-        entry.has_name(subject.namespace, element.namespace, element.name) and entry.has_network(item.network, facts)
+        entry.has_name(subject.namespace, element.namespace, element.name)
+        and entry.has_network(network, facts_of(network) if network is not None and entry.has_facts else None)
         for entry in rule.networks
     )

@@ -1,4 +1,4 @@
-"""What the keys of CNI plugins touch: literals, compiled from `webhook/plugindata`; `make golden` writes them anew.
+"""What the keys of CNI plugins touch: literals, compiled from `webhook/plugindata` by `make golden`.
 
 Grammar: `webhook/plugindata/touches.py`. Read by `facts`.
 """
@@ -66,11 +66,13 @@ PLUGINS = {
         "",
         {
             "subnet": "address-net",
-            "ranges": {"subnet": "address-net"},
+            "rangestart": "address-first",
+            "rangeend": "address-last",
+            "ranges": {"subnet": "address-net", "rangestart": "address-first", "rangeend": "address-last"},
             "datadir": "host-path",
             "resolvconf": "host-path",
         },
-        {"name": "pool", "args": {"cni": {"ips": "address"}}},
+        {"name": ("pool", None, "{name}", None, "", ""), "args": {"cni": {"ips": "address"}}},
     ),
     "ib-sriov": (
         "main",
@@ -87,7 +89,7 @@ PLUGINS = {
         "main",
         "ipam",
         {
-            "name": "pool",
+            "name": ("pool", None, "{name}", None, "", ""),
             "subnets": ("address-net", None, None, None, ",", ""),
             "vlanid": "vlan",
             "physicalnetworkname": ("network", None, "{name}", {"topology": "localnet"}, "", ""),
@@ -187,7 +189,7 @@ PLUGINS = {
             "range": "address-net",
             "range_start": "address-first",
             "range_end": "address-last",
-            "ipranges": {"range": "address-net"},
+            "ipranges": {"range": "address-net", "range_start": "address-first", "range_end": "address-last"},
             "addresses": {"address": "address"},
             "network_name": "pool",
             "log_file": "host-path",

@@ -14,6 +14,7 @@ from __future__ import annotations
 from cniplugin.netspec.names import is_label
 
 from . import fields, limiting, selecting
+from .contentfields import FIELDS, MAY_BE_EMPTY
 from .limits import Limits
 from .reader import Reader, choice, flag, text, texts, whole
 from .rules import (
@@ -136,6 +137,7 @@ _CONFIG: Mapping[str, Read] = {
     "ipamTypes": fields.names(fields.PATTERN),
     "masters": fields.names(fields.PATTERN),
     "vlans": fields.ranges,
+    **fields.content(least=0),
     "resourceNames": fields.names(fields.PATTERN),
     "onDisk": flag,
     "sharing": choice("Any", "None"),
@@ -145,13 +147,10 @@ _CONFIG: Mapping[str, Read] = {
 def _config(reader: Reader, value: object, path: str) -> ConfigMatch:
     found, _ = reader.members(value, path, _CONFIG)
     return ConfigMatch(
-        plugin_types=found.get("pluginTypes"),
-        ipam_types=found.get("ipamTypes"),
-        masters=found.get("masters"),
-        vlans=found.get("vlans"),
         resource_names=found.get("resourceNames"),
         is_on_disk=found.get("onDisk"),
         forbids_sharing=found.get("sharing") == "None",
+        **{field.name: found.get(field.key) for field in FIELDS},
     )
 
 
@@ -172,8 +171,8 @@ def _definition(reader: Reader, rule: object, path: str, head: _Head) -> Definit
     found, _ = reader.members(rule, path, _DEFINITION)
     _check_required(reader, rule, path)
     is_deny = _is_deny(rule, found)
-    if is_deny and isinstance(rule, dict) and isinstance(rule.get("config"), dict) and rule["config"].get("sharing"):
-        reader.add(f"{path}.config.sharing", f"this may only be set when action is {ALLOW}")
+    if is_deny and isinstance(rule, dict) and isinstance(rule.get("config"), dict):
+        _check_denied(reader, rule["config"], f"{path}.config")
     config: ConfigMatch | None = found.get("config")
     if config is None and isinstance(rule, dict) and rule.get("config") is not None:
         config = _config(Reader(), rule["config"], path)  # what can be read of it
@@ -194,6 +193,14 @@ def _definition(reader: Reader, rule: object, path: str, head: _Head) -> Definit
         message=_in_one_line(found.get("message", "")),
         is_broken=not is_deny and not is_sound,
     )
+
+
+def _check_denied(reader: Reader, config: Mapping[str, Any], path: str) -> None:
+    if config.get("sharing"):
+        reader.add(f"{path}.sharing", f"this may only be set when action is {ALLOW}")
+    for key in MAY_BE_EMPTY:
+        if config.get(key) == []:
+            reader.add(f"{path}.{key}", "the list is empty, so the rule would refuse nothing", fix='list "*" for any')
 
 
 # Policies

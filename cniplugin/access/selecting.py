@@ -5,6 +5,7 @@ from __future__ import annotations
 from cniplugin.netspec.names import is_label, is_subdomain
 
 from . import fields
+from .contentfields import FIELDS
 from .reader import Reader, choice, flag, text, texts
 from .rules import AuthorMatch, NetworkMatch, PodMatch
 
@@ -47,6 +48,7 @@ NETWORK: Mapping[str, Read] = {
     "pluginTypes": fields.names(fields.PATTERN),
     "masters": fields.names(fields.PATTERN),
     "vlans": fields.ranges,
+    **fields.content(least=1),
     "onDisk": flag,
 }
 
@@ -62,10 +64,8 @@ def network(reader: Reader, value: object, path: str) -> NetworkMatch:
         namespaces=found.get("namespaces"),
         names=found.get("names"),
         selector=found.get("selector"),
-        plugin_types=found.get("pluginTypes"),
-        masters=found.get("masters"),
-        vlans=found.get("vlans"),
         is_on_disk=found.get("onDisk"),
+        **{field.name: found.get(field.key) for field in FIELDS},
     )
 
 

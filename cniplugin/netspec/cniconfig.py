@@ -78,7 +78,7 @@ class NetworkConfigList(Record):
     load_only_inlined: bool
     is_list: bool
     conf: Conf
-    _memo: dict[str, Any] = {}
+    _memo: object = None
 
     @property
     def capabilities(self) -> frozenset[str]:

@@ -10,7 +10,7 @@ Fields are keyword-only, live in slots, and take part in equality, hashing and `
 `dataclasses` (+9 ms, +14 ms with ten classes) and `typing.NamedTuple` (+6.5 ms) are too dear for a process that
 lives 20 ms. Field types must be immutable values; a JSON object inside a Record is never changed after it is read.
 
-A class with `_memo: dict[str, Any] = {}` has a slot, which is no field, for what readers work out of a value and would
+A class with `_memo: object = None` has a slot, which is no field, for what readers work out of a value and would
 work out again: see `remember`. It lives as long as the value, so it needs no bound.
 """
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from typing import Any, Self, TypeVar, dataclass_transform
 
     T = TypeVar("T")
-    R = TypeVar("R", bound="Record")
 else:
 
     def dataclass_transform(**_options: object) -> object:
@@ -38,7 +37,8 @@ class _RecordType(type):
         inherited = next((base for base in bases if isinstance(base, _RecordType)), None)
         defaults = dict(inherited.__defaults__ if inherited else {})
         defaults.update((key, namespace.pop(key)) for key in own if key in namespace)
-        slots = own if namespace.pop("_memo", None) is None else (*own, "_memo")
+        slots = (*own, "_memo") if "_memo" in namespace else own
+        namespace.pop("_memo", None)
         namespace.update(__slots__=slots, __defaults__=defaults)
         made = super().__new__(mcs, name, bases, namespace)
         # A slot's own `__set__` passes by `Record.__setattr__`, and is the fastest way to fill it.
@@ -93,13 +93,15 @@ class Record(metaclass=_RecordType):
         return f"{type(self).__name__}({shown})"
 
 
-def remember(record: R, name: str, compute: Callable[[R], T]) -> T:
+def remember(record: Record, name: str, compute: Callable[[Any], T]) -> T:
     """Return what `compute` makes of a record that has a `_memo`, worked out at the first call for this name."""
+    memo: dict[str, Any]
     try:
-        memo = record._memo  # type: ignore[attr-defined]
+        memo = record._memo  # type: ignore[attr-defined]  # noqa: SLF001
     except AttributeError:
         memo = {}
-        type(record)._memo.__set__(record, memo)  # type: ignore[attr-defined]
+        type(record)._memo.__set__(record, memo)  # type: ignore[attr-defined]  # noqa: SLF001
     if name not in memo:
         memo[name] = compute(record)
-    return memo[name]  # type: ignore[no-any-return]
+    found: T = memo[name]
+    return found

@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from cniplugin.access.contentfields import MAY_BE_EMPTY
+
 CRDS = Path(__file__).parents[2] / "manifests" / "crds"
 Schema = dict[str, Any]
 Object = dict[str, Any]
@@ -419,6 +421,9 @@ BROKEN: dict[str, Object] = {
     "self.action == 'Allow' || !has(self.config) || !has(self.config.sharing)": {
         "definitions": [{**DENY, "config": {"sharing": "None"}}]
     },
+    "self.action == 'Allow' || !has(self.config) || ("
+    + " && ".join(f"(!has(self.config.{key}) || size(self.config.{key}) > 0)" for key in MAY_BE_EMPTY)
+    + ")": {"definitions": [{**DENY, "config": {"hostPaths": []}}]},
 }
 """For each rule about policies, a spec that breaks it and nothing else."""
 

@@ -57,7 +57,7 @@ def allow(**more: Any) -> dict[str, Any]:
         (
             {"vlans": ["1-9"]},
             item(config='{"cniVersion":"1.0.0","type":"bridge","vlanTrunk":[{"minID":5,"maxID":20}]}'),
-            "the network uses VLAN 5-20",
+            "the network uses VLANs 5-20",
         ),
         (
             {"vlans": ["1-9"]},

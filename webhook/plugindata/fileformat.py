@@ -91,7 +91,6 @@ class ReadFile(msgspec.Struct, forbid_unknown_fields=True):
 class KeyFile(msgspec.Struct, forbid_unknown_fields=True):
     """One key; `shape` stands for all the rest."""
 
-    touches: TouchKind | TouchFile | None = None
     type: KeyType | None = None
     go: GoInteger = "int"
     minimum: int | None = None
@@ -109,6 +108,7 @@ class KeyFile(msgspec.Struct, forbid_unknown_fields=True):
     required_refusal: str = ""
     remark: str = ""
     shape: str = ""
+    touches: TouchKind | TouchFile | None = None
 
 
 class ConstraintFile(msgspec.Struct, forbid_unknown_fields=True):

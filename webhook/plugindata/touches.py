@@ -29,7 +29,7 @@ Entry = Any
 
 _plugins = msgspec.json.Decoder(PluginFile)
 
-HEAD = '''"""What the keys of CNI plugins touch: literals, compiled from `webhook/plugindata`; `make golden` writes them anew.
+HEAD = '''"""What the keys of CNI plugins touch: literals, compiled from `webhook/plugindata` by `make golden`.
 
 Grammar: `webhook/plugindata/touches.py`. Read by `facts`.
 """
@@ -60,9 +60,7 @@ def _keys_of(keys: Mapping[str, KeyFile], shapes: Shapes) -> dict[str, Entry]:
 
 
 def _entry(key: KeyFile, shapes: Shapes) -> Entry:
-    if key.shape:
-        return _entry(shapes[key.shape], shapes)
-    holder = key
+    holder = shapes[key.shape] if key.shape else key
     while holder.items is not None:
         holder = holder.items
     return _with_keys(key.touches, _keys_of(holder.keys, shapes))
@@ -73,7 +71,7 @@ def _read_keys(keys: Mapping[str, ReadFile]) -> dict[str, Entry]:
 
 
 def _touching(entries: Mapping[str, Entry]) -> dict[str, Entry]:
-    """NB: keys that differ in letter case alone are one, as Go may put either's value into both (`address` of static)."""
+    """NB: keys that differ in letter case alone are one entry; static has `address` and `Address`."""
     found: dict[str, Entry] = {}
     for name, entry in entries.items():
         if entry is not None:

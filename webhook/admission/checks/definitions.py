@@ -1,12 +1,13 @@
 """NetworkAttachmentDefinitions can be read, and are safe to attach.
 
 Fields restricted: `metadata.name`, `spec.config`, the consent annotations. Values allowed: JSON that libcni reads as a
-configuration or a list, in one way only; plugin types that are file names and no delegating plugins; none at all (the
-node's own file), with a warning; a resource that a device plugin may have; a node selector of one label; what the rules
-about definitions give to the requester, and what the level of the namespace permits. Operations: CREATE, UPDATE that
-changes `spec.config`, the resource name, the node selector or the consent. Exempt: nobody from the built-in checks;
-from rules and levels, the exempt users and groups of the configuration, who are warned of what no pod could attach to.
-A definition that a finalizer holds is judged like any other: pods still attach to it.
+configuration or a list, in one way only; plugin types that are file names and no delegating plugins; an IPAM program as
+`ipam.type`; no `runtimeConfig` or `prevResult` that states anything; none at all (the node's own file), with a warning;
+a resource that a device plugin may have; a node selector of one label; what the rules about definitions give to the
+requester, and what the level of the namespace permits. Operations: CREATE, UPDATE that changes `spec.config`, the
+resource name, the node selector or the consent. Exempt: nobody from the built-in checks; from rules and levels, the
+exempt users and groups of the configuration, who are warned of what no pod could attach to. A definition that a
+finalizer holds is judged like any other: pods still attach to it.
 Example refusal: `spec.config.plugins[1].type: a delegating plugin cannot be a delegate: "multus"`.
 """
 
@@ -75,8 +76,10 @@ def check(request: Request, cluster: Cluster, rules: Rules, plugins: PluginCheck
     parsed = _check_config(new.config, name, rules, problems, warnings)
     if parsed is not None and plugins is not None and isinstance(new.config, str):
         found = _plugin_findings(new.config, name, new.annotations.get(RESOURCE_NAME, ""), plugins)
+        refused = {problem.path for problem in problems}
         problems.extend(finding.as_spec_error() for finding in found if finding.is_error)
-        warnings.extend(messages.plugin_remark(finding) for finding in found if not finding.is_error)
+        remarks = (finding for finding in found if not finding.is_error and finding.path not in refused)
+        warnings.extend(map(messages.plugin_remark, remarks))
     problems.extend(consent.problems(new.annotations))
     problems.extend(_injection_problems(new))
     if problems:
