@@ -48,7 +48,7 @@ from .facts import _addresses as read_addresses
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 
@@ -130,6 +130,9 @@ NAMES = {**{field.key: field.name for field in FIELDS}, "onDisk": "is_on_disk"}
 """The fields of an Allow rule that decide in place of the level, and where `ConfigMatch` has them."""
 
 
+KEPT_MAX = 20
+
+
 class Breach(Record):
     """One thing that Baseline does not permit.
 
@@ -153,6 +156,7 @@ class Breach(Record):
 def find(network: NetworkAttachmentDefinition, facts: Facts | None, lists: BaselineLists) -> tuple[Breach, ...]:
     """Return what Baseline does not permit of a definition, in input order; nothing for one that cannot be read.
 
+    Of each kind of touch, the first KEPT_MAX are returned: a hostile definition has thousands, and rules lift by kind.
     NB: the content of a file of the node is the admin's; that a definition names one is what the level is about.
     """
     if network.is_on_disk:
@@ -161,7 +165,14 @@ def find(network: NetworkAttachmentDefinition, facts: Facts | None, lists: Basel
     if facts is None:
         return ()
     seen = _Seen(network, facts, lists)
-    return tuple(breach for touch in facts.touches for breach in _judge(touch, seen))
+    found: list[Breach] = []
+    left = dict.fromkeys(_JUDGES, KEPT_MAX)
+    for touch in facts.touches:
+        breach = _JUDGES[touch.kind](touch, seen) if left.get(touch.kind) else None
+        if breach is not None:
+            found.append(breach)
+            left[touch.kind] -= 1
+    return tuple(found)
 
 
 def without(breaches: Sequence[Breach], config: ConfigMatch | None) -> tuple[Breach, ...]:
@@ -174,35 +185,51 @@ def _is_named(field: str, config: ConfigMatch | None) -> bool:
 
 
 class _Seen:
-    """A definition and what the admin lists; `types`: the plugin type at each place of a plugin object."""
+    """A definition and what the admin lists, with what is known of each place of a plugin object: worked out once.
+
+    `types`: the plugin type. `masters`: the interfaces and physical networks of the node that a plugin there uses.
+    """
 
     def __init__(self, network: NetworkAttachmentDefinition, facts: Facts, lists: BaselineLists) -> None:
-        self.network = network
-        self.facts = facts
+        self.unknown_types = facts.unknown_types
         self.lists = lists
-        self.types = {
-            _place(touch.path): touch.value
-            for touch in facts.touches
-            if touch.kind == PROGRAM and touch.path == _join(_place(touch.path), "type")
-        }
+        self.types: dict[str, str] = {}
+        self.masters: dict[tuple[str, str], list[Touch]] = {}
+        self.physical: set[str] = set()
+        self._unlisted: dict[tuple[str, str], bool] = {}
+        config = network.config
+        plugins = config.plugins if config is not None else ()
+        is_list = config is not None and config.is_list
+        self.confs = {f"plugins[{at}]" if is_list else "": plugin.conf for at, plugin in enumerate(plugins)}
+        for touch in facts.touches:
+            if touch.kind in (INTERFACE, NETWORK):
+                place = _place(touch.path)
+                self.masters.setdefault((place, touch.plugin), []).append(touch)
+                self.physical.add(place)
+            elif touch.kind == PROGRAM and touch.path == _join(_place(touch.path), "type"):
+                self.types[_place(touch.path)] = touch.value
 
     def lists_master(self, touch: Touch) -> bool:
         """Say whether an interface or a physical network may be used."""
         masters = self.lists.masters
         return masters is not None and masters.matches(touch.value)
 
-    def masters_beside(self, touch: Touch) -> list[Touch]:
-        """Return the interfaces and physical networks of the node that the plugin uses which reads a key."""
-        place = _place(touch.path)
-        return [
-            other
-            for other in self.facts.touches
-            if other.kind in (INTERFACE, NETWORK) and other.plugin == touch.plugin and _place(other.path) == place
-        ]
+    def has_unlisted_master(self, place: str, plugin: str) -> bool | None:
+        """Say whether a plugin uses an interface of the node that is not listed; None if it uses none at all."""
+        found = self.masters.get((place, plugin))
+        if found is None:
+            return None
+        key = (place, plugin)
+        if key not in self._unlisted:
+            self._unlisted[key] = not all(map(self.lists_master, found))
+        return self._unlisted[key]
 
 
 def _place(path: str) -> str:
     """Return the path of the plugin object that has a key: to the last of `plugins[0]`, `delegate`, `delegates[0]`."""
+    head, _, rest = path.partition(".")
+    if head.startswith("plugins[") and "[" not in rest and "." not in rest:  # nearly every one
+        return head
     parts = path.split(".")
     last = max(
         (at for at, part in enumerate(parts) if fold(part.partition("[")[0]) in ("plugins", "delegate", "delegates")),
@@ -213,13 +240,6 @@ def _place(path: str) -> str:
 
 def _join(place: str, key: str) -> str:
     return f"{place}.{key}" if place else key
-
-
-def _judge(touch: Touch, seen: _Seen) -> Iterator[Breach]:
-    judge = _JUDGES.get(touch.kind)
-    found = judge(touch, seen) if judge is not None else None
-    if found is not None:
-        yield found
 
 
 def _interface(touch: Touch, seen: _Seen) -> Breach | None:
@@ -251,11 +271,11 @@ def _device(touch: Touch, _seen: _Seen) -> Breach:
 
 def _vlan(touch: Touch, seen: _Seen) -> Breach | None:
     """NB: a device of a resource has every VLAN of its port, so a resource alone permits none."""
-    masters = seen.masters_beside(touch)
-    if masters and all(map(seen.lists_master, masters)):
+    is_unlisted = seen.has_unlisted_master(_place(touch.path), touch.plugin)
+    if is_unlisted is False:
         return None
     what = f"VLAN {touch.value}" if touch.value else "a VLAN that cannot be told"
-    setting = MASTERS if masters else ""
+    setting = MASTERS if is_unlisted else ""
     return _breach(touch, what, field="vlans", setting=setting, allowed="VLANs of listed masters")
 
 
@@ -295,7 +315,7 @@ def is_safe_sysctl(name: str) -> bool:
 
 
 def _program(touch: Touch, seen: _Seen) -> Breach | None:
-    if touch.value not in seen.facts.unknown_types:
+    if touch.value not in seen.unknown_types:
         return None
     what = f"plugin type {show(touch.value)}, which nadmit does not know"
     return _breach(touch, what, field="unknownTypes", allowed="known plugins")
@@ -311,7 +331,7 @@ def _runtime(touch: Touch, _seen: _Seen) -> Breach:
 def _address(touch: Touch, seen: _Seen) -> Breach | None:
     place = _place(touch.path)
     main = seen.types.get(place)
-    if main in UNSEEN or (main == OVERLAY and not _has_physical(place, seen)):
+    if main in UNSEEN or (main == OVERLAY and place not in seen.physical):
         return None
     addresses = seen.lists.addresses
     is_pool = touch.plugin in POOLS
@@ -326,31 +346,16 @@ def _address(touch: Touch, seen: _Seen) -> Breach | None:
     return _breach(touch, what, field="addresses", setting=ADDRESSES, allowed=allowed)
 
 
-def _has_physical(place: str, seen: _Seen) -> bool:
-    return any(touch.kind in (NETWORK, INTERFACE) and _place(touch.path) == place for touch in seen.facts.touches)
-
-
 def _routes_on_node(main: str | None, place: str, seen: _Seen) -> bool:
     """Say whether the node gets a route to what the IPAM hands out. NB: Go's decoder folds the case of keys."""
     if main not in BRIDGES:
         return main in (None, "ptp")
-    conf = _conf(place, seen)
+    conf = seen.confs.get(place)
     return conf is None or any(value and fold(key) in _GATEWAY for key, value in conf.items())
 
 
 BRIDGES = frozenset({"bridge", "cnv-bridge"})
 _GATEWAY = frozenset({"isgateway", "isdefaultgateway"})
-
-
-def _conf(place: str, seen: _Seen) -> Mapping[str, object] | None:
-    """Return the plugin object of a place at the top; None for a nested one."""
-    config = seen.network.config
-    if config is None:
-        return None
-    if not config.is_list and not place:
-        return config.plugins[0].conf
-    plugins = {f"plugins[{number}]": plugin.conf for number, plugin in enumerate(config.plugins)}
-    return plugins.get(place)
 
 
 def _ends(text: str) -> AddressRange | None:

@@ -164,7 +164,7 @@ class Verdict(Record):
 
     `allowed` is what the deciding rule allows on this network, "" where the networks that the pod may use are the
     better answer. `policy` and `rule` name who decided, `contact` whom its policy says to ask; "" for a posture, a
-    built-in check, or a policy without one.
+    built-in check, or a policy without one. `keys`: what of a definition decided, each key of it with what is wrong.
     """
 
     is_allowed: bool
@@ -176,3 +176,4 @@ class Verdict(Record):
     policy: str = ""
     rule: str = ""
     contact: str = ""
+    keys: tuple[tuple[str, str], ...] = ()

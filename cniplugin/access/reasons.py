@@ -230,6 +230,8 @@ def refuse_unsafe(item: Item, problems: Sequence[SpecError], config: Config) -> 
 
 LEVEL_CODE = "DefinitionLevel"
 BREACHES_SHOWN = 3
+KEYS_MAX = 20
+"""Keys of a definition that a verdict has; hostile ones have thousands."""
 
 
 def refuse_author(network: NetworkAttachmentDefinition, level: Level, config: Config) -> Verdict:
@@ -253,6 +255,10 @@ def refuse_content(level: Level, breaches: Sequence[Breach], config: Config, *, 
         decided=level.decided,
         allowed="; ".join(dict.fromkeys(breach.allowed for breach in breaches if breach.allowed)),
         fix=change + _or_ask(breaches, config),
+        keys=tuple(
+            (breach.place, f"{breach.what}: {level.decided} does not permit it; allowed: {breach.allowed}")
+            for breach in breaches[:KEYS_MAX]
+        ),
     )
 
 
@@ -304,10 +310,12 @@ def refuse_unavailable(config: Config, why: str) -> Verdict:
 
 
 def render_trial(refusal: Refusal, config: Config, *, who: str) -> str:
-    """Return what a policy of mode Warn would refuse, in one line; `who` as for `render`."""
-    whom = refusal.verdict.contact or config.whom_to_ask
+    """Return what a policy or a level of mode Warn would refuse, in one line; `who` as for `render`."""
+    verdict = refusal.verdict
+    because = f": {verdict.reason}" if verdict.code == LEVEL_CODE else ""
     return (
-        f"network access: {who} to {refusal.reference} would be denied by {trial_rule(refusal)} (mode Warn); ask {whom}"
+        f"network access: {who} to {refusal.reference} would be denied by {trial_rule(refusal)} (mode Warn){because}; "
+        f"ask {verdict.contact or config.whom_to_ask}"
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cniplugin.access import baseline
-from cniplugin.access.baseline import INTERFACE_SYSCTLS, NAMES, SAFE_SYSCTLS, Breach, is_safe_sysctl
+from cniplugin.access.baseline import INTERFACE_SYSCTLS, KEPT_MAX, NAMES, SAFE_SYSCTLS, Breach, is_safe_sysctl
 from cniplugin.access.facts import KINDS, facts_of
 from cniplugin.access.levels import BaselineLists
 from cniplugin.access.matchers import Cidrs, names, parse_cidr
@@ -268,3 +268,10 @@ def test_a_rule_decides_about_files_of_the_node() -> None:
 def test_a_definition_that_cannot_be_read_is_for_others_to_refuse() -> None:
     network = netattachdef.build(namespace="blue", name="lan", config="{")
     assert baseline.find(network, facts_of(network), NOTHING) == ()
+
+
+def test_a_hostile_definition_is_told_in_part() -> None:
+    """Its first keys of each kind: rules lift all of a kind, or none."""
+    trunk = [{"id": number % 4000 + 1} for number in range(5000)]
+    found = breaches({"type": "bridge", "vlanTrunk": trunk})
+    assert sorted(breach.field for breach in found) == ["masters", *["vlans"] * KEPT_MAX]

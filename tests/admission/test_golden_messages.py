@@ -8,10 +8,15 @@ from typing import Any
 
 import pytest
 
+from cniplugin.access.compile import read_policies
+from cniplugin.access.levels import BaselineLists
+from cniplugin.access.matchers import names
+from cniplugin.access.model import NamespaceLabels
+from cniplugin.access.rules import AuthorMatch
 from tests import golden_files as golden
 from tests.admission.world import RULES, attach, cluster, decide, definition, pod, request, rules
 from tests.plugins.checking import CHECKS
-from webhook.admission.evaluate import BINDING, NETWORK, POLICY, POLICY_CONFIG, evaluate
+from webhook.admission.evaluate import BINDING, NAMESPACE, NETWORK, POLICY, POLICY_CONFIG, evaluate
 from webhook.admission.model import Decision, GroupKind, NetworkUsers, Object, Request, User
 
 DEPLOYMENT = GroupKind("apps", "Deployment")
@@ -67,6 +72,45 @@ def in_use(operation: str, mode: str, users: NetworkUsers = USERS) -> Decision:
 def checked(config: object) -> Decision:
     """Decide a definition by what is known of its plugins."""
     return evaluate(definition(json.dumps(config)), cluster(), RULES, plugins=CHECKS)
+
+
+BEYOND = {
+    "cniVersion": "1.0.0",
+    "plugins": [
+        {"type": "macvlan", "ipam": {"type": "static", "addresses": [{"address": "10.1.0.7/24"}]}},
+        {"type": "tuning", "sysctl": {"net.ipv4.ip_forward": "1"}},
+        {"type": "portmap", "conditionsV4": ["-d", "10.0.0.0/8"]},
+    ],
+}
+
+
+def levelled(asked: Request, level: str = "Baseline", *, mode: str = "enforce") -> Decision:
+    """Decide in a cluster whose namespaces have a level."""
+    world = cluster()
+    world.labels = {name: {f"nadmit.io/definitions-{mode}": level} for name in ("blue", "default")}
+    listed = BaselineLists(masters=names(["bond2", "bond2.*"]))
+    return decide(asked, world=world, rules=rules(baseline=listed))
+
+
+TENANTS = {
+    "pods": [{"namespaceSelector": {"matchLabels": {"tenant": "infra"}}}],
+    "attachments": [{"name": "infra", "action": "Allow"}],
+}
+
+
+def labelled(before: dict[str, str], after: dict[str, str], *, mode: str = "Deny", **config: object) -> Decision:
+    """Decide a change of the labels of namespace blue."""
+    world = cluster()
+    world.policies = read_policies(
+        {"kind": "NetworkAttachmentPolicy", "metadata": {"name": name}, "spec": TENANTS}
+        for name in ("storage", "tenants", "uplinks", "guests")
+    )
+    writers = AuthorMatch(groups=frozenset({"platform"}), accounts=frozenset({("gitops", "*")}))
+    settings = NamespaceLabels(mode=mode, writers=writers if "exempt_groups" not in config else None)
+    asked = request(
+        Object(name="blue", labels=after), old=Object(name="blue", labels=before), kind=NAMESPACE, name="blue"
+    )
+    return decide(asked, world=world, rules=rules(namespace_labels=settings, **config))
 
 
 CASES: dict[str, Callable[[], Decision]] = {
@@ -144,6 +188,24 @@ CASES: dict[str, Callable[[], Decision]] = {
         }
     ),
     "config-plugins-surprise": lambda: checked({"type": "sriov", "spoofchk": "true", "ipam": {"type": "my-ipam"}}),
+    # levels of definitions
+    "level-definition": lambda: levelled(definition(json.dumps(BEYOND))),
+    "level-definition-restricted": lambda: levelled(definition('{"type":"sriov"}'), "Restricted"),
+    "level-definition-unreadable-label": lambda: levelled(definition(json.dumps(BEYOND)), "strict"),
+    "level-definition-warn": lambda: levelled(definition(json.dumps(BEYOND)), mode="warn"),
+    "level-definition-audit": lambda: levelled(definition(json.dumps(BEYOND)), mode="audit"),
+    "level-definition-exempt": lambda: levelled(
+        definition(json.dumps(BEYOND))._replace(user=User("root", ("system:masters",)))
+    ),
+    "level-pod": lambda: levelled(request(pod("lan"))),
+    "level-pod-of-another-namespace": lambda: levelled(request(pod("default/internet"))),
+    "level-pod-warn": lambda: levelled(request(pod("lan,default/internet")), mode="warn"),
+    "level-pod-audit": lambda: levelled(request(pod("lan")), mode="audit"),
+    # labels of namespaces
+    "namespace-label": lambda: labelled({"tenant": "blue"}, {"tenant": "infra"}),
+    "namespace-labels": lambda: labelled({"tenant": "infra"}, {"nadmit.io/definitions-enforce": "strict"}),
+    "namespace-label-warn": lambda: labelled({"tenant": "blue"}, {"tenant": "infra"}, mode="Warn"),
+    "namespace-label-nobody": lambda: labelled({}, {"tenant": "infra"}, exempt_groups=()),
     # networks in use
     "in-use-deleted": lambda: in_use("DELETE", "Warn"),
     "in-use-deleted-refused": lambda: in_use("DELETE", "Deny"),

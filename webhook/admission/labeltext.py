@@ -22,18 +22,20 @@ NAMED_MAX = 3
 
 
 class LabelChange(NamedTuple):
-    """A label that changes; None where it is absent. `deciders`: what selects namespaces by it, for messages."""
+    """A label that changes; None where it is absent. `policies`: names of those that select namespaces by it."""
 
     key: str
     before: str | None
     after: str | None
-    deciders: tuple[str, ...]
+    policies: tuple[str, ...] = ()
+    is_level: bool = False
+    has_consent: bool = False
 
 
 def refused(request: Request, changes: Sequence[LabelChange], config: Config) -> Decision:
     """Refuse changes of labels by somebody who is not listed."""
     user = show(request.user.name)[1:-1]
-    reason = "; ".join(f"{_change(change)}: {_deciders(change)}" for change in changes)
+    reason = "; ".join(f"{_change(change)}, and {_use(change)}" for change in changes)
     it, them = ("it", "it is") if len(changes) == 1 else ("them", "they are")
     fix = f"leave {it} as {them}, or ask {config.whom_to_ask} to change {it}, or to list the user in {WRITERS}"
     lines = [
@@ -51,7 +53,7 @@ def refused(request: Request, changes: Sequence[LabelChange], config: Config) ->
         causes=tuple(
             Cause(
                 field=f"metadata.labels[{change.key}]",
-                message=f"{_change(change)}: {_deciders(change)}; only {_writers(config)} may change it",
+                message=f"{_change(change)}, and {_use(change)}; allowed: {_writers(config)}",
                 reason=RULE,
                 rule=RULE,
             )
@@ -65,14 +67,14 @@ def refused(request: Request, changes: Sequence[LabelChange], config: Config) ->
 def remark(request: Request, change: LabelChange, config: Config) -> str:
     """Warn of a change by somebody who is not listed."""
     return warning(
-        f"metadata.labels[{change.key}]: {_deciders(change)}, so it decides who may attach to which network; "
-        f"namespaceLabels of the configuration does not list {show(request.user.name)[1:-1]}; ask {config.whom_to_ask}"
+        f"metadata.labels[{change.key}]: it decides who may attach to which network ({_use(change)}); "
+        f"namespaceLabels.writers does not list {show(request.user.name)[1:-1]}; ask {config.whom_to_ask}"
     )
 
 
 def record(mode: str, change: LabelChange) -> str:
     """Return a change for records."""
-    return f"{mode}: {RULE}: {_change(change)}: {_deciders(change)}"
+    return f"{mode}: {RULE}: {_change(change)}, and {_use(change)}"
 
 
 def unknown_level(key: str, value: str) -> str:
@@ -91,12 +93,20 @@ def _change(change: LabelChange) -> str:
     return f"{change.key} changes from {show(change.before)} to {show(change.after)}"
 
 
-def _deciders(change: LabelChange) -> str:
-    """Return who selects by a label: `policies "a", "b" and 3 more select namespaces by it`."""
-    named = " and ".join(change.deciders[:NAMED_MAX])
-    left = len(change.deciders) - NAMED_MAX
-    more = f" and {left} more" if left > 0 else ""
-    return f"{named}{more} {'selects' if len(change.deciders) == 1 else 'select'} by it"
+def _use(change: LabelChange) -> str:
+    """Return what a label is for: `policies "a", "b" and 3 more select namespaces by it`."""
+    uses = ["it sets the level of definitions"] if change.is_level else []
+    uses += [f"{_policies(change.policies)} by it"] if change.policies else []
+    uses += ["an owner shares a network by it"] if change.has_consent else []
+    return " and ".join(uses)
+
+
+def _policies(names: Sequence[str]) -> str:
+    named = ", ".join(f'"{name}"' for name in names[:NAMED_MAX])
+    left = len(names) - NAMED_MAX
+    if len(names) == 1:
+        return f"policy {named} selects namespaces"
+    return f"policies {named}{f' and {left} more' if left > 0 else ''} select namespaces"
 
 
 def _labels(changes: Sequence[LabelChange]) -> str:

@@ -299,7 +299,7 @@ def status_dropped(key: str) -> str:
 
 
 def definition_refused(request: Request, verdict: Verdict, *, warnings: Sequence[str] = ()) -> Decision:
-    """Refuse a definition by the rules about who may write which."""
+    """Refuse a definition by the rules about who may write which, or by the level of its namespace."""
     allowed = [f"  allowed: {verdict.allowed}"] if verdict.allowed else []
     user = show(request.user.name)[1:-1]
     what = f"{request.kind.kind} {request.namespace}/{request.object_name}"
@@ -315,7 +315,10 @@ def definition_refused(request: Request, verdict: Verdict, *, warnings: Sequence
         code=403,
         reason="Forbidden",
         message=reasons.cut("\n".join(lines), reasons.TEXT_BYTES_MAX),
-        causes=(Cause(field="spec.config", message=verdict.reason, reason=verdict.code, rule=verdict.code),),
+        causes=tuple(
+            Cause(field=key, message=text, reason=verdict.code, rule=verdict.code)
+            for key, text in (verdict.keys or (("spec.config", verdict.reason),))[:CAUSES_MAX]
+        ),
         warnings=tuple(warnings),
         rules=(verdict.code,),
         decided=verdict.decided,
@@ -339,9 +342,11 @@ def definition_trial_record(mode: str, verdict: Verdict) -> str:
 
 def unattachable(verdict: Verdict) -> str:
     """Warn an exempt author of a definition that its namespace's level keeps pods from."""
+    first, *more = (key for key, _ in verdict.keys)
+    left = f" and {len(more)} more" if more else ""
     return warning(
-        f"no pod can attach to it at {verdict.decided.partition(' (')[0]}: {verdict.reason}; {verdict.fix}, "
-        "or for another level of the namespace"
+        f"no pod can attach to it at {verdict.decided.partition(' (')[0]}, because of {first}{left}: "
+        "list that in definitions.baseline, write an Allow rule for definitions that names it, or set another level"
     )
 
 

@@ -95,12 +95,16 @@ def _judged(
     """Yield the change of a label if anything selects by it. NB: nobody can set the label of the name."""
     if key == NAME_LABEL:
         return
-    named = ["the level of definitions"] if key in LEVEL_KEYS else []
-    named += _policies(key, before, after, cluster)
-    if _is_consent_asked_for(rules.config, cluster) and _consents(key, before, after, cluster):
-        named.append("the consent of a network's owner")
-    if named:
-        yield LabelChange(key, before.get(key), after.get(key), tuple(dict.fromkeys(named)))
+    change = LabelChange(
+        key,
+        before.get(key),
+        after.get(key),
+        policies=tuple(dict.fromkeys(_policies(key, before, after, cluster))),
+        is_level=key in LEVEL_KEYS,
+        has_consent=_is_consent_asked_for(rules.config, cluster) and _consents(key, before, after, cluster),
+    )
+    if change.policies or change.is_level or change.has_consent:
+        yield change
 
 
 def _policies(key: str, before: Mapping[str, str], after: Mapping[str, str], cluster: Cluster) -> list[str]:
@@ -122,7 +126,7 @@ def _collect(policies: Sequence[Policy]) -> Deciders:
     for policy in policies:
         selectors = dict.fromkeys(_selectors(policy))
         for requirement in dict.fromkeys(one for selector in selectors for one in selector.requirements):
-            found.setdefault(requirement.key, []).append((requirement, f'NetworkAttachmentPolicy "{policy.name}"'))
+            found.setdefault(requirement.key, []).append((requirement, policy.name))
     return found
 
 
