@@ -11,7 +11,13 @@ from cniplugin.access.consent import ALLOWED_SELECTOR
 from cniplugin.access.model import Config, NamespaceLabels, Rules
 from cniplugin.access.rules import AuthorMatch
 from tests.admission.world import FakeCluster, cluster, decide, request
-from webhook.admission.checks.namespaces import CONSENTS_PARSED_MAX, NAMESPACE_CONTROLLER
+from webhook.admission.checks.namespaces import (
+    CHANGES_MAX,
+    CONSENT_CHARS_MAX,
+    CONSENTS_MAX,
+    KEYS_MAX,
+    NAMESPACE_CONTROLLER,
+)
 from webhook.admission.evaluate import NAMESPACE
 from webhook.admission.model import Decision, Object, Request, User
 
@@ -136,12 +142,38 @@ def test_consents_that_cannot_be_read_ask_for_nothing() -> None:
     assert judge(change({}, {"team": "red"}), made, posture="Consent").is_allowed
 
 
-def test_how_many_consents_are_read_is_bounded() -> None:
-    """Beyond that the label counts as one that they select by."""
-    few = {f"n{number}": f"team notin (x{number})" for number in range(CONSENTS_PARSED_MAX)}
-    assert judge(change({}, {"team": "red"}), world(**few), posture="Consent").is_allowed
-    many = {**few, "more": "team notin (y)"}
-    assert not judge(change({}, {"team": "red"}), world(**many), posture="Consent").is_allowed
+def notin(count: int, length: int = 1) -> dict[str, str]:
+    return {f"n{number}": f"team notin (x{number}{'x' * length})" for number in range(count)}
+
+
+@pytest.mark.parametrize(
+    ("consents", "keys", "is_refused"),
+    [
+        (notin(CONSENTS_MAX), 1, False),
+        (notin(CONSENTS_MAX + 1), 1, True),
+        (notin(1), KEYS_MAX, False),
+        (notin(1), KEYS_MAX + 1, True),
+        (notin(CONSENTS_MAX, CONSENT_CHARS_MAX // CONSENTS_MAX), 1, True),
+        ({"long": "a" * (CONSENT_CHARS_MAX + 1)}, KEYS_MAX, False),
+    ],
+    ids=["many", "too many", "labels", "too many labels", "too long", "another label"],
+)
+def test_how_much_of_consents_is_read_is_bounded(consents: dict[str, str], keys: int, *, is_refused: bool) -> None:
+    """Beyond that a label counts as one that they select by."""
+    after = {"team": "red", **{f"b{number}": "x" for number in range(1, keys)}}
+    decision = judge(change({}, after), world(**consents), posture="Consent")
+    assert decision.is_allowed is not is_refused
+
+
+def test_the_first_labels_are_told() -> None:
+    spec = {
+        "pods": [{"namespaceSelector": {"matchLabels": {f"k{number}": "x" for number in range(15)}}}],
+        "exceptPods": [{"namespaceSelector": {"matchLabels": {f"l{number}": "x" for number in range(15)}}}],
+        "attachments": [{"name": "a", "action": "Allow"}],
+    }
+    after = {f"{letter}{number}": "x" for number in range(15) for letter in "kl"}
+    decision = judge(change({}, after), world(spec))
+    assert len(decision.causes) == CHANGES_MAX
 
 
 # Who may

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 from cniplugin.access.compile import Policies
@@ -31,7 +31,7 @@ class Cluster(Protocol):
     def shared_networks(self) -> Iterable[tuple[str, str]]:
         """Return namespace and name of the definitions with a consent annotation, sorted."""
 
-    def consent_selectors(self) -> Iterable[str]:
+    def consent_selectors(self) -> Collection[str]:
         """Return the texts of the annotations by which owners share definitions by labels, each once."""
 
     def network_users(self, namespace: str, name: str) -> NetworkUsers:

@@ -7,7 +7,7 @@ text, and a network in use costs a look-up.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from functools import lru_cache
 from typing import Any, NamedTuple, Self, TypeVar, cast
@@ -176,11 +176,11 @@ class Snapshot:
             if is_shared(definition)
         )
 
-    def consent_selectors(self) -> Iterable[str]:
+    def consent_selectors(self) -> Collection[str]:
         """Return the texts of the consents by labels of namespaces, each once; found once per snapshot."""
         return self.recall(_CONSENTS, self._find_consents)
 
-    def _find_consents(self) -> Iterable[str]:
+    def _find_consents(self) -> Collection[str]:
         shared = (self._definitions[namespace][name] for namespace, name in self.shared_networks())
         return frozenset(
             text for definition in shared for key, text in definition.annotations if key == ALLOWED_SELECTOR

@@ -17,7 +17,7 @@ asked for it, so it opens nothing.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
+from itertools import islice
 
 from cniplugin.access import labels
 from cniplugin.access.consent import TEXT_MAX
@@ -35,8 +35,16 @@ OFF, WARN, DENY = "Off", "Warn", "Deny"
 NAMESPACE_CONTROLLER = "system:serviceaccount:kube-system:namespace-controller"
 
 LEVEL_KEYS = frozenset(LABELS.values())
-CONSENTS_PARSED_MAX = 256
-"""Selectors of consents that are compared with one label; a label that more of them name counts as selected by."""
+
+CHANGES_MAX = 20
+"""Labels of one namespace that are told; a namespace may have thousands."""
+
+KEYS_MAX, CONSENTS_MAX, CONSENT_CHARS_MAX = 32, 512, 32_768
+"""Labels that are compared with consents, consents that are looked through, and characters of those that are parsed.
+
+Owners write consents, so they must not be able to make a review of somebody else's namespace long. Beyond any of
+these a label counts as one that a consent selects by.
+"""
 
 Deciders = Mapping[str, Sequence[tuple[Requirement, str]]]
 """Requirements of selectors on namespaces by the key that they look at, each with whose it is."""
@@ -52,8 +60,8 @@ def check(request: Request, cluster: Cluster, rules: Rules) -> Decision:
     warnings = tuple(_unknown_levels(keys, new.labels))
     if rules.config.namespace_labels.mode == OFF or _may_write(request, rules.config):
         return Decision(warnings=warnings) if warnings else ALLOWED
-    changes = [change for key in keys for change in _judged(key, before, new.labels, cluster, rules)]
-    return _answer(request, changes, rules.config, warnings)
+    changes = islice(_judged(keys, before, new.labels, cluster, rules), CHANGES_MAX)
+    return _answer(request, tuple(changes), rules.config, warnings)
 
 
 def _unknown_levels(keys: Sequence[str], written: Mapping[str, str]) -> Iterator[str]:
@@ -90,21 +98,23 @@ def _answer(request: Request, changes: Sequence[LabelChange], config: Config, wa
 
 
 def _judged(
-    key: str, before: Mapping[str, str], after: Mapping[str, str], cluster: Cluster, rules: Rules
+    keys: Sequence[str], before: Mapping[str, str], after: Mapping[str, str], cluster: Cluster, rules: Rules
 ) -> Iterator[LabelChange]:
-    """Yield the change of a label if anything selects by it. NB: nobody can set the label of the name."""
-    if key == NAME_LABEL:
-        return
-    change = LabelChange(
-        key,
-        before.get(key),
-        after.get(key),
-        policies=tuple(dict.fromkeys(_policies(key, before, after, cluster))),
-        is_level=key in LEVEL_KEYS,
-        has_consent=_is_consent_asked_for(rules.config, cluster) and _consents(key, before, after, cluster),
+    """Yield the changes of labels that anything selects by. NB: nobody can set the label of the name."""
+    consented = (
+        _consented(keys, before, after, cluster) if _is_consent_asked_for(rules.config, cluster) else frozenset()
     )
-    if change.policies or change.is_level or change.has_consent:
-        yield change
+    for key in keys:
+        change = LabelChange(
+            key,
+            before.get(key),
+            after.get(key),
+            policies=tuple(dict.fromkeys(_policies(key, before, after, cluster))),
+            is_level=key in LEVEL_KEYS,
+            has_consent=key in consented,
+        )
+        if key != NAME_LABEL and (change.policies or change.is_level or change.has_consent):
+            yield change
 
 
 def _policies(key: str, before: Mapping[str, str], after: Mapping[str, str], cluster: Cluster) -> list[str]:
@@ -131,10 +141,10 @@ def _collect(policies: Sequence[Policy]) -> Deciders:
 
 
 def _selectors(policy: Policy) -> Iterator[Selector]:
-    for rule in policy.attachments:
-        for entry in (*rule.pods, *rule.except_pods):
-            if entry.namespace_selector is not None:
-                yield entry.namespace_selector
+    """NB: all rules of a policy share its `pods` and `exceptPods`."""
+    lists = {id(entries): entries for rule in policy.attachments for entries in (rule.pods, rule.except_pods)}
+    for entries in lists.values():
+        yield from (entry.namespace_selector for entry in entries if entry.namespace_selector is not None)
     for definition in policy.definitions:
         if definition.namespace_selector is not None:
             yield definition.namespace_selector
@@ -146,16 +156,22 @@ def _is_consent_asked_for(config: Config, cluster: Cluster) -> bool:
     )
 
 
-def _consents(key: str, before: Mapping[str, str], after: Mapping[str, str], cluster: Cluster) -> bool:
-    """Say whether an owner's consent depends on the change. NB: a text that does not have the key cannot ask for it."""
-    texts = [text for text in cluster.consent_selectors() if key in text]
-    if len(texts) > CONSENTS_PARSED_MAX:
-        return True
-    requirements = (one for text in texts for one in _parse(text) if one.key == key)
-    return any(_differs(requirement, before, after) for requirement in requirements)
+def _consented(
+    keys: Sequence[str], before: Mapping[str, str], after: Mapping[str, str], cluster: Cluster
+) -> frozenset[str]:
+    """Return the labels whose change an owner's consent depends on. NB: a text without a key cannot select by it."""
+    texts = cluster.consent_selectors()
+    if not texts:
+        return frozenset()
+    if len(keys) > KEYS_MAX or len(texts) > CONSENTS_MAX:
+        return frozenset(keys)
+    named = [text for text in texts if any(key in text for key in keys)]
+    if sum(map(len, named)) > CONSENT_CHARS_MAX:
+        return frozenset(keys)
+    requirements = (one for text in named for one in _parse(text) if one.key in keys)
+    return frozenset(one.key for one in requirements if _differs(one, before, after))
 
 
-@lru_cache(maxsize=CONSENTS_PARSED_MAX)
 def _parse(text: str) -> tuple[Requirement, ...]:
     """Return the requirements of a consent; none of one that cannot be read, which grants nothing."""
     if len(text) > TEXT_MAX:
