@@ -66,13 +66,13 @@ def test_a_label_that_came_after_admission(lan: Node) -> None:
 
 
 def test_the_clusters_default_and_what_it_lists(node: Node) -> None:
-    conf = node.bridge_conf("v")
+    conf = {"cniVersion": "1.0.0", "type": "bridge", "bridge": node.bridge("v")}
     node.api.put_network("blue", "lan", conf)
     node.api.put_pod("lan")
     definitions: Conf = {"levels": {"enforce": "Baseline"}}
     node.api.put_rules(config(definitions=definitions))
     assert "(cluster default definitions.levels.enforce)" in node.add().refused(100)
-    definitions["baseline"] = {"masters": [conf["bridge"]], "addresses": ["10.0.0.0/8"]}
+    definitions["baseline"] = {"masters": [conf["bridge"]]}
     node.api.put_rules(config(definitions=definitions))
     add_and_delete(node)
 
