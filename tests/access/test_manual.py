@@ -125,6 +125,7 @@ def test_every_recipe_is_there_and_tried() -> None:
         "Isolate tenants",
         "Share one network with one team",
         "Reserve VLANs and masters",
+        "Let tenants write their own networks",
         "Forbid default-route takeover",
         "Limit static IPs",
         "Trial run",
