@@ -265,3 +265,9 @@ def test_a_real_api_server_has_our_verdict(installed: RealApiServer) -> None:
 @pytest.mark.parametrize("what", STRICTER)
 def test_what_the_schema_cannot_say(installed: RealApiServer, what: str) -> None:
     assert asked(installed, policy(STRICTER[what]))[0]
+
+
+@pytest.mark.parametrize("path", ["definitions.levels", "definitions.baseline", "namespaceLabels"])
+def test_an_upgrade_of_the_schema_writes_nothing_into_stored_objects(path: str) -> None:
+    """An older release that is still running would count an unknown key as one that cannot be read."""
+    assert "default" not in place(CONFIG, path)
