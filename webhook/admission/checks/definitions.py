@@ -2,8 +2,8 @@
 
 Fields restricted: `metadata.name`, `spec.config`, the consent annotations. Values allowed: JSON that libcni reads as a
 configuration or a list, in one way only; plugin types that are file names and no delegating plugins; an IPAM program as
-`ipam.type`; no `runtimeConfig` or `prevResult` that states anything; none at all (the node's own file), with a warning; a resource that a device plugin may have;
-a node selector of one label; and what the rules about definitions give to the
+`ipam.type`; no `runtimeConfig` or `prevResult` that states anything; none at all (the node's own file), with a warning;
+a resource that a device plugin may have; a node selector of one label; and what the rules about definitions give to the
 requester. Operations: CREATE, UPDATE that changes `spec.config`, the resource name, the node selector or the consent.
 Exempt: nobody from the built-in checks; from the rules, the exempt users and groups of the configuration; definitions
 being deleted.
