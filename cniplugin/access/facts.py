@@ -207,6 +207,29 @@ _NAME = "{name}"
 _ENDS = ("address-net", "address-first", "address-last")
 
 
+_ATTACHING = frozenset((INTERFACE, DEVICE, NETWORK, VLAN, PKEY, "trunk"))
+
+
+def attaching_keys() -> tuple[str, ...]:
+    """Return the keys, folded, by which plugins choose what of the node they attach to, each once."""
+    from .plugintable import PLUGINS  # noqa: PLC0415  # as above
+
+    plugins = (_UNKNOWN, *(known[2] for known in PLUGINS.values() if known[0] != "ipam"))
+    return _unique(key for keys in plugins for key, entry in keys.items() if _attaches(entry))
+
+
+def _attaches(entry: Any) -> bool:
+    kind, keys, *_ = entry if isinstance(entry, tuple) else _short(entry)
+    return kind in _ATTACHING or any(map(_attaches, (keys or {}).values()))
+
+
+def attaching_types() -> tuple[str, ...]:
+    """Return the types that nadmit knows to attach to something of the node, sorted."""
+    from .plugintable import PLUGINS  # noqa: PLC0415  # as above
+
+    return tuple(sorted(kind for kind, known in PLUGINS.items() if any(map(_attaches, known[2].values()))))
+
+
 class _Findings:
     """What is gathered of one configuration."""
 
