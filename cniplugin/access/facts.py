@@ -211,11 +211,12 @@ _ATTACHING = frozenset((INTERFACE, DEVICE, NETWORK, VLAN, PKEY, "trunk"))
 
 
 def attaching_keys() -> tuple[str, ...]:
-    """Return the keys, folded, by which plugins choose what of the node they attach to, each once."""
-    from .plugintable import PLUGINS  # noqa: PLC0415  # as above
+    """Return the keys by which plugins choose what of the node they attach to, each as plugins spell it."""
+    from .plugintable import PLUGINS, SPELLINGS  # noqa: PLC0415  # as above
 
     plugins = (_UNKNOWN, *(known[2] for known in PLUGINS.values() if known[0] != "ipam"))
-    return _unique(key for keys in plugins for key, entry in keys.items() if _attaches(entry))
+    folded = _unique(key for keys in plugins for key, entry in keys.items() if key != "args" and _attaches(entry))
+    return tuple(spelling for key in folded for spelling in SPELLINGS.get(key, (key,)))
 
 
 def _attaches(entry: Any) -> bool:

@@ -190,7 +190,9 @@ def touched(conf: dict[str, Any]) -> tuple[facts.Touch, ...]:
 
 def test_the_module_for_the_node_is_what_the_files_say() -> None:
     """`make golden` writes it anew."""
-    assert touches.compile_plugins(touches.load_files(), load_shapes()) == plugintable.PLUGINS
+    files = touches.load_files()
+    assert touches.compile_plugins(files, load_shapes()) == plugintable.PLUGINS
+    assert touches.compile_spellings(files) == plugintable.SPELLINGS
 
 
 def test_keys_that_nobody_reads_touch_nothing() -> None:

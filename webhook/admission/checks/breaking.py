@@ -27,7 +27,7 @@ from cniplugin.netspec.cniconfig import NetworkConfigList, PluginConfig
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 
 ATTACHES_BY = (*facts.attaching_keys(), "mode", "vrfname", "topology", "subnets")
-"""Keys, folded, that say where an attachment ends: by which a plugin chooses what of the node it attaches to, and some
+"""Keys that say where an attachment ends: by which a plugin chooses what of the node it attaches to, and some
 that touch nothing of the node."""
 
 
@@ -63,7 +63,7 @@ def _compare(before: NetworkConfigList, after: NetworkConfigList) -> Iterator[st
 
 def _compare_plugins(before: PluginConfig, after: PluginConfig) -> Iterator[str]:
     one, other = _folded(before.conf), _folded(after.conf)
-    for key in (*ATTACHES_BY, "ipam"):
+    for key in dict.fromkeys(map(facts.fold, (*ATTACHES_BY, "ipam"))):
         written, old = one.get(key, (key, None))
         written, new = other.get(key, (written, None))
         if (old or None) != (new or None):
