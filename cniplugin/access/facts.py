@@ -362,8 +362,6 @@ class _Findings:
                 self._value(item, entry, f"{path}[{index}]", conf, ends)
         elif kind == "trunk":
             self._add_trunk(value, keys, path)
-        elif value is None:
-            return
         elif isinstance(value, dict) and keys:
             before = self._in_container
             self._in_container = before or (bool(flag) and _is_flag_set(conf, flag))
@@ -372,7 +370,7 @@ class _Findings:
         elif isinstance(value, dict):
             for name in value:
                 self._leaf(kind, name, join(path, name), ends)
-        elif kind is not None:
+        elif kind is not None and value is not None:
             for part in map(str.strip, str(value).split(separator)) if separator else (value,):
                 self._leaf(kind, part, path, ends)
 

@@ -134,6 +134,7 @@ def test_facts_are_worked_out_once() -> None:
         ({"type": "bond", "linksInContainer": True, "LINKSINCONTAINER": False, "links": [{"name": "a"}]}, ("a",)),
         ({"type": "bond", "linksInContainer": "true", "links": [{"name": "a"}]}, ("a",)),
         ({"type": "bond", "links": "bond0"}, ()),  # the plugin does not start
+        ({"type": "bond", "links": [None, {"name": "bond0"}]}, ("bond0",)),
         ({"type": "ovn-k8s-cni-overlay", "topology": "layer2"}, ()),
         ({"type": "ovn-k8s-cni-overlay", "topology": "localnet"}, ("lan",)),
         ({"type": "ovn-k8s-cni-overlay", "topology": "localnet", "physicalNetworkName": "infra"}, ("infra",)),

@@ -26,7 +26,7 @@ from cniplugin.access import facts
 from cniplugin.netspec.cniconfig import NetworkConfigList, PluginConfig
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 
-ATTACHES_BY = (*facts.attaching_keys(), "mode", "vrfname", "topology", "subnets")
+ATTACHES_BY = (*facts.attaching_keys(), "mode", "vrfname", "topology", "netAttachDefName", "subnets")
 """Keys that say where an attachment ends: by which a plugin chooses what of the node it attaches to, and some
 that touch nothing of the node."""
 
