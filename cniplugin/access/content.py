@@ -2,7 +2,7 @@
 
 | restricted | allowed |
 | --- | --- |
-| `type` of every plugin, IPAM plugin and nested delegate | a plain file name (the parser sees to that) of no delegating plugin |
+| `type` of every plugin, IPAM plugin and nested delegate | a plain file name, not that of a delegating plugin |
 | `ipam.type`, where the plugin runs it | an IPAM program, or a type that nobody knows |
 | `runtimeConfig`, `prevResult` | absent, null, or nothing in it: the runtime alone fills them in |
 
@@ -68,14 +68,14 @@ def _runtime_problems(conf: Conf, path: str) -> Iterator[SpecError]:
             yield SpecError(
                 rule="cni-runtime",
                 path=join(path, written),
-                detail=f"{key} belongs to the runtime, which tells a plugin by it what the pod asks for and has",
+                detail=f"the runtime fills {key} in for each pod; what is written here would win over it",
                 fix=_RUNTIME_FIXES[key],
                 section="CNI 1.1 §1",
             )
 
 
 _RUNTIME_FIXES = {
-    "runtimeConfig": 'remove it; write what holds for every pod as keys of the plugin, and "capabilities" for the rest',
+    "runtimeConfig": "remove it; what holds for every pod is written as keys of the plugin itself",
     "prevResult": "remove it",
 }
 
@@ -93,8 +93,8 @@ def _ipam_problems(conf: Conf, path: str) -> Iterator[SpecError]:
             rule="cni-ipam-program",
             path=f"{path}.ipam.type" if path else "ipam.type",
             value=kind,
-            detail="this program hands out no addresses: run for IPAM, it does to the node what it does as a plugin",
+            detail="this program hands out no addresses, and would run on the node all the same",
             allowed=f"{', '.join(sorted(IPAM_PROGRAMS))}, or an IPAM plugin of your own",
-            fix='remove "ipam", or name an IPAM plugin; if the program is meant, list it under "plugins"',
+            fix='name an IPAM plugin, or remove "ipam"',
             section="CNI 1.1 §4",
         )

@@ -207,6 +207,30 @@ _NAME = "{name}"
 _ENDS = ("address-net", "address-first", "address-last")
 
 
+_ATTACHING = frozenset((INTERFACE, DEVICE, NETWORK, VLAN, PKEY, "trunk"))
+
+
+def attaching_keys() -> tuple[str, ...]:
+    """Return the keys by which plugins choose what of the node they attach to, each as plugins spell it."""
+    from .plugintable import PLUGINS, SPELLINGS  # noqa: PLC0415  # as above
+
+    plugins = (_UNKNOWN, *(known[2] for known in PLUGINS.values() if known[0] != "ipam"))
+    folded = _unique(key for keys in plugins for key, entry in keys.items() if key != "args" and _attaches(entry))
+    return tuple(spelling for key in folded for spelling in SPELLINGS.get(key, (key,)))
+
+
+def _attaches(entry: Any) -> bool:
+    kind, keys, *_ = entry if isinstance(entry, tuple) else _short(entry)
+    return kind in _ATTACHING or any(map(_attaches, (keys or {}).values()))
+
+
+def attaching_types() -> tuple[str, ...]:
+    """Return the types that nadmit knows to attach to something of the node, sorted."""
+    from .plugintable import PLUGINS  # noqa: PLC0415  # as above
+
+    return tuple(sorted(kind for kind, known in PLUGINS.items() if any(map(_attaches, known[2].values()))))
+
+
 class _Findings:
     """What is gathered of one configuration."""
 
@@ -338,8 +362,6 @@ class _Findings:
                 self._value(item, entry, f"{path}[{index}]", conf, ends)
         elif kind == "trunk":
             self._add_trunk(value, keys, path)
-        elif value is None:
-            return
         elif isinstance(value, dict) and keys:
             before = self._in_container
             self._in_container = before or (bool(flag) and _is_flag_set(conf, flag))
@@ -348,7 +370,7 @@ class _Findings:
         elif isinstance(value, dict):
             for name in value:
                 self._leaf(kind, name, join(path, name), ends)
-        elif kind is not None:
+        elif kind is not None and value is not None:
             for part in map(str.strip, str(value).split(separator)) if separator else (value,):
                 self._leaf(kind, part, path, ends)
 

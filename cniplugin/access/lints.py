@@ -19,6 +19,7 @@ from cniplugin.netspec.errors import render, show
 from cniplugin.netspec.record import Record
 
 from .coverage import Denies
+from .facts import attaching_types
 from .model import NAME_LABEL
 from .rules import ALLOW, DENY, ENFORCE
 
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
     from .matchers import Names
     from .rules import AttachmentRule, DefinitionRule, PodMatch, Policy
 
-MASTER_TYPES = ("macvlan", "ipvlan", "vlan", "bridge", "host-device")
-"""Plugin types that take an interface of the node."""
+TYPES_SHOWN = 5
+"""Plugin types that a remark names; there are some 20 that take an interface of the node."""
 
 SHOWN_MAX = 40
 """Characters of a name that are shown; a remark must fit into 256 with its place."""
@@ -229,15 +230,20 @@ def _lint_masters(rule: Rule, value: DefinitionRule) -> Iterator[Lint]:
     if config is not None and config.masters is not None:
         return
     patterns = config.plugin_types if config is not None else None
-    kinds = [kind for kind in MASTER_TYPES if patterns is None or patterns.matches(kind)]
+    kinds = [kind for kind in attaching_types() if patterns is None or patterns.matches(kind)]
     if kinds:
+        more = f" and {len(kinds) - TYPES_SHOWN} others" if len(kinds) > TYPES_SHOWN else ""
         yield Lint(
             name="any-master",
             path=f"{rule.path}.config" if config is not None else rule.path,
             rules=_about([rule]),
-            detail=f"without masters, the author may use any interface of the node by {', '.join(kinds)}",
+            detail=f"without masters, the author may use any interface of the node by {_listed(kinds)}{more}",
             fix="list masters",
         )
+
+
+def _listed(kinds: Sequence[str]) -> str:
+    return ", ".join(kinds[:TYPES_SHOWN])
 
 
 def _some(rules: Sequence[Rule], what: str) -> str:

@@ -7,7 +7,6 @@ Definitions are built past the parser here: it refuses many spellings by itself,
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import pytest
@@ -22,8 +21,8 @@ from cniplugin.netspec import netattachdef
 from cniplugin.netspec.cniconfig import NetworkConfigList, PluginConfig
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 from cniplugin.netspec.selection import NetworkSelectionElement
+from tests.access.keys import KEYS, Key, nest, spellings
 from webhook.plugindata import touches
-from webhook.plugindata.fileformat import KeyFile, PluginFile, ReadFile, TouchFile
 from webhook.plugindata.loader import load_shapes
 
 Value = Any
@@ -64,54 +63,6 @@ UNLIMITED = {"endpoint", "netfilter", "gateway"}
 """Kinds that no field is about: the levels of definitions judge them, and `gateway` widens addresses."""
 
 
-class Key(NamedTuple):
-    """One key that touches something: of which plugin, below which keys, in how many lists."""
-
-    plugin: str
-    kind_of_plugin: str
-    is_beside: bool
-    steps: tuple[tuple[str, int], ...]
-    kind: str
-
-    @property
-    def name(self) -> str:
-        return f"{self.plugin}:{'/'.join(name for name, _ in self.steps)}"
-
-
-def keys_of(file: PluginFile) -> Iterator[Key]:
-    for is_beside, keys in ((False, file.keys), (False, file.also_reads), (True, file.beside)):
-        for steps, kind in walk(keys, ()):
-            yield Key(file.type, file.kind, is_beside, steps, kind)
-
-
-def walk(keys: Any, above: tuple[tuple[str, int], ...]) -> Iterator[tuple[tuple[tuple[str, int], ...], str]]:
-    for name, written in keys.items():
-        lists = 0
-        key: KeyFile | ReadFile = written
-        found = key.touches
-        if isinstance(key, KeyFile):
-            key = load_shapes()[key.shape] if key.shape else key
-            while key.items is not None:
-                lists += key.type == "array"
-                key = key.items
-        steps = (*above, (name, lists))
-        kind = found.kind if isinstance(found, TouchFile) else found
-        if kind is not None and kind != "trunk":
-            yield steps, kind
-        yield from walk(key.keys, steps)
-
-
-KEYS = [key for file in touches.load_files() for key in keys_of(file)]
-
-
-def spellings(name: str) -> list[str]:
-    """Return ways of Go to read a key: letter case, U+017F for s, U+212A for k."""
-    mixed = "".join(char.upper() if index % 2 else char.lower() for index, char in enumerate(name))
-    found = [name, name.lower(), name.upper(), mixed, name.swapcase()]
-    found += [name.lower().replace("s", "\u017f"), name.lower().replace("k", "\u212a")]
-    return list(dict.fromkeys(found))
-
-
 def test_spellings_fold_to_one_key() -> None:
     for name in ("master", "pkey", "mirrors", "link"):
         assert {fold(spelling) for spelling in spellings(name)} == {name}
@@ -127,11 +78,7 @@ def test_there_are_keys_of_every_kind() -> None:
 
 def build(key: Key, value: Value, spell: int) -> NetworkAttachmentDefinition:
     """Return a definition with a value at a key, spelt in the given way at every depth."""
-    for name, lists in reversed(key.steps):
-        ways = spellings(name)
-        for _ in range(lists):
-            value = [value]
-        value = {ways[min(spell, len(ways) - 1)]: value}
+    value = nest(key, value, spell)
     name = "lan"
     if key.steps == (("name", 0),):
         (name,) = value.values()
@@ -243,7 +190,9 @@ def touched(conf: dict[str, Any]) -> tuple[facts.Touch, ...]:
 
 def test_the_module_for_the_node_is_what_the_files_say() -> None:
     """`make golden` writes it anew."""
-    assert touches.compile_plugins(touches.load_files(), load_shapes()) == plugintable.PLUGINS
+    files = touches.load_files()
+    assert touches.compile_plugins(files, load_shapes()) == plugintable.PLUGINS
+    assert touches.compile_spellings(files) == plugintable.SPELLINGS
 
 
 def test_keys_that_nobody_reads_touch_nothing() -> None:

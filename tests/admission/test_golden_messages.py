@@ -169,6 +169,14 @@ CASES: dict[str, Callable[[], Decision]] = {
         definition(json.dumps({"cniVersion": "9.9", "plugins": [{"type": "a/b"}, {"Type": "x"}, 5], "disableCheck": 3}))
     ),
     "config-meta-plugin": lambda: decide(definition('{"plugins":[{"type":"bridge"},{"type":"multus"}]}')),
+    "config-runtime": lambda: decide(
+        definition(
+            '{"type":"host-device","device":"eth3","runtimeConfig":{"deviceID":"0000:03:00.1"},"prevResult":{"ips":[1]}}'
+        )
+    ),
+    "config-ipam-program": lambda: checked(
+        {"cniVersion": "1.0.0", "type": "macvlan", "master": "bond1", "ipam": {"type": "host-device"}}
+    ),
     "config-name": lambda: decide(definition('{"type":"bridge"}', name="Net_1")),
     "config-on-disk": lambda: decide(definition(None)),
     "config-name-differs": lambda: decide(definition('{"name":"x","type":"bridge"}', name="net.v1")),

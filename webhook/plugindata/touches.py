@@ -55,6 +55,15 @@ def compile_plugins(files: Iterable[PluginFile], shapes: Shapes) -> dict[str, tu
     return table
 
 
+def compile_spellings(files: Iterable[PluginFile]) -> dict[str, tuple[str, ...]]:
+    """Return how plugins spell the keys that people write, where that is not as they fold."""
+    found: dict[str, set[str]] = {}
+    for file in files:
+        for name in file.keys or file.also_reads:
+            found.setdefault(fold(name), set()).add(name)
+    return {key: tuple(sorted(names)) for key, names in found.items() if names != {key}}
+
+
 def _keys_of(keys: Mapping[str, KeyFile], shapes: Shapes) -> dict[str, Entry]:
     return _touching({name: _entry(key, shapes) for name, key in keys.items()})
 
@@ -111,15 +120,22 @@ def _parts(entry: Entry) -> tuple[Any, ...]:
     return entry if isinstance(entry, tuple) else (entry, None, None, None, "", "")
 
 
-def render(table: Mapping[str, object]) -> str:
-    """Return the text of the module, one plugin a line."""
-    lines = [f"    {kind!r}: {plugin!r}," for kind, plugin in sorted(table.items())]
-    return "\n".join([HEAD + "PLUGINS = {", *lines, "}", '"""By plugin type."""', ""])
+def render(plugins: Mapping[str, object], spellings: Mapping[str, object]) -> str:
+    """Return the text of the module, one entry a line."""
+    lines = [HEAD + "PLUGINS = {", *_entries(plugins), "}", '"""By plugin type."""', ""]
+    lines += ["SPELLINGS = {", *_entries(spellings), "}", '"""Of the keys at the top of a plugin, as folded."""', ""]
+    return "\n".join(lines)
+
+
+def _entries(table: Mapping[str, object]) -> list[str]:
+    return [f"    {key!r}: {value!r}," for key, value in sorted(table.items())]
 
 
 def write() -> None:
     """Write the module anew; `make golden` formats it."""
-    Path(plugintable.__file__).write_text(render(compile_plugins(load_files(), load_shapes())))
+    files = load_files()
+    text = render(compile_plugins(files, load_shapes()), compile_spellings(files))
+    Path(plugintable.__file__).write_text(text)
 
 
 if __name__ == "__main__":

@@ -3,11 +3,11 @@
 Fields restricted: `metadata.name`, `spec.config`, the consent annotations. Values allowed: JSON that libcni reads as a
 configuration or a list, in one way only; plugin types that are file names and no delegating plugins; an IPAM program as
 `ipam.type`; no `runtimeConfig` or `prevResult` that states anything; none at all (the node's own file), with a warning;
-a resource that a device plugin may have; a node selector of one label; what the rules about definitions give to the
-requester, and what the level of the namespace permits. Operations: CREATE, UPDATE that changes `spec.config`, the
-resource name, the node selector or the consent. Exempt: nobody from the built-in checks; from rules and levels, the
-exempt users and groups of the configuration, who are warned of what no pod could attach to. A definition that a
-finalizer holds is judged like any other: pods still attach to it.
+node's own file), with a warning; a resource that a device plugin may have; a node selector of one label; what the rules
+about definitions give to the requester, and what the level of the namespace permits. Operations: CREATE, UPDATE that
+changes `spec.config`, the resource name, the node selector or the consent. Exempt: nobody from the built-in checks;
+from rules and levels, the exempt users and groups of the configuration, who are warned of what no pod could attach to.
+A definition that a finalizer holds is judged like any other: pods still attach to it.
 Example refusal: `spec.config.plugins[1].type: a delegating plugin cannot be a delegate: "multus"`.
 """
 
