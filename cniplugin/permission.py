@@ -59,7 +59,7 @@ def check(pod: Pod, asked: Asked, standing: Standing, networks: Networks, client
     )
     refusals, trials = [], []
     for position, element in asked:
-        item = Item(element=element, replaces_default=position is None)
+        item = Item(element=element, network_labels={}, replaces_default=position is None)
         verdict = standing.refusal
         if verdict is None:
             item, verdict = _judge(subject, item, standing.rules, networks, client, position)

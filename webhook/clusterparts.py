@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 from cniplugin.access.rules import AuthorMatch
 from webhook.admission.checks.in_use import OFF
 from webhook.admission.inforce import RulesInForce
-from webhook.cluster.livenetworks import LiveNetworks
+from webhook.cluster.livelookups import LiveLookups
 from webhook.cluster.ownnamespace import own_namespace
 from webhook.cluster.pods import Pods
 from webhook.cluster.source import ClusterSource
@@ -52,13 +52,13 @@ class Part(Protocol):
 class ClusterParts:
     """The parts, and what the server gets from them.
 
-    `live` asks for networks that are not known, and is to be closed. `tls`: the certificate of a Secret; None where it
-    is in files. `listening` is to be set when connections are taken.
+    `live` asks for networks and namespaces that are not known, and is to be closed. `tls`: the certificate of a Secret;
+    None where it is in files. `listening` is to be set when connections are taken.
     """
 
     source: ClusterSource
     parts: Sequence[Part]
-    live: LiveNetworks
+    live: LiveLookups
     tls: MemoryTls | None
     listening: Event
     collectors: Sequence[Collector]
@@ -109,7 +109,7 @@ def assemble(settings: Settings, metrics: Metrics, configuration: InForce) -> Cl
         )
         parts.append(registrar)
         collectors.append(registrar)
-    live = LiveNetworks(source.connection, source.snapshot, clock=time.monotonic, on_result=metrics.live_lookup)
+    live = LiveLookups(source.connection, source.snapshot, clock=time.monotonic, on_result=metrics.live_lookup)
     return ClusterParts(source=source, parts=parts, live=live, tls=tls, listening=listening, collectors=collectors)
 
 

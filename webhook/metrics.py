@@ -111,7 +111,10 @@ class Metrics:
             registry=self.registry,
         )
         self._live_lookups = Counter(
-            "nadmit_live_lookups", "Networks asked for while judging", ("result",), registry=self.registry
+            "nadmit_live_lookups",
+            "Objects asked for while judging",
+            ("result",),
+            registry=self.registry,
         )
         self._ready = Gauge("nadmit_ready", "1 while reviews are wanted", registry=self.registry)
         self.log_lines_lost = Counter(
@@ -149,7 +152,7 @@ class Metrics:
         self._certificate_loads.labels("error").inc()
 
     def live_lookup(self, result: str) -> None:
-        """Count what became of asking for a network that was not known; `result` is one of a closed set."""
+        """Count what became of asking for an object that was not known; `result` is one of a closed set."""
         self._live_lookups.labels(result).inc()
 
     def observe(self, *, is_ready: bool, counts: Mapping[str, int], ages: Mapping[str, float]) -> None:

@@ -28,7 +28,7 @@ from webhook.decisionlog import DecisionLog
 from webhook.metrics import Metrics, Observers
 from webhook.serving.app import create_app
 from webhook.serving.probes import create_probes
-from webhook.serving.reviews import LiveNetworks, Reviews
+from webhook.serving.reviews import LiveLookups, Reviews
 from webhook.serving.server import Addresses, Stop, serve, stop_on_signals
 from webhook.serving.tls import ServedPair, ServerTls
 from webhook.settings import Settings
@@ -56,7 +56,7 @@ class _Source:
     problem: Callable[[], str | None] = lambda: None
     ages: Callable[[], Mapping[str, float]] = dict
     on_listening: Callable[[], None] = lambda: None
-    live: LiveNetworks | None = None
+    live: LiveLookups | None = None
 
 
 def standalone(settings: Settings, manifests: Path) -> int:

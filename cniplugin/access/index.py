@@ -10,6 +10,7 @@ and the first one that decides is told.
 from __future__ import annotations
 
 from .facts import facts_of
+from .model import NAME_LABEL
 from .rules import ALLOW, AUDIT, DENY, ENFORCE, WARN
 from .usage import asks_for_nothing
 
@@ -38,6 +39,7 @@ class Index:
         kept = list(policies)
         self._rules = [_Candidate(rule) for rule in _sorted(rule for policy in kept for rule in policy.attachments)]
         self._definitions = _sorted(rule for policy in kept for rule in policy.definitions)
+        self._selecting = [entry for candidate in self._rules for entry in _selecting_namespaces(candidate.rule)]
         self._named, self._others = _split([candidate.rule for candidate in self._rules])
         self._namespaces: dict[str, _Namespace] = {}
         self._networks: dict[tuple[str, str, str, bool], _Network] = {}
@@ -61,6 +63,15 @@ class Index:
             if candidate.has_pod(subject):
                 found[candidate.rule.action == ALLOW].append(candidate.rule)
         return found
+
+    def reads_labels_of(self, namespace: str) -> bool:
+        """Say whether it depends on the labels of a namespace, beside its name, which rules select its pods."""
+        return any(entry.namespaces is None or entry.namespaces.matches(namespace) for entry in self._selecting)
+
+    @property
+    def requires_consent(self) -> bool:
+        """Whether a rule accepts only what the owner shares, which an owner may do by labels."""
+        return any(candidate.rule.require_consent for candidate in self._rules)
 
     def rules_for(self, subject: Subject) -> list[AttachmentRule]:
         """Return the rules that select a pod, whatever it asks for, sorted."""
@@ -194,6 +205,13 @@ def _exact_namespaces(rule: AttachmentRule) -> Iterator[str | None]:
             yield None
         else:
             yield from entry.namespaces.exact
+
+
+def _selecting_namespaces(rule: AttachmentRule) -> Iterator[PodMatch]:
+    """Yield the entries of a rule that select namespaces by their labels."""
+    for entry in (*rule.pods, *rule.except_pods):
+        if entry.namespace_selector is not None and entry.namespace_selector.reads_beside(NAME_LABEL):
+            yield entry
 
 
 def _any_pod(entries: Iterable[PodMatch], subject: Subject) -> bool:

@@ -52,6 +52,10 @@ class Selector(Record):
         """Say whether labels satisfy every requirement."""
         return all(requirement.matches(labels) for requirement in self.requirements)
 
+    def reads_beside(self, key: str) -> bool:
+        """Say whether it depends on a label other than `key`."""
+        return any(requirement.key != key for requirement in self.requirements)
+
 
 def is_key(text: str) -> bool:
     """Say whether `text` can be the key of a label."""

@@ -31,6 +31,13 @@ if TYPE_CHECKING:
         ) -> tuple[Sequence[AttachmentRule], Sequence[AttachmentRule]]:
             """Return the Deny and the Allow rules that select a pod and a network, each sorted."""
 
+        def reads_labels_of(self, namespace: str) -> bool:
+            """Say whether it depends on the labels of a namespace, beside its name, which rules select its pods."""
+
+        @property
+        def requires_consent(self) -> bool:
+            """Return whether a rule accepts only what the owner shares."""
+
         def rules_in(self, subject: Subject) -> Sequence[AttachmentRule]:
             """Return the rules that can select a pod of the subject's namespace, sorted."""
 
@@ -145,12 +152,13 @@ class Subject(Record):
 class Item(Record):
     """One network that the subject asks for. `network` is None when no such definition is known.
 
-    `network_labels`: labels of the network's namespace, by which its definitions have a level.
+    `network_labels`: labels of the network's namespace, by which its definitions have a level; they have no default,
+    because whoever forgot them would judge by the cluster's.
     """
 
     element: NetworkSelectionElement
     network: NetworkAttachmentDefinition | None = None
-    network_labels: Mapping[str, str] = {}  # never changed
+    network_labels: Mapping[str, str]  # never changed
     replaces_default: bool = False
 
     @property

@@ -45,7 +45,7 @@ SUBJECTS = [
     )
 ]
 ITEMS = [
-    Item(element=NetworkSelectionElement(namespace=namespace, name=name, interface=asked), network=NETWORKS.get((namespace, name)))
+    Item(element=NetworkSelectionElement(namespace=namespace, name=name, interface=asked), network=NETWORKS.get((namespace, name)), network_labels={})
     for (namespace, name), asked in itertools.product([*CONFIGS, ("infra", "gone")], (None, "net5"))
 ]  # fmt: skip
 

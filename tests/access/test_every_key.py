@@ -124,7 +124,7 @@ def write(network: NetworkAttachmentDefinition, by: Rules) -> str:
 
 def attach(network: NetworkAttachmentDefinition, by: Rules) -> set[str]:
     """Return the codes of both ends, which is one judgement with and without Multus in front."""
-    item = Item(element=NetworkSelectionElement(namespace="blue", name="lan"), network=network)
+    item = Item(element=NetworkSelectionElement(namespace="blue", name="lan"), network=network, network_labels={})
     return {judge(Subject(namespace="blue"), item, by, is_on_node=is_on_node).code for is_on_node in (False, True)}
 
 

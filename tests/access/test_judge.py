@@ -31,6 +31,7 @@ def item(namespace: str = "blue", *, config: str | None = MACVLAN, exists: bool 
     return Item(
         element=NetworkSelectionElement(namespace=namespace, name="lan", **asked),
         network=netattachdef.build(namespace=namespace, name="lan", config=config) if exists else None,
+        network_labels={},
         replaces_default=replaces_default,
     )
 

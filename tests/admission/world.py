@@ -36,6 +36,7 @@ class FakeCluster:
     users: dict[tuple[str, str], NetworkUsers] = field(default_factory=dict)
     addresses: dict[tuple[str, str, str], tuple[tuple[str, str], ...]] = field(default_factory=dict)
     terminating: frozenset[str] = frozenset()
+    unknown: frozenset[str] = frozenset()
 
     def network(self, namespace: str, name: str) -> NetworkAttachmentDefinition | None:
         return self.networks.get((namespace, name))
@@ -67,6 +68,9 @@ class FakeCluster:
 
     def default_networks(self, namespace: str) -> str | None:
         return self.defaults.get(namespace)
+
+    def has_namespace(self, namespace: str) -> bool:
+        return namespace not in self.unknown
 
     def namespace_labels(self, namespace: str) -> Mapping[str, str]:
         return {"kubernetes.io/metadata.name": namespace, **self.labels.get(namespace, {})}

@@ -49,6 +49,11 @@ CASES = {
     "review-injection-json": "review -o json inputs/injection.yaml",
     "review-injection-off": "review --config inputs/no-injection.yaml inputs/injection.yaml",
     "check-injection": "check inputs/injection.yaml",
+    "review-network-status": "review --manifests tree inputs/network-status.yaml",
+    "review-network-status-of-a-node": "review --manifests tree --as-group system:nodes inputs/network-status.yaml",
+    "review-network-status-denied": "review --manifests tree --config inputs/no-injection.yaml "
+    "--network-status-mode Deny inputs/network-status.yaml",
+    "review-network-status-deprecated": "review --manifests tree --no-protect-network-status inputs/network-status.yaml",
     "review-nothing-to-judge": "review inputs/service.yaml",
     "review-broken": "review --manifests tree inputs/broken.yaml inputs/self-contained.yaml",
     "review-wrong-type": "review inputs/wrong-type.yaml",

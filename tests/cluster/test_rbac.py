@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.configuration.texts import BAD, HONOR
-from tests.e2e.process import RECORDINGS, Served, serving
+from tests.e2e.process import RECORDINGS, Served, Unanswered, serving
 from tests.manifests.verbs_used import VERBS_USED, Use
 from tests.realapi.audit import Asked
 from tests.realapi.server import MERGE_PATCH, RealApiServer
@@ -27,7 +27,10 @@ POLICY = {
     "apiVersion": "access.nadmit.io/v1alpha1",
     "kind": "NetworkAttachmentPolicy",
     "metadata": {"name": "nothing"},
-    "spec": {"attachments": [{"name": "all", "action": "Deny"}]},
+    "spec": {
+        "pods": [{"namespaceSelector": {"matchLabels": {"tenant": "a"}}}],
+        "attachments": [{"name": "all", "action": "Deny"}],
+    },
 }
 POD_WITH_A_NEW_NETWORK = (RECORDINGS / "create-pods-alice-pod.json").read_bytes()
 
@@ -71,6 +74,15 @@ def trust_the_secret(server: RealApiServer, served: Served, file: Path) -> None:
         served.ca = file
 
 
+def _has_no_verdict(served: Served) -> bool:
+    """Say whether a pod of a namespace that is not known is not judged, now that its labels matter."""
+    try:
+        served.post(POD_WITH_A_NEW_NETWORK)
+    except Unanswered as answer:
+        return bool(answer.args[0] == 503)
+    return False
+
+
 def test_it_asks_what_it_is_granted(server: RealApiServer, tmp_path: Path) -> None:
     options = webhook_options(server, "https://127.0.0.1:1")
     offset = server.audit_offset()
@@ -87,6 +99,7 @@ def test_it_asks_what_it_is_granted(server: RealApiServer, tmp_path: Path) -> No
         trust_the_secret(server, served, tmp_path / "ca.crt")
         assert "no NetworkAttachmentDefinition" in served.post(POD_WITH_A_NEW_NETWORK)["status"]["message"]
         server.put(POLICY)
+        wait(lambda: _has_no_verdict(served), served.get("/metrics").__str__)
         server.must("PATCH", f"{POLICIES}/nothing", {"spec": {"mode": "Audit"}}, kind=MERGE_PATCH)
         server.must("PATCH", CONFIGURATION, {"data": {"config.yaml": HONOR.decode()}}, kind=MERGE_PATCH)
         wait(lambda: not unused(), unused)

@@ -80,6 +80,7 @@ def test_nobody_is_sent_to_a_server_that_is_not_ready(world: RealApiServer, tmp_
         "networks-in-use.access.nadmit.io",
         "workloads.access.nadmit.io",
         "policies.access.nadmit.io",
+        "network-status.access.nadmit.io",
     ]
     assert {hook["failurePolicy"] for hook in seen["webhooks"]} == {"Ignore"}
     assert "written, failurePolicy Ignore: pods.access.nadmit.io: absent; " in server.errors
@@ -156,7 +157,9 @@ def test_who_is_called_for_what(server: Served, world: RealApiServer) -> None:
     # pods/status, side doors 8 and 20
     step(None, 0, ask("PATCH", f"{PODS}/plain/status", {"status": {"reason": "x"}}, kind=MERGE_PATCH))
     step("pods", 1, annotate(f"{PODS}/plain/status", {NETWORKS: "nope/nope"}))
-    step("pods", 1, annotate(f"{PODS}/plain/status", {STATUS: "[]"}))
+    step(None, 1, annotate(f"{PODS}/plain/status", {STATUS: "[]"}))
+    step(None, 1, annotate(f"{PODS}/plain", {STATUS: None}))
+    step(None, 1, annotate(f"{PODS}/plain", {STATUS: "[]", NETWORKS: ""}))
     # bindings, side door 8
     binding: Object = {"apiVersion": "v1", "kind": "Binding", "metadata": {"name": "plain"}}
     binding["target"] = {"kind": "Node", "name": "n"}
@@ -242,7 +245,7 @@ def test_staged_fail_closed_and_open_again(server: Served, world: RealApiServer)
     staged = run_webhooks(world, "stage", "Fail")
     assert (staged.exit_code, staged.output) == (0, "nadmit: failurePolicy Fail for 5 webhooks (was Ignore)\n")
     fails = {"pods": "Fail", "bindings": "Fail", "networks": "Fail", "policies": "Fail"}
-    assert policies(world) == {**fails, "networks-in-use": "Ignore", "workloads": "Ignore"}
+    assert policies(world) == {**fails, **dict.fromkeys(("networks-in-use", "workloads", "network-status"), "Ignore")}
     assert policies(world, INJECTION) == {"pods": "Fail", "defaults": "Ignore"}
     assert run_webhooks(world, "status").exit_code == 0
     until(lambda: is_in_order(server))
@@ -252,6 +255,7 @@ def test_staged_fail_closed_and_open_again(server: Served, world: RealApiServer)
     until(lambda: refused in create(world, pod("web", "lan"), "--dry-run=server").stderr)
     assert create(world, pod("plain")).returncode == 0
     assert world.kubectl("label", "pod", "plain", "-n", NAMESPACE, "a=b").returncode == 0
+    assert world.kubectl("annotate", "pod", "plain", "-n", NAMESPACE, f"{STATUS}=[]").returncode == 0
     assert create(world, workload("Deployment", "web", {NETWORKS: "lan"})).returncode == 0
     assert world.kubectl("delete", "net-attach-def", "lan", "-n", NAMESPACE).returncode == 0
     assert run_webhooks(world, "stage", "Fail").exit_code == 1

@@ -88,6 +88,8 @@ class Request(NamedTuple):
         """The path of the list, namespace and name, if one object is asked for."""
         head, found, tail = self.path.partition("/namespaces/")
         parts = tail.split("/")
+        if found and len(parts) == 1:
+            return NAMESPACES, ("", parts[0])
         return (f"{head}/{parts[1]}", (parts[0], parts[2])) if found and len(parts) == 3 else None
 
 

@@ -33,6 +33,8 @@ VERBS_USED = (
         only_when="a pod names a network that no cache has yet"),
     Use("", "namespaces", "list", "labels, for policies"),
     Use("", "namespaces", "watch", "their changes"),
+    Use("", "namespaces", "get", "one that was made a moment ago",
+        only_when="a rule selects by labels, and no cache has the namespace yet"),
     Use("", "pods", "list", "which networks are in use; metadata only"),
     Use("", "pods", "watch", "their changes"),
     Use(ACCESS, "networkattachmentpolicies", "list", "the access rules"),

@@ -78,12 +78,13 @@ def evaluate(
         if not status.is_allowed:
             return status
         judged = networks.check(request, cluster, rules, network_namespace=network_namespace, plugins=plugins)
+        decided = judged
         if injection is not None:
-            judged = resources.check(request, judged, cluster, injection, network_namespace=network_namespace)
-        return network_status.join(status, judged)
+            decided = resources.check(request, judged, cluster, injection, network_namespace=network_namespace)
+        return _with_unknown(network_status.join(status, decided), judged)
     if request.kind == NETWORK:
         judged = definitions.check(request, cluster, rules, plugins)
-        return in_use.check_change(request, cluster, network_in_use, judged)
+        return _with_unknown(in_use.check_change(request, cluster, network_in_use, judged), judged)
     if request.kind in WORKLOADS:
         return networks.check(request, cluster, rules, network_namespace=network_namespace, plugins=plugins)
     check = _BY_RULES.get(request.kind)
@@ -97,3 +98,8 @@ _BY_RULES: Mapping[GroupKind, Callable[[Request, Cluster, Rules], Decision]] = {
     POLICY_CONFIG: lambda request, _cluster, _rules: policies.check_config(request),
 }
 """The check of each kind that no setting concerns."""
+
+
+def _with_unknown(decided: Decision, judged: Decision) -> Decision:
+    """Return a decision with what an earlier check does not know, whatever a later one has made of its decision."""
+    return decided if decided.unknown == judged.unknown else decided._replace(unknown=judged.unknown)

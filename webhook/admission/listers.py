@@ -55,5 +55,8 @@ class Cluster(Protocol):
     def default_networks(self, namespace: str) -> str | None:
         """Return the networks annotation that a namespace has for its pods, as it is written; None if it has none."""
 
+    def has_namespace(self, namespace: str) -> bool:
+        """Say whether a namespace is known, and with it its labels; the cache may lack one that is new."""
+
     def namespace_labels(self, namespace: str) -> Mapping[str, str]:
         """Return the labels of a namespace; of an unknown one, its name alone."""

@@ -392,6 +392,15 @@ def not_yet(error: SpecError) -> str:
     return warning(f"{error.detail}{hint}{' ' if hint.endswith('?') else '; '}pods will be refused until it exists")
 
 
+def namespace_unknown(namespace: str) -> str:
+    """Rules select namespaces by labels, and nobody knows those of this one."""
+    text = (
+        f'no manifest has namespace "{namespace[:63]}": it counts as one without labels, and access rules select '
+        "namespaces by labels; add the Namespace with its labels"
+    )
+    return Remark.of(warning(text), rule="namespace-unknown")
+
+
 CREATE_IT = "create it first"
 """The fix for a missing network that resembles none."""
 

@@ -135,7 +135,9 @@ class Decision(NamedTuple):
 
     `policies`: names of those that decided, for the audit log. `trials`: what policies of mode Warn and Audit would
     have refused, for logs and the audit log. `missing`: namespace and name of networks that are not known, where
-    nothing else keeps the object from being allowed. `operations` change the object (JSON Patch); none: no patch.
+    nothing else keeps the object from being allowed. `unknown`: namespaces that are not known and whose labels matter:
+    this is an answer only where nobody can be asked for them. `operations` change the object (JSON Patch); none: no
+    patch.
     """
 
     is_allowed: bool = True
@@ -150,6 +152,7 @@ class Decision(NamedTuple):
     policies: tuple[str, ...] = ()
     missing: tuple[tuple[str, str], ...] = ()
     operations: tuple[Operation, ...] = ()
+    unknown: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> str:

@@ -84,6 +84,12 @@ def _answer(
         return _allowed(mutation.operations, mutation.notes)
     after = request._replace(object=known._replace(annotations=podspec.annotations_of(mutation.pod)))
     judged = evaluate(after, cluster, rules, network_namespace=network_namespace)
+    answered = _judged(after, mutation, judged, cluster, injection)
+    return answered._replace(unknown=judged.unknown) if judged.unknown else answered
+
+
+def _judged(after: Request, mutation: Mutation, judged: Decision, cluster: Cluster, injection: Injection) -> Decision:
+    """Return the answer about a pod whose networks, as they are after the mutation, were judged."""
     if mutation.missing and (judged.missing or not (mutation.problems or mutation.warnings)):
         return Decision(operations=mutation.operations, warnings=mutation.notes, missing=judged.missing)
     if judged.is_allowed and not mutation.problems:

@@ -75,6 +75,7 @@ RULES = {
     # the plan, netspec.plan
     "capability-missing": "no plugin of the network has the capability that the request needs",
     "interface-taken": "the interface name is used by another attachment of the pod",
+    "namespace-unknown": "no manifest has the namespace, and access rules select namespaces by labels",
     "network-not-found": "there is no NetworkAttachmentDefinition of that name",
     "network-unreadable": "the network's configuration cannot be read, so it cannot be attached",
     # what /mutate puts into a pod, injectiontext

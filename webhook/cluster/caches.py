@@ -151,13 +151,17 @@ class Namespaces(_Named[Namespace]):
 
     def make(self, item: Item) -> Namespace:
         """Return what is kept of a namespace."""
-        metadata = item.metadata
-        labels = {**(metadata.labels or {}), NAME_LABEL: metadata.name}
-        return Namespace(
-            labels,
-            is_terminating=metadata.deletion_timestamp is not None,
-            default_networks=(metadata.annotations or {}).get(DEFAULT_NETWORKS),
-        )
+        return namespace_of(item)
+
+
+def namespace_of(item: Item) -> Namespace:
+    """Return what is kept of a namespace."""
+    metadata = item.metadata
+    return Namespace(
+        {**(metadata.labels or {}), NAME_LABEL: metadata.name},
+        is_terminating=metadata.deletion_timestamp is not None,
+        default_networks=(metadata.annotations or {}).get(DEFAULT_NETWORKS),
+    )
 
 
 class AccessPolicies(_Named[Policy]):

@@ -81,8 +81,9 @@ class Resource(NamedTuple):
         return f"{self._root}/{self.plural}"
 
     def path_of(self, namespace: str, name: str) -> str:
-        """Return the path of one object in a namespace."""
-        return f"{self._root}/namespaces/{quote(namespace, safe='')}/{self.plural}/{quote(name, safe='')}"
+        """Return the path of one object; `namespace` is "" for one that is cluster-scoped."""
+        where = f"/namespaces/{quote(namespace, safe='')}" if namespace else ""
+        return f"{self._root}{where}/{self.plural}/{quote(name, safe='')}"
 
     def accept(self, verb: str) -> str:
         """Return what to accept as the answer; a server that cannot leave specs out sends all of an object."""

@@ -158,6 +158,15 @@ class Snapshot:
         made._remembered = {}  # noqa: SLF001
         return made
 
+    def with_namespace(self, name: str, labels: Mapping[str, str], default_networks: str | None) -> Self:
+        """Return this snapshot with one namespace more; it remembers nothing yet."""
+        made = copy(self)
+        made._namespace_labels = {**self._namespace_labels, name: labels}  # noqa: SLF001 - as above
+        if default_networks is not None:
+            made._default_networks = {**self._default_networks, name: default_networks}  # noqa: SLF001
+        made._remembered = {}  # noqa: SLF001
+        return made
+
     def network_namespaces(self) -> Sequence[str]:
         """Return the namespaces that have definitions, sorted."""
         return sorted(self._definitions)

@@ -19,6 +19,7 @@ from webhook.admission.evaluate import BINDING, CLUSTER_SCOPED, NAMESPACE, NETWO
 from webhook.admission.listers import Cluster
 from webhook.admission.model import ALLOWED, Decision, GroupKind, Operation, Request, User
 from webhook.admission.mutating import answer_mutation
+from webhook.admission.namespacelabels import told
 from webhook.cluster.documents import Document
 from webhook.cluster.problems import Position, Problem
 from webhook.serving import wire
@@ -146,8 +147,10 @@ class Webhook:
             injection=self.configuration.injection,
             plugins=self.configuration.plugins,
         )
-        told = decision._replace(warnings=(*mutated.warnings, *decision.warnings)) if mutated.warnings else decision
-        return Judgement(document, request, told, operations=mutated.operations)
+        decision = told(decision)
+        if mutated.warnings:
+            decision = decision._replace(warnings=(*mutated.warnings, *decision.warnings))
+        return Judgement(document, request, decision, operations=mutated.operations)
 
     def _mutate(self, request: Request) -> Decision:
         injection = self.configuration.injection

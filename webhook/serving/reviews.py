@@ -1,20 +1,24 @@
 """One review from bytes to bytes: read, decide, answer; one log line and one count.
 
-The cluster is not asked while judging, with one exception: a pod that is refused for nothing but networks that are not
-known, which may have been created a moment ago. These are asked for, within bounds (`LiveNetworks`), and if all of
-them are there the pod is judged once more.
+The cluster is not asked while judging, with two exceptions, for objects that may have been created a moment ago. Both
+are within bounds (`LiveLookups`), and with what was found the review is judged once more:
+
+- a namespace that is not known and whose labels matter: without them there is no verdict, so what is not found is
+  answered with 503 and Retry-After, and the API server tries again within its time;
+- networks that are not known, of a pod that is refused for nothing else: what is not found leaves the refusal.
 """
 
 from __future__ import annotations
 
 from functools import partial
 from time import perf_counter
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from webhook.admission.checks.in_use import WARN
 from webhook.admission.evaluate import evaluate
 from webhook.admission.model import ALLOWED, Decision, Request
 from webhook.admission.mutating import answer_mutation
+from webhook.admission.namespacelabels import told
 from webhook.serving import wire
 from webhook.serving.http import RequestError
 
@@ -38,14 +42,22 @@ class Observer(Protocol):
         """Take note of one review."""
 
 
-class LiveNetworks(Protocol):
-    """Where networks are looked for that the snapshot does not have."""
+class LiveLookups(Protocol):
+    """Where objects are looked for that the snapshot does not have. Nothing of it raises."""
 
-    def is_worth_asking(self, missing: Sequence[tuple[str, str]]) -> bool:
+    def may_find_namespaces(self, unknown: Sequence[str]) -> bool:
+        """Say whether all of these may be found. Never waits."""
+
+    def may_find_networks(self, missing: Sequence[tuple[str, str]]) -> bool:
         """Say whether all of these, given by namespace and name, may be found. Never waits."""
 
-    async def find(self, missing: Sequence[tuple[str, str]], *, seconds: float) -> Cluster | None:
-        """Return the newest snapshot, with these networks; None if one is not found in time. Never raises."""
+    async def find_namespaces(self, unknown: Sequence[str], *, seconds: float) -> Cluster | None:
+        """Return the newest snapshot, with these namespaces; None if one is not found in time."""
+
+    async def find_networks(
+        self, missing: Sequence[tuple[str, str]], *, seconds: float, over: Any = None
+    ) -> Cluster | None:
+        """Return a snapshot with these networks, the newest or `over`, which `find_namespaces` gave; None as above."""
 
 
 class Reviews:
@@ -66,7 +78,7 @@ class Reviews:
         network_namespace: str,
         observer: Observer,
         network_in_use: str = WARN,
-        live: LiveNetworks | None = None,
+        live: LiveLookups | None = None,
     ) -> None:
         self._snapshot = snapshot
         self._problem: Callable[[], str | None] | None = problem
@@ -87,18 +99,38 @@ class Reviews:
             self._check_ready(self._problem())
         request = wire.decode(body)
         decision = self._decide(path, request, self._snapshot())
-        if decision.missing and self._live is not None and self._live.is_worth_asking(decision.missing):
-            return partial(self._answer_later, self._live, path, request, decision, started)
-        answer = wire.encode(request, decision)
-        self._observer.review(path, request, decision, perf_counter() - started)
-        return answer
+        live = self._live
+        if live is None:
+            return self._answer(path, request, told(decision), started)
+        if decision.unknown:
+            if not live.may_find_namespaces(decision.unknown):
+                raise _labels_unknown(decision.unknown)
+            return partial(self._answer_later, live, path, request, decision, started)
+        if decision.missing and live.may_find_networks(decision.missing):
+            return partial(self._answer_later, live, path, request, decision, started)
+        return self._answer(path, request, decision, started)
 
     async def _answer_later(
-        self, live: LiveNetworks, path: str, request: Request, decision: Decision, started: float, seconds_left: float
+        self, live: LiveLookups, path: str, request: Request, decision: Decision, started: float, seconds_left: float
     ) -> bytes:
-        cluster = await live.find(decision.missing, seconds=min(LIVE_MAX_S, seconds_left / 2))
-        if cluster is not None:
-            decision = self._decide(path, request, cluster)
+        """Look for what is not known, namespaces first: their labels may show what else is missing."""
+        seconds = min(LIVE_MAX_S, seconds_left / 2)
+        known: Cluster | None = None
+        if decision.unknown:
+            waits_since = perf_counter()
+            known = await live.find_namespaces(decision.unknown, seconds=seconds)
+            if known is None:
+                raise _labels_unknown(decision.unknown)
+            decision = self._decide(path, request, known)
+            seconds -= perf_counter() - waits_since
+        if decision.unknown:
+            raise _labels_unknown(decision.unknown)
+        if decision.missing and (known is None or live.may_find_networks(decision.missing)):
+            cluster = await live.find_networks(decision.missing, seconds=seconds, over=known)
+            decision = decision if cluster is None else self._decide(path, request, cluster)
+        return self._answer(path, request, decision, started)
+
+    def _answer(self, path: str, request: Request, decision: Decision, started: float) -> bytes:
         answer = wire.encode(request, decision)
         self._observer.review(path, request, decision, perf_counter() - started)
         return answer
@@ -126,3 +158,10 @@ class Reviews:
             return ALLOWED
         rules = self._rules(cluster)
         return answer_mutation(request, cluster, rules, injection, network_namespace=self._network_namespace)
+
+
+def _labels_unknown(namespaces: Sequence[str]) -> RequestError:
+    """NB: under stage Ignore, the API server lets the object pass after its tries, as while nobody answers."""
+    named = ", ".join(f'"{name[:63]}"' for name in namespaces[:3])
+    text = f"access rules select namespaces by labels, and those of namespace {named} cannot be read yet"
+    return RequestError(503, f"{text}; try again in 1 s", (("retry-after", "1"),))

@@ -510,11 +510,12 @@ def test_an_administrator_who_says_allow(lan: Node, api: Api, *, is_kept: bool) 
 
 
 @misbehaving
-def test_labels_that_cannot_be_read(lan: Node, api: Api) -> None:
+@pytest.mark.parametrize("status", [403, 404])
+def test_labels_that_cannot_be_read(lan: Node, api: Api, status: int) -> None:
     """No label is not the same as no answer: a Deny by namespace label must not be lost."""
     add_and_delete(lan)
     path = "/api/v1/namespaces/blue"
-    api.instead = lambda request: failure(403, "no") if request.path == path else None
+    api.instead = lambda request: failure(status, "no") if request.path == path else None
     assert unavailable(lan.add().refused(100)) == "nor the labels of the pod's namespace"
     lan.api.put_rules(config(posture="Isolated", node={"onUnavailable": "Allow"}))
     lan.add().expect()

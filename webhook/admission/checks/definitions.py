@@ -45,6 +45,7 @@ from webhook.admission.injection import (
 )
 from webhook.admission.listers import Cluster
 from webhook.admission.model import ALLOWED, Decision, Object, Request
+from webhook.admission.namespacelabels import unknown_to_define
 from webhook.admission.plugins.engine import check_plugins
 from webhook.admission.plugins.finding import PluginFinding
 from webhook.admission.plugins.schema import PluginChecks
@@ -86,7 +87,9 @@ def check(request: Request, cluster: Cluster, rules: Rules, plugins: PluginCheck
         return messages.invalid(request, problems, warnings=warnings)
     if not are_ruled(rules, cluster.namespace_labels(request.namespace)):
         return Decision(warnings=tuple(warnings), rules=("DefinitionDefault",)) if warnings else BY_DEFAULT
-    return _judge(request, parsed, cluster, rules, warnings)
+    judged = _judge(request, parsed, cluster, rules, warnings)
+    unknown = unknown_to_define(cluster, request.namespace, rules)
+    return judged._replace(unknown=unknown) if unknown else judged
 
 
 def _injection_problems(new: Object) -> Iterator[SpecError]:

@@ -11,7 +11,7 @@ other: it still runs, and hot-plug controllers act on its annotations. Example r
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from cniplugin.access.judge import judge, judge_trial, usable_namespaces
@@ -21,6 +21,7 @@ from cniplugin.access.reasons import Refusal, listed_names
 from cniplugin.netspec import annotation, jsontext
 from cniplugin.netspec.errors import SpecError, SpecErrors
 from cniplugin.netspec.names import nearest
+from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 from cniplugin.netspec.plan import item_of, plan
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS, NetworkSelectionElement, to_json
 from webhook.admission import addressuse, injectiontext, messages
@@ -28,6 +29,7 @@ from webhook.admission.checks import podrequests
 from webhook.admission.checks.podrequests import PodClaim
 from webhook.admission.listers import Cluster
 from webhook.admission.model import ALLOWED, Decision, Object, Request
+from webhook.admission.namespacelabels import unknown_to_attach
 from webhook.admission.plugins.schema import PluginChecks
 
 TEMPLATE_CONTROLLERS = "system:serviceaccount:kube-system:"
@@ -123,7 +125,17 @@ def _decide(
 ) -> _Decided:
     asked = _read(request.object or Object(), request.namespace, network_namespace)
     fresh = _fresh(asked, request.old_object, request.namespace, network_namespace)
-    return _judge(request, asked, fresh, cluster, rules, plugins=plugins)
+    decided = _judge(request, asked, fresh, cluster, rules, plugins=plugins)
+    unknown = unknown_to_attach(cluster, request.namespace, _networks(asked, fresh, cluster), rules)
+    return decided._replace(decision=decided.decision._replace(unknown=unknown)) if unknown else decided
+
+
+def _networks(asked: _Asked, fresh: frozenset[int | None], cluster: Cluster) -> Iterator[NetworkAttachmentDefinition]:
+    """Yield the networks of the items to judge, as far as they are known."""
+    for position, element in _elements(asked):
+        network = cluster.network(element.namespace, element.name) if position in fresh else None
+        if network is not None:
+            yield network
 
 
 def _texts(thing: Object) -> tuple[str, str]:

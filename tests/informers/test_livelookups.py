@@ -1,4 +1,4 @@
-"""Networks that no watch has brought yet: asked for one by one, within bounds."""
+"""Networks and namespaces that no watch has brought yet: asked for one by one, within bounds."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from cniplugin.access.model import NAME_LABEL
 from webhook.cluster.kube import Connection
-from webhook.cluster.livenetworks import ABSENT_MAX, CONCURRENT_MAX, RESULTS, LiveNetworks
+from webhook.cluster.livelookups import ABSENT_MAX, CONCURRENT_MAX, RESULTS, LiveLookups
 from webhook.cluster.store import EMPTY, Definition, Snapshot
 
-from .api_server import NETWORKS, PATIENCE_S, ApiServer, network, status, write_kubeconfig
+from .api_server import NAMESPACES, NETWORKS, PATIENCE_S, ApiServer, network, status, write_kubeconfig
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator
@@ -25,19 +26,19 @@ BLUE = ("team-a", "blue")
 
 
 class Asking:
-    """LiveNetworks over an API server; `now` is its clock, `results` what it counted."""
+    """LiveLookups over an API server; `now` is its clock, `results` what it counted."""
 
     def __init__(self, kubeconfig: Path) -> None:
         self.now = 1000.0
         self.results: list[str] = []
         self.snapshot: Snapshot = EMPTY
         self.connection = Connection(kubeconfig, environ=os.environ)
-        self.live = LiveNetworks(
+        self.live = LiveLookups(
             self.connection, lambda: self.snapshot, clock=lambda: self.now, on_result=self.results.append
         )
 
     async def find(self, *missing: tuple[str, str], seconds: float = PATIENCE_S) -> Snapshot | None:
-        return await self.live.find(missing, seconds=seconds)
+        return await self.live.find_networks(missing, seconds=seconds)
 
     def run(self, *missing: tuple[str, str], seconds: float = PATIENCE_S) -> Snapshot | None:
         return run(self.find(*missing, seconds=seconds))
@@ -85,18 +86,18 @@ def test_several_are_all_found_or_nothing(api: ApiServer, asking: Asking) -> Non
 
 
 def test_more_than_three_are_not_asked_for(asking: Asking) -> None:
-    assert asking.live.is_worth_asking([("a", str(number)) for number in range(3)])
-    assert not asking.live.is_worth_asking([("a", str(number)) for number in range(4)])
+    assert asking.live.may_find_networks([("a", str(number)) for number in range(3)])
+    assert not asking.live.may_find_networks([("a", str(number)) for number in range(4)])
 
 
 def test_what_is_absent_is_not_asked_for_again_for_a_second(asking: Asking) -> None:
     green = ("team-a", "green")
-    assert asking.live.is_worth_asking([green])
+    assert asking.live.may_find_networks([green])
     assert asking.run(green) is None
-    assert not asking.live.is_worth_asking([BLUE, green])
-    assert asking.live.is_worth_asking([BLUE])
+    assert not asking.live.may_find_networks([BLUE, green])
+    assert asking.live.may_find_networks([BLUE])
     asking.now += 1.0
-    assert asking.live.is_worth_asking([green])
+    assert asking.live.may_find_networks([green])
 
 
 def test_what_is_remembered_as_absent_is_bounded(asking: Asking) -> None:
@@ -104,8 +105,8 @@ def test_what_is_remembered_as_absent_is_bounded(asking: Asking) -> None:
         asking.live._remember(("a", str(number)))
         asking.now += 0.0001
     assert len(asking.live._absent) == ABSENT_MAX
-    assert asking.live.is_worth_asking([("a", "4")])
-    assert not asking.live.is_worth_asking([("a", "5")])
+    assert asking.live.may_find_networks([("a", "4")])
+    assert not asking.live.may_find_networks([("a", "5")])
     asking.now += 2
     asking.live._remember(("a", "new"))
     assert list(asking.live._absent) == [("a", "new")]
@@ -132,7 +133,7 @@ def test_whatever_fails_finds_nothing(
     assert caplog.text.count("a network that is not known cannot be asked for") == 1
     if answer[0] == 403:
         assert "grant get on network-attachment-definitions.k8s.cni.cncf.io" in caplog.text
-    assert asking.live.is_worth_asking([BLUE])
+    assert asking.live.may_find_networks([BLUE])
     assert asking.run(BLUE) is not None
 
 
@@ -168,3 +169,79 @@ def test_bounds_while_the_server_is_slow(api: ApiServer, asking: Asking) -> None
     assert sorted(asking.results) == sorted(["late", "busy", "found", *["absent"] * (CONCURRENT_MAX - 1)])
     assert len(api.requests) == CONCURRENT_MAX
     assert set(asking.results) <= set(RESULTS)
+
+
+# Namespaces
+
+
+TEAM_A = f"{NAMESPACES}/team-a"
+
+
+def team_a(**metadata: object) -> dict[str, object]:
+    return {"metadata": {"name": "team-a", "labels": {"tenant": "a"}, **metadata}}
+
+
+def test_a_namespace_that_is_found_is_laid_over_the_snapshot(api: ApiServer, asking: Asking) -> None:
+    api.put(NAMESPACES, team_a(annotations={"nadmit.io/default-networks": "lan"}))
+    found = run(asking.live.find_namespaces(["team-a"], seconds=PATIENCE_S))
+    assert found is not None
+    assert found.has_namespace("team-a")
+    assert found.namespace_labels("team-a") == {"tenant": "a", NAME_LABEL: "team-a"}
+    assert found.default_networks("team-a") == "lan"
+    assert not asking.snapshot.has_namespace("team-a")
+    assert [asked.path for asked in api.requests] == [TEAM_A]
+    assert asking.results == ["found"]
+
+
+def test_a_namespace_that_the_caches_have_by_now_is_newer(api: ApiServer, asking: Asking) -> None:
+    api.put(NAMESPACES, team_a())
+    asking.snapshot = EMPTY.with_namespace("team-a", {"tenant": "b"}, None)
+    assert run(asking.live.find_namespaces(["team-a"], seconds=PATIENCE_S)) is asking.snapshot
+
+
+def test_networks_are_laid_over_what_was_found_before(api: ApiServer, asking: Asking) -> None:
+    """A namespace, a network and a pod that are created together."""
+    api.put(NAMESPACES, team_a())
+
+    async def scene() -> Snapshot | None:
+        known = await asking.live.find_namespaces(["team-a"], seconds=PATIENCE_S)
+        return await asking.live.find_networks([BLUE], seconds=PATIENCE_S, over=known)
+
+    found = run(scene())
+    assert found is not None
+    assert found.has_namespace("team-a")
+    assert found.network(*BLUE) is not None
+
+
+def test_a_namespace_that_is_absent_is_not_asked_for_again_for_a_second(asking: Asking) -> None:
+    assert asking.live.may_find_namespaces(["gone"])
+    assert run(asking.live.find_namespaces(["gone"], seconds=PATIENCE_S)) is None
+    assert not asking.live.may_find_namespaces(["gone"])
+    assert asking.live.may_find_networks([("gone", "gone")])
+    asking.now += 1.0
+    assert asking.live.may_find_namespaces(["gone"])
+
+
+@pytest.mark.parametrize("name", ["", "..", "a/b", "A", "a" * 64, "team-a/pods"])
+def test_no_namespace_has_such_a_name(asking: Asking, name: str) -> None:
+    """NB: a review may name anything, and a path is made of it."""
+    assert not asking.live.may_find_namespaces([name])
+
+
+def test_more_than_three_namespaces_are_not_asked_for(asking: Asking) -> None:
+    assert asking.live.may_find_namespaces(["a", "b", "c"])
+    assert not asking.live.may_find_namespaces(["a", "b", "c", "d"])
+
+
+@pytest.mark.parametrize(
+    "answer", [(403, status(403, "no")), (500, b""), (200, b"<html>"), (200, b'{"metadata": {"name": "other"}}')]
+)
+def test_whatever_fails_finds_no_namespace(
+    api: ApiServer, asking: Asking, answer: tuple[int, bytes], caplog: pytest.LogCaptureFixture
+) -> None:
+    api.answers[TEAM_A].append(answer)
+    assert run(asking.live.find_namespaces(["team-a"], seconds=PATIENCE_S)) is None
+    assert asking.results == ["failed"]
+    assert "a namespace that is not known cannot be asked for" in caplog.text
+    if answer[0] == 403:
+        assert "grant get on namespaces" in caplog.text

@@ -1,0 +1,70 @@
+"""A namespace, a network and a pod that are created in one breath: the rules that select by labels hold for the first pod."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.realapi.server import RealApiServer
+
+from .registered import ACCOUNT, NAMESPACE, Object
+from .tenants import K8S_CNI, Tenants, config_of, network, pod, policy, tenants
+
+pytestmark = [pytest.mark.slow, pytest.mark.kube_apiserver]
+
+LAN = config_of("macvlan", master="bond1")
+NOT_DEV = policy(
+    "dev",
+    pods=[{"namespaceSelector": {"matchLabels": {"env": "dev"}}}],
+    attachments=[{"name": "none", "action": "Deny"}],
+    definitions=[
+        {
+            "name": "none",
+            "action": "Deny",
+            "namespaceSelector": {"matchLabels": {"env": "dev"}},
+            "config": {"pluginTypes": ["host-device"]},
+        }
+    ],
+)
+TIMES = 15
+
+
+@pytest.fixture(scope="module")
+def world(real_api: RealApiServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tenants]:
+    with tenants(real_api, tmp_path_factory.mktemp("new") / "certs") as world:
+        world.settle(NOT_DEV, config={"definitions": {"exemptGroups": []}})
+        yield world
+
+
+def begin(world: Tenants, name: str, env: str) -> None:
+    """Create a namespace with what a pod of it needs. NB: nothing waits for a watch."""
+    metadata = {"name": name, "labels": {"env": env}}
+    world.api.must("POST", "/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
+    account = {"metadata": {"name": "default", "namespace": name}}
+    world.api.must("POST", f"/api/v1/namespaces/{name}/serviceaccounts", account)
+
+
+def put_network(world: Tenants, name: str, spec: Object) -> int:
+    path = f"{K8S_CNI}/namespaces/{name}/network-attachment-definitions"
+    return world.api.ask("POST", path, network(f"{name}/lan", spec)).status
+
+
+def test_the_first_objects_of_a_namespace_are_judged_with_its_labels(world: Tenants) -> None:
+    offset = world.api.audit_offset()
+    for number in range(TIMES):
+        for env in ("dev", "prod"):
+            name = f"{env}-{number}"
+            begin(world, name, env)
+            assert put_network(world, name, config_of("host-device", device="eth3")) == (403 if env == "dev" else 201)
+            if env == "dev":
+                assert put_network(world, name, LAN) == 201
+            answer = world.api.ask("POST", f"/api/v1/namespaces/{name}/pods", pod("lan", name="web", namespace=name))
+            assert answer.status == (403 if env == "dev" else 201), answer.value
+            if env == "dev":
+                assert 'rule "none" (Deny)' in answer.value["message"]
+    user = f"system:serviceaccount:{NAMESPACE}:{ACCOUNT}"
+    asked = [each for each in world.api.requests(offset=offset, user=user) if each.verb == "get"]
+    namespaces = [each.uri for each in asked if each.resource == "namespaces"]
+    assert namespaces, "the watch was always faster: this run shows nothing"
+    assert len(namespaces) <= 2 * TIMES * 3
