@@ -350,7 +350,9 @@ class TestAllowThatCannotBeRead:
             Config(),
         )
         verdict = judge(
-            Subject(namespace="blue"), Item(element=NetworkSelectionElement(namespace="a", name="b"), network_labels={}), rules
+            Subject(namespace="blue"),
+            Item(element=NetworkSelectionElement(namespace="a", name="b"), network_labels={}),
+            rules,
         )
         assert verdict.reason == "the rule cannot be read, so it accepts nothing"
         assert verdict.decided == 'NetworkAttachmentPolicy "p" rule "a" (Allow, unreadable)'

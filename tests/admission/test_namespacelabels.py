@@ -8,6 +8,7 @@ import pytest
 
 from cniplugin.access.compile import compile_rules, read_policies
 from cniplugin.access.consent import ALLOWED_NAMESPACES, ALLOWED_SELECTOR
+from cniplugin.access.levels import ClusterLevels
 from cniplugin.access.model import Config, Rules
 from cniplugin.netspec.netattachdef import RESOURCE_NAME
 from tests.admission.injecting import ask_mutate, create, pod_of
@@ -152,3 +153,33 @@ def test_what_nobody_can_be_asked_for_is_told() -> None:
     assert (decision.verdict, decision.unknown, len(decision.warnings)) == ("warn", (), 1)
     known = decide(request(pod("lan"), user=User("x")), rules=by_label)
     assert told(known) is known
+
+
+# Levels of definitions
+
+
+def level_worlds() -> dict[str, tuple[FakeCluster, Rules]]:
+    labelled = cluster()
+    labelled.labels["infra"] = {"nadmit.io/definitions-audit": "Baseline"}
+    strict = Rules(config=Config(levels=ClusterLevels(enforce="Baseline")))
+    return {"labels": (labelled, Rules()), "default": (cluster(), strict)}
+
+
+@pytest.mark.parametrize("world", ["labels", "default"])
+@pytest.mark.parametrize("asked", ["definition", "pod"])
+def test_a_namespace_that_may_have_a_level_is_asked_for(world: str, asked: str) -> None:
+    """Where levels are in use, for a network's namespace as well: its label may refuse, and it may lift the default."""
+    made, in_force = level_worlds()[world]
+    made.unknown = frozenset({"default" if asked == "pod" else "blue"})
+    given = request(pod("default/internet")) if asked == "pod" else definition(MACVLAN)
+    assert decide(given, world=made, rules=in_force).unknown == tuple(made.unknown)
+    made.unknown = frozenset()
+    assert decide(given, world=made, rules=in_force).unknown == ()
+
+
+@pytest.mark.parametrize("asked", ["definition", "pod"])
+def test_where_no_level_is_in_use_nobody_is_asked(asked: str) -> None:
+    made = cluster()
+    made.unknown = frozenset({"default", "blue"})
+    given = request(pod("default/internet")) if asked == "pod" else definition(MACVLAN)
+    assert decide(given, world=made).unknown == ()

@@ -43,8 +43,8 @@ def world(*specs: dict[str, Any], **consents: str) -> FakeCluster:
 
 
 def rules(policies: Policies, mode: str = "Deny", **config: Any) -> Rules:
-    settings = {"namespace_labels": NamespaceLabels(mode=mode, **config.pop("settings", {})), "contact": "#net-team"}
-    return compile_rules(policies, Config(**settings, **config))
+    labels = NamespaceLabels(mode=mode, **config.pop("settings", {}))
+    return compile_rules(policies, Config(namespace_labels=labels, contact="#net-team", **config))
 
 
 def change(

@@ -10,6 +10,7 @@ from typing import TypeVar
 from cniplugin.access.compile import NO_POLICIES, Policies
 from cniplugin.access.consent import ALLOWED_SELECTOR
 from cniplugin.access.consent import ANNOTATIONS as CONSENT
+from cniplugin.access.levels import LABELS
 from cniplugin.access.model import Config, Rules
 from cniplugin.netspec import netattachdef
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
@@ -71,6 +72,9 @@ class FakeCluster:
 
     def has_namespace(self, namespace: str) -> bool:
         return namespace not in self.unknown
+
+    def has_levels(self) -> bool:
+        return any(key in labels for labels in self.labels.values() for key in LABELS.values())
 
     def namespace_labels(self, namespace: str) -> Mapping[str, str]:
         return {"kubernetes.io/metadata.name": namespace, **self.labels.get(namespace, {})}

@@ -16,13 +16,12 @@ import pytest
 
 from tests.realapi.server import RealApiServer
 
-from .registered import hooks, is_in_order, until
+from .registered import Object, hooks, is_in_order, until
 from .tenants import (
     ADMIN,
     BOB,
     RBAC,
     TENANTS,
-    Object,
     Tenants,
     admitted,
     config_of,
@@ -162,7 +161,9 @@ def denying(world: Tenants) -> Tenants:
 def test_a_tenant_cannot_give_itself_a_label_that_a_rule_selects_by(denying: Tenants) -> None:
     said = ("namespace label denied: user bob", 'policy "tenants" selects namespaces by it', "system:masters")
     assert refused(label(denying, "evil", tenant="infra"), *said, by="namespaces")
-    assert refused(label(denying, "evil", **{LABEL: "Privileged"}), "the level of definitions", by="namespaces")
+    assert refused(
+        label(denying, "evil", user=BOB, **{LABEL: "Privileged"}), "the level of definitions", by="namespaces"
+    )
     for subresource in ("status", "finalize"):
         assert refused(_through(denying, subresource, tenant="infra"), *said, by="namespaces"), subresource
     made = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "mine", "labels": {"tenant": "infra"}}}

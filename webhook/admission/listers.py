@@ -58,5 +58,8 @@ class Cluster(Protocol):
     def has_namespace(self, namespace: str) -> bool:
         """Say whether a namespace is known, and with it its labels; the cache may lack one that is new."""
 
+    def has_levels(self) -> bool:
+        """Say whether a label of any namespace sets a level of definitions."""
+
     def namespace_labels(self, namespace: str) -> Mapping[str, str]:
         """Return the labels of a namespace; of an unknown one, its name alone."""

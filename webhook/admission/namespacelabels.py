@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from cniplugin.access.consent import ALLOWED_SELECTOR
+from cniplugin.access.levels import MODES, PRIVILEGED, level_name
 from cniplugin.access.model import NAME_LABEL, Rules
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 from webhook.admission import messages
@@ -24,16 +25,24 @@ if TYPE_CHECKING:
 def unknown_to_attach(
     cluster: Cluster, namespace: str, networks: Iterable[NetworkAttachmentDefinition], rules: Rules
 ) -> tuple[str, ...]:
-    """Return the namespace of a pod that would attach to `networks`, if it is not known and its labels matter."""
-    if cluster.has_namespace(namespace) or namespace in rules.config.exempt_namespaces:
+    """Return the namespaces that are not known and whose labels matter to a pod that would attach to `networks`.
+
+    They are the pod's, and those of the networks, whose labels may give these a level.
+    """
+    if namespace in rules.config.exempt_namespaces:
         return ()
-    return (namespace,) if _matter(namespace, networks, rules) else ()
+    asked = list(networks)
+    own = [] if cluster.has_namespace(namespace) or not _matter(namespace, asked, rules) else [namespace]
+    theirs = [network.namespace for network in asked if _may_have_level(cluster, network.namespace, rules)]
+    return tuple(dict.fromkeys((*own, *theirs)))
 
 
 def unknown_to_define(cluster: Cluster, namespace: str, rules: Rules) -> tuple[str, ...]:
     """Return the namespace of a definition that is written, if it is not known and its labels matter."""
     if cluster.has_namespace(namespace):
         return ()
+    if _may_have_level(cluster, namespace, rules):
+        return (namespace,)
     for rule in (rule for index in _indexes(rules) for rule in index.definitions):
         is_named = rule.namespaces is None or rule.namespaces.matches(namespace)
         if is_named and rule.namespace_selector is not None and rule.namespace_selector.reads_beside(NAME_LABEL):
@@ -47,6 +56,14 @@ def told(decision: Decision) -> Decision:
         return decision
     warnings = tuple(map(messages.namespace_unknown, decision.unknown))
     return decision._replace(warnings=(*warnings, *decision.warnings), unknown=())
+
+
+def _may_have_level(cluster: Cluster, namespace: str, rules: Rules) -> bool:
+    """Say whether a namespace that is not known may have a level that its labels set or lift: levels are in use."""
+    if cluster.has_namespace(namespace):
+        return False
+    levels = rules.config.levels
+    return any(level_name(levels, {}, mode) != PRIVILEGED for mode in MODES) or cluster.has_levels()
 
 
 def _matter(namespace: str, networks: Iterable[NetworkAttachmentDefinition], rules: Rules) -> bool:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Self, TypeVar, cast
 from cniplugin.access.compile import NO_POLICIES, Policies, read_policies
 from cniplugin.access.consent import ALLOWED_SELECTOR
 from cniplugin.access.consent import ANNOTATIONS as CONSENT
+from cniplugin.access.levels import LABELS
 from cniplugin.access.model import NAME_LABEL
 from cniplugin.access.rules import GROUP as ACCESS_GROUP
 from cniplugin.netspec import netattachdef
@@ -124,6 +125,13 @@ class Snapshot:
         """Say whether a namespace is known; it may have networks without being so."""
         return namespace in self._namespace_labels
 
+    def has_levels(self) -> bool:
+        """Say whether a label of any namespace sets a level of definitions; found once per snapshot."""
+        return self.recall(_LEVELS, self._find_levels)
+
+    def _find_levels(self) -> bool:
+        return any(key in labels for labels in self._namespace_labels.values() for key in LABELS.values())
+
     def namespaces(self) -> Mapping[str, Mapping[str, str]]:
         """Return the labels of all known namespaces by name."""
         return self._namespace_labels
@@ -220,6 +228,7 @@ class Snapshot:
 
 _SHARED = "shared networks"
 _CONSENTS = "consents by labels"
+_LEVELS = "levels by labels"
 """Keys under which a snapshot remembers them."""
 
 EMPTY = Snapshot({}, {})

@@ -85,10 +85,10 @@ def check(request: Request, cluster: Cluster, rules: Rules, plugins: PluginCheck
     problems.extend(_injection_problems(new))
     if problems:
         return messages.invalid(request, problems, warnings=warnings)
-    if not are_ruled(rules, cluster.namespace_labels(request.namespace)):
+    unknown = unknown_to_define(cluster, request.namespace, rules)
+    if not unknown and not are_ruled(rules, cluster.namespace_labels(request.namespace)):
         return Decision(warnings=tuple(warnings), rules=("DefinitionDefault",)) if warnings else BY_DEFAULT
     judged = _judge(request, parsed, cluster, rules, warnings)
-    unknown = unknown_to_define(cluster, request.namespace, rules)
     return judged._replace(unknown=unknown) if unknown else judged
 
 
