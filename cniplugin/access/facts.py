@@ -40,7 +40,7 @@ HOST_PATH, ENDPOINT, SYSCTL, NETFILTER = "host-path", "endpoint", "sysctl", "net
 PROGRAM, ADDRESS, MAC, POOL, RUNTIME = "program", "address", "mac", "pool", "runtime"
 
 KINDS = {
-    INTERFACE: "an interface of the node by name; DEFAULT_INTERFACE is that of the default route",
+    INTERFACE: 'an interface of the node by name; "" is that of the default route',
     DEVICE: "a device of the node by PCI address, hardware address or kernel path",
     CONTAINER_INTERFACE: "an interface that the pod has already",
     NETWORK: "a physical network by the name that the node's network provider gives it",
