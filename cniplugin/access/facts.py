@@ -511,9 +511,19 @@ def _device(text: str) -> str:
 
 
 def _path(text: str) -> str:
-    """Return a path as written in the shortest way; "" for one with "..", which links on the way may lead anywhere."""
+    """Return a path in its shortest form; "" for one with "..", as a link on the way may lead anywhere.
+
+    A relative one counts from /, where runtimes start plugins. OVS also takes `unix:` and a path, and `tcp:`, `ssl:`.
+    """
     path = text.removeprefix("unix:")
-    return "" if ".." in path.split("/") else _clean(path)
+    if path.startswith(("tcp:", "ssl:")):
+        return path
+    return "" if ".." in path.split("/") else _clean(f"/{path}")
+
+
+def _interface(text: str) -> str:
+    """Return a name up to a NUL, which ends it for the kernel."""
+    return text.partition("\0")[0]
 
 
 def _clean(path: str) -> str:
@@ -540,5 +550,5 @@ def _pkey(text: str) -> str:
     return f"0x{int(digits, 16):04x}" if is_hex else text
 
 
-_TEXTS = {DEVICE: _device, HOST_PATH: _path, SYSCTL: _sysctl, PKEY: _pkey}
+_TEXTS = {INTERFACE: _interface, DEVICE: _device, HOST_PATH: _path, SYSCTL: _sysctl, PKEY: _pkey}
 """How a text is brought to the one form that rules compare with."""
