@@ -20,17 +20,14 @@ from .facts import RUNTIME_KEYS, fold, is_written, nested
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-    from typing import Any
+    from collections.abc import Iterable, Iterator
 
     from cniplugin.netspec.cniconfig import NetworkConfigList
 
-    Conf = Mapping[str, Any]
+    from .facts import Keys
 
 IPAM_PROGRAMS = frozenset(("dhcp", "host-local", "static", "whereabouts"))
 """The IPAM programs of `plugintable`, which is not loaded for them."""
-
-_FOLDED = {fold(key): key for key in RUNTIME_KEYS}
 
 
 def unsafe(config: NetworkConfigList, *, meta_plugin_types: Iterable[str]) -> tuple[SpecError, ...]:
@@ -56,22 +53,26 @@ def _written(config: NetworkConfigList) -> tuple[SpecError, ...]:
     """Return what depends on no setting, so it is worked out once per configuration."""
     return tuple(
         problem
-        for path, conf in nested(config)
-        for problem in (*_runtime_problems(conf, path), *_ipam_problems(conf, path))
+        for path, keys in nested(config)
+        for problem in (*_runtime_problems(keys, path), *_ipam_problems(keys, path))
     )
 
 
-def _runtime_problems(conf: Conf, path: str) -> Iterator[SpecError]:
-    for written, value in conf.items():
-        key = _FOLDED.get(fold(written))
-        if key is not None and is_written(key, value):
-            yield SpecError(
-                rule="cni-runtime",
-                path=join(path, written),
-                detail=f"the runtime fills {key} in for each pod; what is written here would win over it",
-                fix=_RUNTIME_FIXES[key],
-                section="CNI 1.1 §1",
-            )
+def _runtime_problems(keys: Keys, path: str) -> Iterator[SpecError]:
+    for key in RUNTIME_KEYS:
+        for written, value in keys.get(fold(key), ()):
+            if is_written(key, value):
+                yield _runtime_error(key, join(path, written))
+
+
+def _runtime_error(key: str, path: str) -> SpecError:
+    return SpecError(
+        rule="cni-runtime",
+        path=path,
+        detail=f"the runtime fills {key} in for each pod; what is written here would win over it",
+        fix=_RUNTIME_FIXES[key],
+        section="CNI 1.1 §1",
+    )
 
 
 _RUNTIME_FIXES = {
@@ -80,21 +81,28 @@ _RUNTIME_FIXES = {
 }
 
 
-def _ipam_problems(conf: Conf, path: str) -> Iterator[SpecError]:
-    ipam = conf.get("ipam")
-    kind = ipam.get("type") if isinstance(ipam, dict) else None
-    if not isinstance(kind, str) or not kind or kind in IPAM_PROGRAMS:
-        return
+def _ipam_problems(keys: Keys, path: str) -> Iterator[SpecError]:
+    for written, ipam in keys.get("ipam", ()):
+        for key, kind in ipam.items() if isinstance(ipam, dict) else ():
+            if fold(key) == "type" and isinstance(kind, str) and kind and _is_no_ipam(kind, keys):
+                yield SpecError(
+                    rule="cni-ipam-program",
+                    path=join(join(path, written), key),
+                    value=kind,
+                    detail="this program hands out no addresses, and would run on the node all the same",
+                    allowed=f"{', '.join(sorted(IPAM_PROGRAMS))}, or an IPAM plugin of your own",
+                    fix='name an IPAM plugin, or remove "ipam"',
+                    section="CNI 1.1 §4",
+                )
+
+
+def _is_no_ipam(kind: str, plugin: Keys) -> bool:
+    """Say whether a program is known to be no IPAM program, and the plugin may run it."""
+    if kind in IPAM_PROGRAMS:
+        return False
     from .plugintable import PLUGINS  # noqa: PLC0415  # other programs than these are rare
 
-    known, reader = PLUGINS.get(kind), PLUGINS.get(conf.get("type", ""))
-    if known is not None and known[0] != "ipam" and (reader is None or reader[1]):
-        yield SpecError(
-            rule="cni-ipam-program",
-            path=f"{path}.ipam.type" if path else "ipam.type",
-            value=kind,
-            detail="this program hands out no addresses, and would run on the node all the same",
-            allowed=f"{', '.join(sorted(IPAM_PROGRAMS))}, or an IPAM plugin of your own",
-            fix='name an IPAM plugin, or remove "ipam"',
-            section="CNI 1.1 §4",
-        )
+    known = PLUGINS.get(kind)
+    readers = [PLUGINS.get(name) for _, name in plugin.get("type", ()) if isinstance(name, str)]
+    is_run = not readers or any(reader is None or reader[1] for reader in readers)
+    return known is not None and known[0] != "ipam" and is_run

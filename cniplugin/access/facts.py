@@ -24,13 +24,16 @@ from cniplugin.netspec.record import Record, remember
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
     from cniplugin.netspec.cniconfig import NetworkConfigList
     from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 
-    Conf = Mapping[str, Any]
+    Keys = Mapping[str, Sequence[tuple[str, Any]]]
+    """The keys of an object as Go compares them, each with its spellings and their values."""
+    Table = Mapping[str, Any]
+    """What is known of the keys of an object; grammar: `webhook/plugindata/touches.py`."""
     Range = tuple[int, int]
     AddressRange = tuple[int, int, int]
 
@@ -40,7 +43,7 @@ HOST_PATH, ENDPOINT, SYSCTL, NETFILTER = "host-path", "endpoint", "sysctl", "net
 PROGRAM, ADDRESS, MAC, POOL, RUNTIME = "program", "address", "mac", "pool", "runtime"
 
 KINDS = {
-    INTERFACE: "an interface of the node by name; DEFAULT_INTERFACE is that of the default route",
+    INTERFACE: 'an interface of the node by name; "" is that of the default route',
     DEVICE: "a device of the node by PCI address, hardware address or kernel path",
     CONTAINER_INTERFACE: "an interface that the pod has already",
     NETWORK: "a physical network by the name that the node's network provider gives it",
@@ -128,31 +131,39 @@ def fold(key: str) -> str:
     return key.lower() if key.isascii() else key.lower().replace("\u017f", "s")
 
 
-def spellings(conf: Conf, key: str) -> Iterator[tuple[str, Any]]:
-    """Yield the keys that Go takes for a key in lower case, with their values; null is absent."""
+def fold_keys(conf: Mapping[str, Any]) -> Keys:
+    """Return the keys of an object as Go compares them, each with its spellings and their values; null is absent."""
+    found: dict[str, list[tuple[str, Any]]] = {}
     for written, value in conf.items():
-        if value is not None and fold(written) == key:
-            yield written, value
+        if value is not None:
+            found.setdefault(fold(written), []).append((written, value))
+    return found
 
 
-def nested(config: NetworkConfigList) -> Iterator[tuple[str, Conf]]:
-    """Yield the object of each plugin and of each delegate inside it with its path below `spec.config`."""
+def nested(config: NetworkConfigList) -> Iterator[tuple[str, Keys]]:
+    """Yield the keys of each plugin and of each delegate inside it, with its path below `spec.config`."""
     for index, plugin in enumerate(config.plugins):
         yield from _with_nested(plugin.conf, f"plugins[{index}]" if config.is_list else "")
 
 
-def _with_nested(conf: Conf, path: str) -> Iterator[tuple[str, Conf]]:
-    yield path, conf
+def _with_nested(conf: Mapping[str, Any], path: str) -> Iterator[tuple[str, Keys]]:
+    keys = fold_keys(conf)
+    yield path, keys
     for key in ("delegate", "delegates"):
-        for written, value in spellings(conf, key):
+        for written, value in keys.get(key, ()):
             for where, delegate in _objects(value, join(path, written)):
                 yield from _with_nested(delegate, where)
-                for name, plugins in spellings(delegate, "plugins"):
-                    for inner, plugin in _objects(plugins, join(where, name)):
-                        yield from _with_nested(plugin, inner)
+                yield from _with_plugins(delegate, where)
 
 
-def _objects(value: object, path: str) -> Iterator[tuple[str, Conf]]:
+def _with_plugins(delegate: Mapping[str, Any], path: str) -> Iterator[tuple[str, Keys]]:
+    for written, value in delegate.items():
+        if fold(written) == "plugins":
+            for where, plugin in _objects(value, join(path, written)):
+                yield from _with_nested(plugin, where)
+
+
+def _objects(value: object, path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
     if isinstance(value, dict):
         yield path, value
     elif isinstance(value, list):
@@ -177,8 +188,8 @@ def _facts(config: NetworkConfigList) -> Facts:
     from .plugintable import PLUGINS  # noqa: PLC0415  # most rules ask for no content
 
     found = _Findings(PLUGINS, config.name)
-    for path, conf in nested(config):
-        found.add_plugin(conf, path)
+    for path, keys in nested(config):
+        found.add_plugin(keys, path)
     return found.facts()
 
 
@@ -234,8 +245,9 @@ def attaching_types() -> tuple[str, ...]:
 class _Findings:
     """What is gathered of one configuration."""
 
-    def __init__(self, table: Mapping[str, Any], name: str) -> None:
-        self._table = table
+    def __init__(self, plugins: Table, name: str) -> None:
+        self._plugins = plugins
+        self._tables: dict[str, Table] = {}
         self._name = name
         self._plugin = ""
         self._in_container = False
@@ -243,21 +255,21 @@ class _Findings:
         self._touches: list[Touch] = []
         self._vlans: list[Range] = []
         self._addresses: list[AddressRange] = []
-        self._types: list[str] = []
-        self._ipam_types: list[str] = []
-        self._unknown: list[str] = []
-        self._unknown_ipam: list[str] = []
+        self._types: dict[str, None] = {}
+        self._ipam_types: dict[str, None] = {}
+        self._unknown: dict[str, None] = {}
+        self._unknown_ipam: dict[str, None] = {}
 
     def facts(self) -> Facts:
         """Return what was found, each once."""
         return Facts(
-            plugin_types=_unique([*self._types, *self._unknown_ipam]),
-            ipam_types=_unique(self._ipam_types),
+            plugin_types=_unique((*self._types, *self._unknown_ipam)),
+            ipam_types=tuple(self._ipam_types),
             masters=self._values(INTERFACE, DEVICE, NETWORK),
             vlans=tuple(dict.fromkeys(self._vlans)),
             touches=tuple(self._touches),
-            unknown_types=_unique([*self._unknown, *self._unknown_ipam]),
-            unknown_ipam_types=_unique(kind for kind in self._unknown_ipam if kind not in self._types),
+            unknown_types=_unique((*self._unknown, *self._unknown_ipam)),
+            unknown_ipam_types=tuple(kind for kind in self._unknown_ipam if kind not in self._types),
             addresses=tuple(dict.fromkeys(self._addresses)),
             macs=self._values(MAC),
             host_paths=self._values(HOST_PATH),
@@ -271,101 +283,95 @@ class _Findings:
 
     # Programs
 
-    def add_plugin(self, conf: Conf, path: str) -> None:
+    def add_plugin(self, conf: Keys, path: str) -> None:
         """Add a plugin, or a delegate that is a list and has no type."""
-        for key, value in spellings(conf, "runtimeconfig"):
-            self._add_runtime(RUNTIME_KEYS[0], key, value, path)
-        for key, value in spellings(conf, "prevresult"):
-            self._add_runtime(RUNTIME_KEYS[1], key, value, path)
-        kinds = list(_texts(conf, "type"))
-        for key, kind in kinds:
-            self._types.append(kind)
+        for key in RUNTIME_KEYS:
+            for written, value in conf.get(fold(key), ()):
+                if is_written(key, value):
+                    self._add(RUNTIME, key, join(path, written))
+        kinds = _texts(conf, "type")
+        for written, kind in kinds:
+            self._types[kind] = None
             self._plugin = kind
-            self._add(PROGRAM, kind, join(path, key))
-            self._add_keys(conf, path, kind)
-            if kind not in self._table:
-                self._unknown.append(kind)
-        if not kinds and not any(spellings(conf, "plugins")):
-            self._add_keys(conf, path, "")
-        for key, ipam in spellings(conf, "ipam"):
-            if isinstance(ipam, dict):
-                self._add_ipam(conf, path, ipam, join(path, key), kinds=[kind for _, kind in kinds])
-
-    def _add_runtime(self, key: str, written: str, value: object, path: str) -> None:
-        if is_written(key, value):
-            self._add(RUNTIME, key, join(path, written))
-
-    def _add_keys(self, conf: Conf, path: str, kind: str) -> None:
-        known = self._table.get(kind)
-        if known is None:
+            self._add(PROGRAM, kind, join(path, written))
+            self._read(conf, self._table_of(kind), path)
+            if kind not in self._plugins:
+                self._unknown[kind] = None
+        if not kinds and "plugins" not in conf:
             self._read(conf, _UNKNOWN, path)
-        elif known[0] == "ipam":
-            self._read(conf, _ANY, path)
-        else:
-            self._read(conf, {**_ANY, **(known[2] or {})}, path)
+        for written, ipam in conf.get("ipam", ()):
+            if isinstance(ipam, dict):
+                self._add_ipam(conf, path, fold_keys(ipam), join(path, written), kinds=[kind for _, kind in kinds])
 
-    def _add_ipam(self, conf: Conf, path: str, ipam: Conf, ipam_path: str, *, kinds: list[str]) -> None:
+    def _table_of(self, kind: str) -> Table:
+        """Return what is known of a plugin's keys, those included that count of every plugin."""
+        found = self._tables.get(kind)
+        if found is None:
+            known = self._plugins.get(kind)
+            own = known[2] if known is not None and known[0] != "ipam" else {}
+            found = self._tables[kind] = _UNKNOWN if known is None else {**_ANY, **own}
+        return found
+
+    def _add_ipam(self, conf: Keys, path: str, ipam: Keys, ipam_path: str, *, kinds: list[str]) -> None:
         """Add the IPAM program of a plugin, and a plugin that is an IPAM program itself, which reads `ipam` as well."""
-        plugins = [self._table.get(kind) for kind in kinds]
-        self._has_gateway = any(known and _has_gateway(conf, known[2] or {}) for known in plugins)
-        runs_it = not plugins or any(known is None or known[1] for known in plugins)
-        for key, kind in _texts(ipam, "type"):
-            self._ipam_types.append(kind)
+        plugins = [self._plugins.get(kind) for kind in kinds]
+        self._has_gateway = any(known is not None and _has_gateway(conf, known[2]) for known in plugins)
+        is_run = not plugins or any(known is None or known[1] for known in plugins)
+        for written, kind in _texts(ipam, "type"):
+            self._ipam_types[kind] = None
             self._plugin = kind
-            self._add(PROGRAM, kind, join(ipam_path, key))
-            known = self._table.get(kind)
+            self._add(PROGRAM, kind, join(ipam_path, written))
+            known = self._plugins.get(kind)
             if known is None:
-                self._unknown_ipam.append(kind)
-            elif known[0] == "ipam":
-                self._add_ipam_keys(conf, path, ipam, ipam_path, known) if runs_it else None
-            elif runs_it:
-                self._types.append(kind)
-                self._read(conf, known[2] or {}, path)
+                self._unknown_ipam[kind] = None
+            elif is_run and known[0] == "ipam":
+                self._add_ipam_keys(conf, path, ipam, ipam_path, known)
+            elif is_run:
+                self._types[kind] = None
+                self._read(conf, known[2], path)
         for kind, known in zip(kinds, plugins, strict=True):
             if known is not None and known[0] == "ipam":
                 self._plugin = kind
                 self._add_ipam_keys(conf, path, ipam, ipam_path, known)
 
-    def _add_ipam_keys(self, conf: Conf, path: str, ipam: Conf, ipam_path: str, known: Any) -> None:
-        self._read(ipam, known[2] or {}, ipam_path)
-        self._read(conf, known[3] or {}, path)
+    def _add_ipam_keys(self, conf: Keys, path: str, ipam: Keys, ipam_path: str, known: tuple[Any, ...]) -> None:
+        self._read(ipam, known[2], ipam_path)
+        self._read(conf, known[3], path)
 
     # Keys
 
-    def _read(self, conf: Conf, keys: Mapping[str, Any], path: str) -> None:
+    def _read(self, conf: Keys, table: Table, path: str) -> None:
         """Read an object of a plugin by what is known of its keys."""
         ends: list[tuple[str, str, str]] = []
-        read = set()
-        for written, value in conf.items():
-            key = fold(written)
-            entry = keys.get(key)
-            if entry is None or value is None or _is_name(key, entry):
-                continue
-            if value != "":
-                read.add(key)
-            self._value(value, entry, join(path, written), conf, ends)
+        for key, found in conf.items():
+            entry = table.get(key)
+            if entry is not None and not _is_name(key, entry):
+                for written, value in found:
+                    self._value(value, entry, join(path, written), conf, ends)
+        for key, entry in table.items():
+            if isinstance(entry, tuple) and entry[2] is not None:
+                is_name = _is_name(key, entry)
+                if is_name or all(value == "" for _, value in conf.get(key, ())):
+                    self._add_default(conf, entry, key if is_name else join(path, key))
         if ends:
             self._add_ends(ends)
-        for key, entry in keys.items():
-            if isinstance(entry, tuple) and entry[2] is not None and key not in read:
-                self._add_default(conf, entry, "name" if _is_name(key, entry) else join(path, key))
 
-    def _add_default(self, conf: Conf, entry: tuple[Any, ...], path: str) -> None:
+    def _add_default(self, conf: Keys, entry: tuple[Any, ...], path: str) -> None:
         when = entry[3] or {}
-        if all(any(value == wanted for _, value in spellings(conf, key)) for key, wanted in when.items()):
+        if all(any(value == wanted for _, value in conf.get(key, ())) for key, wanted in when.items()):
             self._add(entry[0], self._name if entry[2] == _NAME else entry[2], path)
 
-    def _value(self, value: object, entry: Any, path: str, conf: Conf, ends: list[tuple[str, str, str]]) -> None:
-        kind, keys, _, _, separator, flag = entry if isinstance(entry, tuple) else _short(entry)
+    def _value(self, value: object, entry: Any, path: str, conf: Keys, ends: list[tuple[str, str, str]]) -> None:
+        kind, table, _, _, separator, flag = entry if isinstance(entry, tuple) else _short(entry)
         if isinstance(value, list):
             for index, item in enumerate(value):
                 self._value(item, entry, f"{path}[{index}]", conf, ends)
         elif kind == "trunk":
-            self._add_trunk(value, keys, path)
-        elif isinstance(value, dict) and keys:
+            self._add_trunk(value, table, path)
+        elif isinstance(value, dict) and table:
             before = self._in_container
             self._in_container = before or (bool(flag) and _is_flag_set(conf, flag))
-            self._read(value, keys, path)
+            self._read(fold_keys(value), table, path)
             self._in_container = before
         elif isinstance(value, dict):
             for name in value:
@@ -398,10 +404,10 @@ class _Findings:
         text = "" if vlan == NO_NUMBER else str(low) if low == high else f"{low}-{high}"
         self._add(VLAN, text, path)
 
-    def _add_trunk(self, part: object, keys: Mapping[str, Any], path: str) -> None:
+    def _add_trunk(self, part: object, table: Table, path: str) -> None:
         """Read `{"id": 5}` or `{"minID": 10, "maxID": 20}` (bridge, ovs); of both together, what covers all."""
         written = part.items() if isinstance(part, dict) else ()
-        ends = {key: _number(value) for key, value in written if fold(key) in keys and value is not None}
+        ends = {key: _number(value) for key, value in written if fold(key) in table and value is not None}
         known = [number for number in ends.values() if number is not None]
         where = join(path, next(iter(ends))) if len(ends) == 1 else path
         self._add_vlan((min(known), max(known)) if known and len(known) == len(ends) else NO_NUMBER, where)
@@ -446,19 +452,19 @@ def _unique(texts: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(texts))
 
 
-def _texts(conf: Conf, key: str) -> Iterator[tuple[str, str]]:
-    return ((written, value) for written, value in spellings(conf, key) if isinstance(value, str) and value)
+def _texts(conf: Keys, key: str) -> list[tuple[str, str]]:
+    return [(written, value) for written, value in conf.get(key, ()) if isinstance(value, str) and value]
 
 
-def _is_flag_set(conf: Conf, flag: str) -> bool:
+def _is_flag_set(conf: Keys, flag: str) -> bool:
     """Say whether every spelling of a flag is true."""
-    values = [value for _, value in spellings(conf, flag)]
+    values = [value for _, value in conf.get(flag, ())]
     return bool(values) and all(value is True for value in values)
 
 
-def _has_gateway(conf: Conf, keys: Mapping[str, Any]) -> bool:
+def _has_gateway(conf: Keys, table: Table) -> bool:
     """Say whether the node itself gets an address of the network."""
-    return any(keys.get(fold(key)) == "gateway" and value not in (None, False) for key, value in conf.items())
+    return any(entry == "gateway" and any(value for _, value in conf.get(key, ())) for key, entry in table.items())
 
 
 def _number(value: object) -> int | None:
@@ -505,9 +511,19 @@ def _device(text: str) -> str:
 
 
 def _path(text: str) -> str:
-    """Return a path as written in the shortest way; "" for one with "..", which links on the way may lead anywhere."""
+    """Return a path in its shortest form; "" for one with "..", as a link on the way may lead anywhere.
+
+    A relative one counts from /, where runtimes start plugins. OVS also takes `unix:` and a path, and `tcp:`, `ssl:`.
+    """
     path = text.removeprefix("unix:")
-    return "" if ".." in path.split("/") else _clean(path)
+    if path.startswith(("tcp:", "ssl:")):
+        return path
+    return "" if ".." in path.split("/") else _clean(f"/{path}")
+
+
+def _interface(text: str) -> str:
+    """Return a name up to a NUL, which ends it for the kernel."""
+    return text.partition("\0")[0]
 
 
 def _clean(path: str) -> str:
@@ -534,5 +550,5 @@ def _pkey(text: str) -> str:
     return f"0x{int(digits, 16):04x}" if is_hex else text
 
 
-_TEXTS = {DEVICE: _device, HOST_PATH: _path, SYSCTL: _sysctl, PKEY: _pkey}
+_TEXTS = {INTERFACE: _interface, DEVICE: _device, HOST_PATH: _path, SYSCTL: _sysctl, PKEY: _pkey}
 """How a text is brought to the one form that rules compare with."""

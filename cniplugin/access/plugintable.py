@@ -5,7 +5,14 @@ Grammar: `webhook/plugindata/touches.py`. Read by `facts`.
 
 from __future__ import annotations
 
-PLUGINS = {
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    Keys = Mapping[str, Any]
+
+PLUGINS: Mapping[str, tuple[str, str, Keys, Keys]] = {
     "accelerated-bridge": (
         "main",
         "ipam",
@@ -201,7 +208,7 @@ PLUGINS = {
 }
 """By plugin type."""
 
-SPELLINGS = {
+SPELLINGS: Mapping[str, tuple[str, ...]] = {
     "addsourcehints": ("addSourceHints",),
     "allslavesactive": ("allSlavesActive",),
     "conditionsv4": ("conditionsV4",),

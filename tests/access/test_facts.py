@@ -119,6 +119,8 @@ def test_facts_are_worked_out_once() -> None:
     ("plugin", "masters"),
     [
         ({"type": "tap", "bridge": "br1"}, ("br1",)),
+        ({"type": "macvlan", "master": "bond0\0x"}, ("bond0",)),  # the kernel reads up to the NUL
+        ({"type": "macvlan", "master": "\0x"}, ("",)),
         ({"type": "ovs", "bridge": "br1", "deviceID": "0000:03:00.1"}, ("br1", "0000:03:00.1")),
         ({"type": "accelerated-bridge", "bridge": "br1, br2"}, ("br1", "br2")),
         ({"type": "accelerated-bridge", "bridge": ""}, ("cni0",)),
@@ -235,6 +237,8 @@ def test_a_node_with_an_address_of_the_network_routes_all_of_it(gateway: dict[st
         ({"type": "tuning", "args": {"cni": {"SYSCTL": {"net.a": "1"}}}}, "sysctls", ("net.a",)),
         ({"type": "tuning", "dataDir": "/run//a/./b/"}, "host_paths", ("/run/a/b",)),
         ({"type": "tuning", "dataDir": "/run/a/../../etc"}, "host_paths", ("",)),
+        ({"type": "tuning", "dataDir": "etc/cron.d"}, "host_paths", ("/etc/cron.d",)),
+        ({"type": "ovs", "socket_file": "tcp:10.0.0.1:6640"}, "host_paths", ("tcp:10.0.0.1:6640",)),
         ({"type": "ovs", "socket_file": "unix:/run/ovs/db.sock"}, "host_paths", ("/run/ovs/db.sock",)),
         ({"type": "tuning", "mac": "02:00:00:00:00:01"}, "macs", ("02:00:00:00:00:01",)),
         ({"type": "ib-sriov", "pkey": "0X7FFF"}, "pkeys", ("0x7fff",)),
@@ -285,3 +289,6 @@ def test_what_belongs_to_the_runtime() -> None:
         ("runtimeConfig", "plugins[0].runtimeConfig"),
         ("prevResult", "plugins[1].prevResult"),
     ]
+    # the parser refuses another type than an object, and the spelling
+    (touch, _) = unparsed({"type": "tuning", "RuntimeConfig": [1]}).touches
+    assert (touch.value, touch.path) == ("runtimeConfig", "RuntimeConfig")

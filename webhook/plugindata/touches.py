@@ -27,6 +27,8 @@ UNCHECKED = OWN / "unchecked"
 Entry = Any
 """An `entry` of the module's grammar, None for a key that touches nothing."""
 
+Plugin = tuple[str, str, dict[str, Entry], dict[str, Entry]]
+
 _plugins = msgspec.json.Decoder(PluginFile)
 
 HEAD = '''"""What the keys of CNI plugins touch: literals, compiled from `webhook/plugindata` by `make golden`.
@@ -35,6 +37,13 @@ Grammar: `webhook/plugindata/touches.py`. Read by `facts`.
 """
 
 from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    Keys = Mapping[str, Any]
 
 '''
 
@@ -45,9 +54,9 @@ def load_files() -> list[PluginFile]:
     return [_plugins.decode(file.read_bytes()) for file in files]
 
 
-def compile_plugins(files: Iterable[PluginFile], shapes: Shapes) -> dict[str, tuple[str, str, Entry, Entry]]:
+def compile_plugins(files: Iterable[PluginFile], shapes: Shapes) -> dict[str, Plugin]:
     """Return the table of `plugintable`: by type, other names included."""
-    table: dict[str, tuple[str, str, Entry, Entry]] = {}
+    table: dict[str, Plugin] = {}
     for file in files:
         keys = _merge(_keys_of(file.keys, shapes), _read_keys(file.also_reads))
         reads = "" if file.ipam == "unused" else "ipam"
@@ -122,8 +131,20 @@ def _parts(entry: Entry) -> tuple[Any, ...]:
 
 def render(plugins: Mapping[str, object], spellings: Mapping[str, object]) -> str:
     """Return the text of the module, one entry a line."""
-    lines = [HEAD + "PLUGINS = {", *_entries(plugins), "}", '"""By plugin type."""', ""]
-    lines += ["SPELLINGS = {", *_entries(spellings), "}", '"""Of the keys at the top of a plugin, as folded."""', ""]
+    lines = [
+        HEAD + "PLUGINS: Mapping[str, tuple[str, str, Keys, Keys]] = {",
+        *_entries(plugins),
+        "}",
+        '"""By plugin type."""',
+        "",
+    ]
+    lines += [
+        "SPELLINGS: Mapping[str, tuple[str, ...]] = {",
+        *_entries(spellings),
+        "}",
+        '"""Of the keys at the top of a plugin, as folded."""',
+        "",
+    ]
     return "\n".join(lines)
 
 
