@@ -72,7 +72,7 @@ class _PerReview(Collector):
         findings = CounterMetricFamily("nadmit_findings", "Rules that refused", labels=("rule",))
         for rule, count in self.findings.items():
             findings.add_metric((rule,), count)
-        trials = CounterMetricFamily("nadmit_trials", "Refusals of policies on trial", labels=("mode",))
+        trials = CounterMetricFamily("nadmit_trials", "Refusals that a mode turned into less", labels=("mode",))
         for mode, count in self.trials.items():
             trials.add_metric((mode,), count)
         responses = CounterMetricFamily("nadmit_http_responses", "HTTP answers", labels=("path", "code"))

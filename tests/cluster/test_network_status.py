@@ -18,8 +18,8 @@ from cniplugin.netspec.selection import NETWORK_STATUS, NETWORK_STATUS_KEYS
 from tests.realapi.server import MERGE_PATCH, RealApiServer
 from webhook.admission.injection import INJECT
 
-from .registered import Object, hooks, reviews, until
-from .tenants import NETWORKS, Tenants, config_of, pod, tenants
+from .registered import NETWORKS, Object, hooks, reviews, until
+from .tenants import Tenants, config_of, pod, tenants
 
 pytestmark = [pytest.mark.slow, pytest.mark.kube_apiserver]
 
@@ -130,6 +130,23 @@ def test_plugins_of_the_node_write_it_without_a_call(world: Tenants, name: str) 
     assert write(world, WRITERS[name], "[]") == Said(200, "", "", 0)
     assert stored(world)[NETWORK_STATUS] == "[]"
     assert write(world, WRITERS[name], "") == Said(200, "", "", 0)
+
+
+@pytest.mark.parametrize(("node", "is_writer"), [("n1", True), ("n2", False)])
+def test_the_token_of_a_pod_says_where_it_runs(world: Tenants, node: str, *, is_writer: bool) -> None:
+    """As the kubelet gets it for a plugin's DaemonSet, and the plugin copies it to the node."""
+    api = world.api
+    world.running("web", networks="lan", nodeName="n1")
+    agent = pod(name="agent", namespace="infra", nodeName=node)
+    uid = api.must("POST", "/api/v1/namespaces/infra/pods", agent)["metadata"]["uid"]
+    bound = {"apiVersion": "v1", "kind": "Pod", "name": "agent", "uid": uid}
+    path = "/api/v1/namespaces/infra/serviceaccounts/default/token"
+    token = api.must("POST", path, {"spec": {"boundObjectRef": bound}})["status"]["token"]
+    kubeconfig = api._write_kubeconfig({"token": token})
+    patch = json.dumps({"metadata": {"annotations": {NETWORK_STATUS: "[]"}}})
+    words = ("patch", "pod", "web", "-n", "blue", "--subresource=status", "--type=merge", "-p", patch)
+    done = api.kubectl(*words, kubeconfig=kubeconfig)
+    assert (done.returncode, "changes the network status" in done.stderr) == (0, not is_writer), done.stderr
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 
 from tests.realapi.server import RealApiServer
 
-from .registered import ACCOUNT, NAMESPACE, Object
+from .registered import ACCOUNT, NAMESPACE, READ, REGISTER, Object, account, until
 from .tenants import K8S_CNI, Tenants, config_of, network, pod, policy, tenants
 
 pytestmark = [pytest.mark.slow, pytest.mark.kube_apiserver]
@@ -68,3 +68,21 @@ def test_the_first_objects_of_a_namespace_are_judged_with_its_labels(world: Tena
     namespaces = [each.uri for each in asked if each.resource == "namespaces"]
     assert namespaces, "the watch was always faster: this run shows nothing"
     assert len(namespaces) <= 2 * TIMES * 3
+
+
+def test_without_the_right_to_ask_the_api_server_tries_again(world: Tenants) -> None:
+    """As after an upgrade of the image alone: 503 and Retry-After, until the watch has brought the namespace."""
+    user = f"system:serviceaccount:{NAMESPACE}:{ACCOUNT}"
+    rules = [{**rule, "verbs": ["list", "watch"]} if "namespaces" in rule["resources"] else rule for rule in READ]
+    account(world.api, rules + REGISTER)
+    until(lambda: world.api.kubectl("auth", "can-i", "get", "namespaces", "--as", user).stdout.strip() == "no")
+    try:
+        for number in range(5):
+            name = f"late-{number}"
+            begin(world, name, "dev")
+            answer = world.api.ask("POST", f"/api/v1/namespaces/{name}/pods", pod("lan", name="web", namespace=name))
+            assert (answer.status, 'rule "none" (Deny)' in answer.value["message"]) == (403, True), answer.value
+        lookups = world.server.get("/metrics")[1]
+        assert 'nadmit_live_lookups_total{result="failed"}' in lookups, "the watch was always faster"
+    finally:
+        account(world.api, READ + REGISTER)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from cniplugin.access.compile import compile_rules, read_policies
-from cniplugin.access.model import Config
+from cniplugin.access.consent import ALLOWED_SELECTOR
+from cniplugin.access.model import Config, Rules
 from tests.admission.world import MACVLAN, RULES, FakeCluster, cluster
 from webhook.admission.configuration import Configuration
 from webhook.admission.model import Decision, Request
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Sequence
 
-    from cniplugin.access.model import Rules
     from webhook.serving.http import Later
 
 RECORDING = Path(__file__).parents[2] / "examples" / "recordings" / "create-pods-alice-pod.json"
@@ -57,8 +58,11 @@ class Live:
         self.over.append(over)
         return self.found
 
-    async def find_namespaces(self, _unknown: Sequence[str], *, seconds: float) -> FakeCluster | None:
+    async def find_namespaces(
+        self, _unknown: Sequence[str], *, seconds: float, over: FakeCluster | None = None
+    ) -> FakeCluster | None:
         self.seconds.append(seconds)
+        self.over.append(over)
         return self.namespaces
 
 
@@ -245,10 +249,24 @@ def test_its_networks_are_asked_for_when_it_is_known() -> None:
     later = in_new_namespace(live, noted)("/validate", body("new"))
     assert not isinstance(later, bytes)
     assert allowed(asyncio.run(_await(later, 10.0)))
-    assert (live.asked, live.over) == ([(("blue", "new"),)], [known])
+    assert (live.asked, live.over) == ([(("blue", "new"),)], [None, known])
     first, second = live.seconds
     assert first == 1.0
     assert second <= first
+
+
+def test_a_network_that_was_found_may_make_the_labels_matter() -> None:
+    """Its owner shares it by labels; what was found stays found."""
+    with_network = new_namespace(green__new=MACVLAN)
+    by_label = {ALLOWED_SELECTOR: "env=prod"}
+    with_network.networks["green", "new"] = with_network.networks["green", "new"].replace(annotations=by_label)
+    with_both = replace(with_network, unknown=frozenset())
+    live = Live(with_network, namespaces=with_both)
+    rules = Rules(config=Config(posture="Consent", global_namespaces=("green",)))
+    later = reviews(live, Noted(), snapshot=new_namespace, rules=rules)("/validate", body("green/new"))
+    assert not isinstance(later, bytes)
+    assert allowed(asyncio.run(_await(later, 10.0)))
+    assert live.over == [None, with_network]
 
 
 @pytest.mark.parametrize(("rules", "networks"), [(RULES, "lan"), (NO_STORAGE_FOR_DEV, "")])

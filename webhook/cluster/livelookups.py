@@ -85,7 +85,7 @@ class LiveLookups:
     async def find_networks(
         self, missing: Sequence[Key], *, seconds: float, over: Snapshot | None = None
     ) -> Snapshot | None:
-        """Return a snapshot with these networks, the newest or `over`; None if one is not found in time."""
+        """Return the newest snapshot, or `over`, with these networks; None if one is not found in time."""
         found = await self._find(missing, seconds)
         if found is None:
             return None
@@ -96,12 +96,14 @@ class LiveLookups:
                 snapshot = snapshot.with_network(definition)
         return snapshot
 
-    async def find_namespaces(self, unknown: Sequence[str], *, seconds: float) -> Snapshot | None:
-        """Return the newest snapshot with these namespaces; None if one is not found in time."""
+    async def find_namespaces(
+        self, unknown: Sequence[str], *, seconds: float, over: Snapshot | None = None
+    ) -> Snapshot | None:
+        """Return the newest snapshot, or `over`, with these namespaces; None if one is not found in time."""
         found = await self._find([("", name) for name in unknown], seconds)
         if found is None:
             return None
-        snapshot = self._snapshot()
+        snapshot = over or self._snapshot()
         for name, namespace in zip(unknown, cast(list[Namespace], found), strict=True):
             if not snapshot.has_namespace(name):
                 snapshot = snapshot.with_namespace(name, namespace.labels, namespace.default_networks)

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 LIVE_MAX_S = 1.0
 """How long a review may wait for the cluster; and never more than half of the time that is left."""
+LIVE_ROUNDS_MAX = 3
+"""How often one review may look for objects: a network may make the labels of a namespace matter, and they another."""
 
 
 class Observer(Protocol):
@@ -51,13 +53,16 @@ class LiveLookups(Protocol):
     def may_find_networks(self, missing: Sequence[tuple[str, str]]) -> bool:
         """Say whether all of these, given by namespace and name, may be found. Never waits."""
 
-    async def find_namespaces(self, unknown: Sequence[str], *, seconds: float) -> Cluster | None:
-        """Return the newest snapshot, with these namespaces; None if one is not found in time."""
+    async def find_namespaces(self, unknown: Sequence[str], *, seconds: float, over: Any = None) -> Cluster | None:
+        """Return a snapshot with these namespaces; None if one is not found in time.
+
+        It is made of the newest snapshot, or of `over`, which one of these has returned.
+        """
 
     async def find_networks(
         self, missing: Sequence[tuple[str, str]], *, seconds: float, over: Any = None
     ) -> Cluster | None:
-        """Return a snapshot with these networks, the newest or `over`, which `find_namespaces` gave; None as above."""
+        """Return a snapshot with these networks, as `find_namespaces`."""
 
 
 class Reviews:
@@ -113,21 +118,26 @@ class Reviews:
     async def _answer_later(
         self, live: LiveLookups, path: str, request: Request, decision: Decision, started: float, seconds_left: float
     ) -> bytes:
-        """Look for what is not known, namespaces first: their labels may show what else is missing."""
+        """Look for what is not known, and judge with it, until nothing is missing that can be found.
+
+        Labels may show that a network is missing, and a network that its owner shares it by labels.
+        """
         seconds = min(LIVE_MAX_S, seconds_left / 2)
         known: Cluster | None = None
-        if decision.unknown:
+        for _ in range(LIVE_ROUNDS_MAX):
             waits_since = perf_counter()
-            known = await live.find_namespaces(decision.unknown, seconds=seconds)
-            if known is None:
-                raise _labels_unknown(decision.unknown)
-            decision = self._decide(path, request, known)
+            if decision.unknown:
+                found = await live.find_namespaces(decision.unknown, seconds=seconds, over=known)
+            elif decision.missing and (known is None or live.may_find_networks(decision.missing)):
+                found = await live.find_networks(decision.missing, seconds=seconds, over=known)
+            else:
+                break
+            if found is None:
+                break
             seconds -= perf_counter() - waits_since
+            known, decision = found, self._decide(path, request, found)
         if decision.unknown:
             raise _labels_unknown(decision.unknown)
-        if decision.missing and (known is None or live.may_find_networks(decision.missing)):
-            cluster = await live.find_networks(decision.missing, seconds=seconds, over=known)
-            decision = decision if cluster is None else self._decide(path, request, cluster)
         return self._answer(path, request, decision, started)
 
     def _answer(self, path: str, request: Request, decision: Decision, started: float) -> bytes:

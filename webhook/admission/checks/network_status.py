@@ -11,9 +11,9 @@ blue/web-0".
 from __future__ import annotations
 
 from cniplugin.access.model import Config
-from cniplugin.netspec.selection import NETWORK_STATUS_KEYS
+from cniplugin.netspec.selection import NETWORK_STATUS, NETWORK_STATUS_KEYS, OLD_NETWORK_STATUS
 from webhook.admission import messages
-from webhook.admission.model import ALLOWED, Decision, Request
+from webhook.admission.model import ALLOWED, NOTHING, Decision, Request
 from webhook.admission.statuswriters import is_writer
 
 
@@ -49,6 +49,8 @@ def dropped(request: Request, config: Config) -> tuple[str, ...]:
 
 def _written(request: Request) -> tuple[str, ...]:
     """Return which of the annotations the request brings, changes or takes away."""
-    new = request.object.annotations if request.object else {}
-    old = request.old_object.annotations if request.old_object else {}
+    new = request.object.annotations if request.object else NOTHING
+    old = request.old_object.annotations if request.old_object else NOTHING
+    if NETWORK_STATUS not in new and OLD_NETWORK_STATUS not in new and not old:
+        return ()  # nearly every new pod
     return tuple(key for key in NETWORK_STATUS_KEYS if new.get(key, "") != old.get(key, ""))
