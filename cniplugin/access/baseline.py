@@ -43,8 +43,8 @@ from .facts import (
     SYSCTL,
     VLAN,
     fold,
+    read_addresses,
 )
-from .facts import _addresses as read_addresses
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

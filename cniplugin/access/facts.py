@@ -388,7 +388,7 @@ class _Findings:
         elif kind in _ENDS:
             ends.append((kind, str(value), path))
         elif kind == ADDRESS:
-            self._add_addresses(_addresses(str(value).partition("/")[0]), str(value), path)
+            self._add_addresses(read_addresses(str(value).partition("/")[0]), str(value), path)
         elif kind == INTERFACE and self._in_container:
             self._add(CONTAINER_INTERFACE, str(value), path)
         elif kind != "gateway" and value != "":
@@ -422,7 +422,7 @@ class _Findings:
         kinds = [kind for kind, _, _ in ends]
         is_one = kinds.count(_ENDS[0]) == 1 and kinds.count(_ENDS[1]) <= 1 and kinds.count(_ENDS[2]) <= 1
         if len(ends) > 1 and is_one and not self._has_gateway:
-            by_kind = {kind: _addresses(text) for kind, text, _ in ends}
+            by_kind = {kind: read_addresses(text) for kind, text, _ in ends}
             whole = by_kind[_ENDS[0]]
             first = by_kind.get(_ENDS[1], whole)
             last = by_kind.get(_ENDS[2], whole)
@@ -432,7 +432,7 @@ class _Findings:
                 self._add_addresses(part, show_addresses(part), path)
                 return
         for _, text, path in ends:
-            self._add_addresses(_addresses(text), text, path)
+            self._add_addresses(read_addresses(text), text, path)
 
     def _add_addresses(self, addresses: AddressRange, text: str, path: str) -> None:
         self._addresses.append(addresses)
@@ -473,11 +473,11 @@ def _number(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
-def _addresses(text: str) -> AddressRange:
+def read_addresses(text: str) -> AddressRange:
     """Read an address, a network, `10.1.0.0/16/24` (OVN-Kubernetes) or `10.1.0.5-10.1.0.9/24` (whereabouts)."""
     first, dash, last = text.partition("-")
     if dash:
-        low, high = _addresses(first), _addresses(last.partition("/")[0])
+        low, high = read_addresses(first), read_addresses(last.partition("/")[0])
         is_right = low[0] == high[0] and low[1] == low[2] <= high[1] == high[2]
         return (low[0], low[1], high[2]) if is_right else NO_ADDRESS
     address, slash, length = text.partition("/")
