@@ -117,6 +117,20 @@ OpenShift's `cni-sysctl-allowlist` with a few of the same kind. Not here: `forwa
 MOVING = frozenset({"bond", "host-device", "phys"})
 """Plugins that take the interface itself into the pod, so that nobody else has it."""
 
+DEVICE_PLUGINS = frozenset({"host-device", "ib-sriov", "sriov"})
+"""Plugins whose VLANs are those of the device's port, whatever interface they name besides."""
+
+CARRIERS = {
+    "accelerated-bridge": "bridge",
+    "bridge": "bridge",
+    "cnv-bridge": "bridge",
+    "ovn-k8s-cni-overlay": "physicalnetworkname",
+    "ovs": "bridge",
+    "userspace": "bridgename",
+    "vlan": "master",
+}
+"""The key, in lower case, that names what carries a plugin's VLANs: `master` beside it lists nothing."""
+
 UNSEEN = frozenset({"dummy", "loopback"})
 """Plugins whose interface nobody outside the pod can reach."""
 
@@ -196,7 +210,7 @@ class _Seen:
         self.types: dict[str, str] = {}
         self.masters: dict[tuple[str, str], list[Touch]] = {}
         self.physical: set[str] = set()
-        self._unlisted: dict[tuple[str, str], bool] = {}
+        self._unlisted: dict[tuple[str, str], bool | None] = {}
         config = network.config
         plugins = config.plugins if config is not None else ()
         is_list = config is not None and config.is_list
@@ -215,14 +229,21 @@ class _Seen:
         return masters is not None and masters.matches(touch.value)
 
     def has_unlisted_master(self, place: str, plugin: str) -> bool | None:
-        """Say whether a plugin uses an interface of the node that is not listed; None if it uses none at all."""
-        found = self.masters.get((place, plugin))
-        if found is None:
-            return None
+        """Say whether the interface that carries a plugin's VLANs is not listed; None if the plugin names none."""
         key = (place, plugin)
         if key not in self._unlisted:
-            self._unlisted[key] = not all(map(self.lists_master, found))
+            carrier = CARRIERS.get(plugin)
+            found = [
+                touch
+                for touch in self.masters.get(key, ())
+                if plugin not in DEVICE_PLUGINS and (carrier is None or _last_key(touch.path) == carrier)
+            ]
+            self._unlisted[key] = not all(map(self.lists_master, found)) if found else None
         return self._unlisted[key]
+
+
+def _last_key(path: str) -> str:
+    return fold(path.rpartition(".")[2].partition("[")[0])
 
 
 def _place(path: str) -> str:
