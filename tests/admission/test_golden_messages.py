@@ -209,7 +209,11 @@ CASES: dict[str, Callable[[], Decision]] = {
     "level-pod-of-another-namespace": lambda: levelled(request(pod("default/internet"))),
     "level-pod-warn": lambda: levelled(request(pod("lan,default/internet")), mode="warn"),
     "level-pod-audit": lambda: levelled(request(pod("lan")), mode="audit"),
+    "level-config-masters-alone": lambda: decide(
+        policy({"definitions": {"baseline": {"masters": ["bond1"]}}}, kind=POLICY_CONFIG)
+    ),
     # labels of namespaces
+    "namespace-label-misspelt": lambda: labelled({}, {"nadmit.io/definition-enforce": "Baseline"}),
     "namespace-label": lambda: labelled({"tenant": "blue"}, {"tenant": "infra"}),
     "namespace-labels": lambda: labelled({"tenant": "infra"}, {"nadmit.io/definitions-enforce": "strict"}),
     "namespace-label-warn": lambda: labelled({"tenant": "blue"}, {"tenant": "infra"}, mode="Warn"),

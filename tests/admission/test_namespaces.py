@@ -235,6 +235,17 @@ def test_a_value_that_is_no_level_is_told_to_everybody(mode: str, user: User) ->
     )
 
 
+def test_a_misspelt_label_is_told() -> None:
+    decision = judge(change({}, {"nadmit.io/definition-enforce": "Baseline"}))
+    assert decision.is_allowed
+    (told,) = decision.warnings
+    assert told == (
+        "metadata.labels[nadmit.io/definition-enforce]: nadmit reads no such label; did you mean "
+        '"nadmit.io/definitions-enforce"? allowed: nadmit.io/definitions-enforce, nadmit.io/definitions-warn, '
+        "nadmit.io/definitions-audit"
+    )
+
+
 def test_a_namespace_that_is_being_deleted_is_judged() -> None:
     """Its pods may still be there."""
     asked = change({}, {"tenant": "infra"})

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from cniplugin.access.levels import LEVELS
+from cniplugin.access.levels import LABELS, LEVELS
 from cniplugin.access.model import Config
 from cniplugin.access.reasons import TEXT_BYTES_MAX, cut
 from cniplugin.netspec.errors import show
+from cniplugin.netspec.names import nearest
 from webhook.admission.messages import warning
 from webhook.admission.model import Cause, Decision, Request
 
@@ -83,6 +84,13 @@ def unknown_level(key: str, value: str) -> str:
         f"metadata.labels[{key}]: this is no level: {show(value)}; allowed: {', '.join(LEVELS)}; "
         "until it is corrected it counts as Restricted"
     )
+
+
+def unknown_label(key: str) -> str:
+    """Warn of a label of ours that nobody reads: most likely a level was meant."""
+    near = nearest(key, LABELS.values())
+    hint = f'did you mean "{near}"? ' if near else ""
+    return warning(f"metadata.labels[{key}]: nadmit reads no such label; {hint}allowed: {', '.join(LABELS.values())}")
 
 
 def _change(change: LabelChange) -> str:

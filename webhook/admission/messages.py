@@ -364,6 +364,14 @@ def remark(lint: Lint) -> str:
     return warning(f"{lint.path}: {lint.text}")
 
 
+def pools_unlimited() -> str:
+    """Tenants share the listed interfaces with others, and nobody has said whose addresses are whose."""
+    return warning(
+        "spec.definitions.baseline: masters are listed and addresses are not: at level Baseline, definitions may hand "
+        "out any pool of addresses on them; list the ranges that tenants have"
+    )
+
+
 def on_disk(name: str) -> str:
     """An empty `spec.config` runs a file of the node (side door 4)."""
     return warning(f'spec.config is empty: each node will use its own CNI configuration named "{name}"')

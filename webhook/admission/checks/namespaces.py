@@ -35,6 +35,7 @@ OFF, WARN, DENY = "Off", "Warn", "Deny"
 NAMESPACE_CONTROLLER = "system:serviceaccount:kube-system:namespace-controller"
 
 LEVEL_KEYS = frozenset(LABELS.values())
+OWN_PREFIX = "nadmit.io/"
 
 CHANGES_MAX = 20
 """Labels of one namespace that are told; a namespace may have thousands."""
@@ -57,18 +58,22 @@ def check(request: Request, cluster: Cluster, rules: Rules) -> Decision:
         return ALLOWED
     before = request.old_object.labels if request.old_object is not None else NOTHING
     keys = [key for key in sorted({*before, *new.labels}) if before.get(key) != new.labels.get(key)]
-    warnings = tuple(_unknown_levels(keys, new.labels))
+    warnings = tuple(islice(_slips(keys, new.labels), CHANGES_MAX))
     if rules.config.namespace_labels.mode == OFF or _may_write(request, rules.config):
         return Decision(warnings=warnings) if warnings else ALLOWED
     changes = islice(_judged(keys, before, new.labels, cluster, rules), CHANGES_MAX)
     return _answer(request, tuple(changes), rules.config, warnings)
 
 
-def _unknown_levels(keys: Sequence[str], written: Mapping[str, str]) -> Iterator[str]:
+def _slips(keys: Sequence[str], written: Mapping[str, str]) -> Iterator[str]:
     for key in keys:
         value = written.get(key)
-        if key in LEVEL_KEYS and value is not None and parse(value) is None:
+        if value is None:
+            continue
+        if key in LEVEL_KEYS and parse(value) is None:
             yield labeltext.unknown_level(key, value)
+        elif key not in LEVEL_KEYS and key.startswith(OWN_PREFIX):
+            yield labeltext.unknown_label(key)
 
 
 def _may_write(request: Request, config: Config) -> bool:

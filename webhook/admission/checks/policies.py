@@ -40,8 +40,11 @@ def check_config(request: Request) -> Decision:
     """Judge the configuration that is written."""
     if _is_as_it_was(request):
         return ALLOWED
-    _, problems = read_config(_plain(request))
-    return messages.invalid(request, list(_placed(problems))) if problems else ALLOWED
+    config, problems = read_config(_plain(request))
+    if problems:
+        return messages.invalid(request, list(_placed(problems)))
+    is_half = config.baseline.masters is not None and config.baseline.addresses is None
+    return Decision(warnings=(messages.pools_unlimited(),)) if is_half else ALLOWED
 
 
 def _is_as_it_was(request: Request) -> bool:
