@@ -102,6 +102,8 @@ CASES = {
     "review-levels": "review --as bob --as-group blue-admins --manifests levels levels/networks.yaml",
     "review-levels-exempt": "review --as root --as-group system:masters --manifests levels levels/networks.yaml",
     "review-labels": "review --as bob --manifests levels levels/cluster.yaml",
+    "review-labels-denied": "review --as bob inputs/labels.yaml",
+    "review-labels-listed": "review --as carol --as-group platform inputs/labels.yaml",
     "can-attach-level": "can-attach -n blue uplink --manifests levels",
     "can-attach-level-other-namespace": "can-attach -n blue default/internet --manifests levels",
     "can-attach-level-on-trial": "can-attach -n blue lan --manifests levels",

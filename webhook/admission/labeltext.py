@@ -37,8 +37,9 @@ def refused(request: Request, changes: Sequence[LabelChange], config: Config) ->
     """Refuse changes of labels by somebody who is not listed."""
     user = show(request.user.name)[1:-1]
     reason = "; ".join(f"{_change(change)}, and {_use(change)}" for change in changes)
-    it, them = ("it", "it is") if len(changes) == 1 else ("them", "they are")
-    fix = f"leave {it} as {them}, or ask {config.whom_to_ask} to change {it}, or to list the user in {WRITERS}"
+    it, as_before = ("it", "as it is") if len(changes) == 1 else ("them", "as they are")
+    kept = "out" if all(change.before is None for change in changes) else as_before
+    fix = f"leave {it} {kept}, or ask {config.whom_to_ask} to change {it}, or to list the user in {WRITERS}"
     lines = [
         f'namespace label denied: user {user} may not change {_labels(changes)} of namespace "{request.object_name}"',
         f"  reason:  {reason}",

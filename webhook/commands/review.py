@@ -57,7 +57,8 @@ _CLUSTER_KINDS = {("", "Namespace"), NETWORK, *POLICIES}
     "user_name",
     metavar="USER",
     default=NOBODY.name,
-    help="Who creates the objects, for rules about who may write definitions and network-status; as kubectl's --as.",
+    help="Who creates the objects, for rules about who may write definitions, network-status and labels of namespaces; "
+    "as kubectl's --as.",
 )
 @click.option("--as-group", "groups", metavar="GROUP", multiple=True, help="A group of that user; may be repeated.")
 @config_option
@@ -78,7 +79,7 @@ def review(  # noqa: PLR0913 - one parameter per option
 
     A FILE is YAML or JSON with pods, NetworkAttachmentDefinitions, workloads (Deployment, StatefulSet, DaemonSet,
     ReplicaSet, ReplicationController, Job, CronJob, PodTemplate), access policies (NetworkAttachmentPolicy,
-    NetworkAttachmentPolicyConfig), Lists of them, or whole AdmissionReviews as an API server sends them; "-" is
+    NetworkAttachmentPolicyConfig), Namespaces with labels, Lists of them, or whole AdmissionReviews as an API server sends them; "-" is
     standard input. Other kinds are passed over.
 
     Verdicts go to standard output in the words of kubectl, warnings to standard error. What is put into a pod on its

@@ -17,7 +17,12 @@ from webhook.admission.model import Cause, Decision, GroupKind, Request
 POLICIES_GROUP = "access.nadmit.io"
 INJECTION = "pods.inject.nadmit.io"
 """The webhook that the manifests register for /mutate."""
-_NAMES = {"Pod": "pods", "Binding": "bindings", "NetworkAttachmentDefinition": "networks"}
+_NAMES = {
+    "Pod": "pods",
+    "Binding": "bindings",
+    "NetworkAttachmentDefinition": "networks",
+    "Namespace": "namespaces",
+}
 
 
 def webhook_name(kind: GroupKind) -> str:
