@@ -69,7 +69,7 @@ When = dict[str, State | list[Value] | Negation]
 class TouchFile(msgspec.Struct, forbid_unknown_fields=True):
     """What a key touches.
 
-    `default`: what an unset key stands for, `{name}` being the network's; with `default_when`, only if those keys have
+    `default`: what the plugin takes when the key is unset, `{name}` is the network's; with `default_when`, only if those keys have
     these values. `separator`: between the parts of one text. `in_container`: a key beside this one that, when true,
     makes the interfaces below this one those of the container.
     """
