@@ -198,7 +198,7 @@ def met(content: Content, facts: Facts | None) -> tuple[str, ...] | None:
 def outside(content: Content, facts: Facts | None) -> Iterator[str]:
     """Yield everything that is touched and not listed, as text.
 
-    NB: an IPAM type that nobody knows is a plugin type too, unless the rule lists it as the IPAM type that it is.
+    NB: an unknown IPAM type counts as a plugin type, unless the rule lists it under `ipamTypes`.
     """
     for field in FIELDS:
         listed = getattr(content, field.name)

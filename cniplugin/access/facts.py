@@ -91,7 +91,7 @@ class Facts(Record):
 
     VLANs are ranges (first, last), addresses (32 or 128, first, last). `touches`: everything that the definition
     touches. `unknown_types`: the programs whose keys are not known; `unknown_ipam_types`: those of `plugin_types` that
-    are there as IPAM only.
+    only `ipam.type` names.
     """
 
     plugin_types: tuple[str, ...] = ()
@@ -417,7 +417,7 @@ class _Findings:
     def _add_ends(self, ends: list[tuple[str, str, str]]) -> None:
         """Read one range: a network, and perhaps its first and last address.
 
-        NB: a node that has an address of the network routes all of it, whatever part pods get.
+        NB: a node with an address of the network routes the whole network, also the part that pods do not get.
         """
         kinds = [kind for kind, _, _ in ends]
         is_one = kinds.count(_ENDS[0]) == 1 and kinds.count(_ENDS[1]) <= 1 and kinds.count(_ENDS[2]) <= 1
@@ -440,7 +440,7 @@ class _Findings:
 
 
 def _is_name(key: str, entry: Any) -> bool:
-    """Say whether a key is the network's name, which every plugin gets from the top level, whatever its own says."""
+    """Say whether a key is the network's name, which the runtime writes over a plugin's own."""
     return key == "name" and isinstance(entry, tuple) and entry[2] == _NAME
 
 

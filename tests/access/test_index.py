@@ -227,3 +227,23 @@ def test_a_deny_about_requests_counts_for_one_that_makes_none_only_if_asked() ->
     made = build({"name": "a", "action": "Deny", "onRequests": ["mac"]})
     assert made.find(Subject(namespace="blue"), LAN) == ([], [])
     assert len(made.find(Subject(namespace="blue"), LAN, whatever=True)[0]) == 1
+
+
+@pytest.mark.parametrize(
+    ("entry", "is_read"),
+    [
+        ({"names": ["lan"]}, False),
+        ({"selector": {}}, False),
+        ({"onDisk": False}, False),
+        ({"names": ["other"], "masters": ["bond0"]}, False),  # the name does not fit
+        ({"masters": ["bond0"]}, True),
+        ({"hostPaths": ["/etc/*"]}, True),
+    ],
+    ids=str,
+)
+def test_facts_are_worked_out_only_for_rules_that_ask_for_content(entry: dict[str, Any], *, is_read: bool) -> None:
+    network = netattachdef.build(namespace="blue", name="lan", config='{"cniVersion":"1.0.0","type":"macvlan"}')
+    index = build({"name": "r", "action": "Deny", "networks": [entry]})
+    for namespace in ("blue", "green"):
+        index.find(Subject(namespace=namespace), LAN.replace(network=network))
+    assert ("facts" in getattr(network.config, "_memo", {})) == is_read

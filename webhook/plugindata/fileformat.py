@@ -69,9 +69,9 @@ When = dict[str, State | list[Value] | Negation]
 class TouchFile(msgspec.Struct, forbid_unknown_fields=True):
     """What a key touches.
 
-    `default`: what an unset key stands for, `{name}` being the network's; with `default_when`, only if those keys have
-    these values. `separator`: between the parts of one text. `in_container`: a key beside this one that, when true,
-    makes the interfaces below this one those of the container.
+    `default`: what the plugin takes when the key is unset (`{name}`: the network's); with `default_when`, only if those
+    keys have these values. `separator`: between the parts of one text. `in_container`: a key beside this one; where it
+    is true, the interfaces below this one are the container's.
     """
 
     kind: TouchKind | None = None

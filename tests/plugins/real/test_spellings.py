@@ -71,3 +71,10 @@ def test_an_ipam_type_that_is_a_main_plugin_is_run(node: Node) -> None:
     code, error = node.call("ADD", "macvlan", conf)
     assert code != 0
     assert "failed to find host device" in error
+
+
+def test_a_name_ends_at_a_nul(node: Node) -> None:
+    """Hence the rules compare what is before it."""
+    conf = {"type": "macvlan", "master": "uplink\0x"}
+    assert node.attach([conf], given={}, version="1.0.0") == ACCEPTED
+    assert "Link not found" in node.attach([{**conf, "master": "uplinkx"}], given={}, version="1.0.0").error
