@@ -45,6 +45,7 @@ SELECTING = policy(
     attachments=[{"name": "infra", "action": "Allow", "networks": [{"namespaces": ["infra"]}]}],
 )
 DENY: Mapping[str, Any] = {"namespaceLabels": {"mode": "Deny", "writers": {"groups": ["platform"]}}}
+WRITERS = "namespace-writers"
 CAROL = ("--as", "carol", "--as-group", TENANTS, "--as-group", "platform")
 
 
@@ -53,13 +54,16 @@ def served(real_api: RealApiServer, tmp_path_factory: pytest.TempPathFactory) ->
     with tenants(real_api, tmp_path_factory.mktemp("levels") / "certs") as world:
         _let_tenants_write_namespaces(real_api)
         yield world
+        # The server is that of other tests as well.
+        for kind in ("clusterrolebindings", "clusterroles"):
+            real_api.must("DELETE", f"/apis/{RBAC}/v1/{kind}/{WRITERS}")
 
 
 def _let_tenants_write_namespaces(api: RealApiServer) -> None:
     resources = ["namespaces", "namespaces/status", "namespaces/finalize"]
     rules = [{"apiGroups": [""], "resources": resources, "verbs": ["get", "create", "update", "patch"]}]
-    head = {"apiVersion": f"{RBAC}/v1", "metadata": {"name": "namespace-writers"}}
-    role = {"apiGroup": RBAC, "kind": "ClusterRole", "name": "namespace-writers"}
+    head = {"apiVersion": f"{RBAC}/v1", "metadata": {"name": WRITERS}}
+    role = {"apiGroup": RBAC, "kind": "ClusterRole", "name": WRITERS}
     subject = {"apiGroup": RBAC, "kind": "Group", "name": TENANTS}
     api.put({**head, "kind": "ClusterRole", "rules": rules})
     api.put({**head, "kind": "ClusterRoleBinding", "roleRef": role, "subjects": [subject]})
