@@ -79,8 +79,8 @@ def review(  # noqa: PLR0913 - one parameter per option
 
     A FILE is YAML or JSON with pods, NetworkAttachmentDefinitions, workloads (Deployment, StatefulSet, DaemonSet,
     ReplicaSet, ReplicationController, Job, CronJob, PodTemplate), access policies (NetworkAttachmentPolicy,
-    NetworkAttachmentPolicyConfig), Namespaces with labels, Lists of them, or whole AdmissionReviews as an API server sends them; "-" is
-    standard input. Other kinds are passed over.
+    NetworkAttachmentPolicyConfig), Namespaces with labels, Lists of them, or whole AdmissionReviews as an API server
+    sends them; "-" is standard input. Other kinds are passed over.
 
     Verdicts go to standard output in the words of kubectl, warnings to standard error. What is put into a pod on its
     way in is shown as a unified diff of its YAML.
