@@ -1,4 +1,4 @@
-"""What level Baseline permits of a definition: whatever stays within the pod, and what an admin has granted or listed.
+"""What level Baseline permits of a definition: what stays within the pod, and what an admin has granted or listed.
 
 | what a definition touches | permitted |
 | --- | --- |
@@ -118,7 +118,7 @@ MOVING = frozenset({"bond", "host-device", "phys"})
 """Plugins that take the interface itself into the pod, so that nobody else has it."""
 
 DEVICE_PLUGINS = frozenset({"host-device", "ib-sriov", "sriov"})
-"""Plugins whose VLANs are those of the device's port, whatever interface they name besides."""
+"""Plugins whose VLANs are those of the device's port, even if they name an interface as well."""
 
 CARRIERS = {
     "accelerated-bridge": "bridge",

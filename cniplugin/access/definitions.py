@@ -102,7 +102,7 @@ def judge_level(
 
 
 NOBODY = Author(name="")
-"""Stands for the author when a pod attaches."""
+"""The author when a pod attaches, for there is none."""
 
 
 def _judge(writing: Writing, config: Config, index: RuleIndex | None) -> Verdict:

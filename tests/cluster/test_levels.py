@@ -88,7 +88,7 @@ def set_level(world: Tenants, key: str, level: str) -> None:
     """Label namespace evil as the administrator; return once the webhook has seen it."""
     assert admitted(label(world, "evil", user=ADMIN, **{key: level}))
     probe = network("evil/probe", config_of("macvlan", master="nowhere", ipam={"type": "dhcp"}))
-    user = ADMIN if key == LABEL else BOB  # an exempt user is told of what is enforced, whatever rules say
+    user = ADMIN if key == LABEL else BOB  # an exempt user gets a warning about what is enforced
     until(lambda: f"level {level} of namespace" in world.create(probe, "--dry-run=server", user=user).stderr)
 
 

@@ -1,4 +1,4 @@
-"""What is said about a change of a namespace's label that decides who may attach.
+"""Messages about a change of a namespace's label that decides who may attach.
 
 The requester may edit a namespace and not read policies of others, so a policy is named, and no network is.
 """

@@ -101,7 +101,7 @@ def test_a_file_of_the_node(lan: Node) -> None:
 
 
 def test_the_level_of_another_namespace(node: Node) -> None:
-    """Its labels cost one request; nothing of its content is told."""
+    """Its labels cost one request; the refusal says nothing of its content."""
     node.api.put_network("default", "internet", recorder())
     node.api.put_pod("default/internet,default/internet@two")
     add_and_delete(node)

@@ -6,7 +6,7 @@ selects. Values allowed: those that change no answer of a selector; for whom the
 the subresources `status` and `finalize`, which take labels. Exempt: exempt users and groups of definitions, the
 namespace controller. Example refusal: see `labeltext`.
 
-The mode says what becomes of others: Warn (the default) and Audit admit and record. Whatever the mode, a value of a
+The mode says what becomes of others: Warn (the default) and Audit admit and record. In every mode, a value of a
 level's label that is no level gets a warning. Consents count where they decide: under posture Consent, and once a rule
 requires one; an owner of networks shall not be able to protect labels otherwise.
 
