@@ -168,5 +168,5 @@ def _take(filled: Mapping[str, bytes], key: str, parse: Callable[[bytes], _T]) -
 def _parse_certificates(pem: bytes) -> list[x509.Certificate]:
     try:
         return x509.load_pem_x509_certificates(pem)
-    except ValueError as error:
+    except authority.UNREADABLE_CERTIFICATE as error:
         raise MaterialError("not PEM certificates") from error

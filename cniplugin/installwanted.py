@@ -20,6 +20,7 @@ from .errors import CniError
 from .installoptions import InstallError, say
 from .netspec.record import Record
 from .netspec.versions import number
+from .regularfile import load_regular_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -218,8 +219,12 @@ def read_object(path: str) -> dict[str, Any]:
 
 
 def _read_file(path: str) -> bytes:
-    with open(path, "rb") as file:
-        return file.read()
+    try:
+        return load_regular_file(path, bytes_max=kubeconfig.FILE_BYTES_MAX)
+    except FileNotFoundError:
+        raise  # whoever asks says what it was needed for
+    except OSError as error:
+        raise InstallError(f"{path}: it cannot be read: {error.strerror}") from error
 
 
 def as_json(value: object) -> bytes:

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import uvloop
 
-from certs.files import bootstrap
+from certs.files import BootstrapError, Bootstrapped, bootstrap
+from certs.keyexposure import exposures
 from webhook.admission.inforce import RulesInForce
 from webhook.cluster.manifests import load_snapshot
 from webhook.cluster.problems import Problem
@@ -25,6 +26,7 @@ from webhook.configuration.inforce import InForce
 from webhook.configuration.metrics import ConfigurationMetrics
 from webhook.configuration.schemafiles import load_directory
 from webhook.decisionlog import DecisionLog
+from webhook.files import advice, within
 from webhook.metrics import Metrics, Observers
 from webhook.serving.app import create_app
 from webhook.serving.probes import create_probes
@@ -196,9 +198,11 @@ def _call_later(call: Callable[[], None]) -> None:
 def _load_tls(settings: Settings, metrics: Metrics) -> ServerTls:
     """Load the given pair, or the one of `cert_dir`, which is made when the directory is empty."""
     if settings.tls_files is None:
-        made = bootstrap(settings.cert_dir, settings.cert_names, datetime.now(UTC))
+        made = _bootstrap(settings)
         if made.created:
             logging.getLogger("nadmit.serving").info("wrote %s", ", ".join(str(path) for path in made.written))
+        for line in exposures([settings.cert_dir / "ca.key"]):  # what concerns tls.key is for ServerTls to say
+            logging.getLogger("nadmit.serving").warning("%s", line)
     cert, key = settings.tls_files or (settings.cert_dir / "tls.crt", settings.cert_dir / "tls.key")
     tls = ServerTls(
         cert,
@@ -210,6 +214,13 @@ def _load_tls(settings: Settings, metrics: Metrics) -> ServerTls:
     )
     tls.load()
     return tls
+
+
+def _bootstrap(settings: Settings) -> Bootstrapped:
+    try:
+        return within(settings.cert_dir, lambda: bootstrap(settings.cert_dir, settings.cert_names, datetime.now(UTC)))
+    except OSError as error:  # its own errors are BootstrapError
+        raise BootstrapError(f"{settings.cert_dir}: {error.strerror}; {advice(error, 'name another')}") from error
 
 
 def _log_to_stderr() -> None:
