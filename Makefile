@@ -10,7 +10,7 @@ INSTALL_VENV = if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; \
 	else echo "make: $(PYTHON) has no venv; on Debian: apt-get install python3-venv" >&2; exit 1; fi
 
 .DEFAULT_GOAL := help
-.PHONY: help venv packages node-bundle demo test cover check bench format golden clean
+.PHONY: help venv packages node-bundle demo test cover check bench fuzz format golden clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -52,6 +52,9 @@ check: $(STAMP) ## ruff, mypy strict, import-linter
 bench: $(STAMP) ## measure throughput, latency, memory, start-up, next to a bare ASGI app
 	$(BIN)/python -m tests.bench $(BENCH_ARGS)
 
+fuzz: $(STAMP) ## try random inputs on every parser; TARGET="kubeyaml labels" for some, FUZZ_SECONDS=60 for each
+	$(BIN)/python -W ignore -m tests.fuzz --seconds $(or $(FUZZ_SECONDS),60) $(TARGET)
+
 node-bundle: $(STAMP) ## build the node bundle: plugin, interpreter and libc for hosts without either
 	$(BIN)/python manifests/node/bundle.py dist
 
@@ -63,5 +66,5 @@ golden: $(STAMP) ## write the golden files anew; read the diff before you commit
 	UPDATE_GOLDEN=1 $(BIN)/python -m pytest -q -k golden
 
 clean: ## remove everything that make made
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	rm -rf $(VENV) build dist *.egg-info .fuzz .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
