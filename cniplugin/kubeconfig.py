@@ -18,6 +18,7 @@ import os
 from .errors import INVALID_NETWORK_CONFIG, CniError
 from .netspec.rawjson import loads
 from .netspec.record import Record
+from .netspec.whitespace import trim
 from .regularfile import load_regular_file
 
 TYPE_CHECKING = False
@@ -113,7 +114,7 @@ def load_token(config: ClusterConfig) -> str:
     source = "token"
     if config.token_file:
         source = config.token_file
-        token = _read(source, what="token file").strip()
+        token = trim(_read(source, what="token file"))  # as client-go does
         if not token:
             _refuse(source, "the token file is empty")
     # NB: a line break in a token would end the header.
@@ -242,7 +243,7 @@ def _refuse(source: str, what: str) -> NoReturn:
 
 
 def _parse_text(text: str, *, source: str) -> dict[str, Any]:
-    if text.lstrip().startswith("{"):
+    if trim(text).startswith("{"):
         try:
             value = loads(text)
         except (ValueError, RecursionError) as error:

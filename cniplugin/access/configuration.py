@@ -6,6 +6,7 @@ What cannot be read falls to the side that grants nothing: a posture to Strict, 
 from __future__ import annotations
 
 from cniplugin.netspec.names import is_label
+from cniplugin.netspec.whitespace import in_one_line
 
 from .model import META_PLUGIN_TYPES, ON_UNAVAILABLE, POSTURES, Config, MultusGate
 from .reader import Reader, choice, flag, integer, text, texts
@@ -117,7 +118,7 @@ def _config(found: Mapping[str, Any]) -> Config:
         on_unavailable=node.get("onUnavailable", "UseSnapshot"),
         snapshot_max_age_s=node.get("snapshotMaxAgeSeconds", 86_400),
         multus_gate=found.get("multusGate"),
-        contact=" ".join(messages.get("contact", "").split()),  # refusals have one fact per line
+        contact=in_one_line(messages.get("contact", "")),  # refusals have one fact per line
         list_allowed=messages.get("listAllowed", True),
         max_listed=messages.get("maxListed", 5),
     )

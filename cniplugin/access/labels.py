@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from cniplugin.netspec.names import is_subdomain
 from cniplugin.netspec.record import Record
+from cniplugin.netspec.whitespace import has_space
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def _tokens(text: str) -> list[str]:
     tokens: list[str] = []
     position = 0
     while position < len(text):
-        if text[position].isspace():
+        if has_space(text[position]):
             position += 1
             continue
         sign = next((sign for sign in _SIGNS if text.startswith(sign, position)), "")

@@ -12,6 +12,7 @@ The tables are the CRD's schema; `tests/access` compares both. A rule that canno
 from __future__ import annotations
 
 from cniplugin.netspec.names import is_label, is_subdomain
+from cniplugin.netspec.whitespace import in_one_line
 
 from . import fields, limiting, selecting
 from .limits import Limits
@@ -68,15 +69,10 @@ class _Head:
     def __init__(self, name: str, found: Mapping[str, Any], *, is_sound: bool) -> None:
         self.policy = name
         self.mode: str = found.get("mode", ENFORCE)
-        self.contact = _in_one_line(found.get("contact", ""))
+        self.contact = in_one_line(found.get("contact", ""))
         self.pods: selecting.Entries | None = found.get("pods")
         self.except_pods: selecting.Entries | None = found.get("exceptPods")
         self.is_sound = is_sound
-
-
-def _in_one_line(text: str) -> str:
-    """Return a text as refusals print it: they have one fact per line."""
-    return " ".join(text.split())
 
 
 def _is_deny(rule: object, found: Mapping[str, Any]) -> bool:
@@ -114,7 +110,7 @@ def _attachment(reader: Reader, rule: object, path: str, head: _Head) -> Attachm
         on_requests=frozenset(found.get("onRequests", ())) if found.get("action") == DENY else frozenset(),
         limits=found.get("limits") or Limits(),
         require_consent=found.get("requireConsent") is True,
-        message=_in_one_line(found.get("message", "")),
+        message=in_one_line(found.get("message", "")),
         is_broken=not is_deny and not is_sound,
     )
 
@@ -218,7 +214,7 @@ def _definition(reader: Reader, rule: object, path: str, head: _Head) -> Definit
         namespaces=found.get("namespaces"),
         namespace_selector=found.get("namespaceSelector"),
         config=config,
-        message=_in_one_line(found.get("message", "")),
+        message=in_one_line(found.get("message", "")),
         is_broken=not is_deny and not is_sound,
     )
 

@@ -18,6 +18,7 @@ from . import jsontext, names
 from .elements import add_namespace_problem, check_interface, read_element
 from .errors import Problems, SpecError, SpecErrors
 from .selection import DEFAULT_NETWORK, NETWORKS, NetworkSelectionElement
+from .whitespace import has_space, trim
 
 ANNOTATION_BYTES_MAX = 262_144
 """All annotations of one object together (Kubernetes apimachinery, TotalAnnotationSizeLimitB)."""
@@ -72,10 +73,10 @@ def _read_comma_list(text: str, *, namespace: str, problems: Problems) -> list[N
         allowed = f"at most {ANNOTATION_BYTES_MAX} bytes"
         problems.add("json-size", "", f"the annotation has {len(text)} characters", allowed=allowed, section=_SECTION)
         return []
-    if not text.strip():
+    if not trim(text):
         return []
     return [
-        _read_item(item.strip(), f"[{index}]", namespace=namespace, problems=problems)
+        _read_item(trim(item), f"[{index}]", namespace=namespace, problems=problems)
         for index, item in enumerate(text.split(","))
     ]
 
@@ -108,7 +109,7 @@ def _add_name_problem(name: str, item: str, path: str, problems: Problems) -> No
     fix = ""
     if names.is_subdomain(name):
         fix = f'a name with a dot can only be selected in the JSON form: [{{"name":"{name}"}}]'
-    elif any(char.isspace() or char in ";|" for char in name):
+    elif has_space(name) or ";" in name or "|" in name:
         fix = "separate networks by commas"
     problems.add(
         "network-name",

@@ -8,7 +8,7 @@ Every failure is a `SpecErrors`; a syntax error carries line, column and the lin
 from __future__ import annotations
 
 from .errors import SHOWN_VALUE_MAX, SpecError, SpecErrors, show
-from .rawjson import Decoder, dumps
+from .rawjson import WHITE_SPACE, Decoder, dumps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ def _syntax_error(text: str, error: Any, *, what: str, section: str) -> SpecErro
 
 def _syntax_hint(text: str, error: Any) -> str:
     """Name the usual cause, where the place alone does not show it."""
-    before = text[: error.pos].rstrip()
+    before = text[: error.pos].rstrip(WHITE_SPACE)
     if "control character" in error.msg or error.msg.startswith("Unterminated"):
         return "a quote may be missing before it"
     if error.msg.startswith("Expecting ':'"):
@@ -229,7 +229,7 @@ def join(path: str, key: str) -> str:
 
 
 def _is_step(key: str) -> bool:
-    return bool(key) and not any(char in '.[]"' or char.isspace() for char in key)
+    return bool(key) and key.isprintable() and not any(char in '.[]" ' for char in key)
 
 
 def _check_encoding(value: object, *, what: str, section: str) -> None:

@@ -9,6 +9,7 @@ from typing import Literal
 from cniplugin.access.labels import is_key, is_value
 from cniplugin.netspec.netattachdef import RESOURCE_NAME
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS
+from cniplugin.netspec.whitespace import trim
 from webhook.admission.model import Read
 
 INJECT = "nadmit.io/inject"
@@ -36,12 +37,12 @@ def read_node_selector(text: str) -> tuple[str, str] | None:
 
 def opts_out(annotations: Mapping[str, str]) -> bool:
     """Say whether a pod or a definition wants no injection."""
-    return annotations.get(INJECT, "").strip().lower() == "false"
+    return trim(annotations.get(INJECT, "")).lower() == "false"
 
 
 def is_unclear(annotations: Mapping[str, str]) -> bool:
     """Say whether the annotation that opts out is there and says neither yes nor no."""
-    return annotations.get(INJECT, "true").strip().lower() not in {"true", "false"}
+    return trim(annotations.get(INJECT, "true")).lower() not in {"true", "false"}
 
 
 def is_device_name(text: str) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from cniplugin.netspec.errors import SpecError, show
 from cniplugin.netspec.names import nearest
 from cniplugin.netspec.netattachdef import RESOURCE_NAME
+from cniplugin.netspec.whitespace import trim
 from webhook.admission import messages
 from webhook.admission.injection import (
     DEFAULT_NETWORKS,
@@ -148,7 +149,7 @@ def volume_left_alone(name: str) -> str:
 
 def opt_out_unclear(value: str) -> str:
     """The annotation that opts out says neither yes nor no."""
-    return _warning(f'metadata.annotations[{INJECT}]: {show(value.strip())} counts as "true"; allowed: "true", "false"')
+    return _warning(f'metadata.annotations[{INJECT}]: {show(trim(value))} counts as "true"; allowed: "true", "false"')
 
 
 def unread_annotations(annotations: Iterable[str], kind: GroupKind) -> tuple[str, ...]:

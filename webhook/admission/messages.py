@@ -104,7 +104,7 @@ def _invalid_message(request: Request, causes: Sequence[Cause]) -> str:
 
 def _cause(kind: GroupKind, error: SpecError) -> Cause:
     """Return a problem as a cause; a syntax error shows its line, too."""
-    lines = [describe(error), *(f"    {line}" for line in error.excerpt.splitlines())]
+    lines = [describe(error), *(f"    {line}" for line in error.excerpt.split("\n") if line)]
     return Cause(field=field_of(kind, error), message="\n".join(lines), rule=error.rule)
 
 

@@ -11,6 +11,7 @@ from cniplugin.netspec import annotation
 from cniplugin.netspec.errors import SpecErrors
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS
+from cniplugin.netspec.whitespace import trim
 from webhook.admission import podspec
 from webhook.admission.injection import BY_CLAIM, BY_PLUGIN, DEVICES_FROM, SOURCES, opts_out
 from webhook.admission.podspec import Json
@@ -53,7 +54,7 @@ def find_networks(
 
 def resources_of(network: NetworkAttachmentDefinition, keys: Sequence[str]) -> frozenset[str]:
     """Return the resources that a definition names under any of the keys."""
-    named = (network.annotations.get(key, "").strip() for key in keys)
+    named = (trim(network.annotations.get(key, "")) for key in keys)
     return frozenset(name for name in named if name)
 
 
@@ -73,7 +74,7 @@ def count_needs(
 
 def _says(network: NetworkAttachmentDefinition) -> str | None:
     """Return where a definition says that its devices come from."""
-    said = network.annotations.get(DEVICES_FROM, "").strip()
+    said = trim(network.annotations.get(DEVICES_FROM, ""))
     return said if said in SOURCES else None
 
 

@@ -30,6 +30,8 @@ from kubernetes.config import ConfigException, load_kube_config
 from kubernetes.config.incluster_config import SERVICE_HOST_ENV_NAME, SERVICE_TOKEN_FILENAME, InClusterConfigLoader
 from urllib3.connection import HTTPConnection
 
+from cniplugin.netspec.whitespace import trim
+
 from . import kubeconfigfiles
 from .answers import BROKEN_CONNECTION, Answer, Reply, explain
 from .apierrors import ClusterError, UnauthorizedError, of_status
@@ -182,7 +184,7 @@ class Client:
             said = f"{self.configuration.host}: the credentials cannot be read again: {explain_kubeconfig(error)}"
             raise ClusterError(said) from None
         for setting in settings.values():
-            value = (setting["value"] or "").strip()
+            value = trim(setting["value"] or "")
             if not (value.isascii() and value.isprintable()):
                 raise ClusterError(f"{self.configuration.host}: the token is not one line of ASCII; write it anew")
             headers[setting["key"]] = value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from cniplugin.netspec.whitespace import trim
 from webhook.files import load_file
 
 MOUNTED = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
@@ -20,6 +21,6 @@ def own_namespace(given: str | None, *, mounted: Path = MOUNTED) -> str:
     if given is not None:
         return given
     try:
-        return load_file(mounted, bytes_max=BYTES_MAX).decode().strip() or USUAL
+        return trim(load_file(mounted, bytes_max=BYTES_MAX).decode()) or USUAL
     except (OSError, UnicodeDecodeError):
         return USUAL

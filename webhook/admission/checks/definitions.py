@@ -23,6 +23,7 @@ from cniplugin.netspec import cniconfig, names
 from cniplugin.netspec.cniconfig import NetworkConfigList
 from cniplugin.netspec.errors import SpecError, SpecErrors
 from cniplugin.netspec.netattachdef import RESOURCE_NAME, NetworkAttachmentDefinition
+from cniplugin.netspec.whitespace import trim
 from webhook.admission import injectiontext, messages
 from webhook.admission.injection import (
     DEVICES_FROM,
@@ -79,10 +80,10 @@ def check(request: Request, cluster: Cluster, rules: Rules, plugins: PluginCheck
 
 def _injection_problems(new: Object) -> Iterator[SpecError]:
     """NB: /mutate, or the API server after it, would refuse every pod of the network."""
-    resource = new.annotations.get(RESOURCE_NAME, "").strip()
+    resource = trim(new.annotations.get(RESOURCE_NAME, ""))
     if resource and not is_device_name(resource):
         yield injectiontext.resource_written(resource)
-    selector = new.annotations.get(NODE_SELECTOR, "").strip()
+    selector = trim(new.annotations.get(NODE_SELECTOR, ""))
     if selector and read_node_selector(selector) is None:
         yield injectiontext.selector_written(selector)
 
@@ -92,8 +93,8 @@ def _injection_remarks(new: Object, old: Object) -> Iterator[str]:
     if is_unclear(new.annotations) and new.annotations[INJECT] != old.annotations.get(INJECT):
         yield injectiontext.opt_out_unclear(new.annotations[INJECT])
     source = new.annotations.get(DEVICES_FROM, "")
-    if source.strip() and source.strip() not in SOURCES and source != old.annotations.get(DEVICES_FROM):
-        yield injectiontext.source_unclear(source.strip())
+    if trim(source) and trim(source) not in SOURCES and source != old.annotations.get(DEVICES_FROM):
+        yield injectiontext.source_unclear(trim(source))
 
 
 def _judged_parts(thing: Object) -> tuple[object, ...]:
@@ -154,7 +155,7 @@ def _check_config(
     config: object, name: str, rules: Rules, problems: list[SpecError], warnings: list[str]
 ) -> NetworkConfigList | None:
     """Return the configuration; None if it is empty, and if it cannot be read, which is then a problem."""
-    if config is None or (isinstance(config, str) and not config.strip()):
+    if config is None or (isinstance(config, str) and not trim(config)):
         warnings.append(messages.on_disk(name))
         return None
     if not isinstance(config, str):
