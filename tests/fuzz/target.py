@@ -79,6 +79,11 @@ def _is_too_deep(value: object, depth: int = 0) -> bool:
     return any(_is_too_deep(item, depth + 1) for item in items)
 
 
+def outcome_of_value(value: object) -> str:
+    """Return a name of what a target returned: of a number its size in bits, so that long inputs are not all new."""
+    return re.sub(r"[0-9]+", lambda found: str(min(int(found.group()[:9]), 1 << 30).bit_length()), str(value)[:200])
+
+
 def outcome_of(error: BaseException) -> str:
     """Return a name of a refusal without the values in it."""
     if isinstance(error, SpecErrors):

@@ -21,7 +21,7 @@ from typing import Any
 
 from . import table
 from .mutation import Mutator
-from .target import Target, outcome_of
+from .target import Target, outcome_of, outcome_of_value
 
 STATE_BYTES = 1 << 17
 HEAD_BYTES = 256
@@ -118,7 +118,7 @@ def fuzz(
         count += 1
         traced = tracer if count % TRACED_EVERY == 0 else None
         try:
-            outcome = str(_run(target, data, traced))
+            outcome = outcome_of_value(_run(target, data, traced))
         except target.errors as error:
             outcome = outcome_of(error)
         except (Exception, TooManyStepsError) as error:  # noqa: BLE001  # whatever escapes is what is looked for
