@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 from .rendered import Object, find, render
-from .verbs_used import OWN, VERBS_USED, Use
+from .verbs_used import HOOKS, OWN, VERBS_USED, Use
 
 pytestmark = pytest.mark.slow
 Grant = tuple[str, str, str, str, str]
@@ -52,6 +52,14 @@ def test_the_webhook_may_do_what_it_does() -> None:
 def test_with_cert_manager_no_secret() -> None:
     wanted = [_row(use) for use in VERBS_USED if use.resource != "secrets"]
     assert Counter(granted("overlays/cert-manager", "nadmit-webhook")) == Counter(wanted)
+
+
+def test_registered_by_hand_no_webhook_configuration() -> None:
+    wanted = [_row(use) for use in VERBS_USED if use.group != HOOKS]
+    assert Counter(granted("overlays/registered-by-hand", "nadmit-webhook")) == Counter(wanted)
+    kinds = {value["kind"] for value in render("overlays/registered-by-hand")}
+    assert not {"MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"} & kinds
+    assert "ValidatingAdmissionPolicy" in kinds
 
 
 @pytest.mark.parametrize(("build", "account"), [(".", "nadmit-webhook"), ("node", "nadmit-node")])
