@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from cniplugin import devicefiles, installwanted, kubeconfig, kubetls, ondisk, resultscache
+from cniplugin.disk import digest_of_tree
 from cniplugin.errors import CniError
 from cniplugin.installoptions import InstallError
 from cniplugin.kubeconfig import ClusterConfig
@@ -76,6 +77,11 @@ def test_a_results_cache(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "net-c1-net1")
     found = resultscache.load_results(str(tmp_path), "c1", runtime_ifname="eth0")
     assert found.unusable == (f"{tmp_path}/net-c1-net1",)
+
+
+def test_a_bundle(pipe: str) -> None:
+    with pytest.raises(OSError, match=PIPE):
+        digest_of_tree(str(Path(pipe).parent))
 
 
 def test_the_installers_files(pipe: str) -> None:

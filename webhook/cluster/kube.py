@@ -59,7 +59,9 @@ SOCKET_OPTIONS = (
     ),
 )
 
-_BROKEN_KUBECONFIG = (ConfigException, yaml.YAMLError, OSError, ValueError, TypeError, AttributeError, LookupError)
+_BROKEN_KUBECONFIG = (
+    ConfigException, yaml.YAMLError, OSError, ValueError, TypeError, AttributeError, LookupError, RecursionError
+)  # fmt: skip
 """What the client raises for a kubeconfig: its own error for a few mistakes, and whatever comes up for the others."""
 
 

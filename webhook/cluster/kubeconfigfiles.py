@@ -57,7 +57,7 @@ def _load(file: Path, where: str) -> bytes:
 def _named_files(content: bytes) -> Iterator[tuple[str, str]]:
     """Yield key and path; nothing for what is no kubeconfig, which the client finds."""
     try:
-        value = yaml.load(content, Loader=yaml.CSafeLoader)  # the C form of the safe loader
+        value = yaml.safe_load(content)  # as the client does; the C loader has no limit of its stack
     except (yaml.YAMLError, ValueError, RecursionError):
         return
     for plural, singular in (("clusters", "cluster"), ("users", "user")):
