@@ -247,6 +247,49 @@ def test_other_yaml_is_refused_with_what_is_supported(text: str) -> None:
     )
 
 
+REASONS = [
+    ("a: b\n---\nc: d\n", 2, "a second document begins here; keep one"),
+    ("---\n---\na: b\n", 2, "a second document begins here; keep one"),
+    ("a: b\n--- # c\n", 2, "a second document begins here; keep one"),
+    ("--- a: b\n", 1, 'text stands beside "---"'),
+    ("a: b\n...\n", 2, 'the document ends here, with "..."'),
+    ("%YAML 1.2\n---\na: b\n", 1, "a directive is not supported"),
+    ("a: &x b", 1, "an anchor is not supported"),
+    ("a: b\nc: *x", 2, "an alias is not supported"),
+    ("a: !!str b", 1, "a tag is not supported"),
+    ("a: |\n  b\n", 1, "a block of text is not supported"),
+    ("a: >-\n  b\n", 1, "a block of text is not supported"),
+    ("a: {b: c}", 1, "a mapping in braces is not supported"),
+    ("a: [b]", 1, "a list in brackets is not supported"),
+    ('a: "b', 1, "the quotes do not enclose the whole value"),
+    ("a: 'b' c", 1, "the quotes do not enclose the whole value"),
+    ('a: "b"#c', 1, "the quotes do not enclose the whole value"),
+    ("a: @b", 1, "plain text cannot begin with this character"),
+    ("a: b: c", 1, 'plain text has ": "'),
+    ("a: - b", 1, 'plain text has ": ", a tab, or the dash of a list'),
+    ("a: b\tc", 1, 'plain text has ": ", a tab, or the dash of a list'),
+    ("a: b\n\tc: d", 2, "a tab indents this line"),
+    ("a:\n- \tb", 2, "a tab follows the dash"),
+    ('a: "b\tc"', 1, "the quoted text has a tab or an escape"),
+    ('a: "\\x41"', 1, "the quoted text has a tab or an escape"),
+    ('a: "\\ud83d\\ude00"', 1, "the quoted text has a tab or an escape"),
+    ("a: b\na: c", 2, "its key is written twice in one mapping"),
+    ("a:\n  'b': c\n  \"b\": d", 3, "its key is written twice in one mapping"),
+    ("'<<': a", 1, "a merge key is not supported"),
+    ("a: b\n  c", 2, "this line continues the value above it"),
+    ("a:\n  b\n", 2, 'this line is neither "key: value" nor "- item"'),
+    ("a:\n    b: c\n  d: e\n", 3, "no line above has this indent"),
+    ("".join(f"{' ' * level}a:\n" for level in range(40)), 18, "the nesting is too deep; allowed: 16 levels"),
+    *((f"a: b\nc: d{char}e\n", 2, "a control character is not supported") for char in (
+        "\0", "\x07", "\x0b", "\r", "\x1b", "\x1c", "\x7f", "\x85", "\u2028", "\ufeff", "\ud800", "\uffff")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "line", "why"), REASONS)
+def test_yaml_that_is_not_read_is_refused_with_its_line_and_why(text: str, line: int, why: str) -> None:
+    assert refusal(lambda: parse(text)).startswith(f"kc: line {line}: {why}")
+
+
 def test_a_refusal_does_not_tell_the_token() -> None:
     assert "secret" not in refusal(lambda: parse("users:\n- name: a\n  user:\n    token: &x secret\n"))
 

@@ -30,8 +30,11 @@ NODE_SELECTOR = "k8s.v1.cni.cncf.io/nodeSelector"
 
 
 def read_node_selector(text: str) -> tuple[str, str] | None:
-    """Return key and value of a definition's node selector; None if it is not one label."""
-    key, _, value = text.partition("=")
+    """Return key and value of a definition's node selector; None if it is not one label.
+
+    White space around either is taken away, as network-resources-injector does.
+    """
+    key, value = (trim(part) for part in text.partition("=")[::2])
     return (key, value) if is_key(key) and is_value(value) else None
 
 
