@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 DEPTH_MAX = 16
+KEY_MAX = 1_000
+"""YAML 1.2 §7.4.3 has 1,024 for a key with its quotes and the blanks behind it."""
 SUPPORTED = "a kubeconfig is JSON, or YAML of block mappings and lists with plain or quoted text in one line"
 
 _SPACE = " \t"
@@ -149,6 +151,8 @@ class Lines:
             if not match:
                 self._refuse('this line is neither "key: value" nor "- item"')
             key, rest = match[1], match[2] or ""
+            if len(key) > KEY_MAX:
+                self._refuse(f"its key has {len(key)} characters; allowed: {KEY_MAX}")
             key = key[1:-1] if key[0] in "\"'" else key
             if key in found:
                 self._refuse("its key is written twice in one mapping; keep one of them")

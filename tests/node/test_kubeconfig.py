@@ -275,6 +275,7 @@ REASONS = [
     ('a: "\\ud83d\\ude00"', 1, "the quoted text has a tab or an escape"),
     ("a: b\na: c", 2, "its key is written twice in one mapping"),
     ("a:\n  'b': c\n  \"b\": d", 3, "its key is written twice in one mapping"),
+    (f"{'k' * 1001}: a", 1, "its key has 1001 characters; allowed: 1000"),
     ("'<<': a", 1, "a merge key is not supported"),
     ("a: b\n  c", 2, "this line continues the value above it"),
     ("a:\n  b\n", 2, 'this line is neither "key: value" nor "- item"'),
