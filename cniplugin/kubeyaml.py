@@ -29,7 +29,7 @@ KEY_MAX = 1_000
 SUPPORTED = "a kubeconfig is JSON, or YAML of block mappings and lists with plain or quoted text in one line"
 
 _SPACE = " \t"
-_ENTRY = re.compile(r"""([A-Za-z0-9_.\-/]+|"[^"\\]+"|'[^']+')[ \t]*:(?:[ \t]+(.*))?""")
+_ENTRY = re.compile(r"""([A-Za-z0-9_.\-/]+|"[^"\\]+"|'[^']+')[ \t]{0,9}:(?:[ \t]+(.*))?""")
 _QUOTED = re.compile(r"""("(?:[^"\\]|\\.)*"|'(?:[^']|'')*')(?:[ \t]+#.*)?""")
 _COMMENT = re.compile(r"[ \t]#")
 _SURROGATE_ESCAPE = re.compile(r"(?:\\[^u]|\\u[^dD]|\\u[dD][0-7]|[^\\])*\\u[dD][89a-fA-F]")
