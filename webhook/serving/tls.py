@@ -18,7 +18,7 @@ import logging
 import os
 import ssl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Thread
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
@@ -227,7 +227,7 @@ async def _in_thread(call: Callable[[], None]) -> None:
             call()
         except BaseException as error:  # noqa: BLE001  # raised again in the loop
             caught = error
-        if not loop.is_closed():
+        with suppress(RuntimeError):  # the loop has ended meanwhile, and nobody waits any more
             loop.call_soon_threadsafe(settle, caught)
 
     Thread(target=run, name="nadmit-poll", daemon=True).start()
