@@ -17,6 +17,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from certs.files import BootstrapError, bootstrap
+from cniplugin.regularfile import load_regular_file as load_on_the_node
 from webhook import files
 from webhook.cli import nadmit
 from webhook.cluster.apierrors import ClusterError
@@ -91,10 +92,20 @@ def test_what_is_refused(tmp_path: Path, kind: str) -> None:
     assert caught.value.strerror == reason
 
 
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "zero"])
+def test_the_node_refuses_the_same(tmp_path: Path, kind: str) -> None:
+    """Its reader is a twin, for the packages do not know each other."""
+    make, reason = KINDS[kind]
+    with pytest.raises(OSError, match=r"\S") as caught:
+        load_on_the_node(str(make(tmp_path / "file")), bytes_max=100)
+    assert caught.value.strerror == reason
+
+
 def test_what_is_read(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"x" * 100)
     (tmp_path / "link").symlink_to("file")
     assert load_file(tmp_path / "link", bytes_max=100) == b"x" * 100
+    assert load_on_the_node(str(tmp_path / "link"), bytes_max=100) == b"x" * 100
 
 
 def test_a_file_system_that_does_not_answer() -> None:
