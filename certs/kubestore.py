@@ -68,7 +68,7 @@ class Api:
 def _parse(text: bytes) -> Object:
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {"message": text.decode(errors="replace")}
     return value if isinstance(value, dict) else {}
 

@@ -141,7 +141,7 @@ def _read_rotation(text: bytes) -> tuple[Phase, datetime]:
         value = json.loads(text)
         since = datetime.fromisoformat(value["since"])
         phase = Phase(value["phase"])
-    except (ValueError, LookupError, TypeError) as error:
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
         raise MaterialError("not the JSON of a phase and a time") from error
     if since.tzinfo is None:
         raise MaterialError("a time without a zone")

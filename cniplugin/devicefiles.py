@@ -16,6 +16,7 @@ file that nobody knows.
 from __future__ import annotations
 
 import os
+from errno import EFBIG
 
 from .devices import parse_checkpoint
 from .errors import DECODE_FAILURE, INVALID_ENVIRONMENT, IO_FAILURE, CniError
@@ -24,7 +25,7 @@ from .regularfile import load_regular_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, NoReturn
 
     from .devices import Devices
 
@@ -124,6 +125,8 @@ def _read(path: str) -> bytes | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError) as error:
+        if getattr(error, "errno", 0) == EFBIG:
+            _refuse(path, f"it has {_why(error)}")
         raise CniError(IO_FAILURE, f"{path}: the device information cannot be read: {_why(error)}") from error
 
 
@@ -141,10 +144,13 @@ def _parse(data: bytes, path: str) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         problem = str(error)
     if not isinstance(value, dict):
-        problem = problem or "it is no object"
-        fix = "whoever wrote it, a device plugin or a CNI plugin, must write it anew"
-        raise CniError(DECODE_FAILURE, f"{path}: this is no device information: {problem}; {fix}")
+        _refuse(path, problem or "it is no object")
     return value
+
+
+def _refuse(path: str, problem: str) -> NoReturn:
+    fix = "whoever wrote it, a device plugin or a CNI plugin, must write it anew"
+    raise CniError(DECODE_FAILURE, f"{path}: this is no device information: {problem}; {fix}")
 
 
 def _flat(text: str) -> str:

@@ -211,7 +211,7 @@ def read_object(path: str) -> dict[str, Any]:
     """Return the JSON object of a file; `path` as seen here. Raises InstallError."""
     try:
         value = json.loads(_read_file(path))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InstallError(f"{path}: this is not JSON: {error}") from error
     if not isinstance(value, dict):
         raise InstallError(f"{path}: this is no JSON object")
