@@ -120,7 +120,7 @@ def read_bytes(data: bytes, *, file: str, problems: list[Problem]) -> Iterator[D
 def _unreadable(file: str, error: OSError) -> Problem:
     if isinstance(error, FileNotFoundError):
         return _missing(file)
-    said = (error.strerror or str(error)).lower()
+    said = "a directory" if isinstance(error, IsADirectoryError) else (error.strerror or str(error)).lower()
     fix = _FIXES.get(error.errno or 0, "make it readable, or leave it out")
     return Problem(Position(file), "unreadable-file", f"cannot be read: {said}; {fix}")
 
