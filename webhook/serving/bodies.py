@@ -7,6 +7,7 @@ out of the other half. When that is used up:
     the oldest body that began `slow_body_s` ago or earlier gives way (503), and so on until there is room
     if none is that old, the connection that wants more stops reading; the kernel's buffer fills, and the client waits
     when another body ends, the newest of those that wait go on first
+    if all wait for each other, the newest goes on all the same, so the budget may be exceeded by one body
 
 The newest go first because an honest client sends its body at once: whoever has waited for long is more likely to be
 one of many that never finish. A body that is complete is being judged and does not give way.
@@ -112,6 +113,7 @@ class Bodies:
         self._slow_s = limits.slow_body_s
         self._loop = loop
         self._beyond = 0
+        self._judged_beyond = 0
         self._bodies: dict[Receiver, _Body] = {}  # the oldest first
         self._waiting: dict[Receiver, None] = {}  # the newest last
         self._timer: TimerHandle | None = None
@@ -138,15 +140,18 @@ class Bodies:
         body.size += size
         if self._beyond > self._room and body.size > self._share:
             self._make_room()
-            if self._beyond > self._room and receiver in self._bodies:
+            if self._beyond > self._room and receiver in self._bodies and not self._may_exceed(receiver):
                 self._waiting[receiver] = None
                 receiver.wait_for_room()
-                self._look_again()
+            self._look_again()
 
     def complete(self, receiver: Receiver) -> None:
         """Take note that all of a body is here: it is judged now, and gives way no more."""
-        self._bodies[receiver].is_complete = True
+        body = self._bodies[receiver]
+        body.is_complete = True
+        self._judged_beyond += max(0, body.size - self._share)
         self._waiting.pop(receiver, None)
+        self._wake()
 
     def release(self, receiver: Receiver) -> None:
         """Forget a body, if there is one; others may go on."""
@@ -155,9 +160,11 @@ class Bodies:
             return
         self._waiting.pop(receiver, None)
         self.held_bytes -= body.size
-        self._beyond -= max(0, body.size - self._share)
-        if self._waiting:
-            self._wake()
+        beyond = max(0, body.size - self._share)
+        self._beyond -= beyond
+        if body.is_complete:
+            self._judged_beyond -= beyond
+        self._wake()
 
     def push_out(self) -> bool:
         """Make the oldest body give way that is not complete and slow; return whether there was one."""
@@ -192,14 +199,24 @@ class Bodies:
     def _wake(self) -> None:
         """Let the newest go on that there is room for."""
         room = self._room - self._beyond
-        while self._waiting and room > 0:
-            receiver, _ = self._waiting.popitem()
+        while self._waiting:
+            newest = next(reversed(self._waiting))
+            if room <= 0 and not self._may_exceed(newest):
+                break
+            del self._waiting[newest]
             room -= READ_BYTES
-            receiver.go_on()
+            newest.go_on()
+
+    def _may_exceed(self, receiver: Receiver) -> bool:
+        """Say whether nobody but this one can get on: the others wait, and what is judged is not all of the room."""
+        return self._judged_beyond <= self._room and not any(
+            body.size > self._share and not body.is_complete and other is not receiver and other not in self._waiting
+            for other, body in self._bodies.items()
+        )
 
     def _look_again(self) -> None:
         """Look again when the oldest body has become slow."""
-        if self._timer is None:
+        if self._timer is None and self._waiting:
             self._timer = self._loop.call_later(self._slow_s, self._on_timer)
 
     def _on_timer(self) -> None:
@@ -207,5 +224,4 @@ class Bodies:
         if self._waiting:
             self._make_room()
             self._wake()
-            if self._waiting:
-                self._look_again()
+            self._look_again()
