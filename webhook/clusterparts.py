@@ -27,7 +27,7 @@ from webhook.registration.api import Api
 from webhook.registration.authority import read_authorities
 from webhook.registration.configurations import Service, Target, Url
 from webhook.registration.registrar import Registrar
-from webhook.secrettls import rotating_tls
+from webhook.secrettls import rotating_tls, token_keeper
 from webhook.serving.memorytls import MemoryTls
 from webhook.settings import ClusterSettings, Settings
 from webhook.statuses.part import StatusWriter
@@ -51,13 +51,15 @@ class ClusterParts:
     """The parts, and what the server gets from them.
 
     `live` asks for networks that are not known, and is to be closed. `tls`: the certificate of a Secret; None where it
-    is in files. `listening` is to be set when connections are taken.
+    is in files. `path_tokens`: those that paths may have, "" for none; None where the server does not register itself.
+    `listening` is to be set when connections are taken.
     """
 
     source: ClusterSource
     parts: Sequence[Part]
     live: LiveNetworks
     tls: MemoryTls | None
+    path_tokens: Callable[[], Sequence[str]] | None
     listening: Event
     collectors: Sequence[Collector]
 
@@ -79,11 +81,16 @@ def assemble(settings: Settings, metrics: Metrics, configuration: InForce) -> Cl
     collectors: list[Collector] = []
     ca_bundle = _bundle_of_files(settings)
     tls = None
+    tokens = None
+    if settings.cluster.webhook_configuration is not None:
+        tokens, token_rotator = token_keeper(settings)
+        if token_rotator is not None:
+            parts.append(token_rotator)
     if settings.cluster.config_map is not None:
         namespace = own_namespace(settings.cluster.namespace)
         parts.append(ConfigurationMap(source.connection, namespace, settings.cluster.config_map, configuration))
     if settings.cluster.tls_secret is not None:
-        tls, rotator = rotating_tls(settings, settings.cluster.tls_secret, metrics)
+        tls, rotator = rotating_tls(settings, settings.cluster.tls_secret, metrics, tokens)
         ca_bundle = rotator.ca_bundle
         parts.append(rotator)
     if settings.cluster.write_status:
@@ -95,19 +102,28 @@ def assemble(settings: Settings, metrics: Metrics, configuration: InForce) -> Cl
         parts.append(writer)
         collectors.append(writer.counts)
     listening = Event()
-    if settings.cluster.webhook_configuration is not None:
+    if settings.cluster.webhook_configuration is not None and tokens is not None:
         registrar = Registrar(
             Api(settings.cluster.webhook_configuration, settings.kubeconfig),
             target=_target_of(settings.cluster),
             is_ready=lambda: listening.is_set() and _first_problem(parts) is None,
             ca_bundle=ca_bundle,
             status_writers=_status_writers(settings, source),
+            path_token=tokens.to_register,
             random=random.random,
         )
         parts.append(registrar)
         collectors.append(registrar)
     live = LiveNetworks(source.connection, source.snapshot, clock=time.monotonic, on_result=metrics.live_lookup)
-    return ClusterParts(source=source, parts=parts, live=live, tls=tls, listening=listening, collectors=collectors)
+    return ClusterParts(
+        source=source,
+        parts=parts,
+        live=live,
+        tls=tls,
+        path_tokens=None if tokens is None else lambda: tokens.accepted,
+        listening=listening,
+        collectors=collectors,
+    )
 
 
 def _first_problem(parts: Sequence[Part]) -> str | None:

@@ -17,6 +17,8 @@
 | nadmit_ready | gauge | |
 | nadmit_status_writer | gauge | |
 | nadmit_status_writes_total | counter | what (status, event), result (ok, conflict, gone, error) |
+| nadmit_bytes_in_flight | gauge | |
+| nadmit_refusals_total | counter | reason (webhook.serving.bodies.REASONS) |
 | nadmit_info | gauge | version, netspec_revision |
 
 Those about the status are in `webhook.statuses.counts`.
@@ -34,7 +36,7 @@ from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
-from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from cniplugin.netspec import REVISION
@@ -42,6 +44,7 @@ from webhook.admission.evaluate import BINDING, NETWORK, POD, POLICIES, WORKLOAD
 from webhook.admission.model import Decision, Request
 from webhook.admission.rules import RULE_IDS
 from webhook.decisionlog import DecisionLog
+from webhook.serving.bodies import REASONS, Bodies
 
 KINDS = {kind: kind.kind for kind in (POD, BINDING, NETWORK, *WORKLOADS, *POLICIES)}
 OPERATIONS = frozenset({"CREATE", "UPDATE", "DELETE", "CONNECT"})
@@ -163,6 +166,23 @@ class Metrics:
     def exposition(self) -> bytes:
         """Return the metrics in the Prometheus text format."""
         return generate_latest(self.registry)
+
+
+class LoadMetrics(Collector):
+    """What the review port holds, and what it refused before a review."""
+
+    def __init__(self, bodies: Bodies) -> None:
+        self._bodies = bodies
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the state of the moment."""
+        yield GaugeMetricFamily(
+            "nadmit_bytes_in_flight", "Bytes of request bodies that are held", value=self._bodies.held_bytes
+        )
+        refusals = CounterMetricFamily("nadmit_refusals", "What was refused before a review", labels=("reason",))
+        for reason in REASONS:
+            refusals.add_metric((reason,), self._bodies.refusals[reason])
+        yield refusals
 
 
 class Observers:

@@ -7,7 +7,7 @@ import gc
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,8 +25,11 @@ from webhook.configuration.inforce import InForce
 from webhook.configuration.metrics import ConfigurationMetrics
 from webhook.configuration.schemafiles import load_directory
 from webhook.decisionlog import DecisionLog
-from webhook.metrics import Metrics, Observers
+from webhook.metrics import LoadMetrics, Metrics, Observers
 from webhook.serving.app import create_app
+from webhook.serving.bodies import Bodies
+from webhook.serving.paths import PLAIN, ReviewPaths
+from webhook.serving.pathtokenfile import read_tokens
 from webhook.serving.probes import create_probes
 from webhook.serving.reviews import LiveNetworks, Reviews
 from webhook.serving.server import Addresses, Stop, serve, stop_on_signals
@@ -48,7 +51,8 @@ class _Source:
 
     `problem`: why reviews are not wanted yet, None when they are. `ages`: for each kind, seconds since it was known to
     be up to date; none for files, which are read once. `on_listening`: called when connections are taken. `live`: where
-    networks are looked for that are not known. `configuration`: what admins may change meanwhile.
+    networks are looked for that are not known. `configuration`: what admins may change meanwhile. `path_tokens`: those
+    that paths may have; None: none are needed, or those of the settings' file are.
     """
 
     snapshot: Callable[[], Snapshot]
@@ -57,13 +61,14 @@ class _Source:
     ages: Callable[[], Mapping[str, float]] = dict
     on_listening: Callable[[], None] = lambda: None
     live: LiveNetworks | None = None
+    path_tokens: Callable[[], Sequence[str]] | None = None
 
 
 def standalone(settings: Settings, manifests: Path) -> int:
     """Serve a tree of YAML until SIGTERM or SIGINT, and return the exit code.
 
-    Raises ManifestError (ConfigurationError is one), BootstrapError, CertificateError, ClientCaError or ListenError,
-    each one clear line, before it serves.
+    Raises ManifestError (ConfigurationError is one), BootstrapError, CertificateError, ClientCaError, PathTokenError or
+    ListenError, each one clear line, before it serves.
     """
     started = time.perf_counter()
     _log_to_stderr()
@@ -102,6 +107,7 @@ def cluster(settings: Settings) -> int:
             ages=made.source.cache_age_seconds,
             on_listening=made.listening.set,
             live=made.live,
+            path_tokens=made.path_tokens,
         )
         for part in made.parts:
             part.start()
@@ -139,18 +145,22 @@ def _run(settings: Settings, source: _Source, metrics: Metrics, tls: ServedPair,
         waiting.append(asyncio.create_task(_wait_until_ready(source, log, started)))
 
     waiting: list[asyncio.Task[None]] = []
+    paths = _review_paths(settings, source)
 
     async def main() -> int:
         stop = Stop()
+        bodies = Bodies(settings.limits, asyncio.get_running_loop())
+        metrics.registry.register(LoadMetrics(bodies))
         with stop_on_signals(stop):
             code = await serve(
-                create_app(reviews, limits=settings.limits, on_response=metrics.response),
+                create_app(reviews, limits=settings.limits, on_response=metrics.response, paths=paths),
                 create_probes(is_ready=problem, metrics=exposition, configuration=configuration.describe),
                 tls=tls,
                 addresses=Addresses(webhook=settings.listen, probes=settings.probe_listen),
                 limits=settings.limits,
                 on_ready=on_listening,
                 stop=stop,
+                bodies=bodies,
             )
         for task in waiting:
             task.cancel()
@@ -161,6 +171,16 @@ def _run(settings: Settings, source: _Source, metrics: Metrics, tls: ServedPair,
         code = runner.run(main())
     log.close()
     return code
+
+
+def _review_paths(settings: Settings, source: _Source) -> ReviewPaths:
+    """Return where reviews come in. Raises PathTokenError."""
+    if source.path_tokens is not None:
+        return ReviewPaths(source.path_tokens)
+    if settings.path_token_file is None:
+        return PLAIN
+    tokens = read_tokens(settings.path_token_file)
+    return ReviewPaths(lambda: tokens)
 
 
 @contextmanager

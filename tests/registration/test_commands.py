@@ -158,8 +158,8 @@ def test_the_configuration_of_injection_may_be_left_out(world: World) -> None:
     done = world.run("status")
     assert (done.exit_code, done.stderr) == (1, NO_INJECTION)
     assert [line.split() for line in done.stdout.splitlines()[1:3]] == [
-        ["pods.inject.nadmit.io", "-", "-", "absent"],
-        ["defaults.inject.nadmit.io", "-", "-", "absent"],
+        ["pods.inject.nadmit.io", "-", "-", "-", "absent"],
+        ["defaults.inject.nadmit.io", "-", "-", "-", "absent"],
     ]
 
 
@@ -204,22 +204,24 @@ def test_status_lists_what_is_registered(world: World) -> None:
     twice = base64.b64encode(CA + CA).decode()
     hooks[3] = {**hooks[3], "clientConfig": {**hooks[3]["clientConfig"], "caBundle": twice}}
     more = [{**hooks[4], "name": "other.example.com"}, {**hooks[4], "name": "old.nadmit.io"}]
+    service = {**hooks[4]["clientConfig"]["service"], "path": "/validate/0123456789abcdef"}
+    more[1] = {**more[1], "clientConfig": {**hooks[4]["clientConfig"], "service": service}}
     world.register([*hooks[:4], *more], at=world.api.validating)
     done = world.run("status")
     assert (done.exit_code, done.output.splitlines()) == (
         1,
         [
-            "WEBHOOK                           FAILURE POLICY  CA BUNDLE UNTIL        DIFFERS IN",
-            "pods.inject.nadmit.io             Ignore          2036-11-21",
-            "defaults.inject.nadmit.io         Ignore          2036-11-21",
-            "pods.access.nadmit.io             Fail            2036-11-21             failurePolicy, timeoutSeconds",
-            "bindings.access.nadmit.io         Ignore          none                   clientConfig.caBundle",
-            "networks.access.nadmit.io         Ignore          unreadable",
-            "networks-in-use.access.nadmit.io  Ignore          2036-11-21 2036-11-21",
-            "workloads.access.nadmit.io        -               -                      absent",
-            "policies.access.nadmit.io         -               -                      absent",
-            "other.example.com                 Ignore          2036-11-21             (foreign)",
-            "old.nadmit.io                     Ignore          2036-11-21             unknown",
+            "WEBHOOK                           FAILURE POLICY  PATH           CA BUNDLE UNTIL        DIFFERS IN",
+            "pods.inject.nadmit.io             Ignore          /mutate        2036-11-21",
+            "defaults.inject.nadmit.io         Ignore          /mutate        2036-11-21",
+            "pods.access.nadmit.io             Fail            /validate      2036-11-21             failurePolicy, timeoutSeconds",
+            "bindings.access.nadmit.io         Ignore          /validate      none                   clientConfig.caBundle",
+            "networks.access.nadmit.io         Ignore          /validate      unreadable",
+            "networks-in-use.access.nadmit.io  Ignore          /validate      2036-11-21 2036-11-21",
+            "workloads.access.nadmit.io        -               -              -                      absent",
+            "policies.access.nadmit.io         -               -              -                      absent",
+            "other.example.com                 Ignore                         2036-11-21             (foreign)",
+            "old.nadmit.io                     Ignore          /validate/...  2036-11-21             unknown",
         ],
     )
 

@@ -46,6 +46,7 @@ class World:
             "is_ready": lambda: True,
             "ca_bundle": lambda: self.bundle,
             "status_writers": tuple,
+            "path_token": lambda _present: "",
             "random": lambda: 0.5,
             "period_s": PERIOD_S,
             **more,

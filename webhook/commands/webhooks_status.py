@@ -9,14 +9,15 @@ from typing import Any
 import click
 
 from webhook.registration import comparison, conditions
-from webhook.registration.configurations import IGNORE, Target, Webhook, is_ours, webhooks
+from webhook.registration.configurations import IGNORE, Target, Webhook, is_ours, token_of, webhooks
+from webhook.registration.moving import PROBES
 from webhook.registration.tables import KINDS, Kind
 
 from .options import EXIT_REFUSED, paint
 from .registering import cluster_options, opened, present_of, target_of_options, target_options
 from .webhooks_show import DEFAULT_SERVICE
 
-HEADER = ("WEBHOOK", "FAILURE POLICY", "CA BUNDLE UNTIL", "DIFFERS IN")
+HEADER = ("WEBHOOK", "FAILURE POLICY", "PATH", "CA BUNDLE UNTIL", "DIFFERS IN")
 
 
 @click.command(short_help="Compare what is registered with the table.")
@@ -26,7 +27,8 @@ def status(**options: Any) -> None:
     """List the registered webhooks: failurePolicy, when the authorities end, and what differs from what should be.
 
     Without --service and --url, the address that is registered is taken for the right one, and so are the status
-    writers without --status-writer. Several authorities are a rotation that is under way.
+    writers without --status-writer. A path that ends in ... has a token, which is not shown. Several authorities are a
+    rotation that is under way.
 
     \b
     Exit codes:
@@ -44,7 +46,7 @@ def status(**options: Any) -> None:
     for kind, hooks in present.items():
         policy = stages[kind].failure_policy if kind in stages else IGNORE
         desired = _desired(kind, hooks, target, options["status_writers"], policy)
-        differences = comparison.differences(hooks, desired)
+        differences = comparison.differences([hook for hook in hooks if hook["name"] not in PROBES], desired)
         rows += _rows(kind, hooks, differences)
         differing |= differences
     for line in _table(rows):
@@ -79,6 +81,7 @@ def _desired(
         ca_bundle=None,
         failure_policy=failure_policy,
         status_writers=status_writers or conditions.writers_of(registered),
+        token=next((token_of(hook) for hook in present if is_ours(hook)), ""),
     )
 
 
@@ -90,11 +93,25 @@ def _rows(kind: Kind, present: Sequence[Webhook], differing: Mapping[str, Sequen
         (
             name,
             by_name[name].get("failurePolicy", "") if name in by_name else "-",
+            _path(kind, by_name[name]) if name in by_name else "-",
             _ends(by_name[name]) if name in by_name else "-",
-            ", ".join(differing.get(name, ())) if name in ours or is_ours(by_name[name]) else "(foreign)",
+            _difference(name, differing) if name in ours or is_ours(by_name[name]) else "(foreign)",
         )
         for name in (*ours, *more)
     ]
+
+
+def _path(kind: Kind, hook: Webhook) -> str:
+    """Return the path without its token, which is nobody's business but the API server's."""
+    if not is_ours(hook):
+        return ""
+    return f"{kind.path}/..." if token_of(hook) else kind.path
+
+
+def _difference(name: str, differing: Mapping[str, Sequence[str]]) -> str:
+    if name in PROBES:
+        return "(waits until all replicas accept the new paths)"
+    return ", ".join(differing.get(name, ()))
 
 
 def _ends(hook: Webhook) -> str:
