@@ -154,6 +154,7 @@ class TokenFile:
     def write(self, data: Mapping[str, bytes], version: str | None) -> None:
         """Replace that version, or create it. Raises ConflictError, StoreError."""
         try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             descriptor = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX)  # ends with the descriptor
@@ -167,7 +168,8 @@ class TokenFile:
 
     def _error(self, problem: str, error: OSError) -> StoreError:
         reason = (error.strerror or str(error)).lower()
-        return StoreError(f"{problem}: {reason}; give this user the file, or name a Secret with --path-token-secret")
+        advice = "give this user the file, or name a Secret with --path-token-secret"
+        return StoreError(f"{self.where}: {problem}: {reason}; {advice}")
 
 
 def _version(content: bytes) -> str:

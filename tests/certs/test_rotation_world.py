@@ -54,11 +54,6 @@ class Rotations(RuleBasedStateMachine):
         self.world.act(lambda: self.world.follow(self._index(index)))
 
     @rule()
-    def unregister(self) -> None:
-        """Somebody puts the paths of a version without tokens back."""
-        self.world.act(self.world.write_plain_paths)
-
-    @rule()
     def touch(self) -> None:
         self.world.act(self.world.touch)
 
@@ -188,10 +183,10 @@ def drop_early(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def drop_tokens_unseen(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Drop the token of before when its successor is published, wherever it is registered."""
+    """Drop the token of before when its successor takes its place, wherever it is registered."""
 
-    def step(tokens: PathTokens | None, _seen: SeenTokens, **given: Any) -> TokenStep | None:
-        return pathtokens.next_step(tokens, SeenTokens(), **given)
+    def step(tokens: PathTokens | None, _seen: SeenTokens, *, policy: TokenPolicy, **given: Any) -> TokenStep | None:
+        return pathtokens.next_step(tokens, SeenTokens(), policy=replace(policy, grace=BLINK), **given)
 
     monkeypatch.setattr(tokenkeeper, "next_step", step)
 

@@ -127,7 +127,7 @@ class World:
             text = cabundle.own_bundles(value)["a.nadmit.io"]
             if FOREIGN.encode() not in text:
                 path = own["clientConfig"]["service"]["path"]
-            self.cluster.put(name, webhook(own["name"], text + FOREIGN.encode(), path), *others)
+                self.cluster.put(name, webhook(own["name"], text + FOREIGN.encode(), path), *others)
 
     def check(self) -> None:
         """See the module: leaves are accepted under caBundles, and tokens by replicas."""

@@ -17,6 +17,7 @@ from .http import REVIEW_PATHS
 NO_TOKEN = ""
 """The token of a path without one."""
 
+_BELOW = tuple(f"{path}/" for path in REVIEW_PATHS)
 _PREFIXES = tuple((path, f"{path}/".encode()) for path in REVIEW_PATHS)
 
 
@@ -42,9 +43,14 @@ class ReviewPaths:
         return None
 
     def describe_unknown(self, method: str, path: str) -> str:
-        """Return the line for a path that is not accepted. NB: the API server shows it to its user."""
-        known = next((known for known in REVIEW_PATHS if path.startswith(f"{known}/")), None)
-        shown = f"{path[:80]!r}" if known is None else f"'{known}/...'"
+        """Return the line for a path that is not accepted.
+
+        NB: the API server shows it to its user, so where tokens are needed nothing is quoted that may be one.
+        """
+        if NO_TOKEN in self._tokens() and not path.startswith(_BELOW):
+            shown = f"{path[:80]!r}"
+        else:
+            shown = next((f"'{known}/...'" for known in REVIEW_PATHS if path.startswith(f"{known}/")), "'/...'")
         return f"{method} {shown}: no such path; allowed: {self._allowed()}"
 
     def describe_method(self, method: str, path: str) -> str:
