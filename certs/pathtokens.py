@@ -8,6 +8,7 @@ cannot read that configuration does not know the token. All replicas share what 
 | `current` | the token to register |
 | `following` | the tokens that come after it, in order |
 | `former` | what may still be registered: tokens of before, tokens that somebody else registered, "" for no token |
+| `made` | when all of them were new, and no replica knew them, RFC 3339 |
 | `since` | when `current` became that, RFC 3339 |
 | `moved` | since when no own webhook is registered with a former one; null while one is |
 
@@ -78,6 +79,8 @@ class TokenPolicy:
 
     lifetime: timedelta = timedelta(days=10)
     grace: timedelta = timedelta(minutes=10)
+    settle: timedelta = timedelta(minutes=1)
+    """How long new tokens are not registered in place of others: each replica reads the Secret every 12 s at least."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +90,7 @@ class PathTokens:
     current: str
     following: tuple[str, ...]
     former: tuple[str, ...]
+    made: datetime
     since: datetime
     moved: datetime | None = None
 
@@ -137,7 +141,8 @@ def take_step(step: TokenStep, tokens: PathTokens | None, seen: SeenTokens, *, n
     """Return the tokens after a step; `tokens` is None for FILL only."""
     if tokens is None:
         made = _make(1 + FOLLOWING)
-        return PathTokens(current=made[0], following=made[1:], former=tuple(sorted(seen.tokens)), since=now)
+        former = tuple(sorted(seen.tokens))
+        return PathTokens(current=made[0], following=made[1:], former=former, made=now, since=now)
     if step is TokenStep.ADOPT:
         unknown = sorted(seen.tokens - set(tokens.accepted))
         return replace(tokens, former=(*tokens.former, *unknown)[-FORMER_KEPT:], moved=None)
@@ -160,6 +165,7 @@ def parse_tokens(data: Mapping[str, bytes]) -> PathTokens | None:
             current=_read(value["current"]),
             following=tuple(_read(token) for token in value["following"]),
             former=tuple(token and _read(token) for token in value["former"]),
+            made=_read_time(value["made"]),
             since=_read_time(value["since"]),
             moved=None if moved is None else _read_time(moved),
         )
@@ -173,6 +179,7 @@ def render_tokens(tokens: PathTokens) -> dict[str, bytes]:
         "current": tokens.current,
         "following": tokens.following,
         "former": tokens.former,
+        "made": tokens.made.isoformat(),
         "since": tokens.since.isoformat(),
         "moved": None if tokens.moved is None else tokens.moved.isoformat(),
     }
@@ -210,10 +217,14 @@ def _read_time(text: str) -> datetime:
     return time
 
 
-def registered_token(tokens: PathTokens, present: Sequence[str]) -> str:
-    """Return the token to register where own webhooks have these now: forward only.
+def registered_token(tokens: PathTokens, present: Sequence[str], *, now: datetime, policy: TokenPolicy) -> str:
+    """Return the token to register where own webhooks have these now.
 
-    A replica that has not read the Secret of late sees a token that is to follow; it must not take it back.
+    Forward only: a replica that has not read the Secret of late sees a token that is to follow, and must not take it
+    back. And new tokens wait until all replicas can have read them, as long as what is there is accepted.
     """
     ahead = [token for token in tokens.following if token in present]
-    return ahead[-1] if ahead else tokens.current
+    if ahead:
+        return ahead[-1]
+    known = [token for token in present if token in tokens.former]
+    return known[0] if known and now < tokens.made + policy.settle else tokens.current

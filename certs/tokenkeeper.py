@@ -44,11 +44,18 @@ class TokenKeeper:
     may have registered one, and nothing is stored.
     """
 
-    def __init__(self, *, is_required: bool, policy: TokenPolicy | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        is_required: bool,
+        policy: TokenPolicy | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
         self.is_required = is_required
         self.tokens: PathTokens | None = None
         self.accepted: tuple[str, ...] = () if is_required else (NO_TOKEN,)
         self._policy = policy or TokenPolicy()
+        self._now = now
 
     def plan(
         self, data: Mapping[str, bytes], seen: SeenTokens, now: datetime
@@ -68,7 +75,9 @@ class TokenKeeper:
         """Return the token for webhooks that have these now; "" for none, None if it is not known yet."""
         if not self.is_required:
             return NO_TOKEN
-        return None if self.tokens is None else registered_token(self.tokens, present)
+        if self.tokens is None:
+            return None
+        return registered_token(self.tokens, present, now=self._now(), policy=self._policy)
 
 
 def read_configurations(

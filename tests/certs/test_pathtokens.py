@@ -35,7 +35,7 @@ from certs.tokenkeeper import TokenFile, TokenKeeper, TokenRotator
 from .memorycluster import MUTATING, VALIDATING, MemoryCluster, webhook
 from .world import START
 
-DAY, MINUTE = timedelta(days=1), timedelta(minutes=1)
+DAY, MINUTE, SECOND = timedelta(days=1), timedelta(minutes=1), timedelta(seconds=1)
 POLICY = TokenPolicy()
 NOTHING = SeenTokens()
 
@@ -105,10 +105,22 @@ def test_what_somebody_else_registers_is_accepted() -> None:
     assert len(many.former) == FORMER_KEPT
 
 
+def to_register(tokens: PathTokens, *present: str, after: timedelta = DAY) -> str:
+    return registered_token(tokens, present, now=START + after, policy=POLICY)
+
+
 def test_a_replica_that_has_not_read_the_secret_of_late_takes_nothing_back() -> None:
     tokens = fill()
-    assert registered_token(tokens, []) == registered_token(tokens, ["", "foreign"]) == tokens.current
-    assert registered_token(tokens, [tokens.current, tokens.following[1]]) == tokens.following[1]
+    assert to_register(tokens) == to_register(tokens, "", "foreign") == tokens.current
+    assert to_register(tokens, tokens.current, tokens.following[1]) == tokens.following[1]
+
+
+def test_new_tokens_wait_until_all_replicas_can_have_read_them() -> None:
+    """Somebody has emptied the Secret: what is registered is accepted, and stays for a minute."""
+    tokens = fill(seen("0123456789abcdef"))
+    assert to_register(tokens, "0123456789abcdef", after=59 * SECOND) == "0123456789abcdef"
+    assert to_register(tokens, "0123456789abcdef", after=60 * SECOND) == tokens.current
+    assert to_register(tokens, after=SECOND) == tokens.current  # nobody is called yet
 
 
 @pytest.mark.parametrize(
@@ -177,7 +189,7 @@ def test_tokens_beside_files_live_in_a_secret_of_their_own() -> None:
     cluster.put(VALIDATING, webhook("a.nadmit.io"))
 
     def replica() -> tuple[TokenKeeper, TokenRotator]:
-        keeper = TokenKeeper(is_required=True)
+        keeper = TokenKeeper(is_required=True, now=lambda: now[0] + MINUTE)
         configurations = cluster.configurations(VALIDATING, MUTATING)
         return keeper, TokenRotator(cluster.secret, configurations, keeper, now=lambda: now[0])
 

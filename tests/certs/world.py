@@ -35,7 +35,7 @@ class Replica:
 
     def __init__(self, world: World, *, skew: timedelta = timedelta(0)) -> None:
         self.leaf: x509.Certificate | None = None
-        self.tokens = TokenKeeper(is_required=True)
+        self.tokens = TokenKeeper(is_required=True, now=lambda: world.now + skew)
         self.rotator = Rotator(
             world.cluster.secret,
             world.cluster.configurations(VALIDATING, MUTATING),

@@ -71,6 +71,14 @@ def trust_the_secret(server: RealApiServer, served: Served, file: Path) -> None:
         served.ca = file
 
 
+def registered_path(server: RealApiServer) -> str:
+    """Wait until judgement is registered; return its path, which has a token."""
+    path = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/nadmit"
+    wait(lambda: server.must("GET", path).get("webhooks"), lambda: "not registered")
+    url = server.must("GET", path)["webhooks"][0]["clientConfig"]["url"]
+    return str(urlsplit(url).path)
+
+
 def test_it_asks_what_it_is_granted(server: RealApiServer, tmp_path: Path) -> None:
     options = webhook_options(server, "https://127.0.0.1:1")
     offset = server.audit_offset()
@@ -85,7 +93,8 @@ def test_it_asks_what_it_is_granted(server: RealApiServer, tmp_path: Path) -> No
     with serving(tmp_path / "certs", *options, manifests=None) as served:
         wait(lambda: served.get("/readyz")[0] == 200, lambda: served.get("/readyz"))
         trust_the_secret(server, served, tmp_path / "ca.crt")
-        assert "no NetworkAttachmentDefinition" in served.post(POD_WITH_A_NEW_NETWORK)["status"]["message"]
+        path = registered_path(server)
+        assert "no NetworkAttachmentDefinition" in served.post(POD_WITH_A_NEW_NETWORK, path)["status"]["message"]
         server.put(POLICY)
         server.must("PATCH", f"{POLICIES}/nothing", {"spec": {"mode": "Audit"}}, kind=MERGE_PATCH)
         server.must("PATCH", CONFIGURATION, {"data": {"config.yaml": HONOR.decode()}}, kind=MERGE_PATCH)

@@ -49,7 +49,7 @@ VERBS_USED = (
     Use(HOOKS, "mutatingwebhookconfigurations", "patch", "webhooks and caBundle", name="nadmit"),
     Use(HOOKS, "validatingwebhookconfigurations", "get", "what is registered", name="nadmit"),
     Use(HOOKS, "validatingwebhookconfigurations", "patch", "webhooks and caBundle", name="nadmit"),
-    Use("", "secrets", "get", "the authority and the certificate", namespace=OWN, name="nadmit-tls"),
+    Use("", "secrets", "get", "the authority, the certificate, the path tokens", namespace=OWN, name="nadmit-tls"),
     Use("", "secrets", "update", "made and rotated", namespace=OWN, name="nadmit-tls"),
     Use("coordination.k8s.io", "leases", "get", "who writes the status", namespace=OWN, name="nadmit-status"),
     Use("coordination.k8s.io", "leases", "patch", "to be the one, to stay it, to give it up", namespace=OWN,
