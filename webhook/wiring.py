@@ -52,7 +52,7 @@ class _Source:
     `problem`: why reviews are not wanted yet, None when they are. `ages`: for each kind, seconds since it was known to
     be up to date; none for files, which are read once. `on_listening`: called when connections are taken. `live`: where
     networks are looked for that are not known. `configuration`: what admins may change meanwhile. `path_tokens`: those
-    that paths may have; None: none are needed, or those of the settings' file are.
+    that paths may have; None: none are needed.
     """
 
     snapshot: Callable[[], Snapshot]
@@ -72,13 +72,14 @@ def standalone(settings: Settings, manifests: Path) -> int:
     """
     started = time.perf_counter()
     _log_to_stderr()
+    path_tokens = _tokens_of_file(settings)
     warnings: list[Problem] = []
     snapshot = load_snapshot(manifests, warnings=warnings, network_namespace=settings.network_namespace)
     for warning in warnings:
         logging.getLogger("nadmit.cluster").warning("%s", warning)
     metrics = Metrics()
     with _follow_configuration(settings) as configuration:
-        source = _Source(snapshot=lambda: snapshot, configuration=configuration)
+        source = _Source(snapshot=lambda: snapshot, configuration=configuration, path_tokens=path_tokens)
         return _run(settings, source, metrics, _load_tls(settings, metrics), started)
 
 
@@ -94,6 +95,7 @@ def cluster(settings: Settings) -> int:
     started = time.perf_counter()
     sys.setswitchinterval(SWITCH_S)
     _log_to_stderr()
+    path_tokens = _tokens_of_file(settings)
     metrics = Metrics()
     with ExitStack() as running:
         configuration = running.enter_context(_follow_configuration(settings))
@@ -107,7 +109,7 @@ def cluster(settings: Settings) -> int:
             ages=made.source.cache_age_seconds,
             on_listening=made.listening.set,
             live=made.live,
-            path_tokens=made.path_tokens,
+            path_tokens=made.path_tokens or path_tokens,
         )
         for part in made.parts:
             part.start()
@@ -145,7 +147,7 @@ def _run(settings: Settings, source: _Source, metrics: Metrics, tls: ServedPair,
         waiting.append(asyncio.create_task(_wait_until_ready(source, log, started)))
 
     waiting: list[asyncio.Task[None]] = []
-    paths = _review_paths(settings, source)
+    paths = PLAIN if source.path_tokens is None else ReviewPaths(source.path_tokens)
 
     async def main() -> int:
         stop = Stop()
@@ -173,14 +175,12 @@ def _run(settings: Settings, source: _Source, metrics: Metrics, tls: ServedPair,
     return code
 
 
-def _review_paths(settings: Settings, source: _Source) -> ReviewPaths:
-    """Return where reviews come in. Raises PathTokenError."""
-    if source.path_tokens is not None:
-        return ReviewPaths(source.path_tokens)
+def _tokens_of_file(settings: Settings) -> Callable[[], Sequence[str]] | None:
+    """Return the tokens that an administrator keeps by hand; None: there is no such file. Raises PathTokenError."""
     if settings.path_token_file is None:
-        return PLAIN
+        return None
     tokens = read_tokens(settings.path_token_file)
-    return ReviewPaths(lambda: tokens)
+    return lambda: tokens
 
 
 @contextmanager

@@ -74,7 +74,7 @@ def trust_the_secret(server: RealApiServer, served: Served, file: Path) -> None:
 def registered_path(server: RealApiServer) -> str:
     """Wait until judgement is registered; return its path, which has a token."""
     path = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/nadmit"
-    wait(lambda: server.must("GET", path).get("webhooks"), lambda: "not registered")
+    wait(lambda: "webhooks" in server.must("GET", path), lambda: "not registered")
     url = server.must("GET", path)["webhooks"][0]["clientConfig"]["url"]
     return str(urlsplit(url).path)
 

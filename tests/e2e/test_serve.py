@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.process import RECORDINGS, ROOT, serving
+from tests.e2e.process import RECORDINGS, ROOT, Unanswered, serving
 
 pytestmark = pytest.mark.slow
 
@@ -53,6 +53,26 @@ def test_one_line_per_review_without_bodies(tmp_path: Path) -> None:
     assert "busybox" not in json.dumps(server.lines)
     assert len(server.errors.splitlines()) == 3
     assert "nadmit: INFO: ready after" in server.errors
+
+
+def test_paths_with_the_tokens_of_a_file(tmp_path: Path) -> None:
+    """Whoever does not know one gets 404 to everything, and nothing that is printed has one in it."""
+    body = (RECORDINGS / "create-pods-dry.json").read_bytes()
+    (tmp_path / "tokens").write_text("0123456789abcdef\nfedcba9876543210\n")
+    with serving(tmp_path / "certs", "--path-token-file", str(tmp_path / "tokens")) as server:
+        for token in ("0123456789abcdef", "fedcba9876543210"):
+            assert server.post(body, f"/validate/{token}?timeout=5s")["uid"]
+        for path in ("/validate", "/mutate", "/validate/0123456789abcdee", "/0123456789abcdef"):
+            with pytest.raises(Unanswered) as caught:
+                server.post(body, path)
+            assert caught.value.args[0] == 404
+            assert "0123456789" not in caught.value.args[1]
+        metrics = server.get("/metrics")[1]
+    assert 'nadmit_http_responses_total{code="200",path="/validate"} 2.0' in metrics
+    assert 'nadmit_refusals_total{reason="path"} 4.0' in metrics
+    said = json.dumps(server.lines) + server.errors + metrics
+    assert "0123456789" not in said
+    assert "fedcba" not in said
 
 
 def test_probes_and_metrics(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
 NOT_FROM_HERE = "/configz is answered on the loopback interface only; use kubectl port-forward"
 PROBE_PATHS = ("/healthz", "/readyz", "/metrics", "/configz")
@@ -68,7 +68,8 @@ def create_probes(
             return PlainTextResponse(NOT_FROM_HERE, 403)
         return Response(json.dumps(configuration(), indent=2, ensure_ascii=False) + "\n", media_type="application/json")
 
-    for path, endpoint in zip(PROBE_PATHS, (healthz, readyz, show_metrics, configz), strict=True):
+    endpoints: tuple[Callable[..., Awaitable[Response]], ...] = (healthz, readyz, show_metrics, configz)
+    for path, endpoint in zip(PROBE_PATHS, endpoints, strict=True):
         app.get(path, include_in_schema=False)(endpoint)
     return app
 
