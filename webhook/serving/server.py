@@ -196,6 +196,7 @@ class Listener:
 
     async def _accept_for_ever(self, sock: socket.socket) -> NoReturn:
         loop = asyncio.get_running_loop()
+        is_short = False
         while True:
             try:
                 connection, _ = await loop.sock_accept(sock)
@@ -203,10 +204,13 @@ class Listener:
                 if error.errno not in _SHORT_OF:
                     logger.debug("a connection was not accepted: %s", error)
                     continue
-                logger.warning("no more connections: %s; raise the limit of open files", error.strerror)
+                if not is_short:
+                    logger.warning("a connection cannot be accepted: %s; raise the limit of open files", error.strerror)
+                is_short = True
                 self._connections.make_place()
                 await asyncio.sleep(ACCEPT_PAUSE_S)
                 continue
+            is_short = False
             if len(self._handshakes) >= self._limits.max_handshakes:
                 self._connections.refusals["handshakes"] += 1
                 oldest = next(iter(self._handshakes))
