@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -122,26 +123,25 @@ def test_an_upgrade_from_plain_paths_loses_no_pod(api: RealApiServer, world: Rea
     """As long as a replica runs that needs no token, the paths stay; then they get one."""
     options: Callable[[int], list[str]] = world.options
     world.options = lambda port: [*options(port), "--no-path-token"]  # type: ignore[method-assign]
-    with deployed(world, tmp_path) as deployment:
+    with ExitStack() as started, deployed(world, tmp_path) as deployment:
         assert registered(api) == {""}
-        new = [*options(deployment.service.port)]
+        new = options(deployment.service.port)
         with streaming(world) as stream:
             added = [Replica(tmp_path, f"new-{number}", new) for number in range(2)]
-            try:
-                replace_all(deployment, added, stream_is_past=lambda: stream.wait_for(SOME))
-                assert registered(api) == {""}
-                wait_for_token(api)
-                stream.wait_for(SOME)
-                tokens = parse_tokens(store_of(api).read().data)
-                assert tokens is not None
-                assert registered(api) == {tokens.current}
-                assert tokens.former == ("",)
-                age(store_of(api), timedelta(minutes=10))
-                until(lambda: (after := parse_tokens(store_of(api).read().data)) is not None and after.former == ())
-                stream.wait_for(SOME)
-            finally:
-                for replica in added:
-                    replica.close()
+            for replica in added:
+                started.callback(replica.close)  # after the stream
+            replace_all(deployment, added, stream_is_past=lambda: stream.wait_for(SOME))
+            assert registered(api) == {""}
+            wait_for_token(api)
+            stream.wait_for(SOME)
+            tokens = parse_tokens(store_of(api).read().data)
+            assert tokens is not None
+            until(lambda: registered(api) == {tokens.current})
+            assert tokens.former == ("",)
+            until(lambda: (after := parse_tokens(store_of(api).read().data)) is not None and after.moved is not None)
+            age(store_of(api), timedelta(minutes=10))
+            until(lambda: (after := parse_tokens(store_of(api).read().data)) is not None and after.former == ())
+            stream.wait_for(SOME)
     assert stream.lost == 0, str(stream)
 
 
