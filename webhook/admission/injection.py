@@ -24,6 +24,8 @@ MIRROR = "kubernetes.io/config.mirror"
 BY_PLUGIN = "DevicePlugin"
 BY_CLAIM = "ResourceClaim"
 SOURCES = (BY_PLUGIN, BY_CLAIM)
+NATIVE_RESOURCES = frozenset({"cpu", "memory", "storage", "ephemeral-storage", "pods"})
+"""Resources of Kubernetes itself, beside hugepages of each size (core/v1 ResourceName)."""
 NODE_SELECTOR = "k8s.v1.cni.cncf.io/nodeSelector"
 """On a definition: one label, `key=value` or `key`, of the nodes that have the network (network-resources-injector)."""
 
@@ -47,6 +49,27 @@ def is_unclear(annotations: Mapping[str, str]) -> bool:
 def is_device_name(text: str) -> bool:
     """Say whether a device plugin may offer a resource of this name (v1helper, IsExtendedResourceName)."""
     return has_domain(text) and is_key(text)
+
+
+def says_source(annotations: Mapping[str, str]) -> bool:
+    """Say whether a definition says where its devices come from."""
+    return annotations.get(DEVICES_FROM, "").strip() in SOURCES
+
+
+def comes_by_claim(annotations: Mapping[str, str]) -> bool:
+    """Say whether a definition says that a ResourceClaim gives its devices."""
+    return annotations.get(DEVICES_FROM, "").strip() == BY_CLAIM
+
+
+def may_be_claimed(resource: str, annotations: Mapping[str, str]) -> bool:
+    """Say whether a resource that no device plugin can have may be one of a DRA driver.
+
+    There it is an attribute of a device (`k8s.cni.cncf.io/resourceName`), any text. A definition that does not say
+    where its devices come from may be for such a driver if the name has no domain, which all names of device plugins
+    have, and is not one of Kubernetes' own.
+    """
+    is_native = resource in NATIVE_RESOURCES or resource.startswith("hugepages-")
+    return comes_by_claim(annotations) or not (says_source(annotations) or has_domain(resource) or is_native)
 
 
 def has_domain(text: str) -> bool:

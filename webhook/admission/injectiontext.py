@@ -60,7 +60,16 @@ def resource_written(name: str) -> SpecError:
         source=f"metadata.annotations[{RESOURCE_NAME}]",
         value=name,
         detail="this is no resource of a device plugin, and all pods of the network would be refused",
+        fix=f"for devices of a ResourceClaim add the annotation {DEVICES_FROM}: ResourceClaim",
         allowed=_DEVICES,
+    )
+
+
+def resource_without_domain(name: str) -> str:
+    """A definition does not say where its devices come from, and no device plugin can have its resource."""
+    return _warning(
+        f"metadata.annotations[{RESOURCE_NAME}]: no device plugin has a resource without a domain: {show(name)}; add "
+        f"{DEVICES_FROM}: ResourceClaim if claims give the devices; pods without resourceClaims will be refused"
     )
 
 

@@ -29,8 +29,11 @@ from webhook.admission.injection import (
     INJECT,
     NODE_SELECTOR,
     SOURCES,
+    comes_by_claim,
+    has_domain,
     is_device_name,
     is_unclear,
+    may_be_claimed,
     read_node_selector,
 )
 from webhook.admission.listers import Cluster
@@ -65,7 +68,8 @@ def check(request: Request, cluster: Cluster, rules: Rules, plugins: PluginCheck
         warnings.append(messages.dotted_name(name))
     parsed = _check_config(new.config, name, rules, problems, warnings)
     if parsed is not None and plugins is not None and isinstance(new.config, str):
-        found = _plugin_findings(new.config, name, new.annotations.get(RESOURCE_NAME, ""), plugins)
+        resource, is_claimed = new.annotations.get(RESOURCE_NAME, ""), comes_by_claim(new.annotations)
+        found = plugin_findings(new.config, name, plugins, resource=resource, is_claimed=is_claimed)
         problems.extend(finding.as_spec_error() for finding in found if finding.is_error)
         warnings.extend(messages.plugin_remark(finding) for finding in found if not finding.is_error)
     problems.extend(consent.problems(new.annotations))
@@ -80,7 +84,7 @@ def check(request: Request, cluster: Cluster, rules: Rules, plugins: PluginCheck
 def _injection_problems(new: Object) -> Iterator[SpecError]:
     """NB: /mutate, or the API server after it, would refuse every pod of the network."""
     resource = new.annotations.get(RESOURCE_NAME, "").strip()
-    if resource and not is_device_name(resource):
+    if resource and not is_device_name(resource) and not may_be_claimed(resource, new.annotations):
         yield injectiontext.resource_written(resource)
     selector = new.annotations.get(NODE_SELECTOR, "").strip()
     if selector and read_node_selector(selector) is None:
@@ -94,11 +98,20 @@ def _injection_remarks(new: Object, old: Object) -> Iterator[str]:
     source = new.annotations.get(DEVICES_FROM, "")
     if source.strip() and source.strip() not in SOURCES and source != old.annotations.get(DEVICES_FROM):
         yield injectiontext.source_unclear(source.strip())
+    resource = new.annotations.get(RESOURCE_NAME, "").strip()
+    is_new = (resource, source) != (
+        old.annotations.get(RESOURCE_NAME, "").strip(),
+        old.annotations.get(DEVICES_FROM, ""),
+    )
+    if is_new and resource and not has_domain(resource) and not comes_by_claim(new.annotations):
+        yield injectiontext.resource_without_domain(resource)
 
 
 def _judged_parts(thing: Object) -> tuple[object, ...]:
     """Return what rules speak about; labels and other annotations are the author's own."""
-    annotations = (thing.annotations.get(key) for key in (*consent.ANNOTATIONS, RESOURCE_NAME, NODE_SELECTOR))
+    annotations = (
+        thing.annotations.get(key) for key in (*consent.ANNOTATIONS, RESOURCE_NAME, DEVICES_FROM, NODE_SELECTOR)
+    )
     return thing.config, *annotations
 
 
@@ -138,16 +151,28 @@ def _parse_cached(config: str, name: str) -> NetworkConfigList:
     return cniconfig.parse(config, name=name)
 
 
-def _plugin_findings(config: str, name: str, resource: str, plugins: PluginChecks) -> Sequence[PluginFinding]:
+def plugin_findings(
+    config: str, name: str, plugins: PluginChecks, *, resource: str = "", is_claimed: bool = False
+) -> Sequence[PluginFinding]:
+    """Return what there is to say about the plugins of a configuration that can be read; `name` as for `cniconfig`.
+
+    `resource`: the resource that the network names; `is_claimed`: a ResourceClaim gives its devices.
+    """
     if len(config) <= CACHED_CONFIG_MAX:
-        return _findings_cached(config, name, resource, plugins)
-    return check_plugins(_parse(config, name), {RESOURCE_NAME: resource}, plugins)
+        return _findings_cached(config, name, resource, is_claimed, plugins)
+    return check_plugins(_parse(config, name), {RESOURCE_NAME: resource}, plugins, is_claimed=is_claimed)
 
 
 @lru_cache(maxsize=256)
-def _findings_cached(config: str, name: str, resource: str, plugins: PluginChecks) -> tuple[PluginFinding, ...]:
+def _findings_cached(
+    config: str,
+    name: str,
+    resource: str,
+    is_claimed: bool,
+    plugins: PluginChecks,
+) -> tuple[PluginFinding, ...]:
     """Remember findings as `_parse_cached` does configurations; they are at most 116 of each."""
-    return tuple(check_plugins(_parse_cached(config, name), {RESOURCE_NAME: resource}, plugins))
+    return tuple(check_plugins(_parse_cached(config, name), {RESOURCE_NAME: resource}, plugins, is_claimed=is_claimed))
 
 
 def _check_config(

@@ -41,17 +41,19 @@ IPAM_ENVELOPE = frozenset({"type"})
 
 
 def check_plugins(
-    config: NetworkConfigList, annotations: Mapping[str, str], checks: PluginChecks
+    config: NetworkConfigList, annotations: Mapping[str, str], checks: PluginChecks, *, is_claimed: bool = False
 ) -> list[PluginFinding]:
     """Return what is wrong with, and what surprises in, each plugin of a network, in input order.
 
-    `annotations`: of the NetworkAttachmentDefinition; its resource name counts. At most ERRORS_MAX errors, after
+    `annotations`: of the NetworkAttachmentDefinition; its resource name counts. `is_claimed`: a ResourceClaim gives its
+    plugins their device, whether or not it names a resource. At most ERRORS_MAX errors, after
     which the rest is not looked at, and WARNINGS_MAX warnings. Linear in the length of the configuration, as far as
     `checks.values_max` goes.
     """
+    has_resource = is_claimed or bool(annotations.get(RESOURCE_NAME))
     errors, warnings = 0, 0
     kept: list[PluginFinding] = []
-    for finding in _within_budget(config, has_resource=bool(annotations.get(RESOURCE_NAME)), checks=checks):
+    for finding in _within_budget(config, has_resource=has_resource, checks=checks):
         if finding.is_error:
             errors += 1
             kept.append(finding)
