@@ -34,11 +34,15 @@ class Author(Record):
 
 
 class Writing(Record):
-    """A definition that is written: by whom, what, and the labels of its namespace."""
+    """A definition that is written: by whom, what, and the labels of its namespace.
+
+    `field`: where its configuration is in the object, as its author finds it.
+    """
 
     author: Author
     network: NetworkAttachmentDefinition
     namespace_labels: Mapping[str, str] = {}  # never changed
+    field: str = "spec.config"
 
 
 def are_ruled(rules: Rules) -> bool:
@@ -76,7 +80,7 @@ def _judge(writing: Writing, config: Config, index: RuleIndex | None) -> Verdict
     facts = facts_of(writing.network)
     for rule in rules:
         if rule.action != ALLOW and (matched := _matched(rule, writing, facts)) is not None:
-            return _refuse_by_deny(rule, config, matched)
+            return _refuse_by_deny(rule, writing, config, matched)
     allows = [rule for rule in rules if rule.action == ALLOW]
     if allows:
         return _judge_allows(allows, writing, facts, config)
@@ -140,14 +144,14 @@ def _vlan(vlan: tuple[int, int]) -> str:
     return f"VLAN {low}" if low == high else f"VLANs {low}-{high}"
 
 
-def _refuse_by_deny(rule: DefinitionRule, config: Config, found: Sequence[str]) -> Verdict:
+def _refuse_by_deny(rule: DefinitionRule, writing: Writing, config: Config, found: Sequence[str]) -> Verdict:
     reason = f"it uses {', '.join(found)}" if found else "a rule keeps this user from writing it"
     return Verdict(
         is_allowed=False,
         code="DefinitionDenyRule",
         reason="; ".join(filter(None, (reason, rule.message))),
         decided=reasons.decided_by_rule(rule, "Deny"),
-        fix=f"change spec.config, or ask {reasons.whom_to_ask(rule, config)} to create this network",
+        fix=f"change {writing.field}, or ask {reasons.whom_to_ask(rule, config)} to create this network",
         policy=rule.policy,
         rule=rule.name,
         contact=rule.contact,
@@ -171,7 +175,7 @@ def _judge_allows(rules: Sequence[DefinitionRule], writing: Writing, facts: Fact
         reason="; ".join(filter(None, (*problems, rule.message))),
         decided=reasons.decided_by_rule(rule, "Allow, unreadable" if rule.is_broken else "Allow, config"),
         allowed="" if rule.is_broken else describe(rule.config),
-        fix=f"change spec.config to fit, or ask {reasons.whom_to_ask(rule, config)} to create this network",
+        fix=f"change {writing.field} to fit, or ask {reasons.whom_to_ask(rule, config)} to create this network",
         policy=rule.policy,
         rule=rule.name,
         contact=rule.contact,
@@ -229,10 +233,12 @@ def describe(config: ConfigMatch | None) -> str:
 
 def _refuse_by_default(writing: Writing, config: Config) -> Verdict:
     namespace = writing.network.namespace
+    where = f'in namespace "{namespace}"' if namespace else "for the whole cluster"
+    rule = f"a definitions rule for {namespace}" if namespace else "a definitions rule"
     return Verdict(
         is_allowed=False,
         code="DefinitionDefaultDeny",
-        reason=f'no rule lets this user write networks in namespace "{namespace}"',
+        reason=f"no rule lets this user write networks {where}",
         decided="definitions.default Deny (no rule covers this user and namespace)",
-        fix=f"ask {config.whom_to_ask} to create this network, or for a definitions rule for {namespace}",
+        fix=f"ask {config.whom_to_ask} to create this network, or for {rule}",
     )

@@ -63,6 +63,18 @@ class Index:
                 found[candidate.rule.action == ALLOW].append(candidate.rule)
         return found
 
+    def find_possible(
+        self, subject: Subject, item: Item, *, whatever: bool = False
+    ) -> Iterator[tuple[AttachmentRule, bool]]:
+        """Yield the rules that select a network and can select a pod of the subject's namespace, sorted.
+
+        With each comes whether it selects every such pod. `whatever` as for `find`.
+        """
+        is_plain = not whatever and not item.replaces_default and asks_for_nothing(item.element)
+        network = self._network(subject, item)
+        for candidate in network.for_plain if is_plain else network.candidates:
+            yield candidate.rule, not (candidate.pods or candidate.except_pods)
+
     def rules_for(self, subject: Subject) -> list[AttachmentRule]:
         """Return the rules that select a pod, whatever it asks for, sorted."""
         return [candidate.rule for candidate in self._namespace(subject).candidates if candidate.has_pod(subject)]

@@ -29,6 +29,11 @@ if TYPE_CHECKING:
         ) -> tuple[Sequence[AttachmentRule], Sequence[AttachmentRule]]:
             """Return the Deny and the Allow rules that select a pod and a network, each sorted."""
 
+        def find_possible(
+            self, subject: Subject, item: Item, *, whatever: bool = False
+        ) -> Iterable[tuple[AttachmentRule, bool]]:
+            """Return the rules that select a network and can select a pod, and whether each selects every such pod."""
+
         def rules_in(self, subject: Subject) -> Sequence[AttachmentRule]:
             """Return the rules that can select a pod of the subject's namespace, sorted."""
 
@@ -120,11 +125,15 @@ class Subject(Record):
 
 
 class Item(Record):
-    """One network that the subject asks for. `network` is None when no such definition is known."""
+    """One network that the subject asks for. `network` is None when no such definition is known.
+
+    `source`: what asks for it, as messages name what is to be changed.
+    """
 
     element: NetworkSelectionElement
     network: NetworkAttachmentDefinition | None = None
     replaces_default: bool = False
+    source: str = "this item"
 
     @property
     def reference(self) -> str:

@@ -29,13 +29,18 @@ ITEMS_MAX = 5
 
 
 class Refusal(Record):
-    """One refused item. `item` is its position in the networks annotation, None for the default network."""
+    """One refused item. `item` is its position in the networks annotation, None for the default network.
+
+    `where`: what names the network if it is none of these, such as a ResourceClaim; `field` is its place in the object.
+    """
 
     reference: str
     item: int | None
     verdict: Verdict
     allowed: tuple[str, ...] = ()
     has_more_allowed: bool = False
+    where: str = ""
+    field: str = ""
 
 
 def decided_by_posture(config: Config) -> str:
@@ -126,12 +131,12 @@ def refuse_by_deny(
     if requests:
         reason = f"the request uses {', '.join(requests)}"
         keys = " and ".join(f'"{request}"' for request in requests)
-        fix = f"remove {keys} from this item"
+        fix = f"remove {keys} from {item.source}"
         if item.replaces_default:
             fix = "remove the annotation v1.multus-cni.io/default-network"
     else:
         reason = f"the network uses {', '.join(facts)}" if facts else "a rule keeps this pod from the network"
-        fix = "remove this item"
+        fix = f"remove {item.source}"
     return Verdict(
         is_allowed=False,
         code="DenyRule",
@@ -148,7 +153,7 @@ def refuse_beyond(
     item: Item, rule: AttachmentRule, config: Config, problems: Sequence[str], *, allowed: str
 ) -> Verdict:
     """No Allow rule accepts everything that is asked for; `rule` is the nearest one."""
-    change = "the annotation" if item.replaces_default else "this item"
+    change = "the annotation" if item.replaces_default else item.source
     return Verdict(
         is_allowed=False,
         code="NotWithinRule",
@@ -272,7 +277,7 @@ def render(refusals: Sequence[Refusal], *, who: str, judged: int, also: Sequence
 
 
 def _render_item(refusal: Refusal) -> list[str]:
-    where = "default-network" if refusal.item is None else f"item {refusal.item + 1}"
+    where = refusal.where or ("default-network" if refusal.item is None else f"item {refusal.item + 1}")
     return [f"- {refusal.reference} ({where})", *render_facts(refusal)]
 
 

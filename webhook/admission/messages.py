@@ -28,6 +28,8 @@ WARNING_MAX = 256
 MESSAGE_BYTES_MAX = 32_768
 """Of an `Invalid` message; hostile input may have thousands of problems, and the count is what remains to be said."""
 CAUSES_MAX = 20
+CLAIMS_SHOWN_MAX = 5
+"""Claims that one message names."""
 
 TEMPLATE_PATHS = {
     "CronJob": "spec.jobTemplate.spec.template.",
@@ -43,8 +45,11 @@ def template_path(kind: GroupKind) -> str:
 
 def who(request: Request) -> str:
     """Return the object as refusals name it: `pod blue/web-0`, `networkattachmentpolicy guardrails`."""
-    place = f"{request.namespace}/" if request.namespace else ""
-    return f"{request.kind.kind.lower()} {place}{request.object_name}"
+    return f"{request.kind.kind.lower()} {_placed_name(request)}"
+
+
+def _placed_name(request: Request) -> str:
+    return f"{request.namespace}/{request.object_name}" if request.namespace else request.object_name
 
 
 # Unreadable or impossible objects
@@ -178,6 +183,8 @@ def refused(
 
 
 def _refusal_field(kind: GroupKind, refusal: Refusal) -> str:
+    if refusal.field:
+        return refusal.field
     base = f"{template_path(kind)}metadata.annotations"
     if refusal.item is None:
         return f"{base}[{DEFAULT_NETWORK}]"
@@ -260,14 +267,39 @@ def status_protected(request: Request, config: Config) -> Decision:
     )
 
 
+def claims_unknown(request: Request, unknown: Sequence[tuple[str, str, str]]) -> Decision:
+    """Refuse a pod for now: nobody knows what its claims attach. `unknown`: kind, namespace and name of each."""
+    named = [f"{kind} {namespace}/{name}" if namespace else f"{kind} {name}" for kind, namespace, name in unknown]
+    more = f" and {len(named) - CLAIMS_SHOWN_MAX} more" if len(named) > CLAIMS_SHOWN_MAX else ""
+    shown = ", ".join(named[:CLAIMS_SHOWN_MAX])
+    reason = f"what these attach is not known, and the API server does not tell in time: {shown}{more}"
+    decided = "built-in check of claims"
+    return Decision(
+        is_allowed=False,
+        code=503,
+        reason="ServiceUnavailable",
+        message=(
+            f"network access denied for now: {who(request)}\n"
+            f"  reason:  {reason}\n"
+            f"  decided: {decided}\n"
+            "  fix:     try again; create claims before the pods that name them, at most 16 new ones for one pod"
+        ),
+        causes=(Cause(field="spec.resourceClaims", message=reason, reason="ClaimUnknown", rule="claim-unknown"),),
+        rules=("claim-unknown",),
+        decided=decided,
+    )
+
+
 # Definitions
 
 
-def definition_refused(request: Request, verdict: Verdict, *, warnings: Sequence[str] = ()) -> Decision:
-    """Refuse a definition by the rules about who may write which."""
+def definition_refused(
+    request: Request, verdict: Verdict, *, warnings: Sequence[str] = (), field: str = "spec.config"
+) -> Decision:
+    """Refuse a definition by the rules about who may write which; `field` has the configuration."""
     allowed = [f"  allowed: {verdict.allowed}"] if verdict.allowed else []
     user = show(request.user.name)[1:-1]
-    what = f"{request.kind.kind} {request.namespace}/{request.object_name}"
+    what = f"{request.kind.kind} {_placed_name(request)}"
     lines = [
         f"network definition denied: user {user} may not write {what}",
         f"  reason:  {verdict.reason}",
@@ -280,7 +312,7 @@ def definition_refused(request: Request, verdict: Verdict, *, warnings: Sequence
         code=403,
         reason="Forbidden",
         message=reasons.cut("\n".join(lines), reasons.TEXT_BYTES_MAX),
-        causes=(Cause(field="spec.config", message=verdict.reason, reason=verdict.code, rule=verdict.code),),
+        causes=(Cause(field=field, message=verdict.reason, reason=verdict.code, rule=verdict.code),),
         warnings=tuple(warnings),
         rules=(verdict.code,),
         decided=verdict.decided,
@@ -291,7 +323,7 @@ def definition_refused(request: Request, verdict: Verdict, *, warnings: Sequence
 def definition_trial(request: Request, verdict: Verdict, config: Config) -> str:
     """Warn of a definition that a policy of mode Warn would refuse."""
     return warning(
-        f"network definition: {request.namespace}/{request.object_name} by user {show(request.user.name)[1:-1]} "
+        f"network definition: {_placed_name(request)} by user {show(request.user.name)[1:-1]} "
         f"would be denied by {verdict.decided.partition(' (')[0]} (mode Warn): {verdict.reason}; "
         f"ask {verdict.contact or config.whom_to_ask}"
     )
@@ -331,10 +363,10 @@ def dotted_name(name: str) -> str:
     return warning(f'metadata.name: "{name}" has a dot: pods can only select it in the JSON form')
 
 
-def plugin_remark(finding: PluginFinding) -> str:
-    """What a plugin accepts and seldom means, or what only its node can tell."""
+def plugin_remark(finding: PluginFinding, *, field: str = "spec.config") -> str:
+    """What a plugin accepts and seldom means, or what only its node can tell; `field` has the configuration."""
     error = finding.as_spec_error()
-    place = f"spec.config{'' if not error.path or error.path.startswith('[') else '.'}{error.path}"
+    place = f"{field}{'' if not error.path or error.path.startswith('[') else '.'}{error.path}"
     return Remark.of(warning(f"{place}: {describe(error)}"), rule=finding.code)
 
 

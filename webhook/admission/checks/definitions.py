@@ -76,9 +76,14 @@ def check(request: Request, cluster: Cluster, rules: Rules, plugins: PluginCheck
     problems.extend(_injection_problems(new))
     if problems:
         return messages.invalid(request, problems, warnings=warnings)
-    if not are_ruled(rules):
-        return Decision(warnings=tuple(warnings), rules=("DefinitionDefault",)) if warnings else BY_DEFAULT
-    return _judge(request, parsed, cluster, rules, warnings)
+    network = NetworkAttachmentDefinition(
+        namespace=request.namespace,
+        name=name,
+        config=parsed,
+        is_on_disk=parsed is None,
+        annotations=new.annotations,
+    )
+    return judge_author(request, network, cluster, rules, warnings)
 
 
 def _injection_problems(new: Object) -> Iterator[SpecError]:
@@ -115,23 +120,27 @@ def _judged_parts(thing: Object) -> tuple[object, ...]:
     return thing.config, *annotations
 
 
-def _judge(
-    request: Request, parsed: NetworkConfigList | None, cluster: Cluster, rules: Rules, warnings: list[str]
+def judge_author(
+    request: Request,
+    network: NetworkAttachmentDefinition,
+    cluster: Cluster,
+    rules: Rules,
+    warnings: list[str],
+    *,
+    field: str = "spec.config",
 ) -> Decision:
+    """Return what the rules about definitions say to who sends the request; `field` has the configuration."""
+    if not are_ruled(rules):
+        return Decision(warnings=tuple(warnings), rules=BY_DEFAULT.rules) if warnings else BY_DEFAULT
     writing = Writing(
         author=Author(name=request.user.name, groups=frozenset(request.user.groups)),
-        network=NetworkAttachmentDefinition(
-            namespace=request.namespace,
-            name=request.object_name,
-            config=parsed,
-            is_on_disk=parsed is None,
-            annotations=request.object.annotations if request.object else {},
-        ),
-        namespace_labels=cluster.namespace_labels(request.namespace),
+        network=network,
+        namespace_labels=cluster.namespace_labels(request.namespace) if request.namespace else {},
+        field=field,
     )
     verdict = judge_definition(writing, rules)
     if not verdict.is_allowed:
-        return messages.definition_refused(request, verdict, warnings=warnings)
+        return messages.definition_refused(request, verdict, warnings=warnings, field=field)
     found = judge_definition_trial(writing, rules)
     trials = (messages.definition_trial_record(*found),) if found else ()
     if found and found[0] == "Warn":
@@ -141,7 +150,8 @@ def _judge(
     )
 
 
-def _parse(config: str, name: str) -> NetworkConfigList:
+def parse_config(config: str, name: str) -> NetworkConfigList:
+    """Return the configuration of a text; what has a usual size is remembered. Raises SpecErrors."""
     return _parse_cached(config, name) if len(config) <= CACHED_CONFIG_MAX else cniconfig.parse(config, name=name)
 
 
@@ -159,17 +169,13 @@ def plugin_findings(
     `resource`: the resource that the network names; `is_claimed`: a ResourceClaim gives its devices.
     """
     if len(config) <= CACHED_CONFIG_MAX:
-        return _findings_cached(config, name, resource, is_claimed, plugins)
-    return check_plugins(_parse(config, name), {RESOURCE_NAME: resource}, plugins, is_claimed=is_claimed)
+        return _findings_cached(config, name, resource, plugins, is_claimed=is_claimed)
+    return check_plugins(parse_config(config, name), {RESOURCE_NAME: resource}, plugins, is_claimed=is_claimed)
 
 
 @lru_cache(maxsize=256)
 def _findings_cached(
-    config: str,
-    name: str,
-    resource: str,
-    is_claimed: bool,
-    plugins: PluginChecks,
+    config: str, name: str, resource: str, plugins: PluginChecks, *, is_claimed: bool
 ) -> tuple[PluginFinding, ...]:
     """Remember findings as `_parse_cached` does configurations; they are at most 116 of each."""
     return tuple(check_plugins(_parse_cached(config, name), {RESOURCE_NAME: resource}, plugins, is_claimed=is_claimed))
@@ -186,7 +192,7 @@ def _check_config(
         problems.append(messages.config_type(config))
         return None
     try:
-        parsed = _parse(config, name)
+        parsed = parse_config(config, name)
     except SpecErrors as errors:
         problems.extend(errors)
         return None
