@@ -155,6 +155,7 @@ def test_it_is_shown_as_one_would_write_it(in_force: InForce) -> None:
                 "annotationsByLabel": {},
             },
             "plugins": {"unknownTypes": "Warn", "exempt": []},
+            "drivers": {"exempt": []},
         },
         "pluginTypes": dict.fromkeys(sorted(load_schemas()), "nadmit"),
         "source": "f",

@@ -114,7 +114,7 @@ def plugin_schema(read: PluginFile, shapes: Shapes) -> PluginSchema:
         kind=read.kind,
         source=read.source,
         also=tuple(read.also),
-        keys=_keys(read.keys, shapes),
+        keys=read_keys(read.keys, shapes),
         constraints=tuple(_constraint(item) for item in read.constraints),
         predecessors=tuple(
             Predecessor(types=tuple(item.types), code=item.code, refusal=item.refusal, when=_conditions(item.when))
@@ -132,7 +132,8 @@ def plugin_schema(read: PluginFile, shapes: Shapes) -> PluginSchema:
     )
 
 
-def _keys(read: Mapping[str, KeyFile], shapes: Shapes) -> Mapping[str, Key]:
+def read_keys(read: Mapping[str, KeyFile], shapes: Shapes) -> Mapping[str, Key]:
+    """Return keys as values; the shapes that they refer to exist."""
     return {name: _key(key, shapes) for name, key in read.items()}
 
 
@@ -152,7 +153,7 @@ def _key(read: KeyFile, shapes: Shapes) -> Key:
         refusal=read.refusal,
         items=_key(read.items, shapes) if read.items else None,
         null_items=read.null_items,
-        keys=_keys(read.keys, shapes),
+        keys=read_keys(read.keys, shapes),
         required=read.required,
         required_refusal=read.required_refusal,
         remark=read.remark,
