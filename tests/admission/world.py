@@ -13,6 +13,7 @@ from cniplugin.access.model import Config, Rules
 from cniplugin.netspec import netattachdef
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORK_STATUS, NETWORKS
+from webhook.admission.dra.claims import NO_DEVICES, Devices
 from webhook.admission.evaluate import NETWORK, POD, evaluate
 from webhook.admission.model import NO_USERS, Decision, GroupKind, NetworkUsers, Object, Request, User
 from webhook.admission.plugins.schema import PluginChecks
@@ -35,6 +36,7 @@ class FakeCluster:
     users: dict[tuple[str, str], NetworkUsers] = field(default_factory=dict)
     addresses: dict[tuple[str, str, str], tuple[tuple[str, str], ...]] = field(default_factory=dict)
     terminating: frozenset[str] = frozenset()
+    devices: Devices = NO_DEVICES
 
     def network(self, namespace: str, name: str) -> NetworkAttachmentDefinition | None:
         return self.networks.get((namespace, name))

@@ -7,7 +7,20 @@ from cniplugin.access.rules import CONFIG_KIND, POLICY_KIND
 from cniplugin.access.rules import GROUP as ACCESS_GROUP
 from cniplugin.netspec.netattachdef import GROUP as NAD_GROUP
 from cniplugin.netspec.netattachdef import KIND as NAD_KIND
-from webhook.admission.checks import bindings, definitions, in_use, network_status, networks, policies, resources
+from webhook.admission.checks import (
+    bindings,
+    definitions,
+    deviceclaims,
+    in_use,
+    network_status,
+    networks,
+    podclaims,
+    policies,
+    resources,
+)
+from webhook.admission.dra.claims import GROUP as DEVICE_GROUP
+from webhook.admission.dra.claims import KINDS
+from webhook.admission.dra.drivers import Drivers
 from webhook.admission.injection import Injection
 from webhook.admission.listers import Cluster
 from webhook.admission.model import ALLOWED, Decision, GroupKind, Request
@@ -32,11 +45,13 @@ POLICY = GroupKind(ACCESS_GROUP, POLICY_KIND)
 POLICY_CONFIG = GroupKind(ACCESS_GROUP, CONFIG_KIND)
 POLICIES = frozenset({POLICY, POLICY_CONFIG})
 """Cluster-scoped, all others are in namespaces."""
+DEVICE_KINDS = frozenset(GroupKind(DEVICE_GROUP, kind) for kind in KINDS)
+"""Claims, templates and classes of dynamic resource allocation; classes are cluster-scoped."""
 NETWORK_NAMESPACE = "kube-system"
 """Where a bare name in the default-network annotation is looked up (Multus' `multusNamespace`)."""
 
 
-def evaluate(
+def evaluate(  # noqa: PLR0913 - one argument for each thing that an admin sets
     request: Request,
     cluster: Cluster,
     rules: Rules,
@@ -45,6 +60,7 @@ def evaluate(
     network_in_use: str = in_use.WARN,
     injection: Injection | None = None,
     plugins: PluginChecks | None = None,
+    drivers: Drivers | None = None,
 ) -> Decision:
     """Decide one request against one snapshot and one set of rules.
 
@@ -52,15 +68,15 @@ def evaluate(
     that is being deleted. `network_in_use`: what becomes of a definition that running pods use, one of `in_use.MODES`.
     `injection`: what /mutate puts into pods, whose final state is then checked, too; None where there is no /mutate.
     `plugins`: what is known of CNI plugins; None: only the envelope of definitions is checked, and no request of a pod
-    is compared with its network.
+    is compared with its network. `drivers`: what is known of DRA drivers; None: claims are not looked at.
     """
     if request.operation not in {"CREATE", "UPDATE"} or request.object is None or request.object.is_being_deleted:
         is_deletion = request.operation == "DELETE" and request.kind == NETWORK
         return in_use.check_deletion(request, cluster, network_in_use) if is_deletion else ALLOWED
     if request.kind == POD:
         protected = network_status.check(request, rules.config)
-        judged = protected or networks.check(
-            request, cluster, rules, network_namespace=network_namespace, plugins=plugins
+        judged = protected or _judge_networks(
+            request, cluster, rules, network_namespace=network_namespace, plugins=plugins, drivers=drivers
         )
         if injection is None:
             return judged
@@ -71,9 +87,27 @@ def evaluate(
     if request.kind == BINDING:
         return bindings.check(request)
     if request.kind in WORKLOADS:
-        return networks.check(request, cluster, rules, network_namespace=network_namespace, plugins=plugins)
+        return _judge_networks(
+            request, cluster, rules, network_namespace=network_namespace, plugins=plugins, drivers=drivers
+        )
+    if request.kind in DEVICE_KINDS and drivers is not None:
+        return deviceclaims.check(request, cluster, rules, drivers, plugins)
     if request.kind == POLICY:
         return policies.check(request, cluster)
     if request.kind == POLICY_CONFIG:
         return policies.check_config(request)
     return ALLOWED
+
+
+def _judge_networks(
+    request: Request,
+    cluster: Cluster,
+    rules: Rules,
+    *,
+    network_namespace: str,
+    plugins: PluginChecks | None,
+    drivers: Drivers | None,
+) -> Decision:
+    """Judge the networks of a pod or of a pod template: those of its annotations, and those of its claims."""
+    judged = networks.check(request, cluster, rules, network_namespace=network_namespace, plugins=plugins)
+    return judged if drivers is None else podclaims.check(request, judged, cluster, rules, drivers)

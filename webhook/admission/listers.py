@@ -7,6 +7,7 @@ from typing import Protocol, TypeVar
 
 from cniplugin.access.compile import Policies
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
+from webhook.admission.dra.claims import Devices
 from webhook.admission.model import NetworkUsers
 
 T = TypeVar("T")
@@ -42,6 +43,10 @@ class Cluster(Protocol):
 
     def is_terminating(self, namespace: str) -> bool:
         """Say whether a namespace is being deleted."""
+
+    @property
+    def devices(self) -> Devices:
+        """The claims, templates and classes of dynamic resource allocation. NB: not for `recall`, either."""
 
     def recall(self, key: Hashable, make: Callable[[], T]) -> T:
         """Return what `make` returned for this key before, or call it.

@@ -75,6 +75,12 @@ RULES = {
     "interface-taken": "the interface name is used by another attachment of the pod",
     "network-not-found": "there is no NetworkAttachmentDefinition of that name",
     "network-unreadable": "the network's configuration cannot be read, so it cannot be attached",
+    # claims of dynamic resource allocation, admission.dra
+    "claim-limit": "the claims of a pod, or one claim, combine more than is looked at",
+    "driver-key": "a DRA driver refuses a key of its parameters, or reads two keys as one",
+    "driver-value": "a DRA driver cannot read a value of its parameters",
+    "driver-version": "a DRA driver does not read parameters of that apiVersion or kind",
+    "claim-unknown": "claims that a pod names are not known, and the API server cannot be asked for them",
     # what /mutate puts into a pod, injectiontext
     "inject-into": "the container that the pod names for its devices is not there",
     "node-selector-conflict": "the networks, or a network and the pod, ask for different nodes",

@@ -15,7 +15,8 @@ from typing import Any
 from cniplugin.access.model import Rules
 from webhook.admission import jsonpatch
 from webhook.admission.configuration import Configuration
-from webhook.admission.evaluate import BINDING, NETWORK, POD, POLICIES, WORKLOADS, evaluate
+from webhook.admission.dra.claims import CLASS
+from webhook.admission.evaluate import BINDING, DEVICE_KINDS, NETWORK, POD, POLICIES, WORKLOADS, evaluate
 from webhook.admission.listers import Cluster
 from webhook.admission.model import ALLOWED, Decision, GroupKind, Operation, Request, User
 from webhook.admission.mutating import answer_mutation
@@ -26,7 +27,7 @@ from webhook.serving.http import RequestError
 
 NOBODY = User("nadmit-review", ("system:authenticated",))
 """Who creates the objects of files, if nobody else is said to."""
-JUDGED = frozenset({POD, BINDING, NETWORK, *WORKLOADS, *POLICIES})
+JUDGED = frozenset({POD, BINDING, NETWORK, *WORKLOADS, *POLICIES, *DEVICE_KINDS})
 """Kinds that a webhook is asked about."""
 
 _IN_OBJECT = re.compile(r"(Expected .*) - at '\$\.request\.object\.([^']+)'")
@@ -34,6 +35,7 @@ _UID_NAMESPACE = uuid.UUID("8b1d1e0c-7f0a-5d52-9a39-2f6a0d2b9d11")
 _RESOURCES = {
     "NetworkAttachmentDefinition": "network-attachment-definitions",
     "NetworkAttachmentPolicy": "networkattachmentpolicies",
+    "DeviceClass": "deviceclasses",
 }
 """Plurals that are not the kind with an s."""
 
@@ -138,6 +140,7 @@ class Webhook:
             network_namespace=self.network_namespace,
             injection=self.configuration.injection,
             plugins=self.configuration.plugins,
+            drivers=self.configuration.drivers,
         )
         told = decision._replace(warnings=(*mutated.warnings, *decision.warnings)) if mutated.warnings else decision
         return Judgement(document, request, told, operations=mutated.operations)
@@ -170,5 +173,5 @@ def _unreadable(document: Document, error: RequestError) -> Problem:
 def _body(document: Document, user: User) -> bytes:
     if is_review(document):
         return json.dumps(document.object).encode()
-    is_global = GroupKind(document.group, document.kind) in POLICIES
+    is_global = GroupKind(document.group, document.kind) in POLICIES or document.kind == CLASS
     return admission_review(document.object, namespace="" if is_global else document.namespace, user=user)

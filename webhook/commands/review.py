@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from webhook.admission.evaluate import NETWORK, POLICIES
+from webhook.admission.evaluate import DEVICE_KINDS, NETWORK, POLICIES
 from webhook.admission.model import User
 from webhook.cluster import manifests, store
 from webhook.cluster.documents import Document
@@ -31,7 +31,7 @@ from .options import (
     warn_unreadable,
 )
 
-_CLUSTER_KINDS = {("", "Namespace"), NETWORK, *POLICIES}
+_CLUSTER_KINDS = {("", "Namespace"), NETWORK, *POLICIES, *DEVICE_KINDS}
 
 
 @click.command(short_help="Say what the webhook would answer to objects in files.")

@@ -15,8 +15,12 @@ from typing import Any
 
 import msgspec
 
-from webhook.admission.evaluate import BINDING, NETWORK, POD, POLICIES, POLICY, WORKLOADS
-from webhook.admission.model import NOTHING, Decision, GroupKind, Object, Read, Request, User
+from webhook.admission.dra.claims import GROUP as DEVICE_GROUP
+from webhook.admission.dra.claims import DeviceSpec
+from webhook.admission.evaluate import BINDING, DEVICE_KINDS, NETWORK, POD, POLICIES, POLICY, WORKLOADS
+from webhook.admission.model import NOTHING, ClaimReference, Decision, GroupKind, Object, Read, Request, User
+from webhook.deviceobjects import UNREADABLE as UNREADABLE_SPEC
+from webhook.deviceobjects import read_spec
 from webhook.serving.http import RequestError
 from webhook.serving.podsketch import PodSpec, Texts, sketch_pod, sketch_requests
 
@@ -26,7 +30,7 @@ AUDIT_MAX = 1024
 """Characters of an audit annotation; rule ids are a closed list, and shorter together."""
 
 WITHOUT_TEMPLATE = frozenset({POD.kind, BINDING.kind, NETWORK.kind, *(kind.kind for kind in POLICIES)})
-JUDGED = {(kind.group, kind.kind): kind for kind in (POD, BINDING, NETWORK, *WORKLOADS, *POLICIES)}
+JUDGED = {(kind.group, kind.kind): kind for kind in (POD, BINDING, NETWORK, *WORKLOADS, *POLICIES, *DEVICE_KINDS)}
 
 
 class _Metadata(msgspec.Struct, rename="camel", frozen=True, gc=False):
@@ -42,6 +46,9 @@ _NO_METADATA = _Metadata()
 
 class _TemplateSpec(msgspec.Struct, rename="camel", frozen=True, gc=False):
     service_account_name: str | None = None
+    containers: msgspec.Raw = msgspec.Raw(b"")
+    init_containers: msgspec.Raw = msgspec.Raw(b"")
+    resource_claims: msgspec.Raw = msgspec.Raw(b"")
 
 
 class _Template(msgspec.Struct, frozen=True, gc=False):
@@ -83,6 +90,13 @@ class _Policy(msgspec.Struct, frozen=True, gc=False):
 
     metadata: _Metadata = _Metadata()
     spec: Any = None
+
+
+class _DeviceObject(msgspec.Struct, frozen=True, gc=False):
+    """A ResourceClaim, a template of one, or a DeviceClass."""
+
+    metadata: _Metadata = _Metadata()
+    spec: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class _GroupVersionKind(msgspec.Struct, frozen=True, gc=False):
@@ -132,6 +146,29 @@ class _PolicyReview(_Review, frozen=True, gc=False):
     request: _PolicyRequest
 
 
+class _DeviceRequest(_Request, frozen=True, gc=False):
+    object: _DeviceObject | None = None  # type: ignore[assignment]  # its spec is read by its kind
+    old_object: _DeviceObject | None = None  # type: ignore[assignment]
+
+
+class _DeviceReview(_Review, frozen=True, gc=False):
+    request: _DeviceRequest
+
+
+class _ResourceClaim(msgspec.Struct, rename="camel", frozen=True, gc=False):
+    resource_claim_name: str | None = None
+    resource_claim_template_name: str | None = None
+
+
+class _Amounts(msgspec.Struct, frozen=True, gc=False):
+    requests: dict[str, msgspec.Raw] | None = None
+    limits: dict[str, msgspec.Raw] | None = None
+
+
+class _Requesting(msgspec.Struct, frozen=True, gc=False):
+    resources: _Amounts | None = None
+
+
 class _WholeRequest(msgspec.Struct, frozen=True, gc=False):
     object: dict[str, Any]
 
@@ -144,6 +181,9 @@ _review = msgspec.json.Decoder(_Review)
 _whole_review = msgspec.json.Decoder(_WholeReview)
 _unread_review = msgspec.json.Decoder(_UnreadReview)
 _policy_review = msgspec.json.Decoder(_PolicyReview)
+_device_review = msgspec.json.Decoder(_DeviceReview)
+_decode_claims = msgspec.json.Decoder(tuple[_ResourceClaim, ...] | None).decode
+_decode_requesting = msgspec.json.Decoder(tuple[_Requesting, ...] | None).decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -204,6 +244,44 @@ class _SentPod:
         return None if self._known.spec is None else sketch_requests(self._known.spec)
 
 
+class _SentDevices:
+    """Implements `model.SentDevices`."""
+
+    __slots__ = ("_spec",)
+
+    def __init__(self, spec: _TemplateSpec | _Spec) -> None:
+        self._spec = spec
+
+    def claims(self) -> tuple[ClaimReference, ...]:
+        """Return the claims that the pod names. Raises RequestError(400)."""
+        raw = self._spec.resource_claims
+        if not raw:
+            return ()
+        try:
+            read = _decode_claims(raw) or ()
+        except _UNREADABLE as error:
+            raise _unreadable(error) from None
+        return tuple(
+            ClaimReference(one.resource_claim_name or "", one.resource_claim_template_name or "") for one in read
+        )
+
+    def resources(self, *, prefix: str = "") -> tuple[str, ...]:
+        """Return the extended resources that its containers name. Raises RequestError(400)."""
+        found: set[str] = set()
+        mark = prefix.encode()
+        try:
+            for raw in (self._spec.containers, self._spec.init_containers):
+                text = bytes(raw)
+                if mark not in text and b"\\" not in text:  # an escape may hide a letter
+                    continue
+                for container in (_decode_requesting(raw) or ()) if raw else ():
+                    amounts = container.resources or _Amounts()
+                    found.update(amounts.requests or (), amounts.limits or ())
+        except _UNREADABLE as error:
+            raise _unreadable(error) from None
+        return tuple(sorted(name for name in found if "/" in name and name.startswith(prefix)))
+
+
 def _decode_review(body: bytes) -> _Review:
     """Read a review. NB: a field may have another type in a kind that is not judged; that kind's object is unread."""
     problem: Exception | None = None
@@ -216,6 +294,8 @@ def _decode_review(body: bytes) -> _Review:
     kind = review.request.kind
     if kind.group == POLICY.group and (kind.group, kind.kind) in JUDGED:
         return _decode_policy(body)
+    if kind.group == DEVICE_GROUP and (kind.group, kind.kind) in JUDGED:
+        return _decode_device(body)
     if problem is not None and (kind.group, kind.kind) in JUDGED:
         raise _unreadable(problem)
     return review
@@ -235,6 +315,20 @@ def _decode_policy(body: bytes) -> _Review:
         raise _unreadable(error) from None
 
 
+def _decode_device(body: bytes) -> _Review:
+    try:
+        return _device_review.decode(body)
+    except _UNREADABLE as error:
+        raise _unreadable(error) from None
+
+
+def _device_spec(kind: str, spec: msgspec.Raw) -> DeviceSpec:
+    try:
+        return read_spec(kind, spec)
+    except UNREADABLE_SPEC as error:
+        raise _unreadable(error) from None
+
+
 def _unreadable(problem: Exception) -> RequestError:
     return RequestError(400, f"the AdmissionReview cannot be read: {_reason(problem)}")
 
@@ -244,7 +338,7 @@ def _reason(error: Exception) -> str:
     return text.replace("`", "'")[:300]
 
 
-def _object(read: _Object | _Policy | _Unread, kind: str, body: bytes | None = None) -> Object:
+def _object(read: _Object | _Policy | _DeviceObject | _Unread, kind: str, body: bytes | None = None) -> Object:
     """Return an object; of a kind with a pod template, the template's labels, annotations and service account.
 
     `body` is the review, if this is its `request.object`.
@@ -258,6 +352,14 @@ def _object(read: _Object | _Policy | _Unread, kind: str, body: bytes | None = N
             generate_name=own.generate_name or "",
             is_being_deleted=own.deletion_timestamp is not None,
             spec=read.spec,
+        )
+    if isinstance(read, _DeviceObject):
+        return Object(
+            name=own.name or "",
+            generate_name=own.generate_name or "",
+            annotations=own.annotations or NOTHING,
+            is_being_deleted=own.deletion_timestamp is not None,
+            spec=_device_spec(kind, read.spec),
         )
     judged: _Metadata = own
     spec: _TemplateSpec | _Spec | None = read.spec
@@ -274,6 +376,7 @@ def _object(read: _Object | _Policy | _Unread, kind: str, body: bytes | None = N
         own.deletion_timestamp is not None,
         None,
         _SentPod(body, read) if body is not None and kind == POD.kind else None,
+        None if spec is None else _SentDevices(spec),
     )
 
 

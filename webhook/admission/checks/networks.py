@@ -74,7 +74,7 @@ def check(
     is_template = request.kind.kind != "Pod"
     if new is None or new.is_being_deleted or _texts(new) == (_texts(old) if old else ("", "")):
         return ALLOWED if new is None or old is not None or not is_template else _told_of_unread(request, new)
-    if is_template and _skips_template(request, rules):
+    if is_template and skips_template(request, rules):
         return ALLOWED
     if old is not None or not _is_worth_remembering(new):
         return _with_other_pods(request, cluster, _decide(request, cluster, rules, network_namespace, plugins))
@@ -130,7 +130,8 @@ def _texts(thing: Object) -> tuple[str, str]:
     return thing.annotations.get(NETWORKS, ""), thing.annotations.get(DEFAULT_NETWORK, "")
 
 
-def _skips_template(request: Request, rules: Rules) -> bool:
+def skips_template(request: Request, rules: Rules) -> bool:
+    """Say whether the pod template of an object is not judged."""
     return rules.config.workload_templates == "Off" or request.user.name.startswith(TEMPLATE_CONTROLLERS)
 
 
