@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector
 
 from webhook.admission.checks.in_use import OFF
 from webhook.admission.inforce import RulesInForce
+from webhook.cluster.livedevices import LiveDevices
 from webhook.cluster.livenetworks import LiveNetworks
 from webhook.cluster.ownnamespace import own_namespace
 from webhook.cluster.pods import Pods
@@ -50,13 +51,14 @@ class Part(Protocol):
 class ClusterParts:
     """The parts, and what the server gets from them.
 
-    `live` asks for networks that are not known, and is to be closed. `tls`: the certificate of a Secret; None where it
-    is in files. `listening` is to be set when connections are taken.
+    `live` and `live_devices` ask for what is not known, and are to be closed. `tls`: the certificate of a Secret; None
+    where it is in files. `listening` is to be set when connections are taken.
     """
 
     source: ClusterSource
     parts: Sequence[Part]
     live: LiveNetworks
+    live_devices: LiveDevices
     tls: MemoryTls | None
     listening: Event
     collectors: Sequence[Collector]
@@ -74,7 +76,13 @@ def assemble(settings: Settings, metrics: Metrics, configuration: InForce) -> Cl
     Raises ClusterError for a kubeconfig that cannot be used, MaterialError for a name that no certificate can have.
     """
     wants_pods = settings.cluster.watch_pods and settings.cluster.network_in_use != OFF
-    source = ClusterSource(settings.kubeconfig, pods=Pods(settings.network_namespace) if wants_pods else None)
+    source = ClusterSource(
+        settings.kubeconfig,
+        pods=Pods(settings.network_namespace) if wants_pods else None,
+        is_read=lambda driver: (
+            configuration.current.drivers is not None and driver in configuration.current.drivers.by_name
+        ),
+    )
     parts: list[Part] = [source]
     collectors: list[Collector] = []
     ca_bundle = _bundle_of_files(settings)
@@ -107,7 +115,16 @@ def assemble(settings: Settings, metrics: Metrics, configuration: InForce) -> Cl
         parts.append(registrar)
         collectors.append(registrar)
     live = LiveNetworks(source.connection, source.snapshot, clock=time.monotonic, on_result=metrics.live_lookup)
-    return ClusterParts(source=source, parts=parts, live=live, tls=tls, listening=listening, collectors=collectors)
+    live_devices = LiveDevices(source.connection, clock=time.monotonic, on_result=metrics.live_lookup)
+    return ClusterParts(
+        source=source,
+        parts=parts,
+        live=live,
+        live_devices=live_devices,
+        tls=tls,
+        listening=listening,
+        collectors=collectors,
+    )
 
 
 def _first_problem(parts: Sequence[Part]) -> str | None:

@@ -28,7 +28,7 @@ from webhook.decisionlog import DecisionLog
 from webhook.metrics import Metrics, Observers
 from webhook.serving.app import create_app
 from webhook.serving.probes import create_probes
-from webhook.serving.reviews import LiveNetworks, Reviews
+from webhook.serving.reviews import LiveDevices, LiveNetworks, Reviews
 from webhook.serving.server import Addresses, Stop, serve, stop_on_signals
 from webhook.serving.tls import ServedPair, ServerTls
 from webhook.settings import Settings
@@ -47,8 +47,9 @@ class _Source:
     """Where a server's snapshot comes from, and what it lacks.
 
     `problem`: why reviews are not wanted yet, None when they are. `ages`: for each kind, seconds since it was known to
-    be up to date; none for files, which are read once. `on_listening`: called when connections are taken. `live`: where
-    networks are looked for that are not known. `configuration`: what admins may change meanwhile.
+    be up to date; none for files, which are read once. `on_listening`: called when connections are taken. `live`,
+    `live_devices`: where networks and claims are looked for that are not known. `configuration`: what admins may change
+    meanwhile.
     """
 
     snapshot: Callable[[], Snapshot]
@@ -57,6 +58,7 @@ class _Source:
     ages: Callable[[], Mapping[str, float]] = dict
     on_listening: Callable[[], None] = lambda: None
     live: LiveNetworks | None = None
+    live_devices: LiveDevices | None = None
 
 
 def standalone(settings: Settings, manifests: Path) -> int:
@@ -102,11 +104,13 @@ def cluster(settings: Settings) -> int:
             ages=made.source.cache_age_seconds,
             on_listening=made.listening.set,
             live=made.live,
+            live_devices=made.live_devices,
         )
         for part in made.parts:
             part.start()
             running.callback(part.stop)
         running.callback(made.live.close)
+        running.callback(made.live_devices.close)
         return _run(settings, source, metrics, made.tls or _load_tls(settings, metrics), started)
 
 
@@ -123,6 +127,7 @@ def _run(settings: Settings, source: _Source, metrics: Metrics, tls: ServedPair,
         observer=Observers(metrics, log),
         network_in_use=settings.cluster.network_in_use,
         live=source.live,
+        live_devices=source.live_devices,
     )
 
     def problem() -> str | None:

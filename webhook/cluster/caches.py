@@ -7,7 +7,7 @@ calls the others.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from operator import is_not
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
@@ -20,7 +20,10 @@ from cniplugin.access.model import NAME_LABEL, Config
 from cniplugin.access.reading import read_policy
 from cniplugin.access.rules import CONFIG_NAME, Policy
 from cniplugin.netspec.errors import SpecError
+from webhook.admission.dra.claims import KINDS as DEVICE_KINDS
+from webhook.admission.dra.claims import NO_DEVICES, Devices, DeviceSpec
 from webhook.admission.injection import DEFAULT_NETWORKS
+from webhook.deviceobjects import UNREADABLE, keep_spec
 
 from .apiobjects import Item
 from .bynamespace import ByNamespace, Key
@@ -176,11 +179,28 @@ class AccessConfigs(_Named[ReadConfig]):
         return read_config(_plain(item))
 
 
+class DeviceObjects(ByNamespace[DeviceSpec]):
+    """Specs of claims, of templates or of classes, as far as attachments go (`deviceobjects.keep_spec`)."""
+
+    def __init__(self, kind: str, is_read: Callable[[str], bool]) -> None:
+        super().__init__()
+        self._kind = kind
+        self._is_read = is_read
+
+    def make(self, item: Item) -> DeviceSpec | None:
+        """Return what is kept of an object; None of one that no API server stores."""
+        try:
+            return keep_spec(self._kind, item.spec, self._is_read)
+        except UNREADABLE:
+            return None
+
+
 class Caches:
     """The caches of all resources, and the snapshot of them."""
 
-    def __init__(self, pods: Pods | None) -> None:
-        """`pods`: None if nobody fills it."""
+    def __init__(self, pods: Pods | None, *, is_read: Callable[[str], bool] | None = None) -> None:
+        """`pods`: None if nobody fills it. `is_read`: whether parameters of a DRA driver are read; None: no claims."""
+        self.devices = {} if is_read is None else {kind: DeviceObjects(kind, is_read) for kind in DEVICE_KINDS}
         self.networks = Networks()
         self.namespaces = Namespaces()
         self.policies = AccessPolicies()
@@ -188,6 +208,8 @@ class Caches:
         self.pods = pods
         self._policies = NO_POLICIES
         self._copied: tuple[object, ...] = ()
+        self._copied_devices: tuple[object, ...] = ()
+        self._devices = NO_DEVICES
         self._snapshot = EMPTY
 
     def snapshot(self) -> Snapshot:
@@ -200,7 +222,17 @@ class Caches:
         if len(self._copied) != len(copied) or any(map(is_not, copied, self._copied)):
             self._copied = copied
             self._snapshot = self._make()
-        return self._snapshot if self.pods is None else self._snapshot.with_pods(self.pods.copy())
+        snapshot = self._snapshot.with_devices(self._copy_devices()) if self.devices else self._snapshot
+        return snapshot if self.pods is None else snapshot.with_pods(self.pods.copy())
+
+    def _copy_devices(self) -> Devices:
+        """Return the claims, templates and classes; the same object as long as none changes."""
+        copied = tuple(cache.copy() for cache in self.devices.values())
+        if len(self._copied_devices) != len(copied) or any(map(is_not, copied, self._copied_devices)):
+            self._copied_devices = copied
+            claims, templates, classes = copied
+            self._devices = Devices(claims, templates, classes.get("", {}))  # type: ignore[arg-type]  # each its kind
+        return self._devices
 
     def _make(self) -> Snapshot:
         policies = self._make_policies()

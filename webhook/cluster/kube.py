@@ -63,7 +63,8 @@ class Resource(NamedTuple):
     """A resource of the API. `kind` is its name in this program; an optional one may be not installed.
 
     `is_metadata_only`: no more than metadata is asked for. `field_selector`: which objects are asked for. `otherwise`:
-    what to do where the account may not read it, as it stands after "or".
+    what to do where the account may not read it, as it stands after "or". `older`: versions to try where `version` is
+    not served.
     """
 
     kind: str
@@ -74,6 +75,11 @@ class Resource(NamedTuple):
     is_metadata_only: bool = False
     field_selector: str = ""
     otherwise: str = ""
+    older: tuple[str, ...] = ()
+
+    def in_next_version(self) -> Resource:
+        """Return the resource in the version to try next; after the last one comes the first again."""
+        return self._replace(version=self.older[0], older=(*self.older[1:], self.version)) if self.older else self
 
     @property
     def path(self) -> str:
@@ -81,8 +87,9 @@ class Resource(NamedTuple):
         return f"{self._root}/{self.plural}"
 
     def path_of(self, namespace: str, name: str) -> str:
-        """Return the path of one object in a namespace."""
-        return f"{self._root}/namespaces/{quote(namespace, safe='')}/{self.plural}/{quote(name, safe='')}"
+        """Return the path of one object; `namespace` is "" for one that has none."""
+        where = f"/namespaces/{quote(namespace, safe='')}" if namespace else ""
+        return f"{self._root}{where}/{self.plural}/{quote(name, safe='')}"
 
     def accept(self, verb: str) -> str:
         """Return what to accept as the answer; a server that cannot leave specs out sends all of an object."""

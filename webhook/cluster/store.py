@@ -8,9 +8,12 @@ text, and a network in use costs a look-up.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from copy import copy
 from functools import lru_cache
 from typing import Any, NamedTuple, Self, TypeVar, cast
+
+import msgspec
 
 from cniplugin.access.compile import NO_POLICIES, Policies, read_policies
 from cniplugin.access.consent import ANNOTATIONS as CONSENT
@@ -19,9 +22,13 @@ from cniplugin.access.rules import GROUP as ACCESS_GROUP
 from cniplugin.netspec import netattachdef
 from cniplugin.netspec.netattachdef import GROUP, KIND, NetworkAttachmentDefinition
 from webhook.admission import unreadable
+from webhook.admission.dra.claims import CLAIM, CLASS, NO_DEVICES, TEMPLATE, ClaimSpec, DeviceClass, Devices, DeviceSpec
+from webhook.admission.dra.claims import GROUP as DEVICE_GROUP
+from webhook.admission.dra.claims import KINDS as DEVICE_KINDS
 from webhook.admission.evaluate import NETWORK_NAMESPACE
 from webhook.admission.injection import DEFAULT_NETWORKS
 from webhook.admission.model import NOTHING, NetworkUsers
+from webhook.deviceobjects import UNREADABLE, read_spec
 
 from .documents import Document
 from .pods import ENDED, NO_PODS, Pods, PodUse
@@ -69,10 +76,10 @@ class Snapshot:
 
     __slots__ = (
         "_default_networks", "_definitions", "_names", "_namespace_labels", "_pods", "_remembered", "_shared",
-        "_terminating", "policies",
+        "_terminating", "devices", "policies",
     )  # fmt: skip
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one argument per cache
         self,
         definitions: Mapping[str, Mapping[str, Definition]],
         namespace_labels: Mapping[str, Mapping[str, str]],
@@ -82,9 +89,11 @@ class Snapshot:
         pods: PodUse = NO_PODS,
         terminating: frozenset[str] = frozenset(),
         default_networks: Mapping[str, str] = NOTHING,
+        devices: Devices = NO_DEVICES,
     ) -> None:
         """`shared`: namespace and name of each definition that `is_shared`; None has them looked for."""
         self.policies = policies
+        self.devices = devices
         self._default_networks = default_networks
         self._pods = pods
         self._terminating = terminating
@@ -145,6 +154,12 @@ class Snapshot:
         made._pods = pods  # noqa: SLF001 - its own kind, and nobody has seen it yet
         return made
 
+    def with_devices(self, devices: Devices) -> Self:
+        """Return this snapshot with other claims, templates and classes; it shares all the rest, as `with_pods`."""
+        made = copy(self)
+        made.devices = devices
+        return made
+
     def with_network(self, definition: Definition) -> Self:
         """Return this snapshot with one definition more, or another one; it remembers nothing yet."""
         namespace = definition.namespace
@@ -195,6 +210,7 @@ class Snapshot:
             "policies": len(self.policies.policies),
             "policyconfigs": int(self.policies.config is not None),
             "pods": self._pods.size,
+            **({} if self.devices is NO_DEVICES else self.devices.counts()),
         }
 
 
@@ -229,6 +245,7 @@ class Builder:
         self._places: dict[tuple[str, ...], str] = {}
         self._texts: dict[Texts, Texts] = {}
         self._policies: list[Document] = []
+        self._devices: dict[str, dict[tuple[str, str], DeviceSpec]] = {kind: {} for kind in DEVICE_KINDS}
 
     def add(self, document: Document, problems: list[Problem]) -> None:
         """Take an object; kinds that no decision asks for may stand twice, as those do that kustomize patches."""
@@ -248,6 +265,8 @@ class Builder:
             self._policies.append(document)
         elif (document.group, document.kind) == ("", "Pod"):
             self._add_pod(document)
+        elif document.group == DEVICE_GROUP:
+            self._add_device(document)
 
     def finish(self, warnings: list[Problem] | None = None) -> Snapshot:
         """Return the snapshot of everything that was added; `warnings` get what of the policies cannot be read."""
@@ -262,7 +281,15 @@ class Builder:
             pods=self._pods.copy(),
             terminating=frozenset(self._terminating),
             default_networks=self._default_networks,
+            devices=_devices_of(self._devices),
         )
+
+    def _add_device(self, document: Document) -> None:
+        """Keep a claim, a template or a class. NB: one that cannot be read is a problem when it is judged."""
+        namespace = "" if document.kind == CLASS else document.namespace
+        with suppress(*UNREADABLE):
+            spec = read_spec(document.kind, msgspec.json.encode(document.object.get("spec")))
+            self._devices[document.kind][namespace, document.name] = spec
 
     def _add_pod(self, document: Document) -> None:
         status = document.object.get("status")
@@ -278,7 +305,7 @@ class Builder:
             yield Problem(document.locate(found.error.path), found.error.rule, str(found))
 
     def _is_duplicate(self, document: Document, problems: list[Problem]) -> bool:
-        is_global = document.kind == "Namespace" or document.group == ACCESS_GROUP
+        is_global = document.kind in {"Namespace", CLASS} or document.group == ACCESS_GROUP
         namespace = "" if is_global else document.namespace
         key = (document.group, document.kind, namespace, document.name)
         if key not in self._places:
@@ -309,7 +336,23 @@ class Builder:
 
 def _is_asked_for(document: Document) -> bool:
     kind = (document.group, document.kind)
+    if document.group == DEVICE_GROUP:
+        return document.kind in DEVICE_KINDS
     return kind in {(GROUP, KIND), ("", "Namespace"), ("", "Pod")} or document.group == ACCESS_GROUP
+
+
+def _devices_of(found: Mapping[str, Mapping[tuple[str, str], DeviceSpec]]) -> Devices:
+    if not any(found.values()):
+        return NO_DEVICES
+    claims: dict[str, dict[str, dict[str, ClaimSpec]]] = {kind: {} for kind in DEVICE_KINDS}
+    classes: dict[str, DeviceClass] = {}
+    for kind, specs in found.items():
+        for (namespace, name), spec in specs.items():
+            if isinstance(spec, DeviceClass):
+                classes[name] = spec
+            else:
+                claims[kind].setdefault(namespace, {})[name] = spec
+    return Devices(claims[CLAIM], claims[TEMPLATE], classes)
 
 
 def build(

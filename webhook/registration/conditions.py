@@ -1,8 +1,8 @@
 """When the API server calls: CEL expressions of `matchConditions` (Kubernetes 1.36; pure text).
 
 A condition that fails to evaluate is a refusal (403) under failurePolicy Fail, so every field that may be absent is
-read as an optional (`.?field`, `[?'key']`). Objects without network annotations never cause a call that may fail
-closed, so the webhook cannot keep its own pods from starting.
+read as an optional (`.?field`, `[?'key']`). Pods without network annotations, claims and extended resources never cause
+a call that may fail closed, so the webhook cannot keep its own pods from starting.
 
 Conditions only save calls: the webhook decides the same for what passes them and need not be judged.
 """
@@ -21,24 +21,48 @@ Condition = dict[str, str]
 TEMPLATE_CONTROLLERS = "system:serviceaccount:kube-system:"
 """Prefix of the users whose templates are copies of what was judged already, such as a ReplicaSet's."""
 
+NOT_COPIED: Condition = {
+    "name": "not-copied-by-a-controller",
+    "expression": f"!request.userInfo.username.startsWith('{TEMPLATE_CONTROLLERS}')",
+}
+"""Controllers copy what was judged when its author wrote it: a Deployment's template, a template's claim."""
+
 _WRITERS = "request.userInfo.username in "
 
 
 def pods(status_writers: Sequence[str]) -> tuple[Condition, ...]:
-    """Return those of pods: networks on CREATE, what changes on UPDATE.
+    """Return those of pods: networks and devices on CREATE, what changes on UPDATE.
 
-    A change of `network-status` counts unless a node made it, or one of `status_writers` (user names); each pod that is
-    attached is such a change.
+    A claim may bring a network, and so may an extended resource, which any DeviceClass can take for its own. A change
+    of `network-status` counts unless a node made it, or one of `status_writers` (user names); each pod that is attached
+    is such a change.
     """
     changes = [f"{_own(key)}.orValue('') != {_old(key)}.orValue('')" for key in (NETWORKS, DEFAULT_NETWORK)]
     trusted = "'system:nodes' in request.userInfo.groups"
     if status_writers:
         trusted += f" || {_WRITERS}{render_list(sorted(set(status_writers)))}"
     forged = f"(!({trusted}) && {_own(NETWORK_STATUS)}.orValue('') != {_old(NETWORK_STATUS)}.orValue(''))"
-    expression = (
-        f"request.operation == 'CREATE'\n  ? ({_any_own(NETWORKS, DEFAULT_NETWORK)})\n  : ({_or([*changes, forged])})"
-    )
+    asked = _or([_any_own(NETWORKS, DEFAULT_NETWORK), *_devices("object.?spec")])
+    expression = f"request.operation == 'CREATE'\n  ? ({asked})\n  : ({_or([*changes, forged])})"
     return ({"name": "networks-or-their-status", "expression": expression},)
+
+
+def claims() -> tuple[Condition, ...]:
+    """Return those of ResourceClaims, their templates and DeviceClasses: configurations, on UPDATE a changed spec."""
+    place = "object.?spec.?devices.?config.or(object.?spec.?spec.?devices.?config).or(object.?spec.?config)"
+    return (
+        {
+            "name": "configurations",
+            "expression": (
+                f"{place}.orValue([]).exists(one, has(one.opaque))\n"
+                "  && (request.operation == 'CREATE' || object.?spec != oldObject.?spec)"
+            ),
+        },
+        {
+            "name": NOT_COPIED["name"],
+            "expression": f"request.resource.resource != 'resourceclaims' || {NOT_COPIED['expression']}",
+        },
+    )
 
 
 def bindings() -> tuple[Condition, ...]:
@@ -48,7 +72,7 @@ def bindings() -> tuple[Condition, ...]:
 
 
 def workloads() -> tuple[Condition, ...]:
-    """Return those of objects with a pod template: it has networks, which are new or changed on UPDATE.
+    """Return those of objects with a pod template: it has networks or devices, which are new or changed on UPDATE.
 
     The template of a PodTemplate is at the top, that of a CronJob inside its Job's, all others are in the spec. A kind
     has only one of the three, so one expression serves all.
@@ -58,13 +82,10 @@ def workloads() -> tuple[Condition, ...]:
         f"{_template('object', key)}.orValue('') != {_template('oldObject', key)}.orValue('')))"
         for key in (NETWORKS, DEFAULT_NETWORK)
     ]
-    return (
-        {"name": "networks-in-template", "expression": _or(terms)},
-        {
-            "name": "not-copied-by-a-controller",
-            "expression": f"!request.userInfo.username.startsWith('{TEMPLATE_CONTROLLERS}')",
-        },
-    )
+    spec = f"{_template_of('object')}.?spec"
+    is_changed = f"(request.operation == 'CREATE' || {spec} != {_template_of('oldObject')}.?spec)"
+    terms += [f"({devices} && {is_changed})" for devices in _devices(spec)]
+    return ({"name": "networks-in-template", "expression": _or(terms)}, NOT_COPIED)
 
 
 def injection() -> tuple[Condition, ...]:
@@ -123,5 +144,20 @@ def _or(terms: Sequence[str]) -> str:
 
 
 def _template(of: str, key: str) -> str:
-    place = f"{of}.?spec.?template.or({of}.?template).or({of}.?spec.?jobTemplate.?spec.?template)"
-    return f"{place}.?metadata.?annotations[?'{key}']"
+    return f"{_template_of(of)}.?metadata.?annotations[?'{key}']"
+
+
+def _template_of(of: str) -> str:
+    return f"{of}.?spec.?template.or({of}.?template).or({of}.?spec.?jobTemplate.?spec.?template)"
+
+
+def _devices(spec: str) -> list[str]:
+    """Return what a pod's spec may bring networks by: claims, and resources with a domain in their names."""
+    named = (
+        "[one.?resources.?requests.orValue({}), one.?resources.?limits.orValue({})]"
+        ".exists(amounts, amounts.exists(name, name.contains('/')))"
+    )
+    return [
+        f"{spec}.?resourceClaims.orValue([]).size() > 0",
+        *(f"{spec}.?{containers}.orValue([]).exists(one, {named})" for containers in ("containers", "initContainers")),
+    ]

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 from cniplugin.access.rules import GROUP as ACCESS_GROUP
 from cniplugin.netspec.netattachdef import GROUP as NETWORK_GROUP
+from webhook.admission.dra.claims import GROUP as DEVICE_GROUP
 
 from . import conditions
 from .conditions import Condition
@@ -87,6 +88,12 @@ VALIDATING = (
         "policies" + ACCESS,
         (_rule(ACCESS_GROUP, "v1alpha1", ["networkattachmentpolicies", "networkattachmentpolicyconfigs"], _WRITES),),
         is_staged=True,
+    ),
+    Hook(
+        "claims" + ACCESS,
+        (_rule(DEVICE_GROUP, "*", ["resourceclaims", "resourceclaimtemplates", "deviceclasses"], _WRITES),),
+        is_staged=True,
+        match=lambda _status_writers: conditions.claims(),
     ),
 )
 
