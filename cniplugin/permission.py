@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .inforce import Standing
     from .netspec.netattachdef import NetworkAttachmentDefinition
     from .netspec.selection import NetworkSelectionElement
+    from .podclaims import Claimed
     from .sources import Pod, Server
 
     Asked = Sequence[tuple[int | None, NetworkSelectionElement]]
@@ -41,8 +42,16 @@ if TYPE_CHECKING:
             """Return it with the configuration of the node's disk, if it has none itself; raises CniError."""
 
 
-def check(pod: Pod, asked: Asked, standing: Standing, networks: Networks, client: Server) -> tuple[Remark, ...]:
-    """Return what is to be told of a pod that may attach to all it asks for.
+def check(
+    pod: Pod,
+    asked: Asked,
+    standing: Standing,
+    networks: Networks,
+    client: Server,
+    *,
+    claimed: Sequence[Claimed] = (),
+) -> tuple[Remark, ...]:
+    """Return what is to be told of a pod that may attach to all it asks for, and to what its claims name.
 
     Raises CniError 100 with the text that the webhook would give, if any network is refused; CniErrors of networks
     that cannot be looked up name the item.
@@ -54,12 +63,15 @@ def check(pod: Pod, asked: Asked, standing: Standing, networks: Networks, client
         service_account=pod.service_account,
     )
     refusals, trials = [], []
-    for position, element in asked:
-        item = Item(element=element, replaces_default=position is None)
+    wanted = [*((position, element, "") for position, element in asked)]
+    wanted += [(None, one.element, one.where) for one in claimed]
+    for position, element, where in wanted:
+        item = Item(element=element, replaces_default=position is None and not where)
+        item = item.replace(source="the claim") if where else item
         verdict = standing.refusal
         if verdict is None:
-            item, verdict = _judge(subject, item, standing.rules, networks, position)
-        refusal = Refusal(reference=item.reference, item=position, verdict=verdict)
+            item, verdict = _judge(subject, item, standing.rules, networks, where or _place(position))
+        refusal = Refusal(reference=item.reference, item=position, verdict=verdict, where=where)
         if not verdict.is_allowed:
             refusals.append(refusal)
         elif (trial := judge_trial(subject, item, standing.rules)) is not None:
@@ -67,7 +79,7 @@ def check(pod: Pod, asked: Asked, standing: Standing, networks: Networks, client
     if refusals:
         if standing.refusal is None:
             refusals = _with_allowed(refusals, subject, standing.rules, client)
-        raise denied(refusals, pod, judged=len(asked))
+        raise denied(refusals, pod, judged=len(wanted))
     return _tell_trials(trials, pod, standing.rules)
 
 
@@ -77,13 +89,15 @@ def denied(refusals: Sequence[Refusal], pod: Pod | None, *, judged: int) -> CniE
     return CniError(ACCESS_DENIED, first, rest)
 
 
+def _place(position: int | None) -> str:
+    return "default-network" if position is None else f"item {position + 1}"
+
+
 def _who(pod: Pod) -> str:
     return f"pod {pod.namespace}/{pod.name}"
 
 
-def _judge(
-    subject: Subject, item: Item, rules: Rules, networks: Networks, position: int | None
-) -> tuple[Item, Verdict]:
+def _judge(subject: Subject, item: Item, rules: Rules, networks: Networks, where: str) -> tuple[Item, Verdict]:
     """Return the verdict, and the item with what is known of its network."""
     verdict = judge(subject, item, rules, is_on_node=True)
     if not verdict.is_allowed and not _depends_on_content(subject, item, rules):
@@ -97,7 +111,6 @@ def _judge(
             item = item.replace(network=networks.find(element.namespace, element.name))
             verdict = judge(subject, item, rules, is_on_node=True)
     except CniError as error:
-        where = "default-network" if position is None else f"item {position + 1}"
         raise CniError(error.code, f"{where}: {error.msg}", error.details) from error
     return item, verdict
 

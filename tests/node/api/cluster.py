@@ -208,6 +208,14 @@ class RealCluster(Cluster):
         }
         self.uid = self.server.put(value)["metadata"]["uid"]
 
+    def put_pod_with_claim(self, claim: str) -> None:
+        """Put the pod with a ResourceClaim, which need not exist."""
+        value = _object("v1", "Pod", "web-0", "blue")
+        claims = [{"name": "c", "resourceClaimName": claim}]
+        containers = [{"name": "main", "image": "none.example/none"}]
+        value["spec"] = {"serviceAccountName": "builder", "containers": containers, "resourceClaims": claims}
+        self.uid = self.server.put(value)["metadata"]["uid"]
+
     def delete_pod(self) -> None:
         self.server.must("DELETE", POD, {"gracePeriodSeconds": 0})
 
