@@ -11,10 +11,13 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.configuration.texts import BAD, HONOR
+from tests.dra.world import BY_CLAIM, BY_TEMPLATE, pod
 from tests.e2e.process import RECORDINGS, Served, serving
 from tests.manifests.verbs_used import VERBS_USED, Use
 from tests.realapi.audit import Asked
 from tests.realapi.server import MERGE_PATCH, RealApiServer
+from webhook.admission.dra.claims import IMPLICIT_RESOURCE
+from webhook.commands.judging import admission_review
 
 from .installation import ACCOUNT, NAMESPACE, installed_server, webhook_options
 
@@ -30,6 +33,10 @@ POLICY = {
     "spec": {"attachments": [{"name": "all", "action": "Deny"}]},
 }
 POD_WITH_A_NEW_NETWORK = (RECORDINGS / "create-pods-alice-pod.json").read_bytes()
+
+POD_WITH_NEW_CLAIMS = admission_review(
+    pod(BY_CLAIM, BY_TEMPLATE, resources={f"{IMPLICIT_RESOURCE}new": "1"}), namespace="blue"
+)
 
 Row = tuple[str, str, str]
 """Group, resource, verb."""
@@ -86,6 +93,7 @@ def test_it_asks_what_it_is_granted(server: RealApiServer, tmp_path: Path) -> No
         wait(lambda: served.get("/readyz")[0] == 200, lambda: served.get("/readyz"))
         trust_the_secret(server, served, tmp_path / "ca.crt")
         assert "no NetworkAttachmentDefinition" in served.post(POD_WITH_A_NEW_NETWORK)["status"]["message"]
+        assert served.post(POD_WITH_NEW_CLAIMS)["allowed"]
         server.put(POLICY)
         server.must("PATCH", f"{POLICIES}/nothing", {"spec": {"mode": "Audit"}}, kind=MERGE_PATCH)
         server.must("PATCH", CONFIGURATION, {"data": {"config.yaml": HONOR.decode()}}, kind=MERGE_PATCH)

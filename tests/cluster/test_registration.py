@@ -80,6 +80,7 @@ def test_nobody_is_sent_to_a_server_that_is_not_ready(world: RealApiServer, tmp_
         "networks-in-use.access.nadmit.io",
         "workloads.access.nadmit.io",
         "policies.access.nadmit.io",
+        "claims.access.nadmit.io",
     ]
     assert {hook["failurePolicy"] for hook in seen["webhooks"]} == {"Ignore"}
     assert "written, failurePolicy Ignore: pods.access.nadmit.io: absent; " in server.errors
@@ -240,8 +241,8 @@ def test_staged_fail_closed_and_open_again(server: Served, world: RealApiServer)
     """Side door 15: under Fail, what cannot be judged is refused, and nothing else."""
     assert run_webhooks(world, "status").exit_code == 0
     staged = run_webhooks(world, "stage", "Fail")
-    assert (staged.exit_code, staged.output) == (0, "nadmit: failurePolicy Fail for 5 webhooks (was Ignore)\n")
-    fails = {"pods": "Fail", "bindings": "Fail", "networks": "Fail", "policies": "Fail"}
+    assert (staged.exit_code, staged.output) == (0, "nadmit: failurePolicy Fail for 6 webhooks (was Ignore)\n")
+    fails = {"pods": "Fail", "bindings": "Fail", "networks": "Fail", "policies": "Fail", "claims": "Fail"}
     assert policies(world) == {**fails, "networks-in-use": "Ignore", "workloads": "Ignore"}
     assert policies(world, INJECTION) == {"pods": "Fail", "defaults": "Ignore"}
     assert run_webhooks(world, "status").exit_code == 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 NETWORKS, ACCESS, HOOKS = "k8s.cni.cncf.io", "access.nadmit.io", "admissionregistration.k8s.io"
+DEVICES = "resource.k8s.io"
 OWN = "nadmit-system"
 
 
@@ -33,6 +34,15 @@ VERBS_USED = (
         only_when="a pod names a network that no cache has yet"),
     Use("", "namespaces", "list", "labels, for policies"),
     Use("", "namespaces", "watch", "their changes"),
+    *(
+        Use(DEVICES, resource, verb, purpose, only_when=when)
+        for resource in ("resourceclaims", "resourceclaimtemplates", "deviceclasses")
+        for verb, purpose, when in (
+            ("list", "what claims attach", ""),
+            ("watch", "their changes", ""),
+            ("get", "one that was made a moment ago", "a pod names one that no cache has yet"),
+        )
+    ),
     Use("", "pods", "list", "which networks are in use; metadata only"),
     Use("", "pods", "watch", "their changes"),
     Use(ACCESS, "networkattachmentpolicies", "list", "the access rules"),

@@ -53,13 +53,13 @@ def world(tmp_path: Path) -> Iterator[World]:
         yield World(api, tmp_path)
 
 
-STAGED = ["Fail", "Ignore", *["Fail", "Fail", "Fail", "Ignore", "Ignore", "Fail"]]
-OPEN = ["Ignore"] * 8
+STAGED = ["Fail", "Ignore", *["Fail", "Fail", "Fail", "Ignore", "Ignore", "Fail", "Fail"]]
+OPEN = ["Ignore"] * 9
 
 
 def test_stage_fail_and_back(world: World) -> None:
     done = world.run("stage", "Fail")
-    assert (done.exit_code, done.output) == (0, "nadmit: failurePolicy Fail for 5 webhooks (was Ignore)\n")
+    assert (done.exit_code, done.output) == (0, "nadmit: failurePolicy Fail for 6 webhooks (was Ignore)\n")
     assert world.policies() == STAGED
     for stored in (world.api.mutating, world.api.validating):
         assert stored.object is not None
@@ -67,7 +67,7 @@ def test_stage_fail_and_back(world: World) -> None:
     assert world.run("status").exit_code == 0
     world.api.probe = (201, "")
     done = world.run("stage", "Ignore")
-    assert (done.exit_code, done.output) == (0, "nadmit: failurePolicy Ignore for 5 webhooks (was Fail)\n")
+    assert (done.exit_code, done.output) == (0, "nadmit: failurePolicy Ignore for 6 webhooks (was Fail)\n")
     assert world.policies() == OPEN
 
 
@@ -117,7 +117,7 @@ def test_stage_fail_wants_all_webhooks_with_an_authority_and_one_address(world: 
     )
     other = webhooks(VALIDATING_KIND, Url("https://x"), ca_bundle=CA, failure_policy="Ignore", status_writers=[])
     blind = {**whole[1], "clientConfig": {"service": whole[1]["clientConfig"]["service"]}}
-    world.register([whole[0], blind, *whole[2:5], other[5]], at=world.api.validating)
+    world.register([whole[0], blind, *whole[2:5], other[5], whole[6]], at=world.api.validating)
     done = world.run("stage", "Fail")
     assert (done.exit_code, done.output.splitlines()) == (
         1,
@@ -152,7 +152,7 @@ NO_INJECTION = (
 def test_the_configuration_of_injection_may_be_left_out(world: World) -> None:
     world.api.mutating.object = None
     done = world.run("stage", "Fail")
-    said = "nadmit: failurePolicy Fail for 4 webhooks (was Ignore)\n"
+    said = "nadmit: failurePolicy Fail for 5 webhooks (was Ignore)\n"
     assert (done.exit_code, done.output) == (0, NO_INJECTION + said)
     assert [hook["failurePolicy"] for hook in world.api.validating.hooks()] == STAGED[2:]
     done = world.run("status")
@@ -218,6 +218,7 @@ def test_status_lists_what_is_registered(world: World) -> None:
             "networks-in-use.access.nadmit.io  Ignore          2036-11-21 2036-11-21",
             "workloads.access.nadmit.io        -               -                      absent",
             "policies.access.nadmit.io         -               -                      absent",
+            "claims.access.nadmit.io           -               -                      absent",
             "other.example.com                 Ignore          2036-11-21             (foreign)",
             "old.nadmit.io                     Ignore          2036-11-21             unknown",
         ],
@@ -228,7 +229,7 @@ def test_status_compares_with_what_is_given(world: World) -> None:
     assert world.run("status").exit_code == 0
     assert world.run("status", "--service", "a/b", "--status-writer", MULTUS).exit_code == 0
     assert "matchConditions" in world.run("status", "--status-writer", "x").output
-    assert world.run("status", "--url", "https://x").output.count("clientConfig") == 8
+    assert world.run("status", "--url", "https://x").output.count("clientConfig") == 9
     world.api.validating.edit(lambda value: value["metadata"].update(annotations={"nadmit.io/failure-policy": "no"}))
     done = world.run("status")
     assert done.exit_code == 1

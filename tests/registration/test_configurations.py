@@ -75,7 +75,7 @@ def test_what_kubernetes_asks_of_the_tables() -> None:
     assert all(len(name.split(".")) >= 3 for name in names)
     found = [hook for kind in KINDS for hook in made(kind, policy="Fail")]
     assert {hook["name"] for hook in found if hook["failurePolicy"] == "Fail"} == STAGED
-    judging = {f"{name}.access.nadmit.io" for name in ("pods", "bindings", "networks", "policies")}
+    judging = {f"{name}.access.nadmit.io" for name in ("pods", "bindings", "networks", "policies", "claims")}
     assert judging | {"pods.inject.nadmit.io"} == STAGED
     for hook in found:
         assert is_ours(hook)
@@ -157,7 +157,7 @@ def test_an_edit_is_a_difference_and_is_mended(case: str) -> None:
     assert without_bundle(present, desired) == (["pods.access.nadmit.io"] if "caBundle" in fields[0] else [])
     mended = completed(present, desired)
     assert differences(mended, desired) == {}
-    assert [bundle_of(hook) for hook in mended[1:]] == [b"pem"] * 5
+    assert [bundle_of(hook) for hook in mended[1:]] == [b"pem"] * 6
     assert bundle_of(mended[0]) == (b"new" if "caBundle" in fields[0] else b"pem")
 
 
