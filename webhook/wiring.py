@@ -87,7 +87,6 @@ def cluster(settings: Settings) -> int:
     from webhook.clusterparts import assemble  # noqa: PLC0415
 
     started = time.perf_counter()
-    sys.setswitchinterval(SWITCH_S)
     _log_to_stderr()
     metrics = Metrics()
     with ExitStack() as running:
@@ -111,6 +110,7 @@ def cluster(settings: Settings) -> int:
 
 
 def _run(settings: Settings, source: _Source, metrics: Metrics, tls: ServedPair, started: float) -> int:
+    sys.setswitchinterval(SWITCH_S)
     configuration = source.configuration
     metrics.registry.register(ConfigurationMetrics(configuration))
     log = DecisionLog(STDOUT, later=_call_later, on_lost=metrics.log_lines_lost.inc)

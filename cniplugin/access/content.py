@@ -7,7 +7,9 @@ Nobody is exempt. Example: `plugins[0].type: a delegating plugin cannot be a del
 
 from __future__ import annotations
 
-from cniplugin.netspec.errors import SpecError
+from itertools import islice
+
+from cniplugin.netspec.errors import PROBLEMS_MAX, SpecError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,9 +19,14 @@ if TYPE_CHECKING:
 
 
 def unsafe(config: NetworkConfigList, *, meta_plugin_types: Iterable[str]) -> tuple[SpecError, ...]:
-    """Return what makes a configuration unsafe to attach, in input order; paths are below `spec.config`."""
+    """Return what makes a configuration unsafe to attach, in input order (the first PROBLEMS_MAX).
+
+    Paths are below `spec.config`.
+    """
     refused = frozenset(meta_plugin_types)
-    return tuple(
+    if refused.isdisjoint(config.types):
+        return ()
+    found = (
         SpecError(
             rule="cni-meta-plugin",
             path=f"plugins[{index}].type" if config.is_list else "type",
@@ -32,3 +39,4 @@ def unsafe(config: NetworkConfigList, *, meta_plugin_types: Iterable[str]) -> tu
         for kind in plugin.types
         if kind in refused
     )
+    return tuple(islice(found, PROBLEMS_MAX))

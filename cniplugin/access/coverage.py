@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     Entry = TypeVar("Entry", NetworkMatch, PodMatch)
 
 
-COMPARISONS_MAX = 100_000
-"""Pairs of patterns that are compared for one rule at most: a few milliseconds, where patterns are alike."""
+COMPARISONS_MAX = 200_000
+"""Pairs of patterns that are compared for all rules of one policy at most: some milliseconds, where patterns are alike.
+"""
 
 
 class Denies:
@@ -35,8 +36,12 @@ class Denies:
         self._named: dict[str, list[AttachmentRule]] = {}
         self._others: list[AttachmentRule] = []
         self._sizes: dict[int, int] = {}
+        self._left = COMPARISONS_MAX
         for policy in policies:
-            self._definitions += [rule for rule in policy.definitions if rule.action == DENY]
+            for definition in policy.definitions:
+                if definition.action == DENY:
+                    self._definitions.append(definition)
+                    self._sizes[id(definition)] = _definition_size(definition)
             for rule in policy.attachments:
                 if rule.action == DENY:
                     self._add(rule)
@@ -52,14 +57,17 @@ class Denies:
 
     def over(self, rule: AttachmentRule) -> AttachmentRule | None:
         """Return a Deny that matches whatever an attachment rule selects, None if none is known to."""
-        return _first(rule, self._affordable(rule, (*self._others, *self._naming(rule))), _covers)
+        return _first(rule, self._affordable(_size(rule), (*self._others, *self._naming(rule))), _covers)
 
-    def _affordable(self, rule: AttachmentRule, denies: Iterable[AttachmentRule]) -> Iterator[AttachmentRule]:
-        """Yield Denies as long as all that were yielded can be compared with the rule in the time."""
-        size, left = _size(rule), COMPARISONS_MAX
+    def begin_policy(self) -> None:
+        """Take note that the rules of another policy are compared from here on."""
+        self._left = COMPARISONS_MAX
+
+    def _affordable(self, size: int, denies: Iterable[Rule]) -> Iterator[Rule]:
+        """Yield Denies as long as all that were yielded can be compared with a rule of this size in the time."""
         for deny in denies:
-            left -= size * self._sizes[id(deny)]
-            if left < 0:
+            self._left -= size * self._sizes[id(deny)]
+            if self._left < 0:
                 return
             yield deny
 
@@ -71,7 +79,7 @@ class Denies:
 
     def over_definition(self, rule: DefinitionRule) -> DefinitionRule | None:
         """Return a Deny that matches whatever a definitions rule selects, None if none is known to."""
-        return _first(rule, self._definitions, _covers_definition)
+        return _first(rule, self._affordable(_definition_size(rule), self._definitions), _covers_definition)
 
 
 def _size(rule: AttachmentRule) -> int:
@@ -84,6 +92,14 @@ def _size(rule: AttachmentRule) -> int:
     )
     places = (entry.namespaces for entry in (*rule.pods, *rule.except_pods) if entry.namespaces is not None)
     return 1 + sum(len(names.exact) + len(names.prefixes) for names in (*patterns, *places))
+
+
+def _definition_size(rule: DefinitionRule) -> int:
+    """As `_size`, of a rule about definitions."""
+    config = rule.config
+    patterns = (config.plugin_types, config.ipam_types, config.masters, config.resource_names) if config else ()
+    names = [names for names in (rule.namespaces, *patterns) if names is not None]
+    return 1 + sum(len(one.exact) + len(one.prefixes) for one in names)
 
 
 def _first(rule: Rule, denies: Iterable[Rule], covers: Covers[Rule]) -> Rule | None:

@@ -24,7 +24,7 @@ from .rules import ALLOW, DENY, ENFORCE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from .labels import Selector
     from .matchers import Names
@@ -71,6 +71,7 @@ def lint(policy: Policy, others: Iterable[Policy]) -> tuple[Lint, ...]:
 
 def lint_among(policy: Policy, denies: Denies) -> tuple[Lint, ...]:
     """Return the remarks about one policy; `denies` are those of all policies, this one included."""
+    denies.begin_policy()
     rules = [rule for rule in written_rules(policy) if not rule.problems]
     found = [*_lint_mode(policy, rules), *_lint_pods(policy, rules)]
     for rule in rules:
@@ -88,20 +89,25 @@ def written_rules(policy: Policy) -> list[Rule]:
         "definitions": policy.definitions,
     }
     counts = dict.fromkeys(values, 0)
+    problems = _problems_by_rule(policy)
     rules = []
     for name in policy.rule_names:
         key = name.partition("/")[0]
         number = counts[key]
         counts[key] += 1
         path = f"spec.{key}[{number}]"
-        rules.append(Rule(name=name, path=path, problems=tuple(_problems_at(policy, path)), value=values[key][number]))
+        rules.append(Rule(name=name, path=path, problems=tuple(problems.get(path, ())), value=values[key][number]))
     return rules
 
 
-def _problems_at(policy: Policy, path: str) -> Iterator[str]:
+def _problems_by_rule(policy: Policy) -> Mapping[str, Sequence[str]]:
+    """Return the problems of each rule by its path, such as `spec.attachments[0]`."""
+    found: dict[str, list[str]] = {}
     for problem in policy.problems:
-        if problem.path.startswith(path):
-            yield render(problem)
+        place, bracket, _ = problem.path.partition("]")
+        if bracket:
+            found.setdefault(f"{place}]", []).append(render(problem))
+    return found
 
 
 def _about(rules: Iterable[Rule]) -> tuple[str, ...]:

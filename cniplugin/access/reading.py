@@ -95,13 +95,13 @@ def _check_required(reader: Reader, rule: object, path: str) -> None:
 
 
 def _attachment(reader: Reader, rule: object, path: str, head: _Head) -> AttachmentRule:
-    before = len(reader.problems)
+    before = reader.count
     found, _ = reader.members(rule, path, _ATTACHMENT)
     _check_required(reader, rule, path)
     is_deny = _is_deny(rule, found)
     _check_together(reader, rule, path, is_deny=is_deny)
     networks: selecting.Entries | None = _as_read(rule, "networks", found, path)
-    is_sound = head.is_sound and len(reader.problems) == before
+    is_sound = head.is_sound and reader.count == before
     return AttachmentRule(
         policy=head.policy,
         name=_rule_name(found, path),
@@ -195,7 +195,7 @@ _DEFINITION: Mapping[str, Read] = {
 
 
 def _definition(reader: Reader, rule: object, path: str, head: _Head) -> DefinitionRule:
-    before = len(reader.problems)
+    before = reader.count
     found, _ = reader.members(rule, path, _DEFINITION)
     _check_required(reader, rule, path)
     is_deny = _is_deny(rule, found)
@@ -206,7 +206,7 @@ def _definition(reader: Reader, rule: object, path: str, head: _Head) -> Definit
         config = _config(Reader(), rule["config"], path)  # what can be read of it
     if is_deny and found.get("action") != DENY:
         config = None  # it may have been what an Allow permits
-    is_sound = head.is_sound and len(reader.problems) == before
+    is_sound = head.is_sound and reader.count == before
     return DefinitionRule(
         policy=head.policy,
         name=_rule_name(found, path),
@@ -252,7 +252,7 @@ def read_policy(value: Mapping[str, Any]) -> Policy:
     found.setdefault("pods", _as_read(spec, "pods", found, "spec"))
     found.setdefault("exceptPods", _as_read(spec, "exceptPods", found, "spec"))
     head = _Head(name, found, is_sound=is_sound)
-    written: list[str] = []
+    written = _Names()
     attachments = _rules(
         reader,
         found.get("attachments"),
@@ -277,13 +277,26 @@ def read_policy(value: Mapping[str, Any]) -> Policy:
         attachments=attachments,
         definitions=definitions,
         problems=tuple(reader.problems),
-        rule_names=tuple(written),
+        rule_names=tuple(written.all),
     )
 
 
-def _rules(
-    reader: Reader, given: object, key: str, read: Callable[[object, str], T], written: list[str]
-) -> tuple[T, ...]:
+class _Names:
+    """The names of rules in order, those that are there twice included."""
+
+    def __init__(self) -> None:
+        self.all: list[str] = []
+        self._seen: set[str] = set()
+
+    def add(self, name: str) -> bool:
+        """Add a name, and say whether it is new."""
+        is_new = name not in self._seen
+        self.all.append(name)
+        self._seen.add(name)
+        return is_new
+
+
+def _rules(reader: Reader, given: object, key: str, read: Callable[[object, str], T], written: _Names) -> tuple[T, ...]:
     """Return the rules under a key; `written` gets the names of all that stand there."""
     path = f"spec.{key}"
     if given is None:
@@ -295,14 +308,13 @@ def _rules(
     )
 
 
-def _rule(reader: Reader, rule: object, path: str, read: Callable[[object, str], T], written: list[str]) -> T:
+def _rule(reader: Reader, rule: object, path: str, read: Callable[[object, str], T], written: _Names) -> T:
     parsed = read(rule, path)
     named = rule.get("name") if isinstance(rule, dict) else None
     place = path.rpartition(".")[2]
     name = f"{place.partition('[')[0]}/{whole(named) if isinstance(named, str) else place}"
-    if name in written:
+    if not written.add(name):
         reader.add(f"{path}.name", "another rule of this policy has that name", value=named)
-    written.append(name)
     return parsed
 
 

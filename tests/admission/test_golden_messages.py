@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests import golden_files as golden
+from tests.admission import injecting
 from tests.admission.world import RULES, attach, cluster, decide, definition, pod, request, rules
 from tests.plugins.checking import CHECKS
 from webhook.admission.evaluate import BINDING, NETWORK, POLICY, POLICY_CONFIG, evaluate
@@ -108,7 +109,17 @@ CASES: dict[str, Callable[[], Decision]] = {
     "annotation-and-others": lambda: attach(
         '[{"name":"lan","mac":"x"},{"name":"lann"},{"name":"a","namespace":"infra"}]'
     ),
-    "annotation-hundreds": lambda: attach("," * 300),
+    "annotation-dozens": lambda: attach("," * 60),
+    "limit-networks": lambda: attach(",".join(["lan"] * 65)),
+    "limit-values": lambda: attach('[{"name":"lan","ips":[' + '"",' * 5_000 + '""]}]'),
+    "limit-definition-bytes": lambda: decide(definition('{"type":"macvlan","x":"' + "x" * 70_000 + '"}')),
+    "limit-definition-items": lambda: decide(
+        definition(json.dumps({"type": "macvlan", "cniVersions": ["1.0.0"] * 1_025}))
+    ),
+    "limit-policy-values": lambda: decide(policy({"attachments": [{"networks": [{"names": ["a"] * 20_000}]}]})),
+    "limit-containers": lambda: injecting.ask_mutate(
+        injecting.pod_of("a", *({"name": f"c{number}"} for number in range(513))), injecting.sriov()
+    ),
     "annotation-cronjob": lambda: decide(request(pod("a b"), kind=CRON_JOB)),
     # definitions
     "config-syntax": lambda: decide(definition('{\n  "cniVersion": "0.3.0"malFormattedJSON\n}')),

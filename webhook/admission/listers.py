@@ -20,7 +20,7 @@ class Cluster(Protocol):
         """The access policies; the same object as long as none changes."""
 
     def network(self, namespace: str, name: str) -> NetworkAttachmentDefinition | None:
-        """Return a definition, or None if there is none."""
+        """Return a definition, or None if there is none. Raises OutOfTurnError (`parsecache`)."""
 
     def network_names(self, namespace: str) -> Sequence[str]:
         """Return the sorted names of the definitions of a namespace; () if it is unknown."""

@@ -7,12 +7,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
-from cniplugin.netspec import annotation
-from cniplugin.netspec.errors import SpecErrors
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
-from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS
 from webhook.admission import podspec
 from webhook.admission.injection import BY_CLAIM, BY_PLUGIN, DEVICES_FROM, SOURCES, opts_out
+from webhook.admission.limits import DEFAULTS, ReviewLimits
+from webhook.admission.parsecache import read_pod
 from webhook.admission.podspec import Json
 
 Lookup = Callable[[str, str], NetworkAttachmentDefinition | None]
@@ -30,19 +29,22 @@ class Networks(NamedTuple):
 
 
 def find_networks(
-    annotations: Mapping[str, str], lookup: Lookup, *, namespace: str, network_namespace: str
+    annotations: Mapping[str, str],
+    lookup: Lookup,
+    *,
+    namespace: str,
+    network_namespace: str,
+    limits: ReviewLimits = DEFAULTS,
 ) -> Networks | None:
-    """Return the networks of a pod. None if an annotation cannot be read.
+    """Return the networks of a pod. None if an annotation cannot be read, or is above a limit.
 
     The judgement of networks refuses that, and what does not exist, in words that a pod may be told.
     """
-    networks, default = annotations.get(NETWORKS, ""), annotations.get(DEFAULT_NETWORK, "")
-    try:
-        chosen = annotation.parse_default_network(default, namespace=network_namespace) if default else None
-        elements = annotation.parse(networks, namespace=namespace) if networks else ()
-    except SpecErrors:
+    asked = read_pod(annotations, namespace=namespace, network_namespace=network_namespace, limits=limits)
+    if asked.problems:
         return None
-    references = [(element.namespace, element.name) for element in ((chosen, *elements) if chosen else elements)]
+    elements = [element for element in (asked.default, *asked.networks) if element is not None]
+    references = [(element.namespace, element.name) for element in elements]
     looked_up = [lookup(*reference) for reference in references]
     missing = (reference for reference, network in zip(references, looked_up, strict=True) if network is None)
     return Networks(

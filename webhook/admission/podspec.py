@@ -41,6 +41,14 @@ def is_readable(pod: object) -> bool:
     return isinstance(pod, dict) and _fits(pod, _POD)
 
 
+_LISTS = {"spec": {"containers": list, "initContainers": list}}
+
+
+def has_lists(pod: object) -> bool:
+    """Say whether the containers of a pod are lists, whatever is in them."""
+    return isinstance(pod, dict) and _fits(pod, _LISTS)
+
+
 _REQUESTING = {"resources": {"requests": dict, "limits": dict}}
 _REQUESTS = {"spec": {"containers": [_REQUESTING], "initContainers": [_REQUESTING], "resourceClaims": list}}
 
@@ -54,9 +62,11 @@ def _fits(value: object, shape: Any) -> bool:
     if value is None:
         return True
     if shape is _TEXTS:
-        return isinstance(value, dict) and all(isinstance(text, str) for text in value.values())
+        return isinstance(value, dict) and set(map(type, value.values())) <= {str}
     if isinstance(shape, type):
         return isinstance(value, shape)
+    if isinstance(shape, list) and isinstance(shape[0], type):
+        return isinstance(value, list) and set(map(type, value)) <= {shape[0]}
     if isinstance(shape, list):
         return isinstance(value, list) and all(item is not None and _fits(item, shape[0]) for item in value)
     return isinstance(value, dict) and all(_fits(value.get(key), inner) for key, inner in shape.items())
@@ -80,6 +90,11 @@ def spec_of(pod: Json) -> Json:
 def has_claims(pod: Json) -> bool:
     """Say whether devices are claimed (`spec.resourceClaims`, dynamic resource allocation)."""
     return bool(spec_of(pod).get("resourceClaims"))
+
+
+def count_containers(pod: Json) -> int:
+    """Return how many containers there are, init containers included."""
+    return len(spec_of(pod).get("containers") or ()) + len(spec_of(pod).get("initContainers") or ())
 
 
 class Container(NamedTuple):

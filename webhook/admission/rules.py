@@ -81,6 +81,13 @@ RULES = {
     "node-selector-value": "a definition's node selector is not one label",
     "resource-name": "a definition names a resource that no device plugin can have",
     "resource-shortfall": "the pod requests fewer devices than its networks need",
+    # how much one object may ask for, limits
+    "limit-containers": "a pod that gets devices from its networks has more containers than the limit",
+    "limit-definition-bytes": "a CNI configuration is longer than the limit",
+    "limit-definition-items": "a list of a CNI configuration has more items than the limit",
+    "limit-networks": "a pod asks for more networks than the limit",
+    "limit-policy-values": "an access policy holds more values than the limit",
+    "limit-values": "the network annotations of a pod hold more values than the limit",
     # definitions, netspec.cniconfig, checks/definitions, access.content
     "cni-args": "args of a CNI configuration cannot be read",
     "cni-capabilities": "capabilities of a CNI configuration cannot be read",

@@ -25,10 +25,12 @@ from webhook.admission.injection import DEFAULT_NETWORKS
 from .apiobjects import Item
 from .bynamespace import ByNamespace, Key
 from .pods import Pods
-from .store import DROPPED_ANNOTATIONS, EMPTY, NOT_TEXT, Definition, Snapshot, Texts, is_shared
+from .store import EMPTY, NOT_TEXT, Definition, Snapshot, Texts, is_shared, kept_texts
 
 SHARED_TEXTS = 4096
 """Label and annotation sets that are remembered so that equal ones are one object."""
+SHARED_TEXT_MAX = 1024
+"""Characters of such a set: 4,096 of them are at most 4 MiB, whatever authors write and take away again."""
 
 UNDECODABLE = "spec cannot be decoded"
 """Stands for a spec that is no JSON: a text, which no spec may be."""
@@ -253,7 +255,8 @@ def _config_of(spec: msgspec.Raw) -> str | None:
 
 
 def _texts_of(texts: Mapping[str, str] | None) -> Texts:
-    return _share(tuple((key, value) for key, value in (texts or {}).items() if key not in DROPPED_ANNOTATIONS))
+    kept = kept_texts(texts)
+    return _share(kept) if sum(len(key) + len(value) for key, value in kept) <= SHARED_TEXT_MAX else kept
 
 
 @lru_cache(maxsize=SHARED_TEXTS)

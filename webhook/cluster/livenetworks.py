@@ -90,7 +90,7 @@ class LiveNetworks:
         """NB: what the caches have by now comes from the watch, and is as new or newer."""
         snapshot = self._snapshot()
         for definition in definitions:
-            if snapshot.network(definition.namespace, definition.name) is None:
+            if not snapshot.has_network(definition.namespace, definition.name):
                 snapshot = snapshot.with_network(definition)
         return snapshot
 

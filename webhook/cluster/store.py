@@ -1,41 +1,45 @@
 """The snapshot of the cluster that decisions ask: immutable, indexed, and small.
 
 Of a definition only the text of `spec.config`, its labels and its annotations are kept. The parsed value is made when
-a decision asks for it and kept in a bounded cache that survives a swap of the snapshot: 10,000 definitions cost their
-text, and a network in use costs a look-up.
+a decision asks for it and kept in `admission.parsecache`, which is bounded and survives a swap of the snapshot: 10,000
+definitions cost their text, and a network in use costs a look-up.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
-from functools import lru_cache
+from functools import partial
 from typing import Any, NamedTuple, Self, TypeVar, cast
 
 from cniplugin.access.compile import NO_POLICIES, Policies, read_policies
 from cniplugin.access.consent import ANNOTATIONS as CONSENT
+from cniplugin.access.consent import TEXT_MAX
 from cniplugin.access.model import NAME_LABEL
 from cniplugin.access.rules import GROUP as ACCESS_GROUP
-from cniplugin.netspec import netattachdef
 from cniplugin.netspec.netattachdef import GROUP, KIND, NetworkAttachmentDefinition
 from webhook.admission import unreadable
 from webhook.admission.evaluate import NETWORK_NAMESPACE
 from webhook.admission.injection import DEFAULT_NETWORKS
 from webhook.admission.model import NOTHING, NetworkUsers
+from webhook.admission.parsecache import PARSED, OutOfTurnError, ParsedConfig, parse_config, read_config, weigh
 
 from .documents import Document
 from .pods import ENDED, NO_PODS, Pods, PodUse
 from .problems import Problem
 
-CACHED_DEFINITIONS = 1024
-CACHED_CONFIG_MAX = 16_384
-"""Characters of a configuration whose parsed form is kept; 1,024 of them are at most 16 MiB of text."""
-
 DROPPED_ANNOTATIONS = frozenset({"kubectl.kubernetes.io/last-applied-configuration"})
 """A second copy of the whole object, which no decision reads."""
 
+VALUE_MAX = TEXT_MAX + 1
+"""Characters that are kept of a label or an annotation. What is read of them is shorter; a consent of more characters
+than TEXT_MAX grants nothing, and a cut one does not, either."""
+
 NOT_TEXT = "spec.config is not a string"
 """Stands for a `spec.config` of another type: like every text that is no JSON, it makes a network unusable."""
+
+HASHED_MAX = 64
+"""Labels and annotations of a definition that is found by its value; one with more is found by its identity."""
 
 REMEMBERED_MAX = 2048
 """Results that one snapshot remembers before it starts anew. Keys have at most 10 KiB each, a hundredth as a rule."""
@@ -46,13 +50,18 @@ T = TypeVar("T")
 
 
 class Definition(NamedTuple):
-    """What is kept of a NetworkAttachmentDefinition. A tuple: it is hashed at each look-up in the cache."""
+    """What is kept of a NetworkAttachmentDefinition."""
 
     namespace: str
     name: str
     config: str | None
     labels: Texts
     annotations: Texts
+
+
+def kept_texts(texts: Mapping[str, str] | None) -> Texts:
+    """Return what is kept of the labels or the annotations of a definition."""
+    return tuple((key, value[:VALUE_MAX]) for key, value in (texts or {}).items() if key not in DROPPED_ANNOTATIONS)
 
 
 def is_shared(definition: Definition) -> bool:
@@ -68,7 +77,7 @@ class Snapshot:
     """
 
     __slots__ = (
-        "_default_networks", "_definitions", "_names", "_namespace_labels", "_pods", "_remembered", "_shared",
+        "_default_networks", "_definitions", "_names", "_namespace_labels", "_pods", "_read", "_remembered", "_shared",
         "_terminating", "policies",
     )  # fmt: skip
 
@@ -93,16 +102,47 @@ class Snapshot:
         self._namespace_labels = namespace_labels
         self._shared = shared
         self._remembered: dict[Hashable, object] = {}
+        self._read: dict[int, NetworkAttachmentDefinition] | None = None
 
     def network(self, namespace: str, name: str) -> NetworkAttachmentDefinition | None:
-        """Return a definition, or None if there is none. Parses at the first look-up."""
+        """Return a definition, or None if there is none. Parses at the first look-up; raises OutOfTurnError."""
         named = self._definitions.get(namespace)
         definition = named.get(name) if named else None
         if definition is None:
             return None
-        if definition.config is not None and len(definition.config) > CACHED_CONFIG_MAX:
+        known = PARSED.get(_key(definition))
+        if known is not None:
+            return cast(NetworkAttachmentDefinition, known[1])
+        if self._read is not None and id(definition) in self._read:
+            return self._read[id(definition)]
+        if PARSED.spend(len(definition.config or "")):
             return _parse(definition)
-        return _parse_cached(definition)
+        review = self if self._read is not None else self.for_one_review()
+        raise OutOfTurnError(
+            review,
+            work=partial(review._read_elsewhere, definition),  # noqa: SLF001 - its own kind
+            keep=partial(review._keep, definition),  # noqa: SLF001
+        )
+
+    def has_network(self, namespace: str, name: str) -> bool:
+        """Say whether there is a definition. Parses nothing."""
+        return name in self._definitions.get(namespace, ())
+
+    def _read_elsewhere(self, definition: Definition) -> None:
+        """Read a definition for this snapshot, whatever the cache has room for. In any thread."""
+        if self._read is not None and definition.config is not None:
+            self._read[id(definition)] = _build(definition, parse_config(definition.config, definition.name))
+
+    def _keep(self, definition: Definition) -> None:
+        """Keep what was read elsewhere for other reviews too, as far as there is room."""
+        if self._read is not None and id(definition) in self._read:
+            PARSED.put(_key(definition), (definition, self._read[id(definition)]), _weigh(definition))
+
+    def for_one_review(self) -> Self:
+        """Return this snapshot for a review that needs several turns: it keeps what is read for it meanwhile."""
+        made = copy(self)
+        made._read = {}  # noqa: SLF001 - its own kind, and nobody has seen it yet
+        return made
 
     def network_names(self, namespace: str) -> Sequence[str]:
         """Return the sorted names of the definitions of a namespace; () if it is unknown."""
@@ -204,17 +244,38 @@ _SHARED = "shared networks"
 EMPTY = Snapshot({}, {})
 
 
+def _key(definition: Definition) -> Hashable:
+    """Return what the cache has a definition under. NB: thousands of labels would be hashed at each look-up."""
+    return definition if len(definition.labels) + len(definition.annotations) <= HASHED_MAX else id(definition)
+
+
 def _parse(definition: Definition) -> NetworkAttachmentDefinition:
-    return netattachdef.build(
+    """Return the parsed value of a definition, and keep it. The cache keeps the definition, so its id stays its own."""
+    config = definition.config
+    parsed = None if config is None or not config.strip() else read_config(config, definition.name)
+    made = _build(definition, parsed or NO_CONFIG)
+    PARSED.put(_key(definition), (definition, made), _weigh(definition))
+    return made
+
+
+def _weigh(definition: Definition) -> int:
+    texts = sum(len(key) + len(value) + 200 for key, value in (*definition.labels, *definition.annotations))
+    return weigh(definition.config or "") + texts
+
+
+NO_CONFIG = ParsedConfig(None)
+
+
+def _build(definition: Definition, parsed: ParsedConfig) -> NetworkAttachmentDefinition:
+    return NetworkAttachmentDefinition(
         namespace=definition.namespace,
         name=definition.name,
-        config=definition.config,
+        config=parsed.config,
+        is_on_disk=parsed is NO_CONFIG,
+        problems=parsed.problems,
         labels=dict(definition.labels),
         annotations=dict(definition.annotations),
     )
-
-
-_parse_cached = lru_cache(maxsize=CACHED_DEFINITIONS)(_parse)
 
 
 class Builder:
@@ -303,7 +364,7 @@ class Builder:
 
     def _share(self, texts: Mapping[str, str] | None) -> Texts:
         """Return a map as a tuple; equal maps are one tuple, because thousands of objects have the same labels."""
-        pairs = tuple((key, value) for key, value in (texts or {}).items() if key not in DROPPED_ANNOTATIONS)
+        pairs = kept_texts(texts)
         return self._texts.setdefault(pairs, pairs)
 
 

@@ -138,6 +138,7 @@ class Webhook:
             network_namespace=self.network_namespace,
             injection=self.configuration.injection,
             plugins=self.configuration.plugins,
+            limits=self.configuration.limits,
         )
         told = decision._replace(warnings=(*mutated.warnings, *decision.warnings)) if mutated.warnings else decision
         return Judgement(document, request, told, operations=mutated.operations)
@@ -146,7 +147,14 @@ class Webhook:
         injection = self.configuration.injection
         if injection is None:
             return ALLOWED
-        return answer_mutation(request, self.cluster, self.rules, injection, network_namespace=self.network_namespace)
+        return answer_mutation(
+            request,
+            self.cluster,
+            self.rules,
+            injection,
+            network_namespace=self.network_namespace,
+            limits=self.configuration.limits,
+        )
 
 
 def _patched(document: Document, operations: Sequence[Operation]) -> Document:

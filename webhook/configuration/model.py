@@ -15,6 +15,7 @@ from webhook.admission.plugins.schema import PluginSchema
 
 from .fields import Section
 from .injectionsection import InjectionSection
+from .limitssection import LimitsSection
 from .pluginssection import PluginsSection
 
 API_VERSION = "config.nadmit.io/v1alpha1"
@@ -28,10 +29,15 @@ class NadmitConfiguration(Section):
     kind: Literal["NadmitConfiguration"]
     injection: InjectionSection = Field(default_factory=InjectionSection)
     plugins: PluginsSection = Field(default_factory=PluginsSection)
+    limits: LimitsSection = Field(default_factory=LimitsSection)
 
     def to_value(self, own_schemas: Mapping[str, PluginSchema]) -> Configuration:
         """Return what reviews use. `own_schemas`: of a directory, {} for none."""
-        return Configuration(injection=self.injection.to_value(), plugins=self.plugins.to_value(own_schemas))
+        return Configuration(
+            injection=self.injection.to_value(),
+            plugins=self.plugins.to_value(own_schemas),
+            limits=self.limits.to_value(),
+        )
 
     def shown(self) -> dict[str, Any]:
         """Return the configuration as one would write it, without schemas, which are long."""

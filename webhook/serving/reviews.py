@@ -3,10 +3,16 @@
 The cluster is not asked while judging, with one exception: a pod that is refused for nothing but networks that are not
 known, which may have been created a moment ago. These are asked for, within bounds (`LiveNetworks`), and if all of
 them are there the pod is judged once more.
+
+A review runs on the event loop. One that needs more definitions read than its turn allows (`admission.parsecache`) has
+them read in a thread, one after the other, and is judged once more after each: what a turn takes is bounded, whatever
+the review names.
 """
 
 from __future__ import annotations
 
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Protocol
@@ -15,6 +21,7 @@ from webhook.admission.checks.in_use import WARN
 from webhook.admission.evaluate import evaluate
 from webhook.admission.model import ALLOWED, Decision, Request
 from webhook.admission.mutating import answer_mutation
+from webhook.admission.parsecache import ALLOWANCE, PARSED, OutOfTurnError
 from webhook.serving import wire
 from webhook.serving.http import RequestError
 
@@ -76,6 +83,7 @@ class Reviews:
         self._observer = observer
         self._network_in_use = network_in_use
         self._live = live
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="nadmit-read")
 
     def __call__(self, path: str, body: bytes) -> bytes | Later:
         """Return the answer to one AdmissionReview, or how to wait for it.
@@ -86,19 +94,59 @@ class Reviews:
         if self._problem is not None:
             self._check_ready(self._problem())
         request = wire.decode(body)
-        decision = self._decide(path, request, self._snapshot())
+        cluster = self._snapshot()
+        try:
+            decision = self._decide_in_turn(path, request, cluster)
+        except OutOfTurnError as unread:
+            return partial(self._answer_in_turns, path, request, unread.cluster or cluster, started)
         if decision.missing and self._live is not None and self._live.is_worth_asking(decision.missing):
             return partial(self._answer_later, self._live, path, request, decision, started)
         answer = wire.encode(request, decision)
         self._observer.review(path, request, decision, perf_counter() - started)
         return answer
 
+    async def _answer_in_turns(
+        self, path: str, request: Request, cluster: Cluster, started: float, seconds_left: float
+    ) -> bytes:
+        """Answer a review that needs much read: each turn judges what was read so far."""
+        decision = await self._decide_in_turns(path, request, cluster, seconds_left)
+        if decision.missing and self._live is not None and self._live.is_worth_asking(decision.missing):
+            left = seconds_left - (perf_counter() - started)
+            return await self._answer_later(self._live, path, request, decision, started, left)
+        answer = wire.encode(request, decision)
+        self._observer.review(path, request, decision, perf_counter() - started)
+        return answer
+
+    async def _decide_in_turns(self, path: str, request: Request, cluster: Cluster, seconds_left: float) -> Decision:
+        """Return the decision, as `_decide`. Raises RequestError when the time is over."""
+        ends_at = perf_counter() + seconds_left
+        while perf_counter() < ends_at:
+            try:
+                return self._decide_in_turn(path, request, cluster)
+            except OutOfTurnError as error:
+                unread = error
+            await asyncio.get_running_loop().run_in_executor(self._reader, unread.work)
+            unread.keep()
+            cluster = unread.cluster or cluster
+        text = "overloaded: the networks of this object could not be read in time; try again in 1 s"
+        raise RequestError(503, text, (("retry-after", "1"),))
+
+    def _decide_in_turn(self, path: str, request: Request, cluster: Cluster) -> Decision:
+        """As `_decide`, with the allowance of one turn. Raises OutOfTurnError."""
+        PARSED.left = ALLOWANCE
+        try:
+            return self._decide(path, request, cluster)
+        finally:
+            PARSED.left = None
+
     async def _answer_later(
         self, live: LiveNetworks, path: str, request: Request, decision: Decision, started: float, seconds_left: float
     ) -> bytes:
+        before = perf_counter()
         cluster = await live.find(decision.missing, seconds=min(LIVE_MAX_S, seconds_left / 2))
         if cluster is not None:
-            decision = self._decide(path, request, cluster)
+            left = seconds_left - (perf_counter() - before)
+            decision = await self._decide_in_turns(path, request, cluster, left)
         answer = wire.encode(request, decision)
         self._observer.review(path, request, decision, perf_counter() - started)
         return answer
@@ -121,8 +169,16 @@ class Reviews:
                 network_in_use=self._network_in_use,
                 injection=injection,
                 plugins=configuration.plugins,
+                limits=configuration.limits,
             )
         if injection is None:
             return ALLOWED
         rules = self._rules(cluster)
-        return answer_mutation(request, cluster, rules, injection, network_namespace=self._network_namespace)
+        return answer_mutation(
+            request,
+            cluster,
+            rules,
+            injection,
+            network_namespace=self._network_namespace,
+            limits=configuration.limits,
+        )

@@ -2,7 +2,7 @@
 
 Fields restricted: `metadata.name`, `spec.config`, the consent annotations. Values allowed: JSON that libcni reads as a
 configuration or a list, in one way only; plugin types that are file names and no delegating plugins; none at all (the
-node's own file), with a warning; a resource that a device plugin may have;
+node's own file), with a warning; a text and lists within the limits; a resource that a device plugin may have;
 a node selector of one label; and what the rules about definitions give to the
 requester. Operations: CREATE, UPDATE that changes `spec.config`, the resource name, the node selector or the consent.
 Exempt: nobody from the built-in checks; from the rules, the exempt users and groups of the configuration; definitions
@@ -13,15 +13,14 @@ Example refusal: `spec.config.plugins[1].type: a delegating plugin cannot be a d
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 
 from cniplugin.access import consent
 from cniplugin.access.content import unsafe
 from cniplugin.access.definitions import Author, Writing, are_ruled, judge_definition, judge_definition_trial
 from cniplugin.access.model import Rules
-from cniplugin.netspec import cniconfig, names
+from cniplugin.netspec import names
 from cniplugin.netspec.cniconfig import NetworkConfigList
-from cniplugin.netspec.errors import SpecError, SpecErrors
+from cniplugin.netspec.errors import SpecError
 from cniplugin.netspec.netattachdef import RESOURCE_NAME, NetworkAttachmentDefinition
 from webhook.admission import injectiontext, messages
 from webhook.admission.injection import (
@@ -33,23 +32,31 @@ from webhook.admission.injection import (
     is_unclear,
     read_node_selector,
 )
+from webhook.admission.limits import DEFAULTS, ReviewLimits, config_items_problem, config_size_problem
 from webhook.admission.listers import Cluster
 from webhook.admission.model import ALLOWED, Decision, Object, Request
+from webhook.admission.parsecache import PARSED, read_config
 from webhook.admission.plugins.engine import check_plugins
 from webhook.admission.plugins.finding import PluginFinding
 from webhook.admission.plugins.schema import PluginChecks
 
-CACHED_CONFIG_MAX = 16_384
-"""Characters of a configuration whose parsed form is kept; 256 of them are at most 4 MiB of text."""
-
+FINDING_BYTES = 2048
+"""About what one finding takes, its texts included; there are at most 116 of a configuration."""
 
 BY_DEFAULT = Decision(rules=("DefinitionDefault",))
 
 
-def check(request: Request, cluster: Cluster, rules: Rules, plugins: PluginChecks | None = None) -> Decision:
+def check(
+    request: Request,
+    cluster: Cluster,
+    rules: Rules,
+    plugins: PluginChecks | None = None,
+    *,
+    limits: ReviewLimits = DEFAULTS,
+) -> Decision:
     """Judge a definition that is written: the built-in checks, which spare nobody, then the rules.
 
-    `plugins`: what is known of CNI plugins; None: only the envelope is checked.
+    `plugins`: what is known of CNI plugins; None: only the envelope is checked. `limits` hold for a text that changes.
     """
     new, old = request.object, request.old_object
     if new is None:
@@ -63,7 +70,8 @@ def check(request: Request, cluster: Cluster, rules: Rules, plugins: PluginCheck
         problems.append(messages.object_name(name, request.kind.kind))
     elif "." in name:
         warnings.append(messages.dotted_name(name))
-    parsed = _check_config(new.config, name, rules, problems, warnings)
+    is_kept = old is not None and old.config == new.config
+    parsed = _check_config(new.config, name, rules, problems, warnings, limits=None if is_kept else limits)
     if parsed is not None and plugins is not None and isinstance(new.config, str):
         found = _plugin_findings(new.config, name, new.annotations.get(RESOURCE_NAME, ""), plugins)
         problems.extend(finding.as_spec_error() for finding in found if finding.is_error)
@@ -128,42 +136,48 @@ def _judge(
     )
 
 
-def _parse(config: str, name: str) -> NetworkConfigList:
-    return _parse_cached(config, name) if len(config) <= CACHED_CONFIG_MAX else cniconfig.parse(config, name=name)
-
-
-@lru_cache(maxsize=256)
-def _parse_cached(config: str, name: str) -> NetworkConfigList:
-    """NB: one write is reviewed several times: by both webhooks, at dry runs, by `kubectl apply` over and over."""
-    return cniconfig.parse(config, name=name)
-
-
 def _plugin_findings(config: str, name: str, resource: str, plugins: PluginChecks) -> Sequence[PluginFinding]:
-    if len(config) <= CACHED_CONFIG_MAX:
-        return _findings_cached(config, name, resource, plugins)
-    return check_plugins(_parse(config, name), {RESOURCE_NAME: resource}, plugins)
-
-
-@lru_cache(maxsize=256)
-def _findings_cached(config: str, name: str, resource: str, plugins: PluginChecks) -> tuple[PluginFinding, ...]:
-    """Remember findings as `_parse_cached` does configurations; they are at most 116 of each."""
-    return tuple(check_plugins(_parse_cached(config, name), {RESOURCE_NAME: resource}, plugins))
+    """Return what is known to be wrong with a configuration that was read; remembered with it."""
+    key = ("findings", config, name, resource, plugins)
+    known: tuple[PluginFinding, ...] | None = PARSED.get(key)
+    if known is None:
+        parsed = read_config(config, name).config
+        known = tuple(check_plugins(parsed, {RESOURCE_NAME: resource}, plugins)) if parsed is not None else ()
+        PARSED.put(key, known, FINDING_BYTES * len(known))
+    return known
 
 
 def _check_config(
-    config: object, name: str, rules: Rules, problems: list[SpecError], warnings: list[str]
+    config: object,
+    name: str,
+    rules: Rules,
+    problems: list[SpecError],
+    warnings: list[str],
+    *,
+    limits: ReviewLimits | None,
 ) -> NetworkConfigList | None:
-    """Return the configuration; None if it is empty, and if it cannot be read, which is then a problem."""
+    """Return the configuration; None if it is empty, and if it cannot be read, which is then a problem.
+
+    `limits`: None for a text that is stored already.
+    """
     if config is None or (isinstance(config, str) and not config.strip()):
         warnings.append(messages.on_disk(name))
         return None
     if not isinstance(config, str):
         problems.append(messages.config_type(config))
         return None
-    try:
-        parsed = _parse(config, name)
-    except SpecErrors as errors:
-        problems.extend(errors)
+    too_large = config_size_problem(config, limits) if limits is not None else None
+    if too_large is not None:
+        problems.append(too_large)
+        return None
+    read = read_config(config, name)
+    parsed = read.config
+    if parsed is None:
+        problems.extend(read.problems)
+        return None
+    too_many = config_items_problem(parsed.conf, limits) if limits is not None else None
+    if too_many is not None:
+        problems.append(too_many)
         return None
     problems.extend(unsafe(parsed, meta_plugin_types=rules.config.meta_plugin_types))
     if parsed.written_name and parsed.written_name != name:

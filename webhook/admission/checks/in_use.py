@@ -11,12 +11,12 @@ Who uses what comes from the cache of pods: a pod that was created a moment ago 
 
 from __future__ import annotations
 
-from cniplugin.netspec import netattachdef
 from cniplugin.netspec.netattachdef import RESOURCE_NAME, NetworkAttachmentDefinition
 from webhook.admission import networkuse
 from webhook.admission.checks import breaking
 from webhook.admission.listers import Cluster
 from webhook.admission.model import ALLOWED, Decision, Object, Request
+from webhook.admission.parsecache import read_config
 
 WARN = "Warn"
 DENY = "Deny"
@@ -75,10 +75,14 @@ def _parts(thing: Object) -> tuple[object, object]:
 
 def _definition(request: Request, thing: Object) -> NetworkAttachmentDefinition:
     """NB: a text of another type than text cannot be stored where the schema is; it is read as one that is no JSON."""
-    config = thing.config
-    return netattachdef.build(
+    config, name = thing.config, request.object_name
+    text = config if isinstance(config, str | None) else repr(type(config))
+    read = read_config(text, name) if text is not None and text.strip() else None
+    return NetworkAttachmentDefinition(
         namespace=request.namespace,
-        name=request.object_name,
-        config=config if isinstance(config, str | None) else repr(type(config)),
+        name=name,
+        config=read.config if read is not None else None,
+        is_on_disk=read is None,
+        problems=read.problems if read is not None else (),
         annotations=thing.annotations,
     )

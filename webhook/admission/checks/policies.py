@@ -19,14 +19,17 @@ from cniplugin.access.reading import read_policy
 from cniplugin.netspec import names
 from cniplugin.netspec.errors import SpecError
 from webhook.admission import messages
+from webhook.admission.limits import DEFAULTS, ReviewLimits, policy_problem
 from webhook.admission.listers import Cluster
 from webhook.admission.model import ALLOWED, Decision, Request
 
 
-def check(request: Request, cluster: Cluster) -> Decision:
+def check(request: Request, cluster: Cluster, *, limits: ReviewLimits = DEFAULTS) -> Decision:
     """Judge a policy that is written; lints look at the other policies of the cluster, too."""
     if _is_as_it_was(request):
         return ALLOWED
+    if (too_large := _too_large(request, limits)) is not None:
+        return messages.invalid(request, [too_large])
     policy = read_policy(_plain(request))
     others = (other for other in cluster.policies.policies if other.name != policy.name)
     warnings = [messages.remark(found) for found in lint(policy, others)]
@@ -36,10 +39,12 @@ def check(request: Request, cluster: Cluster) -> Decision:
     return Decision(warnings=tuple(warnings))
 
 
-def check_config(request: Request) -> Decision:
+def check_config(request: Request, *, limits: ReviewLimits = DEFAULTS) -> Decision:
     """Judge the configuration that is written."""
     if _is_as_it_was(request):
         return ALLOWED
+    if (too_large := _too_large(request, limits)) is not None:
+        return messages.invalid(request, [too_large])
     _, problems = read_config(_plain(request))
     return messages.invalid(request, list(_placed(problems))) if problems else ALLOWED
 
@@ -48,6 +53,10 @@ def _is_as_it_was(request: Request) -> bool:
     """NB: what was stored before this check, or by an earlier release, must stay open to labels and finalizers."""
     new, old = request.object, request.old_object
     return new is None or (old is not None and new.spec == old.spec)
+
+
+def _too_large(request: Request, limits: ReviewLimits) -> SpecError | None:
+    return policy_problem(request.object.spec if request.object else None, limits)
 
 
 def _plain(request: Request) -> dict[str, Any]:

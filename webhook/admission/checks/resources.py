@@ -13,10 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from cniplugin.netspec.errors import SpecError
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS
 from webhook.admission import injectiontext, messages, needs, podspec
 from webhook.admission.injection import MIRROR, Injection, opts_out
+from webhook.admission.limits import DEFAULTS, ReviewLimits, containers_problem
 from webhook.admission.listers import Cluster
 from webhook.admission.model import Decision, Object, Request
 from webhook.admission.needs import Shortfall
@@ -29,7 +31,13 @@ _SHORT = "resources that a pod lacks"
 
 
 def check(
-    request: Request, judged: Decision, cluster: Cluster, injection: Injection, *, network_namespace: str
+    request: Request,
+    judged: Decision,
+    cluster: Cluster,
+    injection: Injection,
+    *,
+    network_namespace: str,
+    limits: ReviewLimits = DEFAULTS,
 ) -> Decision:
     """Return the decision about the pod's networks, or a refusal for what they lack; each tells where they come from.
 
@@ -46,6 +54,9 @@ def check(
     networks = _needing(request.namespace, annotations, cluster, injection, network_namespace)
     if not networks or MIRROR in annotations:
         return judged
+    too_many = _too_many_containers(pod, limits)
+    if too_many is not None:
+        return messages.invalid(request, [too_many], warnings=judged.warnings)
     short = _shortfalls(pod, networks, cluster, injection.resource_name_keys)
     if injection.mode == "honor":
         return judged._replace(warnings=(*judged.warnings, *map(injectiontext.shortfall_warning, short)))
@@ -53,6 +64,14 @@ def check(
         return judged
     refused = messages.invalid(request, list(map(injectiontext.shortfall, short)), warnings=judged.warnings)
     return tell_origin(request, refused, cluster, injection)
+
+
+def _too_many_containers(pod: Object, limits: ReviewLimits) -> SpecError | None:
+    """Return that a pod has more containers than are counted. NB: one that has a sketch has few."""
+    if pod.sent is None or pod.sent.sketch_requests() is not None:
+        return None
+    read = pod.sent.read()
+    return containers_problem(podspec.count_containers(read), limits) if podspec.has_lists(read) else None
 
 
 def _shortfalls(

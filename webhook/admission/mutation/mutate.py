@@ -20,6 +20,7 @@ from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 from webhook.admission import injectiontext, jsonpatch, needs, podspec
 from webhook.admission.injection import INJECT, MIRROR, Injection, is_unclear, opts_out
 from webhook.admission.jsonpatch import PatchError
+from webhook.admission.limits import DEFAULTS, ReviewLimits, containers_problem
 from webhook.admission.listers import Cluster
 from webhook.admission.model import GroupKind, Operation
 from webhook.admission.podspec import Container, Json
@@ -51,7 +52,15 @@ class Mutation(NamedTuple):
     missing: tuple[tuple[str, str], ...] = ()
 
 
-def mutate(pod: Json, cluster: Cluster, injection: Injection, *, namespace: str, network_namespace: str) -> Mutation:
+def mutate(
+    pod: Json,
+    cluster: Cluster,
+    injection: Injection,
+    *,
+    namespace: str,
+    network_namespace: str,
+    limits: ReviewLimits = DEFAULTS,
+) -> Mutation:
     """Return the mutation of a pod that is created in `namespace`, as plain JSON, as it was sent.
 
     Raises PatchError if the patch does not lead from the pod that came to the pod that is meant, which is a bug.
@@ -65,14 +74,18 @@ def mutate(pod: Json, cluster: Cluster, injection: Injection, *, namespace: str,
         return Mutation(labelled, _patch(pod, labelled))
     annotated = inject_default_networks(labelled, cluster.default_networks(namespace))
     selected = needs.find_networks(
-        podspec.annotations_of(annotated), cluster.network, namespace=namespace, network_namespace=network_namespace
+        podspec.annotations_of(annotated),
+        cluster.network,
+        namespace=namespace,
+        network_namespace=network_namespace,
+        limits=limits,
     )
     notes = _notes(annotated)
     if selected is None:
         return Mutation(annotated, _patch(pod, annotated), notes)
     networks, missing = selected
     target = find_target(annotated, podspec.annotations_of(annotated))
-    filled = _fill(annotated, networks, target, injection)
+    filled = _fill(annotated, networks, target, injection, limits)
     if isinstance(filled, list):
         return Mutation(annotated, notes=notes, problems=tuple(filled), missing=missing)
     remarks = tuple(_remarks(filled, networks, injection))
@@ -84,10 +97,14 @@ def _fill(
     networks: Sequence[NetworkAttachmentDefinition],
     target: Container | SpecError | None,
     injection: Injection,
+    limits: ReviewLimits,
 ) -> Json | list[SpecError]:
     """Return the pod with all that its networks need, or why it cannot have it."""
     keys = injection.resource_name_keys
     has_resources = any(needs.resources_of(network, keys) for network in networks)
+    too_many = containers_problem(podspec.count_containers(pod), limits) if has_resources else None
+    if too_many is not None:
+        return [too_many]
     counts = needs.count_needs(networks, keys, has_claims=podspec.has_claims(pod)) if has_resources else {}
     problems = find_unusable(networks, counts, keys)
     if isinstance(target, SpecError):
