@@ -7,8 +7,6 @@ Nobody is exempt. Example: `plugins[0].type: a delegating plugin cannot be a del
 
 from __future__ import annotations
 
-from itertools import islice
-
 from cniplugin.netspec.errors import PROBLEMS_MAX, SpecError
 
 TYPE_CHECKING = False
@@ -39,4 +37,4 @@ def unsafe(config: NetworkConfigList, *, meta_plugin_types: Iterable[str]) -> tu
         for kind in plugin.types
         if kind in refused
     )
-    return tuple(islice(found, PROBLEMS_MAX))
+    return tuple(error for error, _ in zip(found, range(PROBLEMS_MAX), strict=False))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Entry = TypeVar("Entry", NetworkMatch, PodMatch)
 
 
-COMPARISONS_MAX = 200_000
+COMPARISONS_MAX = 100_000
 """Pairs of patterns that are compared for all rules of one policy at most: some milliseconds, where patterns are alike.
 """
 

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
         """The networks that there are, as far as a refusal may list them."""
 
         def network(self, namespace: str, name: str) -> NetworkAttachmentDefinition | None:
-            """Return a definition, None if there is none."""
+            """Return a definition, None if there is none. May raise UnreadError."""
 
         def network_names(self, namespace: str) -> Sequence[str]:
             """Return the sorted names of the definitions of a namespace; () if it is unknown."""
@@ -49,6 +49,10 @@ if TYPE_CHECKING:
 
         def shared_networks(self) -> Iterable[tuple[str, str]]:
             """Return namespace and name of the definitions whose owners share them, sorted."""
+
+
+class UnreadError(Exception):
+    """A definition would have to be read first, and there is no time for that now."""
 
 
 POSTURES = ("Open", "Isolated", "Consent", "Strict")

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 SECTION = "access policy, Kinds"
 
-PROBLEMS_MAX = 1_000
-"""Problems of one object that are kept: the status of a policy tells those of each of its 128 rules."""
+PROBLEMS_MAX = 5_000
+"""Problems of one object that are kept: the status of a policy tells those of each of its 128 rules of 32 entries."""
 
-NEAR_MAX = 100
+NEAR_MAX = 20
 """Unknown keys of one object that are compared with known ones, in 0.1 ms each."""
 
 

@@ -110,7 +110,7 @@ def _add_name_problem(name: str, item: str, path: str, problems: Problems) -> No
     fix = ""
     if names.is_subdomain(name):
         fix = f'a name with a dot can only be selected in the JSON form: [{{"name":"{name}"}}]'
-    elif any(char.isspace() or char in ";|" for char in name):
+    elif any(char.isspace() or char in ";|" for char in name[: names.SUBDOMAIN_MAX]):
         fix = "separate networks by commas"
     problems.add(
         "network-name",

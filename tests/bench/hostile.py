@@ -7,7 +7,7 @@ says how large: the bench sends them whole, and the tests of growth send a part,
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 NETWORKS = "k8s.v1.cni.cncf.io/networks"
@@ -80,7 +80,7 @@ def _networks(make: Callable[[int], str], *, path: str = "/validate", size: int 
 
 def _element(key: str, item: Callable[[int], str], *, brackets: str = "[]") -> Hostile:
     """Return one element with a long list, or object, under a key."""
-    opening, closing = brackets
+    opening, closing = brackets[0], brackets[1]
     return _networks(lambda size: f'[{{"name":"lan","{key}":{opening}{filled(size, item)}{closing}}}]')
 
 
@@ -169,14 +169,12 @@ PODS = {
     "ips: good": _element("ips", lambda n: f'"10.1.{n // 256 % 256}.{n % 256}/16"'),
     "ips: IPv6": _element("ips", lambda n: f'"fd00::{n % 65536:x}"'),
     "ips: one network each": _networks(
-        lambda size: (
-            "[" + filled(size, lambda n: '{"name":"hl","ips":["10.1.%d.%d"]}' % (n // 256 % 256, n % 256)) + "]"
-        )
+        lambda size: "[" + filled(size, lambda n: f'{{"name":"hl","ips":["10.1.{n // 256 % 256}.{n % 256}"]}}') + "]"
     ),
     "default-route: long": _element("default-route", lambda _: '"::"'),
     "portMappings: empty": _element("portMappings", lambda _: "{}"),
     "portMappings: good": _element("portMappings", lambda _: '{"hostPort":1,"containerPort":1}'),
-    "portMappings: unknown keys": _element("portMappings", lambda n: '{"hostPorr":1}'),
+    "portMappings: unknown keys": _element("portMappings", lambda _: '{"hostPorr":1}'),
     "bandwidth: unknown keys": _element("bandwidth", _object, brackets="{}"),
     "cni-args: many": _element("cni-args", _object, brackets="{}"),
     "cni-args: ips": _element("cni-args", lambda n: f'"ips{n}":"1.2.3.4"', brackets="{}"),
@@ -283,7 +281,7 @@ PODS = {
                         "name": "podnetinfo",
                         "downwardAPI": {
                             "items": _numbered(
-                                size, 60, lambda n: {"path": "labels", "fieldRef": {"fieldPath": "metadata.labels"}}
+                                size, 60, lambda _: {"path": "labels", "fieldRef": {"fieldPath": "metadata.labels"}}
                             )
                         },
                     }
@@ -318,8 +316,8 @@ PODS = {
     ),
     "UPDATE: elements": Hostile(
         lambda size: review(
-            pod("[" + filled(size, lambda n: '{"name":"a","a.b":%d}' % n) + "]"),
-            pod("[" + filled(size - 20, lambda n: '{"name":"a","a.b":%d}' % n) + "]"),
+            pod("[" + filled(size, lambda n: f'{{"name":"a","a.b":{n}}}') + "]"),
+            pod("[" + filled(size - 20, lambda n: f'{{"name":"a","a.b":{n}}}') + "]"),
         ),
         ANNOTATION,
     ),
@@ -397,20 +395,20 @@ DEFINITIONS = {
     ),
     "config: plugins, types differ": _config(
         lambda size: (
-            '{"cniVersion":"1.0.0","name":"t","plugins":[' + filled(size, lambda n: '{"type":"a%d"}' % n) + "]}"
+            '{"cniVersion":"1.0.0","name":"t","plugins":[' + filled(size, lambda n: f'{{"type":"a{n}"}}') + "]}"
         )
     ),
     "config: plugins portmap": _config(
         lambda size: (
-            '{"cniVersion":"1.0.0","name":"t","plugins":[' + filled(size, lambda n: '{"type":"portmap"}') + "]}"
+            '{"cniVersion":"1.0.0","name":"t","plugins":[' + filled(size, lambda _: '{"type":"portmap"}') + "]}"
         )
     ),
     "config: plugins multus": _config(
-        lambda size: '{"cniVersion":"1.0.0","name":"t","plugins":[' + filled(size, lambda n: '{"type":"multus"}') + "]}"
+        lambda size: '{"cniVersion":"1.0.0","name":"t","plugins":[' + filled(size, lambda _: '{"type":"multus"}') + "]}"
     ),
     "config: plugins bridge": _config(
         lambda size: (
-            '{"cniVersion":"1.0.0","name":"t","plugins":[' + filled(size, lambda n: '{"type":"bridge","vlan":1}') + "]}"
+            '{"cniVersion":"1.0.0","name":"t","plugins":[' + filled(size, lambda _: '{"type":"bridge","vlan":1}') + "]}"
         )
     ),
     "config: plugins {}": _config(
@@ -447,10 +445,10 @@ DEFINITIONS = {
     "config: capabilities": _config(
         lambda size: _member('"capabilities":{' + filled(size, lambda n: f'"c{n}":true') + "}")
     ),
-    "config: dns": _config(lambda size: _member('"dns":{"nameservers":[' + filled(size, lambda n: '"1.1.1.1"') + "]}")),
-    "config: vlanTrunk": _listed("vlanTrunk", lambda n: '{"id":%d}' % (n % 4094 + 1), kind="bridge"),
-    "config: ovs trunk": _listed("trunk", lambda n: '{"minID":%d}' % (n % 4094 + 1), kind="ovs"),
-    "config: bond links": _listed("links", lambda n: '{"name":"e%d"}' % n, kind="bond"),
+    "config: dns": _config(lambda size: _member('"dns":{"nameservers":[' + filled(size, lambda _: '"1.1.1.1"') + "]}")),
+    "config: vlanTrunk": _listed("vlanTrunk", lambda n: f'{{"id":{n % 4094 + 1}}}', kind="bridge"),
+    "config: ovs trunk": _listed("trunk", lambda n: f'{{"minID":{n % 4094 + 1}}}', kind="ovs"),
+    "config: bond links": _listed("links", lambda n: f'{{"name":"e{n}"}}', kind="bond"),
     "config: sysctl": _config(
         lambda size: (
             '{"cniVersion":"1.0.0","name":"t","plugins":[{"type":"macvlan","master":"e"},{"type":"tuning","sysctl":{'
@@ -458,33 +456,33 @@ DEFINITIONS = {
             + "}}]}"
         )
     ),
-    "config: dhcp options": _ipam("dhcp", "provide", lambda n: '{"option":"x","value":"y"}'),
+    "config: dhcp options": _ipam("dhcp", "provide", lambda _: '{"option":"x","value":"y"}'),
     "config: host-local ranges": _ipam(
-        "host-local", "ranges", lambda n: '[{"subnet":"10.%d.%d.0/24"}]' % (n // 256 % 256, n % 256)
+        "host-local", "ranges", lambda n: f'[{{"subnet":"10.{n // 256 % 256}.{n % 256}.0/24"}}]'
     ),
     "config: host-local one set": _ipam(
         "host-local",
         "ranges",
-        lambda n: '{"subnet":"10.%d.%d.0/24"}' % (n // 256 % 256, n % 256),
+        lambda n: f'{{"subnet":"10.{n // 256 % 256}.{n % 256}.0/24"}}',
         before="[[",
         after="]]",
     ),
-    "config: host-local empty sets": _ipam("host-local", "ranges", lambda n: "[]"),
+    "config: host-local empty sets": _ipam("host-local", "ranges", lambda _: "[]"),
     "config: host-local routes": _ipam(
-        "host-local", "routes", lambda n: '{"dst":"10.%d.%d.0/24"}' % (n // 256 % 256, n % 256)
+        "host-local", "routes", lambda n: f'{{"dst":"10.{n // 256 % 256}.{n % 256}.0/24"}}'
     ),
     "config: static addresses": _ipam(
-        "static", "addresses", lambda n: '{"address":"10.%d.%d.1/24","gateway":"1.1.1.1"}' % (n // 256 % 256, n % 256)
+        "static", "addresses", lambda n: f'{{"address":"10.{n // 256 % 256}.{n % 256}.1/24","gateway":"1.1.1.1"}}'
     ),
     "config: whereabouts exclude": _ipam(
         "whereabouts",
         "exclude",
-        lambda n: '"10.%d.%d.0/24"' % (n // 256 % 256, n % 256),
+        lambda n: f'"10.{n // 256 % 256}.{n % 256}.0/24"',
         before="[",
         after='],"range":"10.0.0.0/8"' + ',"x":[0]',
     ),
     "config: whereabouts ipRanges": _ipam(
-        "whereabouts", "ipRanges", lambda n: '{"range":"10.%d.%d.0/24"}' % (n // 256 % 256, n % 256)
+        "whereabouts", "ipRanges", lambda n: f'{{"range":"10.{n // 256 % 256}.{n % 256}.0/24"}}'
     ),
     "config: labels": Hostile(
         lambda size: review(
@@ -533,7 +531,7 @@ DEFINITIONS = {
     ),
     "config: object": Hostile(
         lambda size: review(
-            {"metadata": {"name": "t"}, "spec": {"config": _numbered(size, 2, lambda n: 0)}},
+            {"metadata": {"name": "t"}, "spec": {"config": _numbered(size, 2, lambda _: 0)}},
             group="k8s.cni.cncf.io",
             kind="NetworkAttachmentDefinition",
         ),
@@ -574,7 +572,7 @@ def _rules(size: int, action: str) -> Json:
 POLICIES = {
     "policy: 64 rules of 64 patterns": _spec(lambda size: _rules(size, "Deny"), size=REQUEST),
     "policy: 64 definitions rules": _spec(
-        lambda size: {
+        lambda _size: {
             "definitions": [
                 {
                     "name": f"r{n}",
@@ -596,7 +594,7 @@ POLICIES = {
         lambda size: {"definitions": _numbered(size, 50, lambda n: {"name": f"r{n}", "action": "Deny"})}, size=REQUEST
     ),
     "policy: rules of one name": _spec(
-        lambda size: {"attachments": _numbered(size, 50, lambda n: {"name": "r", "action": "Deny"})}, size=REQUEST
+        lambda size: {"attachments": _numbered(size, 50, lambda _: {"name": "r", "action": "Deny"})}, size=REQUEST
     ),
     "policy: rules are numbers": _spec(lambda size: {"attachments": [0] * (size // 2)}, size=REQUEST),
     "policy: rules are {}": _spec(lambda size: {"attachments": [{}] * (size // 3)}, size=REQUEST),
@@ -632,7 +630,7 @@ POLICIES = {
         REQUEST,
     ),
     "policy: selectors": _spec(
-        lambda size: {
+        lambda _size: {
             "pods": [
                 {
                     "podSelector": {
@@ -648,7 +646,7 @@ POLICIES = {
         },
         size=REQUEST,
     ),
-    "policy: spec is nested": _spec(lambda size: {"attachments": json.loads("[" * 500 + "]" * 500)}, size=REQUEST),
+    "policy: spec is nested": _spec(lambda _size: {"attachments": json.loads("[" * 500 + "]" * 500)}, size=REQUEST),
     "config object: statusWriters": _spec(
         lambda size: {"statusWriters": [f"u{n}" for n in range(size // 9)]},
         kind="NetworkAttachmentPolicyConfig",
@@ -669,9 +667,22 @@ POLICIES = {
     ),
 }
 
-CASES: Mapping[str, Hostile] = {**PODS, **DEFINITIONS, **POLICIES}
+STORED = {
+    "64 large definitions": _networks(lambda _: ",".join(f"large{n}" for n in range(64))),
+    "64 large definitions, mutate": _networks(lambda _: ",".join(f"large{n}" for n in range(64)), path="/mutate"),
+    "64 definitions of 200 ranges": _networks(
+        lambda _: json.dumps([{"name": f"ranges{n}", "ips": [f"10.1.{n}.9"]} for n in range(64)])
+    ),
+    "256 addresses of 200 ranges": _networks(
+        lambda _: json.dumps([{"name": "hl", "ips": [f"10.1.{n % 200}.{n}" for n in range(256)]}])
+    ),
+    "64 missing, 10,000 names": _networks(lambda _: ",".join(f"nett-{n}" for n in range(64))),
+}
+"""Of what the author has stored before: the cluster of `worst` has it."""
+
+CASES: Mapping[str, Hostile] = {**PODS, **DEFINITIONS, **POLICIES, **STORED}
 
 
-def bodies() -> Iterator[tuple[str, Hostile, bytes]]:
-    for name, hostile in CASES.items():
-        yield name, hostile, json.dumps(hostile.make(hostile.size), separators=(",", ":")).encode()
+def body(one: Hostile, size: int) -> bytes:
+    """Return the body of a review of a size, compact as the API server sends it."""
+    return json.dumps(one.make(size), separators=(",", ":")).encode()

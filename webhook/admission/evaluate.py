@@ -37,7 +37,7 @@ NETWORK_NAMESPACE = "kube-system"
 """Where a bare name in the default-network annotation is looked up (Multus' `multusNamespace`)."""
 
 
-def evaluate(
+def evaluate(  # noqa: PLR0913 - what a decision goes by: one argument per part
     request: Request,
     cluster: Cluster,
     rules: Rules,

@@ -4,8 +4,8 @@
     index   = "0" / ( "1"-"9" *DIGIT ) ; RFC 6901 §4, ASCII; "-" is the place behind the last item
 
 Documents are JSON values of Python's `json` and are never changed: `apply` copies what is on the operations' way, once
-for all of them, and shares the rest. Where the standard leaves a choice: the whole document cannot be removed; members that an operation
-does not define are ignored, as §4 asks.
+for all of them, and shares the rest. Where the standard leaves a choice: the whole document cannot be removed; members
+that an operation does not define are ignored, as §4 asks.
 """
 
 from __future__ import annotations

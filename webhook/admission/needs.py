@@ -85,7 +85,7 @@ def find_claimed(pod: Json, networks: Sequence[NetworkAttachmentDefinition], key
         return []
     silent = [network for network in networks if _says(network) is None]
     named = {name for network in silent for name in resources_of(network, keys)}
-    offered = podspec.offered(pod, named)
+    offered = podspec.offered(pod, named) if named else {}
     return sorted(name for name in named if not offered.get(name))
 
 
@@ -102,6 +102,8 @@ class Shortfall(NamedTuple):
 def find_shortfalls(pod: Json, networks: Sequence[NetworkAttachmentDefinition], keys: Sequence[str]) -> list[Shortfall]:
     """Return what is short in a pod as it is, by the resource's name."""
     counts = count_needs(networks, keys, has_claims=podspec.has_claims(pod))
+    if not counts:
+        return []
     offered = podspec.offered(pod, counts)
     amounts = ((resource, needed, offered.get(resource, Fraction(0))) for resource, needed in counts.items())
     short = [(resource, needed, amount) for resource, needed, amount in amounts if amount < needed]

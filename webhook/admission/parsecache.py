@@ -18,6 +18,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any, NamedTuple
 
+from cniplugin.access.model import UnreadError
 from cniplugin.netspec import annotation, cniconfig
 from cniplugin.netspec.cniconfig import NetworkConfigList
 from cniplugin.netspec.errors import SpecError, SpecErrors
@@ -39,7 +40,7 @@ def _nothing() -> None:
     """Do what is to be done where another turn is all that a review needs."""
 
 
-class OutOfTurnError(Exception):
+class OutOfTurnError(UnreadError):
     """A review needs more read than its turn allows.
 
     `cluster` is what to ask in the next turn; None: the same. Before that turn `work` is to be called in any thread,
@@ -89,7 +90,7 @@ class Asked(NamedTuple):
     is_above_limit: bool = False
 
     @property
-    def count(self) -> int:
+    def size(self) -> int:
         """How many networks there are."""
         return len(self.networks) + (self.default is not None)
 
@@ -130,8 +131,10 @@ class ParseCache:
         """Say whether the review in progress may have so many more characters read, and take note of it."""
         if self.left is None:
             return True
+        if characters > self.left:
+            return False
         self.left -= characters
-        return self.left >= 0
+        return True
 
     def clear(self) -> None:
         """Forget everything."""

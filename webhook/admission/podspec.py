@@ -36,17 +36,20 @@ _POD = {
 }
 
 
+_OUTLINE = {
+    "metadata": _POD["metadata"],
+    "spec": {**_POD["spec"], "containers": list, "initContainers": list, "volumes": list},
+}
+
+
 def is_readable(pod: object) -> bool:
     """Say whether a pod has the types that the API server gives it. A file may hold anything."""
     return isinstance(pod, dict) and _fits(pod, _POD)
 
 
-_LISTS = {"spec": {"containers": list, "initContainers": list}}
-
-
-def has_lists(pod: object) -> bool:
-    """Say whether the containers of a pod are lists, whatever is in them."""
-    return isinstance(pod, dict) and _fits(pod, _LISTS)
+def has_outline(pod: object) -> bool:
+    """Say the same, but for what is in containers and volumes, however many there are."""
+    return isinstance(pod, dict) and _fits(pod, _OUTLINE)
 
 
 _REQUESTING = {"resources": {"requests": dict, "limits": dict}}

@@ -176,6 +176,8 @@ def _run_review(review: Review, path: str, body: bytes) -> bytes | Later:
 async def _wait_for_review(later: Later, path: str, seconds_left: float) -> bytes:
     try:
         return await later(seconds_left)
+    except RequestError:
+        raise
     except Exception as bug:
         raise _internal_error(path, bug) from bug
 

@@ -153,7 +153,7 @@ def _as_part_of_old(asked: Asked, request: Request, terms: _Terms) -> Asked:
         return asked
     relaxed = relax(terms.limits)
     before, after = (_read(thing, request, terms, relaxed) for thing in (old, new))
-    is_part = not before.is_above_limit and not after.is_above_limit and after.count <= before.count
+    is_part = not before.is_above_limit and not after.is_above_limit and after.size <= before.size
     return after if is_part else asked
 
 

@@ -15,13 +15,18 @@ from typing import Any
 
 from cniplugin.access.configuration import read_config
 from cniplugin.access.lints import lint
-from cniplugin.access.reading import read_policy
+from cniplugin.access.reader import SECTION
+from cniplugin.access.reading import RULES_MAX, read_policy
 from cniplugin.netspec import names
 from cniplugin.netspec.errors import SpecError
 from webhook.admission import messages
 from webhook.admission.limits import DEFAULTS, ReviewLimits, policy_problem
 from webhook.admission.listers import Cluster
 from webhook.admission.model import ALLOWED, Decision, Request
+
+READ_RULES_MAX = 4 * RULES_MAX
+"""Rules of one list that are read, so that what else is wrong with them is told; that there are too many, in any case.
+"""
 
 
 def check(request: Request, cluster: Cluster, *, limits: ReviewLimits = DEFAULTS) -> Decision:
@@ -56,7 +61,19 @@ def _is_as_it_was(request: Request) -> bool:
 
 
 def _too_large(request: Request, limits: ReviewLimits) -> SpecError | None:
-    return policy_problem(request.object.spec if request.object else None, limits)
+    """Return that a spec has too much in it to be read. NB: rules are read however many there are, 20 us each."""
+    spec = request.object.spec if request.object else None
+    for key in ("attachments", "definitions"):
+        rules = spec.get(key) if isinstance(spec, dict) else None
+        if isinstance(rules, list) and len(rules) > READ_RULES_MAX:
+            return SpecError(
+                rule="policy-field",
+                source=f"spec.{key}",
+                detail=f"{len(rules)} items",
+                allowed=f"0 to {RULES_MAX} items",
+                section=SECTION,
+            )
+    return policy_problem(spec, limits)
 
 
 def _plain(request: Request) -> dict[str, Any]:

@@ -71,7 +71,7 @@ def _too_many_containers(pod: Object, limits: ReviewLimits) -> SpecError | None:
     if pod.sent is None or pod.sent.sketch_requests() is not None:
         return None
     read = pod.sent.read()
-    return containers_problem(podspec.count_containers(read), limits) if podspec.has_lists(read) else None
+    return containers_problem(podspec.count_containers(read), limits) if podspec.has_outline(read) else None
 
 
 def _shortfalls(

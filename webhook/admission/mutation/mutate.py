@@ -23,7 +23,7 @@ from webhook.admission.jsonpatch import PatchError
 from webhook.admission.limits import DEFAULTS, ReviewLimits, containers_problem
 from webhook.admission.listers import Cluster
 from webhook.admission.model import GroupKind, Operation
-from webhook.admission.podspec import Container, Json
+from webhook.admission.podspec import Json
 
 from . import netinfo
 from .defaultnetworks import inject_default_networks
@@ -65,7 +65,10 @@ def mutate(
 
     Raises PatchError if the patch does not lead from the pod that came to the pod that is meant, which is a bug.
     """
-    if not podspec.is_readable(pod) or MIRROR in podspec.annotations_of(pod):
+    if not podspec.has_outline(pod) or MIRROR in podspec.annotations_of(pod):
+        return Mutation(pod)
+    too_many = containers_problem(podspec.count_containers(pod), limits)
+    if too_many is None and not podspec.is_readable(pod):
         return Mutation(pod)
     if opts_out(podspec.annotations_of(pod)):
         return Mutation(pod)
@@ -84,8 +87,7 @@ def mutate(
     if selected is None:
         return Mutation(annotated, _patch(pod, annotated), notes)
     networks, missing = selected
-    target = find_target(annotated, podspec.annotations_of(annotated))
-    filled = _fill(annotated, networks, target, injection, limits)
+    filled = _fill(annotated, networks, injection, too_many)
     if isinstance(filled, list):
         return Mutation(annotated, notes=notes, problems=tuple(filled), missing=missing)
     remarks = tuple(_remarks(filled, networks, injection))
@@ -95,20 +97,22 @@ def mutate(
 def _fill(
     pod: Json,
     networks: Sequence[NetworkAttachmentDefinition],
-    target: Container | SpecError | None,
     injection: Injection,
-    limits: ReviewLimits,
+    too_many: SpecError | None,
 ) -> Json | list[SpecError]:
-    """Return the pod with all that its networks need, or why it cannot have it."""
+    """Return the pod with all that its networks need, or why it cannot have it.
+
+    `too_many`: that its containers cannot be looked at, which only matters if its networks need resources.
+    """
     keys = injection.resource_name_keys
     has_resources = any(needs.resources_of(network, keys) for network in networks)
-    too_many = containers_problem(podspec.count_containers(pod), limits) if has_resources else None
-    if too_many is not None:
+    if has_resources and too_many is not None:
         return [too_many]
+    target = find_target(pod, podspec.annotations_of(pod)) if has_resources else None
     counts = needs.count_needs(networks, keys, has_claims=podspec.has_claims(pod)) if has_resources else {}
     problems = find_unusable(networks, counts, keys)
     if isinstance(target, SpecError):
-        problems += [target] if has_resources else []
+        problems.append(target)
     elif has_resources:
         if target is not None:
             pod = inject_resources(pod, counts, target, injection.mode)
@@ -129,7 +133,8 @@ def _notes(pod: Json) -> tuple[str, ...]:
 def _remarks(pod: Json, networks: Sequence[NetworkAttachmentDefinition], injection: Injection) -> Iterator[str]:
     """Yield what a user should know about a pod that is let through, and about its networks."""
     keys = injection.resource_name_keys
-    if injection.exposes_netinfo and netinfo.is_foreign(pod) and any(needs.resources_of(n, keys) for n in networks):
+    has_resources = any(needs.resources_of(network, keys) for network in networks)
+    if injection.exposes_netinfo and has_resources and netinfo.is_foreign(pod):
         yield injectiontext.volume_left_alone(netinfo.VOLUME)
     if claimed := needs.find_claimed(pod, networks, keys):
         yield injectiontext.taken_as_claimed(claimed)

@@ -28,6 +28,9 @@ ERRORS_MAX = 100
 WARNINGS_MAX = 16
 """Of one configuration: the API server shows 4,096 characters of warnings, each of at most 256."""
 
+PLUGIN_VALUES = 4
+"""What a plugin counts as, beside its values: what its place in the list says takes as long as four of them."""
+
 ENVELOPE = frozenset(
     {
         *("cniVersion", "cniVersions", "name", "type", "plugins", "disableCheck", "disableGC"),
@@ -74,7 +77,7 @@ def _within_budget(config: NetworkConfigList, *, has_resource: bool, checks: Plu
 def _network(config: NetworkConfigList, *, has_resource: bool, checks: PluginChecks) -> Findings:
     walk = _Walk(config, has_resource=has_resource, checks=checks)
     for index, plugin in enumerate(config.plugins):
-        walk.budget.spend(1)
+        walk.budget.spend(PLUGIN_VALUES)
         path = f"plugins[{index}]" if config.is_list else ""
         schema = checks.schemas.get(plugin.type)
         if plugin.type not in checks.exempt:

@@ -9,7 +9,6 @@ from ipaddress import IPv4Network, IPv6Network
 
 from webhook.admission.plugins.formats import Address
 
-
 Network = IPv4Network | IPv6Network
 
 
