@@ -90,8 +90,18 @@ def _size(rule: AttachmentRule) -> int:
         for names in (entry.namespaces, entry.names, entry.plugin_types, entry.masters)
         if names is not None
     )
-    places = (entry.namespaces for entry in (*rule.pods, *rule.except_pods) if entry.namespaces is not None)
-    return 1 + sum(len(names.exact) + len(names.prefixes) for names in (*patterns, *places))
+    entries = (*rule.pods, *rule.except_pods)
+    places = (entry.namespaces for entry in entries if entry.namespaces is not None)
+    selectors = (
+        *(entry.selector for entry in rule.networks),
+        *(selector for entry in entries for selector in (entry.namespace_selector, entry.pod_selector)),
+    )
+    values = sum(_selector_size(selector) for selector in selectors if selector is not None)
+    return 1 + len(entries) + values + sum(len(names.exact) + len(names.prefixes) for names in (*patterns, *places))
+
+
+def _selector_size(selector: Selector) -> int:
+    return sum(1 + len(requirement.values) for requirement in selector.requirements)
 
 
 def _definition_size(rule: DefinitionRule) -> int:

@@ -159,10 +159,16 @@ def test_a_stored_definition_above_the_limit_can_be_used() -> None:
 
 @pytest.mark.parametrize("kind", [POLICY, POLICY_CONFIG])
 def test_a_policy_above_the_limit_is_not_read(kind: GroupKind) -> None:
-    spec = {"attachments": [{"name": "r", "action": "Deny"}] * 20_000}
+    spec = {"attachments": [{"name": "r", "action": "Deny", "networks": [{"names": ["lan"] * 20_000}]}]}
     decision = decide(request(Object(name="cluster", spec=spec), kind=kind))
     assert (decision.rules, len(decision.causes)) == (("limit-policy-values",), 1)
     assert decide(request(Object(name="cluster", spec=spec), old=Object(spec=spec), kind=kind)).is_allowed
+
+
+def test_thousands_of_rules_are_not_read() -> None:
+    decision = decide(request(Object(name="p", spec={"attachments": [{}] * 100_000}), kind=POLICY))
+    assert (decision.rules, len(decision.causes)) == (("policy-field",), 1)
+    assert "spec.attachments: 100000 items; allowed: 0 to 64 items" in decision.message
 
 
 def test_containers_of_a_pod_that_gets_devices() -> None:

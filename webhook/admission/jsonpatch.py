@@ -62,10 +62,10 @@ def equal(one: object, other: object) -> bool:
     if isinstance(one, bool) or isinstance(other, bool):
         return False
     if isinstance(one, dict) and isinstance(other, dict):
-        return len(one) == len(other) and all(
-            value is other.get(key, _ABSENT) or (key in other and equal(value, other[key]))
-            for key, value in one.items()
-        )
+        if len(one) != len(other):
+            return False
+        differing = [key for key, value in one.items() if other.get(key, _ABSENT) is not value]
+        return all(key in other and equal(one[key], other[key]) for key in differing)
     if isinstance(one, list) and isinstance(other, list):
         if len(one) != len(other):
             return False
@@ -266,22 +266,20 @@ def _differences(before: Any, after: Any, tokens: Tokens) -> Iterator[Operation]
 
 
 def _member_differences(before: dict[str, Any], after: dict[str, Any], tokens: Tokens) -> Iterator[Operation]:
-    for key in before:
-        if key not in after:
-            yield {"op": "remove", "path": render_pointer((*tokens, key))}
-    for key, value in after.items():
-        if value is before.get(key, _ABSENT):
-            continue
+    for key in [key for key in before if key not in after]:
+        yield {"op": "remove", "path": render_pointer((*tokens, key))}
+    for key in [key for key, value in after.items() if before.get(key, _ABSENT) is not value]:
         if key in before:
-            yield from _differences(before[key], value, (*tokens, key))
+            yield from _differences(before[key], after[key], (*tokens, key))
         else:
-            yield {"op": "add", "path": render_pointer((*tokens, key)), "value": value}
+            yield {"op": "add", "path": render_pointer((*tokens, key)), "value": after[key]}
 
 
 def _item_differences(before: list[Any], after: list[Any], tokens: Tokens) -> Iterator[Operation]:
-    for index, (old, new) in enumerate(zip(before, after, strict=False)):
-        if old is not new:
-            yield from _differences(old, new, (*tokens, str(index)))
+    if not all(map(is_, before, after)):
+        for index, (old, new) in enumerate(zip(before, after, strict=False)):
+            if old is not new:
+                yield from _differences(old, new, (*tokens, str(index)))
     for index in range(len(before) - 1, len(after) - 1, -1):
         yield {"op": "remove", "path": render_pointer((*tokens, str(index)))}
     for value in after[len(before) :]:

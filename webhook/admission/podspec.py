@@ -36,10 +36,14 @@ _POD = {
 }
 
 
-_OUTLINE = {
-    "metadata": _POD["metadata"],
-    "spec": {**_POD["spec"], "containers": list, "initContainers": list, "volumes": list},
+_SPEC_OUTLINE = {
+    "containers": list,
+    "initContainers": list,
+    "volumes": list,
+    "nodeSelector": _TEXTS,
+    "resourceClaims": list,
 }
+_OUTLINE = {"metadata": {"annotations": _TEXTS, "labels": _TEXTS}, "spec": _SPEC_OUTLINE}
 
 
 def is_readable(pod: object) -> bool:
