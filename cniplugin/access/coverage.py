@@ -28,6 +28,10 @@ COMPARISONS_MAX = 100_000
 """
 
 
+PAIR_COST = 25
+"""Comparisons that two rules cost at least, however few patterns they have."""
+
+
 class Denies:
     """The Deny rules of some policies, found by a namespace that they name."""
 
@@ -66,7 +70,7 @@ class Denies:
     def _affordable(self, size: int, denies: Iterable[Rule]) -> Iterator[Rule]:
         """Yield Denies as long as all that were yielded can be compared with a rule of this size in the time."""
         for deny in denies:
-            self._left -= size * self._sizes[id(deny)]
+            self._left -= max(size * self._sizes[id(deny)], PAIR_COST)
             if self._left < 0:
                 return
             yield deny

@@ -10,10 +10,11 @@ import pytest
 
 from cniplugin.netspec import annotation, cniconfig
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS
-from tests.admission.injecting import ask_mutate, pod_of, sriov
+from tests.admission.injecting import Sent, ask_mutate, pod_of, sriov
 from tests.admission.world import RULES, cluster, decide, definition, pod, request
 from webhook.admission import parsecache
 from webhook.admission.evaluate import NETWORK, POLICY, POLICY_CONFIG, evaluate
+from webhook.admission.injection import Injection
 from webhook.admission.limits import DEFAULTS, ReviewLimits
 from webhook.admission.model import Decision, GroupKind, NetworkUsers, Object, Request
 
@@ -176,6 +177,15 @@ def test_containers_of_a_pod_that_gets_devices() -> None:
     decision = ask_mutate(pod_of("a", *many), sriov())
     assert decision.rules == ("limit-containers",)
     assert ask_mutate(pod_of(None, *many), sriov()).is_allowed
+
+
+def test_a_raised_limit_holds_for_devices_too() -> None:
+    """A pod that may have so many networks must request their devices all the same."""
+    thing = pod_of(",".join(["a"] * 70))
+    asked = request(Object(name="web-0", annotations=thing["metadata"]["annotations"], sent=Sent(thing)))
+    raised = DEFAULTS._replace(networks_per_pod=70)
+    decision = evaluate(asked, sriov(), RULES, injection=Injection(), limits=raised)
+    assert decision.rules == ("resource-shortfall",)
 
 
 def test_networks_of_a_namespace_are_limited_where_they_become_the_pods() -> None:

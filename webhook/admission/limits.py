@@ -37,14 +37,15 @@ class ReviewLimits(NamedTuple):
 
 DEFAULTS = ReviewLimits()
 
-RELAXED = 8
+RELAXED_NETWORKS, RELAXED_VALUES = 8, 2
 """How many times the limit a pod of before the limits may ask for, if an UPDATE only takes something away."""
 
 
 def relax(limits: ReviewLimits) -> ReviewLimits:
     """Return the limits of a pod that was above them when it was stored."""
     return limits._replace(
-        networks_per_pod=limits.networks_per_pod * RELAXED, values_per_pod=limits.values_per_pod * RELAXED
+        networks_per_pod=limits.networks_per_pod * RELAXED_NETWORKS,
+        values_per_pod=limits.values_per_pod * RELAXED_VALUES,
     )
 
 
