@@ -230,7 +230,7 @@ def _decode_review(body: bytes) -> _Review:
     """Read a review. NB: a field may have another type in a kind that is not judged; that kind's object is unread."""
     problem: Exception | None = None
     review: _Review
-    decoder: msgspec.json.Decoder[_Review] = _review
+    decoder: msgspec.json.Decoder[_Review] | msgspec.json.Decoder[_DefinitionReview] = _review
     if len(body) > LARGE_BODY:
         head = _decode_unread(body, None)
         kind = head.request.kind
