@@ -86,8 +86,9 @@ def calls_of(one: hostile.Hostile, size: int, limits: ReviewLimits) -> tuple[int
 @pytest.mark.parametrize("name", sorted(set(hostile.CASES) - set(hostile.STORED) - OF_ONE_SIZE))
 def test_calls_grow_with_the_text_at_most_in_proportion(name: str) -> None:
     one = hostile.CASES[name]
-    calls_of(one, SIZE, BOUNDLESS)  # imports and tables that are made at the first use
-    once, twice, four_times = (calls_of(one, size, BOUNDLESS)[0] for size in (SIZE, 2 * SIZE, 4 * SIZE))
+    least = 4 * SIZE if name.startswith("policy") else SIZE  # lints compare pairs of rules, up to a bound
+    calls_of(one, least, BOUNDLESS)  # imports and tables that are made at the first use
+    once, twice, four_times = (calls_of(one, size, BOUNDLESS)[0] for size in (least, 2 * least, 4 * least))
     assert twice <= 2.5 * once + 1_000
     assert four_times <= 4.5 * once + 1_000
 
