@@ -10,7 +10,7 @@ INSTALL_VENV = if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; \
 	else echo "make: $(PYTHON) has no venv; on Debian: apt-get install python3-venv" >&2; exit 1; fi
 
 .DEFAULT_GOAL := help
-.PHONY: help venv packages node-bundle demo test cover check bench format golden clean
+.PHONY: help venv packages node-bundle demo test cover check bench fuzz image-requirements image format golden clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -25,6 +25,9 @@ venv: $(STAMP) ## make .venv with the project and its development tools
 
 demo: $(STAMP) ## show the main job: recorded reviews against a real HTTPS server, no cluster needed
 	@$(BIN)/python examples/demo.py
+
+CONTAINER_BUILD ?= docker build
+IMAGE ?= nadmit-webhook:0.1.0
 
 # Real CNI plugins and iptables, for the tests of the node; they need root, and say so where there is none.
 NODE_PACKAGES := containernetworking-plugins iptables iproute2 gcc libc6-dev binutils
@@ -46,11 +49,21 @@ check: $(STAMP) ## ruff, mypy strict, import-linter
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/mypy manifests/node/bundle.py manifests/node/licences.py
+	$(BIN)/mypy manifests/node/bundle.py manifests/node/licences.py requirements/image.py
 	$(BIN)/lint-imports --no-cache
 
 bench: $(STAMP) ## measure throughput, latency, memory, start-up, next to a bare ASGI app
 	$(BIN)/python -m tests.bench $(BENCH_ARGS)
+
+fuzz: $(STAMP) ## try random inputs on every parser; TARGET="kubeyaml labels" for some, FUZZ_SECONDS=60 for each
+	$(BIN)/python -W ignore -m tests.fuzz --seconds $(or $(FUZZ_SECONDS),60) $(TARGET)
+
+image-requirements: $(STAMP) ## write requirements/image.txt: what the image installs, with hashes; after constraints.txt changed
+	$(BIN)/python requirements/image.py
+
+image: ## build the webhook's image; BASE=python:3.11-slim@sha256:... names its base by digest
+	@case "$(BASE)" in *@sha256:*) ;; *) echo "make: name the base by digest: make image BASE=python:3.11-slim@sha256:...; docs/install.md says how to find it" >&2; exit 2;; esac
+	$(CONTAINER_BUILD) -f Containerfile --target webhook --build-arg BASE=$(BASE) -t $(IMAGE) .
 
 node-bundle: $(STAMP) ## build the node bundle: plugin, interpreter and libc for hosts without either
 	$(BIN)/python manifests/node/bundle.py dist
@@ -60,8 +73,9 @@ format: $(STAMP) ## format the code
 	$(BIN)/ruff format .
 
 golden: $(STAMP) ## write the golden files anew; read the diff before you commit it
+	$(BIN)/python -m webhook.plugindata.touches && $(BIN)/ruff format --quiet cniplugin/access/plugintable.py
 	UPDATE_GOLDEN=1 $(BIN)/python -m pytest -q -k golden
 
 clean: ## remove everything that make made
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	rm -rf $(VENV) build dist *.egg-info .fuzz .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

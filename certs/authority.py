@@ -40,6 +40,10 @@ _DNS_LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _DNS_NAME = re.compile(rf"(\*\.)?{_DNS_LABEL}(\.{_DNS_LABEL})*")
 
 
+UNREADABLE_CERTIFICATE = (ValueError, x509.InvalidVersion)
+"""What reading PEM certificates raises; the version of a certificate has an error of its own."""
+
+
 class MaterialError(ValueError):
     """A text is not the certificate, key or name it should be; the message says what it should be."""
 
@@ -108,10 +112,10 @@ def parse_name(text: str) -> x509.GeneralName:
 
 
 def names_in(certificate: x509.Certificate) -> tuple[x509.GeneralName, ...]:
-    """Return the subject alternative names, in their order; none if it has no such extension."""
+    """Return the subject alternative names, in their order; none if it has no such extension that can be read."""
     try:
         return tuple(certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
-    except x509.ExtensionNotFound:
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType, ValueError):
         return ()
 
 
@@ -126,17 +130,20 @@ def is_fresh(certificate: x509.Certificate, *, now: datetime) -> bool:
 
 
 def is_issued_by(certificate: x509.Certificate, ca: x509.Certificate) -> bool:
-    """Return whether the authority's key signed the certificate."""
+    """Return whether the authority's key signed the certificate; False for an authority with a key of unknown kind."""
     try:
         certificate.verify_directly_issued_by(ca)
-    except (ValueError, TypeError, InvalidSignature):
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
         return False
     return True
 
 
 def belongs_to(certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> bool:
     """Return whether the certificate is for the key."""
-    return certificate.public_key() == key.public_key()
+    try:
+        return certificate.public_key() == key.public_key()
+    except (ValueError, UnsupportedAlgorithm):  # a key that is damaged or of unknown kind
+        return False
 
 
 def render_certificate(certificate: x509.Certificate) -> bytes:
@@ -153,7 +160,7 @@ def parse_certificate(pem: bytes) -> x509.Certificate:
     """Return the first certificate of a PEM text; raises MaterialError."""
     try:
         return x509.load_pem_x509_certificate(pem)
-    except ValueError as error:
+    except UNREADABLE_CERTIFICATE as error:
         raise MaterialError("not a PEM certificate") from error
 
 

@@ -63,6 +63,8 @@ def bootstrap(directory: Path, names: tuple[str, ...]) -> None:
         raise click.ClickException(str(error)) from error
     for path in result.paths:
         click.echo(f"{'wrote' if path in result.written else 'kept'} {path}")
+    for line in result.exposures:
+        click.echo(f"warning: {line}", err=True)
 
 
 def _check_names(names: tuple[str, ...]) -> tuple[str, ...]:

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from . import authority
 from .authority import MaterialError, Pair
+from .keyexposure import exposures
+from .regularfile import load_regular_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 ORDER = ("ca.key", "ca.crt", "tls.key", "tls.crt")
+
+FILE_BYTES_MAX = 1_048_576
 
 _MODES = {"ca.key": 0o600, "ca.crt": 0o644, "tls.key": 0o600, "tls.crt": 0o644}
 
@@ -48,6 +52,11 @@ class Bootstrapped:
     def created(self) -> bool:
         """Whether this run wrote anything."""
         return bool(self.written)
+
+    @property
+    def exposures(self) -> list[str]:
+        """Who else may read or replace the keys, a line for each problem."""
+        return exposures([self.directory / "ca.key", self.directory / "tls.key"])
 
     @property
     def paths(self) -> tuple[Path, ...]:
@@ -121,7 +130,7 @@ class _Bootstrap:
 
     def _read(self, name: str, parse: Callable[[bytes], _T]) -> _T | None:
         try:
-            return parse((self._directory / name).read_bytes())
+            return parse(load_regular_file(self._directory / name, bytes_max=FILE_BYTES_MAX))
         except FileNotFoundError:
             return None
         except MaterialError as error:

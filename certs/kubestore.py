@@ -53,7 +53,11 @@ class Api:
             )
             answer = client.call_api(*asked, _request_timeout=TIMEOUT_S)
             text = answer.read()  # type: ignore[no-untyped-call]  # the client's
-        except (ApiException, ConfigException, HTTPError, OSError) as error:
+        except (ConfigException, ValueError):
+            # NB: the client's words for both show entries of the kubeconfig and tokens.
+            said = "the credentials cannot be used; they need a token of one line of ASCII, and files that are there"
+            raise StoreError(f"{method} {path}: {said}") from None
+        except (ApiException, HTTPError, OSError) as error:
             reason = " ".join(str(getattr(error, "reason", None) or error).split())[:_SAID_MAX]
             raise StoreError(f"{method} {path}: the API server does not answer: {reason}") from error
         if answer.status == 401:
@@ -64,7 +68,7 @@ class Api:
 def _parse(text: bytes) -> Object:
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {"message": text.decode(errors="replace")}
     return value if isinstance(value, dict) else {}
 

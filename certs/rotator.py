@@ -14,9 +14,6 @@ round repairs it. What takes it out is a leaf that has ended. A configuration th
 from __future__ import annotations
 
 import logging
-import random
-import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -24,22 +21,14 @@ from typing import Any, Protocol
 from cryptography import x509
 
 from . import authority, cabundle
+from .pathtokens import PathTokens, SeenTokens, TokenStep, parse_tokens, render_tokens, tokens_in
 from .rotation import Policy, Seen, Step, next_step, take_step
-from .state import State, StateError, parse_state, render_state
-from .store import ConfigurationStore, ConflictError, SecretStore, StoreError
+from .rounds import Rounds
+from .state import State, parse_state, render_state
+from .store import ConfigurationStore, SecretStore, StoreError
+from .tokenkeeper import TokenKeeper, read_configurations
 
 logger = logging.getLogger("nadmit.certs")
-
-INTERVAL_S = 10.0
-RETRY_S = 0.5
-"""After a conflict, and between the tries of the start."""
-START_WITHIN_S = 30.0
-STOP_WITHIN_S = 15.0
-"""A request under way ends by itself within this time."""
-
-
-class RotatorError(Exception):
-    """There is no certificate to begin with: where, what is wrong, what to do, in one line."""
 
 
 class Observer(Protocol):
@@ -48,17 +37,20 @@ class Observer(Protocol):
     def state(self, state: State) -> None:
         """Take note of what the Secret holds."""
 
-    def step(self, step: Step) -> None:
+    def step(self, step: Step | TokenStep) -> None:
         """Count a step that this replica took."""
 
     def failure(self) -> None:
         """Count a round that did not come to its end."""
 
 
-class Rotator:
+class Rotator(Rounds):
     """The certificates of one replica. `start`, `stop` and `problem` are those of a part of the server."""
 
-    def __init__(
+    kept = "the served certificate"
+    needed = "certificate"
+
+    def __init__(  # noqa: PLR0913 - a composition: one argument per part
         self,
         secret: SecretStore,
         configurations: ConfigurationStore,
@@ -66,13 +58,16 @@ class Rotator:
         names: Sequence[str],
         on_leaf: Callable[[bytes, bytes], None],
         observer: Observer | None = None,
+        tokens: TokenKeeper | None = None,
         policy: Policy | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """`names`: DNS names and addresses for the leaf; `on_leaf(certificate, key)`: PEM to serve from now on.
 
-        Raises MaterialError for a bad name.
+        `tokens`: what knows the path tokens; None: the Secret is not looked at for any. Raises MaterialError for a bad
+        name.
         """
+        super().__init__(secret.where, name="certs", on_failure=lambda: observer.failure() if observer else None)
         self._secret = secret
         self._configurations = configurations
         self._names = [authority.parse_name(name) for name in names]
@@ -85,34 +80,13 @@ class Rotator:
         self._served: x509.Certificate | None = None
         self._has_joined = False
         self._unaccepted: tuple[str, ...] = ()
-        self._complaint = ""
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="certs", daemon=True)
+        self._tokens = tokens
 
     # A part of the server
 
-    def start(self) -> None:
-        """Get a leaf, then go on in a thread. Blocks for at most START_WITHIN_S and one request.
-
-        Raises RotatorError if there is no leaf by then, or if the Secret is damaged.
-        """
-        deadline = time.monotonic() + START_WITHIN_S
-        while self._served is None:
-            try:
-                self.round()
-            except StateError as error:
-                raise RotatorError(f"{self._secret.where}: {error}") from error
-            except StoreError as error:
-                if time.monotonic() > deadline:
-                    raise RotatorError(f"no certificate within {START_WITHIN_S:.0f} s: {error}") from error
-                self._complain(str(error))
-                self._stopping.wait(RETRY_S)
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End after the request that is under way."""
-        self._stopping.set()
-        self._thread.join(STOP_WITHIN_S)
+    def has_begun(self) -> bool:
+        """Say whether there is a leaf."""
+        return self._served is not None
 
     def problem(self) -> str | None:
         """Say why this replica is not to be asked; None when it is."""
@@ -143,19 +117,13 @@ class Rotator:
 
     # A round
 
-    def round(self) -> None:
-        """Do one round. Raises StateError and StoreError, and then serves on with what it has."""
-        for _ in self.steps():
-            if self._stopping.is_set():
-                return
-
     def steps(self) -> Iterator[None]:
         """Do one round, yielding after each request. Raises as `round`."""
         began = self._now()
         stored = self._secret.read()
         yield
         state = parse_state(stored.data)
-        found, failed = self._read_configurations()
+        found, failed = read_configurations(self._configurations)
         yield
         seen = Seen(
             bundles=tuple(bundle for value in found.values() for bundle in cabundle.own_bundles(value).values()),
@@ -163,16 +131,24 @@ class Rotator:
             is_named=bool(self._configurations.names),
         )
         now = self._now()
+        data: dict[str, bytes] = {}
         step = next_step(state, seen, names=self._names, now=now, policy=self._policy)
         if step is not None:
+            state = take_step(step, state, names=self._names, now=now, policy=self._policy)
+            data |= render_state(state)
+        tokens, token_step = self._plan_tokens(stored.data, found, seen, now)
+        if tokens is not None and token_step is not None:
+            data |= render_tokens(tokens)
+        if data:
             if now - began > self._policy.grace / 2:
                 return  # this replica was stopped meanwhile; what it read is too old to act on
-            state = take_step(step, state, names=self._names, now=now, policy=self._policy)
-            self._secret.write(render_state(state), stored.version)
-            self._tell(step, state)
+            self._secret.write(data, stored.version)
+            self._tell(step, token_step, state)
             yield
         assert state is not None  # noqa: S101 - an empty Secret has a step
         self._know(state, began)
+        if self._tokens is not None:
+            self._tokens.know(tokens)
         for name in found:
             failed = self._amend(name, found, state) or failed
             yield
@@ -180,19 +156,15 @@ class Rotator:
         if failed is not None:
             raise failed
 
-    def _read_configurations(self) -> tuple[dict[str, Mapping[str, Any]], StoreError | None]:
-        """Return those that exist, and what kept another from being read: a leaf is renewed all the same."""
-        found: dict[str, Mapping[str, Any]] = {}
-        failed = None
-        for name in self._configurations.names:
-            try:
-                value = self._configurations.read(name)
-            except StoreError as error:
-                failed = error
-            else:
-                if value is not None:
-                    found[name] = value
-        return found, failed
+    def _plan_tokens(
+        self, data: Mapping[str, bytes], found: Mapping[str, Mapping[str, Any]], seen: Seen, now: datetime
+    ) -> tuple[PathTokens | None, TokenStep | None]:
+        """NB: without named configurations it cannot be seen what is registered, so nothing changes."""
+        if self._tokens is None:
+            return None, None
+        if not seen.is_named:
+            return parse_tokens(data), None
+        return self._tokens.plan(data, SeenTokens(tokens_in(found.values()), seen.is_complete), now)
 
     def _amend(self, name: str, found: dict[str, Mapping[str, Any]], state: State) -> StoreError | None:
         """Bring the caBundles of one configuration up to date; return what kept it from that."""
@@ -206,10 +178,14 @@ class Rotator:
         logger.info("%s: caBundle brought up to date", name)
         return None
 
-    def _tell(self, step: Step, state: State) -> None:
-        logger.info("%s: %s; the rotation is in phase %s", self._secret.where, step, state.phase)
-        if self._observer is not None:
-            self._observer.step(step)
+    def _tell(self, step: Step | None, token_step: TokenStep | None, state: State | None) -> None:
+        if step is not None and state is not None:
+            logger.info("%s: %s; the rotation is in phase %s", self._secret.where, step, state.phase)
+        if token_step is not None:
+            logger.info("%s: %s", self._secret.where, token_step)
+        for taken in (step, token_step):
+            if taken is not None and self._observer is not None:
+                self._observer.step(taken)
 
     def _know(self, state: State, began: datetime) -> None:
         self._state = state
@@ -239,35 +215,3 @@ class Rotator:
         return tuple(
             where for where, bundle in bundles.items() if leaf is None or not cabundle.accepts(bundle, leaf, now)
         )
-
-    # The thread
-
-    def _run(self) -> None:
-        pause = INTERVAL_S
-        while not self._stopping.wait(pause * random.uniform(0.8, 1.2)):  # noqa: S311 - only spreads the replicas
-            pause = self._try_round()
-
-    def _try_round(self) -> float:
-        """Do a round, whatever comes, and return the seconds to the next. The same complaint is written once."""
-        try:
-            self.round()
-        except ConflictError:
-            return RETRY_S
-        except (StateError, StoreError) as error:
-            self._complain(str(error))
-        except Exception:
-            logger.exception("internal error: the certificates are not looked after; the served one stays")
-            self._count_failure()
-        else:
-            self._complaint = ""
-        return INTERVAL_S
-
-    def _complain(self, text: str) -> None:
-        self._count_failure()
-        if text != self._complaint:
-            self._complaint = text
-            logger.warning("%s: %s; the served certificate stays", self._secret.where, text)
-
-    def _count_failure(self) -> None:
-        if self._observer is not None:
-            self._observer.failure()

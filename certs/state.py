@@ -9,6 +9,7 @@
 | `old.crt` | the authority before; its key is gone | Switched |
 | `retired.crt` | authorities before that, the newest last: they are taken out of every `caBundle` | if any |
 | `rotation.json` | `{"phase": ..., "since": ...}`, RFC 3339 | all |
+| `path-tokens.json` | see `pathtokens` | all |
 
 `tls.crt`, `tls.key` and `ca.crt` are as in a Secret of type `kubernetes.io/tls` by cert-manager, so whatever injects
 `ca.crt` of such a Secret can inject this one. A Secret in which all keys are missing or empty is one to be filled.
@@ -54,9 +55,10 @@ _WITH_NEXT = frozenset({Phase.PUBLISHED, Phase.SHOWN})
 class StateError(ValueError):
     """The Secret is damaged, or not ours: which key, what is wrong, what to do."""
 
+    advice = "restore the Secret, or empty its data to start anew with a new authority"
+
     def __init__(self, key: str, problem: str) -> None:
-        advice = "restore the Secret, or empty its data to start anew with a new authority"
-        super().__init__(f"{key}: {problem}; nothing was overwritten; {advice}")
+        super().__init__(f"{key}: {problem}; nothing was overwritten; {self.advice}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +143,7 @@ def _read_rotation(text: bytes) -> tuple[Phase, datetime]:
         value = json.loads(text)
         since = datetime.fromisoformat(value["since"])
         phase = Phase(value["phase"])
-    except (ValueError, LookupError, TypeError) as error:
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
         raise MaterialError("not the JSON of a phase and a time") from error
     if since.tzinfo is None:
         raise MaterialError("a time without a zone")
@@ -168,5 +170,5 @@ def _take(filled: Mapping[str, bytes], key: str, parse: Callable[[bytes], _T]) -
 def _parse_certificates(pem: bytes) -> list[x509.Certificate]:
     try:
         return x509.load_pem_x509_certificates(pem)
-    except ValueError as error:
+    except authority.UNREADABLE_CERTIFICATE as error:
         raise MaterialError("not PEM certificates") from error

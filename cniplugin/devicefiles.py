@@ -16,18 +16,22 @@ file that nobody knows.
 from __future__ import annotations
 
 import os
+from errno import EFBIG
 
 from .devices import parse_checkpoint
 from .errors import DECODE_FAILURE, INVALID_ENVIRONMENT, IO_FAILURE, CniError
 from .netspec.rawjson import loads
+from .regularfile import load_regular_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, NoReturn
 
     from .devices import Devices
 
 CHECKPOINT = "device-plugins/kubelet_internal_checkpoint"
+CHECKPOINT_BYTES_MAX = 64 * 1024 * 1024
+"""The real ones have about 1 KiB for each container with devices."""
 NAME_BYTES_MAX = 255
 """NAME_MAX of Linux."""
 INFO_BYTES_MAX = 65_536
@@ -43,8 +47,7 @@ def load_own(kubelet_dir: str, pod_uid: str) -> Devices:
         raise CniError(INVALID_ENVIRONMENT, "CNI_ARGS: K8S_POD_UID is missing, by which the pod's devices are found")
     path = f"{kubelet_dir.rstrip('/')}/{CHECKPOINT}"
     try:
-        with open(path, "rb") as file:
-            return parse_checkpoint(file.read(), pod_uid)
+        return parse_checkpoint(load_regular_file(path, bytes_max=CHECKPOINT_BYTES_MAX), pod_uid)
     except OSError as error:
         fix = 'the plugin needs it for networks with a resource; if the kubelet has another directory, set "kubeletDir"'
         raise CniError(IO_FAILURE, f"{path}: the kubelet's devices cannot be read: {error.strerror}; {fix}") from error
@@ -118,11 +121,12 @@ def _make_directory(path: str) -> None:
 
 def _read(path: str) -> bytes | None:
     try:
-        with open(path, "rb") as file:
-            return file.read(INFO_BYTES_MAX + 1)
+        return load_regular_file(path, bytes_max=INFO_BYTES_MAX)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError) as error:
+        if getattr(error, "errno", 0) == EFBIG:
+            _refuse(path, f"it has {_why(error)}")
         raise CniError(IO_FAILURE, f"{path}: the device information cannot be read: {_why(error)}") from error
 
 
@@ -135,18 +139,18 @@ def _parse(data: bytes, path: str) -> dict[str, Any]:
     """Return the object; its members are the device plugin's business."""
     problem = ""
     value = None
-    if len(data) > INFO_BYTES_MAX:
-        problem = f"it has more than {INFO_BYTES_MAX} bytes"
-    else:
-        try:
-            value = loads(data)
-        except (ValueError, RecursionError) as error:
-            problem = str(error)
+    try:
+        value = loads(data)
+    except (ValueError, RecursionError) as error:
+        problem = str(error)
     if not isinstance(value, dict):
-        problem = problem or "it is no object"
-        fix = "whoever wrote it, a device plugin or a CNI plugin, must write it anew"
-        raise CniError(DECODE_FAILURE, f"{path}: this is no device information: {problem}; {fix}")
+        _refuse(path, problem or "it is no object")
     return value
+
+
+def _refuse(path: str, problem: str) -> NoReturn:
+    fix = "whoever wrote it, a device plugin or a CNI plugin, must write it anew"
+    raise CniError(DECODE_FAILURE, f"{path}: this is no device information: {problem}; {fix}")
 
 
 def _flat(text: str) -> str:

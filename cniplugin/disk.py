@@ -10,6 +10,7 @@ import os
 import shutil
 
 from .netspec.record import Record
+from .regularfile import load_regular_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 TEMPORARY = ".tmp-nadmit"
 KEPT = ".before-nadmit"
 """Endings of the hidden names that stand beside a path while it is written, and once it is replaced."""
+
+BUNDLED_BYTES_MAX = 256 * 1024 * 1024
+"""The largest file of a bundle is the interpreter, with about 30 MiB."""
 
 
 class Item(Record):
@@ -181,8 +185,8 @@ def digest_of_tree(directory: str) -> str:
         if kind == "link":
             item = item.replace(link=os.readlink(seen))
         elif kind == "file":
-            with open(seen, "rb") as file:
-                item = Item(path=name, data=file.read(), mode=0o700 & os.stat(seen).st_mode)
+            data = load_regular_file(seen, bytes_max=BUNDLED_BYTES_MAX)
+            item = Item(path=name, data=data, mode=0o700 & os.stat(seen).st_mode)
         total.update(f"{name}\n{digest_of(item)}\n".encode())
     return total.hexdigest()
 

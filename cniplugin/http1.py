@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 RESPONSE_BYTES_MAX = 16 * 1024 * 1024
 """A pod has at most 1.5 MiB (etcd's request limit), and nothing larger is asked for."""
 HEADER_BYTES_MAX = 64 * 1024
+_OWS = " \t"
+"""RFC 9110 §5.6.3. NB: a header is Latin-1 here, in which `str.strip` takes away U+0085 and U+00A0."""
 SAID_MAX = 300
 """Characters of the server's own words: a refusal by RBAC has about 200, and an admission webhook's says what to do."""
 
@@ -136,13 +138,13 @@ class Connection:
         headers = {}
         for line in lines[1:-1]:
             key, _, value = line.partition(":")
-            headers[key.lower()] = value.strip()
+            headers[key.lower()] = value.strip(_OWS)
         return version, int(status), headers
 
     def _receive_chunks(self) -> bytes:
         """Return a chunked body (RFC 9112 §7.1); its trailers are dropped."""
         body = bytearray()
-        while size := self._number(self._take_line().partition(";")[0].strip(), 16, more=len(body)):
+        while size := self._number(self._take_line().partition(";")[0].strip(_OWS), 16, more=len(body)):
             body += self._take(size)
             if self._take_line():
                 self._refuse("a chunk of its answer does not end where it should")

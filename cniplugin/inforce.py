@@ -11,7 +11,8 @@ is unavailable; no answer is no permission, and no label is not the same as no a
 
 `node.onUnavailable` is that of the configuration if it could be read, else of the snapshot, however old; UseSnapshot if
 nothing is known. UseSnapshot refuses without a snapshot, and with one that is older than `snapshotMaxAgeSeconds` or
-whose age cannot be told. Allow decides as the posture Open; the built-in checks of a network's content remain.
+whose age cannot be told. Allow decides as the posture Open, without levels, which Allow rules may lift; the built-in
+checks of a network's content remain.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import time
 
 from . import sources
 from .access import reasons
+from .access.levels import UNCHECKED
 from .access.model import NAME_LABEL, Config, Rules
 from .access.rules import CONFIG_KIND, POLICY_KIND
 from .errors import CniError
@@ -157,7 +159,8 @@ def _stand_in(
         text = "the node cannot read the access rules, and does not check them, because node.onUnavailable is Allow"
         LOG.error(f"access rules: NodeFailOpen: {text}: {why}")
         remark = Remark(reason="NodeFailOpen", message=text)  # NB: without the API server's own words
-        return Standing(rules=Rules(config=config.replace(posture="Open")), labels=labels, remarks=(remark,))
+        opened = config.replace(posture="Open", levels=UNCHECKED)
+        return Standing(rules=Rules(config=opened), labels=labels, remarks=(remark,))
     refused = _refuse(read, config, kept, now_s)
     if refused:
         LOG.error(f"access rules: {why}")

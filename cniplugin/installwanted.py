@@ -20,6 +20,7 @@ from .errors import CniError
 from .installoptions import InstallError, say
 from .netspec.record import Record
 from .netspec.versions import number
+from .regularfile import load_regular_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -210,7 +211,7 @@ def read_object(path: str) -> dict[str, Any]:
     """Return the JSON object of a file; `path` as seen here. Raises InstallError."""
     try:
         value = json.loads(_read_file(path))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InstallError(f"{path}: this is not JSON: {error}") from error
     if not isinstance(value, dict):
         raise InstallError(f"{path}: this is no JSON object")
@@ -218,8 +219,12 @@ def read_object(path: str) -> dict[str, Any]:
 
 
 def _read_file(path: str) -> bytes:
-    with open(path, "rb") as file:
-        return file.read()
+    try:
+        return load_regular_file(path, bytes_max=kubeconfig.FILE_BYTES_MAX)
+    except FileNotFoundError:
+        raise  # whoever asks says what it was needed for
+    except OSError as error:
+        raise InstallError(f"{path}: it cannot be read: {error.strerror}") from error
 
 
 def as_json(value: object) -> bytes:

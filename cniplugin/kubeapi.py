@@ -55,7 +55,7 @@ class ReplacedError(NotFoundError):
     """The pod is gone and another one has its name."""
 
 
-class _RefusedError(CniError):
+class RefusedError(CniError):
     """An answer that trying again does not change. `status` is that of HTTP."""
 
     def __init__(self, status: int, msg: str) -> None:
@@ -132,7 +132,7 @@ class Client:
 
         try:
             self._request("PATCH", f"{path}/status", body, kind=MERGE_PATCH, on_conflict=check_conflict)
-        except _RefusedError as refused:
+        except RefusedError as refused:
             if refused.status == 422:  # NB: a changed uid is 409 or 422, depending on where the API server sees it
                 check_conflict()
             raise
@@ -301,7 +301,7 @@ class Client:
             )
         else:
             what = f"it refuses {method} {path} with {status}{answer.message()}"
-        raise _RefusedError(status, where + what)
+        raise RefusedError(status, where + what)
 
     def _refuse(self, what: str) -> NoReturn:
         self.close()

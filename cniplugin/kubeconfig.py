@@ -6,6 +6,9 @@ Multus' installer writes (`kubeyaml`, imported for it alone).
 Deviations from client-go: a `server` needs its scheme; `exec`, `auth-provider`, `username` and `proxy-url` are refused
 rather than ignored; `insecure-skip-tls-verify` is refused unless the caller allows it; a context need not be current if
 it is the only one. As Multus writes and Go reads it, an IPv4 address may stand in brackets: `https://[10.96.0.1]:443`.
+
+NB: no message quotes anything of the file but the names of keys that this module knows. Every value can be a
+credential, one in a wrong place included: a `server` with a password in it, a token as the name of a user.
 """
 
 from __future__ import annotations
@@ -13,9 +16,10 @@ from __future__ import annotations
 import os
 
 from .errors import INVALID_NETWORK_CONFIG, CniError
-from .netspec.errors import show
 from .netspec.rawjson import loads
 from .netspec.record import Record
+from .netspec.whitespace import trim
+from .regularfile import load_regular_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -79,9 +83,9 @@ def parse_kubeconfig(text: str, *, source: str, directory: str, allow_insecure: 
     """
     value = _parse_text(text, source=source)
     context = _current_context(value, source=source)
-    cluster = _named(value, "clusters", "cluster", _text(context, "cluster", source), source=source)
-    user_name = _text(context, "user", source)
-    user = _named(value, "users", "user", user_name, source=source) if user_name else {}
+    cluster_name, user_name = _text(context, "cluster", source), _text(context, "user", source)
+    cluster = _named(value, "clusters", "cluster", cluster_name, "the current context", source=source)
+    user = _named(value, "users", "user", user_name, "the current context", source=source) if user_name else {}
     for key in _UNREADABLE_USER:
         if user.get(key):
             _refuse(source, f'the user has "{key}", which is not supported; use a token or a client certificate')
@@ -89,7 +93,7 @@ def parse_kubeconfig(text: str, *, source: str, directory: str, allow_insecure: 
         _refuse(source, 'the cluster has "proxy-url", which is not supported; the node must reach the API server')
     server_name = _text(cluster, "tls-server-name", source)
     if server_name and not _is_host(server_name):
-        _refuse(source, f"tls-server-name: this is no name of a host: {show(server_name)}")
+        _refuse(source, "tls-server-name: this is not the name of a host; allowed: letters, digits, '.' and '-'")
     made = _parse_server(_text(cluster, "server", source), source=source).replace(
         **_file_or_data(cluster, "certificate-authority", "ca", source=source, directory=directory),
         **_file_or_data(user, "client-certificate", "cert", source=source, directory=directory),
@@ -110,7 +114,7 @@ def load_token(config: ClusterConfig) -> str:
     source = "token"
     if config.token_file:
         source = config.token_file
-        token = _read(source, what="token file").strip()
+        token = trim(_read(source, what="token file"))  # as client-go does
         if not token:
             _refuse(source, "the token file is empty")
     # NB: a line break in a token would end the header.
@@ -131,9 +135,7 @@ def _parse_server(server: str, *, source: str) -> ClusterConfig:
         port = colon + port
         is_host = _is_host(host)
     if not (scheme in {"http", "https"} and is_host and _is_port(port) and _PATH.issuperset(path)):
-        _refuse(
-            source, f"server: this is no address of an API server: {show(server)}; allowed: https://HOST[:PORT][/PATH]"
-        )
+        _refuse(source, "server: this is not the address of an API server; allowed: https://HOST[:PORT][/PATH]")
     is_tls = scheme == "https"
     return ClusterConfig(
         server=server.rstrip("/"),
@@ -164,19 +166,20 @@ def _current_context(value: Mapping[str, Any], *, source: str) -> dict[str, Any]
         name = _text(contexts[0], "name", source)
     if not name:
         _refuse(source, "current-context is not set, and there is not just one context")
-    return _named(value, "contexts", "context", name, source=source)
+    return _named(value, "contexts", "context", name, "current-context", source=source)
 
 
-def _named(value: Mapping[str, Any], plural: str, key: str, name: str, *, source: str) -> dict[str, Any]:
+def _named(value: Mapping[str, Any], plural: str, key: str, name: str, referrer: str, *, source: str) -> dict[str, Any]:
+    """Return the member `key` of the entry that `referrer` names."""
     entries = value.get(plural) or []
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         _refuse(source, f"{plural} is not a list of mappings")
-    entry = next((entry for entry in entries if entry.get("name") == name), None)
-    if entry is None:
-        _refuse(source, f"{plural} has no {show(name)}")
-    found = entry.get(key) or {}
+    index = next((index for index, entry in enumerate(entries) if entry.get("name") == name), None)
+    if index is None:
+        _refuse(source, f"{plural}: none of its {len(entries)} entries has the name that {referrer} gives")
+    found = entries[index].get(key) or {}
     if not isinstance(found, dict):
-        _refuse(source, f"{plural}: {key} of {show(name)} is not a mapping")
+        _refuse(source, f"{plural}[{index}].{key}: {_type_of(found)}; allowed: a mapping")
     return found
 
 
@@ -185,8 +188,15 @@ def _text(value: Mapping[str, Any], key: str, source: str) -> str:
     if found is None:
         return ""
     if not isinstance(found, str):
-        _refuse(source, f"{key} is not text: {show(found)}")
+        _refuse(source, f"{key}: {_type_of(found)}; allowed: text")
     return found
+
+
+def _type_of(value: object) -> str:
+    """Return what kind of JSON value it is, without the value."""
+    if isinstance(value, bool):
+        return "true or false"
+    return {dict: "a mapping", list: "a list", str: "text", int: "a number", float: "a number"}[type(value)]
 
 
 def _file_or_data(value: Mapping[str, Any], key: str, field: str, *, source: str, directory: str) -> dict[str, str]:
@@ -194,18 +204,18 @@ def _file_or_data(value: Mapping[str, Any], key: str, field: str, *, source: str
     data = _text(value, f"{key}-data", source)
     if not data:
         return {f"{field}_file": _absolute(_text(value, key, source), directory)}
-    from binascii import Error, a2b_base64  # noqa: PLC0415 - paid for by those who have data
+    from binascii import a2b_base64  # noqa: PLC0415 - paid for by those who have data
 
     try:
         return {f"{field}_data": a2b_base64(data, strict_mode=True).decode("ascii")}
-    except (Error, UnicodeDecodeError):
+    except ValueError:  # binascii.Error and UnicodeDecodeError are; text that is not ASCII is a plain one
         _refuse(source, f"{key}-data is not PEM text in base64")
 
 
 def _is_insecure(cluster: Mapping[str, Any], *, source: str, allow_insecure: bool) -> bool:
     found = cluster.get("insecure-skip-tls-verify") or False
     if not isinstance(found, bool) and found not in ("true", "false"):
-        _refuse(source, f"insecure-skip-tls-verify: {show(found)}; allowed: true, false")
+        _refuse(source, f"insecure-skip-tls-verify: {_type_of(found)}; allowed: true, false")
     is_insecure = found in (True, "true")
     if is_insecure and not allow_insecure:
         _refuse(source, "insecure-skip-tls-verify would hand the token to anybody; set certificate-authority-data")
@@ -218,14 +228,14 @@ def _absolute(path: str, directory: str) -> str:
 
 def _read(path: str, *, what: str = "kubeconfig") -> str:
     try:
-        with open(path, encoding="utf-8") as file:  # noqa: PTH123 - no pathlib here
-            text = file.read(FILE_BYTES_MAX + 1)
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise CniError(INVALID_NETWORK_CONFIG, f"{path}: the {what} cannot be read: {reason}") from error
-    if len(text) > FILE_BYTES_MAX:
-        _refuse(path, f"the {what} has more than {FILE_BYTES_MAX} characters")
-    return text
+        return load_regular_file(path, bytes_max=FILE_BYTES_MAX).decode()
+    except OSError as error:
+        reason = error.strerror
+    except UnicodeDecodeError:
+        reason = "it is not UTF-8"
+    except ValueError:
+        reason = "its path has a zero byte"
+    return _refuse(path, f"the {what} cannot be read: {reason}")  # NB: not from the error, which holds the content
 
 
 def _refuse(source: str, what: str) -> NoReturn:
@@ -233,7 +243,7 @@ def _refuse(source: str, what: str) -> NoReturn:
 
 
 def _parse_text(text: str, *, source: str) -> dict[str, Any]:
-    if text.lstrip().startswith("{"):
+    if trim(text).startswith("{"):
         try:
             value = loads(text)
         except (ValueError, RecursionError) as error:

@@ -17,6 +17,8 @@ from _ssl import (
 )
 
 from .errors import INVALID_NETWORK_CONFIG, CniError
+from .kubeconfig import FILE_BYTES_MAX
+from .regularfile import load_regular_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,7 +72,7 @@ def tls_context(config: ClusterConfig) -> Any:
         context.verify_mode = CERT_NONE
     try:
         if config.ca_data or config.ca_file:
-            context.load_verify_locations(config.ca_file or None, None, config.ca_data or None)
+            context.load_verify_locations(None, None, config.ca_data or _load_text(config.ca_file))
         elif config.is_verified:
             context.set_default_verify_paths()
         if config.cert_data or config.cert_file:
@@ -86,20 +88,25 @@ def tls_context(config: ClusterConfig) -> Any:
     return context
 
 
+def _load_text(path: str) -> str:
+    """Return a file of PEM; other characters are in comments only. OpenSSL itself would wait for a named pipe."""
+    return load_regular_file(path, bytes_max=FILE_BYTES_MAX).decode("ascii", "replace").replace("\ufffd", "?")
+
+
 def _load_client_certificate(context: Any, config: ClusterConfig) -> None:
     """Load certificate and key. OpenSSL reads these from files only, so data go through memory that looks like one."""
     opened: list[int] = []
 
-    def file_of(path: str, data: str) -> str:
-        if not data:
-            return path
+    def file_of(data: str) -> str:
         opened.append(os.memfd_create("nadmit"))
         os.write(opened[-1], data.encode("ascii"))
         return f"/proc/self/fd/{opened[-1]}"
 
     try:
         context.load_cert_chain(
-            file_of(config.cert_file, config.cert_data), file_of(config.key_file, config.key_data), ""
+            file_of(config.cert_data or _load_text(config.cert_file)),
+            file_of(config.key_data or _load_text(config.key_file)),
+            "",
         )
     finally:
         for descriptor in opened:

@@ -19,6 +19,7 @@ from .netspec.errors import SpecErrors, render, show
 from .netspec.jsontext import join, quote
 from .netspec.record import Record
 from .netspec.versions import VERSION_WHEN_ABSENT
+from .netspec.whitespace import trim
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -200,7 +201,7 @@ class _Reading:
         return self._list(value, path, _is_label, allowed="a list of namespaces")
 
     def namespaces_in_one_text(self, value: object, path: str) -> tuple[str, ...]:
-        found = tuple(filter(None, (part.strip() for part in value.split(",")))) if isinstance(value, str) else ()
+        found = tuple(filter(None, map(trim, value.split(",")))) if isinstance(value, str) else ()
         is_right = isinstance(value, str) and all(map(_is_label, found))
         self.expect(is_right, path, value, allowed="namespaces in one string, separated by commas")
         return found or ("default",)

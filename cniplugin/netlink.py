@@ -53,7 +53,7 @@ class Namespace:
     def __enter__(self) -> None:
         self._home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         try:
-            target = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+            target = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
             try:
                 _setns(target)
             finally:
@@ -100,7 +100,7 @@ def interface_names(path: str) -> frozenset[str]:
     """
     netlink = Netlink()
     try:
-        target = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        target = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         try:
             number = _number_of(netlink, target)
         finally:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .netconf import NetConf
     from .netspec.cniconfig import NetworkConfigList
     from .netspec.plan import Plan
+    from .podclaims import Claimed
     from .sources import Pod, Reader, Server
 
     Tell = Callable[[Remark], None]
@@ -155,13 +156,18 @@ def _plan_networks(
         *([(None, chosen)] if chosen else []),
         *enumerate(selected),
     ]
-    if asked:
+    claimed: tuple[Claimed, ...] = ()
+    if pod.claims:
+        from . import podclaims  # noqa: PLC0415  # few pods have claims
+
+        claimed = podclaims.find(pod, client, catalogue.look_up, tell)
+    if asked or claimed:
         from . import inforce, permission  # noqa: PLC0415  # most pods ask for nothing, and need no rules
 
         standing = inforce.load(conf, raw, pod.namespace, client)
         for remark in standing.remarks:
             tell(remark)
-        for remark in permission.check(pod, asked, standing, catalogue, client):
+        for remark in permission.check(pod, asked, standing, catalogue, client, claimed=claimed):
             tell(remark)
     return plan(
         selected,

@@ -2,6 +2,8 @@
 
 Only a refusal pays for it: at most REQUESTS_MAX requests and LIST_S seconds. A namespace is listed alone; the last
 request, or one for all namespaces, lists the whole cluster. On any trouble nothing is offered rather than a part of it.
+As many requests again ask for the labels of namespaces, by which networks have a level; beyond them the cluster's
+default level counts, so that at worst a network is offered that its level refuses.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ def list_for(subject: Subject, rules: Rules, client: Server) -> tuple[tuple[str,
     """Return what `access.listing.list_allowed` does; nothing, and a log line, if the API server does not tell."""
     client.limit(min(LIST_S, client.left_s() * LIST_SHARE))
     try:
-        return list_allowed(subject, rules, _Listed(client))
+        return list_allowed(subject, rules, _Listed(client, subject))
     except CniError as error:
         LOG.error(f"the refusal does not say what is allowed: {error.msg}")
         return (), False
@@ -59,8 +61,10 @@ class _Counting:
 class _Listed:
     """A `Catalogue` of the access rules, read as far as it is asked. Every method raises CniError."""
 
-    def __init__(self, client: Server) -> None:
+    def __init__(self, client: Server, subject: Subject) -> None:
         self._reader = _Counting(client, REQUESTS_MAX)
+        self._labels_reader = _Counting(client, REQUESTS_MAX)
+        self._labels = {subject.namespace: subject.namespace_labels}
         self._found: dict[str, dict[str, NetworkAttachmentDefinition]] = {}
         self._is_whole = False
 
@@ -84,6 +88,12 @@ class _Listed:
             for name, network in named.items()
             if not network.annotations.keys().isdisjoint(ANNOTATIONS)
         )
+
+    def namespace_labels(self, namespace: str) -> Mapping[str, str]:
+        """Return the labels of a namespace; none once there were too many to ask for."""
+        if namespace not in self._labels and self._labels_reader.left:
+            self._labels[namespace] = sources.fetch_namespace_labels(self._labels_reader, namespace)
+        return self._labels.get(namespace, {})
 
     def _of(self, namespace: str) -> Mapping[str, NetworkAttachmentDefinition]:
         if not self._is_whole and namespace not in self._found:

@@ -23,6 +23,7 @@ from .netspec.errors import SpecError, SpecErrors, show
 from .netspec.jsontext import parse as parse_json
 from .netspec.jsontext import quote
 from .netspec.names import is_network_name
+from .regularfile import load_regular_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -150,8 +151,7 @@ def _names(directory: str) -> list[str]:
 
 def _read(path: str) -> str:
     try:
-        with open(path, encoding="utf-8") as file:  # noqa: PTH123 - no pathlib here
-            return file.read(CONFIG_BYTES_MAX + 1)
+        return load_regular_file(path, bytes_max=CONFIG_BYTES_MAX).decode()
     except OSError as error:
         raise CniError(INVALID_NETWORK_CONFIG, f"{path}: the file cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:

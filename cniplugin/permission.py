@@ -4,11 +4,15 @@ The webhook has asked the same, of the same rules, when the pod was made. Since 
 changed, and a network whose configuration is a file of the node is read here for the first time.
 
 A network is looked up only if that can make a difference: whether another namespace's network exists cannot be told
-from a refusal. Policies of mode Warn and Audit refuse nothing.
+from a refusal. Policies and levels of mode Warn and Audit refuse nothing.
+
+The labels of a network's namespace decide which level its definitions have. Those of the pod's own namespace are known;
+each other namespace costs one request.
 """
 
 from __future__ import annotations
 
+from . import sources
 from .access.judge import judge, judge_trial
 from .access.model import Item, Subject
 from .access.reasons import Refusal, render, render_trial, trial_rule
@@ -18,7 +22,7 @@ from .log import LOG
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from typing import Protocol
 
     from .access.model import Rules, Verdict
@@ -26,6 +30,7 @@ if TYPE_CHECKING:
     from .inforce import Standing
     from .netspec.netattachdef import NetworkAttachmentDefinition
     from .netspec.selection import NetworkSelectionElement
+    from .podclaims import Claimed
     from .sources import Pod, Server
 
     Asked = Sequence[tuple[int | None, NetworkSelectionElement]]
@@ -41,8 +46,16 @@ if TYPE_CHECKING:
             """Return it with the configuration of the node's disk, if it has none itself; raises CniError."""
 
 
-def check(pod: Pod, asked: Asked, standing: Standing, networks: Networks, client: Server) -> tuple[Remark, ...]:
-    """Return what is to be told of a pod that may attach to all it asks for.
+def check(
+    pod: Pod,
+    asked: Asked,
+    standing: Standing,
+    networks: Networks,
+    client: Server,
+    *,
+    claimed: Sequence[Claimed] = (),
+) -> tuple[Remark, ...]:
+    """Return what is to be told of a pod that may attach to all it asks for, and to what its claims name.
 
     Raises CniError 100 with the text that the webhook would give, if any network is refused; CniErrors of networks
     that cannot be looked up name the item.
@@ -54,12 +67,15 @@ def check(pod: Pod, asked: Asked, standing: Standing, networks: Networks, client
         service_account=pod.service_account,
     )
     refusals, trials = [], []
-    for position, element in asked:
-        item = Item(element=element, replaces_default=position is None)
+    wanted = [*((position, element, "") for position, element in asked)]
+    wanted += [(None, one.element, one.where) for one in claimed]
+    for position, element, where in wanted:
+        item = Item(element=element, network_labels={}, replaces_default=position is None and not where)
+        item = item.replace(source="the claim") if where else item
         verdict = standing.refusal
         if verdict is None:
-            item, verdict = _judge(subject, item, standing.rules, networks, position)
-        refusal = Refusal(reference=item.reference, item=position, verdict=verdict)
+            item, verdict = _judge(subject, item, standing.rules, networks, client, where or _place(position))
+        refusal = Refusal(reference=item.reference, item=position, verdict=verdict, where=where)
         if not verdict.is_allowed:
             refusals.append(refusal)
         elif (trial := judge_trial(subject, item, standing.rules)) is not None:
@@ -67,7 +83,7 @@ def check(pod: Pod, asked: Asked, standing: Standing, networks: Networks, client
     if refusals:
         if standing.refusal is None:
             refusals = _with_allowed(refusals, subject, standing.rules, client)
-        raise denied(refusals, pod, judged=len(asked))
+        raise denied(refusals, pod, judged=len(wanted))
     return _tell_trials(trials, pod, standing.rules)
 
 
@@ -77,12 +93,16 @@ def denied(refusals: Sequence[Refusal], pod: Pod | None, *, judged: int) -> CniE
     return CniError(ACCESS_DENIED, first, rest)
 
 
+def _place(position: int | None) -> str:
+    return "default-network" if position is None else f"item {position + 1}"
+
+
 def _who(pod: Pod) -> str:
     return f"pod {pod.namespace}/{pod.name}"
 
 
 def _judge(
-    subject: Subject, item: Item, rules: Rules, networks: Networks, position: int | None
+    subject: Subject, item: Item, rules: Rules, networks: Networks, client: Server, where: str
 ) -> tuple[Item, Verdict]:
     """Return the verdict, and the item with what is known of its network."""
     verdict = judge(subject, item, rules, is_on_node=True)
@@ -92,14 +112,22 @@ def _judge(
     try:
         network = networks.look_up(element.namespace, element.name)
         item = item.replace(network=network)
+        if network is not None and rules.config.levels.reads_labels:
+            item = item.replace(network_labels=_labels(subject, element.namespace, client))
         verdict = judge(subject, item, rules, is_on_node=True)
         if verdict.is_allowed and network is not None and network.is_on_disk:
             item = item.replace(network=networks.find(element.namespace, element.name))
             verdict = judge(subject, item, rules, is_on_node=True)
     except CniError as error:
-        where = "default-network" if position is None else f"item {position + 1}"
         raise CniError(error.code, f"{where}: {error.msg}", error.details) from error
     return item, verdict
+
+
+def _labels(subject: Subject, namespace: str, client: Server) -> Mapping[str, str]:
+    """Return the labels of a network's namespace. Raises CniError."""
+    if namespace == subject.namespace:
+        return subject.namespace_labels
+    return sources.fetch_namespace_labels(client, namespace)
 
 
 def _depends_on_content(subject: Subject, item: Item, rules: Rules) -> bool:

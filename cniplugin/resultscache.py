@@ -24,11 +24,15 @@ from binascii import a2b_base64
 from .journaltext import ATTACHED, ATTEMPTED, Entry
 from .netspec.rawjson import loads
 from .netspec.record import Record
+from .regularfile import load_regular_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
+
+FILE_BYTES_MAX = 16 * 1024 * 1024
+"""A file holds a configuration (1.5 MiB) and a result; Multus' holds those of all networks of a pod."""
 
 OWN_TYPES = frozenset({"nadmit", "multus", "multus-shim"})
 """Plugins that delegate. The runtime's own cache entry of one is the pod as a whole, and DEL of it would call us."""
@@ -176,7 +180,6 @@ def _names(directory: str, part: str) -> list[str]:
 def _load_json(path: str) -> object:
     """Return the JSON value of a file, None when it has none."""
     try:
-        with open(path, "rb") as file:  # noqa: PTH123  # as above
-            return loads(file.read())
+        return loads(load_regular_file(path, bytes_max=FILE_BYTES_MAX))
     except (OSError, ValueError, RecursionError):
         return None

@@ -55,13 +55,19 @@ POLICIES = "/apis/access.nadmit.io/v1alpha1/networkattachmentpolicies"
 CONFIG = "/apis/access.nadmit.io/v1alpha1/networkattachmentpolicyconfigs/cluster"
 """NB: the words are those of `access.rules`, which a pod without networks does not load."""
 
+CLAIM_VERSIONS = ("v1", "v1beta1")
+"""Of resource.k8s.io: v1 since Kubernetes 1.34, v1beta1 since 1.32."""
+
 PAGE = 500
 PAGES_MAX = 20
 """Objects a request, and requests a list. NB: a list that is cut off is an error, for a Deny may be in the rest."""
 
 
 class Pod(Record):
-    """A pod, as far as its attachments go. `uid` is that of the API object, a mirror pod's for a static pod."""
+    """A pod, as far as its attachments go. `uid` is that of the API object, a mirror pod's for a static pod.
+
+    `claims`: names of the ResourceClaims that give it devices, each once.
+    """
 
     namespace: str
     name: str
@@ -70,6 +76,7 @@ class Pod(Record):
     annotations: Mapping[str, str]  # never changed
     service_account: str
     is_static: bool
+    claims: tuple[str, ...] = ()
 
 
 def fetch_pod(client: Reader, namespace: str, name: str, uid: str) -> Pod:
@@ -121,6 +128,16 @@ def fetch_namespace_labels(client: Reader, namespace: str) -> Mapping[str, str]:
         client.memo[key] = _texts(_object(client.get(f"/api/v1/namespaces/{namespace}"), "metadata"), "labels")
     found = client.memo[key]
     return found if isinstance(found, dict) else {}
+
+
+def fetch_claim(client: Reader, namespace: str, name: str) -> dict[str, Any] | None:
+    """Return a ResourceClaim as the API has it, in the version that is served; None if there is none."""
+    for version in CLAIM_VERSIONS:
+        try:
+            return client.get(f"/apis/resource.k8s.io/{version}/namespaces/{namespace}/resourceclaims/{name}")
+        except NotFoundError:
+            continue
+    return None
 
 
 def fetch_policies(client: Reader) -> list[dict[str, Any]]:
@@ -186,7 +203,21 @@ def _pod(namespace: str, name: str, value: dict[str, Any]) -> Pod:
         annotations=annotations,
         service_account=str(spec.get("serviceAccountName") or "default"),
         is_static=annotations.get(CONFIG_SOURCE, "api") != "api",
+        claims=_claims(spec, _object(value, "status")),
     )
+
+
+def _claims(spec: dict[str, Any], status: dict[str, Any]) -> tuple[str, ...]:
+    """Return the claims of a pod: those it names, those made for it from templates, that of its extended resources."""
+    if "resourceClaims" not in spec and "extendedResourceClaimStatus" not in status:
+        return ()
+    named = [
+        *(spec.get("resourceClaims") or ()),
+        *(status.get("resourceClaimStatuses") or ()),
+        status.get("extendedResourceClaimStatus"),
+    ]
+    names = (one.get("resourceClaimName") for one in named if isinstance(one, dict))
+    return tuple(dict.fromkeys(name for name in names if isinstance(name, str) and is_subdomain(name)))
 
 
 def _network(namespace: str, name: str, value: dict[str, Any]) -> NetworkAttachmentDefinition:

@@ -10,9 +10,14 @@ import os
 from collections.abc import Generator, Iterator
 
 import pytest
+from hypothesis import settings
 
 from tests.realapi.assets import HOW_TO, find_assets
 from tests.realapi.server import RealApiServer
+
+# A deadline per example is a time asserted in a test: it fails on a machine that does other work.
+settings.register_profile("nadmit", deadline=None)
+settings.load_profile("nadmit")
 
 
 @pytest.fixture(scope="session")

@@ -14,9 +14,11 @@ from typing import Protocol
 
 from prometheus_client.registry import Collector
 
+from cniplugin.access.rules import AuthorMatch
 from webhook.admission.checks.in_use import OFF
 from webhook.admission.inforce import RulesInForce
-from webhook.cluster.livenetworks import LiveNetworks
+from webhook.cluster.livedevices import LiveDevices
+from webhook.cluster.livelookups import LiveLookups
 from webhook.cluster.ownnamespace import own_namespace
 from webhook.cluster.pods import Pods
 from webhook.cluster.source import ClusterSource
@@ -25,9 +27,10 @@ from webhook.configuration.inforce import InForce
 from webhook.metrics import Metrics
 from webhook.registration.api import Api
 from webhook.registration.authority import read_authorities
+from webhook.registration.conditions import LabelProtection, StatusProtection
 from webhook.registration.configurations import Service, Target, Url
 from webhook.registration.registrar import Registrar
-from webhook.secrettls import rotating_tls
+from webhook.secrettls import rotating_tls, token_keeper
 from webhook.serving.memorytls import MemoryTls
 from webhook.settings import ClusterSettings, Settings
 from webhook.statuses.part import StatusWriter
@@ -50,14 +53,17 @@ class Part(Protocol):
 class ClusterParts:
     """The parts, and what the server gets from them.
 
-    `live` asks for networks that are not known, and is to be closed. `tls`: the certificate of a Secret; None where it
-    is in files. `listening` is to be set when connections are taken.
+    `live` and `live_devices` ask for what is not known, and are to be closed. `tls`: the certificate of a Secret; None
+    where it is in files. `path_tokens`: those that paths may have, "" for none; None where the server does not register
+    itself. `listening` is to be set when connections are taken.
     """
 
     source: ClusterSource
     parts: Sequence[Part]
-    live: LiveNetworks
+    live: LiveLookups
+    live_devices: LiveDevices
     tls: MemoryTls | None
+    path_tokens: Callable[[], Sequence[str]] | None
     listening: Event
     collectors: Sequence[Collector]
 
@@ -74,16 +80,27 @@ def assemble(settings: Settings, metrics: Metrics, configuration: InForce) -> Cl
     Raises ClusterError for a kubeconfig that cannot be used, MaterialError for a name that no certificate can have.
     """
     wants_pods = settings.cluster.watch_pods and settings.cluster.network_in_use != OFF
-    source = ClusterSource(settings.kubeconfig, pods=Pods(settings.network_namespace) if wants_pods else None)
+    source = ClusterSource(
+        settings.kubeconfig,
+        pods=Pods(settings.network_namespace) if wants_pods else None,
+        is_read=lambda driver: (
+            configuration.current.drivers is not None and driver in configuration.current.drivers.by_name
+        ),
+    )
     parts: list[Part] = [source]
     collectors: list[Collector] = []
     ca_bundle = _bundle_of_files(settings)
     tls = None
+    tokens = None
+    if settings.cluster.webhook_configuration is not None:
+        tokens, token_rotator = token_keeper(settings)
+        if token_rotator is not None:
+            parts.append(token_rotator)
     if settings.cluster.config_map is not None:
         namespace = own_namespace(settings.cluster.namespace)
         parts.append(ConfigurationMap(source.connection, namespace, settings.cluster.config_map, configuration))
     if settings.cluster.tls_secret is not None:
-        tls, rotator = rotating_tls(settings, settings.cluster.tls_secret, metrics)
+        tls, rotator = rotating_tls(settings, settings.cluster.tls_secret, metrics, tokens)
         ca_bundle = rotator.ca_bundle
         parts.append(rotator)
     if settings.cluster.write_status:
@@ -95,19 +112,31 @@ def assemble(settings: Settings, metrics: Metrics, configuration: InForce) -> Cl
         parts.append(writer)
         collectors.append(writer.counts)
     listening = Event()
-    if settings.cluster.webhook_configuration is not None:
+    if settings.cluster.webhook_configuration is not None and tokens is not None:
         registrar = Registrar(
             Api(settings.cluster.webhook_configuration, settings.kubeconfig),
             target=_target_of(settings.cluster),
             is_ready=lambda: listening.is_set() and _first_problem(parts) is None,
             ca_bundle=ca_bundle,
-            status_writers=_status_writers(settings, source),
+            protection=_status_protection(settings, source),
+            labels=_label_protection(settings, source),
+            path_token=tokens.to_register,
             random=random.random,
         )
         parts.append(registrar)
         collectors.append(registrar)
-    live = LiveNetworks(source.connection, source.snapshot, clock=time.monotonic, on_result=metrics.live_lookup)
-    return ClusterParts(source=source, parts=parts, live=live, tls=tls, listening=listening, collectors=collectors)
+    live = LiveLookups(source.connection, source.snapshot, clock=time.monotonic, on_result=metrics.live_lookup)
+    live_devices = LiveDevices(source.connection, clock=time.monotonic, on_result=metrics.live_lookup)
+    return ClusterParts(
+        source=source,
+        parts=parts,
+        live=live,
+        live_devices=live_devices,
+        tls=tls,
+        path_tokens=None if tokens is None else lambda: tokens.accepted,
+        listening=listening,
+        collectors=collectors,
+    )
 
 
 def _first_problem(parts: Sequence[Part]) -> str | None:
@@ -127,6 +156,27 @@ def _bundle_of_files(settings: Settings) -> Callable[[], bytes | None]:
     return lambda: None if file is None else read_authorities(file)
 
 
-def _status_writers(settings: Settings, source: ClusterSource) -> Callable[[], Sequence[str]]:
+def _status_protection(settings: Settings, source: ClusterSource) -> Callable[[], StatusProtection]:
     rules = RulesInForce(settings.rules.config)  # of its own: it is used by one thread
-    return lambda: rules(source.snapshot()).config.status_writers
+
+    def read() -> StatusProtection:
+        config = rules(source.snapshot()).config
+        return StatusProtection(config.network_status_mode, config.status_writers, config.status_writer_groups)
+
+    return read
+
+
+def _label_protection(settings: Settings, source: ClusterSource) -> Callable[[], LabelProtection]:
+    rules = RulesInForce(settings.rules.config)  # as above
+
+    def read() -> LabelProtection:
+        config = rules(source.snapshot()).config
+        writers = config.namespace_labels.writers or AuthorMatch()
+        return LabelProtection(
+            is_deny=config.namespace_labels.mode == "Deny",
+            users=(*config.exempt_users, *writers.users, *writers.account_users),
+            groups=(*config.exempt_groups, *writers.groups),
+            accounts=writers.account_prefixes,
+        )
+
+    return read

@@ -17,6 +17,8 @@
 | nadmit_ready | gauge | |
 | nadmit_status_writer | gauge | |
 | nadmit_status_writes_total | counter | what (status, event), result (ok, conflict, gone, error) |
+| nadmit_bytes_in_flight | gauge | |
+| nadmit_refusals_total | counter | reason (webhook.serving.bodies.REASONS) |
 | nadmit_info | gauge | version, netspec_revision |
 
 Those about the status are in `webhook.statuses.counts`.
@@ -34,16 +36,17 @@ from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
-from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from cniplugin.netspec import REVISION
-from webhook.admission.evaluate import BINDING, NETWORK, POD, POLICIES, WORKLOADS
+from webhook.admission.evaluate import BINDING, NAMESPACE, NETWORK, POD, POLICIES, WORKLOADS
 from webhook.admission.model import Decision, Request
 from webhook.admission.rules import RULE_IDS
 from webhook.decisionlog import DecisionLog
+from webhook.serving.bodies import REASONS, Bodies
 
-KINDS = {kind: kind.kind for kind in (POD, BINDING, NETWORK, *WORKLOADS, *POLICIES)}
+KINDS = {kind: kind.kind for kind in (POD, BINDING, NAMESPACE, NETWORK, *WORKLOADS, *POLICIES)}
 OPERATIONS = frozenset({"CREATE", "UPDATE", "DELETE", "CONNECT"})
 CODES = frozenset({200, 400, 404, 405, 408, 413, 415, 431, 499, 500, 503})
 SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 1.0)
@@ -72,7 +75,7 @@ class _PerReview(Collector):
         findings = CounterMetricFamily("nadmit_findings", "Rules that refused", labels=("rule",))
         for rule, count in self.findings.items():
             findings.add_metric((rule,), count)
-        trials = CounterMetricFamily("nadmit_trials", "Refusals of policies on trial", labels=("mode",))
+        trials = CounterMetricFamily("nadmit_trials", "Refusals that a mode turned into less", labels=("mode",))
         for mode, count in self.trials.items():
             trials.add_metric((mode,), count)
         responses = CounterMetricFamily("nadmit_http_responses", "HTTP answers", labels=("path", "code"))
@@ -111,7 +114,10 @@ class Metrics:
             registry=self.registry,
         )
         self._live_lookups = Counter(
-            "nadmit_live_lookups", "Networks asked for while judging", ("result",), registry=self.registry
+            "nadmit_live_lookups",
+            "Objects asked for while judging",
+            ("result",),
+            registry=self.registry,
         )
         self._ready = Gauge("nadmit_ready", "1 while reviews are wanted", registry=self.registry)
         self.log_lines_lost = Counter(
@@ -149,7 +155,7 @@ class Metrics:
         self._certificate_loads.labels("error").inc()
 
     def live_lookup(self, result: str) -> None:
-        """Count what became of asking for a network that was not known; `result` is one of a closed set."""
+        """Count what became of asking for an object that was not known; `result` is one of a closed set."""
         self._live_lookups.labels(result).inc()
 
     def observe(self, *, is_ready: bool, counts: Mapping[str, int], ages: Mapping[str, float]) -> None:
@@ -163,6 +169,23 @@ class Metrics:
     def exposition(self) -> bytes:
         """Return the metrics in the Prometheus text format."""
         return generate_latest(self.registry)
+
+
+class LoadMetrics(Collector):
+    """What the review port holds, and what it refused before a review."""
+
+    def __init__(self, bodies: Bodies) -> None:
+        self._bodies = bodies
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the state of the moment."""
+        yield GaugeMetricFamily(
+            "nadmit_bytes_in_flight", "Bytes of request bodies that are held", value=self._bodies.held_bytes
+        )
+        refusals = CounterMetricFamily("nadmit_refusals", "What was refused before a review", labels=("reason",))
+        for reason in REASONS:
+            refusals.add_metric((reason,), self._bodies.refusals[reason])
+        yield refusals
 
 
 class Observers:

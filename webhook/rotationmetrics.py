@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
+from certs.pathtokens import TokenStep
 from certs.rotation import Step
 from certs.state import Phase, State
 
@@ -32,7 +33,7 @@ class RotationMetrics:
         self._failures = Counter(
             "nadmit_certificate_rotation_failures", "Rounds that did not come to their end", registry=registry
         )
-        for step in Step:
+        for step in (*Step, *TokenStep):
             self._steps.labels(step)
 
     def state(self, state: State) -> None:
@@ -41,7 +42,7 @@ class RotationMetrics:
         for phase in Phase:
             self._phase.labels(phase).set(phase is state.phase)
 
-    def step(self, step: Step) -> None:
+    def step(self, step: Step | TokenStep) -> None:
         """Count a step."""
         self._steps.labels(step).inc()
 

@@ -1,17 +1,20 @@
-"""The certificate from a Secret: the rotator of this replica, and the pair that it serves."""
+"""The certificate from a Secret, and the tokens of paths: the rotators of this replica, and the pair that it serves."""
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from kubernetes.client import ApiClient
 
 from certs.kubestore import Api, KubeConfigurations, KubeSecret
 from certs.rotator import Rotator
-from certs.store import StoreError
+from certs.store import SecretStore, StoreError
+from certs.tokenkeeper import TokenFile, TokenKeeper, TokenRotator
 from webhook.cluster.apierrors import ClusterError
 from webhook.cluster.kube import Connection
 from webhook.cluster.ownnamespace import own_namespace
@@ -21,12 +24,16 @@ from webhook.rotationmetrics import RotationMetrics
 from webhook.serving.memorytls import MemoryTls
 from webhook.settings import ClusterSettings, Settings
 
+logger = logging.getLogger("nadmit.registration")
 
-def rotating_tls(settings: Settings, secret_name: str, metrics: Metrics) -> tuple[MemoryTls, Rotator]:
+
+def rotating_tls(
+    settings: Settings, secret_name: str, metrics: Metrics, tokens: TokenKeeper | None
+) -> tuple[MemoryTls, Rotator]:
     """Return what serves the leaf of the Secret, and the part that keeps it; nothing is asked before its start.
 
-    Raises MaterialError for a name that no certificate can have, ClientCaError for callers' authorities that cannot be
-    read.
+    `tokens` gets the path tokens of the Secret; None: nobody wants them. Raises MaterialError for a name that no
+    certificate can have, ClientCaError for callers' authorities that cannot be read.
     """
     cluster = settings.cluster
     namespace = own_namespace(cluster.namespace)
@@ -39,8 +46,40 @@ def rotating_tls(settings: Settings, secret_name: str, metrics: Metrics) -> tupl
         names=certificate_names(cluster, namespace, settings.cert_names),
         on_leaf=tls.take,
         observer=RotationMetrics(metrics.registry),
+        tokens=tokens,
     )
     return tls, rotator
+
+
+def token_keeper(settings: Settings) -> tuple[TokenKeeper, TokenRotator | None]:
+    """Return what knows the path tokens of a server that registers itself, and the part that keeps them.
+
+    No part: with a Secret for the certificate its rotator keeps them, or there is no place for them, and a warning says
+    so.
+    """
+    cluster = settings.cluster
+    if cluster.tls_secret is not None:
+        return TokenKeeper(is_required=cluster.path_token), None
+    api = Api(lambda: _connect(settings))
+    store: SecretStore
+    if cluster.path_token_secret is not None:
+        store = KubeSecret(api, own_namespace(cluster.namespace), cluster.path_token_secret)
+    elif settings.tls_files is None and _may_write(settings.cert_dir):
+        store = TokenFile(settings.cert_dir)
+    else:
+        if cluster.path_token:
+            logger.warning(
+                "registered paths have no token, so whoever reaches this port may ask: there is no place to keep one; "
+                "name a Secret with --path-token-secret, or give --no-path-token"
+            )
+        return TokenKeeper(is_required=False), None
+    keeper = TokenKeeper(is_required=cluster.path_token)
+    return keeper, TokenRotator(store, KubeConfigurations(api, configuration_names(cluster)), keeper)
+
+
+def _may_write(directory: Path) -> bool:
+    existing = next(path for path in (directory, *directory.absolute().parents) if path.exists())
+    return existing.is_dir() and os.access(existing, os.W_OK)
 
 
 def configuration_names(cluster: ClusterSettings) -> tuple[str, ...]:

@@ -19,7 +19,8 @@ class ClusterSettings:
 
     `namespace`: None for that of the pod's service account. `tls_secret`, `webhook_configuration`: None for none.
     `webhook_url`: None for the Service. `ca_file`: None for `ca.crt` of `cert_dir`. `network_in_use`: Warn, Deny or
-    Off. `config_map`: has the NadmitConfiguration; None: its defaults.
+    Off. `path_token`: whether paths that are registered need a token; `path_token_secret`: where it is when the
+    certificate is in files, None for `cert_dir`. `config_map`: has the NadmitConfiguration; None: its defaults.
     """
 
     namespace: str | None = None
@@ -30,6 +31,8 @@ class ClusterSettings:
     ca_file: Path | None = None
     watch_pods: bool = True
     network_in_use: str = "Warn"
+    path_token: bool = True
+    path_token_secret: str | None = None
     write_status: bool = False
     config_map: str | None = None
 
@@ -41,8 +44,9 @@ class Settings:
     `manifests` is a tree of YAML; None means the cluster that `kubeconfig` (None: the service account, then the
     user's own) points at. `cert_dir` gets a CA and a leaf for `cert_names` when it is empty; `tls_files` (certificate,
     key), when given, are served instead. `client_ca` verifies callers, of whom `client_names` may call (none named:
-    all); None: everybody may. `config`: the file of a NadmitConfiguration; None: its defaults. `plugin_schemas`: a
-    directory of schemas of CNI plugins; None for none.
+    all); None: everybody may. `path_token_file`: the tokens of paths, for whoever registers by manifest. `config`: the
+    file of a NadmitConfiguration; None: its defaults. `plugin_schemas`: a directory of schemas of CNI plugins; None for
+    none.
     """
 
     manifests: Path | None = None
@@ -54,6 +58,7 @@ class Settings:
     tls_files: tuple[Path, Path] | None = None
     client_ca: Path | None = None
     client_names: tuple[str, ...] = ()
+    path_token_file: Path | None = None
     config: Path | None = None
     plugin_schemas: Path | None = None
     rules: Rules = field(default_factory=Rules)

@@ -7,7 +7,7 @@ import gc
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,7 +15,8 @@ from pathlib import Path
 
 import uvloop
 
-from certs.files import bootstrap
+from certs.files import BootstrapError, Bootstrapped, bootstrap
+from certs.keyexposure import exposures
 from webhook.admission.inforce import RulesInForce
 from webhook.cluster.manifests import load_snapshot
 from webhook.cluster.problems import Problem
@@ -25,10 +26,14 @@ from webhook.configuration.inforce import InForce
 from webhook.configuration.metrics import ConfigurationMetrics
 from webhook.configuration.schemafiles import load_directory
 from webhook.decisionlog import DecisionLog
-from webhook.metrics import Metrics, Observers
+from webhook.files import advice, within
+from webhook.metrics import LoadMetrics, Metrics, Observers
 from webhook.serving.app import create_app
+from webhook.serving.bodies import Bodies
+from webhook.serving.paths import PLAIN, ReviewPaths
+from webhook.serving.pathtokenfile import read_tokens
 from webhook.serving.probes import create_probes
-from webhook.serving.reviews import LiveNetworks, Reviews
+from webhook.serving.reviews import LiveDevices, LiveLookups, Reviews
 from webhook.serving.server import Addresses, Stop, serve, stop_on_signals
 from webhook.serving.tls import ServedPair, ServerTls
 from webhook.settings import Settings
@@ -47,8 +52,9 @@ class _Source:
     """Where a server's snapshot comes from, and what it lacks.
 
     `problem`: why reviews are not wanted yet, None when they are. `ages`: for each kind, seconds since it was known to
-    be up to date; none for files, which are read once. `on_listening`: called when connections are taken. `live`: where
-    networks are looked for that are not known. `configuration`: what admins may change meanwhile.
+    be up to date; none for files, which are read once. `on_listening`: called when connections are taken. `live`,
+    `live_devices`: where networks, namespaces and claims are looked for that are not known. `configuration`: what
+    admins may change meanwhile. `path_tokens`: those that paths may have; None: none are needed.
     """
 
     snapshot: Callable[[], Snapshot]
@@ -56,24 +62,27 @@ class _Source:
     problem: Callable[[], str | None] = lambda: None
     ages: Callable[[], Mapping[str, float]] = dict
     on_listening: Callable[[], None] = lambda: None
-    live: LiveNetworks | None = None
+    live: LiveLookups | None = None
+    live_devices: LiveDevices | None = None
+    path_tokens: Callable[[], Sequence[str]] | None = None
 
 
 def standalone(settings: Settings, manifests: Path) -> int:
     """Serve a tree of YAML until SIGTERM or SIGINT, and return the exit code.
 
-    Raises ManifestError (ConfigurationError is one), BootstrapError, CertificateError, ClientCaError or ListenError,
-    each one clear line, before it serves.
+    Raises ManifestError (ConfigurationError is one), BootstrapError, CertificateError, ClientCaError, PathTokenError or
+    ListenError, each one clear line, before it serves.
     """
     started = time.perf_counter()
     _log_to_stderr()
+    path_tokens = _tokens_of_file(settings)
     warnings: list[Problem] = []
     snapshot = load_snapshot(manifests, warnings=warnings, network_namespace=settings.network_namespace)
     for warning in warnings:
         logging.getLogger("nadmit.cluster").warning("%s", warning)
     metrics = Metrics()
     with _follow_configuration(settings) as configuration:
-        source = _Source(snapshot=lambda: snapshot, configuration=configuration)
+        source = _Source(snapshot=lambda: snapshot, configuration=configuration, path_tokens=path_tokens)
         return _run(settings, source, metrics, _load_tls(settings, metrics), started)
 
 
@@ -87,8 +96,8 @@ def cluster(settings: Settings) -> int:
     from webhook.clusterparts import assemble  # noqa: PLC0415
 
     started = time.perf_counter()
-    sys.setswitchinterval(SWITCH_S)
     _log_to_stderr()
+    path_tokens = _tokens_of_file(settings)
     metrics = Metrics()
     with ExitStack() as running:
         configuration = running.enter_context(_follow_configuration(settings))
@@ -102,15 +111,19 @@ def cluster(settings: Settings) -> int:
             ages=made.source.cache_age_seconds,
             on_listening=made.listening.set,
             live=made.live,
+            live_devices=made.live_devices,
+            path_tokens=made.path_tokens or path_tokens,
         )
         for part in made.parts:
             part.start()
             running.callback(part.stop)
         running.callback(made.live.close)
+        running.callback(made.live_devices.close)
         return _run(settings, source, metrics, made.tls or _load_tls(settings, metrics), started)
 
 
 def _run(settings: Settings, source: _Source, metrics: Metrics, tls: ServedPair, started: float) -> int:
+    sys.setswitchinterval(SWITCH_S)
     configuration = source.configuration
     metrics.registry.register(ConfigurationMetrics(configuration))
     log = DecisionLog(STDOUT, later=_call_later, on_lost=metrics.log_lines_lost.inc)
@@ -123,6 +136,7 @@ def _run(settings: Settings, source: _Source, metrics: Metrics, tls: ServedPair,
         observer=Observers(metrics, log),
         network_in_use=settings.cluster.network_in_use,
         live=source.live,
+        live_devices=source.live_devices,
     )
 
     def problem() -> str | None:
@@ -139,18 +153,22 @@ def _run(settings: Settings, source: _Source, metrics: Metrics, tls: ServedPair,
         waiting.append(asyncio.create_task(_wait_until_ready(source, log, started)))
 
     waiting: list[asyncio.Task[None]] = []
+    paths = PLAIN if source.path_tokens is None else ReviewPaths(source.path_tokens)
 
     async def main() -> int:
         stop = Stop()
+        bodies = Bodies(settings.limits, asyncio.get_running_loop())
+        metrics.registry.register(LoadMetrics(bodies))
         with stop_on_signals(stop):
             code = await serve(
-                create_app(reviews, limits=settings.limits, on_response=metrics.response),
+                create_app(reviews, limits=settings.limits, on_response=metrics.response, paths=paths),
                 create_probes(is_ready=problem, metrics=exposition, configuration=configuration.describe),
                 tls=tls,
                 addresses=Addresses(webhook=settings.listen, probes=settings.probe_listen),
                 limits=settings.limits,
                 on_ready=on_listening,
                 stop=stop,
+                bodies=bodies,
             )
         for task in waiting:
             task.cancel()
@@ -161,6 +179,14 @@ def _run(settings: Settings, source: _Source, metrics: Metrics, tls: ServedPair,
         code = runner.run(main())
     log.close()
     return code
+
+
+def _tokens_of_file(settings: Settings) -> Callable[[], Sequence[str]] | None:
+    """Return the tokens that an administrator keeps by hand; None: there is no such file. Raises PathTokenError."""
+    if settings.path_token_file is None:
+        return None
+    tokens = read_tokens(settings.path_token_file)
+    return lambda: tokens
 
 
 @contextmanager
@@ -196,9 +222,11 @@ def _call_later(call: Callable[[], None]) -> None:
 def _load_tls(settings: Settings, metrics: Metrics) -> ServerTls:
     """Load the given pair, or the one of `cert_dir`, which is made when the directory is empty."""
     if settings.tls_files is None:
-        made = bootstrap(settings.cert_dir, settings.cert_names, datetime.now(UTC))
+        made = _bootstrap(settings)
         if made.created:
             logging.getLogger("nadmit.serving").info("wrote %s", ", ".join(str(path) for path in made.written))
+        for line in exposures([settings.cert_dir / "ca.key"]):  # what concerns tls.key is for ServerTls to say
+            logging.getLogger("nadmit.serving").warning("%s", line)
     cert, key = settings.tls_files or (settings.cert_dir / "tls.crt", settings.cert_dir / "tls.key")
     tls = ServerTls(
         cert,
@@ -210,6 +238,13 @@ def _load_tls(settings: Settings, metrics: Metrics) -> ServerTls:
     )
     tls.load()
     return tls
+
+
+def _bootstrap(settings: Settings) -> Bootstrapped:
+    try:
+        return within(settings.cert_dir, lambda: bootstrap(settings.cert_dir, settings.cert_names, datetime.now(UTC)))
+    except OSError as error:  # its own errors are BootstrapError
+        raise BootstrapError(f"{settings.cert_dir}: {error.strerror}; {advice(error, 'name another')}") from error
 
 
 def _log_to_stderr() -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from cniplugin.netspec.errors import SpecError
 from cniplugin.netspec.names import ALLOWED_LABEL, is_label
+from cniplugin.netspec.whitespace import trim
 
 from . import labels
 
@@ -55,15 +56,15 @@ def problems(annotations: Mapping[str, str]) -> Iterator[SpecError]:
 
 
 def _lists(text: str, namespace: str) -> bool:
-    return text.strip() == "*" or namespace in (name.strip() for name in text.split(","))
+    return trim(text) == "*" or namespace in map(trim, text.split(","))
 
 
 def _listed_problem(text: str) -> str:
     if len(text) > TEXT_MAX:
         return f"it has {len(text)} characters"
-    if text.strip() == "*":
+    if trim(text) == "*":
         return ""
-    wrong = next((name for name in (part.strip() for part in text.split(",")) if not is_label(name)), None)
+    wrong = next((name for name in map(trim, text.split(",")) if not is_label(name)), None)
     return "" if wrong is None else f"{wrong[:80]!a} does not name a namespace"
 
 

@@ -1,34 +1,113 @@
 """Built-in checks of a network's content, which no setting switches off (side doors 3, 5 and 6).
 
-Fields restricted: the `type` of every plugin, IPAM plugin and nested delegate. Values allowed: a plain file name (the
-parser sees to that) that is not the type of a delegating plugin. Operations: writing a definition, attaching to it.
-Nobody is exempt. Example: `plugins[0].type: a delegating plugin cannot be a delegate: "multus"`.
+| restricted | allowed |
+| --- | --- |
+| `type` of every plugin, IPAM plugin and nested delegate | a plain file name, not that of a delegating plugin |
+| `ipam.type`, where the plugin runs it | an IPAM program, or a type that nobody knows |
+| `runtimeConfig`, `prevResult` | absent, null, or nothing in it: the runtime alone fills them in |
+
+Operations: writing a definition, attaching to it. Nobody is exempt.
+Example: `plugins[0].type: a delegating plugin cannot be a delegate: "multus"`.
 """
 
 from __future__ import annotations
 
-from cniplugin.netspec.errors import SpecError
+from cniplugin.netspec.errors import PROBLEMS_MAX, SpecError
+from cniplugin.netspec.jsontext import join
+from cniplugin.netspec.record import remember
+
+from .facts import RUNTIME_KEYS, fold, is_written, nested
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from cniplugin.netspec.cniconfig import NetworkConfigList
 
+    from .facts import Keys
+
+IPAM_PROGRAMS = frozenset(("dhcp", "host-local", "static", "whereabouts"))
+"""The IPAM programs of `plugintable`, which is not loaded for them."""
+
 
 def unsafe(config: NetworkConfigList, *, meta_plugin_types: Iterable[str]) -> tuple[SpecError, ...]:
-    """Return what makes a configuration unsafe to attach, in input order; paths are below `spec.config`."""
+    """Return what makes a configuration unsafe to attach, in input order (the first PROBLEMS_MAX).
+
+    Paths are below `spec.config`.
+    """
     refused = frozenset(meta_plugin_types)
+    problems: tuple[SpecError, ...] = () if refused.isdisjoint(config.types) else tuple(_meta_problems(config, refused))
+    return (problems + remember(config, "unsafe", _written))[:PROBLEMS_MAX]
+
+
+def _meta_problems(config: NetworkConfigList, refused: frozenset[str]) -> Iterator[SpecError]:
+    for index, plugin in enumerate(config.plugins):
+        for kind in plugin.types:
+            if kind in refused:
+                yield SpecError(
+                    rule="cni-meta-plugin",
+                    path=f"plugins[{index}].type" if config.is_list else "type",
+                    value=kind,
+                    detail="a delegating plugin cannot be a delegate: it would run all networks of the pod again",
+                    fix="name the plugin that makes the attachment",
+                    section="access policy, side door 5",
+                )
+
+
+def _written(config: NetworkConfigList) -> tuple[SpecError, ...]:
+    """Return what depends on no setting, so it is worked out once per configuration."""
     return tuple(
-        SpecError(
-            rule="cni-meta-plugin",
-            path=f"plugins[{index}].type" if config.is_list else "type",
-            value=kind,
-            detail="a delegating plugin cannot be a delegate: it would run all networks of the pod again",
-            fix="name the plugin that makes the attachment",
-            section="access policy, side door 5",
-        )
-        for index, plugin in enumerate(config.plugins)
-        for kind in plugin.types
-        if kind in refused
+        problem
+        for path, keys in nested(config)
+        for problem in (*_runtime_problems(keys, path), *_ipam_problems(keys, path))
     )
+
+
+def _runtime_problems(keys: Keys, path: str) -> Iterator[SpecError]:
+    for key in RUNTIME_KEYS:
+        for written, value in keys.get(fold(key), ()):
+            if is_written(key, value):
+                yield _runtime_error(key, join(path, written))
+
+
+def _runtime_error(key: str, path: str) -> SpecError:
+    return SpecError(
+        rule="cni-runtime",
+        path=path,
+        detail=f"the runtime fills {key} in for each pod; what is written here would win over it",
+        fix=_RUNTIME_FIXES[key],
+        section="CNI 1.1 §1",
+    )
+
+
+_RUNTIME_FIXES = {
+    "runtimeConfig": "remove it; what holds for every pod is written as keys of the plugin itself",
+    "prevResult": "remove it",
+}
+
+
+def _ipam_problems(keys: Keys, path: str) -> Iterator[SpecError]:
+    for written, ipam in keys.get("ipam", ()):
+        for key, kind in ipam.items() if isinstance(ipam, dict) else ():
+            if fold(key) == "type" and isinstance(kind, str) and kind and _is_no_ipam(kind, keys):
+                yield SpecError(
+                    rule="cni-ipam-program",
+                    path=join(join(path, written), key),
+                    value=kind,
+                    detail="this program hands out no addresses, and would run on the node all the same",
+                    allowed=f"{', '.join(sorted(IPAM_PROGRAMS))}, or an IPAM plugin of your own",
+                    fix='name an IPAM plugin, or remove "ipam"',
+                    section="CNI 1.1 §4",
+                )
+
+
+def _is_no_ipam(kind: str, plugin: Keys) -> bool:
+    """Say whether a program is known to be no IPAM program, and the plugin may run it."""
+    if kind in IPAM_PROGRAMS:
+        return False
+    from .plugintable import PLUGINS  # noqa: PLC0415  # other programs than these are rare
+
+    known = PLUGINS.get(kind)
+    readers = [PLUGINS.get(name) for _, name in plugin.get("type", ()) if isinstance(name, str)]
+    is_run = not readers or any(reader is None or reader[1] for reader in readers)
+    return known is not None and known[0] != "ipam" and is_run

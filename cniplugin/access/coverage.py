@@ -7,15 +7,18 @@ left out: a policy is judged while its author waits, and may have 64 rules of 32
 
 from __future__ import annotations
 
+from .contentfields import FIELDS
+from .matchers import Names
 from .rules import DENY, MODES, NetworkMatch, PodMatch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-    from typing import TypeAlias, TypeVar
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from typing import Any, TypeAlias, TypeVar
 
+    from .contentfields import Content
     from .labels import Selector
-    from .matchers import Names, Ranges
+    from .matchers import Cidrs, HexPrefixes, Ranges
     from .rules import AttachmentRule, AuthorMatch, ConfigMatch, DefinitionRule, Policy
 
     Rule = TypeVar("Rule", AttachmentRule, DefinitionRule)
@@ -24,7 +27,12 @@ if TYPE_CHECKING:
 
 
 COMPARISONS_MAX = 100_000
-"""Pairs of patterns that are compared for one rule at most: a few milliseconds, where patterns are alike."""
+"""Pairs of patterns that are compared for all rules of one policy at most: some milliseconds, where patterns are alike.
+"""
+
+
+PAIR_COST = 25
+"""Comparisons that two rules cost at least, however few patterns they have."""
 
 
 class Denies:
@@ -35,8 +43,12 @@ class Denies:
         self._named: dict[str, list[AttachmentRule]] = {}
         self._others: list[AttachmentRule] = []
         self._sizes: dict[int, int] = {}
+        self._left = COMPARISONS_MAX
         for policy in policies:
-            self._definitions += [rule for rule in policy.definitions if rule.action == DENY]
+            for definition in policy.definitions:
+                if definition.action == DENY:
+                    self._definitions.append(definition)
+                    self._sizes[id(definition)] = _definition_size(definition)
             for rule in policy.attachments:
                 if rule.action == DENY:
                     self._add(rule)
@@ -52,14 +64,17 @@ class Denies:
 
     def over(self, rule: AttachmentRule) -> AttachmentRule | None:
         """Return a Deny that matches whatever an attachment rule selects, None if none is known to."""
-        return _first(rule, self._affordable(rule, (*self._others, *self._naming(rule))), _covers)
+        return _first(rule, self._affordable(_size(rule), (*self._others, *self._naming(rule))), _covers)
 
-    def _affordable(self, rule: AttachmentRule, denies: Iterable[AttachmentRule]) -> Iterator[AttachmentRule]:
-        """Yield Denies as long as all that were yielded can be compared with the rule in the time."""
-        size, left = _size(rule), COMPARISONS_MAX
+    def begin_policy(self) -> None:
+        """Take note that the rules of another policy are compared from here on."""
+        self._left = COMPARISONS_MAX
+
+    def _affordable(self, size: int, denies: Iterable[Rule]) -> Iterator[Rule]:
+        """Yield Denies as long as all that were yielded can be compared with a rule of this size in the time."""
         for deny in denies:
-            left -= size * self._sizes[id(deny)]
-            if left < 0:
+            self._left -= max(size * self._sizes[id(deny)], PAIR_COST)
+            if self._left < 0:
                 return
             yield deny
 
@@ -71,7 +86,7 @@ class Denies:
 
     def over_definition(self, rule: DefinitionRule) -> DefinitionRule | None:
         """Return a Deny that matches whatever a definitions rule selects, None if none is known to."""
-        return _first(rule, self._definitions, _covers_definition)
+        return _first(rule, self._affordable(_definition_size(rule), self._definitions), _covers_definition)
 
 
 def _size(rule: AttachmentRule) -> int:
@@ -79,11 +94,29 @@ def _size(rule: AttachmentRule) -> int:
     patterns = (
         names
         for entry in rule.networks
-        for names in (entry.namespaces, entry.names, entry.plugin_types, entry.masters)
-        if names is not None
+        for names in (entry.namespaces, entry.names, *(getattr(entry, field.name) for field in FIELDS))
+        if isinstance(names, Names)
     )
-    places = (entry.namespaces for entry in (*rule.pods, *rule.except_pods) if entry.namespaces is not None)
-    return 1 + sum(len(names.exact) + len(names.prefixes) for names in (*patterns, *places))
+    entries = (*rule.pods, *rule.except_pods)
+    places = (entry.namespaces for entry in entries if entry.namespaces is not None)
+    selectors = (
+        *(entry.selector for entry in rule.networks),
+        *(selector for entry in entries for selector in (entry.namespace_selector, entry.pod_selector)),
+    )
+    values = sum(_selector_size(selector) for selector in selectors if selector is not None)
+    return 1 + len(entries) + values + sum(len(names.exact) + len(names.prefixes) for names in (*patterns, *places))
+
+
+def _selector_size(selector: Selector) -> int:
+    return sum(1 + len(requirement.values) for requirement in selector.requirements)
+
+
+def _definition_size(rule: DefinitionRule) -> int:
+    """As `_size`, of a rule about definitions."""
+    config = rule.config
+    patterns = (config.plugin_types, config.ipam_types, config.masters, config.resource_names) if config else ()
+    names = [names for names in (rule.namespaces, *patterns) if names is not None]
+    return 1 + sum(len(one.exact) + len(one.prefixes) for one in names)
 
 
 def _first(rule: Rule, denies: Iterable[Rule], covers: Covers[Rule]) -> Rule | None:
@@ -155,11 +188,17 @@ def _covers_network(broad: NetworkMatch, narrow: NetworkMatch) -> bool:
         and _covers_names(broad.names, narrow.names)
         and (narrow.selector is not None or broad.selector is None)  # {} is every network that exists
         and _covers_selector(broad.selector, narrow.selector)
-        and _covers_values(broad.plugin_types, narrow.plugin_types)
-        and _covers_values(broad.masters, narrow.masters)
-        and _covers_ranges(broad.vlans, narrow.vlans)
+        and _covers_content(broad, narrow)
         and broad.is_on_disk in (None, narrow.is_on_disk)
     )
+
+
+def _covers_content(broad: Content, narrow: Content) -> bool:
+    for field in FIELDS:
+        limit = getattr(broad, field.name)
+        if limit is not None and not _COVERS.get(field.key, _covers_values)(limit, getattr(narrow, field.name)):
+            return False
+    return True
 
 
 def _covers_names(broad: Names | None, narrow: Names | None) -> bool:
@@ -186,6 +225,26 @@ def _covers_set(broad: frozenset[str] | None, narrow: frozenset[str] | None) -> 
 def _covers_ranges(broad: Ranges | None, narrow: Ranges | None) -> bool:
     return broad is None or (narrow is not None and all(broad.contain(low, high) for low, high in narrow.ranges))
 
+
+def _covers_cidrs(broad: Cidrs | None, narrow: Cidrs | None) -> bool:
+    if broad is None or narrow is None:
+        return broad is None
+    return all(
+        broad.contain_range(bits, network << shift, (network + 1 << shift) - 1)
+        for bits, shift, network in narrow.blocks
+    )
+
+
+def _covers_prefixes(broad: HexPrefixes | None, narrow: HexPrefixes | None) -> bool:
+    return broad is None or (narrow is not None and all(digits.startswith(broad.digits) for digits in narrow.digits))
+
+
+_COVERS: Mapping[str, Callable[[Any, Any], bool]] = {
+    "vlans": _covers_ranges,
+    "addresses": _covers_cidrs,
+    "macs": _covers_prefixes,
+}
+"""How the values of a field are compared that are no patterns."""
 
 # Definitions
 
@@ -222,10 +281,7 @@ def _covers_config(broad: ConfigMatch | None, rule: DefinitionRule) -> bool:
     if narrow is None or rule.action != DENY:
         return False
     return (
-        _covers_values(broad.plugin_types, narrow.plugin_types)
-        and _covers_values(broad.ipam_types, narrow.ipam_types)
-        and _covers_values(broad.masters, narrow.masters)
+        _covers_content(broad, narrow)
         and _covers_values(broad.resource_names, narrow.resource_names)
-        and _covers_ranges(broad.vlans, narrow.vlans)
         and broad.is_on_disk in (None, narrow.is_on_disk)
     )

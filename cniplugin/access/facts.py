@@ -1,29 +1,66 @@
-"""What a network's configuration uses of the node, as far as rules ask: all plugins of a chain, nested ones included.
+"""What a network's configuration touches: all plugins of a chain, their IPAM and nested delegates.
+
+What the key of a plugin touches is known from one table, `plugintable`. Keys are read as the plugin reads them, which
+is as Go's encoding/json does: in any letter case, where U+017F (long s) is an s and U+212A (Kelvin) a k, through lists,
+at every depth; null is absent. Where Go would let one of two spellings win, both count, for other readers differ.
+The top level beside `plugins` is not read: no plugin gets it.
 
 | fact | from |
 | --- | --- |
-| plugin types | `type` of each plugin and of nested delegates |
+| plugin types | `type` of each plugin, of nested delegates, and of an IPAM that is not known to be an IPAM program |
 | IPAM types | `ipam.type` |
-| masters | `master`; `bridge` of a bridge (cni0 if unset); MASTER_KEYS of others |
-| VLANs | `vlan`, `vlanId`, `vlanTrunk`, `trunk` |
+| masters | interfaces, devices and physical networks of the node |
+| VLANs | `vlan` and its like, trunks as the range that covers each entry |
 
-An interface plugin without `master` uses the node's default interface, here "": no pattern but "*" lists it, and a
-VLAN that is no number is NO_NUMBER, which no range has.
+An interface plugin without `master` uses the node's default interface, here "": no pattern but "*" lists it. What
+cannot be read is "": a VLAN, address or path that is in no Allow and in every Deny.
 """
 
 from __future__ import annotations
 
-from cniplugin.netspec.record import Record
+from cniplugin.netspec import names
+from cniplugin.netspec.jsontext import join
+from cniplugin.netspec.record import Record, remember
+from cniplugin.netspec.whitespace import trim
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
     from cniplugin.netspec.cniconfig import NetworkConfigList
     from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 
-    Conf = Mapping[str, Any]
+    Keys = Mapping[str, Sequence[tuple[str, Any]]]
+    """The keys of an object as Go compares them, each with its spellings and their values."""
+    Table = Mapping[str, Any]
+    """What is known of the keys of an object; grammar: `webhook/plugindata/touches.py`."""
+    Range = tuple[int, int]
+    AddressRange = tuple[int, int, int]
+
+INTERFACE, DEVICE, NETWORK, VLAN, PKEY = "interface", "device", "network", "vlan", "pkey"
+CONTAINER_INTERFACE = "container-interface"
+HOST_PATH, ENDPOINT, SYSCTL, NETFILTER = "host-path", "endpoint", "sysctl", "netfilter"
+PROGRAM, ADDRESS, MAC, POOL, RUNTIME = "program", "address", "mac", "pool", "runtime"
+
+KINDS = {
+    INTERFACE: 'an interface of the node by name; "" is that of the default route',
+    DEVICE: "a device of the node by PCI address, hardware address or kernel path",
+    CONTAINER_INTERFACE: "an interface that the pod has already",
+    NETWORK: "a physical network by the name that the node's network provider gives it",
+    VLAN: 'a VLAN or a range of them, "7" or "10-20"; "" if it cannot be read',
+    PKEY: "an InfiniBand partition key, as 0x and four digits in lower case",
+    HOST_PATH: 'a file, directory or socket of the node; "" for a path with ".." in it',
+    ENDPOINT: "a server that the program connects to",
+    SYSCTL: "a kernel parameter by name, with dots",
+    NETFILTER: "a chain, a zone or a match of the node's packet filter",
+    PROGRAM: "a program that the node runs: the type of a plugin, of its IPAM or of a nested delegate",
+    ADDRESS: 'addresses that it hands out: "10.1.0.5", "10.1.0.0/24" or "10.1.0.5-10.1.0.9"; "" if they cannot be read',
+    MAC: "a hardware address that it sets",
+    POOL: "a name under which networks share addresses or state",
+    RUNTIME: "a key that only the runtime may fill in: runtimeConfig, prevResult",
+}
+"""What a key of a plugin can touch."""
 
 DEFAULT_INTERFACE = ""
 """Stands for the interface of the node's default route."""
@@ -31,95 +68,488 @@ DEFAULT_INTERFACE = ""
 NO_NUMBER = (-1, 1 << 31)
 """Stands for a VLAN that cannot be told: it is in no range of an Allow, and meets every range of a Deny."""
 
-DEFAULT_MASTERS = {
-    "macvlan": DEFAULT_INTERFACE,
-    "ipvlan": DEFAULT_INTERFACE,
-    "macvtap": DEFAULT_INTERFACE,
-    "ipvtap": DEFAULT_INTERFACE,
-    "bridge": "cni0",
-}
-"""What a plugin takes that names no interface (documentation of each plugin)."""
+NO_ADDRESS = (0, 0, 0)
+"""Stands for addresses that cannot be told, as NO_NUMBER does for a VLAN."""
 
-MASTER_KEYS = {"bridge": ("bridge",), "host-device": ("device", "pciBusID", "hwaddr", "kernelpath")}
-"""Where a plugin names the node's interface, if not under `master`."""
+RUNTIME_KEYS = ("runtimeConfig", "prevResult")
 
-VLAN_KEYS = ("vlan", "vlanId")
-TRUNK_KEYS = ("vlanTrunk", "trunk")
+
+class Touch(Record):
+    """One thing that a definition touches.
+
+    `kind`: one of KINDS; `value`: the text of it; `path`: the key below `spec.config` as messages write it
+    (`plugins[0].vlanTrunk[0].minid`); `plugin`: the type of the plugin that reads the key.
+    """
+
+    kind: str
+    value: str
+    path: str
+    plugin: str
 
 
 class Facts(Record):
-    """See the module; VLANs are ranges (first, last). `is_on_disk`: the node reads a file instead."""
+    """See the module. `is_on_disk`: the node reads a file instead.
+
+    VLANs are ranges (first, last), addresses (32 or 128, first, last). `touches`: everything that the definition
+    touches. `unknown_types`: the programs whose keys are not known; `unknown_ipam_types`: those of `plugin_types` that
+    only `ipam.type` names.
+    """
 
     plugin_types: tuple[str, ...] = ()
     ipam_types: tuple[str, ...] = ()
     masters: tuple[str, ...] = ()
-    vlans: tuple[tuple[int, int], ...] = ()
+    vlans: tuple[Range, ...] = ()
     is_on_disk: bool = False
+    touches: tuple[Touch, ...] = ()
+    unknown_types: tuple[str, ...] = ()
+    unknown_ipam_types: tuple[str, ...] = ()
+    addresses: tuple[AddressRange, ...] = ()
+    macs: tuple[str, ...] = ()
+    host_paths: tuple[str, ...] = ()
+    sysctls: tuple[str, ...] = ()
+    pools: tuple[str, ...] = ()
+    pkeys: tuple[str, ...] = ()
 
 
 def facts_of(network: NetworkAttachmentDefinition) -> Facts | None:
-    """Return the facts of a definition, None if it cannot be read."""
+    """Return the facts of a definition, None if it cannot be read. They are worked out once per configuration."""
     if network.config is None:
         return Facts(is_on_disk=True) if network.is_on_disk else None
-    return _facts(network.config)
+    return remember(network.config, "facts", _facts)
 
 
-def _facts(config: NetworkConfigList) -> Facts:
-    plugins = [found for plugin in config.plugins for found in _with_nested(plugin.conf)]
-    return Facts(
-        plugin_types=_unique(conf.get("type") for conf in plugins),
-        ipam_types=_unique((conf.get("ipam") or {}).get("type") for conf in plugins),
-        masters=tuple(dict.fromkeys(master for conf in plugins for master in _masters(conf))),
-        vlans=tuple(dict.fromkeys(vlan for conf in plugins for vlan in _vlans(conf))),
+def show_addresses(addresses: AddressRange) -> str:
+    """Return addresses that could be read as text: one of them, or the first and the last."""
+    bits, first, last = addresses
+    return _text_of(bits, first) if first == last else f"{_text_of(bits, first)}-{_text_of(bits, last)}"
+
+
+def fold(key: str) -> str:
+    """Return what all spellings share that Go's encoding/json takes for one ASCII key.
+
+    NB: not `str.casefold`, which takes "ß" for "ss", as Go does not.
+    """
+    return key.lower() if key.isascii() else key.lower().replace("\u017f", "s")
+
+
+def fold_keys(conf: Mapping[str, Any]) -> Keys:
+    """Return the keys of an object as Go compares them, each with its spellings and their values; null is absent."""
+    found: dict[str, list[tuple[str, Any]]] = {}
+    for written, value in conf.items():
+        if value is not None:
+            found.setdefault(fold(written), []).append((written, value))
+    return found
+
+
+def nested(config: NetworkConfigList) -> Iterator[tuple[str, Keys]]:
+    """Yield the keys of each plugin and of each delegate inside it, with its path below `spec.config`."""
+    for index, plugin in enumerate(config.plugins):
+        yield from _with_nested(plugin.conf, f"plugins[{index}]" if config.is_list else "")
+
+
+def _with_nested(conf: Mapping[str, Any], path: str) -> Iterator[tuple[str, Keys]]:
+    keys = fold_keys(conf)
+    yield path, keys
+    for key in ("delegate", "delegates"):
+        for written, value in keys.get(key, ()):
+            for where, delegate in _objects(value, join(path, written)):
+                yield from _with_nested(delegate, where)
+                yield from _with_plugins(delegate, where)
+
+
+def _with_plugins(delegate: Mapping[str, Any], path: str) -> Iterator[tuple[str, Keys]]:
+    for written, value in delegate.items():
+        if fold(written) == "plugins":
+            for where, plugin in _objects(value, join(path, written)):
+                yield from _with_nested(plugin, where)
+
+
+def _objects(value: object, path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    if isinstance(value, dict):
+        yield path, value
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            if isinstance(item, dict):
+                yield f"{path}[{index}]", item
+
+
+def is_written(key: str, value: object) -> bool:
+    """Say whether a key of RUNTIME_KEYS states anything: `{}` and members that are empty state nothing.
+
+    Whatever has another type than an object stops the plugin.
+    """
+    if not isinstance(value, dict):
+        return bool(value)
+    return any(
+        bool(member) and not (key == "prevResult" and fold(name) == "cniversion") for name, member in value.items()
     )
 
 
-def _with_nested(conf: Conf) -> Iterator[Conf]:
-    yield conf
-    nested = conf.get("delegate")
-    for delegate in (*([nested] if nested else []), *(conf.get("delegates") or ())):
-        yield from _with_nested(delegate)
-        for plugin in delegate.get("plugins", ()):
-            yield from _with_nested(plugin)
+def _facts(config: NetworkConfigList) -> Facts:
+    from .plugintable import PLUGINS  # noqa: PLC0415  # most rules ask for no content
+
+    found = _Findings(PLUGINS, config.name)
+    for path, keys in nested(config):
+        found.add_plugin(keys, path)
+    return found.facts()
 
 
-def _unique(texts: Iterator[object]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(text for text in texts if isinstance(text, str) and text))
+_ANY: Mapping[str, Any] = {
+    "master": INTERFACE,
+    "vlan": VLAN,
+    "vlanid": VLAN,
+    **dict.fromkeys(
+        ("vlantrunk", "trunk"), ("trunk", dict.fromkeys(("id", "minid", "maxid"), VLAN), None, None, "", "")
+    ),
+}
+"""Keys that count of every plugin: programs share a configuration, and the next one may read them."""
+
+_UNKNOWN: Mapping[str, Any] = {
+    **_ANY,
+    **dict.fromkeys(("bridge", "device"), INTERFACE),
+    **dict.fromkeys(("deviceid", "pcibusid", "hwaddr", "kernelpath"), DEVICE),
+    "links": {"name": INTERFACE},
+    "physicalnetworkname": NETWORK,
+}
+"""Keys that count of a plugin that nobody knows: where plugins commonly name what they attach to."""
+
+_NAME = "{name}"
+"""A default of the table: the network's name."""
+
+_ENDS = ("address-net", "address-first", "address-last")
 
 
-def _masters(conf: Conf) -> Iterator[str]:
-    kind = conf.get("type")
-    keys = MASTER_KEYS.get(kind, ("master",)) if isinstance(kind, str) else ("master",)
-    found = [str(conf[key]) for key in keys if conf.get(key) not in (None, "")]
-    if not found and kind in DEFAULT_MASTERS:
-        found = [DEFAULT_MASTERS[kind]]
-    yield from found
-    if "master" not in keys and conf.get("master"):  # another reader of the configuration may go by it
-        yield str(conf["master"])
+_ATTACHING = frozenset((INTERFACE, DEVICE, NETWORK, VLAN, PKEY, "trunk"))
 
 
-def _vlans(conf: Conf) -> Iterator[tuple[int, int]]:
-    for key in VLAN_KEYS:
-        if conf.get(key) is not None:
-            number = _number(conf[key])
+def attaching_keys() -> tuple[str, ...]:
+    """Return the keys by which plugins choose what of the node they attach to, each as plugins spell it."""
+    from .plugintable import PLUGINS, SPELLINGS  # noqa: PLC0415  # as above
+
+    plugins = (_UNKNOWN, *(known[2] for known in PLUGINS.values() if known[0] != "ipam"))
+    folded = _unique(key for keys in plugins for key, entry in keys.items() if key != "args" and _attaches(entry))
+    return tuple(spelling for key in folded for spelling in SPELLINGS.get(key, (key,)))
+
+
+def _attaches(entry: Any) -> bool:
+    kind, keys, *_ = entry if isinstance(entry, tuple) else _short(entry)
+    return kind in _ATTACHING or any(map(_attaches, (keys or {}).values()))
+
+
+def attaching_types() -> tuple[str, ...]:
+    """Return the types that nadmit knows to attach to something of the node, sorted."""
+    from .plugintable import PLUGINS  # noqa: PLC0415  # as above
+
+    return tuple(sorted(kind for kind, known in PLUGINS.items() if any(map(_attaches, known[2].values()))))
+
+
+class _Findings:
+    """What is gathered of one configuration."""
+
+    def __init__(self, plugins: Table, name: str) -> None:
+        self._plugins = plugins
+        self._tables: dict[str, Table] = {}
+        self._name = name
+        self._plugin = ""
+        self._in_container = False
+        self._has_gateway = False
+        self._touches: list[Touch] = []
+        self._vlans: list[Range] = []
+        self._addresses: list[AddressRange] = []
+        self._types: dict[str, None] = {}
+        self._ipam_types: dict[str, None] = {}
+        self._unknown: dict[str, None] = {}
+        self._unknown_ipam: dict[str, None] = {}
+
+    def facts(self) -> Facts:
+        """Return what was found, each once."""
+        return Facts(
+            plugin_types=_unique((*self._types, *self._unknown_ipam)),
+            ipam_types=tuple(self._ipam_types),
+            masters=self._values(INTERFACE, DEVICE, NETWORK),
+            vlans=tuple(dict.fromkeys(self._vlans)),
+            touches=tuple(self._touches),
+            unknown_types=_unique((*self._unknown, *self._unknown_ipam)),
+            unknown_ipam_types=tuple(kind for kind in self._unknown_ipam if kind not in self._types),
+            addresses=tuple(dict.fromkeys(self._addresses)),
+            macs=self._values(MAC),
+            host_paths=self._values(HOST_PATH),
+            sysctls=self._values(SYSCTL),
+            pools=self._values(POOL),
+            pkeys=self._values(PKEY),
+        )
+
+    def _values(self, *kinds: str) -> tuple[str, ...]:
+        return _unique(touch.value for touch in self._touches if touch.kind in kinds)
+
+    # Programs
+
+    def add_plugin(self, conf: Keys, path: str) -> None:
+        """Add a plugin, or a delegate that is a list and has no type."""
+        for key in RUNTIME_KEYS:
+            for written, value in conf.get(fold(key), ()):
+                if is_written(key, value):
+                    self._add(RUNTIME, key, join(path, written))
+        kinds = _texts(conf, "type")
+        for written, kind in kinds:
+            self._types[kind] = None
+            self._plugin = kind
+            self._add(PROGRAM, kind, join(path, written))
+            self._read(conf, self._table_of(kind), path)
+            if kind not in self._plugins:
+                self._unknown[kind] = None
+        if not kinds and "plugins" not in conf:
+            self._read(conf, _UNKNOWN, path)
+        for written, ipam in conf.get("ipam", ()):
+            if isinstance(ipam, dict):
+                self._add_ipam(conf, path, fold_keys(ipam), join(path, written), kinds=[kind for _, kind in kinds])
+
+    def _table_of(self, kind: str) -> Table:
+        """Return what is known of a plugin's keys, those included that count of every plugin."""
+        found = self._tables.get(kind)
+        if found is None:
+            known = self._plugins.get(kind)
+            own = known[2] if known is not None and known[0] != "ipam" else {}
+            found = self._tables[kind] = _UNKNOWN if known is None else {**_ANY, **own}
+        return found
+
+    def _add_ipam(self, conf: Keys, path: str, ipam: Keys, ipam_path: str, *, kinds: list[str]) -> None:
+        """Add the IPAM program of a plugin, and a plugin that is an IPAM program itself, which reads `ipam` as well."""
+        plugins = [self._plugins.get(kind) for kind in kinds]
+        self._has_gateway = any(known is not None and _has_gateway(conf, known[2]) for known in plugins)
+        is_run = not plugins or any(known is None or known[1] for known in plugins)
+        for written, kind in _texts(ipam, "type"):
+            self._ipam_types[kind] = None
+            self._plugin = kind
+            self._add(PROGRAM, kind, join(ipam_path, written))
+            known = self._plugins.get(kind)
+            if known is None:
+                self._unknown_ipam[kind] = None
+            elif is_run and known[0] == "ipam":
+                self._add_ipam_keys(conf, path, ipam, ipam_path, known)
+            elif is_run:
+                self._types[kind] = None
+                self._read(conf, known[2], path)
+        for kind, known in zip(kinds, plugins, strict=True):
+            if known is not None and known[0] == "ipam":
+                self._plugin = kind
+                self._add_ipam_keys(conf, path, ipam, ipam_path, known)
+
+    def _add_ipam_keys(self, conf: Keys, path: str, ipam: Keys, ipam_path: str, known: tuple[Any, ...]) -> None:
+        self._read(ipam, known[2], ipam_path)
+        self._read(conf, known[3], path)
+
+    # Keys
+
+    def _read(self, conf: Keys, table: Table, path: str) -> None:
+        """Read an object of a plugin by what is known of its keys."""
+        ends: list[tuple[str, str, str]] = []
+        for key, found in conf.items():
+            entry = table.get(key)
+            if entry is not None and not _is_name(key, entry):
+                for written, value in found:
+                    self._value(value, entry, join(path, written), conf, ends)
+        for key, entry in table.items():
+            if isinstance(entry, tuple) and entry[2] is not None:
+                is_name = _is_name(key, entry)
+                if is_name or all(value == "" for _, value in conf.get(key, ())):
+                    self._add_default(conf, entry, key if is_name else join(path, key))
+        if ends:
+            self._add_ends(ends)
+
+    def _add_default(self, conf: Keys, entry: tuple[Any, ...], path: str) -> None:
+        when = entry[3] or {}
+        if all(any(value == wanted for _, value in conf.get(key, ())) for key, wanted in when.items()):
+            self._add(entry[0], self._name if entry[2] == _NAME else entry[2], path)
+
+    def _value(self, value: object, entry: Any, path: str, conf: Keys, ends: list[tuple[str, str, str]]) -> None:
+        kind, table, _, _, separator, flag = entry if isinstance(entry, tuple) else _short(entry)
+        if isinstance(value, list):
+            for index, item in enumerate(value):
+                self._value(item, entry, f"{path}[{index}]", conf, ends)
+        elif kind == "trunk":
+            self._add_trunk(value, table, path)
+        elif isinstance(value, dict) and table:
+            before = self._in_container
+            self._in_container = before or (bool(flag) and _is_flag_set(conf, flag))
+            self._read(fold_keys(value), table, path)
+            self._in_container = before
+        elif isinstance(value, dict):
+            for name in value:
+                self._leaf(kind, name, join(path, name), ends)
+        elif kind is not None and value is not None:
+            for part in map(trim, str(value).split(separator)) if separator else (value,):
+                self._leaf(kind, part, path, ends)
+
+    def _leaf(self, kind: str, value: object, path: str, ends: list[tuple[str, str, str]]) -> None:
+        if kind == VLAN:
+            number = _number(value)
             if number != 0:  # untagged
-                yield NO_NUMBER if number is None else (number, number)
-    for key in TRUNK_KEYS:
-        trunk = conf.get(key)
-        if trunk is not None:
-            yield from (_trunk(part) for part in trunk) if isinstance(trunk, list) else (NO_NUMBER,)
+                self._add_vlan(NO_NUMBER if number is None else (number, number), path)
+        elif kind in _ENDS:
+            ends.append((kind, str(value), path))
+        elif kind == ADDRESS:
+            self._add_addresses(read_addresses(str(value).partition("/")[0]), str(value), path)
+        elif kind == INTERFACE and self._in_container:
+            self._add(CONTAINER_INTERFACE, str(value), path)
+        elif kind != "gateway" and value != "":
+            text = _TEXTS[kind](str(value)) if kind in _TEXTS else str(value)
+            self._add(kind, text, path)
+
+    def _add(self, kind: str, value: str, path: str) -> None:
+        self._touches.append(Touch(kind=kind, value=value, path=path, plugin=self._plugin))
+
+    def _add_vlan(self, vlan: Range, path: str) -> None:
+        self._vlans.append(vlan)
+        low, high = vlan
+        text = "" if vlan == NO_NUMBER else str(low) if low == high else f"{low}-{high}"
+        self._add(VLAN, text, path)
+
+    def _add_trunk(self, part: object, table: Table, path: str) -> None:
+        """Read `{"id": 5}` or `{"minID": 10, "maxID": 20}` (bridge, ovs); of both together, what covers all."""
+        written = part.items() if isinstance(part, dict) else ()
+        ends = {key: _number(value) for key, value in written if fold(key) in table and value is not None}
+        known = [number for number in ends.values() if number is not None]
+        where = join(path, next(iter(ends))) if len(ends) == 1 else path
+        self._add_vlan((min(known), max(known)) if known and len(known) == len(ends) else NO_NUMBER, where)
+
+    # Addresses
+
+    def _add_ends(self, ends: list[tuple[str, str, str]]) -> None:
+        """Read one range: a network, and perhaps its first and last address.
+
+        NB: a node with an address of the network routes the whole network, also the part that pods do not get.
+        """
+        kinds = [kind for kind, _, _ in ends]
+        is_one = kinds.count(_ENDS[0]) == 1 and kinds.count(_ENDS[1]) <= 1 and kinds.count(_ENDS[2]) <= 1
+        if len(ends) > 1 and is_one and not self._has_gateway:
+            by_kind = {kind: read_addresses(text) for kind, text, _ in ends}
+            whole = by_kind[_ENDS[0]]
+            first = by_kind.get(_ENDS[1], whole)
+            last = by_kind.get(_ENDS[2], whole)
+            if whole[0] == first[0] == last[0] != 0 and whole[1] <= first[1] <= last[2] <= whole[2]:
+                path = next(path for kind, _, path in ends if kind == _ENDS[0])
+                part = (whole[0], first[1], last[2])
+                self._add_addresses(part, show_addresses(part), path)
+                return
+        for _, text, path in ends:
+            self._add_addresses(read_addresses(text), text, path)
+
+    def _add_addresses(self, addresses: AddressRange, text: str, path: str) -> None:
+        self._addresses.append(addresses)
+        self._add(ADDRESS, text if addresses != NO_ADDRESS else "", path)
 
 
-def _trunk(part: object) -> tuple[int, int]:
-    """Read `{"id": 5}` or `{"minID": 10, "maxID": 20}` (bridge, ovs); of both together, what covers all."""
-    if not isinstance(part, dict):
-        return NO_NUMBER
-    numbers = [_number(part[key]) for key in ("id", "minID", "maxID") if part.get(key) is not None]
-    known = [number for number in numbers if number is not None]
-    return (min(known), max(known)) if known and len(known) == len(numbers) else NO_NUMBER
+def _is_name(key: str, entry: Any) -> bool:
+    """Say whether a key is the network's name, which the runtime writes over a plugin's own."""
+    return key == "name" and isinstance(entry, tuple) and entry[2] == _NAME
+
+
+def _short(entry: Any) -> tuple[Any, ...]:
+    return (None, entry, None, None, "", "") if isinstance(entry, dict) else (entry, None, None, None, "", "")
+
+
+def _unique(texts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(texts))
+
+
+def _texts(conf: Keys, key: str) -> list[tuple[str, str]]:
+    return [(written, value) for written, value in conf.get(key, ()) if isinstance(value, str) and value]
+
+
+def _is_flag_set(conf: Keys, flag: str) -> bool:
+    """Say whether every spelling of a flag is true."""
+    values = [value for _, value in conf.get(flag, ())]
+    return bool(values) and all(value is True for value in values)
+
+
+def _has_gateway(conf: Keys, table: Table) -> bool:
+    """Say whether the node itself gets an address of the network."""
+    return any(entry == "gateway" and any(value for _, value in conf.get(key, ())) for key, entry in table.items())
 
 
 def _number(value: object) -> int | None:
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 9:
         return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def read_addresses(text: str) -> AddressRange:
+    """Read an address, a network, `10.1.0.0/16/24` (OVN-Kubernetes) or `10.1.0.5-10.1.0.9/24` (whereabouts)."""
+    first, dash, last = text.partition("-")
+    if dash:
+        low, high = read_addresses(first), read_addresses(last.partition("/")[0])
+        is_right = low[0] == high[0] and low[1] == low[2] <= high[1] == high[2]
+        return (low[0], low[1], high[2]) if is_right else NO_ADDRESS
+    address, slash, length = text.partition("/")
+    length = length.partition("/")[0]
+    if not names.is_ip_or_prefix(f"{address}{slash}{length}"):
+        return NO_ADDRESS
+    bits, value = names.number_of(address)
+    if not slash:
+        return bits, value, value
+    if bits != (128 if ":" in address else 32):
+        return NO_ADDRESS  # an IPv4-mapped one: its length counts other bits
+    size = 1 << bits - int(length)
+    return bits, value & -size, value | size - 1
+
+
+def _text_of(bits: int, value: int) -> str:
+    if bits == 32:
+        return ".".join(str(value >> shift & 255) for shift in (24, 16, 8, 0))
+    return names.canonical_ip(":".join(f"{value >> shift & 0xFFFF:x}" for shift in range(112, -1, -16)))
+
+
+def _device(text: str) -> str:
+    """Return the device that a text names: Go joins it to a directory of /sys, and cleans it thereby.
+
+    A hardware address is in lower case with colons, as Go compares its bytes.
+    """
+    if names.is_mac(text) or names.is_guid(text):
+        digits = [char for char in text.lower() if char not in ":-."]
+        return ":".join(map("".join, zip(digits[::2], digits[1::2], strict=True)))
+    return _clean(text)
+
+
+def _path(text: str) -> str:
+    """Return a path in its shortest form; "" for one with "..", as a link on the way may lead anywhere.
+
+    A relative one counts from /, where runtimes start plugins. OVS also takes `unix:` and a path, and `tcp:`, `ssl:`.
+    """
+    path = text.removeprefix("unix:")
+    if path.startswith(("tcp:", "ssl:")):
+        return path
+    return "" if ".." in path.split("/") else _clean(f"/{path}")
+
+
+def _interface(text: str) -> str:
+    """Return a name up to a NUL, which ends it for the kernel."""
+    return text.partition("\0")[0]
+
+
+def _clean(path: str) -> str:
+    """Return a path as Go's filepath.Clean does."""
+    steps: list[str] = []
+    for step in path.split("/"):
+        if step == ".." and steps and steps[-1] != "..":
+            steps.pop()
+        elif step == ".." and path.startswith("/"):
+            continue
+        elif step not in ("", "."):
+            steps.append(step)
+    return ("/" if path.startswith("/") else "") + "/".join(steps)
+
+
+def _sysctl(text: str) -> str:
+    """Return the name with dots; the plugin tuning takes slashes and dots for one (getSysctlFilename)."""
+    return _clean(text.replace(".", "/")).strip("/").replace("/", ".")
+
+
+def _pkey(text: str) -> str:
+    digits = text.lower().removeprefix("0x")
+    is_hex = bool(digits) and len(digits) <= 8 and all(char in "0123456789abcdef" for char in digits)
+    return f"0x{int(digits, 16):04x}" if is_hex else text
+
+
+_TEXTS = {INTERFACE: _interface, DEVICE: _device, HOST_PATH: _path, SYSCTL: _sysctl, PKEY: _pkey}
+"""How a text is brought to the one form that rules compare with."""

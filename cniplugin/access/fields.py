@@ -33,9 +33,9 @@ NAME = text(longest=64, is_right=_is_name_pattern, allowed=_ALLOWED_NAME)
 PATTERN = text(longest=128, is_right=_is_pattern, allowed='a text, with "*" at its end only')
 
 
-def names(item: Read) -> Read:
+def names(item: Read, *, least: int = 1) -> Read:
     """Return a reader of names and prefixes."""
-    listed = texts(most=NAMES_MAX, least=1, item=item)
+    listed = texts(most=NAMES_MAX, least=least, item=item)
 
     def read(reader: Reader, value: object, path: str) -> object:
         return matchers.names(listed(reader, value, path))
@@ -51,19 +51,36 @@ def ranges(reader: Reader, value: object, path: str) -> matchers.Ranges:
     return matchers.Ranges(texts=written, ranges=tuple(found for found in parsed if found))
 
 
-def cidrs(reader: Reader, value: object, path: str) -> matchers.Cidrs:
+def cidrs(reader: Reader, value: object, path: str, *, least: int = 1) -> matchers.Cidrs:
     """Read address ranges."""
     item = text(longest=43, is_right=matchers.parse_cidr, allowed="a CIDR such as 10.1.0.0/16 or 2001:db8::/64")
-    written = texts(most=NAMES_MAX, least=1, item=item)(reader, value, path)
+    written = texts(most=NAMES_MAX, least=least, item=item)(reader, value, path)
     parsed = map(matchers.parse_cidr, written)
     return matchers.Cidrs(texts=written, blocks=tuple(found for found in parsed if found))
 
 
-def prefixes(reader: Reader, value: object, path: str) -> matchers.HexPrefixes:
+def prefixes(reader: Reader, value: object, path: str, *, least: int = 1) -> matchers.HexPrefixes:
     """Read beginnings of hardware addresses."""
     item = text(longest=23, is_right=matchers.is_hex_prefix, allowed="bytes in hexadecimal such as 00:58")
-    written = texts(most=PREFIXES_MAX, least=1, item=item)(reader, value, path)
+    written = texts(most=PREFIXES_MAX, least=least, item=item)(reader, value, path)
     return matchers.HexPrefixes(texts=written, digits=tuple(map(matchers.digits_of, written)))
+
+
+def content(*, least: int) -> Mapping[str, Read]:
+    """Return readers of the fields about what a network touches that `pluginTypes`, `masters`, `vlans` are not.
+
+    `least` is how many values each must list: an Allow for definitions may list none.
+    """
+    patterns = names(PATTERN, least=least)
+    return {
+        "hostPaths": patterns,
+        "sysctls": patterns,
+        "addresses": lambda reader, value, path: cidrs(reader, value, path, least=least),
+        "macs": lambda reader, value, path: prefixes(reader, value, path, least=least),
+        "pools": patterns,
+        "pkeys": patterns,
+        "unknownTypes": patterns,
+    }
 
 
 def keys(most: int, longest: int) -> Read:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from . import reasons
 from .consent import consents
+from .contentfields import met
 from .facts import facts_of
 from .limits import describe, exceeded, permits
 from .model import Verdict
@@ -13,9 +14,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .facts import Facts
     from .model import Config, Item, Subject
-    from .rules import AttachmentRule, NetworkMatch
+    from .rules import AttachmentRule
     from .usage import Usage
 
 
@@ -68,25 +68,10 @@ def _facts_told(subject: Subject, item: Item, rule: AttachmentRule) -> tuple[str
     network, element = item.network, item.element
     if network is None or element.namespace != subject.namespace:
         return ()
-    facts = facts_of(network)
     for entry in rule.networks:
-        if entry.has_name(subject.namespace, element.namespace, element.name) and entry.has_network(network, facts):
-            return _told(entry, facts) if facts is not None else ()
+        if entry.has_name(subject.namespace, element.namespace, element.name):
+            facts = facts_of(network) if entry.has_facts else None
+            if entry.has_network(network, facts):
+                touched = met(entry, facts) if entry.has_facts else ()
+                return (*(touched or ()), *(("a file of the node",) if entry.is_on_disk else ()))
     return ()
-
-
-def _told(entry: NetworkMatch, facts: Facts) -> tuple[str, ...]:
-    told = []
-    for what, patterns, values in (
-        ("CNI plugin type", entry.plugin_types, facts.plugin_types),
-        ("master", entry.masters, facts.masters),
-    ):
-        if patterns is not None:
-            value = next(filter(patterns.matches, values))
-            told.append(f"{what} {value or 'of the default route'}")
-    if entry.vlans is not None:
-        low, high = next(vlan for vlan in facts.vlans if entry.vlans.meet(*vlan))
-        told.append("a VLAN that cannot be told" if low < 0 else f"VLAN {low if low == high else f'{low}-{high}'}")
-    if entry.is_on_disk:
-        told.append("a file of the node")
-    return tuple(told)

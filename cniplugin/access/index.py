@@ -10,6 +10,7 @@ and the first one that decides is told.
 from __future__ import annotations
 
 from .facts import facts_of
+from .model import NAME_LABEL
 from .rules import ALLOW, AUDIT, DENY, ENFORCE, WARN
 from .usage import asks_for_nothing
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 
-    from .facts import Facts
     from .model import Item, Subject
     from .rules import AttachmentRule, DefinitionRule, PodMatch, Policy
 
@@ -39,6 +39,7 @@ class Index:
         kept = list(policies)
         self._rules = [_Candidate(rule) for rule in _sorted(rule for policy in kept for rule in policy.attachments)]
         self._definitions = _sorted(rule for policy in kept for rule in policy.definitions)
+        self._selecting = [entry for candidate in self._rules for entry in _selecting_namespaces(candidate.rule)]
         self._named, self._others = _split([candidate.rule for candidate in self._rules])
         self._namespaces: dict[str, _Namespace] = {}
         self._networks: dict[tuple[str, str, str, bool], _Network] = {}
@@ -62,6 +63,27 @@ class Index:
             if candidate.has_pod(subject):
                 found[candidate.rule.action == ALLOW].append(candidate.rule)
         return found
+
+    def reads_labels_of(self, namespace: str) -> bool:
+        """Say whether it depends on the labels of a namespace, beside its name, which rules select its pods."""
+        return any(entry.namespaces is None or entry.namespaces.matches(namespace) for entry in self._selecting)
+
+    @property
+    def requires_consent(self) -> bool:
+        """Whether a rule accepts only what the owner shares, which an owner may do by labels."""
+        return any(candidate.rule.require_consent for candidate in self._rules)
+
+    def find_possible(
+        self, subject: Subject, item: Item, *, whatever: bool = False
+    ) -> Iterator[tuple[AttachmentRule, bool]]:
+        """Yield the rules that select a network and can select a pod of the subject's namespace, sorted.
+
+        With each comes whether it selects every such pod. `whatever` as for `find`.
+        """
+        is_plain = not whatever and not item.replaces_default and asks_for_nothing(item.element)
+        network = self._network(subject, item)
+        for candidate in network.for_plain if is_plain else network.candidates:
+            yield candidate.rule, not (candidate.pods or candidate.except_pods)
 
     def rules_for(self, subject: Subject) -> list[AttachmentRule]:
         """Return the rules that select a pod, whatever it asks for, sorted."""
@@ -93,11 +115,10 @@ class Index:
             return known
         if len(self._networks) >= NETWORKS_MAX:
             del self._networks[next(iter(self._networks))]
-        facts = facts_of(item.network) if item.network is not None else None
         made = _Network(
             namespace,
             item.network,
-            [candidate for candidate in namespace.candidates if _selects(candidate.rule, subject, item, facts)],
+            [candidate for candidate in namespace.candidates if _selects(candidate.rule, subject, item)],
         )
         self._networks[key] = made
         return made
@@ -198,14 +219,22 @@ def _exact_namespaces(rule: AttachmentRule) -> Iterator[str | None]:
             yield from entry.namespaces.exact
 
 
+def _selecting_namespaces(rule: AttachmentRule) -> Iterator[PodMatch]:
+    """Yield the entries of a rule that select namespaces by their labels."""
+    for entry in (*rule.pods, *rule.except_pods):
+        if entry.namespace_selector is not None and entry.namespace_selector.reads_beside(NAME_LABEL):
+            yield entry
+
+
 def _any_pod(entries: Iterable[PodMatch], subject: Subject) -> bool:
     return any(entry.has_pod(subject.labels, subject.service_account) for entry in entries)
 
 
-def _selects(rule: AttachmentRule, subject: Subject, item: Item, facts: Facts | None) -> bool:
-    """Say whether a rule is about a network, by name and content."""
-    element = item.element
+def _selects(rule: AttachmentRule, subject: Subject, item: Item) -> bool:
+    """Say whether a rule is about a network, by name and content. Facts are worked out only where a rule asks."""
+    element, network = item.element, item.network
     return not rule.networks or any(
-        entry.has_name(subject.namespace, element.namespace, element.name) and entry.has_network(item.network, facts)
+        entry.has_name(subject.namespace, element.namespace, element.name)
+        and entry.has_network(network, facts_of(network) if network is not None and entry.has_facts else None)
         for entry in rule.networks
     )

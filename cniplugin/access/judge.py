@@ -5,7 +5,8 @@
 > those rules accepts everything the pod asks for there, and refused if none does. Otherwise the cluster's default
 > posture decides.
 
-Then follow the built-in checks, which no rule lifts: upstream Multus' own (where it runs), and the network's content.
+Then follow upstream Multus' own check (where it runs), the network's content, which no rule lifts, and the level of the
+namespace that the network is of (`levels`).
 What is said of a network of another namespace never depends on whether it exists, unless the pod may attach to it in
 some way (side door 22): a refusal that its content caused is replaced by the one without it.
 """
@@ -15,6 +16,7 @@ from __future__ import annotations
 from . import reasons
 from .consent import consents
 from .content import unsafe
+from .levels import ENFORCE, PRIVILEGED, TRIALS, level_name
 from .model import Verdict
 
 TYPE_CHECKING = False
@@ -39,13 +41,25 @@ def may_attach(subject: Subject, item: Item, rules: Rules) -> bool:
 
 
 def judge_trial(subject: Subject, item: Item, rules: Rules) -> tuple[str, Verdict] | None:
-    """Return what policies on trial would refuse that is allowed now: the mode, `Warn` or `Audit`, and the verdict."""
-    for mode, index in (("Warn", rules.warned), ("Audit", rules.audited)):
-        if index is not None:
-            verdict = _judge(subject, item, rules.config, index, is_on_node=True)
-            if not verdict.is_allowed:
-                return mode, verdict
+    """Return what is on trial and would refuse what is allowed now: the mode, `Warn` or `Audit`, and the verdict.
+
+    Policies of a mode come before levels of that mode.
+    """
+    for level, mode in TRIALS.items():
+        index = rules.warned if mode == "Warn" else rules.audited
+        verdict = _judge(subject, item, rules.config, index, is_on_node=True) if index is not None else None
+        if verdict is None or verdict.is_allowed:
+            verdict = judge_level_trial(subject, item, rules, level)
+        if verdict is not None and not verdict.is_allowed:
+            return mode, verdict
     return None
+
+
+def judge_level_trial(subject: Subject, item: Item, rules: Rules, mode: str) -> Verdict | None:
+    """Return the refusal by the level of the network's namespace in a mode, one of `levels.MODES`; None without one."""
+    if subject.namespace in rules.config.exempt_namespaces:
+        return None
+    return _judge_level(subject, item, rules.config, rules.enforced, mode)
 
 
 def usable_namespaces(subject: Subject, rules: Rules) -> tuple[str, ...]:
@@ -66,14 +80,13 @@ def _judge(
     has_words: bool = True,
 ) -> Verdict:
     if subject.namespace in config.exempt_namespaces:
-        verdict = EXEMPT
-    else:
-        verdict = _decide(subject, item, config, index)
-        if not verdict.is_allowed:
-            return _without_content(subject, item, config, index, verdict) if has_words else verdict
-        if not is_on_node and _is_gated(subject, item, config):
-            return reasons.refuse_gated(subject, item, config)
-    return _judge_content(item, config) or verdict
+        return _judge_content(item, config) or EXEMPT
+    verdict = _decide(subject, item, config, index)
+    if not verdict.is_allowed:
+        return _without_content(subject, item, config, index, verdict) if has_words else verdict
+    if not is_on_node and _is_gated(subject, item, config):
+        return reasons.refuse_gated(subject, item, config)
+    return _judge_content(item, config) or _judge_level(subject, item, config, index, ENFORCE) or verdict
 
 
 def _decide(subject: Subject, item: Item, config: Config, index: RuleIndex | None) -> Verdict:
@@ -133,6 +146,17 @@ def _judge_content(item: Item, config: Config) -> Verdict | None:
         found = unsafe(network.config, meta_plugin_types=config.meta_plugin_types)
         return reasons.refuse_unsafe(item, found, config) if found else None
     return None
+
+
+def _judge_level(subject: Subject, item: Item, config: Config, index: RuleIndex | None, mode: str) -> Verdict | None:
+    """NB: comes after all that could refuse without content, so that whoever gets this refusal may know the network."""
+    if item.network is None or level_name(config.levels, item.network_labels, mode) == PRIVILEGED:
+        return None
+    # Most clusters have no level but Privileged.
+    from . import definitions  # noqa: PLC0415
+
+    found = definitions.judge_level(item.network, item.network_labels, config, index, mode)
+    return reasons.refuse_by_level(subject, item, *found, config) if found else None
 
 
 def _without_content(

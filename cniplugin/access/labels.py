@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from cniplugin.netspec.names import is_subdomain
 from cniplugin.netspec.record import Record
+from cniplugin.netspec.whitespace import has_space, trim, words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,6 +25,10 @@ _WORD = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ012345678
 _ENDS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
 _VALUE = _WORD - {"/"}
 _SIGNS = ("==", "!=", "=", "!", "(", ")", ",")
+_WRITABLE = _WORD | set("=!(), ")
+# Each sign becomes a character that no selector has, with space around it; the longer signs first.
+_MARKS = tuple((sign, f" {chr(0xE000 + number)} ") for number, sign in enumerate(_SIGNS))
+_SIGN_OF = {trim(mark): sign for sign, mark in _MARKS}
 
 
 class Requirement(Record):
@@ -51,6 +56,10 @@ class Selector(Record):
     def matches(self, labels: Mapping[str, str]) -> bool:
         """Say whether labels satisfy every requirement."""
         return all(requirement.matches(labels) for requirement in self.requirements)
+
+    def reads_beside(self, key: str) -> bool:
+        """Say whether it depends on a label other than `key`."""
+        return any(requirement.key != key for requirement in self.requirements)
 
 
 def is_key(text: str) -> bool:
@@ -85,21 +94,14 @@ def parse(text: str) -> Selector:
 
 
 def _tokens(text: str) -> list[str]:
-    tokens: list[str] = []
-    position = 0
-    while position < len(text):
-        if text[position].isspace():
-            position += 1
-            continue
-        sign = next((sign for sign in _SIGNS if text.startswith(sign, position)), "")
-        end = position + len(sign)
-        while not sign and end < len(text) and text[end] in _WORD:
-            end += 1
-        if end == position:
-            raise ValueError(f"{text[position]!a} cannot stand there")
-        tokens.append(text[position:end])
-        position = end
-    return tokens
+    """Return the words and signs of a text. NB: in C, as an owner's text of 8 KiB is read for each pod that asks."""
+    if not _WRITABLE.issuperset(text):
+        wrong = next((char for char in text if char not in _WRITABLE and not has_space(char)), None)
+        if wrong is not None:
+            raise ValueError(f"{wrong!a} cannot stand there")
+    for sign, mark in _MARKS:
+        text = text.replace(sign, mark)
+    return [_SIGN_OF.get(token, token) for token in words(text)]
 
 
 def _parse_one(tokens: list[str], position: int) -> tuple[Requirement, int]:

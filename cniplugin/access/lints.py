@@ -10,7 +10,7 @@
 | `grants-nothing` | an Allow of a policy that is not enforced |
 | `any-master` | an Allow for definitions that leaves the interface of the node to their author |
 
-Access policy, "Lints". A rule with problems has no lints: what it would mean is told first.
+Access policy, "Lints". A rule with problems has no lints, nor has a rule beyond the number that a policy may have.
 """
 
 from __future__ import annotations
@@ -19,19 +19,20 @@ from cniplugin.netspec.errors import render, show
 from cniplugin.netspec.record import Record
 
 from .coverage import Denies
+from .facts import attaching_types
 from .model import NAME_LABEL
-from .rules import ALLOW, DENY, ENFORCE
+from .rules import ALLOW, DENY, ENFORCE, RULES_MAX
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from .labels import Selector
     from .matchers import Names
     from .rules import AttachmentRule, DefinitionRule, PodMatch, Policy
 
-MASTER_TYPES = ("macvlan", "ipvlan", "vlan", "bridge", "host-device")
-"""Plugin types that take an interface of the node."""
+TYPES_SHOWN = 5
+"""Plugin types that a remark names; there are some 20 that take an interface of the node."""
 
 SHOWN_MAX = 40
 """Characters of a name that are shown; a remark must fit into 256 with its place."""
@@ -71,6 +72,7 @@ def lint(policy: Policy, others: Iterable[Policy]) -> tuple[Lint, ...]:
 
 def lint_among(policy: Policy, denies: Denies) -> tuple[Lint, ...]:
     """Return the remarks about one policy; `denies` are those of all policies, this one included."""
+    denies.begin_policy()
     rules = [rule for rule in written_rules(policy) if not rule.problems]
     found = [*_lint_mode(policy, rules), *_lint_pods(policy, rules)]
     for rule in rules:
@@ -82,26 +84,33 @@ def lint_among(policy: Policy, denies: Denies) -> tuple[Lint, ...]:
 
 
 def written_rules(policy: Policy) -> list[Rule]:
-    """Return every rule that stands in a policy, in order."""
+    """Return the rules of a policy in order, as many of each list as may stand there."""
     values: dict[str, Sequence[AttachmentRule | DefinitionRule]] = {
         "attachments": policy.attachments,
         "definitions": policy.definitions,
     }
     counts = dict.fromkeys(values, 0)
+    problems = _problems_by_rule(policy)
     rules = []
     for name in policy.rule_names:
         key = name.partition("/")[0]
         number = counts[key]
         counts[key] += 1
+        if number >= RULES_MAX:
+            continue
         path = f"spec.{key}[{number}]"
-        rules.append(Rule(name=name, path=path, problems=tuple(_problems_at(policy, path)), value=values[key][number]))
+        rules.append(Rule(name=name, path=path, problems=tuple(problems.get(path, ())), value=values[key][number]))
     return rules
 
 
-def _problems_at(policy: Policy, path: str) -> Iterator[str]:
+def _problems_by_rule(policy: Policy) -> Mapping[str, Sequence[str]]:
+    """Return the problems of each rule by its path, such as `spec.attachments[0]`."""
+    found: dict[str, list[str]] = {}
     for problem in policy.problems:
-        if problem.path.startswith(path):
-            yield render(problem)
+        place, bracket, _ = problem.path.partition("]")
+        if bracket:
+            found.setdefault(f"{place}]", []).append(render(problem))
+    return found
 
 
 def _about(rules: Iterable[Rule]) -> tuple[str, ...]:
@@ -229,15 +238,20 @@ def _lint_masters(rule: Rule, value: DefinitionRule) -> Iterator[Lint]:
     if config is not None and config.masters is not None:
         return
     patterns = config.plugin_types if config is not None else None
-    kinds = [kind for kind in MASTER_TYPES if patterns is None or patterns.matches(kind)]
+    kinds = [kind for kind in attaching_types() if patterns is None or patterns.matches(kind)]
     if kinds:
+        more = f" and {len(kinds) - TYPES_SHOWN} others" if len(kinds) > TYPES_SHOWN else ""
         yield Lint(
             name="any-master",
             path=f"{rule.path}.config" if config is not None else rule.path,
             rules=_about([rule]),
-            detail=f"without masters, the author may use any interface of the node by {', '.join(kinds)}",
+            detail=f"without masters, the author may use any interface of the node by {_listed(kinds)}{more}",
             fix="list masters",
         )
+
+
+def _listed(kinds: Sequence[str]) -> str:
+    return ", ".join(kinds[:TYPES_SHOWN])
 
 
 def _some(rules: Sequence[Rule], what: str) -> str:

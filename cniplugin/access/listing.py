@@ -10,7 +10,7 @@ from __future__ import annotations
 from cniplugin.netspec.selection import NetworkSelectionElement
 
 from .judge import may_attach, usable_namespaces
-from .model import Item
+from .model import Item, UnreadError
 from .rules import ALLOW
 
 TYPE_CHECKING = False
@@ -27,7 +27,7 @@ JUDGED_MAX = 64
 def list_allowed(subject: Subject, rules: Rules, catalogue: Catalogue) -> tuple[tuple[str, ...], bool]:
     """Return up to `max_listed` networks that this pod would get, as `namespace/name`, and whether there may be more.
 
-    Costs at most JUDGED_MAX judgements.
+    Costs at most JUDGED_MAX judgements, and ends at a network that the catalogue would have to read first.
     """
     config = rules.config
     listed: list[str] = []
@@ -36,7 +36,11 @@ def list_allowed(subject: Subject, rules: Rules, catalogue: Catalogue) -> tuple[
     for number, (namespace, name) in enumerate(_candidates(subject, rules, catalogue)):
         if number == JUDGED_MAX:
             return tuple(listed), True
-        if may_attach(subject, _plain(catalogue, namespace, name), rules):
+        try:
+            item = _plain(catalogue, namespace, name)
+        except UnreadError:
+            return tuple(listed), True
+        if may_attach(subject, item, rules):
             if len(listed) == config.max_listed:
                 return tuple(listed), True
             listed.append(f"{namespace}/{name}")
@@ -45,7 +49,11 @@ def list_allowed(subject: Subject, rules: Rules, catalogue: Catalogue) -> tuple[
 
 def _plain(catalogue: Catalogue, namespace: str, name: str) -> Item:
     element = NetworkSelectionElement(namespace=namespace, name=name)
-    return Item(element=element, network=catalogue.network(namespace, name))
+    return Item(
+        element=element,
+        network=catalogue.network(namespace, name),
+        network_labels=catalogue.namespace_labels(namespace),
+    )
 
 
 def _candidates(subject: Subject, rules: Rules, catalogue: Catalogue) -> Iterator[tuple[str, str]]:

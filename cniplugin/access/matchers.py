@@ -80,6 +80,14 @@ class Cidrs(Record):
         bits, value = number_of(ip)
         return any(size == bits and value >> shift == network for size, shift, network in self.blocks)
 
+    def contain_range(self, bits: int, low: int, high: int) -> bool:
+        """Say whether one of them has all addresses from `low` to `high`."""
+        return any(size == bits and low >> shift == network == high >> shift for size, shift, network in self.blocks)
+
+    def meet_range(self, bits: int, low: int, high: int) -> bool:
+        """Say whether one of them has any address from `low` to `high`."""
+        return any(size == bits and low >> shift <= network <= high >> shift for size, shift, network in self.blocks)
+
 
 def parse_cidr(text: str) -> tuple[int, int, int] | None:
     """Return a block of `Cidrs`, None for what is none. NB: bits after the prefix are passed over, as Go does.

@@ -19,15 +19,26 @@ if TYPE_CHECKING:
 
 SECTION = "access policy, Kinds"
 
+PROBLEMS_MAX = 5_000
+"""Problems of one object that are kept: the status of a policy tells those of each of its 128 rules of 32 entries."""
+
+NEAR_MAX = 20
+"""Unknown keys of one object that are compared with known ones, in 0.1 ms each."""
+
 
 class Reader:
     """One pass over one object; `problems` are in input order."""
 
     def __init__(self) -> None:
         self.problems: list[SpecError] = []
+        self.count = 0
+        """How many were found, those included that are not kept."""
 
     def add(self, path: str, detail: str, *, value: object = None, allowed: str = "", fix: str = "") -> None:
-        """Add a problem."""
+        """Add a problem; the first PROBLEMS_MAX are kept."""
+        self.count += 1
+        if self.count > PROBLEMS_MAX:
+            return
         self.problems.append(
             SpecError(
                 rule="policy-field",
@@ -42,9 +53,9 @@ class Reader:
 
     def sound(self, read: Read, value: object, path: str) -> tuple[Any, bool]:
         """Return what a reader makes of a value, and whether it found nothing wrong."""
-        before = len(self.problems)
+        before = self.count
         found = read(self, value, path)
-        return found, len(self.problems) == before
+        return found, self.count == before
 
     def members(self, value: object, path: str, readers: Mapping[str, Read]) -> tuple[dict[str, Any], bool]:
         """Return the sound fields of an object by key, and whether all of it is sound."""
@@ -70,7 +81,7 @@ class Reader:
 
     def _add_unknown(self, key: str, path: str, known: Iterable[str]) -> None:
         names = list(known)
-        near = nearest(key, names)
+        near = nearest(key, names) if self.count < NEAR_MAX else None
         fix = f'did you mean "{near}"?' if near else ""
         self.add(path, "unknown key", fix=fix, allowed=", ".join(names) or "no key")
 
@@ -130,9 +141,12 @@ def texts(*, most: int, least: int = 0, item: Read, is_set: bool = True) -> Read
     def read(reader: Reader, value: object, path: str) -> tuple[str, ...]:
         items = reader.items(value, path, limit=most, least=least)
         found = tuple(item(reader, one, where) for one, where in items)
-        for index, (one, where) in enumerate(items):
-            if is_set and isinstance(one, str) and one in found[:index]:
+        seen: set[str] = set()
+        for one, where in items if is_set else ():
+            if isinstance(one, str) and one in seen:
                 reader.add(where, "it stands there twice", value=one, fix="remove one of them")
+            elif isinstance(one, str):
+                seen.add(one)
         return found
 
     return read

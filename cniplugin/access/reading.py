@@ -11,9 +11,11 @@ The tables are the CRD's schema; `tests/access` compares both. A rule that canno
 
 from __future__ import annotations
 
-from cniplugin.netspec.names import is_label, is_subdomain
+from cniplugin.netspec.names import is_label
+from cniplugin.netspec.whitespace import in_one_line
 
 from . import fields, limiting, selecting
+from .contentfields import FIELDS, MAY_BE_EMPTY
 from .limits import Limits
 from .reader import Reader, choice, flag, text, texts, whole
 from .rules import (
@@ -21,8 +23,8 @@ from .rules import (
     DENY,
     ENFORCE,
     MODES,
+    RULES_MAX,
     AttachmentRule,
-    AuthorMatch,
     ConfigMatch,
     DefinitionRule,
     Policy,
@@ -38,15 +40,8 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
-RULES_MAX = 64
-
 _RULE_NAME = text(longest=63, is_right=is_label, allowed="lower case letters, digits and '-'")
 _MESSAGE = text(longest=256)
-
-
-def _is_account(value: str) -> bool:
-    namespace, slash, name = value.partition("/")
-    return bool(slash) and is_label(namespace) and (name == "*" or is_subdomain(name))
 
 
 # Rules
@@ -68,15 +63,10 @@ class _Head:
     def __init__(self, name: str, found: Mapping[str, Any], *, is_sound: bool) -> None:
         self.policy = name
         self.mode: str = found.get("mode", ENFORCE)
-        self.contact = _in_one_line(found.get("contact", ""))
+        self.contact = in_one_line(found.get("contact", ""))
         self.pods: selecting.Entries | None = found.get("pods")
         self.except_pods: selecting.Entries | None = found.get("exceptPods")
         self.is_sound = is_sound
-
-
-def _in_one_line(text: str) -> str:
-    """Return a text as refusals print it: they have one fact per line."""
-    return " ".join(text.split())
 
 
 def _is_deny(rule: object, found: Mapping[str, Any]) -> bool:
@@ -95,13 +85,13 @@ def _check_required(reader: Reader, rule: object, path: str) -> None:
 
 
 def _attachment(reader: Reader, rule: object, path: str, head: _Head) -> AttachmentRule:
-    before = len(reader.problems)
+    before = reader.count
     found, _ = reader.members(rule, path, _ATTACHMENT)
     _check_required(reader, rule, path)
     is_deny = _is_deny(rule, found)
     _check_together(reader, rule, path, is_deny=is_deny)
     networks: selecting.Entries | None = _as_read(rule, "networks", found, path)
-    is_sound = head.is_sound and len(reader.problems) == before
+    is_sound = head.is_sound and reader.count == before
     return AttachmentRule(
         policy=head.policy,
         name=_rule_name(found, path),
@@ -114,7 +104,7 @@ def _attachment(reader: Reader, rule: object, path: str, head: _Head) -> Attachm
         on_requests=frozenset(found.get("onRequests", ())) if found.get("action") == DENY else frozenset(),
         limits=found.get("limits") or Limits(),
         require_consent=found.get("requireConsent") is True,
-        message=_in_one_line(found.get("message", "")),
+        message=in_one_line(found.get("message", "")),
         is_broken=not is_deny and not is_sound,
     )
 
@@ -137,32 +127,12 @@ def _check_together(reader: Reader, rule: object, path: str, *, is_deny: bool) -
 
 # Definitions
 
-_AUTHORS: Mapping[str, Read] = {
-    "users": texts(most=64, item=text(longest=253, is_right=bool, allowed="a user name")),
-    "groups": texts(most=64, item=text(longest=253, is_right=bool, allowed="a group name")),
-    "serviceAccounts": texts(
-        most=64, item=text(longest=317, is_right=_is_account, allowed="namespace/name or namespace/*")
-    ),
-}
-
-
-def _authors(reader: Reader, value: object, path: str) -> AuthorMatch:
-    found, is_sound = reader.members(value, path, _AUTHORS)
-    if is_sound and not any(found.values()):
-        reader.add(path, "nobody is named", allowed=f"at least one of {', '.join(_AUTHORS)}")
-    pairs = (account.partition("/") for account in found.get("serviceAccounts", ()))
-    return AuthorMatch(
-        users=frozenset(found.get("users", ())),
-        groups=frozenset(found.get("groups", ())),
-        accounts=frozenset((namespace, name) for namespace, _, name in pairs),
-    )
-
-
 _CONFIG: Mapping[str, Read] = {
     "pluginTypes": fields.names(fields.PATTERN),
     "ipamTypes": fields.names(fields.PATTERN),
     "masters": fields.names(fields.PATTERN),
     "vlans": fields.ranges,
+    **fields.content(least=0),
     "resourceNames": fields.names(fields.PATTERN),
     "onDisk": flag,
     "sharing": choice("Any", "None"),
@@ -172,21 +142,18 @@ _CONFIG: Mapping[str, Read] = {
 def _config(reader: Reader, value: object, path: str) -> ConfigMatch:
     found, _ = reader.members(value, path, _CONFIG)
     return ConfigMatch(
-        plugin_types=found.get("pluginTypes"),
-        ipam_types=found.get("ipamTypes"),
-        masters=found.get("masters"),
-        vlans=found.get("vlans"),
         resource_names=found.get("resourceNames"),
         is_on_disk=found.get("onDisk"),
         forbids_sharing=found.get("sharing") == "None",
+        **{field.name: found.get(field.key) for field in FIELDS},
     )
 
 
 _DEFINITION: Mapping[str, Read] = {
     "name": _RULE_NAME,
     "action": choice(ALLOW, DENY),
-    "authors": _authors,
-    "exceptAuthors": _authors,
+    "authors": selecting.authors,
+    "exceptAuthors": selecting.authors,
     "namespaces": fields.names(fields.NAME),
     "namespaceSelector": fields.selector,
     "config": _config,
@@ -195,18 +162,18 @@ _DEFINITION: Mapping[str, Read] = {
 
 
 def _definition(reader: Reader, rule: object, path: str, head: _Head) -> DefinitionRule:
-    before = len(reader.problems)
+    before = reader.count
     found, _ = reader.members(rule, path, _DEFINITION)
     _check_required(reader, rule, path)
     is_deny = _is_deny(rule, found)
-    if is_deny and isinstance(rule, dict) and isinstance(rule.get("config"), dict) and rule["config"].get("sharing"):
-        reader.add(f"{path}.config.sharing", f"this may only be set when action is {ALLOW}")
+    if is_deny and isinstance(rule, dict) and isinstance(rule.get("config"), dict):
+        _check_denied(reader, rule["config"], f"{path}.config")
     config: ConfigMatch | None = found.get("config")
     if config is None and isinstance(rule, dict) and rule.get("config") is not None:
         config = _config(Reader(), rule["config"], path)  # what can be read of it
     if is_deny and found.get("action") != DENY:
         config = None  # it may have been what an Allow permits
-    is_sound = head.is_sound and len(reader.problems) == before
+    is_sound = head.is_sound and reader.count == before
     return DefinitionRule(
         policy=head.policy,
         name=_rule_name(found, path),
@@ -218,9 +185,17 @@ def _definition(reader: Reader, rule: object, path: str, head: _Head) -> Definit
         namespaces=found.get("namespaces"),
         namespace_selector=found.get("namespaceSelector"),
         config=config,
-        message=_in_one_line(found.get("message", "")),
+        message=in_one_line(found.get("message", "")),
         is_broken=not is_deny and not is_sound,
     )
+
+
+def _check_denied(reader: Reader, config: Mapping[str, Any], path: str) -> None:
+    if config.get("sharing"):
+        reader.add(f"{path}.sharing", f"this may only be set when action is {ALLOW}")
+    for key in MAY_BE_EMPTY:
+        if config.get(key) == []:
+            reader.add(f"{path}.{key}", "the list is empty, so the rule would refuse nothing", fix='list "*" for any')
 
 
 # Policies
@@ -252,7 +227,7 @@ def read_policy(value: Mapping[str, Any]) -> Policy:
     found.setdefault("pods", _as_read(spec, "pods", found, "spec"))
     found.setdefault("exceptPods", _as_read(spec, "exceptPods", found, "spec"))
     head = _Head(name, found, is_sound=is_sound)
-    written: list[str] = []
+    written = _Names()
     attachments = _rules(
         reader,
         found.get("attachments"),
@@ -277,13 +252,26 @@ def read_policy(value: Mapping[str, Any]) -> Policy:
         attachments=attachments,
         definitions=definitions,
         problems=tuple(reader.problems),
-        rule_names=tuple(written),
+        rule_names=tuple(written.all),
     )
 
 
-def _rules(
-    reader: Reader, given: object, key: str, read: Callable[[object, str], T], written: list[str]
-) -> tuple[T, ...]:
+class _Names:
+    """The names of rules in order, those that are there twice included."""
+
+    def __init__(self) -> None:
+        self.all: list[str] = []
+        self._seen: set[str] = set()
+
+    def add(self, name: str) -> bool:
+        """Add a name, and say whether it is new."""
+        is_new = name not in self._seen
+        self.all.append(name)
+        self._seen.add(name)
+        return is_new
+
+
+def _rules(reader: Reader, given: object, key: str, read: Callable[[object, str], T], written: _Names) -> tuple[T, ...]:
     """Return the rules under a key; `written` gets the names of all that stand there."""
     path = f"spec.{key}"
     if given is None:
@@ -295,14 +283,13 @@ def _rules(
     )
 
 
-def _rule(reader: Reader, rule: object, path: str, read: Callable[[object, str], T], written: list[str]) -> T:
+def _rule(reader: Reader, rule: object, path: str, read: Callable[[object, str], T], written: _Names) -> T:
     parsed = read(rule, path)
     named = rule.get("name") if isinstance(rule, dict) else None
     place = path.rpartition(".")[2]
     name = f"{place.partition('[')[0]}/{whole(named) if isinstance(named, str) else place}"
-    if name in written:
+    if not written.add(name):
         reader.add(f"{path}.name", "another rule of this policy has that name", value=named)
-    written.append(name)
     return parsed
 
 

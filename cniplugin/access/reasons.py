@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cniplugin.netspec.errors import SpecError
+    from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 
+    from .baseline import Breach
+    from .levels import Level
     from .model import Config, Item, Subject
     from .rules import AttachmentRule, DefinitionRule
 
@@ -29,13 +32,18 @@ ITEMS_MAX = 5
 
 
 class Refusal(Record):
-    """One refused item. `item` is its position in the networks annotation, None for the default network."""
+    """One refused item. `item` is its position in the networks annotation, None for the default network.
+
+    `where`: what names the network if it is none of these, such as a ResourceClaim; `field` is its place in the object.
+    """
 
     reference: str
     item: int | None
     verdict: Verdict
     allowed: tuple[str, ...] = ()
     has_more_allowed: bool = False
+    where: str = ""
+    field: str = ""
 
 
 def decided_by_posture(config: Config) -> str:
@@ -126,12 +134,12 @@ def refuse_by_deny(
     if requests:
         reason = f"the request uses {', '.join(requests)}"
         keys = " and ".join(f'"{request}"' for request in requests)
-        fix = f"remove {keys} from this item"
+        fix = f"remove {keys} from {item.source}"
         if item.replaces_default:
             fix = "remove the annotation v1.multus-cni.io/default-network"
     else:
         reason = f"the network uses {', '.join(facts)}" if facts else "a rule keeps this pod from the network"
-        fix = "remove this item"
+        fix = f"remove {item.source}"
     return Verdict(
         is_allowed=False,
         code="DenyRule",
@@ -148,7 +156,7 @@ def refuse_beyond(
     item: Item, rule: AttachmentRule, config: Config, problems: Sequence[str], *, allowed: str
 ) -> Verdict:
     """No Allow rule accepts everything that is asked for; `rule` is the nearest one."""
-    change = "the annotation" if item.replaces_default else "this item"
+    change = "the annotation" if item.replaces_default else item.source
     return Verdict(
         is_allowed=False,
         code="NotWithinRule",
@@ -225,6 +233,73 @@ def refuse_unsafe(item: Item, problems: Sequence[SpecError], config: Config) -> 
     )
 
 
+LEVEL_CODE = "DefinitionLevel"
+BREACHES_SHOWN = 3
+KEYS_MAX = 20
+"""Keys of a definition that a verdict has; hostile ones have thousands."""
+
+
+def refuse_author(network: NetworkAttachmentDefinition, level: Level, config: Config) -> Verdict:
+    """The level lets only those write whom an Allow rule selects."""
+    return Verdict(
+        is_allowed=False,
+        code=LEVEL_CODE,
+        reason=f'no Allow rule for definitions selects this user in namespace "{network.namespace}"',
+        decided=level.decided,
+        fix=f"ask {config.whom_to_ask} to create this network, or for such a rule for {network.namespace}",
+    )
+
+
+def refuse_content(level: Level, breaches: Sequence[Breach], config: Config, *, of: str = "") -> Verdict:
+    """The level does not permit what a definition uses: for people who may see it. `of`: its name, to be named."""
+    change = f"change spec.config of {of}" if of else "change spec.config"
+    return Verdict(
+        is_allowed=False,
+        code=LEVEL_CODE,
+        reason=describe_breaches(breaches),
+        decided=level.decided,
+        allowed="; ".join(dict.fromkeys(breach.allowed for breach in breaches if breach.allowed)),
+        fix=change + _or_ask(breaches, config),
+        keys=tuple(
+            (breach.place, f"{breach.what}: {level.decided} does not permit it; allowed: {breach.allowed}")
+            for breach in breaches[:KEYS_MAX]
+        ),
+    )
+
+
+def refuse_by_level(subject: Subject, item: Item, level: Level, breaches: Sequence[Breach], config: Config) -> Verdict:
+    """The level keeps pods from a network. NB: nothing of its content for pods of another namespace."""
+    namespace = item.element.namespace
+    if namespace == subject.namespace:
+        return refuse_content(level, breaches, config, of=item.element.name)
+    return Verdict(
+        is_allowed=False,
+        code=LEVEL_CODE,
+        reason="the level of its namespace does not permit what the configuration of the network uses",
+        decided=level.decided,
+        fix=(
+            f'ask the owners of namespace "{namespace}" to change {item.element.name} '
+            f"(nadmit can-attach -n {namespace} {item.element.name} names each key), or ask {config.whom_to_ask}"
+        ),
+    )
+
+
+def describe_breaches(breaches: Sequence[Breach]) -> str:
+    """Return what a level does not permit, the first few keys of it."""
+    shown = "; ".join(f"{breach.place}: {breach.what}" for breach in breaches[:BREACHES_SHOWN])
+    left = len(breaches) - BREACHES_SHOWN
+    return f"{shown}; and {left} more" if left > 0 else shown
+
+
+def _or_ask(breaches: Sequence[Breach], config: Config) -> str:
+    """Return whom to ask for what; nothing where only a change of the definition helps."""
+    settings = " and ".join(dict.fromkeys(breach.setting for breach in breaches if breach.setting))
+    fields = ", ".join(dict.fromkeys(breach.field for breach in breaches if breach.field))
+    ways = [f"to list it in {settings}"] if settings else []
+    ways += [f"for an Allow rule for definitions with {fields}"] if fields else []
+    return f", or ask {config.whom_to_ask} {', or '.join(ways)}" if ways else ""
+
+
 def refuse_unavailable(config: Config, why: str) -> Verdict:
     """The node cannot read the rules, or what they depend on, and nothing stands in for them; `why` goes on from there.
 
@@ -240,10 +315,12 @@ def refuse_unavailable(config: Config, why: str) -> Verdict:
 
 
 def render_trial(refusal: Refusal, config: Config, *, who: str) -> str:
-    """Return what a policy of mode Warn would refuse, in one line; `who` as for `render`."""
-    whom = refusal.verdict.contact or config.whom_to_ask
+    """Return what a policy or a level of mode Warn would refuse, in one line; `who` as for `render`."""
+    verdict = refusal.verdict
+    because = f": {verdict.reason}" if verdict.code == LEVEL_CODE else ""
     return (
-        f"network access: {who} to {refusal.reference} would be denied by {trial_rule(refusal)} (mode Warn); ask {whom}"
+        f"network access: {who} to {refusal.reference} would be denied by {trial_rule(refusal)} (mode Warn){because}; "
+        f"ask {verdict.contact or config.whom_to_ask}"
     )
 
 
@@ -272,7 +349,7 @@ def render(refusals: Sequence[Refusal], *, who: str, judged: int, also: Sequence
 
 
 def _render_item(refusal: Refusal) -> list[str]:
-    where = "default-network" if refusal.item is None else f"item {refusal.item + 1}"
+    where = refusal.where or ("default-network" if refusal.item is None else f"item {refusal.item + 1}")
     return [f"- {refusal.reference} ({where})", *render_facts(refusal)]
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from cniplugin.netspec.record import Record
 
+from .contentfields import Content, asks, met
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
     from .facts import Facts
     from .labels import Selector
     from .limits import Limits
-    from .matchers import Names, Ranges
+    from .matchers import Names
 
 GROUP, VERSION = "access.nadmit.io", "v1alpha1"
 POLICY_KIND, CONFIG_KIND = "NetworkAttachmentPolicy", "NetworkAttachmentPolicyConfig"
@@ -22,6 +24,9 @@ CONFIG_NAME = "cluster"
 
 ALLOW, DENY = "Allow", "Deny"
 ENFORCE, WARN, AUDIT = MODES = ("Enforce", "Warn", "Audit")
+
+RULES_MAX = 64
+"""Rules of a policy under attachments, and under definitions (`maxItems` of the CRD)."""
 
 SERVICE_ACCOUNT_USER = "system:serviceaccount:"
 
@@ -52,24 +57,19 @@ class PodMatch(Record):
         return self.pod_selector is None or self.pod_selector.matches(labels)
 
 
-class NetworkMatch(Record):
+class NetworkMatch(Content):
     """One entry of `networks`: all fields that are not None must fit."""
 
     scope: str = "Any"
     namespaces: Names | None = None
     names: Names | None = None
     selector: Selector | None = None
-    plugin_types: Names | None = None
-    masters: Names | None = None
-    vlans: Ranges | None = None
     is_on_disk: bool | None = None
 
     @property
     def has_content(self) -> bool:
         """Whether it asks for more than names: then it fits no network that does not exist."""
-        return any(
-            field is not None for field in (self.selector, self.plugin_types, self.masters, self.vlans, self.is_on_disk)
-        )
+        return self.selector is not None or self.is_on_disk is not None or asks(self)
 
     def has_name(self, pod_namespace: str, namespace: str, name: str) -> bool:
         """Say whether a network can fit by its name."""
@@ -79,8 +79,16 @@ class NetworkMatch(Record):
             return False
         return self.names is None or self.names.matches(name)
 
+    @property
+    def has_facts(self) -> bool:
+        """Whether it asks for anything that `Facts` hold."""
+        return asks(self)
+
     def has_network(self, network: NetworkAttachmentDefinition | None, facts: Facts | None) -> bool:
-        """Say whether a network of such a name fits; `facts` is None when its configuration cannot be read."""
+        """Say whether a network of such a name fits.
+
+        `facts` is None when its configuration cannot be read, and may be None if not `has_facts`.
+        """
         if not self.has_content:
             return True
         if network is None:
@@ -89,18 +97,7 @@ class NetworkMatch(Record):
             return False
         if self.is_on_disk is not None and network.is_on_disk != self.is_on_disk:
             return False
-        return self._has_facts(facts)
-
-    def _has_facts(self, facts: Facts | None) -> bool:
-        if self.plugin_types is None and self.masters is None and self.vlans is None:
-            return True
-        if facts is None:
-            return False
-        if self.plugin_types is not None and not any(map(self.plugin_types.matches, facts.plugin_types)):
-            return False
-        if self.masters is not None and not any(map(self.masters.matches, facts.masters)):
-            return False
-        return self.vlans is None or any(self.vlans.meet(low, high) for low, high in facts.vlans)
+        return not asks(self) or met(self, facts) is not None
 
 
 class AttachmentRule(Record):
@@ -140,14 +137,20 @@ class AuthorMatch(Record):
         is_account = user.startswith(SERVICE_ACCOUNT_USER)
         return is_account and not self.accounts.isdisjoint({(namespace, name), (namespace, "*")})
 
+    @property
+    def account_users(self) -> tuple[str, ...]:
+        """The user names of the accounts that are named, sorted."""
+        return tuple(sorted(f"{SERVICE_ACCOUNT_USER}{space}:{name}" for space, name in self.accounts if name != "*"))
 
-class ConfigMatch(Record):
+    @property
+    def account_prefixes(self) -> tuple[str, ...]:
+        """What the user names of the accounts of a namespace begin with, where any of it will do, sorted."""
+        return tuple(sorted(f"{SERVICE_ACCOUNT_USER}{space}:" for space, name in self.accounts if name == "*"))
+
+
+class ConfigMatch(Content):
     """What a definition may use (Allow), or may not (Deny); None where the rule says nothing."""
 
-    plugin_types: Names | None = None
-    ipam_types: Names | None = None
-    masters: Names | None = None
-    vlans: Ranges | None = None
     resource_names: Names | None = None
     is_on_disk: bool | None = None
     forbids_sharing: bool = False

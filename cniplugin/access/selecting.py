@@ -1,10 +1,13 @@
-"""Readers of what rules select: the entries of `pods` and `networks`, as far as they can be read."""
+"""Readers of what rules select: the entries of `pods` and `networks`, as far as they can be read, and authors."""
 
 from __future__ import annotations
 
+from cniplugin.netspec.names import is_label, is_subdomain
+
 from . import fields
-from .reader import Reader, choice, flag
-from .rules import NetworkMatch, PodMatch
+from .contentfields import FIELDS
+from .reader import Reader, choice, flag, text, texts
+from .rules import AuthorMatch, NetworkMatch, PodMatch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,6 +48,7 @@ NETWORK: Mapping[str, Read] = {
     "pluginTypes": fields.names(fields.PATTERN),
     "masters": fields.names(fields.PATTERN),
     "vlans": fields.ranges,
+    **fields.content(least=1),
     "onDisk": flag,
 }
 
@@ -60,10 +64,35 @@ def network(reader: Reader, value: object, path: str) -> NetworkMatch:
         namespaces=found.get("namespaces"),
         names=found.get("names"),
         selector=found.get("selector"),
-        plugin_types=found.get("pluginTypes"),
-        masters=found.get("masters"),
-        vlans=found.get("vlans"),
         is_on_disk=found.get("onDisk"),
+        **{field.name: found.get(field.key) for field in FIELDS},
+    )
+
+
+def _is_account(value: str) -> bool:
+    namespace, slash, name = value.partition("/")
+    return bool(slash) and is_label(namespace) and (name == "*" or is_subdomain(name))
+
+
+AUTHORS: Mapping[str, Read] = {
+    "users": texts(most=64, item=text(longest=253, is_right=bool, allowed="a user name")),
+    "groups": texts(most=64, item=text(longest=253, is_right=bool, allowed="a group name")),
+    "serviceAccounts": texts(
+        most=64, item=text(longest=317, is_right=_is_account, allowed="namespace/name or namespace/*")
+    ),
+}
+
+
+def authors(reader: Reader, value: object, path: str) -> AuthorMatch:
+    """Read who sends requests: users, groups, service accounts."""
+    found, is_sound = reader.members(value, path, AUTHORS)
+    if is_sound and not any(found.values()):
+        reader.add(path, "nobody is named", allowed=f"at least one of {', '.join(AUTHORS)}")
+    pairs = (account.partition("/") for account in found.get("serviceAccounts", ()))
+    return AuthorMatch(
+        users=frozenset(found.get("users", ())),
+        groups=frozenset(found.get("groups", ())),
+        accounts=frozenset((namespace, name) for namespace, _, name in pairs),
     )
 
 

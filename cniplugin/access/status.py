@@ -9,6 +9,8 @@ Conditions: `Accepted` is about the text, `Enforced` about the process that deci
 | Enforced | True, Loaded | this generation decides |
 | | False, NotLoaded | another generation decides, or none |
 | | False, ModeWarn, ModeAudit | this generation is loaded and refuses nothing, by its `mode` |
+| LevelsReadable | True, Readable | every label that sets a level of definitions is one (of the configuration) |
+| | False, UnreadableLabels | the message names the namespaces; there the level is Restricted |
 
 `rules` has those that are not Active, and Active ones with lints. Computing a status again from itself changes
 nothing: only a condition whose `status` changes gets a new `lastTransitionTime` (Kubernetes API conventions,
@@ -20,6 +22,8 @@ from __future__ import annotations
 from cniplugin.netspec.errors import render
 
 from .coverage import Denies
+from .levels import ENFORCE as LEVEL_ENFORCE
+from .levels import LABELS, LEVELS, level_name, parse
 from .lints import lint_among, written_rules
 from .reasons import cut
 from .rules import ALLOW, ENFORCE
@@ -31,6 +35,7 @@ if TYPE_CHECKING:
 
     from cniplugin.netspec.errors import SpecError
 
+    from .levels import ClusterLevels
     from .lints import Lint, Rule
     from .rules import AttachmentRule, DefinitionRule, Policy
 
@@ -73,18 +78,58 @@ def statuses(
 
 
 def config_status(
-    problems: Sequence[SpecError], *, generation: int, is_loaded: bool, previous: Mapping[str, Any], now: str
+    problems: Sequence[SpecError],
+    *,
+    generation: int,
+    is_loaded: bool,
+    levels: ClusterLevels,
+    namespaces: Mapping[str, Mapping[str, str]],
+    previous: Mapping[str, Any],
+    now: str,
 ) -> Object:
-    """Return the `status` of the configuration object; `previous` and `now` as in `statuses`.
+    """Return the `status` of the configuration object; `namespaces`, `previous` and `now` as in `statuses`.
 
-    `problems`: what of this generation cannot be read. `is_loaded`: whether it is what decides.
+    `problems`: what of this generation cannot be read. `is_loaded`: whether it is what decides. `levels`: those that
+    decide where a namespace has no label.
     """
     if is_loaded:
         enforced = True, "Loaded", f"generation {generation} decides"
     else:
         enforced = False, "NotLoaded", f"the webhook has not loaded generation {generation}"
-    found = {"Accepted": _accepted(problems), "Enforced": enforced}
-    return {"observedGeneration": generation, "conditions": _conditions(found, generation, previous, now)}
+    readable = _levels_readable(namespaces)
+    found = {"Accepted": _accepted(problems), "Enforced": enforced, "LevelsReadable": readable}
+    return {
+        "observedGeneration": generation,
+        "namespacesByLevel": count_levels(levels, namespaces),
+        "conditions": _conditions(found, generation, previous, now),
+    }
+
+
+def count_levels(levels: ClusterLevels, namespaces: Mapping[str, Mapping[str, str]]) -> dict[str, int]:
+    """Return how many namespaces have each level that is enforced."""
+    found = [level_name(levels, labels, LEVEL_ENFORCE) for labels in namespaces.values()]
+    return {name: found.count(name) for name in LEVELS}
+
+
+def _levels_readable(namespaces: Mapping[str, Mapping[str, str]]) -> tuple[bool, str, str]:
+    unreadable = sorted(
+        f"{name} ({key})"
+        for name, labels in namespaces.items()
+        for key in LABELS.values()
+        if key in labels and parse(labels[key]) is None
+    )
+    if not unreadable:
+        return True, "Readable", "every label that sets a level of definitions can be read"
+    left = len(unreadable) - NAMESPACES_SHOWN
+    shown = ", ".join(unreadable[:NAMESPACES_SHOWN]) + (f" and {left} more" if left > 0 else "")
+    return (
+        False,
+        "UnreadableLabels",
+        f"no level, so Restricted: namespace {shown}; allowed: {', '.join(LEVELS)}",
+    )
+
+
+NAMESPACES_SHOWN = 20
 
 
 def count_namespaces(policy: Policy, namespaces: Mapping[str, Mapping[str, str]]) -> int:

@@ -7,6 +7,7 @@ too, for a plugin may read them there.
 from __future__ import annotations
 
 from cniplugin.netspec.record import Record
+from cniplugin.netspec.whitespace import trim
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -109,4 +110,4 @@ def _texts(arguments: Mapping[str, object], *keys: str) -> Iterator[str]:
     for key, value in arguments.items():
         if key.casefold() in keys:
             for item in value if isinstance(value, list) else (value,):
-                yield from (part.strip() for part in item.split(",")) if isinstance(item, str) else (str(item),)
+                yield from map(trim, item.split(",")) if isinstance(item, str) else (str(item),)

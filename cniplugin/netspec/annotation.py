@@ -16,8 +16,12 @@ from __future__ import annotations
 
 from . import jsontext, names
 from .elements import add_namespace_problem, check_interface, read_element
-from .errors import Problems, SpecError, SpecErrors
+from .errors import EnoughProblemsError, Problems, SpecError, SpecErrors
 from .selection import DEFAULT_NETWORK, NETWORKS, NetworkSelectionElement
+from .whitespace import has_space, trim
+
+_SEPARATORS = frozenset(";|")
+"""What people write in place of a comma."""
 
 ANNOTATION_BYTES_MAX = 262_144
 """All annotations of one object together (Kubernetes apimachinery, TotalAnnotationSizeLimitB)."""
@@ -28,8 +32,8 @@ _SECTION = "NPWG v1.3 §4.1"
 def parse(text: str, *, namespace: str) -> tuple[NetworkSelectionElement, ...]:
     """Read the value of the networks annotation of a pod in `namespace` (§4.1); () for an empty one.
 
-    Raises SpecErrors with every problem, in input order, each with a path such as `[1].ips[0]`, and the elements that
-    could be read.
+    Raises SpecErrors with the problems (the first PROBLEMS_MAX), in input order, each with a path such as
+    `[1].ips[0]`, and the elements that could be read; of a text with more problems, none. Linear in the length.
     """
     return _read(text, namespace=namespace, source=NETWORKS)
 
@@ -56,9 +60,11 @@ def _read(text: str, *, namespace: str, source: str) -> tuple[NetworkSelectionEl
             elements = _read_json(text, namespace=namespace, problems=problems)
         else:
             elements = _read_comma_list(text, namespace=namespace, problems=problems)
+        _check_together(elements, problems)
     except SpecErrors as errors:
         raise SpecErrors([error.replace(source=source) for error in errors]) from None
-    _check_together(elements, problems)
+    except EnoughProblemsError:
+        raise SpecErrors(problems.found) from None
     if problems.found:
         raise SpecErrors(problems.found, readable=elements)
     return tuple(element for element in elements if element is not None)
@@ -72,10 +78,10 @@ def _read_comma_list(text: str, *, namespace: str, problems: Problems) -> list[N
         allowed = f"at most {ANNOTATION_BYTES_MAX} bytes"
         problems.add("json-size", "", f"the annotation has {len(text)} characters", allowed=allowed, section=_SECTION)
         return []
-    if not text.strip():
+    if not trim(text):
         return []
     return [
-        _read_item(item.strip(), f"[{index}]", namespace=namespace, problems=problems)
+        _read_item(trim(item), f"[{index}]", namespace=namespace, problems=problems)
         for index, item in enumerate(text.split(","))
     ]
 
@@ -108,7 +114,7 @@ def _add_name_problem(name: str, item: str, path: str, problems: Problems) -> No
     fix = ""
     if names.is_subdomain(name):
         fix = f'a name with a dot can only be selected in the JSON form: [{{"name":"{name}"}}]'
-    elif any(char.isspace() or char in ";|" for char in name):
+    elif has_space(name[: names.SUBDOMAIN_MAX]) or not _SEPARATORS.isdisjoint(name[: names.SUBDOMAIN_MAX]):
         fix = "separate networks by commas"
     problems.add(
         "network-name",

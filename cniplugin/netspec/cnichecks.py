@@ -33,7 +33,7 @@ _CONFIG_KEYS: Keys = {
         "capabilities ipam dns args runtimeConfig prevResult delegate delegates",
         "master linkInContainer link bridge vlan vlanTrunk trunk device deviceID hwaddr kernelpath pciBusID",
     )
-    for key in line.split()
+    for key in line.split(" ")
 } | {"vlanid": ("vlanId", "vlanID")}
 _IPAM_KEYS: Keys = {"type": ("type",)}
 _ARGS_KEYS: Keys = {"cni": ("cni",)}

@@ -27,7 +27,7 @@ from __future__ import annotations
 from itertools import islice
 
 from .cnichecks import SECTION, network_problems, read_flag
-from .errors import SpecErrors
+from .errors import PROBLEMS_MAX, SpecErrors
 from .jsontext import parse as parse_json
 from .jsontext import quote
 from .record import Record
@@ -42,9 +42,6 @@ if TYPE_CHECKING:
 
 CONFIG_BYTES_MAX = 1_572_864
 """1.5 MiB, etcd's default limit of one request (`--max-request-bytes`): no larger NAD can exist."""
-
-PROBLEMS_MAX = 1_000
-"""Problems that are gathered. A hostile text of CONFIG_BYTES_MAX has 750,000 of them, which take 2 s to gather."""
 
 
 class PluginConfig(Record):
@@ -66,7 +63,8 @@ class NetworkConfigList(Record):
 
     `name`: never empty; `written_name`: what the text says, None when it says nothing. `cni_version`: the one
     to speak, chosen from `cniVersion` and `cniVersions`. `is_list`: it has `plugins`. `conf`: the top level
-    as written, with the name filled in (NPWG v1.3 §3.4.2).
+    as written, with the name filled in (NPWG v1.3 §3.4.2). `capabilities`: those that at least one plugin declares
+    (CNI 1.1 §3). `types`: each program that one of its plugins may run.
     """
 
     name: str
@@ -78,11 +76,9 @@ class NetworkConfigList(Record):
     load_only_inlined: bool
     is_list: bool
     conf: Conf
-
-    @property
-    def capabilities(self) -> frozenset[str]:
-        """Capabilities that at least one plugin declares (CNI 1.1 §3)."""
-        return frozenset[str]().union(*(plugin.capabilities for plugin in self.plugins))
+    capabilities: frozenset[str]
+    types: frozenset[str]
+    _memo: object = None
 
 
 def parse(text: str, *, name: str) -> NetworkConfigList:
@@ -109,16 +105,19 @@ def render(config: NetworkConfigList) -> str:
 def _network(conf: Conf, name: str) -> NetworkConfigList:
     written = conf.get("name") or None
     named = conf if written else {**conf, "name": name}
+    plugins = tuple(_plugin(plugin) for plugin in named.get("plugins", (named,)))
     return NetworkConfigList(
         name=named["name"],
         written_name=written,
         cni_version=choose_version(conf),
-        plugins=tuple(_plugin(plugin) for plugin in named.get("plugins", (named,))),
+        plugins=plugins,
         disable_check=read_flag(conf.get("disableCheck", False)) is True,
         disable_gc=read_flag(conf.get("disableGC", False)) is True,
         load_only_inlined=read_flag(conf.get("loadOnlyInlinedPlugins", False)) is True,
         is_list="plugins" in conf,
         conf=named,
+        capabilities=frozenset[str]().union(*(plugin.capabilities for plugin in plugins)),
+        types=frozenset[str]().union(*(plugin.types for plugin in plugins)),
     )
 
 

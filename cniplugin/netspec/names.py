@@ -10,6 +10,8 @@ Each `*_problem` function returns None for a good value, or what is wrong with i
 
 from __future__ import annotations
 
+from .whitespace import has_space, trim
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -79,7 +81,7 @@ def interface_problem(name: str) -> str | None:
         return "the interface name is a directory"
     if "/" in name or ":" in name:
         return f"the interface name contains '{'/' if '/' in name else ':'}'"
-    if any(char.isspace() for char in name) or "\0" in name:
+    if has_space(name) or any(char in "\0\x1c\x1d\x1e\x1f" for char in name):
         return "the interface name contains white space"
     return None
 
@@ -207,7 +209,7 @@ def nearest(word: str, candidates: Iterable[str]) -> str | None:
     Another letter case or white space counts as nearest. Costs at most 200 comparisons of at most 64 characters,
     whatever it is given; only called when something is wrong already, so `difflib` is imported late.
     """
-    wanted = word.strip().casefold()[:64]
+    wanted = trim(word).casefold()[:64]
     known = [candidate for candidate, _ in zip(candidates, range(200), strict=False)]
     for candidate in known:
         if candidate.casefold() == wanted:

@@ -10,6 +10,7 @@ from . import cniconfig
 from .cniconfig import NetworkConfigList
 from .errors import SpecError, SpecErrors
 from .record import Record
+from .whitespace import trim
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def build(
     """
     parsed: NetworkConfigList | None = None
     problems: tuple[SpecError, ...] = ()
-    is_on_disk = config is None or not config.strip()
+    is_on_disk = config is None or not trim(config)
     if config is not None and not is_on_disk:
         try:
             parsed = cniconfig.parse(config, name=name)

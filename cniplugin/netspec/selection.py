@@ -15,6 +15,9 @@ DEFAULT_NETWORK = "v1.multus-cni.io/default-network"
 """Multus' annotation that replaces the cluster-wide default network by one selected network."""
 NETWORK_STATUS = "k8s.v1.cni.cncf.io/network-status"
 """NPWG v1.3 §5."""
+OLD_NETWORK_STATUS = "k8s.v1.cni.cncf.io/networks-status"
+"""The same before v1.1; releases of Multus up to 3.9 wrote both, and some programs still read this one."""
+NETWORK_STATUS_KEYS = (NETWORK_STATUS, OLD_NETWORK_STATUS)
 
 
 class PortMapping(Record):

@@ -28,18 +28,22 @@ def number(version: str) -> tuple[int, ...]:
     return (*numbers, 0, 0)[:3]
 
 
+_NUMBERS = {version: number(version) for version in VERSIONS}
+_NEWEST = number(VERSIONS[-1])
+
+
 def choose_version(conf: Mapping[str, object]) -> str:
     """Return the highest of `cniVersion` and `cniVersions` up to our own (libcni conf.go:116-160)."""
     written = conf.get("cniVersion")
     written = written if isinstance(written, str) else ""
     listed = conf.get("cniVersions")
+    texts = [version for version in (listed if isinstance(listed, list) else ()) if isinstance(version, str)]
+    # NB: each version once, in its order: of two that are one number, the first that is released wins.
     pool = [
-        version
-        for version in (*(listed if isinstance(listed, list) else ()), written)
-        if is_version(version) and number(version) <= number(VERSIONS[-1])
+        (read, version in _NUMBERS, version)
+        for version in dict.fromkeys((*texts, written))
+        if is_version(version) and (read := _NUMBERS.get(version) or number(version)) <= _NEWEST
     ]
-    return max(
-        pool,
-        key=lambda version: (number(version), version in VERSIONS),
-        default=written or VERSION_WHEN_ABSENT,
-    )
+    if not pool:
+        return written or VERSION_WHEN_ABSENT
+    return max(pool, key=lambda entry: entry[:2])[2]

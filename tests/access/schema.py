@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from cniplugin.access.contentfields import MAY_BE_EMPTY
+
 CRDS = Path(__file__).parents[2] / "manifests" / "crds"
 Schema = dict[str, Any]
 Object = dict[str, Any]
@@ -62,6 +64,7 @@ STANDING_BY: dict[str, Any] = {
     "matchExpressions[]": {"key": "a", "operator": "Exists"},
     "authors": {"users": ["others"], "groups": ["others"]},
     "exceptAuthors": {"users": ["others"], "groups": ["others"]},
+    "writers": {"users": ["others"], "groups": ["others"]},
     "multusGate": {"namespaceIsolation": True},
 }
 """What stands beside a probe, so that the object is right otherwise."""
@@ -418,8 +421,19 @@ BROKEN: dict[str, Object] = {
     "self.action == 'Allow' || !has(self.config) || !has(self.config.sharing)": {
         "definitions": [{**DENY, "config": {"sharing": "None"}}]
     },
+    "self.action == 'Allow' || !has(self.config) || ("
+    + " && ".join(f"(!has(self.config.{key}) || size(self.config.{key}) > 0)" for key in MAY_BE_EMPTY)
+    + ")": {"definitions": [{**DENY, "config": {"hostPaths": []}}]},
 }
 """For each rule about policies, a spec that breaks it and nothing else."""
+
+BROKEN_CONFIG: dict[str, Object] = {
+    "isCIDR(self)": {"definitions": {"baseline": {"addresses": ["10.0.0.0"]}}},
+    "(has(self.users) && size(self.users) > 0) || (has(self.groups) && size(self.groups) > 0) || (has(self.serviceAccounts) && size(self.serviceAccounts) > 0)": {
+        "namespaceLabels": {"writers": {"users": []}}
+    },
+}
+"""For each rule about the configuration but that of its name, a spec that breaks it and nothing else."""
 
 NAME_RULE = "self.metadata.name == 'cluster'"
 

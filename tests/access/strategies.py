@@ -211,7 +211,12 @@ def items(draw: st.DrawFn) -> Item:
     """Return a network that is asked for, which may exist."""
     element = draw(elements())
     network = draw(st.one_of(st.none(), networks(element.namespace, element.name)))
-    return Item(element=element, network=network, replaces_default=draw(st.sampled_from([False, False, True])))
+    return Item(
+        element=element,
+        network=network,
+        network_labels={},
+        replaces_default=draw(st.sampled_from([False, False, True])),
+    )
 
 
 def read(objects: list[dict[str, Any]]) -> Policies:

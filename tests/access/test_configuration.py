@@ -6,9 +6,14 @@ from typing import Any
 
 import pytest
 
+from cniplugin.access import matchers
 from cniplugin.access.configuration import read_config
-from cniplugin.access.model import Config, MultusGate
+from cniplugin.access.levels import BaselineLists, ClusterLevels
+from cniplugin.access.model import Config, MultusGate, NamespaceLabels
+from cniplugin.access.rules import AuthorMatch
 from cniplugin.netspec.errors import render
+
+ALL_RESTRICTED = ClusterLevels(enforce="Restricted", warn="Restricted", audit="Restricted")
 
 
 def config(**spec: Any) -> tuple[Config, list[str]]:
@@ -42,9 +47,19 @@ def test_every_field() -> None:
         globalNamespaces=["infra"],
         exemptNamespaces=["kube-system"],
         workloadTemplates="Warn",
+        networkStatusMode="Audit",
         protectNetworkStatus=False,
         statusWriters=["w"],
-        definitions={"default": "Deny", "exemptUsers": ["u"], "exemptGroups": [], "metaPluginTypes": ["meta"]},
+        statusWriterGroups=["g"],
+        definitions={
+            "default": "Deny",
+            "exemptUsers": ["u"],
+            "exemptGroups": [],
+            "metaPluginTypes": ["meta"],
+            "levels": {"enforce": "Baseline", "warn": "Restricted"},
+            "baseline": {"masters": ["bond1", "bond1.*"], "addresses": ["10.1.0.0/16"]},
+        },
+        namespaceLabels={"mode": "Deny", "writers": {"groups": ["platform"]}},
         node={"onUnavailable": "Allow", "snapshotMaxAgeSeconds": 60},
         multusGate={"namespaceIsolation": False, "globalNamespaces": []},
         messages={"contact": "c", "listAllowed": False, "maxListed": 0},
@@ -55,12 +70,19 @@ def test_every_field() -> None:
         global_namespaces=("infra",),
         exempt_namespaces=("kube-system",),
         workload_templates="Warn",
-        protect_network_status=False,
+        network_status_mode="Audit",
         status_writers=("w",),
+        status_writer_groups=("g",),
         definitions_default="Deny",
         exempt_users=("u",),
         exempt_groups=(),
         meta_plugin_types=("meta", "nadmit"),
+        levels=ClusterLevels(enforce="Baseline", warn="Restricted"),
+        baseline=BaselineLists(
+            masters=matchers.names(["bond1", "bond1.*"]),
+            addresses=matchers.Cidrs(texts=("10.1.0.0/16",), blocks=((32, 16, 10 * 256 + 1),)),
+        ),
+        namespace_labels=NamespaceLabels(mode="Deny", writers=AuthorMatch(groups=frozenset({"platform"}))),
         on_unavailable="Allow",
         snapshot_max_age_s=60,
         multus_gate=MultusGate(namespace_isolation=False, global_namespaces=()),
@@ -68,6 +90,22 @@ def test_every_field() -> None:
         list_allowed=False,
         max_listed=0,
     )
+
+
+@pytest.mark.parametrize(
+    ("spec", "mode"),
+    [
+        ({}, "Warn"),
+        ({"protectNetworkStatus": True}, "Warn"),
+        ({"protectNetworkStatus": False}, "Off"),
+        ({"protectNetworkStatus": True, "networkStatusMode": "Off"}, "Off"),
+        ({"protectNetworkStatus": False, "networkStatusMode": "Deny"}, "Deny"),
+    ],
+)
+def test_the_deprecated_flag_is_read_as_long_as_there_is_no_mode(spec: dict[str, Any], mode: str) -> None:
+    """NB: the API server wrote `true`, once the default of the schema, into every object that said nothing."""
+    found, problems = config(**spec)
+    assert (found.network_status_mode, problems) == (mode, [])
 
 
 def test_this_plugin_is_always_a_delegating_one() -> None:
@@ -84,11 +122,29 @@ def test_this_plugin_is_always_a_delegating_one() -> None:
         ({"exemptNamespaces": [7]}, {}, "spec.exemptNamespaces[0]: "),
         ({"workloadTemplates": 7}, {}, "spec.workloadTemplates: "),
         ({"protectNetworkStatus": "no"}, {}, "spec.protectNetworkStatus: "),
+        ({"networkStatusMode": "deny"}, {}, "spec.networkStatusMode: "),
+        ({"networkStatusMode": "deny", "protectNetworkStatus": False}, {}, "spec.networkStatusMode: "),
         ({"statusWriters": [""]}, {}, "spec.statusWriters[0]: "),
+        ({"statusWriterGroups": 7}, {}, "spec.statusWriterGroups: "),
         (
             {"definitions": 7},
-            {"definitions_default": "Deny", "exempt_groups": ()},
+            {"definitions_default": "Deny", "exempt_groups": (), "levels": ALL_RESTRICTED},
             "spec.definitions: ",
+        ),
+        (
+            {"definitions": {"levels": {"enforce": "baseline"}}},
+            {"definitions_default": "Deny", "exempt_groups": (), "levels": ALL_RESTRICTED},
+            "spec.definitions.levels.enforce: ",
+        ),
+        (
+            {"definitions": {"levels": {"warn": "Baseline"}, "baseline": {"masters": [7]}}},
+            {"definitions_default": "Deny", "exempt_groups": (), "levels": ALL_RESTRICTED},
+            "spec.definitions.baseline.masters[0]: ",
+        ),
+        (
+            {"namespaceLabels": {"mode": "Off", "writers": {}}},
+            {"namespace_labels": NamespaceLabels(mode="Deny")},
+            "spec.namespaceLabels.writers: nobody is named; ",
         ),
         (
             {"definitions": {"default": "allow"}},

@@ -23,8 +23,12 @@ from cniplugin.netspec.selection import NetworkSelectionElement
 
 NAMESPACES = {"blue": {"tenant": "a", "env": "x"}, "blues": {"tenant": "b"}, "green": {}}
 CONFIGS = {
-    ("blue", "lan"): '{"cniVersion": "1.0.0", "type": "macvlan", "master": "bond1", "vlan": 5}',
-    ("infra", "storage"): '{"cniVersion": "1.0.0", "plugins": [{"type": "bridge", "vlan": 15}, {"type": "tuning"}]}',
+    (
+        "blue",
+        "lan",
+    ): '{"cniVersion": "1.0.0", "type": "macvlan", "master": "bond1", "vlan": 5, "mac": "02:00:00:00:00:01"}',
+    ("infra", "storage"): '{"cniVersion": "1.0.0", "plugins": [{"type": "bridge", "vlan": 15, '
+    '"ipam": {"type": "host-local", "subnet": "10.1.2.0/24"}}, {"type": "tuning", "mac": "02:11:00:00:00:01"}]}',
     ("infra", "disk"): None,
 }
 LABELS = {("blue", "lan"): {"shared": "yes"}}
@@ -41,7 +45,7 @@ SUBJECTS = [
     )
 ]
 ITEMS = [
-    Item(element=NetworkSelectionElement(namespace=namespace, name=name, interface=asked), network=NETWORKS.get((namespace, name)))
+    Item(element=NetworkSelectionElement(namespace=namespace, name=name, interface=asked), network=NETWORKS.get((namespace, name)), network_labels={})
     for (namespace, name), asked in itertools.product([*CONFIGS, ("infra", "gone")], (None, "net5"))
 ]  # fmt: skip
 
@@ -74,6 +78,8 @@ NETWORK = fields(
     pluginTypes=some("macvlan", "bridge", "*", "b*"),
     masters=some("bond1", "cni0", "*"),
     vlans=some("5", "1-10", "15", "1-20"),
+    addresses=some("10.0.0.0/8", "10.1.0.0/16", "10.2.0.0/16"),
+    macs=some("02", "02:00", "02:11"),
     onDisk=st.booleans(),
 )
 PODS = st.fixed_dictionaries(
@@ -121,6 +127,8 @@ CONFIG = fields(
     pluginTypes=some("macvlan", "bridge", "*", "b*"),
     masters=some("bond1", "cni0", "*"),
     vlans=some("5", "1-10", "15", "1-20"),
+    addresses=some("10.0.0.0/8", "10.1.0.0/16", "10.2.0.0/16"),
+    macs=some("02", "02:00", "02:11"),
     onDisk=st.booleans(),
 )
 DEFINITION = st.fixed_dictionaries(

@@ -119,12 +119,15 @@ def judge_all(case: dict[str, Any], *, is_on_node: bool) -> list[Verdict]:
     )
     texts = pod["annotations"]
     asked = annotation.parse(texts[NETWORKS], namespace=pod["namespace"]) if texts.get(NETWORKS) else ()
-    items = [Item(element=element, network=world.network(element.namespace, element.name)) for element in asked]
+    items = [
+        Item(element=element, network=world.network(element.namespace, element.name), network_labels={})
+        for element in asked
+    ]
     if text := texts.get(DEFAULT_NETWORK):
         element = annotation.parse_default_network(text, namespace="kube-system")
         assert element
         network = world.network(element.namespace, element.name)
-        items.append(Item(element=element, network=network, replaces_default=True))
+        items.append(Item(element=element, network=network, network_labels={}, replaces_default=True))
     return [judge(subject, item, rules_of(case), is_on_node=is_on_node) for item in items]
 
 

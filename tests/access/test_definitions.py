@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from cniplugin.access.compile import compile_rules, read_policies
 from cniplugin.access.consent import ALLOWED_NAMESPACES
 from cniplugin.access.definitions import Author, Writing, are_ruled, judge_definition, judge_definition_trial
+from cniplugin.access.levels import ClusterLevels
 from cniplugin.access.model import Config, Rules, Verdict
+from cniplugin.access.rules import AuthorMatch
 from cniplugin.netspec import netattachdef
 from cniplugin.netspec.netattachdef import RESOURCE_NAME
 from tests.access.strategies import broken
@@ -298,10 +300,21 @@ def test_a_rule_that_cannot_be_read_never_admits_more(
         ({"attachments": [{"name": "a", "action": "Deny"}]}, {}, False),
         ({"definitions": [{"name": "a", "action": "Deny"}]}, {}, True),
         ({"mode": "Audit", "definitions": [{"name": "a", "action": "Deny"}]}, {}, True),
+        (None, {"levels": ClusterLevels(audit="Baseline")}, True),
     ],
 )
 def test_whether_anything_could_be_refused(
     spec: dict[str, Any] | None, config: dict[str, Any], *, expected: bool
 ) -> None:
     made = {"kind": "NetworkAttachmentPolicy", "metadata": {"name": "p"}, "spec": spec}
-    assert are_ruled(compile_rules(read_policies([made] if spec else []), Config(**config))) is expected
+    rules = compile_rules(read_policies([made] if spec else []), Config(**config))
+    assert are_ruled(rules, {}) is expected
+    assert are_ruled(rules, {"nadmit.io/definitions-warn": "baseline"})
+
+
+def test_service_accounts_as_users() -> None:
+    match = AuthorMatch(accounts=frozenset({("gitops", "*"), ("net", "agent"), ("net", "a")}))
+    assert match.account_users == ("system:serviceaccount:net:a", "system:serviceaccount:net:agent")
+    assert match.account_prefixes == ("system:serviceaccount:gitops:",)
+    for user in (*match.account_users, f"{match.account_prefixes[0]}x"):
+        assert match.has(user, frozenset())

@@ -7,7 +7,16 @@ from typing import Any
 
 import pytest
 
-from cniplugin.access.facts import NO_NUMBER, Facts, facts_of
+from cniplugin.access.facts import (
+    NO_ADDRESS,
+    NO_NUMBER,
+    Facts,
+    _Findings,
+    _with_nested,
+    facts_of,
+    show_addresses,
+)
+from cniplugin.access.plugintable import PLUGINS
 from cniplugin.netspec import netattachdef
 
 
@@ -99,3 +108,187 @@ def test_masters(plugin: dict[str, Any], masters: tuple[str, ...]) -> None:
 def test_vlans(plugin: dict[str, Any], vlans: tuple[tuple[int, int], ...]) -> None:
     """A VLAN that is no number is in no range of an Allow, and meets every range of a Deny."""
     assert facts({"type": "bridge", **plugin}).vlans == vlans
+
+
+def test_facts_are_worked_out_once() -> None:
+    network = netattachdef.build(namespace="blue", name="lan", config='{"cniVersion":"1.0.0","type":"bridge"}')
+    assert facts_of(network) is facts_of(network.replace(labels={"a": "b"}))
+
+
+@pytest.mark.parametrize(
+    ("plugin", "masters"),
+    [
+        ({"type": "tap", "bridge": "br1"}, ("br1",)),
+        ({"type": "macvlan", "master": "bond0\0x"}, ("bond0",)),  # the kernel reads up to the NUL
+        ({"type": "macvlan", "master": "\0x"}, ("",)),
+        ({"type": "ovs", "bridge": "br1", "deviceID": "0000:03:00.1"}, ("br1", "0000:03:00.1")),
+        ({"type": "accelerated-bridge", "bridge": "br1, br2"}, ("br1", "br2")),
+        ({"type": "accelerated-bridge", "bridge": ""}, ("cni0",)),
+        ({"type": "sriov", "deviceID": "x/../0000:03:00.1/"}, ("0000:03:00.1",)),
+        ({"type": "sriov", "deviceID": "../0000:03:00.1"}, ("../0000:03:00.1",)),
+        ({"type": "host-device", "hwaddr": "AA-BB-CC-00-11-22"}, ("aa:bb:cc:00:11:22",)),
+        ({"type": "host-device", "hwaddr": "aabb.cc00.1122"}, ("aa:bb:cc:00:11:22",)),
+        ({"type": "host-device", "kernelpath": "/../sys/devices/./a//b"}, ("/sys/devices/a/b",)),
+        ({"type": "bond", "links": [{"name": "bond0"}, {"NAME": "eth3"}]}, ("bond0", "eth3")),
+        ({"type": "bond", "linksInContainer": False, "links": [{"name": "bond0"}]}, ("bond0",)),
+        ({"type": "bond", "linksInContainer": True, "links": [{"name": "net1"}]}, ()),
+        # Go lets the last spelling win; only if all say so are the links surely the pod's
+        ({"type": "bond", "linksInContainer": True, "LINKSINCONTAINER": False, "links": [{"name": "a"}]}, ("a",)),
+        ({"type": "bond", "linksInContainer": "true", "links": [{"name": "a"}]}, ("a",)),
+        ({"type": "bond", "links": "bond0"}, ()),  # the plugin does not start
+        ({"type": "bond", "links": [None, {"name": "bond0"}]}, ("bond0",)),
+        ({"type": "ovn-k8s-cni-overlay", "topology": "layer2"}, ()),
+        ({"type": "ovn-k8s-cni-overlay", "topology": "localnet"}, ("lan",)),
+        ({"type": "ovn-k8s-cni-overlay", "topology": "localnet", "physicalNetworkName": "infra"}, ("infra",)),
+        ({"type": "macvlan", "master": "bond1", "ipam": {"type": "host-device"}, "device": "eth3"}, ("bond1", "eth3")),
+        ({"type": "tuning", "ipam": {"type": "host-device"}, "device": "eth3"}, ()),  # tuning runs no IPAM
+        ({"type": "mine", "bridge": "br1", "links": [{"name": "a"}], "deviceID": "b"}, ("br1", "a", "b")),
+        ({"type": "host-local", "bridge": "br1", "ipam": {"type": "host-local"}}, ()),
+    ],
+    ids=repr,
+)
+def test_masters_of_every_plugin(plugin: dict[str, Any], masters: tuple[str, ...]) -> None:
+    assert unparsed(plugin).masters == masters
+
+
+def unparsed(plugin: dict[str, Any]) -> Facts:
+    """Return the facts of a plugin that the parser has not seen, which refuses some of these."""
+    found = _Findings(PLUGINS, "lan")
+    for path, conf in _with_nested(plugin, ""):
+        found.add_plugin(conf, path)
+    return found.facts()
+
+
+def shown(*plugins: dict[str, Any]) -> list[str]:
+    return [show_addresses(found) if found != NO_ADDRESS else "" for found in facts(*plugins).addresses]
+
+
+@pytest.mark.parametrize(
+    ("ipam", "addresses"),
+    [
+        ({"type": "host-local", "subnet": "10.1.0.0/24"}, ["10.1.0.0-10.1.0.255"]),
+        ({"type": "host-local", "subnet": "10.1.0.7/24"}, ["10.1.0.0-10.1.0.255"]),
+        ({"type": "host-local", "subnet": "10.1.0.0/16", "rangeStart": "10.1.4.10"}, ["10.1.4.10-10.1.255.255"]),
+        (
+            {"type": "host-local", "subnet": "10.1.0.0/16", "rangeStart": "10.1.4.10", "rangeEnd": "10.1.4.20"},
+            ["10.1.4.10-10.1.4.20"],
+        ),
+        # outside the network, in the wrong order, or said twice: all of it counts
+        (
+            {"type": "host-local", "subnet": "10.1.0.0/24", "rangeStart": "10.2.0.1"},
+            ["10.1.0.0-10.1.0.255", "10.2.0.1"],
+        ),
+        (
+            {"type": "host-local", "subnet": "10.1.0.0/24", "SUBNET": "10.2.0.0/24", "rangeEnd": "10.1.0.9"},
+            ["10.1.0.0-10.1.0.255", "10.2.0.0-10.2.0.255", "10.1.0.9"],
+        ),
+        ({"type": "host-local", "subnet": "x"}, [""]),
+        ({"type": "host-local", "subnet": "::ffff:10.1.0.0/120"}, [""]),
+        (
+            {"type": "host-local", "ranges": [[{"subnet": "fd00::/64"}], [{"subnet": "10.1.0.0/30"}]]},
+            ["fd00::-fd00::ffff:ffff:ffff:ffff", "10.1.0.0-10.1.0.3"],
+        ),
+        ({"type": "static", "addresses": [{"address": "10.1.4.7/16"}]}, ["10.1.4.7"]),
+        ({"type": "static", "addresses": [{"Address": {"IP": "10.1.4.7", "Mask": "//8AAA=="}}]}, ["10.1.4.7"]),
+        ({"type": "whereabouts", "range": "10.1.0.5-10.1.0.9/24"}, ["10.1.0.5-10.1.0.9"]),
+        ({"type": "whereabouts", "range": "10.1.0.9-10.1.0.5/24"}, [""]),
+        (
+            {"type": "whereabouts", "ipRanges": [{"range": "10.1.0.0/24", "range_end": "10.1.0.9"}]},
+            ["10.1.0.0-10.1.0.9"],
+        ),
+        ({"type": "dhcp"}, []),
+        ({"type": "mine", "subnet": "10.1.0.0/24"}, []),
+        ("host-local", []),
+    ],
+    ids=repr,
+)
+def test_addresses(ipam: Any, addresses: list[str]) -> None:
+    found = unparsed({"type": "macvlan", "master": "bond1", "ipam": ipam}).addresses
+    assert [show_addresses(one) if one != NO_ADDRESS else "" for one in found] == addresses
+
+
+def test_addresses_beside_ipam() -> None:
+    """IPAM programs get the whole configuration of the plugin."""
+    args = {"cni": {"ips": ["10.1.4.7/16", "fd00::7"]}}
+    assert shown({"type": "macvlan", "args": args, "ipam": {"type": "static"}}) == ["10.1.4.7", "fd00::7"]
+    assert shown({"type": "host-local", "ipam": {"subnet": "10.1.0.0/30"}}) == ["10.1.0.0-10.1.0.3"]
+    assert shown({"type": "ovn-k8s-cni-overlay", "subnets": "10.1.0.0/30/31, fd00::/127"}) == [
+        "10.1.0.0-10.1.0.3",
+        "fd00::-fd00::1",
+    ]
+
+
+@pytest.mark.parametrize("gateway", [{"isGateway": True}, {"ISDEFAULTGATEWAY": True}])
+def test_a_node_with_an_address_of_the_network_routes_all_of_it(gateway: dict[str, Any]) -> None:
+    ipam = {"type": "host-local", "subnet": "10.96.0.0/12", "rangeStart": "10.97.0.1", "rangeEnd": "10.97.0.9"}
+    assert shown({"type": "bridge", "ipam": ipam}) == ["10.97.0.1-10.97.0.9"]
+    assert shown({"type": "bridge", **gateway, "ipam": ipam})[0] == "10.96.0.0-10.111.255.255"
+
+
+@pytest.mark.parametrize(
+    ("plugin", "name", "values"),
+    [
+        (
+            {"type": "tuning", "sysctl": {"net/ipv4/conf/all/forwarding": "1"}},
+            "sysctls",
+            ("net.ipv4.conf.all.forwarding",),
+        ),
+        ({"type": "tuning", "sysctl": {"net.ipv4//conf..all.x": "1"}}, "sysctls", ("net.ipv4.conf.all.x",)),
+        ({"type": "tuning", "args": {"cni": {"SYSCTL": {"net.a": "1"}}}}, "sysctls", ("net.a",)),
+        ({"type": "tuning", "dataDir": "/run//a/./b/"}, "host_paths", ("/run/a/b",)),
+        ({"type": "tuning", "dataDir": "/run/a/../../etc"}, "host_paths", ("",)),
+        ({"type": "tuning", "dataDir": "etc/cron.d"}, "host_paths", ("/etc/cron.d",)),
+        ({"type": "ovs", "socket_file": "tcp:10.0.0.1:6640"}, "host_paths", ("tcp:10.0.0.1:6640",)),
+        ({"type": "ovs", "socket_file": "unix:/run/ovs/db.sock"}, "host_paths", ("/run/ovs/db.sock",)),
+        ({"type": "tuning", "mac": "02:00:00:00:00:01"}, "macs", ("02:00:00:00:00:01",)),
+        ({"type": "ib-sriov", "pkey": "0X7FFF"}, "pkeys", ("0x7fff",)),
+        ({"type": "ib-sriov", "pkey": "many"}, "pkeys", ("many",)),
+        ({"type": "ib-sriov", "pkey": ""}, "pkeys", ()),
+        ({"type": "macvlan", "ipam": {"type": "host-local", "subnet": "10.1.0.0/24"}}, "pools", ("lan",)),
+        ({"type": "macvlan", "ipam": {"type": "whereabouts", "network_name": "storage"}}, "pools", ("storage",)),
+        ({"type": "ovs-mirror-consumer", "mirrors": [{"name": "m1"}]}, "pools", ("m1",)),
+        ({"type": "ovn-k8s-cni-overlay", "name": "other"}, "pools", ("lan",)),  # the network's name wins
+    ],
+    ids=repr,
+)
+def test_texts_are_compared_in_one_form(plugin: dict[str, Any], name: str, values: tuple[str, ...]) -> None:
+    assert getattr(facts(plugin), name) == values
+
+
+def test_programs() -> None:
+    found = facts(
+        {"type": "macvlan", "ipam": {"type": "host-device"}},
+        {"type": "acme", "ipam": {"type": "acme-ipam"}},
+        {"type": "acme-ipam", "ipam": {"type": "static"}},
+        {"type": "tuning", "ipam": {"type": "static", "addresses": [{"address": "10.0.0.1/8"}]}},
+    )
+    assert found.plugin_types == ("macvlan", "host-device", "acme", "acme-ipam", "tuning")
+    assert found.ipam_types == ("host-device", "acme-ipam", "static")
+    assert found.unknown_types == ("acme", "acme-ipam")
+    assert found.unknown_ipam_types == ()  # it is there as a plugin too
+    assert facts({"type": "macvlan", "ipam": {"type": "acme-ipam"}}).unknown_ipam_types == ("acme-ipam",)
+    assert [touch.value for touch in found.touches if touch.kind == "program"][:2] == ["macvlan", "host-device"]
+    assert found.addresses == ()  # of tuning, which runs no IPAM
+
+
+def test_delegates_without_a_type_and_that_are_no_objects() -> None:
+    found = facts({"type": "a", "delegate": {"master": "m1", "ipam": {"type": "static"}}})
+    assert found.plugin_types == ("a",)
+    assert found.masters == ("m1",)
+    assert found.ipam_types == ("static",)
+    assert unparsed({"type": "a", "delegate": 5, "DELEGATES": [7, {"type": "b"}]}).plugin_types == ("a", "b")
+
+
+def test_what_belongs_to_the_runtime() -> None:
+    found = facts(
+        {"type": "macvlan", "runtimeConfig": {"mac": "x"}},
+        {"type": "tuning", "prevResult": {"ips": [1]}},
+        {"type": "tuning", "prevResult": {"cniVersion": "1.0.0", "ips": []}, "runtimeConfig": {}},
+    )
+    assert [(touch.value, touch.path) for touch in found.touches if touch.kind == "runtime"] == [
+        ("runtimeConfig", "plugins[0].runtimeConfig"),
+        ("prevResult", "plugins[1].prevResult"),
+    ]
+    # the parser refuses another type than an object, and the spelling
+    (touch, _) = unparsed({"type": "tuning", "RuntimeConfig": [1]}).touches
+    assert (touch.value, touch.path) == ("runtimeConfig", "RuntimeConfig")

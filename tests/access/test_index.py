@@ -12,14 +12,14 @@ from cniplugin.access import index
 from cniplugin.access.compile import compile_rules, read_policies
 from cniplugin.access.facts import facts_of
 from cniplugin.access.index import Index
-from cniplugin.access.model import Config, Item, Subject
+from cniplugin.access.model import NAME_LABEL, Config, Item, Subject
 from cniplugin.access.rules import AttachmentRule, PodMatch
 from cniplugin.access.usage import usage_of
 from cniplugin.netspec import netattachdef
 from cniplugin.netspec.selection import NetworkSelectionElement
 from tests.access import strategies as make
 
-LAN = Item(element=NetworkSelectionElement(namespace="blue", name="lan"))
+LAN = Item(element=NetworkSelectionElement(namespace="blue", name="lan"), network_labels={})
 
 
 def build(*rules: dict[str, Any], **spec: Any) -> Index:
@@ -48,6 +48,46 @@ def selects(rule: AttachmentRule, subject: Subject, item: Item) -> bool:
             )
         )
     )
+
+
+@pytest.mark.slow
+@settings(max_examples=60, deadline=None)
+@given(make.policy_sets, st.lists(st.tuples(make.subjects, make.items()), min_size=1, max_size=6))
+def test_labels_of_a_namespace_make_a_difference_only_where_it_says_so(
+    objects: list[dict[str, Any]], asked: list[tuple[Subject, Item]]
+) -> None:
+    """So a namespace that is not known can be judged without them."""
+    made = Index(make.read(objects).policies)
+    for subject, item in asked:
+        blank = subject.replace(namespace_labels={NAME_LABEL: subject.namespace})
+        named = subject.replace(namespace_labels={**subject.namespace_labels, NAME_LABEL: subject.namespace})
+        if not made.reads_labels_of(subject.namespace):
+            assert made.find(blank, item, whatever=True) == made.find(named, item, whatever=True)
+
+
+BY_LABEL = {"namespaceSelector": {"matchLabels": {"tenant": "blue"}}}
+BY_NAME = {"namespaceSelector": {"matchLabels": {NAME_LABEL: "blue"}}}
+DENY = {"name": "d", "action": "Deny"}
+
+
+@pytest.mark.parametrize(
+    ("spec", "is_read"),
+    [
+        ({}, False),
+        ({"pods": [BY_LABEL]}, True),
+        ({"exceptPods": [BY_LABEL]}, True),
+        ({"pods": [BY_NAME]}, False),
+        ({"pods": [{**BY_LABEL, "namespaces": ["blue", "red"]}]}, True),
+        ({"pods": [{**BY_LABEL, "namespaces": ["red"]}]}, False),
+    ],
+)
+def test_whose_labels_rules_read(spec: dict[str, Any], *, is_read: bool) -> None:
+    assert build(DENY, **spec).reads_labels_of("blue") is is_read
+
+
+def test_whether_a_rule_asks_the_owner() -> None:
+    assert not build(DENY).requires_consent
+    assert build(DENY, {"name": "a", "action": "Allow", "requireConsent": True}).requires_consent
 
 
 @pytest.mark.slow
@@ -97,7 +137,7 @@ def test_networks_that_are_remembered_are_bounded(monkeypatch: pytest.MonkeyPatc
     made = build({"name": "a", "action": "Deny", "networks": [{"names": ["n1"]}]})
     subject = Subject(namespace="blue")
     for number in range(10):
-        item = Item(element=NetworkSelectionElement(namespace="blue", name=f"n{number}"))
+        item = Item(element=NetworkSelectionElement(namespace="blue", name=f"n{number}"), network_labels={})
         assert bool(made.find(subject, item)[0]) == (number == 1)
         assert len(made._networks) <= 3
     assert made.find(subject, LAN) == ([], [])
@@ -187,3 +227,23 @@ def test_a_deny_about_requests_counts_for_one_that_makes_none_only_if_asked() ->
     made = build({"name": "a", "action": "Deny", "onRequests": ["mac"]})
     assert made.find(Subject(namespace="blue"), LAN) == ([], [])
     assert len(made.find(Subject(namespace="blue"), LAN, whatever=True)[0]) == 1
+
+
+@pytest.mark.parametrize(
+    ("entry", "is_read"),
+    [
+        ({"names": ["lan"]}, False),
+        ({"selector": {}}, False),
+        ({"onDisk": False}, False),
+        ({"names": ["other"], "masters": ["bond0"]}, False),  # the name does not fit
+        ({"masters": ["bond0"]}, True),
+        ({"hostPaths": ["/etc/*"]}, True),
+    ],
+    ids=str,
+)
+def test_facts_are_worked_out_only_for_rules_that_ask_for_content(entry: dict[str, Any], *, is_read: bool) -> None:
+    network = netattachdef.build(namespace="blue", name="lan", config='{"cniVersion":"1.0.0","type":"macvlan"}')
+    index = build({"name": "r", "action": "Deny", "networks": [entry]})
+    for namespace in ("blue", "green"):
+        index.find(Subject(namespace=namespace), LAN.replace(network=network))
+    assert ("facts" in getattr(network.config, "_memo", {})) == is_read

@@ -31,6 +31,7 @@ def item(namespace: str = "blue", *, config: str | None = MACVLAN, exists: bool 
     return Item(
         element=NetworkSelectionElement(namespace=namespace, name="lan", **asked),
         network=netattachdef.build(namespace=namespace, name="lan", config=config) if exists else None,
+        network_labels={},
         replaces_default=replaces_default,
     )
 
@@ -57,7 +58,7 @@ def allow(**more: Any) -> dict[str, Any]:
         (
             {"vlans": ["1-9"]},
             item(config='{"cniVersion":"1.0.0","type":"bridge","vlanTrunk":[{"minID":5,"maxID":20}]}'),
-            "the network uses VLAN 5-20",
+            "the network uses VLANs 5-20",
         ),
         (
             {"vlans": ["1-9"]},

@@ -92,7 +92,11 @@ def test_every_network_has_a_verdict() -> None:
         (
             namespace,
             name,
-            judge(BLUE, Item(element=NetworkSelectionElement(namespace=namespace, name=name)), rules_of()).code,
+            judge(
+                BLUE,
+                Item(element=NetworkSelectionElement(namespace=namespace, name=name), network_labels={}),
+                rules_of(),
+            ).code,
         )
         for namespace, name in sorted(world.networks)
     ]

@@ -159,7 +159,7 @@ ASKED = st.lists(make.elements(), min_size=1, max_size=8)
 def plain(cluster: FakeCluster, namespace: str, name: str) -> Item:
     """A network that is asked for without anything else."""
     element = NetworkSelectionElement(namespace=namespace, name=name)
-    return Item(element=element, network=cluster.network(namespace, name))
+    return Item(element=element, network=cluster.network(namespace, name), network_labels={})
 
 
 @some

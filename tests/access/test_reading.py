@@ -231,14 +231,14 @@ def test_half_a_character_is_told_and_never_printed() -> None:
     assert paths(read) == ["spec.contact", "spec.attachments[0].message"]
     verdict = judge(
         Subject(namespace="blue"),
-        Item(element=NetworkSelectionElement(namespace="blue", name="lan")),
+        Item(element=NetworkSelectionElement(namespace="blue", name="lan"), network_labels={}),
         compile_rules(Policies(policies=(read,)), Config()),
     )
     assert verdict.decided == 'NetworkAttachmentPolicy "a?b" rule "d" (Deny)'
     assert "".join([*problems(read), verdict.reason, verdict.fix]).encode()
     named = policy({**DENY, "name": half}, **{half: 1})
     assert named.rule_names == ("attachments/a?b",)
-    assert problems(named)[0].startswith("spec.a?b: unknown key")
+    assert problems(named)[0].startswith(r'spec["a\ud800b"]: unknown key')
     assert policy(DENY, contact="caf\u00e9 \U0001f600").problems == ()
 
 
@@ -313,7 +313,7 @@ def attach(spec: dict[str, Any], *, namespace: str = "blue", name: str = "lan", 
         Config(posture=posture),
     )
     element = NetworkSelectionElement(namespace=namespace, name=name)
-    return judge(Subject(namespace="blue"), Item(element=element), rules).code
+    return judge(Subject(namespace="blue"), Item(element=element, network_labels={}), rules).code
 
 
 class TestAllowThatCannotBeRead:
@@ -350,7 +350,9 @@ class TestAllowThatCannotBeRead:
             Config(),
         )
         verdict = judge(
-            Subject(namespace="blue"), Item(element=NetworkSelectionElement(namespace="a", name="b")), rules
+            Subject(namespace="blue"),
+            Item(element=NetworkSelectionElement(namespace="a", name="b"), network_labels={}),
+            rules,
         )
         assert verdict.reason == "the rule cannot be read, so it accepts nothing"
         assert verdict.decided == 'NetworkAttachmentPolicy "p" rule "a" (Allow, unreadable)'

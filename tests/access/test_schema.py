@@ -15,7 +15,19 @@ from cniplugin.access import configuration, fields, limiting, reading, rules, se
 from cniplugin.access.configuration import read_config
 from cniplugin.access.reading import read_policy
 from tests.access import schema
-from tests.access.schema import BROKEN, CONFIG, CRDS, POLICY, STRICTER, Object, Probe, Schema, policy, put
+from tests.access.schema import (
+    BROKEN,
+    BROKEN_CONFIG,
+    CONFIG,
+    CRDS,
+    POLICY,
+    STRICTER,
+    Object,
+    Probe,
+    Schema,
+    policy,
+    put,
+)
 from tests.realapi.server import RealApiServer
 
 PROBES = [probe for kind in (POLICY, CONFIG) for probe in schema.probes(kind)]
@@ -77,12 +89,16 @@ TABLES: dict[str, Mapping[str, Any]] = {
     "attachments[].limits": limiting.FIELDS,
     **{f"attachments[].limits.{key}": readers for key, readers in limiting.LIMITS.items()},
     "definitions[]": reading._DEFINITION,
-    "definitions[].authors": reading._AUTHORS,
+    "definitions[].authors": selecting.AUTHORS,
     "definitions[].config": reading._CONFIG,
 }
 CONFIG_TABLES: dict[str, Mapping[str, Any]] = {
     "": configuration._SPEC,
     "definitions": configuration._DEFINITIONS,
+    "definitions.levels": configuration._LEVELS,
+    "definitions.baseline": configuration._BASELINE,
+    "namespaceLabels": configuration._NAMESPACE_LABELS,
+    "namespaceLabels.writers": selecting.AUTHORS,
     "node": configuration._NODE,
     "messages": configuration._MESSAGES,
     "multusGate": configuration._GATE,
@@ -166,12 +182,21 @@ def is_only_ours(path: str, text: str) -> bool:
 
 def test_every_rule_has_a_policy_that_breaks_it() -> None:
     assert set(schema.rules(schema.schema_of(POLICY))) == BROKEN.keys()
-    assert set(schema.rules(schema.schema_of(CONFIG))) == {schema.NAME_RULE}
+    assert set(schema.rules(schema.schema_of(CONFIG))) == {schema.NAME_RULE, *BROKEN_CONFIG}
 
 
 @pytest.mark.parametrize("rule", BROKEN, ids=lambda rule: rule[:40])
 def test_what_a_rule_refuses_our_reader_refuses(rule: str) -> None:
     assert len(problems(policy(BROKEN[rule]))) == 1
+
+
+@pytest.mark.parametrize("rule", BROKEN_CONFIG, ids=lambda rule: rule[:40])
+def test_what_a_rule_about_the_configuration_refuses_our_reader_refuses(rule: str) -> None:
+    assert len(problems(configuration_object(BROKEN_CONFIG[rule]))) == 1
+
+
+def configuration_object(spec: Object) -> Object:
+    return {"apiVersion": schema.API_VERSION, "kind": CONFIG, "metadata": {"name": "cluster"}, "spec": spec}
 
 
 def test_a_configuration_of_another_name() -> None:
@@ -230,6 +255,8 @@ def test_a_real_api_server_has_our_verdict(installed: RealApiServer) -> None:
     for rule, spec in BROKEN.items():
         is_accepted, said = asked(installed, policy(spec))
         assert not is_accepted, rule
+    for rule, spec in BROKEN_CONFIG.items():
+        assert not asked(installed, configuration_object(spec))[0], rule
     assert not asked(installed, {**policy({}), "kind": CONFIG})[0]
 
 
@@ -238,3 +265,9 @@ def test_a_real_api_server_has_our_verdict(installed: RealApiServer) -> None:
 @pytest.mark.parametrize("what", STRICTER)
 def test_what_the_schema_cannot_say(installed: RealApiServer, what: str) -> None:
     assert asked(installed, policy(STRICTER[what]))[0]
+
+
+@pytest.mark.parametrize("path", ["definitions.levels", "definitions.baseline", "namespaceLabels"])
+def test_an_upgrade_of_the_schema_writes_nothing_into_stored_objects(path: str) -> None:
+    """An older release that is still running would count an unknown key as one that cannot be read."""
+    assert "default" not in place(CONFIG, path)

@@ -7,7 +7,7 @@
 | 3 | `type: ../../x` | test_03; netspec/test_cniconfig.py |
 | 4 | empty `spec.config` runs a file of the node | test_04 |
 | 5 | delegating plugin, nested delegates | test_05; test_facts.py |
-| 6 | second plugin in a chain | test_06 |
+| 6 | second plugin in a chain, keys that no rule looked at | test_06; test_every_key.py |
 | 7 | annotation changed by UPDATE | test_07; test_worked_examples.py 11 |
 | 8 | `pods/status`, `pods/binding` | test_08; admission/test_bindings.py |
 | 9 | another default network | test_09 |
@@ -219,6 +219,107 @@ def test_06_the_second_plugin_of_a_chain(servers: Servers) -> None:
     assert "host-device is not one of macvlan, tuning" in write(server, chain).message
 
 
+HOST_LOCAL = {"type": "host-local", "subnet": "10.1.0.0/16"}
+LIMITED = {"masters": ["bond1", "br1"], "vlans": ["100-199"]}
+RESERVED = ({"vlans": ["1-99"]}, {"masters": ["bond0", "eth*", "infra", "0000:*"]}, {"pluginTypes": ["host-device"]})
+WAYS: dict[str, dict[str, Any]] = {
+    "vlanId": {"type": "vlan", "master": "bond1", "vlanId": 7, "ipam": HOST_LOCAL},
+    "master": {"type": "macvlan", "master": "bond0", "ipam": HOST_LOCAL},
+    "vlanID, as Go reads it": {"type": "vlan", "master": "bond1", "vlanID": 7, "ipam": HOST_LOCAL},
+    "minid beside id": {"type": "bridge", "bridge": "br1", "vlanTrunk": [{"id": 150, "minid": 1, "maxid": 4094}]},
+    "MinID beside id": {"type": "bridge", "bridge": "br1", "vlanTrunk": [{"id": 150, "MinID": 1, "MaxID": 4094}]},
+    "physicalNetworkName": {
+        "type": "ovn-k8s-cni-overlay",
+        "topology": "localnet",
+        "netAttachDefName": "blue/mine",
+        "physicalNetworkName": "infra",
+    },
+    "vlanID of OVN": {"type": "ovn-k8s-cni-overlay", "topology": "layer2", "vlanID": 7},
+    "bridge of ovs": {"type": "ovs", "bridge": "bond0", "vlan": 150},
+    "bridge of tap": {"type": "tap", "bridge": "bond0", "ipam": HOST_LOCAL},
+    "links of bond": {
+        "type": "bond",
+        "mode": "active-backup",
+        "miimon": "100",
+        "links": [{"name": "bond0"}, {"name": "eth3"}],
+        "ipam": HOST_LOCAL,
+    },
+    "deviceID of sriov": {"type": "sriov", "deviceID": "0000:03:00.1"},
+    "a nested delegate": {
+        "type": "macvlan",
+        "master": "bond1",
+        "ipam": HOST_LOCAL,
+        "delegate": {"type": "vlan", "master": "bond1", "vlanId": 7},
+    },
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_06_every_way_to_name_an_interface_or_a_vlan(servers: Servers, way: str) -> None:
+    """When it is written, by an Allow and by a Deny; when a pod attaches, by both."""
+    config = json.dumps({"cniVersion": "1.0.0", **WAYS[way]})
+    allow = policy(
+        "allow",
+        definitions=[{"name": "a", "action": "Allow", "config": LIMITED}],
+        attachments=[{"name": "a", "action": "Allow", "networks": [{"names": ["other"], **LIMITED}]}],
+    )
+    strict = start(servers, allow, networks={"blue/mine": config}, config={"posture": "Strict"})
+    assert write(strict, config).rules == ("NotWithinDefinitionRule",)
+    assert ask(strict, pod("mine")).rules == ("PostureStrict",)
+    deny = policy(
+        "deny",
+        definitions=[{"name": f"d{index}", "action": "Deny", "config": use} for index, use in enumerate(RESERVED)],
+        attachments=[{"name": "d", "action": "Deny", "networks": list(RESERVED)}],
+    )
+    opened = start(servers, deny, networks={"blue/mine": config}, config={"posture": "Open"})
+    assert write(opened, config).rules == ("DefinitionDenyRule",)
+    assert ask(opened, pod("mine")).rules == ("DenyRule",)
+
+
+@pytest.mark.parametrize(
+    ("written", "rule"),
+    [
+        ({"type": "host-device", "device": "bond1", "runtimeConfig": {"deviceID": "0000:03:00.1"}}, "cni-runtime"),
+        ({"type": "macvlan", "runtimeConfig": {"mac": "02:00:00:00:00:01"}, "ipam": HOST_LOCAL}, "cni-runtime"),
+        (
+            {"type": "macvlan", "prevResult": {"ips": [{"address": "10.1.4.7/16"}]}, "ipam": {"type": "tuning"}},
+            "cni-ipam-program",
+        ),
+        ({"type": "macvlan", "master": "bond1", "device": "eth3", "ipam": {"type": "host-device"}}, "cni-ipam-program"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_06_what_the_rules_do_not_see_is_refused(servers: Servers, written: dict[str, Any], rule: str) -> None:
+    config = json.dumps({"cniVersion": "1.0.0", **written})
+    server = start(servers, networks={"blue/mine": config}, config={"posture": "Open"})
+    assert rule in write(server, config).rules
+    assert (
+        write(server, config, user={"username": "root", "groups": ["system:masters"]}).rules
+        == write(server, config).rules
+    )
+    assert ask(server, pod("mine")).rules == ("BuiltinUnsafeConfig",)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        {"type": "macvlan", "master": "bond1", "ipam": HOST_LOCAL, "runtimeConfig": {}, "prevResult": {}},
+        {"type": "macvlan", "master": "bond1", "bridge": "bond0", "deviceID": "0000:03:00.1", "ipam": HOST_LOCAL},
+        {"master": "bond0", "vlan": 7, "plugins": [{"type": "macvlan", "master": "bond1", "ipam": HOST_LOCAL}]},
+        {"type": "macvlan", "master": "bond1", "linkInContainer": True, "ipam": {"type": "nobody-knows"}},
+        {"type": "bond", "linksInContainer": True, "links": [{"name": "net1"}, {"name": "net2"}], "ipam": HOST_LOCAL},
+    ],
+    ids=str,
+)
+def test_06_keys_that_nobody_reads_stay_harmless(servers: Servers, written: dict[str, Any]) -> None:
+    config = json.dumps({"cniVersion": "1.0.0", "mode": "active-backup", "miimon": "100", **written})
+    limited = policy("allow", definitions=[{"name": "a", "action": "Allow", "config": LIMITED}])
+    reserved = policy("deny", attachments=[{"name": "d", "action": "Deny", "networks": list(RESERVED)}])
+    server = start(servers, limited, reserved, networks={"blue/mine": config}, config={"posture": "Open"})
+    assert write(server, config).is_allowed
+    assert ask(server, pod("mine")).is_allowed
+
+
 def test_07_an_update_of_the_annotation(plain: Server) -> None:
     assert ask(plain, pod("lan,green/shared"), old=pod("lan")).rules == ("PostureIsolated",)
     assert ask(plain, pod("green/shared"), old=pod()).rules == ("PostureIsolated",)
@@ -405,18 +506,22 @@ def test_19_a_pod_before_its_network(servers: Servers) -> None:
 
 
 def test_20_a_forged_network_status(servers: Servers, plain: Server) -> None:
+    strict = start(servers, config={"networkStatusMode": "Deny"})
     forged, old = pod("lan", status='[{"name":"evil"}]'), pod("lan", status="[]")
     for user in (
         None,
         {"username": "root", "groups": ["system:masters"]},
         {"username": "system:node:n1", "groups": []},
     ):
-        assert ask(plain, forged, old=old, user=user).rules == ("NetworkStatusProtected",)
-    assert ask(plain, pod("lan"), old=old).rules == ("NetworkStatusProtected",)
-    assert ask(plain, forged, old=old, user=NODE, subresource="status").is_allowed
+        assert ask(strict, forged, old=old, user=user).code == 403
+        warned = ask(plain, forged, old=old, user=user)
+        assert (warned.verdict, warned.rules) == ("warn", ("NetworkStatusProtected",))
+    assert ask(strict, pod("lan"), old=old).rules == ("NetworkStatusProtected",)
+    assert ask(strict, forged).rules == ("NetworkStatusProtected",)
+    assert ask(strict, forged, old=old, user=NODE, subresource="status").verdict == "allow"
     writer = {"username": "system:serviceaccount:kube-system:multus", "groups": []}
-    listed = start(servers, config={"statusWriters": [writer["username"]]})
-    assert ask(listed, forged, old=old, user=writer).is_allowed
+    listed = start(servers, config={"networkStatusMode": "Deny", "statusWriters": [writer["username"]]})
+    assert ask(listed, forged, old=old, user=writer).verdict == "allow"
 
 
 def test_21_nothing_that_a_pod_carries_approves_it(plain: Server) -> None:

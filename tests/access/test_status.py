@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cniplugin.access.configuration import read_config
+from cniplugin.access.levels import ClusterLevels
 from cniplugin.access.reading import read_policy
 from cniplugin.access.status import config_status, count_namespaces, statuses
 from tests.access import schema
@@ -253,9 +254,39 @@ def test_the_largest_policy_fits() -> None:
 )
 def test_the_configuration(*, spec: Any, is_loaded: bool, expected: dict[str, str]) -> None:
     _, problems = read_config({"metadata": {"name": "cluster"}, "spec": spec})
-    found = config_status(problems, generation=3, is_loaded=is_loaded, previous={}, now=NOW)
-    assert {one["type"]: f"{one['status']} {one['reason']}" for one in found["conditions"]} == expected
+    given: dict[str, Any] = {"is_loaded": is_loaded, "levels": ClusterLevels(), "namespaces": {}}
+    found = config_status(problems, generation=3, previous={}, now=NOW, **given)
+    told = {one["type"]: f"{one['status']} {one['reason']}" for one in found["conditions"]}
+    assert told == {**expected, "LevelsReadable": "True Readable"}
     assert found["observedGeneration"] == 3
     assert set(found) == set(schema.schema_of(schema.CONFIG)["properties"]["status"]["properties"])
-    again = config_status(problems, generation=4, is_loaded=is_loaded, previous=found, now=LATER)
+    again = config_status(problems, generation=4, previous=found, now=LATER, **given)
     assert {one["lastTransitionTime"] for one in again["conditions"]} == {NOW}
+
+
+def level_status(levels: ClusterLevels, namespaces: dict[str, dict[str, str]]) -> dict[str, Any]:
+    return config_status((), generation=1, is_loaded=True, levels=levels, namespaces=namespaces, previous={}, now=NOW)
+
+
+def test_the_levels_of_namespaces() -> None:
+    label = "nadmit.io/definitions-enforce"
+    namespaces = {
+        "blue": {label: "Baseline"},
+        "green": {label: "privileged"},
+        "red": {},
+        "odd": {label: "strict", "nadmit.io/definitions-warn": "x"},
+    }
+    found = level_status(ClusterLevels(enforce="Baseline"), namespaces)
+    assert found["namespacesByLevel"] == {"Privileged": 1, "Baseline": 2, "Restricted": 1}
+    condition = found["conditions"][2]
+    assert (condition["status"], condition["reason"]) == ("False", "UnreadableLabels")
+    assert condition["message"] == (
+        "no level, so Restricted: namespace odd (nadmit.io/definitions-enforce), odd (nadmit.io/definitions-warn); "
+        "allowed: Privileged, Baseline, Restricted"
+    )
+
+
+def test_many_unreadable_labels_are_counted() -> None:
+    namespaces = {f"n{number:02}": {"nadmit.io/definitions-audit": "x"} for number in range(25)}
+    assert level_status(ClusterLevels(), namespaces)["conditions"][2]["message"].count("definitions-audit") == 20
+    assert " and 5 more; " in level_status(ClusterLevels(), namespaces)["conditions"][2]["message"]

@@ -13,6 +13,9 @@ from tests.admission.world import CAPABLE, MACVLAN, decide, definition, request,
 from webhook.admission.evaluate import NETWORK
 from webhook.admission.injection import DEVICES_FROM, INJECT, NODE_SELECTOR
 from webhook.admission.model import Object
+from webhook.admission.plugins.schema import PluginChecks
+from webhook.admission.remark import rule_of
+from webhook.plugindata.loader import load_schemas
 
 CHAIN = '{"cniVersion":"1.0.0","name":"lan","plugins":[{"type":"bridge"},{"type":"tuning"}]}'
 
@@ -80,7 +83,7 @@ def test_a_node_selector_is_one_label(selector: str, *, is_right: bool) -> None:
         (" bridge.network.kubevirt.io/br1 ", True),
         ("memory", False),
         ("hugepages-2Mi", False),
-        ("sriov", False),
+        ("sriov_nic_2", True),
         ("intel.com/a,intel.com/b", False),
         ("Intel.com/vf", False),
         ("intel.com/v\u00ff", False),
@@ -96,6 +99,53 @@ def test_a_resource_is_one_of_a_device_plugin(resource: str, *, is_right: bool) 
     if not is_right:
         (cause,) = decision.causes
         assert (cause.rule, cause.field) == ("resource-name", f"metadata.annotations[{RESOURCE_NAME}]")
+
+
+@pytest.mark.parametrize(
+    ("source", "resource", "is_right", "said"),
+    [
+        ("ResourceClaim", "sriov_nic_2", True, ""),
+        ("ResourceClaim", "memory", True, ""),
+        (" ResourceClaim ", "any text of a device's attribute", True, ""),
+        ("DevicePlugin", "sriov_nic_2", False, "devices-from: ResourceClaim"),
+        (None, "sriov_nic_2", True, "devices-from: ResourceClaim if claims give the devices"),
+        (None, "memory", False, "devices-from: ResourceClaim"),
+        ("claim", "sriov_nic_2", True, "devices-from: ResourceClaim if claims give the devices"),
+    ],
+)
+def test_the_resource_of_a_claim_is_an_attribute_of_a_device(
+    source: str | None, resource: str, said: str, *, is_right: bool
+) -> None:
+    """`k8s.cni.cncf.io/resourceName` of a device is any text; Multus compares it with the definition's."""
+    asked = definition(MACVLAN)
+    assert asked.object is not None
+    annotations = {RESOURCE_NAME: resource, **({} if source is None else {DEVICES_FROM: source})}
+    asked = asked._replace(object=asked.object._replace(annotations=annotations))
+    decision = decide(asked)
+    assert decision.is_allowed is is_right
+    texts = [*(cause.message for cause in decision.causes), *decision.warnings]
+    assert (said in " ".join(texts)) if said else (texts == [])
+    again = asked._replace(operation="UPDATE", old_object=asked.object)
+    assert "if claims give" not in " ".join(decide(again).warnings)
+
+
+@pytest.mark.parametrize(
+    ("annotations", "codes"),
+    [
+        ({}, ["NAD406"]),
+        ({RESOURCE_NAME: "intel.com/vf"}, []),
+        ({DEVICES_FROM: "ResourceClaim"}, []),
+        ({DEVICES_FROM: "DevicePlugin"}, ["NAD406"]),
+    ],
+)
+def test_a_claim_gives_a_plugin_its_device(annotations: dict[str, str], codes: list[str]) -> None:
+    """NAD406: without a resource name nothing fills a deviceID in, but the driver of a claim does."""
+    asked = definition(json.dumps({"cniVersion": "1.0.0", "type": "sriov"}))
+    assert asked.object is not None
+    asked = asked._replace(object=asked.object._replace(annotations=annotations))
+    decision = decide(asked, plugins=PluginChecks(schemas=load_schemas()))
+    assert decision.is_allowed
+    assert [rule_of(warning) for warning in decision.warnings] == codes
 
 
 @pytest.mark.parametrize(
@@ -145,11 +195,6 @@ def test_an_update_that_leaves_the_config_alone_is_allowed() -> None:
     broken = Object(name="lan", config="{")
     assert decide(request(broken, old=broken, kind=NETWORK)).is_allowed
     assert not decide(request(broken, old=Object(name="lan", config=MACVLAN), kind=NETWORK)).is_allowed
-
-
-def test_an_object_that_is_being_deleted_is_allowed() -> None:
-    doomed = Object(name="lan", config="{", is_being_deleted=True)
-    assert decide(request(doomed, old=Object(name="lan"), kind=NETWORK)).is_allowed
 
 
 def test_meta_plugin_types_are_a_setting() -> None:

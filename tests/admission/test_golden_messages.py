@@ -8,14 +8,21 @@ from typing import Any
 
 import pytest
 
+from cniplugin.access.compile import read_policies
+from cniplugin.access.levels import BaselineLists
+from cniplugin.access.matchers import names
+from cniplugin.access.model import NamespaceLabels
+from cniplugin.access.rules import AuthorMatch
 from tests import golden_files as golden
+from tests.admission import injecting
 from tests.admission.world import RULES, attach, cluster, decide, definition, pod, request, rules
 from tests.plugins.checking import CHECKS
-from webhook.admission.evaluate import BINDING, NETWORK, POLICY, POLICY_CONFIG, evaluate
+from webhook.admission.evaluate import BINDING, NAMESPACE, NETWORK, POLICY, POLICY_CONFIG, evaluate
 from webhook.admission.model import Decision, GroupKind, NetworkUsers, Object, Request, User
 
 DEPLOYMENT = GroupKind("apps", "Deployment")
 CRON_JOB = GroupKind("batch", "CronJob")
+STATUS_DENIED = rules(network_status_mode="Deny")
 LONG = "n" * 250
 
 
@@ -68,6 +75,45 @@ def checked(config: object) -> Decision:
     return evaluate(definition(json.dumps(config)), cluster(), RULES, plugins=CHECKS)
 
 
+BEYOND = {
+    "cniVersion": "1.0.0",
+    "plugins": [
+        {"type": "macvlan", "ipam": {"type": "static", "addresses": [{"address": "10.1.0.7/24"}]}},
+        {"type": "tuning", "sysctl": {"net.ipv4.ip_forward": "1"}},
+        {"type": "portmap", "conditionsV4": ["-d", "10.0.0.0/8"]},
+    ],
+}
+
+
+def levelled(asked: Request, level: str = "Baseline", *, mode: str = "enforce") -> Decision:
+    """Decide in a cluster whose namespaces have a level."""
+    world = cluster()
+    world.labels = {name: {f"nadmit.io/definitions-{mode}": level} for name in ("blue", "default")}
+    listed = BaselineLists(masters=names(["bond2", "bond2.*"]))
+    return decide(asked, world=world, rules=rules(baseline=listed))
+
+
+TENANTS = {
+    "pods": [{"namespaceSelector": {"matchLabels": {"tenant": "infra"}}}],
+    "attachments": [{"name": "infra", "action": "Allow"}],
+}
+
+
+def labelled(before: dict[str, str], after: dict[str, str], *, mode: str = "Deny", **config: object) -> Decision:
+    """Decide a change of the labels of namespace blue."""
+    world = cluster()
+    world.policies = read_policies(
+        {"kind": "NetworkAttachmentPolicy", "metadata": {"name": name}, "spec": TENANTS}
+        for name in ("storage", "tenants", "uplinks", "guests")
+    )
+    writers = AuthorMatch(groups=frozenset({"platform"}), accounts=frozenset({("gitops", "*")}))
+    settings = NamespaceLabels(mode=mode, writers=writers if "exempt_groups" not in config else None)
+    asked = request(
+        Object(name="blue", labels=after), old=Object(name="blue", labels=before), kind=NAMESPACE, name="blue"
+    )
+    return decide(asked, world=world, rules=rules(namespace_labels=settings, **config))
+
+
 CASES: dict[str, Callable[[], Decision]] = {
     # refused attachments; the first three are worked examples 1, 10 and 11 of the access policy's design
     "example-01-other-namespace": lambda: attach("lan,infra/storage"),
@@ -90,7 +136,14 @@ CASES: dict[str, Callable[[], Decision]] = {
     "unsafe-network": lambda: attach("trick", world=cluster(blue__trick='{"type":"../x"}')),
     "refused-and-wrong": lambda: attach("infra/storage,internet,lann"),
     "binding": lambda: decide(request(pod("lan", status="[]"), kind=BINDING)),
-    "network-status": lambda: decide(request(pod("lan", status="[]"), old=pod("lan"))),
+    "network-status": lambda: decide(request(pod("lan", status="[]"), old=pod("lan")), rules=STATUS_DENIED),
+    "network-status-create": lambda: decide(request(pod(status="[]")), rules=STATUS_DENIED),
+    "network-status-warn": lambda: decide(request(pod("lan", status="[]"), old=pod("lan"))),
+    "network-status-warn-create": lambda: decide(request(pod(status="[]"))),
+    "network-status-audit": lambda: decide(
+        request(pod("lan", status="[]"), old=pod("lan")), rules=rules(network_status_mode="Audit")
+    ),
+    "network-status-and-a-refused-network": lambda: decide(request(pod("green/shared", status="[]"))),
     # impossible plans
     "missing-network": lambda: attach("nowhere"),
     "missing-network-near": lambda: attach("lann"),
@@ -108,7 +161,17 @@ CASES: dict[str, Callable[[], Decision]] = {
     "annotation-and-others": lambda: attach(
         '[{"name":"lan","mac":"x"},{"name":"lann"},{"name":"a","namespace":"infra"}]'
     ),
-    "annotation-hundreds": lambda: attach("," * 300),
+    "annotation-dozens": lambda: attach("," * 60),
+    "limit-networks": lambda: attach(",".join(["lan"] * 65)),
+    "limit-values": lambda: attach('[{"name":"lan","ips":[' + '"",' * 5_000 + '""]}]'),
+    "limit-definition-bytes": lambda: decide(definition('{"type":"macvlan","x":"' + "x" * 70_000 + '"}')),
+    "limit-definition-items": lambda: decide(
+        definition(json.dumps({"type": "macvlan", "cniVersions": ["1.0.0"] * 1_025}))
+    ),
+    "limit-policy-values": lambda: decide(policy({"attachments": [{"networks": [{"names": ["a"] * 20_000}]}]})),
+    "limit-containers": lambda: injecting.ask_mutate(
+        injecting.pod_of("a", *({"name": f"c{number}"} for number in range(513))), injecting.sriov()
+    ),
     "annotation-cronjob": lambda: decide(request(pod("a b"), kind=CRON_JOB)),
     # definitions
     "config-syntax": lambda: decide(definition('{\n  "cniVersion": "0.3.0"malFormattedJSON\n}')),
@@ -117,6 +180,14 @@ CASES: dict[str, Callable[[], Decision]] = {
         definition(json.dumps({"cniVersion": "9.9", "plugins": [{"type": "a/b"}, {"Type": "x"}, 5], "disableCheck": 3}))
     ),
     "config-meta-plugin": lambda: decide(definition('{"plugins":[{"type":"bridge"},{"type":"multus"}]}')),
+    "config-runtime": lambda: decide(
+        definition(
+            '{"type":"host-device","device":"eth3","runtimeConfig":{"deviceID":"0000:03:00.1"},"prevResult":{"ips":[1]}}'
+        )
+    ),
+    "config-ipam-program": lambda: checked(
+        {"cniVersion": "1.0.0", "type": "macvlan", "master": "bond1", "ipam": {"type": "host-device"}}
+    ),
     "config-name": lambda: decide(definition('{"type":"bridge"}', name="Net_1")),
     "config-on-disk": lambda: decide(definition(None)),
     "config-name-differs": lambda: decide(definition('{"name":"x","type":"bridge"}', name="net.v1")),
@@ -136,6 +207,28 @@ CASES: dict[str, Callable[[], Decision]] = {
         }
     ),
     "config-plugins-surprise": lambda: checked({"type": "sriov", "spoofchk": "true", "ipam": {"type": "my-ipam"}}),
+    # levels of definitions
+    "level-definition": lambda: levelled(definition(json.dumps(BEYOND))),
+    "level-definition-restricted": lambda: levelled(definition('{"type":"sriov"}'), "Restricted"),
+    "level-definition-unreadable-label": lambda: levelled(definition(json.dumps(BEYOND)), "strict"),
+    "level-definition-warn": lambda: levelled(definition(json.dumps(BEYOND)), mode="warn"),
+    "level-definition-audit": lambda: levelled(definition(json.dumps(BEYOND)), mode="audit"),
+    "level-definition-exempt": lambda: levelled(
+        definition(json.dumps(BEYOND))._replace(user=User("root", ("system:masters",)))
+    ),
+    "level-pod": lambda: levelled(request(pod("lan"))),
+    "level-pod-of-another-namespace": lambda: levelled(request(pod("default/internet"))),
+    "level-pod-warn": lambda: levelled(request(pod("lan,default/internet")), mode="warn"),
+    "level-pod-audit": lambda: levelled(request(pod("lan")), mode="audit"),
+    "level-config-masters-alone": lambda: decide(
+        policy({"definitions": {"baseline": {"masters": ["bond1"]}}}, kind=POLICY_CONFIG)
+    ),
+    # labels of namespaces
+    "namespace-label-misspelt": lambda: labelled({}, {"nadmit.io/definition-enforce": "Baseline"}),
+    "namespace-label": lambda: labelled({"tenant": "blue"}, {"tenant": "infra"}),
+    "namespace-labels": lambda: labelled({"tenant": "infra"}, {"nadmit.io/definitions-enforce": "strict"}),
+    "namespace-label-warn": lambda: labelled({"tenant": "blue"}, {"tenant": "infra"}, mode="Warn"),
+    "namespace-label-nobody": lambda: labelled({}, {"tenant": "infra"}, exempt_groups=()),
     # networks in use
     "in-use-deleted": lambda: in_use("DELETE", "Warn"),
     "in-use-deleted-refused": lambda: in_use("DELETE", "Deny"),
@@ -191,7 +284,7 @@ CASES: dict[str, Callable[[], Decision]] = {
         request(pod("green/shared"), kind=DEPLOYMENT), rules=rules(workload_templates="Warn")
     ),
     "status-of-a-user-with-an-odd-name": lambda: decide(
-        request(pod("lan", status="[]"), old=pod("lan"), user=User('eve\n"', ()))
+        request(pod("lan", status="[]"), old=pod("lan"), user=User('eve\n"', ())), rules=STATUS_DENIED
     ),
 }
 

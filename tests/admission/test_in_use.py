@@ -66,14 +66,15 @@ def test_the_setting_says_what_becomes_of_it(request_: Request) -> None:
     assert (off.verdict, off.warnings) == ("allow", ())
 
 
-@pytest.mark.parametrize("request_", [deletion(), change()])
-def test_who_may_always(request_: Request) -> None:
+@pytest.mark.parametrize(("request_", "verdict"), [(deletion(), "allow"), (change(), "deny")])
+def test_what_must_end_can_end_and_cannot_be_rewritten(request_: Request, verdict: str) -> None:
+    """A definition that a finalizer holds is still in use: deleting it again is harmless, changing it is not."""
     cleaners = [request_._replace(user=User(name)) for name in in_use.CLEANERS]
     assert len(cleaners) == 2
     ending = request_._replace(old_object=Object(name="lan", config=MACVLAN, is_being_deleted=True))
-    assert [decide(asked, in_use.DENY).verdict for asked in (*cleaners, ending)] == ["allow"] * 3
+    assert [decide(asked, in_use.DENY).verdict for asked in (*cleaners, ending)] == [verdict] * 3
     terminating = world(terminating=frozenset({"blue"}))
-    assert decide(request_, in_use.DENY, cluster=terminating).verdict == "allow"
+    assert decide(request_, in_use.DENY, cluster=terminating).verdict == verdict
     elsewhere = world(terminating=frozenset({"green"}))
     assert decide(request_, in_use.DENY, cluster=elsewhere).verdict == "deny"
 

@@ -14,7 +14,7 @@ from tests.admission.injecting import cluster_of, create
 from tests.admission.world import FakeCluster, rules
 from webhook.admission import jsonpatch
 from webhook.admission.evaluate import evaluate
-from webhook.admission.injection import Injection
+from webhook.admission.injection import Injection, read_node_selector
 from webhook.admission.mutating import answer_mutation
 
 ROOT = Path(__file__).parents[2]
@@ -86,3 +86,13 @@ def test_case(case: dict[str, Any]) -> None:
 def test_the_manual_has_a_reason_for_each_that_differs() -> None:
     manual = (ROOT / "docs" / "conformance.md").read_text().partition("## Resource injection")[2].partition("\n## ")[0]
     assert set(re.findall(r"^\| `([a-z0-9-]+)` \|", manual, re.MULTILINE)) == set(DEVIATIONS)
+
+
+@pytest.mark.parametrize("text", ["zone=a", " zone = a ", "zone\t=\u00a0a"])
+def test_white_space_around_the_sign_of_a_node_selector(text: str) -> None:
+    assert read_node_selector(text) == ("zone", "a")
+
+
+@pytest.mark.parametrize("text", ["zone\x1c=a", "zo ne=a", "zone=a=b", "", "="])
+def test_what_is_no_node_selector(text: str) -> None:
+    assert read_node_selector(text) is None

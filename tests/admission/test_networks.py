@@ -41,7 +41,7 @@ def test_refused(networks: str, code: int, found: tuple[str, ...]) -> None:
 
 
 def test_hints_are_looked_for_as_often_as_they_are_shown() -> None:
-    """NB: a pod may name 100,000 networks that are missing, and nothing else is answered meanwhile."""
+    """NB: nothing else is answered meanwhile."""
 
     class Asked(FakeCluster):
         times = 0
@@ -52,7 +52,7 @@ def test_hints_are_looked_for_as_often_as_they_are_shown() -> None:
 
     few, many = Asked(cluster().networks), Asked(cluster().networks)
     attach(",".join(f"nowhere-{at}" for at in range(CAUSES_MAX)), world=few)
-    decision = attach(",".join(f"nowhere-{at}" for at in range(10 * CAUSES_MAX)), world=many)
+    decision = attach(",".join(f"nowhere-{at}" for at in range(3 * CAUSES_MAX)), world=many)
     assert len(decision.causes) == CAUSES_MAX + 1
     assert many.times == few.times > 0
 
@@ -106,7 +106,7 @@ class Remembering(FakeCluster):
     [
         (pod("lan"), True),
         (pod("lan")._replace(labels={str(number): "x" for number in range(17)}), False),
-        (pod("lan," * 1_500 + "lan"), False),
+        (pod(f'[{{"name":"lan","example.com/note":"{"x" * 5_000}"}}]'), False),
     ],
     ids=["plain", "many labels", "long"],
 )
@@ -118,21 +118,24 @@ def test_only_what_is_small_is_remembered(thing: Object, *, is_remembered: bool)
 
 
 class Counting(FakeCluster):
-    """Counts decisions: each asks for the labels of the pod's namespace once."""
+    """Counts how often labels of namespaces are asked for."""
 
     def namespace_labels(self, namespace: str) -> Mapping[str, str]:
-        self.decisions += 1
+        self.asked += 1
         return super().namespace_labels(namespace)
 
-    decisions = 0
+    asked = 0
 
 
-@pytest.mark.parametrize("networks", ["lan", "green/shared", "nowhere"])
-def test_each_request_is_decided_once(networks: str) -> None:
-    """A refusal is not remembered, and not decided again for that."""
+@pytest.mark.parametrize(("networks", "asked"), [("lan", 2), ("green/shared", 4), ("nowhere", 4)])
+def test_each_request_is_decided_once(networks: str, asked: int) -> None:
+    """A refusal is not remembered, and not decided again for that: all of this would be asked for again.
+
+    Asked for are the labels of the pod's namespace, of the network's, and of those of the two that are offered instead.
+    """
     world = Counting(cluster().networks)
     decide(request(pod(networks)), world=world)
-    assert world.decisions == 1
+    assert world.asked == asked
 
 
 def test_what_can_be_read_is_judged_beside_what_cannot() -> None:
@@ -213,10 +216,6 @@ class TestUpdate:
         """H05, side door 8."""
         assert decide(request(pod("green/shared"), old=pod(), subresource="status")).rules == ("PostureIsolated",)
 
-    def test_a_pod_that_is_being_deleted_is_left_alone(self) -> None:
-        doomed = Object(name="web-0", annotations=pod("green/shared").annotations, is_being_deleted=True)
-        assert decide(request(doomed, old=pod("lan"))).is_allowed
-
     @given(
         st.lists(st.sampled_from(["lan", "green/shared", "nowhere", "infra/x@a", "default/internet"]), max_size=6),
         st.data(),
@@ -247,22 +246,6 @@ def test_an_update_of_the_default_network_is_judged() -> None:
 )
 def test_the_name_in_messages(thing: Object | None, name: str, expected: str) -> None:
     assert request(thing, name=name).object_name == expected
-
-
-class TestNetworkStatus:
-    def test_nobody_forges_it(self) -> None:
-        assert decide(request(pod("lan", status="[]"), old=pod("lan"))).rules == ("NetworkStatusProtected",)
-
-    @pytest.mark.parametrize("user", [User("system:node:n1", ("system:nodes",)), User("writer", ())])
-    def test_nodes_and_listed_writers_may(self, user: User) -> None:
-        asked = request(pod("lan", status="[]"), old=pod("lan"), user=user, subresource="status")
-        assert decide(asked, rules=rules(status_writers=("writer",))).is_allowed
-
-    def test_on_create_it_is_left_alone(self) -> None:
-        assert decide(request(pod("lan", status="[]"))).is_allowed
-
-    def test_protection_can_be_switched_off(self) -> None:
-        assert decide(request(pod(status="[]"), old=pod()), rules=rules(protect_network_status=False)).is_allowed
 
 
 class TestTemplates:

@@ -119,8 +119,6 @@ def test_an_update_that_leaves_the_spec_alone_is_allowed() -> None:
 def test_deleting_is_never_refused() -> None:
     for kind in (POLICY, POLICY_CONFIG):
         assert decide(written(WRONG, kind=kind)._replace(operation="DELETE")).is_allowed
-        doomed = Object(name="mine", spec=WRONG, is_being_deleted=True)
-        assert decide(written(WRONG, kind=kind)._replace(operation="UPDATE", object=doomed)).is_allowed
 
 
 def test_lints_are_warnings() -> None:
@@ -199,6 +197,7 @@ def test_a_policy_that_is_none(thing: object) -> None:
         wire.decode(review(POLICY, thing))
 
 
-def test_being_deleted_is_read() -> None:
+def test_a_policy_that_a_finalizer_holds_is_judged() -> None:
     thing = {"metadata": {"name": "mine", "deletionTimestamp": "2026-11-23T19:00:00Z"}, "spec": WRONG}
-    assert decide(wire.decode(review(POLICY, thing, operation="UPDATE", oldObject={}))).is_allowed
+    assert not decide(wire.decode(review(POLICY, thing, operation="UPDATE", oldObject={}))).is_allowed
+    assert decide(wire.decode(review(POLICY, thing, operation="UPDATE", oldObject=thing))).is_allowed

@@ -8,11 +8,14 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from cniplugin.access.compile import NO_POLICIES, Policies
+from cniplugin.access.consent import ALLOWED_SELECTOR
 from cniplugin.access.consent import ANNOTATIONS as CONSENT
+from cniplugin.access.levels import LABELS
 from cniplugin.access.model import Config, Rules
 from cniplugin.netspec import netattachdef
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORK_STATUS, NETWORKS
+from webhook.admission.dra.claims import NO_DEVICES, Devices
 from webhook.admission.evaluate import NETWORK, POD, evaluate
 from webhook.admission.model import NO_USERS, Decision, GroupKind, NetworkUsers, Object, Request, User
 from webhook.admission.plugins.schema import PluginChecks
@@ -35,6 +38,8 @@ class FakeCluster:
     users: dict[tuple[str, str], NetworkUsers] = field(default_factory=dict)
     addresses: dict[tuple[str, str, str], tuple[tuple[str, str], ...]] = field(default_factory=dict)
     terminating: frozenset[str] = frozenset()
+    unknown: frozenset[str] = frozenset()
+    devices: Devices = NO_DEVICES
 
     def network(self, namespace: str, name: str) -> NetworkAttachmentDefinition | None:
         return self.networks.get((namespace, name))
@@ -47,6 +52,10 @@ class FakeCluster:
 
     def shared_networks(self) -> Sequence[tuple[str, str]]:
         return sorted(key for key, network in self.networks.items() if set(CONSENT) & set(network.annotations))
+
+    def consent_selectors(self) -> Sequence[str]:
+        texts = (network.annotations.get(ALLOWED_SELECTOR) for network in self.networks.values())
+        return sorted({text for text in texts if text is not None})
 
     def network_users(self, namespace: str, name: str) -> NetworkUsers:
         return self.users.get((namespace, name), NO_USERS)
@@ -62,6 +71,12 @@ class FakeCluster:
 
     def default_networks(self, namespace: str) -> str | None:
         return self.defaults.get(namespace)
+
+    def has_namespace(self, namespace: str) -> bool:
+        return namespace not in self.unknown
+
+    def has_levels(self) -> bool:
+        return any(key in labels for labels in self.labels.values() for key in LABELS.values())
 
     def namespace_labels(self, namespace: str) -> Mapping[str, str]:
         return {"kubernetes.io/metadata.name": namespace, **self.labels.get(namespace, {})}

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from cniplugin.access.model import Rules
-from tests.bench import load, node, policies, scale, server, world
+from tests.bench import load, node, policies, scale, server, world, worst
 from webhook.admission.evaluate import evaluate
 from webhook.admission.injection import Injection
 from webhook.admission.mutating import answer_mutation
@@ -31,7 +31,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--seconds", type=float, default=4.0, help="per measurement (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="of the HTTPS comparison (default: %(default)s)")
-    parser.add_argument("--only", choices=["https", "scale", "node"], help="run one part (default: all)")
+    parser.add_argument("--only", choices=["https", "scale", "node", "worst"], help="run one part (default: all)")
     parser.add_argument(
         "--full", action="store_true", help="scale: 50,000 definitions and 100,000 pods; 6 minutes more"
     )
@@ -44,6 +44,8 @@ def main() -> None:
         scale.run(scale.FULL if options.full else scale.SMALL)
     if options.only in {None, "node"}:
         node.run()
+    if options.only in {None, "worst"}:
+        worst.run(options.seconds)
 
 
 def _reviews(cores: list[int], seconds: float, rounds: int) -> None:

@@ -46,7 +46,7 @@ ROWS = {
     "pod CREATE, two SR-IOV": Row("/validate", f"pods-{DEVICES}", "replicas"),
 }
 
-DIFFERENT = 5_000
+DIFFERENT = 20_000
 """Bodies of the rows that show what nothing remembers; above every cache of the webhook."""
 
 

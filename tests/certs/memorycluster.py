@@ -60,8 +60,8 @@ class MemoryCluster:
         return ConflictError(text)
 
 
-def webhook(name: str, bundle: bytes = b"") -> Object:
-    config: Object = {"service": {"namespace": "nadmit-system", "name": "nadmit-webhook"}}
+def webhook(name: str, bundle: bytes = b"", path: str = "/validate") -> Object:
+    config: Object = {"service": {"namespace": "nadmit-system", "name": "nadmit-webhook", "path": path}}
     if bundle:
         config["caBundle"] = base64.b64encode(bundle).decode()
     return {"name": name, "clientConfig": config}

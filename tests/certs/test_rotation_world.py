@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from certs import rotator
+from certs import pathtokens, rotator, tokenkeeper
+from certs.pathtokens import PathTokens, SeenTokens, TokenPolicy, TokenStep
 from certs.rotation import Policy, Seen, Step, next_step
 from certs.state import State
 
@@ -47,6 +48,10 @@ class Rotations(RuleBasedStateMachine):
     @rule(index=indexes)
     def register(self, index: int) -> None:
         self.world.act(lambda: self.world.register(self._index(index)))
+
+    @rule(index=indexes)
+    def follow(self, index: int) -> None:
+        self.world.act(lambda: self.world.follow(self._index(index)))
 
     @rule()
     def touch(self) -> None:
@@ -120,6 +125,8 @@ def live(world: World, chance: random.Random, *, years: float) -> None:
                 world.act(partial(world.restart, number))
             elif odds < 0.02:
                 world.act(partial(world.register, number))
+            elif odds > 0.9:
+                world.act(partial(world.follow, number))
             elif odds < 0.03:
                 world.cluster.failing = chance.randint(1, 3)
             elif odds < 0.04:
@@ -139,6 +146,7 @@ def test_years(seed: int) -> None:
     assert seen.count("Switched") >= 2
     assert set(seen) == {"Stable", "Published", "Shown", "Switched"}
     assert world.cluster.conflicts > 0
+    assert len(set(world.registered)) > 20  # tokens of ten days each
     world.touch()
     world.replicas[0].round()
     assert any(FOREIGN.encode() in bundle for bundle in world.cluster.bundles())
@@ -174,8 +182,33 @@ def drop_early(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Policy, "drop_wait", property(lambda policy: policy.grace))
 
 
+def drop_tokens_unseen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drop the token of before when its successor takes its place, wherever it is registered."""
+
+    def step(tokens: PathTokens | None, _seen: SeenTokens, *, policy: TokenPolicy, **given: Any) -> TokenStep | None:
+        return pathtokens.next_step(tokens, SeenTokens(), policy=replace(policy, grace=BLINK), **given)
+
+    monkeypatch.setattr(tokenkeeper, "next_step", step)
+
+
+def drop_tokens_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drop the token of before as soon as the registration has moved: an API server may lag."""
+
+    def step(tokens: PathTokens | None, seen: SeenTokens, *, policy: TokenPolicy, **given: Any) -> TokenStep | None:
+        return pathtokens.next_step(tokens, seen, policy=replace(policy, grace=BLINK), **given)
+
+    monkeypatch.setattr(tokenkeeper, "next_step", step)
+
+
+def do_not_publish_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Accept the token that is registered and the ones of before, and not those that follow."""
+    accepted = property(lambda tokens: (tokens.current, *tokens.former))
+    monkeypatch.setattr(PathTokens, "accepted", accepted)
+
+
 BLINK = timedelta(microseconds=1)
 BROKEN = (look_away, do_not_wait, do_not_overlap, drop_early)
+BROKEN_TOKENS = (drop_tokens_unseen, drop_tokens_at_once, do_not_publish_tokens)
 
 
 @pytest.mark.slow
@@ -184,6 +217,17 @@ def test_each_wait_is_needed(case: Callable[[pytest.MonkeyPatch], None], monkeyp
     """Leave one out, and the same lives end with a leaf that is refused."""
     case(monkeypatch)
     with pytest.raises(AssertionError, match=r"replica \d at "):
+        live_often(range(4))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", BROKEN_TOKENS)
+def test_each_step_of_the_tokens_is_needed(
+    case: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As above, with a call that is refused for its path."""
+    case(monkeypatch)
+    with pytest.raises(AssertionError, match=r"path: replica \d at "):
         live_often(range(4))
 
 

@@ -1,5 +1,8 @@
 """Replicas, a cluster and a clock in memory, and the one sentence that must hold at every moment.
 
+That of the leaves: the leaf of each replica that wants reviews is accepted under every caBundle in force; and that of the
+tokens: each replica that wants reviews accepts the token of every path in force.
+
 Each replica does its rounds one request at a time, in any order with those of others; a replica may be stopped for days
 between two requests, or be gone. API servers lag: a caBundle counts as in force for LAG after it was replaced. A caBundle
 whose authorities have all ended accepts nothing, and is passed over: a cluster that was off for a year begins anew.
@@ -9,13 +12,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from cryptography import x509
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
 from certs import cabundle
+from certs.pathtokens import tokens_in
 from certs.rotator import Rotator
 from certs.store import StoreError
+from certs.tokenkeeper import TokenKeeper
 
 from .memorycluster import FOREIGN, MUTATING, VALIDATING, MemoryCluster, webhook
 
@@ -29,11 +35,13 @@ class Replica:
 
     def __init__(self, world: World, *, skew: timedelta = timedelta(0)) -> None:
         self.leaf: x509.Certificate | None = None
+        self.tokens = TokenKeeper(is_required=True, now=lambda: world.now + skew)
         self.rotator = Rotator(
             world.cluster.secret,
             world.cluster.configurations(VALIDATING, MUTATING),
             names=[NAME],
             on_leaf=self._take,
+            tokens=self.tokens,
             now=lambda: world.now + skew,
         )
         self._round: Iterator[None] | None = None
@@ -67,6 +75,8 @@ class World:
         self.skews = skews
         self.replicas = [Replica(self, skew=skew) for skew in skews]
         self._in_force: dict[bytes, datetime] = {}
+        self._paths_in_force: dict[str, datetime] = {}
+        self.registered: list[str] = []
         self.phases: list[str] = []
         self._verified: set[tuple[bytes, bytes]] = set()
 
@@ -87,11 +97,28 @@ class World:
         """Make the configurations anew, as the registration of a replica that is ready does, beside others' webhooks."""
         rotator = self.replicas[index].rotator
         bundle = rotator.ca_bundle()
-        if rotator.problem() is None and bundle is not None:
+        token = self.replicas[index].tokens.to_register(sorted(self._tokens()))
+        if rotator.problem() is None and bundle is not None and token is not None:
+            path = f"/validate/{token}"
             for name in (VALIDATING, MUTATING):
-                self.cluster.put(
-                    name, webhook("a.nadmit.io", bundle), webhook("b.example.org"), webhook("c.nadmit.io", bundle)
+                hooks = (
+                    webhook("a.nadmit.io", bundle, path),
+                    webhook("b.example.org"),
+                    webhook("c.nadmit.io", bundle, path),
                 )
+                self.cluster.put(name, *hooks)
+
+    def follow(self, index: int) -> None:
+        """Move the paths to the token that a replica wants, as its registration does when there is one to move."""
+        token = self.replicas[index].tokens.to_register(sorted(self._tokens()))
+        if self.replicas[index].rotator.problem() is None and token is not None:
+            for name, value in list(self.cluster.objects.items()):
+                hooks = [with_path(hook, f"/validate/{token}") for hook in value["webhooks"]]
+                if hooks != value["webhooks"]:
+                    self.cluster.put(name, *hooks)
+
+    def _tokens(self) -> frozenset[str]:
+        return tokens_in(self.cluster.objects.values())
 
     def touch(self) -> None:
         """Let another team put a block of its own into a caBundle, and change a webhook of its own."""
@@ -99,10 +126,11 @@ class World:
             own, *others = value["webhooks"]
             text = cabundle.own_bundles(value)["a.nadmit.io"]
             if FOREIGN.encode() not in text:
-                self.cluster.put(name, webhook(own["name"], text + FOREIGN.encode()), *others)
+                path = own["clientConfig"]["service"]["path"]
+                self.cluster.put(name, webhook(own["name"], text + FOREIGN.encode(), path), *others)
 
     def check(self) -> None:
-        """The leaf of each replica that wants reviews is accepted under every caBundle in force."""
+        """See the module: leaves are accepted under caBundles, and tokens by replicas."""
         phase = self.cluster.data.get("rotation.json", b"").decode().partition('"since"')[0]
         if not self.phases or self.phases[-1] != phase:
             self.phases.append(phase)
@@ -110,9 +138,17 @@ class World:
             assert bundle
             self._in_force[bundle] = self.now
         self._in_force = {bundle: seen for bundle, seen in self._in_force.items() if self.now - seen <= LAG}
+        for token in self._tokens():
+            self._paths_in_force[token] = self.now
+            if self.registered[-1:] != [token]:
+                self.registered.append(token)
+        self._paths_in_force = {path: seen for path, seen in self._paths_in_force.items() if self.now - seen <= LAG}
         for number, replica in enumerate(self.replicas):
             if replica.rotator.problem() is None:
                 assert replica.leaf is not None
+                assert self._paths_in_force.keys() <= set(replica.tokens.accepted), (
+                    f"path: replica {number} at {self.now}"
+                )
                 for bundle in filter(self._is_alive, self._in_force):
                     assert self._verifies(replica.leaf, bundle), f"replica {number} at {self.now}"
 
@@ -125,6 +161,14 @@ class World:
         if key not in self._verified and verifies(leaf, bundle, self.now):
             self._verified.add(key)
         return key in self._verified and self.now < leaf.not_valid_after_utc
+
+
+def with_path(hook: dict[str, Any], path: str) -> dict[str, Any]:
+    """Return a webhook that is called at a path, if it is ours."""
+    if not hook["name"].endswith(".nadmit.io"):
+        return hook
+    service = {**hook["clientConfig"]["service"], "path": path}
+    return {**hook, "clientConfig": {**hook["clientConfig"], "service": service}}
 
 
 def verifies(leaf: x509.Certificate, bundle: bytes, now: datetime) -> bool:

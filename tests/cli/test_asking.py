@@ -260,3 +260,15 @@ def test_an_unknown_namespace_is_told(api: ApiServer, ask: Callable[..., Result]
     api.delete(NAMESPACES, "", "blue")
     api.put(NAMESPACES, api_server.namespace("red"))
     assert ask("rules").stderr.startswith('warning: there is no namespace "blue"')
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+def test_an_unknown_namespace_is_told_where_rules_read_its_labels(
+    api: ApiServer, ask: Callable[..., Result], *, is_told: bool
+) -> None:
+    """A tree of policies alone has no namespace at all, and needs none, unless a rule selects by labels."""
+    api.delete(NAMESPACES, "", "blue")
+    entry = {"namespaceSelector": {"matchLabels": {"env": "dev"}}} if is_told else {"namespaces": ["blue"]}
+    value = policy("dev", {"name": "d", "action": "Deny"})
+    api.put(POLICIES, {**value, "spec": {**value["spec"], "pods": [entry]}})
+    assert ask("rules").stderr.startswith('warning: there is no namespace "blue"') is is_told

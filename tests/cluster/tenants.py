@@ -43,6 +43,7 @@ TENANT_RULES = [
     {"apiGroups": [""], "resources": ["pods", "pods/status", "pods/resize", "pods/binding"], "verbs": WRITE},
     {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": WRITE},
     {"apiGroups": ["k8s.cni.cncf.io"], "resources": ["network-attachment-definitions"], "verbs": WRITE},
+    {"apiGroups": ["resource.k8s.io"], "resources": ["resourceclaims", "resourceclaimtemplates"], "verbs": WRITE},
 ]
 
 
@@ -113,8 +114,11 @@ class Tenants:
         for namespace in NAMESPACES:
             self.api.must("DELETE", f"/api/v1/namespaces/{namespace}/pods", now)
             self.api.must("DELETE", f"/apis/apps/v1/namespaces/{namespace}/deployments", now)
+            for plural in ("resourceclaims", "resourceclaimtemplates"):
+                self.api.must("DELETE", f"/apis/resource.k8s.io/v1/namespaces/{namespace}/{plural}", now)
             if namespace != "old":
                 self.api.must("DELETE", f"{K8S_CNI}/namespaces/{namespace}/network-attachment-definitions", now)
+        self.api.must("DELETE", "/apis/resource.k8s.io/v1/deviceclasses", now)
         self.api.must("DELETE", f"/apis/{ACCESS}/networkattachmentpolicies", now)
 
 

@@ -31,6 +31,7 @@ HOOKS = {
     "networks": ("k8s.cni.cncf.io", "v1", ["network-attachment-definitions"], ["CREATE", "UPDATE", "DELETE"]),
 }
 RULES = [
+    {"apiGroups": ["resource.k8s.io"], "resources": ["*"], "verbs": ["get", "list", "watch"]},
     {
         "apiGroups": ["k8s.cni.cncf.io"],
         "resources": ["network-attachment-definitions"],

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORK_STATUS_KEYS, NETWORKS
 from tests.manifests.rendered import BUILDS, MANIFESTS, render
 from tests.realapi.server import MERGE_PATCH, RealApiServer
 from webhook.registration.tables import KINDS
@@ -124,7 +125,7 @@ def test_a_binding_with_networks_is_refused_without_the_webhook(server: RealApiS
     deadline = time.monotonic() + PATIENCE_S
     while server.ask("POST", path, bad).status == 201:
         assert time.monotonic() < deadline
-    for key in ("k8s.v1.cni.cncf.io/networks", "v1.multus-cni.io/default-network", "k8s.v1.cni.cncf.io/network-status"):
+    for key in (NETWORKS, DEFAULT_NETWORK, *NETWORK_STATUS_KEYS):
         answer = server.ask("POST", path, {**binding, "metadata": {"name": "bound", "annotations": {key: "lan"}}})
         assert answer.status == 403, answer.value
         assert "bindings.access.nadmit.io" in answer.value["message"]

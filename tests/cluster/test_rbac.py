@@ -11,10 +11,13 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.configuration.texts import BAD, HONOR
-from tests.e2e.process import RECORDINGS, Served, serving
+from tests.dra.world import BY_CLAIM, BY_TEMPLATE, pod
+from tests.e2e.process import RECORDINGS, Served, Unanswered, serving
 from tests.manifests.verbs_used import VERBS_USED, Use
 from tests.realapi.audit import Asked
 from tests.realapi.server import MERGE_PATCH, RealApiServer
+from webhook.admission.dra.claims import IMPLICIT_RESOURCE
+from webhook.commands.judging import admission_review
 
 from .installation import ACCOUNT, NAMESPACE, installed_server, webhook_options
 
@@ -27,9 +30,16 @@ POLICY = {
     "apiVersion": "access.nadmit.io/v1alpha1",
     "kind": "NetworkAttachmentPolicy",
     "metadata": {"name": "nothing"},
-    "spec": {"attachments": [{"name": "all", "action": "Deny"}]},
+    "spec": {
+        "pods": [{"namespaceSelector": {"matchLabels": {"tenant": "a"}}}],
+        "attachments": [{"name": "all", "action": "Deny"}],
+    },
 }
 POD_WITH_A_NEW_NETWORK = (RECORDINGS / "create-pods-alice-pod.json").read_bytes()
+
+POD_WITH_NEW_CLAIMS = admission_review(
+    pod(BY_CLAIM, BY_TEMPLATE, resources={f"{IMPLICIT_RESOURCE}new": "1"}), namespace="blue"
+)
 
 Row = tuple[str, str, str]
 """Group, resource, verb."""
@@ -71,6 +81,23 @@ def trust_the_secret(server: RealApiServer, served: Served, file: Path) -> None:
         served.ca = file
 
 
+def _has_no_verdict(served: Served, path: str) -> bool:
+    """Say whether a pod of a namespace that is not known is not judged, now that its labels matter."""
+    try:
+        served.post(POD_WITH_A_NEW_NETWORK, path)
+    except Unanswered as answer:
+        return bool(answer.args[0] == 503)
+    return False
+
+
+def registered_path(server: RealApiServer) -> str:
+    """Wait until judgement is registered; return its path, which has a token."""
+    path = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/nadmit"
+    wait(lambda: "webhooks" in server.must("GET", path), lambda: "not registered")
+    url = server.must("GET", path)["webhooks"][0]["clientConfig"]["url"]
+    return str(urlsplit(url).path)
+
+
 def test_it_asks_what_it_is_granted(server: RealApiServer, tmp_path: Path) -> None:
     options = webhook_options(server, "https://127.0.0.1:1")
     offset = server.audit_offset()
@@ -85,8 +112,11 @@ def test_it_asks_what_it_is_granted(server: RealApiServer, tmp_path: Path) -> No
     with serving(tmp_path / "certs", *options, manifests=None) as served:
         wait(lambda: served.get("/readyz")[0] == 200, lambda: served.get("/readyz"))
         trust_the_secret(server, served, tmp_path / "ca.crt")
-        assert "no NetworkAttachmentDefinition" in served.post(POD_WITH_A_NEW_NETWORK)["status"]["message"]
+        path = registered_path(server)
+        assert "no NetworkAttachmentDefinition" in served.post(POD_WITH_A_NEW_NETWORK, path)["status"]["message"]
+        assert served.post(POD_WITH_NEW_CLAIMS, path)["allowed"]
         server.put(POLICY)
+        wait(lambda: _has_no_verdict(served, path), served.get("/metrics").__str__)
         server.must("PATCH", f"{POLICIES}/nothing", {"spec": {"mode": "Audit"}}, kind=MERGE_PATCH)
         server.must("PATCH", CONFIGURATION, {"data": {"config.yaml": HONOR.decode()}}, kind=MERGE_PATCH)
         wait(lambda: not unused(), unused)

@@ -80,6 +80,10 @@ def test_nobody_is_sent_to_a_server_that_is_not_ready(world: RealApiServer, tmp_
         "networks-in-use.access.nadmit.io",
         "workloads.access.nadmit.io",
         "policies.access.nadmit.io",
+        "network-status.access.nadmit.io",
+        "namespaces.access.nadmit.io",
+        "namespace-labels.access.nadmit.io",
+        "claims.access.nadmit.io",
     ]
     assert {hook["failurePolicy"] for hook in seen["webhooks"]} == {"Ignore"}
     assert "written, failurePolicy Ignore: pods.access.nadmit.io: absent; " in server.errors
@@ -156,7 +160,9 @@ def test_who_is_called_for_what(server: Served, world: RealApiServer) -> None:
     # pods/status, side doors 8 and 20
     step(None, 0, ask("PATCH", f"{PODS}/plain/status", {"status": {"reason": "x"}}, kind=MERGE_PATCH))
     step("pods", 1, annotate(f"{PODS}/plain/status", {NETWORKS: "nope/nope"}))
-    step("pods", 1, annotate(f"{PODS}/plain/status", {STATUS: "[]"}))
+    step(None, 1, annotate(f"{PODS}/plain/status", {STATUS: "[]"}))
+    step(None, 1, annotate(f"{PODS}/plain", {STATUS: None}))
+    step(None, 1, annotate(f"{PODS}/plain", {STATUS: "[]", NETWORKS: ""}))
     # bindings, side door 8
     binding: Object = {"apiVersion": "v1", "kind": "Binding", "metadata": {"name": "plain"}}
     binding["target"] = {"kind": "Node", "name": "n"}
@@ -240,9 +246,12 @@ def test_staged_fail_closed_and_open_again(server: Served, world: RealApiServer)
     """Side door 15: under Fail, what cannot be judged is refused, and nothing else."""
     assert run_webhooks(world, "status").exit_code == 0
     staged = run_webhooks(world, "stage", "Fail")
-    assert (staged.exit_code, staged.output) == (0, "nadmit: failurePolicy Fail for 5 webhooks (was Ignore)\n")
-    fails = {"pods": "Fail", "bindings": "Fail", "networks": "Fail", "policies": "Fail"}
-    assert policies(world) == {**fails, "networks-in-use": "Ignore", "workloads": "Ignore"}
+    assert (staged.exit_code, staged.output) == (0, "nadmit: failurePolicy Fail for 7 webhooks (was Ignore)\n")
+    fails = dict.fromkeys(("pods", "bindings", "networks", "policies", "namespaces", "claims"), "Fail")
+    assert policies(world) == {
+        **fails,
+        **dict.fromkeys(("networks-in-use", "workloads", "network-status", "namespace-labels"), "Ignore"),
+    }
     assert policies(world, INJECTION) == {"pods": "Fail", "defaults": "Ignore"}
     assert run_webhooks(world, "status").exit_code == 0
     until(lambda: is_in_order(server))
@@ -252,6 +261,7 @@ def test_staged_fail_closed_and_open_again(server: Served, world: RealApiServer)
     until(lambda: refused in create(world, pod("web", "lan"), "--dry-run=server").stderr)
     assert create(world, pod("plain")).returncode == 0
     assert world.kubectl("label", "pod", "plain", "-n", NAMESPACE, "a=b").returncode == 0
+    assert world.kubectl("annotate", "pod", "plain", "-n", NAMESPACE, f"{STATUS}=[]").returncode == 0
     assert create(world, workload("Deployment", "web", {NETWORKS: "lan"})).returncode == 0
     assert world.kubectl("delete", "net-attach-def", "lan", "-n", NAMESPACE).returncode == 0
     assert run_webhooks(world, "stage", "Fail").exit_code == 1
@@ -338,7 +348,7 @@ def test_a_configuration_that_is_deleted_comes_back_with_the_manifest(server: Se
 def test_two_replicas_agree(server: Served, world: RealApiServer, tmp_path: Path) -> None:
     """The second finds everything in order, and writes nothing. Both serve the certificate of one directory."""
     version = world.must("GET", CONFIGURATION)["metadata"]["resourceVersion"]
-    url = hooks(world)["pods.access.nadmit.io"]["clientConfig"]["url"].removesuffix("/validate")
+    url = hooks(world)["pods.access.nadmit.io"]["clientConfig"]["url"].rpartition("/validate/")[0]
     more = ["--webhook-url", url]  # the last one given counts, as that of a Service would for both
     with registering(tmp_path / "certs", account(world, READ + REGISTER), *more) as second:
         until(lambda: is_in_order(second))

@@ -51,6 +51,7 @@ from .registered import (
     STATUS,
     Object,
     empty_configuration,
+    hooks,
     is_in_order,
     policies,
     run_webhooks,
@@ -365,16 +366,20 @@ def test_19_a_pod_before_its_network(world: Tenants) -> None:
 
 
 def test_20_a_forged_network_status(world: Tenants) -> None:
-    writer = ("--as", "system:serviceaccount:kube-system:multus", "--as-group", TENANTS)
-    world.settle(networks=NETS)
+    agent = "system:serviceaccount:green:agent"
+    writer = ("--as", agent, "--as-group", TENANTS)
+    world.settle(config={"networkStatusMode": "Deny"}, networks=NETS)
+    until(lambda: STATUS in hooks(world.api)["pods.access.nadmit.io"]["matchConditions"][0]["expression"])
     world.running("web", networks="lan")
+    # The API server takes a moment to learn of conditions that have changed.
+    until(lambda: 'webhook "pods.access' in annotate(world, "web", {STATUS: "[7]"}).stderr)
     forged = {STATUS: '[{"name":"evil"}]'}
     for user in ({}, {"user": ADMIN}, {"user": writer}):
         for where in ({}, {"subresource": "status"}):
             assert refused(annotate(world, "web", forged, **where, **user), "network-status")
     assert admitted(annotate(world, "web", forged, subresource="status", user=NODE))
     assert refused(annotate(world, "web", {STATUS: None}), "network-status")
-    world.settle(config={"statusWriters": ["system:serviceaccount:kube-system:multus"]})
+    world.settle(config={"networkStatusMode": "Deny", "statusWriters": [agent]})
     assert admitted(annotate(world, "web", {STATUS: "[]"}, subresource="status", user=writer))
 
 

@@ -39,6 +39,7 @@ UNREADABLE_RULE: Object = {
 """The schema takes this key of a label, and the reader does not."""
 
 RULES = [
+    {"apiGroups": ["resource.k8s.io"], "resources": ["*"], "verbs": ["get", "list", "watch"]},
     {"apiGroups": [""], "resources": ["namespaces", "pods"], "verbs": ["list", "watch"]},
     {"apiGroups": ["k8s.cni.cncf.io"], "resources": ["network-attachment-definitions"], "verbs": ["list", "watch"]},
     {"apiGroups": ["access.nadmit.io"], "resources": ["*"], "verbs": ["list", "watch"]},
@@ -177,7 +178,7 @@ def test_what_users_see(api: RealApiServer, start: Start) -> None:
             "trial      Warn      True       False      1            1s\n"
         )
         assert re.sub(r"\b\d+s\b", "1s", api.kubectl("get", "napc").stdout) == (
-            "NAME      POSTURE   ACCEPTED   ENFORCED   AGE\ncluster   Strict    True       True       1s\n"
+            "NAME      POSTURE   DEFINITIONS   ACCEPTED   ENFORCED   AGE\ncluster   Strict                  True       True       1s\n"
         )
         assert sorted([is_writer(a), is_writer(b)]) == [False, True]
         api.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "st-green", "labels": {"tenant": "st"}}})

@@ -61,7 +61,7 @@ def test_every_mistake_of_every_file_in_their_order(tmp_path: Path) -> None:
         (b"- 1", "a.yaml:1:1: wrong type: a list; allowed: a mapping"),
         (b"\xff", "a.yaml: not UTF-8: byte 0xff; save it as UTF-8"),
         (b"type: a\ntype: b\n", 'a.yaml:2:1: the key "type" stands twice in one mapping; keep one of them'),
-        (b" " * (BYTES_MAX + 1), f"a.yaml: {BYTES_MAX + 1} bytes; allowed: at most {BYTES_MAX}"),
+        (b" " * (BYTES_MAX + 1), f"a.yaml: it cannot be read: more than {BYTES_MAX} bytes; shorten it"),
     ],
 )
 def test_a_file_that_is_no_schema(tmp_path: Path, data: bytes, said: str) -> None:

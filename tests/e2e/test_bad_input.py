@@ -6,8 +6,10 @@ import socket
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from tests.e2e.process import CLUSTER, fail, serving
+from webhook.cli import nadmit
 
 pytestmark = pytest.mark.slow
 POD = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\n"
@@ -54,6 +56,45 @@ def test_an_empty_tree(tmp_path: Path) -> None:
     code, text = fail(tmp_path / "certs", manifests=tmp_path / "tree")
     assert code == 1
     only_line(text)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("", "0 tokens; allowed: 1 to 8; 16 to 63 lower case letters and digits"),
+        ("0123456789abcdef\nTOO-SHORT\n", "line 2 is not a token; allowed: 16 to 63 lower case letters and digits"),
+        ("0123456789abcdéf", "not a text; allowed: 16 to 63"),
+        (None, "cannot be read: no such file or directory; give a file of tokens"),
+    ],
+)
+def test_a_file_of_tokens_that_cannot_be_used(tmp_path: Path, content: str | None, said: str) -> None:
+    """The line has no token in it."""
+    if content is not None:
+        (tmp_path / "tokens").write_text(content, encoding="utf-8")
+    code, text = fail(tmp_path / "certs", "--path-token-file", str(tmp_path / "tokens"))
+    assert code == 1
+    assert said in only_line(text)
+    assert "TOO-SHORT" not in text
+    assert not (tmp_path / "certs").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--cluster", "--webhook-configuration", "n", "--path-token-file", "f"], "for those who register by manifest"),
+        (["--cluster", "--path-token-secret", "s"], "--path-token-secret belongs to --webhook-configuration."),
+        (
+            ["--cluster", "--webhook-configuration", "n", "--tls-secret", "t", "--path-token-secret", "s"],
+            "--tls-secret has the tokens as well",
+        ),
+        (["--manifests", "x", "--no-path-token"], "--no-path-token belongs to --cluster."),
+        (["--manifests", "x", "--max-bytes-in-flight", "1000"], "1000 is not in the range x>=16777216"),
+    ],
+)
+def test_options_that_do_not_go_together(words: list[str], said: str) -> None:
+    done = CliRunner().invoke(nadmit, ["serve", *words])
+    assert done.exit_code == 2
+    assert said in done.output
 
 
 def test_a_port_in_use(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.process import RECORDINGS, ROOT, serving
+from tests.e2e.process import RECORDINGS, ROOT, Unanswered, serving
 
 pytestmark = pytest.mark.slow
 
@@ -55,6 +55,26 @@ def test_one_line_per_review_without_bodies(tmp_path: Path) -> None:
     assert "nadmit: INFO: ready after" in server.errors
 
 
+def test_paths_with_the_tokens_of_a_file(tmp_path: Path) -> None:
+    """Whoever does not know one gets 404 to everything, and nothing that is printed has one in it."""
+    body = (RECORDINGS / "create-pods-dry.json").read_bytes()
+    (tmp_path / "tokens").write_text("0123456789abcdef\nfedcba9876543210\n")
+    with serving(tmp_path / "certs", "--path-token-file", str(tmp_path / "tokens")) as server:
+        for token in ("0123456789abcdef", "fedcba9876543210"):
+            assert server.post(body, f"/validate/{token}?timeout=5s")["uid"]
+        for path in ("/validate", "/mutate", "/validate/0123456789abcdee", "/0123456789abcdef"):
+            with pytest.raises(Unanswered) as caught:
+                server.post(body, path)
+            assert caught.value.args[0] == 404
+            assert "0123456789" not in caught.value.args[1]
+        metrics = server.get("/metrics")[1]
+    assert 'nadmit_http_responses_total{code="200",path="/validate"} 2.0' in metrics
+    assert 'nadmit_refusals_total{reason="path"} 4.0' in metrics
+    said = json.dumps(server.lines) + server.errors + metrics
+    assert "0123456789" not in said
+    assert "fedcba" not in said
+
+
 def test_probes_and_metrics(tmp_path: Path) -> None:
     with serving(tmp_path / "certs", "--contact", "#net-team") as server:
         assert server.get("/healthz") == (200, "ok")
@@ -89,13 +109,13 @@ def test_what_a_client_chooses_is_no_label(tmp_path: Path) -> None:
 
 
 def test_a_status_writer_may_be_named(tmp_path: Path) -> None:
-    """A Multus DaemonSet writes network-status as its service account; side door 20 keeps everybody else out."""
+    """Side door 20 keeps everybody else out, where --protect-network-status, or the mode Deny, asks for it."""
     review = json.loads((RECORDINGS / "update-pods-status-bothpod.json").read_text())
     review["request"]["object"]["metadata"]["annotations"]["k8s.v1.cni.cncf.io/network-status"] = "[]"
-    multus = "system:serviceaccount:kube-system:multus"
-    with serving(tmp_path / "certs", "--status-writer", multus) as server:
+    agent = "system:serviceaccount:net:agent"
+    with serving(tmp_path / "certs", "--protect-network-status", "--status-writer", agent) as server:
         refused = server.post(json.dumps(review).encode())
-        review["request"]["userInfo"]["username"] = multus
+        review["request"]["userInfo"]["username"] = agent
         allowed = server.post(json.dumps(review).encode())
     assert refused["status"]["details"]["causes"][0]["reason"] == "NetworkStatusProtected"
     assert allowed["allowed"]

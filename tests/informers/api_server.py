@@ -88,6 +88,11 @@ class Request(NamedTuple):
         """The path of the list, namespace and name, if one object is asked for."""
         head, found, tail = self.path.partition("/namespaces/")
         parts = tail.split("/")
+        if found and len(parts) == 1:
+            return NAMESPACES, ("", parts[0])
+        if self.path.rpartition("/")[0].endswith("/deviceclasses"):  # of no namespace
+            collection, _, name = self.path.rpartition("/")
+            return collection, ("", name)
         return (f"{head}/{parts[1]}", (parts[0], parts[2])) if found and len(parts) == 3 else None
 
 
@@ -145,6 +150,14 @@ class ApiServer:
         self._thread.join()
 
     # What a test does
+
+    def serve(self, *paths: str) -> None:
+        """Serve more collections, from now on; what is not served is 404."""
+        with self.changed:
+            for path in paths:
+                self.raw_events[path] = deque()
+                self.watches[path] = 0
+                self.objects[path] = {}
 
     def put(self, path: str, *objects: Object) -> None:
         with self.changed:
@@ -278,6 +291,8 @@ class _Handler(BaseHTTPRequestHandler):
             api.on_get()
         if planned is not None:
             self._send(*planned)
+        elif (request.one[0] if request.one else request.path) not in api.objects:
+            self._send(404, status(404, "the server could not find the requested resource"))
         elif request.one is not None:
             self._get(*request.one)
         elif request.is_watch:

@@ -52,6 +52,7 @@ BAD = {
     "contexts-of-numbers": '{"current-context": "x", "contexts": [1]}',
     "no-cluster": '{"current-context": "x", "contexts": [{"name": "x", "context": {"cluster": "y"}}]}',
     "not-utf-8": "\udcff",
+    "deep": "[" * 20_000,
 }
 
 
@@ -64,7 +65,7 @@ def test_a_broken_kubeconfig(tmp_path: Path, text: str) -> None:
 
 def test_a_certificate_that_is_missing(tmp_path: Path) -> None:
     file = write_kubeconfig(tmp_path / "kubeconfig", "https://127.0.0.1:1", {"client-certificate": "none.pem"})
-    assert "File does not exist" in refusal(file)
+    assert "a file that it names does not exist" in refusal(file)
 
 
 def test_a_cluster_without_a_server(tmp_path: Path) -> None:
@@ -77,7 +78,7 @@ def test_a_cluster_without_a_server(tmp_path: Path) -> None:
 
 def test_a_server_that_is_no_address(tmp_path: Path) -> None:
     file = write_kubeconfig(tmp_path / "kubeconfig", "10.1.2.3:6443")
-    assert refusal(file) == f"{file}: server '10.1.2.3:6443' is no address; write it as https://HOST:PORT"
+    assert refusal(file) == f"{file}: the server is not an address; write it as https://HOST:PORT"
 
 
 def test_a_proxy_that_is_no_address(tmp_path: Path) -> None:
@@ -85,7 +86,7 @@ def test_a_proxy_that_is_no_address(tmp_path: Path) -> None:
     config = json.loads(file.read_text())
     config["clusters"][0]["cluster"]["proxy-url"] = "gopher://proxy"
     file.write_text(json.dumps(config))
-    assert refusal(file).startswith("gopher://proxy: the proxy cannot be used: ")
+    assert refusal(file).startswith("https://10.1.2.3:6443: the proxy cannot be used; write proxy-url as ")
 
 
 def test_no_secret_is_shown(tmp_path: Path) -> None:
@@ -139,12 +140,14 @@ def test_a_service_account_without_a_ca(account: Path) -> None:
 def test_a_token_that_cannot_be_read_again(account: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     connection = Connection(None, environ=IN_CLUSTER, service_account=account)
     monkeypatch.setattr(connection.open().configuration, "refresh_api_key_hook", fail)
-    with pytest.raises(ClusterError, match="the credentials cannot be read again: gone"):
+    with pytest.raises(
+        ClusterError, match="the credentials cannot be read again: the token file of the service account does not exist"
+    ):
         connection.get(NAMESPACES, {}, verb="list", silence_s=1)
 
 
 def fail(_: object) -> None:
-    raise ConfigException("gone")
+    raise ConfigException("Service token file does not exist.")
 
 
 @pytest.mark.slow

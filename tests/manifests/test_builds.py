@@ -64,12 +64,32 @@ def test_images_are_ours_of_this_version_and_of_no_registry(name: str) -> None:
         assert {container["image"] for container in spec["containers"]} <= IMAGES
 
 
+BY_HAND = "registered-by-hand"
+
+
+def test_registered_by_hand_combines(tmp_path: Path) -> None:
+    """With every component but that of cert-manager."""
+    here = Path(os.path.relpath(MANIFESTS, tmp_path))
+    value = {
+        "resources": [str(here / "base")],
+        "components": [str(here / "components" / name) for name in ("ha", "monitoring", BY_HAND)],
+    }
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(value))
+    objects = list(yaml.safe_load_all(build(tmp_path)))
+    (deployment,) = [each for each in objects if each["kind"] == "Deployment"]
+    assert deployment["spec"]["replicas"] == 3
+    arguments = deployment["spec"]["template"]["spec"]["containers"][0]["args"]
+    assert not [word for word in arguments if word.startswith("--webhook-configuration")]
+    assert not [each for each in objects if each["kind"].endswith("WebhookConfiguration")]
+
+
 def test_components_combine_and_images_are_renamed(tmp_path: Path) -> None:
-    """As docs/install.md shows: all components at once, the node plugin, and a registry."""
+    """As docs/install.md shows: all components that go together, the node plugin, and a registry."""
     here = Path(os.path.relpath(MANIFESTS, tmp_path))  # kustomize takes no absolute paths
+    components = [path.name for path in (MANIFESTS / "components").iterdir() if path.name != BY_HAND]
     value = {
         "resources": [str(here / name) for name in ("crds", "base", "node", "overlays/ipamclaim")],
-        "components": [str(here / "components" / path.name) for path in (MANIFESTS / "components").iterdir()],
+        "components": [str(here / "components" / name) for name in components],
         "images": [
             {"name": f"nadmit-{name}", "newName": f"registry.example/net/nadmit-{name}"} for name in ("webhook", "node")
         ],

@@ -15,7 +15,14 @@ from webhook.registration.tables import KINDS
 from .rendered import Object, find, pod_specs
 
 pytestmark = pytest.mark.slow
-BUILDS_WITH_THE_WEBHOOK = (".", "overlays/ha", "overlays/monitoring", "overlays/cert-manager", "overlays/production")
+BUILDS_WITH_THE_WEBHOOK = (
+    ".",
+    "overlays/ha",
+    "overlays/monitoring",
+    "overlays/cert-manager",
+    "overlays/production",
+    "overlays/registered-by-hand",
+)
 
 
 def _pod(build: str) -> Object:
@@ -39,6 +46,11 @@ def test_serve_takes_its_arguments(build: str) -> None:
     parsed = _parsed(build)
     assert parsed["cluster"] is True
     assert (parsed["tls_secret"] is None) is (parsed["tls_cert_file"] is not None)
+
+
+def test_only_who_may_registers_by_itself() -> None:
+    by_hand = {build for build in BUILDS_WITH_THE_WEBHOOK if _parsed(build)["webhook_configuration"] is None}
+    assert by_hand == {"overlays/registered-by-hand"}
 
 
 def test_an_unknown_argument_is_found() -> None:

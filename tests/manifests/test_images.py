@@ -22,6 +22,8 @@ from typing import NamedTuple
 
 import pytest
 
+from requirements import image as requirements
+
 from .rendered import MANIFESTS, ROOT, Object, pod_specs
 
 pytestmark = pytest.mark.slow
@@ -66,7 +68,69 @@ def _is_sent(path: str) -> bool:
 
 def test_the_stages() -> None:
     bases = {step.text.split()[2]: step.text.split()[0] for step in _steps() if step.name == "FROM"}
-    assert bases == {"build": "python:3.11-slim", "webhook": "python:3.11-slim", "node": "scratch"}
+    assert bases == {"build": "${BASE}", "webhook": "${BASE}", "node": "scratch"}
+    assert [step.text for step in _steps() if step.name == "ARG" and not step.stage] == ["BASE"], "no default: no tag"
+
+
+def _make_image(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = ["make", "--no-print-directory", "image", "CONTAINER_BUILD=echo built", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("base", ["", "python:3.11-slim"])
+def test_a_base_without_a_digest_is_refused(base: str) -> None:
+    done = _make_image(*([f"BASE={base}"] if base else []))
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert "make: name the base by digest: make image BASE=python:3.11-slim@sha256:..." in done.stderr
+
+
+def test_a_base_with_a_digest_is_built_on() -> None:
+    base = f"python:3.11-slim@sha256:{'0' * 64}"
+    done = _make_image(f"BASE={base}", "IMAGE=registry.example/nadmit-webhook:1")
+    assert done.returncode == 0, done.stderr
+    arguments = f"-f Containerfile --target webhook --build-arg BASE={base} -t registry.example/nadmit-webhook:1 ."
+    assert done.stdout.splitlines()[-1] == f"built {arguments}"
+
+
+# What the image installs
+
+
+def _pinned() -> dict[str, tuple[str, list[str]]]:
+    """Version and hashes of image.txt by canonical name."""
+    text = (ROOT / "requirements/image.txt").read_text().replace("\\\n", " ")
+    found = {}
+    for line in text.splitlines():
+        if not line.startswith("#"):
+            name, *hashes = line.split()
+            name, _, version = name.partition("==")
+            found[name] = (version, hashes)
+    return found
+
+
+def test_the_image_has_the_versions_of_the_constraints() -> None:
+    known = requirements.versions()
+    assert {name: version for name, (version, _) in _pinned().items()} == {
+        name: known[name] for name in requirements.closure()
+    }, "run make image-requirements"
+
+
+def test_every_package_of_the_image_has_its_hashes() -> None:
+    pinned = _pinned()
+    assert len(pinned) > 30
+    for name, (_, hashes) in pinned.items():
+        assert 1 <= len(hashes) <= 2, name
+        assert all(re.fullmatch(r"--hash=sha256:[0-9a-f]{64}", one) for one in hashes), name
+    compiled = {"cryptography", "httptools", "msgspec", "pydantic-core", "pyyaml", "uvloop"}
+    assert {name for name in compiled if len(pinned[name][1]) == 2} == compiled, "a wheel for each architecture"
+    assert "://" not in (ROOT / "requirements/image.txt").read_text()
+
+
+def test_the_image_installs_nothing_without_a_hash() -> None:
+    installing = [part for text in _of("build", "RUN") for part in text.split("&&") if "pip install" in part]
+    assert len(installing) == 2
+    assert "--require-hashes" in installing[0]
+    assert {"--no-index", "--no-deps", "--no-build-isolation"} <= set(installing[1].split())
 
 
 def test_what_is_copied_is_there() -> None:

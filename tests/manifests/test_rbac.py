@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 from .rendered import Object, find, render
-from .verbs_used import OWN, VERBS_USED, Use
+from .verbs_used import HOOKS, OWN, VERBS_USED, Use
 
 pytestmark = pytest.mark.slow
 Grant = tuple[str, str, str, str, str]
@@ -49,9 +49,19 @@ def test_the_webhook_may_do_what_it_does() -> None:
     assert Counter(granted(".", "nadmit-webhook")) == Counter(_row(use) for use in VERBS_USED)
 
 
-def test_with_cert_manager_no_secret() -> None:
-    wanted = [_row(use) for use in VERBS_USED if use.resource != "secrets"]
+def test_with_cert_manager_no_secret_with_a_key() -> None:
+    """The tokens of the paths are in a Secret of their own."""
+    renamed = (use._replace(name="nadmit-path-tokens") if use.resource == "secrets" else use for use in VERBS_USED)
+    wanted = [_row(use) for use in renamed]
     assert Counter(granted("overlays/cert-manager", "nadmit-webhook")) == Counter(wanted)
+
+
+def test_registered_by_hand_no_webhook_configuration() -> None:
+    wanted = [_row(use) for use in VERBS_USED if use.group != HOOKS]
+    assert Counter(granted("overlays/registered-by-hand", "nadmit-webhook")) == Counter(wanted)
+    kinds = {value["kind"] for value in render("overlays/registered-by-hand")}
+    assert not {"MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"} & kinds
+    assert "ValidatingAdmissionPolicy" in kinds
 
 
 @pytest.mark.parametrize(("build", "account"), [(".", "nadmit-webhook"), ("node", "nadmit-node")])

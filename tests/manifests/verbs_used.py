@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 NETWORKS, ACCESS, HOOKS = "k8s.cni.cncf.io", "access.nadmit.io", "admissionregistration.k8s.io"
+DEVICES = "resource.k8s.io"
 OWN = "nadmit-system"
 
 
@@ -33,6 +34,17 @@ VERBS_USED = (
         only_when="a pod names a network that no cache has yet"),
     Use("", "namespaces", "list", "labels, for policies"),
     Use("", "namespaces", "watch", "their changes"),
+    Use("", "namespaces", "get", "one that was made a moment ago",
+        only_when="a rule selects by labels, and no cache has the namespace yet"),
+    *(
+        Use(DEVICES, resource, verb, purpose, only_when=when)
+        for resource in ("resourceclaims", "resourceclaimtemplates", "deviceclasses")
+        for verb, purpose, when in (
+            ("list", "what claims attach", ""),
+            ("watch", "their changes", ""),
+            ("get", "one that was made a moment ago", "a pod names one that no cache has yet"),
+        )
+    ),
     Use("", "pods", "list", "which networks are in use; metadata only"),
     Use("", "pods", "watch", "their changes"),
     Use(ACCESS, "networkattachmentpolicies", "list", "the access rules"),
@@ -49,7 +61,7 @@ VERBS_USED = (
     Use(HOOKS, "mutatingwebhookconfigurations", "patch", "webhooks and caBundle", name="nadmit"),
     Use(HOOKS, "validatingwebhookconfigurations", "get", "what is registered", name="nadmit"),
     Use(HOOKS, "validatingwebhookconfigurations", "patch", "webhooks and caBundle", name="nadmit"),
-    Use("", "secrets", "get", "the authority and the certificate", namespace=OWN, name="nadmit-tls"),
+    Use("", "secrets", "get", "the authority, the certificate, the path tokens", namespace=OWN, name="nadmit-tls"),
     Use("", "secrets", "update", "made and rotated", namespace=OWN, name="nadmit-tls"),
     Use("coordination.k8s.io", "leases", "get", "who writes the status", namespace=OWN, name="nadmit-status"),
     Use("coordination.k8s.io", "leases", "patch", "to be the one, to stay it, to give it up", namespace=OWN,

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cniplugin.netspec import cniconfig, versions
+from cniplugin.netspec import cniconfig, errors, versions
 from cniplugin.netspec.cniconfig import CONFIG_BYTES_MAX, NetworkConfigList
 from cniplugin.netspec.errors import SpecErrors, render
 
@@ -269,7 +269,7 @@ def test_hostile_text(text: str, rule: str) -> None:
 
 
 def test_problems_are_bounded() -> None:
-    assert len(problems_of('{"plugins":[' + "0," * 700_000 + "0]}")) == cniconfig.PROBLEMS_MAX
+    assert len(problems_of('{"plugins":[' + "0," * 700_000 + "0]}")) == errors.PROBLEMS_MAX
 
 
 def test_deepest_nesting_of_delegates_is_read() -> None:

@@ -545,7 +545,7 @@ REFUSED = {
     "no bundle": (None, ["--bundle", "/nonexistent"], "--bundle: /nonexistent: there is no such"),
     "no token": (lambda node: (node.account / "token").write_text(""), [], "the token file is empty"),
     "no service account": (None, ["--service-account", "/nonexistent"], "/nonexistent/token: No such file"),
-    "bad server": (None, ["--api-server", "10.0.0.1"], "this is no address of an API server"),
+    "bad server": (None, ["--api-server", "10.0.0.1"], "this is not the address of an API server"),
     "no directory": (None, ["--cni-conf-dir", "/nonexistent"], "No such file"),
     "no configuration": (None, ["--config", "/nonexistent"], "/nonexistent: No such file"),
     "a directory in the way": (

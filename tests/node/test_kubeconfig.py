@@ -120,7 +120,8 @@ def test_servers(server: str, host: str, port: int, prefix: str) -> None:
      "https://u:p@a", "https://a?b", "https://a/b c", "https://a\r\nX: y", "https://ä.example", "https://" + "a" * 64],
 )  # fmt: skip
 def test_what_is_no_server(server: str) -> None:
-    assert "server: this is no address of an API server" in refusal(lambda: parse(document({"server": server})))
+    message = refusal(lambda: parse(document({"server": server})))
+    assert message == "kc: server: this is not the address of an API server; allowed: https://HOST[:PORT][/PATH]"
 
 
 def test_verification_is_given_up_only_if_the_caller_allows_it() -> None:
@@ -142,18 +143,21 @@ def test_a_context_that_is_the_only_one() -> None:
     [
         ("", "kc: current-context is not set, and there is not just one context"),
         ("{", "kc: the kubeconfig is not JSON: "),
-        ("[" * 20, "line 1: this line cannot be read"),
+        ("[" * 20, 'line 1: this line is neither "key: value" nor "- item"'),
         ("- a", "kc: the kubeconfig is not a mapping"),
-        ({**document(), "current-context": "no"}, 'kc: contexts has no "no"'),
-        (document(clusters=[]), 'kc: clusters has no "k"'),
+        (
+            {**document(), "current-context": "no"},
+            "kc: contexts: none of its 2 entries has the name that current-context gives",
+        ),
+        (document(clusters=[]), "kc: clusters: none of its 0 entries has the name that the current context gives"),
         (document(clusters="k"), "kc: clusters is not a list of mappings"),
-        (document(users=[{"name": "u", "user": "x"}]), 'kc: users: user of "u" is not a mapping'),
-        (document(user={"token": 5}), "kc: token is not text: 5"),
+        (document(users=[{"name": "u", "user": "x"}]), "kc: users[0].user: text; allowed: a mapping"),
+        (document(user={"token": 5}), "kc: token: a number; allowed: text"),
         (document(user={"exec": {"command": "aws"}}), 'kc: the user has "exec", which is not supported'),
         (document({"proxy-url": "http://p"}), 'kc: the cluster has "proxy-url", which is not supported'),
         (document({"certificate-authority-data": "%%%"}), "kc: certificate-authority-data is not PEM text in base64"),
         (document({"insecure-skip-tls-verify": [1]}), "kc: insecure-skip-tls-verify: a list; allowed: true, false"),
-        (document({"tls-server-name": "a b"}), 'kc: tls-server-name: this is no name of a host: "a b"'),
+        (document({"tls-server-name": "a b"}), "kc: tls-server-name: this is not the name of a host"),
         (document(user={"client-key": "k"}), "kc: client-certificate and client-key belong together"),
     ],
 )
@@ -169,7 +173,7 @@ def test_a_kubeconfig_that_is_not_there(tmp_path: Path) -> None:
     file.write_bytes(b"\xff")
     assert refusal(lambda: load_kubeconfig(str(file))).endswith("it is not UTF-8")
     file.write_text("#" * 1_048_577)
-    assert "more than 1048576 characters" in refusal(lambda: load_kubeconfig(str(file)))
+    assert "cannot be read: more than 1048576 bytes" in refusal(lambda: load_kubeconfig(str(file)))
 
 
 # YAML
@@ -187,6 +191,12 @@ READ = {
     "colons": "a: https://b:c/d\n",
     "no-text-but": "a: b:c\n",
     "windows": "a: b\r\nc:\r\n- d\r\n",
+    "list-in-list": "a:\n- - b\n  - c\n- d\n",
+    "dash-comment": "a:\n- # b\n  c: d\n",
+    "start-comment": "# x\n--- # y\na: b\n",
+    "byte-order-mark": "\ufeffa: b\n",
+    "no-break-space": "a: b\xa0c\n",
+    "surrogates": 'a: "\\\\ud800"\n',
 }
 
 
@@ -224,7 +234,6 @@ REFUSED = {
     "escape": 'a: "\\x41"',
     "two-colons": "a: b: c",
     "complex-key": "? a\n: b\n",
-    "list-in-list": "a:\n- - b\n",
     "deep": "".join(f"{' ' * level}a:\n" for level in range(40)),
 }
 
@@ -236,6 +245,50 @@ def test_other_yaml_is_refused_with_what_is_supported(text: str) -> None:
     assert what.endswith(
         "a kubeconfig is JSON, or YAML of block mappings and lists with plain or quoted text in one line"
     )
+
+
+REASONS = [
+    ("a: b\n---\nc: d\n", 2, "a second document begins here; keep one"),
+    ("---\n---\na: b\n", 2, "a second document begins here; keep one"),
+    ("a: b\n--- # c\n", 2, "a second document begins here; keep one"),
+    ("--- a: b\n", 1, 'text stands beside "---"'),
+    ("a: b\n...\n", 2, 'the document ends here, with "..."'),
+    ("%YAML 1.2\n---\na: b\n", 1, "a directive is not supported"),
+    ("a: &x b", 1, "an anchor is not supported"),
+    ("a: b\nc: *x", 2, "an alias is not supported"),
+    ("a: !!str b", 1, "a tag is not supported"),
+    ("a: |\n  b\n", 1, "a block of text is not supported"),
+    ("a: >-\n  b\n", 1, "a block of text is not supported"),
+    ("a: {b: c}", 1, "a mapping in braces is not supported"),
+    ("a: [b]", 1, "a list in brackets is not supported"),
+    ('a: "b', 1, "the quotes do not enclose the whole value"),
+    ("a: 'b' c", 1, "the quotes do not enclose the whole value"),
+    ('a: "b"#c', 1, "the quotes do not enclose the whole value"),
+    ("a: @b", 1, "plain text cannot begin with this character"),
+    ("a: b: c", 1, 'plain text has ": "'),
+    ("a: - b", 1, 'plain text has ": ", a tab, or the dash of a list'),
+    ("a: b\tc", 1, 'plain text has ": ", a tab, or the dash of a list'),
+    ("a: b\n\tc: d", 2, "a tab indents this line"),
+    ("a:\n- \tb", 2, "a tab follows the dash"),
+    ('a: "b\tc"', 1, "the quoted text has a tab or an escape"),
+    ('a: "\\x41"', 1, "the quoted text has a tab or an escape"),
+    ('a: "\\ud83d\\ude00"', 1, "the quoted text has a tab or an escape"),
+    ("a: b\na: c", 2, "its key is written twice in one mapping"),
+    ("a:\n  'b': c\n  \"b\": d", 3, "its key is written twice in one mapping"),
+    (f"{'k' * 1001}: a", 1, "its key has 1001 characters; allowed: 1000"),
+    ("'<<': a", 1, "a merge key is not supported"),
+    ("a: b\n  c", 2, "this line continues the value above it"),
+    ("a:\n  b\n", 2, 'this line is neither "key: value" nor "- item"'),
+    ("a:\n    b: c\n  d: e\n", 3, "no line above has this indent"),
+    ("".join(f"{' ' * level}a:\n" for level in range(40)), 18, "the nesting is too deep; allowed: 16 levels"),
+    *((f"a: b\nc: d{char}e\n", 2, "a control character is not supported") for char in (
+        "\0", "\x07", "\x0b", "\r", "\x1b", "\x1c", "\x7f", "\x85", "\u2028", "\ufeff", "\ud800", "\uffff")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "line", "why"), REASONS)
+def test_yaml_that_is_not_read_is_refused_with_its_line_and_why(text: str, line: int, why: str) -> None:
+    assert refusal(lambda: parse(text)).startswith(f"kc: line {line}: {why}")
 
 
 def test_a_refusal_does_not_tell_the_token() -> None:

@@ -126,6 +126,15 @@ def test_a_network_that_cannot_be_read(config: object) -> None:
     assert not found.is_on_disk
 
 
+def test_a_network_that_a_finalizer_holds_is_a_network() -> None:
+    """The webhook admits pods that name it, and judges each change of it; Multus attaches as well."""
+    thing = network(config='{"cniVersion": "1.0.0", "type": "bridge"}')
+    thing["metadata"] |= {"deletionTimestamp": "2026-11-28T15:00:00Z", "finalizers": ["example.com/hold"]}
+    found = fetch_network(broker_with(NETWORK, thing), "team-a", "blue")
+    assert found is not None
+    assert not found.problems
+
+
 def test_no_network_is_remembered_too() -> None:
     broker = Broker()
     assert fetch_network(broker, "team-a", "blue") is None

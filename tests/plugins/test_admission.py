@@ -9,7 +9,6 @@ from pathlib import Path
 from cniplugin.netspec.netattachdef import RESOURCE_NAME
 from tests.admission.world import RULES, cluster, definition, request
 from tests.plugins.checking import CHECKS, SCHEMAS
-from webhook.admission.checks.definitions import CACHED_CONFIG_MAX
 from webhook.admission.evaluate import NETWORK, evaluate
 from webhook.admission.model import Decision, Object
 from webhook.admission.plugins.schema import PluginChecks
@@ -61,7 +60,7 @@ def test_an_empty_configuration_has_no_plugins() -> None:
 
 
 def test_a_long_configuration_is_checked_too() -> None:
-    config = json.dumps({"type": "bridge", "vlan": 4095, "description": "x" * CACHED_CONFIG_MAX})
+    config = json.dumps({"type": "bridge", "vlan": 4095, "description": "x" * 60_000})
     assert _decide(config).rules == ("NAD201",)
 
 

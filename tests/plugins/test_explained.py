@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 import webhook
+from cniplugin.access.contentfields import FIELDS
+from cniplugin.access.facts import KINDS
 from tests import golden_files as golden
 from webhook.admission.plugins.codes import CODES, ERROR
 from webhook.cluster.problems import Position
-from webhook.report import explained, explainedtext, manual, sarif
+from webhook.report import explained, explainedtext, manual, sarif, touchtable
 from webhook.report.findings import Finding, Report
 from webhook.report.titles import TITLES
 
@@ -21,6 +23,16 @@ WEBHOOK = Path(webhook.__file__).parent
 
 def test_golden_docs_messages() -> None:
     golden.compare("../../docs/messages.md", manual.render())
+
+
+def test_golden_docs_touches() -> None:
+    golden.compare("../../docs/touches.md", touchtable.render())
+
+
+def test_every_kind_of_a_fact_is_in_the_page_with_its_field() -> None:
+    assert set(touchtable.FIELDS) <= KINDS.keys()
+    fields = {name for names in touchtable.FIELDS.values() for name in names.split(", ")}
+    assert fields == {field.key for field in FIELDS}
 
 
 @pytest.mark.parametrize("code", CODES)

@@ -78,7 +78,7 @@ IPS: list[tuple[dict[str, Any], list[str], list[str]]] = [
     (network("host-local", ranges=[None]), ["10.9.0.1"], []),
     (network("host-local", plugin="my-plugin", subnet="10.1.0.0/24"), ["10.9.0.1"], []),
     (network("my-ipam", subnet="10.1.0.0/24"), ["10.9.0.1"], []),
-    (network("macvlan", subnet="10.1.0.0/24"), ["10.9.0.1"], []),
+    (network("my-ipam", subnet="10.1.0.0/24"), ["10.9.0.1"], []),
     # static
     (STATIC, ["10.9.0.1/24", "fd00::1/64", "10.9.0.2/24"], []),
     (STATIC, ["10.9.0.1"], ["NAD604"]),

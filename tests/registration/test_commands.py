@@ -15,12 +15,16 @@ from click.testing import CliRunner, Result
 from certs.authority import issue_ca, make_key, render_certificate, render_key
 from tests.informers.api_server import write_kubeconfig
 from webhook.cli import nadmit
+from webhook.registration.conditions import StatusProtection
 from webhook.registration.configurations import Service, Url, webhooks
 from webhook.registration.tables import KINDS, MUTATING_KIND, VALIDATING_KIND
 
 from .api_server import ApiServer, Object, Stored
 
-MULTUS = "system:serviceaccount:kube-system:multus"
+PROTECTION = StatusProtection("Deny", ("system:serviceaccount:net:agent",), ("agents",))
+WORDS = (
+    "--network-status-mode", "Deny", "--status-writer", PROTECTION.users[0], "--status-writer-group", "agents"
+)  # fmt: skip
 KEY = make_key()
 CA = render_certificate(issue_ca(KEY, now=datetime(2026, 11, 24, tzinfo=UTC)))
 REFUSED = 'admission webhook "networks.access.nadmit.io" denied the request: no'
@@ -32,7 +36,7 @@ class World:
         self.kubeconfig = write_kubeconfig(directory / "kubeconfig", api.url)
         api.probe = (403, REFUSED)
         for kind in KINDS:
-            hooks = webhooks(kind, Service("a", "b"), ca_bundle=CA, failure_policy="Ignore", status_writers=[MULTUS])
+            hooks = webhooks(kind, Service("a", "b"), ca_bundle=CA, failure_policy="Ignore", protection=PROTECTION)
             self.register(hooks, at=api.stored(kind))
 
     def register(self, hooks: list[Object], *, at: Stored) -> None:
@@ -53,13 +57,13 @@ def world(tmp_path: Path) -> Iterator[World]:
         yield World(api, tmp_path)
 
 
-STAGED = ["Fail", "Ignore", *["Fail", "Fail", "Fail", "Ignore", "Ignore", "Fail"]]
-OPEN = ["Ignore"] * 8
+STAGED = ["Fail", "Ignore", *["Fail", "Fail", "Fail", "Ignore", "Ignore", "Fail", "Ignore", "Fail", "Ignore", "Fail"]]
+OPEN = ["Ignore"] * 12
 
 
 def test_stage_fail_and_back(world: World) -> None:
     done = world.run("stage", "Fail")
-    assert (done.exit_code, done.output) == (0, "nadmit: failurePolicy Fail for 5 webhooks (was Ignore)\n")
+    assert (done.exit_code, done.output) == (0, "nadmit: failurePolicy Fail for 7 webhooks (was Ignore)\n")
     assert world.policies() == STAGED
     for stored in (world.api.mutating, world.api.validating):
         assert stored.object is not None
@@ -67,7 +71,7 @@ def test_stage_fail_and_back(world: World) -> None:
     assert world.run("status").exit_code == 0
     world.api.probe = (201, "")
     done = world.run("stage", "Ignore")
-    assert (done.exit_code, done.output) == (0, "nadmit: failurePolicy Ignore for 5 webhooks (was Fail)\n")
+    assert (done.exit_code, done.output) == (0, "nadmit: failurePolicy Ignore for 7 webhooks (was Fail)\n")
     assert world.policies() == OPEN
 
 
@@ -115,9 +119,11 @@ def test_stage_fail_wants_all_webhooks_with_an_authority_and_one_address(world: 
     assert done.output.startswith(
         "nadmit: not staged: not registered: pods.access.nadmit.io, bindings.access.nadmit.io; run nadmit "
     )
-    other = webhooks(VALIDATING_KIND, Url("https://x"), ca_bundle=CA, failure_policy="Ignore", status_writers=[])
+    other = webhooks(
+        VALIDATING_KIND, Url("https://x"), ca_bundle=CA, failure_policy="Ignore", protection=StatusProtection()
+    )
     blind = {**whole[1], "clientConfig": {"service": whole[1]["clientConfig"]["service"]}}
-    world.register([whole[0], blind, *whole[2:5], other[5]], at=world.api.validating)
+    world.register([whole[0], blind, *whole[2:5], other[5], *whole[6:]], at=world.api.validating)
     done = world.run("stage", "Fail")
     assert (done.exit_code, done.output.splitlines()) == (
         1,
@@ -134,7 +140,9 @@ def test_stage_fail_wants_injection_too_where_there_is_its_configuration(world: 
     done = world.run("stage", "Fail")
     assert done.exit_code == 1
     assert done.output.startswith("nadmit: not staged: not registered: pods.inject.nadmit.io; run nadmit ")
-    other = webhooks(MUTATING_KIND, Url("https://x"), ca_bundle=CA, failure_policy="Ignore", status_writers=[])
+    other = webhooks(
+        MUTATING_KIND, Url("https://x"), ca_bundle=CA, failure_policy="Ignore", protection=StatusProtection()
+    )
     world.register(other, at=world.api.mutating)
     done = world.run("stage", "Fail")
     elsewhere = "pods.inject.nadmit.io, defaults.inject.nadmit.io"
@@ -152,21 +160,23 @@ NO_INJECTION = (
 def test_the_configuration_of_injection_may_be_left_out(world: World) -> None:
     world.api.mutating.object = None
     done = world.run("stage", "Fail")
-    said = "nadmit: failurePolicy Fail for 4 webhooks (was Ignore)\n"
+    said = "nadmit: failurePolicy Fail for 6 webhooks (was Ignore)\n"
     assert (done.exit_code, done.output) == (0, NO_INJECTION + said)
     assert [hook["failurePolicy"] for hook in world.api.validating.hooks()] == STAGED[2:]
     done = world.run("status")
     assert (done.exit_code, done.stderr) == (1, NO_INJECTION)
     assert [line.split() for line in done.stdout.splitlines()[1:3]] == [
-        ["pods.inject.nadmit.io", "-", "-", "absent"],
-        ["defaults.inject.nadmit.io", "-", "-", "absent"],
+        ["pods.inject.nadmit.io", "-", "-", "-", "absent"],
+        ["defaults.inject.nadmit.io", "-", "-", "-", "absent"],
     ]
 
 
 def test_two_stages_are_a_difference(world: World) -> None:
     """One was deleted and made again, say, and began with Ignore."""
     assert world.run("stage", "Fail").exit_code == 0
-    hooks = webhooks(MUTATING_KIND, Service("a", "b"), ca_bundle=CA, failure_policy="Ignore", status_writers=[])
+    hooks = webhooks(
+        MUTATING_KIND, Service("a", "b"), ca_bundle=CA, failure_policy="Ignore", protection=StatusProtection()
+    )
     world.api.mutating.edit(lambda value: value["metadata"].pop("annotations"))
     world.register(hooks, at=world.api.mutating)
     stages = "MutatingWebhookConfiguration Ignore, ValidatingWebhookConfiguration Fail"
@@ -204,31 +214,37 @@ def test_status_lists_what_is_registered(world: World) -> None:
     twice = base64.b64encode(CA + CA).decode()
     hooks[3] = {**hooks[3], "clientConfig": {**hooks[3]["clientConfig"], "caBundle": twice}}
     more = [{**hooks[4], "name": "other.example.com"}, {**hooks[4], "name": "old.nadmit.io"}]
+    service = {**hooks[4]["clientConfig"]["service"], "path": "/validate/0123456789abcdef"}
+    more[1] = {**more[1], "clientConfig": {**hooks[4]["clientConfig"], "service": service}}
     world.register([*hooks[:4], *more], at=world.api.validating)
     done = world.run("status")
     assert (done.exit_code, done.output.splitlines()) == (
         1,
         [
-            "WEBHOOK                           FAILURE POLICY  CA BUNDLE UNTIL        DIFFERS IN",
-            "pods.inject.nadmit.io             Ignore          2036-11-21",
-            "defaults.inject.nadmit.io         Ignore          2036-11-21",
-            "pods.access.nadmit.io             Fail            2036-11-21             failurePolicy, timeoutSeconds",
-            "bindings.access.nadmit.io         Ignore          none                   clientConfig.caBundle",
-            "networks.access.nadmit.io         Ignore          unreadable",
-            "networks-in-use.access.nadmit.io  Ignore          2036-11-21 2036-11-21",
-            "workloads.access.nadmit.io        -               -                      absent",
-            "policies.access.nadmit.io         -               -                      absent",
-            "other.example.com                 Ignore          2036-11-21             (foreign)",
-            "old.nadmit.io                     Ignore          2036-11-21             unknown",
+            "WEBHOOK                            FAILURE POLICY  PATH           CA BUNDLE UNTIL        DIFFERS IN",
+            "pods.inject.nadmit.io              Ignore          /mutate        2036-11-21",
+            "defaults.inject.nadmit.io          Ignore          /mutate        2036-11-21",
+            "pods.access.nadmit.io              Fail            /validate      2036-11-21             failurePolicy, timeoutSeconds",
+            "bindings.access.nadmit.io          Ignore          /validate      none                   clientConfig.caBundle",
+            "networks.access.nadmit.io          Ignore          /validate      unreadable",
+            "networks-in-use.access.nadmit.io   Ignore          /validate      2036-11-21 2036-11-21",
+            "workloads.access.nadmit.io         -               -              -                      absent",
+            "policies.access.nadmit.io          -               -              -                      absent",
+            "network-status.access.nadmit.io    -               -              -                      absent",
+            "namespaces.access.nadmit.io        -               -              -                      absent",
+            "namespace-labels.access.nadmit.io  -               -              -                      absent",
+            "claims.access.nadmit.io            -               -              -                      absent",
+            "other.example.com                  Ignore                         2036-11-21             (foreign)",
+            "old.nadmit.io                      Ignore          /validate/...  2036-11-21             unknown",
         ],
     )
 
 
 def test_status_compares_with_what_is_given(world: World) -> None:
     assert world.run("status").exit_code == 0
-    assert world.run("status", "--service", "a/b", "--status-writer", MULTUS).exit_code == 0
+    assert world.run("status", "--service", "a/b", *WORDS).exit_code == 0
     assert "matchConditions" in world.run("status", "--status-writer", "x").output
-    assert world.run("status", "--url", "https://x").output.count("clientConfig") == 8
+    assert world.run("status", "--url", "https://x").output.count("clientConfig") == 12
     world.api.validating.edit(lambda value: value["metadata"].update(annotations={"nadmit.io/failure-policy": "no"}))
     done = world.run("status")
     assert done.exit_code == 1
@@ -238,7 +254,7 @@ def test_status_compares_with_what_is_given(world: World) -> None:
 def test_show_is_what_the_server_would_register(world: World, tmp_path: Path) -> None:
     """And a private key in the file stays where it is."""
     (tmp_path / "ca.pem").write_bytes(render_key(KEY) + CA)
-    words = ["webhooks", "show", "--service", "a/b", "--status-writer", MULTUS, "--ca-file", str(tmp_path / "ca.pem")]
+    words = ["webhooks", "show", "--service", "a/b", *WORDS, "--ca-file", str(tmp_path / "ca.pem")]
     done = CliRunner().invoke(nadmit, words)
     shown: list[dict[str, Any]] = list(yaml.safe_load_all(done.output))
     assert done.exit_code == 0

@@ -8,9 +8,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import yaml
 
 from certs import cabundle
+from cniplugin.access.model import NETWORK_STATUS_MODES
 from tests import golden_files as golden
+from tests.manifests.rendered import MANIFESTS
+from webhook.admission.statuswriters import PLUGIN_ACCOUNTS
 from webhook.commands.webhooks_show import render
 from webhook.registration import conditions
 from webhook.registration.comparison import (
@@ -23,7 +27,9 @@ from webhook.registration.comparison import (
     target_of,
     without_bundle,
 )
+from webhook.registration.conditions import LabelProtection, StatusProtection
 from webhook.registration.configurations import (
+    UNPROTECTED,
     Service,
     Target,
     Url,
@@ -36,26 +42,49 @@ from webhook.registration.configurations import (
 from webhook.registration.tables import DOMAIN, KINDS, MUTATING_KIND, STAGED, VALIDATING_KIND, Kind
 
 SERVICE = Service("nadmit-system", "nadmit-webhook")
-MULTUS = "system:serviceaccount:kube-system:multus"
+AGENT = "system:serviceaccount:net:agent"
 FOREIGN: Webhook = {"name": "other.example.com", "clientConfig": {"url": "https://x"}, "rules": None}
 
 
 def made(
     kind: Kind = VALIDATING_KIND, target: Target = SERVICE, bundle: bytes | None = b"pem", policy: str = "Ignore"
 ) -> list[Webhook]:
-    return webhooks(kind, target, ca_bundle=bundle, failure_policy=policy, status_writers=[])
+    return webhooks(kind, target, ca_bundle=bundle, failure_policy=policy, protection=StatusProtection())
 
 
-def written(target: Target, *, bundle: bytes | None, policy: str, writers: list[str]) -> str:
-    given: dict[str, Any] = {"ca_bundle": bundle, "failure_policy": policy, "status_writers": writers}
+def written(
+    target: Target,
+    *,
+    bundle: bytes | None,
+    policy: str,
+    protection: StatusProtection,
+    labels: LabelProtection = UNPROTECTED,
+) -> str:
+    given: dict[str, Any] = {
+        "ca_bundle": bundle,
+        "failure_policy": policy,
+        "protection": protection,
+        "labels": labels,
+    }
     return render(
         [configuration(kind, "nadmit", webhooks(kind, target, **given), failure_policy=policy) for kind in KINDS]
     )
 
 
+LISTED = LabelProtection(
+    is_deny=True, users=('o"dd\\é', "root"), groups=("platform",), accounts=("system:serviceaccount:gitops:",)
+)
+
 CASES: dict[str, Callable[[], str]] = {
-    "service": lambda: written(SERVICE, bundle=b"pem", policy="Ignore", writers=[]),
-    "url": lambda: written(Url("https://10.0.0.1:8443"), bundle=None, policy="Fail", writers=[MULTUS, 'o"dd\\é']),
+    "service": lambda: written(SERVICE, bundle=b"pem", policy="Ignore", protection=StatusProtection()),
+    "url": lambda: written(
+        Url("https://10.0.0.1:8443"),
+        bundle=None,
+        policy="Fail",
+        protection=StatusProtection("Deny", (AGENT, 'o"dd\\é'), ("agents",)),
+        labels=LISTED,
+    ),
+    "status-off": lambda: written(SERVICE, bundle=b"pem", policy="Fail", protection=StatusProtection("Off")),
 }
 
 
@@ -75,7 +104,8 @@ def test_what_kubernetes_asks_of_the_tables() -> None:
     assert all(len(name.split(".")) >= 3 for name in names)
     found = [hook for kind in KINDS for hook in made(kind, policy="Fail")]
     assert {hook["name"] for hook in found if hook["failurePolicy"] == "Fail"} == STAGED
-    judging = {f"{name}.access.nadmit.io" for name in ("pods", "bindings", "networks", "policies")}
+    staged = ("pods", "bindings", "networks", "policies", "namespaces", "claims")
+    judging = {f"{name}.access.nadmit.io" for name in staged}
     assert judging | {"pods.inject.nadmit.io"} == STAGED
     for hook in found:
         assert is_ours(hook)
@@ -92,10 +122,8 @@ def test_injection_is_asked_again_and_what_fails_closed_names_networks() -> None
     assert (staged["reinvocationPolicy"], opened["reinvocationPolicy"]) == ("IfNeeded", "IfNeeded")
     assert (staged["failurePolicy"], opened["failurePolicy"]) == ("Fail", "Ignore")
     assert staged["matchConditions"] == [*conditions.injection_of_networks()]
-    assert staged["matchConditions"][1:] == opened["matchConditions"]
+    assert opened["matchConditions"] == [*conditions.injection(has_status=True)]
     assert staged["rules"] == opened["rules"]
-    (networks,) = (each for each in staged["matchConditions"] if each not in opened["matchConditions"])
-    assert networks["name"] == "networks"
     assert all("reinvocationPolicy" not in hook for hook in made())
 
 
@@ -157,7 +185,7 @@ def test_an_edit_is_a_difference_and_is_mended(case: str) -> None:
     assert without_bundle(present, desired) == (["pods.access.nadmit.io"] if "caBundle" in fields[0] else [])
     mended = completed(present, desired)
     assert differences(mended, desired) == {}
-    assert [bundle_of(hook) for hook in mended[1:]] == [b"pem"] * 5
+    assert [bundle_of(hook) for hook in mended[1:]] == [b"pem"] * 9
     assert bundle_of(mended[0]) == (b"new" if "caBundle" in fields[0] else b"pem")
 
 
@@ -194,14 +222,57 @@ def test_the_target_is_read_back(kind: Kind, target: Target) -> None:
     assert target_of([FOREIGN]) is None
 
 
-@pytest.mark.parametrize("writers", [[], [MULTUS], ["b", "a", 'o"dd\\é]'], ["a", "a"]])
-def test_status_writers_are_read_back(writers: list[str]) -> None:
-    assert conditions.writers_of(conditions.pods(writers)) == tuple(sorted(set(writers)))
+@pytest.mark.parametrize("mode", ["Audit", "Warn", "Deny"])
+@pytest.mark.parametrize("users", [(), (AGENT,), ("a", "b", 'o"dd\\é]')])
+@pytest.mark.parametrize("groups", [(), ("agents",), ("x)", "y")])
+def test_the_status_protection_is_read_back(mode: str, users: tuple[str, ...], groups: tuple[str, ...]) -> None:
+    protection = StatusProtection(mode, users, groups)
+    written = [*conditions.pods(protection), *conditions.network_status(protection)]
+    assert conditions.protection_of(written) == protection._replace(mode="Warn" if mode == "Audit" else mode)
 
 
-@pytest.mark.parametrize("expression", ["", "request.userInfo.username in [", "request.userInfo.username in 7"])
-def test_conditions_of_others_have_no_status_writers(expression: str) -> None:
-    assert conditions.writers_of([{"name": "x", "expression": expression}]) == ()
+@pytest.mark.parametrize("labels", [LISTED, LabelProtection(is_deny=True), UNPROTECTED], ids=repr)
+def test_the_protection_of_labels_is_read_back(labels: LabelProtection) -> None:
+    assert conditions.label_protection_of([*conditions.refused_labels(labels), *conditions.labels(labels)]) == labels
+
+
+def test_only_refused_labels_can_fail_closed() -> None:
+    """Nor those of who may change them: a webhook that fails must not keep an admin from a namespace."""
+    assert conditions.refused_labels(UNPROTECTED)[0]["expression"] == "false"
+    kept, opened = conditions.refused_labels(LISTED), conditions.labels(LISTED)
+    assert kept[0] == opened[0] == conditions.labels(UNPROTECTED)[0]
+    assert [condition["name"] for condition in kept[1:]] == ["not-listed", "no-listed-account"]
+    assert [condition["name"] for condition in opened[1:]] == ["listed"]
+
+
+def test_no_protection_is_read_back() -> None:
+    off = StatusProtection("Off", (AGENT,))
+    written = [*conditions.pods(off), *conditions.network_status(off)]
+    assert conditions.protection_of(written) == StatusProtection("Off")
+    assert conditions.protection_of([]) == StatusProtection()
+
+
+@pytest.mark.parametrize("end", ["", "[", "7", "[1]"])
+def test_conditions_of_others_have_no_status_writers(end: str) -> None:
+    condition = {"name": "network-status", "expression": f"request.userInfo.username in {end}"}
+    assert conditions.protection_of([condition]) == StatusProtection()
+
+
+@pytest.mark.parametrize("mode", NETWORK_STATUS_MODES)
+def test_only_mode_deny_may_fail_closed_for_a_network_status(mode: str) -> None:
+    """Multus starts no pod whose status it cannot write."""
+    found = {hook["name"]: hook for hook in webhooks(
+        VALIDATING_KIND, SERVICE, ca_bundle=None, failure_policy="Fail", protection=StatusProtection(mode)
+    )}  # fmt: skip
+    (staged,) = found["pods.access.nadmit.io"]["matchConditions"]
+    assert ("network-status" in staged["expression"]) == (mode == "Deny")
+    assert found["network-status.access.nadmit.io"]["failurePolicy"] == "Ignore"
+
+
+def test_our_own_plugin_is_a_status_writer_as_the_manifests_install_it() -> None:
+    documents = yaml.safe_load_all((MANIFESTS / "node" / "rbac.yaml").read_text())
+    (account,) = (each["metadata"] for each in documents if each["kind"] == "ServiceAccount")
+    assert f"system:serviceaccount:{account['namespace']}:{account['name']}" in PLUGIN_ACCOUNTS
 
 
 def test_a_bundle_is_base64() -> None:

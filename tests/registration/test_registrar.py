@@ -19,6 +19,7 @@ from tests.informers.api_server import write_kubeconfig
 from webhook.cluster.apierrors import ClusterError
 from webhook.registration.api import Api
 from webhook.registration.comparison import bundle_of
+from webhook.registration.conditions import StatusProtection
 from webhook.registration.configurations import Service
 from webhook.registration.registrar import Registrar
 from webhook.registration.tables import KINDS, MUTATING_KIND, VALIDATING_KIND, Kind
@@ -45,7 +46,8 @@ class World:
             "target": Service("nadmit-system", "nadmit-webhook"),
             "is_ready": lambda: True,
             "ca_bundle": lambda: self.bundle,
-            "status_writers": tuple,
+            "protection": StatusProtection,
+            "path_token": lambda _present: "",
             "random": lambda: 0.5,
             "period_s": PERIOD_S,
             **more,
@@ -206,12 +208,12 @@ def test_a_refusal_is_said_and_got_over(world: World, caplog: pytest.LogCaptureF
 def test_a_bug_ends_nothing(world: World, caplog: pytest.LogCaptureFixture) -> None:
     broken: list[Callable[[], Any]] = [lambda: 1 / 0]
 
-    def writers() -> tuple[str, ...]:
+    def protection() -> StatusProtection:
         if broken:
             broken.pop()()
-        return ()
+        return StatusProtection()
 
-    with world.registrar(status_writers=writers):
+    with world.registrar(protection=protection):
         world.stored.wait(lambda: world.stored.patches)
     assert f"internal error: the {KINDS[0].name} is not kept this time" in caplog.text
 

@@ -19,13 +19,15 @@ from typing import TYPE_CHECKING, Any, Self
 import uvloop
 
 from webhook.serving.app import create_app
+from webhook.serving.bodies import Bodies
 from webhook.serving.http import Limits
+from webhook.serving.paths import NO_TOKEN, ReviewPaths
 from webhook.serving.probes import create_probes
 from webhook.serving.server import Addresses, Stop, serve
 from webhook.serving.tls import ServerTls
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from webhook.serving.clients import ClientTrust
     from webhook.serving.http import Review
@@ -50,6 +52,7 @@ class Running:
     stop: Stop
     tls: ServerTls
     ended: Future[int]
+    bodies: Bodies
     responses: list[tuple[str, int]] = field(default_factory=list)
 
     def request_stop(self) -> None:
@@ -71,6 +74,7 @@ def running(
     review: Review = echo,
     is_ready: Callable[[], str | None] = lambda: None,
     clients: ClientTrust | None = None,
+    tokens: Sequence[str] = (NO_TOKEN,),
     **limits: Any,
 ) -> Iterator[Running]:
     """Run a server in a thread; on leaving, end it at once and wait for the thread."""
@@ -80,14 +84,18 @@ def running(
     async def main(ended: Future[int]) -> int:
         tls = ServerTls(pki / "tls.crt", pki / "tls.key", now=time.time, clients=clients)
         tls.load()
-        server = Running(ANYWHERE, asyncio.get_running_loop(), Stop(), tls, ended)
+        loop = asyncio.get_running_loop()
+        server = Running(ANYWHERE, loop, Stop(), tls, ended, Bodies(settings, loop))
 
         def on_ready(bound: Addresses) -> None:
             server.addresses = bound
             started.set_result(server)
 
         app = create_app(
-            review, limits=settings, on_response=lambda path, status, _s: server.responses.append((path, status))
+            review,
+            limits=settings,
+            on_response=lambda path, status, _s: server.responses.append((path, status)),
+            paths=ReviewPaths(lambda: tokens),
         )
         probes = create_probes(is_ready=is_ready, metrics=lambda: b"up 1\n", configuration=lambda: {"of": "tests"})
         return await serve(
@@ -98,6 +106,7 @@ def running(
             limits=settings,
             on_ready=on_ready,
             stop=server.stop,
+            bodies=server.bodies,
         )
 
     def run() -> None:

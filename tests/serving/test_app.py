@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from webhook.serving.http import RequestError, parse_budget_s, parse_duration_s
+from webhook.serving.probes import create_probes
 
 from .harness import Client, echo, request, running
 
@@ -149,6 +151,59 @@ def test_everything_else(pki: Path, context: ssl.SSLContext, line: str, status: 
         assert {"server", "date"}.isdisjoint(answer.headers)
 
 
+TOKEN, OLD = "0123456789abcdef", "fedcba9876543210"
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        (f"/validate/{TOKEN}", 200),
+        (f"/mutate/{TOKEN}?timeout=5s", 200),
+        (f"/validate/{OLD}", 200),
+        ("/validate", 404),
+        ("/mutate", 404),
+        ("/validate/", 404),
+        (f"/validate/{TOKEN}/", 404),
+        (f"/validate/{TOKEN}0", 404),
+        (f"/validate/{TOKEN[:-1]}", 404),
+        (f"/validate/{TOKEN.upper()}", 404),
+        (f"/validate/%30{TOKEN[1:]}", 200),
+        (f"/validate//{TOKEN}", 404),
+        (f"/other/{TOKEN}", 404),
+        ("/validate/%ff%00", 404),
+        ("/", 404),
+    ],
+)
+def test_paths_need_a_token(pki: Path, context: ssl.SSLContext, path: str, status: int) -> None:
+    """And what is counted, and given to the review, has none."""
+    with (
+        running(pki, tokens=(TOKEN, OLD)) as server,
+        Client(server.addresses.webhook, context) as client,
+    ):
+        answer = client.post(b"{}", path)
+        assert answer.status == status
+        plain = "/mutate" if "mutate" in path else "/validate"
+        if status == 200:
+            assert answer.body == echo(plain, b"{}")
+            assert server.responses == [(plain, 200)]
+        else:
+            assert server.responses == []
+            assert answer.text.endswith(
+                "no such path; allowed: POST to the paths that are registered with the API server"
+            )
+            assert TOKEN[:8] not in answer.text
+            assert server.bodies.refusals["path"] == 1
+
+
+def test_without_the_token_every_method_is_404(pki: Path, context: ssl.SSLContext) -> None:
+    with running(pki, tokens=(TOKEN,)) as server, Client(server.addresses.webhook, context) as client:
+        for method, path, status in (("GET", "/validate", 404), ("GET", f"/validate/{TOKEN}", 405)):
+            client.send(f"{method} {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+            answer = client.read()
+            assert answer.status == status
+            assert TOKEN not in answer.text
+
+
 def test_probes(pki: Path) -> None:
     reason: list[str | None] = ["caches are not filled"]
     with running(pki, is_ready=lambda: reason[0]) as server, Client(server.addresses.probes, None) as client:
@@ -166,6 +221,36 @@ def test_probes(pki: Path) -> None:
         assert get("/configz") == (200, b'{\n  "of": "tests"\n}\n')
         assert b"GET /configz" in get("/nothing")[1]
         assert get("/validate")[0] == 404
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1", 200), ("127.9.9.9", 200), ("::1", 200), ("::ffff:127.0.0.1", 200),
+        ("10.0.0.7", 403), ("::ffff:10.0.0.7", 403), ("fe80::1", 403), ("", 403),
+    ],
+)  # fmt: skip
+def test_the_configuration_is_shown_to_this_machine_only(host: str, status: int) -> None:
+    probes = create_probes(is_ready=lambda: None, metrics=lambda: b"", configuration=lambda: {"of": "tests"})
+    sent: list[Any] = []
+
+    async def ask() -> None:
+        async def receive() -> Any:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        scope = {
+            "type": "http", "method": "GET", "path": "/configz", "raw_path": b"/configz", "query_string": b"",
+            "root_path": "", "headers": [], "client": (host, 1), "server": ("a", 1), "scheme": "http",
+            "http_version": "1.1", "asgi": {"version": "3.0"},
+        }  # fmt: skip
+        await probes(scope, receive, send)
+
+    asyncio.run(ask())
+    assert sent[0]["status"] == status
+    assert (b"tests" in sent[1]["body"]) is (status == 200)
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,13 @@ log."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
 import ssl
+import threading
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,6 +19,8 @@ from .harness import PATIENCE_S, Client, echo, request, running
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from webhook.serving.http import Later
 
 HEAD = b"POST /validate HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
 
@@ -278,19 +282,86 @@ def is_cut_short(client: Client, size: int) -> bool:
         return True
 
 
-def test_connections_above_the_cap_are_closed(pki: Path, context: ssl.SSLContext) -> None:
-    with running(pki, max_connections=2) as server:
+def test_above_the_cap_the_connection_that_has_not_asked_gives_way(pki: Path, context: ssl.SSLContext) -> None:
+    with running(pki, max_connections=3) as server:
         with (
-            Client(server.addresses.webhook, context) as first,
-            Client(server.addresses.webhook, context) as second,
+            Client(server.addresses.webhook, context) as good,
+            Client(server.addresses.webhook, context) as silent,
+            Client(server.addresses.webhook, context) as lost,
         ):
-            assert (first.post().status, second.post().status) == (200, 200)
-            with Client(server.addresses.webhook, context) as third:
-                assert third.is_at_end()
-            assert (first.post().status, second.post().status) == (200, 200)
+            assert (good.post().status, lost.post(path="/nowhere").status) == (200, 404)
+            with Client(server.addresses.webhook, context) as newest:
+                assert newest.post().status == 200
+                assert silent.is_at_end()  # the oldest without an accepted request
+                assert good.post().status == 200
+                assert lost.post(path="/nowhere").status == 404
         with Client(server.addresses.probes, None) as probe:  # the probe port has its own
             probe.send(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
             assert probe.read().status == 200
+
+
+def test_above_the_cap_the_longest_idle_one_is_told_to_try_again(pki: Path, context: ssl.SSLContext) -> None:
+    with (
+        running(pki, max_connections=2) as server,
+        Client(server.addresses.webhook, context) as first,
+        Client(server.addresses.webhook, context) as second,
+    ):
+        assert (first.post().status, second.post().status, first.post().status) == (200, 200, 200)
+        with Client(server.addresses.webhook, context) as third:
+            answer = second.read()
+            assert (answer.status, answer.headers["retry-after"]) == (503, "0")
+            assert second.is_at_end()
+            assert (third.post().status, first.post().status) == (200, 200)
+
+
+def test_a_connection_in_use_does_not_give_way(pki: Path, context: ssl.SSLContext) -> None:
+    with (
+        running(pki, max_connections=1) as server,
+        Client(server.addresses.webhook, context) as busy,
+    ):
+        busy.send(request(Content_Length="3", Expect="100-continue")[: -len(b"{}")])
+        assert busy.read().status == 100
+        with Client(server.addresses.webhook, context) as late:
+            assert late.is_at_end()
+        busy.send(b"abc")
+        assert busy.read().status == 200
+
+
+def test_handshakes_that_are_never_finished_do_not_keep_others_out(pki: Path, context: ssl.SSLContext) -> None:
+    with running(pki, max_handshakes=4) as server, ExitStack() as opened:
+        silent = [opened.enter_context(socket.create_connection(server.addresses.webhook, 5)) for _ in range(20)]
+        with Client(server.addresses.webhook, context) as client:
+            assert client.post().status == 200
+        for sock in silent[:16]:  # all but the newest are cut off
+            with suppress(ConnectionResetError):
+                assert sock.recv(1) == b""
+
+
+def test_requests_in_a_pipeline_are_bounded(pki: Path, context: ssl.SSLContext) -> None:
+    """What waits behind a review that waits: 64 requests, however small they are."""
+    release = threading.Event()
+
+    def review(_path: str, sent: bytes) -> bytes | Later:
+        async def later(_seconds_left: float) -> bytes:
+            await asyncio.to_thread(release.wait, PATIENCE_S)
+            return b'"late"'
+
+        return later if sent == b'"wait"' else sent
+
+    with running(pki, review=review, max_pipelined=3) as server, Client(server.addresses.webhook, context) as client:
+        client.send(request(b'"wait"') + b"".join(request(b"%d" % number) for number in range(1000)))
+        release.set()
+        assert [client.read().body for _ in range(4)] == [b'"late"', b"0", b"1", b"2"]
+        assert client.is_at_end()
+
+
+def test_a_client_that_does_not_read_is_not_read_from(pki: Path, context: ssl.SSLContext) -> None:
+    """Answers to 404s are longer than the requests: they must not pile up."""
+    tiny = b"GET / HTTP/1.1\r\n\r\n"
+    with running(pki, write_timeout_s=0.1) as server, Client(server.addresses.webhook, context) as client:
+        with pytest.raises((ConnectionError, ssl.SSLError, TimeoutError)):
+            client.send(tiny * 4_000_000)
+        assert server.bodies.refusals["path"] < 200_000  # of four million
 
 
 def test_small_answers_leave_at_once(pki: Path, context: ssl.SSLContext) -> None:

@@ -5,21 +5,26 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from cniplugin.access.compile import compile_rules, read_policies
+from cniplugin.access.consent import ALLOWED_SELECTOR
+from cniplugin.access.model import Config, Rules
 from tests.admission.world import MACVLAN, RULES, FakeCluster, cluster
 from webhook.admission.configuration import Configuration
 from webhook.admission.model import Decision, Request
+from webhook.serving.http import RequestError
 from webhook.serving.reviews import Reviews
 
 from .harness import PATIENCE_S, Client, request, running
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from webhook.serving.http import Later
 
@@ -27,21 +32,38 @@ RECORDING = Path(__file__).parents[2] / "examples" / "recordings" / "create-pods
 
 
 class Live:
-    """Finds a network when it is told to. `seconds` are those that reviews wanted to wait."""
+    """Finds a network, and a namespace, when it is told to. `seconds` are those that reviews wanted to wait."""
 
-    def __init__(self, found: FakeCluster | None) -> None:
+    def __init__(self, found: FakeCluster | None, *, namespaces: FakeCluster | None = None) -> None:
         self.found = found
+        self.namespaces = namespaces
         self.seconds: list[float] = []
         self.asked: list[tuple[tuple[str, str], ...]] = []
+        self.asked_namespaces: list[tuple[str, ...]] = []
+        self.over: list[object] = []
         self.is_worth = True
 
-    def is_worth_asking(self, missing: Sequence[tuple[str, str]]) -> bool:
+    def may_find_networks(self, missing: Sequence[tuple[str, str]]) -> bool:
         self.asked.append(tuple(missing))
         return self.is_worth
 
-    async def find(self, _missing: Sequence[tuple[str, str]], *, seconds: float) -> FakeCluster | None:
+    def may_find_namespaces(self, unknown: Sequence[str]) -> bool:
+        self.asked_namespaces.append(tuple(unknown))
+        return self.is_worth
+
+    async def find_networks(
+        self, _missing: Sequence[tuple[str, str]], *, seconds: float, over: FakeCluster | None = None
+    ) -> FakeCluster | None:
         self.seconds.append(seconds)
+        self.over.append(over)
         return self.found
+
+    async def find_namespaces(
+        self, _unknown: Sequence[str], *, seconds: float, over: FakeCluster | None = None
+    ) -> FakeCluster | None:
+        self.seconds.append(seconds)
+        self.over.append(over)
+        return self.namespaces
 
 
 class Noted:
@@ -52,11 +74,13 @@ class Noted:
         self.verdicts.append(decision.verdict)
 
 
-def reviews(live: Live | None, noted: Noted) -> Reviews:
+def reviews(
+    live: Live | None, noted: Noted, *, snapshot: Callable[[], FakeCluster] = cluster, rules: Rules = RULES
+) -> Reviews:
     return Reviews(
-        snapshot=cluster,
+        snapshot=snapshot,
         problem=lambda: None,
-        rules=lambda _cluster: RULES,
+        rules=lambda _cluster: rules,
         configuration=Configuration,
         network_namespace="kube-system",
         observer=noted,
@@ -147,6 +171,123 @@ def test_a_network_that_may_need_something_is_asked_for_by_mutate_too(networks: 
     assert noted.verdicts == ["allow"]
 
 
+# A namespace that the caches do not have yet
+
+
+NO_STORAGE_FOR_DEV = compile_rules(
+    read_policies(
+        [
+            {
+                "kind": "NetworkAttachmentPolicy",
+                "metadata": {"name": "dev"},
+                "spec": {
+                    "pods": [{"namespaceSelector": {"matchLabels": {"env": "dev"}}}],
+                    "attachments": [{"name": "none", "action": "Deny"}],
+                },
+            }
+        ]
+    ),
+    Config(),
+)
+
+
+def new_namespace(env: str | None = None, **networks: str | None) -> FakeCluster:
+    """A cluster where nothing is known of namespace blue; or, once it is, its label."""
+    made = cluster(**networks)
+    if env is None:
+        made.unknown = frozenset({"blue"})
+    else:
+        made.labels = {"blue": {"env": env}}
+    return made
+
+
+def in_new_namespace(live: Live | None, noted: Noted) -> Reviews:
+    return reviews(live, noted, snapshot=new_namespace, rules=NO_STORAGE_FOR_DEV)
+
+
+@pytest.mark.parametrize(("env", "is_allowed"), [("dev", False), ("prod", True)])
+def test_a_namespace_whose_labels_matter_is_asked_for(env: str, *, is_allowed: bool) -> None:
+    noted, live = Noted(), Live(None, namespaces=new_namespace(env))
+    later = in_new_namespace(live, noted)("/validate", body("lan"))
+    assert not isinstance(later, bytes)
+    assert noted.verdicts == []
+    assert allowed(asyncio.run(_await(later, 10.0))) is is_allowed
+    assert (live.asked_namespaces, live.asked) == ([("blue",)], [])
+    assert noted.verdicts == ["allow" if is_allowed else "deny"]
+
+
+def test_a_namespace_that_is_not_found_leaves_no_verdict() -> None:
+    """NB: without its labels the Deny rule would not match. The API server tries again."""
+    noted, live = Noted(), Live(None)
+    later = in_new_namespace(live, noted)("/validate", body("lan"))
+    assert not isinstance(later, bytes)
+    with pytest.raises(RequestError) as late:
+        asyncio.run(_await(later, 10.0))
+    live.is_worth = False
+    with pytest.raises(RequestError) as at_once:
+        in_new_namespace(live, noted)("/validate", body("lan"))
+    for error in (late.value, at_once.value):
+        assert (error.status, error.headers) == (503, (("retry-after", "1"),))
+        assert error.text == (
+            'access rules select namespaces by labels, and those of namespace "blue" cannot be read yet; '
+            "try again in 1 s"
+        )
+    assert noted.verdicts == []
+
+
+def test_a_namespace_that_is_still_not_known_leaves_no_verdict() -> None:
+    later = in_new_namespace(Live(None, namespaces=new_namespace()), Noted())("/validate", body("lan"))
+    assert not isinstance(later, bytes)
+    with pytest.raises(RequestError):
+        asyncio.run(_await(later, 10.0))
+
+
+def test_its_networks_are_asked_for_when_it_is_known() -> None:
+    """A namespace, a network and a pod that are created together: in the time that is left, over what was found."""
+    known = new_namespace("prod")
+    noted, live = Noted(), Live(new_namespace("prod", blue__new=MACVLAN), namespaces=known)
+    later = in_new_namespace(live, noted)("/validate", body("new"))
+    assert not isinstance(later, bytes)
+    assert allowed(asyncio.run(_await(later, 10.0)))
+    assert (live.asked, live.over) == ([(("blue", "new"),)], [None, known])
+    first, second = live.seconds
+    assert first == 1.0
+    assert second <= first
+
+
+def test_a_network_that_was_found_may_make_the_labels_matter() -> None:
+    """Its owner shares it by labels; what was found stays found."""
+    with_network = new_namespace(green__new=MACVLAN)
+    by_label = {ALLOWED_SELECTOR: "env=prod"}
+    with_network.networks["green", "new"] = with_network.networks["green", "new"].replace(annotations=by_label)
+    with_both = replace(with_network, unknown=frozenset())
+    live = Live(with_network, namespaces=with_both)
+    rules = Rules(config=Config(posture="Consent", global_namespaces=("green",)))
+    later = reviews(live, Noted(), snapshot=new_namespace, rules=rules)("/validate", body("green/new"))
+    assert not isinstance(later, bytes)
+    assert allowed(asyncio.run(_await(later, 10.0)))
+    assert live.over == [None, with_network]
+
+
+@pytest.mark.parametrize(("rules", "networks"), [(RULES, "lan"), (NO_STORAGE_FOR_DEV, "")])
+def test_a_namespace_whose_labels_do_not_matter_is_not_asked_for(rules: Rules, networks: str) -> None:
+    live = Live(None)
+    assert allowed(reviews(live, Noted(), snapshot=new_namespace, rules=rules)("/validate", body(networks)))
+    assert live.asked_namespaces == []
+
+
+def test_where_nobody_can_be_asked_it_is_told() -> None:
+    """A tree of files: what is not in it does not exist, as it has always been."""
+    answer = in_new_namespace(None, Noted())("/validate", body("lan"))
+    assert allowed(answer)
+    assert isinstance(answer, bytes)
+    (warning,) = json.loads(answer)["response"]["warnings"]
+    assert warning == (
+        'no manifest has namespace "blue": it counts as one without labels, and access rules select namespaces by '
+        "labels; add the Namespace with its labels"
+    )
+
+
 # Over the wire
 
 
@@ -226,3 +367,15 @@ def test_a_client_that_leaves_while_its_review_waits(pki: Path, context: ssl.SSL
         release.set()
         with Client(server.addresses.webhook, context) as other:
             assert other.post(b"1").body == b"1"
+
+
+def test_a_refusal_to_judge_while_waiting_is_an_answer(pki: Path, context: ssl.SSLContext) -> None:
+    def review(_path: str, _sent: bytes) -> Later:
+        async def later(_seconds_left: float) -> bytes:
+            raise RequestError(503, "not yet", (("retry-after", "1"),))
+
+        return later
+
+    with running(pki, review=review) as server, Client(server.addresses.webhook, context) as client:
+        answer = client.post()
+        assert (answer.status, answer.text, answer.headers["retry-after"]) == (503, "not yet", "1")

@@ -129,8 +129,8 @@ def test_port_can_be_bound_again_after_a_restart(pki: Path, context: ssl.SSLCont
     """SO_REUSEADDR: connections of the last process are in TIME_WAIT."""
     with running(pki, max_connections=1) as server:
         address = server.addresses.webhook
-        with Client(address, context) as first, Client(address, context) as closed_by_server:
-            assert first.post().status == 200
+        with Client(address, context) as closed_by_server, Client(address, context) as second:
+            assert second.post().status == 200
             assert closed_by_server.is_at_end()
     bind(address).close()
 

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from certs.authority import Pair, issue_ca, issue_leaf, make_key, parse_key, parse_name, render_certificate, render_key
 from certs.files import bootstrap, write_whole
-from webhook.serving.tls import CertificateError, ServerTls, load_pair
+from webhook.serving.tls import CertificateError, ServerTls
 
 from .harness import Client, client_context, running
 
@@ -101,12 +101,16 @@ BAD_PAIRS: dict[str, tuple[Callable[[Path], object], str]] = {
 }
 
 
+def load(pki: Path) -> None:
+    ServerTls(pki / "tls.crt", pki / "tls.key", now=time.time).load()
+
+
 @pytest.mark.parametrize("case", BAD_PAIRS)
 def test_bad_pair_is_refused_in_one_line(own_pki: Path, case: str) -> None:
     spoil, text = BAD_PAIRS[case]
     spoil(own_pki)
     with pytest.raises(CertificateError) as caught:
-        load_pair(own_pki / "tls.crt", own_pki / "tls.key", time.time())
+        load(own_pki)
     assert str(caught.value) == text.format(own_pki)
 
 
@@ -114,13 +118,13 @@ def test_bad_pair_is_refused_in_one_line(own_pki: Path, case: str) -> None:
 def test_unreadable_key(own_pki: Path) -> None:
     (own_pki / "tls.key").chmod(0)
     with pytest.raises(CertificateError, match=r"tls\.key: cannot be read: permission denied; give a PEM file"):
-        load_pair(own_pki / "tls.crt", own_pki / "tls.key", time.time())
+        load(own_pki)
 
 
 def test_expired_pair_is_refused(own_pki: Path) -> None:
     swap(own_pki, *renewed(own_pki, NOW - timedelta(days=366)))
     with pytest.raises(CertificateError, match=r"tls\.crt: expired at \d{4}-.*Z; renew it$"):
-        load_pair(own_pki / "tls.crt", own_pki / "tls.key", time.time())
+        load(own_pki)
 
 
 @pytest.mark.parametrize("case", BAD_PAIRS)
@@ -298,11 +302,19 @@ def test_watch_polls(own_pki: Path) -> None:
     import asyncio
 
     async def watch() -> float:
-        reloaded = asyncio.Event()
+        loop, reloaded = asyncio.get_running_loop(), asyncio.Event()
+
+        def on_reload(_not_after: float) -> None:
+            loop.call_soon_threadsafe(reloaded.set)  # from the thread that polls
+
         tls = ServerTls(
-            own_pki / "tls.crt", own_pki / "tls.key", now=time.time, on_reload=lambda _not_after: reloaded.set()
+            own_pki / "tls.crt",
+            own_pki / "tls.key",
+            now=time.time,
+            on_reload=on_reload,
         )
         tls.load()
+        await asyncio.sleep(0)
         reloaded.clear()
         bootstrap(own_pki, ["other"], NOW)
         task = asyncio.create_task(tls.watch(0.005))

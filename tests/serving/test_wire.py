@@ -213,3 +213,40 @@ def test_what_is_on_trial_is_in_the_audit_log() -> None:
     answer = json.loads(wire.encode(request, Decision(trials=("Warn: a", "Audit: b"))))
     assert answer["response"]["auditAnnotations"] == {"decision": "allow", "trial": "Warn: a; Audit: b"}
     assert "trial" not in json.loads(wire.encode(request, Decision()))["response"]["auditAnnotations"]
+
+
+def _large(kind: dict[str, str], thing: dict[str, object]) -> bytes:
+    request = {"uid": "u", "kind": kind, "operation": "CREATE", "namespace": "blue", "object": thing}
+    return json.dumps({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}).encode()
+
+
+LABELS = {f"key-{number}": "value" for number in range(20_000)}
+
+
+def test_labels_of_a_large_definition_are_skipped_and_all_else_is_read() -> None:
+    kind = {"group": "k8s.cni.cncf.io", "kind": "NetworkAttachmentDefinition"}
+    metadata = {"name": "lan", "labels": LABELS, "annotations": {"a": "b"}}
+    read = wire.decode(_large(kind, {"metadata": metadata, "spec": {"config": "{}"}})).object
+    assert read is not None
+    assert (read.name, dict(read.labels), dict(read.annotations), read.config) == ("lan", {}, {"a": "b"}, "{}")
+
+
+def test_labels_of_a_large_pod_are_read() -> None:
+    kind = {"group": "", "kind": "Pod"}
+    read = wire.decode(_large(kind, {"metadata": {"name": "web-0", "labels": LABELS}})).object
+    assert read is not None
+    assert read.labels == LABELS
+
+
+def test_a_large_object_of_another_kind_is_not_read() -> None:
+    kind = {"group": "example.com", "kind": "Widget"}
+    read = wire.decode(_large(kind, {"metadata": {"name": 5, "labels": {**LABELS, "z": 1}}}))
+    assert (read.kind.kind, read.object) == ("Widget", Object())
+
+
+def test_a_large_body_that_cannot_be_read_says_why() -> None:
+    kind = {"group": "", "kind": "Pod"}
+    with pytest.raises(RequestError, match="labels"):
+        wire.decode(_large(kind, {"metadata": {"name": "web-0", "labels": {**LABELS, "z": 1}}}))
+    with pytest.raises(RequestError, match="cannot be read"):
+        wire.decode(_large(kind, {"metadata": {"name": "web-0", "labels": LABELS}})[:-1])

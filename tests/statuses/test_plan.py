@@ -205,7 +205,7 @@ def test_what_somebody_else_wrote_is_put_right(change: dict[str, Any]) -> None:
 def test_the_configuration(spec: dict[str, Any], expected: dict[str, str]) -> None:
     world = World(config(**spec))
     made = world.write()
-    assert conditions(world.stored[CONFIG]) == expected
+    assert conditions(world.stored[CONFIG]) == {**expected, "LevelsReadable": "True Readable"}
     assert "cluster PolicyEnforced" in reasons(made)
     assert ("cluster PolicyUnreadable" in reasons(made)) is (spec["posture"] == "?")
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from .dra.drivers import Drivers
 from .injection import Injection
+from .limits import DEFAULTS, ReviewLimits
 from .plugins.schema import PluginChecks
 
 
@@ -13,8 +15,11 @@ class Configuration:
     """What is in force.
 
     `injection`: None when nothing is to be put into pods, nor to be asked of them. `plugins`: None when only the
-    envelope of configurations is checked.
+    envelope of configurations is checked. `drivers`: None when claims are not looked at. `limits`: how much one object
+    may ask for.
     """
 
     injection: Injection | None = field(default_factory=Injection)
     plugins: PluginChecks | None = None
+    drivers: Drivers | None = None
+    limits: ReviewLimits = DEFAULTS

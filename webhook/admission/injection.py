@@ -9,6 +9,7 @@ from typing import Literal
 from cniplugin.access.labels import is_key, is_value
 from cniplugin.netspec.netattachdef import RESOURCE_NAME
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS
+from cniplugin.netspec.whitespace import trim
 from webhook.admission.model import Read
 
 INJECT = "nadmit.io/inject"
@@ -24,29 +25,55 @@ MIRROR = "kubernetes.io/config.mirror"
 BY_PLUGIN = "DevicePlugin"
 BY_CLAIM = "ResourceClaim"
 SOURCES = (BY_PLUGIN, BY_CLAIM)
+NATIVE_RESOURCES = frozenset({"cpu", "memory", "storage", "ephemeral-storage", "pods"})
+"""Resources of Kubernetes itself, beside hugepages of each size (core/v1 ResourceName)."""
 NODE_SELECTOR = "k8s.v1.cni.cncf.io/nodeSelector"
 """On a definition: one label, `key=value` or `key`, of the nodes that have the network (network-resources-injector)."""
 
 
 def read_node_selector(text: str) -> tuple[str, str] | None:
-    """Return key and value of a definition's node selector; None if it is not one label."""
-    key, _, value = text.partition("=")
+    """Return key and value of a definition's node selector; None if it is not one label.
+
+    White space around either is taken away, as network-resources-injector does.
+    """
+    key, value = (trim(part) for part in text.partition("=")[::2])
     return (key, value) if is_key(key) and is_value(value) else None
 
 
 def opts_out(annotations: Mapping[str, str]) -> bool:
     """Say whether a pod or a definition wants no injection."""
-    return annotations.get(INJECT, "").strip().lower() == "false"
+    return trim(annotations.get(INJECT, "")).lower() == "false"
 
 
 def is_unclear(annotations: Mapping[str, str]) -> bool:
     """Say whether the annotation that opts out is there and says neither yes nor no."""
-    return annotations.get(INJECT, "true").strip().lower() not in {"true", "false"}
+    return trim(annotations.get(INJECT, "true")).lower() not in {"true", "false"}
 
 
 def is_device_name(text: str) -> bool:
     """Say whether a device plugin may offer a resource of this name (v1helper, IsExtendedResourceName)."""
     return has_domain(text) and is_key(text)
+
+
+def says_source(annotations: Mapping[str, str]) -> bool:
+    """Say whether a definition says where its devices come from."""
+    return trim(annotations.get(DEVICES_FROM, "")) in SOURCES
+
+
+def comes_by_claim(annotations: Mapping[str, str]) -> bool:
+    """Say whether a definition says that a ResourceClaim gives its devices."""
+    return trim(annotations.get(DEVICES_FROM, "")) == BY_CLAIM
+
+
+def may_be_claimed(resource: str, annotations: Mapping[str, str]) -> bool:
+    """Say whether a resource that no device plugin can have may be one of a DRA driver.
+
+    There it is an attribute of a device (`k8s.cni.cncf.io/resourceName`), any text. A definition that does not say
+    where its devices come from may be for such a driver if the name has no domain, which all names of device plugins
+    have, and is not one of Kubernetes' own.
+    """
+    is_native = resource in NATIVE_RESOURCES or resource.startswith("hugepages-")
+    return comes_by_claim(annotations) or not (says_source(annotations) or has_domain(resource) or is_native)
 
 
 def has_domain(text: str) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from cniplugin.netspec.errors import SpecError, show
 from cniplugin.netspec.names import nearest
 from cniplugin.netspec.netattachdef import RESOURCE_NAME
+from cniplugin.netspec.whitespace import trim
 from webhook.admission import messages
 from webhook.admission.injection import (
     DEFAULT_NETWORKS,
@@ -60,7 +61,16 @@ def resource_written(name: str) -> SpecError:
         source=f"metadata.annotations[{RESOURCE_NAME}]",
         value=name,
         detail="this is no resource of a device plugin, and all pods of the network would be refused",
+        fix=f"for devices of a ResourceClaim add the annotation {DEVICES_FROM}: ResourceClaim",
         allowed=_DEVICES,
+    )
+
+
+def resource_without_domain(name: str) -> str:
+    """A definition does not say where its devices come from, and no device plugin can have its resource."""
+    return _warning(
+        f"metadata.annotations[{RESOURCE_NAME}]: no device plugin has a resource without a domain: {show(name)}; add "
+        f"{DEVICES_FROM}: ResourceClaim if claims give the devices; pods without resourceClaims will be refused"
     )
 
 
@@ -148,7 +158,7 @@ def volume_left_alone(name: str) -> str:
 
 def opt_out_unclear(value: str) -> str:
     """The annotation that opts out says neither yes nor no."""
-    return _warning(f'metadata.annotations[{INJECT}]: {show(value.strip())} counts as "true"; allowed: "true", "false"')
+    return _warning(f'metadata.annotations[{INJECT}]: {show(trim(value))} counts as "true"; allowed: "true", "false"')
 
 
 def unread_annotations(annotations: Iterable[str], kind: GroupKind) -> tuple[str, ...]:

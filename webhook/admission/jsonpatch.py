@@ -3,14 +3,15 @@
     pointer = *( "/" token )          ; RFC 6901 §3: "~1" in a token stands for "/", "~0" for "~"
     index   = "0" / ( "1"-"9" *DIGIT ) ; RFC 6901 §4, ASCII; "-" is the place behind the last item
 
-Documents are JSON values of Python's `json` and are never changed: `apply` copies what is on an operation's way and
-shares the rest. Where the standard leaves a choice: the whole document cannot be removed; members that an operation
-does not define are ignored, as §4 asks.
+Documents are JSON values of Python's `json` and are never changed: `apply` copies what is on the operations' way, once
+for all of them, and shares the rest. Where the standard leaves a choice: the whole document cannot be removed; members
+that an operation does not define are ignored, as §4 asks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from operator import is_
 from typing import Any
 
 from cniplugin.netspec.errors import show
@@ -50,6 +51,9 @@ def _unescape(token: str) -> str:
 
 # Equality, RFC 6902 §4.6
 
+_ABSENT = object()
+"""The value of a member that is not there. NB: documents share most of what they hold, which need not be compared."""
+
 
 def equal(one: object, other: object) -> bool:
     """Say whether two JSON values are equal: true is no number, the order of an object's members does not count."""
@@ -58,34 +62,71 @@ def equal(one: object, other: object) -> bool:
     if isinstance(one, bool) or isinstance(other, bool):
         return False
     if isinstance(one, dict) and isinstance(other, dict):
-        return len(one) == len(other) and all(key in other and equal(one[key], other[key]) for key in one)
+        if len(one) != len(other):
+            return False
+        differing = [key for key, value in one.items() if other.get(key, _ABSENT) is not value]
+        return all(key in other and equal(one[key], other[key]) for key in differing)
     if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(equal, one, other))
+        if len(one) != len(other):
+            return False
+        return all(map(is_, one, other)) or all(map(equal, one, other))
     return one == other
 
 
 # Applying
 
 
+class _Draft:
+    """A document in the making. What it has copied it changes in place; what it has not is somebody else's."""
+
+    def __init__(self, document: Any) -> None:
+        self.document = document
+        self._own: dict[int, Any] = {}
+
+    def parent(self, tokens: Tokens) -> Any:
+        """Return the parent of a place, to be changed."""
+        self.document = here = self._owned(self.document)
+        for token in tokens[:-1]:
+            child = self._owned(_child(here, token))
+            here[token if isinstance(here, dict) else int(token)] = child
+            here = child
+        return here
+
+    def _owned(self, value: Any) -> Any:
+        if not isinstance(value, dict | list) or id(value) in self._own:
+            return value
+        made = value.copy()
+        self._own[id(made)] = made  # kept, so that no other value gets its id
+        return made
+
+    def disown(self) -> None:
+        """Take everything for somebody else's: a value may be in two places now."""
+        self._own.clear()
+
+
 def apply(operations: object, document: Any) -> Any:
-    """Return the document after all operations, in order (§5). Raises PatchError, and nothing has happened then."""
+    """Return the document after all operations, in order (§5). Raises PatchError, and nothing has happened then.
+
+    Each object and list on the way is copied once, however many operations change it.
+    """
     if not isinstance(operations, list):
         raise PatchError(f"a patch is a list of operations: {show(operations)}")
+    draft = _Draft(document)
     for position, operation in enumerate(operations):
         try:
-            document = _apply_one(operation, document)
+            _apply_one(operation, draft)
         except PatchError as problem:
             raise PatchError(f"operation [{position}]: {problem}") from None
-    return document
+    return draft.document
 
 
-def _apply_one(operation: object, document: Any) -> Any:
+def _apply_one(operation: object, draft: _Draft) -> None:
     if not isinstance(operation, dict):
         raise PatchError(f"an operation is an object: {show(operation)}")
     name = operation.get("op")
     if not isinstance(name, str) or name not in _OPERATIONS:
         raise PatchError(f"unknown op: {show(name)}; allowed: {', '.join(_OPERATIONS)}")
-    return _OPERATIONS[name](operation, document)
+    _OPERATIONS[name](operation, draft)
 
 
 def _pointer(operation: Mapping[str, Any], member: str) -> Tokens:
@@ -126,100 +167,71 @@ def _get(document: Any, tokens: Tokens) -> Any:
     return document
 
 
-Change = Callable[[Any, str], Any]
-"""(parent, last token) -> the parent as it becomes; the given one stays as it is."""
-
-
-def _at(document: Any, tokens: Tokens, change: Change) -> Any:
-    """Return the document with one parent changed; what is on the way is copied."""
-    *way, last = tokens
-    parents = [document]
-    for token in way:
-        parents.append(_child(parents[-1], token))
-    changed = change(parents[-1], last)
-    for parent, token in zip(reversed(parents[:-1]), reversed(way), strict=True):
-        changed = _put(parent, token, changed)
-    return changed
-
-
-def _put(parent: Any, token: str, value: Any) -> Any:
-    """Return a parent with another value at a place that it has."""
-    _child(parent, token)
-    if isinstance(parent, dict):
-        return {**parent, token: value}
-    index = _index(token, len(parent))
-    return [*parent[:index], value, *parent[index + 1 :]]
-
-
-def _insert(parent: Any, token: str, value: Any) -> Any:
-    """Return a parent with a value added: a member, or an item before the one that stands there (§4.1)."""
-    if isinstance(parent, dict):
-        return {**parent, token: value}
-    if isinstance(parent, list):
-        index = len(parent) if token == BEHIND_THE_LAST else _index(token, len(parent) + 1)
-        return [*parent[:index], value, *parent[index:]]
-    raise PatchError(f"nothing can be added to {show(parent)}: {show(token)}")
-
-
-def _without(parent: Any, token: str) -> Any:
-    _child(parent, token)
-    if isinstance(parent, dict):
-        return {key: value for key, value in parent.items() if key != token}
-    index = _index(token, len(parent))
-    return [*parent[:index], *parent[index + 1 :]]
-
-
-def _place(document: Any, tokens: Tokens, value: Any) -> Any:
+def _place(draft: _Draft, tokens: Tokens, value: Any) -> None:
+    """Add a value: a member, or an item before the one that is there (§4.1)."""
     if not tokens:
-        return value
-    return _at(document, tokens, lambda parent, token: _insert(parent, token, value))
+        draft.document = value
+        return
+    parent, token = draft.parent(tokens), tokens[-1]
+    if isinstance(parent, dict):
+        parent[token] = value
+    elif isinstance(parent, list):
+        parent.insert(len(parent) if token == BEHIND_THE_LAST else _index(token, len(parent) + 1), value)
+    else:
+        raise PatchError(f"nothing can be added to {show(parent)}: {show(token)}")
 
 
-def _take(document: Any, tokens: Tokens) -> Any:
+def _take(draft: _Draft, tokens: Tokens) -> None:
     if not tokens:
         raise PatchError("the whole document cannot be removed")
-    return _at(document, tokens, _without)
+    parent, token = draft.parent(tokens), tokens[-1]
+    _child(parent, token)
+    del parent[token if isinstance(parent, dict) else int(token)]
 
 
-def _add(operation: Mapping[str, Any], document: Any) -> Any:
-    return _place(document, _pointer(operation, "path"), _value(operation))
+def _add(operation: Mapping[str, Any], draft: _Draft) -> None:
+    _place(draft, _pointer(operation, "path"), _value(operation))
 
 
-def _remove(operation: Mapping[str, Any], document: Any) -> Any:
-    return _take(document, _pointer(operation, "path"))
+def _remove(operation: Mapping[str, Any], draft: _Draft) -> None:
+    _take(draft, _pointer(operation, "path"))
 
 
-def _replace(operation: Mapping[str, Any], document: Any) -> Any:
+def _replace(operation: Mapping[str, Any], draft: _Draft) -> None:
     tokens, value = _pointer(operation, "path"), _value(operation)
     if not tokens:
-        return value
-    return _at(document, tokens, lambda parent, token: _put(parent, token, value))
+        draft.document = value
+        return
+    parent, token = draft.parent(tokens), tokens[-1]
+    _child(parent, token)
+    parent[token if isinstance(parent, dict) else int(token)] = value
 
 
-def _move(operation: Mapping[str, Any], document: Any) -> Any:
+def _move(operation: Mapping[str, Any], draft: _Draft) -> None:
     tokens, source = _pointer(operation, "path"), _pointer(operation, "from")
-    value = _get(document, source)
+    value = _get(draft.document, source)
     if tokens == source:
-        return document
+        return
     if tokens[: len(source)] == source:
         raise PatchError("a value cannot be moved into itself (§4.4)")
-    return _place(_take(document, source), tokens, value)
+    _take(draft, source)
+    _place(draft, tokens, value)
 
 
-def _copy(operation: Mapping[str, Any], document: Any) -> Any:
+def _copy(operation: Mapping[str, Any], draft: _Draft) -> None:
     tokens = _pointer(operation, "path")
-    return _place(document, tokens, _get(document, _pointer(operation, "from")))
+    _place(draft, tokens, _get(draft.document, _pointer(operation, "from")))
+    draft.disown()
 
 
-def _test(operation: Mapping[str, Any], document: Any) -> Any:
+def _test(operation: Mapping[str, Any], draft: _Draft) -> None:
     tokens, value = _pointer(operation, "path"), _value(operation)
-    found = _get(document, tokens)
+    found = _get(draft.document, tokens)
     if not equal(found, value):
         raise PatchError(f"{show(operation['path'])} is {show(found)}, not {show(value)}")
-    return document
 
 
-_OPERATIONS: dict[str, Callable[[Mapping[str, Any], Any], Any]] = {
+_OPERATIONS: dict[str, Callable[[Mapping[str, Any], _Draft], None]] = {
     "add": _add,
     "remove": _remove,
     "replace": _replace,
@@ -254,19 +266,20 @@ def _differences(before: Any, after: Any, tokens: Tokens) -> Iterator[Operation]
 
 
 def _member_differences(before: dict[str, Any], after: dict[str, Any], tokens: Tokens) -> Iterator[Operation]:
-    for key in before:
-        if key not in after:
-            yield {"op": "remove", "path": render_pointer((*tokens, key))}
-    for key, value in after.items():
+    for key in [key for key in before if key not in after]:
+        yield {"op": "remove", "path": render_pointer((*tokens, key))}
+    for key in [key for key, value in after.items() if before.get(key, _ABSENT) is not value]:
         if key in before:
-            yield from _differences(before[key], value, (*tokens, key))
+            yield from _differences(before[key], after[key], (*tokens, key))
         else:
-            yield {"op": "add", "path": render_pointer((*tokens, key)), "value": value}
+            yield {"op": "add", "path": render_pointer((*tokens, key)), "value": after[key]}
 
 
 def _item_differences(before: list[Any], after: list[Any], tokens: Tokens) -> Iterator[Operation]:
-    for index, (old, new) in enumerate(zip(before, after, strict=False)):
-        yield from _differences(old, new, (*tokens, str(index)))
+    if not all(map(is_, before, after)):
+        for index, (old, new) in enumerate(zip(before, after, strict=False)):
+            if old is not new:
+                yield from _differences(old, new, (*tokens, str(index)))
     for index in range(len(before) - 1, len(after) - 1, -1):
         yield {"op": "remove", "path": render_pointer((*tokens, str(index)))}
     for value in after[len(before) :]:

@@ -19,7 +19,7 @@ from cniplugin.access.model import Config, Verdict
 from cniplugin.access.reasons import Refusal
 from cniplugin.netspec.errors import SpecError, describe, show
 from cniplugin.netspec.plan import item_of
-from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORK_STATUS, NETWORKS
+from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS
 from webhook.admission.model import Cause, Decision, GroupKind, Request
 from webhook.admission.plugins.finding import PluginFinding
 from webhook.admission.remark import Remark
@@ -28,6 +28,8 @@ WARNING_MAX = 256
 MESSAGE_BYTES_MAX = 32_768
 """Of an `Invalid` message; hostile input may have thousands of problems, and the count is what remains to be said."""
 CAUSES_MAX = 20
+CLAIMS_SHOWN_MAX = 5
+"""Claims that one message names."""
 
 TEMPLATE_PATHS = {
     "CronJob": "spec.jobTemplate.spec.template.",
@@ -43,8 +45,11 @@ def template_path(kind: GroupKind) -> str:
 
 def who(request: Request) -> str:
     """Return the object as refusals name it: `pod blue/web-0`, `networkattachmentpolicy guardrails`."""
-    place = f"{request.namespace}/" if request.namespace else ""
-    return f"{request.kind.kind.lower()} {place}{request.object_name}"
+    return f"{request.kind.kind.lower()} {_placed_name(request)}"
+
+
+def _placed_name(request: Request) -> str:
+    return f"{request.namespace}/{request.object_name}" if request.namespace else request.object_name
 
 
 # Unreadable or impossible objects
@@ -104,7 +109,7 @@ def _invalid_message(request: Request, causes: Sequence[Cause]) -> str:
 
 def _cause(kind: GroupKind, error: SpecError) -> Cause:
     """Return a problem as a cause; a syntax error shows its line, too."""
-    lines = [describe(error), *(f"    {line}" for line in error.excerpt.splitlines())]
+    lines = [describe(error), *(f"    {line}" for line in error.excerpt.split("\n") if line)]
     return Cause(field=field_of(kind, error), message="\n".join(lines), rule=error.rule)
 
 
@@ -178,6 +183,8 @@ def refused(
 
 
 def _refusal_field(kind: GroupKind, refusal: Refusal) -> str:
+    if refusal.field:
+        return refusal.field
     base = f"{template_path(kind)}metadata.annotations"
     if refusal.item is None:
         return f"{base}[{DEFAULT_NETWORK}]"
@@ -234,40 +241,103 @@ def binding_refused(request: Request, keys: Sequence[str]) -> Decision:
     )
 
 
-def status_protected(request: Request, config: Config) -> Decision:
-    """Refuse a change of `network-status` by anybody but nodes and listed writers (side door 20)."""
+STATUS_RULE = "NetworkStatusProtected"
+
+
+def status_refused(request: Request, keys: Sequence[str], config: Config) -> Decision:
+    """Refuse a `network-status` of anybody but nodes and status writers (side door 20)."""
+    if request.operation == "CREATE":
+        what, fix = f"create {who(request)} with a network status", "leave the annotation out"
+    else:
+        what, fix = f"change the network status of {who(request)}", "leave the annotation as it is"
     return Decision(
         is_allowed=False,
         code=403,
         reason="Forbidden",
         message=(
-            f"network access denied: user {show(request.user.name)[1:-1]} "
-            f"may not change the network status of {who(request)}\n"
-            f"  reason:  the annotation {NETWORK_STATUS} says what a node attached, and others rely on it\n"
-            "  decided: built-in protection of network-status (protectNetworkStatus)\n"
-            "  allowed: members of system:nodes, and statusWriters\n"
-            f"  fix:     leave the annotation as it is, or ask {config.whom_to_ask} to add the writer to statusWriters"
+            f"network access denied: user {show(request.user.name)[1:-1]} may not {what}\n"
+            f"  reason:  the annotation {keys[0]} says what a node attached, and others rely on it\n"
+            "  decided: built-in protection of network-status (networkStatusMode Deny)\n"
+            "  allowed: nodes, network plugins of the pod's node (pods/status), statusWriters, statusWriterGroups\n"
+            f"  fix:     {fix}, or ask {config.whom_to_ask} to add the user to statusWriters"
         ),
-        causes=(
+        causes=tuple(
             Cause(
-                field=f"metadata.annotations[{NETWORK_STATUS}]",
-                message="only nodes and listed writers may change it",
-                reason="NetworkStatusProtected",
-            ),
+                field=f"metadata.annotations[{key}]",
+                message="only nodes and status writers may write it",
+                reason=STATUS_RULE,
+                rule=STATUS_RULE,
+            )
+            for key in keys
         ),
-        rules=("NetworkStatusProtected",),
+        rules=(STATUS_RULE,),
         decided="built-in protection of network-status",
+    )
+
+
+def status_remark(request: Request, keys: Sequence[str], config: Config) -> str:
+    """Warn of the same, under mode Warn."""
+    verb, fix = ("brings", "out") if request.operation == "CREATE" else ("changes", "as it is")
+    text = (
+        f"metadata.annotations[{keys[0]}]: user {show(request.user.name)[1:-1]} {verb} the network status, which nodes "
+        f"and status writers write; leave it {fix}, or ask {config.whom_to_ask} to add the user to statusWriters"
+    )
+    return Remark.of(warning(text), rule=STATUS_RULE)
+
+
+def status_record(mode: str, request: Request, keys: Sequence[str]) -> str:
+    """Return the same for records."""
+    verb = "brought" if request.operation == "CREATE" else "changed"
+    return f"{mode}: {STATUS_RULE}: {', '.join(keys)} {verb} by {show(request.user.name)[1:-1]}"
+
+
+def status_dropped(key: str) -> str:
+    """Warn of what /mutate takes out of a new pod."""
+    return Remark.of(
+        warning(
+            f"metadata.annotations[{key}]: it is dropped, because nodes and status writers write it, and nothing is "
+            "attached to a new pod; leave it out"
+        ),
+        rule=STATUS_RULE,
+    )
+
+
+def claims_unknown(request: Request, unknown: Sequence[tuple[str, str, str]]) -> Decision:
+    """Refuse a pod for now: nobody knows what its claims attach. `unknown`: kind, namespace and name of each."""
+    named = [f"{kind} {namespace}/{name}" if namespace else f"{kind} {name}" for kind, namespace, name in unknown]
+    more = f" and {len(named) - CLAIMS_SHOWN_MAX} more" if len(named) > CLAIMS_SHOWN_MAX else ""
+    shown = ", ".join(named[:CLAIMS_SHOWN_MAX])
+    reason = f"what these attach is not known, and the API server does not tell in time: {shown}{more}"
+    decided = "built-in check of claims"
+    return Decision(
+        is_allowed=False,
+        code=503,
+        reason="ServiceUnavailable",
+        message=(
+            f"network access denied for now: {who(request)}\n"
+            f"  reason:  {reason}\n"
+            f"  decided: {decided}\n"
+            "  fix:     try again; create claims before the pods that name them, at most 16 new ones for one pod"
+        ),
+        causes=(Cause(field="spec.resourceClaims", message=reason, reason="ClaimUnknown", rule="claim-unknown"),),
+        rules=("claim-unknown",),
+        decided=decided,
     )
 
 
 # Definitions
 
 
-def definition_refused(request: Request, verdict: Verdict, *, warnings: Sequence[str] = ()) -> Decision:
-    """Refuse a definition by the rules about who may write which."""
+def definition_refused(
+    request: Request, verdict: Verdict, *, warnings: Sequence[str] = (), field: str = "spec.config"
+) -> Decision:
+    """Refuse a definition by the rules about who may write which, or by the level of its namespace.
+
+    `field` has the configuration.
+    """
     allowed = [f"  allowed: {verdict.allowed}"] if verdict.allowed else []
     user = show(request.user.name)[1:-1]
-    what = f"{request.kind.kind} {request.namespace}/{request.object_name}"
+    what = f"{request.kind.kind} {_placed_name(request)}"
     lines = [
         f"network definition denied: user {user} may not write {what}",
         f"  reason:  {verdict.reason}",
@@ -280,7 +350,10 @@ def definition_refused(request: Request, verdict: Verdict, *, warnings: Sequence
         code=403,
         reason="Forbidden",
         message=reasons.cut("\n".join(lines), reasons.TEXT_BYTES_MAX),
-        causes=(Cause(field="spec.config", message=verdict.reason, reason=verdict.code, rule=verdict.code),),
+        causes=tuple(
+            Cause(field=key, message=text, reason=verdict.code, rule=verdict.code)
+            for key, text in (verdict.keys or ((field, verdict.reason),))[:CAUSES_MAX]
+        ),
         warnings=tuple(warnings),
         rules=(verdict.code,),
         decided=verdict.decided,
@@ -291,7 +364,7 @@ def definition_refused(request: Request, verdict: Verdict, *, warnings: Sequence
 def definition_trial(request: Request, verdict: Verdict, config: Config) -> str:
     """Warn of a definition that a policy of mode Warn would refuse."""
     return warning(
-        f"network definition: {request.namespace}/{request.object_name} by user {show(request.user.name)[1:-1]} "
+        f"network definition: {_placed_name(request)} by user {show(request.user.name)[1:-1]} "
         f"would be denied by {verdict.decided.partition(' (')[0]} (mode Warn): {verdict.reason}; "
         f"ask {verdict.contact or config.whom_to_ask}"
     )
@@ -300,6 +373,16 @@ def definition_trial(request: Request, verdict: Verdict, config: Config) -> str:
 def definition_trial_record(mode: str, verdict: Verdict) -> str:
     """Return what a policy on trial would refuse, for records."""
     return f"{mode}: {verdict.code} by {verdict.decided.partition(' (')[0]}"
+
+
+def unattachable(verdict: Verdict) -> str:
+    """Warn an exempt author of a definition that its namespace's level keeps pods from."""
+    first, *more = (key for key, _ in verdict.keys)
+    left = f" and {len(more)} more" if more else ""
+    return warning(
+        f"no pod can attach to it at {verdict.decided.partition(' (')[0]}, because of {first}{left}: "
+        "list that in definitions.baseline, write an Allow rule for definitions that names it, or set another level"
+    )
 
 
 # Warnings
@@ -314,6 +397,14 @@ def warning(text: str) -> str:
 def remark(lint: Lint) -> str:
     """What works in a policy, and is seldom meant."""
     return warning(f"{lint.path}: {lint.text}")
+
+
+def pools_unlimited() -> str:
+    """Tenants share the listed interfaces with others, and nobody has said whose addresses are whose."""
+    return warning(
+        "spec.definitions.baseline: masters are listed and addresses are not: at level Baseline, definitions may hand "
+        "out any pool of addresses on them; list the ranges that tenants have"
+    )
 
 
 def on_disk(name: str) -> str:
@@ -331,10 +422,10 @@ def dotted_name(name: str) -> str:
     return warning(f'metadata.name: "{name}" has a dot: pods can only select it in the JSON form')
 
 
-def plugin_remark(finding: PluginFinding) -> str:
-    """What a plugin accepts and seldom means, or what only its node can tell."""
+def plugin_remark(finding: PluginFinding, *, field: str = "spec.config") -> str:
+    """What a plugin accepts and seldom means, or what only its node can tell; `field` has the configuration."""
     error = finding.as_spec_error()
-    place = f"spec.config{'' if not error.path or error.path.startswith('[') else '.'}{error.path}"
+    place = f"{field}{'' if not error.path or error.path.startswith('[') else '.'}{error.path}"
     return Remark.of(warning(f"{place}: {describe(error)}"), rule=finding.code)
 
 
@@ -342,6 +433,15 @@ def not_yet(error: SpecError) -> str:
     """A template may come before its networks; the pod is judged again."""
     hint = "" if error.fix == CREATE_IT else f"; {error.fix}"
     return warning(f"{error.detail}{hint}{' ' if hint.endswith('?') else '; '}pods will be refused until it exists")
+
+
+def namespace_unknown(namespace: str) -> str:
+    """Rules select namespaces by labels, and nobody knows those of this one."""
+    text = (
+        f'no manifest has namespace "{namespace[:63]}": it counts as one without labels, and access rules select '
+        "namespaces by labels; add the Namespace with its labels"
+    )
+    return Remark.of(warning(text), rule="namespace-unknown")
 
 
 CREATE_IT = "create it first"

@@ -24,10 +24,15 @@ class GroupKind(NamedTuple):
 
 
 class User(NamedTuple):
-    """The requester (`request.userInfo`)."""
+    """The requester (`request.userInfo`).
+
+    `node`: where the pod runs that the requester's token is bound to (ServiceAccountTokenPodNodeInfo), "" if it is
+    bound to none.
+    """
 
     name: str = ""
     groups: tuple[str, ...] = ()
+    node: str = ""
 
 
 class Read(NamedTuple):
@@ -53,13 +58,35 @@ class SentPod(Protocol):
         """Return all that says how much its containers request, as `sketch`."""
 
 
+class ClaimReference(NamedTuple):
+    """One element of a pod's `spec.resourceClaims`: a claim, or a template of one. "" where it names none."""
+
+    claim: str = ""
+    template: str = ""
+
+
+class SentDevices(Protocol):
+    """What a pod, or the pod of a template, says of devices; read only when somebody asks."""
+
+    def claims(self) -> tuple[ClaimReference, ...]:
+        """Return `spec.resourceClaims`."""
+
+    def resources(self, *, prefix: str = "") -> tuple[str, ...]:
+        """Return the names with a domain of the resources that its containers request or limit, each once, sorted.
+
+        `prefix`: those that begin with it; it is cheap to see that there are none.
+        """
+
+
 class Object(NamedTuple):
     """An API object, as far as decisions need it.
 
     `annotations` and `labels` of a workload are those of its pod template, and `service_account` too: a workload is
     judged as the pod it would make. `config` is a definition's `spec.config`, None when absent; any JSON type, because
     a tree of files may hold what the API server would refuse. `spec` is the whole spec of a policy or of the
-    configuration as plain JSON, None for other kinds. `sent` is a pod as it was sent, which most decisions never read.
+    configuration as plain JSON, that of a ResourceClaim, its template or a DeviceClass as a value of `dra.claims`; None
+    for other kinds. `sent` is a pod as it was sent, which most decisions never read. `node_name` is where a pod runs,
+    "" while it is not scheduled. `devices`: None where there is no pod.
     """
 
     name: str = ""
@@ -71,6 +98,8 @@ class Object(NamedTuple):
     is_being_deleted: bool = False
     spec: object = None
     sent: SentPod | None = None
+    node_name: str = ""
+    devices: SentDevices | None = None
 
 
 class Request(NamedTuple):
@@ -128,7 +157,10 @@ class Decision(NamedTuple):
 
     `policies`: names of those that decided, for the audit log. `trials`: what policies of mode Warn and Audit would
     have refused, for logs and the audit log. `missing`: namespace and name of networks that are not known, where
-    nothing else keeps the object from being allowed. `operations` change the object (JSON Patch); none: no patch.
+    nothing else keeps the object from being allowed. `unknown`: namespaces that are not known and whose labels matter;
+    `unknown_devices`: kind, namespace and name of claims, templates and classes that are not known and may change the
+    decision. With either, this is an answer only where nobody can be asked. `operations` change the object (JSON
+    Patch); none: no patch.
     """
 
     is_allowed: bool = True
@@ -143,6 +175,8 @@ class Decision(NamedTuple):
     policies: tuple[str, ...] = ()
     missing: tuple[tuple[str, str], ...] = ()
     operations: tuple[Operation, ...] = ()
+    unknown: tuple[str, ...] = ()
+    unknown_devices: tuple[tuple[str, str, str], ...] = ()
 
     @property
     def verdict(self) -> str:

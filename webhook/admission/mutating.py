@@ -8,10 +8,14 @@ missing: the cluster is asked for a network only if nothing else is wrong. One t
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from cniplugin.access.model import Rules
 from webhook.admission import messages, podspec
+from webhook.admission.checks import network_status
 from webhook.admission.evaluate import NETWORK_NAMESPACE, POD, evaluate
 from webhook.admission.injection import Injection
+from webhook.admission.limits import DEFAULTS, ReviewLimits
 from webhook.admission.listers import Cluster
 from webhook.admission.model import ALLOWED, Decision, Object, Operation, Request
 from webhook.admission.mutation.mutate import Mutation, mutate
@@ -27,6 +31,7 @@ def answer_mutation(
     injection: Injection,
     *,
     network_namespace: str = NETWORK_NAMESPACE,
+    limits: ReviewLimits = DEFAULTS,
 ) -> Decision:
     """Return the answer to one request; everything but the creation of a pod is allowed without a patch.
 
@@ -36,21 +41,33 @@ def answer_mutation(
     known = request.object
     if request.kind != POD or request.operation != "CREATE" or request.subresource:
         return ALLOWED
-    if known is None or known.sent is None or known.is_being_deleted:
+    if known is None or known.sent is None:
         return ALLOWED
     sent = known.sent
-    sketch = sent.sketch(injection.read)
+    dropped = network_status.dropped(request, rules.config)
+    sketch = None if dropped else sent.sketch(injection.read)  # NB: no sketch has these annotations
     made: list[Decision] = []
 
     def answer() -> tuple[Injection, Decision | None]:
         pod, namespace = sent.read(), request.namespace
-        mutation = mutate(pod, cluster, injection, namespace=namespace, network_namespace=network_namespace)
-        made.append(_answer(request, mutation, cluster, rules, injection, network_namespace=network_namespace))
+        mutation = mutate(
+            pod,
+            cluster,
+            injection,
+            namespace=namespace,
+            network_namespace=network_namespace,
+            dropped=dropped,
+            limits=limits,
+        )
+        terms = _Terms(rules, injection, network_namespace, limits)
+        made.append(_answer(request, mutation, cluster, terms))
         return injection, made[0] if _is_worth_remembering(made[0], mutation) else None
 
     if sketch is not None:
         # What is remembered holds the injection, so that no other one gets its id.
-        _, remembered = cluster.recall((_MUTATED, id(injection), request.namespace, network_namespace, sketch), answer)
+        _, remembered = cluster.recall(
+            (_MUTATED, id(injection), request.namespace, network_namespace, limits, sketch), answer
+        )
         if remembered is not None:
             return remembered
     if not made:
@@ -66,20 +83,27 @@ def _is_worth_remembering(decision: Decision, mutation: Mutation) -> bool:
     return decision.is_allowed and not decision.warnings and not mutation.missing
 
 
-def _answer(
-    request: Request,
-    mutation: Mutation,
-    cluster: Cluster,
-    rules: Rules,
-    injection: Injection,
-    *,
-    network_namespace: str,
-) -> Decision:
+class _Terms(NamedTuple):
+    """What an answer goes by, beside the request and the snapshot."""
+
+    rules: Rules
+    injection: Injection
+    network_namespace: str
+    limits: ReviewLimits
+
+
+def _answer(request: Request, mutation: Mutation, cluster: Cluster, terms: _Terms) -> Decision:
     known = request.object or Object()
     if not mutation.problems and not mutation.warnings and not mutation.missing:
         return _allowed(mutation.operations, mutation.notes)
     after = request._replace(object=known._replace(annotations=podspec.annotations_of(mutation.pod)))
-    judged = evaluate(after, cluster, rules, network_namespace=network_namespace)
+    judged = evaluate(after, cluster, terms.rules, network_namespace=terms.network_namespace, limits=terms.limits)
+    answered = _judged(after, mutation, judged, cluster, terms.injection)
+    return answered._replace(unknown=judged.unknown) if judged.unknown else answered
+
+
+def _judged(after: Request, mutation: Mutation, judged: Decision, cluster: Cluster, injection: Injection) -> Decision:
+    """Return the answer about a pod whose networks, as they are after the mutation, were judged."""
     if mutation.missing and (judged.missing or not (mutation.problems or mutation.warnings)):
         return Decision(operations=mutation.operations, warnings=mutation.notes, missing=judged.missing)
     if judged.is_allowed and not mutation.problems:

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
-from cniplugin.netspec import annotation
-from cniplugin.netspec.errors import SpecErrors
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
-from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS
+from cniplugin.netspec.whitespace import trim
 from webhook.admission import podspec
 from webhook.admission.injection import BY_CLAIM, BY_PLUGIN, DEVICES_FROM, SOURCES, opts_out
+from webhook.admission.limits import DEFAULTS, ReviewLimits
+from webhook.admission.parsecache import read_pod
 from webhook.admission.podspec import Json
 
 Lookup = Callable[[str, str], NetworkAttachmentDefinition | None]
@@ -30,19 +30,22 @@ class Networks(NamedTuple):
 
 
 def find_networks(
-    annotations: Mapping[str, str], lookup: Lookup, *, namespace: str, network_namespace: str
+    annotations: Mapping[str, str],
+    lookup: Lookup,
+    *,
+    namespace: str,
+    network_namespace: str,
+    limits: ReviewLimits = DEFAULTS,
 ) -> Networks | None:
-    """Return the networks of a pod. None if an annotation cannot be read.
+    """Return the networks of a pod. None if an annotation cannot be read, or is above a limit.
 
     The judgement of networks refuses that, and what does not exist, in words that a pod may be told.
     """
-    networks, default = annotations.get(NETWORKS, ""), annotations.get(DEFAULT_NETWORK, "")
-    try:
-        chosen = annotation.parse_default_network(default, namespace=network_namespace) if default else None
-        elements = annotation.parse(networks, namespace=namespace) if networks else ()
-    except SpecErrors:
+    asked = read_pod(annotations, namespace=namespace, network_namespace=network_namespace, limits=limits)
+    if asked.problems:
         return None
-    references = [(element.namespace, element.name) for element in ((chosen, *elements) if chosen else elements)]
+    elements = [element for element in (asked.default, *asked.networks) if element is not None]
+    references = [(element.namespace, element.name) for element in elements]
     looked_up = [lookup(*reference) for reference in references]
     missing = (reference for reference, network in zip(references, looked_up, strict=True) if network is None)
     return Networks(
@@ -53,7 +56,7 @@ def find_networks(
 
 def resources_of(network: NetworkAttachmentDefinition, keys: Sequence[str]) -> frozenset[str]:
     """Return the resources that a definition names under any of the keys."""
-    named = (network.annotations.get(key, "").strip() for key in keys)
+    named = (trim(network.annotations.get(key, "")) for key in keys)
     return frozenset(name for name in named if name)
 
 
@@ -73,7 +76,7 @@ def count_needs(
 
 def _says(network: NetworkAttachmentDefinition) -> str | None:
     """Return where a definition says that its devices come from."""
-    said = network.annotations.get(DEVICES_FROM, "").strip()
+    said = trim(network.annotations.get(DEVICES_FROM, ""))
     return said if said in SOURCES else None
 
 
@@ -83,7 +86,7 @@ def find_claimed(pod: Json, networks: Sequence[NetworkAttachmentDefinition], key
         return []
     silent = [network for network in networks if _says(network) is None]
     named = {name for network in silent for name in resources_of(network, keys)}
-    offered = podspec.offered(pod, named)
+    offered = podspec.offered(pod, named) if named else {}
     return sorted(name for name in named if not offered.get(name))
 
 
@@ -100,6 +103,8 @@ class Shortfall(NamedTuple):
 def find_shortfalls(pod: Json, networks: Sequence[NetworkAttachmentDefinition], keys: Sequence[str]) -> list[Shortfall]:
     """Return what is short in a pod as it is, by the resource's name."""
     counts = count_needs(networks, keys, has_claims=podspec.has_claims(pod))
+    if not counts:
+        return []
     offered = podspec.offered(pod, counts)
     amounts = ((resource, needed, offered.get(resource, Fraction(0))) for resource, needed in counts.items())
     short = [(resource, needed, amount) for resource, needed, amount in amounts if amount < needed]

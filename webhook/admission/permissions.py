@@ -6,12 +6,14 @@ would get, which does not (side door 22).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from cniplugin.access.consent import consents
 from cniplugin.access.index import Index
-from cniplugin.access.judge import judge
+from cniplugin.access.judge import judge, judge_level_trial
+from cniplugin.access.levels import MODES, TRIALS, Level, level_of
 from cniplugin.access.limits import describe
 from cniplugin.access.listing import list_allowed
 from cniplugin.access.model import Config, Item, Rules, Subject, Verdict
@@ -78,7 +80,8 @@ class Answer(NamedTuple):
 class Permissions(NamedTuple):
     """What pods of a namespace may attach to. `denies`: Deny rules about this pod, on trial too.
 
-    `others`: rules about pods of the namespace that have other labels or another service account.
+    `others`: rules about pods of the namespace that have other labels or another service account. `levels`: of the
+    definitions in the namespace, by mode.
     """
 
     subject: Subject
@@ -86,6 +89,7 @@ class Permissions(NamedTuple):
     denies: tuple[AttachmentRule, ...]
     others: tuple[AttachmentRule, ...]
     config: Config
+    levels: Mapping[str, Level] = MappingProxyType({})
 
 
 def answer(
@@ -93,7 +97,8 @@ def answer(
 ) -> Answer:
     """Say whether a pod may attach to a network in this way. `default`: in place of the cluster's default network."""
     network = cluster.network(element.namespace, element.name)
-    item = Item(element=element, network=network, replaces_default=default)
+    labels = cluster.namespace_labels(element.namespace)
+    item = Item(element=element, network=network, network_labels=labels, replaces_default=default)
     permission = _permission(subject, item, cluster, rules)
     allowed, more = ((), False) if permission.verdict.is_allowed else list_allowed(subject, rules, cluster)
     near = nearest(element.name, cluster.network_names(element.namespace)) if network is None else None
@@ -113,14 +118,18 @@ def list_permissions(subject: Subject, cluster: Cluster, rules: Rules) -> Permis
         denies=tuple(rule for rule in mine if rule.action == DENY),
         others=tuple(rule for rule in about if rule not in mine),
         config=rules.config,
+        levels={
+            mode: level_of(rules.config.levels, subject.namespace, subject.namespace_labels, mode) for mode in MODES
+        },
     )
 
 
 def _items(cluster: Cluster) -> Iterator[Item]:
     for namespace in cluster.network_namespaces():
+        labels = cluster.namespace_labels(namespace)
         for name in cluster.network_names(namespace):
             element = NetworkSelectionElement(namespace=namespace, name=name)
-            yield Item(element=element, network=cluster.network(namespace, name))
+            yield Item(element=element, network=cluster.network(namespace, name), network_labels=labels)
 
 
 def _permission(subject: Subject, item: Item, cluster: Cluster, rules: Rules) -> Permission:
@@ -164,7 +173,7 @@ def _asks_of_posture(item: Item, config: Config) -> str:
 
 
 def _trials(subject: Subject, item: Item, cluster: Cluster, rules: Rules) -> Iterator[Trial]:
-    """Yield each policy that would refuse alone, where all on trial together would.
+    """Yield each policy that would refuse alone, where all on trial together would, and each level on trial.
 
     NB: an Allow on trial may lift what another one refuses, so alone is not enough; and where all refuse, one does.
     """
@@ -175,6 +184,10 @@ def _trials(subject: Subject, item: Item, cluster: Cluster, rules: Rules) -> Ite
             verdict = _judge_with(alone, subject, item, rules)
             if not verdict.is_allowed:
                 yield Trial(mode, verdict)
+    for level, mode in TRIALS.items():
+        refused = judge_level_trial(subject, item, rules, level)
+        if refused is not None:
+            yield Trial(mode, refused)
 
 
 def _judge_with(index: RuleIndex, subject: Subject, item: Item, rules: Rules) -> Verdict:

@@ -24,7 +24,7 @@ _CONTAINER = {
     "env": [dict],
     "volumeMounts": [dict],
 }
-_POD = {
+_POD: dict[str, Any] = {
     "metadata": {"annotations": _TEXTS, "labels": _TEXTS},
     "spec": {
         "containers": [_CONTAINER],
@@ -36,9 +36,24 @@ _POD = {
 }
 
 
+_SPEC_OUTLINE = {
+    "containers": list,
+    "initContainers": list,
+    "volumes": list,
+    "nodeSelector": _TEXTS,
+    "resourceClaims": list,
+}
+_OUTLINE = {"metadata": {"annotations": _TEXTS, "labels": _TEXTS}, "spec": _SPEC_OUTLINE}
+
+
 def is_readable(pod: object) -> bool:
     """Say whether a pod has the types that the API server gives it. A file may hold anything."""
     return isinstance(pod, dict) and _fits(pod, _POD)
+
+
+def has_outline(pod: object) -> bool:
+    """Say the same, but for what is in containers and volumes, however many there are."""
+    return isinstance(pod, dict) and _fits(pod, _OUTLINE)
 
 
 _REQUESTING = {"resources": {"requests": dict, "limits": dict}}
@@ -54,9 +69,11 @@ def _fits(value: object, shape: Any) -> bool:
     if value is None:
         return True
     if shape is _TEXTS:
-        return isinstance(value, dict) and all(isinstance(text, str) for text in value.values())
+        return isinstance(value, dict) and set(map(type, value.values())) <= {str}
     if isinstance(shape, type):
         return isinstance(value, shape)
+    if isinstance(shape, list) and isinstance(shape[0], type):
+        return isinstance(value, list) and set(map(type, value)) <= {shape[0]}
     if isinstance(shape, list):
         return isinstance(value, list) and all(item is not None and _fits(item, shape[0]) for item in value)
     return isinstance(value, dict) and all(_fits(value.get(key), inner) for key, inner in shape.items())
@@ -80,6 +97,11 @@ def spec_of(pod: Json) -> Json:
 def has_claims(pod: Json) -> bool:
     """Say whether devices are claimed (`spec.resourceClaims`, dynamic resource allocation)."""
     return bool(spec_of(pod).get("resourceClaims"))
+
+
+def count_containers(pod: Json) -> int:
+    """Return how many containers there are, init containers included."""
+    return len(spec_of(pod).get("containers") or ()) + len(spec_of(pod).get("initContainers") or ())
 
 
 class Container(NamedTuple):
@@ -170,6 +192,11 @@ def put(pod: Json, path: Path, value: object) -> Json:
     """Return a pod with a value at a path; objects that are missing on the way are made."""
     changed: Json = _put(pod, path, value)
     return changed
+
+
+def without_annotations(pod: Json, keys: Collection[str]) -> Json:
+    """Return a pod without some of its annotations."""
+    return put(pod, ("metadata", "annotations"), {k: v for k, v in annotations_of(pod).items() if k not in keys})
 
 
 def _put(document: Any, path: Path, value: object) -> Any:

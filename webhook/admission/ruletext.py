@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from cniplugin.access.contentfields import FIELDS
 from cniplugin.access.labels import Requirement
 from cniplugin.access.rules import AttachmentRule, NetworkMatch
 
@@ -25,9 +26,7 @@ def _parts(entry: NetworkMatch) -> Iterator[str]:
     for what, patterns in (
         ("namespace", entry.namespaces),
         ("name", entry.names),
-        ("plugin type", entry.plugin_types),
-        ("master", entry.masters),
-        ("VLAN", entry.vlans),
+        *((field.what.removeprefix("CNI "), getattr(entry, field.name)) for field in FIELDS),
     ):
         if patterns is not None:
             yield f"{what} {' or '.join(patterns.texts)}"

@@ -7,7 +7,7 @@ calls the others.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from operator import is_not
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
@@ -20,15 +20,20 @@ from cniplugin.access.model import NAME_LABEL, Config
 from cniplugin.access.reading import read_policy
 from cniplugin.access.rules import CONFIG_NAME, Policy
 from cniplugin.netspec.errors import SpecError
+from webhook.admission.dra.claims import KINDS as DEVICE_KINDS
+from webhook.admission.dra.claims import NO_DEVICES, Devices, DeviceSpec
 from webhook.admission.injection import DEFAULT_NETWORKS
+from webhook.deviceobjects import UNREADABLE, keep_spec
 
 from .apiobjects import Item
 from .bynamespace import ByNamespace, Key
 from .pods import Pods
-from .store import DROPPED_ANNOTATIONS, EMPTY, NOT_TEXT, Definition, Snapshot, Texts, is_shared
+from .store import EMPTY, NOT_TEXT, Definition, Snapshot, Texts, is_shared, kept_texts
 
 SHARED_TEXTS = 4096
 """Label and annotation sets that are remembered so that equal ones are one object."""
+SHARED_TEXT_MAX = 1024
+"""Characters of such a set: 4,096 of them are at most 4 MiB, whatever authors write and take away again."""
 
 UNDECODABLE = "spec cannot be decoded"
 """Stands for a spec that is no JSON: a text, which no spec may be."""
@@ -151,13 +156,17 @@ class Namespaces(_Named[Namespace]):
 
     def make(self, item: Item) -> Namespace:
         """Return what is kept of a namespace."""
-        metadata = item.metadata
-        labels = {**(metadata.labels or {}), NAME_LABEL: metadata.name}
-        return Namespace(
-            labels,
-            is_terminating=metadata.deletion_timestamp is not None,
-            default_networks=(metadata.annotations or {}).get(DEFAULT_NETWORKS),
-        )
+        return namespace_of(item)
+
+
+def namespace_of(item: Item) -> Namespace:
+    """Return what is kept of a namespace."""
+    metadata = item.metadata
+    return Namespace(
+        {**(metadata.labels or {}), NAME_LABEL: metadata.name},
+        is_terminating=metadata.deletion_timestamp is not None,
+        default_networks=(metadata.annotations or {}).get(DEFAULT_NETWORKS),
+    )
 
 
 class AccessPolicies(_Named[Policy]):
@@ -176,11 +185,28 @@ class AccessConfigs(_Named[ReadConfig]):
         return read_config(_plain(item))
 
 
+class DeviceObjects(ByNamespace[DeviceSpec]):
+    """Specs of claims, of templates or of classes, as far as attachments go (`deviceobjects.keep_spec`)."""
+
+    def __init__(self, kind: str, is_read: Callable[[str], bool]) -> None:
+        super().__init__()
+        self._kind = kind
+        self._is_read = is_read
+
+    def make(self, item: Item) -> DeviceSpec | None:
+        """Return what is kept of an object; None of one that no API server stores."""
+        try:
+            return keep_spec(self._kind, item.spec, self._is_read)
+        except UNREADABLE:
+            return None
+
+
 class Caches:
     """The caches of all resources, and the snapshot of them."""
 
-    def __init__(self, pods: Pods | None) -> None:
-        """`pods`: None if nobody fills it."""
+    def __init__(self, pods: Pods | None, *, is_read: Callable[[str], bool] | None = None) -> None:
+        """`pods`: None if nobody fills it. `is_read`: whether parameters of a DRA driver are read; None: no claims."""
+        self.devices = {} if is_read is None else {kind: DeviceObjects(kind, is_read) for kind in DEVICE_KINDS}
         self.networks = Networks()
         self.namespaces = Namespaces()
         self.policies = AccessPolicies()
@@ -188,6 +214,8 @@ class Caches:
         self.pods = pods
         self._policies = NO_POLICIES
         self._copied: tuple[object, ...] = ()
+        self._copied_devices: tuple[object, ...] = ()
+        self._devices = NO_DEVICES
         self._snapshot = EMPTY
 
     def snapshot(self) -> Snapshot:
@@ -200,7 +228,17 @@ class Caches:
         if len(self._copied) != len(copied) or any(map(is_not, copied, self._copied)):
             self._copied = copied
             self._snapshot = self._make()
-        return self._snapshot if self.pods is None else self._snapshot.with_pods(self.pods.copy())
+        snapshot = self._snapshot.with_devices(self._copy_devices()) if self.devices else self._snapshot
+        return snapshot if self.pods is None else snapshot.with_pods(self.pods.copy())
+
+    def _copy_devices(self) -> Devices:
+        """Return the claims, templates and classes; the same object as long as none changes."""
+        copied = tuple(cache.copy() for cache in self.devices.values())
+        if len(self._copied_devices) != len(copied) or any(map(is_not, copied, self._copied_devices)):
+            self._copied_devices = copied
+            claims, templates, classes = copied
+            self._devices = Devices(claims, templates, classes.get("", {}))  # type: ignore[arg-type]  # each its kind
+        return self._devices
 
     def _make(self) -> Snapshot:
         policies = self._make_policies()
@@ -253,7 +291,8 @@ def _config_of(spec: msgspec.Raw) -> str | None:
 
 
 def _texts_of(texts: Mapping[str, str] | None) -> Texts:
-    return _share(tuple((key, value) for key, value in (texts or {}).items() if key not in DROPPED_ANNOTATIONS))
+    kept = kept_texts(texts)
+    return _share(kept) if sum(len(key) + len(value) for key, value in kept) <= SHARED_TEXT_MAX else kept
 
 
 @lru_cache(maxsize=SHARED_TEXTS)

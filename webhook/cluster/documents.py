@@ -22,7 +22,7 @@ DEFAULT_NAMESPACE = "default"
 NO_OBJECT = "not-an-object"
 """Rule of what has neither apiVersion nor kind, as files of other programs."""
 
-GROUPS = frozenset({"", "apps", "batch", "k8s.cni.cncf.io", "access.nadmit.io"})
+GROUPS = frozenset({"", "apps", "batch", "k8s.cni.cncf.io", "access.nadmit.io", "resource.k8s.io"})
 """API groups of what is judged, where an object without metadata is a slip."""
 
 METADATA_PATHS = ("metadata", "template.metadata", "spec.template.metadata", "spec.jobTemplate.spec.template.metadata")

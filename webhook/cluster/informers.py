@@ -8,7 +8,7 @@ back so far (410) are the objects listed again. Until then, and whatever fails, 
 | while    | comes                                  | then                                                          |
 | -------- | -------------------------------------- | ------------------------------------------------------------- |
 | list     | the last page                          | hand the objects over; watch                                  |
-| any      | 404 of an optional resource            | there are none; list again in 30 s (`absent_retry_s`)         |
+| any      | 404 of an optional resource            | its older versions; then: there are none; list again in 30 s  |
 | watch    | an event, a bookmark                   | hand it over, keep its version                                |
 | watch    | its end, as the server was asked to    | watch from the last version                                   |
 | any      | 410, as a status or as an event        | list again; at once the first time                            |
@@ -119,6 +119,8 @@ class Informer:
         self._version: str | None = None
         self._failures = 0
         self._absences = 0
+        self._untried = len(resource.older)
+        """Versions of the resource that have not been asked for since it was found last."""
         self._has_bookmarks = False
         self._has_listed = False
         self._is_lost = False
@@ -166,15 +168,19 @@ class Informer:
 
         History that is compacted between two pages (410) is listed again once.
         """
-        try:
+        for _ in range(len(self.resource.older) + 1):
             try:
-                self._list()
-            except GoneError:
-                self._list()
-        except AbsentError:
-            if not self.resource.is_optional:
-                raise
-            self._inbox.replace({})
+                try:
+                    self._list()
+                except GoneError:
+                    self._list()
+            except AbsentError:
+                if not self.resource.is_optional:
+                    raise
+                self.resource = self.resource.in_next_version()
+            else:
+                return
+        self._inbox.replace({})
 
     # List
 
@@ -206,6 +212,7 @@ class Informer:
                 raise self._broken("list", error) from error
 
     def _note_listed(self, text: str) -> None:
+        self._untried = len(self.resource.older)
         self._has_listed = True
         self._absences = 0
         self._is_lost = False
@@ -335,8 +342,16 @@ class Informer:
         return pause if self._failures > 1 else 0.0
 
     def _note_absent(self, error: AbsentError) -> float:
-        """Drop all objects, but those that were there only at the second 404 in a row."""
+        """Drop all objects, but those that were there only at the second 404 in a row.
+
+        Where the resource has older versions, all of them are tried first.
+        """
         self._version = None
+        if self._untried:
+            self._untried -= 1
+            self.resource = self.resource.in_next_version()
+            return 0.0
+        self._untried = len(self.resource.older)
         self._absences += 1
         is_certain = not self._has_listed or self._absences > 1
         if is_certain:

@@ -30,9 +30,13 @@ from kubernetes.config import ConfigException, load_kube_config
 from kubernetes.config.incluster_config import SERVICE_HOST_ENV_NAME, SERVICE_TOKEN_FILENAME, InClusterConfigLoader
 from urllib3.connection import HTTPConnection
 
+from cniplugin.netspec.whitespace import trim
+
+from . import kubeconfigfiles
 from .answers import BROKEN_CONNECTION, Answer, Reply, explain
 from .apierrors import ClusterError, UnauthorizedError, of_status
 from .apiobjects import parse_status
+from .kubeconfigerrors import explain_kubeconfig, hide_values_in_log
 
 SERVICE_ACCOUNT = Path(SERVICE_TOKEN_FILENAME).parent
 CONNECT_S = 10.0
@@ -55,7 +59,9 @@ SOCKET_OPTIONS = (
     ),
 )
 
-_BROKEN_KUBECONFIG = (ConfigException, yaml.YAMLError, OSError, ValueError, TypeError, AttributeError, LookupError)
+_BROKEN_KUBECONFIG = (
+    ConfigException, yaml.YAMLError, OSError, ValueError, TypeError, AttributeError, LookupError, RecursionError
+)  # fmt: skip
 """What the client raises for a kubeconfig: its own error for a few mistakes, and whatever comes up for the others."""
 
 
@@ -63,7 +69,8 @@ class Resource(NamedTuple):
     """A resource of the API. `kind` is its name in this program; an optional one may be not installed.
 
     `is_metadata_only`: no more than metadata is asked for. `field_selector`: which objects are asked for. `otherwise`:
-    what to do where the account may not read it, as it stands after "or".
+    what to do where the account may not read it, as it stands after "or". `older`: versions to try where `version` is
+    not served.
     """
 
     kind: str
@@ -74,6 +81,11 @@ class Resource(NamedTuple):
     is_metadata_only: bool = False
     field_selector: str = ""
     otherwise: str = ""
+    older: tuple[str, ...] = ()
+
+    def in_next_version(self) -> Resource:
+        """Return the resource in the version to try next; after the last one comes the first again."""
+        return self._replace(version=self.older[0], older=(*self.older[1:], self.version)) if self.older else self
 
     @property
     def path(self) -> str:
@@ -81,8 +93,9 @@ class Resource(NamedTuple):
         return f"{self._root}/{self.plural}"
 
     def path_of(self, namespace: str, name: str) -> str:
-        """Return the path of one object in a namespace."""
-        return f"{self._root}/namespaces/{quote(namespace, safe='')}/{self.plural}/{quote(name, safe='')}"
+        """Return the path of one object; `namespace` is "" for one that is cluster-scoped."""
+        where = f"/namespaces/{quote(namespace, safe='')}" if namespace else ""
+        return f"{self._root}{where}/{self.plural}/{quote(name, safe='')}"
 
     def accept(self, verb: str) -> str:
         """Return what to accept as the answer; a server that cannot leave specs out sends all of an object."""
@@ -107,7 +120,8 @@ def load_configuration(
     """Return where the API server is and how to speak to it. Raises ClusterError, which asking again does not cure."""
     if kubeconfig is not None:
         return _load_kubeconfig(str(kubeconfig), hint="name a file that kubectl --kubeconfig can use")
-    if SERVICE_HOST_ENV_NAME in environ and (service_account / "token").exists():
+    token = service_account / "token"
+    if SERVICE_HOST_ENV_NAME in environ and kubeconfigfiles.exists(token):
         return _load_service_account(service_account, environ)
     files = environ.get("KUBECONFIG") or "~/.kube/config"
     return _load_kubeconfig(
@@ -116,6 +130,7 @@ def load_configuration(
 
 
 def _load_service_account(directory: Path, environ: Mapping[str, str]) -> Configuration:
+    kubeconfigfiles.check([directory / "token", directory / "ca.crt"], "the service account")
     configuration = Configuration()
     loader = InClusterConfigLoader(  # type: ignore[no-untyped-call]  # the client's
         str(directory / "token"), str(directory / "ca.crt"), environ=environ
@@ -131,8 +146,10 @@ def _load_service_account(directory: Path, environ: Mapping[str, str]) -> Config
 def _load_kubeconfig(files: str, *, hint: str) -> Configuration:
     """NB: KUBECONFIG may name several files; those that do not exist are passed over, as kubectl does."""
     paths = [Path(file).expanduser() for file in files.split(":") if file]
-    if not any(path.exists() for path in paths):
+    if not any(kubeconfigfiles.exists(path) for path in paths):
         raise ClusterError(f"{files}: no such kubeconfig; {hint}")
+    kubeconfigfiles.check_kubeconfigs(paths)
+    hide_values_in_log()
     configuration = Configuration()
     unset = configuration.host
     try:
@@ -140,12 +157,20 @@ def _load_kubeconfig(files: str, *, hint: str) -> Configuration:
             config_file=files, client_configuration=configuration, persist_config=False
         )
     except _BROKEN_KUBECONFIG as error:
-        raise ClusterError(f"{files}: the kubeconfig cannot be used: {explain(error)}; {hint}") from error
+        raise ClusterError(f"{files}: the kubeconfig cannot be used: {explain_kubeconfig(error)}; {hint}") from None
     if configuration.host == unset:
         raise ClusterError(f"{files}: the cluster of the current context names no server; {hint}")
     if not configuration.host.startswith(("https://", "http://")):
-        raise ClusterError(f"{files}: server {configuration.host!r} is no address; write it as https://HOST:PORT")
+        raise ClusterError(f"{files}: the server is not an address; write it as https://HOST:PORT")
+    configuration.host = _without_user(configuration.host)
     return configuration
+
+
+def _without_user(url: str) -> str:
+    """Return an address without `user:password@`, which urllib3 does not send and every message would show."""
+    scheme, mark, rest = url.partition("://")
+    authority, slash, path = rest.partition("/")
+    return f"{scheme}{mark}{authority.rpartition('@')[2]}{slash}{path}"
 
 
 class Client:
@@ -165,10 +190,10 @@ class Client:
         try:
             settings: Mapping[str, Any] = self.configuration.auth_settings()
         except _BROKEN_KUBECONFIG as error:
-            said = f"{self.configuration.host}: the credentials cannot be read again: {explain(error)}"
-            raise ClusterError(said) from error
+            said = f"{self.configuration.host}: the credentials cannot be read again: {explain_kubeconfig(error)}"
+            raise ClusterError(said) from None
         for setting in settings.values():
-            value = (setting["value"] or "").strip()
+            value = trim(setting["value"] or "")
             if not (value.isascii() and value.isprintable()):
                 raise ClusterError(f"{self.configuration.host}: the token is not one line of ASCII; write it anew")
             headers[setting["key"]] = value
@@ -198,8 +223,9 @@ class Connection:
         configuration = self._load()
         try:
             return Client(configuration)
-        except (*BROKEN_CONNECTION, ValueError, ImportError) as error:
-            raise ClusterError(f"{configuration.proxy}: the proxy cannot be used: {explain(error)}") from error
+        except (*BROKEN_CONNECTION, ValueError, ImportError):
+            fix = "write proxy-url as http://HOST:PORT, https://HOST:PORT or socks5://HOST:PORT"
+            raise ClusterError(f"{configuration.host}: the proxy cannot be used; {fix}") from None
 
     def get(self, resource: Resource, query: Mapping[str, str | int], *, verb: str, silence_s: float) -> Answer:
         """Ask for objects. `silence_s` is the longest time without a byte. Raises ClusterError for all but 200."""

@@ -11,12 +11,12 @@ from pathlib import Path
 from .caches import Caches
 from .informers import Informer, Timing
 from .kube import Connection
-from .source import caches_of
+from .source import rules_of
 from .store import Snapshot
 
 
 def list_snapshot(kubeconfig: Path | None, *, environ: Mapping[str, str] = os.environ) -> Snapshot:
-    """Return the networks, namespaces and access policies of a cluster.
+    """Return the networks, namespaces and access policies of a cluster; no pods, and no claims.
 
     A page may take 30 s (`Timing.page_silence_s`), a connection 10 s. Raises ClusterError for a kubeconfig that cannot
     be used and for what cannot be listed; a resource that is not installed has no objects.
@@ -25,7 +25,7 @@ def list_snapshot(kubeconfig: Path | None, *, environ: Mapping[str, str] = os.en
     connection.open()
     caches = Caches(pods=None)
     try:
-        for resource, cache in caches_of(caches):
+        for resource, cache in rules_of(caches):
             Informer(
                 connection, resource, cache, timing=Timing(), clock=time.monotonic, jitter=random.random
             ).list_once()

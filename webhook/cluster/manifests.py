@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from webhook.admission.evaluate import NETWORK_NAMESPACE
+from webhook.files import load_file, within
 
 from . import documents, store
 from .documents import Document
@@ -21,10 +21,15 @@ from .problems import ManifestError, Position, Problem
 from .store import Snapshot
 
 SUFFIXES = (".yaml", ".yml", ".json")
+FILE_BYTES_MAX = 256 * 1024 * 1024
+"""All objects of a large cluster in one file have less; as YAML it would take minutes and 20 GiB to read."""
+
 SKIPPED = frozenset({"kustomization.yaml", "kustomization.yml"})
 
 _FIXES = {
     errno.EISDIR: "name the files in it; `nadmit check` and --manifests take directories",
+    errno.EFBIG: "split it",
+    errno.ETIMEDOUT: "see to its mount, or leave it out",
     errno.EINVAL: 'leave it out; what comes from a pipe is read as "-" by `nadmit check` and `nadmit review`',
 }
 """What to do about files of other types."""
@@ -48,7 +53,12 @@ def find_files(paths: Sequence[str]) -> list[str]:
 
 
 def _files_of(path: str, problems: list[Problem]) -> Iterator[str]:
-    if Path(path).is_dir():
+    try:
+        is_directory = within(Path(path), Path(path).is_dir)
+    except OSError as error:
+        problems.append(_unreadable(path, error))
+        return
+    if is_directory:
         root = Path(path).resolve()
         for file, is_link in _walk(str(Path(path)), problems):
             if not is_link or Path(file).resolve().is_relative_to(root):
@@ -62,8 +72,7 @@ def _files_of(path: str, problems: list[Problem]) -> Iterator[str]:
 def _walk(folder: str, problems: list[Problem]) -> Iterator[tuple[str, bool]]:
     """Yield the files below a folder, and whether each is a symbolic link."""
     try:
-        with os.scandir(folder) as entries:
-            found = sorted(entries, key=lambda entry: entry.name)
+        found = within(Path(folder), lambda: _list(folder))
     except OSError as error:
         problems.append(_unreadable(folder, error))
         return
@@ -76,6 +85,11 @@ def _walk(folder: str, problems: list[Problem]) -> Iterator[tuple[str, bool]]:
             yield file, entry.is_symlink()
 
 
+def _list(folder: str) -> list[os.DirEntry[str]]:
+    with os.scandir(folder) as entries:
+        return sorted(entries, key=lambda entry: entry.name)
+
+
 def _counts(name: str) -> bool:
     return name.endswith(SUFFIXES) and not name.startswith(".") and name not in SKIPPED
 
@@ -83,21 +97,11 @@ def _counts(name: str) -> bool:
 def read_file(file: str, problems: list[Problem]) -> Iterator[Document]:
     """Yield the objects of one file; what is wrong with it is added to `problems`."""
     try:
-        data = _load(Path(file))
+        data = load_file(Path(file), bytes_max=FILE_BYTES_MAX)
     except OSError as error:
         problems.append(_unreadable(file, error))
         return
     yield from read_bytes(data, file=file, problems=problems)
-
-
-def _load(file: Path) -> bytes:
-    """NB: opening a named pipe would wait for its writer."""
-    mode = file.stat().st_mode
-    if stat.S_ISDIR(mode):
-        raise OSError(errno.EISDIR, "a directory")
-    if not stat.S_ISREG(mode):
-        raise OSError(errno.EINVAL, "not a regular file")
-    return file.read_bytes()
 
 
 def read_bytes(data: bytes, *, file: str, problems: list[Problem]) -> Iterator[Document]:
@@ -116,7 +120,7 @@ def read_bytes(data: bytes, *, file: str, problems: list[Problem]) -> Iterator[D
 def _unreadable(file: str, error: OSError) -> Problem:
     if isinstance(error, FileNotFoundError):
         return _missing(file)
-    said = (error.strerror or str(error)).lower()
+    said = "a directory" if isinstance(error, IsADirectoryError) else (error.strerror or str(error)).lower()
     fix = _FIXES.get(error.errno or 0, "make it readable, or leave it out")
     return Problem(Position(file), "unreadable-file", f"cannot be read: {said}; {fix}")
 

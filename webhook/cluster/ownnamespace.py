@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from cniplugin.netspec.whitespace import trim
+from webhook.files import load_file
+
 MOUNTED = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 """Kubernetes writes the namespace of a pod there, beside the token of its service account."""
+
+BYTES_MAX = 256
+"""A name has at most 63."""
 
 USUAL = "nadmit-system"
 
@@ -15,6 +21,6 @@ def own_namespace(given: str | None, *, mounted: Path = MOUNTED) -> str:
     if given is not None:
         return given
     try:
-        return mounted.read_text(encoding="utf-8").strip() or USUAL
+        return trim(load_file(mounted, bytes_max=BYTES_MAX).decode()) or USUAL
     except (OSError, UnicodeDecodeError):
         return USUAL

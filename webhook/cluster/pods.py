@@ -32,8 +32,9 @@ NAMES_MAX = 5
 
 SHARED_REFERENCES = 16_384
 SHARED_ANNOTATIONS = 4_096
-SHARED_TEXT_MAX = 4_096
-"""Characters of an annotation whose references are remembered; 4,096 of them are at most 16 MiB of text."""
+SHARED_TEXT_MAX = 1_024
+"""Characters of an annotation whose references are remembered; 4,096 of them are at most 4 MiB of text, and of what was
+read of it 16 MiB."""
 
 References = tuple[Key, ...]
 """Namespace and name of each network that a pod uses, in the order of its annotations."""

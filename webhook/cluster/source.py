@@ -25,6 +25,8 @@ from cniplugin.access.rules import GROUP as ACCESS_GROUP
 from cniplugin.access.rules import VERSION as ACCESS_VERSION
 from cniplugin.netspec.netattachdef import GROUP, RESOURCE, VERSION
 from webhook.admission import unreadable
+from webhook.admission.dra.claims import CLAIM, CLASS, TEMPLATE
+from webhook.admission.dra.claims import GROUP as DEVICE_GROUP
 
 from .bynamespace import Key
 from .caches import Cache, Caches
@@ -49,6 +51,14 @@ PODS = Resource(
     otherwise="start with --no-watch-pods",
 )
 
+CLAIMS = Resource(
+    "resourceclaims", DEVICE_GROUP, "v1", "resourceclaims", is_optional=True, older=("v1beta2", "v1beta1")
+)
+TEMPLATES = CLAIMS._replace(kind="resourceclaimtemplates", plural="resourceclaimtemplates")
+CLASSES = CLAIMS._replace(kind="deviceclasses", plural="deviceclasses")
+DEVICES = {CLAIM: CLAIMS, TEMPLATE: TEMPLATES, CLASS: CLASSES}
+"""The resources of dynamic resource allocation by kind."""
+
 STOP_S = 0.9
 """How long `stop` waits for its threads. One that waits for a silent server stays, as a daemon, until its time-out."""
 
@@ -56,12 +66,17 @@ STOP_S = 0.9
 def caches_of(caches: Caches) -> tuple[tuple[Resource, Cache[Any]], ...]:
     """Return each resource that is read, with the cache of its objects."""
     pods: tuple[tuple[Resource, Cache[Any]], ...] = () if caches.pods is None else ((PODS, caches.pods),)
+    devices = ((resource, caches.devices[kind]) for kind, resource in DEVICES.items() if caches.devices)
+    return (*rules_of(caches), *devices, *pods)
+
+
+def rules_of(caches: Caches) -> tuple[tuple[Resource, Cache[Any]], ...]:
+    """Return those by which it is decided whether a pod may use a network."""
     return (
         (NETWORKS, caches.networks),
         (NAMESPACES, caches.namespaces),
         (POLICIES, caches.policies),
         (CONFIGS, caches.configs),
-        *pods,
     )
 
 
@@ -71,18 +86,22 @@ class ClusterSource:
     All methods may be called from any thread, and none but `stop` waits.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a composition, and what its tests replace
         self,
         kubeconfig: Path | None,
         *,
         pods: Pods | None = None,
+        is_read: Callable[[str], bool] | None = None,
         timing: Timing | None = None,
         clock: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
         on_swap: Callable[[Snapshot], object] | None = None,
         environ: Mapping[str, str] = os.environ,
     ) -> None:
-        """`pods`: None if they are not watched. `on_swap` is told each new snapshot, by the thread that made it."""
+        """`pods`: None if they are not watched. `is_read`: as for `Caches`.
+
+        `on_swap` is told each new snapshot, by the thread that made it.
+        """
         self._timing = timing or Timing()
         self._on_swap = on_swap
         self._snapshot = EMPTY
@@ -90,7 +109,7 @@ class ClusterSource:
         self._changed = Event()
         self._stop = Event()
         self.connection = Connection(kubeconfig, environ=environ)
-        self._caches = Caches(pods)
+        self._caches = Caches(pods, is_read=is_read)
         self._told = _Told()
         self._informers = tuple(
             Informer(self.connection, resource, _Inbox(self, cache), timing=self._timing, clock=clock, jitter=jitter)

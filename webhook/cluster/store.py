@@ -1,41 +1,53 @@
 """The snapshot of the cluster that decisions ask: immutable, indexed, and small.
 
 Of a definition only the text of `spec.config`, its labels and its annotations are kept. The parsed value is made when
-a decision asks for it and kept in a bounded cache that survives a swap of the snapshot: 10,000 definitions cost their
-text, and a network in use costs a look-up.
+a decision asks for it and kept in `admission.parsecache`, which is bounded and survives a swap of the snapshot: 10,000
+definitions cost their text, and a network in use costs a look-up.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from copy import copy
-from functools import lru_cache
+from functools import partial
 from typing import Any, NamedTuple, Self, TypeVar, cast
 
+import msgspec
+
 from cniplugin.access.compile import NO_POLICIES, Policies, read_policies
+from cniplugin.access.consent import ALLOWED_SELECTOR, TEXT_MAX
 from cniplugin.access.consent import ANNOTATIONS as CONSENT
+from cniplugin.access.levels import LABELS
 from cniplugin.access.model import NAME_LABEL
 from cniplugin.access.rules import GROUP as ACCESS_GROUP
-from cniplugin.netspec import netattachdef
 from cniplugin.netspec.netattachdef import GROUP, KIND, NetworkAttachmentDefinition
 from webhook.admission import unreadable
+from webhook.admission.dra.claims import CLAIM, CLASS, NO_DEVICES, TEMPLATE, ClaimSpec, DeviceClass, Devices, DeviceSpec
+from webhook.admission.dra.claims import GROUP as DEVICE_GROUP
+from webhook.admission.dra.claims import KINDS as DEVICE_KINDS
 from webhook.admission.evaluate import NETWORK_NAMESPACE
 from webhook.admission.injection import DEFAULT_NETWORKS
 from webhook.admission.model import NOTHING, NetworkUsers
+from webhook.admission.parsecache import PARSED, OutOfTurnError, ParsedConfig, parse_config, read_config, weigh
+from webhook.deviceobjects import UNREADABLE, read_spec
 
 from .documents import Document
 from .pods import ENDED, NO_PODS, Pods, PodUse
 from .problems import Problem
 
-CACHED_DEFINITIONS = 1024
-CACHED_CONFIG_MAX = 16_384
-"""Characters of a configuration whose parsed form is kept; 1,024 of them are at most 16 MiB of text."""
-
 DROPPED_ANNOTATIONS = frozenset({"kubectl.kubernetes.io/last-applied-configuration"})
 """A second copy of the whole object, which no decision reads."""
 
+VALUE_MAX = TEXT_MAX + 1
+"""Characters that are kept of a label or an annotation. What is read of them is shorter; a consent of more characters
+than TEXT_MAX grants nothing, and a cut one does not, either."""
+
 NOT_TEXT = "spec.config is not a string"
 """Stands for a `spec.config` of another type: like every text that is no JSON, it makes a network unusable."""
+
+HASHED_MAX = 64
+"""Labels and annotations of a definition that is found by its value; one with more is found by its identity."""
 
 REMEMBERED_MAX = 2048
 """Results that one snapshot remembers before it starts anew. Keys have at most 10 KiB each, a hundredth as a rule."""
@@ -46,13 +58,18 @@ T = TypeVar("T")
 
 
 class Definition(NamedTuple):
-    """What is kept of a NetworkAttachmentDefinition. A tuple: it is hashed at each look-up in the cache."""
+    """What is kept of a NetworkAttachmentDefinition."""
 
     namespace: str
     name: str
     config: str | None
     labels: Texts
     annotations: Texts
+
+
+def kept_texts(texts: Mapping[str, str] | None) -> Texts:
+    """Return what is kept of the labels or the annotations of a definition."""
+    return tuple((key, value[:VALUE_MAX]) for key, value in (texts or {}).items() if key not in DROPPED_ANNOTATIONS)
 
 
 def is_shared(definition: Definition) -> bool:
@@ -68,11 +85,11 @@ class Snapshot:
     """
 
     __slots__ = (
-        "_default_networks", "_definitions", "_names", "_namespace_labels", "_pods", "_remembered", "_shared",
-        "_terminating", "policies",
+        "_default_networks", "_definitions", "_names", "_namespace_labels", "_pods", "_read", "_remembered", "_shared",
+        "_terminating", "devices", "policies",
     )  # fmt: skip
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one argument per cache
         self,
         definitions: Mapping[str, Mapping[str, Definition]],
         namespace_labels: Mapping[str, Mapping[str, str]],
@@ -82,9 +99,11 @@ class Snapshot:
         pods: PodUse = NO_PODS,
         terminating: frozenset[str] = frozenset(),
         default_networks: Mapping[str, str] = NOTHING,
+        devices: Devices = NO_DEVICES,
     ) -> None:
         """`shared`: namespace and name of each definition that `is_shared`; None has them looked for."""
         self.policies = policies
+        self.devices = devices
         self._default_networks = default_networks
         self._pods = pods
         self._terminating = terminating
@@ -93,16 +112,47 @@ class Snapshot:
         self._namespace_labels = namespace_labels
         self._shared = shared
         self._remembered: dict[Hashable, object] = {}
+        self._read: dict[int, NetworkAttachmentDefinition] | None = None
 
     def network(self, namespace: str, name: str) -> NetworkAttachmentDefinition | None:
-        """Return a definition, or None if there is none. Parses at the first look-up."""
+        """Return a definition, or None if there is none. Parses at the first look-up; raises OutOfTurnError."""
         named = self._definitions.get(namespace)
         definition = named.get(name) if named else None
         if definition is None:
             return None
-        if definition.config is not None and len(definition.config) > CACHED_CONFIG_MAX:
+        known = PARSED.get(_key(definition))
+        if known is not None:
+            return cast(NetworkAttachmentDefinition, known[1])
+        if self._read is not None and id(definition) in self._read:
+            return self._read[id(definition)]
+        if PARSED.spend(len(definition.config or "")):
             return _parse(definition)
-        return _parse_cached(definition)
+        review = self if self._read is not None else self.for_one_review()
+        raise OutOfTurnError(
+            review,
+            work=partial(review._read_elsewhere, definition),  # noqa: SLF001 - its own kind
+            keep=partial(review._keep, definition),  # noqa: SLF001
+        )
+
+    def has_network(self, namespace: str, name: str) -> bool:
+        """Say whether there is a definition. Parses nothing."""
+        return name in self._definitions.get(namespace, ())
+
+    def _read_elsewhere(self, definition: Definition) -> None:
+        """Read a definition for this snapshot, whatever the cache has room for. In any thread."""
+        if self._read is not None and definition.config is not None:
+            self._read[id(definition)] = _build(definition, parse_config(definition.config, definition.name))
+
+    def _keep(self, definition: Definition) -> None:
+        """Keep what was read elsewhere for other reviews too, as far as there is room."""
+        if self._read is not None and id(definition) in self._read:
+            PARSED.put(_key(definition), (definition, self._read[id(definition)]), _weigh(definition))
+
+    def for_one_review(self) -> Self:
+        """Return this snapshot for a review that needs several turns: it keeps what is read for it meanwhile."""
+        made = copy(self)
+        made._read = {}  # noqa: SLF001 - its own kind, and nobody has seen it yet
+        return made
 
     def network_names(self, namespace: str) -> Sequence[str]:
         """Return the sorted names of the definitions of a namespace; () if it is unknown."""
@@ -122,6 +172,13 @@ class Snapshot:
     def has_namespace(self, namespace: str) -> bool:
         """Say whether a namespace is known; it may have networks without being so."""
         return namespace in self._namespace_labels
+
+    def has_levels(self) -> bool:
+        """Say whether a label of any namespace sets a level of definitions; found once per snapshot."""
+        return self.recall(_LEVELS, self._find_levels)
+
+    def _find_levels(self) -> bool:
+        return any(key in labels for labels in self._namespace_labels.values() for key in LABELS.values())
 
     def namespaces(self) -> Mapping[str, Mapping[str, str]]:
         """Return the labels of all known namespaces by name."""
@@ -145,6 +202,12 @@ class Snapshot:
         made._pods = pods  # noqa: SLF001 - its own kind, and nobody has seen it yet
         return made
 
+    def with_devices(self, devices: Devices) -> Self:
+        """Return this snapshot with other claims, templates and classes; it shares all the rest, as `with_pods`."""
+        made = copy(self)
+        made.devices = devices
+        return made
+
     def with_network(self, definition: Definition) -> Self:
         """Return this snapshot with one definition more, or another one; it remembers nothing yet."""
         namespace = definition.namespace
@@ -154,6 +217,15 @@ class Snapshot:
         made._names = {}  # noqa: SLF001
         if self._shared is not None and is_shared(definition):
             made._shared = {*self._shared, (namespace, definition.name)}  # noqa: SLF001
+        made._remembered = {}  # noqa: SLF001
+        return made
+
+    def with_namespace(self, name: str, labels: Mapping[str, str], default_networks: str | None) -> Self:
+        """Return this snapshot with one namespace more; it remembers nothing yet."""
+        made = copy(self)
+        made._namespace_labels = {**self._namespace_labels, name: labels}  # noqa: SLF001 - as above
+        if default_networks is not None:
+            made._default_networks = {**self._default_networks, name: default_networks}  # noqa: SLF001
         made._remembered = {}  # noqa: SLF001
         return made
 
@@ -173,6 +245,16 @@ class Snapshot:
             for namespace, named in self._definitions.items()
             for name, definition in named.items()
             if is_shared(definition)
+        )
+
+    def consent_selectors(self) -> Collection[str]:
+        """Return the texts of the consents by labels of namespaces, each once; found once per snapshot."""
+        return self.recall(_CONSENTS, self._find_consents)
+
+    def _find_consents(self) -> Collection[str]:
+        shared = (self._definitions[namespace][name] for namespace, name in self.shared_networks())
+        return frozenset(
+            text for definition in shared for key, text in definition.annotations if key == ALLOWED_SELECTOR
         )
 
     def recall(self, key: Hashable, make: Callable[[], T]) -> T:
@@ -195,26 +277,50 @@ class Snapshot:
             "policies": len(self.policies.policies),
             "policyconfigs": int(self.policies.config is not None),
             "pods": self._pods.size,
+            **({} if self.devices is NO_DEVICES else self.devices.counts()),
         }
 
 
 _SHARED = "shared networks"
-"""Key under which a snapshot remembers them."""
+_CONSENTS = "consents by labels"
+_LEVELS = "levels by labels"
+"""Keys under which a snapshot remembers them."""
 
 EMPTY = Snapshot({}, {})
 
 
+def _key(definition: Definition) -> Hashable:
+    """Return what the cache has a definition under. NB: thousands of labels would be hashed at each look-up."""
+    return definition if len(definition.labels) + len(definition.annotations) <= HASHED_MAX else id(definition)
+
+
 def _parse(definition: Definition) -> NetworkAttachmentDefinition:
-    return netattachdef.build(
+    """Return the parsed value of a definition, and keep it. The cache keeps the definition, so its id stays its own."""
+    config = definition.config
+    parsed = None if config is None or not config.strip() else read_config(config, definition.name)
+    made = _build(definition, parsed or NO_CONFIG)
+    PARSED.put(_key(definition), (definition, made), _weigh(definition))
+    return made
+
+
+def _weigh(definition: Definition) -> int:
+    texts = sum(len(key) + len(value) + 200 for key, value in (*definition.labels, *definition.annotations))
+    return weigh(definition.config or "") + texts
+
+
+NO_CONFIG = ParsedConfig(None)
+
+
+def _build(definition: Definition, parsed: ParsedConfig) -> NetworkAttachmentDefinition:
+    return NetworkAttachmentDefinition(
         namespace=definition.namespace,
         name=definition.name,
-        config=definition.config,
+        config=parsed.config,
+        is_on_disk=parsed is NO_CONFIG,
+        problems=parsed.problems,
         labels=dict(definition.labels),
         annotations=dict(definition.annotations),
     )
-
-
-_parse_cached = lru_cache(maxsize=CACHED_DEFINITIONS)(_parse)
 
 
 class Builder:
@@ -229,6 +335,7 @@ class Builder:
         self._places: dict[tuple[str, ...], str] = {}
         self._texts: dict[Texts, Texts] = {}
         self._policies: list[Document] = []
+        self._devices: dict[str, dict[tuple[str, str], DeviceSpec]] = {kind: {} for kind in DEVICE_KINDS}
 
     def add(self, document: Document, problems: list[Problem]) -> None:
         """Take an object; kinds that no decision asks for may stand twice, as those do that kustomize patches."""
@@ -248,6 +355,8 @@ class Builder:
             self._policies.append(document)
         elif (document.group, document.kind) == ("", "Pod"):
             self._add_pod(document)
+        elif document.group == DEVICE_GROUP:
+            self._add_device(document)
 
     def finish(self, warnings: list[Problem] | None = None) -> Snapshot:
         """Return the snapshot of everything that was added; `warnings` get what of the policies cannot be read."""
@@ -262,7 +371,15 @@ class Builder:
             pods=self._pods.copy(),
             terminating=frozenset(self._terminating),
             default_networks=self._default_networks,
+            devices=_devices_of(self._devices),
         )
+
+    def _add_device(self, document: Document) -> None:
+        """Keep a claim, a template or a class. NB: one that cannot be read is a problem when it is judged."""
+        namespace = "" if document.kind == CLASS else document.namespace
+        with suppress(*UNREADABLE):
+            spec = read_spec(document.kind, msgspec.json.encode(document.object.get("spec")))
+            self._devices[document.kind][namespace, document.name] = spec
 
     def _add_pod(self, document: Document) -> None:
         status = document.object.get("status")
@@ -278,7 +395,7 @@ class Builder:
             yield Problem(document.locate(found.error.path), found.error.rule, str(found))
 
     def _is_duplicate(self, document: Document, problems: list[Problem]) -> bool:
-        is_global = document.kind == "Namespace" or document.group == ACCESS_GROUP
+        is_global = document.kind in {"Namespace", CLASS} or document.group == ACCESS_GROUP
         namespace = "" if is_global else document.namespace
         key = (document.group, document.kind, namespace, document.name)
         if key not in self._places:
@@ -303,13 +420,29 @@ class Builder:
 
     def _share(self, texts: Mapping[str, str] | None) -> Texts:
         """Return a map as a tuple; equal maps are one tuple, because thousands of objects have the same labels."""
-        pairs = tuple((key, value) for key, value in (texts or {}).items() if key not in DROPPED_ANNOTATIONS)
+        pairs = kept_texts(texts)
         return self._texts.setdefault(pairs, pairs)
 
 
 def _is_asked_for(document: Document) -> bool:
     kind = (document.group, document.kind)
+    if document.group == DEVICE_GROUP:
+        return document.kind in DEVICE_KINDS
     return kind in {(GROUP, KIND), ("", "Namespace"), ("", "Pod")} or document.group == ACCESS_GROUP
+
+
+def _devices_of(found: Mapping[str, Mapping[tuple[str, str], DeviceSpec]]) -> Devices:
+    if not any(found.values()):
+        return NO_DEVICES
+    claims: dict[str, dict[str, dict[str, ClaimSpec]]] = {kind: {} for kind in DEVICE_KINDS}
+    classes: dict[str, DeviceClass] = {}
+    for kind, specs in found.items():
+        for (namespace, name), spec in specs.items():
+            if isinstance(spec, DeviceClass):
+                classes[name] = spec
+            else:
+                claims[kind].setdefault(namespace, {})[name] = spec
+    return Devices(claims[CLAIM], claims[TEMPLATE], classes)
 
 
 def build(

@@ -10,7 +10,8 @@ from typing import Any
 import click
 
 from cniplugin.access import labels as label_grammar
-from cniplugin.access.model import Subject
+from cniplugin.access.compile import compile_rules
+from cniplugin.access.model import Config, Subject
 from cniplugin.netspec.names import ALLOWED_LABEL, ALLOWED_SUBDOMAIN, is_label, is_subdomain
 from webhook.admission import unreadable
 from webhook.cluster import manifests as files
@@ -51,10 +52,18 @@ def load_cluster(options: Mapping[str, Any]) -> Snapshot:
     if kubeconfig is not None and not is_cluster:
         raise click.UsageError("--kubeconfig belongs to --cluster.")
     snapshot = _list_cluster(kubeconfig) if is_cluster else _load_files(directory)
-    if snapshot.counts()["namespaces"] and not snapshot.has_namespace(options["namespace"]):
+    if not snapshot.has_namespace(options["namespace"]) and _makes_a_difference(snapshot, options["namespace"]):
         said = f'there is no namespace "{options["namespace"]}"; the answer is about one of this name without labels'
         click.echo(f"{paint('warning:', 'warning')} {said}", err=True)
     return snapshot
+
+
+def _makes_a_difference(snapshot: Snapshot, namespace: str) -> bool:
+    """Say whether it is worth a warning that a namespace is not known: others are, or rules would read its labels."""
+    rules = compile_rules(snapshot.policies, Config())
+    indexes = (rules.enforced, rules.warned, rules.audited)
+    reads_labels = any(index is not None and index.reads_labels_of(namespace) for index in indexes)
+    return bool(snapshot.counts()["namespaces"]) or reads_labels
 
 
 def _load_files(directory: str) -> Snapshot:

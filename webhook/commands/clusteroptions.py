@@ -78,6 +78,20 @@ _OPTIONS = (
         "of this name, once the server is ready.",
     ),
     click.option(
+        "--path-token/--no-path-token",
+        default=True,
+        show_default=True,
+        help="For --webhook-configuration: register paths that end in a random token, which changes by itself, and "
+        "answer 404 at others.",
+    ),
+    click.option(
+        "--path-token-secret",
+        metavar="NAME",
+        callback=_parse_label,
+        help="Keep the tokens in this Secret, where the certificate comes from files; else in --cert-dir. With "
+        "--tls-secret they are in that one.",
+    ),
+    click.option(
         "--webhook-url",
         metavar="URL",
         callback=parse_url,
@@ -119,7 +133,7 @@ _OPTIONS = (
 
 _NAMES = frozenset({
     "namespace", "tls_secret", "service", "webhook_configuration", "webhook_url", "ca_file", "watch_pods",
-    "network_in_use", "write_status", "config_map",
+    "network_in_use", "write_status", "config_map", "path_token", "path_token_secret",
 })  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from webhook.admission.configuration import Configuration
 from webhook.admission.plugins.schema import PluginChecks
 from webhook.cluster.problems import ManifestError
 from webhook.configuration.schemafiles import load_directory
+from webhook.driverdata.loader import default_drivers
 from webhook.plugindata.loader import load_schemas
 
 from .options import fail_unreadable
@@ -41,7 +42,7 @@ def configuration_of(config: Path | None, plugin_schemas: Path | None) -> Config
     try:
         own = {} if plugin_schemas is None else load_directory(plugin_schemas)
         if config is None:
-            return Configuration(plugins=PluginChecks(schemas={**load_schemas(), **own}))
+            return Configuration(plugins=PluginChecks(schemas={**load_schemas(), **own}), drivers=default_drivers())
         # pydantic takes 100 ms to import, which commands without the option do not pay.
         from webhook.configuration.file import read_file  # noqa: PLC0415
         from webhook.configuration.text import read  # noqa: PLC0415

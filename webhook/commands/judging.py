@@ -12,13 +12,24 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from cniplugin.access.model import Rules
+from cniplugin.access.model import NamespaceLabels, Rules
 from webhook.admission import jsonpatch
 from webhook.admission.configuration import Configuration
-from webhook.admission.evaluate import BINDING, NETWORK, POD, POLICIES, WORKLOADS, evaluate
+from webhook.admission.evaluate import (
+    BINDING,
+    CLUSTER_SCOPED,
+    DEVICE_KINDS,
+    NAMESPACE,
+    NETWORK,
+    POD,
+    POLICIES,
+    WORKLOADS,
+    evaluate,
+)
 from webhook.admission.listers import Cluster
 from webhook.admission.model import ALLOWED, Decision, GroupKind, Operation, Request, User
 from webhook.admission.mutating import answer_mutation
+from webhook.admission.namespacelabels import told
 from webhook.cluster.documents import Document
 from webhook.cluster.problems import Position, Problem
 from webhook.serving import wire
@@ -26,7 +37,9 @@ from webhook.serving.http import RequestError
 
 NOBODY = User("nadmit-review", ("system:authenticated",))
 """Who creates the objects of files, if nobody else is said to."""
-JUDGED = frozenset({POD, BINDING, NETWORK, *WORKLOADS, *POLICIES})
+UNPROTECTED = NamespaceLabels(mode="Off")
+"""Who may write labels of namespaces, where nobody is said to write them."""
+JUDGED = frozenset({POD, BINDING, NAMESPACE, NETWORK, *WORKLOADS, *POLICIES, *DEVICE_KINDS})
 """Kinds that a webhook is asked about."""
 
 _IN_OBJECT = re.compile(r"(Expected .*) - at '\$\.request\.object\.([^']+)'")
@@ -34,6 +47,7 @@ _UID_NAMESPACE = uuid.UUID("8b1d1e0c-7f0a-5d52-9a39-2f6a0d2b9d11")
 _RESOURCES = {
     "NetworkAttachmentDefinition": "network-attachment-definitions",
     "NetworkAttachmentPolicy": "networkattachmentpolicies",
+    "DeviceClass": "deviceclasses",
 }
 """Plurals that are not the kind with an s."""
 
@@ -74,7 +88,9 @@ def is_review(document: Document) -> bool:
 
 
 def is_judged(document: Document) -> bool:
-    """Whether a document is of a kind that a webhook is asked about, or a review itself."""
+    """Whether a document is one that a webhook is asked about, or a review itself. Of namespaces, labels are judged."""
+    if document.kind == NAMESPACE.kind and document.group == NAMESPACE.group:
+        return bool(document.object["metadata"].get("labels"))
     return is_review(document) or GroupKind(document.group, document.kind) in JUDGED
 
 
@@ -126,6 +142,9 @@ class Webhook:
     def judge(self, document: Document) -> Judgement:
         """Return the judgement of one document. Raises RequestError for one that cannot be read."""
         request = wire.decode(_body(document, self.user))
+        if request.kind == NAMESPACE and request.user.name == NOBODY.name:
+            rules = self.rules.replace(config=self.rules.config.replace(namespace_labels=UNPROTECTED))
+            return Judgement(document, request, evaluate(request, self.cluster, rules))
         mutated = self._mutate(request)
         if not mutated.is_allowed:
             return Judgement(document, request, mutated, is_mutation=True)
@@ -138,15 +157,26 @@ class Webhook:
             network_namespace=self.network_namespace,
             injection=self.configuration.injection,
             plugins=self.configuration.plugins,
+            drivers=self.configuration.drivers,
+            limits=self.configuration.limits,
         )
-        told = decision._replace(warnings=(*mutated.warnings, *decision.warnings)) if mutated.warnings else decision
-        return Judgement(document, request, told, operations=mutated.operations)
+        decision = told(decision)
+        if mutated.warnings:
+            decision = decision._replace(warnings=(*mutated.warnings, *decision.warnings))
+        return Judgement(document, request, decision, operations=mutated.operations)
 
     def _mutate(self, request: Request) -> Decision:
         injection = self.configuration.injection
         if injection is None:
             return ALLOWED
-        return answer_mutation(request, self.cluster, self.rules, injection, network_namespace=self.network_namespace)
+        return answer_mutation(
+            request,
+            self.cluster,
+            self.rules,
+            injection,
+            network_namespace=self.network_namespace,
+            limits=self.configuration.limits,
+        )
 
 
 def _patched(document: Document, operations: Sequence[Operation]) -> Document:
@@ -170,5 +200,5 @@ def _unreadable(document: Document, error: RequestError) -> Problem:
 def _body(document: Document, user: User) -> bytes:
     if is_review(document):
         return json.dumps(document.object).encode()
-    is_global = GroupKind(document.group, document.kind) in POLICIES
+    is_global = GroupKind(document.group, document.kind) in CLUSTER_SCOPED
     return admission_review(document.object, namespace="" if is_global else document.namespace, user=user)

@@ -9,7 +9,7 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
-from cniplugin.access.model import POSTURES, Config, Rules
+from cniplugin.access.model import NETWORK_STATUS_MODES, POSTURES, Config, Rules
 from cniplugin.netspec.names import ALLOWED_LABEL, is_label
 from webhook.admission.evaluate import NETWORK_NAMESPACE
 from webhook.admission.inforce import RulesInForce
@@ -27,8 +27,9 @@ RULES_FIELDS = (
     "posture",
     "global_namespaces",
     "workload_templates",
-    "protect_network_status",
+    "network_status_mode",
     "status_writers",
+    "status_writer_groups",
     "contact",
 )
 """Fields of `access.model.Config` that are options; `rules_options` makes a parameter of each."""
@@ -100,20 +101,42 @@ _WORKLOAD_TEMPLATES = click.option(
     show_default=True,
     help="What becomes of a Deployment, Job, ... whose pods would be refused by the access rules.",
 )
-_PROTECT_NETWORK_STATUS = click.option(
-    "--protect-network-status/--no-protect-network-status",
-    default=True,
+_NETWORK_STATUS_MODE = click.option(
+    "--network-status-mode",
+    type=click.Choice(NETWORK_STATUS_MODES),
+    default=Config().network_status_mode,
     show_default=True,
-    help="Let only nodes and status writers change the network-status of a pod.",
+    help="What becomes of a network-status that neither a node nor a status writer wrote. Warn and Deny drop it from "
+    "new pods.",
 )
-status_writer_option = click.option(
+_PROTECT_NETWORK_STATUS, _NO_PROTECT_NETWORK_STATUS = (
+    click.option(flag, "network_status_mode", flag_value=mode, hidden=True, type=str)
+    for flag, mode in (("--protect-network-status", "Deny"), ("--no-protect-network-status", "Off"))
+)
+"""Deprecated spellings of the mode: whoever asked for the refusal in words keeps it."""
+_STATUS_WRITER = click.option(
     "--status-writer",
     "status_writers",
     multiple=True,
     metavar="USER",
-    help="One more user that may change network-status, such as system:serviceaccount:kube-system:multus, the "
-    "account of a Multus DaemonSet; may be repeated.",
+    help="One more user that may write network-status. Nodes and the network plugins of the nodes may, such as Multus; "
+    "may be repeated.",
 )
+_STATUS_WRITER_GROUP = click.option(
+    "--status-writer-group",
+    "status_writer_groups",
+    multiple=True,
+    metavar="GROUP",
+    help="A group whose members may write network-status; may be repeated.",
+)
+STATUS_OPTIONS = (
+    _NETWORK_STATUS_MODE,
+    _PROTECT_NETWORK_STATUS,
+    _NO_PROTECT_NETWORK_STATUS,
+    _STATUS_WRITER,
+    _STATUS_WRITER_GROUP,
+)
+"""What decides who may write network-status."""
 _CONTACT = click.option("--contact", metavar="TEXT", default="", help="Whom a refusal tells the user to ask.")
 network_namespace_option = click.option(
     "--network-namespace",
@@ -131,8 +154,7 @@ _RULES_OPTIONS = (
     _POSTURE,
     _GLOBAL_NAMESPACES,
     _WORKLOAD_TEMPLATES,
-    _PROTECT_NETWORK_STATUS,
-    status_writer_option,
+    *STATUS_OPTIONS,
     _CONTACT,
     network_namespace_option,
 )

@@ -12,11 +12,12 @@ import click
 
 from cniplugin.netspec.names import ALLOWED_LABEL, is_label
 from webhook.cluster.apierrors import ClusterError
+from webhook.registration.conditions import StatusProtection
 from webhook.registration.configurations import DEFAULT_NAME, Service, Target, Url
 from webhook.registration.tables import KINDS, VALIDATING_KIND, Kind
 
 from .clusteroptions import parse_url
-from .options import EXIT_UNREADABLE, paint, status_writer_option
+from .options import EXIT_UNREADABLE, STATUS_OPTIONS, paint
 
 if TYPE_CHECKING:
     from webhook.registration.api import Api
@@ -25,7 +26,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def target_options(command: Command) -> Command:
-    """Add the options that `target_of_options` reads, and `status_writers`."""
+    """Add the options that `target_of_options` and `protection_of_options` read."""
     return _add(command, _TARGET_OPTIONS)
 
 
@@ -40,6 +41,13 @@ def target_of_options(options: Mapping[str, Any]) -> Target | None:
     if service is not None and url is not None:
         raise click.UsageError("--service and --url are two ways to one thing: give one.")
     return Url(url) if url is not None else service
+
+
+def protection_of_options(options: Mapping[str, Any]) -> StatusProtection:
+    """Return who may write `network-status`, and what becomes of others."""
+    return StatusProtection(
+        options["network_status_mode"], tuple(options["status_writers"]), tuple(options["status_writer_groups"])
+    )
 
 
 def present_of(api: Api) -> dict[Kind, dict[str, Any]]:
@@ -106,7 +114,7 @@ _TARGET_OPTIONS = (
         callback=parse_url,
         help="An address instead of a Service; /validate and /mutate follow it.",
     ),
-    status_writer_option,
+    *STATUS_OPTIONS,
 )
 
 _CLUSTER_OPTIONS = (

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from webhook.admission.evaluate import NETWORK, POLICIES
+from webhook.admission.evaluate import DEVICE_KINDS, NETWORK, POLICIES
 from webhook.admission.model import User
 from webhook.cluster import manifests, store
 from webhook.cluster.documents import Document
@@ -31,7 +31,7 @@ from .options import (
     warn_unreadable,
 )
 
-_CLUSTER_KINDS = {("", "Namespace"), NETWORK, *POLICIES}
+_CLUSTER_KINDS = {("", "Namespace"), NETWORK, *POLICIES, *DEVICE_KINDS}
 
 
 @click.command(short_help="Say what the webhook would answer to objects in files.")
@@ -57,7 +57,8 @@ _CLUSTER_KINDS = {("", "Namespace"), NETWORK, *POLICIES}
     "user_name",
     metavar="USER",
     default=NOBODY.name,
-    help="Who creates the objects, for rules about who may write definitions and network-status; as kubectl's --as.",
+    help="Who creates the objects, for rules about who may write definitions, network-status and labels of namespaces; "
+    "as kubectl's --as.",
 )
 @click.option("--as-group", "groups", metavar="GROUP", multiple=True, help="A group of that user; may be repeated.")
 @config_option
@@ -78,8 +79,8 @@ def review(  # noqa: PLR0913 - one parameter per option
 
     A FILE is YAML or JSON with pods, NetworkAttachmentDefinitions, workloads (Deployment, StatefulSet, DaemonSet,
     ReplicaSet, ReplicationController, Job, CronJob, PodTemplate), access policies (NetworkAttachmentPolicy,
-    NetworkAttachmentPolicyConfig), Lists of them, or whole AdmissionReviews as an API server sends them; "-" is
-    standard input. Other kinds are passed over.
+    NetworkAttachmentPolicyConfig), Namespaces with labels, ResourceClaims, their templates and DeviceClasses, Lists of
+    them, or whole AdmissionReviews as an API server sends them; "-" is standard input. Other kinds are passed over.
 
     Verdicts go to standard output in the words of kubectl, warnings to standard error. What is put into a pod on its
     way in is shown as a unified diff of its YAML.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from .options import rules_of, rules_options
 
 Address = tuple[str, int]
 EXIT_NO_START = 1
+MIN_CONNECTIONS = 1024
+"""Per port; and not less than four for each review that may be in flight."""
 
 
 class AddressType(click.ParamType[Address]):
@@ -84,6 +87,13 @@ FILE = click.Path(path_type=Path)
     help="For --client-ca: a common name or DNS name that may call; may be repeated. Without any, all may.",
 )
 @click.option(
+    "--path-token-file",
+    type=FILE,
+    metavar="FILE",
+    help="Answer only below /validate/TOKEN and /mutate/TOKEN, with a token of this file, one in a line; for those who "
+    "register by manifest. With --webhook-configuration the program makes tokens by itself.",
+)
+@click.option(
     "--drain-seconds",
     type=click.FloatRange(0, 300),
     default=10,
@@ -96,6 +106,14 @@ FILE = click.Path(path_type=Path)
     default=256,
     show_default=True,
     help="Reviews at one time; more are answered 503, which an API server tries again.",
+)
+@click.option(
+    "--max-bytes-in-flight",
+    type=click.IntRange(16 * 1024 * 1024),
+    default=64 * 1024 * 1024,
+    show_default=True,
+    help="Bytes of request bodies at one time. Beyond it large bodies wait for each other, and those that come too "
+    "slowly are answered 503.",
 )
 @config_option
 @cluster_options
@@ -116,12 +134,14 @@ def serve(  # noqa: PLR0913 - one parameter per option
     tls_key_file: Path | None,
     client_ca: Path | None,
     client_names: tuple[str, ...],
+    path_token_file: Path | None,
     drain_seconds: float,
     max_in_flight: int,
+    max_bytes_in_flight: int,
     network_namespace: str,
     **given: Any,
 ) -> None:
-    """Answer AdmissionReviews over HTTPS: POST /validate and POST /mutate.
+    """Answer AdmissionReviews over HTTPS: POST /validate and POST /mutate, both with a token behind it when registered.
 
     The networks and namespaces that reviews are judged against come from a tree of YAML (--manifests) or from a
     cluster (--cluster). One line of JSON per review goes to standard output, everything else to standard error.
@@ -151,6 +171,7 @@ def serve(  # noqa: PLR0913 - one parameter per option
         raise click.UsageError(f"{in_vain} belongs to --cluster.")
     if given["tls_secret"] is not None and tls_cert_file is not None:
         raise click.UsageError("--tls-secret and --tls-cert-file are two ways to one thing: give one.")
+    _check_path_token_options(path_token_file, given)
     if given["config"] is not None and given["config_map"] is not None:
         raise click.UsageError("--config and --config-map are two ways to one thing: give one.")
     if given["network_in_use"] == "Deny" and not given["watch_pods"]:
@@ -167,26 +188,46 @@ def serve(  # noqa: PLR0913 - one parameter per option
         "tls_files": (tls_cert_file, tls_key_file) if tls_cert_file and tls_key_file else None,
         "client_ca": client_ca,
         "client_names": client_names,
+        "path_token_file": path_token_file,
         "config": given["config"],
         "plugin_schemas": given["plugin_schemas"],
         "rules": rules_of(given),
         "cluster": cluster_settings_of(given),
         "network_namespace": network_namespace,
     }
-    sys.exit(_run(settings, drain_seconds=drain_seconds, max_in_flight=max_in_flight))
+    limits = {
+        "drain_s": drain_seconds,
+        "max_in_flight": max_in_flight,
+        "max_bytes_in_flight": max_bytes_in_flight,
+        "max_connections": max(MIN_CONNECTIONS, 4 * max_in_flight),
+    }
+    sys.exit(_run(settings, limits))
 
 
-def _run(settings: dict[str, Any], *, drain_seconds: float, max_in_flight: int) -> int:
+def _check_path_token_options(path_token_file: Path | None, given: Mapping[str, Any]) -> None:
+    """Raise UsageError for options that do not go together."""
+    if given["path_token_secret"] is not None and given["webhook_configuration"] is None:
+        raise click.UsageError("--path-token-secret belongs to --webhook-configuration.")
+    if given["path_token_secret"] is not None and given["tls_secret"] is not None:
+        raise click.UsageError("--path-token-secret is for certificates in files: --tls-secret has the tokens as well.")
+    if path_token_file is not None and given["webhook_configuration"] is not None:
+        raise click.UsageError(
+            "--path-token-file is for those who register by manifest: with --webhook-configuration tokens are made."
+        )
+
+
+def _run(settings: dict[str, Any], limits: dict[str, Any]) -> int:
     """Start the server and return the exit code. NB: these imports cost 300 ms, which no other command pays."""
     from certs.authority import MaterialError  # noqa: PLC0415 - as above, and below
     from certs.cli import DEFAULT_NAMES  # noqa: PLC0415
     from certs.files import BootstrapError  # noqa: PLC0415
-    from certs.rotator import RotatorError  # noqa: PLC0415
+    from certs.rounds import RotatorError  # noqa: PLC0415
     from webhook import wiring  # noqa: PLC0415
     from webhook.cluster.apierrors import ClusterError  # noqa: PLC0415
     from webhook.cluster.problems import ManifestError  # noqa: PLC0415
     from webhook.serving.clients import ClientCaError  # noqa: PLC0415
     from webhook.serving.http import Limits  # noqa: PLC0415
+    from webhook.serving.pathtokenfile import PathTokenError  # noqa: PLC0415
     from webhook.serving.server import ListenError  # noqa: PLC0415
     from webhook.serving.tls import CertificateError  # noqa: PLC0415
     from webhook.settings import ClusterSettings, Settings  # noqa: PLC0415
@@ -194,11 +235,10 @@ def _run(settings: dict[str, Any], *, drain_seconds: float, max_in_flight: int) 
     settings["cluster"] = ClusterSettings(**settings["cluster"])
     if settings["cluster"].tls_secret is None:
         settings["cert_names"] = settings["cert_names"] or DEFAULT_NAMES
-    limits = Limits(drain_s=drain_seconds, max_in_flight=max_in_flight)
-    made = Settings(limits=limits, **settings)
+    made = Settings(limits=Limits(**limits), **settings)
     broken = (
         ManifestError, ClusterError, BootstrapError, MaterialError, RotatorError, CertificateError, ClientCaError,
-        ListenError,
+        ListenError, PathTokenError,
     )  # fmt: skip
     try:
         return wiring.cluster(made) if made.manifests is None else wiring.standalone(made, made.manifests)

@@ -14,9 +14,10 @@ import yaml
 from webhook.cluster.apierrors import ClusterError
 from webhook.registration.configurations import DEFAULT_NAME, IGNORE, STAGES, Service, configuration, webhooks
 from webhook.registration.tables import KINDS
+from webhook.serving.pathtokenfile import PathTokenError, read_tokens
 
 from .options import EXIT_UNREADABLE
-from .registering import target_of_options, target_options
+from .registering import protection_of_options, target_of_options, target_options
 
 DEFAULT_SERVICE = Service("nadmit-system", "nadmit-webhook")
 
@@ -36,14 +37,21 @@ DEFAULT_SERVICE = Service("nadmit-system", "nadmit-webhook")
     metavar="FILE",
     help="The authority of the webhook's certificate, PEM; without it somebody else has to put caBundle in.",
 )
+@click.option(
+    "--path-token-file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="End the paths with the first token of this file, the one of `nadmit serve --path-token-file`.",
+)
 @click.option("--name", metavar="NAME", default=DEFAULT_NAME, show_default=True, help="Name of both objects.")
-def show(*, failure_policy: str, ca_file: Path | None, name: str, **options: Any) -> None:
+def show(*, failure_policy: str, ca_file: Path | None, path_token_file: Path | None, name: str, **options: Any) -> None:
     """Print the MutatingWebhookConfiguration and the ValidatingWebhookConfiguration as YAML; no cluster is asked.
 
-    Without --service and --url it is for the Service nadmit-webhook of namespace nadmit-system. Name a Multus
-    DaemonSet's account with --status-writer, or each pod that it attaches costs a call.
+    Without --service and --url it is for the Service nadmit-webhook of namespace nadmit-system. --network-status-mode
+    and the status writers are to be those of the webhook: they say for which changes of network-status it is called.
 
-    Who registers by manifest gives `nadmit serve` no --webhook-configuration, which would put its own back.
+    Who registers by manifest gives `nadmit serve` no --webhook-configuration, which would put its own back. With
+    --path-token-file the output has a secret: only who may read these objects is to read it.
 
     \b
     Exit codes:
@@ -55,7 +63,8 @@ def show(*, failure_policy: str, ca_file: Path | None, name: str, **options: Any
         target=target_of_options(options) or DEFAULT_SERVICE,
         ca_bundle=None if ca_file is None else _read(ca_file),
         failure_policy=failure_policy,
-        status_writers=options["status_writers"],
+        protection=protection_of_options(options),
+        token="" if path_token_file is None else _read_token(path_token_file),
     )
     shown = [configuration(kind, name, make(kind), failure_policy=failure_policy) for kind in KINDS]
     click.echo(render(shown), nl=False)
@@ -79,6 +88,14 @@ def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
 
 
 _Dumper.add_representer(str, _represent_text)
+
+
+def _read_token(file: Path) -> str:
+    try:
+        return read_tokens(file)[0]
+    except PathTokenError as error:
+        click.echo(f"nadmit: {error}", err=True)
+        sys.exit(EXIT_UNREADABLE)
 
 
 def _read(file: Path) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
@@ -18,6 +18,12 @@ ALLOWED_KEY = (
     "[PREFIX/]NAME, such as example.com/uplink: the prefix a DNS name, the name at most 63 letters, digits, '-', '_' "
     "and '.', starting and ending with a letter or digit"
 )
+
+
+COUNT_MAX = 10_000_000
+Count = Annotated[int, Field(ge=1, le=COUNT_MAX)]
+"""A limit. Nothing is without one: a very large one says that the limit of something else is meant to hold."""
+ALLOWED_COUNT = f"1 to {COUNT_MAX}"
 
 
 class Section(BaseModel):

@@ -7,13 +7,12 @@ halves. It is done in a thread of its own: a file system that hangs holds up no 
 
 from __future__ import annotations
 
-import errno
 import logging
-import stat
 from pathlib import Path
 from threading import Event, Thread
 
 from webhook.cluster.problems import Position, Problem
+from webhook.files import advice, load_file
 
 from .inforce import InForce
 from .text import BYTES_MAX, ConfigurationError
@@ -28,19 +27,11 @@ STOP_S = 0.9
 def read_file(path: Path) -> bytes:
     """Return the content of a file. Raises ConfigurationError, in one line."""
     try:
-        return _load(path)
-    except (OSError, ValueError) as error:  # a name with a zero byte is a ValueError
-        reason = (getattr(error, "strerror", None) or str(error)).lower()
-        said = f"the configuration cannot be read: {reason}; name a file that this user may read"
+        return load_file(path, bytes_max=BYTES_MAX)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        said = f"the configuration cannot be read: {reason}; {advice(error, 'name a file that this user may read')}"
         raise ConfigurationError([Problem(Position(str(path)), "configuration", said)]) from error
-
-
-def _load(path: Path) -> bytes:
-    """NB: opening a named pipe would wait for its writer."""
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise OSError(errno.EINVAL, "not a regular file")
-    with path.open("rb") as file:
-        return file.read(BYTES_MAX + 1)
 
 
 class ConfigurationFile:

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 from cniplugin.netspec import annotation
 from cniplugin.netspec.errors import SpecErrors
 from cniplugin.netspec.netattachdef import RESOURCE_NAME
-from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORK_STATUS, NETWORKS
+from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORK_STATUS_KEYS, NETWORKS
 from webhook.admission.evaluate import NETWORK_NAMESPACE
 from webhook.admission.injection import Injection, Mode
 
@@ -24,8 +24,9 @@ def _check_annotations(given: dict[str, str]) -> dict[str, str]:
     size = sum(len(key.encode()) + len(text.encode()) for key, text in given.items())
     if size > ANNOTATIONS_BYTES_MAX:
         raise problem(f"{size} bytes of annotations; allowed: at most {ANNOTATIONS_BYTES_MAX}, as in any object")
-    if NETWORK_STATUS in given:
-        raise problem(f"{NETWORK_STATUS} is what nodes write; leave it out")
+    for key in NETWORK_STATUS_KEYS:
+        if key in given:
+            raise problem(f"{key} is what nodes write; leave it out")
     for key, parse in ((NETWORKS, annotation.parse), (DEFAULT_NETWORK, annotation.parse_default_network)):
         try:
             parse(given.get(key, ""), namespace=NETWORK_NAMESPACE)

@@ -13,8 +13,10 @@ from pydantic import Field
 from webhook.admission.configuration import Configuration
 from webhook.admission.plugins.schema import PluginSchema
 
+from .driverssection import DriversSection
 from .fields import Section
 from .injectionsection import InjectionSection
+from .limitssection import LimitsSection
 from .pluginssection import PluginsSection
 
 API_VERSION = "config.nadmit.io/v1alpha1"
@@ -28,14 +30,21 @@ class NadmitConfiguration(Section):
     kind: Literal["NadmitConfiguration"]
     injection: InjectionSection = Field(default_factory=InjectionSection)
     plugins: PluginsSection = Field(default_factory=PluginsSection)
+    drivers: DriversSection = Field(default_factory=DriversSection)
+    limits: LimitsSection = Field(default_factory=LimitsSection)
 
     def to_value(self, own_schemas: Mapping[str, PluginSchema]) -> Configuration:
         """Return what reviews use. `own_schemas`: of a directory, {} for none."""
-        return Configuration(injection=self.injection.to_value(), plugins=self.plugins.to_value(own_schemas))
+        return Configuration(
+            injection=self.injection.to_value(),
+            plugins=self.plugins.to_value(own_schemas),
+            drivers=self.drivers.to_value(),
+            limits=self.limits.to_value(),
+        )
 
     def shown(self) -> dict[str, Any]:
         """Return the configuration as one would write it, without schemas, which are long."""
-        return self.model_dump(mode="json", by_alias=True, exclude={"plugins": {"schemas"}})
+        return self.model_dump(mode="json", by_alias=True, exclude={"plugins": {"schemas"}, "drivers": {"schemas"}})
 
 
 def defaults() -> NadmitConfiguration:

@@ -10,6 +10,7 @@ from cniplugin.netspec.jsontext import join
 from webhook.admission.plugins.schema import PluginSchema
 from webhook.cluster import positions, yamlstream
 from webhook.cluster.problems import ManifestError, Position, Problem
+from webhook.files import advice, load_file, within
 from webhook.plugindata.form import Steps
 from webhook.plugindata.own import read_own
 
@@ -46,21 +47,19 @@ def load_directory(directory: Path) -> Mapping[str, PluginSchema]:
 
 def _read(directory: Path, problems: list[Problem]) -> Iterator[_Written]:
     try:
-        files = sorted(file for file in directory.iterdir() if file.suffix in SUFFIXES and file.name[0] != ".")
+        names = within(directory, lambda: list(directory.iterdir()))
+        files = sorted(file for file in names if file.suffix in SUFFIXES and file.name[0] != ".")
     except OSError as error:
         problems.append(_unreadable(directory, error))
         return
     for file in files:
         try:
-            yield from _parse(str(file), file.read_bytes(), problems)
+            yield from _parse(str(file), load_file(file, bytes_max=BYTES_MAX), problems)
         except OSError as error:
             problems.append(_unreadable(file, error))
 
 
 def _parse(file: str, data: bytes, problems: list[Problem]) -> Iterator[_Written]:
-    if len(data) > BYTES_MAX:
-        problems.append(Problem(Position(file), RULE, f"{len(data)} bytes; allowed: at most {BYTES_MAX}"))
-        return
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -89,5 +88,6 @@ def _problem(written: list[_Written], steps: Steps, said: str) -> Problem:
 
 def _unreadable(path: Path, error: OSError) -> Problem:
     reason = (error.strerror or str(error)).lower()
-    fix = "name the directory that has it" if isinstance(error, NotADirectoryError) else "name what this user may read"
+    is_file = isinstance(error, NotADirectoryError)
+    fix = "name the directory that has it" if is_file else advice(error, "name what this user may read")
     return Problem(Position(str(path)), RULE, f"it cannot be read: {reason}; {fix}")

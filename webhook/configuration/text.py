@@ -17,7 +17,7 @@ from cniplugin.netspec.names import nearest
 from webhook.cluster import positions, yamlstream
 from webhook.cluster.problems import ManifestError, Position, Problem
 
-from .fields import CONTENT
+from .fields import ALLOWED_COUNT, CONTENT
 from .model import API_VERSION, KIND, NadmitConfiguration
 
 BYTES_MAX = 262_144
@@ -133,6 +133,10 @@ def _wrong_type(allowed: str) -> Callable[[Mapping[str, Any], Steps], str]:
     return describe
 
 
+def _describe_bound(detail: Mapping[str, Any], _steps: Steps) -> str:
+    return f"the number is out of range: {show(detail['input'])}; allowed: {ALLOWED_COUNT}"
+
+
 def _describe_other(detail: Mapping[str, Any], _steps: Steps) -> str:
     """Say it as pydantic does: a type of problem that no field of today can have."""
     return f"{detail['msg']}: {show(detail['input'])}; correct it"
@@ -145,6 +149,9 @@ _DESCRIPTIONS: Mapping[str, Callable[[Mapping[str, Any], Steps], str]] = {
     "literal_error": _describe_choice,
     "bool_type": _wrong_type("true or false"),
     "string_type": _wrong_type("a string: quote it"),
+    "int_type": _wrong_type("a whole number, without quotes"),
+    "greater_than_equal": _describe_bound,
+    "less_than_equal": _describe_bound,
     "list_type": _wrong_type("a list"),
     "dict_type": _wrong_type("a mapping"),
     "model_type": _wrong_type("a mapping"),

@@ -5,13 +5,17 @@
               "vlanId": {"type": "integer", "minimum": 0, "maximum": 4094, "refusal": "invalid VLAN ID {value} (...)"}},
      "constraints": [{"code": "NAD505", "when": {"vlanId": "unset"}, "detail": "..."}]}
 
-`{"shape": "route"}` stands for a key of `shapes`. A condition is a state ("set", "unset", "present", "absent"), a list
+`{"shape": "route"}` stands for a key of `shapes`. `touches` says what of the node, or of other networks, a key reaches:
+a kind alone, or with what else is to be known (`TouchFile`). `also_reads` has keys that the plugin's program reads and
+no check looks at; `beside` those that an IPAM program reads outside `ipam`. The access rules judge by these, and the
+node by the module that `touches` compiles of them. A condition is a state ("set", "unset", "present", "absent"), a list
 of values, or {"not": a list}. Fields that nobody knows are refused, so a slip in a schema shows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 import msgspec
 
@@ -30,6 +34,27 @@ from webhook.admission.plugins.schema import (
 )
 
 Value = str | int | bool
+TouchKind = Literal[
+    "interface",
+    "device",
+    "network",
+    "vlan",
+    "trunk",
+    "pkey",
+    "host-path",
+    "endpoint",
+    "sysctl",
+    "netfilter",
+    "address",
+    "address-net",
+    "address-first",
+    "address-last",
+    "gateway",
+    "mac",
+    "pool",
+]
+"""Kinds of `cniplugin.access.facts`, and parts of one: numbers below `trunk` are one range together; `address-net`,
+`address-first` and `address-last` of one object are one range; `gateway` gives the node an address of IPAM's subnet."""
 
 
 class Negation(msgspec.Struct, forbid_unknown_fields=True):
@@ -39,6 +64,28 @@ class Negation(msgspec.Struct, forbid_unknown_fields=True):
 
 
 When = dict[str, State | list[Value] | Negation]
+
+
+class TouchFile(msgspec.Struct, forbid_unknown_fields=True):
+    """What a key touches.
+
+    `default`: what the plugin takes when the key is unset (`{name}`: the network's); with `default_when`, only if those
+    keys have these values. `separator`: between the parts of one text. `in_container`: a key beside this one; where it
+    is true, the interfaces below this one are the container's.
+    """
+
+    kind: TouchKind | None = None
+    default: str | None = None
+    default_when: dict[str, str] = {}
+    separator: str = ""
+    in_container: str = ""
+
+
+class ReadFile(msgspec.Struct, forbid_unknown_fields=True):
+    """A key that no check looks at, or the keys of an object, or of objects in lists."""
+
+    touches: TouchKind | TouchFile | None = None
+    keys: dict[str, ReadFile] = {}
 
 
 class KeyFile(msgspec.Struct, forbid_unknown_fields=True):
@@ -61,6 +108,7 @@ class KeyFile(msgspec.Struct, forbid_unknown_fields=True):
     required_refusal: str = ""
     remark: str = ""
     shape: str = ""
+    touches: TouchKind | TouchFile | None = None
 
 
 class ConstraintFile(msgspec.Struct, forbid_unknown_fields=True):
@@ -91,6 +139,8 @@ class PluginFile(msgspec.Struct, forbid_unknown_fields=True):
     source: str
     also: list[str] = []
     keys: dict[str, KeyFile] = {}
+    also_reads: dict[str, ReadFile] = {}
+    beside: dict[str, ReadFile] = {}
     constraints: list[ConstraintFile] = []
     predecessors: list[PredecessorFile] = []
     rules: list[str] = []
@@ -114,7 +164,7 @@ def plugin_schema(read: PluginFile, shapes: Shapes) -> PluginSchema:
         kind=read.kind,
         source=read.source,
         also=tuple(read.also),
-        keys=_keys(read.keys, shapes),
+        keys=read_keys(read.keys, shapes),
         constraints=tuple(_constraint(item) for item in read.constraints),
         predecessors=tuple(
             Predecessor(types=tuple(item.types), code=item.code, refusal=item.refusal, when=_conditions(item.when))
@@ -132,7 +182,8 @@ def plugin_schema(read: PluginFile, shapes: Shapes) -> PluginSchema:
     )
 
 
-def _keys(read: Mapping[str, KeyFile], shapes: Shapes) -> Mapping[str, Key]:
+def read_keys(read: Mapping[str, KeyFile], shapes: Shapes) -> Mapping[str, Key]:
+    """Return keys as values; the shapes that they refer to exist."""
     return {name: _key(key, shapes) for name, key in read.items()}
 
 
@@ -152,7 +203,7 @@ def _key(read: KeyFile, shapes: Shapes) -> Key:
         refusal=read.refusal,
         items=_key(read.items, shapes) if read.items else None,
         null_items=read.null_items,
-        keys=_keys(read.keys, shapes),
+        keys=read_keys(read.keys, shapes),
         required=read.required,
         required_refusal=read.required_refusal,
         remark=read.remark,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from cniplugin.netspec.errors import show
 from cniplugin.netspec.names import nearest
@@ -17,8 +17,7 @@ def missing(read: PluginFile, shapes: Shapes) -> Iterator[Mistake]:
     for index, name in enumerate([read.type, *read.also]):
         if not name:
             yield Mistake(("also", index - 1) if index else ("type",), "it is empty; write the name of a CNI plugin")
-    for key, inner in read.keys.items():
-        yield from _of_key(inner, shapes, ("keys", key))
+    yield from missing_keys(read.keys, shapes)
     for index, constraint in enumerate(read.constraints):
         yield from _of_code(constraint.code, ("constraints", index, "code"))
     for index, predecessor in enumerate(read.predecessors):
@@ -26,6 +25,12 @@ def missing(read: PluginFile, shapes: Shapes) -> Iterator[Mistake]:
     for index, rule in enumerate(read.rules):
         if rule not in RULES:
             yield Mistake(("rules", index), _no_such("rule", rule, RULES))
+
+
+def missing_keys(keys: Mapping[str, KeyFile], shapes: Shapes) -> Iterator[Mistake]:
+    """Yield what is wrong with the field `keys` of a file."""
+    for key, inner in keys.items():
+        yield from _of_key(inner, shapes, ("keys", key))
 
 
 def _of_key(key: KeyFile, shapes: Shapes, steps: Steps) -> Iterator[Mistake]:

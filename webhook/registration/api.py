@@ -114,7 +114,7 @@ class Api:
 def _parse(data: bytes, where: str) -> Object:
     try:
         value = json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ClusterError(f"{where}: answers with no JSON; is it an API server?") from error
     if not isinstance(value, dict):
         raise ClusterError(f"{where}: answers with no object; is it an API server?")

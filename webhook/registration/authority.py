@@ -9,17 +9,23 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from certs.authority import UNREADABLE_CERTIFICATE
 from webhook.cluster.apierrors import ClusterError
+from webhook.files import advice, load_file
+
+PEM_BYTES_MAX = 1_048_576
+"""A caBundle is part of an object, which has at most 1.5 MiB."""
 
 
 def read_authorities(file: Path) -> bytes:
     """Return the certificates of a file and nothing else of it, as PEM; raises ClusterError for a file without any."""
     try:
-        found = x509.load_pem_x509_certificates(file.read_bytes())
+        found = x509.load_pem_x509_certificates(load_file(file, bytes_max=PEM_BYTES_MAX))
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise ClusterError(f"CA file {file}: cannot be read: {reason}; name the authority with --ca-file") from error
-    except ValueError as error:
+        fix = advice(error, "name the authority with --ca-file")
+        raise ClusterError(f"CA file {file}: cannot be read: {reason}; {fix}") from error
+    except UNREADABLE_CERTIFICATE as error:
         raise ClusterError(f"CA file {file}: no PEM certificates; allowed: one or more authorities") from error
     return b"".join(certificate.public_bytes(Encoding.PEM) for certificate in found)
 
@@ -28,5 +34,5 @@ def ends_of(bundle: bytes) -> Sequence[datetime]:
     """Return when each certificate of a caBundle ends, in its order; none when it is no PEM."""
     try:
         return [certificate.not_valid_after_utc for certificate in x509.load_pem_x509_certificates(bundle)]
-    except ValueError:
+    except UNREADABLE_CERTIFICATE:
         return []

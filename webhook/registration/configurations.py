@@ -6,9 +6,11 @@ matchPolicy Equivalent, so that an object counts in whatever version it comes. D
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from .conditions import Condition, LabelProtection, StatusProtection
 from .tables import DOMAIN, KINDS, Hook, Kind
 
 API_VERSION = "admissionregistration.k8s.io/v1"
@@ -39,17 +41,31 @@ class Url(NamedTuple):
 
 Target = Service | Url
 
+UNPROTECTED = LabelProtection()
+_OWN_PATH = re.compile(f"(?:{'|'.join(kind.path for kind in KINDS)})(?:/([a-z0-9]{{16,63}}))?$")
+
 
 def webhooks(
-    kind: Kind, target: Target, *, ca_bundle: bytes | None, failure_policy: str, status_writers: Sequence[str]
+    kind: Kind,
+    target: Target,
+    *,
+    ca_bundle: bytes | None,
+    failure_policy: str,
+    protection: StatusProtection,
+    labels: LabelProtection = UNPROTECTED,
+    token: str = "",
 ) -> list[Webhook]:
     """Return the `webhooks` of a configuration of this kind, every field written out.
 
     `ca_bundle` is PEM; None leaves it out, for somebody else to put in. `failure_policy` is one of STAGES.
-    `status_writers` are users that may change `network-status` besides nodes.
+    `protection`: who may write `network-status`; `labels`: who may change labels of namespaces. `token` is the last
+    part of the path; "" for none.
     """
-    whom = client_config(kind, target, ca_bundle)
-    return [{**_webhook(hook, whom, failure_policy, status_writers), **kind.fields} for hook in kind.hooks]
+    whom = client_config(kind, target, ca_bundle, token=token)
+    return [
+        {**_webhook(hook, whom, failure_policy, (*hook.match(protection), *hook.match_labels(labels))), **kind.fields}
+        for hook in kind.hooks
+    ]
 
 
 def configuration(kind: Kind, name: str, hooks: Sequence[Webhook], *, failure_policy: str) -> dict[str, Any]:
@@ -58,13 +74,14 @@ def configuration(kind: Kind, name: str, hooks: Sequence[Webhook], *, failure_po
     return {"apiVersion": API_VERSION, "kind": kind.name, "metadata": metadata, "webhooks": list(hooks)}
 
 
-def client_config(kind: Kind, target: Target, ca_bundle: bytes | None) -> dict[str, Any]:
-    """Return whom webhooks of this kind call, and by which authorities (PEM) to know him."""
+def client_config(kind: Kind, target: Target, ca_bundle: bytes | None, *, token: str = "") -> dict[str, Any]:
+    """Return whom webhooks of this kind call, with which token ("" for none), and by which authorities to know him."""
     config: dict[str, Any]
+    path = f"{kind.path}/{token}" if token else kind.path
     if isinstance(target, Service):
-        config = {"service": {"namespace": target.namespace, "name": target.name, "path": kind.path, "port": PORT}}
+        config = {"service": {"namespace": target.namespace, "name": target.name, "path": path, "port": PORT}}
     else:
-        config = {"url": base_of(target.url) + kind.path}
+        config = {"url": base_of(target.url) + path}
     if ca_bundle is not None:
         config["caBundle"] = base64.b64encode(ca_bundle).decode()
     return config
@@ -72,9 +89,21 @@ def client_config(kind: Kind, target: Target, ca_bundle: bytes | None) -> dict[s
 
 def base_of(url: str) -> str:
     """Return an address without a path of ours at its end, so that either kind can put its own there."""
-    address = url.rstrip("/")
-    ending = next((kind.path for kind in KINDS if address.endswith(kind.path)), "")
-    return address.removesuffix(ending).rstrip("/")
+    return _OWN_PATH.sub("", url.rstrip("/")).rstrip("/")
+
+
+def token_of(webhook: Webhook) -> str:
+    """Return the token in the path of a webhook of ours; "" where there is none."""
+    config = webhook.get("clientConfig", {})
+    match = _OWN_PATH.search(config.get("url") or config.get("service", {}).get("path") or "")
+    return (match and match[1]) or ""
+
+
+def probe_webhook(kind: Kind, target: Target, ca_bundle: bytes | None, *, name: str, token: str) -> Webhook:
+    """Return a webhook that is never called: it has no rules. See `moving`."""
+    hook = Hook(name, (), is_staged=False, timeout_s=1)
+    whom = client_config(kind, target, ca_bundle, token=token)
+    return {**_webhook(hook, whom, IGNORE, ()), **kind.fields}
 
 
 def is_ours(webhook: Webhook) -> bool:
@@ -82,7 +111,7 @@ def is_ours(webhook: Webhook) -> bool:
     return str(webhook.get("name", "")).endswith(DOMAIN)
 
 
-def _webhook(hook: Hook, whom: dict[str, Any], failure_policy: str, status_writers: Sequence[str]) -> Webhook:
+def _webhook(hook: Hook, whom: dict[str, Any], failure_policy: str, matching: Sequence[Condition]) -> Webhook:
     made: Webhook = {
         "name": hook.name,
         "clientConfig": dict(whom),
@@ -93,5 +122,4 @@ def _webhook(hook: Hook, whom: dict[str, Any], failure_policy: str, status_write
         "admissionReviewVersions": ["v1"],
         "timeoutSeconds": hook.timeout_s,
     }
-    matching = hook.match(status_writers)
     return {**made, "matchConditions": list(matching)} if matching else made

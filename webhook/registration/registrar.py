@@ -9,6 +9,7 @@ first time, since whoever is registered is called. From then on it reads each ob
     different                  patched, if it is still the object that was read (JSON patch, test on resourceVersion)
     changed meanwhile          read again at once: another replica did the same, or a rotation, or a person
     no authority known yet     nothing is written: a webhook without caBundle is one that every call to fails
+    another kind of path       `moving` says when all replicas accept the desired one
 
 Injection comes before judgement (`tables.KINDS`), and neither waits for the other: one object that is absent or refused
 keeps nothing from the other. Replicas need no leader: all want the same list, and who comes second finds it in order.
@@ -28,7 +29,9 @@ from webhook.cluster.apierrors import ClusterError
 
 from .api import Api, ConflictError
 from .comparison import completed, differences, stage_of, webhooks_of, without_bundle
-from .configurations import Target, webhooks
+from .conditions import LabelProtection, StatusProtection
+from .configurations import Target, Webhook, is_ours, token_of
+from .moving import Move
 from .tables import KINDS, Kind
 
 logger = logging.getLogger("nadmit.registration")
@@ -49,6 +52,7 @@ class _Kept:
         self.is_in_order = False
         self.written = 0
         self.failed = 0
+        self.move = Move()
         self._complaints: dict[str, str] = {}
 
     def fail(self) -> None:
@@ -69,23 +73,30 @@ class _Kept:
 class Registrar(Collector):
     """See the module. A `Part` of `webhook.wiring`, and a prometheus collector."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a composition: one argument per part
         self,
         api: Api,
         *,
         target: Target,
         is_ready: Callable[[], bool],
         ca_bundle: Callable[[], bytes | None],
-        status_writers: Callable[[], Sequence[str]],
+        protection: Callable[[], StatusProtection],
+        labels: Callable[[], LabelProtection] = LabelProtection,
+        path_token: Callable[[Sequence[str]], str | None],
         random: Callable[[], float],
         period_s: float = PERIOD_S,
     ) -> None:
-        """`ca_bundle`: PEM, None when not known yet; it may raise ClusterError. `random`: from 0 to 1."""
+        """`ca_bundle`: PEM, None when not known yet; it may raise ClusterError. `random`: from 0 to 1.
+
+        `path_token`: the token to register where webhooks have these now, "" for none; None when not known yet.
+        """
         self._api = api
         self._target = target
         self._is_ready = is_ready
         self._ca_bundle = ca_bundle
-        self._status_writers = status_writers
+        self._protection = protection
+        self._labels = labels
+        self._path_token = path_token
         self._random = random
         self._period_s = period_s
         self._stopping = Event()
@@ -148,21 +159,27 @@ class Registrar(Collector):
 
     def _keep(self, kept: _Kept) -> None:
         """Compare and mend. Raises ClusterError."""
-        for _ in range(TRIES):
+        for attempt in range(TRIES):
             try:
-                return self._mend(kept)
+                return self._mend(kept, is_first=attempt == 0)
             except ConflictError as error:
                 conflict = error
         raise conflict
 
-    def _mend(self, kept: _Kept) -> None:
+    def _mend(self, kept: _Kept, *, is_first: bool) -> None:
         kind = kept.kind
         seen = self._api.get(kind)
         present = webhooks_of(seen)
+        move = kept.move.plan(present, self._known_token(kind, present), is_new_round=is_first)
         stage = stage_of(seen)
         kept.complain("stage", f"{self._what(kind)}: {stage.problem}" if stage.problem else "")
         make = partial(
-            webhooks, kind, self._target, failure_policy=stage.failure_policy, status_writers=self._status_writers()
+            move.webhooks,
+            kind,
+            self._target,
+            failure_policy=stage.failure_policy,
+            protection=self._protection(),
+            labels=self._labels(),
         )
         desired = make(ca_bundle=None)
         found = differences(present, desired)
@@ -183,6 +200,12 @@ class Registrar(Collector):
                 "wait for it, or name it with --ca-file"
             )
         return bundle
+
+    def _known_token(self, kind: Kind, present: Sequence[Webhook]) -> str:
+        token = self._path_token([token_of(hook) for hook in present if is_ours(hook)])
+        if token is None:
+            raise ClusterError(f"{self._what(kind)}: not filled in: the token of the path is not known yet")
+        return token
 
     def _recover(self, kept: _Kept) -> None:
         if not kept.is_in_order:

@@ -15,7 +15,7 @@ from cniplugin.netspec.netattachdef import GROUP, KIND
 
 from .api import Api, Object
 from .comparison import bundle_of, target_of, webhooks_of
-from .configurations import Target, Webhook, client_config
+from .configurations import Target, Webhook, client_config, token_of
 from .tables import Kind
 
 PROBE_NAMESPACE = "default"
@@ -50,7 +50,8 @@ def incompleteness(kind: Kind, hooks: Sequence[Webhook], target: Target | None) 
     blind = [hook["name"] for hook in present if not bundle_of(hook)]
     if blind:
         found.append(f"without caBundle: {', '.join(blind)}; the API server would not know the certificate")
-    expected = None if target is None else client_config(kind, target, None)
+    token = token_of(present[0])
+    expected = None if target is None else client_config(kind, target, None, token=token)
     elsewhere = [hook["name"] for hook in present if _whom(hook) != expected]
     if elsewhere:
         found.append(f"of another address than the others: {', '.join(elsewhere)}; see nadmit webhooks status")

@@ -19,9 +19,10 @@ from typing import Any, NamedTuple
 
 from cniplugin.access.rules import GROUP as ACCESS_GROUP
 from cniplugin.netspec.netattachdef import GROUP as NETWORK_GROUP
+from webhook.admission.dra.claims import GROUP as DEVICE_GROUP
 
 from . import conditions
-from .conditions import Condition
+from .conditions import Condition, LabelProtection, StatusProtection
 
 DOMAIN = ".nadmit.io"
 """A webhook whose name ends so is ours; all others in a list are foreign."""
@@ -33,12 +34,16 @@ Rule = dict[str, Any]
 
 
 class Hook(NamedTuple):
-    """A row of a table. `is_staged`: its failurePolicy is that of the stage, else Ignore for ever."""
+    """A row of a table. `is_staged`: its failurePolicy is that of the stage, else Ignore for ever.
+
+    `match`, `match_labels`: its conditions, which depend on who may write network-status, and labels of namespaces.
+    """
 
     name: str
     rules: tuple[Rule, ...]
     is_staged: bool
-    match: Callable[[Sequence[str]], tuple[Condition, ...]] = lambda _status_writers: ()
+    match: Callable[[StatusProtection], tuple[Condition, ...]] = lambda _protection: ()
+    match_labels: Callable[[LabelProtection], tuple[Condition, ...]] = lambda _protection: ()
     timeout_s: int = 5
 
 
@@ -54,20 +59,21 @@ def _rule(group: str, version: str, resources: Sequence[str], operations: Sequen
 
 _WRITES = ("CREATE", "UPDATE")
 _NETWORKS = ("network-attachment-definitions",)
+_PODS = (_rule("", "v1", ["pods"], _WRITES), _rule("", "v1", ["pods/status"], ["UPDATE"]))
+# The subresources take labels along (pkg/registry/core/namespace/strategy.go resets spec or status, not metadata).
+_NAMESPACES = (
+    _rule("", "v1", ["namespaces"], _WRITES),
+    _rule("", "v1", ["namespaces/status", "namespaces/finalize"], ["UPDATE"]),
+)
 _NEW_PODS = _rule("", "v1", ["pods"], ["CREATE"])
 
 VALIDATING = (
-    Hook(
-        "pods" + ACCESS,
-        (_rule("", "v1", ["pods"], _WRITES), _rule("", "v1", ["pods/status"], ["UPDATE"])),
-        is_staged=True,
-        match=conditions.pods,
-    ),
+    Hook("pods" + ACCESS, _PODS, is_staged=True, match=conditions.pods),
     Hook(
         "bindings" + ACCESS,
         (_rule("", "v1", ["pods/binding", "bindings"], ["CREATE"]),),
         is_staged=True,
-        match=lambda _status_writers: conditions.bindings(),
+        match=lambda _protection: conditions.bindings(),
     ),
     Hook("networks" + ACCESS, (_rule(NETWORK_GROUP, "v1", _NETWORKS, _WRITES),), is_staged=True),
     # Whoever is to delete a network must be able to while the webhook is away.
@@ -81,12 +87,23 @@ VALIDATING = (
             _rule("", "v1", ["replicationcontrollers", "podtemplates"], _WRITES),
         ),
         is_staged=False,
-        match=lambda _status_writers: conditions.workloads(),
+        match=lambda _protection: conditions.workloads(),
     ),
     Hook(
         "policies" + ACCESS,
         (_rule(ACCESS_GROUP, "v1alpha1", ["networkattachmentpolicies", "networkattachmentpolicyconfigs"], _WRITES),),
         is_staged=True,
+    ),
+    # What is only warned about must not stop a pod while nobody answers. Under mode Deny, `pods` has it.
+    Hook("network-status" + ACCESS, _PODS, is_staged=False, match=conditions.network_status),
+    # Only under mode Deny of namespaceLabels is it called: a change that is warned about must not fail closed.
+    Hook("namespaces" + ACCESS, _NAMESPACES, is_staged=True, match_labels=conditions.refused_labels),
+    Hook("namespace-labels" + ACCESS, _NAMESPACES, is_staged=False, match_labels=conditions.labels),
+    Hook(
+        "claims" + ACCESS,
+        (_rule(DEVICE_GROUP, "*", ["resourceclaims", "resourceclaimtemplates", "deviceclasses"], _WRITES),),
+        is_staged=True,
+        match=lambda _protection: conditions.claims(),
     ),
 )
 
@@ -95,14 +112,14 @@ MUTATING = (
         "pods" + INJECT,
         (_NEW_PODS,),
         is_staged=True,
-        match=lambda _status_writers: conditions.injection_of_networks(),
+        match=lambda _protection: conditions.injection_of_networks(),
     ),
     # Every pod of the cluster waits for this one, also when nobody answers.
     Hook(
         "defaults" + INJECT,
         (_NEW_PODS,),
         is_staged=False,
-        match=lambda _status_writers: conditions.injection(),
+        match=conditions.injection_of_defaults,
         timeout_s=2,
     ),
 )

@@ -12,12 +12,19 @@ from __future__ import annotations
 
 import json
 
+from webhook.admission.dra.claims import KINDS
 from webhook.admission.model import Cause, Decision, GroupKind, Request
 
 POLICIES_GROUP = "access.nadmit.io"
 INJECTION = "pods.inject.nadmit.io"
 """The webhook that the manifests register for /mutate."""
-_NAMES = {"Pod": "pods", "Binding": "bindings", "NetworkAttachmentDefinition": "networks"}
+_NAMES = {
+    "Pod": "pods",
+    "Binding": "bindings",
+    "NetworkAttachmentDefinition": "networks",
+    **dict.fromkeys(KINDS, "claims"),
+    "Namespace": "namespaces",
+}
 
 
 def webhook_name(kind: GroupKind) -> str:

@@ -6,8 +6,9 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from cniplugin.access.levels import PRIVILEGED
 from cniplugin.access.model import Config, Subject, Verdict
-from cniplugin.access.reasons import Refusal, decided_by_rule, render_facts
+from cniplugin.access.reasons import LEVEL_CODE, Refusal, decided_by_rule, render_facts
 from cniplugin.access.rules import ENFORCE, AttachmentRule
 from cniplugin.access.usage import SPELLINGS
 from cniplugin.netspec.errors import render
@@ -111,7 +112,7 @@ def list_text(found: Permissions, paint: Paint, *, shows_all: bool, is_configure
             for trial in one.trials
         ],
         [f"for other pods of the namespace: {_rule_name(rule)} ({_mode_of(rule)})" for rule in found.others],
-        [*_posture(found, is_configured=is_configured), *_hidden(hidden)],
+        [*_posture(found, is_configured=is_configured), *_levels(found), *_hidden(hidden)],
     ]
     return "\n\n".join("\n".join(part) for part in parts if part)
 
@@ -133,7 +134,10 @@ def _decided(verdict: Verdict, config: Config) -> str:
         return f"policy {verdict.policy}, rule {verdict.rule}"
     if verdict.code.startswith("Posture"):
         return f"posture {config.posture}"
-    return {"Exempt": "exemptNamespaces", "MultusGate": "multusGate"}.get(verdict.code, "built-in check")
+    return _DECIDED.get(verdict.code, "built-in check")
+
+
+_DECIDED = {"Exempt": "exemptNamespaces", "MultusGate": "multusGate", LEVEL_CODE: "level of its namespace"}
 
 
 def _rule_name(rule: AttachmentRule) -> str:
@@ -169,6 +173,14 @@ def _posture(found: Permissions, *, is_configured: bool) -> Iterator[str]:
         yield f"multusGate: no rule lifts Multus' own check on the nodes: networks of {names} only"
 
 
+def _levels(found: Permissions) -> Iterator[str]:
+    """Yield the levels of definitions in the namespace that is asked about; nothing where all are Privileged."""
+    if all(level.name == PRIVILEGED for level in found.levels.values()):
+        return
+    for mode, level in found.levels.items():
+        yield f"definitions: {mode} {level.decided}"
+
+
 def _hidden(count: int) -> list[str]:
     if not count:
         return []
@@ -198,6 +210,9 @@ def list_json(found: Permissions, *, is_configured: bool) -> str:
         "multusGate": None
         if gate is None
         else {"namespaceIsolation": gate.namespace_isolation, "globalNamespaces": [*gate.global_namespaces]},
+        "definitionLevels": {
+            mode: {"level": level.name, "decided": level.decided} for mode, level in found.levels.items()
+        },
         "networks": [_permission_json(permission) for permission in found.networks],
         "denyRules": [_rule_json(rule) for rule in found.denies],
         "rulesForOtherPods": [_rule_json(rule) for rule in found.others],

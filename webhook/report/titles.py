@@ -38,6 +38,10 @@ def page_of(rule: str) -> str:
         return ""
     if rule in _INJECTION:
         return "docs/injection.md"
+    if rule.startswith(("driver-", "claim-")):
+        return "docs/access.md"
+    if rule.startswith("limit-"):
+        return "docs/configuration.md"
     if rule == "NetworkInUse":
         return "docs/webhook.md"
     if rule[0].isupper() or rule in {"consent", "policy-field"}:

@@ -1,11 +1,12 @@
 """The webhook's application: POST /validate and POST /mutate, and a clear line for everything else.
 
 FastAPI holds the routes, but a review does not pay for its per-request machinery (middleware stack, routing,
-exit stacks): `__call__` hands a POST to a known path straight to the endpoint that the route names.
+exit stacks): `begin` says what the head of a request alone decides, before anything of the body is read, and an
+`Exchange` answers the body. Our own server calls these two; `__call__` does the same for any ASGI server.
 
-What is checked, in this order: content type (415), declared length (413), requests in flight (503 with
-Retry-After, which the API server retries), body within the time (408) and the size (413), empty body (400).
-Then the review.
+What is checked, in this order: path (404), method (405), content type (415), declared length (413), requests in
+flight (503 with Retry-After, which the API server retries); then, of the body, time (408) and size (413), which are
+the server's, and that it is not empty (400). Then the review.
 """
 
 from __future__ import annotations
@@ -17,11 +18,8 @@ import time
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
-from fastapi.responses import PlainTextResponse
-from starlette.exceptions import HTTPException
 
 from .http import (
-    BODY_IS_HERE,
     CLIENT_LEFT,
     JSON_HEADER,
     REVIEW_PATHS,
@@ -31,17 +29,20 @@ from .http import (
     error_answer,
     parse_budget_s,
     send_answer,
+    too_large,
+    too_slow,
 )
+from .paths import PLAIN
 
 if TYPE_CHECKING:
-    from fastapi import Request
+    from collections.abc import Awaitable
+
     from starlette.types import Receive, Scope, Send
 
     from .http import Header, Later, OnResponse, Review
+    from .paths import ReviewPaths
 
 logger = logging.getLogger("nadmit.serving")
-
-_CLOSE = (("connection", "close"),)
 
 
 class ClientLeftError(Exception):
@@ -52,115 +53,135 @@ class WebhookApp(FastAPI):
     """FastAPI with a short way for reviews. Made by `create_app`."""
 
     def __init__(self, endpoint: ReviewEndpoint) -> None:
-        super().__init__(
-            title="nadmit",
-            docs_url=None,
-            redoc_url=None,
-            openapi_url=None,
-            redirect_slashes=False,
-            exception_handlers={HTTPException: _answer_http_exception},
-        )
+        super().__init__(title="nadmit", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
         self._endpoint = endpoint
-        self.answer_at_once = endpoint.answer_at_once
+        self.begin = endpoint.begin
         for path in REVIEW_PATHS:
             self.add_route(path, endpoint, methods=["POST"])  # type: ignore[arg-type] # an ASGI app is an endpoint
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request; a POST to a review path goes past FastAPI."""
-        if scope["type"] == "http" and scope["method"] == "POST" and scope["path"] in REVIEW_PATHS:
+        """Serve one request; requests go past FastAPI's own machinery."""
+        if scope["type"] == "http":
             await self._endpoint(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
 
 
-def create_app(review: Review, *, limits: Limits, on_response: OnResponse) -> WebhookApp:
+def create_app(
+    review: Review, *, limits: Limits, on_response: OnResponse, paths: ReviewPaths | None = None
+) -> WebhookApp:
     """Return the application that answers each POST to a review path with what `review` returns.
 
     `on_response` is called once per such POST. An exception of `review` other than RequestError is a bug: the
-    client gets 500 with an id, the log has the same id and the traceback.
+    client gets 500 with an id, the log has the same id and the traceback. `paths`: where reviews come in; None: at
+    /validate and /mutate.
     """
-    return WebhookApp(ReviewEndpoint(review, limits, on_response))
+    return WebhookApp(ReviewEndpoint(review, limits, on_response, paths or PLAIN))
 
 
 class ReviewEndpoint:
     """The raw ASGI application behind both review paths; counts what is in flight."""
 
-    def __init__(self, review: Review, limits: Limits, on_response: OnResponse) -> None:
-        self._review = review
-        self._limits = limits
-        self._on_response = on_response
-        self._in_flight = 0
+    def __init__(self, review: Review, limits: Limits, on_response: OnResponse, paths: ReviewPaths) -> None:
+        self.review = review
+        self.limits = limits
+        self.paths = paths
+        self.on_response = on_response
+        self.in_flight = 0
+
+    def begin(self, scope: Scope) -> Answer | Exchange:
+        """Return the answer that the head of a request decides, or the exchange that is to get its body.
+
+        Replaces the path of the scope by the review path that it is, so that no token of it gets any further.
+        """
+        path = self.paths.resolve(scope["path"])
+        if path is None:
+            return error_answer(RequestError(404, self.paths.describe_unknown(scope["method"], scope["path"])))
+        scope["path"], scope["raw_path"] = path, path.encode()
+        if scope["method"] != "POST":
+            return error_answer(
+                RequestError(405, self.paths.describe_method(scope["method"], path), (("allow", "POST"),))
+            )
+        exchange = Exchange(self, path, scope["query_string"])
+        try:
+            _check_headers(scope["headers"], self.limits)
+            if self.in_flight > self.limits.max_in_flight:
+                raise _overloaded(self.limits)
+        except RequestError as error:
+            exchange.end(error.status)
+            return error_answer(error)
+        return exchange
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one POST."""
-        started = time.perf_counter()
-        self._in_flight += 1
+        """Answer one request of any ASGI server."""
+        begun = self.begin(scope)
+        if isinstance(begun, Answer):
+            await send_answer(send, begun)
+            return
         status = CLIENT_LEFT
         try:
-            answer = await self._read_and_answer(scope, receive)
+            answer = await _read_and_answer(begun, receive, self.limits.max_body_bytes)
             status = answer.status
             await send_answer(send, answer)
         except ClientLeftError:
             pass
         finally:
-            self._in_flight -= 1
-            self._on_response(scope["path"], status, time.perf_counter() - started)
+            begun.end(status)
 
-    def answer_at_once(self, scope: Scope, body: bytes) -> Answer | None:
-        """Answer one POST whose body is here already: the same checks, without waiting for anything.
 
-        None for a review that wants to wait: it is to be called as an ASGI application, and has not been counted yet.
-        """
-        started = time.perf_counter()
-        self._in_flight += 1
+class Exchange:
+    """A review in flight: `answer` its body, or give it up; and `end` it, once."""
+
+    __slots__ = ("_endpoint", "_query", "_started", "path")
+
+    def __init__(self, endpoint: ReviewEndpoint, path: str, query: bytes) -> None:
+        self.path = path
+        self._endpoint = endpoint
+        self._query = query
+        self._started = time.perf_counter()
+        endpoint.in_flight += 1
+
+    @property
+    def budget_s(self) -> float:
+        """How long the body may take, and the review with it."""
+        return parse_budget_s(self._query, self._endpoint.limits.default_timeout_s)
+
+    def answer(self, body: bytes) -> Answer | Awaitable[Answer]:
+        """Return the answer to a whole body, or the wait for it when the review has to ask the cluster."""
         try:
-            self._check(scope)
-            made = self._review_body(scope, body)
-            if not isinstance(made, bytes):
-                return None
-            answer = Answer(200, [JSON_HEADER], made)
-        except RequestError as error:
-            answer = error_answer(error)
-        finally:
-            self._in_flight -= 1
-        self._on_response(scope["path"], answer.status, time.perf_counter() - started)
-        return answer
-
-    async def _read_and_answer(self, scope: Scope, receive: Receive) -> Answer:
-        started = time.perf_counter()
-        try:
-            self._check(scope)
-            made = self._review_body(scope, await self._read_body(scope, receive))
-            if not isinstance(made, bytes):
-                budget_s = parse_budget_s(scope["query_string"], self._limits.default_timeout_s)
-                made = await _wait_for_review(made, scope["path"], started + budget_s - time.perf_counter())
-            return Answer(200, [JSON_HEADER], made)
+            if not body:
+                raise RequestError(400, "request body: empty; allowed: one AdmissionReview as JSON")  # noqa: TRY301 - one place answers
+            made = _run_review(self._endpoint.review, self.path, body)
         except RequestError as error:
             return error_answer(error)
+        return Answer(200, [JSON_HEADER], made) if isinstance(made, bytes) else self._wait(made)
 
-    def _check(self, scope: Scope) -> None:
-        """Refuse what need not be read."""
-        _check_headers(scope["headers"], self._limits)
-        if self._in_flight > self._limits.max_in_flight:
-            raise _overloaded(self._limits)
+    def end(self, status: int) -> None:
+        """Count the answer."""
+        self._endpoint.in_flight -= 1
+        self._endpoint.on_response(self.path, status, time.perf_counter() - self._started)
 
-    def _review_body(self, scope: Scope, body: bytes) -> bytes | Later:
-        if not body:
-            raise RequestError(400, "request body: empty; allowed: one AdmissionReview as JSON")
-        return _run_review(self._review, scope["path"], body)
-
-    async def _read_body(self, scope: Scope, receive: Receive) -> bytes:
-        """Return the whole body; raises RequestError (408, 413) or ClientLeftError."""
-        max_bytes = self._limits.max_body_bytes
-        if BODY_IS_HERE in scope:
-            return await _receive_all(receive, max_bytes)
-        budget_s = parse_budget_s(scope["query_string"], self._limits.default_timeout_s)
+    async def _wait(self, later: Later) -> Answer:
+        seconds_left = self._started + self.budget_s - time.perf_counter()
         try:
-            async with asyncio.timeout(budget_s):
-                return await _receive_all(receive, max_bytes)
-        except TimeoutError:
-            text = f"request body: not complete after {budget_s:g} s; send it faster, or raise timeoutSeconds"
-            raise RequestError(408, text, _CLOSE) from None
+            return Answer(200, [JSON_HEADER], await later(seconds_left))
+        except RequestError as error:
+            return error_answer(error)
+        except Exception as bug:  # noqa: BLE001 - logged with its traceback
+            return error_answer(_internal_error(self.path, bug))
+
+
+async def _read_and_answer(exchange: Exchange, receive: Receive, max_bytes: int) -> Answer:
+    """Answer the body that an ASGI server hands over. Raises ClientLeftError."""
+    try:
+        async with asyncio.timeout(exchange.budget_s):
+            body = await _receive_all(receive, max_bytes)
+    except TimeoutError:
+        return error_answer(too_slow(exchange.budget_s))
+    except RequestError as error:
+        return error_answer(error)
+    made = exchange.answer(body)
+    return made if isinstance(made, Answer) else await made
 
 
 def _run_review(review: Review, path: str, body: bytes) -> bytes | Later:
@@ -169,13 +190,6 @@ def _run_review(review: Review, path: str, body: bytes) -> bytes | Later:
         return review(path, body)
     except RequestError:
         raise
-    except Exception as bug:
-        raise _internal_error(path, bug) from bug
-
-
-async def _wait_for_review(later: Later, path: str, seconds_left: float) -> bytes:
-    try:
-        return await later(seconds_left)
     except Exception as bug:
         raise _internal_error(path, bug) from bug
 
@@ -194,42 +208,26 @@ def _check_headers(headers: list[Header], limits: Limits) -> None:
         if name == b"content-type":
             content_type = value
         elif name == b"content-length" and int(value) > limits.max_body_bytes:
-            raise _too_large(limits.max_body_bytes)
+            raise too_large(limits.max_body_bytes)
     if content_type != b"application/json" and content_type.split(b";")[0].strip().lower() != b"application/json":
         shown = content_type[:80].decode("latin-1")
         raise RequestError(415, f'Content-Type: not JSON: "{shown}"; allowed: application/json')
 
 
 async def _receive_all(receive: Receive, max_bytes: int) -> bytes:
-    chunks: list[bytes] = []
-    size = 0
+    body = bytearray()
     is_complete = False
     while not is_complete:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientLeftError
-        chunks.append(message["body"])
-        size += len(message["body"])
-        if size > max_bytes:
-            raise _too_large(max_bytes)
-        is_complete = not message["more_body"]
-    return b"".join(chunks)
-
-
-def _too_large(max_bytes: int) -> RequestError:
-    return RequestError(413, f"request body: too large; allowed: at most {max_bytes} bytes", _CLOSE)
+        body += message.get("body", b"")
+        if len(body) > max_bytes:
+            raise too_large(max_bytes)
+        is_complete = not message.get("more_body", False)
+    return bytes(body)
 
 
 def _overloaded(limits: Limits) -> RequestError:
     text = f"overloaded: {limits.max_in_flight} requests are in flight already; try again in 1 s"
     return RequestError(503, text, (("retry-after", "1"),))
-
-
-async def _answer_http_exception(request: Request, error: Exception) -> PlainTextResponse:
-    """Answer what FastAPI's router refuses (404, 405) in one line of text."""
-    status = error.status_code if isinstance(error, HTTPException) else 500
-    headers = error.headers if isinstance(error, HTTPException) else None
-    allowed = "POST " + ", POST ".join(REVIEW_PATHS)
-    shown = f"{request.method} {request.scope['path'][:80]!r}"
-    problem = "no such path" if status == 404 else "wrong method"
-    return PlainTextResponse(f"{shown}: {problem}; allowed: {allowed}", status, headers)

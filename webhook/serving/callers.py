@@ -11,15 +11,11 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from .clients import refusal_of
-from .http import RequestError, error_answer, send_answer
+from .http import RequestError, error_answer
 from .shortcut import ReviewProtocol
 
 if TYPE_CHECKING:
     import asyncio
-
-    from starlette.types import ASGIApp, Receive, Scope, Send
-
-    from .http import Answer
 
 logger = logging.getLogger("nadmit.serving")
 
@@ -54,13 +50,5 @@ class NamedProtocol(ReviewProtocol):
         refusal = self._callers.refusal(transport)
         if refusal is not None:
             answer = error_answer(RequestError(403, refusal, (("connection", "close"),)))
-            self.app = _always(answer)
-            self._answer_at_once = lambda _scope, _body: answer
+            self._begin = lambda _scope: answer
         super().connection_made(transport)
-
-
-def _always(answer: Answer) -> ASGIApp:
-    async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
-        await send_answer(send, answer)
-
-    return app

@@ -16,6 +16,9 @@ from typing import TYPE_CHECKING, Any
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from certs.authority import UNREADABLE_CERTIFICATE
+from webhook.files import advice, load_file
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
@@ -24,6 +27,10 @@ logger = logging.getLogger("nadmit.serving")
 
 _ANCHORS = ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
 """Any certificate of the file is an anchor, also an intermediate authority, as for the API server's own files."""
+
+
+PEM_BYTES_MAX = 4 * 1_048_576
+"""Ten times all authorities that browsers trust."""
 
 
 class ClientCaError(Exception):
@@ -85,14 +92,14 @@ def refusal_of(certificate: Mapping[str, Any], names: frozenset[str]) -> str | N
 
 def _read(file: Path) -> str:
     try:
-        pem = file.read_bytes()
+        pem = load_file(file, bytes_max=PEM_BYTES_MAX)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        said = f"client CA file {file}: cannot be read: {reason}; give a PEM file that this user may read"
-        raise ClientCaError(said) from error
+        fix = advice(error, "give a PEM file that this user may read")
+        raise ClientCaError(f"client CA file {file}: cannot be read: {reason}; {fix}") from error
     try:
         return "".join(_render(certificate) for certificate in x509.load_pem_x509_certificates(pem))
-    except ValueError as error:
+    except UNREADABLE_CERTIFICATE as error:
         said = f"client CA file {file}: not PEM certificates; allowed: one or more authorities"
         raise ClientCaError(said) from error
 

@@ -34,11 +34,6 @@ if TYPE_CHECKING:
 
 REVIEW_PATHS = ("/validate", "/mutate")
 
-BODY_IS_HERE = "nadmit.body_is_here"
-"""Key of the ASGI scope that our protocol sets when reading the body will not wait, so that it needs no
-timer: a timer per request costs as much as everything else between protocol and review (5 of 10 us,
-measured)."""
-
 CLIENT_LEFT = 499
 """nginx's number for a request whose client closed the connection; it is only counted, never sent."""
 
@@ -67,8 +62,23 @@ class Limits:
     add."""
 
     max_in_flight: int = 256
-    max_connections: int = 4096
-    """Per listener. Above it a connection is closed as soon as its handshake is done."""
+    max_bytes_in_flight: int = 64 * MIB
+    """Of all bodies together; see `bodies`. At least twice `max_body_bytes`, or the largest body could not be read
+    while there is any other."""
+
+    slow_body_s: float = 0.5
+    """A body that is not complete after this time gives way when another one needs its place. The API server sends
+    a body at once."""
+
+    max_connections: int = 1024
+    """Per listener; four times `max_in_flight`. Above it the connection that has been idle longest is closed. One
+    costs about 25 KiB when it is idle, and 120 KiB when it has sent much (measured)."""
+
+    max_handshakes: int = 256
+    """Above it the oldest handshake is cut off. One takes a few milliseconds on the network of a cluster."""
+
+    max_pipelined: int = 64
+    """Requests that wait behind one whose answer is due; the API server sends none."""
 
     handshake_timeout_s: float = 10
     header_timeout_s: float = 10
@@ -164,3 +174,26 @@ def parse_budget_s(query: bytes, default_s: float) -> float:
     texts = parse_qs(query.decode("latin-1"), max_num_fields=20).get("timeout") if query.count(b"&") < 20 else None
     timeout_s = min((texts and parse_duration_s(texts[0])) or default_s, 30.0)
     return max(timeout_s - 0.5, timeout_s / 2)
+
+
+_CLOSE = (("connection", "close"),)
+
+
+def too_large(max_bytes: int) -> RequestError:
+    """Return the error of a body above the limit."""
+    return RequestError(413, f"request body: too large; allowed: at most {max_bytes} bytes", _CLOSE)
+
+
+def too_slow(budget_s: float) -> RequestError:
+    """Return the error of a body that did not come in time."""
+    text = f"request body: not complete after {budget_s:g} s; send it faster, or raise timeoutSeconds"
+    return RequestError(408, text, _CLOSE)
+
+
+def gave_way(limits: Limits) -> RequestError:
+    """Return the error of a body whose place another one needs."""
+    text = (
+        f"overloaded: request bodies hold {limits.max_bytes_in_flight} bytes already (--max-bytes-in-flight), and this "
+        "one is not complete; try again in 1 s"
+    )
+    return RequestError(503, text, (*_CLOSE, ("retry-after", "1")))

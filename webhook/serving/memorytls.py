@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable
 from threading import Lock
 
 from .clients import ClientTrust
@@ -36,23 +33,12 @@ class MemoryTls(ServedPair):
 
     def poll(self) -> None:
         """Serve the pair with the authorities of callers that are in force now, when they have changed."""
+        # NB: outside the lock, for it reads a file, and `take` is not to wait for that.
+        have_clients_changed = self.have_clients_changed()
         with self._lock:
-            if self.have_clients_changed() and self._pair is not None:
+            if have_clients_changed and self._pair is not None:
                 self._serve(*self._pair)
 
     def _serve(self, certificate: bytes, key: bytes) -> None:
-        with _in_memory("tls.crt", certificate) as cert_file, _in_memory("tls.key", key) as key_file:
-            self.swap(*load_pair(cert_file, key_file, self._now(), places=self._places))
+        self.swap(*load_pair(certificate, key, self._now(), places=self._places))
         self._pair = certificate, key
-
-
-@contextmanager
-def _in_memory(name: str, content: bytes) -> Iterator[Path]:
-    """Make a path for what has none: OpenSSL's loading, as Python offers it, takes paths only."""
-    descriptor = os.memfd_create(name, os.MFD_CLOEXEC)
-    try:
-        with os.fdopen(descriptor, "wb", closefd=False) as file:
-            file.write(content)
-        yield Path(f"/proc/self/fd/{descriptor}")
-    finally:
-        os.close(descriptor)

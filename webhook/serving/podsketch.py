@@ -79,6 +79,8 @@ def sketch_pod(read: Read, labels: Texts, annotations: Texts, spec: PodSpec) -> 
         volumes = _decode_volumes(spec.volumes) if spec.volumes else UNSET
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
+    if any(len(parts) > PARTS_MAX for parts in (ordinary, initial, volumes) if isinstance(parts, tuple)):
+        return None
     # A tuple that is empty, null or absent stands for itself.
     counts: list[Hashable] = [ordinary and len(ordinary), initial and len(initial), volumes and len(volumes)]
     texts: list[str | bytes] = []
@@ -111,6 +113,8 @@ def sketch_requests(spec: PodSpec) -> Hashable | None:
         ordinary = _decode_requests(spec.containers)
         initial = _decode_requests(spec.init_containers) if spec.init_containers else UNSET
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    if len(ordinary or ()) + len(initial or ()) > PARTS_MAX:
         return None
     texts: list[str | bytes] = [bytes(spec.resource_claims)]
     for one in (*(ordinary or ()), *(initial or ())):

@@ -1,24 +1,26 @@
 """The probe application: /healthz, /readyz, /metrics and /configz, on a plain port of its own, never on the TLS port.
 
 Kubelet and Prometheus need no certificate then, and a webhook port that asks for client certificates stays
-probeable.
+probeable. Nobody is asked who they are, so nothing here tells what a tenant may not know: metrics have no names in
+them, and /configz, which shows what administrators have written, is answered on the loopback interface only, as
+`kubectl port-forward` asks.
 """
 
 from __future__ import annotations
 
 import json
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from fastapi.responses import PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
-    from fastapi import Request
-
+NOT_FROM_HERE = "/configz is answered on the loopback interface only; use kubectl port-forward"
 PROBE_PATHS = ("/healthz", "/readyz", "/metrics", "/configz")
 
 
@@ -61,12 +63,24 @@ def create_probes(
     async def show_metrics() -> Response:
         return Response(metrics(), headers={"content-type": CONTENT_TYPE_LATEST})
 
-    async def configz() -> Response:
+    async def configz(request: Request) -> Response:
+        if not _is_from_loopback(request):
+            return PlainTextResponse(NOT_FROM_HERE, 403)
         return Response(json.dumps(configuration(), indent=2, ensure_ascii=False) + "\n", media_type="application/json")
 
-    for path, endpoint in zip(PROBE_PATHS, (healthz, readyz, show_metrics, configz), strict=True):
+    endpoints: tuple[Callable[..., Awaitable[Response]], ...] = (healthz, readyz, show_metrics, configz)
+    for path, endpoint in zip(PROBE_PATHS, endpoints, strict=True):
         app.get(path, include_in_schema=False)(endpoint)
     return app
+
+
+def _is_from_loopback(request: Request) -> bool:
+    try:
+        address = ip_address(request.client.host) if request.client is not None else None
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return address is not None and (mapped or address).is_loopback
 
 
 async def _answer_http_exception(request: Request, error: Exception) -> PlainTextResponse:

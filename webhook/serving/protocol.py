@@ -14,10 +14,14 @@ One timer guards a connection; at any time it has one meaning:
     BODY        | when the answer is out before the body is   | close
     closing     | while the client may still be sending       | close
 
-The time of a body is the application's (it knows the request's own timeout), and so is its size. What cannot
-be understood is answered with one line of text, if no other answer is due first, and then the connection is
-deaf: what still comes is dropped. Anything a client does wrong is logged at debug only; a port scanner must
-not fill the log.
+The time and the size of a body are bounded by `shortcut`. What cannot be understood is answered with one line of text,
+if no other answer is due first, and then the connection is deaf: what still comes is dropped. Anything a client does
+wrong is logged at debug only; a port scanner must not fill the log.
+
+Memory. TLS keeps what arrives for a connection that does not read: uvloop up to 256 KiB, and then as much again in the
+kernel. So the read buffer is limited to a little more than one TLS record, and a client that does not read its answers
+is not read from. Above the cap of connections the one that has been idle longest gives way to the new one, first of
+those that have never sent a request that was accepted.
 """
 
 from __future__ import annotations
@@ -25,13 +29,14 @@ from __future__ import annotations
 import asyncio
 import enum
 import logging
-from typing import TYPE_CHECKING, cast
+from collections import Counter
+from typing import TYPE_CHECKING, Any, cast
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from .http import BODY_IS_HERE, Limits, render_error
+from .http import Limits, render_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,19 +44,42 @@ if TYPE_CHECKING:
     from uvicorn.config import Config
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
+    from .http import Header
+
 logger = logging.getLogger("nadmit.serving")
 
 GOODBYE = render_error(503, "shutting down; try again", (b"retry-after", b"0"))
 """What an idle connection gets at the end. See `BoundedProtocol.shutdown`."""
 
 
+READ_HIGH_BYTES, READ_LOW_BYTES = 40 * 1024, 20 * 1024
+"""When TLS stops and goes on reading for a connection that does not. NB: a record has up to 18 KiB, and what is here of
+an incomplete one must not keep its rest out: `low` exceeds a record, `high` exceeds two."""
+
+
 class Connections(ServerState):
-    """The connections and tasks of one listener, and the event of having no connection left."""
+    """The connections and tasks of one listener, and the event of having no connection left.
+
+    `unproven`: connections without an accepted request so far, `idle`: those that wait for the next one; both with the
+    oldest first.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.none_left = asyncio.Event()
         self.none_left.set()
+        self.unproven: dict[BoundedProtocol, None] = {}
+        self.idle: dict[BoundedProtocol, None] = {}
+        self.refusals: Counter[str] = Counter()
+
+    def make_place(self) -> bool:
+        """Close the connection that is needed least; return whether there was one."""
+        self.refusals["connections"] += 1
+        for among in (self.unproven, self.idle):
+            for connection in among:
+                connection.give_place()
+                return True
+        return False
 
 
 class Phase(enum.Enum):
@@ -95,12 +123,16 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as in uvicorn
         """Refuse a connection above the cap; else give it the time of a head."""
         self._raw = transport
-        if len(self.connections) >= self._limits.max_connections:
+        if len(self.connections) >= self._limits.max_connections and not self._state.make_place():
             self._is_deaf = True
             self.transport = transport
             transport.abort()
             return
         super().connection_made(transport)
+        if self.scheme == "https":
+            # NB: a method of the transports of TLS only.
+            cast(Any, transport).set_read_buffer_limits(READ_HIGH_BYTES, READ_LOW_BYTES)
+        self._state.unproven[self] = None
         self._state.none_left.clear()
         polite = _PoliteTransport(transport, close=self._close_politely, is_closing=self._is_closing)
         self.transport = cast(asyncio.Transport, polite)
@@ -109,6 +141,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection and its timers."""
         self._leave()
+        self._state.unproven.pop(self, None)
+        self._state.idle.pop(self, None)
         self._disarm_write()
         self._unset_keepalive_if_required()  # uvicorn leaves it armed when the connection was lost by an error
         if self._raw is not None:
@@ -155,40 +189,70 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """IDLE -> HEAD."""
         super().on_message_begin()
+        self._state.idle.pop(self, None)
         self._phase = Phase.HEAD
 
     def on_headers_complete(self) -> None:
-        """HEAD -> BODY: the head was in time."""
+        """HEAD -> BODY: the head was in time. The answer may come before this returns."""
+        if self._is_deaf:
+            return
         self._disarm()
-        super().on_headers_complete()
-        # The application's list is final: trailers go to a list that nobody reads.
-        self.headers = []
+        if len(self.pipeline) >= self._limits.max_pipelined:
+            logger.debug("%s: more than %d requests in a pipeline", self.client, self._limits.max_pipelined)
+            self._state.refusals["pipeline"] += 1
+            self._is_deaf = True
+            return
         self._phase = Phase.BODY
         self._head_bytes = 0
         self._surplus_bytes = -self._fed_bytes  # this slice holds the head, so it does not count
+        super().on_headers_complete()
+        # The application's list is final: trailers go to a list that nobody reads.
+        self.headers = []
 
     def on_body(self, body: bytes) -> None:
         """Take content; each byte of it pays for one byte of framing."""
-        self._surplus_bytes -= 2 * len(body)
+        if not self._is_deaf:
+            self._surplus_bytes -= 2 * len(body)
+            self.take_content(body)
+
+    def take_content(self, body: bytes) -> None:
+        """Keep content for the application."""
         super().on_body(body)
 
     def on_message_complete(self) -> None:
         """BODY -> IDLE. NB: the rest of this slice is the next head, too little to be worth counting."""
+        if self._is_deaf:
+            return
         super().on_message_complete()
-        self.scope[BODY_IS_HERE] = True  # type: ignore[literal-required] # an extension of ours
         self._phase = Phase.IDLE
         self._head_bytes = -self._fed_bytes
         if self.cycle.response_complete:
             self._disarm()
             self._arm_keep_alive()
+            self._note_idle()
+
+    def _note_idle(self) -> None:
+        if self._phase is Phase.IDLE and not self._is_leaving and self._is_answered():
+            self._state.idle[self] = None
 
     def on_response_complete(self) -> None:
         """Bound what is left of a request that was answered before it was complete."""
         super().on_response_complete()
+        self.set_reading()
+        self._note_idle()
         if self._is_deaf and not self.pipeline:
             self._close_politely()
         elif self._phase is Phase.BODY and self.cycle.response_complete:
             self._arm(self._limits.linger_s, self._close)
+
+    def give_place(self) -> None:
+        """Close for a new connection, in the manner of `shutdown` when a request of this one was ever accepted."""
+        if self in self._state.idle and self not in self._state.unproven:
+            self.shutdown()
+        else:
+            self.abort()
+        self._state.unproven.pop(self, None)
+        self._state.idle.pop(self, None)
 
     def shutdown(self) -> None:
         """Part with an idle connection; any other closes after its answer, which has `Connection: close`.
@@ -203,7 +267,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._leave()
             self._arm(self._limits.linger_s, self._close)
 
-    def _refuse(self, status: int, text: str) -> None:
+    def _refuse(self, status: int, text: str, *more: Header) -> None:
         """Stop listening to this client; tell it why, unless answers to earlier requests are due."""
         self._is_deaf = True
         broken = self.cycle if self._phase is Phase.BODY else None
@@ -216,7 +280,7 @@ class BoundedProtocol(HttpToolsProtocol):
         elif broken is None and not self._is_answered():
             return
         if broken is None or not broken.response_started:
-            self.transport.write(render_error(status, text))
+            self.transport.write(render_error(status, text, *more))
         self._close_politely()
 
     def _is_answered(self) -> bool:
@@ -259,6 +323,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def pause_writing(self) -> None:
         """Give a client that does not read its answers `write_timeout_s` to catch up."""
         super().pause_writing()
+        self.set_reading()
         if self._write_timer is None:
             self._write_timer = self.loop.call_later(self._limits.write_timeout_s, self.abort)
 
@@ -266,6 +331,14 @@ class BoundedProtocol(HttpToolsProtocol):
         """Let the application go on."""
         self._disarm_write()
         super().resume_writing()
+        self.set_reading()
+
+    def set_reading(self) -> None:
+        """Read unless answers wait to be read by the client, or requests for their turn."""
+        if (self.flow.write_paused or self.pipeline) and not self._is_leaving:
+            self.flow.pause_reading()
+        else:
+            self.flow.resume_reading()
 
     def _disarm_write(self) -> None:
         if self._write_timer is not None:

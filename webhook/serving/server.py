@@ -22,10 +22,11 @@ import signal
 import socket
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from uvicorn.config import Config
 
+from .bodies import Bodies
 from .callers import Callers, NamedProtocol
 from .http import CLOSE_HEADER
 from .protocol import BoundedProtocol, Connections
@@ -39,12 +40,20 @@ if TYPE_CHECKING:
 
     from .http import Limits
     from .probes import ProbeApp
-    from .shortcut import AnswerAtOnce
+    from .shortcut import Begin
     from .tls import ServedPair
 
 logger = logging.getLogger("nadmit.serving")
 
 BACKLOG = 2048
+
+RECEIVE_BUFFER_BYTES = 32 * 1024
+"""Of each connection of the review port, in the kernel, and so what one read returns (up to 48 KiB on Linux). With
+the kernel's own choice a connection that sends much costs 575 KiB, and with this 115 KiB (measured with 200 of them);
+a body of 3 MiB still arrives within a second where a round trip takes 10 ms."""
+
+ACCEPT_PAUSE_S = 0.1
+"""After an accept that failed for want of file descriptors or memory."""
 
 Address = tuple[str, int]
 
@@ -90,7 +99,7 @@ def stop_on_signals(stop: Stop) -> Iterator[None]:
             loop.remove_signal_handler(number)
 
 
-async def serve(
+async def serve(  # noqa: PLR0913 - a composition: one argument per part
     app: ASGIApp,
     probes: ProbeApp,
     *,
@@ -99,21 +108,23 @@ async def serve(
     limits: Limits,
     on_ready: Callable[[Addresses], None],
     stop: Stop,
+    bodies: Bodies | None = None,
 ) -> int:
     """Serve until `stop`, and return the exit code: 0, or 1 when something was cut off.
 
-    `tls` must have a pair; it is watched meanwhile. `on_ready` gets the bound addresses. Raises
-    ListenError.
+    `tls` must have a pair; it is watched meanwhile. `on_ready` gets the bound addresses. `bodies`: what is counted of
+    the review port, for metrics. Raises ListenError.
     """
-    asyncio.get_running_loop().set_exception_handler(_log_unexpected)
-    review_sock = bind(addresses.webhook)
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(_log_unexpected)
+    review_sock = bind(addresses.webhook, receive_buffer=RECEIVE_BUFFER_BYTES)
     try:
         probe_sock = bind(addresses.probes)
     except ListenError:
         review_sock.close()
         raise
     callers = Callers(tls.clients.names) if tls.clients is not None and tls.clients.names else None
-    reviews = Listener(app, limits, callers=callers)
+    reviews = Listener(app, limits, callers=callers, bodies=bodies or Bodies(limits, loop))
     probing = Listener(probes, limits)
     watcher = asyncio.create_task(_watch(tls))
     try:
@@ -136,12 +147,19 @@ async def serve(
 class Listener:
     """One port: its connections and what becomes of them."""
 
-    def __init__(self, app: ASGIApp, limits: Limits, *, callers: Callers | None = None) -> None:
+    def __init__(
+        self, app: ASGIApp, limits: Limits, *, callers: Callers | None = None, bodies: Bodies | None = None
+    ) -> None:
         self._limits = limits
         self._callers = callers
+        self._bodies = bodies
         self._connections = Connections()
-        self._server: asyncio.Server | None = None
-        self._answer_at_once: AnswerAtOnce | None = getattr(app, "answer_at_once", None)
+        if bodies is not None:
+            self._connections.refusals = bodies.refusals
+        self._accepting: asyncio.Task[None] | None = None
+        self._handshakes: dict[asyncio.Task[None], None] = {}  # the oldest first
+        self._tls: dict[str, Any] = {}
+        self._begin: Begin | None = getattr(app, "begin", None)
         self._config = Config(
             app,
             interface="asgi3",
@@ -158,32 +176,70 @@ class Listener:
 
     @property
     def tasks(self) -> frozenset[asyncio.Task[None]]:
-        """The requests in flight."""
-        return frozenset(self._connections.tasks)
+        """The requests in flight, and what accepts connections."""
+        accepting = () if self._accepting is None else (self._accepting,)
+        return frozenset((*self._connections.tasks, *self._handshakes, *accepting))
 
     async def open(self, sock: socket.socket, context: ssl.SSLContext | None) -> None:
-        """Accept connections from a bound socket. `Server.startup` of uvicorn cannot bound the handshake."""
-        loop = asyncio.get_running_loop()
-        tls: dict[str, Any] = {}
+        """Accept connections from a bound socket. NB: `create_server` does not bound how many handshakes there are."""
         if context is not None:
-            tls["ssl"] = context
-            tls["ssl_handshake_timeout"] = self._limits.handshake_timeout_s
-            tls["ssl_shutdown_timeout"] = self._limits.linger_s
-        self._server = await loop.create_server(
-            lambda: self._connect(loop),
-            sock=sock,
-            backlog=BACKLOG,
-            **tls,
-        )
+            self._tls["ssl"] = context
+            self._tls["ssl_handshake_timeout"] = self._limits.handshake_timeout_s
+            self._tls["ssl_shutdown_timeout"] = self._limits.linger_s
+        sock.setblocking(False)
+        self._accepting = asyncio.create_task(self._accept(sock))
+
+    async def _accept(self, sock: socket.socket) -> None:
+        """Take connections one by one until cancelled; each makes its handshake in a task of its own."""
+        with sock:
+            await self._accept_for_ever(sock)
+
+    async def _accept_for_ever(self, sock: socket.socket) -> NoReturn:
+        loop = asyncio.get_running_loop()
+        is_short = False
+        while True:
+            try:
+                connection, _ = await loop.sock_accept(sock)
+            except OSError as error:
+                if error.errno not in _SHORT_OF:
+                    logger.debug("a connection was not accepted: %s", error)
+                    continue
+                if not is_short:
+                    logger.warning("a connection cannot be accepted: %s; raise the limit of open files", error.strerror)
+                is_short = True
+                self._connections.make_place()
+                await asyncio.sleep(ACCEPT_PAUSE_S)
+                continue
+            is_short = False
+            if len(self._handshakes) >= self._limits.max_handshakes:
+                self._connections.refusals["handshakes"] += 1
+                oldest = next(iter(self._handshakes))
+                del self._handshakes[oldest]
+                oldest.cancel()
+            task = loop.create_task(self._take(connection, loop))
+            self._handshakes[task] = None
+            task.add_done_callback(lambda done: self._handshakes.pop(done, None))
+
+    async def _take(self, connection: socket.socket, loop: asyncio.AbstractEventLoop) -> None:
+        """Make the handshake of a connection; its protocol has it from then on."""
+        try:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            await loop.connect_accepted_socket(lambda: self._connect(loop), connection, **self._tls)
+        except OSError as error:  # ssl.SSLError and timeouts are OSErrors
+            logger.debug("no connection was made: %s", error)
+            connection.close()
+        except asyncio.CancelledError:
+            connection.close()
+            raise
 
     def _connect(self, loop: asyncio.AbstractEventLoop) -> BoundedProtocol:
-        """Return the protocol of a new connection; an application that can answer at once gets the short way."""
-        if self._answer_at_once is None:
+        """Return the protocol of a new connection; an application that reviews gets its own."""
+        if self._begin is None or self._bodies is None:
             return BoundedProtocol(self._config, self._connections, self._limits, loop)
         given = (self._config, self._connections, self._limits, loop)
         if self._callers is not None:
-            return NamedProtocol(*given, answer_at_once=self._answer_at_once, callers=self._callers)
-        return ReviewProtocol(*given, answer_at_once=self._answer_at_once)
+            return NamedProtocol(*given, begin=self._begin, bodies=self._bodies, callers=self._callers)
+        return ReviewProtocol(*given, begin=self._begin, bodies=self._bodies)
 
     def announce_drain(self) -> None:
         """Make every answer from now on close its connection. NB: requests in flight share this very list."""
@@ -191,8 +247,7 @@ class Listener:
 
     async def finish(self, stop: Stop, timeout_s: float) -> None:
         """Take no new connection, close the idle ones, and wait for the others."""
-        if self._server is not None:
-            self._server.close()
+        self._stop_accepting()
         # One round of the loop reads the requests that are in socket buffers, so that they are not "idle".
         await asyncio.sleep(0)
         for connection in tuple(self._connections.connections):
@@ -201,16 +256,27 @@ class Listener:
 
     def close(self) -> bool:
         """End whatever is left; return whether that was nothing."""
-        if self._server is not None:
-            self._server.close()
-        is_clean = not self._connections.tasks
+        self._stop_accepting()
+        for task in tuple(self._handshakes):
+            task.cancel()
+        is_clean = not self._connections.tasks and (self._bodies is None or self._bodies.are_none)
         for connection in tuple(self._connections.connections):
             cast(BoundedProtocol, connection).abort()
         return is_clean
 
+    def _stop_accepting(self) -> None:
+        if self._accepting is not None:
+            self._accepting.cancel()  # it closes the socket
 
-def bind(address: Address) -> socket.socket:
-    """Return a listening socket; a host name takes its first address, "" takes all. Raises ListenError."""
+
+_SHORT_OF = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+
+
+def bind(address: Address, *, receive_buffer: int | None = None) -> socket.socket:
+    """Return a listening socket; a host name takes its first address, "" takes all. Raises ListenError.
+
+    `receive_buffer`: bytes in the kernel for each of its connections; None for the kernel's own choice.
+    """
     host, port = address
     host = host or ("::" if socket.has_dualstack_ipv6() else "0.0.0.0")  # noqa: S104 - that is what "" asks for
     sock: socket.socket | None = None
@@ -224,6 +290,8 @@ def bind(address: Address) -> socket.socket:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)  # "::" serves IPv4 too
+        if receive_buffer is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)  # connections inherit it
         sock.bind(target)
         sock.listen(BACKLOG)  # here, since a conflict may show up only now
     except (OSError, OverflowError) as error:

@@ -1,11 +1,16 @@
-"""The short way of a review: a POST that came in one piece is answered in the call that read it.
+"""One connection of the review port: a request is answered in the call that read its last byte.
 
 Theory of operation. uvicorn makes a task for each request, which reads the body and sends head and body of the answer
-apart: two more turns of the loop, and a second TLS record. An API server's review usually arrives whole, and a review
-is a pure function, so there is nothing to wait for. Hence: the task of a POST to a review path is held back until the
-slice that brought its head is parsed. If the message is complete by then, the application is asked for its answer and
-that is written at once; if not, or if anything is unusual (an earlier answer is due, the client does not read, wants
-`100 Continue` or an upgrade), the task starts as always; so it does for a review that has to ask the cluster first.
+apart: two more turns of the loop, and a second TLS record. A review is a pure function, so there is nothing to wait
+for. Hence no task is made:
+
+    head complete    the application is asked (`WebhookApp.begin`). An answer, such as 404, is written at once, and of
+                     the body nothing is kept. Otherwise the body is collected here, and `bodies` counts it.
+    body complete    the application answers it, and the answer is written at once. A review that asks the cluster
+                     first, or a client that does not read, gets a task that waits.
+
+The timer of the connection has one more meaning here: in phase BODY, when the body did not come with its head, it ends
+the wait for the rest (408).
 """
 
 from __future__ import annotations
@@ -14,26 +19,31 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from .http import CLOSE_HEADER, JSON_HEADER, REVIEW_PATHS
+from .bodies import Content
+from .http import CLIENT_LEFT, CLOSE_HEADER, JSON_HEADER, Answer, gave_way, send_answer, too_large, too_slow
 from .protocol import BoundedProtocol
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
-    from starlette.types import Scope
+    from starlette.types import ASGIApp, Receive, Scope, Send
     from uvicorn._types import ASGI3Application
     from uvicorn.config import Config
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-    from .http import Answer, Header, Limits
+    from .app import Exchange
+    from .bodies import Bodies
+    from .http import Header, Limits, RequestError
     from .protocol import Connections
 
-    AnswerAtOnce = Callable[[Scope, bytes], Answer | None]
+    Begin = Callable[[Scope], Answer | Exchange]
+
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class ReviewProtocol(BoundedProtocol):
-    """One connection that knows the short way. What `_good_head` knows is every connection's."""
+    """One connection. What `_good_head` knows is every connection's."""
 
     _known_defaults: ClassVar[list[Header]] = []
     _known_head: ClassVar[bytes] = b""
@@ -45,59 +55,112 @@ class ReviewProtocol(BoundedProtocol):
         limits: Limits,
         loop: asyncio.AbstractEventLoop,
         *,
-        answer_at_once: AnswerAtOnce,
+        begin: Begin,
+        bodies: Bodies,
     ) -> None:
         super().__init__(config, connections, limits, loop)
-        self._answer_at_once = answer_at_once
-        self._held: RequestResponseCycle | None = None
-        self._is_in_head = False
+        self._begin = begin
+        self._bodies = bodies
+        self._exchange: Exchange | None = None  # of the request whose body is being received
+        self._content = Content()
+        self._waits_for_room = False
 
-    def on_headers_complete(self) -> None:
-        """Start the request, unless it may take the short way."""
-        self._is_in_head = True
-        super().on_headers_complete()
-        self._is_in_head = False
+    def _start_asgi_task(self, cycle: RequestResponseCycle, _app: ASGI3Application) -> None:
+        """Begin a request: its head is complete, and all earlier ones are answered."""
+        if self.parser.should_upgrade():
+            cycle.keep_alive = False  # the parser reads nothing behind it
+        begun = self._ask(cycle.scope)
+        if isinstance(begun, Answer):
+            self._send(cycle, begun)
+            return
+        self._state.unproven.pop(self, None)
+        self._exchange = begun
+        self._bodies.begin(self)
+        if cycle.body:  # it waited in the pipeline with its body, or a part of it
+            waited, cycle.body = bytes(cycle.body), bytearray()
+            self._keep(waited)
+        if not cycle.more_body and self._exchange is not None:
+            self._judge(cycle)
+        elif cycle.waiting_for_100_continue:
+            cycle.waiting_for_100_continue = False
+            self.transport.write(CONTINUE)
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        if self._is_in_head and self._may_be_short(cycle):
-            self._held = cycle
+    def _ask(self, scope: Any) -> Answer | Exchange:
+        """Ask the application, once more when it has too much to do and a slow body can give way."""
+        begun = self._begin(scope)
+        if isinstance(begun, Answer):
+            if begun.status == 503 and self._bodies.push_out():
+                begun = self._begin(scope)
+            if isinstance(begun, Answer):
+                self._bodies.count(begun.status)
+        return begun
+
+    def take_content(self, body: bytes) -> None:
+        """Keep content of the body that is being received."""
+        cycle = self.cycle
+        if cycle.response_complete:
+            return
+        if self._exchange is None or self.pipeline:
+            super().take_content(body)  # it waits in the pipeline, and nothing is read behind this slice
+            return
+        self._keep(body)
+
+    def _keep(self, body: bytes) -> None:
+        if self._content.size + len(body) > self._limits.max_body_bytes:
+            self._fail(too_large(self._limits.max_body_bytes))
         else:
-            super()._start_asgi_task(cycle, app)
-
-    def _may_be_short(self, cycle: RequestResponseCycle) -> bool:
-        return (
-            cycle.scope["method"] == "POST"
-            and cycle.scope["path"] in REVIEW_PATHS
-            and not cycle.waiting_for_100_continue
-            and not self.flow.write_paused
-            and not self.parser.should_upgrade()
-        )
+            self._content.add(body, self._limits.max_body_bytes)
+            self._bodies.grow(self, len(body))
 
     def on_message_complete(self) -> None:
-        """Answer a held request: it is whole."""
+        """Answer the request: it is whole."""
         super().on_message_complete()
-        held, self._held = self._held, None
-        if held is not None:
-            self._answer(held)
+        if self._exchange is not None and not self._is_deaf and not self.pipeline:
+            self._disarm()
+            self._judge(self.cycle)
 
     def _feed(self, data: bytes) -> None:
-        """Let a request that is still held, because its body is not here, go the long way."""
+        """Bound the time of a body that is not here yet."""
         super()._feed(data)
-        held, self._held = self._held, None
-        if held is not None and not held.disconnected:
-            super()._start_asgi_task(held, self.app)
+        if self._exchange is not None and self._timer is None and not self._is_deaf:
+            self._arm(self._exchange.budget_s, self._on_body_timeout)
 
-    def _answer(self, cycle: RequestResponseCycle) -> None:
-        answer = self._answer_at_once(cast(Any, cycle.scope), bytes(cycle.body))
-        if answer is None:
-            super()._start_asgi_task(cycle, self.app)
-            return
+    def _judge(self, cycle: RequestResponseCycle) -> None:
+        exchange, self._exchange = cast("Exchange", self._exchange), None
+        self._bodies.complete(self)
+        answer = exchange.answer(self._content.take())
+        if isinstance(answer, Answer) and not self.flow.write_paused:
+            self._bodies.release(self)
+            exchange.end(answer.status)
+            self._send(cycle, answer)
+        else:
+            super()._start_asgi_task(cycle, cast(Any, self._waiting(exchange, answer)))
+
+    def _waiting(self, exchange: Exchange, made: Answer | Awaitable[Answer]) -> ASGIApp:
+        """Return an application that waits for an answer and for the client to read the one before."""
+
+        async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
+            status = CLIENT_LEFT
+            try:
+                try:
+                    answer = made if isinstance(made, Answer) else await made
+                finally:
+                    self._bodies.release(self)  # sending may begin the next request
+                status = answer.status
+                await send_answer(send, answer)
+            finally:
+                exchange.end(status)
+
+        return app
+
+    def _send(self, cycle: RequestResponseCycle, answer: Answer) -> None:
         if answer.status == 200 and cycle.keep_alive and CLOSE_HEADER not in cycle.default_headers:
             head = self._good_head(cycle.default_headers)
         else:
             head = _render_head(answer, cycle)
         cycle.response_started = cycle.response_complete = True
-        self.transport.write(b"%bcontent-length: %d\r\n\r\n%b" % (head, len(answer.body), answer.body))
+        body = b"" if cycle.scope["method"] == "HEAD" else answer.body
+        self.transport.write(b"%bcontent-length: %d\r\n\r\n%b" % (head, len(answer.body), body))
         if not cycle.keep_alive:
             self.transport.close()
         self.on_response_complete()
@@ -108,6 +171,56 @@ class ReviewProtocol(BoundedProtocol):
             lines = b"".join(b"%b: %b\r\n" % header for header in (*defaults, JSON_HEADER))
             ReviewProtocol._known_defaults, ReviewProtocol._known_head = defaults, STATUS_LINE[200] + lines
         return ReviewProtocol._known_head
+
+    # A body that does not come to its end
+
+    def wait_for_room(self) -> None:
+        """Stop reading: see `bodies`."""
+        self._waits_for_room = True
+        self.set_reading()
+
+    def go_on(self) -> None:
+        """Read again."""
+        self._waits_for_room = False
+        self.set_reading()
+
+    def give_way(self) -> None:
+        """Answer 503: another body needs the place."""
+        self._fail(gave_way(self._limits))
+
+    def set_reading(self) -> None:
+        """Read unless there is no room."""
+        if self._waits_for_room and not self._is_leaving:
+            self.flow.pause_reading()
+        else:
+            super().set_reading()
+
+    def _on_body_timeout(self) -> None:
+        if self._exchange is not None:
+            error = gave_way(self._limits) if self._waits_for_room else too_slow(self._exchange.budget_s)
+            self._fail(error)
+
+    def _fail(self, error: RequestError) -> None:
+        self._waits_for_room = False
+        extra = [(name.encode(), value.encode()) for name, value in error.headers if name != "connection"]
+        self._refuse(error.status, error.text, *extra)
+
+    def _refuse(self, status: int, text: str, *more: Header) -> None:
+        """Give up the body that is being received, with the rest of the connection."""
+        super()._refuse(status, text, *more)
+        self._give_up(status)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Give up the body that is being received: there is nobody to answer."""
+        super().connection_lost(exc)
+        self._give_up(CLIENT_LEFT)
+
+    def _give_up(self, status: int) -> None:
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            self._content.clear()
+            self._bodies.release(self)
+            exchange.end(status)
 
 
 def _render_head(answer: Answer, cycle: RequestResponseCycle) -> bytes:

@@ -10,23 +10,41 @@ echoes the request and carries no patch unless something changes (§2).
 from __future__ import annotations
 
 import base64
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import msgspec
 
-from webhook.admission.evaluate import BINDING, NETWORK, POD, POLICIES, POLICY, WORKLOADS
-from webhook.admission.model import NOTHING, Decision, GroupKind, Object, Read, Request, User
+from webhook.admission.dra.claims import GROUP as DEVICE_GROUP
+from webhook.admission.dra.claims import DeviceSpec
+from webhook.admission.evaluate import (
+    BINDING,
+    DEVICE_KINDS,
+    NAMESPACE,
+    NETWORK,
+    POD,
+    POLICIES,
+    POLICY,
+    WORKLOADS,
+)
+from webhook.admission.model import NOTHING, ClaimReference, Decision, GroupKind, Object, Read, Request, User
+from webhook.admission.statuswriters import NODE_NAME
+from webhook.deviceobjects import UNREADABLE as UNREADABLE_SPEC
+from webhook.deviceobjects import read_spec
 from webhook.serving.http import RequestError
 from webhook.serving.podsketch import PodSpec, Texts, sketch_pod, sketch_requests
 
 API_VERSION = "admission.k8s.io/v1"
 KIND = "AdmissionReview"
+LARGE_BODY = 262_144
+"""Bytes of a review whose kind is looked at first: skipping 8 MB takes 5 ms, and making all labels in them 180."""
 AUDIT_MAX = 1024
 """Characters of an audit annotation; rule ids are a closed list, and shorter together."""
 
-WITHOUT_TEMPLATE = frozenset({POD.kind, BINDING.kind, NETWORK.kind, *(kind.kind for kind in POLICIES)})
-JUDGED = {(kind.group, kind.kind): kind for kind in (POD, BINDING, NETWORK, *WORKLOADS, *POLICIES)}
+WITHOUT_TEMPLATE = frozenset({POD.kind, BINDING.kind, NAMESPACE.kind, NETWORK.kind, *(kind.kind for kind in POLICIES)})
+JUDGED = {
+    (kind.group, kind.kind): kind for kind in (POD, BINDING, NAMESPACE, NETWORK, *WORKLOADS, *POLICIES, *DEVICE_KINDS)
+}
 
 
 class _Metadata(msgspec.Struct, rename="camel", frozen=True, gc=False):
@@ -42,6 +60,9 @@ _NO_METADATA = _Metadata()
 
 class _TemplateSpec(msgspec.Struct, rename="camel", frozen=True, gc=False):
     service_account_name: str | None = None
+    containers: msgspec.Raw = msgspec.Raw(b"")
+    init_containers: msgspec.Raw = msgspec.Raw(b"")
+    resource_claims: msgspec.Raw = msgspec.Raw(b"")
 
 
 class _Template(msgspec.Struct, frozen=True, gc=False):
@@ -63,6 +84,7 @@ class _Spec(PodSpec, rename="camel", frozen=True, gc=False):
     """The specs of all judged kinds in one: each has its own of these fields."""
 
     service_account_name: str | None = None  # Pod
+    node_name: Any = None  # Pod; whatever another kind has there is not judged
     config: Any = None  # NetworkAttachmentDefinition
     template: _Template | None = None  # Deployment, StatefulSet, DaemonSet, ReplicaSet, ReplicationController, Job
     job_template: _JobTemplate | None = None  # CronJob
@@ -85,14 +107,33 @@ class _Policy(msgspec.Struct, frozen=True, gc=False):
     spec: Any = None
 
 
+class _DeviceObject(msgspec.Struct, frozen=True, gc=False):
+    """A ResourceClaim, a template of one, or a DeviceClass."""
+
+    metadata: _Metadata = _Metadata()
+    spec: msgspec.Raw = msgspec.Raw(b"null")
+
+
 class _GroupVersionKind(msgspec.Struct, frozen=True, gc=False):
     kind: str
     group: str = ""
 
 
+class _Extra(msgspec.Struct, frozen=True, gc=False):
+    """`userInfo.extra`: what the authenticator knows besides."""
+
+    nodes: list[str] | None = msgspec.field(name=NODE_NAME, default=None)
+
+
 class _UserInfo(msgspec.Struct, frozen=True, gc=False):
     username: str = ""
     groups: list[str] | None = None
+    extra: _Extra | None = None
+
+    def node(self) -> str:
+        """Return the node of the pod that the token is bound to; "" if there is none."""
+        nodes = self.extra.nodes if self.extra is not None else None
+        return nodes[0] if nodes and len(nodes) == 1 else ""
 
 
 class _Request(msgspec.Struct, rename="camel", frozen=True, gc=False):
@@ -132,6 +173,48 @@ class _PolicyReview(_Review, frozen=True, gc=False):
     request: _PolicyRequest
 
 
+class _DeviceRequest(_Request, frozen=True, gc=False):
+    object: _DeviceObject | None = None  # type: ignore[assignment]  # its spec is read by its kind
+    old_object: _DeviceObject | None = None  # type: ignore[assignment]
+
+
+class _DeviceReview(_Review, frozen=True, gc=False):
+    request: _DeviceRequest
+
+
+class _ResourceClaim(msgspec.Struct, rename="camel", frozen=True, gc=False):
+    resource_claim_name: str | None = None
+    resource_claim_template_name: str | None = None
+
+
+class _Amounts(msgspec.Struct, frozen=True, gc=False):
+    requests: dict[str, msgspec.Raw] | None = None
+    limits: dict[str, msgspec.Raw] | None = None
+
+
+class _Requesting(msgspec.Struct, frozen=True, gc=False):
+    resources: _Amounts | None = None
+
+
+class _DefinitionMetadata(_Metadata, frozen=True, gc=False):
+    labels: msgspec.Raw = msgspec.Raw()  # type: ignore[assignment]  # no decision about a definition reads them
+
+
+class _Definition(_Object, frozen=True, gc=False):
+    """A NetworkAttachmentDefinition whose labels are skipped."""
+
+    metadata: _DefinitionMetadata = _DefinitionMetadata()
+
+
+class _DefinitionRequest(_Request, frozen=True, gc=False):
+    object: _Definition | None = None
+    old_object: _Definition | None = None
+
+
+class _DefinitionReview(_Review, frozen=True, gc=False):
+    request: _DefinitionRequest
+
+
 class _WholeRequest(msgspec.Struct, frozen=True, gc=False):
     object: dict[str, Any]
 
@@ -142,8 +225,12 @@ class _WholeReview(msgspec.Struct, frozen=True, gc=False):
 
 _review = msgspec.json.Decoder(_Review)
 _whole_review = msgspec.json.Decoder(_WholeReview)
+_definition_review = msgspec.json.Decoder(_DefinitionReview)
 _unread_review = msgspec.json.Decoder(_UnreadReview)
 _policy_review = msgspec.json.Decoder(_PolicyReview)
+_device_review = msgspec.json.Decoder(_DeviceReview)
+_decode_claims = msgspec.json.Decoder(tuple[_ResourceClaim, ...] | None).decode
+_decode_requesting = msgspec.json.Decoder(tuple[_Requesting, ...] | None).decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -169,7 +256,7 @@ def decode(body: bytes) -> Request:
         asked.namespace,
         asked.name,
         asked.sub_resource,
-        User(user.username, tuple(user.groups or ())),
+        User(user.username, tuple(user.groups or ()), user.node()),
         None if asked.object is None else _object(asked.object, kind, body),
         None if asked.old_object is None else _object(asked.old_object, kind),
         bool(asked.dry_run),
@@ -204,34 +291,95 @@ class _SentPod:
         return None if self._known.spec is None else sketch_requests(self._known.spec)
 
 
+class _SentDevices:
+    """Implements `model.SentDevices`."""
+
+    __slots__ = ("_spec",)
+
+    def __init__(self, spec: _TemplateSpec | _Spec) -> None:
+        self._spec = spec
+
+    def claims(self) -> tuple[ClaimReference, ...]:
+        """Return the claims that the pod names. Raises RequestError(400)."""
+        raw = self._spec.resource_claims
+        if not raw:
+            return ()
+        try:
+            read = _decode_claims(raw) or ()
+        except _UNREADABLE as error:
+            raise _unreadable(error) from None
+        return tuple(
+            ClaimReference(one.resource_claim_name or "", one.resource_claim_template_name or "") for one in read
+        )
+
+    def resources(self, *, prefix: str = "") -> tuple[str, ...]:
+        """Return the extended resources that its containers name. Raises RequestError(400)."""
+        found: set[str] = set()
+        mark = prefix.encode()
+        try:
+            for raw in (self._spec.containers, self._spec.init_containers):
+                text = bytes(raw)
+                if mark not in text and b"\\" not in text:  # an escape may hide a letter
+                    continue
+                for container in (_decode_requesting(raw) or ()) if raw else ():
+                    amounts = container.resources or _Amounts()
+                    found.update(amounts.requests or (), amounts.limits or ())
+        except _UNREADABLE as error:
+            raise _unreadable(error) from None
+        return tuple(sorted(name for name in found if "/" in name and name.startswith(prefix)))
+
+
 def _decode_review(body: bytes) -> _Review:
     """Read a review. NB: a field may have another type in a kind that is not judged; that kind's object is unread."""
     problem: Exception | None = None
     review: _Review
+    decoder: msgspec.json.Decoder[_Review] | msgspec.json.Decoder[_DefinitionReview] = _review
+    if len(body) > LARGE_BODY:
+        head = _decode_unread(body, None)
+        kind = head.request.kind
+        if (kind.group, kind.kind) not in JUDGED:
+            return head
+        decoder = _definition_review if JUDGED[kind.group, kind.kind] == NETWORK else _review
     try:
-        review = _review.decode(body)
+        review = decoder.decode(body)
     except _UNREADABLE as error:
         problem = error
         review = _decode_unread(body, error)
     kind = review.request.kind
     if kind.group == POLICY.group and (kind.group, kind.kind) in JUDGED:
         return _decode_policy(body)
+    if kind.group == DEVICE_GROUP and (kind.group, kind.kind) in JUDGED:
+        return _decode_device(body)
     if problem is not None and (kind.group, kind.kind) in JUDGED:
         raise _unreadable(problem)
     return review
 
 
-def _decode_unread(body: bytes, problem: Exception) -> _Review:
+def _decode_unread(body: bytes, problem: Exception | None) -> _Review:
     try:
         return _unread_review.decode(body)
-    except _UNREADABLE:
-        raise _unreadable(problem) from None
+    except _UNREADABLE as error:
+        raise _unreadable(problem or error) from None
 
 
 def _decode_policy(body: bytes) -> _Review:
     try:
         return _policy_review.decode(body)
     except _UNREADABLE as error:
+        raise _unreadable(error) from None
+
+
+def _decode_device(body: bytes) -> _Review:
+    try:
+        return _device_review.decode(body)
+    except _UNREADABLE as error:
+        raise _unreadable(error) from None
+
+
+def _device_spec(kind: str, spec: msgspec.Raw) -> DeviceSpec:
+    try:
+        return read_spec(kind, spec)
+    except UNREADABLE_SPEC as error:
         raise _unreadable(error) from None
 
 
@@ -244,7 +392,7 @@ def _reason(error: Exception) -> str:
     return text.replace("`", "'")[:300]
 
 
-def _object(read: _Object | _Policy | _Unread, kind: str, body: bytes | None = None) -> Object:
+def _object(read: _Object | _Policy | _DeviceObject | _Unread, kind: str, body: bytes | None = None) -> Object:
     """Return an object; of a kind with a pod template, the template's labels, annotations and service account.
 
     `body` is the review, if this is its `request.object`.
@@ -259,6 +407,14 @@ def _object(read: _Object | _Policy | _Unread, kind: str, body: bytes | None = N
             is_being_deleted=own.deletion_timestamp is not None,
             spec=read.spec,
         )
+    if isinstance(read, _DeviceObject):
+        return Object(
+            name=own.name or "",
+            generate_name=own.generate_name or "",
+            annotations=own.annotations or NOTHING,
+            is_being_deleted=own.deletion_timestamp is not None,
+            spec=_device_spec(kind, read.spec),
+        )
     judged: _Metadata = own
     spec: _TemplateSpec | _Spec | None = read.spec
     if kind not in WITHOUT_TEMPLATE:
@@ -267,14 +423,22 @@ def _object(read: _Object | _Policy | _Unread, kind: str, body: bytes | None = N
     return Object(
         own.name or "",
         own.generate_name or "",
-        judged.labels or NOTHING,
+        _labels_of(judged),
         judged.annotations or NOTHING,
         (spec.service_account_name if spec else None) or "default",
         read.spec.config if read.spec else None,
         own.deletion_timestamp is not None,
         None,
         _SentPod(body, read) if body is not None and kind == POD.kind else None,
+        node if isinstance(node := read.spec.node_name if read.spec else None, str) else "",
+        None if spec is None else _SentDevices(spec),
     )
+
+
+def _labels_of(metadata: _Metadata) -> Mapping[str, str]:
+    """Return the labels; none where they were skipped."""
+    labels = metadata.labels
+    return labels if isinstance(labels, dict) else NOTHING
 
 
 def _template(read: _Object, kind: str) -> _Template | None:

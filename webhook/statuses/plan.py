@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from cniplugin.access.compile import Policies
 from cniplugin.access.configuration import read_config
+from cniplugin.access.model import Config
 from cniplugin.access.reading import read_policy
 from cniplugin.access.rules import CONFIG_KIND, CONFIG_NAME, POLICY_KIND, Policy
 from cniplugin.access.status import config_status, statuses
@@ -58,7 +59,7 @@ def plan(
     }
     config = stored.get((CONFIG_KIND, CONFIG_NAME))
     if config is not None:
-        wanted |= _of_config(config, in_force, is_late=_CONFIG in late, now=now)
+        wanted |= _of_config(config, in_force, namespaces, is_late=_CONFIG in late, now=now)
         waiting |= {_CONFIG} - set(wanted)
     writes = _differing(stored, {key: status for key, status in wanted.items() if key not in waiting})
     return Plan(tuple(writes), frozenset(waiting))
@@ -76,12 +77,27 @@ def _judged(policies: Iterable[Policy], late: Iterable[Stored], loaded: Mapping[
     return [judged[name] for name in sorted(judged)]
 
 
-def _of_config(stored: Stored, in_force: Policies, *, is_late: bool, now: str) -> dict[Key, Mapping[str, Any]]:
+def _of_config(
+    stored: Stored,
+    in_force: Policies,
+    namespaces: Mapping[str, Mapping[str, str]],
+    *,
+    is_late: bool,
+    now: str,
+) -> dict[Key, Mapping[str, Any]]:
     config, problems = read_config(stored.value)
     is_loaded = (config, problems) == (in_force.config, in_force.config_problems)
     if not is_loaded and not is_late:
         return {}
-    status = config_status(problems, generation=stored.generation, is_loaded=is_loaded, previous=stored.status, now=now)
+    status = config_status(
+        problems,
+        generation=stored.generation,
+        is_loaded=is_loaded,
+        levels=(in_force.config or Config()).levels,
+        namespaces=namespaces,
+        previous=stored.status,
+        now=now,
+    )
     return {_CONFIG: status}
 
 

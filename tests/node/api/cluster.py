@@ -61,8 +61,8 @@ class Cluster(ABC):
         """Delete all of them."""
 
     @abstractmethod
-    def label_namespace(self, **labels: str) -> None:
-        """Give blue these labels."""
+    def label_namespace(self, name: str = "blue", /, **labels: str) -> None:
+        """Give a namespace these labels, and no others."""
 
     @abstractmethod
     def put_pod(self, networks: object = None, *, default: str | None = None, **annotations: str) -> None:
@@ -115,6 +115,8 @@ class Api(ApiServer, Cluster):
         return self.instead(request) or super().answer_to(request)
 
     def put_network(self, namespace: str, name: str, config: object, **metadata: Any) -> None:
+        if f"/api/v1/namespaces/{namespace}" not in self.objects:
+            self.put(f"/api/v1/namespaces/{namespace}", {"metadata": {"name": namespace}})
         self.put(_path_of_network(namespace, name), _network(namespace, name, config, metadata))
 
     def delete_network(self, namespace: str, name: str) -> None:
@@ -129,8 +131,8 @@ class Api(ApiServer, Cluster):
         for path in [path for path in self.objects if path.startswith("/apis/access.nadmit.io/")]:
             del self.objects[path]
 
-    def label_namespace(self, **labels: str) -> None:
-        self.objects["/api/v1/namespaces/blue"]["metadata"]["labels"] = labels
+    def label_namespace(self, name: str = "blue", /, **labels: str) -> None:
+        self.objects[f"/api/v1/namespaces/{name}"]["metadata"]["labels"] = labels
 
     def put_pod(self, networks: object = None, *, default: str | None = None, **annotations: str) -> None:
         self.put(POD, pod("web-0", "blue", self.uid, annotations=_annotations(networks, default, annotations)))
@@ -197,8 +199,8 @@ class RealCluster(Cluster):
         for kind in ("networkattachmentpolicies", "networkattachmentpolicyconfigs"):
             self.server.must("DELETE", f"/apis/access.nadmit.io/v1alpha1/{kind}")
 
-    def label_namespace(self, **labels: str) -> None:
-        self.server.put(_object("v1", "Namespace", "blue", labels=labels))
+    def label_namespace(self, name: str = "blue", /, **labels: str) -> None:
+        self.server.put(_object("v1", "Namespace", name, labels=labels))
 
     def put_pod(self, networks: object = None, *, default: str | None = None, **annotations: str) -> None:
         value = _object("v1", "Pod", "web-0", "blue", annotations=_annotations(networks, default, annotations))
@@ -206,6 +208,14 @@ class RealCluster(Cluster):
             "serviceAccountName": "builder",
             "containers": [{"name": "main", "image": "none.example/none"}],
         }
+        self.uid = self.server.put(value)["metadata"]["uid"]
+
+    def put_pod_with_claim(self, claim: str) -> None:
+        """Put the pod with a ResourceClaim, which need not exist."""
+        value = _object("v1", "Pod", "web-0", "blue")
+        claims = [{"name": "c", "resourceClaimName": claim}]
+        containers = [{"name": "main", "image": "none.example/none"}]
+        value["spec"] = {"serviceAccountName": "builder", "containers": containers, "resourceClaims": claims}
         self.uid = self.server.put(value)["metadata"]["uid"]
 
     def delete_pod(self) -> None:

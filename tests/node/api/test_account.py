@@ -42,6 +42,10 @@ def test_the_role_is_what_the_plugin_asks_for(node: Node, api: RealCluster) -> N
     node.add().refused(100)
     node.api.put_pod("lan")
     node.add().expect()
+    node.delete().expect()
+    api.delete_pod()
+    api.put_pod_with_claim("nic")
+    node.add().expect()
     asked = api.server.requests(offset=api.offset, user=ACCOUNT_NAME)
     assert {(request.group, request.resource, request.verb) for request in asked} == granted()
 

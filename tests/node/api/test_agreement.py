@@ -218,7 +218,7 @@ def test_what_the_node_alone_decides(case: Case, tmp_path: Path) -> None:
     (element,) = annotation.parse(pod.annotations[NETWORKS], namespace=pod.namespace)
     network = world.snapshot().network(element.namespace, element.name)
     verdict = standing.refusal or judge(
-        subject, Item(element=element, network=network), standing.rules, is_on_node=True
+        subject, Item(element=element, network=network, network_labels={}), standing.rules, is_on_node=True
     )
     codes = [verdict.code, *(remark.reason for remark in remarks)]
     assert case["reason_code"] in codes

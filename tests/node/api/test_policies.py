@@ -202,6 +202,33 @@ def test_policies_of_mode_audit(lan: Node) -> None:
     assert not [text for text in lan.api.said() if "AddedInterface" not in text]
 
 
+@pytest.mark.parametrize(
+    "written",
+    [{"runtimeConfig": {"mac": "02:00:00:00:00:01"}}, {"prevResult": {"ips": [1]}}, {"ipam": {"type": "host-device"}}],
+    ids=lambda written: next(iter(written)),
+)
+def test_what_was_written_before_anybody_refused_it(lan: Node, written: Conf) -> None:
+    """It would win over what the runtime says, or run a program by the way; no rule is asked."""
+    lan.api.put_network("blue", "lan", recorder(**written))
+    assert "unreadable or unsafe" in lan.add().refused(100)
+    lan.api.put_network("blue", "lan", recorder(runtimeConfig={}, prevResult={}))
+    add_and_delete(lan)
+
+
+@pytest.mark.parametrize("key", ["vlanID", "LIN\u212aS", "mirrors"])
+def test_every_key_of_a_plugin_is_judged(lan: Node, key: str) -> None:
+    """The node reads the same table as the webhook, and keys as Go does."""
+    written = {"vlanID": 7, "LIN\u212aS": [{"NAME": "bond0"}], "mirrors": []}[key]
+    reserved = [{"vlans": ["1-99"]}, {"masters": ["bond0"]}]
+    lan.api.put_rules(policy("reserved", {"name": "r", "action": "Deny", "networks": reserved}))
+    lan.api.put_network("blue", "lan", recorder(**{key: written}))
+    if written:
+        used = "VLAN 7" if key == "vlanID" else "master bond0"
+        assert f"the network uses {used}" in lan.add().refused(100)
+    else:
+        add_and_delete(lan)
+
+
 def test_a_device_by_grant(node: Node) -> None:
     """The network names no resource, so only a rule can give the device; then it goes to whoever can take it."""
     node.api.put_network("blue", "plain", recorder(capabilities={"deviceID": True}))
@@ -483,11 +510,12 @@ def test_an_administrator_who_says_allow(lan: Node, api: Api, *, is_kept: bool) 
 
 
 @misbehaving
-def test_labels_that_cannot_be_read(lan: Node, api: Api) -> None:
+@pytest.mark.parametrize("status", [403, 404])
+def test_labels_that_cannot_be_read(lan: Node, api: Api, status: int) -> None:
     """No label is not the same as no answer: a Deny by namespace label must not be lost."""
     add_and_delete(lan)
     path = "/api/v1/namespaces/blue"
-    api.instead = lambda request: failure(403, "no") if request.path == path else None
+    api.instead = lambda request: failure(status, "no") if request.path == path else None
     assert unavailable(lan.add().refused(100)) == "nor the labels of the pod's namespace"
     lan.api.put_rules(config(posture="Isolated", node={"onUnavailable": "Allow"}))
     lan.add().expect()

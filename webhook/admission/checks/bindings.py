@@ -1,6 +1,6 @@
 """Bindings carry no network annotations.
 
-Fields restricted: `metadata.annotations` of a Binding (`pods/binding`, `bindings`). Values allowed: none of the three
+Fields restricted: `metadata.annotations` of a Binding (`pods/binding`, `bindings`). Values allowed: none of the
 network annotations. Operations: CREATE. Exempt: nobody. Example refusal: "binding blue/web-0 may not carry
 k8s.v1.cni.cncf.io/networks".
 
@@ -9,7 +9,7 @@ Why: annotations of a Binding are merged into the pod, over its own, after the p
 
 from __future__ import annotations
 
-from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORK_STATUS, NETWORKS
+from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORK_STATUS_KEYS, NETWORKS
 from webhook.admission import messages
 from webhook.admission.model import ALLOWED, Decision, Request
 
@@ -17,5 +17,5 @@ from webhook.admission.model import ALLOWED, Decision, Request
 def check(request: Request) -> Decision:
     """Refuse a Binding with network annotations."""
     annotations = request.object.annotations if request.object else {}
-    found = [key for key in (NETWORKS, DEFAULT_NETWORK, NETWORK_STATUS) if key in annotations]
+    found = [key for key in (NETWORKS, DEFAULT_NETWORK, *NETWORK_STATUS_KEYS) if key in annotations]
     return messages.binding_refused(request, found) if found else ALLOWED

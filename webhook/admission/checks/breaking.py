@@ -19,32 +19,16 @@ A key that is absent, null, 0, "" or [] is the same: plugins take none of them f
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
+from cniplugin.access import facts
 from cniplugin.netspec.cniconfig import NetworkConfigList, PluginConfig
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 
-ATTACHES_BY = (
-    "master",
-    "bridge",
-    "mode",
-    "vlan",
-    "vlanId",
-    "vlanID",
-    "vlanTrunk",
-    "trunk",
-    "device",
-    "deviceID",
-    "hwaddr",
-    "kernelpath",
-    "pciBusID",
-    "vrfname",
-    "topology",
-    "netAttachDefName",
-    "physicalNetworkName",
-    "subnets",
-)
-"""Keys that say where an attachment ends: of the reference plugins, sriov-cni, ovs-cni and ovn-k8s-cni-overlay."""
+ATTACHES_BY = (*facts.attaching_keys(), "mode", "vrfname", "topology", "netAttachDefName", "subnets")
+"""Keys that say where an attachment ends: by which a plugin chooses what of the node it attaches to, and some
+that touch nothing of the node."""
 
 
 def find(before: NetworkAttachmentDefinition, after: NetworkAttachmentDefinition) -> tuple[str, ...]:
@@ -78,6 +62,14 @@ def _compare(before: NetworkConfigList, after: NetworkConfigList) -> Iterator[st
 
 
 def _compare_plugins(before: PluginConfig, after: PluginConfig) -> Iterator[str]:
-    for key in (*ATTACHES_BY, "ipam"):
-        if (before.conf.get(key) or None) != (after.conf.get(key) or None):
-            yield key
+    one, other = _folded(before.conf), _folded(after.conf)
+    for key in dict.fromkeys(map(facts.fold, (*ATTACHES_BY, "ipam"))):
+        written, old = one.get(key, (key, None))
+        written, new = other.get(key, (written, None))
+        if (old or None) != (new or None):
+            yield written
+
+
+def _folded(conf: Mapping[str, Any]) -> dict[str, tuple[str, Any]]:
+    """Return keys as written, with their values, by what Go compares."""
+    return {facts.fold(key): (key, value) for key, value in conf.items()}

@@ -1,55 +1,78 @@
 """NetworkAttachmentDefinitions can be read, and are safe to attach.
 
 Fields restricted: `metadata.name`, `spec.config`, the consent annotations. Values allowed: JSON that libcni reads as a
-configuration or a list, in one way only; plugin types that are file names and no delegating plugins; none at all (the
-node's own file), with a warning; a resource that a device plugin may have;
-a node selector of one label; and what the rules about definitions give to the
-requester. Operations: CREATE, UPDATE that changes `spec.config`, the resource name, the node selector or the consent.
-Exempt: nobody from the built-in checks; from the rules, the exempt users and groups of the configuration; definitions
-being deleted.
+configuration or a list, in one way only; plugin types that are file names and no delegating plugins; an IPAM program as
+`ipam.type`; no `runtimeConfig` or `prevResult` that states anything; none at all (the node's own file), with a warning;
+a text and lists within the limits; a resource that a device plugin may have; a node selector of one label; what the
+rules about definitions give to the requester, and what the level of the namespace permits. Operations: CREATE, UPDATE
+that changes `spec.config`, the resource name, the node selector or the consent. Exempt: nobody from the built-in
+checks; from rules and levels, the exempt users and groups of the configuration, who are warned of what no pod could
+attach to.
+A definition that a finalizer holds is judged like any other: pods still attach to it.
 Example refusal: `spec.config.plugins[1].type: a delegating plugin cannot be a delegate: "multus"`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 
 from cniplugin.access import consent
 from cniplugin.access.content import unsafe
-from cniplugin.access.definitions import Author, Writing, are_ruled, judge_definition, judge_definition_trial
+from cniplugin.access.definitions import (
+    Author,
+    Writing,
+    are_ruled,
+    judge_definition,
+    judge_definition_trial,
+    judge_level,
+)
+from cniplugin.access.levels import ENFORCE, WITHOUT_LEVEL
 from cniplugin.access.model import Rules
-from cniplugin.netspec import cniconfig, names
+from cniplugin.access.reasons import refuse_content
+from cniplugin.netspec import names
 from cniplugin.netspec.cniconfig import NetworkConfigList
-from cniplugin.netspec.errors import SpecError, SpecErrors
+from cniplugin.netspec.errors import SpecError
 from cniplugin.netspec.netattachdef import RESOURCE_NAME, NetworkAttachmentDefinition
+from cniplugin.netspec.whitespace import trim
 from webhook.admission import injectiontext, messages
 from webhook.admission.injection import (
     DEVICES_FROM,
     INJECT,
     NODE_SELECTOR,
     SOURCES,
+    comes_by_claim,
+    has_domain,
     is_device_name,
     is_unclear,
+    may_be_claimed,
     read_node_selector,
 )
+from webhook.admission.limits import DEFAULTS, ReviewLimits, config_items_problem, config_size_problem
 from webhook.admission.listers import Cluster
-from webhook.admission.model import ALLOWED, Decision, Object, Request
+from webhook.admission.model import ALLOWED, NOTHING, Decision, Object, Request
+from webhook.admission.namespacelabels import unknown_to_define
+from webhook.admission.parsecache import PARSED, read_config
 from webhook.admission.plugins.engine import check_plugins
 from webhook.admission.plugins.finding import PluginFinding
 from webhook.admission.plugins.schema import PluginChecks
 
-CACHED_CONFIG_MAX = 16_384
-"""Characters of a configuration whose parsed form is kept; 256 of them are at most 4 MiB of text."""
-
+FINDING_BYTES = 2048
+"""About what one finding takes, its texts included; there are at most 116 of a configuration."""
 
 BY_DEFAULT = Decision(rules=("DefinitionDefault",))
 
 
-def check(request: Request, cluster: Cluster, rules: Rules, plugins: PluginChecks | None = None) -> Decision:
+def check(
+    request: Request,
+    cluster: Cluster,
+    rules: Rules,
+    plugins: PluginChecks | None = None,
+    *,
+    limits: ReviewLimits = DEFAULTS,
+) -> Decision:
     """Judge a definition that is written: the built-in checks, which spare nobody, then the rules.
 
-    `plugins`: what is known of CNI plugins; None: only the envelope is checked.
+    `plugins`: what is known of CNI plugins; None: only the envelope is checked. `limits` hold for a text that changes.
     """
     new, old = request.object, request.old_object
     if new is None:
@@ -63,26 +86,35 @@ def check(request: Request, cluster: Cluster, rules: Rules, plugins: PluginCheck
         problems.append(messages.object_name(name, request.kind.kind))
     elif "." in name:
         warnings.append(messages.dotted_name(name))
-    parsed = _check_config(new.config, name, rules, problems, warnings)
+    is_kept = old is not None and old.config == new.config
+    parsed = _check_config(new.config, name, rules, problems, warnings, limits=None if is_kept else limits)
     if parsed is not None and plugins is not None and isinstance(new.config, str):
-        found = _plugin_findings(new.config, name, new.annotations.get(RESOURCE_NAME, ""), plugins)
+        resource, is_claimed = new.annotations.get(RESOURCE_NAME, ""), comes_by_claim(new.annotations)
+        found = plugin_findings(new.config, name, plugins, resource=resource, is_claimed=is_claimed)
+        refused = {problem.path for problem in problems}
         problems.extend(finding.as_spec_error() for finding in found if finding.is_error)
-        warnings.extend(messages.plugin_remark(finding) for finding in found if not finding.is_error)
+        remarks = (finding for finding in found if not finding.is_error and finding.path not in refused)
+        warnings.extend(map(messages.plugin_remark, remarks))
     problems.extend(consent.problems(new.annotations))
     problems.extend(_injection_problems(new))
     if problems:
         return messages.invalid(request, problems, warnings=warnings)
-    if not are_ruled(rules):
-        return Decision(warnings=tuple(warnings), rules=("DefinitionDefault",)) if warnings else BY_DEFAULT
-    return _judge(request, parsed, cluster, rules, warnings)
+    network = NetworkAttachmentDefinition(
+        namespace=request.namespace,
+        name=name,
+        config=parsed,
+        is_on_disk=parsed is None,
+        annotations=new.annotations,
+    )
+    return judge_author(request, network, cluster, rules, warnings)
 
 
 def _injection_problems(new: Object) -> Iterator[SpecError]:
     """NB: /mutate, or the API server after it, would refuse every pod of the network."""
-    resource = new.annotations.get(RESOURCE_NAME, "").strip()
-    if resource and not is_device_name(resource):
+    resource = trim(new.annotations.get(RESOURCE_NAME, ""))
+    if resource and not is_device_name(resource) and not may_be_claimed(resource, new.annotations):
         yield injectiontext.resource_written(resource)
-    selector = new.annotations.get(NODE_SELECTOR, "").strip()
+    selector = trim(new.annotations.get(NODE_SELECTOR, ""))
     if selector and read_node_selector(selector) is None:
         yield injectiontext.selector_written(selector)
 
@@ -92,33 +124,59 @@ def _injection_remarks(new: Object, old: Object) -> Iterator[str]:
     if is_unclear(new.annotations) and new.annotations[INJECT] != old.annotations.get(INJECT):
         yield injectiontext.opt_out_unclear(new.annotations[INJECT])
     source = new.annotations.get(DEVICES_FROM, "")
-    if source.strip() and source.strip() not in SOURCES and source != old.annotations.get(DEVICES_FROM):
-        yield injectiontext.source_unclear(source.strip())
+    if trim(source) and trim(source) not in SOURCES and source != old.annotations.get(DEVICES_FROM):
+        yield injectiontext.source_unclear(trim(source))
+    resource = trim(new.annotations.get(RESOURCE_NAME, ""))
+    is_new = (resource, source) != (trim(old.annotations.get(RESOURCE_NAME, "")), old.annotations.get(DEVICES_FROM, ""))
+    if is_new and resource and not has_domain(resource) and not comes_by_claim(new.annotations):
+        yield injectiontext.resource_without_domain(resource)
 
 
 def _judged_parts(thing: Object) -> tuple[object, ...]:
     """Return what rules speak about; labels and other annotations are the author's own."""
-    annotations = (thing.annotations.get(key) for key in (*consent.ANNOTATIONS, RESOURCE_NAME, NODE_SELECTOR))
+    annotations = (
+        thing.annotations.get(key) for key in (*consent.ANNOTATIONS, RESOURCE_NAME, DEVICES_FROM, NODE_SELECTOR)
+    )
     return thing.config, *annotations
 
 
-def _judge(
-    request: Request, parsed: NetworkConfigList | None, cluster: Cluster, rules: Rules, warnings: list[str]
+def judge_author(
+    request: Request,
+    network: NetworkAttachmentDefinition,
+    cluster: Cluster,
+    rules: Rules,
+    warnings: list[str],
+    *,
+    field: str = "spec.config",
+    has_level: bool = True,
 ) -> Decision:
+    """Return what the rules about definitions say to who sends the request; `field` has the configuration.
+
+    `has_level`: the level of the namespace counts as well.
+    """
+    namespace = request.namespace
+    labels = cluster.namespace_labels(namespace) if namespace else NOTHING
+    if not has_level or not namespace:
+        labels = {**labels, **WITHOUT_LEVEL}
+    unknown = unknown_to_define(cluster, namespace, rules) if namespace else ()
+    if not unknown and not are_ruled(rules, labels):
+        return Decision(warnings=tuple(warnings), rules=BY_DEFAULT.rules) if warnings else BY_DEFAULT
     writing = Writing(
         author=Author(name=request.user.name, groups=frozenset(request.user.groups)),
-        network=NetworkAttachmentDefinition(
-            namespace=request.namespace,
-            name=request.object_name,
-            config=parsed,
-            is_on_disk=parsed is None,
-            annotations=request.object.annotations if request.object else {},
-        ),
-        namespace_labels=cluster.namespace_labels(request.namespace),
+        network=network,
+        namespace_labels=labels,
+        field=field,
     )
+    judged = _judge(request, writing, rules, warnings)
+    return judged._replace(unknown=unknown) if unknown else judged
+
+
+def _judge(request: Request, writing: Writing, rules: Rules, warnings: list[str]) -> Decision:
     verdict = judge_definition(writing, rules)
     if not verdict.is_allowed:
-        return messages.definition_refused(request, verdict, warnings=warnings)
+        return messages.definition_refused(request, verdict, warnings=warnings, field=writing.field)
+    if verdict.code == "Exempt":
+        warnings = [*warnings, *_unattachable(writing, rules)]
     found = judge_definition_trial(writing, rules)
     trials = (messages.definition_trial_record(*found),) if found else ()
     if found and found[0] == "Warn":
@@ -128,42 +186,62 @@ def _judge(
     )
 
 
-def _parse(config: str, name: str) -> NetworkConfigList:
-    return _parse_cached(config, name) if len(config) <= CACHED_CONFIG_MAX else cniconfig.parse(config, name=name)
+def _unattachable(writing: Writing, rules: Rules) -> Iterator[str]:
+    """Yield why no pod gets a definition that only an exempt user may write."""
+    found = judge_level(writing.network, writing.namespace_labels, rules.config, rules.enforced, ENFORCE)
+    if found is not None:
+        yield messages.unattachable(refuse_content(*found, rules.config))
 
 
-@lru_cache(maxsize=256)
-def _parse_cached(config: str, name: str) -> NetworkConfigList:
-    """NB: one write is reviewed several times: by both webhooks, at dry runs, by `kubectl apply` over and over."""
-    return cniconfig.parse(config, name=name)
+def plugin_findings(
+    config: str, name: str, plugins: PluginChecks, *, resource: str = "", is_claimed: bool = False
+) -> Sequence[PluginFinding]:
+    """Return what there is to say about the plugins of a configuration that was read; remembered with it.
 
-
-def _plugin_findings(config: str, name: str, resource: str, plugins: PluginChecks) -> Sequence[PluginFinding]:
-    if len(config) <= CACHED_CONFIG_MAX:
-        return _findings_cached(config, name, resource, plugins)
-    return check_plugins(_parse(config, name), {RESOURCE_NAME: resource}, plugins)
-
-
-@lru_cache(maxsize=256)
-def _findings_cached(config: str, name: str, resource: str, plugins: PluginChecks) -> tuple[PluginFinding, ...]:
-    """Remember findings as `_parse_cached` does configurations; they are at most 116 of each."""
-    return tuple(check_plugins(_parse_cached(config, name), {RESOURCE_NAME: resource}, plugins))
+    `name` as for `cniconfig`. `resource`: the resource that the network names; `is_claimed`: a ResourceClaim gives its
+    devices.
+    """
+    key = ("findings", config, name, resource, is_claimed, plugins)
+    known: tuple[PluginFinding, ...] | None = PARSED.get(key)
+    if known is None:
+        parsed = read_config(config, name).config
+        annotations = {RESOURCE_NAME: resource}
+        known = () if parsed is None else tuple(check_plugins(parsed, annotations, plugins, is_claimed=is_claimed))
+        PARSED.put(key, known, FINDING_BYTES * len(known))
+    return known
 
 
 def _check_config(
-    config: object, name: str, rules: Rules, problems: list[SpecError], warnings: list[str]
+    config: object,
+    name: str,
+    rules: Rules,
+    problems: list[SpecError],
+    warnings: list[str],
+    *,
+    limits: ReviewLimits | None,
 ) -> NetworkConfigList | None:
-    """Return the configuration; None if it is empty, and if it cannot be read, which is then a problem."""
-    if config is None or (isinstance(config, str) and not config.strip()):
+    """Return the configuration; None if it is empty, and if it cannot be read, which is then a problem.
+
+    `limits`: None for a text that is stored already.
+    """
+    if config is None or (isinstance(config, str) and not trim(config)):
         warnings.append(messages.on_disk(name))
         return None
     if not isinstance(config, str):
         problems.append(messages.config_type(config))
         return None
-    try:
-        parsed = _parse(config, name)
-    except SpecErrors as errors:
-        problems.extend(errors)
+    too_large = config_size_problem(config, limits) if limits is not None else None
+    if too_large is not None:
+        problems.append(too_large)
+        return None
+    read = read_config(config, name)
+    parsed = read.config
+    if parsed is None:
+        problems.extend(read.problems)
+        return None
+    too_many = config_items_problem(parsed.conf, limits) if limits is not None else None
+    if too_many is not None:
+        problems.append(too_many)
         return None
     problems.extend(unsafe(parsed, meta_plugin_types=rules.config.meta_plugin_types))
     if parsed.written_name and parsed.written_name != name:

@@ -3,20 +3,22 @@
 Fields restricted: the existence of a NetworkAttachmentDefinition, and what `breaking` lists of it. Values allowed:
 those that pods attached by, as long as a pod that has not ended names the definition in a network annotation.
 Operations: DELETE, UPDATE, dry runs too. A setting says what becomes of it: a warning, a refusal (403), nothing.
-Exempt: the controllers that delete what is in a namespace or has lost its owner, a namespace that is terminating, an
-object that is being deleted: what must end can end. Example refusal: see `networkuse`.
+Exempt from the check of DELETE: the controllers that delete what is in a namespace or has lost its owner, a namespace
+that is terminating, an object that is being deleted already: what must end can end. Nobody is exempt from the check of
+UPDATE: a definition that a finalizer holds is still in use. Example refusal: see `networkuse`.
 
 Who uses what comes from the cache of pods: a pod that was created a moment ago may not be counted.
 """
 
 from __future__ import annotations
 
-from cniplugin.netspec import netattachdef
 from cniplugin.netspec.netattachdef import RESOURCE_NAME, NetworkAttachmentDefinition
+from cniplugin.netspec.whitespace import trim
 from webhook.admission import networkuse
 from webhook.admission.checks import breaking
 from webhook.admission.listers import Cluster
 from webhook.admission.model import ALLOWED, Decision, Object, Request
+from webhook.admission.parsecache import read_config
 
 WARN = "Warn"
 DENY = "Deny"
@@ -34,7 +36,7 @@ CLEANERS = frozenset(
 
 def check_deletion(request: Request, cluster: Cluster, mode: str) -> Decision:
     """Judge a DELETE of a definition."""
-    if mode == OFF or request.subresource or _is_exempt(request, cluster):
+    if mode == OFF or request.subresource or _must_end(request, cluster):
         return ALLOWED
     users = cluster.network_users(request.namespace, request.object_name)
     if not users.total:
@@ -50,7 +52,7 @@ def check_change(request: Request, cluster: Cluster, mode: str, decision: Decisi
     if new is None or old is None or mode == OFF or not decision.is_allowed or _parts(new) == _parts(old):
         return decision
     users = cluster.network_users(request.namespace, request.object_name)
-    if not users.total or _is_exempt(request, cluster):
+    if not users.total:
         return decision
     changes = breaking.find(_definition(request, old), _definition(request, new))
     if not changes:
@@ -63,7 +65,7 @@ def check_change(request: Request, cluster: Cluster, mode: str, decision: Decisi
     )
 
 
-def _is_exempt(request: Request, cluster: Cluster) -> bool:
+def _must_end(request: Request, cluster: Cluster) -> bool:
     old = request.old_object
     is_ending = old is not None and old.is_being_deleted
     return is_ending or request.user.name in CLEANERS or cluster.is_terminating(request.namespace)
@@ -75,10 +77,14 @@ def _parts(thing: Object) -> tuple[object, object]:
 
 def _definition(request: Request, thing: Object) -> NetworkAttachmentDefinition:
     """NB: a text of another type than text cannot be stored where the schema is; it is read as one that is no JSON."""
-    config = thing.config
-    return netattachdef.build(
+    config, name = thing.config, request.object_name
+    text = config if isinstance(config, str | None) else repr(type(config))
+    read = read_config(text, name) if text is not None and trim(text) else None
+    return NetworkAttachmentDefinition(
         namespace=request.namespace,
-        name=request.object_name,
-        config=config if isinstance(config, str | None) else repr(type(config)),
+        name=name,
+        config=read.config if read is not None else None,
+        is_on_disk=read is None,
+        problems=read.problems if read is not None else (),
         annotations=thing.annotations,
     )

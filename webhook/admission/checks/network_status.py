@@ -1,27 +1,56 @@
-"""Only nodes and listed writers change the network status.
+"""The network status of a pod is what its node wrote.
 
-Fields restricted: `metadata.annotations[k8s.v1.cni.cncf.io/network-status]` of a pod. Values allowed: what it was.
-Operations: UPDATE of pods and their subresources; on CREATE it is overwritten at ADD. Exempt: members of
-`system:nodes`, users in `statusWriters`; everybody if `protectNetworkStatus` is false.
+Fields restricted: NETWORK_STATUS_KEYS of a pod's annotations. Values allowed: on UPDATE what they were, on CREATE none.
+Operations: CREATE, UPDATE of pods and their subresources. Exempt: see `statuswriters`. `networkStatusMode` says what
+becomes of others: a refusal (403), a warning, a record in the audit log, nothing; the default is a warning, because
+Multus starts no pod whose status it cannot write. On CREATE, Deny and Warn drop the annotation in /mutate first, so
+this check sees one only where /mutate did not run. Example refusal: "user bob may not change the network status of pod
+blue/web-0".
 """
 
 from __future__ import annotations
 
 from cniplugin.access.model import Config
-from cniplugin.netspec.selection import NETWORK_STATUS
+from cniplugin.netspec.selection import NETWORK_STATUS, NETWORK_STATUS_KEYS, OLD_NETWORK_STATUS
 from webhook.admission import messages
-from webhook.admission.model import Decision, Request
+from webhook.admission.model import ALLOWED, NOTHING, Decision, Request
+from webhook.admission.statuswriters import is_writer
 
-NODES_GROUP = "system:nodes"
+
+def check(request: Request, config: Config) -> Decision:
+    """Judge who writes the network status. A warning and a record are a decision that allows."""
+    mode = config.network_status_mode
+    keys = () if mode == "Off" else _written(request)
+    if not keys or is_writer(request, config):
+        return ALLOWED
+    if mode == "Deny":
+        return messages.status_refused(request, keys, config)
+    warnings = (messages.status_remark(request, keys, config),) if mode == "Warn" else ()
+    trial = messages.status_record(mode, request, keys)
+    return Decision(warnings=warnings, rules=(messages.STATUS_RULE,), trials=(trial,))
 
 
-def check(request: Request, config: Config) -> Decision | None:
-    """Return the refusal of a forged status, or None."""
-    new, old = request.object, request.old_object
-    if request.operation != "UPDATE" or new is None or old is None or not config.protect_network_status:
-        return None
-    if new.annotations.get(NETWORK_STATUS, "") == old.annotations.get(NETWORK_STATUS, ""):
-        return None
-    if NODES_GROUP in request.user.groups or request.user.name in config.status_writers:
-        return None
-    return messages.status_protected(request, config)
+def join(status: Decision, judged: Decision) -> Decision:
+    """Return the decision about a pod's networks with what the check of its status adds; `status` allows."""
+    if status is ALLOWED:
+        return judged
+    return judged._replace(
+        warnings=(*status.warnings, *judged.warnings),
+        rules=(*status.rules, *judged.rules) if judged.is_allowed else judged.rules,
+        trials=(*status.trials, *judged.trials),
+    )
+
+
+def dropped(request: Request, config: Config) -> tuple[str, ...]:
+    """Return the annotations that /mutate takes out of a new pod."""
+    keys = _written(request) if config.network_status_mode in {"Warn", "Deny"} else ()
+    return () if not keys or is_writer(request, config) else keys
+
+
+def _written(request: Request) -> tuple[str, ...]:
+    """Return which of the annotations the request brings, changes or takes away."""
+    new = request.object.annotations if request.object else NOTHING
+    old = request.old_object.annotations if request.old_object else NOTHING
+    if NETWORK_STATUS not in new and OLD_NETWORK_STATUS not in new and not old:
+        return ()  # nearly every new pod
+    return tuple(key for key in NETWORK_STATUS_KEYS if new.get(key, "") != old.get(key, ""))

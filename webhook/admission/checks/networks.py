@@ -3,36 +3,47 @@
 Fields restricted: the networks and default-network annotations of a pod, or of a workload's pod template. Values
 allowed: the standard's grammar; networks that the access rules give to this pod; a plan that can be made against the
 definitions of the snapshot; requests that `podrequests` finds nothing wrong with. Operations: CREATE, UPDATE; on UPDATE
-only items that are new or differ, so removing is always possible. Exempt: objects being deleted, and templates written
-by kube-system's own controllers, which the author of the workload was asked about already. Example refusal: see
-`access.reasons`.
+only items that are new or differ, so removing is always possible. Exempt: templates written by kube-system's own
+controllers, which the author of the workload was asked about already. A pod in its grace period is judged like any
+other: it still runs, and hot-plug controllers act on its annotations. Example refusal: see `access.reasons`.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from cniplugin.access.judge import judge, judge_trial, usable_namespaces
 from cniplugin.access.listing import list_allowed
 from cniplugin.access.model import Item, Rules, Subject, Verdict
 from cniplugin.access.reasons import Refusal, listed_names
-from cniplugin.netspec import annotation, jsontext
+from cniplugin.access.usage import asks_for_nothing
+from cniplugin.netspec import jsontext
 from cniplugin.netspec.errors import SpecError, SpecErrors
 from cniplugin.netspec.names import nearest
+from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 from cniplugin.netspec.plan import item_of, plan
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS, NetworkSelectionElement, to_json
 from webhook.admission import addressuse, injectiontext, messages
 from webhook.admission.checks import podrequests
 from webhook.admission.checks.podrequests import PodClaim
+from webhook.admission.limits import DEFAULTS, ReviewLimits, relax
 from webhook.admission.listers import Cluster
 from webhook.admission.model import ALLOWED, Decision, Object, Request
+from webhook.admission.namespacelabels import unknown_to_attach
+from webhook.admission.parsecache import Asked, read_pod
 from webhook.admission.plugins.schema import PluginChecks
 
 TEMPLATE_CONTROLLERS = "system:serviceaccount:kube-system:"
 SEEN_BY_THE_PARSER = frozenset({"interface-taken", "default-route-holder"})
 """Rules of the plan that the parser of one annotation checks under names of its own."""
+
+NEAR_MAX = 3
+"""Missing networks of one pod that a similar name is sought for: each is compared with 200 names, in 2 to 5 ms."""
+
+NAMESPACES_MAX = 64
+"""Namespaces that are looked through for a network of the same name."""
 
 REMEMBERED_LABELS_MAX = 16
 """Labels of a pod whose decision is remembered; each has at most 380 characters."""
@@ -42,20 +53,20 @@ REMEMBERED_TEXT_MAX = 4096
 and what is allowed without a remark names no object: the second pod costs a look-up."""
 
 
+class _Terms(NamedTuple):
+    """What a decision goes by, beside the request and the snapshot."""
+
+    rules: Rules
+    network_namespace: str
+    plugins: PluginChecks | None
+    limits: ReviewLimits
+
+
 class _Decided(NamedTuple):
     """A decision, and the addresses that it let the pod have, if no other pod has them."""
 
     decision: Decision
     claims: tuple[PodClaim, ...] = ()
-
-
-class _Asked(NamedTuple):
-    """What one object asks for."""
-
-    networks: tuple[NetworkSelectionElement | None, ...] = ()
-    """None in the place of an item that cannot be read."""
-    default: NetworkSelectionElement | None = None
-    problems: tuple[SpecError, ...] = ()
 
 
 def check(
@@ -65,31 +76,34 @@ def check(
     *,
     network_namespace: str,
     plugins: PluginChecks | None = None,
+    limits: ReviewLimits = DEFAULTS,
 ) -> Decision:
     """Judge the networks of a pod or of the pod that a template would make.
 
-    `plugins`: what is known of CNI plugins; None: requests are not compared with what their networks give.
+    `plugins`: what is known of CNI plugins; None: requests are not compared with what their networks give. `limits`:
+    how much the annotations may ask for, if they are new.
     """
     new, old = request.object, request.old_object
     is_template = request.kind.kind != "Pod"
-    if new is None or new.is_being_deleted or _texts(new) == (_texts(old) if old else ("", "")):
+    if new is None or _texts(new) == (_texts(old) if old else ("", "")):
         return ALLOWED if new is None or old is not None or not is_template else _told_of_unread(request, new)
-    if is_template and _skips_template(request, rules):
+    if is_template and skips_template(request, rules):
         return ALLOWED
+    terms = _Terms(rules, network_namespace, plugins, limits)
     if old is not None or not _is_worth_remembering(new):
-        return _with_other_pods(request, cluster, _decide(request, cluster, rules, network_namespace, plugins))
+        return _with_other_pods(request, cluster, _decide(request, cluster, terms))
     names = (request.kind, request.namespace, network_namespace, new.service_account)
     made: list[_Decided] = []
 
     def decide() -> tuple[Rules, _Decided | None]:
-        made.append(_decide(request, cluster, rules, network_namespace, plugins))
+        made.append(_decide(request, cluster, terms))
         return rules, _without_remarks(made[0])
 
-    remembered_rules, remembered = cluster.recall((names, plugins, _texts(new), *new.labels.items()), decide)
+    remembered_rules, remembered = cluster.recall((names, plugins, limits, _texts(new), *new.labels.items()), decide)
     if made:
         return _with_other_pods(request, cluster, made[0])
     if remembered is None or remembered_rules is not rules:
-        remembered = _decide(request, cluster, rules, network_namespace, plugins)
+        remembered = _decide(request, cluster, terms)
     return _with_other_pods(request, cluster, remembered) if remembered.claims else remembered.decision
 
 
@@ -118,49 +132,61 @@ def _without_remarks(decided: _Decided) -> _Decided | None:
     return decided if decision.is_allowed and not decision.warnings and not decision.trials else None
 
 
-def _decide(
-    request: Request, cluster: Cluster, rules: Rules, network_namespace: str, plugins: PluginChecks | None
-) -> _Decided:
-    asked = _read(request.object or Object(), request.namespace, network_namespace)
-    fresh = _fresh(asked, request.old_object, request.namespace, network_namespace)
-    return _judge(request, asked, fresh, cluster, rules, plugins=plugins)
+def _decide(request: Request, cluster: Cluster, terms: _Terms) -> _Decided:
+    asked = _read(request.object or Object(), request, terms, terms.limits)
+    if asked.problems and request.old_object is not None:
+        asked = _as_part_of_old(asked, request, terms)
+    fresh = _fresh(asked, request, terms)
+    decided = _judge(request, asked, fresh, cluster, terms.rules, plugins=terms.plugins)
+    unknown = unknown_to_attach(cluster, request.namespace, _networks(asked, fresh, cluster), terms.rules)
+    return decided._replace(decision=decided.decision._replace(unknown=unknown)) if unknown else decided
+
+
+def _networks(asked: Asked, fresh: frozenset[int | None], cluster: Cluster) -> Iterator[NetworkAttachmentDefinition]:
+    """Yield the networks of the items to judge, as far as they are known."""
+    for position, element in _elements(asked):
+        network = cluster.network(element.namespace, element.name) if position in fresh else None
+        if network is not None:
+            yield network
+
+
+def _read(thing: Object, request: Request, terms: _Terms, limits: ReviewLimits | None) -> Asked:
+    namespaces = {"namespace": request.namespace, "network_namespace": terms.network_namespace}
+    return read_pod(thing.annotations, **namespaces, limits=limits)
+
+
+def _as_part_of_old(asked: Asked, request: Request, terms: _Terms) -> Asked:
+    """Return what a pod asks for that was above a limit before, and is so with no more than before.
+
+    NB: removing is always possible. Pods of before the limits that can have started are not far above them.
+    """
+    new, old = request.object, request.old_object
+    if new is None or old is None or not asked.is_above_limit:
+        return asked
+    relaxed = relax(terms.limits)
+    before, after = (_read(thing, request, terms, relaxed) for thing in (old, new))
+    is_part = not before.is_above_limit and not after.is_above_limit and after.size <= before.size
+    return after if is_part else asked
 
 
 def _texts(thing: Object) -> tuple[str, str]:
     return thing.annotations.get(NETWORKS, ""), thing.annotations.get(DEFAULT_NETWORK, "")
 
 
-def _skips_template(request: Request, rules: Rules) -> bool:
+def skips_template(request: Request, rules: Rules) -> bool:
+    """Say whether the pod template of an object is not judged."""
     return rules.config.workload_templates == "Off" or request.user.name.startswith(TEMPLATE_CONTROLLERS)
 
 
-def _read(thing: Object, namespace: str, network_namespace: str) -> _Asked:
-    """Read both annotations as far as they can be read."""
-    networks, default = _texts(thing)
-    problems: list[SpecError] = []
-    chosen: NetworkSelectionElement | None = None
-    elements: tuple[NetworkSelectionElement | None, ...] = ()
-    try:
-        chosen = annotation.parse_default_network(default, namespace=network_namespace) if default else None
-    except SpecErrors as found:
-        problems.extend(found)
-    try:
-        elements = annotation.parse(networks, namespace=namespace) if networks else ()
-    except SpecErrors as found:
-        problems.extend(found)
-        elements = found.readable
-    return _Asked(networks=elements, default=chosen, problems=tuple(problems))
-
-
-def _fresh(asked: _Asked, old: Object | None, namespace: str, network_namespace: str) -> frozenset[int | None]:
+def _fresh(asked: Asked, request: Request, terms: _Terms) -> frozenset[int | None]:
     """Return the items to judge: positions in the networks annotation, None for the default network.
 
     An old annotation that cannot be read makes every item new.
     """
     everything = frozenset(position for position, _ in _elements(asked))
-    if old is None:
+    if request.old_object is None or not everything:
         return everything
-    before = _read(old, namespace, network_namespace)
+    before = _read(request.old_object, request, terms, None)
     if before.problems:
         return everything
     had = Counter(_key(element) for position, element in _elements(before) if position is not None)
@@ -182,7 +208,7 @@ def _key(element: NetworkSelectionElement) -> str:
 
 def _judge(
     request: Request,
-    asked: _Asked,
+    asked: Asked,
     fresh: frozenset[int | None],
     cluster: Cluster,
     rules: Rules,
@@ -230,37 +256,50 @@ def _judge(
 
 
 def _refusals(
-    asked: _Asked, fresh: frozenset[int | None], subject: Subject, cluster: Cluster, rules: Rules
+    asked: Asked, fresh: frozenset[int | None], subject: Subject, cluster: Cluster, rules: Rules
 ) -> tuple[list[Refusal], list[tuple[str, Refusal]], list[Verdict]]:
     """Return the refused items, what policies on trial would refuse (with their mode), and each item's verdict."""
     found: list[Refusal] = []
     trials: list[tuple[str, Refusal]] = []
     verdicts: list[Verdict] = []
+    judged: dict[tuple[bool, str, str], tuple[Verdict, tuple[str, Verdict] | None]] = {}
     for position, element in _elements(asked):
         if position not in fresh:
             continue
-        network = cluster.network(element.namespace, element.name)
-        item = Item(element=element, network=network, replaces_default=position is None)
-        verdict = judge(subject, item, rules)
+        key = (position is None, element.namespace, element.name)
+        known = judged.get(key) if asks_for_nothing(element) else None
+        if known is None:
+            network = cluster.network(element.namespace, element.name)
+            item = Item(
+                element=element,
+                network=network,
+                network_labels=cluster.namespace_labels(element.namespace),
+                replaces_default=position is None,
+            )
+            verdict = judge(subject, item, rules)
+            known = verdict, judge_trial(subject, item, rules) if verdict.is_allowed else None
+            if asks_for_nothing(element):
+                judged[key] = known
+        verdict, trial = known
         verdicts.append(verdict)
+        reference = f"{element.namespace}/{element.name}"
         if not verdict.is_allowed:
-            found.append(Refusal(reference=item.reference, item=position, verdict=verdict))
-        elif (trial := judge_trial(subject, item, rules)) is not None:
-            mode, other = trial
-            trials.append((mode, Refusal(reference=item.reference, item=position, verdict=other)))
+            found.append(Refusal(reference=reference, item=position, verdict=verdict))
+        elif trial is not None:
+            trials.append((trial[0], Refusal(reference=reference, item=position, verdict=trial[1])))
     if found:
         allowed, more = list_allowed(subject, rules, cluster)
         found = [refusal.replace(allowed=allowed, has_more_allowed=more) for refusal in found]
     return found, trials, verdicts
 
 
-def _elements(asked: _Asked) -> list[tuple[int | None, NetworkSelectionElement]]:
+def _elements(asked: Asked) -> list[tuple[int | None, NetworkSelectionElement]]:
     """Return what could be read, with its position; the default network first, as None."""
     first: list[tuple[int | None, NetworkSelectionElement]] = [(None, asked.default)] if asked.default else []
     return [*first, *((position, element) for position, element in enumerate(asked.networks) if element is not None)]
 
 
-def _plan_problems(asked: _Asked, cluster: Cluster) -> list[SpecError]:
+def _plan_problems(asked: Asked, cluster: Cluster) -> list[SpecError]:
     """Return why the plan cannot be made."""
     positions = [position for position, element in enumerate(asked.networks) if element is not None]
     try:
@@ -270,7 +309,7 @@ def _plan_problems(asked: _Asked, cluster: Cluster) -> list[SpecError]:
     return []
 
 
-def _missing(asked: _Asked, problems: Sequence[SpecError]) -> tuple[tuple[str, str], ...]:
+def _missing(asked: Asked, problems: Sequence[SpecError]) -> tuple[tuple[str, str], ...]:
     """Return the networks that do not exist, if that is all that is wrong."""
     if any(error.rule != "network-not-found" for error in problems):
         return ()
@@ -288,36 +327,47 @@ def _at(error: SpecError, positions: Sequence[int]) -> SpecError:
 
 
 def _with_hints(
-    errors: Sequence[SpecError], asked: _Asked, cluster: Cluster, subject: Subject, rules: Rules
+    errors: Sequence[SpecError], asked: Asked, cluster: Cluster, subject: Subject, rules: Rules
 ) -> list[SpecError]:
     """Return errors with a hint for what is missing, from networks that the pod may use only.
 
-    NB: as many get one as are shown; a hint takes up to milliseconds, and a pod may name 100,000 networks.
+    NB: as many get one as are shown, each name once, and the list of allowed networks is made once.
     """
     elements = dict(_elements(asked))
+    hints: dict[tuple[str, str], Mapping[str, str]] = {}
+    allowed: list[str] = []
     hinted = list(errors)
     for at, error in enumerate(errors[: messages.CAUSES_MAX]):
-        if error.rule == "network-not-found":
-            hinted[at] = _with_hint(error, elements[item_of(error)], cluster, subject, rules)
+        if error.rule != "network-not-found":
+            continue
+        element = elements[item_of(error)]
+        key = (element.namespace, element.name)
+        if key not in hints:
+            elsewhere = _find_elsewhere(element, cluster, subject, rules)
+            if not elsewhere and not allowed:
+                listed, more = list_allowed(subject, rules, cluster)
+                allowed.append(listed_names(listed, has_more=more))
+            hints[key] = {"fix": elsewhere} if elsewhere else {
+                "fix": _near_fix(element, cluster, subject, rules) if len(hints) < NEAR_MAX else messages.CREATE_IT,
+                "allowed": allowed[0],
+            }  # fmt: skip
+        hinted[at] = error.replace(**hints[key])
     return hinted
 
 
-def _with_hint(
-    error: SpecError, element: NetworkSelectionElement, cluster: Cluster, subject: Subject, rules: Rules
-) -> SpecError:
-    usable = usable_namespaces(subject, rules)
-    elsewhere = [
+def _find_elsewhere(element: NetworkSelectionElement, cluster: Cluster, subject: Subject, rules: Rules) -> str:
+    """Return where a network of the same name is that the pod may use, as a fix; "" for nowhere."""
+    found = [
         f"{namespace}/{element.name}"
-        for namespace in usable
+        for namespace in usable_namespaces(subject, rules)[:NAMESPACES_MAX]
         if namespace != element.namespace and cluster.network(namespace, element.name) is not None
     ]
-    if elsewhere:
-        return error.replace(fix=messages.exists_as(elsewhere))
-    near = nearest(element.name, _names(cluster, element.namespace, usable))
-    allowed, more = list_allowed(subject, rules, cluster)
-    return error.replace(
-        fix=messages.did_you_mean(near) if near else messages.CREATE_IT, allowed=listed_names(allowed, has_more=more)
-    )
+    return messages.exists_as(found) if found else ""
+
+
+def _near_fix(element: NetworkSelectionElement, cluster: Cluster, subject: Subject, rules: Rules) -> str:
+    near = nearest(element.name, _names(cluster, element.namespace, usable_namespaces(subject, rules)))
+    return messages.did_you_mean(near) if near else messages.CREATE_IT
 
 
 def _names(cluster: Cluster, namespace: str, usable: Sequence[str]) -> Sequence[str]:

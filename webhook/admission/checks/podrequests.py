@@ -13,12 +13,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+from cniplugin.netspec.cniconfig import NetworkConfigList
 from cniplugin.netspec.errors import SpecError
 from cniplugin.netspec.selection import NetworkSelectionElement
 from webhook.admission import addressuse
 from webhook.admission.claims import Claim, claims_of
 from webhook.admission.listers import Cluster
 from webhook.admission.model import Decision, Request
+from webhook.admission.parsecache import PARSED, OutOfTurnError
 from webhook.admission.plugins.finding import PluginFinding, is_refused
 from webhook.admission.plugins.offers import Offer, read_offer
 from webhook.admission.plugins.podaddresses import asks_for_anything, request_findings
@@ -32,6 +34,9 @@ REMARKS_MAX = 16
 
 USERS_MAX = 100
 """Pods of one address that are looked through for one of the author's namespace."""
+
+OFFER_COST = 8192
+"""What reading a network's ranges takes of a turn, in characters that could be read of a configuration instead."""
 
 NOTHING_GIVEN = Offer()
 
@@ -93,12 +98,21 @@ def find(
 
 
 def _offer(element: NetworkSelectionElement, cluster: Cluster, plugins: PluginChecks | None) -> Offer:
-    """Return what a network gives; read once for each snapshot."""
+    """Return what a network gives; kept with what was read of the network. Raises OutOfTurnError."""
     network = cluster.network(element.namespace, element.name)
     config = network.config if network is not None else None
     if config is None or plugins is None:
         return NOTHING_GIVEN
-    return cluster.recall(("offer", element.namespace, element.name, plugins), lambda: read_offer(config, plugins))
+    # NB: the entry holds the configuration, so that no other one gets its id.
+    key = ("offer", id(config), plugins)
+    known: tuple[NetworkConfigList, Offer] | None = PARSED.get(key)
+    if known is not None:
+        return known[1]
+    if not PARSED.spend(OFFER_COST):
+        raise OutOfTurnError
+    offer = read_offer(config, plugins)
+    PARSED.put(key, (config, offer), offer.weight)
+    return offer
 
 
 def _asked_twice(

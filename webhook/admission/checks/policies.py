@@ -15,18 +15,27 @@ from typing import Any
 
 from cniplugin.access.configuration import read_config
 from cniplugin.access.lints import lint
+from cniplugin.access.reader import SECTION
 from cniplugin.access.reading import read_policy
+from cniplugin.access.rules import RULES_MAX
 from cniplugin.netspec import names
 from cniplugin.netspec.errors import SpecError
 from webhook.admission import messages
+from webhook.admission.limits import DEFAULTS, ReviewLimits, policy_problem
 from webhook.admission.listers import Cluster
 from webhook.admission.model import ALLOWED, Decision, Request
 
+READ_RULES_MAX = 4 * RULES_MAX
+"""Rules of one list that are read, so that what else is wrong with them is told; that there are too many, in any case.
+"""
 
-def check(request: Request, cluster: Cluster) -> Decision:
+
+def check(request: Request, cluster: Cluster, *, limits: ReviewLimits = DEFAULTS) -> Decision:
     """Judge a policy that is written; lints look at the other policies of the cluster, too."""
     if _is_as_it_was(request):
         return ALLOWED
+    if (too_large := _too_large(request, limits)) is not None:
+        return messages.invalid(request, [too_large])
     policy = read_policy(_plain(request))
     others = (other for other in cluster.policies.policies if other.name != policy.name)
     warnings = [messages.remark(found) for found in lint(policy, others)]
@@ -36,18 +45,39 @@ def check(request: Request, cluster: Cluster) -> Decision:
     return Decision(warnings=tuple(warnings))
 
 
-def check_config(request: Request) -> Decision:
+def check_config(request: Request, *, limits: ReviewLimits = DEFAULTS) -> Decision:
     """Judge the configuration that is written."""
     if _is_as_it_was(request):
         return ALLOWED
-    _, problems = read_config(_plain(request))
-    return messages.invalid(request, list(_placed(problems))) if problems else ALLOWED
+    if (too_large := _too_large(request, limits)) is not None:
+        return messages.invalid(request, [too_large])
+    config, problems = read_config(_plain(request))
+    if problems:
+        return messages.invalid(request, list(_placed(problems)))
+    is_half = config.baseline.masters is not None and config.baseline.addresses is None
+    return Decision(warnings=(messages.pools_unlimited(),)) if is_half else ALLOWED
 
 
 def _is_as_it_was(request: Request) -> bool:
     """NB: what was stored before this check, or by an earlier release, must stay open to labels and finalizers."""
     new, old = request.object, request.old_object
     return new is None or (old is not None and new.spec == old.spec)
+
+
+def _too_large(request: Request, limits: ReviewLimits) -> SpecError | None:
+    """Return that a spec has too much in it to be read. NB: rules are read however many there are, 20 us each."""
+    spec = request.object.spec if request.object else None
+    for key in ("attachments", "definitions"):
+        rules = spec.get(key) if isinstance(spec, dict) else None
+        if isinstance(rules, list) and len(rules) > READ_RULES_MAX:
+            return SpecError(
+                rule="policy-field",
+                source=f"spec.{key}",
+                detail=f"{len(rules)} items",
+                allowed=f"0 to {RULES_MAX} items",
+                section=SECTION,
+            )
+    return policy_problem(spec, limits)
 
 
 def _plain(request: Request) -> dict[str, Any]:

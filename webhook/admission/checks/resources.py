@@ -13,14 +13,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from cniplugin.netspec.errors import SpecError
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS
 from webhook.admission import injectiontext, messages, needs, podspec
 from webhook.admission.injection import MIRROR, Injection, opts_out
+from webhook.admission.limits import DEFAULTS, ReviewLimits, containers_problem
 from webhook.admission.listers import Cluster
 from webhook.admission.model import Decision, Object, Request
 from webhook.admission.needs import Shortfall
 from webhook.admission.origins import tell_origin
+from webhook.admission.podspec import Json
 
 REMEMBERED_TEXT_MAX = 4096
 """Characters of the annotations whose networks are remembered."""
@@ -29,7 +32,13 @@ _SHORT = "resources that a pod lacks"
 
 
 def check(
-    request: Request, judged: Decision, cluster: Cluster, injection: Injection, *, network_namespace: str
+    request: Request,
+    judged: Decision,
+    cluster: Cluster,
+    injection: Injection,
+    *,
+    network_namespace: str,
+    limits: ReviewLimits = DEFAULTS,
 ) -> Decision:
     """Return the decision about the pod's networks, or a refusal for what they lack; each tells where they come from.
 
@@ -43,10 +52,12 @@ def check(
     annotations = pod.annotations
     if not (annotations.get(NETWORKS) or annotations.get(DEFAULT_NETWORK)) or opts_out(annotations):
         return judged
-    networks = _needing(request.namespace, annotations, cluster, injection, network_namespace)
+    networks = _needing(request.namespace, annotations, cluster, injection, network_namespace, limits=limits)
     if not networks or MIRROR in annotations:
         return judged
-    short = _shortfalls(pod, networks, cluster, injection.resource_name_keys)
+    short = _shortfalls(pod, networks, cluster, injection.resource_name_keys, limits=limits)
+    if isinstance(short, SpecError):
+        return messages.invalid(request, [short], warnings=judged.warnings)
     if injection.mode == "honor":
         return judged._replace(warnings=(*judged.warnings, *map(injectiontext.shortfall_warning, short)))
     if not short:
@@ -56,26 +67,41 @@ def check(
 
 
 def _shortfalls(
-    pod: Object, networks: Sequence[NetworkAttachmentDefinition], cluster: Cluster, keys: tuple[str, ...]
-) -> Sequence[Shortfall]:
-    """Return what is short; it is remembered for what the pod requests and for these networks."""
+    pod: Object,
+    networks: Sequence[NetworkAttachmentDefinition],
+    cluster: Cluster,
+    keys: tuple[str, ...],
+    *,
+    limits: ReviewLimits,
+) -> Sequence[Shortfall] | SpecError:
+    """Return what is short; it is remembered for what the pod requests and for these networks.
+
+    And that there are too many containers to be counted. NB: a pod that has a sketch has few.
+    """
     sent = pod.sent
     if sent is None:
         return ()
     sketch = sent.sketch_requests()
 
-    def find() -> Sequence[Shortfall]:
-        read = sent.read()
+    def find(read: Json) -> Sequence[Shortfall]:
         return needs.find_shortfalls(read, networks, keys) if podspec.has_readable_requests(read) else ()
 
     if sketch is None:
-        return find()
+        read = sent.read()
+        count = podspec.count_containers(read) if podspec.has_outline(read) else 0
+        return containers_problem(count, limits) or find(read)
     references = tuple(network.reference for network in networks)
-    return cluster.recall((_SHORT, references, keys, sketch), find)
+    return cluster.recall((_SHORT, references, keys, sketch), lambda: find(sent.read()))
 
 
 def _needing(
-    namespace: str, annotations: Mapping[str, str], cluster: Cluster, injection: Injection, network_namespace: str
+    namespace: str,
+    annotations: Mapping[str, str],
+    cluster: Cluster,
+    injection: Injection,
+    network_namespace: str,
+    *,
+    limits: ReviewLimits,
 ) -> tuple[NetworkAttachmentDefinition, ...]:
     """Return the networks that need a resource; of texts of a usual size it is remembered with the snapshot."""
     keys = injection.resource_name_keys
@@ -83,7 +109,7 @@ def _needing(
 
     def find() -> tuple[NetworkAttachmentDefinition, ...]:
         networks = needs.find_networks(
-            annotations, cluster.network, namespace=namespace, network_namespace=network_namespace
+            annotations, cluster.network, namespace=namespace, network_namespace=network_namespace, limits=limits
         )
         found = networks.found if networks else ()
         return tuple(network for network in found if needs.resources_of(network, keys))

@@ -7,6 +7,7 @@ gets none: no network is ever attached to it.
 from __future__ import annotations
 
 from cniplugin.netspec.selection import NETWORKS
+from cniplugin.netspec.whitespace import trim
 from webhook.admission import podspec
 from webhook.admission.podspec import Json
 
@@ -14,6 +15,6 @@ from webhook.admission.podspec import Json
 def inject_default_networks(pod: Json, text: str | None) -> Json:
     """Return the pod with the namespace's default networks; `text` is the namespace's annotation, as it is written."""
     has_own = NETWORKS in podspec.annotations_of(pod) or podspec.spec_of(pod).get("hostNetwork") is True
-    if has_own or text is None or not text.strip():
+    if has_own or text is None or not trim(text):
         return pod
     return podspec.put(pod, ("metadata", "annotations", NETWORKS), text)

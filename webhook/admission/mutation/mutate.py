@@ -1,6 +1,7 @@
 """The mutation of one pod: what is put into it, in this order, and the patch that does so.
 
-1. The pod opts out, or is the image of a static pod: nothing.
+0. A network status that its author had no right to write is taken out, whoever opts out of the rest.
+1. The pod opts out, or is the image of a static pod: nothing more.
 2. Annotations by label, which may opt the pod out, then the namespace's default networks: from here on they are the
    pod's.
 3. The networks are found; annotations that cannot be read end it here, for the judgement to refuse.
@@ -12,17 +13,18 @@ the pod's own members, and empty for a pod that has everything: a second pass ch
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 from cniplugin.netspec.errors import SpecError
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
-from webhook.admission import injectiontext, jsonpatch, needs, podspec
+from webhook.admission import injectiontext, jsonpatch, messages, needs, podspec
 from webhook.admission.injection import INJECT, MIRROR, Injection, is_unclear, opts_out
 from webhook.admission.jsonpatch import PatchError
+from webhook.admission.limits import DEFAULTS, ReviewLimits, containers_problem
 from webhook.admission.listers import Cluster
 from webhook.admission.model import GroupKind, Operation
-from webhook.admission.podspec import Container, Json
+from webhook.admission.podspec import Json
 
 from . import netinfo
 from .defaultnetworks import inject_default_networks
@@ -51,47 +53,75 @@ class Mutation(NamedTuple):
     missing: tuple[tuple[str, str], ...] = ()
 
 
-def mutate(pod: Json, cluster: Cluster, injection: Injection, *, namespace: str, network_namespace: str) -> Mutation:
+def mutate(
+    sent: Json,
+    cluster: Cluster,
+    injection: Injection,
+    *,
+    namespace: str,
+    network_namespace: str,
+    dropped: Collection[str] = (),
+    limits: ReviewLimits = DEFAULTS,
+) -> Mutation:
     """Return the mutation of a pod that is created in `namespace`, as plain JSON, as it was sent.
+
+    `dropped`: annotations that are taken out first.
 
     Raises PatchError if the patch does not lead from the pod that came to the pod that is meant, which is a bug.
     """
-    if not podspec.is_readable(pod) or MIRROR in podspec.annotations_of(pod):
-        return Mutation(pod)
+    if not podspec.has_outline(sent):
+        return Mutation(sent)
+    pod = podspec.without_annotations(sent, dropped) if dropped else sent
+    drops = tuple(messages.status_dropped(key) for key in dropped)
+    untouched = Mutation(pod, _patch(sent, pod), drops) if dropped else Mutation(pod)
+    if MIRROR in podspec.annotations_of(pod):
+        return untouched
+    too_many = containers_problem(podspec.count_containers(pod), limits)
+    if too_many is None and not podspec.is_readable(pod):
+        return untouched
     if opts_out(podspec.annotations_of(pod)):
-        return Mutation(pod)
+        return untouched
     labelled = inject_annotations(pod, injection.annotations_by_label)
     if opts_out(podspec.annotations_of(labelled)):
-        return Mutation(labelled, _patch(pod, labelled))
+        return Mutation(labelled, _patch(sent, labelled), drops)
     annotated = inject_default_networks(labelled, cluster.default_networks(namespace))
     selected = needs.find_networks(
-        podspec.annotations_of(annotated), cluster.network, namespace=namespace, network_namespace=network_namespace
+        podspec.annotations_of(annotated),
+        cluster.network,
+        namespace=namespace,
+        network_namespace=network_namespace,
+        limits=limits,
     )
-    notes = _notes(annotated)
+    notes = (*drops, *_notes(annotated))
     if selected is None:
-        return Mutation(annotated, _patch(pod, annotated), notes)
+        return Mutation(annotated, _patch(sent, annotated), notes)
     networks, missing = selected
-    target = find_target(annotated, podspec.annotations_of(annotated))
-    filled = _fill(annotated, networks, target, injection)
+    filled = _fill(annotated, networks, injection, too_many)
     if isinstance(filled, list):
         return Mutation(annotated, notes=notes, problems=tuple(filled), missing=missing)
     remarks = tuple(_remarks(filled, networks, injection))
-    return Mutation(filled, _patch(pod, filled), notes=notes, warnings=remarks, missing=missing)
+    return Mutation(filled, _patch(sent, filled), notes=notes, warnings=remarks, missing=missing)
 
 
 def _fill(
     pod: Json,
     networks: Sequence[NetworkAttachmentDefinition],
-    target: Container | SpecError | None,
     injection: Injection,
+    too_many: SpecError | None,
 ) -> Json | list[SpecError]:
-    """Return the pod with all that its networks need, or why it cannot have it."""
+    """Return the pod with all that its networks need, or why it cannot have it.
+
+    `too_many`: that its containers cannot be looked at, which only matters if its networks need resources.
+    """
     keys = injection.resource_name_keys
     has_resources = any(needs.resources_of(network, keys) for network in networks)
+    if has_resources and too_many is not None:
+        return [too_many]
+    target = find_target(pod, podspec.annotations_of(pod)) if has_resources else None
     counts = needs.count_needs(networks, keys, has_claims=podspec.has_claims(pod)) if has_resources else {}
     problems = find_unusable(networks, counts, keys)
     if isinstance(target, SpecError):
-        problems += [target] if has_resources else []
+        problems.append(target)
     elif has_resources:
         if target is not None:
             pod = inject_resources(pod, counts, target, injection.mode)
@@ -112,7 +142,8 @@ def _notes(pod: Json) -> tuple[str, ...]:
 def _remarks(pod: Json, networks: Sequence[NetworkAttachmentDefinition], injection: Injection) -> Iterator[str]:
     """Yield what a user should know about a pod that is let through, and about its networks."""
     keys = injection.resource_name_keys
-    if injection.exposes_netinfo and netinfo.is_foreign(pod) and any(needs.resources_of(n, keys) for n in networks):
+    has_resources = any(needs.resources_of(network, keys) for network in networks)
+    if injection.exposes_netinfo and has_resources and netinfo.is_foreign(pod):
         yield injectiontext.volume_left_alone(netinfo.VOLUME)
     if claimed := needs.find_claimed(pod, networks, keys):
         yield injectiontext.taken_as_claimed(claimed)

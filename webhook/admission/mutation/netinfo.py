@@ -19,6 +19,8 @@ VOLUME = "podnetinfo"
 MOUNT_PATH = "/etc/podnetinfo"
 CONTAINER_NAME = "CONTAINER_NAME"
 HUGEPAGES = "hugepages-"
+ITEMS_MAX = 4096
+"""Files of the volume: 256 containers with requests and limits of eight sizes. A volume with more is the pod's own."""
 
 
 def is_foreign(pod: Json) -> bool:
@@ -93,7 +95,10 @@ def _named(container: Json) -> Json:
 
 def _volume(pod: Json) -> tuple[int, Json] | None:
     volumes = podspec.spec_of(pod).get("volumes") or ()
-    return next(((index, volume) for index, volume in enumerate(volumes) if volume.get("name") == VOLUME), None)
+    for index, volume in enumerate(volumes):
+        if volume.get("name") == VOLUME:
+            return index, volume
+    return None
 
 
 def _items(volume: Json) -> list[Any] | None:
@@ -110,8 +115,8 @@ def _key(item: Any) -> object:
 
 def _is_ours(volume: Json) -> bool:
     """Say whether a volume holds what this module writes and nothing else, however much of it."""
-    items = _items(volume)
-    return bool(items) and all(_is_our_item(item) for item in items or ())
+    items = _items(volume) or []
+    return 0 < len(items) <= ITEMS_MAX and all(_is_our_item(item) for item in items)
 
 
 def _is_our_item(item: Any) -> bool:
@@ -170,7 +175,7 @@ def _fill_volume(pod: Json, items: Sequence[Json]) -> Json:
         return podspec.put(pod, ("spec", "volumes"), [*volumes, volume])
     index, volume = found
     known = _items(volume) or []
-    keys = [_key(item) for item in known]
+    keys = {_key(item) for item in known}
     missing = [item for item in items if _key(item) not in keys]
     if not missing:
         return pod

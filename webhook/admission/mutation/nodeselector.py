@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from cniplugin.netspec.errors import SpecError
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
+from cniplugin.netspec.whitespace import trim
 from webhook.admission import injectiontext, podspec
 from webhook.admission.injection import NODE_SELECTOR, read_node_selector
 from webhook.admission.podspec import Json
@@ -37,7 +38,7 @@ def _wanted(
     wanted: dict[str, tuple[str, str]] = {}
     problems: dict[SpecError, None] = {}
     for network in networks:
-        text = network.annotations.get(NODE_SELECTOR, "").strip()
+        text = trim(network.annotations.get(NODE_SELECTOR, ""))
         if not text:
             continue
         read = read_node_selector(text)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from cniplugin.netspec.errors import SpecError
+from cniplugin.netspec.whitespace import trim
 from webhook.admission import injectiontext, podspec
 from webhook.admission.injection import INJECT_INTO
 from webhook.admission.podspec import Container, Json
@@ -17,7 +18,7 @@ from webhook.admission.podspec import Container, Json
 def find_target(pod: Json, annotations: Mapping[str, str]) -> Container | SpecError | None:
     """Return the container, or the problem that there is none of the name; None for a pod without containers."""
     ordinary = podspec.containers(pod)
-    name = annotations.get(INJECT_INTO, "").strip()
+    name = trim(annotations.get(INJECT_INTO, ""))
     if not name:
         return ordinary[0] if ordinary else None
     candidates = [*ordinary, *podspec.sidecars(pod)]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from cniplugin.netspec.whitespace import trim
 from webhook.admission.plugins.context import Placed
 from webhook.admission.plugins.finding import PluginFinding
 
@@ -14,7 +15,7 @@ from webhook.admission.plugins.finding import PluginFinding
 def name_findings(placed: Placed) -> Iterator[PluginFinding]:
     """Yield that a name of the list is empty."""
     text = placed.values.get("bridge")
-    if text and not all(name.strip() for name in text.split(",")):
+    if text and not all(map(trim, text.split(","))):
         detail = "a name in the list of bridges is empty"
         refusal = "bridge configuration option has invalid format"
         yield PluginFinding(code="NAD203", path=placed.where("bridge"), detail=detail, value=text, refusal=refusal)

@@ -57,7 +57,7 @@ def predecessor_findings(placed: Placed) -> Findings:
 def requirement_findings(placed: Placed, *, has_resource: bool) -> Findings:
     """Yield that IPAM is required and absent, and that nothing gives the plugin its device.
 
-    `has_resource`: whether the network names a resource, for which Multus fills in a deviceID.
+    `has_resource`: whether the network names a resource, for which Multus fills in a deviceID, or a claim gives one.
     """
     schema, values = placed.schema, placed.values
     needs_ipam = schema.ipam == "required" or (schema.ipam == "first" and not placed.earlier)

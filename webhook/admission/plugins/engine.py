@@ -28,6 +28,9 @@ ERRORS_MAX = 100
 WARNINGS_MAX = 16
 """Of one configuration: the API server shows 4,096 characters of warnings, each of at most 256."""
 
+PLUGIN_VALUES = 4
+"""What a plugin counts as, beside its values: what its place in the list says takes as long as four of them."""
+
 ENVELOPE = frozenset(
     {
         *("cniVersion", "cniVersions", "name", "type", "plugins", "disableCheck", "disableGC"),
@@ -41,17 +44,19 @@ IPAM_ENVELOPE = frozenset({"type"})
 
 
 def check_plugins(
-    config: NetworkConfigList, annotations: Mapping[str, str], checks: PluginChecks
+    config: NetworkConfigList, annotations: Mapping[str, str], checks: PluginChecks, *, is_claimed: bool = False
 ) -> list[PluginFinding]:
     """Return what is wrong with, and what surprises in, each plugin of a network, in input order.
 
-    `annotations`: of the NetworkAttachmentDefinition; its resource name counts. At most ERRORS_MAX errors, after
+    `annotations`: of the NetworkAttachmentDefinition; its resource name counts. `is_claimed`: a ResourceClaim gives its
+    plugins their device, whether or not it names a resource. At most ERRORS_MAX errors, after
     which the rest is not looked at, and WARNINGS_MAX warnings. Linear in the length of the configuration, as far as
     `checks.values_max` goes.
     """
+    has_resource = is_claimed or bool(annotations.get(RESOURCE_NAME))
     errors, warnings = 0, 0
     kept: list[PluginFinding] = []
-    for finding in _within_budget(config, has_resource=bool(annotations.get(RESOURCE_NAME)), checks=checks):
+    for finding in _within_budget(config, has_resource=has_resource, checks=checks):
         if finding.is_error:
             errors += 1
             kept.append(finding)
@@ -74,7 +79,7 @@ def _within_budget(config: NetworkConfigList, *, has_resource: bool, checks: Plu
 def _network(config: NetworkConfigList, *, has_resource: bool, checks: PluginChecks) -> Findings:
     walk = _Walk(config, has_resource=has_resource, checks=checks)
     for index, plugin in enumerate(config.plugins):
-        walk.budget.spend(1)
+        walk.budget.spend(PLUGIN_VALUES)
         path = f"plugins[{index}]" if config.is_list else ""
         schema = checks.schemas.get(plugin.type)
         if plugin.type not in checks.exempt:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface, ip_address, ip_interface
 
+from cniplugin.netspec.whitespace import has_space
+
 Address = IPv4Address | IPv6Address
 Interface = IPv4Interface | IPv6Interface
 
@@ -89,4 +91,4 @@ def remark(text: str, form: str) -> str:
 
 
 def _has_barred(text: str) -> bool:
-    return any(char in "/:" or char.isspace() for char in text)
+    return "/" in text or ":" in text or has_space(text)

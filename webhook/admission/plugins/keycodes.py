@@ -84,7 +84,7 @@ KEY_CODES: Mapping[str, Code] = {
         severity=WARNING,
         meaning=(
             "Only so many values of a configuration are looked at, as reviews wait for each other; people write some "
-            "hundreds, and 20,000 are looked at. The example has it with a limit of two values."
+            "hundreds, and 1,500 are looked at. The example has it with a limit of two values."
         ),
         example='{"type": "bridge", "vlan": 1, "mtu": 1500, "isGateway": true}',
         fix="Write a smaller configuration.",

@@ -166,10 +166,14 @@ NETWORK_CODES: Mapping[str, Code] = {
         severity=WARNING,
         meaning=(
             "The configuration has no deviceID, and without a resource name Multus does not fill one in. It works "
-            "only where the pod's annotation gives one."
+            "only where the pod's annotation gives one. A network whose annotation nadmit.io/devices-from is "
+            "ResourceClaim needs none: the driver of the claim gives the device."
         ),
         example='{"type": "sriov"}',
-        fix="Add the annotation k8s.v1.cni.cncf.io/resourceName to the NetworkAttachmentDefinition.",
+        fix=(
+            "Add the annotation k8s.v1.cni.cncf.io/resourceName to the NetworkAttachmentDefinition, or "
+            "nadmit.io/devices-from: ResourceClaim where a ResourceClaim gives the device."
+        ),
     ),
     "NAD407": Code(
         title="the IPAM plugin cannot give a pod the address that it asks for",

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
 from cniplugin.netspec.cniconfig import NetworkConfigList, PluginConfig
 from webhook.admission.plugins.chaining import RUNTIME_CAPABILITIES
 from webhook.admission.plugins.decoding import Budget, Decoded, Decoder, OutOfBudgetError
 from webhook.admission.plugins.formats import Address, Interface, read_address, read_cidr
+from webhook.admission.plugins.intervals import Network, Spans, place_of
 from webhook.admission.plugins.schema import PluginChecks, PluginSchema
 from webhook.admission.plugins.whereabouts import read_excluded
-
-Network = IPv4Network | IPv6Network
 
 PLAIN_TYPES = frozenset({"bridge", "host-device", "ipvlan", "macvlan", "sriov", "vlan"})
 """Plugins that put the addresses of their IPAM on the interface, and no others; NB: ptp makes routes of its own."""
@@ -44,12 +42,6 @@ class Range:
     gateway: Address | None = None
     excluded: tuple[Network, ...] = ()
 
-    def has(self, address: Address) -> bool:
-        """Say whether an address is handed out."""
-        if address.version != self.subnet.version or not int(self.first) <= int(address) <= int(self.last):
-            return False
-        return not any(address in network for network in self.excluded)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ipam:
@@ -65,6 +57,36 @@ class Ipam:
     ranges: tuple[Range, ...] = ()
     subnets: tuple[Network, ...] = ()
     routes: tuple[Network, ...] = ()
+    _spans: tuple[tuple[int, int, Spans, Range], ...] = field(init=False, compare=False, repr=False)
+    _subnet_spans: Spans = field(init=False, compare=False, repr=False)
+    _route_spans: Spans = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Work out once what each address of a pod is compared with."""
+        spans = tuple((place_of(one.first), place_of(one.last), Spans(one.excluded), one) for one in self.ranges)
+        object.__setattr__(self, "_spans", spans)
+        object.__setattr__(self, "_subnet_spans", Spans(self.subnets))
+        object.__setattr__(self, "_route_spans", Spans(self.routes))
+
+    def find_range(self, address: Address) -> Range | None:
+        """Return the first range that hands out an address, None if none does."""
+        place = place_of(address)
+        for low, high, excluded, found in self._spans:
+            if low <= place <= high and not excluded.has(place):
+                return found
+        return None
+
+    def has_subnet_of(self, address: Address) -> bool:
+        """Say whether one of the subnets has an address."""
+        return self._subnet_spans.has(place_of(address))
+
+    def has_route_to(self, address: Address) -> bool:
+        """Say whether the destination of one of the routes has an address."""
+        return self._route_spans.has(place_of(address))
+
+    def reaches(self, address: Address) -> bool:
+        """Say whether one of the subnets, or of the destinations of routes, has an address."""
+        return self.has_subnet_of(address) or self.has_route_to(address)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +102,15 @@ class Offer:
     readers: Mapping[str, frozenset[str]] = field(default_factory=dict)
     idle: frozenset[str] = frozenset()
     is_plain: bool = False
+
+    @property
+    def weight(self) -> int:
+        """About how many bytes it takes."""
+        parts = sum(
+            len(ipam.ranges) + len(ipam.subnets) + len(ipam.routes) + sum(len(item.excluded) for item in ipam.ranges)
+            for ipam in self.ipams
+        )
+        return 600 * (parts + len(self.readers) + 1)
 
 
 def read_offer(config: NetworkConfigList, checks: PluginChecks) -> Offer:

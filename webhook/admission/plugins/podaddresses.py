@@ -8,12 +8,15 @@ the capability at all is the plan's to say (`cniplugin.netspec.plan`).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import NamedTuple
 
 from cniplugin.netspec.selection import NetworkSelectionElement
 from webhook.admission.plugins.finding import PluginFinding
 from webhook.admission.plugins.formats import Address, read_address, read_cidr
 from webhook.admission.plugins.hostlocal import OLD_VERSIONS
-from webhook.admission.plugins.offers import Ipam, Network, Offer, Range
+from webhook.admission.plugins.intervals import Network, Spans, place_of
+from webhook.admission.plugins.offers import Ipam, Offer, Range
 from webhook.admission.plugins.podlimits import bandwidth_findings, mac_findings
 
 Findings = Iterator[PluginFinding]
@@ -74,7 +77,7 @@ def _host_local(element: NetworkSelectionElement, ipam: Ipam) -> Findings:
     """See which range has each address (host-local main.go cmdAdd, allocator.go Get)."""
     taken: dict[int, Address] = {}
     for path, text, address in read_ips(element.ips):
-        found = next((item for item in ipam.ranges if item.has(address)), None)
+        found = ipam.find_range(address)
         refusal = "failed to allocate all requested IPs"
         if found is None:
             detail = "IPAM host-local of this network does not hand out this address"
@@ -110,16 +113,17 @@ def _static(element: NetworkSelectionElement, ipam: Ipam) -> Findings:
 def _whereabouts(element: NetworkSelectionElement, ipam: Ipam) -> Findings:
     """See that addresses have prefixes, and that nobody else gets them (whereabouts config.go handleEnvArgs)."""
     yield from _without_prefix(element, "whereabouts", "invalid CIDR {value}: invalid CIDR address: {value}")
+    allowed = _subnets(ipam.subnets)
     for path, text, address in read_ips(element.ips):
         if "/" not in text:
             continue
-        if any(item.has(address) for item in ipam.ranges):
+        if ipam.find_range(address) is not None:
             detail = "IPAM whereabouts does not reserve this address of its range, and may give it to another pod, too"
             fix = 'ask for one outside the range, or have it excluded by "exclude"'
             yield PluginFinding(code="NAD609", path=path, detail=detail, value=text, fix=fix)
-        elif not any(address in subnet for subnet in ipam.subnets):
+        elif not ipam.has_subnet_of(address):
             detail = "this address is outside the subnets of the network"
-            yield PluginFinding(code="NAD610", path=path, detail=detail, value=text, allowed=_subnets(ipam.subnets))
+            yield PluginFinding(code="NAD610", path=path, detail=detail, value=text, allowed=allowed)
 
 
 def _without_prefix(element: NetworkSelectionElement, plugin: str, refusal: str) -> Findings:
@@ -141,14 +145,18 @@ def _gateway_findings(element: NetworkSelectionElement, offer: Offer) -> Finding
     if not element.default_route or len(offer.ipams) != 1 or _asks_elsewhere(element):
         return
     ipam = offer.ipams[0]
-    subnets = _subnets_of(element, ipam)
+    asked = _asked_subnets(element, ipam)
+    subnets = asked.networks if asked.replace_own else (*ipam.subnets, *asked.networks)
+    spans, allowed = Spans(asked.networks), _subnets(subnets)
     for at, text in enumerate(element.default_route) if subnets else ():
         gateway = read_address(text)
-        if gateway is None or any(gateway in known for known in (*subnets, *ipam.routes)):
+        if gateway is None or spans.has(place_of(gateway)):
+            continue
+        if ipam.has_route_to(gateway) if asked.replace_own else ipam.reaches(gateway):
             continue
         if gateway.version == 6 and gateway.is_link_local:
             continue
-        path, allowed = f"default-route[{at}]", _subnets(subnets)
+        path = f"default-route[{at}]"
         if gateway.version == 4 and offer.is_plain and ipam.type != "whereabouts":
             detail = "this gateway is in no subnet of the network, so the kernel refuses the route"
             yield PluginFinding(
@@ -164,14 +172,21 @@ def _asks_elsewhere(element: NetworkSelectionElement) -> bool:
     return element.ipam_claim_reference is not None or bool(element.cni_args)
 
 
-def _subnets_of(element: NetworkSelectionElement, ipam: Ipam) -> tuple[Network, ...]:
-    """Return the subnets of an attachment: with static, the addresses of the pod take the place of its own."""
+class _AskedSubnets(NamedTuple):
+    """The subnets of the addresses that a pod asks for; `replace_own`: instead of the network's own."""
+
+    networks: tuple[Network, ...] = ()
+    replace_own: bool = False
+
+
+def _asked_subnets(element: NetworkSelectionElement, ipam: Ipam) -> _AskedSubnets:
+    """Return what a pod adds to the subnets of its network: with static, its addresses take the place of those."""
     if not element.ips or not ipam.gets_ips or ipam.type == "host-local":
-        return ipam.subnets
+        return _AskedSubnets()
     asked = tuple(network for text in element.ips if (network := _network(text)) is not None)
     if ipam.type == "static":
-        return asked if len(asked) == len(element.ips) else ()
-    return (*ipam.subnets, *asked)
+        return _AskedSubnets(asked if len(asked) == len(element.ips) else (), replace_own=True)
+    return _AskedSubnets(asked)
 
 
 def _network(text: str) -> Network | None:
@@ -184,5 +199,5 @@ def _network(text: str) -> Network | None:
 
 
 def _subnets(subnets: tuple[Network, ...]) -> str:
-    shown = [f"an address of {subnet}" for subnet in dict.fromkeys(subnets)]
+    shown = [f"an address of {subnet}" for subnet in islice(dict.fromkeys(subnets), SHOWN_MAX + 1)]
     return ", ".join([*shown[:SHOWN_MAX], *(["..."] if len(shown) > SHOWN_MAX else [])])

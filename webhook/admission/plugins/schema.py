@@ -149,4 +149,4 @@ class PluginChecks:
     schemas: Mapping[str, PluginSchema]
     unknown_types: str = "Warn"
     exempt: frozenset[str] = frozenset()
-    values_max: int = 20_000
+    values_max: int = 1_500

@@ -1,0 +1,42 @@
+"""A file that somebody else made, read without waiting for anybody: a named pipe would wait for its writer for ever.
+
+The twin of `cniplugin.regularfile`; the two packages do not know each other.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from errno import EFBIG, EINVAL, EISDIR
+from pathlib import Path
+
+_KINDS = (
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+
+
+def load_regular_file(path: Path, *, bytes_max: int) -> bytes:
+    """Return the content of a regular file; links are followed.
+
+    Raises OSError as `open` does, and with a `strerror` that says so for what is not a regular file or is longer than
+    `bytes_max`; ValueError for a path with a zero byte.
+    """
+    _check(path.stat().st_mode, path)  # before opening, which a device may answer with an action
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+    with os.fdopen(descriptor, "rb") as file:
+        _check(os.fstat(descriptor).st_mode, path)  # another file may be there by now
+        data = file.read(bytes_max + 1)
+    if len(data) > bytes_max:
+        raise OSError(EFBIG, f"more than {bytes_max} bytes", str(path))
+    return data
+
+
+def _check(mode: int, path: Path) -> None:
+    if stat.S_ISDIR(mode):
+        raise OSError(EISDIR, "Is a directory", str(path))
+    if not stat.S_ISREG(mode):
+        kind = next((kind for is_kind, kind in _KINDS if is_kind(mode)), "something else")
+        raise OSError(EINVAL, f"not a regular file but {kind}", str(path))

@@ -1,0 +1,68 @@
+"""The keys of `webhook/plugindata` that touch something, and every way in which Go reads a key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from webhook.plugindata import touches
+from webhook.plugindata.fileformat import KeyFile, PluginFile, ReadFile, TouchFile
+from webhook.plugindata.loader import load_shapes
+
+
+class Key(NamedTuple):
+    """One key that touches something: of which plugin, below which keys, in how many lists."""
+
+    plugin: str
+    kind_of_plugin: str
+    is_beside: bool
+    steps: tuple[tuple[str, int], ...]
+    kind: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.plugin}:{'/'.join(name for name, _ in self.steps)}"
+
+
+def keys_of(file: PluginFile) -> Iterator[Key]:
+    for is_beside, keys in ((False, file.keys), (False, file.also_reads), (True, file.beside)):
+        for steps, kind in walk(keys, ()):
+            yield Key(file.type, file.kind, is_beside, steps, kind)
+
+
+def walk(keys: Any, above: tuple[tuple[str, int], ...]) -> Iterator[tuple[tuple[tuple[str, int], ...], str]]:
+    for name, written in keys.items():
+        lists = 0
+        key: KeyFile | ReadFile = written
+        found = key.touches
+        if isinstance(key, KeyFile):
+            key = load_shapes()[key.shape] if key.shape else key
+            while key.items is not None:
+                lists += key.type == "array"
+                key = key.items
+        steps = (*above, (name, lists))
+        kind = found.kind if isinstance(found, TouchFile) else found
+        if kind is not None and kind != "trunk":
+            yield steps, kind
+        yield from walk(key.keys, steps)
+
+
+KEYS = [key for file in touches.load_files() for key in keys_of(file)]
+
+
+def spellings(name: str) -> list[str]:
+    """Return ways of Go to read a key: letter case, U+017F for s, U+212A for k."""
+    mixed = "".join(char.upper() if index % 2 else char.lower() for index, char in enumerate(name))
+    found = [name, name.lower(), name.upper(), mixed, name.swapcase()]
+    found += [name.lower().replace("s", "\u017f"), name.lower().replace("k", "\u212a")]
+    return list(dict.fromkeys(found))
+
+
+def nest(key: Key, value: Any, spell: int) -> Any:
+    """Return the object that has a value at a key, in lists where the plugin wants them, spelt so at every depth."""
+    for name, lists in reversed(key.steps):
+        ways = spellings(name)
+        for _ in range(lists):
+            value = [value]
+        value = {ways[min(spell, len(ways) - 1)]: value}
+    return value

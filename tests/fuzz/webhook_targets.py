@@ -1,0 +1,283 @@
+"""Parsers of the webhook and of its certificates: reviews, manifests, configurations, options, the Secret."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import cache
+
+import click
+from cryptography import x509
+
+from certs import authority, cabundle, state
+from cniplugin.access.model import Config, Rules
+from cniplugin.netspec import cniconfig
+from cniplugin.netspec.errors import SpecErrors
+from tests.admission.world import FakeCluster
+from webhook.admission import injection, jsonpatch, quantity
+from webhook.admission.evaluate import evaluate
+from webhook.admission.injection import Injection
+from webhook.admission.mutating import answer_mutation
+from webhook.admission.plugins.engine import check_plugins
+from webhook.admission.plugins.formats import read_address, read_cidr
+from webhook.admission.plugins.schema import PluginChecks
+from webhook.cluster import apiobjects, documents, jsonstream, positions, store, yamlstream
+from webhook.cluster.problems import Problem
+from webhook.commands import clusteroptions, options, serve
+from webhook.configuration import schemafiles
+from webhook.configuration import text as configuration_text
+from webhook.configuration.text import ConfigurationError
+from webhook.plugindata.loader import load_schemas
+from webhook.plugindata.own import read_own
+from webhook.serving import http, wire
+from webhook.serving.http import RequestError
+from webhook.serving.memorytls import MemoryTls
+from webhook.serving.tls import CertificateError
+
+from .target import Target, agree, json_of, object_of, text_of
+
+_YAML = (
+    "apiVersion: ",
+    "kind: ",
+    "metadata:",
+    "- ",
+    "&a ",
+    "*a",
+    "<<: *a",
+    "!!binary ",
+    "|\n",
+    ">-\n",
+    "---\n",
+    "{{ }}",
+)
+
+
+@cache
+def _checks() -> PluginChecks:
+    return PluginChecks(schemas=load_schemas())
+
+
+def _review(data: bytes) -> object:
+    request = wire.decode(data)
+    try:
+        uid = json.loads(data)["request"]["uid"]
+    except UnicodeDecodeError:  # in a text that msgspec passes over
+        uid = request.uid
+    agree(request.uid, uid, "the uid as msgspec and json read it")
+    wire.encode(request, evaluate(request, FakeCluster(), Rules(config=Config()), plugins=_checks()))
+    return (request.kind, request.operation)
+
+
+def _mutation(data: bytes) -> object:
+    request = wire.decode(data)
+    injecting = Injection(mode="honor")
+    if request.object is None or request.object.sent is None:
+        return "no pod"
+    sketch = request.object.sent.sketch(injecting.read)
+    request.object.sent.sketch_requests()
+    decision = answer_mutation(request, FakeCluster(), Rules(config=Config()), injecting)
+    wire.encode(request, decision)
+    return (sketch is None, decision.operations == ())
+
+
+def _configuration(data: bytes) -> object:
+    return str(configuration_text.read(data, where="file"))[:60]
+
+
+def _plugin_schema(data: bytes) -> object:
+    value = json_of(data)
+    found = read_own([value])
+    return (len(found.by_type), [mistake.said[:30] for mistake in found.mistakes][:3])
+
+
+def _schema_file(data: bytes) -> object:
+    problems: list[Problem] = []
+    list(schemafiles._parse("file.yaml", data, problems))
+    return [problem.rule for problem in problems][:4]
+
+
+def _plugins(data: bytes) -> object:
+    config = cniconfig.parse(text_of(data), name="net")
+    return sorted({finding.code for finding in check_plugins(config, {}, _checks())})
+
+
+def _documents(data: bytes) -> object:
+    problems: list[Problem] = []
+    found = list(documents.parse(text_of(data), file="file.yaml", problems=problems))
+    for document in found:
+        document.locate("spec.config.plugins[0].type")
+        document.locate("metadata.annotations")
+    store.build(iter(found), problems)
+    return sorted({problem.rule for problem in problems})
+
+
+def _yamlstream(data: bytes) -> object:
+    text = text_of(data)
+    problems: list[Problem] = []
+    found = list(yamlstream.read(text, file="file.yaml", problems=problems))
+    for node in positions.compose(text) if not problems else ():
+        positions.find(node, positions.split_lines(text), ["spec", "config", "plugins", "0", "type"])
+    return (len(found), sorted({problem.rule for problem in problems}))
+
+
+def _jsonstream(data: bytes) -> object:
+    text = text_of(data)
+    found = jsonstream.read(text)
+    for start, end, value in found:
+        agree(repr(json.loads(text[start:end])), repr(value), "jsonstream and json")
+    return len(found)
+
+
+def _path(data: bytes) -> object:
+    return len(positions.parse_path(text_of(data)))
+
+
+def _api_page(data: bytes) -> object:
+    page = apiobjects.parse_page(data)
+    for item in page.items or ():
+        apiobjects.parse_item(item)
+    return len(page.items or ())
+
+
+def _api_event(data: bytes) -> object:
+    apiobjects.parse_status(data)
+    event = apiobjects.parse_event(data)
+    apiobjects.parse_item(event.object)
+    return event.type[:10]
+
+
+def _quantity(data: bytes) -> object:
+    value = json_of(data)
+    for one in (value, text_of(data)):
+        quantity.parse_quantity(one)
+    return quantity.parse_quantity(text_of(data)) is None
+
+
+def _node_selector(data: bytes) -> object:
+    text = text_of(data)
+    injection.is_unclear({injection.INJECT: text})
+    injection.is_device_name(text)
+    return injection.read_node_selector(text) is None
+
+
+def _patch(data: bytes) -> object:
+    value = object_of(data)
+    document, operations = value.get("document"), value.get("patch")
+    patched = jsonpatch.apply(operations, document)
+    difference = jsonpatch.diff(document, patched)
+    agree(jsonpatch.equal(jsonpatch.apply(difference, document), patched), True, "a difference that is applied")
+    return len(difference)
+
+
+def _pointer(data: bytes) -> object:
+    text = text_of(data)
+    tokens = jsonpatch.parse_pointer(text)
+    agree(jsonpatch.render_pointer(tokens), text, "a pointer rendered and parsed")
+    return len(tokens)
+
+
+def _budget(data: bytes) -> object:
+    seconds = http.parse_duration_s(text_of(data))
+    budget = http.parse_budget_s(data, 10.0)
+    agree(0 < budget <= 30, True, "a budget is above 0 and at most 30 s")
+    return seconds is None
+
+
+def _formats(data: bytes) -> object:
+    text = text_of(data)
+    return (read_address(text) is None, read_cidr(text) is None)
+
+
+def _secret(data: bytes) -> object:
+    given = {
+        key: value.encode("utf-8", "surrogatepass") for key, value in object_of(data).items() if isinstance(value, str)
+    }
+    read = state.parse_state(given)
+    if read is None:
+        return "empty"
+    written = state.render_state(read)
+    again = state.parse_state(written)
+    agree(None if again is None else state.render_state(again), written, "a state rendered and parsed again")
+    return read.phase
+
+
+def _ca_bundle(data: bytes) -> object:
+    found = cabundle.certificates_in(data)
+    leaf = found[0] if found else None
+    if leaf is not None:
+        cabundle.amend(data, wanted=[leaf], retired=[])
+        cabundle.accepts(data, leaf, datetime.now(UTC))
+    bundle = {"name": "pods.nadmit.io", "clientConfig": {"caBundle": text_of(data)}}
+    cabundle.own_bundles({"webhooks": [bundle]})
+    return len(found)
+
+
+def _served_pair(data: bytes) -> object:
+    given = object_of(data)
+    certificate, key = (str(given.get(name) or "").encode("utf-8", "surrogatepass") for name in ("crt", "key"))
+    served = MemoryTls("the Secret", now=lambda: 0.0, on_reload=lambda _not_after: None)
+    served.take(certificate, key)
+    return "served"
+
+
+def _certificate(data: bytes) -> object:
+    certificate = authority.parse_certificate(data)
+    return (len(authority.names_in(certificate)), authority.is_issued_by(certificate, certificate))
+
+
+def _certificate_name(data: bytes) -> object:
+    return isinstance(authority.parse_name(text_of(data)), x509.IPAddress)
+
+
+_COMMAND = click.Context(click.Command("fuzz"))
+_OPTION = click.Option(["--fuzz"])
+_OPTIONS: tuple[Callable[[str], object], ...] = (
+    lambda text: clusteroptions.parse_url(_COMMAND, _OPTION, text),
+    lambda text: options._parse_namespaces(_COMMAND, _OPTION, text),
+    lambda text: options._parse_namespace(_COMMAND, _OPTION, text),
+    lambda text: serve.ADDRESS.convert(text, _OPTION, _COMMAND),
+)
+
+
+def _option_values(data: bytes) -> object:
+    read = []
+    for parse in _OPTIONS:
+        try:
+            parse(text_of(data))
+        except click.UsageError:
+            read.append(False)
+        else:
+            read.append(True)
+    return read
+
+
+_REVIEWS = ("../examples/recordings/*.json",)
+_MANIFESTS = ("../examples/cluster/*.yaml", "../examples/networks/*.yaml", "vectors/worked_examples/*.yaml")
+
+TARGETS = (
+    Target("review", _review, (RequestError,), vectors=_REVIEWS, bytes_max=16_384),
+    Target("mutation", _mutation, (RequestError,), vectors=_REVIEWS, bytes_max=16_384),
+    Target("configuration", _configuration, (ConfigurationError,), tokens=_YAML),
+    Target("plugin-schema", _plugin_schema, vectors=("../webhook/plugindata/v*.json", "../webhook/plugindata/b*.json")),
+    Target("schema-file", _schema_file, tokens=_YAML),
+    Target("plugins", _plugins, (SpecErrors,), vectors=("vectors/plugin_cases.json", "vectors/cni_plugins/*.json")),
+    Target("documents", _documents, vectors=_MANIFESTS, tokens=_YAML, steps_per_byte=2000),
+    Target("yaml-stream", _yamlstream, vectors=_MANIFESTS, tokens=_YAML, steps_per_byte=2000),
+    Target("json-stream", _jsonstream, (jsonstream.NotStrictJsonError,)),
+    Target("field-path", _path),
+    Target("api-page", _api_page, (apiobjects.MalformedError,)),
+    Target("api-event", _api_event, (apiobjects.MalformedError,)),
+    Target("quantity", _quantity),
+    Target("node-selector", _node_selector),
+    Target("json-patch", _patch, (jsonpatch.PatchError,), vectors=("vectors/json_patch_cases.json",)),
+    Target("json-pointer", _pointer, (jsonpatch.PatchError,)),
+    Target("timeout", _budget),
+    Target("addresses", _formats),
+    Target("secret", _secret, (state.StateError,), bytes_max=16_384),
+    Target("ca-bundle", _ca_bundle),
+    Target("served-pair", _served_pair, (CertificateError,)),
+    Target("certificate", _certificate, (authority.MaterialError,)),
+    Target("certificate-name", _certificate_name, (authority.MaterialError,)),
+    Target("option-values", _option_values),
+)

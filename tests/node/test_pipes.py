@@ -1,0 +1,89 @@
+"""A named pipe at any file that the plugin reads: no hang, and what a broken file would bring."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cniplugin import devicefiles, installwanted, kubeconfig, kubetls, ondisk, resultscache
+from cniplugin.disk import digest_of_tree
+from cniplugin.errors import CniError
+from cniplugin.installoptions import InstallError
+from cniplugin.kubeconfig import ClusterConfig
+
+PIPE = "not a regular file but a named pipe"
+CLUSTER = ClusterConfig(server="https://h", host="h", port=443)
+
+
+@pytest.fixture(autouse=True)
+def _bounded() -> Iterator[None]:
+    """A test that waits for a pipe would wait for ever."""
+
+    def give_up(*_: object) -> None:
+        raise AssertionError("it hangs")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(60)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.fixture
+def pipe(tmp_path: Path) -> str:
+    path = tmp_path / "10-net.conf"
+    os.mkfifo(path)
+    return str(path)
+
+
+def test_kubeconfig_and_token(pipe: str) -> None:
+    with pytest.raises(CniError, match=f"the kubeconfig cannot be read: {PIPE}"):
+        kubeconfig.load_kubeconfig(pipe)
+    with pytest.raises(CniError, match=f"the token file cannot be read: {PIPE}"):
+        kubeconfig.load_token(CLUSTER.replace(token_file=pipe))
+
+
+@pytest.mark.parametrize("field", ["ca_file", "cert_file", "key_file"])
+def test_files_of_certificates(pipe: str, field: str, tmp_path: Path) -> None:
+    (tmp_path / "other").write_text("")
+    others = {name: str(tmp_path / "other") for name in ("cert_file", "key_file") if field != "ca_file"}
+    with pytest.raises(CniError, match=PIPE):
+        kubetls.tls_context(CLUSTER.replace(**{**others, field: pipe}))
+
+
+def test_a_configuration_on_disk(pipe: str) -> None:
+    with pytest.raises(CniError, match=PIPE):
+        ondisk.load_file(pipe)
+    warned: list[str] = []
+    assert ondisk.load_network(str(Path(pipe).parent), "net", warn=warned.append) is None
+    assert PIPE in warned[0]
+
+
+def test_devices(pipe: str, tmp_path: Path) -> None:
+    with pytest.raises(CniError, match=PIPE):
+        devicefiles.load(pipe)
+    checkpoint = tmp_path / devicefiles.CHECKPOINT
+    checkpoint.parent.mkdir()
+    os.mkfifo(checkpoint)
+    with pytest.raises(CniError, match=PIPE):
+        devicefiles.load_own(str(tmp_path), "uid")
+
+
+def test_a_results_cache(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "net-c1-net1")
+    found = resultscache.load_results(str(tmp_path), "c1", runtime_ifname="eth0")
+    assert found.unusable == (f"{tmp_path}/net-c1-net1",)
+
+
+def test_a_bundle(pipe: str) -> None:
+    with pytest.raises(OSError, match=PIPE):
+        digest_of_tree(str(Path(pipe).parent))
+
+
+def test_the_installers_files(pipe: str) -> None:
+    with pytest.raises(InstallError, match=PIPE):
+        installwanted.read_object(pipe)

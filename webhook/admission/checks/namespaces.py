@@ -1,0 +1,187 @@
+"""Labels of namespaces that decisions depend on are changed by those who may decide.
+
+Fields restricted: `metadata.labels` of a Namespace, the keys by which an access policy, an owner's consent or a level
+selects. Values allowed: those that change no answer of a selector; for whom the configuration lists
+(`namespaceLabels.writers`), any. Operations: CREATE, for a namespace may bring its labels along, and UPDATE, also of
+the subresources `status` and `finalize`, which take labels. Exempt: exempt users and groups of definitions, the
+namespace controller. Example refusal: see `labeltext`.
+
+The mode says what becomes of others: Warn (the default) and Audit admit and record. In every mode, a value of a
+level's label that is no level gets a warning. Consents count where they decide: under posture Consent, and once a rule
+requires one; an owner of networks shall not be able to protect labels otherwise.
+
+Not here: the annotation `nadmit.io/default-networks` of a namespace. What it gives to pods is judged as if they had
+asked for it, so it opens nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+
+from cniplugin.access import labels
+from cniplugin.access.consent import TEXT_MAX
+from cniplugin.access.labels import Requirement, Selector
+from cniplugin.access.levels import LABELS, parse
+from cniplugin.access.model import NAME_LABEL, Config, Rules
+from cniplugin.access.rules import Policy
+from webhook.admission import labeltext
+from webhook.admission.labeltext import LabelChange
+from webhook.admission.listers import Cluster
+from webhook.admission.model import ALLOWED, NOTHING, Decision, Request
+
+OFF, WARN, DENY = "Off", "Warn", "Deny"
+
+NAMESPACE_CONTROLLER = "system:serviceaccount:kube-system:namespace-controller"
+
+LEVEL_KEYS = frozenset(LABELS.values())
+OWN_PREFIX = "nadmit.io/"
+
+CHANGES_MAX = 20
+"""Labels of one namespace that are told; a namespace may have thousands."""
+
+KEYS_MAX, CONSENTS_MAX, CONSENT_CHARS_MAX = 32, 512, 32_768
+"""Labels that are compared with consents, consents that are looked through, and characters of those that are parsed.
+
+Owners write consents, so they must not be able to make a review of somebody else's namespace long. Beyond any of
+these a label counts as one that a consent selects by.
+"""
+
+Deciders = Mapping[str, Sequence[tuple[Requirement, str]]]
+"""Requirements of selectors on namespaces by the key that they look at, each with whose it is."""
+
+
+def check(request: Request, cluster: Cluster, rules: Rules) -> Decision:
+    """Judge the labels of a namespace that is written."""
+    new = request.object
+    if new is None:
+        return ALLOWED
+    before = request.old_object.labels if request.old_object is not None else NOTHING
+    keys = [key for key in sorted({*before, *new.labels}) if before.get(key) != new.labels.get(key)]
+    warnings = tuple(islice(_slips(keys, new.labels), CHANGES_MAX))
+    if rules.config.namespace_labels.mode == OFF or _may_write(request, rules.config):
+        return Decision(warnings=warnings) if warnings else ALLOWED
+    changes = islice(_judged(keys, before, new.labels, cluster, rules), CHANGES_MAX)
+    return _answer(request, tuple(changes), rules.config, warnings)
+
+
+def _slips(keys: Sequence[str], written: Mapping[str, str]) -> Iterator[str]:
+    for key in keys:
+        value = written.get(key)
+        if value is None:
+            continue
+        if key in LEVEL_KEYS and parse(value) is None:
+            yield labeltext.unknown_level(key, value)
+        elif key not in LEVEL_KEYS and key.startswith(OWN_PREFIX):
+            yield labeltext.unknown_label(key)
+
+
+def _may_write(request: Request, config: Config) -> bool:
+    name, groups = request.user.name, frozenset(request.user.groups)
+    if name == NAMESPACE_CONTROLLER or name in config.exempt_users or not groups.isdisjoint(config.exempt_groups):
+        return True
+    writers = config.namespace_labels.writers
+    return writers is not None and writers.has(name, groups)
+
+
+def _answer(request: Request, changes: Sequence[LabelChange], config: Config, warnings: tuple[str, ...]) -> Decision:
+    mode = config.namespace_labels.mode
+    if not changes:
+        return Decision(warnings=warnings) if warnings else ALLOWED
+    if mode == DENY:
+        return labeltext.refused(request, changes, config)._replace(warnings=warnings)
+    if mode == WARN:
+        warnings = (*warnings, *(labeltext.remark(request, change, config) for change in changes))
+    return Decision(
+        warnings=warnings,
+        rules=(labeltext.RULE,),
+        trials=tuple(labeltext.record(mode, change) for change in changes),
+    )
+
+
+# Who selects by a label
+
+
+def _judged(
+    keys: Sequence[str], before: Mapping[str, str], after: Mapping[str, str], cluster: Cluster, rules: Rules
+) -> Iterator[LabelChange]:
+    """Yield the changes of labels that anything selects by. NB: nobody can set the label of the name."""
+    consented = (
+        _consented(keys, before, after, cluster) if _is_consent_asked_for(rules.config, cluster) else frozenset()
+    )
+    for key in keys:
+        change = LabelChange(
+            key,
+            before.get(key),
+            after.get(key),
+            policies=tuple(dict.fromkeys(_policies(key, before, after, cluster))),
+            is_level=key in LEVEL_KEYS,
+            has_consent=key in consented,
+        )
+        if key != NAME_LABEL and (change.policies or change.is_level or change.has_consent):
+            yield change
+
+
+def _policies(key: str, before: Mapping[str, str], after: Mapping[str, str], cluster: Cluster) -> list[str]:
+    deciders = cluster.recall(_DECIDERS, lambda: _collect(cluster.policies.policies))
+    return [name for requirement, name in deciders.get(key, ()) if _differs(requirement, before, after)]
+
+
+_DECIDERS = "selectors on namespaces"
+"""Key under which a snapshot remembers them."""
+
+
+def _differs(requirement: Requirement, before: Mapping[str, str], after: Mapping[str, str]) -> bool:
+    return requirement.matches(before) is not requirement.matches(after)
+
+
+def _collect(policies: Sequence[Policy]) -> Deciders:
+    """Return the requirements of all policies, also of those on trial: they are to decide some day."""
+    found: dict[str, list[tuple[Requirement, str]]] = {}
+    for policy in policies:
+        selectors = dict.fromkeys(_selectors(policy))
+        for requirement in dict.fromkeys(one for selector in selectors for one in selector.requirements):
+            found.setdefault(requirement.key, []).append((requirement, policy.name))
+    return found
+
+
+def _selectors(policy: Policy) -> Iterator[Selector]:
+    """NB: all rules of a policy share its `pods` and `exceptPods`."""
+    lists = {id(entries): entries for rule in policy.attachments for entries in (rule.pods, rule.except_pods)}
+    for entries in lists.values():
+        yield from (entry.namespace_selector for entry in entries if entry.namespace_selector is not None)
+    for definition in policy.definitions:
+        if definition.namespace_selector is not None:
+            yield definition.namespace_selector
+
+
+def _is_consent_asked_for(config: Config, cluster: Cluster) -> bool:
+    return config.posture == "Consent" or any(
+        rule.require_consent for policy in cluster.policies.policies for rule in policy.attachments
+    )
+
+
+def _consented(
+    keys: Sequence[str], before: Mapping[str, str], after: Mapping[str, str], cluster: Cluster
+) -> frozenset[str]:
+    """Return the labels whose change an owner's consent depends on. NB: a text without a key cannot select by it."""
+    texts = cluster.consent_selectors()
+    if not texts:
+        return frozenset()
+    if len(keys) > KEYS_MAX or len(texts) > CONSENTS_MAX:
+        return frozenset(keys)
+    named = [text for text in texts if any(key in text for key in keys)]
+    if sum(map(len, named)) > CONSENT_CHARS_MAX:
+        return frozenset(keys)
+    requirements = (one for text in named for one in _parse(text) if one.key in keys)
+    return frozenset(one.key for one in requirements if _differs(one, before, after))
+
+
+def _parse(text: str) -> tuple[Requirement, ...]:
+    """Return the requirements of a consent; none of one that cannot be read, which grants nothing."""
+    if len(text) > TEXT_MAX:
+        return ()
+    try:
+        return labels.parse(text).requirements
+    except ValueError:
+        return ()

@@ -1,0 +1,76 @@
+"""What is known of DRA drivers that attach networks, as frozen values; `webhook.driverdata` says how files spell them.
+
+A driver reads the opaque parameters of a configuration: `config[].opaque{driver, parameters}`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+from webhook.admission.plugins.schema import Key
+
+Reading = Literal["strict", "exact", "folding"]
+"""How a driver reads keys. strict: letter case counts, and an unknown key is an error (sigs.k8s.io/json strict). exact:
+letter case counts, and an unknown key is ignored. folding: any letter case, unknown keys ignored (encoding/json)."""
+
+Precedence = Literal["merge", "first", "last"]
+"""What counts of several configurations for one request, those of its class before its own. merge: the last value of
+each field. first, last: that configuration alone."""
+
+
+class DefinitionKeys(NamedTuple):
+    """Where parameters name a NetworkAttachmentDefinition.
+
+    `namespace`: "" if the driver has no such key; a name without one is of the claim's namespace. `may_be_unread`: some
+    versions of the driver do not read the namespace, and take the claim's.
+    """
+
+    name: str
+    namespace: str = ""
+    may_be_unread: bool = False
+
+
+class RequestKeys(NamedTuple):
+    """Where a network configuration of the driver's own says what access rules limit; "" where it does not.
+
+    All are dotted paths. `ips`: addresses with their prefix; `mac`: a MAC address; `routes`: a list of objects with
+    `destination` and `gateway`.
+    """
+
+    ips: str = ""
+    mac: str = ""
+    routes: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Driver:
+    """One DRA driver; equal to itself alone, so that what was read for it can be remembered.
+
+    `name`: as `opaque.driver` has it. `title`: the project, for messages. `source`: where the facts were read.
+    `api_versions`, `kinds`: what parameters must say of themselves; () if the driver does not look. `keys`: what they
+    may hold. `definition`: None if they name no definition. `cni`: the dotted path of a CNI configuration, an object or
+    its text; "" if there is none. `requests`: None if they are no network configuration of the driver's own.
+    `interface`: the dotted path of the interface's name; "" for none.
+    """
+
+    name: str
+    title: str
+    source: str
+    reading: Reading = "exact"
+    precedence: Precedence = "last"
+    api_versions: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+    keys: Mapping[str, Key] = field(default_factory=dict)
+    definition: DefinitionKeys | None = None
+    cni: str = ""
+    requests: RequestKeys | None = None
+    interface: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Drivers:
+    """The drivers that are looked at, by name; equal to itself alone."""
+
+    by_name: Mapping[str, Driver] = field(default_factory=dict)

@@ -1,0 +1,251 @@
+"""The opaque parameters of one configuration, read as their driver reads them.
+
+Strict JSON first: a key twice has two readings. Then keys by `Driver.reading`, types and values as `Driver.keys` has
+them: what the driver would refuse is a problem, because the pod would hang on its node. null is absent, as in Go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from cniplugin.netspec import jsontext, names
+from cniplugin.netspec.errors import SpecError, SpecErrors
+from cniplugin.netspec.jsontext import join
+from cniplugin.netspec.names import nearest
+from webhook.admission.dra.drivers import Driver, RequestKeys
+from webhook.admission.plugins.formats import ALLOWED, fits, read_cidr
+from webhook.admission.plugins.schema import GO_INTEGERS, Key
+
+BYTES_MAX = 16_384
+"""The API server takes 10 KiB (resource.k8s.io, OpaqueParametersMaxLength)."""
+
+PROBLEMS_MAX = 20
+"""Of one configuration; a refusal shows as many."""
+
+ENVELOPE = ("apiVersion", "kind")
+CACHED = 512
+"""Readings that are remembered; with their texts at most 8 MiB."""
+
+
+class Parameters(NamedTuple):
+    """What one configuration says of networks; "" and () for nothing.
+
+    `definition`, `namespace`: the NetworkAttachmentDefinition. `cni`: the text of a CNI configuration, None without
+    one; `cni_path` is where it is. `ips`, `mac`, `gateways`: of a network configuration of the driver's own; `gateways`
+    are those of default routes, None without such a route.
+    """
+
+    definition: str = ""
+    namespace: str = ""
+    interface: str = ""
+    cni: str | None = None
+    cni_path: str = ""
+    ips: tuple[str, ...] = ()
+    mac: str = ""
+    gateways: tuple[str, ...] | None = None
+
+
+class Reading(NamedTuple):
+    """What was read, and what is wrong, in input order; paths are below the parameters."""
+
+    parameters: Parameters
+    problems: tuple[SpecError, ...] = ()
+
+
+def read_parameters(text: str, driver: Driver) -> Reading:
+    """Return what the parameters of a driver say. Never raises: rules `driver-*`, and `json-*` of jsontext."""
+    return _read_cached(text, driver) if len(text) <= BYTES_MAX else _read(text, driver)
+
+
+def _read(text: str, driver: Driver) -> Reading:
+    try:
+        value = jsontext.parse(text, what="the parameters", bytes_max=BYTES_MAX)
+    except SpecErrors as errors:
+        return Reading(Parameters(), tuple(errors)[:PROBLEMS_MAX])
+    if not isinstance(value, dict):
+        if value is None:
+            return Reading(Parameters())
+        wrong = SpecError(rule="driver-value", value=value, detail="parameters are not an object", allowed="an object")
+        return Reading(Parameters(), (wrong,))
+    reader = _Reader(driver)
+    sound = reader.read(value)
+    found = _extract(sound, driver, reader.add) if not reader.problems else Parameters()
+    return Reading(found, tuple(reader.problems[:PROBLEMS_MAX]))
+
+
+_read_cached = lru_cache(maxsize=CACHED)(_read)
+
+
+def _extract(value: Mapping[str, Any], driver: Driver, add: Callable[..., None]) -> Parameters:
+    definition, requests = driver.definition, driver.requests or RequestKeys()
+    name = _text(value, definition.name) if definition else ""
+    namespace = _text(value, definition.namespace) if definition else ""
+    if definition and name and not names.is_subdomain(name):
+        add(definition.name, name, "this cannot name a NetworkAttachmentDefinition", allowed=names.ALLOWED_SUBDOMAIN)
+    if definition and namespace and not names.is_label(namespace):
+        add(definition.namespace, namespace, "this cannot name a namespace", allowed=names.ALLOWED_LABEL)
+    return Parameters(
+        definition=name,
+        namespace=namespace,
+        interface=_text(value, driver.interface),
+        cni=_cni(value, driver),
+        cni_path=driver.cni,
+        ips=tuple(text for text in _at(value, requests.ips) or () if isinstance(text, str)),
+        mac=_text(value, requests.mac),
+        gateways=_gateways(_at(value, requests.routes) or ()),
+    )
+
+
+def _cni(value: Mapping[str, Any], driver: Driver) -> str | None:
+    """Return the text of the CNI configuration; one that is a text already as it is."""
+    found = _at(value, driver.cni)
+    return found if isinstance(found, str | None) else jsontext.quote(found)
+
+
+def _gateways(routes: Any) -> tuple[str, ...] | None:
+    """Return the gateways of default routes; a default route may have none."""
+    found = [route for route in routes if isinstance(route, dict) and _is_default(route.get("destination"))]
+    return tuple(str(route["gateway"]) for route in found if route.get("gateway")) if found else None
+
+
+def _is_default(destination: object) -> bool:
+    """Say whether a route is one of half of all addresses or more: two halves take over everything."""
+    read = read_cidr(destination)
+    return read is not None and read.network.prefixlen <= 1
+
+
+def _text(value: Mapping[str, Any], path: str) -> str:
+    found = _at(value, path)
+    return found if isinstance(found, str) else ""
+
+
+def _at(value: Any, path: str) -> Any:
+    if not path:
+        return None
+    for step in path.split("."):
+        value = value.get(step) if isinstance(value, dict) else None
+    return value
+
+
+class _Reader:
+    """One reading: the parameters with the driver's own spelling of keys, and what is wrong."""
+
+    def __init__(self, driver: Driver) -> None:
+        self.driver = driver
+        self.problems: list[SpecError] = []
+
+    def read(self, value: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the sound part of an object."""
+        driver = self.driver
+        self._check_version("apiVersion", value.get("apiVersion"), driver.api_versions)
+        self._check_version("kind", value.get("kind"), driver.kinds)
+        ignored = ENVELOPE if driver.api_versions or driver.kinds or driver.reading != "strict" else ()
+        own = {key: item for key, item in value.items() if key not in ignored}
+        return self._object(own, driver.keys, "")
+
+    def add(
+        self, path: str, value: object, detail: str, *, allowed: str = "", fix: str = "", rule: str = "driver-value"
+    ) -> None:
+        """Add a problem."""
+        text = f"{self.driver.title}: {detail}"
+        self.problems.append(SpecError(rule=rule, path=path, value=value, detail=text, allowed=allowed, fix=fix))
+
+    def _check_version(self, key: str, value: object, known: tuple[str, ...]) -> None:
+        if known and value not in known:
+            fix = "" if value is None else "for another version of the driver, describe it in drivers.schemas"
+            detail = f"{key} is missing" if value is None else f"the driver reads no such {key}"
+            self.add(key, value, detail, allowed=", ".join(known), fix=fix, rule="driver-version")
+
+    def _object(self, value: Mapping[str, Any], keys: Mapping[str, Key], path: str) -> dict[str, Any]:
+        sound: dict[str, Any] = {}
+        folded = {name.casefold(): name for name in keys} if self.driver.reading == "folding" else {}
+        spelt: dict[str, str] = {}
+        for written, item in value.items():
+            where = join(path, written)
+            name = written if written in keys else folded.get(written.casefold())
+            if name is None:
+                self._unknown(written, keys, where)
+            elif name in spelt:
+                detail = f"the driver reads this key and {spelt[name]} as one"
+                self.add(where, None, detail, fix="keep one of them", rule="driver-key")
+            else:
+                spelt[name] = written
+                if item is not None and (read := self._value(item, keys[name], where)) is not None:
+                    sound[name] = read
+        for name, key in keys.items():
+            if (
+                key.required
+                and sound.get(name) in (None, "")
+                and not self._has_problem(join(path, spelt.get(name, name)))
+            ):
+                self.add(join(path, name), None, "the driver needs this key", fix="add it")
+        return sound
+
+    def _has_problem(self, path: str) -> bool:
+        return any(problem.path == path for problem in self.problems)
+
+    def _unknown(self, written: str, keys: Mapping[str, Key], where: str) -> None:
+        if self.driver.reading == "strict" and len(self.problems) < PROBLEMS_MAX:
+            known = (*(ENVELOPE if self.driver.kinds and "." not in where else ()), *keys)
+            meant = nearest(written, known)
+            fix = f'did you mean "{meant}"?' if meant else ""
+            allowed = ", ".join(known)
+            self.add(where, None, "the driver refuses this key", fix=fix, allowed=allowed, rule="driver-key")
+
+    def _value(self, value: Any, key: Key, where: str) -> Any:
+        """Return a value that is not null; None for one that the driver cannot read."""
+        if len(self.problems) >= PROBLEMS_MAX:
+            return None
+        wanted = _wanted(value, key)
+        if wanted:
+            self.add(where, value, "wrong JSON type", allowed=wanted)
+            return None
+        if key.type == "object":
+            return self._object(value, key.keys, where)
+        if key.items is not None:
+            return list(self._items(value, key.items, where))
+        for detail, allowed in _broken(value, key):
+            self.add(where, value, detail, allowed=allowed)
+        return value
+
+    def _items(self, value: Any, item_key: Key, where: str) -> Iterator[Any]:
+        pairs = value.items() if isinstance(value, dict) else enumerate(value)
+        for label, item in pairs:
+            place = join(where, label) if isinstance(label, str) else f"{where}[{label}]"
+            if item is not None and (read := self._value(item, item_key, place)) is not None:
+                yield read
+
+
+_PYTHON: Mapping[str, tuple[type, str]] = {
+    "string": (str, "a string"),
+    "boolean": (bool, "true or false, without quotes"),
+    "integer": (int, "an integer, without quotes"),
+    "array": (list, "a list"),
+    "object": (dict, "an object"),
+    "map": (dict, "an object"),
+}
+
+
+def _wanted(value: object, key: Key) -> str:
+    """Return what a key holds, if a value is not of that type."""
+    if key.type == "any":
+        return ""
+    kind, words = _PYTHON[key.type]
+    is_right = isinstance(value, kind) and (key.type != "integer" or not isinstance(value, bool))
+    if is_right and key.type == "integer":
+        least, most = GO_INTEGERS[key.go]
+        is_right = least <= value <= most  # type: ignore[operator]  # it is an int
+    return "" if is_right else words
+
+
+def _broken(value: Any, key: Key) -> Iterator[tuple[str, str]]:
+    if key.type == "integer" and key.minimum is not None and value < key.minimum:
+        yield "the number is too small", f"{key.minimum} or more"
+    elif key.type == "integer" and key.maximum is not None and value > key.maximum:
+        yield "the number is too large", f"at most {key.maximum}"
+    if key.values and value not in key.values:
+        yield "the driver knows no such value", ", ".join(map(str, key.values))
+    if key.format and value != "" and not fits(value, key.format):
+        yield "the driver cannot read this text", ALLOWED[key.format]

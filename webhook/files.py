@@ -1,0 +1,92 @@
+"""Files that an operator names, read without waiting for ever: for a named pipe's writer, or for a file system.
+
+A named pipe is refused. A file system that does not answer (a network mount without its server) can only be waited for
+in another thread, which is left behind. NB: at most one thread waits for each path, however often it is polled.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from pathlib import Path
+from threading import Lock, Thread
+from typing import Generic, TypeVar
+
+from certs.regularfile import load_regular_file
+
+T = TypeVar("T")
+
+WAIT_S = 10.0
+"""A disk that is busy answers within a second; a mount whose server is gone never does."""
+
+
+class _Call(Generic[T]):
+    """A call in a daemon thread, which does not keep the process from ending."""
+
+    def __init__(self, call: Callable[[], T]) -> None:
+        self._call = call
+        self._returned: list[T] = []
+        self._raised: BaseException | None = None
+        self.thread = Thread(target=self._run, name="nadmit-file", daemon=True)
+
+    def _run(self) -> None:
+        try:
+            self._returned.append(self._call())
+        except BaseException as error:  # noqa: BLE001  # raised again where it is waited for
+            self._raised = error
+
+    def wait(self, seconds: float) -> T | None:
+        """Return what the call returned, None if it has not ended; raise what it raised."""
+        self.thread.join(seconds)
+        if self._raised is not None:
+            raise self._raised
+        return self._returned[0] if self._returned else None
+
+
+_stuck: dict[str, Thread] = {}
+_lock = Lock()
+
+
+def load_file(path: Path, *, bytes_max: int, wait_s: float = WAIT_S) -> bytes:
+    """Return the content of a regular file. Raises OSError, with a `strerror` for people, for everything else.
+
+    That is a file of another kind, one of more than `bytes_max` bytes, a path with a zero byte, and a file system that
+    does not answer within `wait_s` seconds.
+    """
+    return within(path, lambda: load_regular_file(path, bytes_max=bytes_max), wait_s=wait_s)
+
+
+def within(path: Path, call: Callable[[], T], *, wait_s: float = WAIT_S) -> T:
+    """Return what a call about a path returns; it must not return None. Raises as the call does, and OSError."""
+    key = str(path)
+    with _lock:
+        if key in _stuck and _stuck[key].is_alive():
+            raise _unanswered(path, wait_s)
+        _stuck.pop(key, None)
+    made = _Call(call)
+    made.thread.start()
+    try:
+        found = made.wait(wait_s)
+    except ValueError as error:  # of a path with a zero byte
+        raise OSError(errno.EINVAL, str(error), key) from error
+    if found is None:
+        with _lock:
+            _stuck[key] = made.thread
+        raise _unanswered(path, wait_s)
+    return found
+
+
+def advice(error: OSError, otherwise: str) -> str:
+    """Return what to do about a file that cannot be read; `otherwise` where its error does not say it."""
+    return _ADVICE.get(error.errno or 0, otherwise)
+
+
+_ADVICE = {
+    errno.EFBIG: "shorten it",
+    errno.EINVAL: "name a regular file",
+    errno.ETIMEDOUT: "see to its mount",
+}
+
+
+def _unanswered(path: Path, wait_s: float) -> OSError:
+    return OSError(errno.ETIMEDOUT, f"its file system does not answer within {wait_s:g} s", str(path))

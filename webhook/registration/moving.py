@@ -1,0 +1,97 @@
+"""From paths without a token to paths with one, and back, while replicas of both sorts run (pure).
+
+Theory of operation. A version that knows no tokens answers 404 to a path with one, and so does a replica that needs one
+to a path without. Nobody says which replicas there are. But each keeps the list of webhooks as it should be for itself.
+So before the paths change, a webhook without rules, which is never called, is put into the list: a replica of the other
+sort takes it out, as one that it does not know. When it has stayed for ROUNDS periods, there is none, and the paths
+change. When it was taken out, it is put in again after a while, which doubles each time, so that replicas of two sorts
+do not write against each other for as long as both run.
+
+Tokens that follow each other need none of this: each replica accepts the next ones before they are registered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from . import configurations
+from .conditions import LabelProtection, StatusProtection
+from .configurations import Target, Webhook, is_ours, token_of
+from .tables import DOMAIN, Kind
+
+ROUNDS = 6
+"""Periods of 8 to 10 s, in each of which a replica of the other sort would have taken the probe out."""
+LONGEST_PAUSE = 30
+"""Periods; five minutes."""
+
+UPGRADE = ".upgrade" + DOMAIN
+TO_TOKEN, TO_PLAIN = "token" + UPGRADE, "plain" + UPGRADE
+PROBES = (TO_TOKEN, TO_PLAIN)
+
+
+class Plan(NamedTuple):
+    """The token to register, and the name of the probe that is to be in the list; None for no probe."""
+
+    token: str
+    probe: str | None = None
+
+    def webhooks(
+        self,
+        kind: Kind,
+        target: Target,
+        *,
+        ca_bundle: bytes | None,
+        failure_policy: str,
+        protection: StatusProtection,
+        labels: LabelProtection,
+    ) -> list[Webhook]:
+        """Return the list: see `configurations.webhooks`."""
+        made = configurations.webhooks(
+            kind,
+            target,
+            ca_bundle=ca_bundle,
+            failure_policy=failure_policy,
+            protection=protection,
+            labels=labels,
+            token=self.token,
+        )
+        if self.probe is None:
+            return made
+        return [*made, configurations.probe_webhook(kind, target, ca_bundle, name=self.probe, token=self.token)]
+
+
+class Move:
+    """How far the paths of one configuration are. `plan` is asked in each period, and again after a conflict."""
+
+    def __init__(self) -> None:
+        self._seen_rounds = 0
+        self._is_placed = False
+        self._pause = 0
+        self._next_pause = 1
+
+    def plan(self, present: Sequence[Webhook], token: str, *, is_new_round: bool) -> Plan:
+        """Return what to register now, when paths are to have this token ("" for none)."""
+        registered = [token_of(hook) for hook in present if is_ours(hook) and hook["name"] not in PROBES]
+        others = [other for other in registered if bool(other) != bool(token)]
+        if not others:
+            self.__init__()  # type: ignore[misc]  # all is as after the start
+            return Plan(token)
+        probe = TO_TOKEN if token else TO_PLAIN
+        is_present = any(hook["name"] == probe for hook in present)
+        if is_new_round:
+            self._advance(is_present=is_present)
+        if self._seen_rounds >= ROUNDS:
+            return Plan(token)
+        return Plan(others[0], probe if self._is_placed else None)
+
+    def _advance(self, *, is_present: bool) -> None:
+        if is_present:
+            self._is_placed = True
+            self._seen_rounds += 1
+            return
+        if self._is_placed:  # somebody took it out
+            self._pause, self._next_pause = self._next_pause, min(2 * self._next_pause, LONGEST_PAUSE)
+        self._seen_rounds = 0
+        self._is_placed = self._pause == 0
+        self._pause = max(0, self._pause - 1)
