@@ -5,6 +5,7 @@ A value that no key can hold shows whether a key is read: Go's decoder then says
 
 from __future__ import annotations
 
+import subprocess
 from typing import Any
 
 import pytest
@@ -35,10 +36,9 @@ def is_read(node: Node, key: Key, spell: int) -> bool:
 
 @pytest.mark.parametrize("key", READ, ids=lambda key: key.name)
 def test_each_spelling_is_read(node: Node, key: Key) -> None:
-    if key.name in NEWER and not is_read(node, key, 0):
-        pytest.skip(f"this version of {key.plugin} does not know the key")
-    for spell, spelling in enumerate(spellings(key.steps[-1][0])):
-        assert is_read(node, key, spell), spelling
+    """A plugin that is too old for a key reads it in no spelling."""
+    found = {spelling: is_read(node, key, spell) for spell, spelling in enumerate(spellings(key.steps[-1][0]))}
+    assert all(found.values()) or (key.name in NEWER and not any(found.values())), found
 
 
 def test_there_are_keys_of_most_plugins() -> None:
@@ -69,6 +69,7 @@ def test_an_ipam_type_that_is_a_main_plugin_is_run(node: Node) -> None:
     conf = {"type": "macvlan", "master": "uplink", "device": "nosuch0", "ipam": {"type": "host-device"}}
     conf |= {"name": "tried", "cniVersion": "1.0.0"}
     code, error = node.call("ADD", "macvlan", conf)
+    subprocess.run(["ip", "-n", node.pod, "link", "delete", "eth0"], check=True)  # macvlan leaves what it has made
     assert code != 0
     assert "failed to find host device" in error
 
