@@ -88,10 +88,10 @@ PLUGINS: Mapping[str, tuple[str, str, Keys, Keys]] = {
         {},
     ),
     "ipvlan": ("main", "ipam", {"master": ("interface", None, "", None, "", "")}, {}),
-    "ipvtap": ("main", "ipam", {"master": ("interface", None, "", None, "", ""), "deviceid": "device"}, {}),
+    "ipvtap": ("main", "ipam", {"master": "interface", "deviceid": "device"}, {}),
     "loopback": ("main", "", {}, {}),
     "macvlan": ("main", "ipam", {"master": ("interface", None, "", None, "", ""), "mac": "mac"}, {}),
-    "macvtap": ("main", "ipam", {"master": ("interface", None, "", None, "", ""), "deviceid": "device"}, {}),
+    "macvtap": ("main", "ipam", {"master": "interface", "deviceid": "device"}, {}),
     "ovn-k8s-cni-overlay": (
         "main",
         "ipam",

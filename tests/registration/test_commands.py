@@ -57,8 +57,12 @@ def world(tmp_path: Path) -> Iterator[World]:
         yield World(api, tmp_path)
 
 
-STAGED = ["Fail", "Ignore", *["Fail", "Fail", "Fail", "Ignore", "Ignore", "Fail", "Ignore", "Fail", "Ignore", "Fail"]]
-OPEN = ["Ignore"] * 12
+STAGED = [
+    "Fail",
+    "Ignore",
+    *["Fail", "Fail", "Fail", "Ignore", "Ignore", "Fail", "Ignore", "Fail", "Ignore", "Fail", "Ignore", "Ignore"],
+]
+OPEN = ["Ignore"] * 14
 
 
 def test_stage_fail_and_back(world: World) -> None:
@@ -234,6 +238,8 @@ def test_status_lists_what_is_registered(world: World) -> None:
             "namespaces.access.nadmit.io        -               -              -                      absent",
             "namespace-labels.access.nadmit.io  -               -              -                      absent",
             "claims.access.nadmit.io            -               -              -                      absent",
+            "devices.access.nadmit.io           -               -              -                      absent",
+            "other-claims.access.nadmit.io      -               -              -                      absent",
             "other.example.com                  Ignore                         2036-11-21             (foreign)",
             "old.nadmit.io                      Ignore          /validate/...  2036-11-21             unknown",
         ],
@@ -244,7 +250,7 @@ def test_status_compares_with_what_is_given(world: World) -> None:
     assert world.run("status").exit_code == 0
     assert world.run("status", "--service", "a/b", *WORDS).exit_code == 0
     assert "matchConditions" in world.run("status", "--status-writer", "x").output
-    assert world.run("status", "--url", "https://x").output.count("clientConfig") == 12
+    assert world.run("status", "--url", "https://x").output.count("clientConfig") == 14
     world.api.validating.edit(lambda value: value["metadata"].update(annotations={"nadmit.io/failure-policy": "no"}))
     done = world.run("status")
     assert done.exit_code == 1

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from cniplugin.access.model import NAME_LABEL
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORK_STATUS, NETWORK_STATUS_KEYS, NETWORKS
+from webhook.admission.dra.drivers import KNOWN_DRIVERS
 from webhook.admission.injection import INJECT, MIRROR
 from webhook.admission.statuswriters import MULTUS_GROUP, NODE_NAME, NODES_GROUP, PLUGIN_ACCOUNTS, STATUS
 
@@ -64,12 +65,8 @@ class LabelProtection(NamedTuple):
 
 
 def pods(protection: StatusProtection) -> tuple[Condition, ...]:
-    """Return those of pods: networks and devices on CREATE, what changes on UPDATE; under mode Deny the status as well.
-
-    A claim may bring a network, and so may an extended resource, which any DeviceClass can take for its own.
-    """
-    create = _or([_any_own(NETWORKS, DEFAULT_NETWORK), *_devices("object.?spec")])
-    update = _or(_changes(NETWORKS, DEFAULT_NETWORK))
+    """Return those of pods: networks on CREATE, what changes on UPDATE; under mode Deny the network status as well."""
+    create, update = _any_own(NETWORKS, DEFAULT_NETWORK), _or(_changes(NETWORKS, DEFAULT_NETWORK))
     expression = f"request.operation == 'CREATE'\n  ? ({create})\n  : ({update})"
     if protection.mode == "Deny":
         expression = f"({expression})\n|| {_status_written(protection)}"
@@ -86,15 +83,39 @@ def network_status(protection: StatusProtection) -> tuple[Condition, ...]:
     )
 
 
+def devices() -> tuple[Condition, ...]:
+    """Return those of new pods that name no network, but claims, or a resource that a DeviceClass may take for its own.
+
+    Few of these get a network by their devices: most ask for a GPU.
+    """
+    return (
+        {"name": "devices", "expression": _or(_devices("object.?spec"))},
+        {"name": "no-networks", "expression": f"!({_any_own(NETWORKS, DEFAULT_NETWORK)})"},
+    )
+
+
 def claims() -> tuple[Condition, ...]:
-    """Return those of ResourceClaims, their templates and DeviceClasses: configurations, on UPDATE a changed spec."""
+    """Return those of ResourceClaims, their templates and DeviceClasses: configurations for a driver of networks."""
+    return _claims(f"one.?opaque.?driver.orValue('') in {render_list(KNOWN_DRIVERS)}")
+
+
+def other_claims() -> tuple[Condition, ...]:
+    """Return those of claims for other drivers alone, such as those of GPUs and those that administrators describe."""
+    known = _configured(f"one.?opaque.?driver.orValue('') in {render_list(KNOWN_DRIVERS)}")
+    return (*_claims("has(one.opaque)"), {"name": "no-known-driver", "expression": f"!{known}"})
+
+
+def _configured(term: str) -> str:
     place = "object.?spec.?devices.?config.or(object.?spec.?spec.?devices.?config).or(object.?spec.?config)"
+    return f"{place}.orValue([]).exists(one, {term})"
+
+
+def _claims(term: str) -> tuple[Condition, ...]:
     return (
         {
             "name": "configurations",
             "expression": (
-                f"{place}.orValue([]).exists(one, has(one.opaque))\n"
-                "  && (request.operation == 'CREATE' || object.?spec != oldObject.?spec)"
+                f"{_configured(term)}\n  && (request.operation == 'CREATE' || object.?spec != oldObject.?spec)"
             ),
         },
         {

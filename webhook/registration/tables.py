@@ -66,6 +66,7 @@ _NAMESPACES = (
     _rule("", "v1", ["namespaces/status", "namespaces/finalize"], ["UPDATE"]),
 )
 _NEW_PODS = _rule("", "v1", ["pods"], ["CREATE"])
+_CLAIMS = (_rule(DEVICE_GROUP, "*", ["resourceclaims", "resourceclaimtemplates", "deviceclasses"], _WRITES),)
 
 VALIDATING = (
     Hook("pods" + ACCESS, _PODS, is_staged=True, match=conditions.pods),
@@ -101,10 +102,14 @@ VALIDATING = (
     Hook("namespace-labels" + ACCESS, _NAMESPACES, is_staged=False, match_labels=conditions.labels),
     Hook(
         "claims" + ACCESS,
-        (_rule(DEVICE_GROUP, "*", ["resourceclaims", "resourceclaimtemplates", "deviceclasses"], _WRITES),),
+        _CLAIMS,
         is_staged=True,
         match=lambda _protection: conditions.claims(),
     ),
+    # Nearly all of these are about GPUs, which must not wait for a webhook of networks. A claim for a driver of
+    # networks was judged when it was written.
+    Hook("devices" + ACCESS, (_NEW_PODS,), is_staged=False, match=lambda _protection: conditions.devices()),
+    Hook("other-claims" + ACCESS, _CLAIMS, is_staged=False, match=lambda _protection: conditions.other_claims()),
 )
 
 MUTATING = (

@@ -69,6 +69,10 @@ class Driver:
     interface: str = ""
 
 
+KNOWN_DRIVERS = ("cni.dra.networking.x-k8s.io", "dra.net", "sriovnetwork.k8snetworkplumbingwg.io")
+"""The drivers of `driverdata`, sorted; administrators may describe more."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Drivers:
     """The drivers that are looked at, by name; equal to itself alone."""
