@@ -13,8 +13,10 @@ from .rules import ALLOW
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from .model import Item, RuleIndex, Rules, Subject, Verdict
-    from .rules import AttachmentRule
+    from .rules import AttachmentRule, DefinitionRule
 
 
 def judge_any_pod(subject: Subject, item: Item, rules: Rules) -> Verdict:
@@ -53,6 +55,11 @@ class _View:
     def __init__(self, index: RuleIndex, *, assumes: bool) -> None:
         self._index = index
         self._assumes = assumes
+
+    @property
+    def definitions(self) -> Sequence[DefinitionRule]:
+        """Return all rules about definitions: they are about no pod."""
+        return self._index.definitions
 
     def find(
         self, subject: Subject, item: Item, *, whatever: bool = False

@@ -16,7 +16,8 @@ Addresses. A definition that fixes an address may take that of somebody else, so
 `definitions.baseline.addresses`. So must a pool (host-local, whereabouts) once these ranges are listed: the admin has
 then said whose addresses are whose. Where the plugin routes the pool on the node (ptp; bridge as a gateway), it must
 be within them in any case, for such a route takes traffic away from whoever has the addresses. Networks that nobody
-outside the pod sees (dummy, loopback, an overlay) may have any address.
+outside the pod sees (dummy, loopback, an overlay) may have any address, unless another plugin of the list makes the
+node act on it (ACTING, `ipMasq`). Where the node is the gateway, that address and the whole prefix count as fixed.
 
 An Allow rule for definitions that accepts the definition decides what its fields name, in place of this level.
 """
@@ -24,7 +25,7 @@ An Allow rule for definitions that accepts the definition decides what its field
 from __future__ import annotations
 
 from cniplugin.netspec.errors import show
-from cniplugin.netspec.record import Record
+from cniplugin.netspec.record import Record, remember
 
 from .contentfields import FIELDS
 from .facts import (
@@ -134,6 +135,9 @@ CARRIERS = {
 UNSEEN = frozenset({"dummy", "loopback"})
 """Plugins whose interface nobody outside the pod can reach."""
 
+ACTING = frozenset({"firewall", "portmap"})
+"""Plugins that write the addresses of their predecessors into the node's packet filter."""
+
 OVERLAY = "ovn-k8s-cni-overlay"
 """Its addresses are those of a logical network, unless it names a physical one (topology localnet)."""
 
@@ -176,8 +180,12 @@ def find(network: NetworkAttachmentDefinition, facts: Facts | None, lists: Basel
     if network.is_on_disk:
         what = "it is empty, so each node would read a file of its own"
         return (Breach(path="", what=what, field="onDisk", allowed="a configuration in the definition"),)
-    if facts is None:
+    if facts is None or network.config is None:
         return ()
+    return remember(network.config, ("baseline", lists), lambda _config: _find(network, facts, lists))
+
+
+def _find(network: NetworkAttachmentDefinition, facts: Facts, lists: BaselineLists) -> tuple[Breach, ...]:
     seen = _Seen(network, facts, lists)
     found: list[Breach] = []
     left = dict.fromkeys(_JUDGES, KEPT_MAX)
@@ -214,6 +222,10 @@ class _Seen:
         config = network.config
         plugins = config.plugins if config is not None else ()
         is_list = config is not None and config.is_list
+        self.acts_on_addresses = any(
+            plugin.type in ACTING or any(value and fold(key) == "ipmasq" for key, value in plugin.conf.items())
+            for plugin in plugins
+        )
         self.confs = {f"plugins[{at}]" if is_list else "": plugin.conf for at, plugin in enumerate(plugins)}
         for touch in facts.touches:
             if touch.kind in (INTERFACE, NETWORK):
@@ -352,13 +364,15 @@ def _runtime(touch: Touch, _seen: _Seen) -> Breach:
 def _address(touch: Touch, seen: _Seen) -> Breach | None:
     place = _place(touch.path)
     main = seen.types.get(place)
-    if main in UNSEEN or (main == OVERLAY and place not in seen.physical):
+    if not seen.acts_on_addresses and (main in UNSEEN or (main == OVERLAY and place not in seen.physical)):
         return None
     addresses = seen.lists.addresses
     is_pool = touch.plugin in POOLS
-    ends = _ends(touch.value if is_pool else touch.value.partition("/")[0])
+    is_routed = _routes_on_node(main, place, seen)
+    is_whole = is_pool or (main in BRIDGES and is_routed)
+    ends = _ends(touch.value if is_whole else touch.value.partition("/")[0])
     is_fixed = not is_pool or ends is None or ends[1] == ends[2]
-    if not is_fixed and addresses is None and not _routes_on_node(main, place, seen):
+    if not is_fixed and addresses is None and not is_routed and not seen.acts_on_addresses:
         return None
     if ends is not None and addresses is not None and addresses.contain_range(*ends):
         return None

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
     from .facts import Keys
 
-IPAM_PROGRAMS = frozenset(("dhcp", "host-local", "static", "whereabouts"))
+IPAM_PROGRAMS = frozenset(
+    ("azure-vnet-ipam", "calico-ipam", "dhcp", "host-local", "nv-ipam", "spiderpool", "static", "whereabouts")
+)
 """The IPAM programs of `plugintable`, which is not loaded for them."""
 
 

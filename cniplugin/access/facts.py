@@ -217,6 +217,11 @@ _NAME = "{name}"
 """A default of the table: the network's name."""
 
 _ENDS = ("address-net", "address-first", "address-last")
+_NODE_ADDRESS = "node-address"
+"""The gateway that IPAM names: an address of the node itself where the plugin gives it one (ptp, isGateway)."""
+
+_ROUTED = "ptp"
+"""A plugin that gives the node the gateway's address whatever its keys say."""
 
 
 _ATTACHING = frozenset((INTERFACE, DEVICE, NETWORK, VLAN, PKEY, "trunk"))
@@ -253,6 +258,7 @@ class _Findings:
         self._plugin = ""
         self._in_container = False
         self._has_gateway = False
+        self._is_routed = False
         self._touches: list[Touch] = []
         self._vlans: list[Range] = []
         self._addresses: list[AddressRange] = []
@@ -317,6 +323,7 @@ class _Findings:
         """Add the IPAM program of a plugin, and a plugin that is an IPAM program itself, which reads `ipam` as well."""
         plugins = [self._plugins.get(kind) for kind in kinds]
         self._has_gateway = any(known is not None and _has_gateway(conf, known[2]) for known in plugins)
+        self._is_routed = self._has_gateway or _ROUTED in kinds
         is_run = not plugins or any(known is None or known[1] for known in plugins)
         for written, kind in _texts(ipam, "type"):
             self._ipam_types[kind] = None
@@ -378,7 +385,8 @@ class _Findings:
             for name in value:
                 self._leaf(kind, name, join(path, name), ends)
         elif kind is not None and value is not None:
-            for part in map(trim, str(value).split(separator)) if separator else (value,):
+            parts = dict.fromkeys(map(trim, str(value).split(separator))) if separator else (value,)
+            for part in parts:
                 self._leaf(kind, part, path, ends)
 
     def _leaf(self, kind: str, value: object, path: str, ends: list[tuple[str, str, str]]) -> None:
@@ -389,7 +397,11 @@ class _Findings:
         elif kind in _ENDS:
             ends.append((kind, str(value), path))
         elif kind == ADDRESS:
-            self._add_addresses(read_addresses(str(value).partition("/")[0]), str(value), path)
+            text = str(value) if self._has_gateway else str(value).partition("/")[0]
+            self._add_addresses(read_addresses(text), str(value), path)
+        elif kind == _NODE_ADDRESS:
+            if self._is_routed:
+                self._add_addresses(read_addresses(str(value)), str(value), path)
         elif kind == INTERFACE and self._in_container:
             self._add(CONTAINER_INTERFACE, str(value), path)
         elif kind != "gateway" and value != "":

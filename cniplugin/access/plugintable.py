@@ -25,6 +25,7 @@ PLUGINS: Mapping[str, tuple[str, str, Keys, Keys]] = {
         },
         {},
     ),
+    "azure-vnet-ipam": ("ipam", "", {}, {}),
     "bandwidth": ("meta", "", {}, {}),
     "bond": ("main", "ipam", {"links": (None, {"name": "interface"}, None, None, "", "linksincontainer")}, {}),
     "bridge": (
@@ -40,6 +41,7 @@ PLUGINS: Mapping[str, tuple[str, str, Keys, Keys]] = {
         },
         {},
     ),
+    "calico-ipam": ("ipam", "", {"ipv4_pools": "pool", "ipv6_pools": "pool"}, {}),
     "cnv-bridge": (
         "main",
         "ipam",
@@ -75,7 +77,13 @@ PLUGINS: Mapping[str, tuple[str, str, Keys, Keys]] = {
             "subnet": "address-net",
             "rangestart": "address-first",
             "rangeend": "address-last",
-            "ranges": {"subnet": "address-net", "rangestart": "address-first", "rangeend": "address-last"},
+            "gateway": "node-address",
+            "ranges": {
+                "subnet": "address-net",
+                "rangestart": "address-first",
+                "rangeend": "address-last",
+                "gateway": "node-address",
+            },
             "datadir": "host-path",
             "resolvconf": "host-path",
         },
@@ -92,6 +100,7 @@ PLUGINS: Mapping[str, tuple[str, str, Keys, Keys]] = {
     "loopback": ("main", "", {}, {}),
     "macvlan": ("main", "ipam", {"master": ("interface", None, "", None, "", ""), "mac": "mac"}, {}),
     "macvtap": ("main", "ipam", {"master": "interface", "deviceid": "device"}, {}),
+    "nv-ipam": ("ipam", "", {"poolname": "pool"}, {}),
     "ovn-k8s-cni-overlay": (
         "main",
         "ipam",
@@ -152,6 +161,7 @@ PLUGINS: Mapping[str, tuple[str, str, Keys, Keys]] = {
     "rdma": ("meta", "", {"deviceid": "device"}, {}),
     "route-override": ("meta", "", {}, {}),
     "sbr": ("meta", "", {}, {}),
+    "spiderpool": ("ipam", "", {"default_ipv4_ippool": "pool", "default_ipv6_ippool": "pool"}, {}),
     "sriov": (
         "main",
         "ipam",
@@ -161,7 +171,7 @@ PLUGINS: Mapping[str, tuple[str, str, Keys, Keys]] = {
     "static": (
         "ipam",
         "",
-        {"addresses": {"address": ("address", {"ip": "address"}, None, None, "", "")}},
+        {"addresses": {"address": ("address", {"ip": "address"}, None, None, "", ""), "gateway": "node-address"}},
         {"args": {"cni": {"ips": "address"}}},
     ),
     "tap": ("main", "ipam", {"mac": "mac", "bridge": "interface"}, {}),
@@ -197,7 +207,8 @@ PLUGINS: Mapping[str, tuple[str, str, Keys, Keys]] = {
             "range_start": "address-first",
             "range_end": "address-last",
             "ipranges": {"range": "address-net", "range_start": "address-first", "range_end": "address-last"},
-            "addresses": {"address": "address"},
+            "gateway": "node-address",
+            "addresses": {"address": "address", "gateway": "node-address"},
             "network_name": "pool",
             "log_file": "host-path",
             "kubernetes": {"kubeconfig": "host-path", "k8s_api_root": "endpoint"},
@@ -243,6 +254,7 @@ SPELLINGS: Mapping[str, tuple[str, ...]] = {
     "multiqueue": ("multiQueue",),
     "pcibusid": ("pciBusID",),
     "physicalnetworkname": ("physicalNetworkName",),
+    "poolname": ("poolName",),
     "portisolation": ("portIsolation",),
     "preservedefaultvlan": ("preserveDefaultVlan",),
     "promiscmode": ("promiscMode",),

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Hashable
     from typing import Any, Self, TypeVar, dataclass_transform
 
     T = TypeVar("T")
@@ -93,9 +93,9 @@ class Record(metaclass=_RecordType):
         return f"{type(self).__name__}({shown})"
 
 
-def remember(record: Record, name: str, compute: Callable[[Any], T]) -> T:
+def remember(record: Record, name: Hashable, compute: Callable[[Any], T]) -> T:
     """Return what `compute` makes of a record that has a `_memo`, worked out at the first call for this name."""
-    memo: dict[str, Any]
+    memo: dict[Hashable, Any]
     try:
         memo = record._memo  # type: ignore[attr-defined]  # noqa: SLF001
     except AttributeError:

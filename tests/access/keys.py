@@ -42,7 +42,7 @@ def walk(keys: Any, above: tuple[tuple[str, int], ...]) -> Iterator[tuple[tuple[
                 key = key.items
         steps = (*above, (name, lists))
         kind = found.kind if isinstance(found, TouchFile) else found
-        if kind is not None and kind != "trunk":
+        if kind is not None and kind not in ("trunk", "node-address"):
             yield steps, kind
         yield from walk(key.keys, steps)
 

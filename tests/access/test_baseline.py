@@ -278,3 +278,55 @@ def test_a_hostile_definition_is_told_in_part() -> None:
     trunk = [{"id": number % 4000 + 1} for number in range(5000)]
     found = breaches({"type": "bridge", "vlanTrunk": trunk})
     assert sorted(breach.field for breach in found) == ["masters", *["vlans"] * KEPT_MAX]
+
+
+# Where the node acts on addresses
+
+FIXED = {"type": "static", "addresses": [{"address": "10.96.0.1/32"}]}
+BRIDGE = {"type": "bridge", "bridge": "br-tenants", "isGateway": True}
+
+
+@pytest.mark.parametrize("other", ["portmap", "firewall"])
+def test_an_address_that_the_packet_filter_gets_is_seen(other: str) -> None:
+    """Real plugins send the node's ports to it, and accept what comes from it."""
+    conf = chain({"type": "dummy", "ipam": FIXED}, {"type": other})
+    assert paths(conf) == ["plugins[0].ipam.addresses[0].address"]
+    assert paths(chain({"type": "dummy", "ipam": FIXED}, {"type": "tuning"})) == []
+    pool = chain({"type": "macvlan", "master": "bond1", "ipam": POOL}, {"type": other})
+    assert paths(pool, BOND) == ["plugins[0].ipam.subnet"]
+    assert paths(pool, RANGES) == []
+
+
+def test_a_pool_that_the_node_masquerades_is_seen() -> None:
+    conf = {"type": "macvlan", "master": "bond1", "ipam": POOL, "IPMasq": True}
+    assert paths(conf, BOND) == ["ipam.subnet"]
+    assert paths({**conf, "IPMasq": False}, BOND) == []
+
+
+@pytest.mark.parametrize("main", [{"type": "ptp"}, BRIDGE, {**BRIDGE, "isGateway": False, "isdefaultgateway": True}])
+def test_the_gateway_of_the_node_is_an_address(main: dict[str, Any]) -> None:
+    """Real plugins give it to the node, which then answers for whoever has it."""
+    given = lists(masters=["br-tenants"], addresses=["10.1.0.0/16"])
+    for ipam, path in (
+        ({**POOL, "gateway": "192.168.0.1"}, "ipam.gateway"),
+        (
+            {"type": "host-local", "ranges": [[{"subnet": "10.1.0.0/24", "Gateway": "10.96.0.10"}]]},
+            "ipam.ranges[0][0].Gateway",
+        ),
+        (
+            {"type": "static", "addresses": [{"address": "10.1.0.2/24", "gateway": "10.96.0.10"}]},
+            "ipam.addresses[0].gateway",
+        ),
+        ({"type": "whereabouts", "range": "10.1.0.0/24", "gateway": "10.96.0.10"}, "ipam.gateway"),
+    ):
+        assert path in paths({**main, "ipam": ipam}, given)
+    assert paths({**main, "ipam": {**POOL, "gateway": "10.1.0.1"}}, given) == []
+    assert paths({"type": "macvlan", "master": "br-tenants", "ipam": {**POOL, "gateway": "10.96.0.1"}}, given) == []
+
+
+def test_the_prefix_of_a_gateway_counts_whole() -> None:
+    """The node gets a route to all of it."""
+    given = lists(masters=["br-tenants"], addresses=["10.1.0.0/16"])
+    ipam = {"type": "static", "addresses": [{"address": "10.1.0.4/8"}]}
+    assert paths({**BRIDGE, "ipam": ipam}, given) == ["ipam.addresses[0].address"]
+    assert paths({**BRIDGE, "isGateway": False, "ipam": ipam}, given) == []

@@ -292,3 +292,9 @@ def test_what_belongs_to_the_runtime() -> None:
     # the parser refuses another type than an object, and the spelling
     (touch, _) = unparsed({"type": "tuning", "RuntimeConfig": [1]}).touches
     assert (touch.value, touch.path) == ("runtimeConfig", "RuntimeConfig")
+
+
+def test_an_empty_list_in_a_text_is_read_once() -> None:
+    """Each comma cost as much as an address."""
+    found = facts({"type": "ovn-k8s-cni-overlay", "name": "n", "topology": "layer2", "subnets": "," * 60_000})
+    assert len([touch for touch in found.touches if touch.kind == "address"]) <= 1

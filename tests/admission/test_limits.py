@@ -147,6 +147,7 @@ def test_a_long_definition_is_not_read(config: str, rule: str, parsed: list[str]
         ({"name": "lan", "plugins": [{"type": "macvlan"}] * 1_025}, "spec.config.plugins"),
         ({"name": "lan", "plugins": [{"type": "a", "links": [0] * 1_025}]}, "spec.config.plugins[0].links"),
         ({"type": "a", "ipam": {"type": "b", "routes": [0] * 1_025}}, "spec.config.ipam.routes"),
+        ({"type": "ovn-k8s-cni-overlay", "subnets": "," * 1_024}, "spec.config.subnets"),
     ],
 )
 def test_a_list_of_a_definition(conf: object, path: str) -> None:

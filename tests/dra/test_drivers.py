@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cniplugin.podclaims import DEFINITION_KEYS
+from webhook.admission.dra.drivers import KNOWN_DRIVERS
 from webhook.admission.dra.parameters import Parameters, read_parameters
 from webhook.configuration.text import ConfigurationError, read
 from webhook.driverdata.loader import OWN, load_drivers
@@ -125,3 +126,7 @@ def test_no_parameters_raise(name: str, text: str) -> None:
     parameters, problems = read_parameters(text, load_drivers()[name])
     assert not problems or parameters == Parameters()
     assert all(problem.rule.startswith(("driver-", "json-")) for problem in problems)
+
+
+def test_the_webhook_that_fails_closed_is_about_these_drivers() -> None:
+    assert tuple(sorted(load_drivers())) == KNOWN_DRIVERS

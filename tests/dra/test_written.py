@@ -342,3 +342,22 @@ def test_a_definition_below_the_level_of_its_namespace(make: Make) -> None:
 def test_what_a_class_grants_has_no_level(make: Make) -> None:
     assert review(make(opaque({"interface": {"name": "net1"}}, driver=DRANET)), BASELINE).is_allowed
     assert review(device_class(opaque(HOST_INTERFACE, driver=CNI)), BASELINE).is_allowed
+
+
+@BOTH
+def test_levels_and_policies_together(make: Make) -> None:
+    """A refusal by the level, while a policy speaks of something else."""
+    deny = policy("p", {"name": "no", "action": "Deny", "networks": [{"masters": ["eth9"]}]})
+    for asked in (opaque(HOST_INTERFACE, driver=CNI), opaque(vf("lan"))):
+        decision = review(make(asked), BASELINE, deny)
+        assert (decision.code, decision.rules) == (403, ("DefinitionLevel",))
+
+
+@BOTH
+def test_parameters_are_limited_together(make: Make) -> None:
+    plugins = [{"type": "tuning", "x": "y" * 9_000}]
+    large = opaque({"config": {"cniVersion": "1.0.0", "plugins": plugins}}, driver=CNI)
+    assert review(make(*[large] * 7)).rules != ("limit-definition-bytes",)
+    decision = review(make(*[large] * 8))
+    assert decision.rules == ("limit-definition-bytes",)
+    assert "limits.definitionBytes" in said(decision)

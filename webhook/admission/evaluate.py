@@ -103,7 +103,9 @@ def evaluate(  # noqa: PLR0913 - one argument for each thing that an admin sets
     if request.kind in WORKLOADS:
         return _judge_networks(request, cluster, rules, settings)
     if request.kind in DEVICE_KINDS:
-        return ALLOWED if drivers is None else deviceclaims.check(request, cluster, rules, drivers, plugins)
+        return (
+            ALLOWED if drivers is None else deviceclaims.check(request, cluster, rules, drivers, plugins, limits=limits)
+        )
     check = _BY_RULES.get(request.kind)
     return check(request, cluster, rules, limits) if check is not None else ALLOWED
 

@@ -6,7 +6,7 @@
 | `valuesPerPod` | values in both annotations together | commas and opening brackets |
 | `containersPerPod` | containers of a pod that gets devices from its networks | init containers too |
 | `definitionBytes` | the text of `spec.config` | bytes, before it is read |
-| `definitionItems` | `plugins`, `cniVersions`, and each list of a plugin or its IPAM | items |
+| `definitionItems` | `plugins`, `cniVersions`, each list of a plugin or its IPAM | items, also those of a text with commas |
 | `policyValues` | values in the spec of a policy, or of its configuration | values |
 
 A limit is checked before the work that it limits, and concerns what is new: a text that an UPDATE leaves as it was
@@ -124,6 +124,15 @@ def config_size_problem(config: str, limits: ReviewLimits) -> SpecError | None:
     return _refuse("limit-definition-bytes", "definitionBytes", f"the configuration has {size} bytes", most)
 
 
+def parameters_problem(size: int, limits: ReviewLimits) -> SpecError | None:
+    """Return that the parameters of a claim for drivers of networks are too long to be read, as a definition's text."""
+    most = limits.definition_bytes
+    if size <= most:
+        return None
+    detail = f"the configurations for drivers of networks have {size} characters"
+    return _refuse("limit-definition-bytes", "definitionBytes", detail, most, source="spec")
+
+
 def config_items_problem(conf: Mapping[str, Any], limits: ReviewLimits) -> SpecError | None:
     """Return the first list of a configuration, its plugins and their IPAM that has too many items."""
     plugins = conf.get("plugins")
@@ -133,9 +142,17 @@ def config_items_problem(conf: Mapping[str, Any], limits: ReviewLimits) -> SpecE
     for path, one in [("", conf), *nested]:
         for prefix, members in ((path, one), (f"{path}ipam.", one.get("ipam"))):
             for key, value in members.items() if isinstance(members, dict) else ():
-                if isinstance(value, list) and len(value) > limits.definition_items:
-                    return _too_many_items(f"{prefix}{key[:80]}", len(value), limits)
+                count = _count_items(value)
+                if count > limits.definition_items:
+                    return _too_many_items(f"{prefix}{key[:80]}", count, limits)
     return None
+
+
+def _count_items(value: object) -> int:
+    """Return how many items a value has; some plugins read lists as text with commas."""
+    if isinstance(value, str):
+        return value.count(",") + 1
+    return len(value) if isinstance(value, list) else 0
 
 
 def _too_many_items(path: str, count: int, limits: ReviewLimits) -> SpecError:

@@ -325,6 +325,20 @@ def claims_unknown(request: Request, unknown: Sequence[tuple[str, str, str]]) ->
     )
 
 
+def networks_unread(request: Request) -> Decision:
+    """Refuse an object for now: the definitions that it names could not be read in time."""
+    reason = "its networks have large configurations, which could not be read in time"
+    return Decision(
+        is_allowed=False,
+        code=503,
+        reason="ServiceUnavailable",
+        message=f"network access denied for now: {who(request)}: {reason}; try again, or name fewer networks",
+        causes=(Cause(field="metadata.annotations", message=reason, reason="NetworksUnread", rule="networks-unread"),),
+        rules=("networks-unread",),
+        decided="built-in limit of time",
+    )
+
+
 # Definitions
 
 

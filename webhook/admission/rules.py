@@ -78,6 +78,7 @@ RULES = {
     "namespace-unknown": "no manifest has the namespace, and access rules select namespaces by labels",
     "network-not-found": "there is no NetworkAttachmentDefinition of that name",
     "network-unreadable": "the network's configuration cannot be read, so it cannot be attached",
+    "networks-unread": "the configurations of an object's networks could not be read in time",
     # claims of dynamic resource allocation, admission.dra
     "claim-limit": "the claims of a pod, or one claim, combine more than is looked at",
     "driver-key": "a DRA driver refuses a key of its parameters, or reads two keys as one",

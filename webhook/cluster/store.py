@@ -18,6 +18,7 @@ import msgspec
 from cniplugin.access.compile import NO_POLICIES, Policies, read_policies
 from cniplugin.access.consent import ALLOWED_SELECTOR, TEXT_MAX
 from cniplugin.access.consent import ANNOTATIONS as CONSENT
+from cniplugin.access.facts import facts_of
 from cniplugin.access.levels import LABELS
 from cniplugin.access.model import NAME_LABEL
 from cniplugin.access.rules import GROUP as ACCESS_GROUP
@@ -141,7 +142,9 @@ class Snapshot:
     def _read_elsewhere(self, definition: Definition) -> None:
         """Read a definition for this snapshot, whatever the cache has room for. In any thread."""
         if self._read is not None and definition.config is not None:
-            self._read[id(definition)] = _build(definition, parse_config(definition.config, definition.name))
+            network = _build(definition, parse_config(definition.config, definition.name))
+            facts_of(network)  # remembered with the configuration, so the loop does not pay for it
+            self._read[id(definition)] = network
 
     def _keep(self, definition: Definition) -> None:
         """Keep what was read elsewhere for other reviews too, as far as there is room."""

@@ -49,12 +49,14 @@ TouchKind = Literal[
     "address-net",
     "address-first",
     "address-last",
+    "node-address",
     "gateway",
     "mac",
     "pool",
 ]
 """Kinds of `cniplugin.access.facts`, and parts of one: numbers below `trunk` are one range together; `address-net`,
-`address-first` and `address-last` of one object are one range; `gateway` gives the node an address of IPAM's subnet."""
+`address-first` and `address-last` of one object are one range; `gateway` gives the node an address of IPAM's subnet,
+and `node-address` is that address."""
 
 
 class Negation(msgspec.Struct, forbid_unknown_fields=True):

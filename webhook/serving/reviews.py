@@ -149,7 +149,10 @@ class Reviews:
         return self._answer(path, request, decision, started)
 
     async def _decide_in_turns(self, path: str, request: Request, cluster: Cluster, seconds_left: float) -> Decision:
-        """Return the decision, as `_decide`. Raises RequestError when the time is over."""
+        """Return the decision, as `_decide`. When the time is over, it is a refusal.
+
+        NB: no failed call, which stage Ignore lets pass: whoever names much would not be judged.
+        """
         ends_at = perf_counter() + seconds_left
         while perf_counter() < ends_at:
             try:
@@ -159,8 +162,7 @@ class Reviews:
             await asyncio.get_running_loop().run_in_executor(self._reader, unread.work)
             unread.keep()
             cluster = unread.cluster or cluster
-        text = "overloaded: the networks of this object could not be read in time; try again in 1 s"
-        raise RequestError(503, text, (("retry-after", "1"),))
+        return messages.networks_unread(request)
 
     def _decide_in_turn(self, path: str, request: Request, cluster: Cluster) -> Decision:
         """As `_decide`, with the allowance of one turn. Raises OutOfTurnError."""

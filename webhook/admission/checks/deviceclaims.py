@@ -28,6 +28,7 @@ from webhook.admission.dra.attachments import Attachment, Finder, Found, Place, 
 from webhook.admission.dra.claims import CLAIM, ClaimSpec, DeviceClass, DeviceKey, OpaqueConfig
 from webhook.admission.dra.drivers import Driver, Drivers
 from webhook.admission.dra.parameters import read_parameters
+from webhook.admission.limits import DEFAULTS, ReviewLimits, parameters_problem
 from webhook.admission.listers import Cluster
 from webhook.admission.model import ALLOWED, Decision, Request
 from webhook.admission.namespacelabels import unknown_to_attach
@@ -56,18 +57,28 @@ class _Content(NamedTuple):
 
 
 def check(
-    request: Request, cluster: Cluster, rules: Rules, drivers: Drivers, plugins: PluginChecks | None = None
+    request: Request,
+    cluster: Cluster,
+    rules: Rules,
+    drivers: Drivers,
+    plugins: PluginChecks | None = None,
+    *,
+    limits: ReviewLimits = DEFAULTS,
 ) -> Decision:
     """Judge a claim, a template or a class that is written. `plugins` as for `definitions.check`."""
     new = request.object
     spec = _fresh(request)
     if new is None or spec is None or _is_copy(request):
         return ALLOWED
+    known = list(_known(spec.configs, drivers))
+    too_large = parameters_problem(sum(len(config.parameters or "") for config, _ in known), limits)
+    if too_large is not None:
+        return messages.invalid(request, [too_large])
     key = DeviceKey(request.kind.kind, request.namespace, request.object_name)
     found = Finder(cluster.devices, drivers, request.namespace).find_in(key, spec)
     read = {
         Place(key, config.position): _read_content(Place(key, config.position), config, driver, rules, plugins)
-        for config, driver in _known(spec.configs, drivers)
+        for config, driver in known
     }
     contents = read.values()
     problems = [*found.problems, *(problem for content in contents for problem in content.problems)]
