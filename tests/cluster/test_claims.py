@@ -102,7 +102,7 @@ def test_a_pod_is_judged_by_what_it_names(world: Tenants, way: str) -> None:
         assert admitted(world.create(value, user=ADMIN))
     if way == "extended resource":  # which class has it is known when the watch has brought it
         until(lambda: "infra/storage" in world.create(by, "--dry-run=server").stderr)
-    assert refused(world.create(by), *DENIED)
+    assert refused(world.create(by), *DENIED, by="devices")
     labelled = {**by, "metadata": {**by["metadata"], "labels": {"app": "router"}}}
     assert admitted(world.create(labelled))
     deployment = {

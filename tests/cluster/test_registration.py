@@ -84,6 +84,8 @@ def test_nobody_is_sent_to_a_server_that_is_not_ready(world: RealApiServer, tmp_
         "namespaces.access.nadmit.io",
         "namespace-labels.access.nadmit.io",
         "claims.access.nadmit.io",
+        "devices.access.nadmit.io",
+        "other-claims.access.nadmit.io",
     ]
     assert {hook["failurePolicy"] for hook in seen["webhooks"]} == {"Ignore"}
     assert "written, failurePolicy Ignore: pods.access.nadmit.io: absent; " in server.errors
@@ -250,7 +252,9 @@ def test_staged_fail_closed_and_open_again(server: Served, world: RealApiServer)
     fails = dict.fromkeys(("pods", "bindings", "networks", "policies", "namespaces", "claims"), "Fail")
     assert policies(world) == {
         **fails,
-        **dict.fromkeys(("networks-in-use", "workloads", "network-status", "namespace-labels"), "Ignore"),
+        **dict.fromkeys(
+            ("networks-in-use", "workloads", "network-status", "namespace-labels", "devices", "other-claims"), "Ignore"
+        ),
     }
     assert policies(world, INJECTION) == {"pods": "Fail", "defaults": "Ignore"}
     assert run_webhooks(world, "status").exit_code == 0

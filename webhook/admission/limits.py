@@ -6,7 +6,7 @@
 | `valuesPerPod` | values in both annotations together | commas and opening brackets |
 | `containersPerPod` | containers of a pod that gets devices from its networks | init containers too |
 | `definitionBytes` | the text of `spec.config` | bytes, before it is read |
-| `definitionItems` | `plugins`, `cniVersions`, each list of a plugin or its IPAM | items, also those of a text with commas |
+| `definitionItems` | `plugins`, `cniVersions`, each list of a plugin or its IPAM | items; commas in a text as well |
 | `policyValues` | values in the spec of a policy, or of its configuration | values |
 
 A limit is checked before the work that it limits, and concerns what is new: a text that an UPDATE leaves as it was
