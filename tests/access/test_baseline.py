@@ -129,7 +129,7 @@ def test_what_stays_within_the_pod_or_is_listed(conf: dict[str, Any], given: Bas
         (
             {"type": "ovn-k8s-cni-overlay", "name": "infra", "topology": "localnet", "vlanID": 7},
             BOND,
-            ["vlanID", "physicalnetworkname"],
+            ["vlanID", "physicalNetworkName"],
         ),
         ({"type": "sriov", "ipam": {**POOL, "dataDir": "/etc"}}, BOND, ["ipam.dataDir"]),
         ({"type": "sriov", "logFile": "/etc/passwd"}, BOND, ["logFile"]),
@@ -278,3 +278,26 @@ def test_a_hostile_definition_is_told_in_part() -> None:
     trunk = [{"id": number % 4000 + 1} for number in range(5000)]
     found = breaches({"type": "bridge", "vlanTrunk": trunk})
     assert sorted(breach.field for breach in found) == ["masters", *["vlans"] * KEPT_MAX]
+
+
+def test_a_network_that_names_no_physical_network() -> None:
+    """The plugin takes the network's own name; the path is of the key as the plugin spells it."""
+    conf = {"type": "ovn-k8s-cni-overlay", "name": "infra", "topology": "localnet"}
+    (unset,) = breaches(conf)
+    assert (unset.path, unset.what) == (
+        "physicalNetworkName",
+        'physicalNetworkName is not set, so the network\'s name "infra" is the physical network',
+    )
+    (written,) = breaches({**conf, "physicalnetworkname": "infra"})
+    assert (written.path, written.what) == ("physicalnetworkname", 'the physical network "infra"')
+
+
+def test_an_address_that_cannot_be_read() -> None:
+    (unread,) = breaches({"type": "sriov", "ipam": {"type": "static", "addresses": [{"address": ""}]}})
+    assert (unread.what, unread.allowed) == ("an address that cannot be read", "no fixed address")
+
+
+def test_a_range_that_the_node_routes() -> None:
+    """No address is fixed, so that is not what is missing."""
+    (routed,) = breaches({"type": "ptp", "ipam": {"type": "host-local", "subnet": "10.9.0.0/24"}})
+    assert (routed.what, routed.allowed) == ('the range "10.9.0.0/24"', "no range that the node routes")
