@@ -281,7 +281,8 @@ def _interface(touch: Touch, seen: _Seen) -> Breach | None:
         return _breach(touch, what, field="masters", allowed="a device of a resource that the definition names")
     if seen.lists_master(touch):
         return None
-    return _breach(touch, _named(touch), field="masters", setting=MASTERS, allowed=_masters(seen))
+    what = _unset_network(touch, seen) or _named(touch)
+    return _breach(touch, what, field="masters", setting=MASTERS, allowed=_masters(seen))
 
 
 def _named(touch: Touch) -> str:
@@ -290,6 +291,15 @@ def _named(touch: Touch) -> str:
     if touch.value == DEFAULT_INTERFACE:
         return "the node's interface of the default route (none is named)"
     return f"the node's interface {show(touch.value)}"
+
+
+def _unset_network(touch: Touch, seen: _Seen) -> str:
+    """Return that the network's own name is the physical network, because no key sets another; "" otherwise."""
+    conf = seen.confs.get(_place(touch.path))
+    key = touch.path.rpartition(".")[2]
+    if touch.kind != NETWORK or conf is None or any(value and fold(name) == fold(key) for name, value in conf.items()):
+        return ""
+    return f"{key} is not set, so the network's name {show(touch.value)} is the physical network"
 
 
 def _masters(seen: _Seen) -> str:
@@ -307,7 +317,7 @@ def _vlan(touch: Touch, seen: _Seen) -> Breach | None:
     is_unlisted = seen.has_unlisted_master(_place(touch.path), touch.plugin)
     if is_unlisted is False:
         return None
-    what = f"VLAN {touch.value}" if touch.value else "a VLAN that cannot be told"
+    what = f"VLAN {touch.value}" if touch.value else "a VLAN that cannot be read"
     setting = MASTERS if is_unlisted else ""
     return _breach(touch, what, field="vlans", setting=setting, allowed="VLANs of listed masters")
 
@@ -326,7 +336,7 @@ def _netfilter(touch: Touch, _seen: _Seen) -> Breach:
 
 
 def _endpoint(touch: Touch, _seen: _Seen) -> Breach:
-    return _breach(touch, f"the server {show(touch.value)}", allowed="no server of its own")
+    return _breach(touch, f"the server {show(touch.value)}", allowed="no server")
 
 
 def _sysctl(touch: Touch, _seen: _Seen) -> Breach | None:
@@ -376,8 +386,15 @@ def _address(touch: Touch, seen: _Seen) -> Breach | None:
         return None
     if ends is not None and addresses is not None and addresses.contain_range(*ends):
         return None
-    what = f"the {'address' if is_fixed else 'range'} {show(touch.value)}"
-    allowed = f"addresses {', '.join(addresses.texts)}" if addresses is not None else "no address of its own"
+    what = (
+        f"the {'address' if is_fixed else 'range'} {show(touch.value)}"
+        if touch.value
+        else "an address that cannot be read"
+    )
+    if addresses is not None:
+        allowed = f"addresses {', '.join(addresses.texts)}"
+    else:
+        allowed = "no fixed address" if is_fixed else "no range that the node routes"
     return _breach(touch, what, field="addresses", setting=ADDRESSES, allowed=allowed)
 
 

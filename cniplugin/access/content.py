@@ -12,7 +12,7 @@ Example: `plugins[0].type: a delegating plugin cannot be a delegate: "multus"`.
 
 from __future__ import annotations
 
-from cniplugin.netspec.errors import PROBLEMS_MAX, SpecError
+from cniplugin.netspec.errors import PROBLEMS_MAX, SpecError, show
 from cniplugin.netspec.jsontext import join
 from cniplugin.netspec.record import remember
 
@@ -76,14 +76,14 @@ def _runtime_error(key: str, path: str) -> SpecError:
     return SpecError(
         rule="cni-runtime",
         path=path,
-        detail=f"the runtime fills {key} in for each pod; what is written here would win over it",
+        detail=f"only the runtime may fill in {key}, and this value would win over the runtime's",
         fix=_RUNTIME_FIXES[key],
         section="CNI 1.1 §1",
     )
 
 
 _RUNTIME_FIXES = {
-    "runtimeConfig": "remove it; what holds for every pod is written as keys of the plugin itself",
+    "runtimeConfig": "remove it, and set the plugin's own keys instead",
     "prevResult": "remove it",
 }
 
@@ -95,8 +95,10 @@ def _ipam_problems(keys: Keys, path: str) -> Iterator[SpecError]:
                 yield SpecError(
                     rule="cni-ipam-program",
                     path=join(join(path, written), key),
-                    value=kind,
-                    detail="this program hands out no addresses, and would run on the node all the same",
+                    detail=(
+                        f"{show(kind)} is no IPAM plugin: it hands out no addresses, and the node would run it all the "
+                        "same"
+                    ),
                     allowed=f"{', '.join(sorted(IPAM_PROGRAMS))}, or an IPAM plugin of your own",
                     fix='name an IPAM plugin, or remove "ipam"',
                     section="CNI 1.1 §4",

@@ -100,7 +100,7 @@ def _contains_vlan(ranges: Ranges, vlan: Range) -> bool:
 def _show_vlan(what: str, vlan: Range) -> str:
     low, high = vlan
     if vlan == NO_NUMBER:
-        return f"a {what} that cannot be told"
+        return f"a {what} that cannot be read"
     return f"{what} {low}" if low == high else f"{what}s {low}-{high}"
 
 
@@ -114,7 +114,7 @@ def _contains_addresses(cidrs: Cidrs, addresses: AddressRange) -> bool:
 
 def _show_addresses(what: str, addresses: AddressRange) -> str:
     if addresses == NO_ADDRESS:
-        return f"an {what} that cannot be told"
+        return f"an {what} that cannot be read"
     return f"{what if addresses[1] == addresses[2] else 'addresses'} {show_addresses(addresses)}"
 
 

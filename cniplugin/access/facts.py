@@ -66,10 +66,10 @@ DEFAULT_INTERFACE = ""
 """Stands for the interface of the node's default route."""
 
 NO_NUMBER = (-1, 1 << 31)
-"""Stands for a VLAN that cannot be told: it is in no range of an Allow, and meets every range of a Deny."""
+"""Stands for a VLAN that cannot be read: it is in no range of an Allow, and meets every range of a Deny."""
 
 NO_ADDRESS = (0, 0, 0)
-"""Stands for addresses that cannot be told, as NO_NUMBER does for a VLAN."""
+"""Stands for addresses that cannot be read, as NO_NUMBER does for a VLAN."""
 
 RUNTIME_KEYS = ("runtimeConfig", "prevResult")
 
@@ -360,7 +360,7 @@ class _Findings:
             if isinstance(entry, tuple) and entry[2] is not None:
                 is_name = _is_name(key, entry)
                 if is_name or all(value == "" for _, value in conf.get(key, ())):
-                    self._add_default(conf, entry, key if is_name else join(path, key))
+                    self._add_default(conf, entry, key if is_name else join(path, _spelling(key)))
         if ends:
             self._add_ends(ends)
 
@@ -450,6 +450,13 @@ class _Findings:
     def _add_addresses(self, addresses: AddressRange, text: str, path: str) -> None:
         self._addresses.append(addresses)
         self._add(ADDRESS, text if addresses != NO_ADDRESS else "", path)
+
+
+def _spelling(key: str) -> str:
+    """Return how plugins spell a key that the table has in lower case."""
+    from .plugintable import SPELLINGS  # noqa: PLC0415  # loaded already, where a table is read
+
+    return SPELLINGS.get(key, (key,))[0]
 
 
 def _is_name(key: str, entry: Any) -> bool:

@@ -101,7 +101,7 @@ def selector(reader: Reader, value: object, path: str) -> Selector:
 
 def _match_labels(reader: Reader, value: object, path: str) -> tuple[Requirement, ...]:
     if not isinstance(value, dict) or len(value) > 16:
-        reader.add(path, "this cannot stand there", value=value, allowed="an object of at most 16 strings")
+        reader.add(path, "this value is not allowed", value=value, allowed="an object of at most 16 strings")
         return ()
     requirements = []
     for key, wanted in value.items():

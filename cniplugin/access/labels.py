@@ -98,7 +98,7 @@ def _tokens(text: str) -> list[str]:
     if not _WRITABLE.issuperset(text):
         wrong = next((char for char in text if char not in _WRITABLE and not has_space(char)), None)
         if wrong is not None:
-            raise ValueError(f"{wrong!a} cannot stand there")
+            raise ValueError(f"{wrong!a} is not allowed")
     for sign, mark in _MARKS:
         text = text.replace(sign, mark)
     return [_SIGN_OF.get(token, token) for token in words(text)]

@@ -245,7 +245,10 @@ def _lint_masters(rule: Rule, value: DefinitionRule) -> Iterator[Lint]:
             name="any-master",
             path=f"{rule.path}.config" if config is not None else rule.path,
             rules=_about([rule]),
-            detail=f"without masters, the author may use any interface of the node by {_listed(kinds)}{more}",
+            detail=(
+                "without masters, the rule permits every interface of the node where the level is Privileged, by "
+                f"{_listed(kinds)}{more}"
+            ),
             fix="list masters",
         )
 

@@ -110,7 +110,7 @@ def text(*, longest: int, is_right: Callable[[str], object] = lambda _text: True
         elif whole(value) != value:
             reader.add(path, "half a character (a lone surrogate) cannot be printed", value=value)
         elif not is_right(value):
-            reader.add(path, "this cannot stand there", value=value, allowed=allowed)
+            reader.add(path, "this value is not allowed", value=value, allowed=allowed)
         return value
 
     return read
@@ -129,14 +129,14 @@ def choice(*values: str) -> Read:
             fix = ""
             if isinstance(value, str) and (near := nearest(value, values)):
                 fix = f'did you mean "{near}"?'
-            reader.add(path, "this cannot stand there", value=value, allowed=", ".join(values), fix=fix)
+            reader.add(path, "this value is not allowed", value=value, allowed=", ".join(values), fix=fix)
         return value
 
     return read
 
 
 def texts(*, most: int, least: int = 0, item: Read, is_set: bool = True) -> Read:
-    """Return a reader of a list of strings, to a tuple; of a set, each may stand there once."""
+    """Return a reader of a list of strings, to a tuple; of a set, each may be listed once."""
 
     def read(reader: Reader, value: object, path: str) -> tuple[str, ...]:
         items = reader.items(value, path, limit=most, least=least)
@@ -144,7 +144,7 @@ def texts(*, most: int, least: int = 0, item: Read, is_set: bool = True) -> Read
         seen: set[str] = set()
         for one, where in items if is_set else ():
             if isinstance(one, str) and one in seen:
-                reader.add(where, "it stands there twice", value=one, fix="remove one of them")
+                reader.add(where, "it is listed twice", value=one, fix="remove one of them")
             elif isinstance(one, str):
                 seen.add(one)
         return found
@@ -164,7 +164,7 @@ def integer(*, least: int, most: int) -> Read:
 
     def read(reader: Reader, value: object, path: str) -> object:
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-            reader.add(path, "this cannot stand there", value=value, allowed=f"a whole number, {least} to {most}")
+            reader.add(path, "this value is not allowed", value=value, allowed=f"a whole number, {least} to {most}")
         return value
 
     return read

@@ -129,7 +129,7 @@ def test_what_stays_within_the_pod_or_is_listed(conf: dict[str, Any], given: Bas
         (
             {"type": "ovn-k8s-cni-overlay", "name": "infra", "topology": "localnet", "vlanID": 7},
             BOND,
-            ["vlanID", "physicalnetworkname"],
+            ["vlanID", "physicalNetworkName"],
         ),
         ({"type": "sriov", "ipam": {**POOL, "dataDir": "/etc"}}, BOND, ["ipam.dataDir"]),
         ({"type": "sriov", "logFile": "/etc/passwd"}, BOND, ["logFile"]),
@@ -330,3 +330,26 @@ def test_the_prefix_of_a_gateway_counts_whole() -> None:
     ipam = {"type": "static", "addresses": [{"address": "10.1.0.4/8"}]}
     assert paths({**BRIDGE, "ipam": ipam}, given) == ["ipam.addresses[0].address"]
     assert paths({**BRIDGE, "isGateway": False, "ipam": ipam}, given) == []
+
+
+def test_a_network_that_names_no_physical_network() -> None:
+    """The plugin takes the network's own name; the path is of the key as the plugin spells it."""
+    conf = {"type": "ovn-k8s-cni-overlay", "name": "infra", "topology": "localnet"}
+    (unset,) = breaches(conf)
+    assert (unset.path, unset.what) == (
+        "physicalNetworkName",
+        'physicalNetworkName is not set, so the network\'s name "infra" is the physical network',
+    )
+    (written,) = breaches({**conf, "physicalnetworkname": "infra"})
+    assert (written.path, written.what) == ("physicalnetworkname", 'the physical network "infra"')
+
+
+def test_an_address_that_cannot_be_read() -> None:
+    (unread,) = breaches({"type": "sriov", "ipam": {"type": "static", "addresses": [{"address": ""}]}})
+    assert (unread.what, unread.allowed) == ("an address that cannot be read", "no fixed address")
+
+
+def test_a_range_that_the_node_routes() -> None:
+    """No address is fixed, so that is not what is missing."""
+    (routed,) = breaches({"type": "ptp", "ipam": {"type": "host-local", "subnet": "10.9.0.0/24"}})
+    assert (routed.what, routed.allowed) == ('the range "10.9.0.0/24"', "no range that the node routes")

@@ -35,7 +35,7 @@ TUNING = {"type": "tuning", "sysctl": {"net.core.somaxconn": "1"}, "mac": "06:00
         (
             {"type": "macvlan", "ipam": {"type": "host-local", "subnet": "ten"}},
             {"addresses": ["0.0.0.0/0", "::/0"]},
-            "an address that cannot be told is outside 0.0.0.0/0, ::/0",
+            "an address that cannot be read is outside 0.0.0.0/0, ::/0",
         ),
         (TUNING, {"sysctls": ["net.ipv4.*"]}, "sysctl net.core.somaxconn is not one of net.ipv4.*"),
         (TUNING, {"macs": ["02"]}, "MAC address 06:00:00:00:00:01 does not begin with 02"),
@@ -95,7 +95,7 @@ def test_an_ipam_type_that_is_a_plugin_as_well_is_one() -> None:
         (
             {"type": "macvlan", "ipam": {"type": "host-local", "subnet": "ten"}},
             {"addresses": ["10.0.0.0/8"]},
-            "an address that cannot be told",
+            "an address that cannot be read",
         ),
         (
             TUNING,

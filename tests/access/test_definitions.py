@@ -127,7 +127,7 @@ def test_service_accounts(user: str, account: str, *, expected: bool) -> None:
         ({"resourceNames": ["x/*"]}, writing(resource="x/vf"), "it uses resource x/vf"),
         ({"resourceNames": ["x/*"]}, writing(), None),
         ({"vlans": ["1-200"]}, writing(CHAIN), "it uses VLAN 100"),
-        ({"vlans": ["7"]}, writing(CHAIN), "it uses a VLAN that cannot be told"),
+        ({"vlans": ["7"]}, writing(CHAIN), "it uses a VLAN that cannot be read"),
         (
             {"vlans": ["12"]},
             writing('{"cniVersion":"1.0.0","type":"bridge","vlanTrunk":[{"minID":10,"maxID":20}]}'),
@@ -183,9 +183,9 @@ def test_deny_wins_over_allow() -> None:
         (
             {"vlans": ["1-99"]},
             writing(CHAIN),
-            "VLAN 100 is outside 1-99; a VLAN that cannot be told is outside 1-99",
+            "VLAN 100 is outside 1-99; a VLAN that cannot be read is outside 1-99",
         ),
-        ({"vlans": ["100"]}, writing(CHAIN), "a VLAN that cannot be told is outside 100"),
+        ({"vlans": ["100"]}, writing(CHAIN), "a VLAN that cannot be read is outside 100"),
         ({"vlans": ["100"]}, writing(), ""),
         ({"vlans": ["100"]}, writing("{"), ""),  # refused as unreadable before
         ({"resourceNames": ["x/vf"]}, writing(), ""),

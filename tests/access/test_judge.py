@@ -63,7 +63,7 @@ def allow(**more: Any) -> dict[str, Any]:
         (
             {"vlans": ["1-9"]},
             item(config='{"cniVersion":"1.0.0","type":"vlan","vlanId":"x"}'),
-            "the network uses a VLAN that cannot be told",
+            "the network uses a VLAN that cannot be read",
         ),
         ({"onDisk": True}, item(config=None), "the network uses a file of the node"),
         ({"onDisk": False}, item(), "a rule keeps this pod from the network"),

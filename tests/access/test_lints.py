@@ -80,6 +80,7 @@ def remarks(*others: Policy, **spec: Any) -> list[tuple[str, str]]:
         ({"definitions": [ALLOW]}, [("any-master", "spec.definitions[0]")]),
         ({"definitions": [{**ALLOW, "config": {"pluginTypes": ["mac*", "tuning"]}}]}, [("any-master", "spec.definitions[0].config")]),
         ({"definitions": [{**ALLOW, "config": {"pluginTypes": ["macvlan"], "masters": ["bond1"]}}]}, []),
+        ({"definitions": [{**ALLOW, "config": {"sysctls": ["net.ipv4.ip_forward"]}}]}, [("any-master", "spec.definitions[0].config")]),
         ({"definitions": [{**ALLOW, "config": {"pluginTypes": ["tuning", "sbr"]}}]}, []),
         ({"definitions": [{**DENY, "config": {"pluginTypes": ["macvlan"]}}]}, []),
     ],
@@ -216,6 +217,16 @@ def test_a_rule_that_cannot_be_read_has_no_lints() -> None:
     spec = {"attachments": [{**ALLOW, "networks": [NADS], "message": 5}, {**ALLOW, "name": "b", "networks": [NADS]}]}
     found = lint(read_policy({"metadata": {"name": "x"}, "spec": spec}), [])
     assert [one.path for one in found] == ["spec.attachments[1].networks[0].selector"]
+
+
+def test_a_rule_without_masters_permits_them_at_level_privileged_only() -> None:
+    """A level still refuses what no field of the rule names."""
+    given = policy(definitions=[{**ALLOW, "config": {"pluginTypes": ["macvlan"]}}])
+    (found,) = lint(given, [])
+    assert found.text == (
+        "without masters, the rule permits every interface of the node where the level is Privileged, by macvlan; "
+        "list masters"
+    )
 
 
 def test_every_remark_fits_and_says_what_to_do() -> None:

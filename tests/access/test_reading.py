@@ -245,7 +245,7 @@ def test_half_a_character_is_told_and_never_printed() -> None:
 def test_a_near_miss_is_named() -> None:
     read = policy({**DENY, "network": []}, mode="enforce")
     assert problems(read) == [
-        'spec.mode: this cannot stand there: "enforce"; did you mean "Enforce"? allowed: Enforce, Warn, Audit',
+        'spec.mode: this value is not allowed: "enforce"; did you mean "Enforce"? allowed: Enforce, Warn, Audit',
         (
             'spec.attachments[0].network: unknown key; did you mean "networks"? allowed: name, action, networks, '
             "onRequests, limits, requireConsent, message"

@@ -143,7 +143,7 @@ def test_what_cannot_be_read() -> None:
     accepted = condition(found, "Accepted")
     assert (accepted["status"], accepted["reason"]) == ("False", "Unreadable")
     assert accepted["message"].count("\n") == 2
-    assert "spec.attachments[1].limits.ips.max: this cannot stand there: 0; allowed: a whole number, 1 to 64" in accepted["message"]  # fmt: skip
+    assert "spec.attachments[1].limits.ips.max: this value is not allowed: 0; allowed: a whole number, 1 to 64" in accepted["message"]  # fmt: skip
     told = {rule["name"]: (rule["state"], rule["message"].splitlines()[-1]) for rule in found["rules"]}
     assert told == {
         "attachments/a": ("Invalid", "so it accepts nothing of what it selects"),

@@ -51,7 +51,7 @@ def rules(*, mode: str = "Enforce", config: Json | None = None, **spec: Any) -> 
     ids=["pods", "pods of some namespaces", "exceptPods", "the second entry"],
 )
 def test_a_rule_selects_by_labels(spec: Json, mode: str) -> None:
-    """On trial, too: what it would refuse is told rightly or not at all."""
+    """A policy on trial waits for the labels as well: a wrong remark is worse than none."""
     for kind in (GroupKind("", "Pod"), DEPLOYMENT):
         asked = request(pod("lan"), kind=kind)
         assert decide(asked, world=new_world(), rules=rules(mode=mode, **spec)).unknown == ("blue",)

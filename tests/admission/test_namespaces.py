@@ -11,6 +11,7 @@ from cniplugin.access.consent import ALLOWED_SELECTOR
 from cniplugin.access.model import Config, NamespaceLabels, Rules
 from cniplugin.access.rules import AuthorMatch
 from tests.admission.world import FakeCluster, cluster, decide, request
+from webhook.admission import labeltext
 from webhook.admission.checks.namespaces import (
     CHANGES_MAX,
     CONSENT_CHARS_MAX,
@@ -244,6 +245,35 @@ def test_a_misspelt_label_is_told() -> None:
         '"nadmit.io/definitions-enforce"? allowed: nadmit.io/definitions-enforce, nadmit.io/definitions-warn, '
         "nadmit.io/definitions-audit"
     )
+
+
+@pytest.mark.parametrize("key", ["nadmit.io/tenant", "nadmit.io/foo", "nadmit.io/inject", "nadmit.io/team"])
+def test_a_label_that_resembles_no_level_is_not_told(key: str) -> None:
+    assert judge(change({}, {key: "blue"})) == Decision()
+
+
+MISSPELT = "nadmit.io/definition-enforce"
+
+
+def test_a_label_that_a_policy_selects_by_is_not_told_to_be_unread() -> None:
+    """A misspelt one: a policy may select by what it likes."""
+    spec = {**TENANTS, "pods": [{"namespaceSelector": {"matchLabels": {MISSPELT: "infra"}}}]}
+    assert judge(change({}, {MISSPELT: "blue"}), world(spec)) == Decision()
+    (only,) = judge(change({}, {MISSPELT: "infra"}), world(spec), mode="Warn").warnings
+    assert 'policy "p0" selects namespaces by it' in only
+
+
+def test_a_label_that_a_consent_selects_by_is_not_told_to_be_unread() -> None:
+    assert judge(change({}, {MISSPELT: "blue"}), world(TENANTS, a=f"{MISSPELT}=infra")) == Decision()
+    assert judge(change({}, {MISSPELT: "blue"}), world(TENANTS, a="tenant=infra")).warnings
+
+
+def test_few_labels_are_compared_with_those_of_levels(monkeypatch: pytest.MonkeyPatch) -> None:
+    many = {f"nadmit.io/definitions-enforc{number:04}": "x" for number in range(2_000)}
+    compared: list[str] = []
+    monkeypatch.setattr(labeltext, "level_meant", compared.append)
+    assert judge(change({}, many)) == Decision()
+    assert len(compared) == KEYS_MAX
 
 
 def test_a_namespace_that_is_being_deleted_is_judged() -> None:

@@ -106,7 +106,7 @@ CASES = {
     "review-labels-listed": "review --as carol --as-group platform inputs/labels.yaml",
     "can-attach-level": "can-attach -n blue uplink --manifests levels",
     "can-attach-level-other-namespace": "can-attach -n blue default/internet --manifests levels",
-    "can-attach-level-on-trial": "can-attach -n blue lan --manifests levels",
+    "can-attach-level-on-trial": "can-attach -n infra storage --manifests levels",
     "rules-levels": "rules -n blue --all --manifests levels",
     "rules-text": "rules -n blue --manifests guarded",
     "rules-all": "rules -n blue --all --manifests guarded",

@@ -59,7 +59,7 @@ def store_of(api: RealApiServer) -> KubeSecret:
 
 
 def test_only_the_api_server_knows_where_to_ask(real_api: RealApiServer, tmp_path: Path) -> None:
-    """Certificates from a directory: the tokens are there, too. Nothing that the program says has one in it."""
+    """Certificates and tokens are in one directory. No output of the program contains a token."""
     with cluster(real_api) as api, registering(tmp_path / "certs", account(api, READ + REGISTER)) as server:
         until(lambda: is_in_order(server))
         until(lambda: create(api, network("bad", plugin="../x"), "--dry-run=server").returncode != 0)

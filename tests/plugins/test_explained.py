@@ -16,7 +16,7 @@ from webhook.admission.plugins.codes import CODES, ERROR
 from webhook.cluster.problems import Position
 from webhook.report import explained, explainedtext, manual, sarif, touchtable
 from webhook.report.findings import Finding, Report
-from webhook.report.titles import TITLES
+from webhook.report.titles import TITLES, page_of
 
 WEBHOOK = Path(webhook.__file__).parent
 
@@ -33,6 +33,13 @@ def test_every_kind_of_a_fact_is_in_the_page_with_its_field() -> None:
     assert set(touchtable.FIELDS) <= KINDS.keys()
     fields = {name for names in touchtable.FIELDS.values() for name in names.split(", ")}
     assert fields == {field.key for field in FIELDS}
+
+
+@pytest.mark.parametrize("rule", ["cni-ipam-program", "cni-meta-plugin", "cni-runtime", "cni-type-path"])
+def test_the_page_of_a_built_in_check_has_it(rule: str) -> None:
+    page = page_of(rule)
+    assert page == "docs/access.md"
+    assert f"| `{rule}` |" in (WEBHOOK.parent / page).read_text()
 
 
 @pytest.mark.parametrize("code", CODES)

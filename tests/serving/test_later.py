@@ -32,7 +32,7 @@ RECORDING = Path(__file__).parents[2] / "examples" / "recordings" / "create-pods
 
 
 class Live:
-    """Finds a network, and a namespace, when it is told to. `seconds` are those that reviews wanted to wait."""
+    """Finds a network, and a namespace, when the test sets `found`. `seconds` are those that reviews wanted to wait."""
 
     def __init__(self, found: FakeCluster | None, *, namespaces: FakeCluster | None = None) -> None:
         self.found = found

@@ -136,7 +136,7 @@ def test_port_can_be_bound_again_after_a_restart(pki: Path, context: ssl.SSLCont
 
 
 class Caller(threading.Thread):
-    """An API server's connection: kept alive, opened anew elsewhere when it is told to close."""
+    """An API server's connection: kept alive, opened anew elsewhere when the server asks to close it."""
 
     def __init__(self, addresses: list[tuple[str, int]], context: ssl.SSLContext, done: threading.Event) -> None:
         super().__init__()

@@ -65,7 +65,7 @@ def test_an_unreadable_policy_says_what_and_what_to_do() -> None:
     warning = write.events[0]
     assert (warning.type, warning.reason) == ("Warning", "PolicyUnreadable")
     assert warning.note == (
-        'cannot be read: spec.attachments[0].networks[0].names[0]: this cannot stand there: "A"; allowed: a name in '
+        'cannot be read: spec.attachments[0].networks[0].names[0]: this value is not allowed: "A"; allowed: a name in '
         "lower case letters, digits and '-', a prefix with '*' behind it, or '*'; 1 more in its status; until it is corrected, Deny rules may cover more and "
         "Allow rules accept nothing; kubectl get networkattachmentpolicy mine -o yaml shows the status, "
         "kubectl edit networkattachmentpolicy mine corrects it"

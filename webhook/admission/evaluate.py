@@ -120,7 +120,7 @@ _BY_RULES: Mapping[GroupKind, Callable[[Request, Cluster, Rules, ReviewLimits], 
 
 
 class _Settings(NamedTuple):
-    """What a decision about a pod's networks goes by, beside the snapshot and its rules; see `evaluate`."""
+    """What a decision about a pod's networks depends on, beside the snapshot and its rules; see `evaluate`."""
 
     network_namespace: str
     plugins: PluginChecks | None

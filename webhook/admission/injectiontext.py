@@ -48,7 +48,7 @@ def resource_unusable(name: str, reference: str) -> SpecError:
         rule="resource-name",
         source="spec.containers",
         value=name,
-        detail=f"the resource of network {reference} is none of a device plugin",
+        detail=f"the resource of network {reference} is not a device plugin's",
         fix="ask the owner of the network to correct it",
         allowed=_DEVICES,
     )

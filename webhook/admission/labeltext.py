@@ -87,11 +87,20 @@ def unknown_level(key: str, value: str) -> str:
     )
 
 
-def unknown_label(key: str) -> str:
-    """Warn of a label of ours that nobody reads: most likely a level was meant."""
-    near = nearest(key, LABELS.values())
-    hint = f'did you mean "{near}"? ' if near else ""
-    return warning(f"metadata.labels[{key}]: nadmit reads no such label; {hint}allowed: {', '.join(LABELS.values())}")
+def level_meant(key: str) -> str | None:
+    """Return the level's label that one with its prefix most likely means, None if it resembles none.
+
+    The names alone are compared: the prefix that they share makes any two labels alike.
+    """
+    named = {label.partition("/")[2]: label for label in LABELS.values()}
+    near = nearest(key.partition("/")[2], named)
+    return named[near] if near else None
+
+
+def unknown_label(key: str, near: str) -> str:
+    """Warn of a label that nothing reads, where the level's label `near` was most likely meant."""
+    allowed = ", ".join(LABELS.values())
+    return warning(f'metadata.labels[{key}]: nadmit reads no such label; did you mean "{near}"? allowed: {allowed}')
 
 
 def _change(change: LabelChange) -> str:

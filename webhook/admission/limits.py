@@ -50,13 +50,15 @@ def relax(limits: ReviewLimits) -> ReviewLimits:
     )
 
 
-def _refuse(rule: str, setting: str, detail: str, most: int, *, source: str = "", path: str = "") -> SpecError:
+def _refuse(
+    rule: str, setting: str, detail: str, most: int, *, source: str = "", path: str = "", do: str = "use fewer"
+) -> SpecError:
     return SpecError(
         rule=rule,
         source=source,
         path=path,
         detail=detail,
-        fix=f"reduce it, or ask an admin to raise {SECTION}.{setting} in the NadmitConfiguration",
+        fix=f"{do}, or ask an admin to raise {SECTION}.{setting} in the NadmitConfiguration",
         allowed=f"at most {most}",
     )
 
@@ -121,7 +123,8 @@ def config_size_problem(config: str, limits: ReviewLimits) -> SpecError | None:
     size = len(config) if config.isascii() else len(config.encode("utf-8", "surrogatepass"))
     if size <= most:
         return None
-    return _refuse("limit-definition-bytes", "definitionBytes", f"the configuration has {size} bytes", most)
+    detail = f"the configuration has {size} bytes"
+    return _refuse("limit-definition-bytes", "definitionBytes", detail, most, do="shorten it")
 
 
 def parameters_problem(size: int, limits: ReviewLimits) -> SpecError | None:

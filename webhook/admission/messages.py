@@ -277,10 +277,10 @@ def status_refused(request: Request, keys: Sequence[str], config: Config) -> Dec
 
 def status_remark(request: Request, keys: Sequence[str], config: Config) -> str:
     """Warn of the same, under mode Warn."""
-    verb, fix = ("brings", "out") if request.operation == "CREATE" else ("changes", "as it is")
+    fix = "out" if request.operation == "CREATE" else "as it is"
     text = (
-        f"metadata.annotations[{keys[0]}]: user {show(request.user.name)[1:-1]} {verb} the network status, which nodes "
-        f"and status writers write; leave it {fix}, or ask {config.whom_to_ask} to add the user to statusWriters"
+        f"metadata.annotations[{keys[0]}]: user {show(request.user.name)[1:-1]} sets the network status; only nodes "
+        f"and status writers may; leave it {fix}, or ask {config.whom_to_ask} to add the user to statusWriters"
     )
     return Remark.of(warning(text), rule=STATUS_RULE)
 
@@ -295,8 +295,8 @@ def status_dropped(key: str) -> str:
     """Warn of what /mutate takes out of a new pod."""
     return Remark.of(
         warning(
-            f"metadata.annotations[{key}]: it is dropped, because nodes and status writers write it, and nothing is "
-            "attached to a new pod; leave it out"
+            f"metadata.annotations[{key}]: dropped: only nodes and status writers may write it, and a new pod has no "
+            "networks yet; leave it out"
         ),
         rule=STATUS_RULE,
     )
@@ -307,7 +307,7 @@ def claims_unknown(request: Request, unknown: Sequence[tuple[str, str, str]]) ->
     named = [f"{kind} {namespace}/{name}" if namespace else f"{kind} {name}" for kind, namespace, name in unknown]
     more = f" and {len(named) - CLAIMS_SHOWN_MAX} more" if len(named) > CLAIMS_SHOWN_MAX else ""
     shown = ", ".join(named[:CLAIMS_SHOWN_MAX])
-    reason = f"what these attach is not known, and the API server does not tell in time: {shown}{more}"
+    reason = f"it is not known what these attach, and the API server did not answer in time: {shown}{more}"
     decided = "built-in check of claims"
     return Decision(
         is_allowed=False,
@@ -393,9 +393,11 @@ def unattachable(verdict: Verdict) -> str:
     """Warn an exempt author of a definition that its namespace's level keeps pods from."""
     first, *more = (key for key, _ in verdict.keys)
     left = f" and {len(more)} more" if more else ""
+    this, it = ("these", "them") if more else ("this", "it")
     return warning(
         f"no pod can attach to it at {verdict.decided.partition(' (')[0]}, because of {first}{left}: "
-        "list that in definitions.baseline, write an Allow rule for definitions that names it, or set another level"
+        f"list {this} in definitions.baseline, write an Allow rule for definitions that names {it}, or set another "
+        "level"
     )
 
 

@@ -78,13 +78,13 @@ def answer_mutation(
 def _is_worth_remembering(decision: Decision, mutation: Mutation) -> bool:
     """Say whether an answer names no object, and follows from the pod and the snapshot alone.
 
-    NB: whether the cluster is asked for what is missing goes by the service account, too, which no sketch has.
+    NB: whether the cluster is asked for what is missing also depends on the service account, which no sketch has.
     """
     return decision.is_allowed and not decision.warnings and not mutation.missing
 
 
 class _Terms(NamedTuple):
-    """What an answer goes by, beside the request and the snapshot."""
+    """What an answer depends on, beside the request and the snapshot."""
 
     rules: Rules
     injection: Injection

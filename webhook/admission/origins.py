@@ -12,7 +12,7 @@ from webhook.admission.model import Decision, Object, Request
 def tell_origin(request: Request, refused: Decision, cluster: Cluster, injection: Injection) -> Decision:
     """Return the refusal of a pod, with a warning that tells whose its networks are.
 
-    It goes by the text: an author who has written the very same has to change both.
+    It compares texts: an author who has written the very same has to change both.
     """
     pod = request.object or Object()
     told = _by_label(pod, injection) or _by_default(pod, request.namespace, cluster)

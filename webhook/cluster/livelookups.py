@@ -60,7 +60,7 @@ class LiveLookups:
         clock: Callable[[], float],
         on_result: Callable[[str], None],
     ) -> None:
-        """`on_result` is told one of RESULTS."""
+        """`on_result` is called with one of RESULTS."""
         self._connection = connection
         self._snapshot = snapshot
         self._clock = clock

@@ -100,7 +100,7 @@ class ClusterSource:
     ) -> None:
         """`pods`: None if they are not watched. `is_read`: as for `Caches`.
 
-        `on_swap` is told each new snapshot, by the thread that made it.
+        `on_swap` is called with each new snapshot, by the thread that made it.
         """
         self._timing = timing or Timing()
         self._on_swap = on_swap

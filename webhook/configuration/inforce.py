@@ -182,7 +182,7 @@ class InForce:
         logger.warning("the configuration is refused; what is in force stays: %s", self.state.loaded.source)
 
     def _swap(self, state: State) -> None:
-        """NB: `current` stays the same object as long as the text does: what reviews remember goes by it."""
+        """NB: `current` stays the same object as long as the text does: what reviews remember depends on it."""
         if state.loaded is not self.state.loaded:
             self.current = state.loaded.model.to_value(self._own_schemas)
         self.state = state

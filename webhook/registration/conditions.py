@@ -210,7 +210,7 @@ def injection(*, has_status: bool = False) -> tuple[Condition, ...]:
     """Return those of pods that may be changed: not the image of a static pod, none that opts out.
 
     Whoever opts out is judged all the same: these conditions are of injection only. Another spelling of "false" costs a
-    call, and is an opt-out, too. `has_status`: nobody opts out of losing a network status that comes with the pod.
+    call, and also opts out. `has_status`: nobody opts out of losing a network status that comes with the pod.
     """
     or_status = f" || {_any_own(*NETWORK_STATUS_KEYS)}" if has_status else ""
     return (

@@ -30,6 +30,7 @@ TITLES = {**RULES, **FILE_RULES, "warning": "something odd that works"}
 _INJECTION = frozenset(
     {"inject-into", "node-selector-conflict", "node-selector-value", "resource-name", "resource-shortfall"}
 )
+_BUILT_IN = frozenset({"cni-ipam-program", "cni-meta-plugin", "cni-runtime", "cni-type-path"})
 
 
 def page_of(rule: str) -> str:
@@ -39,6 +40,8 @@ def page_of(rule: str) -> str:
     if rule in _INJECTION:
         return "docs/injection.md"
     if rule.startswith(("driver-", "claim-")):
+        return "docs/access.md"
+    if rule in _BUILT_IN:
         return "docs/access.md"
     if rule.startswith("limit-"):
         return "docs/configuration.md"

@@ -41,7 +41,7 @@ nothing; of a plugin that is not listed here, only the keys in the last row coun
 
 ALWAYS = """
 Besides, of every plugin: `type`, `ipam.type` and nested delegates are programs, and `master`, `vlan`, `vlanId`,
-`vlanTrunk` and `trunk` count, for programs share a configuration. A key that IPAM reads stands as `ipam.KEY`.
+`vlanTrunk` and `trunk` count, for programs share a configuration. A key that IPAM reads is written as `ipam.KEY`.
 
 | plugin | keys |
 | --- | --- |

@@ -38,7 +38,7 @@ LEVEL_KEYS = frozenset(LABELS.values())
 OWN_PREFIX = "nadmit.io/"
 
 CHANGES_MAX = 20
-"""Labels of one namespace that are told; a namespace may have thousands."""
+"""Labels of one namespace that are reported; a namespace may have thousands."""
 
 KEYS_MAX, CONSENTS_MAX, CONSENT_CHARS_MAX = 32, 512, 32_768
 """Labels that are compared with consents, consents that are looked through, and characters of those that are parsed.
@@ -58,22 +58,35 @@ def check(request: Request, cluster: Cluster, rules: Rules) -> Decision:
         return ALLOWED
     before = request.old_object.labels if request.old_object is not None else NOTHING
     keys = [key for key in sorted({*before, *new.labels}) if before.get(key) != new.labels.get(key)]
-    warnings = tuple(islice(_slips(keys, new.labels), CHANGES_MAX))
+    warnings = tuple(islice(_slips(keys, new.labels, cluster), CHANGES_MAX))
     if rules.config.namespace_labels.mode == OFF or _may_write(request, rules.config):
         return Decision(warnings=warnings) if warnings else ALLOWED
     changes = islice(_judged(keys, before, new.labels, cluster, rules), CHANGES_MAX)
     return _answer(request, tuple(changes), rules.config, warnings)
 
 
-def _slips(keys: Sequence[str], written: Mapping[str, str]) -> Iterator[str]:
-    for key in keys:
-        value = written.get(key)
-        if value is None:
-            continue
-        if key in LEVEL_KEYS and parse(value) is None:
-            yield labeltext.unknown_level(key, value)
-        elif key not in LEVEL_KEYS and key.startswith(OWN_PREFIX):
-            yield labeltext.unknown_label(key)
+def _slips(keys: Sequence[str], written: Mapping[str, str], cluster: Cluster) -> Iterator[str]:
+    """Yield warnings of values that are no level, and of labels of ours that nothing reads and that resemble a level's.
+
+    At most KEYS_MAX labels of ours are compared, as anybody may write thousands.
+    """
+    given = [key for key in keys if key in written]
+    for key in given:
+        if key in LEVEL_KEYS and parse(written[key]) is None:
+            yield labeltext.unknown_level(key, written[key])
+    others = (key for key in given if key.startswith(OWN_PREFIX) and key not in LEVEL_KEYS)
+    for key in islice(others, KEYS_MAX):
+        near = labeltext.level_meant(key)
+        if near is not None and not _is_selected_by(key, cluster):
+            yield labeltext.unknown_label(key, near)
+
+
+def _is_selected_by(key: str, cluster: Cluster) -> bool:
+    """Say whether a policy or a consent may select namespaces by a label, whatever its value."""
+    if key in _deciders(cluster):
+        return True
+    texts = cluster.consent_selectors()
+    return len(texts) > CONSENTS_MAX or any(key in text for text in texts)
 
 
 def _may_write(request: Request, config: Config) -> bool:
@@ -123,8 +136,11 @@ def _judged(
 
 
 def _policies(key: str, before: Mapping[str, str], after: Mapping[str, str], cluster: Cluster) -> list[str]:
-    deciders = cluster.recall(_DECIDERS, lambda: _collect(cluster.policies.policies))
-    return [name for requirement, name in deciders.get(key, ()) if _differs(requirement, before, after)]
+    return [name for requirement, name in _deciders(cluster).get(key, ()) if _differs(requirement, before, after)]
+
+
+def _deciders(cluster: Cluster) -> Deciders:
+    return cluster.recall(_DECIDERS, lambda: _collect(cluster.policies.policies))
 
 
 _DECIDERS = "selectors on namespaces"

@@ -54,7 +54,7 @@ and what is allowed without a remark names no object: the second pod costs a loo
 
 
 class _Terms(NamedTuple):
-    """What a decision goes by, beside the request and the snapshot."""
+    """What a decision depends on, beside the request and the snapshot."""
 
     rules: Rules
     network_namespace: str

@@ -1,11 +1,11 @@
-"""Access policies and their configuration say what can be read, and what is seldom meant is told.
+"""Access policies and their configuration say what can be read, and what is seldom meant is reported.
 
 Fields restricted: `metadata.name` and all of `spec` of NetworkAttachmentPolicy and NetworkAttachmentPolicyConfig.
 Values allowed: what `access.reading` and `access.configuration` read without a problem, which is the schema of the
 CRDs and a little more that a schema cannot say. Operations: CREATE, UPDATE that changes the spec; never DELETE, which
 is the way out of a mistake. Exempt: nobody; who may write them is for RBAC to say.
-Example refusal: `spec.attachments[0].limits.ips.cidrs[1]: this cannot stand there: "10.1.0.0"; allowed: a CIDR such as
-10.1.0.0/16 or 2001:db8::/64`.
+Example refusal: `spec.attachments[0].limits.ips.cidrs[1]: this value is not allowed: "10.1.0.0"; allowed: a CIDR such
+as 10.1.0.0/16 or 2001:db8::/64`.
 """
 
 from __future__ import annotations
@@ -26,12 +26,11 @@ from webhook.admission.listers import Cluster
 from webhook.admission.model import ALLOWED, Decision, Request
 
 READ_RULES_MAX = 4 * RULES_MAX
-"""Rules of one list that are read, so that what else is wrong with them is told; that there are too many, in any case.
-"""
+"""Rules of one list that are read to report their other problems. That there are too many is always reported."""
 
 
 def check(request: Request, cluster: Cluster, *, limits: ReviewLimits = DEFAULTS) -> Decision:
-    """Judge a policy that is written; lints look at the other policies of the cluster, too."""
+    """Judge a policy that is written; lints look at the other policies of the cluster as well."""
     if _is_as_it_was(request):
         return ALLOWED
     if (too_large := _too_large(request, limits)) is not None:

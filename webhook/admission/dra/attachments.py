@@ -256,19 +256,19 @@ class Finder:
         asked = (element.namespace, element.name, element.interface, element.ips, element.mac, element.default_route)
         key = (*asked, id(attachment.network))  # equal texts are one network, which is kept here
         if key not in self._attachments and len(self._attachments) >= NETWORKS_MAX:
-            detail = "the claims name more networks than are judged"
+            detail = f"the claims name more than {NETWORKS_MAX} networks"
             raise _TooMuchError(detail, f"at most {NETWORKS_MAX} for one pod or object")
         self._attachments.setdefault(key, attachment)
 
     def _spend(self, work: int) -> None:
         self._work -= work
         if self._work < 0:
-            detail = "the claims have more requests and configurations than are looked at"
+            detail = f"the claims have more than {WORK_MAX} requests and configurations"
             raise _TooMuchError(detail, f"at most {WORK_MAX} for one pod or object")
 
     def _too_much(self, error: _TooMuchError, source: str) -> Found:
         detail, allowed = error.args
-        fix = "use fewer claims, or smaller ones"
+        fix = "use fewer claims, or smaller ones; this limit is fixed"
         return Found(problems=(SpecError(rule="claim-limit", source=source, detail=detail, allowed=allowed, fix=fix),))
 
     def _found(self) -> Found:

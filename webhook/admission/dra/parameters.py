@@ -25,6 +25,7 @@ PROBLEMS_MAX = 20
 """Of one configuration; a refusal shows as many."""
 
 ENVELOPE = ("apiVersion", "kind")
+OTHER_VERSION = "for another version of the driver, describe it in drivers.schemas"
 CACHED = 512
 """Readings that are remembered; with their texts at most 8 MiB."""
 
@@ -154,7 +155,7 @@ class _Reader:
 
     def _check_version(self, key: str, value: object, known: tuple[str, ...]) -> None:
         if known and value not in known:
-            fix = "" if value is None else "for another version of the driver, describe it in drivers.schemas"
+            fix = "" if value is None else OTHER_VERSION
             detail = f"{key} is missing" if value is None else f"the driver reads no such {key}"
             self.add(key, value, detail, allowed=", ".join(known), fix=fix, rule="driver-version")
 
@@ -180,7 +181,7 @@ class _Reader:
                 and sound.get(name) in (None, "")
                 and not self._has_problem(join(path, spelt.get(name, name)))
             ):
-                self.add(join(path, name), None, "the driver needs this key", fix="add it")
+                self.add(join(path, name), None, "the driver needs this key", fix=f"add it; {OTHER_VERSION}")
         return sound
 
     def _has_problem(self, path: str) -> bool:
@@ -190,7 +191,7 @@ class _Reader:
         if self.driver.reading == "strict" and len(self.problems) < PROBLEMS_MAX:
             known = (*(ENVELOPE if self.driver.kinds and "." not in where else ()), *keys)
             meant = nearest(written, known)
-            fix = f'did you mean "{meant}"?' if meant else ""
+            fix = f'did you mean "{meant}"? {OTHER_VERSION}' if meant else OTHER_VERSION
             allowed = ", ".join(known)
             self.add(where, None, "the driver refuses this key", fix=fix, allowed=allowed, rule="driver-key")
 
@@ -200,14 +201,14 @@ class _Reader:
             return None
         wanted = _wanted(value, key)
         if wanted:
-            self.add(where, value, "wrong JSON type", allowed=wanted)
+            self.add(where, value, "wrong JSON type", allowed=wanted, fix=OTHER_VERSION)
             return None
         if key.type == "object":
             return self._object(value, key.keys, where)
         if key.items is not None:
             return list(self._items(value, key.items, where))
         for detail, allowed in _broken(value, key):
-            self.add(where, value, detail, allowed=allowed)
+            self.add(where, value, detail, allowed=allowed, fix=OTHER_VERSION)
         return value
 
     def _items(self, value: Any, item_key: Key, where: str) -> Iterator[Any]:

@@ -87,7 +87,7 @@ KEY_CODES: Mapping[str, Code] = {
             "hundreds, and 1,500 are looked at. The example has it with a limit of two values."
         ),
         example='{"type": "bridge", "vlan": 1, "mtu": 1500, "isGateway": true}',
-        fix="Write a smaller configuration.",
+        fix="Nothing is known to be wrong. Check the rest of the configuration yourself: the limit is fixed.",
     ),
     "NAD201": Code(
         title="a number is outside its limits",
