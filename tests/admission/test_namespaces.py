@@ -285,3 +285,12 @@ def test_a_namespace_that_is_being_deleted_is_judged() -> None:
 
 def test_deleting_is_not_judged() -> None:
     assert judge(request(None, kind=NAMESPACE, operation="DELETE", name="blue")).is_allowed
+
+
+def test_one_label_among_a_hundred_thousand() -> None:
+    """As many are not looked at one by one, but none that a policy or a level selects by is passed over."""
+    many = {f"a{number}": "x" for number in range(100_000)}
+    made = world(TENANTS)
+    for key, value in (("tenant", "infra"), ("nadmit.io/definitions-enforce", "Privileged")):
+        decision = judge(change({}, {**many, key: value}), made)
+        assert (decision.is_allowed, key in decision.message) == (False, True)

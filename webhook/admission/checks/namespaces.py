@@ -40,6 +40,9 @@ OWN_PREFIX = "nadmit.io/"
 CHANGES_MAX = 20
 """Labels of one namespace that are reported; a namespace may have thousands."""
 
+LABELS_MAX = 1_024
+"""Labels that are looked at one by one, more than a namespace has; it may have 100,000."""
+
 KEYS_MAX, CONSENTS_MAX, CONSENT_CHARS_MAX = 32, 512, 32_768
 """Labels that are compared with consents, consents that are looked through, and characters of those that are parsed.
 
@@ -57,12 +60,22 @@ def check(request: Request, cluster: Cluster, rules: Rules) -> Decision:
     if new is None:
         return ALLOWED
     before = request.old_object.labels if request.old_object is not None else NOTHING
-    keys = [key for key in sorted({*before, *new.labels}) if before.get(key) != new.labels.get(key)]
+    keys = _changed(before, new.labels, cluster)
     warnings = tuple(islice(_slips(keys, new.labels, cluster), CHANGES_MAX))
     if rules.config.namespace_labels.mode == OFF or _may_write(request, rules.config):
         return Decision(warnings=warnings) if warnings else ALLOWED
     changes = islice(_judged(keys, before, new.labels, cluster, rules), CHANGES_MAX)
     return _answer(request, tuple(changes), rules.config, warnings)
+
+
+def _changed(before: Mapping[str, str], written: Mapping[str, str], cluster: Cluster) -> list[str]:
+    """Return the labels that change, sorted; of more than LABELS_MAX, those by which policies and levels select all."""
+    keys = [key for key, value in written.items() if before.get(key) != value]
+    keys += [key for key in before if key not in written]
+    if len(keys) > LABELS_MAX:
+        deciders = _deciders(cluster)
+        keys = list({*keys[:LABELS_MAX], *(key for key in keys if key in deciders or key in LEVEL_KEYS)})
+    return sorted(keys)
 
 
 def _slips(keys: Sequence[str], written: Mapping[str, str], cluster: Cluster) -> Iterator[str]:
