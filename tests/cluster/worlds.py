@@ -130,7 +130,8 @@ class RealWorld:
         for path in (INJECTION, CONFIGURATION):
             api.must("PATCH", path, stage, kind=MERGE_PATCH)
         metadata = {"name": "default", "namespace": NAMESPACE}
-        api.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+        labels = {"nadmit.io/definitions-enforce": "Privileged"}  # the posture enforces Baseline
+        api.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": labels}})
         api.put({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata})
         self.put_network(LAN)
 
