@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from cniplugin.access.anypod import judge_any_pod, judge_any_pod_trial
 from cniplugin.access.definitions import Author, Writing, judge_definition
 from cniplugin.access.judge import judge
+from cniplugin.access.levels import ClusterLevels
 from cniplugin.access.listing import list_allowed
 from cniplugin.access.model import Config, Item, MultusGate, Rules, Subject
 from cniplugin.access.reasons import Refusal, render
@@ -24,6 +25,9 @@ ROUTER = {"namespaces": ["blue"], "podSelector": {"matchLabels": {"app": "router
 STORAGE = [{"namespaces": ["infra"]}]
 ALLOW: dict[str, Any] = {"name": "allow", "action": "Allow", "networks": STORAGE}
 DENY: dict[str, Any] = {"name": "deny", "action": "Deny", "networks": STORAGE}
+
+
+DENY_OTHERS: dict[str, Any] = {**DENY, "networks": [{"names": ["others"]}]}
 
 
 def rules(*policies: dict[str, Any]) -> Rules:
@@ -120,3 +124,10 @@ def test_a_definition_of_no_namespace() -> None:
     verdict = judge_definition(writing, make.rules([], Config(definitions_default="Deny")))
     assert "for the whole cluster" in verdict.reason
     assert list_allowed(BLUE, rules(), cluster())[0]
+
+
+def test_a_level_is_judged_beside_policies() -> None:
+    """Rules about definitions are about no pod, so any pod's are these."""
+    config = Config(posture="Open", levels=ClusterLevels(enforce="Baseline"))
+    named = [{"kind": "NetworkAttachmentPolicy", "metadata": {"name": "p"}, "spec": {"attachments": [DENY_OTHERS]}}]
+    assert judge_any_pod(BLUE, item(), make.rules(named, config)).code == "DefinitionLevel"

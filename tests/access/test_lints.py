@@ -8,7 +8,7 @@ import pytest
 
 from cniplugin.access.lints import Lint, lint
 from cniplugin.access.reading import read_policy
-from cniplugin.access.rules import Policy
+from cniplugin.access.rules import RULES_MAX, Policy
 
 ALLOW: dict[str, Any] = {"name": "a", "action": "Allow"}
 DENY: dict[str, Any] = {"name": "d", "action": "Deny"}
@@ -249,3 +249,9 @@ def test_every_remark_fits_and_says_what_to_do() -> None:
         assert one.text.isascii()
         assert one.fix
         assert one.rules
+
+
+def test_a_rule_beyond_the_number_that_there_may_be_is_not_compared() -> None:
+    rules = [{**DENY, "name": f"d{number}"} for number in range(RULES_MAX + 10)]
+    found = lint(read_policy({"metadata": {"name": "mine"}, "spec": {"attachments": rules}}), ())
+    assert max(int(remark.path.partition("[")[2].partition("]")[0]) for remark in found) < RULES_MAX

@@ -11,7 +11,8 @@ from cniplugin.access.compile import compile_rules, read_policies
 from cniplugin.access.consent import ALLOWED_NAMESPACES
 from cniplugin.access.judge import judge
 from cniplugin.access.listing import list_allowed
-from cniplugin.access.model import Config, Item, Rules, Subject
+from cniplugin.access.model import Config, Item, Rules, Subject, UnreadError
+from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 from cniplugin.netspec.selection import NetworkSelectionElement
 from tests.admission.world import FakeCluster, cluster
 
@@ -106,3 +107,16 @@ def test_every_network_has_a_verdict() -> None:
         ("green", "shared", "PostureIsolated"),
         ("infra", "storage", "PostureIsolated"),
     ]
+
+
+class Unread(FakeCluster):
+    """A cluster that would have to read a network first."""
+
+    def network(self, namespace: str, name: str) -> NetworkAttachmentDefinition | None:
+        raise UnreadError(f"{namespace}/{name}")
+
+
+def test_a_list_ends_at_a_network_that_is_not_read() -> None:
+    known = cluster()
+    unread = Unread(networks=known.networks, labels=known.labels)
+    assert list_allowed(BLUE, rules_of(), unread) == ((), True)

@@ -11,6 +11,7 @@ from cniplugin.access.definitions import Author, Writing, judge_definition
 from cniplugin.access.judge import judge
 from cniplugin.access.limits import Limits
 from cniplugin.access.model import Config, Item, Subject
+from cniplugin.access.reader import PROBLEMS_MAX, Reader
 from cniplugin.access.reading import read_policy
 from cniplugin.access.rules import NetworkMatch, PodMatch, Policy
 from cniplugin.netspec.errors import render
@@ -454,3 +455,10 @@ def test_a_message_of_several_lines_is_one_line_in_a_refusal() -> None:
     spec = {"contact": "#net\nteam", "attachments": [{"name": "a", "action": "Deny", "message": "one\n  two\t"}]}
     found = read_policy({"metadata": {"name": "p"}, "spec": spec})
     assert (found.attachments[0].message, found.attachments[0].contact) == ("one two", "#net team")
+
+
+def test_problems_are_kept_up_to_a_number() -> None:
+    reader = Reader()
+    for number in range(PROBLEMS_MAX + 10):
+        reader.add(f"spec.k{number}", "unknown")
+    assert (len(reader.problems), reader.count) == (PROBLEMS_MAX, PROBLEMS_MAX + 10)

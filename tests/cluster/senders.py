@@ -60,10 +60,11 @@ class ReviewSender:
     Retry-After is sent again (client-go, `checkWait`), at most ten times.
     """
 
-    def __init__(self, port: int, ca: Path, review: dict[str, Any]) -> None:
+    def __init__(self, port: int, ca: Path, review: dict[str, Any], path: str = "/validate") -> None:
         context = ssl.create_default_context(cafile=str(ca))
         self._connection = http.client.HTTPSConnection("127.0.0.1", port, context=context, timeout=10)
         self._body = json.dumps(review)
+        self._path = path
 
     def send(self) -> Outcome:
         """Send the review."""
@@ -85,7 +86,7 @@ class ReviewSender:
     def _post(self) -> tuple[int, str | None, str]:
         if self._has_news():
             self._connection.close()
-        self._connection.request("POST", "/validate?timeout=10s", self._body, {"Content-Type": "application/json"})
+        self._connection.request("POST", f"{self._path}?timeout=10s", self._body, {"Content-Type": "application/json"})
         answer = self._connection.getresponse()
         return answer.status, answer.getheader("Retry-After"), answer.read().decode()
 

@@ -93,7 +93,7 @@ def test_an_api_server_that_restarts_without_history(world: World, deployment: D
     service = deployment.service
 
     def connect_to_replicas() -> ReviewSender:
-        return ReviewSender(service.port, world.ca, review_of("lan"))
+        return ReviewSender(service.port, world.ca, review_of("lan"), world.path())
 
     with streaming(world) as stream, Stream(connect_to_replicas, threads=2) as reviews:
         reviews.wait_for(SOME)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 from tests.informers.api_server import NAMESPACES, NETWORKS, ApiServer, namespace, network, write_kubeconfig
 from tests.realapi.server import MERGE_PATCH, RealApiServer
@@ -20,7 +21,7 @@ from .stream import Fate, Sender
 RECORDING = Path(__file__).parents[2] / "examples" / "recordings" / "create-pods-alice-pod.json"
 NAMESPACE = "stream"
 LAN = "lan"
-PATIENCE_S = 60.0
+PATIENCE_S = 150.0  # new tokens wait a minute before they are registered
 REGISTRATION = "/apis/admissionregistration.k8s.io/v1"
 CONFIGURATION = f"{REGISTRATION}/validatingwebhookconfigurations/nadmit"
 INJECTION = f"{REGISTRATION}/mutatingwebhookconfigurations/nadmit"
@@ -39,6 +40,9 @@ class World(Protocol):
 
     def wait_judged(self) -> None:
         """Wait until pods are judged by replicas, or not created."""
+
+    def path(self) -> str:
+        """Return where reviews are judged."""
 
     def connect(self, networks: str = LAN) -> Sender:
         """Return a new sender of pods."""
@@ -92,6 +96,10 @@ class InProcessWorld:
 
     def wait_judged(self) -> None:
         """Return: reviews are sent straight to the replicas."""
+
+    def path(self) -> str:
+        """Return the plain path: nothing is registered."""
+        return "/validate"
 
     def connect(self, networks: str = LAN) -> Sender:
         """Return a sender of reviews."""
@@ -150,6 +158,11 @@ class RealWorld:
         sender = self.connect("absent")
         until(lambda: sender.send().fate is Fate.REFUSED)
         sender.close()
+
+    def path(self) -> str:
+        """Return the path that is registered."""
+        hooks = self._api.must("GET", CONFIGURATION)["webhooks"]
+        return str(urlsplit(hooks[0]["clientConfig"]["url"]).path)
 
     def connect(self, networks: str = LAN) -> Sender:
         """Return a sender of pods."""
