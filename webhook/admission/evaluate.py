@@ -145,6 +145,8 @@ def _judge_networks(request: Request, cluster: Cluster, rules: Rules, settings: 
 
 def _with_unknown(decided: Decision, judged: Decision) -> Decision:
     """Return a decision with what an earlier check does not know, whatever a later one has made of its decision."""
+    if not judged.unknown and not judged.unknown_devices:  # nearly always
+        return decided
     unknown = tuple(dict.fromkeys((*decided.unknown, *judged.unknown)))
     devices = tuple(dict.fromkeys((*decided.unknown_devices, *judged.unknown_devices)))
     if (unknown, devices) == (decided.unknown, decided.unknown_devices):

@@ -33,6 +33,7 @@ from cniplugin.netspec import names
 from cniplugin.netspec.cniconfig import NetworkConfigList
 from cniplugin.netspec.errors import SpecError
 from cniplugin.netspec.netattachdef import RESOURCE_NAME, NetworkAttachmentDefinition
+from cniplugin.netspec.record import remember
 from cniplugin.netspec.whitespace import trim
 from webhook.admission import injectiontext, messages
 from webhook.admission.injection import (
@@ -211,6 +212,11 @@ def plugin_findings(
     return known
 
 
+def _items_problem(parsed: NetworkConfigList, limits: ReviewLimits) -> SpecError | None:
+    """Return `config_items_problem`, remembered with the configuration: the same definition is reviewed often."""
+    return remember(parsed, ("items", limits), lambda config: config_items_problem(config.conf, limits))
+
+
 def _check_config(
     config: object,
     name: str,
@@ -239,7 +245,7 @@ def _check_config(
     if parsed is None:
         problems.extend(read.problems)
         return None
-    too_many = config_items_problem(parsed.conf, limits) if limits is not None else None
+    too_many = _items_problem(parsed, limits) if limits is not None else None
     if too_many is not None:
         problems.append(too_many)
         return None
