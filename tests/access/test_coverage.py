@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -120,6 +121,35 @@ def test_a_deny_of_the_same_pods_and_more_networks_is_found(
     for networks in ({}, rule, {"networks": [*rule["networks"], more]} if rule else {}):
         deny = {"name": "d", "action": "Deny", **networks}
         assert any(found.name == "shadowed" for found in lint(policy("p", **pods, attachments=[allow, deny]), []))
+
+
+LIMITS = [
+    ("pluginTypes", ["b*"], ["bridge"], ["macvlan"]),
+    ("masters", ["bond*"], ["bond1"], ["eth0"]),
+    ("vlans", ["1-20"], ["5"], ["15-21"]),
+    ("addresses", ["10.0.0.0/8"], ["10.1.0.0/16"], ["10.0.0.0/7"]),
+    ("macs", ["02"], ["02:11"], ["06"]),
+]
+"""A field of a rule; a limit; a narrower one; one that the limit does not include."""
+
+
+@pytest.mark.parametrize(("field", "limit", "narrower", "other"), LIMITS)
+def test_a_limit_covers_a_narrower_one_and_nothing_else(
+    field: str, limit: list[str], narrower: list[str], other: list[str]
+) -> None:
+    """Whatever values the properties happen to draw, each field is compared with a value and without one."""
+
+    def finds(denied: dict[str, Any], allowed: dict[str, Any]) -> bool:
+        guard = policy("guard", attachments=[{"name": "d", "action": "Deny", "networks": [{"names": ["*"], **denied}]}])
+        mine = policy(
+            "mine", attachments=[{"name": "a", "action": "Allow", "networks": [{"names": ["lan"], **allowed}]}]
+        )
+        return is_shadowed(mine, guard)
+
+    assert finds({}, {field: narrower})
+    assert finds({field: limit}, {field: narrower})
+    assert not finds({field: limit}, {field: other})
+    assert not finds({field: limit}, {})
 
 
 AUTHORS = fields(users=some("u", "v"), groups=some("g", "h"), serviceAccounts=some("n/*", "n/s"))
