@@ -73,7 +73,7 @@ format: $(STAMP) ## format the code
 	$(BIN)/ruff format .
 
 golden: $(STAMP) ## write the golden files anew; read the diff before you commit it
-	$(BIN)/python -m webhook.plugindata.touches && $(BIN)/ruff format --quiet cniplugin/access/plugintable.py
+	$(BIN)/python -m webhook.plugindata.touches && $(BIN)/ruff format --quiet cniplugin/access/content/plugintable.py
 	UPDATE_GOLDEN=1 $(BIN)/python -m pytest -q -k golden
 
 clean: ## remove everything that make made

@@ -1,6 +1,6 @@
 """A file that somebody else made, read without waiting for anybody: a named pipe would wait for its writer for ever.
 
-The twin of `cniplugin.regularfile`; the two packages do not know each other.
+The twin of `cniplugin.host.regularfile`; the two packages do not know each other.
 """
 
 from __future__ import annotations

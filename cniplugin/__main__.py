@@ -30,11 +30,11 @@ def process() -> NoReturn:
 def main() -> int:
     """Serve one call of a runtime, or one command line."""
     if len(sys.argv) > 1 and not os.environ.get("CNI_COMMAND"):
-        from .install import main as install  # noqa: PLC0415  # nothing for a plugin process
+        from .install.installer import main as install  # noqa: PLC0415  # nothing for a plugin process
 
         return install(sys.argv[1:])
     from .commands import COMMANDS  # noqa: PLC0415
-    from .skel import claim_stdout, run  # noqa: PLC0415
+    from .protocol.skel import claim_stdout, run  # noqa: PLC0415
 
     _see_children_end()
     return run(os.environ, sys.stdin.buffer.read, claim_stdout(), COMMANDS)

@@ -9,30 +9,31 @@ from __future__ import annotations
 import os
 import time
 
-from . import delegate, netconf, teardown
-from .delegate import Target
+from .attach import teardown
+from .attach.teardown import Run
 from .errors import INVALID_ENVIRONMENT, INVALID_NETWORK_CONFIG, PLUGIN_NOT_AVAILABLE, UNKNOWN_CONTAINER, CniError
-from .journal import Store
-from .journaltext import ATTACHED, Entry, Journal
-from .log import LOG
+from .host.log import LOG
 from .netspec import cniconfig, result
 from .netspec.errors import SpecErrors
 from .netspec.jsontext import quote
-from .skel import from_spec_errors
-from .teardown import Run
+from .protocol import delegate, netconf
+from .protocol.delegate import Target
+from .protocol.skel import from_spec_errors
+from .records.journal import Store
+from .records.journaltext import ATTACHED, Entry, Journal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from .inforce import Remark
-    from .kubeapi import Client
-    from .netconf import NetConf
+    from .cluster.currentrules import Remark
+    from .cluster.kubeapi import Client
+    from .cluster.sources import Pod
     from .netspec.cniconfig import NetworkConfigList
     from .netspec.plan import Plan
-    from .skel import Command, Invocation
-    from .sources import Pod
+    from .protocol.netconf import NetConf
+    from .protocol.skel import Command, Invocation
 
     Parse = Callable[[dict[str, Any]], tuple[NetConf, tuple[str, ...]]]
 
@@ -57,7 +58,7 @@ def add(invocation: Invocation) -> dict[str, Any]:
 
 
 def _add(invocation: Invocation, conf: NetConf, store: Store, client: Client | None, run: Run) -> dict[str, Any]:
-    from . import attach, networks  # noqa: PLC0415  # the other verbs need none of them
+    from .attach import attach, networks  # noqa: PLC0415  # the other verbs need none of them
 
     pod: Pod | None = None
     remarks: list[Remark] = []
@@ -81,13 +82,13 @@ def _add(invocation: Invocation, conf: NetConf, store: Store, client: Client | N
         raise _of_annotation(errors) from errors
     except CniError as error:
         if client is not None and pod is not None:
-            from .report import refused  # noqa: PLC0415  # brings the API client
+            from .attach.reporting import refused  # noqa: PLC0415  # brings the API client
 
             refused(client, pod, error, remarks)
         raise
     LOG.attachments = len(record.entries)
     if client is not None and pod is not None:
-        from .report import publish  # noqa: PLC0415  # as above
+        from .attach.reporting import publish  # noqa: PLC0415  # as above
 
         publish(client, pod, plan, record, remarks)
     return _result_for(invocation, record)
@@ -117,7 +118,7 @@ def _settle_default_route(plan: Plan, record: Journal, store: Store, run: Run) -
     """Move the default route if an attachment asks for it; take everything back if that fails."""
     if all(attachment.element.default_route is None for attachment in plan.attachments):
         return record
-    from . import attach, defaultroute  # noqa: PLC0415  # nearly no pod asks for it
+    from .attach import attach, defaultroute  # noqa: PLC0415  # nearly no pod asks for it
 
     try:
         entries = defaultroute.settle(plan, record.entries, record.netns)
@@ -172,7 +173,7 @@ def _default_entries(invocation: Invocation, conf: NetConf) -> tuple[Entry, ...]
 
 
 def _multus_entries(invocation: Invocation) -> tuple[Entry, ...]:
-    from . import resultscache  # noqa: PLC0415
+    from .records import resultscache  # noqa: PLC0415
 
     directory = invocation.conf.get("cniDir")
     directory = directory if isinstance(directory, str) and directory else MULTUS_CACHE
@@ -267,14 +268,14 @@ def _network_of(entry: Entry, config: NetworkConfigList) -> str:
     """Return what is one text for all attachments to a network, whatever device each of them has."""
     if entry.device is None:
         return cniconfig.render(config)
-    from .devices import without_device  # noqa: PLC0415  # few attachments have devices
+    from .attach.devices import without_device  # noqa: PLC0415  # few attachments have devices
 
     return quote(without_device(config.conf, entry.device))
 
 
 def status(invocation: Invocation) -> None:
     """Say whether a pod could be attached now: the default network, and `statusNetworks`."""
-    from . import networks  # noqa: PLC0415
+    from .attach import networks  # noqa: PLC0415
 
     conf, run = _begin(invocation, netconf.parse)
     if conf.readiness_indicator_file and not os.path.exists(conf.readiness_indicator_file):  # noqa: PTH110
@@ -348,8 +349,8 @@ def _open_client(conf: NetConf, invocation: Invocation, deadline: float) -> Clie
     """Return the API server's client, None without a kubeconfig and outside of a cluster."""
     if not conf.kubeconfig and not invocation.environ.get("KUBERNETES_SERVICE_HOST"):
         return None
-    from .kubeapi import Client  # noqa: PLC0415  # DEL never needs it
-    from .kubeconfig import load_kubeconfig, load_service_account  # noqa: PLC0415
+    from .cluster.kubeapi import Client  # noqa: PLC0415  # DEL never needs it
+    from .cluster.kubeconfig import load_kubeconfig, load_service_account  # noqa: PLC0415
 
     config = load_kubeconfig(conf.kubeconfig) if conf.kubeconfig else load_service_account(invocation.environ)
     return Client(config, deadline=deadline, clock=time.monotonic, sleep=time.sleep) if config else None
@@ -357,7 +358,7 @@ def _open_client(conf: NetConf, invocation: Invocation, deadline: float) -> Clie
 
 def _fetch_pod(client: Client | None, invocation: Invocation) -> Pod | None:
     """Return the pod that CNI_ARGS name; None without an API server, or for a container that is no pod."""
-    from .sources import fetch_pod  # noqa: PLC0415
+    from .cluster.sources import fetch_pod  # noqa: PLC0415
 
     name = invocation.pod_args.get("K8S_POD_NAME", "")
     if client is None or not name:

@@ -23,10 +23,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from webhook.admission import jsonpatch
-from webhook.admission.model import Cause, Decision, GroupKind
+from webhook.admission.model.requests import Cause, Decision, GroupKind
+from webhook.admission.mutation import jsonpatch
 from webhook.report import diff, kubectl
-from webhook.serving import wire
+from webhook.review import wire
 
 HERE = Path(__file__).parent
 NETWORKS = "k8s.v1.cni.cncf.io/networks"

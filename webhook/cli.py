@@ -21,7 +21,7 @@ COMMANDS = {
     "explain": LazyCommand(
         "webhook.commands.explain", "explain", "Say what a code such as NAD101 means, and what to do."
     ),
-    "webhooks": LazyCommand("webhook.commands.webhooks", "webhooks", "Register the webhooks, and stage them."),
+    "webhooks": LazyCommand("webhook.commands.webhooks.group", "webhooks", "Register the webhooks, and stage them."),
     "certs": LazyCommand("certs.cli", "certs", "Make and keep the certificates of the webhook."),
 }
 

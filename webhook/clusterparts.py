@@ -14,17 +14,13 @@ from typing import Protocol
 
 from prometheus_client.registry import Collector
 
-from cniplugin.access.rules import AuthorMatch
+from cniplugin.access.model.policyrules import AuthorMatch
 from webhook.admission.checks.in_use import OFF
-from webhook.admission.inforce import RulesInForce
-from webhook.cluster.livedevices import LiveDevices
-from webhook.cluster.livelookups import LiveLookups
-from webhook.cluster.ownnamespace import own_namespace
-from webhook.cluster.pods import Pods
-from webhook.cluster.source import ClusterSource
+from webhook.admission.view.currentrules import RulesInForce
 from webhook.configuration.configmap import ConfigurationMap
-from webhook.configuration.inforce import InForce
-from webhook.metrics import Metrics
+from webhook.configuration.current import InForce
+from webhook.kube.ownnamespace import own_namespace
+from webhook.policystatus.part import StatusWriter
 from webhook.registration.api import Api
 from webhook.registration.authority import read_authorities
 from webhook.registration.conditions import LabelProtection, StatusProtection
@@ -33,7 +29,11 @@ from webhook.registration.registrar import Registrar
 from webhook.secrettls import rotating_tls, token_keeper
 from webhook.serving.memorytls import MemoryTls
 from webhook.settings import ClusterSettings, Settings
-from webhook.statuses.part import StatusWriter
+from webhook.snapshot.livedevices import LiveDevices
+from webhook.snapshot.livelookups import LiveLookups
+from webhook.snapshot.pods import Pods
+from webhook.snapshot.source import ClusterSource
+from webhook.telemetry.metrics import Metrics
 
 
 class Part(Protocol):

@@ -15,14 +15,14 @@ from certs.kubestore import Api, KubeConfigurations, KubeSecret
 from certs.rotator import Rotator
 from certs.store import SecretStore, StoreError
 from certs.tokenkeeper import TokenFile, TokenKeeper, TokenRotator
-from webhook.cluster.apierrors import ClusterError
-from webhook.cluster.kube import Connection
-from webhook.cluster.ownnamespace import own_namespace
-from webhook.metrics import Metrics
+from webhook.kube.apierrors import ClusterError
+from webhook.kube.connection import Connection
+from webhook.kube.ownnamespace import own_namespace
 from webhook.registration.tables import KINDS
-from webhook.rotationmetrics import RotationMetrics
 from webhook.serving.memorytls import MemoryTls
 from webhook.settings import ClusterSettings, Settings
+from webhook.telemetry.metrics import Metrics
+from webhook.telemetry.rotation import RotationMetrics
 
 logger = logging.getLogger("nadmit.registration")
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from cniplugin.netspec.record import Record
 
-from .configuration import read_config
-from .index import build
-from .model import Config, Rules
-from .reading import read_policy
-from .rules import CONFIG_KIND, CONFIG_NAME, POLICY_KIND
+from .judging.index import build
+from .model.policyrules import CONFIG_KIND, CONFIG_NAME, POLICY_KIND
+from .model.values import Config, Rules
+from .reading.policies import read_policy
+from .reading.policyconfig import read_config
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from cniplugin.netspec.errors import SpecError
 
-    from .rules import Policy
+    from .model.policyrules import Policy
 
 
 class Policies(Record):

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from cniplugin.access.compile import Policies, compile_rules, read_policies
-from cniplugin.access.model import Config, Rules
-from cniplugin.access.rules import CONFIG_KIND, POLICY_KIND
+from cniplugin.access.model.policyrules import CONFIG_KIND, POLICY_KIND
+from cniplugin.access.model.values import Config, Rules
 from cniplugin.netspec import netattachdef
 from tests.admission.world import FakeCluster
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from cniplugin.access.contentfields import MAY_BE_EMPTY
+from cniplugin.access.model.contentfields import MAY_BE_EMPTY
 
 CRDS = Path(__file__).parents[2] / "manifests" / "crds"
 Schema = dict[str, Any]

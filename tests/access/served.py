@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any, Self
 
 from certs.files import bootstrap
-from cniplugin.access.model import Config
+from cniplugin.access.model.values import Config
 from tests.serving.harness import Answer, Client, Running, client_context, running
-from webhook.admission.configuration import Configuration
-from webhook.admission.inforce import RulesInForce
-from webhook.admission.model import Cause, Decision, Request
-from webhook.cluster.manifests import load_snapshot
-from webhook.serving import wire
-from webhook.serving.reviews import Reviews
+from webhook.admission.model.requests import Cause, Decision, Request
+from webhook.admission.view.currentrules import RulesInForce
+from webhook.admission.view.nadmitconfiguration import Configuration
+from webhook.review import wire
+from webhook.review.reviews import Reviews
+from webhook.trees.manifests import load_snapshot
 
 
 class Unobserved:

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from cniplugin.access import baseline
-from cniplugin.access.baseline import INTERFACE_SYSCTLS, KEPT_MAX, NAMES, SAFE_SYSCTLS, Breach, is_safe_sysctl
-from cniplugin.access.facts import KINDS, facts_of
-from cniplugin.access.levels import BaselineLists
-from cniplugin.access.matchers import Cidrs, names, parse_cidr
-from cniplugin.access.rules import ConfigMatch
+from cniplugin.access.content.facts import KINDS, facts_of
+from cniplugin.access.judging import baseline
+from cniplugin.access.judging.baseline import INTERFACE_SYSCTLS, KEPT_MAX, NAMES, SAFE_SYSCTLS, Breach, is_safe_sysctl
+from cniplugin.access.model.levels import BaselineLists
+from cniplugin.access.model.matchers import Cidrs, names, parse_cidr
+from cniplugin.access.model.policyrules import ConfigMatch
 from cniplugin.netspec import netattachdef
 from cniplugin.netspec.netattachdef import RESOURCE_NAME
 

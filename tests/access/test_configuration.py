@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from cniplugin.access import matchers
-from cniplugin.access.configuration import read_config
-from cniplugin.access.levels import BaselineLists, ClusterLevels
-from cniplugin.access.model import Config, MultusGate, NamespaceLabels
-from cniplugin.access.rules import AuthorMatch
+from cniplugin.access.model import matchers
+from cniplugin.access.model.levels import BaselineLists, ClusterLevels
+from cniplugin.access.model.policyrules import AuthorMatch
+from cniplugin.access.model.values import Config, MultusGate, NamespaceLabels
+from cniplugin.access.reading.policyconfig import read_config
 from cniplugin.netspec.errors import render
 
 ALL_RESTRICTED = ClusterLevels(enforce="Restricted", warn="Restricted", audit="Restricted")

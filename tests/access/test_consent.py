@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cniplugin.access.consent import ALLOWED_NAMESPACES, ALLOWED_SELECTOR, TEXT_MAX, consents, problems
+from cniplugin.access.reading.consent import ALLOWED_NAMESPACES, ALLOWED_SELECTOR, TEXT_MAX, consents, problems
 
 LABELS = {"kubernetes.io/metadata.name": "blue", "tenant": "blue"}
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from cniplugin.access.definitions import describe
-from cniplugin.access.model import Verdict
-from cniplugin.access.reading import read_policy
+from cniplugin.access.judging.definitions import describe
+from cniplugin.access.model.values import Verdict
+from cniplugin.access.reading.policies import read_policy
 from tests.access.test_definitions import ALLOW, DENY, judge, writing
 
 

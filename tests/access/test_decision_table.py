@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from cniplugin.access.judge import judge
-from cniplugin.access.model import Item, Subject, Verdict
+from cniplugin.access.judging.judge import judge
+from cniplugin.access.model.values import Item, Subject, Verdict
 from cniplugin.netspec import annotation
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS
 from tests.access.cases import BY_ID, CASES, review_of, rules_of, world_of
 from webhook.admission.evaluate import evaluate
-from webhook.admission.model import Decision
-from webhook.serving import wire
+from webhook.admission.model.requests import Decision
+from webhook.review import wire
 
 OTHER_CODES: dict[tuple[str, str], tuple[str, ...]] = {
     # nothing was judged

@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from cniplugin.access import facts, plugintable
 from cniplugin.access.compile import compile_rules, read_policies
-from cniplugin.access.definitions import Author, Writing, judge_definition
-from cniplugin.access.facts import KINDS, facts_of, fold
-from cniplugin.access.judge import judge
-from cniplugin.access.model import Config, Item, Rules, Subject
+from cniplugin.access.content import facts, plugintable
+from cniplugin.access.content.facts import KINDS, facts_of, fold
+from cniplugin.access.judging.definitions import Author, Writing, judge_definition
+from cniplugin.access.judging.judge import judge
+from cniplugin.access.model.values import Config, Item, Rules, Subject
 from cniplugin.netspec import netattachdef
 from cniplugin.netspec.cniconfig import NetworkConfigList, PluginConfig
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from cniplugin.access.baseline import OVERLAY, find
-from cniplugin.access.facts import facts_of
-from cniplugin.access.levels import BaselineLists, ClusterLevels
-from cniplugin.access.matchers import Cidrs, names, parse_cidr
-from cniplugin.access.model import Config, Rules
+from cniplugin.access.content.facts import facts_of
+from cniplugin.access.judging.baseline import OVERLAY, find
+from cniplugin.access.model.levels import BaselineLists, ClusterLevels
+from cniplugin.access.model.matchers import Cidrs, names, parse_cidr
+from cniplugin.access.model.values import Config, Rules
 from tests.access.keys import KEYS, Key, spellings
 from tests.access.test_every_key import LIMITS, attach, build, write
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cniplugin.access.facts import (
+from cniplugin.access.content.facts import (
     NO_ADDRESS,
     NO_NUMBER,
     Facts,
@@ -16,7 +16,7 @@ from cniplugin.access.facts import (
     facts_of,
     show_addresses,
 )
-from cniplugin.access.plugintable import PLUGINS
+from cniplugin.access.content.plugintable import PLUGINS
 from cniplugin.netspec import netattachdef
 
 

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cniplugin.access import index
 from cniplugin.access.compile import compile_rules, read_policies
-from cniplugin.access.facts import facts_of
-from cniplugin.access.index import Index
-from cniplugin.access.model import NAME_LABEL, Config, Item, Subject
-from cniplugin.access.rules import AttachmentRule, PodMatch
-from cniplugin.access.usage import usage_of
+from cniplugin.access.content.facts import facts_of
+from cniplugin.access.judging import index
+from cniplugin.access.judging.index import Index
+from cniplugin.access.model.policyrules import AttachmentRule, PodMatch
+from cniplugin.access.model.usage import usage_of
+from cniplugin.access.model.values import NAME_LABEL, Config, Item, Subject
 from cniplugin.netspec import netattachdef
 from cniplugin.netspec.selection import NetworkSelectionElement
 from tests.access import strategies as make

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cniplugin.access.labels import Requirement, Selector, is_key, is_value, parse
+from cniplugin.access.model.labels import Requirement, Selector, is_key, is_value, parse
 
 BLUE = {"tenant": "blue", "env": "prod", "empty": "", "example.com/a": "1"}
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from cniplugin.access.limits import Limits, describe, exceeded, permits
-from cniplugin.access.reading import read_policy
-from cniplugin.access.usage import SPELLINGS, usage_of
+from cniplugin.access.model.limits import Limits, describe, exceeded, permits
+from cniplugin.access.model.usage import SPELLINGS, usage_of
+from cniplugin.access.reading.policies import read_policy
 from cniplugin.netspec.selection import Bandwidth, NetworkSelectionElement, PortMapping
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from cniplugin.access.lints import Lint, lint
-from cniplugin.access.reading import read_policy
-from cniplugin.access.rules import RULES_MAX, Policy
+from cniplugin.access.lints.lints import Lint, lint
+from cniplugin.access.model.policyrules import RULES_MAX, Policy
+from cniplugin.access.reading.policies import read_policy
 
 ALLOW: dict[str, Any] = {"name": "a", "action": "Allow"}
 DENY: dict[str, Any] = {"name": "d", "action": "Deny"}

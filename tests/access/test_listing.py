@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from cniplugin.access import listing
 from cniplugin.access.compile import compile_rules, read_policies
-from cniplugin.access.consent import ALLOWED_NAMESPACES
-from cniplugin.access.judge import judge
-from cniplugin.access.listing import list_allowed
-from cniplugin.access.model import Config, Item, Rules, Subject, UnreadError
+from cniplugin.access.judging import listing
+from cniplugin.access.judging.judge import judge
+from cniplugin.access.judging.listing import list_allowed
+from cniplugin.access.model.values import Config, Item, Rules, Subject, UnreadError
+from cniplugin.access.reading.consent import ALLOWED_NAMESPACES
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 from cniplugin.netspec.selection import NetworkSelectionElement
 from tests.admission.world import FakeCluster, cluster

@@ -12,15 +12,15 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from cniplugin.access.model import Config
+from cniplugin.access.model.values import Config
 from cniplugin.netspec.selection import NETWORKS
 from webhook.admission.evaluate import evaluate
-from webhook.admission.inforce import RulesInForce
-from webhook.admission.model import Decision
+from webhook.admission.model.requests import Decision
+from webhook.admission.view.currentrules import RulesInForce
 from webhook.cli import nadmit
-from webhook.cluster import documents, store
-from webhook.cluster.store import Snapshot
-from webhook.serving import wire
+from webhook.review import wire
+from webhook.snapshot.store import Snapshot
+from webhook.trees import documents, snapshots
 
 PAGE = (Path(__file__).parents[2] / "docs" / "access.md").read_text()
 HEADS = {("pod", "asks for", "answer"): "pod", ("user (groups)", "writes in blue", "answer"): "definition"}
@@ -67,7 +67,7 @@ CLUSTER = blocks(PAGE.partition("## The cluster of the recipes")[2].partition("\
 
 def snapshot(text: str) -> Snapshot:
     problems: list[Any] = []
-    made = store.build(documents.parse(f"{CLUSTER}\n---\n{text}", file="access.md", problems=problems), problems)
+    made = snapshots.build(documents.parse(f"{CLUSTER}\n---\n{text}", file="access.md", problems=problems), problems)
     assert problems == []
     for policy in made.policies.policies:
         assert policy.problems == (), policy.name

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cniplugin.access.matchers import (
+from cniplugin.access.model.matchers import (
     Cidrs,
     HexPrefixes,
     Ranges,

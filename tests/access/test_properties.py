@@ -10,13 +10,13 @@ import pytest
 from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 
-from cniplugin.access import reasons
 from cniplugin.access.compile import compile_rules, read_policies
-from cniplugin.access.configuration import read_config
-from cniplugin.access.consent import ANNOTATIONS as CONSENT
-from cniplugin.access.judge import judge, may_attach, usable_namespaces
-from cniplugin.access.model import Config, Item, Subject
-from cniplugin.access.reading import read_policy
+from cniplugin.access.judging import reasons
+from cniplugin.access.judging.judge import judge, may_attach, usable_namespaces
+from cniplugin.access.model.values import Config, Item, Subject
+from cniplugin.access.reading.consent import ANNOTATIONS as CONSENT
+from cniplugin.access.reading.policies import read_policy
+from cniplugin.access.reading.policyconfig import read_config
 from cniplugin.netspec import selection
 from cniplugin.netspec.errors import render
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
@@ -24,7 +24,7 @@ from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS, NetworkSelect
 from tests.access import strategies as make
 from tests.admission.world import FakeCluster
 from webhook.admission.evaluate import POD, evaluate
-from webhook.admission.model import Decision, Object, Request
+from webhook.admission.model.requests import Decision, Object, Request
 
 World = dict[tuple[str, str], NetworkAttachmentDefinition]
 pytestmark = pytest.mark.slow

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from cniplugin.access.compile import Policies, compile_rules, read_policies
-from cniplugin.access.definitions import Author, Writing, judge_definition
-from cniplugin.access.judge import judge
-from cniplugin.access.limits import Limits
-from cniplugin.access.model import Config, Item, Subject
-from cniplugin.access.reader import PROBLEMS_MAX, Reader
-from cniplugin.access.reading import read_policy
-from cniplugin.access.rules import NetworkMatch, PodMatch, Policy
+from cniplugin.access.judging.definitions import Author, Writing, judge_definition
+from cniplugin.access.judging.judge import judge
+from cniplugin.access.model.limits import Limits
+from cniplugin.access.model.policyrules import NetworkMatch, PodMatch, Policy
+from cniplugin.access.model.values import Config, Item, Subject
+from cniplugin.access.reading.policies import read_policy
+from cniplugin.access.reading.reader import PROBLEMS_MAX, Reader
 from cniplugin.netspec.errors import render
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 from cniplugin.netspec.selection import NetworkSelectionElement

@@ -11,9 +11,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cniplugin.access import configuration, fields, limiting, reading, rules, selecting
-from cniplugin.access.configuration import read_config
-from cniplugin.access.reading import read_policy
+from cniplugin.access.model import policyrules
+from cniplugin.access.reading import fieldreaders, limiting, policies, policyconfig, selecting
+from cniplugin.access.reading.policies import read_policy
+from cniplugin.access.reading.policyconfig import read_config
 from tests.access import schema
 from tests.access.schema import (
     BROKEN,
@@ -41,11 +42,15 @@ def problems(value: Object) -> list[tuple[str, str]]:
 
 def test_the_names_of_the_kinds() -> None:
     found = schema.load()
-    assert found.keys() == {rules.POLICY_KIND, rules.CONFIG_KIND}
+    assert found.keys() == {policyrules.POLICY_KIND, policyrules.CONFIG_KIND}
     for crd in found.values():
         spec = crd["spec"]
-        assert (spec["group"], spec["scope"], spec["versions"][0]["name"]) == (rules.GROUP, "Cluster", rules.VERSION)
-        assert crd["metadata"]["name"] == f"{spec['names']['plural']}.{rules.GROUP}"
+        assert (spec["group"], spec["scope"], spec["versions"][0]["name"]) == (
+            policyrules.GROUP,
+            "Cluster",
+            policyrules.VERSION,
+        )
+        assert crd["metadata"]["name"] == f"{spec['names']['plural']}.{policyrules.GROUP}"
 
 
 def test_there_are_probes() -> None:
@@ -80,28 +85,28 @@ def test_the_words_a_reader_names_are_those_of_the_schema(probe: Probe) -> None:
 
 
 TABLES: dict[str, Mapping[str, Any]] = {
-    "": reading._SPEC,
+    "": policies._SPEC,
     "pods[]": selecting.POD,
     "exceptPods[]": selecting.POD,
-    "pods[].podSelector.matchExpressions[]": fields.EXPRESSION,
-    "attachments[]": reading._ATTACHMENT,
+    "pods[].podSelector.matchExpressions[]": fieldreaders.EXPRESSION,
+    "attachments[]": policies._ATTACHMENT,
     "attachments[].networks[]": selecting.NETWORK,
     "attachments[].limits": limiting.FIELDS,
     **{f"attachments[].limits.{key}": readers for key, readers in limiting.LIMITS.items()},
-    "definitions[]": reading._DEFINITION,
+    "definitions[]": policies._DEFINITION,
     "definitions[].authors": selecting.AUTHORS,
-    "definitions[].config": reading._CONFIG,
+    "definitions[].config": policies._CONFIG,
 }
 CONFIG_TABLES: dict[str, Mapping[str, Any]] = {
-    "": configuration._SPEC,
-    "definitions": configuration._DEFINITIONS,
-    "definitions.levels": configuration._LEVELS,
-    "definitions.baseline": configuration._BASELINE,
-    "namespaceLabels": configuration._NAMESPACE_LABELS,
+    "": policyconfig._SPEC,
+    "definitions": policyconfig._DEFINITIONS,
+    "definitions.levels": policyconfig._LEVELS,
+    "definitions.baseline": policyconfig._BASELINE,
+    "namespaceLabels": policyconfig._NAMESPACE_LABELS,
     "namespaceLabels.writers": selecting.AUTHORS,
-    "node": configuration._NODE,
-    "messages": configuration._MESSAGES,
-    "multusGate": configuration._GATE,
+    "node": policyconfig._NODE,
+    "messages": policyconfig._MESSAGES,
+    "multusGate": policyconfig._GATE,
 }
 PLACES = [
     *((POLICY, path, table) for path, table in TABLES.items()),
@@ -124,7 +129,7 @@ def test_every_key_of_a_reader_is_in_the_schema(kind: str, path: str, table: Map
 
 
 def test_every_table_of_the_readers_is_compared() -> None:
-    for module, tables in ((reading, TABLES), (configuration, CONFIG_TABLES)):
+    for module, tables in ((policies, TABLES), (policyconfig, CONFIG_TABLES)):
         found = {name for name, value in vars(module).items() if isinstance(value, dict) and name.isupper()}
         compared = {name for name in found if any(vars(module)[name] is table for table in tables.values())}
         assert found - compared <= {"_LIMITS", "_CAREFUL", "SPELLINGS"}

@@ -41,7 +41,7 @@ import pytest
 from tests.access import test_decision_table
 from tests.access.cases import BY_ID, CAPABILITIES, pod_maker, review
 from tests.access.served import Server, Servers, policy
-from webhook.admission.model import Decision
+from webhook.admission.model.requests import Decision
 
 NETWORKS = "k8s.v1.cni.cncf.io/networks"
 DEFAULT_NETWORK = "v1.multus-cni.io/default-network"

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cniplugin.access.configuration import read_config
-from cniplugin.access.levels import ClusterLevels
-from cniplugin.access.reading import read_policy
-from cniplugin.access.status import config_status, count_namespaces, statuses
+from cniplugin.access.lints.policystatus import config_status, count_namespaces, statuses
+from cniplugin.access.model.levels import ClusterLevels
+from cniplugin.access.reading.policies import read_policy
+from cniplugin.access.reading.policyconfig import read_config
 from tests.access import schema
 
 NOW, LATER = "2026-11-23T19:00:00Z", "2026-11-23T20:00:00Z"

@@ -10,12 +10,12 @@ from cniplugin.netspec import netattachdef
 from cniplugin.netspec.netattachdef import RESOURCE_NAME, NetworkAttachmentDefinition
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS
 from tests.admission.world import MACVLAN, RULES, FakeCluster, request
-from webhook.admission import jsonpatch
 from webhook.admission.evaluate import evaluate
-from webhook.admission.injection import DEVICES_FROM, INJECT, INJECT_INTO, NODE_SELECTOR, Injection
-from webhook.admission.model import NOTHING, Decision, Object, Read, Request, SentPod
-from webhook.admission.mutating import answer_mutation
-from webhook.serving import wire
+from webhook.admission.model.injection import DEVICES_FROM, INJECT, INJECT_INTO, NODE_SELECTOR, Injection
+from webhook.admission.model.requests import NOTHING, Decision, Object, Read, Request, SentPod
+from webhook.admission.mutate import answer_mutation
+from webhook.admission.mutation import jsonpatch
+from webhook.review import wire
 from webhook.serving.http import RequestError
 
 Json = dict[str, Any]

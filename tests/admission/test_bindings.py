@@ -7,7 +7,7 @@ import pytest
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORK_STATUS, NETWORKS
 from tests.admission.world import decide, request
 from webhook.admission.evaluate import BINDING
-from webhook.admission.model import Object
+from webhook.admission.model.requests import Object
 
 
 @pytest.mark.parametrize("key", [NETWORKS, DEFAULT_NETWORK, NETWORK_STATUS])

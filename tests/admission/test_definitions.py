@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from cniplugin.netspec.netattachdef import RESOURCE_NAME
 from tests.admission.world import CAPABLE, MACVLAN, decide, definition, request, rules
 from webhook.admission.evaluate import NETWORK
-from webhook.admission.injection import DEVICES_FROM, INJECT, NODE_SELECTOR
-from webhook.admission.model import Object
+from webhook.admission.model.injection import DEVICES_FROM, INJECT, NODE_SELECTOR
+from webhook.admission.model.remark import rule_of
+from webhook.admission.model.requests import Object
 from webhook.admission.plugins.schema import PluginChecks
-from webhook.admission.remark import rule_of
 from webhook.plugindata.loader import load_schemas
 
 CHAIN = '{"cniVersion":"1.0.0","name":"lan","plugins":[{"type":"bridge"},{"type":"tuning"}]}'

@@ -25,9 +25,9 @@ from tests.admission.injecting import (
 )
 from tests.admission.test_golden_messages import show
 from tests.admission.world import RULES, FakeCluster
-from webhook.admission import needs
 from webhook.admission.evaluate import evaluate
-from webhook.admission.injection import Injection
+from webhook.admission.model.injection import Injection
+from webhook.admission.view import needs
 
 # The final state
 

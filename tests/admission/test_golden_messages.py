@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 
 from cniplugin.access.compile import read_policies
-from cniplugin.access.levels import BaselineLists
-from cniplugin.access.matchers import names
-from cniplugin.access.model import NamespaceLabels
-from cniplugin.access.rules import AuthorMatch
+from cniplugin.access.model.levels import BaselineLists
+from cniplugin.access.model.matchers import names
+from cniplugin.access.model.policyrules import AuthorMatch
+from cniplugin.access.model.values import NamespaceLabels
 from tests import golden_files as golden
 from tests.admission import injecting
 from tests.admission.world import RULES, attach, cluster, decide, definition, pod, request, rules
 from tests.plugins.checking import CHECKS
 from webhook.admission.evaluate import BINDING, NAMESPACE, NETWORK, POLICY, POLICY_CONFIG, evaluate
-from webhook.admission.model import Decision, GroupKind, NetworkUsers, Object, Request, User
+from webhook.admission.model.requests import Decision, GroupKind, NetworkUsers, Object, Request, User
 
 DEPLOYMENT = GroupKind("apps", "Deployment")
 CRON_JOB = GroupKind("batch", "CronJob")

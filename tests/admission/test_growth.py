@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cniplugin.access.judge import judge
-from cniplugin.access.model import Rules
+from cniplugin.access.judging.judge import judge
+from cniplugin.access.model.values import Rules
 from tests.bench import hostile
 from webhook.admission.evaluate import evaluate
-from webhook.admission.injection import Injection
-from webhook.admission.limits import DEFAULTS, ReviewLimits
-from webhook.admission.mutating import answer_mutation
-from webhook.admission.parsecache import PARSED
+from webhook.admission.model.injection import Injection
+from webhook.admission.model.limitsettings import DEFAULTS, ReviewLimits
+from webhook.admission.mutate import answer_mutation
 from webhook.admission.plugins.schema import PluginChecks
-from webhook.cluster.store import Definition, Snapshot
+from webhook.admission.view.parsecache import PARSED
 from webhook.plugindata.loader import load_schemas
-from webhook.serving import wire
+from webhook.review import wire
 from webhook.serving.http import RequestError
+from webhook.snapshot.store import Definition, Snapshot
 
 if TYPE_CHECKING:
     from types import FrameType

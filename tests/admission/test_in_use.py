@@ -12,7 +12,7 @@ from cniplugin.netspec.netattachdef import RESOURCE_NAME
 from tests.admission.world import MACVLAN, RULES, FakeCluster, cluster
 from webhook.admission.checks import breaking, in_use
 from webhook.admission.evaluate import NETWORK, evaluate
-from webhook.admission.model import ALLOWED, Decision, NetworkUsers, Object, Request, User
+from webhook.admission.model.requests import ALLOWED, Decision, NetworkUsers, Object, Request, User
 
 USERS = NetworkUsers(total=3, own=2, names=("web-0", "web-1"))
 OTHER = '{"cniVersion": "1.0.0", "type": "macvlan", "master": "bond2"}'

@@ -12,10 +12,10 @@ import pytest
 from cniplugin.netspec import netattachdef
 from tests.admission.injecting import cluster_of, create
 from tests.admission.world import FakeCluster, rules
-from webhook.admission import jsonpatch
 from webhook.admission.evaluate import evaluate
-from webhook.admission.injection import Injection, read_node_selector
-from webhook.admission.mutating import answer_mutation
+from webhook.admission.model.injection import Injection, read_node_selector
+from webhook.admission.mutate import answer_mutation
+from webhook.admission.mutation import jsonpatch
 
 ROOT = Path(__file__).parents[2]
 VECTORS = ROOT / "tests" / "vectors"

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webhook.admission.jsonpatch import PatchError, apply, diff, equal, parse_pointer, render_pointer
+from webhook.admission.mutation.jsonpatch import PatchError, apply, diff, equal, parse_pointer, render_pointer
 
 CASES = json.loads((Path(__file__).parents[1] / "vectors" / "json_patch_cases.json").read_text())["cases"]
 

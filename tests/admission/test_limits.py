@@ -12,11 +12,11 @@ from cniplugin.netspec import annotation, cniconfig
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS
 from tests.admission.injecting import Sent, ask_mutate, pod_of, sriov
 from tests.admission.world import RULES, cluster, decide, definition, pod, request
-from webhook.admission import parsecache
 from webhook.admission.evaluate import NETWORK, POLICY, POLICY_CONFIG, evaluate
-from webhook.admission.injection import Injection
-from webhook.admission.limits import DEFAULTS, ReviewLimits
-from webhook.admission.model import Decision, GroupKind, NetworkUsers, Object, Request
+from webhook.admission.model.injection import Injection
+from webhook.admission.model.limitsettings import DEFAULTS, ReviewLimits
+from webhook.admission.model.requests import Decision, GroupKind, NetworkUsers, Object, Request
+from webhook.admission.view import parsecache
 
 DEPLOYMENT = GroupKind("apps", "Deployment")
 LONG = json.dumps({"cniVersion": "1.0.0", "type": "macvlan", "master": "bond1", "note": "x" * 70_000})

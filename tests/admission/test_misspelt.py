@@ -8,8 +8,8 @@ from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORK_STATUS, NETWORK
 from tests.admission.injecting import ask_mutate, pod_of, sketch, sriov
 from tests.admission.world import RULES, FakeCluster, request
 from webhook.admission.evaluate import evaluate
-from webhook.admission.misspelt import COMPARED_MAX, find_misspelt
-from webhook.admission.model import ALLOWED, GroupKind, Object
+from webhook.admission.model.requests import ALLOWED, GroupKind, Object
+from webhook.admission.view.misspelt import COMPARED_MAX, find_misspelt
 
 DEPLOYMENT = GroupKind("apps", "Deployment")
 

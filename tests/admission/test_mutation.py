@@ -30,12 +30,13 @@ from tests.admission.injecting import (
     sriov,
 )
 from tests.admission.world import RULES
-from webhook.admission import jsonpatch, podspec
 from webhook.admission.evaluate import NETWORK
-from webhook.admission.injection import Injection
-from webhook.admission.jsonpatch import PatchError
-from webhook.admission.model import ALLOWED
-from webhook.admission.mutating import answer_mutation
+from webhook.admission.model import podspec
+from webhook.admission.model.injection import Injection
+from webhook.admission.model.requests import ALLOWED
+from webhook.admission.mutate import answer_mutation
+from webhook.admission.mutation import jsonpatch
+from webhook.admission.mutation.jsonpatch import PatchError
 
 # The patch
 

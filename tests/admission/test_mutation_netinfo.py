@@ -14,9 +14,9 @@ from tests.admission.injecting import (
     pod_of,
     sriov,
 )
-from webhook.admission import jsonpatch
-from webhook.admission.injection import Injection
-from webhook.admission.model import ALLOWED
+from webhook.admission.model.injection import Injection
+from webhook.admission.model.requests import ALLOWED
+from webhook.admission.mutation import jsonpatch
 
 NAMESPACE = {"path": "namespace", "fieldRef": {"fieldPath": "metadata.namespace"}}
 

@@ -23,9 +23,9 @@ from tests.admission.injecting import (
     sriov,
 )
 from tests.admission.world import FakeCluster
-from webhook.admission import jsonpatch
-from webhook.admission.injection import INJECT, Injection
-from webhook.admission.model import ALLOWED
+from webhook.admission.model.injection import INJECT, Injection
+from webhook.admission.model.requests import ALLOWED
+from webhook.admission.mutation import jsonpatch
 
 # Decision 4: devices that are claimed
 

@@ -14,9 +14,9 @@ from cniplugin.netspec import annotation
 from cniplugin.netspec.selection import NETWORKS
 from tests.admission.injecting import Json, ask_mutate, ask_validate, cluster_of, network, pod_of
 from tests.admission.world import FakeCluster
-from webhook.admission import jsonpatch
-from webhook.admission.injection import INJECT, INJECT_INTO, Injection
-from webhook.admission.quantity import parse_quantity
+from webhook.admission.model.injection import INJECT, INJECT_INTO, Injection
+from webhook.admission.model.quantity import parse_quantity
+from webhook.admission.mutation import jsonpatch
 
 pytestmark = pytest.mark.slow
 MANY = settings(max_examples=300)

@@ -7,17 +7,17 @@ from typing import Any
 import pytest
 
 from cniplugin.access.compile import compile_rules, read_policies
-from cniplugin.access.consent import ALLOWED_NAMESPACES, ALLOWED_SELECTOR
-from cniplugin.access.levels import ClusterLevels
-from cniplugin.access.model import Config, Rules
+from cniplugin.access.model.levels import ClusterLevels
+from cniplugin.access.model.values import Config, Rules
+from cniplugin.access.reading.consent import ALLOWED_NAMESPACES, ALLOWED_SELECTOR
 from cniplugin.netspec.netattachdef import RESOURCE_NAME
 from tests.admission.injecting import ask_mutate, create, pod_of
 from tests.admission.world import MACVLAN, FakeCluster, cluster, decide, definition, pod, request
+from webhook.admission.checks.namespacelabels import told
 from webhook.admission.evaluate import evaluate
-from webhook.admission.injection import NODE_SELECTOR, Injection
-from webhook.admission.model import GroupKind, NetworkUsers, User
-from webhook.admission.mutating import answer_mutation
-from webhook.admission.namespacelabels import told
+from webhook.admission.model.injection import NODE_SELECTOR, Injection
+from webhook.admission.model.requests import GroupKind, NetworkUsers, User
+from webhook.admission.mutate import answer_mutation
 
 Json = dict[str, Any]
 BY_LABEL: Json = {"namespaceSelector": {"matchLabels": {"env": "dev"}}}

@@ -7,11 +7,10 @@ from typing import Any
 import pytest
 
 from cniplugin.access.compile import Policies, compile_rules, read_policies
-from cniplugin.access.consent import ALLOWED_SELECTOR
-from cniplugin.access.model import Config, NamespaceLabels, Rules
-from cniplugin.access.rules import AuthorMatch
+from cniplugin.access.model.policyrules import AuthorMatch
+from cniplugin.access.model.values import Config, NamespaceLabels, Rules
+from cniplugin.access.reading.consent import ALLOWED_SELECTOR
 from tests.admission.world import FakeCluster, cluster, decide, request
-from webhook.admission import labeltext
 from webhook.admission.checks.namespaces import (
     CHANGES_MAX,
     CONSENT_CHARS_MAX,
@@ -20,7 +19,8 @@ from webhook.admission.checks.namespaces import (
     NAMESPACE_CONTROLLER,
 )
 from webhook.admission.evaluate import NAMESPACE
-from webhook.admission.model import Decision, Object, Request, User
+from webhook.admission.model.requests import Decision, Object, Request, User
+from webhook.admission.wording import labeltext
 
 LEVEL = "nadmit.io/definitions-enforce"
 TENANTS: dict[str, Any] = {

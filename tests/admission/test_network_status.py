@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
-from cniplugin.access.model import NETWORK_STATUS_MODES
+from cniplugin.access.model.values import NETWORK_STATUS_MODES
 from cniplugin.netspec.selection import NETWORK_STATUS, NETWORK_STATUS_KEYS, NETWORKS
 from tests.admission.injecting import Sent, network, pod_of
 from tests.admission.world import RULES, cluster, decide, pod, request, rules
-from webhook.admission import jsonpatch
-from webhook.admission.injection import INJECT, MIRROR, Injection
-from webhook.admission.model import Decision, Object, Request, User
-from webhook.admission.mutating import answer_mutation
-from webhook.admission.statuswriters import MULTUS_GROUP, NODES_GROUP, PLUGIN_ACCOUNTS
-from webhook.serving import wire
+from webhook.admission.model.injection import INJECT, MIRROR, Injection
+from webhook.admission.model.requests import Decision, Object, Request, User
+from webhook.admission.mutate import answer_mutation
+from webhook.admission.mutation import jsonpatch
+from webhook.admission.view.statuswriters import MULTUS_GROUP, NODES_GROUP, PLUGIN_ACCOUNTS
+from webhook.review import wire
 
 Json = dict[str, Any]
 RULE = ("NetworkStatusProtected",)

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from cniplugin.netspec.netattachdef import RESOURCE_NAME
 from tests.admission.world import CAPABLE, FakeCluster, T, attach, cluster, decide, pod, request, rules
 from webhook.admission.evaluate import WORKLOADS
-from webhook.admission.messages import CAUSES_MAX
-from webhook.admission.model import GroupKind, Object, User
+from webhook.admission.model.requests import GroupKind, Object, User
+from webhook.admission.wording.messages import CAUSES_MAX
 
 DEPLOYMENT = GroupKind("apps", "Deployment")
 

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from cniplugin.access.consent import ALLOWED_NAMESPACES
+from cniplugin.access.reading.consent import ALLOWED_NAMESPACES
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORK_STATUS, NETWORKS
 from tests.admission.world import MACVLAN, cluster, rules
 from webhook.admission.evaluate import BINDING, NETWORK, POD, POLICY, WORKLOADS, evaluate
-from webhook.admission.model import Decision, GroupKind
-from webhook.serving import wire
+from webhook.admission.model.requests import Decision, GroupKind
+from webhook.review import wire
 
 Json = dict[str, Any]
 STAMP = "2026-11-28T15:00:00Z"

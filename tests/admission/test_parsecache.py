@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from webhook.admission.parsecache import ParseCache, weigh
+from webhook.admission.view.parsecache import ParseCache, weigh
 
 
 def test_values_that_were_asked_for_last_stay() -> None:

@@ -9,10 +9,10 @@ import pytest
 
 from cniplugin.access.compile import read_policies
 from tests.admission.world import FakeCluster, cluster, decide, request
-from webhook.admission import messages
 from webhook.admission.evaluate import POLICY, POLICY_CONFIG
-from webhook.admission.model import Decision, GroupKind, Object, Request
-from webhook.serving import wire
+from webhook.admission.model.requests import Decision, GroupKind, Object, Request
+from webhook.admission.wording import messages
+from webhook.review import wire
 from webhook.serving.http import RequestError
 
 ALLOW: dict[str, Any] = {"name": "a", "action": "Allow"}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from webhook.admission.model.ruleids import RULE_IDS
 from webhook.admission.plugins.codes import CODES
-from webhook.admission.rules import RULE_IDS
 
 ROOT = Path(__file__).parents[2]
 LITERAL = re.compile(r'"([a-z]+(?:-[a-z]+)+|[A-Z][a-zA-Z]+)"')

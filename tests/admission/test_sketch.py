@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cniplugin.access.compile import compile_rules, read_policies
-from cniplugin.access.model import Config
+from cniplugin.access.model.values import Config
 from cniplugin.netspec.selection import NETWORKS
 from tests.admission.injecting import (
     VF,
@@ -28,10 +28,10 @@ from tests.admission.injecting import (
 )
 from tests.admission.test_mutation_properties import SETTINGS, networks_of, pods
 from tests.admission.world import RULES, FakeCluster
-from webhook.admission.injection import Injection
-from webhook.admission.model import Decision, Object
-from webhook.admission.mutating import answer_mutation
-from webhook.serving.podsketch import PARTS_MAX, SKETCH_MAX
+from webhook.admission.model.injection import Injection
+from webhook.admission.model.requests import Decision, Object
+from webhook.admission.mutate import answer_mutation
+from webhook.review.podsketch import PARTS_MAX, SKETCH_MAX
 
 Path = tuple[str | int, ...]
 

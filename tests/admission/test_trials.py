@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cniplugin.access.compile import compile_rules, read_policies
-from cniplugin.access.model import Config, Rules
+from cniplugin.access.model.values import Config, Rules
 
 from .world import attach, decide, definition
 

@@ -8,16 +8,16 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from cniplugin.access.compile import NO_POLICIES, Policies
-from cniplugin.access.consent import ALLOWED_SELECTOR
-from cniplugin.access.consent import ANNOTATIONS as CONSENT
-from cniplugin.access.levels import LABELS
-from cniplugin.access.model import Config, Rules
+from cniplugin.access.model.levels import LABELS
+from cniplugin.access.model.values import Config, Rules
+from cniplugin.access.reading.consent import ALLOWED_SELECTOR
+from cniplugin.access.reading.consent import ANNOTATIONS as CONSENT
 from cniplugin.netspec import netattachdef
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORK_STATUS, NETWORKS
 from webhook.admission.dra.claims import NO_DEVICES, Devices
 from webhook.admission.evaluate import NETWORK, POD, evaluate
-from webhook.admission.model import NO_USERS, Decision, GroupKind, NetworkUsers, Object, Request, User
+from webhook.admission.model.requests import NO_USERS, Decision, GroupKind, NetworkUsers, Object, Request, User
 from webhook.admission.plugins.schema import PluginChecks
 
 T = TypeVar("T")

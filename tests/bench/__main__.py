@@ -11,15 +11,15 @@ import tempfile
 import time
 from pathlib import Path
 
-from cniplugin.access.model import Rules
+from cniplugin.access.model.values import Rules
 from tests.bench import load, node, policies, scale, server, world, worst
 from webhook.admission.evaluate import evaluate
-from webhook.admission.injection import Injection
-from webhook.admission.mutating import answer_mutation
+from webhook.admission.model.injection import Injection
+from webhook.admission.mutate import answer_mutation
 from webhook.admission.plugins.schema import PluginChecks
-from webhook.cluster.manifests import load_snapshot
 from webhook.plugindata.loader import load_schemas
-from webhook.serving import wire
+from webhook.review import wire
+from webhook.trees.manifests import load_snapshot
 
 CONNECTIONS = 8
 RULES = Rules()

@@ -15,11 +15,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from cniplugin.access.compile import NO_POLICIES, Policies, read_policies
-from cniplugin.access.model import NAME_LABEL, Config
+from cniplugin.access.model.values import NAME_LABEL, Config
 from webhook.admission.evaluate import evaluate
-from webhook.admission.inforce import RulesInForce
-from webhook.cluster.store import Definition, Snapshot
-from webhook.serving import wire
+from webhook.admission.view.currentrules import RulesInForce
+from webhook.review import wire
+from webhook.snapshot.store import Definition, Snapshot
 
 POLICIES, RULES, NAMESPACES, NETWORKS = 1_000, 5, 2_000, 10_000
 CONFIG = '{"cniVersion":"1.0.0","name":"net-%d","plugins":[{"type":"macvlan","master":"bond1.%d","capabilities":{"ips":true}}]}'

@@ -6,12 +6,12 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from cniplugin.access.model import Rules
-from webhook.admission import jsonpatch
-from webhook.admission.injection import Injection
-from webhook.admission.mutating import answer_mutation
-from webhook.cluster.manifests import load_snapshot
-from webhook.serving import wire
+from cniplugin.access.model.values import Rules
+from webhook.admission.model.injection import Injection
+from webhook.admission.mutate import answer_mutation
+from webhook.admission.mutation import jsonpatch
+from webhook.review import wire
+from webhook.trees.manifests import load_snapshot
 
 ROOT = Path(__file__).parents[2]
 RECORDINGS = ROOT / "examples" / "recordings"

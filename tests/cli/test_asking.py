@@ -11,14 +11,14 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cniplugin.access.compile import compile_rules
-from cniplugin.access.model import Config
+from cniplugin.access.model.values import Config
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS
 from tests.informers import api_server
 from tests.informers.api_server import CONFIGS, NAMESPACES, POLICIES, ApiServer, network, policy, policy_config, status
 from webhook.admission.evaluate import POD, evaluate
-from webhook.admission.model import Object, Request, User
+from webhook.admission.model.requests import Object, Request, User
 from webhook.cli import nadmit
-from webhook.cluster import manifests
+from webhook.trees import manifests
 
 HERE = Path(__file__).parent
 ASKED = (

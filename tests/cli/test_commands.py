@@ -13,16 +13,16 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from cniplugin.access.model import Rules
-from webhook.admission.configuration import Configuration
+from cniplugin.access.model.values import Rules
 from webhook.admission.evaluate import evaluate
-from webhook.admission.injection import Injection
+from webhook.admission.model.injection import Injection
+from webhook.admission.view.nadmitconfiguration import Configuration
 from webhook.cli import COMMANDS, nadmit
-from webhook.cluster import manifests
 from webhook.commands import judging, version
 from webhook.commands.lazy import LazyCommand, LazyGroup
 from webhook.commands.serve import ADDRESS
-from webhook.serving import wire
+from webhook.review import wire
+from webhook.trees import manifests
 
 HERE = Path(__file__).parent
 POD = (HERE / "inputs" / "self-contained.yaml").read_bytes()

@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from webhook.admission.model import ALLOWED, Cause, Decision, GroupKind, Object, Request
-from webhook.cluster.problems import Position
-from webhook.report import kubectl, machine, sarif, text
+from webhook.admission.model.requests import ALLOWED, Cause, Decision, GroupKind, Object, Request
+from webhook.report import kubectl, lines, machine, sarif
 from webhook.report.findings import ERROR, WARNING, Finding, Report
+from webhook.trees.problems import Position
 
 FINDINGS = (
     Finding(Position("a b/ü.yaml", 3, 5), ERROR, "json-syntax", "50% is\nno JSON", "pod blue/web", "spec.config"),
@@ -26,7 +26,7 @@ def plain(words: str, role: str) -> str:
 
 
 def test_text() -> None:
-    assert text.render(REPORT, plain).splitlines() == [
+    assert lines.render(REPORT, plain).splitlines() == [
         "a b/ü.yaml:3:5: error: pod blue/web: spec.config: 50% is [json-syntax]",
         "    no JSON",
         "x,y:z.yaml: error: cannot be read [unreadable-file]",

@@ -19,7 +19,7 @@ from certs.state import Phase, parse_state
 from certs.store import StoreError
 from tests.certs.memorycluster import FOREIGN
 from tests.realapi.server import RealApiServer
-from webhook.cluster.kube import load_configuration
+from webhook.kube.connection import load_configuration
 
 Object = dict[str, Any]
 PATIENCE_S = 30.0

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.realapi.server import RealApiServer
-from webhook.admission.injection import DEFAULT_NETWORKS, INJECT, NODE_SELECTOR
+from webhook.admission.model.injection import DEFAULT_NETWORKS, INJECT, NODE_SELECTOR
 
 from .mutator import Change, mutating
 from .registered import NETWORKS, Object, until

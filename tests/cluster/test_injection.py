@@ -8,7 +8,7 @@ import pytest
 
 from tests.admission.injecting import VF, Json, ask_mutate, ask_validate, cluster_of, network, patched, pod_of
 from tests.realapi.server import RealApiServer
-from webhook.admission.injection import Injection
+from webhook.admission.model.injection import Injection
 
 pytestmark = [pytest.mark.slow, pytest.mark.kube_apiserver]
 

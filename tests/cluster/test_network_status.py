@@ -16,7 +16,7 @@ import yaml
 
 from cniplugin.netspec.selection import NETWORK_STATUS, NETWORK_STATUS_KEYS
 from tests.realapi.server import MERGE_PATCH, RealApiServer
-from webhook.admission.injection import INJECT
+from webhook.admission.model.injection import INJECT
 
 from .registered import NETWORKS, Object, hooks, reviews, until
 from .tenants import Tenants, config_of, pod, tenants

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from webhook.cluster import manifests
-from webhook.cluster.documents import Document
-from webhook.cluster.problems import ManifestError, Position, Problem
+from webhook.trees import manifests
+from webhook.trees.documents import Document
+from webhook.trees.problems import ManifestError, Position, Problem
 
 POD = "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\n"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from webhook.cluster.ownnamespace import own_namespace
+from webhook.kube.ownnamespace import own_namespace
 
 
 def test_what_was_given_counts_first(tmp_path: Path) -> None:

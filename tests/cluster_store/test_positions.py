@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from webhook.cluster import documents
-from webhook.cluster.documents import Document
-from webhook.cluster.positions import parse_path
-from webhook.cluster.problems import Problem
+from webhook.trees import documents
+from webhook.trees.documents import Document
+from webhook.trees.positions import parse_path
+from webhook.trees.problems import Problem
 
 BLOCK = """\
 # a comment

@@ -10,8 +10,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from webhook.cluster import jsonstream, yamlstream
-from webhook.cluster.problems import Problem
+from webhook.trees import jsonstream, yamlstream
+from webhook.trees.problems import Problem
 
 VALUES = [
     # go-yaml v2 resolve.go; kubernetes-sigs/yaml turns keys into strings

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.informers.api_server import write_kubeconfig
-from webhook.cluster.kube import Connection
 from webhook.configuration.configmap import EVENT_TRIES, ConfigurationMap, MapTiming
-from webhook.configuration.inforce import InForce
+from webhook.configuration.current import InForce
+from webhook.kube.connection import Connection
 
 from .api_server import CONFIG_MAPS, EVENTS, NAME, NAMESPACE, PATH, ConfigMapServer
 from .texts import BAD, HONOR, OFF, TOP_UP

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from webhook.configuration.file import ConfigurationFile, read_file
-from webhook.configuration.inforce import InForce
-from webhook.configuration.text import ConfigurationError
+from webhook.configuration.current import InForce
+from webhook.configuration.filesource import ConfigurationFile, read_file
+from webhook.configuration.parsing import ConfigurationError
 
 from .texts import BAD, HONOR, OFF, TOP_UP
 

@@ -8,11 +8,11 @@ import json
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from webhook.admission.configuration import Configuration
-from webhook.configuration.inforce import SHOWN_PROBLEMS_MAX, InForce
-from webhook.configuration.metrics import ConfigurationMetrics
-from webhook.configuration.text import PROBLEMS_MAX, ConfigurationError
+from webhook.admission.view.nadmitconfiguration import Configuration
+from webhook.configuration.current import SHOWN_PROBLEMS_MAX, InForce
+from webhook.configuration.parsing import PROBLEMS_MAX, ConfigurationError
 from webhook.plugindata.loader import load_schemas
+from webhook.telemetry.configuration import ConfigurationMetrics
 
 from .texts import BAD, HEAD, HONOR, OFF, TOP_UP
 

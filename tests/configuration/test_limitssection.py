@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from webhook.admission.limits import DEFAULTS, ReviewLimits
-from webhook.configuration.inforce import InForce
-from webhook.configuration.text import ConfigurationError, read
+from webhook.admission.model.limitsettings import DEFAULTS, ReviewLimits
+from webhook.configuration.current import InForce
+from webhook.configuration.parsing import ConfigurationError, read
 
 HEAD = b"apiVersion: config.nadmit.io/v1alpha1\nkind: NadmitConfiguration\n"
 

@@ -9,9 +9,9 @@ import pytest
 
 from tests.plugins.checking import SCHEMAS, found
 from webhook.admission.plugins.schema import UNKNOWN_TYPES, PluginChecks
-from webhook.configuration.inforce import InForce
+from webhook.configuration.current import InForce
+from webhook.configuration.parsing import ConfigurationError, read
 from webhook.configuration.pluginssection import UnknownTypes
-from webhook.configuration.text import ConfigurationError, read
 from webhook.plugindata.own import read_own
 
 from .texts import HEAD

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from webhook.cluster.problems import ManifestError
 from webhook.configuration.schemafiles import BYTES_MAX, load_directory
+from webhook.trees.problems import ManifestError
 
 MINE = "type: my-plugin\nkind: main\nsource: me\n"
 

@@ -8,10 +8,10 @@ import pytest
 import yaml
 
 from cniplugin.netspec.netattachdef import RESOURCE_NAME
-from webhook.admission.configuration import Configuration
-from webhook.admission.injection import Injection
+from webhook.admission.model.injection import Injection
+from webhook.admission.view.nadmitconfiguration import Configuration
 from webhook.configuration.model import NadmitConfiguration, defaults
-from webhook.configuration.text import BYTES_MAX, PROBLEMS_MAX, ConfigurationError, read
+from webhook.configuration.parsing import BYTES_MAX, PROBLEMS_MAX, ConfigurationError, read
 from webhook.plugindata.loader import load_schemas
 
 from .texts import HEAD, OFF

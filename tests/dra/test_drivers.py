@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cniplugin.podclaims import DEFINITION_KEYS
+from cniplugin.attach.podclaims import DEFINITION_KEYS
 from webhook.admission.dra.drivers import KNOWN_DRIVERS
 from webhook.admission.dra.parameters import Parameters, read_parameters
-from webhook.configuration.text import ConfigurationError, read
+from webhook.configuration.parsing import ConfigurationError, read
 from webhook.driverdata.loader import OWN, load_drivers
 from webhook.driverdata.own import read_own
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import pytest
 
 from tests import golden_files as golden
-from webhook.admission import messages
 from webhook.admission.evaluate import POD
-from webhook.admission.model import Decision, Object, Request, User
+from webhook.admission.model.requests import Decision, Object, Request, User
+from webhook.admission.wording import messages
 
 from .test_pods import deployment
 from .world import (

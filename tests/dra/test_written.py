@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from webhook.admission.model import User
+from webhook.admission.model.requests import User
 from webhook.commands.judging import admission_review
 
 from .world import (

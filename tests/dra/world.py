@@ -7,18 +7,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cniplugin.access.compile import compile_rules
-from cniplugin.access.model import Config
+from cniplugin.access.model.values import Config
 from webhook.admission.dra.drivers import Drivers
 from webhook.admission.evaluate import evaluate
-from webhook.admission.model import Decision, User
+from webhook.admission.model.requests import Decision, User
 from webhook.admission.plugins.schema import PluginChecks
-from webhook.cluster import manifests, store
-from webhook.cluster.problems import Problem
-from webhook.cluster.store import Snapshot
 from webhook.commands.judging import admission_review
 from webhook.driverdata.loader import default_drivers
 from webhook.plugindata.loader import load_schemas
-from webhook.serving import wire
+from webhook.review import wire
+from webhook.snapshot.store import Snapshot
+from webhook.trees import manifests, snapshots
+from webhook.trees.problems import Problem
 
 Json = dict[str, Any]
 
@@ -116,7 +116,7 @@ def cluster_of(*objects: Json) -> Snapshot:
     """Return the snapshot of objects, with NETWORKS."""
     text = "\n".join(json.dumps(one) for one in (*NETWORKS, *objects))
     problems: list[Problem] = []
-    made = store.build(manifests.read_bytes(text.encode(), file="world.json", problems=problems), problems)
+    made = snapshots.build(manifests.read_bytes(text.encode(), file="world.json", problems=problems), problems)
     assert problems == []
     return made
 

@@ -11,27 +11,21 @@ from typing import NoReturn
 
 import yaml
 
-from cniplugin import (
-    devicefiles,
-    devices,
-    http1,
-    installoptions,
-    journaltext,
-    kubeconfig,
-    kubeyaml,
-    netconf,
-    resultscache,
-    rulesfile,
-    skel,
-)
 from cniplugin.access import compile as access_compile
-from cniplugin.access import configuration, consent, labels, matchers, reading
-from cniplugin.access.model import Config
+from cniplugin.access.model import labels, matchers
+from cniplugin.access.model.values import Config
+from cniplugin.access.reading import consent, policyconfig
+from cniplugin.access.reading import policies as reading
+from cniplugin.attach import devicefiles, devices
+from cniplugin.cluster import http1, kubeconfig, kubeyaml, rulesfile
 from cniplugin.errors import CniError
+from cniplugin.install import commandline
 from cniplugin.netspec import annotation, cniconfig, jsontext, names, netattachdef, rawjson, result, versions
-from cniplugin.netspec import status as network_status
+from cniplugin.netspec import networkstatus as network_status
 from cniplugin.netspec.errors import SpecErrors
 from cniplugin.netspec.selection import to_json
+from cniplugin.protocol import netconf, skel
+from cniplugin.records import journaltext, resultscache
 
 from .target import Target, agree, object_of, text_of
 
@@ -125,7 +119,7 @@ def _policy(data: bytes) -> object:
 
 
 def _access_configuration(data: bytes) -> object:
-    _, problems = configuration.read_config(object_of(data))
+    _, problems = policyconfig.read_config(object_of(data))
     return sorted({f"{problem.rule} {problem.path}"[:60] for problem in problems})
 
 
@@ -276,7 +270,7 @@ def _device_information(data: bytes) -> object:
 
 
 def _install_arguments(data: bytes) -> object:
-    command, _ = installoptions.read_arguments(text_of(data).split("\n"))
+    command, _ = commandline.read_arguments(text_of(data).split("\n"))
     return command
 
 
@@ -312,5 +306,5 @@ TARGETS = (
     Target("results-cache", _resultscache),
     Target("checkpoint", _checkpoint, (ValueError,)),
     Target("device-information", _device_information, (CniError,)),
-    Target("install-arguments", _install_arguments, (installoptions.UsageError,), tokens=tuple(installoptions.OPTIONS)),
+    Target("install-arguments", _install_arguments, (commandline.UsageError,), tokens=tuple(commandline.OPTIONS)),
 )

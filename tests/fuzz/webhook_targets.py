@@ -11,29 +11,32 @@ import click
 from cryptography import x509
 
 from certs import authority, cabundle, state
-from cniplugin.access.model import Config, Rules
+from cniplugin.access.model.values import Config, Rules
 from cniplugin.netspec import cniconfig
 from cniplugin.netspec.errors import SpecErrors
 from tests.admission.world import FakeCluster
-from webhook.admission import injection, jsonpatch, quantity
 from webhook.admission.evaluate import evaluate
-from webhook.admission.injection import Injection
-from webhook.admission.mutating import answer_mutation
+from webhook.admission.model import injection, quantity
+from webhook.admission.model.injection import Injection
+from webhook.admission.mutate import answer_mutation
+from webhook.admission.mutation import jsonpatch
 from webhook.admission.plugins.engine import check_plugins
 from webhook.admission.plugins.formats import read_address, read_cidr
 from webhook.admission.plugins.schema import PluginChecks
-from webhook.cluster import apiobjects, documents, jsonstream, positions, store, yamlstream
-from webhook.cluster.problems import Problem
 from webhook.commands import clusteroptions, options, serve
+from webhook.configuration import parsing as configuration_text
 from webhook.configuration import schemafiles
-from webhook.configuration import text as configuration_text
-from webhook.configuration.text import ConfigurationError
+from webhook.configuration.parsing import ConfigurationError
+from webhook.kube import apiobjects
 from webhook.plugindata.loader import load_schemas
 from webhook.plugindata.own import read_own
-from webhook.serving import http, wire
+from webhook.review import wire
+from webhook.serving import http
 from webhook.serving.http import RequestError
 from webhook.serving.memorytls import MemoryTls
 from webhook.serving.tls import CertificateError
+from webhook.trees import documents, jsonstream, positions, snapshots, yamlstream
+from webhook.trees.problems import Problem
 
 from .target import Target, agree, json_of, object_of, text_of
 
@@ -108,7 +111,7 @@ def _documents(data: bytes) -> object:
     for document in found:
         document.locate("spec.config.plugins[0].type")
         document.locate("metadata.annotations")
-    store.build(iter(found), problems)
+    snapshots.build(iter(found), problems)
     return sorted({problem.rule for problem in problems})
 
 

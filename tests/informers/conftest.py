@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from webhook.cluster.informers import Timing
+from webhook.kube.informers import Timing
 
 from .api_server import NAMESPACES, NETWORKS, ApiServer, namespace, network, write_kubeconfig
 from .observed import Observed

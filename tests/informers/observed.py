@@ -6,8 +6,8 @@ import time
 from threading import Condition
 from typing import TYPE_CHECKING
 
-from webhook.cluster.pods import Pods
-from webhook.cluster.source import ClusterSource
+from webhook.snapshot.pods import Pods
+from webhook.snapshot.source import ClusterSource
 
 from .api_server import PATIENCE_S
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from webhook.cluster.informers import Timing
-    from webhook.cluster.store import Snapshot
+    from webhook.kube.informers import Timing
+    from webhook.snapshot.store import Snapshot
 
 POLL_S = 0.002
 """Between two looks at what no event tells: readiness, ages, logs."""

@@ -9,11 +9,11 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webhook.cluster.addresses import CLAIMS_MAX, Addresses
-from webhook.cluster.bynamespace import Key
-from webhook.cluster.manifests import read_bytes
-from webhook.cluster.pods import Pods
-from webhook.cluster.store import build
+from webhook.kube.bynamespace import Key
+from webhook.snapshot.addresses import CLAIMS_MAX, Addresses
+from webhook.snapshot.pods import Pods
+from webhook.trees.manifests import read_bytes
+from webhook.trees.snapshots import build
 
 from .api_server import PODS, ApiServer, pod
 from .observed import Observed

@@ -12,11 +12,11 @@ import pytest
 
 from tests.dra.world import CNI, claim, device_class, opaque, vf
 from webhook.admission.dra.claims import CLAIM, CLASS, ClaimSpec, DeviceClass, DeviceKey
-from webhook.cluster.informers import Timing
-from webhook.cluster.kube import Connection
-from webhook.cluster.livedevices import KEYS_MAX, LiveDevices
-from webhook.cluster.source import ClusterSource
-from webhook.deviceobjects import KEPT_BYTES_MAX
+from webhook.kube.connection import Connection
+from webhook.kube.informers import Timing
+from webhook.snapshot.deviceobjects import KEPT_BYTES_MAX
+from webhook.snapshot.livedevices import KEYS_MAX, LiveDevices
+from webhook.snapshot.source import ClusterSource
 
 from .api_server import PATIENCE_S, ApiServer, status, write_kubeconfig
 from .conftest import QUICK

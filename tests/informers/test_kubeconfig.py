@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 from kubernetes.config import ConfigException
 
-from webhook.cluster.apierrors import ClusterError
-from webhook.cluster.kube import Connection, load_configuration
-from webhook.cluster.source import NAMESPACES, ClusterSource
+from webhook.kube.apierrors import ClusterError
+from webhook.kube.connection import Connection, load_configuration
+from webhook.snapshot.source import NAMESPACES, ClusterSource
 
 from .api_server import write_kubeconfig
 
@@ -152,5 +152,5 @@ def fail(_: object) -> None:
 
 @pytest.mark.slow
 def test_nothing_else_imports_the_client() -> None:
-    code = "import sys; import webhook.wiring, webhook.cluster.apierrors; sys.exit('kubernetes' in sys.modules)"
+    code = "import sys; import webhook.compose, webhook.kube.apierrors; sys.exit('kubernetes' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cniplugin.access.model import NAME_LABEL
-from webhook.cluster.kube import Connection
-from webhook.cluster.livelookups import ABSENT_MAX, CONCURRENT_MAX, RESULTS, LiveLookups
-from webhook.cluster.store import EMPTY, Definition, Snapshot
+from cniplugin.access.model.values import NAME_LABEL
+from webhook.kube.connection import Connection
+from webhook.snapshot.livelookups import ABSENT_MAX, CONCURRENT_MAX, RESULTS, LiveLookups
+from webhook.snapshot.store import EMPTY, Definition, Snapshot
 
 from .api_server import NAMESPACES, NETWORKS, PATIENCE_S, ApiServer, network, status, write_kubeconfig
 

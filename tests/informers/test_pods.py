@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from webhook.admission.model import NO_USERS, NetworkUsers
+from webhook.admission.model.requests import NO_USERS, NetworkUsers
 
 from .api_server import NETWORKS, PODS, ApiServer, network, pod, status
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cniplugin.access.model import Config
-from webhook.admission.inforce import RulesInForce
+from cniplugin.access.model.values import Config
+from webhook.admission.view.currentrules import RulesInForce
 
 from .api_server import CONFIGS, NETWORKS, POLICIES, ApiServer, network, policy, policy_config, status
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cniplugin.access.consent import ALLOWED_NAMESPACES
+from cniplugin.access.reading.consent import ALLOWED_NAMESPACES
 
 from .api_server import CUT, NAMESPACES, NETWORKS, PATIENCE_S, ApiServer, namespace, network, status
 

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from tests import golden_files
-from webhook.admission.injection import INJECT
+from webhook.admission.model.injection import INJECT
 from webhook.registration.tables import KINDS
 
 from .rendered import BUILDS, MANIFESTS, OVERLAYS, ROOT, build, find, identity, pod_specs, render, text_of

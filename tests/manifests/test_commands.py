@@ -7,7 +7,7 @@ from typing import Any
 import click
 import pytest
 
-from cniplugin.installoptions import OPTIONS, read_arguments
+from cniplugin.install.commandline import OPTIONS, read_arguments
 from webhook.cli import nadmit
 from webhook.commands.serve import serve
 from webhook.registration.tables import KINDS

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from webhook.metrics import Metrics
+from webhook.telemetry.metrics import Metrics
 
 from .rendered import ROOT, find
 

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = str(Path(__file__).parents[2])
 LOAD = f"import sys; sys.path.insert(0, {ROOT!r}); before = set(sys.modules); "
-OWN = "import cniplugin.netspec.status, cniplugin.netspec.plan, cniplugin.access.judge; "
+OWN = "import cniplugin.netspec.networkstatus, cniplugin.netspec.plan, cniplugin.access.judging.judge; "
 
 ALLOWED = {"__future__", "_json"}
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cniplugin.netspec import result, status
+from cniplugin.netspec import networkstatus, result
 from cniplugin.netspec.errors import SpecErrors
 from cniplugin.netspec.result import Interface, IPConfig, Result, Route
 
@@ -92,10 +92,10 @@ def without_nil(entry: dict[str, Any]) -> dict[str, Any]:
 
 def written(case: dict[str, Any]) -> list[dict[str, Any]]:
     read = result.parse(case["result"], cni_version=case["conf_cni_version"])
-    entries = status.entries(
+    entries = networkstatus.entries(
         case["network_name"], read, is_default=case["default_network"], device_info=case["device_info"]
     )
-    return list(json.loads(status.render(entries)))
+    return list(json.loads(networkstatus.render(entries)))
 
 
 def test_vectors_are_found() -> None:
@@ -140,7 +140,7 @@ def entries(name: str = "ns/n", **keys: Any) -> list[dict[str, Any]]:
     options = {key: keys.pop(key) for key in ("ifname", "default_route", "device_info") if key in keys}
     is_default = keys.pop("is_default", False)
     read = Result(cni_version="1.1.0", **keys)
-    return list(json.loads(status.render(status.entries(name, read, is_default=is_default, **options))))
+    return list(json.loads(networkstatus.render(networkstatus.entries(name, read, is_default=is_default, **options))))
 
 
 def pod_interfaces(*names: str) -> tuple[Interface, ...]:
@@ -149,7 +149,7 @@ def pod_interfaces(*names: str) -> tuple[Interface, ...]:
 
 def test_no_result_gives_a_minimal_entry() -> None:
     """§5.1.1, and §5.3.2.1 for the interface."""
-    assert status.render(status.entries("d", None, is_default=True, ifname="eth0")) == (
+    assert networkstatus.render(networkstatus.entries("d", None, is_default=True, ifname="eth0")) == (
         '[{\n    "name": "d",\n    "interface": "eth0",\n    "default": true,\n    "dns": {}\n}]'
     )
 
@@ -197,16 +197,16 @@ def test_gateway_and_default_route() -> None:
 
 def test_layout_is_that_of_multus() -> None:
     """Each map by MarshalIndent with four blanks, joined by commas in brackets (nad-client net-attach-def.go:60-68)."""
-    two = status.entries(
+    two = networkstatus.entries(
         "ns/é", Result(cni_version="1.0.0", interfaces=pod_interfaces("a", "b")), is_default=False, device_info={}
     )
     one = '{{\n    "name": "ns/é",\n    "interface": "{}",\n    "default": false,\n    "dns": {{}},\n    "device-info": {{}}\n}}'
-    assert status.render(two) == f"[{one.format('a')},{one.format('b')}]"
-    assert status.render(()) == "[]"
+    assert networkstatus.render(two) == f"[{one.format('a')},{one.format('b')}]"
+    assert networkstatus.render(()) == "[]"
 
 
 def test_the_annotation_is_named_as_in_the_standard() -> None:
-    assert status.ANNOTATION == "k8s.v1.cni.cncf.io/network-status"
+    assert networkstatus.ANNOTATION == "k8s.v1.cni.cncf.io/network-status"
 
 
 RESULTS = st.builds(
@@ -229,6 +229,6 @@ RESULTS = st.builds(
 @given(st.none() | RESULTS, st.booleans())
 def test_default_is_true_exactly_once_and_only_for_the_default_network(read: Result | None, is_default: bool) -> None:  # noqa: FBT001
     """§5.2, §5.3.5: the default network has one entry with true, every other network none."""
-    written = status.entries("n", read, is_default=is_default)
+    written = networkstatus.entries("n", read, is_default=is_default)
     assert len(written) >= 1
     assert sum(entry.default for entry in written) == is_default

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from cniplugin.access import consent, labels
+from cniplugin.access.model import labels
+from cniplugin.access.reading import consent
 from cniplugin.netspec import annotation, jsontext, names, netattachdef
 from cniplugin.netspec.errors import SpecErrors
 from cniplugin.netspec.whitespace import has_space, in_one_line, trim, words
-from webhook.admission.injection import INJECT, opts_out
+from webhook.admission.model.injection import INJECT, opts_out
 
 ROOT = Path(__file__).parents[2]
 GO = {

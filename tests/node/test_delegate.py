@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from cniplugin import delegate
-from cniplugin.delegate import Target
 from cniplugin.errors import DECODE_FAILURE, IO_FAILURE, PLUGIN_NOT_AVAILABLE, TRY_AGAIN_LATER, PluginError
 from cniplugin.netspec import cniconfig
 from cniplugin.netspec.cniconfig import NetworkConfigList
+from cniplugin.protocol import delegate
+from cniplugin.protocol.delegate import Target
 from tests.node.fake_plugin import Plugins
 
 VERSIONS = ["0.3.1", "0.4.0", "1.0.0", "1.1.0"]

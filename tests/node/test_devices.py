@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cniplugin import devicefiles, devices
+from cniplugin.attach import devicefiles, devices
 from cniplugin.errors import CniError
 from cniplugin.netspec import annotation, netattachdef
 from cniplugin.netspec.netattachdef import RESOURCE_NAME

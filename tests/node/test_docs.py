@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from cniplugin import logfile, netconf
-from cniplugin.netconf import NetConf
+from cniplugin.host import logfile
+from cniplugin.protocol import netconf
+from cniplugin.protocol.netconf import NetConf
 
 ROOT = Path(__file__).parents[2]
 OF_CNI = {

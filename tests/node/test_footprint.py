@@ -63,7 +63,23 @@ def test_what_is_loaded(tmp_path: Path, command: str) -> None:
     others = {name for name in names if not name.startswith("cniplugin")}
     assert not others & FORBIDDEN
     assert others - STANDARD == set()
-    assert not {"cniplugin.kubeapi", "cniplugin.sources", "cniplugin.networks", "cniplugin.netlink"} & names
-    assert not {"cniplugin.devices", "cniplugin.devicefiles"} & names
+    assert (
+        not {
+            "cniplugin.cluster.kubeapi",
+            "cniplugin.cluster.sources",
+            "cniplugin.attach.networks",
+            "cniplugin.host.netlink",
+        }
+        & names
+    )
+    assert not {"cniplugin.attach.devices", "cniplugin.attach.devicefiles"} & names
     assert not {name for name in names if name.startswith("cniplugin.access")}
-    assert not {"cniplugin.inforce", "cniplugin.permission", "cniplugin.rulesfile", "cniplugin.offer"} & names
+    assert (
+        not {
+            "cniplugin.cluster.currentrules",
+            "cniplugin.attach.permission",
+            "cniplugin.cluster.rulesfile",
+            "cniplugin.attach.alternatives",
+        }
+        & names
+    )

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cniplugin import installoptions, installwanted, kubeconfig, netconf
-from cniplugin.install import run
-from cniplugin.installoptions import DIFFERS, DONE, FAILED, MISUSED
+from cniplugin.cluster import kubeconfig
+from cniplugin.install import commandline, desired
+from cniplugin.install.commandline import DIFFERS, DONE, FAILED, MISUSED
+from cniplugin.install.installer import run
+from cniplugin.protocol import netconf
 from tests.node.test_ondisk import network
 
 if TYPE_CHECKING:
@@ -89,7 +91,7 @@ def bundle(tmp_path: Path) -> Path:
     directory = tmp_path / "nadmit"
     (directory / "bin").mkdir(parents=True)
     (directory / "lib").mkdir()
-    (directory / installwanted.BUNDLE_MARK).write_text("{}")
+    (directory / desired.BUNDLE_MARK).write_text("{}")
     (directory / "lib/libc.so.6").write_bytes(b"libc")
     (directory / "lib/libc.so").symlink_to("libc.so.6")
     (directory / "bin/nadmit").write_text("#!/bin/sh\n")
@@ -363,7 +365,7 @@ def test_what_is_interrupted_at_any_step_is_repaired(
         assert not [
             path
             for path in (node.root / CONF).iterdir()
-            if path.name.startswith(".") and path.name.endswith(installwanted.SUFFIXES)
+            if path.name.startswith(".") and path.name.endswith(desired.SUFFIXES)
         ]
         assert node.run(repair, *(options if repair == "install" else [])) == DONE
         if repair == "install":
@@ -415,7 +417,7 @@ def test_two_installers_do_not_work_at_once(node: Node, capsys: pytest.CaptureFi
 
 
 def test_state_of_another_version_is_left_alone(node: Node, capsys: pytest.CaptureFixture[str]) -> None:
-    commands = [command for command in installoptions.COMMANDS if command != "forget"]  # it has no root
+    commands = [command for command in commandline.COMMANDS if command != "forget"]  # it has no root
     for text in ('{"kind": "nadmit-installed", "version": 2}', "[]", "{"):
         (node.root / CONF / ".nadmit-installed").write_text(text)
         before = node.tree()
@@ -468,7 +470,7 @@ def test_a_bundle_is_placed_beside_a_link(node: Node, bundle: Path) -> None:
 def test_an_upgrade_keeps_the_bundle_that_processes_may_run(node: Node, bundle: Path) -> None:
     trees = []
     for version in ("1", "2", "3"):
-        (bundle / installwanted.BUNDLE_MARK).write_text(version)
+        (bundle / desired.BUNDLE_MARK).write_text(version)
         node.run("install", "--bundle", str(bundle))
         trees.append((node.root / BIN / "nadmit").resolve().parents[1].name)
         assert {path.name for path in (node.root / BIN / ".nadmit").iterdir()} == set(trees[-2:])
@@ -619,7 +621,7 @@ def test_wrong_arguments_are_a_line_of_usage(words: list[str], capsys: pytest.Ca
 def test_help_names_each_command_and_option(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["install", "--help"], environ={}) == DONE
     said = capsys.readouterr().out
-    for name in (*installoptions.COMMANDS, *(f"--{option}" for option in installoptions.OPTIONS)):
+    for name in (*commandline.COMMANDS, *(f"--{option}" for option in commandline.OPTIONS)):
         assert f"  {name} " in said
     assert max(map(len, said.splitlines())) <= 130
     assert run([], environ={}) == MISUSED

@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from cniplugin import invoke
 from cniplugin.errors import INTERNAL, IO_FAILURE, TRY_AGAIN_LATER, PluginError
-from cniplugin.invoke import Call
+from cniplugin.protocol import invoke
+from cniplugin.protocol.invoke import Call
 from tests.node.fake_plugin import Plugins
 
 RESULT = '{"cniVersion":"1.0.0"}'

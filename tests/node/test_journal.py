@@ -18,10 +18,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cniplugin import journaltext
 from cniplugin.errors import CniError
-from cniplugin.journal import DamagedError, Store, salvage
-from cniplugin.journaltext import Entry, Journal, parse, render
+from cniplugin.records import journaltext
+from cniplugin.records.journal import DamagedError, Store, salvage
+from cniplugin.records.journaltext import Entry, Journal, parse, render
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -474,8 +474,8 @@ PRELUDE = f"""
 import os, sys, time
 sys.path.insert(0, {ROOT!r})
 from cniplugin.errors import CniError
-from cniplugin.journal import Store
-from cniplugin.journaltext import *
+from cniplugin.records.journal import Store
+from cniplugin.records.journaltext import *
 directory = sys.argv[1]
 """
 KILLED = (

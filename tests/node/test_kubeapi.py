@@ -17,10 +17,10 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import NameOID
 
 from certs import authority
+from cniplugin.cluster.http1 import RESPONSE_BYTES_MAX
+from cniplugin.cluster.kubeapi import Client, Event, ReplacedError
+from cniplugin.cluster.kubeconfig import ClusterConfig
 from cniplugin.errors import CniError, NotFoundError
-from cniplugin.http1 import RESPONSE_BYTES_MAX
-from cniplugin.kubeapi import Client, Event, ReplacedError
-from cniplugin.kubeconfig import ClusterConfig
 
 from .api_server import CUT, DROP, RAW, Answer, ApiServer, Clock, failure, make_keys, nothing_left, pod
 
@@ -494,9 +494,10 @@ SCRIPT = """
 import sys, time
 sys.path[:] = [path for path in sys.path if "site-packages" not in path]
 sys.path.insert(0, sys.argv[1])
-from cniplugin import sources, ondisk
-from cniplugin.kubeapi import Client
-from cniplugin.kubeconfig import load_kubeconfig
+from cniplugin.attach import confdir
+from cniplugin.cluster import sources
+from cniplugin.cluster.kubeapi import Client
+from cniplugin.cluster.kubeconfig import load_kubeconfig
 before = set(sys.modules)
 config = load_kubeconfig(sys.argv[2])
 with Client(config, deadline=time.monotonic() + 30, clock=time.monotonic, sleep=time.sleep) as client:

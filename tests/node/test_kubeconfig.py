@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from cniplugin.errors import CniError
-from cniplugin.kubeconfig import (
+from cniplugin.cluster.kubeconfig import (
     ClusterConfig,
     load_kubeconfig,
     load_service_account,
     load_token,
     parse_kubeconfig,
 )
-from cniplugin.kubeyaml import Lines
+from cniplugin.cluster.kubeyaml import Lines
+from cniplugin.errors import CniError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

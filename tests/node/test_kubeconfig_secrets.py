@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import yaml
 
+from cniplugin.cluster.kubeconfig import parse_kubeconfig
 from cniplugin.errors import CniError
-from cniplugin.kubeconfig import parse_kubeconfig
-from webhook.cluster.apierrors import ClusterError
-from webhook.cluster.kube import Client, load_configuration
+from webhook.kube.apierrors import ClusterError
+from webhook.kube.connection import Client, load_configuration
 
 SECRETS = tuple(f"hunter{number}" for number in range(12))
 """One for each value; nothing else in a message begins so."""

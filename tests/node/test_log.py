@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 
-from cniplugin import logbackups
-from cniplugin.log import LOG
-from cniplugin.logfile import BYTES_PER_MB, LogFile
+from cniplugin.host import logbackups
+from cniplugin.host.log import LOG
+from cniplugin.host.logfile import BYTES_PER_MB, LogFile
 
 from .fake_plugin import Plugins
 
@@ -579,8 +579,8 @@ def test_real_processes_that_rotate_at_once_lose_no_line(node: Node) -> None:
     ("changes", "loaded"),
     [
         ({"logFile": None}, set()),
-        ({}, {"cniplugin.logfile"}),
-        ({"logOptions": {"maxSize": 1}}, {"cniplugin.logfile", "cniplugin.logbackups", "zlib"}),
+        ({}, {"cniplugin.host.logfile"}),
+        ({"logOptions": {"maxSize": 1}}, {"cniplugin.host.logfile", "cniplugin.host.logbackups", "zlib"}),
     ],
 )
 def test_who_pays(node: Node, changes: dict[str, Any], loaded: set[str]) -> None:
@@ -595,7 +595,7 @@ def test_who_pays(node: Node, changes: dict[str, Any], loaded: set[str]) -> None
         check=True,
     )
     names = set(done.stderr.split()) | set(done.stdout.split())
-    assert names & {"cniplugin.logfile", "cniplugin.logbackups", "zlib", "gzip", "shutil"} == loaded
+    assert names & {"cniplugin.host.logfile", "cniplugin.host.logbackups", "zlib", "gzip", "shutil"} == loaded
 
 
 def test_lines_of_a_test_do_not_reach_the_next(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

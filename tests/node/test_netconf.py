@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cniplugin import netconf
 from cniplugin.errors import CniError
-from cniplugin.netconf import NetConf
+from cniplugin.protocol import netconf
+from cniplugin.protocol.netconf import NetConf
 
 DELEGATE = {"cniVersion": "0.4.0", "name": "cluster", "plugins": [{"type": "bridge"}]}
 MINIMAL = {"cniVersion": "1.1.0", "name": "net", "type": "nadmit", "clusterNetwork": "/etc/cni/net.d/10-a.conflist"}

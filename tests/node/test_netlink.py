@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from cniplugin.errors import CniError
-from cniplugin.netlink import Namespace, interface_index, interface_names
-from cniplugin.routes import AF_INET, AF_INET6, Routes
+from cniplugin.host.netlink import Namespace, interface_index, interface_names
+from cniplugin.host.routes import AF_INET, AF_INET6, Routes
 
 NAME = f"nadmit-test-{os.getpid()}"
 PATH = f"/run/netns/{NAME}"

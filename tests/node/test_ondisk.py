@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from cniplugin.attach.confdir import load_chain, load_directory, load_file, load_network
 from cniplugin.errors import CniError
-from cniplugin.log import LOG
-from cniplugin.ondisk import load_chain, load_directory, load_file, load_network
+from cniplugin.host.log import LOG
 
 if TYPE_CHECKING:
     from collections.abc import Callable

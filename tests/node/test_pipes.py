@@ -9,11 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from cniplugin import devicefiles, installwanted, kubeconfig, kubetls, ondisk, resultscache
-from cniplugin.disk import digest_of_tree
+from cniplugin.attach import confdir, devicefiles
+from cniplugin.cluster import kubeconfig, kubetls
+from cniplugin.cluster.kubeconfig import ClusterConfig
 from cniplugin.errors import CniError
-from cniplugin.installoptions import InstallError
-from cniplugin.kubeconfig import ClusterConfig
+from cniplugin.host.disk import digest_of_tree
+from cniplugin.install import desired
+from cniplugin.install.commandline import InstallError
+from cniplugin.records import resultscache
 
 PIPE = "not a regular file but a named pipe"
 CLUSTER = ClusterConfig(server="https://h", host="h", port=443)
@@ -57,9 +60,9 @@ def test_files_of_certificates(pipe: str, field: str, tmp_path: Path) -> None:
 
 def test_a_configuration_on_disk(pipe: str) -> None:
     with pytest.raises(CniError, match=PIPE):
-        ondisk.load_file(pipe)
+        confdir.load_file(pipe)
     warned: list[str] = []
-    assert ondisk.load_network(str(Path(pipe).parent), "net", warn=warned.append) is None
+    assert confdir.load_network(str(Path(pipe).parent), "net", warn=warned.append) is None
     assert PIPE in warned[0]
 
 
@@ -86,4 +89,4 @@ def test_a_bundle(pipe: str) -> None:
 
 def test_the_installers_files(pipe: str) -> None:
     with pytest.raises(InstallError, match=PIPE):
-        installwanted.read_object(pipe)
+        desired.read_object(pipe)

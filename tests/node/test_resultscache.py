@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cniplugin.journaltext import Entry, Journal, parse, render
-from cniplugin.resultscache import Found, load_multus, load_results
+from cniplugin.records.journaltext import Entry, Journal, parse, render
+from cniplugin.records.resultscache import Found, load_multus, load_results
 
 CONFIG = '{"cniVersion": "1.0.0", "name": "net-a", "plugins": [{"type": "bridge"}, {"type": "portmap"}]}'
 RESULT = {"cniVersion": "1.0.0", "ips": [{"address": "10.1.1.2/24"}]}

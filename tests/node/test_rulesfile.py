@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from cniplugin.journal import Store
-from cniplugin.rulesfile import CLOCK_SLACK_S, RulesFile, Snapshot
+from cniplugin.cluster.rulesfile import CLOCK_SLACK_S, RulesFile, Snapshot
+from cniplugin.records.journal import Store
 
 SERVER = "https://192.0.2.1:6443"
 NOW = 1_800_000_000.0

@@ -14,12 +14,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cniplugin import skel
 from cniplugin.errors import CniError, PluginError
 from cniplugin.netspec import annotation
 from cniplugin.netspec.errors import SpecErrors
 from cniplugin.netspec.versions import VERSIONS
-from cniplugin.skel import Invocation
+from cniplugin.protocol import skel
+from cniplugin.protocol.skel import Invocation
 
 ROOT = Path(__file__).parents[2]
 CONF = {"cniVersion": "1.1.0", "name": "net", "type": "nadmit"}
@@ -310,7 +310,7 @@ PROCESS = f"""\
 import sys
 sys.path.insert(0, {str(ROOT)!r})
 import os
-from cniplugin import skel
+from cniplugin.protocol import skel
 def add(invocation):
     print("a stray word")
     os.write(1, b"another")

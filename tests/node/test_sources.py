@@ -4,9 +4,8 @@ from typing import Any
 
 import pytest
 
-from cniplugin.access import rules
-from cniplugin.errors import CniError, NotFoundError
-from cniplugin.sources import (
+from cniplugin.access.model import policyrules
+from cniplugin.cluster.sources import (
     CONFIG,
     POD_APPEARS_WITHIN_S,
     POLICIES,
@@ -19,6 +18,7 @@ from cniplugin.sources import (
     fetch_pod,
     fetch_policies,
 )
+from cniplugin.errors import CniError, NotFoundError
 
 from .api_server import pod
 
@@ -169,8 +169,11 @@ def test_policies_of_several_pages() -> None:
 
 
 def test_the_paths_of_the_access_rules_have_the_words_of_the_rules() -> None:
-    assert POLICIES.startswith(f"/apis/{rules.GROUP}/{rules.VERSION}/")
-    assert f"/apis/{rules.GROUP}/{rules.VERSION}/networkattachmentpolicyconfigs/{rules.CONFIG_NAME}" == CONFIG
+    assert POLICIES.startswith(f"/apis/{policyrules.GROUP}/{policyrules.VERSION}/")
+    assert (
+        f"/apis/{policyrules.GROUP}/{policyrules.VERSION}/networkattachmentpolicyconfigs/{policyrules.CONFIG_NAME}"
+        == CONFIG
+    )
 
 
 def test_kinds_that_are_not_installed() -> None:

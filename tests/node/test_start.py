@@ -98,7 +98,15 @@ def test_what_add_loads(world: World) -> None:
     others = {name for name in names - set(bare.stdout.split()) if not name.startswith("cniplugin")}
     assert not others & FORBIDDEN
     assert others - STANDARD == OF_ADD
-    assert not {"cniplugin.kubeapi", "cniplugin.kubeyaml", "cniplugin.access.reading", "cniplugin.devices"} & names
+    assert (
+        not {
+            "cniplugin.cluster.kubeapi",
+            "cniplugin.cluster.kubeyaml",
+            "cniplugin.access.reading.policies",
+            "cniplugin.attach.devices",
+        }
+        & names
+    )
 
 
 @pytest.mark.slow

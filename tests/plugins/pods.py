@@ -8,9 +8,9 @@ from typing import Any
 from cniplugin.netspec import annotation
 from tests.admission.world import FakeCluster, cluster, decide, pod, request
 from tests.plugins.checking import CHECKS
-from webhook.admission.claims import claims_of
-from webhook.admission.model import Decision
+from webhook.admission.model.requests import Decision
 from webhook.admission.plugins.schema import PluginChecks
+from webhook.admission.view.addressclaims import claims_of
 
 
 def world(config: str | dict[str, Any], *others: str) -> FakeCluster:

@@ -10,7 +10,7 @@ from cniplugin.netspec.netattachdef import RESOURCE_NAME
 from tests.admission.world import RULES, cluster, definition, request
 from tests.plugins.checking import CHECKS, SCHEMAS
 from webhook.admission.evaluate import NETWORK, evaluate
-from webhook.admission.model import Decision, Object
+from webhook.admission.model.requests import Decision, Object
 from webhook.admission.plugins.schema import PluginChecks
 from webhook.configuration.schemafiles import load_directory
 

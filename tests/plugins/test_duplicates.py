@@ -14,13 +14,14 @@ from tests.admission.world import RULES, decide, pod, request
 from tests.plugins.checking import CHECKS
 from tests.plugins.pods import codes, judge, world
 from webhook.admission.checks import podrequests
-from webhook.admission.claims import CLAIMS_MAX, claims_of
 from webhook.admission.evaluate import evaluate
-from webhook.admission.model import Decision, GroupKind, Object
+from webhook.admission.model.requests import Decision, GroupKind, Object
+from webhook.admission.view.addressclaims import CLAIMS_MAX, claims_of
 from webhook.cli import nadmit
-from webhook.cluster.manifests import read_bytes
-from webhook.cluster.pods import Pods, PodUse
-from webhook.cluster.store import Snapshot, build
+from webhook.snapshot.pods import Pods, PodUse
+from webhook.snapshot.store import Snapshot
+from webhook.trees.manifests import read_bytes
+from webhook.trees.snapshots import build
 
 CAPABLE = {"cniVersion": "1.0.0", "type": "bridge", "capabilities": {"ips": True, "mac": True}}
 STATIC = json.dumps({**CAPABLE, "ipam": {"type": "static"}})

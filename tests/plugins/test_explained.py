@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 import webhook
-from cniplugin.access.contentfields import FIELDS
-from cniplugin.access.facts import KINDS
+from cniplugin.access.content.facts import KINDS
+from cniplugin.access.model.contentfields import FIELDS
 from tests import golden_files as golden
 from webhook.admission.plugins.codes import CODES, ERROR
-from webhook.cluster.problems import Position
 from webhook.report import explained, explainedtext, manual, sarif, touchtable
 from webhook.report.findings import Finding, Report
 from webhook.report.titles import TITLES, page_of
+from webhook.trees.problems import Position
 
 WEBHOOK = Path(webhook.__file__).parent
 
@@ -64,7 +64,7 @@ def test_the_list_has_one_line_for_each() -> None:
 
 
 def test_every_rule_of_a_file_has_a_title() -> None:
-    sources = [path.read_text() for folder in ("cluster", "commands") for path in (WEBHOOK / folder).glob("*.py")]
+    sources = [path.read_text() for folder in ("trees", "snapshot", "commands") for path in (WEBHOOK / folder).glob("*.py")]
     written = {rule for text in sources for rule in re.findall(r'(?:[Pp]roblem|_refusal)\([^"]*"([a-z-]+)"', text)}
     assert len(written) > 12, written
     assert written - {"no-file", "no-objects", "nothing-to-judge"} <= set(TITLES)

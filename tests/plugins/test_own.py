@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.plugins.checking import SCHEMAS, found
-from webhook.admission.plugins.rules import RULES
+from webhook.admission.plugins.rules.registry import RULES
 from webhook.admission.plugins.schema import PluginChecks
 from webhook.plugindata.fileformat import PluginFile
 from webhook.plugindata.form import Mistake, mistakes

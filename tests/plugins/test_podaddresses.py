@@ -11,8 +11,8 @@ from tests.admission.world import cluster, decide, pod, request, rules
 from tests.plugins.checking import CHECKS, SCHEMAS
 from tests.plugins.pods import ask, codes, judge, world
 from webhook.admission.evaluate import POD
-from webhook.admission.model import GroupKind, Object
-from webhook.admission.plugins.offers import RANGES_MAX
+from webhook.admission.model.requests import GroupKind, Object
+from webhook.admission.plugins.networkoffers import RANGES_MAX
 from webhook.admission.plugins.schema import PluginChecks
 
 DEPLOYMENT = GroupKind("apps", "Deployment")

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from cniplugin.netspec import cniconfig, jsontext
 from cniplugin.netspec.selection import NetworkSelectionElement
 from tests.plugins.checking import CHECKS
-from webhook.admission.claims import Claim, claims_of
-from webhook.admission.plugins.offers import read_offer
+from webhook.admission.plugins.networkoffers import read_offer
 from webhook.admission.plugins.podaddresses import request_findings
+from webhook.admission.view.addressclaims import Claim, claims_of
 
 PREFIXES = {4: (16, 30), 6: (48, 126)}
 

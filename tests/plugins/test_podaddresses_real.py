@@ -16,14 +16,14 @@ from typing import Any
 import pytest
 
 from cniplugin.errors import CniError
-from cniplugin.netlink import Namespace, interface_index
+from cniplugin.host.netlink import Namespace, interface_index
+from cniplugin.host.routes import Routes
 from cniplugin.netspec import annotation, cniconfig, jsontext
 from cniplugin.netspec.netattachdef import build
 from cniplugin.netspec.plan import plan
-from cniplugin.routes import Routes
 from tests.plugins.checking import CHECKS
 from webhook.admission.plugins.finding import PluginFinding
-from webhook.admission.plugins.offers import read_offer
+from webhook.admission.plugins.networkoffers import read_offer
 from webhook.admission.plugins.podaddresses import request_findings
 
 CNI_BIN = Path("/usr/lib/cni")

@@ -12,8 +12,8 @@ from click.testing import CliRunner, Result
 
 from tests.informers.api_server import policy, policy_config
 from webhook.cli import nadmit
-from webhook.cluster.informers import Timing
-from webhook.cluster.source import ClusterSource
+from webhook.kube.informers import Timing
+from webhook.snapshot.source import ClusterSource
 
 from .server import RealApiServer
 

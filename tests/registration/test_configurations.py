@@ -11,11 +11,11 @@ import pytest
 import yaml
 
 from certs import cabundle
-from cniplugin.access.model import NETWORK_STATUS_MODES
+from cniplugin.access.model.values import NETWORK_STATUS_MODES
 from tests import golden_files as golden
 from tests.manifests.rendered import MANIFESTS
-from webhook.admission.statuswriters import PLUGIN_ACCOUNTS
-from webhook.commands.webhooks_show import render
+from webhook.admission.view.statuswriters import PLUGIN_ACCOUNTS
+from webhook.commands.webhooks.show import render
 from webhook.registration import conditions
 from webhook.registration.comparison import (
     Stage,

@@ -16,7 +16,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from tests.informers.api_server import write_kubeconfig
-from webhook.cluster.apierrors import ClusterError
+from webhook.kube.apierrors import ClusterError
 from webhook.registration.api import Api
 from webhook.registration.comparison import bundle_of
 from webhook.registration.conditions import StatusProtection
@@ -243,6 +243,6 @@ def test_a_kubeconfig_that_cannot_be_used_is_told_at_the_start(tmp_path: Path) -
 def test_the_client_is_imported_for_a_cluster_only() -> None:
     import subprocess
 
-    code = "import sys, webhook.cli, webhook.commands.webhooks_status, webhook.commands.webhooks_stage; print('kubernetes' in sys.modules)"
+    code = "import sys, webhook.cli, webhook.commands.webhooks.status, webhook.commands.webhooks.stage; print('kubernetes' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"

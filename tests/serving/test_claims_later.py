@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cniplugin.access.model import Config, Rules
+from cniplugin.access.model.values import Config, Rules
 from tests.dra.world import (
     BY_CLAIM,
     MACVLAN,
@@ -24,15 +24,15 @@ from tests.dra.world import (
     request,
     vf,
 )
-from webhook.admission.configuration import Configuration
 from webhook.admission.dra.claims import CLAIM, CLASS, DeviceKey, DeviceSpec
-from webhook.admission.listers import Cluster
-from webhook.admission.model import Decision, Request
-from webhook.cluster.store import Snapshot
+from webhook.admission.model.requests import Decision, Request
+from webhook.admission.view.listers import Cluster
+from webhook.admission.view.nadmitconfiguration import Configuration
 from webhook.commands.judging import admission_review
-from webhook.deviceobjects import read_spec
 from webhook.driverdata.loader import default_drivers
-from webhook.serving.reviews import Reviews
+from webhook.review.reviews import Reviews
+from webhook.snapshot.deviceobjects import read_spec
+from webhook.snapshot.store import Snapshot
 
 if TYPE_CHECKING:
     from webhook.serving.http import Later

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from webhook import decisionlog
-from webhook.decisionlog import DecisionLog
+from webhook.telemetry import decisionlog
+from webhook.telemetry.decisionlog import DecisionLog
 
 
 class Later:

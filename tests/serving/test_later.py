@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cniplugin.access.compile import compile_rules, read_policies
-from cniplugin.access.consent import ALLOWED_SELECTOR
-from cniplugin.access.model import Config, Rules
+from cniplugin.access.model.values import Config, Rules
+from cniplugin.access.reading.consent import ALLOWED_SELECTOR
 from tests.admission.world import MACVLAN, RULES, FakeCluster, cluster
-from webhook.admission.configuration import Configuration
-from webhook.admission.model import Decision, Request
+from webhook.admission.model.requests import Decision, Request
+from webhook.admission.view.nadmitconfiguration import Configuration
+from webhook.review.reviews import Reviews
 from webhook.serving.http import RequestError
-from webhook.serving.reviews import Reviews
 
 from .harness import PATIENCE_S, Client, request, running
 

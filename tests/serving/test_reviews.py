@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from tests.admission.world import RULES, cluster
-from webhook.admission import jsonpatch
-from webhook.admission.configuration import Configuration
-from webhook.admission.listers import Cluster
-from webhook.admission.model import Decision, Request
-from webhook.cluster.manifests import load_snapshot
+from webhook.admission.model.requests import Decision, Request
+from webhook.admission.mutation import jsonpatch
+from webhook.admission.view.listers import Cluster
+from webhook.admission.view.nadmitconfiguration import Configuration
+from webhook.review.reviews import Reviews
 from webhook.serving.http import RequestError
-from webhook.serving.reviews import Reviews
+from webhook.trees.manifests import load_snapshot
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 RECORDINGS = sorted((EXAMPLES / "recordings").glob("*.json"))

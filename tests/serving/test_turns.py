@@ -12,17 +12,17 @@ import pytest
 from cniplugin.netspec import cniconfig
 from cniplugin.netspec.selection import NETWORKS
 from tests.admission.world import RULES
-from webhook.admission.configuration import Configuration
-from webhook.admission.parsecache import ALLOWANCE, PARSED
 from webhook.admission.plugins.schema import PluginChecks
-from webhook.cluster.store import Definition, Snapshot
+from webhook.admission.view.nadmitconfiguration import Configuration
+from webhook.admission.view.parsecache import ALLOWANCE, PARSED
 from webhook.plugindata.loader import load_schemas
-from webhook.serving.reviews import Reviews
+from webhook.review.reviews import Reviews
+from webhook.snapshot.store import Definition, Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from webhook.admission.model import Decision, Request
+    from webhook.admission.model.requests import Decision, Request
     from webhook.serving.http import Later
 
 NETWORKS_MAX = 8

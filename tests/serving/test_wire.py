@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webhook.admission.model import Cause, Decision, GroupKind, Object, Request, User
-from webhook.serving import wire
+from webhook.admission.model.requests import Cause, Decision, GroupKind, Object, Request, User
+from webhook.review import wire
 from webhook.serving.http import RequestError
 
 RECORDINGS = sorted((Path(__file__).parents[2] / "examples" / "recordings").glob("*.json"))

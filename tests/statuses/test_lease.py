@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from webhook.cluster.apierrors import ClusterError
-from webhook.statuses.lease import Candidate, ConflictError, LeaseObject, LeaseTiming
+from webhook.kube.apierrors import ClusterError
+from webhook.kube.lease import Candidate, ConflictError, LeaseObject, LeaseTiming
 
 TIMING = LeaseTiming()
 EPOCH = datetime(2026, 11, 23, 19, tzinfo=UTC)

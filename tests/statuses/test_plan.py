@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cniplugin.access.rules import CONFIG_KIND, POLICY_KIND
-from webhook.statuses.events import event_body
+from cniplugin.access.model.policyrules import CONFIG_KIND, POLICY_KIND
+from webhook.policystatus.events import event_body
 
 from .world import BROKEN, DENY, LATER, NOW, World, conditions, config, policy, reasons
 

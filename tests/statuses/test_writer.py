@@ -13,13 +13,13 @@ import pytest
 
 from tests.informers.api_server import CONFIGS, NAMESPACES, POLICIES, namespace, policy, policy_config, write_kubeconfig
 from tests.informers.observed import Observed
-from webhook.cluster.informers import Timing
-from webhook.cluster.kube import Connection
-from webhook.statuses.api import Api
-from webhook.statuses.counts import Counts
-from webhook.statuses.lease import LeaseTiming
-from webhook.statuses.part import StatusWriter
-from webhook.statuses.writer import WriterTiming
+from webhook.kube.connection import Connection
+from webhook.kube.informers import Timing
+from webhook.kube.lease import LeaseTiming
+from webhook.policystatus.api import Api
+from webhook.policystatus.part import StatusWriter
+from webhook.policystatus.writer import WriterTiming
+from webhook.telemetry.policystatus import Counts
 
 from .api_server import LEASE, LEASES, WritableApiServer
 
@@ -335,7 +335,7 @@ def test_it_stops_from_inside_a_request(api: WritableApiServer, replica: Callabl
 
 
 def test_an_account_without_a_kubeconfig_cannot_start(tmp_path: Path) -> None:
-    from webhook.cluster.apierrors import ClusterError
+    from webhook.kube.apierrors import ClusterError
 
     writer = StatusWriter(tmp_path / "none", "n", snapshot=lambda: None, environ={})
     with pytest.raises(ClusterError, match="no such kubeconfig"):

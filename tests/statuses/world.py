@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from cniplugin.access.compile import Policies, read_policies
-from cniplugin.access.rules import CONFIG_KIND, POLICY_KIND
-from webhook.statuses.plan import Key, Plan, plan
-from webhook.statuses.stored import Stored
+from cniplugin.access.model.policyrules import CONFIG_KIND, POLICY_KIND
+from webhook.policystatus.due import Key, Plan, plan
+from webhook.policystatus.stored import Stored
 
 NOW, LATER = "2026-11-23T19:00:00Z", "2026-11-23T20:00:00Z"
 NAMESPACES = {"blue": {"tenant": "blue"}, "green": {"tenant": "green"}}

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from cniplugin.access.model import Rules
-from cniplugin.access.rules import CONFIG_KIND, POLICY_KIND
-from cniplugin.access.rules import GROUP as ACCESS_GROUP
+from cniplugin.access.model.policyrules import CONFIG_KIND, POLICY_KIND
+from cniplugin.access.model.policyrules import GROUP as ACCESS_GROUP
+from cniplugin.access.model.values import Rules
 from cniplugin.netspec.netattachdef import GROUP as NAD_GROUP
 from cniplugin.netspec.netattachdef import KIND as NAD_KIND
 from webhook.admission.checks import (
@@ -25,11 +25,11 @@ from webhook.admission.checks import (
 from webhook.admission.dra.claims import CLASS, KINDS
 from webhook.admission.dra.claims import GROUP as DEVICE_GROUP
 from webhook.admission.dra.drivers import Drivers
-from webhook.admission.injection import Injection
-from webhook.admission.limits import DEFAULTS, ReviewLimits
-from webhook.admission.listers import Cluster
-from webhook.admission.model import ALLOWED, Decision, GroupKind, Request
+from webhook.admission.model.injection import Injection
+from webhook.admission.model.limitsettings import DEFAULTS, ReviewLimits
+from webhook.admission.model.requests import ALLOWED, Decision, GroupKind, Request
 from webhook.admission.plugins.schema import PluginChecks
+from webhook.admission.view.listers import Cluster
 
 POD = GroupKind("", "Pod")
 BINDING = GroupKind("", "Binding")

@@ -9,15 +9,15 @@ from typing import Any
 
 import click
 
-from cniplugin.access import labels as label_grammar
 from cniplugin.access.compile import compile_rules
-from cniplugin.access.model import Config, Subject
+from cniplugin.access.model import labels as label_grammar
+from cniplugin.access.model.values import Config, Subject
 from cniplugin.netspec.names import ALLOWED_LABEL, ALLOWED_SUBDOMAIN, is_label, is_subdomain
-from webhook.admission import unreadable
-from webhook.cluster import manifests as files
-from webhook.cluster.apierrors import ClusterError
-from webhook.cluster.problems import ManifestError, Problem
-from webhook.cluster.store import Snapshot
+from webhook.admission.wording import unreadable
+from webhook.kube.apierrors import ClusterError
+from webhook.snapshot.store import Snapshot
+from webhook.trees import manifests as files
+from webhook.trees.problems import ManifestError, Problem
 
 from .options import EXIT_UNREADABLE, Command, fail_unreadable, paint, warn_unreadable
 
@@ -78,7 +78,7 @@ def _load_files(directory: str) -> Snapshot:
 
 def _list_cluster(kubeconfig: Path | None) -> Snapshot:
     # The client costs 250 ms, which files do not pay.
-    from webhook.cluster.listing import list_snapshot  # noqa: PLC0415
+    from webhook.snapshot.oneshot import list_snapshot  # noqa: PLC0415
 
     try:
         snapshot = list_snapshot(kubeconfig)

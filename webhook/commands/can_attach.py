@@ -11,7 +11,7 @@ import click
 from cniplugin.netspec import annotation, jsontext
 from cniplugin.netspec.errors import SpecError, SpecErrors, describe
 from cniplugin.netspec.selection import NetworkSelectionElement, to_json
-from webhook.admission.permissions import answer
+from webhook.admission.view.permissions import answer
 from webhook.report import permissions
 
 from .asking import asking_options, load_cluster, subject_of

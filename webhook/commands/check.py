@@ -10,13 +10,13 @@ from typing import Any
 
 import click
 
-from webhook.admission import messages
-from webhook.admission.remark import rule_of
-from webhook.cluster import charts, manifests, store
-from webhook.cluster.documents import NO_OBJECT, Document
-from webhook.cluster.problems import ManifestError, Position, Problem
-from webhook.report import machine, sarif, text
+from webhook.admission.model.remark import rule_of
+from webhook.admission.wording import messages
+from webhook.report import lines, machine, sarif
 from webhook.report.findings import ERROR, WARNING, Finding, Report
+from webhook.trees import charts, manifests, snapshots
+from webhook.trees.documents import NO_OBJECT, Document
+from webhook.trees.problems import ManifestError, Position, Problem
 
 from .configoption import config_option, configuration_of
 from .judging import Judgement, Webhook, judge
@@ -36,7 +36,7 @@ PROGRESS_FILES_MIN = 300
 """Files above which reading takes long enough to show how far it is."""
 
 FORMATS: dict[str, Callable[[Report], str]] = {
-    "text": lambda report: text.render(report, paint),
+    "text": lambda report: lines.render(report, paint),
     "json": machine.render_json,
     "github": machine.render_github,
     "sarif": lambda report: sarif.render(report, version=installed_version()),
@@ -105,7 +105,7 @@ def check(
     remarks += passed_over
     if not documents and not problems:
         fail_unreadable([*remarks, manifests.nothing_found(paths)])
-    cluster = store.build(documents, problems)
+    cluster = snapshots.build(documents, problems)
     webhook = Webhook(
         cluster=cluster,
         rules=rules_in_force(rules_given, cluster),

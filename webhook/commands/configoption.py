@@ -8,12 +8,12 @@ from typing import Any, TypeVar
 
 import click
 
-from webhook.admission.configuration import Configuration
 from webhook.admission.plugins.schema import PluginChecks
-from webhook.cluster.problems import ManifestError
+from webhook.admission.view.nadmitconfiguration import Configuration
 from webhook.configuration.schemafiles import load_directory
 from webhook.driverdata.loader import default_drivers
 from webhook.plugindata.loader import load_schemas
+from webhook.trees.problems import ManifestError
 
 from .options import fail_unreadable
 
@@ -44,8 +44,8 @@ def configuration_of(config: Path | None, plugin_schemas: Path | None) -> Config
         if config is None:
             return Configuration(plugins=PluginChecks(schemas={**load_schemas(), **own}), drivers=default_drivers())
         # pydantic takes 100 ms to import, which commands without the option do not pay.
-        from webhook.configuration.file import read_file  # noqa: PLC0415
-        from webhook.configuration.text import read  # noqa: PLC0415
+        from webhook.configuration.filesource import read_file  # noqa: PLC0415
+        from webhook.configuration.parsing import read  # noqa: PLC0415
 
         return read(read_file(config), where=str(config)).to_value(own)
     except ManifestError as error:

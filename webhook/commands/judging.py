@@ -12,9 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from cniplugin.access.model import NamespaceLabels, Rules
-from webhook.admission import jsonpatch
-from webhook.admission.configuration import Configuration
+from cniplugin.access.model.values import NamespaceLabels, Rules
+from webhook.admission.checks.namespacelabels import told
 from webhook.admission.evaluate import (
     BINDING,
     CLUSTER_SCOPED,
@@ -26,14 +25,15 @@ from webhook.admission.evaluate import (
     WORKLOADS,
     evaluate,
 )
-from webhook.admission.listers import Cluster
-from webhook.admission.model import ALLOWED, Decision, GroupKind, Operation, Request, User
-from webhook.admission.mutating import answer_mutation
-from webhook.admission.namespacelabels import told
-from webhook.cluster.documents import Document
-from webhook.cluster.problems import Position, Problem
-from webhook.serving import wire
+from webhook.admission.model.requests import ALLOWED, Decision, GroupKind, Operation, Request, User
+from webhook.admission.mutate import answer_mutation
+from webhook.admission.mutation import jsonpatch
+from webhook.admission.view.listers import Cluster
+from webhook.admission.view.nadmitconfiguration import Configuration
+from webhook.review import wire
 from webhook.serving.http import RequestError
+from webhook.trees.documents import Document
+from webhook.trees.problems import Position, Problem
 
 NOBODY = User("nadmit-review", ("system:authenticated",))
 """Who creates the objects of files, if nobody else is said to."""

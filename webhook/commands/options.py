@@ -9,12 +9,12 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
-from cniplugin.access.model import NETWORK_STATUS_MODES, POSTURES, Config, Rules
+from cniplugin.access.model.values import NETWORK_STATUS_MODES, POSTURES, Config, Rules
 from cniplugin.netspec.names import ALLOWED_LABEL, is_label
 from webhook.admission.evaluate import NETWORK_NAMESPACE
-from webhook.admission.inforce import RulesInForce
-from webhook.admission.listers import Cluster
-from webhook.cluster.problems import Problem
+from webhook.admission.view.currentrules import RulesInForce
+from webhook.admission.view.listers import Cluster
+from webhook.trees.problems import Problem
 
 EXIT_REFUSED = 1
 EXIT_UNREADABLE = 2

@@ -11,12 +11,12 @@ from typing import Any
 import click
 
 from webhook.admission.evaluate import DEVICE_KINDS, NETWORK, POLICIES
-from webhook.admission.model import User
-from webhook.cluster import manifests, store
-from webhook.cluster.documents import Document
-from webhook.cluster.problems import ManifestError, Position, Problem
-from webhook.cluster.store import Snapshot
+from webhook.admission.model.requests import User
 from webhook.report import diff, kubectl
+from webhook.snapshot.store import EMPTY, Snapshot
+from webhook.trees import manifests, snapshots
+from webhook.trees.documents import Document
+from webhook.trees.problems import ManifestError, Position, Problem
 
 from .configoption import config_option, configuration_of
 from .judging import NOBODY, Judgement, Webhook, is_judged, is_review, judge
@@ -102,7 +102,7 @@ def review(  # noqa: PLR0913 - one parameter per option
     documents = list(_read(files, problems))
     warnings: list[Problem] = []
     if directory is None:
-        cluster = store.build((document for document in documents if _is_known(document)), problems)
+        cluster = snapshots.build((document for document in documents if _is_known(document)), problems)
     else:
         cluster = _load_cluster(directory, network_namespace, problems, warnings)
     if not problems and not any(map(is_judged, documents)):
@@ -143,7 +143,7 @@ def _load_cluster(directory: str, network_namespace: str, problems: list[Problem
         return manifests.load_snapshot(directory, warnings=warnings, network_namespace=network_namespace)
     except ManifestError as error:
         problems.extend(error.problems)
-        return store.EMPTY
+        return EMPTY
 
 
 def _print(judgements: Iterable[Judgement], output: str) -> None:

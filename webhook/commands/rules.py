@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from webhook.admission.permissions import list_permissions
+from webhook.admission.view.permissions import list_permissions
 from webhook.report import permissions
 
 from .asking import asking_options, load_cluster, subject_of

@@ -222,15 +222,15 @@ def _run(settings: dict[str, Any], limits: dict[str, Any]) -> int:
     from certs.cli import DEFAULT_NAMES  # noqa: PLC0415
     from certs.files import BootstrapError  # noqa: PLC0415
     from certs.rounds import RotatorError  # noqa: PLC0415
-    from webhook import wiring  # noqa: PLC0415
-    from webhook.cluster.apierrors import ClusterError  # noqa: PLC0415
-    from webhook.cluster.problems import ManifestError  # noqa: PLC0415
+    from webhook import compose  # noqa: PLC0415
+    from webhook.kube.apierrors import ClusterError  # noqa: PLC0415
     from webhook.serving.clients import ClientCaError  # noqa: PLC0415
     from webhook.serving.http import Limits  # noqa: PLC0415
     from webhook.serving.pathtokenfile import PathTokenError  # noqa: PLC0415
     from webhook.serving.server import ListenError  # noqa: PLC0415
     from webhook.serving.tls import CertificateError  # noqa: PLC0415
     from webhook.settings import ClusterSettings, Settings  # noqa: PLC0415
+    from webhook.trees.problems import ManifestError  # noqa: PLC0415
 
     settings["cluster"] = ClusterSettings(**settings["cluster"])
     if settings["cluster"].tls_secret is None:
@@ -241,7 +241,7 @@ def _run(settings: dict[str, Any], limits: dict[str, Any]) -> int:
         ListenError, PathTokenError,
     )  # fmt: skip
     try:
-        return wiring.cluster(made) if made.manifests is None else wiring.standalone(made, made.manifests)
+        return compose.cluster(made) if made.manifests is None else compose.standalone(made, made.manifests)
     except broken as error:
         for line in str(error).splitlines():
             click.echo(f"nadmit: {line}", err=True)

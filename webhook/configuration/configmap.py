@@ -28,13 +28,13 @@ from datetime import UTC, datetime
 from threading import Event as Signal
 from threading import Thread
 
-from webhook.cluster.apierrors import ClusterError
-from webhook.cluster.kube import Connection
-from webhook.cluster.reporter import Reporter
+from webhook.kube.apierrors import ClusterError
+from webhook.kube.connection import Connection
+from webhook.kube.reporter import Reporter
 
 from . import events
 from .configmapapi import Api, ConfigMap
-from .inforce import InForce, Outcome, Refused
+from .current import InForce, Outcome, Refused
 
 logger = logging.getLogger("nadmit.configuration")
 

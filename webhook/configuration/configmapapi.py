@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from webhook.cluster.answers import Reply
-from webhook.cluster.apierrors import ClusterError
-from webhook.cluster.kube import JSON, MERGE_PATCH, Connection, Resource
+from webhook.kube.answers import Reply
+from webhook.kube.apierrors import ClusterError
+from webhook.kube.connection import JSON, MERGE_PATCH, Connection, Resource
 
 from .events import About
 

@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from cniplugin.access.reasons import cut
+from cniplugin.access.judging.reasons import cut
 
 CONTROLLER = "config.nadmit.io/reload"
 NOTE_BYTES_MAX, INSTANCE_MAX, NAME_MAX = 1024, 128, 253

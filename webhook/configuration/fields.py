@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
-from cniplugin.access.labels import is_key
+from cniplugin.access.model.labels import is_key
 from cniplugin.netspec.errors import show
 
 CONTENT = "content"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from webhook.admission.limits import DEFAULTS, ReviewLimits
+from webhook.admission.model.limitsettings import DEFAULTS, ReviewLimits
 
 from .fields import Count, Section
 
 
 class LimitsSection(Section):
-    """The fields are documented in docs/configuration.md; `webhook.admission.limits` says what they count."""
+    """The fields are documented in docs/configuration.md, and counted as `limitsettings` says."""
 
     networks_per_pod: Count = DEFAULTS.networks_per_pod
     values_per_pod: Count = DEFAULTS.values_per_pod

@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from webhook.admission.configuration import Configuration
 from webhook.admission.plugins.schema import PluginSchema
+from webhook.admission.view.nadmitconfiguration import Configuration
 
 from .driverssection import DriversSection
 from .fields import Section

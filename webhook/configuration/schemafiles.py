@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 from cniplugin.netspec.jsontext import join
 from webhook.admission.plugins.schema import PluginSchema
-from webhook.cluster import positions, yamlstream
-from webhook.cluster.problems import ManifestError, Position, Problem
 from webhook.files import advice, load_file, within
 from webhook.plugindata.form import Steps
 from webhook.plugindata.own import read_own
+from webhook.trees import positions, yamlstream
+from webhook.trees.problems import ManifestError, Position, Problem
 
 SUFFIXES = frozenset({".json", ".yaml", ".yml"})
 BYTES_MAX = 262_144

@@ -54,9 +54,9 @@ TouchKind = Literal[
     "mac",
     "pool",
 ]
-"""Kinds of `cniplugin.access.facts`, and parts of one: numbers below `trunk` are one range together; `address-net`,
-`address-first` and `address-last` of one object are one range; `gateway` gives the node an address of IPAM's subnet,
-and `node-address` is that address."""
+"""Kinds of `cniplugin.access.content.facts`, and parts of one: numbers below `trunk` are one range together;
+`address-net`, `address-first` and `address-last` of one object are one range; `gateway` gives the node an address of
+IPAM's subnet, and `node-address` is that address."""
 
 
 class Negation(msgspec.Struct, forbid_unknown_fields=True):

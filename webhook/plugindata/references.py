@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from cniplugin.netspec.errors import show
 from cniplugin.netspec.names import nearest
 from webhook.admission.plugins.codes import CODES
-from webhook.admission.plugins.rules import RULES
+from webhook.admission.plugins.rules.registry import RULES
 from webhook.plugindata.fileformat import KeyFile, PluginFile, Shapes
 from webhook.plugindata.form import Mistake, Steps
 

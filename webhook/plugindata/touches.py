@@ -1,7 +1,7 @@
 """What the keys of every plugin touch, from the files to the literals that `cniplugin` loads.
 
 The node judges definitions too, has the standard library only, and pays for each import: so it reads no JSON of ours,
-but `cniplugin/access/plugintable.py`, which `make golden` writes from here. A test compares both.
+but `cniplugin/access/content/plugintable.py`, which `make golden` writes from here. A test compares both.
 
     entry  = kind / keys / (kind, keys, default, default_when, separator, in_container)
     keys   = {folded key: entry}            ; the keys of an object, or of each object of a list
@@ -16,8 +16,8 @@ from typing import Any
 
 import msgspec
 
-from cniplugin.access import plugintable
-from cniplugin.access.facts import fold
+from cniplugin.access.content import plugintable
+from cniplugin.access.content.facts import fold
 from webhook.plugindata.fileformat import KeyFile, PluginFile, ReadFile, Shapes, TouchFile
 from webhook.plugindata.loader import OWN, SHAPES, load_shapes
 

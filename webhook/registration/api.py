@@ -1,6 +1,6 @@
 """The requests that registration needs: get and patch of one named object, and a dry-run create that asks who answers.
 
-They go the way of the caches' (`webhook.cluster.kube` says why).
+They go the way of the caches' (`webhook.kube.connection` says why).
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from webhook.cluster.apierrors import ClusterError
-from webhook.cluster.kube import JSON, Connection
+from webhook.kube.apierrors import ClusterError
+from webhook.kube.connection import JSON, Connection
 
 from .configurations import API_VERSION, STAGE_ANNOTATION, Webhook
 from .tables import STAGED, Kind

@@ -10,8 +10,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from certs.authority import UNREADABLE_CERTIFICATE
-from webhook.cluster.apierrors import ClusterError
 from webhook.files import advice, load_file
+from webhook.kube.apierrors import ClusterError
 
 PEM_BYTES_MAX = 1_048_576
 """A caBundle is part of an object, which has at most 1.5 MiB."""

@@ -14,11 +14,11 @@ import json
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from cniplugin.access.model import NAME_LABEL
+from cniplugin.access.model.values import NAME_LABEL
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORK_STATUS, NETWORK_STATUS_KEYS, NETWORKS
 from webhook.admission.dra.drivers import KNOWN_DRIVERS
-from webhook.admission.injection import INJECT, MIRROR
-from webhook.admission.statuswriters import MULTUS_GROUP, NODE_NAME, NODES_GROUP, PLUGIN_ACCOUNTS, STATUS
+from webhook.admission.model.injection import INJECT, MIRROR
+from webhook.admission.view.statuswriters import MULTUS_GROUP, NODE_NAME, NODES_GROUP, PLUGIN_ACCOUNTS, STATUS
 
 Condition = dict[str, str]
 """One element of `matchConditions`: name and expression."""

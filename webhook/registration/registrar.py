@@ -25,7 +25,7 @@ from threading import Event, Thread
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from webhook.cluster.apierrors import ClusterError
+from webhook.kube.apierrors import ClusterError
 
 from .api import Api, ConflictError
 from .comparison import completed, differences, stage_of, webhooks_of, without_bundle
@@ -71,7 +71,7 @@ class _Kept:
 
 
 class Registrar(Collector):
-    """See the module. A `Part` of `webhook.wiring`, and a prometheus collector."""
+    """See the module. A `Part` of `webhook.compose`, and a prometheus collector."""
 
     def __init__(  # noqa: PLR0913 - a composition: one argument per part
         self,

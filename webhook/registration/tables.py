@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from cniplugin.access.rules import GROUP as ACCESS_GROUP
+from cniplugin.access.model.policyrules import GROUP as ACCESS_GROUP
 from cniplugin.netspec.netattachdef import GROUP as NETWORK_GROUP
 from webhook.admission.dra.claims import GROUP as DEVICE_GROUP
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from webhook.cluster.problems import Position
+from webhook.trees.problems import Position
 
 ERROR = "error"
 WARNING = "warning"

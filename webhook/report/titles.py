@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from webhook.admission.rules import RULES
+from webhook.admission.model.ruleids import RULES
 
 FILE_RULES = {
     "duplicate-object": "two objects have one kind, namespace and name",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from cniplugin.access.facts import KINDS
+from cniplugin.access.content.facts import KINDS
 from webhook.plugindata.fileformat import KeyFile, PluginFile, ReadFile, Shapes, TouchFile
 from webhook.plugindata.loader import load_shapes
 from webhook.plugindata.touches import load_files

@@ -18,20 +18,22 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cniplugin import inforce, netconf, networks
 from cniplugin.access.compile import compile_rules, read_policies
-from cniplugin.access.judge import judge
-from cniplugin.access.model import Config, Item, Subject
-from cniplugin.access.rules import CONFIG_KIND, CONFIG_NAME, POLICY_KIND
+from cniplugin.access.judging.judge import judge
+from cniplugin.access.model.policyrules import CONFIG_KIND, CONFIG_NAME, POLICY_KIND
+from cniplugin.access.model.values import Config, Item, Subject
+from cniplugin.attach import networks
+from cniplugin.cluster import currentrules
+from cniplugin.cluster.currentrules import Remark
+from cniplugin.cluster.sources import Pod
 from cniplugin.errors import ACCESS_DENIED, CniError, NotFoundError
-from cniplugin.inforce import Remark
 from cniplugin.netspec import annotation, netattachdef
 from cniplugin.netspec.errors import SpecErrors
 from cniplugin.netspec.selection import NETWORKS
-from cniplugin.sources import Pod
+from cniplugin.protocol import netconf
 from tests.admission.world import FakeCluster, request
 from webhook.admission.evaluate import evaluate
-from webhook.admission.model import Decision, Object
+from webhook.admission.model.requests import Decision, Object
 
 Case = Mapping[str, Any]
 
@@ -213,7 +215,7 @@ def test_what_the_node_alone_decides(case: Case, tmp_path: Path) -> None:
     said, remarks = node_says(pod, world, tmp_path)
     assert bool(said) is (case["expect"] == "deny")
     conf, raw = node_conf(tmp_path)
-    standing = inforce.load(conf, raw, pod.namespace, world)
+    standing = currentrules.load(conf, raw, pod.namespace, world)
     subject = Subject(namespace=pod.namespace, namespace_labels=standing.labels, labels=pod.labels)
     (element,) = annotation.parse(pod.annotations[NETWORKS], namespace=pod.namespace)
     network = world.snapshot().network(element.namespace, element.name)

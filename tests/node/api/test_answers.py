@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from cniplugin.cluster.kubeapi import EVENT_BYTES_MAX, MERGE_PATCH, Client, Event, ReplacedError
+from cniplugin.cluster.kubeconfig import ClusterConfig
 from cniplugin.errors import CniError, NotFoundError
-from cniplugin.kubeapi import EVENT_BYTES_MAX, MERGE_PATCH, Client, Event, ReplacedError
-from cniplugin.kubeconfig import ClusterConfig
 
 from .cluster import Cluster
 from .world import POD, Conf

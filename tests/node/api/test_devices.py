@@ -450,8 +450,8 @@ def test_what_is_loaded(node: Node, plugins: Plugins) -> None:
     for name in ("plain", "fast"):
         node.api.put_pod(name)
         found[name] = {word for line in (node.add().err, node.delete().err) for word in line.split()}
-    ours = {"cniplugin.devices", "cniplugin.devicefiles"}
-    assert "cniplugin.networks" in found["plain"]
+    ours = {"cniplugin.attach.devices", "cniplugin.attach.devicefiles"}
+    assert "cniplugin.attach.networks" in found["plain"]
     assert not ours & found["plain"]
     assert ours <= found["fast"]
     assert plugins.calls()

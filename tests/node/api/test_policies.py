@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 
 from cniplugin.access.compile import compile_rules, read_policies
-from cniplugin.access.model import Config
+from cniplugin.access.model.values import Config
+from cniplugin.cluster.rulesfile import RulesFile, Snapshot
 from cniplugin.netspec import netattachdef
-from cniplugin.rulesfile import RulesFile, Snapshot
 from tests.admission.world import FakeCluster, request
 from tests.node.api_server import Answer, Request, failure
 from tests.node.test_footprint import FORBIDDEN
 from tests.realapi.server import RealApiServer
 from webhook.admission.evaluate import evaluate
-from webhook.admission.model import Object
+from webhook.admission.model.requests import Object
 
 from .cluster import Api, Cluster, RealCluster, config, genuine, misbehaving, policy
 from .test_account import grant
@@ -311,9 +311,14 @@ def loaded(node: Node, networks: str | None) -> set[str]:
 
 def test_what_is_loaded(lan: Node) -> None:
     """A pod without networks pays for no rules, a cluster without policies for no compilation, only a refusal for lists."""
-    judging = {"cniplugin.inforce", "cniplugin.permission", "cniplugin.rulesfile", "cniplugin.access.judge"}
+    judging = {
+        "cniplugin.cluster.currentrules",
+        "cniplugin.attach.permission",
+        "cniplugin.cluster.rulesfile",
+        "cniplugin.access.judging.judge",
+    }
     compiling = {f"cniplugin.access.{name}" for name in ("compile", "reading", "configuration", "index", "governed")}
-    listing = {"cniplugin.offer", "cniplugin.access.listing"}
+    listing = {"cniplugin.attach.alternatives", "cniplugin.access.judging.listing"}
     assert not (judging | compiling | listing) & loaded(lan, None)
     without = loaded(lan, "lan")
     assert judging <= without

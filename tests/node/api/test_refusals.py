@@ -8,16 +8,17 @@ from typing import Any
 
 import pytest
 
-from cniplugin import netconf, networks
-from cniplugin.access.model import Config, Rules
+from cniplugin.access.model.values import Config, Rules
+from cniplugin.attach import networks
+from cniplugin.cluster.currentrules import Remark
+from cniplugin.cluster.sources import Pod
 from cniplugin.errors import CniError, NotFoundError
-from cniplugin.inforce import Remark
 from cniplugin.netspec import annotation, netattachdef
 from cniplugin.netspec.errors import SpecErrors, render
-from cniplugin.sources import Pod
+from cniplugin.protocol import netconf
 from tests.admission.world import FakeCluster, request
 from webhook.admission.evaluate import evaluate
-from webhook.admission.model import Decision, Object
+from webhook.admission.model.requests import Decision, Object
 
 from .world import DEFAULT, NETWORKS, Node
 

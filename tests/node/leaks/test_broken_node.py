@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from cniplugin.attach.teardown import Run, delete_container
 from cniplugin.errors import CniError
-from cniplugin.journal import Store
-from cniplugin.journaltext import Entry, Journal
-from cniplugin.teardown import Run, delete_container
+from cniplugin.records.journal import Store
+from cniplugin.records.journaltext import Entry, Journal
 
 from .world import CONTAINER, World, unchanged
 

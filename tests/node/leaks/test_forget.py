@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cniplugin.installoptions import DIFFERS, DONE, FAILED, MISUSED
+from cniplugin.install.commandline import DIFFERS, DONE, FAILED, MISUSED
 
 from .world import CONTAINER, PLUGINS, REPO, World, unchanged
 

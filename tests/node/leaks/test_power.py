@@ -20,9 +20,9 @@ from typing import Any
 
 import pytest
 
-from cniplugin.journal import Store
-from cniplugin.journaltext import ATTACHED
-from cniplugin.teardown import Run, delete_container
+from cniplugin.attach.teardown import Run, delete_container
+from cniplugin.records.journal import Store
+from cniplugin.records.journaltext import ATTACHED
 
 from .world import CONTAINER, World
 

@@ -10,8 +10,8 @@ Why: annotations of a Binding are merged into the pod, over its own, after the p
 from __future__ import annotations
 
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORK_STATUS_KEYS, NETWORKS
-from webhook.admission import messages
-from webhook.admission.model import ALLOWED, Decision, Request
+from webhook.admission.model.requests import ALLOWED, Decision, Request
+from webhook.admission.wording import messages
 
 
 def check(request: Request) -> Decision:

@@ -16,9 +16,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from cniplugin.access import consent
-from cniplugin.access.content import unsafe
-from cniplugin.access.definitions import (
+from cniplugin.access.content.builtin import unsafe
+from cniplugin.access.judging.definitions import (
     Author,
     Writing,
     are_ruled,
@@ -26,17 +25,18 @@ from cniplugin.access.definitions import (
     judge_definition_trial,
     judge_level,
 )
-from cniplugin.access.levels import ENFORCE, WITHOUT_LEVEL
-from cniplugin.access.model import Rules
-from cniplugin.access.reasons import refuse_content
+from cniplugin.access.judging.reasons import refuse_content
+from cniplugin.access.model.levels import ENFORCE, WITHOUT_LEVEL
+from cniplugin.access.model.values import Rules
+from cniplugin.access.reading import consent
 from cniplugin.netspec import names
 from cniplugin.netspec.cniconfig import NetworkConfigList
 from cniplugin.netspec.errors import SpecError
 from cniplugin.netspec.netattachdef import RESOURCE_NAME, NetworkAttachmentDefinition
 from cniplugin.netspec.record import remember
 from cniplugin.netspec.whitespace import trim
-from webhook.admission import injectiontext, messages
-from webhook.admission.injection import (
+from webhook.admission.checks.namespacelabels import unknown_to_define
+from webhook.admission.model.injection import (
     DEVICES_FROM,
     INJECT,
     NODE_SELECTOR,
@@ -48,14 +48,14 @@ from webhook.admission.injection import (
     may_be_claimed,
     read_node_selector,
 )
-from webhook.admission.limits import DEFAULTS, ReviewLimits, config_items_problem, config_size_problem
-from webhook.admission.listers import Cluster
-from webhook.admission.model import ALLOWED, NOTHING, Decision, Object, Request
-from webhook.admission.namespacelabels import unknown_to_define
-from webhook.admission.parsecache import PARSED, read_config
+from webhook.admission.model.limitsettings import DEFAULTS, ReviewLimits, config_items_problem, config_size_problem
+from webhook.admission.model.requests import ALLOWED, NOTHING, Decision, Object, Request
 from webhook.admission.plugins.engine import check_plugins
 from webhook.admission.plugins.finding import PluginFinding
 from webhook.admission.plugins.schema import PluginChecks
+from webhook.admission.view.listers import Cluster
+from webhook.admission.view.parsecache import PARSED, read_config
+from webhook.admission.wording import injectiontext, messages
 
 FINDING_BYTES = 2048
 """About what one finding takes, its texts included; there are at most 116 of a configuration."""

@@ -15,25 +15,25 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from cniplugin.access.anypod import judge_any_pod, judge_any_pod_trial
-from cniplugin.access.content import unsafe
-from cniplugin.access.model import Rules, Subject
+from cniplugin.access.content.builtin import unsafe
+from cniplugin.access.judging.anypod import judge_any_pod, judge_any_pod_trial
+from cniplugin.access.model.values import Rules, Subject
 from cniplugin.netspec.errors import SpecError
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
-from webhook.admission import claimtext, messages
 from webhook.admission.checks.definitions import judge_author, plugin_findings
+from webhook.admission.checks.namespacelabels import unknown_to_attach
 from webhook.admission.checks.networks import TEMPLATE_CONTROLLERS
 from webhook.admission.checks.podclaims import Judged, Judges, judge_attachments, networks_of, with_verdicts
 from webhook.admission.dra.attachments import Attachment, Finder, Found, Place, network_of_driver
 from webhook.admission.dra.claims import CLAIM, ClaimSpec, DeviceClass, DeviceKey, OpaqueConfig
 from webhook.admission.dra.drivers import Driver, Drivers
 from webhook.admission.dra.parameters import read_parameters
-from webhook.admission.limits import DEFAULTS, ReviewLimits, parameters_problem
-from webhook.admission.listers import Cluster
-from webhook.admission.model import ALLOWED, Decision, Request
-from webhook.admission.namespacelabels import unknown_to_attach
-from webhook.admission.parsecache import read_config
+from webhook.admission.model.limitsettings import DEFAULTS, ReviewLimits, parameters_problem
+from webhook.admission.model.requests import ALLOWED, Decision, Request
 from webhook.admission.plugins.schema import PluginChecks
+from webhook.admission.view.listers import Cluster
+from webhook.admission.view.parsecache import read_config
+from webhook.admission.wording import claimtext, messages
 
 FOR_SOME_POD = Judges(judge_any_pod, judge_any_pod_trial)
 CONFIG_NAME = "claim"

@@ -14,11 +14,11 @@ from __future__ import annotations
 
 from cniplugin.netspec.netattachdef import RESOURCE_NAME, NetworkAttachmentDefinition
 from cniplugin.netspec.whitespace import trim
-from webhook.admission import networkuse
 from webhook.admission.checks import breaking
-from webhook.admission.listers import Cluster
-from webhook.admission.model import ALLOWED, Decision, Object, Request
-from webhook.admission.parsecache import read_config
+from webhook.admission.model.requests import ALLOWED, Decision, Object, Request
+from webhook.admission.view.listers import Cluster
+from webhook.admission.view.parsecache import read_config
+from webhook.admission.wording import networkuse
 
 WARN = "Warn"
 DENY = "Deny"

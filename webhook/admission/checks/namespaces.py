@@ -19,16 +19,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
-from cniplugin.access import labels
-from cniplugin.access.consent import TEXT_MAX
-from cniplugin.access.labels import Requirement, Selector
-from cniplugin.access.levels import LABELS, parse
-from cniplugin.access.model import NAME_LABEL, Config, Rules
-from cniplugin.access.rules import Policy
-from webhook.admission import labeltext
-from webhook.admission.labeltext import LabelChange
-from webhook.admission.listers import Cluster
-from webhook.admission.model import ALLOWED, NOTHING, Decision, Request
+from cniplugin.access.model import labels
+from cniplugin.access.model.labels import Requirement, Selector
+from cniplugin.access.model.levels import LABELS, parse
+from cniplugin.access.model.policyrules import Policy
+from cniplugin.access.model.values import NAME_LABEL, Config, Rules
+from cniplugin.access.reading.consent import TEXT_MAX
+from webhook.admission.model.requests import ALLOWED, NOTHING, Decision, Request
+from webhook.admission.view.listers import Cluster
+from webhook.admission.wording import labeltext
+from webhook.admission.wording.labeltext import LabelChange
 
 OFF, WARN, DENY = "Off", "Warn", "Deny"
 

@@ -10,11 +10,11 @@ blue/web-0".
 
 from __future__ import annotations
 
-from cniplugin.access.model import Config
+from cniplugin.access.model.values import Config
 from cniplugin.netspec.selection import NETWORK_STATUS, NETWORK_STATUS_KEYS, OLD_NETWORK_STATUS
-from webhook.admission import messages
-from webhook.admission.model import ALLOWED, NOTHING, Decision, Request
-from webhook.admission.statuswriters import is_writer
+from webhook.admission.model.requests import ALLOWED, NOTHING, Decision, Request
+from webhook.admission.view.statuswriters import is_writer
+from webhook.admission.wording import messages
 
 
 def check(request: Request, config: Config) -> Decision:

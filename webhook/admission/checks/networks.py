@@ -14,26 +14,26 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from cniplugin.access.judge import judge, judge_trial, usable_namespaces
-from cniplugin.access.listing import list_allowed
-from cniplugin.access.model import Item, Rules, Subject, Verdict
-from cniplugin.access.reasons import Refusal, listed_names
-from cniplugin.access.usage import asks_for_nothing
+from cniplugin.access.judging.judge import judge, judge_trial, usable_namespaces
+from cniplugin.access.judging.listing import list_allowed
+from cniplugin.access.judging.reasons import Refusal, listed_names
+from cniplugin.access.model.usage import asks_for_nothing
+from cniplugin.access.model.values import Item, Rules, Subject, Verdict
 from cniplugin.netspec import jsontext
 from cniplugin.netspec.errors import SpecError, SpecErrors
 from cniplugin.netspec.names import nearest
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 from cniplugin.netspec.plan import item_of, plan
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS, NetworkSelectionElement, to_json
-from webhook.admission import addressuse, injectiontext, messages
 from webhook.admission.checks import podrequests
+from webhook.admission.checks.namespacelabels import unknown_to_attach
 from webhook.admission.checks.podrequests import PodClaim
-from webhook.admission.limits import DEFAULTS, ReviewLimits, relax
-from webhook.admission.listers import Cluster
-from webhook.admission.model import ALLOWED, Decision, Object, Request
-from webhook.admission.namespacelabels import unknown_to_attach
-from webhook.admission.parsecache import Asked, read_pod
+from webhook.admission.model.limitsettings import DEFAULTS, ReviewLimits, relax
+from webhook.admission.model.requests import ALLOWED, Decision, Object, Request
 from webhook.admission.plugins.schema import PluginChecks
+from webhook.admission.view.listers import Cluster
+from webhook.admission.view.parsecache import Asked, read_pod
+from webhook.admission.wording import addressuse, injectiontext, messages
 
 TEMPLATE_CONTROLLERS = "system:serviceaccount:kube-system:"
 SEEN_BY_THE_PARSER = frozenset({"interface-taken", "default-route-holder"})

@@ -12,22 +12,22 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from cniplugin.access.judge import judge, judge_trial, usable_namespaces
-from cniplugin.access.levels import WITHOUT_LEVEL
-from cniplugin.access.listing import list_allowed
-from cniplugin.access.model import Item, Rules, Subject, Verdict
-from cniplugin.access.reasons import Refusal
+from cniplugin.access.judging.judge import judge, judge_trial, usable_namespaces
+from cniplugin.access.judging.listing import list_allowed
+from cniplugin.access.judging.reasons import Refusal
+from cniplugin.access.model.levels import WITHOUT_LEVEL
+from cniplugin.access.model.values import Item, Rules, Subject, Verdict
 from cniplugin.netspec.errors import SpecError
 from cniplugin.netspec.names import nearest
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
-from webhook.admission import claimtext, messages
+from webhook.admission.checks.namespacelabels import unknown_to_attach
 from webhook.admission.checks.networks import skips_template
 from webhook.admission.dra.attachments import Attachment, Finder, Found
 from webhook.admission.dra.claims import IMPLICIT_RESOURCE
 from webhook.admission.dra.drivers import Drivers
-from webhook.admission.listers import Cluster
-from webhook.admission.model import ClaimReference, Decision, Object, Request
-from webhook.admission.namespacelabels import unknown_to_attach
+from webhook.admission.model.requests import ClaimReference, Decision, Object, Request
+from webhook.admission.view.listers import Cluster
+from webhook.admission.wording import claimtext, messages
 
 UNCHANGED = ClaimReference()
 """In the place of a claim that was there before."""

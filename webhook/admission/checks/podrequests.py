@@ -16,15 +16,15 @@ from typing import NamedTuple
 from cniplugin.netspec.cniconfig import NetworkConfigList
 from cniplugin.netspec.errors import SpecError
 from cniplugin.netspec.selection import NetworkSelectionElement
-from webhook.admission import addressuse
-from webhook.admission.claims import Claim, claims_of
-from webhook.admission.listers import Cluster
-from webhook.admission.model import Decision, Request
-from webhook.admission.parsecache import PARSED, OutOfTurnError
+from webhook.admission.model.requests import Decision, Request
 from webhook.admission.plugins.finding import PluginFinding, is_refused
-from webhook.admission.plugins.offers import Offer, read_offer
+from webhook.admission.plugins.networkoffers import Offer, read_offer
 from webhook.admission.plugins.podaddresses import asks_for_anything, request_findings
 from webhook.admission.plugins.schema import PluginChecks
+from webhook.admission.view.addressclaims import Claim, claims_of
+from webhook.admission.view.listers import Cluster
+from webhook.admission.view.parsecache import PARSED, OutOfTurnError
+from webhook.admission.wording import addressuse
 
 ADDRESSES_MAX = 256
 """Addresses and gateways of one pod that are looked at: each is compared with each range of its network."""

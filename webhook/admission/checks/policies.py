@@ -13,17 +13,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from cniplugin.access.configuration import read_config
-from cniplugin.access.lints import lint
-from cniplugin.access.reader import SECTION
-from cniplugin.access.reading import read_policy
-from cniplugin.access.rules import RULES_MAX
+from cniplugin.access.lints.lints import lint
+from cniplugin.access.model.policyrules import RULES_MAX
+from cniplugin.access.reading.policies import read_policy
+from cniplugin.access.reading.policyconfig import read_config
+from cniplugin.access.reading.reader import SECTION
 from cniplugin.netspec import names
 from cniplugin.netspec.errors import SpecError
-from webhook.admission import messages
-from webhook.admission.limits import DEFAULTS, ReviewLimits, policy_problem
-from webhook.admission.listers import Cluster
-from webhook.admission.model import ALLOWED, Decision, Request
+from webhook.admission.model.limitsettings import DEFAULTS, ReviewLimits, policy_problem
+from webhook.admission.model.requests import ALLOWED, Decision, Request
+from webhook.admission.view.listers import Cluster
+from webhook.admission.wording import messages
 
 READ_RULES_MAX = 4 * RULES_MAX
 """Rules of one list that are read to report their other problems. That there are too many is always reported."""

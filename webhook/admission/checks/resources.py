@@ -16,14 +16,16 @@ from collections.abc import Mapping, Sequence
 from cniplugin.netspec.errors import SpecError
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS
-from webhook.admission import injectiontext, messages, needs, podspec
-from webhook.admission.injection import MIRROR, Injection, opts_out
-from webhook.admission.limits import DEFAULTS, ReviewLimits, containers_problem
-from webhook.admission.listers import Cluster
-from webhook.admission.model import Decision, Object, Request
-from webhook.admission.needs import Shortfall
-from webhook.admission.origins import tell_origin
-from webhook.admission.podspec import Json
+from webhook.admission.model import podspec
+from webhook.admission.model.injection import MIRROR, Injection, opts_out
+from webhook.admission.model.limitsettings import DEFAULTS, ReviewLimits, containers_problem
+from webhook.admission.model.podspec import Json
+from webhook.admission.model.requests import Decision, Object, Request
+from webhook.admission.view import needs
+from webhook.admission.view.listers import Cluster
+from webhook.admission.view.needs import Shortfall
+from webhook.admission.wording import injectiontext, messages
+from webhook.admission.wording.origins import tell_origin
 
 REMEMBERED_TEXT_MAX = 4096
 """Characters of the annotations whose networks are remembered."""

@@ -30,7 +30,7 @@ from webhook.admission.dra.claims import (
 )
 from webhook.admission.dra.drivers import Driver, Drivers
 from webhook.admission.dra.parameters import Parameters, read_parameters
-from webhook.admission.model import ClaimReference
+from webhook.admission.model.requests import ClaimReference
 
 WORK_MAX = 4096
 """Configurations that are put together for one review: each request takes those of its class and its own. A claim has

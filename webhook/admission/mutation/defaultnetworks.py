@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from cniplugin.netspec.selection import NETWORKS
 from cniplugin.netspec.whitespace import trim
-from webhook.admission import podspec
-from webhook.admission.podspec import Json
+from webhook.admission.model import podspec
+from webhook.admission.model.podspec import Json
 
 
 def inject_default_networks(pod: Json, text: str | None) -> Json:

@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from webhook.admission import podspec
-from webhook.admission.podspec import Container, Json
-from webhook.admission.quantity import parse_quantity
+from webhook.admission.model import podspec
+from webhook.admission.model.podspec import Container, Json
+from webhook.admission.model.quantity import parse_quantity
 
 VOLUME = "podnetinfo"
 MOUNT_PATH = "/etc/podnetinfo"

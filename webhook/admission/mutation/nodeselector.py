@@ -11,9 +11,10 @@ from collections.abc import Mapping, Sequence
 from cniplugin.netspec.errors import SpecError
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 from cniplugin.netspec.whitespace import trim
-from webhook.admission import injectiontext, podspec
-from webhook.admission.injection import NODE_SELECTOR, read_node_selector
-from webhook.admission.podspec import Json
+from webhook.admission.model import podspec
+from webhook.admission.model.injection import NODE_SELECTOR, read_node_selector
+from webhook.admission.model.podspec import Json
+from webhook.admission.wording import injectiontext
 
 
 def inject_node_selector(pod: Json, networks: Sequence[NetworkAttachmentDefinition]) -> Json | list[SpecError]:

@@ -11,10 +11,12 @@ from fractions import Fraction
 
 from cniplugin.netspec.errors import SpecError
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
-from webhook.admission import injectiontext, needs, podspec
-from webhook.admission.injection import Mode, has_domain
-from webhook.admission.podspec import Container, Json
-from webhook.admission.quantity import parse_quantity
+from webhook.admission.model import podspec
+from webhook.admission.model.injection import Mode, has_domain
+from webhook.admission.model.podspec import Container, Json
+from webhook.admission.model.quantity import parse_quantity
+from webhook.admission.view import needs
+from webhook.admission.wording import injectiontext
 
 
 def find_unusable(

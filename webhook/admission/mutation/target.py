@@ -10,9 +10,10 @@ from collections.abc import Mapping
 
 from cniplugin.netspec.errors import SpecError
 from cniplugin.netspec.whitespace import trim
-from webhook.admission import injectiontext, podspec
-from webhook.admission.injection import INJECT_INTO
-from webhook.admission.podspec import Container, Json
+from webhook.admission.model import podspec
+from webhook.admission.model.injection import INJECT_INTO
+from webhook.admission.model.podspec import Container, Json
+from webhook.admission.wording import injectiontext
 
 
 def find_target(pod: Json, annotations: Mapping[str, str]) -> Container | SpecError | None:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from webhook.admission import podspec
-from webhook.admission.injection import is_marked
-from webhook.admission.podspec import Json
+from webhook.admission.model import podspec
+from webhook.admission.model.injection import is_marked
+from webhook.admission.model.podspec import Json
 
 
 def inject_annotations(pod: Json, annotations_by_label: Mapping[str, Mapping[str, str]]) -> Json:

@@ -14,10 +14,10 @@ from typing import NamedTuple
 from cniplugin.netspec.selection import NetworkSelectionElement
 from webhook.admission.plugins.finding import PluginFinding
 from webhook.admission.plugins.formats import Address, read_address, read_cidr
-from webhook.admission.plugins.hostlocal import OLD_VERSIONS
 from webhook.admission.plugins.intervals import Network, Spans, place_of
-from webhook.admission.plugins.offers import Ipam, Offer, Range
+from webhook.admission.plugins.networkoffers import Ipam, Offer, Range
 from webhook.admission.plugins.podlimits import bandwidth_findings, mac_findings
+from webhook.admission.plugins.rules.host_local import OLD_VERSIONS
 
 Findings = Iterator[PluginFinding]
 

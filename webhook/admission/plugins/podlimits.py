@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from cniplugin.netspec.selection import NetworkSelectionElement
 from webhook.admission.plugins.finding import PluginFinding
-from webhook.admission.plugins.offers import Offer
+from webhook.admission.plugins.networkoffers import Offer
 
 Findings = Iterator[PluginFinding]
 

@@ -1,0 +1,173 @@
+"""The judgement of one attachment: may this pod attach to this network, and who decided.
+
+> Every network a pod asks for is decided on its own, and the order of policies never matters. If any Deny rule matches,
+> it is refused. Otherwise, if any Allow rule selects this pod and this network, it is accepted when at least one of
+> those rules accepts everything the pod asks for there, and refused if none does. Otherwise the cluster's default
+> posture decides.
+
+Then follow upstream Multus' own check (where it runs), the network's content, which no rule lifts, and the level of the
+namespace that the network is of (`levels`).
+What is said of a network of another namespace never depends on whether it exists, unless the pod may attach to it in
+some way (side door 22): a refusal that its content caused is replaced by the one without it.
+"""
+
+from __future__ import annotations
+
+from cniplugin.access.content.builtin import unsafe
+from cniplugin.access.model.levels import ENFORCE, PRIVILEGED, TRIALS, level_name
+from cniplugin.access.model.values import Verdict
+from cniplugin.access.reading.consent import consents
+
+from . import reasons
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from cniplugin.access.model.values import Config, Item, RuleIndex, Rules, Subject
+
+ALLOWED_BY_POSTURE = Verdict(is_allowed=True, code="Posture")
+EXEMPT = Verdict(is_allowed=True, code="Exempt")
+
+
+def judge(subject: Subject, item: Item, rules: Rules, *, is_on_node: bool = False) -> Verdict:
+    """Decide one item by the rules in force. `is_on_node`: upstream Multus does not run here, so nothing is its gate.
+
+    Codes of what is allowed: `Posture`, `AllowRule`, `Exempt`; of refusals: see `reasons`.
+    """
+    return _judge(subject, item, rules.config, rules.enforced, is_on_node=is_on_node)
+
+
+def may_attach(subject: Subject, item: Item, rules: Rules) -> bool:
+    """Say whether `judge` allows an item, without looking for the words of a refusal, which cost as much again."""
+    return _judge(subject, item, rules.config, rules.enforced, is_on_node=False, has_words=False).is_allowed
+
+
+def judge_trial(subject: Subject, item: Item, rules: Rules) -> tuple[str, Verdict] | None:
+    """Return what is on trial and would refuse what is allowed now: the mode, `Warn` or `Audit`, and the verdict.
+
+    Policies of a mode come before levels of that mode.
+    """
+    for level, mode in TRIALS.items():
+        index = rules.warned if mode == "Warn" else rules.audited
+        verdict = _judge(subject, item, rules.config, index, is_on_node=True) if index is not None else None
+        if verdict is None or verdict.is_allowed:
+            verdict = judge_level_trial(subject, item, rules, level)
+        if verdict is not None and not verdict.is_allowed:
+            return mode, verdict
+    return None
+
+
+def judge_level_trial(subject: Subject, item: Item, rules: Rules, mode: str) -> Verdict | None:
+    """Return the refusal by the level of the network's namespace in a mode, one of `levels.MODES`; None without one."""
+    if subject.namespace in rules.config.exempt_namespaces:
+        return None
+    return _judge_level(subject, item, rules.config, rules.enforced, mode)
+
+
+def usable_namespaces(subject: Subject, rules: Rules) -> tuple[str, ...]:
+    """Return the namespaces whose networks the posture gives to a pod, its own first; Open gives more than these."""
+    if rules.config.posture == "Strict":
+        return ()
+    others = (name for name in rules.config.global_namespaces if name != subject.namespace)
+    return (subject.namespace, *others)
+
+
+def _judge(
+    subject: Subject,
+    item: Item,
+    config: Config,
+    index: RuleIndex | None,
+    *,
+    is_on_node: bool,
+    has_words: bool = True,
+) -> Verdict:
+    if subject.namespace in config.exempt_namespaces:
+        return _judge_content(item, config) or EXEMPT
+    verdict = _decide(subject, item, config, index)
+    if not verdict.is_allowed:
+        return _without_content(subject, item, config, index, verdict) if has_words else verdict
+    if not is_on_node and _is_gated(subject, item, config):
+        return reasons.refuse_gated(subject, item, config)
+    return _judge_content(item, config) or _judge_level(subject, item, config, index, ENFORCE) or verdict
+
+
+def _decide(subject: Subject, item: Item, config: Config, index: RuleIndex | None) -> Verdict:
+    if index is not None:
+        denies, allows = index.find(subject, item)
+        if denies or allows:
+            # Requests are taken apart only where a rule asks for them.
+            from . import governed  # noqa: PLC0415
+
+            found = governed.judge(subject, item, config, denies, allows)
+            if found is not None:
+                return found
+    return _judge_posture(subject, item, config) or ALLOWED_BY_POSTURE
+
+
+def _judge_posture(subject: Subject, item: Item, config: Config) -> Verdict | None:
+    if config.posture == "Open":
+        return None
+    if item.replaces_default:
+        return reasons.refuse_replacing_default(item, config)
+    if config.posture == "Strict":
+        return reasons.refuse_strict(subject, item, config)
+    is_usable = item.element.namespace == subject.namespace or item.element.namespace in config.global_namespaces
+    if not is_usable and config.posture == "Consent":
+        network = item.network
+        is_usable = network is not None and consents(network.annotations, subject.namespace, subject.namespace_labels)
+        if not is_usable:
+            return reasons.refuse_unshared(subject, item, config)
+    if not is_usable:
+        return reasons.refuse_isolated(subject, item, config)
+    return _judge_device(item, config)
+
+
+def _judge_device(item: Item, config: Config) -> Verdict | None:
+    """NB: where the network names a resource, the node sees to it that the device is the pod's own."""
+    network = item.network
+    if not item.element.device_id or network is None or network.resource_name:
+        return None
+    return reasons.refuse_device(item, config)
+
+
+def _is_gated(subject: Subject, item: Item, config: Config) -> bool:
+    """NB: Multus does not look at the namespace of the default-network annotation."""
+    gate = config.multus_gate
+    if gate is None or not gate.namespace_isolation or item.replaces_default:
+        return False
+    return item.element.namespace not in (subject.namespace, *gate.global_namespaces)
+
+
+def _judge_content(item: Item, config: Config) -> Verdict | None:
+    network = item.network
+    if network is None:
+        return None
+    if network.problems:
+        return reasons.refuse_unsafe(item, network.problems, config)
+    if network.config is not None:
+        found = unsafe(network.config, meta_plugin_types=config.meta_plugin_types)
+        return reasons.refuse_unsafe(item, found, config) if found else None
+    return None
+
+
+def _judge_level(subject: Subject, item: Item, config: Config, index: RuleIndex | None, mode: str) -> Verdict | None:
+    """NB: comes after all that could refuse without content, so that whoever gets this refusal may know the network."""
+    if item.network is None or level_name(config.levels, item.network_labels, mode) == PRIVILEGED:
+        return None
+    # Most clusters have no level but Privileged.
+    from . import definitions  # noqa: PLC0415
+
+    found = definitions.judge_level(item.network, item.network_labels, config, index, mode)
+    return reasons.refuse_by_level(subject, item, *found, config) if found else None
+
+
+def _without_content(
+    subject: Subject, item: Item, config: Config, index: RuleIndex | None, verdict: Verdict
+) -> Verdict:
+    """Return a refusal that does not tell that a network of another namespace exists, if the pod may not know."""
+    if item.network is None or item.element.namespace == subject.namespace:
+        return verdict
+    blind = _decide(subject, item.replace(network=None), config, index)
+    if blind.is_allowed or blind == verdict:
+        return verdict
+    plain = item.replace(element=reasons.plain(item.element), replaces_default=False)
+    return verdict if _decide(subject, plain, config, index).is_allowed else blind

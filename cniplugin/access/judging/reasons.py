@@ -1,0 +1,374 @@
+"""The words of a refusal: five facts per item, in fixed order, the same text from the webhook and from the node.
+
+The whole text has at most TEXT_BYTES_MAX bytes, because a ReplicaSet repeats it in an Event and notes are cut there
+(kubernetes pkg/apis/core/validation/events.go). It never quotes content, or says anything about the existence, of a
+network of another namespace.
+"""
+
+from __future__ import annotations
+
+from cniplugin.access.model.values import Verdict
+from cniplugin.access.reading.consent import ALLOWED_NAMESPACES
+from cniplugin.netspec.errors import render as render_error
+from cniplugin.netspec.errors import show
+from cniplugin.netspec.record import Record
+from cniplugin.netspec.selection import NetworkSelectionElement
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cniplugin.access.judging.baseline import Breach
+    from cniplugin.access.model.levels import Level
+    from cniplugin.access.model.policyrules import AttachmentRule, DefinitionRule
+    from cniplugin.access.model.values import Config, Item, Subject
+    from cniplugin.netspec.errors import SpecError
+    from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
+
+TEXT_BYTES_MAX = 1024
+ITEMS_MAX = 5
+
+
+class Refusal(Record):
+    """One refused item. `item` is its position in the networks annotation, None for the default network.
+
+    `where`: what names the network if it is none of these, such as a ResourceClaim; `field` is its place in the object.
+    """
+
+    reference: str
+    item: int | None
+    verdict: Verdict
+    allowed: tuple[str, ...] = ()
+    has_more_allowed: bool = False
+    where: str = ""
+    field: str = ""
+
+
+def decided_by_posture(config: Config) -> str:
+    """Name the default posture as the one who decided."""
+    return f"default posture {config.posture} (no rule covers this pod and network)"
+
+
+def refuse_isolated(subject: Subject, item: Item, config: Config) -> Verdict:
+    """The network belongs to another namespace."""
+    return Verdict(
+        is_allowed=False,
+        code="PostureIsolated",
+        reason=(
+            f'the network belongs to namespace "{item.element.namespace}", '
+            f'which namespace "{subject.namespace}" may not use'
+        ),
+        decided=decided_by_posture(config),
+        fix=(
+            f"use an allowed network, or ask {config.whom_to_ask} "
+            f"for an Allow rule from {subject.namespace} to {item.reference}"
+        ),
+    )
+
+
+def refuse_strict(subject: Subject, item: Item, config: Config) -> Verdict:
+    """Nothing is allowed that no rule allows."""
+    return Verdict(
+        is_allowed=False,
+        code="PostureStrict",
+        reason=f'no rule lets this pod of namespace "{subject.namespace}" use the network',
+        decided=decided_by_posture(config),
+        fix=f"ask {config.whom_to_ask} for an Allow rule from {subject.namespace} to {item.reference}",
+    )
+
+
+def refuse_unshared(subject: Subject, item: Item, config: Config) -> Verdict:
+    """The owner has not shared the network, or there is none: both are told alike."""
+    return Verdict(
+        is_allowed=False,
+        code="PostureConsent",
+        reason=_unshared(subject, item),
+        decided=decided_by_posture(config),
+        fix=f"{_ask_owner(subject, item)}, or ask {config.whom_to_ask} for an Allow rule",
+    )
+
+
+def _unshared(subject: Subject, item: Item) -> str:
+    return f'the owner of {item.reference} has not shared it with namespace "{subject.namespace}"'
+
+
+def _ask_owner(subject: Subject, item: Item) -> str:
+    element = item.element
+    return (
+        f'ask the owners of namespace "{element.namespace}" to add "{subject.namespace}" '
+        f"to annotation {ALLOWED_NAMESPACES} of {element.name}"
+    )
+
+
+def refuse_gated(subject: Subject, item: Item, config: Config) -> Verdict:
+    """Upstream Multus on the nodes would refuse it."""
+    return Verdict(
+        is_allowed=False,
+        code="MultusGate",
+        reason=(
+            f'Multus on the nodes would refuse it: namespace "{item.element.namespace}" is neither '
+            f'"{subject.namespace}" nor one of its globalNamespaces'
+        ),
+        decided="multusGate, the setting of Multus on the nodes, which no rule lifts",
+        fix=f"use an allowed network, or ask {config.whom_to_ask} to change Multus' globalNamespaces",
+    )
+
+
+def decided_by_rule(rule: AttachmentRule | DefinitionRule, what: str) -> str:
+    """Name a rule as the one who decided."""
+    mode = "" if rule.mode == "Enforce" else f", mode {rule.mode}"
+    return f'NetworkAttachmentPolicy "{rule.policy}" rule "{rule.name}" ({what}{mode})'
+
+
+def whom_to_ask(rule: AttachmentRule | DefinitionRule, config: Config) -> str:
+    """Return the contact of a rule's policy, or that of the cluster."""
+    return rule.contact or config.whom_to_ask
+
+
+def refuse_by_deny(
+    item: Item, rule: AttachmentRule, config: Config, *, requests: Sequence[str], facts: Sequence[str]
+) -> Verdict:
+    """A Deny rule matches: because of `requests`, or of `facts` about the network, or at all."""
+    if requests:
+        reason = f"the request uses {', '.join(requests)}"
+        keys = " and ".join(f'"{request}"' for request in requests)
+        fix = f"remove {keys} from {item.source}"
+        if item.replaces_default:
+            fix = "remove the annotation v1.multus-cni.io/default-network"
+    else:
+        reason = f"the network uses {', '.join(facts)}" if facts else "a rule keeps this pod from the network"
+        fix = f"remove {item.source}"
+    return Verdict(
+        is_allowed=False,
+        code="DenyRule",
+        reason="; ".join(filter(None, (reason, rule.message))),
+        decided=decided_by_rule(rule, "Deny"),
+        fix=f"{fix}, or ask {whom_to_ask(rule, config)} for an exception",
+        policy=rule.policy,
+        rule=rule.name,
+        contact=rule.contact,
+    )
+
+
+def refuse_beyond(
+    item: Item, rule: AttachmentRule, config: Config, problems: Sequence[str], *, allowed: str
+) -> Verdict:
+    """No Allow rule accepts everything that is asked for; `rule` is the nearest one."""
+    change = "the annotation" if item.replaces_default else item.source
+    return Verdict(
+        is_allowed=False,
+        code="NotWithinRule",
+        reason="; ".join(filter(None, (*problems, rule.message))),
+        decided=decided_by_rule(rule, "Allow, unreadable" if rule.is_broken else "Allow, limits"),
+        fix=f"change {change} to fit, or ask {whom_to_ask(rule, config)}",
+        allowed=allowed,
+        policy=rule.policy,
+        rule=rule.name,
+        contact=rule.contact,
+    )
+
+
+def refuse_without_consent(subject: Subject, item: Item, rule: AttachmentRule) -> Verdict:
+    """The admin allows it, and the owner has not shared the network, or there is none: both are told alike."""
+    return Verdict(
+        is_allowed=False,
+        code="ConsentMissing",
+        reason="; ".join(filter(None, (_unshared(subject, item), rule.message))),
+        decided=decided_by_rule(rule, "Allow, requireConsent"),
+        fix=_ask_owner(subject, item),
+        policy=rule.policy,
+        rule=rule.name,
+        contact=rule.contact,
+    )
+
+
+def plain(element: NetworkSelectionElement) -> NetworkSelectionElement:
+    """Return an element that asks for the network and nothing else."""
+    return NetworkSelectionElement(name=element.name, namespace=element.namespace)
+
+
+def refuse_replacing_default(item: Item, config: Config) -> Verdict:
+    """The pod wants another default network (side door 9)."""
+    return Verdict(
+        is_allowed=False,
+        code="PostureReplaceDefault",
+        reason="the pod asks to replace the cluster's default network",
+        decided=decided_by_posture(config),
+        fix=(
+            "remove the annotation v1.multus-cni.io/default-network, or ask "
+            f"{config.whom_to_ask} for an Allow rule with replaceDefaultNetwork for {item.reference}"
+        ),
+    )
+
+
+def refuse_device(item: Item, config: Config) -> Verdict:
+    """The pod names a device of the node, and the network no resource of which it could be (decision 7 of the node)."""
+    return Verdict(
+        is_allowed=False,
+        code="PostureDevice",
+        reason=f"the pod asks for device {show(item.element.device_id)}, and the network names no resource for it",
+        decided=decided_by_posture(config),
+        fix=(
+            "remove deviceID and have the definition name the device plugin's resource "
+            f"(annotation k8s.v1.cni.cncf.io/resourceName), or ask {config.whom_to_ask} "
+            f"for an Allow rule with deviceID for {item.reference}"
+        ),
+    )
+
+
+def refuse_unsafe(item: Item, problems: Sequence[SpecError], config: Config) -> Verdict:
+    """The definition cannot be read or is unsafe. NB: its content is not quoted; its owner sees it in a review."""
+    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+    return Verdict(
+        is_allowed=False,
+        code="BuiltinUnsafeConfig",
+        reason=f"the configuration of the network is unreadable or unsafe ({count})",
+        decided="built-in check of network configurations",
+        fix=(
+            f'ask the owners of namespace "{item.element.namespace}" to correct spec.config of '
+            f"{item.element.name} (kubectl apply names each problem), or ask {config.whom_to_ask}"
+        ),
+    )
+
+
+LEVEL_CODE = "DefinitionLevel"
+BREACHES_SHOWN = 3
+KEYS_MAX = 20
+"""Keys of a definition that a verdict has; hostile ones have thousands."""
+
+
+def refuse_author(network: NetworkAttachmentDefinition, level: Level, config: Config) -> Verdict:
+    """The level lets only those write whom an Allow rule selects."""
+    return Verdict(
+        is_allowed=False,
+        code=LEVEL_CODE,
+        reason=f'no Allow rule for definitions selects this user in namespace "{network.namespace}"',
+        decided=level.decided,
+        fix=f"ask {config.whom_to_ask} to create this network, or for such a rule for {network.namespace}",
+    )
+
+
+def refuse_content(level: Level, breaches: Sequence[Breach], config: Config, *, of: str = "") -> Verdict:
+    """The level does not permit what a definition uses: for people who may see it. `of`: its name, to be named."""
+    change = f"change spec.config of {of}" if of else "change spec.config"
+    return Verdict(
+        is_allowed=False,
+        code=LEVEL_CODE,
+        reason=describe_breaches(breaches),
+        decided=level.decided,
+        allowed="; ".join(dict.fromkeys(breach.allowed for breach in breaches if breach.allowed)),
+        fix=change + _or_ask(breaches, config),
+        keys=tuple(
+            (breach.place, f"{breach.what}: {level.decided} does not permit it; allowed: {breach.allowed}")
+            for breach in breaches[:KEYS_MAX]
+        ),
+    )
+
+
+def refuse_by_level(subject: Subject, item: Item, level: Level, breaches: Sequence[Breach], config: Config) -> Verdict:
+    """The level keeps pods from a network. NB: nothing of its content for pods of another namespace."""
+    namespace = item.element.namespace
+    if namespace == subject.namespace:
+        return refuse_content(level, breaches, config, of=item.element.name)
+    return Verdict(
+        is_allowed=False,
+        code=LEVEL_CODE,
+        reason="the level of its namespace does not permit what the configuration of the network uses",
+        decided=level.decided,
+        fix=(
+            f'ask the owners of namespace "{namespace}" to change {item.element.name} '
+            f"(nadmit can-attach -n {namespace} {item.element.name} names each key), or ask {config.whom_to_ask}"
+        ),
+    )
+
+
+def describe_breaches(breaches: Sequence[Breach]) -> str:
+    """Return what a level does not permit, the first few keys of it."""
+    shown = "; ".join(f"{breach.place}: {breach.what}" for breach in breaches[:BREACHES_SHOWN])
+    left = len(breaches) - BREACHES_SHOWN
+    return f"{shown}; and {left} more" if left > 0 else shown
+
+
+def _or_ask(breaches: Sequence[Breach], config: Config) -> str:
+    """Return whom to ask for what; nothing where only a change of the definition helps."""
+    settings = " and ".join(dict.fromkeys(breach.setting for breach in breaches if breach.setting))
+    fields = ", ".join(dict.fromkeys(breach.field for breach in breaches if breach.field))
+    ways = [f"to list it in {settings}"] if settings else []
+    ways += [f"for an Allow rule for definitions with {fields}"] if fields else []
+    return f", or ask {config.whom_to_ask} {', or '.join(ways)}" if ways else ""
+
+
+def refuse_unavailable(config: Config, why: str) -> Verdict:
+    """The node cannot read the rules, or what they depend on, and nothing stands in for them; `why` goes on from there.
+
+    NB: nothing of the API server's own words, which the log has: they are not the pod's author's business.
+    """
+    return Verdict(
+        is_allowed=False,
+        code="NodePolicyUnavailable",
+        reason=f"the node cannot read the access rules from the API server, {why}",
+        decided=f"node.onUnavailable {config.on_unavailable}",
+        fix=f"the kubelet tries again; if that does not help, ask {config.whom_to_ask} to look into the node's log",
+    )
+
+
+def render_trial(refusal: Refusal, config: Config, *, who: str) -> str:
+    """Return what a policy or a level of mode Warn would refuse, in one line; `who` as for `render`."""
+    verdict = refusal.verdict
+    because = f": {verdict.reason}" if verdict.code == LEVEL_CODE else ""
+    return (
+        f"network access: {who} to {refusal.reference} would be denied by {trial_rule(refusal)} (mode Warn){because}; "
+        f"ask {verdict.contact or config.whom_to_ask}"
+    )
+
+
+def trial_rule(refusal: Refusal) -> str:
+    """Name the rule of a policy on trial."""
+    return refusal.verdict.decided.partition(" (")[0]
+
+
+def render(refusals: Sequence[Refusal], *, who: str, judged: int, also: Sequence[SpecError] = ()) -> str:
+    """Return the text of a refusal.
+
+    `who` is the object, such as `pod blue/web-0`; `judged` how many items were judged; `also` what else is wrong with
+    items that are not refused. Refusals beyond ITEMS_MAX or beyond the size are counted, not shown.
+    """
+    what = refusals[0].reference if len(refusals) == 1 else f"{len(refusals)} of {judged} networks"
+    head = f"network access denied: {who} may not attach to {what}"
+    tail = [f"also wrong: {render_error(error)}" for error in also]
+    for shown in range(min(len(refusals), ITEMS_MAX), 0, -1):
+        left = len(refusals) - shown
+        rest = [f"and {left} more"] if left else []
+        lines = [head, *(line for refusal in refusals[:shown] for line in _render_item(refusal)), *rest]
+        for text in ("\n".join([*lines, *tail]), "\n".join(lines)):
+            if len(text.encode()) <= TEXT_BYTES_MAX:
+                return text
+    return cut(f"{head}\n" + "\n".join(_render_item(refusals[0].replace(allowed=()))), TEXT_BYTES_MAX)
+
+
+def _render_item(refusal: Refusal) -> list[str]:
+    where = refusal.where or ("default-network" if refusal.item is None else f"item {refusal.item + 1}")
+    return [f"- {refusal.reference} ({where})", *render_facts(refusal)]
+
+
+def render_facts(refusal: Refusal) -> list[str]:
+    """Return the facts about one refused item, a line each."""
+    verdict = refusal.verdict
+    listed = verdict.allowed or listed_names(refusal.allowed, has_more=refusal.has_more_allowed)
+    return [
+        f"  reason:  {verdict.reason}",
+        f"  decided: {verdict.decided}",
+        *([f"  allowed: {listed}"] if listed else []),
+        f"  fix:     {verdict.fix}",
+    ]
+
+
+def listed_names(allowed: Sequence[str], *, has_more: bool) -> str:
+    """Return networks as one list."""
+    return ", ".join(allowed) + (" and more" if allowed and has_more else "")
+
+
+def cut(text: str, size: int) -> str:
+    """Return at most `size` bytes of a text, ending in "..." where something is left out."""
+    data = text.encode()
+    return text if len(data) <= size else data[: size - 3].decode(errors="ignore") + "..."

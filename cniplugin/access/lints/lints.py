@@ -1,0 +1,269 @@
+"""Lints: what a policy says that is seldom meant. Nothing is refused for them.
+
+| lint | remark |
+| --- | --- |
+| `nad-labels` | an Allow selects networks by labels of any namespace: their authors set these |
+| `pod-can-step-aside` | a Deny goes by what the author of a pod chooses |
+| `namespace-labels` | labels of namespaces decide, and others may be able to set them |
+| `shadowed` | a Deny matches everything the rule selects |
+| `everything` | `*` alone selects what is made later, too |
+| `grants-nothing` | an Allow of a policy that is not enforced |
+| `any-master` | an Allow for definitions that leaves the interface of the node to their author |
+
+Access policy, "Lints". A rule with problems has no lints, nor has a rule beyond the number that a policy may have.
+"""
+
+from __future__ import annotations
+
+from cniplugin.access.content.facts import attaching_types
+from cniplugin.access.model.policyrules import ALLOW, DENY, ENFORCE, RULES_MAX
+from cniplugin.access.model.values import NAME_LABEL
+from cniplugin.netspec.errors import render, show
+from cniplugin.netspec.record import Record
+
+from .coverage import Denies
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from cniplugin.access.model.labels import Selector
+    from cniplugin.access.model.matchers import Names
+    from cniplugin.access.model.policyrules import AttachmentRule, DefinitionRule, PodMatch, Policy
+
+TYPES_SHOWN = 5
+"""Plugin types that a remark names; there are some 20 that take an interface of the node."""
+
+SHOWN_MAX = 40
+"""Characters of a name that are shown; a remark must fit into 256 with its place."""
+
+
+class Lint(Record):
+    """One remark. `name` is stable, `path` is in the object, `rules` are those it is about (`attachments/<name>`).
+
+    `detail` says what is so, `fix` what to do.
+    """
+
+    name: str
+    path: str
+    rules: tuple[str, ...]
+    detail: str
+    fix: str
+
+    @property
+    def text(self) -> str:
+        """What it says, without its place."""
+        return f"{self.detail}; {self.fix}"
+
+
+class Rule(Record):
+    """A rule as it stands in its object: `name` as in `rule_names`, `path`, its problems, its value."""
+
+    name: str
+    path: str
+    problems: tuple[str, ...] = ()
+    value: AttachmentRule | DefinitionRule
+
+
+def lint(policy: Policy, others: Iterable[Policy]) -> tuple[Lint, ...]:
+    """Return the remarks about one policy among the others, in the order of the object."""
+    return lint_among(policy, Denies((policy, *others)))
+
+
+def lint_among(policy: Policy, denies: Denies) -> tuple[Lint, ...]:
+    """Return the remarks about one policy; `denies` are those of all policies, this one included."""
+    denies.begin_policy()
+    rules = [rule for rule in written_rules(policy) if not rule.problems]
+    found = [*_lint_mode(policy, rules), *_lint_pods(policy, rules)]
+    for rule in rules:
+        if rule.name.startswith("attachments/"):
+            found += _lint_attachment(rule, rule.value, denies)  # type: ignore[arg-type]  # the name tells
+        else:
+            found += _lint_definition(rule, rule.value, denies)  # type: ignore[arg-type]
+    return tuple(found)
+
+
+def written_rules(policy: Policy) -> list[Rule]:
+    """Return the rules of a policy in order, as many of each list as may stand there."""
+    values: dict[str, Sequence[AttachmentRule | DefinitionRule]] = {
+        "attachments": policy.attachments,
+        "definitions": policy.definitions,
+    }
+    counts = dict.fromkeys(values, 0)
+    problems = _problems_by_rule(policy)
+    rules = []
+    for name in policy.rule_names:
+        key = name.partition("/")[0]
+        number = counts[key]
+        counts[key] += 1
+        if number >= RULES_MAX:
+            continue
+        path = f"spec.{key}[{number}]"
+        rules.append(Rule(name=name, path=path, problems=tuple(problems.get(path, ())), value=values[key][number]))
+    return rules
+
+
+def _problems_by_rule(policy: Policy) -> Mapping[str, Sequence[str]]:
+    """Return the problems of each rule by its path, such as `spec.attachments[0]`."""
+    found: dict[str, list[str]] = {}
+    for problem in policy.problems:
+        place, bracket, _ = problem.path.partition("]")
+        if bracket:
+            found.setdefault(f"{place}]", []).append(render(problem))
+    return found
+
+
+def _about(rules: Iterable[Rule]) -> tuple[str, ...]:
+    return tuple(rule.name for rule in rules)
+
+
+def _actions(rules: Iterable[Rule], action: str) -> list[Rule]:
+    return [rule for rule in rules if rule.value.action == action]
+
+
+# What all rules of a policy share
+
+
+def _lint_mode(policy: Policy, rules: Sequence[Rule]) -> Iterator[Lint]:
+    allows = _actions(rules, ALLOW)
+    if policy.mode != ENFORCE and allows:
+        yield Lint(
+            name="grants-nothing",
+            path="spec.mode",
+            rules=_about(allows),
+            detail=f"{_some(allows, 'Allow rule')} of a policy of mode {policy.mode} {_verb(allows, 'grant')} nothing",
+            fix="set mode Enforce when the trial is over",
+        )
+
+
+def _lint_pods(policy: Policy, rules: Sequence[Rule]) -> Iterator[Lint]:
+    attachments = [rule for rule in rules if rule.name.startswith("attachments/")]
+    first: AttachmentRule | None = next((rule.value for rule in attachments), None)  # type: ignore[assignment]
+    if first is None or any(problem.path.startswith(("spec.pods", "spec.exceptPods")) for problem in policy.problems):
+        return
+    for key, entries in (("pods", first.pods), ("exceptPods", first.except_pods)):
+        for index, entry in enumerate(entries):
+            path = f"spec.{key}[{index}]"
+            yield from _lint_labels(entry.namespace_selector, f"{path}.namespaceSelector", attachments)
+            yield from _lint_star(entry.namespaces, f"{path}.namespaces", attachments)
+            yield from _lint_step_aside(entry, path, _actions(attachments, DENY))
+
+
+def _lint_step_aside(entry: PodMatch, path: str, denies: Sequence[Rule]) -> Iterator[Lint]:
+    """NB: an exception for an account of a named namespace is the way to make one; everywhere, it is a way out."""
+    if not denies or (path.startswith("spec.except") and (entry.namespaces or entry.namespace_selector)):
+        return
+    labels = entry.pod_selector and entry.pod_selector.requirements
+    for key, value, what in (("podSelector", labels, "labels"), ("serviceAccounts", entry.service_accounts, "account")):
+        if value:
+            yield Lint(
+                name="pod-can-step-aside",
+                path=f"{path}.{key}",
+                rules=_about(denies),
+                detail=f"{_some(denies, 'Deny rule')} can be avoided: who creates a pod chooses its {what}",
+                fix="select namespaces instead",
+            )
+
+
+def _lint_labels(selector: Selector | None, path: str, rules: Sequence[Rule]) -> Iterator[Lint]:
+    keys = [requirement.key for requirement in selector.requirements] if selector else []
+    keys = [key for key in dict.fromkeys(keys) if key != NAME_LABEL]
+    if keys:
+        what = f"label {_show(keys[0])} of namespaces decides" if len(keys) == 1 else "labels of namespaces decide"
+        yield Lint(
+            name="namespace-labels",
+            path=path,
+            rules=_about(rules),
+            detail=f"{what}: whoever may change labels of a namespace chooses",
+            fix=f"if tenants may, use namespaces or label {NAME_LABEL}",
+        )
+
+
+def _lint_star(names: Names | None, path: str, rules: Sequence[Rule], *, what: str = "namespace") -> Iterator[Lint]:
+    if names is not None and "*" in names.texts:
+        yield Lint(
+            name="everything",
+            path=f"{path}[{names.texts.index('*')}]",
+            rules=_about(rules),
+            detail=f'"*" alone is every {what}, those made later too',
+            fix=f"name them, or leave {path.rpartition('.')[2]} out if every one is meant",
+        )
+
+
+# Attachments
+
+
+def _lint_attachment(rule: Rule, value: AttachmentRule, denies: Denies) -> Iterator[Lint]:
+    for index, entry in enumerate(value.networks):
+        path = f"{rule.path}.networks[{index}]"
+        yield from _lint_star(entry.namespaces, f"{path}.namespaces", [rule])
+        yield from _lint_star(entry.names, f"{path}.names", [rule], what="network")
+        is_anywhere = entry.namespaces is None or "*" in entry.namespaces.texts
+        if value.action == ALLOW and entry.selector is not None and is_anywhere and entry.scope != "OwnNamespace":
+            yield Lint(
+                name="nad-labels",
+                path=f"{path}.selector",
+                rules=_about([rule]),
+                detail="it allows networks of any namespace by their labels, which their authors set",
+                fix="name the namespaces of the networks, too",
+            )
+    yield from _lint_shadowed(rule, denies.over(value))
+
+
+def _lint_shadowed(rule: Rule, deny: AttachmentRule | DefinitionRule | None) -> Iterator[Lint]:
+    if deny is not None:
+        does = "grants" if rule.value.action == ALLOW else "adds"
+        yield Lint(
+            name="shadowed",
+            path=rule.path,
+            rules=_about([rule]),
+            detail=f"it {does} nothing: Deny rule {_show(deny.name)} of {_show(deny.policy)} matches all it selects",
+            fix="remove one of them, or narrow the Deny",
+        )
+
+
+# Definitions
+
+
+def _lint_definition(rule: Rule, value: DefinitionRule, denies: Denies) -> Iterator[Lint]:
+    yield from _lint_star(value.namespaces, f"{rule.path}.namespaces", [rule])
+    yield from _lint_labels(value.namespace_selector, f"{rule.path}.namespaceSelector", [rule])
+    if value.action == ALLOW:
+        yield from _lint_masters(rule, value)
+    yield from _lint_shadowed(rule, denies.over_definition(value))
+
+
+def _lint_masters(rule: Rule, value: DefinitionRule) -> Iterator[Lint]:
+    config = value.config
+    if config is not None and config.masters is not None:
+        return
+    patterns = config.plugin_types if config is not None else None
+    kinds = [kind for kind in attaching_types() if patterns is None or patterns.matches(kind)]
+    if kinds:
+        more = f" and {len(kinds) - TYPES_SHOWN} others" if len(kinds) > TYPES_SHOWN else ""
+        yield Lint(
+            name="any-master",
+            path=f"{rule.path}.config" if config is not None else rule.path,
+            rules=_about([rule]),
+            detail=(
+                "without masters, the rule permits every interface of the node where the level is Privileged, by "
+                f"{_listed(kinds)}{more}"
+            ),
+            fix="list masters",
+        )
+
+
+def _listed(kinds: Sequence[str]) -> str:
+    return ", ".join(kinds[:TYPES_SHOWN])
+
+
+def _some(rules: Sequence[Rule], what: str) -> str:
+    return f"{what} {_show(rules[0].name.partition('/')[2])}" if len(rules) == 1 else f"{len(rules)} {what}s"
+
+
+def _verb(rules: Sequence[Rule], verb: str) -> str:
+    return verb if len(rules) > 1 else f"{verb}s"
+
+
+def _show(name: str) -> str:
+    return show(name, longest=SHOWN_MAX)

@@ -1,0 +1,239 @@
+"""The status of policies: what of each can be read, what is in force, whom it concerns. And that of the configuration.
+
+Conditions: `Accepted` is about the text, `Enforced` about the process that decides.
+
+| condition | status, reason | when |
+| --- | --- | --- |
+| Accepted | True, Readable | everything can be read |
+| | False, Unreadable | the message has every problem; what it means for a rule is in `rules` |
+| Enforced | True, Loaded | this generation decides |
+| | False, NotLoaded | another generation decides, or none |
+| | False, ModeWarn, ModeAudit | this generation is loaded and refuses nothing, by its `mode` |
+| LevelsReadable | True, Readable | every label that sets a level of definitions is one (of the configuration) |
+| | False, UnreadableLabels | the message names the namespaces; there the level is Restricted |
+
+`rules` has those that are not Active, and Active ones with lints. Computing a status again from itself changes
+nothing: only a condition whose `status` changes gets a new `lastTransitionTime` (Kubernetes API conventions,
+"Typical status properties").
+"""
+
+from __future__ import annotations
+
+from cniplugin.access.judging.reasons import cut
+from cniplugin.access.model.levels import ENFORCE as LEVEL_ENFORCE
+from cniplugin.access.model.levels import LABELS, LEVELS, level_name, parse
+from cniplugin.access.model.policyrules import ALLOW, ENFORCE
+from cniplugin.netspec.errors import render
+
+from .coverage import Denies
+from .lints import lint_among, written_rules
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from typing import Any
+
+    from cniplugin.access.model.levels import ClusterLevels
+    from cniplugin.access.model.policyrules import AttachmentRule, DefinitionRule, Policy
+    from cniplugin.netspec.errors import SpecError
+
+    from .lints import Lint, Rule
+
+    Object = dict[str, Any]
+
+CONDITION_MESSAGE_MAX, RULE_MESSAGE_MAX, RULES_MAX = 32_768, 1024, 128
+"""Of the CRD, the first two in characters."""
+
+ACTIVE, INVALID, SHADOWED = "Active", "Invalid", "Shadowed"
+
+
+def statuses(
+    policies: Sequence[Policy],
+    namespaces: Mapping[str, Mapping[str, str]],
+    *,
+    loaded: Mapping[str, int],
+    previous: Mapping[str, Mapping[str, Any]],
+    now: str,
+) -> dict[str, Object]:
+    """Return the `status` of each policy by name.
+
+    `namespaces`: labels by name. `loaded`: the generation of each policy that decides. `previous`: the status objects
+    that stand there. `now`: RFC 3339, such as 2026-11-23T19:00:00Z.
+    """
+    denies = Denies(policies)
+    return {
+        policy.name: {
+            "observedGeneration": policy.generation,
+            "matchedNamespaces": count_namespaces(policy, namespaces),
+            "conditions": _conditions(
+                {"Accepted": _accepted(policy.problems), "Enforced": _enforced(policy, loaded.get(policy.name))},
+                policy.generation,
+                previous.get(policy.name) or {},
+                now,
+            ),
+            "rules": _rules(policy, denies),
+        }
+        for policy in policies
+    }
+
+
+def config_status(
+    problems: Sequence[SpecError],
+    *,
+    generation: int,
+    is_loaded: bool,
+    levels: ClusterLevels,
+    namespaces: Mapping[str, Mapping[str, str]],
+    previous: Mapping[str, Any],
+    now: str,
+) -> Object:
+    """Return the `status` of the configuration object; `namespaces`, `previous` and `now` as in `statuses`.
+
+    `problems`: what of this generation cannot be read. `is_loaded`: whether it is what decides. `levels`: those that
+    decide where a namespace has no label.
+    """
+    if is_loaded:
+        enforced = True, "Loaded", f"generation {generation} decides"
+    else:
+        enforced = False, "NotLoaded", f"the webhook has not loaded generation {generation}"
+    readable = _levels_readable(namespaces)
+    found = {"Accepted": _accepted(problems), "Enforced": enforced, "LevelsReadable": readable}
+    return {
+        "observedGeneration": generation,
+        "namespacesByLevel": count_levels(levels, namespaces),
+        "conditions": _conditions(found, generation, previous, now),
+    }
+
+
+def count_levels(levels: ClusterLevels, namespaces: Mapping[str, Mapping[str, str]]) -> dict[str, int]:
+    """Return how many namespaces have each level that is enforced."""
+    found = [level_name(levels, labels, LEVEL_ENFORCE) for labels in namespaces.values()]
+    return {name: found.count(name) for name in LEVELS}
+
+
+def _levels_readable(namespaces: Mapping[str, Mapping[str, str]]) -> tuple[bool, str, str]:
+    unreadable = sorted(
+        f"{name} ({key})"
+        for name, labels in namespaces.items()
+        for key in LABELS.values()
+        if key in labels and parse(labels[key]) is None
+    )
+    if not unreadable:
+        return True, "Readable", "every label that sets a level of definitions can be read"
+    left = len(unreadable) - NAMESPACES_SHOWN
+    shown = ", ".join(unreadable[:NAMESPACES_SHOWN]) + (f" and {left} more" if left > 0 else "")
+    return (
+        False,
+        "UnreadableLabels",
+        f"no level, so Restricted: namespace {shown}; allowed: {', '.join(LEVELS)}",
+    )
+
+
+NAMESPACES_SHOWN = 20
+
+
+def count_namespaces(policy: Policy, namespaces: Mapping[str, Mapping[str, str]]) -> int:
+    """Return in how many namespaces a rule can concern a pod or a definition."""
+    attachments = {(rule.pods, rule.except_pods): rule for rule in policy.attachments}.values()
+    return sum(
+        any(_concerns(rule, name, labels) for rule in attachments)
+        or any(_concerns_definitions(rule, name, labels) for rule in policy.definitions)
+        for name, labels in namespaces.items()
+    )
+
+
+def _concerns(rule: AttachmentRule, name: str, labels: Mapping[str, str]) -> bool:
+    if rule.pods and not any(entry.has_namespace(name, labels) for entry in rule.pods):
+        return False
+    return not any(
+        entry.pod_selector is None and entry.service_accounts is None and entry.has_namespace(name, labels)
+        for entry in rule.except_pods
+    )
+
+
+def _concerns_definitions(rule: DefinitionRule, name: str, labels: Mapping[str, str]) -> bool:
+    is_named = rule.namespaces is None or rule.namespaces.matches(name)
+    return is_named and (rule.namespace_selector is None or rule.namespace_selector.matches(labels))
+
+
+# Conditions
+
+
+def _conditions(
+    found: Mapping[str, tuple[bool, str, str]], generation: int, previous: Mapping[str, Any], now: str
+) -> list[Object]:
+    return [
+        {
+            "type": kind,
+            "status": str(is_true),
+            "observedGeneration": generation,
+            "lastTransitionTime": _since(previous, kind, str(is_true)) or now,
+            "reason": reason,
+            "message": cut(message, CONDITION_MESSAGE_MAX),
+        }
+        for kind, (is_true, reason, message) in found.items()
+    ]
+
+
+def _accepted(problems: Sequence[SpecError]) -> tuple[bool, str, str]:
+    if not problems:
+        return True, "Readable", "everything can be read"
+    lines = [render(problem) for problem in problems]
+    return False, "Unreadable", "\n".join(lines)
+
+
+def _enforced(policy: Policy, loaded: int | None) -> tuple[bool, str, str]:
+    if loaded != policy.generation:
+        found = "none of this policy" if loaded is None else f"generation {loaded}"
+        return False, "NotLoaded", f"the webhook has not loaded generation {policy.generation}; in force: {found}"
+    if policy.mode == ENFORCE:
+        return True, "Loaded", f"generation {loaded} decides"
+    does = "warns" if policy.mode == "Warn" else "only records"
+    return False, f"Mode{policy.mode}", f"generation {loaded} is loaded; mode {policy.mode} {does} and refuses nothing"
+
+
+def _since(previous: Mapping[str, Any], kind: str, status: str) -> str | None:
+    """Return since when a condition has been so; None if it was not, or nobody can tell."""
+    for condition in previous.get("conditions") or ():
+        if condition.get("type") == kind and condition.get("status") == status:
+            return condition.get("lastTransitionTime") or None
+    return None
+
+
+# Rules
+
+
+def _rules(policy: Policy, denies: Denies) -> list[Object]:
+    lints = lint_among(policy, denies)
+    found: dict[str, tuple[str, list[str]]] = {}
+    for rule in written_rules(policy):
+        state, messages = _state(policy, rule, [lint for lint in lints if rule.name in lint.rules])
+        if messages and rule.name in found:  # the second of two rules of one name, which is a problem of it
+            messages = [*found[rule.name][1], *messages]
+        if messages:
+            found[rule.name] = (state, messages)
+    shown = [{"name": name, "state": state, "message": _joined(said)} for name, (state, said) in found.items()]
+    return shown[:RULES_MAX]
+
+
+def _state(policy: Policy, rule: Rule, lints: Sequence[Lint]) -> tuple[str, list[str]]:
+    if rule.problems:
+        return INVALID, [*rule.problems, _meaning(rule)]
+    if any(not problem.path.startswith(_RULES) for problem in policy.problems):
+        return INVALID, ["what the policy says beside its rules cannot be read", _meaning(rule)]
+    is_shadowed = any(lint.name == "shadowed" for lint in lints)
+    return SHADOWED if is_shadowed else ACTIVE, [lint.text for lint in lints]
+
+
+_RULES = ("spec.attachments[", "spec.definitions[")
+
+
+def _meaning(rule: Rule) -> str:
+    """Say what a rule that cannot be read does; see `reading`."""
+    if rule.value.action == ALLOW:
+        return "so it accepts nothing of what it selects"
+    return "so it denies at least what it was meant to"
+
+
+def _joined(messages: Iterable[str]) -> str:
+    return cut("\n".join(messages), RULE_MESSAGE_MAX)

@@ -1,0 +1,189 @@
+"""The rules of policies as values: what they select, and what they say. Read by `reading`, found by `index`."""
+
+from __future__ import annotations
+
+from cniplugin.access.model.contentfields import Content, asks, met
+from cniplugin.netspec.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cniplugin.access.content.facts import Facts
+    from cniplugin.netspec.errors import SpecError
+    from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
+
+    from .labels import Selector
+    from .limits import Limits
+    from .matchers import Names
+
+GROUP, VERSION = "access.nadmit.io", "v1alpha1"
+POLICY_KIND, CONFIG_KIND = "NetworkAttachmentPolicy", "NetworkAttachmentPolicyConfig"
+CONFIG_NAME = "cluster"
+
+ALLOW, DENY = "Allow", "Deny"
+ENFORCE, WARN, AUDIT = MODES = ("Enforce", "Warn", "Audit")
+
+RULES_MAX = 64
+"""Rules of a policy under attachments, and under definitions (`maxItems` of the CRD)."""
+
+SERVICE_ACCOUNT_USER = "system:serviceaccount:"
+
+
+class PodMatch(Record):
+    """One entry of `pods`: all fields that are not None must fit."""
+
+    namespaces: Names | None = None
+    namespace_selector: Selector | None = None
+    pod_selector: Selector | None = None
+    service_accounts: frozenset[str] | None = None
+
+    def has_namespace(self, name: str, labels: Mapping[str, str]) -> bool:
+        """Say whether pods of a namespace can fit."""
+        if self.namespaces is not None and not self.namespaces.matches(name):
+            return False
+        return self.namespace_selector is None or self.namespace_selector.matches(labels)
+
+    @property
+    def has_every_pod(self) -> bool:
+        """Whether it fits every pod of a namespace that fits."""
+        return self.pod_selector is None and self.service_accounts is None
+
+    def has_pod(self, labels: Mapping[str, str], service_account: str) -> bool:
+        """Say whether a pod of such a namespace fits."""
+        if self.service_accounts is not None and service_account not in self.service_accounts:
+            return False
+        return self.pod_selector is None or self.pod_selector.matches(labels)
+
+
+class NetworkMatch(Content):
+    """One entry of `networks`: all fields that are not None must fit."""
+
+    scope: str = "Any"
+    namespaces: Names | None = None
+    names: Names | None = None
+    selector: Selector | None = None
+    is_on_disk: bool | None = None
+
+    @property
+    def has_content(self) -> bool:
+        """Whether it asks for more than names: then it fits no network that does not exist."""
+        return self.selector is not None or self.is_on_disk is not None or asks(self)
+
+    def has_name(self, pod_namespace: str, namespace: str, name: str) -> bool:
+        """Say whether a network can fit by its name."""
+        if self.scope != "Any" and (namespace == pod_namespace) != (self.scope == "OwnNamespace"):
+            return False
+        if self.namespaces is not None and not self.namespaces.matches(namespace):
+            return False
+        return self.names is None or self.names.matches(name)
+
+    @property
+    def has_facts(self) -> bool:
+        """Whether it asks for anything that `Facts` hold."""
+        return asks(self)
+
+    def has_network(self, network: NetworkAttachmentDefinition | None, facts: Facts | None) -> bool:
+        """Say whether a network of such a name fits.
+
+        `facts` is None when its configuration cannot be read, and may be None if not `has_facts`.
+        """
+        if not self.has_content:
+            return True
+        if network is None:
+            return False
+        if self.selector is not None and not self.selector.matches(network.labels):
+            return False
+        if self.is_on_disk is not None and network.is_on_disk != self.is_on_disk:
+            return False
+        return not asks(self) or met(self, facts) is not None
+
+
+class AttachmentRule(Record):
+    """One rule about pods attaching to networks; () for every pod, every network, any request.
+
+    `limits` counts for Allow, `on_requests` for Deny. `is_broken`: an Allow that cannot be read: it governs
+    what it selects as far as that can be read, and accepts nothing.
+    """
+
+    policy: str
+    name: str
+    action: str
+    mode: str = ENFORCE
+    contact: str = ""
+    pods: tuple[PodMatch, ...] = ()
+    except_pods: tuple[PodMatch, ...] = ()
+    networks: tuple[NetworkMatch, ...] = ()
+    on_requests: frozenset[str] = frozenset()
+    limits: Limits
+    require_consent: bool = False
+    message: str = ""
+    is_broken: bool = False
+
+
+class AuthorMatch(Record):
+    """Who writes a definition: one of these is enough. `accounts` are pairs of namespace and name, "*" for any."""
+
+    users: frozenset[str] = frozenset()
+    groups: frozenset[str] = frozenset()
+    accounts: frozenset[tuple[str, str]] = frozenset()
+
+    def has(self, user: str, groups: frozenset[str]) -> bool:
+        """Say whether a user is one of them."""
+        if user in self.users or not self.groups.isdisjoint(groups):
+            return True
+        namespace, _, name = user.removeprefix(SERVICE_ACCOUNT_USER).partition(":")
+        is_account = user.startswith(SERVICE_ACCOUNT_USER)
+        return is_account and not self.accounts.isdisjoint({(namespace, name), (namespace, "*")})
+
+    @property
+    def account_users(self) -> tuple[str, ...]:
+        """The user names of the accounts that are named, sorted."""
+        return tuple(sorted(f"{SERVICE_ACCOUNT_USER}{space}:{name}" for space, name in self.accounts if name != "*"))
+
+    @property
+    def account_prefixes(self) -> tuple[str, ...]:
+        """What the user names of the accounts of a namespace begin with, where any of it will do, sorted."""
+        return tuple(sorted(f"{SERVICE_ACCOUNT_USER}{space}:" for space, name in self.accounts if name == "*"))
+
+
+class ConfigMatch(Content):
+    """What a definition may use (Allow), or may not (Deny); None where the rule says nothing."""
+
+    resource_names: Names | None = None
+    is_on_disk: bool | None = None
+    forbids_sharing: bool = False
+
+
+class DefinitionRule(Record):
+    """One rule about who may write which definitions. `is_broken` as in AttachmentRule."""
+
+    policy: str
+    name: str
+    action: str
+    mode: str = ENFORCE
+    contact: str = ""
+    authors: AuthorMatch | None = None
+    except_authors: AuthorMatch | None = None
+    namespaces: Names | None = None
+    namespace_selector: Selector | None = None
+    config: ConfigMatch | None = None
+    message: str = ""
+    is_broken: bool = False
+
+
+class Policy(Record):
+    """One NetworkAttachmentPolicy. `problems` have paths below the object.
+
+    `attachments` and `definitions` have every rule that stands there, `rule_names` too, as `attachments/<name>` or
+    `definitions/<name>`.
+    """
+
+    name: str
+    mode: str = ENFORCE
+    contact: str = ""
+    generation: int = 0
+    attachments: tuple[AttachmentRule, ...] = ()
+    definitions: tuple[DefinitionRule, ...] = ()
+    problems: tuple[SpecError, ...] = ()
+    rule_names: tuple[str, ...] = ()

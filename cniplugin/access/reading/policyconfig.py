@@ -1,0 +1,168 @@
+"""`NetworkAttachmentPolicyConfig` from plain JSON, over the configuration that holds without the object.
+
+What cannot be read falls to the side that grants nothing: a posture to Strict, a list of exemptions to none.
+"""
+
+from __future__ import annotations
+
+from cniplugin.access.model.levels import LEVELS, MODES, PRIVILEGED, RESTRICTED, BaselineLists, ClusterLevels
+from cniplugin.access.model.policyrules import CONFIG_NAME
+from cniplugin.access.model.values import (
+    LABEL_MODES,
+    META_PLUGIN_TYPES,
+    NETWORK_STATUS_MODES,
+    ON_UNAVAILABLE,
+    POSTURES,
+    Config,
+    MultusGate,
+    NamespaceLabels,
+)
+from cniplugin.netspec.names import is_label
+from cniplugin.netspec.whitespace import in_one_line
+
+from . import fieldreaders, selecting
+from .reader import Reader, choice, flag, integer, text, texts
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from cniplugin.netspec.errors import SpecError
+
+    from .reader import Read
+
+AGE_LEAST_S, AGE_MOST_S = 60, 2_592_000
+
+_NAMESPACE = text(longest=63, is_right=is_label, allowed="a namespace")
+_WHO = text(longest=253, is_right=bool, allowed="a text that is not empty")
+
+
+def _object(readers: Mapping[str, Read]) -> Read:
+    return lambda reader, value, path: reader.members(value, path, readers)[0]
+
+
+_GATE: Mapping[str, Read] = {"namespaceIsolation": flag, "globalNamespaces": texts(most=64, item=_NAMESPACE)}
+
+
+def _gate(reader: Reader, value: object, path: str) -> MultusGate:
+    found, is_sound = reader.members(value, path, _GATE)
+    if is_sound and "namespaceIsolation" not in found:
+        reader.add(f"{path}.namespaceIsolation", "it is missing", allowed="true or false")
+    return MultusGate(
+        namespace_isolation=found.get("namespaceIsolation") is not False,
+        global_namespaces=found.get("globalNamespaces", ("default",)),
+    )
+
+
+_LEVELS: Mapping[str, Read] = {mode: choice(*LEVELS) for mode in MODES}
+_BASELINE: Mapping[str, Read] = {"masters": fieldreaders.names(fieldreaders.PATTERN), "addresses": fieldreaders.cidrs}
+_NAMESPACE_LABELS: Mapping[str, Read] = {"mode": choice(*LABEL_MODES), "writers": selecting.authors}
+_DEFINITIONS: Mapping[str, Read] = {
+    "default": choice("Allow", "Deny"),
+    "exemptUsers": texts(most=32, item=_WHO),
+    "exemptGroups": texts(most=32, item=_WHO),
+    "metaPluginTypes": texts(most=16, item=text(longest=128, is_right=bool, allowed="a plugin type")),
+    "levels": _object(_LEVELS),
+    "baseline": _object(_BASELINE),
+}
+_NODE: Mapping[str, Read] = {
+    "onUnavailable": choice(*ON_UNAVAILABLE),
+    "snapshotMaxAgeSeconds": integer(least=AGE_LEAST_S, most=AGE_MOST_S),
+}
+_MESSAGES: Mapping[str, Read] = {
+    "contact": text(longest=253),
+    "listAllowed": flag,
+    "maxListed": integer(least=0, most=20),
+}
+_SPEC: Mapping[str, Read] = {
+    "posture": choice(*POSTURES),
+    "globalNamespaces": texts(most=64, item=_NAMESPACE),
+    "exemptNamespaces": texts(most=32, item=_NAMESPACE),
+    "workloadTemplates": choice("Off", "Warn", "Deny"),
+    "networkStatusMode": choice(*NETWORK_STATUS_MODES),
+    "protectNetworkStatus": flag,
+    "statusWriters": texts(most=16, item=_WHO),
+    "statusWriterGroups": texts(most=16, item=_WHO),
+    "definitions": _object(_DEFINITIONS),
+    "namespaceLabels": _object(_NAMESPACE_LABELS),
+    "node": _object(_NODE),
+    "multusGate": _gate,
+    "messages": _object(_MESSAGES),
+}
+
+_CAREFUL: Mapping[str, Any] = {
+    "posture": "Strict",
+    "globalNamespaces": (),
+    "networkStatusMode": Config().network_status_mode,
+    "multusGate": MultusGate(namespace_isolation=True, global_namespaces=()),
+    "definitions": {"default": "Deny", "exemptGroups": ()},
+    "namespaceLabels": {"mode": "Deny"},
+    "node": {"onUnavailable": "Deny"},
+}
+"""What counts for a key that is there and cannot be read; other keys have careful defaults.
+
+Levels fall to Restricted only where some are written: a slip elsewhere in `definitions` keeps no pod from its networks.
+"""
+
+
+def read_config(value: Mapping[str, Any]) -> tuple[Config, tuple[SpecError, ...]]:
+    """Return the configuration of an API object, and what is wrong with it. Never raises."""
+    reader = Reader()
+    metadata = value.get("metadata")
+    name = metadata.get("name") if isinstance(metadata, dict) else None
+    if name != CONFIG_NAME:
+        reader.add("metadata.name", "the only permitted name is cluster", value=name, allowed=CONFIG_NAME)
+    spec = value.get("spec")
+    if spec is None:
+        reader.add("spec", "it is missing", allowed="an object, {} for the defaults")
+    found, _ = reader.members({} if spec is None else spec, "spec", _SPEC)
+    if not isinstance(spec, dict | None):
+        spec = dict.fromkeys(_SPEC, "")
+    for key, careful in _CAREFUL.items():
+        written = (spec or {}).get(key)
+        if key not in found and written is not None:
+            found[key] = careful
+            if key == "definitions" and not (isinstance(written, dict) and written.get("levels") is None):
+                found[key] = {**careful, "levels": dict.fromkeys(MODES, RESTRICTED)}
+    return _config(found), tuple(reader.problems)
+
+
+def _config(found: Mapping[str, Any]) -> Config:
+    definitions, node, messages = (found.get(key, {}) for key in ("definitions", "node", "messages"))
+    meta = definitions.get("metaPluginTypes", META_PLUGIN_TYPES)
+    levels, baseline = definitions.get("levels", {}), definitions.get("baseline", {})
+    labels = found.get("namespaceLabels", {})
+    return Config(
+        posture=found.get("posture", "Isolated"),
+        global_namespaces=found.get("globalNamespaces", ("default",)),
+        exempt_namespaces=found.get("exemptNamespaces", ()),
+        workload_templates=found.get("workloadTemplates", "Deny"),
+        network_status_mode=_network_status_mode(found),
+        status_writers=found.get("statusWriters", ()),
+        status_writer_groups=found.get("statusWriterGroups", ()),
+        definitions_default=definitions.get("default", "Allow"),
+        exempt_users=definitions.get("exemptUsers", ()),
+        exempt_groups=definitions.get("exemptGroups", ("system:masters",)),
+        meta_plugin_types=tuple(dict.fromkeys((*meta, "nadmit"))),
+        levels=ClusterLevels(**{mode: levels.get(mode, PRIVILEGED) for mode in MODES}),
+        baseline=BaselineLists(masters=baseline.get("masters"), addresses=baseline.get("addresses")),
+        namespace_labels=NamespaceLabels(mode=labels.get("mode", "Warn"), writers=labels.get("writers")),
+        on_unavailable=node.get("onUnavailable", "UseSnapshot"),
+        snapshot_max_age_s=node.get("snapshotMaxAgeSeconds", 86_400),
+        multus_gate=found.get("multusGate"),
+        contact=in_one_line(messages.get("contact", "")),  # refusals have one fact per line
+        list_allowed=messages.get("listAllowed", True),
+        max_listed=messages.get("maxListed", 5),
+    )
+
+
+def _network_status_mode(found: Mapping[str, Any]) -> str:
+    """Return the mode, also of an object that has the deprecated `protectNetworkStatus` alone.
+
+    NB: true is no wish to refuse. The API server put it into every object, as the schema had it as its default.
+    """
+    mode = found.get("networkStatusMode")
+    if mode is not None:
+        return str(mode)
+    return "Off" if found.get("protectNetworkStatus") is False else Config().network_status_mode

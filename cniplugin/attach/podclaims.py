@@ -1,0 +1,106 @@
+"""The networks that a pod's ResourceClaims name, as they are allocated: asked again on the node, like the annotation's.
+
+Only drivers that attach a NetworkAttachmentDefinition by its name are known here (DEFINITION_KEYS, a part of the
+webhook's table of drivers). The allocation has the configurations of each request, those of its class first; what a
+driver makes of them is in `status.allocation.devices`, not in the spec. A claim that is not allocated attaches nothing.
+
+| a claim | then |
+| --- | --- |
+| is read | its networks are judged by the access rules, with the pod's own labels and service account |
+| is not there | it attaches nothing |
+| may not be read (403) | an event tells it, and the pod starts: the webhook has asked, and only the role lacks a verb |
+| cannot be read for another reason | code 11, the runtime tries again |
+"""
+
+from __future__ import annotations
+
+from cniplugin.cluster import sources
+from cniplugin.cluster.currentrules import Remark
+from cniplugin.cluster.kubeapi import RefusedError
+from cniplugin.netspec.names import is_label, is_subdomain
+from cniplugin.netspec.record import Record
+from cniplugin.netspec.selection import NetworkSelectionElement
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import Any
+
+    from cniplugin.cluster.sources import Pod, Server
+    from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
+
+    Tell = Callable[[Remark], None]
+    LookUp = Callable[[str, str], NetworkAttachmentDefinition | None]
+
+DEFINITION_KEYS = {"sriovnetwork.k8snetworkplumbingwg.io": ("netAttachDefName", "netAttachDefNamespace", "ifName")}
+"""Driver -> its keys for name and namespace of a definition, and for the interface; as in webhook/driverdata."""
+
+UNREAD = "NetworkClaimsUnread"
+"""Reason of the event."""
+
+FORBIDDEN = 403
+
+FROM_CLASS = "FromClass"
+"""`source` of a configuration that is its class's (resource.k8s.io, AllocationConfigSource)."""
+
+
+class Claimed(Record):
+    """A network that a claim names. `where`: what names it, for messages."""
+
+    element: NetworkSelectionElement
+    where: str
+
+
+def find(pod: Pod, client: Server, look_up: LookUp, tell: Tell) -> tuple[Claimed, ...]:
+    """Return the networks that the claims of a pod name, each once. Raises CniError for a claim that cannot be read."""
+    found: dict[tuple[str, str], Claimed] = {}
+    for name in pod.claims:
+        try:
+            claim = sources.fetch_claim(client, pod.namespace, name)
+        except RefusedError as error:
+            if error.status != FORBIDDEN:
+                raise
+            tell(Remark(reason=UNREAD, message=f"the networks of claims are not judged on the node: {error.msg}"))
+            break
+        for claimed in _networks_of(claim or {}, pod.namespace, name, look_up):
+            found.setdefault((claimed.element.namespace, claimed.element.name), claimed)
+    return tuple(found.values())
+
+
+def _networks_of(claim: dict[str, Any], namespace: str, name: str, look_up: LookUp) -> Iterator[Claimed]:
+    devices = _member(_member(_member(claim, "status"), "allocation"), "devices")
+    configs = sorted(_objects(devices.get("config")), key=lambda config: config.get("source") != FROM_CLASS)
+    where = f"ResourceClaim {namespace}/{name}"
+    for result in _objects(devices.get("results")):
+        keys = DEFINITION_KEYS.get(str(result.get("driver")))
+        if keys is None:
+            continue
+        request = str(result.get("request"))
+        merged: dict[str, str] = {}
+        for config in configs:
+            opaque = _member(config, "opaque")
+            if opaque.get("driver") == result["driver"] and _applies(config, request):
+                parameters = _member(opaque, "parameters")
+                merged |= {key: value for key in keys if isinstance(value := parameters.get(key), str) and value}
+        network, other, interface = (merged.get(key, "") for key in keys)
+        if network and is_subdomain(network) and (not other or is_label(other)):
+            element = NetworkSelectionElement(name=network, namespace=other or namespace, interface=interface or None)
+            yield Claimed(element=element, where=where)
+            # Some versions of the driver do not read the namespace, and take the claim's.
+            if other not in ("", namespace) and look_up(namespace, network) is not None:
+                yield Claimed(element=element.replace(namespace=namespace), where=where)
+
+
+def _applies(config: dict[str, Any], request: str) -> bool:
+    """Say whether a configuration is for a request, or for its alternative `request/subrequest`."""
+    named = config.get("requests") or ()
+    return not named or request in named or request.partition("/")[0] in named
+
+
+def _member(value: dict[str, Any], key: str) -> dict[str, Any]:
+    found = value.get(key)
+    return found if isinstance(found, dict) else {}
+
+
+def _objects(value: Iterable[Any] | None) -> list[dict[str, Any]]:
+    return [item for item in value or () if isinstance(item, dict)]

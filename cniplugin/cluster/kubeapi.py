@@ -1,0 +1,333 @@
+"""The API server over one kept-alive HTTPS connection: GET an object, PATCH a pod's status, POST an event.
+
+Theory of operation. A request is tried until it has an answer or the deadline has come; what an answer means is in
+`_MEANINGS`. Every request can be repeated: a GET reads, a merge PATCH sets what it sets, an event has its name from us.
+A pause between tries doubles from `PAUSE_MIN_S` to `PAUSE_MAX_S`, or is what `Retry-After` says. A try may take
+`TRY_S`, so that a black-holed connection leaves time for another one; a server that needs 700 ms is no problem.
+
+`_ssl` is imported at the first connection. All errors are CniErrors, code 11 (CNI 1.1 §5: try again
+later), in one line with the address of the server.
+"""
+
+from __future__ import annotations
+
+from cniplugin.errors import TRY_AGAIN_LATER, CniError, NotFoundError
+from cniplugin.host.log import LOG
+from cniplugin.netspec.errors import show
+from cniplugin.netspec.rawjson import dumps, loads
+from cniplugin.netspec.record import Record
+
+from .http1 import Answer, Connection, dial
+from .kubeconfig import load_token
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, NoReturn, Self
+
+    from .kubeconfig import ClusterConfig
+
+TRY_S = 10.0
+PAUSE_MIN_S = 0.05
+PAUSE_MAX_S = 2.0
+EVENT_BYTES_MAX = 1024
+"""Of an event's message (Kubernetes API, `validateEvent`)."""
+
+MERGE_PATCH = "application/merge-patch+json"
+_JSON = "application/json"
+_TRY_AGAIN = frozenset({408, 409, 410, 425, 429, 500, 502, 503, 504})
+_VERBS = {"GET": "get", "PATCH": "patch", "POST": "create"}
+
+
+class Event(Record):
+    """What is said about a pod. `reason`: one CamelCase word; `at_ns`: the wall clock since 1970; `host`: the node."""
+
+    namespace: str
+    pod: str
+    uid: str
+    reason: str
+    message: str
+    is_warning: bool
+    at_ns: int
+    host: str
+
+
+class ReplacedError(NotFoundError):
+    """The pod is gone and another one has its name."""
+
+
+class RefusedError(CniError):
+    """An answer that trying again does not change. `status` is that of HTTP."""
+
+    def __init__(self, status: int, msg: str) -> None:
+        super().__init__(TRY_AGAIN_LATER, msg)
+        self.status = status
+
+
+class Client:
+    """An API server until a deadline, in seconds of `clock`. Use as a context, or close it."""
+
+    def __init__(
+        self, config: ClusterConfig, *, deadline: float, clock: Callable[[], float], sleep: Callable[[float], None]
+    ) -> None:
+        self.memo: dict[tuple[str, ...], object] = {}
+        """What `sources` has read in this run."""
+        self._config = config
+        self._deadline = self._end = deadline
+        self._clock = clock
+        self._sleep = sleep
+        self._token: str | None = None
+        self._tls: Any = None
+        self._connection: Connection | None = None
+        self._events = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection; a later request opens another one."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    @property
+    def server(self) -> str:
+        """The address of the API server, as the kubeconfig has it."""
+        return self._config.server
+
+    def left_s(self) -> float:
+        """Return how many seconds requests may take together from now on."""
+        return max(self._deadline - self._clock(), 0.0)
+
+    def limit(self, seconds: float) -> None:
+        """Let requests take at most this long together from now on, and never longer than the first deadline.
+
+        Infinity gives them all the time there is again.
+        """
+        self._deadline = min(self._end, self._clock() + seconds)
+
+    def get(self, path: str, *, appears_within_s: float = 0.0) -> dict[str, Any]:
+        """Return an object. `path` is a path of the API, escaped, such as `/api/v1/namespaces/default`.
+
+        Raises NotFoundError, after `appears_within_s` of tries; CniError 11 for everything else, 7 for credentials
+        that cannot be read.
+        """
+        return self._request("GET", path, patience_s=appears_within_s)
+
+    def patch_status(self, namespace: str, name: str, annotations: dict[str, str], *, uid: str) -> None:
+        """Set annotations of the pod with this uid by one merge PATCH of `pods/status`.
+
+        The uid goes along: it cannot be changed, so the API server refuses the patch of a pod that was created anew.
+        Raises ReplacedError then, NotFoundError if there is no pod, CniError 11 for everything else.
+        """
+        path = f"/api/v1/namespaces/{namespace}/pods/{name}"
+        body = {"metadata": {"uid": uid, "annotations": annotations}}
+
+        def check_conflict() -> None:
+            found = self.get(path).get("metadata", {}).get("uid")
+            if found != uid:
+                raise ReplacedError(TRY_AGAIN_LATER, f"pod {namespace}/{name} was created anew: its uid is not {uid}")
+
+        try:
+            self._request("PATCH", f"{path}/status", body, kind=MERGE_PATCH, on_conflict=check_conflict)
+        except RefusedError as refused:
+            if refused.status == 422:  # NB: a changed uid is 409 or 422, depending on where the API server sees it
+                check_conflict()
+            raise
+
+    def create_event(self, event: Event) -> None:
+        """Create an event once; raises as `get` does.
+
+        Its name is the pod's and the time, as client-go names events, so that a repeated request does not make two.
+        """
+        from time import gmtime, strftime  # noqa: PLC0415 - an ADD without events does not need it
+
+        time = strftime("%Y-%m-%dT%H:%M:%SZ", gmtime(event.at_ns // 1_000_000_000))
+        about = {"namespace": event.namespace, "name": event.pod, "uid": event.uid}
+        name = f"{event.pod[:220].rstrip('-.')}.{event.at_ns + self._events:x}"
+        self._events += 1
+        body = {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"namespace": event.namespace, "name": name},
+            "involvedObject": {"apiVersion": "v1", "kind": "Pod", **about},
+            "reason": event.reason,
+            "message": event.message.encode()[:EVENT_BYTES_MAX].decode(errors="ignore"),
+            "type": "Warning" if event.is_warning else "Normal",
+            "source": {"component": "nadmit", "host": event.host},
+            "firstTimestamp": time,
+            "lastTimestamp": time,
+            "count": 1,
+        }
+        self._request("POST", f"/api/v1/namespaces/{event.namespace}/events", body)
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        body: dict[str, Any] | None = None,
+        *,
+        kind: str = _JSON,
+        patience_s: float = 0.0,
+        on_conflict: Callable[[], None] | None = None,
+    ) -> dict[str, Any]:
+        """Try until there is an answer that counts."""
+        text = b"" if body is None else dumps(body).encode()
+        patience = min(self._clock() + patience_s, self._deadline)
+        has_fresh_token = False
+        pauses = 0
+        failure = ""
+        while True:
+            self._check_time(failure)
+            pause_s = min(PAUSE_MIN_S * 2**pauses, PAUSE_MAX_S)
+            is_reused = self._connection is not None
+            started = self._clock()
+            try:
+                answer = self._exchange(method, path, text, kind)
+            except OSError as error:
+                self.close()
+                failure, asked_s = self._failure(error), 0.0
+                self._log(method, path, failure, started)
+                if is_reused:  # the server may end a connection that was idle
+                    continue
+            else:
+                status = answer.status
+                self._log(method, path, str(status), started)
+                if status == 401 and not has_fresh_token:
+                    has_fresh_token = True
+                    self._token = None
+                    continue
+                if status == 409 and method == "POST":
+                    return {}  # an earlier try of ours was heard
+                if status not in _TRY_AGAIN and not (status == 404 and self._clock() + pause_s < patience):
+                    return self._read(method, path, answer)
+                if status == 409 and on_conflict is not None:
+                    on_conflict()
+                failure, asked_s = f"it answers {status}{answer.message()}", answer.retry_after_s
+            self._pause(max(asked_s, pause_s), failure)
+            pauses += 1
+
+    def _exchange(self, method: str, path: str, body: bytes, kind: str) -> Answer:
+        """Send one request, over the connection there is or a new one."""
+        if self._token is None:
+            self._token = load_token(self._config)
+        expiry = min(self._deadline, self._clock() + TRY_S)
+        if self._connection is None:
+            self._connection = self._connect(expiry)
+        connection = self._connection
+        connection.expiry = expiry
+        connection.send(self._head(method, path, len(body), kind) + body)
+        answer = connection.receive()
+        if answer.is_last:
+            self.close()
+        return answer
+
+    def _head(self, method: str, path: str, length: int, kind: str) -> bytes:
+        config = self._config
+        host = f"[{config.host}]" if ":" in config.host else config.host
+        lines = [
+            f"{method} {config.prefix}{path} HTTP/1.1",
+            f"Host: {host}:{config.port}",
+            "User-Agent: nadmit",
+            f"Accept: {_JSON}",
+        ]
+        if self._token:
+            lines.append(f"Authorization: Bearer {self._token}")
+        if method != "GET":
+            lines += [f"Content-Type: {kind}", f"Content-Length: {length}"]
+        return "\r\n".join([*lines, "", ""]).encode("ascii")
+
+    def _connect(self, expiry: float) -> Connection:
+        config = self._config
+        plain = dial(config.host, config.port, timeout_s=max(expiry - self._clock(), 0.001))
+        try:
+            if not config.is_tls:
+                return Connection(plain, expiry=expiry, clock=self._clock, refuse=self._refuse)
+            from .kubetls import TlsSocket, tls_context  # noqa: PLC0415 - brings `_ssl`, 2 ms
+
+            if self._tls is None:
+                self._tls = tls_context(config)
+            plain.settimeout(max(expiry - self._clock(), 0.001))
+            wrapped = TlsSocket(self._tls, plain, config.server_name or config.host)
+        except BaseException:
+            plain.close()
+            raise
+        return Connection(wrapped, expiry=expiry, clock=self._clock, refuse=self._refuse)
+
+    def _failure(self, error: OSError) -> str:
+        """Return what went wrong in words; raises when the server's certificate is not to be trusted."""
+        reason = getattr(error, "verify_message", "")  # of SSLCertVerificationError only
+        if reason:
+            raise CniError(
+                TRY_AGAIN_LATER,
+                f"API server {self._config.server}: its certificate cannot be trusted: {reason.rstrip('.')}; "
+                "check the certificate authority of the kubeconfig and the clock of the node",
+            ) from error
+        if isinstance(error, TimeoutError):
+            return "no answer in time"
+        return str(error.strerror or error)
+
+    def _read(self, method: str, path: str, answer: Answer) -> dict[str, Any]:
+        """Return the object of a final answer, or raise what its status means."""
+        status = answer.status
+        if status not in {200, 201}:
+            self._raise(method, path, answer)
+        try:
+            value = loads(answer.body)
+        except (ValueError, RecursionError):
+            self._refuse(
+                f"the answer to {method} {path} is not JSON: {show(answer.body[:60].decode(errors='replace'))}"
+            )
+        if not isinstance(value, dict):
+            self._refuse(f"the answer to {method} {path} is {show(value)}, not an object")
+        return value
+
+    def _raise(self, method: str, path: str, answer: Answer) -> NoReturn:
+        status = answer.status
+        where = f"API server {self._config.server}: "
+        if status == 404:
+            raise NotFoundError(TRY_AGAIN_LATER, f"{where}{path} is not found{answer.message()}")
+        if status == 401:
+            what = f"it does not know our credentials (401){answer.message()}; renew the token of the kubeconfig"
+        elif status == 403:
+            resource, namespace, is_collection = _resource(path)
+            verb = "list" if is_collection and method == "GET" else _VERBS[method]
+            # NB: admission answers 403 too: a webhook, a quota, a namespace that is being deleted.
+            what = (
+                f"this account may not {verb} {resource}{namespace}{answer.message()}; "
+                f'if RBAC forbids it, its role needs the verb "{verb}" on "{resource}"'
+            )
+        else:
+            what = f"it refuses {method} {path} with {status}{answer.message()}"
+        raise RefusedError(status, where + what)
+
+    def _refuse(self, what: str) -> NoReturn:
+        self.close()
+        raise CniError(TRY_AGAIN_LATER, f"API server {self._config.server}: {what}")
+
+    def _log(self, method: str, path: str, outcome: str, started: float) -> None:
+        LOG.debug(f"api {method} {path} ms={round((self._clock() - started) * 1000)} status={outcome}")
+
+    def _check_time(self, failure: str) -> None:
+        if self._clock() >= self._deadline:
+            self._refuse(f"the time is over: {failure or 'there was no time left to ask it'}")
+
+    def _pause(self, pause_s: float, failure: str) -> None:
+        """Sleep, unless the deadline comes first: then nobody gains from waiting for it."""
+        if self._clock() + pause_s >= self._deadline:
+            self._refuse(f"the time is over: {failure}")
+        self._sleep(pause_s)
+
+
+def _resource(path: str) -> tuple[str, str, bool]:
+    """Return the resource of a path as RBAC names it, ` in namespace "x"`, and whether it is a collection."""
+    steps = path.partition("?")[0].strip("/").split("/")
+    steps = steps[2:] if steps[0] == "api" else steps[3:]
+    namespace = ""
+    if steps[0] == "namespaces" and len(steps) > 2:
+        namespace = f' in namespace "{steps[1]}"'
+        steps = steps[2:]
+    return "/".join((steps[0], *steps[2:])), namespace, len(steps) == 1

@@ -1,0 +1,257 @@
+"""Where the API server is and who we are there: a kubeconfig, or the service account of a pod, to a `ClusterConfig`.
+
+A kubeconfig is read in the two forms that stand on nodes: the JSON that our installer writes, and the plain YAML that
+Multus' installer writes (`kubeyaml`, imported for it alone).
+
+Deviations from client-go: a `server` needs its scheme; `exec`, `auth-provider`, `username` and `proxy-url` are refused
+rather than ignored; `insecure-skip-tls-verify` is refused unless the caller allows it; a context need not be current if
+it is the only one. As Multus writes and Go reads it, an IPv4 address may stand in brackets: `https://[10.96.0.1]:443`.
+
+NB: no message quotes anything of the file but the names of keys that this module knows. Every value can be a
+credential, one in a wrong place included: a `server` with a password in it, a token as the name of a user.
+"""
+
+from __future__ import annotations
+
+import os
+
+from cniplugin.errors import INVALID_NETWORK_CONFIG, CniError
+from cniplugin.host.regularfile import load_regular_file
+from cniplugin.netspec.rawjson import loads
+from cniplugin.netspec.record import Record
+from cniplugin.netspec.whitespace import trim
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any, NoReturn
+
+SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
+FILE_BYTES_MAX = 1_048_576
+
+_LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+_LABEL = frozenset(_LETTERS + "_-")
+_LITERAL = frozenset(_LETTERS + ".:%")
+_PATH = frozenset(_LETTERS + "-._~/%:")
+_UNREADABLE_USER = ("exec", "auth-provider", "username", "password", "as")
+
+
+class ClusterConfig(Record):
+    """An API server and our credentials. `""` is none.
+
+    `host`: without brackets. `prefix`: begins with "/" or is "", never ends with "/". `token_file` counts before
+    `token`. The `*_data` fields hold PEM text, the `*_file` fields absolute paths.
+    """
+
+    server: str
+    host: str
+    port: int
+    prefix: str = ""
+    is_tls: bool = True
+    is_verified: bool = True
+    server_name: str = ""
+    ca_file: str = ""
+    ca_data: str = ""
+    token: str = ""
+    token_file: str = ""
+    cert_file: str = ""
+    cert_data: str = ""
+    key_file: str = ""
+    key_data: str = ""
+
+
+def load_kubeconfig(path: str, *, allow_insecure: bool = False) -> ClusterConfig:
+    """Return what the current context of a kubeconfig says; raises CniError 7 in one line that begins with the path."""
+    text = _read(path)
+    return parse_kubeconfig(text, source=path, directory=os.path.dirname(path), allow_insecure=allow_insecure)  # noqa: PTH120 - no pathlib here
+
+
+def load_service_account(environ: Mapping[str, str], *, directory: str = SERVICE_ACCOUNT) -> ClusterConfig | None:
+    """Return the API server that the kubelet tells each pod, or None outside of a cluster."""
+    host, port = environ.get("KUBERNETES_SERVICE_HOST", ""), environ.get("KUBERNETES_SERVICE_PORT", "")
+    if not host or not port:
+        return None
+    server = f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
+    made = _parse_server(server, source="KUBERNETES_SERVICE_HOST")
+    return made.replace(token_file=f"{directory}/token", ca_file=f"{directory}/ca.crt")
+
+
+def parse_kubeconfig(text: str, *, source: str, directory: str, allow_insecure: bool = False) -> ClusterConfig:
+    """Return what the current context says. Relative files are in `directory`; `source` names the text in messages.
+
+    Raises CniError 7.
+    """
+    value = _parse_text(text, source=source)
+    context = _current_context(value, source=source)
+    cluster_name, user_name = _text(context, "cluster", source), _text(context, "user", source)
+    cluster = _named(value, "clusters", "cluster", cluster_name, "the current context", source=source)
+    user = _named(value, "users", "user", user_name, "the current context", source=source) if user_name else {}
+    for key in _UNREADABLE_USER:
+        if user.get(key):
+            _refuse(source, f'the user has "{key}", which is not supported; use a token or a client certificate')
+    if cluster.get("proxy-url"):
+        _refuse(source, 'the cluster has "proxy-url", which is not supported; the node must reach the API server')
+    server_name = _text(cluster, "tls-server-name", source)
+    if server_name and not _is_host(server_name):
+        _refuse(source, "tls-server-name: this is not the name of a host; allowed: letters, digits, '.' and '-'")
+    made = _parse_server(_text(cluster, "server", source), source=source).replace(
+        **_file_or_data(cluster, "certificate-authority", "ca", source=source, directory=directory),
+        **_file_or_data(user, "client-certificate", "cert", source=source, directory=directory),
+        **_file_or_data(user, "client-key", "key", source=source, directory=directory),
+        token=_text(user, "token", source),
+        token_file=_absolute(_text(user, "tokenFile", source), directory),
+        server_name=server_name,
+        is_verified=not _is_insecure(cluster, source=source, allow_insecure=allow_insecure),
+    )
+    if bool(made.cert_file or made.cert_data) != bool(made.key_file or made.key_data):
+        _refuse(source, "client-certificate and client-key belong together, and one of them is missing")
+    return made
+
+
+def load_token(config: ClusterConfig) -> str:
+    """Return the bearer token as it is now, "" without one. Raises CniError 7 if there is no usable text."""
+    token = config.token
+    source = "token"
+    if config.token_file:
+        source = config.token_file
+        token = trim(_read(source, what="token file"))  # as client-go does
+        if not token:
+            _refuse(source, "the token file is empty")
+    # NB: a line break in a token would end the header.
+    if not (token.isascii() and token.isprintable()) or " " in token:
+        _refuse(source, "the token has white space or characters that no token has")
+    return token
+
+
+def _parse_server(server: str, *, source: str) -> ClusterConfig:
+    """Read `https://HOST[:PORT][/PATH]`; an IPv6 address stands in brackets."""
+    scheme, _, rest = server.partition("://")
+    authority, slash, path = rest.partition("/")
+    host, bracket, port = authority.partition("]")
+    if bracket:
+        is_host = len(host) > 1 and host[0] == "[" and _LITERAL.issuperset(host[1:])
+    else:
+        host, colon, port = authority.partition(":")
+        port = colon + port
+        is_host = _is_host(host)
+    if not (scheme in {"http", "https"} and is_host and _is_port(port) and _PATH.issuperset(path)):
+        _refuse(source, "server: this is not the address of an API server; allowed: https://HOST[:PORT][/PATH]")
+    is_tls = scheme == "https"
+    return ClusterConfig(
+        server=server.rstrip("/"),
+        host=host.lstrip("["),
+        port=int(port[1:]) if port else (443 if is_tls else 80),
+        prefix=(slash + path).rstrip("/"),
+        is_tls=is_tls,
+    )
+
+
+def _is_host(text: str) -> bool:
+    labels = text.removesuffix(".").split(".")
+    return all(0 < len(label) <= 63 and _LABEL.issuperset(label) for label in labels)
+
+
+def _is_port(text: str) -> bool:
+    """Say whether a text is empty, or a colon and a number of a port."""
+    digits = text[1:]
+    return not text or (
+        text[0] == ":" and digits.isascii() and digits.isdigit() and len(digits) <= 5 and 0 < int(digits) <= 65_535
+    )
+
+
+def _current_context(value: Mapping[str, Any], *, source: str) -> dict[str, Any]:
+    name = _text(value, "current-context", source)
+    contexts = value.get("contexts") or []
+    if not name and isinstance(contexts, list) and len(contexts) == 1 and isinstance(contexts[0], dict):
+        name = _text(contexts[0], "name", source)
+    if not name:
+        _refuse(source, "current-context is not set, and there is not just one context")
+    return _named(value, "contexts", "context", name, "current-context", source=source)
+
+
+def _named(value: Mapping[str, Any], plural: str, key: str, name: str, referrer: str, *, source: str) -> dict[str, Any]:
+    """Return the member `key` of the entry that `referrer` names."""
+    entries = value.get(plural) or []
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        _refuse(source, f"{plural} is not a list of mappings")
+    index = next((index for index, entry in enumerate(entries) if entry.get("name") == name), None)
+    if index is None:
+        _refuse(source, f"{plural}: none of its {len(entries)} entries has the name that {referrer} gives")
+    found = entries[index].get(key) or {}
+    if not isinstance(found, dict):
+        _refuse(source, f"{plural}[{index}].{key}: {_type_of(found)}; allowed: a mapping")
+    return found
+
+
+def _text(value: Mapping[str, Any], key: str, source: str) -> str:
+    found = value.get(key)
+    if found is None:
+        return ""
+    if not isinstance(found, str):
+        _refuse(source, f"{key}: {_type_of(found)}; allowed: text")
+    return found
+
+
+def _type_of(value: object) -> str:
+    """Return what kind of JSON value it is, without the value."""
+    if isinstance(value, bool):
+        return "true or false"
+    return {dict: "a mapping", list: "a list", str: "text", int: "a number", float: "a number"}[type(value)]
+
+
+def _file_or_data(value: Mapping[str, Any], key: str, field: str, *, source: str, directory: str) -> dict[str, str]:
+    """Return the `*_file` or the `*_data` field; data count first, as in client-go."""
+    data = _text(value, f"{key}-data", source)
+    if not data:
+        return {f"{field}_file": _absolute(_text(value, key, source), directory)}
+    from binascii import a2b_base64  # noqa: PLC0415 - paid for by those who have data
+
+    try:
+        return {f"{field}_data": a2b_base64(data, strict_mode=True).decode("ascii")}
+    except ValueError:  # binascii.Error and UnicodeDecodeError are; text that is not ASCII is a plain one
+        _refuse(source, f"{key}-data is not PEM text in base64")
+
+
+def _is_insecure(cluster: Mapping[str, Any], *, source: str, allow_insecure: bool) -> bool:
+    found = cluster.get("insecure-skip-tls-verify") or False
+    if not isinstance(found, bool) and found not in ("true", "false"):
+        _refuse(source, f"insecure-skip-tls-verify: {_type_of(found)}; allowed: true, false")
+    is_insecure = found in (True, "true")
+    if is_insecure and not allow_insecure:
+        _refuse(source, "insecure-skip-tls-verify would hand the token to anybody; set certificate-authority-data")
+    return is_insecure
+
+
+def _absolute(path: str, directory: str) -> str:
+    return os.path.join(directory, path) if path else ""  # noqa: PTH118 - no pathlib here
+
+
+def _read(path: str, *, what: str = "kubeconfig") -> str:
+    try:
+        return load_regular_file(path, bytes_max=FILE_BYTES_MAX).decode()
+    except OSError as error:
+        reason = error.strerror
+    except UnicodeDecodeError:
+        reason = "it is not UTF-8"
+    except ValueError:
+        reason = "its path has a zero byte"
+    return _refuse(path, f"the {what} cannot be read: {reason}")  # NB: not from the error, which holds the content
+
+
+def _refuse(source: str, what: str) -> NoReturn:
+    raise CniError(INVALID_NETWORK_CONFIG, f"{source}: {what}")
+
+
+def _parse_text(text: str, *, source: str) -> dict[str, Any]:
+    if trim(text).startswith("{"):
+        try:
+            value = loads(text)
+        except (ValueError, RecursionError) as error:
+            _refuse(source, f"the kubeconfig is not JSON: {error}")
+    else:
+        from .kubeyaml import Lines  # noqa: PLC0415 - brings `re`, 4 ms
+
+        value = Lines(text, refuse=lambda what: _refuse(source, what)).parse()
+    if not isinstance(value, dict):
+        _refuse(source, "the kubeconfig is not a mapping")
+    return value

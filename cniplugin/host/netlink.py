@@ -1,0 +1,209 @@
+"""The kernel's links and network namespaces, over rtnetlink (RFC 3549; linux/rtnetlink.h, rtnetlink(7)).
+
+A request and its answers; numbers and layouts are the kernel's:
+
+    nlmsghdr  = length u32, type u16, flags u16, sequence u32, port u32
+    attribute = length u16, type u16, payload, padded to 4
+
+`_socket` is the C module behind `socket`, which would cost 2 ms more, for `enum` and `selectors`.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from _socket import SOCK_CLOEXEC, SOCK_RAW, if_nametoindex, socket
+
+from cniplugin.errors import INVALID_NETNS, IO_FAILURE, CniError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
+
+CLONE_NEWNET = 0x40000000
+AF_NETLINK, NETLINK_ROUTE = 16, 0
+RTM_GETLINK, RTM_NEWNSID, RTM_GETNSID = 18, 88, 90
+NLM_F_REQUEST, NLM_F_ACK, NLM_F_DUMP = 0x1, 0x4, 0x300
+NLMSG_ERROR, NLMSG_DONE = 2, 3
+NETNSA_NSID, NETNSA_FD, NSID_NONE = 1, 3, -1
+IFLA_IFNAME, IFLA_TARGET_NETNSID = 3, 46
+BUFFER_BYTES = 1 << 16
+
+U32 = struct.Struct("=I")
+_HEADER = struct.Struct("=IHHII")
+_ATTRIBUTE = struct.Struct("=HH")
+_S32 = struct.Struct("=i")
+_GENERIC = bytes(4)
+"""rtgenmsg: a family, and nothing about it."""
+_LINK_BYTES = 16
+"""ifinfomsg."""
+
+
+class Namespace:
+    """A network namespace to work in: `with Namespace(path): ...` moves this thread there and back.
+
+    Raises CniError 8 for a path that is none, or that this process may not enter.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._home = -1
+
+    def __enter__(self) -> None:
+        self._home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            target = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            try:
+                _setns(target)
+            finally:
+                os.close(target)
+        except OSError as error:
+            os.close(self._home)
+            raise _no_namespace(self._path, error) from error
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """NB: failing to come back would leave the process in the pod; that must end it."""
+        try:
+            _setns(self._home)
+        finally:
+            os.close(self._home)
+
+
+def _setns(descriptor: int) -> None:
+    if hasattr(os, "setns"):  # Python 3.12
+        os.setns(descriptor, CLONE_NEWNET)
+        return
+    import ctypes  # noqa: PLC0415  # and only for a default route on 3.11
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.setns(descriptor, CLONE_NEWNET) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+
+
+def interface_index(name: str) -> int | None:
+    """Return the index of an interface of this thread's namespace, None if there is none of that name."""
+    try:
+        return if_nametoindex(name)
+    except OSError:
+        return None
+
+
+def interface_names(path: str) -> frozenset[str]:
+    """Return the names of all interfaces of the network namespace at `path`, without going there.
+
+    The kernel lists the links of a namespace that has a number in ours; one without gets it, as at each dump of a veth
+    pair, and keeps it as long as it lives. Entering would need `ctypes` before Python 3.12. Raises CniError 8.
+    """
+    netlink = Netlink()
+    try:
+        target = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            number = _number_of(netlink, target)
+        finally:
+            os.close(target)
+        body = bytes(_LINK_BYTES) + attribute(IFLA_TARGET_NETNSID, _S32.pack(number))
+        links = netlink.ask(RTM_GETLINK, NLM_F_DUMP, body, "list interfaces")
+    except OSError as error:
+        raise _no_namespace(path, error) from error
+    except CniError as error:
+        raise CniError(INVALID_NETNS, f"network namespace {path}: {error.msg}") from error
+    finally:
+        netlink.close()
+    names = (attributes(link[_LINK_BYTES:]).get(IFLA_IFNAME, b"") for link in links)
+    return frozenset(name.rstrip(b"\0").decode(errors="replace") for name in names)
+
+
+def _number_of(netlink: Netlink, target: int) -> int:
+    """Return the number (nsid) of an open namespace in ours, after giving it one if need be."""
+    about = _GENERIC + attribute(NETNSA_FD, U32.pack(target))
+    what = "tell its number"
+    for _ in range(2):
+        for answer in netlink.ask(RTM_GETNSID, 0, about, what):
+            number: int = _S32.unpack(attributes(answer[len(_GENERIC) :])[NETNSA_NSID])[0]
+            if number != NSID_NONE:
+                return number
+        anew = about + attribute(NETNSA_NSID, _S32.pack(NSID_NONE))
+        netlink.ask(RTM_NEWNSID, NLM_F_ACK, anew, "give it a number", tolerated=(17,))  # EEXIST: somebody was faster
+    raise CniError(IO_FAILURE, f"the kernel does not {what}")
+
+
+def _no_namespace(path: str, error: OSError) -> CniError:
+    reason = (error.strerror or str(error)).lower()
+    return CniError(INVALID_NETNS, f"network namespace {path}: cannot be entered: {reason}")
+
+
+class Netlink:
+    """A netlink socket of the namespace in which it was opened."""
+
+    def __init__(self) -> None:
+        self._sequence = 0
+        self._socket = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE)
+        self._socket.bind((0, 0))
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._socket.close()
+
+    def ask(self, kind: int, flags: int, body: bytes, what: str, *, tolerated: tuple[int, ...] = ()) -> list[bytes]:
+        """Send one request; return the payloads of the answers.
+
+        `tolerated` are errnos that are fine. Raises CniError 5 that says `what` the kernel refuses to do.
+        """
+        self._sequence += 1
+        header = _HEADER.pack(_HEADER.size + len(body), kind, flags | NLM_F_REQUEST, self._sequence, 0)
+        payloads: list[bytes] = []
+        is_many = flags & NLM_F_DUMP == NLM_F_DUMP
+        try:
+            self._socket.sendall(header + body)
+            while True:
+                for answer, payload in _messages(self._socket.recv(BUFFER_BYTES)):
+                    if answer == NLMSG_DONE:
+                        return payloads
+                    if answer == NLMSG_ERROR:
+                        _check(payload, tolerated)
+                        return payloads
+                    payloads.append(payload)
+                if payloads and not is_many:
+                    return payloads
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise CniError(IO_FAILURE, f"the kernel refuses to {what}: {reason}") from error
+
+
+def _check(payload: bytes, tolerated: tuple[int, ...]) -> None:
+    """Raise the kernel's error: a negative errno, 0 for an acknowledgement."""
+    number = -_S32.unpack_from(payload)[0]
+    if number and number not in tolerated:
+        raise OSError(number, os.strerror(number))
+
+
+def _messages(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield (type, payload) of each netlink message of a datagram."""
+    while len(data) >= _HEADER.size:
+        length, kind, _, _, _ = _HEADER.unpack_from(data)
+        yield kind, data[_HEADER.size : length]
+        data = data[_padded(length) :]
+
+
+def attributes(data: bytes) -> dict[int, bytes]:
+    """Return the attributes of a message by type; of several with one type, the last."""
+    found: dict[int, bytes] = {}
+    while len(data) >= _ATTRIBUTE.size:
+        length, kind = _ATTRIBUTE.unpack_from(data)
+        found[kind & 0x3FFF] = data[_ATTRIBUTE.size : length]  # without NLA_F_NESTED, NLA_F_NET_BYTEORDER
+        data = data[max(_padded(length), _ATTRIBUTE.size) :]
+    return found
+
+
+def attribute(kind: int, payload: bytes) -> bytes:
+    """Return one attribute, padded."""
+    length = _ATTRIBUTE.size + len(payload)
+    return _ATTRIBUTE.pack(length, kind) + payload + bytes(_padded(length) - length)
+
+
+def _padded(length: int) -> int:
+    return (length + 3) & ~3

@@ -1,0 +1,1 @@
+"""Placing the plugin on a node, showing what is placed, and removing it."""

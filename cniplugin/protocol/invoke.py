@@ -1,0 +1,360 @@
+"""Run one CNI plugin once: find it, start it, feed it, read what it says, end it at the deadline (CNI 1.1 §2, §3).
+
+Theory of operation. The delegate gets three pipes and a process group of its own. One `poll` loop feeds stdin and
+drains stdout and stderr, so no amount of data on any of them can block the others, and watches the process itself
+through a pidfd. The delegate's exit ends the loop, not the end of its output: a daemon that it left behind may hold
+the pipes open for ever. What it wrote before it ended is in the pipes by then and is read. At the deadline the whole
+group is killed.
+
+As libcni (pkg/invoke), with these differences:
+
+- "text file busy" that lasts is an error; libcni then reports an empty success, and a DEL that never ran is lost.
+- There is a deadline, and output is kept up to KEPT_BYTES_MAX, more than any result may have.
+- A failure without a code of its own has code 999; libcni leaves 0, which CNI 1.1 §5 does not have.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import time
+
+from cniplugin.errors import INTERNAL, IO_FAILURE, TRY_AGAIN_LATER, PluginError
+from cniplugin.host.log import LOG
+from cniplugin.netspec.jsontext import quote
+from cniplugin.netspec.rawjson import loads
+from cniplugin.netspec.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Self
+
+TEXT_BUSY_ATTEMPTS = 6
+TEXT_BUSY_WAIT_S = 1.0
+"""Libcni pkg/invoke/raw_exec.go: a plugin that is just being installed is tried again."""
+
+KEPT_BYTES_MAX = 2 * 1_048_576
+"""Of stdout and stderr each. NB: above netspec.result.RESULT_BYTES_MAX, so cut output is never taken for a result."""
+
+_CHUNK_BYTES = 65_536
+_LEFTOVER_BYTES_MAX = 1_048_576
+"""/proc/sys/fs/pipe-max-size: a pipe holds no more when its writer ends."""
+_TICK_S = 0.01
+"""How often the delegate is looked at where the kernel (before 5.3) or the interpreter has no pidfd."""
+_KILLED_WITHIN_S = 1.0
+"""How long a killed delegate may take to disappear: one that hangs in the kernel must not hang us."""
+_SHOWN_CHARACTERS_MAX = 1_000
+
+SIGKILL, SIGPIPE, SIGXFSZ = 9, 13, 25
+"""signal(7), the same on every Linux that has containers; `signal` itself brings `enum`, 4 ms."""
+
+
+class Call(Record):
+    """One call of a plugin.
+
+    `kind` is its type, `network` its network's name, for the log, `executable` the file found for it, `stdin` the
+    request. `environ` is the base of its
+    environment, over which CNI_* are set; what a verb has no use for is "" (GC, STATUS). `path` are the directories
+    of CNI_PATH. `deadline` is on the clock of `time.monotonic`, in seconds, or None.
+    """
+
+    command: str
+    kind: str
+    network: str = ""
+    executable: str
+    stdin: str
+    container_id: str = ""
+    netns: str = ""
+    ifname: str = ""
+    args: str = ""
+    path: tuple[str, ...]
+    environ: Mapping[str, str]
+    deadline: float | None
+
+
+def find(kind: str, path: Sequence[str]) -> str:
+    """Return the first regular file named `kind` in the directories of `path` (CNI 1.1 §2; libcni pkg/invoke/find.go).
+
+    Raises PluginError, code 5. Whether it can be executed shows when it is.
+    """
+    if kind and "/" not in kind:
+        for directory in path:
+            executable = os.path.join(directory, kind)  # noqa: PTH118  # pathlib costs 5 ms
+            if directory and os.path.isfile(executable):  # noqa: PTH113  # as above
+                return executable
+    shown = " ".join(path)
+    raise PluginError(kind, "", IO_FAILURE, f"failed to find plugin {quote(kind)} in path [{shown}]")
+
+
+def execute(call: Call, meanwhile: Callable[[], None] | None = None) -> bytes:
+    """Run a plugin and return its stdout; blocks until it ends or the deadline comes.
+
+    `meanwhile` is called when the plugin has its request, while it runs; short work that would else wait for it.
+    On success its stderr is copied to ours. Raises PluginError: with the plugin's own code, message and details if it
+    printed them, else code 999; 5 if it cannot be started; 11 if the deadline came first.
+    """
+    started, exit_status = time.monotonic(), "not started"
+    try:
+        with _Child(call) as child:
+            exit_status = "killed at the deadline"
+            is_done = child.attend(call.stdin.encode("utf-8", "replace"), call.deadline, meanwhile)
+            if not is_done:
+                raise _error(call, TRY_AGAIN_LATER, "netplugin did not end before the deadline and was killed")
+        code = child.exit_code()
+        exit_status = str(code)
+    finally:
+        where = f"{call.command} {call.kind} network={call.network} ifname={call.ifname}"
+        LOG.debug(f"delegate {where} ms={LOG.ms_since(started)} exit={exit_status}")
+    if code is None:
+        raise _error(call, INTERNAL, "netplugin ended, and its exit status is lost")
+    if code:
+        raise _failure(call, code, stdout=child.stdout, stderr=child.stderr)
+    _forward(child.stderr)
+    return child.stdout
+
+
+class _Child:
+    """A delegate's process and our ends of its pipes. Leaving the context closes and reaps everything."""
+
+    def __init__(self, call: Call) -> None:
+        self._status: int | None = None
+        self._is_reaped = False
+        try:
+            ours, theirs = _pipes()
+        except OSError as error:
+            raise _error(call, IO_FAILURE, f"cannot start {call.executable}: {error.strerror}") from error
+        try:
+            self._pid = _spawn(call, theirs)
+        except BaseException:
+            _close(*ours)
+            raise
+        finally:
+            _close(*theirs)
+        self._stdin, self._stdout, self._stderr = ours
+        self._open = set(ours)
+        self._kept = {self._stdout: bytearray(), self._stderr: bytearray()}
+        self._poll = select.poll()
+        self._pidfd = _open_pidfd(self._pid)
+        for fd in ours:
+            os.set_blocking(fd, False)
+            self._poll.register(fd, select.POLLOUT if fd == self._stdin else select.POLLIN)
+        if self._pidfd is not None:
+            self._open.add(self._pidfd)
+            self._poll.register(self._pidfd, select.POLLIN)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        if not self._is_reaped:
+            self._kill()
+        _close(*self._open)
+
+    @property
+    def stdout(self) -> bytes:
+        return bytes(self._kept[self._stdout])
+
+    @property
+    def stderr(self) -> bytes:
+        return bytes(self._kept[self._stderr])
+
+    def exit_code(self) -> int | None:
+        """Return what `subprocess` returns: negative for a signal. None if somebody else took the status."""
+        return None if self._status is None else os.waitstatus_to_exitcode(self._status)
+
+    def attend(self, request: bytes, deadline: float | None, meanwhile: Callable[[], None] | None = None) -> bool:
+        """Feed and drain until the process ends (True) or the deadline comes (False)."""
+        rest = self._feed(memoryview(request))
+        if meanwhile is not None:
+            meanwhile()
+        while not self._reap():
+            left = None if deadline is None else deadline - time.monotonic()
+            if left is not None and left <= 0:
+                return False
+            for fd, _ in self._poll.poll(self._pause_ms(left)):
+                if fd == self._stdin:
+                    rest = self._feed(rest)
+                elif fd in self._kept:
+                    self._drain(fd)
+        for fd in self._kept:
+            for _ in range(_LEFTOVER_BYTES_MAX // _CHUNK_BYTES):
+                if fd not in self._open or not self._drain(fd):
+                    break
+        return True
+
+    def _pause_ms(self, left: float | None) -> float | None:
+        """NB: `poll` takes whole milliseconds; rounded down, the last one would be spent spinning."""
+        if self._pidfd is None:
+            left = _TICK_S if left is None else min(left, _TICK_S)
+        return None if left is None else int(left * 1000) + 1
+
+    def _feed(self, rest: memoryview) -> memoryview:
+        """Write what the pipe takes. A delegate that does not want its request is judged by its answer alone."""
+        try:
+            rest = rest[os.write(self._stdin, rest) :] if rest else rest
+        except BlockingIOError:
+            return rest
+        except BrokenPipeError:
+            rest = rest[:0]
+        if not rest:
+            self._drop(self._stdin)
+        return rest
+
+    def _drain(self, fd: int) -> bool:
+        """Read once; say whether there may be more now. NB: what is not kept is read too, or the writer would hang."""
+        try:
+            chunk = os.read(fd, _CHUNK_BYTES)
+        except BlockingIOError:
+            return False
+        if not chunk:
+            self._drop(fd)
+            return False
+        kept = self._kept[fd]
+        kept += chunk[: KEPT_BYTES_MAX - len(kept)]
+        return True
+
+    def _drop(self, fd: int) -> None:
+        self._poll.unregister(fd)
+        self._open.discard(fd)
+        os.close(fd)
+
+    def _reap(self) -> bool:
+        try:
+            pid, status = os.waitpid(self._pid, os.WNOHANG)
+        except ChildProcessError:  # SIGCHLD was ignored when we were started
+            self._is_reaped = True
+            return True
+        if pid:
+            self._status, self._is_reaped = status, True
+        return self._is_reaped
+
+    def _kill(self) -> None:
+        """Kill the group and wait for its leader; the others are init's."""
+        try:  # noqa: SIM105  # contextlib costs 1 ms
+            os.killpg(self._pid, SIGKILL)
+        except ProcessLookupError:
+            pass
+        watch = select.poll()
+        if self._pidfd is not None:
+            watch.register(self._pidfd, select.POLLIN)
+        until = time.monotonic() + _KILLED_WITHIN_S
+        while not self._reap() and time.monotonic() < until:
+            watch.poll(_TICK_S * 1000)
+
+
+def _pipes() -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+    """Return our ends and the delegate's of stdin, stdout, stderr; all are closed on exec."""
+    made: list[int] = []
+    try:
+        for _ in range(3):
+            made += os.pipe()
+    except OSError:
+        _close(*made)
+        raise
+    return (made[1], made[2], made[4]), (made[0], made[3], made[5])
+
+
+def _spawn(call: Call, pipes: tuple[int, int, int]) -> int:
+    """Start the delegate and return its process id; a file that is being written is tried again (libcni)."""
+    for attempt in range(1, TEXT_BUSY_ATTEMPTS + 1):
+        left = None if call.deadline is None else call.deadline - time.monotonic()
+        if left is not None and left <= 0:
+            raise _error(call, TRY_AGAIN_LATER, f"netplugin was not started: the deadline passed{_busy(attempt - 1)}")
+        try:
+            return _spawn_once(call, pipes)
+        except OSError as error:
+            if error.errno != errno.ETXTBSY:
+                raise _error(call, IO_FAILURE, f"cannot start {call.executable}: {error.strerror}") from error
+        except ValueError as error:  # a zero byte in what it is to be told
+            raise _error(call, IO_FAILURE, f"cannot start {call.executable}: {error}") from error
+        if attempt < TEXT_BUSY_ATTEMPTS:
+            time.sleep(TEXT_BUSY_WAIT_S if left is None else min(TEXT_BUSY_WAIT_S, left))
+    raise _error(call, TRY_AGAIN_LATER, f"cannot start {call.executable}: text file busy, {TEXT_BUSY_ATTEMPTS} times")
+
+
+def _busy(times: int) -> str:
+    return f"; text file busy, {times} times" if times else ""
+
+
+def _spawn_once(call: Call, pipes: tuple[int, int, int]) -> int:
+    """NB: Python ignores SIGPIPE and SIGXFSZ, and what is ignored stays so after exec."""
+    return os.posix_spawn(
+        call.executable,
+        [call.executable],
+        _environment(call),
+        file_actions=[(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate(pipes)],
+        setpgroup=0,
+        setsigdef=[SIGPIPE, SIGXFSZ],
+    )
+
+
+def _environment(call: Call) -> dict[str, str]:
+    return {
+        **call.environ,
+        "CNI_COMMAND": call.command,
+        "CNI_CONTAINERID": call.container_id,
+        "CNI_NETNS": call.netns,
+        "CNI_ARGS": call.args,
+        "CNI_IFNAME": call.ifname,
+        "CNI_PATH": ":".join(call.path),
+    }
+
+
+def _open_pidfd(pid: int) -> int | None:
+    try:
+        return os.pidfd_open(pid)
+    except (AttributeError, OSError):  # an interpreter or a kernel without it
+        return None
+
+
+def _close(*fds: int) -> None:
+    for fd in fds:
+        os.close(fd)
+
+
+def _forward(stderr: bytes) -> None:
+    """Copy a delegate's stderr to ours; nobody may be reading it."""
+    try:
+        while stderr:
+            stderr = stderr[os.write(2, stderr) :]
+    except OSError:
+        pass
+
+
+def _failure(call: Call, code: int, *, stdout: bytes, stderr: bytes) -> PluginError:
+    """Return what a delegate that failed said, as libcni reads it (pkg/invoke/raw_exec.go pluginErr)."""
+    reason = f"exit status {code}" if code > 0 else f"signal: {_signal_text(-code)}"
+    printed, complaint = _shown(stdout), _shown(stderr)
+    if not printed:
+        said = f": {quote(complaint)}" if complaint else " with no error message"
+        return _error(call, INTERNAL, f"netplugin failed{said}: {reason}")
+    try:
+        error = loads(stdout)
+    except (ValueError, RecursionError):
+        error = None
+    if not isinstance(error, dict) or not (error.get("msg") or error.get("code")):
+        return _error(call, INTERNAL, f"netplugin failed but error parsing its diagnostic message {quote(printed)}")
+    own, details = error.get("code"), error.get("details") or ""
+    return _error(
+        call,
+        own if isinstance(own, int) and not isinstance(own, bool) and own > 0 else INTERNAL,
+        str(error.get("msg") or f"netplugin failed with no error message: {reason}"),
+        details if isinstance(details, str) else quote(details),
+    )
+
+
+def _signal_text(number: int) -> str:
+    import signal  # noqa: PLC0415  # only for a delegate that was killed
+
+    return (signal.strsignal(number) or str(number)).lower()
+
+
+def _shown(output: bytes) -> str:
+    text = output[: 4 * _SHOWN_CHARACTERS_MAX].decode("utf-8", "replace").strip()
+    return text if len(text) <= _SHOWN_CHARACTERS_MAX else text[:_SHOWN_CHARACTERS_MAX] + "..."
+
+
+def _error(call: Call, code: int, msg: str, details: str = "") -> PluginError:
+    return PluginError(call.kind, call.command, code, msg, details)

@@ -1,0 +1,186 @@
+"""Attachments that others recorded: libcni's `results/` and Multus' cache, read so that DEL can free them.
+
+    libcni  <cacheDir>/results/<network>-<container ID>-<ifname>   ; kind cniCacheV1, libcni/api.go `cachedInfo`
+    Multus  <cniDir>/<container ID>                                ; array of DelegateNetConf, pkg/types/types.go
+
+libcni's file is written after the whole list succeeded, so an attachment that failed halfway is not in it. Parts of the
+name are joined by "-", which each of them may hold: the content says whose file it is, the name only who is asked.
+
+Multus' file lacks portMappings, bandwidth, the pod and, where none was requested, the interface name, which is then
+made as Multus makes it (multus.go getIfname). Multus hands its `cniDir` to libcni as cacheDir: where `results/` has the
+same attachment, its configuration, capability arguments and result are taken, and nothing is lost. Where it has not
+(the attachment failed halfway, or the file is damaged), port mappings and traffic shapers of that attachment stay on
+the node: DEL then frees addresses and links only.
+
+Best effort by design: rubbish is never an error here, but is listed, so that the caller can say what it could not free.
+"""
+
+from __future__ import annotations
+
+import os
+from binascii import Error as Base64Error
+from binascii import a2b_base64
+
+from cniplugin.host.regularfile import load_regular_file
+from cniplugin.netspec.rawjson import loads
+from cniplugin.netspec.record import Record
+
+from .journaltext import ATTACHED, ATTEMPTED, Entry
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+FILE_BYTES_MAX = 16 * 1024 * 1024
+"""A file holds a configuration (1.5 MiB) and a result; Multus' holds those of all networks of a pod."""
+
+OWN_TYPES = frozenset({"nadmit", "multus", "multus-shim"})
+"""Plugins that delegate. The runtime's own cache entry of one is the pod as a whole, and DEL of it would call us."""
+
+
+class Found(Record):
+    """`entries`: in the order of ADD where it is known, else of file names. `unusable`: files that cannot be read."""
+
+    entries: tuple[Entry, ...] = ()
+    unusable: tuple[str, ...] = ()
+
+
+def load_results(directory: str, container_id: str, *, runtime_ifname: str) -> Found:
+    """Return what libcni recorded for a container in `directory`, the `results` of a cacheDir. Raises nothing.
+
+    The attachment whose interface is `runtime_ifname` counts as the default network. Entries of delegating plugins
+    (OWN_TYPES) are left out.
+    """
+    entries, unusable = [], []
+    for name in _names(directory, f"-{container_id}-"):
+        path = f"{directory}/{name}"
+        cached = _load_json(path)
+        if isinstance(cached, dict) and cached.get("containerId", container_id) != container_id:
+            continue
+        entry = _entry_of_result(cached, runtime_ifname) if isinstance(cached, dict) else None
+        if entry is None:
+            unusable.append(path)
+        elif not _is_own(loads(entry.config)):
+            entries.append(entry)
+    return Found(entries=tuple(entries), unusable=tuple(unusable))
+
+
+def load_multus(directory: str, container_id: str, *, runtime_ifname: str, args: str) -> Found:
+    """Return what Multus recorded for a container in `directory`, its `cniDir`. Raises nothing.
+
+    `args` are the CNI_ARGS of this DEL, given on where libcni recorded none.
+    """
+    path = f"{directory}/{container_id}"
+    results = load_results(f"{directory}/results", container_id, runtime_ifname=runtime_ifname)
+    delegates = _load_json(path)
+    if not isinstance(delegates, list):
+        unusable = (path,) if os.path.lexists(path) else ()
+        return results.replace(unusable=(*unusable, *results.unusable))
+    cached = {entry.ifname: entry for entry in results.entries}
+    entries: list[Entry] = []
+    unreadable: tuple[str, ...] = ()
+    for index, delegate in enumerate(delegates):
+        ifname = _multus_ifname(delegate, index, runtime_ifname)
+        known = cached.pop(ifname, None)
+        entry = _entry_of_delegate(delegate, ifname, args=args, is_default=index == 0)
+        if entry and known:
+            entry = known.replace(reference=entry.reference, default_route=entry.default_route, device=entry.device)
+        if entry := entry or known:
+            entries.append(entry.replace(is_default=index == 0))
+        else:
+            unreadable = (path,)
+    return Found(entries=(*entries, *cached.values()), unusable=(*unreadable, *results.unusable))
+
+
+def _entry_of_result(cached: dict[str, Any], runtime_ifname: str) -> Entry | None:
+    ifname, network = _text_of(cached.get("ifName")), _text_of(cached.get("networkName"))
+    caps = _dict_of(cached.get("capabilityArgs")) or {}
+    config = _config_text(cached.get("config"))
+    if cached.get("kind") != "cniCacheV1" or "containerId" not in cached or not ifname or not network or config is None:
+        return None
+    return Entry(
+        reference=network,
+        ifname=ifname,
+        is_default=ifname == runtime_ifname,
+        config=config,
+        capability_args=caps,
+        args=";".join(_pairs(cached.get("cniArgs"))),
+        state=ATTACHED,
+        result=_dict_of(cached.get("result")),
+        device_info_file=_text_of(caps.get("CNIDeviceInfoFile")),
+    )
+
+
+def _entry_of_delegate(delegate: object, ifname: str, *, args: str, is_default: bool) -> Entry | None:
+    if not isinstance(delegate, dict) or (config := _config_text(delegate.get("Bytes"))) is None:
+        return None
+    wanted = {
+        "mac": delegate.get("macRequest"),
+        "ips": delegate.get("ipRequest"),
+        "infinibandGUID": delegate.get("infinibandGUIDRequest"),
+        "deviceID": delegate.get("deviceID"),
+    }
+    gateways = delegate.get("default-route")
+    return Entry(
+        reference=str(delegate.get("Name") or loads(config).get("name") or ""),
+        ifname=ifname,
+        is_default=is_default,
+        config=config,
+        capability_args={name: value for name, value in wanted.items() if value},
+        args=args,
+        state=ATTEMPTED,  # Multus writes it before it attaches
+        default_route={"gateways": gateways} if isinstance(gateways, list) else None,
+        device=_text_of(delegate.get("deviceID")),
+    )
+
+
+def _multus_ifname(delegate: object, index: int, runtime_ifname: str) -> str:
+    asked = _text_of(delegate.get("ifnameRequest")) if isinstance(delegate, dict) else None
+    return asked or (f"net{index}" if index else runtime_ifname)
+
+
+def _config_text(encoded: object) -> str | None:
+    """Return the configuration of Go's base64 `[]byte`, None when it is not a JSON object."""
+    if not isinstance(encoded, str):
+        return None
+    try:
+        text = a2b_base64(encoded, strict_mode=True).decode("utf-8")
+        return text if isinstance(loads(text), dict) else None
+    except (Base64Error, ValueError, RecursionError):
+        return None
+
+
+def _is_own(conf: dict[str, Any]) -> bool:
+    plugins = conf.get("plugins")
+    listed = plugins if isinstance(plugins, list) else [conf]
+    return any(isinstance(plugin, dict) and plugin.get("type") in OWN_TYPES for plugin in listed)
+
+
+def _pairs(value: object) -> Iterator[str]:
+    for pair in value if isinstance(value, list) else ():
+        if isinstance(pair, list) and len(pair) == 2 and all(isinstance(part, str) for part in pair):
+            yield f"{pair[0]}={pair[1]}"
+
+
+def _text_of(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _dict_of(value: object) -> dict[str, Any] | None:
+    return value if isinstance(value, dict) else None
+
+
+def _names(directory: str, part: str) -> list[str]:
+    try:
+        return sorted(name for name in os.listdir(directory) if part in name)  # noqa: PTH208  # pathlib is too dear
+    except OSError:
+        return []
+
+
+def _load_json(path: str) -> object:
+    """Return the JSON value of a file, None when it has none."""
+    try:
+        return loads(load_regular_file(path, bytes_max=FILE_BYTES_MAX))
+    except (OSError, ValueError, RecursionError):
+        return None

@@ -1,0 +1,263 @@
+"""What one network gives to pods that ask for addresses and more: the ranges of its IPAM plugins, who reads what.
+
+Read once for each network, from its configuration as its plugins' Go structs would read it. What cannot be read, or is
+refused when the network is written, gives nothing to compare with, and so nothing is said about its pods.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from cniplugin.netspec.cniconfig import NetworkConfigList, PluginConfig
+from webhook.admission.plugins.chaining import RUNTIME_CAPABILITIES
+from webhook.admission.plugins.decoding import Budget, Decoded, Decoder, OutOfBudgetError
+from webhook.admission.plugins.formats import Address, Interface, read_address, read_cidr
+from webhook.admission.plugins.intervals import Network, Spans, place_of
+from webhook.admission.plugins.rules.whereabouts import read_excluded
+from webhook.admission.plugins.schema import PluginChecks, PluginSchema
+
+PLAIN_TYPES = frozenset({"bridge", "host-device", "ipvlan", "macvlan", "sriov", "vlan"})
+"""Plugins that put the addresses of their IPAM on the interface, and no others; NB: ptp makes routes of its own."""
+PLAIN_CHAINED = frozenset({"bandwidth", "firewall", "portmap", "rdma", "tuning"})
+"""Plugins that change neither addresses nor routes."""
+
+RANGES_MAX = 256
+"""Ranges of one IPAM plugin, and what they exclude, that addresses are compared with, one by one; people write few."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Range:
+    """Addresses that an IPAM plugin hands out, `first` to `last`.
+
+    `group`: of its set, in which a pod gets one address. `gateway`: an address of it that no pod gets; None if there is
+    none. `excluded`: what is left out.
+    """
+
+    subnet: Network
+    first: Address
+    last: Address
+    group: int = 0
+    gateway: Address | None = None
+    excluded: tuple[Network, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ipam:
+    """The IPAM plugin inside one plugin of a network.
+
+    `gets_ips`: whether it is told the `ips` of a pod. `ranges`: of host-local and whereabouts. `subnets`: of its ranges
+    or of the addresses of static. `routes`: destinations of its routes, but for default routes.
+    """
+
+    type: str
+    gets_ips: bool
+    cni_version: str
+    ranges: tuple[Range, ...] = ()
+    subnets: tuple[Network, ...] = ()
+    routes: tuple[Network, ...] = ()
+    _spans: tuple[tuple[int, int, Spans, Range], ...] = field(init=False, compare=False, repr=False)
+    _subnet_spans: Spans = field(init=False, compare=False, repr=False)
+    _route_spans: Spans = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Work out once what each address of a pod is compared with."""
+        spans = tuple((place_of(one.first), place_of(one.last), Spans(one.excluded), one) for one in self.ranges)
+        object.__setattr__(self, "_spans", spans)
+        object.__setattr__(self, "_subnet_spans", Spans(self.subnets))
+        object.__setattr__(self, "_route_spans", Spans(self.routes))
+
+    def find_range(self, address: Address) -> Range | None:
+        """Return the first range that hands out an address, None if none does."""
+        place = place_of(address)
+        for low, high, excluded, found in self._spans:
+            if low <= place <= high and not excluded.has(place):
+                return found
+        return None
+
+    def has_subnet_of(self, address: Address) -> bool:
+        """Say whether one of the subnets has an address."""
+        return self._subnet_spans.has(place_of(address))
+
+    def has_route_to(self, address: Address) -> bool:
+        """Say whether the destination of one of the routes has an address."""
+        return self._route_spans.has(place_of(address))
+
+    def reaches(self, address: Address) -> bool:
+        """Say whether one of the subnets, or of the destinations of routes, has an address."""
+        return self.has_subnet_of(address) or self.has_route_to(address)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """What a network gives.
+
+    `ipams`: those that can be read. `readers`: by capability, the types of known plugins that declare and read it.
+    `idle`: capabilities that are declared, and that no plugin reads. `is_plain`: whether its interface has the
+    addresses of the one of `ipams`, and no other addresses and routes.
+    """
+
+    ipams: tuple[Ipam, ...] = ()
+    readers: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    idle: frozenset[str] = frozenset()
+    is_plain: bool = False
+
+    @property
+    def weight(self) -> int:
+        """About how many bytes it takes."""
+        parts = sum(
+            len(ipam.ranges) + len(ipam.subnets) + len(ipam.routes) + sum(len(item.excluded) for item in ipam.ranges)
+            for ipam in self.ipams
+        )
+        return 600 * (parts + len(self.readers) + 1)
+
+
+def read_offer(config: NetworkConfigList, checks: PluginChecks) -> Offer:
+    """Return what a network gives, as far as it is known; at most `checks.values_max` of its values are looked at."""
+    known = [(plugin, _schema(plugin.type, checks)) for plugin in config.plugins]
+    budget = Budget(checks.values_max)
+    try:
+        ipams = tuple(
+            ipam
+            for plugin, schema in known
+            if schema is not None and (ipam := _ipam(plugin, schema, config, checks, budget)) is not None
+        )
+    except OutOfBudgetError:
+        return Offer()
+    read = frozenset[str]().union(*(_reads(plugin, schema, checks) for plugin, schema in known))
+    types = [schema.type if schema else "" for _, schema in known]
+    is_plain = types[0] in PLAIN_TYPES and PLAIN_CHAINED.issuperset(types[1:]) and len(ipams) == 1
+    return Offer(
+        ipams=ipams,
+        readers={name: _readers(name, known) for name in config.capabilities & RUNTIME_CAPABILITIES},
+        idle=(config.capabilities & RUNTIME_CAPABILITIES) - read,
+        is_plain=is_plain,
+    )
+
+
+def _readers(capability: str, known: Iterable[tuple[PluginConfig, PluginSchema | None]]) -> frozenset[str]:
+    return frozenset(
+        schema.type
+        for plugin, schema in known
+        if schema is not None and capability in plugin.capabilities & schema.capabilities
+    )
+
+
+def _schema(name: str | None, checks: PluginChecks) -> PluginSchema | None:
+    return checks.schemas.get(name) if name is not None and name not in checks.exempt else None
+
+
+def _ipam_schema(plugin: PluginConfig, schema: PluginSchema, checks: PluginChecks) -> PluginSchema | None:
+    found = _schema(plugin.ipam_type, checks) if schema.ipam != "unused" else None
+    return found if found is not None and found.kind == "ipam" else None
+
+
+def _reads(plugin: PluginConfig, schema: PluginSchema | None, checks: PluginChecks) -> frozenset[str]:
+    """Return the capabilities of a plugin that it reads, or may read: all of them, if not all is known about it."""
+    if schema is None:
+        return plugin.capabilities
+    if plugin.ipam_type is None or schema.ipam == "unused":
+        return plugin.capabilities & schema.capabilities
+    ipam = _ipam_schema(plugin, schema, checks)
+    return plugin.capabilities & (schema.capabilities | ipam.capabilities) if ipam else plugin.capabilities
+
+
+def _ipam(
+    plugin: PluginConfig, schema: PluginSchema, config: NetworkConfigList, checks: PluginChecks, budget: Budget
+) -> Ipam | None:
+    ipam = _ipam_schema(plugin, schema, checks)
+    if ipam is None or ipam.type not in _READERS:
+        return None
+    values = Decoded()
+    decoder = Decoder(ipam.type, frozenset({"type"}), budget, misplaced={})
+    if any(finding.is_error for finding in decoder.decode(plugin.conf["ipam"], ipam.keys, "", values)):
+        return None
+    try:
+        ranges, subnets = _READERS[ipam.type](values)
+    except _UnsoundError:
+        return None
+    has_more = "ipRanges" in plugin.capabilities and ipam.type == "host-local"
+    if has_more or len(subnets) + sum(len(item.excluded) for item in ranges) > RANGES_MAX:
+        return None
+    found = (read_cidr((route or {}).get("dst")) for route in values.get("routes") or ())
+    return Ipam(
+        type=ipam.type,
+        gets_ips="ips" in plugin.capabilities,
+        cni_version=config.cni_version,
+        ranges=ranges,
+        subnets=subnets,
+        routes=tuple(route.network for route in found if route is not None and route.network.prefixlen),
+    )
+
+
+class _UnsoundError(Exception):
+    """The plugin refuses the configuration, or there is nothing to compare with."""
+
+
+_Read = tuple[tuple[Range, ...], tuple[Network, ...]]
+
+
+def _host_local(values: Decoded) -> _Read:
+    """Read the ranges of host-local (allocator/range.go Canonicalize). Raises _UnsoundError."""
+    sets = [[values], *(values.get("ranges") or ())] if values.get("subnet") else values.get("ranges") or ()
+    ranges = tuple(_host_local_range(item or {}, group) for group, items in enumerate(sets) for item in items or ())
+    if not ranges:
+        raise _UnsoundError
+    return ranges, tuple(item.subnet for item in ranges)
+
+
+def _host_local_range(conf: Mapping[str, Any], group: int) -> Range:
+    subnet = read_cidr(conf.get("subnet"))
+    if subnet is None:
+        raise _UnsoundError
+    network = subnet.network
+    if subnet.ip != network.network_address or network.prefixlen > network.max_prefixlen - 2:
+        raise _UnsoundError
+    first = read_address(conf.get("rangeStart")) or network.network_address + 1
+    last = read_address(conf.get("rangeEnd")) or network.broadcast_address - (network.version == 4)
+    if first not in network or last not in network:
+        raise _UnsoundError
+    gateway = read_address(conf.get("gateway")) or network.network_address + 1
+    return Range(subnet=network, first=first, last=last, group=group, gateway=gateway)
+
+
+def _static(values: Decoded) -> _Read:
+    found = (read_cidr((item or {}).get("address")) for item in values.get("addresses") or ())
+    return (), tuple(address.network for address in found if address is not None)
+
+
+def _whereabouts(values: Decoded) -> _Read:
+    """Read the ranges of whereabouts; NB: with `node_slice_size`, each node has a part of them."""
+    written = ([values] if values.get("range") else []) + [item for item in values.get("ipRanges") or () if item]
+    ranges = tuple(_whereabouts_range(conf) for conf in written)
+    if not ranges:
+        raise _UnsoundError
+    added = (read_cidr((item or {}).get("address")) for item in values.get("addresses") or ())
+    return ranges, (*(item.subnet for item in ranges), *(address.network for address in added if address is not None))
+
+
+def _whereabouts_range(conf: Mapping[str, Any]) -> Range:
+    first, dash, rest = str(conf.get("range")).partition("-")
+    subnet = read_cidr(rest if dash else first)
+    start = read_address(first if dash else conf.get("range_start"))
+    if subnet is None or (dash and (start is None or start not in subnet.network)):
+        raise _UnsoundError
+    network = subnet.network
+    end: Address | None = subnet.ip if dash else read_address(conf.get("range_end"))
+    return Range(
+        subnet=network,
+        first=start if start is not None and start in network else network.network_address,
+        last=end if end is not None and end in network else network.broadcast_address,
+        excluded=tuple(_excluded(conf)),
+    )
+
+
+def _excluded(conf: Mapping[str, Any]) -> Iterator[Network]:
+    for text in conf.get("exclude") or ():
+        found: Interface | None = read_excluded(text)
+        if found is not None:
+            yield found.network
+
+
+_READERS = {"host-local": _host_local, "static": _static, "whereabouts": _whereabouts}

@@ -1,0 +1,114 @@
+"""The ranges of IPAM whereabouts (whereabouts pkg/config/config.go, pkg/allocate/allocate.go, pkg/iphelpers).
+
+    range   = CIDR / first "-" last "/" prefix        ; IPv4 parts may have zeros in front
+    exclude = CIDR / address
+
+`range_start` and `range_end` at the top are read as texts, and dropped when they are no addresses; inside `ipRanges`
+they must be addresses.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from ipaddress import ip_interface
+from typing import Any
+
+from webhook.admission.plugins.context import Placed
+from webhook.admission.plugins.finding import PluginFinding
+from webhook.admission.plugins.formats import Interface, read_address, read_cidr
+from webhook.admission.plugins.rules.host_local import family_findings, gateway_findings
+
+Findings = Iterator[PluginFinding]
+
+_FORMS = "10.1.0.0/24 or 10.1.0.5-10.1.0.9/24"
+
+
+def range_findings(placed: Placed) -> Findings:
+    """Yield what whereabouts refuses in `range` and `ipRanges`, and what it drops or leaves for later."""
+    values = placed.values
+    if not any(values.get(key) for key in ("range", "ipRanges", "addresses")) and not values.unreadable:
+        detail = "without range and ipRanges each node's own whereabouts.conf must have them"
+        yield PluginFinding(code="NAD505", path=placed.path, detail=detail, fix='add "range"')
+    subnets: list[Interface] = []
+    if values.get("range"):
+        yield from _one(values, placed.path, subnets)
+    for at, item in enumerate(values.get("ipRanges") or ()):
+        if item is not None:
+            yield from _one(item, f"{placed.where('ipRanges')}[{at}]", subnets)
+    gateway = read_address(values.get("gateway"))
+    if subnets and gateway is not None and not any(gateway in subnet.network for subnet in subnets):
+        yield from gateway_findings(values, subnets[0], placed.path)
+    added = (read_cidr((item or {}).get("address")) for item in values.get("addresses") or ())
+    yield from family_findings(placed, [address.version for address in added if address is not None])
+
+
+def read_excluded(text: object) -> Interface | None:
+    """Return what an item of `exclude` leaves out, an address alone too; None if it cannot be read."""
+    found, address = read_cidr(text), read_address(text)
+    return ip_interface(address) if found is None and address is not None else found
+
+
+def _without_zeros(text: str) -> str:
+    """Take the zeros in front of the parts of an IPv4 address away (k8s.io/utils/net ParseIPSloppy)."""
+    return text if ":" in text else re.sub(r"(?<![0-9/])0+(?=[0-9])", "", text)
+
+
+def _one(conf: Mapping[str, Any], path: str, subnets: list[Interface]) -> Findings:
+    text = conf.get("range")
+    if not isinstance(text, str) or not text:
+        return
+    yield from _excluded(conf, path)
+    first, dash, rest = _without_zeros(text).partition("-")
+    subnet = read_cidr(rest if dash else first)
+    if dash and read_address(first) is None:
+        yield _unreadable(path, text, f"invalid range start IP: {first}")
+    elif subnet is None and dash:
+        refusal = "invalid CIDR (do you have the 'range' parameter set for Whereabouts?) "
+        yield _unreadable(path, text, f"{refusal}'{rest}': invalid CIDR address: {rest}")
+    elif subnet is None:
+        yield _unreadable(path, text, "invalid CIDR {value}: invalid CIDR address: {value}")
+    elif subnet.network.prefixlen > subnet.max_prefixlen - 2:
+        detail = "the range is too small: the addresses of the network and of broadcast are not handed out"
+        allowed = f"a prefix of at most {subnet.max_prefixlen - 2}"
+        refusal = "net mask is too short, subnet"
+        yield PluginFinding(
+            code="NAD304", path=f"{path}.range", detail=detail, value=text, allowed=allowed, refusal=refusal
+        )
+    else:
+        subnets.append(subnet)
+        yield from _edge_findings(conf, subnet, path, first if dash else None)
+
+
+def _excluded(conf: Mapping[str, Any], path: str) -> Findings:
+    for at, text in enumerate(conf.get("exclude") or ()):
+        if read_excluded(text) is None:
+            detail = "whereabouts reads this when it hands out an address, and fails then"
+            allowed = "an address, or one with its prefix, such as 10.1.0.0/28"
+            yield PluginFinding(code="NAD506", path=f"{path}.exclude[{at}]", detail=detail, value=text, allowed=allowed)
+
+
+def _edge_findings(conf: Mapping[str, Any], subnet: Interface, path: str, dashed: str | None) -> Findings:
+    network = subnet.network
+    start = read_address(dashed or conf.get("range_start"))
+    end = subnet.ip if dashed else read_address(conf.get("range_end"))
+    if dashed and start is not None and start not in network:
+        detail = f"the range begins outside its subnet {network}"
+        refusal = f"invalid range start for CIDR {network}: {dashed}"
+        yield PluginFinding(code="NAD305", path=f"{path}.range", detail=detail, value=conf["range"], refusal=refusal)
+        return
+    for key, edge in () if dashed else (("range_start", start), ("range_end", end)):
+        if edge is not None and edge not in network:
+            detail = f"this address is outside the range {conf['range']}"
+            yield PluginFinding(code="NAD506", path=f"{path}.{key}", detail=detail, value=conf[key])
+    if start is not None and end is not None and start.version == end.version and int(start) > int(end):
+        detail = "the range ends before it begins"
+        key = "range" if dashed else "range_end"
+        yield PluginFinding(code="NAD310", path=f"{path}.{key}", detail=detail, value=conf[key])
+
+
+def _unreadable(path: str, text: str, refusal: str) -> PluginFinding:
+    detail = "whereabouts cannot read this range"
+    return PluginFinding(
+        code="NAD302", path=f"{path}.range", detail=detail, value=text, allowed=_FORMS, refusal=refusal
+    )

@@ -1,0 +1,1 @@
+"""`nadmit webhooks`: the registration of the webhooks, shown, staged and looked at."""

@@ -1,0 +1,108 @@
+"""`nadmit webhooks show`: the configurations as YAML, for those who register by manifest."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+import yaml
+
+from webhook.commands.options import EXIT_UNREADABLE
+from webhook.kube.apierrors import ClusterError
+from webhook.registration.configurations import DEFAULT_NAME, IGNORE, STAGES, Service, configuration, webhooks
+from webhook.registration.tables import KINDS
+from webhook.serving.pathtokenfile import PathTokenError, read_tokens
+
+from .registering import protection_of_options, target_of_options, target_options
+
+DEFAULT_SERVICE = Service("nadmit-system", "nadmit-webhook")
+
+
+@click.command(short_help="Print the webhook configurations as YAML.")
+@target_options
+@click.option(
+    "--failure-policy",
+    type=click.Choice(STAGES),
+    default=IGNORE,
+    show_default=True,
+    help="What happens while nobody answers: let everything pass, or refuse what is to be judged.",
+)
+@click.option(
+    "--ca-file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The authority of the webhook's certificate, PEM; without it somebody else has to put caBundle in.",
+)
+@click.option(
+    "--path-token-file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="End the paths with the first token of this file, the one of `nadmit serve --path-token-file`.",
+)
+@click.option("--name", metavar="NAME", default=DEFAULT_NAME, show_default=True, help="Name of both objects.")
+def show(*, failure_policy: str, ca_file: Path | None, path_token_file: Path | None, name: str, **options: Any) -> None:
+    """Print the MutatingWebhookConfiguration and the ValidatingWebhookConfiguration as YAML; no cluster is asked.
+
+    Without --service and --url it is for the Service nadmit-webhook of namespace nadmit-system. --network-status-mode
+    and the status writers are to be those of the webhook: they say for which changes of network-status it is called.
+
+    Who registers by manifest gives `nadmit serve` no --webhook-configuration, which would put its own back. With
+    --path-token-file the output has a secret: only who may read these objects is to read it.
+
+    \b
+    Exit codes:
+      0  printed
+      2  an option is wrong, or the file cannot be read
+    """  # noqa: D301 - click reads the backspace: keep these lines as they are
+    make = partial(
+        webhooks,
+        target=target_of_options(options) or DEFAULT_SERVICE,
+        ca_bundle=None if ca_file is None else _read(ca_file),
+        failure_policy=failure_policy,
+        protection=protection_of_options(options),
+        token="" if path_token_file is None else _read_token(path_token_file),
+    )
+    shown = [configuration(kind, name, make(kind), failure_policy=failure_policy) for kind in KINDS]
+    click.echo(render(shown), nl=False)
+
+
+def render(values: Sequence[dict[str, Any]]) -> str:
+    """Return objects as YAML documents, long expressions as blocks."""
+    return yaml.dump_all(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=2**16)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Texts of several lines are blocks, and nothing is an alias."""
+
+    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - yaml's signature
+        """Write everything out."""
+        return True
+
+
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Dumper.add_representer(str, _represent_text)
+
+
+def _read_token(file: Path) -> str:
+    try:
+        return read_tokens(file)[0]
+    except PathTokenError as error:
+        click.echo(f"nadmit: {error}", err=True)
+        sys.exit(EXIT_UNREADABLE)
+
+
+def _read(file: Path) -> bytes:
+    from webhook.registration.authority import read_authorities  # noqa: PLC0415 - cryptography costs 100 ms
+
+    try:
+        return read_authorities(file)
+    except ClusterError as error:
+        click.echo(f"nadmit: {error}", err=True)
+        sys.exit(EXIT_UNREADABLE)

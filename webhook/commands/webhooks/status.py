@@ -1,0 +1,141 @@
+"""`nadmit webhooks status`: what is registered, next to what should be."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+
+from webhook.commands.options import EXIT_REFUSED, paint
+from webhook.registration import comparison, conditions
+from webhook.registration.conditions import StatusProtection
+from webhook.registration.configurations import IGNORE, Target, Webhook, is_ours, token_of, webhooks
+from webhook.registration.moving import PROBES
+from webhook.registration.tables import KINDS, Kind
+
+from .registering import cluster_options, opened, present_of, protection_of_options, target_of_options, target_options
+from .show import DEFAULT_SERVICE
+
+HEADER = ("WEBHOOK", "FAILURE POLICY", "PATH", "CA BUNDLE UNTIL", "DIFFERS IN")
+
+
+@click.command(short_help="Compare what is registered with the table.")
+@target_options
+@cluster_options
+def status(**options: Any) -> None:
+    """List the registered webhooks: failurePolicy, when the authorities end, and what differs from what should be.
+
+    Without --service and --url, the address that is registered is taken for the right one, and so is what is
+    registered about network-status without an option about that. A path that ends in ... has a token, which is not
+    shown. Several authorities are a rotation that is under way.
+
+    \b
+    Exit codes:
+      0  all as it should be
+      1  something differs
+      2  an option is wrong, or the cluster cannot be asked
+    """  # noqa: D301 - click reads the backspace: keep these lines as they are
+    with opened(options) as api:
+        found = present_of(api)
+    present = {kind: comparison.webhooks_of(found.get(kind, {})) for kind in KINDS}
+    target = target_of_options(options) or _target_of(present)
+    stages = {kind: comparison.stage_of(value) for kind, value in found.items()}
+    protection = _protection_of(options, present)
+    labels = conditions.label_protection_of(_conditions(present))
+    rows: list[tuple[str, ...]] = []
+    differing: dict[str, list[str]] = {}
+    for kind, hooks in present.items():
+        policy = stages[kind].failure_policy if kind in stages else IGNORE
+        desired = webhooks(
+            kind,
+            target,
+            ca_bundle=None,
+            failure_policy=policy,
+            protection=protection,
+            labels=labels,
+            token=next((token_of(hook) for hook in hooks if is_ours(hook)), ""),
+        )
+        differences = comparison.differences([hook for hook in hooks if hook["name"] not in PROBES], desired)
+        rows += _rows(kind, hooks, differences)
+        differing |= differences
+    for line in _table(rows):
+        click.echo(line)
+    problems = [f"{kind.name}: {stage.problem}" for kind, stage in stages.items() if stage.problem]
+    problems += _uneven(stages)
+    for problem in problems:
+        click.echo(f"{paint('warning:', 'warning')} {problem}", err=True)
+    sys.exit(EXIT_REFUSED if differing or problems else 0)
+
+
+def _target_of(present: Mapping[Kind, Sequence[Webhook]]) -> Target:
+    """Return whom the judging webhooks call, or else the others; all are to call the same."""
+    return comparison.target_of([hook for kind in reversed(KINDS) for hook in present[kind]]) or DEFAULT_SERVICE
+
+
+def _protection_of(options: Mapping[str, Any], present: Mapping[Kind, Sequence[Webhook]]) -> StatusProtection:
+    """Return what the options say about network-status; if they say nothing, what is registered."""
+    given = protection_of_options(options)
+    if given != StatusProtection():
+        return given
+    return conditions.protection_of(_conditions(present))
+
+
+def _conditions(present: Mapping[Kind, Sequence[Webhook]]) -> list[conditions.Condition]:
+    hooks = [hook for kind in present for hook in present[kind]]
+    return [each for hook in hooks for each in hook.get("matchConditions") or ()]
+
+
+def _uneven(stages: Mapping[Kind, comparison.Stage]) -> list[str]:
+    said = {stage.failure_policy for stage in stages.values()}
+    if len(said) <= 1:
+        return []
+    listed = ", ".join(f"{kind.name} {stage.failure_policy}" for kind, stage in stages.items())
+    return [f"the configurations are of different stages: {listed}; run nadmit webhooks stage once more"]
+
+
+def _rows(kind: Kind, present: Sequence[Webhook], differing: Mapping[str, Sequence[str]]) -> list[tuple[str, ...]]:
+    by_name = {hook["name"]: hook for hook in present}
+    ours = [hook.name for hook in kind.hooks]
+    more = [hook["name"] for hook in present if hook["name"] not in ours]
+    return [
+        (
+            name,
+            by_name[name].get("failurePolicy", "") if name in by_name else "-",
+            _path(kind, by_name[name]) if name in by_name else "-",
+            _ends(by_name[name]) if name in by_name else "-",
+            _difference(name, differing) if name in ours or is_ours(by_name[name]) else "(foreign)",
+        )
+        for name in (*ours, *more)
+    ]
+
+
+def _path(kind: Kind, hook: Webhook) -> str:
+    """Return the path without its token, which is nobody's business but the API server's."""
+    if not is_ours(hook):
+        return ""
+    return f"{kind.path}/..." if token_of(hook) else kind.path
+
+
+def _difference(name: str, differing: Mapping[str, Sequence[str]]) -> str:
+    if name in PROBES:
+        return "(waits until all replicas accept the new paths)"
+    return ", ".join(differing.get(name, ()))
+
+
+def _ends(hook: Webhook) -> str:
+    from webhook.registration.authority import ends_of  # noqa: PLC0415 - cryptography costs 100 ms
+
+    bundle = comparison.bundle_of(hook)
+    if not bundle:
+        return "none"
+    return " ".join(f"{end:%Y-%m-%d}" for end in ends_of(bundle)) or "unreadable"
+
+
+def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    widths = [max(len(row[column]) for row in (HEADER, *rows)) for column in range(len(HEADER))]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in (HEADER, *rows)
+    ]

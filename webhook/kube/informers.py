@@ -1,0 +1,374 @@
+"""One informer per resource: list it, then watch it for ever, whatever the API server does meanwhile.
+
+Theory of operation. An informer is a thread. It lists all objects in pages, hands them to its inbox at once, and
+watches from the list's resourceVersion on. Each event and each bookmark moves that version; a watch that ends is opened
+again from there, so no event is missed and nothing is listed twice. Only when the server's history no longer reaches
+back so far (410) are the objects listed again. Until then, and whatever fails, the cache keeps what it has.
+
+| while    | comes                                  | then                                                          |
+| -------- | -------------------------------------- | ------------------------------------------------------------- |
+| list     | the last page                          | hand the objects over; watch                                  |
+| any      | 404 of an optional resource            | its older versions; then: there are none; list again in 30 s  |
+| watch    | an event, a bookmark                   | hand it over, keep its version                                |
+| watch    | its end, as the server was asked to    | watch from the last version                                   |
+| any      | 410, as a status or as an event        | list again; at once the first time                            |
+| any      | 401                                    | as below; the credentials are loaded again                    |
+| any      | another status, silence, a broken line | the same again, after 0.5 s to 30 s, doubling, with jitter    |
+
+A connection may die without a word. Keepalive probes find that in 30 s (`kube`); where something in between answers
+them, silence does: an API server that sends bookmarks sends one each minute (apiserver `cacher.bookmarkFrequency`), so
+2.5 minutes without any are the end; before the first bookmark only the length that the watch was asked for counts.
+
+An absent CustomResourceDefinition means that there are no networks, or no policies, and is no reason to wait: pods
+without networks are admitted, pods with networks are told that they do not exist, and the definition may come at any
+time. Objects that
+were there stay until a second 404, because an API server that is starting may answer 404 for a moment.
+
+Why not `kubernetes.informer` (37.0.2): it cannot list custom objects (`CustomObjectsApi` returns a dict, whose `items`
+is a method: TypeError, for ever); it opens the next watch after a failed one without any pause; it sets no time-out for
+list or watch, so a dead connection hangs it for ever; it lists without pages, asks for no bookmarks, and does not tell
+whether it has listed yet. `kubernetes.watch` keeps whole objects, twice, and cannot tell how a watch ended.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from threading import Event, Lock
+from typing import Any, Protocol
+
+import msgspec
+
+from webhook.kube.bynamespace import Key
+
+from .answers import Answer
+from .apierrors import AbsentError, ClusterError, GoneError, of_status
+from .apiobjects import Item, MalformedError, Page, parse_event, parse_item, parse_page, parse_status
+from .connection import Connection, Resource
+from .reporter import Reporter
+
+logger = logging.getLogger("nadmit.cluster")
+
+Query = dict[str, str | int]
+
+TOLD_ABSENCES = 2
+"""404s in a row of an optional resource that are logged: a cluster without policies needs no line each minute."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """How long to wait for what, in seconds."""
+
+    page_size: int = 500
+    page_silence_s: float = 30.0
+    watch_s: int = 300
+    """A watch is asked to end after this, less up to a fifth: replicas do not come back all at once."""
+    watch_grace_s: float = 15.0
+    bookmark_silence_s: float = 150.0
+    short_watch_s: float = 1.0
+    """A watch that ends sooner without an event is a failure, or we would open watches in a loop."""
+    pause_min_s: float = 0.5
+    pause_max_s: float = 30.0
+    absent_retry_s: float = 30.0
+    batch_s: float = 0.05
+    say_again_s: float = 60.0
+
+
+class Inbox(Protocol):
+    """Where an informer hands over objects. `make` is called first: nothing else of an object stays in memory."""
+
+    def make(self, item: Item) -> Any:
+        """Return what is kept of an object; None if nothing is."""
+
+    def replace(self, found: dict[Key, Any]) -> object:
+        """Keep these and nothing else; readers see them when this returns."""
+
+    def put(self, key: Key, value: Any) -> object:
+        """Keep one more, or another one for this key."""
+
+    def remove(self, key: Key) -> object:
+        """Drop one, if it is there."""
+
+
+class Informer:
+    """Keeps one inbox up to date. `run` is the body of a thread; the rest may be called from any."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        resource: Resource,
+        inbox: Inbox,
+        *,
+        timing: Timing,
+        clock: Callable[[], float],
+        jitter: Callable[[], float],
+    ) -> None:
+        self.resource = resource
+        self._selected: Query = {"fieldSelector": resource.field_selector} if resource.field_selector else {}
+        self._connection = connection
+        self._inbox = inbox
+        self._timing = timing
+        self._clock = clock
+        self._jitter = jitter
+        self._reporter = Reporter(timing.say_again_s, clock)
+        self._stop = Event()
+        self._answer_lock = Lock()
+        self._answer: Answer | None = None
+        self._version: str | None = None
+        self._failures = 0
+        self._absences = 0
+        self._untried = len(resource.older)
+        """Versions of the resource that have not been asked for since it was found last."""
+        self._has_bookmarks = False
+        self._has_listed = False
+        self._is_lost = False
+        self._error: str | None = None
+        self._contact = clock()
+
+    @property
+    def problem(self) -> str | None:
+        """Why the cache cannot be used yet; None once it has listed, for ever."""
+        return None if self._has_listed else self._error or "the API server has not answered yet"
+
+    @property
+    def age_seconds(self) -> float:
+        """Seconds since the cache was last known to be up to date; since the start, if it never was."""
+        return max(0.0, self._clock() - self._contact)
+
+    def stop(self) -> None:
+        """Make `run` return soon, even from inside a watch."""
+        self._stop.set()
+        with self._answer_lock:
+            if self._answer is not None:
+                self._answer.cut()
+
+    def run(self) -> None:
+        """List and watch until `stop`."""
+        while not self._stop.is_set():
+            self._stop.wait(self._turn())
+
+    def _turn(self) -> float:
+        """List if need be, and watch once; return the pause before the next turn."""
+        try:
+            if self._version is None:
+                self._version = self._list()
+            self._watch(self._version)
+        except ClusterError as error:
+            return 0.0 if self._stop.is_set() else self._fail(error)
+        except Exception:
+            logger.exception("%s: unexpected; the objects are listed again", self.resource.kind)
+            self._version = None
+            return self._pause()
+        return 0.0
+
+    def list_once(self) -> None:
+        """List, and no more. Raises ClusterError; an optional resource that is not served has no objects.
+
+        History that is compacted between two pages (410) is listed again once.
+        """
+        for _ in range(len(self.resource.older) + 1):
+            try:
+                try:
+                    self._list()
+                except GoneError:
+                    self._list()
+            except AbsentError:
+                if not self.resource.is_optional:
+                    raise
+                self.resource = self.resource.in_next_version()
+            else:
+                return
+        self._inbox.replace({})
+
+    # List
+
+    def _list(self) -> str:
+        found: dict[Key, Any] = {}
+        token = ""
+        while True:
+            page = self._fetch_page(token)
+            for raw in page.items or ():
+                item = self._parse(raw)
+                made = None if item is None else self._inbox.make(item)
+                if item is not None and made is not None:
+                    found[_key(item)] = made
+            token = page.metadata.token
+            if not token:
+                break
+        self._inbox.replace(found)
+        self._note_listed(f"listed {len(found)}")
+        return page.metadata.resource_version
+
+    def _fetch_page(self, token: str) -> Page:
+        query: Query = {"limit": self._timing.page_size, **self._selected}
+        if token:
+            query["continue"] = token
+        with self._ask(query, verb="list", silence_s=self._timing.page_silence_s) as answer:
+            try:
+                return parse_page(answer.read())
+            except MalformedError as error:
+                raise self._broken("list", error) from error
+
+    def _note_listed(self, text: str) -> None:
+        self._untried = len(self.resource.older)
+        self._has_listed = True
+        self._absences = 0
+        self._is_lost = False
+        self._error = None
+        self._contact = self._clock()
+        self._say(logging.INFO, text)
+
+    # Watch
+
+    def _watch(self, version: str) -> None:
+        seconds = max(1, round(self._timing.watch_s * (1 - self._jitter() / 5)))
+        silence_s = self._timing.bookmark_silence_s if self._has_bookmarks else seconds + self._timing.watch_grace_s
+        query: Query = {
+            "watch": "1",
+            "resourceVersion": version,
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": seconds,
+            **self._selected,
+        }
+        began, count = math.inf, 0
+        try:
+            with self._ask(query, verb="watch", silence_s=silence_s) as answer:
+                self._note_watching()
+                began = self._clock()
+                for line in answer.lines():
+                    self._take(line)
+                    count += 1
+        finally:
+            is_good = count > 0 or self._clock() - began >= self._timing.short_watch_s
+            self._failures = 0 if is_good else self._failures
+        if not is_good:
+            raise ClusterError(f"{self.resource.title}: the watch ended at once; see the log of the API server")
+        self._contact = self._clock()
+
+    def _note_watching(self) -> None:
+        if self._is_lost:
+            self._is_lost = False
+            self._error = None
+            self._say(logging.INFO, "watching again")
+
+    def _take(self, line: bytes) -> None:
+        try:
+            event = parse_event(line)
+        except MalformedError as error:
+            raise self._broken("watch", error) from error
+        if event.type == "ERROR":
+            raise self._error_of(event.object)
+        item = self._parse(event.object, needs_name=event.type != "BOOKMARK")
+        if item is not None:
+            self._apply(event.type, item)
+            self._version = item.metadata.resource_version or self._version
+        self._contact = self._clock()
+
+    def _apply(self, kind: str, item: Item) -> None:
+        if kind in ("ADDED", "MODIFIED") and (made := self._inbox.make(item)) is not None:
+            self._inbox.put(_key(item), made)
+        elif kind in ("ADDED", "MODIFIED", "DELETED"):
+            self._inbox.remove(_key(item))
+        elif kind == "BOOKMARK":
+            self._has_bookmarks = True
+
+    def _error_of(self, raw: msgspec.Raw) -> ClusterError:
+        status = parse_status(raw)
+        return of_status(
+            status.code,
+            status.message,
+            verb="watch",
+            resource=self.resource.title,
+            where=self._connection.where,
+            otherwise=self.resource.otherwise,
+        )
+
+    # Both
+
+    @contextmanager
+    def _ask(self, query: Query, *, verb: str, silence_s: float) -> Iterator[Answer]:
+        """Open an answer that `stop` can cut."""
+        with self._connection.get(self.resource, query, verb=verb, silence_s=silence_s) as answer:
+            with self._answer_lock:
+                self._answer = answer
+            try:
+                if self._stop.is_set():
+                    raise ClusterError("stopped")
+                yield answer
+            finally:
+                with self._answer_lock:
+                    self._answer = None
+
+    def _parse(self, raw: msgspec.Raw, *, needs_name: bool = True) -> Item | None:
+        """Return an object, or None for one that no API server should have stored: it is left out."""
+        try:
+            item = parse_item(raw)
+        except MalformedError as error:
+            self._say(logging.WARNING, f"an object is left out: {error}")
+            return None
+        if needs_name and not item.metadata.name:
+            self._say(logging.WARNING, "an object is left out: it has no name")
+            return None
+        return item
+
+    def _broken(self, verb: str, error: MalformedError) -> ClusterError:
+        return ClusterError(f"{self.resource.title}: {verb}: not what an API server answers: {error}")
+
+    def _say(self, level: int, text: str) -> None:
+        self._reporter.say(level, f"{self.resource.kind}: {text}")
+
+    # Failures
+
+    def _fail(self, error: ClusterError) -> float:
+        """Note a failure, and return the pause before the next turn."""
+        if isinstance(error, AbsentError) and self.resource.is_optional:
+            return self._note_absent(error)
+        self._absences = 0
+        if isinstance(error, GoneError):
+            return self._note_gone(error)
+        if isinstance(error, AbsentError):
+            self._version = None
+        self._error = str(error)
+        self._is_lost = True
+        self._say(logging.WARNING, f"the watch is lost: {error}" if self._has_listed else str(error))
+        return self._pause()
+
+    def _note_gone(self, error: GoneError) -> float:
+        self._version = None
+        self._say(logging.WARNING, f"listing again: {error}")
+        pause = self._pause()
+        return pause if self._failures > 1 else 0.0
+
+    def _note_absent(self, error: AbsentError) -> float:
+        """Drop all objects, but those that were there only at the second 404 in a row.
+
+        Where the resource has older versions, all of them are tried first.
+        """
+        self._version = None
+        if self._untried:
+            self._untried -= 1
+            self.resource = self.resource.in_next_version()
+            return 0.0
+        self._untried = len(self.resource.older)
+        self._absences += 1
+        is_certain = not self._has_listed or self._absences > 1
+        if is_certain:
+            self._inbox.replace({})
+            self._has_listed = True
+            self._contact = self._clock()
+        if self._absences <= TOLD_ABSENCES:
+            self._say(logging.WARNING, f"{'there are none' if is_certain else 'the last ones are kept'}: {error}")
+        return self._timing.absent_retry_s
+
+    def _pause(self) -> float:
+        """Return 0.5 s, doubled with each failure in a row, up to twice that to spread replicas, at most 30 s."""
+        pause = self._timing.pause_min_s * (1 << min(self._failures, 10)) * (1 + self._jitter())
+        self._failures += 1
+        return min(self._timing.pause_max_s, pause)
+
+
+def _key(item: Item) -> Key:
+    return item.metadata.namespace, item.metadata.name

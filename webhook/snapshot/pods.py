@@ -1,0 +1,188 @@
+"""Which running pods use which networks, and claim which addresses there.
+
+Of a pod only the resolved references of its two network annotations are kept, namespace and name of each definition,
+once, and the addresses that it asks for (`addresses`). Equal references are one tuple, because the pods of a ReplicaSet
+are alike. A pod without any is not kept, and an annotation that cannot be read counts for nothing: such a pod attached
+to nothing by it. A pod runs until its phase is Succeeded or Failed, which the API server is asked to leave out; a pod
+that is pending or ending counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from functools import lru_cache
+from heapq import nsmallest
+from typing import NamedTuple
+
+from cniplugin.netspec import annotation
+from cniplugin.netspec.errors import SpecErrors
+from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS, NetworkSelectionElement
+from webhook.admission.model.requests import NO_USERS, NetworkUsers
+from webhook.kube.apiobjects import Item
+from webhook.kube.bynamespace import ByNamespace, Key
+
+from .addresses import Addresses, Claims, Users, network_key, read_claims
+
+ENDED = ("Succeeded", "Failed")
+"""Phases of a pod that has no sandbox any more, and gets none (core/v1 PodPhase)."""
+
+NAMES_MAX = 5
+"""Pods of a network's own namespace that are named."""
+
+SHARED_REFERENCES = 16_384
+SHARED_ANNOTATIONS = 4_096
+SHARED_TEXT_MAX = 1_024
+"""Characters of an annotation whose references are remembered; 4,096 of them are at most 4 MiB of text, and of what was
+read of it 16 MiB."""
+
+References = tuple[Key, ...]
+"""Namespace and name of each network that a pod uses, in the order of its annotations."""
+
+
+class PodNetworks(NamedTuple):
+    """What is kept of one pod."""
+
+    references: References
+    claims: Claims = ()
+
+
+NO_NETWORKS = PodNetworks(())
+
+
+def networks_of(annotations: Mapping[str, str], namespace: str, network_namespace: str) -> PodNetworks:
+    """Return the networks of a pod in a namespace; `network_namespace` is where a bare default network is."""
+    networks, default = annotations.get(NETWORKS, ""), annotations.get(DEFAULT_NETWORK, "")
+    if not networks and not default:
+        return NO_NETWORKS
+    if len(networks) + len(default) > SHARED_TEXT_MAX:
+        return _read(networks, default, namespace, network_namespace)
+    return _read_shared(networks, default, namespace, network_namespace)
+
+
+def _read(networks: str, default: str, namespace: str, network_namespace: str) -> PodNetworks:
+    elements: list[NetworkSelectionElement] = []
+    with suppress(SpecErrors):
+        chosen = annotation.parse_default_network(default, namespace=network_namespace)
+        elements += [chosen] if chosen else []
+    with suppress(SpecErrors):
+        elements += annotation.parse(networks, namespace=namespace)
+    references = dict.fromkeys(_share(element.namespace, element.name) for element in elements)
+    return PodNetworks(tuple(references), read_claims(elements))
+
+
+_read_shared = lru_cache(maxsize=SHARED_ANNOTATIONS)(_read)
+
+
+@lru_cache(maxsize=SHARED_REFERENCES)
+def _share(namespace: str, name: str) -> Key:
+    """Return the first one that was equal: thousands of pods use the same network."""
+    return namespace, name
+
+
+class PodUse:
+    """The pods of one snapshot. Never changed."""
+
+    __slots__ = ("_addresses", "_counts", "_pods", "size")
+
+    def __init__(
+        self,
+        pods: Mapping[str, Mapping[str, References]],
+        counts: Mapping[str, Mapping[str, int]],
+        addresses: Users,
+        size: int,
+    ) -> None:
+        self._pods = pods
+        self._counts = counts
+        self._addresses = addresses
+        self.size = size
+
+    def users(self, namespace: str, name: str) -> NetworkUsers:
+        """Return who uses a network; a look-up, and a walk over the pods of its namespace if anybody does."""
+        total = self._counts.get(namespace, {}).get(name, 0)
+        if not total:
+            return NO_USERS
+        reference = (namespace, name)
+        own = [pod for pod, references in self._pods.get(namespace, {}).items() if reference in references]
+        return NetworkUsers(total=total, own=len(own), names=tuple(nsmallest(NAMES_MAX, own)))
+
+    def address_users(self, namespace: str, name: str, address: str) -> tuple[Key, ...]:
+        """Return who claims an address of a network; two look-ups."""
+        claimed = self._addresses.get(network_key(namespace, name))
+        return claimed.get(address, ()) if claimed else ()
+
+
+NO_PODS = PodUse({}, {}, {}, 0)
+
+
+class Pods:
+    """Implements `caches.Cache`: the references of each pod, how many pods use each network, and who claims what."""
+
+    def __init__(self, network_namespace: str) -> None:
+        self._network_namespace = network_namespace
+        self._pods: ByNamespace[References] = ByNamespace()
+        self._counts: ByNamespace[int] = ByNamespace()
+        self._addresses = Addresses()
+        self._size = 0
+        self._copied: tuple[object, ...] = ()
+        self._use = NO_PODS
+
+    def make(self, item: Item) -> PodNetworks | None:
+        """Return the networks of a pod; None if it uses none."""
+        metadata = item.metadata
+        return self.read(metadata.annotations or {}, metadata.namespace)
+
+    def read(self, annotations: Mapping[str, str], namespace: str) -> PodNetworks | None:
+        """Return the networks that annotations of a pod in a namespace name; None if there are none."""
+        found = networks_of(annotations, namespace, self._network_namespace)
+        return found if found.references else None
+
+    def replace(self, found: Mapping[Key, PodNetworks]) -> bool:
+        """Keep these and nothing else."""
+        has_new_claims = self._addresses.replace({pod: networks.claims for pod, networks in found.items()})
+        if not self._pods.replace({pod: networks.references for pod, networks in found.items()}):
+            return has_new_claims
+        counts: dict[Key, int] = {}
+        for networks in found.values():
+            for reference in networks.references:
+                counts[reference] = counts.get(reference, 0) + 1
+        self._counts.replace(counts)
+        self._size = len(found)
+        return True
+
+    def put(self, key: Key, value: PodNetworks) -> bool:
+        """Keep a pod, or what it uses now."""
+        has_new_claims = self._addresses.put(key, value.claims)
+        before = self._pods.get(key)
+        if not self._pods.put(key, value.references):
+            return has_new_claims
+        self._count(before or (), -1)
+        self._count(value.references, 1)
+        self._size += before is None
+        return True
+
+    def remove(self, key: Key) -> bool:
+        """Drop a pod."""
+        before = self._pods.get(key)
+        if before is None or not self._pods.remove(key):
+            return False
+        self._addresses.put(key, ())
+        self._count(before, -1)
+        self._size -= 1
+        return True
+
+    def copy(self) -> PodUse:
+        """Return what a snapshot may keep; the same object as long as nothing changes."""
+        pods, counts, addresses = self._pods.copy(), self._counts.copy(), self._addresses.copy()
+        if not self._copied or pods is not self._copied[0] or addresses is not self._copied[1]:
+            self._copied = (pods, addresses)
+            self._use = PodUse(pods, counts, addresses, self._size)
+        return self._use
+
+    def _count(self, references: Iterable[Key], change: int) -> None:
+        for reference in references:
+            count = (self._counts.get(reference) or 0) + change
+            if count:
+                self._counts.put(reference, count)
+            else:
+                self._counts.remove(reference)

@@ -1,0 +1,132 @@
+"""The decision log: one line of JSON per review on standard output, and a few events."""
+
+from __future__ import annotations
+
+import os
+import select
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+
+import msgspec
+
+from webhook.admission.model.requests import Decision, Request
+
+UNWRITTEN_MAX = 4 << 20
+"""Bytes that wait for a reader: some 16,000 reviews."""
+
+LAST_WAIT_MS = 1000
+
+
+class _ReviewLine(msgspec.Struct, omit_defaults=True, gc=False):
+    """One line of the decision log; what is absent is the default."""
+
+    time: datetime
+    uid: str
+    path: str
+    kind: str
+    namespace: str
+    name: str
+    operation: str
+    user: str
+    decision: str
+    rules: tuple[str, ...]
+    duration_ms: float
+    event: str
+    subresource: str = ""
+    dry_run: bool = False
+    trials: tuple[str, ...] = ()
+    operations: int = 0
+
+
+class DecisionLog:
+    """Writes lines of JSON to a file descriptor: one per review, and a few events. No object bodies, no secrets.
+
+    Lines are gathered, and made and written together by `flush`, which `later` is asked to call soon: under load one
+    system call carries many lines. A full disk or a closed pipe loses lines, never reviews; `on_lost` gets their
+    number. A pipe that nobody reads is tried again and never waited for; what is above `UNWRITTEN_MAX` is lost.
+    """
+
+    def __init__(
+        self, descriptor: int, *, later: Callable[[Callable[[], None]], object], on_lost: Callable[[int], None]
+    ) -> None:
+        self._descriptor = descriptor
+        self._later = later
+        self._on_lost = on_lost
+        self._encode_lines = msgspec.json.Encoder().encode_lines
+        self._lines: list[object] = []
+        self._unwritten = b""
+        self._is_due = False
+        self._poll = select.poll()
+        self._poll.register(descriptor, select.POLLOUT)
+
+    def review(self, path: str, request: Request, decision: Decision, seconds: float) -> None:
+        """Write the line of one review."""
+        self._add(
+            _ReviewLine(
+                time=datetime.now(UTC),
+                event="review",
+                uid=request.uid,
+                path=path,
+                kind=request.kind.kind,
+                namespace=request.namespace,
+                name=request.object_name,
+                operation=request.operation,
+                user=request.user.name,
+                decision=decision.verdict,
+                rules=decision.rules,
+                duration_ms=round(seconds * 1000, 3),
+                subresource=request.subresource,
+                dry_run=request.is_dry_run,
+                trials=decision.trials,
+                operations=len(decision.operations),
+            )
+        )
+
+    def event(self, name: str, fields: Mapping[str, object]) -> None:
+        """Write one event with the time and its name first, at once."""
+        self._add({"time": datetime.now(UTC), "event": name, **fields})
+        self._write_now()
+
+    def flush(self) -> None:
+        """Write what was gathered, as far as the reader takes it; the rest is tried again later."""
+        self._is_due = False
+        self._write_now()
+
+    def close(self) -> None:
+        """Write the rest; a reader that takes nothing for a second does not get it."""
+        self._write(wait_ms=LAST_WAIT_MS)
+        self._lose(self._unwritten)
+
+    def _add(self, line: object) -> None:
+        if len(self._unwritten) >= UNWRITTEN_MAX:
+            self._on_lost(1)
+            return
+        self._lines.append(line)
+        if not self._is_due:
+            self._call_later()
+
+    def _write_now(self) -> None:
+        self._write(wait_ms=0)
+        if self._unwritten and not self._is_due:
+            self._call_later()
+
+    def _call_later(self) -> None:
+        self._is_due = True
+        self._later(self.flush)
+
+    def _write(self, *, wait_ms: int) -> None:
+        """NB: a pipe that is ready takes PIPE_BUF bytes without waiting, and no more is sure."""
+        lines, self._lines = self._lines, []
+        data = memoryview(self._unwritten + self._encode_lines(lines))
+        try:
+            while data and self._poll.poll(wait_ms):
+                data = data[os.write(self._descriptor, data[: select.PIPE_BUF]) :]
+        except OSError:
+            self._lose(bytes(data))
+        else:
+            self._unwritten = bytes(data)
+
+    def _lose(self, data: bytes) -> None:
+        self._unwritten = b""
+        if data:
+            self._on_lost(data.count(b"\n"))
