@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from cniplugin.access.compile import Policies, compile_rules, read_policies
@@ -12,9 +11,10 @@ from cniplugin.access.model.policyrules import CONFIG_KIND, POLICY_KIND
 from cniplugin.access.model.values import Config, Rules
 from cniplugin.netspec import netattachdef
 from tests.admission.world import FakeCluster
+from tests.paths import VECTORS
 
-VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "policy_cases.json").read_text())
-CASES: list[dict[str, Any]] = VECTORS["cases"]
+DATA = json.loads((VECTORS / "policy_cases.json").read_text())
+CASES: list[dict[str, Any]] = DATA["cases"]
 BY_ID = {case["id"]: case for case in CASES}
 
 KINDS = {
@@ -35,8 +35,8 @@ def policies_of(case: Mapping[str, Any]) -> Policies:
         {"kind": POLICY_KIND, "metadata": {"name": policy["name"]}, "spec": policy["spec"]}
         for policy in case.get("policies") or ()
     ]
-    config = {**VECTORS["defaults"]["config"], **(case.get("config") or {})}
-    config["definitions"] = {**VECTORS["defaults"]["config"]["definitions"], **config["definitions"]}
+    config = {**DATA["defaults"]["config"], **(case.get("config") or {})}
+    config["definitions"] = {**DATA["defaults"]["config"]["definitions"], **config["definitions"]}
     config["node"] = {"onUnavailable": config.pop("nodeOnUnavailable")}
     objects.append({"kind": CONFIG_KIND, "metadata": {"name": "cluster"}, "spec": config})
     found = read_policies(objects)

@@ -10,14 +10,14 @@ import copy
 import re
 from collections.abc import Callable, Iterator
 from functools import cache
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
 
 from cniplugin.access.model.contentfields import MAY_BE_EMPTY
+from tests.paths import MANIFESTS
 
-CRDS = Path(__file__).parents[2] / "manifests" / "crds"
+CRDS = MANIFESTS / "crds"
 Schema = dict[str, Any]
 Object = dict[str, Any]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -14,6 +13,7 @@ from click.testing import CliRunner
 
 from cniplugin.access.model.values import Config
 from cniplugin.netspec.selection import NETWORKS
+from tests.paths import ROOT
 from webhook.admission.evaluate import evaluate
 from webhook.admission.model.requests import Decision
 from webhook.admission.view.currentrules import RulesInForce
@@ -22,7 +22,7 @@ from webhook.review import wire
 from webhook.snapshot.store import Snapshot
 from webhook.trees import documents, snapshots
 
-PAGE = (Path(__file__).parents[2] / "docs" / "access.md").read_text()
+PAGE = (ROOT / "docs" / "access.md").read_text()
 HEADS = {("pod", "asks for", "answer"): "pod", ("user (groups)", "writes in blue", "answer"): "definition"}
 POD = re.compile(r"(?P<namespace>[a-z]+)(?::(?P<account>[a-z-]+))?(?: (?P<key>[a-z]+)=(?P<value>\w+))?")
 USER = re.compile(r"(?P<name>\w+) \((?P<group>[\w:-]+)\)")

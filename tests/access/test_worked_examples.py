@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -20,11 +19,11 @@ import yaml
 
 from tests.access import served
 from tests.access.cases import CAPABILITIES, review
+from tests.paths import TESTS
 from webhook.report import kubectl
 
-HERE = Path(__file__).parents[1]
-EXAMPLES = HERE / "vectors" / "worked_examples"
-GOLDEN = HERE / "golden" / "access"
+EXAMPLES = TESTS / "vectors" / "worked_examples"
+GOLDEN = TESTS / "golden" / "access"
 
 MACVLAN = json.dumps(
     {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,13 +11,12 @@ import pytest
 from cniplugin.netspec import netattachdef
 from tests.admission.injecting import cluster_of, create
 from tests.admission.world import FakeCluster, rules
+from tests.paths import ROOT, VECTORS
 from webhook.admission.evaluate import evaluate
 from webhook.admission.model.injection import Injection, read_node_selector
 from webhook.admission.mutate import answer_mutation
 from webhook.admission.mutation import jsonpatch
 
-ROOT = Path(__file__).parents[2]
-VECTORS = ROOT / "tests" / "vectors"
 CASES = json.loads((VECTORS / "resource_injection.json").read_text())["cases"]
 DEVIATIONS = json.loads((VECTORS / "resource_injection_deviations.json").read_text())["cases"]
 OPEN = rules(posture="Open")

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import copy
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.paths import VECTORS
 from webhook.admission.mutation.jsonpatch import PatchError, apply, diff, equal, parse_pointer, render_pointer
 
-CASES = json.loads((Path(__file__).parents[1] / "vectors" / "json_patch_cases.json").read_text())["cases"]
+CASES = json.loads((VECTORS / "json_patch_cases.json").read_text())["cases"]
 
 SCALARS = st.none() | st.booleans() | st.integers(-3, 3) | st.floats(-2, 2) | st.text("a/~0", max_size=2)
 DOCUMENTS = st.recursive(

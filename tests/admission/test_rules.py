@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
+from tests.paths import ROOT
 from webhook.admission.model.ruleids import RULE_IDS
 from webhook.admission.plugins.codes import CODES
 
-ROOT = Path(__file__).parents[2]
 LITERAL = re.compile(r'"([a-z]+(?:-[a-z]+)+|[A-Z][a-zA-Z]+)"')
 SOURCES = [
     *sorted(path for path in (ROOT / "cniplugin" / "netspec").glob("*.py") if path.stem not in {"result", "status"}),

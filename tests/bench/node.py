@@ -23,9 +23,9 @@ from py_compile import PycInvalidationMode
 from typing import NamedTuple
 
 from tests.node.api_server import ApiServer, pod
+from tests.paths import ROOT
 
 PLUGINS = Path("/usr/lib/cni")
-ROOT = Path(__file__).parents[2]
 NETNS = f"nadmit-bench-{os.getpid()}"
 BRIDGES = ("nadmb0", "nadmb1", "nadmb2")
 STUB = """\

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cniplugin.access.model.values import Rules
+from tests.paths import EXAMPLES
 from webhook.admission.model.injection import Injection
 from webhook.admission.mutate import answer_mutation
 from webhook.admission.mutation import jsonpatch
 from webhook.review import wire
 from webhook.trees.manifests import load_snapshot
 
-ROOT = Path(__file__).parents[2]
-RECORDINGS = ROOT / "examples" / "recordings"
+RECORDINGS = EXAMPLES / "recordings"
 CONFIG = (
     '{"cniVersion":"1.0.0","name":"net-%d","plugins":[{"type":"bridge","bridge":"br%d","capabilities":{"ips":true},'
     '"ipam":{"type":"host-local","subnet":"10.%d.%d.0/24"}},{"type":"tuning","capabilities":{"mac":true}}]}'
@@ -64,7 +64,7 @@ def reviews(name: str) -> list[bytes]:
 def _mutate(review: Any) -> None:
     """Put into a pod what /mutate would have put into it before."""
     request = wire.decode(_compact(review))
-    patch = answer_mutation(request, load_snapshot(ROOT / "examples" / "cluster"), Rules(), Injection()).operations
+    patch = answer_mutation(request, load_snapshot(EXAMPLES / "cluster"), Rules(), Injection()).operations
     review["request"]["object"] = jsonpatch.apply(list(patch), review["request"]["object"])
 
 
@@ -99,7 +99,7 @@ def network(number: int) -> str:
 
 def write_tree(folder: Path, count: int) -> None:
     """Write the example cluster and `count` more definitions, one file per namespace."""
-    for path in (ROOT / "examples" / "cluster").glob("*.yaml"):
+    for path in (EXAMPLES / "cluster").glob("*.yaml"):
         (folder / path.name).write_text(path.read_text())
     for first in range(0, count, 100):
         definitions = [network(number) for number in range(first, min(first + 100, count))]

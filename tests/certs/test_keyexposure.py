@@ -18,9 +18,8 @@ from click.testing import CliRunner
 from certs.cli import certs
 from certs.files import bootstrap
 from certs.keyexposure import exposures
+from tests.paths import ROOT
 from webhook.serving.tls import ServerTls
-
-ROOT = Path(__file__).parents[2]
 
 
 def keys(folder: Path, *, key_mode: int = 0o600, folder_mode: int = 0o700) -> list[str]:

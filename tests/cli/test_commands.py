@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cniplugin.access.model.values import Rules
+from tests.paths import ROOT
 from webhook.admission.evaluate import evaluate
 from webhook.admission.model.injection import Injection
 from webhook.admission.view.nadmitconfiguration import Configuration
@@ -292,7 +293,7 @@ def test_a_large_tree_shows_progress_on_a_terminal(tmp_path: Path, terminal: tup
 def test_a_review_of_a_deletion_tells_of_the_pods_in_the_tree(tmp_path: Path) -> None:
     pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: web, namespace: team-a, annotations: {%s: on-disk}}\n"
     (tmp_path / "pod.yaml").write_text(pod % "k8s.v1.cni.cncf.io/networks")
-    recording = Path(__file__).parents[2] / "examples/recordings/delete-network-attachment-definitions-on-disk.json"
+    recording = ROOT / "examples/recordings/delete-network-attachment-definitions-on-disk.json"
     done = run("review", "--manifests", str(tmp_path), str(recording))
     assert done.exit_code == 0
     assert "Warning: 1 running pod uses network team-a/on-disk: it stays attached" in done.stderr

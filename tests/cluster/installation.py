@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.manifests.rendered import KUBECTL, MANIFESTS, find
+from tests.manifests.rendered import KUBECTL, find
+from tests.paths import MANIFESTS
 from tests.realapi.assets import HOW_TO, Assets, find_assets
 from tests.realapi.server import RealApiServer
 

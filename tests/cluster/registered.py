@@ -15,11 +15,12 @@ import yaml
 from click.testing import CliRunner, Result
 
 from tests.e2e.process import Served, serving
+from tests.paths import MANIFESTS
 from tests.realapi.server import RealApiServer
 from webhook.cli import nadmit
 from webhook.registration.tables import KINDS, Kind
 
-CRDS = Path(__file__).parents[2] / "manifests" / "crds"
+CRDS = MANIFESTS / "crds"
 GROUP = "access.nadmit.io"
 REGISTRATION = "/apis/admissionregistration.k8s.io/v1"
 CONFIGURATION = f"{REGISTRATION}/validatingwebhookconfigurations/nadmit"

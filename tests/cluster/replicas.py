@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.paths import ROOT
+
 from .service import Backend
 
-ROOT = Path(__file__).parents[2]
 PATIENCE_S = 60.0
 DRAIN_S = 1.0
 """Long enough for the service to see it; 10 s is the default, for endpoints of a real cluster."""

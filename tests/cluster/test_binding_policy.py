@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from tests.paths import MANIFESTS
 from tests.realapi.server import RealApiServer
 
 from .registered import NAMESPACE, NETWORKS, STATUS, create, pod, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.kube_apiserver]
 
-MANIFEST = Path(__file__).parents[2] / "manifests" / "base" / "binding-policy.yaml"
+MANIFEST = MANIFESTS / "base" / "binding-policy.yaml"
 DEFAULT = "v1.multus-cni.io/default-network"
 WHY = (
     ": annotations of a Binding replace the pod's own after the pod was checked; set the annotation on the pod; the "

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from tests.configuration.texts import BAD, HONOR, OFF
-from tests.e2e.process import ROOT, Served, serving
-from tests.manifests.rendered import MANIFESTS
+from tests.e2e.process import Served, serving
+from tests.paths import MANIFESTS, ROOT
 from tests.realapi.server import RealApiServer
 
 from .installation import NAMESPACE, apply, installed_server, webhook_options

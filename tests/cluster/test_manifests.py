@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORK_STATUS_KEYS, NETWORKS
-from tests.manifests.rendered import BUILDS, MANIFESTS, render
+from tests.manifests.rendered import BUILDS, render
+from tests.paths import MANIFESTS
 from tests.realapi.server import MERGE_PATCH, RealApiServer
 from webhook.registration.tables import KINDS
 

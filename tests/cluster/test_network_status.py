@@ -8,13 +8,13 @@ from __future__ import annotations
 import http.client
 import json
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 import yaml
 
 from cniplugin.netspec.selection import NETWORK_STATUS, NETWORK_STATUS_KEYS
+from tests.paths import MANIFESTS
 from tests.realapi.server import MERGE_PATCH, RealApiServer
 from webhook.admission.model.injection import INJECT
 
@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.kube_apiserver]
 
 PODS = "/api/v1/namespaces/blue/pods"
 LAN = config_of("macvlan", master="bond1")
-NODE_MANIFEST = Path(__file__).parents[2] / "manifests" / "node" / "rbac.yaml"
+NODE_MANIFEST = MANIFESTS / "node" / "rbac.yaml"
 NODE_NAME = "authentication.kubernetes.io/node-name"
 
 

@@ -15,11 +15,12 @@ import pytest
 import yaml
 
 from tests.e2e.process import Served, serving
+from tests.paths import MANIFESTS
 from tests.realapi.server import MERGE_PATCH, RealApiServer
 
 pytestmark = [pytest.mark.slow, pytest.mark.kube_apiserver]
 
-CRDS = Path(__file__).parents[2] / "manifests" / "crds"
+CRDS = MANIFESTS / "crds"
 ACCESS = "/apis/access.nadmit.io/v1alpha1"
 POLICIES, CONFIGS = f"{ACCESS}/networkattachmentpolicies", f"{ACCESS}/networkattachmentpolicyconfigs"
 NAMESPACE, ACCOUNT = "status-test", "nadmit"

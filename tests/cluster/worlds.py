@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from tests.informers.api_server import NAMESPACES, NETWORKS, ApiServer, namespace, network, write_kubeconfig
+from tests.paths import EXAMPLES
 from tests.realapi.server import MERGE_PATCH, RealApiServer
 
 from .installation import apply, webhook_options
@@ -18,7 +19,7 @@ from .senders import NETWORKS as ANNOTATION
 from .senders import PodSender, ReviewSender
 from .stream import Fate, Sender
 
-RECORDING = Path(__file__).parents[2] / "examples" / "recordings" / "create-pods-alice-pod.json"
+RECORDING = EXAMPLES / "recordings" / "create-pods-alice-pod.json"
 NAMESPACE = "stream"
 LAN = "lan"
 PATIENCE_S = 150.0  # new tokens wait a minute before they are registered

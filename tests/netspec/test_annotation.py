@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,8 +14,9 @@ from hypothesis import strategies as st
 from cniplugin.netspec import annotation, selection
 from cniplugin.netspec.errors import SpecErrors, render
 from cniplugin.netspec.selection import Bandwidth, NetworkSelectionElement, PortMapping
+from tests.paths import VECTORS
 
-VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "annotation.json").read_text())["cases"]
+DATA = json.loads((VECTORS / "annotation.json").read_text())["cases"]
 
 
 def errors_of(text: str, *, namespace: str = "test") -> list[tuple[str, str]]:
@@ -26,10 +26,10 @@ def errors_of(text: str, *, namespace: str = "test") -> list[tuple[str, str]]:
 
 
 def test_vectors_are_found() -> None:
-    assert len(VECTORS) == 111
+    assert len(DATA) == 111
 
 
-@pytest.mark.parametrize("case", VECTORS, ids=lambda case: case["id"])
+@pytest.mark.parametrize("case", DATA, ids=lambda case: case["id"])
 def test_vector(case: dict[str, Any]) -> None:
     if case["expect"] == "error":
         with pytest.raises(SpecErrors) as caught:
@@ -49,9 +49,7 @@ def _contract(item: dict[str, Any]) -> dict[str, Any]:
 
 def test_zero_bandwidth_is_the_only_difference_from_the_vectors() -> None:
     changed = [
-        case["id"]
-        for case in VECTORS
-        if case["networks"] and [_contract(n) for n in case["networks"]] != case["networks"]
+        case["id"] for case in DATA if case["networks"] and [_contract(n) for n in case["networks"]] != case["networks"]
     ]
     assert changed == ["sp-bw-rate-only"]
 

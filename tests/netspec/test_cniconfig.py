@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,8 +13,9 @@ from hypothesis import strategies as st
 from cniplugin.netspec import cniconfig, errors, versions
 from cniplugin.netspec.cniconfig import CONFIG_BYTES_MAX, NetworkConfigList
 from cniplugin.netspec.errors import SpecErrors, render
+from tests.paths import VECTORS
 
-VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "cniconfig.json").read_text())
+DATA = json.loads((VECTORS / "cniconfig.json").read_text())
 RULES = {
     "cni-args",
     "cni-capabilities",
@@ -64,22 +64,22 @@ def shown(config: NetworkConfigList) -> dict[str, Any]:
 
 
 def test_vectors_are_found() -> None:
-    assert len(VECTORS["accepted"]) == 27
-    assert len(VECTORS["refused"]) == 75
+    assert len(DATA["accepted"]) == 27
+    assert len(DATA["refused"]) == 75
 
 
 def test_each_rule_has_a_vector() -> None:
-    rules = {rule for case in VECTORS["refused"] for rule, _ in case["problems"]}
+    rules = {rule for case in DATA["refused"] for rule, _ in case["problems"]}
     assert {rule for rule in rules if rule.startswith("cni-")} == RULES
 
 
-@pytest.mark.parametrize("case", VECTORS["accepted"], ids=lambda case: case["id"])
+@pytest.mark.parametrize("case", DATA["accepted"], ids=lambda case: case["id"])
 def test_accepted(case: dict[str, Any]) -> None:
     config = shown(cniconfig.parse(text_of(case), name=case["name"]))
     assert {field: config[field] for field in case["expect"]} == case["expect"]
 
 
-@pytest.mark.parametrize("case", VECTORS["refused"], ids=lambda case: case["id"])
+@pytest.mark.parametrize("case", DATA["refused"], ids=lambda case: case["id"])
 def test_refused(case: dict[str, Any]) -> None:
     assert problems_of(text_of(case), name=case["name"]) == case["problems"]
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-ROOT = str(Path(__file__).parents[2])
+from tests.paths import ROOT as PROJECT
+
+ROOT = str(PROJECT)
 LOAD = f"import sys; sys.path.insert(0, {ROOT!r}); before = set(sys.modules); "
 OWN = "import cniplugin.netspec.networkstatus, cniplugin.netspec.plan, cniplugin.access.judging.judge; "
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,8 +12,9 @@ from hypothesis import strategies as st
 from cniplugin.netspec import networkstatus, result
 from cniplugin.netspec.errors import SpecErrors
 from cniplugin.netspec.result import Interface, IPConfig, Result, Route
+from tests.paths import VECTORS
 
-VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "network_status.json").read_text())["cases"]
+DATA = json.loads((VECTORS / "network_status.json").read_text())["cases"]
 ERRORS = {
     "mt-123-err": ("result-version", 'unsupported CNI result version "1.2.3"'),
     "ed-ver-120": ("result-version", 'unsupported CNI result version "1.2.0"'),
@@ -99,12 +99,12 @@ def written(case: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def test_vectors_are_found() -> None:
-    assert len(VECTORS) == 30
-    assert {case["id"] for case in VECTORS if case["multus_outcome"] == "error"} == set(ERRORS)
-    assert not any(case["selection_has_default_route"] for case in VECTORS)
+    assert len(DATA) == 30
+    assert {case["id"] for case in DATA if case["multus_outcome"] == "error"} == set(ERRORS)
+    assert not any(case["selection_has_default_route"] for case in DATA)
 
 
-@pytest.mark.parametrize("case", VECTORS, ids=lambda case: case["id"])
+@pytest.mark.parametrize("case", DATA, ids=lambda case: case["id"])
 def test_vector(case: dict[str, Any]) -> None:
     if case["id"] in ERRORS:
         with pytest.raises(SpecErrors) as caught:
@@ -117,7 +117,7 @@ def test_vector(case: dict[str, Any]) -> None:
 def test_every_difference_from_multus_has_a_reason() -> None:
     different = {
         case["id"]
-        for case in VECTORS
+        for case in DATA
         if case["id"] not in ERRORS
         and [{k: v for k, v in entry.items() if v is not False} for entry in written(case)] != case["multus"]
     }
@@ -125,7 +125,7 @@ def test_every_difference_from_multus_has_a_reason() -> None:
 
 
 def test_every_difference_from_the_standard_has_a_reason() -> None:
-    different = {case["id"]: differing(written(case), case["spec"]) for case in VECTORS if case["id"] not in ERRORS}
+    different = {case["id"]: differing(written(case), case["spec"]) for case in DATA if case["id"] not in ERRORS}
     assert different == FROM_SPEC
     assert set().union(*FROM_SPEC.values()) == set(FROM_SPEC_REASONS)
 

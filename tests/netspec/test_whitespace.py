@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -14,9 +13,9 @@ from cniplugin.access.reading import consent
 from cniplugin.netspec import annotation, jsontext, names, netattachdef
 from cniplugin.netspec.errors import SpecErrors
 from cniplugin.netspec.whitespace import has_space, in_one_line, trim, words
+from tests.paths import ROOT
 from webhook.admission.model.injection import INJECT, opts_out
 
-ROOT = Path(__file__).parents[2]
 GO = {
     *range(0x09, 0x0E), 0x20, 0x85, 0xA0, 0x1680, *range(0x2000, 0x200B), 0x2028, 0x2029, 0x202F, 0x205F, 0x3000,
 }  # fmt: skip

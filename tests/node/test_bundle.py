@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.paths import ROOT
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SOURCES = Path(__file__).resolve().parents[2]
+SOURCES = ROOT
 PLUGINS = Path("/usr/lib/cni")
 DELEGATES = ("bridge", "host-local")
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 
 import pytest
 
 from cniplugin.host import logfile
 from cniplugin.protocol import netconf
 from cniplugin.protocol.netconf import NetConf
+from tests.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 OF_CNI = {
     *("cniVersion", "cniVersions", "name", "type", "ipam", "dns", "args", "capabilities", "runtimeConfig"),
     *("prevResult", "disableCheck", "disableGC", "loadOnlyInlinedPlugins"),

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-ROOT = str(Path(__file__).parents[2])
+from tests.paths import ROOT as PROJECT
+
+ROOT = str(PROJECT)
 CODE = (
     f"import sys; sys.path.insert(0, {ROOT!r}); sys.argv = ['nadmit']; before = set(sys.modules)\n"
     "from cniplugin.__main__ import main\n"

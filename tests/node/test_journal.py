@@ -22,11 +22,12 @@ from cniplugin.errors import CniError
 from cniplugin.records import journaltext
 from cniplugin.records.journal import DamagedError, Store, salvage
 from cniplugin.records.journaltext import Entry, Journal, parse, render
+from tests.paths import ROOT as PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ROOT = str(Path(__file__).parents[2])
+ROOT = str(PROJECT)
 CONFIG = '{"cniVersion": "1.0.0", "name": "a",\n "plugins": [{"type": "bridge", "vlan": 9007199254740993}]}'
 ENTRY = Entry(reference="default/a", ifname="net1", config=CONFIG, capability_args={"mac": "02:00:00:00:00:01"})
 SECOND = ENTRY.replace(

@@ -21,6 +21,7 @@ from cniplugin.cluster.http1 import RESPONSE_BYTES_MAX
 from cniplugin.cluster.kubeapi import Client, Event, ReplacedError
 from cniplugin.cluster.kubeconfig import ClusterConfig
 from cniplugin.errors import CniError, NotFoundError
+from tests.paths import ROOT
 
 from .api_server import CUT, DROP, RAW, Answer, ApiServer, Clock, failure, make_keys, nothing_left, pod
 
@@ -522,7 +523,7 @@ def test_what_the_plugin_process_loads(api: ApiServer, tmp_path: Path) -> None:
             }
         )
     )
-    command = [sys.executable, "-IS", "-c", SCRIPT, str(Path(__file__).parents[2]), str(file)]
+    command = [sys.executable, "-IS", "-c", SCRIPT, str(ROOT), str(file)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, "LC_ALL": "C.UTF-8"})
     before, later = (set(names) for names in json.loads(done.stdout))
     dear = {"ssl", "socket", "re", "json", "enum", "http", "urllib", "email", "typing", "dataclasses", "logging"}

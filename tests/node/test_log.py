@@ -20,10 +20,10 @@ import pytest
 from cniplugin.host import logbackups
 from cniplugin.host.log import LOG
 from cniplugin.host.logfile import BYTES_PER_MB, LogFile
+from tests.paths import ROOT
 
 from .fake_plugin import Plugins
 
-ROOT = Path(__file__).parents[2]
 CODE = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from cniplugin.__main__ import main; sys.exit(main())"
 LINE = re.compile(
     r"(?P<time>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z) (?P<level>panic|error|verbose|debug) "

@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,8 +19,8 @@ from cniplugin.netspec.errors import SpecErrors
 from cniplugin.netspec.versions import VERSIONS
 from cniplugin.protocol import skel
 from cniplugin.protocol.skel import Invocation
+from tests.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 CONF = {"cniVersion": "1.1.0", "name": "net", "type": "nadmit"}
 ENVIRON = {
     "CNI_CONTAINERID": "cid-1",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from cniplugin.netspec.netattachdef import RESOURCE_NAME
 from tests.admission.world import RULES, cluster, definition, request
+from tests.paths import ROOT
 from tests.plugins.checking import CHECKS, SCHEMAS
 from webhook.admission.evaluate import NETWORK, evaluate
 from webhook.admission.model.requests import Decision, Object
@@ -73,7 +74,7 @@ def test_other_checks_are_other_findings() -> None:
 
 
 def test_the_schema_in_the_manual_is_one(tmp_path: Path) -> None:
-    manual = (Path(__file__).parents[2] / "docs" / "plugins.md").read_text()
+    manual = (ROOT / "docs" / "plugins.md").read_text()
     example = re.search(r"```yaml\n(.*?)```", manual, re.DOTALL)
     assert example
     (tmp_path / "my-plugin.yaml").write_text(example[1])
@@ -85,7 +86,7 @@ def test_the_schema_in_the_manual_is_one(tmp_path: Path) -> None:
 
 
 def test_the_manual_lists_every_plugin() -> None:
-    manual = (Path(__file__).parents[2] / "docs" / "plugins.md").read_text()
+    manual = (ROOT / "docs" / "plugins.md").read_text()
     known = re.search(r"^Known: (.*?)\.$", manual, re.DOTALL | re.MULTILINE)
     assert known
     assert set(re.findall(r"[a-z]+(?:-[a-z]+)*", known[1])) - {"and"} == set(SCHEMAS)

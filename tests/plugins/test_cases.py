@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cniplugin.netspec.errors import render
+from tests.paths import VECTORS
 from tests.plugins.checking import SCHEMAS, codes, found
 from webhook.admission.plugins.codes import CODES, ERROR, WARNING
 
-CASES: dict[str, list[dict[str, Any]]] = json.loads(
-    (Path(__file__).parent.parent / "vectors" / "plugin_cases.json").read_text()
-)
+CASES: dict[str, list[dict[str, Any]]] = json.loads((VECTORS / "plugin_cases.json").read_text())
 
 
 def _name(case: dict[str, Any]) -> str:

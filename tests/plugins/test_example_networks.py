@@ -8,10 +8,11 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
+from tests.paths import EXAMPLES
 from tests.plugins.checking import SCHEMAS, found
 from webhook.cli import nadmit
 
-DIRECTORY = Path(__file__).parents[2] / "examples" / "networks"
+DIRECTORY = EXAMPLES / "networks"
 FILES = sorted(DIRECTORY.glob("*.yaml"))
 
 

@@ -26,6 +26,8 @@ from typing import Any, NamedTuple, Self
 
 import yaml
 
+from tests.paths import MANIFESTS, ROOT
+
 from .assets import Assets
 from .audit import POLICY, Asked, read_requests
 from .etcd import compact
@@ -33,8 +35,7 @@ from .keys import Authority, Signed, make_signing_key
 
 Object = dict[str, Any]
 
-ROOT = Path(__file__).parents[2]
-DEFINITIONS = ROOT / "manifests" / "crds" / "network-attachment-definitions.yaml"
+DEFINITIONS = MANIFESTS / "crds" / "network-attachment-definitions.yaml"
 NETWORKS = "/apis/k8s.cni.cncf.io/v1/network-attachment-definitions"
 ISSUER = "https://kubernetes.default.svc"
 READY_WITHIN_S = 60.0

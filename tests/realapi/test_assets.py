@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.paths import ROOT
+
 from . import assets
 from .assets import HOW_TO, NEEDED, USUAL_PLACE, VARIABLE, AssetsError, find_assets
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.paths import ROOT
+
 PATIENCE_S = 10.0
 
 # Writes its own number where the test finds it.

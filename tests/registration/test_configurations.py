@@ -13,7 +13,7 @@ import yaml
 from certs import cabundle
 from cniplugin.access.model.values import NETWORK_STATUS_MODES
 from tests import golden_files as golden
-from tests.manifests.rendered import MANIFESTS
+from tests.paths import MANIFESTS
 from webhook.admission.view.statuswriters import PLUGIN_ACCOUNTS
 from webhook.commands.webhooks.show import render
 from webhook.registration import conditions

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import uvloop
 
+from tests.paths import ROOT
 from webhook.serving.app import create_app
 from webhook.serving.bodies import Bodies
 from webhook.serving.http import Limits
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from webhook.serving.clients import ClientTrust
     from webhook.serving.http import Review
 
-ROOT = Path(__file__).parents[2]
 PATIENCE_S = 5.0
 """Upper bound of every wait. No test that passes comes near it."""
 

@@ -15,6 +15,7 @@ from cniplugin.access.compile import compile_rules, read_policies
 from cniplugin.access.model.values import Config, Rules
 from cniplugin.access.reading.consent import ALLOWED_SELECTOR
 from tests.admission.world import MACVLAN, RULES, FakeCluster, cluster
+from tests.paths import EXAMPLES
 from webhook.admission.model.requests import Decision, Request
 from webhook.admission.view.nadmitconfiguration import Configuration
 from webhook.review.reviews import Reviews
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from webhook.serving.http import Later
 
-RECORDING = Path(__file__).parents[2] / "examples" / "recordings" / "create-pods-alice-pod.json"
+RECORDING = EXAMPLES / "recordings" / "create-pods-alice-pod.json"
 
 
 class Live:

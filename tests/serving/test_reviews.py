@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.admission.world import RULES, cluster
+from tests.paths import EXAMPLES
 from webhook.admission.model.requests import Decision, Request
 from webhook.admission.mutation import jsonpatch
 from webhook.admission.view.listers import Cluster
@@ -18,7 +19,6 @@ from webhook.review.reviews import Reviews
 from webhook.serving.http import RequestError
 from webhook.trees.manifests import load_snapshot
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
 RECORDINGS = sorted((EXAMPLES / "recordings").glob("*.json"))
 
 

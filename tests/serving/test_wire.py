@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.paths import EXAMPLES
 from webhook.admission.model.requests import Cause, Decision, GroupKind, Object, Request, User
 from webhook.review import wire
 from webhook.serving.http import RequestError
 
-RECORDINGS = sorted((Path(__file__).parents[2] / "examples" / "recordings").glob("*.json"))
+RECORDINGS = sorted((EXAMPLES / "recordings").glob("*.json"))
 
 
 def review(kind: str = "Pod", group: str = "", thing: object = None, **more: object) -> bytes:

@@ -32,14 +32,15 @@ from cniplugin.netspec.errors import SpecErrors
 from cniplugin.netspec.selection import NETWORKS
 from cniplugin.protocol import netconf
 from tests.admission.world import FakeCluster, request
+from tests.paths import VECTORS
 from webhook.admission.evaluate import evaluate
 from webhook.admission.model.requests import Decision, Object
 
 Case = Mapping[str, Any]
 
-VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "policy_cases.json").read_text())
+DATA = json.loads((VECTORS / "policy_cases.json").read_text())
 PODS: list[Case] = [
-    case for case in VECTORS["cases"] if case.get("kind", "Pod") == "Pod" and case.get("op", "CREATE") == "CREATE"
+    case for case in DATA["cases"] if case.get("kind", "Pod") == "Pod" and case.get("op", "CREATE") == "CREATE"
 ]
 ON_NODE = [case for case in PODS if case.get("stage") == "node"]
 CAPABILITIES = dict.fromkeys(("ips", "mac", "bandwidth", "portMappings", "infinibandGUID", "deviceID"), True)
@@ -112,8 +113,8 @@ def policy_objects(case: Case) -> list[Case]:
 
 
 def config_object(given: Mapping[str, Any]) -> Case:
-    spec = {**VECTORS["defaults"]["config"], **given}
-    spec["definitions"] = {**VECTORS["defaults"]["config"]["definitions"], **spec["definitions"]}
+    spec = {**DATA["defaults"]["config"], **given}
+    spec["definitions"] = {**DATA["defaults"]["config"]["definitions"], **spec["definitions"]}
     spec["node"] = {"onUnavailable": spec.pop("nodeOnUnavailable")}
     spec.pop("multusGate", None)
     return {"kind": CONFIG_KIND, "metadata": {"name": CONFIG_NAME}, "spec": spec}
@@ -228,11 +229,11 @@ def test_what_the_node_alone_decides(case: Case, tmp_path: Path) -> None:
         assert f"{verdict.policy}/{verdict.rule}" == case["decided_by"]
 
 
-POLICIES = [value for case in VECTORS["cases"] for value in policy_objects(case)]
-CONFIGS = [case.get("config") or {} for case in VECTORS["cases"]]
+POLICIES = [value for case in DATA["cases"] for value in policy_objects(case)]
+CONFIGS = [case.get("config") or {} for case in DATA["cases"]]
 NADS = [
     with_capabilities(nad)
-    for case in VECTORS["cases"]
+    for case in DATA["cases"]
     for nad in case["nads"]
     if nad["config"] and netattachdef.RESOURCE_NAME not in nad["annotations"]
 ]
@@ -248,7 +249,7 @@ def worlds(draw: st.DrawFn) -> World:
     config = draw(st.one_of(st.none(), st.sampled_from(CONFIGS)))
     nads = draw(st.lists(st.sampled_from(NADS), max_size=8))
     objects = [*([config_object(config)] if config is not None else []), *named]
-    return World(objects, nads, VECTORS["cases"][0]["namespaces"])
+    return World(objects, nads, DATA["cases"][0]["namespaces"])
 
 
 @st.composite

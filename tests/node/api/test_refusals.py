@@ -17,12 +17,13 @@ from cniplugin.netspec import annotation, netattachdef
 from cniplugin.netspec.errors import SpecErrors, render
 from cniplugin.protocol import netconf
 from tests.admission.world import FakeCluster, request
+from tests.paths import VECTORS
 from webhook.admission.evaluate import evaluate
 from webhook.admission.model.requests import Decision, Object
 
 from .world import DEFAULT, NETWORKS, Node
 
-VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "annotation.json").read_text())["cases"]
+DATA = json.loads((VECTORS / "annotation.json").read_text())["cases"]
 MACVLAN = '{"cniVersion": "1.0.0", "type": "macvlan", "master": "bond1"}'
 BRIDGE = json.dumps(
     {
@@ -158,7 +159,7 @@ class Cluster:
         return {"metadata": {"name": words[-1]}}
 
 
-@pytest.mark.parametrize("vector", VECTORS, ids=[vector["id"] for vector in VECTORS])
+@pytest.mark.parametrize("vector", DATA, ids=[vector["id"] for vector in DATA])
 def test_agreement(vector: dict[str, Any], tmp_path: Path) -> None:
     """Whatever the webhook admits, the node plans; whatever one refuses, the other does, by the same rules."""
     namespace, text = vector["pod_namespace"].lower(), vector["annotation"]  # one of them has a name that none can have

@@ -16,10 +16,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tests.paths import ROOT
+
 if TYPE_CHECKING:
     from .cluster import Cluster
 
-REPO = Path(__file__).parents[3]
+REPO = ROOT
 PLUGINS = Path("/usr/lib/cni")
 NEEDED = ("bridge", "host-local", "static", "tuning", "portmap")
 NETWORKS = "k8s.v1.cni.cncf.io/networks"

@@ -23,9 +23,11 @@ from typing import Any, Self
 
 import pytest
 
+from tests.paths import ROOT
+
 from . import programs, state
 
-REPO = Path(__file__).parents[3]
+REPO = ROOT
 PLUGINS = Path("/usr/lib/cni")
 DELEGATES = ("bandwidth", "bridge", "firewall", "macvlan", "portmap", "ptp", "sbr", "tuning")
 NEEDED = (*DELEGATES, "host-local")

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple, Self
 
+from tests.paths import VECTORS
 from tests.plugins.checking import SCHEMAS, found
 from tests.plugins.real import differences
 from tests.plugins.real.node import Conf, Outcome
 from webhook.admission.plugins.finding import PluginFinding
 
-VECTORS = Path(__file__).parents[2] / "vectors" / "cni_plugins"
+DATA = VECTORS / "cni_plugins"
 FIRST: Conf = {"type": "bridge", "bridge": "first", "ipam": {"type": "host-local", "subnet": "10.1.0.0/24"}}
 """What chained plugins come after."""
 VERSION = "1.0.0"
@@ -60,7 +60,7 @@ def load(section: str) -> dict[tuple[str, str], Case]:
     """Return the cases of a section, by plugin and title."""
     return {
         (path.stem, title): Case.read(case)
-        for path in sorted(VECTORS.glob("*.json"))
+        for path in sorted(DATA.glob("*.json"))
         for title, case in json.loads(path.read_bytes())[section].items()
     }
 
