@@ -42,7 +42,7 @@ test: $(STAMP) packages ## run every test
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 cover: $(STAMP) ## see that the fast tests of the access rules take every branch
-	$(BIN)/python -m pytest -q -m 'not slow' --hypothesis-seed=0 tests/access \
+	$(BIN)/python -m pytest -q -m 'not slow' --hypothesis-seed=0 tests/cniplugin/access \
 		--cov=cniplugin.access --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100
 
 check: $(STAMP) ## ruff, mypy strict, import-linter

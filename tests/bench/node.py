@@ -22,7 +22,7 @@ from pathlib import Path
 from py_compile import PycInvalidationMode
 from typing import NamedTuple
 
-from tests.node.api_server import ApiServer, pod
+from tests.fakes.node_apiserver import ApiServer, pod
 from tests.paths import ROOT
 
 PLUGINS = Path("/usr/lib/cni")

@@ -1,6 +1,6 @@
 """Dynamic resource allocation at a real API server, in stage Fail: what tenants' claims attach is judged like annotations.
 
-`tests/dra` tries the same review by review, in more variants. Here counts what the API server makes of them: who it calls
+`tests/webhook/admission/dra` tries the same review by review, in more variants. Here counts what the API server makes of them: who it calls
 for what, in which version, with which text of the parameters. No scheduler and no driver are here.
 """
 
@@ -11,8 +11,19 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.dra.world import BY_CLAIM, BY_TEMPLATE, CNI, Json, claim, device_class, opaque, request, template, vf
 from tests.realapi.server import RealApiServer
+from tests.webhook.admission.dra.world import (
+    BY_CLAIM,
+    BY_TEMPLATE,
+    CNI,
+    Json,
+    claim,
+    device_class,
+    opaque,
+    request,
+    template,
+    vf,
+)
 
 from .registered import Object, reviews, until
 from .tenants import ADMIN, Tenants, admitted, config_of, pod, policy, refused, tenants

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from tests.configuration.texts import BAD, HONOR, OFF
 from tests.e2e.process import Served, serving
 from tests.paths import MANIFESTS, ROOT
 from tests.realapi.server import RealApiServer
+from tests.webhook.configuration.texts import BAD, HONOR, OFF
 
 from .installation import NAMESPACE, apply, installed_server, webhook_options
 

@@ -6,8 +6,17 @@ from typing import Any
 
 import pytest
 
-from tests.admission.injecting import VF, Json, ask_mutate, ask_validate, cluster_of, network, patched, pod_of
 from tests.realapi.server import RealApiServer
+from tests.webhook.admission.mutation.injecting import (
+    VF,
+    Json,
+    ask_mutate,
+    ask_validate,
+    cluster_of,
+    network,
+    patched,
+    pod_of,
+)
 from webhook.admission.model.injection import Injection
 
 pytestmark = [pytest.mark.slow, pytest.mark.kube_apiserver]

@@ -1,6 +1,6 @@
 """The whole chain: kubectl, a real API server, the webhook, which registers itself. What users read, byte for byte.
 
-The worked examples are those of `tests/access/test_worked_examples.py`; here nothing stands in for anything, but for
+The worked examples are those of `tests/cniplugin/access/test_worked_examples.py`; here nothing stands in for anything, but for
 the scheduler and the nodes, which a Pod that is only created does not need.
 """
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.access.test_worked_examples import ALL, COMMON, GOLDEN, Example, documents
+from tests.cniplugin.access.test_worked_examples import ALL, COMMON, GOLDEN, Example, documents
 from tests.realapi.server import RealApiServer
 
 from .registered import CONTAINERS, NETWORKS, Object, cluster, staged, until

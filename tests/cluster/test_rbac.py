@@ -10,12 +10,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.configuration.texts import BAD, HONOR
-from tests.dra.world import BY_CLAIM, BY_TEMPLATE, pod
 from tests.e2e.process import RECORDINGS, Served, Unanswered, serving
 from tests.manifests.verbs_used import VERBS_USED, Use
 from tests.realapi.audit import Asked
 from tests.realapi.server import MERGE_PATCH, RealApiServer
+from tests.webhook.admission.dra.world import BY_CLAIM, BY_TEMPLATE, pod
+from tests.webhook.configuration.texts import BAD, HONOR
 from webhook.admission.dra.claims import IMPLICIT_RESOURCE
 from webhook.commands.judging import admission_review
 

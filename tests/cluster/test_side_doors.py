@@ -1,11 +1,11 @@
 """Each side door of the access policy's design, tried by users with kubectl, at a real API server, in stage Fail.
 
-`tests/access/test_side_doors.py` tries the same doors review by review, in more variants. Here counts what the API server
+`tests/cniplugin/access/test_side_doors.py` tries the same doors review by review, in more variants. Here counts what the API server
 makes of them: who it calls for what, and what is stored. No node is here.
 
 | # | Door | What is tried here; what is elsewhere |
 | --- | --- | --- |
-| 1 | definition edited after the check | bob's edit is refused, after the admin's a new pod is; at ADD: access/test_decision_table.py D10 |
+| 1 | definition edited after the check | bob's edit is refused, after the admin's a new pod is; at ADD: cniplugin/access/test_decision_table.py D10 |
 | 2 | tenant's definition of type host-device, foreign master | under `definitions.default: Deny`, created and edited |
 | 3 | `type: ../../x` | written by the admin, and used where it is older than the webhook |
 | 4 | empty `spec.config` runs a file of the node | written, and used |
@@ -17,18 +17,18 @@ makes of them: who it calls for what, and what is stored. No node is here.
 | 10 | `cni-args` carrying ips, mac, sysctl | each |
 | 11 | JSON case, duplicates, null items | on a pod and in a definition |
 | 12 | namespace label spoofing | nobody can set `kubernetes.io/metadata.name`, and bob no label of a namespace |
-| 13 | NAD label self-selection, pod label evasion | what each narrowing is worth; lints: access/test_lints.py |
+| 13 | NAD label self-selection, pod label evasion | what each narrowing is worth; lints: cniplugin/access/lints/test_lints.py |
 | 14 | service account choice | it narrows, and is no boundary inside a namespace |
 | 15 | `failurePolicy: Ignore` window | a webhook that hangs admits nothing that has networks, and all that has none |
-| 16 | webhook configuration deleted | what passes meanwhile, and that it comes back as Ignore; the node: access/test_decision_table.py |
-| 17 | static pods | the mirror pod is refused; the kubelet runs it all the same: node/test_sources.py |
+| 16 | webhook configuration deleted | what passes meanwhile, and that it comes back as Ignore; the node: cniplugin/access/test_decision_table.py |
+| 17 | static pods | the mirror pod is refused; the kubelet runs it all the same: cniplugin/cluster/test_sources.py |
 | 18 | forged mirror annotations | no annotation exempts, nor does any user |
-| 19 | pod before its network | the pod is refused, a Deployment is told; at ADD: access/test_decision_table.py D10 |
+| 19 | pod before its network | the pod is refused, a Deployment is told; at ADD: cniplugin/access/test_decision_table.py D10 |
 | 20 | forged network-status | bob and the admin may not, nodes and listed writers may |
 | 21 | replay of a signed approval | nothing that a pod carries approves anything |
 | 22 | existence probing | one text for networks that are there, broken, or not there |
 | 23 | expensive policy | the schema has bounds, and a large policy is judged in time |
-| 24 | sandbox re-creation after tightening | the pod stays and can be labelled, a new one is refused; at ADD: access/test_decision_table.py H17 |
+| 24 | sandbox re-creation after tightening | the pod stays and can be labelled, a new one is refused; at ADD: cniplugin/access/test_decision_table.py H17 |
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from typing import Any
 
 import pytest
 
-from tests.access.cases import CAPABILITIES
+from tests.cniplugin.access.cases import CAPABILITIES
 from tests.realapi.server import MERGE_PATCH, RealApiServer
 from webhook.registration.tables import VALIDATING_KIND
 

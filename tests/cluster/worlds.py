@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from tests.informers.api_server import NAMESPACES, NETWORKS, ApiServer, namespace, network, write_kubeconfig
 from tests.paths import EXAMPLES
 from tests.realapi.server import MERGE_PATCH, RealApiServer
+from tests.webhook.snapshot.api_server import NAMESPACES, NETWORKS, ApiServer, namespace, network, write_kubeconfig
 
 from .installation import apply, webhook_options
 from .senders import NETWORKS as ANNOTATION

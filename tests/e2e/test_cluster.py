@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.process import RECORDINGS, Unanswered, fail, serving
-from tests.informers.api_server import (
+from tests.webhook.snapshot.api_server import (
     NAMESPACES,
     NETWORKS,
     PODS,

@@ -14,7 +14,7 @@ from certs import authority, cabundle, state
 from cniplugin.access.model.values import Config, Rules
 from cniplugin.netspec import cniconfig
 from cniplugin.netspec.errors import SpecErrors
-from tests.admission.world import FakeCluster
+from tests.webhook.admission.world import FakeCluster
 from webhook.admission.evaluate import evaluate
 from webhook.admission.model import injection, quantity
 from webhook.admission.model.injection import Injection

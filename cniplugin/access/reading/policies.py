@@ -1,6 +1,6 @@
 """Policies from plain JSON (`access.nadmit.io/v1alpha1`), whatever wrote them: the schema, and what a slip means.
 
-The tables are the CRD's schema; `tests/access` compares both. A rule that cannot be read:
+The tables are the CRD's schema; `tests/cniplugin/access` compares both. A rule that cannot be read:
 
 - Deny: what cannot be read does not narrow it, so it refuses at least what it was meant to refuse.
 - Allow: it accepts nothing, and governs what it selects as far as that can be read. Were it left out, the posture would

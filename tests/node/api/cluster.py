@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import pytest
 
-from tests.node.api_server import Answer, ApiServer, Request, pod
+from tests.fakes.node_apiserver import Answer, ApiServer, Request, pod
 from tests.realapi.server import RealApiServer
 
 from .world import DEFAULT, NETWORKS, POD, STATUS, UID, Conf

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.node.api_server import nothing_left
+from tests.fakes.node_apiserver import nothing_left
 from tests.realapi.server import RealApiServer
 
 from .cluster import ACCESS, ACCOUNT, IN_PROCESS, REAL, Api, Cluster, RealCluster

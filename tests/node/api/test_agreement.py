@@ -31,8 +31,8 @@ from cniplugin.netspec import annotation, netattachdef
 from cniplugin.netspec.errors import SpecErrors
 from cniplugin.netspec.selection import NETWORKS
 from cniplugin.protocol import netconf
-from tests.admission.world import FakeCluster, request
 from tests.paths import VECTORS
+from tests.webhook.admission.world import FakeCluster, request
 from webhook.admission.evaluate import evaluate
 from webhook.admission.model.requests import Decision, Object
 

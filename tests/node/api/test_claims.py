@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.node.api_server import Answer, Request, failure
+from tests.fakes.node_apiserver import Answer, Request, failure
 
 from .cluster import Api, misbehaving, policy
 from .world import POD, Conf, Node

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.node.api_server import DROP, Answer, Request, failure
+from tests.fakes.node_apiserver import DROP, Answer, Request, failure
 
 from .cluster import Api, misbehaving
 from .world import POD, STATUS, Node

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from cniplugin.netspec.netattachdef import RESOURCE_NAME
-from tests.node.fake_plugin import Plugins
+from tests.fakes.cni_plugin import Plugins
 
 from .world import REPO, Conf, Node
 

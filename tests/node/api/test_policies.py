@@ -14,10 +14,10 @@ from cniplugin.access.compile import compile_rules, read_policies
 from cniplugin.access.model.values import Config
 from cniplugin.cluster.rulesfile import RulesFile, Snapshot
 from cniplugin.netspec import netattachdef
-from tests.admission.world import FakeCluster, request
-from tests.node.api_server import Answer, Request, failure
+from tests.fakes.node_apiserver import Answer, Request, failure
 from tests.node.test_footprint import FORBIDDEN
 from tests.realapi.server import RealApiServer
+from tests.webhook.admission.world import FakeCluster, request
 from webhook.admission.evaluate import evaluate
 from webhook.admission.model.requests import Object
 

@@ -16,8 +16,8 @@ from cniplugin.errors import CniError, NotFoundError
 from cniplugin.netspec import annotation, netattachdef
 from cniplugin.netspec.errors import SpecErrors, render
 from cniplugin.protocol import netconf
-from tests.admission.world import FakeCluster, request
 from tests.paths import VECTORS
+from tests.webhook.admission.world import FakeCluster, request
 from webhook.admission.evaluate import evaluate
 from webhook.admission.model.requests import Decision, Object
 

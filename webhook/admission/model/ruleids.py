@@ -1,7 +1,7 @@
 """The closed list of rule ids: what a decision may name, and the label values of `nadmit_findings_total`.
 
 The codes of findings about plugins are rule ids, too; they have a list of their own, which explains each at length.
-`tests/admission/test_rules.py` compares it with the ids in the code, in both directions.
+`tests/webhook/admission/model/test_ruleids.py` compares it with the ids in the code, in both directions.
 """
 
 from __future__ import annotations

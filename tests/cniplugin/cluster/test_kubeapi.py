@@ -1,0 +1,531 @@
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.x509.oid import NameOID
+
+from certs import authority
+from cniplugin.cluster.http1 import RESPONSE_BYTES_MAX
+from cniplugin.cluster.kubeapi import Client, Event, ReplacedError
+from cniplugin.cluster.kubeconfig import ClusterConfig
+from cniplugin.errors import CniError, NotFoundError
+from tests.fakes.node_apiserver import CUT, DROP, RAW, Answer, ApiServer, Clock, failure, make_keys, nothing_left, pod
+from tests.paths import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+POD = "/api/v1/namespaces/team-a/pods/web"
+LEFT_S = 30.0
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left() -> Iterator[None]:
+    with nothing_left():
+        yield
+
+
+@pytest.fixture
+def api(tmp_path: Path) -> Iterator[ApiServer]:
+    with ApiServer(tmp_path) as server:
+        server.put(POD, pod())
+        yield server
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def connect(api: ApiServer, clock: Clock) -> Iterator[Callable[..., Client]]:
+    made: list[Client] = []
+
+    def make(*, left_s: float = LEFT_S, **changes: Any) -> Client:
+        made.append(Client(config_of(api, **changes), deadline=clock.now + left_s, clock=clock, sleep=clock.sleep))
+        return made[-1]
+
+    yield make
+    for client in made:
+        client.close()
+
+
+@pytest.fixture
+def client(connect: Callable[..., Client]) -> Client:
+    return connect()
+
+
+def config_of(api: ApiServer, **changes: Any) -> ClusterConfig:
+    config = ClusterConfig(
+        server=api.url, host="127.0.0.1", port=api.port, ca_data=api.keys.ca, is_tls=api.is_tls, token="t-1"
+    )
+    return config.replace(**changes)
+
+
+def refusal(call: Callable[[], object], *, code: int = 11) -> str:
+    with pytest.raises(CniError) as caught:
+        call()
+    assert caught.value.code == code
+    assert "\n" not in caught.value.msg
+    return caught.value.msg
+
+
+# What works
+
+
+def test_one_connection_for_all_requests(api: ApiServer, client: Client) -> None:
+    assert client.get(POD) == client.get(POD) == pod()
+    assert api.connections == 1
+    assert api.requests[0].headers["authorization"] == "Bearer t-1"
+    assert api.requests[0].headers["host"] == f"127.0.0.1:{api.port}"
+
+
+def test_plain_http_and_a_prefix(tmp_path: Path, clock: Clock) -> None:
+    with ApiServer(tmp_path, is_tls=False) as api:
+        api.put(f"/k8s/x{POD}", pod())
+        config = config_of(api, prefix="/k8s/x")
+        with Client(config, deadline=clock.now + LEFT_S, clock=clock, sleep=clock.sleep) as client:
+            assert client.get(POD) == pod()
+
+
+@pytest.mark.slow
+def test_a_slow_server_is_no_problem(api: ApiServer) -> None:
+    api.answers += [Answer(after_s=0.7), Answer(after_s=0.7)]
+    with Client(config_of(api), deadline=time.monotonic() + LEFT_S, clock=time.monotonic, sleep=_never) as client:
+        assert client.get(POD) == client.get(POD) == pod()
+    assert len(api.requests) == 2
+
+
+def _never(seconds: float) -> None:
+    raise AssertionError(seconds)
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        CHUNKED + b'5\r\n{"a":\r\n3;x=y\r\n 1}\r\n0\r\nTrailer: z\r\n\r\n',
+        b'HTTP/1.1 200 OK\r\n\r\n{"a": 1}',
+        b'HTTP/1.0 200 OK\ncontent-length: 8\n\n{"a": 1}',
+        b'HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n{"a": 1}',
+    ],
+    ids=["chunked", "until-the-end", "http-1.0", "early-hints"],
+)
+def test_forms_of_http(api: ApiServer, client: Client, text: bytes) -> None:
+    api.answers.append(Answer(RAW, text))
+    assert client.get("/x") == {"a": 1}
+
+
+def test_a_client_certificate_that_is_never_in_a_file(tmp_path: Path, clock: Clock) -> None:
+    certificate, key = client_pair()
+    with ApiServer(tmp_path, client_ca=certificate) as api:
+        api.put(POD, pod())
+        config = config_of(api, token="", cert_data=certificate, key_data=key)
+        with Client(config, deadline=clock.now + LEFT_S, clock=clock, sleep=clock.sleep) as client:
+            client.get(POD)
+        assert api.peers[0]
+        assert "authorization" not in api.requests[0].headers
+
+
+def test_a_client_certificate_in_files(tmp_path: Path, clock: Clock) -> None:
+    certificate, key = client_pair()
+    (tmp_path / "a.crt").write_text(certificate)
+    (tmp_path / "a.key").write_text(key)
+    with ApiServer(tmp_path, client_ca=certificate) as api:
+        api.put(POD, pod())
+        config = config_of(api, cert_file=str(tmp_path / "a.crt"), key_file=str(tmp_path / "a.key"))
+        with Client(config, deadline=clock.now + LEFT_S, clock=clock, sleep=clock.sleep) as client:
+            assert client.get(POD) == pod()
+
+
+def client_pair() -> tuple[str, str]:
+    key, now = authority.make_key(), datetime.now(UTC)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "node")])
+    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    made = builder.not_valid_before(now - timedelta(hours=1)).not_valid_after(now + timedelta(hours=1))
+    certificate = made.sign(key, hashes.SHA256())
+    return authority.render_certificate(certificate).decode(), authority.render_key(key).decode()
+
+
+# What is tried again
+
+
+@pytest.mark.parametrize("code", [408, 409, 410, 429, 500, 502, 503, 504])
+def test_an_answer_that_may_change(api: ApiServer, client: Client, clock: Clock, code: int) -> None:
+    api.answers += [failure(code), failure(code), failure(code)]
+    assert client.get(POD) == pod()
+    assert clock.slept == [0.05, 0.1, 0.2]
+
+
+@pytest.mark.parametrize("kind", [CUT, DROP])
+def test_a_connection_that_breaks(api: ApiServer, client: Client, clock: Clock, kind: int) -> None:
+    api.answers += [Answer(kind, b'{"kind": "Po' if kind == CUT else b"")]
+    assert client.get(POD) == pod()
+    assert (api.connections, clock.slept) == (2, [0.05])
+
+
+def test_a_kept_connection_that_was_ended_costs_no_pause(api: ApiServer, client: Client, clock: Clock) -> None:
+    client.get(POD)
+    api.answers.append(Answer(DROP))
+    assert client.get(POD) == pod()
+    assert (api.connections, clock.slept) == (2, [])
+
+
+def test_a_server_that_ends_each_connection(api: ApiServer, client: Client) -> None:
+    api.answers += [Answer(200, b"{}", {"Connection": "close"})] * 2
+    client.get(POD)
+    client.get(POD)
+    assert api.connections == 2
+
+
+def test_retry_after(api: ApiServer, client: Client, clock: Clock) -> None:
+    api.answers += [failure(429, Retry_After="7"), failure(429, Retry_After="Mon, 23 Nov 2026 20:00:00 GMT")]
+    assert client.get(POD) == pod()
+    assert clock.slept == [7.0, 0.1]
+
+
+def test_retry_after_the_deadline_is_not_waited_for(api: ApiServer, client: Client, clock: Clock) -> None:
+    api.answers.append(failure(429, "too many", Retry_After="60"))
+    what = refusal(lambda: client.get(POD))
+    assert what == f'API server {api.url}: the time is over: it answers 429: "too many"'
+    assert clock.slept == []
+
+
+def test_tries_end_at_the_deadline(api: ApiServer, client: Client, clock: Clock) -> None:
+    api.answers += [failure(500)] * 100
+    assert "the time is over: it answers 500" in refusal(lambda: client.get(POD))
+    assert LEFT_S - 2 <= sum(clock.slept) < LEFT_S
+    assert max(clock.slept) == 2.0
+
+
+def test_no_time_at_all(api: ApiServer, connect: Callable[..., Client]) -> None:
+    assert "no time left" in refusal(lambda: connect(left_s=0).get(POD))
+    assert api.requests == []
+
+
+def test_a_server_that_says_nothing(api: ApiServer, connect: Callable[..., Client]) -> None:
+    api.answers.append(Answer(after_s=5))
+    assert refusal(lambda: connect(left_s=0.05).get(POD)).endswith("the time is over: no answer in time")
+
+
+def test_time_that_runs_out_in_the_middle_of_a_try(api: ApiServer) -> None:
+    ticks = itertools.count(1000)
+    with Client(config_of(api), deadline=1005, clock=lambda: next(ticks), sleep=_never) as client:
+        assert refusal(lambda: client.get(POD)).endswith("the time is over: no answer in time")
+    assert api.requests == []
+
+
+def test_a_server_that_comes_up(tmp_path: Path, clock: Clock) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    server = ApiServer(tmp_path, port=port)
+    server._server.server_close()
+    up: list[ApiServer] = []
+
+    def come_up() -> None:
+        if len(clock.slept) == 2:
+            up.append(ApiServer(tmp_path, port=port).__enter__())
+            up[0].put(POD, pod())
+
+    clock.on_sleep = come_up
+    try:
+        with Client(config_of(server, port=port), deadline=clock.now + 30, clock=clock, sleep=clock.sleep) as client:
+            assert client.get(POD) == pod()
+    finally:
+        for started in up:
+            started.__exit__()
+    assert clock.slept == [0.05, 0.1]
+
+
+def test_nobody_listens(api: ApiServer, connect: Callable[..., Client]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    client = connect(port=port, left_s=1)
+    assert refusal(lambda: client.get(POD)) == f"API server {api.url}: the time is over: Connection refused"
+
+
+def test_an_object_that_appears(api: ApiServer, client: Client, clock: Clock) -> None:
+    late = "/api/v1/namespaces/team-a/pods/late"
+    clock.on_sleep = lambda: api.objects.update({late: pod("late")} if len(clock.slept) == 3 else {})
+    assert client.get(late, appears_within_s=5) == pod("late")
+
+
+def test_an_object_that_does_not_appear(client: Client, clock: Clock) -> None:
+    with pytest.raises(NotFoundError, match="is not found"):
+        client.get(f"{POD}x", appears_within_s=5)
+    assert 3 < sum(clock.slept) < 5
+
+
+# Credentials
+
+
+def test_a_token_that_was_renewed(api: ApiServer, connect: Callable[..., Client], tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("t-1\n")
+    api.token = "t-1"
+    client = connect(token="", token_file=str(file))
+    client.get(POD)
+    file.write_text("t-2\n")
+    client.get(POD)
+    api.token = "t-2"
+    assert client.get(POD) == pod()
+    assert [request.headers["authorization"][-3:] for request in api.requests] == ["t-1", "t-1", "t-1", "t-2"]
+
+
+def test_a_token_that_is_not_known(api: ApiServer, client: Client, clock: Clock) -> None:
+    api.token = "t-2"
+    assert "does not know our credentials (401)" in refusal(lambda: client.get(POD))
+    assert (len(api.requests), clock.slept) == (2, [])
+
+
+@pytest.mark.parametrize(
+    ("call", "what"),
+    [
+        (lambda client: client.get(POD), ('get pods in namespace "team-a"', 'the verb "get" on "pods"')),
+        (
+            lambda client: client.patch_status("team-a", "web", {}, uid="uid-1"),
+            ('patch pods/status in namespace "team-a"', 'the verb "patch" on "pods/status"'),
+        ),
+        (
+            lambda client: client.create_event(event()),
+            ('create events in namespace "team-a"', 'the verb "create" on "events"'),
+        ),
+        (
+            lambda client: client.get("/apis/k8s.cni.cncf.io/v1/namespaces/b/network-attachment-definitions/c"),
+            (
+                'get network-attachment-definitions in namespace "b"',
+                'the verb "get" on "network-attachment-definitions"',
+            ),
+        ),
+        (
+            lambda client: client.get("/api/v1/namespaces/b"),
+            ("get namespaces", 'the verb "get" on "namespaces"'),
+        ),
+    ],
+)
+def test_what_rbac_lacks(
+    api: ApiServer, client: Client, call: Callable[[Client], object], what: tuple[str, str]
+) -> None:
+    """NB: with the server's words, because admission answers 403 too."""
+    api.answers.append(failure(403, "x is forbidden"))
+    lacks, needs = what
+    said = f'this account may not {lacks}: "x is forbidden"; if RBAC forbids it, its role needs {needs}'
+    assert refusal(lambda: call(client)) == f"API server {api.url}: {said}"
+
+
+def test_what_the_server_says_is_long_enough_to_tell_why(api: ApiServer, client: Client) -> None:
+    api.answers.append(failure(403, "x" * 290 + " webhook says no"))
+    what = refusal(lambda: client.get(POD))
+    assert f'"{"x" * 290} webh..."; if RBAC forbids it' in what
+
+
+# What is not trusted, and what is no answer
+
+
+def test_another_authority(api: ApiServer, connect: Callable[..., Client], clock: Clock) -> None:
+    client = connect(ca_data=make_keys("other.example").ca)
+    what = refusal(lambda: client.get(POD))
+    assert "its certificate cannot be trusted: " in what
+    assert (api.requests, clock.slept) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("keys", "reason"),
+    [
+        (make_keys(age_days=800), "certificate has expired"),
+        (make_keys("api.example"), "IP address mismatch, certificate is not valid for '127.0.0.1'"),
+    ],
+    ids=["expired", "name"],
+)
+def test_a_certificate_that_is_not_good(tmp_path: Path, clock: Clock, keys: Any, reason: str) -> None:
+    with (
+        ApiServer(tmp_path, keys=keys) as api,
+        Client(config_of(api), deadline=clock.now + 30, clock=clock, sleep=clock.sleep) as client,
+    ):
+        assert f"its certificate cannot be trusted: {reason}; check" in refusal(lambda: client.get(POD))
+
+
+def test_a_certificate_for_a_name_that_is_not_in_the_address(tmp_path: Path, clock: Clock) -> None:
+    with ApiServer(tmp_path, keys=make_keys("api.example")) as api:
+        api.put(POD, pod())
+        config = config_of(api, server_name="api.example")
+        with Client(config, deadline=clock.now + 30, clock=clock, sleep=clock.sleep) as client:
+            assert client.get(POD) == pod()
+
+
+def test_without_an_authority_those_of_the_system_count(api: ApiServer, connect: Callable[..., Client]) -> None:
+    assert "its certificate cannot be trusted: " in refusal(lambda: connect(ca_data="").get(POD))
+
+
+def test_unverified_if_told_so(api: ApiServer, connect: Callable[..., Client]) -> None:
+    assert connect(ca_data="", is_verified=False).get(POD) == pod()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"ca_data": "rubbish"}, {"ca_data": "", "ca_file": "/none/ca.crt"}, {"cert_data": "x", "key_data": "y"}],
+    ids=["data", "file", "pair"],
+)
+def test_certificates_that_are_none(connect: Callable[..., Client], changes: dict[str, str]) -> None:
+    assert "certificates of the kubeconfig cannot be used" in refusal(lambda: connect(**changes).get(POD), code=7)
+
+
+OK = b"HTTP/1.1 200 OK\r\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        (OK + b"Content-Length: 4\r\n\r\nhola", 'the answer to GET /x is not JSON: "hola"'),
+        (OK + b"Content-Length: 2\r\n\r\n[]", "the answer to GET /x is a list, not an object"),
+        (OK + b"Content-Length: 60000\r\n\r\n" + b"[" * 60000, "is not JSON"),
+        (OK + b"Content-Length: %d\r\n\r\n" % (RESPONSE_BYTES_MAX + 1), "more than 16777216 bytes"),
+        (OK + b"Content-Length: " + b"9" * 5000 + b"\r\n\r\n", "the length of its answer is no number"),
+        (OK + b"Content-Length: -1\r\n\r\n", 'the length of its answer is no number: "-1"'),
+        (CHUNKED + b"1\r\n{\r\n1000000\r\n", "more than 16777216 bytes"),
+        (CHUNKED + b"zz\r\n", 'the length of its answer is no number: "zz"'),
+        (CHUNKED + b"1\r\n{}\r\n", "does not end where it should"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n\r\n", 'it does not speak HTTP: "SSH-2.0-OpenSSH_9.2"'),
+        (b"x" * 70_000, "it does not speak HTTP"),
+        (OK + b"a: b\r\n" * 20_000, "the header of its answer has more than 65536 bytes"),
+        (b"HTTP/1.1 301 Moved\r\nContent-Length: 0\r\n\r\n", "it refuses GET /x with 301"),
+        (b"HTTP/1.1 204 No Content\r\n\r\n", "it refuses GET /x with 204"),
+    ],
+    ids=lambda value: value[:40].decode("latin-1") if isinstance(value, bytes) else "",
+)
+def test_what_is_no_answer(api: ApiServer, client: Client, clock: Clock, text: bytes, what: str) -> None:
+    api.answers.append(Answer(RAW, text))
+    assert what in refusal(lambda: client.get("/x"))
+    assert clock.slept == []
+
+
+def test_a_huge_answer_without_length(api: ApiServer, client: Client) -> None:
+    api.answers.append(Answer(RAW, OK + b"\r\n" + b"x" * (RESPONSE_BYTES_MAX + 1)))
+    assert "more than 16777216 bytes" in refusal(lambda: client.get("/x"))
+
+
+# Writing
+
+
+def test_the_status_is_one_merge_patch(api: ApiServer, client: Client) -> None:
+    client.patch_status("team-a", "web", {"k8s.v1.cni.cncf.io/network-status": "[]"}, uid="uid-1")
+    assert api.asked() == [f"PATCH {POD}/status"]
+    assert api.requests[0].headers["content-type"] == "application/merge-patch+json"
+    assert api.objects[POD]["metadata"]["annotations"] == {"k8s.v1.cni.cncf.io/network-status": "[]"}
+
+
+def test_a_conflict_is_tried_again(api: ApiServer, client: Client, clock: Clock) -> None:
+    api.answers.append(failure(409))
+    client.patch_status("team-a", "web", {"a": "b"}, uid="uid-1")
+    assert api.asked() == [f"PATCH {POD}/status", f"GET {POD}", f"PATCH {POD}/status"]
+    assert clock.slept == [0.05]
+
+
+@pytest.mark.parametrize("answers", [[failure(409)], []])
+def test_a_pod_that_was_created_anew_is_not_written(
+    api: ApiServer, client: Client, clock: Clock, answers: list[Answer]
+) -> None:
+    """A kube-apiserver of today answers 422, which is in `tests/node/api`; 409 is what a precondition gets."""
+    api.answers += answers
+    with pytest.raises(ReplacedError, match="team-a/web was created anew: its uid is not uid-0"):
+        client.patch_status("team-a", "web", {"a": "b"}, uid="uid-0")
+    assert "annotations" not in api.objects[POD]["metadata"]
+    assert clock.slept == []
+
+
+def test_a_patch_that_is_refused_for_another_reason(api: ApiServer, client: Client) -> None:
+    api.answers.append(failure(422, "annotations: too long"))
+    what = refusal(lambda: client.patch_status("team-a", "web", {"a": "b"}, uid="uid-1"))
+    assert what.endswith('it refuses PATCH /api/v1/namespaces/team-a/pods/web/status with 422: "annotations: too long"')
+
+
+def test_a_pod_that_is_gone(client: Client) -> None:
+    with pytest.raises(NotFoundError):
+        client.patch_status("team-a", "gone", {"a": "b"}, uid="uid-1")
+
+
+def event(message: str = "Add net1", pod_name: str = "web") -> Event:
+    return Event(
+        namespace="team-a",
+        pod=pod_name,
+        uid="uid-1",
+        reason="AddedInterface",
+        message=message,
+        is_warning=False,
+        at_ns=1_800_000_000_000_000_000,
+        host="node-1",
+    )
+
+
+def test_an_event(api: ApiServer, client: Client) -> None:
+    client.create_event(event())
+    client.create_event(event("ü" * 600, pod_name="a" * 253))
+    first, second = (request.body for request in api.requests)
+    assert first["metadata"] == {"namespace": "team-a", "name": "web.18fae27693b40000"}
+    assert first["lastTimestamp"] == "2027-01-15T08:00:00Z"
+    assert first["involvedObject"]["uid"] == "uid-1"
+    assert len(second["metadata"]["name"]) <= 253
+    assert second["message"] == "ü" * 512
+
+
+def test_an_event_whose_answer_was_lost_is_not_made_twice(api: ApiServer, client: Client) -> None:
+    api.put("/api/v1/namespaces/team-a/events/web.18fae27693b40000", {})
+    client.create_event(event())
+    assert len(api.requests) == 1
+
+
+# Cost
+
+SCRIPT = """
+import sys, time
+sys.path[:] = [path for path in sys.path if "site-packages" not in path]
+sys.path.insert(0, sys.argv[1])
+from cniplugin.attach import confdir
+from cniplugin.cluster import sources
+from cniplugin.cluster.kubeapi import Client
+from cniplugin.cluster.kubeconfig import load_kubeconfig
+before = set(sys.modules)
+config = load_kubeconfig(sys.argv[2])
+with Client(config, deadline=time.monotonic() + 30, clock=time.monotonic, sleep=time.sleep) as client:
+    sources.fetch_pod(client, "team-a", "web", "uid-1")
+later = set(sys.modules) - before
+import json
+print(json.dumps([sorted(before), sorted(later)]))
+"""
+
+
+def test_what_the_plugin_process_loads(api: ApiServer, tmp_path: Path) -> None:
+    file = tmp_path / "kubeconfig"
+    cluster = {"server": api.url, "certificate-authority": str(tmp_path / "ca.crt")}
+    (tmp_path / "ca.crt").write_text(api.keys.ca)
+    file.write_text(
+        json.dumps(
+            {
+                "current-context": "a",
+                "contexts": [{"name": "a", "context": {"cluster": "a", "user": "a"}}],
+                "clusters": [{"name": "a", "cluster": cluster}],
+                "users": [{"name": "a", "user": {"token": "t-1"}}],
+            }
+        )
+    )
+    command = [sys.executable, "-IS", "-c", SCRIPT, str(ROOT), str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, "LC_ALL": "C.UTF-8"})
+    before, later = (set(names) for names in json.loads(done.stdout))
+    dear = {"ssl", "socket", "re", "json", "enum", "http", "urllib", "email", "typing", "dataclasses", "logging"}
+    assert not (before | later) & dear
+    assert "_ssl" in later - before
+    assert not {name for name in before | later if name.partition(".")[0] in {"http", "email", "urllib"}}

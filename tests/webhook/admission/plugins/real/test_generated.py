@@ -1,0 +1,48 @@
+"""Thousands of configurations, each wrong or odd in one key: whatever we refuse they refuse, and the other way round."""
+
+from __future__ import annotations
+
+import pytest
+
+from cniplugin.netspec.errors import SpecErrors
+from tests.webhook.admission.plugins.checking import SCHEMAS
+from tests.webhook.admission.plugins.real import differences
+from tests.webhook.admission.plugins.real.comparing import VERSION, bare, disagreement, errors, load, network
+from tests.webhook.admission.plugins.real.mutating import mutations
+from tests.webhook.admission.plugins.real.node import Conf, Node, installed
+
+pytestmark = [pytest.mark.root, pytest.mark.slow]
+
+FIRST_CASES = {plugin: case for (plugin, _), case in reversed(load("accepted").items())}
+PLUGINS = [plugin for plugin in FIRST_CASES if installed(plugin) and SCHEMAS[plugin].keys]
+STATEFUL = ("bandwidth", "sbr")
+"""They leave something on an interface that stays, so each network has a new one."""
+COMPARED_MIN = 50
+"""Of each plugin; the others are refused by what all plugins share, and never get to it."""
+
+
+@pytest.mark.parametrize("plugin", PLUGINS)
+def test_both_sides_agree(node: Node, plugin: str) -> None:
+    case = FIRST_CASES[plugin]
+    base = case.plugins[-1]["ipam"] if SCHEMAS[plugin].kind == "ipam" else case.plugins[-1]
+    stays = case.plugins[: 0 if plugin in STATEFUL else -1]
+    before = node.add(stays, version=VERSION) if stays else None
+    found, compared = [], 0
+    for conf in mutations(base):
+        plugins = network(conf)
+        try:
+            refusals = errors({"cniVersion": VERSION, "name": "tried", "plugins": plugins})
+        except SpecErrors:
+            continue
+        compared += 1
+        asked: list[Conf] = [conf] if before else list(bare(plugins) if base is not case.plugins[-1] else plugins)
+        outcome = node.attach(asked, given={}, version=VERSION, before=before)
+        if outcome.is_accepted and SCHEMAS[plugin].kind == "ipam":
+            refusals = [item for item in refusals if not differences.is_of_main(item)]
+        said = disagreement(plugin, refusals, outcome)
+        if said:
+            found.append(f"{conf}: {said}")
+    if before is not None:
+        node.remove(stays, before, version=VERSION)
+    assert "\n".join(found) == ""
+    assert compared >= COMPARED_MIN

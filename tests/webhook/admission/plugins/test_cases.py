@@ -1,0 +1,67 @@
+"""Configurations that every plugin refuses, surprises with, or takes: `tests/vectors/plugin_cases.json`."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from cniplugin.netspec.errors import render
+from tests.paths import VECTORS
+from tests.webhook.admission.plugins.checking import SCHEMAS, codes, found
+from webhook.admission.plugins.codes import CODES, ERROR, WARNING
+
+CASES: dict[str, list[dict[str, Any]]] = json.loads((VECTORS / "plugin_cases.json").read_text())
+
+
+def _name(case: dict[str, Any]) -> str:
+    return str(case["name"])
+
+
+@pytest.mark.parametrize("case", CASES["refused"], ids=_name)
+def test_refused(case: dict[str, Any]) -> None:
+    findings = found(case["config"])
+    assert [finding.code for finding in findings] == case["codes"]
+    assert all(CODES[code].severity == ERROR for code in case["codes"])
+    texts = [render(finding.as_spec_error()) for finding in findings]
+    assert all(any(said in text for text in texts) for said in case["says"])
+
+
+@pytest.mark.parametrize("case", CASES["remarked"], ids=_name)
+def test_remarked(case: dict[str, Any]) -> None:
+    findings = found(case["config"])
+    assert [finding.code for finding in findings] == case["codes"]
+    assert WARNING in {CODES[code].severity for code in case["codes"]}
+    texts = [render(finding.as_spec_error()) for finding in findings]
+    assert all(any(said in text for text in texts) for said in case["says"])
+
+
+@pytest.mark.parametrize("case", CASES["accepted"], ids=_name)
+def test_accepted(case: dict[str, Any]) -> None:
+    assert found(case["config"], annotations=case.get("annotations")) == []
+
+
+def test_every_plugin_has_cases() -> None:
+    def types(config: dict[str, Any]) -> set[str]:
+        plugins = config.get("plugins", [config])
+        return {plugin["type"] for plugin in plugins} | {
+            (plugin.get("ipam") or {}).get("type", "") for plugin in plugins
+        }
+
+    refused = set().union(*(types(case["config"]) for case in CASES["refused"] + CASES["remarked"]))
+    accepted = set().union(*(types(case["config"]) for case in CASES["accepted"]))
+    plugins = {schema.type for schema in SCHEMAS.values()}
+    assert plugins - refused == {"loopback"}
+    assert plugins - accepted == set()
+
+
+def test_every_code_of_a_refusal_has_a_case() -> None:
+    seen = {code for kind in ("refused", "remarked") for case in CASES[kind] for code in case["codes"]}
+    of_networks = {code for code, known in CODES.items() if not known.pod}
+    assert of_networks - seen == {"NAD108", "NAD110"}
+
+
+def test_an_unknown_plugin_may_make_what_a_later_one_needs() -> None:
+    assert codes({"plugins": [{"type": "calico"}, {"type": "bandwidth"}]}) == ["NAD107"]
+    assert codes({"plugins": [{"type": "calico"}, {"type": "firewall", "ingressPolicy": "same-bridge"}]}) == ["NAD107"]

@@ -1,0 +1,115 @@
+"""The walk itself: paths, exemptions, unknown types, bounds, words."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from cniplugin.netspec.errors import render
+from tests.webhook.admission.plugins.checking import SCHEMAS, codes, found
+from webhook.admission.plugins.engine import ERRORS_MAX, WARNINGS_MAX
+from webhook.admission.plugins.schema import UNKNOWN_TYPES, PluginChecks
+
+
+def _settings(*, unknown_types: str = "Warn", exempt: frozenset[str] = frozenset()) -> PluginChecks:
+    return PluginChecks(schemas=SCHEMAS, unknown_types=unknown_types, exempt=exempt)
+
+
+@pytest.mark.parametrize(
+    ("config", "path"),
+    [
+        ({"type": "bridge", "vlan": 5000}, "vlan"),
+        ({"plugins": [{"type": "loopback"}, {"type": "bridge", "vlan": 5000}]}, "plugins[1].vlan"),
+        ({"type": "bridge", "vlanTrunk": [{"id": 1}, {"id": 5000}]}, "vlanTrunk[1].id"),
+        ({"type": "bridge", "ipam": {"type": "host-local", "ranges": [[{"subnet": "a"}]]}}, "ipam.ranges[0][0].subnet"),
+        ({"type": "bridge", "a.b": 1, "MTU": "x"}, "MTU"),
+        ({"type": "ptp"}, "ipam"),
+        ({"type": "tuning"}, ""),
+        ({"plugins": [{"type": "tuning"}]}, "plugins[0]"),
+    ],
+)
+def test_the_path_is_where_it_is_written(config: dict[str, object], path: str) -> None:
+    assert path in {finding.path for finding in found(config) if finding.is_error}
+
+
+def test_the_words() -> None:
+    (finding,) = found({"type": "bridge", "vlan": 4095})
+    assert render(finding.as_spec_error()) == (
+        "vlan: NAD201: the plugin bridge takes 0 to 4094: 4095; "
+        'it would fail with "invalid VLAN ID 4095 (must be between 0 and 4094)"'
+    )
+
+
+def test_a_long_value_is_shortened_in_the_refusal_too() -> None:
+    (finding,) = found({"type": "macvlan", "mode": 'x"\n' * 500})
+    text = render(finding.as_spec_error())
+    assert len(text) < 400
+    assert text.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("setting", "expected"), list(zip(UNKNOWN_TYPES, (["NAD107"], ["NAD108"], []), strict=True)), ids=str
+)
+def test_unknown_types(setting: str, expected: list[str]) -> None:
+    checks = _settings(unknown_types=setting)
+    assert [finding.code for finding in found({"type": "x", "ipam": {"type": "x"}}, checks=checks)] == expected
+
+
+def test_an_exempt_plugin_is_not_checked_and_its_ipam_neither() -> None:
+    config = {"type": "bridge", "vlan": 5000, "ipam": {"type": "host-local"}}
+    assert found(config, checks=_settings(exempt=frozenset({"bridge"}))) == []
+
+
+def test_an_exempt_ipam_is_not_checked() -> None:
+    config = {"type": "bridge", "vlan": 5000, "capabilities": {"ips": True}, "ipam": {"type": "host-local"}}
+    checks = _settings(exempt=frozenset({"host-local"}))
+    assert [finding.code for finding in found(config, checks=checks)] == ["NAD201"]
+
+
+def test_ipam_of_a_plugin_that_does_not_run_it() -> None:
+    assert codes({"type": "loopback", "ipam": {"type": "host-local"}}) == []
+
+
+def test_errors_and_warnings_are_bounded_apart() -> None:
+    warned = {"type": "bridge", **{f"{'vlan' if at % 2 else 'mtus'}_{at}": 1 for at in range(90)}}
+    trunk = [{"id": 5000}] * (ERRORS_MAX + 50)
+    findings = found({**warned, "vlanTrunk": trunk})
+    errors = [finding for finding in findings if finding.is_error]
+    assert (len(errors), len(findings) - len(errors)) == (ERRORS_MAX, WARNINGS_MAX)
+
+
+def test_unknown_keys_are_looked_up_so_often_and_no_more() -> None:
+    assert codes({"type": "bridge", **{f"q{at}": 1 for at in range(101)}, "vlam": 1}) == []
+    assert codes({"type": "bridge", **{f"q{at}": 1 for at in range(50)}, "vlam": 1}) == ["NAD104"]
+
+
+def test_a_huge_configuration_is_told_about() -> None:
+    config = {"type": "bridge", "vlan": 5000, "vlanTrunk": [{"id": 5}, None] * 10_000}
+    assert codes(config)[0] == "NAD201"
+    assert codes({**config, "vlan": 5})[-1] != "NAD201"
+    assert codes({"type": "bridge", "vlanTrunk": [{"id": 5}] * 20_000}) == ["NAD110"]
+
+
+def test_a_key_that_cannot_be_read_is_told_about_once() -> None:
+    assert codes({"type": "sriov", "deviceID": "x", "vlan": "5", "vlanQoS": 3}) == ["NAD101"]
+    assert codes({"type": "macvlan", "ipam": {"type": "host-local", "ranges": "10.1.0.0/24"}}) == ["NAD101"]
+    assert codes({"type": "macvlan", "ipam": {"type": "static", "addresses": "10.1.0.5/24"}}) == ["NAD101"]
+    assert codes({"type": "macvlan", "ipam": {"type": "whereabouts", "range": 5}}) == ["NAD101"]
+    nested = {"type": "userspace", "host": {"engine": 5, "netType": "interface"}}
+    assert codes(nested) == ["NAD101"]
+
+
+def test_nulls_in_lists() -> None:
+    assert codes({"type": "macvlan", "ipam": {"type": "dhcp", "request": [None]}}) == []
+    assert codes({"type": "macvlan", "ipam": {"type": "dhcp", "provide": [None]}}) == ["NAD202"]
+    assert "NAD308" in codes({"type": "macvlan", "ipam": {"type": "host-local", "ranges": [None]}})
+    ranges = [{"range": "10.1.0.0/24"}, None]
+    assert codes({"type": "macvlan", "ipam": {"type": "whereabouts", "ipRanges": ranges}}) == ["NAD103"]
+    assert codes({"type": "macvlan", "ipam": {"type": "host-local", "ranges": [[None]]}}) == ["NAD103"]
+    assert codes({"type": "macvlan", "ipam": {"type": "static", "addresses": [None]}}) == ["NAD103"]
+
+
+def test_findings_are_those_of_the_text_whatever_the_spacing() -> None:
+    config = {"type": "bridge", "vlan": 5000}
+    assert found(json.dumps(config, indent=8)) == found(config)

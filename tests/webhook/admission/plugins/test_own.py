@@ -1,0 +1,162 @@
+"""Schemas of admins: what they add, and every mistake in them at its own place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.webhook.admission.plugins.checking import SCHEMAS, found
+from webhook.admission.plugins.rules.registry import RULES
+from webhook.admission.plugins.schema import PluginChecks
+from webhook.plugindata.fileformat import PluginFile
+from webhook.plugindata.form import Mistake, mistakes
+from webhook.plugindata.own import read_own
+
+MINE: dict[str, Any] = {
+    "type": "my-plugin",
+    "kind": "main",
+    "source": "example.com/my-plugin@1",
+    "keys": {
+        "speed": {"type": "integer", "maximum": 10, "refusal": "too fast: {value}"},
+        "routes": {"shape": "routes"},
+    },
+}
+FIELDS = ", ".join(field.name for field in msgspec.structs.fields(PluginFile))
+
+
+def checks(*written: object) -> PluginChecks:
+    read = read_own(written)
+    assert read.mistakes == []
+    return PluginChecks(schemas={**SCHEMAS, **read.by_type})
+
+
+def test_a_schema_is_added() -> None:
+    with_mine = checks(MINE)
+    (finding,) = found({"type": "my-plugin", "speed": 11}, checks=with_mine)
+    assert (finding.code, finding.refusal) == ("NAD201", "too fast: {value}")
+    assert [finding.code for finding in found({"type": "bridge", "vlan": 4095}, checks=with_mine)] == ["NAD201"]
+
+
+def test_a_schema_replaces_that_of_the_project() -> None:
+    assert found({"type": "bridge", "vlan": 4095}, checks=checks({**MINE, "type": "bridge"})) == []
+
+
+def test_other_names() -> None:
+    with_mine = checks({**MINE, "also": ["a", "b"]})
+    assert [len(found({"type": name, "speed": 11}, checks=with_mine)) for name in ("my-plugin", "a", "b")] == [1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("change", "steps", "said"),
+    [
+        ({"key": {}}, ("key",), f'no such field; did you mean "keys"? allowed: {FIELDS}'),
+        ({"kind": "side"}, ("kind",), 'unknown value: "side"; allowed: "ipam", "main", "meta"'),
+        ({"kind": 7}, ("kind",), 'wrong type: 7; allowed: "ipam", "main", "meta"'),
+        ({"type": ""}, ("type",), "it is empty; write the name of a CNI plugin"),
+        ({"also": ["x", ""]}, ("also", 1), "it is empty; write the name of a CNI plugin"),
+        ({"also": ["x", "x"]}, ("also", 1), "the type has a schema already: x; keep one of them"),
+        ({"source": 1.5}, ("source",), "wrong type: 1.5; allowed: a string: quote it"),
+        ({"source": []}, ("source",), "wrong type: a list; allowed: a string"),
+        ({"chained_only": "yes"}, ("chained_only",), 'wrong type: "yes"; allowed: true or false'),
+        (
+            {"keys": {"a": {"type": "int"}}},
+            ("keys", "a", "type"),
+            (
+                'unknown value: "int"; did you mean "integer"? allowed: "any", "array", "boolean", "integer", "map", '
+                '"object", "string"'
+            ),
+        ),
+        ({"keys": {"a": {"type": "any", "minimum": True}}}, ("keys", "a", "minimum"), "wrong type: true; allowed: an integer"),
+        ({"keys": {"a": None}}, ("keys", "a"), "wrong type: null; allowed: a mapping"),
+        (
+            {"keys": {"a": {"type": "array", "items": {"type": "object", "keys": {"b": {"values": 5}}}}}},
+            ("keys", "a", "items", "keys", "b", "values"),
+            "wrong type: 5; allowed: a list",
+        ),
+        (
+            {"constraints": [{"code": "NAD204", "when": {"a": "there"}, "detail": ""}]},
+            ("constraints", 0, "when", "a"),
+            'unknown value: "there"; allowed: "absent", "present", "set", "unset"',
+        ),
+        (
+            {"constraints": [{"code": "NAD204", "when": {"a": 5}, "detail": ""}]},
+            ("constraints", 0, "when", "a"),
+            'wrong type: 5; allowed: "absent", "present", "set", "unset", or a list, or a mapping',
+        ),
+        ({"predecessors": [{}]}, ("predecessors", 0, "types"), "it is missing; allowed: a list"),
+        ({"keys": {"a": {}}}, ("keys", "a"), "the key has neither type nor shape; allowed shapes: address, dns, rout"),
+        (
+            {"keys": {"a": {"shape": "rout"}}},
+            ("keys", "a", "shape"),
+            'there is no such shape: "rout"; did you mean "route"? allowed: ',
+        ),
+        ({"rules": ["x"]}, ("rules", 0), 'there is no such rule: "x"; allowed: accelerated-bridge-names, '),
+        (
+            {"constraints": [{"code": "X", "when": {}, "detail": ""}]},
+            ("constraints", 0, "code"),
+            'there is no such code: "X"; allowed: those that `nadmit explain` lists',
+        ),
+        ({"predecessors": [{"types": ["a"], "code": "X"}]}, ("predecessors", 0, "code"), "there is no such code: "),
+        (
+            {"keys": {"a": {"type": "array", "items": {"type": "any", "code": "X"}}}},
+            ("keys", "a", "items", "code"),
+            "there is no such code: ",
+        ),
+        (
+            {"keys": {"a": {"type": "object", "keys": {"b": {"type": "map"}}}}},
+            ("keys", "a", "keys", "b"),
+            "a map needs items; add what each of them holds",
+        ),
+    ],
+)  # fmt: skip
+def test_one_mistake_is_one_line(change: dict[str, Any], steps: tuple[str | int, ...], said: str) -> None:
+    (mistake,) = read_own([{**MINE, **change}]).mistakes
+    assert mistake.steps == (0, *steps)
+    assert mistake.said.startswith(said)
+
+
+def test_every_mistake_is_told_and_what_is_right_is_read() -> None:
+    read = read_own([[], MINE, {"typ": "x", "kind": "main"}, MINE])
+    assert [mistake.steps for mistake in read.mistakes] == [(0,), (2, "typ"), (2, "type"), (2, "source"), (3, "type")]
+    assert list(read.by_type) == ["my-plugin"]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.sampled_from(["", "main", "set", "string"]),
+    lambda inner: st.lists(inner, max_size=3)
+    | st.dictionaries(
+        st.sampled_from(["type", "kind", "source", "keys", "items", "when", "not", "constraints", "code", "values", "also"]),
+        inner,
+        max_size=5,
+    ),
+    max_leaves=12,
+)  # fmt: skip
+
+
+@given(JSON, st.sampled_from([None, "keys", "constraints", "predecessors", "rules", "also"]))
+def test_a_value_without_a_mistake_is_what_msgspec_reads(value: object, field: str | None) -> None:
+    """What one of both refuses, the other one refuses."""
+    written = value if field is None else {**MINE, field: value}
+    try:
+        msgspec.convert(written, PluginFile)
+    except msgspec.ValidationError:
+        assert list(mistakes(written, PluginFile))
+    else:
+        assert list(mistakes(written, PluginFile)) == []
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_rule_of_the_project_in_a_schema_without_its_keys_says_nothing_and_stops_nothing(rule: str) -> None:
+    """An admin may name any rule; a review must not fail for it."""
+    config = {"plugins": [{"type": "bridge"}, {"type": "my-plugin", "vlan": 1, "trunk": [], "ipam": {"type": "dhcp"}}]}
+    assert isinstance(found(config, checks=checks({**MINE, "rules": [rule], "ipam": "optional"})), list)
+    as_ipam = checks({**MINE, "type": "mine", "kind": "ipam", "rules": [rule]})
+    assert isinstance(found({"type": "bridge", "ipam": {"type": "mine", "ranges": [[]]}}, checks=as_ipam), list)
+
+
+def test_a_mistake_is_a_value() -> None:
+    assert list(mistakes(7, PluginFile)) == [Mistake((), "wrong type: 7; allowed: a mapping")]

@@ -1,0 +1,296 @@
+"""The ConfigMap, look by look, against the in-process API server."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.webhook.snapshot.api_server import write_kubeconfig
+from webhook.configuration.configmap import EVENT_TRIES, ConfigurationMap, MapTiming
+from webhook.configuration.current import InForce
+from webhook.kube.connection import Connection
+
+from .api_server import CONFIG_MAPS, EVENTS, NAME, NAMESPACE, PATH, ConfigMapServer
+from .texts import BAD, HONOR, OFF, TOP_UP
+
+WHERE = f"ConfigMap {NAMESPACE}/{NAME}"
+
+
+class Replica:
+    """One process's part: `look` is a turn of its thread."""
+
+    def __init__(self, kubeconfig: Path) -> None:
+        self.now = 0.0
+        self.in_force = InForce(now=lambda: 0.0, own_schemas={})
+        self.connection = Connection(kubeconfig, environ={})
+        self.part = ConfigurationMap(
+            self.connection, NAMESPACE, NAME, self.in_force, timing=MapTiming(poll_s=0.001), clock=lambda: self.now
+        )
+
+    def look(self, times: int = 1) -> str:
+        """Look, and return what is in force."""
+        for _ in range(times):
+            self.part.look()
+        return self.mode
+
+    @property
+    def mode(self) -> str:
+        injection = self.in_force.current.injection
+        return "off" if injection is None else injection.mode
+
+    @property
+    def is_refused(self) -> bool:
+        return self.in_force.state.refused is not None
+
+
+@pytest.fixture
+def api() -> Iterator[ConfigMapServer]:
+    with ConfigMapServer() as api:
+        yield api
+
+
+@pytest.fixture
+def start(api: ConfigMapServer, tmp_path: Path) -> Iterator[Callable[[], Replica]]:
+    kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", api.url)
+    made: list[Replica] = []
+
+    def make() -> Replica:
+        made.append(Replica(kubeconfig))
+        return made[-1]
+
+    yield make
+    for replica in made:
+        replica.connection.close()
+
+
+@pytest.fixture
+def replica(start: Callable[[], Replica]) -> Replica:
+    return start()
+
+
+def test_before_the_first_look_it_is_not_ready(replica: Replica) -> None:
+    assert replica.part.problem() == f"{WHERE} has not been read yet"
+
+
+def test_there_is_none(replica: Replica) -> None:
+    assert replica.look() == "topUp"
+    assert replica.part.problem() is None
+    assert replica.in_force.describe()["source"] == f"defaults: there is no {WHERE}"
+
+
+def test_it_is_shipped_without_the_key(api: ConfigMapServer, replica: Replica) -> None:
+    api.write()
+    assert replica.look() == "topUp"
+    assert replica.part.problem() is None
+    assert replica.in_force.describe()["source"] == f"defaults: {WHERE} has no config.yaml"
+    assert api.patches == []
+
+
+def test_a_right_text_is_in_force_and_kept(api: ConfigMapServer, replica: Replica) -> None:
+    api.write(config=HONOR)
+    assert replica.look() == "honor"
+    assert api.texts() == {"config.yaml": HONOR.decode(), "last-good.yaml": HONOR.decode()}
+    api.edit(config=OFF)
+    assert replica.look(3) == "off"
+    assert api.texts()["last-good.yaml"] == OFF.decode()
+    assert api.patches == [200, 200]
+    assert api.events == {}
+
+
+def test_a_wrong_text_changes_nothing_and_is_told_once(api: ConfigMapServer, replica: Replica) -> None:
+    api.write(config=HONOR)
+    replica.look()
+    api.edit(config=BAD)
+    assert replica.look(3) == "honor"
+    assert replica.part.problem() is None
+    assert api.texts()["last-good.yaml"] == HONOR.decode()
+    assert api.event_tries == 1
+    (event,) = api.events.values()
+    assert (event["type"], event["reason"], event["metadata"]["namespace"]) == (
+        "Warning",
+        "ConfigurationRefused",
+        NAMESPACE,
+    )
+    assert event["regarding"]["kind"] == "ConfigMap"
+    assert event["regarding"]["uid"] == "uid-1"
+    assert event["note"] == (
+        f'refused: {WHERE}, config.yaml:3:13: injection.mode: unknown value: "honour"; did you mean "honor"? allowed: '
+        f'"topUp", "honor"; in force: {WHERE}, config.yaml; kubectl -n {NAMESPACE} edit configmap {NAME} corrects it'
+    )
+
+
+def test_its_correction_is_told_too(api: ConfigMapServer, replica: Replica) -> None:
+    api.write(config=HONOR)
+    replica.look()
+    for text in (BAD, HONOR, OFF):
+        api.edit(config=text)
+        replica.look(2)
+    assert api.reasons() == ["ConfigurationRefused", "ConfigurationAccepted"]
+    assert not replica.is_refused
+
+
+def test_replicas_write_one_event(api: ConfigMapServer, start: Callable[[], Replica]) -> None:
+    replicas = [start() for _ in range(3)]
+    for text in (HONOR, BAD, TOP_UP):
+        api.write(config=text)
+        for replica in replicas:
+            replica.look()
+    assert api.event_tries == 6
+    assert api.reasons() == ["ConfigurationRefused", "ConfigurationAccepted"]
+
+
+def test_who_starts_while_it_is_wrong_has_what_the_others_have(
+    api: ConfigMapServer, start: Callable[[], Replica]
+) -> None:
+    old, new = start(), start()
+    api.write(config=HONOR)
+    old.look()
+    api.edit(config=BAD)
+    assert old.look() == new.look() == "honor"
+    assert new.part.problem() is None
+    assert new.is_refused
+    assert new.in_force.describe()["source"] == f"{WHERE}, last-good.yaml"
+    assert new.in_force.state.loaded.sha256 == old.in_force.state.loaded.sha256
+    api.edit(config=OFF)
+    assert new.look() == "off"
+    assert not new.is_refused
+
+
+def test_who_starts_while_nothing_was_ever_right_is_not_ready(api: ConfigMapServer, replica: Replica) -> None:
+    api.write(config=BAD)
+    replica.look(2)
+    problem = replica.part.problem()
+    assert problem is not None
+    assert problem.startswith(f"{WHERE}, config.yaml:3:13: injection.mode: ")
+    assert problem.endswith("correct it, or take config.yaml away for the defaults")
+    (event,) = api.events.values()
+    assert "; in force: nothing; " in event["note"]
+    api.write(config=BAD, last_good=OFF)  # somebody helps
+    assert replica.look() == "off"
+    assert replica.part.problem() is None
+
+
+def test_a_last_good_text_that_is_wrong_by_now_does_not_count(api: ConfigMapServer, replica: Replica) -> None:
+    """As after a downgrade."""
+    api.write(config=BAD, last_good=BAD)
+    replica.look()
+    assert replica.part.problem() is not None
+    api.write()
+    assert replica.look() == "topUp"
+    assert replica.part.problem() is None
+
+
+def test_the_key_is_taken_away(api: ConfigMapServer, replica: Replica) -> None:
+    """The defaults are what is meant, also for a replica that starts when the next text is wrong."""
+    api.write(config=OFF)
+    replica.look()
+    api.edit(config=None)
+    assert replica.look() == "topUp"
+    assert api.texts() == {}
+
+
+def test_it_is_deleted(api: ConfigMapServer, replica: Replica) -> None:
+    """A `kubectl replace --force` is no change; a deletion is, by the second look."""
+    api.write(config=OFF)
+    replica.look()
+    api.remove()
+    assert replica.look() == "off"
+    api.write(config=OFF)
+    assert replica.look() == "off"
+    api.remove()
+    assert replica.look(2) == "topUp"
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (403, "grant get on configmaps of this name to this account in a Role"),
+        (401, "renew the token or the certificate of this account"),
+        (500, "see the log of the API server"),
+    ],
+)
+def test_it_cannot_be_read(api: ConfigMapServer, replica: Replica, code: int, said: str) -> None:
+    api.write(config=OFF)
+    api.refuse = lambda _method, _path: code
+    replica.look()
+    line = f"{WHERE}: get failed with {code}: as the test says; {said}"
+    assert replica.part.problem() == f"{WHERE} has not been read yet: {line}"
+    api.refuse = lambda _method, _path: 0
+    assert replica.look() == "off"
+    assert replica.part.problem() is None
+    api.refuse = lambda _method, _path: code
+    assert replica.look() == "off"
+    assert replica.part.problem() is None
+    assert replica.in_force.state.unreadable == line
+
+
+@pytest.mark.parametrize("answer", [b"", b"[]", b'{"metadata": {}, "data": {"config.yaml": 7}}', b"\xff"])
+def test_an_answer_that_is_none(api: ConfigMapServer, replica: Replica, answer: bytes) -> None:
+    api.answer_always[PATH] = (200, answer)
+    replica.look()
+    assert f"{WHERE}: not what an API server answers" in (replica.part.problem() or "")
+
+
+def test_bytes_that_are_no_text_are_refused(api: ConfigMapServer, replica: Replica) -> None:
+    """kubectl puts them into `binaryData`."""
+    metadata = {"namespace": NAMESPACE, "name": NAME, "uid": "uid-1"}
+    data = base64.b64encode(b"\xff").decode()
+    api.put(CONFIG_MAPS, {"metadata": metadata, "binaryData": {"config.yaml": data}})
+    replica.look()
+    assert "not UTF-8: byte 0xff" in (replica.part.problem() or "")
+
+
+def test_an_object_that_changed_meanwhile_is_not_written(api: ConfigMapServer, replica: Replica) -> None:
+    """What is kept is never older than what it stands beside."""
+    api.write(config=HONOR)
+    found = replica.part._api.get()
+    assert found is not None
+    replica.look()  # a sibling was faster
+    api.edit(config=OFF)
+    replica.part._api.put(found, "last-good.yaml", HONOR)
+    assert api.patches == [200, 409]
+    assert api.texts() == {"config.yaml": OFF.decode(), "last-good.yaml": HONOR.decode()}
+    assert replica.look() == "off"
+    assert api.texts()["last-good.yaml"] == OFF.decode()
+
+
+def test_without_the_right_to_write_it_works_and_tries_seldom(
+    api: ConfigMapServer, replica: Replica, caplog: pytest.LogCaptureFixture
+) -> None:
+    api.refuse = lambda method, _path: 0 if method == "GET" else 403
+    api.write(config=HONOR)
+    assert replica.look(5) == "honor"
+    assert api.patches == [403]
+    replica.now = 60.0
+    replica.look(5)
+    assert api.patches == [403, 403]
+    api.edit(config=BAD)
+    assert replica.look(5) == "honor"
+    assert api.event_tries == EVENT_TRIES
+    assert replica.part.problem() is None
+
+
+def test_an_event_that_could_not_be_written_is_tried_again(api: ConfigMapServer, replica: Replica) -> None:
+    api.write(config=HONOR)
+    replica.look()
+    api.refuse = lambda _method, path: 503 if path == EVENTS else 0
+    api.edit(config=BAD)
+    replica.look()
+    assert api.events == {}
+    api.refuse = lambda _method, _path: 0
+    replica.look()
+    assert api.reasons() == ["ConfigurationRefused"]
+
+
+def test_the_thread_looks_by_itself_and_ends(api: ConfigMapServer, replica: Replica) -> None:
+    api.write(config=HONOR)
+    replica.part.start()
+    api.wait(lambda: api.patches)
+    api.edit(config=BAD)
+    api.wait(lambda: api.events)
+    assert replica.mode == "honor"
+    replica.part.stop()
+    assert not replica.part._thread.is_alive()

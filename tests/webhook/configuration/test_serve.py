@@ -1,0 +1,216 @@
+"""`nadmit serve` as a process: a file and a ConfigMap that change while it runs, and what it tells of them."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import signal
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.process import RECORDINGS, Served, fail, serving
+from tests.webhook.snapshot.api_server import NAMESPACES, namespace, write_kubeconfig
+
+from .api_server import NAME, NAMESPACE, PATH, ConfigMapServer
+from .texts import BAD, HEAD, HONOR, OFF, TOP_UP
+
+pytestmark = pytest.mark.slow
+PATIENCE_S = 20
+
+
+def until(condition: Callable[[], Any], what: Callable[[], object]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline, what()
+        time.sleep(0.02)
+
+
+def configz(server: Served) -> Mapping[str, Any]:
+    status, text = server.get("/configz")
+    assert status == 200
+    return dict(json.loads(text))
+
+
+def mode(server: Served) -> str:
+    injection = configz(server)["configuration"]["injection"]
+    return str(injection["mode"]) if injection["enabled"] else "off"
+
+
+def reload(server: Served) -> dict[str, float]:
+    found = re.findall(r"^nadmit_configuration_(\S+) (\S+)$", server.get("/metrics")[1], re.MULTILINE)
+    return {name: float(value) for name, value in found}
+
+
+def replace(path: Path, text: bytes) -> None:
+    """Write as an editor does."""
+    new = path.with_suffix(".new")
+    new.write_bytes(text)
+    new.replace(path)
+
+
+def test_a_file_is_followed_and_a_bad_one_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_bytes(HONOR)
+    with serving(tmp_path / "certs", "--config", str(path)) as server:
+        assert mode(server) == "honor"
+        assert configz(server)["source"] == str(path)
+        assert reload(server)["last_reload_successful"] == 1
+        replace(path, BAD)
+        until(lambda: configz(server)["refused"], lambda: configz(server))
+        assert mode(server) == "honor"
+        assert reload(server)["last_reload_successful"] == 0
+        assert reload(server)['reloads_total{result="error"}'] == 1
+        assert server.get("/readyz") == (200, "ready")
+        replace(path, OFF)
+        until(lambda: mode(server) == "off", lambda: configz(server))
+        assert configz(server)["refused"] is None
+        assert reload(server)["last_reload_successful"] == 1
+        path.unlink()
+        until(lambda: configz(server)["unreadable"], lambda: configz(server))
+        assert mode(server) == "off"
+    assert server.process.returncode == 0
+    assert f"nadmit: WARNING: {path}:3:13: injection.mode: unknown value" in server.errors
+    assert f"the configuration is refused; what is in force stays: {path}\n" in server.errors
+    assert "no such file or directory" in server.errors
+
+
+def test_a_change_decides_the_next_review(tmp_path: Path) -> None:
+    """What /mutate answers to a pod with a label, before, while the text is wrong, and after."""
+    review = json.loads((RECORDINGS / "create-pods-plain.json").read_text())
+    review["request"]["object"]["metadata"]["labels"] = {"example.com/uplink": "true"}
+    body = json.dumps(review).encode()
+    by_label = f"{HEAD}injection: {{annotationsByLabel: {{example.com/uplink: {{example.com/a: b}}}}}}\n".encode()
+    path = tmp_path / "config.yaml"
+    path.write_bytes(TOP_UP)
+    with serving(tmp_path / "certs", "--config", str(path)) as server:
+        assert "patch" not in server.post(body, "/mutate")
+        replace(path, by_label)
+        until(lambda: "patch" in server.post(body, "/mutate"), lambda: configz(server))
+        patch = json.loads(base64.b64decode(server.post(body, "/mutate")["patch"]))
+        assert [step["value"] for step in patch] in ([{"example.com/a": "b"}], ["b"])
+        replace(path, BAD)
+        until(lambda: configz(server)["refused"], lambda: configz(server))
+        assert "patch" in server.post(body, "/mutate")
+        replace(path, OFF)
+        until(lambda: "patch" not in server.post(body, "/mutate"), lambda: configz(server))
+
+
+def test_a_mounted_configmap_is_followed_as_the_kubelet_swaps_it(tmp_path: Path) -> None:
+    """Whatever is offered: the process goes on, and ends by SIGTERM in the midst of it."""
+    mount = tmp_path / "mount"
+    mount.mkdir()
+
+    def swap(number: int, text: bytes) -> None:
+        (mount / f"..{number}").mkdir()
+        (mount / f"..{number}" / "config.yaml").write_bytes(text)
+        (mount / "..data_tmp").symlink_to(f"..{number}")
+        (mount / "..data_tmp").replace(mount / "..data")
+
+    swap(0, HONOR)
+    (mount / "config.yaml").symlink_to("..data/config.yaml")
+    with serving(tmp_path / "certs", "--config", str(mount / "config.yaml")) as server:
+        swap(1, TOP_UP)
+        until(lambda: mode(server) == "topUp", lambda: configz(server))
+        swap(2, BAD)
+        until(lambda: configz(server)["refused"], lambda: configz(server))
+        swap(3, OFF)
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(PATIENCE_S) == 0
+
+
+def test_without_any_the_defaults(tmp_path: Path) -> None:
+    with serving(tmp_path / "certs") as server:
+        shown = configz(server)
+        assert reload(server)["last_reload_successful"] == 1
+    assert (shown["source"], shown["sha256"], shown["refused"]) == ("defaults", None, None)
+    assert shown["configuration"]["injection"]["mode"] == "topUp"
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        (None, ["the configuration cannot be read: no such file or directory; name a file that this user may read"]),
+        (b"", ["it is empty; write at least apiVersion: config.nadmit.io/v1alpha1 and kind: NadmitConfiguration"]),
+        (
+            f"{HEAD}injection: {{enabled: 7, mode: 7}}".encode(),
+            [
+                "3:13: injection.enabled: wrong type: 7; allowed: true or false",
+                '3:25: injection.mode: unknown value: 7; allowed: "topUp", "honor"',
+            ],
+        ),
+    ],
+)
+def test_a_start_with_a_file_that_cannot_be_used(tmp_path: Path, text: bytes | None, lines: list[str]) -> None:
+    path = tmp_path / "config.yaml"
+    if text is not None:
+        path.write_bytes(text)
+    code, said = fail(tmp_path / "certs", "--config", str(path))
+    assert code == 1
+    assert said.splitlines() == [f"nadmit: {path}:{' ' if line[0].isalpha() else ''}{line}" for line in lines]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--config", "a", "--config-map", "b"), "--config and --config-map are two ways to one thing: give one."),
+        (("--config-map", "A_b"), "'A_b' is no name; allowed: lower case letters"),
+    ],
+)
+def test_options_that_are_wrong(tmp_path: Path, words: tuple[str, ...], said: str) -> None:
+    code, text = fail(tmp_path / "certs", *words, manifests=None)
+    assert code == 2
+    assert said in text
+
+
+def test_a_configmap_belongs_to_a_cluster(tmp_path: Path) -> None:
+    code, text = fail(tmp_path / "certs", "--config-map", "nadmit-webhook")
+    assert code == 2
+    assert "--config-map belongs to --cluster." in text
+
+
+def test_a_configmap_is_followed(tmp_path: Path) -> None:
+    with ConfigMapServer() as api:
+        api.put(NAMESPACES, namespace("team-a"))
+        api.write(config=HONOR)
+        kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", api.url)
+        options = ("--kubeconfig", str(kubeconfig), "--config-map", NAME, "--namespace", NAMESPACE)
+        with serving(tmp_path / "certs", *options, manifests=None) as server:
+            until(lambda: server.get("/readyz")[0] == 200, lambda: server.get("/readyz"))
+            assert mode(server) == "honor"
+            with api.changed:
+                assert api.changed.wait_for(lambda: "last-good.yaml" in api.texts(), PATIENCE_S)
+            api.edit(config=BAD)
+            with api.changed:
+                assert api.changed.wait_for(lambda: api.events, PATIENCE_S)
+            assert reload(server)["last_reload_successful"] == 0
+            with serving(tmp_path / "certs", *options, manifests=None) as young:
+                until(lambda: young.get("/readyz")[0] == 200, lambda: young.get("/readyz"))
+                assert mode(young) == "honor"
+                assert reload(young)["hash"] == reload(server)["hash"]
+            assert server.get("/readyz") == (200, "ready")
+    assert (server.process.returncode, young.process.returncode) == (0, 0)
+    assert "last-good.yaml is in force instead" in young.errors
+
+
+def test_a_configmap_that_was_never_right_or_may_not_be_read_keeps_it_from_being_ready(tmp_path: Path) -> None:
+    with ConfigMapServer() as api:
+        api.put(NAMESPACES, namespace("team-a"))
+        api.write(config=BAD)
+        api.refuse = lambda _method, path: 403 if path == PATH else 0
+        kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", api.url)
+        options = ("--kubeconfig", str(kubeconfig), "--config-map", NAME, "--namespace", NAMESPACE)
+        with serving(tmp_path / "certs", *options, manifests=None) as server:
+            until(lambda: "grant get on configmaps" in server.get("/readyz")[1], lambda: server.get("/readyz"))
+            api.refuse = lambda _method, _path: 0
+            until(lambda: "injection.mode: unknown value" in server.get("/readyz")[1], lambda: server.get("/readyz"))
+            assert server.get("/readyz")[0] == 503
+            assert server.get("/healthz") == (200, "ok")
+            api.edit(config=None)
+            until(lambda: server.get("/readyz")[0] == 200, lambda: server.get("/readyz"))
+            assert mode(server) == "topUp"
+    assert server.process.returncode == 0

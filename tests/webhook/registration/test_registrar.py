@@ -1,0 +1,248 @@
+"""The thread that keeps the configurations, against an API server that others write to as well.
+
+What is said of one kind holds for the other: most tests look at each, while the other is there and in order.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from tests.webhook.snapshot.api_server import write_kubeconfig
+from webhook.kube.apierrors import ClusterError
+from webhook.registration.api import Api
+from webhook.registration.comparison import bundle_of
+from webhook.registration.conditions import StatusProtection
+from webhook.registration.configurations import Service
+from webhook.registration.registrar import Registrar
+from webhook.registration.tables import KINDS, MUTATING_KIND, VALIDATING_KIND, Kind
+
+from .api_server import NAME, ApiServer, Object
+
+PERIOD_S = 0.005
+
+
+class World:
+    """An API server, and registrars that ask it."""
+
+    def __init__(self, api: ApiServer, directory: Path, kind: Kind) -> None:
+        self.api = api
+        self.kind = kind
+        self.stored = api.stored(kind)
+        self.first = kind.hooks[0].name
+        self.bundle: bytes | None = b"pem"
+        self.kubeconfig = write_kubeconfig(directory / "kubeconfig", api.url)
+
+    @contextmanager
+    def registrar(self, **more: Any) -> Iterator[Registrar]:
+        given: dict[str, Any] = {
+            "target": Service("nadmit-system", "nadmit-webhook"),
+            "is_ready": lambda: True,
+            "ca_bundle": lambda: self.bundle,
+            "protection": StatusProtection,
+            "path_token": lambda _present: "",
+            "random": lambda: 0.5,
+            "period_s": PERIOD_S,
+            **more,
+        }
+        registrar = Registrar(Api(NAME, self.kubeconfig, environ={}), **given)
+        registrar.start()
+        try:
+            yield registrar
+        finally:
+            registrar.stop()
+
+
+@pytest.fixture(params=KINDS, ids=lambda kind: kind.path.strip("/"))
+def world(request: pytest.FixtureRequest, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Iterator[World]:
+    caplog.set_level(logging.INFO, "nadmit.registration")
+    with ApiServer() as api:
+        yield World(api, tmp_path, request.param)
+
+
+def measured(registrar: Registrar, kind: Kind) -> dict[str, float]:
+    """Return the samples of a kind."""
+    registry = CollectorRegistry()
+    registry.register(registrar)
+    return {
+        " ".join([sample.name, sample.labels.get("result", "")]).strip(): sample.value
+        for metric in registry.collect()
+        for sample in metric.samples
+        if sample.labels["kind"] == kind.name
+    }
+
+
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+
+
+def test_it_waits_for_readiness_and_writes_once(world: World) -> None:
+    gets_seen: list[int] = []
+
+    def is_ready() -> bool:
+        gets_seen.append(world.stored.gets)
+        return len(gets_seen) == 3
+
+    with world.registrar(is_ready=is_ready) as registrar:
+        world.stored.wait(lambda: world.stored.patches)
+        world.stored.wait_for_gets(3)
+        assert gets_seen == [0, 0, 0]
+        assert len(world.stored.patches) == 1
+        assert [hook["name"] for hook in world.stored.hooks()] == [hook.name for hook in world.kind.hooks]
+        assert {bundle_of(hook) for hook in world.stored.hooks()} == {b"pem"}
+        assert measured(registrar, world.kind) == {
+            "nadmit_webhooks_registered": 1,
+            "nadmit_registrations_total ok": 1,
+            "nadmit_registrations_total error": 0,
+        }
+        assert registrar.problem() is None
+
+
+def test_an_edit_is_put_back(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    with world.registrar():
+        world.stored.wait(lambda: world.stored.patches)
+        before = world.stored.hooks()
+
+        def edit(value: Object) -> None:
+            value["webhooks"] = [{**value["webhooks"][0], "failurePolicy": "Fail"}]
+
+        world.stored.edit(edit)
+        world.stored.wait(lambda: len(world.stored.patches) == 2)
+        assert world.stored.hooks() == before
+    second = world.kind.hooks[1].name
+    assert (
+        f'{world.kind.name} "nadmit": written, failurePolicy Ignore: {world.first}: failurePolicy; {second}: absent'
+        in (caplog.text)
+    )
+
+
+def test_the_stage_is_followed(world: World) -> None:
+    with world.registrar():
+        world.stored.wait(lambda: world.stored.patches)
+        for said in ("Fail", "Ignore"):
+            annotations = {"nadmit.io/failure-policy": said}
+            world.stored.edit(lambda value: value["metadata"].update(annotations=annotations))  # noqa: B023 - called now
+            world.stored.wait(lambda: world.stored.hooks()[0]["failurePolicy"] == said)  # noqa: B023 - called now
+
+
+def test_a_change_between_get_and_patch_is_not_lost(world: World) -> None:
+    """Another writer puts an authority in meanwhile: it stays."""
+
+    def rotate(value: Object) -> None:
+        value["webhooks"] = [{"name": world.first, "clientConfig": {"caBundle": "bmV3"}}]
+
+    world.stored.before_patch.append(rotate)
+    with world.registrar():
+        world.stored.wait(lambda: world.stored.patches)
+        assert bundle_of(world.stored.hooks()[0]) == b"new"
+        assert len(world.stored.patches) == 1
+
+
+def test_replicas_converge(world: World) -> None:
+    with world.registrar() as first, world.registrar() as second, world.registrar() as third:
+        world.stored.wait(lambda: world.stored.patches)
+        world.stored.wait_for_gets(12)
+        assert len(world.stored.patches) == 1
+        world.stored.edit(lambda value: value.pop("webhooks"))
+        world.stored.wait(lambda: len(world.stored.patches) == 2)
+        world.stored.wait_for_gets(12)
+        assert len(world.stored.patches) == 2
+        assert sum(measured(one, world.kind)["nadmit_registrations_total ok"] for one in (first, second, third)) == 2
+
+
+def test_nothing_is_registered_without_an_authority(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    world.bundle = None
+    with world.registrar() as registrar:
+        world.stored.wait_for_gets(3)
+        assert world.stored.patches == []
+        assert measured(registrar, world.kind)["nadmit_webhooks_registered"] == 0
+        world.bundle = b"pem"
+        world.stored.wait(lambda: world.stored.patches)
+    assert warnings(caplog) == [
+        f'{kind.name} "nadmit": not filled in: the authority of the certificate is not known; wait for it, or name it '
+        "with --ca-file"
+        for kind in KINDS
+    ]
+
+
+def test_an_absent_configuration_is_said_once(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """The other kind does not wait for it."""
+    (other,) = (kind for kind in KINDS if kind is not world.kind)
+    value, world.stored.object = world.stored.object, None
+    with world.registrar() as registrar:
+        world.stored.wait_for_gets(3)
+        assert (measured(registrar, world.kind)["nadmit_webhooks_registered"], world.stored.patches) == (0, [])
+        assert measured(registrar, other)["nadmit_webhooks_registered"] == 1
+        with world.api.changed:
+            world.stored.object = value
+        world.stored.wait(lambda: world.stored.patches)
+    assert warnings(caplog) == [
+        f'{world.kind.name} "nadmit": there is none; apply the manifests, or create one without webhooks'
+    ]
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (403, "get is forbidden: no; grant get on {resource} of this name to this account"),
+        (500, "get failed with 500: no; see the log of the API server"),
+        (401, "the credentials are refused; renew the token or certificate of this account"),
+    ],
+)
+def test_a_refusal_is_said_and_got_over(world: World, caplog: pytest.LogCaptureFixture, status: int, said: str) -> None:
+    world.stored.answers.append((status, "no"))
+    with world.registrar() as registrar:
+        world.stored.wait(lambda: world.stored.patches)
+        assert measured(registrar, world.kind)["nadmit_registrations_total error"] == 1
+    (line,) = warnings(caplog)
+    assert line.endswith(said.format(resource=world.kind.resource))
+
+
+def test_a_bug_ends_nothing(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    broken: list[Callable[[], Any]] = [lambda: 1 / 0]
+
+    def protection() -> StatusProtection:
+        if broken:
+            broken.pop()()
+        return StatusProtection()
+
+    with world.registrar(protection=protection):
+        world.stored.wait(lambda: world.stored.patches)
+    assert f"internal error: the {KINDS[0].name} is not kept this time" in caplog.text
+
+
+def test_injection_is_registered_before_judgement(world: World) -> None:
+    """Or a pod would be refused for want of what nobody was asked to put in."""
+    with world.registrar():
+        world.stored.wait(lambda: world.api.validating.patches)
+    assert world.api.order == [MUTATING_KIND.name, VALIDATING_KIND.name]
+
+
+def test_a_wrong_stage_is_said_with_its_kind(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    annotations = {"nadmit.io/failure-policy": "no"}
+    world.stored.edit(lambda value: value["metadata"].update(annotations=annotations))
+    with world.registrar():
+        world.stored.wait(lambda: world.stored.patches)
+        world.stored.wait_for_gets(3)
+    (line,) = warnings(caplog)
+    assert line.startswith(f"{world.kind.name} \"nadmit\": annotation nadmit.io/failure-policy: 'no' is no ")
+
+
+def test_a_kubeconfig_that_cannot_be_used_is_told_at_the_start(tmp_path: Path) -> None:
+    with pytest.raises(ClusterError, match="no such kubeconfig"):
+        Api(NAME, tmp_path / "none", environ={}).open()
+
+
+def test_the_client_is_imported_for_a_cluster_only() -> None:
+    import subprocess
+
+    code = "import sys, webhook.cli, webhook.commands.webhooks.status, webhook.commands.webhooks.stage; print('kubernetes' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"

@@ -1,0 +1,150 @@
+"""One review from bytes to bytes, as the HTTP application calls it."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.paths import EXAMPLES
+from tests.webhook.admission.world import RULES, cluster
+from webhook.admission.model.requests import Decision, Request
+from webhook.admission.mutation import jsonpatch
+from webhook.admission.view.listers import Cluster
+from webhook.admission.view.nadmitconfiguration import Configuration
+from webhook.review.reviews import Reviews
+from webhook.serving.http import RequestError
+from webhook.trees.manifests import load_snapshot
+
+RECORDINGS = sorted((EXAMPLES / "recordings").glob("*.json"))
+
+
+class Noted:
+    def __init__(self) -> None:
+        self.reviews: list[tuple[str, str, str, float]] = []
+
+    def review(self, path: str, request: Request, decision: Decision, seconds: float) -> None:
+        self.reviews.append((path, request.uid, decision.verdict, seconds))
+
+
+def reviews(
+    noted: Noted,
+    *,
+    problems: list[str | None] | None = None,
+    world: Cluster | None = None,
+    configuration: Configuration | None = None,
+) -> Reviews:
+    left = list(problems or [None])
+    known = world or cluster()
+    return Reviews(
+        snapshot=lambda: known,
+        problem=lambda: left.pop(0),
+        rules=lambda _cluster: RULES,
+        configuration=lambda: configuration or Configuration(),
+        network_namespace="kube-system",
+        observer=noted,
+    )
+
+
+@pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.stem)
+def test_an_answer_is_the_same_each_time_and_changes_nothing_without_need(path: Path) -> None:
+    """Reinvocation and dry runs ask again; no network of this cluster needs anything."""
+    noted = Noted()
+    asked = reviews(noted)
+    body = path.read_bytes()
+    first, again, mutated = (asked(where, body) for where in ("/validate", "/validate", "/mutate"))
+    assert isinstance(first, bytes)
+    assert isinstance(mutated, bytes)
+    assert first == again
+    uid = json.loads(body)["request"]["uid"]
+    answer = json.loads(mutated)["response"]
+    assert (answer["uid"], answer["allowed"]) == (uid, True)
+    assert not {"patch", "patchType"} & (answer.keys() | json.loads(first)["response"].keys())
+    assert answer["auditAnnotations"] == {"decision": "allow"}
+    assert json.loads(first)["response"]["auditAnnotations"]["decision"] in {"allow", "warn", "deny"}
+    assert [(where, who) for where, who, _, _ in noted.reviews] == [("/validate", uid)] * 2 + [("/mutate", uid)]
+    assert all(seconds > 0 for *_, seconds in noted.reviews)
+
+
+# Mutation
+
+
+def sent(name: str, **changes: object) -> dict[str, Any]:
+    """A recorded review; `changes` are made to its object."""
+    review: dict[str, Any] = json.loads((EXAMPLES / "recordings" / f"create-pods-{name}.json").read_text())
+    review["request"]["object"] |= changes
+    return review
+
+
+def ask(asked: Reviews, path: str, review: dict[str, Any]) -> dict[str, Any]:
+    answer = asked(path, json.dumps(review).encode())
+    assert isinstance(answer, bytes)
+    response: dict[str, Any] = json.loads(answer)["response"]
+    return response
+
+
+def patched(review: dict[str, Any], response: dict[str, Any]) -> dict[str, Any]:
+    """The review after the patch, which applies to the very object that was sent."""
+    assert response["patchType"] == "JSONPatch"
+    operations = json.loads(base64.b64decode(response["patch"], validate=True))
+    after = jsonpatch.apply(operations, review["request"]["object"])
+    return {**review, "request": {**review["request"], "object": after}}
+
+
+CHANGED = ("alice-pod", "dry", "once", "pod-c")
+
+
+@pytest.mark.parametrize("name", CHANGED)
+def test_what_mutate_makes_of_a_recorded_pod_is_what_validate_wants(name: str) -> None:
+    asked = reviews(Noted(), world=load_snapshot(EXAMPLES / "cluster"))
+    review = sent(name)
+    assert ask(asked, "/validate", review)["status"]["details"]["causes"][0]["field"] == "spec.containers"
+    after = patched(review, ask(asked, "/mutate", review))
+    assert ask(asked, "/validate", after)["allowed"]
+    assert "patch" not in ask(asked, "/mutate", after)
+
+
+@pytest.mark.parametrize("name", CHANGED)
+def test_without_injection_nothing_is_put_in_and_nothing_is_asked_for(name: str) -> None:
+    configuration = Configuration(injection=None)
+    asked = reviews(Noted(), world=load_snapshot(EXAMPLES / "cluster"), configuration=configuration)
+    assert "patch" not in ask(asked, "/mutate", sent(name))
+    assert ask(asked, "/validate", sent(name))["allowed"]
+
+
+def test_an_object_that_cannot_be_read_whole_is_told() -> None:
+    """NB: the first pass skips what nobody reads, such as the image."""
+    asked = reviews(Noted(), world=load_snapshot(EXAMPLES / "cluster"))
+    body = json.dumps(sent("alice-pod")).encode().replace(b'"busybox"', b'"\xff\xfe"')
+    for path in ("/mutate", "/validate"):
+        with pytest.raises(RequestError) as caught:
+            asked(path, body)
+        assert caught.value.status == 400
+        assert "cannot be read" in caught.value.text
+
+
+def test_a_patch_that_misses_is_a_bug_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The HTTP application answers 500 with an id, and the log has the traceback (`test_app`)."""
+    asked = reviews(Noted(), world=load_snapshot(EXAMPLES / "cluster"))
+    monkeypatch.setattr(jsonpatch, "diff", lambda _before, _after: [])
+    with pytest.raises(jsonpatch.PatchError):
+        ask(asked, "/mutate", sent("alice-pod"))
+
+
+def test_before_it_is_ready_the_api_server_is_asked_to_try_again() -> None:
+    asked = reviews(Noted(), problems=["networks not listed yet", None])
+    body = RECORDINGS[0].read_bytes()
+    with pytest.raises(RequestError) as caught:
+        asked("/validate", body)
+    assert (caught.value.status, caught.value.headers) == (503, (("retry-after", "1"),))
+    assert asked("/validate", body) == asked("/validate", body)  # and the problem is not asked for again
+
+
+def test_a_bad_review_is_not_counted() -> None:
+    noted = Noted()
+    with pytest.raises(RequestError):
+        reviews(noted)("/validate", b"{}")
+    assert noted.reviews == []
