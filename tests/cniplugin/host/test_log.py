@@ -513,7 +513,7 @@ def test_what_a_killed_rotation_left_is_taken_up(tmp_path: Path) -> None:
 WRITER = f"""
 import os, sys, time
 sys.path.insert(0, {str(ROOT)!r})
-from cniplugin import logfile
+from cniplugin.host import logfile
 logfile.BYTES_PER_MB = 1000
 path, who, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
 sys.stdin.read()
