@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from cniplugin.access.judging.judge import judge, judge_trial
 from cniplugin.access.judging.reasons import Refusal, render, render_trial, trial_rule
-from cniplugin.access.model.values import Item, Subject
+from cniplugin.access.model.decision import Item, Subject
 from cniplugin.cluster import sources
 from cniplugin.cluster.currentrules import Remark
 from cniplugin.errors import ACCESS_DENIED, CniError
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Protocol
 
+    from cniplugin.access.model.decision import Rules, Verdict
     from cniplugin.access.model.policyrules import AttachmentRule
-    from cniplugin.access.model.values import Rules, Verdict
     from cniplugin.cluster.currentrules import Standing
     from cniplugin.cluster.sources import Pod, Server
     from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition

@@ -16,8 +16,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from cniplugin.access.model.decision import Item, RuleIndex, Rules, Subject, Verdict
     from cniplugin.access.model.policyrules import AttachmentRule, DefinitionRule
-    from cniplugin.access.model.values import Item, RuleIndex, Rules, Subject, Verdict
 
 
 def judge_any_pod(subject: Subject, item: Item, rules: Rules) -> Verdict:

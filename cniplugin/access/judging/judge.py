@@ -13,16 +13,16 @@ some way (side door 22): a refusal that its content caused is replaced by the on
 
 from __future__ import annotations
 
-from cniplugin.access.content.builtin import unsafe
+from cniplugin.access.content.unsafeconfig import unsafe
+from cniplugin.access.model.decision import Verdict
 from cniplugin.access.model.levels import ENFORCE, PRIVILEGED, TRIALS, level_name
-from cniplugin.access.model.values import Verdict
 from cniplugin.access.reading.consent import consents
 
 from . import reasons
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from cniplugin.access.model.values import Config, Item, RuleIndex, Rules, Subject
+    from cniplugin.access.model.decision import Config, Item, RuleIndex, Rules, Subject
 
 ALLOWED_BY_POSTURE = Verdict(is_allowed=True, code="Posture")
 EXEMPT = Verdict(is_allowed=True, code="Exempt")
@@ -95,9 +95,9 @@ def _decide(subject: Subject, item: Item, config: Config, index: RuleIndex | Non
         denies, allows = index.find(subject, item)
         if denies or allows:
             # Requests are taken apart only where a rule asks for them.
-            from . import governed  # noqa: PLC0415
+            from . import attachmentrules  # noqa: PLC0415
 
-            found = governed.judge(subject, item, config, denies, allows)
+            found = attachmentrules.judge(subject, item, config, denies, allows)
             if found is not None:
                 return found
     return _judge_posture(subject, item, config) or ALLOWED_BY_POSTURE
@@ -154,9 +154,9 @@ def _judge_level(subject: Subject, item: Item, config: Config, index: RuleIndex 
     if item.network is None or level_name(config.levels, item.network_labels, mode) == PRIVILEGED:
         return None
     # Most clusters have no level but Privileged.
-    from . import definitions  # noqa: PLC0415
+    from . import definitionrules  # noqa: PLC0415
 
-    found = definitions.judge_level(item.network, item.network_labels, config, index, mode)
+    found = definitionrules.judge_level(item.network, item.network_labels, config, index, mode)
     return reasons.refuse_by_level(subject, item, *found, config) if found else None
 
 

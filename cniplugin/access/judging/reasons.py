@@ -7,7 +7,7 @@ network of another namespace.
 
 from __future__ import annotations
 
-from cniplugin.access.model.values import Verdict
+from cniplugin.access.model.decision import Verdict
 from cniplugin.access.reading.consent import ALLOWED_NAMESPACES
 from cniplugin.netspec.errors import render as render_error
 from cniplugin.netspec.errors import show
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cniplugin.access.judging.baseline import Breach
+    from cniplugin.access.model.decision import Config, Item, Subject
     from cniplugin.access.model.levels import Level
     from cniplugin.access.model.policyrules import AttachmentRule, DefinitionRule
-    from cniplugin.access.model.values import Config, Item, Subject
     from cniplugin.netspec.errors import SpecError
     from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 

@@ -16,12 +16,12 @@ Access policy, "Lints". A rule with problems has no lints, nor has a rule beyond
 from __future__ import annotations
 
 from cniplugin.access.content.facts import attaching_types
+from cniplugin.access.model.decision import NAME_LABEL
 from cniplugin.access.model.policyrules import ALLOW, DENY, ENFORCE, RULES_MAX
-from cniplugin.access.model.values import NAME_LABEL
 from cniplugin.netspec.errors import render, show
 from cniplugin.netspec.record import Record
 
-from .coverage import Denies
+from .shadowing import Denies
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -25,8 +25,8 @@ from cniplugin.access.model.levels import LABELS, LEVELS, level_name, parse
 from cniplugin.access.model.policyrules import ALLOW, ENFORCE
 from cniplugin.netspec.errors import render
 
-from .coverage import Denies
 from .lints import lint_among, written_rules
+from .shadowing import Denies
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from cniplugin.access.model.limits import Limits
 from cniplugin.access.model.usage import SPELLINGS
 
-from . import fieldreaders
+from . import policyfields
 from .reader import Reader, choice, flag, integer, texts
 
 TYPE_CHECKING = False
@@ -19,17 +19,17 @@ DEFAULTS = ("Basic", "Deny", "Allow")
 
 _BITS = integer(least=1, most=2**63 - 1)
 LIMITS: Mapping[str, Mapping[str, Read]] = {
-    "ips": {"cidrs": fieldreaders.cidrs, "max": integer(least=1, most=64)},
-    "mac": {"prefixes": fieldreaders.prefixes},
-    "infinibandGuid": {"prefixes": fieldreaders.prefixes},
+    "ips": {"cidrs": policyfields.cidrs, "max": integer(least=1, most=64)},
+    "mac": {"prefixes": policyfields.prefixes},
+    "infinibandGuid": {"prefixes": policyfields.prefixes},
     "bandwidth": {"maxIngressBitsPerSecond": _BITS, "maxEgressBitsPerSecond": _BITS, "required": flag},
-    "portMappings": {"hostPorts": fieldreaders.ranges, "protocols": texts(most=3, item=choice("TCP", "UDP", "SCTP"))},
-    "defaultRoute": {"gateways": fieldreaders.cidrs},
-    "cniArgs": {"keys": fieldreaders.keys(64, 253)},
-    "interface": {"names": fieldreaders.names(fieldreaders.PATTERN)},
+    "portMappings": {"hostPorts": policyfields.ranges, "protocols": texts(most=3, item=choice("TCP", "UDP", "SCTP"))},
+    "defaultRoute": {"gateways": policyfields.cidrs},
+    "cniArgs": {"keys": policyfields.keys(64, 253)},
+    "interface": {"names": policyfields.names(policyfields.PATTERN)},
     "ipamClaim": {},
     "deviceID": {},
-    "extraKeys": {"keys": fieldreaders.keys(64, 253)},
+    "extraKeys": {"keys": policyfields.keys(64, 253)},
     "replaceDefaultNetwork": {},
 }
 

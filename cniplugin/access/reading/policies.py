@@ -28,7 +28,7 @@ from cniplugin.access.model.usage import SPELLINGS
 from cniplugin.netspec.names import is_label
 from cniplugin.netspec.whitespace import in_one_line
 
-from . import fieldreaders, limiting, selecting
+from . import limiting, policyfields, selecting
 from .reader import Reader, choice, flag, text, texts, whole
 
 TYPE_CHECKING = False
@@ -128,12 +128,12 @@ def _check_together(reader: Reader, rule: object, path: str, *, is_deny: bool) -
 # Definitions
 
 _CONFIG: Mapping[str, Read] = {
-    "pluginTypes": fieldreaders.names(fieldreaders.PATTERN),
-    "ipamTypes": fieldreaders.names(fieldreaders.PATTERN),
-    "masters": fieldreaders.names(fieldreaders.PATTERN),
-    "vlans": fieldreaders.ranges,
-    **fieldreaders.content(least=0),
-    "resourceNames": fieldreaders.names(fieldreaders.PATTERN),
+    "pluginTypes": policyfields.names(policyfields.PATTERN),
+    "ipamTypes": policyfields.names(policyfields.PATTERN),
+    "masters": policyfields.names(policyfields.PATTERN),
+    "vlans": policyfields.ranges,
+    **policyfields.content(least=0),
+    "resourceNames": policyfields.names(policyfields.PATTERN),
     "onDisk": flag,
     "sharing": choice("Any", "None"),
 }
@@ -154,8 +154,8 @@ _DEFINITION: Mapping[str, Read] = {
     "action": choice(ALLOW, DENY),
     "authors": selecting.authors,
     "exceptAuthors": selecting.authors,
-    "namespaces": fieldreaders.names(fieldreaders.NAME),
-    "namespaceSelector": fieldreaders.selector,
+    "namespaces": policyfields.names(policyfields.NAME),
+    "namespaceSelector": policyfields.selector,
     "config": _config,
     "message": _MESSAGE,
 }

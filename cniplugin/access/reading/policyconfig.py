@@ -5,9 +5,7 @@ What cannot be read falls to the side that grants nothing: a posture to Strict, 
 
 from __future__ import annotations
 
-from cniplugin.access.model.levels import LEVELS, MODES, PRIVILEGED, RESTRICTED, BaselineLists, ClusterLevels
-from cniplugin.access.model.policyrules import CONFIG_NAME
-from cniplugin.access.model.values import (
+from cniplugin.access.model.decision import (
     LABEL_MODES,
     META_PLUGIN_TYPES,
     NETWORK_STATUS_MODES,
@@ -17,10 +15,12 @@ from cniplugin.access.model.values import (
     MultusGate,
     NamespaceLabels,
 )
+from cniplugin.access.model.levels import LEVELS, MODES, PRIVILEGED, RESTRICTED, BaselineLists, ClusterLevels
+from cniplugin.access.model.policyrules import CONFIG_NAME
 from cniplugin.netspec.names import is_label
 from cniplugin.netspec.whitespace import in_one_line
 
-from . import fieldreaders, selecting
+from . import policyfields, selecting
 from .reader import Reader, choice, flag, integer, text, texts
 
 TYPE_CHECKING = False
@@ -56,7 +56,7 @@ def _gate(reader: Reader, value: object, path: str) -> MultusGate:
 
 
 _LEVELS: Mapping[str, Read] = {mode: choice(*LEVELS) for mode in MODES}
-_BASELINE: Mapping[str, Read] = {"masters": fieldreaders.names(fieldreaders.PATTERN), "addresses": fieldreaders.cidrs}
+_BASELINE: Mapping[str, Read] = {"masters": policyfields.names(policyfields.PATTERN), "addresses": policyfields.cidrs}
 _NAMESPACE_LABELS: Mapping[str, Read] = {"mode": choice(*LABEL_MODES), "writers": selecting.authors}
 _DEFINITIONS: Mapping[str, Read] = {
     "default": choice("Allow", "Deny"),

@@ -6,7 +6,7 @@ from cniplugin.access.model.contentfields import FIELDS
 from cniplugin.access.model.policyrules import AuthorMatch, NetworkMatch, PodMatch
 from cniplugin.netspec.names import is_label, is_subdomain
 
-from . import fieldreaders
+from . import policyfields
 from .reader import Reader, choice, flag, text, texts
 
 TYPE_CHECKING = False
@@ -20,10 +20,10 @@ ENTRIES_MAX = 32
 SCOPES = ("Any", "OwnNamespace", "OtherNamespace")
 
 POD: Mapping[str, Read] = {
-    "namespaces": fieldreaders.names(fieldreaders.NAME),
-    "namespaceSelector": fieldreaders.selector,
-    "podSelector": fieldreaders.selector,
-    "serviceAccounts": fieldreaders.keys(64, 253),
+    "namespaces": policyfields.names(policyfields.NAME),
+    "namespaceSelector": policyfields.selector,
+    "podSelector": policyfields.selector,
+    "serviceAccounts": policyfields.keys(64, 253),
 }
 
 
@@ -42,13 +42,13 @@ def pod(reader: Reader, value: object, path: str) -> PodMatch:
 
 NETWORK: Mapping[str, Read] = {
     "scope": choice(*SCOPES),
-    "namespaces": fieldreaders.names(fieldreaders.NAME),
-    "names": fieldreaders.names(fieldreaders.NAME),
-    "selector": fieldreaders.selector,
-    "pluginTypes": fieldreaders.names(fieldreaders.PATTERN),
-    "masters": fieldreaders.names(fieldreaders.PATTERN),
-    "vlans": fieldreaders.ranges,
-    **fieldreaders.content(least=1),
+    "namespaces": policyfields.names(policyfields.NAME),
+    "names": policyfields.names(policyfields.NAME),
+    "selector": policyfields.selector,
+    "pluginTypes": policyfields.names(policyfields.PATTERN),
+    "masters": policyfields.names(policyfields.PATTERN),
+    "vlans": policyfields.ranges,
+    **policyfields.content(least=1),
     "onDisk": flag,
 }
 

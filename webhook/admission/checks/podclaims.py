@@ -12,11 +12,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from cniplugin.access.judging.allowednetworks import list_allowed
 from cniplugin.access.judging.judge import judge, judge_trial, usable_namespaces
-from cniplugin.access.judging.listing import list_allowed
 from cniplugin.access.judging.reasons import Refusal
+from cniplugin.access.model.decision import Item, Rules, Subject, Verdict
 from cniplugin.access.model.levels import WITHOUT_LEVEL
-from cniplugin.access.model.values import Item, Rules, Subject, Verdict
 from cniplugin.netspec.errors import SpecError
 from cniplugin.netspec.names import nearest
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition

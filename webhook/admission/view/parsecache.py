@@ -18,7 +18,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any, NamedTuple
 
-from cniplugin.access.model.values import UnreadError
+from cniplugin.access.model.decision import UnreadError
 from cniplugin.netspec import annotation, cniconfig
 from cniplugin.netspec.cniconfig import NetworkConfigList
 from cniplugin.netspec.errors import SpecError, SpecErrors

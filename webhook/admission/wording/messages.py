@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from cniplugin.access.judging import reasons
 from cniplugin.access.judging.reasons import Refusal
 from cniplugin.access.lints.lints import Lint
-from cniplugin.access.model.values import Config, Verdict
+from cniplugin.access.model.decision import Config, Verdict
 from cniplugin.netspec.errors import SpecError, describe, show
 from cniplugin.netspec.plan import item_of
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS

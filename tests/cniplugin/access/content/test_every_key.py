@@ -14,9 +14,9 @@ import pytest
 from cniplugin.access.compile import compile_rules, read_policies
 from cniplugin.access.content import facts, plugintable
 from cniplugin.access.content.facts import KINDS, facts_of, fold
-from cniplugin.access.judging.definitions import Author, Writing, judge_definition
+from cniplugin.access.judging.definitionrules import Author, Writing, judge_definition
 from cniplugin.access.judging.judge import judge
-from cniplugin.access.model.values import Config, Item, Rules, Subject
+from cniplugin.access.model.decision import Config, Item, Rules, Subject
 from cniplugin.netspec import netattachdef
 from cniplugin.netspec.cniconfig import NetworkConfigList, PluginConfig
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition

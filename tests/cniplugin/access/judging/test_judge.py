@@ -10,7 +10,7 @@ from cniplugin.access.compile import compile_rules, read_policies
 from cniplugin.access.judging import reasons
 from cniplugin.access.judging.judge import judge, judge_trial, usable_namespaces
 from cniplugin.access.judging.reasons import Refusal
-from cniplugin.access.model.values import Config, Item, MultusGate, Rules, Subject, Verdict
+from cniplugin.access.model.decision import Config, Item, MultusGate, Rules, Subject, Verdict
 from cniplugin.netspec import netattachdef
 from cniplugin.netspec.selection import NetworkSelectionElement
 

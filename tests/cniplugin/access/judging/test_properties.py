@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from cniplugin.access.compile import compile_rules, read_policies
 from cniplugin.access.judging import reasons
 from cniplugin.access.judging.judge import judge, may_attach, usable_namespaces
-from cniplugin.access.model.values import Config, Item, Subject
+from cniplugin.access.model.decision import Config, Item, Subject
 from cniplugin.access.reading.consent import ANNOTATIONS as CONSENT
 from cniplugin.access.reading.policies import read_policy
 from cniplugin.access.reading.policyconfig import read_config

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from cniplugin.access.compile import compile_rules, read_policies
-from cniplugin.access.judging.definitions import Author, Writing, judge_definition, judge_definition_trial
+from cniplugin.access.judging.definitionrules import Author, Writing, judge_definition, judge_definition_trial
 from cniplugin.access.judging.judge import judge, judge_trial, may_attach
+from cniplugin.access.model.decision import Config, Item, Rules, Subject, Verdict
 from cniplugin.access.model.levels import LABELS, LEVELS, MODES, UNCHECKED, ClusterLevels, level_of, parse
 from cniplugin.access.model.matchers import names
-from cniplugin.access.model.values import Config, Item, Rules, Subject, Verdict
 from cniplugin.netspec import netattachdef
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 from cniplugin.netspec.selection import NetworkSelectionElement

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from cniplugin.access.compile import Policies, compile_rules, read_policies
-from cniplugin.access.judging.definitions import Author, Writing, judge_definition
+from cniplugin.access.judging.definitionrules import Author, Writing, judge_definition
 from cniplugin.access.judging.judge import judge
+from cniplugin.access.model.decision import Config, Item, Subject
 from cniplugin.access.model.limits import Limits
 from cniplugin.access.model.policyrules import NetworkMatch, PodMatch, Policy
-from cniplugin.access.model.values import Config, Item, Subject
 from cniplugin.access.reading.policies import read_policy
 from cniplugin.access.reading.reader import PROBLEMS_MAX, Reader
 from cniplugin.netspec.errors import render

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cniplugin.access.model import policyrules
-from cniplugin.access.reading import fieldreaders, limiting, policies, policyconfig, selecting
+from cniplugin.access.reading import limiting, policies, policyconfig, policyfields, selecting
 from cniplugin.access.reading.policies import read_policy
 from cniplugin.access.reading.policyconfig import read_config
 from tests.cniplugin.access.reading import schema
@@ -88,7 +88,7 @@ TABLES: dict[str, Mapping[str, Any]] = {
     "": policies._SPEC,
     "pods[]": selecting.POD,
     "exceptPods[]": selecting.POD,
-    "pods[].podSelector.matchExpressions[]": fieldreaders.EXPRESSION,
+    "pods[].podSelector.matchExpressions[]": policyfields.EXPRESSION,
     "attachments[]": policies._ATTACHMENT,
     "attachments[].networks[]": selecting.NETWORK,
     "attachments[].limits": limiting.FIELDS,

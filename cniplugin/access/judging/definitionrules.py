@@ -15,9 +15,9 @@ from cniplugin.access.content.facts import facts_of
 from cniplugin.access.judging import baseline
 from cniplugin.access.model import contentfields
 from cniplugin.access.model.contentfields import met, outside
+from cniplugin.access.model.decision import Verdict
 from cniplugin.access.model.levels import ENFORCE, MODES, PRIVILEGED, RESTRICTED, TRIALS, level_name, level_of
 from cniplugin.access.model.policyrules import ALLOW
-from cniplugin.access.model.values import Verdict
 from cniplugin.access.reading.consent import ANNOTATIONS
 from cniplugin.netspec.record import Record
 
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
     from cniplugin.access.content.facts import Facts
     from cniplugin.access.judging.baseline import Breach
+    from cniplugin.access.model.decision import Config, RuleIndex, Rules
     from cniplugin.access.model.levels import Level
     from cniplugin.access.model.policyrules import ConfigMatch, DefinitionRule
-    from cniplugin.access.model.values import Config, RuleIndex, Rules
     from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 
 
