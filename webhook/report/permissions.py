@@ -9,8 +9,8 @@ from typing import Any
 from cniplugin.access.judging.reasons import LEVEL_CODE, Refusal, decided_by_rule, render_facts
 from cniplugin.access.model.decision import Config, Subject, Verdict
 from cniplugin.access.model.levels import PRIVILEGED
+from cniplugin.access.model.limits import SPELLINGS
 from cniplugin.access.model.policyrules import ENFORCE, AttachmentRule
-from cniplugin.access.model.usage import SPELLINGS
 from cniplugin.netspec.errors import render
 from webhook.admission.view.permissions import Answer, Permission, Permissions, Trial
 from webhook.admission.wording.ruletext import describe_networks

@@ -20,8 +20,8 @@ from __future__ import annotations
 
 from cniplugin.netspec import names
 from cniplugin.netspec.jsontext import join
+from cniplugin.netspec.names import trim
 from cniplugin.netspec.record import Record, remember
-from cniplugin.netspec.whitespace import trim
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

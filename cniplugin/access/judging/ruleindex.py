@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from cniplugin.access.content.facts import facts_of
 from cniplugin.access.model.decision import NAME_LABEL
+from cniplugin.access.model.limits import asks_for_nothing
 from cniplugin.access.model.policyrules import ALLOW, AUDIT, DENY, ENFORCE, WARN
-from cniplugin.access.model.usage import asks_for_nothing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -9,9 +9,8 @@ shared nothing. `>` and `<` are refused: no label of a namespace is a number to 
 
 from __future__ import annotations
 
-from cniplugin.netspec.names import is_subdomain
+from cniplugin.netspec.names import has_space, is_subdomain, trim, words
 from cniplugin.netspec.record import Record
-from cniplugin.netspec.whitespace import has_space, trim, words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

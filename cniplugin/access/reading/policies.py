@@ -12,7 +12,7 @@ The tables are the CRD's schema; `tests/cniplugin/access` compares both. A rule 
 from __future__ import annotations
 
 from cniplugin.access.model.contentfields import FIELDS, MAY_BE_EMPTY
-from cniplugin.access.model.limits import Limits
+from cniplugin.access.model.limits import SPELLINGS, Limits
 from cniplugin.access.model.policyrules import (
     ALLOW,
     DENY,
@@ -24,11 +24,9 @@ from cniplugin.access.model.policyrules import (
     DefinitionRule,
     Policy,
 )
-from cniplugin.access.model.usage import SPELLINGS
-from cniplugin.netspec.names import is_label
-from cniplugin.netspec.whitespace import in_one_line
+from cniplugin.netspec.names import in_one_line, is_label
 
-from . import limiting, policyfields, selecting
+from . import policyfields
 from .reader import Reader, choice, flag, text, texts, whole
 
 TYPE_CHECKING = False
@@ -49,9 +47,9 @@ _MESSAGE = text(longest=256)
 _ATTACHMENT: Mapping[str, Read] = {
     "name": _RULE_NAME,
     "action": choice(ALLOW, DENY),
-    "networks": selecting.entries(selecting.network),
+    "networks": policyfields.entries(policyfields.network),
     "onRequests": texts(most=12, least=1, item=choice(*SPELLINGS)),
-    "limits": limiting.limits,
+    "limits": policyfields.limits,
     "requireConsent": flag,
     "message": _MESSAGE,
 }
@@ -64,8 +62,8 @@ class _Head:
         self.policy = name
         self.mode: str = found.get("mode", ENFORCE)
         self.contact = in_one_line(found.get("contact", ""))
-        self.pods: selecting.Entries | None = found.get("pods")
-        self.except_pods: selecting.Entries | None = found.get("exceptPods")
+        self.pods: policyfields.Entries | None = found.get("pods")
+        self.except_pods: policyfields.Entries | None = found.get("exceptPods")
         self.is_sound = is_sound
 
 
@@ -90,7 +88,7 @@ def _attachment(reader: Reader, rule: object, path: str, head: _Head) -> Attachm
     _check_required(reader, rule, path)
     is_deny = _is_deny(rule, found)
     _check_together(reader, rule, path, is_deny=is_deny)
-    networks: selecting.Entries | None = _as_read(rule, "networks", found, path)
+    networks: policyfields.Entries | None = _as_read(rule, "networks", found, path)
     is_sound = head.is_sound and reader.count == before
     return AttachmentRule(
         policy=head.policy,
@@ -109,11 +107,13 @@ def _attachment(reader: Reader, rule: object, path: str, head: _Head) -> Attachm
     )
 
 
-def _as_read(rule: object, key: str, found: Mapping[str, Any], path: str) -> selecting.Entries | None:
+def _as_read(rule: object, key: str, found: Mapping[str, Any], path: str) -> policyfields.Entries | None:
     """Return a list that may be unsound, as far as it can be read; None is everything. Read again without telling."""
     if key in found or not isinstance(rule, dict) or rule.get(key) is None:
         return found.get(key)
-    return selecting.Entries(Reader(), rule[key], path, selecting.network if key == "networks" else selecting.pod)
+    return policyfields.Entries(
+        Reader(), rule[key], path, policyfields.network if key == "networks" else policyfields.pod
+    )
 
 
 def _check_together(reader: Reader, rule: object, path: str, *, is_deny: bool) -> None:
@@ -152,8 +152,8 @@ def _config(reader: Reader, value: object, path: str) -> ConfigMatch:
 _DEFINITION: Mapping[str, Read] = {
     "name": _RULE_NAME,
     "action": choice(ALLOW, DENY),
-    "authors": selecting.authors,
-    "exceptAuthors": selecting.authors,
+    "authors": policyfields.authors,
+    "exceptAuthors": policyfields.authors,
     "namespaces": policyfields.names(policyfields.NAME),
     "namespaceSelector": policyfields.selector,
     "config": _config,
@@ -209,8 +209,8 @@ _SPEC: Mapping[str, Read] = {
     "mode": choice(*MODES),
     "description": text(longest=512),
     "contact": text(longest=253),
-    "pods": selecting.entries(selecting.pod),
-    "exceptPods": selecting.entries(selecting.pod),
+    "pods": policyfields.entries(policyfields.pod),
+    "exceptPods": policyfields.entries(policyfields.pod),
     "attachments": _as_it_is,
     "definitions": _as_it_is,
 }

@@ -17,10 +17,9 @@ from cniplugin.access.model.decision import (
 )
 from cniplugin.access.model.levels import LEVELS, MODES, PRIVILEGED, RESTRICTED, BaselineLists, ClusterLevels
 from cniplugin.access.model.policyrules import CONFIG_NAME
-from cniplugin.netspec.names import is_label
-from cniplugin.netspec.whitespace import in_one_line
+from cniplugin.netspec.names import in_one_line, is_label
 
-from . import policyfields, selecting
+from . import policyfields
 from .reader import Reader, choice, flag, integer, text, texts
 
 TYPE_CHECKING = False
@@ -57,7 +56,7 @@ def _gate(reader: Reader, value: object, path: str) -> MultusGate:
 
 _LEVELS: Mapping[str, Read] = {mode: choice(*LEVELS) for mode in MODES}
 _BASELINE: Mapping[str, Read] = {"masters": policyfields.names(policyfields.PATTERN), "addresses": policyfields.cidrs}
-_NAMESPACE_LABELS: Mapping[str, Read] = {"mode": choice(*LABEL_MODES), "writers": selecting.authors}
+_NAMESPACE_LABELS: Mapping[str, Read] = {"mode": choice(*LABEL_MODES), "writers": policyfields.authors}
 _DEFINITIONS: Mapping[str, Read] = {
     "default": choice("Allow", "Deny"),
     "exemptUsers": texts(most=32, item=_WHO),

@@ -32,9 +32,9 @@ from cniplugin.access.reading import consent
 from cniplugin.netspec import names
 from cniplugin.netspec.cniconfig import NetworkConfigList
 from cniplugin.netspec.errors import SpecError
+from cniplugin.netspec.names import trim
 from cniplugin.netspec.netattachdef import RESOURCE_NAME, NetworkAttachmentDefinition
 from cniplugin.netspec.record import remember
-from cniplugin.netspec.whitespace import trim
 from webhook.admission.checks.namespacelabels import unknown_to_define
 from webhook.admission.model.injection import (
     DEVICES_FROM,

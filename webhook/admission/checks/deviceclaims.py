@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from cniplugin.access.content.unsafeconfig import unsafe
-from cniplugin.access.judging.anypod import judge_any_pod, judge_any_pod_trial
+from cniplugin.access.judging.judge import judge_any_pod, judge_any_pod_trial
 from cniplugin.access.model.decision import Rules, Subject
 from cniplugin.netspec.errors import SpecError
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition

@@ -18,7 +18,7 @@ from cniplugin.access.judging.allowednetworks import list_allowed
 from cniplugin.access.judging.judge import judge, judge_trial, usable_namespaces
 from cniplugin.access.judging.reasons import Refusal, listed_names
 from cniplugin.access.model.decision import Item, Rules, Subject, Verdict
-from cniplugin.access.model.usage import asks_for_nothing
+from cniplugin.access.model.limits import asks_for_nothing
 from cniplugin.netspec import jsontext
 from cniplugin.netspec.errors import SpecError, SpecErrors
 from cniplugin.netspec.names import nearest

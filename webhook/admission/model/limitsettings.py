@@ -19,8 +19,8 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from cniplugin.netspec.errors import SpecError
+from cniplugin.netspec.names import trim
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS
-from cniplugin.netspec.whitespace import trim
 
 SECTION = "limits"
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cniplugin.access.model.usage import NOTHING, SPELLINGS, Usage, usage_of
+from cniplugin.access.model.limits import NOTHING, SPELLINGS, Usage, usage_of
 from cniplugin.netspec.selection import Bandwidth, NetworkSelectionElement, PortMapping
 
 
