@@ -17,6 +17,7 @@ from __future__ import annotations
 from . import jsontext, names
 from .errors import EnoughProblemsError, Problems, SpecError, SpecErrors
 from .names import has_space, trim
+from .record import Record
 from .selection import BANDWIDTH_FIELDS, DEFAULT_NETWORK, NETWORKS, Bandwidth, NetworkSelectionElement, PortMapping
 
 TYPE_CHECKING = False
@@ -33,6 +34,55 @@ ANNOTATION_BYTES_MAX = 262_144
 """All annotations of one object together (Kubernetes apimachinery, TotalAnnotationSizeLimitB)."""
 
 _SECTION = "NPWG v1.3 §4.1"
+
+
+class PodSelections(Record):
+    """The networks that a pod selects by its two annotations, as far as they can be read.
+
+    `networks` has None in the place of an item that cannot be read. `problems` are those of the default network, then
+    those of the networks.
+    """
+
+    networks: tuple[NetworkSelectionElement | None, ...] = ()
+    default: NetworkSelectionElement | None = None
+    problems: tuple[SpecError, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """How many networks are selected, unreadable items included."""
+        return len(self.networks) + (self.default is not None)
+
+    @property
+    def elements(self) -> list[tuple[int | None, NetworkSelectionElement]]:
+        """The readable elements with their positions; the default network first, at None."""
+        first: list[tuple[int | None, NetworkSelectionElement]] = [(None, self.default)] if self.default else []
+        return [*first, *((position, element) for position, element in enumerate(self.networks) if element is not None)]
+
+
+def texts_of(annotations: Mapping[str, str]) -> tuple[str, str]:
+    """Return the texts of both annotations, as `read_pod` takes them; "" for an absent one."""
+    return annotations.get(NETWORKS, ""), annotations.get(DEFAULT_NETWORK, "")
+
+
+def read_pod(networks: str, default: str, *, namespace: str, network_namespace: str) -> PodSelections:
+    """Read the texts of both annotations of a pod in `namespace`. Never raises.
+
+    `network_namespace` is where a bare default network is looked up.
+    """
+    elements: tuple[NetworkSelectionElement | None, ...] = ()
+    chosen: NetworkSelectionElement | None = None
+    problems: tuple[SpecError, ...] = ()
+    if default:
+        try:
+            chosen = parse_default_network(default, namespace=network_namespace)
+        except SpecErrors as errors:
+            problems = errors.errors
+    if networks:
+        try:
+            elements = parse(networks, namespace=namespace)
+        except SpecErrors as errors:
+            elements, problems = errors.readable, (*problems, *errors.errors)
+    return PodSelections(networks=elements, default=chosen, problems=problems)
 
 
 def parse(text: str, *, namespace: str) -> tuple[NetworkSelectionElement, ...]:
@@ -87,7 +137,7 @@ def _read_comma_list(text: str, *, namespace: str, problems: Problems) -> list[N
     if not trim(text):
         return []
     return [
-        _read_item(trim(item), f"[{index}]", namespace=namespace, problems=problems)
+        _read_item(trim(item), problems.at(index), namespace=namespace, problems=problems)
         for index, item in enumerate(text.split(","))
     ]
 
@@ -108,9 +158,9 @@ def _read_item(item: str, path: str, *, namespace: str, problems: Problems) -> N
     if not names.is_label_of_any_length(name):
         _add_name_problem(name, item, path, problems)
     if slash and not names.is_label(written_namespace):
-        add_namespace_problem(written_namespace, path, problems)
+        _add_namespace_problem(written_namespace, path, problems)
     if at:
-        check_interface(interface, path, problems)
+        _check_interface(interface, path, problems)
     if len(problems.found) > before:
         return None
     return NetworkSelectionElement(name=name, namespace=written_namespace, interface=interface if at else None)
@@ -152,7 +202,8 @@ def _read_json(text: str, *, namespace: str, problems: Problems) -> list[Network
         )
         return []
     return [
-        read_element(item, f"[{index}]", namespace=namespace, problems=problems) for index, item in enumerate(value)
+        _read_element(item, problems.at(index), namespace=namespace, problems=problems)
+        for index, item in enumerate(value)
     ]
 
 
@@ -163,7 +214,7 @@ def _check_together(elements: list[NetworkSelectionElement | None], problems: Pr
     for index, element in enumerate(elements):
         if element is None:
             continue
-        path = f"[{index}]"
+        path = problems.at(index)
         if element.default_route is not None:
             if holder is not None:
                 detail = f"default-route is set here and in {holder}, and one attachment holds the default route"
@@ -184,7 +235,7 @@ _KEYS_SECTION = "NPWG v1.3 §4.1.2.1"
 _INT64_MAX = 2**63 - 1
 
 
-def add_namespace_problem(value: str, path: str, problems: Problems) -> None:
+def _add_namespace_problem(value: str, path: str, problems: Problems) -> None:
     """Add that a namespace is no DNS-1123 label."""
     detail = "this does not name a namespace"
     problems.add(
@@ -197,7 +248,7 @@ def add_namespace_problem(value: str, path: str, problems: Problems) -> None:
     )
 
 
-def check_interface(name: str, path: str, problems: Problems) -> None:
+def _check_interface(name: str, path: str, problems: Problems) -> None:
     """Add what is wrong with a requested interface name (§4.1.2.1.5)."""
     section = "NPWG v1.3 §4.1.2.1.5"
     if name in names.RESERVED_INTERFACES and problems.source == NETWORKS:
@@ -212,7 +263,7 @@ def check_interface(name: str, path: str, problems: Problems) -> None:
         problems.add("interface-name", path, problem, value=name, allowed=allowed, section=section)
 
 
-def read_element(item: object, path: str, *, namespace: str, problems: Problems) -> NetworkSelectionElement | None:
+def _read_element(item: object, path: str, *, namespace: str, problems: Problems) -> NetworkSelectionElement | None:
     """Return the element of one list item, or None when something is wrong with it."""
     if not isinstance(item, dict):
         allowed = 'an object with a "name"'
@@ -295,14 +346,14 @@ def _read_name(value: object, path: str, problems: Problems) -> str:
 def _read_namespace(value: object, path: str, problems: Problems) -> str:
     namespace = _read_string(value, path, problems)
     if namespace and not names.is_label(namespace):
-        add_namespace_problem(namespace, path, problems)
+        _add_namespace_problem(namespace, path, problems)
     return namespace
 
 
 def _read_interface(value: object, path: str, problems: Problems) -> str:
     name = _read_string(value, path, problems)
     if name:
-        check_interface(name, path, problems)
+        _check_interface(name, path, problems)
     return name
 
 

@@ -18,7 +18,6 @@ from cniplugin.access.judging.reasons import Refusal
 from cniplugin.access.lints.lints import Lint
 from cniplugin.access.model.decision import Config, Verdict
 from cniplugin.netspec.errors import SpecError, describe, show
-from cniplugin.netspec.plan import item_of
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS
 from webhook.admission.model.remark import Remark
 from webhook.admission.model.requests import Cause, Decision, GroupKind, Request
@@ -86,6 +85,7 @@ def unreadable(
             rule=refusal.verdict.code,
             source=DEFAULT_NETWORK if refusal.item is None else NETWORKS,
             path="" if refusal.item is None else f"[{refusal.item}]",
+            item=refusal.item,
             detail=f"{refusal.reference}: {refusal.verdict.reason}",
             fix=refusal.verdict.fix,
         )
@@ -97,8 +97,7 @@ def unreadable(
 
 def input_order(error: SpecError) -> tuple[bool, int]:
     """Return what sorts by annotation and item; `sorted` keeps the order within an item."""
-    item = item_of(error)
-    return error.source == NETWORKS, -1 if item is None else item
+    return error.source == NETWORKS, -1 if error.item is None else error.item
 
 
 def _invalid_message(request: Request, causes: Sequence[Cause]) -> str:
