@@ -95,7 +95,7 @@ def refuse_foreign(attachment: Attachment, own: Devices) -> Verdict:
         is_allowed=False,
         code="ForeignDevice",
         reason=f"device {show(attachment.element.device_id)} is not one that the pod has of resource {show(resource)}",
-        decided=f"the kubelet, which gave the pod of it: {_list(own.get(resource, ())) or 'none'}",
+        decider=f"the kubelet, which gave the pod of it: {_list(own.get(resource, ())) or 'none'}",
         fix="remove deviceID and take the next device that is free, or ask for one that the pod has",
     )
 

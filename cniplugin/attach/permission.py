@@ -13,7 +13,7 @@ each other namespace costs one request.
 from __future__ import annotations
 
 from cniplugin.access.judging.judge import judge, judge_trial
-from cniplugin.access.judging.reasons import Refusal, render, render_trial, trial_rule
+from cniplugin.access.judging.reasons import Refusal, render, render_trial
 from cniplugin.access.model.decision import Item, Subject
 from cniplugin.cluster import sources
 from cniplugin.cluster.currentrules import Remark
@@ -156,7 +156,7 @@ def _tell_trials(trials: Sequence[tuple[str, Refusal]], pod: Pod, rules: Rules) 
     """Log what policies on trial would refuse; those of mode Warn make one event together."""
     warned = []
     for mode, refusal in trials:
-        LOG.verbose(f"access rules: {mode}: {refusal.reference}: {refusal.verdict.code} by {trial_rule(refusal)}")
+        LOG.verbose(f"access rules: {mode}: {refusal.reference}: {refusal.verdict.code} by {refusal.verdict.decider}")
         if mode == "Warn":
             warned.append(render_trial(refusal, rules.config, who=_who(pod)))
     return (Remark(reason="NetworkAccessTrial", message="\n".join(warned)),) if warned else ()

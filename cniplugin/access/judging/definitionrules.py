@@ -212,16 +212,8 @@ def _matched(rule: DefinitionRule, writing: Writing, facts: Facts | None) -> tup
 
 def _refuse_by_deny(rule: DefinitionRule, writing: Writing, config: Config, found: Sequence[str]) -> Verdict:
     reason = f"it uses {', '.join(found)}" if found else "a rule keeps this user from writing it"
-    return Verdict(
-        is_allowed=False,
-        code="DefinitionDenyRule",
-        reason="; ".join(filter(None, (reason, rule.message))),
-        decided=reasons.decided_by_rule(rule, "Deny"),
-        fix=f"change {writing.field}, or ask {reasons.whom_to_ask(rule, config)} to create this network",
-        policy=rule.policy,
-        rule=rule.name,
-        contact=rule.contact,
-    )
+    fix = f"change {writing.field}, or ask {reasons.whom_to_ask(rule, config)} to create this network"
+    return reasons.refuse_by_rule(rule, "DefinitionDenyRule", "Deny", reasons=[reason], fix=fix)
 
 
 # Allow
@@ -235,16 +227,13 @@ def _judge_allows(rules: Sequence[DefinitionRule], writing: Writing, facts: Fact
             return Verdict(is_allowed=True, code="DefinitionAllowRule", policy=rule.policy, rule=rule.name)
         refusals.append((len(problems), rule, problems))
     _, rule, problems = min(refusals, key=lambda refusal: refusal[0])
-    return Verdict(
-        is_allowed=False,
-        code="NotWithinDefinitionRule",
-        reason="; ".join(filter(None, (*problems, rule.message))),
-        decided=reasons.decided_by_rule(rule, "Allow, unreadable" if rule.is_broken else "Allow, config"),
-        allowed="" if rule.is_broken else describe(rule.config),
+    return reasons.refuse_by_rule(
+        rule,
+        "NotWithinDefinitionRule",
+        "Allow, unreadable" if rule.is_broken else "Allow, config",
+        reasons=problems,
         fix=f"change {writing.field} to fit, or ask {reasons.whom_to_ask(rule, config)} to create this network",
-        policy=rule.policy,
-        rule=rule.name,
-        contact=rule.contact,
+        allowed="" if rule.is_broken else describe(rule.config),
     )
 
 
@@ -289,6 +278,7 @@ def _refuse_by_default(writing: Writing, config: Config) -> Verdict:
         is_allowed=False,
         code="DefinitionDefaultDeny",
         reason=f"no rule lets this user write networks {where}",
-        decided="definitions.default Deny (no rule covers this user and namespace)",
+        decider="definitions.default Deny",
+        basis="no rule covers this user and namespace",
         fix=f"ask {config.whom_to_ask} to create this network, or for {rule}",
     )

@@ -14,10 +14,11 @@ some way (side door 22): a refusal that its content caused is replaced by the on
 from __future__ import annotations
 
 from cniplugin.access.content.unsafeconfig import unsafe
-from cniplugin.access.model.decision import Verdict
+from cniplugin.access.model.decision import POSTURES, Verdict
 from cniplugin.access.model.levels import ENFORCE, PRIVILEGED, TRIALS, level_name
 from cniplugin.access.model.policyrules import ALLOW
 from cniplugin.access.reading.consent import consents
+from cniplugin.netspec.selection import NetworkSelectionElement
 
 from . import reasons
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from cniplugin.access.model.decision import Config, Item, RuleIndex, Rules, Subject
     from cniplugin.access.model.policyrules import AttachmentRule, DefinitionRule
 
-ALLOWED_BY_POSTURE = Verdict(is_allowed=True, code="Posture")
+ALLOWED_BY_POSTURE = {posture: Verdict(is_allowed=True, code="Posture", posture=posture) for posture in POSTURES}
 EXEMPT = Verdict(is_allowed=True, code="Exempt")
 
 
@@ -104,7 +105,7 @@ def _decide(subject: Subject, item: Item, config: Config, index: RuleIndex | Non
             found = attachmentrules.judge(subject, item, config, denies, allows)
             if found is not None:
                 return found
-    return _judge_posture(subject, item, config) or ALLOWED_BY_POSTURE
+    return _judge_posture(subject, item, config) or ALLOWED_BY_POSTURE[config.posture]
 
 
 def _judge_posture(subject: Subject, item: Item, config: Config) -> Verdict | None:
@@ -173,8 +174,13 @@ def _without_content(
     blind = _decide(subject, item.replace(network=None), config, index)
     if blind.is_allowed or blind == verdict:
         return verdict
-    plain = item.replace(element=reasons.plain(item.element), replaces_default=False)
+    plain = item.replace(element=_plain(item.element), replaces_default=False)
     return verdict if _decide(subject, plain, config, index).is_allowed else blind
+
+
+def _plain(element: NetworkSelectionElement) -> NetworkSelectionElement:
+    """Return an element that asks for the network and nothing else."""
+    return NetworkSelectionElement(name=element.name, namespace=element.namespace)
 
 
 # Any pod of a namespace

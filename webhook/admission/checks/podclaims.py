@@ -162,7 +162,7 @@ def judge_attachments(
             labels = {**labels, **WITHOUT_LEVEL}
         item = Item(element=element, network=network, network_labels=labels, source=claimtext.SOURCE)
         verdict = judges.judge(subject, item, rules)
-        if attachment.is_own and verdict.code.startswith("Posture"):
+        if attachment.is_own and verdict.posture:
             continue
         verdicts.append(verdict)
         if not verdict.is_allowed:

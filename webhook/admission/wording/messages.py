@@ -200,7 +200,7 @@ def would_be_refused(request: Request, refusal: Refusal, config: Config) -> str:
     """Warn of a refusal that a setting turns into a warning."""
     return warning(
         f"network access: {who(request)} to {refusal.reference} would be denied by "
-        f"{refusal.verdict.decided.partition(' (')[0]}; ask {config.whom_to_ask}"
+        f"{refusal.verdict.decider}; ask {config.whom_to_ask}"
     )
 
 
@@ -211,7 +211,7 @@ def trial(request: Request, refusal: Refusal, config: Config) -> str:
 
 def trial_record(mode: str, refusal: Refusal) -> str:
     """Return what a policy on trial would refuse, for records."""
-    return f"{mode}: {refusal.reference}: {refusal.verdict.code} by {reasons.trial_rule(refusal)}"
+    return f"{mode}: {refusal.reference}: {refusal.verdict.code} by {refusal.verdict.decider}"
 
 
 def binding_refused(request: Request, keys: Sequence[str]) -> Decision:
@@ -378,14 +378,14 @@ def definition_trial(request: Request, verdict: Verdict, config: Config) -> str:
     """Warn of a definition that a policy of mode Warn would refuse."""
     return warning(
         f"network definition: {_placed_name(request)} by user {show(request.user.name)[1:-1]} "
-        f"would be denied by {verdict.decided.partition(' (')[0]} (mode Warn): {verdict.reason}; "
+        f"would be denied by {verdict.decider} (mode Warn): {verdict.reason}; "
         f"ask {verdict.contact or config.whom_to_ask}"
     )
 
 
 def definition_trial_record(mode: str, verdict: Verdict) -> str:
     """Return what a policy on trial would refuse, for records."""
-    return f"{mode}: {verdict.code} by {verdict.decided.partition(' (')[0]}"
+    return f"{mode}: {verdict.code} by {verdict.decider}"
 
 
 def unattachable(verdict: Verdict) -> str:
@@ -394,7 +394,7 @@ def unattachable(verdict: Verdict) -> str:
     left = f" and {len(more)} more" if more else ""
     this, it = ("these", "them") if more else ("this", "it")
     return warning(
-        f"no pod can attach to it at {verdict.decided.partition(' (')[0]}, because of {first}{left}: "
+        f"no pod can attach to it at {verdict.decider}, because of {first}{left}: "
         f"list {this} in definitions.baseline, write an Allow rule for definitions that names {it}, or set another "
         "level"
     )

@@ -252,7 +252,7 @@ def test_rules_that_cannot_be_read_at_all() -> None:
 
 
 def refusal(number: int, words: str = "x") -> Refusal:
-    verdict = Verdict(is_allowed=False, code="X", reason=words, decided="d", fix="f")
+    verdict = Verdict(is_allowed=False, code="X", reason=words, decider="d", fix="f")
     return Refusal(
         reference=f"green/n{number}", item=number, verdict=verdict, allowed=("blue/a",), has_more_allowed=True
     )

@@ -287,7 +287,7 @@ def test_levels_on_trial_when_attached() -> None:
     assert (found[0], found[1].code) == ("Warn", "DefinitionLevel")
     found = judge_trial(subject, item({AUDIT: "Baseline"}), rules_of())
     assert found
-    assert (found[0], found[1].decided.partition(" (")[2]) == ("Audit", "label nadmit.io/definitions-audit)")
+    assert (found[0], found[1].basis) == ("Audit", "label nadmit.io/definitions-audit")
     assert judge_trial(subject, item({WARN: "Baseline"}, OVERLAY), rules_of()) is None
     assert judge_trial(subject, asked, rules_of(exempt_namespaces=("blue",))) is None
 
