@@ -181,7 +181,9 @@ def test_every_touch_has_a_kind_and_the_place_as_it_is_written() -> None:
         for touch in touched({"type": "bridge", "bridge": "br1", "vlanTrunk": [{"minid": 5}]})
         if touch.kind == facts.VLAN
     )
-    assert touch == facts.Touch(kind="vlan", value="5", path="plugins[0].vlanTrunk[0].minid", plugin="bridge")
+    assert touch == facts.Touch(
+        kind="vlan", value="5", path="plugins[0].vlanTrunk[0].minid", place="plugins[0]", key="minid", plugin="bridge"
+    )
 
 
 def touched(conf: dict[str, Any]) -> tuple[facts.Touch, ...]:
