@@ -71,12 +71,15 @@ def prefixes(reader: Reader, value: object, path: str, *, least: int = 1) -> mat
 
 
 def content(*, least: int) -> Mapping[str, Read]:
-    """Return readers of the fields about what a network touches that `pluginTypes`, `masters`, `vlans` are not.
+    """Return the readers of the fields about what a network touches.
 
-    `least` is how many values each must list: an Allow for definitions may list none.
+    `least`: how many values the fields of MAY_BE_EMPTY must list; an Allow for definitions may list none.
     """
     patterns = names(PATTERN, least=least)
     return {
+        "pluginTypes": names(PATTERN),
+        "masters": names(PATTERN),
+        "vlans": ranges,
         "hostPaths": patterns,
         "sysctls": patterns,
         "addresses": lambda reader, value, path: cidrs(reader, value, path, least=least),
@@ -172,9 +175,6 @@ NETWORK: Mapping[str, Read] = {
     "namespaces": names(NAME),
     "names": names(NAME),
     "selector": selector,
-    "pluginTypes": names(PATTERN),
-    "masters": names(PATTERN),
-    "vlans": ranges,
     **content(least=1),
     "onDisk": flag,
 }

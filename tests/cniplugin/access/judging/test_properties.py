@@ -345,7 +345,13 @@ def test_any_json_is_read_as_some_policy(value: dict[str, Any], subject: Subject
     assert all(problem.rule == "policy-field" for problem in policy.problems)
     named = {"kind": "NetworkAttachmentPolicy", **value}
     verdict = judge(subject, item, compile_rules(read_policies([named]), Config()))
-    said = [verdict.reason, verdict.decided, verdict.fix, *map(render, policy.problems), *policy.rule_names]
+    said = [
+        verdict.reason,
+        verdict.decided,
+        verdict.fix,
+        *map(render, policy.problems),
+        *(rule.reference for rule in policy.written),
+    ]
     assert "\n".join(said).encode() or verdict.code
 
 
