@@ -385,17 +385,8 @@ def _delegates_problems(conf: Conf, key: str, path: str) -> Iterator[SpecError]:
         yield from _object_problems(delegate, f"{path}[{index}]", checks=_DELEGATE_CHECKS, rule="cni-delegate")
 
 
-def _error(
-    rule: str,
-    path: str,
-    detail: str,
-    *,
-    value: object = None,
-    allowed: str = "",
-    fix: str = "",
-    section: str = SECTION,
-) -> SpecError:
-    return SpecError(rule=rule, path=path, detail=detail, value=value, allowed=allowed, fix=fix, section=section)
+def _error(rule: str, path: str, detail: str, *, section: str = SECTION, **more: Any) -> SpecError:
+    return SpecError(rule=rule, path=path, detail=detail, section=section, **more)
 
 
 def _wrong_type(rule: str, path: str, value: object, *, allowed: str) -> SpecError:

@@ -81,31 +81,9 @@ class Problems:
         self.item = item
         return f"[{item}]"
 
-    def add(
-        self,
-        rule: str,
-        path: str,
-        detail: str,
-        *,
-        value: object = None,
-        allowed: str = "",
-        fix: str = "",
-        section: str,
-    ) -> None:
-        """Add one problem; the arguments are the fields of SpecError."""
-        self.found.append(
-            SpecError(
-                rule=rule,
-                source=self.source,
-                path=path,
-                item=self.item,
-                value=value,
-                detail=detail,
-                allowed=allowed,
-                fix=fix,
-                section=section,
-            )
-        )
+    def add(self, rule: str, path: str, detail: str, **more: Any) -> None:
+        """Add one problem; the arguments are fields of SpecError."""
+        self.found.append(SpecError(rule=rule, source=self.source, path=path, item=self.item, detail=detail, **more))
         if len(self.found) >= PROBLEMS_MAX:
             raise EnoughProblemsError
 

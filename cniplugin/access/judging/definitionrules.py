@@ -16,7 +16,7 @@ from cniplugin.access.judging import baseline
 from cniplugin.access.model import contentfields
 from cniplugin.access.model.contentfields import met, outside
 from cniplugin.access.model.decision import Verdict
-from cniplugin.access.model.levels import ENFORCE, MODES, PRIVILEGED, RESTRICTED, TRIALS, level_name, level_of
+from cniplugin.access.model.levels import ENFORCE, MODES, PRIVILEGED, RESTRICTED, level_name, level_of
 from cniplugin.access.model.policyrules import ALLOW
 from cniplugin.access.reading.consent import ANNOTATIONS
 from cniplugin.netspec.record import Record
@@ -76,8 +76,7 @@ def judge_definition(writing: Writing, rules: Rules) -> Verdict:
 
 def judge_definition_trial(writing: Writing, rules: Rules) -> tuple[str, Verdict] | None:
     """Return what policies and levels on trial would refuse: the mode, `Warn` or `Audit`, and the verdict."""
-    for level, mode in TRIALS.items():
-        index = rules.warned if mode == "Warn" else rules.audited
+    for level, mode, index in rules.trials:
         verdict = _judge(writing, rules.config, index) if index is not None else None
         if verdict is None or verdict.is_allowed:
             verdict = _judge_level_alone(writing, rules.config, rules.enforced, level)
@@ -165,24 +164,14 @@ def _left(breaches: Sequence[Breach], accepting: Sequence[DefinitionRule]) -> tu
 
 def _selecting(index: RuleIndex | None, writing: Writing) -> list[DefinitionRule]:
     """Return the rules about author and namespace."""
-    return [rule for rule in _about(index, writing) if _has_author(rule, writing.author)]
+    author = writing.author
+    return [rule for rule in _about(index, writing) if rule.has_author(author.name, author.groups)]
 
 
 def _about(index: RuleIndex | None, writing: Writing) -> list[DefinitionRule]:
-    """Return the rules about definitions of a namespace, whoever writes them."""
-    return [rule for rule in index.definitions if _has_place(rule, writing)] if index is not None else []
-
-
-def _has_author(rule: DefinitionRule, author: Author) -> bool:
-    if rule.authors is not None and not rule.authors.has(author.name, author.groups):
-        return False
-    return rule.except_authors is None or not rule.except_authors.has(author.name, author.groups)
-
-
-def _has_place(rule: DefinitionRule, writing: Writing) -> bool:
-    if rule.namespaces is not None and not rule.namespaces.matches(writing.network.namespace):
-        return False
-    return rule.namespace_selector is None or rule.namespace_selector.matches(writing.namespace_labels)
+    """Return the rules about definitions of a namespace, for any author."""
+    namespace, labels = writing.network.namespace, writing.namespace_labels
+    return [rule for rule in index.definitions if rule.has_namespace(namespace, labels)] if index is not None else []
 
 
 # Deny

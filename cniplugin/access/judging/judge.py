@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from cniplugin.access.content.unsafeconfig import unsafe
 from cniplugin.access.model.decision import POSTURES, Verdict
-from cniplugin.access.model.levels import ENFORCE, PRIVILEGED, TRIALS, level_name
+from cniplugin.access.model.levels import ENFORCE, PRIVILEGED, level_name
 from cniplugin.access.model.policyrules import ALLOW
 from cniplugin.access.reading.consent import consents
 from cniplugin.netspec.selection import NetworkSelectionElement
@@ -51,8 +51,7 @@ def judge_trial(subject: Subject, item: Item, rules: Rules) -> tuple[str, Verdic
 
     Policies of a mode come before levels of that mode.
     """
-    for level, mode in TRIALS.items():
-        index = rules.warned if mode == "Warn" else rules.audited
+    for level, mode, index in rules.trials:
         verdict = _judge(subject, item, rules.config, index, is_on_node=True) if index is not None else None
         if verdict is None or verdict.is_allowed:
             verdict = judge_level_trial(subject, item, rules, level)
@@ -206,7 +205,7 @@ def judge_any_pod(subject: Subject, item: Item, rules: Rules) -> Verdict:
 
 def judge_any_pod_trial(subject: Subject, item: Item, rules: Rules) -> tuple[str, Verdict] | None:
     """Return what policies on trial would refuse every pod of the namespace: the mode and the verdict."""
-    for mode, index in (("Warn", rules.warned), ("Audit", rules.audited)):
+    for _, mode, index in rules.trials:
         if index is not None:
             verdict = judge_any_pod(subject, item, rules.replace(enforced=index))
             if not verdict.is_allowed:

@@ -55,8 +55,8 @@ class Index:
 
         NB: Deny rules about requests are left out for an item that makes none, unless `whatever` it asks for counts.
         """
-        is_plain = not whatever and not item.replaces_default and asks_for_nothing(item.element)
         found: tuple[list[AttachmentRule], list[AttachmentRule]] = ([], [])
+        is_plain = not whatever and not item.replaces_default and asks_for_nothing(item.element)
         network = self._network(subject, item)
         for candidate in network.for_plain if is_plain else network.candidates:
             if candidate.has_pod(subject):

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from cniplugin.access.model.levels import ClusterLevels
-    from cniplugin.access.model.policyrules import AttachmentRule, DefinitionRule, Policy, WrittenRule
+    from cniplugin.access.model.policyrules import AttachmentRule, Policy, WrittenRule
     from cniplugin.netspec.errors import SpecError
 
     from .lints import Lint
@@ -137,7 +137,7 @@ def count_namespaces(policy: Policy, namespaces: Mapping[str, Mapping[str, str]]
     attachments = {(rule.pods, rule.except_pods): rule for rule in policy.attachments}.values()
     return sum(
         any(_concerns(rule, name, labels) for rule in attachments)
-        or any(_concerns_definitions(rule, name, labels) for rule in policy.definitions)
+        or any(rule.has_namespace(name, labels) for rule in policy.definitions)
         for name, labels in namespaces.items()
     )
 
@@ -145,15 +145,7 @@ def count_namespaces(policy: Policy, namespaces: Mapping[str, Mapping[str, str]]
 def _concerns(rule: AttachmentRule, name: str, labels: Mapping[str, str]) -> bool:
     if rule.pods and not any(entry.has_namespace(name, labels) for entry in rule.pods):
         return False
-    return not any(
-        entry.pod_selector is None and entry.service_accounts is None and entry.has_namespace(name, labels)
-        for entry in rule.except_pods
-    )
-
-
-def _concerns_definitions(rule: DefinitionRule, name: str, labels: Mapping[str, str]) -> bool:
-    is_named = rule.namespaces is None or rule.namespaces.matches(name)
-    return is_named and (rule.namespace_selector is None or rule.namespace_selector.matches(labels))
+    return not any(entry.has_every_pod and entry.has_namespace(name, labels) for entry in rule.except_pods)
 
 
 # Conditions

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from cniplugin.netspec.record import Record
 
-from .levels import BaselineLists, ClusterLevels, with_basis
+from .levels import AUDIT, TRIALS, WARN, BaselineLists, ClusterLevels, with_basis
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -147,6 +147,11 @@ class Rules(Record):
     enforced: RuleIndex | None = None
     warned: RuleIndex | None = None
     audited: RuleIndex | None = None
+
+    @property
+    def trials(self) -> tuple[tuple[str, str, RuleIndex | None], ...]:
+        """The modes that refuse nothing: of levels, of policies, and the rules of policies up to that mode."""
+        return (WARN, TRIALS[WARN], self.warned), (AUDIT, TRIALS[AUDIT], self.audited)
 
 
 class Subject(Record):

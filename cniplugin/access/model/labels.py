@@ -56,6 +56,10 @@ class Selector(Record):
         """Say whether labels satisfy every requirement."""
         return all(requirement.matches(labels) for requirement in self.requirements)
 
+    def covers(self, other: Selector) -> bool:
+        """Say whether the other one has every requirement of this one."""
+        return set(self.requirements) <= set(other.requirements)
+
     def reads_beside(self, key: str) -> bool:
         """Say whether it depends on a label other than `key`."""
         return any(requirement.key != key for requirement in self.requirements)

@@ -171,6 +171,18 @@ class DefinitionRule(Record):
     message: str = ""
     is_broken: bool = False
 
+    def has_author(self, user: str, groups: frozenset[str]) -> bool:
+        """Say whether the rule is about a user."""
+        if self.authors is not None and not self.authors.has(user, groups):
+            return False
+        return self.except_authors is None or not self.except_authors.has(user, groups)
+
+    def has_namespace(self, name: str, labels: Mapping[str, str]) -> bool:
+        """Say whether the rule is about definitions of a namespace."""
+        if self.namespaces is not None and not self.namespaces.matches(name):
+            return False
+        return self.namespace_selector is None or self.namespace_selector.matches(labels)
+
 
 class WrittenRule(Record):
     """A rule as a policy has it: the list it is in (`attachments` or `definitions`), its name and position there."""
