@@ -5,10 +5,10 @@
     comma-list = item *( "," item )                       ; white space around items is dropped, §4.1.1
     item       = [ namespace "/" ] name [ "@" interface ] ; "@" is Multus' addition, in use everywhere
 
-In the JSON form a `name` may be any object name (`net.v1`); the comma form knows labels only, as in every parser in
-use. A key without a dot that the standard does not define is refused: those are reserved (§4.1.2.1), and the usual
-cause is a typo. Dotted keys are foreign and kept. Additions in use that are accepted: `interfaceRequest` (the old name
-of `interface`, which wins), `deviceID`, `hostIP` in portMappings. A key whose value is null, and an empty `mac`,
+In the JSON form a `name` may be any object name (`net.v1`); in the comma form it is a label, as in every parser in use.
+A key without a dot that the standard does not define is refused: the standard reserves such keys (§4.1.2.1), and the
+usual cause is a typo. Dotted keys are foreign and kept. Accepted additions: `interfaceRequest` (the old name of
+`interface`, which wins), `deviceID`, `hostIP` in portMappings. A key whose value is null, and an empty `mac`,
 `interface`, `infiniband-guid`, `ipam-claim-reference` or `deviceID`, counts as absent, as in Go.
 """
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     """Takes (value, path, problems), adds what is wrong to the problems, and returns the field's value."""
 
 _SEPARATORS = frozenset(";|")
-"""What people write in place of a comma."""
+"""Characters that people write in place of a comma."""
 
 ANNOTATION_BYTES_MAX = 262_144
 """All annotations of one object together (Kubernetes apimachinery, TotalAnnotationSizeLimitB)."""
@@ -89,7 +89,7 @@ def parse(text: str, *, namespace: str) -> tuple[NetworkSelectionElement, ...]:
     """Read the value of the networks annotation of a pod in `namespace` (§4.1); () for an empty one.
 
     Raises SpecErrors with the problems (the first PROBLEMS_MAX), in input order, each with a path such as
-    `[1].ips[0]`, and the elements that could be read; of a text with more problems, none. Linear in the length.
+    `[1].ips[0]`, and the elements that could be read, unless the text has more problems. Linear in the length.
     """
     return _read(text, namespace=namespace, source=NETWORKS)
 
@@ -172,15 +172,9 @@ def _add_name_problem(name: str, item: str, path: str, problems: Problems) -> No
         fix = f'a name with a dot can only be selected in the JSON form: [{{"name":"{name}"}}]'
     elif has_space(name[: names.SUBDOMAIN_MAX]) or not _SEPARATORS.isdisjoint(name[: names.SUBDOMAIN_MAX]):
         fix = "separate networks by commas"
-    problems.add(
-        "network-name",
-        path,
-        "this does not name a network" if name else "the network's name is missing",
-        value=item,
-        allowed=names.ALLOWED_LABEL,
-        fix=fix,
-        section="NPWG v1.3 §3.3",
-    )
+    detail = "this does not name a network" if name else "the network's name is missing"
+    allowed, section = names.ALLOWED_LABEL, "NPWG v1.3 §3.3"
+    problems.add("network-name", path, detail, value=item, allowed=allowed, fix=fix, section=section)
 
 
 # The JSON form, §4.1.2
@@ -191,15 +185,8 @@ def _read_json(text: str, *, namespace: str, problems: Problems) -> list[Network
     if not isinstance(value, list):
         fix = "put the object into [ ]" if isinstance(value, dict) else ""
         allowed = "a list of objects"
-        problems.add(
-            "not-a-list",
-            "",
-            "the JSON form is a list",
-            value=value,
-            allowed=allowed,
-            fix=fix,
-            section=_SECTION,
-        )
+        detail = "the JSON form is a list"
+        problems.add("not-a-list", "", detail, value=value, allowed=allowed, fix=fix, section=_SECTION)
         return []
     return [
         _read_element(item, problems.at(index), namespace=namespace, problems=problems)
@@ -208,7 +195,7 @@ def _read_json(text: str, *, namespace: str, problems: Problems) -> list[Network
 
 
 def _check_together(elements: list[NetworkSelectionElement | None], problems: Problems) -> None:
-    """Check what concerns several elements: one default-route holder, interface names used once."""
+    """Check that one element at most has a default-route, and that each interface name is used once."""
     holder: str | None = None
     holders: dict[str, int] = {}
     for index, element in enumerate(elements):
@@ -236,16 +223,8 @@ _INT64_MAX = 2**63 - 1
 
 
 def _add_namespace_problem(value: str, path: str, problems: Problems) -> None:
-    """Add that a namespace is no DNS-1123 label."""
-    detail = "this does not name a namespace"
-    problems.add(
-        "network-namespace",
-        path,
-        detail,
-        value=value,
-        allowed=names.ALLOWED_LABEL,
-        section="NPWG v1.3 §4.1.1",
-    )
+    detail, section = "this does not name a namespace", "NPWG v1.3 §4.1.1"
+    problems.add("network-namespace", path, detail, value=value, allowed=names.ALLOWED_LABEL, section=section)
 
 
 def _check_interface(name: str, path: str, problems: Problems) -> None:
@@ -264,7 +243,7 @@ def _check_interface(name: str, path: str, problems: Problems) -> None:
 
 
 def _read_element(item: object, path: str, *, namespace: str, problems: Problems) -> NetworkSelectionElement | None:
-    """Return the element of one list item, or None when something is wrong with it."""
+    """Return the element of one list item, or None if it has a problem."""
     if not isinstance(item, dict):
         allowed = 'an object with a "name"'
         detail = "the item is null" if item is None else "the item is no object"
@@ -358,7 +337,7 @@ def _read_interface(value: object, path: str, problems: Problems) -> str:
 
 
 def _string_reader(is_right: Callable[[str], bool], rule: str, detail: str, *, allowed: str, section: str) -> Reader:
-    """Return the reader of a string that is checked by one function; empty counts as absent."""
+    """Return the reader of a string that one function checks; an empty one counts as absent."""
 
     def read(value: object, path: str, problems: Problems) -> str:
         text = _read_string(value, path, problems)
@@ -369,42 +348,38 @@ def _string_reader(is_right: Callable[[str], bool], rule: str, detail: str, *, a
     return read
 
 
-def _read_ips(value: object, path: str, problems: Problems) -> tuple[str, ...]:
-    section = "NPWG v1.3 §4.1.2.1.3"
-    items = _read_strings(value, path, problems, section=section)
+def _list_reader(is_right: Callable[[str], bool], rule: str, detail: str, *, allowed: str, section: str) -> Reader:
+    """Return the reader of a list of strings that one function checks."""
+
+    def read(value: object, path: str, problems: Problems) -> tuple[str, ...]:
+        items = _read_strings(value, path, problems, section=section)
+        for where, text in items:
+            if not is_right(text):
+                problems.add(rule, where, detail, value=text, allowed=allowed, section=section)
+        return tuple(text for _, text in items)
+
+    return read
+
+
+def _read_ips(value: object, path: str, problems: Problems) -> object:
     if value == []:
+        section = "NPWG v1.3 §4.1.2.1.3"
         problems.add("ips-empty", path, "the list is empty", allowed="one address or more", section=section)
-    for where, text in items:
-        if not names.is_ip_or_prefix(text):
-            allowed = names.ALLOWED_IP
-            problems.add("ips-value", where, "this is no IP address", value=text, allowed=allowed, section=section)
-    return tuple(text for _, text in items)
-
-
-def _read_default_route(value: object, path: str, problems: Problems) -> tuple[str, ...]:
-    section = "NPWG v1.3 §4.1.2.1.9"
-    items = _read_strings(value, path, problems, section=section)
-    for where, text in items:
-        if not names.is_ip(text):
-            allowed = "the IPv4 or IPv6 address of a gateway, without a prefix length"
-            detail = "this is no gateway"
-            problems.add("default-route-value", where, detail, value=text, allowed=allowed, section=section)
-    return tuple(text for _, text in items)
+    return _read_addresses(value, path, problems)
 
 
 def _read_strings(value: object, path: str, problems: Problems, *, section: str) -> list[tuple[str, str]]:
     """Return (path, text) of each item that is a string."""
     if not isinstance(value, list):
-        fix_allowed = "a list of strings"
-        problems.add_type(path, value, fix_allowed, section=section)
+        problems.add_type(path, value, "a list of strings", section=section)
         return []
-    found = []
+    texts = []
     for index, item in enumerate(value):
         if isinstance(item, str):
-            found.append((f"{path}[{index}]", item))
+            texts.append((f"{path}[{index}]", item))
         else:
             problems.add_type(f"{path}[{index}]", item, "a string", section=section)
-    return found
+    return texts
 
 
 def _read_cni_args(value: object, path: str, problems: Problems) -> Mapping[str, object]:
@@ -415,7 +390,7 @@ def _read_cni_args(value: object, path: str, problems: Problems) -> Mapping[str,
 
 
 def _read_integer(value: object, path: str, highest: int, problems: Problems, *, section: str) -> int | None:
-    """NB: True is an int in Python and no integer in JSON; 1e6 and 1.0 are floats in Go too."""
+    """NB: True is an int in Python, and not an integer in JSON; 1e6 and 1.0 are floats in Go as well."""
     allowed = f"an integer from 1 to {highest}"
     if not isinstance(value, int) or isinstance(value, bool):
         problems.add_type(path, value, allowed, section=section)
@@ -495,6 +470,13 @@ def _check_inner_keys(item: Mapping[str, object], path: str, known: tuple[str, .
             _add_unknown_key(key, path, known, known, problems)
 
 
+_read_addresses = _list_reader(
+    names.is_ip_or_prefix,
+    "ips-value",
+    "this is no IP address",
+    allowed=names.ALLOWED_IP,
+    section="NPWG v1.3 §4.1.2.1.3",
+)
 _PORT_KEYS = ("hostPort", "containerPort", "protocol", "hostIP")
 
 _READERS: dict[str, Reader] = {
@@ -512,7 +494,13 @@ _READERS: dict[str, Reader] = {
     "cni-args": _read_cni_args,  # .6
     "portMappings": _read_port_mappings,  # .7
     "bandwidth": _read_bandwidth,  # .8
-    "default-route": _read_default_route,  # .9
+    "default-route": _list_reader(  # .9
+        names.is_ip,
+        "default-route-value",
+        "this is no gateway",
+        allowed="the IPv4 or IPv6 address of a gateway, without a prefix length",
+        section="NPWG v1.3 §4.1.2.1.9",
+    ),
     "infiniband-guid": _string_reader(  # .10
         names.is_guid,
         "guid-value",
@@ -540,4 +528,4 @@ _FIELDS = {
     "deviceID": "device_id",
 }
 _OLD_KEYS = {"ipRequest": "ips", "macRequest": "mac", "ip": "ips"}
-"""Keys of before v1.0 of the standard, and the commonest slip."""
+"""Keys from before v1.0 of the standard, and the most frequent mistake."""

@@ -179,5 +179,5 @@ def _read_pod(networks: str, default: str, namespace: str, network_namespace: st
     if known is not None:
         return known
     made = annotation.read_pod(networks, default, namespace=namespace, network_namespace=network_namespace)
-    PARSED.put(key, made, weigh(networks) + weigh(default) + _ENTRY * (made.size + len(made.problems)))
+    PARSED.put(key, made, weigh(networks + default) + _ENTRY * (made.size + len(made.problems)))
     return made
