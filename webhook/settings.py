@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cniplugin.access.model.values import Rules
+from cniplugin.access.model.decision import Rules
 from webhook.admission.evaluate import NETWORK_NAMESPACE
 from webhook.serving.clients import ClientTrust
 from webhook.serving.http import Limits

@@ -1,4 +1,4 @@
-"""What a refusal offers instead: networks that the pod may use, listed through the API server; see `access.listing`.
+"""What a refusal offers instead: networks that the pod may use, listed through the API server; see `allowednetworks`.
 
 Only a refusal pays for it: at most REQUESTS_MAX requests and LIST_S seconds. A namespace is listed alone; the last
 request, or one for all namespaces, lists the whole cluster. On any trouble nothing is offered rather than a part of it.
@@ -8,7 +8,7 @@ default level counts, so that at worst a network is offered that its level refus
 
 from __future__ import annotations
 
-from cniplugin.access.judging.listing import list_allowed
+from cniplugin.access.judging.allowednetworks import list_allowed
 from cniplugin.access.reading.consent import ANNOTATIONS
 from cniplugin.cluster import sources
 from cniplugin.errors import TRY_AGAIN_LATER, CniError
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
-    from cniplugin.access.model.values import Rules, Subject
+    from cniplugin.access.model.decision import Rules, Subject
     from cniplugin.cluster.sources import Server
     from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 
@@ -32,7 +32,7 @@ EVERYWHERE = ""
 
 
 def list_for(subject: Subject, rules: Rules, client: Server) -> tuple[tuple[str, ...], bool]:
-    """Return what `access.listing.list_allowed` does; nothing, and a log line, if the API server does not tell."""
+    """Return what `allowednetworks.list_allowed` does; nothing, and a log line, if the API server does not tell."""
     client.limit(min(LIST_S, client.left_s() * LIST_SHARE))
     try:
         return list_allowed(subject, rules, _Listed(client, subject))

@@ -18,8 +18,7 @@ from cniplugin.errors import INVALID_NETWORK_CONFIG, CniError
 from cniplugin.host.log import LOG
 from cniplugin.host.regularfile import load_regular_file
 from cniplugin.netspec import cniconfig
-from cniplugin.netspec.cnichecks import read_flag
-from cniplugin.netspec.cniconfig import CONFIG_BYTES_MAX
+from cniplugin.netspec.cniconfig import CONFIG_BYTES_MAX, read_flag
 from cniplugin.netspec.errors import SpecError, SpecErrors, show
 from cniplugin.netspec.jsontext import parse as parse_json
 from cniplugin.netspec.jsontext import quote

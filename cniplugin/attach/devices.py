@@ -15,7 +15,7 @@ address is the same device under each resource. Multus gives no device, and no e
 
 from __future__ import annotations
 
-from cniplugin.access.model.values import Verdict
+from cniplugin.access.model.decision import Verdict
 from cniplugin.errors import NO_DEVICE, CniError
 from cniplugin.netspec import cniconfig
 from cniplugin.netspec.errors import show
@@ -95,7 +95,7 @@ def refuse_foreign(attachment: Attachment, own: Devices) -> Verdict:
         is_allowed=False,
         code="ForeignDevice",
         reason=f"device {show(attachment.element.device_id)} is not one that the pod has of resource {show(resource)}",
-        decided=f"the kubelet, which gave the pod of it: {_list(own.get(resource, ())) or 'none'}",
+        decider=f"the kubelet, which gave the pod of it: {_list(own.get(resource, ())) or 'none'}",
         fix="remove deviceID and take the next device that is free, or ask for one that the pod has",
     )
 

@@ -14,11 +14,12 @@ import os
 
 from cniplugin.cluster import sources
 from cniplugin.errors import INVALID_NETWORK_CONFIG, CniError
-from cniplugin.netspec import annotation
+from cniplugin.netspec.annotation import read_pod, texts_of
+from cniplugin.netspec.errors import SpecErrors
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 from cniplugin.netspec.plan import plan
 from cniplugin.netspec.record import Record
-from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS, NetworkSelectionElement
+from cniplugin.netspec.selection import NetworkSelectionElement
 
 from . import confdir
 
@@ -154,12 +155,11 @@ def _plan_networks(
     defaults = node_defaults(conf, catalogue, pod_namespace=pod.namespace if pod else "")
     if pod is None or client is None:
         return plan((), catalogue.find, default=defaults.first, more_defaults=defaults.more, default_interface=ifname)
-    selected = annotation.parse(pod.annotations.get(NETWORKS, ""), namespace=pod.namespace)
-    chosen = annotation.parse_default_network(pod.annotations.get(DEFAULT_NETWORK, ""), namespace=conf.multus_namespace)
-    asked: list[tuple[int | None, NetworkSelectionElement]] = [
-        *([(None, chosen)] if chosen else []),
-        *enumerate(selected),
-    ]
+    selections = read_pod(*texts_of(pod.annotations), namespace=pod.namespace, network_namespace=conf.multus_namespace)
+    if selections.problems:
+        source = selections.problems[-1].source  # the error names one annotation
+        raise SpecErrors([problem for problem in selections.problems if problem.source == source])
+    asked = selections.elements
     claimed: tuple[Claimed, ...] = ()
     if pod.claims:
         from . import podclaims  # noqa: PLC0415  # few pods have claims
@@ -177,9 +177,9 @@ def _plan_networks(
         for remark in permission.check(pod, asked, standing, catalogue, client, claimed=claimed):
             tell(remark)
     return plan(
-        selected,
+        selections.networks,
         catalogue.find,
-        default=chosen or defaults.first,
+        default=selections.default or defaults.first,
         more_defaults=defaults.more,
         default_interface=ifname,
     )

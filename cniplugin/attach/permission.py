@@ -13,8 +13,8 @@ each other namespace costs one request.
 from __future__ import annotations
 
 from cniplugin.access.judging.judge import judge, judge_trial
-from cniplugin.access.judging.reasons import Refusal, render, render_trial, trial_rule
-from cniplugin.access.model.values import Item, Subject
+from cniplugin.access.judging.reasons import Refusal, render, render_trial
+from cniplugin.access.model.decision import Item, Subject
 from cniplugin.cluster import sources
 from cniplugin.cluster.currentrules import Remark
 from cniplugin.errors import ACCESS_DENIED, CniError
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Protocol
 
+    from cniplugin.access.model.decision import Rules, Verdict
     from cniplugin.access.model.policyrules import AttachmentRule
-    from cniplugin.access.model.values import Rules, Verdict
     from cniplugin.cluster.currentrules import Standing
     from cniplugin.cluster.sources import Pod, Server
     from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
@@ -156,7 +156,7 @@ def _tell_trials(trials: Sequence[tuple[str, Refusal]], pod: Pod, rules: Rules) 
     """Log what policies on trial would refuse; those of mode Warn make one event together."""
     warned = []
     for mode, refusal in trials:
-        LOG.verbose(f"access rules: {mode}: {refusal.reference}: {refusal.verdict.code} by {trial_rule(refusal)}")
+        LOG.verbose(f"access rules: {mode}: {refusal.reference}: {refusal.verdict.code} by {refusal.verdict.decider}")
         if mode == "Warn":
             warned.append(render_trial(refusal, rules.config, who=_who(pod)))
     return (Remark(reason="NetworkAccessTrial", message="\n".join(warned)),) if warned else ()

@@ -20,9 +20,9 @@ from __future__ import annotations
 import time
 
 from cniplugin.access.judging import reasons
+from cniplugin.access.model.decision import NAME_LABEL, Config, Rules
 from cniplugin.access.model.levels import UNCHECKED
 from cniplugin.access.model.policyrules import CONFIG_KIND, POLICY_KIND
-from cniplugin.access.model.values import NAME_LABEL, Config, Rules
 from cniplugin.errors import CniError
 from cniplugin.host.log import LOG
 from cniplugin.netspec.record import Record
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any, TypeVar
 
-    from cniplugin.access.model.values import Verdict
+    from cniplugin.access.model.decision import Verdict
     from cniplugin.protocol.netconf import NetConf
 
     from .rulesfile import Snapshot

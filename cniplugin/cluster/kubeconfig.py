@@ -17,9 +17,9 @@ import os
 
 from cniplugin.errors import INVALID_NETWORK_CONFIG, CniError
 from cniplugin.host.regularfile import load_regular_file
+from cniplugin.netspec.names import trim
 from cniplugin.netspec.rawjson import loads
 from cniplugin.netspec.record import Record
-from cniplugin.netspec.whitespace import trim
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

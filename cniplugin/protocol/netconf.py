@@ -17,9 +17,9 @@ from cniplugin.netspec import cniconfig, names
 from cniplugin.netspec.cniconfig import NetworkConfigList
 from cniplugin.netspec.errors import SpecErrors, render, show
 from cniplugin.netspec.jsontext import join, quote
+from cniplugin.netspec.names import trim
 from cniplugin.netspec.record import Record
 from cniplugin.netspec.versions import VERSION_WHEN_ABSENT
-from cniplugin.netspec.whitespace import trim
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from cniplugin.access.model.values import Rules
+from cniplugin.access.model.decision import Rules
 from tests.bench import load, node, policies, scale, server, world, worst
 from webhook.admission.evaluate import evaluate
 from webhook.admission.model.injection import Injection

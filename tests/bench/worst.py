@@ -20,7 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from cniplugin.access.model.values import Rules
+from cniplugin.access.model.decision import Rules
 from tests.bench import bare, hostile, load, server, world
 from webhook.admission.model.requests import Decision, Request
 from webhook.admission.plugins.schema import PluginChecks

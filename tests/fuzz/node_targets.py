@@ -13,7 +13,7 @@ import yaml
 
 from cniplugin.access import compile as access_compile
 from cniplugin.access.model import labels, matchers
-from cniplugin.access.model.values import Config
+from cniplugin.access.model.decision import Config
 from cniplugin.access.reading import consent, policyconfig
 from cniplugin.access.reading import policies as reading
 from cniplugin.attach import devicefiles, devices

@@ -11,7 +11,7 @@ import click
 from cryptography import x509
 
 from certs import authority, cabundle, state
-from cniplugin.access.model.values import Config, Rules
+from cniplugin.access.model.decision import Config, Rules
 from cniplugin.netspec import cniconfig
 from cniplugin.netspec.errors import SpecErrors
 from tests.webhook.admission.world import FakeCluster

@@ -11,7 +11,7 @@ import click
 
 from cniplugin.access.compile import compile_rules
 from cniplugin.access.model import labels as label_grammar
-from cniplugin.access.model.values import Config, Subject
+from cniplugin.access.model.decision import Config, Subject
 from cniplugin.netspec.names import ALLOWED_LABEL, ALLOWED_SUBDOMAIN, is_label, is_subdomain
 from webhook.admission.wording import unreadable
 from webhook.kube.apierrors import ClusterError

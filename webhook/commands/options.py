@@ -9,7 +9,7 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
-from cniplugin.access.model.values import NETWORK_STATUS_MODES, POSTURES, Config, Rules
+from cniplugin.access.model.decision import NETWORK_STATUS_MODES, POSTURES, Config, Rules
 from cniplugin.netspec.names import ALLOWED_LABEL, is_label
 from webhook.admission.evaluate import NETWORK_NAMESPACE
 from webhook.admission.view.currentrules import RulesInForce

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cniplugin.access.model.values import Rules
+from cniplugin.access.model.decision import Rules
 from cniplugin.netspec.netattachdef import GROUP, KIND, VERSION
 from cniplugin.netspec.selection import NETWORKS
 from webhook.admission.evaluate import NETWORK, POD, evaluate

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from cniplugin.access.judging.reasons import LEVEL_CODE, Refusal, decided_by_rule, render_facts
+from cniplugin.access.model.decision import Subject, Verdict
 from cniplugin.access.model.levels import PRIVILEGED
+from cniplugin.access.model.limits import SPELLINGS
 from cniplugin.access.model.policyrules import ENFORCE, AttachmentRule
-from cniplugin.access.model.usage import SPELLINGS
-from cniplugin.access.model.values import Config, Subject, Verdict
 from cniplugin.netspec.errors import render
 from webhook.admission.view.permissions import Answer, Permission, Permissions, Trial
 from webhook.admission.wording.ruletext import describe_networks
@@ -99,7 +99,7 @@ def list_text(found: Permissions, paint: Paint, *, shows_all: bool, is_configure
     """Return tables: the networks, then the rules behind them, then the posture."""
     shown = [one for one in found.networks if shows_all or one.verdict.is_allowed or one.needs_limits]
     hidden = len(found.networks) - len(shown)
-    networks = [row for one in shown for row in _network_rows(one, found.config)]
+    networks = [row for one in shown for row in _network_rows(one)]
     parts = [
         [f"{_who(found.subject)}:"],
         _table(("NETWORK", "ATTACH", "DECIDED BY", "MAY ASK FOR"), networks)
@@ -117,23 +117,23 @@ def list_text(found: Permissions, paint: Paint, *, shows_all: bool, is_configure
     return "\n\n".join("\n".join(part) for part in parts if part)
 
 
-def _network_rows(permission: Permission, config: Config) -> Iterator[tuple[str, ...]]:
+def _network_rows(permission: Permission) -> Iterator[tuple[str, ...]]:
     """NB: what is refused shows the reason where the others show what may be asked for."""
     reference, verdict = permission.item.reference, permission.verdict
     state = "yes" if verdict.is_allowed else "within limits" if permission.needs_limits else "no"
     if state == "no":
-        yield reference, state, _decided(verdict, config), f"({verdict.reason})"
+        yield reference, state, _decided(verdict), f"({verdict.reason})"
         return
     for number, grant in enumerate(permission.grants):
-        decided = _rule_name(grant.rule) if grant.rule else _decided(verdict, config)
+        decided = _rule_name(grant.rule) if grant.rule else _decided(verdict)
         yield (reference, state, decided, grant.asks) if number == 0 else ("", "or", decided, grant.asks)
 
 
-def _decided(verdict: Verdict, config: Config) -> str:
+def _decided(verdict: Verdict) -> str:
     if verdict.policy:
         return f"policy {verdict.policy}, rule {verdict.rule}"
-    if verdict.code.startswith("Posture"):
-        return f"posture {config.posture}"
+    if verdict.posture:
+        return f"posture {verdict.posture}"
     return _DECIDED.get(verdict.code, "built-in check")
 
 

@@ -35,7 +35,7 @@ from webhook.serving.http import RequestError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from cniplugin.access.model.values import Rules
+    from cniplugin.access.model.decision import Rules
     from webhook.admission.view.listers import Cluster
     from webhook.admission.view.nadmitconfiguration import Configuration
     from webhook.serving.http import Later

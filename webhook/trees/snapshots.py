@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 
 from cniplugin.access.compile import NO_POLICIES, Policies, read_policies
+from cniplugin.access.model.decision import NAME_LABEL
 from cniplugin.access.model.policyrules import GROUP as ACCESS_GROUP
-from cniplugin.access.model.values import NAME_LABEL
 from cniplugin.netspec.netattachdef import GROUP, KIND
 from webhook.admission.dra.claims import CLAIM, CLASS, NO_DEVICES, TEMPLATE, ClaimSpec, DeviceClass, Devices, DeviceSpec
 from webhook.admission.dra.claims import GROUP as DEVICE_GROUP

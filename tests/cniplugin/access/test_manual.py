@@ -11,7 +11,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from cniplugin.access.model.values import Config
+from cniplugin.access.model.decision import Config
 from cniplugin.netspec.selection import NETWORKS
 from tests.paths import ROOT
 from webhook.admission.evaluate import evaluate

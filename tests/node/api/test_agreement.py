@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 
 from cniplugin.access.compile import compile_rules, read_policies
 from cniplugin.access.judging.judge import judge
+from cniplugin.access.model.decision import Config, Item, Subject
 from cniplugin.access.model.policyrules import CONFIG_KIND, CONFIG_NAME, POLICY_KIND
-from cniplugin.access.model.values import Config, Item, Subject
 from cniplugin.attach import networks
 from cniplugin.cluster import currentrules
 from cniplugin.cluster.currentrules import Remark

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from cniplugin.access.compile import compile_rules, read_policies
-from cniplugin.access.model.values import Config
+from cniplugin.access.model.decision import Config
 from cniplugin.cluster.rulesfile import RulesFile, Snapshot
 from cniplugin.netspec import netattachdef
 from tests.fakes.node_apiserver import Answer, Request, failure
@@ -317,8 +317,9 @@ def test_what_is_loaded(lan: Node) -> None:
         "cniplugin.cluster.rulesfile",
         "cniplugin.access.judging.judge",
     }
-    compiling = {f"cniplugin.access.{name}" for name in ("compile", "reading", "configuration", "index", "governed")}
-    listing = {"cniplugin.attach.alternatives", "cniplugin.access.judging.listing"}
+    rules = ("compile", "reading.policies", "reading.policyconfig", "judging.ruleindex", "judging.attachmentrules")
+    compiling = {f"cniplugin.access.{name}" for name in rules}
+    listing = {"cniplugin.attach.alternatives", "cniplugin.access.judging.allowednetworks"}
     assert not (judging | compiling | listing) & loaded(lan, None)
     without = loaded(lan, "lan")
     assert judging <= without

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cniplugin.access.model.values import Config, Rules
+from cniplugin.access.model.decision import Config, Rules
 from cniplugin.attach import networks
 from cniplugin.cluster.currentrules import Remark
 from cniplugin.cluster.sources import Pod

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cniplugin.access.judging.judge import judge
-from cniplugin.access.model.values import Rules
+from cniplugin.access.model.decision import Rules
 from tests.bench import hostile
 from webhook.admission.evaluate import evaluate
 from webhook.admission.model.injection import Injection

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cniplugin.access.compile import compile_rules
-from cniplugin.access.model.values import Config
+from cniplugin.access.model.decision import Config
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS
 from tests.webhook.snapshot import api_server
 from tests.webhook.snapshot.api_server import (

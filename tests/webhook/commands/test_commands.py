@@ -13,7 +13,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from cniplugin.access.model.values import Rules
+from cniplugin.access.model.decision import Rules
 from tests.paths import ROOT
 from webhook.admission.evaluate import evaluate
 from webhook.admission.model.injection import Injection

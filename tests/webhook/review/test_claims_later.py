@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cniplugin.access.model.values import Config, Rules
+from cniplugin.access.model.decision import Config, Rules
 from tests.webhook.admission.dra.world import (
     BY_CLAIM,
     MACVLAN,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cniplugin.access.compile import compile_rules, read_policies
-from cniplugin.access.model.values import Config, Rules
+from cniplugin.access.model.decision import Config, Rules
 from cniplugin.access.reading.consent import ALLOWED_SELECTOR
 from tests.paths import EXAMPLES
 from tests.webhook.admission.world import MACVLAN, RULES, FakeCluster, cluster

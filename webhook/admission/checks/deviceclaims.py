@@ -15,9 +15,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from cniplugin.access.content.builtin import unsafe
-from cniplugin.access.judging.anypod import judge_any_pod, judge_any_pod_trial
-from cniplugin.access.model.values import Rules, Subject
+from cniplugin.access.content.unsafeconfig import unsafe
+from cniplugin.access.judging.judge import judge_any_pod, judge_any_pod_trial
+from cniplugin.access.model.decision import Rules, Subject
 from cniplugin.netspec.errors import SpecError
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 from webhook.admission.checks.definitions import judge_author, plugin_findings

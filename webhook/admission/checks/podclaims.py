@@ -12,11 +12,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from cniplugin.access.judging.allowednetworks import list_allowed
 from cniplugin.access.judging.judge import judge, judge_trial, usable_namespaces
-from cniplugin.access.judging.listing import list_allowed
 from cniplugin.access.judging.reasons import Refusal
+from cniplugin.access.model.decision import Item, Rules, Subject, Verdict
 from cniplugin.access.model.levels import WITHOUT_LEVEL
-from cniplugin.access.model.values import Item, Rules, Subject, Verdict
 from cniplugin.netspec.errors import SpecError
 from cniplugin.netspec.names import nearest
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
@@ -162,7 +162,7 @@ def judge_attachments(
             labels = {**labels, **WITHOUT_LEVEL}
         item = Item(element=element, network=network, network_labels=labels, source=claimtext.SOURCE)
         verdict = judges.judge(subject, item, rules)
-        if attachment.is_own and verdict.code.startswith("Posture"):
+        if attachment.is_own and verdict.posture:
             continue
         verdicts.append(verdict)
         if not verdict.is_allowed:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface, ip_address, ip_interface
 
-from cniplugin.netspec.whitespace import has_space
+from cniplugin.netspec.names import has_space
 
 Address = IPv4Address | IPv6Address
 Interface = IPv4Interface | IPv6Interface

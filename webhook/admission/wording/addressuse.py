@@ -28,7 +28,7 @@ def remark(request: Request, error: SpecError) -> str:
 def place(finding: PluginFinding, item: int | None) -> SpecError:
     """Return a finding about an element as a problem of its pod; `item`: its position, None for the default network."""
     source, prefix = (DEFAULT_NETWORK, "") if item is None else (NETWORKS, f"[{item}].")
-    return finding.as_spec_error().replace(source=source, path=f"{prefix}{finding.path}")
+    return finding.as_spec_error().replace(source=source, path=f"{prefix}{finding.path}", item=item)
 
 
 def duplicate(claim: Claim, *, by: str) -> PluginFinding:

@@ -14,9 +14,9 @@ import pytest
 from cniplugin.access.compile import compile_rules, read_policies
 from cniplugin.access.content import facts, plugintable
 from cniplugin.access.content.facts import KINDS, facts_of, fold
-from cniplugin.access.judging.definitions import Author, Writing, judge_definition
+from cniplugin.access.judging.definitionrules import Author, Writing, judge_definition
 from cniplugin.access.judging.judge import judge
-from cniplugin.access.model.values import Config, Item, Rules, Subject
+from cniplugin.access.model.decision import Config, Item, Rules, Subject
 from cniplugin.netspec import netattachdef
 from cniplugin.netspec.cniconfig import NetworkConfigList, PluginConfig
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
@@ -181,7 +181,9 @@ def test_every_touch_has_a_kind_and_the_place_as_it_is_written() -> None:
         for touch in touched({"type": "bridge", "bridge": "br1", "vlanTrunk": [{"minid": 5}]})
         if touch.kind == facts.VLAN
     )
-    assert touch == facts.Touch(kind="vlan", value="5", path="plugins[0].vlanTrunk[0].minid", plugin="bridge")
+    assert touch == facts.Touch(
+        kind="vlan", value="5", path="plugins[0].vlanTrunk[0].minid", place="plugins[0]", key="minid", plugin="bridge"
+    )
 
 
 def touched(conf: dict[str, Any]) -> tuple[facts.Touch, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cniplugin.access.compile import compile_rules
-from cniplugin.access.model.values import Config
+from cniplugin.access.model.decision import Config
 from webhook.admission.dra.drivers import Drivers
 from webhook.admission.evaluate import evaluate
 from webhook.admission.model.requests import Decision, User

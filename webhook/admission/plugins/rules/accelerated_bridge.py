@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cniplugin.netspec.whitespace import trim
+from cniplugin.netspec.names import trim
 from webhook.admission.plugins.context import Placed
 from webhook.admission.plugins.finding import PluginFinding
 

@@ -50,7 +50,7 @@ def test_there_are_keys_of_most_plugins() -> None:
 @pytest.mark.parametrize("key", ["runtimeConfig", "prevResult"])
 @pytest.mark.parametrize("conf", [{"type": "bridge"}, {"type": "ptp"}, {"type": "host-device", "device": "dev0"}])
 def test_what_is_empty_is_absent(node: Node, conf: dict[str, Any], key: str) -> None:
-    """Hence these are not refused; tests/cniplugin/access/content/test_builtin.py has what is."""
+    """Hence these are not refused; tests/cniplugin/access/content/test_unsafeconfig.py has what is."""
     empty: dict[str, Any] = {}
     for value in (empty, None):
         assert node.attach([{**conf, "ipam": IPAM, key: value}], given={}, version="1.0.0") == ACCEPTED

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from cniplugin.netspec.record import Record
 
-from .levels import BaselineLists, ClusterLevels
+from .levels import AUDIT, TRIALS, WARN, BaselineLists, ClusterLevels, with_basis
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -148,6 +148,11 @@ class Rules(Record):
     warned: RuleIndex | None = None
     audited: RuleIndex | None = None
 
+    @property
+    def trials(self) -> tuple[tuple[str, str, RuleIndex | None], ...]:
+        """The modes that refuse nothing: of levels, of policies, and the rules of policies up to that mode."""
+        return (WARN, TRIALS[WARN], self.warned), (AUDIT, TRIALS[AUDIT], self.audited)
+
 
 class Subject(Record):
     """Who wants to attach: the pod. The requester is not consulted."""
@@ -179,20 +184,28 @@ class Item(Record):
 
 
 class Verdict(Record):
-    """The answer for one item. `code` is stable; `reason`, `decided`, `fix` are the facts a refusal prints.
+    """The answer for one item. `code` is stable; `reason`, `decided`, `fix` are the facts that a refusal prints.
 
-    `allowed` is what the deciding rule allows on this network, "" where the networks that the pod may use are the
-    better answer. `policy` and `rule` name who decided, `contact` whom its policy says to ask; "" for a posture, a
-    built-in check, or a policy without one. `keys`: what of a definition decided, each key of it with what is wrong.
+    `decider` names who decided, `basis` says on what grounds. `policy` and `rule` are set if a rule decided, `posture`
+    if the default posture did. `contact`: whom the rule's policy says to ask. `allowed`: what the deciding rule allows
+    on this network; "" where a list of the pod's networks is the better answer. `keys`: the keys of a definition that
+    decided, each with what is wrong.
     """
 
     is_allowed: bool
     code: str
     reason: str = ""
-    decided: str = ""
+    decider: str = ""
+    basis: str = ""
     fix: str = ""
     allowed: str = ""
     policy: str = ""
     rule: str = ""
+    posture: str = ""
     contact: str = ""
     keys: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def decided(self) -> str:
+        """Who decided, and on what grounds."""
+        return with_basis(self.decider, self.basis)

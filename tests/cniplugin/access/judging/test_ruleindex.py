@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from cniplugin.access.compile import compile_rules, read_policies
 from cniplugin.access.content.facts import facts_of
-from cniplugin.access.judging import index
-from cniplugin.access.judging.index import Index
+from cniplugin.access.judging import ruleindex as index
+from cniplugin.access.judging.ruleindex import Index
+from cniplugin.access.model.decision import NAME_LABEL, Config, Item, Subject
+from cniplugin.access.model.limits import usage_of
 from cniplugin.access.model.policyrules import AttachmentRule, PodMatch
-from cniplugin.access.model.usage import usage_of
-from cniplugin.access.model.values import NAME_LABEL, Config, Item, Subject
 from cniplugin.netspec import netattachdef
 from cniplugin.netspec.selection import NetworkSelectionElement
 from tests.cniplugin.access import strategies as make

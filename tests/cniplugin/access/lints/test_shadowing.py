@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cniplugin.access.compile import Policies, compile_rules
-from cniplugin.access.judging.definitions import Author, Writing, judge_definition
+from cniplugin.access.judging.definitionrules import Author, Writing, judge_definition
 from cniplugin.access.judging.judge import judge
 from cniplugin.access.lints.lints import lint
+from cniplugin.access.model.decision import Config, Item, Subject
 from cniplugin.access.model.policyrules import Policy
-from cniplugin.access.model.values import Config, Item, Subject
 from cniplugin.access.reading.policies import read_policy
 from cniplugin.netspec import netattachdef
 from cniplugin.netspec.selection import NetworkSelectionElement

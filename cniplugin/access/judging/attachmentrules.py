@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from cniplugin.access.content.facts import facts_of
 from cniplugin.access.model.contentfields import met
-from cniplugin.access.model.limits import describe, exceeded, permits
-from cniplugin.access.model.usage import usage_of
-from cniplugin.access.model.values import Verdict
+from cniplugin.access.model.decision import Verdict
+from cniplugin.access.model.limits import describe, exceeded, permits, usage_of
 from cniplugin.access.reading.consent import consents
 
 from . import reasons
@@ -15,9 +14,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from cniplugin.access.model.decision import Config, Item, Subject
+    from cniplugin.access.model.limits import Usage
     from cniplugin.access.model.policyrules import AttachmentRule
-    from cniplugin.access.model.usage import Usage
-    from cniplugin.access.model.values import Config, Item, Subject
 
 
 def judge(

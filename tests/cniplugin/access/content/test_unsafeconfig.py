@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from cniplugin.access.content import builtin
-from cniplugin.access.content.builtin import unsafe
+from cniplugin.access.content import unsafeconfig
 from cniplugin.access.content.plugintable import PLUGINS
-from cniplugin.access.model.values import META_PLUGIN_TYPES
+from cniplugin.access.content.unsafeconfig import unsafe
+from cniplugin.access.model.decision import META_PLUGIN_TYPES
 from cniplugin.netspec import cniconfig
 from cniplugin.netspec.cniconfig import NetworkConfigList
 
@@ -87,7 +87,7 @@ def test_a_program_that_is_no_ipam_program_is_refused(kind: str) -> None:
         {"type": "macvlan", "ipam": {}},
         {"type": "macvlan", "ipam": None},
         {"type": "tuning", "ipam": {"type": "host-device"}},  # tuning does not run it
-        *({"type": "macvlan", "ipam": {"type": kind}} for kind in builtin.IPAM_PROGRAMS),
+        *({"type": "macvlan", "ipam": {"type": kind}} for kind in unsafeconfig.IPAM_PROGRAMS),
     ],
     ids=str,
 )
@@ -96,7 +96,7 @@ def test_other_ipam_types_are_left_alone(plugin: dict[str, Any]) -> None:
 
 
 def test_the_ipam_programs_are_those_of_the_table() -> None:
-    assert {kind for kind, known in PLUGINS.items() if known[0] == "ipam"} == builtin.IPAM_PROGRAMS
+    assert {kind for kind, known in PLUGINS.items() if known[0] == "ipam"} == unsafeconfig.IPAM_PROGRAMS
 
 
 def test_it_is_worked_out_once_whatever_the_setting() -> None:

@@ -7,8 +7,8 @@ then judged like any other request.
 
 from __future__ import annotations
 
+from cniplugin.access.model.decision import Item, UnreadError
 from cniplugin.access.model.policyrules import ALLOW
-from cniplugin.access.model.values import Item, UnreadError
 from cniplugin.netspec.selection import NetworkSelectionElement
 
 from .judge import may_attach, usable_namespaces
@@ -17,8 +17,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from cniplugin.access.model.decision import Catalogue, Rules, Subject
     from cniplugin.access.model.policyrules import AttachmentRule
-    from cniplugin.access.model.values import Catalogue, Rules, Subject
 
 JUDGED_MAX = 64
 """Candidates that a refusal judges; "and more" stands for the rest."""

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from cniplugin.access.compile import compile_rules, read_policies
-from cniplugin.access.judging import listing
+from cniplugin.access.judging import allowednetworks
+from cniplugin.access.judging.allowednetworks import list_allowed
 from cniplugin.access.judging.judge import judge
-from cniplugin.access.judging.listing import list_allowed
-from cniplugin.access.model.values import Config, Item, Rules, Subject, UnreadError
+from cniplugin.access.model.decision import Config, Item, Rules, Subject, UnreadError
 from cniplugin.access.reading.consent import ALLOWED_NAMESPACES
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 from cniplugin.netspec.selection import NetworkSelectionElement
@@ -80,7 +80,7 @@ def test_more_than_may_be_listed() -> None:
 
 
 def test_the_cost_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listing, "JUDGED_MAX", 3)
+    monkeypatch.setattr(allowednetworks, "JUDGED_MAX", 3)
     world = cluster(**{f"blue__net_{number}": None for number in range(9)})
     deny = {"name": "d", "action": "Deny", "networks": [{"namespaces": ["blue"]}]}
     assert list_allowed(BLUE, rules_of(deny), world) == ((), True)

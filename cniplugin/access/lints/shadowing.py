@@ -13,12 +13,11 @@ from cniplugin.access.model.policyrules import DENY, MODES, NetworkMatch, PodMat
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Any, TypeAlias, TypeVar
 
     from cniplugin.access.model.contentfields import Content
     from cniplugin.access.model.labels import Selector
-    from cniplugin.access.model.matchers import Cidrs, HexPrefixes, Ranges
     from cniplugin.access.model.policyrules import AttachmentRule, AuthorMatch, ConfigMatch, DefinitionRule, Policy
 
     Rule = TypeVar("Rule", AttachmentRule, DefinitionRule)
@@ -177,7 +176,10 @@ def _covers_pod(broad: PodMatch, narrow: PodMatch) -> bool:
         _covers_names(broad.namespaces, narrow.namespaces)
         and _covers_selector(broad.namespace_selector, narrow.namespace_selector)
         and _covers_selector(broad.pod_selector, narrow.pod_selector)
-        and _covers_set(broad.service_accounts, narrow.service_accounts)
+        and (
+            broad.service_accounts is None
+            or (narrow.service_accounts is not None and narrow.service_accounts <= broad.service_accounts)
+        )
     )
 
 
@@ -194,57 +196,21 @@ def _covers_network(broad: NetworkMatch, narrow: NetworkMatch) -> bool:
 
 
 def _covers_content(broad: Content, narrow: Content) -> bool:
-    for field in FIELDS:
-        limit = getattr(broad, field.name)
-        if limit is not None and not _COVERS.get(field.key, _covers_values)(limit, getattr(narrow, field.name)):
-            return False
-    return True
+    return all(_covers_values(getattr(broad, field.name), getattr(narrow, field.name)) for field in FIELDS)
 
 
 def _covers_names(broad: Names | None, narrow: Names | None) -> bool:
     return broad is None or "" in broad.prefixes or _covers_values(broad, narrow)
 
 
-def _covers_values(broad: Names | None, narrow: Names | None) -> bool:
-    """As `_covers_names`, of what a network may have none of: there "*" asks for one."""
-    if broad is None or narrow is None:
-        return broad is None
-    return all(map(broad.matches, narrow.exact)) and all(text.startswith(broad.prefixes) for text in narrow.prefixes)
+def _covers_values(broad: Any, narrow: Any) -> bool:
+    """Compare two fields of one kind. NB: "*" asks for a value, so it does not cover a rule without the field."""
+    return broad is None or (narrow is not None and broad.covers(narrow))
 
 
 def _covers_selector(broad: Selector | None, narrow: Selector | None) -> bool:
-    if broad is None or not broad.requirements:
-        return True
-    return narrow is not None and set(broad.requirements) <= set(narrow.requirements)
+    return broad is None or not broad.requirements or _covers_values(broad, narrow)
 
-
-def _covers_set(broad: frozenset[str] | None, narrow: frozenset[str] | None) -> bool:
-    return broad is None or (narrow is not None and narrow <= broad)
-
-
-def _covers_ranges(broad: Ranges | None, narrow: Ranges | None) -> bool:
-    return broad is None or (narrow is not None and all(broad.contain(low, high) for low, high in narrow.ranges))
-
-
-def _covers_cidrs(broad: Cidrs | None, narrow: Cidrs | None) -> bool:
-    if broad is None or narrow is None:
-        return broad is None
-    return all(
-        broad.contain_range(bits, network << shift, (network + 1 << shift) - 1)
-        for bits, shift, network in narrow.blocks
-    )
-
-
-def _covers_prefixes(broad: HexPrefixes | None, narrow: HexPrefixes | None) -> bool:
-    return broad is None or (narrow is not None and all(digits.startswith(broad.digits) for digits in narrow.digits))
-
-
-_COVERS: Mapping[str, Callable[[Any, Any], bool]] = {
-    "vlans": _covers_ranges,
-    "addresses": _covers_cidrs,
-    "macs": _covers_prefixes,
-}
-"""How the values of a field are compared that are no patterns."""
 
 # Definitions
 

@@ -10,10 +10,16 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from cniplugin.access.compile import compile_rules, read_policies
-from cniplugin.access.judging.definitions import Author, Writing, are_ruled, judge_definition, judge_definition_trial
+from cniplugin.access.judging.definitionrules import (
+    Author,
+    Writing,
+    are_ruled,
+    judge_definition,
+    judge_definition_trial,
+)
+from cniplugin.access.model.decision import Config, Rules, Verdict
 from cniplugin.access.model.levels import ClusterLevels
 from cniplugin.access.model.policyrules import AuthorMatch
-from cniplugin.access.model.values import Config, Rules, Verdict
 from cniplugin.access.reading.consent import ALLOWED_NAMESPACES
 from cniplugin.netspec import netattachdef
 from cniplugin.netspec.netattachdef import RESOURCE_NAME

@@ -10,17 +10,17 @@ and the first one that decides is told.
 from __future__ import annotations
 
 from cniplugin.access.content.facts import facts_of
+from cniplugin.access.model.decision import NAME_LABEL
+from cniplugin.access.model.limits import asks_for_nothing
 from cniplugin.access.model.policyrules import ALLOW, AUDIT, DENY, ENFORCE, WARN
-from cniplugin.access.model.usage import asks_for_nothing
-from cniplugin.access.model.values import NAME_LABEL
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from typing import TypeVar
 
+    from cniplugin.access.model.decision import Item, Subject
     from cniplugin.access.model.policyrules import AttachmentRule, DefinitionRule, PodMatch, Policy
-    from cniplugin.access.model.values import Item, Subject
     from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 
     T = TypeVar("T", AttachmentRule, DefinitionRule)
@@ -55,8 +55,8 @@ class Index:
 
         NB: Deny rules about requests are left out for an item that makes none, unless `whatever` it asks for counts.
         """
-        is_plain = not whatever and not item.replaces_default and asks_for_nothing(item.element)
         found: tuple[list[AttachmentRule], list[AttachmentRule]] = ([], [])
+        is_plain = not whatever and not item.replaces_default and asks_for_nothing(item.element)
         network = self._network(subject, item)
         for candidate in network.for_plain if is_plain else network.candidates:
             if candidate.has_pod(subject):

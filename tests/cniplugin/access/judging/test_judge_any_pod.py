@@ -7,13 +7,12 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
-from cniplugin.access.judging.anypod import judge_any_pod, judge_any_pod_trial
-from cniplugin.access.judging.definitions import Author, Writing, judge_definition
-from cniplugin.access.judging.judge import judge
-from cniplugin.access.judging.listing import list_allowed
+from cniplugin.access.judging.allowednetworks import list_allowed
+from cniplugin.access.judging.definitionrules import Author, Writing, judge_definition
+from cniplugin.access.judging.judge import judge, judge_any_pod, judge_any_pod_trial
 from cniplugin.access.judging.reasons import Refusal, render
+from cniplugin.access.model.decision import Config, Item, MultusGate, Rules, Subject
 from cniplugin.access.model.levels import ClusterLevels
-from cniplugin.access.model.values import Config, Item, MultusGate, Rules, Subject
 from cniplugin.netspec import netattachdef
 from cniplugin.netspec.selection import NetworkSelectionElement
 from tests.cniplugin.access import strategies as make

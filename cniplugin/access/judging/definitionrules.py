@@ -15,9 +15,9 @@ from cniplugin.access.content.facts import facts_of
 from cniplugin.access.judging import baseline
 from cniplugin.access.model import contentfields
 from cniplugin.access.model.contentfields import met, outside
-from cniplugin.access.model.levels import ENFORCE, MODES, PRIVILEGED, RESTRICTED, TRIALS, level_name, level_of
+from cniplugin.access.model.decision import Verdict
+from cniplugin.access.model.levels import ENFORCE, MODES, PRIVILEGED, RESTRICTED, level_name, level_of
 from cniplugin.access.model.policyrules import ALLOW
-from cniplugin.access.model.values import Verdict
 from cniplugin.access.reading.consent import ANNOTATIONS
 from cniplugin.netspec.record import Record
 
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
     from cniplugin.access.content.facts import Facts
     from cniplugin.access.judging.baseline import Breach
+    from cniplugin.access.model.decision import Config, RuleIndex, Rules
     from cniplugin.access.model.levels import Level
     from cniplugin.access.model.policyrules import ConfigMatch, DefinitionRule
-    from cniplugin.access.model.values import Config, RuleIndex, Rules
     from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 
 
@@ -76,8 +76,7 @@ def judge_definition(writing: Writing, rules: Rules) -> Verdict:
 
 def judge_definition_trial(writing: Writing, rules: Rules) -> tuple[str, Verdict] | None:
     """Return what policies and levels on trial would refuse: the mode, `Warn` or `Audit`, and the verdict."""
-    for level, mode in TRIALS.items():
-        index = rules.warned if mode == "Warn" else rules.audited
+    for level, mode, index in rules.trials:
         verdict = _judge(writing, rules.config, index) if index is not None else None
         if verdict is None or verdict.is_allowed:
             verdict = _judge_level_alone(writing, rules.config, rules.enforced, level)
@@ -165,24 +164,14 @@ def _left(breaches: Sequence[Breach], accepting: Sequence[DefinitionRule]) -> tu
 
 def _selecting(index: RuleIndex | None, writing: Writing) -> list[DefinitionRule]:
     """Return the rules about author and namespace."""
-    return [rule for rule in _about(index, writing) if _has_author(rule, writing.author)]
+    author = writing.author
+    return [rule for rule in _about(index, writing) if rule.has_author(author.name, author.groups)]
 
 
 def _about(index: RuleIndex | None, writing: Writing) -> list[DefinitionRule]:
-    """Return the rules about definitions of a namespace, whoever writes them."""
-    return [rule for rule in index.definitions if _has_place(rule, writing)] if index is not None else []
-
-
-def _has_author(rule: DefinitionRule, author: Author) -> bool:
-    if rule.authors is not None and not rule.authors.has(author.name, author.groups):
-        return False
-    return rule.except_authors is None or not rule.except_authors.has(author.name, author.groups)
-
-
-def _has_place(rule: DefinitionRule, writing: Writing) -> bool:
-    if rule.namespaces is not None and not rule.namespaces.matches(writing.network.namespace):
-        return False
-    return rule.namespace_selector is None or rule.namespace_selector.matches(writing.namespace_labels)
+    """Return the rules about definitions of a namespace, for any author."""
+    namespace, labels = writing.network.namespace, writing.namespace_labels
+    return [rule for rule in index.definitions if rule.has_namespace(namespace, labels)] if index is not None else []
 
 
 # Deny
@@ -212,16 +201,8 @@ def _matched(rule: DefinitionRule, writing: Writing, facts: Facts | None) -> tup
 
 def _refuse_by_deny(rule: DefinitionRule, writing: Writing, config: Config, found: Sequence[str]) -> Verdict:
     reason = f"it uses {', '.join(found)}" if found else "a rule keeps this user from writing it"
-    return Verdict(
-        is_allowed=False,
-        code="DefinitionDenyRule",
-        reason="; ".join(filter(None, (reason, rule.message))),
-        decided=reasons.decided_by_rule(rule, "Deny"),
-        fix=f"change {writing.field}, or ask {reasons.whom_to_ask(rule, config)} to create this network",
-        policy=rule.policy,
-        rule=rule.name,
-        contact=rule.contact,
-    )
+    fix = f"change {writing.field}, or ask {reasons.whom_to_ask(rule, config)} to create this network"
+    return reasons.refuse_by_rule(rule, "DefinitionDenyRule", "Deny", reasons=[reason], fix=fix)
 
 
 # Allow
@@ -235,16 +216,13 @@ def _judge_allows(rules: Sequence[DefinitionRule], writing: Writing, facts: Fact
             return Verdict(is_allowed=True, code="DefinitionAllowRule", policy=rule.policy, rule=rule.name)
         refusals.append((len(problems), rule, problems))
     _, rule, problems = min(refusals, key=lambda refusal: refusal[0])
-    return Verdict(
-        is_allowed=False,
-        code="NotWithinDefinitionRule",
-        reason="; ".join(filter(None, (*problems, rule.message))),
-        decided=reasons.decided_by_rule(rule, "Allow, unreadable" if rule.is_broken else "Allow, config"),
-        allowed="" if rule.is_broken else describe(rule.config),
+    return reasons.refuse_by_rule(
+        rule,
+        "NotWithinDefinitionRule",
+        "Allow, unreadable" if rule.is_broken else "Allow, config",
+        reasons=problems,
         fix=f"change {writing.field} to fit, or ask {reasons.whom_to_ask(rule, config)} to create this network",
-        policy=rule.policy,
-        rule=rule.name,
-        contact=rule.contact,
+        allowed="" if rule.is_broken else describe(rule.config),
     )
 
 
@@ -289,6 +267,7 @@ def _refuse_by_default(writing: Writing, config: Config) -> Verdict:
         is_allowed=False,
         code="DefinitionDefaultDeny",
         reason=f"no rule lets this user write networks {where}",
-        decided="definitions.default Deny (no rule covers this user and namespace)",
+        decider="definitions.default Deny",
+        basis="no rule covers this user and namespace",
         fix=f"ask {config.whom_to_ask} to create this network, or for {rule}",
     )
