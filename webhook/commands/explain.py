@@ -9,13 +9,13 @@ from operator import eq
 import click
 
 from cniplugin.netspec.errors import show
-from webhook.admission.plugins.codes import CODES
-from webhook.report import explained, explainedtext
+from webhook.admission.plugins.findings import SEVERITIES
+from webhook.report import explained
 from webhook.report.titles import TITLES
 
 from .options import EXIT_UNREADABLE, paint
 
-NAMES = {name.upper(): name for name in (*CODES, *TITLES)}
+NAMES = {name.upper(): name for name in (*SEVERITIES, *TITLES)}
 """What can be explained; letter case does not matter."""
 
 
@@ -53,19 +53,19 @@ def explain(*, codes: tuple[str, ...], output: str) -> None:
         click.echo(_no_such_code(code), err=True)
     if unknown:
         sys.exit(EXIT_UNREADABLE)
-    wanted = list(dict.fromkeys(NAMES[code.upper()] for code in codes))
+    names = list(dict.fromkeys(NAMES[code.upper()] for code in codes))
     if output == "json":
-        click.echo(explained.to_json(wanted or NAMES.values()))
-    elif wanted:
-        click.echo(explainedtext.render(wanted, paint))
+        click.echo(explained.render_json(names or NAMES.values()))
+    elif names:
+        click.echo(explained.render_text(names, paint))
     else:
-        click.echo(explainedtext.render_list(paint))
+        click.echo(explained.render_list(paint))
 
 
 def _no_such_code(code: str) -> str:
     """Name what is meant; of what looks like a code, the one that has most characters at the same place."""
     if code[:3].upper() == "NAD":
-        meant = [max(CODES, key=lambda known: sum(map(eq, known, code.upper())))]
+        meant = [max(SEVERITIES, key=lambda known: sum(map(eq, known, code.upper())))]
     else:
         meant = get_close_matches(code, TITLES, n=1)
     hint = f'did you mean "{meant[0]}"? ' if meant else ""

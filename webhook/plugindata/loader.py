@@ -16,8 +16,9 @@ from webhook.admission.plugins.schema import PluginSchema
 from webhook.plugindata.fileformat import KeyFile, PluginFile, Shapes, plugin_schema
 
 OWN = Path(__file__).parent
-SHAPES = "_shapes.json"
-"""Keys that several plugins share, by name; no plugin."""
+PLUGIN_FILES = "[!_]*.json"
+SHAPES = OWN / "_shapes.json"
+"""Keys that several plugins share, by name."""
 
 _plugins = msgspec.json.Decoder(PluginFile)
 _shapes = msgspec.json.Decoder(dict[str, KeyFile])
@@ -27,14 +28,13 @@ _shapes = msgspec.json.Decoder(dict[str, KeyFile])
 def load_schemas() -> Mapping[str, PluginSchema]:
     """Return the schemas by plugin type, other names included. They are read once."""
     loaded: dict[str, PluginSchema] = {}
-    for file in sorted(OWN.glob("*.json")):
-        if file.name != SHAPES:
-            schema = plugin_schema(_plugins.decode(file.read_bytes()), load_shapes())
-            loaded |= dict.fromkeys((schema.type, *schema.also), schema)
+    for file in sorted(OWN.glob(PLUGIN_FILES)):
+        schema = plugin_schema(_plugins.decode(file.read_bytes()), load_shapes())
+        loaded |= dict.fromkeys((schema.type, *schema.also), schema)
     return loaded
 
 
 @cache
 def load_shapes() -> Shapes:
     """Return the keys that several plugins share. They are read once."""
-    return _shapes.decode((OWN / SHAPES).read_bytes())
+    return _shapes.decode(SHAPES.read_bytes())

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from cniplugin.netspec.errors import show
 from cniplugin.netspec.names import nearest
-from webhook.admission.plugins.codes import CODES
+from webhook.admission.plugins.findings import SEVERITIES
 from webhook.admission.plugins.rules.registry import RULES
 from webhook.plugindata.fileformat import KeyFile, PluginFile, Shapes
 from webhook.plugindata.form import Mistake, Steps
@@ -51,7 +51,7 @@ def _of_key(key: KeyFile, shapes: Shapes, steps: Steps) -> Iterator[Mistake]:
 
 
 def _of_code(code: str, steps: Steps) -> Iterator[Mistake]:
-    if code not in CODES:
+    if code not in SEVERITIES:
         yield Mistake(steps, f"there is no such code: {show(code)}; allowed: those that `nadmit explain` lists")
 
 

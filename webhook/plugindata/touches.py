@@ -19,7 +19,7 @@ import msgspec
 from cniplugin.access.content import plugintable
 from cniplugin.access.content.facts import fold
 from webhook.plugindata.fileformat import KeyFile, PluginFile, ReadFile, Shapes, TouchFile
-from webhook.plugindata.loader import OWN, SHAPES, load_shapes
+from webhook.plugindata.loader import OWN, PLUGIN_FILES, load_shapes
 
 UNCHECKED = OWN / "unchecked"
 """Plugins of which only that is known: no check looks at their keys."""
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
 def load_files() -> list[PluginFile]:
     """Return what is known of each plugin, checked ones first."""
-    files = (file for folder in (OWN, UNCHECKED) for file in sorted(folder.glob("*.json")) if file.name != SHAPES)
+    files = (file for folder in (OWN, UNCHECKED) for file in sorted(folder.glob(PLUGIN_FILES)))
     return [_plugins.decode(file.read_bytes()) for file in files]
 
 

@@ -9,9 +9,10 @@ import json
 from pathlib import PurePath
 from urllib.parse import quote
 
-from webhook.admission.plugins.codes import CODES
+from webhook.admission.plugins.findings import SEVERITIES
+from webhook.plugindata.codes import load_codes
 
-from .findings import Finding, Report
+from .lint import Finding, Report
 from .titles import TITLES, page_of
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -31,17 +32,17 @@ def render(report: Report, *, version: str) -> str:
 
 def _rule(rule: str) -> dict[str, object]:
     """NB: code scanning of GitHub wants all three texts, though SARIF wants `id` only."""
-    known = CODES.get(rule)
-    if known is None:
+    if rule not in SEVERITIES:
         text, page = {"text": TITLES.get(rule, rule)}, page_of(rule)
         more = f"{TITLES.get(rule, rule)}{f'; {page} says more' if page else ''}"
         return {"id": rule, "shortDescription": text, "fullDescription": text, "help": {"text": more}}
+    code = load_codes()[rule]
     return {
         "id": rule,
-        "shortDescription": {"text": known.title},
-        "fullDescription": {"text": known.meaning},
-        "help": {"text": f"{known.meaning} {known.fix} `nadmit explain {rule}` shows an example."},
-        "defaultConfiguration": {"level": known.severity},
+        "shortDescription": {"text": code.title},
+        "fullDescription": {"text": code.meaning},
+        "help": {"text": f"{code.meaning} {code.fix} `nadmit explain {rule}` shows an example."},
+        "defaultConfiguration": {"level": SEVERITIES[rule]},
     }
 
 

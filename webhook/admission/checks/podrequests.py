@@ -17,7 +17,7 @@ from cniplugin.netspec.cniconfig import NetworkConfigList
 from cniplugin.netspec.errors import SpecError
 from cniplugin.netspec.selection import NetworkSelectionElement
 from webhook.admission.model.requests import Decision, Request
-from webhook.admission.plugins.finding import PluginFinding, is_refused
+from webhook.admission.plugins.findings import PluginFinding, is_refused
 from webhook.admission.plugins.networkoffers import Offer, read_offer
 from webhook.admission.plugins.podaddresses import asks_for_anything, request_findings
 from webhook.admission.plugins.schema import PluginChecks

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from cniplugin.netspec.jsontext import join
 from webhook.admission.plugins.context import Placed, holds
 from webhook.admission.plugins.decoding import Budget
-from webhook.admission.plugins.finding import PluginFinding
+from webhook.admission.plugins.findings import PluginFinding
 from webhook.admission.plugins.schema import PluginSchema
 from webhook.admission.plugins.spelling import near_miss
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from cniplugin.netspec.jsontext import join
 from webhook.admission.plugins.decoding import Decoded
-from webhook.admission.plugins.finding import PluginFinding
+from webhook.admission.plugins.findings import PluginFinding
 from webhook.admission.plugins.schema import Condition, Constraint, PluginSchema
 
 _ZERO: tuple[object, ...] = (None, "", False, 0, [], {})

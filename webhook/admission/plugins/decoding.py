@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, cast
 
 from cniplugin.netspec.jsontext import join
-from webhook.admission.plugins.finding import PluginFinding
+from webhook.admission.plugins.findings import PluginFinding
 from webhook.admission.plugins.formats import ALLOWED, fits, remark
 from webhook.admission.plugins.schema import GO_INTEGERS, Key
 from webhook.admission.plugins.spelling import near_miss, same_letters

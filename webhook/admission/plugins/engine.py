@@ -17,7 +17,7 @@ from cniplugin.netspec.netattachdef import RESOURCE_NAME
 from webhook.admission.plugins import chaining
 from webhook.admission.plugins.context import Placed, constraint_findings
 from webhook.admission.plugins.decoding import Budget, Decoded, Decoder, OutOfBudgetError
-from webhook.admission.plugins.finding import PluginFinding
+from webhook.admission.plugins.findings import PluginFinding
 from webhook.admission.plugins.rules.registry import RULES
 from webhook.admission.plugins.schema import PluginChecks, PluginSchema
 

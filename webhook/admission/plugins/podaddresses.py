@@ -12,7 +12,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from cniplugin.netspec.selection import NetworkSelectionElement
-from webhook.admission.plugins.finding import PluginFinding
+from webhook.admission.plugins.findings import PluginFinding
 from webhook.admission.plugins.formats import Address, read_address, read_cidr
 from webhook.admission.plugins.intervals import Network, Spans, place_of
 from webhook.admission.plugins.networkoffers import Ipam, Offer, Range

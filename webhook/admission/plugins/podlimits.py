@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cniplugin.netspec.selection import NetworkSelectionElement
-from webhook.admission.plugins.finding import PluginFinding
+from webhook.admission.plugins.findings import PluginFinding
 from webhook.admission.plugins.networkoffers import Offer
 
 Findings = Iterator[PluginFinding]

@@ -22,7 +22,7 @@ from cniplugin.netspec.plan import item_of
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS
 from webhook.admission.model.remark import Remark
 from webhook.admission.model.requests import Cause, Decision, GroupKind, Request
-from webhook.admission.plugins.finding import PluginFinding
+from webhook.admission.plugins.findings import PluginFinding
 
 WARNING_MAX = 256
 MESSAGE_BYTES_MAX = 32_768

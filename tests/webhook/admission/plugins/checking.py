@@ -8,7 +8,7 @@ from typing import Any
 
 from cniplugin.netspec import cniconfig
 from webhook.admission.plugins.engine import check_plugins
-from webhook.admission.plugins.finding import PluginFinding
+from webhook.admission.plugins.findings import PluginFinding
 from webhook.admission.plugins.schema import PluginChecks
 from webhook.plugindata.loader import load_schemas
 

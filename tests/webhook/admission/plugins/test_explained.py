@@ -12,26 +12,28 @@ import webhook
 from cniplugin.access.content.facts import KINDS
 from cniplugin.access.model.contentfields import FIELDS
 from tests import golden_files as golden
-from webhook.admission.plugins.codes import CODES, ERROR
-from webhook.report import explained, explainedtext, manual, sarif, touchtable
-from webhook.report.findings import Finding, Report
+from webhook.admission.plugins.findings import ERROR
+from webhook.plugindata.codes import load_codes
+from webhook.report import docspages, explained, sarif
+from webhook.report.lint import Finding, Report
 from webhook.report.titles import TITLES, page_of
 from webhook.trees.problems import Position
 
+CODES = load_codes()
 WEBHOOK = Path(webhook.__file__).parent
 
 
 def test_golden_docs_messages() -> None:
-    golden.compare("../../docs/messages.md", manual.render())
+    golden.compare("../../docs/messages.md", docspages.render_messages())
 
 
 def test_golden_docs_touches() -> None:
-    golden.compare("../../docs/touches.md", touchtable.render())
+    golden.compare("../../docs/touches.md", docspages.render_touches())
 
 
 def test_every_kind_of_a_fact_is_in_the_page_with_its_field() -> None:
-    assert set(touchtable.FIELDS) <= KINDS.keys()
-    fields = {name for names in touchtable.FIELDS.values() for name in names.split(", ")}
+    assert set(docspages.FIELDS) <= KINDS.keys()
+    fields = {name for names in docspages.FIELDS.values() for name in names.split(", ")}
     assert fields == {field.key for field in FIELDS}
 
 
@@ -45,20 +47,20 @@ def test_the_page_of_a_built_in_check_has_it(rule: str) -> None:
 @pytest.mark.parametrize("code", CODES)
 def test_what_kubectl_says_has_the_code_as_its_severity_has_it(code: str) -> None:
     one = explained.explain(code)
-    assert one.said.count(f"{code}: ") == one.said.count("NAD") == 1
-    assert one.said.startswith("The " if one.severity == ERROR else "Warning: ")
-    assert "\n" not in one.said
+    assert one.output.count(f"{code}: ") == one.output.count("NAD") == 1
+    assert one.output.startswith("The " if one.severity == ERROR else "Warning: ")
+    assert "\n" not in one.output
 
 
 def test_every_code_is_in_the_contents_and_has_a_section() -> None:
-    page = manual.render()
+    page = docspages.render_messages()
     assert re.findall(r"^\| \[(NAD\d+)\]\(#nad\d+\)", page, re.MULTILINE) == list(CODES)
     assert re.findall(r"^### (NAD\d+)$", page, re.MULTILINE) == list(CODES)
     assert re.findall(r"^## (NAD\d)xx", page, re.MULTILINE) == sorted({code[:4] for code in CODES})
 
 
 def test_the_list_has_one_line_for_each() -> None:
-    codes, rules = explainedtext.render_list(lambda text, _role: text).split("\n\nOther rules:\n")
+    codes, rules = explained.render_list(lambda text, _role: text).split("\n\nOther rules:\n")
     assert [line.split()[0] for line in codes.splitlines()] == list(CODES)
     assert [line.split()[0] for line in rules.splitlines()] == list(TITLES)
 
@@ -73,7 +75,7 @@ def test_every_rule_of_a_file_has_a_title() -> None:
 
 
 def test_a_rule_names_the_page_that_says_more() -> None:
-    rules = json.loads(explained.to_json(["PostureStrict", "inject-into", "NetworkInUse", "mac-value", "yaml-key"]))
+    rules = json.loads(explained.render_json(["PostureStrict", "inject-into", "NetworkInUse", "mac-value", "yaml-key"]))
     assert [rule["page"].removeprefix("docs/") for rule in rules] == [
         "access.md", "injection.md", "webhook.md", "conformance.md", "",
     ]  # fmt: skip
@@ -81,7 +83,7 @@ def test_a_rule_names_the_page_that_says_more() -> None:
 
 
 def test_json_can_be_read() -> None:
-    read = json.loads(explained.to_json(["NAD101", "NAD611"]))
+    read = json.loads(explained.render_json(["NAD101", "NAD611"]))
     assert [sorted(one["example"]) for one in read] == [["config"], ["config", "otherPod", "pod"]]
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.webhook.admission.plugins.checking import SCHEMAS
-from webhook.plugindata.loader import OWN, SHAPES, load_shapes
+from webhook.plugindata.loader import OWN, PLUGIN_FILES, SHAPES, load_shapes
 from webhook.plugindata.own import read_own
 
-FILES = sorted(file for file in OWN.glob("*.json") if file.name != SHAPES)
+FILES = sorted(OWN.glob(PLUGIN_FILES))
 
 
 def test_the_schemas_of_the_project() -> None:
@@ -34,6 +34,6 @@ def test_no_two_files_have_one_type() -> None:
 
 
 def test_shapes_are_right() -> None:
-    keys = json.loads((OWN / SHAPES).read_text())
+    keys = json.loads(SHAPES.read_text())
     assert keys.keys() == load_shapes().keys()
     assert read_own([{"type": "x", "kind": "main", "source": "here", "keys": keys}]).mistakes == []

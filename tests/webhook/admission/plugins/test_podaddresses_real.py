@@ -22,7 +22,7 @@ from cniplugin.netspec import annotation, cniconfig, jsontext
 from cniplugin.netspec.netattachdef import build
 from cniplugin.netspec.plan import plan
 from tests.webhook.admission.plugins.checking import CHECKS
-from webhook.admission.plugins.finding import PluginFinding
+from webhook.admission.plugins.findings import PluginFinding
 from webhook.admission.plugins.networkoffers import read_offer
 from webhook.admission.plugins.podaddresses import request_findings
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from cniplugin.netspec.whitespace import trim
 from webhook.admission.plugins.context import Placed
-from webhook.admission.plugins.finding import PluginFinding
+from webhook.admission.plugins.findings import PluginFinding
 
 
 def name_findings(placed: Placed) -> Iterator[PluginFinding]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from webhook.admission.plugins.context import Placed
-from webhook.admission.plugins.finding import PluginFinding
+from webhook.admission.plugins.findings import PluginFinding
 from webhook.admission.plugins.formats import Interface, read_address, read_cidr
 from webhook.admission.plugins.intervals import Stretch, overlaps
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from cniplugin.netspec.jsontext import join
 from webhook.admission.plugins.context import Placed
-from webhook.admission.plugins.finding import PluginFinding
+from webhook.admission.plugins.findings import PluginFinding
 
 
 def sysctl_findings(placed: Placed) -> Iterator[PluginFinding]:

@@ -15,7 +15,7 @@ from ipaddress import ip_interface
 from typing import Any
 
 from webhook.admission.plugins.context import Placed
-from webhook.admission.plugins.finding import PluginFinding
+from webhook.admission.plugins.findings import PluginFinding
 from webhook.admission.plugins.formats import Interface, read_address, read_cidr
 from webhook.admission.plugins.rules.host_local import family_findings, gateway_findings
 

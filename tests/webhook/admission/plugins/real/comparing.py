@@ -11,7 +11,7 @@ from tests.paths import VECTORS
 from tests.webhook.admission.plugins.checking import SCHEMAS, found
 from tests.webhook.admission.plugins.real import differences
 from tests.webhook.admission.plugins.real.node import Conf, Outcome
-from webhook.admission.plugins.finding import PluginFinding
+from webhook.admission.plugins.findings import PluginFinding
 
 DATA = VECTORS / "cni_plugins"
 FIRST: Conf = {"type": "bridge", "bridge": "first", "ipam": {"type": "host-local", "subnet": "10.1.0.0/24"}}

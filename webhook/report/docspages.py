@@ -1,13 +1,87 @@
-"""docs/touches.md: what the keys of each plugin touch, from the files of the access rules. `make golden` writes it."""
+"""The pages of docs/ that `make golden` writes from data.
+
+docs/messages.md: every code explained, as `nadmit explain` prints it. docs/touches.md: what the keys of each plugin
+touch, as access rules judge them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
 from cniplugin.access.content.facts import KINDS
+from webhook.admission.plugins.findings import ERROR
+from webhook.plugindata.codes import load_codes
 from webhook.plugindata.fileformat import KeyFile, PluginFile, ReadFile, Shapes, TouchFile
 from webhook.plugindata.loader import load_shapes
 from webhook.plugindata.touches import load_files
+
+from .explained import NETWORK_NAME, POD_NAME, Explained, explain
+
+CODE_GROUPS = {
+    "NAD1": "keys and types",
+    "NAD2": "values and limits",
+    "NAD3": "IPAM and addresses",
+    "NAD4": "order, chaining, capabilities",
+    "NAD5": "surprises",
+    "NAD6": "pods and their networks",
+}
+"""The first digit of a code means its subject."""
+
+MESSAGES_HEAD = """\
+# Messages about plugins
+What the webhook and `nadmit check` say about the configurations of CNI plugins, and about pods that ask something of
+them. Each message has a code, which never changes its meaning, and is the rule in the log, in metrics, JSON and SARIF.
+`nadmit explain CODE` prints what stands here; [plugins.md](plugins.md) says what is judged, and how to describe plugins
+of your own. This page is written by `make golden`.
+
+An **error** refuses the object: the plugin itself would fail with it, on every node, or (`NAD407`) the
+network would promise pods what it never does. A **warning** does not.
+"""
+
+
+def render_messages() -> str:
+    """Return docs/messages.md."""
+    explained = [explain(name) for name in load_codes()]
+    return "\n".join([MESSAGES_HEAD, *_contents(explained), *_sections(explained)])
+
+
+def _contents(explained: list[Explained]) -> Iterator[str]:
+    yield "| code | severity | |"
+    yield "| --- | --- | --- |"
+    for one in explained:
+        yield f"| [{one.name}](#{one.name.lower()}) | {one.severity} | {one.code.title} |"
+    yield ""
+
+
+def _sections(explained: list[Explained]) -> Iterator[str]:
+    group = ""
+    for one in explained:
+        if one.name[:4] != group:
+            group = one.name[:4]
+            yield f"## {group}xx: {CODE_GROUPS[group]}"
+            yield ""
+        yield f"### {one.name}"
+        yield f"**{one.severity.capitalize()}: {one.code.title}.** {one.code.meaning}"
+        yield ""
+        yield from _example(one)
+        yield f"{'Fix' if one.severity == ERROR else 'What to do'}: {one.code.fix}"
+        yield ""
+
+
+def _example(one: Explained) -> Iterator[str]:
+    yield from _block("json", one.config, f"A network `{NETWORK_NAME}`:" if one.pod else "")
+    if one.other_pod:
+        yield from _block("json", one.other_pod, "The networks of a pod that runs:")
+    if one.pod:
+        yield from _block("json", one.pod, "The networks of a pod that is created:")
+    yield from _block("console", f"$ kubectl create -f {POD_NAME if one.pod else NETWORK_NAME}.yaml\n{one.output}", "")
+
+
+def _block(language: str, text: str, head: str) -> Iterator[str]:
+    if head:
+        yield f"{head}\n"
+    yield f"```{language}\n{text}\n```\n"
+
 
 FIELDS = {
     "interface": "masters",
@@ -27,7 +101,7 @@ FIELDS = {
 PARTS = {"address-net": "address", "address-first": "address", "address-last": "address", "trunk": "vlan"}
 """Kinds of the files that are a part of one."""
 
-HEAD = """# What the keys of CNI plugins touch
+TOUCHES_HEAD = """# What the keys of CNI plugins touch
 Written by `make golden` from `webhook/plugindata`. [access.md](access.md) says what rules do with it.
 
 Rules on attachments (`networks`) and on definitions (`config`) judge what a NetworkAttachmentDefinition touches on the
@@ -53,15 +127,15 @@ UNKNOWN = (
 )
 
 
-def render() -> str:
-    """Return the page."""
+def render_touches() -> str:
+    """Return docs/touches.md."""
     kinds = [f"| {kind} | {_code(FIELDS.get(kind, ''))} | {text} |" for kind, text in KINDS.items()]
     shapes = load_shapes()
     files = sorted(load_files(), key=lambda file: file.type)
     rows = [row for file in files if (row := _row(file, shapes))]
     unknown = ", ".join(map(_code, UNKNOWN))
     rows.append(f"| any other | interface: {unknown}; vlan: `vlan`, `vlanId`, `vlanTrunk`, `trunk` |")
-    return HEAD + "\n".join(kinds) + "\n" + ALWAYS + "\n".join(rows) + "\n"
+    return TOUCHES_HEAD + "\n".join(kinds) + "\n" + ALWAYS + "\n".join(rows) + "\n"
 
 
 def _code(names: str) -> str:
