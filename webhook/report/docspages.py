@@ -10,9 +10,8 @@ from collections.abc import Iterator, Mapping
 
 from cniplugin.access.content.facts import KINDS
 from webhook.admission.plugins.findings import ERROR
+from webhook.admission.plugins.schema import Key, PluginSchema, ReadKey, Touch
 from webhook.plugindata.codes import load_codes
-from webhook.plugindata.fileformat import KeyFile, PluginFile, ReadFile, Shapes, TouchFile
-from webhook.plugindata.loader import load_shapes
 from webhook.plugindata.touches import load_files
 
 from .explained import NETWORK_NAME, POD_NAME, Explained, explain
@@ -130,9 +129,8 @@ UNKNOWN = (
 def render_touches() -> str:
     """Return docs/touches.md."""
     kinds = [f"| {kind} | {_code(FIELDS.get(kind, ''))} | {text} |" for kind, text in KINDS.items()]
-    shapes = load_shapes()
     files = sorted(load_files(), key=lambda file: file.type)
-    rows = [row for file in files if (row := _row(file, shapes))]
+    rows = [row for file in files if (row := _row(file))]
     unknown = ", ".join(map(_code, UNKNOWN))
     rows.append(f"| any other | interface: {unknown}; vlan: `vlan`, `vlanId`, `vlanTrunk`, `trunk` |")
     return TOUCHES_HEAD + "\n".join(kinds) + "\n" + ALWAYS + "\n".join(rows) + "\n"
@@ -142,40 +140,35 @@ def _code(names: str) -> str:
     return ", ".join(f"`{name}`" for name in names.split(", ")) if names else ""
 
 
-def _row(file: PluginFile, shapes: Shapes) -> str:
+def _row(file: PluginSchema) -> str:
     inside = "ipam." if file.kind == "ipam" else ""
-    found = [
-        *_walk(file.keys, inside, shapes),
-        *_walk(file.also_reads, inside, shapes),
-        *_walk(file.beside, "", shapes),
-    ]
     by_kind: dict[str, list[str]] = {}
-    for kind, text in found:
+    for kind, text in (*_walk(file.keys, inside), *_walk(file.also_reads, inside), *_walk(file.beside, "")):
         by_kind.setdefault(kind, []).append(text)
     listed = "; ".join(f"{kind}: {', '.join(keys)}" for kind, keys in by_kind.items())
     return f"| {', '.join((file.type, *file.also))} | {listed} |" if listed else ""
 
 
-def _walk(keys: Mapping[str, KeyFile] | Mapping[str, ReadFile], path: str, shapes: Shapes) -> Iterator[tuple[str, str]]:
+def _walk(keys: Mapping[str, Key] | Mapping[str, ReadKey], path: str) -> Iterator[tuple[str, str]]:
     """Yield kind and key of everything that is touched."""
-    for name, written in keys.items():
-        touches, where = written.touches, f"{path}{name}"
-        key: KeyFile | ReadFile = written
-        while isinstance(key, KeyFile) and (key.shape or key.items is not None):
-            where += "[]" if key.type == "array" else ""
-            key = shapes[key.shape] if key.shape else key.items or key
-        kind = touches.kind if isinstance(touches, TouchFile) else touches
+    for name, key in keys.items():
+        touches, where = key.touches, f"{path}{name}"
+        inner: Key | ReadKey = key
+        while isinstance(inner, Key) and inner.items is not None:
+            where += "[]" if inner.type == "array" else ""
+            inner = inner.items
+        kind = touches.kind if isinstance(touches, Touch) else touches
         if kind is not None and kind not in ("trunk", "gateway"):
             yield PARTS.get(kind, kind), f"`{where}`" + ("" if name == "name" and not path else _default(touches))
         more = _default(touches) if kind is None else ""
-        yield from ((inner, f"{text}{more}") for inner, text in _walk(key.keys, f"{where}.", shapes))
+        yield from ((below, f"{text}{more}") for below, text in _walk(inner.keys, f"{where}."))
 
 
 def _default(touches: object) -> str:
     """Return what is to be known of a key besides."""
-    if isinstance(touches, TouchFile) and touches.in_container:
+    if isinstance(touches, Touch) and touches.in_container:
         return f" (not where `{touches.in_container}` is true)"
-    if not isinstance(touches, TouchFile) or touches.default is None:
+    if not isinstance(touches, Touch) or touches.default is None:
         return ""
     meant = {"": "the interface of the default route", "{name}": "the network's name"}.get(
         touches.default, f"`{touches.default}`"

@@ -19,7 +19,7 @@ from webhook.admission.model.requests import Decision, Object, Request
 from webhook.admission.plugins.findings import SEVERITIES
 from webhook.admission.plugins.schema import PluginChecks
 from webhook.plugindata.codes import Code, load_codes
-from webhook.plugindata.loader import load_schemas
+from webhook.plugindata.pluginfiles import load_schemas
 from webhook.trees import documents, snapshots
 
 from . import kubectl

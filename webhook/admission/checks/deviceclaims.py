@@ -148,7 +148,7 @@ def _read_content(
     namespace, name = place.key.namespace, place.key.name
     own: tuple[_Written, ...] = ()
     if driver.requests is not None:
-        own = (_Written(network_of_driver(namespace, name, driver.name), place.parameters_path, is_own=True),)
+        own = (_Written(network_of_driver(namespace, name, driver.driver), place.parameters_path, is_own=True),)
     if parameters.cni is None:
         return _Content(own)
     field = f"{place.parameters_path}.{parameters.cni_path}"

@@ -342,7 +342,7 @@ def _attach(part: _Part, namespace: str, field: str) -> Iterator[Attachment]:
             mac=parameters.mac or None,
             default_route=parameters.gateways,
         )
-        yield Attachment(place, field, element, network_of_driver(namespace, name, driver.name), is_own=True)
+        yield Attachment(place, field, element, network_of_driver(namespace, name, driver.driver), is_own=True)
 
 
 @lru_cache(maxsize=256)

@@ -1,4 +1,4 @@
-"""What is known of DRA drivers that attach networks, as frozen values; `webhook.driverdata` says how files spell them.
+"""The knowledge of DRA drivers that attach networks, as frozen values. Files and admins write it with the same fields.
 
 A driver reads the opaque parameters of a configuration: `config[].opaque{driver, parameters}`.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from webhook.admission.plugins.schema import Key
 
@@ -20,7 +20,8 @@ Precedence = Literal["merge", "first", "last"]
 each field. first, last: that configuration alone."""
 
 
-class DefinitionKeys(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DefinitionKeys:
     """Where parameters name a NetworkAttachmentDefinition.
 
     `namespace`: "" if the driver has no such key; a name without one is of the claim's namespace. `may_be_unread`: some
@@ -32,7 +33,8 @@ class DefinitionKeys(NamedTuple):
     may_be_unread: bool = False
 
 
-class RequestKeys(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestKeys:
     """Where a network configuration of the driver's own says what access rules limit; "" where it does not.
 
     All are dotted paths. `ips`: addresses with their prefix; `mac`: a MAC address; `routes`: a list of objects with
@@ -48,16 +50,17 @@ class RequestKeys(NamedTuple):
 class Driver:
     """One DRA driver; equal to itself alone, so that what was read for it can be remembered.
 
-    `name`: as `opaque.driver` has it. `title`: the project, for messages. `source`: where the facts were read.
+    `driver`: its name, as `opaque.driver` has it. `title`: the project, for messages; "" for its name. `source`: where
+    the facts were read.
     `api_versions`, `kinds`: what parameters must say of themselves; () if the driver does not look. `keys`: what they
     may hold. `definition`: None if they name no definition. `cni`: the dotted path of a CNI configuration, an object or
     its text; "" if there is none. `requests`: None if they are no network configuration of the driver's own.
     `interface`: the dotted path of the interface's name; "" for none.
     """
 
-    name: str
-    title: str
-    source: str
+    driver: str
+    title: str = ""
+    source: str = ""
     reading: Reading = "exact"
     precedence: Precedence = "last"
     api_versions: tuple[str, ...] = ()

@@ -150,7 +150,7 @@ class _Reader:
         self, path: str, value: object, detail: str, *, allowed: str = "", fix: str = "", rule: str = "driver-value"
     ) -> None:
         """Add a problem."""
-        text = f"{self.driver.title}: {detail}"
+        text = f"{self.driver.title or self.driver.driver}: {detail}"
         self.problems.append(SpecError(rule=rule, path=path, value=value, detail=text, allowed=allowed, fix=fix))
 
     def _check_version(self, key: str, value: object, known: tuple[str, ...]) -> None:

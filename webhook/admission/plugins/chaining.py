@@ -45,8 +45,7 @@ def predecessor_findings(placed: Placed) -> Findings:
     if not placed.earlier or not all(placed.earlier.values()):
         return
     for needed in schema.predecessors:
-        applies = all(holds(condition, placed.values) for condition in needed.when)
-        if applies and not set(needed.types) & set(placed.earlier):
+        if holds(needed.when, placed.values) and not set(needed.types) & set(placed.earlier):
             detail = f"the plugin {schema.type} needs one of these earlier in the list"
             allowed = ", ".join(needed.types)
             yield PluginFinding(

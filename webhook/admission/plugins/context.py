@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from cniplugin.netspec.jsontext import join
 from webhook.admission.plugins.decoding import Decoded
-from webhook.admission.plugins.findings import PluginFinding
-from webhook.admission.plugins.schema import Condition, Constraint, PluginSchema
+from webhook.admission.plugins.findings import Findings, PluginFinding
+from webhook.admission.plugins.schema import Conditions, Constraint, PluginSchema
 
 _ZERO: tuple[object, ...] = (None, "", False, 0, [], {})
 
@@ -37,30 +38,39 @@ class Placed:
         return path
 
 
-def holds(condition: Condition, values: Decoded) -> bool:
-    """Say whether a condition holds; nothing holds for what cannot be read."""
+def holds(conditions: Conditions, values: Decoded) -> bool:
+    """Say whether all conditions hold. A condition on a key that cannot be read does not."""
+    return all(_is_met(condition, key, values) for key, condition in conditions.items())
+
+
+def _is_met(condition: object, key: str, values: Decoded) -> bool:
     try:
-        found = values.find(condition.key)
+        value = values.find(key)
     except KeyError:
         return False
-    match condition.state:
+    match condition:
         case "set":
-            return found not in _ZERO
+            return value not in _ZERO
         case "unset":
-            return found in _ZERO
+            return value in _ZERO
         case "present":
-            return found is not None
+            return value is not None
         case "absent":
-            return found is None
+            return value is None
+        case {"not": excluded}:
+            return value is not None and not _is_one_of(value, excluded)
         case _:
-            is_one = any(found == value and type(found) is type(value) for value in condition.values)
-            return found is not None and is_one != condition.negated
+            return _is_one_of(value, condition)
 
 
-def constraint_findings(placed: Placed) -> Iterator[PluginFinding]:
+def _is_one_of(value: object, choices: Any) -> bool:
+    return any(value == choice and type(value) is type(choice) for choice in choices)
+
+
+def constraint_findings(placed: Placed) -> Findings:
     """Yield each constraint whose conditions all hold."""
     for constraint in placed.schema.constraints:
-        if all(holds(condition, placed.values) for condition in constraint.when):
+        if holds(constraint.when, placed.values):
             yield _finding(constraint, placed)
 
 

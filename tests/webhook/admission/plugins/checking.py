@@ -10,7 +10,7 @@ from cniplugin.netspec import cniconfig
 from webhook.admission.plugins.engine import check_plugins
 from webhook.admission.plugins.findings import PluginFinding
 from webhook.admission.plugins.schema import PluginChecks
-from webhook.plugindata.loader import load_schemas
+from webhook.plugindata.pluginfiles import load_schemas
 
 SCHEMAS = load_schemas()
 CHECKS = PluginChecks(schemas=SCHEMAS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import msgspec
@@ -11,10 +12,9 @@ from hypothesis import strategies as st
 
 from tests.webhook.admission.plugins.checking import SCHEMAS, found
 from webhook.admission.plugins.rules.registry import RULES
-from webhook.admission.plugins.schema import PluginChecks
-from webhook.plugindata.fileformat import PluginFile
-from webhook.plugindata.form import Mistake, mistakes
-from webhook.plugindata.own import read_own
+from webhook.admission.plugins.schema import PluginChecks, PluginSchema
+from webhook.plugindata.adminschemas import read_schemas
+from webhook.plugindata.mistakes import Mistake, read_value
 
 MINE: dict[str, Any] = {
     "type": "my-plugin",
@@ -25,11 +25,11 @@ MINE: dict[str, Any] = {
         "routes": {"shape": "routes"},
     },
 }
-FIELDS = ", ".join(field.name for field in msgspec.structs.fields(PluginFile))
+FIELDS = ", ".join(field.name for field in dataclasses.fields(PluginSchema))
 
 
 def checks(*written: object) -> PluginChecks:
-    read = read_own(written)
+    read = read_schemas(written)
     assert read.mistakes == []
     return PluginChecks(schemas={**SCHEMAS, **read.by_type})
 
@@ -94,6 +94,27 @@ def test_other_names() -> None:
             ("keys", "a", "shape"),
             'there is no such shape: "rout"; did you mean "route"? allowed: ',
         ),
+        (
+            {"keys": {"a": {"type": "string", "touches": "vlam"}}},
+            ("keys", "a", "touches"),
+            'unknown value: "vlam"; did you mean "vlan"? allowed: "address", ',
+        ),
+        (
+            {"keys": {"a": {"type": "string", "touches": {"kin": "vlan"}}}},
+            ("keys", "a", "touches", "kin"),
+            'no such field; did you mean "kind"? allowed: kind, default, ',
+        ),
+        (
+            {"constraints": [{"code": "NAD204", "when": {"a": {"nod": []}}, "detail": ""}]},
+            ("constraints", 0, "when", "a", "nod"),
+            'no such field; did you mean "not"? allowed: not',
+        ),
+        (
+            {"constraints": [{"code": "NAD204", "when": {"a": {}}, "detail": ""}]},
+            ("constraints", 0, "when", "a", "not"),
+            "it is missing; allowed: a list",
+        ),
+        ({"source": "\ud800"}, (), "it nests too deep, or a text has half a character"),
         ({"rules": ["x"]}, ("rules", 0), 'there is no such rule: "x"; allowed: accelerated-bridge-names, '),
         (
             {"constraints": [{"code": "X", "when": {}, "detail": ""}]},
@@ -114,14 +135,16 @@ def test_other_names() -> None:
     ],
 )  # fmt: skip
 def test_one_mistake_is_one_line(change: dict[str, Any], steps: tuple[str | int, ...], said: str) -> None:
-    (mistake,) = read_own([{**MINE, **change}]).mistakes
+    (mistake,) = read_schemas([{**MINE, **change}]).mistakes
     assert mistake.steps == (0, *steps)
-    assert mistake.said.startswith(said)
+    assert mistake.text.startswith(said)
 
 
 def test_every_mistake_is_told_and_what_is_right_is_read() -> None:
-    read = read_own([[], MINE, {"typ": "x", "kind": "main"}, MINE])
-    assert [mistake.steps for mistake in read.mistakes] == [(0,), (2, "typ"), (2, "type"), (2, "source"), (3, "type")]
+    read = read_schemas([[], MINE, {"typ": "x", "kind": "main"}, MINE])
+    steps = {mistake.steps for mistake in read.mistakes}
+    assert steps == {(0,), (2, "typ"), (2, "type"), (2, "source"), (3, "type")}
+    assert len(steps) == len(read.mistakes)
     assert list(read.by_type) == ["my-plugin"]
 
 
@@ -139,14 +162,13 @@ JSON = st.recursive(
 
 @given(JSON, st.sampled_from([None, "keys", "constraints", "predecessors", "rules", "also"]))
 def test_a_value_without_a_mistake_is_what_msgspec_reads(value: object, field: str | None) -> None:
-    """What one of both refuses, the other one refuses."""
+    """Admins' schemas and the project's files are read by two libraries into one class."""
     written = value if field is None else {**MINE, field: value}
-    try:
-        msgspec.convert(written, PluginFile)
-    except msgspec.ValidationError:
-        assert list(mistakes(written, PluginFile))
+    read, mistakes = read_value(written, PluginSchema)
+    if mistakes:
+        assert read is None
     else:
-        assert list(mistakes(written, PluginFile)) == []
+        assert read == msgspec.convert(written, PluginSchema)
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -159,4 +181,4 @@ def test_a_rule_of_the_project_in_a_schema_without_its_keys_says_nothing_and_sto
 
 
 def test_a_mistake_is_a_value() -> None:
-    assert list(mistakes(7, PluginFile)) == [Mistake((), "wrong type: 7; allowed: a mapping")]
+    assert read_value(7, PluginSchema) == (None, [Mistake((), "wrong type: 7; allowed: a mapping")])
