@@ -21,7 +21,7 @@ from webhook.admission.model.injection import Injection
 from webhook.admission.mutate import answer_mutation
 from webhook.admission.mutation import jsonpatch
 from webhook.admission.plugins.engine import check_plugins
-from webhook.admission.plugins.formats import read_address, read_cidr
+from webhook.admission.plugins.goparsing import read_address, read_cidr
 from webhook.admission.plugins.schema import PluginChecks
 from webhook.commands import clusteroptions, options, serve
 from webhook.configuration import parsing as configuration_text

@@ -15,7 +15,7 @@ from cniplugin.netspec.errors import SpecError, SpecErrors
 from cniplugin.netspec.jsontext import join
 from cniplugin.netspec.names import nearest
 from webhook.admission.dra.drivers import Driver, RequestKeys
-from webhook.admission.plugins.formats import ALLOWED, fits, read_cidr
+from webhook.admission.plugins.goparsing import ALLOWED, fits, read_cidr
 from webhook.admission.plugins.schema import GO_INTEGERS, Key
 
 BYTES_MAX = 16_384

@@ -3,5 +3,5 @@
 Belongs here: the shape of the knowledge (`schema`), the table of codes, the engine, rules that a table cannot say. Does
 not belong here: the knowledge itself and its files (`webhook.plugindata`), what the CNI envelope allows
 (`cniplugin.netspec.cniconfig`, whose refusals come first and are not repeated). Must not know: API objects, requests,
-files; of a pod it knows what one element of its networks annotation asks for (`podaddresses`).
+files; of a pod it knows one element of its networks annotation (`selectionrequests`).
 """

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from cniplugin.netspec.jsontext import join
-from webhook.admission.plugins.context import Placed, holds
 from webhook.admission.plugins.decoding import Budget
-from webhook.admission.plugins.findings import PluginFinding
+from webhook.admission.plugins.findings import Findings, PluginFinding
+from webhook.admission.plugins.placement import Placed, holds
 from webhook.admission.plugins.schema import PluginSchema
 from webhook.admission.plugins.spelling import near_miss
-
-Findings = Iterator[PluginFinding]
 
 RUNTIME_CAPABILITIES = frozenset(
     {"portMappings", "bandwidth", "ips", "mac", "infinibandGUID", "deviceID", "CNIDeviceInfoFile", "ipRanges"}

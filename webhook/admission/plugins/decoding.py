@@ -6,18 +6,16 @@ type. What Go cannot decode is NAD101 or NAD102, and nothing else is said about 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 from cniplugin.netspec.jsontext import join
-from webhook.admission.plugins.findings import PluginFinding
-from webhook.admission.plugins.formats import ALLOWED, fits, remark
+from webhook.admission.plugins.findings import Findings, PluginFinding
+from webhook.admission.plugins.goparsing import ALLOWED, fits, remark
 from webhook.admission.plugins.schema import GO_INTEGERS, Key
 from webhook.admission.plugins.spelling import near_miss, same_letters
 
 Conf = Mapping[str, Any]
-Findings = Iterator[PluginFinding]
-
 _WORDS = {
     "string": "a string",
     "integer": "an integer, without quotes",

@@ -9,19 +9,17 @@ What `cniconfig` refuses never comes here: the engine gets its result, so `type`
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from cniplugin.netspec.cniconfig import NetworkConfigList, PluginConfig
 from cniplugin.netspec.jsontext import join
 from cniplugin.netspec.netattachdef import RESOURCE_NAME
 from webhook.admission.plugins import chaining
-from webhook.admission.plugins.context import Placed, constraint_findings
 from webhook.admission.plugins.decoding import Budget, Decoded, Decoder, OutOfBudgetError
-from webhook.admission.plugins.findings import PluginFinding
+from webhook.admission.plugins.findings import Findings, PluginFinding
+from webhook.admission.plugins.placement import Placed, constraint_findings
 from webhook.admission.plugins.rules.registry import RULES
 from webhook.admission.plugins.schema import PluginChecks, PluginSchema
-
-Findings = Iterator[PluginFinding]
 
 ERRORS_MAX = 100
 """Of one configuration; a refusal shows the first 20 causes."""

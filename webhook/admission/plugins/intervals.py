@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 
-from webhook.admission.plugins.formats import Address
+from webhook.admission.plugins.goparsing import Address
 
 Network = IPv4Network | IPv6Network
 

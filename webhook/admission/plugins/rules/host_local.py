@@ -11,15 +11,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from webhook.admission.plugins.context import Placed
-from webhook.admission.plugins.findings import PluginFinding
-from webhook.admission.plugins.formats import Interface, read_address, read_cidr
+from webhook.admission.plugins.findings import Findings, PluginFinding
+from webhook.admission.plugins.goparsing import Interface, read_address, read_cidr
 from webhook.admission.plugins.intervals import Stretch, overlaps
-
-Findings = Iterator[PluginFinding]
-
-OLD_VERSIONS = ("0.1.0", "0.2.0")
-"""Their result has room for one address of each family."""
+from webhook.admission.plugins.placement import Placed
+from webhook.admission.plugins.rules.ipam import family_findings, gateway_findings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,14 +48,6 @@ def range_findings(placed: Placed) -> Findings:
             yield from _range_findings(item, stretches)
     yield from _overlap_findings(stretches)
     yield from family_findings(placed, families)
-
-
-def family_findings(placed: Placed, families: list[int]) -> Findings:
-    """Yield that a family of addresses, 4 or 6, is there twice, and the version has room for one."""
-    if placed.cni_version in OLD_VERSIONS and len(families) > len(set(families)):
-        refusal = "does not support more than 1 address per family"
-        detail = f"CNI version {placed.cni_version} has room for one IPv4 and one IPv6 address"
-        yield PluginFinding(code="NAD309", path=placed.path, detail=detail, fix='raise "cniVersion"', refusal=refusal)
 
 
 def _sets(placed: Placed) -> Iterator[tuple[str, list[tuple[str, Any]]]]:
@@ -149,14 +137,6 @@ def _subnet_problem(item: _Range) -> PluginFinding | None:
     )
     detail = "the subnet has host bits set"
     return PluginFinding(code="NAD303", path=path, detail=detail, value=text, fix=f"write {network}", refusal=refusal)
-
-
-def gateway_findings(conf: Mapping[str, Any], subnet: Interface, path: str) -> Findings:
-    """Yield that a gateway is not on the link; one that is link-local always is."""
-    gateway = read_address(conf.get("gateway"))
-    if gateway is not None and gateway not in subnet.network and not gateway.is_link_local:
-        detail = f"the gateway is outside the subnet {subnet.network}, so no route can use it"
-        yield PluginFinding(code="NAD312", path=f"{path}.gateway", detail=detail, value=conf["gateway"])
 
 
 def _overlap_findings(stretches: list[Stretch]) -> Findings:

@@ -10,16 +10,14 @@ they must be addresses.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from ipaddress import ip_interface
 from typing import Any
 
-from webhook.admission.plugins.context import Placed
-from webhook.admission.plugins.findings import PluginFinding
-from webhook.admission.plugins.formats import Interface, read_address, read_cidr
-from webhook.admission.plugins.rules.host_local import family_findings, gateway_findings
-
-Findings = Iterator[PluginFinding]
+from webhook.admission.plugins.findings import Findings, PluginFinding
+from webhook.admission.plugins.goparsing import Interface, read_address, read_cidr
+from webhook.admission.plugins.placement import Placed
+from webhook.admission.plugins.rules.ipam import family_findings, gateway_findings
 
 _FORMS = "10.1.0.0/24 or 10.1.0.5-10.1.0.9/24"
 

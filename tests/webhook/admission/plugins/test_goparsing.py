@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from webhook.admission.plugins.formats import fits, read_address, read_cidr
+from webhook.admission.plugins.goparsing import fits, read_address, read_cidr
 
 
 @pytest.mark.parametrize(

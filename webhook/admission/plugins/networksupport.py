@@ -13,7 +13,7 @@ from typing import Any
 from cniplugin.netspec.cniconfig import NetworkConfigList, PluginConfig
 from webhook.admission.plugins.chaining import RUNTIME_CAPABILITIES
 from webhook.admission.plugins.decoding import Budget, Decoded, Decoder, OutOfBudgetError
-from webhook.admission.plugins.formats import Address, Interface, read_address, read_cidr
+from webhook.admission.plugins.goparsing import Address, Interface, read_address, read_cidr
 from webhook.admission.plugins.intervals import Network, Spans, place_of
 from webhook.admission.plugins.rules.whereabouts import read_excluded
 from webhook.admission.plugins.schema import PluginChecks, PluginSchema
@@ -90,7 +90,7 @@ class Ipam:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Offer:
+class Support:
     """What a network gives.
 
     `ipams`: those that can be read. `readers`: by capability, the types of known plugins that declare and read it.
@@ -113,7 +113,7 @@ class Offer:
         return 600 * (parts + len(self.readers) + 1)
 
 
-def read_offer(config: NetworkConfigList, checks: PluginChecks) -> Offer:
+def read_support(config: NetworkConfigList, checks: PluginChecks) -> Support:
     """Return what a network gives, as far as it is known; at most `checks.values_max` of its values are looked at."""
     known = [(plugin, _schema(plugin.type, checks)) for plugin in config.plugins]
     budget = Budget(checks.values_max)
@@ -124,11 +124,11 @@ def read_offer(config: NetworkConfigList, checks: PluginChecks) -> Offer:
             if schema is not None and (ipam := _ipam(plugin, schema, config, checks, budget)) is not None
         )
     except OutOfBudgetError:
-        return Offer()
+        return Support()
     read = frozenset[str]().union(*(_reads(plugin, schema, checks) for plugin, schema in known))
     types = [schema.type if schema else "" for _, schema in known]
     is_plain = types[0] in PLAIN_TYPES and PLAIN_CHAINED.issuperset(types[1:]) and len(ipams) == 1
-    return Offer(
+    return Support(
         ipams=ipams,
         readers={name: _readers(name, known) for name in config.capabilities & RUNTIME_CAPABILITIES},
         idle=(config.capabilities & RUNTIME_CAPABILITIES) - read,

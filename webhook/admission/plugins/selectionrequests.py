@@ -12,17 +12,20 @@ from itertools import islice
 from typing import NamedTuple
 
 from cniplugin.netspec.selection import NetworkSelectionElement
-from webhook.admission.plugins.findings import PluginFinding
-from webhook.admission.plugins.formats import Address, read_address, read_cidr
+from webhook.admission.plugins.findings import Findings, PluginFinding
+from webhook.admission.plugins.goparsing import Address, read_address, read_cidr
 from webhook.admission.plugins.intervals import Network, Spans, place_of
-from webhook.admission.plugins.networkoffers import Ipam, Offer, Range
-from webhook.admission.plugins.podlimits import bandwidth_findings, mac_findings
-from webhook.admission.plugins.rules.host_local import OLD_VERSIONS
-
-Findings = Iterator[PluginFinding]
+from webhook.admission.plugins.networksupport import Ipam, Range, Support
+from webhook.admission.plugins.rules.ipam import OLD_VERSIONS
 
 SHOWN_MAX = 4
 """Ranges and subnets that a message names."""
+
+KERNEL_SETS_MAC = frozenset({"bridge", "macvlan", "tuning"})
+"""Plugins that give the address to an Ethernet device as it is (is_valid_ether_addr, include/linux/etherdevice.h)."""
+
+BURST_MAX = 34_359_738_359
+"""Bits: an eighth of it, in whole bytes, is below 2^32 - 1 (plugins/meta/bandwidth/main.go validateRateAndBurst)."""
 
 _REQUESTS = (
     ("ips", "ips", "ips"),
@@ -46,18 +49,18 @@ def asks_for_anything(element: NetworkSelectionElement) -> bool:
     )
 
 
-def request_findings(element: NetworkSelectionElement, offer: Offer) -> Findings:
+def request_findings(element: NetworkSelectionElement, support: Support) -> Findings:
     """Yield what is wrong with an element's requests; paths such as `ips[0]` are below the element."""
-    for ipam in offer.ipams:
+    for ipam in support.ipams:
         if element.ips and ipam.gets_ips:
             yield from _IPS[ipam.type](element, ipam)
-    yield from mac_findings(element, offer)
-    yield from bandwidth_findings(element, offer)
+    yield from _mac_findings(element, support)
+    yield from _bandwidth_findings(element, support)
     for field, key, capability in _REQUESTS:
-        if getattr(element, field) and capability in offer.idle:
+        if getattr(element, field) and capability in support.idle:
             detail = f'the network declares the capability "{capability}", and none of its plugins reads it'
             yield PluginFinding(code="NAD608", path=key, detail=detail, fix=f'remove "{key}", or take another network')
-    yield from _gateway_findings(element, offer)
+    yield from _gateway_findings(element, support)
 
 
 def read_ip(text: str) -> Address | None:
@@ -137,14 +140,47 @@ def _without_prefix(element: NetworkSelectionElement, plugin: str, refusal: str)
 _IPS = {"host-local": _host_local, "static": _static, "whereabouts": _whereabouts}
 
 
-def _gateway_findings(element: NetworkSelectionElement, offer: Offer) -> Findings:
+def _mac_findings(element: NetworkSelectionElement, support: Support) -> Findings:
+    """Yield a MAC address that no interface can have: of a group, or all zeros."""
+    if element.mac is None or not KERNEL_SETS_MAC & support.readers.get("mac", frozenset()):
+        return
+    digits = "".join(char for char in element.mac if char.isalnum())
+    is_group = bool(int(digits[:2], 16) & 1)
+    if is_group or not int(digits, 16):
+        detail = f"{'a group address' if is_group else 'the address of zeros'} cannot be that of an interface"
+        allowed = "an address whose first byte is even, such as 02:00:00:00:00:01"
+        refusal = "cannot assign requested address"
+        yield PluginFinding(
+            code="NAD614", path="mac", detail=detail, value=element.mac, allowed=allowed, refusal=refusal
+        )
+
+
+def _bandwidth_findings(element: NetworkSelectionElement, support: Support) -> Findings:
+    """Yield bursts that plugin bandwidth has no room for."""
+    asked = element.bandwidth
+    if asked is None or "bandwidth" not in support.readers.get("bandwidth", frozenset()):
+        return
+    for key, burst in (("ingressBurst", asked.ingress_burst), ("egressBurst", asked.egress_burst)):
+        if burst is not None and burst > BURST_MAX:
+            detail = "the plugin bandwidth has no room for this burst, which is in bits"
+            yield PluginFinding(
+                code="NAD615",
+                path=f"bandwidth.{key}",
+                detail=detail,
+                value=burst,
+                allowed=f"at most {BURST_MAX}",
+                refusal="burst cannot be more than 4GB",
+            )
+
+
+def _gateway_findings(element: NetworkSelectionElement, support: Support) -> Findings:
     """Yield gateways that no subnet of the attachment has.
 
     NB: a route to the gateway may come from elsewhere: from IPAM, another plugin, or, for IPv6, from a router.
     """
-    if not element.default_route or len(offer.ipams) != 1 or _asks_elsewhere(element):
+    if not element.default_route or len(support.ipams) != 1 or _asks_elsewhere(element):
         return
-    ipam = offer.ipams[0]
+    ipam = support.ipams[0]
     asked = _asked_subnets(element, ipam)
     subnets = asked.networks if asked.replace_own else (*ipam.subnets, *asked.networks)
     spans, allowed = Spans(asked.networks), _subnets(subnets)
@@ -157,7 +193,7 @@ def _gateway_findings(element: NetworkSelectionElement, offer: Offer) -> Finding
         if gateway.version == 6 and gateway.is_link_local:
             continue
         path = f"default-route[{at}]"
-        if gateway.version == 4 and offer.is_plain and ipam.type != "whereabouts":
+        if gateway.version == 4 and support.is_plain and ipam.type != "whereabouts":
             detail = "this gateway is in no subnet of the network, so the kernel refuses the route"
             yield PluginFinding(
                 code="NAD606", path=path, detail=detail, value=text, allowed=allowed, refusal="network is unreachable"

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from cniplugin.netspec import cniconfig, jsontext
 from cniplugin.netspec.selection import NetworkSelectionElement
 from tests.webhook.admission.plugins.checking import CHECKS
-from webhook.admission.plugins.networkoffers import read_offer
-from webhook.admission.plugins.podaddresses import request_findings
+from webhook.admission.plugins.networksupport import read_support
+from webhook.admission.plugins.selectionrequests import request_findings
 from webhook.admission.view.addressclaims import Claim, claims_of
 
 PREFIXES = {4: (16, 30), 6: (48, 126)}
@@ -53,9 +53,9 @@ def cases(draw: st.DrawFn) -> tuple[list[dict[str, str]], str, bool]:
 def said(written: list[dict[str, str]], *ips: str) -> list[str]:
     ipam = {"type": "host-local", "ranges": [[item] for item in written]}
     conf: dict[str, Any] = {"cniVersion": "1.0.0", "type": "macvlan", "capabilities": {"ips": True}, "ipam": ipam}
-    offer = read_offer(cniconfig.parse(jsontext.quote(conf), name="net"), CHECKS)
+    support = read_support(cniconfig.parse(jsontext.quote(conf), name="net"), CHECKS)
     element = NetworkSelectionElement(name="net", namespace="blue", ips=ips)
-    return [finding.code for finding in request_findings(element, offer)]
+    return [finding.code for finding in request_findings(element, support)]
 
 
 @given(cases())

@@ -12,7 +12,7 @@ from tests.webhook.admission.plugins.pods import ask, codes, judge, world
 from tests.webhook.admission.world import cluster, decide, pod, request, rules
 from webhook.admission.evaluate import POD
 from webhook.admission.model.requests import GroupKind, Object
-from webhook.admission.plugins.networkoffers import RANGES_MAX
+from webhook.admission.plugins.networksupport import RANGES_MAX
 from webhook.admission.plugins.schema import PluginChecks
 
 DEPLOYMENT = GroupKind("apps", "Deployment")

@@ -23,8 +23,8 @@ from cniplugin.netspec.netattachdef import build
 from cniplugin.netspec.plan import plan
 from tests.webhook.admission.plugins.checking import CHECKS
 from webhook.admission.plugins.findings import PluginFinding
-from webhook.admission.plugins.networkoffers import read_offer
-from webhook.admission.plugins.podaddresses import request_findings
+from webhook.admission.plugins.networksupport import read_support
+from webhook.admission.plugins.selectionrequests import request_findings
 
 CNI_BIN = Path("/usr/lib/cni")
 
@@ -48,7 +48,7 @@ def element_json(ips: list[str]) -> str:
 
 def findings(conf: dict[str, Any], ips: list[str]) -> list[PluginFinding]:
     element = annotation.parse(element_json(ips), namespace="blue")[0]
-    return [*request_findings(element, read_offer(cniconfig.parse(jsontext.quote(conf), name="net"), CHECKS))]
+    return [*request_findings(element, read_support(cniconfig.parse(jsontext.quote(conf), name="net"), CHECKS))]
 
 
 def run_ipam(conf: dict[str, Any], ips: list[str], folder: Path) -> tuple[int, str]:
@@ -184,7 +184,7 @@ def test_the_kernel_and_gateways(link: str, gateway: str, code: str | None) -> N
     conf = network(type="static", addresses=[{"address": "10.1.0.5/24"}, {"address": "fd00::5/64"}])
     text = json.dumps([{"name": "net", "default-route": [gateway]}])
     element = annotation.parse(text, namespace="blue")[0]
-    found = [*request_findings(element, read_offer(cniconfig.parse(jsontext.quote(conf), name="net"), CHECKS))]
+    found = [*request_findings(element, read_support(cniconfig.parse(jsontext.quote(conf), name="net"), CHECKS))]
     assert [finding.code for finding in found] == ([code] if code else [])
     with Namespace(link), Routes() as routes:
         index = interface_index("net1")
@@ -220,7 +220,7 @@ def run_in(link: str, plugin: str, given: dict[str, Any], *, pod: str = "", **ke
 def test_tuning_and_macs(link: str, mac: str) -> None:
     conf = {"plugins": [{"type": "macvlan"}, {"type": "tuning", "capabilities": {"mac": True}}]}
     element = annotation.parse(json.dumps([{"name": "net", "mac": mac}]), namespace="blue")[0]
-    found = [*request_findings(element, read_offer(cniconfig.parse(jsontext.quote(conf), name="net"), CHECKS))]
+    found = [*request_findings(element, read_support(cniconfig.parse(jsontext.quote(conf), name="net"), CHECKS))]
     code, said = run_in(link, "tuning", {"mac": mac})
     assert (code != 0) == bool(found), said
     assert not found or found[0].refusal in said
@@ -240,7 +240,7 @@ def test_main_plugins_and_macs(link: str, pod_namespace: str, plugin: str, mac: 
     """The namespace with `net1` is the node here."""
     conf = {"cniVersion": "1.0.0", "type": plugin, "master": "net1", "capabilities": {"mac": True}}
     element = annotation.parse(json.dumps([{"name": "net", "mac": mac}]), namespace="blue")[0]
-    found = [*request_findings(element, read_offer(cniconfig.parse(jsontext.quote(conf), name="net"), CHECKS))]
+    found = [*request_findings(element, read_support(cniconfig.parse(jsontext.quote(conf), name="net"), CHECKS))]
     code, said = run_in(link, plugin, {"mac": mac}, pod=pod_namespace, bridge="br9", master="net1")
     assert (code != 0) == bool(found), said
     assert not found or found[0].refusal in said
@@ -254,7 +254,7 @@ def test_bandwidth_and_bursts(link: str, burst: int, *, is_refused: bool) -> Non
     conf = {"plugins": [{"type": "bridge"}, {"type": "bandwidth", "capabilities": {"bandwidth": True}}]}
     asked = {"ingressRate": 1000, "ingressBurst": burst}
     element = annotation.parse(json.dumps([{"name": "net", "bandwidth": asked}]), namespace="blue")[0]
-    found = [*request_findings(element, read_offer(cniconfig.parse(jsontext.quote(conf), name="net"), CHECKS))]
+    found = [*request_findings(element, read_support(cniconfig.parse(jsontext.quote(conf), name="net"), CHECKS))]
     assert [finding.code for finding in found] == (["NAD615"] if is_refused else [])
     _, said = run_in(link, "bandwidth", {"bandwidth": asked})
     assert ("burst cannot be more than 4GB" in said) == is_refused, said
