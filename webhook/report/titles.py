@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from string import ascii_uppercase
+
 from webhook.admission.model.ruleids import RULES
 
 FILE_RULES = {
@@ -27,26 +29,19 @@ FILE_RULES = {
 TITLES = {**RULES, **FILE_RULES, "warning": "something odd that works"}
 """Rule -> title."""
 
-_INJECTION = frozenset(
-    {"inject-into", "node-selector-conflict", "node-selector-value", "resource-name", "resource-shortfall"}
+_PAGES = (
+    ("docs/injection.md", ("inject-", "node-selector-", "resource-")),
+    ("docs/configuration.md", ("limit-",)),
+    ("docs/webhook.md", ("NetworkInUse",)),
+    ("docs/access.md", ("driver-", "claim-", "cni-ipam-program", "cni-meta-plugin", "cni-runtime", "cni-type-path")),
+    ("docs/access.md", ("consent", "policy-field", *ascii_uppercase)),
+    ("docs/conformance.md", ("",)),
 )
-_BUILT_IN = frozenset({"cni-ipam-program", "cni-meta-plugin", "cni-runtime", "cni-type-path"})
+"""Pages of the manual, each with how its rules begin. The first that fits counts."""
 
 
 def page_of(rule: str) -> str:
-    """Return the page of the manual that says more, "" where none does."""
+    """Return the page of the manual that explains a rule, "" if there is none."""
     if rule in FILE_RULES or rule == "warning":
         return ""
-    if rule in _INJECTION:
-        return "docs/injection.md"
-    if rule.startswith(("driver-", "claim-")):
-        return "docs/access.md"
-    if rule in _BUILT_IN:
-        return "docs/access.md"
-    if rule.startswith("limit-"):
-        return "docs/configuration.md"
-    if rule == "NetworkInUse":
-        return "docs/webhook.md"
-    if rule[0].isupper() or rule in {"consent", "policy-field"}:
-        return "docs/access.md"
-    return "docs/conformance.md"
+    return next(page for page, prefixes in _PAGES if rule.startswith(prefixes))

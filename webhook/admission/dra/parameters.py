@@ -15,7 +15,7 @@ from cniplugin.netspec.errors import SpecError, SpecErrors
 from cniplugin.netspec.jsontext import join
 from cniplugin.netspec.names import nearest
 from webhook.admission.dra.drivers import Driver, RequestKeys
-from webhook.admission.plugins.goparsing import ALLOWED, fits, read_cidr
+from webhook.admission.plugins.goparsing import ALLOWED, JSON_TYPES, fits, read_cidr
 from webhook.admission.plugins.schema import GO_INTEGERS, Key
 
 BYTES_MAX = 16_384
@@ -199,9 +199,9 @@ class _Reader:
         """Return a value that is not null; None for one that the driver cannot read."""
         if len(self.problems) >= PROBLEMS_MAX:
             return None
-        wanted = _wanted(value, key)
-        if wanted:
-            self.add(where, value, "wrong JSON type", allowed=wanted, fix=OTHER_VERSION)
+        allowed_type = _allowed_type(value, key)
+        if allowed_type:
+            self.add(where, value, "wrong JSON type", allowed=allowed_type, fix=OTHER_VERSION)
             return None
         if key.type == "object":
             return self._object(value, key.keys, where)
@@ -219,26 +219,17 @@ class _Reader:
                 yield read
 
 
-_PYTHON: Mapping[str, tuple[type, str]] = {
-    "string": (str, "a string"),
-    "boolean": (bool, "true or false, without quotes"),
-    "integer": (int, "an integer, without quotes"),
-    "array": (list, "a list"),
-    "object": (dict, "an object"),
-    "map": (dict, "an object"),
-}
-
-
-def _wanted(value: object, key: Key) -> str:
-    """Return what a key holds, if a value is not of that type."""
+def _allowed_type(value: object, key: Key) -> str:
+    """Return what a key holds, if a value is not of that type; "" if it is."""
     if key.type == "any":
         return ""
-    kind, words = _PYTHON[key.type]
-    is_right = isinstance(value, kind) and (key.type != "integer" or not isinstance(value, bool))
-    if is_right and key.type == "integer":
+    python_type, words = JSON_TYPES[key.type]
+    if not isinstance(value, python_type):
+        return words
+    if key.type == "integer" and isinstance(value, int):
         least, most = GO_INTEGERS[key.go]
-        is_right = least <= value <= most  # type: ignore[operator]  # it is an int
-    return "" if is_right else words
+        return words if isinstance(value, bool) or not least <= value <= most else ""
+    return ""
 
 
 def _broken(value: Any, key: Key) -> Iterator[tuple[str, str]]:

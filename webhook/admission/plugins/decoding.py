@@ -11,21 +11,11 @@ from typing import Any, cast
 
 from cniplugin.netspec.jsontext import join
 from webhook.admission.plugins.findings import Findings, PluginFinding
-from webhook.admission.plugins.goparsing import ALLOWED, fits, remark
+from webhook.admission.plugins.goparsing import ALLOWED, JSON_TYPES, fits, remark
 from webhook.admission.plugins.schema import GO_INTEGERS, Key
 from webhook.admission.plugins.spelling import near_miss, same_letters
 
 Conf = Mapping[str, Any]
-_WORDS = {
-    "string": "a string",
-    "integer": "an integer, without quotes",
-    "boolean": "true or false, without quotes",
-    "array": "a list",
-    "object": "an object",
-    "map": "an object",
-}
-_PYTHON: Mapping[str, type] = {"string": str, "boolean": bool, "array": list, "object": dict, "map": dict}
-
 UNKNOWN_KEYS_MAX = 60
 """Keys of one configuration that are looked up for a near miss: each costs 0.2 ms, and hostile texts have 100,000."""
 
@@ -188,7 +178,7 @@ class Decoder:
         if key.type == "any":
             return None
         if key.type != "integer":
-            return None if isinstance(value, _PYTHON[key.type]) else self._mismatch(value, key, where)
+            return None if isinstance(value, JSON_TYPES[key.type][0]) else self._mismatch(value, key, where)
         if isinstance(value, bool) or not isinstance(value, int):
             return self._mismatch(value, key, where)
         least, most = GO_INTEGERS[key.go]
@@ -207,7 +197,7 @@ class Decoder:
             path=where,
             detail=f"wrong JSON type for the plugin {self.plugin}",
             value=value,
-            allowed=_WORDS[key.type],
+            allowed=JSON_TYPES[key.type][1],
             refusal=f"json: cannot unmarshal {_go_kind(value)} {into}",
         )
 

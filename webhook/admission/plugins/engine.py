@@ -111,7 +111,7 @@ class _Walk:
 
     def plugin(self, plugin: PluginConfig, schema: PluginSchema, path: str) -> Findings:
         """Yield what there is to say about one plugin and its IPAM."""
-        ipam = self._ipam_schema(plugin, schema)
+        ipam = self.checks.ipam_of(schema, plugin.ipam_type)
         placed = self._placed(plugin, schema, path)
         yield from chaining.order_findings(placed)
         if schema.kind == "ipam":
@@ -153,12 +153,6 @@ class _Walk:
             cni_version=self.config.cni_version,
             declared=plugin.capabilities,
         )
-
-    def _ipam_schema(self, plugin: PluginConfig, schema: PluginSchema) -> PluginSchema | None:
-        if plugin.ipam_type is None or plugin.ipam_type in self.checks.exempt or schema.ipam == "unused":
-            return None
-        found = self.checks.schemas.get(plugin.ipam_type)
-        return found if found is not None and found.kind == "ipam" else None
 
     def _misplaced(self, ipam: PluginSchema | None) -> Mapping[str, str]:
         """Return which keys belong into `ipam`, each with the IPAM plugin that reads it."""

@@ -6,6 +6,7 @@ Python's `ipaddress` takes more (a zone, a netmask after the slash, no prefix at
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface, ip_address, ip_interface
 
 from cniplugin.netspec.whitespace import has_space
@@ -21,6 +22,15 @@ _MAC = re.compile(
 """6, 8 or 20 bytes, in pairs or in groups of four digits (Go net/mac.go); since Go 1.27 also without separators."""
 _CIDR = re.compile(r"[0-9A-Fa-f:.]{2,45}/[0-9]{1,3}")
 _DECIMAL = re.compile(r"[+-]?[0-9]{1,18}")
+JSON_TYPES: Mapping[str, tuple[type, str]] = {
+    "string": (str, "a string"),
+    "integer": (int, "an integer, without quotes"),
+    "boolean": (bool, "true or false, without quotes"),
+    "array": (list, "a list"),
+    "object": (dict, "an object"),
+    "map": (dict, "an object"),
+}
+"""`schema.KeyType` in Python, and in words. NB: in Python, True is an int."""
 INTERFACE_NAME_MAX = 15
 LINK_NAME_MAX = 127
 """Of an alternative name (ALTIFNAMSIZ, include/uapi/linux/if.h)."""

@@ -115,7 +115,7 @@ class Support:
 
 def read_support(config: NetworkConfigList, checks: PluginChecks) -> Support:
     """Return what a network gives, as far as it is known; at most `checks.values_max` of its values are looked at."""
-    known = [(plugin, _schema(plugin.type, checks)) for plugin in config.plugins]
+    known = [(plugin, checks.schema_of(plugin.type)) for plugin in config.plugins]
     budget = Budget(checks.values_max)
     try:
         ipams = tuple(
@@ -144,29 +144,20 @@ def _readers(capability: str, known: Iterable[tuple[PluginConfig, PluginSchema |
     )
 
 
-def _schema(name: str | None, checks: PluginChecks) -> PluginSchema | None:
-    return checks.schemas.get(name) if name is not None and name not in checks.exempt else None
-
-
-def _ipam_schema(plugin: PluginConfig, schema: PluginSchema, checks: PluginChecks) -> PluginSchema | None:
-    found = _schema(plugin.ipam_type, checks) if schema.ipam != "unused" else None
-    return found if found is not None and found.kind == "ipam" else None
-
-
 def _reads(plugin: PluginConfig, schema: PluginSchema | None, checks: PluginChecks) -> frozenset[str]:
     """Return the capabilities of a plugin that it reads, or may read: all of them, if not all is known about it."""
     if schema is None:
         return plugin.capabilities
     if plugin.ipam_type is None or schema.ipam == "unused":
         return plugin.capabilities & schema.capabilities
-    ipam = _ipam_schema(plugin, schema, checks)
+    ipam = checks.ipam_of(schema, plugin.ipam_type)
     return plugin.capabilities & (schema.capabilities | ipam.capabilities) if ipam else plugin.capabilities
 
 
 def _ipam(
     plugin: PluginConfig, schema: PluginSchema, config: NetworkConfigList, checks: PluginChecks, budget: Budget
 ) -> Ipam | None:
-    ipam = _ipam_schema(plugin, schema, checks)
+    ipam = checks.ipam_of(schema, plugin.ipam_type)
     if ipam is None or ipam.type not in _READERS:
         return None
     values = Decoded()

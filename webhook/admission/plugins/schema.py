@@ -182,3 +182,12 @@ class PluginChecks:
     unknown_types: str = "Warn"
     exempt: frozenset[str] = frozenset()
     values_max: int = 1_500
+
+    def schema_of(self, name: str | None) -> PluginSchema | None:
+        """Return the schema that a plugin type is checked with, if there is one."""
+        return self.schemas.get(name) if name is not None and name not in self.exempt else None
+
+    def ipam_of(self, schema: PluginSchema, ipam_type: str | None) -> PluginSchema | None:
+        """Return the schema of the IPAM plugin that a plugin runs, if there is one."""
+        ipam = self.schema_of(ipam_type) if schema.ipam != "unused" else None
+        return ipam if ipam is not None and ipam.kind == "ipam" else None
