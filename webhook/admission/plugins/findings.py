@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from cniplugin.netspec.errors import SpecError, show
 
 ERROR = "error"
-"""It fails on every node, or the network promises pods what it never does: the object is refused."""
+"""The object is refused: it fails on every node, or the network promises pods something that it never does."""
 WARNING = "warning"
-"""It works, or fails somewhere else: the object is allowed with a warning."""
+"""The object is allowed with a warning: it works, or fails in some cases only."""
 
 _ERRORS = (
     *("NAD101", "NAD102", "NAD103", "NAD106", "NAD108"),
@@ -44,10 +44,10 @@ def is_refused(code: str) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PluginFinding:
-    """What is wrong, or surprises, at one place of a configuration.
+    """A mistake or a surprise at one place of a configuration.
 
     `code`: of `SEVERITIES`. `path`: inside the configuration, such as `plugins[1].ipam.ranges[0][0].subnet`; "" for
-    all of it. `refusal`: what the plugin itself would say, "" when it says nothing. The rest as in SpecError.
+    all of it. `refusal`: the error that the plugin itself would print, "" for none. The rest is as in SpecError.
     """
 
     code: str
@@ -60,7 +60,7 @@ class PluginFinding:
 
     @property
     def is_error(self) -> bool:
-        """Whether the configuration fails on every node; if not, it only surprises."""
+        """Whether the object is refused."""
         return is_refused(self.code)
 
     def as_spec_error(self) -> SpecError:
@@ -80,7 +80,7 @@ Findings = Iterator[PluginFinding]
 
 
 def _quote(refusal: str, value: object) -> str:
-    """Put the value where the plugin's own text has it; a text in quotes is shortened as any other value."""
+    """Return the plugin's own error in quotes, with the value in its place, shortened as any other value."""
     shown = show(value)
     bare = shown[1:-1] if isinstance(value, str) else shown
     text = refusal.replace('"', "'").replace("{value}", bare)

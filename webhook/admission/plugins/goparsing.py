@@ -1,6 +1,7 @@
-"""Texts as Go reads them: net.ParseIP, net.ParseCIDR, net.ParseMAC, strconv.Atoi, and interface names.
+"""JSON types and texts as Go reads them: net.ParseIP, net.ParseCIDR, net.ParseMAC, strconv.Atoi, interface names.
 
-Python's `ipaddress` takes more (a zone, a netmask after the slash, no prefix at all), so its way is barred first.
+Python's `ipaddress` accepts more (a zone, a netmask after the slash, an address without a prefix), so the functions
+here refuse these first.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ JSON_TYPES: Mapping[str, tuple[type, str]] = {
 """`schema.KeyType` in Python, and in words. NB: in Python, True is an int."""
 INTERFACE_NAME_MAX = 15
 LINK_NAME_MAX = 127
-"""Of an alternative name (ALTIFNAMSIZ, include/uapi/linux/if.h)."""
+"""The length of an alternative name (ALTIFNAMSIZ, include/uapi/linux/if.h)."""
 
 ALLOWED = {
     "mac": "a MAC address such as 02:00:00:00:00:01",
@@ -44,11 +45,11 @@ ALLOWED = {
     "link": "1 to 15 characters without '/', ':' or white space",
     "decimal": "an integer in quotes",
 }
-"""What each of `schema.FORMATS` takes, in words."""
+"""Each `schema.Format` in words."""
 
 
 def read_address(text: object) -> Address | None:
-    """Return an IP address; None for all else, a zone included. An IPv4 address inside IPv6 is IPv4, as in Go."""
+    """Return an IP address; None for anything else, and for one with a zone. As in Go, IPv4 inside IPv6 is IPv4."""
     if not isinstance(text, str) or "%" in text:
         return None
     try:
@@ -60,7 +61,7 @@ def read_address(text: object) -> Address | None:
 
 
 def read_cidr(text: object) -> Interface | None:
-    """Return an address with its prefix; None for all else."""
+    """Return an address with its prefix; None for anything else."""
     if not isinstance(text, str) or _CIDR.fullmatch(text) is None:
         return None
     try:
@@ -70,7 +71,7 @@ def read_cidr(text: object) -> Interface | None:
 
 
 def fits(text: str, form: str) -> bool:
-    """Say whether a text that is not empty has a form of `schema.FORMATS`."""
+    """Say whether a text that is not empty has a `schema.Format`."""
     match form:
         case "mac":
             return _MAC.fullmatch(text) is not None
@@ -82,23 +83,23 @@ def fits(text: str, form: str) -> bool:
             return _DECIMAL.fullmatch(text) is not None
         case _:
             longest = LINK_NAME_MAX if form == "link" else INTERFACE_NAME_MAX
-            return len(text.encode()) <= longest and text not in {".", ".."} and not _has_barred(text)
+            return len(text.encode()) <= longest and text not in {".", ".."} and not _has_separator(text)
 
 
 def remark(text: str, form: str) -> str:
-    """Return what surprises in a text that has its form; "" for nothing.
+    """Return the surprise in a text that has its form, or "".
 
-    NB: a name that is too long for an interface may be an alternative one of it. The kernel refuses an IPv4 route whose
-    destination has host bits (fib_valid_key_len, net/ipv4/fib_trie.c), and clears them in an IPv6 one.
+    NB: a name that is too long for an interface may be its alternative name. The kernel refuses an IPv4 route whose
+    destination has host bits (fib_valid_key_len, net/ipv4/fib_trie.c), and clears them in an IPv6 route.
     """
     if form == "link" and len(text.encode()) > INTERFACE_NAME_MAX:
-        return "a name of more than 15 characters is an alternative one of an interface, and older plugins miss it"
+        return "a name of more than 15 characters is an alternative name, which older plugins do not find"
     if form == "destination":
-        found = read_cidr(text)
-        if found is not None and found.version == 4 and found.ip != found.network.network_address:
-            return f"the kernel sets no route to a destination with host bits set; write {found.network}"
+        address = read_cidr(text)
+        if address is not None and address.version == 4 and address.ip != address.network.network_address:
+            return f"the kernel refuses a route to a destination with host bits set; write {address.network}"
     return ""
 
 
-def _has_barred(text: str) -> bool:
+def _has_separator(text: str) -> bool:
     return "/" in text or ":" in text or has_space(text)

@@ -1,7 +1,7 @@
-"""What one network gives to pods that ask for addresses and more: the ranges of its IPAM plugins, who reads what.
+"""Which requests of pods one network supports: the ranges of its IPAM plugins, and the readers of its capabilities.
 
-Read once for each network, from its configuration as its plugins' Go structs would read it. What cannot be read, or is
-refused when the network is written, gives nothing to compare with, and so nothing is said about its pods.
+It is read once for each network, from the configuration as the plugins' Go structs would read it. A configuration that
+cannot be read, or that the webhook would refuse, supports nothing that is known, so pods get no finding about it.
 """
 
 from __future__ import annotations
@@ -13,26 +13,26 @@ from typing import Any
 from cniplugin.netspec.cniconfig import NetworkConfigList, PluginConfig
 from webhook.admission.plugins.chaining import RUNTIME_CAPABILITIES
 from webhook.admission.plugins.decoding import Budget, Decoded, Decoder, OutOfBudgetError
-from webhook.admission.plugins.goparsing import Address, Interface, read_address, read_cidr
+from webhook.admission.plugins.goparsing import Address, read_address, read_cidr
 from webhook.admission.plugins.intervals import Network, Spans, place_of
 from webhook.admission.plugins.rules.whereabouts import read_excluded
 from webhook.admission.plugins.schema import PluginChecks, PluginSchema
 
 PLAIN_TYPES = frozenset({"bridge", "host-device", "ipvlan", "macvlan", "sriov", "vlan"})
-"""Plugins that put the addresses of their IPAM on the interface, and no others; NB: ptp makes routes of its own."""
+"""Plugins that put exactly the addresses of their IPAM on the interface. NB: ptp makes routes of its own."""
 PLAIN_CHAINED = frozenset({"bandwidth", "firewall", "portmap", "rdma", "tuning"})
 """Plugins that change neither addresses nor routes."""
 
 RANGES_MAX = 256
-"""Ranges of one IPAM plugin, and what they exclude, that addresses are compared with, one by one; people write few."""
+"""Ranges and exclusions of one IPAM plugin. Addresses are compared with each of them; people write a few."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Range:
     """Addresses that an IPAM plugin hands out, `first` to `last`.
 
-    `group`: of its set, in which a pod gets one address. `gateway`: an address of it that no pod gets; None if there is
-    none. `excluded`: what is left out.
+    `group`: the number of its set; a pod gets one address of a set. `gateway`: an address inside that no pod gets, None
+    if all may be handed out. `excluded`: networks inside that the plugin leaves out.
     """
 
     subnet: Network
@@ -47,8 +47,8 @@ class Range:
 class Ipam:
     """The IPAM plugin inside one plugin of a network.
 
-    `gets_ips`: whether it is told the `ips` of a pod. `ranges`: of host-local and whereabouts. `subnets`: of its ranges
-    or of the addresses of static. `routes`: destinations of its routes, but for default routes.
+    `gets_ips`: whether the runtime passes it the `ips` of a pod. `ranges`: of host-local and whereabouts. `subnets`: of
+    its ranges, or of the addresses of static. `routes`: the destinations of its routes without default routes.
     """
 
     type: str
@@ -62,50 +62,50 @@ class Ipam:
     _route_spans: Spans = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        """Work out once what each address of a pod is compared with."""
+        """Prepare, once, what the addresses of pods are compared with."""
         spans = tuple((place_of(one.first), place_of(one.last), Spans(one.excluded), one) for one in self.ranges)
         object.__setattr__(self, "_spans", spans)
         object.__setattr__(self, "_subnet_spans", Spans(self.subnets))
         object.__setattr__(self, "_route_spans", Spans(self.routes))
 
     def find_range(self, address: Address) -> Range | None:
-        """Return the first range that hands out an address, None if none does."""
+        """Return the first range that hands out an address, or None."""
         place = place_of(address)
-        for low, high, excluded, found in self._spans:
+        for low, high, excluded, candidate in self._spans:
             if low <= place <= high and not excluded.has(place):
-                return found
+                return candidate
         return None
 
     def has_subnet_of(self, address: Address) -> bool:
-        """Say whether one of the subnets has an address."""
+        """Say whether an address is in one of the subnets."""
         return self._subnet_spans.has(place_of(address))
 
     def has_route_to(self, address: Address) -> bool:
-        """Say whether the destination of one of the routes has an address."""
+        """Say whether an address is in the destination of one of the routes."""
         return self._route_spans.has(place_of(address))
 
     def reaches(self, address: Address) -> bool:
-        """Say whether one of the subnets, or of the destinations of routes, has an address."""
+        """Say whether an address is in one of the subnets, or in the destination of one of the routes."""
         return self.has_subnet_of(address) or self.has_route_to(address)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Support:
-    """What a network gives.
+    """Which requests of pods a network supports, as far as its plugins are known.
 
-    `ipams`: those that can be read. `readers`: by capability, the types of known plugins that declare and read it.
-    `idle`: capabilities that are declared, and that no plugin reads. `is_plain`: whether its interface has the
-    addresses of the one of `ipams`, and no other addresses and routes.
+    `ipams`: the IPAM plugins that can be read. `readers`: by capability, the types of the plugins that declare and read
+    it. `unread`: declared capabilities that no plugin reads. `is_plain`: whether its interface has exactly the
+    addresses and routes of its only IPAM plugin.
     """
 
     ipams: tuple[Ipam, ...] = ()
     readers: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    idle: frozenset[str] = frozenset()
+    unread: frozenset[str] = frozenset()
     is_plain: bool = False
 
     @property
     def weight(self) -> int:
-        """About how many bytes it takes."""
+        """Its size in memory, in bytes, estimated."""
         parts = sum(
             len(ipam.ranges) + len(ipam.subnets) + len(ipam.routes) + sum(len(item.excluded) for item in ipam.ranges)
             for ipam in self.ipams
@@ -114,7 +114,7 @@ class Support:
 
 
 def read_support(config: NetworkConfigList, checks: PluginChecks) -> Support:
-    """Return what a network gives, as far as it is known; at most `checks.values_max` of its values are looked at."""
+    """Return what a network supports: nothing, if it has more than `checks.values_max` values."""
     known = [(plugin, checks.schema_of(plugin.type)) for plugin in config.plugins]
     budget = Budget(checks.values_max)
     try:
@@ -131,7 +131,7 @@ def read_support(config: NetworkConfigList, checks: PluginChecks) -> Support:
     return Support(
         ipams=ipams,
         readers={name: _readers(name, known) for name in config.capabilities & RUNTIME_CAPABILITIES},
-        idle=(config.capabilities & RUNTIME_CAPABILITIES) - read,
+        unread=(config.capabilities & RUNTIME_CAPABILITIES) - read,
         is_plain=is_plain,
     )
 
@@ -145,7 +145,7 @@ def _readers(capability: str, known: Iterable[tuple[PluginConfig, PluginSchema |
 
 
 def _reads(plugin: PluginConfig, schema: PluginSchema | None, checks: PluginChecks) -> frozenset[str]:
-    """Return the capabilities of a plugin that it reads, or may read: all of them, if not all is known about it."""
+    """Return the declared capabilities that a plugin reads; all of them if it, or its IPAM plugin, has no schema."""
     if schema is None:
         return plugin.capabilities
     if plugin.ipam_type is None or schema.ipam == "unused":
@@ -171,19 +171,23 @@ def _ipam(
     has_more = "ipRanges" in plugin.capabilities and ipam.type == "host-local"
     if has_more or len(subnets) + sum(len(item.excluded) for item in ranges) > RANGES_MAX:
         return None
-    found = (read_cidr((route or {}).get("dst")) for route in values.get("routes") or ())
+    destinations = (read_cidr((route or {}).get("dst")) for route in values.get("routes") or ())
     return Ipam(
         type=ipam.type,
         gets_ips="ips" in plugin.capabilities,
         cni_version=config.cni_version,
         ranges=ranges,
         subnets=subnets,
-        routes=tuple(route.network for route in found if route is not None and route.network.prefixlen),
+        routes=tuple(
+            destination.network
+            for destination in destinations
+            if destination is not None and destination.network.prefixlen
+        ),
     )
 
 
 class _UnsoundError(Exception):
-    """The plugin refuses the configuration, or there is nothing to compare with."""
+    """The plugin refuses the configuration, or it has no range."""
 
 
 _Read = tuple[tuple[Range, ...], tuple[Network, ...]]
@@ -214,18 +218,23 @@ def _host_local_range(conf: Mapping[str, Any], group: int) -> Range:
 
 
 def _static(values: Decoded) -> _Read:
-    found = (read_cidr((item or {}).get("address")) for item in values.get("addresses") or ())
-    return (), tuple(address.network for address in found if address is not None)
+    return (), tuple(_address_networks(values))
+
+
+def _address_networks(values: Decoded) -> Iterator[Network]:
+    for item in values.get("addresses") or ():
+        address = read_cidr((item or {}).get("address"))
+        if address is not None:
+            yield address.network
 
 
 def _whereabouts(values: Decoded) -> _Read:
-    """Read the ranges of whereabouts; NB: with `node_slice_size`, each node has a part of them."""
+    """Read the ranges of whereabouts. Raises _UnsoundError. NB: `node_slice_size` gives each node a part of them."""
     written = ([values] if values.get("range") else []) + [item for item in values.get("ipRanges") or () if item]
     ranges = tuple(_whereabouts_range(conf) for conf in written)
     if not ranges:
         raise _UnsoundError
-    added = (read_cidr((item or {}).get("address")) for item in values.get("addresses") or ())
-    return ranges, (*(item.subnet for item in ranges), *(address.network for address in added if address is not None))
+    return ranges, (*(item.subnet for item in ranges), *_address_networks(values))
 
 
 def _whereabouts_range(conf: Mapping[str, Any]) -> Range:
@@ -246,9 +255,9 @@ def _whereabouts_range(conf: Mapping[str, Any]) -> Range:
 
 def _excluded(conf: Mapping[str, Any]) -> Iterator[Network]:
     for text in conf.get("exclude") or ():
-        found: Interface | None = read_excluded(text)
-        if found is not None:
-            yield found.network
+        excluded = read_excluded(text)
+        if excluded is not None:
+            yield excluded.network
 
 
 _READERS = {"host-local": _host_local, "static": _static, "whereabouts": _whereabouts}

@@ -1,4 +1,4 @@
-"""One plugin of a network in its place: what constraints and rules look at."""
+"""One plugin in its place in a network, as constraints and rules see it; and the constraints of schemas."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _ZERO: tuple[object, ...] = (None, "", False, 0, [], {})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placed:
-    """A plugin, or the IPAM plugin inside one, as it stands in a network.
+    """A plugin of a network, or the IPAM plugin inside one.
 
-    `values`: what it reads, IPAM plugins their own object; `path`: of that object. `earlier`: the types before it in
-    the list, and whether something is known of each. `cni_version`: the one that is spoken. `declared`: the
-    capabilities that are true.
+    `values`: the object that it reads, which is `ipam` for an IPAM plugin; `path`: of that object. `earlier`: the types
+    before it in the list, and whether each has a schema. `cni_version`: of the network. `declared`: the capabilities
+    that are true.
     """
 
     schema: PluginSchema

@@ -15,17 +15,17 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 KeyType = Literal["string", "integer", "boolean", "array", "object", "map", "any", ""]
-"""What a key may hold. `map`: keys that the author chooses, and values of one type. `any`: not checked. "": the shape
-says it."""
+"""What a key may hold. `map`: the author chooses the keys, and all values have one type. `any`: not checked. "": see
+`Key.shape`."""
 Kind = Literal["main", "meta", "ipam"]
-"""Makes an interface; changes what earlier plugins made; hands out addresses inside `ipam`."""
+"""`main` makes an interface, `meta` changes what earlier plugins made, `ipam` hands out addresses inside `ipam`."""
 Format = Literal["mac", "ip", "cidr", "destination", "ifname", "link", "decimal"]
 """Forms of a text, as Go's net.ParseMAC, net.ParseIP, net.ParseCIDR, the kernel and strconv.Atoi read them.
 
 `destination`: of a route. `ifname`: of an interface that is made; `link`: of one that is looked up.
 """
 IpamUse = Literal["required", "first", "optional", "unused"]
-"""`first`: required of the first plugin of a list, as later ones may find addresses in the result before them."""
+"""`first`: only the first plugin of a list needs IPAM, because later ones may find addresses in the earlier result."""
 State = Literal["set", "unset", "present", "absent"]
 """Of a key. Unset: absent, or Go's zero value: "", 0, false, []. Null is absent."""
 Values = tuple[str | int | bool, ...]
@@ -47,7 +47,7 @@ GO_INTEGERS: Mapping[GoInteger, tuple[int, int]] = {
     "uint": (0, 2**64 - 1),
     "uint32": (0, 2**32 - 1),
 }
-"""What encoding/json puts into each of Go's types, on nodes of 64 bits."""
+"""The numbers that encoding/json puts into each of Go's types, on nodes of 64 bits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,11 +171,11 @@ UNKNOWN_TYPES = ("Warn", "Refuse", "Off")
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PluginChecks:
-    """What to check configurations with; each value is equal to itself alone, so that findings can be remembered by it.
+    """The settings of the checks. Each value is equal to itself alone, so that it can be the key of cached findings.
 
-    `schemas`: by type, other names included. `unknown_types`: what becomes of a plugin type that has none, one of
-    UNKNOWN_TYPES. `exempt`: plugin types that are not checked at all. `values_max`: values of one configuration that
-    are looked at, which takes 10 microseconds each; the largest that people write have some hundreds.
+    `schemas`: by type, other names included. `unknown_types`: one of UNKNOWN_TYPES, for plugin types without a schema.
+    `exempt`: plugin types that are not checked at all. `values_max`: values of one configuration that are checked,
+    which takes 10 microseconds each; the largest configurations that people write have some hundreds.
     """
 
     schemas: Mapping[str, PluginSchema]

@@ -1,8 +1,8 @@
-"""One element of a pod's networks annotation against what its network gives (NPWG v1.3 §4.1.2.1).
+"""Compares the requests of one network selection element with what its network supports (NPWG v1.3 §4.1.2.1).
 
-Refused is what the plugin refuses wherever it runs: host-local an address that it does not hand out, static and
-whereabouts one without prefix, the kernel a gateway that is not on the link. The rest is a warning. That no plugin has
-the capability at all is the plan's to say (`cniplugin.netspec.plan`).
+A request is refused if the plugin refuses it on every node: host-local refuses an address that it does not hand out,
+static and whereabouts an address without prefix, the kernel a gateway that is not on the link. The other findings are
+warnings. `cniplugin.netspec.plan` refuses a request whose capability no plugin declares.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from webhook.admission.plugins.networksupport import Ipam, Range, Support
 from webhook.admission.plugins.rules.ipam import OLD_VERSIONS
 
 SHOWN_MAX = 4
-"""Ranges and subnets that a message names."""
+"""The number of ranges and subnets that a message names."""
 
 KERNEL_SETS_MAC = frozenset({"bridge", "macvlan", "tuning"})
-"""Plugins that give the address to an Ethernet device as it is (is_valid_ether_addr, include/linux/etherdevice.h)."""
+"""Plugins that set the address on an Ethernet device unchanged (is_valid_ether_addr, include/linux/etherdevice.h)."""
 
 BURST_MAX = 34_359_738_359
 """Bits: an eighth of it, in whole bytes, is below 2^32 - 1 (plugins/meta/bandwidth/main.go validateRateAndBurst)."""
@@ -34,11 +34,11 @@ _REQUESTS = (
     ("bandwidth", "bandwidth", "bandwidth"),
     ("infiniband_guid", "infiniband-guid", "infinibandGUID"),
 )
-"""(field, annotation key, capability): what a plugin must read to do it."""
+"""(field, annotation key, capability that a plugin must read)"""
 
 
 def asks_for_anything(element: NetworkSelectionElement) -> bool:
-    """Say whether an element asks for something that its network may not give."""
+    """Say whether an element has a request that its network may not support."""
     return bool(
         element.ips
         or element.mac
@@ -50,26 +50,26 @@ def asks_for_anything(element: NetworkSelectionElement) -> bool:
 
 
 def request_findings(element: NetworkSelectionElement, support: Support) -> Findings:
-    """Yield what is wrong with an element's requests; paths such as `ips[0]` are below the element."""
+    """Yield the findings about an element's requests; paths such as `ips[0]` begin at the element."""
     for ipam in support.ipams:
         if element.ips and ipam.gets_ips:
             yield from _IPS[ipam.type](element, ipam)
     yield from _mac_findings(element, support)
     yield from _bandwidth_findings(element, support)
     for field, key, capability in _REQUESTS:
-        if getattr(element, field) and capability in support.idle:
+        if getattr(element, field) and capability in support.unread:
             detail = f'the network declares the capability "{capability}", and none of its plugins reads it'
             yield PluginFinding(code="NAD608", path=key, detail=detail, fix=f'remove "{key}", or take another network')
     yield from _gateway_findings(element, support)
 
 
 def read_ip(text: str) -> Address | None:
-    """Return the address of an item of `ips`, which may have a prefix; an IPv4 address inside IPv6 is IPv4."""
+    """Return the address of an item of `ips`, which may have a prefix. IPv4 inside IPv6 is IPv4."""
     return read_address(text.partition("/")[0])
 
 
 def read_ips(ips: Iterable[str]) -> Iterator[tuple[str, str, Address]]:
-    """Yield path, text and address of each item of `ips`; what is no address is left out."""
+    """Yield path, text and address of each item of `ips` that is an address."""
     for at, text in enumerate(ips):
         address = read_ip(text)
         if address is not None:
@@ -77,7 +77,7 @@ def read_ips(ips: Iterable[str]) -> Iterator[tuple[str, str, Address]]:
 
 
 def _host_local(element: NetworkSelectionElement, ipam: Ipam) -> Findings:
-    """See which range has each address (host-local main.go cmdAdd, allocator.go Get)."""
+    """Compare each address with the ranges (host-local main.go cmdAdd, allocator.go Get)."""
     taken: dict[int, Address] = {}
     for path, text, address in read_ips(element.ips):
         found = ipam.find_range(address)
@@ -103,7 +103,7 @@ def _allowed(ranges: tuple[Range, ...]) -> str:
 
 
 def _static(element: NetworkSelectionElement, ipam: Ipam) -> Findings:
-    """See that addresses have prefixes, and that the version has room (static main.go)."""
+    """Check that addresses have prefixes, and that the CNI version has room for them (static main.go)."""
     refusal = "an entry in the 'ips' field is NOT in CIDR notation, got: '{value}'"
     yield from _without_prefix(element, "static", refusal)
     families = [address.version for _, _, address in read_ips(element.ips)]
@@ -114,14 +114,14 @@ def _static(element: NetworkSelectionElement, ipam: Ipam) -> Findings:
 
 
 def _whereabouts(element: NetworkSelectionElement, ipam: Ipam) -> Findings:
-    """See that addresses have prefixes, and that nobody else gets them (whereabouts config.go handleEnvArgs)."""
+    """Check that addresses have prefixes, and that no other pod gets them (whereabouts config.go handleEnvArgs)."""
     yield from _without_prefix(element, "whereabouts", "invalid CIDR {value}: invalid CIDR address: {value}")
     allowed = _subnets(ipam.subnets)
     for path, text, address in read_ips(element.ips):
         if "/" not in text:
             continue
         if ipam.find_range(address) is not None:
-            detail = "IPAM whereabouts does not reserve this address of its range, and may give it to another pod, too"
+            detail = "IPAM whereabouts does not reserve this address of its range, and may also give it to another pod"
             fix = 'ask for one outside the range, or have it excluded by "exclude"'
             yield PluginFinding(code="NAD609", path=path, detail=detail, value=text, fix=fix)
         elif not ipam.has_subnet_of(address):
@@ -141,7 +141,7 @@ _IPS = {"host-local": _host_local, "static": _static, "whereabouts": _whereabout
 
 
 def _mac_findings(element: NetworkSelectionElement, support: Support) -> Findings:
-    """Yield a MAC address that no interface can have: of a group, or all zeros."""
+    """Yield a MAC address that no interface can have: a group address, or zeros only."""
     if element.mac is None or not KERNEL_SETS_MAC & support.readers.get("mac", frozenset()):
         return
     digits = "".join(char for char in element.mac if char.isalnum())
@@ -156,7 +156,7 @@ def _mac_findings(element: NetworkSelectionElement, support: Support) -> Finding
 
 
 def _bandwidth_findings(element: NetworkSelectionElement, support: Support) -> Findings:
-    """Yield bursts that plugin bandwidth has no room for."""
+    """Yield bursts that are too large for plugin bandwidth."""
     asked = element.bandwidth
     if asked is None or "bandwidth" not in support.readers.get("bandwidth", frozenset()):
         return
@@ -174,9 +174,9 @@ def _bandwidth_findings(element: NetworkSelectionElement, support: Support) -> F
 
 
 def _gateway_findings(element: NetworkSelectionElement, support: Support) -> Findings:
-    """Yield gateways that no subnet of the attachment has.
+    """Yield gateways that are in no subnet of the attachment.
 
-    NB: a route to the gateway may come from elsewhere: from IPAM, another plugin, or, for IPv6, from a router.
+    NB: the gateway may be reached by a route from elsewhere: from IPAM, another plugin, or, for IPv6, a router.
     """
     if not element.default_route or len(support.ipams) != 1 or _asks_elsewhere(element):
         return
@@ -204,19 +204,19 @@ def _gateway_findings(element: NetworkSelectionElement, support: Support) -> Fin
 
 
 def _asks_elsewhere(element: NetworkSelectionElement) -> bool:
-    """Say whether addresses come from what is not known here: an IPAMClaim, arguments of plugins."""
+    """Say whether addresses come from a source that is not known here: an IPAMClaim, arguments of plugins."""
     return element.ipam_claim_reference is not None or bool(element.cni_args)
 
 
 class _AskedSubnets(NamedTuple):
-    """The subnets of the addresses that a pod asks for; `replace_own`: instead of the network's own."""
+    """The subnets of the addresses that a pod requests. `replace_own`: whether they replace those of the network."""
 
     networks: tuple[Network, ...] = ()
     replace_own: bool = False
 
 
 def _asked_subnets(element: NetworkSelectionElement, ipam: Ipam) -> _AskedSubnets:
-    """Return what a pod adds to the subnets of its network: with static, its addresses take the place of those."""
+    """Return the subnets that the requested addresses bring; with static, they replace those of the network."""
     if not element.ips or not ipam.gets_ips or ipam.type == "host-local":
         return _AskedSubnets()
     asked = tuple(network for text in element.ips if (network := _network(text)) is not None)
@@ -226,11 +226,11 @@ def _asked_subnets(element: NetworkSelectionElement, ipam: Ipam) -> _AskedSubnet
 
 
 def _network(text: str) -> Network | None:
-    """Return the network of an address with its prefix; of an IPv4 address inside IPv6, the IPv4 one."""
-    found, address = read_cidr(text), read_ip(text)
-    if found is None or address is None or address.version == found.version:
-        return found.network if found else None
-    inner = read_cidr(f"{address}/{found.network.prefixlen - 96}")
+    """Return the network of an address with its prefix. IPv4 inside IPv6 is IPv4."""
+    written, address = read_cidr(text), read_ip(text)
+    if written is None or address is None or address.version == written.version:
+        return written.network if written else None
+    inner = read_cidr(f"{address}/{written.network.prefixlen - 96}")
     return inner.network if inner else None
 
 
