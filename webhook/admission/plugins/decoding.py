@@ -18,7 +18,7 @@ from webhook.admission.plugins.spelling import near_miss, same_letters
 Conf = Mapping[str, Any]
 
 UNKNOWN_KEYS_MAX = 60
-"""Unknown keys of one configuration that are compared with known ones. Each costs 0.2 ms; hostile texts have 100,000."""
+"""Unknown keys of one configuration to compare with known keys: each costs 0.2 ms, and hostile texts have 100,000."""
 
 
 class OutOfBudgetError(Exception):
