@@ -1,7 +1,7 @@
-"""What the keys of every plugin touch, from the files to the literals that `cniplugin` loads.
+"""Compiles what the keys of every plugin touch, from the files to the literals that `cniplugin` loads.
 
-The node judges definitions too, has the standard library only, and pays for each import: so it reads no JSON of ours,
-but `cniplugin/access/content/plugintable.py`, which `make golden` writes from here. A test compares both.
+The node also judges definitions. It has only the standard library and pays for each import, so it does not read JSON:
+it imports `cniplugin/access/content/plugintable.py`, which this module writes (`make golden`). A test compares both.
 
     entry  = kind / keys / (kind, keys, default, default_when, separator, in_container)
     keys   = {folded key: entry}            ; the keys of an object, or of each object of a list
@@ -58,7 +58,7 @@ def compile_plugins(files: Iterable[PluginSchema]) -> dict[str, Plugin]:
 
 
 def compile_spellings(files: Iterable[PluginSchema]) -> dict[str, tuple[str, ...]]:
-    """Return how plugins spell the keys that people write, where that is not as they fold."""
+    """Return the spellings of keys at the top of plugins that differ from the folded key."""
     found: dict[str, set[str]] = {}
     for file in files:
         for name in file.keys or file.also_reads:

@@ -1,7 +1,6 @@
-"""The pages of docs/ that `make golden` writes from data.
+"""The pages of docs/ that `make golden` writes from data: messages.md and touches.md.
 
-docs/messages.md: every code explained, as `nadmit explain` prints it. docs/touches.md: what the keys of each plugin
-touch, as access rules judge them.
+messages.md explains every code, as `nadmit explain` does. touches.md lists what the keys of each plugin touch.
 """
 
 from __future__ import annotations
@@ -27,14 +26,13 @@ CODE_GROUPS = {
 """The first digit of a code means its subject."""
 
 MESSAGES_HEAD = """\
-# Messages about plugins
-What the webhook and `nadmit check` say about the configurations of CNI plugins, and about pods that ask something of
-them. Each message has a code, which never changes its meaning, and is the rule in the log, in metrics, JSON and SARIF.
-`nadmit explain CODE` prints what stands here; [plugins.md](plugins.md) says what is judged, and how to describe plugins
-of your own. This page is written by `make golden`.
+# Messages about plugins The messages of the webhook and of `nadmit check` about configurations of CNI plugins, and
+about what pods ask of their networks. Each message has a code, whose meaning never changes. The code is the rule in the
+log, in metrics, in JSON and in SARIF. `nadmit explain CODE` prints the same text. [plugins.md](plugins.md) says what is
+checked, and how to describe plugins of your own. `make golden` writes this page.
 
-An **error** refuses the object: the plugin itself would fail with it, on every node, or (`NAD407`) the
-network would promise pods what it never does. A **warning** does not.
+An **error** refuses the object, because the plugin would fail on every node, or (`NAD407`) because the network would
+promise pods something that it never does. A **warning** allows it.
 """
 
 
@@ -95,26 +93,26 @@ FIELDS = {
     "mac": "macs",
     "pool": "pools",
 }
-"""The fields of rules that speak of each kind; others have none."""
+"""The fields of rules that limit each kind; the other kinds have no field."""
 
 PARTS = {"address-net": "address", "address-first": "address", "address-last": "address", "trunk": "vlan"}
-"""Kinds of the files that are a part of one."""
+"""Kinds in the files that are a part of a kind of facts."""
 
 TOUCHES_HEAD = """# What the keys of CNI plugins touch
-Written by `make golden` from `webhook/plugindata`. [access.md](access.md) says what rules do with it.
+`make golden` writes this page from `webhook/plugindata`. [access.md](access.md) says how rules use it.
 
 Rules on attachments (`networks`) and on definitions (`config`) judge what a NetworkAttachmentDefinition touches on the
-node and of other networks, not the keys alone: a key counts in every spelling that the plugin reads, at every depth. Go
-reads keys in any letter case, and takes U+017F for an s and U+212A for a k. A key that no plugin reads counts for
-nothing; of a plugin that is not listed here, only the keys in the last row count.
+node and of other networks. A key counts in every spelling that the plugin reads, at every depth: Go reads keys in any
+letter case, and reads U+017F as s and U+212A as k. A key that no plugin reads does not count. Of a plugin that is not
+in the table, only the keys in the last row count.
 
 | kind | field of rules | what it is |
 | --- | --- | --- |
 """
 
 ALWAYS = """
-Besides, of every plugin: `type`, `ipam.type` and nested delegates are programs, and `master`, `vlan`, `vlanId`,
-`vlanTrunk` and `trunk` count, for programs share a configuration. A key that IPAM reads is written as `ipam.KEY`.
+Of every plugin, `type`, `ipam.type` and nested delegates are programs, and `master`, `vlan`, `vlanId`, `vlanTrunk` and
+`trunk` count as well, because programs share a configuration. `ipam.KEY` is a key that the IPAM plugin reads.
 
 | plugin | keys |
 | --- | --- |
@@ -150,7 +148,7 @@ def _row(file: PluginSchema) -> str:
 
 
 def _walk(keys: Mapping[str, Key] | Mapping[str, ReadKey], path: str) -> Iterator[tuple[str, str]]:
-    """Yield kind and key of everything that is touched."""
+    """Yield the kind and the path of every key that touches something."""
     for name, key in keys.items():
         touches, where = key.touches, f"{path}{name}"
         inner: Key | ReadKey = key
@@ -165,7 +163,7 @@ def _walk(keys: Mapping[str, Key] | Mapping[str, ReadKey], path: str) -> Iterato
 
 
 def _default(touches: object) -> str:
-    """Return what is to be known of a key besides."""
+    """Return the remark about a key: its default, or when it does not count."""
     if isinstance(touches, Touch) and touches.in_container:
         return f" (not where `{touches.in_container}` is true)"
     if not isinstance(touches, Touch) or touches.default is None:

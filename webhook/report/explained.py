@@ -1,6 +1,6 @@
-"""Codes and rules explained, as text and as JSON: `nadmit explain` prints them.
+"""Explanations of codes and rules, as text and as JSON: `nadmit explain` prints them.
 
-What kubectl prints about the example of a code is not stored: the webhook's own decision about the example says it.
+The output of kubectl in an explanation is not stored. It is rendered from a decision about the example.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from . import kubectl
 from .titles import TITLES, page_of
 
 NAMESPACE, NETWORK_NAME, POD_NAME, OTHER_POD_NAME = "blue", "net", "web", "other"
-"""Of the objects in examples."""
+"""Namespace and names of the objects in examples."""
 
 WIDTH = 100
 Paint = Callable[[str, str], str]
@@ -38,7 +38,7 @@ class Explained:
     """One code with its example as texts.
 
     `config`: of the example's network. `pod`, `other_pod`: networks annotations, "" for none; the other pod runs
-    already. `output`: what kubectl prints when the network is created, or the pod if there is one.
+    already. `output`: of kubectl, when the network is created, or the pod if there is one.
     """
 
     name: str

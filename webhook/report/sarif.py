@@ -1,4 +1,4 @@
-"""Findings as SARIF 2.1.0 (OASIS), which code scanning of GitHub, GitLab and Azure DevOps reads.
+"""Findings as SARIF 2.1.0 (OASIS), which the code scanning of GitHub, GitLab and Azure DevOps reads.
 
 Sections: §3.13 sarifLog, §3.14 run, §3.19 toolComponent, §3.49 reportingDescriptor, §3.27 result, §3.30 region.
 """
@@ -19,7 +19,7 @@ SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
 def render(report: Report, *, version: str) -> str:
-    """Return the log; `version` is the program's. Relative files become relative URIs, §3.4.4."""
+    """Return the log. `version`: of the program. Relative files become relative URIs, §3.4.4."""
     rules = list(dict.fromkeys(finding.rule for finding in report.findings))
     driver: dict[str, object] = {"name": "nadmit", "version": version, "rules": [_rule(rule) for rule in rules]}
     run = {
@@ -31,7 +31,7 @@ def render(report: Report, *, version: str) -> str:
 
 
 def _rule(rule: str) -> dict[str, object]:
-    """NB: code scanning of GitHub wants all three texts, though SARIF wants `id` only."""
+    """NB: the code scanning of GitHub requires all three texts; SARIF requires only `id`."""
     if rule not in SEVERITIES:
         text, page = {"text": TITLES.get(rule, rule)}, page_of(rule)
         more = f"{TITLES.get(rule, rule)}{f'; {page} says more' if page else ''}"

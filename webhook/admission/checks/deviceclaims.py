@@ -24,7 +24,7 @@ from webhook.admission.checks.definitions import judge_author, plugin_findings
 from webhook.admission.checks.namespacelabels import unknown_to_attach
 from webhook.admission.checks.networks import TEMPLATE_CONTROLLERS
 from webhook.admission.checks.podclaims import Judged, Judges, judge_attachments, networks_of, with_verdicts
-from webhook.admission.dra.attachments import Attachment, Finder, Found, Place, network_of_driver
+from webhook.admission.dra.attachments import Attachment, ClaimAttachments, Finder, Place, network_of_driver
 from webhook.admission.dra.claims import CLAIM, ClaimSpec, DeviceClass, DeviceKey, OpaqueConfig
 from webhook.admission.dra.drivers import Driver, Drivers
 from webhook.admission.dra.parameters import read_parameters
@@ -174,7 +174,7 @@ def _judge(request: Request, attachments: Sequence[Attachment], cluster: Cluster
     return judge_attachments(attachments, subject, cluster, rules, FOR_SOME_POD)
 
 
-def _not_there_yet(found: Found, cluster: Cluster) -> Iterator[str]:
+def _not_there_yet(found: ClaimAttachments, cluster: Cluster) -> Iterator[str]:
     """Yield a warning for each network that a class names, of a namespace that it names, and that does not exist."""
     for attachment in found.attachments:
         element = attachment.element
