@@ -1,4 +1,4 @@
-"""Schemas of admins: what they add, and every mistake in them at its own place."""
+"""Schemas of admins: their effect, and each mistake in them with its place."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def test_one_mistake_is_one_line(change: dict[str, Any], steps: tuple[str | int,
     assert mistake.text.startswith(said)
 
 
-def test_every_mistake_is_told_and_what_is_right_is_read() -> None:
+def test_every_mistake_is_reported_and_correct_schemas_are_read() -> None:
     read = read_schemas([[], MINE, {"typ": "x", "kind": "main"}, MINE])
     steps = {mistake.steps for mistake in read.mistakes}
     assert steps == {(0,), (2, "typ"), (2, "type"), (2, "source"), (3, "type")}
@@ -161,8 +161,8 @@ JSON = st.recursive(
 
 
 @given(JSON, st.sampled_from([None, "keys", "constraints", "predecessors", "rules", "also"]))
-def test_a_value_without_a_mistake_is_what_msgspec_reads(value: object, field: str | None) -> None:
-    """Admins' schemas and the project's files are read by two libraries into one class."""
+def test_both_libraries_read_the_same_value(value: object, field: str | None) -> None:
+    """pydantic, which reads what admins write, and msgspec, which reads the project's files, return the same value."""
     written = value if field is None else {**MINE, field: value}
     read, mistakes = read_value(written, PluginSchema)
     if mistakes:
@@ -172,8 +172,8 @@ def test_a_value_without_a_mistake_is_what_msgspec_reads(value: object, field: s
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_a_rule_of_the_project_in_a_schema_without_its_keys_says_nothing_and_stops_nothing(rule: str) -> None:
-    """An admin may name any rule; a review must not fail for it."""
+def test_a_rule_in_a_schema_without_its_keys_does_not_fail(rule: str) -> None:
+    """An admin may name any rule, and a review must not fail because of it."""
     config = {"plugins": [{"type": "bridge"}, {"type": "my-plugin", "vlan": 1, "trunk": [], "ipam": {"type": "dhcp"}}]}
     assert isinstance(found(config, checks=checks({**MINE, "rules": [rule], "ipam": "optional"})), list)
     as_ipam = checks({**MINE, "type": "mine", "kind": "ipam", "rules": [rule]})

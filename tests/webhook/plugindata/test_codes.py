@@ -1,4 +1,4 @@
-"""Each code's own example has exactly that finding."""
+"""The example of each code has exactly this finding."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from webhook.report.explained import example_checks
 
 
 @pytest.mark.parametrize("code", SEVERITIES)
-def test_the_example_has_this_code_and_no_other(code: str) -> None:
+def test_the_example_has_only_this_code(code: str) -> None:
     known = load_codes()[code]
     findings = found(known.example, checks=example_checks(known))
     if not known.pod:

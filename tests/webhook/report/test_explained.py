@@ -1,4 +1,4 @@
-"""Codes in words: docs/messages.md, which `nadmit explain` and SARIF say, too."""
+"""Explanations of codes: docs/messages.md, `nadmit explain` and SARIF have the same texts."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_golden_docs_touches() -> None:
     golden.compare("../../docs/touches.md", docspages.render_touches())
 
 
-def test_every_kind_of_a_fact_is_in_the_page_with_its_field() -> None:
+def test_the_page_has_every_kind_of_fact_with_its_field() -> None:
     assert set(docspages.FIELDS) <= KINDS.keys()
     fields = {name for names in docspages.FIELDS.values() for name in names.split(", ")}
     assert fields == {field.key for field in FIELDS}
@@ -45,7 +45,7 @@ def test_the_page_of_a_built_in_check_has_it(rule: str) -> None:
 
 
 @pytest.mark.parametrize("code", CODES)
-def test_what_kubectl_says_has_the_code_as_its_severity_has_it(code: str) -> None:
+def test_the_output_of_kubectl_has_the_code_and_its_severity(code: str) -> None:
     one = explained.explain(code)
     assert one.output.count(f"{code}: ") == one.output.count("NAD") == 1
     assert one.output.startswith("The " if one.severity == ERROR else "Warning: ")

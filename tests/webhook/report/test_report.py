@@ -1,4 +1,4 @@
-"""Formats: escaping, required fields, kubectl's rules."""
+"""Formats of results: escaping, required fields, the rules of kubectl."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table of drivers: the files of the project, those of admins, and the part of it that the node has."""
+"""The DRA drivers: files of the project, drivers that admins describe, and the part that the node knows."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_a_driver_of_an_admin_is_judged() -> None:
     assert not review(claim(opaque(vf("secret", "infra"))), drivers=drivers).is_allowed
 
 
-def test_an_exempt_driver_is_not_looked_at() -> None:
+def test_an_exempt_driver_is_not_read() -> None:
     drivers = read(configuration(exempt=[SRIOV]), where="f").to_value({}).drivers
     assert drivers is not None
     assert review(claim(opaque(vf("secret", "infra"))), drivers=drivers).is_allowed
@@ -122,11 +122,11 @@ JSON = st.recursive(
 @pytest.mark.parametrize("name", sorted(load_drivers()))
 @given(text=st.one_of(JSON.map(json.dumps), st.text(max_size=40)))
 def test_no_parameters_raise(name: str, text: str) -> None:
-    """What is read has no problems, or nothing of it counts."""
+    """Parameters with a problem attach nothing."""
     parameters, problems = read_parameters(text, load_drivers()[name])
     assert not problems or parameters == Parameters()
     assert all(problem.rule.startswith(("driver-", "json-")) for problem in problems)
 
 
-def test_the_webhook_that_fails_closed_is_about_these_drivers() -> None:
+def test_the_webhook_that_fails_closed_is_for_these_drivers() -> None:
     assert tuple(sorted(load_drivers())) == KNOWN_DRIVERS

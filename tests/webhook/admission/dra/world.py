@@ -150,7 +150,7 @@ def review(
 
 
 def said(decision: Decision) -> str:
-    """Return all that a user reads."""
+    """Return the whole text of a decision."""
     return "\n".join(
         [decision.message, *(f"{cause.field}: {cause.message}" for cause in decision.causes), *decision.warnings]
     )

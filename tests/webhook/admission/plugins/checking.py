@@ -1,4 +1,4 @@
-"""Configurations against the schemas of this project, as the webhook checks them."""
+"""Checks configurations with the schemas of this project, as the webhook does."""
 
 from __future__ import annotations
 
@@ -25,5 +25,5 @@ def found(
 
 
 def codes(config: str | Mapping[str, Any]) -> list[str]:
-    """Return the codes of what is found, in order."""
+    """Return the codes of the findings, in order."""
     return [finding.code for finding in found(config)]

@@ -1,4 +1,4 @@
-"""Configurations that every plugin refuses, surprises with, or takes: `tests/vectors/plugin_cases.json`."""
+"""Configurations with errors, with warnings and without findings: `tests/vectors/plugin_cases.json`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_refused(case: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("case", CASES["remarked"], ids=_name)
-def test_remarked(case: dict[str, Any]) -> None:
+def test_warned(case: dict[str, Any]) -> None:
     findings = found(case["config"])
     assert [finding.code for finding in findings] == case["codes"]
     assert WARNING in {SEVERITIES[code] for code in case["codes"]}

@@ -1,4 +1,4 @@
-"""Every message about a pod's requests once: `tests/golden/pod-requests/<code>.txt`, of the code's own example."""
+"""The message of each code about requests of pods: `tests/golden/pod-requests/<code>.txt`, from the code's example."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Overlaps of ranges, against all pairs."""
+"""Overlaps of ranges, compared with a search of all pairs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PAIRS = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 20), st.sampled_fr
 
 
 @given(PAIRS)
-def test_a_pair_is_found_wherever_there_is_one(pairs: list[tuple[int, int, str]]) -> None:
+def test_a_pair_is_found_if_any_two_ranges_overlap(pairs: list[tuple[int, int, str]]) -> None:
     ranges = [
         AddressRange(first=ip_address(base) + low, last=ip_address(base) + low + size, path=str(at), group=at, text="")
         for at, (low, size, base) in enumerate(pairs)

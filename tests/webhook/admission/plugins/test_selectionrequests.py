@@ -1,4 +1,4 @@
-"""What a pod asks of a network, against what its plugins give; each case is one network and one element."""
+"""Requests of pods and the networks that support them or not; each case is one network and one element."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ WHEREABOUTS = network(
 )
 
 IPS: list[tuple[dict[str, Any], list[str], list[str]]] = [
-    # host-local: the bounds of a range, in each way of writing
+    # host-local: the bounds of a range, in each form of an address
     (ONE, ["10.1.0.2"], []),
     (ONE, ["10.1.0.254/24"], []),
     (ONE, ["10.1.0.7/32"], []),
@@ -65,7 +65,7 @@ IPS: list[tuple[dict[str, Any], list[str], list[str]]] = [
     (PARTS, ["10.3.0.12", "10.3.1.7"], ["NAD603"]),
     (PARTS, ["fd00::"], ["NAD601"]),
     (PARTS, ["fd00::1", "10.3.0.1"], ["NAD602", "NAD601"]),
-    # host-local that is not known to the end: nothing is said
+    # host-local whose ranges are not known completely: no finding
     ({**ONE, "plugins": [{**ONE["plugins"][0], "capabilities": {"ips": True, "ipRanges": True}}]}, ["10.9.0.1"], []),
     (network("host-local", subnet="10.1.0.1/24"), ["10.9.0.1"], []),
     (network("host-local", subnet="10.1.0.0/31"), ["10.9.0.1"], []),
@@ -101,7 +101,7 @@ IPS: list[tuple[dict[str, Any], list[str], list[str]]] = [
     (network("whereabouts", range="10.1.0.0/24", exclude=["10.1.0.5", "x"]), ["10.1.0.6/24"], ["NAD609"]),
     (network("whereabouts"), ["10.9.0.10/24"], []),
     (network("whereabouts", range="x"), ["10.9.0.10/24"], []),
-    # nobody reads it
+    # no plugin reads the request
     (network("dhcp"), ["10.9.0.1/24"], ["NAD608"]),
     (network("host-local", plugin="tuning", subnet="10.1.0.0/24"), ["10.9.0.1/24"], ["NAD608"]),
     ({"cniVersion": "1.0.0", "type": "bridge", "capabilities": {"ips": True}}, ["10.9.0.1/24"], ["NAD608"]),
@@ -177,7 +177,7 @@ IDLE: list[tuple[dict[str, Any], str, Any, bool]] = [
 
 
 @pytest.mark.parametrize(("config", "key", "value", "is_idle"), IDLE)
-def test_requests_that_nobody_reads(config: dict[str, Any], key: str, value: Any, *, is_idle: bool) -> None:
+def test_requests_that_no_plugin_reads(config: dict[str, Any], key: str, value: Any, *, is_idle: bool) -> None:
     decision = judge(config, json.dumps([{"name": "net", key: value}]))
     assert decision.is_allowed
     assert codes(decision) == (["NAD608"] if is_idle else [])
@@ -223,7 +223,7 @@ def test_bandwidth_of_another_plugin_has_its_own_limits() -> None:
     assert ask(other, bandwidth={"ingressRate": 1, "ingressBurst": 2**40}).is_allowed
 
 
-def test_without_the_capability_the_plan_says_so_and_nobody_else() -> None:
+def test_without_the_capability_only_the_plan_refuses() -> None:
     config = {**ONE, "plugins": [{**ONE["plugins"][0], "capabilities": {}}]}
     decision = ask(config, ips=["10.9.0.1"])
     assert decision.rules == ("capability-missing",)
@@ -241,7 +241,7 @@ def test_exempt_types_are_not_compared(exempt: str) -> None:
     assert codes(decision) == []
 
 
-def test_a_configuration_too_large_gives_nothing_to_compare_with() -> None:
+def test_a_configuration_that_is_too_large_supports_nothing_known() -> None:
     few = PluginChecks(schemas=SCHEMAS, values_max=1)
     assert judge(PARTS, '[{"name":"net","ips":["10.9.0.1"]}]', checks=few).is_allowed
     ranges = [[{"subnet": f"10.{number >> 8}.{number & 255}.0/24"} for number in range(RANGES_MAX + 1)]]
@@ -257,8 +257,8 @@ def test_a_long_list_of_ranges_is_shortened() -> None:
     assert routed.message.endswith("an address of 10.3.0.0/24, ...")
 
 
-def test_only_so_many_addresses_of_one_pod_are_looked_at() -> None:
-    """The grammar bounds the annotation; 256 addresses are far more than anybody asks for."""
+def test_the_addresses_of_one_pod_are_bounded() -> None:
+    """The grammar limits the annotation; 256 addresses are far more than a pod needs."""
     item = {"name": "net", "ips": ["10.9.0.1"]}
     decision = judge(ONE, json.dumps([item] * 300))
     assert decision.message.count("NAD601") < 300
@@ -273,7 +273,7 @@ def test_problems_of_plan_and_requests_come_in_the_order_of_the_annotation() -> 
     assert decision.missing == ()
 
 
-def test_a_network_that_the_pod_may_not_use_tells_nothing() -> None:
+def test_a_network_that_the_pod_may_not_use_is_not_described() -> None:
     made = world(ONE)
     made.networks["green", "shared"] = made.networks["blue", "net"].replace(namespace="green", name="shared")
     asked = request(pod('[{"name":"shared","namespace":"green","ips":["10.9.0.1"]}]'))
@@ -282,7 +282,7 @@ def test_a_network_that_the_pod_may_not_use_tells_nothing() -> None:
     assert "10.1.0" not in decision.message
 
 
-def test_the_default_network_is_compared_too() -> None:
+def test_the_default_network_is_compared() -> None:
     made = world(ONE)
     asked = request(pod(default='[{"name":"net","namespace":"blue","ips":["10.9.0.1"]}]'))
     decision = decide(asked, world=made, rules=rules(posture="Open"), plugins=CHECKS)

@@ -1,4 +1,4 @@
-"""host-local hands out an address or not: what is said of a pod agrees with `ipaddress`, whatever the ranges are."""
+"""Findings about requested addresses agree with `ipaddress`, for any ranges of host-local."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PREFIXES = {4: (16, 30), 6: (48, 126)}
 
 @st.composite
 def ranges(draw: st.DrawFn, group: int) -> tuple[dict[str, str], int, int]:
-    """One range of a subnet of its own (so that none overlap), and its first and last address."""
+    """A range in a subnet of its own, so that ranges do not overlap, and its first and last address."""
     version = draw(st.sampled_from([4, 6]))
     prefix = draw(st.integers(*PREFIXES[version]))
     base = f"10.{group}.0.0/16" if version == 4 else f"fd00:{group}::/48"
@@ -37,7 +37,7 @@ def ranges(draw: st.DrawFn, group: int) -> tuple[dict[str, str], int, int]:
 
 @st.composite
 def cases(draw: st.DrawFn) -> tuple[list[dict[str, str]], str, bool]:
-    """Ranges, an address near an edge of one of them, and whether one of them has it."""
+    """Ranges, an address near an end of one of them, and whether one of them has it."""
     made = [draw(ranges(group)) for group in range(draw(st.integers(1, 3)))]
     conf, first, last = draw(st.sampled_from(made))
     edge = draw(st.sampled_from([first, last, (first + last) // 2]))
@@ -59,7 +59,7 @@ def said(written: list[dict[str, str]], *ips: str) -> list[str]:
 
 
 @given(cases())
-def test_an_address_is_refused_when_no_range_has_it_and_only_then(case: tuple[list[dict[str, str]], str, bool]) -> None:
+def test_an_address_is_refused_if_and_only_if_no_range_has_it(case: tuple[list[dict[str, str]], str, bool]) -> None:
     written, address, has = case
     assert ("NAD601" in said(written, address)) == (not has)
 
@@ -85,8 +85,8 @@ def test_how_a_mac_is_written_does_not_matter(mac: bytes) -> None:
     assert {claim.address for element in elements for claim in claims_of(element)} == {digits}
 
 
-def test_what_is_no_address_claims_nothing() -> None:
-    """The grammar lets no such text in; nothing breaks if it did."""
+def test_a_text_that_is_not_an_address_claims_nothing() -> None:
+    """The grammar refuses such a text before; here it must not break anything."""
     assert claims_of(NetworkSelectionElement(name="n", namespace="b", ips=("x", "fe80::1%eth0", "10.1.0.5/x/y"))) == (
         Claim("ips[2]", "10.1.0.5/x/y", "10.1.0.5"),
     )

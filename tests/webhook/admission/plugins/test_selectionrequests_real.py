@@ -1,6 +1,6 @@
-"""Agreement with the real thing: Debian's host-local and static, and the kernel, about what a pod may ask for.
+"""Findings about requests agree with Debian's host-local and static, and with the kernel.
 
-Whatever is refused here, they refuse, with the text that is quoted; whatever is not, they accept.
+They refuse a request with the quoted text if it has an error here, and accept it otherwise.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ pytestmark = pytest.mark.root
 
 @pytest.fixture(autouse=True)
 def plugins_there() -> None:
-    """NB: IPAM plugins need no root, but whoever has them has it."""
+    """NB: IPAM plugins do not need root, but only root installs them."""
     if not (CNI_BIN / "host-local").exists():
         pytest.skip("needs Debian's containernetworking-plugins in /usr/lib/cni")
 
@@ -52,7 +52,7 @@ def findings(conf: dict[str, Any], ips: list[str]) -> list[PluginFinding]:
 
 
 def run_ipam(conf: dict[str, Any], ips: list[str], folder: Path) -> tuple[int, str]:
-    """Run the IPAM plugin with what the plan gives it; return its exit code, and its message or its addresses."""
+    """Run the IPAM plugin with the requests of the plan; return its exit code, and its error or its addresses."""
     definition = build(namespace="blue", name="net", config=jsontext.quote(conf))
     elements = annotation.parse(element_json(ips), namespace="blue")
     given = plan(elements, lambda *_: definition).attachments[0].runtime_config
@@ -101,9 +101,9 @@ SEVERAL = [["10.1.0.6", "fd00::4"], ["10.1.0.5", "10.1.0.6"], ["10.1.0.5", "10.1
 @pytest.mark.slow
 @pytest.mark.parametrize("ipam", HOST_LOCAL, ids=json.dumps)
 def test_host_local(tmp_path: Path, ipam: dict[str, Any]) -> None:
-    """Each list of addresses against a store of its own, so that nothing is taken already.
+    """Each list of addresses has a store of its own, so that no address is reserved before.
 
-    NB: of several addresses, which one it looks at first, and so what it says, is left to chance.
+    NB: host-local looks at several addresses in random order, so its error differs.
     """
     conf = network(type="host-local", **ipam)
     outcomes = set()
@@ -124,7 +124,7 @@ def test_host_local(tmp_path: Path, ipam: dict[str, Any]) -> None:
 
 
 def test_host_local_gives_an_address_once(tmp_path: Path) -> None:
-    """NAD613: what the second attachment of a pod hears."""
+    """NAD613: the error of a pod's second attachment."""
     conf = network(type="host-local", subnet="10.1.0.0/24")
     assert run_ipam(conf, ["10.1.0.5"], tmp_path)[0] == 0
     code, said = run_ipam(conf, ["10.1.0.5/24"], tmp_path)
@@ -152,7 +152,7 @@ def test_static(tmp_path: Path, version: str, ips: list[str]) -> None:
 
 @pytest.fixture
 def link() -> Iterator[str]:
-    """A namespace whose interface `net1` has an address of each family, as a plugin would set them."""
+    """A namespace whose interface `net1` has an address of each family, as after an ADD."""
     if os.geteuid() != 0:
         pytest.skip("needs root to make a network namespace")
     name = f"nadmit-pods-{os.getpid()}"
@@ -250,7 +250,7 @@ def test_main_plugins_and_macs(link: str, pod_namespace: str, plugin: str, mac: 
     ("burst", "is_refused"), [(2_147_483_647, False), (34_359_738_359, False), (34_359_738_360, True), (2**62, True)]
 )
 def test_bandwidth_and_bursts(link: str, burst: int, *, is_refused: bool) -> None:
-    """NB: an interface without a peer on the node comes after the burst is looked at, and is refused for itself."""
+    """NB: the plugin checks the burst before it looks for the peer of the interface, which is missing here."""
     conf = {"plugins": [{"type": "bridge"}, {"type": "bandwidth", "capabilities": {"bandwidth": True}}]}
     asked = {"ingressRate": 1000, "ingressBurst": burst}
     element = annotation.parse(json.dumps([{"name": "net", "bandwidth": asked}]), namespace="blue")[0]
