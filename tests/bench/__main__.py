@@ -17,7 +17,7 @@ from webhook.admission.evaluate import evaluate
 from webhook.admission.model.injection import Injection
 from webhook.admission.mutate import answer_mutation
 from webhook.admission.plugins.schema import PluginChecks
-from webhook.plugindata.loader import load_schemas
+from webhook.plugindata.pluginfiles import load_schemas
 from webhook.review import wire
 from webhook.trees.manifests import load_snapshot
 

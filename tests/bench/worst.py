@@ -27,7 +27,7 @@ from webhook.admission.plugins.schema import PluginChecks
 from webhook.admission.view.nadmitconfiguration import Configuration
 from webhook.admission.view.parsecache import PARSED
 from webhook.compose import SWITCH_S
-from webhook.plugindata.loader import load_schemas
+from webhook.plugindata.pluginfiles import load_schemas
 from webhook.review.reviews import Reviews
 from webhook.serving.http import RequestError
 from webhook.snapshot.store import Definition, Snapshot

@@ -21,15 +21,15 @@ from webhook.admission.model.injection import Injection
 from webhook.admission.mutate import answer_mutation
 from webhook.admission.mutation import jsonpatch
 from webhook.admission.plugins.engine import check_plugins
-from webhook.admission.plugins.formats import read_address, read_cidr
+from webhook.admission.plugins.goparsing import read_address, read_cidr
 from webhook.admission.plugins.schema import PluginChecks
 from webhook.commands import clusteroptions, options, serve
 from webhook.configuration import parsing as configuration_text
 from webhook.configuration import schemafiles
 from webhook.configuration.parsing import ConfigurationError
 from webhook.kube import apiobjects
-from webhook.plugindata.loader import load_schemas
-from webhook.plugindata.own import read_own
+from webhook.plugindata.adminschemas import read_schemas
+from webhook.plugindata.pluginfiles import load_schemas
 from webhook.review import wire
 from webhook.serving import http
 from webhook.serving.http import RequestError
@@ -90,8 +90,8 @@ def _configuration(data: bytes) -> object:
 
 def _plugin_schema(data: bytes) -> object:
     value = json_of(data)
-    found = read_own([value])
-    return (len(found.by_type), [mistake.said[:30] for mistake in found.mistakes][:3])
+    found = read_schemas([value])
+    return (len(found.by_type), [mistake.text[:30] for mistake in found.mistakes][:3])
 
 
 def _schema_file(data: bytes) -> object:

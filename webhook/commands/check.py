@@ -12,8 +12,8 @@ import click
 
 from webhook.admission.model.remark import rule_of
 from webhook.admission.wording import messages
-from webhook.report import lines, machine, sarif
-from webhook.report.findings import ERROR, WARNING, Finding, Report
+from webhook.report import lint, sarif
+from webhook.report.lint import ERROR, WARNING, Finding, Report
 from webhook.trees import charts, manifests, snapshots
 from webhook.trees.documents import NO_OBJECT, Document
 from webhook.trees.problems import ManifestError, Position, Problem
@@ -36,9 +36,9 @@ PROGRESS_FILES_MIN = 300
 """Files above which reading takes long enough to show how far it is."""
 
 FORMATS: dict[str, Callable[[Report], str]] = {
-    "text": lambda report: lines.render(report, paint),
-    "json": machine.render_json,
-    "github": machine.render_github,
+    "text": lambda report: lint.render_text(report, paint),
+    "json": lint.render_json,
+    "github": lint.render_github,
     "sarif": lambda report: sarif.render(report, version=installed_version()),
 }
 

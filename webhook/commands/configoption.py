@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from webhook.admission.plugins.schema import PluginChecks
+from webhook.admission.plugins.schema import PluginChecks, PluginSchema
 from webhook.admission.view.nadmitconfiguration import Configuration
-from webhook.configuration.schemafiles import load_directory
-from webhook.driverdata.loader import default_drivers
-from webhook.plugindata.loader import load_schemas
+from webhook.driverdata.driverfiles import default_drivers
+from webhook.plugindata.pluginfiles import load_schemas
 from webhook.trees.problems import ManifestError
 
 from .options import fail_unreadable
@@ -38,12 +37,18 @@ def config_option(command: Command) -> Command:
 
 
 def configuration_of(config: Path | None, plugin_schemas: Path | None) -> Configuration:
-    """Return what the values of `config_option` say; a file that cannot be used ends the command with 2."""
+    """Return what the values of `config_option` say; a file that cannot be used ends the command with 2.
+
+    NB: pydantic takes 100 ms to import, which commands without the options do not pay.
+    """
     try:
-        own = {} if plugin_schemas is None else load_directory(plugin_schemas)
+        own: Mapping[str, PluginSchema] = {}
+        if plugin_schemas is not None:
+            from webhook.configuration.schemafiles import load_directory  # noqa: PLC0415
+
+            own = load_directory(plugin_schemas)
         if config is None:
             return Configuration(plugins=PluginChecks(schemas={**load_schemas(), **own}), drivers=default_drivers())
-        # pydantic takes 100 ms to import, which commands without the option do not pay.
         from webhook.configuration.filesource import read_file  # noqa: PLC0415
         from webhook.configuration.parsing import read  # noqa: PLC0415
 

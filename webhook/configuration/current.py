@@ -25,7 +25,7 @@ from threading import Lock
 from typing import Any, Literal
 
 from webhook.admission.plugins.schema import PluginSchema
-from webhook.plugindata.loader import load_schemas
+from webhook.plugindata.pluginfiles import load_schemas
 
 from .model import NadmitConfiguration, defaults
 from .parsing import ConfigurationError, read

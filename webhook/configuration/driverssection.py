@@ -8,8 +8,8 @@ from pydantic import AfterValidator, Field, ValidationError, ValidationInfo
 from pydantic_core import InitErrorDetails
 
 from webhook.admission.dra.drivers import Drivers
-from webhook.driverdata.loader import default_drivers, load_drivers
-from webhook.driverdata.own import read_own
+from webhook.driverdata.admindrivers import read_drivers
+from webhook.driverdata.driverfiles import default_drivers, load_drivers
 
 from .fields import Section, problem
 
@@ -25,9 +25,9 @@ def _check_exempt(names: list[str]) -> list[str]:
 
 def _check_schemas(written: list[Any], info: ValidationInfo) -> list[Any]:
     """Refuse drivers that cannot be used, each mistake at its own place."""
-    found = read_own(written).mistakes
+    found = read_drivers(written).mistakes
     if found:
-        details = [InitErrorDetails(type=problem(mistake.said), loc=mistake.steps, input=None) for mistake in found]
+        details = [InitErrorDetails(type=problem(mistake.text), loc=mistake.steps, input=None) for mistake in found]
         raise ValidationError.from_exception_data(info.field_name or "schemas", details)
     return written
 
@@ -42,5 +42,5 @@ class DriversSection(Section):
         """Return what claims are judged with."""
         if not self.exempt and not self.schemas:
             return default_drivers()
-        known = {**load_drivers(), **read_own(self.schemas).by_name}
+        known = {**load_drivers(), **read_drivers(self.schemas).by_name}
         return Drivers(by_name={name: driver for name, driver in known.items() if name not in self.exempt})

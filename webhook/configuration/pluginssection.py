@@ -9,8 +9,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, Va
 from pydantic_core import InitErrorDetails
 
 from webhook.admission.plugins.schema import PluginChecks, PluginSchema
-from webhook.plugindata.loader import load_schemas
-from webhook.plugindata.own import read_own
+from webhook.plugindata.adminschemas import read_schemas
+from webhook.plugindata.pluginfiles import load_schemas
 
 from .fields import Section, problem
 
@@ -34,9 +34,9 @@ def _check_exempt(types: list[str]) -> list[str]:
 
 def _check_schemas(written: list[Any], info: ValidationInfo) -> list[Any]:
     """Refuse schemas that cannot be used, each mistake at its own place."""
-    found = read_own(written).mistakes
+    found = read_schemas(written).mistakes
     if found:
-        details = [InitErrorDetails(type=problem(mistake.said), loc=mistake.steps, input=None) for mistake in found]
+        details = [InitErrorDetails(type=problem(mistake.text), loc=mistake.steps, input=None) for mistake in found]
         raise ValidationError.from_exception_data(info.field_name or "schemas", details)
     return written
 
@@ -50,7 +50,7 @@ class PluginsSection(Section):
 
     def own_schemas(self) -> Mapping[str, PluginSchema]:
         """Return the schemas of the section, by type, other names included."""
-        return read_own(self.schemas).by_type
+        return read_schemas(self.schemas).by_type
 
     def to_value(self, own: Mapping[str, PluginSchema]) -> PluginChecks:
         """Return what configurations are checked with. `own`: what the section's schemas replace."""

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from cniplugin.netspec.jsontext import join
 from webhook.admission.plugins.schema import PluginSchema
 from webhook.files import advice, load_file, within
-from webhook.plugindata.form import Steps
-from webhook.plugindata.own import read_own
+from webhook.plugindata.adminschemas import read_schemas
+from webhook.plugindata.mistakes import Steps
 from webhook.trees import positions, yamlstream
 from webhook.trees.problems import ManifestError, Position, Problem
 
@@ -38,8 +38,8 @@ def load_directory(directory: Path) -> Mapping[str, PluginSchema]:
     if not written and not problems:
         said = "no schema is found; name a directory with files *.json, *.yaml or *.yml"
         problems.append(Problem(Position(str(directory)), RULE, said))
-    found = read_own([one.value for one in written])
-    problems += [_problem(written, mistake.steps, mistake.said) for mistake in found.mistakes]
+    found = read_schemas([one.value for one in written])
+    problems += [_problem(written, mistake.steps, mistake.text) for mistake in found.mistakes]
     if problems:
         raise ManifestError(sorted(problems, key=lambda problem: problem.position))
     return found.by_type

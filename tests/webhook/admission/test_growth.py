@@ -21,7 +21,7 @@ from webhook.admission.model.limitsettings import DEFAULTS, ReviewLimits
 from webhook.admission.mutate import answer_mutation
 from webhook.admission.plugins.schema import PluginChecks
 from webhook.admission.view.parsecache import PARSED
-from webhook.plugindata.loader import load_schemas
+from webhook.plugindata.pluginfiles import load_schemas
 from webhook.review import wire
 from webhook.serving.http import RequestError
 from webhook.snapshot.store import Definition, Snapshot

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from tests.webhook.configuration.texts import BAD, OFF
 from webhook.admission.view.nadmitconfiguration import Configuration
 from webhook.commands.configoption import config_option, configuration_of
-from webhook.plugindata.loader import load_schemas
+from webhook.plugindata.pluginfiles import load_schemas
 
 
 @click.command()

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from webhook.admission.view.nadmitconfiguration import Configuration
 from webhook.configuration.current import SHOWN_PROBLEMS_MAX, InForce
 from webhook.configuration.parsing import PROBLEMS_MAX, ConfigurationError
-from webhook.plugindata.loader import load_schemas
+from webhook.plugindata.pluginfiles import load_schemas
 from webhook.telemetry.configuration import ConfigurationMetrics
 
 from .texts import BAD, HEAD, HONOR, OFF, TOP_UP

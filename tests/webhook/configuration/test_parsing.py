@@ -12,7 +12,7 @@ from webhook.admission.model.injection import Injection
 from webhook.admission.view.nadmitconfiguration import Configuration
 from webhook.configuration.model import NadmitConfiguration, defaults
 from webhook.configuration.parsing import BYTES_MAX, PROBLEMS_MAX, ConfigurationError, read
-from webhook.plugindata.loader import load_schemas
+from webhook.plugindata.pluginfiles import load_schemas
 
 from .texts import HEAD, OFF
 

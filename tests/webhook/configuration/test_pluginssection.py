@@ -12,7 +12,7 @@ from webhook.admission.plugins.schema import UNKNOWN_TYPES, PluginChecks
 from webhook.configuration.current import InForce
 from webhook.configuration.parsing import ConfigurationError, read
 from webhook.configuration.pluginssection import UnknownTypes
-from webhook.plugindata.own import read_own
+from webhook.plugindata.adminschemas import read_schemas
 
 from .texts import HEAD
 
@@ -28,7 +28,7 @@ SECTION = f"""{HEAD}plugins:
 
 
 def checks(text: str, **own: Mapping[str, object]) -> PluginChecks:
-    value = read(text.encode(), where="f.yaml").to_value(read_own(list(own.values())).by_type).plugins
+    value = read(text.encode(), where="f.yaml").to_value(read_schemas(list(own.values())).by_type).plugins
     assert value is not None
     return value
 
@@ -88,7 +88,7 @@ def test_one_mistake_is_one_line(section: str, said: str) -> None:
 
 
 def test_what_is_known_is_shown_without_whole_schemas() -> None:
-    in_force = InForce(now=lambda: 0.0, own_schemas=read_own([MINE, {**MINE, "type": "other"}]).by_type)
+    in_force = InForce(now=lambda: 0.0, own_schemas=read_schemas([MINE, {**MINE, "type": "other"}]).by_type)
     in_force.load(SECTION.encode(), source="f")
     shown = in_force.describe()
     assert shown["configuration"]["plugins"] == {"unknownTypes": "Warn", "exempt": []}

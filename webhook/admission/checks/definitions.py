@@ -51,7 +51,7 @@ from webhook.admission.model.injection import (
 from webhook.admission.model.limitsettings import DEFAULTS, ReviewLimits, config_items_problem, config_size_problem
 from webhook.admission.model.requests import ALLOWED, NOTHING, Decision, Object, Request
 from webhook.admission.plugins.engine import check_plugins
-from webhook.admission.plugins.finding import PluginFinding
+from webhook.admission.plugins.findings import PluginFinding
 from webhook.admission.plugins.schema import PluginChecks
 from webhook.admission.view.listers import Cluster
 from webhook.admission.view.parsecache import PARSED, read_config

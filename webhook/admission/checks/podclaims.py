@@ -22,7 +22,7 @@ from cniplugin.netspec.names import nearest
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 from webhook.admission.checks.namespacelabels import unknown_to_attach
 from webhook.admission.checks.networks import skips_template
-from webhook.admission.dra.attachments import Attachment, Finder, Found
+from webhook.admission.dra.attachments import Attachment, ClaimAttachments, Finder
 from webhook.admission.dra.claims import IMPLICIT_RESOURCE
 from webhook.admission.dra.drivers import Drivers
 from webhook.admission.model.requests import ClaimReference, Decision, Object, Request
@@ -94,7 +94,7 @@ def _resources(thing: Object, cluster: Cluster) -> tuple[str, ...]:
     return tuple(name for name in sent.resources() if cluster.devices.classes_of(name))
 
 
-def _decide(request: Request, judged: Decision, found: Found, cluster: Cluster, rules: Rules) -> Decision:
+def _decide(request: Request, judged: Decision, found: ClaimAttachments, cluster: Cluster, rules: Rules) -> Decision:
     pod = request.object or Object()
     subject = Subject(
         namespace=request.namespace,

@@ -12,7 +12,7 @@ from cniplugin.netspec.errors import SpecError, describe
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS
 from webhook.admission.model.remark import Remark
 from webhook.admission.model.requests import Request
-from webhook.admission.plugins.finding import PluginFinding
+from webhook.admission.plugins.findings import PluginFinding
 from webhook.admission.view.addressclaims import Claim
 from webhook.admission.wording.messages import field_of, warning
 

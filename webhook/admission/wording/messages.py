@@ -21,7 +21,7 @@ from cniplugin.netspec.errors import SpecError, describe, show
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS
 from webhook.admission.model.remark import Remark
 from webhook.admission.model.requests import Cause, Decision, GroupKind, Request
-from webhook.admission.plugins.finding import PluginFinding
+from webhook.admission.plugins.findings import PluginFinding
 
 WARNING_MAX = 256
 MESSAGE_BYTES_MAX = 32_768

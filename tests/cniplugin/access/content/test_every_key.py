@@ -23,7 +23,6 @@ from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 from cniplugin.netspec.selection import NetworkSelectionElement
 from tests.cniplugin.access.keys import KEYS, Key, nest, spellings
 from webhook.plugindata import touches
-from webhook.plugindata.loader import load_shapes
 
 Value = Any
 
@@ -195,7 +194,7 @@ def touched(conf: dict[str, Any]) -> tuple[facts.Touch, ...]:
 def test_the_module_for_the_node_is_what_the_files_say() -> None:
     """`make golden` writes it anew."""
     files = touches.load_files()
-    assert touches.compile_plugins(files, load_shapes()) == plugintable.PLUGINS
+    assert touches.compile_plugins(files) == plugintable.PLUGINS
     assert touches.compile_spellings(files) == plugintable.SPELLINGS
 
 

@@ -13,8 +13,8 @@ from webhook.admission.evaluate import evaluate
 from webhook.admission.model.requests import Decision, User
 from webhook.admission.plugins.schema import PluginChecks
 from webhook.commands.judging import admission_review
-from webhook.driverdata.loader import default_drivers
-from webhook.plugindata.loader import load_schemas
+from webhook.driverdata.driverfiles import default_drivers
+from webhook.plugindata.pluginfiles import load_schemas
 from webhook.review import wire
 from webhook.snapshot.store import Snapshot
 from webhook.trees import manifests, snapshots
@@ -150,7 +150,7 @@ def review(
 
 
 def said(decision: Decision) -> str:
-    """Return all that a user reads."""
+    """Return the whole text of a decision."""
     return "\n".join(
         [decision.message, *(f"{cause.field}: {cause.message}" for cause in decision.causes), *decision.warnings]
     )
