@@ -49,7 +49,7 @@ check: $(STAMP) ## ruff, mypy strict, import-linter
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/mypy manifests/node/bundle.py manifests/node/licences.py requirements/image.py
+	$(BIN)/mypy docs/picture.py manifests/node/bundle.py manifests/node/licences.py requirements/image.py
 	$(BIN)/lint-imports --no-cache
 
 bench: $(STAMP) ## measure throughput, latency, memory, start-up, next to a bare ASGI app
@@ -73,6 +73,7 @@ format: $(STAMP) ## format the code
 	$(BIN)/ruff format .
 
 golden: $(STAMP) ## write the golden files anew; read the diff before you commit it
+	$(BIN)/python docs/picture.py
 	$(BIN)/python -m webhook.plugindata.touches && $(BIN)/ruff format --quiet cniplugin/access/content/plugintable.py
 	UPDATE_GOLDEN=1 $(BIN)/python -m pytest -q -k golden
 
