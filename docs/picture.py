@@ -50,7 +50,7 @@ def steps() -> dict[str, list[tuple[str, int]]]:
     found: dict[str, list[tuple[str, int]]] = {}
     page = (DOCS / "architecture.md").read_text()
     for title, colour in STORIES.items():
-        section = page.partition(f"\n### {title}\n")[2].partition("\n#")[0]
+        section = page.partition(f"\n## {title}\n")[2].partition("\n#")[0]
         for number, room in re.findall(r"^(\d+)\. `([\w.]+)`", section, re.MULTILINE):
             found.setdefault(room, []).append((colour, int(number)))
     return found

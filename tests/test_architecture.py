@@ -110,6 +110,13 @@ def test_the_picture_is_drawn_from_this_page(tmp_path: Path) -> None:
     assert done.stdout == PICTURE.read_text(), f"{done.stderr}\nrun python docs/picture.py"
 
 
+def test_the_page_describes_every_room() -> None:
+    page = (DOCS / "architecture.md").read_text().partition("\n## The rooms\n")[2].partition("\n## ")[0]
+    rooms = [path.parent.name for path in modules("webhook", "cniplugin") if path.name == "__init__.py"]
+    known = {name for bands in contracts().values() for band in bands for name in band}
+    assert [name for name in rooms if name in known and f"`{name}`" not in page] == []
+
+
 def test_a_folder_is_a_handful_of_modules() -> None:
     count: dict[str, int] = defaultdict(int)
     for path in modules(*PACKAGES, "tests"):
