@@ -1,4 +1,4 @@
-"""The snapshot of the access rules: replaced as a whole, never by an older reading, and nothing that a file can hold hurts."""
+"""The snapshot of the access rules: it is replaced as a whole, never by an older one, and bad content is ignored."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cniplugin.cluster.rulesfile import CLOCK_SLACK_S, RulesFile, Snapshot
+from cniplugin.cluster.accessrules import CLOCK_SLACK_S, RulesFile, Snapshot
 from cniplugin.records.journal import Store
 
 SERVER = "https://192.0.2.1:6443"
@@ -53,13 +53,13 @@ def test_nothing_is_kept_yet(file: RulesFile) -> None:
 def test_the_time_of_reading_is_refreshed(file: RulesFile, later_s: float, *, is_written: bool) -> None:
     keep(file, value())
     before = inode(file)
-    os.link(file.path, f"{file.path}.held")  # so that no new file can get its number
+    os.link(file.path, f"{file.path}.held")  # so that no new file can get its inode number
     keep(file, value(), now_s=NOW + later_s)
     assert (inode(file) != before) is is_written
 
 
 def test_an_older_reading_does_not_replace_a_newer_one(file: RulesFile) -> None:
-    """Two pods start at once, and the one that read first is slow."""
+    """Two pods start at the same time. The older reading does not replace the newer one."""
     keep(file, value("new"))
     keep(file, value("old"), now_s=NOW - 2)
     found = file.load()
@@ -68,7 +68,7 @@ def test_an_older_reading_does_not_replace_a_newer_one(file: RulesFile) -> None:
 
 
 def test_many_writers_leave_a_whole_file(file: RulesFile, tmp_path: Path) -> None:
-    """Threads have one process number, so here they share even the temporary file's directory, not its name."""
+    """Threads share the process ID, so each of them uses its own temporary name here."""
     files = [RulesFile(str(tmp_path), SERVER) for _ in range(4)]
     for number, one in enumerate(files):
         one._temporary = f"{one._temporary}{number}"
@@ -131,20 +131,20 @@ def test_every_byte_that_changes_is_seen(file: RulesFile, capsys: pytest.Capture
     for length in range(len(data)):
         Path(file.path).write_bytes(data[:length])
         assert file.load() is None
-    assert "does not count: it is damaged: " in capsys.readouterr().err
+    assert "is ignored: it is damaged: " in capsys.readouterr().err
 
 
 def test_another_schema_or_server(file: RulesFile, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     keep(RulesFile(str(tmp_path), "https://192.0.2.2:6443"), value())
     assert file.load() is None
-    assert 'it is of the API server "https://192.0.2.2:6443"' in capsys.readouterr().err
+    assert 'it belongs to the API server "https://192.0.2.2:6443"' in capsys.readouterr().err
     keep(file, value())
     assert file.load() is not None
 
 
 @pytest.mark.parametrize("spec", [float("inf"), "deep"])
 def test_what_is_no_json_is_not_kept(file: RulesFile, spec: object, capsys: pytest.CaptureFixture[str]) -> None:
-    """The schema lets none of it in; if it comes all the same, the pod must not suffer."""
+    """The schema excludes such values; if one comes, the pod must still start."""
     for _ in range(100_000 if spec == "deep" else 0):
         spec = [spec]
     keep(file, value(spec=spec))

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from cniplugin.access.model import policyrules
-from cniplugin.cluster.sources import (
+from cniplugin.cluster.objects import (
     CONFIG,
     POD_APPEARS_WITHIN_S,
     POLICIES,
@@ -18,7 +18,7 @@ from cniplugin.cluster.sources import (
     fetch_pod,
     fetch_policies,
 )
-from cniplugin.errors import CniError, NotFoundError
+from cniplugin.cnierrors import CniError, NotFoundError
 from tests.fakes.node_apiserver import pod
 
 POD = "/api/v1/namespaces/team-a/pods/web"
@@ -26,7 +26,7 @@ NETWORK = "/apis/k8s.cni.cncf.io/v1/namespaces/team-a/network-attachment-definit
 
 
 class Broker:
-    """What could stand for the API server: objects by path."""
+    """A `Reader` of objects by path."""
 
     def __init__(self, **objects: Any) -> None:
         self.memo: dict[tuple[str, ...], object] = {}
@@ -70,7 +70,9 @@ def test_a_bare_pod() -> None:
 
 
 def test_another_uid() -> None:
-    with pytest.raises(CniError, match="created anew: its uid is uid-1, and the runtime asks for uid-0") as caught:
+    with pytest.raises(
+        CniError, match="a new pod has its name: the uid is uid-1, and the runtime asks for uid-0"
+    ) as caught:
         fetch_pod(broker_with(POD, pod()), "team-a", "web", "uid-0")
     assert caught.value.code == 11
 
@@ -79,7 +81,7 @@ def test_another_uid() -> None:
 def test_a_static_pod_has_a_uid_of_its_own(source: str, *, is_static: bool) -> None:
     broker = broker_with(POD, pod(annotations={"kubernetes.io/config.source": source}))
     if not is_static:
-        with pytest.raises(CniError, match="created anew"):
+        with pytest.raises(CniError, match="a new pod has its name"):
             fetch_pod(broker, "team-a", "web", "uid-0")
     else:
         assert fetch_pod(broker, "team-a", "web", "uid-0").uid == "uid-1"
@@ -126,7 +128,7 @@ def test_a_network_that_cannot_be_read(config: object) -> None:
 
 
 def test_a_network_that_a_finalizer_holds_is_a_network() -> None:
-    """The webhook admits pods that name it, and judges each change of it; Multus attaches as well."""
+    """The webhook admits pods that name it and judges each change of it, and Multus attaches it."""
     thing = network(config='{"cniVersion": "1.0.0", "type": "bridge"}')
     thing["metadata"] |= {"deletionTimestamp": "2026-11-28T15:00:00Z", "finalizers": ["example.com/hold"]}
     found = fetch_network(broker_with(NETWORK, thing), "team-a", "blue")
@@ -183,7 +185,7 @@ def test_kinds_that_are_not_installed() -> None:
 
 @pytest.mark.parametrize("answer", [{}, {"items": {}}, {"items": [1]}, {"items": "x"}])
 def test_what_is_no_list_is_an_error_and_not_an_empty_list(answer: dict[str, Any]) -> None:
-    with pytest.raises(CniError, match="is no list of objects") as caught:
+    with pytest.raises(CniError, match="is not a list of objects") as caught:
         fetch_policies(broker_with(f"{POLICIES}?limit=500", answer))
     assert caught.value.code == 11
 
