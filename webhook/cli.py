@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from .commands.lazy import LazyCommand, LazyGroup
+from .commands.commandgroup import LazyCommand, LazyGroup
 from .commands.options import obey_no_color
 from .commands.version import installed_version
 

@@ -222,14 +222,13 @@ def _run(settings: dict[str, Any], limits: dict[str, Any]) -> int:
     from certs.cli import DEFAULT_NAMES  # noqa: PLC0415
     from certs.files import BootstrapError  # noqa: PLC0415
     from certs.rounds import RotatorError  # noqa: PLC0415
-    from webhook import compose  # noqa: PLC0415
+    from webhook.compose import ClusterSettings, Settings, run  # noqa: PLC0415
     from webhook.kube.apierrors import ClusterError  # noqa: PLC0415
     from webhook.serving.clients import ClientCaError  # noqa: PLC0415
     from webhook.serving.http import Limits  # noqa: PLC0415
-    from webhook.serving.pathtokenfile import PathTokenError  # noqa: PLC0415
+    from webhook.serving.paths import PathTokenError  # noqa: PLC0415
     from webhook.serving.server import ListenError  # noqa: PLC0415
     from webhook.serving.tls import CertificateError  # noqa: PLC0415
-    from webhook.settings import ClusterSettings, Settings  # noqa: PLC0415
     from webhook.trees.problems import ManifestError  # noqa: PLC0415
 
     settings["cluster"] = ClusterSettings(**settings["cluster"])
@@ -241,7 +240,7 @@ def _run(settings: dict[str, Any], limits: dict[str, Any]) -> int:
         ListenError, PathTokenError,
     )  # fmt: skip
     try:
-        return compose.cluster(made) if made.manifests is None else compose.standalone(made, made.manifests)
+        return run(made)
     except broken as error:
         for line in str(error).splitlines():
             click.echo(f"nadmit: {line}", err=True)

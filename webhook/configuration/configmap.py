@@ -34,7 +34,7 @@ from webhook.kube.reporter import Reporter
 
 from . import events
 from .configmapapi import Api, ConfigMap
-from .current import InForce, Outcome, Refused
+from .current import CurrentConfiguration, Outcome, Refused
 
 logger = logging.getLogger("nadmit.configuration")
 
@@ -54,20 +54,20 @@ class MapTiming:
 
 
 class ConfigurationMap:
-    """Implements `clusterparts.Part`."""
+    """Implements `compose.Part`."""
 
     def __init__(
         self,
         connection: Connection,
         namespace: str,
         name: str,
-        in_force: InForce,
+        current: CurrentConfiguration,
         *,
         timing: MapTiming | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._api = Api(connection, namespace, name)
-        self._in_force = in_force
+        self._current = current
         self._timing = timing or MapTiming()
         self._clock = clock
         self._reporter = Reporter(self._timing.pause_s, clock)
@@ -98,7 +98,7 @@ class ConfigurationMap:
         try:
             found = self._api.get()
         except ClusterError as error:
-            self._in_force.note_unreadable(str(error))
+            self._current.note_unreadable(str(error))
             if self._problem is not None:
                 self._problem = f"{self._api.where} has not been read yet: {error}"
             return
@@ -114,13 +114,13 @@ class ConfigurationMap:
         """NB: one that is replaced is not there for a moment."""
         self._absences += 1
         if self._problem is not None or self._absences > 1:
-            self._in_force.offer_defaults(why=f"there is no {self._api.where}")
+            self._current.use_defaults(why=f"there is no {self._api.where}")
             self._problem = None
 
     def _take(self, found: ConfigMap) -> None:
-        before = self._in_force.state.refused
-        outcome = self._offer(found)
-        after = self._in_force.state.refused
+        before = self._current.state.refused
+        outcome = self._update(found)
+        after = self._current.state.refused
         if after is None or (self._problem is not None and self._fall_back(found)):
             self._problem = None
         elif self._problem is not None:
@@ -130,20 +130,20 @@ class ConfigurationMap:
             )
         self._plan_event(found, outcome, before)
 
-    def _offer(self, found: ConfigMap) -> Outcome:
+    def _update(self, found: ConfigMap) -> Outcome:
         data = found.texts.get(KEY)
         if data is None:
-            return self._in_force.offer_defaults(why=f"{self._api.where} has no {KEY}")
-        return self._in_force.offer(data, source=f"{self._api.where}, {KEY}")
+            return self._current.use_defaults(why=f"{self._api.where} has no {KEY}")
+        return self._current.update(data, source=f"{self._api.where}, {KEY}")
 
     def _fall_back(self, found: ConfigMap) -> bool:
         data = found.texts.get(LAST_GOOD)
-        return data is not None and self._in_force.fall_back(data, source=f"{self._api.where}, {LAST_GOOD}")
+        return data is not None and self._current.fall_back(data, source=f"{self._api.where}, {LAST_GOOD}")
 
     # What is written
 
     def _plan_event(self, found: ConfigMap, outcome: Outcome, before: Refused | None) -> None:
-        state = self._in_force.state
+        state = self._current.state
         if outcome == "refused" and state.refused is not None:
             in_force = "nothing" if self._problem is not None else state.loaded.source
             refusal = state.refused
@@ -170,7 +170,7 @@ class ConfigurationMap:
     def _keep(self, found: ConfigMap) -> None:
         """Make `last-good.yaml` what is in force, if that is what the ConfigMap says."""
         text = found.texts.get(KEY)
-        if self._in_force.state.refused is not None or found.texts.get(LAST_GOOD) == text:
+        if self._current.state.refused is not None or found.texts.get(LAST_GOOD) == text:
             return
         if self._clock() < self._write_at:
             return

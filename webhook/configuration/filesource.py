@@ -14,7 +14,7 @@ from threading import Event, Thread
 from webhook.files import advice, load_file
 from webhook.trees.problems import Position, Problem
 
-from .current import InForce
+from .current import CurrentConfiguration
 from .parsing import BYTES_MAX, ConfigurationError
 
 logger = logging.getLogger("nadmit.configuration")
@@ -35,11 +35,11 @@ def read_file(path: Path) -> bytes:
 
 
 class ConfigurationFile:
-    """Implements `clusterparts.Part`."""
+    """Implements `compose.Part`."""
 
-    def __init__(self, path: Path, in_force: InForce, *, poll_s: float = POLL_S) -> None:
+    def __init__(self, path: Path, current: CurrentConfiguration, *, poll_s: float = POLL_S) -> None:
         self._path = path
-        self._in_force = in_force
+        self._current = current
         self._poll_s = poll_s
         self._seen = b""
         self._stop = Event()
@@ -48,7 +48,7 @@ class ConfigurationFile:
     def start(self) -> None:
         """Put the file in force, and begin to look at it. Raises ConfigurationError for one that cannot be used."""
         self._seen = read_file(self._path)
-        self._in_force.load(self._seen, source=str(self._path))
+        self._current.load(self._seen, source=str(self._path))
         self._thread.start()
 
     def stop(self) -> None:
@@ -66,10 +66,10 @@ class ConfigurationFile:
         try:
             data = read_file(self._path)
         except ConfigurationError as error:
-            self._in_force.note_unreadable(str(error))
+            self._current.note_unreadable(str(error))
             return
         if data == self._seen:
-            self._in_force.offer(data, source=str(self._path))
+            self._current.update(data, source=str(self._path))
         self._seen = data
 
     def _run(self) -> None:

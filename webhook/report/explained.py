@@ -15,7 +15,7 @@ from webhook.admission.model.requests import Decision, Object, Request
 from webhook.admission.plugins.codes import CODES
 from webhook.admission.plugins.schema import PluginChecks
 from webhook.plugindata.loader import load_schemas
-from webhook.trees import documents, snapshots
+from webhook.trees import builder, documents
 
 from . import kubectl
 from .titles import TITLES, page_of
@@ -84,7 +84,7 @@ def _judge(code: str) -> tuple[Request, Decision]:
         made = Object(name=NETWORK_NAME, config=known.example)
         request = Request("", NETWORK, "CREATE", NAMESPACE, NETWORK_NAME, object=made)
     world = {"apiVersion": "v1", "kind": "List", "items": list(_objects(code))}
-    cluster = snapshots.build(documents.parse(json.dumps(world), file="example", problems=[]), [])
+    cluster = builder.build(documents.parse(json.dumps(world), file="example", problems=[]), [])
     return request, evaluate(request, cluster, Rules(), plugins=example_checks(code))
 
 

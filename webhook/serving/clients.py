@@ -31,6 +31,8 @@ _ANCHORS = ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
 
 PEM_BYTES_MAX = 4 * 1_048_576
 """Ten times all authorities that browsers trust."""
+REFUSALS_MAX = 64
+"""Reasons that the log gets: a caller chooses the names in them."""
 
 
 class ClientCaError(Exception):
@@ -47,6 +49,7 @@ class ClientTrust:
         self._file = file
         self._pem = _read(file)
         self._complaint = ""
+        self._refusals: set[str] = set()
 
     def poll(self) -> None:
         """Read the file again; a bad one is warned about once, and the authorities before it stay."""
@@ -72,6 +75,14 @@ class ClientTrust:
         context.verify_flags |= _ANCHORS
         context.load_verify_locations(cadata=self._pem)
         context.verify_mode = ssl.CERT_REQUIRED
+
+    def refusal(self, certificate: Mapping[str, Any]) -> str | None:
+        """Return why a caller may not call, or None; the log has each of the first REFUSALS_MAX reasons once."""
+        refusal = refusal_of(certificate, self.names)
+        if refusal is not None and refusal not in self._refusals and len(self._refusals) < REFUSALS_MAX:
+            self._refusals.add(refusal)
+            logger.warning("a caller is refused: %s", refusal)
+        return refusal
 
 
 def refusal_of(certificate: Mapping[str, Any], names: frozenset[str]) -> str | None:

@@ -9,13 +9,19 @@ see the path without it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from hmac import compare_digest
+from pathlib import Path
 
 from .http import REVIEW_PATHS
 
 NO_TOKEN = ""
 """The token of a path without one."""
+
+ALLOWED_TOKENS = "16 to 63 lower case letters and digits, one token in a line; openssl rand -hex 16 makes one"
+MAX_TOKENS = 8
+_TOKEN = re.compile("[a-z0-9]{16,63}")
 
 _BELOW = tuple(f"{path}/" for path in REVIEW_PATHS)
 _PREFIXES = tuple((path, f"{path}/".encode()) for path in REVIEW_PATHS)
@@ -65,3 +71,28 @@ class ReviewPaths:
 
 PLAIN = ReviewPaths(lambda: (NO_TOKEN,))
 """/validate and /mutate as they are."""
+
+
+class PathTokenError(Exception):
+    """A file of tokens that cannot be used: which, what is wrong, what to do, in one line without a token in it."""
+
+
+def read_tokens(file: Path) -> tuple[str, ...]:
+    """Return the tokens of a file: the first is the one to register, all are accepted. Raises PathTokenError."""
+    try:
+        lines = file.read_text(encoding="ascii").splitlines()
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise PathTokenError(f"path token file {file}: cannot be read: {reason}; give a file of tokens") from error
+    except UnicodeDecodeError as error:
+        raise PathTokenError(f"path token file {file}: not a text; allowed: {ALLOWED_TOKENS}") from error
+    tokens = [line.strip() for line in lines]
+    for number, token in enumerate(tokens, 1):
+        if token and not _TOKEN.fullmatch(token):
+            raise PathTokenError(f"path token file {file}: line {number} is not a token; allowed: {ALLOWED_TOKENS}")
+    found = tuple(filter(None, tokens))
+    if not found or len(found) > MAX_TOKENS:
+        raise PathTokenError(
+            f"path token file {file}: {len(found)} tokens; allowed: 1 to {MAX_TOKENS}; {ALLOWED_TOKENS}"
+        )
+    return found

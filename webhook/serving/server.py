@@ -27,10 +27,9 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 from uvicorn.config import Config
 
 from .bodies import Bodies
-from .callers import Callers, NamedProtocol
 from .http import CLOSE_HEADER
 from .protocol import BoundedProtocol, Connections
-from .shortcut import ReviewProtocol
+from .shortcut import NamedProtocol, ReviewProtocol
 
 if TYPE_CHECKING:
     import ssl
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
+    from .clients import ClientTrust
     from .http import Limits
     from .probes import ProbeApp
     from .shortcut import Begin
@@ -123,8 +123,8 @@ async def serve(  # noqa: PLR0913 - a composition: one argument per part
     except ListenError:
         review_sock.close()
         raise
-    callers = Callers(tls.clients.names) if tls.clients is not None and tls.clients.names else None
-    reviews = Listener(app, limits, callers=callers, bodies=bodies or Bodies(limits, loop))
+    clients = tls.clients if tls.clients is not None and tls.clients.names else None
+    reviews = Listener(app, limits, clients=clients, bodies=bodies or Bodies(limits, loop))
     probing = Listener(probes, limits)
     watcher = asyncio.create_task(_watch(tls))
     try:
@@ -148,10 +148,10 @@ class Listener:
     """One port: its connections and what becomes of them."""
 
     def __init__(
-        self, app: ASGIApp, limits: Limits, *, callers: Callers | None = None, bodies: Bodies | None = None
+        self, app: ASGIApp, limits: Limits, *, clients: ClientTrust | None = None, bodies: Bodies | None = None
     ) -> None:
         self._limits = limits
-        self._callers = callers
+        self._clients = clients
         self._bodies = bodies
         self._connections = Connections()
         if bodies is not None:
@@ -237,8 +237,8 @@ class Listener:
         if self._begin is None or self._bodies is None:
             return BoundedProtocol(self._config, self._connections, self._limits, loop)
         given = (self._config, self._connections, self._limits, loop)
-        if self._callers is not None:
-            return NamedProtocol(*given, begin=self._begin, bodies=self._bodies, callers=self._callers)
+        if self._clients is not None:
+            return NamedProtocol(*given, begin=self._begin, bodies=self._bodies, clients=self._clients)
         return ReviewProtocol(*given, begin=self._begin, bodies=self._bodies)
 
     def announce_drain(self) -> None:

@@ -20,7 +20,18 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from .bodies import Content
-from .http import CLIENT_LEFT, CLOSE_HEADER, JSON_HEADER, Answer, gave_way, send_answer, too_large, too_slow
+from .http import (
+    CLIENT_LEFT,
+    CLOSE_HEADER,
+    JSON_HEADER,
+    Answer,
+    RequestError,
+    error_answer,
+    gave_way,
+    send_answer,
+    too_large,
+    too_slow,
+)
 from .protocol import BoundedProtocol
 
 if TYPE_CHECKING:
@@ -34,7 +45,8 @@ if TYPE_CHECKING:
 
     from .app import Exchange
     from .bodies import Bodies
-    from .http import Header, Limits, RequestError
+    from .clients import ClientTrust
+    from .http import Header, Limits
     from .protocol import Connections
 
     Begin = Callable[[Scope], Answer | Exchange]
@@ -221,6 +233,27 @@ class ReviewProtocol(BoundedProtocol):
             self._content.clear()
             self._bodies.release(self)
             exchange.end(status)
+
+
+class NamedProtocol(ReviewProtocol):
+    """One connection of a port where callers need certain names; a caller with another name gets 403 and a close.
+
+    The name is read when the connection is made. The answer waits for a request, because Go's client takes an answer
+    without one for another kind of error and does not show it. A caller that may call gets a plain `ReviewProtocol`
+    from then on, so the requests cost nothing more.
+    """
+
+    def __init__(self, *of_review: Any, clients: ClientTrust, **more: Any) -> None:
+        super().__init__(*of_review, **more)
+        self._clients = clients
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as in uvicorn
+        """Read the name, and give a wrong one an application that refuses."""
+        refusal = self._clients.refusal(transport.get_extra_info("peercert") or {})
+        if refusal is not None:
+            answer = error_answer(RequestError(403, refusal, (("connection", "close"),)))
+            self._begin = lambda _scope: answer
+        super().connection_made(transport)
 
 
 def _render_head(answer: Answer, cycle: RequestResponseCycle) -> bytes:

@@ -1,4 +1,4 @@
-"""What the process tells about itself: metrics with closed label sets, and one line of JSON per review.
+"""The metrics of the process, with closed label sets.
 
 | metric | type | labels |
 | --- | --- | --- |
@@ -10,6 +10,14 @@
 | nadmit_http_responses_total | counter | path, code |
 | nadmit_certificate_not_after_seconds | gauge | |
 | nadmit_certificate_loads_total | counter | result (ok, error) |
+| nadmit_certificate_authority_not_after_seconds | gauge | |
+| nadmit_certificate_rotation_phase | gauge, 1 for the current phase | phase |
+| nadmit_certificate_rotation_steps_total | counter, of this replica | step |
+| nadmit_certificate_rotation_failures_total | counter | |
+| nadmit_configuration_last_reload_successful | gauge | |
+| nadmit_configuration_last_reload_success_timestamp_seconds | gauge | |
+| nadmit_configuration_hash | gauge | |
+| nadmit_configuration_reloads_total | counter | result (ok, error) |
 | nadmit_log_lines_lost_total | counter | |
 | nadmit_objects | gauge | kind |
 | nadmit_cache_age_seconds | gauge | kind |
@@ -21,11 +29,9 @@
 | nadmit_refusals_total | counter | reason (webhook.serving.bodies.REASONS) |
 | nadmit_info | gauge | version, netspec_revision |
 
-Those about the status are in `webhook.telemetry.policystatus`.
-
-Values that a client chooses never become a label: an unknown kind, operation or rule counts as `other`.
-What happens per review is counted in plain dicts and becomes metrics when they are asked for: the library's locked
-counters and histogram took 2.8 microseconds per review, this takes 0.8, and decoding a pod takes 7.5.
+A value that a client chooses never becomes a label: an unknown kind, operation or rule counts as `other`.
+Counts per review are kept in plain dicts and become metrics when Prometheus asks: the library's locked counters and
+histogram took 2.8 microseconds per review, this takes 0.8, and decoding a pod takes 7.5.
 """
 
 from __future__ import annotations
@@ -39,10 +45,14 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from certs.pathtokens import TokenStep
+from certs.rotation import Step
+from certs.state import Phase, State
 from cniplugin.netspec import REVISION
 from webhook.admission.evaluate import BINDING, NAMESPACE, NETWORK, POD, POLICIES, WORKLOADS
 from webhook.admission.model.requests import Decision, Request
 from webhook.admission.model.ruleids import RULE_IDS
+from webhook.configuration.current import CurrentConfiguration
 from webhook.serving.bodies import REASONS, Bodies
 from webhook.telemetry.decisionlog import DecisionLog
 
@@ -51,6 +61,10 @@ OPERATIONS = frozenset({"CREATE", "UPDATE", "DELETE", "CONNECT"})
 CODES = frozenset({200, 400, 404, 405, 408, 413, 415, 431, 499, 500, 503})
 SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 1.0)
 PATHS = frozenset({"/validate", "/mutate"})
+STATUS_WRITES = ("status", "event")
+STATUS_RESULTS = ("ok", "conflict", "gone", "error")
+HASH_DIGITS = 12
+"""48 bits of the sha256: as many as a sample keeps exactly."""
 
 
 class _PerReview(Collector):
@@ -186,6 +200,94 @@ class LoadMetrics(Collector):
         for reason in REASONS:
             refusals.add_metric((reason,), self._bodies.refusals[reason])
         yield refusals
+
+
+class ConfigurationMetrics(Collector):
+    """Replicas of one configuration show the same hash; 0 without a text."""
+
+    def __init__(self, configuration: CurrentConfiguration) -> None:
+        self._configuration = configuration
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the metrics."""
+        state = self._configuration.state
+        yield GaugeMetricFamily(
+            "nadmit_configuration_last_reload_successful",
+            "1 unless the configuration was refused, or cannot be read",
+            value=state.refused is None and state.unreadable is None,
+        )
+        yield GaugeMetricFamily(
+            "nadmit_configuration_last_reload_success_timestamp_seconds",
+            "Since when the configuration is in force, Unix time",
+            value=state.loaded.since,
+        )
+        yield GaugeMetricFamily(
+            "nadmit_configuration_hash",
+            "A number that is the same for the same text in force",
+            value=int((state.loaded.sha256 or "0")[:HASH_DIGITS], 16),
+        )
+        reloads = CounterMetricFamily("nadmit_configuration_reloads", "Configurations read", labels=("result",))
+        for result, count in self._configuration.reloads.items():
+            reloads.add_metric((result,), count)
+        yield reloads
+
+
+class PolicyStatusMetrics(Collector):
+    """Writes of the status of policies. The writer's thread sets the counts.
+
+    Results: `conflict` is a status of an object that had changed, or an event that was there already; `gone` an object
+    that was deleted meanwhile.
+    """
+
+    def __init__(self) -> None:
+        self.is_writer = False
+        self.writes: Tally[tuple[str, str]] = Tally(
+            {(what, result): 0 for what in STATUS_WRITES for result in STATUS_RESULTS}
+        )
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the metrics."""
+        yield GaugeMetricFamily(
+            "nadmit_status_writer", "1 while this replica writes the status of policies", value=self.is_writer
+        )
+        writes = CounterMetricFamily("nadmit_status_writes", "Writes of statuses and events", labels=("what", "result"))
+        for key, count in sorted(self.writes.items()):
+            writes.add_metric(key, count)
+        yield writes
+
+
+class RotationMetrics:
+    """An `Observer` of the rotator; the library's metrics are safe for its thread."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._not_after = Gauge(
+            "nadmit_certificate_authority_not_after_seconds", "End of the authority, Unix time", registry=registry
+        )
+        self._phase = Gauge(
+            "nadmit_certificate_rotation_phase", "1 for the phase of the rotation", ("phase",), registry=registry
+        )
+        self._steps = Counter(
+            "nadmit_certificate_rotation_steps", "Steps taken by this replica", ("step",), registry=registry
+        )
+        self._failures = Counter(
+            "nadmit_certificate_rotation_failures", "Rounds that did not come to their end", registry=registry
+        )
+        for step in (*Step, *TokenStep):
+            self._steps.labels(step)
+
+    def state(self, state: State) -> None:
+        """Take note of what the Secret holds."""
+        self._not_after.set(state.ca.certificate.not_valid_after_utc.timestamp())
+        for phase in Phase:
+            self._phase.labels(phase).set(phase is state.phase)
+
+    def step(self, step: Step | TokenStep) -> None:
+        """Count a step."""
+        self._steps.labels(step).inc()
+
+    def failure(self) -> None:
+        """Count a round that did not come to its end."""
+        self._failures.inc()
 
 
 class Observers:

@@ -8,12 +8,13 @@ it asks any webhook.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from cniplugin.netspec.errors import show
 
 from . import jsonstream, positions, yamlstream
+from .positions import Source
 from .problems import Position, Problem
 
 DEFAULT_NAMESPACE = "default"
@@ -27,46 +28,6 @@ GROUPS = frozenset({"", "apps", "batch", "k8s.cni.cncf.io", "access.nadmit.io", 
 
 METADATA_PATHS = ("metadata", "template.metadata", "spec.template.metadata", "spec.jobTemplate.spec.template.metadata")
 """Where objects keep their own metadata and that of the pods they make."""
-
-Slice = tuple[int, int]
-
-
-@dataclass(slots=True)
-class Source:
-    """The text of one file. `slices` are the documents of a JSON stream, None for YAML."""
-
-    file: str
-    text: str
-    slices: list[Slice] | None = None
-    _lines: list[str] = field(default_factory=list)
-    _nodes: dict[int, Any] = field(default_factory=dict)
-
-    def node(self, number: int) -> Any:
-        """Return the composed node of a document, None if PyYAML cannot compose it."""
-        if not self._nodes:
-            self._nodes = dict(enumerate(self._compose()))
-        return self._nodes.get(number)
-
-    def _compose(self) -> list[Any]:
-        if self.slices is None:
-            return positions.compose(self.text)
-        found: list[Any] = []
-        for start, end in self.slices:
-            line, column = self._place(start)
-            nodes = positions.compose("\n" * (line - 1) + " " * (column - 1) + self.text[start:end])
-            found.append(nodes[0] if nodes else None)
-        return found
-
-    def _place(self, offset: int) -> positions.Place:
-        before = positions.split_lines(self.text[:offset])
-        return len(before), len(before[-1]) + 1
-
-    @property
-    def lines(self) -> list[str]:
-        """The lines of the text, as marks count them."""
-        if not self._lines:
-            self._lines = positions.split_lines(self.text)
-        return self._lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,12 +79,8 @@ class Document:
 
     def locate(self, path: str = "") -> Position:
         """Return where a field is written, or the longest part of its path that is; see `positions`."""
-        node = self.source.node(self.number)
-        if node is None:
-            return Position(self.file, self.line, 1)
         steps = [*self.trail, *positions.parse_path(path)]
-        line, column = positions.find(node, self.source.lines, steps)
-        return Position(self.file, line, column)
+        return self.source.locate(steps, number=self.number) or Position(self.file, self.line, 1)
 
 
 def parse(text: str, *, file: str, problems: list[Problem]) -> Iterator[Document]:

@@ -9,23 +9,26 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Container, Iterable, Iterator, Sequence
+from pathlib import Path, PurePath
 
 from webhook.admission.evaluate import NETWORK_NAMESPACE
 from webhook.files import load_file, within
 from webhook.snapshot.store import Snapshot
-from webhook.trees import snapshots
 
-from . import documents
+from . import builder, documents
 from .documents import Document
 from .problems import ManifestError, Position, Problem
+from .yamlstream import decode
 
 SUFFIXES = (".yaml", ".yml", ".json")
 FILE_BYTES_MAX = 256 * 1024 * 1024
 """All objects of a large cluster in one file have less; as YAML it would take minutes and 20 GiB to read."""
 
 SKIPPED = frozenset({"kustomization.yaml", "kustomization.yml"})
+
+CHART_FILE = "Chart.yaml"
+_CHART_FIX = "check what Helm makes of them: helm template {folder} | nadmit check -"
 
 _FIXES = {
     errno.EISDIR: "name the files in it; `nadmit check` and --manifests take directories",
@@ -108,12 +111,9 @@ def read_file(file: str, problems: list[Problem]) -> Iterator[Document]:
 def read_bytes(data: bytes, *, file: str, problems: list[Problem]) -> Iterator[Document]:
     """Yield the objects of a file's content."""
     try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        before = data[: error.start].decode("utf-8-sig", "ignore")
-        position = Position(file, before.count("\n") + 1, len(before) - before.rfind("\n"))
-        said = f"not UTF-8: byte 0x{data[error.start]:02x}; save the file as UTF-8"
-        problems.append(Problem(position, "not-utf-8", said))
+        text = decode(data, file=file, rule="not-utf-8")
+    except ManifestError as error:
+        problems.extend(error.problems)
         return
     yield from documents.parse(text, file=file, problems=problems)
 
@@ -152,7 +152,7 @@ def load_snapshot(
             seen += 1
             yield document
 
-    snapshot = snapshots.build(counted(), problems, warnings=warnings, network_namespace=network_namespace)
+    snapshot = builder.build(counted(), problems, warnings=warnings, network_namespace=network_namespace)
     if not problems and not seen:
         problems.append(nothing_found([str(directory)]))
     if problems:
@@ -167,3 +167,29 @@ def nothing_found(paths: Iterable[str]) -> Problem:
     if not any(Path(path).is_dir() for path in paths):
         fix = "an object has apiVersion, kind and metadata; name what has one"
     return Problem(Position(" ".join(paths)), "no-objects", f"no Kubernetes object is found; {fix}")
+
+
+def leave_out_charts(files: Iterable[str], *, named: Container[str]) -> tuple[list[str], list[Problem]]:
+    """Return the files without the templates and values of Helm charts, and a remark for each chart.
+
+    Templates are not YAML before Helm has filled them in. A directory with a `Chart.yaml` is a chart. That file,
+    `values*.yaml` beside it and everything below `templates` are left out; other files of the chart, such as those of
+    `crds`, are kept. A file that is `named` by the user is kept as well.
+    """
+    files = list(files)
+    charts = {PurePath(file).parent for file in files if PurePath(file).name == CHART_FILE and file not in named}
+    if not charts:
+        return files, []
+    kept = [file for file in files if file in named or not _is_of_chart(PurePath(file), charts)]
+    return kept, [_chart_remark(chart) for chart in sorted(charts)]
+
+
+def _is_of_chart(file: PurePath, charts: Container[PurePath]) -> bool:
+    if file.parent in charts and (file.name == CHART_FILE or file.name.startswith("values")):
+        return True
+    return any(folder.name == "templates" and folder.parent in charts for folder in file.parents)
+
+
+def _chart_remark(chart: PurePath) -> Problem:
+    text = f"the templates of a Helm chart are passed over; {_CHART_FIX.format(folder=chart)}"
+    return Problem(Position(str(chart / CHART_FILE)), "helm-chart", text)

@@ -12,22 +12,63 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
 
+from cniplugin.netspec.jsontext import join
+
 from .jsonstream import depth_exceeds
+from .problems import Position, Problem
 from .yamlstream import DEPTH_MAX
 
 _STEP = re.compile(r"""\.?([^.\[\]]+)|\[("(?:[^"\\]|\\.)*"|[^\[\]]*)\]""")
 _LINE_END = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 """What libyaml counts as the end of a line."""
 
-Place = tuple[int, int]
+_Place = tuple[int, int]
 """Line and column, both from 1."""
 
 
-def compose(text: str) -> list[Any]:
+@dataclass(slots=True)
+class Source:
+    """The text of one file. `slices` has the begin and the end of each document of a JSON stream; None for YAML."""
+
+    file: str
+    text: str
+    slices: Sequence[tuple[int, int]] | None = None
+    _lines: list[str] = field(default_factory=list)
+    _nodes: dict[int, Any] = field(default_factory=dict)
+
+    def locate(self, steps: Sequence[str | int], *, number: int = 0) -> Position | None:
+        """Return where the longest part of a path in a document is written; None if PyYAML cannot compose the text."""
+        if not self._nodes:
+            self._lines = split_lines(self.text)
+            self._nodes = dict(enumerate(self._compose()))
+        node = self._nodes.get(number)
+        return None if node is None else Position(self.file, *_find(node, self._lines, [str(step) for step in steps]))
+
+    def problem(self, steps: Sequence[str | int], rule: str, text: str) -> Problem:
+        """Return a problem with a field of the first document; its text begins with the path of the field."""
+        path = ""
+        for step in steps:
+            path = f"{path}[{step}]" if isinstance(step, int) else join(path, step)
+        return Problem(self.locate(steps) or Position(self.file), rule, f"{path}: {text}" if path else text)
+
+    def _compose(self) -> list[Any]:
+        if self.slices is None:
+            return _compose(self.text)
+        composed: list[Any] = []
+        for start, end in self.slices:
+            before = split_lines(self.text[:start])
+            nodes = _compose("\n" * (len(before) - 1) + " " * len(before[-1]) + self.text[start:end])
+            composed.append(nodes[0] if nodes else None)
+        return composed
+
+
+def _compose(text: str) -> list[Any]:
     """Return the nodes of the documents of a text that was read before; () of what the composer cannot read.
 
     NB: the composer of PyYAML recurses in C without a limit. Callers have checked that nothing nests deeper than
@@ -59,7 +100,7 @@ def _unquote(key: str) -> str:
     return re.sub(r"\\(.)", r"\1", key[1:-1]) if key.startswith('"') else key
 
 
-def find(root: Any, lines: list[str], steps: list[str]) -> Place:
+def _find(root: Any, lines: list[str], steps: list[str]) -> _Place:
     """Return where the longest existing part of `steps` is written, below a composed node of the file's `lines`."""
     mark, node, rest = _descend(root, steps)
     if isinstance(node, yaml.ScalarNode):
@@ -107,7 +148,7 @@ def _find_inside(text: str, steps: list[str]) -> int | None:
         return None
     if not steps or depth_exceeds(value, DEPTH_MAX):
         return None
-    nodes = compose(text)
+    nodes = _compose(text)
     if not nodes:
         return None
     mark, _, rest = _descend(nodes[0], steps)
@@ -129,7 +170,7 @@ def _offset(text: str, mark: Any) -> int:
     return int(starts[mark.line] + mark.column)
 
 
-def _place_of(node: Any, offset: int, lines: list[str]) -> Place | None:
+def _place_of(node: Any, offset: int, lines: list[str]) -> _Place | None:
     """Return where a character of a scalar's text stands in the file, None when the text is not written as it is."""
     before = node.value[:offset]
     row = before.count("\n")
@@ -145,7 +186,7 @@ def _place_of(node: Any, offset: int, lines: list[str]) -> Place | None:
     return node.start_mark.line + 1, node.start_mark.column + 1 + quote + column
 
 
-def _place_in_block(node: Any, row: int, column: int, lines: list[str]) -> Place | None:
+def _place_in_block(node: Any, row: int, column: int, lines: list[str]) -> _Place | None:
     """NB: the mark of a block is its `|`; the text starts on the next line, and each line ends as the text's does."""
     wanted = node.value.split("\n")[row]
     line = node.start_mark.line + 1 + row

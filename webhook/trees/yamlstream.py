@@ -56,6 +56,17 @@ class _Anchored:
     size: int
 
 
+def decode(data: bytes, *, file: str, rule: str) -> str:
+    """Return the text of a file, without a byte order mark. Raises ManifestError if it is not UTF-8."""
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = data[: error.start].decode("utf-8-sig", "ignore")
+        position = Position(file, before.count("\n") + 1, len(before) - before.rfind("\n"))
+        text = f"not UTF-8: byte 0x{data[error.start]:02x}; save the file as UTF-8"
+        raise ManifestError([Problem(position, rule, text)]) from error
+
+
 def read(text: str, *, file: str, problems: list[Problem]) -> Iterator[tuple[int, object]]:
     """Yield line and value of each document that is right; what is wrong is added to `problems`.
 

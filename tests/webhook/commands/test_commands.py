@@ -20,7 +20,7 @@ from webhook.admission.model.injection import Injection
 from webhook.admission.view.nadmitconfiguration import Configuration
 from webhook.cli import COMMANDS, nadmit
 from webhook.commands import judging, version
-from webhook.commands.lazy import LazyCommand, LazyGroup
+from webhook.commands.commandgroup import LazyCommand, LazyGroup
 from webhook.commands.serve import ADDRESS
 from webhook.review import wire
 from webhook.trees import manifests

@@ -10,7 +10,7 @@ import pytest
 
 from tests.webhook.snapshot.api_server import write_kubeconfig
 from webhook.configuration.configmap import EVENT_TRIES, ConfigurationMap, MapTiming
-from webhook.configuration.current import InForce
+from webhook.configuration.current import CurrentConfiguration
 from webhook.kube.connection import Connection
 
 from .api_server import CONFIG_MAPS, EVENTS, NAME, NAMESPACE, PATH, ConfigMapServer
@@ -24,10 +24,10 @@ class Replica:
 
     def __init__(self, kubeconfig: Path) -> None:
         self.now = 0.0
-        self.in_force = InForce(now=lambda: 0.0, own_schemas={})
+        self.current = CurrentConfiguration(now=lambda: 0.0, own_schemas={})
         self.connection = Connection(kubeconfig, environ={})
         self.part = ConfigurationMap(
-            self.connection, NAMESPACE, NAME, self.in_force, timing=MapTiming(poll_s=0.001), clock=lambda: self.now
+            self.connection, NAMESPACE, NAME, self.current, timing=MapTiming(poll_s=0.001), clock=lambda: self.now
         )
 
     def look(self, times: int = 1) -> str:
@@ -38,12 +38,12 @@ class Replica:
 
     @property
     def mode(self) -> str:
-        injection = self.in_force.current.injection
+        injection = self.current.value.injection
         return "off" if injection is None else injection.mode
 
     @property
     def is_refused(self) -> bool:
-        return self.in_force.state.refused is not None
+        return self.current.state.refused is not None
 
 
 @pytest.fixture
@@ -78,14 +78,14 @@ def test_before_the_first_look_it_is_not_ready(replica: Replica) -> None:
 def test_there_is_none(replica: Replica) -> None:
     assert replica.look() == "topUp"
     assert replica.part.problem() is None
-    assert replica.in_force.describe()["source"] == f"defaults: there is no {WHERE}"
+    assert replica.current.describe()["source"] == f"defaults: there is no {WHERE}"
 
 
 def test_it_is_shipped_without_the_key(api: ConfigMapServer, replica: Replica) -> None:
     api.write()
     assert replica.look() == "topUp"
     assert replica.part.problem() is None
-    assert replica.in_force.describe()["source"] == f"defaults: {WHERE} has no config.yaml"
+    assert replica.current.describe()["source"] == f"defaults: {WHERE} has no config.yaml"
     assert api.patches == []
 
 
@@ -152,8 +152,8 @@ def test_who_starts_while_it_is_wrong_has_what_the_others_have(
     assert old.look() == new.look() == "honor"
     assert new.part.problem() is None
     assert new.is_refused
-    assert new.in_force.describe()["source"] == f"{WHERE}, last-good.yaml"
-    assert new.in_force.state.loaded.sha256 == old.in_force.state.loaded.sha256
+    assert new.current.describe()["source"] == f"{WHERE}, last-good.yaml"
+    assert new.current.state.loaded.sha256 == old.current.state.loaded.sha256
     api.edit(config=OFF)
     assert new.look() == "off"
     assert not new.is_refused
@@ -224,7 +224,7 @@ def test_it_cannot_be_read(api: ConfigMapServer, replica: Replica, code: int, sa
     api.refuse = lambda _method, _path: code
     assert replica.look() == "off"
     assert replica.part.problem() is None
-    assert replica.in_force.state.unreadable == line
+    assert replica.current.state.unreadable == line
 
 
 @pytest.mark.parametrize("answer", [b"", b"[]", b'{"metadata": {}, "data": {"config.yaml": 7}}', b"\xff"])

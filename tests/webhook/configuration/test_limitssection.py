@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from webhook.admission.model.limitsettings import DEFAULTS, ReviewLimits
-from webhook.configuration.current import InForce
+from webhook.configuration.current import CurrentConfiguration
 from webhook.configuration.parsing import ConfigurationError, read
 
 HEAD = b"apiVersion: config.nadmit.io/v1alpha1\nkind: NadmitConfiguration\n"
@@ -50,8 +50,8 @@ def test_an_unknown_field() -> None:
 
 
 def test_they_change_while_the_server_runs() -> None:
-    in_force = InForce(now=lambda: 0.0, own_schemas={})
-    assert in_force.current.limits == DEFAULTS
-    in_force.offer(HEAD + b"limits: {networksPerPod: 128}\n", source="f")
-    assert in_force.current.limits.networks_per_pod == 128
-    assert in_force.describe()["configuration"]["limits"]["networksPerPod"] == 128
+    current = CurrentConfiguration(now=lambda: 0.0, own_schemas={})
+    assert current.value.limits == DEFAULTS
+    current.update(HEAD + b"limits: {networksPerPod: 128}\n", source="f")
+    assert current.value.limits.networks_per_pod == 128
+    assert current.describe()["configuration"]["limits"]["networksPerPod"] == 128

@@ -10,8 +10,8 @@ import yaml
 from cniplugin.netspec.netattachdef import RESOURCE_NAME
 from webhook.admission.model.injection import Injection
 from webhook.admission.view.nadmitconfiguration import Configuration
-from webhook.configuration.model import NadmitConfiguration, defaults
 from webhook.configuration.parsing import BYTES_MAX, PROBLEMS_MAX, ConfigurationError, read
+from webhook.configuration.sections import NadmitConfiguration, defaults
 from webhook.plugindata.loader import load_schemas
 
 from .texts import HEAD, OFF
@@ -28,7 +28,7 @@ plugins:
   unknownTypes: Refuse
   exempt: [secret-sauce]
 """
-KEY = "this is no key of a label or annotation"
+KEY = "not a key of a label or annotation"
 A_KEY = (
     "allowed: [PREFIX/]NAME, such as example.com/uplink: the prefix a DNS name, the name at most 63 letters, digits, "
     "'-', '_' and '.', starting and ending with a letter or digit"
@@ -92,14 +92,14 @@ def test_what_is_shown_can_be_read(model: NadmitConfiguration) -> None:
         (
             "{hugepages: true, podNetworkInformation: false}",
             (
-                "5:4: injection.hugepages: true needs podNetworkInformation, which is false: hugepages are told in its "
-                "volume; switch that on, or this off"
+                "5:4: injection.hugepages: true needs podNetworkInformation, which is false: its volume "
+                "carries the hugepages; switch that on, or this off"
             ),
         ),
         ("resourceNameKeys: a/b", '5:3: injection.resourceNameKeys: wrong type: "a/b"; allowed: a list'),
         ("resourceNameKeys: [a/b/c]", f'5:22: injection.resourceNameKeys[0]: {KEY}: "a/b/c"; {A_KEY}'),
         ("resourceNameKeys: [a, 7]", "5:25: injection.resourceNameKeys[1]: wrong type: 7; allowed: a string: quote it"),
-        ("resourceNameKeys: [a, b, a]", "5:3: injection.resourceNameKeys: a stands twice; keep one of them"),
+        ("resourceNameKeys: [a, b, a]", "5:3: injection.resourceNameKeys: a is listed twice; keep one of them"),
         ("annotationsByLabel: []", "5:3: injection.annotationsByLabel: wrong type: a list; allowed: a mapping"),
         ("annotationsByLabel: {a b: {}}", f'5:24: injection.annotationsByLabel["a b"]: {KEY}: "a b"; {A_KEY}'),
         ("annotationsByLabel: {a: x}", '5:24: injection.annotationsByLabel.a: wrong type: "x"; allowed: a mapping'),
@@ -124,7 +124,7 @@ def test_what_is_shown_can_be_read(model: NadmitConfiguration) -> None:
         ),
         (
             "annotationsByLabel: {a: {k8s.v1.cni.cncf.io/network-status: '[]'}}",
-            "5:24: injection.annotationsByLabel.a: k8s.v1.cni.cncf.io/network-status is what nodes write; leave it out",
+            "5:24: injection.annotationsByLabel.a: nodes write k8s.v1.cni.cncf.io/network-status; leave it out",
         ),
         ("modes: topUp", f'5:3: injection.modes: no such field; did you mean "mode"? {FIELDS}'),
         ("pod_network_information: true", f"5:3: injection.pod_network_information: no such field; .*{FIELDS}"),
@@ -153,9 +153,9 @@ def test_one_mistake_is_one_line(section: str, said: str) -> None:
         ),
         (f"{HEAD}injection: []", "f.yaml:3:1: injection: wrong type: a list; allowed: a mapping"),
         (f"{HEAD}kind: x", 'f.yaml:3:1: the key "kind" stands twice in one mapping; keep one of them'),
-        (f"{HEAD}---\n{HEAD}", "f.yaml: 2 documents; allowed: one, keep that which is meant"),
+        (f"{HEAD}---\n{HEAD}", "f.yaml: 2 documents; allowed: one, keep the one that you mean"),
         ("injection: [", "f.yaml:2:1: not YAML: "),
-        (b"kind: \xff", "f.yaml: not UTF-8: byte 0xff; save it as UTF-8"),
+        (b"kind: \xff", "f.yaml:1:7: not UTF-8: byte 0xff; save the file as UTF-8"),
         (" " * (BYTES_MAX + 1), f"f.yaml: {BYTES_MAX + 1} bytes; allowed: at most {BYTES_MAX}"),
     ],
 )

@@ -9,10 +9,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from certs.authority import Pair, issue_ca, issue_leaf, make_key, parse_name, render_certificate, render_key
-from webhook.secrettls import certificate_names, configuration_names
-from webhook.serving.memorytls import MemoryTls
-from webhook.serving.tls import CertificateError
-from webhook.settings import ClusterSettings
+from webhook.compose import ClusterSettings, certificate_names, configuration_names
+from webhook.serving.tls import CertificateError, MemoryTls
 
 NOW = datetime.now(UTC)
 DAY = timedelta(days=1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from webhook.commands.lazy import LazyCommand, LazyGroup
+from webhook.commands.commandgroup import LazyCommand, LazyGroup
 
 COMMANDS = {
     "show": LazyCommand("webhook.commands.webhooks.show", "show", "Print the webhook configurations as YAML."),

@@ -9,9 +9,9 @@ import pytest
 
 from tests.webhook.admission.plugins.checking import SCHEMAS, found
 from webhook.admission.plugins.schema import UNKNOWN_TYPES, PluginChecks
-from webhook.configuration.current import InForce
+from webhook.configuration.current import CurrentConfiguration
 from webhook.configuration.parsing import ConfigurationError, read
-from webhook.configuration.pluginssection import UnknownTypes
+from webhook.configuration.sections import UnknownTypes
 from webhook.plugindata.own import read_own
 
 from .texts import HEAD
@@ -66,7 +66,7 @@ def test_the_section_comes_before_the_directory_and_both_before_the_project(text
         ("exempt: bridge", '4:3: plugins.exempt: wrong type: "bridge"; allowed: a list'),
         ("exempt: [7]", "4:12: plugins.exempt[0]: wrong type: 7; allowed: a string: quote it"),
         ("exempt: ['']", "4:3: plugins.exempt: a plugin type is empty; write it as configurations do, or leave it out"),
-        ("exempt: [a, b, a]", "4:3: plugins.exempt: a stands twice; keep one of them"),
+        ("exempt: [a, b, a]", "4:3: plugins.exempt: a is listed twice; keep one of them"),
         ("schemas: {}", "4:3: plugins.schemas: wrong type: an object; allowed: a list"),
         ("schemas: [7]", "4:13: plugins.schemas[0]: wrong type: 7; allowed: a mapping"),
         ("exempts: []", '4:3: plugins.exempts: no such field; did you mean "exempt"? allowed: unknownTypes, exempt, schemas'),
@@ -88,9 +88,9 @@ def test_one_mistake_is_one_line(section: str, said: str) -> None:
 
 
 def test_what_is_known_is_shown_without_whole_schemas() -> None:
-    in_force = InForce(now=lambda: 0.0, own_schemas=read_own([MINE, {**MINE, "type": "other"}]).by_type)
-    in_force.load(SECTION.encode(), source="f")
-    shown = in_force.describe()
+    current = CurrentConfiguration(now=lambda: 0.0, own_schemas=read_own([MINE, {**MINE, "type": "other"}]).by_type)
+    current.load(SECTION.encode(), source="f")
+    shown = current.describe()
     assert shown["configuration"]["plugins"] == {"unknownTypes": "Warn", "exempt": []}
     types = shown["pluginTypes"]
     assert (types["vlan"], types["other"], types["my-plugin"]) == ("nadmit", "--plugin-schemas", "plugins.schemas")
