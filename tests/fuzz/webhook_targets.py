@@ -23,7 +23,7 @@ from webhook.admission.mutation import jsonpatch
 from webhook.admission.plugins.engine import check_plugins
 from webhook.admission.plugins.formats import read_address, read_cidr
 from webhook.admission.plugins.schema import PluginChecks
-from webhook.commands import clusteroptions, options, serve
+from webhook.commands import options, serve
 from webhook.configuration import parsing as configuration_text
 from webhook.configuration import schemafiles
 from webhook.configuration.parsing import ConfigurationError
@@ -237,9 +237,9 @@ def _certificate_name(data: bytes) -> object:
 _COMMAND = click.Context(click.Command("fuzz"))
 _OPTION = click.Option(["--fuzz"])
 _OPTIONS: tuple[Callable[[str], object], ...] = (
-    lambda text: clusteroptions.parse_url(_COMMAND, _OPTION, text),
+    lambda text: options.parse_url(_COMMAND, _OPTION, text),
     lambda text: options._parse_namespaces(_COMMAND, _OPTION, text),
-    lambda text: options._parse_namespace(_COMMAND, _OPTION, text),
+    lambda text: options.name_check("a namespace")(_COMMAND, _OPTION, text),
     lambda text: serve.ADDRESS.convert(text, _OPTION, _COMMAND),
 )
 

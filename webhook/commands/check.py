@@ -18,19 +18,20 @@ from webhook.trees import builder, manifests
 from webhook.trees.documents import NO_OBJECT, Document
 from webhook.trees.problems import ManifestError, Position, Problem
 
-from .configoption import config_option, configuration_of
 from .judging import Judgement, Webhook, judge
 from .options import (
     EXIT_REFUSED,
     EXIT_UNREADABLE,
     STDIN,
     STDIN_NAME,
+    config_option,
+    configuration_of,
     fail_unreadable,
+    installed_version,
     paint,
     rules_in_force,
     rules_options,
 )
-from .version import installed_version
 
 PROGRESS_FILES_MIN = 300
 """Files above which reading takes long enough to show how far it is."""

@@ -1,11 +1,12 @@
-"""Options that several commands share, and how they print."""
+"""Options that several commands share, the values that they make, and how commands print."""
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NoReturn, TypeVar
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
@@ -14,8 +15,12 @@ from cniplugin.netspec.names import ALLOWED_LABEL, is_label
 from webhook.admission.evaluate import NETWORK_NAMESPACE
 from webhook.admission.view.currentrules import RulesInForce
 from webhook.admission.view.listers import Cluster
-from webhook.trees.problems import Problem
+from webhook.trees.problems import ManifestError, Problem
 
+if TYPE_CHECKING:
+    from webhook.admission.view.nadmitconfiguration import Configuration
+
+DISTRIBUTION = "nadmit"
 EXIT_REFUSED = 1
 EXIT_UNREADABLE = 2
 
@@ -39,15 +44,16 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 def rules_options(command: Command) -> Command:
     """Add the options that choose the access rules; `rules_of` makes them a value."""
-    return _add(command, _RULES_OPTIONS)
+    return add_options(command, _RULES_OPTIONS)
 
 
 def attachment_rules_options(command: Command) -> Command:
     """Add those of `rules_options` that decide about attachments of pods."""
-    return _add(command, _ATTACHMENT_OPTIONS)
+    return add_options(command, _ATTACHMENT_OPTIONS)
 
 
-def _add(command: Command, options: Sequence[Callable[[Command], Command]]) -> Command:
+def add_options(command: Command, options: Sequence[Callable[[Command], Command]]) -> Command:
+    """Add options in the order of the help."""
     for option in reversed(options):
         command = option(command)
     return command
@@ -71,10 +77,58 @@ def _parse_namespaces(_context: click.Context, _option: click.Parameter, value: 
     return names
 
 
-def _parse_namespace(_context: click.Context, _option: click.Parameter, value: str) -> str:
-    if not is_label(value):
-        raise click.BadParameter(f"{value!r} does not name a namespace; allowed: {ALLOWED_LABEL}")
-    return value
+def name_check(
+    what: str, is_name: Callable[[str], bool] = is_label, allowed: str = ALLOWED_LABEL
+) -> Callable[[click.Context, click.Parameter, str | None], str | None]:
+    """Return a click callback that accepts the name of a kind of object; `what` is the kind in messages."""
+
+    def check(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+        if value is not None and not is_name(value):
+            raise click.BadParameter(f"{value!r} does not name {what}; allowed: {allowed}")
+        return value
+
+    return check
+
+
+def parse_url(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    """Return an address that can be registered (a click callback)."""
+    if value is not None and (not value.startswith("https://") or any(mark in value for mark in "?#@")):
+        raise click.BadParameter(f"{value!r} cannot be registered; allowed: https://HOST[:PORT][/PATH]")
+    return value.rstrip("/") if value else value
+
+
+def output_option(help_text: str) -> Callable[[Command], Command]:
+    """Return the option --output of a command that prints text or JSON."""
+    return click.option(
+        "-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True, help=help_text
+    )
+
+
+def config_option(command: Command) -> Command:
+    """Add --config and --plugin-schemas, as the parameters `config` and `plugin_schemas`."""
+    return add_options(command, _CONFIG_OPTIONS)
+
+
+def configuration_of(config: Path | None, plugin_schemas: Path | None) -> Configuration:
+    """Return the configuration that the values of `config_option` name; ends the command if a file cannot be used."""
+    # NB: imported here, because some commands have neither YAML nor schemas.
+    from webhook.admission.plugins.schema import PluginChecks  # noqa: PLC0415
+    from webhook.admission.view.nadmitconfiguration import Configuration  # noqa: PLC0415
+    from webhook.configuration.schemafiles import load_directory  # noqa: PLC0415
+    from webhook.driverdata.loader import default_drivers  # noqa: PLC0415
+    from webhook.plugindata.loader import load_schemas  # noqa: PLC0415
+
+    try:
+        own = {} if plugin_schemas is None else load_directory(plugin_schemas)
+        if config is None:
+            return Configuration(plugins=PluginChecks(schemas={**load_schemas(), **own}), drivers=default_drivers())
+        # pydantic takes 100 ms to import, which commands without the option do not pay.
+        from webhook.configuration.filesource import read_file  # noqa: PLC0415
+        from webhook.configuration.parsing import read  # noqa: PLC0415
+
+        return read(read_file(config), where=str(config)).to_value(own)
+    except ManifestError as error:
+        fail_unreadable(error.problems)
 
 
 _POSTURE = click.option(
@@ -143,10 +197,24 @@ network_namespace_option = click.option(
     metavar="NAME",
     default=NETWORK_NAMESPACE,
     show_default=True,
-    callback=_parse_namespace,
+    callback=name_check("a namespace"),
     help="Where a bare name in the default-network annotation is looked up.",
 )
 
+_CONFIG_OPTIONS = (
+    click.option(
+        "--config",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="A NadmitConfiguration, YAML (docs/configuration.md); without it its defaults apply.",
+    ),
+    click.option(
+        "--plugin-schemas",
+        type=click.Path(path_type=Path),
+        metavar="DIR",
+        help="Schemas of CNI plugins of your own, a file of JSON or YAML for each (docs/plugins.md).",
+    ),
+)
 _ATTACHMENT_OPTIONS = (_POSTURE, _GLOBAL_NAMESPACES, _CONTACT)
 """What decides about attachments of pods."""
 
@@ -177,12 +245,6 @@ _STYLES: dict[str, dict[str, Any]] = {
 }
 
 
-def obey_no_color(context: click.Context) -> None:
-    """Switch colours off when the user said so (no-color.org); else a terminal has them."""
-    if os.environ.get("NO_COLOR"):
-        context.color = False
-
-
 def warn_unreadable(problems: Iterable[Problem]) -> None:
     """Print what of the policies cannot be read, one line each: they count as far as they can."""
     for problem in problems:
@@ -194,3 +256,11 @@ def fail_unreadable(problems: Iterable[Problem]) -> NoReturn:
     for problem in problems:
         click.echo(str(problem), err=True)
     sys.exit(EXIT_UNREADABLE)
+
+
+def installed_version() -> str:
+    """Return the version, "0+unknown" when the program runs from a tree that is not installed."""
+    try:
+        return version(DISTRIBUTION)
+    except PackageNotFoundError:
+        return "0+unknown"

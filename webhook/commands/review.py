@@ -18,12 +18,13 @@ from webhook.trees import builder, manifests
 from webhook.trees.documents import Document
 from webhook.trees.problems import ManifestError, Position, Problem
 
-from .configoption import config_option, configuration_of
 from .judging import NOBODY, Judgement, Webhook, is_judged, is_review, judge
 from .options import (
     EXIT_REFUSED,
     STDIN,
     STDIN_NAME,
+    config_option,
+    configuration_of,
     fail_unreadable,
     paint,
     rules_in_force,

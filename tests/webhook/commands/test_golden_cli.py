@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from tests import golden_files as golden
 from webhook.cli import nadmit
-from webhook.commands.version import installed_version
+from webhook.commands.options import installed_version
 
 HERE = Path(__file__).parent
 

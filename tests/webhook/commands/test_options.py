@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from tests.webhook.configuration.texts import BAD, OFF
 from webhook.admission.view.nadmitconfiguration import Configuration
-from webhook.commands.configoption import config_option, configuration_of
+from webhook.commands.options import config_option, configuration_of
 from webhook.plugindata.loader import load_schemas
 
 
@@ -70,5 +70,5 @@ def test_a_file_that_cannot_be_used(tmp_path: Path, text: bytes | None, said: st
 @pytest.mark.slow
 def test_who_does_not_give_it_does_not_pay_for_it() -> None:
     """pydantic takes 100 ms to import."""
-    code = "import sys, webhook.commands.configoption; sys.exit('pydantic' in sys.modules)"
+    code = "import sys, webhook.commands.options; sys.exit('pydantic' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
