@@ -41,7 +41,7 @@ from webhook.registration.conditions import LabelProtection, StatusProtection
 from webhook.registration.configurations import Service, Target, Url
 from webhook.registration.tables import KINDS
 from webhook.review.reviews import Reviews
-from webhook.serving.app import create_app
+from webhook.serving.app import WebhookApp
 from webhook.serving.bodies import Bodies
 from webhook.serving.clients import ClientTrust
 from webhook.serving.http import Limits
@@ -209,7 +209,7 @@ def _serve(
         metrics.registry.register(LoadMetrics(bodies))
         with stop_on_signals(stop):
             code = await serve(
-                create_app(reviews, limits=settings.limits, on_response=metrics.response, paths=paths),
+                WebhookApp(reviews, limits=settings.limits, on_response=metrics.response, paths=paths),
                 create_probes(is_ready=problem, metrics=exposition, configuration=configuration.describe),
                 tls=tls,
                 addresses=Addresses(webhook=settings.listen, probes=settings.probe_listen),

@@ -136,9 +136,11 @@ class Bodies:
         """Count bytes that have come; others may give way for them, or the receiver may have to wait."""
         body = self._bodies[receiver]
         self.held_bytes += size
-        self._beyond += max(0, body.size + size - self._share) - max(0, body.size - self._share)
-        body.size += size
-        if self._beyond > self._room and body.size > self._share:
+        before, body.size = body.size, body.size + size
+        if body.size <= self._share:
+            return
+        self._beyond += body.size - max(before, self._share)
+        if self._beyond > self._room:
             self._make_room()
             if self._beyond > self._room and receiver in self._bodies and not self._may_exceed(receiver):
                 self._waiting[receiver] = None
@@ -150,21 +152,24 @@ class Bodies:
         body = self._bodies[receiver]
         body.is_complete = True
         self._judged_beyond += max(0, body.size - self._share)
-        self._waiting.pop(receiver, None)
-        self._wake()
+        if self._waiting:
+            self._waiting.pop(receiver, None)
+            self._wake()
 
     def release(self, receiver: Receiver) -> None:
         """Forget a body, if there is one; others may go on."""
         body = self._bodies.pop(receiver, None)
         if body is None:
             return
-        self._waiting.pop(receiver, None)
         self.held_bytes -= body.size
-        beyond = max(0, body.size - self._share)
-        self._beyond -= beyond
-        if body.is_complete:
-            self._judged_beyond -= beyond
-        self._wake()
+        if body.size > self._share:
+            beyond = body.size - self._share
+            self._beyond -= beyond
+            if body.is_complete:
+                self._judged_beyond -= beyond
+        if self._waiting:
+            self._waiting.pop(receiver, None)
+            self._wake()
 
     def push_out(self) -> bool:
         """Make the oldest body give way that is not complete and slow; return whether there was one."""

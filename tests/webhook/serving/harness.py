@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Self
 import uvloop
 
 from tests.paths import ROOT
-from webhook.serving.app import create_app
+from webhook.serving.app import WebhookApp
 from webhook.serving.bodies import Bodies
 from webhook.serving.http import Limits
 from webhook.serving.paths import NO_TOKEN, ReviewPaths
@@ -91,7 +91,7 @@ def running(
             server.addresses = bound
             started.set_result(server)
 
-        app = create_app(
+        app = WebhookApp(
             review,
             limits=settings,
             on_response=lambda path, status, _s: server.responses.append((path, status)),
