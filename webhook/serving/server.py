@@ -126,21 +126,20 @@ async def serve(  # noqa: PLR0913 - a composition: one argument per part
     clients = tls.clients if tls.clients is not None and tls.clients.names else None
     reviews = Listener(app, limits, clients=clients, bodies=bodies or Bodies(limits, loop))
     probing = Listener(probes, limits)
-    watcher = asyncio.create_task(_watch(tls))
     try:
-        await reviews.open(review_sock, tls.context)
-        await probing.open(probe_sock, None)
-        on_ready(Addresses(webhook=_address_of(review_sock), probes=_address_of(probe_sock)))
-        await stop.draining.wait()
-        probes.announce_drain()
-        reviews.announce_drain()
-        await _wait_for_any((stop.at_once,), limits.drain_s)
-        await reviews.finish(stop, limits.shutdown_s)
+        with tls.watched():
+            reviews.open(review_sock, tls.context)
+            probing.open(probe_sock, None)
+            on_ready(Addresses(webhook=_address_of(review_sock), probes=_address_of(probe_sock)))
+            await stop.draining.wait()
+            probes.announce_drain()
+            reviews.announce_drain()
+            await _wait_for_any((stop.at_once,), limits.drain_s)
+            await reviews.finish(stop, limits.shutdown_s)
     finally:
-        watcher.cancel()
         is_clean = reviews.close()
         probing.close()
-        await _end_tasks(watcher, reviews.tasks | probing.tasks)
+        await _end_tasks(reviews.tasks | probing.tasks)
     return 0 if is_clean else 1
 
 
@@ -180,7 +179,7 @@ class Listener:
         accepting = () if self._accepting is None else (self._accepting,)
         return frozenset((*self._connections.tasks, *self._handshakes, *accepting))
 
-    async def open(self, sock: socket.socket, context: ssl.SSLContext | None) -> None:
+    def open(self, sock: socket.socket, context: ssl.SSLContext | None) -> None:
         """Accept connections from a bound socket. NB: `create_server` does not bound how many handshakes there are."""
         if context is not None:
             self._tls["ssl"] = context
@@ -327,15 +326,7 @@ def _address_of(sock: socket.socket) -> Address:
     return host, port
 
 
-async def _watch(tls: ServedPair) -> None:
-    """NB: a bug in reloading must not stop the serving; the last good certificate stays."""
-    try:
-        await tls.watch()
-    except Exception:
-        logger.exception("internal error: certificate changes are no longer seen; restart this process")
-
-
-async def _end_tasks(watcher: asyncio.Task[None], requests: frozenset[asyncio.Task[None]]) -> None:
+async def _end_tasks(requests: frozenset[asyncio.Task[None]]) -> None:
     """Wait for requests whose connection was aborted: reading, they see the disconnect and end by themselves.
 
     Cancelling them at once would make uvicorn log a traceback for each.
@@ -344,7 +335,7 @@ async def _end_tasks(watcher: asyncio.Task[None], requests: frozenset[asyncio.Ta
         await asyncio.wait(requests, timeout=1)
     for task in requests:
         task.cancel()
-    await asyncio.gather(watcher, *requests, return_exceptions=True)
+    await asyncio.gather(*requests, return_exceptions=True)
     await asyncio.sleep(0)  # lets the loop call connection_lost of what was aborted
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import uvloop
 
-sys.path.insert(0, str(Path(__file__).parents[2]))
+sys.path.insert(0, str(Path(__file__).parents[3]))
 
 from webhook.serving.app import WebhookApp
 from webhook.serving.http import Limits

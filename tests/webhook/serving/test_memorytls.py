@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -43,14 +42,9 @@ def test_a_pair_is_taken_or_the_old_one_stays() -> None:
     assert ends == [tls.not_after]
 
 
-def test_nothing_is_polled() -> None:
+def test_a_poll_before_the_first_pair_serves_nothing() -> None:
     tls = MemoryTls("Secret n/tls", now=time.time, on_reload=lambda _end: None)
-
-    async def watch() -> None:
-        with pytest.raises(TimeoutError):
-            await asyncio.wait_for(tls.watch(0.001), 0.02)
-
-    asyncio.run(watch())
+    tls.poll()
     assert tls.not_after == 0
 
 

@@ -297,30 +297,13 @@ def test_foreign_authority_is_not_trusted(pki: Path, tmp_path: Path) -> None:
         Client(server.addresses.webhook, client_context(tmp_path)).close()
 
 
-def test_watch_polls(own_pki: Path) -> None:
+def test_watching_polls(own_pki: Path) -> None:
     """The one test of the timer itself."""
-    import asyncio
-
-    async def watch() -> float:
-        loop, reloaded = asyncio.get_running_loop(), asyncio.Event()
-
-        def on_reload(_not_after: float) -> None:
-            loop.call_soon_threadsafe(reloaded.set)  # from the thread that polls
-
-        tls = ServerTls(
-            own_pki / "tls.crt",
-            own_pki / "tls.key",
-            now=time.time,
-            on_reload=on_reload,
-        )
-        tls.load()
-        await asyncio.sleep(0)
-        reloaded.clear()
-        bootstrap(own_pki, ["other"], NOW)
-        task = asyncio.create_task(tls.watch(0.005))
-        await asyncio.wait_for(reloaded.wait(), 5)
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        return tls.not_after
-
-    assert asyncio.run(watch()) > time.time()
+    reloaded = threading.Event()
+    tls = ServerTls(own_pki / "tls.crt", own_pki / "tls.key", now=time.time, on_reload=lambda _end: reloaded.set())
+    tls.load()
+    reloaded.clear()
+    bootstrap(own_pki, ["other"], NOW)
+    with tls.watched(0.005):
+        assert reloaded.wait(5)
+    assert tls.not_after > time.time()
