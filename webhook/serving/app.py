@@ -22,6 +22,7 @@ from fastapi import FastAPI
 from .http import (
     CLIENT_LEFT,
     JSON_HEADER,
+    RETRY_HEADER,
     REVIEW_PATHS,
     Answer,
     Limits,
@@ -77,7 +78,7 @@ class WebhookApp(FastAPI):
             return error_answer(RequestError(404, self.paths.describe_unknown(method, scope["path"])))
         scope["path"], scope["raw_path"] = path, path.encode()
         if method != "POST":
-            return error_answer(RequestError(405, self.paths.describe_method(method, path), (("allow", "POST"),)))
+            return error_answer(RequestError(405, self.paths.describe_method(method, path), (b"allow", b"POST")))
         exchange = Exchange(self, path, scope["query_string"])
         error = _head_error(scope["headers"], self.limits)
         if error is None and self.in_flight > self.limits.max_in_flight:
@@ -198,4 +199,4 @@ async def _receive(receive: Receive, budget_s: float, max_bytes: int) -> bytes |
 
 def _overloaded(limits: Limits) -> RequestError:
     text = f"overloaded: {limits.max_in_flight} requests are in flight already; try again in 1 s"
-    return RequestError(503, text, (("retry-after", "1"),))
+    return RequestError(503, text, RETRY_HEADER)

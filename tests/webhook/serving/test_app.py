@@ -105,7 +105,7 @@ def test_body_that_does_not_come_in_time(pki: Path, context: ssl.SSLContext, que
 
 def test_request_error_of_the_review(pki: Path, context: ssl.SSLContext) -> None:
     def review(_path: str, _body: bytes) -> bytes:
-        raise RequestError(400, "not an AdmissionReview", (("X-Why", "test"),))
+        raise RequestError(400, "not an AdmissionReview", (b"x-why", b"test"))
 
     with running(pki, review=review) as server, Client(server.addresses.webhook, context) as client:
         answer = client.post()
