@@ -1,8 +1,8 @@
-"""Files and directories of Kubernetes objects: which files count, and what they hold.
+"""Files and directories of Kubernetes objects: which files count, and what they contain.
 
-Of a directory: every `*.yaml`, `*.yml` and `*.json` below it, in sorted order. Hidden files and directories are
-skipped. A link to a directory is not followed, and a link to a file only inside the tree, which is how a mounted
-ConfigMap looks. A `kustomization.yaml` is no object of Kubernetes and is skipped.
+In a directory, every `*.yaml`, `*.yml` and `*.json` below it counts, in sorted order. Hidden files and directories are
+skipped. A link to a directory is not followed, and a link to a file only inside the tree, as in a mounted ConfigMap. A
+`kustomization.yaml` is not a Kubernetes object and is skipped.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Container, Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path, PurePath
 
 from webhook.admission.evaluate import NETWORK_NAMESPACE
@@ -23,7 +24,7 @@ from .yamlstream import decode
 
 SUFFIXES = (".yaml", ".yml", ".json")
 FILE_BYTES_MAX = 256 * 1024 * 1024
-"""All objects of a large cluster in one file have less; as YAML it would take minutes and 20 GiB to read."""
+"""More than all objects of a large cluster in one file; as YAML it would take minutes and 20 GiB to read."""
 
 SKIPPED = frozenset({"kustomization.yaml", "kustomization.yml"})
 
@@ -34,13 +35,13 @@ _FIXES = {
     errno.EISDIR: "name the files in it; `nadmit check` and --manifests take directories",
     errno.EFBIG: "split it",
     errno.ETIMEDOUT: "see to its mount, or leave it out",
-    errno.EINVAL: 'leave it out; what comes from a pipe is read as "-" by `nadmit check` and `nadmit review`',
+    errno.EINVAL: 'leave it out; `nadmit check` and `nadmit review` read a pipe as "-"',
 }
 """What to do about files of other types."""
 
 
 def find_files(paths: Sequence[str]) -> list[str]:
-    """Return the files of paths, each once, directories in sorted order; names stay relative as they were given.
+    """Return the files of paths, each once and by its relative name, directories in sorted order.
 
     Raises ManifestError for a path that does not exist and a directory that cannot be listed.
     """
@@ -74,13 +75,13 @@ def _files_of(path: str, problems: list[Problem]) -> Iterator[str]:
 
 
 def _walk(folder: str, problems: list[Problem]) -> Iterator[tuple[str, bool]]:
-    """Yield the files below a folder, and whether each is a symbolic link."""
+    """Yield each file below a folder, and whether it is a symbolic link."""
     try:
-        found = within(Path(folder), lambda: _list(folder))
+        entries = within(Path(folder), lambda: _list(folder))
     except OSError as error:
         problems.append(_unreadable(folder, error))
         return
-    for entry in found:
+    for entry in entries:
         file = entry.name if folder == "." else entry.path
         if entry.is_dir(follow_symlinks=False):
             if not entry.name.startswith("."):
@@ -99,7 +100,7 @@ def _counts(name: str) -> bool:
 
 
 def read_file(file: str, problems: list[Problem]) -> Iterator[Document]:
-    """Yield the objects of one file; what is wrong with it is added to `problems`."""
+    """Yield the objects of one file, and add its problems to `problems`."""
     try:
         data = load_file(Path(file), bytes_max=FILE_BYTES_MAX)
     except OSError as error:
@@ -109,7 +110,7 @@ def read_file(file: str, problems: list[Problem]) -> Iterator[Document]:
 
 
 def read_bytes(data: bytes, *, file: str, problems: list[Problem]) -> Iterator[Document]:
-    """Yield the objects of a file's content."""
+    """Yield the objects in the content of a file, and add its problems to `problems`."""
     try:
         text = decode(data, file=file, rule="not-utf-8")
     except ManifestError as error:
@@ -121,9 +122,9 @@ def read_bytes(data: bytes, *, file: str, problems: list[Problem]) -> Iterator[D
 def _unreadable(file: str, error: OSError) -> Problem:
     if isinstance(error, FileNotFoundError):
         return _missing(file)
-    said = "a directory" if isinstance(error, IsADirectoryError) else (error.strerror or str(error)).lower()
+    reason = "a directory" if isinstance(error, IsADirectoryError) else (error.strerror or str(error)).lower()
     fix = _FIXES.get(error.errno or 0, "make it readable, or leave it out")
-    return Problem(Position(file), "unreadable-file", f"cannot be read: {said}; {fix}")
+    return Problem(Position(file), "unreadable-file", f"cannot be read: {reason}; {fix}")
 
 
 def _missing(path: str) -> Problem:
@@ -131,7 +132,7 @@ def _missing(path: str) -> Problem:
 
 
 def read_files(files: Iterable[str], problems: list[Problem]) -> Iterator[Document]:
-    """Yield the objects of files, in order."""
+    """Yield the objects of files in order."""
     for file in files:
         yield from read_file(file, problems)
 
@@ -139,29 +140,24 @@ def read_files(files: Iterable[str], problems: list[Problem]) -> Iterator[Docume
 def load_snapshot(
     directory: Path | str, *, warnings: list[Problem] | None = None, network_namespace: str = NETWORK_NAMESPACE
 ) -> Snapshot:
-    """Return the snapshot of a directory, or of one file; see `snapshots.build` about the rest.
+    """Return the snapshot of a directory, or of one file; `builder.build` explains the other arguments.
 
-    Raises ManifestError with everything that is wrong.
+    Raises ManifestError with every problem.
     """
     problems: list[Problem] = []
-    seen = 0
-
-    def counted() -> Iterator[Document]:
-        nonlocal seen
-        for document in read_files(find_files([str(directory)]), problems):
-            seen += 1
-            yield document
-
-    snapshot = builder.build(counted(), problems, warnings=warnings, network_namespace=network_namespace)
-    if not problems and not seen:
+    objects = read_files(find_files([str(directory)]), problems)
+    first = next(objects, None)  # the others are read one by one: their text need not stay
+    if first is None and not problems:
         problems.append(nothing_found([str(directory)]))
+    read = () if first is None else chain((first,), objects)
+    snapshot = builder.build(read, problems, warnings=warnings, network_namespace=network_namespace)
     if problems:
         raise ManifestError(problems)
     return snapshot
 
 
 def nothing_found(paths: Iterable[str]) -> Problem:
-    """Say that paths hold no object at all."""
+    """Return the problem of paths without any object."""
     paths = list(paths)
     fix = f"put {', '.join('*' + suffix for suffix in SUFFIXES)} files there"
     if not any(Path(path).is_dir() for path in paths):

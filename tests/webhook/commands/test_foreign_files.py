@@ -79,7 +79,7 @@ def test_a_template_that_is_named_is_read() -> None:
     write({"Chart.yaml": "apiVersion: v2\nname: web\n", "templates/pod.yaml": TEMPLATE})
     result = check("templates/pod.yaml")
     assert result.exit_code == 2
-    assert "quote a template in braces, or check what it renders to" in result.stdout
+    assert "quote a template in braces, or check the rendered output" in result.stdout
 
 
 @pytest.mark.parametrize(

@@ -152,7 +152,7 @@ def test_one_mistake_is_one_line(section: str, said: str) -> None:
             'f.yaml:3:1: injektion: no such field; did you mean "injection"? allowed: apiVersion, ',
         ),
         (f"{HEAD}injection: []", "f.yaml:3:1: injection: wrong type: a list; allowed: a mapping"),
-        (f"{HEAD}kind: x", 'f.yaml:3:1: the key "kind" stands twice in one mapping; keep one of them'),
+        (f"{HEAD}kind: x", 'f.yaml:3:1: the key "kind" occurs twice in one mapping; keep one of them'),
         (f"{HEAD}---\n{HEAD}", "f.yaml: 2 documents; allowed: one, keep the one that you mean"),
         ("injection: [", "f.yaml:2:1: not YAML: "),
         (b"kind: \xff", "f.yaml:1:7: not UTF-8: byte 0xff; save the file as UTF-8"),

@@ -60,7 +60,7 @@ def test_every_mistake_of_every_file_in_their_order(tmp_path: Path) -> None:
         (b"a: 1\n---\nb: 1\n", "a.yaml: 2 documents; allowed: one, which is one schema"),
         (b"- 1", "a.yaml:1:1: wrong type: a list; allowed: a mapping"),
         (b"\xff", "a.yaml:1:1: not UTF-8: byte 0xff; save the file as UTF-8"),
-        (b"type: a\ntype: b\n", 'a.yaml:2:1: the key "type" stands twice in one mapping; keep one of them'),
+        (b"type: a\ntype: b\n", 'a.yaml:2:1: the key "type" occurs twice in one mapping; keep one of them'),
         (b" " * (BYTES_MAX + 1), f"a.yaml: it cannot be read: more than {BYTES_MAX} bytes; shorten it"),
     ],
 )

@@ -69,13 +69,13 @@ BAD: dict[str, tuple[str | bytes, str]] = {
     ),
     "name is a word of YAML": (
         "apiVersion: v1\nkind: Pod\nmetadata: {name: n}\n",
-        "a.yaml:3:12: metadata.name: wrong type: false; allowed: a string: quote it, for YAML reads n, y, on, off and their like as true and false",
+        "a.yaml:3:12: metadata.name: wrong type: false; allowed: a string: quote it, because YAML reads n, y, on, off and the like as true and false",
     ),
     "a second document": (
         f"{POD}---\nkind: Pod\n",
         "a.yaml:5:1: not a Kubernetes object: apiVersion is missing; add it",
     ),
-    "duplicate key": (f"{POD}kind: Pod", 'a.yaml:4:1: the key "kind" stands twice in one mapping; keep one of them'),
+    "duplicate key": (f"{POD}kind: Pod", 'a.yaml:4:1: the key "kind" occurs twice in one mapping; keep one of them'),
     "tab": (
         f"{POD}spec:\n\tx: 1",
         "a.yaml:5:1: not YAML: found character that cannot start any token while scanning for the next token; indent with spaces, not with tabs",
@@ -93,7 +93,7 @@ JSON_BAD = {
     "syntax": ('{"kind":\n  oops]', "a.json:2:3: not JSON: Expecting value; correct the JSON here"),
     "duplicate": (
         '{"kind": "a",\n "kind": "b"}',
-        'a.json:2:2: the key "kind" stands twice in one mapping; keep one of them',
+        'a.json:2:2: the key "kind" occurs twice in one mapping; keep one of them',
     ),
     "depth": ('{"a":' * 300 + "1" + "}" * 300, "a.json:1:1281: it nests more than 256 levels; make it flatter"),
     "constant": ('{"a": NaN}', "a.json:1:1: not a Kubernetes object: apiVersion and kind are missing; add them"),
