@@ -1,4 +1,4 @@
-"""The command line `nadmit`: the table of commands, and what holds for all of them."""
+"""The command line `nadmit`: the table of commands, and the options of all of them."""
 
 from __future__ import annotations
 
@@ -43,20 +43,20 @@ def nadmit(context: click.Context) -> None:
     """Admission webhook for Kubernetes multi-networking.
 
     It refuses pods whose networks cannot be attached and NetworkAttachmentDefinitions that cannot work, and says why
-    before anything runs. The same judgement is available for files, without a cluster.
+    before anything runs. It judges files in the same way, without a cluster.
 
     \b
     Examples:
       nadmit check examples/cluster                        lint a tree of YAML
       nadmit review --manifests examples/cluster pod.yaml  the webhook's answer to one file
       nadmit can-attach -n blue infra/storage --cluster    may pods of "blue" attach to it, and who says so
-      nadmit rules -n blue --cluster                       all that pods of "blue" may attach to
+      nadmit rules -n blue --cluster                       everything that pods of "blue" may attach to
       nadmit explain NAD101                                what a code of a message means
       nadmit serve --manifests examples/cluster            the webhook itself, without a cluster
 
     \b
     Exit codes: 0 fine, 1 refused or could not start, 2 unreadable input or a wrong option.
-    Colours are for terminals only, and none if NO_COLOR is set.
+    Output has colours on terminals only, and never if NO_COLOR is set.
     """  # noqa: D301 - click reads the backspace: keep these lines as they are
     if os.environ.get("NO_COLOR"):  # no-color.org
         context.color = False

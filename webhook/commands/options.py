@@ -26,7 +26,7 @@ EXIT_UNREADABLE = 2
 
 STDIN = "-"
 STDIN_NAME = "<stdin>"
-"""Standard input as a file: how it is asked for, and how it is called."""
+"""The name of standard input among files: in arguments, and in messages."""
 
 RULES_FIELDS = (
     "posture",
@@ -37,18 +37,18 @@ RULES_FIELDS = (
     "status_writer_groups",
     "contact",
 )
-"""Fields of `access.model.Config` that are options; `rules_options` makes a parameter of each."""
+"""Fields of `access.model.values.Config` that are options; `rules_options` makes a parameter of each."""
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def rules_options(command: Command) -> Command:
-    """Add the options that choose the access rules; `rules_of` makes them a value."""
+    """Add the options about access rules; `rules_of` makes a value of them."""
     return add_options(command, _RULES_OPTIONS)
 
 
 def attachment_rules_options(command: Command) -> Command:
-    """Add those of `rules_options` that decide about attachments of pods."""
+    """Add the options of `rules_options` that decide about attachments of pods."""
     return add_options(command, _ATTACHMENT_OPTIONS)
 
 
@@ -60,12 +60,12 @@ def add_options(command: Command, options: Sequence[Callable[[Command], Command]
 
 
 def rules_of(options: Mapping[str, Any]) -> Rules:
-    """Return the rules that the options of `rules_options` say; others are passed over."""
+    """Return the rules of the options of `rules_options`; other options are ignored."""
     return Rules(config=Config(**{name: options[name] for name in RULES_FIELDS if name in options}))
 
 
 def rules_in_force(options: Mapping[str, Any], cluster: Cluster) -> Rules:
-    """Return the rules of a cluster's policies; what the options say holds without a configuration object."""
+    """Return the rules of a cluster's policies; the options apply if the cluster has no configuration object."""
     return RulesInForce(rules_of(options).config)(cluster)
 
 
@@ -136,9 +136,9 @@ _POSTURE = click.option(
     type=click.Choice(POSTURES),
     default="Isolated",
     show_default=True,
-    help="What decides where no rule does, unless there is a NetworkAttachmentPolicyConfig. Isolated: networks of "
-    "the pod's own namespace and of the global ones. Consent: those, and what its owner shares. Open: every "
-    "network. Strict: none.",
+    help="Decides where no rule does, unless there is a NetworkAttachmentPolicyConfig. Isolated allows networks of "
+    "the pod's own namespace and of the global ones. Consent also allows networks that their owner shares. Open allows "
+    "every network, Strict none.",
 )
 _GLOBAL_NAMESPACES = click.option(
     "--global-namespaces",
@@ -153,28 +153,28 @@ _WORKLOAD_TEMPLATES = click.option(
     type=click.Choice(["Deny", "Warn", "Off"]),
     default="Deny",
     show_default=True,
-    help="What becomes of a Deployment, Job, ... whose pods would be refused by the access rules.",
+    help="What to do with a Deployment, Job, ... whose pods the access rules would refuse.",
 )
 _NETWORK_STATUS_MODE = click.option(
     "--network-status-mode",
     type=click.Choice(NETWORK_STATUS_MODES),
     default=Config().network_status_mode,
     show_default=True,
-    help="What becomes of a network-status that neither a node nor a status writer wrote. Warn and Deny drop it from "
+    help="What to do with a network-status that neither a node nor a status writer wrote. Warn and Deny drop it from "
     "new pods.",
 )
 _PROTECT_NETWORK_STATUS, _NO_PROTECT_NETWORK_STATUS = (
     click.option(flag, "network_status_mode", flag_value=mode, hidden=True, type=str)
     for flag, mode in (("--protect-network-status", "Deny"), ("--no-protect-network-status", "Off"))
 )
-"""Deprecated spellings of the mode: whoever asked for the refusal in words keeps it."""
+"""Deprecated spellings of the mode."""
 _STATUS_WRITER = click.option(
     "--status-writer",
     "status_writers",
     multiple=True,
     metavar="USER",
-    help="One more user that may write network-status. Nodes and the network plugins of the nodes may, such as Multus; "
-    "may be repeated.",
+    help="One more user that may write network-status, besides nodes and their network plugins, such as Multus; may be "
+    "repeated.",
 )
 _STATUS_WRITER_GROUP = click.option(
     "--status-writer-group",
@@ -190,8 +190,8 @@ STATUS_OPTIONS = (
     _STATUS_WRITER,
     _STATUS_WRITER_GROUP,
 )
-"""What decides who may write network-status."""
-_CONTACT = click.option("--contact", metavar="TEXT", default="", help="Whom a refusal tells the user to ask.")
+"""The options about writers of network-status."""
+_CONTACT = click.option("--contact", metavar="TEXT", default="", help="Whom the user should ask after a refusal.")
 network_namespace_option = click.option(
     "--network-namespace",
     metavar="NAME",
@@ -216,7 +216,7 @@ _CONFIG_OPTIONS = (
     ),
 )
 _ATTACHMENT_OPTIONS = (_POSTURE, _GLOBAL_NAMESPACES, _CONTACT)
-"""What decides about attachments of pods."""
+"""The options about attachments of pods."""
 
 _RULES_OPTIONS = (
     _POSTURE,
@@ -229,7 +229,7 @@ _RULES_OPTIONS = (
 
 
 def paint(text: str, role: str) -> str:
-    """Return a text in the colour of its role; `click.echo` takes it out again when it prints to no terminal."""
+    """Return a text in the colour of its role; `click.echo` removes the colour when it does not print to a terminal."""
     return click.style(text, **_STYLES[role])
 
 
@@ -246,7 +246,7 @@ _STYLES: dict[str, dict[str, Any]] = {
 
 
 def warn_unreadable(problems: Iterable[Problem]) -> None:
-    """Print what of the policies cannot be read, one line each: they count as far as they can."""
+    """Print the parts of policies that cannot be read, one line each; the other parts count."""
     for problem in problems:
         click.echo(f"{problem.position}: {paint('warning:', 'warning')} {problem.text}", err=True)
 

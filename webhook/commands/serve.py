@@ -1,4 +1,4 @@
-"""`nadmit serve`: options to settings, and the server's start. Whatever a server needs is imported when it runs."""
+"""`nadmit serve`: options to settings, and the start of the server. Modules of the server are imported when it runs."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ MIN_CONNECTIONS = 1024
 
 
 class AddressType(click.ParamType[Address]):
-    """`host:port`, with an IPv6 address in brackets; `:port` is every address."""
+    """`host:port`, with an IPv6 address in brackets; `:port` means every address."""
 
     name = "host:port"
 
     def convert(self, value: str | Address, param: click.Parameter | None, ctx: click.Context | None) -> Address:
-        """Return host and port; fails for what is no address."""
+        """Return host and port; fails for any other text."""
         if isinstance(value, tuple):
             return value
         host, colon, port = value.rpartition(":")
         if not colon or not port.isascii() or not port.isdecimal() or int(port) > 65535:
-            self.fail(f"{value!r} is no address; write HOST:PORT, such as 127.0.0.1:8443 or [::1]:8443", param, ctx)
+            self.fail(f"{value!r} is not an address; write HOST:PORT, such as 127.0.0.1:8443 or [::1]:8443", param, ctx)
         if ":" in host and not (host.startswith("[") and host.endswith("]")):
             self.fail(f"{value!r}: put the IPv6 address into brackets, such as [::1]:8443", param, ctx)
         return host.strip("[]"), int(port)
@@ -44,7 +44,7 @@ _CLUSTER_OPTIONS = (
         "--namespace",
         metavar="NAME",
         callback=name_check("a namespace"),
-        help="Where nadmit's own Secret, Lease, ConfigMap and Service are; else that of the pod's service account, "
+        help="Namespace of nadmit's own Secret, Lease, ConfigMap and Service; else that of the pod's service account, "
         "else nadmit-system.",
     ),
     click.option(
@@ -52,7 +52,7 @@ _CLUSTER_OPTIONS = (
         metavar="NAME",
         callback=name_check("a Secret"),
         help="Keep the authority and the certificate in this Secret, make them when it is empty, and rotate them. "
-        "All replicas share it.",
+        "All replicas share the Secret.",
     ),
     click.option(
         "--service",
@@ -60,7 +60,7 @@ _CLUSTER_OPTIONS = (
         default="nadmit-webhook",
         show_default=True,
         callback=name_check("a Service"),
-        help="The Service in front of the replicas: whom the API server calls, and what certificates are for.",
+        help="The Service in front of the replicas, which the API server calls and certificates name.",
     ),
     click.option(
         "--webhook-configuration",
@@ -72,22 +72,22 @@ _CLUSTER_OPTIONS = (
         "--path-token/--no-path-token",
         default=True,
         show_default=True,
-        help="For --webhook-configuration: register paths that end in a random token, which changes by itself, and "
+        help="For --webhook-configuration: register paths that end in a random token, which the program rotates, and "
         "answer 404 at others.",
     ),
     click.option(
         "--path-token-secret",
         metavar="NAME",
         callback=name_check("a Secret"),
-        help="Keep the tokens in this Secret, where the certificate comes from files; else in --cert-dir. With "
-        "--tls-secret they are in that one.",
+        help="Keep the tokens in this Secret when the certificate comes from files; else in --cert-dir. With "
+        "--tls-secret they are in that Secret.",
     ),
     click.option(
         "--webhook-url",
         metavar="URL",
         callback=parse_url,
-        help="Register this address, followed by /validate and /mutate, instead of the Service, for an API server that "
-        "reaches no Services.",
+        help="Register this address, followed by /validate and /mutate, instead of the Service; for an API server that "
+        "cannot reach Services.",
     ),
     click.option(
         "--ca-file",
@@ -105,14 +105,14 @@ _CLUSTER_OPTIONS = (
         "--watch-pods/--no-watch-pods",
         default=True,
         show_default=True,
-        help="Know which networks running pods use (their metadata only), for --network-in-use.",
+        help="Watch the metadata of running pods, to know for --network-in-use which networks they use.",
     ),
     click.option(
         "--network-in-use",
         type=click.Choice(["Warn", "Deny", "Off"]),
         default="Warn",
         show_default=True,
-        help="What becomes of a DELETE, or an UPDATE that breaks, of a network that running pods use.",
+        help="What to do with a DELETE, or an UPDATE that breaks something, of a network that running pods use.",
     ),
     click.option(
         "--write-status/--no-write-status",
@@ -140,7 +140,7 @@ def _cluster_options(command: Command) -> Command:
 
 
 @click.command(short_help="Answer AdmissionReviews over HTTPS.")
-@click.option("--manifests", type=FILE, metavar="DIR", help="Serve a tree of YAML: no cluster is needed.")
+@click.option("--manifests", type=FILE, metavar="DIR", help="Serve a tree of YAML, without a cluster.")
 @click.option("--cluster", is_flag=True, help="Watch the cluster that this process runs in, or that kubectl points at.")
 @click.option(
     "--kubeconfig",
@@ -148,13 +148,15 @@ def _cluster_options(command: Command) -> Command:
     metavar="FILE",
     help="For --cluster: use this file; else the pod's service account, else kubectl's own configuration.",
 )
-@click.option("--listen", type=ADDRESS, default="127.0.0.1:8443", show_default=True, help="Where reviews come in, TLS.")
+@click.option(
+    "--listen", type=ADDRESS, default="127.0.0.1:8443", show_default=True, help="Address to listen on for reviews, TLS."
+)
 @click.option(
     "--probe-listen",
     type=ADDRESS,
     default="127.0.0.1:8080",
     show_default=True,
-    help="Where /healthz, /readyz, /metrics and /configz are, plain HTTP.",
+    help="Address to listen on for /healthz, /readyz, /metrics and /configz, plain HTTP.",
 )
 @click.option(
     "--cert-dir",
@@ -169,7 +171,7 @@ def _cluster_options(command: Command) -> Command:
     "cert_names",
     multiple=True,
     metavar="DNS_OR_IP",
-    help="A name for the certificate that is made; may be repeated. `nadmit certs bootstrap --help` shows the default.",
+    help="A name for the certificate that is made; may be repeated. `nadmit certs bootstrap --help` has the defaults.",
 )
 @click.option("--tls-cert-file", type=FILE, metavar="FILE", help="Serve this certificate instead, PEM with its chain.")
 @click.option("--tls-key-file", type=FILE, metavar="FILE", help="The key of --tls-cert-file.")
@@ -177,35 +179,35 @@ def _cluster_options(command: Command) -> Command:
     "--client-ca",
     type=FILE,
     metavar="FILE",
-    help="Let only callers with a certificate of these authorities review, PEM; else everybody may.",
+    help="Answer only callers with a certificate of these authorities, PEM; else everybody.",
 )
 @click.option(
     "--client-name",
     "client_names",
     multiple=True,
     metavar="NAME",
-    help="For --client-ca: a common name or DNS name that may call; may be repeated. Without any, all may.",
+    help="For --client-ca: a common name or DNS name that may call; may be repeated. Without it all names may.",
 )
 @click.option(
     "--path-token-file",
     type=FILE,
     metavar="FILE",
-    help="Answer only below /validate/TOKEN and /mutate/TOKEN, with a token of this file, one in a line; for those who "
-    "register by manifest. With --webhook-configuration the program makes tokens by itself.",
+    help="Answer only at /validate/TOKEN and /mutate/TOKEN, with a token of this file, one in a line; for webhooks "
+    "registered by manifest. With --webhook-configuration the program makes tokens by itself.",
 )
 @click.option(
     "--drain-seconds",
     type=click.FloatRange(0, 300),
     default=10,
     show_default=True,
-    help="How long new connections are served after SIGTERM.",
+    help="How long the server accepts new connections after SIGTERM.",
 )
 @click.option(
     "--max-in-flight",
     type=click.IntRange(1, 100_000),
     default=256,
     show_default=True,
-    help="Reviews at one time; more are answered 503, which an API server tries again.",
+    help="Reviews at one time. Others get 503, and the API server tries again.",
 )
 @click.option(
     "--max-bytes-in-flight",
@@ -213,18 +215,18 @@ def _cluster_options(command: Command) -> Command:
     default=64 * 1024 * 1024,
     show_default=True,
     help="Bytes of request bodies at one time. Beyond it large bodies wait for each other, and those that come too "
-    "slowly are answered 503.",
+    "slowly get 503.",
 )
 @config_option
 @_cluster_options
 @rules_options
 @click.pass_context
 def serve(context: click.Context, /, **options: Any) -> None:
-    """Answer AdmissionReviews over HTTPS: POST /validate and POST /mutate, both with a token behind it when registered.
+    """Answer AdmissionReviews over HTTPS: POST /validate and POST /mutate, each followed by a token when registered.
 
-    The networks and namespaces that reviews are judged against come from a tree of YAML (--manifests) or from a
-    cluster (--cluster). One line of JSON per review goes to standard output, everything else to standard error.
-    SIGTERM and SIGINT drain: no request that has begun is lost.
+    The networks and namespaces for the reviews come from a tree of YAML (--manifests) or from a cluster (--cluster). A
+    line of JSON for each review goes to standard output, everything else to standard error. After SIGTERM or SIGINT the
+    server drains: it loses no request that has begun.
 
     \b
     Examples:
@@ -244,7 +246,7 @@ def serve(context: click.Context, /, **options: Any) -> None:
 
 
 def _usage_errors(options: Mapping[str, Any], context: click.Context) -> Iterator[tuple[bool, str]]:
-    """Yield every way in which options do not fit together: whether it is so, and what to do."""
+    """Yield for each way in which options may not fit together whether they do not, and what to do."""
     given = {name for name, value in options.items() if value not in (None, (), False)}
     two_ways = "are two ways to one thing: give one."
     yield ("manifests" in given) is ("cluster" in given), "Give either --manifests DIR or --cluster."
