@@ -1,4 +1,4 @@
-"""What is in force and what is told about it, as texts come one after the other."""
+"""The configuration in force and its metrics, while texts come one after the other."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def samples(current: CurrentConfiguration) -> dict[str, float]:
     return {name.removeprefix("nadmit_configuration_"): float(value) for name, value in map(str.split, lines)}
 
 
-def test_the_defaults_hold_before_anything_is_said(current: CurrentConfiguration) -> None:
+def test_the_defaults_are_in_force_before_the_first_text(current: CurrentConfiguration) -> None:
     assert current.value.injection == Configuration().injection
     assert samples(current) == {
         "last_reload_successful": 1,
@@ -56,20 +56,20 @@ def test_the_defaults_hold_before_anything_is_said(current: CurrentConfiguration
     }
 
 
-def test_a_right_text_takes_the_place_of_another(current: CurrentConfiguration, clock: Clock) -> None:
+def test_a_right_text_replaces_another(current: CurrentConfiguration, clock: Clock) -> None:
     current.load(HONOR, source="f")
     first = current.value
     clock.now = 5
     assert current.update(OFF, source="f") == "accepted"
     assert mode(current) == "off"
-    assert first.injection is not None  # who had read it keeps it
+    assert first.injection is not None  # a reader of the old value still has it
     assert current.update(OFF, source="f") == "same"
     assert samples(current)["last_reload_success_timestamp_seconds"] == 5
     assert samples(current)['reloads_total{result="ok"}'] == 2
     assert samples(current)["hash"] == int(hashlib.sha256(OFF).hexdigest()[:12], 16)
 
 
-def test_a_wrong_text_changes_nothing_but_what_is_told(current: CurrentConfiguration, clock: Clock) -> None:
+def test_a_wrong_text_changes_the_report_only(current: CurrentConfiguration, clock: Clock) -> None:
     current.load(HONOR, source="f")
     before = current.value
     clock.now = 5
@@ -82,9 +82,7 @@ def test_a_wrong_text_changes_nothing_but_what_is_told(current: CurrentConfigura
     assert told['reloads_total{result="error"}'] == 1
 
 
-def test_the_old_text_again_ends_the_refusal_and_is_in_force_since_it_came(
-    current: CurrentConfiguration, clock: Clock
-) -> None:
+def test_the_old_text_again_ends_the_refusal_and_keeps_its_time(current: CurrentConfiguration, clock: Clock) -> None:
     current.load(HONOR, source="f")
     before = current.value
     current.update(BAD, source="f")
@@ -102,7 +100,9 @@ def test_a_start_fails_with_a_wrong_text(current: CurrentConfiguration) -> None:
     assert current.state.refused is None
 
 
-def test_without_a_text_the_defaults(current: CurrentConfiguration, caplog: pytest.LogCaptureFixture) -> None:
+def test_without_a_text_the_defaults_are_in_force(
+    current: CurrentConfiguration, caplog: pytest.LogCaptureFixture
+) -> None:
     current.load(HONOR, source="f")
     assert current.use_defaults(why="there is no f") == "accepted"
     assert current.use_defaults(why="there is no f") == "same"
@@ -110,7 +110,7 @@ def test_without_a_text_the_defaults(current: CurrentConfiguration, caplog: pyte
     assert (current.describe()["source"], current.describe()["sha256"]) == ("defaults: there is no f", None)
 
 
-def test_what_was_good_before_stands_in_and_the_refusal_stays(current: CurrentConfiguration) -> None:
+def test_the_last_good_text_is_in_force_and_the_new_one_stays_refused(current: CurrentConfiguration) -> None:
     current.update(BAD, source="f")
     assert not current.fall_back(BAD, source="g")
     assert current.value.injection == Configuration().injection
@@ -131,7 +131,7 @@ def test_a_source_that_cannot_be_read(current: CurrentConfiguration) -> None:
     assert samples(current)["last_reload_successful"] == 1
 
 
-def test_what_is_unreadable_and_then_wrong_is_refused_still(current: CurrentConfiguration) -> None:
+def test_a_refused_text_stays_refused_after_its_source_was_unreadable(current: CurrentConfiguration) -> None:
     current.load(HONOR, source="f")
     current.update(BAD, source="f")
     current.note_unreadable("f: cannot be read")
@@ -139,7 +139,7 @@ def test_what_is_unreadable_and_then_wrong_is_refused_still(current: CurrentConf
     assert samples(current)["last_reload_successful"] == 0
 
 
-def test_it_is_shown_as_one_would_write_it(current: CurrentConfiguration) -> None:
+def test_the_configuration_is_shown_as_it_is_written(current: CurrentConfiguration) -> None:
     current.load(TOP_UP, source="f")
     current.update(BAD, source="f")
     shown = current.describe()
@@ -182,7 +182,7 @@ def test_it_is_shown_as_one_would_write_it(current: CurrentConfiguration) -> Non
     }
 
 
-def test_a_thousand_mistakes_are_not_all_told(current: CurrentConfiguration) -> None:
+def test_at_most_twenty_problems_are_reported(current: CurrentConfiguration) -> None:
     text = HEAD + "".join(f"a{number}: 1\n" for number in range(1000))
     current.update(text.encode(), source="f")
     problems = current.describe()["refused"]["problems"]

@@ -1,4 +1,4 @@
-"""The file, look by look: what is taken, and when."""
+"""The file, read by read: which changes are accepted, and when."""
 
 from __future__ import annotations
 
@@ -43,15 +43,15 @@ def mode(current: CurrentConfiguration) -> str:
     return "off" if current.value.injection is None else current.value.injection.mode
 
 
-def test_it_is_in_force_from_the_start(file: ConfigurationFile, current: CurrentConfiguration) -> None:
+def test_the_file_is_in_force_from_the_start(file: ConfigurationFile, current: CurrentConfiguration) -> None:
     assert mode(current) == "honor"
     assert file.problem() is None
 
 
-def test_a_change_is_taken_by_the_second_look_that_finds_it(
+def test_a_change_is_accepted_after_the_second_read_that_finds_it(
     file: ConfigurationFile, path: Path, current: CurrentConfiguration
 ) -> None:
-    path.write_bytes(TOP_UP[:-3])  # somebody is writing
+    path.write_bytes(TOP_UP[:-3])  # half of the file is written
     file.look()
     path.write_bytes(OFF)
     file.look()
@@ -101,7 +101,7 @@ def test_a_mounted_configmap(tmp_path: Path, current: CurrentConfiguration) -> N
 
 
 @pytest.mark.parametrize("what", ["missing", "directory", "pipe", "zero"])
-def test_what_is_no_file(tmp_path: Path, what: str) -> None:
+def test_other_kinds_of_files_are_refused(tmp_path: Path, what: str) -> None:
     """NB: a pipe without a writer would block."""
     paths = {name: tmp_path / name for name in ("missing", "directory", "pipe")}
     paths["directory"].mkdir()
@@ -120,7 +120,7 @@ def test_a_start_with_a_wrong_file_leaves_no_thread(path: Path, current: Current
     file.stop()
 
 
-def test_the_thread_looks_by_itself_and_ends(path: Path, current: CurrentConfiguration) -> None:
+def test_the_thread_reads_and_ends(path: Path, current: CurrentConfiguration) -> None:
     file = ConfigurationFile(path, current, poll_s=0.001)
     file.start()
     path.write_bytes(OFF)

@@ -1,4 +1,4 @@
-"""Texts to values: every field, every field wrong once."""
+"""Texts to values: every field, and one mistake in every field."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_every_field_has_a_value() -> None:
     assert value.plugins.exempt == {"secret-sauce"}
 
 
-def test_what_is_left_out_is_as_in_the_domain() -> None:
+def test_the_defaults_are_those_of_the_domain() -> None:
     assert read(HEAD.encode(), where="f.yaml") == defaults()
     value = defaults().to_value({})
     assert value.injection == Configuration().injection
@@ -69,12 +69,12 @@ def test_what_is_left_out_is_as_in_the_domain() -> None:
     )
 
 
-def test_off() -> None:
+def test_injection_can_be_off() -> None:
     assert read(OFF, where="f.yaml").to_value({}).injection is None
 
 
 @pytest.mark.parametrize("model", [defaults(), read(WHOLE.encode(), where="f.yaml")])
-def test_what_is_shown_can_be_read(model: NadmitConfiguration) -> None:
+def test_a_shown_configuration_can_be_read(model: NadmitConfiguration) -> None:
     assert read(yaml.safe_dump(model.shown()).encode(), where="f.yaml") == model
 
 
@@ -159,12 +159,12 @@ def test_one_mistake_is_one_line(section: str, said: str) -> None:
         (" " * (BYTES_MAX + 1), f"f.yaml: {BYTES_MAX + 1} bytes; allowed: at most {BYTES_MAX}"),
     ],
 )
-def test_a_text_that_is_no_configuration(text: str | bytes, said: str) -> None:
+def test_a_text_that_is_not_a_configuration(text: str | bytes, said: str) -> None:
     (line,) = problems(text)
     assert line.startswith(said)
 
 
-def test_all_mistakes_are_told_at_once_in_the_order_of_their_lines() -> None:
+def test_all_mistakes_are_reported_in_the_order_of_their_lines() -> None:
     lines = problems(f"{HEAD}plugin: {{}}\ninjection:\n  modes: a\n  hugepages: 7\n  enabled: 7\n")
     assert [line.split(" ")[0] for line in lines] == ["f.yaml:3:1:", "f.yaml:5:3:", "f.yaml:6:3:", "f.yaml:7:3:"]
 
@@ -176,7 +176,7 @@ def test_a_thousand_mistakes_are_not_all_located() -> None:
 
 
 def test_annotations_that_no_object_could_have() -> None:
-    """An alias makes more of them than the text is long."""
+    """An alias expands to more of them than the text has bytes."""
     text = f"{HEAD}injection:\n  annotationsByLabel:\n    a: {{x: &text {'y' * 131_072}, z: *text}}\n"
     assert problems(text) == [
         (
@@ -187,5 +187,5 @@ def test_annotations_that_no_object_could_have() -> None:
 
 
 @pytest.mark.parametrize("text", ["[" * 5000, "{a: " * 5000, "&a [*a]", "&a [x, x]\n" + "---\n" * 3])
-def test_what_is_hostile_is_a_problem(text: str) -> None:
+def test_a_hostile_text_is_a_problem(text: str) -> None:
     assert problems(text)

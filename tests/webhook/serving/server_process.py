@@ -1,5 +1,4 @@
-"""A server in its own process: `server_process.py PKI LIMITS_JSON`. Prints its ports; the exit code is
-serve's."""
+"""A server in its own process: `server_process.py PKI LIMITS_JSON`. Prints its ports, and exits as `serve` returns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Named pipes, devices and file systems that do not answer, at every file that an operator names: no hang, one line."""
+"""Named pipes, devices and file systems that do not answer, for every file that an operator names: one line, no hang."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ NAMESPACE = "apiVersion: v1\nkind: Namespace\nmetadata: {name: blue}\n"
 
 @pytest.fixture(autouse=True)
 def _bounded() -> Iterator[None]:
-    """A test that waits for a pipe would wait for ever."""
+    """End a test that waits for a pipe."""
 
     def give_up(*_: object) -> None:
         raise AssertionError("it hangs")
@@ -85,7 +85,7 @@ KINDS: dict[str, tuple[Callable[[Path], Path], str]] = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_is_refused(tmp_path: Path, kind: str) -> None:
+def test_other_kinds_of_files_are_refused(tmp_path: Path, kind: str) -> None:
     make, reason = KINDS[kind]
     with pytest.raises(OSError, match=r"\S") as caught:
         load_file(make(tmp_path / "file"), bytes_max=100)
@@ -94,14 +94,14 @@ def test_what_is_refused(tmp_path: Path, kind: str) -> None:
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "zero"])
 def test_the_node_refuses_the_same(tmp_path: Path, kind: str) -> None:
-    """Its reader is a twin, for the packages do not know each other."""
+    """The node has a reader of its own."""
     make, reason = KINDS[kind]
     with pytest.raises(OSError, match=r"\S") as caught:
         load_on_the_node(str(make(tmp_path / "file")), bytes_max=100)
     assert caught.value.strerror == reason
 
 
-def test_what_is_read(tmp_path: Path) -> None:
+def test_regular_files_are_read(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"x" * 100)
     (tmp_path / "link").symlink_to("file")
     assert load_file(tmp_path / "link", bytes_max=100) == b"x" * 100
@@ -109,7 +109,7 @@ def test_what_is_read(tmp_path: Path) -> None:
 
 
 def test_a_file_system_that_does_not_answer() -> None:
-    """One thread waits for it, however often it is asked, and it is used again when it answers."""
+    """One thread waits for it, for any number of calls; when it answers, it is read again."""
     path, answers, asked = Path("/mnt/gone/file"), Event(), []
 
     def read() -> bytes:
@@ -129,7 +129,7 @@ def test_a_file_system_that_does_not_answer() -> None:
     assert str(path) not in files._stuck
 
 
-# While running
+# While the server runs
 
 
 def test_a_pipe_in_the_place_of_the_certificate(own_pki: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -192,7 +192,7 @@ def test_a_bug_in_polling_is_logged_and_ends_the_polling(caplog: pytest.LogCaptu
     assert "certificate changes are no longer seen; restart this process" in caplog.text
 
 
-# At the start, and in the commands
+# At the start of the server, and in the commands
 
 
 def serve(*arguments: object) -> Result:
@@ -285,7 +285,9 @@ def test_a_service_account_with_a_pipe(tmp_path: Path, name: str) -> None:
         load_configuration(None, environ=environ, service_account=tmp_path)
 
 
-def test_a_pair_that_never_answers_is_a_message(own_pki: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pair_on_a_file_system_that_never_answers_is_one_message(
+    own_pki: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     answers = Event()
     waiting = Thread(target=answers.wait)
     waiting.start()

@@ -1,4 +1,4 @@
-"""YAML as kubectl reads it: values, and what is refused."""
+"""YAML as kubectl reads it: the values, and the texts that are refused."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ JSON_VALUES = st.recursive(
 @pytest.mark.slow
 @settings(max_examples=40)
 @given(st.dictionaries(st.text("abc", min_size=1), JSON_VALUES))
-def test_what_a_yaml_writer_writes_is_read_back(value: dict[str, object]) -> None:
+def test_written_yaml_is_read_back(value: dict[str, object]) -> None:
     """JSON is YAML: both readers agree on what `json.dumps` writes, and on what PyYAML writes with every text quoted."""
     text = json.dumps(value)
     assert [item for _, _, item in jsonstream.read(text)] == [value]
