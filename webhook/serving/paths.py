@@ -14,6 +14,8 @@ from collections.abc import Callable, Sequence
 from hmac import compare_digest
 from pathlib import Path
 
+from webhook.files import advice, load_file
+
 from .http import REVIEW_PATHS
 
 NO_TOKEN = ""
@@ -21,6 +23,8 @@ NO_TOKEN = ""
 
 ALLOWED_TOKENS = "16 to 63 lower case letters and digits, one token in a line; openssl rand -hex 16 makes one"
 MAX_TOKENS = 8
+TOKENS_BYTES_MAX = 4096
+"""Eight times what eight of the longest tokens need."""
 _TOKEN = re.compile("[a-z0-9]{16,63}")
 
 _BELOW = tuple(f"{path}/" for path in REVIEW_PATHS)
@@ -83,10 +87,11 @@ def read_tokens(file: Path) -> tuple[str, ...]:
     The first is to be registered; all are accepted. Raises PathTokenError.
     """
     try:
-        lines = file.read_text(encoding="ascii").splitlines()
+        lines = load_file(file, bytes_max=TOKENS_BYTES_MAX).decode("ascii").splitlines()
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise PathTokenError(f"path token file {file}: cannot be read: {reason}; give a file of tokens") from error
+        fix = advice(error, "give a file of tokens")
+        raise PathTokenError(f"path token file {file}: cannot be read: {reason}; {fix}") from error
     except UnicodeDecodeError as error:
         raise PathTokenError(f"path token file {file}: not text; allowed: {ALLOWED_TOKENS}") from error
     tokens = [line.strip() for line in lines]

@@ -209,7 +209,16 @@ def tree(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    "option", ["--config", "--client-ca", "--tls-cert-file", "--tls-key-file", "--plugin-schemas", "--manifests"]
+    "option",
+    [
+        "--config",
+        "--client-ca",
+        "--tls-cert-file",
+        "--tls-key-file",
+        "--path-token-file",
+        "--plugin-schemas",
+        "--manifests",
+    ],
 )
 def test_serve_refuses_a_pipe(own_pki: Path, tree: Path, tmp_path: Path, option: str) -> None:
     given: dict[str, Path] = {
