@@ -23,7 +23,7 @@ from webhook.admission.mutation import jsonpatch
 from webhook.admission.plugins.engine import check_plugins
 from webhook.admission.plugins.goparsing import read_address, read_cidr
 from webhook.admission.plugins.schema import PluginChecks
-from webhook.commands import clusteroptions, options, serve
+from webhook.commands import options, serve
 from webhook.configuration import parsing as configuration_text
 from webhook.configuration import schemafiles
 from webhook.configuration.parsing import ConfigurationError
@@ -33,10 +33,9 @@ from webhook.plugindata.pluginfiles import load_schemas
 from webhook.review import wire
 from webhook.serving import http
 from webhook.serving.http import RequestError
-from webhook.serving.memorytls import MemoryTls
-from webhook.serving.tls import CertificateError
-from webhook.trees import documents, jsonstream, positions, snapshots, yamlstream
-from webhook.trees.problems import Problem
+from webhook.serving.tls import CertificateError, MemoryTls
+from webhook.trees import builder, documents, jsonstream, positions, yamlstream
+from webhook.trees.problems import ManifestError, Problem
 
 from .target import Target, agree, json_of, object_of, text_of
 
@@ -95,9 +94,11 @@ def _plugin_schema(data: bytes) -> object:
 
 
 def _schema_file(data: bytes) -> object:
-    problems: list[Problem] = []
-    list(schemafiles._parse("file.yaml", data, problems))
-    return [problem.rule for problem in problems][:4]
+    try:
+        schemafiles._parse("file.yaml", data)
+    except ManifestError as error:
+        return [problem.rule for problem in error.problems][:4]
+    return []
 
 
 def _plugins(data: bytes) -> object:
@@ -111,7 +112,7 @@ def _documents(data: bytes) -> object:
     for document in found:
         document.locate("spec.config.plugins[0].type")
         document.locate("metadata.annotations")
-    snapshots.build(iter(found), problems)
+    builder.build(iter(found), problems)
     return sorted({problem.rule for problem in problems})
 
 
@@ -119,8 +120,8 @@ def _yamlstream(data: bytes) -> object:
     text = text_of(data)
     problems: list[Problem] = []
     found = list(yamlstream.read(text, file="file.yaml", problems=problems))
-    for node in positions.compose(text) if not problems else ():
-        positions.find(node, positions.split_lines(text), ["spec", "config", "plugins", "0", "type"])
+    if not problems:
+        positions.Source("f", text).locate(["spec", "config", "plugins", 0, "type"])
     return (len(found), sorted({problem.rule for problem in problems}))
 
 
@@ -236,9 +237,9 @@ def _certificate_name(data: bytes) -> object:
 _COMMAND = click.Context(click.Command("fuzz"))
 _OPTION = click.Option(["--fuzz"])
 _OPTIONS: tuple[Callable[[str], object], ...] = (
-    lambda text: clusteroptions.parse_url(_COMMAND, _OPTION, text),
+    lambda text: options.parse_url(_COMMAND, _OPTION, text),
     lambda text: options._parse_namespaces(_COMMAND, _OPTION, text),
-    lambda text: options._parse_namespace(_COMMAND, _OPTION, text),
+    lambda text: options.name_check("a namespace")(_COMMAND, _OPTION, text),
     lambda text: serve.ADDRESS.convert(text, _OPTION, _COMMAND),
 )
 

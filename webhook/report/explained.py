@@ -20,7 +20,7 @@ from webhook.admission.plugins.findings import SEVERITIES
 from webhook.admission.plugins.schema import PluginChecks
 from webhook.plugindata.codes import Code, load_codes
 from webhook.plugindata.pluginfiles import load_schemas
-from webhook.trees import documents, snapshots
+from webhook.trees import builder, documents
 
 from . import kubectl
 from .titles import TITLES, page_of
@@ -81,7 +81,7 @@ def _judge(config: str, pod: str, other_pod: str, checks: PluginChecks) -> tuple
         created = Object(name=NETWORK_NAME, config=config)
         request = Request("", NETWORK, "CREATE", NAMESPACE, NETWORK_NAME, object=created)
     existing = {"apiVersion": "v1", "kind": "List", "items": [*_existing(config if pod else "", other_pod)]}
-    cluster = snapshots.build(documents.parse(json.dumps(existing), file="example", problems=[]), [])
+    cluster = builder.build(documents.parse(json.dumps(existing), file="example", problems=[]), [])
     return request, evaluate(request, cluster, Rules(), plugins=checks)
 
 

@@ -17,7 +17,7 @@ from webhook.driverdata.driverfiles import default_drivers
 from webhook.plugindata.pluginfiles import load_schemas
 from webhook.review import wire
 from webhook.snapshot.store import Snapshot
-from webhook.trees import manifests, snapshots
+from webhook.trees import builder, manifests
 from webhook.trees.problems import Problem
 
 Json = dict[str, Any]
@@ -116,7 +116,7 @@ def cluster_of(*objects: Json) -> Snapshot:
     """Return the snapshot of objects, with NETWORKS."""
     text = "\n".join(json.dumps(one) for one in (*NETWORKS, *objects))
     problems: list[Problem] = []
-    made = snapshots.build(manifests.read_bytes(text.encode(), file="world.json", problems=problems), problems)
+    made = builder.build(manifests.read_bytes(text.encode(), file="world.json", problems=problems), problems)
     assert problems == []
     return made
 

@@ -20,8 +20,8 @@ from webhook.admission.view.addressclaims import CLAIMS_MAX, claims_of
 from webhook.cli import nadmit
 from webhook.snapshot.pods import Pods, PodUse
 from webhook.snapshot.store import Snapshot
+from webhook.trees.builder import build
 from webhook.trees.manifests import read_bytes
-from webhook.trees.snapshots import build
 
 CAPABLE = {"cniVersion": "1.0.0", "type": "bridge", "capabilities": {"ips": True, "mac": True}}
 STATIC = json.dumps({**CAPABLE, "ipam": {"type": "static"}})

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from tests.webhook.configuration.texts import BAD, OFF
 from webhook.admission.view.nadmitconfiguration import Configuration
-from webhook.commands.configoption import config_option, configuration_of
+from webhook.commands.options import config_option, configuration_of
 from webhook.plugindata.pluginfiles import load_schemas
 
 
@@ -24,7 +24,7 @@ def judge(config: Path | None, plugin_schemas: Path | None) -> None:
     click.echo(f"{value.injection!r} {sorted(set(value.plugins.schemas) - set(load_schemas()))}")
 
 
-def test_without_it_the_defaults() -> None:
+def test_without_the_options_the_defaults_apply() -> None:
     assert CliRunner().invoke(judge, []).output == f"{Configuration().injection!r} []\n"
 
 
@@ -68,7 +68,7 @@ def test_a_file_that_cannot_be_used(tmp_path: Path, text: bytes | None, said: st
 
 
 @pytest.mark.slow
-def test_who_does_not_give_it_does_not_pay_for_it() -> None:
-    """pydantic takes 100 ms to import."""
-    code = "import sys, webhook.commands.configoption; sys.exit('pydantic' in sys.modules)"
+def test_commands_without_the_option_do_not_import_pydantic() -> None:
+    """It takes 100 ms."""
+    code = "import sys, webhook.commands.options; sys.exit('pydantic' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

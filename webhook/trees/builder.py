@@ -1,4 +1,4 @@
-"""Documents of files to one snapshot of a cluster, and what is wrong with them as a whole: duplicates, policies."""
+"""Documents of files to one snapshot of a cluster, and the problems of all of them together: duplicates, policies."""
 
 from __future__ import annotations
 
@@ -21,12 +21,13 @@ from webhook.admission.wording import unreadable
 from webhook.snapshot.deviceobjects import UNREADABLE, read_spec
 from webhook.snapshot.pods import ENDED, Pods
 from webhook.snapshot.store import NOT_TEXT, Definition, Snapshot, Texts, kept_texts
-from webhook.trees.documents import Document
-from webhook.trees.problems import Problem
+
+from .documents import Document
+from .problems import Problem
 
 
-class Builder:
-    """Collects objects into a snapshot, one by one, so that no file's text needs to stay."""
+class _Builder:
+    """Collects objects into a snapshot, one by one, so that the text of a file need not stay in memory."""
 
     def __init__(self, network_namespace: str) -> None:
         self._pods = Pods(network_namespace)
@@ -40,8 +41,8 @@ class Builder:
         self._devices: dict[str, dict[tuple[str, str], DeviceSpec]] = {kind: {} for kind in DEVICE_KINDS}
 
     def add(self, document: Document, problems: list[Problem]) -> None:
-        """Take an object; kinds that no decision asks for may stand twice, as those do that kustomize patches."""
-        if not document.name or not _is_asked_for(document) or self._is_duplicate(document, problems):
+        """Take an object. Kinds that no decision needs may occur twice, as those that kustomize patches do."""
+        if not document.name or not _is_needed(document) or self._is_duplicate(document, problems):
             return
         if (document.group, document.kind) == (GROUP, KIND):
             definition = self._define(document)
@@ -61,7 +62,7 @@ class Builder:
             self._add_device(document)
 
     def finish(self, warnings: list[Problem] | None = None) -> Snapshot:
-        """Return the snapshot of everything that was added; `warnings` get what of the policies cannot be read."""
+        """Return the snapshot of all objects; add the problems of policies to `warnings`."""
         objects = [document.object for document in self._policies]
         policies = read_policies(objects) if objects else NO_POLICIES
         if warnings is not None:
@@ -77,7 +78,7 @@ class Builder:
         )
 
     def _add_device(self, document: Document) -> None:
-        """Keep a claim, a template or a class. NB: one that cannot be read is a problem when it is judged."""
+        """Add a claim, a template or a class. NB: one that cannot be read is reported when it is judged."""
         namespace = "" if document.kind == CLASS else document.namespace
         with suppress(*UNREADABLE):
             spec = read_spec(document.kind, msgspec.json.encode(document.object.get("spec")))
@@ -92,9 +93,9 @@ class Builder:
 
     def _unreadable(self, policies: Policies) -> Iterator[Problem]:
         documents = {(document.kind, document.name): document for document in self._policies}
-        for found in unreadable.find(policies):
-            document = documents[found.kind, found.name]
-            yield Problem(document.locate(found.error.path), found.error.rule, str(found))
+        for one in unreadable.find(policies):
+            document = documents[one.kind, one.name]
+            yield Problem(document.locate(one.error.path), one.error.rule, str(one))
 
     def _is_duplicate(self, document: Document, problems: list[Problem]) -> bool:
         is_global = document.kind in {"Namespace", CLASS} or document.group == ACCESS_GROUP
@@ -121,24 +122,24 @@ class Builder:
         )
 
     def _share(self, texts: Mapping[str, str] | None) -> Texts:
-        """Return a map as a tuple; equal maps are one tuple, because thousands of objects have the same labels."""
+        """Return a map as a tuple. Equal maps share a tuple, because thousands of objects have the same labels."""
         pairs = kept_texts(texts)
         return self._texts.setdefault(pairs, pairs)
 
 
-def _is_asked_for(document: Document) -> bool:
+def _is_needed(document: Document) -> bool:
     kind = (document.group, document.kind)
     if document.group == DEVICE_GROUP:
         return document.kind in DEVICE_KINDS
     return kind in {(GROUP, KIND), ("", "Namespace"), ("", "Pod")} or document.group == ACCESS_GROUP
 
 
-def _devices_of(found: Mapping[str, Mapping[tuple[str, str], DeviceSpec]]) -> Devices:
-    if not any(found.values()):
+def _devices_of(by_kind: Mapping[str, Mapping[tuple[str, str], DeviceSpec]]) -> Devices:
+    if not any(by_kind.values()):
         return NO_DEVICES
     claims: dict[str, dict[str, dict[str, ClaimSpec]]] = {kind: {} for kind in DEVICE_KINDS}
     classes: dict[str, DeviceClass] = {}
-    for kind, specs in found.items():
+    for kind, specs in by_kind.items():
         for (namespace, name), spec in specs.items():
             if isinstance(spec, DeviceClass):
                 classes[name] = spec
@@ -154,12 +155,12 @@ def build(
     warnings: list[Problem] | None = None,
     network_namespace: str = NETWORK_NAMESPACE,
 ) -> Snapshot:
-    """Return the snapshot of documents; two objects of one kind that it holds, namespace and name are a problem.
+    """Return the snapshot of documents. A second object of a kind, namespace and name is one of the `problems`.
 
-    `warnings` get what of the policies cannot be read: they count as far as they can. `network_namespace`: where the
-    bare name of a pod's default network is looked up.
+    `warnings` get the parts of policies that cannot be read; the other parts count. `network_namespace`: where a bare
+    name of a pod's default network is looked up.
     """
-    builder = Builder(network_namespace)
+    builder = _Builder(network_namespace)
     for document in documents:
         builder.add(document, problems)
     return builder.finish(warnings)

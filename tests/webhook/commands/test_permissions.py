@@ -1,4 +1,4 @@
-"""`can-attach` and `rules`: they say what the webhook would, and ask a cluster once."""
+"""`can-attach` and `rules`: they answer as the webhook does, and list a cluster once."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def run(*arguments: str) -> Result:
 @pytest.mark.parametrize("namespace", ["blue", "green", "infra"])
 @pytest.mark.parametrize("asked", ASKED)
 @pytest.mark.parametrize("labels", [{}, {"app": "router"}], ids=["plain", "router"])
-def test_the_answer_is_that_of_the_webhook(
+def test_can_attach_answers_as_the_webhook(
     asked: str, namespace: str, labels: dict[str, str], *, is_default: bool
 ) -> None:
     cluster = manifests.load_snapshot("guarded")
@@ -100,7 +100,7 @@ def test_the_answer_is_that_of_the_webhook(
         assert [trial["mode"] for trial in answer["onTrial"]] == [text.partition(":")[0] for text in decision.trials]
 
 
-def test_the_rules_list_what_can_attach_says() -> None:
+def test_rules_and_can_attach_agree() -> None:
     listed = json.loads(run("rules", "-n", "blue", "-o", "json", "--manifests", "guarded").stdout)
     assert len(listed["networks"]) == 6
     for one in listed["networks"]:
@@ -109,7 +109,7 @@ def test_the_rules_list_what_can_attach_says() -> None:
         assert {key: answer[key] for key in one} == one
 
 
-def test_the_options_hold_without_a_configuration_object_only() -> None:
+def test_the_options_apply_only_without_a_configuration_object() -> None:
     open_ = ("can-attach", "-n", "blue", "infra/storage", "--posture", "Open", "--manifests")
     assert run(*open_, "tree").exit_code == 0
     assert run("can-attach", "-n", "green", "blue/lan", "--posture", "Open", "--manifests", "guarded").exit_code == 1
@@ -121,7 +121,7 @@ def test_the_options_hold_without_a_configuration_object_only() -> None:
 
 
 def test_every_policy_on_trial_has_a_line(tmp_path: Path) -> None:
-    """Two of mode Warn and one of mode Audit; one that refuses nothing is not told."""
+    """Two have mode Warn and one has mode Audit. A fourth refuses nothing and has no line."""
     deny = {"name": "no", "action": "Deny"}
     policies = [
         policy("warn-a", deny, mode="Warn"),
@@ -138,8 +138,8 @@ def test_every_policy_on_trial_has_a_line(tmp_path: Path) -> None:
     assert told == [("Warn", "warn-a"), ("Warn", "warn-b"), ("Audit", "audit")]
 
 
-def test_what_policies_on_trial_allow_together_is_not_told(tmp_path: Path) -> None:
-    """One makes the pair governed and refuses it alone, another one accepts it."""
+def test_policies_on_trial_that_allow_together_have_no_line(tmp_path: Path) -> None:
+    """One governs the pair and would refuse it alone; the other accepts it."""
     narrow = {"name": "narrow", "action": "Allow", "limits": {"bandwidth": {"required": True}}}
     policies = [policy("narrow", narrow, mode="Warn"), policy("wide", {"name": "a", "action": "Allow"}, mode="Warn")]
 
@@ -200,7 +200,9 @@ def test_a_large_cluster_comes_in_pages(api: ApiServer, ask: Callable[..., Resul
     assert len(api.list_requests(api_server.NETWORKS)) == 3
 
 
-def test_history_that_goes_between_two_pages_is_listed_again(api: ApiServer, ask: Callable[..., Result]) -> None:
+def test_a_list_whose_history_expires_between_two_pages_begins_again(
+    api: ApiServer, ask: Callable[..., Result]
+) -> None:
     api.put(api_server.NETWORKS, *(network(f"n{number:04}", "blue") for number in range(600)))
 
     def expire() -> None:
@@ -230,7 +232,7 @@ def test_a_cluster_without_the_definitions_has_no_policies(api: ApiServer, ask: 
         (POLICIES, (500, status(500, "tired")), "list failed with 500: tired"),
     ],
 )
-def test_what_cannot_be_listed_ends_it(
+def test_a_kind_that_cannot_be_listed_ends_the_command(
     api: ApiServer, ask: Callable[..., Result], path: str, answer: tuple[int, bytes], said: str
 ) -> None:
     api.answer_always[path] = answer
@@ -242,20 +244,20 @@ def test_what_cannot_be_listed_ends_it(
         assert said in line
 
 
-def test_a_server_that_is_down_ends_it(api: ApiServer, ask: Callable[..., Result]) -> None:
+def test_a_server_that_is_down_ends_the_command(api: ApiServer, ask: Callable[..., Result]) -> None:
     api.close()
     result = ask("can-attach", "lan")
     assert (result.exit_code, result.stdout) == (2, "")
     assert "cannot be reached: connection refused" in result.stderr
 
 
-def test_a_kubeconfig_that_is_not_there_ends_it() -> None:
+def test_a_missing_kubeconfig_ends_the_command() -> None:
     result = run("rules", "-n", "blue", "--cluster", "--kubeconfig", "nowhere")
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.startswith("nadmit: nowhere: no such kubeconfig")
 
 
-def test_what_a_cluster_holds_and_cannot_be_read_is_told(api: ApiServer, ask: Callable[..., Result]) -> None:
+def test_unreadable_policies_of_a_cluster_are_warnings(api: ApiServer, ask: Callable[..., Result]) -> None:
     broken: dict[str, Any] = {**SAN, "limits": {"ips": {"cidrs": ["ten"]}}}
     api.put(POLICIES, policy("blue-storage", broken))
     result = ask("can-attach", "infra/storage")
@@ -265,17 +267,17 @@ def test_what_a_cluster_holds_and_cannot_be_read_is_told(api: ApiServer, ask: Ca
     assert line.startswith('warning: NetworkAttachmentPolicy "blue-storage": spec.attachments[0].limits.ips.cidrs[0]: ')
 
 
-def test_an_unknown_namespace_is_told(api: ApiServer, ask: Callable[..., Result]) -> None:
+def test_an_unknown_namespace_is_a_warning(api: ApiServer, ask: Callable[..., Result]) -> None:
     api.delete(NAMESPACES, "", "blue")
     api.put(NAMESPACES, api_server.namespace("red"))
     assert ask("rules").stderr.startswith('warning: there is no namespace "blue"')
 
 
 @pytest.mark.parametrize("is_told", [True, False])
-def test_an_unknown_namespace_is_told_where_rules_read_its_labels(
+def test_an_unknown_namespace_is_a_warning_if_rules_read_its_labels(
     api: ApiServer, ask: Callable[..., Result], *, is_told: bool
 ) -> None:
-    """A tree of policies alone has no namespace at all, and needs none, unless a rule selects by labels."""
+    """A tree of policies alone has no namespaces, and needs none unless a rule selects by their labels."""
     api.delete(NAMESPACES, "", "blue")
     entry = {"namespaceSelector": {"matchLabels": {"env": "dev"}}} if is_told else {"namespaces": ["blue"]}
     value = policy("dev", {"name": "d", "action": "Deny"})
