@@ -109,7 +109,7 @@ def _described(read: Callable[[Sequence[object]], _Described]) -> AfterValidator
 
     def check(written: list[Any], info: ValidationInfo) -> list[Any]:
         if mistakes := read(written).mistakes:
-            details = [InitErrorDetails(type=_problem(one.said), loc=one.steps, input=None) for one in mistakes]
+            details = [InitErrorDetails(type=_problem(one.text), loc=one.steps, input=None) for one in mistakes]
             raise ValidationError.from_exception_data(info.field_name or "schemas", details)
         return written
 
