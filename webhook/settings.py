@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cniplugin.access.model.values import Rules
-from webhook.admission.evaluate import NETWORK_NAMESPACE
+from webhook.admission.model.kinds import NETWORK_NAMESPACE
 from webhook.serving.clients import ClientTrust
 from webhook.serving.http import Limits
 

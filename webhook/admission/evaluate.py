@@ -5,11 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from cniplugin.access.model.policyrules import CONFIG_KIND, POLICY_KIND
-from cniplugin.access.model.policyrules import GROUP as ACCESS_GROUP
 from cniplugin.access.model.values import Rules
-from cniplugin.netspec.netattachdef import GROUP as NAD_GROUP
-from cniplugin.netspec.netattachdef import KIND as NAD_KIND
 from webhook.admission.checks import (
     bindings,
     definitions,
@@ -22,40 +18,24 @@ from webhook.admission.checks import (
     policies,
     resources,
 )
-from webhook.admission.dra.claims import CLASS, KINDS
-from webhook.admission.dra.claims import GROUP as DEVICE_GROUP
 from webhook.admission.dra.drivers import Drivers
 from webhook.admission.model.injection import Injection
+from webhook.admission.model.kinds import (
+    BINDING,
+    DEVICE_KINDS,
+    NAMESPACE,
+    NETWORK,
+    NETWORK_NAMESPACE,
+    POD,
+    POLICY,
+    POLICY_CONFIG,
+    WORKLOADS,
+    GroupKind,
+)
 from webhook.admission.model.limitsettings import DEFAULTS, ReviewLimits
-from webhook.admission.model.requests import ALLOWED, Decision, GroupKind, Request
+from webhook.admission.model.requests import ALLOWED, Decision, Request
 from webhook.admission.plugins.schema import PluginChecks
 from webhook.admission.view.listers import Cluster
-
-POD = GroupKind("", "Pod")
-BINDING = GroupKind("", "Binding")
-NAMESPACE = GroupKind("", "Namespace")
-NETWORK = GroupKind(NAD_GROUP, NAD_KIND)
-WORKLOADS = frozenset(
-    {
-        GroupKind("apps", "Deployment"),
-        GroupKind("apps", "StatefulSet"),
-        GroupKind("apps", "DaemonSet"),
-        GroupKind("apps", "ReplicaSet"),
-        GroupKind("", "ReplicationController"),
-        GroupKind("batch", "Job"),
-        GroupKind("batch", "CronJob"),
-        GroupKind("", "PodTemplate"),
-    }
-)
-POLICY = GroupKind(ACCESS_GROUP, POLICY_KIND)
-POLICY_CONFIG = GroupKind(ACCESS_GROUP, CONFIG_KIND)
-POLICIES = frozenset({POLICY, POLICY_CONFIG})
-CLUSTER_SCOPED = frozenset({NAMESPACE, *POLICIES, GroupKind(DEVICE_GROUP, CLASS)})
-"""All others are in namespaces."""
-DEVICE_KINDS = frozenset(GroupKind(DEVICE_GROUP, kind) for kind in KINDS)
-"""Claims, templates and classes of dynamic resource allocation."""
-NETWORK_NAMESPACE = "kube-system"
-"""Where a bare name in the default-network annotation is looked up (Multus' `multusNamespace`)."""
 
 
 def evaluate(  # noqa: PLR0913 - one argument for each thing that an admin sets

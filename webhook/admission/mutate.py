@@ -12,9 +12,10 @@ from typing import NamedTuple
 
 from cniplugin.access.model.values import Rules
 from webhook.admission.checks import network_status
-from webhook.admission.evaluate import NETWORK_NAMESPACE, POD, evaluate
+from webhook.admission.evaluate import evaluate
 from webhook.admission.model import podspec
 from webhook.admission.model.injection import Injection
+from webhook.admission.model.kinds import NETWORK_NAMESPACE, POD
 from webhook.admission.model.limitsettings import DEFAULTS, ReviewLimits
 from webhook.admission.model.requests import ALLOWED, Decision, Object, Operation, Request
 from webhook.admission.mutation.podmutation import Mutation, mutate

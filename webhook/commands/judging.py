@@ -14,18 +14,9 @@ from typing import Any
 
 from cniplugin.access.model.values import NamespaceLabels, Rules
 from webhook.admission.checks.namespacelabels import told
-from webhook.admission.evaluate import (
-    BINDING,
-    CLUSTER_SCOPED,
-    DEVICE_KINDS,
-    NAMESPACE,
-    NETWORK,
-    POD,
-    POLICIES,
-    WORKLOADS,
-    evaluate,
-)
-from webhook.admission.model.requests import ALLOWED, Decision, GroupKind, Operation, Request, User
+from webhook.admission.evaluate import evaluate
+from webhook.admission.model.kinds import CLUSTER_SCOPED, JUDGED, NAMESPACE, GroupKind
+from webhook.admission.model.requests import ALLOWED, Decision, Operation, Request, User
 from webhook.admission.mutate import answer_mutation
 from webhook.admission.mutation import jsonpatch
 from webhook.admission.view.listers import Cluster
@@ -39,8 +30,6 @@ NOBODY = User("nadmit-review", ("system:authenticated",))
 """Who creates the objects of files, if nobody else is said to."""
 UNPROTECTED = NamespaceLabels(mode="Off")
 """Who may write labels of namespaces, where nobody is said to write them."""
-JUDGED = frozenset({POD, BINDING, NAMESPACE, NETWORK, *WORKLOADS, *POLICIES, *DEVICE_KINDS})
-"""Kinds that a webhook is asked about."""
 
 _IN_OBJECT = re.compile(r"(Expected .*) - at '\$\.request\.object\.([^']+)'")
 _UID_NAMESPACE = uuid.UUID("8b1d1e0c-7f0a-5d52-9a39-2f6a0d2b9d11")

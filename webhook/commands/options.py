@@ -11,7 +11,7 @@ import click
 
 from cniplugin.access.model.values import NETWORK_STATUS_MODES, POSTURES, Config, Rules
 from cniplugin.netspec.names import ALLOWED_LABEL, is_label
-from webhook.admission.evaluate import NETWORK_NAMESPACE
+from webhook.admission.model.kinds import NETWORK_NAMESPACE
 from webhook.admission.view.currentrules import RulesInForce
 from webhook.admission.view.listers import Cluster
 from webhook.trees.problems import Problem

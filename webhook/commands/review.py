@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from webhook.admission.evaluate import DEVICE_KINDS, NETWORK, POLICIES
+from webhook.admission.model.kinds import DEVICE_KINDS, NETWORK, POLICIES
 from webhook.admission.model.requests import User
 from webhook.report import diff, kubectl
 from webhook.snapshot.store import EMPTY, Snapshot

@@ -10,8 +10,8 @@ from cniplugin.netspec import annotation
 from cniplugin.netspec.errors import SpecErrors
 from cniplugin.netspec.netattachdef import RESOURCE_NAME
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORK_STATUS_KEYS, NETWORKS
-from webhook.admission.evaluate import NETWORK_NAMESPACE
 from webhook.admission.model.injection import Injection, Mode
+from webhook.admission.model.kinds import NETWORK_NAMESPACE
 
 from .fields import Key, Section, problem
 

@@ -10,7 +10,8 @@ from typing import Any
 from cniplugin.access.model.values import Rules
 from cniplugin.netspec.netattachdef import GROUP, KIND, VERSION
 from cniplugin.netspec.selection import NETWORKS
-from webhook.admission.evaluate import NETWORK, POD, evaluate
+from webhook.admission.evaluate import evaluate
+from webhook.admission.model.kinds import NETWORK, POD
 from webhook.admission.model.requests import Decision, Object, Request
 from webhook.admission.plugins.codes import CODES
 from webhook.admission.plugins.schema import PluginChecks

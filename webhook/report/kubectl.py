@@ -13,7 +13,8 @@ from __future__ import annotations
 import json
 
 from webhook.admission.dra.claims import KINDS
-from webhook.admission.model.requests import Cause, Decision, GroupKind, Request
+from webhook.admission.model.kinds import GroupKind
+from webhook.admission.model.requests import Cause, Decision, Request
 
 POLICIES_GROUP = "access.nadmit.io"
 INJECTION = "pods.inject.nadmit.io"

@@ -17,17 +17,17 @@ import msgspec
 
 from webhook.admission.dra.claims import GROUP as DEVICE_GROUP
 from webhook.admission.dra.claims import DeviceSpec
-from webhook.admission.evaluate import (
+from webhook.admission.model import kinds
+from webhook.admission.model.kinds import (
     BINDING,
-    DEVICE_KINDS,
     NAMESPACE,
     NETWORK,
     POD,
     POLICIES,
     POLICY,
-    WORKLOADS,
+    GroupKind,
 )
-from webhook.admission.model.requests import NOTHING, ClaimReference, Decision, GroupKind, Object, Read, Request, User
+from webhook.admission.model.requests import NOTHING, ClaimReference, Decision, Object, Read, Request, User
 from webhook.admission.view.statuswriters import NODE_NAME
 from webhook.review.podsketch import PodSpec, Texts, sketch_pod, sketch_requests
 from webhook.serving.http import RequestError
@@ -42,9 +42,7 @@ AUDIT_MAX = 1024
 """Characters of an audit annotation; rule ids are a closed list, and shorter together."""
 
 WITHOUT_TEMPLATE = frozenset({POD.kind, BINDING.kind, NAMESPACE.kind, NETWORK.kind, *(kind.kind for kind in POLICIES)})
-JUDGED = {
-    (kind.group, kind.kind): kind for kind in (POD, BINDING, NAMESPACE, NETWORK, *WORKLOADS, *POLICIES, *DEVICE_KINDS)
-}
+JUDGED = {(kind.group, kind.kind): kind for kind in kinds.JUDGED}
 
 
 class _Metadata(msgspec.Struct, rename="camel", frozen=True, gc=False):

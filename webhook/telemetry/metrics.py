@@ -40,7 +40,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from cniplugin.netspec import REVISION
-from webhook.admission.evaluate import BINDING, NAMESPACE, NETWORK, POD, POLICIES, WORKLOADS
+from webhook.admission.model.kinds import BINDING, NAMESPACE, NETWORK, POD, POLICIES, WORKLOADS
 from webhook.admission.model.requests import Decision, Request
 from webhook.admission.model.ruleids import RULE_IDS
 from webhook.serving.bodies import REASONS, Bodies

@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from webhook.admission.evaluate import NETWORK_NAMESPACE
+from webhook.admission.model.kinds import NETWORK_NAMESPACE
 from webhook.files import load_file, within
 from webhook.snapshot.store import Snapshot
 from webhook.trees import snapshots

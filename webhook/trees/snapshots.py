@@ -15,8 +15,8 @@ from cniplugin.netspec.netattachdef import GROUP, KIND
 from webhook.admission.dra.claims import CLAIM, CLASS, NO_DEVICES, TEMPLATE, ClaimSpec, DeviceClass, Devices, DeviceSpec
 from webhook.admission.dra.claims import GROUP as DEVICE_GROUP
 from webhook.admission.dra.claims import KINDS as DEVICE_KINDS
-from webhook.admission.evaluate import NETWORK_NAMESPACE
 from webhook.admission.model.injection import DEFAULT_NETWORKS
+from webhook.admission.model.kinds import NETWORK_NAMESPACE
 from webhook.admission.wording import unreadable
 from webhook.snapshot.deviceobjects import UNREADABLE, read_spec
 from webhook.snapshot.pods import ENDED, Pods

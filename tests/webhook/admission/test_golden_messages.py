@@ -17,8 +17,9 @@ from tests import golden_files as golden
 from tests.webhook.admission.mutation import injecting
 from tests.webhook.admission.plugins.checking import CHECKS
 from tests.webhook.admission.world import RULES, attach, cluster, decide, definition, pod, request, rules
-from webhook.admission.evaluate import BINDING, NAMESPACE, NETWORK, POLICY, POLICY_CONFIG, evaluate
-from webhook.admission.model.requests import Decision, GroupKind, NetworkUsers, Object, Request, User
+from webhook.admission.evaluate import evaluate
+from webhook.admission.model.kinds import BINDING, NAMESPACE, NETWORK, POLICY, POLICY_CONFIG, GroupKind
+from webhook.admission.model.requests import Decision, NetworkUsers, Object, Request, User
 
 DEPLOYMENT = GroupKind("apps", "Deployment")
 CRON_JOB = GroupKind("batch", "CronJob")

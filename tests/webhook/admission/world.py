@@ -16,8 +16,9 @@ from cniplugin.netspec import netattachdef
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORK_STATUS, NETWORKS
 from webhook.admission.dra.claims import NO_DEVICES, Devices
-from webhook.admission.evaluate import NETWORK, POD, evaluate
-from webhook.admission.model.requests import NO_USERS, Decision, GroupKind, NetworkUsers, Object, Request, User
+from webhook.admission.evaluate import evaluate
+from webhook.admission.model.kinds import NETWORK, POD, GroupKind
+from webhook.admission.model.requests import NO_USERS, Decision, NetworkUsers, Object, Request, User
 from webhook.admission.plugins.schema import PluginChecks
 
 T = TypeVar("T")

@@ -24,7 +24,8 @@ from tests.webhook.snapshot.api_server import (
     policy_config,
     status,
 )
-from webhook.admission.evaluate import POD, evaluate
+from webhook.admission.evaluate import evaluate
+from webhook.admission.model.kinds import POD
 from webhook.admission.model.requests import Object, Request, User
 from webhook.cli import nadmit
 from webhook.trees import manifests

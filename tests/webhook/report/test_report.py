@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from webhook.admission.model.requests import ALLOWED, Cause, Decision, GroupKind, Object, Request
+from webhook.admission.model.kinds import GroupKind
+from webhook.admission.model.requests import ALLOWED, Cause, Decision, Object, Request
 from webhook.report import kubectl, lines, machine, sarif
 from webhook.report.findings import ERROR, WARNING, Finding, Report
 from webhook.trees.problems import Position

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.paths import EXAMPLES
-from webhook.admission.model.requests import Cause, Decision, GroupKind, Object, Request, User
+from webhook.admission.model.kinds import GroupKind
+from webhook.admission.model.requests import Cause, Decision, Object, Request, User
 from webhook.review import wire
 from webhook.serving.http import RequestError
 

@@ -22,12 +22,12 @@ from cniplugin.netspec.errors import SpecError
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 from webhook.admission.checks.definitions import judge_author, plugin_findings
 from webhook.admission.checks.namespacelabels import unknown_to_attach
-from webhook.admission.checks.networks import TEMPLATE_CONTROLLERS
 from webhook.admission.checks.podclaims import Judged, Judges, judge_attachments, networks_of, with_verdicts
 from webhook.admission.dra.attachments import Attachment, Finder, Found, Place, network_of_driver
 from webhook.admission.dra.claims import CLAIM, ClaimSpec, DeviceClass, DeviceKey, OpaqueConfig
 from webhook.admission.dra.drivers import Driver, Drivers
 from webhook.admission.dra.parameters import read_parameters
+from webhook.admission.model.kinds import TEMPLATE_CONTROLLERS
 from webhook.admission.model.limitsettings import DEFAULTS, ReviewLimits, parameters_problem
 from webhook.admission.model.requests import ALLOWED, Decision, Request
 from webhook.admission.plugins.schema import PluginChecks

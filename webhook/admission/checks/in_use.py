@@ -15,6 +15,7 @@ from __future__ import annotations
 from cniplugin.netspec.netattachdef import RESOURCE_NAME, NetworkAttachmentDefinition
 from cniplugin.netspec.whitespace import trim
 from webhook.admission.checks import breaking
+from webhook.admission.model.kinds import GARBAGE_COLLECTOR, NAMESPACE_CONTROLLER
 from webhook.admission.model.requests import ALLOWED, Decision, Object, Request
 from webhook.admission.view.listers import Cluster
 from webhook.admission.view.parsecache import read_config
@@ -25,12 +26,7 @@ DENY = "Deny"
 OFF = "Off"
 MODES = (WARN, DENY, OFF)
 
-CLEANERS = frozenset(
-    {
-        "system:serviceaccount:kube-system:namespace-controller",
-        "system:serviceaccount:kube-system:generic-garbage-collector",
-    }
-)
+CLEANERS = frozenset({NAMESPACE_CONTROLLER, GARBAGE_COLLECTOR})
 """Controllers of kube-controller-manager that delete what nobody can keep (--use-service-account-credentials)."""
 
 

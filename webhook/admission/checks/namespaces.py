@@ -25,14 +25,13 @@ from cniplugin.access.model.levels import LABELS, parse
 from cniplugin.access.model.policyrules import Policy
 from cniplugin.access.model.values import NAME_LABEL, Config, Rules
 from cniplugin.access.reading.consent import TEXT_MAX
+from webhook.admission.model.kinds import NAMESPACE_CONTROLLER
 from webhook.admission.model.requests import ALLOWED, NOTHING, Decision, Request
 from webhook.admission.view.listers import Cluster
 from webhook.admission.wording import labeltext
 from webhook.admission.wording.labeltext import LabelChange
 
 OFF, WARN, DENY = "Off", "Warn", "Deny"
-
-NAMESPACE_CONTROLLER = "system:serviceaccount:kube-system:namespace-controller"
 
 LEVEL_KEYS = frozenset(LABELS.values())
 OWN_PREFIX = "nadmit.io/"

@@ -28,6 +28,7 @@ from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS, NetworkSelect
 from webhook.admission.checks import podrequests
 from webhook.admission.checks.namespacelabels import unknown_to_attach
 from webhook.admission.checks.podrequests import PodClaim
+from webhook.admission.model.kinds import TEMPLATE_CONTROLLERS
 from webhook.admission.model.limitsettings import DEFAULTS, ReviewLimits, relax
 from webhook.admission.model.requests import ALLOWED, Decision, Object, Request
 from webhook.admission.plugins.schema import PluginChecks
@@ -35,7 +36,6 @@ from webhook.admission.view.listers import Cluster
 from webhook.admission.view.parsecache import Asked, read_pod
 from webhook.admission.wording import addressuse, injectiontext, messages
 
-TEMPLATE_CONTROLLERS = "system:serviceaccount:kube-system:"
 SEEN_BY_THE_PARSER = frozenset({"interface-taken", "default-route-holder"})
 """Rules of the plan that the parser of one annotation checks under names of its own."""
 

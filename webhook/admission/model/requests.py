@@ -10,17 +10,12 @@ from collections.abc import Hashable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
+from webhook.admission.model.kinds import GroupKind
+
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
 Operation = dict[str, Any]
 """Of a JSON Patch (RFC 6902 §4): its members."""
-
-
-class GroupKind(NamedTuple):
-    """A kind as the API server names it; `group` is "" for core kinds."""
-
-    group: str
-    kind: str
 
 
 class User(NamedTuple):

@@ -20,9 +20,10 @@ from cniplugin.netspec.errors import SpecError
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 from webhook.admission.model import podspec
 from webhook.admission.model.injection import INJECT, MIRROR, Injection, is_unclear, opts_out
+from webhook.admission.model.kinds import POD
 from webhook.admission.model.limitsettings import DEFAULTS, ReviewLimits, containers_problem
 from webhook.admission.model.podspec import Json
-from webhook.admission.model.requests import GroupKind, Operation
+from webhook.admission.model.requests import Operation
 from webhook.admission.mutation import jsonpatch
 from webhook.admission.mutation.jsonpatch import PatchError
 from webhook.admission.view import needs
@@ -36,8 +37,6 @@ from .nodeselector import inject_node_selector
 from .resources import find_unusable, inject_resources
 from .target import find_target
 from .userdefined import inject_annotations
-
-POD = GroupKind("", "Pod")
 
 
 class Mutation(NamedTuple):

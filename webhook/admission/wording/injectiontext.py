@@ -16,7 +16,7 @@ from webhook.admission.model.injection import (
     NODE_SELECTOR,
     SOURCES,
 )
-from webhook.admission.model.requests import GroupKind
+from webhook.admission.model.kinds import GroupKind
 from webhook.admission.view.misspelt import find_misspelt
 from webhook.admission.view.needs import Shortfall
 from webhook.admission.wording import messages

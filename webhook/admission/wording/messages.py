@@ -20,8 +20,9 @@ from cniplugin.access.model.values import Config, Verdict
 from cniplugin.netspec.errors import SpecError, describe, show
 from cniplugin.netspec.plan import item_of
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS
+from webhook.admission.model.kinds import GroupKind
 from webhook.admission.model.remark import Remark
-from webhook.admission.model.requests import Cause, Decision, GroupKind, Request
+from webhook.admission.model.requests import Cause, Decision, Request
 from webhook.admission.plugins.finding import PluginFinding
 
 WARNING_MAX = 256

@@ -23,7 +23,8 @@ from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS, NetworkSelectionElement
 from tests.cniplugin.access import strategies as make
 from tests.webhook.admission.world import FakeCluster
-from webhook.admission.evaluate import POD, evaluate
+from webhook.admission.evaluate import evaluate
+from webhook.admission.model.kinds import POD
 from webhook.admission.model.requests import Decision, Object, Request
 
 World = dict[tuple[str, str], NetworkAttachmentDefinition]

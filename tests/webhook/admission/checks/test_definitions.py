@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from cniplugin.netspec.netattachdef import RESOURCE_NAME
 from tests.webhook.admission.world import CAPABLE, MACVLAN, decide, definition, request, rules
-from webhook.admission.evaluate import NETWORK
 from webhook.admission.model.injection import DEVICES_FROM, INJECT, NODE_SELECTOR
+from webhook.admission.model.kinds import NETWORK
 from webhook.admission.model.remark import rule_of
 from webhook.admission.model.requests import Object
 from webhook.admission.plugins.schema import PluginChecks

@@ -11,7 +11,8 @@ from cniplugin.netspec import netattachdef
 from cniplugin.netspec.netattachdef import RESOURCE_NAME
 from tests.webhook.admission.world import MACVLAN, RULES, FakeCluster, cluster
 from webhook.admission.checks import breaking, in_use
-from webhook.admission.evaluate import NETWORK, evaluate
+from webhook.admission.evaluate import evaluate
+from webhook.admission.model.kinds import NETWORK
 from webhook.admission.model.requests import ALLOWED, Decision, NetworkUsers, Object, Request, User
 
 USERS = NetworkUsers(total=3, own=2, names=("web-0", "web-1"))

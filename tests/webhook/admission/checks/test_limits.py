@@ -12,10 +12,11 @@ from cniplugin.netspec import annotation, cniconfig
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS
 from tests.webhook.admission.mutation.injecting import Sent, ask_mutate, pod_of, sriov
 from tests.webhook.admission.world import RULES, cluster, decide, definition, pod, request
-from webhook.admission.evaluate import NETWORK, POLICY, POLICY_CONFIG, evaluate
+from webhook.admission.evaluate import evaluate
 from webhook.admission.model.injection import Injection
+from webhook.admission.model.kinds import NETWORK, POLICY, POLICY_CONFIG, GroupKind
 from webhook.admission.model.limitsettings import DEFAULTS, ReviewLimits
-from webhook.admission.model.requests import Decision, GroupKind, NetworkUsers, Object, Request
+from webhook.admission.model.requests import Decision, NetworkUsers, Object, Request
 from webhook.admission.view import parsecache
 
 DEPLOYMENT = GroupKind("apps", "Deployment")

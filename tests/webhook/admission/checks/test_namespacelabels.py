@@ -16,7 +16,8 @@ from tests.webhook.admission.world import MACVLAN, FakeCluster, cluster, decide,
 from webhook.admission.checks.namespacelabels import told
 from webhook.admission.evaluate import evaluate
 from webhook.admission.model.injection import NODE_SELECTOR, Injection
-from webhook.admission.model.requests import GroupKind, NetworkUsers, User
+from webhook.admission.model.kinds import GroupKind
+from webhook.admission.model.requests import NetworkUsers, User
 from webhook.admission.mutate import answer_mutation
 
 Json = dict[str, Any]

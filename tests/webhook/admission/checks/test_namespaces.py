@@ -16,9 +16,8 @@ from webhook.admission.checks.namespaces import (
     CONSENT_CHARS_MAX,
     CONSENTS_MAX,
     KEYS_MAX,
-    NAMESPACE_CONTROLLER,
 )
-from webhook.admission.evaluate import NAMESPACE
+from webhook.admission.model.kinds import NAMESPACE, NAMESPACE_CONTROLLER
 from webhook.admission.model.requests import Decision, Object, Request, User
 from webhook.admission.wording import labeltext
 

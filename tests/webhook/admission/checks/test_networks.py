@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from cniplugin.netspec.netattachdef import RESOURCE_NAME
 from tests.webhook.admission.world import CAPABLE, FakeCluster, T, attach, cluster, decide, pod, request, rules
-from webhook.admission.evaluate import WORKLOADS
-from webhook.admission.model.requests import GroupKind, Object, User
+from webhook.admission.model.kinds import WORKLOADS, GroupKind
+from webhook.admission.model.requests import Object, User
 from webhook.admission.wording.messages import CAUSES_MAX
 
 DEPLOYMENT = GroupKind("apps", "Deployment")

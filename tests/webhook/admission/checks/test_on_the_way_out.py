@@ -14,8 +14,9 @@ import pytest
 from cniplugin.access.reading.consent import ALLOWED_NAMESPACES
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORK_STATUS, NETWORKS
 from tests.webhook.admission.world import MACVLAN, cluster, rules
-from webhook.admission.evaluate import BINDING, NETWORK, POD, POLICY, WORKLOADS, evaluate
-from webhook.admission.model.requests import Decision, GroupKind
+from webhook.admission.evaluate import evaluate
+from webhook.admission.model.kinds import BINDING, NETWORK, POD, POLICY, WORKLOADS, GroupKind
+from webhook.admission.model.requests import Decision
 from webhook.review import wire
 
 Json = dict[str, Any]

@@ -9,8 +9,8 @@ import pytest
 
 from cniplugin.access.compile import read_policies
 from tests.webhook.admission.world import FakeCluster, cluster, decide, request
-from webhook.admission.evaluate import POLICY, POLICY_CONFIG
-from webhook.admission.model.requests import Decision, GroupKind, Object, Request
+from webhook.admission.model.kinds import POLICY, POLICY_CONFIG, GroupKind
+from webhook.admission.model.requests import Decision, Object, Request
 from webhook.admission.wording import messages
 from webhook.review import wire
 from webhook.serving.http import RequestError

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from tests import golden_files as golden
-from webhook.admission.evaluate import POD
+from webhook.admission.model.kinds import POD
 from webhook.admission.model.requests import Decision, Object, Request, User
 from webhook.admission.wording import messages
 

@@ -30,9 +30,9 @@ from tests.webhook.admission.mutation.injecting import (
     sriov,
 )
 from tests.webhook.admission.world import RULES
-from webhook.admission.evaluate import NETWORK
 from webhook.admission.model import podspec
 from webhook.admission.model.injection import Injection
+from webhook.admission.model.kinds import NETWORK
 from webhook.admission.model.requests import ALLOWED
 from webhook.admission.mutate import answer_mutation
 from webhook.admission.mutation import jsonpatch

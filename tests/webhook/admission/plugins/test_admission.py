@@ -10,7 +10,8 @@ from cniplugin.netspec.netattachdef import RESOURCE_NAME
 from tests.paths import ROOT
 from tests.webhook.admission.plugins.checking import CHECKS, SCHEMAS
 from tests.webhook.admission.world import RULES, cluster, definition, request
-from webhook.admission.evaluate import NETWORK, evaluate
+from webhook.admission.evaluate import evaluate
+from webhook.admission.model.kinds import NETWORK
 from webhook.admission.model.requests import Decision, Object
 from webhook.admission.plugins.schema import PluginChecks
 from webhook.configuration.schemafiles import load_directory

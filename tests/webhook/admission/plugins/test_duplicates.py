@@ -15,7 +15,8 @@ from tests.webhook.admission.plugins.pods import codes, judge, world
 from tests.webhook.admission.world import RULES, decide, pod, request
 from webhook.admission.checks import podrequests
 from webhook.admission.evaluate import evaluate
-from webhook.admission.model.requests import Decision, GroupKind, Object
+from webhook.admission.model.kinds import GroupKind
+from webhook.admission.model.requests import Decision, Object
 from webhook.admission.view.addressclaims import CLAIMS_MAX, claims_of
 from webhook.cli import nadmit
 from webhook.snapshot.pods import Pods, PodUse

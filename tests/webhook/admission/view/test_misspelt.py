@@ -8,7 +8,8 @@ from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORK_STATUS, NETWORK
 from tests.webhook.admission.mutation.injecting import ask_mutate, pod_of, sketch, sriov
 from tests.webhook.admission.world import RULES, FakeCluster, request
 from webhook.admission.evaluate import evaluate
-from webhook.admission.model.requests import ALLOWED, GroupKind, Object
+from webhook.admission.model.kinds import GroupKind
+from webhook.admission.model.requests import ALLOWED, Object
 from webhook.admission.view.misspelt import COMPARED_MAX, find_misspelt
 
 DEPLOYMENT = GroupKind("apps", "Deployment")
