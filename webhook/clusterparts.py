@@ -15,8 +15,7 @@ from typing import Protocol
 from prometheus_client.registry import Collector
 
 from cniplugin.access.model.policyrules import AuthorMatch
-from webhook.admission.checks.in_use import OFF
-from webhook.admission.view.currentrules import RulesInForce
+from webhook.admission.view.decisioncontext import OFF, CompiledRules
 from webhook.configuration.configmap import ConfigurationMap
 from webhook.configuration.current import InForce
 from webhook.kube.ownnamespace import own_namespace
@@ -157,7 +156,7 @@ def _bundle_of_files(settings: Settings) -> Callable[[], bytes | None]:
 
 
 def _status_protection(settings: Settings, source: ClusterSource) -> Callable[[], StatusProtection]:
-    rules = RulesInForce(settings.rules.config)  # of its own: it is used by one thread
+    rules = CompiledRules(settings.rules.config)  # of its own: it is used by one thread
 
     def read() -> StatusProtection:
         config = rules(source.snapshot()).config
@@ -167,7 +166,7 @@ def _status_protection(settings: Settings, source: ClusterSource) -> Callable[[]
 
 
 def _label_protection(settings: Settings, source: ClusterSource) -> Callable[[], LabelProtection]:
-    rules = RulesInForce(settings.rules.config)  # as above
+    rules = CompiledRules(settings.rules.config)  # as above
 
     def read() -> LabelProtection:
         config = rules(source.snapshot()).config

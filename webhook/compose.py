@@ -17,7 +17,7 @@ import uvloop
 
 from certs.files import BootstrapError, Bootstrapped, bootstrap
 from certs.keyexposure import exposures
-from webhook.admission.view.currentrules import RulesInForce
+from webhook.admission.view.decisioncontext import CompiledRules
 from webhook.configuration.current import InForce
 from webhook.configuration.filesource import ConfigurationFile
 from webhook.configuration.schemafiles import load_directory
@@ -130,7 +130,7 @@ def _run(settings: Settings, source: _Source, metrics: Metrics, tls: ServedPair,
     reviews = Reviews(
         snapshot=source.snapshot,
         problem=source.problem,
-        rules=RulesInForce(settings.rules.config),
+        rules=CompiledRules(settings.rules.config),
         configuration=lambda: configuration.current,
         network_namespace=settings.network_namespace,
         observer=Observers(metrics, log),

@@ -68,7 +68,7 @@ class _Wanted(Record):
 
 
 def plan(
-    selections: Sequence[NetworkSelectionElement],
+    selections: Sequence[NetworkSelectionElement | None],
     lookup: Lookup,
     *,
     default: NetworkSelectionElement | None = None,
@@ -79,7 +79,8 @@ def plan(
 
     Raises SpecErrors with every reason why the plan cannot be made, in input order; `source` is the annotation and
     `path` the item. Rules: `network-not-found`, `network-unreadable`, `capability-missing`, `default-route-holder`,
-    `interface-taken`. Elements are taken as valid: `annotation.parse` made them.
+    `interface-taken`. Elements are taken as valid: `annotation.parse` made them. None holds the place of an item that
+    could not be parsed.
     """
     wanted = _wanted(selections, default, more_defaults)
     errors: list[SpecError] = []
@@ -104,13 +105,14 @@ def item_of(error: SpecError) -> int | None:
 
 
 def _wanted(
-    selections: Sequence[NetworkSelectionElement],
+    selections: Sequence[NetworkSelectionElement | None],
     default: NetworkSelectionElement | None,
     more_defaults: Sequence[NetworkSelectionElement],
 ) -> list[_Wanted]:
     first = [_Wanted(element=default, source=DEFAULT_NETWORK, is_default=True)] if default else []
     more = [_Wanted(element=element, source="defaultNetworks") for element in more_defaults]
-    return [*first, *more, *(_Wanted(element=element, item=item) for item, element in enumerate(selections))]
+    selected = [_Wanted(element=element, item=item) for item, element in enumerate(selections) if element is not None]
+    return [*first, *more, *selected]
 
 
 def _find(want: _Wanted, lookup: Lookup, errors: list[SpecError]) -> NetworkAttachmentDefinition | None:

@@ -13,7 +13,7 @@ from cniplugin.access.compile import compile_rules
 from cniplugin.access.model import labels as label_grammar
 from cniplugin.access.model.values import Config, Subject
 from cniplugin.netspec.names import ALLOWED_LABEL, ALLOWED_SUBDOMAIN, is_label, is_subdomain
-from webhook.admission.wording import unreadable
+from webhook.admission.wording import policytext
 from webhook.kube.apierrors import ClusterError
 from webhook.snapshot.store import Snapshot
 from webhook.trees import manifests as files
@@ -85,7 +85,7 @@ def _list_cluster(kubeconfig: Path | None) -> Snapshot:
     except ClusterError as error:
         click.echo(f"nadmit: {error}", err=True)
         sys.exit(EXIT_UNREADABLE)
-    for problem in unreadable.find(snapshot.policies):
+    for problem in policytext.find_unreadable(snapshot.policies):
         click.echo(f"{paint('warning:', 'warning')} {problem}", err=True)
     return snapshot
 

@@ -11,6 +11,7 @@ import click
 from cniplugin.netspec import annotation, jsontext
 from cniplugin.netspec.errors import SpecError, SpecErrors, describe
 from cniplugin.netspec.selection import NetworkSelectionElement, to_json
+from webhook.admission.view.decisioncontext import DecisionContext
 from webhook.admission.view.permissions import answer
 from webhook.report import permissions
 
@@ -79,7 +80,7 @@ def can_attach(
     element = _read_element(network, asked, namespace=where, is_default=default_network)
     cluster = load_cluster(options)
     rules = rules_in_force(options, cluster)
-    found = answer(subject_of(options, cluster), element, cluster, rules, default=default_network)
+    found = answer(subject_of(options, cluster), element, DecisionContext(cluster, rules), default=default_network)
     click.echo(permissions.answer_json(found) if output == "json" else permissions.answer_text(found, paint))
     sys.exit(0 if found.permission.verdict.is_allowed else EXIT_REFUSED)
 

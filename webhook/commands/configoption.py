@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from webhook.admission.plugins.schema import PluginChecks
-from webhook.admission.view.nadmitconfiguration import Configuration
+from webhook.admission.view.decisioncontext import Configuration
 from webhook.configuration.schemafiles import load_directory
 from webhook.driverdata.loader import default_drivers
 from webhook.plugindata.loader import load_schemas

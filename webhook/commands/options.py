@@ -12,8 +12,7 @@ import click
 from cniplugin.access.model.values import NETWORK_STATUS_MODES, POSTURES, Config, Rules
 from cniplugin.netspec.names import ALLOWED_LABEL, is_label
 from webhook.admission.model.kinds import NETWORK_NAMESPACE
-from webhook.admission.view.currentrules import RulesInForce
-from webhook.admission.view.listers import Cluster
+from webhook.admission.view.decisioncontext import Cluster, CompiledRules
 from webhook.trees.problems import Problem
 
 EXIT_REFUSED = 1
@@ -60,7 +59,7 @@ def rules_of(options: Mapping[str, Any]) -> Rules:
 
 def rules_in_force(options: Mapping[str, Any], cluster: Cluster) -> Rules:
     """Return the rules of a cluster's policies; what the options say holds without a configuration object."""
-    return RulesInForce(rules_of(options).config)(cluster)
+    return CompiledRules(rules_of(options).config)(cluster)
 
 
 def _parse_namespaces(_context: click.Context, _option: click.Parameter, value: str) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from webhook.admission.view.decisioncontext import DecisionContext
 from webhook.admission.view.permissions import list_permissions
 from webhook.report import permissions
 
@@ -47,7 +48,7 @@ def rules(*, shows_all: bool, output: str, **options: Any) -> None:
       2  an option is wrong, or the cluster or a file cannot be read
     """  # noqa: D301 - click reads the backspace: keep these lines as they are
     cluster = load_cluster(options)
-    found = list_permissions(subject_of(options, cluster), cluster, rules_in_force(options, cluster))
+    found = list_permissions(subject_of(options, cluster), DecisionContext(cluster, rules_in_force(options, cluster)))
     is_configured = cluster.policies.config is not None
     if output == "json":
         click.echo(permissions.list_json(found, is_configured=is_configured))

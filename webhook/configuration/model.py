@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from webhook.admission.plugins.schema import PluginSchema
-from webhook.admission.view.nadmitconfiguration import Configuration
+from webhook.admission.view.decisioncontext import Configuration
 
 from .driverssection import DriversSection
 from .fields import Section

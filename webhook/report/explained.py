@@ -15,6 +15,7 @@ from webhook.admission.model.kinds import NETWORK, POD
 from webhook.admission.model.requests import Decision, Object, Request
 from webhook.admission.plugins.codes import CODES
 from webhook.admission.plugins.schema import PluginChecks
+from webhook.admission.view.decisioncontext import Configuration, DecisionContext
 from webhook.plugindata.loader import load_schemas
 from webhook.trees import documents, snapshots
 
@@ -86,7 +87,8 @@ def _judge(code: str) -> tuple[Request, Decision]:
         request = Request("", NETWORK, "CREATE", NAMESPACE, NETWORK_NAME, object=made)
     world = {"apiVersion": "v1", "kind": "List", "items": list(_objects(code))}
     cluster = snapshots.build(documents.parse(json.dumps(world), file="example", problems=[]), [])
-    return request, evaluate(request, cluster, Rules(), plugins=example_checks(code))
+    configuration = Configuration(injection=None, plugins=example_checks(code))
+    return request, evaluate(request, DecisionContext(cluster, Rules(), configuration))
 
 
 def _objects(code: str) -> Iterator[Mapping[str, Any]]:

@@ -74,7 +74,7 @@ def _render_invalid(request: Request, causes: tuple[Cause, ...]) -> str:
 
 def render_warnings(decision: Decision) -> list[str]:
     """Return the lines that kubectl prints on stderr; the API server drops empty and repeated ones."""
-    return [f"Warning: {text}" for text in dict.fromkeys(decision.warnings) if text]
+    return [f"Warning: {text}" for text in dict.fromkeys(map(str, decision.warnings)) if text]
 
 
 def _quote(text: str) -> str:

@@ -13,7 +13,7 @@ from cniplugin.access.model.usage import SPELLINGS
 from cniplugin.access.model.values import Config, Subject, Verdict
 from cniplugin.netspec.errors import render
 from webhook.admission.view.permissions import Answer, Permission, Permissions, Trial
-from webhook.admission.wording.ruletext import describe_networks
+from webhook.admission.wording.accesstext import describe_networks
 
 Paint = Callable[[str, str], str]
 """(text, role) -> text with colour. Roles: `allowed`, `refused`, `warning`."""

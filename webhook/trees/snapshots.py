@@ -17,7 +17,7 @@ from webhook.admission.dra.claims import GROUP as DEVICE_GROUP
 from webhook.admission.dra.claims import KINDS as DEVICE_KINDS
 from webhook.admission.model.injection import DEFAULT_NETWORKS
 from webhook.admission.model.kinds import NETWORK_NAMESPACE
-from webhook.admission.wording import unreadable
+from webhook.admission.wording import policytext
 from webhook.snapshot.deviceobjects import UNREADABLE, read_spec
 from webhook.snapshot.pods import ENDED, Pods
 from webhook.snapshot.store import NOT_TEXT, Definition, Snapshot, Texts, kept_texts
@@ -92,7 +92,7 @@ class Builder:
 
     def _unreadable(self, policies: Policies) -> Iterator[Problem]:
         documents = {(document.kind, document.name): document for document in self._policies}
-        for found in unreadable.find(policies):
+        for found in policytext.find_unreadable(policies):
             document = documents[found.kind, found.name]
             yield Problem(document.locate(found.error.path), found.error.rule, str(found))
 

@@ -20,6 +20,7 @@ from webhook.admission.model.injection import Injection
 from webhook.admission.model.limitsettings import DEFAULTS, ReviewLimits
 from webhook.admission.mutate import answer_mutation
 from webhook.admission.plugins.schema import PluginChecks
+from webhook.admission.view.decisioncontext import Configuration, DecisionContext
 from webhook.admission.view.parsecache import PARSED
 from webhook.plugindata.loader import load_schemas
 from webhook.review import wire
@@ -70,9 +71,14 @@ def calls_of(one: hostile.Hostile, size: int, limits: ReviewLimits) -> tuple[int
     try:
         request = wire.decode(body)
         if one.path == "/mutate":
-            decision = answer_mutation(request, cluster, RULES, INJECTION, limits=limits)
+            decision = answer_mutation(
+                request, DecisionContext(cluster, RULES, Configuration(injection=INJECTION, limits=limits))
+            )
         else:
-            decision = evaluate(request, cluster, RULES, injection=INJECTION, plugins=CHECKS, limits=limits)
+            decision = evaluate(
+                request,
+                DecisionContext(cluster, RULES, Configuration(injection=INJECTION, plugins=CHECKS, limits=limits)),
+            )
         wire.encode(request, decision)
         rules = decision.rules
     except RequestError:
@@ -113,5 +119,5 @@ def test_one_network_64_times_is_judged_once(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr("webhook.admission.checks.networks.judge", note)
     request = wire.decode(hostile.body(hostile.PODS["networks: lan,lan,.."], 64 * 4 - 1))
-    assert evaluate(request, snapshot(), RULES).is_allowed
+    assert evaluate(request, DecisionContext(snapshot(), RULES)).is_allowed
     assert judged == ["blue/lan"]

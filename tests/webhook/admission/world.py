@@ -20,6 +20,7 @@ from webhook.admission.evaluate import evaluate
 from webhook.admission.model.kinds import NETWORK, POD, GroupKind
 from webhook.admission.model.requests import NO_USERS, Decision, NetworkUsers, Object, Request, User
 from webhook.admission.plugins.schema import PluginChecks
+from webhook.admission.view.decisioncontext import Configuration, DecisionContext
 
 T = TypeVar("T")
 MACVLAN = '{"cniVersion": "1.0.0", "type": "macvlan", "master": "bond1"}'
@@ -147,7 +148,7 @@ def decide(
     rules: Rules = RULES,
     plugins: PluginChecks | None = None,
 ) -> Decision:
-    return evaluate(asked, world or cluster(), rules, plugins=plugins)
+    return evaluate(asked, DecisionContext(world or cluster(), rules, Configuration(injection=None, plugins=plugins)))
 
 
 def attach(networks: str | None, *, world: FakeCluster | None = None, rules: Rules = RULES) -> Decision:

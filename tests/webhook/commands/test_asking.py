@@ -27,6 +27,7 @@ from tests.webhook.snapshot.api_server import (
 from webhook.admission.evaluate import evaluate
 from webhook.admission.model.kinds import POD
 from webhook.admission.model.requests import Object, Request, User
+from webhook.admission.view.decisioncontext import DecisionContext
 from webhook.cli import nadmit
 from webhook.trees import manifests
 
@@ -79,7 +80,7 @@ def test_the_answer_is_that_of_the_webhook(
     request = Request(
         uid="u", kind=POD, operation="CREATE", namespace=namespace, name="web", user=User("a", ()), object=pod
     )
-    decision = evaluate(request, cluster, compile_rules(cluster.policies, Config()))
+    decision = evaluate(request, DecisionContext(cluster, compile_rules(cluster.policies, Config())))
     more = ["--default-network"] if is_default else []
     more += ["-l", "app=router"] if labels else []
     result = run("can-attach", "-n", namespace, f"[{asked}]", "--manifests", "guarded", "-o", "json", *more)

@@ -26,8 +26,7 @@ from tests.webhook.admission.dra.world import (
 )
 from webhook.admission.dra.claims import CLAIM, CLASS, DeviceKey, DeviceSpec
 from webhook.admission.model.requests import Decision, Request
-from webhook.admission.view.listers import Cluster
-from webhook.admission.view.nadmitconfiguration import Configuration
+from webhook.admission.view.decisioncontext import Cluster, Configuration
 from webhook.commands.judging import admission_review
 from webhook.driverdata.loader import default_drivers
 from webhook.review.reviews import Reviews

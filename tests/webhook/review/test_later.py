@@ -18,7 +18,7 @@ from tests.paths import EXAMPLES
 from tests.webhook.admission.world import MACVLAN, RULES, FakeCluster, cluster
 from tests.webhook.serving.harness import PATIENCE_S, Client, request, running
 from webhook.admission.model.requests import Decision, Request
-from webhook.admission.view.nadmitconfiguration import Configuration
+from webhook.admission.view.decisioncontext import Configuration
 from webhook.review.reviews import Reviews
 from webhook.serving.http import RequestError
 

@@ -13,8 +13,7 @@ from tests.paths import EXAMPLES
 from tests.webhook.admission.world import RULES, cluster
 from webhook.admission.model.requests import Decision, Request
 from webhook.admission.mutation import jsonpatch
-from webhook.admission.view.listers import Cluster
-from webhook.admission.view.nadmitconfiguration import Configuration
+from webhook.admission.view.decisioncontext import Cluster, Configuration
 from webhook.review.reviews import Reviews
 from webhook.serving.http import RequestError
 from webhook.trees.manifests import load_snapshot

@@ -13,7 +13,7 @@ from cniplugin.netspec import cniconfig
 from cniplugin.netspec.selection import NETWORKS
 from tests.webhook.admission.world import RULES
 from webhook.admission.plugins.schema import PluginChecks
-from webhook.admission.view.nadmitconfiguration import Configuration
+from webhook.admission.view.decisioncontext import Configuration
 from webhook.admission.view.parsecache import ALLOWANCE, PARSED
 from webhook.plugindata.loader import load_schemas
 from webhook.review.reviews import Reviews

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.paths import EXAMPLES
 from webhook.admission.model.kinds import GroupKind
-from webhook.admission.model.requests import Cause, Decision, Object, Request, User
+from webhook.admission.model.requests import AdmissionWarning, Cause, Decision, Object, Request, User
 from webhook.review import wire
 from webhook.serving.http import RequestError
 
@@ -157,7 +157,7 @@ def test_an_allowed_review() -> None:
 
 
 def test_warnings() -> None:
-    assert response(Decision(warnings=("w",)))["warnings"] == ["w"]
+    assert response(Decision(warnings=(AdmissionWarning("spec", "w"),)))["warnings"] == ["spec: w"]
 
 
 def test_a_refused_review() -> None:

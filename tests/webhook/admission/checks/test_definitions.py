@@ -12,7 +12,6 @@ from cniplugin.netspec.netattachdef import RESOURCE_NAME
 from tests.webhook.admission.world import CAPABLE, MACVLAN, decide, definition, request, rules
 from webhook.admission.model.injection import DEVICES_FROM, INJECT, NODE_SELECTOR
 from webhook.admission.model.kinds import NETWORK
-from webhook.admission.model.remark import rule_of
 from webhook.admission.model.requests import Object
 from webhook.admission.plugins.schema import PluginChecks
 from webhook.plugindata.loader import load_schemas
@@ -123,10 +122,10 @@ def test_the_resource_of_a_claim_is_an_attribute_of_a_device(
     asked = asked._replace(object=asked.object._replace(annotations=annotations))
     decision = decide(asked)
     assert decision.is_allowed is is_right
-    texts = [*(cause.message for cause in decision.causes), *decision.warnings]
+    texts = [*(cause.message for cause in decision.causes), *map(str, decision.warnings)]
     assert (said in " ".join(texts)) if said else (texts == [])
     again = asked._replace(operation="UPDATE", old_object=asked.object)
-    assert "if claims give" not in " ".join(decide(again).warnings)
+    assert "if claims give" not in str(list(map(str, decide(again).warnings)))
 
 
 @pytest.mark.parametrize(
@@ -145,7 +144,7 @@ def test_a_claim_gives_a_plugin_its_device(annotations: dict[str, str], codes: l
     asked = asked._replace(object=asked.object._replace(annotations=annotations))
     decision = decide(asked, plugins=PluginChecks(schemas=load_schemas()))
     assert decision.is_allowed
-    assert [rule_of(warning) for warning in decision.warnings] == codes
+    assert [warning.rule or "warning" for warning in decision.warnings] == codes
 
 
 @pytest.mark.parametrize(
@@ -169,7 +168,7 @@ def test_an_annotation_for_injection_that_does_nothing(annotation: str, text: st
     for asked in (before._replace(object=after), update):
         decision = decide(asked)
         assert decision.is_allowed
-        assert [said in warning for warning in decision.warnings if said] == ([True] if said else [])
+        assert [said in warning for warning in map(str, decision.warnings) if said] == ([True] if said else [])
         assert said or not decision.warnings
     assert decide(update._replace(old_object=after)).warnings == ()
 

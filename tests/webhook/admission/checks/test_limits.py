@@ -18,6 +18,7 @@ from webhook.admission.model.kinds import NETWORK, POLICY, POLICY_CONFIG, GroupK
 from webhook.admission.model.limitsettings import DEFAULTS, ReviewLimits
 from webhook.admission.model.requests import Decision, NetworkUsers, Object, Request
 from webhook.admission.view import parsecache
+from webhook.admission.view.decisioncontext import Configuration, DecisionContext
 
 DEPLOYMENT = GroupKind("apps", "Deployment")
 LONG = json.dumps({"cniVersion": "1.0.0", "type": "macvlan", "master": "bond1", "note": "x" * 70_000})
@@ -85,9 +86,14 @@ def test_as_many_as_the_limit(networks: str) -> None:
 
 def test_a_setting_moves_the_limit() -> None:
     asked = request(pod(MANY))
-    assert evaluate(asked, cluster(), RULES, limits=DEFAULTS._replace(networks_per_pod=65)).is_allowed
+    assert evaluate(
+        asked,
+        DecisionContext(cluster(), RULES, Configuration(injection=None, limits=DEFAULTS._replace(networks_per_pod=65))),
+    ).is_allowed
     few = ReviewLimits(networks_per_pod=2)
-    assert evaluate(request(pod("lan,lan,lan")), cluster(), RULES, limits=few).rules == ("limit-networks",)
+    assert evaluate(
+        request(pod("lan,lan,lan")), DecisionContext(cluster(), RULES, Configuration(injection=None, limits=few))
+    ).rules == ("limit-networks",)
 
 
 class TestUpdate:
@@ -186,7 +192,7 @@ def test_a_raised_limit_holds_for_devices_too() -> None:
     thing = pod_of(",".join(["a"] * 70))
     asked = request(Object(name="web-0", annotations=thing["metadata"]["annotations"], sent=Sent(thing)))
     raised = DEFAULTS._replace(networks_per_pod=70)
-    decision = evaluate(asked, sriov(), RULES, injection=Injection(), limits=raised)
+    decision = evaluate(asked, DecisionContext(sriov(), RULES, Configuration(injection=Injection(), limits=raised)))
     assert decision.rules == ("resource-shortfall",)
 
 

@@ -13,12 +13,13 @@ from cniplugin.access.reading.consent import ALLOWED_NAMESPACES, ALLOWED_SELECTO
 from cniplugin.netspec.netattachdef import RESOURCE_NAME
 from tests.webhook.admission.mutation.injecting import ask_mutate, create, pod_of
 from tests.webhook.admission.world import MACVLAN, FakeCluster, cluster, decide, definition, pod, request
-from webhook.admission.checks.namespacelabels import told
+from webhook.admission.checks.unknownnamespaces import warn_of_unknown
 from webhook.admission.evaluate import evaluate
 from webhook.admission.model.injection import NODE_SELECTOR, Injection
 from webhook.admission.model.kinds import GroupKind
 from webhook.admission.model.requests import NetworkUsers, User
 from webhook.admission.mutate import answer_mutation
+from webhook.admission.view.decisioncontext import Configuration, DecisionContext
 
 Json = dict[str, Any]
 BY_LABEL: Json = {"namespaceSelector": {"matchLabels": {"env": "dev"}}}
@@ -127,13 +128,13 @@ def test_what_later_checks_say_does_not_hide_it() -> None:
     world.users["blue", "lan"] = NetworkUsers(total=1)
     changed = definition(MACVLAN.replace("bond1", "bond2"))
     changed = changed._replace(operation="UPDATE", old_object=definition(MACVLAN).object)
-    used = evaluate(changed, world, by_label, network_in_use="Deny")
+    used = evaluate(changed, DecisionContext(world, by_label, network_in_use="Deny"))
     assert (used.is_allowed, used.unknown) == (False, ("blue",))
     world.networks["blue", "vf"] = world.networks["blue", "lan"].replace(
         name="vf", annotations={RESOURCE_NAME: "example.com/vf"}
     )
 
-    short = evaluate(create(pod_of("vf")), world, by_label, injection=Injection())
+    short = evaluate(create(pod_of("vf")), DecisionContext(world, by_label, Configuration(injection=Injection())))
     assert (short.is_allowed, short.unknown) == (False, ("blue",))
 
 
@@ -143,17 +144,19 @@ def test_mutate_says_nothing_of_a_network_before_the_labels_are_known() -> None:
     plain = world.networks["blue", "lan"]
     world.networks["blue", "lan"] = plain.replace(annotations={NODE_SELECTOR: "no label"})
 
-    answer = answer_mutation(create(pod_of("lan")), world, by_label, Injection())
+    answer = answer_mutation(
+        create(pod_of("lan")), DecisionContext(world, by_label, Configuration(injection=Injection()))
+    )
     assert answer.unknown == ("blue",)
     assert ask_mutate(pod_of("lan"), world).unknown == ()
 
 
-def test_what_nobody_can_be_asked_for_is_told() -> None:
+def test_what_nobody_can_be_asked_for_is_warn_of_unknown() -> None:
     by_label = rules(pods=[BY_LABEL], attachments=[DENY])
-    decision = told(decide(request(pod("lan")), world=new_world(), rules=by_label))
+    decision = warn_of_unknown(decide(request(pod("lan")), world=new_world(), rules=by_label))
     assert (decision.verdict, decision.unknown, len(decision.warnings)) == ("warn", (), 1)
     known = decide(request(pod("lan"), user=User("x")), rules=by_label)
-    assert told(known) is known
+    assert warn_of_unknown(known) is known
 
 
 # Levels of definitions

@@ -15,6 +15,7 @@ from webhook.admission.model.injection import INJECT, MIRROR, Injection
 from webhook.admission.model.requests import Decision, Object, Request, User
 from webhook.admission.mutate import answer_mutation
 from webhook.admission.mutation import jsonpatch
+from webhook.admission.view.decisioncontext import Configuration, DecisionContext
 from webhook.admission.view.statuswriters import MULTUS_GROUP, NODES_GROUP, PLUGIN_ACCOUNTS
 from webhook.review import wire
 
@@ -107,7 +108,7 @@ def test_what_others_write_beside_it_is_nobodys_business() -> None:
 def test_a_warning_comes_with_the_rest_of_the_decision() -> None:
     refused = decide(request(pod("green/shared,lan", status="[]")))
     assert (refused.code, refused.rules) == (403, ("PostureIsolated",))
-    assert ["network-status" in warning for warning in refused.warnings] == [True]
+    assert ["network-status" in warning for warning in map(str, refused.warnings)] == [True]
     assert len(refused.trials) == 1
 
 
@@ -129,7 +130,9 @@ def new_pod(networks: str | None = "a", *, key: str = NETWORK_STATUS, **annotati
 def mutate(thing: Json, *, user: User = TENANT, **config: object) -> tuple[Json, Decision]:
     world = cluster()
     world.networks["blue", "a"] = network("a", resource="example.com/vf")
-    answer = answer_mutation(create(thing, user=user), world, rules(**config), Injection())
+    answer = answer_mutation(
+        create(thing, user=user), DecisionContext(world, rules(**config), Configuration(injection=Injection()))
+    )
     return jsonpatch.apply(list(answer.operations), thing), answer
 
 
@@ -182,7 +185,14 @@ def test_one_pod_with_it_and_one_without_are_not_taken_for_each_other() -> None:
     world = cluster()
     plain, carrying = pod_of("lan"), new_pod("lan")
     for thing, count in ((plain, 0), (carrying, 1), (plain, 0), (carrying, 1)):
-        assert len(answer_mutation(create(thing), world, RULES, Injection()).warnings) == count
+        assert (
+            len(
+                answer_mutation(
+                    create(thing), DecisionContext(world, RULES, Configuration(injection=Injection()))
+                ).warnings
+            )
+            == count
+        )
 
 
 def test_where_mutate_did_not_run_it_is_judged() -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cniplugin.netspec.netattachdef import RESOURCE_NAME
-from tests.webhook.admission.world import CAPABLE, FakeCluster, T, attach, cluster, decide, pod, request, rules
+from tests.webhook.admission.world import CAPABLE, FakeCluster, attach, cluster, decide, pod, request, rules
+from webhook.admission.evaluate import evaluate
 from webhook.admission.model.kinds import WORKLOADS, GroupKind
 from webhook.admission.model.requests import Object, User
-from webhook.admission.wording.messages import CAUSES_MAX
+from webhook.admission.view.decisioncontext import Configuration, DecisionContext
+from webhook.admission.wording.answers import CAUSES_MAX
+from webhook.review.decisioncache import DecisionCache
 
 DEPLOYMENT = GroupKind("apps", "Deployment")
 
@@ -91,16 +94,6 @@ def test_a_bare_default_network_is_looked_up_in_the_network_namespace() -> None:
     assert decision.causes[0].field == "metadata.annotations[v1.multus-cni.io/default-network]"
 
 
-class Remembering(FakeCluster):
-    """Counts what a snapshot would remember."""
-
-    def recall(self, key: Hashable, make: Callable[[], T]) -> T:
-        self.keys.append(key)
-        return make()
-
-    keys: list[Hashable]
-
-
 @pytest.mark.parametrize(
     ("thing", "is_remembered"),
     [
@@ -111,10 +104,9 @@ class Remembering(FakeCluster):
     ids=["plain", "many labels", "long"],
 )
 def test_only_what_is_small_is_remembered(thing: Object, *, is_remembered: bool) -> None:
-    world = Remembering(cluster().networks)
-    world.keys = []
-    assert decide(request(thing), world=world).is_allowed
-    assert bool(world.keys) is is_remembered
+    memory = DecisionCache(Configuration())
+    assert evaluate(request(thing), DecisionContext(cluster(), rules(), memory=memory)).is_allowed
+    assert bool(memory) is is_remembered
 
 
 class Counting(FakeCluster):

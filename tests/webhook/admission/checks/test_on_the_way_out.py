@@ -17,6 +17,7 @@ from tests.webhook.admission.world import MACVLAN, cluster, rules
 from webhook.admission.evaluate import evaluate
 from webhook.admission.model.kinds import BINDING, NETWORK, POD, POLICY, WORKLOADS, GroupKind
 from webhook.admission.model.requests import Decision
+from webhook.admission.view.decisioncontext import DecisionContext
 from webhook.review import wire
 
 Json = dict[str, Any]
@@ -39,7 +40,7 @@ def update(
         "oldObject": old,
     }
     body = {"apiVersion": wire.API_VERSION, "kind": wire.KIND, "request": request}
-    return evaluate(wire.decode(json.dumps(body).encode()), cluster(), rules(**config))
+    return evaluate(wire.decode(json.dumps(body).encode()), DecisionContext(cluster(), rules(**config)))
 
 
 def dying(thing: Json, **metadata: Any) -> Json:

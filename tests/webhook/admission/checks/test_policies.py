@@ -11,7 +11,7 @@ from cniplugin.access.compile import read_policies
 from tests.webhook.admission.world import FakeCluster, cluster, decide, request
 from webhook.admission.model.kinds import POLICY, POLICY_CONFIG, GroupKind
 from webhook.admission.model.requests import Decision, Object, Request
-from webhook.admission.wording import messages
+from webhook.admission.wording.answers import who
 from webhook.review import wire
 from webhook.serving.http import RequestError
 
@@ -125,7 +125,7 @@ def test_lints_are_warnings() -> None:
     decision = write({"pods": [{"podSelector": {"matchLabels": {"app": "web"}}}], "attachments": [DENY]})
     assert decision.verdict == "warn"
     said = 'Deny rule "d" can be avoided: who creates a pod chooses its labels; select namespaces instead'
-    assert decision.warnings == (f"spec.pods[0].podSelector: {said}",)
+    assert list(map(str, decision.warnings)) == [f"spec.pods[0].podSelector: {said}"]
 
 
 def test_lints_come_with_a_refusal_too() -> None:
@@ -137,7 +137,7 @@ def test_lints_come_with_a_refusal_too() -> None:
             ]
         }
     )
-    assert [text.partition(":")[0] for text in decision.warnings] == ["spec.attachments[0].networks[0].names[0]"]
+    assert [warning.field for warning in decision.warnings] == ["spec.attachments[0].networks[0].names[0]"]
 
 
 def world_with(*policies: tuple[str, Any]) -> FakeCluster:
@@ -150,7 +150,7 @@ def world_with(*policies: tuple[str, Any]) -> FakeCluster:
 def test_a_rule_that_another_policy_shadows() -> None:
     decision = write(RIGHT, world=world_with(("guard", {"attachments": [DENY]})))
     assert len(decision.warnings) == 1
-    assert 'Deny rule "d" of "guard" matches all it selects' in decision.warnings[0]
+    assert 'Deny rule "d" of "guard" matches all it selects' in str(decision.warnings[0])
 
 
 def test_the_policy_it_replaces_does_not_shadow_it() -> None:
@@ -159,8 +159,8 @@ def test_the_policy_it_replaces_does_not_shadow_it() -> None:
 
 
 def test_whom_a_refusal_names() -> None:
-    assert messages.who(written(RIGHT)) == "networkattachmentpolicy mine"
-    assert messages.who(request(Object(name="web-0"))) == "pod blue/web-0"
+    assert who(written(RIGHT)) == "networkattachmentpolicy mine"
+    assert who(request(Object(name="web-0"))) == "pod blue/web-0"
 
 
 # On the wire

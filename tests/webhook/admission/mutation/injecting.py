@@ -15,6 +15,7 @@ from webhook.admission.model.injection import DEVICES_FROM, INJECT, INJECT_INTO,
 from webhook.admission.model.requests import NOTHING, Decision, Object, Read, Request, SentPod
 from webhook.admission.mutate import answer_mutation
 from webhook.admission.mutation import jsonpatch
+from webhook.admission.view.decisioncontext import Configuration, DecisionContext
 from webhook.review import wire
 from webhook.serving.http import RequestError
 
@@ -119,13 +120,19 @@ def create(pod: Json, *, namespace: str = "blue") -> Request:
 def ask_mutate(
     pod: Json, world: FakeCluster, injection: Injection | None = None, *, namespace: str = "blue"
 ) -> Decision:
-    return answer_mutation(create(pod, namespace=namespace), world, RULES, injection or Injection())
+    return answer_mutation(
+        create(pod, namespace=namespace),
+        DecisionContext(world, RULES, Configuration(injection=injection or Injection())),
+    )
 
 
 def ask_validate(
     pod: Json, world: FakeCluster, injection: Injection | None = None, *, namespace: str = "blue"
 ) -> Decision:
-    return evaluate(create(pod, namespace=namespace), world, RULES, injection=injection or Injection())
+    return evaluate(
+        create(pod, namespace=namespace),
+        DecisionContext(world, RULES, Configuration(injection=injection or Injection())),
+    )
 
 
 def patched(pod: Json, world: FakeCluster, injection: Injection | None = None, *, namespace: str = "blue") -> Json:

@@ -28,6 +28,7 @@ from tests.webhook.admission.world import RULES, FakeCluster
 from webhook.admission.evaluate import evaluate
 from webhook.admission.model.injection import Injection
 from webhook.admission.view import needs
+from webhook.admission.view.decisioncontext import Configuration, DecisionContext
 
 # The final state
 
@@ -87,11 +88,11 @@ def test_a_refusal_stays_as_it_is() -> None:
 def test_a_pod_that_exists_keeps_its_resources() -> None:
     pod = create(pod_of("a"))
     update = pod._replace(operation="UPDATE", old_object=create(pod_of(None)).object)
-    assert evaluate(update, sriov(), RULES, injection=Injection()).is_allowed
+    assert evaluate(update, DecisionContext(sriov(), RULES, Configuration(injection=Injection()))).is_allowed
 
 
 def test_without_injection_nothing_is_asked() -> None:
-    assert evaluate(create(pod_of("a")), sriov(), RULES).is_allowed
+    assert evaluate(create(pod_of("a")), DecisionContext(sriov(), RULES)).is_allowed
 
 
 # Every message once
@@ -126,7 +127,7 @@ MESSAGES = {
 def test_golden_message(case: str) -> None:
     decision = MESSAGES[case]()
     golden.compare(f"injection/{case}.txt", show(decision))
-    assert all(len(text) <= 256 and text.isprintable() and text.isascii() for text in decision.warnings)
+    assert all(len(text) <= 256 and text.isprintable() and text.isascii() for text in map(str, decision.warnings))
 
 
 def test_golden_messages_are_all_in_use() -> None:

@@ -16,6 +16,7 @@ from webhook.admission.evaluate import evaluate
 from webhook.admission.model.injection import Injection, read_node_selector
 from webhook.admission.mutate import answer_mutation
 from webhook.admission.mutation import jsonpatch
+from webhook.admission.view.decisioncontext import Configuration, DecisionContext
 
 CASES = json.loads((VECTORS / "resource_injection.json").read_text())["cases"]
 DEVIATIONS = json.loads((VECTORS / "resource_injection_deviations.json").read_text())["cases"]
@@ -53,11 +54,15 @@ def outcome(case: dict[str, Any]) -> tuple[str | None, Any]:
     """Who refuses the pod, and the pod after the patch."""
     world, injection, pod = world_of(case), injection_of(case), case["pod"]
     namespace = case["request_namespace"]
-    answer = answer_mutation(create(pod, namespace=namespace), world, OPEN, injection)
+    answer = answer_mutation(
+        create(pod, namespace=namespace), DecisionContext(world, OPEN, Configuration(injection=injection))
+    )
     after = jsonpatch.apply(list(answer.operations), pod)
     if not answer.is_allowed:
         return "/mutate", after
-    judged = evaluate(create(after, namespace=namespace), world, OPEN, injection=injection)
+    judged = evaluate(
+        create(after, namespace=namespace), DecisionContext(world, OPEN, Configuration(injection=injection))
+    )
     return None if judged.is_allowed else "/validate", after
 
 

@@ -37,6 +37,7 @@ from webhook.admission.model.requests import ALLOWED
 from webhook.admission.mutate import answer_mutation
 from webhook.admission.mutation import jsonpatch
 from webhook.admission.mutation.jsonpatch import PatchError
+from webhook.admission.view.decisioncontext import Configuration, DecisionContext
 
 # The patch
 
@@ -77,7 +78,12 @@ def test_a_pod_that_needs_nothing_gets_no_patch(networks: str | None) -> None:
 )
 def test_only_the_creation_of_a_pod(changes: dict[str, Any]) -> None:
     pod = pod_of("a")
-    assert answer_mutation(create(pod)._replace(**changes), sriov(), RULES, Injection()) == ALLOWED
+    assert (
+        answer_mutation(
+            create(pod)._replace(**changes), DecisionContext(sriov(), RULES, Configuration(injection=Injection()))
+        )
+        == ALLOWED
+    )
 
 
 def test_a_deletion_timestamp_in_a_new_pod_exempts_it_from_nothing() -> None:
@@ -89,7 +95,7 @@ def test_a_deletion_timestamp_in_a_new_pod_exempts_it_from_nothing() -> None:
 
 def test_a_patch_that_misses_is_a_bug(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jsonpatch, "diff", lambda _before, _after: [])
-    with pytest.raises(PatchError, match="does not lead to the pod"):
+    with pytest.raises(PatchError, match="does not lead to the changed pod"):
         ask_mutate(pod_of("a"), sriov())
 
 
@@ -127,7 +133,7 @@ def test_what_no_api_server_sends_is_left_alone(broken: Json) -> None:
     request = create(pod_of("a"))
     assert request.object is not None
     request = request._replace(object=request.object._replace(sent=Sent({**pod_of("a"), **broken})))
-    assert answer_mutation(request, sriov(), RULES, Injection()) == ALLOWED
+    assert answer_mutation(request, DecisionContext(sriov(), RULES, Configuration(injection=Injection()))) == ALLOWED
 
 
 def test_a_pod_without_containers_is_for_the_api_server_to_refuse() -> None:
@@ -201,7 +207,7 @@ def test_an_init_container_that_ends_does_not_count() -> None:
 def test_honor_leaves_what_the_pod_has_and_warns(pod: Json) -> None:
     answer = ask_mutate(pod, sriov(), Injection(mode="honor", exposes_netinfo=False))
     assert answer.operations == ()
-    assert [text for text in answer.warnings if "containers request 1" in text]
+    assert [text for text in map(str, answer.warnings) if "containers request 1" in text]
 
 
 def test_honor_injects_what_the_pod_does_not_name() -> None:

@@ -212,7 +212,7 @@ def test_a_refusal_tells_where_the_networks_come_from(networks: str, rule: str |
         answer = ask_validate(patched(pod, world, injection), world, injection)
         assert answer.rules == (rule,)
     (warning,) = answer.warnings
-    assert warning.endswith(origin)
+    assert str(warning).endswith(origin)
     own = pod_of("nowhere,nowhere-else")
     assert ask_validate(own, world, injection).warnings == ()
 

@@ -15,7 +15,7 @@ from cniplugin.netspec.selection import NETWORKS
 from tests.webhook.admission.mutation.injecting import Json, ask_mutate, ask_validate, cluster_of, network, pod_of
 from tests.webhook.admission.world import FakeCluster
 from webhook.admission.model.injection import INJECT, INJECT_INTO, Injection
-from webhook.admission.model.quantity import parse_quantity
+from webhook.admission.model.podspec import parse_quantity
 from webhook.admission.mutation import jsonpatch
 
 pytestmark = pytest.mark.slow

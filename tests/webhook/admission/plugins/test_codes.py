@@ -21,7 +21,7 @@ def test_the_example_has_this_code_and_no_other(code: str) -> None:
         decision = judge(known.example, known.pod, *filter(None, [known.other_pod]))
         assert codes(decision) == [code]
         assert decision.is_allowed == (known.severity == WARNING)
-        assert f"{code}: " in "".join([decision.message, *decision.warnings])
+        assert f"{code}: " in "".join([decision.message, *map(str, decision.warnings)])
 
 
 def test_codes_are_well_formed() -> None:

@@ -8,9 +8,10 @@ from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORK_STATUS, NETWORK
 from tests.webhook.admission.mutation.injecting import ask_mutate, pod_of, sketch, sriov
 from tests.webhook.admission.world import RULES, FakeCluster, request
 from webhook.admission.evaluate import evaluate
+from webhook.admission.model.injection import COMPARED_MAX, find_misspelt
 from webhook.admission.model.kinds import GroupKind
 from webhook.admission.model.requests import ALLOWED, Object
-from webhook.admission.view.misspelt import COMPARED_MAX, find_misspelt
+from webhook.admission.view.decisioncontext import DecisionContext
 
 DEPLOYMENT = GroupKind("apps", "Deployment")
 
@@ -57,16 +58,16 @@ def test_a_pod_that_is_created_is_told() -> None:
     pod["metadata"]["annotations"] = {"k8s.v1.cni.cncf.io/network": "a"}
     answer = ask_mutate(pod, sriov())
     assert answer.is_allowed
-    assert NETWORKS in answer.warnings[0]
+    assert NETWORKS in str(answer.warnings[0])
 
 
 def test_a_template_is_told_when_it_is_created() -> None:
     near = Object(name="web", annotations={"k8s.v1.cni.cncf.io/network": "a"})
-    created = evaluate(request(near, kind=DEPLOYMENT), FakeCluster({}), RULES)
+    created = evaluate(request(near, kind=DEPLOYMENT), DecisionContext(FakeCluster({}), RULES))
     assert created.is_allowed
-    assert NETWORKS in created.warnings[0]
-    assert evaluate(request(near, old=near, kind=DEPLOYMENT), FakeCluster({}), RULES) == ALLOWED
-    assert evaluate(request(Object(name="web"), kind=DEPLOYMENT), FakeCluster({}), RULES) == ALLOWED
+    assert NETWORKS in str(created.warnings[0])
+    assert evaluate(request(near, old=near, kind=DEPLOYMENT), DecisionContext(FakeCluster({}), RULES)) == ALLOWED
+    assert evaluate(request(Object(name="web"), kind=DEPLOYMENT), DecisionContext(FakeCluster({}), RULES)) == ALLOWED
 
 
 def test_the_sketch_has_it() -> None:
