@@ -15,9 +15,8 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from webhook.admission.dra.claims import DeviceSpec
 from webhook.admission.model import kinds
-from webhook.admission.model.kinds import BINDING, NAMESPACE, NETWORK, POD, POLICIES, POLICY, RESOURCE_CLAIM, GroupKind
+from webhook.admission.model.kinds import BINDING, DEVICE_KINDS, NAMESPACE, NETWORK, POD, POLICIES, GroupKind
 from webhook.admission.model.requests import NOTHING, ClaimReference, Decision, Object, Read, Request, User
 from webhook.admission.view.statuswriters import NODE_NAME
 from webhook.review.decisioncache import ENCODED, keep_encoded
@@ -35,7 +34,8 @@ TEXT_MAX = 336
 AUDIT_MAX = 1024
 """Characters of an audit annotation; all rule ids together are shorter."""
 
-WITHOUT_TEMPLATE = frozenset({POD.kind, BINDING.kind, NAMESPACE.kind, NETWORK.kind, *(kind.kind for kind in POLICIES)})
+POLICY_KINDS = frozenset(kind.kind for kind in POLICIES)
+WITHOUT_TEMPLATE = frozenset({POD.kind, BINDING.kind, NAMESPACE.kind, NETWORK.kind})
 JUDGED = {(kind.group, kind.kind): kind for kind in kinds.JUDGED}
 
 
@@ -92,17 +92,10 @@ class _Unread(msgspec.Struct, frozen=True, gc=False):
     """An object of a kind that is not judged."""
 
 
-class _Policy(msgspec.Struct, frozen=True, gc=False):
-    """A policy or the configuration; `cniplugin.access` reads the spec."""
+class _WithSpec(msgspec.Struct, frozen=True, gc=False):
+    """A policy, the configuration, a ResourceClaim, a claim template or a DeviceClass."""
 
-    metadata: _Metadata = _Metadata()
-    spec: Any = None
-
-
-class _DeviceObject(msgspec.Struct, frozen=True, gc=False):
-    """A ResourceClaim, a template of one, or a DeviceClass."""
-
-    metadata: _Metadata = _Metadata()
+    metadata: _Metadata = _NO_METADATA
     spec: msgspec.Raw = msgspec.Raw(b"null")
 
 
@@ -185,8 +178,7 @@ class _WholeReview(msgspec.Struct, frozen=True, gc=False):
 _review = msgspec.json.Decoder(_Review[_Object])
 _definition_review = msgspec.json.Decoder(_Review[_Definition])
 _unread_review = msgspec.json.Decoder(_Review[_Unread])
-_policy_review = msgspec.json.Decoder(_Review[_Policy])
-_device_review = msgspec.json.Decoder(_Review[_DeviceObject])
+_spec_review = msgspec.json.Decoder(_Review[_WithSpec])
 _whole_review = msgspec.json.Decoder(_WholeReview)
 _decode_claims = msgspec.json.Decoder(tuple[_ResourceClaim, ...] | None).decode
 _decode_requesting = msgspec.json.Decoder(tuple[_Requesting, ...] | None).decode
@@ -337,23 +329,21 @@ def _decode_review(body: bytes) -> _Review[Any]:
     kind = JUDGED.get((review.request.kind.group, review.request.kind.kind))
     if kind is None:
         return review
-    if kind.group == POLICY.group:
-        return _decode(_policy_review, body)
-    if kind.group == RESOURCE_CLAIM.group:
-        return _decode(_device_review, body)
+    if kind in POLICIES or kind in DEVICE_KINDS:
+        return _decode(_spec_review, body)
     if problem is not None:
         raise _unreadable(problem)
     return review
 
 
-def _device_spec(kind: str, spec: msgspec.Raw) -> DeviceSpec:
+def _spec(kind: str, spec: msgspec.Raw) -> object:
     try:
-        return read_spec(kind, spec)
+        return msgspec.json.decode(spec) if kind in POLICY_KINDS else read_spec(kind, spec)
     except UNREADABLE_SPEC as error:
         raise _unreadable(error) from None
 
 
-def _object(read: _Object | _Policy | _DeviceObject | _Unread, kind: str, body: bytes | None = None) -> Object:
+def _object(read: _Object | _WithSpec | _Unread, kind: str, body: bytes | None = None) -> Object:
     """Return an object; a kind with a pod template has the template's labels, annotations and service account.
 
     `body` is the review, if this is its `request.object`.
@@ -361,20 +351,13 @@ def _object(read: _Object | _Policy | _DeviceObject | _Unread, kind: str, body: 
     if isinstance(read, _Unread):
         return Object()
     own = read.metadata
-    if isinstance(read, _Policy):
-        return Object(
-            name=own.name or "",
-            generate_name=own.generate_name or "",
-            is_being_deleted=own.deletion_timestamp is not None,
-            spec=read.spec,
-        )
-    if isinstance(read, _DeviceObject):
+    if isinstance(read, _WithSpec):
         return Object(
             name=own.name or "",
             generate_name=own.generate_name or "",
             annotations=own.annotations or NOTHING,
             is_being_deleted=own.deletion_timestamp is not None,
-            spec=_device_spec(kind, read.spec),
+            spec=_spec(kind, read.spec),
         )
     judged: _Metadata = own
     spec: _TemplateSpec | _Spec | None = read.spec

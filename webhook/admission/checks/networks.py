@@ -80,6 +80,16 @@ def check(request: Request, context: DecisionContext) -> Decision:
     return _with_other_pods(request, context.cluster, decided)
 
 
+def subject_of(request: Request, pod: Object, cluster: Cluster) -> Subject:
+    """Return a pod as the access rules see it."""
+    return Subject(
+        namespace=request.namespace,
+        namespace_labels=cluster.namespace_labels(request.namespace),
+        labels=pod.labels,
+        service_account=pod.service_account,
+    )
+
+
 def skips_template(request: Request, rules: Rules) -> bool:
     """Say whether the pod template of an object is not judged."""
     return rules.config.workload_templates == "Off" or request.user.name.startswith(TEMPLATE_CONTROLLERS)
@@ -186,12 +196,7 @@ def _judge(
     request: Request, pod: Object, asked: Asked, items: frozenset[int | None], context: DecisionContext
 ) -> _Decided:
     config = context.rules.config
-    subject = Subject(
-        namespace=request.namespace,
-        namespace_labels=context.cluster.namespace_labels(request.namespace),
-        labels=pod.labels,
-        service_account=pod.service_account,
-    )
+    subject = subject_of(request, pod, context.cluster)
     refusals, trials, verdicts = _judge_items(asked, items, subject, context)
     to_plan = items.difference(refusal.item for refusal in refusals)
     errors = [error for error in _plan_problems(asked, context.cluster) if item_of(error) in to_plan] if to_plan else []
@@ -262,10 +267,15 @@ def _judge_items(
             refusals.append(Refusal(reference=reference, item=position, verdict=verdict))
         elif trial is not None:
             trials.append((trial[0], Refusal(reference=reference, item=position, verdict=trial[1])))
-    if refusals:
-        allowed, more = list_allowed(subject, rules, cluster)
-        refusals = [refusal.replace(allowed=allowed, has_more_allowed=more) for refusal in refusals]
-    return refusals, trials, verdicts
+    return with_allowed(refusals, subject, context), trials, verdicts
+
+
+def with_allowed(refusals: Sequence[Refusal], subject: Subject, context: DecisionContext) -> list[Refusal]:
+    """Return refusals with the networks that the pod may use instead."""
+    if not refusals:
+        return []
+    allowed, more = list_allowed(subject, context.rules, context.cluster)
+    return [refusal.replace(allowed=allowed, has_more_allowed=more) for refusal in refusals]
 
 
 def _elements(asked: Asked) -> list[tuple[int | None, NetworkSelectionElement]]:
@@ -326,7 +336,7 @@ def _advise(
             if elsewhere:
                 known[key] = _Advice(Hint(elsewhere=elsewhere))
             else:
-                near = _find_near(element, subject, context) if len(known) < NEAR_MAX else ""
+                near = find_near(element, subject, context) if len(known) < NEAR_MAX else ""
                 allowed = allowed or _list_allowed(subject, context)
                 known[key] = _Advice(Hint(near), allowed)
         advice[at] = known[key]
@@ -347,8 +357,11 @@ def _find_elsewhere(element: NetworkSelectionElement, subject: Subject, context:
     )
 
 
-def _find_near(element: NetworkSelectionElement, subject: Subject, context: DecisionContext) -> str:
-    """Return a network of a similar name, if the pod may use networks of that namespace; "" for none."""
+def find_near(element: NetworkSelectionElement, subject: Subject, context: DecisionContext) -> str:
+    """Return a network of a similar name, if the pod may use networks of that namespace; "" for none.
+
+    NB: it takes up to milliseconds.
+    """
     if element.namespace not in usable_namespaces(subject, context.rules):
         return ""
     return nearest(element.name, context.cluster.network_names(element.namespace)) or ""

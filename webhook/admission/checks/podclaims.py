@@ -12,15 +12,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from cniplugin.access.judging.judge import judge, judge_trial, usable_namespaces
-from cniplugin.access.judging.listing import list_allowed
+from cniplugin.access.judging.judge import judge, judge_trial
 from cniplugin.access.judging.reasons import Refusal
 from cniplugin.access.model.levels import WITHOUT_LEVEL
 from cniplugin.access.model.values import Item, Rules, Subject, Verdict
 from cniplugin.netspec.errors import SpecError
-from cniplugin.netspec.names import nearest
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
-from webhook.admission.checks.networks import skips_template
+from webhook.admission.checks.networks import find_near, skips_template, subject_of, with_allowed
 from webhook.admission.checks.unknownnamespaces import unknown_to_attach
 from webhook.admission.dra.attachments import Attachment, Finder, Found
 from webhook.admission.dra.claims import IMPLICIT_RESOURCE
@@ -96,12 +94,7 @@ def _resources(pod: Object, cluster: Cluster) -> tuple[str, ...]:
 def _decide(request: Request, judged: Decision, found: Found, context: DecisionContext) -> Decision:
     cluster, config = context.cluster, context.rules.config
     pod = request.object or Object()
-    subject = Subject(
-        namespace=request.namespace,
-        namespace_labels=cluster.namespace_labels(request.namespace),
-        labels=pod.labels,
-        service_account=pod.service_account,
-    )
+    subject = subject_of(request, pod, cluster)
     decided = judge_attachments(found.attachments, subject, context, FOR_ONE_POD)
     refusals, problems = decided.refusals, [*found.problems, *decided.problems]
     warnings = [
@@ -173,21 +166,12 @@ def judge_attachments(
             trials.append((trial[0], _refusal(item, attachment, trial[1])))
         if network is None:
             missing[element.namespace, element.name] = None
-            near = _near(attachment, subject, context) if len(problems) < answers.CAUSES_MAX else None
+            near = find_near(element, subject, context) if len(problems) < answers.CAUSES_MAX else ""
             problems.append(claimtext.not_found(attachment, near))
-    if refusals:
-        allowed, more = list_allowed(subject, rules, cluster)
-        refusals = [refusal.replace(allowed=allowed, has_more_allowed=more) for refusal in refusals]
-    return Judged(tuple(verdicts), tuple(refusals), tuple(trials), tuple(problems), tuple(missing))
+    shown = tuple(with_allowed(refusals, subject, context))
+    return Judged(tuple(verdicts), shown, tuple(trials), tuple(problems), tuple(missing))
 
 
 def _refusal(item: Item, attachment: Attachment, verdict: Verdict) -> Refusal:
     where = claimtext.where(attachment)
     return Refusal(reference=item.reference, item=None, verdict=verdict, where=where, field=attachment.field)
-
-
-def _near(attachment: Attachment, subject: Subject, context: DecisionContext) -> str | None:
-    """Return a network of a similar name, if the subject may use it. NB: it takes up to milliseconds."""
-    element = attachment.element
-    is_usable = element.namespace in usable_namespaces(subject, context.rules)
-    return nearest(element.name, context.cluster.network_names(element.namespace)) if is_usable else None

@@ -13,13 +13,15 @@ pod's members, and is empty for a pod that has everything: a second pass changes
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from cniplugin.netspec.errors import SpecError
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
+from cniplugin.netspec.selection import NETWORKS
+from cniplugin.netspec.whitespace import trim
 from webhook.admission.model import podspec
-from webhook.admission.model.injection import INJECT, MIRROR, Injection, is_unclear, opts_out
+from webhook.admission.model.injection import INJECT, MIRROR, Injection, is_marked, is_unclear, opts_out
 from webhook.admission.model.kinds import POD
 from webhook.admission.model.limitsettings import containers_problem
 from webhook.admission.model.podspec import Json
@@ -33,7 +35,6 @@ from webhook.admission.wording import injectiontext, statustext
 from . import netinfo
 from .netinfo import inject_netinfo
 from .nodeselector import inject_node_selector
-from .podannotations import inject_annotations, inject_default_networks
 from .resources import find_target, find_unusable, inject_resources
 
 
@@ -87,6 +88,33 @@ def mutate(
         return Mutation(annotated, notes=notes, problems=tuple(filled), missing=missing)
     warnings = tuple(_warnings(filled, networks, injection))
     return Mutation(filled, _patch(sent, filled), notes=notes, warnings=warnings, missing=missing)
+
+
+def inject_annotations(pod: Json, annotations_by_label: Mapping[str, Mapping[str, str]]) -> Json:
+    """Return the pod with the annotations of every label that is "true"; labels in alphabetical order.
+
+    They replace the pod's own annotations, and what they select is judged like any other request.
+    """
+    labels = podspec.labels_of(pod)
+    for label, given in sorted(annotations_by_label.items()):
+        if not is_marked(labels, label):
+            continue
+        for key, text in given.items():
+            if podspec.annotations_of(pod).get(key) != text:
+                pod = podspec.put(pod, ("metadata", "annotations", key), text)
+    return pod
+
+
+def inject_default_networks(pod: Json, text: str | None) -> Json:
+    """Return the pod with the default networks of its namespace (multus-cni issue 516).
+
+    `text` is the annotation of the namespace, unparsed. A pod keeps its own annotation, also an empty one, which asks
+    for no network. A pod in the node's network namespace gets no default networks, because it can attach none.
+    """
+    has_own = NETWORKS in podspec.annotations_of(pod) or podspec.spec_of(pod).get("hostNetwork") is True
+    if has_own or text is None or not trim(text):
+        return pod
+    return podspec.put(pod, ("metadata", "annotations", NETWORKS), text)
 
 
 def _fill(

@@ -22,14 +22,14 @@ def where(attachment: Attachment) -> str:
     return place.path if attachment.field == place.parameters_path else str(place)
 
 
-def not_found(attachment: Attachment, near: str | None) -> SpecError:
+def not_found(attachment: Attachment, near: str) -> SpecError:
     """A claim names a network that does not exist."""
     by = "" if attachment.field == attachment.place.parameters_path else f", which {attachment.place} names"
     return SpecError(
         rule="network-not-found",
         source=attachment.field,
         detail=f"{_missing(attachment)}{by}",
-        fix=missing_fix(Hint(near or "")),
+        fix=missing_fix(Hint(near)),
     )
 
 
