@@ -53,14 +53,8 @@ def relax(limits: ReviewLimits) -> ReviewLimits:
 def _refuse(
     rule: str, setting: str, detail: str, most: int, *, source: str = "", path: str = "", do: str = "use fewer"
 ) -> SpecError:
-    return SpecError(
-        rule=rule,
-        source=source,
-        path=path,
-        detail=detail,
-        fix=f"{do}, or ask an admin to raise {SECTION}.{setting} in the NadmitConfiguration",
-        allowed=f"at most {most}",
-    )
+    fix = f"{do}, or ask an admin to raise {SECTION}.{setting} in the NadmitConfiguration"
+    return SpecError(rule=rule, source=source, path=path, detail=detail, fix=fix, allowed=f"at most {most}")
 
 
 # Pods
@@ -105,10 +99,10 @@ def _count_values(text: str) -> int:
 
 def containers_problem(count: int, limits: ReviewLimits) -> SpecError | None:
     """Return the problem of a pod that has too many containers to get the devices of its networks."""
-    if count <= limits.containers_per_pod:
+    most = limits.containers_per_pod
+    if count <= most:
         return None
     detail = f"the pod has {count} containers, and its networks need resources"
-    most = limits.containers_per_pod
     return _refuse("limit-containers", "containersPerPod", detail, most, source="spec.containers")
 
 
@@ -138,16 +132,14 @@ def parameters_problem(size: int, limits: ReviewLimits) -> SpecError | None:
 
 def config_items_problem(conf: Mapping[str, Any], limits: ReviewLimits) -> SpecError | None:
     """Return the problem of the first list that has too many items: of the configuration, a plugin or its IPAM."""
-    plugins = conf.get("plugins")
-    if isinstance(plugins, list) and len(plugins) > limits.definition_items:
-        return _too_many_items("plugins", len(plugins), limits)
+    plugins, most = conf.get("plugins"), limits.definition_items
     nested = [(f"plugins[{index}].", plugin) for index, plugin in enumerate(plugins or ()) if isinstance(plugin, dict)]
     for path, one in [("", conf), *nested]:
         for prefix, members in ((path, one), (f"{path}ipam.", one.get("ipam"))):
             for key, value in members.items() if isinstance(members, dict) else ():
-                count = _count_items(value)
-                if count > limits.definition_items:
-                    return _too_many_items(f"{prefix}{key[:80]}", count, limits)
+                if (count := _count_items(value)) > most:
+                    detail, place = f"the list has {count} items", f"{prefix}{key[:80]}"
+                    return _refuse("limit-definition-items", "definitionItems", detail, most, path=place)
     return None
 
 
@@ -158,21 +150,15 @@ def _count_items(value: object) -> int:
     return len(value) if isinstance(value, list) else 0
 
 
-def _too_many_items(path: str, count: int, limits: ReviewLimits) -> SpecError:
-    detail = f"the list has {count} items"
-    return _refuse("limit-definition-items", "definitionItems", detail, limits.definition_items, path=path)
-
-
 # Policies
 
 
 def policy_problem(spec: object, limits: ReviewLimits) -> SpecError | None:
     """Return the problem of a policy whose spec has too many values to be read."""
-    count = _count_members(spec, limits.policy_values)
-    if count <= limits.policy_values:
+    most = limits.policy_values
+    if _count_members(spec, most) <= most:
         return None
-    detail = f"it holds more than {limits.policy_values} values"
-    return _refuse("limit-policy-values", "policyValues", detail, limits.policy_values, source="spec")
+    return _refuse("limit-policy-values", "policyValues", f"it holds more than {most} values", most, source="spec")
 
 
 def _count_members(value: object, enough: int) -> int:

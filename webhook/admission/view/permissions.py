@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from cniplugin.access.judging.index import Index
 from cniplugin.access.judging.judge import judge, judge_level_trial
@@ -17,16 +17,13 @@ from cniplugin.access.judging.reasons import decided_by_posture, decided_by_rule
 from cniplugin.access.model.levels import MODES, TRIALS, Level, level_of
 from cniplugin.access.model.limits import describe
 from cniplugin.access.model.policyrules import AUDIT, DENY, ENFORCE, WARN, AttachmentRule
-from cniplugin.access.model.values import Config, Item, Rules, Subject, Verdict
+from cniplugin.access.model.values import Config, Item, Subject, Verdict
 from cniplugin.access.reading.consent import consents
 from cniplugin.netspec.errors import SpecError, SpecErrors
 from cniplugin.netspec.names import nearest
 from cniplugin.netspec.plan import plan
 from cniplugin.netspec.selection import NetworkSelectionElement
 from webhook.admission.view.decisioncontext import Cluster, DecisionContext
-
-if TYPE_CHECKING:
-    from cniplugin.access.model.values import RuleIndex  # does not exist at run time
 
 
 class Grant(NamedTuple):
@@ -181,21 +178,17 @@ def _trials(subject: Subject, item: Item, context: DecisionContext) -> Iterator[
     """
     rules = context.rules
     for mode, index in ((WARN, rules.warned), (AUDIT, rules.audited)):
-        if index is None or _judge_with(index, subject, item, rules).is_allowed:
+        # As `judge_trial` judges, with an index in place of the enforced one.
+        if index is None or judge(subject, item, rules.replace(enforced=index), is_on_node=True).is_allowed:
             continue
         for alone in _each_alone(mode, context.cluster):
-            verdict = _judge_with(alone, subject, item, rules)
+            verdict = judge(subject, item, rules.replace(enforced=alone), is_on_node=True)
             if not verdict.is_allowed:
                 yield Trial(mode, verdict)
     for level, mode in TRIALS.items():
         refused = judge_level_trial(subject, item, rules, level)
         if refused is not None:
             yield Trial(mode, refused)
-
-
-def _judge_with(index: RuleIndex, subject: Subject, item: Item, rules: Rules) -> Verdict:
-    """Judge by an index of rules on trial, as `judge_trial` does."""
-    return judge(subject, item, rules.replace(enforced=index), is_on_node=True)
 
 
 def _each_alone(mode: str, cluster: Cluster) -> Sequence[Index]:

@@ -30,7 +30,6 @@ SHOWN_NAMES_MAX = 20
 """Names of containers in one message."""
 
 _DEVICES = "DOMAIN/NAME, such as example.com/vf: letters, digits, '-', '_' and '.'"
-_ONE_LABEL = "one label, key=value or key"
 _ASK_THE_OWNER = "ask the owner of the network to correct it"
 
 
@@ -50,26 +49,19 @@ def unknown_container(name: str, names: Sequence[str]) -> SpecError:
 
 def resource_unusable(name: str, reference: str) -> SpecError:
     """A pod's network names a resource that no device plugin can have."""
-    return SpecError(
-        rule="resource-name",
-        source="spec.containers",
-        value=name,
-        detail=f"the resource of network {reference} is not a device plugin's",
-        fix=_ASK_THE_OWNER,
-        allowed=_DEVICES,
-    )
+    detail = f"the resource of network {reference} is not a device plugin's"
+    return _resource("spec.containers", name, detail, _ASK_THE_OWNER)
 
 
 def resource_written(name: str) -> SpecError:
     """A definition that is written names a resource that no device plugin can have."""
-    return SpecError(
-        rule="resource-name",
-        source=f"metadata.annotations[{RESOURCE_NAME}]",
-        value=name,
-        detail="this is not a resource of a device plugin, and all pods of the network would be refused",
-        fix=f"for devices of a ResourceClaim add the annotation {DEVICES_FROM}: ResourceClaim",
-        allowed=_DEVICES,
-    )
+    detail = "this is not a resource of a device plugin, and all pods of the network would be refused"
+    fix = f"for devices of a ResourceClaim add the annotation {DEVICES_FROM}: ResourceClaim"
+    return _resource(f"metadata.annotations[{RESOURCE_NAME}]", name, detail, fix)
+
+
+def _resource(source: str, name: str, detail: str, fix: str) -> SpecError:
+    return SpecError(rule="resource-name", source=source, value=name, detail=detail, fix=fix, allowed=_DEVICES)
 
 
 def resource_without_domain(name: str) -> AdmissionWarning:
@@ -83,25 +75,19 @@ def resource_without_domain(name: str) -> AdmissionWarning:
 
 def selector_unreadable(reference: str, text: str) -> SpecError:
     """The node selector of a pod's network is not one label."""
-    return SpecError(
-        rule="node-selector-value",
-        source="spec.nodeSelector",
-        value=text,
-        detail=f"{NODE_SELECTOR} of network {reference} cannot be read",
-        fix=_ASK_THE_OWNER,
-        allowed=_ONE_LABEL,
-    )
+    detail = f"{NODE_SELECTOR} of network {reference} cannot be read"
+    return _selector("spec.nodeSelector", text, detail, _ASK_THE_OWNER)
 
 
 def selector_written(text: str) -> SpecError:
     """The node selector of a definition that is written is not one label."""
-    return SpecError(
-        rule="node-selector-value",
-        source=f"metadata.annotations[{NODE_SELECTOR}]",
-        value=text,
-        detail="this cannot be read, and all pods of the network would be refused",
-        allowed=_ONE_LABEL,
-    )
+    detail = "this cannot be read, and all pods of the network would be refused"
+    return _selector(f"metadata.annotations[{NODE_SELECTOR}]", text, detail)
+
+
+def _selector(source: str, text: str, detail: str, fix: str = "") -> SpecError:
+    allowed = "one label, key=value or key"
+    return SpecError(rule="node-selector-value", source=source, value=text, detail=detail, fix=fix, allowed=allowed)
 
 
 def selector_contradicted(key: str, own: str, value: str, reference: str) -> SpecError:
