@@ -1,4 +1,4 @@
-"""Every message once, as golden files: `tests/golden/messages/<case>.txt`. Read the diff as the person who gets it."""
+"""Every message once, as golden files: `tests/golden/messages/<case>.txt`."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def in_use(operation: str, mode: str, users: NetworkUsers = USERS) -> Decision:
 
 
 def checked(config: object) -> Decision:
-    """Decide a definition by what is known of its plugins."""
+    """Decide a definition with the schemas of plugins."""
     return evaluate(
         definition(json.dumps(config)), DecisionContext(cluster(), RULES, Configuration(injection=None, plugins=CHECKS))
     )
@@ -148,7 +148,7 @@ CASES: dict[str, Callable[[], Decision]] = {
         request(pod("lan", status="[]"), old=pod("lan")), rules=rules(network_status_mode="Audit")
     ),
     "network-status-and-a-refused-network": lambda: decide(request(pod("green/shared", status="[]"))),
-    # impossible plans
+    # plans that cannot be made
     "missing-network": lambda: attach("nowhere"),
     "missing-network-near": lambda: attach("lann"),
     "missing-network-elsewhere": lambda: attach("internet"),

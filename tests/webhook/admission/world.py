@@ -1,4 +1,4 @@
-"""A small cluster and minimal requests for admission tests: start from a valid one, change one thing."""
+"""A small cluster and minimal valid requests for admission tests, which change one thing each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What golden files cannot show: input from a pipe, colours, terminals, imports, equivalence with the server."""
+"""Commands beyond golden files: input from a pipe, colours, terminals, imports, equivalence with the server."""
 
 from __future__ import annotations
 
@@ -105,13 +105,13 @@ def test_an_absolute_path_stays_absolute_and_becomes_a_uri() -> None:
     ],
 )
 def test_colours(arguments: tuple[str, ...], *, is_coloured: bool, env: dict[str, str]) -> None:
-    """`color=True` stands for a terminal."""
+    """`color=True` simulates a terminal."""
     result = run(*arguments, color=True, env=env)
     assert ("\x1b[" in result.output) is is_coloured
 
 
 def test_a_decision_is_the_servers_own() -> None:
-    """The same bytes, decoded and evaluated as the server does, give what the command says."""
+    """The command gives the same answer as the server for the same bytes."""
     problems: list[object] = []
     cluster, injection = manifests.load_snapshot("tree"), Injection()
     for document in manifests.read_file("tree/blue/pods.yaml", problems):  # type: ignore[arg-type]  # stays empty
@@ -201,7 +201,7 @@ def test_a_file_without_objects_is_a_wrong_input(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
-def test_an_answer_that_cannot_be_written_is_no_answer() -> None:
+def test_an_answer_that_cannot_be_written_is_an_error() -> None:
     with Path("/dev/full").open("wb") as full:
         command = [sys.executable, "-m", "webhook", "explain"]
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, env=_environ())
@@ -225,7 +225,7 @@ def test_each_command_of_the_table_is_there(name: str) -> None:
     assert command.name == name
 
 
-def test_what_is_no_command_is_a_bug() -> None:
+def test_an_error_that_is_not_a_commands_is_a_bug() -> None:
     group = LazyGroup(lazy={"x": LazyCommand("json", "dumps", "")}, name="x")
     with pytest.raises(TypeError, match="is no command"):
         group.get_command(click.Context(group), "x")
@@ -266,7 +266,7 @@ def _environ() -> dict[str, str]:
 
 @pytest.fixture
 def terminal() -> Iterator[tuple[int, int]]:
-    """A pseudo-terminal: (what a person reads from, what the program writes to)."""
+    """A pseudo-terminal: the end that a person reads, and the end that the program writes to."""
     reader, writer = os.openpty()
     yield reader, writer
     os.close(reader)

@@ -1,4 +1,4 @@
-"""Trees as people have them: charts, patches of kustomize, files of other programs; and what is built from them."""
+"""Trees with charts, patches of kustomize and files of other programs."""
 
 from __future__ import annotations
 

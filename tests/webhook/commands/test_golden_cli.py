@@ -1,4 +1,4 @@
-"""What each command prints, as golden files: `tests/golden/cli/<case>.txt`. Read the diff as the person who gets it."""
+"""The output of each command, as golden files: `tests/golden/cli/<case>.txt`."""
 
 from __future__ import annotations
 

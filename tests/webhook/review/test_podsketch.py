@@ -1,4 +1,4 @@
-"""The sketch of a pod: what is remembered for it is right for every pod that has it, and a ReplicaSet's pods share one."""
+"""The sketch of a pod: pods with equal sketches get equal answers, and the pods of a ReplicaSet have equal sketches."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ Path = tuple[str | int, ...]
 
 
 def paths(value: Any, path: Path = ()) -> Iterator[Path]:
-    """Every place in a JSON value, the whole left out."""
+    """Every path in a JSON value but the empty one."""
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, inner in items:
         yield (*path, key)
@@ -47,7 +47,7 @@ def paths(value: Any, path: Path = ()) -> Iterator[Path]:
 
 
 def changed(pod: Json, path: Path, to: object) -> Json:
-    """The pod with another value at a path; it goes for `to` ...."""
+    """The pod with another value at a path; `...` removes it."""
     made = copy.deepcopy(pod)
     parent: Any = made
     for key in path[:-1]:
@@ -66,10 +66,10 @@ OTHERS = st.sampled_from(VALUES)
 @pytest.mark.slow
 @settings(max_examples=500)
 @given(st.data(), pods(), networks_of(), SETTINGS)
-def test_who_has_one_sketch_gets_one_answer(
+def test_equal_sketches_get_equal_answers(
     data: st.DataObject, pod: Json, world: FakeCluster, injection: Injection
 ) -> None:
-    """Whatever is changed in a pod changes its sketch too, or changes neither its patch nor the check of it."""
+    """A change of a pod that does not change its sketch changes neither its patch nor the check."""
     other = changed(pod, data.draw(st.sampled_from(list(paths(pod)))), data.draw(OTHERS))
     one = sketch(pod, injection.read)
     if one is None or sketch(other, injection.read) != one:
@@ -80,7 +80,7 @@ def test_who_has_one_sketch_gets_one_answer(
 @pytest.mark.slow
 @settings(max_examples=500)
 @given(st.data(), pods(), networks_of(), SETTINGS)
-def test_who_requests_the_same_is_judged_the_same(
+def test_equal_requests_are_judged_equally(
     data: st.DataObject, pod: Json, world: FakeCluster, injection: Injection
 ) -> None:
     other = changed(
@@ -136,7 +136,7 @@ def test_the_second_pod_of_a_stateful_set_gets_the_cached_answer() -> None:
 
 
 @pytest.mark.parametrize("key", ["labels", "annotations"])
-def test_what_settings_read_is_in_the_sketch(key: str) -> None:
+def test_annotations_that_settings_read_are_in_the_sketch(key: str) -> None:
     read = Injection(annotations_by_label={"sriov": {"mark": "yes"}}).read
     name = {"labels": "sriov", "annotations": "mark"}[key]
     made = [{}, {name: "true"}, {name: "false"}]
@@ -157,7 +157,7 @@ def test_an_answer_that_names_an_object_is_not_cached() -> None:
 
 
 def test_a_refusal_of_one_account_is_not_the_answer_for_another() -> None:
-    """The sketch has no service account: one that may not attach a missing network asks for it in nobody's name."""
+    """A sketch has no service account: the answer about a missing network must not be cached for another account."""
     deny = {"name": "no", "action": "Deny", "networks": [{"names": ["new"]}]}
     spec = {"exceptPods": [{"namespaces": ["blue"], "serviceAccounts": ["router"]}], "attachments": [deny]}
     policies = read_policies([{"kind": "NetworkAttachmentPolicy", "metadata": {"name": "p"}, "spec": spec}])
@@ -180,7 +180,7 @@ def test_a_refusal_of_one_account_is_not_the_answer_for_another() -> None:
     ],
     ids=["nothing", "a-wrong-type", "too-large", "containers", "volumes"],
 )
-def test_what_is_unusual_has_no_sketch(pod: Json) -> None:
+def test_an_unusual_pod_has_no_sketch(pod: Json) -> None:
     assert sketch(pod) is None
 
 
@@ -203,5 +203,5 @@ def test_a_pod_without_metadata_has_no_sketch() -> None:
     assert sketch({"metadata": {}, "spec": pod_of("a")["spec"]}) is not None
 
 
-def test_what_is_no_volume_is_seen() -> None:
+def test_an_item_that_is_not_a_volume_changes_the_sketch() -> None:
     assert sketch(pod_of("a", volumes=[{"name": "other"}])) != sketch(pod_of("a", volumes=[None]))

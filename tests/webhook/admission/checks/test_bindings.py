@@ -1,4 +1,4 @@
-"""Bindings carry no network annotations (side door 8)."""
+"""A Binding may not carry network annotations (side door 8)."""
 
 from __future__ import annotations
 

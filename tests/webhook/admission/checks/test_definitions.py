@@ -1,4 +1,4 @@
-"""NetworkAttachmentDefinitions: what is refused, warned about, left alone."""
+"""NetworkAttachmentDefinitions: refusals, warnings, and changes that are not judged."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_an_empty_config_is_the_nodes_own_with_a_warning(config: str | None) -> 
     ("selector", "is_right"), [("rack=1", True), ("rack", True), ("", True), ("a=b=c", False), ("a=1,b=2", False)]
 )
 def test_a_node_selector_is_one_label(selector: str, *, is_right: bool) -> None:
-    """/mutate would refuse each pod of the network; its owner can still change it here."""
+    """/mutate would refuse each pod of the network, so the definition is refused while its owner can correct it."""
     asked = definition(MACVLAN)
     assert asked.object is not None
     asked = asked._replace(object=asked.object._replace(annotations={NODE_SELECTOR: selector}))
@@ -138,7 +138,7 @@ def test_the_resource_of_a_claim_is_an_attribute_of_a_device(
     ],
 )
 def test_a_claim_gives_a_plugin_its_device(annotations: dict[str, str], codes: list[str]) -> None:
-    """NAD406: without a resource name nothing fills a deviceID in, but the driver of a claim does."""
+    """NAD406: without a resource name only the driver of a claim fills in a deviceID."""
     asked = definition(json.dumps({"cniVersion": "1.0.0", "type": "sriov"}))
     assert asked.object is not None
     asked = asked._replace(object=asked.object._replace(annotations=annotations))
@@ -160,7 +160,7 @@ def test_a_claim_gives_a_plugin_its_device(annotations: dict[str, str], codes: l
     ],
 )
 def test_an_annotation_for_injection_that_does_nothing(annotation: str, text: str, said: str | None) -> None:
-    """A warning, when it is written: afterwards it would be seen at the network's pods only."""
+    """The author gets the warning; later, only the authors of the network's pods would see it."""
     before = definition(MACVLAN)
     assert before.object is not None
     after = before.object._replace(annotations={annotation: text})

@@ -1,4 +1,4 @@
-"""How much one object may ask for: refused before it is read, named with its setting, and only if it is new."""
+"""Limits of one object: the refusal comes before the work, names its setting, and concerns new text only."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MANY = ",".join(["lan"] * 65)
 
 @pytest.fixture
 def parsed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The texts that are parsed from here on, but for the short ones of the world."""
+    """The texts that are parsed from now on, without the short texts of the cluster."""
     texts: list[str] = []
 
     def noting(parse: Callable[..., Any]) -> Callable[..., Any]:
@@ -97,7 +97,7 @@ def test_a_setting_moves_the_limit() -> None:
 
 
 class TestUpdate:
-    """A limit refuses what is new."""
+    """A limit does not refuse an UPDATE that leaves the text unchanged."""
 
     def test_an_annotation_that_stays(self, parsed: list[str]) -> None:
         assert decide(request(pod(MANY), old=pod(MANY))).is_allowed
@@ -187,8 +187,8 @@ def test_containers_of_a_pod_that_gets_devices() -> None:
     assert ask_mutate(pod_of(None, *many), sriov()).is_allowed
 
 
-def test_a_raised_limit_holds_for_devices_too() -> None:
-    """A pod that may have so many networks must request their devices all the same."""
+def test_a_pod_within_a_raised_limit_must_request_its_devices() -> None:
+    """A raised limit does not exempt the pod from requesting devices."""
     thing = pod_of(",".join(["a"] * 70))
     asked = request(Object(name="web-0", annotations=thing["metadata"]["annotations"], sent=Sent(thing)))
     raised = DEFAULTS._replace(networks_per_pod=70)
@@ -197,7 +197,7 @@ def test_a_raised_limit_holds_for_devices_too() -> None:
 
 
 def test_networks_of_a_namespace_are_limited_where_they_become_the_pods() -> None:
-    """/mutate leaves them to /validate, which refuses the pod."""
+    """/mutate does not change the pod, and /validate refuses it."""
     world = cluster()
     world.defaults["blue"] = MANY
     mutated = ask_mutate(pod_of(None), world)

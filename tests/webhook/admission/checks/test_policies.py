@@ -1,4 +1,4 @@
-"""Access policies and their configuration at admission: what is refused where, what is warned about, left alone."""
+"""Access policies and their configuration at admission: refusals with their fields, and warnings."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def fields(decision: Decision) -> list[str]:
     return [cause.field for cause in decision.causes]
 
 
-def test_what_is_right_is_allowed() -> None:
+def test_a_right_policy_is_allowed() -> None:
     assert write(RIGHT) == Decision()
     assert write({}, kind=POLICY_CONFIG) == Decision()
 
@@ -56,7 +56,7 @@ def test_what_is_right_is_allowed() -> None:
         ([], "spec", "wrong JSON type: a list; allowed: an object"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_is_told_where_it_stands(spec: object, field: str, words: str) -> None:
+def test_a_problem_has_its_field(spec: object, field: str, words: str) -> None:
     decision = write(spec)
     assert (decision.code, decision.reason, decision.rules) == (422, "Invalid", ("policy-field",))
     assert field in fields(decision)
@@ -97,7 +97,7 @@ def test_a_name_that_is_still_generated() -> None:
 
 
 def test_every_problem_is_a_cause() -> None:
-    """A field has one cause, and the message repeats them all."""
+    """Each field has one cause, and the message repeats all causes."""
     spec = {
         "mode": "X",
         "x": 1,
@@ -109,7 +109,7 @@ def test_every_problem_is_a_cause() -> None:
 
 
 def test_an_update_that_leaves_the_spec_alone_is_allowed() -> None:
-    """So labels, finalizers and the status of what was stored before stay open to change."""
+    """Labels, finalizers and status of a stored object can change."""
     old = Object(name="mine", spec=WRONG)
     for kind in (POLICY, POLICY_CONFIG):
         assert write(WRONG, kind=kind, old=old).is_allowed
@@ -128,7 +128,7 @@ def test_lints_are_warnings() -> None:
     assert list(map(str, decision.warnings)) == [f"spec.pods[0].podSelector: {said}"]
 
 
-def test_lints_come_with_a_refusal_too() -> None:
+def test_lints_come_with_a_refusal() -> None:
     decision = write(
         {
             "attachments": [
@@ -176,7 +176,7 @@ def review(kind: GroupKind, thing: object, **more: object) -> bytes:
     "spec", [RIGHT, {"template": 5, "config": [1], "serviceAccountName": {}}, 5, None, [2**70, 0.5]]
 )
 def test_the_whole_spec_is_read(kind: GroupKind, spec: object) -> None:
-    """Whatever it holds: fields of other kinds have no types here."""
+    """A policy may have fields of other kinds with other types."""
     thing = {"metadata": {"name": "mine", "managedFields": [{"x": 1}]}, "spec": spec, "status": {"rules": []}}
     found = wire.decode(review(kind, thing, oldObject=thing))
     assert found.kind == kind

@@ -1,4 +1,4 @@
-"""What /validate makes of a pod that /mutate has left behind, and every message about injection once."""
+"""/validate judges the result of /mutate; and every message about injection once."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from webhook.admission.model.injection import Injection
 from webhook.admission.view import needs
 from webhook.admission.view.decisioncontext import Configuration, DecisionContext
 
-# The final state
+# The result of /mutate
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_under_honor_the_final_state_is_a_warning() -> None:
 
 
 class Counting(dict[str, str]):
-    """Annotations that count how often somebody looks into them."""
+    """Annotations that count their look-ups."""
 
     looks = 0
 
@@ -73,7 +73,7 @@ class Counting(dict[str, str]):
 
 
 def test_networks_are_walked_once_however_many_resources_are_short() -> None:
-    """NB: a pod may name 100,000 networks, and nothing else is answered meanwhile."""
+    """NB: a pod may name 100,000 networks, and the event loop answers nothing else in the meantime."""
     given = [Counting({RESOURCE_NAME: f"example.com/r{at}"}) for at in range(200)]
     networks = [network(f"n{at}").replace(annotations=annotations) for at, annotations in enumerate(given)]
     found = needs.find_shortfalls(pod_of("a"), networks, (RESOURCE_NAME,))
@@ -81,7 +81,7 @@ def test_networks_are_walked_once_however_many_resources_are_short() -> None:
     assert sum(annotations.looks for annotations in given) <= 4 * len(networks)
 
 
-def test_a_refusal_stays_as_it_is() -> None:
+def test_a_refusal_does_not_change() -> None:
     assert ask_validate(pod_of("nowhere,a"), sriov()).rules == ("network-not-found",)
 
 

@@ -1,4 +1,4 @@
-"""Networks that running pods use: who is warned, who is refused, who is left alone."""
+"""Networks that running pods use: warnings, refusals and exemptions."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ def decide(request: Request, mode: str = WARN, *, cluster: FakeCluster | None = 
 
 
 @pytest.mark.parametrize("request_", [deletion(), change(), deletion(is_dry_run=True), deletion(name="")])
-def test_the_setting_says_what_becomes_of_it(request_: Request) -> None:
-    """NB: a collection is deleted object by object, without a name in the request."""
+def test_the_setting_chooses_the_outcome(request_: Request) -> None:
+    """NB: the API server deletes a collection object by object, without a name in the request."""
     warned, refused, off = (decide(request_, mode) for mode in IN_USE_MODES)
     assert (warned.verdict, warned.rules[-1], len(warned.warnings)) == ("warn", "NetworkInUse", 1)
     assert "3 running pods use network blue/lan" in str(warned.warnings[0])
@@ -69,7 +69,7 @@ def test_the_setting_says_what_becomes_of_it(request_: Request) -> None:
 
 
 @pytest.mark.parametrize(("request_", "verdict"), [(deletion(), "allow"), (change(), "deny")])
-def test_what_must_end_can_end_and_cannot_be_rewritten(request_: Request, verdict: str) -> None:
+def test_a_definition_that_must_end_can_end_but_not_change(request_: Request, verdict: str) -> None:
     """A definition that a finalizer holds is still in use: deleting it again is harmless, changing it is not."""
     cleaners = [request_._replace(user=User(name)) for name in networkuse.CLEANERS]
     assert len(cleaners) == 2
@@ -81,13 +81,13 @@ def test_what_must_end_can_end_and_cannot_be_rewritten(request_: Request, verdic
     assert decide(request_, DENY, cluster=elsewhere).verdict == "deny"
 
 
-def test_an_account_of_the_same_name_elsewhere_is_nobody_special() -> None:
+def test_an_account_of_the_same_name_in_another_namespace_is_not_exempt() -> None:
     forged = User("system:serviceaccount:blue:namespace-controller")
     assert decide(deletion(user=forged), DENY).verdict == "deny"
 
 
 @pytest.mark.parametrize("request_", [deletion(), change()])
-def test_a_network_that_nobody_uses(request_: Request) -> None:
+def test_an_unused_network_can_be_deleted(request_: Request) -> None:
     assert decide(request_, DENY, cluster=cluster()).verdict == "allow"
 
 
@@ -96,7 +96,7 @@ def test_deletions_of_other_kinds_are_not_judged() -> None:
     assert decide(deletion(subresource="status"), DENY) is ALLOWED
 
 
-def test_what_is_wrong_anyway_is_refused_for_that() -> None:
+def test_another_problem_is_the_reason_of_the_refusal() -> None:
     decision = decide(change("{"), DENY)
     assert (decision.code, decision.rules) == (422, ("json-syntax",))
 
@@ -112,7 +112,7 @@ def test_a_config_of_another_type_was_never_readable() -> None:
     assert decide(change(MACVLAN, {"type": "macvlan"}), DENY).verdict == "allow"
 
 
-def test_names_of_other_namespaces_are_not_told() -> None:
+def test_pods_of_other_namespaces_are_not_named() -> None:
     users = NetworkUsers(total=9, own=7, names=("a", "b", "c", "d", "e"))
     for mode in (WARN, DENY):
         decision = decide(deletion(), mode, cluster=world(users))
@@ -121,7 +121,7 @@ def test_names_of_other_namespaces_are_not_told() -> None:
 
 
 @pytest.mark.parametrize("request_", [deletion(), change()])
-def test_long_names_leave_room_for_what_matters(request_: Request) -> None:
+def test_long_names_leave_room_for_the_rest(request_: Request) -> None:
     users = NetworkUsers(total=9, own=7, names=tuple(f"{letter * 253}" for letter in "abcde"))
     long = request_._replace(name="n" * 253, namespace="m" * 63)
     made = cluster()
@@ -133,7 +133,7 @@ def test_long_names_leave_room_for_what_matters(request_: Request) -> None:
     assert "  fix:" in refused.message
 
 
-# What breaks
+# Breaking changes
 
 CHAIN: dict[str, Any] = {
     "cniVersion": "1.0.0",
@@ -163,7 +163,7 @@ def chain(**bridge: object) -> str:
         ("", " "),
     ],
 )
-def test_what_does_not_break(before: str, after: str) -> None:
+def test_changes_that_do_not_break(before: str, after: str) -> None:
     assert find(before, after) == ()
 
 
@@ -182,7 +182,7 @@ def test_what_does_not_break(before: str, after: str) -> None:
         (MACVLAN, "{", ("spec.config, which can no longer be read",)),
     ],
 )
-def test_what_breaks(before: str | None, after: str, words: tuple[str, ...]) -> None:
+def test_changes_that_break(before: str | None, after: str, words: tuple[str, ...]) -> None:
     assert find(before, after) == words
 
 

@@ -1,4 +1,4 @@
-"""Which decisions depend on the labels of a namespace that is not known, and only those."""
+"""Exactly those decisions name an unknown namespace that depend on its labels."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def rules(*, mode: str = "Enforce", config: Json | None = None, **spec: Any) -> 
     ids=["pods", "pods of some namespaces", "exceptPods", "the second entry"],
 )
 def test_a_rule_selects_by_labels(spec: Json, mode: str) -> None:
-    """A policy on trial waits for the labels as well: a wrong remark is worse than none."""
+    """A policy on trial needs the labels as well, because a wrong warning is worse than no warning."""
     for kind in (GroupKind("", "Pod"), DEPLOYMENT):
         asked = request(pod("lan"), kind=kind)
         assert decide(asked, world=new_world(), rules=rules(mode=mode, **spec)).unknown == ("blue",)
@@ -119,8 +119,8 @@ def test_a_rule_about_definitions_selects_by_labels(rule: Json, mode: str, *, is
     assert decide(definition("{"), world=new_world(), rules=given).unknown == ()
 
 
-def test_what_later_checks_say_does_not_hide_it() -> None:
-    """Networks in use, devices that are missing: whether the author may know of them is not decided yet."""
+def test_later_checks_do_not_hide_it() -> None:
+    """Later checks, of networks in use and of devices, keep the unknown namespaces."""
     by_label = rules(pods=[BY_LABEL], attachments=[DENY], definitions=[
         {**ANYBODY, "namespaceSelector": BY_LABEL["namespaceSelector"]}
     ])  # fmt: skip
@@ -151,7 +151,7 @@ def test_mutate_says_nothing_of_a_network_before_the_labels_are_known() -> None:
     assert ask_mutate(pod_of("lan"), world).unknown == ()
 
 
-def test_what_nobody_can_be_asked_for_is_warn_of_unknown() -> None:
+def test_without_an_api_server_an_unknown_namespace_is_a_warning() -> None:
     by_label = rules(pods=[BY_LABEL], attachments=[DENY])
     decision = warn_of_unknown(decide(request(pod("lan")), world=new_world(), rules=by_label))
     assert (decision.verdict, decision.unknown, len(decision.warnings)) == ("warn", (), 1)
@@ -172,7 +172,7 @@ def level_worlds() -> dict[str, tuple[FakeCluster, Rules]]:
 @pytest.mark.parametrize("world", ["labels", "default"])
 @pytest.mark.parametrize("asked", ["definition", "pod"])
 def test_a_namespace_that_may_have_a_level_is_asked_for(world: str, asked: str) -> None:
-    """Where levels are in use, for a network's namespace as well: its label may refuse, and it may lift the default."""
+    """If levels are in use, the namespace of a network matters: its label may set a level or lift the default."""
     made, in_force = level_worlds()[world]
     made.unknown = frozenset({"default" if asked == "pod" else "blue"})
     given = request(pod("default/internet")) if asked == "pod" else definition(MACVLAN)
@@ -182,7 +182,7 @@ def test_a_namespace_that_may_have_a_level_is_asked_for(world: str, asked: str) 
 
 
 @pytest.mark.parametrize("asked", ["definition", "pod"])
-def test_where_no_level_is_in_use_nobody_is_asked(asked: str) -> None:
+def test_without_levels_no_namespace_is_unknown(asked: str) -> None:
     made = cluster()
     made.unknown = frozenset({"default", "blue"})
     given = request(pod("default/internet")) if asked == "pod" else definition(MACVLAN)

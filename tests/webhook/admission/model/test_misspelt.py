@@ -1,4 +1,4 @@
-"""An annotation key that nobody reads: the pod would start without its networks, and nobody would say why."""
+"""A misspelt annotation key: the pod would start without its networks."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_many_keys_cost_no_more_than_a_few() -> None:
     assert len(list(find_misspelt([f"k8s.v1.cni.cncf.io/networks{at:x}" for at in range(16)]))) == COMPARED_MAX
 
 
-def test_a_pod_that_is_created_is_told() -> None:
+def test_a_new_pod_gets_a_warning() -> None:
     pod = pod_of(None)
     pod["metadata"]["annotations"] = {"k8s.v1.cni.cncf.io/network": "a"}
     answer = ask_mutate(pod, sriov())
@@ -61,7 +61,7 @@ def test_a_pod_that_is_created_is_told() -> None:
     assert NETWORKS in str(answer.warnings[0])
 
 
-def test_a_template_is_told_when_it_is_created() -> None:
+def test_a_new_template_gets_a_warning() -> None:
     near = Object(name="web", annotations={"k8s.v1.cni.cncf.io/network": "a"})
     created = evaluate(request(near, kind=DEPLOYMENT), DecisionContext(FakeCluster({}), RULES))
     assert created.is_allowed
@@ -70,7 +70,7 @@ def test_a_template_is_told_when_it_is_created() -> None:
     assert evaluate(request(Object(name="web"), kind=DEPLOYMENT), DecisionContext(FakeCluster({}), RULES)) == ALLOWED
 
 
-def test_the_sketch_has_it() -> None:
+def test_the_sketch_has_misspelt_annotations() -> None:
     plain, near, other = (pod_of(None) for _ in range(3))
     plain["metadata"]["annotations"] = {"example.com/network": "a"}
     near["metadata"]["annotations"] = {"k8s.v1.cni.cncf.io/network": "a"}
