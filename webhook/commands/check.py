@@ -92,21 +92,22 @@ def check(
         found = manifests.find_files([path for path in paths if path != STDIN])
     except ManifestError as error:
         fail_unreadable(error.problems)
-    files, remarks = charts.set_aside(found, named=paths)
+    files, skipped = charts.set_aside(found, named=paths)
     problems: list[Problem] = []
     documents = list(_read(files, problems))
     if STDIN in paths:
         files = [*files, STDIN_NAME]
         documents += manifests.read_bytes(sys.stdin.buffer.read(), file=STDIN_NAME, problems=problems)
-    problems, skipped = _split(problems, named=paths)
-    remarks += skipped
+    problems, foreign = _split(problems, named=paths)
+    skipped += foreign
     if not documents and not problems:
-        fail_unreadable([*remarks, manifests.nothing_found(paths)])
+        fail_unreadable([*skipped, manifests.nothing_found(paths)])
     cluster = snapshots.build(documents, problems)
     rules, configuration = rules_in_force(rules_given, cluster), configuration_of(config, plugin_schemas)
     webhook = Webhook(context=DecisionContext(cluster, rules, configuration, network_namespace))
     judgements = list(judge(documents, webhook, problems))
-    findings = [*_problems(ERROR, problems), *_problems(WARNING, remarks)]
+    findings = [Finding(one.position, ERROR, one.rule, one.text) for one in problems]
+    findings += [Finding(one.position, WARNING, one.rule, one.text) for one in skipped]
     report = _report(files, documents, judgements, findings)
     click.echo(FORMATS[output](report))
     sys.exit(_exit_code(report, problems))
@@ -128,11 +129,6 @@ def _split(problems: Iterable[Problem], *, named: Container[str]) -> tuple[list[
         is_foreign = problem.rule == NO_OBJECT and problem.position.file not in named
         (skipped if is_foreign and problem.position.file != STDIN_NAME else wrong).append(problem)
     return wrong, skipped
-
-
-def _problems(level: str, problems: Iterable[Problem]) -> Iterator[Finding]:
-    for problem in problems:
-        yield Finding(problem.position, level, problem.rule, problem.text)
 
 
 def _exit_code(report: Report, problems: Sequence[Problem]) -> int:

@@ -36,16 +36,16 @@ from cniplugin.netspec.record import remember
 from cniplugin.netspec.whitespace import trim
 from webhook.admission.checks.unknownnamespaces import unknown_to_define
 from webhook.admission.model.injection import (
+    BY_CLAIM,
     DEVICES_FROM,
     INJECT,
     NODE_SELECTOR,
-    SOURCES,
-    comes_by_claim,
     has_domain,
     is_device_name,
     is_unclear,
     may_be_claimed,
     read_node_selector,
+    source_of,
 )
 from webhook.admission.model.limitsettings import ReviewLimits, config_items_problem, config_size_problem
 from webhook.admission.model.requests import ALLOWED, NOTHING, AdmissionWarning, Decision, Object, Request
@@ -80,12 +80,12 @@ def check(request: Request, context: DecisionContext) -> Decision:
     limits = None if is_kept else context.configuration.limits
     parsed = _check_config(new.config, name, context.rules, problems, warnings, limits=limits)
     if parsed is not None and plugins is not None and isinstance(new.config, str):
-        resource, is_claimed = new.annotations.get(RESOURCE_NAME, ""), comes_by_claim(new.annotations)
+        resource, is_claimed = new.annotations.get(RESOURCE_NAME, ""), source_of(new.annotations) == BY_CLAIM
         findings = plugin_findings(new.config, name, plugins, resource=resource, is_claimed=is_claimed)
         refused = {problem.path for problem in problems}
         problems.extend(finding.as_spec_error() for finding in findings if finding.is_error)
-        remarks = (finding for finding in findings if not finding.is_error and finding.path not in refused)
-        warnings.extend(map(networktext.plugin_warning, remarks))
+        others = (finding for finding in findings if not finding.is_error and finding.path not in refused)
+        warnings.extend(map(networktext.plugin_warning, others))
     problems.extend(consent.problems(new.annotations))
     problems.extend(_injection_problems(new))
     if problems:
@@ -115,11 +115,11 @@ def _injection_warnings(new: Object, old: Object) -> Iterator[AdmissionWarning]:
     if is_unclear(new.annotations) and new.annotations[INJECT] != old.annotations.get(INJECT):
         yield injectiontext.opt_out_unclear(new.annotations[INJECT])
     source = new.annotations.get(DEVICES_FROM, "")
-    if trim(source) and trim(source) not in SOURCES and source != old.annotations.get(DEVICES_FROM):
+    if trim(source) and not source_of(new.annotations) and source != old.annotations.get(DEVICES_FROM):
         yield injectiontext.source_unclear(trim(source))
     resource = trim(new.annotations.get(RESOURCE_NAME, ""))
     is_new = (resource, source) != (trim(old.annotations.get(RESOURCE_NAME, "")), old.annotations.get(DEVICES_FROM, ""))
-    if is_new and resource and not has_domain(resource) and not comes_by_claim(new.annotations):
+    if is_new and resource and not has_domain(resource) and source_of(new.annotations) != BY_CLAIM:
         yield injectiontext.resource_without_domain(resource)
 
 

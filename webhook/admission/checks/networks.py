@@ -206,7 +206,7 @@ def _judge(
     if requests.problems:
         problems = sorted([*problems, *requests.problems], key=accesstext.input_order)
     warnings = [accesstext.trial(request, refusal, config) for mode, refusal in trials if mode == "Warn"]
-    warnings += [usetext.address_warning(request, error) for error in requests.remarks]
+    warnings += [usetext.address_warning(request, error) for error in requests.surprises]
     if request.kind.kind != "Pod":
         warnings += [
             networktext.not_yet(error, how.hint if how else NO_HINT)
@@ -227,7 +227,7 @@ def _judge(
         return _Decided(refused._replace(missing=_missing(asked, problems)))
     allowed = Decision(
         warnings=tuple(warnings),
-        rules=distinct([*(verdict.code for verdict in verdicts), *(error.rule for error in requests.remarks)]),
+        rules=distinct([*(verdict.code for verdict in verdicts), *(error.rule for error in requests.surprises)]),
         policies=distinct([verdict.policy for verdict in verdicts]),
         trials=tuple(accesstext.trial_record(mode, refusal) for mode, refusal in trials),
     )

@@ -29,7 +29,7 @@ from webhook.admission.wording import usetext
 ADDRESSES_MAX = 256
 """Addresses and gateways of one pod that are checked; each is compared with each range of its network."""
 
-REMARKS_MAX = 16
+WARNINGS_MAX = 16
 """Warnings about one pod: the API server shows 4,096 characters of warnings."""
 
 USERS_MAX = 100
@@ -50,10 +50,10 @@ class PodClaim(NamedTuple):
 
 
 class Requests(NamedTuple):
-    """What the check finds: problems, remarks, and the addresses that other pods may claim as well."""
+    """What the check finds: problems, surprises, and the addresses that other pods may claim as well."""
 
     problems: tuple[SpecError, ...] = ()
-    remarks: tuple[SpecError, ...] = ()
+    surprises: tuple[SpecError, ...] = ()
     claims: tuple[PodClaim, ...] = ()
 
 
@@ -91,9 +91,9 @@ def find(
         for claim in own:
             key = (element.namespace, element.name, claim.address)
             holders.setdefault(key, "the default network" if item is None else f"[{item}] of this pod")
-    remarks = [error for error in errors if not is_refused(error.rule)]
+    surprises = [error for error in errors if not is_refused(error.rule)]
     problems = [error for error in errors if is_refused(error.rule)]
-    return Requests(problems=tuple(problems), remarks=tuple(remarks[:REMARKS_MAX]), claims=tuple(claims))
+    return Requests(problems=tuple(problems), surprises=tuple(surprises[:WARNINGS_MAX]), claims=tuple(claims))
 
 
 def _offer(element: NetworkSelectionElement, context: DecisionContext) -> Offer:
@@ -143,7 +143,7 @@ def warn_of_others(request: Request, decision: Decision, claims: Iterable[PodCla
         if users:
             by = usetext.asking_pods(users, request.namespace)
             errors.append(usetext.place(usetext.duplicate(claim, by=by), item))
-        if len(errors) == REMARKS_MAX:
+        if len(errors) == WARNINGS_MAX:
             break
     if not errors:
         return decision

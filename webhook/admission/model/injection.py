@@ -60,14 +60,10 @@ def is_device_name(text: str) -> bool:
     return has_domain(text) and is_key(text)
 
 
-def says_source(annotations: Mapping[str, str]) -> bool:
-    """Say whether a definition names the source of its devices."""
-    return trim(annotations.get(DEVICES_FROM, "")) in SOURCES
-
-
-def comes_by_claim(annotations: Mapping[str, str]) -> bool:
-    """Say whether a definition says that a ResourceClaim gives its devices."""
-    return trim(annotations.get(DEVICES_FROM, "")) == BY_CLAIM
+def source_of(annotations: Mapping[str, str]) -> str:
+    """Return the source that a definition names for its devices: one of SOURCES, or "" for none."""
+    source = trim(annotations.get(DEVICES_FROM, ""))
+    return source if source in SOURCES else ""
 
 
 def may_be_claimed(resource: str, annotations: Mapping[str, str]) -> bool:
@@ -78,7 +74,8 @@ def may_be_claimed(resource: str, annotations: Mapping[str, str]) -> bool:
     all names of device plugins have, and is not a resource of Kubernetes itself.
     """
     is_native = resource in NATIVE_RESOURCES or resource.startswith("hugepages-")
-    return comes_by_claim(annotations) or not (says_source(annotations) or has_domain(resource) or is_native)
+    source = source_of(annotations)
+    return source == BY_CLAIM or not (source or has_domain(resource) or is_native)
 
 
 def has_domain(text: str) -> bool:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 from cniplugin.netspec.whitespace import trim
 from webhook.admission.model import podspec
-from webhook.admission.model.injection import BY_CLAIM, BY_PLUGIN, DEVICES_FROM, SOURCES, opts_out
+from webhook.admission.model.injection import BY_CLAIM, BY_PLUGIN, opts_out, source_of
 from webhook.admission.model.podspec import Json
 from webhook.admission.view.decisioncontext import DecisionContext
 from webhook.admission.view.parsecache import read_pod
@@ -65,21 +65,15 @@ def count_needs(
     knows the devices of a claim before its allocation.
     """
     default = BY_CLAIM if has_claims else BY_PLUGIN
-    asked = (network for network in networks if (_source(network) or default) == BY_PLUGIN)
+    asked = (network for network in networks if (source_of(network.annotations) or default) == BY_PLUGIN)
     return dict(sorted(Counter(name for network in asked for name in resources_of(network, keys)).items()))
-
-
-def _source(network: NetworkAttachmentDefinition) -> str | None:
-    """Return the source that a definition names for its devices."""
-    source = trim(network.annotations.get(DEVICES_FROM, ""))
-    return source if source in SOURCES else None
 
 
 def find_claimed(pod: Json, networks: Sequence[NetworkAttachmentDefinition], keys: Sequence[str]) -> list[str]:
     """Return the resources that claims are assumed to give: neither a container nor a definition says otherwise."""
     if not podspec.has_claims(pod):
         return []
-    without_source = [network for network in networks if _source(network) is None]
+    without_source = [network for network in networks if not source_of(network.annotations)]
     named = {name for network in without_source for name in resources_of(network, keys)}
     requested = podspec.requested(pod, named) if named else {}
     return sorted(name for name in named if not requested.get(name))

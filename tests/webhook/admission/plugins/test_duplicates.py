@@ -122,7 +122,7 @@ def test_without_schemas_pods_are_compared_all_the_same() -> None:
 
 def test_warnings_about_one_pod_are_bounded() -> None:
     ips = [f"10.1.0.{number}/24" for number in range(1, 60)]
-    assert len(judge(STATIC, element(ips=ips), element(ips=ips)).warnings) == podrequests.REMARKS_MAX
+    assert len(judge(STATIC, element(ips=ips), element(ips=ips)).warnings) == podrequests.WARNINGS_MAX
 
 
 # Two elements of one pod
