@@ -29,9 +29,8 @@ from certs.files import BootstrapError, bootstrap
 from certs.keyexposure import exposures
 from cniplugin.access.model.decision import Rules
 from cniplugin.access.model.policyrules import AuthorMatch
-from webhook.admission.checks.in_use import OFF
-from webhook.admission.evaluate import NETWORK_NAMESPACE
-from webhook.admission.view.currentrules import RulesInForce
+from webhook.admission.model.kinds import NETWORK_NAMESPACE
+from webhook.admission.view.decisioncontext import OFF, CompiledRules
 from webhook.configuration.current import CurrentConfiguration
 from webhook.configuration.filesource import ConfigurationFile
 from webhook.configuration.schemafiles import load_directory
@@ -179,7 +178,7 @@ def _serve(
     reviews = Reviews(
         snapshot=parts.snapshot,
         problem=parts.problem,
-        rules=RulesInForce(settings.rules.config),
+        rules=CompiledRules(settings.rules.config),
         configuration=lambda: configuration.value,
         network_namespace=settings.network_namespace,
         observer=Observers(metrics, log),
@@ -386,7 +385,7 @@ def _registrar(
     from webhook.registration.api import Api
     from webhook.registration.registrar import Registrar
 
-    rules = RulesInForce(settings.rules.config)  # of its own: one thread uses it
+    rules = CompiledRules(settings.rules.config)  # of its own: one thread uses it
 
     def protection() -> StatusProtection:
         config = rules(source.snapshot()).config
