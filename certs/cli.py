@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 
 from .authority import MaterialError, parse_name
-from .files import BootstrapError
-from .files import bootstrap as bootstrap_files
+from .certfiles import BootstrapError
+from .certfiles import bootstrap as bootstrap_files
 
 _SERVICE = "nadmit-webhook.nadmit-system.svc"
 

@@ -40,7 +40,7 @@ from enum import StrEnum
 from typing import Any
 
 from .cabundle import OWN_SUFFIX
-from .state import StateError
+from .secretdata import StateError
 
 KEY = "path-tokens.json"
 FOLLOWING = 3

@@ -32,7 +32,7 @@ from cryptography import x509
 
 from . import authority, cabundle
 from .authority import Pair
-from .state import Phase, State
+from .secretdata import Phase, State
 
 RETIRED_KEPT = 8
 """Five years of authorities. They are remembered so that a caBundle of long ago is cleaned, too."""

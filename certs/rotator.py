@@ -24,7 +24,7 @@ from . import authority, cabundle
 from .pathtokens import PathTokens, SeenTokens, TokenStep, parse_tokens, render_tokens, tokens_in
 from .rotation import Policy, Seen, Step, next_step, take_step
 from .rounds import Rounds
-from .state import State, parse_state, render_state
+from .secretdata import State, parse_state, render_state
 from .store import ConfigurationStore, SecretStore, StoreError
 from .tokenkeeper import TokenKeeper, read_configurations
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import ClassVar
 
-from .state import StateError
+from .secretdata import StateError
 from .store import ConflictError, StoreError
 
 logger = logging.getLogger("nadmit.certs")

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from .files import write_whole
+from .certfiles import write_whole
 from .pathtokens import (
     KEY,
     PathTokens,

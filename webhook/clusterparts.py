@@ -22,7 +22,7 @@ from webhook.configuration.current import InForce
 from webhook.kube.ownnamespace import own_namespace
 from webhook.policystatus.part import StatusWriter
 from webhook.registration.api import Api
-from webhook.registration.authority import read_authorities
+from webhook.registration.cafile import read_authorities
 from webhook.registration.conditions import LabelProtection, StatusProtection
 from webhook.registration.configurations import Service, Target, Url
 from webhook.registration.registrar import Registrar

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import uvloop
 
-from certs.files import BootstrapError, Bootstrapped, bootstrap
+from certs.certfiles import BootstrapError, Bootstrapped, bootstrap
 from certs.keyexposure import exposures
 from webhook.admission.view.currentrules import RulesInForce
 from webhook.configuration.current import InForce
@@ -31,7 +31,7 @@ from webhook.serving.probes import create_probes
 from webhook.serving.server import Addresses, Stop, serve, stop_on_signals
 from webhook.serving.tls import ServedPair, ServerTls
 from webhook.settings import Settings
-from webhook.snapshot.store import Snapshot
+from webhook.snapshot.snapshot import Snapshot
 from webhook.telemetry.configuration import ConfigurationMetrics
 from webhook.telemetry.decisionlog import DecisionLog
 from webhook.telemetry.metrics import LoadMetrics, Metrics, Observers

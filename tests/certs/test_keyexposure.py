@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from certs.certfiles import bootstrap
 from certs.cli import certs
-from certs.files import bootstrap
 from certs.keyexposure import exposures
 from tests.paths import ROOT
 from webhook.serving.tls import ServerTls

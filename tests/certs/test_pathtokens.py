@@ -28,7 +28,7 @@ from certs.pathtokens import (
     tokens_in,
 )
 from certs.rotation import Policy
-from certs.state import StateError
+from certs.secretdata import StateError
 from certs.store import ConflictError, StoreError
 from certs.tokenkeeper import TokenFile, TokenKeeper, TokenRotator
 

@@ -12,7 +12,7 @@ from cryptography import x509
 
 from certs import authority
 from certs.rotation import RETIRED_KEPT, Policy, Seen, Step, next_step, take_step
-from certs.state import KEYS, Phase, State, StateError, parse_state, render_state
+from certs.secretdata import KEYS, Phase, State, StateError, parse_state, render_state
 
 from .world import START
 

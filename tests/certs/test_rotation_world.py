@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 from certs import pathtokens, rotator, tokenkeeper
 from certs.pathtokens import PathTokens, SeenTokens, TokenPolicy, TokenStep
 from certs.rotation import Policy, Seen, Step, next_step
-from certs.state import State
+from certs.secretdata import State
 
 from .memorycluster import FOREIGN
 from .world import World

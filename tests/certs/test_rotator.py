@@ -15,7 +15,7 @@ from certs.pathtokens import TokenStep
 from certs.rotation import Step
 from certs.rotator import Rotator
 from certs.rounds import RotatorError
-from certs.state import State
+from certs.secretdata import State
 from certs.store import ConflictError, StoreError
 
 from .memorycluster import MUTATING, VALIDATING, MemoryCluster, webhook

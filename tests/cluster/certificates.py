@@ -15,7 +15,7 @@ from kubernetes.client import ApiClient
 
 from certs.kubestore import KubeSecret
 from certs.rotator import Rotator
-from certs.state import Phase, parse_state
+from certs.secretdata import Phase, parse_state
 from certs.store import StoreError
 from tests.certs.memorycluster import FOREIGN
 from tests.realapi.server import RealApiServer

@@ -21,7 +21,7 @@ from certs import rotation
 from certs.kubestore import Api, KubeConfigurations, KubeSecret
 from certs.rotation import Policy, Step
 from certs.rotator import Rotator
-from certs.state import Phase, render_state
+from certs.secretdata import Phase, render_state
 from tests.certs.world import NAME
 from tests.realapi.server import RealApiServer
 

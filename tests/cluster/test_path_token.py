@@ -19,7 +19,7 @@ from certs.pathtokens import KEY, parse_tokens, render_tokens, tokens_in
 from certs.store import ConflictError
 from tests.e2e.process import Unanswered
 from tests.realapi.server import RealApiServer
-from webhook.registration.moving import PROBES
+from webhook.registration.pathmigration import PROBES
 
 from .certificates import connect_with
 from .deployments import SOME, Deployment, deployed, streaming

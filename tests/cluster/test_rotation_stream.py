@@ -20,7 +20,7 @@ from certs.cabundle import certificates_in, own_bundles
 from certs.kubestore import Api, KubeConfigurations, KubeSecret
 from certs.rotation import Policy, Step, take_step
 from certs.rotator import Rotator
-from certs.state import Phase, parse_state, render_state
+from certs.secretdata import Phase, parse_state, render_state
 from tests.realapi.server import RealApiServer
 from webhook.registration.tables import KINDS
 

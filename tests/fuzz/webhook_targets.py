@@ -10,7 +10,7 @@ from functools import cache
 import click
 from cryptography import x509
 
-from certs import authority, cabundle, state
+from certs import authority, cabundle, secretdata
 from cniplugin.access.model.values import Config, Rules
 from cniplugin.netspec import cniconfig
 from cniplugin.netspec.errors import SpecErrors
@@ -27,7 +27,7 @@ from webhook.commands import clusteroptions, options, serve
 from webhook.configuration import parsing as configuration_text
 from webhook.configuration import schemafiles
 from webhook.configuration.parsing import ConfigurationError
-from webhook.kube import apiobjects
+from webhook.kube import responses
 from webhook.plugindata.loader import load_schemas
 from webhook.plugindata.own import read_own
 from webhook.review import wire
@@ -137,16 +137,16 @@ def _path(data: bytes) -> object:
 
 
 def _api_page(data: bytes) -> object:
-    page = apiobjects.parse_page(data)
+    page = responses.parse_page(data)
     for item in page.items or ():
-        apiobjects.parse_item(item)
+        responses.parse_item(item)
     return len(page.items or ())
 
 
 def _api_event(data: bytes) -> object:
-    apiobjects.parse_status(data)
-    event = apiobjects.parse_event(data)
-    apiobjects.parse_item(event.object)
+    responses.parse_status(data)
+    event = responses.parse_event(data)
+    responses.parse_item(event.object)
     return event.type[:10]
 
 
@@ -196,12 +196,12 @@ def _secret(data: bytes) -> object:
     given = {
         key: value.encode("utf-8", "surrogatepass") for key, value in object_of(data).items() if isinstance(value, str)
     }
-    read = state.parse_state(given)
+    read = secretdata.parse_state(given)
     if read is None:
         return "empty"
-    written = state.render_state(read)
-    again = state.parse_state(written)
-    agree(None if again is None else state.render_state(again), written, "a state rendered and parsed again")
+    written = secretdata.render_state(read)
+    again = secretdata.parse_state(written)
+    agree(None if again is None else secretdata.render_state(again), written, "a state rendered and parsed again")
     return read.phase
 
 
@@ -269,15 +269,15 @@ TARGETS = (
     Target("yaml-stream", _yamlstream, vectors=_MANIFESTS, tokens=_YAML, steps_per_byte=2000),
     Target("json-stream", _jsonstream, (jsonstream.NotStrictJsonError,)),
     Target("field-path", _path),
-    Target("api-page", _api_page, (apiobjects.MalformedError,)),
-    Target("api-event", _api_event, (apiobjects.MalformedError,)),
+    Target("api-page", _api_page, (responses.MalformedError,)),
+    Target("api-event", _api_event, (responses.MalformedError,)),
     Target("quantity", _quantity),
     Target("node-selector", _node_selector),
     Target("json-patch", _patch, (jsonpatch.PatchError,), vectors=("vectors/json_patch_cases.json",)),
     Target("json-pointer", _pointer, (jsonpatch.PatchError,)),
     Target("timeout", _budget),
     Target("addresses", _formats),
-    Target("secret", _secret, (state.StateError,), bytes_max=16_384),
+    Target("secret", _secret, (secretdata.StateError,), bytes_max=16_384),
     Target("ca-bundle", _ca_bundle),
     Target("served-pair", _served_pair, (CertificateError,)),
     Target("certificate", _certificate, (authority.MaterialError,)),

@@ -15,7 +15,7 @@ from cniplugin.access.model.values import Config, Subject
 from cniplugin.netspec.names import ALLOWED_LABEL, ALLOWED_SUBDOMAIN, is_label, is_subdomain
 from webhook.admission.wording import unreadable
 from webhook.kube.apierrors import ClusterError
-from webhook.snapshot.store import Snapshot
+from webhook.snapshot.snapshot import Snapshot
 from webhook.trees import manifests as files
 from webhook.trees.problems import ManifestError, Problem
 

@@ -13,7 +13,7 @@ import click
 from webhook.admission.evaluate import DEVICE_KINDS, NETWORK, POLICIES
 from webhook.admission.model.requests import User
 from webhook.report import diff, kubectl
-from webhook.snapshot.store import EMPTY, Snapshot
+from webhook.snapshot.snapshot import EMPTY, Snapshot
 from webhook.trees import manifests, snapshots
 from webhook.trees.documents import Document
 from webhook.trees.problems import ManifestError, Position, Problem

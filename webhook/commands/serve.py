@@ -219,8 +219,8 @@ def _check_path_token_options(path_token_file: Path | None, given: Mapping[str, 
 def _run(settings: dict[str, Any], limits: dict[str, Any]) -> int:
     """Start the server and return the exit code. NB: these imports cost 300 ms, which no other command pays."""
     from certs.authority import MaterialError  # noqa: PLC0415 - as above, and below
+    from certs.certfiles import BootstrapError  # noqa: PLC0415
     from certs.cli import DEFAULT_NAMES  # noqa: PLC0415
-    from certs.files import BootstrapError  # noqa: PLC0415
     from certs.rounds import RotatorError  # noqa: PLC0415
     from webhook import compose  # noqa: PLC0415
     from webhook.kube.apierrors import ClusterError  # noqa: PLC0415

@@ -11,7 +11,7 @@ import urllib3
 from urllib3.response import BaseHTTPResponse
 
 from .apierrors import SAID_MAX, ClusterError
-from .apiobjects import parse_status
+from .responses import parse_status
 
 BLOCK = 65_536
 

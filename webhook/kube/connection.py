@@ -35,8 +35,8 @@ from cniplugin.netspec.whitespace import trim
 from . import kubeconfigfiles
 from .answers import BROKEN_CONNECTION, Answer, Reply, explain
 from .apierrors import ClusterError, UnauthorizedError, of_status
-from .apiobjects import parse_status
 from .kubeconfigerrors import explain_kubeconfig, hide_values_in_log
+from .responses import parse_status
 
 SERVICE_ACCOUNT = Path(SERVICE_TOKEN_FILENAME).parent
 CONNECT_S = 10.0

@@ -42,13 +42,13 @@ from typing import Any, Protocol
 
 import msgspec
 
-from webhook.kube.bynamespace import Key
+from webhook.kube.responses import Key
 
 from .answers import Answer
 from .apierrors import AbsentError, ClusterError, GoneError, of_status
-from .apiobjects import Item, MalformedError, Page, parse_event, parse_item, parse_page, parse_status
 from .connection import Connection, Resource
 from .reporter import Reporter
+from .responses import Item, MalformedError, Page, parse_event, parse_item, parse_page, parse_status
 
 logger = logging.getLogger("nadmit.cluster")
 

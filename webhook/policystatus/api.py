@@ -17,9 +17,9 @@ import msgspec
 from cniplugin.access.model.policyrules import CONFIG_KIND, POLICY_KIND
 from webhook.kube.answers import Reply
 from webhook.kube.apierrors import AbsentError, ClusterError
-from webhook.kube.apiobjects import MalformedError, Page, parse_page
 from webhook.kube.connection import JSON, MERGE_PATCH, Connection, Resource
 from webhook.kube.lease import ConflictError
+from webhook.kube.responses import MalformedError, Page, parse_page
 from webhook.snapshot.source import CONFIGS, POLICIES
 
 from .events import PATH as EVENTS

@@ -33,8 +33,8 @@ from webhook.kube.reporter import Reporter
 from webhook.telemetry.policystatus import Counts
 
 from .api import RESOURCES, Api, ForbiddenError, RefusedError
-from .due import Key, plan
 from .events import event_body
+from .statusplan import Key, plan
 from .stored import Event, Stored, Write
 
 

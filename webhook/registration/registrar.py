@@ -31,7 +31,7 @@ from .api import Api, ConflictError
 from .comparison import completed, differences, stage_of, webhooks_of, without_bundle
 from .conditions import LabelProtection, StatusProtection
 from .configurations import Target, Webhook, is_ours, token_of
-from .moving import Move
+from .pathmigration import Move
 from .tables import KINDS, Kind
 
 logger = logging.getLogger("nadmit.registration")

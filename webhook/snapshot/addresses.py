@@ -12,7 +12,8 @@ from itertools import islice
 
 from cniplugin.netspec.selection import NetworkSelectionElement
 from webhook.admission.view.addressclaims import claims_of
-from webhook.kube.bynamespace import ByNamespace, Key
+from webhook.kube.responses import Key
+from webhook.snapshot.copyonwrite import ByNamespace
 
 CLAIMS_MAX = 64
 """Addresses of one pod that count."""

@@ -23,12 +23,12 @@ from cniplugin.netspec.errors import SpecError
 from webhook.admission.dra.claims import KINDS as DEVICE_KINDS
 from webhook.admission.dra.claims import NO_DEVICES, Devices, DeviceSpec
 from webhook.admission.model.injection import DEFAULT_NETWORKS
-from webhook.kube.apiobjects import Item
-from webhook.kube.bynamespace import ByNamespace, Key
-from webhook.snapshot.deviceobjects import UNREADABLE, keep_spec
+from webhook.kube.responses import Item, Key
+from webhook.snapshot.copyonwrite import ByNamespace
+from webhook.snapshot.devicespecs import UNREADABLE, keep_spec
 
 from .pods import Pods
-from .store import EMPTY, NOT_TEXT, Definition, Snapshot, Texts, is_shared, kept_texts
+from .snapshot import EMPTY, NOT_TEXT, Definition, Snapshot, Texts, is_shared, kept_texts
 
 SHARED_TEXTS = 4096
 """Label and annotation sets that are remembered so that equal ones are one object."""

@@ -23,13 +23,13 @@ from functools import partial
 from webhook.admission.dra.claims import DeviceKey, DeviceSpec
 from webhook.admission.view.listers import Cluster
 from webhook.kube.apierrors import AbsentError, ClusterError
-from webhook.kube.apiobjects import MalformedError, parse_object
 from webhook.kube.connection import Connection
 from webhook.kube.reporter import Reporter
-from webhook.snapshot.deviceobjects import UNREADABLE, read_spec
+from webhook.kube.responses import MalformedError, parse_object
+from webhook.snapshot.devicespecs import UNREADABLE, read_spec
 
+from .snapshot import Snapshot
 from .source import DEVICES
-from .store import Snapshot
 
 KEYS_MAX = 16
 THREADS = 8

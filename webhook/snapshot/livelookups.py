@@ -26,13 +26,12 @@ from typing import cast
 from cniplugin.netspec.names import is_label
 from cniplugin.netspec.netattachdef import GROUP, RESOURCE, VERSION
 from webhook.kube.apierrors import AbsentError, ClusterError
-from webhook.kube.apiobjects import Item, MalformedError, parse_object
-from webhook.kube.bynamespace import Key
 from webhook.kube.connection import Connection, Resource
 from webhook.kube.reporter import Reporter
+from webhook.kube.responses import Item, Key, MalformedError, parse_object
 
 from .caches import Namespace, definition_of, namespace_of
-from .store import Definition, Snapshot
+from .snapshot import Definition, Snapshot
 
 NETWORKS = Resource("networks", GROUP, VERSION, RESOURCE)
 NAMESPACES = Resource("namespaces", "", "v1", "namespaces")

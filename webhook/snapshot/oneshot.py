@@ -12,8 +12,8 @@ from webhook.kube.connection import Connection
 from webhook.kube.informers import Informer, Timing
 
 from .caches import Caches
+from .snapshot import Snapshot
 from .source import rules_of
-from .store import Snapshot
 
 
 def list_snapshot(kubeconfig: Path | None, *, environ: Mapping[str, str] = os.environ) -> Snapshot:

@@ -19,8 +19,8 @@ from cniplugin.netspec import annotation
 from cniplugin.netspec.errors import SpecErrors
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS, NetworkSelectionElement
 from webhook.admission.model.requests import NO_USERS, NetworkUsers
-from webhook.kube.apiobjects import Item
-from webhook.kube.bynamespace import ByNamespace, Key
+from webhook.kube.responses import Item, Key
+from webhook.snapshot.copyonwrite import ByNamespace
 
 from .addresses import Addresses, Claims, Users, network_key, read_claims
 

@@ -27,13 +27,13 @@ from cniplugin.netspec.netattachdef import GROUP, RESOURCE, VERSION
 from webhook.admission.dra.claims import CLAIM, CLASS, TEMPLATE
 from webhook.admission.dra.claims import GROUP as DEVICE_GROUP
 from webhook.admission.wording import unreadable
-from webhook.kube.bynamespace import Key
 from webhook.kube.connection import Connection, Resource
 from webhook.kube.informers import Informer, Timing
+from webhook.kube.responses import Key
 
 from .caches import Cache, Caches
 from .pods import ENDED, Pods
-from .store import EMPTY, Snapshot
+from .snapshot import EMPTY, Snapshot
 
 logger = logging.getLogger("nadmit.cluster")
 

@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from certs.pathtokens import TokenStep
 from certs.rotation import Step
-from certs.state import Phase, State
+from certs.secretdata import Phase, State
 
 
 class RotationMetrics:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from webhook.admission.evaluate import NETWORK_NAMESPACE
 from webhook.files import load_file, within
-from webhook.snapshot.store import Snapshot
+from webhook.snapshot.snapshot import Snapshot
 from webhook.trees import snapshots
 
 from . import documents

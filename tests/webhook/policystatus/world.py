@@ -6,7 +6,7 @@ from typing import Any
 
 from cniplugin.access.compile import Policies, read_policies
 from cniplugin.access.model.policyrules import CONFIG_KIND, POLICY_KIND
-from webhook.policystatus.due import Key, Plan, plan
+from webhook.policystatus.statusplan import Key, Plan, plan
 from webhook.policystatus.stored import Stored
 
 NOW, LATER = "2026-11-23T19:00:00Z", "2026-11-23T20:00:00Z"

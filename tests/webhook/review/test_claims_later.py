@@ -31,8 +31,8 @@ from webhook.admission.view.nadmitconfiguration import Configuration
 from webhook.commands.judging import admission_review
 from webhook.driverdata.loader import default_drivers
 from webhook.review.reviews import Reviews
-from webhook.snapshot.deviceobjects import read_spec
-from webhook.snapshot.store import Snapshot
+from webhook.snapshot.devicespecs import read_spec
+from webhook.snapshot.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from webhook.serving.http import Later

@@ -16,7 +16,7 @@ from threading import Event, Thread
 import pytest
 from click.testing import CliRunner, Result
 
-from certs.files import BootstrapError, bootstrap
+from certs.certfiles import BootstrapError, bootstrap
 from cniplugin.host.regularfile import load_regular_file as load_on_the_node
 from webhook import files
 from webhook.cli import nadmit

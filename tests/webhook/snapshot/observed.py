@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from webhook.kube.informers import Timing
-    from webhook.snapshot.store import Snapshot
+    from webhook.snapshot.snapshot import Snapshot
 
 POLL_S = 0.002
 """Between two looks at what no event tells: readiness, ages, logs."""

@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webhook.kube.bynamespace import Key
+from webhook.kube.responses import Key
 from webhook.snapshot.addresses import CLAIMS_MAX, Addresses
 from webhook.snapshot.pods import Pods
 from webhook.trees.manifests import read_bytes

@@ -14,7 +14,7 @@ from tests.webhook.admission.dra.world import CNI, claim, device_class, opaque, 
 from webhook.admission.dra.claims import CLAIM, CLASS, ClaimSpec, DeviceClass, DeviceKey
 from webhook.kube.connection import Connection
 from webhook.kube.informers import Timing
-from webhook.snapshot.deviceobjects import KEPT_BYTES_MAX
+from webhook.snapshot.devicespecs import KEPT_BYTES_MAX
 from webhook.snapshot.livedevices import KEYS_MAX, LiveDevices
 from webhook.snapshot.source import ClusterSource
 

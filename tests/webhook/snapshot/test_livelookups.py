@@ -14,7 +14,7 @@ import pytest
 from cniplugin.access.model.values import NAME_LABEL
 from webhook.kube.connection import Connection
 from webhook.snapshot.livelookups import ABSENT_MAX, CONCURRENT_MAX, RESULTS, LiveLookups
-from webhook.snapshot.store import EMPTY, Definition, Snapshot
+from webhook.snapshot.snapshot import EMPTY, Definition, Snapshot
 
 from .api_server import NAMESPACES, NETWORKS, PATIENCE_S, ApiServer, network, status, write_kubeconfig
 

@@ -99,7 +99,7 @@ def _read_token(file: Path) -> str:
 
 
 def _read(file: Path) -> bytes:
-    from webhook.registration.authority import read_authorities  # noqa: PLC0415 - cryptography costs 100 ms
+    from webhook.registration.cafile import read_authorities  # noqa: PLC0415 - cryptography costs 100 ms
 
     try:
         return read_authorities(file)

@@ -12,7 +12,7 @@ from webhook.commands.options import EXIT_REFUSED, paint
 from webhook.registration import comparison, conditions
 from webhook.registration.conditions import StatusProtection
 from webhook.registration.configurations import IGNORE, Target, Webhook, is_ours, token_of, webhooks
-from webhook.registration.moving import PROBES
+from webhook.registration.pathmigration import PROBES
 from webhook.registration.tables import KINDS, Kind
 
 from .registering import cluster_options, opened, present_of, protection_of_options, target_of_options, target_options
@@ -125,7 +125,7 @@ def _difference(name: str, differing: Mapping[str, Sequence[str]]) -> str:
 
 
 def _ends(hook: Webhook) -> str:
-    from webhook.registration.authority import ends_of  # noqa: PLC0415 - cryptography costs 100 ms
+    from webhook.registration.cafile import ends_of  # noqa: PLC0415 - cryptography costs 100 ms
 
     bundle = comparison.bundle_of(hook)
     if not bundle:

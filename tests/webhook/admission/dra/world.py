@@ -16,7 +16,7 @@ from webhook.commands.judging import admission_review
 from webhook.driverdata.loader import default_drivers
 from webhook.plugindata.loader import load_schemas
 from webhook.review import wire
-from webhook.snapshot.store import Snapshot
+from webhook.snapshot.snapshot import Snapshot
 from webhook.trees import manifests, snapshots
 from webhook.trees.problems import Problem
 

@@ -19,7 +19,7 @@ from webhook.admission.model.requests import Decision, GroupKind, Object
 from webhook.admission.view.addressclaims import CLAIMS_MAX, claims_of
 from webhook.cli import nadmit
 from webhook.snapshot.pods import Pods, PodUse
-from webhook.snapshot.store import Snapshot
+from webhook.snapshot.snapshot import Snapshot
 from webhook.trees.manifests import read_bytes
 from webhook.trees.snapshots import build
 

@@ -12,6 +12,9 @@ import msgspec
 
 T = TypeVar("T")
 
+Key = tuple[str, str]
+"""Namespace and name; the namespace of a cluster-scoped object is ""."""
+
 
 class MalformedError(ValueError):
     """Not what an API server answers."""

@@ -12,7 +12,7 @@ from webhook.registration.api import Api
 from webhook.registration.comparison import differences
 from webhook.registration.conditions import LabelProtection, StatusProtection
 from webhook.registration.configurations import Service, Webhook, token_of, webhooks
-from webhook.registration.moving import LONGEST_PAUSE, PROBES, ROUNDS, TO_PLAIN, TO_TOKEN, Move, Plan
+from webhook.registration.pathmigration import LONGEST_PAUSE, PROBES, ROUNDS, TO_PLAIN, TO_TOKEN, Move, Plan
 from webhook.registration.registrar import Registrar
 from webhook.registration.tables import KINDS, VALIDATING_KIND, Kind
 

@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Generic, TypeVar
 
-T = TypeVar("T")
+from webhook.kube.responses import Key
 
-Key = tuple[str, str]
-"""Namespace and name; the namespace of a cluster-scoped object is ""."""
+T = TypeVar("T")
 
 
 class ByNamespace(Generic[T]):

@@ -8,7 +8,7 @@ import pytest
 
 from webhook.admission.model.requests import NetworkUsers
 from webhook.admission.view.listers import Cluster
-from webhook.snapshot.store import EMPTY, Definition, Snapshot
+from webhook.snapshot.snapshot import EMPTY, Definition, Snapshot
 from webhook.trees import manifests, snapshots
 from webhook.trees.problems import Problem
 

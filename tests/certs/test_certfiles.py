@@ -12,8 +12,8 @@ from click.testing import CliRunner
 from cryptography import x509
 
 from certs.authority import covers, make_key, parse_name, render_key
+from certs.certfiles import ORDER, BootstrapError, bootstrap
 from certs.cli import DEFAULT_NAMES, certs
-from certs.files import ORDER, BootstrapError, bootstrap
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,7 +69,7 @@ def test_interrupted_at_each_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             raise PowerCutError
 
     with monkeypatch.context() as patch:
-        patch.setattr("certs.files.os.fsync", interrupt)
+        patch.setattr("certs.certfiles.os.fsync", interrupt)
         with pytest.raises(PowerCutError):
             bootstrap(tmp_path, NAMES, NOW)
     before = contents(tmp_path)
