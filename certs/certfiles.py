@@ -10,23 +10,25 @@ a single rename, so a server that watches the files never sees a certificate wit
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
+import stat
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from datetime import datetime
+from pathlib import Path
+from typing import TypeVar
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from cniplugin.host.regularfile import load_regular_file
 
 from . import authority
 from .authority import MaterialError, Pair
-from .keyexposure import exposures
-from .regularfile import load_regular_file
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from datetime import datetime
-    from pathlib import Path
-
-    from cryptography import x509
-    from cryptography.hazmat.primitives.asymmetric import ec
+from .pathtokens import KEY
+from .store import Stored, StoreError
 
 _T = TypeVar("_T")
 
@@ -130,7 +132,7 @@ class _Bootstrap:
 
     def _read(self, name: str, parse: Callable[[bytes], _T]) -> _T | None:
         try:
-            return parse(load_regular_file(self._directory / name, bytes_max=FILE_BYTES_MAX))
+            return parse(load_regular_file(str(self._directory / name), bytes_max=FILE_BYTES_MAX))
         except FileNotFoundError:
             return None
         except MaterialError as error:
@@ -203,3 +205,92 @@ def _sync_directory(directory: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+# The tokens of paths
+
+
+class TokenFile:
+    """A `SecretStore` for one machine: the file KEY of a directory, which only its owner may read."""
+
+    def __init__(self, directory: Path) -> None:
+        self.where = f"file {directory / KEY}"
+        self._path = directory / KEY
+
+    def read(self) -> Stored:
+        """Return what is there. Raises StoreError."""
+        try:
+            content = self._path.read_bytes()
+        except FileNotFoundError:
+            return Stored({}, None)
+        except OSError as error:
+            raise self._error("cannot be read", error) from error
+        return Stored({KEY: content}, _version(content))
+
+    def write(self, data: Mapping[str, bytes], version: str | None) -> None:
+        """Replace that version, or create it. Raises StoreError."""
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX)  # ends with the descriptor
+                if self.read().version != version:
+                    raise StoreError(f"{self.where}: another process was faster", is_conflict=True)
+                write_whole(self._path, data[KEY], 0o600)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise self._error("cannot be written", error) from error
+
+    def _error(self, problem: str, error: OSError) -> StoreError:
+        reason = (error.strerror or str(error)).lower()
+        advice = "give this user the file, or name a Secret with --path-token-secret"
+        return StoreError(f"{self.where}: {problem}: {reason}; {advice}")
+
+
+def _version(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+# Private keys that others may read or replace
+
+_OTHERS_READ = stat.S_IROTH
+_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+
+
+def exposures(keys: Sequence[Path]) -> list[str]:
+    """Return what is wrong with these key files and their directories, a line each. What is absent is fine."""
+    folders = dict.fromkeys(key.parent for key in keys)
+    return [*(line for key in keys for line in _of_key(key)), *(line for one in folders for line in _of_directory(one))]
+
+
+def _of_key(key: Path) -> Iterator[str]:
+    mode = _mode(key)
+    if mode & _OTHERS_READ and not _is_mounted_secret(key.parent):
+        yield f"{key}: everybody on this machine may read this private key (mode {mode:04o}); chmod 600 {key}"
+
+
+def _of_directory(folder: Path) -> Iterator[str]:
+    mode = _mode(folder)
+    if mode & _OTHERS_WRITE and not _is_read_only(folder):
+        who = "everybody" if mode & stat.S_IWOTH else "its group"
+        fix = f"chmod go-w {folder}, or keep the keys in a directory of their own below it"
+        yield f"{folder}: {who} may put other keys into this directory (mode {mode:04o}); {fix}"
+
+
+def _mode(path: Path) -> int:
+    try:
+        return stat.S_IMODE(path.stat().st_mode)
+    except OSError:
+        return 0
+
+
+def _is_mounted_secret(folder: Path) -> bool:
+    return _is_read_only(folder) and (folder / "..data").is_symlink()
+
+
+def _is_read_only(folder: Path) -> bool:
+    try:
+        return bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
+    except OSError:
+        return False

@@ -14,21 +14,167 @@ round repairs it. What takes it out is a leaf that has ended. A configuration th
 from __future__ import annotations
 
 import logging
+import random
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from cryptography import x509
 
-from . import authority, cabundle
-from .pathtokens import PathTokens, SeenTokens, TokenStep, parse_tokens, render_tokens, tokens_in
+from . import authority, cabundle, pathtokens
+from .pathtokens import (
+    PathTokens,
+    SeenTokens,
+    TokenPolicy,
+    TokenStep,
+    parse_tokens,
+    registered_token,
+    render_tokens,
+    tokens_in,
+)  # fmt: skip
 from .rotation import Policy, Seen, Step, next_step, take_step
-from .rounds import Rounds
-from .secretdata import State, parse_state, render_state
-from .store import ConfigurationStore, SecretStore, StoreError
-from .tokenkeeper import TokenKeeper, read_configurations
+from .secretdata import State, StateError, parse_state, render_state
+from .store import ConfigurationStore, SecretStore, StoreError, read_configurations
 
 logger = logging.getLogger("nadmit.certs")
+
+INTERVAL_S = 10.0
+RETRY_S = 0.5
+"""After a conflict, and between the tries of the start."""
+START_WITHIN_S = 30.0
+NO_TOKEN = ""
+STOP_WITHIN_S = 15.0
+"""A request under way ends by itself within this time."""
+
+
+class RotatorError(Exception):
+    """There is nothing to begin with: where, what is wrong, what to do, in one line."""
+
+
+class Rounds:
+    """`start` and `stop` are those of a part of the server. A subclass has `steps` and `has_begun`."""
+
+    kept: ClassVar[str]
+    """What stays in use when a round fails, such as `the served certificate`."""
+    needed: ClassVar[str]
+    """What the start is for, such as `certificate`."""
+
+    def __init__(self, where: str, *, name: str, on_failure: Callable[[], None] = lambda: None) -> None:
+        """`where`: how messages name the store; `name`: of the thread."""
+        self._where = where
+        self._on_failure = on_failure
+        self._complaint = ""
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def steps(self) -> Iterator[None]:
+        """Do one round, yielding after each request. Raises StateError and StoreError."""
+        raise NotImplementedError
+
+    def has_begun(self) -> bool:
+        """Say whether there is what the start is for."""
+        raise NotImplementedError
+
+    def round(self) -> None:
+        """Do one round. Raises StateError and StoreError, and then all goes on with what there is."""
+        for _ in self.steps():
+            if self._stopping.is_set():
+                return
+
+    def start(self) -> None:
+        """Do rounds until there is something to begin with, then go on in a thread.
+
+        Blocks for at most START_WITHIN_S and one request. Raises RotatorError if there is nothing by then, or if what
+        is stored is damaged.
+        """
+        deadline = time.monotonic() + START_WITHIN_S
+        while not self.has_begun():
+            try:
+                self.round()
+            except StateError as error:
+                raise RotatorError(f"{self._where}: {error}") from error
+            except StoreError as error:
+                if time.monotonic() > deadline:
+                    raise RotatorError(f"no {self.needed} within {START_WITHIN_S:.0f} s: {error}") from error
+                self._complain(str(error))
+                self._stopping.wait(RETRY_S)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the request that is under way."""
+        self._stopping.set()
+        self._thread.join(STOP_WITHIN_S)
+
+    def _run(self) -> None:
+        pause = INTERVAL_S
+        while not self._stopping.wait(pause * random.uniform(0.8, 1.2)):  # noqa: S311 - only spreads the replicas
+            pause = self._try_round()
+
+    def _try_round(self) -> float:
+        """Do a round, whatever comes, and return the seconds to the next. The same complaint is written once."""
+        try:
+            self.round()
+        except (StateError, StoreError) as error:
+            if isinstance(error, StoreError) and error.is_conflict:
+                return RETRY_S
+            self._complain(str(error))
+        except Exception:
+            logger.exception("internal error: %s: this round was not done; %s stays", self._where, self.kept)
+            self._on_failure()
+        else:
+            self._complaint = ""
+        return INTERVAL_S
+
+    def _complain(self, text: str) -> None:
+        self._on_failure()
+        if text != self._complaint:
+            self._complaint = text
+            logger.warning("%s: %s; %s stays", self._where, text, self.kept)
+
+
+class TokenKeeper:
+    """What this replica knows of the tokens. `accepted` and `to_register` may be asked from any thread.
+
+    `is_required`: whether paths need a token. If not, those that are stored are accepted all the same, because others
+    may have registered one, and nothing is stored.
+    """
+
+    def __init__(
+        self,
+        *,
+        is_required: bool,
+        policy: TokenPolicy | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.is_required = is_required
+        self.tokens: PathTokens | None = None
+        self.accepted: tuple[str, ...] = () if is_required else (NO_TOKEN,)
+        self._policy = policy or TokenPolicy()
+        self._now = now
+
+    def plan(
+        self, data: Mapping[str, bytes], seen: SeenTokens, now: datetime
+    ) -> tuple[PathTokens | None, TokenStep | None]:
+        """Return the tokens that are to be, and the step that makes them of what is stored. Raises TokensError."""
+        tokens = parse_tokens(data)
+        step = pathtokens.next_step(tokens, seen, now=now, policy=self._policy) if self.is_required else None
+        return (tokens, None) if step is None else (pathtokens.take_step(step, tokens, seen, now=now), step)
+
+    def know(self, tokens: PathTokens | None) -> None:
+        """Take note of what is stored."""
+        self.tokens = tokens
+        stored = () if tokens is None else tokens.accepted
+        self.accepted = stored if self.is_required else (NO_TOKEN, *stored)
+
+    def to_register(self, present: Sequence[str]) -> str | None:
+        """Return the token for webhooks that have these now; "" for none, None if it is not known yet."""
+        if not self.is_required:
+            return NO_TOKEN
+        if self.tokens is None:
+            return None
+        return registered_token(self.tokens, present, now=self._now(), policy=self._policy)
 
 
 class Observer(Protocol):
@@ -215,3 +361,49 @@ class Rotator(Rounds):
         return tuple(
             where for where, bundle in bundles.items() if leaf is None or not cabundle.accepts(bundle, leaf, now)
         )
+
+
+class TokenRotator(Rounds):
+    """Keeps the tokens where no `Rotator` does. A part of the server."""
+
+    kept = "the known path tokens"
+    needed = "path token"
+
+    def __init__(
+        self,
+        store: SecretStore,
+        configurations: ConfigurationStore,
+        keeper: TokenKeeper,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        super().__init__(store.where, name="path-tokens")
+        self._store = store
+        self._configurations = configurations
+        self._keeper = keeper
+        self._now = now
+
+    def has_begun(self) -> bool:
+        """Say whether there are tokens."""
+        return self._keeper.tokens is not None or not self._keeper.is_required
+
+    def problem(self) -> str | None:
+        """Return None: the start waits for the tokens."""
+        return None
+
+    def steps(self) -> Iterator[None]:
+        """Do one round: read, take the step that is due."""
+        stored = self._store.read()
+        yield
+        found, failed = read_configurations(self._configurations)
+        yield
+        tokens, step = self._keeper.plan(
+            stored.data, SeenTokens(tokens_in(found.values()), is_complete=failed is None), self._now()
+        )
+        if step is not None and tokens is not None:
+            self._store.write(render_tokens(tokens), stored.version)
+            logger.info("%s: %s", self._store.where, step)
+            yield
+        self._keeper.know(tokens)
+        if failed is not None:
+            raise failed

@@ -19,18 +19,17 @@ from webhook.admission.checks.in_use import OFF
 from webhook.admission.view.currentrules import RulesInForce
 from webhook.configuration.configmap import ConfigurationMap
 from webhook.configuration.current import InForce
-from webhook.kube.ownnamespace import own_namespace
-from webhook.policystatus.part import StatusWriter
-from webhook.registration.api import Api
+from webhook.kube.credentials import own_namespace
+from webhook.policystatus.statuswriter import StatusWriter
 from webhook.registration.cafile import read_authorities
 from webhook.registration.conditions import LabelProtection, StatusProtection
 from webhook.registration.configurations import Service, Target, Url
+from webhook.registration.registered import RegisteredWebhooks
 from webhook.registration.registrar import Registrar
 from webhook.secrettls import rotating_tls, token_keeper
 from webhook.serving.memorytls import MemoryTls
 from webhook.settings import ClusterSettings, Settings
-from webhook.snapshot.livedevices import LiveDevices
-from webhook.snapshot.livelookups import LiveLookups
+from webhook.snapshot.livelookups import LiveDevices, LiveLookups
 from webhook.snapshot.pods import Pods
 from webhook.snapshot.source import ClusterSource
 from webhook.telemetry.metrics import Metrics
@@ -93,19 +92,19 @@ def assemble(settings: Settings, metrics: Metrics, configuration: InForce) -> Cl
     tls = None
     tokens = None
     if settings.cluster.webhook_configuration is not None:
-        tokens, token_rotator = token_keeper(settings)
+        tokens, token_rotator = token_keeper(settings, source.connection)
         if token_rotator is not None:
             parts.append(token_rotator)
     if settings.cluster.config_map is not None:
         namespace = own_namespace(settings.cluster.namespace)
         parts.append(ConfigurationMap(source.connection, namespace, settings.cluster.config_map, configuration))
     if settings.cluster.tls_secret is not None:
-        tls, rotator = rotating_tls(settings, settings.cluster.tls_secret, metrics, tokens)
+        tls, rotator = rotating_tls(settings, source.connection, settings.cluster.tls_secret, metrics, tokens)
         ca_bundle = rotator.ca_bundle
         parts.append(rotator)
     if settings.cluster.write_status:
         writer = StatusWriter(
-            settings.kubeconfig,
+            source.connection,
             own_namespace(settings.cluster.namespace),
             snapshot=lambda: None if source.problem() else source.snapshot(),
         )
@@ -114,7 +113,7 @@ def assemble(settings: Settings, metrics: Metrics, configuration: InForce) -> Cl
     listening = Event()
     if settings.cluster.webhook_configuration is not None and tokens is not None:
         registrar = Registrar(
-            Api(settings.cluster.webhook_configuration, settings.kubeconfig),
+            RegisteredWebhooks(source.connection, settings.cluster.webhook_configuration),
             target=_target_of(settings.cluster),
             is_ready=lambda: listening.is_set() and _first_problem(parts) is None,
             ca_bundle=ca_bundle,

@@ -15,8 +15,7 @@ from pathlib import Path
 
 import uvloop
 
-from certs.certfiles import BootstrapError, Bootstrapped, bootstrap
-from certs.keyexposure import exposures
+from certs.certfiles import BootstrapError, Bootstrapped, bootstrap, exposures
 from webhook.admission.view.currentrules import RulesInForce
 from webhook.configuration.current import InForce
 from webhook.configuration.filesource import ConfigurationFile

@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import Lock, Thread
 from typing import Generic, TypeVar
 
-from certs.regularfile import load_regular_file
+from cniplugin.host.regularfile import load_regular_file
 
 T = TypeVar("T")
 
@@ -53,7 +53,7 @@ def load_file(path: Path, *, bytes_max: int, wait_s: float = WAIT_S) -> bytes:
     That is a file of another kind, one of more than `bytes_max` bytes, a path with a zero byte, and a file system that
     does not answer within `wait_s` seconds.
     """
-    return within(path, lambda: load_regular_file(path, bytes_max=bytes_max), wait_s=wait_s)
+    return within(path, lambda: load_regular_file(str(path), bytes_max=bytes_max), wait_s=wait_s)
 
 
 def within(path: Path, call: Callable[[], T], *, wait_s: float = WAIT_S) -> T:

@@ -9,15 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from kubernetes.client import ApiClient
-
-from certs.kubestore import Api, KubeConfigurations, KubeSecret
-from certs.rotator import Rotator
-from certs.store import SecretStore, StoreError
-from certs.tokenkeeper import TokenFile, TokenKeeper, TokenRotator
-from webhook.kube.apierrors import ClusterError
+from certs.certfiles import TokenFile
+from certs.rotator import Rotator, TokenKeeper, TokenRotator
+from certs.store import SecretStore
 from webhook.kube.connection import Connection
-from webhook.kube.ownnamespace import own_namespace
+from webhook.kube.credentials import own_namespace
+from webhook.kube.singleobjects import KubeConfigurations, KubeSecret
+from webhook.registration.registered import path_of
 from webhook.registration.tables import KINDS
 from webhook.serving.memorytls import MemoryTls
 from webhook.settings import ClusterSettings, Settings
@@ -28,7 +26,7 @@ logger = logging.getLogger("nadmit.registration")
 
 
 def rotating_tls(
-    settings: Settings, secret_name: str, metrics: Metrics, tokens: TokenKeeper | None
+    settings: Settings, connection: Connection, secret_name: str, metrics: Metrics, tokens: TokenKeeper | None
 ) -> tuple[MemoryTls, Rotator]:
     """Return what serves the leaf of the Secret, and the part that keeps it; nothing is asked before its start.
 
@@ -37,12 +35,11 @@ def rotating_tls(
     """
     cluster = settings.cluster
     namespace = own_namespace(cluster.namespace)
-    api = Api(lambda: _connect(settings))
-    secret = KubeSecret(api, namespace, secret_name)
+    secret = KubeSecret(connection, namespace, secret_name)
     tls = MemoryTls(secret.where, now=time.time, on_reload=metrics.certificate_loaded, clients=settings.client_trust())
     rotator = Rotator(
         secret,
-        KubeConfigurations(api, configuration_names(cluster)),
+        webhook_configurations(connection, cluster),
         names=certificate_names(cluster, namespace, settings.cert_names),
         on_leaf=tls.take,
         observer=RotationMetrics(metrics.registry),
@@ -51,7 +48,7 @@ def rotating_tls(
     return tls, rotator
 
 
-def token_keeper(settings: Settings) -> tuple[TokenKeeper, TokenRotator | None]:
+def token_keeper(settings: Settings, connection: Connection) -> tuple[TokenKeeper, TokenRotator | None]:
     """Return what knows the path tokens of a server that registers itself, and the part that keeps them.
 
     No part: with a Secret for the certificate its rotator keeps them, or there is no place for them, and a warning says
@@ -60,10 +57,9 @@ def token_keeper(settings: Settings) -> tuple[TokenKeeper, TokenRotator | None]:
     cluster = settings.cluster
     if cluster.tls_secret is not None:
         return TokenKeeper(is_required=cluster.path_token), None
-    api = Api(lambda: _connect(settings))
     store: SecretStore
     if cluster.path_token_secret is not None:
-        store = KubeSecret(api, own_namespace(cluster.namespace), cluster.path_token_secret)
+        store = KubeSecret(connection, own_namespace(cluster.namespace), cluster.path_token_secret)
     elif settings.tls_files is None and _may_write(settings.cert_dir):
         store = TokenFile(settings.cert_dir)
     else:
@@ -74,7 +70,7 @@ def token_keeper(settings: Settings) -> tuple[TokenKeeper, TokenRotator | None]:
             )
         return TokenKeeper(is_required=False), None
     keeper = TokenKeeper(is_required=cluster.path_token)
-    return keeper, TokenRotator(store, KubeConfigurations(api, configuration_names(cluster)), keeper)
+    return keeper, TokenRotator(store, webhook_configurations(connection, cluster), keeper)
 
 
 def _may_write(directory: Path) -> bool:
@@ -82,10 +78,11 @@ def _may_write(directory: Path) -> bool:
     return existing.is_dir() and os.access(existing, os.W_OK)
 
 
-def configuration_names(cluster: ClusterSettings) -> tuple[str, ...]:
-    """Return the webhook configurations whose caBundles are kept, as `certs.kubestore` names them."""
+def webhook_configurations(connection: Connection, cluster: ClusterSettings) -> KubeConfigurations:
+    """Return the webhook configurations whose caBundles this program keeps; without a name there are none."""
     name = cluster.webhook_configuration
-    return () if name is None else tuple(f"{kind.name}/{name}" for kind in KINDS)
+    kinds = KINDS if name is not None else ()
+    return KubeConfigurations(connection, {f"{kind.name}/{name}": path_of(kind, name or "") for kind in kinds})
 
 
 def certificate_names(cluster: ClusterSettings, namespace: str, more: Sequence[str]) -> tuple[str, ...]:
@@ -95,10 +92,3 @@ def certificate_names(cluster: ClusterSettings, namespace: str, more: Sequence[s
     if cluster.webhook_url is not None:
         names.append(urlsplit(cluster.webhook_url).hostname or "")
     return tuple(dict.fromkeys([*names, *more]))
-
-
-def _connect(settings: Settings) -> ApiClient:
-    try:
-        return ApiClient(Connection(settings.kubeconfig, environ=os.environ).open().configuration)
-    except ClusterError as error:
-        raise StoreError(str(error)) from error

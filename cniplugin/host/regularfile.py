@@ -1,7 +1,4 @@
-"""A file that somebody else made, read without waiting for anybody: a named pipe would wait for its writer for ever.
-
-The twin of `certs.regularfile`; the two packages do not know each other.
-"""
+"""A file that somebody else made, read without waiting: opening a named pipe would wait forever for its writer."""
 
 # pathlib is not allowed in this package:
 # ruff: noqa: PTH116, PTH123

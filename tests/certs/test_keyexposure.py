@@ -15,9 +15,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from certs.certfiles import bootstrap
+from certs.certfiles import bootstrap, exposures
 from certs.cli import certs
-from certs.keyexposure import exposures
 from tests.paths import ROOT
 from webhook.serving.tls import ServerTls
 
@@ -75,7 +74,7 @@ def test_a_secret_as_a_kubelet_mounts_it(tmp_path: Path, *, is_secret: bool) -> 
         else "echo key > tls.key && chmod 644 tls.key"
     )
     code = (
-        "import json; from pathlib import Path; from certs.keyexposure import exposures;"
+        "import json; from pathlib import Path; from certs.certfiles import exposures;"
         f" print(json.dumps(exposures([Path({str(tmp_path)!r}) / 'tls.key'])))"
     )
     script = (

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from certs.certfiles import TokenFile
 from certs.pathtokens import (
     FOLLOWING,
     FORMER_KEPT,
@@ -28,9 +29,9 @@ from certs.pathtokens import (
     tokens_in,
 )
 from certs.rotation import Policy
+from certs.rotator import TokenKeeper, TokenRotator
 from certs.secretdata import StateError
-from certs.store import ConflictError, StoreError
-from certs.tokenkeeper import TokenFile, TokenKeeper, TokenRotator
+from certs.store import StoreError
 
 from .memorycluster import MUTATING, VALIDATING, MemoryCluster, webhook
 from .world import START
@@ -219,7 +220,7 @@ def test_the_file_of_one_machine(tmp_path: Path) -> None:
     store.write({KEY: b"one"}, None)
     path = tmp_path / "new" / "certs" / KEY
     assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o600, 0o700)
-    with pytest.raises(ConflictError, match="another process was faster"):
+    with pytest.raises(StoreError, match="another process was faster"):
         store.write({KEY: b"two"}, None)
     store.write({KEY: b"two"}, store.read().version)
     assert store.read().data == {KEY: b"two"}

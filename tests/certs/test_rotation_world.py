@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from certs import pathtokens, rotator, tokenkeeper
+from certs import pathtokens, rotator
 from certs.pathtokens import PathTokens, SeenTokens, TokenPolicy, TokenStep
 from certs.rotation import Policy, Seen, Step, next_step
 from certs.secretdata import State
@@ -184,20 +184,22 @@ def drop_early(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def drop_tokens_unseen(monkeypatch: pytest.MonkeyPatch) -> None:
     """Drop the token of before when its successor takes its place, wherever it is registered."""
+    real_step = pathtokens.next_step
 
     def step(tokens: PathTokens | None, _seen: SeenTokens, *, policy: TokenPolicy, **given: Any) -> TokenStep | None:
-        return pathtokens.next_step(tokens, SeenTokens(), policy=replace(policy, grace=BLINK), **given)
+        return real_step(tokens, SeenTokens(), policy=replace(policy, grace=BLINK), **given)
 
-    monkeypatch.setattr(tokenkeeper, "next_step", step)
+    monkeypatch.setattr(pathtokens, "next_step", step)
 
 
 def drop_tokens_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Drop the token of before as soon as the registration has moved: an API server may lag."""
+    real_step = pathtokens.next_step
 
     def step(tokens: PathTokens | None, seen: SeenTokens, *, policy: TokenPolicy, **given: Any) -> TokenStep | None:
-        return pathtokens.next_step(tokens, seen, policy=replace(policy, grace=BLINK), **given)
+        return real_step(tokens, seen, policy=replace(policy, grace=BLINK), **given)
 
-    monkeypatch.setattr(tokenkeeper, "next_step", step)
+    monkeypatch.setattr(pathtokens, "next_step", step)
 
 
 def do_not_publish_tokens(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,19 +7,15 @@ import threading
 from datetime import timedelta
 
 import pytest
-from kubernetes.client import ApiClient, Configuration
 
-from certs import rounds as module
-from certs.kubestore import Api, KubeConfigurations, KubeSecret
+from certs import rotator as module
 from certs.pathtokens import TokenStep
 from certs.rotation import Step
-from certs.rotator import Rotator
-from certs.rounds import RotatorError
+from certs.rotator import Rotator, RotatorError
 from certs.secretdata import State
-from certs.store import ConflictError, StoreError
+from certs.store import StoreError
 
 from .memorycluster import MUTATING, VALIDATING, MemoryCluster, webhook
-from .objectserver import ObjectServer
 from .world import NAME, World, verifies
 
 DAY = timedelta(days=1)
@@ -174,49 +170,3 @@ def test_what_is_old_is_not_acted_on() -> None:
     assert world.replicas[0].rotator.ca_bundle() is None
     world.now += 31 * DAY
     assert replica.rotator.problem() == "the certificate has expired"
-
-
-# Requests that go wrong
-
-SECRET = "/api/v1/namespaces/n/secrets/tls"
-CONFIGURATION = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/c"
-
-
-def test_what_an_api_server_may_answer() -> None:
-    with ObjectServer() as server:
-        made: list[ApiClient] = []
-
-        def connect() -> ApiClient:
-            made.append(ApiClient(Configuration(host=server.url)))
-            return made[-1]
-
-        api = Api(connect)
-        secret, configurations = (
-            KubeSecret(api, "n", "tls"),
-            KubeConfigurations(api, ["ValidatingWebhookConfiguration/c"]),
-        )
-        name = configurations.names[0]
-        assert secret.read().version is None
-        assert configurations.read(name) is None
-        with pytest.raises(StoreError, match="patch failed with 404: not found"):
-            configurations.patch(name, [])
-        server.refused = {
-            f"GET {SECRET}": (401, b"who are you?"),
-            f"GET {CONFIGURATION}": (500, b"[]"),
-            f"POST {SECRET.removesuffix('/tls')}": (403, b'{"message": "may not"}'),
-        }
-        with pytest.raises(
-            StoreError, match=r"^Secret n/tls: get failed with 401: who are you\?; renew the credentials$"
-        ):
-            secret.read()
-        with pytest.raises(StoreError, match=r"get failed with 500: no reason given$"):
-            configurations.read(name)
-        with pytest.raises(StoreError, match=r"create failed with 403: may not; grant create on it to this account$"):
-            secret.write({}, None)
-        assert len(made) == 2
-        server.refused = {}
-        server.store(CONFIGURATION, {"metadata": {"name": "c"}})
-        with pytest.raises(ConflictError):
-            configurations.patch(name, [{"op": "test", "path": "/metadata/resourceVersion", "value": "1"}])
-    with pytest.raises(StoreError, match=r"the API server does not answer: .*refused"):
-        secret.read()

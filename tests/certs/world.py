@@ -19,9 +19,8 @@ from cryptography.x509.verification import PolicyBuilder, Store, VerificationErr
 
 from certs import cabundle
 from certs.pathtokens import tokens_in
-from certs.rotator import Rotator
+from certs.rotator import Rotator, TokenKeeper
 from certs.store import StoreError
-from certs.tokenkeeper import TokenKeeper
 
 from .memorycluster import FOREIGN, MUTATING, VALIDATING, MemoryCluster, webhook
 

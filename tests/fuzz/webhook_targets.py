@@ -28,6 +28,7 @@ from webhook.configuration import parsing as configuration_text
 from webhook.configuration import schemafiles
 from webhook.configuration.parsing import ConfigurationError
 from webhook.kube import responses
+from webhook.kube.apierrors import ClusterError
 from webhook.plugindata.loader import load_schemas
 from webhook.plugindata.own import read_own
 from webhook.review import wire
@@ -137,7 +138,7 @@ def _path(data: bytes) -> object:
 
 
 def _api_page(data: bytes) -> object:
-    page = responses.parse_page(data)
+    page = responses.decode(responses.PAGE, data, "page")
     for item in page.items or ():
         responses.parse_item(item)
     return len(page.items or ())
@@ -145,7 +146,7 @@ def _api_page(data: bytes) -> object:
 
 def _api_event(data: bytes) -> object:
     responses.parse_status(data)
-    event = responses.parse_event(data)
+    event = responses.decode(responses.WATCH_EVENT, data, "event")
     responses.parse_item(event.object)
     return event.type[:10]
 
@@ -269,8 +270,8 @@ TARGETS = (
     Target("yaml-stream", _yamlstream, vectors=_MANIFESTS, tokens=_YAML, steps_per_byte=2000),
     Target("json-stream", _jsonstream, (jsonstream.NotStrictJsonError,)),
     Target("field-path", _path),
-    Target("api-page", _api_page, (responses.MalformedError,)),
-    Target("api-event", _api_event, (responses.MalformedError,)),
+    Target("api-page", _api_page, (ClusterError, responses.MalformedError)),
+    Target("api-event", _api_event, (ClusterError, responses.MalformedError)),
     Target("quantity", _quantity),
     Target("node-selector", _node_selector),
     Target("json-patch", _patch, (jsonpatch.PatchError,), vectors=("vectors/json_patch_cases.json",)),

@@ -78,7 +78,7 @@ def _load_files(directory: str) -> Snapshot:
 
 def _list_cluster(kubeconfig: Path | None) -> Snapshot:
     # The client costs 250 ms, which files do not pay.
-    from webhook.snapshot.oneshot import list_snapshot  # noqa: PLC0415
+    from webhook.snapshot.source import list_snapshot  # noqa: PLC0415
 
     try:
         snapshot = list_snapshot(kubeconfig)

@@ -221,7 +221,7 @@ def _run(settings: dict[str, Any], limits: dict[str, Any]) -> int:
     from certs.authority import MaterialError  # noqa: PLC0415 - as above, and below
     from certs.certfiles import BootstrapError  # noqa: PLC0415
     from certs.cli import DEFAULT_NAMES  # noqa: PLC0415
-    from certs.rounds import RotatorError  # noqa: PLC0415
+    from certs.rotator import RotatorError  # noqa: PLC0415
     from webhook import compose  # noqa: PLC0415
     from webhook.kube.apierrors import ClusterError  # noqa: PLC0415
     from webhook.serving.clients import ClientCaError  # noqa: PLC0415

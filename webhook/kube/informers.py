@@ -34,25 +34,24 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Event, Lock
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
-from webhook.kube.responses import Key
-
-from .answers import Answer
-from .apierrors import AbsentError, ClusterError, GoneError, of_status
-from .connection import Connection, Resource
-from .reporter import Reporter
-from .responses import Item, MalformedError, Page, parse_event, parse_item, parse_page, parse_status
+from .apierrors import ClusterError, GoneError, NotFoundError, StatusError, error_of_status
+from .connection import Connection
+from .resources import ObjectPath, Resource
+from .responses import PAGE, WATCH_EVENT, Item, Key, MalformedError, Page, Stream, decode, parse_item, parse_status
+from .retry import Backoff, OnceLog
 
 logger = logging.getLogger("nadmit.cluster")
 
 Query = dict[str, str | int]
+T = TypeVar("T")
 
 TOLD_ABSENCES = 2
 """404s in a row of an optional resource that are logged: a cluster without policies needs no line each minute."""
@@ -77,30 +76,34 @@ class Timing:
     say_again_s: float = 60.0
 
 
-class Inbox(Protocol):
-    """Where an informer hands over objects. `make` is called first: nothing else of an object stays in memory."""
+class Cache(Protocol[T]):
+    """The objects of one resource, as an informer fills it.
 
-    def make(self, item: Item) -> Any:
-        """Return what is kept of an object; None if nothing is."""
+    `make` is called first, so that nothing else of an object stays in memory. The other methods say whether anything
+    has changed.
+    """
 
-    def replace(self, found: dict[Key, Any]) -> object:
-        """Keep these and nothing else; readers see them when this returns."""
+    def make(self, item: Item) -> T | None:
+        """Return the value to keep of an object; None to keep nothing."""
 
-    def put(self, key: Key, value: Any) -> object:
-        """Keep one more, or another one for this key."""
+    def replace(self, values: Mapping[Key, T]) -> bool:
+        """Keep these values and drop all others. Readers see them when this returns."""
 
-    def remove(self, key: Key) -> object:
-        """Drop one, if it is there."""
+    def put(self, key: Key, value: T) -> bool:
+        """Add or replace a value."""
+
+    def remove(self, key: Key) -> bool:
+        """Drop a value, if it is there."""
 
 
 class Informer:
-    """Keeps one inbox up to date. `run` is the body of a thread; the rest may be called from any."""
+    """Keeps one cache up to date. `run` is the body of a thread; the rest may be called from any."""
 
     def __init__(
         self,
         connection: Connection,
         resource: Resource,
-        inbox: Inbox,
+        cache: Cache[Any],
         *,
         timing: Timing,
         clock: Callable[[], float],
@@ -109,16 +112,16 @@ class Informer:
         self.resource = resource
         self._selected: Query = {"fieldSelector": resource.field_selector} if resource.field_selector else {}
         self._connection = connection
-        self._inbox = inbox
+        self._cache = cache
         self._timing = timing
         self._clock = clock
         self._jitter = jitter
-        self._reporter = Reporter(timing.say_again_s, clock)
+        self._log = OnceLog(logger, again_s=timing.say_again_s, clock=clock)
+        self._backoff = Backoff(timing.pause_min_s, timing.pause_max_s, jitter)
         self._stop = Event()
-        self._answer_lock = Lock()
-        self._answer: Answer | None = None
+        self._stream_lock = Lock()
+        self._stream: Stream | None = None
         self._version: str | None = None
-        self._failures = 0
         self._absences = 0
         self._untried = len(resource.older)
         """Versions of the resource that have not been asked for since it was found last."""
@@ -141,9 +144,9 @@ class Informer:
     def stop(self) -> None:
         """Make `run` return soon, even from inside a watch."""
         self._stop.set()
-        with self._answer_lock:
-            if self._answer is not None:
-                self._answer.cut()
+        with self._stream_lock:
+            if self._stream is not None:
+                self._stream.cut()
 
     def run(self) -> None:
         """List and watch until `stop`."""
@@ -161,7 +164,7 @@ class Informer:
         except Exception:
             logger.exception("%s: unexpected; the objects are listed again", self.resource.kind)
             self._version = None
-            return self._pause()
+            return self._backoff.next()
         return 0.0
 
     def list_once(self) -> None:
@@ -175,42 +178,39 @@ class Informer:
                     self._list()
                 except GoneError:
                     self._list()
-            except AbsentError:
+            except NotFoundError:
                 if not self.resource.is_optional:
                     raise
                 self.resource = self.resource.in_next_version()
             else:
                 return
-        self._inbox.replace({})
+        self._cache.replace({})
 
     # List
 
     def _list(self) -> str:
-        found: dict[Key, Any] = {}
+        values: dict[Key, Any] = {}
         token = ""
         while True:
             page = self._fetch_page(token)
             for raw in page.items or ():
                 item = self._parse(raw)
-                made = None if item is None else self._inbox.make(item)
-                if item is not None and made is not None:
-                    found[_key(item)] = made
+                value = None if item is None else self._cache.make(item)
+                if item is not None and value is not None:
+                    values[item.key] = value
             token = page.metadata.token
             if not token:
                 break
-        self._inbox.replace(found)
-        self._note_listed(f"listed {len(found)}")
+        self._cache.replace(values)
+        self._note_listed(f"listed {len(values)}")
         return page.metadata.resource_version
 
     def _fetch_page(self, token: str) -> Page:
         query: Query = {"limit": self._timing.page_size, **self._selected}
         if token:
             query["continue"] = token
-        with self._ask(query, verb="list", silence_s=self._timing.page_silence_s) as answer:
-            try:
-                return parse_page(answer.read())
-            except MalformedError as error:
-                raise self._broken("list", error) from error
+        with self._open(query, verb="list", silence_s=self._timing.page_silence_s) as stream:
+            return decode(PAGE, stream.read(), f"{self.resource.title}: list")
 
     def _note_listed(self, text: str) -> None:
         self._untried = len(self.resource.older)
@@ -235,15 +235,16 @@ class Informer:
         }
         began, count = math.inf, 0
         try:
-            with self._ask(query, verb="watch", silence_s=silence_s) as answer:
+            with self._open(query, verb="watch", silence_s=silence_s) as stream:
                 self._note_watching()
                 began = self._clock()
-                for line in answer.lines():
+                for line in stream.lines():
                     self._take(line)
                     count += 1
         finally:
             is_good = count > 0 or self._clock() - began >= self._timing.short_watch_s
-            self._failures = 0 if is_good else self._failures
+            if is_good:
+                self._backoff.reset()
         if not is_good:
             raise ClusterError(f"{self.resource.title}: the watch ended at once; see the log of the API server")
         self._contact = self._clock()
@@ -255,10 +256,7 @@ class Informer:
             self._say(logging.INFO, "watching again")
 
     def _take(self, line: bytes) -> None:
-        try:
-            event = parse_event(line)
-        except MalformedError as error:
-            raise self._broken("watch", error) from error
+        event = decode(WATCH_EVENT, line, f"{self.resource.title}: watch")
         if event.type == "ERROR":
             raise self._error_of(event.object)
         item = self._parse(event.object, needs_name=event.type != "BOOKMARK")
@@ -268,39 +266,38 @@ class Informer:
         self._contact = self._clock()
 
     def _apply(self, kind: str, item: Item) -> None:
-        if kind in ("ADDED", "MODIFIED") and (made := self._inbox.make(item)) is not None:
-            self._inbox.put(_key(item), made)
+        if kind in ("ADDED", "MODIFIED") and (value := self._cache.make(item)) is not None:
+            self._cache.put(item.key, value)
         elif kind in ("ADDED", "MODIFIED", "DELETED"):
-            self._inbox.remove(_key(item))
+            self._cache.remove(item.key)
         elif kind == "BOOKMARK":
             self._has_bookmarks = True
 
-    def _error_of(self, raw: msgspec.Raw) -> ClusterError:
+    def _error_of(self, raw: msgspec.Raw) -> StatusError:
         status = parse_status(raw)
-        return of_status(
+        return error_of_status(
             status.code,
             status.message,
             verb="watch",
-            resource=self.resource.title,
-            where=self._connection.where,
-            otherwise=self.resource.otherwise,
+            path=ObjectPath(self.resource),
+            server=self._connection.server,
         )
 
     # Both
 
     @contextmanager
-    def _ask(self, query: Query, *, verb: str, silence_s: float) -> Iterator[Answer]:
-        """Open an answer that `stop` can cut."""
-        with self._connection.get(self.resource, query, verb=verb, silence_s=silence_s) as answer:
-            with self._answer_lock:
-                self._answer = answer
+    def _open(self, query: Query, *, verb: str, silence_s: float) -> Iterator[Stream]:
+        """Open a stream that `stop` can cut."""
+        with self._connection.stream(self.resource, query, verb=verb, silence_s=silence_s) as stream:
+            with self._stream_lock:
+                self._stream = stream
             try:
                 if self._stop.is_set():
                     raise ClusterError("stopped")
-                yield answer
+                yield stream
             finally:
-                with self._answer_lock:
-                    self._answer = None
+                with self._stream_lock:
+                    self._stream = None
 
     def _parse(self, raw: msgspec.Raw, *, needs_name: bool = True) -> Item | None:
         """Return an object, or None for one that no API server should have stored: it is left out."""
@@ -314,35 +311,32 @@ class Informer:
             return None
         return item
 
-    def _broken(self, verb: str, error: MalformedError) -> ClusterError:
-        return ClusterError(f"{self.resource.title}: {verb}: not what an API server answers: {error}")
-
     def _say(self, level: int, text: str) -> None:
-        self._reporter.say(level, f"{self.resource.kind}: {text}")
+        self._log.log(level, f"{self.resource.kind}: {text}")
 
     # Failures
 
     def _fail(self, error: ClusterError) -> float:
         """Note a failure, and return the pause before the next turn."""
-        if isinstance(error, AbsentError) and self.resource.is_optional:
+        if isinstance(error, NotFoundError) and self.resource.is_optional:
             return self._note_absent(error)
         self._absences = 0
         if isinstance(error, GoneError):
             return self._note_gone(error)
-        if isinstance(error, AbsentError):
+        if isinstance(error, NotFoundError):
             self._version = None
         self._error = str(error)
         self._is_lost = True
         self._say(logging.WARNING, f"the watch is lost: {error}" if self._has_listed else str(error))
-        return self._pause()
+        return self._backoff.next()
 
     def _note_gone(self, error: GoneError) -> float:
         self._version = None
         self._say(logging.WARNING, f"listing again: {error}")
-        pause = self._pause()
-        return pause if self._failures > 1 else 0.0
+        pause = self._backoff.next()
+        return pause if self._backoff.failures > 1 else 0.0
 
-    def _note_absent(self, error: AbsentError) -> float:
+    def _note_absent(self, error: NotFoundError) -> float:
         """Drop all objects, but those that were there only at the second 404 in a row.
 
         Where the resource has older versions, all of them are tried first.
@@ -356,19 +350,9 @@ class Informer:
         self._absences += 1
         is_certain = not self._has_listed or self._absences > 1
         if is_certain:
-            self._inbox.replace({})
+            self._cache.replace({})
             self._has_listed = True
             self._contact = self._clock()
         if self._absences <= TOLD_ABSENCES:
             self._say(logging.WARNING, f"{'there are none' if is_certain else 'the last ones are kept'}: {error}")
         return self._timing.absent_retry_s
-
-    def _pause(self) -> float:
-        """Return 0.5 s, doubled with each failure in a row, up to twice that to spread replicas, at most 30 s."""
-        pause = self._timing.pause_min_s * (1 << min(self._failures, 10)) * (1 + self._jitter())
-        self._failures += 1
-        return min(self._timing.pause_max_s, pause)
-
-
-def _key(item: Item) -> Key:
-    return item.metadata.namespace, item.metadata.name

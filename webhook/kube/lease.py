@@ -33,11 +33,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, Protocol
 
-from webhook.kube.apierrors import ClusterError
-
-
-class ConflictError(ClusterError):
-    """409: somebody else was first."""
+from .apierrors import ConflictError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

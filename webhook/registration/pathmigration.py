@@ -30,7 +30,7 @@ TO_TOKEN, TO_PLAIN = "token" + UPGRADE, "plain" + UPGRADE
 PROBES = (TO_TOKEN, TO_PLAIN)
 
 
-class Plan(NamedTuple):
+class MigrationStep(NamedTuple):
     """The token to register, and the name of the probe that is to be in the list; None for no probe."""
 
     token: str
@@ -61,7 +61,7 @@ class Plan(NamedTuple):
         return [*made, configurations.probe_webhook(kind, target, ca_bundle, name=self.probe, token=self.token)]
 
 
-class Move:
+class PathMigration:
     """How far the paths of one configuration are. `plan` is asked in each period, and again after a conflict."""
 
     def __init__(self) -> None:
@@ -70,20 +70,20 @@ class Move:
         self._pause = 0
         self._next_pause = 1
 
-    def plan(self, present: Sequence[Webhook], token: str, *, is_new_round: bool) -> Plan:
+    def plan(self, present: Sequence[Webhook], token: str, *, is_new_round: bool) -> MigrationStep:
         """Return what to register now, when paths are to have this token ("" for none)."""
         registered = [token_of(hook) for hook in present if is_ours(hook) and hook["name"] not in PROBES]
         others = [other for other in registered if bool(other) != bool(token)]
         if not others:
             self.__init__()  # type: ignore[misc]  # all is as after the start
-            return Plan(token)
+            return MigrationStep(token)
         probe = TO_TOKEN if token else TO_PLAIN
         is_present = any(hook["name"] == probe for hook in present)
         if is_new_round:
             self._advance(is_present=is_present)
         if self._seen_rounds >= ROUNDS:
-            return Plan(token)
-        return Plan(others[0], probe if self._is_placed else None)
+            return MigrationStep(token)
+        return MigrationStep(others[0], probe if self._is_placed else None)
 
     def _advance(self, *, is_present: bool) -> None:
         if is_present:

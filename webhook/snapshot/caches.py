@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from operator import is_not
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -24,7 +24,7 @@ from webhook.admission.dra.claims import KINDS as DEVICE_KINDS
 from webhook.admission.dra.claims import NO_DEVICES, Devices, DeviceSpec
 from webhook.admission.model.injection import DEFAULT_NETWORKS
 from webhook.kube.responses import Item, Key
-from webhook.snapshot.copyonwrite import ByNamespace
+from webhook.snapshot.copyonwrite import ByNamespace, Named
 from webhook.snapshot.devicespecs import UNREADABLE, keep_spec
 
 from .pods import Pods
@@ -42,22 +42,6 @@ ReadConfig = tuple[Config, tuple[SpecError, ...]]
 """A configuration, and what of it cannot be read."""
 
 T = TypeVar("T")
-
-
-class Cache(Protocol[T]):
-    """The objects of one resource. `make` comes first, so that nothing else of an object stays in memory."""
-
-    def make(self, item: Item) -> T | None:
-        """Return what is kept of an object; None if nothing is."""
-
-    def replace(self, found: Mapping[Key, T]) -> bool:
-        """Keep these and nothing else."""
-
-    def put(self, key: Key, value: T) -> bool:
-        """Keep one more, or another one for this key."""
-
-    def remove(self, key: Key) -> bool:
-        """Drop one, if it is there."""
 
 
 class Networks(ByNamespace[Definition]):
@@ -109,40 +93,6 @@ def definition_of(item: Item) -> Definition:
     )
 
 
-class _Named(Generic[T]):
-    """Objects of a cluster-scoped resource by name. What is kept is never changed."""
-
-    def __init__(self) -> None:
-        self._kept: dict[str, T] = {}
-        self._copy: Mapping[str, T] | None = None
-
-    def replace(self, found: Mapping[Key, T]) -> bool:
-        """Keep these and nothing else."""
-        kept = {name: value for (_, name), value in found.items()}
-        is_changed = kept != self._kept
-        if is_changed:
-            self._kept, self._copy = kept, None
-        return is_changed
-
-    def put(self, key: Key, value: T) -> bool:
-        """Keep an object; the one that is there, if it is equal."""
-        if self._kept.get(key[1]) == value:
-            return False
-        self._kept[key[1]], self._copy = value, None
-        return True
-
-    def remove(self, key: Key) -> bool:
-        """Drop an object."""
-        self._copy = None
-        return self._kept.pop(key[1], None) is not None
-
-    def copy(self) -> Mapping[str, T]:
-        """Return what a snapshot may keep; the same object as long as nothing changes."""
-        if self._copy is None:
-            self._copy = dict(self._kept)
-        return self._copy
-
-
 class Namespace(NamedTuple):
     """What is kept of a namespace."""
 
@@ -151,7 +101,7 @@ class Namespace(NamedTuple):
     default_networks: str | None
 
 
-class Namespaces(_Named[Namespace]):
+class Namespaces(Named[Namespace]):
     """Labels and default networks by namespace, and which of them are terminating."""
 
     def make(self, item: Item) -> Namespace:
@@ -169,7 +119,7 @@ def namespace_of(item: Item) -> Namespace:
     )
 
 
-class AccessPolicies(_Named[Policy]):
+class AccessPolicies(Named[Policy]):
     """Policies by name, read: what changes one of them reads that one again."""
 
     def make(self, item: Item) -> Policy:
@@ -177,7 +127,7 @@ class AccessPolicies(_Named[Policy]):
         return read_policy(_plain(item))
 
 
-class AccessConfigs(_Named[ReadConfig]):
+class AccessConfigs(Named[ReadConfig]):
     """Configurations by name, of which one counts."""
 
     def make(self, item: Item) -> ReadConfig:

@@ -74,3 +74,37 @@ class ByNamespace(Generic[T]):
             self._named[namespace] = dict(self._named.get(namespace, {}))
             self._own.add(namespace)
         return self._named[namespace]
+
+
+class Named(Generic[T]):
+    """Objects of a cluster-scoped resource by name. What is kept is never changed."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, T] = {}
+        self._copy: Mapping[str, T] | None = None
+
+    def replace(self, found: Mapping[Key, T]) -> bool:
+        """Keep these and nothing else."""
+        kept = {name: value for (_, name), value in found.items()}
+        is_changed = kept != self._kept
+        if is_changed:
+            self._kept, self._copy = kept, None
+        return is_changed
+
+    def put(self, key: Key, value: T) -> bool:
+        """Keep an object; the one that is there, if it is equal."""
+        if self._kept.get(key[1]) == value:
+            return False
+        self._kept[key[1]], self._copy = value, None
+        return True
+
+    def remove(self, key: Key) -> bool:
+        """Drop an object."""
+        self._copy = None
+        return self._kept.pop(key[1], None) is not None
+
+    def copy(self) -> Mapping[str, T]:
+        """Return what a snapshot may keep; the same object as long as nothing changes."""
+        if self._copy is None:
+            self._copy = dict(self._kept)
+        return self._copy

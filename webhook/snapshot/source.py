@@ -20,18 +20,19 @@ from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import Any
 
-from cniplugin.access.compile import NO_POLICIES, Policies
+from cniplugin.access.compile import Policies
 from cniplugin.access.model.policyrules import GROUP as ACCESS_GROUP
 from cniplugin.access.model.policyrules import VERSION as ACCESS_VERSION
 from cniplugin.netspec.netattachdef import GROUP, RESOURCE, VERSION
 from webhook.admission.dra.claims import CLAIM, CLASS, TEMPLATE
 from webhook.admission.dra.claims import GROUP as DEVICE_GROUP
 from webhook.admission.wording import unreadable
-from webhook.kube.connection import Connection, Resource
-from webhook.kube.informers import Informer, Timing
+from webhook.kube.connection import Connection
+from webhook.kube.informers import Cache, Informer, Timing
+from webhook.kube.resources import Resource
 from webhook.kube.responses import Key
 
-from .caches import Cache, Caches
+from .caches import Caches
 from .pods import ENDED, Pods
 from .snapshot import EMPTY, Snapshot
 
@@ -39,8 +40,15 @@ logger = logging.getLogger("nadmit.cluster")
 
 NETWORKS = Resource("networks", GROUP, VERSION, RESOURCE, is_optional=True)
 NAMESPACES = Resource("namespaces", "", "v1", "namespaces")
-POLICIES = Resource("policies", ACCESS_GROUP, ACCESS_VERSION, "networkattachmentpolicies", is_optional=True)
-CONFIGS = Resource("policyconfigs", ACCESS_GROUP, ACCESS_VERSION, "networkattachmentpolicyconfigs", is_optional=True)
+POLICIES = Resource(
+    "policies",
+    ACCESS_GROUP,
+    ACCESS_VERSION,
+    "networkattachmentpolicies",
+    is_optional=True,
+    advice="apply the CustomResourceDefinitions of this version of nadmit",
+)
+CONFIGS = POLICIES._replace(kind="policyconfigs", plural="networkattachmentpolicyconfigs")
 PODS = Resource(
     "pods",
     "",
@@ -110,9 +118,11 @@ class ClusterSource:
         self._stop = Event()
         self.connection = Connection(kubeconfig, environ=environ)
         self._caches = Caches(pods, is_read=is_read)
-        self._told = _Told()
+        self._logged: frozenset[tuple[int, str]] = frozenset()
         self._informers = tuple(
-            Informer(self.connection, resource, _Inbox(self, cache), timing=self._timing, clock=clock, jitter=jitter)
+            Informer(
+                self.connection, resource, _LockedCache(self, cache), timing=self._timing, clock=clock, jitter=jitter
+            )
             for resource, cache in caches_of(self._caches)
         )
         self._threads: tuple[Thread, ...] = ()
@@ -157,19 +167,23 @@ class ClusterSource:
         """
         return {informer.resource.kind: informer.age_seconds for informer in self._informers}
 
-    # For the inboxes
+    # For the informers' threads
 
-    def swap_now(self, change: Callable[[], bool]) -> None:
-        """Make a change, and a snapshot of it at once."""
+    def swap_now(self, change: Callable[[], bool]) -> bool:
+        """Make a change, and a snapshot of it at once. Return whether anything has changed."""
         with self._lock:
-            if change():
+            has_changed = change()
+            if has_changed:
                 self._swap()
+            return has_changed
 
-    def swap_soon(self, change: Callable[[], bool]) -> None:
-        """Make a change, and a snapshot of it with the next batch."""
+    def swap_soon(self, change: Callable[[], bool]) -> bool:
+        """Make a change, and a snapshot of it with the next batch. Return whether anything has changed."""
         with self._lock:
-            if change():
+            has_changed = change()
+            if has_changed:
                 self._changed.set()
+            return has_changed
 
     def _swap_batches(self) -> None:
         while self._changed.wait() and not self._stop.is_set():
@@ -182,10 +196,20 @@ class ClusterSource:
             self._stop.wait(self._timing.batch_s)
 
     def _swap(self) -> None:
-        self._snapshot = self._caches.snapshot()
-        self._told.take(self._snapshot.policies)
+        before, self._snapshot = self._snapshot, self._caches.snapshot()
+        self._log_unreadable(before.policies, self._snapshot.policies)
         if self._on_swap is not None:
             self._on_swap(self._snapshot)
+
+    def _log_unreadable(self, before: Policies, policies: Policies) -> None:
+        """Log what cannot be read of the policies, once for each generation."""
+        if policies is before:
+            return
+        problems = {(problem.generation, str(problem)): problem for problem in unreadable.find(policies)}
+        for key, problem in problems.items():
+            if key not in self._logged:
+                logger.warning("%s", problem)
+        self._logged = frozenset(problems)
 
 
 def _enumerate(names: Sequence[str]) -> str:
@@ -193,40 +217,41 @@ def _enumerate(names: Sequence[str]) -> str:
     return f"{', '.join(most)} and {last}" if most else last
 
 
-class _Told:
-    """Logs what of the policies cannot be read; the same of the same generation once."""
-
-    def __init__(self) -> None:
-        self._policies = NO_POLICIES
-        self._told: frozenset[tuple[int, str]] = frozenset()
-
-    def take(self, policies: Policies) -> None:
-        """Take the policies of a new snapshot."""
-        if policies is self._policies:
-            return
-        found = {(problem.generation, str(problem)): problem for problem in unreadable.find(policies)}
-        for key, problem in found.items():
-            if key not in self._told:
-                logger.warning("%s", problem)
-        self._policies, self._told = policies, frozenset(found)
-
-
-class _Inbox:
-    """Implements `informers.Inbox`: a cache behind the lock of its source."""
+class _LockedCache:
+    """Implements `informers.Cache`: a cache behind the lock of its source."""
 
     def __init__(self, source: ClusterSource, cache: Cache[Any]) -> None:
         self._source = source
         self._cache = cache
         self.make = cache.make
 
-    def replace(self, found: Mapping[Key, Any]) -> None:
-        """Hand over a complete list; a snapshot has it when this returns."""
-        self._source.swap_now(lambda: self._cache.replace(found))
+    def replace(self, values: Mapping[Key, Any]) -> bool:
+        """Take a complete list; a snapshot has it when this returns."""
+        return self._source.swap_now(lambda: self._cache.replace(values))
 
-    def put(self, key: Key, value: Any) -> None:
-        """Hand over an object."""
-        self._source.swap_soon(lambda: self._cache.put(key, value))
+    def put(self, key: Key, value: Any) -> bool:
+        """Take an object."""
+        return self._source.swap_soon(lambda: self._cache.put(key, value))
 
-    def remove(self, key: Key) -> None:
-        """Hand over a deletion."""
-        self._source.swap_soon(lambda: self._cache.remove(key))
+    def remove(self, key: Key) -> bool:
+        """Take a deletion."""
+        return self._source.swap_soon(lambda: self._cache.remove(key))
+
+
+def list_snapshot(kubeconfig: Path | None, *, environ: Mapping[str, str] = os.environ) -> Snapshot:
+    """List the networks, namespaces and access policies of a cluster once; no pods, and no claims.
+
+    A page may take 30 s (`Timing.page_silence_s`), a connection 10 s. Raises ClusterError for a kubeconfig that cannot
+    be used and for a resource that cannot be listed; a resource that is not installed has no objects.
+    """
+    connection = Connection(kubeconfig, environ=environ)
+    connection.open()
+    caches = Caches(pods=None)
+    try:
+        for resource, cache in rules_of(caches):
+            Informer(
+                connection, resource, cache, timing=Timing(), clock=time.monotonic, jitter=random.random
+            ).list_once()
+    finally:
+        connection.close()
+    return caches.snapshot()

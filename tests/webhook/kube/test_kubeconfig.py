@@ -10,7 +10,8 @@ from kubernetes.config import ConfigException
 
 from tests.webhook.snapshot.api_server import write_kubeconfig
 from webhook.kube.apierrors import ClusterError
-from webhook.kube.connection import Connection, load_configuration
+from webhook.kube.connection import Connection
+from webhook.kube.credentials import load_configuration
 from webhook.snapshot.source import NAMESPACES, ClusterSource
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def test_no_secret_is_shown(tmp_path: Path) -> None:
 def test_a_token_that_is_no_header(tmp_path: Path, token: str) -> None:
     file = write_kubeconfig(tmp_path / "kubeconfig", "https://10.1.2.3:6443", {"token": token})
     with pytest.raises(ClusterError) as caught:
-        Connection(file, environ={}).get(NAMESPACES, {}, verb="list", silence_s=1)
+        Connection(file, environ={}).stream(NAMESPACES, {}, verb="list", silence_s=1)
     assert str(caught.value) == "https://10.1.2.3:6443: the token is not one line of ASCII; write it anew"
 
 
@@ -142,7 +143,7 @@ def test_a_token_that_cannot_be_read_again(account: Path, monkeypatch: pytest.Mo
     with pytest.raises(
         ClusterError, match="the credentials cannot be read again: the token file of the service account does not exist"
     ):
-        connection.get(NAMESPACES, {}, verb="list", silence_s=1)
+        connection.stream(NAMESPACES, {}, verb="list", silence_s=1)
 
 
 def fail(_: object) -> None:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from webhook.kube.apierrors import ClusterError
-from webhook.kube.lease import Candidate, ConflictError, LeaseObject, LeaseTiming
+from webhook.kube.apierrors import ClusterError, ConflictError
+from webhook.kube.lease import Candidate, LeaseObject, LeaseTiming
 
 TIMING = LeaseTiming()
 EPOCH = datetime(2026, 11, 23, 19, tzinfo=UTC)
@@ -55,7 +55,7 @@ class Line:
     def create(self, spec: dict[str, Any]) -> LeaseObject:
         self._go()
         if self.server.lease is not None:
-            raise ConflictError("it exists")
+            raise ConflictError("it exists", status=409, message="it exists")
         made = self.server.store(spec)
         self._come_back()
         return made
@@ -63,7 +63,7 @@ class Line:
     def replace(self, version: str, spec: dict[str, Any]) -> LeaseObject:
         self._go()
         if self.server.lease is None or self.server.lease.version != version:
-            raise ConflictError("it has changed")
+            raise ConflictError("it has changed", status=409, message="it has changed")
         made = self.server.store(spec)
         self._come_back()
         return made

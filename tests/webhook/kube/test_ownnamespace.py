@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from webhook.kube.ownnamespace import own_namespace
+from webhook.kube.credentials import own_namespace
 
 
 def test_what_was_given_counts_first(tmp_path: Path) -> None:
     (tmp_path / "namespace").write_text("mounted")
-    assert own_namespace("given", mounted=tmp_path / "namespace") == "given"
+    assert own_namespace("given", service_account=tmp_path) == "given"
 
 
 @pytest.mark.parametrize(
@@ -19,8 +19,8 @@ def test_what_was_given_counts_first(tmp_path: Path) -> None:
 )
 def test_the_file_of_the_service_account(tmp_path: Path, content: bytes, expected: str) -> None:
     (tmp_path / "namespace").write_bytes(content)
-    assert own_namespace(None, mounted=tmp_path / "namespace") == expected
+    assert own_namespace(None, service_account=tmp_path) == expected
 
 
 def test_outside_of_a_pod(tmp_path: Path) -> None:
-    assert own_namespace(None, mounted=tmp_path / "namespace") == "nadmit-system"
+    assert own_namespace(None, service_account=tmp_path) == "nadmit-system"

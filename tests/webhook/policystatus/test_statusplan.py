@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cniplugin.access.model.policyrules import CONFIG_KIND, POLICY_KIND
-from webhook.policystatus.events import event_body
+from webhook.kube.events import Event, render_event
+from webhook.policystatus.statusplan import Stored, reference_of
 
 from .world import BROKEN, DENY, LATER, NOW, World, conditions, config, policy, reasons
 
@@ -60,6 +61,11 @@ def test_events_tell_each_change_and_no_other(changes: list[tuple[bool, str]]) -
         was = is_broken, mode  # type: ignore[assignment]
 
 
+def event_body(event: Event, stored: Stored, *, now: str, instance: str) -> dict[str, Any]:
+    about = reference_of(stored)
+    return render_event(event, about, namespace="default", controller="tests", now=now, instance=instance)
+
+
 def test_an_unreadable_policy_says_what_and_what_to_do() -> None:
     (write,) = World(policy("mine", BROKEN)).plan().writes
     warning = write.events[0]
@@ -88,6 +94,7 @@ def test_the_name_of_an_event() -> None:
     world = World(policy())
     (write,) = world.plan().writes
     (event,) = write.events
+    assert event.identity == "1/PolicyEnforced"
     first = event_body(event, write.stored, now=NOW, instance="a")
     assert first["metadata"] == {"namespace": "default", "name": first["metadata"]["name"]}
     assert first["regarding"]["uid"] == "uid-of-mine"
@@ -95,8 +102,8 @@ def test_the_name_of_an_event() -> None:
         event_body(changed, stored, now=LATER, instance="b")["metadata"]["name"]
         for changed, stored in (
             (event, write.stored),
-            (event._replace(reason="PolicyOnTrial"), write.stored),
-            (event, write.stored._replace(generation=2)),
+            (event._replace(identity="1/PolicyOnTrial"), write.stored),
+            (event._replace(identity="2/PolicyEnforced"), write.stored),
             (event, write.stored._replace(uid="another")),
         )
     }

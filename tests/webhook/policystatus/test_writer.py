@@ -24,16 +24,15 @@ from tests.webhook.snapshot.observed import Observed
 from webhook.kube.connection import Connection
 from webhook.kube.informers import Timing
 from webhook.kube.lease import LeaseTiming
-from webhook.policystatus.api import Api
-from webhook.policystatus.part import StatusWriter
-from webhook.policystatus.writer import WriterTiming
+from webhook.policystatus.statusstore import StatusStore
+from webhook.policystatus.statuswriter import StatusWriter, WriterTiming
 from webhook.telemetry.policystatus import Counts
 
 from .api_server import LEASE, LEASES, WritableApiServer
 
 QUICK = Timing(pause_min_s=0.005, pause_max_s=0.02, absent_retry_s=0.01, short_watch_s=0.0, batch_s=0.02)
 QUICK_LEASE = LeaseTiming(duration_s=1, renew_s=0.2, look_s=0.05, request_s=0.4)
-QUICK_WRITER: dict[str, Any] = {"between_writes_s": 0.0, "pause_min_s": 0.01, "pause_max_s": 0.05}
+QUICK_WRITER: dict[str, Any] = {"turn_s": 0.01, "between_writes_s": 0.0, "pause_min_s": 0.01, "pause_max_s": 0.05}
 DENY = {"name": "no", "action": "Deny"}
 
 
@@ -51,13 +50,11 @@ class Replica:
         self.observed = Observed(kubeconfig, QUICK)
         source = self.observed.source
         self.writer = StatusWriter(
-            kubeconfig,
+            source.connection,
             "nadmit-system",
             snapshot=lambda: None if source.problem() else source.snapshot(),
-            environ={},
             timing=WriterTiming(**{**QUICK_WRITER, **timing}),
             lease_timing=lease,
-            turn_s=0.01,
         )
 
     @property
@@ -211,7 +208,7 @@ def test_events_that_are_forbidden_keep_no_status_from_being_written(
     one = replica()
     api.wait(lambda: len(api.statuses()) == 1)
     assert one.counts.writes["event", "error"] == 1
-    assert "create events.events.k8s.io: refused with 403: as the test says; grant this verb" in caplog.text
+    assert "events.events.k8s.io default: create is forbidden: as the test says; grant create on events" in caplog.text
 
 
 def test_a_flood_of_events_is_cut(
@@ -314,7 +311,9 @@ def test_a_leader_that_loses_the_api_server_stops_writing(
     one.observed.wait(lambda: one.counts.is_writer)
     api.refuse = lambda _, path: 503 if path == LEASE else 0
     one.observed.wait(lambda: not one.counts.is_writer)
-    assert "who writes is not known: patch leases.coordination.k8s.io nadmit-system/nadmit-status" in caplog.text
+    assert (
+        "who writes is not known: leases.coordination.k8s.io nadmit-system/nadmit-status: patch failed" in caplog.text
+    )
     api.refuse = lambda _, __: 0
     one.observed.wait(lambda: one.counts.is_writer)
     assert caplog.text.count("this replica writes the status of policies") == 1  # within a minute, once
@@ -345,7 +344,7 @@ def test_it_stops_from_inside_a_request(api: WritableApiServer, replica: Callabl
 def test_an_account_without_a_kubeconfig_cannot_start(tmp_path: Path) -> None:
     from webhook.kube.apierrors import ClusterError
 
-    writer = StatusWriter(tmp_path / "none", "n", snapshot=lambda: None, environ={})
+    writer = StatusWriter(Connection(tmp_path / "none", environ={}), "n", snapshot=lambda: None)
     with pytest.raises(ClusterError, match="no such kubeconfig"):
         writer.start()
     writer.stop()
@@ -353,9 +352,10 @@ def test_an_account_without_a_kubeconfig_cannot_start(tmp_path: Path) -> None:
 
 def test_lists_come_in_pages(api: WritableApiServer, tmp_path: Path) -> None:
     api.put(POLICIES, *(policy(f"p{number:03}", DENY) for number in range(250)))
-    asks = Api(Connection(write_kubeconfig(tmp_path / "kubeconfig", api.url), environ={}), timeout_s=5)
-    assert len(list(asks.stored("NetworkAttachmentPolicy"))) == 250
+    connection = Connection(write_kubeconfig(tmp_path / "kubeconfig", api.url), environ={})
+    store = StatusStore(connection, timeout_s=5)
+    assert len(list(store.list("NetworkAttachmentPolicy"))) == 250
     assert len(api.list_requests(POLICIES)) == 3
     api.answer_always[POLICIES] = (404, b"404 page not found\n")
-    assert list(asks.stored("NetworkAttachmentPolicy")) == []
-    asks.close()
+    assert list(store.list("NetworkAttachmentPolicy")) == []
+    connection.close()

@@ -6,8 +6,7 @@ from typing import Any
 
 from cniplugin.access.compile import Policies, read_policies
 from cniplugin.access.model.policyrules import CONFIG_KIND, POLICY_KIND
-from webhook.policystatus.statusplan import Key, Plan, plan
-from webhook.policystatus.stored import Stored
+from webhook.policystatus.statusplan import Key, Plan, Stored, plan
 
 NOW, LATER = "2026-11-23T19:00:00Z", "2026-11-23T20:00:00Z"
 NAMESPACES = {"blue": {"tenant": "blue"}, "green": {"tenant": "green"}}

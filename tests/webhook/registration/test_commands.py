@@ -196,7 +196,7 @@ def test_stage_goes_on_when_somebody_writes_meanwhile(world: World) -> None:
     world.api.validating.before_patch.extend([lambda value: value["metadata"].update(labels={"a": "b"})] * 5)
     done = world.run("stage", "Ignore")
     assert done.exit_code == 2
-    assert "patch failed with 422" in done.output
+    assert "patch failed, another writer was first" in done.output
 
 
 @pytest.mark.parametrize("words", [("stage", "Fail"), ("stage", "Ignore"), ("status",)])

@@ -17,27 +17,25 @@ from tests.paths import MANIFESTS
 from webhook.admission.view.statuswriters import PLUGIN_ACCOUNTS
 from webhook.commands.webhooks.show import render
 from webhook.registration import conditions
-from webhook.registration.comparison import (
-    Stage,
-    bundle_of,
-    completed,
-    differences,
-    policy_in_force,
-    stage_of,
-    target_of,
-    without_bundle,
-)
 from webhook.registration.conditions import LabelProtection, StatusProtection
 from webhook.registration.configurations import (
     UNPROTECTED,
     Service,
+    Stage,
     Target,
     Url,
     Webhook,
+    bundle_of,
     client_config,
+    completed,
     configuration,
+    differences,
     is_ours,
+    policy_in_force,
+    stage_of,
+    target_of,
     webhooks,
+    without_bundle,
 )
 from webhook.registration.tables import DOMAIN, KINDS, MUTATING_KIND, STAGED, VALIDATING_KIND, Kind
 

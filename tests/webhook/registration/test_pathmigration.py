@@ -8,11 +8,19 @@ from pathlib import Path
 import pytest
 
 from tests.webhook.snapshot.api_server import write_kubeconfig
-from webhook.registration.api import Api
-from webhook.registration.comparison import differences
+from webhook.kube.connection import Connection
 from webhook.registration.conditions import LabelProtection, StatusProtection
-from webhook.registration.configurations import Service, Webhook, token_of, webhooks
-from webhook.registration.pathmigration import LONGEST_PAUSE, PROBES, ROUNDS, TO_PLAIN, TO_TOKEN, Move, Plan
+from webhook.registration.configurations import Service, Webhook, differences, token_of, webhooks
+from webhook.registration.pathmigration import (
+    LONGEST_PAUSE,
+    PROBES,
+    ROUNDS,
+    TO_PLAIN,
+    TO_TOKEN,
+    MigrationStep,
+    PathMigration,
+)
+from webhook.registration.registered import RegisteredWebhooks
 from webhook.registration.registrar import Registrar
 from webhook.registration.tables import KINDS, VALIDATING_KIND, Kind
 
@@ -22,13 +30,13 @@ TARGET = Service("nadmit-system", "nadmit-webhook")
 TOKEN, OTHER = "0123456789abcdef", "fedcba9876543210"
 
 
-def made(plan: Plan, kind: Kind = VALIDATING_KIND) -> list[Webhook]:
+def made(plan: MigrationStep, kind: Kind = VALIDATING_KIND) -> list[Webhook]:
     return plan.webhooks(
         kind, TARGET, ca_bundle=b"pem", failure_policy="Ignore", protection=StatusProtection(), labels=LabelProtection()
     )
 
 
-PLAIN, WITH_TOKEN = made(Plan("")), made(Plan(TOKEN))
+PLAIN, WITH_TOKEN = made(MigrationStep("")), made(MigrationStep(TOKEN))
 
 
 class Replica:
@@ -36,7 +44,7 @@ class Replica:
 
     def __init__(self, token: str) -> None:
         self.token = token
-        self.move = Move()
+        self.move = PathMigration()
         self.written = 0
 
     def period(self, present: list[Webhook]) -> list[Webhook]:
@@ -57,16 +65,16 @@ def probes(present: Sequence[Webhook]) -> list[str]:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_probe_is_never_called(kind: Kind) -> None:
-    (probe,) = (hook for hook in made(Plan("", TO_TOKEN), kind) if hook["name"] == TO_TOKEN)
+    (probe,) = (hook for hook in made(MigrationStep("", TO_TOKEN), kind) if hook["name"] == TO_TOKEN)
     assert (probe["rules"], probe["failurePolicy"]) == ([], "Ignore")
 
 
 def test_where_nothing_is_registered_the_token_is_at_once() -> None:
-    assert Move().plan([], TOKEN, is_new_round=True) == Plan(TOKEN)
+    assert PathMigration().plan([], TOKEN, is_new_round=True) == MigrationStep(TOKEN)
 
 
 def test_tokens_that_follow_each_other_need_no_probe() -> None:
-    assert Replica(OTHER).period(WITH_TOKEN) == made(Plan(OTHER))
+    assert Replica(OTHER).period(WITH_TOKEN) == made(MigrationStep(OTHER))
 
 
 @pytest.mark.parametrize(("before", "token", "probe"), [(PLAIN, TOKEN, TO_TOKEN), (WITH_TOKEN, "", TO_PLAIN)])
@@ -99,14 +107,14 @@ def test_replicas_of_two_sorts_neither_move_nor_fight(new: str, old: str, before
 def test_a_version_that_knows_no_probe_takes_it_out() -> None:
     """What it compares is the list of its own."""
     own = webhooks(VALIDATING_KIND, TARGET, ca_bundle=None, failure_policy="Ignore", protection=StatusProtection())
-    assert differences(made(Plan("", TO_TOKEN)), own) == {TO_TOKEN: ["unknown"]}
+    assert differences(made(MigrationStep("", TO_TOKEN)), own) == {TO_TOKEN: ["unknown"]}
 
 
 def test_a_conflict_is_no_new_period() -> None:
-    move = Move()
+    move = PathMigration()
     present = made(move.plan(PLAIN, TOKEN, is_new_round=True))
     for _ in range(10):
-        assert move.plan(present, TOKEN, is_new_round=False) == Plan("", TO_TOKEN)
+        assert move.plan(present, TOKEN, is_new_round=False) == MigrationStep("", TO_TOKEN)
 
 
 def test_registrars_of_an_upgrade(tmp_path: Path) -> None:
@@ -114,9 +122,9 @@ def test_registrars_of_an_upgrade(tmp_path: Path) -> None:
     with ApiServer() as api:
         kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", api.url)
         for kind in KINDS:
-            api.stored(kind).edit(lambda value: value.update(webhooks=made(Plan(""), kind)))  # noqa: B023 - called now
+            api.stored(kind).edit(lambda value: value.update(webhooks=made(MigrationStep(""), kind)))  # noqa: B023 - called now
         registrar = Registrar(
-            Api(NAME, kubeconfig, environ={}),
+            RegisteredWebhooks(Connection(kubeconfig, environ={}), NAME),
             target=TARGET,
             is_ready=lambda: True,
             ca_bundle=lambda: b"other",
@@ -138,7 +146,7 @@ def test_registrars_of_an_upgrade(tmp_path: Path) -> None:
 def test_nothing_is_registered_before_the_token_is_known(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with ApiServer() as api:
         registrar = Registrar(
-            Api(NAME, write_kubeconfig(tmp_path / "kubeconfig", api.url), environ={}),
+            RegisteredWebhooks(Connection(write_kubeconfig(tmp_path / "kubeconfig", api.url), environ={}), NAME),
             target=TARGET,
             is_ready=lambda: True,
             ca_bundle=lambda: b"pem",

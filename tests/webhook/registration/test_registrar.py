@@ -17,10 +17,10 @@ from prometheus_client import CollectorRegistry
 
 from tests.webhook.snapshot.api_server import write_kubeconfig
 from webhook.kube.apierrors import ClusterError
-from webhook.registration.api import Api
-from webhook.registration.comparison import bundle_of
+from webhook.kube.connection import Connection
 from webhook.registration.conditions import StatusProtection
-from webhook.registration.configurations import Service
+from webhook.registration.configurations import Service, bundle_of
+from webhook.registration.registered import RegisteredWebhooks
 from webhook.registration.registrar import Registrar
 from webhook.registration.tables import KINDS, MUTATING_KIND, VALIDATING_KIND, Kind
 
@@ -52,7 +52,7 @@ class World:
             "period_s": PERIOD_S,
             **more,
         }
-        registrar = Registrar(Api(NAME, self.kubeconfig, environ={}), **given)
+        registrar = Registrar(RegisteredWebhooks(Connection(self.kubeconfig, environ={}), NAME), **given)
         registrar.start()
         try:
             yield registrar
@@ -189,20 +189,23 @@ def test_an_absent_configuration_is_said_once(world: World, caplog: pytest.LogCa
 
 
 @pytest.mark.parametrize(
-    ("status", "said"),
+    ("status", "text"),
     [
-        (403, "get is forbidden: no; grant get on {resource} of this name to this account"),
-        (500, "get failed with 500: no; see the log of the API server"),
-        (401, "the credentials are refused; renew the token or certificate of this account"),
+        (403, "{what} nadmit: get is forbidden: no; grant get on {what} of this name to this account in a ClusterRole"),
+        (500, "{what} nadmit: get failed with 500: no; see the log of the API server at {server}"),
+        (401, "{server}: the credentials are refused: no; renew the token or the certificate of this account"),
     ],
 )
-def test_a_refusal_is_said_and_got_over(world: World, caplog: pytest.LogCaptureFixture, status: int, said: str) -> None:
+def test_a_refusal_is_logged_once_and_the_next_round_writes(
+    world: World, caplog: pytest.LogCaptureFixture, status: int, text: str
+) -> None:
     world.stored.answers.append((status, "no"))
     with world.registrar() as registrar:
         world.stored.wait(lambda: world.stored.patches)
         assert measured(registrar, world.kind)["nadmit_registrations_total error"] == 1
     (line,) = warnings(caplog)
-    assert line.endswith(said.format(resource=world.kind.resource))
+    what = f"{world.kind.resource}.admissionregistration.k8s.io"
+    assert line == text.format(what=what, server=world.api.url)
 
 
 def test_a_bug_ends_nothing(world: World, caplog: pytest.LogCaptureFixture) -> None:
@@ -237,7 +240,7 @@ def test_a_wrong_stage_is_said_with_its_kind(world: World, caplog: pytest.LogCap
 
 def test_a_kubeconfig_that_cannot_be_used_is_told_at_the_start(tmp_path: Path) -> None:
     with pytest.raises(ClusterError, match="no such kubeconfig"):
-        Api(NAME, tmp_path / "none", environ={}).open()
+        RegisteredWebhooks(Connection(tmp_path / "none", environ={}), NAME).connection.open()
 
 
 def test_the_client_is_imported_for_a_cluster_only() -> None:

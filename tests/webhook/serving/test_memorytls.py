@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from certs.authority import Pair, issue_ca, issue_leaf, make_key, parse_name, render_certificate, render_key
-from webhook.secrettls import certificate_names, configuration_names
+from webhook.kube.connection import Connection
+from webhook.secrettls import certificate_names, webhook_configurations
 from webhook.serving.memorytls import MemoryTls
 from webhook.serving.tls import CertificateError
 from webhook.settings import ClusterSettings
@@ -66,5 +67,7 @@ def test_names() -> None:
     )
     settings = ClusterSettings(webhook_url="https://[::1]:8443/x", webhook_configuration="c")
     assert certificate_names(settings, "n", ["::1"])[-1] == "::1"
-    assert configuration_names(settings) == ("MutatingWebhookConfiguration/c", "ValidatingWebhookConfiguration/c")
-    assert configuration_names(ClusterSettings()) == ()
+    connection = Connection(None, environ={})
+    names = webhook_configurations(connection, settings).names
+    assert names == ("MutatingWebhookConfiguration/c", "ValidatingWebhookConfiguration/c")
+    assert webhook_configurations(connection, ClusterSettings()).names == ()

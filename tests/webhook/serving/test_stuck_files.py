@@ -22,7 +22,7 @@ from webhook import files
 from webhook.cli import nadmit
 from webhook.files import load_file, within
 from webhook.kube.apierrors import ClusterError
-from webhook.kube.connection import load_configuration
+from webhook.kube.credentials import load_configuration
 from webhook.serving.tls import CertificateError, ServedPair, ServerTls
 
 from .harness import Client, client_context, running

@@ -15,7 +15,7 @@ from webhook.admission.dra.claims import CLAIM, CLASS, ClaimSpec, DeviceClass, D
 from webhook.kube.connection import Connection
 from webhook.kube.informers import Timing
 from webhook.snapshot.devicespecs import KEPT_BYTES_MAX
-from webhook.snapshot.livedevices import KEYS_MAX, LiveDevices
+from webhook.snapshot.livelookups import DEVICES_MAX, LiveDevices
 from webhook.snapshot.source import ClusterSource
 
 from .api_server import PATIENCE_S, ApiServer, status, write_kubeconfig
@@ -157,7 +157,7 @@ def test_a_server_that_fails_is_no_answer(api: ApiServer, live: Live) -> None:
 
 def test_more_than_one_review_may_ask_for(api: ApiServer, live: Live) -> None:
     asked = len(api.requests)
-    many = [DeviceKey(CLAIM, "blue", f"c{number}") for number in range(KEYS_MAX + 1)]
+    many = [DeviceKey(CLAIM, "blue", f"c{number}") for number in range(DEVICES_MAX + 1)]
     assert live.find(*many) is None
     assert (live.results, len(api.requests)) == (["busy"], asked)
-    assert live.find(*many[:KEYS_MAX]) == dict.fromkeys(many[:KEYS_MAX])
+    assert live.find(*many[:DEVICES_MAX]) == dict.fromkeys(many[:DEVICES_MAX])

@@ -13,7 +13,7 @@ import pytest
 
 from cniplugin.access.model.values import NAME_LABEL
 from webhook.kube.connection import Connection
-from webhook.snapshot.livelookups import ABSENT_MAX, CONCURRENT_MAX, RESULTS, LiveLookups
+from webhook.snapshot.livelookups import CONCURRENT_MAX, KEPT_MAX, RESULTS, LiveLookups
 from webhook.snapshot.snapshot import EMPTY, Definition, Snapshot
 
 from .api_server import NAMESPACES, NETWORKS, PATIENCE_S, ApiServer, network, status, write_kubeconfig
@@ -101,15 +101,15 @@ def test_what_is_absent_is_not_asked_for_again_for_a_second(asking: Asking) -> N
 
 
 def test_what_is_remembered_as_absent_is_bounded(asking: Asking) -> None:
-    for number in range(ABSENT_MAX + 5):
-        asking.live._remember(("a", str(number)))
+    for number in range(KEPT_MAX + 5):
+        asking.live._keep(("a", str(number)), None)
         asking.now += 0.0001
-    assert len(asking.live._absent) == ABSENT_MAX
+    assert len(asking.live._kept) == KEPT_MAX
     assert asking.live.may_find_networks([("a", "4")])
     assert not asking.live.may_find_networks([("a", "5")])
     asking.now += 2
-    asking.live._remember(("a", "new"))
-    assert list(asking.live._absent) == [("a", "new")]
+    asking.live._keep(("a", "new"), None)
+    assert list(asking.live._kept) == [("a", "new")]
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_whatever_fails_finds_nothing(
     assert asking.run(BLUE) is None
     assert asking.run(BLUE) is None
     assert asking.results == ["failed", "failed"]
-    assert caplog.text.count("a network that is not known cannot be asked for") == 1
+    assert caplog.text.count("networks: a live look-up failed") == 1
     if answer[0] == 403:
         assert "grant get on network-attachment-definitions.k8s.cni.cncf.io" in caplog.text
     assert asking.live.may_find_networks([BLUE])
@@ -242,6 +242,6 @@ def test_whatever_fails_finds_no_namespace(
     api.answers[TEAM_A].append(answer)
     assert run(asking.live.find_namespaces(["team-a"], seconds=PATIENCE_S)) is None
     assert asking.results == ["failed"]
-    assert "a namespace that is not known cannot be asked for" in caplog.text
+    assert "namespaces: a live look-up failed" in caplog.text
     if answer[0] == 403:
         assert "grant get on namespaces" in caplog.text

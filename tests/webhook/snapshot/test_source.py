@@ -215,7 +215,7 @@ def test_history_that_is_always_compacted_is_not_listed_in_a_loop(
     observed = observe(api.url, pause_min_s=30.0, pause_max_s=30.0, short_watch_s=1.0)
     observed.start()
     api.wait(lambda: len(api.watch_requests(NETWORKS)) == 2)
-    observed.wait(lambda: observed.source._informers[0]._failures == 2)
+    observed.wait(lambda: observed.source._informers[0]._backoff.failures == 2)
     assert len(api.list_requests(NETWORKS)) == 2
 
 
@@ -520,14 +520,14 @@ def test_a_watch_that_ends_at_once_is_waited_out(api: ApiServer, observe: Callab
 
 def test_pauses_double_up_to_a_limit(api: ApiServer, observe: Callable[..., Observed]) -> None:
     informer = observe(api.url, pause_min_s=0.5, pause_max_s=30.0).source._informers[0]
-    assert [informer._pause() for _ in range(8)] == [0.75, 1.5, 3.0, 6.0, 12.0, 24.0, 30.0, 30.0]
+    assert [informer._backoff.next() for _ in range(8)] == [0.75, 1.5, 3.0, 6.0, 12.0, 24.0, 30.0, 30.0]
 
 
 def test_a_bug_does_not_end_the_watch(
     api: ApiServer, observed: Observed, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    inbox = observed.source._informers[0]._inbox
-    monkeypatch.setattr(inbox, "make", lambda _: 1 / 0)
+    cache = observed.source._informers[0]._cache
+    monkeypatch.setattr(cache, "make", lambda _: 1 / 0)
     api.put(NETWORKS, network("green"))
     observed.wait(lambda: "ZeroDivisionError" in caplog.text)
     monkeypatch.undo()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,13 +14,13 @@ import click
 from cniplugin.netspec.names import ALLOWED_LABEL, is_label
 from webhook.commands.clusteroptions import parse_url
 from webhook.commands.options import EXIT_UNREADABLE, STATUS_OPTIONS, paint
-from webhook.kube.apierrors import ClusterError
+from webhook.kube.apierrors import ClusterError, NotFoundError
 from webhook.registration.conditions import StatusProtection
 from webhook.registration.configurations import DEFAULT_NAME, Service, Target, Url
 from webhook.registration.tables import KINDS, VALIDATING_KIND, Kind
 
 if TYPE_CHECKING:
-    from webhook.registration.api import Api
+    from webhook.registration.registered import RegisteredWebhooks
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -49,18 +50,16 @@ def protection_of_options(options: Mapping[str, Any]) -> StatusProtection:
     )
 
 
-def present_of(api: Api) -> dict[Kind, dict[str, Any]]:
+def present_of(registered: RegisteredWebhooks) -> dict[Kind, dict[str, Any]]:
     """Return the configurations that there are, and say on standard error that nothing is injected without the other.
 
     Who wants no injection leaves out the MutatingWebhookConfiguration. Raises ClusterError, and so it does without a
     ValidatingWebhookConfiguration.
     """
-    from webhook.registration.api import NotFoundError  # noqa: PLC0415 - as in `opened`
-
     found = {}
     for kind in KINDS:
         try:
-            found[kind] = api.get(kind)
+            found[kind] = registered.get(kind)
         except NotFoundError as error:
             if kind is VALIDATING_KIND:
                 raise
@@ -69,20 +68,21 @@ def present_of(api: Api) -> dict[Kind, dict[str, Any]]:
 
 
 @contextmanager
-def opened(options: Mapping[str, Any]) -> Iterator[Api]:
+def opened(options: Mapping[str, Any]) -> Iterator[RegisteredWebhooks]:
     """Give the named configurations of the cluster; ends the command with 2 when the cluster cannot be asked."""
     # The client costs 250 ms, which help does not pay.
-    from webhook.registration.api import Api  # noqa: PLC0415
+    from webhook.kube.connection import Connection  # noqa: PLC0415 - as above
+    from webhook.registration.registered import RegisteredWebhooks  # noqa: PLC0415
 
-    api = Api(options["configuration"], options["kubeconfig"])
+    connection = Connection(options["kubeconfig"], environ=os.environ)
     try:
-        api.open()
-        yield api
+        connection.open()
+        yield RegisteredWebhooks(connection, options["configuration"])
     except ClusterError as error:
         click.echo(f"nadmit: {error}", err=True)
         sys.exit(EXIT_UNREADABLE)
     finally:
-        api.close()
+        connection.close()
 
 
 def _add(command: Command, options: Sequence[Callable[[Command], Command]]) -> Command:

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from webhook.commands.options import EXIT_REFUSED
-from webhook.registration.comparison import policy_in_force, webhooks_of
-from webhook.registration.configurations import FAIL, STAGES, Webhook
+from webhook.kube.apierrors import ConflictError
+from webhook.registration.configurations import FAIL, STAGES, Webhook, policy_in_force, webhooks_of
 from webhook.registration.tables import STAGED, Kind
 
 from .registering import cluster_options, opened, present_of
 
 if TYPE_CHECKING:
-    from webhook.registration.api import Api
+    from webhook.registration.registered import RegisteredWebhooks
 
 TRIES = 5
 """How often another writer of an object may come first."""
@@ -43,33 +43,33 @@ def stage(*, failure_policy: str, force: bool, **options: Any) -> None:
       1  refused: the checks before Fail say no
       2  an option is wrong, or the cluster cannot be asked
     """  # noqa: D301 - click reads the backspace: keep these lines as they are
-    with opened(options) as api:
-        present = present_of(api)
+    with opened(options) as registered:
+        present = present_of(registered)
         if failure_policy == FAIL and not force:
-            _refuse_unless_sound(api, present)
-        before = [hook for kind in present for hook in _set(api, kind, failure_policy)]
+            _refuse_unless_sound(registered, present)
+        before = [hook for kind in present for hook in _set(registered, kind, failure_policy)]
     count = sum(hook["name"] in STAGED for hook in before)
-    click.echo(f"{api.name}: failurePolicy {failure_policy} for {count} webhooks (was {policy_in_force(before)})")
+    click.echo(
+        f"{registered.name}: failurePolicy {failure_policy} for {count} webhooks (was {policy_in_force(before)})"
+    )
 
 
-def _refuse_unless_sound(api: Api, present: Mapping[Kind, dict[str, Any]]) -> None:
-    from webhook.registration.staging import reasons_not_to_fail  # noqa: PLC0415 - as in `opened`
+def _refuse_unless_sound(registered: RegisteredWebhooks, present: Mapping[Kind, dict[str, Any]]) -> None:
+    from webhook.registration.registered import reasons_not_to_fail  # noqa: PLC0415 - as in `opened`
 
-    reasons = reasons_not_to_fail(api, present)
+    reasons = reasons_not_to_fail(registered, present)
     for reason in reasons:
         click.echo(f"nadmit: not staged: {reason}", err=True)
     if reasons:
         sys.exit(EXIT_REFUSED)
 
 
-def _set(api: Api, kind: Kind, failure_policy: str) -> list[Webhook]:
+def _set(registered: RegisteredWebhooks, kind: Kind, failure_policy: str) -> list[Webhook]:
     """Set the stage of one configuration, and return its webhooks as they were."""
-    from webhook.registration.api import ConflictError  # noqa: PLC0415 - as above
-
     for remaining in reversed(range(TRIES)):
         try:
-            before = api.get(kind)
-            api.put_stage(kind, before, failure_policy)
+            before = registered.get(kind)
+            registered.put_stage(kind, before, failure_policy)
         except ConflictError:
             if not remaining:
                 raise

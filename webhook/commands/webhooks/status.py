@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from webhook.commands.options import EXIT_REFUSED, paint
-from webhook.registration import comparison, conditions
+from webhook.registration import conditions, configurations
 from webhook.registration.conditions import StatusProtection
 from webhook.registration.configurations import IGNORE, Target, Webhook, is_ours, token_of, webhooks
 from webhook.registration.pathmigration import PROBES
@@ -37,11 +37,11 @@ def status(**options: Any) -> None:
       1  something differs
       2  an option is wrong, or the cluster cannot be asked
     """  # noqa: D301 - click reads the backspace: keep these lines as they are
-    with opened(options) as api:
-        found = present_of(api)
-    present = {kind: comparison.webhooks_of(found.get(kind, {})) for kind in KINDS}
+    with opened(options) as registered:
+        found = present_of(registered)
+    present = {kind: configurations.webhooks_of(found.get(kind, {})) for kind in KINDS}
     target = target_of_options(options) or _target_of(present)
-    stages = {kind: comparison.stage_of(value) for kind, value in found.items()}
+    stages = {kind: configurations.stage_of(value) for kind, value in found.items()}
     protection = _protection_of(options, present)
     labels = conditions.label_protection_of(_conditions(present))
     rows: list[tuple[str, ...]] = []
@@ -57,7 +57,7 @@ def status(**options: Any) -> None:
             labels=labels,
             token=next((token_of(hook) for hook in hooks if is_ours(hook)), ""),
         )
-        differences = comparison.differences([hook for hook in hooks if hook["name"] not in PROBES], desired)
+        differences = configurations.differences([hook for hook in hooks if hook["name"] not in PROBES], desired)
         rows += _rows(kind, hooks, differences)
         differing |= differences
     for line in _table(rows):
@@ -71,7 +71,7 @@ def status(**options: Any) -> None:
 
 def _target_of(present: Mapping[Kind, Sequence[Webhook]]) -> Target:
     """Return whom the judging webhooks call, or else the others; all are to call the same."""
-    return comparison.target_of([hook for kind in reversed(KINDS) for hook in present[kind]]) or DEFAULT_SERVICE
+    return configurations.target_of([hook for kind in reversed(KINDS) for hook in present[kind]]) or DEFAULT_SERVICE
 
 
 def _protection_of(options: Mapping[str, Any], present: Mapping[Kind, Sequence[Webhook]]) -> StatusProtection:
@@ -87,7 +87,7 @@ def _conditions(present: Mapping[Kind, Sequence[Webhook]]) -> list[conditions.Co
     return [each for hook in hooks for each in hook.get("matchConditions") or ()]
 
 
-def _uneven(stages: Mapping[Kind, comparison.Stage]) -> list[str]:
+def _uneven(stages: Mapping[Kind, configurations.Stage]) -> list[str]:
     said = {stage.failure_policy for stage in stages.values()}
     if len(said) <= 1:
         return []
@@ -127,7 +127,7 @@ def _difference(name: str, differing: Mapping[str, Sequence[str]]) -> str:
 def _ends(hook: Webhook) -> str:
     from webhook.registration.cafile import ends_of  # noqa: PLC0415 - cryptography costs 100 ms
 
-    bundle = comparison.bundle_of(hook)
+    bundle = configurations.bundle_of(hook)
     if not bundle:
         return "none"
     return " ".join(f"{end:%Y-%m-%d}" for end in ends_of(bundle)) or "unreadable"

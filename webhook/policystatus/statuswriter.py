@@ -1,47 +1,62 @@
-"""Writes statuses and events, as long as this replica holds the Lease: one turn at a time, without a thread.
+"""Writes statuses and events while this replica holds the Lease, in a thread that takes a turn each second.
 
-A turn makes a pass when there is something to write down: at first, when policies or labels of namespaces have changed
-since the last pass, when what was waited for is late, and every ten minutes. A pass reads the stored objects when the
-policies have changed, else it remembers them: no request is made when a namespace comes that changes no status. Then
-it plans, and writes what differs, at most 20 objects a second, each event before the status that ends its reason: a
-crash in between repeats the event, which then is there already.
+A turn makes a pass if there is something to do: after the start, when policies or labels of namespaces have changed
+since the last pass, when an object for which the plan waits is late, and every ten minutes. A pass lists the stored
+objects if the policies have changed, else it uses those of the last list: a new namespace that changes no status costs
+no request. Then it plans, and writes the differences, at most 20 objects a second. It writes each event before the
+status that ends the event's reason. A crash in between repeats the event, and the API server answers that it exists.
 
 | answer to a write | then |
 | --- | --- |
 | 404 | the object was deleted meanwhile: forget it |
-| 409 | an event: it is there; a status: the object has changed, read all again after a pause |
-| 400, 413, 422 | say so, and try again when the policies change, or in ten minutes |
-| 403 for an event | say so, write the status all the same |
+| 409 | an event exists already; a status: the object has changed, so read all again after a pause |
+| 400, 413, 422 | log it, and try again when the policies change, or in ten minutes |
+| 403 for an event | log it, and write the status |
 | any other, or none | read all again after a pause, 1 s to 60 s, doubling, with jitter |
 
-A change of a status comes back as a watch event, which changes no policy (`cluster.caches`), hence no snapshot, hence
-no pass.
+The watch reports a new status as an event that changes no policy (`webhook.snapshot.caches`), so it makes no snapshot
+and no pass.
 """
 
 from __future__ import annotations
 
 import logging
+import random
+import secrets
+import socket
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import NamedTuple, Protocol
+from threading import Event as Signal
+from threading import Thread
+from typing import Protocol
 
 from cniplugin.access.compile import Policies
-from webhook.kube.apierrors import AbsentError, ClusterError
-from webhook.kube.lease import Candidate, ConflictError, timestamp
-from webhook.kube.reporter import Reporter
+from webhook.kube.apierrors import ClusterError, ConflictError, ForbiddenError, InvalidError, NotFoundError
+from webhook.kube.connection import Connection
+from webhook.kube.events import Event
+from webhook.kube.lease import Candidate, LeaseTiming, timestamp
+from webhook.kube.retry import Backoff, OnceLog
+from webhook.kube.singleobjects import KubeLease
 from webhook.telemetry.policystatus import Counts
 
-from .api import RESOURCES, Api, ForbiddenError, RefusedError
-from .events import event_body
-from .statusplan import Key, plan
-from .stored import Event, Stored, Write
+from .statusplan import Key, Stored, Write, plan
+from .statusstore import RESOURCES, StatusStore
+
+logger = logging.getLogger("nadmit.cluster")
+
+LEASE = "nadmit-status"
+STOP_S = 0.9
+"""How long `stop` waits. A thread that waits for a silent server stays, as a daemon, until its time-out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WriterTiming:
-    """In seconds, but for the last two."""
+    """In seconds, except the last two."""
 
+    turn_s: float = 1.0
+    """Between turns: changes are gathered for so long."""
     refresh_s: float = 600.0
     late_s: float = 10.0
     between_writes_s: float = 0.05
@@ -51,18 +66,6 @@ class WriterTiming:
     """Planning takes at most one part in ten of the time, however many policies and namespaces there are."""
     events_max: int = 200
     """In one pass: a cluster whose policies never had a status gets no flood; the status has all of it."""
-
-
-class Time(NamedTuple):
-    """Clocks and chance. `clock`: monotonic, in seconds; `jitter`: 0 to 1.
-
-    `wait` pauses for so many seconds, and says whether the end has come.
-    """
-
-    clock: Callable[[], float]
-    wall: Callable[[], datetime]
-    jitter: Callable[[], float]
-    wait: Callable[[float], bool]
 
 
 class View(Protocol):
@@ -80,30 +83,38 @@ class _InterruptedError(Exception):
     """The end has come, or another replica may write."""
 
 
-class Writer:
-    """Not safe for threads."""
+class StatusWriter:
+    """Implements `clusterparts.Part`. `counts` are its metrics."""
 
     def __init__(
         self,
-        api: Api,
-        candidate: Candidate,
+        connection: Connection,
+        namespace: str,
         *,
         snapshot: Callable[[], View | None],
-        counts: Counts,
-        timing: WriterTiming,
-        time: Time,
+        timing: WriterTiming | None = None,
+        lease_timing: LeaseTiming | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`snapshot` returns None as long as it is not whole."""
-        self._api = api
-        self._candidate = candidate
+        """`namespace`: of the Lease. `snapshot` returns None until every kind has been listed."""
+        self.counts = Counts()
+        self._connection = connection
         self._snapshot = snapshot
-        self._counts = counts
-        self._timing = timing
-        self._clock = time.clock
-        self._wall = time.wall
-        self._jitter = time.jitter
-        self._wait = time.wait
-        self._reporter = Reporter(60.0, time.clock)
+        self._timing = timing or WriterTiming()
+        self._clock = clock
+        lease_timing = lease_timing or LeaseTiming()
+        self._store = StatusStore(connection, timeout_s=lease_timing.request_s)
+        self._candidate = Candidate(
+            KubeLease(connection, namespace, LEASE, timeout_s=lease_timing.request_s),
+            f"{socket.gethostname()[:63]}_{secrets.token_hex(4)}",
+            timing=lease_timing,
+            clock=clock,
+            wall=_utc_now,
+        )
+        self._log = OnceLog(logger, again_s=60.0, clock=clock)
+        self._backoff = Backoff(self._timing.pause_min_s, self._timing.pause_max_s, random.random)
+        self._stopping = Signal()
+        self._thread = Thread(target=self._run, name="nadmit-status", daemon=True)
         self._stored: dict[Key, Stored] | None = None
         self._listed_for: Policies | None = None
         self._planned_for: Mapping[str, Mapping[str, str]] | None = None
@@ -112,11 +123,34 @@ class Writer:
         self._refresh_at = 0.0
         self._not_before = 0.0
         self._slot = 0.0
-        self._failures = 0
         self._events_left = 0
 
-    def turn(self) -> None:
-        """Tend the Lease, and make a pass if it is time for one. Raises nothing that the cluster can cause."""
+    def start(self) -> None:
+        """Begin, in a daemon thread. Raises ClusterError if there is no usable kubeconfig."""
+        self._connection.open()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End soon, and give the Lease back."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join(STOP_S)
+
+    def problem(self) -> str | None:
+        """Return None: the server is ready whoever writes statuses."""
+        return None
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self._turn()
+            except Exception:
+                logger.exception("internal error; the writer of statuses tries again")
+            self._stopping.wait(self._timing.turn_s)
+        self._end()
+
+    def _turn(self) -> None:
+        """Tend the Lease, and make a pass if it is time for one. No answer of the API server makes it raise."""
         if not self._may_write():
             self._stored = None
             return
@@ -131,24 +165,24 @@ class Writer:
             self._say(str(error))
             self._try_later()
 
-    def end(self) -> None:
+    def _end(self) -> None:
         """Give the Lease back."""
-        self._counts.is_writer = False
+        self.counts.is_writer = False
         try:
             self._candidate.release()
         except ClusterError as error:
             self._say(f"the Lease is not given back, and ends by itself: {error}")
 
     def _may_write(self) -> bool:
-        was_writer = self._counts.is_writer
+        was_writer = self.counts.is_writer
         try:
             self._candidate.tend()
         except ClusterError as error:
             self._say(f"who writes is not known: {error}")
-        is_writer = self._counts.is_writer = self._candidate.may_write()
+        is_writer = self.counts.is_writer = self._candidate.may_write()
         if is_writer is not was_writer:
             what = "this replica writes the status of policies" if is_writer else "this replica does not write any more"
-            self._reporter.say(logging.INFO, f"status: {what}")
+            self._log.log(logging.INFO, f"status: {what}")
         return is_writer
 
     # A pass
@@ -166,7 +200,7 @@ class Writer:
         )
 
     def _pass(self, view: View) -> None:
-        """NB: the snapshot was taken before the list is: what is listed is never older than what is in force."""
+        """NB: the snapshot is older than the list, so no listed object is older than the one in use."""
         now = self._clock()
         if self._stored is None or now >= self._refresh_at or view.policies is not self._listed_for:
             self._list(view)
@@ -179,10 +213,10 @@ class Writer:
         if stale:
             self._try_later()
         else:
-            self._failures = 0
+            self._backoff.reset()
 
     def _list(self, view: View) -> None:
-        self._stored = {(kind, found.name): found for kind in RESOURCES for found in self._api.stored(kind)}
+        self._stored = {(kind, one.name): one for kind in RESOURCES for one in self._store.list(kind)}
         self._listed_for = view.policies
         self._late = frozenset()
         self._refresh_at = self._clock() + self._timing.refresh_s
@@ -190,7 +224,7 @@ class Writer:
     def _plan(self, view: View) -> tuple[Write, ...]:
         began = self._clock()
         namespaces = view.namespaces()
-        now = self._wall().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        now = _utc_now().strftime("%Y-%m-%dT%H:%M:%SZ")
         planned = plan(view.policies, namespaces, self._stored or {}, late=self._late, now=now)
         ended = self._clock()
         self._planned_for = namespaces
@@ -201,9 +235,7 @@ class Writer:
     def _try_later(self) -> None:
         """Read all again after a pause."""
         self._stored = None
-        pause = self._timing.pause_min_s * (1 << min(self._failures, 10)) * (1 + self._jitter())
-        self._failures += 1
-        self._not_before = self._clock() + min(self._timing.pause_max_s, pause)
+        self._not_before = self._clock() + self._backoff.next()
 
     # One object
 
@@ -218,12 +250,11 @@ class Writer:
 
     def _write_event(self, event: Event, stored: Stored) -> None:
         self._take_slot()
-        body = event_body(event, stored, now=timestamp(self._wall()), instance=self._candidate.identity)
         try:
-            self._api.create_event(body)
+            self._store.create_event(event, stored, now=timestamp(_utc_now()), instance=self._candidate.identity)
         except ConflictError:
             self._count("event", "conflict")
-        except (ForbiddenError, RefusedError, AbsentError) as error:
+        except (ForbiddenError, InvalidError, NotFoundError) as error:
             self._count("event", "error")
             self._say(str(error))
         except ClusterError:
@@ -235,14 +266,14 @@ class Writer:
     def _write_status(self, write: Write) -> bool:
         key, known = (write.stored.kind, write.stored.name), self._stored or {}
         try:
-            known[key] = self._api.write_status(write)
+            known[key] = self._store.write_status(write)
         except ConflictError:
             self._count("status", "conflict")
             return False
-        except AbsentError:
+        except NotFoundError:
             self._count("status", "gone")
             del known[key]
-        except RefusedError as error:
+        except InvalidError as error:
             self._count("status", "error")
             self._say(str(error))
             known[key] = write.stored._replace(status=write.status)  # until the next list
@@ -255,12 +286,16 @@ class Writer:
 
     def _take_slot(self) -> None:
         """Wait for the time of the next request. Raises _InterruptedError if it must not be made."""
-        if self._wait(max(0.0, self._slot - self._clock())) or not self._may_write():
+        if self._stopping.wait(max(0.0, self._slot - self._clock())) or not self._may_write():
             raise _InterruptedError
         self._slot = self._clock() + self._timing.between_writes_s
 
     def _count(self, what: str, result: str) -> None:
-        self._counts.writes[what, result] += 1
+        self.counts.writes[what, result] += 1
 
     def _say(self, text: str) -> None:
-        self._reporter.say(logging.WARNING, f"status: {text}")
+        self._log.log(logging.WARNING, f"status: {text}")
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
