@@ -1,10 +1,15 @@
-"""The four files of a self-managed webhook: ca.key, ca.crt, tls.key, tls.crt in one directory.
+"""Keys in files: the certificates of a self-managed webhook, the tokens of paths, and who else may read them.
 
-Theory of operation. The files are written in the order above, each one whole (temporary file, fsync, rename),
-each depending only on those before it. So whatever an interrupted run leaves is a beginning of that list, and
-the next run writes the rest. A set with a gap is not ours to repair, and no key is ever written over: clients
-may trust it. A leaf that is due, or lacks a name that is asked for, gets a new tls.crt for the same tls.key:
-a single rename, so a server that watches the files never sees a certificate without its key.
+Theory of operation. A directory has ca.key, ca.crt, tls.key and tls.crt. They are written in this order, each one whole
+(temporary file, fsync, rename), and each depends only on those before it. So an interrupted run leaves a beginning of
+the list, and the next run writes the rest. A set with a gap is not repaired. No key is ever overwritten, because
+clients may trust it. A leaf that is due, or that lacks a requested name, gets a new tls.crt for the same tls.key. That
+is a single rename, so a server that watches the files never sees a certificate without its key.
+
+Exposed keys. A start warns about a key file that everybody may read, and about a directory of keys that the group or
+everybody may write. It does not warn about a key that its group may read: `fsGroup` lets a process read a Secret that
+way. A Secret that a kubelet mounts has mode 0644 in a directory of mode 1777, and is harmless: the mount is read-only
+and in this container alone. Two signs identify it: the mount is read-only, and the directory has the link `..data`.
 """
 
 from __future__ import annotations
@@ -40,12 +45,12 @@ _MODES = {"ca.key": 0o600, "ca.crt": 0o644, "tls.key": 0o600, "tls.crt": 0o644}
 
 
 class BootstrapError(Exception):
-    """The directory cannot be completed: which file, what is wrong, what to do, in one line."""
+    """The directory cannot be completed. The text says which file, what is wrong and what to do, in one line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bootstrapped:
-    """Where the files are, and which of them this run wrote."""
+    """The files of a directory, and those that this run wrote."""
 
     directory: Path
     written: tuple[Path, ...]
@@ -67,11 +72,10 @@ class Bootstrapped:
 
 
 def bootstrap(directory: Path, names: Sequence[str], now: datetime) -> Bootstrapped:
-    """Make the directory hold a valid set for the names; does nothing when it does already.
+    """Complete the directory with a valid set for the names; a valid set stays as it is.
 
-    A new directory gets mode 0700, keys 0600. Runs at the same time wait for each other. Raises
-    BootstrapError when files are missing in the middle, unreadable or do not belong together, and
-    MaterialError for a bad name.
+    A new directory gets mode 0700, keys 0600. Concurrent runs wait for each other. Raises BootstrapError if files are
+    missing in the middle, cannot be read or do not belong together, and MaterialError for a bad name.
     """
     sans = [authority.parse_name(name) for name in names]
     try:
@@ -85,7 +89,7 @@ def bootstrap(directory: Path, names: Sequence[str], now: datetime) -> Bootstrap
 
 
 class _Bootstrap:
-    """One run: each step takes its file as it is, or makes it."""
+    """One run. Each step reads its file, or makes it if it is missing."""
 
     def __init__(self, directory: Path, now: datetime) -> None:
         self._directory = directory
@@ -125,7 +129,7 @@ class _Bootstrap:
                 raise self._refuse("tls.crt", "is not for the key in tls.key")
             if not authority.is_issued_by(leaf, ca.certificate):
                 raise self._refuse("tls.crt", "is not issued by ca.crt")
-            if authority.is_fresh(leaf, now=self._now) and authority.covers(leaf, sans):
+            if authority.is_valid_and_not_due(leaf, now=self._now) and authority.covers(leaf, sans):
                 return
         renewed = authority.issue_leaf(ca, key, sans, now=self._now)
         self._write("tls.crt", authority.render_certificate(renewed))
@@ -151,12 +155,12 @@ class _Bootstrap:
 def write_whole(path: Path, content: bytes, mode: int) -> None:
     """Write a file so that any reader, and any crash, sees either the old content or the new one."""
     temporary = path.with_name(f".{path.name}.tmp")
-    # What an interrupted run left; the caller holds the lock. O_EXCL then refuses a link that somebody planted.
+    # An interrupted run may have left one; the caller holds the lock. O_EXCL then refuses a planted link.
     temporary.unlink(missing_ok=True)
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(file.fileno(), mode)  # whatever the umask is
+            os.fchmod(file.fileno(), mode)  # in spite of the umask
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -190,7 +194,7 @@ def _make_directory(directory: Path) -> None:
 
 @contextmanager
 def _locked(directory: Path) -> Iterator[None]:
-    """Hold the directory against other runs of this module; the lock ends with the descriptor."""
+    """Lock the directory against other runs of this module. The lock ends with the descriptor."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -211,14 +215,14 @@ def _sync_directory(directory: Path) -> None:
 
 
 class TokenFile:
-    """A `SecretStore` for one machine: the file KEY of a directory, which only its owner may read."""
+    """Implements `store.SecretStore` for one machine: the file KEY in a directory, which only its owner may read."""
 
     def __init__(self, directory: Path) -> None:
         self.where = f"file {directory / KEY}"
         self._path = directory / KEY
 
     def read(self) -> Stored:
-        """Return what is there. Raises StoreError."""
+        """Return the content. Raises StoreError."""
         try:
             content = self._path.read_bytes()
         except FileNotFoundError:
@@ -228,14 +232,14 @@ class TokenFile:
         return Stored({KEY: content}, _version(content))
 
     def write(self, data: Mapping[str, bytes], version: str | None) -> None:
-        """Replace that version, or create it. Raises StoreError."""
+        """Replace that version, or create the file. Raises StoreError."""
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             descriptor = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX)  # ends with the descriptor
                 if self.read().version != version:
-                    raise StoreError(f"{self.where}: another process was faster", is_conflict=True)
+                    raise StoreError(f"{self.where}: another process was first", is_conflict=True)
                 write_whole(self._path, data[KEY], 0o600)
             finally:
                 os.close(descriptor)
@@ -259,7 +263,7 @@ _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 def exposures(keys: Sequence[Path]) -> list[str]:
-    """Return what is wrong with these key files and their directories, a line each. What is absent is fine."""
+    """Return the problems of these key files and their directories, a line each. A missing file is none."""
     folders = dict.fromkeys(key.parent for key in keys)
     return [*(line for key in keys for line in _of_key(key)), *(line for one in folders for line in _of_directory(one))]
 

@@ -1,19 +1,19 @@
-"""What the Secret of the certificates holds: bytes by key to a checked value, and back. Pure.
+"""The data of the Secret of the certificates: bytes by key to a checked value, and back (pure).
 
 | key | content | in phases |
 | --- | --- | --- |
-| `tls.crt`, `tls.key` | the leaf that all replicas serve; both empty: a new one is to be made | all |
-| `ca.crt` | all authorities that callers are to trust now, as for a `caBundle`; derived from the others | all |
+| `tls.crt`, `tls.key` | the leaf that all replicas serve; if both are empty, a new one is due | all |
+| `ca.crt` | all authorities that callers must trust now, as in a `caBundle`; derived from the others | all |
 | `authority.crt`, `authority.key` | the authority that signs | all |
-| `next.crt`, `next.key` | the authority that is to follow | Published, Shown |
-| `old.crt` | the authority before; its key is gone | Switched |
-| `retired.crt` | authorities before that, the newest last: they are taken out of every `caBundle` | if any |
+| `next.crt`, `next.key` | the next authority | Published, Shown |
+| `old.crt` | the previous authority; its key is deleted | Switched |
+| `retired.crt` | earlier authorities, the newest last; they are removed from every `caBundle` | if any |
 | `rotation.json` | `{"phase": ..., "since": ...}`, RFC 3339 | all |
 | `path-tokens.json` | see `pathtokens` | all |
 
-`tls.crt`, `tls.key` and `ca.crt` are as in a Secret of type `kubernetes.io/tls` by cert-manager, so whatever injects
-`ca.crt` of such a Secret can inject this one. A Secret in which all keys are missing or empty is one to be filled.
-Anything else that does not fit together is a StateError: no key is ever written over on a guess.
+`tls.crt`, `tls.key` and `ca.crt` are as in a Secret of type `kubernetes.io/tls` by cert-manager, so tools that inject
+`ca.crt` of such a Secret can inject this one. A Secret in which all keys are missing or empty will be filled. Any other
+data that does not fit together is a StateError: this program never overwrites a key on a guess.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ KEYS = (
 
 
 class Phase(StrEnum):
-    """How far a rotation of the authority is; `rotation` has the steps between them."""
+    """The phases of a rotation of the authority; `rotation` has the steps between them."""
 
     STABLE = "Stable"
     PUBLISHED = "Published"
@@ -53,7 +53,7 @@ _WITH_NEXT = frozenset({Phase.PUBLISHED, Phase.SHOWN})
 
 
 class StateError(ValueError):
-    """The Secret is damaged, or not ours: which key, what is wrong, what to do."""
+    """The Secret is damaged, or another program keeps it. The text says which key, what is wrong and what to do."""
 
     advice = "restore the Secret, or empty its data to start anew with a new authority"
 
@@ -63,10 +63,10 @@ class StateError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """A Secret that fits together.
+    """The data of a Secret that fits together.
 
-    `since`: when the phase began. `leaf`: None if one is to be made. `said`: what `ca.crt` says, which `bundle` says it
-    should. `retired`: the newest last.
+    `since`: when the phase began. `leaf`: None if a new one is due. `stored_bundle`: the stored `ca.crt`, which should
+    equal `bundle`. `retired`: the newest last.
     """
 
     phase: Phase
@@ -76,11 +76,11 @@ class State:
     next: Pair | None = None
     old: x509.Certificate | None = None
     retired: tuple[x509.Certificate, ...] = ()
-    said: bytes = b""
+    stored_bundle: bytes = b""
 
     @property
     def trusted(self) -> tuple[x509.Certificate, ...]:
-        """The authorities that each `caBundle` must have now; never none."""
+        """The authorities that each `caBundle` must have now; at least one."""
         following = () if self.next is None else (self.next.certificate,)
         before = () if self.old is None else (self.old,)
         return (self.ca.certificate, *following, *before)
@@ -92,10 +92,7 @@ class State:
 
 
 def parse_state(data: Mapping[str, bytes]) -> State | None:
-    """Return what the data of a Secret says, None if it is empty; keys that are not ours are passed over.
-
-    Raises StateError.
-    """
+    """Return the state in the data of a Secret, None if it is empty. Unknown keys are ignored. Raises StateError."""
     filled = {key: data[key] for key in KEYS if data.get(key)}
     if not filled:
         return None
@@ -112,7 +109,7 @@ def parse_state(data: Mapping[str, bytes]) -> State | None:
         next=_take_pair(filled, "next") if phase in _WITH_NEXT else None,
         old=_take(filled, "old.crt", authority.parse_certificate) if phase is Phase.SWITCHED else None,
         retired=tuple(_take(filled, "retired.crt", _parse_certificates)) if "retired.crt" in filled else (),
-        said=filled.get("ca.crt", b""),
+        stored_bundle=filled.get("ca.crt", b""),
     )
     if state.leaf is not None and not authority.is_issued_by(state.leaf.certificate, ca.certificate):
         raise StateError("tls.crt", f"is not issued by {_AUTHORITY}")
@@ -120,7 +117,7 @@ def parse_state(data: Mapping[str, bytes]) -> State | None:
 
 
 def render_state(state: State) -> dict[str, bytes]:
-    """Return the data of the Secret; a key that the phase does not have is empty."""
+    """Return the data of the Secret. Keys that the phase does not use are empty."""
     data = dict.fromkeys(KEYS, b"")
     for name, pair in (("authority", state.ca), ("tls", state.leaf), ("next", state.next)):
         if pair is not None:

@@ -220,7 +220,7 @@ def test_the_file_of_one_machine(tmp_path: Path) -> None:
     store.write({KEY: b"one"}, None)
     path = tmp_path / "new" / "certs" / KEY
     assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o600, 0o700)
-    with pytest.raises(StoreError, match="another process was faster"):
+    with pytest.raises(StoreError, match="another process was first"):
         store.write({KEY: b"two"}, None)
     store.write({KEY: b"two"}, store.read().version)
     assert store.read().data == {KEY: b"two"}

@@ -83,9 +83,9 @@ def test_a_leaf_that_somebody_took_out_is_made_anew() -> None:
 
 
 def test_a_bundle_that_somebody_changed_is_written_again() -> None:
-    state = replace(take(None, Step.FILL), said=b"else")
+    state = replace(take(None, Step.FILL), stored_bundle=b"else")
     assert due(state, 0) is Step.REWRITE_BUNDLE
-    assert take(state, Step.REWRITE_BUNDLE).said == state.bundle
+    assert take(state, Step.REWRITE_BUNDLE).stored_bundle == state.bundle
 
 
 def shown(state: State) -> Seen:
@@ -185,7 +185,7 @@ def test_the_secret_says_all_of_it(phase: Phase) -> None:
     assert parsed is not None
     assert render_state(parsed) == data  # keys do not compare by their value, their text does
     assert (parsed.phase, parsed.since, parsed.trusted) == (state.phase, state.since, state.trusted)
-    assert (parsed.retired, parsed.said) == (state.retired, state.bundle)
+    assert (parsed.retired, parsed.stored_bundle) == (state.retired, state.bundle)
     assert set(data) == set(KEYS)
 
 

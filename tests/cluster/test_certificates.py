@@ -152,7 +152,10 @@ def test_a_whole_rotation(cluster: Cluster) -> None:
     before = cluster.get(CONFIGURATION)
     two = Two(cluster)
     conflicts = two.rounds()
-    assert [conflict.partition(": ")[0] for conflict in conflicts] == [f"secrets {NAMESPACE}/tls"]
+    assert [conflict.partition(": ")[0] for conflict in conflicts] in (
+        [f"secrets {NAMESPACE}"],
+        [f"secrets {NAMESPACE}/tls"],
+    )
     two.rounds()
     assert two.leaves[0] is not None
     assert two.leaves[0] == two.leaves[1]
@@ -185,7 +188,10 @@ def test_a_whole_rotation(cluster: Cluster) -> None:
 def test_a_secret_that_is_missing_is_made(cluster: Cluster) -> None:
     two = Two(cluster)
     cluster.put(configuration(""))
-    assert [conflict.partition(": ")[0] for conflict in two.rounds()] == [f"secrets {NAMESPACE}/tls"]
+    assert [conflict.partition(": ")[0] for conflict in two.rounds()] in (
+        [f"secrets {NAMESPACE}"],
+        [f"secrets {NAMESPACE}/tls"],
+    )
     assert two.rounds() == []
     assert two.leaves[0] == two.leaves[1] is not None
 

@@ -210,7 +210,7 @@ def _ca_bundle(data: bytes) -> object:
     found = cabundle.certificates_in(data)
     leaf = found[0] if found else None
     if leaf is not None:
-        cabundle.amend(data, wanted=[leaf], retired=[])
+        cabundle.amend(data, trusted=[leaf], retired=[])
         cabundle.accepts(data, leaf, datetime.now(UTC))
     bundle = {"name": "pods.nadmit.io", "clientConfig": {"caBundle": text_of(data)}}
     cabundle.own_bundles({"webhooks": [bundle]})

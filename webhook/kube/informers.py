@@ -1,33 +1,33 @@
-"""One informer per resource: list it, then watch it for ever, whatever the API server does meanwhile.
+"""Informers: each lists one resource and then watches it forever.
 
-Theory of operation. An informer is a thread. It lists all objects in pages, hands them to its inbox at once, and
-watches from the list's resourceVersion on. Each event and each bookmark moves that version; a watch that ends is opened
-again from there, so no event is missed and nothing is listed twice. Only when the server's history no longer reaches
-back so far (410) are the objects listed again. Until then, and whatever fails, the cache keeps what it has.
+Theory of operation. An informer is a thread. It lists all objects in pages, puts them into its cache at once, and
+watches from the list's resourceVersion. Each event and each bookmark moves that version. A watch that ends is opened
+again from there, so no event is missed and nothing is listed twice. The objects are listed again only if the server's
+history does not reach back to that version (410). The cache keeps its content while requests fail.
 
-| while    | comes                                  | then                                                          |
-| -------- | -------------------------------------- | ------------------------------------------------------------- |
-| list     | the last page                          | hand the objects over; watch                                  |
-| any      | 404 of an optional resource            | its older versions; then: there are none; list again in 30 s  |
-| watch    | an event, a bookmark                   | hand it over, keep its version                                |
-| watch    | its end, as the server was asked to    | watch from the last version                                   |
-| any      | 410, as a status or as an event        | list again; at once the first time                            |
-| any      | 401                                    | as below; the credentials are loaded again                    |
-| any      | another status, silence, a broken line | the same again, after 0.5 s to 30 s, doubling, with jitter    |
+| while    | happens                                | then                                                           |
+| -------- | -------------------------------------- | -------------------------------------------------------------- |
+| list     | the last page                          | replace the cache; watch                                       |
+| any      | 404 of an optional resource            | try its older versions; then empty the cache, list after 30 s  |
+| watch    | an event, a bookmark                   | apply it, keep its version                                     |
+| watch    | its requested end                      | watch from the last version                                    |
+| any      | 410, as a status or as an event        | list again; the first time without a pause                     |
+| any      | 401                                    | as below; the connection loads the credentials again           |
+| any      | another status, silence, a broken line | the same again, after 0.5 s to 30 s, doubling, with jitter     |
 
-A connection may die without a word. Keepalive probes find that in 30 s (`kube`); where something in between answers
-them, silence does: an API server that sends bookmarks sends one each minute (apiserver `cacher.bookmarkFrequency`), so
-2.5 minutes without any are the end; before the first bookmark only the length that the watch was asked for counts.
+A connection may die without a sign. Keepalive probes notice that in 30 s (`connection`). If a proxy answers the probes,
+silence shows it: an API server that sends bookmarks sends one each minute (apiserver `cacher.bookmarkFrequency`), so
+the informer gives up after 2.5 minutes of silence. Before the first bookmark it waits for the requested end of the
+watch.
 
-An absent CustomResourceDefinition means that there are no networks, or no policies, and is no reason to wait: pods
-without networks are admitted, pods with networks are told that they do not exist, and the definition may come at any
-time. Objects that
-were there stay until a second 404, because an API server that is starting may answer 404 for a moment.
+A missing CustomResourceDefinition means that there are no networks, or no policies. It does not keep the server from
+being ready: pods without networks are admitted, and the definition may be installed at any time. Objects in the cache
+stay until a second 404, because an API server that is starting may answer 404 for a moment.
 
 Why not `kubernetes.informer` (37.0.2): it cannot list custom objects (`CustomObjectsApi` returns a dict, whose `items`
-is a method: TypeError, for ever); it opens the next watch after a failed one without any pause; it sets no time-out for
-list or watch, so a dead connection hangs it for ever; it lists without pages, asks for no bookmarks, and does not tell
-whether it has listed yet. `kubernetes.watch` keeps whole objects, twice, and cannot tell how a watch ended.
+is a method: TypeError, forever); it opens the next watch after a failed one without any pause; it sets no time-out for
+list or watch, so a dead connection hangs it forever; it lists without pages, asks for no bookmarks, and does not say
+whether it has listed yet. `kubernetes.watch` keeps whole objects, twice, and does not say how a watch ended.
 """
 
 from __future__ import annotations
@@ -53,22 +53,22 @@ logger = logging.getLogger("nadmit.cluster")
 Query = dict[str, str | int]
 T = TypeVar("T")
 
-TOLD_ABSENCES = 2
-"""404s in a row of an optional resource that are logged: a cluster without policies needs no line each minute."""
+LOGGED_ABSENCES = 2
+"""Consecutive 404s of an optional resource that are logged: a cluster without policies needs no line each minute."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
-    """How long to wait for what, in seconds."""
+    """Times in seconds, and the number of objects in a page."""
 
     page_size: int = 500
     page_silence_s: float = 30.0
     watch_s: int = 300
-    """A watch is asked to end after this, less up to a fifth: replicas do not come back all at once."""
+    """The requested length of a watch, minus up to a fifth so that replicas do not reconnect all at once."""
     watch_grace_s: float = 15.0
     bookmark_silence_s: float = 150.0
     short_watch_s: float = 1.0
-    """A watch that ends sooner without an event is a failure, or we would open watches in a loop."""
+    """A watch that ends sooner without an event is a failure. Otherwise we would open watches in a loop."""
     pause_min_s: float = 0.5
     pause_max_s: float = 30.0
     absent_retry_s: float = 30.0
@@ -97,7 +97,7 @@ class Cache(Protocol[T]):
 
 
 class Informer:
-    """Keeps one cache up to date. `run` is the body of a thread; the rest may be called from any."""
+    """Keeps one cache up to date. `run` is the body of a thread; any thread may call the other methods."""
 
     def __init__(
         self,
@@ -124,7 +124,7 @@ class Informer:
         self._version: str | None = None
         self._absences = 0
         self._untried = len(resource.older)
-        """Versions of the resource that have not been asked for since it was found last."""
+        """Versions of the resource to try before it counts as absent."""
         self._has_bookmarks = False
         self._has_listed = False
         self._is_lost = False
@@ -133,16 +133,16 @@ class Informer:
 
     @property
     def problem(self) -> str | None:
-        """Why the cache cannot be used yet; None once it has listed, for ever."""
+        """Why the cache is not filled yet. After the first list it is None forever."""
         return None if self._has_listed else self._error or "the API server has not answered yet"
 
     @property
     def age_seconds(self) -> float:
-        """Seconds since the cache was last known to be up to date; since the start, if it never was."""
+        """Seconds since the cache was last up to date; since the start, if it never was."""
         return max(0.0, self._clock() - self._contact)
 
     def stop(self) -> None:
-        """Make `run` return soon, even from inside a watch."""
+        """End `run` soon, even during a watch."""
         self._stop.set()
         with self._stream_lock:
             if self._stream is not None:
@@ -154,7 +154,7 @@ class Informer:
             self._stop.wait(self._turn())
 
     def _turn(self) -> float:
-        """List if need be, and watch once; return the pause before the next turn."""
+        """List if there is no version to watch from, and watch once. Return the pause before the next turn."""
         try:
             if self._version is None:
                 self._version = self._list()
@@ -162,15 +162,15 @@ class Informer:
         except ClusterError as error:
             return 0.0 if self._stop.is_set() else self._fail(error)
         except Exception:
-            logger.exception("%s: unexpected; the objects are listed again", self.resource.kind)
+            logger.exception("%s: internal error; the objects are listed again", self.resource.kind)
             self._version = None
             return self._backoff.next()
         return 0.0
 
     def list_once(self) -> None:
-        """List, and no more. Raises ClusterError; an optional resource that is not served has no objects.
+        """List without watching. Raises ClusterError. An optional resource that is not served has no objects.
 
-        History that is compacted between two pages (410) is listed again once.
+        If the history is compacted between two pages (410), this lists once more.
         """
         for _ in range(len(self.resource.older) + 1):
             try:
@@ -300,7 +300,7 @@ class Informer:
                     self._stream = None
 
     def _parse(self, raw: msgspec.Raw, *, needs_name: bool = True) -> Item | None:
-        """Return an object, or None for one that no API server should have stored: it is left out."""
+        """Return an object; None to skip one that no API server should have stored."""
         try:
             item = parse_item(raw)
         except MalformedError as error:
@@ -337,9 +337,9 @@ class Informer:
         return pause if self._backoff.failures > 1 else 0.0
 
     def _note_absent(self, error: NotFoundError) -> float:
-        """Drop all objects, but those that were there only at the second 404 in a row.
+        """Try the next version of the resource; after the last one, empty the cache.
 
-        Where the resource has older versions, all of them are tried first.
+        A cache that has been filled keeps its objects until the second 404 in a row.
         """
         self._version = None
         if self._untried:
@@ -353,6 +353,6 @@ class Informer:
             self._cache.replace({})
             self._has_listed = True
             self._contact = self._clock()
-        if self._absences <= TOLD_ABSENCES:
+        if self._absences <= LOGGED_ABSENCES:
             self._say(logging.WARNING, f"{'there are none' if is_certain else 'the last ones are kept'}: {error}")
         return self._timing.absent_retry_s

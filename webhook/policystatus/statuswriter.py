@@ -48,7 +48,7 @@ logger = logging.getLogger("nadmit.cluster")
 
 LEASE = "nadmit-status"
 STOP_S = 0.9
-"""How long `stop` waits. A thread that waits for a silent server stays, as a daemon, until its time-out."""
+"""How long `stop` waits. A thread that waits for a silent server ends with its time-out, as a daemon."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,35 +56,35 @@ class WriterTiming:
     """In seconds, except the last two."""
 
     turn_s: float = 1.0
-    """Between turns: changes are gathered for so long."""
+    """Between turns. Changes are gathered for so long."""
     refresh_s: float = 600.0
     late_s: float = 10.0
     between_writes_s: float = 0.05
     pause_min_s: float = 1.0
     pause_max_s: float = 60.0
     rest_factor: float = 9.0
-    """Planning takes at most one part in ten of the time, however many policies and namespaces there are."""
+    """The pause after planning, in units of its own time: planning takes at most a tenth of the time."""
     events_max: int = 200
-    """In one pass: a cluster whose policies never had a status gets no flood; the status has all of it."""
+    """In one pass, so that a cluster whose policies never had a status gets no flood. The status has all of it."""
 
 
 class View(Protocol):
-    """What of a snapshot decides statuses."""
+    """The part of a snapshot that decides statuses."""
 
     @property
     def policies(self) -> Policies:
-        """The policies in force; the same object as long as none of them has changed."""
+        """The policies in use; the same object until one of them changes."""
 
     def namespaces(self) -> Mapping[str, Mapping[str, str]]:
         """Return the labels of all known namespaces by name."""
 
 
 class _InterruptedError(Exception):
-    """The end has come, or another replica may write."""
+    """The server stops, or another replica may write."""
 
 
 class StatusWriter:
-    """Implements `clusterparts.Part`. `counts` are its metrics."""
+    """Implements `clusterparts.Part`. `counts` are its metrics. Only its own thread calls the private methods."""
 
     def __init__(
         self,
@@ -126,7 +126,7 @@ class StatusWriter:
         self._events_left = 0
 
     def start(self) -> None:
-        """Begin, in a daemon thread. Raises ClusterError if there is no usable kubeconfig."""
+        """Begin in a daemon thread. Raises ClusterError without a usable kubeconfig."""
         self._connection.open()
         self._thread.start()
 
@@ -150,7 +150,7 @@ class StatusWriter:
         self._end()
 
     def _turn(self) -> None:
-        """Tend the Lease, and make a pass if it is time for one. No answer of the API server makes it raise."""
+        """Tend the Lease, and make a pass if it is due. Errors of the API server are logged."""
         if not self._may_write():
             self._stored = None
             return
@@ -171,17 +171,17 @@ class StatusWriter:
         try:
             self._candidate.release()
         except ClusterError as error:
-            self._say(f"the Lease is not given back, and ends by itself: {error}")
+            self._say(f"the Lease is not given back, and expires by itself: {error}")
 
     def _may_write(self) -> bool:
         was_writer = self.counts.is_writer
         try:
             self._candidate.tend()
         except ClusterError as error:
-            self._say(f"who writes is not known: {error}")
+            self._say(f"the Lease that says who writes cannot be tended: {error}")
         is_writer = self.counts.is_writer = self._candidate.may_write()
         if is_writer is not was_writer:
-            what = "this replica writes the status of policies" if is_writer else "this replica does not write any more"
+            what = "this replica writes the status of policies" if is_writer else "this replica no longer writes it"
             self._log.log(logging.INFO, f"status: {what}")
         return is_writer
 
@@ -209,7 +209,9 @@ class StatusWriter:
         self._events_left = self._timing.events_max
         stale = [write for write in writes if not self._write(write)]
         if self._events_left < 0:
-            self._say(f"{-self._events_left} events are left out: {self._timing.events_max} at a time are enough")
+            self._say(
+                f"{-self._events_left} events are left out: at most {self._timing.events_max} at a time are written"
+            )
         if stale:
             self._try_later()
         else:
@@ -233,14 +235,14 @@ class StatusWriter:
         return planned.writes
 
     def _try_later(self) -> None:
-        """Read all again after a pause."""
+        """List the stored objects again after a pause."""
         self._stored = None
         self._not_before = self._clock() + self._backoff.next()
 
     # One object
 
     def _write(self, write: Write) -> bool:
-        """Write events and status; False if the object is not what it was."""
+        """Write events and status. Return False if the object has changed."""
         for event in write.events:
             self._events_left -= 1
             if self._events_left >= 0:
@@ -285,7 +287,7 @@ class StatusWriter:
         return True
 
     def _take_slot(self) -> None:
-        """Wait for the time of the next request. Raises _InterruptedError if it must not be made."""
+        """Wait until the next request may be sent. Raises _InterruptedError if it may not be sent at all."""
         if self._stopping.wait(max(0.0, self._slot - self._clock())) or not self._may_write():
             raise _InterruptedError
         self._slot = self._clock() + self._timing.between_writes_s

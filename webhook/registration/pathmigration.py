@@ -1,13 +1,13 @@
-"""From paths without a token to paths with one, and back, while replicas of both sorts run (pure).
+"""The migration of paths without a token to paths with one, and back, while replicas of both kinds run (pure).
 
-Theory of operation. A version that knows no tokens answers 404 to a path with one, and so does a replica that needs one
-to a path without. Nobody says which replicas there are. But each keeps the list of webhooks as it should be for itself.
-So before the paths change, a webhook without rules, which is never called, is put into the list: a replica of the other
-sort takes it out, as one that it does not know. When it has stayed for ROUNDS periods, there is none, and the paths
-change. When it was taken out, it is put in again after a while, which doubles each time, so that replicas of two sorts
-do not write against each other for as long as both run.
+Theory of operation. A version that knows no tokens answers 404 to a path with a token. A replica that requires a token
+answers 404 to a path without. No replica knows the others, but each writes its own list of webhooks. So before the
+paths change, a replica adds a probe to the list: a webhook without rules, which is never called. A replica of the other
+kind does not know the probe and removes it. If the probe stays for ROUNDS periods, there is no such replica, and the
+paths change. If it was removed, the replica adds it again after a pause. The pause doubles each time, so that replicas
+of two kinds do not overwrite each other's list all the time.
 
-Tokens that follow each other need none of this: each replica accepts the next ones before they are registered.
+A new token in place of another one needs no migration: each replica accepts the next tokens before they are registered.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .configurations import Target, Webhook, is_ours, token_of
 from .tables import DOMAIN, Kind
 
 ROUNDS = 6
-"""Periods of 8 to 10 s, in each of which a replica of the other sort would have taken the probe out."""
+"""Periods of 8 to 10 s. A replica of the other kind would remove the probe in each."""
 LONGEST_PAUSE = 30
 """Periods; five minutes."""
 
@@ -31,7 +31,7 @@ PROBES = (TO_TOKEN, TO_PLAIN)
 
 
 class MigrationStep(NamedTuple):
-    """The token to register, and the name of the probe that is to be in the list; None for no probe."""
+    """The token to register, and the name of the probe in the list, None without one."""
 
     token: str
     probe: str | None = None
@@ -62,7 +62,7 @@ class MigrationStep(NamedTuple):
 
 
 class PathMigration:
-    """How far the paths of one configuration are. `plan` is asked in each period, and again after a conflict."""
+    """The migration of one configuration. The registrar calls `plan` in each period, and again after a conflict."""
 
     def __init__(self) -> None:
         self._seen_rounds = 0
@@ -71,11 +71,11 @@ class PathMigration:
         self._next_pause = 1
 
     def plan(self, present: Sequence[Webhook], token: str, *, is_new_round: bool) -> MigrationStep:
-        """Return what to register now, when paths are to have this token ("" for none)."""
+        """Return what to register now if paths shall have this token ("" for none)."""
         registered = [token_of(hook) for hook in present if is_ours(hook) and hook["name"] not in PROBES]
         others = [other for other in registered if bool(other) != bool(token)]
         if not others:
-            self.__init__()  # type: ignore[misc]  # all is as after the start
+            self.__init__()  # type: ignore[misc]  # as at the start
             return MigrationStep(token)
         probe = TO_TOKEN if token else TO_PLAIN
         is_present = any(hook["name"] == probe for hook in present)
@@ -90,7 +90,7 @@ class PathMigration:
             self._is_placed = True
             self._seen_rounds += 1
             return
-        if self._is_placed:  # somebody took it out
+        if self._is_placed:  # another replica removed it
             self._pause, self._next_pause = self._next_pause, min(2 * self._next_pause, LONGEST_PAUSE)
         self._seen_rounds = 0
         self._is_placed = self._pause == 0

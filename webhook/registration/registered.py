@@ -1,11 +1,11 @@
-"""The webhook configurations that are registered in a cluster: read, patched, and seen to work.
+"""The registered webhook configurations of a cluster: read, patched, and checked before they may fail closed.
 
-`nadmit webhooks stage Fail` asks `reasons_not_to_fail`. Under Fail nobody can create an object that a webhook is called
-for while the webhook cannot be reached. So each webhook must be registered, its caBundle must be there, and the API
-server must be seen to reach this program. The proof is a dry run that creates nothing: a NetworkAttachmentDefinition
-with a plugin type that no policy can permit. Our refusal, which the API server marks with the webhook's name, is the
-proof; under Ignore any other answer means that the call did not arrive. Injection is at another path of the same
-address, so it needs no second proof.
+`nadmit webhooks stage Fail` calls `reasons_not_to_fail`. Under Fail nobody can create an object for which a webhook is
+called while the webhook is unreachable. So all webhooks must be registered with a caBundle, and there must be a proof
+that the API server reaches this program. The proof is a dry run that creates nothing: a NetworkAttachmentDefinition
+with a plugin type that no policy can permit. It succeeds if this program refuses; the API server puts the webhook's
+name into the answer. Under Ignore any other answer means that the call did not arrive. Injection is at another path of
+the same address, so it needs no second proof.
 """
 
 from __future__ import annotations
@@ -97,31 +97,31 @@ def path_of(kind: Kind, name: str) -> ObjectPath:
 
 
 def reasons_not_to_fail(registered: RegisteredWebhooks, configurations: Mapping[Kind, Object]) -> list[str]:
-    """Return why the stage must not be Fail, one line each; none when all is well. Raises ClusterError."""
+    """Return why the stage must not be Fail, one line each; none if it may. Raises ClusterError."""
     hooks = {kind: webhooks_of(configuration) for kind, configuration in configurations.items()}
     target = target_of([hook for kind in reversed(hooks) for hook in hooks[kind]])
-    found = [reason for kind in hooks for reason in incompleteness(kind, hooks[kind], target)]
-    return found or unreached(registered)
+    reasons = [reason for kind in hooks for reason in incompleteness(kind, hooks[kind], target)]
+    return reasons or unreached(registered)
 
 
 def incompleteness(kind: Kind, hooks: Sequence[Webhook], target: Target | None) -> list[str]:
-    """Return what the registered webhooks of a kind lack, one line each; all are to call the same target."""
+    """Return what the registered webhooks of a kind lack, one line each. All must call the same target."""
     by_name = {hook["name"]: hook for hook in hooks}
     absent = [hook.name for hook in kind.hooks if hook.name not in by_name]
     if absent:
         listed = ", ".join(absent)
         return [f"not registered: {listed}; run nadmit serve with --webhook-configuration, or apply webhooks show"]
     present = [by_name[hook.name] for hook in kind.hooks]
-    found = []
+    reasons = []
     blind = [hook["name"] for hook in present if not bundle_of(hook)]
     if blind:
-        found.append(f"without caBundle: {', '.join(blind)}; the API server would not know the certificate")
+        reasons.append(f"without caBundle: {', '.join(blind)}; the API server would not know the certificate")
     token = token_of(present[0])
     expected = None if target is None else client_config(kind, target, None, token=token)
     elsewhere = [hook["name"] for hook in present if _callee(hook) != expected]
     if elsewhere:
-        found.append(f"of another address than the others: {', '.join(elsewhere)}; see nadmit webhooks status")
-    return found
+        reasons.append(f"of another address than the others: {', '.join(elsewhere)}; see nadmit webhooks status")
+    return reasons
 
 
 def unreached(registered: RegisteredWebhooks) -> list[str]:

@@ -1,18 +1,19 @@
-"""The part of a server that fills in its webhook configurations, one of each kind, and keeps them.
+"""The registrar: a thread that fills in the webhook configurations, one of each kind, and keeps them.
 
-Theory of operation. The manifests bring the configurations without webhooks, so that applying them again changes
-nothing here, and the account needs get and patch of these objects. A thread waits until the server is ready for the
-first time, since whoever is registered is called. From then on it reads each object in each period and compares:
+Theory of operation. The manifests create the configurations without webhooks, so applying them again changes nothing
+here, and the account needs only get and patch. The thread waits until the server is ready for the first time, because
+the API server calls every registered webhook. Then it reads each object in each period and compares:
 
-    absent                     said once; tried again, and the server stays ready: reviews come by other ways, too
-    as desired                 nothing is written
-    different                  patched, if it is still the object that was read (JSON patch, test on resourceVersion)
-    changed meanwhile          read again at once: another replica did the same, or a rotation, or a person
-    no authority known yet     nothing is written: a webhook without caBundle is one that every call to fails
-    another kind of path       `moving` says when all replicas accept the desired one
+    absent                     log it once and try again; the server stays ready, because reviews may also reach it
+                               by a registration of another name
+    as desired                 write nothing
+    different                  patch it, if it is still the object that was read (JSON patch, test on resourceVersion)
+    changed meanwhile          read it again at once: another replica, a rotation or a person has changed it
+    no authority known yet     write nothing: every call of a webhook without caBundle would fail
+    another kind of path       `pathmigration` says when all replicas accept the desired one
 
-Injection comes before judgement (`tables.KINDS`), and neither waits for the other: one object that is absent or refused
-keeps nothing from the other. Replicas need no leader: all want the same list, and who comes second finds it in order.
+Injection is registered before judgement (`tables.KINDS`). The kinds are independent: a missing object of one does not
+stop the other. Replicas need no leader: all write the same list, and the second one finds it in order.
 """
 
 from __future__ import annotations
@@ -49,9 +50,9 @@ logger = logging.getLogger("nadmit.registration")
 PERIOD_S = 10.0
 READY_POLL_S = 0.1
 JITTER = 0.2
-"""How much of a period is random, so that replicas do not ask at the same time."""
+"""The random part of a period, so that replicas do not ask at the same time."""
 TRIES = 5
-"""How often a change meanwhile is answered at once, before the next period."""
+"""Tries at once after a conflict. Then the next period tries again."""
 
 
 class _Kept:
@@ -70,7 +71,7 @@ class _Kept:
 
 
 class Registrar(Collector):
-    """See the module. A `Part` of `webhook.compose`, and a prometheus collector."""
+    """See the module. Implements `clusterparts.Part`, and is a collector of Prometheus."""
 
     def __init__(  # noqa: PLR0913 - a composition: one argument per part
         self,
@@ -85,9 +86,10 @@ class Registrar(Collector):
         random: Callable[[], float],
         period_s: float = PERIOD_S,
     ) -> None:
-        """`ca_bundle`: PEM, None when not known yet; it may raise ClusterError. `random`: from 0 to 1.
+        """`ca_bundle`: PEM, None if not known yet; it may raise ClusterError. `random`: returns 0 to 1.
 
-        `path_token`: the token to register where webhooks have these now, "" for none; None when not known yet.
+        `path_token`: from the tokens of the present webhooks to the token to register, "" for none; None if not known
+        yet.
         """
         self._registered = registered
         self._target = target
@@ -104,22 +106,22 @@ class Registrar(Collector):
         self._log = OnceLog(logger)
 
     def start(self) -> None:
-        """Begin to wait for readiness; raises ClusterError for a kubeconfig that cannot be used."""
+        """Begin to wait for readiness. Raises ClusterError without a usable kubeconfig."""
         self._registered.connection.open()
         self._thread.start()
 
     def stop(self) -> None:
-        """End within the time of one request; what is registered stays."""
+        """End within the time of one request. The webhooks stay registered."""
         self._stopping.set()
         if self._thread.is_alive():
             self._thread.join(timeout=5)
 
     def problem(self) -> str | None:
-        """Return None: reviews are answered whether or not anybody is sent here."""
+        """Return None: the server can review whether or not it is registered."""
         return None
 
     def collect(self) -> Iterator[Metric]:
-        """Yield what operators watch."""
+        """Yield the metrics."""
         registered = GaugeMetricFamily(
             "nadmit_webhooks_registered", "1 while the webhook configuration is as it should be", labels=("kind",)
         )

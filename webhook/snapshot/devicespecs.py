@@ -1,7 +1,7 @@
 """Specs of ResourceClaims, templates and DeviceClasses, from JSON to values, in each version of the group.
 
 v1 and v1beta2 keep the class of a request under `exactly`, v1beta1 in the request itself; all have `firstAvailable`.
-Parameters stay the text that was sent: a key twice has two readings, and a decoder would hide one of them.
+Parameters stay text as they were sent: a key that occurs twice can be read in two ways, and a decoder would hide one.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from webhook.admission.dra.claims import (
 )
 
 KEPT_BYTES_MAX = 16_384
-"""Of the parameters of one object that a snapshot keeps; of an object with more, none: it is asked for when needed."""
+"""Bytes of one object's parameters that a snapshot keeps. With more it keeps none, and a live look-up gets them."""
 
 SHARED = 2048
 SHARED_BYTES_MAX = 4096
-"""Bytes of a spec whose reading is shared: the claims that are made from one template have one spec."""
+"""Bytes of a spec that is decoded once for all equal ones: claims that are made from one template have one spec."""
 
 
 class _Opaque(msgspec.Struct, frozen=True, gc=False):
@@ -72,7 +72,7 @@ _decode_template = msgspec.json.Decoder(_TemplateSpec | None).decode
 _decode_class = msgspec.json.Decoder(_ClassSpec | None).decode
 
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What `read_spec` raises for what no API server stores."""
+"""What `read_spec` raises for a spec that no API server stores."""
 
 
 def read_spec(kind: str, spec: bytes | msgspec.Raw) -> DeviceSpec:
@@ -90,9 +90,9 @@ def read_spec(kind: str, spec: bytes | msgspec.Raw) -> DeviceSpec:
 
 
 def keep_spec(kind: str, spec: bytes | msgspec.Raw, is_read: Callable[[str], bool]) -> DeviceSpec:
-    """Return what a snapshot keeps of a spec: the parameters of drivers that are read, if they are not too much.
+    """Return what a snapshot keeps of a spec: with the parameters of known drivers, if they are not too large.
 
-    `is_read`: whether a driver of this name is. Raises UNREADABLE.
+    `is_read`: whether a driver's parameters are used. Raises UNREADABLE.
     """
     data = bytes(spec)
     read = _read_shared(kind, data) if len(data) <= SHARED_BYTES_MAX else read_spec(kind, data)

@@ -1,8 +1,8 @@
 """The snapshot of the cluster that decisions ask: immutable, indexed, and small.
 
-Of a definition only the text of `spec.config`, its labels and its annotations are kept. The parsed value is made when
-a decision asks for it and kept in `admission.parsecache`, which is bounded and survives a swap of the snapshot: 10,000
-definitions cost their text, and a network in use costs a look-up.
+It keeps the text of `spec.config`, the labels and the annotations of a definition. It parses the text when a decision
+asks for it, and keeps the parsed value in `webhook.admission.view.parsecache`, which is bounded and survives a swap of
+the snapshot. So 10,000 definitions cost their text, and a network in use costs a look-up.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ from webhook.admission.view.parsecache import PARSED, OutOfTurnError, ParsedConf
 from .pods import NO_PODS, PodUse
 
 DROPPED_ANNOTATIONS = frozenset({"kubectl.kubernetes.io/last-applied-configuration"})
-"""A second copy of the whole object, which no decision reads."""
+"""kubectl's second copy of the whole object. No decision reads it."""
 
 VALUE_MAX = TEXT_MAX + 1
-"""Characters that are kept of a label or an annotation. What is read of them is shorter; a consent of more characters
-than TEXT_MAX grants nothing, and a cut one does not, either."""
+"""Characters that are kept of a label or an annotation. Decisions read shorter ones; a consent of more characters than
+TEXT_MAX grants nothing, and neither does a cut one."""
 
 NOT_TEXT = "spec.config is not a string"
-"""Stands for a `spec.config` of another type: like every text that is no JSON, it makes a network unusable."""
+"""Takes the place of a `spec.config` of another type. It is not JSON, so it makes the network unusable."""
 
 HASHED_MAX = 64
-"""Labels and annotations of a definition that is found by its value; one with more is found by its identity."""
+"""Labels and annotations of a definition that is hashed by value. One with more is hashed by identity."""
 
 REMEMBERED_MAX = 2048
-"""Results that one snapshot remembers before it starts anew. Keys have at most 10 KiB each, a hundredth as a rule."""
+"""Results that a snapshot remembers before it drops all of them. A key has at most 10 KiB, usually 100 bytes."""
 
 Texts = tuple[tuple[str, str], ...]
 
@@ -62,15 +62,15 @@ def kept_texts(texts: Mapping[str, str] | None) -> Texts:
 
 
 def is_shared(definition: Definition) -> bool:
-    """Say whether a definition has a consent annotation, whatever it says."""
+    """Say whether a definition has a consent annotation, valid or not."""
     return any(key in CONSENT for key, _ in definition.annotations)
 
 
 class Snapshot:
-    """Implements `admission.listers.Cluster`. Made by `build`, never changed.
+    """Implements `admission.view.listers.Cluster`. It never changes.
 
-    It is made up to twenty times a second, beside the reviews: whatever looks at each of 50,000 definitions is put off
-    until a decision asks for it, or is kept by the caches.
+    Up to twenty are made in a second, while reviews run. So anything that looks at each of 50,000 definitions waits
+    until a decision asks for it, or the caches keep it.
     """
 
     __slots__ = (
@@ -90,7 +90,7 @@ class Snapshot:
         default_networks: Mapping[str, str] = NOTHING,
         devices: Devices = NO_DEVICES,
     ) -> None:
-        """`shared`: namespace and name of each definition that `is_shared`; None has them looked for."""
+        """`shared`: namespace and name of each definition that `is_shared`; None to look for them."""
         self.policies = policies
         self.devices = devices
         self._default_networks = default_networks
@@ -104,7 +104,7 @@ class Snapshot:
         self._read: dict[int, NetworkAttachmentDefinition] | None = None
 
     def network(self, namespace: str, name: str) -> NetworkAttachmentDefinition | None:
-        """Return a definition, or None if there is none. Parses at the first look-up; raises OutOfTurnError."""
+        """Return a definition, None if there is none. The first look-up parses it, or raises OutOfTurnError."""
         named = self._definitions.get(namespace)
         definition = named.get(name) if named else None
         if definition is None:
@@ -128,44 +128,44 @@ class Snapshot:
         return name in self._definitions.get(namespace, ())
 
     def _read_elsewhere(self, definition: Definition) -> None:
-        """Read a definition for this snapshot, whatever the cache has room for. In any thread."""
+        """Read a definition for this snapshot, even if the cache has no room for it. In any thread."""
         if self._read is not None and definition.config is not None:
             network = _build(definition, parse_config(definition.config, definition.name))
-            facts_of(network)  # remembered with the configuration, so the loop does not pay for it
+            facts_of(network)  # the configuration keeps them, so the event loop does not compute them
             self._read[id(definition)] = network
 
     def _keep(self, definition: Definition) -> None:
-        """Keep what was read elsewhere for other reviews too, as far as there is room."""
+        """Put a definition that another thread has read into the cache, if there is room."""
         if self._read is not None and id(definition) in self._read:
             PARSED.put(_key(definition), (definition, self._read[id(definition)]), _weigh(definition))
 
     def for_one_review(self) -> Self:
-        """Return this snapshot for a review that needs several turns: it keeps what is read for it meanwhile."""
+        """Return this snapshot for a review of several turns. It keeps the definitions that are read between them."""
         made = copy(self)
         made._read = {}  # noqa: SLF001 - its own kind, and nobody has seen it yet
         return made
 
     def network_names(self, namespace: str) -> Sequence[str]:
-        """Return the sorted names of the definitions of a namespace; () if it is unknown."""
+        """Return the sorted names of the definitions in a namespace; () for an unknown namespace."""
         names = self._names.get(namespace)
         if names is None and namespace in self._definitions:
             names = self._names[namespace] = tuple(sorted(self._definitions[namespace]))
         return names or ()
 
     def namespace_labels(self, namespace: str) -> Mapping[str, str]:
-        """Return the labels of a namespace; of an unknown one, its name alone."""
+        """Return the labels of a namespace. An unknown namespace has only the label of its name."""
         return self._namespace_labels.get(namespace) or {NAME_LABEL: namespace}
 
     def default_networks(self, namespace: str) -> str | None:
-        """Return the networks annotation that a namespace has for its pods, as it is written; None if it has none."""
+        """Return the default networks of a namespace, as its annotation has them; None without one."""
         return self._default_networks.get(namespace)
 
     def has_namespace(self, namespace: str) -> bool:
-        """Say whether a namespace is known; it may have networks without being so."""
+        """Say whether a namespace is known. An unknown one may have networks."""
         return namespace in self._namespace_labels
 
     def has_levels(self) -> bool:
-        """Say whether a label of any namespace sets a level of definitions; found once per snapshot."""
+        """Say whether a label of any namespace sets a level of definitions. Computed once per snapshot."""
         return self.recall(_LEVELS, self._find_levels)
 
     def _find_levels(self) -> bool:
@@ -180,7 +180,7 @@ class Snapshot:
         return namespace in self._terminating
 
     def network_users(self, namespace: str, name: str) -> NetworkUsers:
-        """Return which running pods use a network; it need not exist."""
+        """Return the running pods that use a network, which may not exist."""
         return self._pods.users(namespace, name)
 
     def address_users(self, namespace: str, name: str, address: str) -> Sequence[tuple[str, str]]:
@@ -188,19 +188,19 @@ class Snapshot:
         return self._pods.address_users(namespace, name, address)
 
     def with_pods(self, pods: PodUse) -> Self:
-        """Return this snapshot with other pods. It shares all the rest, and what is remembered: no pod is in that."""
+        """Return this snapshot with other pods. It shares the remembered results, which depend on no pod."""
         made = copy(self)
         made._pods = pods  # noqa: SLF001 - its own kind, and nobody has seen it yet
         return made
 
     def with_devices(self, devices: Devices) -> Self:
-        """Return this snapshot with other claims, templates and classes; it shares all the rest, as `with_pods`."""
+        """Return this snapshot with other claims, templates and classes. It shares the remembered results."""
         made = copy(self)
         made.devices = devices
         return made
 
     def with_network(self, definition: Definition) -> Self:
-        """Return this snapshot with one definition more, or another one; it remembers nothing yet."""
+        """Return this snapshot with one definition added or replaced, and no remembered results."""
         namespace = definition.namespace
         named = {**self._definitions.get(namespace, {}), definition.name: definition}
         made = copy(self)
@@ -212,7 +212,7 @@ class Snapshot:
         return made
 
     def with_namespace(self, name: str, labels: Mapping[str, str], default_networks: str | None) -> Self:
-        """Return this snapshot with one namespace more; it remembers nothing yet."""
+        """Return this snapshot with one more namespace, and no remembered results."""
         made = copy(self)
         made._namespace_labels = {**self._namespace_labels, name: labels}  # noqa: SLF001 - as above
         if default_networks is not None:
@@ -225,7 +225,7 @@ class Snapshot:
         return sorted(self._definitions)
 
     def shared_networks(self) -> Iterable[tuple[str, str]]:
-        """Return namespace and name of the definitions with a consent annotation, sorted; found once per snapshot."""
+        """Return the sorted keys of the definitions with a consent annotation. Computed once per snapshot."""
         return self.recall(_SHARED, self._find_shared)
 
     def _find_shared(self) -> Sequence[tuple[str, str]]:
@@ -239,7 +239,7 @@ class Snapshot:
         )
 
     def consent_selectors(self) -> Collection[str]:
-        """Return the texts of the consents by labels of namespaces, each once; found once per snapshot."""
+        """Return the distinct texts of consents by labels of namespaces. Computed once per snapshot."""
         return self.recall(_CONSENTS, self._find_consents)
 
     def _find_consents(self) -> Collection[str]:
@@ -249,7 +249,7 @@ class Snapshot:
         )
 
     def recall(self, key: Hashable, make: Callable[[], T]) -> T:
-        """Return what `make` returned for this key before, or call it; what is remembered goes with the snapshot."""
+        """Return the remembered result for a key, else call `make`. The snapshot remembers it as long as it lives."""
         remembered = self._remembered
         if key in remembered:
             return cast(T, remembered[key])
@@ -260,7 +260,7 @@ class Snapshot:
         return made
 
     def counts(self) -> Mapping[str, int]:
-        """Return how many objects of each kind there are; of pods, only those that use networks are known."""
+        """Return how many objects of each kind there are. Only pods that use networks count."""
         networks = sum(map(len, self._definitions.values()))
         return {
             "networks": networks,
@@ -275,18 +275,18 @@ class Snapshot:
 _SHARED = "shared networks"
 _CONSENTS = "consents by labels"
 _LEVELS = "levels by labels"
-"""Keys under which a snapshot remembers them."""
+"""Keys of remembered results."""
 
 EMPTY = Snapshot({}, {})
 
 
 def _key(definition: Definition) -> Hashable:
-    """Return what the cache has a definition under. NB: thousands of labels would be hashed at each look-up."""
+    """Return the key of a definition in the cache. NB: hashing thousands of labels takes too long for a look-up."""
     return definition if len(definition.labels) + len(definition.annotations) <= HASHED_MAX else id(definition)
 
 
 def _parse(definition: Definition) -> NetworkAttachmentDefinition:
-    """Return the parsed value of a definition, and keep it. The cache keeps the definition, so its id stays its own."""
+    """Parse a definition, and keep the result. The cache also keeps the definition, so no other object gets its id."""
     config = definition.config
     parsed = None if config is None or not config.strip() else read_config(config, definition.name)
     made = _build(definition, parsed or NO_CONFIG)

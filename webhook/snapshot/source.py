@@ -1,12 +1,11 @@
 """The cluster as the source of snapshots: informers fill caches, readers get a snapshot that never changes.
 
-Informers, one per resource, hand over what they see; one lock guards all caches. A snapshot is made of their
-copies and swapped by one assignment: readers never lock. A complete list is swapped at once, before its informer counts
-as listed. Of pods only the metadata come, and a swap for pods alone leaves all the rest as it is.
-Events only mark the caches as changed, and one more thread swaps: at once after a quiet time, and at most
-every 50 ms (`Timing.batch_s`) while events keep coming, so that 10,000 new networks are a few dozen snapshots. An event
-that changes nothing that decisions read (status, managedFields) swaps nothing. What of a policy cannot be read is
-logged once for each of its generations.
+There is one informer per resource, and one lock for all caches. A snapshot is made of copies of the caches and swapped
+by one assignment, so readers never lock. A complete list is swapped at once, before its informer counts as listed. An
+event only marks the caches as changed, and another thread swaps: at once after a quiet time, and at most every 50 ms
+(`Timing.batch_s`) while events keep coming, so that 10,000 new networks make a few dozen snapshots. An event that
+changes nothing that decisions read (status, managedFields) swaps nothing. Informers of pods ask for metadata only, and
+a swap for pods keeps all other parts of the snapshot.
 """
 
 from __future__ import annotations
@@ -68,18 +67,18 @@ DEVICES = {CLAIM: CLAIMS, TEMPLATE: TEMPLATES, CLASS: CLASSES}
 """The resources of dynamic resource allocation by kind."""
 
 STOP_S = 0.9
-"""How long `stop` waits for its threads. One that waits for a silent server stays, as a daemon, until its time-out."""
+"""How long `stop` waits for its threads. One that waits for a silent server ends with its time-out, as a daemon."""
 
 
 def caches_of(caches: Caches) -> tuple[tuple[Resource, Cache[Any]], ...]:
-    """Return each resource that is read, with the cache of its objects."""
+    """Return each resource that is watched, with its cache."""
     pods: tuple[tuple[Resource, Cache[Any]], ...] = () if caches.pods is None else ((PODS, caches.pods),)
     devices = ((resource, caches.devices[kind]) for kind, resource in DEVICES.items() if caches.devices)
     return (*rules_of(caches), *devices, *pods)
 
 
 def rules_of(caches: Caches) -> tuple[tuple[Resource, Cache[Any]], ...]:
-    """Return those by which it is decided whether a pod may use a network."""
+    """Return the resources that decide whether a pod may use a network, with their caches."""
     return (
         (NETWORKS, caches.networks),
         (NAMESPACES, caches.namespaces),
@@ -91,7 +90,7 @@ def rules_of(caches: Caches) -> tuple[tuple[Resource, Cache[Any]], ...]:
 class ClusterSource:
     """Networks, namespaces, access policies and pods of a cluster.
 
-    All methods may be called from any thread, and none but `stop` waits.
+    Any thread may call any method. Only `stop` waits.
     """
 
     def __init__(  # noqa: PLR0913 - a composition, and what its tests replace
@@ -106,9 +105,9 @@ class ClusterSource:
         on_swap: Callable[[Snapshot], object] | None = None,
         environ: Mapping[str, str] = os.environ,
     ) -> None:
-        """`pods`: None if they are not watched. `is_read`: as for `Caches`.
+        """`pods`: None to watch no pods. `is_read`: as for `Caches`.
 
-        `on_swap` is called with each new snapshot, by the thread that made it.
+        The thread that makes a snapshot calls `on_swap` with it.
         """
         self._timing = timing or Timing()
         self._on_swap = on_swap
@@ -128,7 +127,7 @@ class ClusterSource:
         self._threads: tuple[Thread, ...] = ()
 
     def start(self) -> None:
-        """Begin to list and watch, in daemon threads. Raises ClusterError if there is no usable kubeconfig."""
+        """Begin to list and watch in daemon threads. Raises ClusterError without a usable kubeconfig."""
         self.connection.open()
         bodies = {"swap": self._swap_batches} | {informer.resource.kind: informer.run for informer in self._informers}
         self._threads = tuple(
@@ -149,11 +148,11 @@ class ClusterSource:
         self.connection.close()
 
     def snapshot(self) -> Snapshot:
-        """Return the last snapshot; an empty one before the first list."""
+        """Return the latest snapshot; an empty one before the first list."""
         return self._snapshot
 
     def problem(self) -> str | None:
-        """Say which resources have not been listed yet, and why; None once all have been, for ever."""
+        """Say which resources have not been listed yet, and why. Once all have been, return None forever."""
         kinds: dict[str, list[str]] = {}
         for informer in self._informers:
             if informer.problem is not None:
@@ -161,10 +160,7 @@ class ClusterSource:
         return "; ".join(f"{_enumerate(names)} not listed yet: {why}" for why, names in kinds.items()) or None
 
     def cache_age_seconds(self) -> dict[str, float]:
-        """Return for each kind the seconds since it was last known to be up to date.
-
-        That is: since a list, an event, a bookmark, or the regular end of a watch.
-        """
+        """Return for each kind the seconds since its last list, event, bookmark, or regular end of a watch."""
         return {informer.resource.kind: informer.age_seconds for informer in self._informers}
 
     # For the informers' threads
@@ -192,7 +188,7 @@ class ClusterSource:
                 with self._lock:
                     self._swap()
             except Exception:
-                logger.exception("unexpected; the next change is tried again")
+                logger.exception("internal error; the next change is tried again")
             self._stop.wait(self._timing.batch_s)
 
     def _swap(self) -> None:

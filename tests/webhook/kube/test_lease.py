@@ -167,7 +167,7 @@ def test_another_one_takes_over_when_the_leader_is_gone(clock: Clock) -> None:
     while not b.candidate.may_write():
         clock.now += 0.5
         b.tend()
-    assert TIMING.duration_s <= clock.now - gone <= TIMING.duration_s + 2 * TIMING.look_s
+    assert TIMING.duration_s <= clock.now - gone <= TIMING.duration_s + 2 * TIMING.read_s
     assert not a.candidate.may_write()
     a.tend()
     assert not a.candidate.may_write()
@@ -182,7 +182,7 @@ def test_what_is_given_back_is_taken_at_the_next_look(clock: Clock) -> None:
     a.candidate.release()
     assert holder(server) == ""
     assert not a.candidate.may_write()
-    clock.now += TIMING.look_s
+    clock.now += TIMING.read_s
     b.tend()
     assert b.candidate.may_write()
     a.candidate.release()  # it holds nothing
@@ -196,7 +196,7 @@ def test_an_answer_that_is_lost_costs_nothing(clock: Clock) -> None:
     a.line.loses_answer = True
     for _ in range(2):
         a.tend()
-        clock.now += TIMING.look_s
+        clock.now += TIMING.read_s
     assert not a.candidate.may_write()
     a.line.loses_answer = False
     a.tend()
@@ -211,7 +211,7 @@ def test_a_renewal_whose_answer_is_lost(clock: Clock) -> None:
     a.line.loses_answer = True
     a.tend()
     a.line.loses_answer = False
-    clock.now += TIMING.look_s
+    clock.now += TIMING.read_s
     a.tend()
     assert a.errors == 1
     assert a.candidate.may_write()

@@ -31,7 +31,7 @@ from webhook.telemetry.policystatus import Counts
 from .api_server import LEASE, LEASES, WritableApiServer
 
 QUICK = Timing(pause_min_s=0.005, pause_max_s=0.02, absent_retry_s=0.01, short_watch_s=0.0, batch_s=0.02)
-QUICK_LEASE = LeaseTiming(duration_s=1, renew_s=0.2, look_s=0.05, request_s=0.4)
+QUICK_LEASE = LeaseTiming(duration_s=1, renew_s=0.2, read_s=0.05, request_s=0.4)
 QUICK_WRITER: dict[str, Any] = {"turn_s": 0.01, "between_writes_s": 0.0, "pause_min_s": 0.01, "pause_max_s": 0.05}
 DENY = {"name": "no", "action": "Deny"}
 
@@ -220,7 +220,7 @@ def test_a_flood_of_events_is_cut(
     api.put(POLICIES, policy("p0", DENY, mode="Warn", generation=2))
     api.wait(lambda: ("p0", "PolicyOnTrial") in api.reasons())
     assert len(api.events) == 5
-    assert "6 events are left out: 4 at a time are enough" in caplog.text
+    assert "6 events are left out: at most 4 at a time are written" in caplog.text
 
 
 def test_a_policy_that_is_deleted_meanwhile(api: WritableApiServer, replica: Callable[..., Replica]) -> None:
@@ -278,7 +278,7 @@ def test_nothing_is_written_before_everything_is_listed(
 def test_one_of_two_writes_and_the_other_goes_on_at_once(
     api: WritableApiServer, replica: Callable[..., Replica]
 ) -> None:
-    long = LeaseTiming(duration_s=60, renew_s=0.2, look_s=0.05, request_s=0.4)  # longer than anybody waits here
+    long = LeaseTiming(duration_s=60, renew_s=0.2, read_s=0.05, request_s=0.4)  # longer than anybody waits here
     first, second = replica(lease=long), replica(lease=long)
     api.put(POLICIES, policy("a", DENY))
     api.wait(lambda: len(api.statuses()) == 1)
@@ -312,7 +312,8 @@ def test_a_leader_that_loses_the_api_server_stops_writing(
     api.refuse = lambda _, path: 503 if path == LEASE else 0
     one.observed.wait(lambda: not one.counts.is_writer)
     assert (
-        "who writes is not known: leases.coordination.k8s.io nadmit-system/nadmit-status: patch failed" in caplog.text
+        "the Lease that says who writes cannot be tended: leases.coordination.k8s.io nadmit-system/nadmit-status: patch failed"
+        in caplog.text
     )
     api.refuse = lambda _, __: 0
     one.observed.wait(lambda: one.counts.is_writer)

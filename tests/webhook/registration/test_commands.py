@@ -254,7 +254,7 @@ def test_status_compares_with_what_is_given(world: World) -> None:
     world.api.validating.edit(lambda value: value["metadata"].update(annotations={"nadmit.io/failure-policy": "no"}))
     done = world.run("status")
     assert done.exit_code == 1
-    assert "'no' is no failurePolicy" in done.output
+    assert "'no' is not a failurePolicy" in done.output
 
 
 def test_show_is_what_the_server_would_register(world: World, tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ from webhook.registration.configurations import (
     configuration,
     differences,
     is_ours,
-    policy_in_force,
+    registered_policy,
     stage_of,
     target_of,
     webhooks,
@@ -205,12 +205,12 @@ def test_the_stage() -> None:
     assert said("fail", *made(policy="Fail"))[0] == "Fail"
     assert said("fail", *made())[0] == "Ignore"
     assert said("x\ny").problem == (
-        "annotation nadmit.io/failure-policy: 'x\\\\ny' is no failurePolicy; allowed: Ignore, Fail; Ignore stays in force"
+        "annotation nadmit.io/failure-policy: 'x\\\\ny' is not a failurePolicy; allowed: Ignore, Fail; Ignore stays"
     )
-    assert policy_in_force([]) == "Ignore"
+    assert registered_policy([]) == "Ignore"
     mixed = made(policy="Fail")
     mixed[0]["failurePolicy"] = "Ignore"
-    assert policy_in_force(mixed) == "Ignore"
+    assert registered_policy(mixed) == "Ignore"
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)

@@ -235,7 +235,7 @@ def test_a_wrong_stage_is_said_with_its_kind(world: World, caplog: pytest.LogCap
         world.stored.wait(lambda: world.stored.patches)
         world.stored.wait_for_gets(3)
     (line,) = warnings(caplog)
-    assert line.startswith(f"{world.kind.name} \"nadmit\": annotation nadmit.io/failure-policy: 'no' is no ")
+    assert line.startswith(f"{world.kind.name} \"nadmit\": annotation nadmit.io/failure-policy: 'no' is not a ")
 
 
 def test_a_kubeconfig_that_cannot_be_used_is_told_at_the_start(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import click
 
 from webhook.commands.options import EXIT_REFUSED
 from webhook.kube.apierrors import ConflictError
-from webhook.registration.configurations import FAIL, STAGES, Webhook, policy_in_force, webhooks_of
+from webhook.registration.configurations import FAIL, STAGES, Webhook, registered_policy, webhooks_of
 from webhook.registration.tables import STAGED, Kind
 
 from .registering import cluster_options, opened, present_of
@@ -50,7 +50,7 @@ def stage(*, failure_policy: str, force: bool, **options: Any) -> None:
         before = [hook for kind in present for hook in _set(registered, kind, failure_policy)]
     count = sum(hook["name"] in STAGED for hook in before)
     click.echo(
-        f"{registered.name}: failurePolicy {failure_policy} for {count} webhooks (was {policy_in_force(before)})"
+        f"{registered.name}: failurePolicy {failure_policy} for {count} webhooks (was {registered_policy(before)})"
     )
 
 
