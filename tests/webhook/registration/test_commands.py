@@ -184,7 +184,7 @@ def test_two_stages_are_a_difference(world: World) -> None:
     world.api.mutating.edit(lambda value: value["metadata"].pop("annotations"))
     world.register(hooks, at=world.api.mutating)
     stages = "MutatingWebhookConfiguration Ignore, ValidatingWebhookConfiguration Fail"
-    said = f"warning: the configurations are of different stages: {stages}; run nadmit webhooks stage once more\n"
+    said = f"warning: the configurations have different stages: {stages}; run nadmit webhooks stage again\n"
     done = world.run("status")
     assert (done.exit_code, done.stderr) == (1, said)
 

@@ -1,4 +1,4 @@
-"""`nadmit webhooks stage`: what happens while nobody answers."""
+"""`nadmit webhooks stage`: what happens while no replica answers."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ from webhook.kube.apierrors import ConflictError
 from webhook.registration.configurations import FAIL, STAGES, Webhook, registered_policy, webhooks_of
 from webhook.registration.tables import STAGED, Kind
 
-from .registering import cluster_options, opened, present_of
+from .registrationoptions import cluster_options, opened, present_of
 
 if TYPE_CHECKING:
     from webhook.registration.registered import RegisteredWebhooks
 
 TRIES = 5
-"""How often another writer of an object may come first."""
+"""Tries of one object that other writers change meanwhile."""
 
 
-@click.command(short_help="Choose what happens while nobody answers.")
+@click.command(short_help="Choose what happens while no replica answers.")
 @click.argument("failure_policy", metavar="|".join(STAGES), type=click.Choice(STAGES))
 @cluster_options
-@click.option("--force", is_flag=True, help="Stage Fail although the checks say no.")
+@click.option("--force", is_flag=True, help="Set Fail even if the checks say no.")
 def stage(*, failure_policy: str, force: bool, **options: Any) -> None:
-    """Choose what becomes of an object while the webhook cannot be reached: let it pass (Ignore), or refuse it (Fail).
+    """Choose what happens to an object while the webhook is unreachable: allow it (Ignore), or refuse it (Fail).
 
-    Begin with Ignore. Fail holds for pods with networks, bindings, NetworkAttachmentDefinitions and access policies,
-    never for pods without networks, for workloads or for deleting. The stage is kept in the annotation
-    nadmit.io/failure-policy of both configurations; replicas follow it.
+    Begin with Ignore. Fail applies to pods with networks, bindings, NetworkAttachmentDefinitions and access policies,
+    never to pods without networks, to workloads or to deletions. The annotation nadmit.io/failure-policy of both
+    configurations keeps the stage; replicas follow it.
 
-    Before Fail, this command makes sure that all webhooks are registered with an authority, and that the API server
-    reaches one: a dry run of creating a NetworkAttachmentDefinition in namespace default, which must be refused. The
-    account needs get and patch on the configurations, and create on NetworkAttachmentDefinitions there.
+    Before it sets Fail, this command checks that all webhooks are registered with an authority, and that the API server
+    reaches one: a dry run of creating a NetworkAttachmentDefinition in namespace default must be refused. The account
+    needs get and patch on the configurations, and create on NetworkAttachmentDefinitions there.
 
     \b
     Exit codes:
       0  the stage is set
       1  refused: the checks before Fail say no
-      2  an option is wrong, or the cluster cannot be asked
+      2  an option is wrong, or the API server gives no answer
     """  # noqa: D301 - click reads the backspace: keep these lines as they are
     with opened(options) as registered:
         present = present_of(registered)

@@ -1,4 +1,4 @@
-"""Options of the commands about registration: whom the API server calls, and which configurations of which cluster."""
+"""Options of the commands about registration: the target of the API server's calls, and the registered objects."""
 
 from __future__ import annotations
 
@@ -36,40 +36,40 @@ def cluster_options(command: Command) -> Command:
 
 
 def target_of_options(options: Mapping[str, Any]) -> Target | None:
-    """Return whom the API server is to call; None when no option says so."""
+    """Return the target of the API server's calls; None without an option for it."""
     service, url = options["service"], options["url"]
     if service is not None and url is not None:
-        raise click.UsageError("--service and --url are two ways to one thing: give one.")
+        raise click.UsageError("--service and --url both name the target: give one.")
     return Url(url) if url is not None else service
 
 
 def protection_of_options(options: Mapping[str, Any]) -> StatusProtection:
-    """Return who may write `network-status`, and what becomes of others."""
+    """Return who may write `network-status`, and what happens to others."""
     return StatusProtection(
         options["network_status_mode"], tuple(options["status_writers"]), tuple(options["status_writer_groups"])
     )
 
 
 def present_of(registered: RegisteredWebhooks) -> dict[Kind, dict[str, Any]]:
-    """Return the configurations that there are, and say on standard error that nothing is injected without the other.
+    """Return the existing configurations.
 
-    Who wants no injection leaves out the MutatingWebhookConfiguration. Raises ClusterError, and so it does without a
-    ValidatingWebhookConfiguration.
+    Without a MutatingWebhookConfiguration nothing is injected, which standard error says. Raises ClusterError, also
+    without a ValidatingWebhookConfiguration.
     """
-    found = {}
+    present = {}
     for kind in KINDS:
         try:
-            found[kind] = registered.get(kind)
+            present[kind] = registered.get(kind)
         except NotFoundError as error:
             if kind is VALIDATING_KIND:
                 raise
             click.echo(f"{paint('warning:', 'warning')} {error}; nothing is injected into pods", err=True)
-    return found
+    return present
 
 
 @contextmanager
 def opened(options: Mapping[str, Any]) -> Iterator[RegisteredWebhooks]:
-    """Give the named configurations of the cluster; ends the command with 2 when the cluster cannot be asked."""
+    """Give the named configurations of the cluster. Ends the command with 2 if the API server gives no answer."""
     # The client costs 250 ms, which help does not pay.
     from webhook.kube.connection import Connection  # noqa: PLC0415 - as above
     from webhook.registration.registered import RegisteredWebhooks  # noqa: PLC0415
@@ -96,7 +96,7 @@ def _parse_service(_context: click.Context, _option: click.Parameter, value: str
         return None
     namespace, slash, name = value.partition("/")
     if not slash or not is_label(namespace) or not is_label(name):
-        raise click.BadParameter(f"{value!r} names no Service; allowed: NAMESPACE/NAME, each {ALLOWED_LABEL}")
+        raise click.BadParameter(f"{value!r} does not name a Service; allowed: NAMESPACE/NAME, each {ALLOWED_LABEL}")
     return Service(namespace, name)
 
 
