@@ -1,4 +1,4 @@
-"""The four files: made, kept, completed, renewed, and never damaged."""
+"""The four files: written, kept, completed, renewed, and never damaged."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_mode_of_an_existing_directory_stays(tmp_path: Path) -> None:
 
 
 class PowerCutError(Exception):
-    """Not an OSError: nothing in the code under test may tidy up after it."""
+    """Not an OSError, so that no code under test cleans up after it."""
 
 
 @pytest.mark.parametrize("step", range(len(ORDER)))
@@ -64,7 +64,7 @@ def test_interrupted_at_each_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     syncs = iter(range(100))
 
     def interrupt(_descriptor: int) -> None:
-        """Each file is two calls: the file before the rename, the directory after it."""
+        """Each file makes two calls: for the file before the rename, and for the directory after it."""
         if next(syncs) == 2 * step + (moment == "after the rename"):
             raise PowerCutError
 
@@ -169,7 +169,7 @@ def test_directory_that_is_a_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_runs_at_the_same_time_agree(tmp_path: Path) -> None:
+def test_concurrent_runs_write_one_set(tmp_path: Path) -> None:
     with multiprocessing.get_context("spawn").Pool(3) as pool:
         results = pool.starmap(bootstrap, [(tmp_path, NAMES, NOW)] * 3)
         pool.close()

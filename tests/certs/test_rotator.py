@@ -1,4 +1,4 @@
-"""One replica: its start, its readiness, what it keeps, and what it says when something is wrong."""
+"""One replica: its start, its readiness, what it keeps, and what it logs when something is wrong."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def make(cluster: MemoryCluster, leaves: list[bytes], observed: Observed | None 
 
 
 def test_start_and_stop(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    """The start tries until there is a leaf; then rounds go on, and a failure is told once."""
+    """The start tries until there is a leaf. Then rounds go on, and a failure is logged once."""
     monkeypatch.setattr(module, "RETRY_S", 0.001)
     monkeypatch.setattr(module, "INTERVAL_S", 0.001)
     cluster, leaves, observed = MemoryCluster(), list[bytes](), Observed()
@@ -72,14 +72,14 @@ def test_start_and_stop(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptu
         assert observed.failed.wait(5)
     finally:
         rotator.stop()
-    # Once for the start; once more if a round came to its end before all began to fail.
+    # Once at the start, and once more if a round succeeded before all began to fail.
     told = [record.message for record in caplog.records if record.levelno == logging.WARNING]
     assert set(told) == {"Secret nadmit-system/tls: the API server does not answer; the served certificate stays"}
     assert len(told) <= 2 < observed.failures
     assert rotator.problem() is None
 
 
-def test_a_start_that_gets_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_start_without_answers_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "RETRY_S", 0.001)
     monkeypatch.setattr(module, "START_WITHIN_S", 0.01)
     cluster = MemoryCluster()
@@ -113,13 +113,13 @@ def test_a_conflict_is_tried_again_soon(monkeypatch: pytest.MonkeyPatch) -> None
     assert cluster.conflicts == 1
 
 
-def test_a_replica_joins_when_callers_accept_it_and_stays() -> None:
+def test_a_replica_becomes_ready_when_callers_accept_it_and_stays_ready() -> None:
     world = World([timedelta(0)] * 2)
     first, second = world.replicas
     world.cluster.put(VALIDATING, webhook("a.nadmit.io"))
     first.round()
     assert first.rotator.problem() is None
-    world.cluster.put(VALIDATING, webhook("a.nadmit.io"))  # somebody resets it, and nobody may patch it
+    world.cluster.put(VALIDATING, webhook("a.nadmit.io"))  # somebody resets it, and patches are refused
     patched = type(second.rotator._configurations).patch
     try:
         type(second.rotator._configurations).patch = _refuse  # type: ignore[method-assign,assignment]
@@ -140,14 +140,14 @@ def _refuse(*_given: object) -> None:
 
 
 def test_a_secret_that_is_emptied_in_use() -> None:
-    """A new authority comes: a replica changes its leaf only when callers accept the new one."""
+    """A new authority is made. A replica changes its leaf only when callers accept the new one."""
     world = World([timedelta(0)])
     replica = world.replicas[0]
     replica.round()
     world.register(0)
     before = replica.leaf
     world.cluster.data = {}
-    for _ in range(3):  # the Secret and both configurations are read, and the Secret is written
+    for _ in range(3):  # read the Secret and both configurations, write the Secret
         replica.request()
     assert replica.leaf == before
     assert before is not None
@@ -159,7 +159,7 @@ def test_a_secret_that_is_emptied_in_use() -> None:
     assert [bundle.count(b"BEGIN CERTIFICATE") for bundle in world.cluster.bundles()] == [2] * 4
 
 
-def test_what_is_old_is_not_acted_on() -> None:
+def test_old_data_is_not_used() -> None:
     world = World([timedelta(0)])
     replica = world.replicas[0]
     replica.request()

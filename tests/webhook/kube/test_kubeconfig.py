@@ -76,12 +76,12 @@ def test_a_cluster_without_a_server(tmp_path: Path) -> None:
     assert "names no server" in refusal(file)
 
 
-def test_a_server_that_is_no_address(tmp_path: Path) -> None:
+def test_a_server_that_is_not_an_address(tmp_path: Path) -> None:
     file = write_kubeconfig(tmp_path / "kubeconfig", "10.1.2.3:6443")
     assert refusal(file) == f"{file}: the server is not an address; write it as https://HOST:PORT"
 
 
-def test_a_proxy_that_is_no_address(tmp_path: Path) -> None:
+def test_a_proxy_that_is_not_an_address(tmp_path: Path) -> None:
     file = write_kubeconfig(tmp_path / "kubeconfig", "https://10.1.2.3:6443")
     config = json.loads(file.read_text())
     config["clusters"][0]["cluster"]["proxy-url"] = "gopher://proxy"
@@ -98,7 +98,7 @@ def test_no_secret_is_shown(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("token", ["secret\nsecond", "secr\u00e9t"])
-def test_a_token_that_is_no_header(tmp_path: Path, token: str) -> None:
+def test_a_token_that_is_not_a_header(tmp_path: Path, token: str) -> None:
     file = write_kubeconfig(tmp_path / "kubeconfig", "https://10.1.2.3:6443", {"token": token})
     with pytest.raises(ClusterError) as caught:
         Connection(file, environ={}).stream(NAMESPACES, {}, verb="list", silence_s=1)
@@ -126,7 +126,7 @@ def test_the_service_account_is_used(account: Path) -> None:
     assert configuration.auth_settings()["BearerToken"]["value"] == "bearer secret"
 
 
-def test_a_kubeconfig_goes_before_the_service_account(account: Path) -> None:
+def test_a_kubeconfig_takes_precedence_over_the_service_account(account: Path) -> None:
     file = write_kubeconfig(account / "kubeconfig", "https://10.1.2.3:6443")
     assert load_configuration(file, environ=IN_CLUSTER, service_account=account).host == "https://10.1.2.3:6443"
 

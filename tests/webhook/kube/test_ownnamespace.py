@@ -1,4 +1,4 @@
-"""Which namespace is our own."""
+"""The namespace of nadmit's own objects."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from webhook.kube.credentials import own_namespace
 
 
-def test_what_was_given_counts_first(tmp_path: Path) -> None:
+def test_the_given_namespace_takes_precedence(tmp_path: Path) -> None:
     (tmp_path / "namespace").write_text("mounted")
     assert own_namespace("given", service_account=tmp_path) == "given"
 

@@ -1,4 +1,4 @@
-"""The stores of the certificates, against an API server that refuses."""
+"""The stores of the certificates, against an API server that refuses requests."""
 
 from __future__ import annotations
 

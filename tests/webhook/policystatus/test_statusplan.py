@@ -1,4 +1,4 @@
-"""Which statuses and events follow from what is in force and what is stored."""
+"""The statuses and events that follow from the policies in use and the stored objects."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_a_new_policy() -> None:
 
 
 @given(st.lists(st.tuples(st.booleans(), MODES), min_size=1, max_size=5))
-def test_what_is_written_is_not_planned_again(policies: list[tuple[bool, str]]) -> None:
+def test_a_written_status_is_not_planned_again(policies: list[tuple[bool, str]]) -> None:
     objects = [
         policy(f"p{number}", BROKEN if is_broken else DENY, mode=mode)
         for number, (is_broken, mode) in enumerate(policies)
@@ -43,8 +43,8 @@ def test_what_is_written_is_not_planned_again(policies: list[tuple[bool, str]]) 
 
 @pytest.mark.slow
 @given(st.lists(st.tuples(st.booleans(), MODES), min_size=2, max_size=8))
-def test_events_tell_each_change_and_no_other(changes: list[tuple[bool, str]]) -> None:
-    """By what was and what is, without a look at the conditions."""
+def test_each_change_has_one_event(changes: list[tuple[bool, str]]) -> None:
+    """The events follow from the change alone."""
     world, was = World(), (None, None)
     for generation, (is_broken, mode) in enumerate(changes, start=1):
         value = policy("mine", BROKEN if is_broken else DENY, mode=mode, generation=generation)
@@ -90,7 +90,7 @@ def test_a_note_has_at_most_1024_bytes() -> None:
 
 
 def test_the_name_of_an_event() -> None:
-    """It is the same for the same change, whoever writes it, and another one for another change."""
+    """Two replicas give the event of one change the same name. Another change has another name."""
     world = World(policy())
     (write,) = world.plan().writes
     (event,) = write.events
@@ -120,10 +120,10 @@ def test_the_name_of_an_event_is_a_subdomain(name: str) -> None:
     assert "-." not in made
 
 
-# What the watch has not brought yet
+# Stored objects that the watch has not reported yet
 
 
-def test_a_policy_that_is_not_loaded_is_waited_for() -> None:
+def test_the_plan_waits_for_a_policy_that_is_not_loaded() -> None:
     world = World(policy())
     world.write()
     world.put(policy(generation=2, mode="Warn"))
@@ -150,14 +150,14 @@ def test_a_policy_that_is_late(found: str) -> None:
     assert reasons(world.write(MINE)) == ["mine PolicyEnforced"]
 
 
-def test_what_is_in_force_but_deleted_gets_no_status() -> None:
+def test_a_loaded_policy_that_is_deleted_gets_no_status() -> None:
     world = World(policy(), policy("other"))
     del world.stored[MINE]
     assert [write.stored.name for write in world.plan().writes] == ["other"]
 
 
-def test_a_policy_that_is_waited_for_still_counts_for_the_others() -> None:
-    """Else what the others are told would come and go with each change of it."""
+def test_a_policy_that_is_not_loaded_still_counts_for_the_status_of_others() -> None:
+    """Otherwise the status of the others would change twice with each change of it."""
     allow = {"name": "yes", "action": "Allow"}
     world = World(policy("deny"), policy("mine", allow))
     world.write()
@@ -176,7 +176,7 @@ def test_a_label_changes_the_number_of_namespaces_and_nothing_else() -> None:
     assert {**before, "matchedNamespaces": 2} == world.stored[MINE].status
 
 
-# What others write
+# Changes by others
 
 
 def test_conditions_of_others_stay() -> None:
@@ -190,7 +190,7 @@ def test_conditions_of_others_stay() -> None:
 
 
 @pytest.mark.parametrize("change", [{"matchedNamespaces": 9}, {"conditions": []}, {"observedGeneration": 7}])
-def test_what_somebody_else_wrote_is_put_right(change: dict[str, Any]) -> None:
+def test_a_status_that_somebody_else_wrote_is_corrected(change: dict[str, Any]) -> None:
     world = World(policy())
     world.write()
     right = world.stored[MINE].status

@@ -1,4 +1,4 @@
-"""The writer as a part, with the source that feeds it, against an in-process API server."""
+"""The status writer and its source, against an in-process API server."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def api() -> Iterator[WritableApiServer]:
 
 
 class Replica:
-    """A source and a writer, as `serve --cluster --write-status` has them."""
+    """A source and a writer, as in `serve --cluster --write-status`."""
 
     def __init__(self, kubeconfig: Path, *, lease: LeaseTiming = QUICK_LEASE, **timing: Any) -> None:
         self.observed = Observed(kubeconfig, QUICK)
@@ -111,7 +111,7 @@ def test_statuses_and_events_are_written(api: WritableApiServer, replica: Callab
 
 
 @pytest.mark.slow
-def test_writes_make_no_snapshot_and_then_there_is_silence(
+def test_writes_make_no_snapshot_and_no_more_requests(
     api: WritableApiServer, replica: Callable[..., Replica]
 ) -> None:
     api.put(POLICIES, *(policy(f"p{number}", DENY) for number in range(50)))
@@ -120,7 +120,7 @@ def test_writes_make_no_snapshot_and_then_there_is_silence(
     one.observed.wait(lambda: one.counts.writes["status", "ok"] == 50)
     swaps, lists = one.observed.swaps, len(api.list_requests(POLICIES))
     renewals = [written for written in api.written if written.path == LEASE]
-    bookmark = api.bookmark(POLICIES)  # behind the events of all the writes
+    bookmark = api.bookmark(POLICIES)  # after the events of all writes
     api.wait(lambda: len([written for written in api.written if written.path == LEASE]) >= len(renewals) + 3)
     assert bookmark
     assert (one.observed.swaps, len(api.list_requests(POLICIES))) == (swaps, lists)
@@ -159,7 +159,7 @@ def test_a_policy_that_changes_becomes_unreadable_and_is_corrected(
 
 
 @pytest.mark.parametrize("code", [409, 500, 429, 401])
-def test_what_fails_once_is_written_the_next_time(
+def test_a_failed_write_is_tried_again(
     api: WritableApiServer, replica: Callable[..., Replica], code: int
 ) -> None:
     codes = itertools.chain([code], itertools.repeat(0))
@@ -171,10 +171,10 @@ def test_what_fails_once_is_written_the_next_time(
     assert set(api.reasons().values()) == {1}
 
 
-def test_an_event_that_was_written_before_a_crash_is_there_once(
+def test_an_event_that_was_written_before_a_crash_exists_once(
     api: WritableApiServer, replica: Callable[..., Replica]
 ) -> None:
-    """The event comes before the status: its repetition is refused, and the status is written."""
+    """The event is written before the status. A repeated event is refused, and the status is written."""
     api.refuse = lambda _, path: 500 if path.endswith("/status") else 0
     api.put(POLICIES, policy("a", DENY))
     first = replica()
@@ -196,11 +196,11 @@ def test_a_status_that_the_schema_refuses_is_not_tried_again(
     api.wait(lambda: len(api.statuses()) == 1)
     api.put(NAMESPACES, namespace("white"))
     api.wait(lambda: api.statuses()["other"]["matchedNamespaces"] == 3)
-    assert 1 <= one.counts.writes["status", "error"] <= 2  # the namespace changes what is wanted
+    assert 1 <= one.counts.writes["status", "error"] <= 2  # the namespace changes the status to write
     assert "apply the CustomResourceDefinitions of this version of nadmit" in caplog.text
 
 
-def test_events_that_are_forbidden_keep_no_status_from_being_written(
+def test_forbidden_events_do_not_stop_the_status(
     api: WritableApiServer, replica: Callable[..., Replica], caplog: pytest.LogCaptureFixture
 ) -> None:
     api.refuse = lambda _, path: 403 if path.endswith("/events") else 0
@@ -239,13 +239,13 @@ def test_a_policy_that_is_deleted_meanwhile(api: WritableApiServer, replica: Cal
     assert one.counts.writes["status", "gone"] == 1
 
 
-def test_a_policy_that_the_watch_does_not_bring(api: WritableApiServer, replica: Callable[..., Replica]) -> None:
-    """The list has it, the snapshot has not: its status says so, and is put right when the watch is back."""
+def test_a_stored_policy_that_is_not_in_the_snapshot(api: WritableApiServer, replica: Callable[..., Replica]) -> None:
+    """Its status says that it is not loaded, and is corrected when the watch reports the policy."""
     api.put(POLICIES, policy("a", DENY))
     one = replica(late_s=0.05, refresh_s=0.05)
     api.wait(lambda: len(api.statuses()) == 1)
     api.wait(lambda: api.watches[POLICIES] == 1)
-    with api.changed:  # as if the event was lost: changed without the watch
+    with api.changed:  # as if the event was lost
         found = api.objects[POLICIES]["", "a"]
         metadata = {**found["metadata"], "generation": 2, "resourceVersion": str(api.version + 1)}
         api.objects[POLICIES]["", "a"] = {**found, "metadata": metadata}
@@ -260,7 +260,7 @@ def test_a_policy_that_the_watch_does_not_bring(api: WritableApiServer, replica:
 def test_nothing_is_written_before_everything_is_listed(
     api: WritableApiServer, replica: Callable[..., Replica]
 ) -> None:
-    """An empty cache of namespaces would be 0 matched namespaces."""
+    """With an empty cache of namespaces a status would say 0 matched namespaces."""
     api.answer_always[NAMESPACES] = (500, b"{}")
     api.put(POLICIES, policy("a", DENY))
     one = replica()
@@ -275,10 +275,10 @@ def test_nothing_is_written_before_everything_is_listed(
 # Replicas
 
 
-def test_one_of_two_writes_and_the_other_goes_on_at_once(
+def test_one_of_two_replicas_writes_and_the_other_takes_over_at_once(
     api: WritableApiServer, replica: Callable[..., Replica]
 ) -> None:
-    long = LeaseTiming(duration_s=60, renew_s=0.2, read_s=0.05, request_s=0.4)  # longer than anybody waits here
+    long = LeaseTiming(duration_s=60, renew_s=0.2, read_s=0.05, request_s=0.4)  # longer than this test waits
     first, second = replica(lease=long), replica(lease=long)
     api.put(POLICIES, policy("a", DENY))
     api.wait(lambda: len(api.statuses()) == 1)
@@ -289,12 +289,12 @@ def test_one_of_two_writes_and_the_other_goes_on_at_once(
     api.put(POLICIES, policy("b", DENY))
     api.wait(lambda: len(api.statuses()) == 2)
     holders = [written.body["spec"]["holderIdentity"] for written in api.written if written.path == LEASE]
-    assert len(list(itertools.groupby(holders))) == 3  # one, none, the other
+    assert len(list(itertools.groupby(holders))) == 3  # the first, none, the second
     assert {written.writer for written in api.patches()} == set(holders) - {""}
     assert set(api.reasons().values()) == {1}
 
 
-def test_a_lease_that_is_not_there_is_made(api: WritableApiServer, replica: Callable[..., Replica]) -> None:
+def test_a_missing_lease_is_created(api: WritableApiServer, replica: Callable[..., Replica]) -> None:
     api.lease = None
     api.put(POLICIES, policy("a", DENY))
     replica()
@@ -335,7 +335,7 @@ def test_it_stops_from_inside_a_request(api: WritableApiServer, replica: Callabl
     one = replica()
     assert held.wait(5)
     one.writer.stop()
-    assert not go_on.is_set()  # it did not wait for the answer
+    assert not go_on.is_set()  # `stop` did not wait for the answer
     with api.changed:
         go_on.set()
         api.changed.notify_all()

@@ -1,4 +1,4 @@
-"""Policies and stored objects as the tests of statuses use them, and a plan carried out without a cluster."""
+"""Policies and stored objects for tests of statuses, and a cluster in memory that carries out a plan."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def config(*, generation: int = 1, **spec: Any) -> Object:
 
 
 class World:
-    """What is in force, and what is stored."""
+    """The policies in use, and the stored objects."""
 
     def __init__(self, *objects: Object) -> None:
         self.in_force: Policies = Policies()
@@ -57,7 +57,7 @@ class World:
         return plan(self.in_force, self.namespaces, self.stored, late=frozenset(late), now=now)
 
     def write(self, *late: Key, now: str = NOW) -> Plan:
-        """Plan, and store it."""
+        """Make a plan, and store its statuses."""
         made = self.plan(*late, now=now)
         for write in made.writes:
             key = (write.stored.kind, write.stored.name)

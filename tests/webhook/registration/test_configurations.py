@@ -1,4 +1,4 @@
-"""The tables of webhooks as the API server gets them, and what counts as a difference from it."""
+"""The webhook configurations that the tables make, and what counts as a difference."""
 
 from __future__ import annotations
 
@@ -91,12 +91,12 @@ def test_golden_configurations(case: str) -> None:
     golden.compare(f"registration/{case}.yaml", CASES[case]())
 
 
-def test_golden_configurations_are_all_in_use() -> None:
+def test_no_golden_configuration_is_stale() -> None:
     assert golden.stale("registration", {f"{case}.yaml" for case in CASES}) == []
 
 
-def test_what_kubernetes_asks_of_the_tables() -> None:
-    """Names with three segments, unique; only staged webhooks ever fail; labels decide nothing."""
+def test_the_tables_fulfil_the_rules_of_kubernetes() -> None:
+    """Names are unique and have three segments; only staged webhooks may fail closed; no selector reads labels."""
     names = [hook.name for kind in KINDS for hook in kind.hooks]
     assert len(set(names)) == len(names)
     assert all(len(name.split(".")) >= 3 for name in names)
@@ -114,8 +114,8 @@ def test_what_kubernetes_asks_of_the_tables() -> None:
     }
 
 
-def test_injection_is_asked_again_and_what_fails_closed_names_networks() -> None:
-    """A pod without networks starts whether or not anybody answers, that of the webhook itself above all."""
+def test_injection_is_reinvoked_and_fails_closed_only_for_pods_with_networks() -> None:
+    """A pod without networks starts while no replica answers. The webhook's own pods are such pods."""
     staged, opened = made(MUTATING_KIND, policy="Fail")
     assert (staged["reinvocationPolicy"], opened["reinvocationPolicy"]) == ("IfNeeded", "IfNeeded")
     assert (staged["failurePolicy"], opened["failurePolicy"]) == ("Fail", "Ignore")
@@ -141,11 +141,11 @@ def test_each_kind_puts_its_path_to_a_url(url: str, base: str) -> None:
 
 
 def as_read(hooks: list[Webhook]) -> list[Webhook]:
-    """Return what the API server gives back: with its defaults."""
+    """Return the webhooks as the API server stores them, with its defaults."""
     return [{**copy.deepcopy(hook), "namespaceSelector": {}, "objectSelector": {}} for hook in hooks]
 
 
-def test_defaults_and_authorities_are_no_difference() -> None:
+def test_defaults_and_authorities_are_not_differences() -> None:
     present = as_read(made(bundle=b"another"))
     for hook in present:
         for field in ("matchPolicy", "scope"):
@@ -174,7 +174,7 @@ EDITS: dict[str, tuple[Callable[[Webhook], Any], list[str]]] = {
 
 
 @pytest.mark.parametrize("case", EDITS)
-def test_an_edit_is_a_difference_and_is_mended(case: str) -> None:
+def test_an_edit_is_a_difference_and_is_repaired(case: str) -> None:
     edit, fields = EDITS[case]
     present = as_read(made())
     edit(present[0])
@@ -215,7 +215,7 @@ def test_the_stage() -> None:
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 @pytest.mark.parametrize("target", [SERVICE, Url("https://a:1"), Url("https://a:1/own/path")])
-def test_the_target_is_read_back(kind: Kind, target: Target) -> None:
+def test_the_target_is_read_from_registered_webhooks(kind: Kind, target: Target) -> None:
     assert target_of([FOREIGN, *made(kind, target)]) == target
     assert target_of([FOREIGN]) is None
 
@@ -223,19 +223,19 @@ def test_the_target_is_read_back(kind: Kind, target: Target) -> None:
 @pytest.mark.parametrize("mode", ["Audit", "Warn", "Deny"])
 @pytest.mark.parametrize("users", [(), (AGENT,), ("a", "b", 'o"dd\\é]')])
 @pytest.mark.parametrize("groups", [(), ("agents",), ("x)", "y")])
-def test_the_status_protection_is_read_back(mode: str, users: tuple[str, ...], groups: tuple[str, ...]) -> None:
+def test_the_status_protection_is_read_from_registered_conditions(mode: str, users: tuple[str, ...], groups: tuple[str, ...]) -> None:
     protection = StatusProtection(mode, users, groups)
     written = [*conditions.pods(protection), *conditions.network_status(protection)]
     assert conditions.protection_of(written) == protection._replace(mode="Warn" if mode == "Audit" else mode)
 
 
 @pytest.mark.parametrize("labels", [LISTED, LabelProtection(is_deny=True), UNPROTECTED], ids=repr)
-def test_the_protection_of_labels_is_read_back(labels: LabelProtection) -> None:
+def test_the_protection_of_labels_is_read_from_registered_conditions(labels: LabelProtection) -> None:
     assert conditions.label_protection_of([*conditions.refused_labels(labels), *conditions.labels(labels)]) == labels
 
 
 def test_only_refused_labels_can_fail_closed() -> None:
-    """Nor those of who may change them: a webhook that fails must not keep an admin from a namespace."""
+    """Only changes by users without the right: a failing webhook must not keep an admin from changing a namespace."""
     assert conditions.refused_labels(UNPROTECTED)[0]["expression"] == "false"
     kept, opened = conditions.refused_labels(LISTED), conditions.labels(LISTED)
     assert kept[0] == opened[0] == conditions.labels(UNPROTECTED)[0]
@@ -243,7 +243,7 @@ def test_only_refused_labels_can_fail_closed() -> None:
     assert [condition["name"] for condition in opened[1:]] == ["listed"]
 
 
-def test_no_protection_is_read_back() -> None:
+def test_without_conditions_the_default_protection_is_read() -> None:
     off = StatusProtection("Off", (AGENT,))
     written = [*conditions.pods(off), *conditions.network_status(off)]
     assert conditions.protection_of(written) == StatusProtection("Off")
@@ -277,6 +277,6 @@ def test_a_bundle_is_base64() -> None:
     assert base64.b64decode(made()[0]["clientConfig"]["caBundle"]) == b"pem"
 
 
-def test_the_rotation_takes_the_same_webhooks_for_ours() -> None:
-    """`certs` knows nothing of the webhook, so the ending stands there once more."""
+def test_the_rotation_and_the_registration_agree_which_webhooks_are_ours() -> None:
+    """`certs` does not import the webhook, so it has its own copy of the suffix."""
     assert cabundle.OWN_SUFFIX == DOMAIN

@@ -1,4 +1,4 @@
-"""From plain paths to paths with a token while replicas of both sorts run, and what is registered meanwhile."""
+"""The migration of plain paths to paths with a token while replicas of both kinds run."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ PLAIN, WITH_TOKEN = made(MigrationStep("")), made(MigrationStep(TOKEN))
 
 
 class Replica:
-    """What a registrar does in a period."""
+    """Do the work of a registrar in one period."""
 
     def __init__(self, token: str) -> None:
         self.token = token
@@ -69,16 +69,16 @@ def test_the_probe_is_never_called(kind: Kind) -> None:
     assert (probe["rules"], probe["failurePolicy"]) == ([], "Ignore")
 
 
-def test_where_nothing_is_registered_the_token_is_at_once() -> None:
+def test_without_registered_webhooks_the_token_is_registered_at_once() -> None:
     assert PathMigration().plan([], TOKEN, is_new_round=True) == MigrationStep(TOKEN)
 
 
-def test_tokens_that_follow_each_other_need_no_probe() -> None:
+def test_a_new_token_in_place_of_another_needs_no_probe() -> None:
     assert Replica(OTHER).period(WITH_TOKEN) == made(MigrationStep(OTHER))
 
 
 @pytest.mark.parametrize(("before", "token", "probe"), [(PLAIN, TOKEN, TO_TOKEN), (WITH_TOKEN, "", TO_PLAIN)])
-def test_paths_change_when_nobody_has_taken_the_probe_out(before: list[Webhook], token: str, probe: str) -> None:
+def test_paths_change_when_no_replica_has_removed_the_probe(before: list[Webhook], token: str, probe: str) -> None:
     replica, present = Replica(token), before
     for _ in range(1 + ROUNDS - 1):
         present = replica.period(present)
@@ -89,14 +89,14 @@ def test_paths_change_when_nobody_has_taken_the_probe_out(before: list[Webhook],
 
 
 @pytest.mark.parametrize(("new", "old", "before"), [(TOKEN, "", PLAIN), ("", TOKEN, WITH_TOKEN)])
-def test_replicas_of_two_sorts_neither_move_nor_fight(new: str, old: str, before: list[Webhook]) -> None:
+def test_replicas_of_two_kinds_keep_the_paths_and_rarely_write(new: str, old: str, before: list[Webhook]) -> None:
     newer, older = [Replica(new), Replica(new)], Replica(old)
     present = before
     for _ in range(300):
         for replica in (*newer, older):
             present = replica.period(present)
             assert tokens(present) == {old}
-    # Pauses of 1, 2, 4, ... periods: the two sorts write against each other 20 times in 50 minutes.
+    # Pauses of 1, 2, 4, ... periods: the two kinds overwrite each other 20 times in 50 minutes.
     assert older.written < 2 * (300 // LONGEST_PAUSE + 6)
     for _ in range(LONGEST_PAUSE + ROUNDS + 1):
         for replica in newer:
@@ -104,13 +104,13 @@ def test_replicas_of_two_sorts_neither_move_nor_fight(new: str, old: str, before
     assert (tokens(present), probes(present)) == ({new}, [])
 
 
-def test_a_version_that_knows_no_probe_takes_it_out() -> None:
-    """What it compares is the list of its own."""
+def test_a_version_that_does_not_know_the_probe_removes_it() -> None:
+    """An old version compares with its own list."""
     own = webhooks(VALIDATING_KIND, TARGET, ca_bundle=None, failure_policy="Ignore", protection=StatusProtection())
     assert differences(made(MigrationStep("", TO_TOKEN)), own) == {TO_TOKEN: ["unknown"]}
 
 
-def test_a_conflict_is_no_new_period() -> None:
+def test_a_conflict_is_not_a_new_period() -> None:
     move = PathMigration()
     present = made(move.plan(PLAIN, TOKEN, is_new_round=True))
     for _ in range(10):
@@ -118,7 +118,7 @@ def test_a_conflict_is_no_new_period() -> None:
 
 
 def test_registrars_of_an_upgrade(tmp_path: Path) -> None:
-    """Over the wire: plain paths of an older version; they get the token, and the authorities stay."""
+    """By HTTP: the plain paths of an older version get the token, and the authorities stay."""
     with ApiServer() as api:
         kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", api.url)
         for kind in KINDS:

@@ -1,4 +1,4 @@
-"""The snapshot: what is kept, what is found, what is parsed when."""
+"""The snapshot: what it keeps and finds, and when it parses."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_a_definition_is_found_by_namespace_and_name() -> None:
     assert cluster.network("green", "lan") is None
 
 
-def test_the_copy_of_the_object_is_not_kept() -> None:
+def test_the_annotation_last_applied_configuration_is_not_kept() -> None:
     found = snapshot(network()).network("blue", "lan")
     assert found is not None
     assert set(found.annotations) == {"k8s.v1.cni.cncf.io/resourceName"}
@@ -82,7 +82,7 @@ def test_labels_of_a_namespace_hold_its_name() -> None:
     assert cluster.namespace_labels("nowhere") == {"kubernetes.io/metadata.name": "nowhere"}
 
 
-def test_a_hot_definition_is_parsed_once_and_survives_a_swap() -> None:
+def test_a_used_definition_is_parsed_once_even_after_a_swap() -> None:
     first, second = snapshot(network()), snapshot(network())
     assert first.network("blue", "lan") is first.network("blue", "lan")
     assert first.network("blue", "lan") is second.network("blue", "lan")
@@ -96,7 +96,7 @@ def test_a_large_definition_is_parsed_once_too() -> None:
 @pytest.mark.parametrize(
     ("config", "is_on_disk"), [("''", True), ("", True), ('"{"', False), ("{type: bridge}", False)]
 )
-def test_what_cannot_be_used_is_a_value_too(config: str, *, is_on_disk: bool) -> None:
+def test_an_unusable_definition_is_a_value_with_problems(config: str, *, is_on_disk: bool) -> None:
     found = snapshot(network(config=config)).network("blue", "lan")
     assert found is not None
     assert found.config is None
@@ -142,7 +142,7 @@ def test_an_empty_snapshot() -> None:
     assert EMPTY.network("a", "b") is None
 
 
-def test_what_of_a_policy_cannot_be_read_has_a_place() -> None:
+def test_a_problem_of_a_policy_has_a_place() -> None:
     text = (
         "apiVersion: access.nadmit.io/v1alpha1\nkind: NetworkAttachmentPolicy\nmetadata: {name: a}\n"
         "spec:\n  attachments:\n  - name: x\n    action: Deny\n    networks:\n    - names: 7\n"
@@ -188,7 +188,7 @@ def test_pods_of_a_tree_use_networks() -> None:
     assert made.counts()["pods"] == 2
 
 
-def test_a_default_network_is_looked_up_where_the_nodes_do() -> None:
+def test_a_default_network_is_looked_up_in_the_namespace_of_the_nodes() -> None:
     text = POD.format(name="a", namespace="blue", networks="lan", phase="Running").replace(
         "k8s.v1.cni.cncf.io/networks", "v1.multus-cni.io/default-network"
     )
@@ -205,7 +205,7 @@ def test_a_namespace_that_is_terminating() -> None:
     assert not cluster.is_terminating("unknown")
 
 
-def test_a_network_laid_over_a_snapshot_leaves_it_as_it_is() -> None:
+def test_adding_a_network_does_not_change_the_snapshot() -> None:
     before, _ = build(network())
     made = before.recall("key", object)
     after = before.with_network(Definition("blue", "new", None, (), ()))
