@@ -43,9 +43,9 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from .apierrors import ClusterError, GoneError, NotFoundError, StatusError, error_of_status
-from .connection import Connection
+from .connection import Connection, Stream
 from .resources import ObjectPath, Resource
-from .responses import PAGE, WATCH_EVENT, Item, Key, MalformedError, Page, Stream, decode, parse_item, parse_status
+from .responses import PAGE, WATCH_EVENT, Item, Key, MalformedError, Page, decode, parse_item, parse_status
 from .retry import Backoff, OnceLog
 
 logger = logging.getLogger("nadmit.cluster")

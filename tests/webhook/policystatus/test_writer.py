@@ -111,9 +111,7 @@ def test_statuses_and_events_are_written(api: WritableApiServer, replica: Callab
 
 
 @pytest.mark.slow
-def test_writes_make_no_snapshot_and_no_more_requests(
-    api: WritableApiServer, replica: Callable[..., Replica]
-) -> None:
+def test_writes_make_no_snapshot_and_no_more_requests(api: WritableApiServer, replica: Callable[..., Replica]) -> None:
     api.put(POLICIES, *(policy(f"p{number}", DENY) for number in range(50)))
     one = replica()
     api.wait(lambda: len(api.statuses()) == 50)
@@ -159,9 +157,7 @@ def test_a_policy_that_changes_becomes_unreadable_and_is_corrected(
 
 
 @pytest.mark.parametrize("code", [409, 500, 429, 401])
-def test_a_failed_write_is_tried_again(
-    api: WritableApiServer, replica: Callable[..., Replica], code: int
-) -> None:
+def test_a_failed_write_is_tried_again(api: WritableApiServer, replica: Callable[..., Replica], code: int) -> None:
     codes = itertools.chain([code], itertools.repeat(0))
     api.refuse = lambda _, path: next(codes) if path.endswith("/status") else 0
     api.put(POLICIES, policy("a", DENY), policy("b", DENY))

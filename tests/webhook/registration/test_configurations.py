@@ -223,7 +223,9 @@ def test_the_target_is_read_from_registered_webhooks(kind: Kind, target: Target)
 @pytest.mark.parametrize("mode", ["Audit", "Warn", "Deny"])
 @pytest.mark.parametrize("users", [(), (AGENT,), ("a", "b", 'o"dd\\é]')])
 @pytest.mark.parametrize("groups", [(), ("agents",), ("x)", "y")])
-def test_the_status_protection_is_read_from_registered_conditions(mode: str, users: tuple[str, ...], groups: tuple[str, ...]) -> None:
+def test_the_status_protection_is_read_from_registered_conditions(
+    mode: str, users: tuple[str, ...], groups: tuple[str, ...]
+) -> None:
     protection = StatusProtection(mode, users, groups)
     written = [*conditions.pods(protection), *conditions.network_status(protection)]
     assert conditions.protection_of(written) == protection._replace(mode="Warn" if mode == "Audit" else mode)

@@ -110,7 +110,9 @@ def test_a_list_comes_in_pages(api: ApiServer, observe: Callable[..., Observed])
     assert [request.query.get("continue") for request in api.list_requests(NETWORKS)] == [None, "500", "1000"]
 
 
-def test_a_list_whose_history_is_compacted_between_pages_begins_again(api: ApiServer, observe: Callable[..., Observed]) -> None:
+def test_a_list_whose_history_is_compacted_between_pages_begins_again(
+    api: ApiServer, observe: Callable[..., Observed]
+) -> None:
     api.put(NETWORKS, *(network(f"n{number}") for number in range(9)))
 
     expired: list[bool] = []
@@ -269,9 +271,7 @@ def test_an_odd_object_does_not_spoil_a_list(api: ApiServer, observe: Callable[.
 
 
 @pytest.mark.parametrize("config", [7, {"type": "bridge"}, [], True], ids=repr)
-def test_a_network_whose_config_is_not_text_cannot_be_used(
-    api: ApiServer, observed: Observed, config: object
-) -> None:
+def test_a_network_whose_config_is_not_text_cannot_be_used(api: ApiServer, observed: Observed, config: object) -> None:
     api.put(NETWORKS, network("green", config=config))
     observed.wait_names("blue", "green")
     definition = observed.source.snapshot().network("team-a", "green")
@@ -281,9 +281,7 @@ def test_a_network_whose_config_is_not_text_cannot_be_used(
 
 
 @pytest.mark.parametrize("spec", [7, [], "x"], ids=repr)
-def test_a_network_whose_spec_is_not_an_object_cannot_be_used(
-    api: ApiServer, observed: Observed, spec: object
-) -> None:
+def test_a_network_whose_spec_is_not_an_object_cannot_be_used(api: ApiServer, observed: Observed, spec: object) -> None:
     api.put(NETWORKS, {**network("green"), "spec": spec})
     observed.wait_names("blue", "green")
     definition = observed.source.snapshot().network("team-a", "green")
