@@ -237,7 +237,7 @@ class Connection:
         return self._content(response, verb=verb, path=path, status=409 if is_test_failed else response.status)
 
     def _content(self, response: BaseHTTPResponse, *, verb: str, path: ObjectPath, status: int | None = None) -> bytes:
-        """Return the content of a success. `status` stands in for the response's own."""
+        """Return the content of a success. `status` replaces the response's own."""
         status = status or response.status
         if 200 <= status < 300:
             return response.data

@@ -1,4 +1,4 @@
-"""Where the API server is, and who this program is to it: a kubeconfig, or the service account of a pod.
+"""The address of the API server and the credentials for it: from a kubeconfig, or from the service account of a pod.
 
 In this order: the kubeconfig that the user named, the service account of the pod, the user's own kubeconfig
 (`$KUBECONFIG`, else `~/.kube/config`). The official client reads them. Two things are ours:

@@ -73,7 +73,7 @@ class Timing:
     pause_max_s: float = 30.0
     absent_retry_s: float = 30.0
     batch_s: float = 0.05
-    say_again_s: float = 60.0
+    log_again_s: float = 60.0
 
 
 class Cache(Protocol[T]):
@@ -116,7 +116,7 @@ class Informer:
         self._timing = timing
         self._clock = clock
         self._jitter = jitter
-        self._log = OnceLog(logger, again_s=timing.say_again_s, clock=clock)
+        self._log = OnceLog(logger, again_s=timing.log_again_s, clock=clock)
         self._backoff = Backoff(timing.pause_min_s, timing.pause_max_s, jitter)
         self._stop = Event()
         self._stream_lock = Lock()
@@ -170,7 +170,7 @@ class Informer:
     def list_once(self) -> None:
         """List without watching. Raises ClusterError. An optional resource that is not served has no objects.
 
-        If the history is compacted between two pages (410), this lists once more.
+        If the history is compacted between two pages (410), this lists once again.
         """
         for _ in range(len(self.resource.older) + 1):
             try:
@@ -219,7 +219,7 @@ class Informer:
         self._is_lost = False
         self._error = None
         self._contact = self._clock()
-        self._say(logging.INFO, text)
+        self._report(logging.INFO, text)
 
     # Watch
 
@@ -253,7 +253,7 @@ class Informer:
         if self._is_lost:
             self._is_lost = False
             self._error = None
-            self._say(logging.INFO, "watching again")
+            self._report(logging.INFO, "watching again")
 
     def _take(self, line: bytes) -> None:
         event = decode(WATCH_EVENT, line, f"{self.resource.title}: watch")
@@ -304,14 +304,14 @@ class Informer:
         try:
             item = parse_item(raw)
         except MalformedError as error:
-            self._say(logging.WARNING, f"an object is left out: {error}")
+            self._report(logging.WARNING, f"an object is left out: {error}")
             return None
         if needs_name and not item.metadata.name:
-            self._say(logging.WARNING, "an object is left out: it has no name")
+            self._report(logging.WARNING, "an object is left out: it has no name")
             return None
         return item
 
-    def _say(self, level: int, text: str) -> None:
+    def _report(self, level: int, text: str) -> None:
         self._log.log(level, f"{self.resource.kind}: {text}")
 
     # Failures
@@ -327,12 +327,12 @@ class Informer:
             self._version = None
         self._error = str(error)
         self._is_lost = True
-        self._say(logging.WARNING, f"the watch is lost: {error}" if self._has_listed else str(error))
+        self._report(logging.WARNING, f"the watch is lost: {error}" if self._has_listed else str(error))
         return self._backoff.next()
 
     def _note_gone(self, error: GoneError) -> float:
         self._version = None
-        self._say(logging.WARNING, f"listing again: {error}")
+        self._report(logging.WARNING, f"listing again: {error}")
         pause = self._backoff.next()
         return pause if self._backoff.failures > 1 else 0.0
 
@@ -354,5 +354,5 @@ class Informer:
             self._has_listed = True
             self._contact = self._clock()
         if self._absences <= LOGGED_ABSENCES:
-            self._say(logging.WARNING, f"{'there are none' if is_certain else 'the last ones are kept'}: {error}")
+            self._report(logging.WARNING, f"{'there are none' if is_certain else 'the last ones are kept'}: {error}")
         return self._timing.absent_retry_s

@@ -16,7 +16,8 @@ resourceVersion decides which was first.
 
 No clocks are compared: each candidate measures with its own monotonic clock how long the Lease stays unchanged. The
 leader counts from before it sent the last successful renewal. It begins no write whose time-out is later than the
-moment at which others may take over. If the process was stopped in between, the resourceVersion in its write fails it.
+moment at which others may take over. If the process was stopped in between, the API server refuses its write, which
+names an old resourceVersion.
 
 Why not `kubernetes.leaderelection` (37.0.2): it cannot be stopped and never gives the Lease back (leaderelection.py:81
 and :96 are endless loops with time.sleep); its requests have no time-out and the process's default configuration

@@ -52,5 +52,5 @@ class OnceLog:
             self._logger.log(level, "%s", text)
 
     def forget(self, topic: str) -> None:
-        """Log the next text about a topic whatever it is."""
+        """Log the next text about a topic even if it is the same."""
         self._written.pop(topic, None)

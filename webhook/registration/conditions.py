@@ -197,7 +197,7 @@ def _listed_accounts(protection: LabelProtection) -> str:
 
 _NOT = "!"
 _NOT_LISTED, _NO_LISTED_ACCOUNT = "not-listed", "no-listed-account"
-_LABELS, _OLD_LABELS = (f"{thing}.metadata.?labels.orValue({{}})" for thing in ("object", "oldObject"))
+_LABELS, _OLD_LABELS = (f"{version}.metadata.?labels.orValue({{}})" for version in ("object", "oldObject"))
 _LABELS_CHANGE: Condition = {
     "name": "labels-change",
     "expression": (

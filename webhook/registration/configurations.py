@@ -3,8 +3,8 @@
 matchPolicy is Equivalent, so that an object counts in every version. Dry runs have no side effects.
 
 Values that the API server fills in by itself count as equal (`pkg/apis/admissionregistration/v1/defaults.go`). The
-content of a caBundle is never a difference: whoever rotates the authorities owns it. A comparison only finds webhooks
-without any.
+content of a caBundle is never a difference, because the rotation of the authorities owns it. A comparison only finds
+webhooks without any.
 """
 
 from __future__ import annotations

@@ -1,9 +1,11 @@
+"""Where the API server is, who we are to it, and what messages say about a broken kubeconfig."""
+
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from kubernetes.config import ConfigException
@@ -11,11 +13,8 @@ from kubernetes.config import ConfigException
 from tests.webhook.snapshot.api_server import write_kubeconfig
 from webhook.kube.apierrors import ClusterError
 from webhook.kube.connection import Connection
-from webhook.kube.credentials import load_configuration
+from webhook.kube.credentials import load_configuration, own_namespace
 from webhook.snapshot.source import NAMESPACES, ClusterSource
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def refusal(path: Path | None, **environ: str) -> str:
@@ -157,3 +156,23 @@ def test_nothing_else_imports_the_client() -> None:
         "sys.exit(str({'kubernetes', 'urllib3'} & sys.modules.keys() or ''))"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+# The namespace of nadmit's own objects
+
+
+def test_the_given_namespace_takes_precedence(tmp_path: Path) -> None:
+    (tmp_path / "namespace").write_text("mounted")
+    assert own_namespace("given", service_account=tmp_path) == "given"
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"), [(b"mounted\n", "mounted"), (b"", "nadmit-system"), (b"\xff", "nadmit-system")]
+)
+def test_the_file_of_the_service_account(tmp_path: Path, content: bytes, expected: str) -> None:
+    (tmp_path / "namespace").write_bytes(content)
+    assert own_namespace(None, service_account=tmp_path) == expected
+
+
+def test_outside_of_a_pod(tmp_path: Path) -> None:
+    assert own_namespace(None, service_account=tmp_path) == "nadmit-system"
