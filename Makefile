@@ -38,8 +38,11 @@ packages: ## install the Debian packages that the tests of the node use, when ro
 	elif ! dpkg-query -W $(NODE_PACKAGES) >/dev/null 2>&1; then \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y $(NODE_PACKAGES); fi
 
-test: $(STAMP) packages ## run every test
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+# One worker a core. `worksteal` gives each a run of neighbours, which share the servers of their module.
+WORKERS ?= auto
+
+test: $(STAMP) packages ## run every test, one worker a core; PYTEST_ARGS="-k annotation" for some, WORKERS=0 for one process
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
 
 cover: $(STAMP) ## see that the fast tests of the access rules take every branch
 	$(BIN)/python -m pytest -q -m 'not slow' --hypothesis-seed=0 tests/cniplugin/access \

@@ -7,6 +7,7 @@ cannot install one.
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Generator, Iterator
 
 import pytest
@@ -18,6 +19,15 @@ from tests.realapi.server import RealApiServer
 # A deadline per example is a time asserted in a test: it fails on a machine that does other work.
 settings.register_profile("nadmit", deadline=None)
 settings.load_profile("nadmit")
+
+
+def pytest_configure() -> None:
+    """Give all workers one hash seed: some tests are parametrized by sets, and workers must agree on the order."""
+    os.environ.setdefault("PYTHONHASHSEED", str(random.randrange(2**32)))
+
+
+def pytest_report_header() -> str:
+    return f"hash seed of workers: PYTHONHASHSEED={os.environ['PYTHONHASHSEED']}"
 
 
 @pytest.fixture(scope="session")
