@@ -7,7 +7,7 @@ cannot install one.
 from __future__ import annotations
 
 import os
-import random
+import secrets
 from collections.abc import Generator, Iterator
 
 import pytest
@@ -23,7 +23,7 @@ settings.load_profile("nadmit")
 
 def pytest_configure() -> None:
     """Give all workers one hash seed: some tests are parametrized by sets, and workers must agree on the order."""
-    os.environ.setdefault("PYTHONHASHSEED", str(random.randrange(2**32)))
+    os.environ.setdefault("PYTHONHASHSEED", str(secrets.randbelow(2**32)))
 
 
 def pytest_report_header() -> str:

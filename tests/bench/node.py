@@ -22,7 +22,9 @@ from pathlib import Path
 from py_compile import PycInvalidationMode
 from typing import NamedTuple
 
-from tests.fakes.node_apiserver import ApiServer, pod
+from tests.fakes.apiserver import ApiServer
+from tests.fakes.certificates import make_keys
+from tests.fakes.objects import pod_with_account, write_kubeconfig
 from tests.paths import ROOT
 
 PLUGINS = Path("/usr/lib/cni")
@@ -74,28 +76,18 @@ class Bench:
         self.measured = self._program(folder / "nadmit-measured", MEASURED)
         self.networks = [network(number, folder) for number in range(3)]
         kubeconfig = folder / "kubeconfig"
-        cluster = {"server": api.url, "certificate-authority": str(folder / "ca.crt")}
-        (folder / "ca.crt").write_text(api.keys.ca)
-        kubeconfig.write_text(
-            json.dumps(
-                {
-                    "current-context": "x",
-                    "contexts": [{"name": "x", "context": {"cluster": "x", "user": "x"}}],
-                    "clusters": [{"name": "x", "cluster": cluster}],
-                    "users": [{"name": "x", "user": {"token": "t"}}],
-                }
-            )
-        )
+        (folder / "ca.crt").write_text(api.ca)
+        authority = {"certificate-authority": str(folder / "ca.crt")}
+        write_kubeconfig(kubeconfig, api.url, {"token": "t"}, **authority)
         base = {"cniVersion": "1.0.0", "name": "pods", "type": "nadmit", "recordDir": str(folder / "records")}
         self.alone = json.dumps({**base, "delegates": self.networks})
         self.with_api = json.dumps({**base, "delegates": self.networks[:1], "kubeconfig": str(kubeconfig)})
         for number in (1, 2):
             key = f"/apis/k8s.cni.cncf.io/v1/namespaces/team-a/network-attachment-definitions/net-{number}"
-            metadata = {"name": f"net-{number}", "namespace": "team-a"}
-            api.objects[key] = {"metadata": metadata, "spec": {"config": json.dumps(self.networks[number])}}
-        made = pod(annotations={"k8s.v1.cni.cncf.io/networks": "net-1,net-2"})
-        api.objects["/api/v1/namespaces/team-a/pods/web"] = made
-        api.objects["/api/v1/namespaces/team-a"] = {"metadata": {"name": "team-a"}}
+            api.put(key, {"spec": {"config": json.dumps(self.networks[number])}})
+        made = pod_with_account(annotations={"k8s.v1.cni.cncf.io/networks": "net-1,net-2"})
+        api.put("/api/v1/namespaces/team-a/pods/web", made)
+        api.put("/api/v1/namespaces/team-a", {})
 
     def _program(self, path: Path, text: str) -> Path:
         path.write_text(text.format(python=sys.executable, root=str(self.lib)))
@@ -167,7 +159,7 @@ def run(rounds: int = 20) -> None:
         return
     subprocess.run(["ip", "netns", "add", NETNS], check=True)
     try:
-        with tempfile.TemporaryDirectory(prefix="nadmit-bench-") as folder, ApiServer(Path(folder)) as api:
+        with tempfile.TemporaryDirectory(prefix="nadmit-bench-") as folder, ApiServer(keys=make_keys()) as api:
             bundle = build_bundle(Path(folder) / "bundle")
             bench = Bench(Path(folder), api)
             _attach(bench, bundle, rounds)

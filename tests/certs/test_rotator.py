@@ -17,9 +17,9 @@ from certs.rotator import Rotator
 from certs.rounds import RotatorError
 from certs.state import State
 from certs.store import ConflictError, StoreError
+from tests.fakes.apiserver import ApiServer, failure
 
 from .memorycluster import MUTATING, VALIDATING, MemoryCluster, webhook
-from .objectserver import ObjectServer
 from .world import NAME, World, verifies
 
 DAY = timedelta(days=1)
@@ -183,7 +183,7 @@ CONFIGURATION = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigur
 
 
 def test_what_an_api_server_may_answer() -> None:
-    with ObjectServer() as server:
+    with ApiServer() as server:
         made: list[ApiClient] = []
 
         def connect() -> ApiClient:
@@ -198,12 +198,15 @@ def test_what_an_api_server_may_answer() -> None:
         name = configurations.names[0]
         assert secret.read().version is None
         assert configurations.read(name) is None
-        with pytest.raises(StoreError, match="patch failed with 404: not found"):
+        with pytest.raises(
+            StoreError,
+            match=r'patch failed with 404: validatingwebhookconfigurations\.admissionregistration\.k8s\.io "c" not found',
+        ):
             configurations.patch(name, [])
-        server.refused = {
-            f"GET {SECRET}": (401, b"who are you?"),
-            f"GET {CONFIGURATION}": (500, b"[]"),
-            f"POST {SECRET.removesuffix('/tls')}": (403, b'{"message": "may not"}'),
+        server.answer_always = {
+            SECRET: (401, b"who are you?"),
+            CONFIGURATION: (500, b"[]"),
+            SECRET.removesuffix("/tls"): failure(403, "may not"),
         }
         with pytest.raises(
             StoreError, match=r"^Secret n/tls: get failed with 401: who are you\?; renew the credentials$"
@@ -214,8 +217,8 @@ def test_what_an_api_server_may_answer() -> None:
         with pytest.raises(StoreError, match=r"create failed with 403: may not; grant create on it to this account$"):
             secret.write({}, None)
         assert len(made) == 2
-        server.refused = {}
-        server.store(CONFIGURATION, {"metadata": {"name": "c"}})
+        server.answer_always = {}
+        server.put(CONFIGURATION, {})
         with pytest.raises(ConflictError):
             configurations.patch(name, [{"op": "test", "path": "/metadata/resourceVersion", "value": "1"}])
     with pytest.raises(StoreError, match=r"the API server does not answer: .*refused"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import copy
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -16,8 +17,8 @@ from certs.kubestore import Api, KubeConfigurations, KubeSecret
 from certs.rotator import Rotator
 from certs.store import StoreError
 from tests.certs.memorycluster import FOREIGN
-from tests.certs.objectserver import ObjectServer
 from tests.certs.world import NAME, verifies
+from tests.fakes.apiserver import ApiServer
 from tests.realapi.server import RealApiServer
 
 from .certificates import (
@@ -61,15 +62,14 @@ class Genuine:
 
 
 class InProcess:
-    def __init__(self, server: ObjectServer) -> None:
+    def __init__(self, server: ApiServer) -> None:
         self.server = server
 
     def put(self, value: Object) -> object:
-        path = {"Secret": SECRET, "Namespace": "/namespace"}.get(value["kind"], CONFIGURATION)
-        return self.server.store(path, value)
+        return self.server.put(SECRET if value["kind"] == "Secret" else CONFIGURATION, value)
 
     def get(self, path: str) -> Object:
-        return self.server.objects[path]
+        return copy.deepcopy(self.server.get(path))
 
     def connect(self) -> ApiClient:
         return ApiClient(Configuration(host=self.server.url))
@@ -78,7 +78,7 @@ class InProcess:
 @pytest.fixture(params=["in-process", pytest.param("kube-apiserver", marks=pytest.mark.kube_apiserver)])
 def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     if request.param == "in-process":
-        with ObjectServer() as server:
+        with ApiServer() as server:
             yield InProcess(server)
         return
     api: RealApiServer = request.getfixturevalue("real_api")

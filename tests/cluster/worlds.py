@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import base64
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
+from tests.fakes.apiserver import ApiServer
+from tests.fakes.objects import namespace, network, write_kubeconfig
+from tests.fakes.objectstore import NAMESPACES, NETWORKS
+from tests.fakes.waiting import wait_until
 from tests.paths import EXAMPLES
 from tests.realapi.server import MERGE_PATCH, RealApiServer
-from tests.webhook.snapshot.api_server import NAMESPACES, NETWORKS, ApiServer, namespace, network, write_kubeconfig
 
 from .installation import apply, webhook_options
 from .senders import NETWORKS as ANNOTATION
@@ -70,10 +72,7 @@ def review_of(networks: str) -> dict[str, Any]:
 
 def until(condition: Callable[[], object]) -> None:
     """Wait until something is true that no event tells."""
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_until(condition, within_s=PATIENCE_S)
 
 
 class InProcessWorld:

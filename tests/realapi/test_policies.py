@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from tests.webhook.snapshot.api_server import policy, policy_config
+from tests.fakes.objects import policy, policy_config
 from webhook.cli import nadmit
 from webhook.kube.informers import Timing
 from webhook.snapshot.source import ClusterSource

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.fakes.node_apiserver import nothing_left
+from tests.fakes.threads import nothing_left
 from tests.realapi.server import RealApiServer
 
 from .cluster import ACCESS, ACCOUNT, IN_PROCESS, REAL, Api, Cluster, RealCluster
@@ -37,10 +37,10 @@ def wait_until_served(server: RealApiServer, path: str, *, within_s: float = 30.
 
 
 @pytest.fixture(params=[IN_PROCESS, REAL])
-def api(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Cluster]:
+def api(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     """An API server with pod blue/web-0: each test asks both, unless it is marked `misbehaving` or `genuine`."""
     if request.param == IN_PROCESS:
-        with nothing_left(), Api(tmp_path) as server:
+        with nothing_left(), Api() as server:
             yield server
     else:
         bearer = request.getfixturevalue("bearer")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.fakes.node_apiserver import failure
+from tests.fakes.apiserver import failure
 
 from .cluster import Api, config, misbehaving, policy
 from .world import Conf, Node

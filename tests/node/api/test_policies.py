@@ -14,7 +14,7 @@ from cniplugin.access.compile import compile_rules, read_policies
 from cniplugin.access.model.values import Config
 from cniplugin.cluster.rulesfile import RulesFile, Snapshot
 from cniplugin.netspec import netattachdef
-from tests.fakes.node_apiserver import Answer, Request, failure
+from tests.fakes.apiserver import Answer, Request, failure
 from tests.node.test_footprint import FORBIDDEN
 from tests.realapi.server import RealApiServer
 from tests.webhook.admission.world import FakeCluster, request
@@ -172,7 +172,7 @@ def test_the_text_is_the_webhooks(node: Node, rule: Conf, asked: object, default
 @misbehaving
 def test_a_list_that_does_not_come_is_left_out(lan: Node, api: Api) -> None:
     lan.api.put_rules(NO_LAN)
-    api.instead = lambda request: failure(403) if "definitions?" in request.path else None
+    api.instead = lambda request: failure(403) if "definitions?" in request.target else None
     outcome = lan.add()
     assert "  allowed: " not in outcome.refused(100)
     assert "the refusal does not say what is allowed: " in outcome.err
@@ -350,7 +350,7 @@ Break = Callable[[Request], Answer | None]
 
 
 def forbid(*parts: str) -> Break:
-    return lambda request: failure(403, "no") if any(part in request.path for part in parts) else None
+    return lambda request: failure(403, "no") if any(part in request.target for part in parts) else None
 
 
 def unavailable(text: str) -> str:
@@ -537,7 +537,7 @@ def test_an_api_server_that_fails_or_is_slow(lan: Node, api: Api, answer: Answer
     add_and_delete(lan)
 
     def instead(request: Request) -> Answer | None:
-        if POLICIES not in request.path:
+        if POLICIES not in request.target:
             return None
         api.closing.wait(answer.after_s)
         return None if answer is LATE else answer
@@ -566,7 +566,7 @@ def test_many_policies_come_in_pages(lan: Node, api: Api) -> None:
 @misbehaving
 def test_kinds_that_are_not_installed(lan: Node, api: Api) -> None:
     """The postures of the CNI configuration, as before there were policies."""
-    assert "networkattachmentpolicies" not in api.kinds
+    assert all("access.nadmit.io" not in path for path in api.objects)
     add_and_delete(lan)
     lan.api.put_network("green", "wide", recorder())
     lan.api.put_pod("green/wide")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from kubernetes.config import ConfigException
 
-from tests.webhook.snapshot.api_server import write_kubeconfig
+from tests.fakes.objects import write_kubeconfig
 from webhook.kube.apierrors import ClusterError
 from webhook.kube.connection import Connection, load_configuration
 from webhook.snapshot.source import NAMESPACES, ClusterSource
