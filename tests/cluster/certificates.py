@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import base64
 import ssl
-import time
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -22,7 +20,6 @@ from tests.realapi.server import RealApiServer
 from webhook.kube.connection import load_configuration
 
 Object = dict[str, Any]
-PATIENCE_S = 30.0
 NAMESPACE = "certificates"
 SECRET = f"/api/v1/namespaces/{NAMESPACE}/secrets/tls"
 REGISTRATION = "/apis/admissionregistration.k8s.io/v1"
@@ -85,13 +82,6 @@ def round_says(rotator: Rotator, said: str) -> bool:
     except StoreError as error:
         return bool(said) and said in str(error)
     return not said
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def phase_of(store: KubeSecret) -> Phase | None:

@@ -4,7 +4,6 @@ as other tests expect it."""
 from __future__ import annotations
 
 import subprocess
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.fakes.waiting import wait_until
 from tests.manifests.rendered import KUBECTL, find
 from tests.paths import MANIFESTS
 from tests.realapi.assets import HOW_TO, Assets, find_assets
@@ -19,7 +19,6 @@ from tests.realapi.server import RealApiServer
 
 Object = dict[str, Any]
 
-PATIENCE_S = 30.0
 NAMESPACE, ACCOUNT = "nadmit-system", "nadmit-webhook"
 OF_THE_PROCESS = ("serve", "--cluster", "--listen", "--probe-listen", "--drain-seconds")
 """What tests say for a process beside this one; the other arguments are the Deployment's."""
@@ -41,9 +40,7 @@ def installed_server() -> Iterator[RealApiServer]:
     with empty_server() as server:
         done = apply(server, ".")
         assert done.returncode == 0, done.stderr
-        deadline = time.monotonic() + PATIENCE_S
-        while (done := apply(server, "posture")).returncode != 0:
-            assert time.monotonic() < deadline, done.stderr
+        wait_until(lambda: apply(server, "posture").returncode == 0)
         yield server
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -15,6 +14,7 @@ import yaml
 from click.testing import CliRunner, Result
 
 from tests.e2e.process import Served, serving
+from tests.fakes.waiting import wait_until
 from tests.paths import MANIFESTS
 from tests.realapi.server import RealApiServer
 from webhook.cli import nadmit
@@ -27,7 +27,6 @@ CONFIGURATION = f"{REGISTRATION}/validatingwebhookconfigurations/nadmit"
 INJECTION = f"{REGISTRATION}/mutatingwebhookconfigurations/nadmit"
 NAMESPACE = "registered"
 ACCOUNT = "nadmit-registrar"
-PATIENCE_S = 30.0
 NETWORKS = "k8s.v1.cni.cncf.io/networks"
 STATUS = "k8s.v1.cni.cncf.io/network-status"
 CONTAINERS = {"containers": [{"name": "c", "image": "example"}]}
@@ -58,13 +57,6 @@ REGISTER = [
 Object = dict[str, Any]
 
 
-def until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 @contextmanager
 def cluster(api: RealApiServer) -> Iterator[RealApiServer]:
     """Install the kinds, a namespace, and the configurations without webhooks; take all of it away in the end."""
@@ -90,7 +82,7 @@ def cluster(api: RealApiServer) -> Iterator[RealApiServer]:
 
 
 def _wait_for_status(api: RealApiServer, plural: str, status: int) -> None:
-    until(lambda: api.ask("GET", f"/apis/{GROUP}/v1alpha1/{plural}").status == status)
+    wait_until(lambda: api.ask("GET", f"/apis/{GROUP}/v1alpha1/{plural}").status == status)
 
 
 def unregister(api: RealApiServer) -> None:
@@ -131,9 +123,9 @@ def registering(certs: Path, kubeconfig: Path, *more: str) -> Iterator[Served]:
 def staged(api: RealApiServer, certs: Path) -> Iterator[Served]:
     """Run the server, registered in stage Fail, inside of `cluster`; nothing is registered in the end."""
     with registering(certs, account(api, READ + REGISTER)) as server:
-        until(lambda: is_in_order(server))
+        wait_until(lambda: is_in_order(server))
         # The API server takes a moment to learn of its new webhooks; until then staging is refused.
-        until(lambda: run_webhooks(api, "stage", "Fail").exit_code == 0)
+        wait_until(lambda: run_webhooks(api, "stage", "Fail").exit_code == 0)
         try:
             yield server
         finally:

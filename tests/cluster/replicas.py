@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.fakes.waiting import wait_until
 from tests.paths import ROOT
 
 from .service import Backend
@@ -62,11 +61,16 @@ class Replica:
         return "\n".join(line for line in lines if line.startswith("nadmit: "))
 
     def _wait_listening(self) -> Backend:
-        deadline = time.monotonic() + PATIENCE_S
-        while time.monotonic() < deadline and self.process.poll() is None:
-            for event in self.events():
-                if event["event"] == "listening":
-                    return Backend(tuple(event["webhook"]), tuple(event["probes"]))
-            os.sched_yield()
-            time.sleep(0.02)
-        raise AssertionError(self.log.read_text())
+        found: list[Backend] = []
+
+        def is_listening() -> bool:
+            assert self.process.poll() is None, self.log.read_text()
+            found.extend(
+                Backend(tuple(event["webhook"]), tuple(event["probes"]))
+                for event in self.events()
+                if event["event"] == "listening"
+            )
+            return bool(found)
+
+        wait_until(is_listening, self.log.read_text)
+        return found[0]

@@ -15,9 +15,10 @@ from subprocess import CompletedProcess
 from typing import Any
 
 from tests.e2e.process import Served
+from tests.fakes.waiting import wait_until
 from tests.realapi.server import RealApiServer
 
-from .registered import CONTAINERS, NETWORKS, Object, cluster, staged, until
+from .registered import CONTAINERS, NETWORKS, Object, cluster, staged
 
 NAMESPACES: dict[str, dict[str, str]] = {
     "blue": {"tenant": "blue"},
@@ -87,7 +88,7 @@ class Tenants:
             said = self.create(probe, "--dry-run=server", user=ADMIN).stderr
             return f'rule "{last}" (Deny)' in said and f"ask {last} " in said
 
-        until(is_seen)
+        wait_until(is_seen)
 
     def kubectl(self, *words: str, user: tuple[str, ...] = BOB, stdin: str = "") -> CompletedProcess[str]:
         """Run kubectl as somebody."""

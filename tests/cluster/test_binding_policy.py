@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.fakes.waiting import wait_until
 from tests.paths import MANIFESTS
 from tests.realapi.server import RealApiServer
 
-from .registered import NAMESPACE, NETWORKS, STATUS, create, pod, until
+from .registered import NAMESPACE, NETWORKS, STATUS, create, pod
 
 pytestmark = [pytest.mark.slow, pytest.mark.kube_apiserver]
 
@@ -50,7 +51,7 @@ def policy(real_api: RealApiServer) -> Iterator[RealApiServer]:
 
 def test_annotations_are_refused_by_both_ways(policy: RealApiServer) -> None:
     ways = [f"/api/v1/namespaces/{NAMESPACE}/{end}" for end in ("pods/web/binding", "bindings")]
-    until(lambda: policy.ask("POST", ways[0] + "?dryRun=All", binding({NETWORKS: "lan"})).status == 403)
+    wait_until(lambda: policy.ask("POST", ways[0] + "?dryRun=All", binding({NETWORKS: "lan"})).status == 403)
     for way in ways:
         for keys in ([NETWORKS], [DEFAULT], [STATUS], [NETWORKS, STATUS]):
             status, value = policy.ask("POST", way, binding({**dict.fromkeys(keys, "x"), "other": "y"}))

@@ -19,6 +19,7 @@ from certs.store import StoreError
 from tests.certs.memorycluster import FOREIGN
 from tests.certs.world import NAME, verifies
 from tests.fakes.apiserver import ApiServer
+from tests.fakes.waiting import wait_until
 from tests.realapi.server import RealApiServer
 
 from .certificates import (
@@ -33,7 +34,6 @@ from .certificates import (
     connect_with,
     round_says,
     secret,
-    until,
 )
 
 pytestmark = pytest.mark.slow
@@ -233,16 +233,16 @@ def test_the_least_account(real_api: RealApiServer) -> None:
         with pytest.raises(StoreError, match=r"^Secret certificates/tls: get failed with 403: .*; grant get on it"):
             rotator.round()
         grant(real_api, RULES[:1])
-        until(lambda: round_says(rotator, "get failed with 403"))
+        wait_until(lambda: round_says(rotator, "get failed with 403"))
         assert rotator.not_after is not None  # a leaf, whatever became of the configuration
         grant(real_api, [RULES[0], {**RULES[1], "verbs": ["get"]}])
-        until(lambda: round_says(rotator, "patch failed with 403"))
+        wait_until(lambda: round_says(rotator, "patch failed with 403"))
         assert rotator.problem() == (
             "the certificate is not accepted yet by the caBundle of "
             "webhook n0.nadmit.io of ValidatingWebhookConfiguration/rotating"
         )
         grant(real_api, RULES)
-        until(lambda: round_says(rotator, ""))
+        wait_until(lambda: round_says(rotator, ""))
         assert rotator.problem() is None
     finally:
         clean(real_api)

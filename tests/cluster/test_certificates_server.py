@@ -23,6 +23,7 @@ from certs.rotation import Policy, Step
 from certs.rotator import Rotator
 from certs.state import Phase, render_state
 from tests.certs.world import NAME
+from tests.fakes.waiting import wait_until
 from tests.realapi.server import RealApiServer
 
 from .certificates import (
@@ -39,7 +40,6 @@ from .certificates import (
     secret,
     serial_at,
     serial_in,
-    until,
 )
 
 pytestmark = [pytest.mark.kube_apiserver, pytest.mark.slow]
@@ -63,7 +63,7 @@ def test_a_rotation_under_a_stream_of_requests_loses_none(real_api: RealApiServe
         subprocess.Popen(command, stdout=output, stderr=errors) as server,
     ):
         try:
-            until(lambda: b"\n" in lines.read_bytes())
+            wait_until(lambda: b"\n" in lines.read_bytes())
             address = tuple(json.loads(lines.read_text().splitlines()[0])["webhook"])
             put_url(real_api, f"https://127.0.0.1:{address[1]}/validate")
             rotate(real_api, address)
@@ -94,7 +94,7 @@ def put_url(api: RealApiServer, url: str) -> None:
 
 def rotate(api: RealApiServer, address: tuple[str, int]) -> None:
     """Drive the Secret through a rotation without the grace times; the server under test only reads it, and follows."""
-    until(lambda: create(api).status == 201)
+    wait_until(lambda: create(api).status == 201)
     calls = Api(lambda: connect_with(api.admin_kubeconfig))
     configurations = KubeConfigurations(calls, CONFIGURATIONS[:1])
     store = KubeSecret(calls, NAMESPACE, "tls")
@@ -107,10 +107,10 @@ def rotate(api: RealApiServer, address: tuple[str, int]) -> None:
     )
     first = serial_at(address)
     with kept_alive(address) as connection, stream(api) as answers:
-        until(lambda: round_says(driver, "") and phase_of(store) == Phase.SWITCHED)
-        until(lambda: serial_at(address) == serial_in(store))
+        wait_until(lambda: round_says(driver, "") and phase_of(store) == Phase.SWITCHED)
+        wait_until(lambda: serial_at(address) == serial_in(store))
         count = len(answers)
-        until(lambda: len(answers) > count + 20)
+        wait_until(lambda: len(answers) > count + 20)
         assert ask(connection) == 200
     assert first != serial_at(address)
     assert len(answers) > 50

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.fakes.waiting import wait_until
 from tests.realapi.server import RealApiServer
 from tests.webhook.admission.dra.world import (
     BY_CLAIM,
@@ -25,7 +26,7 @@ from tests.webhook.admission.dra.world import (
     vf,
 )
 
-from .registered import Object, reviews, until
+from .registered import Object, reviews
 from .tenants import ADMIN, Tenants, admitted, config_of, pod, policy, refused, tenants
 
 pytestmark = [pytest.mark.slow, pytest.mark.kube_apiserver]
@@ -112,7 +113,7 @@ def test_a_pod_is_judged_by_what_it_names(world: Tenants, way: str) -> None:
     for value in made:
         assert admitted(world.create(value, user=ADMIN))
     if way == "extended resource":  # which class has it is known when the watch has brought it
-        until(lambda: "infra/storage" in world.create(by, "--dry-run=server").stderr)
+        wait_until(lambda: "infra/storage" in world.create(by, "--dry-run=server").stderr)
     assert refused(world.create(by), *DENIED, by="devices")
     labelled = {**by, "metadata": {**by["metadata"], "labels": {"app": "router"}}}
     assert admitted(world.create(labelled))

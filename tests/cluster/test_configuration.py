@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import os
 import re
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.e2e.process import Served, serving
+from tests.fakes.waiting import wait_until
 from tests.paths import MANIFESTS, ROOT
 from tests.realapi.server import RealApiServer
 from tests.webhook.configuration.texts import BAD, HONOR, OFF
@@ -20,7 +20,6 @@ from tests.webhook.configuration.texts import BAD, HONOR, OFF
 from .installation import NAMESPACE, apply, installed_server, webhook_options
 
 pytestmark = [pytest.mark.kube_apiserver, pytest.mark.slow]
-PATIENCE_S = 30
 NAME = "nadmit-webhook"
 PATH = f"/api/v1/namespaces/{NAMESPACE}/configmaps/{NAME}"
 EVENTS = f"/apis/events.k8s.io/v1/namespaces/{NAMESPACE}/events"
@@ -30,13 +29,6 @@ EVENTS = f"/apis/events.k8s.io/v1/namespaces/{NAMESPACE}/events"
 def server() -> Iterator[RealApiServer]:
     with installed_server() as server:
         yield server
-
-
-def until(condition: Callable[[], Any], what: Callable[[], object]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline, what()
-        time.sleep(0.05)
 
 
 def write(server: RealApiServer, text: bytes | None) -> None:
@@ -65,7 +57,7 @@ def reasons(server: RealApiServer) -> list[str]:
 
 
 def ready(served: Served) -> None:
-    until(lambda: served.get("/readyz")[0] == 200, lambda: served.get("/readyz"))
+    wait_until(lambda: served.get("/readyz")[0] == 200, lambda: served.get("/readyz"))
 
 
 def test_the_life_of_a_configuration(server: RealApiServer, tmp_path: Path) -> None:
@@ -79,11 +71,11 @@ def test_the_life_of_a_configuration(server: RealApiServer, tmp_path: Path) -> N
         ready(b)
         assert shown(a)["source"] == f"defaults: ConfigMap {NAMESPACE}/{NAME} has no config.yaml"
         write(server, HONOR)
-        until(lambda: mode(a) == mode(b) == "honor", lambda: (shown(a), shown(b)))
-        until(lambda: texts(server).get("last-good.yaml") == HONOR.decode(), lambda: texts(server))
+        wait_until(lambda: mode(a) == mode(b) == "honor", lambda: (shown(a), shown(b)))
+        wait_until(lambda: texts(server).get("last-good.yaml") == HONOR.decode(), lambda: texts(server))
         write(server, BAD)
-        until(lambda: shown(a)["refused"] and shown(b)["refused"], lambda: (shown(a), shown(b)))
-        until(lambda: reasons(server) == ["ConfigurationRefused"], lambda: reasons(server))
+        wait_until(lambda: shown(a)["refused"] and shown(b)["refused"], lambda: (shown(a), shown(b)))
+        wait_until(lambda: reasons(server) == ["ConfigurationRefused"], lambda: reasons(server))
         with serving(tmp_path / "c", *options, manifests=None) as c:
             ready(c)
             assert mode(a) == mode(b) == mode(c) == "honor"
@@ -93,10 +85,12 @@ def test_the_life_of_a_configuration(server: RealApiServer, tmp_path: Path) -> N
         assert apply(server, ".").returncode == 0
         assert texts(server) == {"config.yaml": BAD.decode(), "last-good.yaml": HONOR.decode()}
         write(server, OFF)
-        until(lambda: mode(a) == mode(b) == "off", lambda: (shown(a), shown(b)))
-        until(lambda: reasons(server) == ["ConfigurationAccepted", "ConfigurationRefused"], lambda: reasons(server))
+        wait_until(lambda: mode(a) == mode(b) == "off", lambda: (shown(a), shown(b)))
+        wait_until(
+            lambda: reasons(server) == ["ConfigurationAccepted", "ConfigurationRefused"], lambda: reasons(server)
+        )
         assert server.kubectl("-n", NAMESPACE, "delete", "configmap", NAME).returncode == 0
-        until(lambda: mode(a) == mode(b) == "topUp", lambda: (shown(a), shown(b)))
+        wait_until(lambda: mode(a) == mode(b) == "topUp", lambda: (shown(a), shown(b)))
         assert a.get("/readyz")[0] == b.get("/readyz")[0] == 200
         assert apply(server, ".").returncode == 0
     assert (a.process.returncode, b.process.returncode, c.process.returncode) == (0, 0, 0)
@@ -112,7 +106,7 @@ def test_a_file_that_kubectl_takes_for_binary_is_refused(server: RealApiServer, 
     assert done.returncode == 0, done.stderr
     options = webhook_options(server, "https://127.0.0.1:1")
     with serving(tmp_path / "certs", *options, manifests=None) as served:
-        until(lambda: "not UTF-8: byte 0xff" in served.get("/readyz")[1], lambda: served.get("/readyz"))
+        wait_until(lambda: "not UTF-8: byte 0xff" in served.get("/readyz")[1], lambda: served.get("/readyz"))
         assert server.kubectl("-n", NAMESPACE, "delete", "configmap", NAME).returncode == 0
         ready(served)
     assert apply(server, ".").returncode == 0

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
+from tests.fakes.waiting import wait_until
 from tests.realapi.server import RealApiServer
 from webhook.admission.model.injection import DEFAULT_NETWORKS, INJECT, NODE_SELECTOR
 
 from .mutator import Change, mutating
-from .registered import NETWORKS, Object, until
+from .registered import NETWORKS, Object
 from .tenants import ADMIN, Tenants, network, pod, tenants
 
 pytestmark = [pytest.mark.slow, pytest.mark.kube_apiserver]
@@ -91,7 +92,7 @@ def test_the_networks_of_a_namespace(world: Tenants) -> None:
         done = world.create(pod(), "--dry-run=server", "-o", "jsonpath={.metadata.annotations}")
         return "quick" in done.stdout
 
-    until(is_known)
+    wait_until(is_known)
     made = world.running("silent")
     assert (made["metadata"]["annotations"][NETWORKS], devices(made)) == ("quick", "1")
     own = world.running("own", networks="plain")
@@ -107,9 +108,9 @@ def test_a_namespace_cannot_give_what_its_pods_may_not_have(world: Tenants) -> N
     def refusal() -> str:
         return world.create(pod(namespace="green"), "--dry-run=server").stderr
 
-    until(lambda: "may not attach to blue/quick" in refusal())
+    wait_until(lambda: "may not attach to blue/quick" in refusal())
     world.kubectl("annotate", "namespace", "green", f"{DEFAULT_NETWORKS}-", user=ADMIN)
-    until(lambda: refusal() == "")
+    wait_until(lambda: refusal() == "")
 
 
 def add_network(name: str) -> Change:
@@ -122,7 +123,7 @@ def add_network(name: str) -> Change:
 def test_a_network_that_a_later_webhook_adds_gets_its_device(world: Tenants, tmp_path: Path) -> None:
     """Ours is asked first, finds nothing to do, and is asked again when the other has changed the pod."""
     with mutating(world.api, tmp_path, "blue", {"adds": add_network("quick,quick")}, name="zz-later") as mutator:
-        until(lambda: world.create(pod(), "--dry-run=server").returncode == 0 and mutator.calls["adds"])
+        wait_until(lambda: world.create(pod(), "--dry-run=server").returncode == 0 and mutator.calls["adds"])
         made = world.running("web")
     assert (made["metadata"]["annotations"][NETWORKS], devices(made)) == ("quick,quick", "2")
 
@@ -134,7 +135,7 @@ def add_label(value: Object) -> None:
 def test_a_second_pass_changes_nothing(world: Tenants, tmp_path: Path) -> None:
     """Another webhook changes the pod, so ours is asked twice: the devices are not counted twice."""
     with mutating(world.api, tmp_path, "blue", {"labels": add_label}, name="zz-later") as mutator:
-        until(lambda: world.create(pod(), "--dry-run=server").returncode == 0 and mutator.calls["labels"])
+        wait_until(lambda: world.create(pod(), "--dry-run=server").returncode == 0 and mutator.calls["labels"])
         made = world.running("web", networks="fast,quick")
     assert (made["metadata"]["labels"]["late"], devices(made)) == ("yes", "2")
     assert volumes(made).count("podnetinfo") == 1

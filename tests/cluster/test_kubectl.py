@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from tests.cniplugin.access.test_worked_examples import ALL, COMMON, GOLDEN, Example, documents
+from tests.fakes.waiting import wait_until
 from tests.realapi.server import RealApiServer
 
-from .registered import CONTAINERS, NETWORKS, Object, cluster, staged, until
+from .registered import CONTAINERS, NETWORKS, Object, cluster, staged
 from .tenants import ACCESS, network
 
 pytestmark = [pytest.mark.slow, pytest.mark.kube_apiserver]
@@ -92,7 +93,7 @@ def test_a_worked_example(world: RealApiServer, tmp_path: Path, example: Example
         return said.strip() == expected.strip()
 
     try:
-        until(is_as_written)
+        wait_until(is_as_written)
     except AssertionError:
         assert said == expected
 
@@ -106,7 +107,7 @@ def test_hot_plug(world: RealApiServer) -> None:
     for policy in documents(example)[0]:
         world.put(policy)
     metadata = {"name": "web-0", "namespace": "blue", "annotations": {NETWORKS: "lan"}}
-    until(lambda: world.kubectl("get", "nap", "-o", "name").stdout.strip() != "")
+    wait_until(lambda: world.kubectl("get", "nap", "-o", "name").stdout.strip() != "")
     pod = json.dumps({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": CONTAINERS})
     assert world.kubectl("create", "-f", "-", stdin=pod).returncode == 0
     wanted = f"{NETWORKS}=lan,default/internet,green/shared,infra/other"
@@ -118,6 +119,6 @@ def test_hot_plug(world: RealApiServer) -> None:
         return said.strip() == expected.strip()
 
     try:
-        until(is_as_written)
+        wait_until(is_as_written)
     except AssertionError:
         assert said == expected

@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 
+from tests.fakes.waiting import wait_until
 from tests.realapi.server import RealApiServer
 
-from .registered import Object, hooks, is_in_order, until
+from .registered import Object, hooks, is_in_order
 from .tenants import (
     ADMIN,
     BOB,
@@ -89,7 +90,7 @@ def set_level(world: Tenants, key: str, level: str) -> None:
     assert admitted(label(world, "evil", user=ADMIN, **{key: level}))
     probe = network("evil/probe", config_of("macvlan", master="nowhere", ipam={"type": "dhcp"}))
     user = ADMIN if key == LABEL else BOB  # an exempt user gets a warning about what is enforced
-    until(lambda: f"level {level} of namespace" in world.create(probe, "--dry-run=server", user=user).stderr)
+    wait_until(lambda: f"level {level} of namespace" in world.create(probe, "--dry-run=server", user=user).stderr)
 
 
 def write(world: Tenants, name: str, spec: Object, user: tuple[str, ...] = BOB) -> CompletedProcess[str]:
@@ -155,10 +156,10 @@ def test_warn_first(world: Tenants) -> None:
 def denying(world: Tenants) -> Tenants:
     """Mode Deny, which the webhook has registered: it is called for labels under failurePolicy Fail."""
     world.settle(SELECTING, config=DENY)
-    until(lambda: len(hooks(world.api)["namespaces.access.nadmit.io"]["matchConditions"]) == 3)
-    until(lambda: is_in_order(world.server))
+    wait_until(lambda: len(hooks(world.api)["namespaces.access.nadmit.io"]["matchConditions"]) == 3)
+    wait_until(lambda: is_in_order(world.server))
     # The API server takes a moment to learn of it.
-    until(lambda: not admitted(label(world, "evil", user=BOB, tenant="infra", **{"--dry-run": "server"})))
+    wait_until(lambda: not admitted(label(world, "evil", user=BOB, tenant="infra", **{"--dry-run": "server"})))
     return world
 
 
@@ -201,12 +202,12 @@ def test_a_webhook_that_hangs_keeps_no_admin_from_a_namespace(denying: Tenants) 
         assert admitted(label(denying, "kube-system", "tenant", user=ADMIN))
     finally:
         denying.server.process.send_signal(signal.SIGCONT)
-    until(lambda: label(denying, "evil", team="x").returncode == 0)
+    wait_until(lambda: label(denying, "evil", team="x").returncode == 0)
 
 
 def test_by_default_a_change_is_warned_about_and_recorded(world: Tenants) -> None:
     world.settle(SELECTING)
-    until(lambda: len(hooks(world.api)["namespaces.access.nadmit.io"]["matchConditions"]) == 1)
+    wait_until(lambda: len(hooks(world.api)["namespaces.access.nadmit.io"]["matchConditions"]) == 1)
     offset = world.api.audit_offset()
     done = label(world, "evil", tenant="infra")
     assert admitted(done)

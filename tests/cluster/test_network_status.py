@@ -14,11 +14,12 @@ import pytest
 import yaml
 
 from cniplugin.netspec.selection import NETWORK_STATUS, NETWORK_STATUS_KEYS
+from tests.fakes.waiting import wait_until
 from tests.paths import MANIFESTS
 from tests.realapi.server import MERGE_PATCH, RealApiServer
 from webhook.admission.model.injection import INJECT
 
-from .registered import NETWORKS, Object, hooks, reviews, until
+from .registered import NETWORKS, Object, hooks, reviews
 from .tenants import Tenants, config_of, pod, tenants
 
 pytestmark = [pytest.mark.slow, pytest.mark.kube_apiserver]
@@ -196,9 +197,9 @@ def test_who_is_listed_may(world: Tenants) -> None:
 def test_deny(world: Tenants) -> None:
     """Refused by the webhook that may fail closed, once its condition is registered."""
     world.settle(config={"networkStatusMode": "Deny"})
-    until(lambda: NETWORK_STATUS in hooks(world.api)["pods.access.nadmit.io"]["matchConditions"][0]["expression"])
+    wait_until(lambda: NETWORK_STATUS in hooks(world.api)["pods.access.nadmit.io"]["matchConditions"][0]["expression"])
     world.running("web", networks="lan", nodeName="n1")
-    until(lambda: 'webhook "pods.access' in write(world, BOB, "[7]").message)
+    wait_until(lambda: 'webhook "pods.access' in write(world, BOB, "[7]").message)
     for sender in (BOB, NOBODY, ELSEWHERE):
         said = write(world, sender, "[]")
         assert (said.status, said.calls) == (403, 1)

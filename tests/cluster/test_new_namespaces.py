@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
+from tests.fakes.waiting import wait_until
 from tests.realapi.server import RealApiServer
 
-from .registered import ACCOUNT, NAMESPACE, READ, REGISTER, Object, account, until
+from .registered import ACCOUNT, NAMESPACE, READ, REGISTER, Object, account
 from .tenants import K8S_CNI, Tenants, config_of, network, pod, policy, tenants
 
 pytestmark = [pytest.mark.slow, pytest.mark.kube_apiserver]
@@ -98,7 +99,7 @@ def test_without_the_right_to_ask_the_api_server_tries_again(world: Tenants) -> 
     user = f"system:serviceaccount:{NAMESPACE}:{ACCOUNT}"
     rules = [{**rule, "verbs": ["list", "watch"]} if "namespaces" in rule["resources"] else rule for rule in READ]
     account(world.api, rules + REGISTER)
-    until(lambda: world.api.kubectl("auth", "can-i", "get", "namespaces", "--as", user).stdout.strip() == "no")
+    wait_until(lambda: world.api.kubectl("auth", "can-i", "get", "namespaces", "--as", user).stdout.strip() == "no")
     try:
         for number in range(TRIES_MAX):
             name = f"late-{number}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -18,6 +17,7 @@ from certs.kubestore import Api, KubeSecret
 from certs.pathtokens import KEY, parse_tokens, render_tokens, tokens_in
 from certs.store import ConflictError
 from tests.e2e.process import Unanswered
+from tests.fakes.waiting import wait_until
 from tests.realapi.server import RealApiServer
 from webhook.registration.moving import PROBES
 
@@ -26,7 +26,7 @@ from .deployments import SOME, Deployment, deployed, streaming
 from .installation import NAMESPACE, installed_server
 from .registered import READ, REGISTER, account, cluster, create, hooks, is_in_order, network, registering, run_webhooks
 from .replicas import Replica
-from .worlds import CONFIGURATION, INJECTION, RealWorld, review_of, until
+from .worlds import CONFIGURATION, INJECTION, RealWorld, review_of
 
 pytestmark = [pytest.mark.kube_apiserver, pytest.mark.slow]
 
@@ -61,8 +61,8 @@ def store_of(api: RealApiServer) -> KubeSecret:
 def test_only_the_api_server_knows_where_to_ask(real_api: RealApiServer, tmp_path: Path) -> None:
     """Certificates and tokens are in one directory. No output of the program contains a token."""
     with cluster(real_api) as api, registering(tmp_path / "certs", account(api, READ + REGISTER)) as server:
-        until(lambda: is_in_order(server))
-        until(lambda: create(api, network("bad", plugin="../x"), "--dry-run=server").returncode != 0)
+        wait_until(lambda: is_in_order(server))
+        wait_until(lambda: create(api, network("bad", plugin="../x"), "--dry-run=server").returncode != 0)
         (path,) = {urlsplit(hook["clientConfig"]["url"]).path for hook in hooks(api).values()}
         token = path.removeprefix("/validate/")
         assert token == json.loads((tmp_path / "certs" / KEY).read_bytes())["current"]
@@ -75,7 +75,7 @@ def test_only_the_api_server_knows_where_to_ask(real_api: RealApiServer, tmp_pat
         status = run_webhooks(api, "status")
         assert status.exit_code == 0, status.output
         assert "/validate/..." in status.output
-        until(lambda: run_webhooks(api, "stage", "Fail").exit_code == 0)
+        wait_until(lambda: run_webhooks(api, "stage", "Fail").exit_code == 0)
         said += [status.output, run_webhooks(api, "show").output]
     assert token not in "".join([*said, server.errors, json.dumps(server.lines)])
     assert 'nadmit_refusals_total{reason="path"} 4.0' in said[0]
@@ -89,11 +89,11 @@ def test_a_rotation_of_the_token_loses_no_pod(api: RealApiServer, world: RealWor
         assert registered(api) == {before.current}
         with streaming(world) as stream:
             age(store, timedelta(days=10))
-            until(lambda: registered(api) == {before.following[0]})
+            wait_until(lambda: registered(api) == {before.following[0]})
             stream.wait_for(SOME)
-            until(lambda: (after := parse_tokens(store.read().data)) is not None and after.moved is not None)
+            wait_until(lambda: (after := parse_tokens(store.read().data)) is not None and after.moved is not None)
             age(store, timedelta(minutes=10))
-            until(lambda: (after := parse_tokens(store.read().data)) is not None and after.former == ())
+            wait_until(lambda: (after := parse_tokens(store.read().data)) is not None and after.former == ())
             stream.wait_for(2 * SOME)
         for replica in deployment.replicas:
             assert "internal error" not in replica.text()
@@ -116,7 +116,7 @@ def age(store: KubeSecret, days: timedelta) -> None:
             return False
         return True
 
-    until(is_done)
+    wait_until(is_done)
 
 
 def test_an_upgrade_from_plain_paths_loses_no_pod(api: RealApiServer, world: RealWorld, tmp_path: Path) -> None:
@@ -136,21 +136,20 @@ def test_an_upgrade_from_plain_paths_loses_no_pod(api: RealApiServer, world: Rea
             stream.wait_for(SOME)
             tokens = parse_tokens(store_of(api).read().data)
             assert tokens is not None
-            until(lambda: registered(api) == {tokens.current})
+            wait_until(lambda: registered(api) == {tokens.current})
             assert tokens.former == ("",)
-            until(lambda: (after := parse_tokens(store_of(api).read().data)) is not None and after.moved is not None)
+            wait_until(
+                lambda: (after := parse_tokens(store_of(api).read().data)) is not None and after.moved is not None
+            )
             age(store_of(api), timedelta(minutes=10))
-            until(lambda: (after := parse_tokens(store_of(api).read().data)) is not None and after.former == ())
+            wait_until(lambda: (after := parse_tokens(store_of(api).read().data)) is not None and after.former == ())
             stream.wait_for(SOME)
     assert stream.lost == 0, str(stream)
 
 
 def wait_for_token(api: RealApiServer) -> None:
     """Wait for six periods of 10 s in which nobody objects, and for those of the pause after the last objection."""
-    deadline = time.monotonic() + MOVED_WITHIN_S
-    while registered(api) == {""}:
-        assert time.monotonic() < deadline
-        time.sleep(1)
+    wait_until(lambda: registered(api) != {""}, within_s=MOVED_WITHIN_S)
 
 
 def replace_all(deployment: Deployment, added: list[Replica], *, stream_is_past: Callable[[], None]) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import base64
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
 from tests.e2e.process import RECORDINGS, Served, Unanswered, serving
+from tests.fakes.waiting import wait_until
 from tests.manifests.verbs_used import VERBS_USED, Use
 from tests.realapi.audit import Asked
 from tests.realapi.server import MERGE_PATCH, RealApiServer
@@ -22,7 +22,6 @@ from webhook.commands.judging import admission_review
 from .installation import ACCOUNT, NAMESPACE, installed_server, webhook_options
 
 pytestmark = [pytest.mark.kube_apiserver, pytest.mark.slow]
-PATIENCE_S = 30
 USER = f"system:serviceaccount:{NAMESPACE}:{ACCOUNT}"
 POLICIES = "/apis/access.nadmit.io/v1alpha1/networkattachmentpolicies"
 CONFIGURATION = f"/api/v1/namespaces/{NAMESPACE}/configmaps/nadmit-webhook"
@@ -43,13 +42,6 @@ POD_WITH_NEW_CLAIMS = admission_review(
 
 Row = tuple[str, str, str]
 """Group, resource, verb."""
-
-
-def wait(condition: Callable[[], bool], what: Callable[[], object]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline, what()
-        time.sleep(0.02)
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +85,7 @@ def _has_no_verdict(served: Served, path: str) -> bool:
 def registered_path(server: RealApiServer) -> str:
     """Wait until judgement is registered; return its path, which has a token."""
     path = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/nadmit"
-    wait(lambda: "webhooks" in server.must("GET", path), lambda: "not registered")
+    wait_until(lambda: "webhooks" in server.must("GET", path), lambda: "not registered")
     url = server.must("GET", path)["webhooks"][0]["clientConfig"]["url"]
     return str(urlsplit(url).path)
 
@@ -110,18 +102,18 @@ def test_it_asks_what_it_is_granted(server: RealApiServer, tmp_path: Path) -> No
         return granted - {row(request) for request in asked()}
 
     with serving(tmp_path / "certs", *options, manifests=None) as served:
-        wait(lambda: served.get("/readyz")[0] == 200, lambda: served.get("/readyz"))
+        wait_until(lambda: served.get("/readyz")[0] == 200, lambda: served.get("/readyz"))
         trust_the_secret(server, served, tmp_path / "ca.crt")
         path = registered_path(server)
         assert "no NetworkAttachmentDefinition" in served.post(POD_WITH_A_NEW_NETWORK, path)["status"]["message"]
         assert served.post(POD_WITH_NEW_CLAIMS, path)["allowed"]
         server.put(POLICY)
-        wait(lambda: _has_no_verdict(served, path), served.get("/metrics").__str__)
+        wait_until(lambda: _has_no_verdict(served, path), served.get("/metrics").__str__)
         server.must("PATCH", f"{POLICIES}/nothing", {"spec": {"mode": "Audit"}}, kind=MERGE_PATCH)
         server.must("PATCH", CONFIGURATION, {"data": {"config.yaml": HONOR.decode()}}, kind=MERGE_PATCH)
-        wait(lambda: not unused(), unused)
+        wait_until(lambda: not unused(), unused)
         server.must("PATCH", CONFIGURATION, {"data": {"config.yaml": BAD.decode()}}, kind=MERGE_PATCH)
-        wait(lambda: any(f"/namespaces/{NAMESPACE}/events" in request.uri for request in asked()), asked)
+        wait_until(lambda: any(f"/namespaces/{NAMESPACE}/events" in request.uri for request in asked()), asked)
     assert served.process.returncode == 0, served.errors
     refused = [request.line for request in asked() if not any(covers(use, request) for use in VERBS_USED)]
     assert refused == []

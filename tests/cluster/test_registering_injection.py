@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.process import Served
+from tests.fakes.waiting import wait_until
 from tests.realapi.server import RealApiServer
 from webhook.registration.tables import KINDS, MUTATING_KIND, Kind
 
@@ -32,7 +33,6 @@ from .registered import (
     registering,
     reviews,
     run_webhooks,
-    until,
 )
 
 pytestmark = [pytest.mark.slow, pytest.mark.kube_apiserver]
@@ -52,11 +52,11 @@ def world(real_api: RealApiServer) -> Iterator[RealApiServer]:
 def server(world: RealApiServer, tmp_path: Path) -> Iterator[Served]:
     """A server whose webhooks of both kinds are called, and one network."""
     with registering(tmp_path / "certs", account(world, READ + REGISTER)) as served:
-        until(lambda: is_in_order(served))
+        wait_until(lambda: is_in_order(served))
         # The API server takes a moment to learn of its new webhooks, and the cache to learn of the network.
-        until(lambda: create(world, network("bad", plugin="../x"), DRY).returncode != 0)
+        wait_until(lambda: create(world, network("bad", plugin="../x"), DRY).returncode != 0)
         assert create(world, network("lan")).returncode == 0
-        until(lambda: is_mutated(world, served) and create(world, pod("probe", "lan"), DRY).returncode == 0)
+        wait_until(lambda: is_mutated(world, served) and create(world, pod("probe", "lan"), DRY).returncode == 0)
         yield served
 
 
@@ -129,7 +129,7 @@ def test_what_others_edit_is_put_back_and_foreign_webhooks_stay(server: Served, 
     shown = run_webhooks(world, "status")
     assert shown.exit_code == 1
     assert "reinvocationPolicy" in shown.output
-    until(lambda: hooks(world, INJECTION).keys() == {*before, FOREIGN["name"]})
+    wait_until(lambda: hooks(world, INJECTION).keys() == {*before, FOREIGN["name"]})
     after = hooks(world, INJECTION)
     assert after.pop("other.example.com")["clientConfig"] == FOREIGN["clientConfig"]
     assert after == before
@@ -142,15 +142,15 @@ def test_without_its_configuration_pods_are_judged_only(world: RealApiServer, tm
     """It may be left out; when it comes, it is filled in."""
     world.must("DELETE", INJECTION)
     with registering(tmp_path / "certs", account(world, READ + REGISTER)) as server:
-        until(lambda: hooks(world))
-        until(lambda: is_counted(server, MUTATING_KIND))
+        wait_until(lambda: hooks(world))
+        wait_until(lambda: is_counted(server, MUTATING_KIND))
         assert world.ask("GET", INJECTION).status == 404
-        until(lambda: create(world, pod("x", "kube-system/secret"), DRY).returncode != 0)
+        wait_until(lambda: create(world, pod("x", "kube-system/secret"), DRY).returncode != 0)
         staged = run_webhooks(world, "stage", "Fail")
         assert (staged.exit_code, staged.stdout) == (0, "nadmit: failurePolicy Fail for 6 webhooks (was Ignore)\n")
         assert run_webhooks(world, "status").exit_code == 1
         world.put(empty_configuration(MUTATING_KIND))
-        until(lambda: is_in_order(server))
+        wait_until(lambda: is_in_order(server))
         assert policies(world, INJECTION) == {"pods": "Ignore", "defaults": "Ignore"}
         assert run_webhooks(world, "stage", "Fail").exit_code == 0
         assert policies(world, INJECTION) == {"pods": "Fail", "defaults": "Ignore"}
@@ -164,7 +164,7 @@ def test_under_fail_pods_without_networks_start_while_nobody_answers(server: Ser
     server.process.kill()
     server.process.wait(20)
     refused = 'failed calling webhook "pods.inject.nadmit.io"'
-    until(lambda: refused in create(world, pod("web", "lan"), DRY).stderr)
+    wait_until(lambda: refused in create(world, pod("web", "lan"), DRY).stderr)
     assert create(world, pod("plain")).returncode == 0
     own = {**pod("own"), "spec": {**CONTAINERS, "hostNetwork": True}}
     assert create(world, own).returncode == 0
@@ -172,7 +172,7 @@ def test_under_fail_pods_without_networks_start_while_nobody_answers(server: Ser
     done = create(world, with_annotations({NETWORKS: "lan", INJECT: "false"}), DRY)
     assert 'failed calling webhook "pods.access.nadmit.io"' in done.stderr
     assert run_webhooks(world, "stage", "Ignore").exit_code == 0
-    until(lambda: create(world, pod("web", "lan"), DRY).returncode == 0)
+    wait_until(lambda: create(world, pod("web", "lan"), DRY).returncode == 0)
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
@@ -182,8 +182,8 @@ def test_rights_that_are_missing_are_named_and_keep_nothing_from_the_other(
     (other,) = (each for each in KINDS if each is not kind)
     rules = [{**REGISTER[0], "resources": [other.resource]}]
     with registering(tmp_path / "certs", account(world, READ + rules)) as server:
-        until(lambda: hooks(world, f"{REGISTRATION}/{other.resource}/nadmit"))
-        until(lambda: is_counted(server, kind))
+        wait_until(lambda: hooks(world, f"{REGISTRATION}/{other.resource}/nadmit"))
+        wait_until(lambda: is_counted(server, kind))
         assert hooks(world, f"{REGISTRATION}/{kind.resource}/nadmit") == {}
     assert "get is forbidden" in server.errors
     assert f"grant get on {kind.resource} of this name to this account" in server.errors

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.process import Served
+from tests.fakes.waiting import wait_until
 from tests.realapi.server import MERGE_PATCH, RealApiServer
 from webhook.registration.tables import KINDS, VALIDATING_KIND
 
@@ -34,7 +35,6 @@ from .registered import (
     registering,
     reviews,
     run_webhooks,
-    until,
 )
 
 pytestmark = [pytest.mark.slow, pytest.mark.kube_apiserver]
@@ -52,11 +52,11 @@ def world(real_api: RealApiServer) -> Iterator[RealApiServer]:
 def server(world: RealApiServer, tmp_path: Path) -> Iterator[Served]:
     """A server that is registered, and one network."""
     with registering(tmp_path / "certs", account(world, READ + REGISTER)) as served:
-        until(lambda: is_in_order(served))
+        wait_until(lambda: is_in_order(served))
         # The API server takes a moment to learn of its new webhooks, and the cache to learn of the network.
-        until(lambda: create(world, network("bad", plugin="../x"), "--dry-run=server").returncode != 0)
+        wait_until(lambda: create(world, network("bad", plugin="../x"), "--dry-run=server").returncode != 0)
         assert create(world, network("lan")).returncode == 0
-        until(lambda: create(world, pod("probe", "lan"), "--dry-run=server").returncode == 0)
+        wait_until(lambda: create(world, pod("probe", "lan"), "--dry-run=server").returncode == 0)
         yield served
 
 
@@ -66,12 +66,12 @@ def template(annotations: dict[str, str]) -> Object:
 
 def test_nobody_is_sent_to_a_server_that_is_not_ready(world: RealApiServer, tmp_path: Path) -> None:
     with registering(tmp_path / "certs", account(world, REGISTER)) as server:
-        until(lambda: "is forbidden" in server.get("/readyz")[1])
+        wait_until(lambda: "is forbidden" in server.get("/readyz")[1])
         assert hooks(world) == {}
         account(world, READ + REGISTER)
-        until(lambda: hooks(world))
+        wait_until(lambda: hooks(world))
         assert server.get("/readyz") == (200, "ready")
-        until(lambda: is_in_order(server))
+        wait_until(lambda: is_in_order(server))
         seen = world.must("GET", CONFIGURATION)
     assert [hook["name"] for hook in seen["webhooks"]] == [
         "pods.access.nadmit.io",
@@ -258,11 +258,11 @@ def test_staged_fail_closed_and_open_again(server: Served, world: RealApiServer)
     }
     assert policies(world, INJECTION) == {"pods": "Fail", "defaults": "Ignore"}
     assert run_webhooks(world, "status").exit_code == 0
-    until(lambda: is_in_order(server))
+    wait_until(lambda: is_in_order(server))
     server.process.kill()
     server.process.wait(20)
     refused = 'failed calling webhook "pods.inject.nadmit.io"'
-    until(lambda: refused in create(world, pod("web", "lan"), "--dry-run=server").stderr)
+    wait_until(lambda: refused in create(world, pod("web", "lan"), "--dry-run=server").stderr)
     assert create(world, pod("plain")).returncode == 0
     assert world.kubectl("label", "pod", "plain", "-n", NAMESPACE, "a=b").returncode == 0
     assert world.kubectl("annotate", "pod", "plain", "-n", NAMESPACE, f"{STATUS}=[]").returncode == 0
@@ -271,7 +271,7 @@ def test_staged_fail_closed_and_open_again(server: Served, world: RealApiServer)
     assert run_webhooks(world, "stage", "Fail").exit_code == 1
     assert run_webhooks(world, "stage", "Ignore").exit_code == 0
     assert {*policies(world).values(), *policies(world, INJECTION).values()} == {"Ignore"}
-    until(lambda: create(world, pod("web", "lan"), "--dry-run=server").returncode == 0)
+    wait_until(lambda: create(world, pod("web", "lan"), "--dry-run=server").returncode == 0)
     said = run_webhooks(world, "stage", "Fail")
     assert said.exit_code == 1
     assert "was accepted: the API server does not reach the webhook" in said.output
@@ -301,7 +301,7 @@ def test_what_others_edit_is_put_back_and_foreign_webhooks_stay(server: Served, 
     assert shown.exit_code == 1
     assert "namespaceSelector" in shown.output
     assert "absent" in shown.output
-    until(lambda: hooks(world).keys() == {*before, "other.example.com"})
+    wait_until(lambda: hooks(world).keys() == {*before, "other.example.com"})
     after = hooks(world)
     assert after.pop("other.example.com")["clientConfig"] == foreign["clientConfig"]
     assert after == before
@@ -314,7 +314,7 @@ def test_what_others_edit_is_put_back_and_foreign_webhooks_stay(server: Served, 
         {"op": "replace", "path": "/webhooks/0/timeoutSeconds", "value": 9},
     ]
     world.must("PATCH", CONFIGURATION, step, kind="application/json-patch+json")
-    until(lambda: hooks(world)["pods.access.nadmit.io"]["timeoutSeconds"] == 5)
+    wait_until(lambda: hooks(world)["pods.access.nadmit.io"]["timeoutSeconds"] == 5)
     assert hooks(world)["bindings.access.nadmit.io"]["clientConfig"]["caBundle"] == world.ca_bundle != bundle
 
 
@@ -324,7 +324,7 @@ def test_a_wrong_stage_keeps_what_is_in_force(server: Served, world: RealApiServ
     world.must("PATCH", CONFIGURATION, wrong, kind=MERGE_PATCH)
     step = [{"op": "replace", "path": "/webhooks/0/timeoutSeconds", "value": 9}]
     world.must("PATCH", CONFIGURATION, step, kind="application/json-patch+json")
-    until(lambda: hooks(world)["pods.access.nadmit.io"]["timeoutSeconds"] == 5)
+    wait_until(lambda: hooks(world)["pods.access.nadmit.io"]["timeoutSeconds"] == 5)
     assert policies(world)["pods"] == "Fail"
     shown = run_webhooks(world, "status")
     assert shown.exit_code == 1
@@ -337,13 +337,13 @@ def test_a_wrong_stage_keeps_what_is_in_force(server: Served, world: RealApiServ
 def test_a_configuration_that_is_deleted_comes_back_with_the_manifest(server: Served, world: RealApiServer) -> None:
     """Side door 16: until then only the node checks."""
     assert world.kubectl("delete", "validatingwebhookconfiguration", "nadmit").returncode == 0
-    until(lambda: create(world, pod("x", "nope/nope"), "--dry-run=server").returncode == 0)
-    until(lambda: not is_in_order(server))
+    wait_until(lambda: create(world, pod("x", "nope/nope"), "--dry-run=server").returncode == 0)
+    wait_until(lambda: not is_in_order(server))
     assert server.get("/readyz") == (200, "ready")
     assert run_webhooks(world, "status").exit_code == 2
     world.put(empty_configuration(VALIDATING_KIND))
-    until(lambda: is_in_order(server))
-    until(lambda: create(world, pod("x", "nope/nope"), "--dry-run=server").returncode != 0)
+    wait_until(lambda: is_in_order(server))
+    wait_until(lambda: create(world, pod("x", "nope/nope"), "--dry-run=server").returncode != 0)
     server.process.terminate()
     server.errors = server.process.communicate(timeout=20)[1]
     assert server.errors.count("there is none; apply the manifests") == 1
@@ -355,7 +355,7 @@ def test_two_replicas_agree(server: Served, world: RealApiServer, tmp_path: Path
     url = hooks(world)["pods.access.nadmit.io"]["clientConfig"]["url"].rpartition("/validate/")[0]
     more = ["--webhook-url", url]  # the last one given counts, as that of a Service would for both
     with registering(tmp_path / "certs", account(world, READ + REGISTER), *more) as second:
-        until(lambda: is_in_order(second))
+        wait_until(lambda: is_in_order(second))
         assert world.must("GET", CONFIGURATION)["metadata"]["resourceVersion"] == version
     assert is_in_order(server)
     assert "written" not in second.errors

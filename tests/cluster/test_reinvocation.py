@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes.waiting import wait_until
 from tests.realapi.server import RealApiServer
 
 from .mutator import Change, Mutator, mutating
-from .registered import NETWORKS, Object, hooks, reviews, until
+from .registered import NETWORKS, Object, hooks, reviews
 from .tenants import Tenants, admitted, config_of, pod, refused, tenants
 
 pytestmark = [pytest.mark.slow, pytest.mark.kube_apiserver]
@@ -70,7 +71,7 @@ def wait_for(world: Tenants, mutator: Mutator) -> None:
         world.create(pod(labels={PROBE: "yes"}), "--dry-run=server")
         return all(mutator.calls.values())
 
-    until(is_called)
+    wait_until(is_called)
     mutator.calls = dict.fromkeys(mutator.calls, 0)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes.waiting import wait_until
 from tests.realapi.server import RealApiServer
 
 from .deployments import SOME, THREADS, Deployment, deployed, streaming
@@ -20,7 +21,7 @@ from .installation import installed_server
 from .replicas import Replica
 from .senders import ReviewSender
 from .stream import Fate, Stream
-from .worlds import InProcessWorld, RealWorld, World, review_of, until
+from .worlds import InProcessWorld, RealWorld, World, review_of
 
 pytestmark = pytest.mark.slow
 
@@ -102,10 +103,10 @@ def test_an_api_server_that_restarts_without_history(world: World, deployment: D
         stream.wait_for(SOME)
         assert set(service.ready) == set(service.backends)
         for replica in deployment.replicas:
-            until(partial(has_listed_again, replica))
+            wait_until(partial(has_listed_again, replica))
         world.put_network("later")
         sender = world.connect("later")
-        until(lambda: sender.send().fate is Fate.CREATED)
+        wait_until(lambda: sender.send().fate is Fate.CREATED)
         sender.close()
     assert reviews.lost == 0, str(reviews)
     assert stream.tally[Fate.FAILED] + stream.tally[Fate.REFUSED] == 0, str(stream)

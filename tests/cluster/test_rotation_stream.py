@@ -21,6 +21,7 @@ from certs.kubestore import Api, KubeConfigurations, KubeSecret
 from certs.rotation import Policy, Step, take_step
 from certs.rotator import Rotator
 from certs.state import Phase, parse_state, render_state
+from tests.fakes.waiting import wait_until
 from tests.realapi.server import RealApiServer
 from webhook.registration.tables import KINDS
 
@@ -28,7 +29,7 @@ from .certificates import connect_with, phase_of, round_says, serial_at, serial_
 from .deployments import SOME, Deployment, deployed, streaming
 from .installation import NAMESPACE, installed_server
 from .replicas import Replica
-from .worlds import CONFIGURATION, INJECTION, RealWorld, until
+from .worlds import CONFIGURATION, INJECTION, RealWorld
 
 pytestmark = [pytest.mark.kube_apiserver, pytest.mark.slow]
 
@@ -69,13 +70,13 @@ def hurry(api: RealApiServer, policy: Policy, phase: Phase) -> None:
     leaf = x509.load_pem_x509_certificate(store.read().data["tls.crt"])
     names = [str(name.value) for name in names_in(leaf)]
     rotator = Rotator(store, configurations, names=names, on_leaf=lambda *_pair: None, policy=policy)
-    until(lambda: round_says(rotator, "") and phase_of(store) == phase)
+    wait_until(lambda: round_says(rotator, "") and phase_of(store) == phase)
 
 
 def wait_served(deployment: Deployment, store: KubeSecret) -> None:
     """Wait until a new connection to any replica sees the leaf of the Secret."""
     for backend in deployment.service.backends:
-        until(lambda address=backend.webhook: serial_at(address) == serial_in(store))  # type: ignore[misc]
+        wait_until(lambda address=backend.webhook: serial_at(address) == serial_in(store))  # type: ignore[misc]
 
 
 def knows(replica: Replica, phase: Phase) -> bool:
@@ -96,7 +97,7 @@ def test_a_rotation_of_the_authority_loses_no_pod(api: RealApiServer, world: Rea
         leaf = serial_in(store)
         with streaming(world) as stream:
             publish(store)
-            until(lambda: phase_of(store) == Phase.SHOWN)
+            wait_until(lambda: phase_of(store) == Phase.SHOWN)
             (shown,) = authorities(api)
             (second,) = set(shown) - {first}
             assert first in shown
@@ -106,7 +107,7 @@ def test_a_rotation_of_the_authority_loses_no_pod(api: RealApiServer, world: Rea
             stream.wait_for(SOME)
             hurry(api, Policy(grace=MOMENT, leaf_lifetime=MOMENT), Phase.STABLE)
             for replica in deployment.replicas:
-                until(partial(knows, replica, Phase.STABLE))
+                wait_until(partial(knows, replica, Phase.STABLE))
         assert authorities(api) == {(second,)}
         assert serial_in(store) != leaf
         for replica in deployment.replicas:

@@ -42,6 +42,7 @@ from typing import Any
 import pytest
 
 from tests.cniplugin.access.cases import CAPABILITIES
+from tests.fakes.waiting import wait_until
 from tests.realapi.server import MERGE_PATCH, RealApiServer
 from webhook.registration.tables import VALIDATING_KIND
 
@@ -55,7 +56,6 @@ from .registered import (
     is_in_order,
     policies,
     run_webhooks,
-    until,
 )
 from .tenants import (
     ADMIN,
@@ -311,7 +311,7 @@ def test_15_whoever_does_not_answer_does_not_allow(plain: Tenants) -> None:
         assert admitted(plain.create(pod()))
     finally:
         plain.server.process.send_signal(signal.SIGCONT)
-    until(lambda: plain.create(pod("lan")).returncode == 0)
+    wait_until(lambda: plain.create(pod("lan")).returncode == 0)
 
 
 def test_16_a_configuration_that_is_deleted(plain: Tenants) -> None:
@@ -320,12 +320,12 @@ def test_16_a_configuration_that_is_deleted(plain: Tenants) -> None:
     assert refused(plain.create(asked), *ISOLATED)
     plain.api.must("DELETE", CONFIGURATION)
     try:
-        until(lambda: plain.create(asked, "--dry-run=server").returncode == 0)
-        until(lambda: not is_in_order(plain.server))
+        wait_until(lambda: plain.create(asked, "--dry-run=server").returncode == 0)
+        wait_until(lambda: not is_in_order(plain.server))
     finally:
         plain.api.put(empty_configuration(VALIDATING_KIND))
-        until(lambda: is_in_order(plain.server))
-    until(lambda: plain.create(asked, "--dry-run=server").returncode == 1)
+        wait_until(lambda: is_in_order(plain.server))
+    wait_until(lambda: plain.create(asked, "--dry-run=server").returncode == 1)
     assert set(policies(plain.api).values()) == {"Ignore"}
     assert run_webhooks(plain.api, "stage", "Fail").exit_code == 0
 
@@ -369,10 +369,10 @@ def test_20_a_forged_network_status(world: Tenants) -> None:
     agent = "system:serviceaccount:green:agent"
     writer = ("--as", agent, "--as-group", TENANTS)
     world.settle(config={"networkStatusMode": "Deny"}, networks=NETS)
-    until(lambda: STATUS in hooks(world.api)["pods.access.nadmit.io"]["matchConditions"][0]["expression"])
+    wait_until(lambda: STATUS in hooks(world.api)["pods.access.nadmit.io"]["matchConditions"][0]["expression"])
     world.running("web", networks="lan")
     # The API server takes a moment to learn of conditions that have changed.
-    until(lambda: 'webhook "pods.access' in annotate(world, "web", {STATUS: "[7]"}).stderr)
+    wait_until(lambda: 'webhook "pods.access' in annotate(world, "web", {STATUS: "[7]"}).stderr)
     forged = {STATUS: '[{"name":"evil"}]'}
     for user in ({}, {"user": ADMIN}, {"user": writer}):
         for where in ({}, {"subresource": "status"}):

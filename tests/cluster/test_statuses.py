@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
@@ -15,6 +14,7 @@ import pytest
 import yaml
 
 from tests.e2e.process import Served, serving
+from tests.fakes.waiting import wait_until
 from tests.paths import MANIFESTS
 from tests.realapi.server import MERGE_PATCH, RealApiServer
 
@@ -27,7 +27,6 @@ NAMESPACE, ACCOUNT = "status-test", "nadmit"
 USER = f"system:serviceaccount:{NAMESPACE}:{ACCOUNT}"
 LEASE = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/nadmit-status"
 EVENTS = "/apis/events.k8s.io/v1/namespaces/default/events"
-PATIENCE_S = 30.0
 
 Object = dict[str, Any]
 Start = Callable[..., AbstractContextManager[Served]]
@@ -61,13 +60,6 @@ NAMED_RULES = [
 EVENT_RULES = [{"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create"]}]
 
 
-def until(condition: Callable[[], Any]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 def rbac(kind: str, name: str, namespace: str = "", **fields: Any) -> Object:
     metadata = {"name": name} | ({"namespace": namespace} if namespace else {})
     return {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": kind, "metadata": metadata, **fields}
@@ -89,7 +81,7 @@ def cluster(real_api: RealApiServer) -> Iterator[RealApiServer]:
         for value in yaml.safe_load_all(file.read_text()):
             real_api.put(value)
     for path in (POLICIES, CONFIGS):
-        until(lambda path=path: real_api.ask("GET", path).status == 200)  # type: ignore[misc]
+        wait_until(lambda path=path: real_api.ask("GET", path).status == 200)  # type: ignore[misc]
     for name in (NAMESPACE, "st-blue", "st-green"):
         real_api.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     account = {"name": ACCOUNT, "namespace": NAMESPACE}
@@ -100,7 +92,7 @@ def cluster(real_api: RealApiServer) -> Iterator[RealApiServer]:
     yield real_api
     for name in ("networkattachmentpolicies", "networkattachmentpolicyconfigs"):  # others install the kinds themselves
         real_api.ask("DELETE", f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}.access.nadmit.io")
-        until(lambda name=name: real_api.ask("GET", f"{ACCESS}/{name}").status == 404)  # type: ignore[misc]
+        wait_until(lambda name=name: real_api.ask("GET", f"{ACCESS}/{name}").status == 404)  # type: ignore[misc]
 
 
 @pytest.fixture
@@ -170,7 +162,7 @@ def test_what_users_see(api: RealApiServer, start: Start) -> None:
     offset = api.audit_offset()
     names = ("broken", "good", "labelled", "trial", "cluster")
     with start("a") as a, start("b") as b:
-        until(lambda: found(api, "trial") and api.must("GET", f"{CONFIGS}/cluster").get("status"))
+        wait_until(lambda: found(api, "trial") and api.must("GET", f"{CONFIGS}/cluster").get("status"))
         assert re.sub(r"\b\d+s\b", "1s", api.kubectl("get", "nap").stdout) == (
             "NAME       MODE      ACCEPTED   ENFORCED   NAMESPACES   AGE\n"
             "broken     Enforce   False      True       1            1s\n"
@@ -183,11 +175,11 @@ def test_what_users_see(api: RealApiServer, start: Start) -> None:
         )
         assert sorted([is_writer(a), is_writer(b)]) == [False, True]
         api.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "st-green", "labels": {"tenant": "st"}}})
-        until(lambda: matched(api, "labelled") == 1)
+        wait_until(lambda: matched(api, "labelled") == 1)
         api.put(policy("trial", namespaces=("st-blue",), mode="Enforce"))
-        until(lambda: found(api, "trial") == {"Accepted": "True Readable", "Enforced": "True Loaded"})
+        wait_until(lambda: found(api, "trial") == {"Accepted": "True Readable", "Enforced": "True Loaded"})
         api.put(policy("broken", namespaces=("st-blue",)))
-        until(lambda: found(api, "broken")["Accepted"] == "True Readable")
+        wait_until(lambda: found(api, "broken")["Accepted"] == "True Readable")
         assert events(api, *names) == {
             ("broken", "PolicyUnreadable"): 1,
             ("broken", "PolicyReadable"): 1,
@@ -219,12 +211,12 @@ def test_writes_end(api: RealApiServer, start: Start) -> None:
         api.put(policy(f"many-{number}", namespaces=("st-blue",)))
     names = [f"many-{number}" for number in range(20)]
     with start() as served:
-        until(lambda: all(found(api, name) for name in names))
+        wait_until(lambda: all(found(api, name) for name in names))
         offset = api.audit_offset()
         written = served.get("/metrics")[1]
         assert 'nadmit_status_writes_total{result="ok",what="status"} 20.0' in written
         before = holder(api), api.must("GET", LEASE)["spec"]["renewTime"]
-        until(lambda: api.must("GET", LEASE)["spec"]["renewTime"] != before[1])  # 5 s, hence as many turns
+        wait_until(lambda: api.must("GET", LEASE)["spec"]["renewTime"] != before[1])  # 5 s, hence as many turns
         asked = Counter(one.resource for one in api.requests(offset=offset, user=USER) if one.verb != "watch")
     assert set(asked) == {"leases"}
     assert holder(api) == ""
@@ -238,14 +230,14 @@ def test_the_next_one_takes_over(api: RealApiServer, start: Start) -> None:
         order = []
         for number in range(3):
             api.put(policy(f"take-{number}", namespaces=("st-blue",)))
-            until(lambda number=number: found(api, f"take-{number}"))  # type: ignore[misc]
+            wait_until(lambda number=number: found(api, f"take-{number}"))  # type: ignore[misc]
             leader = next(name for name in servers if is_writer(servers[name]))
             order.append(holder(api))
             if number == 0:
                 renewed = api.must("GET", LEASE)["spec"]["renewTime"]
                 servers[leader].process.terminate()
                 servers.pop(leader).process.wait(10)
-                until(lambda: any(map(is_writer, servers.values())))
+                wait_until(lambda: any(map(is_writer, servers.values())))
                 assert seconds(renewed, api.must("GET", LEASE)["spec"]["acquireTime"]) < 15  # it did not have to end
             elif number == 1:
                 servers.pop(leader).process.kill()
@@ -261,7 +253,9 @@ def test_an_account_that_may_not(api: RealApiServer, start: Start) -> None:
     try:
         api.put(policy("mute", namespaces=("st-blue",)))
         with start() as served:
-            until(lambda: 'nadmit_status_writes_total{result="error",what="status"} 1.0' in served.get("/metrics")[1])
+            wait_until(
+                lambda: 'nadmit_status_writes_total{result="error",what="status"} 1.0' in served.get("/metrics")[1]
+            )
             assert served.get("/readyz") == (200, "ready")
     finally:
         grant(api, RULES)
@@ -280,11 +274,11 @@ def test_a_status_that_somebody_else_wrote(api: RealApiServer, start: Start) -> 
         "lastTransitionTime": "2026-11-23T19:00:00Z",
     }
     with start():
-        until(lambda: found(api, "other"))
+        wait_until(lambda: found(api, "other"))
         path = f"{POLICIES}/other/status"
         api.must("PATCH", path, {"status": {"conditions": [foreign], "matchedNamespaces": 9}}, kind=MERGE_PATCH)
         api.put(policy("other", namespaces=("st-blue",), mode="Audit"))
-        until(lambda: len(found(api, "other")) == 3)
+        wait_until(lambda: len(found(api, "other")) == 3)
         assert found(api, "other") == {
             "Accepted": "True Readable",
             "Enforced": "False ModeAudit",

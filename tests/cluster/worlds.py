@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -24,7 +23,6 @@ from .stream import Fate, Sender
 RECORDING = EXAMPLES / "recordings" / "create-pods-alice-pod.json"
 NAMESPACE = "stream"
 LAN = "lan"
-PATIENCE_S = 150.0  # new tokens wait a minute before they are registered
 REGISTRATION = "/apis/admissionregistration.k8s.io/v1"
 CONFIGURATION = f"{REGISTRATION}/validatingwebhookconfigurations/nadmit"
 INJECTION = f"{REGISTRATION}/mutatingwebhookconfigurations/nadmit"
@@ -68,11 +66,6 @@ def review_of(networks: str) -> dict[str, Any]:
     request["namespace"] = metadata["namespace"] = NAMESPACE
     metadata["annotations"] = {ANNOTATION: networks}
     return review
-
-
-def until(condition: Callable[[], object]) -> None:
-    """Wait until something is true that no event tells."""
-    wait_until(condition, within_s=PATIENCE_S)
 
 
 class InProcessWorld:
@@ -149,14 +142,14 @@ class RealWorld:
 
     def wait_judged(self) -> None:
         """Wait until the replicas have registered themselves, and are asked."""
-        until(lambda: self._api.must("GET", CONFIGURATION).get("webhooks"))
+        wait_until(lambda: self._api.must("GET", CONFIGURATION).get("webhooks"))
         hooks = {hook["name"]: hook for hook in self._api.must("GET", CONFIGURATION)["webhooks"]}
         assert hooks["pods.access.nadmit.io"]["failurePolicy"] == "Fail"
         injecting = {hook["name"]: hook for hook in self._api.must("GET", INJECTION)["webhooks"]}
         assert injecting["pods.inject.nadmit.io"]["failurePolicy"] == "Fail"
         self.ca.write_bytes(base64.b64decode(self._api.must("GET", SECRET)["data"]["ca.crt"]))
         sender = self.connect("absent")
-        until(lambda: sender.send().fate is Fate.REFUSED)
+        wait_until(lambda: sender.send().fate is Fate.REFUSED)
         sender.close()
 
     def path(self) -> str:

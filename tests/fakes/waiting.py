@@ -7,11 +7,13 @@ import time
 from collections.abc import Callable
 
 LOOK_S = 0.01
+PATIENCE_S = 150.0
+"""More than any test waits: new tokens of paths are registered after a minute."""
 _NEVER = threading.Event()
 
 
 def wait_until(
-    condition: Callable[[], object], *, within_s: float = 20.0, what: Callable[[], object] = lambda: ""
+    condition: Callable[[], object], what: Callable[[], object] = lambda: "", *, within_s: float = PATIENCE_S
 ) -> None:
     """Look every 10 ms; fail with `what` if the condition is not true in time."""
     deadline = time.monotonic() + within_s

@@ -8,12 +8,12 @@ import select
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.fakes.waiting import wait_until
 from tests.paths import ROOT
 
 PATIENCE_S = 10.0
@@ -41,10 +41,7 @@ class Guarded:
 
     def _number(self) -> int:
         file = self.directory / "pid"
-        deadline = time.monotonic() + PATIENCE_S
-        while not file.exists() or not file.read_text().endswith("."):
-            assert time.monotonic() < deadline
-            time.sleep(0.005)
+        wait_until(lambda: file.exists() and file.read_text().endswith("."))
         return int(file.read_text().rstrip("."))
 
     def is_sleeping(self, *, within_s: float) -> bool:

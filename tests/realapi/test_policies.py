@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.fakes.objects import policy, policy_config
+from tests.fakes.waiting import wait_until
 from webhook.cli import nadmit
 from webhook.kube.informers import Timing
 from webhook.snapshot.source import ClusterSource
@@ -27,7 +27,6 @@ KINDS = {
 OPEN_SCHEMA = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
 """Lets in what the real schema would refuse: a policy may be older than its schema."""
 SAN = {"name": "san", "action": "Allow", "networks": [{"namespaces": ["infra"], "names": ["storage"]}]}
-PATIENCE_S = 20
 
 
 def definition(kind: str) -> dict[str, Any]:
@@ -81,19 +80,12 @@ def install(real_api: RealApiServer) -> Iterator[Callable[[], None]]:
     def install() -> None:
         for kind in KINDS:
             real_api.put(definition(kind))
-        wait(lambda: all(real_api.ask("GET", path_of(kind)).status == 200 for kind in KINDS))
+        wait_until(lambda: all(real_api.ask("GET", path_of(kind)).status == 200 for kind in KINDS))
 
     yield install
     for plural in KINDS.values():
         real_api.ask("DELETE", f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{plural}.{GROUP}")
-    wait(lambda: all(real_api.ask("GET", path_of(kind)).status == 404 for kind in KINDS))
-
-
-def wait(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until(lambda: all(real_api.ask("GET", path_of(kind)).status == 404 for kind in KINDS))
 
 
 @pytest.fixture
@@ -125,26 +117,26 @@ def test_policies_of_a_real_cluster(
 
     source.start()
     try:
-        wait(lambda: source.problem() is None)
+        wait_until(lambda: source.problem() is None)
         assert rules() == {}
         install()
         put(real_api, policy("blue-storage", SAN, pods=[{"namespaces": ["blue"]}]))
-        wait(lambda: rules() == {"blue-storage": ["san"]})
+        wait_until(lambda: rules() == {"blue-storage": ["san"]})
         put(real_api, policy_config(posture="Strict"))
-        wait(lambda: source.snapshot().policies.config)
+        wait_until(lambda: source.snapshot().policies.config)
         before, count = source.snapshot().policies, len(swaps)
         status = {"status": {"observedGeneration": 1}}
         path = f"{path_of('NetworkAttachmentPolicy', 'blue-storage')}/status"
         real_api.must("PATCH", path, status, kind="application/merge-patch+json")
         put(real_api, policy("broken", {**SAN, "limits": {"ips": {"cidrs": ["ten"]}}}))
-        wait(lambda: len(swaps) > count)
+        wait_until(lambda: len(swaps) > count)
         assert "broken" in rules()
         assert len(swaps) == count + 1
         assert source.snapshot().policies.policies[0] is before.policies[0]
         assert caplog.text.count('NetworkAttachmentPolicy "broken": spec.attachments[0].limits.ips.cidrs[0]') == 1
         real_api.must("DELETE", path_of("NetworkAttachmentPolicy", "blue-storage"))
         real_api.must("DELETE", path_of("NetworkAttachmentPolicyConfig", "cluster"))
-        wait(lambda: list(rules()) == ["broken"] and source.snapshot().policies.config is None)
+        wait_until(lambda: list(rules()) == ["broken"] and source.snapshot().policies.config is None)
     finally:
         source.stop()
 
@@ -160,7 +152,7 @@ def test_commands_ask_a_real_cluster(
     assert (allowed.exit_code, allowed.stderr) == (0, "")
     assert 'decided: NetworkAttachmentPolicy "blue-storage" rule "san" (Allow)' in allowed.stdout
     user = "system:serviceaccount:default:nadmit-reader"
-    wait(lambda: len(real_api.requests(offset=offset, user=user)) == 4)
+    wait_until(lambda: len(real_api.requests(offset=offset, user=user)) == 4)
     assert {asked.verb for asked in real_api.requests(offset=offset, user=user)} == {"list"}
     listed = ask("rules", kubeconfig=reader)
     assert "infra/storage  yes" in " ".join(listed.stdout.replace("    ", "  ").splitlines())

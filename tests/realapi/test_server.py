@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import ssl
 import threading
-import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.fakes.waiting import wait_until
 
 from .assets import Assets
 from .server import Answer, RealApiServer, RealApiServerError
@@ -122,9 +123,8 @@ def registered(real_api: RealApiServer, webhook: str) -> Iterator[None]:
 
 def test_a_webhook_at_a_url(real_api: RealApiServer, registered: None) -> None:
     """NB: the API server learns of a new webhook by a watch."""
-    deadline = time.monotonic() + 10
-    while (answer := _create_config_map(real_api)).status == 201 and time.monotonic() < deadline:
-        time.sleep(0.02)
+    wait_until(lambda: _create_config_map(real_api).status != 201)
+    answer = _create_config_map(real_api)
     assert answer.status == 400
     said = 'admission webhook "refusing.tests.example" denied the request: not for nadmit-tests-admin'
     assert answer.value["message"] == said

@@ -19,6 +19,7 @@ from cniplugin.errors import INTERNAL, IO_FAILURE, TRY_AGAIN_LATER, PluginError
 from cniplugin.protocol import invoke
 from cniplugin.protocol.invoke import Call
 from tests.fakes.cni_plugin import Plugins
+from tests.fakes.waiting import wait_until
 
 RESULT = '{"cniVersion":"1.0.0"}'
 
@@ -72,12 +73,8 @@ def is_alive(pid: int) -> bool:
 
 
 def wait_for(path: Path) -> int:
-    until = time.monotonic() + 10
-    while time.monotonic() < until:
-        if path.exists() and path.read_text():
-            return int(path.read_text())
-        time.sleep(0.005)
-    raise AssertionError(f"{path} was not written")
+    wait_until(lambda: path.exists() and path.read_text(), lambda: f"{path} was not written")
+    return int(path.read_text())
 
 
 class TestFind:
@@ -324,10 +321,7 @@ class TestDeadline:
         assert error.code == TRY_AGAIN_LATER
         assert error.msg == "netplugin did not end before the deadline and was killed"
         assert 0.2 <= took < 1.5
-        until = time.monotonic() + 5
-        while is_alive(seen[0]) and time.monotonic() < until:
-            time.sleep(0.005)
-        assert not is_alive(seen[0])
+        wait_until(lambda: not is_alive(seen[0]))
         assert not is_alive(plugins.calls()[0]["pid"])
 
     def test_endless_output_ends_at_the_deadline(self, plugins: Plugins) -> None:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import pytest
 import yaml
 
 from tests.fakes.threads import nothing_left
+from tests.fakes.waiting import wait_until
 from tests.realapi.server import RealApiServer
 
 from .cluster import ACCESS, ACCOUNT, IN_PROCESS, REAL, Api, Cluster, RealCluster
@@ -28,12 +28,9 @@ def bearer(real_api: RealApiServer) -> str:
     return real_api.token_for(*ACCOUNT)
 
 
-def wait_until_served(server: RealApiServer, path: str, *, within_s: float = 30.0) -> None:
-    """NB: a kind that was just installed is not found for a moment."""
-    deadline = time.monotonic() + within_s
-    while server.ask("GET", path).status != 200:
-        assert time.monotonic() < deadline, path
-        time.sleep(0.05)
+def wait_until_served(server: RealApiServer, path: str) -> None:
+    """NB: the API server does not serve a kind at once when it was installed."""
+    wait_until(lambda: server.ask("GET", path).status == 200, lambda: path)
 
 
 @pytest.fixture(params=[IN_PROCESS, REAL])

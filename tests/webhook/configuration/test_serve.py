@@ -56,17 +56,17 @@ def test_a_file_is_followed_and_a_bad_one_changes_nothing(tmp_path: Path) -> Non
         assert configz(server)["source"] == str(path)
         assert reload(server)["last_reload_successful"] == 1
         replace(path, BAD)
-        wait_until(lambda: configz(server)["refused"], what=lambda: configz(server))
+        wait_until(lambda: configz(server)["refused"], lambda: configz(server))
         assert mode(server) == "honor"
         assert reload(server)["last_reload_successful"] == 0
         assert reload(server)['reloads_total{result="error"}'] == 1
         assert server.get("/readyz") == (200, "ready")
         replace(path, OFF)
-        wait_until(lambda: mode(server) == "off", what=lambda: configz(server))
+        wait_until(lambda: mode(server) == "off", lambda: configz(server))
         assert configz(server)["refused"] is None
         assert reload(server)["last_reload_successful"] == 1
         path.unlink()
-        wait_until(lambda: configz(server)["unreadable"], what=lambda: configz(server))
+        wait_until(lambda: configz(server)["unreadable"], lambda: configz(server))
         assert mode(server) == "off"
     assert server.process.returncode == 0
     assert f"nadmit: WARNING: {path}:3:13: injection.mode: unknown value" in server.errors
@@ -85,14 +85,14 @@ def test_a_change_decides_the_next_review(tmp_path: Path) -> None:
     with serving(tmp_path / "certs", "--config", str(path)) as server:
         assert "patch" not in server.post(body, "/mutate")
         replace(path, by_label)
-        wait_until(lambda: "patch" in server.post(body, "/mutate"), what=lambda: configz(server))
+        wait_until(lambda: "patch" in server.post(body, "/mutate"), lambda: configz(server))
         patch = json.loads(base64.b64decode(server.post(body, "/mutate")["patch"]))
         assert [step["value"] for step in patch] in ([{"example.com/a": "b"}], ["b"])
         replace(path, BAD)
-        wait_until(lambda: configz(server)["refused"], what=lambda: configz(server))
+        wait_until(lambda: configz(server)["refused"], lambda: configz(server))
         assert "patch" in server.post(body, "/mutate")
         replace(path, OFF)
-        wait_until(lambda: "patch" not in server.post(body, "/mutate"), what=lambda: configz(server))
+        wait_until(lambda: "patch" not in server.post(body, "/mutate"), lambda: configz(server))
 
 
 def test_a_mounted_configmap_is_followed_as_the_kubelet_swaps_it(tmp_path: Path) -> None:
@@ -110,9 +110,9 @@ def test_a_mounted_configmap_is_followed_as_the_kubelet_swaps_it(tmp_path: Path)
     (mount / "config.yaml").symlink_to("..data/config.yaml")
     with serving(tmp_path / "certs", "--config", str(mount / "config.yaml")) as server:
         swap(1, TOP_UP)
-        wait_until(lambda: mode(server) == "topUp", what=lambda: configz(server))
+        wait_until(lambda: mode(server) == "topUp", lambda: configz(server))
         swap(2, BAD)
-        wait_until(lambda: configz(server)["refused"], what=lambda: configz(server))
+        wait_until(lambda: configz(server)["refused"], lambda: configz(server))
         swap(3, OFF)
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(PATIENCE_S) == 0
@@ -175,14 +175,14 @@ def test_a_configmap_is_followed(tmp_path: Path) -> None:
         kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", api.url)
         options = ("--kubeconfig", str(kubeconfig), "--config-map", NAME, "--namespace", NAMESPACE)
         with serving(tmp_path / "certs", *options, manifests=None) as server:
-            wait_until(lambda: server.get("/readyz")[0] == 200, what=lambda: server.get("/readyz"))
+            wait_until(lambda: server.get("/readyz")[0] == 200, lambda: server.get("/readyz"))
             assert mode(server) == "honor"
             api.wait(lambda: "last-good.yaml" in api.texts())
             api.edit(config=BAD)
             api.wait(api.events)
             assert reload(server)["last_reload_successful"] == 0
             with serving(tmp_path / "certs", *options, manifests=None) as young:
-                wait_until(lambda: young.get("/readyz")[0] == 200, what=lambda: young.get("/readyz"))
+                wait_until(lambda: young.get("/readyz")[0] == 200, lambda: young.get("/readyz"))
                 assert mode(young) == "honor"
                 assert reload(young)["hash"] == reload(server)["hash"]
             assert server.get("/readyz") == (200, "ready")
@@ -208,6 +208,6 @@ def test_a_configmap_that_was_never_right_or_may_not_be_read_keeps_it_from_being
             assert server.get("/readyz")[0] == 503
             assert server.get("/healthz") == (200, "ok")
             api.edit(config=None)
-            wait_until(lambda: server.get("/readyz")[0] == 200, what=lambda: server.get("/readyz"))
+            wait_until(lambda: server.get("/readyz")[0] == 200, lambda: server.get("/readyz"))
             assert mode(server) == "topUp"
     assert server.process.returncode == 0
