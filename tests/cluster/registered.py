@@ -120,6 +120,18 @@ def registering(certs: Path, kubeconfig: Path, *more: str) -> Iterator[Served]:
 
 
 @contextmanager
+def judging(api: RealApiServer, certs: Path) -> Iterator[Served]:
+    """Run the server inside of `cluster` until the API server asks it about pods, with one network, lan."""
+    with registering(certs, account(api, READ + REGISTER)) as served:
+        wait_until(lambda: is_in_order(served))
+        # The API server learns of its new webhooks by a watch, and the server of the network.
+        wait_until(lambda: create(api, network("bad", plugin="../x"), "--dry-run=server").returncode != 0)
+        assert create(api, network("lan")).returncode == 0
+        wait_until(lambda: create(api, pod("probe", "lan"), "--dry-run=server").returncode == 0)
+        yield served
+
+
+@contextmanager
 def staged(api: RealApiServer, certs: Path) -> Iterator[Served]:
     """Run the server, registered in stage Fail, inside of `cluster`; nothing is registered in the end."""
     with registering(certs, account(api, READ + REGISTER)) as server:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import timedelta
@@ -23,7 +23,7 @@ from webhook.registration.moving import PROBES
 
 from .certificates import connect_with
 from .deployments import SOME, Deployment, deployed, streaming
-from .installation import NAMESPACE, installed_server
+from .installation import NAMESPACE
 from .registered import READ, REGISTER, account, cluster, create, hooks, is_in_order, network, registering, run_webhooks
 from .replicas import Replica
 from .worlds import CONFIGURATION, INJECTION, RealWorld, review_of
@@ -32,19 +32,6 @@ pytestmark = [pytest.mark.kube_apiserver, pytest.mark.slow]
 
 
 MOVED_WITHIN_S = 200.0
-
-
-@pytest.fixture(scope="module")
-def api() -> Iterator[RealApiServer]:
-    with installed_server() as server:
-        yield server
-
-
-@pytest.fixture
-def world(api: RealApiServer, tmp_path: Path) -> Iterator[RealWorld]:
-    made = RealWorld(api, tmp_path)
-    yield made
-    made.close()
 
 
 def registered(api: RealApiServer) -> frozenset[str]:

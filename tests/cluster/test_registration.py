@@ -29,6 +29,7 @@ from .registered import (
     empty_configuration,
     hooks,
     is_in_order,
+    judging,
     network,
     pod,
     policies,
@@ -51,12 +52,7 @@ def world(real_api: RealApiServer) -> Iterator[RealApiServer]:
 @pytest.fixture
 def server(world: RealApiServer, tmp_path: Path) -> Iterator[Served]:
     """A server that is registered, and one network."""
-    with registering(tmp_path / "certs", account(world, READ + REGISTER)) as served:
-        wait_until(lambda: is_in_order(served))
-        # The API server takes a moment to learn of its new webhooks, and the cache to learn of the network.
-        wait_until(lambda: create(world, network("bad", plugin="../x"), "--dry-run=server").returncode != 0)
-        assert create(world, network("lan")).returncode == 0
-        wait_until(lambda: create(world, pod("probe", "lan"), "--dry-run=server").returncode == 0)
+    with judging(world, tmp_path / "certs") as served:
         yield served
 
 

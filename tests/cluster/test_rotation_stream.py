@@ -7,7 +7,6 @@ Secret, as another replica would with shorter times: the begin, the grace time, 
 from __future__ import annotations
 
 import http.client
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -27,26 +26,13 @@ from webhook.registration.tables import KINDS
 
 from .certificates import connect_with, phase_of, round_says, serial_at, serial_in
 from .deployments import SOME, Deployment, deployed, streaming
-from .installation import NAMESPACE, installed_server
+from .installation import NAMESPACE
 from .replicas import Replica
 from .worlds import CONFIGURATION, INJECTION, RealWorld
 
 pytestmark = [pytest.mark.kube_apiserver, pytest.mark.slow]
 
 MOMENT = timedelta(seconds=2)
-
-
-@pytest.fixture(scope="module")
-def api() -> Iterator[RealApiServer]:
-    with installed_server() as server:
-        yield server
-
-
-@pytest.fixture
-def world(api: RealApiServer, tmp_path: Path) -> Iterator[RealWorld]:
-    made = RealWorld(api, tmp_path)
-    yield made
-    made.close()
 
 
 def authorities(api: RealApiServer) -> set[tuple[x509.Certificate, ...]]:

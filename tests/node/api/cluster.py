@@ -243,18 +243,6 @@ def _network(namespace: str, name: str, config: object, metadata: dict[str, Any]
     return {**value, "spec": spec}
 
 
-def policy(name: str, *attachments: Conf, **spec: Any) -> Conf:
-    """Return a NetworkAttachmentPolicy with these rules."""
-    head = {"apiVersion": ACCESS, "kind": "NetworkAttachmentPolicy", "metadata": {"name": name}}
-    return {**head, "spec": {**spec, "attachments": list(attachments)}}
-
-
-def config(**spec: Any) -> Conf:
-    """Return the configuration of the access rules."""
-    head = {"apiVersion": ACCESS, "kind": "NetworkAttachmentPolicyConfig", "metadata": {"name": "cluster"}}
-    return {**head, "spec": spec}
-
-
 def _path_of_rules(value: Conf) -> str:
     kind = {"NetworkAttachmentPolicy": "networkattachmentpolicies"}.get(value["kind"], "networkattachmentpolicyconfigs")
     return f"/apis/{ACCESS}/{kind}/{value['metadata']['name']}"

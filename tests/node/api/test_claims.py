@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from tests.fakes.apiserver import Answer, Request, failure
+from tests.fakes.objects import policy
 
-from .cluster import Api, misbehaving, policy
+from .cluster import Api, misbehaving
 from .world import POD, Conf, Node
 
 pytestmark = [pytest.mark.root, pytest.mark.slow, misbehaving]

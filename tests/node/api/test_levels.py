@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from tests.fakes.apiserver import failure
+from tests.fakes.objects import policy
+from tests.fakes.objects import policy_config as config
 
-from .cluster import Api, config, misbehaving, policy
+from .cluster import Api, misbehaving
 from .world import Conf, Node
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]

@@ -15,13 +15,15 @@ from cniplugin.access.model.values import Config
 from cniplugin.cluster.rulesfile import RulesFile, Snapshot
 from cniplugin.netspec import netattachdef
 from tests.fakes.apiserver import Answer, Request, failure
+from tests.fakes.objects import policy
+from tests.fakes.objects import policy_config as config
 from tests.node.test_footprint import FORBIDDEN
 from tests.realapi.server import RealApiServer
 from tests.webhook.admission.world import FakeCluster, request
 from webhook.admission.evaluate import evaluate
 from webhook.admission.model.requests import Object
 
-from .cluster import Api, Cluster, RealCluster, config, genuine, misbehaving, policy
+from .cluster import Api, Cluster, RealCluster, genuine, misbehaving
 from .test_account import grant
 from .test_devices import TELLING
 from .world import DEFAULT, NETWORKS, REPO, Conf, Node

@@ -27,7 +27,7 @@ from tests.webhook.admission.mutation.injecting import (
     sriov,
 )
 from tests.webhook.admission.mutation.test_properties import SETTINGS, networks_of, pods
-from tests.webhook.admission.world import RULES, FakeCluster
+from tests.webhook.admission.world import RULES, FakeCluster, Remembering
 from webhook.admission.model.injection import Injection
 from webhook.admission.model.requests import Decision, Object
 from webhook.admission.mutate import answer_mutation
@@ -104,36 +104,21 @@ def replica(suffix: str) -> Json:
     return pod
 
 
-class Remembering(FakeCluster):
-    """A cluster that remembers as a snapshot does, and counts what it had to make."""
-
-    def __init__(self) -> None:
-        super().__init__(sriov().networks)
-        self.made = 0
-        self._known: dict[Any, Any] = {}
-
-    def recall(self, key: Any, make: Any) -> Any:
-        if key not in self._known:
-            self.made += 1
-            self._known[key] = make()
-        return self._known[key]
-
-
 def ask(pod: Json, world: FakeCluster, injection: Injection) -> Decision:
     return answer_mutation(create(pod), world, RULES, injection)
 
 
 def test_the_pods_of_a_replica_set_are_worked_out_once() -> None:
-    world, injection = Remembering(), Injection()
+    world, injection = Remembering(sriov().networks), Injection()
     first, second = (ask(replica(suffix), world, injection) for suffix in ("x7k2p", "9wq4z"))
     assert first.operations
     assert second is first
-    assert world.made == 1
+    assert len(world.remembered) == 1
 
 
 def test_the_pods_of_a_stateful_set_are_worked_out_once() -> None:
     """And those of an indexed Job: labels and annotations that nobody reads may differ, so long as there are some."""
-    world, injection = Remembering(), Injection(annotations_by_label={"sriov": {"mark": "yes"}})
+    world, injection = Remembering(sriov().networks), Injection(annotations_by_label={"sriov": {"mark": "yes"}})
     answers = []
     for suffix in ("0", "1"):
         pod = replica(suffix)
@@ -141,7 +126,7 @@ def test_the_pods_of_a_stateful_set_are_worked_out_once() -> None:
         pod["metadata"]["annotations"]["batch.kubernetes.io/job-completion-index"] = suffix
         answers.append(ask(pod, world, injection))
     assert answers[0] is answers[1]
-    assert world.made == 1
+    assert len(world.remembered) == 1
 
 
 @pytest.mark.parametrize("key", ["labels", "annotations"])
@@ -158,14 +143,14 @@ def test_what_settings_read_is_in_the_sketch(key: str) -> None:
 
 def test_another_configuration_is_another_answer() -> None:
     """NB: what is remembered for the earlier one stays until the next snapshot, and must not be given."""
-    world = Remembering()
+    world = Remembering(sriov().networks)
     one = ask(replica("x7k2p"), world, Injection())
     other = ask(replica("x7k2p"), world, Injection(exposes_netinfo=False))
     assert len(other.operations) < len(one.operations)
 
 
 def test_what_names_an_object_is_not_remembered() -> None:
-    world = Remembering()
+    world = Remembering(sriov().networks)
     for _ in range(2):
         answer = ask(pod_of("new,a", labels={"app": "web"}), world, Injection())
         assert answer.missing == (("blue", "new"),)
@@ -178,7 +163,7 @@ def test_a_refusal_of_one_account_is_not_the_answer_for_another() -> None:
     deny = {"name": "no", "action": "Deny", "networks": [{"names": ["new"]}]}
     spec = {"exceptPods": [{"namespaces": ["blue"], "serviceAccounts": ["router"]}], "attachments": [deny]}
     policies = read_policies([{"kind": "NetworkAttachmentPolicy", "metadata": {"name": "p"}, "spec": spec}])
-    world, injection, rules = Remembering(), Injection(), compile_rules(policies, Config())
+    world, injection, rules = Remembering(sriov().networks), Injection(), compile_rules(policies, Config())
     asked = create(pod_of("new,a"))
     known = asked.object or Object()
     router = asked._replace(object=known._replace(service_account="router"))

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cniplugin.netspec.netattachdef import RESOURCE_NAME
-from tests.webhook.admission.world import CAPABLE, FakeCluster, T, attach, cluster, decide, pod, request, rules
+from tests.webhook.admission.world import (
+    CAPABLE,
+    FakeCluster,
+    Remembering,
+    attach,
+    cluster,
+    decide,
+    pod,
+    request,
+    rules,
+)
 from webhook.admission.evaluate import WORKLOADS
 from webhook.admission.model.requests import GroupKind, Object, User
 from webhook.admission.wording.messages import CAUSES_MAX
@@ -91,16 +101,6 @@ def test_a_bare_default_network_is_looked_up_in_the_network_namespace() -> None:
     assert decision.causes[0].field == "metadata.annotations[v1.multus-cni.io/default-network]"
 
 
-class Remembering(FakeCluster):
-    """Counts what a snapshot would remember."""
-
-    def recall(self, key: Hashable, make: Callable[[], T]) -> T:
-        self.keys.append(key)
-        return make()
-
-    keys: list[Hashable]
-
-
 @pytest.mark.parametrize(
     ("thing", "is_remembered"),
     [
@@ -112,9 +112,8 @@ class Remembering(FakeCluster):
 )
 def test_only_what_is_small_is_remembered(thing: Object, *, is_remembered: bool) -> None:
     world = Remembering(cluster().networks)
-    world.keys = []
     assert decide(request(thing), world=world).is_allowed
-    assert bool(world.keys) is is_remembered
+    assert bool(world.remembered) is is_remembered
 
 
 class Counting(FakeCluster):
