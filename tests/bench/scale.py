@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.bench import apiserver, load, server, world
+from tests.bench import largecluster, load, reviewbodies, server
 
 CONNECTIONS = 8
 BUSY_CONNECTIONS = 24
@@ -87,7 +87,7 @@ class Api:
 @contextmanager
 def running_api(size: Size, folder: Path) -> Iterator[Api]:
     """Run an API server with a cluster, on the core of the client."""
-    command = [sys.executable, "-m", "tests.bench.apiserver", str(size.networks), str(size.pods)]
+    command = [sys.executable, "-m", "tests.bench.largecluster", str(size.networks), str(size.pods)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         os.sched_setaffinity(process.pid, {CLIENT_CORE})
         yield Api(process, folder)
@@ -102,8 +102,8 @@ class Bench:
         self._clients = clients
         self._folder = folder
         self._certs = folder / "certs"
-        self._review = json.loads(world.reviews("pod CREATE, two networks")[0])
-        self.messages = [load.request("/validate", self.pod(number)) for number in range(world.DIFFERENT)]
+        self._review = json.loads(reviewbodies.reviews("pod CREATE, two networks")[0])
+        self.messages = [load.request("/validate", self.pod(number)) for number in range(reviewbodies.DIFFERENT)]
 
     @property
     def ca(self) -> Path:
@@ -121,12 +121,12 @@ class Bench:
 
     def pod(self, number: int, networks: str = "") -> bytes:
         """Return the review of one pod; without networks, with two of its namespace."""
-        space = apiserver.namespace_of(number)
+        space = largecluster.namespace_of(number)
         request = self._review["request"]
         metadata = request["object"]["metadata"]
         request["namespace"] = metadata["namespace"] = f"ns-{space}"
         request["name"] = metadata["name"] = f"app-{number}"
-        named = networks or f"net-{space},net-{space + apiserver.NAMESPACES}"
+        named = networks or f"net-{space},net-{space + largecluster.NAMESPACES}"
         metadata["annotations"] = {"k8s.v1.cni.cncf.io/networks": named}
         return json.dumps(self._review, separators=(",", ":")).encode()
 
@@ -197,7 +197,7 @@ WEATHERS = (
 def run(size: Size) -> None:
     """Print this part of the report."""
     print(
-        f"\nScale: {size.title}, {apiserver.NAMESPACES:,} namespaces; replicas on cores 0 and 1 in turn, the rest on 1"
+        f"\nScale: {size.title}, {largecluster.NAMESPACES:,} namespaces; replicas on cores 0 and 1 in turn, the rest on 1"
     )
     affinity = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {CLIENT_CORE})

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from cniplugin.access.model.values import Rules
-from tests.bench import bare, hostile, load, server, world
+from tests.bench import bare, hostile, load, reviewbodies, server
 from webhook.admission.model.requests import Decision, Request
 from webhook.admission.plugins.schema import PluginChecks
 from webhook.admission.view.nadmitconfiguration import Configuration
@@ -196,7 +196,7 @@ def _attacks(seconds: float) -> None:
     with tempfile.TemporaryDirectory(prefix="nadmit-bench-") as name:
         folder = Path(name)
         (folder / "tree").mkdir()
-        world.write_tree(folder / "tree", 0)
+        reviewbodies.write_tree(folder / "tree", 0)
         with server.running(server.nadmit(folder / "tree", folder / "certs"), folder / "log") as subject:
             for title, attackers in ATTACKS.items():
                 _attack(title, attackers, subject.port, folder, seconds)
@@ -213,7 +213,7 @@ def _attack(title: str, attackers: Sequence[tuple[str, str]], port: int, folder:
         process.start()
     for _ in started:
         counts.get()  # each says when it begins
-    healthy = load.request("/validate", world.reviews("pod CREATE, two networks")[0])
+    healthy = load.request("/validate", reviewbodies.reviews("pod CREATE, two networks")[0])
     report = load.run_paced([port], ca, [healthy], connections=1, rate=HEALTHY_PER_SECOND, seconds=seconds)
     sent = sum(counts.get() for _ in started)
     for process in started:

@@ -33,7 +33,7 @@ from certs.store import ConflictError, StoreError
 from certs.tokenkeeper import TokenFile, TokenKeeper, TokenRotator
 
 from .memorycluster import MUTATING, VALIDATING, MemoryCluster, webhook
-from .world import START
+from .rotationworld import START
 
 DAY, MINUTE, SECOND = timedelta(days=1), timedelta(minutes=1), timedelta(seconds=1)
 POLICY = TokenPolicy()

@@ -20,7 +20,7 @@ from certs.store import ConflictError, StoreError
 from tests.fakes.apiserver import ApiServer, failure
 
 from .memorycluster import MUTATING, VALIDATING, MemoryCluster, webhook
-from .world import NAME, World, verifies
+from .rotationworld import NAME, World, verifies
 
 DAY = timedelta(days=1)
 

@@ -8,7 +8,7 @@ import pytest
 from tests.realapi.server import RealApiServer
 
 from .installation import installed_server
-from .worlds import RealWorld
+from .streamworlds import RealWorld
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from pathlib import Path
 from .replicas import Replica
 from .service import Service
 from .stream import Stream
-from .worlds import World
+from .streamworlds import World
 
 THREADS = 6
 SOME = 100

@@ -17,7 +17,7 @@ from certs.kubestore import Api, KubeConfigurations, KubeSecret
 from certs.rotator import Rotator
 from certs.store import StoreError
 from tests.certs.memorycluster import FOREIGN
-from tests.certs.world import NAME, verifies
+from tests.certs.rotationworld import NAME, verifies
 from tests.fakes.apiserver import ApiServer
 from tests.fakes.waiting import wait_until
 from tests.realapi.server import RealApiServer

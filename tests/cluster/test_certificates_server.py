@@ -22,7 +22,7 @@ from certs.kubestore import Api, KubeConfigurations, KubeSecret
 from certs.rotation import Policy, Step
 from certs.rotator import Rotator
 from certs.state import Phase, render_state
-from tests.certs.world import NAME
+from tests.certs.rotationworld import NAME
 from tests.fakes.waiting import wait_until
 from tests.realapi.server import RealApiServer
 

@@ -13,7 +13,7 @@ import pytest
 
 from tests.fakes.waiting import wait_until
 from tests.realapi.server import RealApiServer
-from tests.webhook.admission.dra.world import (
+from tests.webhook.admission.dra.claimobjects import (
     BY_CLAIM,
     BY_TEMPLATE,
     CNI,

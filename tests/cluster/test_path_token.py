@@ -26,7 +26,7 @@ from .deployments import SOME, Deployment, deployed, streaming
 from .installation import NAMESPACE
 from .registered import READ, REGISTER, account, cluster, create, hooks, is_in_order, network, registering, run_webhooks
 from .replicas import Replica
-from .worlds import CONFIGURATION, INJECTION, RealWorld, review_of
+from .streamworlds import CONFIGURATION, INJECTION, RealWorld, review_of
 
 pytestmark = [pytest.mark.kube_apiserver, pytest.mark.slow]
 

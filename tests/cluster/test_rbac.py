@@ -14,7 +14,7 @@ from tests.fakes.waiting import wait_until
 from tests.manifests.verbs_used import VERBS_USED, Use
 from tests.realapi.audit import Asked
 from tests.realapi.server import MERGE_PATCH, RealApiServer
-from tests.webhook.admission.dra.world import BY_CLAIM, BY_TEMPLATE, pod
+from tests.webhook.admission.dra.claimobjects import BY_CLAIM, BY_TEMPLATE, pod
 from tests.webhook.configuration.texts import BAD, HONOR
 from webhook.admission.dra.claims import IMPLICIT_RESOURCE
 from webhook.commands.judging import admission_review

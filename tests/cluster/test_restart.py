@@ -21,7 +21,7 @@ from .installation import installed_server
 from .replicas import Replica
 from .senders import ReviewSender
 from .stream import Fate, Stream
-from .worlds import InProcessWorld, RealWorld, World, review_of
+from .streamworlds import InProcessWorld, RealWorld, World, review_of
 
 pytestmark = pytest.mark.slow
 

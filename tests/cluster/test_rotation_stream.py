@@ -28,7 +28,7 @@ from .certificates import connect_with, phase_of, round_says, serial_at, serial_
 from .deployments import SOME, Deployment, deployed, streaming
 from .installation import NAMESPACE
 from .replicas import Replica
-from .worlds import CONFIGURATION, INJECTION, RealWorld
+from .streamworlds import CONFIGURATION, INJECTION, RealWorld
 
 pytestmark = [pytest.mark.kube_apiserver, pytest.mark.slow]
 

@@ -14,7 +14,7 @@ from tests.fakes.objects import pod_with_account
 from tests.fakes.objectstore import CONFIGS, NAMESPACES, POLICIES
 from tests.realapi.server import RealApiServer
 
-from .world import DEFAULT, NETWORKS, POD, STATUS, UID, Conf
+from .podnode import DEFAULT, NETWORKS, POD, STATUS, UID, Conf
 
 ACCESS = "access.nadmit.io/v1alpha1"
 DEFINITIONS = "network-attachment-definitions"

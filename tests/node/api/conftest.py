@@ -11,7 +11,7 @@ from tests.fakes.waiting import wait_until
 from tests.realapi.server import RealApiServer
 
 from .cluster import ACCESS, ACCOUNT, IN_PROCESS, REAL, Api, Cluster, RealCluster
-from .world import REPO, Node, problem
+from .podnode import REPO, Node, problem
 
 ACCESS_CRDS = sorted((REPO / "manifests" / "crds").glob("networkattachmentpolic*.yaml"))
 

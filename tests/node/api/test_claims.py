@@ -10,7 +10,7 @@ from tests.fakes.apiserver import Answer, Request, failure
 from tests.fakes.objects import policy
 
 from .cluster import Api, misbehaving
-from .world import POD, Conf, Node
+from .podnode import POD, Conf, Node
 
 pytestmark = [pytest.mark.root, pytest.mark.slow, misbehaving]
 

@@ -14,7 +14,7 @@ import pytest
 from tests.fakes.apiserver import DROP, Answer, Request, failure
 
 from .cluster import Api, misbehaving
-from .world import POD, STATUS, Node
+from .podnode import POD, STATUS, Node
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 

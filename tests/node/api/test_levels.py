@@ -11,7 +11,7 @@ from tests.fakes.objects import policy
 from tests.fakes.objects import policy_config as config
 
 from .cluster import Api, misbehaving
-from .world import Conf, Node
+from .podnode import Conf, Node
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 

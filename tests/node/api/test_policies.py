@@ -24,9 +24,9 @@ from webhook.admission.evaluate import evaluate
 from webhook.admission.model.requests import Object
 
 from .cluster import Api, Cluster, RealCluster, genuine, misbehaving
+from .podnode import DEFAULT, NETWORKS, REPO, Conf, Node
 from .test_account import grant
 from .test_devices import TELLING
-from .world import DEFAULT, NETWORKS, REPO, Conf, Node
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 

@@ -21,7 +21,7 @@ from tests.webhook.admission.world import FakeCluster, request
 from webhook.admission.evaluate import evaluate
 from webhook.admission.model.requests import Decision, Object
 
-from .world import DEFAULT, NETWORKS, Node
+from .podnode import DEFAULT, NETWORKS, Node
 
 DATA = json.loads((VECTORS / "annotation.json").read_text())["cases"]
 MACVLAN = '{"cniVersion": "1.0.0", "type": "macvlan", "master": "bond1"}'

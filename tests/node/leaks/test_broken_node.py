@@ -14,7 +14,7 @@ from cniplugin.records.journal import Store
 from cniplugin.records.journaltext import Entry, Journal
 from tests.fakes.waiting import wait_until
 
-from .world import CONTAINER, World, unchanged
+from .leaknode import CONTAINER, World, unchanged
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from .world import PLUGINS, World, unchanged
+from .leaknode import PLUGINS, World, unchanged
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 

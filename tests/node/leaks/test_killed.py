@@ -8,7 +8,7 @@ import pytest
 
 from tests.fakes.waiting import wait_until
 
-from .world import World, unchanged
+from .leaknode import World, unchanged
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 

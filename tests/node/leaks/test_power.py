@@ -24,7 +24,7 @@ from cniplugin.attach.teardown import Run, delete_container
 from cniplugin.records.journal import Store
 from cniplugin.records.journaltext import ATTACHED
 
-from .world import CONTAINER, World
+from .leaknode import CONTAINER, World
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from cniplugin.access.model.policyrules import CONFIG_KIND, POLICY_KIND
 from webhook.policystatus.events import event_body
 
-from .world import BROKEN, DENY, LATER, NOW, World, conditions, config, policy, reasons
+from .planning import BROKEN, DENY, LATER, NOW, World, conditions, config, policy, reasons
 
 MINE = (POLICY_KIND, "mine")
 CONFIG = (CONFIG_KIND, "cluster")

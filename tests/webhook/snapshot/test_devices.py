@@ -13,7 +13,7 @@ from tests.fakes.apiserver import ApiServer, status
 from tests.fakes.objects import write_kubeconfig
 from tests.fakes.objectstore import PATIENCE_S
 from tests.fakes.waiting import wait_until
-from tests.webhook.admission.dra.world import CNI, claim, device_class, opaque, vf
+from tests.webhook.admission.dra.claimobjects import CNI, claim, device_class, opaque, vf
 from webhook.admission.dra.claims import CLAIM, CLASS, ClaimSpec, DeviceClass, DeviceKey
 from webhook.kube.connection import Connection
 from webhook.kube.informers import Timing

@@ -1,4 +1,4 @@
-"""An API server for clusters of any size, in a process of its own: `python -m tests.bench.apiserver NETWORKS PODS`.
+"""An API server for clusters of any size, in a process of its own: `python -m tests.bench.largecluster NETWORKS PODS`.
 
 It prints its port as one line of JSON, and ends with its standard input. Nothing is stored: an object follows from its
 number, a page is formatted when it is asked for, and the pods that exist are a window that moves. What changes is sent
