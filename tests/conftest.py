@@ -1,7 +1,6 @@
-"""What holds for all tests: a real API server for those that ask one, and no skips where NADMIT_NO_SKIPS is set, as in CI.
+"""Fixtures and rules for all tests: the real API server, and no skipped `root` tests where NADMIT_NO_SKIPS is set, as in CI.
 
-There a test that needs root must run. What may still be left out is a real API server that nobody has put there: CI
-cannot install one.
+Only the tests of a real API server may be skipped in CI, because CI cannot install one.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from hypothesis import settings
 from tests.realapi.assets import HOW_TO, find_assets
 from tests.realapi.server import RealApiServer
 
-# A deadline per example is a time asserted in a test: it fails on a machine that does other work.
+# Hypothesis' deadline per example fails on a busy machine.
 settings.register_profile("nadmit", deadline=None)
 settings.load_profile("nadmit")
 
@@ -32,7 +31,7 @@ def pytest_report_header() -> str:
 
 @pytest.fixture(scope="session")
 def real_api() -> Iterator[RealApiServer]:
-    """One kube-apiserver for the whole session; where there is none, all who ask for it are skipped in one line."""
+    """One kube-apiserver for all tests of a worker. Without its programs these tests are skipped, in one line of the summary."""
     assets = find_assets()
     if assets is None:
         pytest.skip(HOW_TO)
@@ -44,13 +43,13 @@ def real_api() -> Iterator[RealApiServer]:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Make a skipped `root` test a failure where nothing may be left out, but for want of an API server."""
+    """Turn a skipped `root` test into a failure under NADMIT_NO_SKIPS, unless it lacks only the API server."""
     report = yield
     if not report.skipped or not isinstance(report.longrepr, tuple):
         return report
     reason = report.longrepr[2]
     if reason.endswith(HOW_TO):
-        report.longrepr = (__file__, 1, reason)  # of one place, so that the summary has one line
+        report.longrepr = (__file__, 1, reason)  # the same place for all, so that the summary has one line
     elif os.environ.get("NADMIT_NO_SKIPS") and item.get_closest_marker("root"):
         report.outcome = "failed"
         report.longrepr = f"skipped, and NADMIT_NO_SKIPS is set: {report.longrepr}"

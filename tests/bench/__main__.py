@@ -1,4 +1,4 @@
-"""Run the bench and print one report. `--seconds` per measurement, `--rounds` of the HTTPS comparison; `--only` a part."""
+"""Run the bench and print one report: `--seconds` for each measurement, `--rounds` of the HTTPS comparison, `--only` one part."""
 
 from __future__ import annotations
 

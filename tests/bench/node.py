@@ -1,8 +1,8 @@
-"""What the node plugin costs: ADD and DEL of three networks, next to the same delegates called directly.
+"""Measures the node plugin: ADD and DEL of three networks, beside direct calls of the same delegates.
 
-Needs root and Debian's CNI plugins. Three bridges with host-local each; the API server is an in-process one on loopback,
-over TLS. The direct calls are what any delegator must make: one ADD and one DEL per network, one after the other. The
-plugin runs from a precompiled copy under this interpreter, and from the node bundle, which is built for the purpose.
+It needs root and Debian's CNI plugins. Each network is a bridge with host-local; the API server is the in-process one,
+over TLS on loopback. The direct calls are those that any delegating plugin must make: one ADD and one DEL per network, in
+turn. The plugin runs from a precompiled copy under this interpreter, and from a node bundle that the bench builds.
 """
 
 from __future__ import annotations
@@ -48,11 +48,11 @@ with open("/proc/self/status") as status, open({root!r} + "/status", "w") as fil
     file.write(status.read())
 sys.exit(code)
 """
-"""NB: the rusage of a child has its delegates in it, and through exec the memory of the bench as well; VmHWM neither."""
+"""NB: the rusage of a child includes its delegates and, through exec, the memory of the bench; VmHWM includes neither."""
 
 
 def missing() -> str | None:
-    """Say what keeps this part of the bench from running, None if nothing does."""
+    """Return why this part cannot run; None if it can."""
     if os.geteuid() != 0:
         return "it needs root"
     return None if (PLUGINS / "bridge").exists() else f"it needs the CNI plugins of Debian in {PLUGINS}"
@@ -68,7 +68,7 @@ class Bench:
     """The two ways to attach a container, and the machine around them."""
 
     def __init__(self, folder: Path, api: ApiServer) -> None:
-        # A copy: unchecked bytecode in the tree would outlive the next edit.
+        # A copy, because unchecked bytecode in the tree would hide the next edit.
         shutil.copytree(ROOT / "cniplugin", folder / "lib" / "cniplugin", ignore=shutil.ignore_patterns("__pycache__"))
         compileall.compile_dir(folder / "lib", quiet=2, invalidation_mode=PycInvalidationMode.UNCHECKED_HASH)
         self.lib = folder / "lib"
@@ -109,7 +109,7 @@ class Bench:
             raise RuntimeError(f"{program.name} {command}: {done.stdout.decode()}")
 
     def direct(self, command: str) -> None:
-        """One verb for the three networks, delegate by delegate, as a delegator orders them."""
+        """Call the delegates of the three networks for one verb, in the order of a delegating plugin."""
         for number in {"ADD": (0, 1, 2), "DEL": (2, 1, 0)}[command]:
             self.call(PLUGINS / "bridge", command, json.dumps(self.networks[number]), ifname=f"net{number}")
 
@@ -182,8 +182,8 @@ def _attach(bench: Bench, bundle: Path | str, rounds: int) -> None:
     if isinstance(bundle, Path):
         ways.append(Way("node bundle, API server", lambda verb: bench.call(bundle, verb, bench.with_api)))
     found: dict[str, list[tuple[float, float]]] = {way.name: [] for way in ways}
-    ways[0].times()  # makes the bridges
-    for _ in range(rounds):  # in turn, so that a busy moment hits all of them
+    ways[0].times()  # creates the bridges
+    for _ in range(rounds):  # in turn, so that other load on the machine affects all of them
         for way in ways:
             found[way.name].append(way.times())
     print(f"{'':28}{'ADD+DEL':>8}{'to direct':>11}{'DEL alone':>11}{'to direct':>11}")

@@ -58,13 +58,13 @@ def test_a_policy_decides_as_soon_as_it_is_written(tmp_path: Path) -> None:
 
 
 def unseen(api: ApiServer, thing: dict[str, Any]) -> None:
-    """Store an object of which no watch tells: it was created a moment ago."""
+    """Store an object without an event for the watches, as if the event was still on its way."""
     key = (thing["metadata"]["namespace"], thing["metadata"]["name"])
     with api.changed:
         api.objects[NETWORKS][key] = thing
 
 
-def test_a_network_of_a_moment_ago_is_asked_for_and_nothing_else_while_judging(tmp_path: Path) -> None:
+def test_judging_asks_only_for_a_network_that_the_watch_has_not_brought(tmp_path: Path) -> None:
     bodies = {path.stem: path.read_bytes() for path in RECORDINGS.glob("*.json")}
     with ApiServer() as api:
         api.put(NAMESPACES, namespace("team-a"))
@@ -76,7 +76,9 @@ def test_a_network_of_a_moment_ago_is_asked_for_and_nothing_else_while_judging(t
             (asked,) = api.requests[before:]
             assert asked.place == (NETWORKS, "team-a", "data-plane", "")
             unseen(api, network("data-plane"))
-            wait_until(lambda: bool(server.post(POD)["allowed"]))  # what is absent is remembered for a second
+            wait_until(
+                lambda: bool(server.post(POD)["allowed"])
+            )  # for a second it remembers that the network was absent
             gets = len(api.get_requests())
             assert gets == 2
             unseen(api, network("macvlan-conf", "default"))
@@ -91,7 +93,7 @@ def test_a_network_of_a_moment_ago_is_asked_for_and_nothing_else_while_judging(t
 
 @pytest.mark.parametrize(("mode", "is_allowed"), [("Warn", True), ("Deny", False), ("Off", True)])
 def test_a_network_in_use(tmp_path: Path, mode: str, *, is_allowed: bool) -> None:
-    """The DELETE of team-a/on-disk, which a pod uses."""
+    """The DELETE of network team-a/on-disk, which a pod uses, is a warning, a refusal, or allowed."""
     with ApiServer() as api:
         api.put(NAMESPACES, namespace("team-a"))
         api.put(NETWORKS, network("on-disk", config=""))
@@ -107,14 +109,14 @@ def test_a_network_in_use(tmp_path: Path, mode: str, *, is_allowed: bool) -> Non
     assert asked is (mode != "Off")
 
 
-def test_a_refusal_that_could_never_come_is_no_setting(tmp_path: Path) -> None:
+def test_deny_for_networks_in_use_needs_the_watch_of_pods(tmp_path: Path) -> None:
     code, text = fail(tmp_path, "--network-in-use", "Deny", "--no-watch-pods", manifests=None)
     assert code == 2
     assert "--network-in-use Deny needs --watch-pods" in text
 
 
-def test_until_the_cluster_is_known_the_api_server_is_asked_to_try_again(tmp_path: Path) -> None:
-    """An empty cache would refuse what is right. The API server repeats a 503 with Retry-After."""
+def test_before_the_lists_have_come_reviews_get_503(tmp_path: Path) -> None:
+    """An empty cache would refuse correct pods. The API server repeats a request that gets 503 with Retry-After."""
     with ApiServer() as api:
         port = api.port
     kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", f"http://127.0.0.1:{port}")
@@ -128,11 +130,13 @@ def test_until_the_cluster_is_known_the_api_server_is_asked_to_try_again(tmp_pat
         assert (status, headers["retry-after"]) == (503, "1")
         assert text.startswith("not ready: ")
         back = ApiServer(port=port)
-        back.put(NETWORKS, network("data-plane"))  # before it answers: ready means that this is known
+        back.put(
+            NETWORKS, network("data-plane")
+        )  # before the start, because the server is ready only when it knows the network
         with back:
             wait_until(lambda: server.get("/readyz")[0] == 200)
             assert server.post(POD)["allowed"]
-        assert server.get("/readyz")[0] == 200  # the last snapshot serves on
+        assert server.get("/readyz")[0] == 200  # it judges by the last snapshot
         assert server.post(POD)["allowed"]
 
 

@@ -1,7 +1,7 @@
-"""The Containerfile: what it copies is there, what it starts takes the manifests' arguments; the node image runs.
+"""The Containerfile copies existing files and starts programs that accept the manifests' arguments; the node image runs.
 
-No base image can be fetched here, so the webhook's image is not built. The node's has no base: it is unpacked as the
-builder would, and its entry point runs in it, as process of a container whose mounts are those of the DaemonSet.
+The tests cannot fetch a base image, so they do not build the webhook's image. The node's image has no base: the tests
+unpack it as the builder would, and run its entry point as the process of a container with the DaemonSet's mounts.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def _of(stage: str, name: str) -> list[str]:
 
 
 def _is_sent(path: str) -> bool:
-    """Tell whether .dockerignore lets a path into the build; its last match decides."""
+    """Say whether .dockerignore lets a path into the build; its last match decides."""
     sent = True
     for line in (ROOT / ".dockerignore").read_text().splitlines():
         pattern = line.removeprefix("!")

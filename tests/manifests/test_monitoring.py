@@ -1,4 +1,4 @@
-"""Alerts and panels ask for metrics that the program exports, with labels that it gives them."""
+"""Alerts and panels use only metrics and labels that the program exports."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ NAME = re.compile(r"\bnadmit_[a-z0-9_]+\b")
 MADE = re.compile(r'\b(Gauge|Counter|Histogram)(?:MetricFamily)?\(\s*"(nadmit_\w+)"')
 SUFFIXES = {"Gauge": "", "Counter": "_total", "Histogram": "_bucket"}
 FROM_PROMETHEUS = {"pod", "le"}
-"""Labels that are not ours: who was asked, and a histogram's buckets."""
+"""Labels that Prometheus adds: the target, and the buckets of a histogram."""
 
 
 def _made() -> set[str]:
-    """Return the samples that the program's modules make."""
+    """Return the names of the samples that the program's modules export."""
     sources = (path.read_text() for path in sorted((ROOT / "webhook").rglob("*.py")))
     return {f"{name}{SUFFIXES[kind]}" for text in sources for kind, name in MADE.findall(text)}
 

@@ -1,4 +1,4 @@
-"""Accounts have what they use and nothing else: each grant is a row of `verbs_used`, each row a grant."""
+"""Accounts may do exactly what they do: each grant is a row of `verbs_used`, and each row is granted."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_subjects_and_roles_are_there() -> None:
 
 
 def test_what_is_named_is_made() -> None:
-    """A grant on a name that nobody makes is a program that cannot start."""
+    """Each grant names an object that exists; otherwise the program could not start."""
     kinds = {
         "secrets": "Secret",
         "leases": "Lease",

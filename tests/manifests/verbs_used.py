@@ -1,6 +1,6 @@
-"""What the webhook asks the API server for, in one table: manifests/base/account.yaml grants this and nothing else.
+"""All requests of the webhook to the API server, in one table: manifests/base/account.yaml grants exactly these.
 
-tests/cluster/test_rbac.py compares it with what the process did ask, as the audit log has it.
+tests/cluster/test_rbac.py compares the table with the audit log of a real process.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ OWN = "nadmit-system"
 
 
 class Use(NamedTuple):
-    """One verb on one resource. `name`: "" for any; `namespace`: "" for all, and for what is of none.
+    """One verb on one resource. `name` is "" for any; `namespace` is "" for all, and for resources without a namespace.
 
-    `only_when`: what has to happen in the cluster before it is asked; "" if every run asks it.
+    `only_when` says what causes the request; it is "" if every run sends it.
     """
 
     group: str

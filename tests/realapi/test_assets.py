@@ -15,7 +15,7 @@ from .assets import HOW_TO, NEEDED, USUAL_PLACE, VARIABLE, AssetsError, find_ass
 
 @pytest.fixture
 def usual(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The usual place, empty, with nothing said in the environment."""
+    """The usual place is an empty directory, and the variable is not set."""
     monkeypatch.setattr(assets, "USUAL_PLACE", tmp_path)
     monkeypatch.delenv(VARIABLE, raising=False)
     return tmp_path
@@ -54,7 +54,7 @@ def test_whoever_names_a_directory_gets_no_skip(usual: Path, monkeypatch: pytest
 
 
 def run(**environ: str) -> subprocess.CompletedProcess[str]:
-    """Run tests that only a real API server can serve, as CI does."""
+    """Run tests that need a real API server, as CI does."""
     inherited = {key: value for key, value in os.environ.items() if key != VARIABLE}
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/node/api/test_account.py"],

@@ -1,4 +1,4 @@
-"""The webhook's source and the commands ask a real API server for access policies, under an account with few rights."""
+"""The webhook's source and the commands read access policies from a real API server, with an account of few rights."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ KINDS = {
     "NetworkAttachmentPolicyConfig": "networkattachmentpolicyconfigs",
 }
 OPEN_SCHEMA = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-"""Lets in what the real schema would refuse: a policy may be older than its schema."""
+"""Accepts policies that the real schema would refuse, because a policy may be older than its schema."""
 SAN = {"name": "san", "action": "Allow", "networks": [{"namespaces": ["infra"], "names": ["storage"]}]}
 
 
@@ -56,7 +56,7 @@ def path_of(kind: str, name: str = "") -> str:
 
 @pytest.fixture
 def reader(real_api: RealApiServer) -> Path:
-    """An account that may list and watch the four resources, and nothing else."""
+    """An account that may only list and watch the four resources."""
     rules = [
         {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["list", "watch"]},
         {"apiGroups": ["k8s.cni.cncf.io"], "resources": ["network-attachment-definitions"], "verbs": ["list", "watch"]},
@@ -75,7 +75,7 @@ def reader(real_api: RealApiServer) -> Path:
 
 @pytest.fixture
 def install(real_api: RealApiServer) -> Iterator[Callable[[], None]]:
-    """Install the definitions; they are gone after the test."""
+    """Install the definitions, and remove them after the test."""
 
     def install() -> None:
         for kind in KINDS:
@@ -99,14 +99,14 @@ def networks(real_api: RealApiServer) -> None:
 
 
 def put(real_api: RealApiServer, value: dict[str, Any]) -> None:
-    """Write an object; the generation is the server's."""
+    """Write an object; the server sets its generation."""
     real_api.put({**value, "metadata": {"name": value["metadata"]["name"]}})
 
 
 def test_policies_of_a_real_cluster(
     real_api: RealApiServer, reader: Path, networks: None, install: Callable[[], None], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The definitions come later than the source; policies come, change, get a status, and go."""
+    """The definitions are installed after the source has started; policies are created, changed, given a status and deleted."""
     swaps: list[object] = []
     timing = Timing(absent_retry_s=0.05)
     source = ClusterSource(reader, timing=timing, on_swap=swaps.append, environ={})

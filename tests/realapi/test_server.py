@@ -1,4 +1,4 @@
-"""What the tests of other packages rely on: users, impersonation, webhooks, the definition's schema, and an end."""
+"""The real API server has what other tests rely on: users, impersonation, webhooks, the schema of definitions, and an end."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_what_a_test_takes_for_granted_is_an_error_otherwise(real_api: RealApiSe
 
 
 class _Refusing(BaseHTTPRequestHandler):
-    """A webhook that says no to everybody, with the user's name."""
+    """A webhook that refuses every request and names the user."""
 
     def do_POST(self) -> None:
         review = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["request"]
@@ -82,7 +82,7 @@ class _Refusing(BaseHTTPRequestHandler):
         self.wfile.write(text)
 
     def log_message(self, *args: object) -> None:
-        """Be quiet."""
+        """Log nothing."""
 
 
 @pytest.fixture
@@ -136,7 +136,7 @@ def _create_config_map(real_api: RealApiServer) -> Answer:
 
 
 def test_one_that_does_not_start(real_api: RealApiServer, tmp_path: Path) -> None:
-    """It says why at once, and leaves nothing."""
+    """The error names the reason at once, and no file or process is left."""
     broken = tmp_path / "kube-apiserver"
     broken.write_text("#!/bin/sh\necho there is no space; exit 3\n")
     broken.chmod(0o755)
