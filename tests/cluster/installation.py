@@ -1,5 +1,7 @@
-"""A real API server of its own with manifests/ applied by kubectl, as an operator would: its session-wide sibling stays
-as other tests expect it."""
+"""A second real API server, with manifests/ applied by kubectl as an operator does.
+
+The shared one must stay as other tests expect it.
+"""
 
 from __future__ import annotations
 
@@ -21,12 +23,12 @@ Object = dict[str, Any]
 
 NAMESPACE, ACCOUNT = "nadmit-system", "nadmit-webhook"
 OF_THE_PROCESS = ("serve", "--cluster", "--listen", "--probe-listen", "--drain-seconds")
-"""What tests say for a process beside this one; the other arguments are the Deployment's."""
+"""The arguments that tests set; all other arguments are the Deployment's."""
 
 
 @contextmanager
 def empty_server() -> Iterator[RealApiServer]:
-    """Run a server with no more than every cluster has; without its programs the test is skipped."""
+    """Run a server with only what every cluster has; without its programs the test is skipped."""
     assets = find_assets()
     if assets is None:
         pytest.skip(HOW_TO)
@@ -36,7 +38,7 @@ def empty_server() -> Iterator[RealApiServer]:
 
 @contextmanager
 def installed_server() -> Iterator[RealApiServer]:
-    """Run a server of its own on which everything is installed, with the posture; the kinds take a moment to be served."""
+    """Run a server on which everything is installed, with the posture. The API server does not serve new kinds at once."""
     with empty_server() as server:
         done = apply(server, ".")
         assert done.returncode == 0, done.stderr
@@ -45,7 +47,7 @@ def installed_server() -> Iterator[RealApiServer]:
 
 
 def webhook_options(server: RealApiServer, url: str) -> list[str]:
-    """Return the Deployment's arguments, for a process that has its account and is called at a URL."""
+    """Return the Deployment's arguments for a process with its account, which the API server calls at a URL."""
     pod = find(".", "Deployment", "nadmit-webhook")["spec"]["template"]["spec"]
     given = [word for word in pod["containers"][0]["args"] if word.partition("=")[0] not in OF_THE_PROCESS]
     kubeconfig = server.kubeconfig_for(NAMESPACE, pod["serviceAccountName"])
@@ -63,5 +65,5 @@ def apply_objects(server: RealApiServer, objects: Sequence[Object], *words: str)
 
 
 def versions(server: RealApiServer, objects: Sequence[Object]) -> dict[str, str]:
-    """Return the resourceVersion of each object: it changes with every write that changes anything."""
+    """Return the resourceVersion of each object, which changes with every effective write."""
     return {path: str(server.must("GET", path)["metadata"]["resourceVersion"]) for path in map(server.path_of, objects)}

@@ -1,4 +1,4 @@
-"""`nadmit serve --cluster` that registers itself at a real API server, under the least account that can."""
+"""`nadmit serve --cluster` registers itself at a real API server, with an account of the least rights."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ Object = dict[str, Any]
 
 @contextmanager
 def cluster(api: RealApiServer) -> Iterator[RealApiServer]:
-    """Install the kinds, a namespace, and the configurations without webhooks; take all of it away in the end."""
+    """Install the kinds, a namespace, and the configurations without webhooks; remove all of them in the end."""
     for path in sorted(CRDS.glob("networkattachmentpolic*.yaml")):
         for value in yaml.safe_load_all(path.read_text()):
             api.put(value)
@@ -86,19 +86,19 @@ def _wait_for_status(api: RealApiServer, plural: str, status: int) -> None:
 
 
 def unregister(api: RealApiServer) -> None:
-    """Take the configurations away: nobody is called any more."""
+    """Delete the configurations, so that the API server calls no webhook."""
     for path in (INJECTION, CONFIGURATION):
         api.ask("DELETE", path)
 
 
 def empty_configuration(kind: Kind) -> Object:
-    """NB: without any label the API server does not track who owns which field, and kubectl apply takes webhooks away."""
+    """NB: without a label the API server records no field ownership, and kubectl apply removes the webhooks."""
     head = {"apiVersion": "admissionregistration.k8s.io/v1", "kind": kind.name}
     return {**head, "metadata": {"name": "nadmit", "labels": {"app.kubernetes.io/name": "nadmit"}}}
 
 
 def account(api: RealApiServer, rules: list[Object]) -> Path:
-    """Return a kubeconfig of an account that may do this and nothing else."""
+    """Return a kubeconfig of an account that has only these rules."""
     rbac = "rbac.authorization.k8s.io"
     head = {"apiVersion": f"{rbac}/v1", "metadata": {"name": ACCOUNT}}
     subject = {"kind": "ServiceAccount", "name": ACCOUNT, "namespace": NAMESPACE}
@@ -111,7 +111,7 @@ def account(api: RealApiServer, rules: list[Object]) -> Path:
 
 @contextmanager
 def registering(certs: Path, kubeconfig: Path, *more: str) -> Iterator[Served]:
-    """Run the server, which registers the port it listens on."""
+    """Run the server, which registers the port that it listens on."""
     port = free_port()
     given = ["--kubeconfig", str(kubeconfig), "--webhook-configuration", "nadmit", "--cert-name", "127.0.0.1"]
     given += ["--webhook-url", f"https://127.0.0.1:{port}", "--listen", f"127.0.0.1:{port}"]
@@ -133,10 +133,10 @@ def judging(api: RealApiServer, certs: Path) -> Iterator[Served]:
 
 @contextmanager
 def staged(api: RealApiServer, certs: Path) -> Iterator[Served]:
-    """Run the server, registered in stage Fail, inside of `cluster`; nothing is registered in the end."""
+    """Run the server inside of `cluster`, registered in stage Fail; remove the registration in the end."""
     with registering(certs, account(api, READ + REGISTER)) as server:
         wait_until(lambda: is_in_order(server))
-        # The API server takes a moment to learn of its new webhooks; until then staging is refused.
+        # The API server learns of its new webhooks by a watch; until then staging is refused.
         wait_until(lambda: run_webhooks(api, "stage", "Fail").exit_code == 0)
         try:
             yield server
@@ -174,7 +174,7 @@ def reviews(server: Served, path: str = "/validate") -> int:
 
 
 def is_in_order(server: Served) -> bool:
-    """Say whether both configurations are as they should be."""
+    """Say whether both configurations are registered as desired."""
     text = server.get("/metrics")[1]
     return all(f'nadmit_webhooks_registered{{kind="{kind.name}"}} 1.0' in text for kind in KINDS)
 

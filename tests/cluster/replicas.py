@@ -1,4 +1,4 @@
-"""Replicas of `nadmit serve --cluster`: real processes, which log to a file as they do to a container's log."""
+"""Replicas of `nadmit serve --cluster`: processes whose log is a file, like that of a container."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from .service import Backend
 
 PATIENCE_S = 60.0
 DRAIN_S = 1.0
-"""Long enough for the service to see it; 10 s is the default, for endpoints of a real cluster."""
+"""Long enough for the service to see an unready replica. The default is 10 s, for the endpoints of a real cluster."""
 
 
 class Replica:
-    """One process, which listens when this is made. `options`: those that a cluster decides."""
+    """One process, which listens when the constructor returns. `options` are those of the cluster."""
 
     def __init__(self, folder: Path, name: str, options: Sequence[str]) -> None:
         self.log = folder / f"{name}.log"
@@ -33,7 +33,7 @@ class Replica:
         self.backend = self._wait_listening()
 
     def is_ready(self) -> bool:
-        """Say whether it has said so."""
+        """Say whether it has logged that it is ready."""
         return any(event["event"] == "ready" for event in self.events())
 
     def terminate(self) -> None:
@@ -45,18 +45,18 @@ class Replica:
         return self.process.wait(PATIENCE_S)
 
     def close(self) -> None:
-        """End it in any case."""
+        """Kill it if it still runs."""
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
 
     def events(self) -> list[dict[str, Any]]:
-        """Return what it has logged about its start."""
+        """Return the events of its log."""
         lines = self.log.read_bytes().splitlines()
         return [json.loads(line) for line in lines if line.startswith((b'{"webhook', b'{"event', b'{"time'))]
 
     def text(self) -> str:
-        """Return all that it has said on standard error."""
+        """Return its messages."""
         lines = self.log.read_text().splitlines()
         return "\n".join(line for line in lines if line.startswith("nadmit: "))
 

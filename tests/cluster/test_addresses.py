@@ -1,4 +1,4 @@
-"""Addresses that two pods ask for, before a real API server: what users of kubectl read, and when it ends."""
+"""Two pods ask for one address at a real API server: the warning that kubectl prints, and when it stops."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FIELD = f"metadata.annotations[{NETWORKS}][0]"
 
 @pytest.fixture(scope="module")
 def api(real_api: RealApiServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealApiServer]:
-    """The webhook has registered itself; the network is shared with both namespaces as one of `default`."""
+    """The webhook is registered; both namespaces share the network, which is in `default`."""
     with cluster(real_api), staged(real_api, tmp_path_factory.mktemp("webhook") / "certs"):
         for namespace in (THERE, "default"):
             real_api.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
@@ -53,7 +53,7 @@ def pod(name: str, *ips: str, namespace: str = HERE, **more: Any) -> Object:
 
 
 def warned(api: RealApiServer, value: Object) -> str:
-    """Return what is said about a pod that is not made."""
+    """Return the messages of a dry run of a pod."""
     done = create(api, value, "--dry-run=server")
     assert done.returncode == 0, done.stderr
     return done.stderr.strip()

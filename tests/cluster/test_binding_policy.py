@@ -1,4 +1,4 @@
-"""Bindings carry no network annotations, whether or not there is a webhook: the ValidatingAdmissionPolicy (side door 8)."""
+"""The ValidatingAdmissionPolicy refuses bindings with network annotations, even without the webhook (side door 8)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def binding(annotations: dict[str, str] | None) -> dict[str, Any]:
 
 @pytest.fixture
 def policy(real_api: RealApiServer) -> Iterator[RealApiServer]:
-    """The policy in force, and a pod; there is no webhook."""
+    """The policy and a pod, without the webhook."""
     values = list(yaml.safe_load_all(MANIFEST.read_text()))
     real_api.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
     real_api.put(

@@ -1,4 +1,4 @@
-"""The caches of `nadmit serve --cluster` against a real API server: what was created a moment ago, what is in use."""
+"""The caches of `nadmit serve --cluster` at a real API server: objects that are not in them yet, and networks in use."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ RULES = [
     {"apiGroups": [""], "resources": ["namespaces", "pods"], "verbs": ["list", "watch"]},
     {"apiGroups": ["access.nadmit.io"], "resources": ["*"], "verbs": ["list", "watch"]},
 ]
-"""The least account of `serve --cluster`, for what it judges by."""
+"""The least rights of `serve --cluster` for its caches."""
 
 
 @pytest.fixture(scope="module")
 def account(real_api: RealApiServer) -> Path:
-    """A kubeconfig of a service account with RULES and no more."""
+    """A kubeconfig of a service account with only RULES."""
     rbac = "rbac.authorization.k8s.io"
     metadata = {"name": "caches-webhook"}
     real_api.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
@@ -68,7 +68,7 @@ def account(real_api: RealApiServer) -> Path:
 
 @contextmanager
 def serving(api: RealApiServer, kubeconfig: Path, folder: Path, *more: str) -> Iterator[Callable[[], str]]:
-    """Run the webhook, registered for pods and networks; yields what reads its metrics."""
+    """Run the webhook, registered for pods and networks; yield a reader of its metrics."""
     command = [sys.executable, "-m", "webhook", "serve", "--cluster", "--kubeconfig", str(kubeconfig), *more]
     command += ["--listen", "127.0.0.1:0", "--probe-listen", "127.0.0.1:0", "--cert-dir", str(folder / "certs")]
     with (folder / "log").open("w+") as log:
@@ -111,7 +111,7 @@ def metrics_at(port: int) -> str:
 
 
 def register(api: RealApiServer, url: str, ca: bytes) -> None:
-    """Register for NAMESPACE and those whose name begins with it; returns when the API server calls."""
+    """Register for namespaces whose name begins with NAMESPACE; return when the API server calls."""
     hooks = [
         {
             "name": f"{name}.access.nadmit.io",
@@ -149,7 +149,7 @@ def network(name: str, config: str = BRIDGE, namespace: str = NAMESPACE) -> Obje
 
 @pytest.fixture
 def clean(real_api: RealApiServer) -> Iterator[None]:
-    """Leave no pods and networks behind."""
+    """Remove pods and networks."""
     yield
     now = {"apiVersion": "v1", "kind": "DeleteOptions", "gracePeriodSeconds": 0}
     for value in (pod("any"), network("any")):
@@ -158,7 +158,7 @@ def clean(real_api: RealApiServer) -> Iterator[None]:
 
 @pytest.mark.usefixtures("clean")
 def test_a_pod_right_after_its_network_is_admitted(real_api: RealApiServer, account: Path, tmp_path: Path) -> None:
-    """Neither waits for the watch: whatever it has not brought yet is asked for. Nothing else is, while judging."""
+    """The webhook asks for a network that the watch has not brought yet. It asks for nothing else while judging."""
     path = f"/api/v1/namespaces/{NAMESPACE}/pods"
     with serving(real_api, account, tmp_path) as metrics:
         offset = real_api.audit_offset()
@@ -207,7 +207,7 @@ def test_a_network_in_use_is_a_warning(real_api: RealApiServer, account: Path, t
 
 @pytest.mark.usefixtures("clean")
 def test_a_network_in_use_is_refused_by_setting(real_api: RealApiServer, account: Path, tmp_path: Path) -> None:
-    """Until the pod is gone; whoever ends the namespace is not held up."""
+    """The refusal ends with the pod, and does not stop the deletion of the namespace."""
     with serving(real_api, account, tmp_path, "--network-in-use", "Deny") as metrics:
         for name in ("lan", "wan"):
             real_api.put(network(name))
@@ -242,7 +242,7 @@ def test_a_network_in_use_is_refused_by_setting(real_api: RealApiServer, account
 
 @contextmanager
 def granted_to_the_cleaner(api: RealApiServer) -> Iterator[None]:
-    """What the namespace controller may in every cluster; here no controller runs, and RBAC has none of its roles."""
+    """The rights of the namespace controller in every cluster; here no controller runs, and its role is missing."""
     rbac = "rbac.authorization.k8s.io"
     binding = {
         "apiVersion": f"{rbac}/v1",
@@ -257,7 +257,7 @@ def granted_to_the_cleaner(api: RealApiServer) -> Iterator[None]:
 
 
 def test_a_namespace_that_is_terminating_can_end(real_api: RealApiServer, account: Path, tmp_path: Path) -> None:
-    """No controller runs here, so the namespace stays terminating: its admin may clear it away."""
+    """No controller runs here, so the namespace stays terminating. Its admin may remove the network."""
     name = f"{NAMESPACE}-ending-{time.monotonic_ns()}"
     real_api.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     real_api.put({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default", "namespace": name}})

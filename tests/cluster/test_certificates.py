@@ -1,4 +1,4 @@
-"""Certificates in a Secret: two rotators through the official client, and the least account that they need."""
+"""Certificates in a Secret: two rotators that use the official client, and the least rights that they need."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ pytestmark = pytest.mark.slow
 
 
 class Cluster(Protocol):
-    """What these tests ask of an API server."""
+    """The operations of these tests on an API server."""
 
     def put(self, value: Object) -> object: ...
     def get(self, path: str) -> Object: ...
@@ -90,7 +90,7 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
 
 
 class Two:
-    """Two replicas with a clock of the test's."""
+    """Two replicas, with a clock that the test moves."""
 
     def __init__(self, cluster: Cluster) -> None:
         self.now = datetime.now(UTC)
@@ -112,7 +112,7 @@ class Two:
         )
 
     def rounds(self) -> list[str]:
-        """Let both do a round at the same time, request by request; return the conflicts."""
+        """Interleave a round of both, request by request; return the conflicts."""
         running = [rotator.steps() for rotator in self.rotators]
         conflicts = []
         while running:
@@ -195,7 +195,7 @@ def test_a_secret_of_somebody_else_is_not_touched(cluster: Cluster) -> None:
     assert cluster.get(SECRET)["data"] == {"tls.crt": encoded, "tls.key": encoded}
 
 
-# An account with as little as possible
+# An account with the least rights
 
 RULES = [
     {"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["tls"], "verbs": ["get", "update"]},
@@ -220,7 +220,7 @@ def grant(api: RealApiServer, rules: list[Object]) -> None:
 
 @pytest.mark.kube_apiserver
 def test_the_least_account(real_api: RealApiServer) -> None:
-    """What manifests have to grant, and what is said when it is not there."""
+    """With the grants of the manifests the rotation works; without one of them the error names it."""
     real_api.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
     real_api.put(secret())
     real_api.put(configuration(""))
@@ -234,7 +234,7 @@ def test_the_least_account(real_api: RealApiServer) -> None:
             rotator.round()
         grant(real_api, RULES[:1])
         wait_until(lambda: round_says(rotator, "get failed with 403"))
-        assert rotator.not_after is not None  # a leaf, whatever became of the configuration
+        assert rotator.not_after is not None  # there is a leaf even if the configuration cannot be written
         grant(real_api, [RULES[0], {**RULES[1], "verbs": ["get"]}])
         wait_until(lambda: round_says(rotator, "patch failed with 403"))
         assert rotator.problem() == (

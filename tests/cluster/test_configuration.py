@@ -1,4 +1,4 @@
-"""The ConfigMap of the manifests on a real API server: what kubectl does to it, and what a replica makes of that."""
+"""The ConfigMap of the manifests at a real API server: kubectl edits it, and replicas follow."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def server() -> Iterator[RealApiServer]:
 
 
 def write(server: RealApiServer, text: bytes | None) -> None:
-    """Change the key as a user would."""
+    """Change the key, as a user does."""
     patch = json.dumps({"data": {"config.yaml": None if text is None else text.decode()}})
     done = server.kubectl("-n", NAMESPACE, "patch", "configmap", NAME, "--type=merge", "-p", patch)
     assert done.returncode == 0, done.stderr
@@ -61,7 +61,7 @@ def ready(served: Served) -> None:
 
 
 def test_the_life_of_a_configuration(server: RealApiServer, tmp_path: Path) -> None:
-    """Shipped empty; right, wrong, right, gone; two replicas, and one that starts while it is wrong."""
+    """Two replicas follow a text that is empty, right, wrong, right and removed; a third starts while it is wrong."""
     options = webhook_options(server, "https://127.0.0.1:1")
     with (
         serving(tmp_path / "a", *options, manifests=None) as a,
@@ -98,7 +98,7 @@ def test_the_life_of_a_configuration(server: RealApiServer, tmp_path: Path) -> N
 
 
 def test_a_file_that_kubectl_takes_for_binary_is_refused(server: RealApiServer, tmp_path: Path) -> None:
-    """kubectl puts what is not UTF-8 into `binaryData`: it must not look like no configuration at all."""
+    """kubectl puts a text that is not UTF-8 into `binaryData`; it must not count as an absent configuration."""
     (tmp_path / "config.yaml").write_bytes(b"kind: \xff\n")
     words = ("-n", NAMESPACE, "create", "configmap", NAME, f"--from-file={tmp_path / 'config.yaml'}")
     made = server.kubectl(*words, "--dry-run=client", "-o", "yaml").stdout
@@ -126,7 +126,7 @@ def test_what_kubectl_wrote_as_the_manual_says_survives_the_next_installation(
 
 
 def test_a_kustomization_may_have_it(server: RealApiServer, tmp_path: Path) -> None:
-    """As docs/configuration.md says; what the program keeps beside it stays."""
+    """A kustomization as in docs/configuration.md; the text that the program keeps beside it stays."""
     manual = (ROOT / "docs" / "configuration.md").read_text()
     (generator,) = re.findall(r"^```yaml\n(configMapGenerator:\n.*?)^```", manual, re.DOTALL | re.MULTILINE)
     (tmp_path / "config.yaml").write_bytes(OFF)

@@ -1,4 +1,4 @@
-"""What /mutate puts into pods, as kubectl users get it: the webhook has registered itself for it in stage Fail."""
+"""Users of kubectl get pods with the changes of /mutate; the webhook is registered in stage Fail."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_who_opts_out_is_left_alone(world: Tenants) -> None:
 
 
 def test_the_networks_of_a_namespace(world: Tenants) -> None:
-    """Pods that say nothing get them, with all that they need; pods that say something keep what they say."""
+    """Pods without an annotation get the networks of the namespace with their devices; other pods keep their own."""
     world.kubectl("annotate", "namespace", "blue", "--overwrite", f"{DEFAULT_NETWORKS}=quick", user=ADMIN)
 
     def is_known() -> bool:
@@ -102,7 +102,7 @@ def test_the_networks_of_a_namespace(world: Tenants) -> None:
 
 
 def test_a_namespace_cannot_give_what_its_pods_may_not_have(world: Tenants) -> None:
-    """What comes from a namespace is judged like everything else: bob may not name this network, however he tries."""
+    """A network from a namespace is judged like any other: bob may not use this one in any way."""
     world.kubectl("annotate", "namespace", "green", "--overwrite", f"{DEFAULT_NETWORKS}=blue/quick", user=ADMIN)
 
     def refusal() -> str:
@@ -121,7 +121,7 @@ def add_network(name: str) -> Change:
 
 
 def test_a_network_that_a_later_webhook_adds_gets_its_device(world: Tenants, tmp_path: Path) -> None:
-    """Ours is asked first, finds nothing to do, and is asked again when the other has changed the pod."""
+    """Our webhook is asked first and changes nothing; it is asked again after the other one has changed the pod."""
     with mutating(world.api, tmp_path, "blue", {"adds": add_network("quick,quick")}, name="zz-later") as mutator:
         wait_until(lambda: world.create(pod(), "--dry-run=server").returncode == 0 and mutator.calls["adds"])
         made = world.running("web")
@@ -133,7 +133,7 @@ def add_label(value: Object) -> None:
 
 
 def test_a_second_pass_changes_nothing(world: Tenants, tmp_path: Path) -> None:
-    """Another webhook changes the pod, so ours is asked twice: the devices are not counted twice."""
+    """Our webhook is asked twice, because another one changes the pod; it does not count the devices twice."""
     with mutating(world.api, tmp_path, "blue", {"labels": add_label}, name="zz-later") as mutator:
         wait_until(lambda: world.create(pod(), "--dry-run=server").returncode == 0 and mutator.calls["labels"])
         made = world.running("web", networks="fast,quick")

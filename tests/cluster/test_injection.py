@@ -1,4 +1,4 @@
-"""Pods after the patch are pods that a real API server takes, and with all that it fills in a second pass finds nothing."""
+"""A real API server accepts the patched pods, and a second pass over its defaults changes nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A real API server takes what the manifests say, and keeps what the program has written when they are applied again."""
+"""A real API server accepts the manifests, and a second application keeps the program's own changes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .installation import apply, apply_objects, empty_server, versions
 
 pytestmark = [pytest.mark.kube_apiserver, pytest.mark.slow]
 FOREIGN = ("monitoring.coreos.com/", "cert-manager.io/")
-"""Kinds that a cluster has from others."""
+"""Kinds that other projects install."""
 HOOK = {
     "name": "pods.access.nadmit.io",
     "clientConfig": {"url": "https://127.0.0.1:1/validate", "caBundle": base64.b64encode(b"-").decode()},
@@ -38,7 +38,7 @@ LEASE = "/apis/coordination.k8s.io/v1/namespaces/nadmit-system/leases/nadmit-sta
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[RealApiServer]:
-    """A server on which one command has installed everything."""
+    """A server on which one kubectl command has installed everything."""
     with empty_server() as server:
         done = apply(server, ".")
         assert done.returncode == 0, done.stderr
@@ -89,7 +89,7 @@ def test_what_the_program_has_written_stays(server: RealApiServer) -> None:
 
 @pytest.mark.parametrize("name", BUILDS)
 def test_every_object_is_taken(server: RealApiServer, name: str) -> None:
-    """Dry run on the server: defaults, validation, admission. Over what is installed, as an upgrade would be."""
+    """A server-side dry run over the installed objects, as in an upgrade: defaults, validation and admission pass."""
     objects = [value for value in render(name) if not value["apiVersion"].startswith(FOREIGN)]
     done = apply_objects(server, objects, "--dry-run=server")
     assert (done.returncode, done.stderr) == (0, "")
@@ -97,7 +97,7 @@ def test_every_object_is_taken(server: RealApiServer, name: str) -> None:
 
 
 def test_the_namespace_takes_our_pods(server: RealApiServer) -> None:
-    """Pod Security "restricted", which the server itself checks, says nothing against them, and refuses others."""
+    """Pod Security "restricted", which the server checks, accepts our pods and refuses others."""
     (deployment,) = [value for value in render("overlays/cert-manager") if value["kind"] == "Deployment"]
     template = deployment["spec"]["template"]
     pod = {
@@ -115,7 +115,7 @@ def test_the_namespace_takes_our_pods(server: RealApiServer) -> None:
 
 
 def test_a_binding_with_networks_is_refused_without_the_webhook(server: RealApiServer) -> None:
-    """NB: the API server learns of a new policy by a watch, so the first answers may be from before."""
+    """NB: the API server learns of a new policy by a watch, so the first bindings may be accepted."""
     pod = {"metadata": {"name": "bound"}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
     server.put({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default", "namespace": "default"}})
     server.must("POST", "/api/v1/namespaces/default/pods", pod)

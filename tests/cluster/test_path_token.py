@@ -1,4 +1,4 @@
-"""Paths with a token at a real API server: registered, unknown to others, rotated and introduced under a stream of pods."""
+"""Paths with a token at a real API server: they are registered, secret, and change without the loss of a pod."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ MOVED_WITHIN_S = 200.0
 
 
 def registered(api: RealApiServer) -> frozenset[str]:
-    """Return the tokens of all own webhooks; "" for a path without."""
+    """Return the tokens of our webhooks; "" for a plain path."""
     found = [api.must("GET", path) for path in (INJECTION, CONFIGURATION)]
     hooks = [hook for value in found for hook in value.get("webhooks", []) if hook["name"] not in PROBES]
     return tokens_in([{"webhooks": hooks}])
@@ -46,7 +46,7 @@ def store_of(api: RealApiServer) -> KubeSecret:
 
 
 def test_only_the_api_server_knows_where_to_ask(real_api: RealApiServer, tmp_path: Path) -> None:
-    """Certificates and tokens are in one directory. No output of the program contains a token."""
+    """Certificates and tokens are in one directory, and no output of the program contains a token."""
     with cluster(real_api) as api, registering(tmp_path / "certs", account(api, READ + REGISTER)) as server:
         wait_until(lambda: is_in_order(server))
         wait_until(lambda: create(api, network("bad", plugin="../x"), "--dry-run=server").returncode != 0)
@@ -89,7 +89,7 @@ def test_a_rotation_of_the_token_loses_no_pod(api: RealApiServer, world: RealWor
 
 
 def age(store: KubeSecret, days: timedelta) -> None:
-    """Make the tokens older than they are; replicas that write meanwhile come first."""
+    """Make the stored tokens older; repeat it when a replica has written meanwhile."""
 
     def is_done() -> bool:
         stored = store.read()
@@ -107,7 +107,7 @@ def age(store: KubeSecret, days: timedelta) -> None:
 
 
 def test_an_upgrade_from_plain_paths_loses_no_pod(api: RealApiServer, world: RealWorld, tmp_path: Path) -> None:
-    """As long as a replica runs that needs no token, the paths stay; then they get one."""
+    """While a replica without tokens runs, the paths stay plain; then they get a token."""
     options: Callable[[int], list[str]] = world.options
     world.options = lambda port: [*options(port), "--no-path-token"]  # type: ignore[method-assign]
     with ExitStack() as started, deployed(world, tmp_path) as deployment:
@@ -135,7 +135,7 @@ def test_an_upgrade_from_plain_paths_loses_no_pod(api: RealApiServer, world: Rea
 
 
 def wait_for_token(api: RealApiServer) -> None:
-    """Wait for six periods of 10 s in which nobody objects, and for those of the pause after the last objection."""
+    """Wait for six periods of 10 s without an objection, and for the pause after the last objection."""
     wait_until(lambda: registered(api) != {""}, within_s=MOVED_WITHIN_S)
 
 

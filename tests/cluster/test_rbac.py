@@ -1,4 +1,4 @@
-"""The process runs with the account of the manifests, and the audit log says that it asked what it is granted."""
+"""The process runs with the account of the manifests, and the audit log shows that it uses exactly its grants."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def row(asked: Asked) -> Row:
 
 
 def covers(use: Use, asked: Asked) -> bool:
-    """Tell whether RBAC lets a request through for a row of the table."""
+    """Say whether RBAC allows a row of the table."""
     path = urlsplit(asked.uri).path
     name = path.partition(f"/{asked.resource.partition('/')[0]}/")[2].partition("/")[0]
     return (
@@ -66,7 +66,7 @@ def covers(use: Use, asked: Asked) -> bool:
 
 
 def trust_the_secret(server: RealApiServer, served: Served, file: Path) -> None:
-    """Verify the process by the authority that it wrote into its Secret, if it did."""
+    """Trust the authority in the Secret of the process, if there is one."""
     data = server.must("GET", f"/api/v1/namespaces/{NAMESPACE}/secrets/nadmit-tls").get("data", {})
     if "ca.crt" in data:
         file.write_bytes(base64.b64decode(data["ca.crt"]))
@@ -74,7 +74,7 @@ def trust_the_secret(server: RealApiServer, served: Served, file: Path) -> None:
 
 
 def _has_no_verdict(served: Served, path: str) -> bool:
-    """Say whether a pod of a namespace that is not known is not judged, now that its labels matter."""
+    """Say whether a pod of an unknown namespace is not judged, because its labels matter."""
     try:
         served.post(POD_WITH_A_NEW_NETWORK, path)
     except Unanswered as answer:

@@ -1,4 +1,4 @@
-"""The webhook registers its injection at a real API server: who is called for which pod, and what others do to it."""
+"""The webhook registers its injection at a real API server: the pods it is called for, and edits of others."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def world(real_api: RealApiServer) -> Iterator[RealApiServer]:
 
 @pytest.fixture
 def server(world: RealApiServer, tmp_path: Path) -> Iterator[Served]:
-    """A server whose webhooks of both kinds are called, and one network."""
+    """A server whose webhooks of both kinds are called, with one network."""
     with judging(world, tmp_path / "certs") as served:
         wait_until(lambda: is_mutated(world, served))
         yield served
@@ -64,7 +64,7 @@ def is_mutated(api: RealApiServer, server: Served) -> bool:
 
 
 def is_counted(server: Served, kind: Kind) -> bool:
-    """Say whether this configuration could not be read, once or more often."""
+    """Say whether reading or writing this configuration has failed."""
     return f'nadmit_registrations_total{{kind="{kind.name}",result="error"}} 0.0' not in server.get("/metrics")[1]
 
 
@@ -84,7 +84,7 @@ CALLS = {
 
 
 def test_who_is_called_for_what(server: Served, world: RealApiServer) -> None:
-    """`defaults` for each new pod that does not opt out, `pods` for one with networks besides; nobody for changes."""
+    """Webhook `defaults` is called for each new pod that does not opt out, `pods` also for one with networks; neither for an update."""
     found = {}
     for case, (given, _) in CALLS.items():
         count = reviews(server, "/mutate")
@@ -135,7 +135,7 @@ def test_what_others_edit_is_put_back_and_foreign_webhooks_stay(server: Served, 
 
 
 def test_without_its_configuration_pods_are_judged_only(world: RealApiServer, tmp_path: Path) -> None:
-    """It may be left out; when it comes, it is filled in."""
+    """The configuration may be absent; when it is created, it is filled in."""
     world.must("DELETE", INJECTION)
     with registering(tmp_path / "certs", account(world, READ + REGISTER)) as server:
         wait_until(lambda: hooks(world))
@@ -155,7 +155,7 @@ def test_without_its_configuration_pods_are_judged_only(world: RealApiServer, tm
 
 
 def test_under_fail_pods_without_networks_start_while_nobody_answers(server: Served, world: RealApiServer) -> None:
-    """Those of the webhook itself, above all."""
+    """The most important of these pods are those of the webhook."""
     assert run_webhooks(world, "stage", "Fail").exit_code == 0
     server.process.kill()
     server.process.wait(20)
@@ -164,7 +164,7 @@ def test_under_fail_pods_without_networks_start_while_nobody_answers(server: Ser
     assert create(world, pod("plain")).returncode == 0
     own = {**pod("own"), "spec": {**CONTAINERS, "hostNetwork": True}}
     assert create(world, own).returncode == 0
-    # Who opts out of injection is still not admitted unseen.
+    # A pod that opts out of injection is judged all the same.
     done = create(world, with_annotations({NETWORKS: "lan", INJECT: "false"}), DRY)
     assert 'failed calling webhook "pods.access.nadmit.io"' in done.stderr
     assert run_webhooks(world, "stage", "Ignore").exit_code == 0

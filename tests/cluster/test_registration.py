@@ -1,4 +1,4 @@
-"""The webhook registers itself at a real API server: when, what, who is called for what, and what is put back."""
+"""The webhook registers itself at a real API server: when, with what, for which requests, and against edits."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def world(real_api: RealApiServer) -> Iterator[RealApiServer]:
 
 @pytest.fixture
 def server(world: RealApiServer, tmp_path: Path) -> Iterator[Served]:
-    """A server that is registered, and one network."""
+    """A registered server, and one network."""
     with judging(world, tmp_path / "certs") as served:
         yield served
 
@@ -85,11 +85,13 @@ def test_nobody_is_sent_to_a_server_that_is_not_ready(world: RealApiServer, tmp_
     ]
     assert {hook["failurePolicy"] for hook in seen["webhooks"]} == {"Ignore"}
     assert "written, failurePolicy Ignore: pods.access.nadmit.io: absent; " in server.errors
-    assert server.errors.count("Validating") == server.errors.count("Mutating") == 2  # written, as it should be
+    assert (
+        server.errors.count("Validating") == server.errors.count("Mutating") == 2
+    )  # two lines for each: written, and in order
 
 
 def test_the_manifest_can_be_applied_again(server: Served, world: RealApiServer) -> None:
-    """It has no `webhooks`, so that kubectl apply, of either kind, leaves them alone."""
+    """The manifest has no `webhooks`, so kubectl apply of either kind leaves them alone."""
     before = hooks(world), hooks(world, INJECTION)
     manifests = [json.dumps(empty_configuration(kind)) for kind in KINDS]
     server_side = ("--server-side", "--force-conflicts")
@@ -127,7 +129,7 @@ WORKLOADS = (
 
 
 def test_who_is_called_for_what(server: Served, world: RealApiServer) -> None:
-    """Each step: what is done, whether it is refused, and how often the webhook is called for it."""
+    """Each step has an action, whether it is refused, and the number of calls of the webhook."""
     count = reviews(server)
 
     def step(refused_by: str | None, calls: int, done: tuple[int, str]) -> None:
@@ -187,7 +189,7 @@ def test_who_is_called_for_what(server: Served, world: RealApiServer) -> None:
     step(None, 0, ask("DELETE", f"{access}/p", {}))
     config = {**policy, "kind": "NetworkAttachmentPolicyConfig", "metadata": {"name": "cluster"}, "spec": {}}
     step(None, 1, ask("POST", access.replace("policies", "policyconfigs"), config))
-    # DELETE of pods calls nobody
+    # DELETE of pods calls no webhook
     step(None, 0, ask("DELETE", f"{PODS}/plain", {"gracePeriodSeconds": 0}))
 
 
@@ -219,7 +221,7 @@ def test_a_template_is_judged_when_it_is_new_or_changed(server: Served, world: R
 
 
 def test_the_other_ways_to_an_annotation_with_kubectl(server: Served, world: RealApiServer) -> None:
-    """Side door 8: `pods/status` and `pods/binding`."""
+    """Annotations through `pods/status` and `pods/binding` are judged (side door 8)."""
     assert server.get("/readyz") == (200, "ready")
     assert create(world, pod("plain")).returncode == 0
     patch = json.dumps({"metadata": {"annotations": {NETWORKS: "kube-system/secret"}}})
@@ -241,7 +243,7 @@ def test_the_other_ways_to_an_annotation_with_kubectl(server: Served, world: Rea
 
 
 def test_staged_fail_closed_and_open_again(server: Served, world: RealApiServer) -> None:
-    """Side door 15: under Fail, what cannot be judged is refused, and nothing else."""
+    """Under Fail, requests that cannot be judged are refused, and no others (side door 15)."""
     assert run_webhooks(world, "status").exit_code == 0
     staged = run_webhooks(world, "stage", "Fail")
     assert (staged.exit_code, staged.output) == (0, "nadmit: failurePolicy Fail for 7 webhooks (was Ignore)\n")
@@ -303,7 +305,7 @@ def test_what_others_edit_is_put_back_and_foreign_webhooks_stay(server: Served, 
     assert after == before
     shown = run_webhooks(world, "status")
     assert (shown.exit_code, "(foreign)" in shown.output) == (0, True)
-    # An authority that somebody else put in stays: the rotation owns it.
+    # A foreign authority stays, because the rotation owns it.
     bundle = world.must("GET", CONFIGURATION)["webhooks"][1]["clientConfig"]["caBundle"]
     step: list[Object] = [
         {"op": "replace", "path": "/webhooks/1/clientConfig/caBundle", "value": world.ca_bundle},
@@ -331,7 +333,7 @@ def test_a_wrong_stage_keeps_what_is_in_force(server: Served, world: RealApiServ
 
 
 def test_a_configuration_that_is_deleted_comes_back_with_the_manifest(server: Served, world: RealApiServer) -> None:
-    """Side door 16: until then only the node checks."""
+    """Until then only the node checks (side door 16)."""
     assert world.kubectl("delete", "validatingwebhookconfiguration", "nadmit").returncode == 0
     wait_until(lambda: create(world, pod("x", "nope/nope"), "--dry-run=server").returncode == 0)
     wait_until(lambda: not is_in_order(server))
@@ -346,10 +348,10 @@ def test_a_configuration_that_is_deleted_comes_back_with_the_manifest(server: Se
 
 
 def test_two_replicas_agree(server: Served, world: RealApiServer, tmp_path: Path) -> None:
-    """The second finds everything in order, and writes nothing. Both serve the certificate of one directory."""
+    """The second replica finds everything in order and writes nothing. Both serve the certificate of one directory."""
     version = world.must("GET", CONFIGURATION)["metadata"]["resourceVersion"]
     url = hooks(world)["pods.access.nadmit.io"]["clientConfig"]["url"].rpartition("/validate/")[0]
-    more = ["--webhook-url", url]  # the last one given counts, as that of a Service would for both
+    more = ["--webhook-url", url]  # the last option counts, so that both have one address, as behind a Service
     with registering(tmp_path / "certs", account(world, READ + REGISTER), *more) as second:
         wait_until(lambda: is_in_order(second))
         assert world.must("GET", CONFIGURATION)["metadata"]["resourceVersion"] == version

@@ -1,7 +1,7 @@
-"""A whole rotation of the authority under a stream of pods, with the program as the manifests install it.
+"""A whole rotation of the authority under a stream of pods loses no pod, with the program as the manifests install it.
 
-The two replicas see each step, confirm it and follow at their own pace. Only what takes months is hurried, through the
-Secret, as another replica would with shorter times: the begin, the grace time, and the life of the last old leaf.
+The two replicas see each step, confirm it and follow at their own pace. The test shortens only the waits of months: it
+changes the Secret as a replica with shorter times would (the start, the grace time, the life of the last old leaf).
 """
 
 from __future__ import annotations
@@ -36,20 +36,20 @@ MOMENT = timedelta(seconds=2)
 
 
 def authorities(api: RealApiServer) -> set[tuple[x509.Certificate, ...]]:
-    """Return what the caBundles of own webhooks of both kinds have; one element when all have the same."""
+    """Return the authorities of our caBundles; one element if all webhooks have the same."""
     found = [api.must("GET", path) for path in (INJECTION, CONFIGURATION)]
     return {certificates_in(bundle) for value in found for bundle in own_bundles(value).values()}
 
 
 def publish(store: KubeSecret) -> None:
-    """Make the next authority, though the one in force is young."""
+    """Create the next authority, although the current one is young."""
     stored = store.read()
     after = take_step(Step.PUBLISH, parse_state(stored.data), names=(), now=datetime.now(UTC), policy=Policy())
     store.write(render_state(after), stored.version)
 
 
 def hurry(api: RealApiServer, policy: Policy, phase: Phase) -> None:
-    """Be one more replica, with other times, until the rotation is in a phase."""
+    """Act as another replica, with shorter times, until the rotation is in a phase."""
     calls = Api(partial(connect_with, api.admin_kubeconfig))
     store = KubeSecret(calls, NAMESPACE, "nadmit-tls")
     configurations = KubeConfigurations(calls, [f"{kind.name}/nadmit" for kind in KINDS])
@@ -60,13 +60,13 @@ def hurry(api: RealApiServer, policy: Policy, phase: Phase) -> None:
 
 
 def wait_served(deployment: Deployment, store: KubeSecret) -> None:
-    """Wait until a new connection to any replica sees the leaf of the Secret."""
+    """Wait until each replica serves the leaf of the Secret."""
     for backend in deployment.service.backends:
         wait_until(lambda address=backend.webhook: serial_at(address) == serial_in(store))  # type: ignore[misc]
 
 
 def knows(replica: Replica, phase: Phase) -> bool:
-    """Ask a replica what phase it has read."""
+    """Return the phase that a replica has read."""
     connection = http.client.HTTPConnection(*replica.backend.probes, timeout=10)
     try:
         connection.request("GET", "/metrics")

@@ -1,4 +1,4 @@
-"""`nadmit serve --cluster --write-status` against a real API server: what stands in policies, and who wrote it."""
+"""`nadmit serve --cluster --write-status` at a real API server: the statuses of policies, and their writer."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ UNREADABLE_RULE: Object = {
     "action": "Deny",
     "networks": [{"selector": {"matchLabels": {f"{'a' * 254}/x": "y"}}}],
 }
-"""The schema takes this key of a label, and the reader does not."""
+"""The schema accepts this label key, and the reader refuses it."""
 
 RULES = [
     {"apiGroups": ["resource.k8s.io"], "resources": ["*"], "verbs": ["get", "list", "watch"]},
@@ -66,7 +66,7 @@ def rbac(kind: str, name: str, namespace: str = "", **fields: Any) -> Object:
 
 
 def grant(api: RealApiServer, rules: list[Object], namespace: str = "") -> None:
-    """Grant to the account: in one namespace, or in the cluster."""
+    """Grant rules to the account, in one namespace or in the cluster."""
     kind = "Role" if namespace else "ClusterRole"
     api.put(rbac(kind, "status-test", namespace, rules=rules))
     reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": "status-test"}
@@ -76,7 +76,7 @@ def grant(api: RealApiServer, rules: list[Object], namespace: str = "") -> None:
 
 @pytest.fixture(scope="module")
 def cluster(real_api: RealApiServer) -> Iterator[RealApiServer]:
-    """The kinds, an account with the verbs that the writer needs and no more, and a Lease that nobody holds."""
+    """The kinds, an account with only the verbs of the writer, and a Lease without a holder."""
     for file in sorted(CRDS.glob("networkattachmentpolic*.yaml")):
         for value in yaml.safe_load_all(file.read_text()):
             real_api.put(value)
@@ -90,14 +90,17 @@ def cluster(real_api: RealApiServer) -> Iterator[RealApiServer]:
     grant(real_api, NAMED_RULES, NAMESPACE)
     grant(real_api, EVENT_RULES, "default")
     yield real_api
-    for name in ("networkattachmentpolicies", "networkattachmentpolicyconfigs"):  # others install the kinds themselves
+    for name in (
+        "networkattachmentpolicies",
+        "networkattachmentpolicyconfigs",
+    ):  # other tests install the kinds themselves
         real_api.ask("DELETE", f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}.access.nadmit.io")
         wait_until(lambda name=name: real_api.ask("GET", f"{ACCESS}/{name}").status == 404)  # type: ignore[misc]
 
 
 @pytest.fixture
 def api(cluster: RealApiServer) -> Iterator[RealApiServer]:
-    """The Lease as a manifest ships it; policies go with the test."""
+    """The Lease of the manifest; the policies of a test are removed after it."""
     metadata = {"namespace": NAMESPACE, "name": "nadmit-status", "labels": {"shipped": "so"}}
     cluster.ask("DELETE", LEASE)
     cluster.put({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": {}})
@@ -152,7 +155,7 @@ def is_writer(served: Served) -> bool:
 
 
 def test_what_users_see(api: RealApiServer, start: Start) -> None:
-    """Two replicas; a policy that was stored unreadable, one on trial, one that is changed, one by labels."""
+    """Two replicas write the statuses of four policies: unreadable, on trial, changed, and one that selects by labels."""
     api.put(policy("broken", namespaces=("st-blue",), attachments=[UNREADABLE_RULE]))
     api.put(policy("good", namespaces=("st-blue", "st-green")))
     api.put(policy("labelled", labels={"tenant": "st"}))
@@ -206,7 +209,7 @@ def test_what_users_see(api: RealApiServer, start: Start) -> None:
 
 
 def test_writes_end(api: RealApiServer, start: Start) -> None:
-    """What is written comes back as an event of the watch, and is not written again."""
+    """A written status comes back as an event of the watch, and is not written again."""
     for number in range(20):
         api.put(policy(f"many-{number}", namespaces=("st-blue",)))
     names = [f"many-{number}" for number in range(20)]
@@ -216,7 +219,7 @@ def test_writes_end(api: RealApiServer, start: Start) -> None:
         written = served.get("/metrics")[1]
         assert 'nadmit_status_writes_total{result="ok",what="status"} 20.0' in written
         before = holder(api), api.must("GET", LEASE)["spec"]["renewTime"]
-        wait_until(lambda: api.must("GET", LEASE)["spec"]["renewTime"] != before[1])  # 5 s, hence as many turns
+        wait_until(lambda: api.must("GET", LEASE)["spec"]["renewTime"] != before[1])  # 5 s, so as many turns
         asked = Counter(one.resource for one in api.requests(offset=offset, user=USER) if one.verb != "watch")
     assert set(asked) == {"leases"}
     assert holder(api) == ""
@@ -224,7 +227,7 @@ def test_writes_end(api: RealApiServer, start: Start) -> None:
 
 
 def test_the_next_one_takes_over(api: RealApiServer, start: Start) -> None:
-    """SIGTERM gives the Lease back; after SIGKILL it has to end. No event comes twice."""
+    """After SIGTERM the Lease is free at once, after SIGKILL when it has expired. No event is written twice."""
     with ExitStack() as running:
         servers = {name: running.enter_context(start(name)) for name in "abc"}
         order = []
@@ -238,7 +241,9 @@ def test_the_next_one_takes_over(api: RealApiServer, start: Start) -> None:
                 servers[leader].process.terminate()
                 servers.pop(leader).process.wait(10)
                 wait_until(lambda: any(map(is_writer, servers.values())))
-                assert seconds(renewed, api.must("GET", LEASE)["spec"]["acquireTime"]) < 15  # it did not have to end
+                assert (
+                    seconds(renewed, api.must("GET", LEASE)["spec"]["acquireTime"]) < 15
+                )  # the Lease did not have to expire
             elif number == 1:
                 servers.pop(leader).process.kill()
         assert len(set(order)) == 3
@@ -248,7 +253,7 @@ def test_the_next_one_takes_over(api: RealApiServer, start: Start) -> None:
 
 
 def test_an_account_that_may_not(api: RealApiServer, start: Start) -> None:
-    """Without the right to write statuses the server serves, and says what is missing."""
+    """Without the right to write statuses the server serves, and names the missing right."""
     grant(api, RULES[:-1])
     try:
         api.put(policy("mute", namespaces=("st-blue",)))
@@ -264,7 +269,7 @@ def test_an_account_that_may_not(api: RealApiServer, start: Start) -> None:
 
 
 def test_a_status_that_somebody_else_wrote(api: RealApiServer, start: Start) -> None:
-    """It is put right when the policy changes next; a condition of somebody else stays."""
+    """The status is corrected at the next change of the policy; a foreign condition stays."""
     api.put(policy("other", namespaces=("st-blue",)))
     foreign = {
         "type": "example.com/Seen",

@@ -148,14 +148,14 @@ def test_what_the_program_fills_in_is_not_in_a_manifest() -> None:
         assert "annotations" not in configuration["metadata"], "an apply would take back a stage"
 
 
-def test_the_start_of_a_replica_waits_for_nobody() -> None:
-    """The API server asks the webhook about new pods even under Ignore. The webhook's own pods and those of the node plugin are exempt."""
+def test_our_own_pods_opt_out_of_injection() -> None:
+    """The webhook is asked about new pods even under Ignore; its own pods and those of the node plugin opt out of injection."""
     for place, kind, name in ((".", "Deployment", "nadmit-webhook"), ("node", "DaemonSet", "nadmit-node")):
         template = find(place, kind, name)["spec"]["template"]
         assert template["metadata"]["annotations"] == {INJECT: "false"}
 
 
-def test_three_replicas_of_which_two_stay() -> None:
+def test_high_availability_keeps_two_of_three_replicas() -> None:
     deployment = find("overlays/ha", "Deployment", "nadmit-webhook")
     budget = find("overlays/ha", "PodDisruptionBudget", "nadmit-webhook")
     assert deployment["spec"]["replicas"] - budget["spec"]["maxUnavailable"] == 2
