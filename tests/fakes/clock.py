@@ -1,4 +1,4 @@
-"""A clock of the test's."""
+"""A clock that a test moves."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 
 class Clock:
-    """Only sleeping moves it. `on_sleep` is what happens meanwhile."""
+    """`sleep` moves it, and calls `on_sleep`; a test may set `now`."""
 
-    def __init__(self) -> None:
-        self.now = 1000.0
+    def __init__(self, now: float = 1000.0) -> None:
+        self.now = now
         self.slept: list[float] = []
         self.on_sleep: Callable[[], object] = lambda: None
 

@@ -12,7 +12,6 @@ import os
 import re
 import shlex
 import subprocess
-import sys
 import tarfile
 import tomllib
 from collections.abc import Iterator
@@ -23,7 +22,7 @@ from typing import NamedTuple
 import pytest
 
 from requirements import image as requirements
-from tests.paths import MANIFESTS, ROOT
+from tests.paths import ROOT
 
 from .rendered import Object, pod_specs
 
@@ -174,18 +173,10 @@ def test_the_bundle_is_of_this_version() -> None:
     assert _is_sent(default.partition("=")[2])
 
 
-@pytest.fixture(scope="module")
-def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("dist")
-    subprocess.run([sys.executable, MANIFESTS / "node/bundle.py", directory], check=True, capture_output=True)
-    (found,) = directory.iterdir()
-    return found
-
-
 @pytest.fixture
-def image(archive: Path, tmp_path: Path) -> Path:
+def image(node_bundle: Path, tmp_path: Path) -> Path:
     """The file system of the node image, with the directories of a node where the DaemonSet mounts them."""
-    with tarfile.open(archive) as tar:
+    with tarfile.open(node_bundle) as tar:
         tar.extractall(tmp_path, filter="tar")
     for mount in _container("node")["volumeMounts"]:
         (tmp_path / mount["mountPath"].lstrip("/")).mkdir(parents=True)
