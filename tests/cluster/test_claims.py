@@ -156,7 +156,7 @@ def test_an_embedded_configuration_is_a_definition_of_its_author(world: Tenants)
     assert admitted(world.create(claim(opaque(good, driver=CNI))))
 
 
-def test_who_is_called_for_what(world: Tenants) -> None:
+def test_which_requests_call_the_webhook(world: Tenants) -> None:
     """Pods and claims without networks are created even if the webhook does not answer."""
     before = reviews(world.server)
     assert admitted(world.create(claim(name="plain")))

@@ -112,9 +112,7 @@ def test_a_file_that_kubectl_takes_for_binary_is_refused(server: RealApiServer, 
     assert apply(server, ".").returncode == 0
 
 
-def test_what_kubectl_wrote_as_the_manual_says_survives_the_next_installation(
-    server: RealApiServer, tmp_path: Path
-) -> None:
+def test_an_edit_by_kubectl_survives_the_next_installation(server: RealApiServer, tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_bytes(HONOR)
     words = ("-n", NAMESPACE, "create", "configmap", NAME, f"--from-file={tmp_path / 'config.yaml'}")
     made = server.kubectl(*words, "--dry-run=client", "-o", "yaml").stdout
@@ -125,7 +123,7 @@ def test_what_kubectl_wrote_as_the_manual_says_survives_the_next_installation(
         assert texts(server)["config.yaml"] == HONOR.decode()
 
 
-def test_a_kustomization_may_have_it(server: RealApiServer, tmp_path: Path) -> None:
+def test_a_kustomization_may_contain_the_configuration(server: RealApiServer, tmp_path: Path) -> None:
     """A kustomization as in docs/configuration.md; the text that the program keeps beside it stays."""
     manual = (ROOT / "docs" / "configuration.md").read_text()
     (generator,) = re.findall(r"^```yaml\n(configMapGenerator:\n.*?)^```", manual, re.DOTALL | re.MULTILINE)

@@ -71,7 +71,7 @@ def test_the_same_through_a_dry_run_that_stores_nothing(world: Tenants) -> None:
     assert world.kubectl("get", "pods", "-n", "blue", "-o", "name").stdout == ""
 
 
-def test_a_contradiction_is_told_by_the_webhook_that_found_it(world: Tenants) -> None:
+def test_the_webhook_that_finds_a_contradiction_refuses_the_pod(world: Tenants) -> None:
     done = world.create(pod("fast", name="web", nodeSelector={"example.com/rack": "7"}))
     assert done.returncode == 1
     assert done.stderr.startswith(
@@ -79,7 +79,7 @@ def test_a_contradiction_is_told_by_the_webhook_that_found_it(world: Tenants) ->
     )
 
 
-def test_who_opts_out_is_left_alone(world: Tenants) -> None:
+def test_a_pod_that_opts_out_is_unchanged(world: Tenants) -> None:
     made = world.running("web", networks="fast", more={INJECT: "false"})
     assert (devices(made), "nodeSelector" in made["spec"]) == (None, False)
 
@@ -101,7 +101,7 @@ def test_the_networks_of_a_namespace(world: Tenants) -> None:
     assert devices(none) is None
 
 
-def test_a_namespace_cannot_give_what_its_pods_may_not_have(world: Tenants) -> None:
+def test_a_network_of_a_namespace_is_judged(world: Tenants) -> None:
     """A network from a namespace is judged like any other: bob may not use this one in any way."""
     world.kubectl("annotate", "namespace", "green", "--overwrite", f"{DEFAULT_NETWORKS}=blue/quick", user=ADMIN)
 

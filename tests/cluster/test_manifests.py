@@ -65,7 +65,7 @@ def test_a_second_time_nothing_changes(server: RealApiServer) -> None:
     assert versions(server, render(".")) == before
 
 
-def test_what_the_program_has_written_stays(server: RealApiServer) -> None:
+def test_changes_of_the_program_stay(server: RealApiServer) -> None:
     writes: dict[str, dict[str, Any]] = {
         **dict.fromkeys(CONFIGURATIONS, FILLED_IN),
         SECRET: {"data": {"tls.crt": base64.b64encode(b"a certificate").decode()}},
@@ -88,7 +88,7 @@ def test_what_the_program_has_written_stays(server: RealApiServer) -> None:
 
 
 @pytest.mark.parametrize("name", BUILDS)
-def test_every_object_is_taken(server: RealApiServer, name: str) -> None:
+def test_every_object_is_accepted(server: RealApiServer, name: str) -> None:
     """A server-side dry run over the installed objects, as in an upgrade: defaults, validation and admission pass."""
     objects = [value for value in render(name) if not value["apiVersion"].startswith(FOREIGN)]
     done = apply_objects(server, objects, "--dry-run=server")
@@ -96,7 +96,7 @@ def test_every_object_is_taken(server: RealApiServer, name: str) -> None:
     assert len(done.stdout.splitlines()) == len(objects)
 
 
-def test_the_namespace_takes_our_pods(server: RealApiServer) -> None:
+def test_the_namespace_accepts_our_pods(server: RealApiServer) -> None:
     """Pod Security "restricted", which the server checks, accepts our pods and refuses others."""
     (deployment,) = [value for value in render("overlays/cert-manager") if value["kind"] == "Deployment"]
     template = deployment["spec"]["template"]

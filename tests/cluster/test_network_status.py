@@ -134,7 +134,7 @@ def test_plugins_of_the_node_write_it_without_a_call(world: Tenants, name: str) 
 
 
 @pytest.mark.parametrize(("node", "is_writer"), [("n1", True), ("n2", False)])
-def test_the_token_of_a_pod_says_where_it_runs(world: Tenants, node: str, *, is_writer: bool) -> None:
+def test_the_token_of_a_pod_names_its_node(world: Tenants, node: str, *, is_writer: bool) -> None:
     """The kubelet gets such a token for a plugin's DaemonSet, and the plugin copies it to the node."""
     api = world.api
     world.running("web", networks="lan", nodeName="n1")
@@ -185,7 +185,7 @@ def test_a_pod_that_claims_to_be_static_cannot_bring_one(world: Tenants) -> None
     assert NETWORK_STATUS not in stored(world)
 
 
-def test_who_is_listed_may(world: Tenants) -> None:
+def test_listed_accounts_may_write_it(world: Tenants) -> None:
     world.settle(config={"statusWriters": ["bob"], "statusWriterGroups": ["backup"]})
     for sender in (BOB, Sender("velero", ("backup",))):
         name = sender.user
@@ -194,7 +194,7 @@ def test_who_is_listed_may(world: Tenants) -> None:
         assert stored(world, name)[NETWORK_STATUS] == "[]"
 
 
-def test_deny(world: Tenants) -> None:
+def test_mode_deny_refuses_others(world: Tenants) -> None:
     """The webhook that may fail closed refuses it, once its condition is registered."""
     world.settle(config={"networkStatusMode": "Deny"})
     wait_until(lambda: NETWORK_STATUS in hooks(world.api)["pods.access.nadmit.io"]["matchConditions"][0]["expression"])

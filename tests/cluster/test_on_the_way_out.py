@@ -56,7 +56,7 @@ def test_a_definition_that_a_finalizer_holds(world: Tenants) -> None:
     assert world.api.ask("GET", NETWORK).status == 404
 
 
-def test_what_nobody_could_write_today_can_go(world: Tenants) -> None:
+def test_a_definition_that_breaks_newer_rules_can_be_deleted(world: Tenants) -> None:
     """A definition that breaks newer rules can still be deleted."""
     held = network("blue/held", LAN)
     held["metadata"]["finalizers"] = [HOLD]
@@ -99,7 +99,7 @@ def test_other_subresources_leave_annotations_alone(world: Tenants, subresource:
 
 
 @pytest.mark.parametrize("metadata", [{}, {"deletionTimestamp": "2026-11-28T15:00:00Z"}], ids=["plain", "deleted"])
-def test_a_binding_with_networks_is_refused_whatever_it_says_of_itself(world: Tenants, metadata: Object) -> None:
+def test_a_binding_with_networks_is_refused_even_if_it_claims_to_be_deleted(world: Tenants, metadata: Object) -> None:
     """NB: the API server removes deletionTimestamp from new objects, but not from a Binding."""
     world.running("web")
     marked = {"name": "web", "annotations": {NETWORKS: "infra/storage"}, **metadata}

@@ -45,7 +45,7 @@ def store_of(api: RealApiServer) -> KubeSecret:
     return KubeSecret(Api(partial(connect_with, api.admin_kubeconfig)), NAMESPACE, "nadmit-tls")
 
 
-def test_only_the_api_server_knows_where_to_ask(real_api: RealApiServer, tmp_path: Path) -> None:
+def test_only_the_api_server_knows_the_path(real_api: RealApiServer, tmp_path: Path) -> None:
     """Certificates and tokens are in one directory, and no output of the program contains a token."""
     with cluster(real_api) as api, registering(tmp_path / "certs", account(api, READ + REGISTER)) as server:
         wait_until(lambda: is_in_order(server))

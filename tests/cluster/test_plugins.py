@@ -32,7 +32,7 @@ def webhook(real_api: RealApiServer, tmp_path_factory: pytest.TempPathFactory) -
 @pytest.mark.parametrize(
     "code", [code for code, known in CODES.items() if not known.pod and code not in OTHER_SETTINGS]
 )
-def test_kubectl_says_what_the_manual_says(webhook: RealApiServer, tmp_path: Path, code: str) -> None:
+def test_kubectl_prints_the_examples_of_the_manual(webhook: RealApiServer, tmp_path: Path, code: str) -> None:
     explained = explain(code)
     path = tmp_path / "net.json"
     path.write_text(json.dumps(network(f"{NAMESPACE}/{NETWORK_NAME}", {"config": explained.config})))

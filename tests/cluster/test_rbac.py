@@ -90,7 +90,7 @@ def registered_path(server: RealApiServer) -> str:
     return str(urlsplit(url).path)
 
 
-def test_it_asks_what_it_is_granted(server: RealApiServer, tmp_path: Path) -> None:
+def test_it_uses_exactly_its_grants(server: RealApiServer, tmp_path: Path) -> None:
     options = webhook_options(server, "https://127.0.0.1:1")
     offset = server.audit_offset()
     granted = {(use.group, use.resource, use.verb) for use in VERBS_USED}

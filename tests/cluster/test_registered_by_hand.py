@@ -36,7 +36,7 @@ def server() -> Iterator[RealApiServer]:
         yield server
 
 
-def test_what_an_admin_registers_is_called(server: RealApiServer, tmp_path: Path) -> None:
+def test_webhooks_that_an_admin_registers_are_called(server: RealApiServer, tmp_path: Path) -> None:
     container = find(BUILD, "Deployment", "nadmit-webhook")["spec"]["template"]["spec"]["containers"][0]
     given = [word for word in container["args"] if word.partition("=")[0] not in OF_THE_PROCESS]
     kubeconfig = str(server.kubeconfig_for(NAMESPACE, ACCOUNT))

@@ -83,7 +83,7 @@ CALLS = {
 }
 
 
-def test_who_is_called_for_what(server: Served, world: RealApiServer) -> None:
+def test_which_pods_call_which_webhook(server: Served, world: RealApiServer) -> None:
     """Webhook `defaults` is called for each new pod that does not opt out, `pods` also for one with networks; neither for an update."""
     found = {}
     for case, (given, _) in CALLS.items():
@@ -99,7 +99,7 @@ def test_who_is_called_for_what(server: Served, world: RealApiServer) -> None:
     assert reviews(server, "/mutate") == count
 
 
-def test_who_opts_out_of_injection_is_judged(server: Served, world: RealApiServer) -> None:
+def test_a_pod_that_opts_out_of_injection_is_judged(server: Served, world: RealApiServer) -> None:
     count = reviews(server)
     done = create(world, with_annotations({NETWORKS: "kube-system/secret", INJECT: "false"}), DRY)
     assert 'admission webhook "pods.access.nadmit.io" denied the request' in done.stderr
@@ -116,7 +116,7 @@ FOREIGN = {
 }
 
 
-def test_what_others_edit_is_put_back_and_foreign_webhooks_stay(server: Served, world: RealApiServer) -> None:
+def test_edits_are_reverted_and_foreign_webhooks_stay(server: Served, world: RealApiServer) -> None:
     before = hooks(world, INJECTION)
     assert {hook["reinvocationPolicy"] for hook in before.values()} == {"IfNeeded"}
     seen = world.must("GET", INJECTION)
@@ -172,7 +172,7 @@ def test_under_fail_pods_without_networks_start_while_nobody_answers(server: Ser
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
-def test_rights_that_are_missing_are_named_and_keep_nothing_from_the_other(
+def test_a_missing_right_is_named_and_does_not_stop_the_other_kind(
     world: RealApiServer, tmp_path: Path, kind: Kind
 ) -> None:
     (other,) = (each for each in KINDS if each is not kind)

@@ -60,7 +60,7 @@ def template(annotations: dict[str, str]) -> Object:
     return {"metadata": {"labels": {"app": "x"}, "annotations": annotations}, "spec": {**CONTAINERS}}
 
 
-def test_nobody_is_sent_to_a_server_that_is_not_ready(world: RealApiServer, tmp_path: Path) -> None:
+def test_a_server_registers_only_when_it_is_ready(world: RealApiServer, tmp_path: Path) -> None:
     with registering(tmp_path / "certs", account(world, REGISTER)) as server:
         wait_until(lambda: "is forbidden" in server.get("/readyz")[1])
         assert hooks(world) == {}
@@ -128,7 +128,7 @@ WORKLOADS = (
 )  # fmt: skip
 
 
-def test_who_is_called_for_what(server: Served, world: RealApiServer) -> None:
+def test_which_requests_call_the_webhook(server: Served, world: RealApiServer) -> None:
     """Each step has an action, whether it is refused, and the number of calls of the webhook."""
     count = reviews(server)
 
@@ -220,7 +220,7 @@ def test_a_template_is_judged_when_it_is_new_or_changed(server: Served, world: R
     assert reviews(server) == count + 3
 
 
-def test_the_other_ways_to_an_annotation_with_kubectl(server: Served, world: RealApiServer) -> None:
+def test_annotations_through_subresources_are_judged(server: Served, world: RealApiServer) -> None:
     """Annotations through `pods/status` and `pods/binding` are judged (side door 8)."""
     assert server.get("/readyz") == (200, "ready")
     assert create(world, pod("plain")).returncode == 0
@@ -278,7 +278,7 @@ def test_staged_fail_closed_and_open_again(server: Served, world: RealApiServer)
     assert policies(world)["pods"] == "Fail"
 
 
-def test_what_others_edit_is_put_back_and_foreign_webhooks_stay(server: Served, world: RealApiServer) -> None:
+def test_edits_are_reverted_and_foreign_webhooks_stay(server: Served, world: RealApiServer) -> None:
     seen = world.must("GET", CONFIGURATION)
     foreign = {
         "name": "other.example.com",
@@ -316,7 +316,7 @@ def test_what_others_edit_is_put_back_and_foreign_webhooks_stay(server: Served, 
     assert hooks(world)["bindings.access.nadmit.io"]["clientConfig"]["caBundle"] == world.ca_bundle != bundle
 
 
-def test_a_wrong_stage_keeps_what_is_in_force(server: Served, world: RealApiServer) -> None:
+def test_a_wrong_stage_changes_nothing(server: Served, world: RealApiServer) -> None:
     assert run_webhooks(world, "stage", "Fail").exit_code == 0
     wrong = {"metadata": {"annotations": {"nadmit.io/failure-policy": "fail"}}}
     world.must("PATCH", CONFIGURATION, wrong, kind=MERGE_PATCH)

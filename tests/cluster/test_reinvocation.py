@@ -117,7 +117,7 @@ def test_a_network_that_a_webhook_removes_is_not_asked_about(world: Tenants, tmp
         assert (mutator.calls, reviews(world.server)) == ({"removes": 1}, count)
 
 
-def test_what_a_webhook_adds_when_it_is_asked_again_is_refused(world: Tenants, tmp_path: Path) -> None:
+def test_a_forbidden_network_of_a_reinvoked_webhook_is_refused(world: Tenants, tmp_path: Path) -> None:
     """The first webhook changes nothing before the second has added a label; then it is asked again, and adds a network."""
     changes = {"first": sets(FORBIDDEN, when="late"), "second": labels("late")}
     with mutating(world.api, tmp_path, "blue", changes) as mutator:

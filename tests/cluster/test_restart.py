@@ -71,7 +71,7 @@ def test_a_rolling_restart_loses_nothing(world: World, deployment: Deployment) -
     assert stream.lost == 0, str(stream)
 
 
-def test_kill_loses_what_was_on_its_way_and_nothing_after_that(world: World, deployment: Deployment) -> None:
+def test_sigkill_loses_only_reviews_in_flight(world: World, deployment: Deployment) -> None:
     """Reviews of the dead replica may be lost, and those of new connections until the probe fails."""
     with streaming(world) as stream:
         dead = deployment.replicas[0]

@@ -304,7 +304,7 @@ def test_14_a_service_account_is_no_boundary_inside_a_namespace(world: Tenants) 
     assert refused(world.create(pod(asked, serviceAccountName="router")), 'rule "d" (Deny)')
 
 
-def test_15_whoever_does_not_answer_does_not_allow(plain: Tenants) -> None:
+def test_15_a_webhook_that_does_not_answer_admits_no_networks(plain: Tenants) -> None:
     """NB: the test takes the `timeoutSeconds` of each called webhook: 5 s, and 2 s for pods without networks."""
     plain.server.process.send_signal(signal.SIGSTOP)
     try:

@@ -154,7 +154,7 @@ def is_writer(served: Served) -> bool:
     return "nadmit_status_writer 1.0" in served.get("/metrics")[1]
 
 
-def test_what_users_see(api: RealApiServer, start: Start) -> None:
+def test_replicas_write_statuses_and_events(api: RealApiServer, start: Start) -> None:
     """Two replicas write the statuses of four policies: unreadable, on trial, changed, and one that selects by labels."""
     api.put(policy("broken", namespaces=("st-blue",), attachments=[UNREADABLE_RULE]))
     api.put(policy("good", namespaces=("st-blue", "st-green")))
@@ -208,7 +208,7 @@ def test_what_users_see(api: RealApiServer, start: Start) -> None:
     }
 
 
-def test_writes_end(api: RealApiServer, start: Start) -> None:
+def test_a_written_status_causes_no_further_write(api: RealApiServer, start: Start) -> None:
     """A written status comes back as an event of the watch, and is not written again."""
     for number in range(20):
         api.put(policy(f"many-{number}", namespaces=("st-blue",)))
@@ -226,7 +226,7 @@ def test_writes_end(api: RealApiServer, start: Start) -> None:
     assert sum(events(api, *names).values()) == 20
 
 
-def test_the_next_one_takes_over(api: RealApiServer, start: Start) -> None:
+def test_another_replica_takes_over(api: RealApiServer, start: Start) -> None:
     """After SIGTERM the Lease is free at once, after SIGKILL when it has expired. No event is written twice."""
     with ExitStack() as running:
         servers = {name: running.enter_context(start(name)) for name in "abc"}
@@ -252,7 +252,7 @@ def test_the_next_one_takes_over(api: RealApiServer, start: Start) -> None:
     assert set(events(api, "take-0", "take-1", "take-2").values()) == {1}
 
 
-def test_an_account_that_may_not(api: RealApiServer, start: Start) -> None:
+def test_a_missing_right_is_logged(api: RealApiServer, start: Start) -> None:
     """Without the right to write statuses the server serves, and names the missing right."""
     grant(api, RULES[:-1])
     try:

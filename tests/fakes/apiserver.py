@@ -1,7 +1,7 @@
 """One API server for all tests, in their process: an `ObjectStore` behind HTTP/1.1, plain or over TLS.
 
 It lists in pages, watches with history and bookmarks, creates, replaces and patches. A test scripts what it answers
-instead: the next requests (`next_answers`), those of a path (`answers`, `answer_always`), or any (`instead`).
+instead to the next requests (`next_answers`), to those of a path (`answers`, `answer_always`), or to any (`instead`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .certificates import Keys
 from .objectstore import NAMESPACES, PODS, Line, Object, ObjectStore, Place, RefusedError, locate
 
 SELECTED = "status.phase!=Succeeded,status.phase!=Failed"
-"""The only field selector that it knows. It lists pods with this selector and as metadata only, or not at all."""
+"""The only field selector that it supports. It refuses a list of pods without this selector, or of more than metadata."""
 METADATA_ONLY = ";as=PartialObjectMetadata"
 
 CUT = -1
@@ -39,7 +39,7 @@ REASONS = {400: "BadRequest", 401: "Unauthorized", 403: "Forbidden", 404: "NotFo
 
 
 class Answer(NamedTuple):
-    """What a request gets. Without a status it gets what the objects say, after `after_s` seconds."""
+    """An answer. Without a status it is the answer from the store, after `after_s` seconds."""
 
     status: int | None = None
     body: bytes = b""
@@ -60,7 +60,7 @@ def failure(code: int, message: str = "etcd has a bad day", *, reason: str = "",
 
 @dataclass
 class Request:
-    """A request as it came in; header names are in lower case. `code` is the status of its answer, 0 before that."""
+    """A request. Header names are in lower case. `code` is the status of the answer, 0 before the answer."""
 
     method: str
     target: str
@@ -90,7 +90,7 @@ class Request:
 
 @dataclass
 class Watch:
-    """A watch that is open: what it has to send first, then the lines from `sent` on, until `cuts` or `ends` grow."""
+    """An open watch: it sends `backlog`, then the lines from `sent` on, until `cuts` or `ends` grow."""
 
     path: str
     backlog: list[Line]
@@ -106,21 +106,21 @@ class ApiServer(ObjectStore):
         super().__init__()
         self.requests: list[Request] = []
         self.next_answers: deque[Answer] = deque()
-        """What the next requests get, whatever they ask for."""
+        """The answers to the next requests of any path."""
         self.answers: defaultdict[str, deque[tuple[int, bytes] | Answer]] = defaultdict(deque)
-        """What the next requests of a path get."""
+        """The answers to the next requests of a path."""
         self.answer_always: dict[str, tuple[int, bytes] | Answer] = {}
         self.instead: Callable[[Request], Answer | None] = lambda _request: None
-        """Called with the lock held; None is what the objects say."""
+        """Called with the lock held; it returns None for the answer from the store."""
         self.on_page: Callable[[], None] = lambda: None
         """Called when a page of a list was sent."""
         self.token: str | None = None
         self.has_strict_namespaces = False
-        """Whether it creates objects only in namespaces that it has, as a real one."""
+        """Whether objects can be created only in existing namespaces, as at a real API server."""
         self.cuts = 0
         self.ends = 0
         self.watches: defaultdict[str, int] = defaultdict(int, dict.fromkeys(self.objects, 0))
-        """How many are open, by collection."""
+        """The number of open watches by collection."""
         self.connections = 0
         self.peers: list[object] = []
         """The certificates of clients."""
@@ -183,7 +183,7 @@ class ApiServer(ObjectStore):
             self.changed.notify_all()
 
     def bookmark(self, path: str) -> int:
-        """Move the counter, send it to the watches of a collection, and return it."""
+        """Raise the resourceVersion, send it to the watches of a collection as a bookmark, and return it."""
         with self.changed:
             self.version += 1
             made = {"kind": "Whatever", "metadata": {"resourceVersion": str(self.version)}}
@@ -191,7 +191,7 @@ class ApiServer(ObjectStore):
             return self.version
 
     def cut_watches(self) -> None:
-        """Break off the watches in the middle of their body. What changes with the lock held is not sent before."""
+        """Break off the watches in the middle of their body; changes under the same lock are not sent before."""
         with self.changed:
             self.cuts += 1
             self.changed.notify_all()
@@ -202,7 +202,7 @@ class ApiServer(ObjectStore):
             self.ends += 1
             self.changed.notify_all()
 
-    # What was asked
+    # Requests
 
     def asked(self) -> list[str]:
         return [f"{request.method} {request.target}" for request in self.requests]
@@ -226,7 +226,7 @@ class ApiServer(ObjectStore):
     def answer_to(self, request: Request) -> Answer | Watch:
         """Answer a request, with the lock held."""
         planned = self.next_answers.popleft() if self.next_answers else Answer()
-        answer = planned if planned.status is not None else self._scripted(request) or self._truth(request)
+        answer = planned if planned.status is not None else self._scripted(request) or self._from_store(request)
         request.code = answer.status or 0 if isinstance(answer, Answer) else HTTPStatus.OK
         return answer._replace(after_s=planned.after_s) if isinstance(answer, Answer) else answer
 
@@ -241,7 +241,7 @@ class ApiServer(ObjectStore):
         always = self.answer_always.get(request.path)
         return None if always is None else Answer(*always)
 
-    def _truth(self, request: Request) -> Answer | Watch:
+    def _from_store(self, request: Request) -> Answer | Watch:
         place = request.place
         if place is None or (not place.name and place.collection not in self.objects and request.method == "GET"):
             return failure(404, "the server could not find the requested resource")
@@ -325,7 +325,7 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 64
 
     def handle_error(self, *args: object) -> None:
-        """Say nothing of clients that go away."""
+        """Ignore clients that go away."""
 
 
 def _server_context(keys: Keys, client_ca: str) -> ssl.SSLContext:

@@ -21,14 +21,14 @@ def network(name: str, namespace: str = "team-a", config: object = '{"type": "br
 
 
 def pod(name: str, networks: str | None = None, namespace: str = "team-a", phase: str = "Running") -> Object:
-    """A pod; what is more than metadata is not sent to those who want the metadata only."""
+    """A pod as a watch of metadata brings it, with its phase, which the field selector reads."""
     annotations = {} if networks is None else {"k8s.v1.cni.cncf.io/networks": networks}
     metadata = {"namespace": namespace, "name": name, "annotations": annotations, "labels": {"app": "x"}}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "status": {"phase": phase}}
 
 
 def pod_with_account(name: str = "web", namespace: str = "team-a", uid: str = "uid-1", **metadata: Any) -> Object:
-    """A pod as the node reads it."""
+    """A pod with a service account, as the node reads it."""
     return {
         "apiVersion": "v1",
         "kind": "Pod",

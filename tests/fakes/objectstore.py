@@ -25,7 +25,7 @@ PATHS = (NETWORKS, NAMESPACES, POLICIES, CONFIGS, PODS)
 JSON_PATCH = "application/json-patch+json"
 MODIFIED = "the object has been modified; please apply your changes to the latest version and try again"
 PATIENCE_S = 20.0
-"""The longest that a test waits for an event; a test that passes waits far less."""
+"""The longest wait for an event; a test that passes waits far less."""
 
 Object = dict[str, Any]
 
@@ -41,7 +41,7 @@ class RefusedError(Exception):
 
 
 class Place(NamedTuple):
-    """The collection of all namespaces, and which part of it a path names."""
+    """The place that a path names: the collection over all namespaces, then its parts."""
 
     collection: str
     namespace: str = ""
@@ -89,7 +89,7 @@ class Line(NamedTuple):
 
 
 class ObjectStore:
-    """`changed` guards everything and is notified of each change."""
+    """`changed` guards all fields and is notified of each change."""
 
     def __init__(self) -> None:
         self.changed = Condition()
@@ -98,7 +98,7 @@ class ObjectStore:
         self.objects: dict[str, dict[tuple[str, str], Object]] = {path: {} for path in PATHS}
         """The collections that are served, by path."""
         self.lines: defaultdict[str, list[Line]] = defaultdict(list)
-        """What the watches of each collection get."""
+        """The lines of the watches, by collection."""
         self._uids = 0
 
     def serve(self, *paths: str) -> None:
@@ -172,7 +172,7 @@ class ObjectStore:
             ]
         return sorted(found, key=lambda event: int(event["metadata"]["resourceVersion"]))
 
-    # What a request does, with the lock held; each raises RefusedError
+    # Requests, with the lock held; each raises RefusedError
 
     def find(self, place: Place) -> Object:
         """Return the object of a request."""

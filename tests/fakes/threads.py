@@ -1,4 +1,4 @@
-"""The threads and sockets that a test must not leave behind."""
+"""Checks that a test leaves no threads and sockets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ JOIN_S = 5.0
 
 @contextmanager
 def nothing_left() -> Iterator[None]:
-    """Every thread ends with its test, and every socket is closed: a ResourceWarning comes from the collection."""
+    """Check that threads of the block have ended; the garbage collection raises a ResourceWarning for an open socket."""
     before = set(threading.enumerate())
     yield
     left = set(threading.enumerate()) - before

@@ -1,4 +1,4 @@
-"""Waiting for what no event tells, such as the answer of another process."""
+"""Waits for a condition that no event reports, such as the answer of another process."""
 
 from __future__ import annotations
 

@@ -121,7 +121,7 @@ def fuzz(
             outcome = outcome_of_value(_run(target, data, traced))
         except target.errors as error:
             outcome = outcome_of(error)
-        except (Exception, TooManyStepsError) as error:  # noqa: BLE001  # whatever escapes is what is looked for
+        except (Exception, TooManyStepsError) as error:  # noqa: BLE001  # any exception is a finding
             findings.add(_shrink(target, data, error), error)
             continue
         if (outcome not in outcomes or (traced and traced.new)) and count > 1:

@@ -137,7 +137,7 @@ def test_an_uninstall_of_base_takes_no_kind() -> None:
     assert {value["kind"] for value in render("crds")} == {"CustomResourceDefinition"}
 
 
-def test_what_the_program_fills_in_is_not_in_a_manifest() -> None:
+def test_manifests_leave_out_the_fields_of_the_program() -> None:
     """Otherwise each apply would empty it."""
     secret, lease = find(".", "Secret", "nadmit-tls"), find(".", "Lease", "nadmit-status")
     assert set(secret) == {"apiVersion", "kind", "metadata", "type"}

@@ -48,7 +48,7 @@ def test_serve_takes_its_arguments(build: str) -> None:
     assert (parsed["tls_secret"] is None) is (parsed["tls_cert_file"] is not None)
 
 
-def test_only_who_may_registers_by_itself() -> None:
+def test_only_builds_with_the_right_register_themselves() -> None:
     by_hand = {build for build in BUILDS_WITH_THE_WEBHOOK if _parsed(build)["webhook_configuration"] is None}
     assert by_hand == {"overlays/registered-by-hand"}
 

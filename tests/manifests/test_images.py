@@ -133,7 +133,7 @@ def test_the_image_installs_nothing_without_a_hash() -> None:
     assert {"--no-index", "--no-deps", "--no-build-isolation"} <= set(installing[1].split())
 
 
-def test_what_is_copied_is_there() -> None:
+def test_every_copied_path_exists() -> None:
     sources = [word for text in _of("build", "COPY") for word in text.split()[:-1]]
     assert {"webhook", "cniplugin", "certs", "pyproject.toml"} <= set(sources)
     for source in sources:

@@ -78,7 +78,7 @@ def test_a_mistake_is_found() -> None:
         _check_fields({"apiVersion": "v1", "kind": "ServiceMonitor", "metadata": {}, "spec": {"endpoint": []}})
 
 
-def test_cert_manager_refers_to_what_is_there() -> None:
+def test_references_of_cert_manager_exist() -> None:
     objects = render("overlays/cert-manager")
     issuers = {value["metadata"]["name"]: value["spec"] for value in objects if value["kind"] == "Issuer"}
     certificates = {value["metadata"]["name"]: value["spec"] for value in objects if value["kind"] == "Certificate"}

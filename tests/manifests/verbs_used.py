@@ -30,11 +30,11 @@ class Use(NamedTuple):
 VERBS_USED = (
     Use(NETWORKS, "network-attachment-definitions", "list", "the networks that pods are judged against"),
     Use(NETWORKS, "network-attachment-definitions", "watch", "their changes"),
-    Use(NETWORKS, "network-attachment-definitions", "get", "one that was made a moment ago",
+    Use(NETWORKS, "network-attachment-definitions", "get", "one that a watch has not brought yet",
         only_when="a pod names a network that no cache has yet"),
     Use("", "namespaces", "list", "labels, for policies"),
     Use("", "namespaces", "watch", "their changes"),
-    Use("", "namespaces", "get", "one that was made a moment ago",
+    Use("", "namespaces", "get", "one that a watch has not brought yet",
         only_when="a rule selects by labels, and no cache has the namespace yet"),
     *(
         Use(DEVICES, resource, verb, purpose, only_when=when)
@@ -42,7 +42,7 @@ VERBS_USED = (
         for verb, purpose, when in (
             ("list", "what claims attach", ""),
             ("watch", "their changes", ""),
-            ("get", "one that was made a moment ago", "a pod names one that no cache has yet"),
+            ("get", "one that a watch has not brought yet", "a pod names one that no cache has yet"),
         )
     ),
     Use("", "pods", "list", "which networks are in use; metadata only"),

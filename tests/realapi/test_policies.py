@@ -158,7 +158,7 @@ def test_commands_ask_a_real_cluster(
     assert "infra/storage  yes" in " ".join(listed.stdout.replace("    ", "  ").splitlines())
 
 
-def test_who_may_not_list_is_told_what_is_missing(real_api: RealApiServer) -> None:
+def test_a_missing_right_is_named(real_api: RealApiServer) -> None:
     result = ask("rules", kubeconfig=real_api.kubeconfig_of_user("alice"))
     assert (result.exit_code, result.stdout) == (2, "")
     assert "list is forbidden" in result.stderr

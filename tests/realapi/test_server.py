@@ -45,7 +45,7 @@ def test_impersonation(real_api: RealApiServer) -> None:
     assert json.loads(done.stdout)["status"]["userInfo"]["username"] == "bob"
 
 
-def test_what_was_asked(real_api: RealApiServer) -> None:
+def test_requests_are_in_the_audit_log(real_api: RealApiServer) -> None:
     offset = real_api.audit_offset()
     real_api.ask("GET", "/api/v1/namespaces/nowhere")
     (asked,) = real_api.requests(offset=offset)
@@ -63,7 +63,7 @@ def test_the_schema_of_a_definition(real_api: RealApiServer, spec: dict[str, Any
         real_api.must("DELETE", f"{path}/lan")
 
 
-def test_what_a_test_takes_for_granted_is_an_error_otherwise(real_api: RealApiServer) -> None:
+def test_a_request_that_must_succeed_raises(real_api: RealApiServer) -> None:
     with pytest.raises(RealApiServerError, match=r'^GET /api/v1/namespaces/nowhere: 404: namespaces "nowhere" not'):
         real_api.must("GET", "/api/v1/namespaces/nowhere")
 
@@ -135,7 +135,7 @@ def _create_config_map(real_api: RealApiServer) -> Answer:
     return real_api.ask("POST", f"{path}?dryRun=All", {"metadata": {"name": "any"}})
 
 
-def test_one_that_does_not_start(real_api: RealApiServer, tmp_path: Path) -> None:
+def test_a_server_that_does_not_start(real_api: RealApiServer, tmp_path: Path) -> None:
     """The error names the reason at once, and no file or process is left."""
     broken = tmp_path / "kube-apiserver"
     broken.write_text("#!/bin/sh\necho there is no space; exit 3\n")
