@@ -40,6 +40,8 @@ packages: ## install the Debian packages that the tests of the node use, when ro
 
 # One worker a core. `worksteal` gives each a run of neighbours, which share the servers of their module.
 WORKERS ?= auto
+# pytest keeps the rewritten tests, so that the next run collects them in a third of the time.
+test cover: export PYTHONDONTWRITEBYTECODE :=
 
 test: $(STAMP) packages ## run every test, one worker a core; PYTEST_ARGS="-k annotation" for some, WORKERS=0 for one process
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
