@@ -223,25 +223,25 @@ def decode(body: bytes) -> Request:
     """Return the request of an AdmissionReview. Raises UnreadableError, or RequestError(400) for another kind."""
     review = _decode_review(body)
     if review.api_version != API_VERSION or review.kind != KIND:
-        found = f"{review.api_version[:80]} {review.kind[:80]}"
-        raise RequestError(400, f"the body is a {found}; allowed: {API_VERSION} {KIND}")
-    asked = review.request
-    if not asked.uid:
+        actual = f"{review.api_version[:80]} {review.kind[:80]}"
+        raise RequestError(400, f"the body is a {actual}; allowed: {API_VERSION} {KIND}")
+    sent = review.request
+    if not sent.uid:
         raise UnreadableError("request.uid is empty")
-    group, kind = asked.kind.group, asked.kind.kind
-    user = asked.user_info
+    group, kind = sent.kind.group, sent.kind.kind
+    user = sent.user_info
     # By position: keywords cost a microsecond for each review.
     return Request(
-        asked.uid,
+        sent.uid,
         JUDGED.get((group, kind)) or GroupKind(group, kind),
-        asked.operation,
-        asked.namespace,
-        asked.name,
-        asked.sub_resource,
+        sent.operation,
+        sent.namespace,
+        sent.name,
+        sent.sub_resource,
         User(user.username, tuple(user.groups or ()), user.node()),
-        None if asked.object is None else _object(asked.object, kind, body),
-        None if asked.old_object is None else _object(asked.old_object, kind),
-        bool(asked.dry_run),
+        None if sent.object is None else _object(sent.object, kind, body),
+        None if sent.old_object is None else _object(sent.old_object, kind),
+        bool(sent.dry_run),
     )
 
 
@@ -293,7 +293,7 @@ class _SentDevices:
 
     def resources(self, *, prefix: str = "") -> tuple[str, ...]:
         """Return the extended resources that the containers name. Raises UnreadableError."""
-        found: set[str] = set()
+        names: set[str] = set()
         mark = prefix.encode()
         try:
             for raw in (self._spec.containers, self._spec.init_containers):
@@ -302,10 +302,10 @@ class _SentDevices:
                     continue
                 for container in (_decode_requesting(raw) or ()) if raw else ():
                     amounts = container.resources or _Amounts()
-                    found.update(amounts.requests or (), amounts.limits or ())
+                    names.update(amounts.requests or (), amounts.limits or ())
         except _UNREADABLE as error:
             raise _unreadable(error) from None
-        return tuple(sorted(name for name in found if "/" in name and name.startswith(prefix)))
+        return tuple(sorted(name for name in names if "/" in name and name.startswith(prefix)))
 
 
 def _decode_review(body: bytes) -> _Review[Any]:

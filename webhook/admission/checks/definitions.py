@@ -165,10 +165,10 @@ def _judge(request: Request, writing: Writing, rules: Rules, warnings: list[Admi
         return accesstext.definition_refused(request, verdict, warnings=warnings, field=writing.field)
     if verdict.code == "Exempt":
         warnings = [*warnings, *_unattachable(writing, rules)]
-    found = judge_definition_trial(writing, rules)
-    trials = (accesstext.definition_trial_record(*found),) if found else ()
-    if found and found[0] == "Warn":
-        warnings = [*warnings, accesstext.definition_trial(request, found[1], rules.config)]
+    trial = judge_definition_trial(writing, rules)
+    trials = (accesstext.definition_trial_record(*trial),) if trial else ()
+    if trial and trial[0] == "Warn":
+        warnings = [*warnings, accesstext.definition_trial(request, trial[1], rules.config)]
     return Decision(
         warnings=tuple(warnings), rules=(verdict.code,), trials=trials, policies=answers.distinct([verdict.policy])
     )
@@ -176,9 +176,9 @@ def _judge(request: Request, writing: Writing, rules: Rules, warnings: list[Admi
 
 def _unattachable(writing: Writing, rules: Rules) -> Iterator[AdmissionWarning]:
     """Warn an exempt author of a definition that the level of the namespace keeps all pods from."""
-    found = judge_level(writing.network, writing.namespace_labels, rules.config, rules.enforced, ENFORCE)
-    if found is not None:
-        yield accesstext.unattachable(refuse_content(*found, rules.config))
+    refusal = judge_level(writing.network, writing.namespace_labels, rules.config, rules.enforced, ENFORCE)
+    if refusal is not None:
+        yield accesstext.unattachable(refuse_content(*refusal, rules.config))
 
 
 def plugin_findings(

@@ -168,12 +168,12 @@ def _differs(requirement: Requirement, before: Mapping[str, str], after: Mapping
 
 def _collect(policies: Sequence[Policy]) -> Deciders:
     """Return the requirements of all policies, also of those on trial, which may be enforced later."""
-    found: dict[str, list[tuple[Requirement, str]]] = {}
+    deciders: dict[str, list[tuple[Requirement, str]]] = {}
     for policy in policies:
         selectors = dict.fromkeys(_selectors(policy))
         for requirement in dict.fromkeys(one for selector in selectors for one in selector.requirements):
-            found.setdefault(requirement.key, []).append((requirement, policy.name))
-    return found
+            deciders.setdefault(requirement.key, []).append((requirement, policy.name))
+    return deciders
 
 
 def _selectors(policy: Policy) -> Iterator[Selector]:

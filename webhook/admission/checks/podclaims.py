@@ -122,8 +122,8 @@ def _decide(request: Request, judged: Decision, found: Found, context: DecisionC
 
 def networks_of(attachments: Sequence[Attachment], cluster: Cluster) -> list[NetworkAttachmentDefinition]:
     """Return the definitions that claims name and that exist."""
-    found = (cluster.network(one.element.namespace, one.element.name) for one in attachments if one.network is None)
-    return [network for network in found if network is not None]
+    networks = (cluster.network(one.element.namespace, one.element.name) for one in attachments if one.network is None)
+    return [network for network in networks if network is not None]
 
 
 def with_verdicts(judged: Decision, decided: Judged, warnings: Sequence[AdmissionWarning]) -> Decision:
