@@ -2,7 +2,7 @@
 
 msgspec decodes straight into the few fields that decisions need. It skips nine tenths of a pod of 5 KiB (managedFields,
 spec) without making an object, and reports a wrong type with its path. One set of structs serves all judged kinds, so
-one pass over the bytes is enough; nothing is read of other kinds. The whole spec of an access policy takes a second
+one pass over the bytes is enough; other kinds are not read. The whole spec of an access policy takes a second
 pass, and so does a pod if a decision needs more of it. The answer does not repeat the request, and has a patch only if
 something changes (§2).
 """
@@ -201,7 +201,7 @@ class UnreadableError(RequestError):
 
 
 _AT = " - at `$."
-"""Before the path at the end of an error of msgspec, which has no other form for the path (msgspec, "Usage")."""
+"""Before the path at the end of an error's text. NB: msgspec gives the path in the text only."""
 
 
 def _unreadable(error: Exception) -> UnreadableError:

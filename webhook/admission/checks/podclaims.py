@@ -1,4 +1,4 @@
-"""A pod can only get networks by its claims that it may use, as with those of its annotation.
+"""A pod gets networks by its claims only if it may use them, as with its annotations.
 
 Fields restricted: `spec.resourceClaims` and the extended resources that containers request, of a pod or of a workload's
 pod template. Values allowed: claims, templates and classes whose configurations for a known DRA driver name existing
