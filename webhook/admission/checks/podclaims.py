@@ -4,7 +4,7 @@ Fields restricted: `spec.resourceClaims` and the extended resources that contain
 pod template. Values allowed: claims, templates and classes whose configurations for a known DRA driver name existing
 networks that the access rules give to this pod. Operations: CREATE; for a workload also UPDATE, new claims only. As in
 Kubernetes, a pod may name a claim that does not exist yet: the claim is judged when it is written. Exempt: unknown
-drivers, and templates as in `networks`. Example refusal: see `access.reasons`, with the claim in place of the item.
+drivers, and templates as in `podnetworks`. Example refusal: see `access.reasons`, with the claim in place of the item.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from cniplugin.access.model.levels import WITHOUT_LEVEL
 from cniplugin.access.model.values import Item, Rules, Subject, Verdict
 from cniplugin.netspec.errors import SpecError
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
-from webhook.admission.checks.networks import find_near, skips_template, subject_of, with_allowed
+from webhook.admission.checks.podnetworks import find_near, skips_template, subject_of, with_allowed
 from webhook.admission.checks.unknownnamespaces import unknown_to_attach
 from webhook.admission.dra.attachments import Attachment, Finder, Found
 from webhook.admission.dra.claims import IMPLICIT_RESOURCE
