@@ -10,7 +10,7 @@ something changes (§2).
 from __future__ import annotations
 
 import base64
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -367,7 +367,7 @@ def _object(read: _Object | _WithSpec | _Unread, kind: str, body: bytes | None =
     return Object(
         own.name or "",
         own.generate_name or "",
-        _labels_of(judged),
+        judged.labels if isinstance(judged.labels, dict) else NOTHING,  # skipped in a large definition
         judged.annotations or NOTHING,
         (spec.service_account_name if spec else None) or "default",
         read.spec.config if read.spec else None,
@@ -377,12 +377,6 @@ def _object(read: _Object | _WithSpec | _Unread, kind: str, body: bytes | None =
         node if isinstance(node := read.spec.node_name if read.spec else None, str) else "",
         None if spec is None else _SentDevices(spec),
     )
-
-
-def _labels_of(metadata: _Metadata) -> Mapping[str, str]:
-    """Return the labels; none if they were skipped."""
-    labels = metadata.labels
-    return labels if isinstance(labels, dict) else NOTHING
 
 
 def _template(read: _Object, kind: str) -> _Template | None:
@@ -403,22 +397,18 @@ def encode(request: Request, decision: Decision) -> bytes:
     Audit annotations name the verdict, the rules, the policies, what decided, and what policies on trial would have
     refused. NB: the answer for an allowed object follows from its decision, apart from the uid, so it is cached.
     """
-    if decision.is_allowed:
-        return b"%b%b%b" % (_HEAD, _encode(request.uid), _allowed_rest(decision))
-    response: dict[str, object] = {"allowed": False, "status": _status(request, decision)}
-    return b"%b%b%b" % (_HEAD, _encode(request.uid), _rest(decision, response))
+    known = ENCODED.get(id(decision))
+    if known is not None:
+        rest = known[1]
+    elif decision.is_allowed:
+        rest = _rest(decision, {"allowed": True})
+        keep_encoded(decision, rest)
+    else:
+        rest = _rest(decision, {"allowed": False, "status": _status(request, decision)})
+    return b"%b%b%b" % (_HEAD, _encode(request.uid), rest)
 
 
 _HEAD = f'{{"apiVersion":"{API_VERSION}","kind":"{KIND}","response":{{"uid":'.encode()
-
-
-def _allowed_rest(decision: Decision) -> bytes:
-    known = ENCODED.get(id(decision))
-    if known is not None:
-        return known[1]
-    rest = _rest(decision, {"allowed": True})
-    keep_encoded(decision, rest)
-    return rest
 
 
 def _rest(decision: Decision, response: dict[str, object]) -> bytes:
@@ -454,12 +444,8 @@ def _one_line(text: str) -> str:
 
 def _status(request: Request, decision: Decision) -> dict[str, object]:
     causes = [{"reason": cause.reason, "field": cause.field, "message": cause.message} for cause in decision.causes]
-    details = {
-        "group": request.kind.group,
-        "kind": request.kind.kind,
-        "name": request.object_name,
-        "causes": causes,
-    }
+    group, kind = request.kind
+    details = {"group": group, "kind": kind, "name": request.object_name, "causes": causes}
     return {
         "status": "Failure",
         "code": decision.code,
