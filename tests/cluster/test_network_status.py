@@ -146,7 +146,7 @@ def test_the_token_of_a_pod_says_where_it_runs(world: Tenants, node: str, *, is_
     patch = json.dumps({"metadata": {"annotations": {NETWORK_STATUS: "[]"}}})
     words = ("patch", "pod", "web", "-n", "blue", "--subresource=status", "--type=merge", "-p", patch)
     done = api.kubectl(*words, kubeconfig=kubeconfig)
-    assert (done.returncode, "changes the network status" in done.stderr) == (0, not is_writer), done.stderr
+    assert (done.returncode, "sets the network status" in done.stderr) == (0, not is_writer), done.stderr
 
 
 @pytest.mark.parametrize(

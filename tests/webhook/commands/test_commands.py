@@ -261,7 +261,7 @@ def test_only_serve_pays_for_the_server() -> None:
 
 
 def _environ() -> dict[str, str]:
-    return {"PATH": os.environ["PATH"], "PYTHONPATH": str(HERE.parent.parent), "TERM": "xterm", "COLUMNS": "80"}
+    return {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "TERM": "xterm", "COLUMNS": "80"}
 
 
 @pytest.fixture
