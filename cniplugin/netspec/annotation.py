@@ -246,7 +246,7 @@ def _read_element(item: object, path: str, *, namespace: str, problems: Problems
     """Return the element of one list item, or None if it has a problem."""
     if not isinstance(item, dict):
         allowed = 'an object with a "name"'
-        detail = "the item is null" if item is None else "the item is no object"
+        detail = "the item is null" if item is None else "the item is not an object"
         problems.add("item-not-object", path, detail, value=item, allowed=allowed, section="NPWG v1.3 §4.1.2")
         return None
     before = len(problems.found)
@@ -428,7 +428,9 @@ def _read_port(item: object, path: str, problems: Problems) -> PortMapping | Non
         problems.add("port-protocol", where, detail, value=protocol, allowed=allowed, section=section)
     if host_ip is not None and (not isinstance(host_ip, str) or not names.is_ip(host_ip)):
         where, allowed = f"{path}.hostIP", "an IPv4 or IPv6 address"
-        problems.add("port-host-ip", where, "this is no IP address", value=host_ip, allowed=allowed, section=section)
+        problems.add(
+            "port-host-ip", where, "this is not an IP address", value=host_ip, allowed=allowed, section=section
+        )
     if host_port is None or container_port is None:
         return None
     return PortMapping(host_port=host_port, container_port=container_port, protocol=protocol, host_ip=host_ip)
@@ -473,7 +475,7 @@ def _check_inner_keys(item: Mapping[str, object], path: str, known: tuple[str, .
 _read_addresses = _list_reader(
     names.is_ip_or_prefix,
     "ips-value",
-    "this is no IP address",
+    "this is not an IP address",
     allowed=names.ALLOWED_IP,
     section="NPWG v1.3 §4.1.2.1.3",
 )
@@ -486,7 +488,7 @@ _READERS: dict[str, Reader] = {
     "mac": _string_reader(  # .4
         names.is_mac,
         "mac-value",
-        "this is no MAC address",
+        "this is not a MAC address",
         allowed=names.ALLOWED_MAC,
         section="NPWG v1.3 §4.1.2.1.4",
     ),
@@ -497,14 +499,14 @@ _READERS: dict[str, Reader] = {
     "default-route": _list_reader(  # .9
         names.is_ip,
         "default-route-value",
-        "this is no gateway",
+        "this is not a gateway",
         allowed="the IPv4 or IPv6 address of a gateway, without a prefix length",
         section="NPWG v1.3 §4.1.2.1.9",
     ),
     "infiniband-guid": _string_reader(  # .10
         names.is_guid,
         "guid-value",
-        "this is no InfiniBand GUID",
+        "this is not an InfiniBand GUID",
         allowed=names.ALLOWED_GUID,
         section="NPWG v1.3 §4.1.2.1.10",
     ),

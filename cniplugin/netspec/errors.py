@@ -1,4 +1,4 @@
-"""What a text breaks, as values: `SpecError` is one broken rule, `SpecErrors` is all of them, raised together.
+"""Broken rules as values: `SpecError` is one of them, `SpecErrors` raises all of one text together.
 
 A rule id is stable: tests, metrics and the changelog use it. The wording may improve.
 """
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 PROBLEMS_MAX = 100
-"""Problems that are gathered of one text; a message shows 20. A hostile text of 256 KiB has 130,000 of them, and each
+"""Problems of one text that are gathered; a message shows 20. A hostile text of 256 KiB has 130,000 of them, and each
 takes 5 microseconds."""
 
 SHOWN_VALUE_MAX = 80
@@ -94,7 +94,7 @@ class Problems:
 
 
 def render(error: SpecError) -> str:
-    """Return the one line both ends print: where: what is wrong: the value; what to do; allowed: what is right."""
+    """Return the line that both ends print: place: problem: value; what to do; allowed: what is right."""
     return f"{error.path}: {describe(error)}" if error.path else describe(error)
 
 

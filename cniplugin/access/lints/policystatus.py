@@ -1,20 +1,20 @@
-"""The status of policies: what of each can be read, what is in force, whom it concerns. And that of the configuration.
+"""The status of policies and of the configuration: whether they can be read and are in force, and whom they concern.
 
-Conditions: `Accepted` is about the text, `Enforced` about the process that decides.
+Conditions: `Accepted` is about the object, `Enforced` about the process that decides.
 
 | condition | status, reason | when |
 | --- | --- | --- |
 | Accepted | True, Readable | everything can be read |
-| | False, Unreadable | the message has every problem; what it means for a rule is in `rules` |
+| | False, Unreadable | the message lists every problem; `rules` says what they mean for a rule |
 | Enforced | True, Loaded | this generation decides |
-| | False, NotLoaded | another generation decides, or none |
-| | False, ModeWarn, ModeAudit | this generation is loaded and refuses nothing, by its `mode` |
-| LevelsReadable | True, Readable | every label that sets a level of definitions is one (of the configuration) |
+| | False, NotLoaded | another generation of the policy decides, or none |
+| | False, ModeWarn, ModeAudit | this generation is loaded; its `mode` refuses nothing |
+| LevelsReadable | True, Readable | every label that sets a level of definitions names one (configuration only) |
 | | False, UnreadableLabels | the message names the namespaces; there the level is Restricted |
 
-`rules` has those that are not Active, and Active ones with lints. Computing a status again from itself changes
-nothing: only a condition whose `status` changes gets a new `lastTransitionTime` (Kubernetes API conventions,
-"Typical status properties").
+`rules` lists the rules that are not Active, and Active ones with lints. Computing a status from itself changes nothing:
+only a condition whose `status` changes gets a new `lastTransitionTime` (Kubernetes API conventions, "Typical status
+properties").
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     Object = dict[str, Any]
 
 CONDITION_MESSAGE_MAX, RULE_MESSAGE_MAX, RULES_MAX = 32_768, 1024, 128
-"""Of the CRD, the first two in characters."""
+"""Limits of the CRD, the first two in characters."""
 
 ACTIVE, INVALID, SHADOWED = "Active", "Invalid", "Shadowed"
 
@@ -58,7 +58,7 @@ def statuses(
     """Return the `status` of each policy by name.
 
     `namespaces`: labels by name. `loaded`: the generation of each policy that decides. `previous`: the status objects
-    that stand there. `now`: RFC 3339, such as 2026-11-23T19:00:00Z.
+    before. `now`: RFC 3339, such as 2026-11-23T19:00:00Z.
     """
     denies = Denies(policies)
     return {
@@ -89,8 +89,8 @@ def config_status(
 ) -> Object:
     """Return the `status` of the configuration object; `namespaces`, `previous` and `now` as in `statuses`.
 
-    `problems`: what of this generation cannot be read. `is_loaded`: whether it is what decides. `levels`: those that
-    decide where a namespace has no label.
+    `problems`: those of this generation. `is_loaded`: whether this generation decides. `levels`: those of namespaces
+    without a label.
     """
     if is_loaded:
         enforced = True, "Loaded", f"generation {generation} decides"
@@ -125,7 +125,7 @@ def _levels_readable(namespaces: Mapping[str, Mapping[str, str]]) -> tuple[bool,
     return (
         False,
         "UnreadableLabels",
-        f"no level, so Restricted: namespace {shown}; allowed: {', '.join(LEVELS)}",
+        f"these labels do not name a level, so it is Restricted: namespace {shown}; allowed: {', '.join(LEVELS)}",
     )
 
 
@@ -133,7 +133,7 @@ NAMESPACES_SHOWN = 20
 
 
 def count_namespaces(policy: Policy, namespaces: Mapping[str, Mapping[str, str]]) -> int:
-    """Return in how many namespaces a rule can concern a pod or a definition."""
+    """Return the number of namespaces in which a rule can be about a pod or a definition."""
     attachments = {(rule.pods, rule.except_pods): rule for rule in policy.attachments}.values()
     return sum(
         any(_concerns(rule, name, labels) for rule in attachments)
@@ -185,7 +185,7 @@ def _enforced(policy: Policy, loaded: int | None) -> tuple[bool, str, str]:
 
 
 def _since(previous: Mapping[str, Any], kind: str, status: str) -> str | None:
-    """Return since when a condition has been so; None if it was not, or nobody can tell."""
+    """Return the time since which a condition has had this status; None if it had another one."""
     for condition in previous.get("conditions") or ():
         if condition.get("type") == kind and condition.get("status") == status:
             return condition.get("lastTransitionTime") or None
@@ -216,13 +216,13 @@ def _state(rule: WrittenRule, lints: Sequence[Lint], *, is_policy_sound: bool) -
     if rule.problems:
         return INVALID, [*map(render, rule.problems), _meaning(rule)]
     if not is_policy_sound:
-        return INVALID, ["what the policy says beside its rules cannot be read", _meaning(rule)]
+        return INVALID, ["the policy has problems outside of its rules", _meaning(rule)]
     is_shadowed = any(lint.name == "shadowed" for lint in lints)
     return SHADOWED if is_shadowed else ACTIVE, [lint.text for lint in lints]
 
 
 def _meaning(rule: WrittenRule) -> str:
-    """Say what a rule that cannot be read does; see `reading`."""
+    """Say what a rule with problems does; see `reading.policies`."""
     if rule.value.action == ALLOW:
         return "so it accepts nothing of what it selects"
     return "so it denies at least what it was meant to"

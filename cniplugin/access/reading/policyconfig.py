@@ -1,6 +1,6 @@
-"""`NetworkAttachmentPolicyConfig` from plain JSON, over the configuration that holds without the object.
+"""`NetworkAttachmentPolicyConfig` from plain JSON.
 
-What cannot be read falls to the side that grants nothing: a posture to Strict, a list of exemptions to none.
+A value that cannot be read becomes the one that grants nothing: a posture Strict, a list of exemptions an empty one.
 """
 
 from __future__ import annotations
@@ -99,14 +99,14 @@ _CAREFUL: Mapping[str, Any] = {
     "namespaceLabels": {"mode": "Deny"},
     "node": {"onUnavailable": "Deny"},
 }
-"""What counts for a key that is there and cannot be read; other keys have careful defaults.
+"""The values of keys that are present and cannot be read; the other keys have careful defaults.
 
-Levels fall to Restricted only where some are written: a slip elsewhere in `definitions` keeps no pod from its networks.
+Levels become Restricted only if some are written: a mistake elsewhere in `definitions` keeps no pod from its networks.
 """
 
 
 def read_config(value: Mapping[str, Any]) -> tuple[Config, tuple[SpecError, ...]]:
-    """Return the configuration of an API object, and what is wrong with it. Never raises."""
+    """Return the configuration of an API object, and its problems. Never raises."""
     reader = Reader()
     metadata = value.get("metadata")
     name = metadata.get("name") if isinstance(metadata, dict) else None
@@ -169,9 +169,9 @@ def _config(found: Mapping[str, Any]) -> Config:
 
 
 def _network_status_mode(found: Mapping[str, Any]) -> str:
-    """Return the mode, also of an object that has the deprecated `protectNetworkStatus` alone.
+    """Return the mode, also of an object that only has the deprecated `protectNetworkStatus`.
 
-    NB: true is no wish to refuse. The API server put it into every object, as the schema had it as its default.
+    NB: true does not mean Deny. It was the schema's default, so the API server put it into every object.
     """
     mode = found.get("networkStatusMode")
     if mode is not None:

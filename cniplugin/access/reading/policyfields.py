@@ -111,11 +111,11 @@ def _match_labels(reader: Reader, value: object, path: str) -> tuple[Requirement
         reader.add(path, "this value is not allowed", value=value, allowed="an object of at most 16 strings")
         return ()
     requirements = []
-    for key, wanted in value.items():
-        if not labels.is_key(key) or not isinstance(wanted, str) or not labels.is_value(wanted):
-            reader.add(f"{path}[{key}]", "this is no label", value=wanted, allowed="the key and the value of a label")
+    for key, label in value.items():
+        if not labels.is_key(key) or not isinstance(label, str) or not labels.is_value(label):
+            reader.add(f"{path}[{key}]", "this is not a label", value=label, allowed="the key and the value of a label")
         else:
-            requirements.append(Requirement(key=key, operator="In", values=frozenset({wanted})))
+            requirements.append(Requirement(key=key, operator="In", values=frozenset({label})))
     return tuple(requirements)
 
 
@@ -211,7 +211,7 @@ AUTHORS: Mapping[str, Read] = {
 
 
 def authors(reader: Reader, value: object, path: str) -> AuthorMatch:
-    """Read who sends requests: users, groups, service accounts."""
+    """Read the users, groups and service accounts that send requests."""
     found, is_sound = reader.members(value, path, AUTHORS)
     if is_sound and not any(found.values()):
         reader.add(path, "nobody is named", allowed=f"at least one of {', '.join(AUTHORS)}")
@@ -224,9 +224,9 @@ def authors(reader: Reader, value: object, path: str) -> AuthorMatch:
 
 
 class Entries:
-    """A list of entries: all of them as far as they can be read, and the sound ones.
+    """A list of entries. `broad` has all of them, as far as they can be read; `strict` has those without a mistake.
 
-    NB: `broad` is () for a list that cannot be read, and () is everything.
+    NB: `broad` is () for a list that cannot be read, and () selects everything.
     """
 
     def __init__(self, reader: Reader, value: object, path: str, read: Callable[..., Any]) -> None:

@@ -105,7 +105,7 @@ RULES = {
     "cni-dns": "dns of a CNI configuration cannot be read",
     "cni-flag": "a flag of a CNI configuration is neither true nor false",
     "cni-ipam": "ipam of a CNI configuration cannot be read",
-    "cni-ipam-program": "ipam.type names a plugin that is no IPAM plugin",
+    "cni-ipam-program": "ipam.type names a plugin that is not an IPAM plugin",
     "cni-key-case": "a key of a CNI configuration is in another letter case",
     "cni-key-twin": "two keys of a CNI configuration differ in letter case only",
     "cni-name": "the name of a CNI configuration cannot be used",

@@ -1,4 +1,4 @@
-"""The judgement of one attachment, and the words that say who decided and why."""
+"""The judgement of one attachment, and the text that says who decided and why."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def allow(**more: Any) -> dict[str, Any]:
         ({"selector": {}}, item(config="{"), "a rule keeps this pod from the network"),
         ({"names": ["lan"]}, item(), "a rule keeps this pod from the network"),
         ({"names": ["lan"]}, item(exists=False), "a rule keeps this pod from the network"),
-        # of another namespace's network nothing is told
+        # the content of another namespace's network is not shown
         ({"pluginTypes": ["mac*"]}, item("green"), "a rule keeps this pod from the network"),
     ],
     ids=repr,
@@ -134,7 +134,7 @@ def test_consent_that_is_missing_is_nearer_than_a_limit() -> None:
         rules_of(allow(name="a", limits={"default": "Deny", "bandwidth": {"required": True}}), shared),
     )
     assert (verdict.code, verdict.rule) == ("ConsentMissing", "z")
-    assert judge(BLUE, item(), rules_of(shared)).code == "AllowRule"  # not asked for in its own namespace
+    assert judge(BLUE, item(), rules_of(shared)).code == "AllowRule"  # its own namespace needs no consent
 
 
 def test_a_device_without_a_resource() -> None:
@@ -163,7 +163,7 @@ def test_the_gate_of_multus(gate: MultusGate | None, of: Item, code: str) -> Non
 
 
 def test_a_network_that_does_not_exist_is_judged_by_its_name() -> None:
-    """Side door 19: that it is missing is another matter."""
+    """Side door 19: another check refuses a network that does not exist."""
     assert judge(BLUE, item(exists=False), rules_of()).code == "Posture"
     assert judge(BLUE, item("green", exists=False), rules_of()).code == "PostureIsolated"
 
@@ -212,7 +212,7 @@ def test_namespaces_of_the_posture(config: dict[str, Any], expected: tuple[str, 
 
 
 class TestWithoutContent:
-    """Side door 22: a refusal that the content of another namespace's network caused is not told."""
+    """Side door 22: a refusal does not reveal the content of another namespace's network."""
 
     hidden = allow(
         networks=[{"namespaces": ["green"], "pluginTypes": ["macvlan"]}],
@@ -239,7 +239,7 @@ class TestWithoutContent:
 
 
 def test_rules_that_cannot_be_read_at_all() -> None:
-    """H13: what a node says that has no rules; the API server's own words are for its log."""
+    """H13: a node without rules refuses and does not quote the API server, whose answer is in its log."""
     verdict = reasons.refuse_unavailable(Config(on_unavailable="Deny"), "and may not use what it remembers")
     assert (verdict.is_allowed, verdict.code, verdict.decided) == (
         False,

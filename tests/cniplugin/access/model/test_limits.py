@@ -1,4 +1,4 @@
-"""What an Allow rule accepts, and what it says to what it does not."""
+"""What an Allow rule accepts, and the text about what it does not accept."""
 
 from __future__ import annotations
 
