@@ -120,9 +120,9 @@ def _read(text: str, *, namespace: str, source: str) -> tuple[NetworkSelectionEl
     except SpecErrors as errors:
         raise SpecErrors([error.replace(source=source) for error in errors]) from None
     except EnoughProblemsError:
-        raise SpecErrors(problems.found) from None
-    if problems.found:
-        raise SpecErrors(problems.found, readable=elements)
+        raise SpecErrors(problems.errors) from None
+    if problems.errors:
+        raise SpecErrors(problems.errors, readable=elements)
     return tuple(element for element in elements if element is not None)
 
 
@@ -150,7 +150,7 @@ def _read_item(item: str, path: str, *, namespace: str, problems: Problems) -> N
     reference, at, interface = item.partition("@")
     first, slash, second = reference.partition("/")
     written_namespace, name = (first, second) if slash else (namespace, first)
-    before = len(problems.found)
+    before = len(problems.errors)
     if "/" in name:
         detail, allowed = "more than one '/'", "[namespace/]name[@interface]"
         problems.add("network-name", path, detail, value=item, allowed=allowed, section="NPWG v1.3 §4.1.1")
@@ -161,7 +161,7 @@ def _read_item(item: str, path: str, *, namespace: str, problems: Problems) -> N
         _add_namespace_problem(written_namespace, path, problems)
     if at:
         _check_interface(interface, path, problems)
-    if len(problems.found) > before:
+    if len(problems.errors) > before:
         return None
     return NetworkSelectionElement(name=name, namespace=written_namespace, interface=interface if at else None)
 
@@ -249,7 +249,7 @@ def _read_element(item: object, path: str, *, namespace: str, problems: Problems
         detail = "the item is null" if item is None else "the item is not an object"
         problems.add("item-not-object", path, detail, value=item, allowed=allowed, section="NPWG v1.3 §4.1.2")
         return None
-    before = len(problems.found)
+    before = len(problems.errors)
     values: dict[str, object] = {}
     foreign: dict[str, object] = {}
     for key, value in item.items():
@@ -263,7 +263,7 @@ def _read_element(item: object, path: str, *, namespace: str, problems: Problems
         detail = "ips and ipam-claim-reference are both set, and only one can choose the addresses"
         section = "NPWG v1.3 §4.1.2.1.11.1"
         problems.add("ipam-claim-ips", path, detail, fix="remove one of them", section=section)
-    if len(problems.found) > before:
+    if len(problems.errors) > before:
         return None
     return _element(values, foreign, namespace=namespace)
 

@@ -74,7 +74,7 @@ class Problems:
     def __init__(self, source: str) -> None:
         self.source = source
         self.item: int | None = None
-        self.found: list[SpecError] = []
+        self.errors: list[SpecError] = []
 
     def at(self, item: int) -> str:
         """Return the path of a list item; the problems from here on are its own."""
@@ -83,8 +83,8 @@ class Problems:
 
     def add(self, rule: str, path: str, detail: str, **more: Any) -> None:
         """Add one problem; the arguments are fields of SpecError."""
-        self.found.append(SpecError(rule=rule, source=self.source, path=path, item=self.item, detail=detail, **more))
-        if len(self.found) >= PROBLEMS_MAX:
+        self.errors.append(SpecError(rule=rule, source=self.source, path=path, item=self.item, detail=detail, **more))
+        if len(self.errors) >= PROBLEMS_MAX:
             raise EnoughProblemsError
 
     def add_type(self, path: str, value: object, allowed: str, *, section: str) -> None:

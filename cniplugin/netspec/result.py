@@ -257,18 +257,18 @@ def _address_error(path: str, address: str | None, *, detail: str) -> SpecError:
 
 def _ip4_ip6(result: Result) -> dict[str, Any]:
     """Return `ip4` and `ip6` with their routes (types/040 convertTo02x)."""
-    found: dict[str, dict[str, Any]] = {}
+    families: dict[str, dict[str, Any]] = {}
     for config in result.ips:
         ip = {"ip": config.address, **_present(gateway=config.gateway)}
-        found.setdefault("ip6" if ":" in config.address else "ip4", ip)
+        families.setdefault("ip6" if ":" in config.address else "ip4", ip)
     for route in result.routes:
-        of_family = found.get("ip6" if ":" in route.dst else "ip4")
+        of_family = families.get("ip6" if ":" in route.dst else "ip4")
         if of_family is not None:
             of_family.setdefault("routes", []).append({"dst": route.dst, **_present(gw=route.gw)})
-    if not found and result.cni_version not in VERSIONS_IP4_IP6:
+    if not families and result.cni_version not in VERSIONS_IP4_IP6:
         detail = "cannot convert: no valid IP addresses"
         raise SpecErrors([SpecError(rule="result-convert", path="ips", detail=detail, section="libcni")])
-    return {key: found[key] for key in ("ip4", "ip6") if key in found}
+    return {key: families[key] for key in ("ip4", "ip6") if key in families}
 
 
 def _interface(interface: Interface, version: str) -> dict[str, Any]:

@@ -183,25 +183,25 @@ def _matched(rule: DefinitionRule, writing: Writing, facts: Facts | None) -> tup
     config = rule.config
     if config is None:
         return ()
-    found: list[str] = []
+    values: list[str] = []
     if config.is_on_disk is not None:
         if writing.network.is_on_disk != config.is_on_disk:
             return None
-        found += ["a file of the node"] if config.is_on_disk else []
+        values += ["a file of the node"] if config.is_on_disk else []
     touched = met(config, facts)
     if touched is None:
         return None
-    found += touched
+    values += touched
     if config.resource_names is not None:
         resource = writing.network.resource_name
         if not resource or not config.resource_names.matches(resource):
             return None
-        found.append(f"resource {resource}")
-    return tuple(found)
+        values.append(f"resource {resource}")
+    return tuple(values)
 
 
-def _refuse_by_deny(rule: DefinitionRule, writing: Writing, config: Config, found: Sequence[str]) -> Verdict:
-    reason = f"it uses {', '.join(found)}" if found else "a rule keeps this user from writing it"
+def _refuse_by_deny(rule: DefinitionRule, writing: Writing, config: Config, values: Sequence[str]) -> Verdict:
+    reason = f"it uses {', '.join(values)}" if values else "a rule keeps this user from writing it"
     fix = f"change {writing.field}, or ask {reasons.whom_to_ask(rule, config)} to create this network"
     return reasons.refuse_by_rule(rule, "DefinitionDenyRule", "Deny", reasons=[reason], fix=fix)
 

@@ -97,18 +97,18 @@ def config_status(
     else:
         enforced = False, "NotLoaded", f"the webhook has not loaded generation {generation}"
     readable = _levels_readable(namespaces)
-    found = {"Accepted": _accepted(problems), "Enforced": enforced, "LevelsReadable": readable}
+    conditions = {"Accepted": _accepted(problems), "Enforced": enforced, "LevelsReadable": readable}
     return {
         "observedGeneration": generation,
         "namespacesByLevel": count_levels(levels, namespaces),
-        "conditions": _conditions(found, generation, previous, now),
+        "conditions": _conditions(conditions, generation, previous, now),
     }
 
 
 def count_levels(levels: ClusterLevels, namespaces: Mapping[str, Mapping[str, str]]) -> dict[str, int]:
     """Return how many namespaces have each level that is enforced."""
-    found = [level_name(levels, labels, LEVEL_ENFORCE) for labels in namespaces.values()]
-    return {name: found.count(name) for name in LEVELS}
+    names = [level_name(levels, labels, LEVEL_ENFORCE) for labels in namespaces.values()]
+    return {name: names.count(name) for name in LEVELS}
 
 
 def _levels_readable(namespaces: Mapping[str, Mapping[str, str]]) -> tuple[bool, str, str]:
@@ -152,7 +152,7 @@ def _concerns(rule: AttachmentRule, name: str, labels: Mapping[str, str]) -> boo
 
 
 def _conditions(
-    found: Mapping[str, tuple[bool, str, str]], generation: int, previous: Mapping[str, Any], now: str
+    conditions: Mapping[str, tuple[bool, str, str]], generation: int, previous: Mapping[str, Any], now: str
 ) -> list[Object]:
     return [
         {
@@ -163,7 +163,7 @@ def _conditions(
             "reason": reason,
             "message": cut(message, CONDITION_MESSAGE_MAX),
         }
-        for kind, (is_true, reason, message) in found.items()
+        for kind, (is_true, reason, message) in conditions.items()
     ]
 
 
@@ -176,8 +176,8 @@ def _accepted(problems: Sequence[SpecError]) -> tuple[bool, str, str]:
 
 def _enforced(policy: Policy, loaded: int | None) -> tuple[bool, str, str]:
     if loaded != policy.generation:
-        found = "none of this policy" if loaded is None else f"generation {loaded}"
-        return False, "NotLoaded", f"the webhook has not loaded generation {policy.generation}; in force: {found}"
+        in_force = "none of this policy" if loaded is None else f"generation {loaded}"
+        return False, "NotLoaded", f"the webhook has not loaded generation {policy.generation}; in force: {in_force}"
     if policy.mode == ENFORCE:
         return True, "Loaded", f"generation {loaded} decides"
     does = "warns" if policy.mode == "Warn" else "only records"
@@ -197,18 +197,18 @@ def _since(previous: Mapping[str, Any], kind: str, status: str) -> str | None:
 
 def _rules(policy: Policy, denies: Denies) -> list[Object]:
     lints = lint_among(policy, denies)
-    found: dict[str, tuple[str, list[str]]] = {}
+    states: dict[str, tuple[str, list[str]]] = {}
     is_sound = not policy.own_problems
     for rule in permitted_rules(policy):
         name = rule.reference
         state, messages = _state(rule, [lint for lint in lints if name in lint.rules], is_policy_sound=is_sound)
-        if messages and name in found:  # the second of two rules of one name, which is a problem of its own
-            messages = [*found[name][1], *messages]
+        if messages and name in states:  # the second of two rules of one name, which is a problem of its own
+            messages = [*states[name][1], *messages]
         if messages:
-            found[name] = (state, messages)
+            states[name] = (state, messages)
     return [
         {"name": name, "state": state, "message": cut("\n".join(messages), RULE_MESSAGE_MAX)}
-        for name, (state, messages) in found.items()
+        for name, (state, messages) in states.items()
     ][:RULES_MAX]
 
 

@@ -62,7 +62,7 @@ class Reader:
         if not isinstance(value, dict):
             self.add(path, "it is missing" if value is None else "wrong JSON type", value=value, allowed="an object")
             return {}, False
-        found: dict[str, Any] = {}
+        fields: dict[str, Any] = {}
         is_sound = True
         for key, member in value.items():
             if member is None:
@@ -75,9 +75,9 @@ class Reader:
                 continue
             field, is_fine = self.sound(read, member, where)
             if is_fine:
-                found[key] = field
+                fields[key] = field
             is_sound = is_sound and is_fine
-        return found, is_sound
+        return fields, is_sound
 
     def _add_unknown(self, key: str, path: str, known: Iterable[str]) -> None:
         names = list(known)
