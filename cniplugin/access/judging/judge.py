@@ -16,7 +16,6 @@ from __future__ import annotations
 from cniplugin.access.content.unsafeconfig import unsafe
 from cniplugin.access.model.decision import POSTURES, Verdict
 from cniplugin.access.model.levels import ENFORCE, PRIVILEGED, level_name
-from cniplugin.access.model.policyrules import ALLOW
 from cniplugin.access.reading.consent import consents
 from cniplugin.netspec.selection import NetworkSelectionElement
 
@@ -184,10 +183,10 @@ def _plain(element: NetworkSelectionElement) -> NetworkSelectionElement:
 
 # Any pod of a namespace
 #
-# For objects that are written before there is a pod, such as a ResourceClaim. A rule that selects pods by labels or
-# service accounts decides nothing certain, so two pods are imagined: one that no such rule selects, and one that each
-# such Allow rule selects and no such Deny rule does. What both are refused, every pod of the namespace is refused: a
-# rule that selects a pod can only give what one of the Allow rules accepts, or take the posture's place.
+# For objects that exist before their pod, such as a ResourceClaim. It is unknown whether a rule that selects pods by
+# labels or service accounts will select the pod, so two imaginary pods are judged. No such rule selects the first one.
+# Each such Allow rule selects the second one, and no such Deny rule does. If both are refused, every pod of the
+# namespace is refused: a rule that selects a pod can only permit what an Allow rule accepts, or replace the posture.
 
 
 def judge_any_pod(subject: Subject, item: Item, rules: Rules) -> Verdict:
@@ -238,6 +237,6 @@ class _View:
         """Return the Deny and the Allow rules that select this pod and this network, each sorted."""
         rules: tuple[list[AttachmentRule], list[AttachmentRule]] = ([], [])
         for rule, is_certain in self._index.find_possible(subject, item, every_request=every_request):
-            if is_certain or (self._assumes and rule.action == ALLOW):
-                rules[rule.action == ALLOW].append(rule)
+            if is_certain or (self._assumes and rule.is_allow):
+                rules[rule.is_allow].append(rule)
         return rules

@@ -176,7 +176,7 @@ def _lint_attachment(rule: WrittenRule, value: AttachmentRule, denies: Denies) -
                 detail="it allows networks of any namespace by their labels, which their authors set",
                 fix="name the namespaces of the networks as well",
             )
-    yield from _lint_shadowed(rule, denies.over(value))
+    yield from _lint_shadowed(rule, denies.covering(value))
 
 
 def _lint_shadowed(rule: WrittenRule, deny: AttachmentRule | DefinitionRule | None) -> Iterator[Lint]:
@@ -199,7 +199,7 @@ def _lint_definition(rule: WrittenRule, value: DefinitionRule, denies: Denies) -
     yield from _lint_labels(value.namespace_selector, f"{rule.path}.namespaceSelector", [rule])
     if value.action == ALLOW:
         yield from _lint_masters(rule, value)
-    yield from _lint_shadowed(rule, denies.over_definition(value))
+    yield from _lint_shadowed(rule, denies.covering_definition(value))
 
 
 def _lint_masters(rule: WrittenRule, value: DefinitionRule) -> Iterator[Lint]:

@@ -60,7 +60,7 @@ class Denies:
         for name in {name for names in exact for name in names.exact}:
             self._named.setdefault(name, []).append(rule)
 
-    def over(self, rule: AttachmentRule) -> AttachmentRule | None:
+    def covering(self, rule: AttachmentRule) -> AttachmentRule | None:
         """Return a Deny that matches everything an attachment rule selects, None if none is found."""
         return _first(rule, self._affordable(_size(rule), (*self._others, *self._naming(rule))), _covers)
 
@@ -82,7 +82,7 @@ class Denies:
         name = min(names.exact, default="") if names else ""
         return self._named.get(name, ())
 
-    def over_definition(self, rule: DefinitionRule) -> DefinitionRule | None:
+    def covering_definition(self, rule: DefinitionRule) -> DefinitionRule | None:
         """Return a Deny that matches everything a definitions rule selects, None if none is found."""
         return _first(rule, self._affordable(_definition_size(rule), self._definitions), _covers_definition)
 

@@ -120,6 +120,11 @@ class AttachmentRule(Record):
     message: str = ""
     is_broken: bool = False
 
+    @property
+    def is_allow(self) -> bool:
+        """Whether it is an Allow rule; for modules that do not load this one."""
+        return self.action == ALLOW
+
 
 class AuthorMatch(Record):
     """Users, of whom one must fit. `accounts` are pairs of namespace and name, or "*" for any name."""

@@ -11,6 +11,8 @@ from cniplugin.access.judging import reasons
 from cniplugin.access.judging.judge import judge, judge_trial, usable_namespaces
 from cniplugin.access.judging.reasons import Refusal
 from cniplugin.access.model.decision import Config, Item, MultusGate, Rules, Subject, Verdict
+from cniplugin.access.model.limits import Limits
+from cniplugin.access.model.policyrules import AttachmentRule
 from cniplugin.netspec import netattachdef
 from cniplugin.netspec.selection import NetworkSelectionElement
 
@@ -291,3 +293,12 @@ def test_a_node_without_rules_says_so() -> None:
     assert verdict.reason == "the node cannot read the access rules from the API server, and none are kept here"
     assert verdict.decided == "node.onUnavailable Deny"
     assert "#net-team" in verdict.fix
+
+
+def test_deciders_are_named_as_in_verdicts() -> None:
+    """Reports name them without a refusal."""
+    config = Config(posture="Strict")
+    assert reasons.decided_by_posture(config) == reasons.refuse_strict(BLUE, item(), config).decided
+    rule = AttachmentRule(policy="p", name="d", action="Deny", mode="Warn", limits=Limits())
+    refused = reasons.refuse_by_deny(item(), rule, config, requests=(), facts=())
+    assert reasons.decided_by_rule(rule, "Deny") == refused.decided == f"{refused.decider} (Deny, mode Warn)"
