@@ -5,7 +5,7 @@ prefix length, one entry for each interface in the pod, the first of them as in 
 A result with exactly one interface gives one entry with every address. With several, an address goes to the
 interface of its index, one without index to the last interface in the pod.
 
-Deviations from Multus, each for the text of the standard or for truth:
+Deviations from Multus, where it differs from the standard or reports something wrong:
 
 - `default` is always written (§5.3.5), and exactly one entry of the default network has true, also when the gateway
   belongs to an interface outside the pod.
@@ -61,7 +61,7 @@ def entries(
 ) -> tuple[StatusEntry, ...]:
     """Return the entries of one attachment, at least one.
 
-    `name`: of the network, with its namespace. `result`: of ADD, None if there was none. `is_default`: the
+    `name`: of the network, with its namespace. `result`: of ADD, or None. `is_default`: the
     cluster-wide default network. `ifname`: the CNI_IFNAME of the attachment. `default_route`: that key of its
     selection, None if absent. `device_info`: as in the device information file.
     """

@@ -43,7 +43,7 @@ def judge(
         # A request of a permitted kind can be changed to fit, so that rule is nearer than one without the kind.
         foreign = sum(not permits(rule.limits, kind) for kind in usage.kinds)
         refusals.append(((rule.is_broken, foreign, len(problems)), rule, problems))
-    _, rule, problems = min(refusals, key=lambda refusal: refusal[0])  # the nearest, the first of several
+    _, rule, problems = min(refusals, key=lambda refusal: refusal[0])  # the first of the nearest
     if not problems:
         return reasons.refuse_without_consent(subject, item, rule)
     allowed = "" if rule.is_broken else describe(rule.limits)

@@ -87,7 +87,7 @@ def _actions(rules: Iterable[WrittenRule], action: str) -> list[WrittenRule]:
     return [rule for rule in rules if rule.value.action == action]
 
 
-# What all rules of a policy share
+# Mode and pods, which all rules of a policy share
 
 
 def _lint_mode(policy: Policy, rules: Sequence[WrittenRule]) -> Iterator[Lint]:

@@ -73,7 +73,7 @@ class UnreadError(Exception):
 
 
 POSTURES = ("Open", "Isolated", "Consent", "Strict")
-"""What pods may use where no rule covers a pod and a network. Open: everything (Multus' `namespaceIsolation: false`).
+"""What a pod may use if no rule covers it and the network. Open: everything (Multus' `namespaceIsolation: false`).
 Isolated: own namespace and globalNamespaces (`true`). Consent: those, and networks that their owner shares. Strict:
 nothing."""
 
@@ -101,7 +101,7 @@ class NamespaceLabels(Record):
 
 
 class MultusGate(Record):
-    """What upstream Multus on the nodes would refuse in spite of the rules (`multusGate`)."""
+    """The setting of upstream Multus on the nodes, which may refuse what the rules allow (`multusGate`)."""
 
     namespace_isolation: bool
     global_namespaces: tuple[str, ...] = ("default",)

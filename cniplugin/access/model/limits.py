@@ -106,7 +106,7 @@ BASIC = ("interface", "bandwidth", "ipamClaim")
 """The requests that `default: Basic` permits."""
 
 NEVER_BY_DEFAULT = "replaceDefaultNetwork"
-"""Another default network must be listed, whatever the default."""
+"""Another default network must always be listed, also if the default is Allow."""
 
 
 class Limits(Record):
