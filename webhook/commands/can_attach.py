@@ -12,7 +12,7 @@ from cniplugin.netspec import annotation, jsontext
 from cniplugin.netspec.errors import SpecError, SpecErrors, describe
 from cniplugin.netspec.selection import NetworkSelectionElement, to_json
 from webhook.admission.view.permissions import answer
-from webhook.report import permissions
+from webhook.report import permissionreport
 
 from .asking import asking_options, load_cluster, subject_of
 from .options import EXIT_REFUSED, attachment_rules_options, network_namespace_option, paint, rules_in_force
@@ -80,7 +80,7 @@ def can_attach(
     cluster = load_cluster(options)
     rules = rules_in_force(options, cluster)
     found = answer(subject_of(options, cluster), element, cluster, rules, default=default_network)
-    click.echo(permissions.answer_json(found) if output == "json" else permissions.answer_text(found, paint))
+    click.echo(permissionreport.answer_json(found) if output == "json" else permissionreport.answer_text(found, paint))
     sys.exit(0 if found.permission.verdict.is_allowed else EXIT_REFUSED)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from webhook.admission.view.permissions import list_permissions
-from webhook.report import permissions
+from webhook.report import permissionreport
 
 from .asking import asking_options, load_cluster, subject_of
 from .options import attachment_rules_options, paint, rules_in_force
@@ -50,6 +50,6 @@ def rules(*, shows_all: bool, output: str, **options: Any) -> None:
     found = list_permissions(subject_of(options, cluster), cluster, rules_in_force(options, cluster))
     is_configured = cluster.policies.config is not None
     if output == "json":
-        click.echo(permissions.list_json(found, is_configured=is_configured))
+        click.echo(permissionreport.list_json(found, is_configured=is_configured))
     else:
-        click.echo(permissions.list_text(found, paint, shows_all=shows_all, is_configured=is_configured))
+        click.echo(permissionreport.list_text(found, paint, shows_all=shows_all, is_configured=is_configured))

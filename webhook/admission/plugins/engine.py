@@ -106,7 +106,7 @@ class _Walk:
             return
         self.reported.add(name)
         code = "NAD108" if self.checks.unknown_types == "Refuse" else "NAD107"
-        detail = "no plugin of this type is known, so only what all plugins share was checked"
+        detail = "this plugin type is unknown, so only the keys that all plugins share were checked"
         yield PluginFinding(code=code, path=join(path, "type"), detail=detail, value=name)
 
     def plugin(self, plugin: PluginConfig, schema: PluginSchema, path: str) -> Findings:

@@ -26,7 +26,7 @@ def range_findings(placed: Placed) -> Findings:
     """Yield ranges that whereabouts refuses, and values that it ignores, or reads only when it hands out an address."""
     values = placed.values
     if not any(values.get(key) for key in ("range", "ipRanges", "addresses")) and not values.unreadable:
-        detail = "without range and ipRanges each node's own whereabouts.conf must have them"
+        detail = "without range and ipRanges, whereabouts.conf on each node must have them"
         yield PluginFinding(code="NAD505", path=placed.path, detail=detail, fix='add "range"')
     subnets: list[Interface] = []
     if values.get("range"):
@@ -67,7 +67,7 @@ def _range_item(conf: Mapping[str, Any], path: str, subnets: list[Interface]) ->
     elif subnet is None:
         yield _unreadable(path, text, "invalid CIDR {value}: invalid CIDR address: {value}")
     elif subnet.network.prefixlen > subnet.max_prefixlen - 2:
-        detail = "the range is too small: the addresses of the network and of broadcast are not handed out"
+        detail = "the range is too small: the network and broadcast addresses are not handed out"
         allowed = f"a prefix of at most {subnet.max_prefixlen - 2}"
         refusal = "net mask is too short, subnet"
         yield PluginFinding(
