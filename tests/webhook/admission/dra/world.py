@@ -149,7 +149,7 @@ def review(
     )
 
 
-def said(decision: Decision) -> str:
+def text_of(decision: Decision) -> str:
     """Return the whole text of a decision."""
     return "\n".join(
         [decision.message, *(f"{cause.field}: {cause.message}" for cause in decision.causes), *decision.warnings]
