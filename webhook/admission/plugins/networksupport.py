@@ -12,7 +12,7 @@ from typing import Any
 
 from cniplugin.netspec.cniconfig import NetworkConfigList, PluginConfig
 from webhook.admission.plugins.chaining import RUNTIME_CAPABILITIES
-from webhook.admission.plugins.decoding import Budget, Decoded, Decoder, OutOfBudgetError
+from webhook.admission.plugins.decoding import IPAM_ENVELOPE, Budget, Decoded, Decoder, OutOfBudgetError
 from webhook.admission.plugins.goparsing import Address, read_address, read_cidr
 from webhook.admission.plugins.intervals import Network, Spans, place_of
 from webhook.admission.plugins.rules.whereabouts import read_excluded
@@ -161,7 +161,7 @@ def _ipam(
     if ipam is None or ipam.type not in _READERS:
         return None
     values = Decoded()
-    decoder = Decoder(ipam.type, frozenset({"type"}), budget, misplaced={})
+    decoder = Decoder(ipam.type, IPAM_ENVELOPE, budget, misplaced={})
     if any(finding.is_error for finding in decoder.decode(plugin.conf["ipam"], ipam.keys, "", values)):
         return None
     try:
