@@ -15,7 +15,7 @@ from webhook.admission.plugins.chaining import RUNTIME_CAPABILITIES
 from webhook.admission.plugins.decoding import IPAM_ENVELOPE, Budget, Decoded, Decoder, OutOfBudgetError
 from webhook.admission.plugins.goparsing import Address, read_address, read_cidr
 from webhook.admission.plugins.intervals import Network, Spans, place_of
-from webhook.admission.plugins.rules.whereabouts import read_excluded
+from webhook.admission.plugins.rules.whereabouts import read_excluded, split_range
 from webhook.admission.plugins.schema import PluginChecks, PluginSchema
 
 PLAIN_TYPES = frozenset({"bridge", "host-device", "ipvlan", "macvlan", "sriov", "vlan"})
@@ -238,13 +238,13 @@ def _whereabouts(values: Decoded) -> _Read:
 
 
 def _whereabouts_range(conf: Mapping[str, Any]) -> Range:
-    first, dash, rest = str(conf.get("range")).partition("-")
-    subnet = read_cidr(rest if dash else first)
-    start = read_address(first if dash else conf.get("range_start"))
-    if subnet is None or (dash and (start is None or start not in subnet.network)):
+    first, cidr = split_range(str(conf.get("range")))
+    subnet = read_cidr(cidr)
+    start = read_address(conf.get("range_start") if first is None else first)
+    if subnet is None or (first is not None and (start is None or start not in subnet.network)):
         raise _UnsoundError
     network = subnet.network
-    end: Address | None = subnet.ip if dash else read_address(conf.get("range_end"))
+    end: Address | None = read_address(conf.get("range_end")) if first is None else subnet.ip
     return Range(
         subnet=network,
         first=start if start is not None and start in network else network.network_address,
