@@ -10,13 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cniplugin.attach.podclaims import DEFINITION_KEYS
+from tests.webhook.admission.dra.world import BY_CLAIM, CNI, SRIOV, claim, device_class, opaque, pod, review, vf
 from webhook.admission.dra.drivers import KNOWN_DRIVERS
 from webhook.admission.dra.parameters import Parameters, read_parameters
 from webhook.configuration.parsing import ConfigurationError, read
 from webhook.driverdata.admindrivers import read_drivers
 from webhook.driverdata.driverfiles import FOLDER, load_drivers
-
-from .world import BY_CLAIM, CNI, SRIOV, claim, device_class, opaque, pod, review, vf
 
 KEYS = st.sampled_from(
     sorted({key for driver in load_drivers().values() for key in (*driver.keys, "apiVersion", "kind", "Config", "x")})
