@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from cniplugin.netspec.cniconfig import NetworkConfigList, PluginConfig
 from webhook.admission.plugins.chaining import RUNTIME_CAPABILITIES
@@ -27,8 +27,7 @@ RANGES_MAX = 256
 """Ranges and exclusions of one IPAM plugin. Addresses are compared with each of them; people write a few."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Range:
+class Range(NamedTuple):
     """Addresses that an IPAM plugin hands out, `first` to `last`.
 
     `group`: the number of its set; a pod gets one address of a set. `gateway`: an address inside that no pod gets, None
