@@ -77,6 +77,11 @@ def within(path: Path, call: Callable[[], T], *, wait_s: float = WAIT_S) -> T:
     return result
 
 
+def describe_unreadable(error: OSError, otherwise: str) -> str:
+    """Return "cannot be read", the reason, and what to do: `otherwise` for an error without advice of its own."""
+    return f"cannot be read: {(error.strerror or str(error)).lower()}; {advice(error, otherwise)}"
+
+
 def advice(error: OSError, otherwise: str) -> str:
     """Return what to do about a file that cannot be read; `otherwise` for an error without advice of its own."""
     return _ADVICE.get(error.errno or 0, otherwise)

@@ -81,7 +81,10 @@ def test_a_file_of_tokens_that_cannot_be_used(tmp_path: Path, content: str | Non
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--cluster", "--webhook-configuration", "n", "--path-token-file", "f"], "for webhooks registered by manifest"),
+        (
+            ["--cluster", "--webhook-configuration", "n", "--path-token-file", "f"],
+            "for webhooks registered by manifest",
+        ),
         (["--cluster", "--path-token-secret", "s"], "--path-token-secret belongs to --webhook-configuration."),
         (
             ["--cluster", "--webhook-configuration", "n", "--tls-secret", "t", "--path-token-secret", "s"],

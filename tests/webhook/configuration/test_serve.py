@@ -158,7 +158,7 @@ def test_a_start_with_a_file_that_cannot_be_used(tmp_path: Path, text: bytes | N
     ("words", "said"),
     [
         (("--config", "a", "--config-map", "b"), "--config and --config-map are two ways to one thing: give one."),
-        (("--config-map", "A_b"), "'A_b' is no name; allowed: lower case letters"),
+        (("--config-map", "A_b"), "'A_b' does not name a ConfigMap; allowed: lower case letters"),
     ],
 )
 def test_wrong_options(tmp_path: Path, words: tuple[str, ...], said: str) -> None:
