@@ -45,8 +45,8 @@ from webhook.serving.app import WebhookApp
 from webhook.serving.bodies import Bodies
 from webhook.serving.clients import ClientTrust
 from webhook.serving.http import Limits
-from webhook.serving.paths import PLAIN, ReviewPaths, read_tokens
 from webhook.serving.probes import create_probes
+from webhook.serving.reviewpaths import PLAIN, ReviewPaths, read_tokens
 from webhook.serving.server import Address, Addresses, Stop, serve, stop_on_signals
 from webhook.serving.tls import MemoryTls, ServedPair, ServerTls
 from webhook.snapshot.store import Snapshot

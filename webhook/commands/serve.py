@@ -295,7 +295,7 @@ def _run(options: Mapping[str, Any]) -> int:
     from webhook.kube.apierrors import ClusterError  # noqa: PLC0415
     from webhook.serving.clients import ClientCaError  # noqa: PLC0415
     from webhook.serving.http import Limits  # noqa: PLC0415
-    from webhook.serving.paths import PathTokenError  # noqa: PLC0415
+    from webhook.serving.reviewpaths import PathTokenError  # noqa: PLC0415
     from webhook.serving.server import ListenError  # noqa: PLC0415
     from webhook.serving.tls import CertificateError  # noqa: PLC0415
     from webhook.trees.problems import ManifestError  # noqa: PLC0415
