@@ -229,7 +229,7 @@ def _serve(
     return code
 
 
-# Parts: what runs beside the server
+# The parts that run beside the server
 
 
 class Part(Protocol):
@@ -239,7 +239,7 @@ class Part(Protocol):
         """Begin; raises an error that keeps the server from starting, with one clear line."""
 
     def stop(self) -> None:
-        """End soon, and leave nothing half done."""
+        """End soon, and leave no work half done."""
 
     def problem(self) -> str | None:
         """Return why reviews are not wanted yet; None when they are."""
@@ -505,8 +505,8 @@ def token_keeper(settings: Settings) -> tuple[TokenKeeper, TokenRotator | None]:
     else:
         if cluster.path_token:
             logging.getLogger("nadmit.registration").warning(
-                "registered paths have no token, so whoever reaches this port may ask: there is no place to keep one; "
-                "name a Secret with --path-token-secret, or give --no-path-token"
+                "registered paths have no token, so anybody who reaches this port may ask: there is no place to keep "
+                "one; name a Secret with --path-token-secret, or give --no-path-token"
             )
         return TokenKeeper(is_required=False), None
     keeper = TokenKeeper(is_required=cluster.path_token)

@@ -1,8 +1,8 @@
 """Files that an operator names, read with a bound on the wait for the writer of a named pipe or for a file system.
 
 A named pipe is refused. A file system that does not answer, such as a network mount without its server, can only be
-waited for in another thread, which then waits on alone. NB: at most one thread waits for each path, however often the
-path is polled.
+waited for in another thread, which then waits on alone. NB: at most one thread waits for each path, for any number
+of calls.
 """
 
 from __future__ import annotations

@@ -246,7 +246,7 @@ def serve(context: click.Context, /, **options: Any) -> None:
 
 
 def _usage_errors(options: Mapping[str, Any], context: click.Context) -> Iterator[tuple[bool, str]]:
-    """Yield for each way in which options may not fit together whether they do not, and what to do."""
+    """Yield a pair for each rule about combinations of options: whether it is broken, and what to do."""
     given = {name for name, value in options.items() if value not in (None, (), False)}
     two_ways = "are two ways to one thing: give one."
     yield ("manifests" in given) is ("cluster" in given), "Give either --manifests DIR or --cluster."

@@ -24,7 +24,7 @@ NO_TOKEN = ""
 ALLOWED_TOKENS = "16 to 63 lower case letters and digits, one token in a line; openssl rand -hex 16 makes one"
 MAX_TOKENS = 8
 TOKENS_BYTES_MAX = 4096
-"""Eight times what eight of the longest tokens need."""
+"""Eight of the longest tokens need 512."""
 _TOKEN = re.compile("[a-z0-9]{16,63}")
 
 _BELOW = tuple(f"{path}/" for path in REVIEW_PATHS)
