@@ -18,6 +18,7 @@ from webhook.admission.view.listers import Cluster
 from webhook.trees.problems import ManifestError, Problem
 
 if TYPE_CHECKING:
+    from webhook.admission.plugins.schema import PluginSchema
     from webhook.admission.view.nadmitconfiguration import Configuration
 
 DISTRIBUTION = "nadmit"
@@ -114,12 +115,15 @@ def configuration_of(config: Path | None, plugin_schemas: Path | None) -> Config
     # NB: imported here, because some commands have neither YAML nor schemas.
     from webhook.admission.plugins.schema import PluginChecks  # noqa: PLC0415
     from webhook.admission.view.nadmitconfiguration import Configuration  # noqa: PLC0415
-    from webhook.configuration.schemafiles import load_directory  # noqa: PLC0415
     from webhook.driverdata.loader import default_drivers  # noqa: PLC0415
     from webhook.plugindata.loader import load_schemas  # noqa: PLC0415
 
+    own: Mapping[str, PluginSchema] = {}
     try:
-        own = {} if plugin_schemas is None else load_directory(plugin_schemas)
+        if plugin_schemas is not None:
+            from webhook.configuration.schemafiles import load_directory  # noqa: PLC0415
+
+            own = load_directory(plugin_schemas)
         if config is None:
             return Configuration(plugins=PluginChecks(schemas={**load_schemas(), **own}), drivers=default_drivers())
         # pydantic takes 100 ms to import, which commands without the option do not pay.
