@@ -205,7 +205,7 @@ def test_deleting_the_configmap_restores_the_defaults(api: ConfigMapServer, repl
 
 
 @pytest.mark.parametrize(
-    ("code", "said"),
+    ("code", "message"),
     [
         (403, "grant get on configmaps of this name to this account in a Role"),
         (401, "renew the token or the certificate of this account"),
@@ -213,12 +213,12 @@ def test_deleting_the_configmap_restores_the_defaults(api: ConfigMapServer, repl
     ],
 )
 def test_a_configmap_that_cannot_be_read_changes_nothing(
-    api: ConfigMapServer, replica: Replica, code: int, said: str
+    api: ConfigMapServer, replica: Replica, code: int, message: str
 ) -> None:
     api.write(config=OFF)
     api.refuse = lambda _method, _path: code
     replica.look()
-    line = f"{WHERE}: get failed with {code}: as the test says; {said}"
+    line = f"{WHERE}: get failed with {code}: as the test says; {message}"
     assert replica.part.problem() == f"{WHERE} has not been read yet: {line}"
     api.refuse = lambda _method, _path: 0
     assert replica.look() == "off"
