@@ -25,8 +25,10 @@ from urllib.parse import urlsplit
 import uvloop
 from prometheus_client.registry import Collector
 
+from certs.authority import MaterialError
 from certs.files import BootstrapError, bootstrap
 from certs.keyexposure import exposures
+from certs.rounds import RotatorError
 from cniplugin.access.model.policyrules import AuthorMatch
 from cniplugin.access.model.values import Rules
 from webhook.admission.checks.in_use import OFF
@@ -36,6 +38,7 @@ from webhook.configuration.current import CurrentConfiguration
 from webhook.configuration.filesource import ConfigurationFile
 from webhook.configuration.schemafiles import load_directory
 from webhook.files import advice, within
+from webhook.kube.apierrors import ClusterError
 from webhook.kube.ownnamespace import own_namespace
 from webhook.registration.conditions import LabelProtection, StatusProtection
 from webhook.registration.configurations import Service, Target, Url
@@ -43,17 +46,17 @@ from webhook.registration.tables import KINDS
 from webhook.review.reviews import Reviews
 from webhook.serving.app import WebhookApp
 from webhook.serving.bodies import Bodies
-from webhook.serving.clients import ClientTrust
+from webhook.serving.clients import ClientCaError, ClientTrust
 from webhook.serving.http import Limits
 from webhook.serving.probes import create_probes
-from webhook.serving.reviewpaths import PLAIN, ReviewPaths, read_tokens
-from webhook.serving.server import Address, Addresses, Stop, serve, stop_on_signals
-from webhook.serving.tls import MemoryTls, ServedPair, ServerTls
+from webhook.serving.reviewpaths import PLAIN, PathTokenError, ReviewPaths, read_tokens
+from webhook.serving.server import Address, Addresses, ListenError, Stop, serve, stop_on_signals
+from webhook.serving.tls import CertificateError, MemoryTls, ServedPair, ServerTls
 from webhook.snapshot.store import Snapshot
 from webhook.telemetry.decisionlog import DecisionLog
 from webhook.telemetry.metrics import ConfigurationMetrics, LoadMetrics, Metrics, Observers, RotationMetrics
 from webhook.trees.manifests import load_snapshot
-from webhook.trees.problems import Problem
+from webhook.trees.problems import ManifestError, Problem
 
 if TYPE_CHECKING:
     from kubernetes.client import ApiClient
@@ -73,6 +76,12 @@ SWITCH_S = 0.0005
 one in a hundred reviews waited 60 ms while the program listed 50,000 definitions again."""
 LOG_DELAY_S = 0.01
 """How long log lines are gathered: a hundred system calls a second, for any number of reviews."""
+
+START_ERRORS = (
+    ManifestError, ClusterError, BootstrapError, MaterialError, RotatorError, CertificateError, ClientCaError,
+    PathTokenError, ListenError,
+)  # fmt: skip
+"""What `run` raises before the server listens: wrong files, settings or ports, each with clear lines."""
 
 serving_log = logging.getLogger("nadmit.serving")
 
@@ -138,10 +147,8 @@ class Settings:
 def run(settings: Settings) -> int:
     """Serve a tree of YAML or a cluster until SIGTERM or SIGINT, and return the exit code.
 
-    A server of a cluster listens as soon as it has a certificate, and is ready when every cache has listed. Before it
-    listens, it may raise one of these, each with a clear line: ManifestError (ConfigurationError is one), ClusterError
-    for a kubeconfig, RotatorError for a Secret without a certificate, MaterialError, BootstrapError, CertificateError,
-    ClientCaError, PathTokenError, ListenError.
+    A server of a cluster listens as soon as it has a certificate, and is ready when every cache has listed. Raises one
+    of START_ERRORS before it listens.
     """
     started = time.perf_counter()
     _log_to_stderr()
@@ -537,7 +544,6 @@ def _connect(settings: Settings) -> ApiClient:
     from kubernetes.client import ApiClient
 
     from certs.store import StoreError
-    from webhook.kube.apierrors import ClusterError
     from webhook.kube.connection import Connection
 
     try:
