@@ -62,7 +62,7 @@ def test_the_section_comes_before_the_directory_and_both_before_the_project(text
 
 
 @pytest.mark.parametrize(
-    ("section", "said"),
+    ("section", "message"),
     [
         ("unknownTypes: warn", '4:3: plugins.unknownTypes: unknown value: "warn"; did you mean "Warn"? allowed: "Warn", "R'),
         ("unknownTypes: true", '4:3: plugins.unknownTypes: unknown value: true; allowed: "Warn", "Refuse", "Off"'),
@@ -83,11 +83,11 @@ def test_the_section_comes_before_the_directory_and_both_before_the_project(text
         ),
     ],
 )  # fmt: skip
-def test_one_mistake_is_one_line(section: str, said: str) -> None:
+def test_one_mistake_is_one_line(section: str, message: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         read(f"{HEAD}plugins:\n  {section}\n".encode(), where="f.yaml")
     (problem,) = caught.value.problems
-    assert str(problem).startswith(f"f.yaml:{said}")
+    assert str(problem).startswith(f"f.yaml:{message}")
 
 
 def test_plugin_types_are_shown_without_whole_schemas() -> None:
