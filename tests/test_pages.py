@@ -1,4 +1,4 @@
-"""What the pages quote from the program is what it prints."""
+"""The pages name files that exist, link to headings that exist, and quote what the program prints."""
 
 from __future__ import annotations
 
@@ -12,6 +12,50 @@ from click.testing import CliRunner
 
 from tests.paths import EXAMPLES, ROOT
 from webhook.cli import nadmit
+
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_what_a_page_names_is_there(page: Path) -> None:
+    """Folders and files, and modules or what they define."""
+    named = re.findall(r"`((?:webhook|cniplugin|certs|tests)[./][\w./]+)`", page.read_text())
+    assert [name for name in named if not is_there(name)] == []
+
+
+def is_there(name: str) -> bool:
+    if "/" in name:
+        return (ROOT / name).exists() or (ROOT / "tests" / name).exists()
+    path = ROOT / name.replace(".", "/")
+    if path.is_dir() or path.with_suffix(".py").is_file():
+        return True
+    files = (path.parent.with_suffix(".py"), path.parent / "__init__.py")
+    return any(re.search(rf"\b{path.name}\b", file.read_text()) for file in files if file.is_file())
+
+
+def test_every_link_of_a_page_leads_somewhere() -> None:
+    broken = [
+        f"{page.name}: {link}"
+        for page in PAGES
+        for link in re.findall(r"\]\((?!https?:)([^)\s]+)\)", page.read_text())
+        if not leads_somewhere(page, link)
+    ]
+    assert broken == []
+
+
+def leads_somewhere(page: Path, link: str) -> bool:
+    name, _, anchor = link.partition("#")
+    target = page.parent / name if name else page
+    return target.exists() and (not anchor or anchor in anchors(target))
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, as GitHub makes them, and those that it sets itself."""
+    text = page.read_text()
+    headings = re.findall(r"^#+ (.+)$", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL), re.MULTILINE)
+    made = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    return made | set(re.findall(r'<a (?:name|id)="([^"]+)"', text))
 
 
 def pod(name: str, namespace: str, networks: str) -> str:
