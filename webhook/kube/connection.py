@@ -30,7 +30,7 @@ from kubernetes.config import ConfigException, load_kube_config
 from kubernetes.config.incluster_config import SERVICE_HOST_ENV_NAME, SERVICE_TOKEN_FILENAME, InClusterConfigLoader
 from urllib3.connection import HTTPConnection
 
-from cniplugin.netspec.whitespace import trim
+from cniplugin.netspec.names import trim
 
 from . import kubeconfigfiles
 from .answers import BROKEN_CONNECTION, Answer, Reply, explain

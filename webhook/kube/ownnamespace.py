@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cniplugin.netspec.whitespace import trim
+from cniplugin.netspec.names import trim
 from webhook.files import load_file
 
 MOUNTED = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")

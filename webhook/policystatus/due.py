@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 from cniplugin.access.compile import Policies
 from cniplugin.access.lints.policystatus import config_status, statuses
+from cniplugin.access.model.decision import Config
 from cniplugin.access.model.policyrules import CONFIG_KIND, CONFIG_NAME, POLICY_KIND, Policy
-from cniplugin.access.model.values import Config
 from cniplugin.access.reading.policies import read_policy
 from cniplugin.access.reading.policyconfig import read_config
 

@@ -16,7 +16,7 @@ from threading import Event, Thread
 from webhook.kube.connection import Connection
 from webhook.kube.lease import Candidate, LeaseTiming
 from webhook.policystatus.leaseapi import ApiLease
-from webhook.telemetry.policystatus import Counts
+from webhook.telemetry.metrics import PolicyStatusMetrics
 
 from .api import Api
 from .writer import Time, View, Writer, WriterTiming
@@ -45,7 +45,7 @@ class StatusWriter:
         turn_s: float = TURN_S,
     ) -> None:
         """`namespace`: where the Lease is. `snapshot` returns None until every kind has been listed."""
-        self.counts = Counts()
+        self.counts = PolicyStatusMetrics()
         self._turn_s = turn_s
         self._stop = Event()
         self._thread: Thread | None = None

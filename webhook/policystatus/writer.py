@@ -30,7 +30,7 @@ from cniplugin.access.compile import Policies
 from webhook.kube.apierrors import AbsentError, ClusterError
 from webhook.kube.lease import Candidate, ConflictError, timestamp
 from webhook.kube.reporter import Reporter
-from webhook.telemetry.policystatus import Counts
+from webhook.telemetry.metrics import PolicyStatusMetrics
 
 from .api import RESOURCES, Api, ForbiddenError, RefusedError
 from .due import Key, plan
@@ -89,7 +89,7 @@ class Writer:
         candidate: Candidate,
         *,
         snapshot: Callable[[], View | None],
-        counts: Counts,
+        counts: PolicyStatusMetrics,
         timing: WriterTiming,
         time: Time,
     ) -> None:

@@ -21,7 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from webhook.admission.dra.claims import DeviceKey, DeviceSpec
-from webhook.admission.view.listers import Cluster
+from webhook.admission.view.decisioncontext import Cluster
 from webhook.kube.apierrors import AbsentError, ClusterError
 from webhook.kube.apiobjects import MalformedError, parse_object
 from webhook.kube.connection import Connection

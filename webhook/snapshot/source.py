@@ -26,7 +26,7 @@ from cniplugin.access.model.policyrules import VERSION as ACCESS_VERSION
 from cniplugin.netspec.netattachdef import GROUP, RESOURCE, VERSION
 from webhook.admission.dra.claims import CLAIM, CLASS, TEMPLATE
 from webhook.admission.dra.claims import GROUP as DEVICE_GROUP
-from webhook.admission.wording import unreadable
+from webhook.admission.wording import policytext
 from webhook.kube.bynamespace import Key
 from webhook.kube.connection import Connection, Resource
 from webhook.kube.informers import Informer, Timing
@@ -204,7 +204,7 @@ class _Told:
         """Take the policies of a new snapshot."""
         if policies is self._policies:
             return
-        found = {(problem.generation, str(problem)): problem for problem in unreadable.find(policies)}
+        found = {(problem.generation, str(problem)): problem for problem in policytext.find_unreadable(policies)}
         for key, problem in found.items():
             if key not in self._told:
                 logger.warning("%s", problem)

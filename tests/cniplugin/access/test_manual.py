@@ -11,16 +11,16 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from cniplugin.access.model.values import Config
+from cniplugin.access.model.decision import Config
 from cniplugin.netspec.selection import NETWORKS
 from tests.paths import ROOT
 from webhook.admission.evaluate import evaluate
 from webhook.admission.model.requests import Decision
-from webhook.admission.view.currentrules import RulesInForce
+from webhook.admission.view.decisioncontext import CompiledRules, DecisionContext
 from webhook.cli import nadmit
 from webhook.review import wire
 from webhook.snapshot.store import Snapshot
-from webhook.trees import documents, snapshots
+from webhook.trees import builder, documents
 
 PAGE = (ROOT / "docs" / "access.md").read_text()
 HEADS = {("pod", "asks for", "answer"): "pod", ("user (groups)", "writes in blue", "answer"): "definition"}
@@ -67,7 +67,7 @@ CLUSTER = blocks(PAGE.partition("## The cluster of the recipes")[2].partition("\
 
 def snapshot(text: str) -> Snapshot:
     problems: list[Any] = []
-    made = snapshots.build(documents.parse(f"{CLUSTER}\n---\n{text}", file="access.md", problems=problems), problems)
+    made = builder.build(documents.parse(f"{CLUSTER}\n---\n{text}", file="access.md", problems=problems), problems)
     assert problems == []
     for policy in made.policies.policies:
         assert policy.problems == (), policy.name
@@ -77,7 +77,9 @@ def snapshot(text: str) -> Snapshot:
 
 def decide(line: Line) -> Decision:
     cluster = snapshot(line.text)
-    return evaluate(wire.decode(json.dumps(review(line)).encode()), cluster, RulesInForce(Config())(cluster))
+    return evaluate(
+        wire.decode(json.dumps(review(line)).encode()), DecisionContext(cluster, CompiledRules(Config())(cluster))
+    )
 
 
 def review(line: Line) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from webhook.kube.lease import LeaseTiming
 from webhook.policystatus.api import Api
 from webhook.policystatus.part import StatusWriter
 from webhook.policystatus.writer import WriterTiming
-from webhook.telemetry.policystatus import Counts
+from webhook.telemetry.metrics import PolicyStatusMetrics
 
 from .api_server import LEASE, LEASES, WritableApiServer
 
@@ -61,7 +61,7 @@ class Replica:
         )
 
     @property
-    def counts(self) -> Counts:
+    def counts(self) -> PolicyStatusMetrics:
         return self.writer.counts
 
     def start(self) -> None:

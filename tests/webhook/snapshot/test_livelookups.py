@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cniplugin.access.model.values import NAME_LABEL
+from cniplugin.access.model.decision import NAME_LABEL
 from webhook.kube.connection import Connection
 from webhook.snapshot.livelookups import ABSENT_MAX, CONCURRENT_MAX, RESULTS, LiveLookups
 from webhook.snapshot.store import EMPTY, Definition, Snapshot

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from cniplugin.access.compile import compile_rules, read_policies
 from cniplugin.access.judging import reasons
 from cniplugin.access.judging.judge import judge, may_attach, usable_namespaces
-from cniplugin.access.model.values import Config, Item, Subject
+from cniplugin.access.model.decision import Config, Item, Subject
 from cniplugin.access.reading.consent import ANNOTATIONS as CONSENT
 from cniplugin.access.reading.policies import read_policy
 from cniplugin.access.reading.policyconfig import read_config
@@ -23,8 +23,10 @@ from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS, NetworkSelectionElement
 from tests.cniplugin.access import strategies as make
 from tests.webhook.admission.world import FakeCluster
-from webhook.admission.evaluate import POD, evaluate
+from webhook.admission.evaluate import evaluate
+from webhook.admission.model.kinds import POD
 from webhook.admission.model.requests import Decision, Object, Request
+from webhook.admission.view.decisioncontext import DecisionContext
 
 World = dict[tuple[str, str], NetworkAttachmentDefinition]
 pytestmark = pytest.mark.slow
@@ -136,7 +138,7 @@ def ask(
         object=thing,
         old_object=None if before is None else thing._replace(annotations=before),
     )
-    return evaluate(request, cluster_of(world), make.rules(policies, config))
+    return evaluate(request, DecisionContext(cluster_of(world), make.rules(policies, config)))
 
 
 @some
@@ -176,7 +178,7 @@ def test_a_message_names_only_what_the_pod_asked_for_or_may_use(
     may_use = usable_namespaces(subject, rules)
     known = {(element.namespace, element.name) for element in asked}
     known |= {key for key in world if key[0] in may_use or may_attach(subject, plain(cluster, *key), rules)}
-    said = "\n".join([decision.message, *(cause.message for cause in decision.causes), *decision.warnings])
+    said = "\n".join([decision.message, *(cause.message for cause in decision.causes), *map(str, decision.warnings)])
     for namespace in make.NAMESPACES:
         for name in make.NAMES:
             if (namespace, name) not in known:
@@ -201,7 +203,7 @@ def test_a_refusal_fits_into_an_event(
     decision = ask(subject, world, spoken, config, {NETWORKS: selection.render(asked)})
     if decision.code == 403:
         assert len(decision.message.encode()) <= reasons.TEXT_BYTES_MAX
-    assert all(len(text) <= 256 for text in decision.warnings)
+    assert all(len(text) <= 256 for text in map(str, decision.warnings))
 
 
 @some
@@ -213,7 +215,8 @@ def test_a_refusal_never_tells_whether_another_namespaces_network_exists(
     assume(item.network is not None and item.element.namespace != subject.namespace)
     rules = make.rules(policies, config)
     there, not_there = judge(subject, item, rules), judge(subject, item.replace(network=None), rules)
-    plain = judge(subject, item.replace(element=reasons.plain(item.element), replaces_default=False), rules)
+    bare = NetworkSelectionElement(name=item.element.name, namespace=item.element.namespace)
+    plain = judge(subject, item.replace(element=bare, replaces_default=False), rules)
     if plain.is_allowed or plain.code in ACCESS_ALLOWS or not_there.is_allowed or not_there.code in ACCESS_ALLOWS:
         return
     event(there.code)
@@ -344,7 +347,13 @@ def test_any_json_is_read_as_some_policy(value: dict[str, Any], subject: Subject
     assert all(problem.rule == "policy-field" for problem in policy.problems)
     named = {"kind": "NetworkAttachmentPolicy", **value}
     verdict = judge(subject, item, compile_rules(read_policies([named]), Config()))
-    said = [verdict.reason, verdict.decided, verdict.fix, *map(render, policy.problems), *policy.rule_names]
+    said = [
+        verdict.reason,
+        verdict.decided,
+        verdict.fix,
+        *map(render, policy.problems),
+        *(rule.reference for rule in policy.written),
+    ]
     assert "\n".join(said).encode() or verdict.code
 
 
