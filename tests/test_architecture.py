@@ -19,42 +19,28 @@ SVG = "{http://www.w3.org/2000/svg}"
 PACKAGES = ("webhook", "cniplugin", "certs")
 
 MODULES_MAX = 16
-LARGER = {
-    "tests/cluster": "one file for each promise about a real API server",
-    "tests/webhook/admission/plugins": "one file for each part of the engine",
-    "webhook/admission/plugins": "the engine and its tables",
-}
+LARGER = {"tests/cluster": "one file for each promise about a real API server"}
 """Folders with more modules, and why."""
 
 SAME_NAME = {
+    "answers": "answers to a request: written for a review, and read from the API server",
     "api": "the requests of one part of the webhook to the API server",
-    "attach": "attaching a pod: the room, and what begins it",
     "authority": "the certificate authority: made in certs, registered in webhook.registration",
     "cli": "the command line of a package",
-    "commands": "what a user or a runtime can ask for, one each",
-    "configuration": "the NadmitConfiguration: read, and measured in webhook.telemetry",
-    "currentrules": "the access rules that count now: fetched on the node, held by the webhook",
-    "definitions": "NetworkAttachmentDefinitions: what rules say of them, and the check that asks",
-    "errors": "the exceptions of a package",
+    "commands": "what a user or a runtime can ask for",
     "events": "Kubernetes events that a part of the webhook writes",
-    "fileformat": "the format of the files beside it",
     "files": "reading and writing files",
     "judging": "deciding about objects: by access rules, and for the commands",
-    "lints": "what is reported about policies: the room, and what begins it",
-    "loader": "reading the files beside it",
+    "lints": "what is reported about policies: the room, and the lints of one policy",
     "model": "the values that the rest of its package works on",
-    "networks": "the networks of one pod",
-    "own": "the files that admins add",
-    "permissions": "what a namespace may attach to: decided, and reported",
+    "permissions": "what pods may attach to: decided, asked for, and printed",
     "podclaims": "the resource claims of one pod",
     "policies": "access policies: read, and checked",
-    "policystatus": "the status of access policies: computed, written, and measured",
+    "policystatus": "the status of access policies: computed, and written",
     "protocol": "a protocol on the wire: CNI, and one HTTP connection",
-    "regularfile": "reading a file that others make; certs does not know cniplugin.host",
+    "regularfile": "reading a file that others write; certs does not know cniplugin.host",
     "resources": "the resources of networks: checked in a pod, and put into a pod",
     "review": "the answer to one AdmissionReview: made, and shown by a command",
-    "rotation": "the rotation of certificates: done in certs, measured in webhook.telemetry",
-    "rules": "access rules as a command, plugin rules as a folder",
     "store": "what holds the current state",
 }
 """Names that more than one module or room has, and what the name means in all of them."""
