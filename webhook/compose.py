@@ -25,8 +25,7 @@ from urllib.parse import urlsplit
 import uvloop
 from prometheus_client.registry import Collector
 
-from certs.files import BootstrapError, bootstrap
-from certs.keyexposure import exposures
+from certs.certfiles import BootstrapError, bootstrap, exposures
 from cniplugin.access.model.decision import Rules
 from cniplugin.access.model.policyrules import AuthorMatch
 from webhook.admission.model.kinds import NETWORK_NAMESPACE
@@ -35,7 +34,7 @@ from webhook.configuration.current import CurrentConfiguration
 from webhook.configuration.filesource import ConfigurationFile
 from webhook.configuration.schemafiles import load_directory
 from webhook.files import advice, within
-from webhook.kube.ownnamespace import own_namespace
+from webhook.kube.credentials import own_namespace
 from webhook.registration.conditions import LabelProtection, StatusProtection
 from webhook.registration.configurations import Service, Target, Url
 from webhook.registration.tables import KINDS
@@ -48,21 +47,19 @@ from webhook.serving.paths import PLAIN, ReviewPaths, read_tokens
 from webhook.serving.probes import create_probes
 from webhook.serving.server import Address, Addresses, Stop, serve, stop_on_signals
 from webhook.serving.tls import MemoryTls, ServedPair, ServerTls
-from webhook.snapshot.store import Snapshot
+from webhook.snapshot.snapshot import Snapshot
 from webhook.telemetry.decisionlog import DecisionLog
 from webhook.telemetry.metrics import ConfigurationMetrics, LoadMetrics, Metrics, Observers, RotationMetrics
 from webhook.trees.manifests import load_snapshot
 from webhook.trees.problems import Problem
 
 if TYPE_CHECKING:
-    from kubernetes.client import ApiClient
-
-    from certs.rotator import Rotator
+    from certs.rotator import Rotator, TokenKeeper, TokenRotator
     from certs.store import SecretStore
-    from certs.tokenkeeper import TokenKeeper, TokenRotator
+    from webhook.kube.connection import Connection
+    from webhook.kube.singleobjects import KubeConfigurations
     from webhook.registration.registrar import Registrar
-    from webhook.snapshot.livedevices import LiveDevices
-    from webhook.snapshot.livelookups import LiveLookups
+    from webhook.snapshot.livelookups import LiveDevices, LiveLookups
     from webhook.snapshot.source import ClusterSource
 
 STDOUT = 1
@@ -303,9 +300,8 @@ def _parts_of_cluster(settings: Settings, metrics: Metrics, configuration: Curre
     ClientCaError for the callers' authorities.
     """
     from webhook.configuration.configmap import ConfigurationMap
-    from webhook.policystatus.part import StatusWriter
-    from webhook.snapshot.livedevices import LiveDevices
-    from webhook.snapshot.livelookups import LiveLookups
+    from webhook.policystatus.statuswriter import StatusWriter
+    from webhook.snapshot.livelookups import LiveDevices, LiveLookups
     from webhook.snapshot.pods import Pods
     from webhook.snapshot.source import ClusterSource
 
@@ -324,19 +320,19 @@ def _parts_of_cluster(settings: Settings, metrics: Metrics, configuration: Curre
     ca_bundle = _bundle_of_files(settings)
     tls = tokens = None
     if cluster.webhook_configuration is not None:
-        tokens, token_rotator = token_keeper(settings)
+        tokens, token_rotator = token_keeper(settings, source.connection)
         if token_rotator is not None:
             parts.append(token_rotator)
     if cluster.config_map is not None:
         namespace = own_namespace(cluster.namespace)
         parts.append(ConfigurationMap(source.connection, namespace, cluster.config_map, configuration))
     if cluster.tls_secret is not None:
-        tls, rotator = rotating_tls(settings, cluster.tls_secret, metrics, tokens)
+        tls, rotator = rotating_tls(settings, source.connection, cluster.tls_secret, metrics, tokens)
         ca_bundle = rotator.ca_bundle
         parts.append(rotator)
     if cluster.write_status:
         writer = StatusWriter(
-            settings.kubeconfig,
+            source.connection,
             own_namespace(cluster.namespace),
             snapshot=lambda: None if source.problem() else source.snapshot(),
         )
@@ -382,7 +378,7 @@ def _registrar(
     ca_bundle: Callable[[], bytes | None],
     path_token: Callable[[Sequence[str]], str | None],
 ) -> Registrar:
-    from webhook.registration.api import Api
+    from webhook.registration.registered import RegisteredWebhooks
     from webhook.registration.registrar import Registrar
 
     rules = CompiledRules(settings.rules.config)  # of its own: one thread uses it
@@ -404,7 +400,7 @@ def _registrar(
     cluster = settings.cluster
     target: Target = Service(own_namespace(cluster.namespace), cluster.service)
     return Registrar(
-        Api(name, settings.kubeconfig),
+        RegisteredWebhooks(source.connection, name),
         target=target if cluster.webhook_url is None else Url(cluster.webhook_url),
         is_ready=is_ready,
         ca_bundle=ca_bundle,
@@ -417,7 +413,7 @@ def _registrar(
 
 def _bundle_of_files(settings: Settings) -> Callable[[], bytes | None]:
     """Return a function that reads the authority of a certificate in files; it returns None when no file is named."""
-    from webhook.registration.authority import read_authorities
+    from webhook.registration.cafile import read_authorities
 
     own = settings.cert_dir / "ca.crt" if settings.tls_files is None else None
     file = settings.cluster.ca_file or own
@@ -458,23 +454,22 @@ def _client_trust(settings: Settings) -> ClientTrust | None:
 
 
 def rotating_tls(
-    settings: Settings, secret_name: str, metrics: Metrics, tokens: TokenKeeper | None
+    settings: Settings, connection: Connection, secret_name: str, metrics: Metrics, tokens: TokenKeeper | None
 ) -> tuple[MemoryTls, Rotator]:
     """Return the TLS context that serves the leaf of a Secret, and the rotator that keeps the Secret.
 
     `tokens` gets the path tokens of the Secret; None when nothing needs them.
     """
-    from certs.kubestore import Api, KubeConfigurations, KubeSecret
     from certs.rotator import Rotator
+    from webhook.kube.singleobjects import KubeSecret
 
     cluster = settings.cluster
     namespace = own_namespace(cluster.namespace)
-    api = Api(lambda: _connect(settings))
-    secret = KubeSecret(api, namespace, secret_name)
+    secret = KubeSecret(connection, namespace, secret_name)
     tls = MemoryTls(secret.where, now=time.time, on_reload=metrics.certificate_loaded, clients=_client_trust(settings))
     rotator = Rotator(
         secret,
-        KubeConfigurations(api, configuration_names(cluster)),
+        webhook_configurations(connection, cluster),
         names=certificate_names(cluster, namespace, settings.cert_names),
         on_leaf=tls.take,
         observer=RotationMetrics(metrics.registry),
@@ -483,22 +478,22 @@ def rotating_tls(
     return tls, rotator
 
 
-def token_keeper(settings: Settings) -> tuple[TokenKeeper, TokenRotator | None]:
+def token_keeper(settings: Settings, connection: Connection) -> tuple[TokenKeeper, TokenRotator | None]:
     """Return the path tokens of a server that registers itself, and the part that keeps them.
 
     There is no such part in two cases: the rotator of a certificate in a Secret keeps them, or there is no place for
     them, and the log warns of that.
     """
-    from certs.kubestore import Api, KubeConfigurations, KubeSecret
-    from certs.tokenkeeper import TokenFile, TokenKeeper, TokenRotator
+    from certs.certfiles import TokenFile
+    from certs.rotator import TokenKeeper, TokenRotator
+    from webhook.kube.singleobjects import KubeSecret
 
     cluster = settings.cluster
     if cluster.tls_secret is not None:
         return TokenKeeper(is_required=cluster.path_token), None
-    api = Api(lambda: _connect(settings))
     store: SecretStore
     if cluster.path_token_secret is not None:
-        store = KubeSecret(api, own_namespace(cluster.namespace), cluster.path_token_secret)
+        store = KubeSecret(connection, own_namespace(cluster.namespace), cluster.path_token_secret)
     elif settings.tls_files is None and _may_write(settings.cert_dir):
         store = TokenFile(settings.cert_dir)
     else:
@@ -509,7 +504,7 @@ def token_keeper(settings: Settings) -> tuple[TokenKeeper, TokenRotator | None]:
             )
         return TokenKeeper(is_required=False), None
     keeper = TokenKeeper(is_required=cluster.path_token)
-    return keeper, TokenRotator(store, KubeConfigurations(api, configuration_names(cluster)), keeper)
+    return keeper, TokenRotator(store, webhook_configurations(connection, cluster), keeper)
 
 
 def _may_write(directory: Path) -> bool:
@@ -517,10 +512,14 @@ def _may_write(directory: Path) -> bool:
     return existing.is_dir() and os.access(existing, os.W_OK)
 
 
-def configuration_names(cluster: ClusterSettings) -> tuple[str, ...]:
-    """Return the webhook configurations whose caBundles the server keeps, as `certs.kubestore` names them."""
+def webhook_configurations(connection: Connection, cluster: ClusterSettings) -> KubeConfigurations:
+    """Return the webhook configurations whose caBundles the server keeps; without a name there are none."""
+    from webhook.kube.singleobjects import KubeConfigurations
+    from webhook.registration.registered import path_of
+
     name = cluster.webhook_configuration
-    return () if name is None else tuple(f"{kind.name}/{name}" for kind in KINDS)
+    kinds = KINDS if name is not None else ()
+    return KubeConfigurations(connection, {f"{kind.name}/{name}": path_of(kind, name or "") for kind in kinds})
 
 
 def certificate_names(cluster: ClusterSettings, namespace: str, more: Sequence[str]) -> tuple[str, ...]:
@@ -530,19 +529,6 @@ def certificate_names(cluster: ClusterSettings, namespace: str, more: Sequence[s
     if cluster.webhook_url is not None:
         names.append(urlsplit(cluster.webhook_url).hostname or "")
     return tuple(dict.fromkeys([*names, *more]))
-
-
-def _connect(settings: Settings) -> ApiClient:
-    from kubernetes.client import ApiClient
-
-    from certs.store import StoreError
-    from webhook.kube.apierrors import ClusterError
-    from webhook.kube.connection import Connection
-
-    try:
-        return ApiClient(Connection(settings.kubeconfig, environ=os.environ).open().configuration)
-    except ClusterError as error:
-        raise StoreError(str(error)) from error
 
 
 # Logs, and the first moments

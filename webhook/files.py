@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import Lock, Thread
 from typing import Generic, TypeVar
 
-from certs.regularfile import load_regular_file
+from cniplugin.host.regularfile import load_regular_file
 
 T = TypeVar("T")
 
@@ -54,7 +54,7 @@ def load_file(path: Path, *, bytes_max: int, wait_s: float = WAIT_S) -> bytes:
     Raises OSError, with a `strerror` for people, for a file of another kind, a file of more than `bytes_max` bytes, a
     path with a zero byte, and a file system that does not answer within `wait_s` seconds.
     """
-    return within(path, lambda: load_regular_file(path, bytes_max=bytes_max), wait_s=wait_s)
+    return within(path, lambda: load_regular_file(str(path), bytes_max=bytes_max), wait_s=wait_s)
 
 
 def within(path: Path, call: Callable[[], T], *, wait_s: float = WAIT_S) -> T:

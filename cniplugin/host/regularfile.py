@@ -1,7 +1,4 @@
-"""Read a file of another program without blocking; a named pipe would block until a writer opens it.
-
-`certs.regularfile` is a copy of this module for another package that ships alone.
-"""
+"""A file that somebody else made, read without waiting: opening a named pipe would wait forever for its writer."""
 
 # pathlib is not allowed in this package:
 # ruff: noqa: PTH116, PTH123

@@ -19,7 +19,7 @@ from cniplugin.access.model.decision import NAME_LABEL, Config
 from webhook.admission.evaluate import evaluate
 from webhook.admission.view.decisioncontext import CompiledRules, DecisionContext
 from webhook.review import wire
-from webhook.snapshot.store import Definition, Snapshot
+from webhook.snapshot.snapshot import Definition, Snapshot
 
 POLICIES, RULES, NAMESPACES, NETWORKS = 1_000, 5, 2_000, 10_000
 CONFIG = '{"cniVersion":"1.0.0","name":"net-%d","plugins":[{"type":"macvlan","master":"bond1.%d","capabilities":{"ips":true}}]}'

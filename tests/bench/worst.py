@@ -30,7 +30,7 @@ from webhook.compose import SWITCH_S
 from webhook.plugindata.pluginfiles import load_schemas
 from webhook.review.reviews import Reviews
 from webhook.serving.http import RequestError
-from webhook.snapshot.store import Definition, Snapshot
+from webhook.snapshot.snapshot import Definition, Snapshot
 
 AIM_S = 0.025
 TIMES_BARE = 3

@@ -10,7 +10,7 @@ import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from certs.store import ConflictError, Stored, StoreError
+from certs.store import Stored, StoreError
 
 from .objectserver import apply_patch
 
@@ -55,9 +55,9 @@ class MemoryCluster:
             self.failing -= 1
             raise StoreError("the API server does not answer")
 
-    def conflict(self, text: str) -> ConflictError:
+    def conflict(self, text: str) -> StoreError:
         self.conflicts += 1
-        return ConflictError(text)
+        return StoreError(text, is_conflict=True)
 
 
 def webhook(name: str, bundle: bytes = b"", path: str = "/validate") -> Object:

@@ -98,12 +98,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, verb: str) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        asked = f"{verb} {self.path}"
+        path = self.path.partition("?")[0]
+        asked = f"{verb} {path}"
         self.api.asked.append(asked)
         if asked in self.api.refused:
             status, text = self.api.refused[asked]
         else:
-            status, value = self.api.answer(verb, self.path, json.loads(body) if body else None)
+            status, value = self.api.answer(verb, path, json.loads(body) if body else None)
             text = json.dumps(value).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(text)))

@@ -18,16 +18,15 @@ import pytest
 from cryptography import x509
 
 from certs import rotation
-from certs.kubestore import Api, KubeConfigurations, KubeSecret
 from certs.rotation import Policy, Step
 from certs.rotator import Rotator
-from certs.state import Phase, render_state
+from certs.secretdata import Phase, render_state
 from tests.certs.world import NAME
 from tests.realapi.server import RealApiServer
+from webhook.kube.singleobjects import KubeSecret
 
 from .certificates import (
     CONFIGURATION,
-    CONFIGURATIONS,
     DAY,
     NAMESPACE,
     Object,
@@ -35,6 +34,7 @@ from .certificates import (
     configuration,
     connect_with,
     phase_of,
+    rotating,
     round_says,
     secret,
     serial_at,
@@ -95,8 +95,8 @@ def put_url(api: RealApiServer, url: str) -> None:
 def rotate(api: RealApiServer, address: tuple[str, int]) -> None:
     """Drive the Secret through a rotation without the grace times; the server under test only reads it, and follows."""
     until(lambda: create(api).status == 201)
-    calls = Api(lambda: connect_with(api.admin_kubeconfig))
-    configurations = KubeConfigurations(calls, CONFIGURATIONS[:1])
+    calls = connect_with(api.admin_kubeconfig)
+    configurations = rotating(calls)
     store = KubeSecret(calls, NAMESPACE, "tls")
     driver = Rotator(
         store,

@@ -186,4 +186,4 @@ def test_rights_that_are_missing_are_named_and_keep_nothing_from_the_other(
         until(lambda: is_counted(server, kind))
         assert hooks(world, f"{REGISTRATION}/{kind.resource}/nadmit") == {}
     assert "get is forbidden" in server.errors
-    assert f"grant get on {kind.resource} of this name to this account" in server.errors
+    assert f"grant get on {kind.resource}.admissionregistration.k8s.io of this name to this account" in server.errors

@@ -17,11 +17,12 @@ from cryptography import x509
 
 from certs.authority import names_in
 from certs.cabundle import certificates_in, own_bundles
-from certs.kubestore import Api, KubeConfigurations, KubeSecret
 from certs.rotation import Policy, Step, take_step
 from certs.rotator import Rotator
-from certs.state import Phase, parse_state, render_state
+from certs.secretdata import Phase, parse_state, render_state
 from tests.realapi.server import RealApiServer
+from webhook.kube.singleobjects import KubeConfigurations, KubeSecret
+from webhook.registration.registered import path_of
 from webhook.registration.tables import KINDS
 
 from .certificates import connect_with, phase_of, round_says, serial_at, serial_in
@@ -63,9 +64,9 @@ def publish(store: KubeSecret) -> None:
 
 def hurry(api: RealApiServer, policy: Policy, phase: Phase) -> None:
     """Be one more replica, with other times, until the rotation is in a phase."""
-    calls = Api(partial(connect_with, api.admin_kubeconfig))
-    store = KubeSecret(calls, NAMESPACE, "nadmit-tls")
-    configurations = KubeConfigurations(calls, [f"{kind.name}/nadmit" for kind in KINDS])
+    connection = connect_with(api.admin_kubeconfig)
+    store = KubeSecret(connection, NAMESPACE, "nadmit-tls")
+    configurations = KubeConfigurations(connection, {f"{kind.name}/nadmit": path_of(kind, "nadmit") for kind in KINDS})
     leaf = x509.load_pem_x509_certificate(store.read().data["tls.crt"])
     names = [str(name.value) for name in names_in(leaf)]
     rotator = Rotator(store, configurations, names=names, on_leaf=lambda *_pair: None, policy=policy)
@@ -90,7 +91,7 @@ def knows(replica: Replica, phase: Phase) -> bool:
 
 
 def test_a_rotation_of_the_authority_loses_no_pod(api: RealApiServer, world: RealWorld, tmp_path: Path) -> None:
-    store = KubeSecret(Api(partial(connect_with, api.admin_kubeconfig)), NAMESPACE, "nadmit-tls")
+    store = KubeSecret(connect_with(api.admin_kubeconfig), NAMESPACE, "nadmit-tls")
     with deployed(world, tmp_path) as deployment:
         ((first,),) = authorities(api)
         leaf = serial_in(store)

@@ -10,7 +10,7 @@ from functools import cache
 import click
 from cryptography import x509
 
-from certs import authority, cabundle, state
+from certs import authority, cabundle, secretdata
 from cniplugin.access.model.decision import Config, Rules
 from cniplugin.netspec import cniconfig
 from cniplugin.netspec.errors import SpecErrors
@@ -28,7 +28,8 @@ from webhook.commands import options, serve
 from webhook.configuration import parsing as configuration_text
 from webhook.configuration import schemafiles
 from webhook.configuration.parsing import ConfigurationError
-from webhook.kube import apiobjects
+from webhook.kube import responses
+from webhook.kube.apierrors import ClusterError
 from webhook.plugindata.adminschemas import read_schemas
 from webhook.plugindata.pluginfiles import load_schemas
 from webhook.review import wire
@@ -147,16 +148,16 @@ def _path(data: bytes) -> object:
 
 
 def _api_page(data: bytes) -> object:
-    page = apiobjects.parse_page(data)
+    page = responses.decode(responses.PAGE, data, "page")
     for item in page.items or ():
-        apiobjects.parse_item(item)
+        responses.parse_item(item)
     return len(page.items or ())
 
 
 def _api_event(data: bytes) -> object:
-    apiobjects.parse_status(data)
-    event = apiobjects.parse_event(data)
-    apiobjects.parse_item(event.object)
+    responses.parse_status(data)
+    event = responses.decode(responses.WATCH_EVENT, data, "event")
+    responses.parse_item(event.object)
     return event.type[:10]
 
 
@@ -198,12 +199,12 @@ def _secret(data: bytes) -> object:
     given = {
         key: value.encode("utf-8", "surrogatepass") for key, value in object_of(data).items() if isinstance(value, str)
     }
-    read = state.parse_state(given)
+    read = secretdata.parse_state(given)
     if read is None:
         return "empty"
-    written = state.render_state(read)
-    again = state.parse_state(written)
-    agree(None if again is None else state.render_state(again), written, "a state rendered and parsed again")
+    written = secretdata.render_state(read)
+    again = secretdata.parse_state(written)
+    agree(None if again is None else secretdata.render_state(again), written, "a state rendered and parsed again")
     return read.phase
 
 
@@ -211,7 +212,7 @@ def _ca_bundle(data: bytes) -> object:
     found = cabundle.certificates_in(data)
     leaf = found[0] if found else None
     if leaf is not None:
-        cabundle.amend(data, wanted=[leaf], retired=[])
+        cabundle.amend(data, trusted=[leaf], retired=[])
         cabundle.accepts(data, leaf, datetime.now(UTC))
     bundle = {"name": "pods.nadmit.io", "clientConfig": {"caBundle": text_of(data)}}
     cabundle.own_bundles({"webhooks": [bundle]})
@@ -271,14 +272,14 @@ TARGETS = (
     Target("yaml-stream", _yamlstream, vectors=_MANIFESTS, tokens=_YAML, steps_per_byte=2000),
     Target("json-stream", _jsonstream, (jsonstream.NotStrictJsonError,)),
     Target("field-path", _path),
-    Target("api-page", _api_page, (apiobjects.MalformedError,)),
-    Target("api-event", _api_event, (apiobjects.MalformedError,)),
+    Target("api-page", _api_page, (ClusterError, responses.MalformedError)),
+    Target("api-event", _api_event, (ClusterError, responses.MalformedError)),
     Target("quantity", _quantity),
     Target("node-selector", _node_selector),
     Target("json-patch", _patch, vectors=("vectors/json_patch_cases.json",)),
     Target("timeout", _budget),
     Target("addresses", _formats),
-    Target("secret", _secret, (state.StateError,), bytes_max=16_384),
+    Target("secret", _secret, (secretdata.StateError,), bytes_max=16_384),
     Target("ca-bundle", _ca_bundle),
     Target("served-pair", _served_pair, (CertificateError,)),
     Target("certificate", _certificate, (authority.MaterialError,)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from webhook.compose import ClusterSettings, certificate_names, configuration_names
+from webhook.compose import ClusterSettings, certificate_names, webhook_configurations
 
 
 def test_names_of_the_certificate_and_of_the_webhook_configurations() -> None:
@@ -15,5 +15,7 @@ def test_names_of_the_certificate_and_of_the_webhook_configurations() -> None:
     )
     settings = ClusterSettings(webhook_url="https://[::1]:8443/x", webhook_configuration="c")
     assert certificate_names(settings, "n", ["::1"])[-1] == "::1"
-    assert configuration_names(settings) == ("MutatingWebhookConfiguration/c", "ValidatingWebhookConfiguration/c")
-    assert configuration_names(ClusterSettings()) == ()
+    connection = Connection(None, environ={})
+    names = webhook_configurations(connection, settings).names
+    assert names == ("MutatingWebhookConfiguration/c", "ValidatingWebhookConfiguration/c")
+    assert webhook_configurations(connection, ClusterSettings()).names == ()

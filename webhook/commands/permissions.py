@@ -21,7 +21,7 @@ from webhook.admission.view.permissions import answer, list_permissions
 from webhook.admission.wording import policytext
 from webhook.kube.apierrors import ClusterError
 from webhook.report import permissions as report
-from webhook.snapshot.store import Snapshot
+from webhook.snapshot.snapshot import Snapshot
 from webhook.trees import manifests
 from webhook.trees.problems import ManifestError, Problem
 
@@ -268,7 +268,7 @@ def _load_files(directory: str) -> Snapshot:
 
 def _list_cluster(kubeconfig: Path | None) -> Snapshot:
     # The client costs 250 ms, which files do not pay.
-    from webhook.snapshot.oneshot import list_snapshot  # noqa: PLC0415
+    from webhook.snapshot.source import list_snapshot  # noqa: PLC0415
 
     try:
         snapshot = list_snapshot(kubeconfig)

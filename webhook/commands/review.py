@@ -14,7 +14,7 @@ from webhook.admission.model.kinds import DEVICE_KINDS, NETWORK, POLICIES
 from webhook.admission.model.requests import User
 from webhook.admission.view.decisioncontext import DecisionContext
 from webhook.report import diff, kubectl
-from webhook.snapshot.store import EMPTY, Snapshot
+from webhook.snapshot.snapshot import EMPTY, Snapshot
 from webhook.trees import builder, manifests
 from webhook.trees.documents import Document
 from webhook.trees.problems import ManifestError, Position, Problem

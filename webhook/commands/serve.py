@@ -288,9 +288,9 @@ def _first_cluster_option(options: Mapping[str, Any], context: click.Context) ->
 def _run(options: Mapping[str, Any]) -> int:
     """Start the server and return the exit code. NB: these imports cost 300 ms, which no other command pays."""
     from certs.authority import MaterialError  # noqa: PLC0415 - as above, and below
+    from certs.certfiles import BootstrapError  # noqa: PLC0415
     from certs.cli import DEFAULT_NAMES  # noqa: PLC0415
-    from certs.files import BootstrapError  # noqa: PLC0415
-    from certs.rounds import RotatorError  # noqa: PLC0415
+    from certs.rotator import RotatorError  # noqa: PLC0415
     from webhook.compose import ClusterSettings, Settings, run  # noqa: PLC0415
     from webhook.kube.apierrors import ClusterError  # noqa: PLC0415
     from webhook.serving.clients import ClientCaError  # noqa: PLC0415

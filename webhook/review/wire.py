@@ -22,8 +22,8 @@ from webhook.admission.view.statuswriters import NODE_NAME
 from webhook.review.decisioncache import ENCODED, keep_encoded
 from webhook.review.podsketch import PodSpec, Texts, sketch_pod, sketch_requests
 from webhook.serving.http import RequestError
-from webhook.snapshot.deviceobjects import UNREADABLE as UNREADABLE_SPEC
-from webhook.snapshot.deviceobjects import read_spec
+from webhook.snapshot.devicespecs import UNREADABLE as UNREADABLE_SPEC
+from webhook.snapshot.devicespecs import read_spec
 
 API_VERSION = "admission.k8s.io/v1"
 KIND = "AdmissionReview"

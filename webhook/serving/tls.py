@@ -25,7 +25,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
 from certs.authority import UNREADABLE_CERTIFICATE
-from certs.keyexposure import exposures
+from certs.certfiles import exposures
 from webhook.files import advice, load_file, within
 
 if TYPE_CHECKING:

@@ -48,7 +48,7 @@ from prometheus_client.registry import Collector
 
 from certs.pathtokens import TokenStep
 from certs.rotation import Step
-from certs.state import Phase, State
+from certs.secretdata import Phase, State
 from cniplugin.netspec import REVISION
 from webhook.admission.model.kinds import BINDING, NAMESPACE, NETWORK, POD, POLICIES, WORKLOADS
 from webhook.admission.model.requests import Decision, Request

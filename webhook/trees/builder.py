@@ -18,9 +18,9 @@ from webhook.admission.dra.claims import KINDS as DEVICE_KINDS
 from webhook.admission.model.injection import DEFAULT_NETWORKS
 from webhook.admission.model.kinds import NETWORK_NAMESPACE
 from webhook.admission.wording import policytext
-from webhook.snapshot.deviceobjects import UNREADABLE, read_spec
+from webhook.snapshot.devicespecs import UNREADABLE, read_spec
 from webhook.snapshot.pods import ENDED, Pods
-from webhook.snapshot.store import NOT_TEXT, Definition, Snapshot, Texts, kept_texts
+from webhook.snapshot.snapshot import NOT_TEXT, Definition, Snapshot, Texts, kept_texts
 
 from .documents import Document
 from .problems import Problem

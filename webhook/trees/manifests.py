@@ -15,7 +15,7 @@ from pathlib import Path, PurePath
 
 from webhook.admission.model.kinds import NETWORK_NAMESPACE
 from webhook.files import load_file, within
-from webhook.snapshot.store import Snapshot
+from webhook.snapshot.snapshot import Snapshot
 
 from . import builder, documents
 from .documents import Document

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
-from certs.files import bootstrap
+from certs.certfiles import bootstrap
 from cniplugin.access.model.decision import Config
 from tests.webhook.serving.harness import Answer, Client, Running, client_context, running
 from webhook.admission.model.requests import Cause, Decision, Request

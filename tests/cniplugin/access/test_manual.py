@@ -19,7 +19,7 @@ from webhook.admission.model.requests import Decision
 from webhook.admission.view.decisioncontext import CompiledRules, DecisionContext
 from webhook.cli import nadmit
 from webhook.review import wire
-from webhook.snapshot.store import Snapshot
+from webhook.snapshot.snapshot import Snapshot
 from webhook.trees import builder, documents
 
 PAGE = (ROOT / "docs" / "access.md").read_text()

@@ -14,7 +14,8 @@ import yaml
 from cniplugin.cluster.kubeconfig import parse_kubeconfig
 from cniplugin.cnierrors import CniError
 from webhook.kube.apierrors import ClusterError
-from webhook.kube.connection import Client, load_configuration
+from webhook.kube.connection import Client
+from webhook.kube.credentials import load_configuration
 
 SECRETS = tuple(f"hunter{number}" for number in range(12))
 """The start of each secret value; nothing else in a message begins with it."""

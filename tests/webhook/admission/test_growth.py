@@ -24,7 +24,7 @@ from webhook.admission.view.parsecache import PARSED
 from webhook.plugindata.pluginfiles import load_schemas
 from webhook.review import wire
 from webhook.serving.http import RequestError
-from webhook.snapshot.store import Definition, Snapshot
+from webhook.snapshot.snapshot import Definition, Snapshot
 
 if TYPE_CHECKING:
     from types import FrameType

@@ -205,20 +205,24 @@ def test_deleting_the_configmap_restores_the_defaults(api: ConfigMapServer, repl
 
 
 @pytest.mark.parametrize(
-    ("code", "said"),
+    ("code", "text"),
     [
-        (403, "grant get on configmaps of this name to this account in a Role"),
-        (401, "renew the token or the certificate of this account"),
-        (500, "see the log of the API server"),
+        (
+            403,
+            "{what}: get is forbidden: as the test says; grant get on configmaps of this name to this account in a Role",
+        ),
+        (
+            401,
+            "{server}: the credentials are refused: as the test says; renew the token or the certificate of this account",
+        ),
+        (500, "{what}: get failed with 500: as the test says; see the log of the API server at {server}"),
     ],
 )
-def test_a_configmap_that_cannot_be_read_changes_nothing(
-    api: ConfigMapServer, replica: Replica, code: int, said: str
-) -> None:
+def test_it_cannot_be_read(api: ConfigMapServer, replica: Replica, code: int, text: str) -> None:
     api.write(config=OFF)
     api.refuse = lambda _method, _path: code
     replica.look()
-    line = f"{WHERE}: get failed with {code}: as the test says; {said}"
+    line = text.format(what=f"configmaps {NAMESPACE}/{NAME}", server=api.url)
     assert replica.part.problem() == f"{WHERE} has not been read yet: {line}"
     api.refuse = lambda _method, _path: 0
     assert replica.look() == "off"
@@ -248,11 +252,11 @@ def test_bytes_that_are_not_text_are_refused(api: ConfigMapServer, replica: Repl
 def test_an_object_that_changed_meanwhile_is_not_written(api: ConfigMapServer, replica: Replica) -> None:
     """The last good text is never older than the text beside it."""
     api.write(config=HONOR)
-    found = replica.part._api.get()
+    found = replica.part._config_map.read()
     assert found is not None
     replica.look()  # another replica was faster
     api.edit(config=OFF)
-    replica.part._api.put(found, "last-good.yaml", HONOR)
+    replica.part._config_map.write(found, "last-good.yaml", HONOR)
     assert api.patches == [200, 409]
     assert api.texts() == {"config.yaml": OFF.decode(), "last-good.yaml": HONOR.decode()}
     assert replica.look() == "off"

@@ -30,8 +30,8 @@ from webhook.admission.view.decisioncontext import Cluster, Configuration
 from webhook.commands.judging import admission_review
 from webhook.driverdata.driverfiles import default_drivers
 from webhook.review.reviews import Reviews
-from webhook.snapshot.deviceobjects import read_spec
-from webhook.snapshot.store import Snapshot
+from webhook.snapshot.devicespecs import read_spec
+from webhook.snapshot.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from webhook.serving.http import Later

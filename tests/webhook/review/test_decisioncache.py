@@ -14,7 +14,7 @@ from webhook.admission.view.decisioncontext import CompiledRules, Configuration
 from webhook.review import decisioncache, wire
 from webhook.review.decisioncache import ENCODED, ENCODED_BYTES_MAX, ENCODED_MAX, REMEMBERED_MAX, DecisionCache
 from webhook.review.reviews import Reviews
-from webhook.snapshot.store import Snapshot
+from webhook.snapshot.snapshot import Snapshot
 from webhook.trees.manifests import load_snapshot
 
 BODY = (EXAMPLES / "recordings" / "create-pods-alice-pod.json").read_bytes()

@@ -17,7 +17,7 @@ from webhook.admission.view.decisioncontext import Configuration
 from webhook.admission.view.parsecache import ALLOWANCE, PARSED
 from webhook.plugindata.pluginfiles import load_schemas
 from webhook.review.reviews import Reviews
-from webhook.snapshot.store import Definition, Snapshot
+from webhook.snapshot.snapshot import Definition, Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from certs.authority import Pair, issue_ca, make_key, render_certificate, render_key
-from certs.files import write_whole
+from certs.certfiles import write_whole
 from tests.e2e.process import fail, serving
 from webhook.serving.clients import ClientCaError, ClientTrust, refusal_of
 

@@ -16,13 +16,13 @@ from threading import Event, Thread
 import pytest
 from click.testing import CliRunner, Result
 
-from certs.files import BootstrapError, bootstrap
+from certs.certfiles import BootstrapError, bootstrap
 from cniplugin.host.regularfile import load_regular_file as load_on_the_node
 from webhook import files
 from webhook.cli import nadmit
 from webhook.files import load_file, within
 from webhook.kube.apierrors import ClusterError
-from webhook.kube.connection import load_configuration
+from webhook.kube.credentials import load_configuration
 from webhook.serving.tls import CertificateError, ServedPair, ServerTls
 
 from .harness import Client, client_context, running

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from certs.authority import Pair, issue_ca, issue_leaf, make_key, parse_key, parse_name, render_certificate, render_key
-from certs.files import bootstrap, write_whole
+from certs.certfiles import bootstrap, write_whole
 from webhook.serving.tls import CertificateError, MemoryTls, ServerTls
 
 from .harness import Client, client_context, running

@@ -9,7 +9,7 @@ import pytest
 
 from webhook.admission.dra.claims import DeviceKey
 from webhook.admission.dra.drivers import Drivers
-from webhook.snapshot.deviceobjects import keep_spec
+from webhook.snapshot.devicespecs import keep_spec
 
 from .world import (
     BY_CLAIM,

@@ -17,7 +17,7 @@ from webhook.commands.judging import admission_review
 from webhook.driverdata.driverfiles import default_drivers
 from webhook.plugindata.pluginfiles import load_schemas
 from webhook.review import wire
-from webhook.snapshot.store import Snapshot
+from webhook.snapshot.snapshot import Snapshot
 from webhook.trees import builder, manifests
 from webhook.trees.problems import Problem
 

@@ -21,7 +21,7 @@ from webhook.admission.view.addressclaims import CLAIMS_MAX, claims_of
 from webhook.admission.view.decisioncontext import Configuration, DecisionContext
 from webhook.cli import nadmit
 from webhook.snapshot.pods import Pods, PodUse
-from webhook.snapshot.store import Snapshot
+from webhook.snapshot.snapshot import Snapshot
 from webhook.trees.builder import build
 from webhook.trees.manifests import read_bytes
 
