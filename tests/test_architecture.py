@@ -23,13 +23,8 @@ LARGER = {"tests/cluster": "one file for each promise about a real API server"}
 """Folders with more modules, and why."""
 
 SAME_NAME = {
-    "answers": "answers to a request: written for a review, and read from the API server",
-    "api": "the requests of one part of the webhook to the API server",
-    "authority": "the certificate authority: made in certs, registered in webhook.registration",
     "cli": "the command line of a package",
     "commands": "what a user or a runtime can ask for",
-    "events": "Kubernetes events that a part of the webhook writes",
-    "files": "reading and writing files",
     "judging": "deciding about objects: by access rules, and for the commands",
     "lints": "what is reported about policies: the room, and the lints of one policy",
     "model": "the values that the rest of its package works on",
@@ -38,10 +33,9 @@ SAME_NAME = {
     "policies": "access policies: read, and checked",
     "policystatus": "the status of access policies: computed, and written",
     "protocol": "a protocol on the wire: CNI, and one HTTP connection",
-    "regularfile": "reading a file that others write; certs does not know cniplugin.host",
     "resources": "the resources of networks: checked in a pod, and put into a pod",
     "review": "the answer to one AdmissionReview: made, and shown by a command",
-    "store": "what holds the current state",
+    "snapshot": "the cluster as it is judged: the room, and its value",
 }
 """Names that more than one module or room has, and what the name means in all of them."""
 
