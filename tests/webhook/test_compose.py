@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from webhook.compose import ClusterSettings, certificate_names, webhook_configurations
+from webhook.kube.connection import Connection
 
 
 def test_names_of_the_certificate_and_of_the_webhook_configurations() -> None:

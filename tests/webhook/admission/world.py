@@ -1,11 +1,11 @@
-"""A small cluster and minimal valid requests for admission tests, which change one thing each."""
+"""A small cluster and minimal valid requests for admission tests, which change one obj each."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from cniplugin.access.compile import NO_POLICIES, Policies
 from cniplugin.access.model.decision import Config, Rules
@@ -84,6 +84,18 @@ class FakeCluster:
         return {"kubernetes.io/metadata.name": namespace, **self.labels.get(namespace, {})}
 
 
+@dataclass
+class Remembering(FakeCluster):
+    """A cluster that remembers decisions, as a snapshot does."""
+
+    remembered: dict[Hashable, object] = field(default_factory=dict)
+
+    def recall(self, key: Hashable, make: Callable[[], T]) -> T:
+        if key not in self.remembered:
+            self.remembered[key] = make()
+        return cast("T", self.remembered[key])
+
+
 def cluster(**more: str | None) -> FakeCluster:
     """The cluster of access-policy.md's worked examples; `blue__name=config` adds a definition."""
     configs: dict[tuple[str, str], str | None] = {
@@ -116,7 +128,7 @@ def pod(networks: str | None = None, *, default: str | None = None, status: str 
 
 
 def request(
-    thing: Object | None,
+    obj: Object | None,
     *,
     old: Object | None = None,
     kind: GroupKind = POD,
@@ -129,9 +141,9 @@ def request(
         kind=kind,
         operation=operation or ("UPDATE" if old else "CREATE"),
         namespace="blue",
-        name=thing.name if thing else "web-0",
+        name=obj.name if obj else "web-0",
         user=user or User("alice", ("system:authenticated",)),
-        object=thing,
+        object=obj,
         old_object=old,
     )
     return plain._replace(**more)  # type: ignore[arg-type]
