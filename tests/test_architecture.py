@@ -30,10 +30,10 @@ SAME_NAME = {
     "model": "the values that the rest of its package works on",
     "permissions": "what pods may attach to: decided, asked for, and printed",
     "podclaims": "the resource claims of one pod",
+    "podnetworks": "the networks of one pod: attached on the node, and checked at admission",
     "policies": "access policies: read, and checked",
     "policystatus": "the status of access policies: computed, and written",
     "protocol": "a protocol on the wire: CNI, and one HTTP connection",
-    "resources": "the resources of networks: checked in a pod, and put into a pod",
     "review": "the answer to one AdmissionReview: made, and shown by a command",
     "snapshot": "the cluster as it is judged: the room, and its value",
 }
