@@ -11,7 +11,7 @@ import time
 
 from .attach import teardown
 from .attach.teardown import Run
-from .errors import INVALID_ENVIRONMENT, INVALID_NETWORK_CONFIG, PLUGIN_NOT_AVAILABLE, UNKNOWN_CONTAINER, CniError
+from .cnierrors import INVALID_ENVIRONMENT, INVALID_NETWORK_CONFIG, PLUGIN_NOT_AVAILABLE, UNKNOWN_CONTAINER, CniError
 from .host.log import LOG
 from .netspec import cniconfig, result
 from .netspec.errors import SpecErrors
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from .cluster.currentrules import Remark
+    from .cluster.accessrules import Remark
     from .cluster.kubeapi import Client
-    from .cluster.sources import Pod
+    from .cluster.objects import Pod
     from .netspec.cniconfig import NetworkConfigList
     from .netspec.plan import Plan
     from .protocol.netconf import NetConf
@@ -58,17 +58,17 @@ def add(invocation: Invocation) -> dict[str, Any]:
 
 
 def _add(invocation: Invocation, conf: NetConf, store: Store, client: Client | None, run: Run) -> dict[str, Any]:
-    from .attach import attach, networks  # noqa: PLC0415  # the other verbs need none of them
+    from .attach import execution, podnetworks  # noqa: PLC0415  # the other verbs need none of them
 
     pod: Pod | None = None
     remarks: list[Remark] = []
     try:
         pod = _fetch_pod(client, invocation)
         uid = invocation.pod_args.get("K8S_POD_UID", "")
-        plan = networks.plan_networks(
+        plan = podnetworks.plan_networks(
             conf, invocation.conf, pod, client, ifname=invocation.ifname, uid=uid, tell=remarks.append
         )
-        record = attach.attach_all(
+        record = execution.attach_all(
             plan,
             _new_record(invocation, pod),
             store,
@@ -118,7 +118,7 @@ def _settle_default_route(plan: Plan, record: Journal, store: Store, run: Run) -
     """Move the default route if an attachment asks for it; take everything back if that fails."""
     if all(attachment.element.default_route is None for attachment in plan.attachments):
         return record
-    from .attach import attach, defaultroute  # noqa: PLC0415  # nearly no pod asks for it
+    from .attach import defaultroute, execution  # noqa: PLC0415  # nearly no pod asks for it
 
     try:
         entries = defaultroute.settle(plan, record.entries, record.netns)
@@ -127,7 +127,7 @@ def _settle_default_route(plan: Plan, record: Journal, store: Store, run: Run) -
         record = record.replace(entries=entries)
         store.write(record)
     except CniError as error:
-        attach.take_back(record, store, error, run)
+        execution.take_back(record, store, error, run)
     return record
 
 
@@ -275,15 +275,15 @@ def _network_of(entry: Entry, config: NetworkConfigList) -> str:
 
 def status(invocation: Invocation) -> None:
     """Say whether a pod could be attached now: the default network, and `statusNetworks`."""
-    from .attach import networks  # noqa: PLC0415
+    from .attach import podnetworks  # noqa: PLC0415
 
     conf, run = _begin(invocation, netconf.parse)
     if conf.readiness_indicator_file and not os.path.exists(conf.readiness_indicator_file):  # noqa: PTH110
         raise CniError(PLUGIN_NOT_AVAILABLE, f"the default network is not ready: no {conf.readiness_indicator_file}")
     client = _open_client(conf, invocation, run.deadline) if "/" not in conf.cluster_network else None
     try:
-        catalogue = networks.Catalogue(conf, client)
-        first = networks.node_defaults(conf, catalogue, pod_namespace="").first
+        catalogue = podnetworks.Catalogue(conf, client)
+        first = podnetworks.node_defaults(conf, catalogue, pod_namespace="").first
         for element in (first, *(catalogue.resolve(value) for value in conf.status_networks)):
             network = catalogue.find(element.namespace, element.name)
             if network is not None and network.config is not None:
@@ -358,7 +358,7 @@ def _open_client(conf: NetConf, invocation: Invocation, deadline: float) -> Clie
 
 def _fetch_pod(client: Client | None, invocation: Invocation) -> Pod | None:
     """Return the pod that CNI_ARGS name; None without an API server, or for a container that is no pod."""
-    from .cluster.sources import fetch_pod  # noqa: PLC0415
+    from .cluster.objects import fetch_pod  # noqa: PLC0415
 
     name = invocation.pod_args.get("K8S_POD_NAME", "")
     if client is None or not name:

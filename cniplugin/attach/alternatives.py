@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from cniplugin.access.judging.listing import list_allowed
 from cniplugin.access.reading.consent import ANNOTATIONS
-from cniplugin.cluster import sources
-from cniplugin.errors import TRY_AGAIN_LATER, CniError
+from cniplugin.cluster import objects
+from cniplugin.cnierrors import TRY_AGAIN_LATER, CniError
 from cniplugin.host.log import LOG
 
 TYPE_CHECKING = False
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from cniplugin.access.model.values import Rules, Subject
-    from cniplugin.cluster.sources import Server
+    from cniplugin.cluster.objects import Server
     from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 
 REQUESTS_MAX = 4
@@ -92,7 +92,7 @@ class _Listed:
     def namespace_labels(self, namespace: str) -> Mapping[str, str]:
         """Return the labels of a namespace; none once there were too many to ask for."""
         if namespace not in self._labels and self._labels_reader.left:
-            self._labels[namespace] = sources.fetch_namespace_labels(self._labels_reader, namespace)
+            self._labels[namespace] = objects.fetch_namespace_labels(self._labels_reader, namespace)
         return self._labels.get(namespace, {})
 
     def _of(self, namespace: str) -> Mapping[str, NetworkAttachmentDefinition]:
@@ -100,13 +100,13 @@ class _Listed:
             if self._reader.left == 1:
                 self._all()
             else:
-                listed = sources.fetch_networks(self._reader, namespace, pages_max=REQUESTS_MAX)
+                listed = objects.fetch_networks(self._reader, namespace, pages_max=REQUESTS_MAX)
                 self._found[namespace] = {network.name: network for network in listed}
         return self._found.get(namespace, {})
 
     def _all(self) -> Mapping[str, Mapping[str, NetworkAttachmentDefinition]]:
         if not self._is_whole:
-            listed = sources.fetch_networks(self._reader, EVERYWHERE, pages_max=REQUESTS_MAX)
+            listed = objects.fetch_networks(self._reader, EVERYWHERE, pages_max=REQUESTS_MAX)
             self._found = {}
             for network in listed:
                 self._found.setdefault(network.namespace, {})[network.name] = network

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 
-from cniplugin.errors import INVALID_NETWORK_CONFIG, CniError
+from cniplugin.cnierrors import INVALID_NETWORK_CONFIG, CniError
 from cniplugin.host.log import LOG
 from cniplugin.host.regularfile import load_regular_file
 from cniplugin.netspec import cniconfig

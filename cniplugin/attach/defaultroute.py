@@ -7,7 +7,7 @@ Routes are changed in the pod's namespace over netlink; the results say afterwar
 
 from __future__ import annotations
 
-from cniplugin.errors import INVALID_NETWORK_CONFIG, CniError
+from cniplugin.cnierrors import INVALID_NETWORK_CONFIG, CniError
 from cniplugin.host.netlink import Namespace, interface_index
 from cniplugin.host.routes import AF_INET, AF_INET6, RT_TABLE_MAIN, Routes
 from cniplugin.netspec import result as results

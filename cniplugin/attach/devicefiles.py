@@ -18,7 +18,7 @@ from __future__ import annotations
 import os
 from errno import EFBIG
 
-from cniplugin.errors import DECODE_FAILURE, INVALID_ENVIRONMENT, IO_FAILURE, CniError
+from cniplugin.cnierrors import DECODE_FAILURE, INVALID_ENVIRONMENT, IO_FAILURE, CniError
 from cniplugin.host.regularfile import load_regular_file
 from cniplugin.netspec.rawjson import loads
 

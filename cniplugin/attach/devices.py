@@ -16,7 +16,7 @@ address is the same device under each resource. Multus gives no device, and no e
 from __future__ import annotations
 
 from cniplugin.access.model.values import Verdict
-from cniplugin.errors import NO_DEVICE, CniError
+from cniplugin.cnierrors import NO_DEVICE, CniError
 from cniplugin.netspec import cniconfig
 from cniplugin.netspec.errors import show
 from cniplugin.netspec.jsontext import quote

@@ -15,9 +15,9 @@ from __future__ import annotations
 from cniplugin.access.judging.judge import judge, judge_trial
 from cniplugin.access.judging.reasons import Refusal, render, render_trial, trial_rule
 from cniplugin.access.model.values import Item, Subject
-from cniplugin.cluster import sources
-from cniplugin.cluster.currentrules import Remark
-from cniplugin.errors import ACCESS_DENIED, CniError
+from cniplugin.cluster import objects
+from cniplugin.cluster.accessrules import Remark
+from cniplugin.cnierrors import ACCESS_DENIED, CniError
 from cniplugin.host.log import LOG
 
 TYPE_CHECKING = False
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from cniplugin.access.model.policyrules import AttachmentRule
     from cniplugin.access.model.values import Rules, Verdict
-    from cniplugin.cluster.currentrules import Standing
-    from cniplugin.cluster.sources import Pod, Server
+    from cniplugin.cluster.accessrules import Standing
+    from cniplugin.cluster.objects import Pod, Server
     from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
     from cniplugin.netspec.selection import NetworkSelectionElement
 
@@ -128,7 +128,7 @@ def _labels(subject: Subject, namespace: str, client: Server) -> Mapping[str, st
     """Return the labels of a network's namespace. Raises CniError."""
     if namespace == subject.namespace:
         return subject.namespace_labels
-    return sources.fetch_namespace_labels(client, namespace)
+    return objects.fetch_namespace_labels(client, namespace)
 
 
 def _depends_on_content(subject: Subject, item: Item, rules: Rules) -> bool:

@@ -14,8 +14,8 @@ driver makes of them is in `status.allocation.devices`, not in the spec. A claim
 
 from __future__ import annotations
 
-from cniplugin.cluster import sources
-from cniplugin.cluster.currentrules import Remark
+from cniplugin.cluster import objects
+from cniplugin.cluster.accessrules import Remark
 from cniplugin.cluster.kubeapi import RefusedError
 from cniplugin.netspec.names import is_label, is_subdomain
 from cniplugin.netspec.record import Record
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
-    from cniplugin.cluster.sources import Pod, Server
+    from cniplugin.cluster.objects import Pod, Server
     from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 
     Tell = Callable[[Remark], None]
@@ -56,7 +56,7 @@ def find(pod: Pod, client: Server, look_up: LookUp, tell: Tell) -> tuple[Claimed
     found: dict[tuple[str, str], Claimed] = {}
     for name in pod.claims:
         try:
-            claim = sources.fetch_claim(client, pod.namespace, name)
+            claim = objects.fetch_claim(client, pod.namespace, name)
         except RefusedError as error:
             if error.status != FORBIDDEN:
                 raise

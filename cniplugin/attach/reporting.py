@@ -12,7 +12,7 @@ import time
 
 from cniplugin.attach.teardown import label_of
 from cniplugin.cluster.kubeapi import Event
-from cniplugin.errors import ACCESS_DENIED, CniError
+from cniplugin.cnierrors import ACCESS_DENIED, CniError
 from cniplugin.host.log import LOG
 from cniplugin.netspec import networkstatus, result
 from cniplugin.netspec.errors import SpecErrors
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from cniplugin.cluster.currentrules import Remark
+    from cniplugin.cluster.accessrules import Remark
     from cniplugin.cluster.kubeapi import Client
-    from cniplugin.cluster.sources import Pod
+    from cniplugin.cluster.objects import Pod
     from cniplugin.netspec.networkstatus import StatusEntry
     from cniplugin.netspec.plan import Plan
     from cniplugin.records.journaltext import Entry, Journal

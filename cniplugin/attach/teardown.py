@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 
-from cniplugin.errors import IO_FAILURE, VERSION_INCOMPATIBLE, CniError, PluginError
+from cniplugin.cnierrors import IO_FAILURE, VERSION_INCOMPATIBLE, CniError, PluginError
 from cniplugin.host.log import LOG
 from cniplugin.netspec import cniconfig
 from cniplugin.netspec.errors import SpecErrors

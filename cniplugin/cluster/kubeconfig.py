@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import os
 
-from cniplugin.errors import INVALID_NETWORK_CONFIG, CniError
+from cniplugin.cnierrors import INVALID_NETWORK_CONFIG, CniError
 from cniplugin.host.regularfile import load_regular_file
 from cniplugin.netspec.rawjson import loads
 from cniplugin.netspec.record import Record

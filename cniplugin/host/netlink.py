@@ -14,7 +14,7 @@ import os
 import struct
 from _socket import SOCK_CLOEXEC, SOCK_RAW, if_nametoindex, socket
 
-from cniplugin.errors import INVALID_NETNS, IO_FAILURE, CniError
+from cniplugin.cnierrors import INVALID_NETNS, IO_FAILURE, CniError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

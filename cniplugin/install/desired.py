@@ -16,7 +16,7 @@ from binascii import b2a_base64
 
 from cniplugin.attach import confdir
 from cniplugin.cluster import kubeconfig
-from cniplugin.errors import CniError
+from cniplugin.cnierrors import CniError
 from cniplugin.host.disk import Item, digest_of_tree
 from cniplugin.host.regularfile import load_regular_file
 from cniplugin.netspec.record import Record

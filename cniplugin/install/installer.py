@@ -26,7 +26,7 @@ import signal
 import sys
 import time
 
-from cniplugin.errors import CniError
+from cniplugin.cnierrors import CniError
 from cniplugin.host.disk import KEPT, TEMPORARY, Disk, Item, beside, digest_of, digest_of_tree
 from cniplugin.install import forget
 

@@ -21,7 +21,7 @@ NB: a failing ADD is not undone here. Whoever called it has the record and takes
 
 from __future__ import annotations
 
-from cniplugin.errors import DECODE_FAILURE, PluginError
+from cniplugin.cnierrors import DECODE_FAILURE, PluginError
 from cniplugin.netspec import result as results
 from cniplugin.netspec.errors import SpecErrors
 from cniplugin.netspec.jsontext import quote

@@ -20,7 +20,7 @@ import os
 import select
 import time
 
-from cniplugin.errors import INTERNAL, IO_FAILURE, TRY_AGAIN_LATER, PluginError
+from cniplugin.cnierrors import INTERNAL, IO_FAILURE, TRY_AGAIN_LATER, PluginError
 from cniplugin.host.log import LOG
 from cniplugin.netspec.jsontext import quote
 from cniplugin.netspec.rawjson import loads

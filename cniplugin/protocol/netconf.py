@@ -12,7 +12,7 @@ The tables below are the grammar: each key has one reader, which returns the val
 
 from __future__ import annotations
 
-from cniplugin.errors import INVALID_NETWORK_CONFIG, CniError
+from cniplugin.cnierrors import INVALID_NETWORK_CONFIG, CniError
 from cniplugin.netspec import cniconfig, names
 from cniplugin.netspec.cniconfig import NetworkConfigList
 from cniplugin.netspec.errors import SpecErrors, render, show

@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import sys
 
-from cniplugin.errors import (
+from cniplugin.cnierrors import (
     DECODE_FAILURE,
     INTERNAL,
     INVALID_ENVIRONMENT,

@@ -19,7 +19,7 @@ import os
 import time
 from binascii import crc32
 
-from cniplugin.errors import DECODE_FAILURE, INVALID_ENVIRONMENT, IO_FAILURE, TRY_AGAIN_LATER, CniError
+from cniplugin.cnierrors import DECODE_FAILURE, INVALID_ENVIRONMENT, IO_FAILURE, TRY_AGAIN_LATER, CniError
 from cniplugin.netspec.names import is_network_name
 
 from . import journaltext

@@ -17,8 +17,8 @@ from cniplugin.access.model.values import Config
 from cniplugin.access.reading import consent, policyconfig
 from cniplugin.access.reading import policies as reading
 from cniplugin.attach import devicefiles, devices
-from cniplugin.cluster import http1, kubeconfig, kubeyaml, rulesfile
-from cniplugin.errors import CniError
+from cniplugin.cluster import kubeconfig, kubeyaml, rulesfile, transport
+from cniplugin.cnierrors import CniError
 from cniplugin.install import commandline
 from cniplugin.netspec import annotation, cniconfig, jsontext, names, netattachdef, rawjson, result, versions
 from cniplugin.netspec import networkstatus as network_status
@@ -178,7 +178,7 @@ def _service_account(data: bytes) -> object:
 
 
 class _RefusedError(Exception):
-    """What `kubeyaml` and `http1` call with what they refuse."""
+    """What `kubeyaml` and `transport` call with the reason of a refusal."""
 
 
 def _refuse(text: str) -> NoReturn:
@@ -230,7 +230,7 @@ class _Stream:
 
 
 def _http1(data: bytes) -> object:
-    connection = http1.Connection(_Stream(data), expiry=1, clock=lambda: 0.0, refuse=_refuse)
+    connection = transport.Connection(_Stream(data), expiry=1, clock=lambda: 0.0, refuse=_refuse)
     answer = connection.receive()
     _ = (answer.message(), answer.retry_after_s, answer.is_last)
     return answer.status

@@ -68,8 +68,8 @@ def test_what_is_loaded(tmp_path: Path, command: str) -> None:
     assert (
         not {
             "cniplugin.cluster.kubeapi",
-            "cniplugin.cluster.sources",
-            "cniplugin.attach.networks",
+            "cniplugin.cluster.objects",
+            "cniplugin.attach.podnetworks",
             "cniplugin.host.netlink",
         }
         & names
@@ -78,7 +78,7 @@ def test_what_is_loaded(tmp_path: Path, command: str) -> None:
     assert not {name for name in names if name.startswith("cniplugin.access")}
     assert (
         not {
-            "cniplugin.cluster.currentrules",
+            "cniplugin.cluster.accessrules",
             "cniplugin.attach.permission",
             "cniplugin.cluster.rulesfile",
             "cniplugin.attach.alternatives",

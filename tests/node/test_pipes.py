@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from cniplugin.attach import confdir, devicefiles
-from cniplugin.cluster import kubeconfig, kubetls
+from cniplugin.cluster import kubeconfig, transport
 from cniplugin.cluster.kubeconfig import ClusterConfig
-from cniplugin.errors import CniError
+from cniplugin.cnierrors import CniError
 from cniplugin.host.disk import digest_of_tree
 from cniplugin.install import desired
 from cniplugin.install.commandline import InstallError
@@ -55,7 +55,7 @@ def test_files_of_certificates(pipe: str, field: str, tmp_path: Path) -> None:
     (tmp_path / "other").write_text("")
     others = {name: str(tmp_path / "other") for name in ("cert_file", "key_file") if field != "ca_file"}
     with pytest.raises(CniError, match=PIPE):
-        kubetls.tls_context(CLUSTER.replace(**{**others, field: pipe}))
+        transport.tls_context(CLUSTER.replace(**{**others, field: pipe}))
 
 
 def test_a_configuration_on_disk(pipe: str) -> None:

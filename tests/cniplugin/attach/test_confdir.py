@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cniplugin.attach.confdir import load_chain, load_directory, load_file, load_network
-from cniplugin.errors import CniError
+from cniplugin.cnierrors import CniError
 from cniplugin.host.log import LOG
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cniplugin.attach import devicefiles, devices
-from cniplugin.errors import CniError
+from cniplugin.cnierrors import CniError
 from cniplugin.netspec import annotation, netattachdef
 from cniplugin.netspec.netattachdef import RESOURCE_NAME
 from cniplugin.netspec.plan import Plan, plan

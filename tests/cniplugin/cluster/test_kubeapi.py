@@ -17,10 +17,10 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import NameOID
 
 from certs import authority
-from cniplugin.cluster.http1 import RESPONSE_BYTES_MAX
 from cniplugin.cluster.kubeapi import Client, Event, ReplacedError
 from cniplugin.cluster.kubeconfig import ClusterConfig
-from cniplugin.errors import CniError, NotFoundError
+from cniplugin.cluster.transport import RESPONSE_BYTES_MAX
+from cniplugin.cnierrors import CniError, NotFoundError
 from tests.fakes.node_apiserver import CUT, DROP, RAW, Answer, ApiServer, Clock, failure, make_keys, nothing_left, pod
 from tests.paths import ROOT
 
@@ -288,7 +288,7 @@ def test_a_token_that_was_renewed(api: ApiServer, connect: Callable[..., Client]
 
 def test_a_token_that_is_not_known(api: ApiServer, client: Client, clock: Clock) -> None:
     api.token = "t-2"
-    assert "does not know our credentials (401)" in refusal(lambda: client.get(POD))
+    assert "rejects our credentials (401)" in refusal(lambda: client.get(POD))
     assert (len(api.requests), clock.slept) == (2, [])
 
 
@@ -394,10 +394,10 @@ OK = b"HTTP/1.1 200 OK\r\n"
         (OK + b"Content-Length: 2\r\n\r\n[]", "the answer to GET /x is a list, not an object"),
         (OK + b"Content-Length: 60000\r\n\r\n" + b"[" * 60000, "is not JSON"),
         (OK + b"Content-Length: %d\r\n\r\n" % (RESPONSE_BYTES_MAX + 1), "more than 16777216 bytes"),
-        (OK + b"Content-Length: " + b"9" * 5000 + b"\r\n\r\n", "the length of its answer is no number"),
-        (OK + b"Content-Length: -1\r\n\r\n", 'the length of its answer is no number: "-1"'),
+        (OK + b"Content-Length: " + b"9" * 5000 + b"\r\n\r\n", "the length of its answer is not a number"),
+        (OK + b"Content-Length: -1\r\n\r\n", 'the length of its answer is not a number: "-1"'),
         (CHUNKED + b"1\r\n{\r\n1000000\r\n", "more than 16777216 bytes"),
-        (CHUNKED + b"zz\r\n", 'the length of its answer is no number: "zz"'),
+        (CHUNKED + b"zz\r\n", 'the length of its answer is not a number: "zz"'),
         (CHUNKED + b"1\r\n{}\r\n", "does not end where it should"),
         (b"SSH-2.0-OpenSSH_9.2\r\n\r\n", 'it does not speak HTTP: "SSH-2.0-OpenSSH_9.2"'),
         (b"x" * 70_000, "it does not speak HTTP"),
@@ -495,13 +495,13 @@ import sys, time
 sys.path[:] = [path for path in sys.path if "site-packages" not in path]
 sys.path.insert(0, sys.argv[1])
 from cniplugin.attach import confdir
-from cniplugin.cluster import sources
+from cniplugin.cluster import objects
 from cniplugin.cluster.kubeapi import Client
 from cniplugin.cluster.kubeconfig import load_kubeconfig
 before = set(sys.modules)
 config = load_kubeconfig(sys.argv[2])
 with Client(config, deadline=time.monotonic() + 30, clock=time.monotonic, sleep=time.sleep) as client:
-    sources.fetch_pod(client, "team-a", "web", "uid-1")
+    objects.fetch_pod(client, "team-a", "web", "uid-1")
 later = set(sys.modules) - before
 import json
 print(json.dumps([sorted(before), sorted(later)]))

@@ -15,7 +15,7 @@ from cniplugin.cluster.kubeconfig import (
     parse_kubeconfig,
 )
 from cniplugin.cluster.kubeyaml import Lines
-from cniplugin.errors import CniError
+from cniplugin.cnierrors import CniError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from cniplugin.cluster.kubeconfig import parse_kubeconfig
-from cniplugin.errors import CniError
+from cniplugin.cnierrors import CniError
 from webhook.kube.apierrors import ClusterError
 from webhook.kube.connection import Client, load_configuration
 

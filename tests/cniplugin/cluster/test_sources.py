@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from cniplugin.access.model import policyrules
-from cniplugin.cluster.sources import (
+from cniplugin.cluster.objects import (
     CONFIG,
     POD_APPEARS_WITHIN_S,
     POLICIES,
@@ -18,7 +18,7 @@ from cniplugin.cluster.sources import (
     fetch_pod,
     fetch_policies,
 )
-from cniplugin.errors import CniError, NotFoundError
+from cniplugin.cnierrors import CniError, NotFoundError
 from tests.fakes.node_apiserver import pod
 
 POD = "/api/v1/namespaces/team-a/pods/web"

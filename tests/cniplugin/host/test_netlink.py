@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cniplugin.errors import CniError
+from cniplugin.cnierrors import CniError
 from cniplugin.host.netlink import Namespace, interface_index, interface_names
 from cniplugin.host.routes import AF_INET, AF_INET6, Routes
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from cniplugin.errors import DECODE_FAILURE, IO_FAILURE, PLUGIN_NOT_AVAILABLE, TRY_AGAIN_LATER, PluginError
+from cniplugin.cnierrors import DECODE_FAILURE, IO_FAILURE, PLUGIN_NOT_AVAILABLE, TRY_AGAIN_LATER, PluginError
 from cniplugin.netspec import cniconfig
 from cniplugin.netspec.cniconfig import NetworkConfigList
 from cniplugin.protocol import delegate

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from cniplugin.errors import INTERNAL, IO_FAILURE, TRY_AGAIN_LATER, PluginError
+from cniplugin.cnierrors import INTERNAL, IO_FAILURE, TRY_AGAIN_LATER, PluginError
 from cniplugin.protocol import invoke
 from cniplugin.protocol.invoke import Call
 from tests.fakes.cni_plugin import Plugins

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cniplugin.errors import CniError
+from cniplugin.cnierrors import CniError
 from cniplugin.protocol import netconf
 from cniplugin.protocol.netconf import NetConf
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cniplugin.errors import CniError, PluginError
+from cniplugin.cnierrors import CniError, PluginError
 from cniplugin.netspec import annotation
 from cniplugin.netspec.errors import SpecErrors
 from cniplugin.netspec.versions import VERSIONS

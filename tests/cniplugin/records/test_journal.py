@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cniplugin.errors import CniError
+from cniplugin.cnierrors import CniError
 from cniplugin.records import journaltext
 from cniplugin.records.journal import DamagedError, Store, salvage
 from cniplugin.records.journaltext import Entry, Journal, parse, render
@@ -474,7 +474,7 @@ def fill(directory: Path) -> None:
 PRELUDE = f"""
 import os, sys, time
 sys.path.insert(0, {ROOT!r})
-from cniplugin.errors import CniError
+from cniplugin.cnierrors import CniError
 from cniplugin.records.journal import Store
 from cniplugin.records.journaltext import *
 directory = sys.argv[1]

@@ -7,7 +7,7 @@ import itertools
 import pytest
 import yaml
 
-from cniplugin.errors import CniError
+from cniplugin.cnierrors import CniError
 from tests.realapi.server import RealApiServer
 
 from .cluster import ACCOUNT_NAME, DEFINITIONS, RealCluster, genuine

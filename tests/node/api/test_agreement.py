@@ -22,11 +22,11 @@ from cniplugin.access.compile import compile_rules, read_policies
 from cniplugin.access.judging.judge import judge
 from cniplugin.access.model.policyrules import CONFIG_KIND, CONFIG_NAME, POLICY_KIND
 from cniplugin.access.model.values import Config, Item, Subject
-from cniplugin.attach import networks
-from cniplugin.cluster import currentrules
-from cniplugin.cluster.currentrules import Remark
-from cniplugin.cluster.sources import Pod
-from cniplugin.errors import ACCESS_DENIED, CniError, NotFoundError
+from cniplugin.attach import podnetworks
+from cniplugin.cluster import accessrules
+from cniplugin.cluster.accessrules import Remark
+from cniplugin.cluster.objects import Pod
+from cniplugin.cnierrors import ACCESS_DENIED, CniError, NotFoundError
 from cniplugin.netspec import annotation, netattachdef
 from cniplugin.netspec.errors import SpecErrors
 from cniplugin.netspec.selection import NETWORKS
@@ -167,7 +167,7 @@ def node_says(pod: Pod, world: World, directory: Path) -> tuple[str, Sequence[Re
     conf, raw = node_conf(directory)
     remarks: list[Remark] = []
     try:
-        networks.plan_networks(conf, raw, pod, world, ifname="eth0", uid="u", tell=remarks.append)
+        podnetworks.plan_networks(conf, raw, pod, world, ifname="eth0", uid="u", tell=remarks.append)
     except SpecErrors:
         return "Invalid", remarks
     except CniError as error:
@@ -216,7 +216,7 @@ def test_what_the_node_alone_decides(case: Case, tmp_path: Path) -> None:
     said, remarks = node_says(pod, world, tmp_path)
     assert bool(said) is (case["expect"] == "deny")
     conf, raw = node_conf(tmp_path)
-    standing = currentrules.load(conf, raw, pod.namespace, world)
+    standing = accessrules.load(conf, raw, pod.namespace, world)
     subject = Subject(namespace=pod.namespace, namespace_labels=standing.labels, labels=pod.labels)
     (element,) = annotation.parse(pod.annotations[NETWORKS], namespace=pod.namespace)
     network = world.snapshot().network(element.namespace, element.name)

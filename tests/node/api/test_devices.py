@@ -451,7 +451,7 @@ def test_what_is_loaded(node: Node, plugins: Plugins) -> None:
         node.api.put_pod(name)
         found[name] = {word for line in (node.add().err, node.delete().err) for word in line.split()}
     ours = {"cniplugin.attach.devices", "cniplugin.attach.devicefiles"}
-    assert "cniplugin.attach.networks" in found["plain"]
+    assert "cniplugin.attach.podnetworks" in found["plain"]
     assert not ours & found["plain"]
     assert ours <= found["fast"]
     assert plugins.calls()

@@ -312,7 +312,7 @@ def loaded(node: Node, networks: str | None) -> set[str]:
 def test_what_is_loaded(lan: Node) -> None:
     """A pod without networks pays for no rules, a cluster without policies for no compilation, only a refusal for lists."""
     judging = {
-        "cniplugin.cluster.currentrules",
+        "cniplugin.cluster.accessrules",
         "cniplugin.attach.permission",
         "cniplugin.cluster.rulesfile",
         "cniplugin.access.judging.judge",

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from cniplugin.access.model.values import Config, Rules
-from cniplugin.attach import networks
-from cniplugin.cluster.currentrules import Remark
-from cniplugin.cluster.sources import Pod
-from cniplugin.errors import CniError, NotFoundError
+from cniplugin.attach import podnetworks
+from cniplugin.cluster.accessrules import Remark
+from cniplugin.cluster.objects import Pod
+from cniplugin.cnierrors import CniError, NotFoundError
 from cniplugin.netspec import annotation, netattachdef
 from cniplugin.netspec.errors import SpecErrors, render
 from cniplugin.protocol import netconf
@@ -189,7 +189,7 @@ def test_agreement(vector: dict[str, Any], tmp_path: Path) -> None:
         is_static=False,
     )
     try:
-        plan = networks.plan_networks(conf, raw, pod, reader, ifname="eth0", uid="u", tell=remarks.append)
+        plan = podnetworks.plan_networks(conf, raw, pod, reader, ifname="eth0", uid="u", tell=remarks.append)
         said: set[str] = set()
         assert len(plan.attachments) == len(elements) + 1
     except SpecErrors as errors:

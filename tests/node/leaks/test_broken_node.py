@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cniplugin.attach.teardown import Run, delete_container
-from cniplugin.errors import CniError
+from cniplugin.cnierrors import CniError
 from cniplugin.records.journal import Store
 from cniplugin.records.journaltext import Entry, Journal
 

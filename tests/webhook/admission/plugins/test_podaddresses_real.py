@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from cniplugin.errors import CniError
+from cniplugin.cnierrors import CniError
 from cniplugin.host.netlink import Namespace, interface_index
 from cniplugin.host.routes import Routes
 from cniplugin.netspec import annotation, cniconfig, jsontext

@@ -7,7 +7,7 @@ A pod that is not found is an error: Multus answers with a made-up result, and t
 
 from __future__ import annotations
 
-from cniplugin.errors import INVALID_ENVIRONMENT, TRY_AGAIN_LATER, CniError, NotFoundError
+from cniplugin.cnierrors import INVALID_ENVIRONMENT, TRY_AGAIN_LATER, CniError, NotFoundError
 from cniplugin.netspec import netattachdef
 from cniplugin.netspec.errors import show
 from cniplugin.netspec.jsontext import quote

@@ -1,23 +1,42 @@
-"""The part of HTTP/1.1 (RFC 9110, RFC 9112) that an API server speaks to a client without proxy and compression.
+"""TCP, TLS and HTTP/1.1 to the API server. `kubeapi` imports this module at the first request.
 
-`http.client` would cost 13 ms more at start, for `email`; `socket` 2 ms more than `_socket`, the C module behind it.
-Sizes are bounded; what is no HTTP is told to `refuse`.
+HTTP is the part of RFC 9110 and RFC 9112 that an API server uses with a client without proxy and compression. All
+sizes are bounded. `refuse` gets the reason why an answer is not HTTP, and raises.
+
+Three standard modules are avoided for their import time. `http.client` would cost 13 ms for `email`; `socket` costs
+2 ms more than its C module `_socket`. `ssl` costs 9 ms, more than the handshake, for enumerations, `re`, `base64` and
+`socket`; its C module `_ssl` does all of the work, including the verification of chain and name, which is on by
+default for a client. The calls have had this form since Python 3.7; the numbers are those of `ssl`.
 """
 
 from __future__ import annotations
 
+import os
 from _socket import IPPROTO_TCP, SOCK_CLOEXEC, SOCK_STREAM, TCP_NODELAY, getaddrinfo, socket
+from _ssl import (
+    CERT_NONE,
+    PROTOCOL_TLS_CLIENT,
+    PROTO_TLSv1_2,
+    SSLEOFError,
+    _SSLContext,
+)
 
+from cniplugin.cnierrors import INVALID_NETWORK_CONFIG, CniError
+from cniplugin.host.regularfile import load_regular_file
 from cniplugin.netspec.errors import show
 from cniplugin.netspec.rawjson import loads
+
+from .kubeconfig import FILE_BYTES_MAX
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import NoReturn, Protocol
+    from typing import Any, NoReturn, Protocol
+
+    from .kubeconfig import ClusterConfig
 
     class Stream(Protocol):
-        """What `Connection` asks of a socket, plain or TLS."""
+        """What `Connection` needs of a socket, plain or TLS."""
 
         def settimeout(self, seconds: float, /) -> None: ...  # noqa: D102
         def sendall(self, data: bytes, /) -> None: ...  # noqa: D102
@@ -29,19 +48,19 @@ RESPONSE_BYTES_MAX = 16 * 1024 * 1024
 """A pod has at most 1.5 MiB (etcd's request limit), and nothing larger is asked for."""
 HEADER_BYTES_MAX = 64 * 1024
 _OWS = " \t"
-"""RFC 9110 §5.6.3. NB: a header is Latin-1 here, in which `str.strip` takes away U+0085 and U+00A0."""
-SAID_MAX = 300
-"""Characters of the server's own words: a refusal by RBAC has about 200, and an admission webhook's says what to do."""
+"""RFC 9110 §5.6.3. NB: headers are decoded as Latin-1, in which `str.strip` also removes U+0085 and U+00A0."""
+MESSAGE_MAX = 300
+"""Characters of the server's own message that are quoted. A refusal by RBAC has about 200."""
 
 
 class TcpSocket(socket):
-    """NB: TLS needs a weak reference to its socket, which one of `_socket` itself does not give."""
+    """A socket that can be weakly referenced, which TLS needs and a plain `_socket.socket` does not allow."""
 
 
 def dial(host: str, port: int, *, timeout_s: float) -> TcpSocket:
-    """Return a connected TCP socket, to the first address of a host that answers in time. Raises OSError."""
+    """Return a TCP socket to the first address of the host that answers in time. Raises OSError."""
     failure: OSError | None = None
-    # NB: a host in `str` would bring the IDNA codec, 1 ms; the kubeconfig's grammar allows ASCII only.
+    # NB: a host as `str` would load the IDNA codec, 1 ms. The grammar of the kubeconfig allows ASCII only.
     for family, kind, protocol, _, address in getaddrinfo(host.encode("ascii"), port, 0, SOCK_STREAM):
         made = TcpSocket(family, kind | SOCK_CLOEXEC, protocol)
         try:
@@ -66,26 +85,26 @@ class Answer:
 
     @property
     def is_last(self) -> bool:
-        """Whether the server closes the connection behind it."""
+        """Whether the server closes the connection after this answer."""
         return self.headers.get("connection", "").lower() == "close"
 
     @property
     def retry_after_s(self) -> float:
-        """Seconds that the server asks for, 0 without. NB: API servers send no dates here."""
+        """The seconds of `Retry-After`, 0 if the header is absent. NB: API servers do not send dates here."""
         text = self.headers.get("retry-after", "")
         return float(text) if text.isascii() and text.isdigit() and len(text) < 9 else 0.0
 
     def message(self) -> str:
-        """Return what the server says about a failure (meta/v1 Status), quoted, or nothing."""
+        """Return the server's message about a failure (meta/v1 Status) in quotes, or ""."""
         try:
-            said = loads(self.body)["message"]
+            message = loads(self.body)["message"]
         except (ValueError, KeyError, TypeError, RecursionError):
             return ""
-        return f": {show(said, longest=SAID_MAX)}" if isinstance(said, str) and said else ""
+        return f": {show(message, longest=MESSAGE_MAX)}" if isinstance(message, str) and message else ""
 
 
 class Connection:
-    """A socket and what was read of it too much. Raises OSError if it breaks; `refuse` is told what is no HTTP."""
+    """A socket, and the bytes that were read beyond the last answer. Raises OSError if the socket breaks."""
 
     def __init__(
         self, sock: Stream, *, expiry: float, clock: Callable[[], float], refuse: Callable[[str], NoReturn]
@@ -101,12 +120,12 @@ class Connection:
         self._sock.close()
 
     def send(self, data: bytes) -> None:
-        """Send everything."""
+        """Send all of `data`."""
         self._wait_until_expiry()
         self._sock.sendall(data)
 
     def receive(self) -> Answer:
-        """Return the next final response; 1xx are passed over (RFC 9110 §15.2)."""
+        """Return the next final response; 1xx responses are skipped (RFC 9110 §15.2)."""
         version, status, headers = self._receive_head()
         while 100 <= status < 200:
             version, status, headers = self._receive_head()
@@ -142,7 +161,7 @@ class Connection:
         return version, int(status), headers
 
     def _receive_chunks(self) -> bytes:
-        """Return a chunked body (RFC 9112 §7.1); its trailers are dropped."""
+        """Return a chunked body (RFC 9112 §7.1), without its trailers."""
         body = bytearray()
         while size := self._number(self._take_line().partition(";")[0].strip(_OWS), 16, more=len(body)):
             body += self._take(size)
@@ -153,13 +172,13 @@ class Connection:
         return bytes(body)
 
     def _number(self, text: str, base: int, *, more: int = 0) -> int:
-        """Return a length of the body, which may not exceed RESPONSE_BYTES_MAX with `more`."""
+        """Parse a length. The length plus `more` must not exceed RESPONSE_BYTES_MAX."""
         try:
             number = int(text, base) if len(text) <= 16 else -1
         except ValueError:
             number = -1
         if number < 0 or not text.isalnum():
-            self._refuse(f"the length of its answer is no number: {show(text)}")
+            self._refuse(f"the length of its answer is not a number: {show(text)}")
         if number + more > RESPONSE_BYTES_MAX:
             self._refuse(f"its answer has more than {RESPONSE_BYTES_MAX} bytes")
         return number
@@ -181,7 +200,7 @@ class Connection:
         return data
 
     def _take_all(self) -> bytes:
-        """Return what comes until the server ends the connection (RFC 9112 §6.3)."""
+        """Return everything until the server closes the connection (RFC 9112 §6.3)."""
         is_open = True
         while is_open:
             if len(self._buffer) > RESPONSE_BYTES_MAX:
@@ -204,3 +223,88 @@ class Connection:
         if left <= 0:
             raise TimeoutError
         self._sock.settimeout(left)
+
+
+class TlsSocket:
+    """A connected socket after its TLS handshake. Raises OSError, TimeoutError after the timeout of the TCP socket."""
+
+    def __init__(self, context: Any, plain: TcpSocket, server_name: str) -> None:
+        self._plain = plain
+        self._tls = context._wrap_socket(plain, False, server_name)  # noqa: SLF001  # ssl calls it so
+        self._tls.do_handshake()
+
+    def settimeout(self, seconds: float) -> None:
+        """Set the timeout of each later call."""
+        self._plain.settimeout(seconds)
+
+    def sendall(self, data: bytes) -> None:
+        """Send all of `data`."""
+        rest = memoryview(data)
+        while rest:
+            rest = rest[self._tls.write(rest) :]
+
+    def recv(self, size: int) -> bytes:
+        """Return the next bytes, b"" at the end. NB: many servers end without the alert that TLS requires."""
+        try:
+            data: bytes = self._tls.read(size)
+        except SSLEOFError:
+            return b""
+        return data
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._plain.close()
+
+
+def tls_context(config: ClusterConfig) -> Any:
+    """Return a context that trusts only the authority of the kubeconfig.
+
+    `ssl.create_default_context` would first read all authorities of the system, 17 ms. Raises CniError 7 if a file or
+    text is not a certificate.
+    """
+    context = _SSLContext(PROTOCOL_TLS_CLIENT)  # verifies, and checks the name
+    context.minimum_version = PROTO_TLSv1_2
+    if not config.is_verified:
+        context.check_hostname = False
+        context.verify_mode = CERT_NONE
+    try:
+        if config.ca_data or config.ca_file:
+            context.load_verify_locations(None, None, config.ca_data or _load_text(config.ca_file))
+        elif config.is_verified:
+            context.set_default_verify_paths()
+        if config.cert_data or config.cert_file:
+            _load_client_certificate(context, config)
+    except OSError as error:
+        # NB: OpenSSL's message does not name the file.
+        files = ", ".join(file for file in (config.ca_file, config.cert_file, config.key_file) if file)
+        raise CniError(
+            INVALID_NETWORK_CONFIG,
+            f"API server {config.server}: the certificates of the kubeconfig cannot be used"
+            f"{f' ({files})' if files else ''}: {error.strerror or error}",
+        ) from error
+    return context
+
+
+def _load_text(path: str) -> str:
+    """Return a PEM file; only comments can hold non-ASCII. OpenSSL itself would block on a named pipe."""
+    return load_regular_file(path, bytes_max=FILE_BYTES_MAX).decode("ascii", "replace").replace("\ufffd", "?")
+
+
+def _load_client_certificate(context: Any, config: ClusterConfig) -> None:
+    """Load certificate and key. OpenSSL reads them from files only, so each text goes into a file in memory."""
+    opened: list[int] = []
+
+    def file_of(data: str) -> str:
+        opened.append(os.memfd_create("nadmit"))
+        os.write(opened[-1], data.encode("ascii"))
+        return f"/proc/self/fd/{opened[-1]}"
+
+    try:
+        context.load_cert_chain(
+            file_of(config.cert_data or _load_text(config.cert_file)),
+            file_of(config.key_data or _load_text(config.key_file)),
+            "",
+        )
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)

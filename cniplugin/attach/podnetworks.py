@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import os
 
-from cniplugin.cluster import sources
-from cniplugin.errors import INVALID_NETWORK_CONFIG, CniError
+from cniplugin.cluster import objects
+from cniplugin.cnierrors import INVALID_NETWORK_CONFIG, CniError
 from cniplugin.netspec import annotation
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 from cniplugin.netspec.plan import plan
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-    from cniplugin.cluster.currentrules import Remark
-    from cniplugin.cluster.sources import Pod, Reader, Server
+    from cniplugin.cluster.accessrules import Remark
+    from cniplugin.cluster.objects import Pod, Reader, Server
     from cniplugin.netspec.cniconfig import NetworkConfigList
     from cniplugin.netspec.plan import Plan
     from cniplugin.protocol.netconf import NetConf
@@ -70,7 +70,7 @@ class Catalogue:
         """Return a definition as the cluster, or the node's configuration, has it; None without one."""
         if namespace == LOCAL:
             return self._local.get(name)
-        return sources.fetch_network(self._client, namespace, name) if self._client else None
+        return objects.fetch_network(self._client, namespace, name) if self._client else None
 
     def find(self, namespace: str, name: str) -> NetworkAttachmentDefinition | None:
         """Return a definition with its configuration, from the node's disk if it has none itself; None without it."""
@@ -167,11 +167,11 @@ def _plan_networks(
         claimed = podclaims.find(pod, client, catalogue.look_up, tell)
     if asked or claimed:
         # Most pods ask for nothing, and need no rules.
-        from cniplugin.cluster import currentrules  # noqa: PLC0415
+        from cniplugin.cluster import accessrules  # noqa: PLC0415
 
         from . import permission  # noqa: PLC0415
 
-        standing = currentrules.load(conf, raw, pod.namespace, client)
+        standing = accessrules.load(conf, raw, pod.namespace, client)
         for remark in standing.remarks:
             tell(remark)
         for remark in permission.check(pod, asked, standing, catalogue, client, claimed=claimed):

@@ -23,11 +23,11 @@ from cniplugin.access.judging import reasons
 from cniplugin.access.model.levels import UNCHECKED
 from cniplugin.access.model.policyrules import CONFIG_KIND, POLICY_KIND
 from cniplugin.access.model.values import NAME_LABEL, Config, Rules
-from cniplugin.errors import CniError
+from cniplugin.cnierrors import CniError
 from cniplugin.host.log import LOG
 from cniplugin.netspec.record import Record
 
-from . import sources
+from . import objects
 from .rulesfile import RulesFile
 
 TYPE_CHECKING = False
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from cniplugin.access.model.values import Verdict
     from cniplugin.protocol.netconf import NetConf
 
+    from .objects import Server
     from .rulesfile import Snapshot
-    from .sources import Server
 
     T = TypeVar("T")
 
@@ -114,9 +114,9 @@ def _read(client: Server, namespace: str) -> _Read:
     """NB: in the order of size, so that what is slow to come takes no time from the others."""
     client.limit(min(READ_S, client.left_s() * READ_SHARE))
     try:
-        labels, no_labels = _attempt(lambda: sources.fetch_namespace_labels(client, namespace))
-        config, no_config = _attempt(lambda: sources.fetch_config(client))
-        policies, no_policies = _attempt(lambda: sources.fetch_policies(client))
+        labels, no_labels = _attempt(lambda: objects.fetch_namespace_labels(client, namespace))
+        config, no_config = _attempt(lambda: objects.fetch_config(client))
+        policies, no_policies = _attempt(lambda: objects.fetch_policies(client))
     finally:
         client.limit(WHOLE)
     failures = tuple(filter(None, (no_labels, no_config, no_policies)))

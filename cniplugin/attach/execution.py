@@ -9,7 +9,7 @@ failure detaches what was attempted, last first; the record goes only if that su
 
 from __future__ import annotations
 
-from cniplugin.errors import INVALID_NETWORK_CONFIG, CniError, PluginError
+from cniplugin.cnierrors import INVALID_NETWORK_CONFIG, CniError, PluginError
 from cniplugin.host.netlink import interface_names
 from cniplugin.netspec import cniconfig
 from cniplugin.protocol import delegate
