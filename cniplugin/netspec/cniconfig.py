@@ -88,6 +88,11 @@ def parse(text: str, *, name: str) -> NetworkConfigList:
     PROBLEMS_MAX). Linear in the length.
     """
     value = parse_json(text, what="the configuration", bytes_max=CONFIG_BYTES_MAX, section=SECTION)
+    return build(value, name=name)
+
+
+def build(value: object, *, name: str) -> NetworkConfigList:
+    """As `parse`, for a value that `jsontext.parse` has returned."""
     problems = list(islice(network_problems(value, name), PROBLEMS_MAX))
     if problems or not isinstance(value, dict):
         raise SpecErrors(problems)

@@ -51,6 +51,8 @@ def test_defaults(key: str) -> None:
     told = documented()[key]
     if key == "logOptions":
         assert json.loads(told) == logfile.OPTIONS
+    elif key == "globalNamespaces":
+        assert told == shown(netconf.GLOBAL_NAMESPACES)
     elif field != netconf._UNUSED:
         assert told.replace("none", "") == shown(getattr(NetConf(name="net", cni_version="1.1.0"), field))
 

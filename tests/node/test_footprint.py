@@ -74,14 +74,12 @@ def test_what_is_loaded(tmp_path: Path, command: str) -> None:
         }
         & names
     )
-    assert not {"cniplugin.attach.devices", "cniplugin.attach.devicefiles"} & names
+    assert not {"cniplugin.attach.devices"} & names
     assert not {name for name in names if name.startswith("cniplugin.access")}
     assert (
         not {
             "cniplugin.cluster.accessrules",
             "cniplugin.attach.permission",
-            "cniplugin.cluster.rulesfile",
-            "cniplugin.attach.alternatives",
         }
         & names
     )

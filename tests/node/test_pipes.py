@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cniplugin.attach import confdir, devicefiles
+from cniplugin.attach import confdir, devices
 from cniplugin.cluster import kubeconfig, transport
 from cniplugin.cluster.kubeconfig import ClusterConfig
 from cniplugin.cnierrors import CniError
@@ -68,12 +68,12 @@ def test_a_configuration_on_disk(pipe: str) -> None:
 
 def test_devices(pipe: str, tmp_path: Path) -> None:
     with pytest.raises(CniError, match=PIPE):
-        devicefiles.load(pipe)
-    checkpoint = tmp_path / devicefiles.CHECKPOINT
+        devices.load_info(pipe)
+    checkpoint = tmp_path / devices.CHECKPOINT
     checkpoint.parent.mkdir()
     os.mkfifo(checkpoint)
     with pytest.raises(CniError, match=PIPE):
-        devicefiles.load_own(str(tmp_path), "uid")
+        devices.load_devices(str(tmp_path), "uid")
 
 
 def test_a_results_cache(tmp_path: Path) -> None:

@@ -195,7 +195,7 @@ def test_the_auxiliary_chain(tmp_path: Path) -> None:
 def test_an_auxiliary_chain_that_cannot_be(tmp_path: Path) -> None:
     path = write(tmp_path, aux__b_conf="{")
     assert refusal(lambda: load_chain(path, "aux")).msg.startswith(f"{tmp_path}/aux: ")
-    assert "cannot be the name" in refusal(lambda: load_chain(path, "../aux")).msg
+    assert "is not the name" in refusal(lambda: load_chain(path, "../aux")).msg
 
 
 def test_warnings_are_logged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cniplugin.attach import devicefiles, devices
+from cniplugin.attach import devices
 from cniplugin.cnierrors import CniError
 from cniplugin.netspec import annotation, netattachdef
 from cniplugin.netspec.netattachdef import RESOURCE_NAME
@@ -87,21 +87,21 @@ def test_a_damaged_checkpoint(data: bytes, text: str, tmp_path: Path) -> None:
     path.parent.mkdir()
     path.write_bytes(data)
     with pytest.raises(CniError) as refused:
-        devicefiles.load_own(str(tmp_path), "u")
+        devices.load_devices(str(tmp_path), "u")
     assert refused.value.code == 6
-    assert refused.value.msg.startswith(f"{path}: this is no checkpoint of the kubelet's: {text}")
+    assert refused.value.msg.startswith(f"{path}: this is not a checkpoint of the kubelet: {text}")
     assert "restart the kubelet" in refused.value.msg
 
 
 def test_a_checkpoint_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(CniError, match=r'No such file or directory; .* set "kubeletDir"') as refused:
-        devicefiles.load_own(str(tmp_path), "u")
+        devices.load_devices(str(tmp_path), "u")
     assert refused.value.code == 5
 
 
 def test_a_pod_without_uid() -> None:
     with pytest.raises(CniError, match="K8S_POD_UID is missing") as refused:
-        devicefiles.load_own("/nowhere", "")
+        devices.load_devices("/nowhere", "")
     assert refused.value.code == 4
 
 
@@ -183,7 +183,7 @@ EXHAUSTED: list[tuple[str, Mapping[str, tuple[str, ...]], tuple[str, ...]]] = [
     (
         '[{"name":"a","deviceID":"0000:03:02.0"},{"name":"a","deviceID":"0000:03:02.0"}]',
         OWN,
-        ("network ns/a (net2): deviceID: the device is given to net1 already", VF[0]),
+        ("network ns/a (net2): deviceID: the device is already given to net1", VF[0]),
     ),
 ]
 
@@ -251,31 +251,31 @@ def put_source(root: Path, resource: str, device: str, text: str) -> str:
 
 
 def test_the_names_of_the_files() -> None:
-    assert devicefiles.source_of("/d/", A, "x/y") == "/d/dp/intel.com-sriov_a-x-y-device.json"
-    path = devicefiles.path_of("/d", "ns/net", "cid", "net1")
+    assert devices.device_plugin_file("/d/", A, "x/y") == "/d/dp/intel.com-sriov_a-x-y-device.json"
+    path = devices.info_file_of("/d", "ns/net", "cid", "net1")
     assert path == "/d/cni/ns-net-cid_net1"
-    assert devicefiles.is_of(path, "cid", "net1")
-    assert not devicefiles.is_of(path, "cid", "net2")
-    assert not devicefiles.is_of("/etc/passwd", "cid", "net1")
+    assert devices.is_info_file_of(path, "cid", "net1")
+    assert not devices.is_info_file_of(path, "cid", "net2")
+    assert not devices.is_info_file_of("/etc/passwd", "cid", "net1")
 
 
 def test_a_name_that_is_too_long_is_still_the_attachments() -> None:
     long = f"{'n' * 63}/{'m' * 253}"
-    paths = {devicefiles.path_of("/d", long, "c" * 64, ifname) for ifname in ("net1", "net2", "ö" * 7)}
+    paths = {devices.info_file_of("/d", long, "c" * 64, ifname) for ifname in ("net1", "net2", "ö" * 7)}
     assert len(paths) == 3
     assert {len(path.encode()) - len("/d/cni/") for path in paths} == {255}
 
 
 def test_a_copy_is_made_and_removed(tmp_path: Path) -> None:
     source = put_source(tmp_path, A, VF[0], json.dumps(PCI))
-    assert source == devicefiles.source_of(str(tmp_path), A, VF[0])
-    path = devicefiles.path_of(str(tmp_path), "ns/a", "cid", "net1")
-    devicefiles.provide(path, source)
-    assert devicefiles.load(path) == PCI
+    assert source == devices.device_plugin_file(str(tmp_path), A, VF[0])
+    path = devices.info_file_of(str(tmp_path), "ns/a", "cid", "net1")
+    devices.provide_info(path, source)
+    assert devices.load_info(path) == PCI
     assert [found.name for found in (tmp_path / "cni").iterdir()] == ["ns-a-cid_net1"]
-    devicefiles.remove(path)
-    devicefiles.remove(path)
-    assert devicefiles.load(path) is None
+    devices.remove_info(path)
+    devices.remove_info(path)
+    assert devices.load_info(path) is None
 
 
 @pytest.mark.parametrize("has_source", [True, False])
@@ -285,18 +285,18 @@ def test_what_lay_there_is_not_believed(tmp_path: Path, *, has_source: bool) -> 
     path.parent.mkdir()
     elsewhere.write_text("kept")
     path.symlink_to(elsewhere)
-    devicefiles.provide(
+    devices.provide_info(
         str(path), put_source(tmp_path, A, VF[0], json.dumps(PCI)) if has_source else str(tmp_path / "x")
     )
     assert elsewhere.read_text() == "kept"
-    assert devicefiles.load(str(path)) == (PCI if has_source else None)
+    assert devices.load_info(str(path)) == (PCI if has_source else None)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", "7", '{"a":"' + "x" * devicefiles.INFO_BYTES_MAX + '"}'])
+@pytest.mark.parametrize("text", ["", "[]", "{", "7", '{"a":"' + "x" * devices.INFO_BYTES_MAX + '"}'])
 def test_no_device_information(tmp_path: Path, text: str) -> None:
     source, path = put_source(tmp_path, A, VF[0], text), tmp_path / "cni" / "ns-a-cid_net1"
-    with pytest.raises(CniError, match="this is no device information") as refused:
-        devicefiles.provide(str(path), source)
+    with pytest.raises(CniError, match="this is not device information") as refused:
+        devices.provide_info(str(path), source)
     assert (refused.value.code, refused.value.msg.startswith(source)) == (6, True)
     assert not path.exists()
 
@@ -305,10 +305,10 @@ def test_files_that_the_disk_refuses(tmp_path: Path) -> None:
     source = put_source(tmp_path, A, VF[0], json.dumps(PCI))
     (tmp_path / "cni").write_text("no directory")
     calls: list[Callable[[], None]] = [
-        lambda: devicefiles.provide(str(tmp_path / "cni" / "x"), source),
-        lambda: devicefiles.provide(str(tmp_path / "new" / "x"), str(tmp_path)),
-        lambda: devicefiles.provide(str(tmp_path / "new" / "x"), str(tmp_path / "a\0b")),
-        lambda: devicefiles.remove(str(tmp_path)),
+        lambda: devices.provide_info(str(tmp_path / "cni" / "x"), source),
+        lambda: devices.provide_info(str(tmp_path / "new" / "x"), str(tmp_path)),
+        lambda: devices.provide_info(str(tmp_path / "new" / "x"), str(tmp_path / "a\0b")),
+        lambda: devices.remove_info(str(tmp_path)),
     ]
     for call in calls:
         with pytest.raises(CniError) as refused:

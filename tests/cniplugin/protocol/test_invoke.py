@@ -17,7 +17,7 @@ import pytest
 
 from cniplugin.cnierrors import INTERNAL, IO_FAILURE, TRY_AGAIN_LATER, PluginError
 from cniplugin.protocol import invoke
-from cniplugin.protocol.invoke import Call
+from cniplugin.protocol.invoke import Call, RuntimeConf
 from tests.fakes.cni_plugin import Plugins
 
 RESULT = '{"cniVersion":"1.0.0"}'
@@ -54,7 +54,9 @@ def call(plugins: Plugins, **changes: Any) -> Call:
         "environ": {"PATH": os.environ["PATH"], "KEPT": "1", "CNI_IFNAME": "old"},
         "deadline": time.monotonic() + 20,
     }
-    return Call(**{**values, **changes})
+    values |= changes
+    runtime = {key: values.pop(key) for key in RuntimeConf.__fields__ if key in values}
+    return Call(**values, runtime=RuntimeConf(**runtime))
 
 
 def failure(plugins: Plugins, **changes: Any) -> PluginError:
@@ -294,7 +296,7 @@ class TestFailure:
             error = failure(plugins)
         finally:
             signal.signal(signal.SIGCHLD, before)
-        assert (error.code, error.msg) == (INTERNAL, "netplugin ended, and its exit status is lost")
+        assert (error.code, error.msg) == (INTERNAL, "netplugin exited, and its exit status is lost")
 
     def test_nobody_reads_our_stderr(self, plugins: Plugins) -> None:
         plugins.tell("fake", "ADD", stdout=RESULT, stderr="a warning")

@@ -19,9 +19,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cniplugin.cnierrors import CniError
-from cniplugin.records import journaltext
-from cniplugin.records.journal import DamagedError, Store, salvage
-from cniplugin.records.journaltext import Entry, Journal, parse, render
+from cniplugin.records import journal
+from cniplugin.records.journal import DamagedError, Entry, Journal, Store, parse, render, salvage
 from tests.paths import ROOT as PROJECT
 
 if TYPE_CHECKING:
@@ -89,7 +88,7 @@ entries = st.builds(
     capability_args=objects,
     cni_args=st.none() | objects,
     args=texts,
-    state=st.sampled_from(journaltext.STATES),
+    state=st.sampled_from(journal.STATES),
     result=st.none() | objects,
     default_route=st.none() | objects,
     device=st.none() | texts,
@@ -169,9 +168,8 @@ def test_every_truncation_is_noticed(store: Store) -> None:
             store.read("c1")
         found = salvage(store.path("c1"))
         assert found.entries == JOURNAL.entries[: len(found.entries)]
-        assert {entry.ifname for entry in found.suspects} <= {entry.ifname for entry in JOURNAL.entries}
         if found.head:
-            assert found.missing == 2 - len(found.entries) - len(found.suspects)
+            assert found.missing == 2 - len(found.entries)
 
 
 @pytest.mark.slow
@@ -205,21 +203,20 @@ def test_of_a_flipped_byte_the_rest_is_salvaged(store: Store) -> None:
         elif whole[offset] != 10:
             assert found.head == JOURNAL.replace(entries=())
             assert len(found.entries) == 1
-            assert found.missing == 1 - len(found.suspects)
+            assert found.missing == 1
 
 
-def test_an_entry_whose_checksum_is_wrong_is_a_suspect(store: Store) -> None:
+def test_an_entry_whose_checksum_is_wrong_is_missing(store: Store) -> None:
     store.write(JOURNAL)
     path = Path(store.path("c1"))
     path.write_bytes(path.read_bytes().replace(b"10.1.1.2", b"10.1.1.3"))
     found = salvage(str(path))
     assert found.entries == JOURNAL.entries[:1]
-    assert found.suspects == (SECOND.replace(result={"cniVersion": "1.0.0", "ips": [{"address": "10.1.1.3/24"}]}),)
-    assert found.missing == 0
+    assert found.missing == 1
 
 
 def line(value: object) -> bytes:
-    return journaltext._render_line(value)
+    return journal._render_line(value)
 
 
 def entry_line(index: object, **change: object) -> bytes:
@@ -263,7 +260,6 @@ def test_foreign_content_is_damage(store: Store, data: bytes) -> None:
     assert caught.value.code == 6
     assert caught.value.path == store.path("c1")
     assert "\n" not in caught.value.msg
-    assert salvage(store.path("c1")).suspects == ()
     store.remove("c1")
 
 
@@ -280,7 +276,7 @@ def test_a_record_that_cannot_be_read_is_damaged(store: Store) -> None:
     with pytest.raises(DamagedError, match="directory") as caught:
         store.read("c1")
     assert caught.value.code == 5
-    assert salvage(store.path("c1")) == journaltext.Salvage(head=None, entries=(), suspects=(), missing=None)
+    assert salvage(store.path("c1")) == journal.Salvage(head=None, entries=(), missing=None)
     with pytest.raises(CniError, match="it cannot be removed") as refused:
         store.remove("c1")
     assert refused.value.code == 5
@@ -289,7 +285,7 @@ def test_a_record_that_cannot_be_read_is_damaged(store: Store) -> None:
 def test_the_record_of_another_container_is_damage(store: Store) -> None:
     store.write(JOURNAL)
     Path(store.path("c1")).rename(store.path("c2"))
-    with pytest.raises(DamagedError, match="it is that of container c1"):
+    with pytest.raises(DamagedError, match="it belongs to container c1"):
         store.read("c2")
 
 
@@ -476,7 +472,7 @@ import os, sys, time
 sys.path.insert(0, {ROOT!r})
 from cniplugin.cnierrors import CniError
 from cniplugin.records.journal import Store
-from cniplugin.records.journaltext import *
+from cniplugin.records.journal import *
 directory = sys.argv[1]
 """
 KILLED = (

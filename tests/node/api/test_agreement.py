@@ -47,7 +47,7 @@ CAPABILITIES = dict.fromkeys(("ips", "mac", "bandwidth", "portMappings", "infini
 
 
 class World:
-    """The objects of a cluster, as a `sources.Server`."""
+    """The objects of a cluster, as a `objects.Server`."""
 
     def __init__(self, objects: Sequence[Case], nads: Sequence[Case], namespaces: Mapping[str, dict[str, str]]) -> None:
         self.memo: dict[tuple[str, ...], object] = {}
@@ -156,18 +156,18 @@ def webhook_says(pod: Pod, world: World) -> Decision:
     return evaluate(asked, cluster, compile_rules(cluster.policies, Config()))
 
 
-def node_conf(directory: Path) -> tuple[netconf.NetConf, dict[str, Any]]:
+def node_conf(directory: Path) -> netconf.NetConf:
     raw: dict[str, Any] = {"cniVersion": "1.0.0", "name": "n", "delegates": [{"type": "bridge"}]}
     raw |= {"recordDir": str(directory), "confDir": str(directory), "kubeletDir": str(directory)}
-    return netconf.parse(raw)[0], raw
+    return netconf.parse(raw)[0]
 
 
 def node_says(pod: Pod, world: World, directory: Path) -> tuple[str, Sequence[Remark]]:
     """Return the text of a refusal, "" for a plan, what the webhook calls `Invalid` for a SpecError; and the remarks."""
-    conf, raw = node_conf(directory)
+    conf = node_conf(directory)
     remarks: list[Remark] = []
     try:
-        podnetworks.plan_networks(conf, raw, pod, world, ifname="eth0", uid="u", tell=remarks.append)
+        podnetworks.plan_networks(conf, pod, world, ifname="eth0", uid="u", tell=remarks.append)
     except SpecErrors:
         return "Invalid", remarks
     except CniError as error:
@@ -215,13 +215,12 @@ def test_what_the_node_alone_decides(case: Case, tmp_path: Path) -> None:
         world.has_rules = False
     said, remarks = node_says(pod, world, tmp_path)
     assert bool(said) is (case["expect"] == "deny")
-    conf, raw = node_conf(tmp_path)
-    standing = accessrules.load(conf, raw, pod.namespace, world)
-    subject = Subject(namespace=pod.namespace, namespace_labels=standing.labels, labels=pod.labels)
+    in_effect = accessrules.load(node_conf(tmp_path), pod.namespace, world)
+    subject = Subject(namespace=pod.namespace, namespace_labels=in_effect.labels, labels=pod.labels)
     (element,) = annotation.parse(pod.annotations[NETWORKS], namespace=pod.namespace)
     network = world.snapshot().network(element.namespace, element.name)
-    verdict = standing.refusal or judge(
-        subject, Item(element=element, network=network, network_labels={}), standing.rules, is_on_node=True
+    verdict = in_effect.refusal or judge(
+        subject, Item(element=element, network=network, network_labels={}), in_effect.rules, is_on_node=True
     )
     codes = [verdict.code, *(remark.reason for remark in remarks)]
     assert case["reason_code"] in codes

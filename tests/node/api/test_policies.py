@@ -12,7 +12,7 @@ import pytest
 
 from cniplugin.access.compile import compile_rules, read_policies
 from cniplugin.access.model.values import Config
-from cniplugin.cluster.rulesfile import RulesFile, Snapshot
+from cniplugin.cluster.accessrules import RulesFile, Snapshot
 from cniplugin.netspec import netattachdef
 from tests.fakes.node_apiserver import Answer, Request, failure
 from tests.node.test_footprint import FORBIDDEN
@@ -314,11 +314,16 @@ def test_what_is_loaded(lan: Node) -> None:
     judging = {
         "cniplugin.cluster.accessrules",
         "cniplugin.attach.permission",
-        "cniplugin.cluster.rulesfile",
         "cniplugin.access.judging.judge",
     }
-    compiling = {f"cniplugin.access.{name}" for name in ("compile", "reading", "configuration", "index", "governed")}
-    listing = {"cniplugin.attach.alternatives", "cniplugin.access.judging.listing"}
+    compiling = {
+        "cniplugin.access.compile",
+        "cniplugin.access.reading.policies",
+        "cniplugin.access.reading.policyconfig",
+        "cniplugin.access.judging.index",
+        "cniplugin.access.judging.governed",
+    }
+    listing = {"cniplugin.access.judging.listing"}
     assert not (judging | compiling | listing) & loaded(lan, None)
     without = loaded(lan, "lan")
     assert judging <= without

@@ -53,7 +53,7 @@ sys.exit(main())
 
 KILL_IN_STORE = """\
 import os, signal
-from cniplugin import journal
+from cniplugin.records import journal
 
 class Killing:
     def __init__(self):
@@ -77,7 +77,7 @@ journal.Store.__init__.__kwdefaults__["system"] = Killing()
 
 FAIL_IN_STORE = """\
 import os
-from cniplugin import journal
+from cniplugin.records import journal
 
 class Failing:
     calls = 0

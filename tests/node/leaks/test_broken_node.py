@@ -10,8 +10,7 @@ import pytest
 
 from cniplugin.attach.teardown import Run, delete_container
 from cniplugin.cnierrors import CniError
-from cniplugin.records.journal import Store
-from cniplugin.records.journaltext import Entry, Journal
+from cniplugin.records.journal import Entry, Journal, Store
 
 from .world import CONTAINER, World, unchanged
 

@@ -21,8 +21,7 @@ from typing import Any
 import pytest
 
 from cniplugin.attach.teardown import Run, delete_container
-from cniplugin.records.journal import Store
-from cniplugin.records.journaltext import ATTACHED
+from cniplugin.records.journal import ATTACHED, Store
 
 from .world import CONTAINER, World
 

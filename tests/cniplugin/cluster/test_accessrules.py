@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cniplugin.cluster.rulesfile import CLOCK_SLACK_S, RulesFile, Snapshot
+from cniplugin.cluster.accessrules import CLOCK_SLACK_S, RulesFile, Snapshot
 from cniplugin.records.journal import Store
 
 SERVER = "https://192.0.2.1:6443"
@@ -131,13 +131,13 @@ def test_every_byte_that_changes_is_seen(file: RulesFile, capsys: pytest.Capture
     for length in range(len(data)):
         Path(file.path).write_bytes(data[:length])
         assert file.load() is None
-    assert "does not count: it is damaged: " in capsys.readouterr().err
+    assert "is ignored: it is damaged: " in capsys.readouterr().err
 
 
 def test_another_schema_or_server(file: RulesFile, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     keep(RulesFile(str(tmp_path), "https://192.0.2.2:6443"), value())
     assert file.load() is None
-    assert 'it is of the API server "https://192.0.2.2:6443"' in capsys.readouterr().err
+    assert 'it belongs to the API server "https://192.0.2.2:6443"' in capsys.readouterr().err
     keep(file, value())
     assert file.load() is not None
 
