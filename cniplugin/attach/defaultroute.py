@@ -16,7 +16,6 @@ from cniplugin.netspec import result as results
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from types import TracebackType
     from typing import Any
 
     from cniplugin.host.routes import DefaultRoute
@@ -36,13 +35,15 @@ def settle(plan: Plan, entries: Sequence[Entry], netns: str) -> tuple[Entry, ...
     if holder is None:
         return tuple(entries)
     with Namespace(netns), Routes() as routes:
-        for entry in entries:
-            if entry.ifname != holder.interface:
-                _take(routes, entry)
-        # NB: after the others, because the kernel keeps only the older route of a family and metric.
-        for entry in entries:
-            if entry.ifname == holder.interface:
-                _give(routes, entry, holder.element.default_route or ())
+        # NB: the holder comes last: the kernel has one route of a family and metric, and keeps the older one.
+        for entry in sorted(entries, key=lambda entry: entry.ifname == holder.interface):
+            try:
+                if entry.ifname == holder.interface:
+                    _give(routes, entry, holder.element.default_route or ())
+                else:
+                    _take(routes, entry)
+            except CniError as error:
+                raise error.within(f"{entry.label}: default-route") from error
         return tuple(_described(routes, entry) for entry in entries)
 
 
@@ -50,8 +51,7 @@ def _take(routes: Routes, entry: Entry) -> None:
     """Delete all default routes of an interface."""
     index = interface_index(entry.ifname)
     for route in routes.defaults(index) if index is not None else ():
-        with _Naming(entry):
-            routes.delete(route)
+        routes.delete(route)
 
 
 def _give(routes: Routes, entry: Entry, asked: Sequence[str]) -> None:
@@ -60,20 +60,19 @@ def _give(routes: Routes, entry: Entry, asked: Sequence[str]) -> None:
     NB: these may be missing in the kernel, because plugins leave out a route that another interface has already.
     """
     index = interface_index(entry.ifname)
-    with _Naming(entry):
-        if index is None:
-            if asked:
-                raise CniError(INVALID_NETWORK_CONFIG, "the network has no interface for it")
-            return
-        for family in ALL:
-            requested = [gateway for gateway in asked if _family(gateway) == family]
-            present = [route for route in routes.defaults(index) if route.family == family]
-            if not requested and present:
-                continue
-            for route in present:
-                routes.delete(route)
-            for position, gateway in enumerate(requested or _gateways_of(entry, family)):
-                routes.add_default(index, gateway, metric=_metric(family, position))
+    if index is None:
+        if asked:
+            raise CniError(INVALID_NETWORK_CONFIG, "the network has no interface for it")
+        return
+    for family in ALL:
+        requested = [gateway for gateway in asked if _family(gateway) == family]
+        present = [route for route in routes.defaults(index) if route.family == family]
+        if not requested and present:
+            continue
+        for route in present:
+            routes.delete(route)
+        for position, gateway in enumerate(requested or _gateways_of(entry, family)):
+            routes.add_default(index, gateway, metric=_metric(family, position))
 
 
 def _gateways_of(entry: Entry, family: int) -> list[str]:
@@ -82,22 +81,6 @@ def _gateways_of(entry: Entry, family: int) -> list[str]:
     own = next((ip.gateway for ip in result.ips if ip.gateway and _family(ip.gateway) == family), "")
     gateways = [route.gw or own for route in result.routes if route.dst == ALL[family]]
     return [gateway for gateway in dict.fromkeys(gateways) if gateway]
-
-
-class _Naming:
-    """Adds the attachment to the errors of its `with` block."""
-
-    def __init__(self, entry: Entry) -> None:
-        self._label = f"{entry.label}: default-route"
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if isinstance(error, CniError):
-            raise error.within(self._label) from error
 
 
 def _family(address: str) -> int:

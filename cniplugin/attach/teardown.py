@@ -16,7 +16,7 @@ from cniplugin.netspec.record import Record
 from cniplugin.protocol import delegate
 from cniplugin.protocol.invoke import SIGKILL, RuntimeConf
 from cniplugin.protocol.skel import OWN_NETNS, allows_own_netns, from_spec_errors
-from cniplugin.records.journal import ATTEMPTED, DETACHED, DamagedError, Journal, config_of, salvage
+from cniplugin.records.journal import ATTEMPTED, DamagedError, Journal, config_of, salvage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -81,11 +81,10 @@ def detach_all(record: Journal, run: Run) -> tuple[tuple[Entry, ...], list[CniEr
     """
     left: list[Entry] = []
     failures: list[CniError] = []
-    waiting = [entry for entry in reversed(record.entries) if entry.state != DETACHED]
     reachable = record.replace(netns=_reachable(record.netns, run.environ))
-    for position, entry in enumerate(waiting):
+    for waiting, entry in reversed(list(enumerate(record.entries, start=1))):
         try:
-            detach(reachable, entry, run.turn(len(waiting) - position))
+            detach(reachable, entry, run.turn(waiting))
         except CniError as failure:
             left.append(entry.replace(state=ATTEMPTED))
             failures.append(failure)

@@ -4,7 +4,7 @@ A kubeconfig has one of two forms: the JSON of our installer, or the plain YAML 
 imports `kubeyaml`.
 
 Deviations from client-go: a `server` needs its scheme. `exec`, `auth-provider`, `username` and `proxy-url` are refused
-instead of ignored. `insecure-skip-tls-verify` is refused unless the caller allows it. A single context counts as the
+instead of ignored. `insecure-skip-tls-verify` is refused. A single context counts as the
 current one. As Multus writes it and Go reads it, an IPv4 address may be in brackets: `https://[10.96.0.1]:443`.
 
 NB: messages quote nothing of the file but keys that this module knows. Every value can be a credential, even in a wrong
@@ -48,7 +48,6 @@ class ClusterConfig(Record):
     port: int
     prefix: str = ""
     is_tls: bool = True
-    is_verified: bool = True
     server_name: str = ""
     ca_file: str = ""
     ca_data: str = ""
@@ -60,10 +59,9 @@ class ClusterConfig(Record):
     key_data: str = ""
 
 
-def load_kubeconfig(path: str, *, allow_insecure: bool = False) -> ClusterConfig:
+def load_kubeconfig(path: str) -> ClusterConfig:
     """Return the current context of a kubeconfig. Raises CniError 7 with the path in its message."""
-    text = _read(path)
-    return parse_kubeconfig(text, source=path, directory=os.path.dirname(path), allow_insecure=allow_insecure)  # noqa: PTH120
+    return parse_kubeconfig(_read(path), source=path, directory=os.path.dirname(path))  # noqa: PTH120
 
 
 def load_service_account(environ: Mapping[str, str], *, directory: str = SERVICE_ACCOUNT) -> ClusterConfig | None:
@@ -76,7 +74,7 @@ def load_service_account(environ: Mapping[str, str], *, directory: str = SERVICE
     return made.replace(token_file=f"{directory}/token", ca_file=f"{directory}/ca.crt")
 
 
-def parse_kubeconfig(text: str, *, source: str, directory: str, allow_insecure: bool = False) -> ClusterConfig:
+def parse_kubeconfig(text: str, *, source: str, directory: str) -> ClusterConfig:
     """Return the current context of a kubeconfig. Relative paths start at `directory`; messages begin with `source`.
 
     Raises CniError 7.
@@ -91,6 +89,7 @@ def parse_kubeconfig(text: str, *, source: str, directory: str, allow_insecure: 
             _refuse(source, f'the user has "{key}", which is not supported; use a token or a client certificate')
     if cluster.get("proxy-url"):
         _refuse(source, 'the cluster has "proxy-url", which is not supported; the node must reach the API server')
+    _check_secure(cluster, source=source)
     server_name = _text(cluster, "tls-server-name", source)
     if server_name and not _is_host(server_name):
         _refuse(source, "tls-server-name: this is not the name of a host; allowed: letters, digits, '.' and '-'")
@@ -101,7 +100,6 @@ def parse_kubeconfig(text: str, *, source: str, directory: str, allow_insecure: 
         token=_text(user, "token", source),
         token_file=_absolute(_text(user, "tokenFile", source), directory),
         server_name=server_name,
-        is_verified=not _is_insecure(cluster, source=source, allow_insecure=allow_insecure),
     )
     if bool(made.cert_file or made.cert_data) != bool(made.key_file or made.key_data):
         _refuse(source, "client-certificate and client-key belong together, and one of them is missing")
@@ -212,14 +210,12 @@ def _file_or_data(value: Mapping[str, Any], key: str, field: str, *, source: str
         _refuse(source, f"{key}-data is not PEM text in base64")
 
 
-def _is_insecure(cluster: Mapping[str, Any], *, source: str, allow_insecure: bool) -> bool:
-    found = cluster.get("insecure-skip-tls-verify") or False
-    if not isinstance(found, bool) and found not in ("true", "false"):
-        _refuse(source, f"insecure-skip-tls-verify: {_type_of(found)}; allowed: true, false")
-    is_insecure = found in (True, "true")
-    if is_insecure and not allow_insecure:
+def _check_secure(cluster: Mapping[str, Any], *, source: str) -> None:
+    value = cluster.get("insecure-skip-tls-verify") or False
+    if not isinstance(value, bool) and value not in ("true", "false"):
+        _refuse(source, f"insecure-skip-tls-verify: {_type_of(value)}; allowed: true, false")
+    if value in (True, "true"):
         _refuse(source, "insecure-skip-tls-verify would give the token to any server; set certificate-authority-data")
-    return is_insecure
 
 
 def _absolute(path: str, directory: str) -> str:

@@ -14,7 +14,6 @@ from __future__ import annotations
 import os
 from _socket import IPPROTO_TCP, SOCK_CLOEXEC, SOCK_STREAM, TCP_NODELAY, getaddrinfo, socket
 from _ssl import (
-    CERT_NONE,
     PROTOCOL_TLS_CLIENT,
     PROTO_TLSv1_2,
     SSLEOFError,
@@ -264,13 +263,10 @@ def tls_context(config: ClusterConfig) -> Any:
     """
     context = _SSLContext(PROTOCOL_TLS_CLIENT)  # verifies, and checks the name
     context.minimum_version = PROTO_TLSv1_2
-    if not config.is_verified:
-        context.check_hostname = False
-        context.verify_mode = CERT_NONE
     try:
         if config.ca_data or config.ca_file:
             context.load_verify_locations(None, None, config.ca_data or _load_text(config.ca_file))
-        elif config.is_verified:
+        else:
             context.set_default_verify_paths()
         if config.cert_data or config.cert_file:
             _load_client_certificate(context, config)

@@ -58,7 +58,7 @@ if TYPE_CHECKING:
 VERSION = 1
 """Version of the schema. A record of another version counts as damaged."""
 
-ATTEMPTED, ATTACHED, DETACHED = STATES = ("attempted", "attached", "detached")
+ATTEMPTED, ATTACHED = STATES = ("attempted", "attached")
 
 SUFFIX = ".journal"
 _STEM_MAX = 230  # NAME_MAX is 255 bytes; "." and ".journal" take 9

@@ -371,10 +371,6 @@ def test_without_an_authority_those_of_the_system_count(api: ApiServer, connect:
     assert "its certificate cannot be trusted: " in refusal(lambda: connect(ca_data="").get(POD))
 
 
-def test_unverified_if_told_so(api: ApiServer, connect: Callable[..., Client]) -> None:
-    assert connect(ca_data="", is_verified=False).get(POD) == pod()
-
-
 @pytest.mark.parametrize(
     "changes",
     [{"ca_data": "rubbish"}, {"ca_data": "", "ca_file": "/none/ca.crt"}, {"cert_data": "x", "key_data": "y"}],

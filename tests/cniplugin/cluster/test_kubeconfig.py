@@ -124,13 +124,12 @@ def test_what_is_no_server(server: str) -> None:
     assert message == "kc: server: this is not the address of an API server; allowed: https://HOST[:PORT][/PATH]"
 
 
-def test_verification_is_given_up_only_if_the_caller_allows_it() -> None:
+def test_verification_cannot_be_switched_off() -> None:
     for insecure in (True, "true"):
         value = document({"insecure-skip-tls-verify": insecure})
         message = refusal(lambda value=value: parse(value))  # type: ignore[misc]
         assert "insecure-skip-tls-verify would give the token to any server" in message
-        assert not parse(value, allow_insecure=True).is_verified
-    assert parse(document({"insecure-skip-tls-verify": False})).is_verified
+    assert parse(document({"insecure-skip-tls-verify": False})).is_tls
 
 
 def test_a_context_that_is_the_only_one() -> None:
