@@ -167,6 +167,8 @@ def _multus_entries(invocation: Invocation) -> tuple[Entry, ...]:
     recorded = resultscache.load_multus(
         invocation.conf.multus_dir, invocation.container_id, runtime_ifname=invocation.ifname, args=invocation.args
     )
+    for path in recorded.unusable:
+        LOG.error(f"{path}: the record of another program cannot be read; what only this file names is not detached")
     return recorded.entries
 
 

@@ -227,6 +227,16 @@ def test_a_failed_del_tells_each_failure(node: Node) -> None:
 
 
 @pytest.mark.root
+def test_del_reports_a_record_of_multus_that_it_cannot_read(node: Node) -> None:
+    cache = node.directory / "multus"
+    cache.mkdir()
+    (cache / CONTAINER).write_text("damaged")
+    assert node.call("DEL", node.conf(cniDir=str(cache))).code == 0
+    error = next(line for line in node.lines() if line["level"] == "error")
+    assert error["text"].startswith(f"{cache}/{CONTAINER}: the record of another program cannot be read")
+
+
+@pytest.mark.root
 def test_a_bug_is_a_panic(node: Node) -> None:
     code = CODE.replace("sys.exit", "import cniplugin.commands as c; c.COMMANDS['STATUS'] = lambda _: 1 / 0; sys.exit")
     for to_stderr in (True, False):
