@@ -1,4 +1,4 @@
-"""What a plugin process loads: less than `json`, and neither `ssl` nor the planner where no pod is attached."""
+"""The modules of a plugin process: not even `json`, and neither `ssl` nor the planner unless a pod is attached."""
 
 from __future__ import annotations
 

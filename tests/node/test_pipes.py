@@ -1,4 +1,4 @@
-"""A named pipe at any file that the plugin reads: no hang, and what a broken file would bring."""
+"""A named pipe in the place of any file that the plugin reads causes the error of a broken file, not a hang."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CLUSTER = ClusterConfig(server="https://h", host="h", port=443)
 
 @pytest.fixture(autouse=True)
 def _bounded() -> Iterator[None]:
-    """A test that waits for a pipe would wait for ever."""
+    """A test that blocks on a pipe would never end."""
 
     def give_up(*_: object) -> None:
         raise AssertionError("it hangs")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def write(directory: Path, **files: object) -> str:
-    """Write files; in their names "__" is a directory and "_" the dot of the suffix."""
+    """Write files. In their names, "__" means a directory and "_" the dot of the suffix."""
     for name, value in files.items():
         file = directory / name.replace("__", "/").replace("_", ".")
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Devices: the kubelet's checkpoint, which attachment gets which device, and the files of device information."""
+"""Devices: the kubelet's checkpoint, the choice of devices, and the files of device information."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ DAMAGED: list[tuple[bytes, str]] = [
 
 @pytest.mark.parametrize(("data", "text"), DAMAGED)
 def test_a_damaged_checkpoint(data: bytes, text: str, tmp_path: Path) -> None:
-    """It is an error that names the file: Multus goes on without a device."""
+    """The error names the file. Multus goes on without a device."""
     with pytest.raises(ValueError, match=r"\S") as caught:
         devices.parse_checkpoint(data, "u")
     assert text in str(caught.value)
@@ -109,7 +109,7 @@ def test_a_pod_without_uid() -> None:
     st.lists(st.tuples(st.sampled_from("uvw"), st.sampled_from([A, B]), st.lists(st.sampled_from(VF)), st.booleans()))
 )
 def test_both_forms_mean_the_same(given_entries: list[tuple[str, str, list[str], bool]]) -> None:
-    """Whichever form and order the kubelet writes, the pod has the same devices, each once, in one order."""
+    """The form and order of the checkpoint do not change the devices; each is listed once, sorted."""
     written = [
         entry(resource, {str(index): [one] for index, one in enumerate(ids)} if is_numa else ids, uid=uid)
         for uid, resource, ids, is_numa in given_entries
@@ -177,7 +177,7 @@ EXHAUSTED: list[tuple[str, Mapping[str, tuple[str, ...]], tuple[str, ...]]] = [
             "request 2 of the resource in resources.limits",
         ),
     ),
-    # One PCI device that the kubelet gave under two resources is still one device.
+    # A PCI device that the kubelet gave under two resources is one device.
     ("a,b", {A: (VF[0],), B: (VF[0],)}, ("network ns/b (net2)", f"1 of it ({VF[0]} is given to net1)")),
     (",".join("aaaaaaaaa"), {A: tuple(VF)}, ("8 of it", "and 3 more", "9 attachments need one each", "and 4 more")),
     (
@@ -197,7 +197,7 @@ def test_no_device_is_left(text: str, own: Mapping[str, tuple[str, ...]], parts:
 
 
 def test_an_id_means_something_within_its_resource() -> None:
-    """Only a PCI address is one device everywhere."""
+    """Only a PCI address means the same device under each resource."""
     assert given_to("a,b", {A: ("1",), B: ("1",)}) == ["1", "1"]
 
 
@@ -209,7 +209,7 @@ def test_devices_that_are_not_the_pods() -> None:
 
 @pytest.mark.parametrize("conf", [SINGLE, CHAIN])
 def test_every_plugin_is_told(conf: Mapping[str, Any]) -> None:
-    """The device of the kubelet wins over one that stands in the definition."""
+    """The kubelet's device overrides one in the definition."""
     (attachment,) = devices.assign(made("a", conf=conf), OWN).attachments
     assert attachment.network.config is not None
     plugins = attachment.network.config.plugins
@@ -280,7 +280,7 @@ def test_a_copy_is_made_and_removed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("has_source", [True, False])
 def test_what_lay_there_is_not_believed(tmp_path: Path, *, has_source: bool) -> None:
-    """NB: nor is a link followed, to wherever it goes."""
+    """NB: a link is not followed."""
     path, elsewhere = tmp_path / "cni" / "ns-a-cid_net1", tmp_path / "elsewhere"
     path.parent.mkdir()
     elsewhere.write_text("kept")

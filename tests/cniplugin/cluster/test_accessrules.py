@@ -1,4 +1,4 @@
-"""The snapshot of the access rules: replaced as a whole, never by an older reading, and nothing that a file can hold hurts."""
+"""The snapshot of the access rules: it is replaced as a whole, never by an older one, and bad content is ignored."""
 
 from __future__ import annotations
 
@@ -53,13 +53,13 @@ def test_nothing_is_kept_yet(file: RulesFile) -> None:
 def test_the_time_of_reading_is_refreshed(file: RulesFile, later_s: float, *, is_written: bool) -> None:
     keep(file, value())
     before = inode(file)
-    os.link(file.path, f"{file.path}.held")  # so that no new file can get its number
+    os.link(file.path, f"{file.path}.held")  # so that no new file can get its inode number
     keep(file, value(), now_s=NOW + later_s)
     assert (inode(file) != before) is is_written
 
 
 def test_an_older_reading_does_not_replace_a_newer_one(file: RulesFile) -> None:
-    """Two pods start at once, and the one that read first is slow."""
+    """Two pods start at the same time. The older reading does not replace the newer one."""
     keep(file, value("new"))
     keep(file, value("old"), now_s=NOW - 2)
     found = file.load()
@@ -68,7 +68,7 @@ def test_an_older_reading_does_not_replace_a_newer_one(file: RulesFile) -> None:
 
 
 def test_many_writers_leave_a_whole_file(file: RulesFile, tmp_path: Path) -> None:
-    """Threads have one process number, so here they share even the temporary file's directory, not its name."""
+    """Threads share the process ID, so each of them uses its own temporary name here."""
     files = [RulesFile(str(tmp_path), SERVER) for _ in range(4)]
     for number, one in enumerate(files):
         one._temporary = f"{one._temporary}{number}"
@@ -144,7 +144,7 @@ def test_another_schema_or_server(file: RulesFile, tmp_path: Path, capsys: pytes
 
 @pytest.mark.parametrize("spec", [float("inf"), "deep"])
 def test_what_is_no_json_is_not_kept(file: RulesFile, spec: object, capsys: pytest.CaptureFixture[str]) -> None:
-    """The schema lets none of it in; if it comes all the same, the pod must not suffer."""
+    """The schema excludes such values; if one comes, the pod must still start."""
     for _ in range(100_000 if spec == "deep" else 0):
         spec = [spec]
     keep(file, value(spec=spec))

@@ -82,7 +82,7 @@ def refusal(call: Callable[[], object], *, code: int = 11) -> str:
     return caught.value.msg
 
 
-# What works
+# Success
 
 
 def test_one_connection_for_all_requests(api: ApiServer, client: Client) -> None:
@@ -161,7 +161,7 @@ def client_pair() -> tuple[str, str]:
     return authority.render_certificate(certificate).decode(), authority.render_key(key).decode()
 
 
-# What is tried again
+# Retries
 
 
 @pytest.mark.parametrize("code", [408, 409, 410, 429, 500, 502, 503, 504])
@@ -320,7 +320,7 @@ def test_a_token_that_is_not_known(api: ApiServer, client: Client, clock: Clock)
 def test_what_rbac_lacks(
     api: ApiServer, client: Client, call: Callable[[Client], object], what: tuple[str, str]
 ) -> None:
-    """NB: with the server's words, because admission answers 403 too."""
+    """NB: the error quotes the server, because admission answers 403 too."""
     api.answers.append(failure(403, "x is forbidden"))
     lacks, needs = what
     said = f'this account may not {lacks}: "x is forbidden"; if RBAC forbids it, its role needs {needs}'
@@ -333,7 +333,7 @@ def test_what_the_server_says_is_long_enough_to_tell_why(api: ApiServer, client:
     assert f'"{"x" * 290} webh..."; if RBAC forbids it' in what
 
 
-# What is not trusted, and what is no answer
+# Certificates, and answers that are not HTTP
 
 
 def test_another_authority(api: ApiServer, connect: Callable[..., Client], clock: Clock) -> None:
@@ -435,7 +435,7 @@ def test_a_conflict_is_tried_again(api: ApiServer, client: Client, clock: Clock)
 def test_a_pod_that_was_created_anew_is_not_written(
     api: ApiServer, client: Client, clock: Clock, answers: list[Answer]
 ) -> None:
-    """A kube-apiserver of today answers 422, which is in `tests/node/api`; 409 is what a precondition gets."""
+    """Current API servers answer 422, tested in `tests/node/api`; a failed precondition gets 409."""
     api.answers += answers
     with pytest.raises(ReplacedError, match="team-a/web was created anew: its uid is not uid-0"):
         client.patch_status("team-a", "web", {"a": "b"}, uid="uid-0")

@@ -26,7 +26,7 @@ NETWORK = "/apis/k8s.cni.cncf.io/v1/namespaces/team-a/network-attachment-definit
 
 
 class Broker:
-    """What could stand for the API server: objects by path."""
+    """A `Reader` of objects by path."""
 
     def __init__(self, **objects: Any) -> None:
         self.memo: dict[tuple[str, ...], object] = {}
@@ -128,7 +128,7 @@ def test_a_network_that_cannot_be_read(config: object) -> None:
 
 
 def test_a_network_that_a_finalizer_holds_is_a_network() -> None:
-    """The webhook admits pods that name it, and judges each change of it; Multus attaches as well."""
+    """The webhook admits pods that name it and judges each change of it, and Multus attaches it."""
     thing = network(config='{"cniVersion": "1.0.0", "type": "bridge"}')
     thing["metadata"] |= {"deletionTimestamp": "2026-11-28T15:00:00Z", "finalizers": ["example.com/hold"]}
     found = fetch_network(broker_with(NETWORK, thing), "team-a", "blue")

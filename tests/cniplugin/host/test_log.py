@@ -1,4 +1,4 @@
-"""The log as an operator reads it: real processes of the plugin, and many of them at once."""
+"""The log, written by real plugin processes, also by many at the same time."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class Node:
     def call(self, verb: str, conf: dict[str, Any] | None = None, **environ: str) -> Outcome:
         with self.start(verb, conf, **environ) as process:
             stdout, stderr = process.communicate(timeout=30)
-        sys.stdout.write(stdout)  # pytest shows it when the test fails
+        sys.stdout.write(stdout)  # pytest shows it if the test fails
         return Outcome(process.returncode, stdout, stderr)
 
     def lines(self) -> list[dict[str, str]]:
@@ -119,7 +119,7 @@ def node(tmp_path: Path) -> Iterator[Node]:
         subprocess.run(["ip", "netns", "delete", made.netns], check=True)
 
 
-# What is said
+# Lines
 
 
 @pytest.mark.root
@@ -149,7 +149,7 @@ def test_one_line_for_each_verb(node: Node) -> None:
     assert (third["container"], third["pod"]) == (
         CONTAINER,
         "shop/web",
-    )  # as the runtime said, though STATUS needs none
+    )  # of the runtime, although STATUS does not need it
     assert node.file.stat().st_mode & 0o777 == 0o600
 
 
@@ -208,7 +208,7 @@ def test_debug_tells_a_delegate_that_was_killed_or_not_started(node: Node) -> No
 def test_levels(node: Node, level: str | None, told: set[str]) -> None:
     conf = node.conf(logLevel=level, unknownKey=1)
     assert node.call("ADD", conf).code == 0
-    assert node.call("ADD", conf).code == 1  # it is attached already
+    assert node.call("ADD", conf).code == 1  # the container is attached already
     assert {line["level"] for line in node.lines()} == told
 
 
@@ -332,7 +332,7 @@ def tiny_disk(directory: Path, options: str = "size=32k") -> Iterator[None]:
 
 
 def expect_one_line(node: Node, reason: str, **changes: Any) -> None:
-    """ADD and DEL succeed, whatever the log does, and each says once why there is none."""
+    """ADD and DEL succeed although the log cannot be written, and each reports that once."""
     for verb in ("ADD", "DEL"):
         done = node.call(verb, node.conf(logToStderr=False, logLevel="debug", **changes))
         assert done.code == 0, done.stdout + done.stderr
@@ -511,7 +511,7 @@ def test_old_backups_are_removed(tmp_path: Path, options: dict[str, object], kep
 
 
 def test_a_backup_beside_its_compressed_form_counts_once(tmp_path: Path) -> None:
-    """Another program may be killed between both."""
+    """A program can be killed after writing the compressed form."""
     file = tmp_path / "x.log"
     first, second = STAMPS[0], "2026-09-20T14-00-00.000Z-1"
     make_backups(file, [first, f"{first}.gz", second])
@@ -536,7 +536,7 @@ for number in range(count):
 
 @pytest.mark.slow
 def test_processes_that_rotate_at_once_lose_no_line(tmp_path: Path) -> None:
-    """Six processes, each like 60 calls of the plugin, and files of a hundred lines."""
+    """Six processes, each as 60 calls of the plugin, with files of a hundred lines."""
     file, count = tmp_path / "x.log", 60
     words = [sys.executable, "-ISc", WRITER, str(file)]
     writers = [
@@ -576,7 +576,7 @@ def test_real_processes_that_rotate_at_once_lose_no_line(node: Node) -> None:
     ]
 
 
-# What it costs
+# Cost
 
 
 @pytest.mark.root

@@ -66,7 +66,7 @@ def test_the_default_route_moves() -> None:
         assert routes.defaults(second) == []
         for route in found:
             routes.delete(route)
-            routes.delete(route)  # again: it is gone, and that is fine
+            routes.delete(route)  # a second time, when it is gone
         routes.add_default(second, "10.2.0.1")
         routes.add_default(second, "10.2.0.1")
         routes.add_default(second, "10.2.0.254", metric=100)

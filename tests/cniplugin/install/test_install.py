@@ -26,7 +26,7 @@ OURS = f"{CONF}/00-nadmit.conflist"
 
 
 class Killed(BaseException):
-    """As kill -9: nothing may catch it."""
+    """As kill -9; no code can catch it."""
 
 
 class Node:
@@ -233,7 +233,7 @@ def test_uninstall_leaves_the_files_of_others(node: Node, capsys: pytest.Capture
 
 
 def test_an_uninstall_stays_only_when_it_is_done(node: Node, capsys: pytest.CaptureFixture[str]) -> None:
-    """As a DaemonSet runs it: a container that ends is started again, so its end is a failure that is seen."""
+    """The container of a DaemonSet: its restart shows a failure."""
     node.run("install")
     records = attach(node)
     slept = []
@@ -417,7 +417,7 @@ def test_two_installers_do_not_work_at_once(node: Node, capsys: pytest.CaptureFi
 
 
 def test_state_of_another_version_is_left_alone(node: Node, capsys: pytest.CaptureFixture[str]) -> None:
-    commands = [command for command in commandline.COMMANDS if command != "forget"]  # it has no root
+    commands = [command for command in commandline.COMMANDS if command != "forget"]  # it has no --root
     for text in ('{"kind": "nadmit-installed", "version": 2}', "[]", "{"):
         (node.root / CONF / ".nadmit-installed").write_text(text)
         before = node.tree()
@@ -428,7 +428,7 @@ def test_state_of_another_version_is_left_alone(node: Node, capsys: pytest.Captu
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Copy with hard links between the copies of hard links."""
+    """Copy a tree and keep its hard links."""
     seen: dict[int, Path] = {}
     target.mkdir()
     for path in sorted(source.rglob("*")):

@@ -1,4 +1,4 @@
-"""A list of plugins through each verb: order, requests, what is skipped, what stops (node.md rules 11-16, 30-35)."""
+"""A list of plugins through each verb: order, requests, skipped and stopped calls (node.md rules 11-16, 30-35)."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class TestAdd:
             assert told == ["ADD", "cid", "/run/netns/x", "net1", "A=b", str(plugins.directory)]
 
     def test_name_and_version_are_overwritten_where_they_stand(self, plugins: Plugins, runtime: RuntimeConf) -> None:
-        """Also: integers beyond 2^53 and the order of keys survive, which Go's maps do not manage."""
+        """Integers beyond 2^53 and the order of keys survive too, unlike in Go's maps."""
         written = {"cniVersion": "0.2.0", "zeta": 9007199254740993, "type": "first", "name": "own", "alpha": [1.0, {}]}
         add(network(plugins=[written]), runtime)
         text = plugins.calls()[0]["stdin"]
@@ -318,7 +318,7 @@ CNI_BIN = Path("/usr/lib/cni")
 
 @pytest.fixture
 def netns(tmp_path: Path) -> Iterator[str]:
-    """Give the path of a network namespace of this test's own."""
+    """Yield the path of a new network namespace."""
     if os.geteuid() != 0:
         pytest.skip("needs root")
     if not (CNI_BIN / "bridge").exists():
@@ -333,7 +333,7 @@ def netns(tmp_path: Path) -> Iterator[str]:
 @pytest.mark.slow
 @pytest.mark.parametrize("version", VERSIONS[:3])
 def test_debian_s_plugins(netns: str, tmp_path: Path, version: str) -> None:
-    """A ptp with host-local and tuning: attached, checked, detached twice; nothing is left."""
+    """ptp with host-local and tuning is attached, checked and detached twice, and leaves nothing."""
     ipam = {"type": "host-local", "subnet": "10.213.0.0/24", "dataDir": str(tmp_path / "ipam")}
     plugins = [{"type": "ptp", "ipam": ipam}, {"type": "tuning", "capabilities": {"mac": True}}]
     config = network(version, name="ptp-net", plugins=plugins)

@@ -1,4 +1,4 @@
-"""This plugin's own configuration: every key, its default, and every way to get it wrong (node.md 1.1)."""
+"""This plugin's own configuration: every key, its default, and its wrong values (node.md 1.1)."""
 
 from __future__ import annotations
 
@@ -193,7 +193,7 @@ def test_a_key_that_is_wrong(key: str, value: Any, said: str) -> None:
 
 
 def test_the_tables_know_every_key() -> None:
-    """A key without a case here is a key without a test."""
+    """Every key has a case in the tables."""
     read = {key for key, (field, _) in netconf._KEYS.items() if field != "_"}
     tested = {key for key, *_ in RIGHT} | {"cniVersion", "name", "delegates", "cniDir"}
     assert read == tested
@@ -295,7 +295,7 @@ class TestCleanUp:
 
     @pytest.mark.parametrize("key", netconf.NEEDED_WITH_RECORDS)
     def test_what_matters_is_refused(self, key: str) -> None:
-        """Records sought in the wrong directory would make a success of a DEL that did nothing."""
+        """With a wrong directory, DEL would find no record and succeed without detaching."""
         with pytest.raises(CniError, match=f"^{key}: "):
             netconf.read({"name": "net", "confDir": 7, key: "x"}).accept("DEL")
 

@@ -1,4 +1,4 @@
-"""Being a CNI plugin: variables, configuration, versions, errors on stdout (node.md rules 36-45)."""
+"""The process as a CNI plugin: variables, configuration, versions, errors on stdout (node.md rules 36-45)."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def run(
 
 
 def error(*args: Any, **kwargs: Any) -> dict[str, Any]:
-    """Return the error that is printed; it is what CNI 1.1 §5 asks for."""
+    """Return the printed error; check it by CNI 1.1 §5."""
     code, text = run(*args, **kwargs)
     value = json.loads(text)
     assert code == 1

@@ -1,4 +1,4 @@
-"""The journal on real files, with real processes that are killed, and a system that fails at each step."""
+"""The journal on real files, with real killed processes, and with a system that fails at each step."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ journals = st.builds(
 
 
 def test_a_record_from_before_a_field_was_added() -> None:
-    """NB: and a plugin from before reads ours, as long as they hold nothing that it could not honour."""
+    """NB: an older plugin reads our records, unless they have a field that it does not know."""
     assert b"device_info_file" not in render(OLDER)
     assert parse(render(OLDER)) == OLDER
     assert parse(render(JOURNAL)).entries[1].device_info_file == "/run/devinfo/cni/a-c1_net2"
@@ -322,11 +322,11 @@ def test_other_files_are_no_records(store: Store) -> None:
     assert names(store) == {"c1.journal", ".lock", "notes.txt", "x~0.journal", ".journal"}
 
 
-# A system that fails
+# Failing system calls
 
 
 class Failing:
-    """`os`, whose n-th call fails with `error`; also writes only a few bytes at a time."""
+    """`os`, except that the n-th call fails with `error` and each write takes only a few bytes."""
 
     def __init__(self, at: int, error: int) -> None:
         self.at = at
@@ -578,7 +578,7 @@ def test_locks_exclude_each_other(store: Store) -> None:
     fighters = [start(FIGHT, store.directory, 60) for _ in range(6)]
     ended = [finish(fighter) for fighter in fighters]
     assert [code for code, _ in ended] == [0] * 6
-    assert {int(out) for _, out in ended} == {4}  # three standard streams and the listing's own
+    assert {int(out) for _, out in ended} == {4}  # the standard streams and the descriptor of the listing
     assert counter.read_text() == "360"
     assert names(store) == {".lock"}
 
@@ -624,7 +624,7 @@ def test_garbage_collection_keeps_all_others_out(store: Store) -> None:
 
 
 def test_a_lock_file_that_was_unlinked_meanwhile_does_not_count(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The waiter opens the file, its holder unlinks it, a third makes a new one: the waiter must see the new one."""
+    """A process waits for a lock file that its holder unlinks, while a third one makes a new file. It must lock the new one."""
     real, turns = fcntl.flock, []
 
     def flock(fd: int, operation: int) -> None:

@@ -1,4 +1,4 @@
-"""What libcni and Multus recorded, as they write it, and as rubbish."""
+"""The records of libcni and Multus, as they write them, and damaged."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The webhook and the node decide alike: the same networks, the same codes, the same words, whatever the policies say.
+"""The webhook and the node decide alike under all policies: the same networks, codes and texts.
 
-Both ends get the same objects: the webhook as a snapshot, the node through a reader without a wire. The worlds are those
-of the decision table (tests/vectors/policy_cases.json), as they are and mixed by hypothesis. Left out is what the ends
-are meant to decide differently: upstream Multus' gate, which is no gate where this plugin runs.
+Both get the same objects, the webhook as a snapshot, the node through a reader without a connection. The worlds are
+those of the decision table (tests/vectors/policy_cases.json), alone and combined by hypothesis. Left out is the gate of
+upstream Multus, which does not apply where this plugin runs.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ CAPABILITIES = dict.fromkeys(("ips", "mac", "bandwidth", "portMappings", "infini
 
 
 class World:
-    """The objects of a cluster, as a `objects.Server`."""
+    """The objects of a cluster, as an `objects.Server`."""
 
     def __init__(self, objects: Sequence[Case], nads: Sequence[Case], namespaces: Mapping[str, dict[str, str]]) -> None:
         self.memo: dict[tuple[str, ...], object] = {}
@@ -61,7 +61,7 @@ class World:
         return 30.0
 
     def limit(self, seconds: float) -> None:
-        """There is no wire that could be slow."""
+        """Without a connection there is no waiting."""
 
     def get(self, path: str, *, appears_within_s: float = 0.0) -> dict[str, Any]:  # noqa: ARG002  # as in the protocol
         steps = urlsplit(path).path.split("/")
@@ -121,7 +121,7 @@ def config_object(given: Mapping[str, Any]) -> Case:
 
 
 def with_capabilities(nad: Case) -> Case:
-    """Let the network do all that is asked of it: the access rules do not ask that, the plan does."""
+    """Give the network every capability that the pod asks for, so that the plan can be made."""
     if not nad["config"]:
         return nad
     return {**nad, "config": f'{{"capabilities": {json.dumps(CAPABILITIES)}, {nad["config"][1:]}'}
@@ -163,7 +163,7 @@ def node_conf(directory: Path) -> netconf.NetConf:
 
 
 def node_says(pod: Pod, world: World, directory: Path) -> tuple[str, Sequence[Remark]]:
-    """Return the text of a refusal, "" for a plan, what the webhook calls `Invalid` for a SpecError; and the remarks."""
+    """Return the text of a refusal, "" for a plan, "Invalid" for a SpecError; and the remarks."""
     conf = node_conf(directory)
     remarks: list[Remark] = []
     try:
@@ -178,9 +178,9 @@ def node_says(pod: Pod, world: World, directory: Path) -> tuple[str, Sequence[Re
 
 
 def agree(pod: Pod, world: World, directory: Path) -> str:
-    """Say what the node says, if the webhook says so too.
+    """Check that both decide alike, and return the node's text.
 
-    NB: the webhook adds what else is wrong with items that are not refused; the node ends with the refusals.
+    NB: the webhook also reports other problems of items that are not refused; the node reports only the refusals.
     """
     decision = webhook_says(pod, world)
     said, remarks = node_says(pod, world, directory)

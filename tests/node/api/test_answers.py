@@ -1,4 +1,4 @@
-"""The in-process API server answers as a real one does, for all that the plugin asks, and the client understands it."""
+"""The in-process API server answers every request of the plugin as a real one does, and the client understands it."""
 
 from __future__ import annotations
 
