@@ -76,33 +76,6 @@ _ADVICE = {
 
 _KIND = "nadmit-journal"
 _NONE = type(None)
-_JOURNAL_TYPES = {
-    "container_id": (str,),
-    "netns": (str,),
-    "pod_namespace": (str, _NONE),
-    "pod_name": (str, _NONE),
-    "pod_uid": (str, _NONE),
-    "runtime_ifname": (str,),
-    "version": (int,),
-}
-_HEAD_TYPES = {"kind": (str,), "entries": (int,), **_JOURNAL_TYPES}
-_ENTRY_TYPES = {
-    "reference": (str,),
-    "ifname": (str,),
-    "item": (int, _NONE),
-    "is_default": (bool,),
-    "config": (str,),
-    "capability_args": (dict,),
-    "cni_args": (dict, _NONE),
-    "args": (str,),
-    "state": (str,),
-    "result": (dict, _NONE),
-    "default_route": (dict, _NONE),
-    "device": (str, _NONE),
-}
-_LATER_ENTRY_TYPES = {"device_info_file": (str,)}
-"""Fields that the first records of this version did not have. They are absent if None, so that this plugin reads old
-records, and an older plugin reads records without such a field."""
 
 
 class Entry(Record):
@@ -157,6 +130,25 @@ class Journal(Record):
     def owner(self) -> str:
         """The pod as errors name it, or the container if the pod is unknown."""
         return f"pod {self.pod}" if self.pod else f"container {self.container_id}"
+
+
+_TYPES = {
+    "bool": (bool,),
+    "int": (int,),
+    "int | None": (int, _NONE),
+    "str": (str,),
+    "str | None": (str, _NONE),
+    "dict[str, Any]": (dict,),
+    "dict[str, Any] | None": (dict, _NONE),
+}
+"""JSON types by annotation."""
+
+_JOURNAL_TYPES = {field: _TYPES[of] for field, of in Journal.__annotations__.items() if field != "entries"}
+_HEAD_TYPES = {"kind": (str,), **_JOURNAL_TYPES, "entries": (int,)}
+_LATER_ENTRY_TYPES = {"device_info_file": (str,)}
+"""Fields that the first records of this version did not have. They are absent if None, so that this plugin reads old
+records, and an older plugin reads records without such a field."""
+_ENTRY_TYPES = {field: _TYPES[of] for field, of in Entry.__annotations__.items() if field not in _LATER_ENTRY_TYPES}
 
 
 class Salvage(Record):
