@@ -176,10 +176,9 @@ def _plan_networks(conf: NetConf, pod: Pod | None, client: Server | None, *, ifn
         from . import permission  # noqa: PLC0415
 
         in_effect = accessrules.load(conf, pod.namespace, client)
-        for remark in (
-            *in_effect.remarks,
-            *permission.check(pod, asked, in_effect, catalogue, client, claimed=claimed),
-        ):
+        for remark in in_effect.remarks:
+            tell(remark)
+        for remark in permission.check(pod, asked, in_effect, catalogue, client, claimed=claimed):
             tell(remark)
     return plan(
         selected,

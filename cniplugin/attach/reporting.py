@@ -132,6 +132,7 @@ def event(client: Client, pod: Pod, reason: str, message: str, *, is_warning: bo
     try:
         client.create_event(made)
     except CniError as error:
-        LOG.error(f"pod {pod.namespace}/{pod.name}: event {reason} and all later events are not written: {error.msg}")
+        text = f"event {reason} is not written, and later events are not tried: {error.msg}"
+        LOG.error(f"pod {pod.namespace}/{pod.name}: {text}")
         return False
     return True

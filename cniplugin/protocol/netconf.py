@@ -85,8 +85,8 @@ class Reading(Record):
     problems: tuple[tuple[str, str], ...]
     warnings: tuple[str, ...]
 
-    def accept(self, command: str) -> tuple[NetConf, tuple[str, ...]]:
-        """Return the configuration for a verb, and warnings.
+    def check(self, command: str) -> tuple[str, ...]:
+        """Return warnings, if the verb can use the configuration.
 
         Raises CniError 7 with all problems, the first one in `msg`, the others in `details`. To WITH_RECORDS, a problem
         of a key that they do not need is a warning: a configuration that was broken after a pod was attached must not
@@ -97,7 +97,7 @@ class Reading(Record):
         if serious:
             first, *others = serious
             raise CniError(INVALID_NETWORK_CONFIG, first, "\n".join(others))
-        return self.conf, (*self.warnings, *(text for _, text in self.problems))
+        return (*self.warnings, *(text for _, text in self.problems))
 
 
 def read(conf: Conf) -> Reading:
@@ -110,7 +110,8 @@ def read(conf: Conf) -> Reading:
 
 def parse(conf: Conf) -> tuple[NetConf, tuple[str, ...]]:
     """Return a configuration for ADD, and warnings. Raises CniError 7."""
-    return read(conf).accept("ADD")
+    reading = read(conf)
+    return reading.conf, reading.check("ADD")
 
 
 class _Reader:

@@ -133,15 +133,8 @@ def read_invocation(environ: Mapping[str, str], stdin: Stdin) -> Invocation:
     pod = _read_pod_args(args, is_strict=command in {"ADD", "CHECK"})
     namespace, name = pod.get("K8S_POD_NAMESPACE", ""), pod.get("K8S_POD_NAME", "")
     reading = netconf.read(raw)
-    log = reading.conf
-    LOG.set_subject(container_id, f"{namespace}/{name}" if name else "")
-    LOG.set_up(file=log.log_file, level=log.log_level, to_stderr=log.log_to_stderr, options=log.log_options)
-    check_version(command, log.cni_version)
-    check_netns(command, environ)
-    conf, warnings = reading.accept(command)
-    for warning in warnings:
-        LOG.verbose(f"warning: {warning}")
-    return Invocation(
+    conf = reading.conf
+    invocation = Invocation(
         command=command,
         container_id=container_id,
         netns=environ.get("CNI_NETNS", ""),
@@ -154,6 +147,17 @@ def read_invocation(environ: Mapping[str, str], stdin: Stdin) -> Invocation:
         conf=conf,
         environ=environ,
     )
+    LOG.set_subject(container_id, f"{namespace}/{name}" if name else "")
+    LOG.set_up(file=conf.log_file, level=conf.log_level, to_stderr=conf.log_to_stderr, options=conf.log_options)
+    check_version(command, conf.cni_version)
+    check_netns(command, environ)
+    try:
+        warnings = reading.check(command)
+    except CniError as error:
+        raise (error.of(invocation.owner) if container_id else error) from error
+    for warning in warnings:
+        LOG.verbose(f"warning: {warning}")
+    return invocation
 
 
 def check_version(command: str, version: str) -> None:
