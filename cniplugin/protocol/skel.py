@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from .netconf import NetConf
 
     Command = Callable[["Invocation"], Mapping[str, Any] | None]
+    LoadCommands = Callable[[], Mapping[str, Command]]
 
 ABOUT = f"CNI plugin nadmit: attaches a pod to several networks\nCNI protocol versions supported: {', '.join(VERSIONS)}"
 
@@ -217,14 +218,14 @@ def run(
     environ: Mapping[str, str],
     stdin: Callable[[], bytes],
     stdout: Callable[[bytes], object],
-    commands: Mapping[str, Command],
+    load_commands: LoadCommands,
 ) -> int:
     """Serve one call of a runtime and return the exit code.
 
-    `stdin` reads everything. `stdout` writes everything; it is called at most once, with one line of JSON. `commands`
-    has a function for each verb but VERSION, which returns the JSON object to print, or None. An exception becomes a
-    CNI error; a bug has code 999, and its traceback goes to stderr. Without CNI_COMMAND, the process prints ABOUT.
-    The outcome is logged when the runtime has its answer.
+    `stdin` reads everything. `stdout` writes everything; it is called at most once, with one line of JSON.
+    `load_commands` returns a function for each verb but VERSION. The function returns the JSON object to print, or
+    None. An exception becomes a CNI error; a bug has code 999, and its traceback goes to stderr. Without CNI_COMMAND,
+    the process prints ABOUT. The outcome is logged when the runtime has its answer.
     """
     command = environ.get("CNI_COMMAND")
     if not command:
@@ -235,7 +236,7 @@ def run(
     failure: CniError | None = None
     report = LOG.error
     try:
-        text = _serve(environ, conf, commands)
+        text = _serve(environ, conf, load_commands)
     except Exception as error:  # noqa: BLE001  # a bug must reach the runtime as JSON too
         failure = _cni_error(error)
         report = LOG.error if isinstance(error, CniError | SpecErrors) else LOG.panic
@@ -277,11 +278,12 @@ def claim_stdout() -> Callable[[bytes], object]:
     return write
 
 
-def _serve(environ: Mapping[str, str], stdin: Stdin, commands: Mapping[str, Command]) -> str:
+def _serve(environ: Mapping[str, str], stdin: Stdin, load_commands: LoadCommands) -> str:
     command = environ["CNI_COMMAND"]
     if command == "VERSION":
         return render_version(stdin)
-    result = commands[command](read_invocation(environ, stdin))
+    invocation = read_invocation(environ, stdin)
+    result = load_commands()[command](invocation)
     return "" if result is None else jsontext.quote(result)
 
 
