@@ -68,7 +68,7 @@ def _add(invocation: Invocation, store: Store, client: Client | None, runtime: R
     try:
         pod = _fetch_pod(client, invocation)
         plan = podnetworks.plan_networks(
-            conf, pod, client, ifname=invocation.ifname, uid=invocation.pod_uid, tell=remarks.append
+            conf, pod, client, ifname=invocation.ifname, uid=invocation.pod_uid, report=remarks.append
         )
         record = execution.attach_all(
             plan,
@@ -267,7 +267,7 @@ def status(invocation: Invocation) -> None:
     client = _open_client(invocation, runtime.deadline) if "/" not in conf.cluster_network else None
     try:
         catalogue = podnetworks.Catalogue(conf, client)
-        first = podnetworks.node_defaults(conf, catalogue, pod_namespace="").first
+        first, _ = podnetworks.node_defaults(conf, catalogue, pod_namespace="")
         for element in (first, *(catalogue.resolve(value) for value in conf.status_networks)):
             network = catalogue.find(element.namespace, element.name)
             if network is not None and network.config is not None:

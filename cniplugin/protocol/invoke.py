@@ -250,14 +250,14 @@ class _Child:
 
 def _pipes() -> tuple[tuple[int, int, int], tuple[int, int, int]]:
     """Return our ends of stdin, stdout and stderr, and the delegate's ends. All are closed on exec."""
-    made: list[int] = []
+    ends: list[int] = []
     try:
         for _ in range(3):
-            made += os.pipe()
+            ends += os.pipe()
     except OSError:
-        _close(*made)
+        _close(*ends)
         raise
-    return (made[1], made[2], made[4]), (made[0], made[3], made[5])
+    return (ends[1], ends[2], ends[4]), (ends[0], ends[3], ends[5])
 
 
 def _spawn(call: Call, pipes: tuple[int, int, int]) -> int:

@@ -244,9 +244,9 @@ class _Reader:
 
     def declared(self, value: object, path: str) -> frozenset[str]:
         declared = self.members(value, path)
-        for name, wanted in declared.items():
-            self.flag(wanted, join(path, name))
-        return frozenset(name for name, wanted in declared.items() if wanted)
+        for name, flag in declared.items():
+            self.flag(flag, join(path, name))
+        return frozenset(name for name, flag in declared.items() if flag)
 
     def networks(self, value: object, path: str) -> tuple[NetworkConfigList, ...]:
         self.expect(isinstance(value, list), path, value, allowed="a list of CNI configurations")

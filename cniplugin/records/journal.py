@@ -545,10 +545,10 @@ def _unlink(path: str, system: System, *, ignored: type[OSError] = OSError) -> N
 
 def _is_file_of(fd: int, path: str) -> bool:
     try:
-        found = os.stat(path, follow_symlinks=False)  # noqa: PTH116
+        status = os.stat(path, follow_symlinks=False)  # noqa: PTH116
     except FileNotFoundError:
         return False
-    return os.path.samestat(os.fstat(fd), found)
+    return os.path.samestat(os.fstat(fd), status)
 
 
 def _is_one_file(path: str, other: str) -> bool:
