@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from .errors import SpecError
 from .jsontext import join
-from .names import is_network_name
+from .names import ALLOWED_NETWORK_NAME, is_network_name
 from .versions import VERSIONS, choose_version, is_version
 
 TYPE_CHECKING = False
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     Keys = Mapping[str, tuple[str, ...]]
 
 SECTION = "CNI 1.1 §1"
-_ALLOWED_NAME = "letters, digits, '_', '.' and '-', starting with a letter or digit"
 _ALLOWED_TYPE = "the bare file name of a plugin"
 _DNS_LISTS = ("nameservers", "search", "options")
 
@@ -103,7 +102,7 @@ def _network_name_problems(conf: Conf, key: str, path: str) -> Iterator[SpecErro
 
 def _name_error(name: str) -> SpecError:
     detail = "the network name has other characters" if name else "the network has no name"
-    return _error("cni-name", "name", detail, value=name or None, allowed=_ALLOWED_NAME)
+    return _error("cni-name", "name", detail, value=name or None, allowed=ALLOWED_NETWORK_NAME)
 
 
 def _overwritten_problems(conf: Conf, key: str, path: str) -> Iterator[SpecError]:

@@ -67,7 +67,6 @@ _IN_THE_POD = ("ADD", "DEL")
 
 OWN_NETNS = "/proc/self/ns/net"
 _STDIN = "the configuration on stdin"
-_ALLOWED_NAME = "letters, digits, '_', '.' and '-', starting with a letter or digit"
 
 
 class Invocation(Record):
@@ -311,7 +310,9 @@ def _check_environment(command: str, environ: Mapping[str, str]) -> None:
         raise CniError(INVALID_ENVIRONMENT, f"required env variables [{','.join(missing)}] missing")
     if "CNI_CONTAINERID" in needed and not names.is_network_name(environ["CNI_CONTAINERID"]):
         shown = show(environ["CNI_CONTAINERID"])
-        raise CniError(INVALID_ENVIRONMENT, f"CNI_CONTAINERID has other characters: {shown}; allowed: {_ALLOWED_NAME}")
+        raise CniError(
+            INVALID_ENVIRONMENT, f"CNI_CONTAINERID has other characters: {shown}; allowed: {names.ALLOWED_NETWORK_NAME}"
+        )
     problem = names.interface_problem(environ["CNI_IFNAME"]) if "CNI_IFNAME" in needed else None
     if problem:
         shown, allowed = show(environ["CNI_IFNAME"]), names.ALLOWED_INTERFACE
@@ -329,7 +330,7 @@ def _check_object(conf: object) -> dict[str, Any]:
     if not name:
         raise CniError(INVALID_NETWORK_CONFIG, "name: the network has no name")
     if not names.is_network_name(name):
-        msg = f"name: the network name has other characters: {show(name)}; allowed: {_ALLOWED_NAME}"
+        msg = f"name: the network name has other characters: {show(name)}; allowed: {names.ALLOWED_NETWORK_NAME}"
         raise CniError(INVALID_NETWORK_CONFIG, msg)
     return conf
 

@@ -31,7 +31,7 @@ from binascii import crc32
 
 from cniplugin.cnierrors import DECODE_FAILURE, INVALID_ENVIRONMENT, IO_FAILURE, TRY_AGAIN_LATER, CniError
 from cniplugin.netspec import cniconfig
-from cniplugin.netspec.names import is_network_name
+from cniplugin.netspec.names import ALLOWED_NETWORK_NAME, is_network_name
 from cniplugin.netspec.rawjson import dumps, loads
 from cniplugin.netspec.record import Record
 
@@ -490,10 +490,8 @@ def _stem(container_id: str) -> str:
     An ID that is too long is cut and gets 64 bits of checksum. The record has the whole ID, and `read` compares it.
     """
     if not is_network_name(container_id):
-        allowed = "letters, digits, '_', '.' and '-', starting with a letter or digit"
-        raise CniError(
-            INVALID_ENVIRONMENT, f"CNI_CONTAINERID: not a container ID: {container_id[:80]!a}; allowed: {allowed}"
-        )
+        text = f"CNI_CONTAINERID: not a container ID: {container_id[:80]!a}; allowed: {ALLOWED_NETWORK_NAME}"
+        raise CniError(INVALID_ENVIRONMENT, text)
     if len(container_id) <= _STEM_MAX:
         return container_id
     data = container_id.encode("ascii")
