@@ -72,9 +72,7 @@ class NetConf(Record):
     log_level: str = "verbose"
     log_to_stderr: bool = True
     log_options: Mapping[str, Any] = {}
-    capabilities: frozenset[str] = frozenset()
     runtime_config: Mapping[str, Any] = {}
-    prev_result: Conf | None = None
     valid_attachments: tuple[tuple[str, str], ...] | None = None
 
 
@@ -242,11 +240,9 @@ class _Reader:
         self.expect(isinstance(value, dict), path, value, allowed="an object")
         return value if isinstance(value, dict) else {}
 
-    def declared(self, value: object, path: str) -> frozenset[str]:
-        declared = self.members(value, path)
-        for name, flag in declared.items():
+    def flags(self, value: object, path: str) -> None:
+        for name, flag in self.members(value, path).items():
             self.flag(flag, join(path, name))
-        return frozenset(name for name, flag in declared.items() if flag)
 
     def networks(self, value: object, path: str) -> tuple[NetworkConfigList, ...]:
         self.expect(isinstance(value, list), path, value, allowed="a list of CNI configurations")
@@ -310,9 +306,9 @@ _KEYS: Mapping[str, tuple[str, Read]] = {
     # CNI 1.1 §1
     "cniVersion": ("cni_version", _Reader.version),
     "name": ("name", _Reader.text),
-    "capabilities": ("capabilities", _Reader.declared),
+    "capabilities": (_UNUSED, _Reader.flags),
     "runtimeConfig": ("runtime_config", _Reader.members),
-    "prevResult": ("prev_result", _Reader.members),
+    "prevResult": (_UNUSED, _Reader.members),
     "cni.dev/valid-attachments": ("valid_attachments", _Reader.attachments),
     "cni.dev/attachments": ("valid_attachments", _Reader.attachments),  # its name in an older text of CNI 1.1
     **dict.fromkeys(

@@ -61,9 +61,7 @@ def test_the_defaults() -> None:
         log_level="verbose",
         log_to_stderr=True,
         log_options={},
-        capabilities=frozenset(),
         runtime_config={},
-        prev_result=None,
         valid_attachments=None,
     )
 
@@ -96,9 +94,7 @@ RIGHT: list[tuple[str, Any, str, Any]] = [
     ("logLevel", "debug", "log_level", "debug"),
     ("logToStderr", False, "log_to_stderr", False),
     ("logOptions", {"maxAge": 1, "maxSize": 2, "maxBackups": 0, "compress": True}, "log_options", None),
-    ("capabilities", {"portMappings": True, "mac": False}, "capabilities", frozenset({"portMappings"})),
     ("runtimeConfig", {"portMappings": []}, "runtime_config", None),
-    ("prevResult", {"ips": []}, "prev_result", None),
     ("cni.dev/valid-attachments", [{"containerID": "a", "ifname": "eth0"}], "valid_attachments", (("a", "eth0"),)),
     ("cni.dev/attachments", [], "valid_attachments", ()),
 ]
