@@ -10,7 +10,10 @@ SIGCHLD = 17
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import NoReturn
+
+    from .protocol.skel import Command
 
 
 def process() -> NoReturn:
@@ -33,11 +36,17 @@ def main() -> int:
         from .install.installer import main as install  # noqa: PLC0415  # not for a plugin process
 
         return install(sys.argv[1:])
-    from .commands import COMMANDS  # noqa: PLC0415
     from .protocol.skel import claim_stdout, run  # noqa: PLC0415
 
     _reset_sigchld()
-    return run(os.environ, sys.stdin.buffer.read, claim_stdout(), COMMANDS)
+    return run(os.environ, sys.stdin.buffer.read, claim_stdout(), _load_commands)
+
+
+def _load_commands() -> Mapping[str, Command]:
+    """Import the verbs. VERSION does without them."""
+    from .commands import COMMANDS  # noqa: PLC0415
+
+    return COMMANDS
 
 
 def _reset_sigchld() -> None:

@@ -48,19 +48,19 @@ class CniError(Exception):
         """Return the same error with the pod or container in front, unless an inner caller has added one already."""
         if self._has_owner:
             return self
-        made = self.within(owner)
-        made._has_owner = True  # noqa: SLF001  # its own class
-        return made
+        copy = self.within(owner)
+        copy._has_owner = True  # noqa: SLF001  # its own class
+        return copy
 
     def with_details(self, *more: str) -> Self:
         """Return the same error with more lines of details; empty ones are left out."""
         return self._copy(self.msg, "\n".join(filter(None, (self.details, *more))))
 
     def _copy(self, msg: str, details: str) -> Self:
-        made = type(self).__new__(type(self), msg)
-        made.__dict__.update(self.__dict__, msg=msg, details=details)
-        made.args = (msg,)
-        return made
+        copy = type(self).__new__(type(self), msg)
+        copy.__dict__.update(self.__dict__, msg=msg, details=details)
+        copy.args = (msg,)
+        return copy
 
 
 class PluginError(CniError):

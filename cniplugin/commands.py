@@ -10,7 +10,6 @@ import os
 import time
 
 from .attach import teardown
-from .attach.teardown import Run
 from .cnierrors import (
     INVALID_ENVIRONMENT,
     INVALID_NETWORK_CONFIG,
@@ -25,6 +24,7 @@ from .netspec import cniconfig, result
 from .netspec.errors import SpecErrors
 from .netspec.jsontext import quote
 from .protocol import delegate
+from .protocol.invoke import RuntimeConf
 from .protocol.skel import from_spec_errors
 from .records.journal import ATTACHED, Entry, Journal, Store, config_of
 
@@ -46,20 +46,20 @@ READY_POLL_S = 0.25
 
 def add(invocation: Invocation) -> dict[str, Any]:
     """Attach a container to all its networks; return the default network's result."""
-    conf, run = invocation.conf, _run_of(invocation)
-    _wait_ready(conf, run.deadline)
+    conf, runtime = invocation.conf, _runtime_of(invocation)
+    _wait_ready(conf, runtime.deadline)
     store = Store(conf.record_dir)
-    with store.lock(invocation.container_id, run.deadline):
-        _clear_remains(store, invocation, run)
-        client = _open_client(invocation, run.deadline)
+    with store.lock(invocation.container_id, runtime.deadline):
+        _clear_remains(store, invocation, runtime)
+        client = _open_client(invocation, runtime.deadline)
         try:
-            return _add(invocation, store, client, run)
+            return _add(invocation, store, client, runtime)
         finally:
             if client is not None:
                 client.close()
 
 
-def _add(invocation: Invocation, store: Store, client: Client | None, run: Run) -> dict[str, Any]:
+def _add(invocation: Invocation, store: Store, client: Client | None, runtime: RuntimeConf) -> dict[str, Any]:
     from .attach import execution, podnetworks  # noqa: PLC0415  # for ADD only
 
     conf = invocation.conf
@@ -68,18 +68,18 @@ def _add(invocation: Invocation, store: Store, client: Client | None, run: Run) 
     try:
         pod = _fetch_pod(client, invocation)
         plan = podnetworks.plan_networks(
-            conf, pod, client, ifname=invocation.ifname, uid=invocation.pod_uid, tell=remarks.append
+            conf, pod, client, ifname=invocation.ifname, uid=invocation.pod_uid, report=remarks.append
         )
         record = execution.attach_all(
             plan,
             _new_record(invocation, pod),
             store,
-            run,
+            runtime,
             runtime_config=conf.runtime_config,
             args=invocation.args,
             device_info_dir=conf.device_info_dir,
         )
-        record = _settle_default_route(plan, record, store, run)
+        record = _settle_default_route(plan, record, store, runtime)
     except SpecErrors as errors:
         raise _of_annotation(errors) from errors
     except CniError as error:
@@ -104,7 +104,7 @@ def _of_annotation(errors: SpecErrors) -> CniError:
     return error.within(f"annotation {source}") if source in {NETWORKS, DEFAULT_NETWORK} else error
 
 
-def _settle_default_route(plan: Plan, record: Journal, store: Store, run: Run) -> Journal:
+def _settle_default_route(plan: Plan, record: Journal, store: Store, runtime: RuntimeConf) -> Journal:
     """Move the default route if an attachment asks for it; take everything back if that fails."""
     if all(attachment.element.default_route is None for attachment in plan.attachments):
         return record
@@ -116,20 +116,20 @@ def _settle_default_route(plan: Plan, record: Journal, store: Store, run: Run) -
             record = record.replace(entries=entries)
             store.write(record)
     except CniError as error:
-        execution.take_back(record, store, error, run)
+        execution.take_back(record, store, error, runtime)
     return record
 
 
 def delete(invocation: Invocation) -> None:
     """Detach a container from every network that was attempted; a container without a record is fine."""
-    run = _run_of(invocation)
+    runtime = _runtime_of(invocation)
     store = Store(invocation.conf.record_dir)
-    with store.lock(invocation.container_id, run.deadline):
-        if not teardown.delete_container(store, invocation.container_id, run, netns=invocation.netns):
-            _delete_unrecorded(store, invocation, run)
+    with store.lock(invocation.container_id, runtime.deadline):
+        if not teardown.delete_container(store, invocation.container_id, runtime, netns=invocation.netns):
+            _delete_unrecorded(store, invocation, runtime)
 
 
-def _delete_unrecorded(store: Store, invocation: Invocation, run: Run) -> None:
+def _delete_unrecorded(store: Store, invocation: Invocation, runtime: RuntimeConf) -> None:
     """Detach a container without a record: Multus attached it, or the runtime did before this plugin was installed.
 
     Attachments in Multus' cache become a record of ours. Without them, the default network is only a guess, because
@@ -139,9 +139,9 @@ def _delete_unrecorded(store: Store, invocation: Invocation, run: Run) -> None:
     entries = _multus_entries(invocation)
     if entries:
         store.write(record.replace(entries=entries))
-        teardown.delete_container(store, invocation.container_id, run, netns=invocation.netns)
+        teardown.delete_container(store, invocation.container_id, runtime, netns=invocation.netns)
         return
-    _, failures = teardown.detach_all(record.replace(entries=_default_entries(invocation)), run)
+    _, failures = teardown.detach_all(record.replace(entries=_default_entries(invocation)), runtime)
     if failures:
         raise joined(failures)
 
@@ -174,9 +174,9 @@ def _multus_entries(invocation: Invocation) -> tuple[Entry, ...]:
 
 def check(invocation: Invocation) -> None:
     """Check every recorded attachment. The first failure is the error."""
-    run = _run_of(invocation)
+    runtime = _runtime_of(invocation)
     store = Store(invocation.conf.record_dir)
-    with store.lock(invocation.container_id, run.deadline):
+    with store.lock(invocation.container_id, runtime.deadline):
         record = store.read(invocation.container_id)
         if record is None or not record.entries:
             raise _of_container(CniError(UNKNOWN_CONTAINER, "nothing is attached"), invocation)
@@ -187,7 +187,9 @@ def check(invocation: Invocation) -> None:
                     record.owner
                 )
             try:
-                delegate.check_list(config_of(entry), run.of(record, entry), cached_result=entry.result)
+                delegate.check_list(
+                    config_of(entry), teardown.runtime_of(runtime, record, entry), cached_result=entry.result
+                )
             except CniError as error:
                 raise error.within(entry.label).of(record.owner) from error
 
@@ -198,28 +200,28 @@ def gc(invocation: Invocation) -> None:
     The runtime knows only its own interface of a container. So all attachments of a container that it names are alive
     (libcni's rule 52).
     """
-    conf, run = invocation.conf, _run_of(invocation)
+    conf, runtime = invocation.conf, _runtime_of(invocation)
     if conf.valid_attachments is None:
         raise CniError(INVALID_NETWORK_CONFIG, "cni.dev/valid-attachments: it is missing, and GC would free everything")
     alive = {container_id for container_id, _ in conf.valid_attachments}
     store = Store(conf.record_dir)
     failures: list[CniError] = []
-    with store.lock_all(run.deadline):
+    with store.lock_all(runtime.deadline):
         dead = [container_id for container_id in store.containers() if container_id not in alive]
         for position, container_id in enumerate(dead):
             try:
-                teardown.delete_container(store, container_id, run.turn(len(dead) - position))
+                teardown.delete_container(store, container_id, teardown.turn(runtime, len(dead) - position))
                 LOG.verbose("freed: the runtime does not name this container any more")
             except CniError as failure:
                 failures.append(failure)
         LOG.set_subject()
         store.sweep()
-        failures += _collect(conf, store, run)
+        failures += _collect(conf, store, runtime)
     if failures:
         raise joined(failures)
 
 
-def _collect(conf: NetConf, store: Store, run: Run) -> list[CniError]:
+def _collect(conf: NetConf, store: Store, runtime: RuntimeConf) -> list[CniError]:
     """Have the plugins of every known network free what belongs to no live container."""
     configs: dict[str, NetworkConfigList] = {cniconfig.render(config): config for config in conf.delegates}
     valid: dict[str, list[tuple[str, str]]] = {}
@@ -240,7 +242,7 @@ def _collect(conf: NetConf, store: Store, run: Run) -> list[CniError]:
         known = valid.get(config.name, [])
         runtimes = conf.valid_attachments or ()
         try:
-            delegate.gc_list(config, run.of_node(), valid=dict.fromkeys([*known, *runtimes]))
+            delegate.gc_list(config, runtime, valid=dict.fromkeys([*known, *runtimes]))
         except CniError as failure:
             failures.append(failure)
     return failures
@@ -259,17 +261,17 @@ def status(invocation: Invocation) -> None:
     """Say whether a pod could be attached now, to the default network and to `statusNetworks`."""
     from .attach import podnetworks  # noqa: PLC0415
 
-    conf, run = invocation.conf, _run_of(invocation)
+    conf, runtime = invocation.conf, _runtime_of(invocation)
     if not _is_ready(conf):
         raise CniError(PLUGIN_NOT_AVAILABLE, _not_ready(conf))
-    client = _open_client(invocation, run.deadline) if "/" not in conf.cluster_network else None
+    client = _open_client(invocation, runtime.deadline) if "/" not in conf.cluster_network else None
     try:
         catalogue = podnetworks.Catalogue(conf, client)
-        first = podnetworks.node_defaults(conf, catalogue, pod_namespace="").first
+        first, _ = podnetworks.node_defaults(conf, catalogue, pod_namespace="")
         for element in (first, *(catalogue.resolve(value) for value in conf.status_networks)):
             network = catalogue.find(element.namespace, element.name)
             if network is not None and network.config is not None:
-                delegate.status_list(network.config, run.of_node())
+                delegate.status_list(network.config, runtime)
     finally:
         if client is not None:
             client.close()
@@ -298,11 +300,11 @@ def _of_container(error: CniError, invocation: Invocation) -> CniError:
     return error.within(f"container {invocation.container_id}") if invocation.pod_name else error
 
 
-def _run_of(invocation: Invocation) -> Run:
+def _runtime_of(invocation: Invocation) -> RuntimeConf:
     """Return the values of the verb. Plugins are found in `binDir` first, then in CNI_PATH, as in Multus."""
     conf = invocation.conf
     path = tuple(dict.fromkeys((*([conf.bin_dir] if conf.bin_dir else []), *invocation.path)))
-    return Run(path=path, environ=invocation.environ, deadline=time.monotonic() + conf.deadline_s)
+    return RuntimeConf(path=path, environ=invocation.environ, deadline=time.monotonic() + conf.deadline_s)
 
 
 def _is_ready(conf: NetConf) -> bool:
@@ -322,7 +324,7 @@ def _wait_ready(conf: NetConf, deadline: float) -> None:
         time.sleep(READY_POLL_S)
 
 
-def _clear_remains(store: Store, invocation: Invocation, run: Run) -> None:
+def _clear_remains(store: Store, invocation: Invocation, runtime: RuntimeConf) -> None:
     """Detach what a killed ADD left. Raises CniError 4 for a second ADD of an attached container (rule 47)."""
     record = store.read(invocation.container_id)
     if record is None:
@@ -331,7 +333,7 @@ def _clear_remains(store: Store, invocation: Invocation, run: Run) -> None:
         attached = ", ".join(f"{entry.ifname}={entry.reference}" for entry in record.entries)
         error = CniError(INVALID_ENVIRONMENT, f"it is attached already: {attached}; DEL comes first")
         raise _of_container(error, invocation)
-    teardown.delete_container(store, invocation.container_id, run)
+    teardown.delete_container(store, invocation.container_id, runtime)
 
 
 def _open_client(invocation: Invocation, deadline: float) -> Client | None:

@@ -24,9 +24,8 @@ if TYPE_CHECKING:
 
     from cniplugin.netspec.cniconfig import NetworkConfigList
     from cniplugin.netspec.plan import Attachment, Plan
+    from cniplugin.protocol.invoke import RuntimeConf
     from cniplugin.records.journal import Store
-
-    from .teardown import Run
 
 
 DEVICE_INFO_FILE = "CNIDeviceInfoFile"
@@ -40,7 +39,7 @@ def attach_all(
     plan: Plan,
     record: Journal,
     store: Store,
-    run: Run,
+    runtime: RuntimeConf,
     *,
     runtime_config: Mapping[str, Any],
     args: str,
@@ -55,26 +54,26 @@ def attach_all(
         entry = _entry(attachment, runtime_config if attachment.is_default else {}, args)
         entries.append(_with_device_info(entry, attachment, record, device_info_dir))
     record = record.replace(entries=tuple(entries))
-    _check(plan, record, run)
-    _save(record, store, run, attempted=0)
+    _check(plan, record, runtime)
+    _save(record, store, runtime, attempted=0)
     for index, attachment in enumerate(plan.attachments):
         saving = _Saving(store, record, is_needed=index > 0)
         try:
             _provide_device_info(record.entries[index], attachment, device_info_dir)
-            record = _attach(record, index, attachment, run, meanwhile=saving)
+            record = _attach(record, index, attachment, runtime, meanwhile=saving)
             saving.check()
         except CniError as error:
-            take_back(record.replace(entries=record.entries[: index + 1]), store, error, run)
-    _save(record, store, run, attempted=len(entries))
+            take_back(record.replace(entries=record.entries[: index + 1]), store, error, runtime)
+    _save(record, store, runtime, attempted=len(entries))
     return record
 
 
-def _save(record: Journal, store: Store, run: Run, *, attempted: int) -> None:
+def _save(record: Journal, store: Store, runtime: RuntimeConf, *, attempted: int) -> None:
     """Write a record. If that fails, take back the first `attempted` attachments and raise."""
     try:
         store.write(record)
     except CniError as error:
-        take_back(record.replace(entries=record.entries[:attempted]), store, error, run)
+        take_back(record.replace(entries=record.entries[:attempted]), store, error, runtime)
 
 
 class _Saving:
@@ -99,7 +98,7 @@ class _Saving:
             raise self._failure
 
 
-def _check(plan: Plan, record: Journal, run: Run) -> None:
+def _check(plan: Plan, record: Journal, runtime: RuntimeConf) -> None:
     """Raise CniError if the pod has an interface of a planned name, or if an executable is missing.
 
     NB: this happens before anything is recorded. A delegate would fail on an existing interface too, but taking its
@@ -111,7 +110,7 @@ def _check(plan: Plan, record: Journal, run: Run) -> None:
             text = f"{entry.label}: the pod has an interface {entry.ifname} already"
             raise CniError(INVALID_NETWORK_CONFIG, text)
         try:
-            delegate.find_all(_config_of(attachment), run.of(record, entry))
+            delegate.find_all(_config_of(attachment), teardown.runtime_of(runtime, record, entry))
         except PluginError as error:
             raise error.within(entry.label) from error
 
@@ -161,20 +160,22 @@ def _provide_device_info(entry: Entry, attachment: Attachment, directory: str) -
     provide_info(entry.device_info_file, device_plugin_file(directory, resource, device) if device else None)
 
 
-def _attach(record: Journal, index: int, attachment: Attachment, run: Run, *, meanwhile: Callable[[], None]) -> Journal:
+def _attach(
+    record: Journal, index: int, attachment: Attachment, runtime: RuntimeConf, *, meanwhile: Callable[[], None]
+) -> Journal:
     """Attach one entry of a record; return the record with its result."""
     entry = record.entries[index]
     try:
-        result = delegate.add_list(_config_of(attachment), run.of(record, entry), meanwhile)
+        result = delegate.add_list(_config_of(attachment), teardown.runtime_of(runtime, record, entry), meanwhile)
     except PluginError as error:
         raise error.within(entry.label) from error
     done = entry.replace(state=ATTACHED, result=result)
     return record.replace(entries=(*record.entries[:index], done, *record.entries[index + 1 :]))
 
 
-def take_back(record: Journal, store: Store, error: CniError, run: Run) -> NoReturn:
+def take_back(record: Journal, store: Store, error: CniError, runtime: RuntimeConf) -> NoReturn:
     """Detach the attempted attachments. Raise the error that made this necessary, with the failures as details."""
-    left, failures = teardown.detach_all(record, run.replace(deadline=run.deadline + TAKE_BACK_S))
+    left, failures = teardown.detach_all(record, runtime.replace(deadline=runtime.deadline + TAKE_BACK_S))
     details = [f"not taken back, DEL will try again: {failure.msg}" for failure in failures]
     try:
         if failures:

@@ -9,10 +9,10 @@ network of another namespace exists. Policies and levels of mode Warn and Audit 
 The labels of a network's namespace decide which level its definitions have. The labels of the pod's own namespace are
 known; each other namespace costs one request.
 
-A refusal lists networks that the pod may use instead (`allowednetworks`). This costs at most REQUESTS_MAX requests and
-LIST_S seconds: the client lists one namespace at a time, and with its last request the whole cluster. After a failure
-the refusal lists nothing, rather than a part. As many requests again ask for labels of namespaces. Beyond these, the
-default level of the cluster counts, so at worst the list has a network that its level refuses.
+A refusal lists networks that the pod may use instead (`allowednetworks`). This costs at most REQUESTS_MAX
+requests and LIST_S seconds: the client lists one namespace at a time, and with its last request the whole cluster.
+After a failure the refusal lists nothing, rather than a part. As many requests again ask for labels of namespaces.
+Beyond these, the default level of the cluster counts, so at worst the list has a network that its level refuses.
 """
 
 from __future__ import annotations
@@ -170,7 +170,7 @@ def _report_trials(trials: Sequence[tuple[str, Refusal]], pod: Pod, rules: Rules
 
 
 def list_alternatives(subject: Subject, rules: Rules, client: Server) -> tuple[tuple[str, ...], bool]:
-    """Return the result of `allowednetworks.list_allowed`; nothing, and a log line, if the API server fails."""
+    """Return the networks that the pod may use. If the API server fails, return none and log the reason."""
     from cniplugin.access.judging.allowednetworks import list_allowed  # noqa: PLC0415  # only a refusal lists networks
 
     client.limit(min(LIST_S, client.left_s() * LIST_SHARE))

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from cniplugin.cluster.objects import Pod, Server
     from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 
-    Tell = Callable[[Remark], None]
+    Report = Callable[[Remark], None]
     LookUp = Callable[[str, str], NetworkAttachmentDefinition | None]
 
 DEFINITION_KEYS = {"sriovnetwork.k8snetworkplumbingwg.io": ("netAttachDefName", "netAttachDefNamespace", "ifName")}
@@ -51,7 +51,7 @@ class Claimed(Record):
     where: str
 
 
-def find(pod: Pod, client: Server, look_up: LookUp, tell: Tell) -> tuple[Claimed, ...]:
+def find(pod: Pod, client: Server, look_up: LookUp, report: Report) -> tuple[Claimed, ...]:
     """Return the networks that the claims of a pod name, each once. Raises CniError for a claim that cannot be read."""
     networks: dict[tuple[str, str], Claimed] = {}
     for name in pod.claims:
@@ -60,7 +60,7 @@ def find(pod: Pod, client: Server, look_up: LookUp, tell: Tell) -> tuple[Claimed
         except RefusedError as error:
             if error.status != FORBIDDEN:
                 raise
-            tell(Remark(reason=UNREAD, message=f"the node does not judge the networks of claims: {error.msg}"))
+            report(Remark(reason=UNREAD, message=f"the node does not judge the networks of claims: {error.msg}"))
             break
         for claimed in _networks_of(claim or {}, pod.namespace, name, look_up):
             networks.setdefault((claimed.element.namespace, claimed.element.name), claimed)
@@ -98,8 +98,8 @@ def _applies(config: dict[str, Any], request: str) -> bool:
 
 
 def _member(value: dict[str, Any], key: str) -> dict[str, Any]:
-    found = value.get(key)
-    return found if isinstance(found, dict) else {}
+    member = value.get(key)
+    return member if isinstance(member, dict) else {}
 
 
 def _objects(value: Iterable[Any] | None) -> list[dict[str, Any]]:

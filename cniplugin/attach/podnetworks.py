@@ -16,7 +16,6 @@ from cniplugin.cnierrors import INVALID_NETWORK_CONFIG, CniError
 from cniplugin.netspec.errors import SpecErrors
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 from cniplugin.netspec.plan import plan
-from cniplugin.netspec.record import Record
 from cniplugin.netspec.selection import NetworkSelectionElement
 
 TYPE_CHECKING = False
@@ -31,18 +30,11 @@ if TYPE_CHECKING:
 
     from .podclaims import Claimed
 
-    Tell = Callable[[Remark], None]
+    Report = Callable[[Remark], None]
     """Takes a remark for an event about the pod; the pod may start or not."""
 
 LOCAL = ""
 """The namespace of networks that are not objects of the API."""
-
-
-class DefaultNetworks(Record):
-    """The default networks of the node. The interface of `first` is CNI_IFNAME."""
-
-    first: NetworkSelectionElement
-    more: tuple[NetworkSelectionElement, ...] = ()
 
 
 class Catalogue:
@@ -106,8 +98,10 @@ class Catalogue:
         return self.add(config)
 
 
-def node_defaults(conf: NetConf, catalogue: Catalogue, *, pod_namespace: str) -> DefaultNetworks:
-    """Return the default networks of the node's configuration."""
+def node_defaults(
+    conf: NetConf, catalogue: Catalogue, *, pod_namespace: str
+) -> tuple[NetworkSelectionElement, list[NetworkSelectionElement]]:
+    """Return the node's default network, whose interface is CNI_IFNAME, and the further ones."""
     if conf.delegates:
         first, *more = (catalogue.add(config) for config in conf.delegates)
     else:
@@ -120,43 +114,45 @@ def node_defaults(conf: NetConf, catalogue: Catalogue, *, pod_namespace: str) ->
 
         chain = load_chain(directory, conf.auxiliary_cni_chain_name)
         more += [catalogue.add(chain)] if chain else []
-    return DefaultNetworks(first=first, more=tuple(more))
+    return first, more
 
 
-def plan_networks(conf: NetConf, pod: Pod | None, client: Server | None, *, ifname: str, uid: str, tell: Tell) -> Plan:
+def plan_networks(
+    conf: NetConf, pod: Pod | None, client: Server | None, *, ifname: str, uid: str, report: Report
+) -> Plan:
     """Return the plan for a pod; without a pod (no API server), that of the node's own networks.
 
     `uid` is the pod's uid in CNI_ARGS, or "". Raises SpecErrors for an annotation that cannot be read or planned,
     CniError 100 for a refused attachment, and the errors of `devices`.
     """
-    made = _plan_networks(conf, pod, client, ifname=ifname, tell=tell)
-    if any(item.network.resource_name or item.element.device_id for item in made.attachments):
-        return _choose_devices(conf, made, pod, uid)
-    return made
+    planned = _plan_networks(conf, pod, client, ifname=ifname, report=report)
+    if any(item.network.resource_name or item.element.device_id for item in planned.attachments):
+        return _choose_devices(conf, planned, pod, uid)
+    return planned
 
 
-def _choose_devices(conf: NetConf, made: Plan, pod: Pod | None, uid: str) -> Plan:
+def _choose_devices(conf: NetConf, planned: Plan, pod: Pod | None, uid: str) -> Plan:
     """NB: the kubelet uses its own uid, which for a static pod is not that of the API."""
     from cniplugin.access.judging.reasons import Refusal  # noqa: PLC0415  # few pods have devices
 
     from . import devices, permission  # noqa: PLC0415  # as above
 
-    is_needed = any(item.network.resource_name for item in made.attachments)
+    is_needed = any(item.network.resource_name for item in planned.attachments)
     own = devices.load_devices(conf.kubelet_dir, uid or (pod.uid if pod else "")) if is_needed else {}
     refusals = [
         Refusal(reference=item.network.reference, item=item.item, verdict=devices.refuse_foreign(item, own))
-        for item in devices.find_foreign(made, own)
+        for item in devices.find_foreign(planned, own)
     ]
     if refusals:
-        raise permission.denied(refusals, pod, judged=len(made.attachments))
-    return devices.assign(made, own)
+        raise permission.denied(refusals, pod, judged=len(planned.attachments))
+    return devices.assign(planned, own)
 
 
-def _plan_networks(conf: NetConf, pod: Pod | None, client: Server | None, *, ifname: str, tell: Tell) -> Plan:
+def _plan_networks(conf: NetConf, pod: Pod | None, client: Server | None, *, ifname: str, report: Report) -> Plan:
     catalogue = Catalogue(conf, client)
-    defaults = node_defaults(conf, catalogue, pod_namespace=pod.namespace if pod else "")
+    first, more = node_defaults(conf, catalogue, pod_namespace=pod.namespace if pod else "")
     if pod is None or client is None:
-        return plan((), catalogue.find, default=defaults.first, more_defaults=defaults.more, default_interface=ifname)
+        return plan((), catalogue.find, default=first, more_defaults=more, default_interface=ifname)
     from cniplugin.netspec.annotation import read_pod, texts_of  # noqa: PLC0415  # for a node with an API server
 
     selections = read_pod(*texts_of(pod.annotations), namespace=pod.namespace, network_namespace=conf.multus_namespace)
@@ -168,7 +164,7 @@ def _plan_networks(conf: NetConf, pod: Pod | None, client: Server | None, *, ifn
     if pod.claims:
         from . import podclaims  # noqa: PLC0415  # few pods have claims
 
-        claimed = podclaims.find(pod, client, catalogue.look_up, tell)
+        claimed = podclaims.find(pod, client, catalogue.look_up, report)
     if asked or claimed:
         # Most pods ask for nothing and need no rules.
         from cniplugin.cluster import accessrules  # noqa: PLC0415
@@ -176,15 +172,14 @@ def _plan_networks(conf: NetConf, pod: Pod | None, client: Server | None, *, ifn
         from . import permission  # noqa: PLC0415
 
         in_effect = accessrules.load(conf, pod.namespace, client)
-        for remark in (
-            *in_effect.remarks,
-            *permission.check(pod, asked, in_effect, catalogue, client, claimed=claimed),
-        ):
-            tell(remark)
+        for remark in in_effect.remarks:
+            report(remark)
+        for remark in permission.check(pod, asked, in_effect, catalogue, client, claimed=claimed):
+            report(remark)
     return plan(
         selections.networks,
         catalogue.find,
-        default=selections.default or defaults.first,
-        more_defaults=defaults.more,
+        default=selections.default or first,
+        more_defaults=more,
         default_interface=ifname,
     )

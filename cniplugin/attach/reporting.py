@@ -119,7 +119,7 @@ def _create_remarks(client: Client, pod: Pod, remarks: Sequence[Remark]) -> bool
 
 def event(client: Client, pod: Pod, reason: str, message: str, *, is_warning: bool) -> bool:
     """Create an event about the pod; say whether this succeeded. A failure is a log line."""
-    made = Event(
+    created = Event(
         namespace=pod.namespace,
         pod=pod.name,
         uid=pod.uid,
@@ -130,8 +130,9 @@ def event(client: Client, pod: Pod, reason: str, message: str, *, is_warning: bo
         host=os.uname().nodename,
     )
     try:
-        client.create_event(made)
+        client.create_event(created)
     except CniError as error:
-        LOG.error(f"pod {pod.namespace}/{pod.name}: event {reason} and all later events are not written: {error.msg}")
+        text = f"event {reason} is not written, and later events are not tried: {error.msg}"
+        LOG.error(f"pod {pod.namespace}/{pod.name}: {text}")
         return False
     return True

@@ -12,7 +12,6 @@ import time
 from cniplugin.cnierrors import IO_FAILURE, VERSION_INCOMPATIBLE, CniError, PluginError, joined
 from cniplugin.host.log import LOG
 from cniplugin.netspec.errors import SpecErrors
-from cniplugin.netspec.record import Record
 from cniplugin.protocol import delegate
 from cniplugin.protocol.invoke import SIGKILL, RuntimeConf
 from cniplugin.protocol.skel import OWN_NETNS, allows_own_netns, from_spec_errors
@@ -34,57 +33,45 @@ _KILLED_WITHIN_S = 1.0
 _TICK_S = 0.01
 
 
-class Run(Record):
-    """Values of a whole verb: the directories of plugins, the runtime's environment, the end on `time.monotonic`."""
+def turn(runtime: RuntimeConf, waiting: int) -> RuntimeConf:
+    """Return the values with the deadline of the next of `waiting` equal turns.
 
-    path: tuple[str, ...]
-    environ: Mapping[str, str]
-    deadline: float
+    Without turns, a delegate that hangs would use up the time of the others in each DEL, and nothing would ever be
+    freed.
+    """
+    now = time.monotonic()
+    left = runtime.deadline - now
+    return runtime.replace(deadline=now + min(left, max(left / waiting, TURN_S)))
 
-    def turn(self, waiting: int) -> Run:
-        """Return this with the deadline of the next of `waiting` equal turns.
 
-        Without turns, a delegate that hangs would use up the time of the others in each DEL, and nothing would ever be
-        freed.
-        """
-        now = time.monotonic()
-        left = self.deadline - now
-        return self.replace(deadline=now + min(left, max(left / waiting, TURN_S)))
-
-    def of_node(self) -> RuntimeConf:
-        """Return the values for delegates of GC and STATUS."""
-        return RuntimeConf(path=self.path, environ=self.environ, deadline=self.deadline)
-
-    def of(self, record: Journal, entry: Entry) -> RuntimeConf:
-        """Return the values for the delegates of a recorded attachment."""
-        return RuntimeConf(
-            container_id=record.container_id,
-            netns=record.netns,
-            ifname=entry.ifname,
-            args=entry.args,
-            capability_args=entry.capability_args,
-            cni_args=entry.cni_args,
-            path=self.path,
-            environ={**self.environ, MARK: _mark_of(record)},
-            deadline=self.deadline,
-        )
+def runtime_of(runtime: RuntimeConf, record: Journal, entry: Entry) -> RuntimeConf:
+    """Return the values of a verb with those of a recorded attachment."""
+    return runtime.replace(
+        container_id=record.container_id,
+        netns=record.netns,
+        ifname=entry.ifname,
+        args=entry.args,
+        capability_args=entry.capability_args,
+        cni_args=entry.cni_args,
+        environ={**runtime.environ, MARK: _mark_of(record)},
+    )
 
 
 def _mark_of(record: Journal) -> str:
     return f"{record.container_id} {record.netns}"
 
 
-def detach_all(record: Journal, run: Run) -> tuple[tuple[Entry, ...], list[CniError]]:
+def detach_all(record: Journal, runtime: RuntimeConf) -> tuple[tuple[Entry, ...], list[CniError]]:
     """Detach every attachment of a record, last one first. Return the entries that are left, in order, and the errors.
 
     An entry that is left becomes ATTEMPTED: CHECK refuses it, and a new ADD detaches it first.
     """
     left: list[Entry] = []
     failures: list[CniError] = []
-    reachable = record.replace(netns=_reachable(record.netns, run.environ))
+    reachable = record.replace(netns=_reachable(record.netns, runtime.environ))
     for waiting, entry in reversed(list(enumerate(record.entries, start=1))):
         try:
-            detach(reachable, entry, run.turn(waiting))
+            detach(reachable, entry, turn(runtime, waiting))
         except CniError as failure:
             left.append(entry.replace(state=ATTEMPTED))
             failures.append(failure)
@@ -105,10 +92,10 @@ def _reachable(netns: str, environ: Mapping[str, str]) -> str:
     return "" if given.st_dev != own.st_dev or is_own else netns
 
 
-def detach(record: Journal, entry: Entry, run: Run) -> None:
+def detach(record: Journal, entry: Entry, runtime: RuntimeConf) -> None:
     """Detach one attachment. Raises CniError with the network and the plugin."""
     try:
-        _delete(record, entry, run)
+        _delete(record, entry, runtime)
         if entry.device_info_file is not None:
             _remove_device_info(record, entry, entry.device_info_file)
     except SpecErrors as errors:
@@ -117,10 +104,10 @@ def detach(record: Journal, entry: Entry, run: Run) -> None:
         raise error.within(entry.label) from error
 
 
-def _delete(record: Journal, entry: Entry, run: Run) -> None:
+def _delete(record: Journal, entry: Entry, runtime: RuntimeConf) -> None:
     config = config_of(entry)
     try:
-        delegate.delete_list(config, run.of(record, entry), cached_result=entry.result)
+        delegate.delete_list(config, runtime_of(runtime, record, entry), cached_result=entry.result)
     except PluginError as error:
         # The plugin does not support the version, so its ADD failed for the same reason and there is nothing to free.
         if error.code != VERSION_INCOMPATIBLE or entry.result is not None or len(config.plugins) > 1:
@@ -138,7 +125,7 @@ def _remove_device_info(record: Journal, entry: Entry, path: str) -> None:
         LOG.error(f"{entry.label}: {text}")
 
 
-def delete_container(store: Store, container_id: str, run: Run, *, netns: str | None = None) -> bool:
+def delete_container(store: Store, container_id: str, runtime: RuntimeConf, *, netns: str | None = None) -> bool:
     """Detach a container and remove its record; return False if there was none. Hold its lock.
 
     `netns` is the path that the runtime gives now, "" if the namespace is gone; None means the recorded one. Of a
@@ -148,7 +135,7 @@ def delete_container(store: Store, container_id: str, run: Run, *, netns: str | 
         record = store.read(container_id)
     except DamagedError as damaged:
         LOG.set_subject(container_id)
-        _delete_damaged(store, container_id, damaged, run, netns=netns)
+        _delete_damaged(store, container_id, damaged, runtime, netns=netns)
         return True
     if record is None:
         store.remove(container_id)  # the temporary file of a process that was killed in its first write
@@ -156,7 +143,7 @@ def delete_container(store: Store, container_id: str, run: Run, *, netns: str | 
     LOG.set_subject(container_id, record.pod)
     if any(entry.state == ATTEMPTED for entry in record.entries):
         end_delegates(record)
-    left, failures = detach_all(_in(record, netns), run)
+    left, failures = detach_all(_in(record, netns), runtime)
     if failures:
         try:
             store.write(record.replace(entries=left))
@@ -207,14 +194,16 @@ def _in(record: Journal, netns: str | None) -> Journal:
     return record if netns is None else record.replace(netns=netns)
 
 
-def _delete_damaged(store: Store, container_id: str, damaged: DamagedError, run: Run, *, netns: str | None) -> None:
+def _delete_damaged(
+    store: Store, container_id: str, damaged: DamagedError, runtime: RuntimeConf, *, netns: str | None
+) -> None:
     """Detach the readable attachments of a damaged record; remove the record only if it had no others."""
     known = salvage(damaged.path)
     head = known.head
     if head is None or head.container_id != container_id:
         raise CniError(damaged.code, f"{damaged.msg}; nothing can be detached by it; see docs/node.md")
     end_delegates(head)
-    _, failures = detach_all(_in(head.replace(entries=known.entries), netns), run)
+    _, failures = detach_all(_in(head.replace(entries=known.entries), netns), runtime)
     if failures:
         raise joined([*failures, damaged]).of(head.owner)
     if known.missing != 0:

@@ -123,8 +123,7 @@ class Client:
         body = {"metadata": {"uid": uid, "annotations": annotations}}
 
         def check_conflict() -> None:
-            found = self.get(path).get("metadata", {}).get("uid")
-            if found != uid:
+            if self.get(path).get("metadata", {}).get("uid") != uid:
                 raise ReplacedError(TRY_AGAIN_LATER, f"pod {namespace}/{name} was created anew: its uid is not {uid}")
 
         try:

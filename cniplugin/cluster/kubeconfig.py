@@ -70,8 +70,8 @@ def load_service_account(environ: Mapping[str, str], *, directory: str = SERVICE
     if not host or not port:
         return None
     server = f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
-    made = _parse_server(server, source="KUBERNETES_SERVICE_HOST")
-    return made.replace(token_file=f"{directory}/token", ca_file=f"{directory}/ca.crt")
+    config = _parse_server(server, source="KUBERNETES_SERVICE_HOST")
+    return config.replace(token_file=f"{directory}/token", ca_file=f"{directory}/ca.crt")
 
 
 def parse_kubeconfig(text: str, *, source: str, directory: str) -> ClusterConfig:
@@ -93,7 +93,7 @@ def parse_kubeconfig(text: str, *, source: str, directory: str) -> ClusterConfig
     server_name = _text(cluster, "tls-server-name", source)
     if server_name and not _is_host(server_name):
         _refuse(source, "tls-server-name: this is not the name of a host; allowed: letters, digits, '.' and '-'")
-    made = _parse_server(_text(cluster, "server", source), source=source).replace(
+    config = _parse_server(_text(cluster, "server", source), source=source).replace(
         **_file_or_data(cluster, "certificate-authority", "ca", source=source, directory=directory),
         **_file_or_data(user, "client-certificate", "cert", source=source, directory=directory),
         **_file_or_data(user, "client-key", "key", source=source, directory=directory),
@@ -101,9 +101,9 @@ def parse_kubeconfig(text: str, *, source: str, directory: str) -> ClusterConfig
         token_file=_absolute(_text(user, "tokenFile", source), directory),
         server_name=server_name,
     )
-    if bool(made.cert_file or made.cert_data) != bool(made.key_file or made.key_data):
+    if bool(config.cert_file or config.cert_data) != bool(config.key_file or config.key_data):
         _refuse(source, "client-certificate and client-key belong together, and one of them is missing")
-    return made
+    return config
 
 
 def load_token(config: ClusterConfig) -> str:
@@ -175,19 +175,19 @@ def _named(value: Mapping[str, Any], plural: str, key: str, name: str, referrer:
     index = next((index for index, entry in enumerate(entries) if entry.get("name") == name), None)
     if index is None:
         _refuse(source, f"{plural}: none of its {len(entries)} entries has the name that {referrer} gives")
-    found = entries[index].get(key) or {}
-    if not isinstance(found, dict):
-        _refuse(source, f"{plural}[{index}].{key}: {_type_of(found)}; allowed: a mapping")
-    return found
+    member = entries[index].get(key) or {}
+    if not isinstance(member, dict):
+        _refuse(source, f"{plural}[{index}].{key}: {_type_of(member)}; allowed: a mapping")
+    return member
 
 
 def _text(value: Mapping[str, Any], key: str, source: str) -> str:
-    found = value.get(key)
-    if found is None:
+    member = value.get(key)
+    if member is None:
         return ""
-    if not isinstance(found, str):
-        _refuse(source, f"{key}: {_type_of(found)}; allowed: text")
-    return found
+    if not isinstance(member, str):
+        _refuse(source, f"{key}: {_type_of(member)}; allowed: text")
+    return member
 
 
 def _type_of(value: object) -> str:

@@ -97,7 +97,7 @@ def fetch_pod(client: Reader, namespace: str, name: str, uid: str) -> Pod:
         pod = _pod(namespace, name, client.get(path, appears_within_s=POD_APPEARS_WITHIN_S))
         client.memo[key] = pod
     if uid and pod.uid != uid and not pod.is_static:
-        text = f"a new pod has its name: the uid is {pod.uid}, and the runtime asks for {uid}"
+        text = f"it was created anew: its uid is {pod.uid}, and the runtime asks for {uid}"
         raise CniError(TRY_AGAIN_LATER, text)
     return pod
 

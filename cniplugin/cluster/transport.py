@@ -61,16 +61,16 @@ def dial(host: str, port: int, *, timeout_s: float) -> TcpSocket:
     failure: OSError | None = None
     # NB: a host as `str` would load the IDNA codec, 1 ms. The grammar of the kubeconfig allows ASCII only.
     for family, kind, protocol, _, address in getaddrinfo(host.encode("ascii"), port, 0, SOCK_STREAM):
-        made = TcpSocket(family, kind | SOCK_CLOEXEC, protocol)
+        connected = TcpSocket(family, kind | SOCK_CLOEXEC, protocol)
         try:
-            made.settimeout(timeout_s)
-            made.connect(address)
-            made.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
+            connected.settimeout(timeout_s)
+            connected.connect(address)
+            connected.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
         except OSError as error:
-            made.close()
+            connected.close()
             failure = error
         else:
-            return made
+            return connected
     raise failure or OSError(f"{host} has no address")
 
 

@@ -193,12 +193,12 @@ def _messages(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 def attributes(data: bytes) -> dict[int, bytes]:
     """Return the attributes of a message by type; the last one of a type counts."""
-    found: dict[int, bytes] = {}
+    by_kind: dict[int, bytes] = {}
     while len(data) >= _ATTRIBUTE.size:
         length, kind = _ATTRIBUTE.unpack_from(data)
-        found[kind & 0x3FFF] = data[_ATTRIBUTE.size : length]  # without NLA_F_NESTED, NLA_F_NET_BYTEORDER
+        by_kind[kind & 0x3FFF] = data[_ATTRIBUTE.size : length]  # without NLA_F_NESTED, NLA_F_NET_BYTEORDER
         data = data[max(_padded(length), _ATTRIBUTE.size) :]
-    return found
+    return by_kind
 
 
 def attribute(kind: int, payload: bytes) -> bytes:

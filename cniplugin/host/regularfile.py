@@ -1,4 +1,4 @@
-"""A file that somebody else made, read without waiting: opening a named pipe would wait forever for its writer."""
+"""Read a file of another program without blocking; a named pipe would block until a writer opens it."""
 
 # pathlib is not allowed in this package:
 # ruff: noqa: PTH116, PTH123

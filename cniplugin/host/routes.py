@@ -59,7 +59,7 @@ class Routes:
 
     def defaults(self, index: int | None = None) -> list[DefaultRoute]:
         """Return the default routes of both families in the main table, or only those of one interface."""
-        found = [
+        routes = [
             route
             for family in (AF_INET, AF_INET6)
             for message in self._netlink.ask(
@@ -67,7 +67,7 @@ class Routes:
             )
             if (route := _default_route(message)) is not None
         ]
-        return [route for route in found if index is None or route.interface_index == index]
+        return [route for route in routes if index is None or route.interface_index == index]
 
     def delete(self, route: DefaultRoute) -> None:
         """Delete a route that `defaults` returned, if it still exists."""
@@ -89,16 +89,16 @@ class Routes:
 def _default_route(payload: bytes) -> DefaultRoute | None:
     """Return a unicast default route of the main table; None for any other route."""
     family, dst_len, _, _, table, _, _, kind, _ = _ROUTE.unpack_from(payload)
-    found = attributes(payload[_ROUTE.size :])
-    table = U32.unpack(found[RTA_TABLE])[0] if RTA_TABLE in found else table
+    attrs = attributes(payload[_ROUTE.size :])
+    table = U32.unpack(attrs[RTA_TABLE])[0] if RTA_TABLE in attrs else table
     if dst_len or kind != RTN_UNICAST or table != RT_TABLE_MAIN:
         return None
-    gateway = found.get(RTA_GATEWAY, b"")
-    index = U32.unpack(found[RTA_OIF])[0] if RTA_OIF in found else 0
-    if RTA_MULTIPATH in found:
-        _, _, _, index = _NEXTHOP.unpack_from(found[RTA_MULTIPATH])
-        gateway = attributes(found[RTA_MULTIPATH][_NEXTHOP.size :]).get(RTA_GATEWAY, b"")
-    metric = U32.unpack(found[RTA_PRIORITY])[0] if RTA_PRIORITY in found else 0
+    gateway = attrs.get(RTA_GATEWAY, b"")
+    index = U32.unpack(attrs[RTA_OIF])[0] if RTA_OIF in attrs else 0
+    if RTA_MULTIPATH in attrs:
+        _, _, _, index = _NEXTHOP.unpack_from(attrs[RTA_MULTIPATH])
+        gateway = attributes(attrs[RTA_MULTIPATH][_NEXTHOP.size :]).get(RTA_GATEWAY, b"")
+    metric = U32.unpack(attrs[RTA_PRIORITY])[0] if RTA_PRIORITY in attrs else 0
     return DefaultRoute(
         family=family, interface_index=index, gateway=_text(family, gateway), metric=metric, raw=payload
     )

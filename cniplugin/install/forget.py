@@ -11,9 +11,9 @@ import os
 import time
 
 from cniplugin.attach import teardown
-from cniplugin.attach.teardown import Run
 from cniplugin.netspec import result
 from cniplugin.netspec.errors import SpecErrors
+from cniplugin.protocol.invoke import RuntimeConf
 from cniplugin.protocol.netconf import NetConf
 from cniplugin.records.journal import SUFFIX, DamagedError, Journal, Store, salvage
 
@@ -99,12 +99,12 @@ def forget(container_id: str, options: Mapping[str, str], environ: Mapping[str, 
         )
     store, deadline = Store(directory), time.monotonic() + FORGET_S
     path = (options["cni-bin-dir"], *filter(None, environ.get("CNI_PATH", "").split(":")))
-    run = Run(path=path, environ=environ, deadline=deadline)
+    runtime = RuntimeConf(path=path, environ=environ, deadline=deadline)
     with store.lock(container_id, deadline):
         damaged = _damage_of(store, container_id)
         known = salvage(damaged.path)
         _show_damaged(container_id, damaged)
-        if not _detach(container_id, known, run) and not is_forced:
+        if not _detach(container_id, known, runtime) and not is_forced:
             say("not forgotten: repair this and run forget again, or use --force")
             return FAILED
         moved = store.set_aside(container_id)
@@ -122,7 +122,7 @@ def _damage_of(store: Store, container_id: str) -> DamagedError:
     raise InstallError(f"{store.path(container_id)}: this record is sound; DEL of the runtime detaches the container")
 
 
-def _detach(container_id: str, known: Salvage, run: Run) -> bool:
+def _detach(container_id: str, known: Salvage, runtime: RuntimeConf) -> bool:
     """Detach the readable attachments and report them; return True if nothing failed.
 
     NB: a record without its head belongs to this container by its name. Then delegates get no network namespace.
@@ -134,7 +134,7 @@ def _detach(container_id: str, known: Salvage, run: Run) -> bool:
     head = head.replace(entries=known.entries)
     if known.head is not None:
         teardown.end_delegates(head)
-    _, failures = teardown.detach_all(head, run)
+    _, failures = teardown.detach_all(head, runtime)
     for failure in failures:
         say(f"not detached: {failure.msg}")
     say(f"detached: {len(head.entries) - len(failures)} of {len(head.entries)} known attachments")

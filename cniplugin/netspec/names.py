@@ -26,6 +26,7 @@ RESERVED_INTERFACES = ("eth0", "lo")
 
 ALLOWED_LABEL = "lower case letters, digits and '-', starting and ending with a letter or digit, at most 63 characters"
 ALLOWED_SUBDOMAIN = "lower case letters, digits, '-' and '.', each part starting and ending with a letter or digit"
+ALLOWED_NETWORK_NAME = "letters, digits, '_', '.' and '-', starting with a letter or digit"
 ALLOWED_INTERFACE = "1 to 15 bytes, no '/', ':' or white space, not '.' or '..'"
 ALLOWED_IP = "an IPv4 or IPv6 address, with an optional prefix length such as /24"
 ALLOWED_MAC = "6 bytes in hexadecimal, such as 02:23:45:67:89:01"

@@ -182,9 +182,9 @@ def _execute(
 def _named(error: PluginError, config: NetworkConfigList, command: str) -> PluginError:
     """Return the error with the plugin, the network and the verb in front (libcni api.go pluginDescription)."""
     where = f"plugin type={quote(error.plugin)} name={quote(config.name)}"
-    made = error.within(f"{where} failed ({_VERBS[command]})")
-    made.command = command
-    return made
+    named = error.within(f"{where} failed ({_VERBS[command]})")
+    named.command = command
+    return named
 
 
 def _result(stdout: bytes, config: NetworkConfigList, plugin: PluginConfig) -> Conf:

@@ -51,12 +51,12 @@ SIGKILL, SIGPIPE, SIGXFSZ = 9, 13, 25
 
 
 class RuntimeConf(Record):
-    """What the delegates of an attachment get beside their configuration (libcni `RuntimeConf`).
+    """The values that delegates get beside their configuration (libcni `RuntimeConf`).
 
-    `args` is CNI_ARGS, `path` the directories of CNI_PATH. `environ` is the runtime's environment, which delegates
-    inherit. `deadline` is in seconds of `time.monotonic`, None without one. `capability_args` become `runtimeConfig`;
-    each plugin gets those that it declares. `cni_args` go to `args.cni`. GC and STATUS use `path`, `environ` and
-    `deadline` only.
+    `path` has the directories of CNI_PATH. `environ` is the runtime's environment, which delegates inherit. `deadline`
+    is in seconds of `time.monotonic`. These hold for a whole verb; GC and STATUS need no others. For an attachment,
+    `args` is CNI_ARGS, `capability_args` become `runtimeConfig`, each for the plugins that declare it, and `cni_args`
+    go to `args.cni`.
     """
 
     container_id: str = ""
@@ -67,7 +67,7 @@ class RuntimeConf(Record):
     cni_args: Mapping[str, object] | None = None
     path: tuple[str, ...]
     environ: Mapping[str, str]
-    deadline: float | None
+    deadline: float
 
 
 class Call(Record):
@@ -170,14 +170,14 @@ class _Child:
         """Return the exit status, negative for a signal as in `subprocess`. None if the status was lost."""
         return None if self._status is None else os.waitstatus_to_exitcode(self._status)
 
-    def attend(self, request: bytes, deadline: float | None, meanwhile: Callable[[], None] | None = None) -> bool:
+    def attend(self, request: bytes, deadline: float, meanwhile: Callable[[], None] | None = None) -> bool:
         """Write and read until the process exits (True) or the deadline comes (False)."""
         rest = self._feed(memoryview(request))
         if meanwhile is not None:
             meanwhile()
         while not self._reap():
-            left = None if deadline is None else deadline - time.monotonic()
-            if left is not None and left <= 0:
+            left = deadline - time.monotonic()
+            if left <= 0:
                 return False
             for fd, _ in self._poll.poll(self._pause_ms(left)):
                 if fd == self._stdin:
@@ -190,11 +190,9 @@ class _Child:
                     break
         return True
 
-    def _pause_ms(self, left: float | None) -> float | None:
+    def _pause_ms(self, left: float) -> int:
         """NB: `poll` takes whole milliseconds. Rounding down would make a busy loop of the last one."""
-        if self._pidfd is None:
-            left = _TICK_S if left is None else min(left, _TICK_S)
-        return None if left is None else int(left * 1000) + 1
+        return int((left if self._pidfd is not None else min(left, _TICK_S)) * 1000) + 1
 
     def _feed(self, rest: memoryview) -> memoryview:
         """Write as much as the pipe takes. A delegate may exit without reading its request."""
@@ -252,22 +250,21 @@ class _Child:
 
 def _pipes() -> tuple[tuple[int, int, int], tuple[int, int, int]]:
     """Return our ends of stdin, stdout and stderr, and the delegate's ends. All are closed on exec."""
-    made: list[int] = []
+    ends: list[int] = []
     try:
         for _ in range(3):
-            made += os.pipe()
+            ends += os.pipe()
     except OSError:
-        _close(*made)
+        _close(*ends)
         raise
-    return (made[1], made[2], made[4]), (made[0], made[3], made[5])
+    return (ends[1], ends[2], ends[4]), (ends[0], ends[3], ends[5])
 
 
 def _spawn(call: Call, pipes: tuple[int, int, int]) -> int:
     """Start the delegate and return its process ID. Tries again while the executable is being written (libcni)."""
     for attempt in range(1, TEXT_BUSY_ATTEMPTS + 1):
-        deadline = call.runtime.deadline
-        left = None if deadline is None else deadline - time.monotonic()
-        if left is not None and left <= 0:
+        left = call.runtime.deadline - time.monotonic()
+        if left <= 0:
             raise _error(call, TRY_AGAIN_LATER, f"netplugin was not started: the deadline passed{_busy(attempt - 1)}")
         try:
             return _spawn_once(call, pipes)
@@ -277,7 +274,7 @@ def _spawn(call: Call, pipes: tuple[int, int, int]) -> int:
         except ValueError as error:  # a zero byte in its environment
             raise _error(call, IO_FAILURE, f"cannot start {call.executable}: {error}") from error
         if attempt < TEXT_BUSY_ATTEMPTS:
-            time.sleep(TEXT_BUSY_WAIT_S if left is None else min(TEXT_BUSY_WAIT_S, left))
+            time.sleep(min(TEXT_BUSY_WAIT_S, left))
     raise _error(call, TRY_AGAIN_LATER, f"cannot start {call.executable}: text file busy, {TEXT_BUSY_ATTEMPTS} times")
 
 

@@ -72,9 +72,7 @@ class NetConf(Record):
     log_level: str = "verbose"
     log_to_stderr: bool = True
     log_options: Mapping[str, Any] = {}
-    capabilities: frozenset[str] = frozenset()
     runtime_config: Mapping[str, Any] = {}
-    prev_result: Conf | None = None
     valid_attachments: tuple[tuple[str, str], ...] | None = None
 
 
@@ -85,8 +83,8 @@ class Reading(Record):
     problems: tuple[tuple[str, str], ...]
     warnings: tuple[str, ...]
 
-    def accept(self, command: str) -> tuple[NetConf, tuple[str, ...]]:
-        """Return the configuration for a verb, and warnings.
+    def check(self, command: str) -> tuple[str, ...]:
+        """Return warnings, if the verb can use the configuration.
 
         Raises CniError 7 with all problems, the first one in `msg`, the others in `details`. To WITH_RECORDS, a problem
         of a key that they do not need is a warning: a configuration that was broken after a pod was attached must not
@@ -97,7 +95,7 @@ class Reading(Record):
         if serious:
             first, *others = serious
             raise CniError(INVALID_NETWORK_CONFIG, first, "\n".join(others))
-        return self.conf, (*self.warnings, *(text for _, text in self.problems))
+        return (*self.warnings, *(text for _, text in self.problems))
 
 
 def read(conf: Conf) -> Reading:
@@ -110,7 +108,8 @@ def read(conf: Conf) -> Reading:
 
 def parse(conf: Conf) -> tuple[NetConf, tuple[str, ...]]:
     """Return a configuration for ADD, and warnings. Raises CniError 7."""
-    return read(conf).accept("ADD")
+    reading = read(conf)
+    return reading.conf, reading.check("ADD")
 
 
 class _Reader:
@@ -241,11 +240,9 @@ class _Reader:
         self.expect(isinstance(value, dict), path, value, allowed="an object")
         return value if isinstance(value, dict) else {}
 
-    def declared(self, value: object, path: str) -> frozenset[str]:
-        declared = self.members(value, path)
-        for name, wanted in declared.items():
-            self.flag(wanted, join(path, name))
-        return frozenset(name for name, wanted in declared.items() if wanted)
+    def flags(self, value: object, path: str) -> None:
+        for name, flag in self.members(value, path).items():
+            self.flag(flag, join(path, name))
 
     def networks(self, value: object, path: str) -> tuple[NetworkConfigList, ...]:
         self.expect(isinstance(value, list), path, value, allowed="a list of CNI configurations")
@@ -309,9 +306,9 @@ _KEYS: Mapping[str, tuple[str, Read]] = {
     # CNI 1.1 §1
     "cniVersion": ("cni_version", _Reader.version),
     "name": ("name", _Reader.text),
-    "capabilities": ("capabilities", _Reader.declared),
+    "capabilities": (_UNUSED, _Reader.flags),
     "runtimeConfig": ("runtime_config", _Reader.members),
-    "prevResult": ("prev_result", _Reader.members),
+    "prevResult": (_UNUSED, _Reader.members),
     "cni.dev/valid-attachments": ("valid_attachments", _Reader.attachments),
     "cni.dev/attachments": ("valid_attachments", _Reader.attachments),  # its name in an older text of CNI 1.1
     **dict.fromkeys(

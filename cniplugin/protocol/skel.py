@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from .netconf import NetConf
 
     Command = Callable[["Invocation"], Mapping[str, Any] | None]
+    LoadCommands = Callable[[], Mapping[str, Command]]
 
 ABOUT = f"CNI plugin nadmit: attaches a pod to several networks\nCNI protocol versions supported: {', '.join(VERSIONS)}"
 
@@ -66,7 +67,6 @@ _IN_THE_POD = ("ADD", "DEL")
 
 OWN_NETNS = "/proc/self/ns/net"
 _STDIN = "the configuration on stdin"
-_ALLOWED_NAME = "letters, digits, '_', '.' and '-', starting with a letter or digit"
 
 
 class Invocation(Record):
@@ -133,15 +133,8 @@ def read_invocation(environ: Mapping[str, str], stdin: Stdin) -> Invocation:
     pod = _read_pod_args(args, is_strict=command in {"ADD", "CHECK"})
     namespace, name = pod.get("K8S_POD_NAMESPACE", ""), pod.get("K8S_POD_NAME", "")
     reading = netconf.read(raw)
-    log = reading.conf
-    LOG.set_subject(container_id, f"{namespace}/{name}" if name else "")
-    LOG.set_up(file=log.log_file, level=log.log_level, to_stderr=log.log_to_stderr, options=log.log_options)
-    check_version(command, log.cni_version)
-    check_netns(command, environ)
-    conf, warnings = reading.accept(command)
-    for warning in warnings:
-        LOG.verbose(f"warning: {warning}")
-    return Invocation(
+    conf = reading.conf
+    invocation = Invocation(
         command=command,
         container_id=container_id,
         netns=environ.get("CNI_NETNS", ""),
@@ -154,6 +147,17 @@ def read_invocation(environ: Mapping[str, str], stdin: Stdin) -> Invocation:
         conf=conf,
         environ=environ,
     )
+    LOG.set_subject(container_id, f"{namespace}/{name}" if name else "")
+    LOG.set_up(file=conf.log_file, level=conf.log_level, to_stderr=conf.log_to_stderr, options=conf.log_options)
+    check_version(command, conf.cni_version)
+    check_netns(command, environ)
+    try:
+        warnings = reading.check(command)
+    except CniError as error:
+        raise (error.of(invocation.owner) if container_id else error) from error
+    for warning in warnings:
+        LOG.verbose(f"warning: {warning}")
+    return invocation
 
 
 def check_version(command: str, version: str) -> None:
@@ -213,14 +217,14 @@ def run(
     environ: Mapping[str, str],
     stdin: Callable[[], bytes],
     stdout: Callable[[bytes], object],
-    commands: Mapping[str, Command],
+    load_commands: LoadCommands,
 ) -> int:
     """Serve one call of a runtime and return the exit code.
 
-    `stdin` reads everything. `stdout` writes everything; it is called at most once, with one line of JSON. `commands`
-    has a function for each verb but VERSION, which returns the JSON object to print, or None. An exception becomes a
-    CNI error; a bug has code 999, and its traceback goes to stderr. Without CNI_COMMAND, the process prints ABOUT.
-    The outcome is logged when the runtime has its answer.
+    `stdin` reads everything. `stdout` writes everything; it is called at most once, with one line of JSON.
+    `load_commands` returns a function for each verb but VERSION. The function returns the JSON object to print, or
+    None. An exception becomes a CNI error; a bug has code 999, and its traceback goes to stderr. Without CNI_COMMAND,
+    the process prints ABOUT. The outcome is logged when the runtime has its answer.
     """
     command = environ.get("CNI_COMMAND")
     if not command:
@@ -231,7 +235,7 @@ def run(
     failure: CniError | None = None
     report = LOG.error
     try:
-        text = _serve(environ, conf, commands)
+        text = _serve(environ, conf, load_commands)
     except Exception as error:  # noqa: BLE001  # a bug must reach the runtime as JSON too
         failure = _cni_error(error)
         report = LOG.error if isinstance(error, CniError | SpecErrors) else LOG.panic
@@ -273,11 +277,12 @@ def claim_stdout() -> Callable[[bytes], object]:
     return write
 
 
-def _serve(environ: Mapping[str, str], stdin: Stdin, commands: Mapping[str, Command]) -> str:
+def _serve(environ: Mapping[str, str], stdin: Stdin, load_commands: LoadCommands) -> str:
     command = environ["CNI_COMMAND"]
     if command == "VERSION":
         return render_version(stdin)
-    result = commands[command](read_invocation(environ, stdin))
+    invocation = read_invocation(environ, stdin)
+    result = load_commands()[command](invocation)
     return "" if result is None else jsontext.quote(result)
 
 
@@ -305,7 +310,9 @@ def _check_environment(command: str, environ: Mapping[str, str]) -> None:
         raise CniError(INVALID_ENVIRONMENT, f"required env variables [{','.join(missing)}] missing")
     if "CNI_CONTAINERID" in needed and not names.is_network_name(environ["CNI_CONTAINERID"]):
         shown = show(environ["CNI_CONTAINERID"])
-        raise CniError(INVALID_ENVIRONMENT, f"CNI_CONTAINERID has other characters: {shown}; allowed: {_ALLOWED_NAME}")
+        raise CniError(
+            INVALID_ENVIRONMENT, f"CNI_CONTAINERID has other characters: {shown}; allowed: {names.ALLOWED_NETWORK_NAME}"
+        )
     problem = names.interface_problem(environ["CNI_IFNAME"]) if "CNI_IFNAME" in needed else None
     if problem:
         shown, allowed = show(environ["CNI_IFNAME"]), names.ALLOWED_INTERFACE
@@ -323,7 +330,7 @@ def _check_object(conf: object) -> dict[str, Any]:
     if not name:
         raise CniError(INVALID_NETWORK_CONFIG, "name: the network has no name")
     if not names.is_network_name(name):
-        msg = f"name: the network name has other characters: {show(name)}; allowed: {_ALLOWED_NAME}"
+        msg = f"name: the network name has other characters: {show(name)}; allowed: {names.ALLOWED_NETWORK_NAME}"
         raise CniError(INVALID_NETWORK_CONFIG, msg)
     return conf
 

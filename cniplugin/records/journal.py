@@ -31,7 +31,7 @@ from binascii import crc32
 
 from cniplugin.cnierrors import DECODE_FAILURE, INVALID_ENVIRONMENT, IO_FAILURE, TRY_AGAIN_LATER, CniError
 from cniplugin.netspec import cniconfig
-from cniplugin.netspec.names import is_network_name
+from cniplugin.netspec.names import ALLOWED_NETWORK_NAME, is_network_name
 from cniplugin.netspec.rawjson import dumps, loads
 from cniplugin.netspec.record import Record
 
@@ -76,33 +76,6 @@ _ADVICE = {
 
 _KIND = "nadmit-journal"
 _NONE = type(None)
-_JOURNAL_TYPES = {
-    "container_id": (str,),
-    "netns": (str,),
-    "pod_namespace": (str, _NONE),
-    "pod_name": (str, _NONE),
-    "pod_uid": (str, _NONE),
-    "runtime_ifname": (str,),
-    "version": (int,),
-}
-_HEAD_TYPES = {"kind": (str,), "entries": (int,), **_JOURNAL_TYPES}
-_ENTRY_TYPES = {
-    "reference": (str,),
-    "ifname": (str,),
-    "item": (int, _NONE),
-    "is_default": (bool,),
-    "config": (str,),
-    "capability_args": (dict,),
-    "cni_args": (dict, _NONE),
-    "args": (str,),
-    "state": (str,),
-    "result": (dict, _NONE),
-    "default_route": (dict, _NONE),
-    "device": (str, _NONE),
-}
-_LATER_ENTRY_TYPES = {"device_info_file": (str,)}
-"""Fields that the first records of this version did not have. They are absent if None, so that this plugin reads old
-records, and an older plugin reads records without such a field."""
 
 
 class Entry(Record):
@@ -157,6 +130,25 @@ class Journal(Record):
     def owner(self) -> str:
         """The pod as errors name it, or the container if the pod is unknown."""
         return f"pod {self.pod}" if self.pod else f"container {self.container_id}"
+
+
+_TYPES = {
+    "bool": (bool,),
+    "int": (int,),
+    "int | None": (int, _NONE),
+    "str": (str,),
+    "str | None": (str, _NONE),
+    "dict[str, Any]": (dict,),
+    "dict[str, Any] | None": (dict, _NONE),
+}
+"""JSON types by annotation."""
+
+_JOURNAL_TYPES = {field: _TYPES[of] for field, of in Journal.__annotations__.items() if field != "entries"}
+_HEAD_TYPES = {"kind": (str,), **_JOURNAL_TYPES, "entries": (int,)}
+_LATER_ENTRY_TYPES = {"device_info_file": (str,)}
+"""Fields that the first records of this version did not have. They are absent if None, so that this plugin reads old
+records, and an older plugin reads records without such a field."""
+_ENTRY_TYPES = {field: _TYPES[of] for field, of in Entry.__annotations__.items() if field not in _LATER_ENTRY_TYPES}
 
 
 class Salvage(Record):
@@ -498,10 +490,8 @@ def _stem(container_id: str) -> str:
     An ID that is too long is cut and gets 64 bits of checksum. The record has the whole ID, and `read` compares it.
     """
     if not is_network_name(container_id):
-        allowed = "letters, digits, '_', '.' and '-', starting with a letter or digit"
-        raise CniError(
-            INVALID_ENVIRONMENT, f"CNI_CONTAINERID: not a container ID: {container_id[:80]!a}; allowed: {allowed}"
-        )
+        text = f"CNI_CONTAINERID: not a container ID: {container_id[:80]!a}; allowed: {ALLOWED_NETWORK_NAME}"
+        raise CniError(INVALID_ENVIRONMENT, text)
     if len(container_id) <= _STEM_MAX:
         return container_id
     data = container_id.encode("ascii")
@@ -553,10 +543,10 @@ def _unlink(path: str, system: System, *, ignored: type[OSError] = OSError) -> N
 
 def _is_file_of(fd: int, path: str) -> bool:
     try:
-        found = os.stat(path, follow_symlinks=False)  # noqa: PTH116
+        status = os.stat(path, follow_symlinks=False)  # noqa: PTH116
     except FileNotFoundError:
         return False
-    return os.path.samestat(os.fstat(fd), found)
+    return os.path.samestat(os.fstat(fd), status)
 
 
 def _is_one_file(path: str, other: str) -> bool:

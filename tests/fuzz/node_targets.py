@@ -149,9 +149,8 @@ def _matchers(data: bytes) -> object:
 def _netconf(data: bytes) -> object:
     conf = object_of(data)
     reading = netconf.read(conf | {"name": "n"})
-    reading.accept("DEL")
-    read, warnings = reading.accept("ADD")
-    return (len(read.delegates), len(warnings))
+    reading.check("DEL")
+    return (len(reading.conf.delegates), len(reading.check("ADD")))
 
 
 def _skel(data: bytes) -> object:

@@ -76,6 +76,7 @@ def test_what_is_loaded(tmp_path: Path, command: str) -> None:
     )
     assert not {"cniplugin.attach.devices"} & names
     assert not {name for name in names if name.startswith("cniplugin.access")}
+    assert ("cniplugin.commands" in names) is (command != "VERSION")
     assert (
         not {
             "cniplugin.cluster.accessrules",

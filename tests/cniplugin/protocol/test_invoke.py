@@ -145,10 +145,6 @@ class TestSuccess:
         invoke.execute(call(plugins))
         assert capfd.readouterr() == ("", "a warning\n")
 
-    def test_without_a_deadline(self, plugins: Plugins) -> None:
-        plugins.tell("fake", "ADD", stdout=RESULT)
-        assert invoke.execute(call(plugins, deadline=None)) == RESULT.encode()
-
     def test_without_a_pidfd(self, plugins: Plugins, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delattr(os, "pidfd_open")
         plugins.tell("fake", "ADD", stdout=RESULT, close=True, hang=0.05)

@@ -61,9 +61,7 @@ def test_the_defaults() -> None:
         log_level="verbose",
         log_to_stderr=True,
         log_options={},
-        capabilities=frozenset(),
         runtime_config={},
-        prev_result=None,
         valid_attachments=None,
     )
 
@@ -96,9 +94,7 @@ RIGHT: list[tuple[str, Any, str, Any]] = [
     ("logLevel", "debug", "log_level", "debug"),
     ("logToStderr", False, "log_to_stderr", False),
     ("logOptions", {"maxAge": 1, "maxSize": 2, "maxBackups": 0, "compress": True}, "log_options", None),
-    ("capabilities", {"portMappings": True, "mac": False}, "capabilities", frozenset({"portMappings"})),
     ("runtimeConfig", {"portMappings": []}, "runtime_config", None),
-    ("prevResult", {"ips": []}, "prev_result", None),
     ("cni.dev/valid-attachments", [{"containerID": "a", "ifname": "eth0"}], "valid_attachments", (("a", "eth0"),)),
     ("cni.dev/attachments", [], "valid_attachments", ()),
 ]
@@ -289,7 +285,8 @@ class TestWarnings:
 class TestCleanUp:
     def test_what_does_not_matter_is_a_warning(self) -> None:
         broken = {"name": "net", "deadline": 9, "confDir": 7, "delegates": [{}], "KubeConfig": "/k"}
-        conf, warnings = netconf.read(broken).accept("DEL")
+        reading = netconf.read(broken)
+        conf, warnings = reading.conf, reading.check("DEL")
         assert conf == NetConf(name="net", cni_version="0.1.0", deadline_s=9)
         assert [warning.partition(":")[0] for warning in warnings] == ["confDir", "delegates[0]", "kubeconfig"]
 
@@ -297,11 +294,11 @@ class TestCleanUp:
     def test_what_matters_is_refused(self, key: str) -> None:
         """With a wrong directory, DEL would find no record and succeed without detaching."""
         with pytest.raises(CniError, match=f"^{key}: "):
-            netconf.read({"name": "net", "confDir": 7, key: "x"}).accept("DEL")
+            netconf.read({"name": "net", "confDir": 7, key: "x"}).check("DEL")
 
     def test_also_in_another_letter_case(self) -> None:
         with pytest.raises(CniError, match=r"^recordDir: keys are case-sensitive"):
-            netconf.read({"name": "net", "recorddir": "/r"}).accept("DEL")
+            netconf.read({"name": "net", "recorddir": "/r"}).check("DEL")
 
 
 JSON = st.recursive(
@@ -317,7 +314,7 @@ def test_any_configuration_is_read_or_refused(conf: dict[str, Any]) -> None:
     whole = {**json.loads(json.dumps(conf)), "name": "net", "cniVersion": "1.1.0"}
     for command in ("ADD", "DEL"):
         try:
-            netconf.read(whole).accept(command)
+            netconf.read(whole).check(command)
         except CniError as error:
             assert error.code == 7
             assert error.msg

@@ -68,7 +68,7 @@ def run(
     printed: list[bytes] = []
     text = conf if isinstance(conf, bytes) else json.dumps(conf).encode()
     commands: dict[str, skel.Command] = dict.fromkeys(("ADD", "DEL", "CHECK", "GC", "STATUS"), serve)
-    code = skel.run({**environ, "CNI_COMMAND": command, **changes}, lambda: text, printed.append, commands)
+    code = skel.run({**environ, "CNI_COMMAND": command, **changes}, lambda: text, printed.append, lambda: commands)
     assert len(printed) <= 1
     return code, b"".join(printed).decode()
 
@@ -279,7 +279,7 @@ class TestRun:
             raise RuntimeError("stdin")
 
         printed: list[bytes] = []
-        assert skel.run({**ENVIRON, "CNI_COMMAND": "ADD"}, broken, printed.append, {}) == 1
+        assert skel.run({**ENVIRON, "CNI_COMMAND": "ADD"}, broken, printed.append, dict) == 1
         assert json.loads(printed[0])["cniVersion"] == "1.1.0"
 
     @pytest.mark.parametrize(
@@ -302,7 +302,9 @@ class TestRun:
             raise BrokenPipeError
 
         commands: dict[str, skel.Command] = {"ADD": lambda _invocation: {}}
-        assert skel.run({**ENVIRON, "CNI_COMMAND": "ADD"}, lambda: json.dumps(CONF).encode(), gone, commands) == 1
+        assert (
+            skel.run({**ENVIRON, "CNI_COMMAND": "ADD"}, lambda: json.dumps(CONF).encode(), gone, lambda: commands) == 1
+        )
 
     @given(st.binary(max_size=60), st.sampled_from([*NEEDED, "", "X"]))
     def test_whatever_comes_in_json_goes_out(self, conf: bytes, command: str) -> None:
@@ -322,7 +324,7 @@ def add(invocation):
     return {{"cniVersion": invocation.conf.cni_version}}
 def delete(invocation):
     return {{}}["bug"]
-raise SystemExit(skel.run(os.environ, sys.stdin.buffer.read, skel.claim_stdout(), {{"ADD": add, "DEL": delete}}))
+raise SystemExit(skel.run(os.environ, sys.stdin.buffer.read, skel.claim_stdout(), lambda: {{"ADD": add, "DEL": delete}}))
 """
 
 

@@ -55,7 +55,7 @@ def test_cluster_network_by_name_on_disk(node: Node) -> None:
 
 
 def test_cluster_network_that_is_nowhere(node: Node) -> None:
-    assert "default network ghost: there is neither a NetworkAttachmentDefinition of kube-system" in node.add(
+    assert "default network ghost: neither a NetworkAttachmentDefinition of kube-system" in node.add(
         clusterNetwork="ghost"
     ).refused(7)
 

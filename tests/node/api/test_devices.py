@@ -200,7 +200,7 @@ def test_rubbish_in_the_file_is_no_reason_to_stop_a_pod(node: Node, plugins: Plu
     node.api.put_pod("sockets")
     outcome = node.add()
     outcome.expect()
-    assert "pod blue/web-0: item 1: network blue/sockets (net1): network-status has no device-info: " in outcome.err
+    assert "item 1: network blue/sockets (net1): network-status has no device-info: " in outcome.err
     assert "device-info" not in node.api.status()[1]
     assert [call[1] for call in told(plugins, "ADD")] == ["vf"]
 

@@ -422,7 +422,7 @@ def test_without_a_snapshot(lan: Node, api: Api) -> None:
     api.instead = forbid("access.nadmit.io")
     outcome = lan.add(namespaceIsolation=False)
     text = outcome.refused(100)
-    assert unavailable(text) == "and keeps none from before"
+    assert unavailable(text) == "and has no snapshot of them"
     assert lan.api.said() == [f"NetworkAccessDenied: {text}"]
     assert "access rules: API server " in outcome.err
     lan.api.put_pod()
@@ -440,7 +440,7 @@ def test_a_snapshot_that_is_too_old(lan: Node, api: Api, limit_s: int | None) ->
     age(lan, most - 30)
     add_and_delete(lan)
     age(lan, 31)
-    assert unavailable(lan.add().refused(100)) == f"and those it keeps are older than {most} s"
+    assert unavailable(lan.add().refused(100)) == f"and its snapshot of them is older than {most} s"
 
 
 @misbehaving
@@ -451,7 +451,7 @@ def test_a_clock_that_was_set_back(lan: Node, api: Api) -> None:
     age(lan, -30)
     add_and_delete(lan)
     age(lan, -3600)
-    assert unavailable(lan.add().refused(100)).startswith("and its clock was set back since it kept some")
+    assert unavailable(lan.add().refused(100)).startswith("and the age of its snapshot is unknown")
     api.instead = lambda _request: None
     add_and_delete(lan)
     assert load(lan).read_at_s <= time.time()
@@ -469,8 +469,8 @@ def test_a_damaged_snapshot_is_none(lan: Node, api: Api, damage: Callable[[bytes
     lan.snapshot.write_bytes(damage(lan.snapshot.read_bytes()))
     api.instead = forbid("access.nadmit.io")
     outcome = lan.add()
-    assert unavailable(outcome.refused(100)) == "and keeps none from before"
-    assert f"access rules: the snapshot {lan.snapshot} does not count: it is damaged: " in outcome.err
+    assert unavailable(outcome.refused(100)) == "and has no snapshot of them"
+    assert f"access rules: the snapshot {lan.snapshot} is ignored: it is damaged: " in outcome.err
     api.instead = lambda _request: None
     lan.add().refused(100)
     assert len(load(lan).objects) == 1
@@ -483,8 +483,8 @@ def test_a_snapshot_of_another_cluster_is_none(lan: Node, api: Api) -> None:
     RulesFile(str(lan.snapshot.parent), "https://192.0.2.1:6443").keep(found.objects, now_s=time.time(), refresh_s=60)
     api.instead = forbid("access.nadmit.io")
     outcome = lan.add()
-    assert unavailable(outcome.refused(100)) == "and keeps none from before"
-    assert "it is of the API server" in outcome.err
+    assert unavailable(outcome.refused(100)) == "and has no snapshot of them"
+    assert "it belongs to the API server" in outcome.err
 
 
 @misbehaving
@@ -493,7 +493,7 @@ def test_an_administrator_who_says_deny(lan: Node, api: Api, *, is_kept: bool) -
     lan.api.put_rules(config(posture="Open", node={"onUnavailable": "Deny"}))
     add_and_delete(lan)
     api.instead = forbid("access.nadmit.io" if is_kept else POLICIES)
-    assert unavailable(lan.add().refused(100)) == "and is told to refuse then"
+    assert unavailable(lan.add().refused(100)) == "and node.onUnavailable is Deny"
 
 
 @misbehaving
@@ -586,7 +586,7 @@ def test_an_account_that_may_not_read_policies(lan: Node, real_api: RealApiServe
     grant(real_api, "older", networks=True)
     lan.write_kubeconfig(api.url, bearer=real_api.token_for("kube-system", "older"))
     outcome = lan.add()
-    assert unavailable(outcome.refused(100)) == "and keeps none from before"
+    assert unavailable(outcome.refused(100)) == "and has no snapshot of them"
     assert 'its role needs the verb "list" on "networkattachmentpolicies"' in outcome.err
     assert 'its role needs the verb "get" on "networkattachmentpolicyconfigs"' in outcome.err
     lan.write_kubeconfig(api.url)

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from cniplugin.attach.teardown import Run, delete_container
+from cniplugin.attach.teardown import delete_container
 from cniplugin.cnierrors import CniError
+from cniplugin.protocol.invoke import RuntimeConf
 from cniplugin.records.journal import Entry, Journal, Store
 from tests.fakes.waiting import wait_until
 
@@ -136,14 +137,14 @@ def test_a_record_that_is_cut_anywhere(tmp_path: Path) -> None:
     store.write(Journal(container_id=CONTAINER, netns="/run/netns/gone", runtime_ifname="eth0", entries=(entry,)))
     path = Path(store.path(CONTAINER))
     whole = path.read_bytes()
-    run = Run(path=("/bin",), environ={}, deadline=time.monotonic() + 60)
+    runtime = RuntimeConf(path=("/bin",), environ={}, deadline=time.monotonic() + 60)
     for length in range(len(whole) - 1):
         path.write_bytes(whole[:length])
         with pytest.raises(CniError, match=CONTAINER):
-            delete_container(store, CONTAINER, run)
+            delete_container(store, CONTAINER, runtime)
         assert path.stat().st_size == length
     path.write_bytes(whole[:-1])
-    assert delete_container(store, CONTAINER, run)
+    assert delete_container(store, CONTAINER, runtime)
     assert not path.exists()
 
 

@@ -21,8 +21,8 @@ FAILURES = {
     "stderr-only": ("echo out of luck >&2; exit 3", 999, "out of luck"),
     "nothing": ("exit 1", 999, "no error message"),
     "killed": ("kill -9 $$", 999, "killed"),
-    "rubbish-as-success": ("echo rubbish; exit 0", 6, "no CNI result"),
-    "nothing-as-success": ("exit 0", 6, "no CNI result"),
+    "rubbish-as-success": ("echo rubbish; exit 0", 6, "not a CNI result"),
+    "nothing-as-success": ("exit 0", 6, "not a CNI result"),
 }
 
 

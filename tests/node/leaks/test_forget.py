@@ -59,8 +59,8 @@ def test_show_tells_what_is_known_and_what_to_do(world: World) -> None:
         "known: eth0 n0 (attached) 10.88.0.2/24",
         "known: net1 n1 (attached) 10.88.1.2/24",
         "missing: 1 attachments",
-        "DEL of this container fails until it is given up: look for interfaces and addresses of its that",
-        f"are not named here, free them by hand, then run: nadmit forget {CONTAINER}",
+        "DEL of this container fails until its record is given up. Look for its interfaces and addresses that",
+        f"are not listed here, free them by hand, then run: nadmit forget {CONTAINER}",
         "",
     ]
     record_of(world).write_bytes(whole)
@@ -71,7 +71,7 @@ def test_show_tells_what_is_known_and_what_to_do(world: World) -> None:
 def test_show_of_a_record_of_which_nothing_is_known(world: World) -> None:
     record_of(world).write_text("#" * 100)
     _, said = command(world, "show")
-    assert f"container {CONTAINER}: its pod and network namespace are not known" in said
+    assert f"container {CONTAINER}: its pod and network namespace are unknown" in said
     assert "missing: an unknown number of attachments" in said
 
 
@@ -86,7 +86,7 @@ def test_forget_detaches_what_is_known_and_moves_the_rest_aside(world: World) ->
         assert code == DONE, said
         assert "detached: 2 of 2 known attachments\n" in said
         aside = world.records / f"{CONTAINER}.damaged"
-        assert f"forgotten: the record is {aside} now" in said
+        assert f"forgotten: the record is now {aside}, and" in said
         assert aside.read_bytes() == damaged
         assert len(world.leases()) == 1, "the one that was missing is the administrator's"
         world.succeed("DEL", conf)
@@ -105,7 +105,7 @@ def test_forget_without_a_head_detaches_without_a_namespace(world: World) -> Non
     record_of(world).write_bytes(data.split(b"\n", 1)[1])
     code, said = command(world, "forget", CONTAINER)
     assert code == DONE, said
-    assert "its pod and network namespace are not known" in said
+    assert "its pod and network namespace are unknown" in said
     assert "detached: 3 of 3 known attachments" in said
     assert world.leases() == []
 
@@ -118,8 +118,8 @@ def test_forget_keeps_the_record_when_a_delegate_fails(world: World) -> None:
     world.order("DEL", "bridge", "exit 1")
     code, said = command(world, "forget", CONTAINER)
     assert code == FAILED
-    assert "not detached: pod shop/web: network n1 (net1): " in said
-    assert "not forgotten: run it again when that is repaired, or with --force" in said
+    assert "not detached: network n1 (net1): " in said
+    assert "not forgotten: repair this and run forget again, or use --force" in said
     assert record_of(world).read_bytes() == damaged
     code, said = command(world, "forget", CONTAINER, "--force")
     assert code == DONE, said
@@ -134,7 +134,7 @@ def test_forget_never_detaches_another_container(world: World) -> None:
     other.write_bytes(record_of(world).read_bytes())
     code, said = command(world, "forget", "other")
     assert code == DONE, said
-    assert f"nothing is detached: the record is that of container {CONTAINER}" in said
+    assert f"nothing is detached: the record belongs to container {CONTAINER}" in said
     assert len(world.leases()) == 3
     world.succeed("DEL", conf)
 
@@ -161,7 +161,7 @@ def test_forget_never_overwrites_what_was_set_aside(world: World) -> None:
     aside.write_text("from before")
     code, said = command(world, "forget", CONTAINER)
     assert code == FAILED
-    assert f"there is {aside} already" in said
+    assert f"{aside} exists already" in said
     assert aside.read_text() == "from before"
     aside.unlink()
     os.link(record_of(world), aside)  # a crash between link and unlink

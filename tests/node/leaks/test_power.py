@@ -19,7 +19,8 @@ from typing import Any
 
 import pytest
 
-from cniplugin.attach.teardown import Run, delete_container
+from cniplugin.attach.teardown import delete_container
+from cniplugin.protocol.invoke import RuntimeConf
 from cniplugin.records.journal import ATTACHED, Store
 
 from .leaknode import CONTAINER, World
@@ -234,8 +235,10 @@ class Traced:
         assert known >= set(begun), state
         self.trace.unlink(missing_ok=True)
         with store.lock(CONTAINER, time.monotonic() + 5):
-            run = Run(path=(str(self.delegates),), environ={"PATH": os.environ["PATH"]}, deadline=time.monotonic() + 5)
-            assert delete_container(store, CONTAINER, run) == (record is not None)
+            runtime = RuntimeConf(
+                path=(str(self.delegates),), environ={"PATH": os.environ["PATH"]}, deadline=time.monotonic() + 5
+            )
+            assert delete_container(store, CONTAINER, runtime) == (record is not None)
         if record:
             ended = {ifname for word, verb, ifname in self.steps() if (word, verb) == ("end", "DEL")}
             assert ended == known
