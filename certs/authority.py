@@ -1,8 +1,8 @@
-"""Issue certificates: an ECDSA P-256 authority and a server certificate under it, by default for ten years and one.
+"""Issue certificates: an ECDSA P-256 authority for ten years, and a server certificate (leaf) for one, by default.
 
-Pure but for the randomness of keys and serial numbers; the time is an argument. The extensions are those that
-strict RFC 5280 verification asks for (OpenSSL `X509_V_FLAG_X509_STRICT`): key usage, subject and authority
-key identifier. Names are subject alternative names only; neither Go nor OpenSSL looks at the common name.
+Pure except for the randomness of keys and serial numbers; the time is an argument. The extensions are those that
+strict RFC 5280 verification requires (OpenSSL `X509_V_FLAG_X509_STRICT`): key usage, subject and authority key
+identifier. Names are subject alternative names only; neither Go nor OpenSSL reads the common name.
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ if TYPE_CHECKING:
 CA_LIFETIME = timedelta(days=3650)
 LEAF_LIFETIME = timedelta(days=365)
 RENEW_BEFORE = LEAF_LIFETIME / 3
-"""A leaf with less than this to go is renewed: at two thirds of its life, as cert-manager does."""
+"""A leaf is renewed when less than this is left: at two thirds of its life, as cert-manager does."""
 
 BACKDATED = timedelta(minutes=5)
-"""Certificates start this early, for clients whose clock is behind."""
+"""Certificates begin this early, for clients whose clock is behind."""
 
 _DNS_LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _DNS_NAME = re.compile(rf"(\*\.)?{_DNS_LABEL}(\.{_DNS_LABEL})*")
 
 
 UNREADABLE_CERTIFICATE = (ValueError, x509.InvalidVersion)
-"""What reading PEM certificates raises; the version of a certificate has an error of its own."""
+"""What cryptography raises for PEM certificates that it cannot read."""
 
 
 class MaterialError(ValueError):
-    """A text is not the certificate, key or name it should be; the message says what it should be."""
+    """A text is not a certificate, key or name. The message says what is allowed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ def issue_leaf(
     now: datetime,
     lifetime: timedelta = LEAF_LIFETIME,
 ) -> x509.Certificate:
-    """Return a server certificate for the names; it does not outlive the authority."""
+    """Return a server certificate for the names. It does not outlive the authority."""
     not_after = min(now + lifetime, ca.certificate.not_valid_after_utc)
     builder = _builder(
         key, subject=_name("nadmit webhook"), issuer=ca.certificate.subject, now=now, not_after=not_after
@@ -112,7 +112,7 @@ def parse_name(text: str) -> x509.GeneralName:
 
 
 def names_in(certificate: x509.Certificate) -> tuple[x509.GeneralName, ...]:
-    """Return the subject alternative names, in their order; none if it has no such extension that can be read."""
+    """Return the subject alternative names in their order; none if the extension is missing or cannot be read."""
     try:
         return tuple(certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
     except (x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType, ValueError):
@@ -124,13 +124,13 @@ def covers(certificate: x509.Certificate, names: Sequence[x509.GeneralName]) -> 
     return set(names) <= set(names_in(certificate))
 
 
-def is_fresh(certificate: x509.Certificate, *, now: datetime) -> bool:
-    """Return whether a leaf is valid now and not yet due for renewal."""
+def is_valid_and_not_due(certificate: x509.Certificate, *, now: datetime) -> bool:
+    """Return whether a leaf is valid now and not due for renewal yet."""
     return certificate.not_valid_before_utc <= now < certificate.not_valid_after_utc - RENEW_BEFORE
 
 
 def is_issued_by(certificate: x509.Certificate, ca: x509.Certificate) -> bool:
-    """Return whether the authority's key signed the certificate; False for an authority with a key of unknown kind."""
+    """Return whether the authority's key signed the certificate; False for a key of unknown kind."""
     try:
         certificate.verify_directly_issued_by(ca)
     except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
@@ -142,7 +142,7 @@ def belongs_to(certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -
     """Return whether the certificate is for the key."""
     try:
         return certificate.public_key() == key.public_key()
-    except (ValueError, UnsupportedAlgorithm):  # a key that is damaged or of unknown kind
+    except (ValueError, UnsupportedAlgorithm):  # the key is damaged or of unknown kind
         return False
 
 

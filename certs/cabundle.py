@@ -1,10 +1,10 @@
-"""The `caBundle` of own webhooks: what is in it, and the patch that puts our authorities in and takes retired ones out.
+"""The `caBundle` of own webhooks, and the patch that adds our authorities and removes retired ones (pure).
 
-Pure. A caBundle belongs to whoever wrote it: everything in it that is not ours stays byte for byte, text between the
-blocks included. Ours go in front, where a broken block of others cannot swallow them. The result is never empty.
+Everything in a caBundle that is not ours stays byte for byte, with the text between the blocks. Our certificates come
+first, where a broken block of others cannot hide them. The result is never empty.
 
-The patch (RFC 6902) has a path for `/webhooks/<i>/clientConfig/caBundle` of webhooks whose name ends in `.nadmit.io`
-and no other. `test` on the resourceVersion and on each name make it apply to what was read, or not at all.
+The patch (RFC 6902) changes only `/webhooks/<i>/clientConfig/caBundle` of webhooks whose name ends in `.nadmit.io`. Its
+`test` operations on the resourceVersion and on each name make it fail if the object has changed since it was read.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ _BLOCK = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----[ 
 
 
 def certificates_in(bundle: bytes) -> tuple[x509.Certificate, ...]:
-    """Return the certificates of a bundle that can be read, as a Go client does; what cannot is passed over."""
-    found = (_read(block.group()) for block in _BLOCK.finditer(bundle))
-    return tuple(certificate for certificate in found if certificate is not None)
+    """Return the certificates of a bundle. Blocks that cannot be read are skipped, as a Go client does."""
+    certificates = (_read(block.group()) for block in _BLOCK.finditer(bundle))
+    return tuple(certificate for certificate in certificates if certificate is not None)
 
 
-def contains(bundle: bytes, wanted: Sequence[x509.Certificate]) -> bool:
+def contains(bundle: bytes, trusted: Sequence[x509.Certificate]) -> bool:
     """Return whether all these certificates are in a bundle."""
     present = certificates_in(bundle)
-    return all(certificate in present for certificate in wanted)
+    return all(certificate in present for certificate in trusted)
 
 
 def accepts(bundle: bytes, leaf: x509.Certificate, now: datetime) -> bool:
-    """Return whether a client with this bundle trusts a leaf; its names are not looked at.
+    """Return whether a client with this bundle trusts a leaf; names are not checked.
 
-    NB: our clock may be behind that of the replica that issued the leaf, so a leaf from the future is not refused.
+    NB: our clock may be behind that of the replica that issued the leaf, so a leaf from the future is accepted.
     """
     now = max(now, leaf.not_valid_before_utc)
     return now < leaf.not_valid_after_utc and any(
@@ -48,29 +48,29 @@ def accepts(bundle: bytes, leaf: x509.Certificate, now: datetime) -> bool:
     )
 
 
-def amend(bundle: bytes, *, wanted: Sequence[x509.Certificate], retired: Sequence[x509.Certificate]) -> bytes:
-    """Return the bundle with every wanted certificate in it and no retired one. Raises ValueError if none is wanted."""
-    if not wanted:
+def amend(bundle: bytes, *, trusted: Sequence[x509.Certificate], retired: Sequence[x509.Certificate]) -> bytes:
+    """Return the bundle with all trusted certificates and no retired ones. Raises ValueError if none is trusted."""
+    if not trusted:
         raise ValueError("a caBundle without an authority would make an API server trust every public one")
     kept = _BLOCK.sub(lambda block: b"" if _read(block.group()) in retired else block.group(), bundle)
     present = certificates_in(kept)
-    missing = (authority.render_certificate(certificate) for certificate in wanted if certificate not in present)
+    missing = (authority.render_certificate(certificate) for certificate in trusted if certificate not in present)
     return b"".join(missing) + kept
 
 
 def own_bundles(configuration: Mapping[str, Any]) -> dict[str, bytes]:
-    """Return the caBundle of each own webhook of a configuration by its name; empty where there is none."""
+    """Return the caBundles of own webhooks by name; empty for a webhook without one."""
     return {webhook["name"]: _bundle_of(webhook) for _, webhook in _own_webhooks(configuration)}
 
 
 def patch_for(
-    configuration: Mapping[str, Any], *, wanted: Sequence[x509.Certificate], retired: Sequence[x509.Certificate]
+    configuration: Mapping[str, Any], *, trusted: Sequence[x509.Certificate], retired: Sequence[x509.Certificate]
 ) -> list[dict[str, Any]]:
-    """Return the JSON patch of a webhook configuration as it was read; empty if all is as it should be."""
+    """Return the JSON patch of a webhook configuration as it was read; empty if nothing has to change."""
     changes: list[dict[str, Any]] = []
     for index, webhook in _own_webhooks(configuration):
         before = _bundle_of(webhook)
-        after = amend(before, wanted=wanted, retired=retired)
+        after = amend(before, trusted=trusted, retired=retired)
         if after != before:
             changes.append({"op": "test", "path": f"/webhooks/{index}/name", "value": webhook["name"]})
             value = base64.b64encode(after).decode()
@@ -90,7 +90,7 @@ def _own_webhooks(configuration: Mapping[str, Any]) -> list[tuple[int, Mapping[s
 def _bundle_of(webhook: Mapping[str, Any]) -> bytes:
     try:
         return base64.b64decode(webhook["clientConfig"].get("caBundle") or "", validate=True)
-    except ValueError:  # also binascii.Error; no API server stores such a thing
+    except ValueError:  # also binascii.Error; no API server stores such a value
         return b""
 
 

@@ -1,4 +1,4 @@
-"""Command line of the certificates: `bootstrap`. All wording that is not an error stands here."""
+"""Command line of the certificates: `bootstrap`. All wording except errors is here."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pathlib import Path
 import click
 
 from .authority import MaterialError, parse_name
-from .files import BootstrapError
-from .files import bootstrap as bootstrap_files
+from .certfiles import BootstrapError
+from .certfiles import bootstrap as bootstrap_files
 
 _SERVICE = "nadmit-webhook.nadmit-system.svc"
 
 DEFAULT_NAMES = ("localhost", "127.0.0.1", "::1", _SERVICE, f"{_SERVICE}.cluster.local")
-"""This machine, and the names by which an API server asks for the Service of the manifests."""
+"""This machine, and the names by which an API server calls the Service of the manifests."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -29,7 +29,7 @@ def certs() -> None:
     required=True,
     metavar="DIR",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Where the files are. It is created, with mode 0700, when it does not exist.",
+    help="Directory of the files. It is created with mode 0700 if it does not exist.",
 )
 @click.option(
     "--name",
@@ -37,14 +37,14 @@ def certs() -> None:
     multiple=True,
     metavar="DNS_OR_IP",
     callback=lambda _context, _option, values: _check_names(values),
-    help=f"A name that clients use for the webhook; may be repeated. Without any: {', '.join(DEFAULT_NAMES)}.",
+    help=f"A name by which clients call the webhook; may be repeated. Default: {', '.join(DEFAULT_NAMES)}.",
 )
 def bootstrap(directory: Path, names: tuple[str, ...]) -> None:
-    """Write a certificate authority and a server certificate, unless they are there.
+    """Write a certificate authority and a server certificate, unless they exist.
 
     The files are ca.key, ca.crt (for the caBundle of the webhook configurations), tls.key and tls.crt (for
-    the server). Run it again at any time: it completes an interrupted run, renews tls.crt when a third of its
-    year is left or a name is missing in it, and else changes nothing. It never overwrites a key.
+    the server). You can run it again at any time: it completes an interrupted run, and renews tls.crt if less
+    than a third of its year is left or a name is missing in it. It never overwrites a key.
 
     \b
     Examples:
@@ -53,8 +53,8 @@ def bootstrap(directory: Path, names: tuple[str, ...]) -> None:
 
     \b
     Exit codes:
-      0  the files are there
-      1  they could not be made; nothing was overwritten
+      0  the files exist
+      1  they could not be written; nothing was overwritten
       2  an option is wrong
     """  # noqa: D301 - click reads the backspace: keep these lines as they are
     try:

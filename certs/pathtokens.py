@@ -1,31 +1,31 @@
-"""The tokens in the paths of own webhooks: which there are, and when they change. Pure but for their randomness.
+"""The tokens in the paths of own webhooks, and when they change. Pure except for their randomness.
 
-The API server calls own webhooks at `/validate/<token>` and `/mutate/<token>`, as their configuration says; whoever
-cannot read that configuration does not know the token. All replicas share what the Secret holds under KEY:
+The API server calls own webhooks at `/validate/<token>` and `/mutate/<token>`, as their configuration says. Only those
+who can read that configuration know the token. All replicas share the value of KEY in the Secret:
 
 | member | content |
 | --- | --- |
 | `current` | the token to register |
-| `following` | the tokens that come after it, in order |
-| `former` | what may still be registered: tokens of before, tokens that somebody else registered, "" for no token |
-| `made` | when all of them were new, and no replica knew them, RFC 3339 |
-| `since` | when `current` became that, RFC 3339 |
-| `moved` | since when no own webhook is registered with a former one; null while one is |
+| `following` | the next tokens, in order |
+| `former` | others that may still be registered: old tokens, tokens of other programs, "" for no token |
+| `made` | when all tokens were made, and no replica knew them, RFC 3339 |
+| `since` | when `current` became the current one, RFC 3339 |
+| `moved` | since when no own webhook is registered with a former token; null while one is |
 
-Theory of operation. A replica accepts all of them. The steps, of which any replica takes the one that is due:
+Theory of operation. A replica accepts all of them. Any replica takes the step that is due:
 
-    fill     there are none: new ones are made; what is registered becomes former
-    adopt    a webhook is registered with something unknown: it is what the API server asks with, so it becomes former
-    moved    no webhook is registered with a former one: the grace time runs
-    back     one is again
-    drop     the grace time is over: the former ones are accepted no more
-    rotate   `current` is `lifetime` old and there is no former one: the next one takes its place
+    fill     there are no tokens: make new ones; the registered ones become former
+    adopt    a webhook is registered with an unknown token: the API server calls with it, so it becomes former
+    moved    no webhook is registered with a former token: the grace time begins
+    back     a webhook is registered with a former token again
+    drop     the grace time is over: stop accepting the former tokens
+    rotate   `current` is `lifetime` old and there is no former token: the next one becomes current
 
-Why `following`. A rotation needs no step before it: a replica that reads the Secret has the tokens of the next
-`lifetime * FOLLOWING`, so one that is stopped or cut off for that long accepts the calls of today. Why `grace`: an API
-server of several may act on a configuration of some seconds ago, and a replica may write one of before. Why *adopt*: a
-Secret that is emptied, a version without tokens that runs beside this one, an administrator who registers by hand;
-none of them makes calls fail for longer than it takes to read the configuration.
+Why `following`: a rotation needs no preparation. A replica that reads the Secret has the tokens of the next `lifetime *
+FOLLOWING`, so a replica that is stopped or cut off for that long accepts the calls afterwards. Why `grace`: one of
+several API servers may use a configuration that is some seconds old, and a replica may write an old one. Why *adopt*:
+somebody may empty the Secret, run a version without tokens beside this one, or register by hand. Then calls fail only
+until a replica has read the configuration.
 """
 
 from __future__ import annotations
@@ -40,20 +40,20 @@ from enum import StrEnum
 from typing import Any
 
 from .cabundle import OWN_SUFFIX
-from .state import StateError
+from .secretdata import StateError
 
 KEY = "path-tokens.json"
 FOLLOWING = 3
 FORMER_KEPT = 8
 TOKEN_BYTES = 16
-"""128 bits, as hexadecimal digits: the API server takes DNS labels in the path of a Service."""
+"""128 bits as hexadecimal digits: the API server allows DNS labels in the path of a Service."""
 
 _TOKEN = re.compile("[a-z0-9]{16,63}")
 _PATH = re.compile("(?:.*/)?(?:validate|mutate)(?:/([a-z0-9]+))?")
 
 
 class TokensError(StateError):
-    """What the Secret says of tokens cannot be read."""
+    """The tokens in the Secret cannot be read."""
 
     advice = "empty this key to have new tokens made"
 
@@ -71,16 +71,16 @@ class TokenStep(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenPolicy:
-    """How long a token is registered, and how long the one before is accepted after it was seen nowhere any more.
+    """How long a token is registered, and how long a former one is accepted after it is no longer registered.
 
-    `lifetime * FOLLOWING` must not be less than the life of a leaf, or a replica that was cut off would be refused
-    earlier for its tokens than for its leaf.
+    `lifetime * FOLLOWING` must not be less than the life of a leaf. Otherwise the calls to a replica that was cut off
+    would fail for its tokens earlier than for its leaf.
     """
 
     lifetime: timedelta = timedelta(days=10)
     grace: timedelta = timedelta(minutes=10)
     settle: timedelta = timedelta(minutes=1)
-    """How long new tokens are not registered in place of others: each replica reads the Secret every 12 s at least."""
+    """How long new tokens wait before they replace registered ones. A replica reads the Secret at least every 12 s."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,32 +96,32 @@ class PathTokens:
 
     @property
     def accepted(self) -> tuple[str, ...]:
-        """What a path may end with; "" for a path without a token."""
+        """The allowed ends of a path; "" for a path without a token."""
         return (self.current, *self.following, *self.former)
 
 
 @dataclass(frozen=True, slots=True)
 class SeenTokens:
-    """With what own webhooks are registered, "" for no token; `is_complete`: whether all configurations were read."""
+    """The tokens of registered own webhooks, "" for no token; `is_complete`: whether all configurations were read."""
 
     tokens: frozenset[str] = frozenset()
     is_complete: bool = True
 
 
 def tokens_in(configurations: Iterable[Mapping[str, Any]]) -> frozenset[str]:
-    """Return the tokens in the paths of own webhooks, "" for a path without; other paths are none of ours."""
-    found = set()
+    """Return the tokens in the paths of own webhooks, "" for a path without one. Other paths are ignored."""
+    tokens = set()
     for configuration in configurations:
         for webhook in configuration.get("webhooks") or ():
             if webhook["name"].endswith(OWN_SUFFIX):
                 match = _PATH.fullmatch(_path_of(webhook.get("clientConfig") or {}))
                 if match is not None:
-                    found.add(match[1] or "")
-    return frozenset(found)
+                    tokens.add(match[1] or "")
+    return frozenset(tokens)
 
 
 def next_step(tokens: PathTokens | None, seen: SeenTokens, *, now: datetime, policy: TokenPolicy) -> TokenStep | None:
-    """Return the change that is due; None if nothing is."""
+    """Return the step that is due, None if there is none."""
     if tokens is None:
         return TokenStep.FILL
     if seen.tokens - set(tokens.accepted):
@@ -174,7 +174,7 @@ def parse_tokens(data: Mapping[str, bytes]) -> PathTokens | None:
 
 
 def render_tokens(tokens: PathTokens) -> dict[str, bytes]:
-    """Return what the Secret is to hold."""
+    """Return the data of the Secret."""
     value = {
         "current": tokens.current,
         "following": tokens.following,
@@ -204,7 +204,7 @@ def _path_of(config: Mapping[str, Any]) -> str:
 
 
 def _read(text: str) -> str:
-    # What was adopted may be shorter.
+    # An adopted token may be shorter than ours.
     if not re.fullmatch("[a-z0-9]+", text):
         raise ValueError(text)
     return text
@@ -218,10 +218,10 @@ def _read_time(text: str) -> datetime:
 
 
 def registered_token(tokens: PathTokens, present: Sequence[str], *, now: datetime, policy: TokenPolicy) -> str:
-    """Return the token to register where own webhooks have these now.
+    """Return the token to register in place of the present ones of own webhooks.
 
-    Forward only: a replica that has not read the Secret of late sees a token that is to follow, and must not take it
-    back. And new tokens wait until all replicas can have read them, as long as what is there is accepted.
+    A replica that has not read the Secret lately may see one of its next tokens, and must keep it. New tokens wait
+    until all replicas can have read them, while the present one is still accepted.
     """
     ahead = [token for token in tokens.following if token in present]
     if ahead:

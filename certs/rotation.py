@@ -1,24 +1,24 @@
 """When the certificates in the Secret change, and into what. Pure but for the randomness of new keys.
 
-Theory of operation. The Secret is the only truth. Any replica may take the next step, with the resourceVersion that it
-read; of two that try, one gets a conflict, and reads again. A leaf is renewed under its authority when a third of its
-life is left, which no `caBundle` notices. An authority is rotated when a third of its life is left:
+Theory of operation. All state is in the Secret. Any replica may take the next step, with the resourceVersion that it
+read; of two that try, one gets a conflict and reads again. A leaf is renewed by its authority when a third of its life
+is left; no `caBundle` changes for that. An authority is rotated when a third of its life is left:
 
-    Stable     --publish-->  Published  a next authority is made; `ca.crt` has both
-    Published  --confirm-->  Shown      every own webhook's caBundle was seen with both; the grace time runs
-    Shown      --retract-->  Published  somebody put an old caBundle back; the wait begins again
-    Shown      --switch--->  Switched   the grace time has passed and all still show both: the next authority signs the
-                                        leaf, the key of the old one is gone
-    Switched   --drop----->  Stable     every leaf that the old authority signed has ended: it leaves `ca.crt`
+    Stable     --publish-->  Published  make a next authority; `ca.crt` has both
+    Published  --confirm-->  Shown      the caBundle of every own webhook has both; the grace time begins
+    Shown      --retract-->  Published  somebody has restored an old caBundle; the wait begins again
+    Shown      --switch--->  Switched   the grace time is over and all caBundles still have both: the next authority
+                                        signs the leaf, and the key of the old one is deleted
+    Switched   --drop----->  Stable     every leaf that the old authority signed has expired: remove it from `ca.crt`
 
-Why these waits. After *confirm*: an API server of several may act on a configuration of some seconds ago, and a replica
-that has not read the Secret of late may still write a caBundle of before. After *switch*: a replica that is cut off, or
-stopped for days, serves the leaf that it has; so the old authority stays for the longest life of a leaf, and no such
-replica is ever refused for it.
+Why these waits. After *confirm*: one of several API servers may use a configuration that is some seconds old, and a
+replica that has not read the Secret lately may still write an old caBundle. After *switch*: a replica that is cut off,
+or stopped for days, serves the leaf that it has. So the old authority stays for the longest life of a leaf, and callers
+never refuse such a replica.
 
-Where there is nothing to wait for: an authority that has ended makes every leaf worthless (a cluster that was off for a
-year), so the next one takes over at once, or a new one is made. A clock that is behind only makes a replica wait. Where
-no configuration is named, what callers trust cannot be seen: then `unseen_grace` takes the place of confirmation.
+Without a wait: an expired authority makes every leaf worthless (a cluster that was off for a year), so the next one
+takes over at once, or a new one is made. A clock that is behind only makes a replica wait. Without a named
+configuration nobody can see what callers trust; then `unseen_grace` takes the place of confirmation.
 """
 
 from __future__ import annotations
@@ -27,15 +27,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import NamedTuple
 
 from cryptography import x509
 
 from . import authority, cabundle
 from .authority import Pair
-from .state import Phase, State
+from .secretdata import Phase, State
 
 RETIRED_KEPT = 8
-"""Five years of authorities. They are remembered so that a caBundle of long ago is cleaned, too."""
+"""Five years of authorities. They are remembered so that a very old caBundle is cleaned as well."""
 
 
 class Step(StrEnum):
@@ -54,10 +55,10 @@ class Step(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """How long things live, and how long a step waits. Raises ValueError for times that do not fit into each other.
+    """Lifetimes, and how long a step waits. Raises ValueError for times that do not fit together.
 
-    `grace` must exceed the lag of API servers and the time between two reads of the Secret by far; a round that takes
-    longer than half of it is given up. A third of an authority's life must have room for the whole rotation.
+    `grace` must be much longer than the lag of API servers and the time between two reads of the Secret; a round that
+    takes longer than half of it is abandoned. The whole rotation must fit into a third of an authority's life.
     """
 
     ca_lifetime: timedelta = timedelta(days=365)
@@ -73,16 +74,16 @@ class Policy:
 
     @property
     def drop_wait(self) -> timedelta:
-        """From the switch to the end of the last leaf that the old authority can have signed."""
+        """From the switch until the last leaf that the old authority can have signed expires."""
         return max(self.grace, self.leaf_lifetime)
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """The caBundles of own webhooks, as read after the Secret.
+    """The caBundles of own webhooks, read after the Secret.
 
-    `bundles`: PEM, one per webhook. `is_complete`: whether every configuration that is named could be read; one that
-    does not exist counts as read. `is_named`: whether any is named at all.
+    `bundles`: PEM, one per webhook. `is_complete`: whether every named configuration was read; one that does not exist
+    counts as read. `is_named`: whether any configuration is named.
     """
 
     bundles: tuple[bytes, ...] = ()
@@ -93,13 +94,13 @@ class Seen:
 def next_step(
     state: State | None, seen: Seen, *, names: Sequence[x509.GeneralName], now: datetime, policy: Policy
 ) -> Step | None:
-    """Return the change that is due; None if nothing is. `names`: those that the leaf must have."""
+    """Return the change that is due, None if there is none. `names`: those that the leaf must have."""
     if state is None:
         return Step.FILL
     if _has_ended(state.ca.certificate, now):
         is_next_good = state.next is not None and not _has_ended(state.next.certificate, now)
         return Step.SWITCH if is_next_good else Step.BEGIN_ANEW
-    if state.said != state.bundle:
+    if state.stored_bundle != state.bundle:
         return Step.REWRITE_BUNDLE
     if _needs_leaf(state, names, now):
         return Step.RENEW_LEAF
@@ -110,8 +111,9 @@ def take_step(
     step: Step, state: State | None, *, names: Sequence[x509.GeneralName], now: datetime, policy: Policy
 ) -> State:
     """Return the Secret after a step; `state` is None for FILL only."""
-    made = _begin(names, now, policy) if state is None else _CHANGES[step](state, names, now, policy)
-    return replace(made, said=made.bundle)
+    terms = _Terms(names, now, policy)
+    made = _begin(terms) if state is None else _CHANGES[step](state, terms)
+    return replace(made, stored_bundle=made.bundle)
 
 
 # What is due
@@ -122,13 +124,13 @@ def _has_ended(certificate: x509.Certificate, now: datetime) -> bool:
 
 
 def _is_due(certificate: x509.Certificate, now: datetime) -> bool:
-    """Return whether no more than a third of its life is left."""
+    """Return whether a third of its life or less is left."""
     life = certificate.not_valid_after_utc - certificate.not_valid_before_utc
     return certificate.not_valid_after_utc - now <= life / 3
 
 
 def _needs_leaf(state: State, names: Sequence[x509.GeneralName], now: datetime) -> bool:
-    """NB: a leaf that ends with its authority is not renewed over and over: nothing would be gained."""
+    """NB: a leaf that expires with its authority is not renewed again and again: a new one would not live longer."""
     if state.leaf is None or not authority.covers(state.leaf.certificate, names):
         return True
     leaf, ca = state.leaf.certificate, state.ca.certificate
@@ -168,83 +170,73 @@ _RULES: Mapping[Phase, Callable[[State, Seen, datetime, Policy], Step | None]] =
 }
 
 
-# What it becomes
+# The Secret after a step
 
 
-def _begin(names: Sequence[x509.GeneralName], now: datetime, policy: Policy) -> State:
-    ca = _make_ca(now, policy)
-    return State(phase=Phase.STABLE, since=now, ca=ca, leaf=_make_leaf(ca, names, now, policy))
+class _Terms(NamedTuple):
+    names: Sequence[x509.GeneralName]
+    now: datetime
+    policy: Policy
+
+    def make_ca(self) -> Pair:
+        key = authority.make_key()
+        return Pair(authority.issue_ca(key, now=self.now, lifetime=self.policy.ca_lifetime), key)
+
+    def make_leaf(self, ca: Pair, more: Sequence[x509.GeneralName] = ()) -> Pair:
+        key = authority.make_key()
+        names = (*self.names, *more)
+        return Pair(authority.issue_leaf(ca, key, names, now=self.now, lifetime=self.policy.leaf_lifetime), key)
 
 
-def _begin_anew(state: State, names: Sequence[x509.GeneralName], now: datetime, policy: Policy) -> State:
-    return replace(_begin(names, now, policy), retired=_retire(state, *state.trusted))
+def _begin(terms: _Terms) -> State:
+    ca = terms.make_ca()
+    return State(phase=Phase.STABLE, since=terms.now, ca=ca, leaf=terms.make_leaf(ca))
 
 
-def _renew_leaf(state: State, names: Sequence[x509.GeneralName], now: datetime, policy: Policy) -> State:
-    """NB: replicas of two versions may ask for different names; a leaf that only lacks some keeps those it has.
+def _begin_anew(state: State, terms: _Terms) -> State:
+    return replace(_begin(terms), retired=_retire(state, *state.trusted))
 
-    Else each would take away the other's, again and again. The next renewal has the names of who makes it.
+
+def _renew_leaf(state: State, terms: _Terms) -> State:
+    """NB: replicas of two versions may ask for different names. A leaf that only lacks some names keeps those it has.
+
+    Otherwise each replica would remove the other's names again and again. The next renewal has only the names of the
+    replica that makes it.
     """
-    wanted = tuple(names)
-    if state.leaf is not None and not _is_due(state.leaf.certificate, now):
-        wanted += tuple(name for name in authority.names_in(state.leaf.certificate) if name not in names)
-    return replace(state, leaf=_make_leaf(state.ca, wanted, now, policy))
+    more: tuple[x509.GeneralName, ...] = ()
+    if state.leaf is not None and not _is_due(state.leaf.certificate, terms.now):
+        more = tuple(name for name in authority.names_in(state.leaf.certificate) if name not in terms.names)
+    return replace(state, leaf=terms.make_leaf(state.ca, more))
 
 
-def _rewrite_bundle(state: State, _names: Sequence[x509.GeneralName], _now: datetime, _policy: Policy) -> State:
-    return state
-
-
-def _publish(state: State, _names: Sequence[x509.GeneralName], now: datetime, policy: Policy) -> State:
-    return replace(state, phase=Phase.PUBLISHED, since=now, next=_make_ca(now, policy))
-
-
-def _confirm(state: State, _names: Sequence[x509.GeneralName], now: datetime, _policy: Policy) -> State:
-    return replace(state, phase=Phase.SHOWN, since=now)
-
-
-def _retract(state: State, _names: Sequence[x509.GeneralName], now: datetime, _policy: Policy) -> State:
-    return replace(state, phase=Phase.PUBLISHED, since=now)
-
-
-def _switch(state: State, names: Sequence[x509.GeneralName], now: datetime, policy: Policy) -> State:
-    assert state.next is not None  # noqa: S101 - the phases with this step have it, see `state`
+def _switch(state: State, terms: _Terms) -> State:
+    assert state.next is not None  # noqa: S101 - the phases with this step have it, see `secretdata`
     return replace(
         state,
         phase=Phase.SWITCHED,
-        since=now,
+        since=terms.now,
         ca=state.next,
-        leaf=_make_leaf(state.next, names, now, policy),
+        leaf=terms.make_leaf(state.next),
         next=None,
         old=state.ca.certificate,
     )
 
 
-def _drop(state: State, _names: Sequence[x509.GeneralName], now: datetime, _policy: Policy) -> State:
+def _drop(state: State, terms: _Terms) -> State:
     assert state.old is not None  # noqa: S101 - as above
-    return replace(state, phase=Phase.STABLE, since=now, old=None, retired=_retire(state, state.old))
+    return replace(state, phase=Phase.STABLE, since=terms.now, old=None, retired=_retire(state, state.old))
 
 
 def _retire(state: State, *certificates: x509.Certificate) -> tuple[x509.Certificate, ...]:
     return (*state.retired, *certificates)[-RETIRED_KEPT:]
 
 
-def _make_ca(now: datetime, policy: Policy) -> Pair:
-    key = authority.make_key()
-    return Pair(authority.issue_ca(key, now=now, lifetime=policy.ca_lifetime), key)
-
-
-def _make_leaf(ca: Pair, names: Sequence[x509.GeneralName], now: datetime, policy: Policy) -> Pair:
-    key = authority.make_key()
-    return Pair(authority.issue_leaf(ca, key, names, now=now, lifetime=policy.leaf_lifetime), key)
-
-
-_CHANGES: Mapping[Step, Callable[[State, Sequence[x509.GeneralName], datetime, Policy], State]] = {
+_CHANGES: Mapping[Step, Callable[[State, _Terms], State]] = {
     Step.RENEW_LEAF: _renew_leaf,
-    Step.REWRITE_BUNDLE: _rewrite_bundle,
-    Step.PUBLISH: _publish,
-    Step.CONFIRM: _confirm,
-    Step.RETRACT: _retract,
+    Step.REWRITE_BUNDLE: lambda state, _terms: state,
+    Step.PUBLISH: lambda state, terms: replace(state, phase=Phase.PUBLISHED, since=terms.now, next=terms.make_ca()),
+    Step.CONFIRM: lambda state, terms: replace(state, phase=Phase.SHOWN, since=terms.now),
+    Step.RETRACT: lambda state, terms: replace(state, phase=Phase.PUBLISHED, since=terms.now),
     Step.SWITCH: _switch,
     Step.DROP: _drop,
     Step.BEGIN_ANEW: _begin_anew,

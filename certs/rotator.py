@@ -1,47 +1,195 @@
-"""What each replica does: read the Secret, take the step that is due, keep the caBundles right, serve the leaf.
+"""The rounds of a replica: read the Secret, take the step that is due, keep the caBundles right, serve the leaf.
 
-Theory of operation. A round is a sequence of single requests; whoever drives it may stop after any of them, since the
-next round, here or in another replica, begins with reading. No replica leads: of two that write, one gets a conflict.
+Theory of operation. A round is a sequence of single requests. It may stop after any of them, because the next round,
+here or in another replica, begins with reading. There is no leader: of two replicas that write, one gets a conflict.
 
-The leaf. A replica serves what the Secret has. One exception: while the leaf that it serves is accepted by every
-caBundle and the new one is not (somebody has emptied the Secret), it keeps the old one until the caBundles follow.
+The leaf. A replica serves the leaf of the Secret, with one exception: if every caBundle accepts the served leaf but not
+the new one (somebody has emptied the Secret), it keeps the old leaf until the caBundles follow.
 
-Readiness. A replica joins when every caBundle that it sees accepts its leaf. One that has joined is never taken out for
-a caBundle: whatever is wrong there is wrong for all replicas alike, taking all of them out helps nobody, and the next
-round repairs it. What takes it out is a leaf that has ended. A configuration that cannot be read keeps nobody out.
+Readiness. A replica becomes ready when every caBundle that it reads accepts its leaf. Later a caBundle never makes it
+unready: a wrong caBundle affects all replicas alike, making all of them unready helps nobody, and the next round
+repairs it. An expired leaf makes it unready. A configuration that cannot be read does not.
+
+The path tokens are in the same Secret, and the same rounds keep them. If the certificate comes from files,
+`TokenRotator` does the rounds for the tokens: with a Secret of their own, or with a file.
 """
 
 from __future__ import annotations
 
 import logging
+import random
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from cryptography import x509
 
-from . import authority, cabundle
-from .pathtokens import PathTokens, SeenTokens, TokenStep, parse_tokens, render_tokens, tokens_in
+from . import authority, cabundle, pathtokens
+from .pathtokens import (
+    PathTokens,
+    SeenTokens,
+    TokenPolicy,
+    TokenStep,
+    parse_tokens,
+    registered_token,
+    render_tokens,
+    tokens_in,
+)  # fmt: skip
 from .rotation import Policy, Seen, Step, next_step, take_step
-from .rounds import Rounds
-from .state import State, parse_state, render_state
-from .store import ConfigurationStore, SecretStore, StoreError
-from .tokenkeeper import TokenKeeper, read_configurations
+from .secretdata import State, StateError, parse_state, render_state
+from .store import ConfigurationStore, SecretStore, StoreError, read_configurations
 
 logger = logging.getLogger("nadmit.certs")
 
+INTERVAL_S = 10.0
+RETRY_S = 0.5
+"""The pause after a conflict, and between the tries of the start."""
+START_WITHIN_S = 30.0
+NO_TOKEN = ""
+STOP_WITHIN_S = 15.0
+"""A running request ends by itself within this time."""
+
+
+class RotatorError(Exception):
+    """The start got no certificate or token. The text says where, what is wrong and what to do, in one line."""
+
+
+class Rounds:
+    """A part of the server that does rounds in a thread. A subclass has `steps` and `has_begun`."""
+
+    kept: ClassVar[str]
+    """What stays in use if a round fails, such as `the served certificate`."""
+    needed: ClassVar[str]
+    """What the start waits for, such as `certificate`."""
+
+    def __init__(self, where: str, *, name: str, on_failure: Callable[[], None] = lambda: None) -> None:
+        """`where`: the store, as messages name it. `name`: of the thread."""
+        self._where = where
+        self._on_failure = on_failure
+        self._complaint = ""
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def steps(self) -> Iterator[None]:
+        """Do one round, yielding after each request. Raises StateError and StoreError."""
+        raise NotImplementedError
+
+    def has_begun(self) -> bool:
+        """Say whether the start has what it waits for."""
+        raise NotImplementedError
+
+    def round(self) -> None:
+        """Do one round. Raises StateError and StoreError; then the served certificate and the tokens stay."""
+        for _ in self.steps():
+            if self._stopping.is_set():
+                return
+
+    def start(self) -> None:
+        """Do rounds until `has_begun`, then go on in a thread.
+
+        Blocks for at most START_WITHIN_S and one request. Raises RotatorError after that time, and for damaged data.
+        """
+        deadline = time.monotonic() + START_WITHIN_S
+        while not self.has_begun():
+            try:
+                self.round()
+            except StateError as error:
+                raise RotatorError(f"{self._where}: {error}") from error
+            except StoreError as error:
+                if time.monotonic() > deadline:
+                    raise RotatorError(f"no {self.needed} within {START_WITHIN_S:.0f} s: {error}") from error
+                self._complain(str(error))
+                self._stopping.wait(RETRY_S)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the running request."""
+        self._stopping.set()
+        self._thread.join(STOP_WITHIN_S)
+
+    def _run(self) -> None:
+        pause = INTERVAL_S
+        while not self._stopping.wait(pause * random.uniform(0.8, 1.2)):  # noqa: S311 - only spreads the replicas
+            pause = self._try_round()
+
+    def _try_round(self) -> float:
+        """Do a round, and return the seconds until the next. A failure is logged once until a round succeeds."""
+        try:
+            self.round()
+        except (StateError, StoreError) as error:
+            if isinstance(error, StoreError) and error.is_conflict:
+                return RETRY_S
+            self._complain(str(error))
+        except Exception:
+            logger.exception("internal error: %s: this round was not done; %s stays", self._where, self.kept)
+            self._on_failure()
+        else:
+            self._complaint = ""
+        return INTERVAL_S
+
+    def _complain(self, text: str) -> None:
+        self._on_failure()
+        if text != self._complaint:
+            self._complaint = text
+            logger.warning("%s: %s; %s stays", self._where, text, self.kept)
+
+
+class TokenKeeper:
+    """The tokens that this replica accepts and registers. Any thread may use `accepted` and `to_register`.
+
+    `is_required`: whether paths need a token. If not, the replica stores no tokens, but accepts stored ones, because
+    another replica may have registered one.
+    """
+
+    def __init__(
+        self,
+        *,
+        is_required: bool,
+        policy: TokenPolicy | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.is_required = is_required
+        self.tokens: PathTokens | None = None
+        self.accepted: tuple[str, ...] = () if is_required else (NO_TOKEN,)
+        self._policy = policy or TokenPolicy()
+        self._now = now
+
+    def plan(
+        self, data: Mapping[str, bytes], seen: SeenTokens, now: datetime
+    ) -> tuple[PathTokens | None, TokenStep | None]:
+        """Return the tokens after the step that is due, and that step. Raises TokensError for the stored ones."""
+        tokens = parse_tokens(data)
+        step = pathtokens.next_step(tokens, seen, now=now, policy=self._policy) if self.is_required else None
+        return (tokens, None) if step is None else (pathtokens.take_step(step, tokens, seen, now=now), step)
+
+    def know(self, tokens: PathTokens | None) -> None:
+        """Take note of the stored tokens."""
+        self.tokens = tokens
+        stored = () if tokens is None else tokens.accepted
+        self.accepted = stored if self.is_required else (NO_TOKEN, *stored)
+
+    def to_register(self, present: Sequence[str]) -> str | None:
+        """Return the token to register in place of the present ones; "" for none, None if it is not known yet."""
+        if not self.is_required:
+            return NO_TOKEN
+        if self.tokens is None:
+            return None
+        return registered_token(self.tokens, present, now=self._now(), policy=self._policy)
+
 
 class Observer(Protocol):
-    """Who is told what happens, for metrics. Called from the rotator's thread."""
+    """Counts for metrics. The rotator's thread calls it."""
 
     def state(self, state: State) -> None:
-        """Take note of what the Secret holds."""
+        """Take note of the state of the Secret."""
 
     def step(self, step: Step | TokenStep) -> None:
         """Count a step that this replica took."""
 
     def failure(self) -> None:
-        """Count a round that did not come to its end."""
+        """Count a failed round."""
 
 
 class Rotator(Rounds):
@@ -64,8 +212,7 @@ class Rotator(Rounds):
     ) -> None:
         """`names`: DNS names and addresses for the leaf; `on_leaf(certificate, key)`: PEM to serve from now on.
 
-        `tokens`: what knows the path tokens; None: the Secret is not looked at for any. Raises MaterialError for a bad
-        name.
+        `tokens`: the keeper of the path tokens; None if the Secret has none. Raises MaterialError for a bad name.
         """
         super().__init__(secret.where, name="certs", on_failure=lambda: observer.failure() if observer else None)
         self._secret = secret
@@ -89,7 +236,7 @@ class Rotator(Rounds):
         return self._served is not None
 
     def problem(self) -> str | None:
-        """Say why this replica is not to be asked; None when it is."""
+        """Say why this replica is not ready; None if it is."""
         if self._served is None:
             return "there is no certificate yet"
         if self._served.not_valid_after_utc <= self._now():
@@ -101,10 +248,10 @@ class Rotator(Rounds):
     # What others ask
 
     def ca_bundle(self) -> bytes | None:
-        """Return what the caBundle of own webhooks must contain now, PEM.
+        """Return the authorities that the caBundle of own webhooks must contain now, PEM.
 
-        None before the Secret was read, and when that is longer ago than half the grace time: another replica may have
-        gone on, and a webhook that is registered with an old caBundle would refuse the leaf of tomorrow.
+        None before the first read of the Secret, and if the last one is longer ago than half the grace time: another
+        replica may have taken a step, and a webhook with an old caBundle would refuse the next leaf.
         """
         if self._state is None or self._read_at is None or self._now() - self._read_at > self._policy.grace / 2:
             return None
@@ -118,7 +265,7 @@ class Rotator(Rounds):
     # A round
 
     def steps(self) -> Iterator[None]:
-        """Do one round, yielding after each request. Raises as `round`."""
+        """Do one round. Yield after each request. Raises as `round`."""
         began = self._now()
         stored = self._secret.read()
         yield
@@ -141,7 +288,7 @@ class Rotator(Rounds):
             data |= render_tokens(tokens)
         if data:
             if now - began > self._policy.grace / 2:
-                return  # this replica was stopped meanwhile; what it read is too old to act on
+                return  # the process was stopped meanwhile; what it read is too old to act on
             self._secret.write(data, stored.version)
             self._tell(step, token_step, state)
             yield
@@ -159,7 +306,7 @@ class Rotator(Rounds):
     def _plan_tokens(
         self, data: Mapping[str, bytes], found: Mapping[str, Mapping[str, Any]], seen: Seen, now: datetime
     ) -> tuple[PathTokens | None, TokenStep | None]:
-        """NB: without named configurations it cannot be seen what is registered, so nothing changes."""
+        """NB: without named configurations nobody can see what is registered, so nothing changes."""
         if self._tokens is None:
             return None, None
         if not seen.is_named:
@@ -167,8 +314,8 @@ class Rotator(Rounds):
         return self._tokens.plan(data, SeenTokens(tokens_in(found.values()), seen.is_complete), now)
 
     def _amend(self, name: str, found: dict[str, Mapping[str, Any]], state: State) -> StoreError | None:
-        """Bring the caBundles of one configuration up to date; return what kept it from that."""
-        operations = cabundle.patch_for(found[name], wanted=state.trusted, retired=state.retired)
+        """Bring the caBundles of one configuration up to date; return the error if that fails."""
+        operations = cabundle.patch_for(found[name], trusted=state.trusted, retired=state.retired)
         if not operations:
             return None
         try:
@@ -194,7 +341,7 @@ class Rotator(Rounds):
             self._observer.state(state)
 
     def _serve(self, state: State, found: Mapping[str, Mapping[str, Any]], *, is_complete: bool) -> None:
-        """Take the leaf of the Secret, unless callers accept only the one that is served; see the module."""
+        """Serve the leaf of the Secret, unless callers accept only the served one; see the module."""
         bundles = {
             f"webhook {webhook} of {name}": bundle
             for name, value in found.items()
@@ -210,8 +357,54 @@ class Rotator(Rounds):
         self._has_joined = self._has_joined or (is_complete and not self._unaccepted)
 
     def _refusing(self, leaf: x509.Certificate | None, bundles: Mapping[str, bytes]) -> tuple[str, ...]:
-        """Return whose caBundle does not accept a leaf."""
+        """Return the webhooks whose caBundle does not accept a leaf."""
         now = self._now()
         return tuple(
             where for where, bundle in bundles.items() if leaf is None or not cabundle.accepts(bundle, leaf, now)
         )
+
+
+class TokenRotator(Rounds):
+    """Keeps the tokens if there is no `Rotator`. A part of the server."""
+
+    kept = "the known path tokens"
+    needed = "path token"
+
+    def __init__(
+        self,
+        store: SecretStore,
+        configurations: ConfigurationStore,
+        keeper: TokenKeeper,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        super().__init__(store.where, name="path-tokens")
+        self._store = store
+        self._configurations = configurations
+        self._keeper = keeper
+        self._now = now
+
+    def has_begun(self) -> bool:
+        """Say whether there are tokens."""
+        return self._keeper.tokens is not None or not self._keeper.is_required
+
+    def problem(self) -> str | None:
+        """Return None: the start waits for the tokens."""
+        return None
+
+    def steps(self) -> Iterator[None]:
+        """Do one round: read, and take the step that is due."""
+        stored = self._store.read()
+        yield
+        found, failed = read_configurations(self._configurations)
+        yield
+        tokens, step = self._keeper.plan(
+            stored.data, SeenTokens(tokens_in(found.values()), is_complete=failed is None), self._now()
+        )
+        if step is not None and tokens is not None:
+            self._store.write(render_tokens(tokens), stored.version)
+            logger.info("%s: %s", self._store.where, step)
+            yield
+        self._keeper.know(tokens)
+        if failed is not None:
+            raise failed

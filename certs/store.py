@@ -1,6 +1,7 @@
-"""Where the certificates and the webhook configurations are kept: what the rotator asks of a cluster, as protocols.
+"""Protocols of the stores of the certificates: a Secret, and the webhook configurations that contain caBundles.
 
-`kubestore` is the cluster; a test has a store in memory. All methods may block, each for a bounded time.
+This package knows no client of an API server; `webhook` implements the Protocols. All methods may block, each for a
+bounded time. Every method raises StoreError.
 """
 
 from __future__ import annotations
@@ -11,11 +12,14 @@ from typing import Any, Protocol
 
 
 class StoreError(Exception):
-    """The store cannot be used now: where, what is wrong, what to do, in one line."""
+    """The store cannot be used now: where, what is wrong, what to do, in one line.
 
+    `is_conflict`: another process has changed the object since it was read.
+    """
 
-class ConflictError(StoreError):
-    """Somebody else was faster: what was read is no longer so."""
+    def __init__(self, text: str, *, is_conflict: bool = False) -> None:
+        super().__init__(text)
+        self.is_conflict = is_conflict
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,21 +37,36 @@ class SecretStore(Protocol):
     """How messages name it."""
 
     def read(self) -> Stored:
-        """Return what is there. Raises StoreError."""
+        """Return the content."""
 
     def write(self, data: Mapping[str, bytes], version: str | None) -> None:
-        """Replace that version, or create it; keys that are not named stay. Raises ConflictError, StoreError."""
+        """Replace the data of that version, or create the Secret for None. Other keys stay."""
 
 
 class ConfigurationStore(Protocol):
-    """The webhook configurations that are named to this program; `names` may be empty."""
+    """The webhook configurations that this program keeps; `names` may be empty."""
 
     @property
     def names(self) -> Sequence[str]:
-        """Return how messages name them; `read` and `patch` take one of these."""
+        """Return the configurations as messages name them. `read` and `patch` take one of these."""
 
     def read(self, name: str) -> Mapping[str, Any] | None:
-        """Return the object, None if it does not exist. Raises StoreError."""
+        """Return the object, None if it does not exist."""
 
     def patch(self, name: str, operations: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-        """Apply a JSON patch and return the object. Raises ConflictError if a `test` failed, StoreError."""
+        """Apply a JSON patch and return the object. It is a conflict if a `test` of it fails."""
+
+
+def read_configurations(store: ConfigurationStore) -> tuple[dict[str, Mapping[str, Any]], StoreError | None]:
+    """Return the configurations that exist, and the last error if any of them cannot be read."""
+    configurations: dict[str, Mapping[str, Any]] = {}
+    failed = None
+    for name in store.names:
+        try:
+            value = store.read(name)
+        except StoreError as error:
+            failed = error
+        else:
+            if value is not None:
+                configurations[name] = value
+    return configurations, failed

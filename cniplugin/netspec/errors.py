@@ -1,4 +1,4 @@
-"""What a text breaks, as values: `SpecError` is one broken rule, `SpecErrors` is all of them, raised together.
+"""Broken rules as values: `SpecError` is one of them, `SpecErrors` raises all of one text together.
 
 A rule id is stable: tests, metrics and the changelog use it. The wording may improve.
 """
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 PROBLEMS_MAX = 100
-"""Problems that are gathered of one text; a message shows 20. A hostile text of 256 KiB has 130,000 of them, and each
+"""Problems of one text that are gathered; a message shows 20. A hostile text of 256 KiB has 130,000 of them, and each
 takes 5 microseconds."""
 
 SHOWN_VALUE_MAX = 80
@@ -24,14 +24,15 @@ class SpecError(Record):
     """One rule of the standard that a text breaks.
 
     `rule`: stable id. `source`: the text, such as an annotation's key. `path`: where in it, such as `[1].ips[0]`,
-    empty for the whole text. `value`: the offending JSON value, or None when the path says it all. `detail`: what is
-    wrong. `allowed`: what would be right. `fix`: what to do, when there is something to do. `section`: of the
-    standard. `excerpt`: lines with a caret, for syntax errors.
+    empty for the whole text. `item`: the position of the list item that `path` is in, None outside of items. `value`:
+    the offending JSON value, None where the path is enough. `detail`: what is wrong. `allowed`: what would be right.
+    `fix`: what to do, if something helps. `section`: of the standard. `excerpt`: lines with a caret, for syntax errors.
     """
 
     rule: str
     source: str = ""
     path: str = ""
+    item: int | None = None
     value: object = None
     detail: str
     allowed: str = ""
@@ -43,8 +44,8 @@ class SpecError(Record):
 class SpecErrors(ValueError):  # it holds several
     """Every rule that one text breaks, in input order. Iterable, never empty.
 
-    `readable`: of a list, what could be read, None in the place of an item that could not. It lets one answer tell
-    what is wrong with the others too.
+    `readable`: the items of a list, None in the place of an item that cannot be read. With them, one answer can also
+    name the problems of the other items.
     """
 
     def __init__(self, errors: Sequence[SpecError], *, readable: Sequence[Any] = ()) -> None:
@@ -60,44 +61,30 @@ class SpecErrors(ValueError):  # it holds several
 
 
 class EnoughProblemsError(Exception):
-    """A text has PROBLEMS_MAX problems, and the rest of it is not looked at. Never leaves netspec."""
+    """A text has PROBLEMS_MAX problems, and reading stops. Never leaves netspec."""
 
 
 class Problems:
-    """Gathers what is wrong with one text, in input order; `source` names the text.
+    """Gathers the problems of one text, in input order; `source` names the text.
 
-    Adding the last one of PROBLEMS_MAX raises EnoughProblemsError.
+    `item`: the position of the list item that is being read. Adding the last of PROBLEMS_MAX raises
+    EnoughProblemsError.
     """
 
     def __init__(self, source: str) -> None:
         self.source = source
-        self.found: list[SpecError] = []
+        self.item: int | None = None
+        self.errors: list[SpecError] = []
 
-    def add(
-        self,
-        rule: str,
-        path: str,
-        detail: str,
-        *,
-        value: object = None,
-        allowed: str = "",
-        fix: str = "",
-        section: str,
-    ) -> None:
-        """Add one problem; the arguments are the fields of SpecError."""
-        self.found.append(
-            SpecError(
-                rule=rule,
-                source=self.source,
-                path=path,
-                value=value,
-                detail=detail,
-                allowed=allowed,
-                fix=fix,
-                section=section,
-            )
-        )
-        if len(self.found) >= PROBLEMS_MAX:
+    def at(self, item: int) -> str:
+        """Return the path of a list item; the problems from here on are its own."""
+        self.item = item
+        return f"[{item}]"
+
+    def add(self, rule: str, path: str, detail: str, **more: Any) -> None:
+        """Add one problem; the arguments are fields of SpecError."""
+        self.errors.append(SpecError(rule=rule, source=self.source, path=path, item=self.item, detail=detail, **more))
+        if len(self.errors) >= PROBLEMS_MAX:
             raise EnoughProblemsError
 
     def add_type(self, path: str, value: object, allowed: str, *, section: str) -> None:
@@ -107,7 +94,7 @@ class Problems:
 
 
 def render(error: SpecError) -> str:
-    """Return the one line both ends print: where: what is wrong: the value; what to do; allowed: what is right."""
+    """Return the line that both ends print: place: problem: value; what to do; allowed: what is right."""
     return f"{error.path}: {describe(error)}" if error.path else describe(error)
 
 

@@ -6,11 +6,12 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from cniplugin.access.model.values import Rules
+from cniplugin.access.model.decision import Rules
 from tests.paths import EXAMPLES
 from webhook.admission.model.injection import Injection
 from webhook.admission.mutate import answer_mutation
 from webhook.admission.mutation import jsonpatch
+from webhook.admission.view.decisioncontext import Configuration, DecisionContext
 from webhook.review import wire
 from webhook.trees.manifests import load_snapshot
 
@@ -64,7 +65,9 @@ def reviews(name: str) -> list[bytes]:
 def _mutate(review: Any) -> None:
     """Apply to a pod the patch of /mutate."""
     request = wire.decode(_compact(review))
-    patch = answer_mutation(request, load_snapshot(EXAMPLES / "cluster"), Rules(), Injection()).operations
+    patch = answer_mutation(
+        request, DecisionContext(load_snapshot(EXAMPLES / "cluster"), Rules(), Configuration(injection=Injection()))
+    ).operations
     review["request"]["object"] = jsonpatch.apply(list(patch), review["request"]["object"])
 
 

@@ -10,8 +10,9 @@ import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from certs.store import ConflictError, Stored, StoreError
-from tests.fakes.objectstore import RefusedError, apply_patch
+from certs.store import Stored, StoreError
+from cniplugin.cluster.kubeapi import RefusedError
+from tests.fakes.objectstore import apply_patch
 
 Object = dict[str, Any]
 
@@ -54,9 +55,9 @@ class MemoryCluster:
             self.failing -= 1
             raise StoreError("the API server does not answer")
 
-    def conflict(self, text: str) -> ConflictError:
+    def conflict(self, text: str) -> StoreError:
         self.conflicts += 1
-        return ConflictError(text)
+        return StoreError(text, is_conflict=True)
 
 
 def webhook(name: str, bundle: bytes = b"", path: str = "/validate") -> Object:

@@ -1,11 +1,11 @@
-"""Replicas, a cluster and a clock in memory, and the one sentence that must hold at every moment.
+"""Replicas, a cluster and a clock in memory, and the two sentences that must be true at every moment.
 
-That of the leaves: the leaf of each replica that wants reviews is accepted under every caBundle in force; and that of the
-tokens: each replica that wants reviews accepts the token of every path in force.
+Leaves: every caBundle in use accepts the leaf of each ready replica. Tokens: each ready replica accepts the token of every
+path in use.
 
-Each replica does its rounds one request at a time, in any order with those of others; a replica may be stopped for days
-between two requests, or be gone. API servers lag: a caBundle counts as in force for LAG after it was replaced. A caBundle
-whose authorities have all ended accepts nothing, and is passed over: a cluster that was off for a year begins anew.
+The requests of the replicas' rounds are in any order. A replica may be stopped for days between two requests, or die. API
+servers lag: a caBundle counts as in use for LAG after it was replaced. A caBundle whose authorities have all expired
+accepts nothing and is skipped: a cluster that was off for a year starts with a new authority.
 """
 
 from __future__ import annotations
@@ -19,9 +19,8 @@ from cryptography.x509.verification import PolicyBuilder, Store, VerificationErr
 
 from certs import cabundle
 from certs.pathtokens import tokens_in
-from certs.rotator import Rotator
+from certs.rotator import Rotator, TokenKeeper
 from certs.store import StoreError
-from certs.tokenkeeper import TokenKeeper
 
 from .memorycluster import FOREIGN, MUTATING, VALIDATING, MemoryCluster, webhook
 
@@ -31,7 +30,7 @@ START = datetime(2026, 11, 1, tzinfo=UTC)
 
 
 class Replica:
-    """One process: its rotator, the round that it is in, and what it serves."""
+    """One process: its rotator, its current round, and the leaf that it serves."""
 
     def __init__(self, world: World, *, skew: timedelta = timedelta(0)) -> None:
         self.leaf: x509.Certificate | None = None
@@ -60,14 +59,14 @@ class Replica:
         return self._round is None
 
     def round(self) -> None:
-        """Do the rest of this round and one more."""
+        """Finish this round, and do one more."""
         for _ in range(2):
             while not self.request():
                 pass
 
 
 class World:
-    """`skews`: how far the clock of each replica is off."""
+    """`skews`: the error of each replica's clock."""
 
     def __init__(self, skews: list[timedelta]) -> None:
         self.now = START
@@ -85,16 +84,16 @@ class World:
         self.check()
 
     def act(self, what: Callable[[], object]) -> None:
-        """Do something, and look whether the sentence still holds."""
+        """Do something, and check both sentences."""
         what()
         self.check()
 
     def restart(self, index: int) -> None:
-        """Kill a replica wherever it is; another takes its place."""
+        """Kill a replica in the middle of its round; another takes its place."""
         self.replicas[index] = Replica(self, skew=self.skews[index])
 
     def register(self, index: int) -> None:
-        """Make the configurations anew, as the registration of a replica that is ready does, beside others' webhooks."""
+        """Replace our webhooks in the configurations, as the registrar of a ready replica does."""
         rotator = self.replicas[index].rotator
         bundle = rotator.ca_bundle()
         token = self.replicas[index].tokens.to_register(sorted(self._tokens()))
@@ -109,7 +108,7 @@ class World:
                 self.cluster.put(name, *hooks)
 
     def follow(self, index: int) -> None:
-        """Move the paths to the token that a replica wants, as its registration does when there is one to move."""
+        """Register the token of a replica in all paths, as its registrar does."""
         token = self.replicas[index].tokens.to_register(sorted(self._tokens()))
         if self.replicas[index].rotator.problem() is None and token is not None:
             for name, value in list(self.cluster.objects.items()):
@@ -121,7 +120,7 @@ class World:
         return tokens_in(self.cluster.objects.values())
 
     def touch(self) -> None:
-        """Let another team put a block of its own into a caBundle, and change a webhook of its own."""
+        """Let another team add a block of its own to a caBundle, and change a webhook of its own."""
         for name, value in list(self.cluster.objects.items()):
             own, *others = value["webhooks"]
             text = cabundle.own_bundles(value)["a.nadmit.io"]
@@ -130,7 +129,7 @@ class World:
                 self.cluster.put(name, webhook(own["name"], text + FOREIGN.encode(), path), *others)
 
     def check(self) -> None:
-        """See the module: leaves are accepted under caBundles, and tokens by replicas."""
+        """Check both sentences of the module."""
         phase = self.cluster.data.get("rotation.json", b"").decode().partition('"since"')[0]
         if not self.phases or self.phases[-1] != phase:
             self.phases.append(phase)
@@ -156,7 +155,7 @@ class World:
         return any(ca.not_valid_after_utc > self.now for ca in cabundle.certificates_in(bundle))
 
     def _verifies(self, leaf: x509.Certificate, bundle: bytes) -> bool:
-        """NB: by a verifier that shares no line with `cabundle.accepts`, at every new pair and at least daily."""
+        """NB: the verifier shares no line with `cabundle.accepts`. It runs for every new pair and at least daily."""
         key = (leaf.signature, bundle + str(self.now.date()).encode())
         if key not in self._verified and verifies(leaf, bundle, self.now):
             self._verified.add(key)
@@ -164,7 +163,7 @@ class World:
 
 
 def with_path(hook: dict[str, Any], path: str) -> dict[str, Any]:
-    """Return a webhook that is called at a path, if it is ours."""
+    """Return a webhook with another path, if it is ours."""
     if not hook["name"].endswith(".nadmit.io"):
         return hook
     service = {**hook["clientConfig"]["service"], "path": path}
@@ -172,7 +171,7 @@ def with_path(hook: dict[str, Any], path: str) -> dict[str, Any]:
 
 
 def verifies(leaf: x509.Certificate, bundle: bytes, now: datetime) -> bool:
-    """Ask the verifier of `cryptography`, as strict as Go's and OpenSSL's."""
+    """Return whether the verifier of `cryptography`, as strict as Go's and OpenSSL's, accepts a leaf."""
     builder = PolicyBuilder().store(Store(list(cabundle.certificates_in(bundle)))).time(now)
     try:
         builder.build_server_verifier(x509.DNSName(NAME)).verify(leaf, [])

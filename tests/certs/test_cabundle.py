@@ -1,4 +1,4 @@
-"""caBundles: ours go in, retired ones out, and what belongs to others stays byte for byte."""
+"""caBundles: ours are added, retired ones removed, and the rest stays byte for byte."""
 
 from __future__ import annotations
 
@@ -33,24 +33,24 @@ wanted = st.sampled_from([(A,), (A, B), (B, A)])
 
 @given(bundle=bundles, pairs=wanted)
 def test_amended(bundle: bytes, pairs: tuple[Pair, ...]) -> None:
-    """Ours are in it, the retired one is not, doing it again changes nothing, and the rest is what it was."""
+    """Ours are in it, the retired one is not, a second time changes nothing, and the rest is unchanged."""
     ours = [pair.certificate for pair in pairs]
-    made = amend(bundle, wanted=ours, retired=[C.certificate])
+    made = amend(bundle, trusted=ours, retired=[C.certificate])
     assert contains(made, ours)
     assert not contains(made, [C.certificate])
-    assert amend(made, wanted=ours, retired=[C.certificate]) == made
+    assert amend(made, trusted=ours, retired=[C.certificate]) == made
     if C.certificate not in certificates_in(bundle):
         assert made.endswith(bundle)
 
 
 def test_a_bundle_is_never_empty() -> None:
     with pytest.raises(ValueError, match="trust every public one"):
-        amend(PEMS[0], wanted=[], retired=[A.certificate])
+        amend(PEMS[0], trusted=[], retired=[A.certificate])
 
 
 @pytest.mark.parametrize(("days", "is_accepted"), [(-30, True), (0, True), (29, True), (31, False)])
 def test_accepted(days: int, *, is_accepted: bool) -> None:
-    """NB: a clock that is behind refuses nothing: the leaf comes from a replica whose clock is ahead of it."""
+    """NB: a leaf from a replica whose clock is ahead is accepted."""
     leaf = issue_leaf(A, make_key(), [parse_name("a.svc")], now=START, lifetime=30 * DAY)
     now = START + days * DAY
     assert accepts(PEMS[1] + FOREIGN.encode() + PEMS[0], leaf, now) is is_accepted
@@ -69,7 +69,7 @@ def test_a_patch_names_own_webhooks_only() -> None:
         webhook("c.nadmit.io", PEMS[0]),
         webhook("evilnadmit.io"),
     )
-    operations = patch_for(value, wanted=[A.certificate], retired=[])
+    operations = patch_for(value, trusted=[A.certificate], retired=[])
     assert operations == [
         {"op": "test", "path": "/metadata/resourceVersion", "value": "7"},
         {"op": "test", "path": "/webhooks/0/name", "value": "a.nadmit.io"},
@@ -82,11 +82,11 @@ def test_a_patch_names_own_webhooks_only() -> None:
     "value", [{"metadata": {}}, {"webhooks": None}, configuration(webhook("c.nadmit.io", PEMS[0]))]
 )
 def test_no_patch(value: dict[str, Any]) -> None:
-    assert patch_for(value, wanted=[A.certificate], retired=[B.certificate]) == []
+    assert patch_for(value, trusted=[A.certificate], retired=[B.certificate]) == []
 
 
-def test_what_is_no_base64_is_replaced() -> None:
+def test_a_bundle_that_is_not_base64_is_replaced() -> None:
     value = configuration(webhook("a.nadmit.io"))
     value["webhooks"][0]["clientConfig"]["caBundle"] = "%%"
     assert own_bundles(value) == {"a.nadmit.io": b""}
-    assert len(patch_for(value, wanted=[A.certificate], retired=[])) == 3
+    assert len(patch_for(value, trusted=[A.certificate], retired=[])) == 3

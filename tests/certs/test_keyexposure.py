@@ -1,4 +1,4 @@
-"""Who else may read or replace a private key: what is warned about, and what is normal."""
+"""The warnings about private keys that others may read or replace."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from certs.certfiles import bootstrap, exposures
 from certs.cli import certs
-from certs.files import bootstrap
-from certs.keyexposure import exposures
 from tests.paths import ROOT
 from webhook.serving.tls import ServerTls
 
@@ -31,11 +30,11 @@ def keys(folder: Path, *, key_mode: int = 0o600, folder_mode: int = 0o700) -> li
 
 @pytest.mark.parametrize("key_mode", [0o600, 0o400, 0o640, 0o440, 0o620])
 @pytest.mark.parametrize("folder_mode", [0o700, 0o755, 0o750, 0o500])
-def test_what_is_normal(tmp_path: Path, key_mode: int, folder_mode: int) -> None:
+def test_normal_modes_cause_no_warning(tmp_path: Path, key_mode: int, folder_mode: int) -> None:
     assert keys(tmp_path, key_mode=key_mode, folder_mode=folder_mode) == []
 
 
-def test_what_is_not_there(tmp_path: Path) -> None:
+def test_a_missing_file_causes_no_warning(tmp_path: Path) -> None:
     assert exposures([tmp_path / "none" / "ca.key"]) == []
 
 
@@ -48,7 +47,7 @@ def test_a_key_that_everybody_may_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("mode", "who"), [(0o777, "everybody"), (0o1777, "everybody"), (0o770, "its group"), (0o702, "everybody")]
 )
-def test_a_directory_in_which_others_write(tmp_path: Path, mode: int, who: str) -> None:
+def test_a_directory_that_others_may_write(tmp_path: Path, mode: int, who: str) -> None:
     assert keys(tmp_path, folder_mode=mode) == [
         (
             f"{tmp_path}: {who} may put other keys into this directory (mode {mode:04o}); "
@@ -57,7 +56,7 @@ def test_a_directory_in_which_others_write(tmp_path: Path, mode: int, who: str) 
     ]
 
 
-def test_the_link_of_a_secret_alone_does_not_silence(tmp_path: Path) -> None:
+def test_the_link_of_a_secret_alone_does_not_suppress_the_warning(tmp_path: Path) -> None:
     (tmp_path / "..data").symlink_to(".")
     assert len(keys(tmp_path, key_mode=0o644, folder_mode=0o777)) == 2
 
@@ -65,7 +64,7 @@ def test_the_link_of_a_secret_alone_does_not_silence(tmp_path: Path) -> None:
 @pytest.mark.root
 @pytest.mark.parametrize("is_secret", [True, False])
 def test_a_secret_as_a_kubelet_mounts_it(tmp_path: Path, *, is_secret: bool) -> None:
-    """Mode 1777 and 0644, read-only, `..data`. A read-only directory without the link is somebody else's."""
+    """Mode 1777 and 0644, read-only, with `..data`. A read-only directory without the link causes a warning."""
     if os.geteuid() != 0 or shutil.which("unshare") is None:
         pytest.skip("needs root, and unshare of util-linux")
     layout = (
@@ -75,7 +74,7 @@ def test_a_secret_as_a_kubelet_mounts_it(tmp_path: Path, *, is_secret: bool) -> 
         else "echo key > tls.key && chmod 644 tls.key"
     )
     code = (
-        "import json; from pathlib import Path; from certs.keyexposure import exposures;"
+        "import json; from pathlib import Path; from certs.certfiles import exposures;"
         f" print(json.dumps(exposures([Path({str(tmp_path)!r}) / 'tls.key'])))"
     )
     script = (

@@ -1,4 +1,4 @@
-"""The steps of path tokens one by one, what the Secret says, and the file for one machine."""
+"""The steps of path tokens one by one, the data in the Secret, and the file for one machine."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from certs.certfiles import TokenFile
 from certs.pathtokens import (
     FOLLOWING,
     FORMER_KEPT,
@@ -28,9 +29,9 @@ from certs.pathtokens import (
     tokens_in,
 )
 from certs.rotation import Policy
-from certs.state import StateError
-from certs.store import ConflictError, StoreError
-from certs.tokenkeeper import TokenFile, TokenKeeper, TokenRotator
+from certs.rotator import TokenKeeper, TokenRotator
+from certs.secretdata import StateError
+from certs.store import StoreError
 
 from .memorycluster import MUTATING, VALIDATING, MemoryCluster, webhook
 from .rotationworld import START
@@ -65,14 +66,14 @@ def test_a_new_secret_gets_tokens_that_are_all_different() -> None:
 
 
 @pytest.mark.parametrize("registered", ["", "0123456789abcdef"])
-def test_what_is_registered_when_tokens_are_made_is_accepted(registered: str) -> None:
-    """An upgrade from paths without tokens, and a Secret that somebody has emptied."""
+def test_registered_tokens_are_accepted_when_new_ones_are_made(registered: str) -> None:
+    """As in an upgrade from paths without tokens, or after somebody has emptied the Secret."""
     tokens = fill(seen(registered))
     assert tokens.former == (registered,)
-    assert due(tokens, seen(registered), 300 * DAY) is None  # for as long as it is registered
+    assert due(tokens, seen(registered), 300 * DAY) is None  # as long as it is registered
 
 
-def test_the_former_one_goes_after_the_grace_time_of_its_absence() -> None:
+def test_a_former_token_is_dropped_after_the_grace_time() -> None:
     tokens = fill(seen(""))
     assert due(tokens, seen(is_complete=False), 2 * DAY) is None
     assert due(tokens, seen(tokens.current), 2 * DAY) is TokenStep.MOVED
@@ -85,7 +86,7 @@ def test_the_former_one_goes_after_the_grace_time_of_its_absence() -> None:
     assert "" not in take_step(TokenStep.DROP, moved, NOTHING, now=START).accepted
 
 
-def test_a_rotation_waits_until_the_one_before_is_done() -> None:
+def test_a_rotation_waits_until_the_previous_one_is_complete() -> None:
     tokens = fill()
     assert due(tokens, seen(tokens.current), 9.9 * DAY) is None
     assert due(tokens, seen(tokens.current), 10 * DAY) is TokenStep.ROTATE
@@ -96,7 +97,7 @@ def test_a_rotation_waits_until_the_one_before_is_done() -> None:
     assert due(rotated, seen(tokens.current), 300 * DAY) is None
 
 
-def test_what_somebody_else_registers_is_accepted() -> None:
+def test_a_token_that_somebody_else_registers_is_accepted() -> None:
     tokens = replace(fill(), moved=START)
     assert due(tokens, seen("other1234567890ab")) is TokenStep.ADOPT
     adopted = take_step(TokenStep.ADOPT, tokens, seen("other1234567890ab"), now=START)
@@ -109,18 +110,18 @@ def to_register(tokens: PathTokens, *present: str, after: timedelta = DAY) -> st
     return registered_token(tokens, present, now=START + after, policy=POLICY)
 
 
-def test_a_replica_that_has_not_read_the_secret_of_late_takes_nothing_back() -> None:
+def test_a_replica_with_an_old_secret_keeps_a_newer_registered_token() -> None:
     tokens = fill()
     assert to_register(tokens) == to_register(tokens, "", "foreign") == tokens.current
     assert to_register(tokens, tokens.current, tokens.following[1]) == tokens.following[1]
 
 
 def test_new_tokens_wait_until_all_replicas_can_have_read_them() -> None:
-    """Somebody has emptied the Secret: what is registered is accepted, and stays for a minute."""
+    """After somebody has emptied the Secret, the registered token is accepted and stays for a minute."""
     tokens = fill(seen("0123456789abcdef"))
     assert to_register(tokens, "0123456789abcdef", after=59 * SECOND) == "0123456789abcdef"
     assert to_register(tokens, "0123456789abcdef", after=60 * SECOND) == tokens.current
-    assert to_register(tokens, after=SECOND) == tokens.current  # nobody is called yet
+    assert to_register(tokens, after=SECOND) == tokens.current  # nothing is registered yet
 
 
 @pytest.mark.parametrize(
@@ -141,7 +142,7 @@ def test_tokens_are_read_from_paths_of_own_webhooks(path: str, found: set[str]) 
     assert tokens_in([url]) == found
 
 
-def test_the_secret_says_all_of_it() -> None:
+def test_the_secret_round_trips() -> None:
     for tokens in (fill(), fill(seen("")), replace(fill(seen("", "abc")), moved=START)):
         assert parse_tokens(render_tokens(tokens)) == tokens
     assert parse_tokens({}) is parse_tokens({KEY: b""}) is None
@@ -173,7 +174,7 @@ def test_damaged_tokens_are_left_alone(damage: Callable[[dict[str, Any]], bytes]
 # The replica
 
 
-def test_who_needs_no_tokens_accepts_those_that_are_stored() -> None:
+def test_a_replica_without_required_tokens_accepts_stored_ones() -> None:
     keeper, other = TokenKeeper(is_required=False), TokenKeeper(is_required=True)
     assert (keeper.accepted, keeper.to_register([]), other.accepted, other.to_register([])) == (("",), "", (), None)
     tokens, step = keeper.plan(render_tokens(fill()), seen("what"), START)
@@ -184,7 +185,7 @@ def test_who_needs_no_tokens_accepts_those_that_are_stored() -> None:
     assert other.to_register([""]) == tokens.current
 
 
-def test_tokens_beside_files_live_in_a_secret_of_their_own() -> None:
+def test_with_certificate_files_the_tokens_have_a_secret_of_their_own() -> None:
     cluster, now = MemoryCluster(), [START]
     cluster.put(VALIDATING, webhook("a.nadmit.io"))
 
@@ -200,7 +201,7 @@ def test_tokens_beside_files_live_in_a_secret_of_their_own() -> None:
     assert rotator.has_begun()
     assert rotator.problem() is None
     assert first.accepted == second.accepted
-    assert first.accepted[-1] == ""  # what is registered
+    assert first.accepted[-1] == ""  # the registered one
     assert set(cluster.data) == {KEY}
     cluster.put(VALIDATING, webhook("a.nadmit.io", path=f"/validate/{first.to_register([''])}"))
     for minutes in (1, 12):
@@ -219,13 +220,13 @@ def test_the_file_of_one_machine(tmp_path: Path) -> None:
     store.write({KEY: b"one"}, None)
     path = tmp_path / "new" / "certs" / KEY
     assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o600, 0o700)
-    with pytest.raises(ConflictError, match="another process was faster"):
+    with pytest.raises(StoreError, match="another process was first"):
         store.write({KEY: b"two"}, None)
     store.write({KEY: b"two"}, store.read().version)
     assert store.read().data == {KEY: b"two"}
 
 
-def test_a_file_that_cannot_be_used_is_told(tmp_path: Path) -> None:
+def test_an_unusable_token_file_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match=r"cannot be written: .*; give this user the file, or name a"):
         TokenFile(tmp_path / "file" / "certs").write({KEY: b"one"}, None)

@@ -1,4 +1,4 @@
-"""The steps one by one: when each is due, and what it makes of the Secret."""
+"""The steps of a rotation one by one: when each is due, and how it changes the Secret."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cryptography import x509
 
 from certs import authority
 from certs.rotation import RETIRED_KEPT, Policy, Seen, Step, next_step, take_step
-from certs.state import KEYS, Phase, State, StateError, parse_state, render_state
+from certs.secretdata import KEYS, Phase, State, StateError, parse_state, render_state
 
 from .rotationworld import START
 
@@ -37,7 +37,7 @@ def due(state: State | None, days: float, seen: Seen = NOTHING, names: list[x509
 
 
 def at(phase: Phase, days: float) -> State:
-    """Return a state that came into a phase at that time, with a leaf of that time."""
+    """Return a state whose phase and leaf began at that time."""
     steps = {Phase.PUBLISHED: 1, Phase.SHOWN: 2, Phase.SWITCHED: 3}.get(phase, 0)
     state = take(None, Step.FILL)
     return take(state, Step.RENEW_LEAF, *(Step.PUBLISH, Step.CONFIRM, Step.SWITCH)[:steps], days=days)
@@ -56,14 +56,14 @@ def test_a_leaf_is_renewed_when_a_third_is_left(days: float, step: Step | None) 
     assert due(take(None, Step.FILL), days) is step
 
 
-def test_a_leaf_that_ends_with_its_authority_is_not_renewed_for_ever() -> None:
+def test_a_leaf_that_expires_with_its_authority_is_not_renewed_again_and_again() -> None:
     state = take(at(Phase.PUBLISHED, 244), Step.RENEW_LEAF, days=360)
     assert state.leaf is not None
     assert state.leaf.certificate.not_valid_after_utc == state.ca.certificate.not_valid_after_utc
     assert due(state, 364, UNREAD) is None
 
 
-def test_missing_names_are_added_and_go_at_the_next_renewal() -> None:
+def test_missing_names_are_added_until_the_next_renewal() -> None:
     more = [x509.DNSName("b.svc")]
     state = take(None, Step.FILL)
     assert due(state, 1, names=more) is Step.RENEW_LEAF
@@ -76,16 +76,16 @@ def test_missing_names_are_added_and_go_at_the_next_renewal() -> None:
     assert authority.names_in(state.leaf.certificate) == tuple(more)
 
 
-def test_a_leaf_that_somebody_took_out_is_made_anew() -> None:
+def test_a_leaf_that_somebody_removed_is_made_again() -> None:
     state = replace(take(None, Step.FILL), leaf=None)
     assert due(state, 0) is Step.RENEW_LEAF
     assert take(state, Step.RENEW_LEAF).leaf is not None
 
 
 def test_a_bundle_that_somebody_changed_is_written_again() -> None:
-    state = replace(take(None, Step.FILL), said=b"else")
+    state = replace(take(None, Step.FILL), stored_bundle=b"else")
     assert due(state, 0) is Step.REWRITE_BUNDLE
-    assert take(state, Step.REWRITE_BUNDLE).said == state.bundle
+    assert take(state, Step.REWRITE_BUNDLE).stored_bundle == state.bundle
 
 
 def shown(state: State) -> Seen:
@@ -130,7 +130,7 @@ def test_unnamed_configurations_get_a_month() -> None:
     assert due(state, 274, UNNAMED) is Step.CONFIRM
 
 
-def test_the_old_authority_goes_when_its_last_leaf_has_ended() -> None:
+def test_the_old_authority_is_dropped_when_its_last_leaf_has_expired() -> None:
     state = take(at(Phase.SWITCHED, 244), Step.RENEW_LEAF, days=264)
     assert due(state, 273.9) is None
     assert due(state, 274) is Step.DROP
@@ -146,7 +146,7 @@ def test_a_retraction_begins_the_wait_again() -> None:
     assert due(state, 244.2, shown(state)) is Step.CONFIRM
 
 
-def test_what_has_ended_needs_no_waiting() -> None:
+def test_an_expired_authority_is_replaced_without_a_wait() -> None:
     """The cluster was off."""
     assert due(at(Phase.PUBLISHED, 244), 366, UNREAD) is Step.SWITCH
     assert due(at(Phase.SHOWN, 244), 366, UNREAD) is Step.SWITCH
@@ -178,14 +178,14 @@ def test_times_that_do_not_fit(times: dict[str, timedelta]) -> None:
 
 
 @pytest.mark.parametrize("phase", Phase)
-def test_the_secret_says_all_of_it(phase: Phase) -> None:
+def test_the_secret_round_trips(phase: Phase) -> None:
     state = at(phase, 244)
     data = render_state(state)
     parsed = parse_state({**data, "else": b"x"})
     assert parsed is not None
-    assert render_state(parsed) == data  # keys do not compare by their value, their text does
+    assert render_state(parsed) == data  # keys do not compare by value, but their texts do
     assert (parsed.phase, parsed.since, parsed.trusted) == (state.phase, state.since, state.trusted)
-    assert (parsed.retired, parsed.said) == (state.retired, state.bundle)
+    assert (parsed.retired, parsed.stored_bundle) == (state.retired, state.bundle)
     assert set(data) == set(KEYS)
 
 

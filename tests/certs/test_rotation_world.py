@@ -1,4 +1,4 @@
-"""Years of rotations with two to five replicas: no caller ever refuses the leaf of a replica that wants reviews."""
+"""Years of rotations with two to five replicas: no caller ever refuses the leaf of a ready replica."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from certs import pathtokens, rotator, tokenkeeper
+from certs import pathtokens, rotator
 from certs.pathtokens import PathTokens, SeenTokens, TokenPolicy, TokenStep
 from certs.rotation import Policy, Seen, Step, next_step
-from certs.state import State
+from certs.secretdata import State
 
 from .memorycluster import FOREIGN
 from .rotationworld import World
@@ -27,7 +27,7 @@ indexes = st.integers(0, 4)
 
 
 class Rotations(RuleBasedStateMachine):
-    """Any order of requests, deaths, failures, other people's edits and time."""
+    """Any order of requests, crashes, failures, edits by others and time."""
 
     @initialize(skews=st.lists(st.integers(-120, 120), min_size=2, max_size=5))
     def begin(self, skews: list[int]) -> None:
@@ -67,7 +67,7 @@ class Rotations(RuleBasedStateMachine):
 
     @rule(days=st.floats(1, 150), idle=st.sets(indexes, max_size=3))
     def live_on(self, days: float, idle: set[int]) -> None:
-        """Let time pass in which all but some replicas do their rounds."""
+        """Let time pass. All replicas except some do their rounds."""
         while days > 0:
             stride = min(days, 1.0)
             for number, replica in enumerate(self.world.replicas):
@@ -82,7 +82,7 @@ class Rotations(RuleBasedStateMachine):
         self.world.tick(days * DAY)
 
     def teardown(self) -> None:
-        """Whatever happened: when requests are answered again, every replica is back within a few rounds."""
+        """When requests are answered again, every replica is ready within a few rounds."""
         if not hasattr(self, "world"):
             return
         self.world.cluster.failing = 0
@@ -101,14 +101,14 @@ def test_any_order() -> None:
             max_examples=30,
             stateful_step_count=25,
             deadline=None,
-            phases=[Phase.generate],  # making a failure smaller takes minutes: do it by hand, with the seed
+            phases=[Phase.generate],  # shrinking a failure takes minutes: do it by hand, with the seed
             suppress_health_check=[HealthCheck.too_slow],
         ),
     )
 
 
 def live(world: World, chance: random.Random, *, years: float) -> None:
-    """Let replicas live: bursts of single requests in any order, some seconds apart, then days in which all stand still.
+    """Run replicas: bursts of single requests in any order, some seconds apart, then days without requests.
 
     Some are stopped for weeks, some die in the middle of a round, some requests fail.
     """
@@ -151,11 +151,11 @@ def test_years(seed: int) -> None:
     world.replicas[0].round()
     assert any(FOREIGN.encode() in bundle for bundle in world.cluster.bundles())
     for bundle in world.cluster.bundles():
-        assert bundle.count(b"BEGIN CERTIFICATE") <= 3 + 1  # what is dropped leaves the caBundle
+        assert bundle.count(b"BEGIN CERTIFICATE") <= 3 + 1  # dropped authorities leave the caBundle
 
 
 def look_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take no notice of what the configurations show, and wait for nothing."""
+    """Ignore the configurations, and do not wait."""
 
     def step(state: State | None, _seen: Seen, *, policy: Policy, **given: Any) -> Step | None:
         return next_step(state, Seen(), policy=replace(policy, grace=BLINK), **given)
@@ -164,7 +164,7 @@ def look_away(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def do_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Switch as soon as all configurations show the next authority."""
+    """Switch as soon as all configurations have the next authority."""
 
     def step(state: State | None, seen: Seen, *, policy: Policy, **given: Any) -> Step | None:
         return next_step(state, seen, policy=replace(policy, grace=BLINK), **given)
@@ -173,35 +173,37 @@ def do_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def do_not_overlap(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Trust the authority that signs, and no other."""
+    """Trust only the authority that signs."""
     monkeypatch.setattr(State, "trusted", property(lambda state: (state.ca.certificate,)))
 
 
 def drop_early(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Drop the old authority after the grace time, as if no replica were ever stopped for longer."""
+    """Drop the old authority after the grace time, although a replica may be stopped for longer."""
     monkeypatch.setattr(Policy, "drop_wait", property(lambda policy: policy.grace))
 
 
 def drop_tokens_unseen(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Drop the token of before when its successor takes its place, wherever it is registered."""
+    """Drop the former token when the next one becomes current, even if it is registered."""
+    real_step = pathtokens.next_step
 
     def step(tokens: PathTokens | None, _seen: SeenTokens, *, policy: TokenPolicy, **given: Any) -> TokenStep | None:
-        return pathtokens.next_step(tokens, SeenTokens(), policy=replace(policy, grace=BLINK), **given)
+        return real_step(tokens, SeenTokens(), policy=replace(policy, grace=BLINK), **given)
 
-    monkeypatch.setattr(tokenkeeper, "next_step", step)
+    monkeypatch.setattr(pathtokens, "next_step", step)
 
 
 def drop_tokens_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Drop the token of before as soon as the registration has moved: an API server may lag."""
+    """Drop the former token as soon as it is not registered, although an API server may lag."""
+    real_step = pathtokens.next_step
 
     def step(tokens: PathTokens | None, seen: SeenTokens, *, policy: TokenPolicy, **given: Any) -> TokenStep | None:
-        return pathtokens.next_step(tokens, seen, policy=replace(policy, grace=BLINK), **given)
+        return real_step(tokens, seen, policy=replace(policy, grace=BLINK), **given)
 
-    monkeypatch.setattr(tokenkeeper, "next_step", step)
+    monkeypatch.setattr(pathtokens, "next_step", step)
 
 
 def do_not_publish_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Accept the token that is registered and the ones of before, and not those that follow."""
+    """Accept the current and former tokens, but not the next ones."""
     accepted = property(lambda tokens: (tokens.current, *tokens.former))
     monkeypatch.setattr(PathTokens, "accepted", accepted)
 
@@ -214,7 +216,7 @@ BROKEN_TOKENS = (drop_tokens_unseen, drop_tokens_at_once, do_not_publish_tokens)
 @pytest.mark.slow
 @pytest.mark.parametrize("case", BROKEN)
 def test_each_wait_is_needed(case: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave one out, and the same lives end with a leaf that is refused."""
+    """Without any one of the waits, the same run ends with a refused leaf."""
     case(monkeypatch)
     with pytest.raises(AssertionError, match=r"replica \d at "):
         live_often(range(4))
@@ -225,7 +227,7 @@ def test_each_wait_is_needed(case: Callable[[pytest.MonkeyPatch], None], monkeyp
 def test_each_step_of_the_tokens_is_needed(
     case: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As above, with a call that is refused for its path."""
+    """As above, with a call that is refused because of its path."""
     case(monkeypatch)
     with pytest.raises(AssertionError, match=r"path: replica \d at "):
         live_often(range(4))

@@ -1,4 +1,4 @@
-"""One replica: its start, its readiness, what it keeps, and what it says when something is wrong."""
+"""One replica: its start, its readiness, what it keeps, and what it logs when something is wrong."""
 
 from __future__ import annotations
 
@@ -7,20 +7,16 @@ import threading
 from datetime import timedelta
 
 import pytest
-from kubernetes.client import ApiClient, Configuration
 
-from certs import rounds as module
-from certs.kubestore import Api, KubeConfigurations, KubeSecret
+from certs import rotator as module
 from certs.pathtokens import TokenStep
 from certs.rotation import Step
-from certs.rotator import Rotator
-from certs.rounds import RotatorError
-from certs.state import State
-from certs.store import ConflictError, StoreError
-from tests.fakes.apiserver import ApiServer, failure
+from certs.rotator import Rotator, RotatorError
+from certs.secretdata import State
+from certs.store import StoreError
+from tests.certs.rotationworld import NAME, World, verifies
 
 from .memorycluster import MUTATING, VALIDATING, MemoryCluster, webhook
-from .rotationworld import NAME, World, verifies
 
 DAY = timedelta(days=1)
 
@@ -53,7 +49,7 @@ def make(cluster: MemoryCluster, leaves: list[bytes], observed: Observed | None 
 
 
 def test_start_and_stop(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    """The start tries until there is a leaf; then rounds go on, and a failure is told once."""
+    """The start tries until there is a leaf. Then rounds go on, and a failure is logged once."""
     monkeypatch.setattr(module, "RETRY_S", 0.001)
     monkeypatch.setattr(module, "INTERVAL_S", 0.001)
     cluster, leaves, observed = MemoryCluster(), list[bytes](), Observed()
@@ -76,14 +72,14 @@ def test_start_and_stop(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptu
         assert observed.failed.wait(5)
     finally:
         rotator.stop()
-    # Once for the start; once more if a round came to its end before all began to fail.
+    # Once at the start, and once more if a round succeeded before all began to fail.
     told = [record.message for record in caplog.records if record.levelno == logging.WARNING]
     assert set(told) == {"Secret nadmit-system/tls: the API server does not answer; the served certificate stays"}
     assert len(told) <= 2 < observed.failures
     assert rotator.problem() is None
 
 
-def test_a_start_that_gets_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_start_without_answers_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "RETRY_S", 0.001)
     monkeypatch.setattr(module, "START_WITHIN_S", 0.01)
     cluster = MemoryCluster()
@@ -117,13 +113,13 @@ def test_a_conflict_is_tried_again_soon(monkeypatch: pytest.MonkeyPatch) -> None
     assert cluster.conflicts == 1
 
 
-def test_a_replica_joins_when_callers_accept_it_and_stays() -> None:
+def test_a_replica_becomes_ready_when_callers_accept_it_and_stays_ready() -> None:
     world = World([timedelta(0)] * 2)
     first, second = world.replicas
     world.cluster.put(VALIDATING, webhook("a.nadmit.io"))
     first.round()
     assert first.rotator.problem() is None
-    world.cluster.put(VALIDATING, webhook("a.nadmit.io"))  # somebody resets it, and nobody may patch it
+    world.cluster.put(VALIDATING, webhook("a.nadmit.io"))  # somebody resets it, and patches are refused
     patched = type(second.rotator._configurations).patch
     try:
         type(second.rotator._configurations).patch = _refuse  # type: ignore[method-assign,assignment]
@@ -144,14 +140,14 @@ def _refuse(*_given: object) -> None:
 
 
 def test_a_secret_that_is_emptied_in_use() -> None:
-    """A new authority comes: a replica changes its leaf only when callers accept the new one."""
+    """A new authority is made. A replica changes its leaf only when callers accept the new one."""
     world = World([timedelta(0)])
     replica = world.replicas[0]
     replica.round()
     world.register(0)
     before = replica.leaf
     world.cluster.data = {}
-    for _ in range(3):  # the Secret and both configurations are read, and the Secret is written
+    for _ in range(3):  # read the Secret and both configurations, write the Secret
         replica.request()
     assert replica.leaf == before
     assert before is not None
@@ -163,7 +159,7 @@ def test_a_secret_that_is_emptied_in_use() -> None:
     assert [bundle.count(b"BEGIN CERTIFICATE") for bundle in world.cluster.bundles()] == [2] * 4
 
 
-def test_what_is_old_is_not_acted_on() -> None:
+def test_old_data_is_not_used() -> None:
     world = World([timedelta(0)])
     replica = world.replicas[0]
     replica.request()
@@ -174,52 +170,3 @@ def test_what_is_old_is_not_acted_on() -> None:
     assert world.replicas[0].rotator.ca_bundle() is None
     world.now += 31 * DAY
     assert replica.rotator.problem() == "the certificate has expired"
-
-
-# Requests that go wrong
-
-SECRET = "/api/v1/namespaces/n/secrets/tls"
-CONFIGURATION = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/c"
-
-
-def test_what_an_api_server_may_answer() -> None:
-    with ApiServer() as server:
-        made: list[ApiClient] = []
-
-        def connect() -> ApiClient:
-            made.append(ApiClient(Configuration(host=server.url)))
-            return made[-1]
-
-        api = Api(connect)
-        secret, configurations = (
-            KubeSecret(api, "n", "tls"),
-            KubeConfigurations(api, ["ValidatingWebhookConfiguration/c"]),
-        )
-        name = configurations.names[0]
-        assert secret.read().version is None
-        assert configurations.read(name) is None
-        with pytest.raises(
-            StoreError,
-            match=r'patch failed with 404: validatingwebhookconfigurations\.admissionregistration\.k8s\.io "c" not found',
-        ):
-            configurations.patch(name, [])
-        server.answer_always = {
-            SECRET: (401, b"who are you?"),
-            CONFIGURATION: (500, b"[]"),
-            SECRET.removesuffix("/tls"): failure(403, "may not"),
-        }
-        with pytest.raises(
-            StoreError, match=r"^Secret n/tls: get failed with 401: who are you\?; renew the credentials$"
-        ):
-            secret.read()
-        with pytest.raises(StoreError, match=r"get failed with 500: no reason given$"):
-            configurations.read(name)
-        with pytest.raises(StoreError, match=r"create failed with 403: may not; grant create on it to this account$"):
-            secret.write({}, None)
-        assert len(made) == 2
-        server.answer_always = {}
-        server.put(CONFIGURATION, {})
-        with pytest.raises(ConflictError):
-            configurations.patch(name, [{"op": "test", "path": "/metadata/resourceVersion", "value": "1"}])
-    with pytest.raises(StoreError, match=r"the API server does not answer: .*refused"):
-        secret.read()

@@ -9,27 +9,37 @@ from pathlib import Path
 from typing import Any
 
 from cryptography import x509
-from kubernetes.client import ApiClient
 
-from certs.kubestore import KubeSecret
 from certs.rotator import Rotator
-from certs.state import Phase, parse_state
+from certs.secretdata import Phase, parse_state
 from certs.store import StoreError
 from tests.certs.memorycluster import FOREIGN
 from tests.realapi.server import RealApiServer
-from webhook.kube.connection import load_configuration
+from webhook.kube.connection import Connection
+from webhook.kube.resources import ObjectPath
+from webhook.kube.singleobjects import KubeConfigurations, KubeSecret
+from webhook.registration.registered import path_of
+from webhook.registration.tables import MUTATING_KIND, VALIDATING_KIND
 
 Object = dict[str, Any]
 NAMESPACE = "certificates"
 SECRET = f"/api/v1/namespaces/{NAMESPACE}/secrets/tls"
 REGISTRATION = "/apis/admissionregistration.k8s.io/v1"
 CONFIGURATION = f"{REGISTRATION}/validatingwebhookconfigurations/rotating"
-CONFIGURATIONS = ("ValidatingWebhookConfiguration/rotating", "MutatingWebhookConfiguration/absent")
+CONFIGURATIONS: dict[str, ObjectPath] = {
+    "ValidatingWebhookConfiguration/rotating": path_of(VALIDATING_KIND, "rotating"),
+    "MutatingWebhookConfiguration/absent": path_of(MUTATING_KIND, "absent"),
+}
 DAY = timedelta(days=1)
 
 
-def connect_with(kubeconfig: Path) -> ApiClient:
-    return ApiClient(load_configuration(kubeconfig, environ={}))
+def connect_with(kubeconfig: Path) -> Connection:
+    return Connection(kubeconfig, environ={})
+
+
+def rotating(connection: Connection) -> KubeConfigurations:
+    """Return the store of the configuration that exists."""
+    return KubeConfigurations(connection, dict([*CONFIGURATIONS.items()][:1]))
 
 
 def clean(api: RealApiServer) -> None:

@@ -7,20 +7,22 @@ import copy
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Protocol
 
 import pytest
 from cryptography import x509
-from kubernetes.client import ApiClient, Configuration
 
-from certs.kubestore import Api, KubeConfigurations, KubeSecret
 from certs.rotator import Rotator
 from certs.store import StoreError
 from tests.certs.memorycluster import FOREIGN
 from tests.certs.rotationworld import NAME, verifies
 from tests.fakes.apiserver import ApiServer
+from tests.fakes.objects import write_kubeconfig
 from tests.fakes.waiting import wait_until
 from tests.realapi.server import RealApiServer
+from webhook.kube.connection import Connection
+from webhook.kube.singleobjects import KubeConfigurations, KubeSecret
 
 from .certificates import (
     CONFIGURATION,
@@ -32,6 +34,7 @@ from .certificates import (
     clean,
     configuration,
     connect_with,
+    rotating,
     round_says,
     secret,
 )
@@ -44,7 +47,7 @@ class Cluster(Protocol):
 
     def put(self, value: Object) -> object: ...
     def get(self, path: str) -> Object: ...
-    def connect(self) -> ApiClient: ...
+    def connect(self) -> Connection: ...
 
 
 class Genuine:
@@ -57,13 +60,14 @@ class Genuine:
     def get(self, path: str) -> Object:
         return self.api.must("GET", path)
 
-    def connect(self) -> ApiClient:
+    def connect(self) -> Connection:
         return connect_with(self.api.admin_kubeconfig)
 
 
 class InProcess:
-    def __init__(self, server: ApiServer) -> None:
+    def __init__(self, server: ApiServer, kubeconfig: Path) -> None:
         self.server = server
+        self.kubeconfig = write_kubeconfig(kubeconfig, server.url)
 
     def put(self, value: Object) -> object:
         return self.server.put(SECRET if value["kind"] == "Secret" else CONFIGURATION, value)
@@ -71,15 +75,15 @@ class InProcess:
     def get(self, path: str) -> Object:
         return copy.deepcopy(self.server.get(path))
 
-    def connect(self) -> ApiClient:
-        return ApiClient(Configuration(host=self.server.url))
+    def connect(self) -> Connection:
+        return connect_with(self.kubeconfig)
 
 
 @pytest.fixture(params=["in-process", pytest.param("kube-apiserver", marks=pytest.mark.kube_apiserver)])
-def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
+def cluster(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Cluster]:
     if request.param == "in-process":
         with ApiServer() as server:
-            yield InProcess(server)
+            yield InProcess(server, tmp_path / "kubeconfig")
         return
     api: RealApiServer = request.getfixturevalue("real_api")
     api.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
@@ -102,10 +106,10 @@ class Two:
         def take(certificate: bytes, key: bytes) -> None:
             self.leaves[number] = x509.load_pem_x509_certificate(certificate)
 
-        api = Api(cluster.connect)
+        connection = cluster.connect()
         return Rotator(
-            KubeSecret(api, NAMESPACE, "tls"),
-            KubeConfigurations(api, CONFIGURATIONS),
+            KubeSecret(connection, NAMESPACE, "tls"),
+            KubeConfigurations(connection, CONFIGURATIONS),
             names=[NAME],
             on_leaf=take,
             now=lambda: self.now,
@@ -148,7 +152,10 @@ def test_a_whole_rotation(cluster: Cluster) -> None:
     before = cluster.get(CONFIGURATION)
     two = Two(cluster)
     conflicts = two.rounds()
-    assert conflicts == [f"Secret {NAMESPACE}/tls: another replica was faster"]
+    assert [conflict.partition(": ")[0] for conflict in conflicts] in (
+        [f"secrets {NAMESPACE}"],
+        [f"secrets {NAMESPACE}/tls"],
+    )
     two.rounds()
     assert two.leaves[0] is not None
     assert two.leaves[0] == two.leaves[1]
@@ -181,7 +188,10 @@ def test_a_whole_rotation(cluster: Cluster) -> None:
 def test_a_secret_that_is_missing_is_made(cluster: Cluster) -> None:
     two = Two(cluster)
     cluster.put(configuration(""))
-    assert two.rounds() == [f"Secret {NAMESPACE}/tls: another replica was faster"]
+    assert [conflict.partition(": ")[0] for conflict in two.rounds()] in (
+        [f"secrets {NAMESPACE}"],
+        [f"secrets {NAMESPACE}/tls"],
+    )
     assert two.rounds() == []
     assert two.leaves[0] == two.leaves[1] is not None
 
@@ -225,18 +235,18 @@ def test_the_least_account(real_api: RealApiServer) -> None:
     real_api.put(secret())
     real_api.put(configuration(""))
     kubeconfig = real_api.kubeconfig_of_user("rotating")
-    api = Api(lambda: connect_with(kubeconfig))
-    stores = KubeSecret(api, NAMESPACE, "tls"), KubeConfigurations(api, CONFIGURATIONS[:1])
+    connection = connect_with(kubeconfig)
+    stores = KubeSecret(connection, NAMESPACE, "tls"), rotating(connection)
     rotator = Rotator(*stores, names=[NAME], on_leaf=lambda _certificate, _key: None)
     try:
         grant(real_api, [])
-        with pytest.raises(StoreError, match=r"^Secret certificates/tls: get failed with 403: .*; grant get on it"):
+        with pytest.raises(StoreError, match=r"^secrets certificates/tls: get is forbidden: .*; grant get on secrets"):
             rotator.round()
         grant(real_api, RULES[:1])
-        wait_until(lambda: round_says(rotator, "get failed with 403"))
+        wait_until(lambda: round_says(rotator, "get is forbidden"))
         assert rotator.not_after is not None  # there is a leaf even if the configuration cannot be written
         grant(real_api, [RULES[0], {**RULES[1], "verbs": ["get"]}])
-        wait_until(lambda: round_says(rotator, "patch failed with 403"))
+        wait_until(lambda: round_says(rotator, "patch is forbidden"))
         assert rotator.problem() == (
             "the certificate is not accepted yet by the caBundle of "
             "webhook n0.nadmit.io of ValidatingWebhookConfiguration/rotating"

@@ -18,17 +18,16 @@ import pytest
 from cryptography import x509
 
 from certs import rotation
-from certs.kubestore import Api, KubeConfigurations, KubeSecret
 from certs.rotation import Policy, Step
 from certs.rotator import Rotator
-from certs.state import Phase, render_state
+from certs.secretdata import Phase, render_state
 from tests.certs.rotationworld import NAME
 from tests.fakes.waiting import wait_until
 from tests.realapi.server import RealApiServer
+from webhook.kube.singleobjects import KubeSecret
 
 from .certificates import (
     CONFIGURATION,
-    CONFIGURATIONS,
     DAY,
     NAMESPACE,
     Object,
@@ -36,6 +35,7 @@ from .certificates import (
     configuration,
     connect_with,
     phase_of,
+    rotating,
     round_says,
     secret,
     serial_at,
@@ -93,10 +93,10 @@ def put_url(api: RealApiServer, url: str) -> None:
 
 
 def rotate(api: RealApiServer, address: tuple[str, int]) -> None:
-    """Rotate the Secret without the grace times; the server under test reads it and follows."""
+    """Drive the Secret through a rotation without the grace times; the server under test only reads it, and follows."""
     wait_until(lambda: create(api).status == 201)
-    calls = Api(lambda: connect_with(api.admin_kubeconfig))
-    configurations = KubeConfigurations(calls, CONFIGURATIONS[:1])
+    calls = connect_with(api.admin_kubeconfig)
+    configurations = rotating(calls)
     store = KubeSecret(calls, NAMESPACE, "tls")
     driver = Rotator(
         store,

@@ -7,19 +7,18 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
-from certs.kubestore import Api, KubeSecret
 from certs.pathtokens import KEY, parse_tokens, render_tokens, tokens_in
-from certs.store import ConflictError
+from certs.store import StoreError
 from tests.e2e.process import Unanswered
 from tests.fakes.waiting import wait_until
 from tests.realapi.server import RealApiServer
-from webhook.registration.moving import PROBES
+from webhook.kube.singleobjects import KubeSecret
+from webhook.registration.pathmigration import PROBES
 
 from .certificates import connect_with
 from .deployments import SOME, Deployment, deployed, streaming
@@ -42,7 +41,7 @@ def registered(api: RealApiServer) -> frozenset[str]:
 
 
 def store_of(api: RealApiServer) -> KubeSecret:
-    return KubeSecret(Api(partial(connect_with, api.admin_kubeconfig)), NAMESPACE, "nadmit-tls")
+    return KubeSecret(connect_with(api.admin_kubeconfig), NAMESPACE, "nadmit-tls")
 
 
 def test_only_the_api_server_knows_the_path(real_api: RealApiServer, tmp_path: Path) -> None:
@@ -99,7 +98,8 @@ def age(store: KubeSecret, days: timedelta) -> None:
         aged = render_tokens(replace(tokens, since=tokens.since - days, moved=moved))
         try:
             store.write(aged, stored.version)
-        except ConflictError:
+        except StoreError as error:
+            assert error.is_conflict
             return False
         return True
 

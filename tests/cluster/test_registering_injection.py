@@ -182,4 +182,4 @@ def test_a_missing_right_is_named_and_does_not_stop_the_other_kind(
         wait_until(lambda: is_counted(server, kind))
         assert hooks(world, f"{REGISTRATION}/{kind.resource}/nadmit") == {}
     assert "get is forbidden" in server.errors
-    assert f"grant get on {kind.resource} of this name to this account" in server.errors
+    assert f"grant get on {kind.resource}.admissionregistration.k8s.io of this name to this account" in server.errors

@@ -16,12 +16,13 @@ from cryptography import x509
 
 from certs.authority import names_in
 from certs.cabundle import certificates_in, own_bundles
-from certs.kubestore import Api, KubeConfigurations, KubeSecret
 from certs.rotation import Policy, Step, take_step
 from certs.rotator import Rotator
-from certs.state import Phase, parse_state, render_state
+from certs.secretdata import Phase, parse_state, render_state
 from tests.fakes.waiting import wait_until
 from tests.realapi.server import RealApiServer
+from webhook.kube.singleobjects import KubeConfigurations, KubeSecret
+from webhook.registration.registered import path_of
 from webhook.registration.tables import KINDS
 
 from .certificates import connect_with, phase_of, round_says, serial_at, serial_in
@@ -49,10 +50,10 @@ def publish(store: KubeSecret) -> None:
 
 
 def hurry(api: RealApiServer, policy: Policy, phase: Phase) -> None:
-    """Act as another replica, with shorter times, until the rotation is in a phase."""
-    calls = Api(partial(connect_with, api.admin_kubeconfig))
-    store = KubeSecret(calls, NAMESPACE, "nadmit-tls")
-    configurations = KubeConfigurations(calls, [f"{kind.name}/nadmit" for kind in KINDS])
+    """Be one more replica, with other times, until the rotation is in a phase."""
+    connection = connect_with(api.admin_kubeconfig)
+    store = KubeSecret(connection, NAMESPACE, "nadmit-tls")
+    configurations = KubeConfigurations(connection, {f"{kind.name}/nadmit": path_of(kind, "nadmit") for kind in KINDS})
     leaf = x509.load_pem_x509_certificate(store.read().data["tls.crt"])
     names = [str(name.value) for name in names_in(leaf)]
     rotator = Rotator(store, configurations, names=names, on_leaf=lambda *_pair: None, policy=policy)
@@ -77,7 +78,7 @@ def knows(replica: Replica, phase: Phase) -> bool:
 
 
 def test_a_rotation_of_the_authority_loses_no_pod(api: RealApiServer, world: RealWorld, tmp_path: Path) -> None:
-    store = KubeSecret(Api(partial(connect_with, api.admin_kubeconfig)), NAMESPACE, "nadmit-tls")
+    store = KubeSecret(connect_with(api.admin_kubeconfig), NAMESPACE, "nadmit-tls")
     with deployed(world, tmp_path) as deployment:
         ((first,),) = authorities(api)
         leaf = serial_in(store)

@@ -264,8 +264,8 @@ def test_a_missing_right_is_logged(api: RealApiServer, start: Start) -> None:
             assert served.get("/readyz") == (200, "ready")
     finally:
         grant(api, RULES)
-    assert "patch networkattachmentpolicies.access.nadmit.io/status mute: refused with 403" in served.errors
-    assert "grant this verb to this account" in served.errors
+    assert "networkattachmentpolicies.access.nadmit.io/status mute: patch is forbidden" in served.errors
+    assert "grant patch on networkattachmentpolicies.access.nadmit.io/status to this account" in served.errors
 
 
 def test_a_status_that_somebody_else_wrote(api: RealApiServer, start: Start) -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from certs.files import bootstrap
+from certs.certfiles import bootstrap
 
 from .serving.harness import client_context
 

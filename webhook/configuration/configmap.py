@@ -1,20 +1,20 @@
-"""A NadmitConfiguration in a ConfigMap, which is asked for every few seconds.
+"""A NadmitConfiguration in a ConfigMap, which is read every few seconds.
 
-Theory of operation. The key `config.yaml` is the admins'. The key `last-good.yaml` is the program's: the last text that
-was right, written with the resourceVersion of the object in which it stood, so that it is never another one. It is for
-the replica that starts while `config.yaml` is wrong: with the defaults it would treat pods otherwise than its siblings,
-and unready it would be one replica less for as long as the mistake stands.
+Theory of operation. Administrators write the key `config.yaml`. The program writes the key `last-good.yaml`: the last
+text that was right, with the resourceVersion of the object that it was read from, so that it never keeps another text.
+A replica needs it that starts while `config.yaml` is wrong. With the defaults it would treat pods differently from its
+siblings, and if it were not ready, there would be one replica less until the mistake is corrected.
 
 | ConfigMap | at the start | later |
 | --- | --- | --- |
-| cannot be read | not ready | what is in force stays |
-| is not there | the defaults | the defaults, when two looks in a row have found none |
+| cannot be read | not ready | the configuration in force stays |
+| does not exist | the defaults | the defaults, after two reads in a row without one |
 | has no `config.yaml` | the defaults | the defaults |
 | `config.yaml` is right | it is in force, and kept | the same |
-| is wrong, `last-good.yaml` is right | that is in force | what is in force stays |
-| is wrong, and nothing was ever right | not ready | |
+| is wrong, `last-good.yaml` is right | that is in force | the configuration in force stays |
+| is wrong, and no text was ever right | not ready | |
 
-A GET each few seconds, not a watch: one object, one verb, and nothing that can get lost.
+The program sends a GET every few seconds instead of a watch: one object, one verb, and no event to miss.
 """
 
 from __future__ import annotations
@@ -28,25 +28,31 @@ from datetime import UTC, datetime
 from threading import Event as Signal
 from threading import Thread
 
-from webhook.kube.apierrors import ClusterError
+from cniplugin.access.judging.reasons import cut
+from webhook.kube.apierrors import ClusterError, ConflictError
 from webhook.kube.connection import Connection
-from webhook.kube.reporter import Reporter
+from webhook.kube.events import NOTE_BYTES_MAX, Event, ObjectReference, render_event
+from webhook.kube.lease import timestamp
+from webhook.kube.resources import EVENTS, ObjectPath
+from webhook.kube.retry import OnceLog
+from webhook.kube.singleobjects import CONFIG_MAP_TIMEOUT_S, ConfigMap, KubeConfigMap
 
-from . import events
-from .configmapapi import Api, ConfigMap
-from .current import InForce, Outcome, Refused
+from .current import CurrentConfiguration, Outcome, Refused
 
 logger = logging.getLogger("nadmit.configuration")
 
 KEY, LAST_GOOD = "config.yaml", "last-good.yaml"
+CONTROLLER = "config.nadmit.io/reload"
 EVENT_TRIES = 3
+PROBLEM_BYTES_MAX = 512
+"""Bytes of a problem in an event. The rest of the note says what to do."""
 STOP_S = 0.9
-"""How long `stop` waits. A thread that waits for a silent server stays behind, as a daemon, until its time-out."""
+"""How long `stop` waits. A thread that waits for a silent server goes on, as a daemon, until its time-out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MapTiming:
-    """In seconds. `start_s`: between looks until something is in force; `pause_s`: after a write that failed."""
+    """In seconds. `start_s`: between reads until a text is in force; `pause_s`: after a failed write."""
 
     poll_s: float = 5.0
     start_s: float = 1.0
@@ -54,33 +60,36 @@ class MapTiming:
 
 
 class ConfigurationMap:
-    """Implements `clusterparts.Part`."""
+    """Implements `compose.Part`."""
 
     def __init__(
         self,
         connection: Connection,
         namespace: str,
         name: str,
-        in_force: InForce,
+        in_force: CurrentConfiguration,
         *,
         timing: MapTiming | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._api = Api(connection, namespace, name)
+        self._connection = connection
+        self._namespace = namespace
+        self._name = name
+        self._config_map = KubeConfigMap(connection, namespace, name)
         self._in_force = in_force
         self._timing = timing or MapTiming()
         self._clock = clock
-        self._reporter = Reporter(self._timing.pause_s, clock)
-        self._problem: str | None = f"{self._api.where} has not been read yet"
+        self._log = OnceLog(logging.getLogger("nadmit.cluster"), again_s=self._timing.pause_s, clock=clock)
+        self._problem: str | None = f"{self._config_map.where} has not been read yet"
         self._absences = 0
-        self._untold: tuple[events.Event, int] | None = None
+        self._untold: tuple[Event, int] | None = None
         self._write_at = 0.0
         self._stop = Signal()
         self._thread = Thread(target=self._run, name="nadmit-configuration", daemon=True)
 
     def start(self) -> None:
         """Begin to look. Raises ClusterError if there is no usable kubeconfig."""
-        self._api.open()
+        self._connection.open()
         self._thread.start()
 
     def stop(self) -> None:
@@ -90,17 +99,17 @@ class ConfigurationMap:
             self._thread.join(STOP_S)
 
     def problem(self) -> str | None:
-        """Say why no settings are in force yet; None once some are, for ever."""
+        """Return why no configuration is in force yet; None as soon as one is, and from then on."""
         return self._problem
 
     def look(self) -> None:
         """Read the ConfigMap, and do what follows. Raises nothing that the cluster can cause."""
         try:
-            found = self._api.get()
+            found = self._config_map.read()
         except ClusterError as error:
             self._in_force.note_unreadable(str(error))
             if self._problem is not None:
-                self._problem = f"{self._api.where} has not been read yet: {error}"
+                self._problem = f"{self._config_map.where} has not been read yet: {error}"
             return
         if found is None:
             self._take_absence()
@@ -114,7 +123,7 @@ class ConfigurationMap:
         """NB: one that is replaced is not there for a moment."""
         self._absences += 1
         if self._problem is not None or self._absences > 1:
-            self._in_force.offer_defaults(why=f"there is no {self._api.where}")
+            self._in_force.use_defaults(why=f"there is no {self._config_map.where}")
             self._problem = None
 
     def _take(self, found: ConfigMap) -> None:
@@ -128,44 +137,68 @@ class ConfigurationMap:
                 f"{after.problems[0]}; no text before it is known to be good: correct it, "
                 f"or take {KEY} away for the defaults"
             )
-        self._plan_event(found, outcome, before)
+        self._plan_event(outcome, before)
 
     def _offer(self, found: ConfigMap) -> Outcome:
         data = found.texts.get(KEY)
         if data is None:
-            return self._in_force.offer_defaults(why=f"{self._api.where} has no {KEY}")
-        return self._in_force.offer(data, source=f"{self._api.where}, {KEY}")
+            return self._in_force.use_defaults(why=f"{self._config_map.where} has no {KEY}")
+        return self._in_force.update(data, source=f"{self._config_map.where}, {KEY}")
 
     def _fall_back(self, found: ConfigMap) -> bool:
         data = found.texts.get(LAST_GOOD)
-        return data is not None and self._in_force.fall_back(data, source=f"{self._api.where}, {LAST_GOOD}")
+        return data is not None and self._in_force.fall_back(data, source=f"{self._config_map.where}, {LAST_GOOD}")
 
     # What is written
 
-    def _plan_event(self, found: ConfigMap, outcome: Outcome, before: Refused | None) -> None:
+    def _plan_event(self, outcome: Outcome, before: Refused | None) -> None:
         state = self._in_force.state
         if outcome == "refused" and state.refused is not None:
             in_force = "nothing" if self._problem is not None else state.loaded.source
             refusal = state.refused
-            event = events.refused(found.about, refusal.problems, in_force=in_force, sha256=refusal.sha256)
-            self._untold = (event, EVENT_TRIES)
+            self._untold = (self._refused_event(refusal, in_force), EVENT_TRIES)
         elif outcome == "accepted" and before is not None:
-            event = events.accepted(in_force=state.loaded.source, refused_sha256=before.sha256)
+            note = f"in force: {state.loaded.source}"
+            event = Event("Normal", "ConfigurationAccepted", "Reload", note, f"accepted/{before.sha256}")
             self._untold = (event, EVENT_TRIES)
+
+    def _refused_event(self, refusal: Refused, in_force: str) -> Event:
+        """NB: the identity has what was refused, so replicas that see the same post one event (409 for the second).
+
+        The same mistake again within the hour that events live makes no second one. The log and the metrics have it.
+        """
+        first, *others = refusal.problems
+        more = f"; {len(others)} more, see the log" if others else ""
+        note = (
+            f"refused: {cut(first, PROBLEM_BYTES_MAX)}{more}; in force: {in_force}; "
+            f"kubectl -n {self._namespace} edit configmap {self._name} corrects it"
+        )
+        return Event(
+            "Warning", "ConfigurationRefused", "Reload", cut(note, NOTE_BYTES_MAX), f"refused/{refusal.sha256}"
+        )
 
     def _tell(self, found: ConfigMap) -> None:
         """Write the event that is due, if any, and try again with the next look if that fails."""
         if self._untold is None:
             return
         event, tries = self._untold
-        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        body = render_event(
+            event,
+            ObjectReference("v1", "ConfigMap", self._namespace, self._name, found.uid, found.version),
+            namespace=self._namespace,
+            controller=CONTROLLER,
+            now=timestamp(datetime.now(UTC)),
+            instance=socket.gethostname(),
+        )
+        self._untold = None
         try:
-            self._api.create_event(events.body(event, found.about, now=now, instance=socket.gethostname()))
+            path = ObjectPath(EVENTS, self._namespace)
+            self._connection.write("create", path, body, timeout_s=CONFIG_MAP_TIMEOUT_S)
+        except ConflictError:
+            return
         except ClusterError as error:
-            self._reporter.say(logging.WARNING, f"no event tells of the configuration: {error}")
+            self._log.log(logging.WARNING, f"no event tells of the configuration: {error}")
             self._untold = (event, tries - 1) if tries > 1 else None
-        else:
-            self._untold = None
 
     def _keep(self, found: ConfigMap) -> None:
         """Make `last-good.yaml` what is in force, if that is what the ConfigMap says."""
@@ -175,15 +208,15 @@ class ConfigurationMap:
         if self._clock() < self._write_at:
             return
         try:
-            self._api.put(found, LAST_GOOD, text)
+            self._config_map.write(found, LAST_GOOD, text)
         except ClusterError as error:
             self._write_at = self._clock() + self._timing.pause_s
-            self._reporter.say(logging.WARNING, f"the last good configuration is not kept: {error}")
+            self._log.log(logging.WARNING, f"the last good configuration is not kept: {error}")
 
     def _run(self) -> None:
         while not self._stop.is_set():
             try:
                 self.look()
             except Exception:
-                logger.exception("unexpected; the configuration that is in force stays")
+                logger.exception("internal error; the configuration in force stays")
             self._stop.wait(self._timing.poll_s if self._problem is None else self._timing.start_s)

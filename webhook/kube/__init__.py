@@ -1,4 +1,4 @@
-"""The API server's client: connection and credentials, list and watch, leases, errors.
+"""The one client of the API server: connection and credentials, errors, list and watch, leases, events, single objects.
 
-It knows no kind of nadmit. What is asked for, and what an answer means, is the caller's business.
+It knows no kind of nadmit. Callers decide what to ask and what a response means.
 """

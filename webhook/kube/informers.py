@@ -1,106 +1,109 @@
-"""One informer per resource: list it, then watch it for ever, whatever the API server does meanwhile.
+"""Informers: each lists one resource and then watches it forever.
 
-Theory of operation. An informer is a thread. It lists all objects in pages, hands them to its inbox at once, and
-watches from the list's resourceVersion on. Each event and each bookmark moves that version; a watch that ends is opened
-again from there, so no event is missed and nothing is listed twice. Only when the server's history no longer reaches
-back so far (410) are the objects listed again. Until then, and whatever fails, the cache keeps what it has.
+Theory of operation. An informer is a thread. It lists all objects in pages, puts them into its cache at once, and
+watches from the list's resourceVersion. Each event and each bookmark moves that version. A watch that ends is opened
+again from there, so no event is missed and nothing is listed twice. The objects are listed again only if the server's
+history does not reach back to that version (410). The cache keeps its content while requests fail.
 
-| while    | comes                                  | then                                                          |
-| -------- | -------------------------------------- | ------------------------------------------------------------- |
-| list     | the last page                          | hand the objects over; watch                                  |
-| any      | 404 of an optional resource            | its older versions; then: there are none; list again in 30 s  |
-| watch    | an event, a bookmark                   | hand it over, keep its version                                |
-| watch    | its end, as the server was asked to    | watch from the last version                                   |
-| any      | 410, as a status or as an event        | list again; at once the first time                            |
-| any      | 401                                    | as below; the credentials are loaded again                    |
-| any      | another status, silence, a broken line | the same again, after 0.5 s to 30 s, doubling, with jitter    |
+| while    | happens                                | then                                                           |
+| -------- | -------------------------------------- | -------------------------------------------------------------- |
+| list     | the last page                          | replace the cache; watch                                       |
+| any      | 404 of an optional resource            | try its older versions; then empty the cache, list after 30 s  |
+| watch    | an event, a bookmark                   | apply it, keep its version                                     |
+| watch    | its requested end                      | watch from the last version                                    |
+| any      | 410, as a status or as an event        | list again; the first time without a pause                     |
+| any      | 401                                    | as below; the connection loads the credentials again           |
+| any      | another status, silence, a broken line | the same again, after 0.5 s to 30 s, doubling, with jitter     |
 
-A connection may die without a word. Keepalive probes find that in 30 s (`kube`); where something in between answers
-them, silence does: an API server that sends bookmarks sends one each minute (apiserver `cacher.bookmarkFrequency`), so
-2.5 minutes without any are the end; before the first bookmark only the length that the watch was asked for counts.
+A connection may die without a sign. Keepalive probes notice that in 30 s (`connection`). If a proxy answers the probes,
+silence shows it: an API server that sends bookmarks sends one each minute (apiserver `cacher.bookmarkFrequency`), so
+the informer gives up after 2.5 minutes of silence. Before the first bookmark it waits for the requested end of the
+watch.
 
-An absent CustomResourceDefinition means that there are no networks, or no policies, and is no reason to wait: pods
-without networks are admitted, pods with networks are told that they do not exist, and the definition may come at any
-time. Objects that
-were there stay until a second 404, because an API server that is starting may answer 404 for a moment.
+A missing CustomResourceDefinition means that there are no networks, or no policies. It does not keep the server from
+being ready: pods without networks are admitted, and the definition may be installed at any time. Objects in the cache
+stay until a second 404, because an API server that is starting may answer 404 for a moment.
 
 Why not `kubernetes.informer` (37.0.2): it cannot list custom objects (`CustomObjectsApi` returns a dict, whose `items`
-is a method: TypeError, for ever); it opens the next watch after a failed one without any pause; it sets no time-out for
-list or watch, so a dead connection hangs it for ever; it lists without pages, asks for no bookmarks, and does not tell
-whether it has listed yet. `kubernetes.watch` keeps whole objects, twice, and cannot tell how a watch ended.
+is a method: TypeError, forever); it opens the next watch after a failed one without any pause; it sets no time-out for
+list or watch, so a dead connection hangs it forever; it lists without pages, asks for no bookmarks, and does not say
+whether it has listed yet. `kubernetes.watch` keeps whole objects, twice, and does not say how a watch ended.
 """
 
 from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Event, Lock
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
-from webhook.kube.bynamespace import Key
-
-from .answers import Answer
-from .apierrors import AbsentError, ClusterError, GoneError, of_status
-from .apiobjects import Item, MalformedError, Page, parse_event, parse_item, parse_page, parse_status
-from .connection import Connection, Resource
-from .reporter import Reporter
+from .apierrors import ClusterError, GoneError, NotFoundError, StatusError, error_of_status
+from .connection import Connection, Stream
+from .resources import ObjectPath, Resource
+from .responses import PAGE, WATCH_EVENT, Item, Key, MalformedError, Page, decode, parse_item, parse_status
+from .retry import Backoff, OnceLog
 
 logger = logging.getLogger("nadmit.cluster")
 
 Query = dict[str, str | int]
+T = TypeVar("T")
 
-TOLD_ABSENCES = 2
-"""404s in a row of an optional resource that are logged: a cluster without policies needs no line each minute."""
+LOGGED_ABSENCES = 2
+"""Consecutive 404s of an optional resource that are logged: a cluster without policies needs no line each minute."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
-    """How long to wait for what, in seconds."""
+    """Times in seconds, and the number of objects in a page."""
 
     page_size: int = 500
     page_silence_s: float = 30.0
     watch_s: int = 300
-    """A watch is asked to end after this, less up to a fifth: replicas do not come back all at once."""
+    """The requested length of a watch, minus up to a fifth so that replicas do not reconnect all at once."""
     watch_grace_s: float = 15.0
     bookmark_silence_s: float = 150.0
     short_watch_s: float = 1.0
-    """A watch that ends sooner without an event is a failure, or we would open watches in a loop."""
+    """A watch that ends sooner without an event is a failure. Otherwise we would open watches in a loop."""
     pause_min_s: float = 0.5
     pause_max_s: float = 30.0
     absent_retry_s: float = 30.0
     batch_s: float = 0.05
-    say_again_s: float = 60.0
+    log_again_s: float = 60.0
 
 
-class Inbox(Protocol):
-    """Where an informer hands over objects. `make` is called first: nothing else of an object stays in memory."""
+class Cache(Protocol[T]):
+    """The objects of one resource, as an informer fills it.
 
-    def make(self, item: Item) -> Any:
-        """Return what is kept of an object; None if nothing is."""
+    `make` is called first, so that nothing else of an object stays in memory. The other methods say whether anything
+    has changed.
+    """
 
-    def replace(self, found: dict[Key, Any]) -> object:
-        """Keep these and nothing else; readers see them when this returns."""
+    def make(self, item: Item) -> T | None:
+        """Return the value to keep of an object; None to keep nothing."""
 
-    def put(self, key: Key, value: Any) -> object:
-        """Keep one more, or another one for this key."""
+    def replace(self, values: Mapping[Key, T]) -> bool:
+        """Keep these values and drop all others. Readers see them when this returns."""
 
-    def remove(self, key: Key) -> object:
-        """Drop one, if it is there."""
+    def put(self, key: Key, value: T) -> bool:
+        """Add or replace a value."""
+
+    def remove(self, key: Key) -> bool:
+        """Drop a value, if it is there."""
 
 
 class Informer:
-    """Keeps one inbox up to date. `run` is the body of a thread; the rest may be called from any."""
+    """Keeps one cache up to date. `run` is the body of a thread; any thread may call the other methods."""
 
     def __init__(
         self,
         connection: Connection,
         resource: Resource,
-        inbox: Inbox,
+        cache: Cache[Any],
         *,
         timing: Timing,
         clock: Callable[[], float],
@@ -109,19 +112,19 @@ class Informer:
         self.resource = resource
         self._selected: Query = {"fieldSelector": resource.field_selector} if resource.field_selector else {}
         self._connection = connection
-        self._inbox = inbox
+        self._cache = cache
         self._timing = timing
         self._clock = clock
         self._jitter = jitter
-        self._reporter = Reporter(timing.say_again_s, clock)
+        self._log = OnceLog(logger, again_s=timing.log_again_s, clock=clock)
+        self._backoff = Backoff(timing.pause_min_s, timing.pause_max_s, jitter)
         self._stop = Event()
-        self._answer_lock = Lock()
-        self._answer: Answer | None = None
+        self._stream_lock = Lock()
+        self._stream: Stream | None = None
         self._version: str | None = None
-        self._failures = 0
         self._absences = 0
         self._untried = len(resource.older)
-        """Versions of the resource that have not been asked for since it was found last."""
+        """Versions of the resource to try before it counts as absent."""
         self._has_bookmarks = False
         self._has_listed = False
         self._is_lost = False
@@ -130,20 +133,20 @@ class Informer:
 
     @property
     def problem(self) -> str | None:
-        """Why the cache cannot be used yet; None once it has listed, for ever."""
+        """Why the cache is not filled yet. After the first list it is None forever."""
         return None if self._has_listed else self._error or "the API server has not answered yet"
 
     @property
     def age_seconds(self) -> float:
-        """Seconds since the cache was last known to be up to date; since the start, if it never was."""
+        """Seconds since the cache was last up to date; since the start, if it never was."""
         return max(0.0, self._clock() - self._contact)
 
     def stop(self) -> None:
-        """Make `run` return soon, even from inside a watch."""
+        """End `run` soon, even during a watch."""
         self._stop.set()
-        with self._answer_lock:
-            if self._answer is not None:
-                self._answer.cut()
+        with self._stream_lock:
+            if self._stream is not None:
+                self._stream.cut()
 
     def run(self) -> None:
         """List and watch until `stop`."""
@@ -151,7 +154,7 @@ class Informer:
             self._stop.wait(self._turn())
 
     def _turn(self) -> float:
-        """List if need be, and watch once; return the pause before the next turn."""
+        """List if there is no version to watch from, and watch once. Return the pause before the next turn."""
         try:
             if self._version is None:
                 self._version = self._list()
@@ -159,15 +162,15 @@ class Informer:
         except ClusterError as error:
             return 0.0 if self._stop.is_set() else self._fail(error)
         except Exception:
-            logger.exception("%s: unexpected; the objects are listed again", self.resource.kind)
+            logger.exception("%s: internal error; the objects are listed again", self.resource.kind)
             self._version = None
-            return self._pause()
+            return self._backoff.next()
         return 0.0
 
     def list_once(self) -> None:
-        """List, and no more. Raises ClusterError; an optional resource that is not served has no objects.
+        """List without watching. Raises ClusterError. An optional resource that is not served has no objects.
 
-        History that is compacted between two pages (410) is listed again once.
+        If the history is compacted between two pages (410), this lists once again.
         """
         for _ in range(len(self.resource.older) + 1):
             try:
@@ -175,42 +178,39 @@ class Informer:
                     self._list()
                 except GoneError:
                     self._list()
-            except AbsentError:
+            except NotFoundError:
                 if not self.resource.is_optional:
                     raise
                 self.resource = self.resource.in_next_version()
             else:
                 return
-        self._inbox.replace({})
+        self._cache.replace({})
 
     # List
 
     def _list(self) -> str:
-        found: dict[Key, Any] = {}
+        values: dict[Key, Any] = {}
         token = ""
         while True:
             page = self._fetch_page(token)
             for raw in page.items or ():
                 item = self._parse(raw)
-                made = None if item is None else self._inbox.make(item)
-                if item is not None and made is not None:
-                    found[_key(item)] = made
+                value = None if item is None else self._cache.make(item)
+                if item is not None and value is not None:
+                    values[item.key] = value
             token = page.metadata.token
             if not token:
                 break
-        self._inbox.replace(found)
-        self._note_listed(f"listed {len(found)}")
+        self._cache.replace(values)
+        self._note_listed(f"listed {len(values)}")
         return page.metadata.resource_version
 
     def _fetch_page(self, token: str) -> Page:
         query: Query = {"limit": self._timing.page_size, **self._selected}
         if token:
             query["continue"] = token
-        with self._ask(query, verb="list", silence_s=self._timing.page_silence_s) as answer:
-            try:
-                return parse_page(answer.read())
-            except MalformedError as error:
-                raise self._broken("list", error) from error
+        with self._open(query, verb="list", silence_s=self._timing.page_silence_s) as stream:
+            return decode(PAGE, stream.read(), f"{self.resource.title}: list")
 
     def _note_listed(self, text: str) -> None:
         self._untried = len(self.resource.older)
@@ -219,7 +219,7 @@ class Informer:
         self._is_lost = False
         self._error = None
         self._contact = self._clock()
-        self._say(logging.INFO, text)
+        self._report(logging.INFO, text)
 
     # Watch
 
@@ -235,15 +235,16 @@ class Informer:
         }
         began, count = math.inf, 0
         try:
-            with self._ask(query, verb="watch", silence_s=silence_s) as answer:
+            with self._open(query, verb="watch", silence_s=silence_s) as stream:
                 self._note_watching()
                 began = self._clock()
-                for line in answer.lines():
+                for line in stream.lines():
                     self._take(line)
                     count += 1
         finally:
             is_good = count > 0 or self._clock() - began >= self._timing.short_watch_s
-            self._failures = 0 if is_good else self._failures
+            if is_good:
+                self._backoff.reset()
         if not is_good:
             raise ClusterError(f"{self.resource.title}: the watch ended at once; see the log of the API server")
         self._contact = self._clock()
@@ -252,13 +253,10 @@ class Informer:
         if self._is_lost:
             self._is_lost = False
             self._error = None
-            self._say(logging.INFO, "watching again")
+            self._report(logging.INFO, "watching again")
 
     def _take(self, line: bytes) -> None:
-        try:
-            event = parse_event(line)
-        except MalformedError as error:
-            raise self._broken("watch", error) from error
+        event = decode(WATCH_EVENT, line, f"{self.resource.title}: watch")
         if event.type == "ERROR":
             raise self._error_of(event.object)
         item = self._parse(event.object, needs_name=event.type != "BOOKMARK")
@@ -268,84 +266,80 @@ class Informer:
         self._contact = self._clock()
 
     def _apply(self, kind: str, item: Item) -> None:
-        if kind in ("ADDED", "MODIFIED") and (made := self._inbox.make(item)) is not None:
-            self._inbox.put(_key(item), made)
+        if kind in ("ADDED", "MODIFIED") and (value := self._cache.make(item)) is not None:
+            self._cache.put(item.key, value)
         elif kind in ("ADDED", "MODIFIED", "DELETED"):
-            self._inbox.remove(_key(item))
+            self._cache.remove(item.key)
         elif kind == "BOOKMARK":
             self._has_bookmarks = True
 
-    def _error_of(self, raw: msgspec.Raw) -> ClusterError:
+    def _error_of(self, raw: msgspec.Raw) -> StatusError:
         status = parse_status(raw)
-        return of_status(
+        return error_of_status(
             status.code,
             status.message,
             verb="watch",
-            resource=self.resource.title,
-            where=self._connection.where,
-            otherwise=self.resource.otherwise,
+            path=ObjectPath(self.resource),
+            server=self._connection.server,
         )
 
     # Both
 
     @contextmanager
-    def _ask(self, query: Query, *, verb: str, silence_s: float) -> Iterator[Answer]:
-        """Open an answer that `stop` can cut."""
-        with self._connection.get(self.resource, query, verb=verb, silence_s=silence_s) as answer:
-            with self._answer_lock:
-                self._answer = answer
+    def _open(self, query: Query, *, verb: str, silence_s: float) -> Iterator[Stream]:
+        """Open a stream that `stop` can cut."""
+        with self._connection.stream(self.resource, query, verb=verb, silence_s=silence_s) as stream:
+            with self._stream_lock:
+                self._stream = stream
             try:
                 if self._stop.is_set():
                     raise ClusterError("stopped")
-                yield answer
+                yield stream
             finally:
-                with self._answer_lock:
-                    self._answer = None
+                with self._stream_lock:
+                    self._stream = None
 
     def _parse(self, raw: msgspec.Raw, *, needs_name: bool = True) -> Item | None:
-        """Return an object, or None for one that no API server should have stored: it is left out."""
+        """Return an object; None to skip one that no API server should have stored."""
         try:
             item = parse_item(raw)
         except MalformedError as error:
-            self._say(logging.WARNING, f"an object is left out: {error}")
+            self._report(logging.WARNING, f"an object is left out: {error}")
             return None
         if needs_name and not item.metadata.name:
-            self._say(logging.WARNING, "an object is left out: it has no name")
+            self._report(logging.WARNING, "an object is left out: it has no name")
             return None
         return item
 
-    def _broken(self, verb: str, error: MalformedError) -> ClusterError:
-        return ClusterError(f"{self.resource.title}: {verb}: not what an API server answers: {error}")
-
-    def _say(self, level: int, text: str) -> None:
-        self._reporter.say(level, f"{self.resource.kind}: {text}")
+    def _report(self, level: int, text: str) -> None:
+        self._log.log(level, f"{self.resource.kind}: {text}")
 
     # Failures
 
     def _fail(self, error: ClusterError) -> float:
         """Note a failure, and return the pause before the next turn."""
-        if isinstance(error, AbsentError) and self.resource.is_optional:
+        if isinstance(error, NotFoundError) and self.resource.is_optional:
             return self._note_absent(error)
         self._absences = 0
         if isinstance(error, GoneError):
             return self._note_gone(error)
-        if isinstance(error, AbsentError):
+        if isinstance(error, NotFoundError):
             self._version = None
         self._error = str(error)
         self._is_lost = True
-        self._say(logging.WARNING, f"the watch is lost: {error}" if self._has_listed else str(error))
-        return self._pause()
+        self._report(logging.WARNING, f"the watch is lost: {error}" if self._has_listed else str(error))
+        return self._backoff.next()
 
     def _note_gone(self, error: GoneError) -> float:
         self._version = None
-        self._say(logging.WARNING, f"listing again: {error}")
-        pause = self._pause()
-        return pause if self._failures > 1 else 0.0
+        self._report(logging.WARNING, f"listing again: {error}")
+        pause = self._backoff.next()
+        return pause if self._backoff.failures > 1 else 0.0
 
-    def _note_absent(self, error: AbsentError) -> float:
-        """Drop all objects, but those that were there only at the second 404 in a row.
+    def _note_absent(self, error: NotFoundError) -> float:
+        """Try the next version of the resource; after the last one, empty the cache.
 
-        Where the resource has older versions, all of them are tried first.
+        A cache that has been filled keeps its objects until the second 404 in a row.
         """
         self._version = None
         if self._untried:
@@ -356,19 +350,9 @@ class Informer:
         self._absences += 1
         is_certain = not self._has_listed or self._absences > 1
         if is_certain:
-            self._inbox.replace({})
+            self._cache.replace({})
             self._has_listed = True
             self._contact = self._clock()
-        if self._absences <= TOLD_ABSENCES:
-            self._say(logging.WARNING, f"{'there are none' if is_certain else 'the last ones are kept'}: {error}")
+        if self._absences <= LOGGED_ABSENCES:
+            self._report(logging.WARNING, f"{'there are none' if is_certain else 'the last ones are kept'}: {error}")
         return self._timing.absent_retry_s
-
-    def _pause(self) -> float:
-        """Return 0.5 s, doubled with each failure in a row, up to twice that to spread replicas, at most 30 s."""
-        pause = self._timing.pause_min_s * (1 << min(self._failures, 10)) * (1 + self._jitter())
-        self._failures += 1
-        return min(self._timing.pause_max_s, pause)
-
-
-def _key(item: Item) -> Key:
-    return item.metadata.namespace, item.metadata.name

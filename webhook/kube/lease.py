@@ -1,29 +1,31 @@
-"""Which replica writes: the one that holds a Lease (coordination.k8s.io/v1), as the controllers of Kubernetes do it.
+"""Leader election by a Lease (coordination.k8s.io/v1), as the controllers of Kubernetes do it: the leader writes.
 
-Theory of operation. A candidate looks at the Lease now and then, and takes it when nobody holds it, or when it has not
-changed for as long as its holder promised. Who holds it renews it. Only the resourceVersion decides who was first.
+Theory of operation. A candidate reads the Lease now and then. It takes the Lease if there is no holder, or if the Lease
+has not changed for the duration that its holder promised. The leader renews it. Of two candidates that write, the
+resourceVersion decides which was first.
 
-| candidate | finds | then |
+| candidate | sees | then |
 | --- | --- | --- |
-| follower | no Lease | create it as holder; 409: look again |
-| | no holder, or itself (of an answer that was lost) | take it |
-| | a holder, changed since the last look | wait `leaseDurationSeconds` from now on |
+| follower | no Lease | create it as holder; 409: read it again |
+| | no holder, or itself (an answer was lost) | take it |
+| | a holder, changed since the last read | wait `leaseDurationSeconds` from now |
 | | a holder, unchanged for so long | take it |
-| leader | its time to renew | replace it; 409: look at it, go on if still the holder, else follow |
-| | no answer | try again; `may_write` ends by itself before others may take over |
-| either | its end | give it back, so that another one can take it at once |
+| leader | its time to renew | replace it; 409: read it, go on if it is still the holder, else follow |
+| | no answer | try again; `may_write` becomes false before others may take over |
+| either | its own end | give it back, so that another one can take it at once |
 
-No clocks are compared: each candidate measures with its own monotonic clock how long a record stands unchanged. A
-leader counts from before it sent the renewal that succeeded, and begins no write that may not end, by its time-out,
-before others may take over. A process that was stopped in between is fenced by the resourceVersion of what it writes.
+No clocks are compared: each candidate measures with its own monotonic clock how long the Lease stays unchanged. The
+leader counts from before it sent the last successful renewal. It begins no write whose time-out is later than the
+moment at which others may take over. If the process was stopped in between, the API server refuses its write, which
+names an old resourceVersion.
 
 Why not `kubernetes.leaderelection` (37.0.2): it cannot be stopped and never gives the Lease back (leaderelection.py:81
 and :96 are endless loops with time.sleep); its requests have no time-out and the process's default configuration
-(resourcelock/leaselock.py:39, :53, :94), so that a dead connection hangs the renewal for ever while the leader goes on;
-an API server that cannot be reached raises what leaselock.py:54 does not catch, and `run` ends without having called
-`onstopped_leading` (leaderelection.py:61-64); the leading thread is never told to stop (:59); it counts by time.time()
-(:102, :184), so that a clock that is set forward takes a Lease from its living holder; and wrong settings end the
-process (electionconfig.py, sys.exit).
+(resourcelock/leaselock.py:39, :53, :94), so that a dead connection hangs the renewal forever while the leader goes on;
+an unreachable API server raises an error that leaselock.py:54 does not catch, and `run` ends without calling
+`onstopped_leading` (leaderelection.py:61-64); nothing stops the leading thread (:59); it counts by time.time() (:102,
+:184), so a clock that is set forward takes a Lease from a living holder; and wrong settings end the process
+(electionconfig.py, sys.exit).
 """
 
 from __future__ import annotations
@@ -33,45 +35,41 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, Protocol
 
-from webhook.kube.apierrors import ClusterError
-
-
-class ConflictError(ClusterError):
-    """409: somebody else was first."""
+from .apierrors import ConflictError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaseTiming:
-    """In seconds. `duration_s` is promised to the others, whole seconds; `request_s` is the longest request."""
+    """In seconds. `duration_s` is what the leader promises, in whole seconds; `request_s` is the longest request."""
 
     duration_s: int = 15
     renew_s: float = 5.0
-    look_s: float = 2.0
+    read_s: float = 2.0
     request_s: float = 4.0
 
 
 class LeaseObject(NamedTuple):
-    """A Lease as it is stored: its resourceVersion, and its spec."""
+    """A stored Lease: its resourceVersion and its spec."""
 
     version: str
     spec: dict[str, Any]
 
 
 class LeaseStore(Protocol):
-    """The one Lease. Every method may raise ClusterError."""
+    """The Lease of a group of replicas. Every method may raise ClusterError."""
 
     def read(self) -> LeaseObject | None:
         """Return it, None if there is none."""
 
     def create(self, spec: dict[str, Any]) -> LeaseObject:
-        """Make it. Raises ConflictError if there is one."""
+        """Create it. Raises ConflictError if it exists."""
 
     def replace(self, version: str, spec: dict[str, Any]) -> LeaseObject:
-        """Change it. Raises ConflictError if it is not of this version any more."""
+        """Replace its spec. Raises ConflictError if it has another version by now."""
 
 
 class Candidate:
-    """One replica. Not safe for threads: whoever writes also calls `tend`."""
+    """A replica that wants to lead. Not safe for threads: the thread that writes also calls `tend`."""
 
     def __init__(
         self,
@@ -82,7 +80,7 @@ class Candidate:
         clock: Callable[[], float],
         wall: Callable[[], datetime],
     ) -> None:
-        """`identity`: no other process ever has the same. `clock`: monotonic, in seconds. `wall`: for people only."""
+        """`identity`: unique to this process. `clock`: monotonic, in seconds. `wall`: for times that people read."""
         self.identity = identity
         self._store = store
         self._timing = timing
@@ -100,17 +98,17 @@ class Candidate:
         return self._held is not None and left > self._timing.request_s
 
     def tend(self) -> None:
-        """Look, take or renew, when it is time. Raises ClusterError; what was held stays held for its time."""
+        """Read, take or renew the Lease if it is time. Raises ClusterError; a held Lease stays held until its end."""
         if self._clock() < self._next:
             return
-        self._next = self._clock() + self._timing.look_s
+        self._next = self._clock() + self._timing.read_s
         if self._held is not None:
             self._renew(self._held)
         if self._held is None:
-            self._look()
+            self._try_to_take()
 
     def release(self) -> None:
-        """Give the Lease back, if it is held. Raises ClusterError: then it ends by itself."""
+        """Give the Lease back if it is held. Raises ClusterError; then the Lease expires by itself."""
         held, self._held = self._held, None
         if held is not None:
             self._store.replace(held.version, held.spec | {"holderIdentity": "", "leaseDurationSeconds": 1})
@@ -119,21 +117,21 @@ class Candidate:
         try:
             self._hold(held, held.spec)
         except ConflictError:
-            found = self._store.read()
-            if found is None or found.spec.get("holderIdentity") != self.identity:
+            stored = self._store.read()
+            if stored is None or stored.spec.get("holderIdentity") != self.identity:
                 self._held = None
                 return
-            self._hold(found, found.spec)
+            self._hold(stored, stored.spec)
 
-    def _look(self) -> None:
-        found = self._store.read()
+    def _try_to_take(self) -> None:
+        stored = self._store.read()
         try:
-            if found is None:
+            if stored is None:
                 self._hold(None, {})
-            elif self._is_free(found.spec):
-                self._hold(found, found.spec)
+            elif self._is_free(stored.spec):
+                self._hold(stored, stored.spec)
         except ConflictError:
-            return  # another one was first; look again next time
+            return  # another replica was first
 
     def _is_free(self, spec: dict[str, Any]) -> bool:
         holder = spec.get("holderIdentity")
@@ -145,21 +143,21 @@ class Candidate:
         duration_s = spec.get("leaseDurationSeconds") or self._timing.duration_s
         return bool(self._clock() >= self._observed_at + duration_s)
 
-    def _hold(self, found: LeaseObject | None, spec: dict[str, Any]) -> None:
-        """Write ourselves into the Lease. NB: the time counts from before it is sent."""
+    def _hold(self, seen: LeaseObject | None, spec: dict[str, Any]) -> None:
+        """Write this replica into the Lease. NB: its time counts from before the request is sent."""
         began, now = self._clock(), timestamp(self._wall())
-        wanted = spec | {
+        desired = spec | {
             "holderIdentity": self.identity,
             "leaseDurationSeconds": self._timing.duration_s,
             "renewTime": now,
         }
         if spec.get("holderIdentity") != self.identity:
-            wanted |= {"acquireTime": now, "leaseTransitions": (spec.get("leaseTransitions") or 0) + 1}
-        stored = self._store.create(wanted) if found is None else self._store.replace(found.version, wanted)
+            desired |= {"acquireTime": now, "leaseTransitions": (spec.get("leaseTransitions") or 0) + 1}
+        stored = self._store.create(desired) if seen is None else self._store.replace(seen.version, desired)
         self._held, self._renewed = stored, began
         self._next = self._clock() + self._timing.renew_s
 
 
 def timestamp(now: datetime) -> str:
-    """Return a time as Kubernetes' MicroTime: RFC 3339, UTC, with six digits of a second."""
+    """Return a time as a MicroTime of Kubernetes: RFC 3339, UTC, with six digits of a second."""
     return now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -1,8 +1,8 @@
-"""What the cluster is told about its access policies: their status, and events when it changes.
+"""The status of access policies in the cluster, and events when it changes.
 
-Belongs here: which status and events follow from what is in force (`due`, `events`: pure), which replica writes them
-(`lease`), and the writing itself (`writer`, `api`).
+Belongs here: which status and which events follow from the policies in use (`statusplan`, pure), and writing them while
+this replica holds the Lease.
 Does not belong here: what a status says (`cniplugin.access.lints.policystatus`), and any decision about a pod. A
-refused pod makes no event here: its author has the API server's answer.
-Must not know: how reviews come in. A writer that fails never keeps the server from serving.
+refused pod makes no event: its author has the API server's answer.
+Must not know: how reviews arrive. A writer that fails never stops the server from serving.
 """

@@ -1,6 +1,7 @@
-"""REGISTRATION: what the API server is told about the webhook, and how it is kept so.
+"""The registration of the webhooks with the API server.
 
-Here: the table of webhooks, their CEL conditions, comparing them with what is registered, and the thread that keeps
-one named object as it should be. Not here: reviews, certificates, the rotation of the authority. It must not know how
-reviews are judged, but for the names of kinds and annotations.
+Belongs here: the tables of webhooks, their CEL conditions, the comparison with the registered ones, and the thread that
+keeps the webhook configurations of one name as they should be.
+Does not belong here: reviews, certificates, the rotation of the authority.
+Must not know: how reviews are judged, except the names of kinds and annotations.
 """

@@ -1,11 +1,11 @@
-"""When the API server calls: CEL expressions of `matchConditions` (Kubernetes 1.36; pure text).
+"""The `matchConditions` of the webhooks: CEL expressions that say when the API server calls (Kubernetes 1.36; pure).
 
 A condition that fails to evaluate is a refusal (403) under failurePolicy Fail, so every field that may be absent is
 read as an optional (`.?field`, `[?'key']`). Pods without network annotations, claims and extended resources never cause
-a call that may fail closed, so the webhook cannot keep its own pods from starting. Nor does a change of
+a call that may fail closed, so the webhook cannot keep its own pods from starting. Neither does a change of
 `network-status`, unless the mode is Deny: Multus starts no pod whose status it cannot write.
 
-Conditions only save calls: the webhook decides the same for what passes them and need not be judged.
+Conditions only save calls. The webhook allows every object that they filter out.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ import json
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from cniplugin.access.model.values import NAME_LABEL
+from cniplugin.access.model.decision import NAME_LABEL
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORK_STATUS, NETWORK_STATUS_KEYS, NETWORKS
 from webhook.admission.dra.drivers import KNOWN_DRIVERS
 from webhook.admission.model.injection import INJECT, MIRROR
+from webhook.admission.model.kinds import TEMPLATE_CONTROLLERS
 from webhook.admission.view.statuswriters import MULTUS_GROUP, NODE_NAME, NODES_GROUP, PLUGIN_ACCOUNTS, STATUS
 
 Condition = dict[str, str]
@@ -25,16 +26,13 @@ Condition = dict[str, str]
 
 _STATUS = "network-status"
 _OBSERVED = frozenset({"Audit", "Warn"})
-"""Modes in which a network status is looked at, and never refused."""
-
-TEMPLATE_CONTROLLERS = "system:serviceaccount:kube-system:"
-"""Prefix of the users whose templates are copies of what was judged already, such as a ReplicaSet's."""
+"""Modes in which a network status is observed, and never refused."""
 
 NOT_COPIED: Condition = {
     "name": "not-copied-by-a-controller",
     "expression": f"!request.userInfo.username.startsWith('{TEMPLATE_CONTROLLERS}')",
 }
-"""Controllers copy what was judged when its author wrote it: a Deployment's template, a template's claim."""
+"""Controllers copy objects that were judged when their authors wrote them: a template, a template's claim."""
 
 _USERS = "request.userInfo.username in "
 _IN_GROUPS = "request.userInfo.?groups.orValue([]).exists(group, "
@@ -42,9 +40,9 @@ _GROUPS = f"{_IN_GROUPS}group in "
 
 
 class StatusProtection(NamedTuple):
-    """Who may write `network-status`, and what becomes of others: see `admission.statuswriters`.
+    """Who may write `network-status`, and what happens to others: see `admission.view.statuswriters`.
 
-    `mode` is one of NETWORK_STATUS_MODES; `users` and `groups` are those that the configuration names.
+    `mode` is one of NETWORK_STATUS_MODES; `users` and `groups` are those of the configuration.
     """
 
     mode: str = "Warn"
@@ -53,9 +51,9 @@ class StatusProtection(NamedTuple):
 
 
 class LabelProtection(NamedTuple):
-    """Whether changes of labels of namespaces are refused, and to whom they are not (`namespaceLabels`).
+    """Whether changes of labels of namespaces are refused, and who may make them (`namespaceLabels`).
 
-    `accounts` are beginnings of names of users: `system:serviceaccount:net:` is every account of a namespace.
+    `accounts` are prefixes of user names: `system:serviceaccount:net:` means every account of a namespace.
     """
 
     is_deny: bool = False
@@ -65,7 +63,7 @@ class LabelProtection(NamedTuple):
 
 
 def pods(protection: StatusProtection) -> tuple[Condition, ...]:
-    """Return those of pods: networks on CREATE, what changes on UPDATE; under mode Deny the network status as well."""
+    """Return the conditions of pods: networks on CREATE, changes on UPDATE, and under mode Deny the network status."""
     create, update = _any_own(NETWORKS, DEFAULT_NETWORK), _or(_changes(NETWORKS, DEFAULT_NETWORK))
     expression = f"request.operation == 'CREATE'\n  ? ({create})\n  : ({update})"
     if protection.mode == "Deny":
@@ -74,7 +72,7 @@ def pods(protection: StatusProtection) -> tuple[Condition, ...]:
 
 
 def network_status(protection: StatusProtection) -> tuple[Condition, ...]:
-    """Return those of a network status that `pods` is not called for; none of any pod under mode Deny and Off."""
+    """Return the conditions of a network status for which `pods` is not called. Modes Deny and Off match no pod."""
     if protection.mode not in _OBSERVED:
         return ({"name": "never", "expression": "false"},)
     return (
@@ -84,7 +82,7 @@ def network_status(protection: StatusProtection) -> tuple[Condition, ...]:
 
 
 def devices() -> tuple[Condition, ...]:
-    """Return those of new pods that name no network, but claims, or a resource that a DeviceClass may take for its own.
+    """Return the conditions of new pods without networks, but with claims or a resource that a DeviceClass may name.
 
     Few of these get a network by their devices: most ask for a GPU.
     """
@@ -95,12 +93,12 @@ def devices() -> tuple[Condition, ...]:
 
 
 def claims() -> tuple[Condition, ...]:
-    """Return those of ResourceClaims, their templates and DeviceClasses: configurations for a driver of networks."""
+    """Return the conditions of ResourceClaims, templates and DeviceClasses: a configuration for a network driver."""
     return _claims(f"one.?opaque.?driver.orValue('') in {render_list(KNOWN_DRIVERS)}")
 
 
 def other_claims() -> tuple[Condition, ...]:
-    """Return those of claims for other drivers alone, such as those of GPUs and those that administrators describe."""
+    """Return the conditions of claims for other drivers only, such as GPUs and those that administrators describe."""
     known = _configured(f"one.?opaque.?driver.orValue('') in {render_list(KNOWN_DRIVERS)}")
     return (*_claims("has(one.opaque)"), {"name": "no-known-driver", "expression": f"!{known}"})
 
@@ -126,16 +124,16 @@ def _claims(term: str) -> tuple[Condition, ...]:
 
 
 def bindings() -> tuple[Condition, ...]:
-    """Return those of Bindings: any of the annotations about networks."""
+    """Return the conditions of Bindings: any annotation about networks."""
     present = _any_own(NETWORKS, DEFAULT_NETWORK, *NETWORK_STATUS_KEYS)
     return ({"name": "network-annotations", "expression": present},)
 
 
 def workloads() -> tuple[Condition, ...]:
-    """Return those of objects with a pod template: it has networks or devices, which are new or changed on UPDATE.
+    """Return the conditions of objects with a pod template: networks or devices, on UPDATE if they have changed.
 
     The template of a PodTemplate is at the top, that of a CronJob inside its Job's, all others are in the spec. A kind
-    has only one of the three, so one expression serves all.
+    has only one of the three, so one expression covers all.
     """
     terms = [
         f"({_template('object', key)}.hasValue() && (request.operation == 'CREATE' || "
@@ -149,9 +147,10 @@ def workloads() -> tuple[Condition, ...]:
 
 
 def refused_labels(protection: LabelProtection) -> tuple[Condition, ...]:
-    """Return those of namespaces whose labels change and may not: of none, unless changes are refused.
+    """Return the conditions of namespaces whose labels somebody changes without the right to it.
 
-    NB: the API server does not ask about those who may, so no failure of ours keeps them from a namespace.
+    They match nothing unless changes are refused. NB: the API server does not call for users with the right, so a
+    failure of ours cannot keep them from changing a namespace.
     """
     if not protection.is_deny:
         return ({"name": "labels-are-not-refused", "expression": "false"},)
@@ -163,7 +162,7 @@ def refused_labels(protection: LabelProtection) -> tuple[Condition, ...]:
 
 
 def labels(protection: LabelProtection) -> tuple[Condition, ...]:
-    """Return those of namespaces whose labels change, as far as `refused_labels` has not asked for them."""
+    """Return the conditions of namespaces whose labels change, except those that `refused_labels` matches."""
     if not protection.is_deny:
         return (_LABELS_CHANGE,)
     listed = _or([_listed_users(protection), _listed_accounts(protection)])
@@ -171,7 +170,7 @@ def labels(protection: LabelProtection) -> tuple[Condition, ...]:
 
 
 def label_protection_of(conditions: Sequence[Condition]) -> LabelProtection:
-    """Return what made the conditions of `refused_labels`; the default when that cannot be told."""
+    """Return the protection from which the conditions of `refused_labels` were made; the default if it is not clear."""
     by_name = {condition.get("name"): condition.get("expression", "") for condition in conditions}
     expression = by_name.get(_NOT_LISTED)
     if expression is None:
@@ -196,7 +195,7 @@ def _listed_accounts(protection: LabelProtection) -> str:
 
 _NOT = "!"
 _NOT_LISTED, _NO_LISTED_ACCOUNT = "not-listed", "no-listed-account"
-_LABELS, _OLD_LABELS = (f"{thing}.metadata.?labels.orValue({{}})" for thing in ("object", "oldObject"))
+_LABELS, _OLD_LABELS = (f"{version}.metadata.?labels.orValue({{}})" for version in ("object", "oldObject"))
 _LABELS_CHANGE: Condition = {
     "name": "labels-change",
     "expression": (
@@ -207,10 +206,10 @@ _LABELS_CHANGE: Condition = {
 
 
 def injection(*, has_status: bool = False) -> tuple[Condition, ...]:
-    """Return those of pods that may be changed: not the image of a static pod, none that opts out.
+    """Return the conditions of pods that may be changed: not a mirror of a static pod, and none that opts out.
 
-    Whoever opts out is judged all the same: these conditions are of injection only. Another spelling of "false" costs a
-    call, and also opts out. `has_status`: nobody opts out of losing a network status that comes with the pod.
+    They are for injection only: a pod that opts out is still judged. Another spelling of "false" causes a call, and
+    also opts out. `has_status`: also match pods with a network status, because opting out does not keep it.
     """
     or_status = f" || {_any_own(*NETWORK_STATUS_KEYS)}" if has_status else ""
     return (
@@ -220,19 +219,19 @@ def injection(*, has_status: bool = False) -> tuple[Condition, ...]:
 
 
 def injection_of_networks() -> tuple[Condition, ...]:
-    """Return those of pods that name networks, and may be changed."""
+    """Return the conditions of pods that name networks and may be changed."""
     return ({"name": "networks", "expression": _any_own(NETWORKS, DEFAULT_NETWORK)}, *injection())
 
 
 def injection_of_defaults(protection: StatusProtection) -> tuple[Condition, ...]:
-    """Return those of all pods that may be changed, and of those whose network status may be dropped."""
+    """Return the conditions of all pods that may be changed, or whose network status may be dropped."""
     return injection(has_status=protection.mode in {"Warn", "Deny"})
 
 
 def protection_of(conditions: Sequence[Condition]) -> StatusProtection:
-    """Return what made the conditions of `pods` and `network_status`; the default when that cannot be told.
+    """Return the protection from which the conditions of `pods` and `network_status` were made; the default if unclear.
 
-    NB: those of mode Audit are those of Warn.
+    NB: modes Audit and Warn have the same conditions.
     """
     by_name = {condition.get("name"): condition.get("expression", "") for condition in conditions}
     expression, mode = by_name.get("networks-or-their-status", ""), "Deny"
@@ -247,7 +246,7 @@ def render_list(names: Sequence[str]) -> str:
 
 
 def _read_list(expression: str, beginning: str) -> tuple[str, ...]:
-    """Return the first list that comes behind a beginning; () if there is none."""
+    """Return the first list after a prefix of an expression; () without one."""
     _, found, rest = expression.partition(beginning)
     try:
         value, _ = json.JSONDecoder().raw_decode(rest) if found else ([], 0)
@@ -257,9 +256,9 @@ def _read_list(expression: str, beginning: str) -> tuple[str, ...]:
 
 
 def _status_written(protection: StatusProtection) -> str:
-    """Return what says that somebody without the right to it brings, changes or takes away a network status.
+    """Return the expression for: somebody without the right to it adds, changes or removes a network status.
 
-    It is `statuswriters.is_writer` in CEL, and spares a call for each pod that is attached.
+    It is `statuswriters.is_writer` in CEL, and saves a call for each pod that is attached.
     """
     keys = _list(NETWORK_STATUS_KEYS)
     new, old = "object.metadata.?annotations[?key].orValue('')", "oldObject.metadata.?annotations[?key].orValue('')"
@@ -279,7 +278,7 @@ def _status_written(protection: StatusProtection) -> str:
 
 
 def _list(texts: Sequence[str]) -> str:
-    """Return a CEL list of our own texts, in which nothing needs an escape."""
+    """Return a CEL list of texts of ours, which need no escapes."""
     return f"[{', '.join(map(repr, texts))}]"
 
 
@@ -312,7 +311,7 @@ def _template_of(of: str) -> str:
 
 
 def _devices(spec: str) -> list[str]:
-    """Return what a pod's spec may bring networks by: claims, and resources with a domain in their names."""
+    """Return expressions for devices, which may attach networks: claims, and resources with a domain in their names."""
     named = (
         "[one.?resources.?requests.orValue({}), one.?resources.?limits.orValue({})]"
         ".exists(amounts, amounts.exists(name, name.contains('/')))"

@@ -1,17 +1,22 @@
-"""The objects that the tables make: a configuration of either kind (admissionregistration.k8s.io/v1; pure).
+"""Webhook configurations (admissionregistration.k8s.io/v1): made from the tables, read, and compared (pure).
 
-matchPolicy Equivalent, so that an object counts in whatever version it comes. Dry runs have no side effects.
+matchPolicy is Equivalent, so that an object counts in every version. Dry runs have no side effects.
+
+Values that the API server fills in by itself count as equal (`pkg/apis/admissionregistration/v1/defaults.go`). The
+content of a caBundle is never a difference, because the rotation of the authorities owns it. A comparison only finds
+webhooks without any.
 """
 
 from __future__ import annotations
 
 import base64
+import binascii
 import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from .conditions import Condition, LabelProtection, StatusProtection
-from .tables import DOMAIN, KINDS, Hook, Kind
+from .tables import DOMAIN, KINDS, STAGED, Hook, Kind
 
 API_VERSION = "admissionregistration.k8s.io/v1"
 DEFAULT_NAME = "nadmit"
@@ -19,7 +24,7 @@ DEFAULT_NAME = "nadmit"
 STAGE_ANNOTATION = "nadmit.io/failure-policy"
 IGNORE, FAIL = "Ignore", "Fail"
 STAGES = (IGNORE, FAIL)
-"""Ignore comes first: a cluster is not stopped by a webhook that nobody has seen working."""
+"""Ignore comes first: a webhook that nobody has seen working must not stop a cluster."""
 
 PORT = 443
 
@@ -34,7 +39,7 @@ class Service(NamedTuple):
 
 
 class Url(NamedTuple):
-    """The address that it calls instead: `https://HOST[:PORT][/PATH]`, and the path of the kind (see `base_of`)."""
+    """The address that it calls instead, `https://HOST[:PORT][/PATH]`; the path of the kind follows (see `base_of`)."""
 
     url: str
 
@@ -55,27 +60,27 @@ def webhooks(
     labels: LabelProtection = UNPROTECTED,
     token: str = "",
 ) -> list[Webhook]:
-    """Return the `webhooks` of a configuration of this kind, every field written out.
+    """Return the `webhooks` of a configuration of this kind, with every field.
 
-    `ca_bundle` is PEM; None leaves it out, for somebody else to put in. `failure_policy` is one of STAGES.
+    `ca_bundle` is PEM; None omits it, so that another program can add it. `failure_policy` is one of STAGES.
     `protection`: who may write `network-status`; `labels`: who may change labels of namespaces. `token` is the last
     part of the path; "" for none.
     """
-    whom = client_config(kind, target, ca_bundle, token=token)
+    callee = client_config(kind, target, ca_bundle, token=token)
     return [
-        {**_webhook(hook, whom, failure_policy, (*hook.match(protection), *hook.match_labels(labels))), **kind.fields}
+        {**_webhook(hook, callee, failure_policy, (*hook.match(protection), *hook.match_labels(labels))), **kind.fields}
         for hook in kind.hooks
     ]
 
 
 def configuration(kind: Kind, name: str, hooks: Sequence[Webhook], *, failure_policy: str) -> dict[str, Any]:
-    """Return the whole object, with the annotation that says the stage."""
+    """Return the whole object, with the annotation of the stage."""
     metadata = {"name": name, "annotations": {STAGE_ANNOTATION: failure_policy}}
     return {"apiVersion": API_VERSION, "kind": kind.name, "metadata": metadata, "webhooks": list(hooks)}
 
 
 def client_config(kind: Kind, target: Target, ca_bundle: bytes | None, *, token: str = "") -> dict[str, Any]:
-    """Return whom webhooks of this kind call, with which token ("" for none), and by which authorities to know him."""
+    """Return the `clientConfig` of webhooks of this kind. `token` ends the path; "" for none."""
     config: dict[str, Any]
     path = f"{kind.path}/{token}" if token else kind.path
     if isinstance(target, Service):
@@ -88,22 +93,22 @@ def client_config(kind: Kind, target: Target, ca_bundle: bytes | None, *, token:
 
 
 def base_of(url: str) -> str:
-    """Return an address without a path of ours at its end, so that either kind can put its own there."""
+    """Return an address without a path of ours at its end, so that each kind can add its own."""
     return _OWN_PATH.sub("", url.rstrip("/")).rstrip("/")
 
 
 def token_of(webhook: Webhook) -> str:
-    """Return the token in the path of a webhook of ours; "" where there is none."""
+    """Return the token in the path of a webhook of ours; "" without one."""
     config = webhook.get("clientConfig", {})
     match = _OWN_PATH.search(config.get("url") or config.get("service", {}).get("path") or "")
     return (match and match[1]) or ""
 
 
 def probe_webhook(kind: Kind, target: Target, ca_bundle: bytes | None, *, name: str, token: str) -> Webhook:
-    """Return a webhook that is never called: it has no rules. See `moving`."""
+    """Return a webhook without rules, which is never called (`pathmigration`)."""
     hook = Hook(name, (), is_staged=False, timeout_s=1)
-    whom = client_config(kind, target, ca_bundle, token=token)
-    return {**_webhook(hook, whom, IGNORE, ()), **kind.fields}
+    callee = client_config(kind, target, ca_bundle, token=token)
+    return {**_webhook(hook, callee, IGNORE, ()), **kind.fields}
 
 
 def is_ours(webhook: Webhook) -> bool:
@@ -111,10 +116,10 @@ def is_ours(webhook: Webhook) -> bool:
     return str(webhook.get("name", "")).endswith(DOMAIN)
 
 
-def _webhook(hook: Hook, whom: dict[str, Any], failure_policy: str, matching: Sequence[Condition]) -> Webhook:
+def _webhook(hook: Hook, callee: dict[str, Any], failure_policy: str, matching: Sequence[Condition]) -> Webhook:
     made: Webhook = {
         "name": hook.name,
-        "clientConfig": dict(whom),
+        "clientConfig": dict(callee),
         "rules": [dict(rule) for rule in hook.rules],
         "failurePolicy": failure_policy if hook.is_staged else IGNORE,
         "matchPolicy": "Equivalent",
@@ -123,3 +128,117 @@ def _webhook(hook: Hook, whom: dict[str, Any], failure_policy: str, matching: Se
         "timeoutSeconds": hook.timeout_s,
     }
     return {**made, "matchConditions": list(matching)} if matching else made
+
+
+# Read and compared
+
+
+class Stage(NamedTuple):
+    """The failurePolicy of staged webhooks, and what is wrong with its annotation ("" for nothing)."""
+
+    failure_policy: str
+    problem: str = ""
+
+
+def stage_of(configuration: dict[str, Any]) -> Stage:
+    """Return the stage of the annotation; Ignore without one. A wrong annotation keeps the registered failurePolicy."""
+    value = (configuration.get("metadata", {}).get("annotations") or {}).get(STAGE_ANNOTATION)
+    if value is None:
+        return Stage(IGNORE)
+    if value in STAGES:
+        return Stage(value)
+    kept = registered_policy(webhooks_of(configuration))
+    problem = (
+        f"annotation {STAGE_ANNOTATION}: {ascii(value)[1:-1][:40]!r} is not a failurePolicy; "
+        f"allowed: {', '.join(STAGES)}; {kept} stays"
+    )
+    return Stage(kept, problem)
+
+
+def registered_policy(hooks: Sequence[Webhook]) -> str:
+    """Return Fail if all registered webhooks that are staged fail closed, else Ignore."""
+    policies = [hook.get("failurePolicy", FAIL) for hook in hooks if hook.get("name") in STAGED]
+    return FAIL if policies and all(policy == FAIL for policy in policies) else IGNORE
+
+
+def webhooks_of(configuration: dict[str, Any]) -> list[Webhook]:
+    """Return the webhooks of an object, which may have none."""
+    return list(configuration.get("webhooks") or ())
+
+
+def bundle_of(webhook: Webhook) -> bytes:
+    """Return the authorities of a webhook; empty without any, or if they cannot be decoded."""
+    try:
+        return base64.b64decode(webhook.get("clientConfig", {}).get("caBundle") or "", validate=True)
+    except (binascii.Error, ValueError):
+        return b""
+
+
+def without_bundle(present: Sequence[Webhook], desired: Sequence[Webhook]) -> list[str]:
+    """Return the names of the desired webhooks that have no authorities yet."""
+    have = {hook["name"] for hook in present if bundle_of(hook)}
+    return [hook["name"] for hook in desired if hook["name"] not in have]
+
+
+def completed(present: Sequence[Webhook], desired: Sequence[Webhook]) -> list[Webhook]:
+    """Return the list to register: ours as desired, with their present authorities, then the foreign ones."""
+    by_name = {hook["name"]: hook for hook in present}
+    ours = [_with_bundle(hook, by_name.get(hook["name"], {})) for hook in desired]
+    return ours + [hook for hook in present if not is_ours(hook)]
+
+
+def differences(present: Sequence[Webhook], desired: Sequence[Webhook]) -> dict[str, list[str]]:
+    """Return the differing fields of each webhook of ours, or `absent`, or `unknown`.
+
+    A missing caBundle is the field `clientConfig.caBundle`. Its content is not compared.
+    """
+    by_name = {hook["name"]: hook for hook in present if is_ours(hook)}
+    names = {hook["name"] for hook in desired}
+    differing = {
+        hook["name"]: _fields_that_differ(by_name[hook["name"]], hook) if hook["name"] in by_name else ["absent"]
+        for hook in desired
+    }
+    differing |= {name: ["unknown"] for name in by_name if name not in names}
+    return {name: fields for name, fields in differing.items() if fields}
+
+
+def target_of(hooks: Sequence[Webhook]) -> Target | None:
+    """Return the target of the first of our webhooks; None without any."""
+    for hook in hooks:
+        config = hook.get("clientConfig", {})
+        if is_ours(hook) and "service" in config:
+            return Service(config["service"].get("namespace", ""), config["service"].get("name", ""))
+        if is_ours(hook) and "url" in config:
+            return Url(base_of(config["url"]))
+    return None
+
+
+def _with_bundle(desired: Webhook, present: Webhook) -> Webhook:
+    if not bundle_of(present):
+        return desired
+    kept = present["clientConfig"]["caBundle"]
+    return {**desired, "clientConfig": {**desired["clientConfig"], "caBundle": kept}}
+
+
+def _fields_that_differ(present: Webhook, desired: Webhook) -> list[str]:
+    left, right = _normalise(present), _normalise(desired)
+    fields = [field for field in {**right, **left} if left.get(field) != right.get(field)]
+    return fields if bundle_of(present) else [*fields, "clientConfig.caBundle"]
+
+
+def _normalise(webhook: Webhook) -> Webhook:
+    """Return a webhook with the API server's defaults, and without its authorities."""
+    config = {key: value for key, value in webhook.get("clientConfig", {}).items() if key != "caBundle"}
+    if "service" in config:
+        config["service"] = {"port": PORT, **config["service"]}
+    return {
+        "failurePolicy": FAIL,
+        "matchPolicy": "Equivalent",
+        "namespaceSelector": {},
+        "objectSelector": {},
+        "timeoutSeconds": 10,
+        "matchConditions": [],
+        **webhook,
+        "clientConfig": config,
+        "rules": [{"scope": "*", **rule} for rule in webhook.get("rules") or ()],
+    }

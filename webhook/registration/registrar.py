@@ -1,18 +1,19 @@
-"""The part of a server that fills in its webhook configurations, one of each kind, and keeps them.
+"""The registrar: a thread that fills in the webhook configurations, one of each kind, and keeps them.
 
-Theory of operation. The manifests bring the configurations without webhooks, so that applying them again changes
-nothing here, and the account needs get and patch of these objects. A thread waits until the server is ready for the
-first time, since whoever is registered is called. From then on it reads each object in each period and compares:
+Theory of operation. The manifests create the configurations without webhooks, so applying them again changes nothing
+here, and the account needs only get and patch. The thread waits until the server is ready for the first time, because
+the API server calls every registered webhook. Then it reads each object in each period and compares:
 
-    absent                     said once; tried again, and the server stays ready: reviews come by other ways, too
-    as desired                 nothing is written
-    different                  patched, if it is still the object that was read (JSON patch, test on resourceVersion)
-    changed meanwhile          read again at once: another replica did the same, or a rotation, or a person
-    no authority known yet     nothing is written: a webhook without caBundle is one that every call to fails
-    another kind of path       `moving` says when all replicas accept the desired one
+    absent                     log it once and try again; the server stays ready, because reviews may also reach it
+                               by a registration of another name
+    as desired                 write nothing
+    different                  patch it, if it is still the object that was read (JSON patch, test on resourceVersion)
+    changed meanwhile          read it again at once: another replica, a rotation or a person has changed it
+    no authority known yet     write nothing: every call of a webhook without caBundle would fail
+    another kind of path       `pathmigration` says when all replicas accept the desired one
 
-Injection comes before judgement (`tables.KINDS`), and neither waits for the other: one object that is absent or refused
-keeps nothing from the other. Replicas need no leader: all want the same list, and who comes second finds it in order.
+Injection is registered before judgement (`tables.KINDS`). The kinds are independent: a missing object of one does not
+stop the other. Replicas need no leader: all write the same list, and the second one finds it in order.
 """
 
 from __future__ import annotations
@@ -25,13 +26,23 @@ from threading import Event, Thread
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from webhook.kube.apierrors import ClusterError
+from webhook.kube.apierrors import ClusterError, ConflictError
+from webhook.kube.retry import OnceLog
 
-from .api import Api, ConflictError
-from .comparison import completed, differences, stage_of, webhooks_of, without_bundle
 from .conditions import LabelProtection, StatusProtection
-from .configurations import Target, Webhook, is_ours, token_of
-from .moving import Move
+from .configurations import (
+    Target,
+    Webhook,
+    completed,
+    differences,
+    is_ours,
+    stage_of,
+    token_of,
+    webhooks_of,
+    without_bundle,
+)
+from .pathmigration import PathMigration
+from .registered import RegisteredWebhooks
 from .tables import KINDS, Kind
 
 logger = logging.getLogger("nadmit.registration")
@@ -39,43 +50,32 @@ logger = logging.getLogger("nadmit.registration")
 PERIOD_S = 10.0
 READY_POLL_S = 0.1
 JITTER = 0.2
-"""How much of a period is random, so that replicas do not ask at the same time."""
+"""The random part of a period, so that replicas do not ask at the same time."""
 TRIES = 5
-"""How often a change meanwhile is answered at once, before the next period."""
+"""Tries at once after a conflict. Then the next period tries again."""
 
 
 class _Kept:
-    """How it stands with one configuration."""
+    """The state of one configuration."""
 
     def __init__(self, kind: Kind) -> None:
         self.kind = kind
         self.is_in_order = False
         self.written = 0
         self.failed = 0
-        self.move = Move()
-        self._complaints: dict[str, str] = {}
+        self.migration = PathMigration()
 
     def fail(self) -> None:
         self.is_in_order = False
         self.failed += 1
 
-    def recover(self) -> None:
-        self.is_in_order = True
-        self._complaints.pop("failure", None)
-
-    def complain(self, about: str, text: str) -> None:
-        """Warn, once per text; nadmit goes on trying."""
-        if text and self._complaints.get(about) != text:
-            logger.warning("%s", text)
-        self._complaints[about] = text
-
 
 class Registrar(Collector):
-    """See the module. A `Part` of `webhook.compose`, and a prometheus collector."""
+    """See the module. Implements `clusterparts.Part`, and is a collector of Prometheus."""
 
     def __init__(  # noqa: PLR0913 - a composition: one argument per part
         self,
-        api: Api,
+        registered: RegisteredWebhooks,
         *,
         target: Target,
         is_ready: Callable[[], bool],
@@ -86,11 +86,12 @@ class Registrar(Collector):
         random: Callable[[], float],
         period_s: float = PERIOD_S,
     ) -> None:
-        """`ca_bundle`: PEM, None when not known yet; it may raise ClusterError. `random`: from 0 to 1.
+        """`ca_bundle`: PEM, None if not known yet; it may raise ClusterError. `random`: returns 0 to 1.
 
-        `path_token`: the token to register where webhooks have these now, "" for none; None when not known yet.
+        `path_token`: from the tokens of the present webhooks to the token to register, "" for none; None if not known
+        yet.
         """
-        self._api = api
+        self._registered = registered
         self._target = target
         self._is_ready = is_ready
         self._ca_bundle = ca_bundle
@@ -102,25 +103,25 @@ class Registrar(Collector):
         self._stopping = Event()
         self._thread = Thread(target=self._run, name="registrar", daemon=True)
         self._kept = [_Kept(kind) for kind in KINDS]
+        self._log = OnceLog(logger)
 
     def start(self) -> None:
-        """Begin to wait for readiness; raises ClusterError for a kubeconfig that cannot be used."""
-        self._api.open()
+        """Begin to wait for readiness. Raises ClusterError without a usable kubeconfig."""
+        self._registered.connection.open()
         self._thread.start()
 
     def stop(self) -> None:
-        """End within the time of one request; what is registered stays."""
+        """End within the time of one request. The webhooks stay registered."""
         self._stopping.set()
         if self._thread.is_alive():
             self._thread.join(timeout=5)
-        self._api.close()
 
     def problem(self) -> str | None:
-        """Return None: reviews are answered whether or not anybody is sent here."""
+        """Return None: the server can review whether or not it is registered."""
         return None
 
     def collect(self) -> Iterator[Metric]:
-        """Yield what operators watch."""
+        """Yield the metrics."""
         registered = GaugeMetricFamily(
             "nadmit_webhooks_registered", "1 while the webhook configuration is as it should be", labels=("kind",)
         )
@@ -145,17 +146,21 @@ class Registrar(Collector):
                 return
 
     def _keep_guarded(self, kept: _Kept) -> None:
-        """NB: a bug here must not end the thread unseen, nor the server; what is registered stays."""
+        """NB: a bug here must not end the thread unseen, nor the server; the registered webhooks stay."""
+        topic = f"failure of the {kept.kind.name}"
         try:
             self._keep(kept)
         except ClusterError as error:
             kept.fail()
-            kept.complain("failure", str(error))
+            self._log.log(logging.WARNING, str(error), topic=topic)
         except Exception:
             kept.fail()
             logger.exception("internal error: the %s is not kept this time", kept.kind.name)
         else:
-            self._recover(kept)
+            self._log.forget(topic)
+            if not kept.is_in_order:
+                logger.info("%s: as it should be", self._described(kept.kind))
+            kept.is_in_order = True
 
     def _keep(self, kept: _Kept) -> None:
         """Compare and mend. Raises ClusterError."""
@@ -168,13 +173,13 @@ class Registrar(Collector):
 
     def _mend(self, kept: _Kept, *, is_first: bool) -> None:
         kind = kept.kind
-        seen = self._api.get(kind)
+        seen = self._registered.get(kind)
         present = webhooks_of(seen)
-        move = kept.move.plan(present, self._known_token(kind, present), is_new_round=is_first)
+        step = kept.migration.plan(present, self._known_token(kind, present), is_new_round=is_first)
         stage = stage_of(seen)
-        kept.complain("stage", f"{self._what(kind)}: {stage.problem}" if stage.problem else "")
+        self._report_stage(kind, stage.problem)
         make = partial(
-            move.webhooks,
+            step.webhooks,
             kind,
             self._target,
             failure_policy=stage.failure_policy,
@@ -182,21 +187,28 @@ class Registrar(Collector):
             labels=self._labels(),
         )
         desired = make(ca_bundle=None)
-        found = differences(present, desired)
-        if not found:
+        differing = differences(present, desired)
+        if not differing:
             return
         if without_bundle(present, desired):
             desired = make(ca_bundle=self._known_authority(kind))
-        self._api.put_webhooks(kind, seen, completed(present, desired))
+        self._registered.put_webhooks(kind, seen, completed(present, desired))
         kept.written += 1
-        changed = "; ".join(f"{name}: {', '.join(fields)}" for name, fields in found.items())
-        logger.info("%s: written, failurePolicy %s: %s", self._what(kind), stage.failure_policy, changed)
+        changed = "; ".join(f"{name}: {', '.join(fields)}" for name, fields in differing.items())
+        logger.info("%s: written, failurePolicy %s: %s", self._described(kind), stage.failure_policy, changed)
+
+    def _report_stage(self, kind: Kind, problem: str) -> None:
+        topic = f"stage of the {kind.name}"
+        if problem:
+            self._log.log(logging.WARNING, f"{self._described(kind)}: {problem}", topic=topic)
+        else:
+            self._log.forget(topic)
 
     def _known_authority(self, kind: Kind) -> bytes:
         bundle = self._ca_bundle()
         if not bundle:
             raise ClusterError(
-                f"{self._what(kind)}: not filled in: the authority of the certificate is not known; "
+                f"{self._described(kind)}: not filled in: the authority of the certificate is not known; "
                 "wait for it, or name it with --ca-file"
             )
         return bundle
@@ -204,13 +216,8 @@ class Registrar(Collector):
     def _known_token(self, kind: Kind, present: Sequence[Webhook]) -> str:
         token = self._path_token([token_of(hook) for hook in present if is_ours(hook)])
         if token is None:
-            raise ClusterError(f"{self._what(kind)}: not filled in: the token of the path is not known yet")
+            raise ClusterError(f"{self._described(kind)}: not filled in: the token of the path is not known yet")
         return token
 
-    def _recover(self, kept: _Kept) -> None:
-        if not kept.is_in_order:
-            logger.info("%s: as it should be", self._what(kept.kind))
-        kept.recover()
-
-    def _what(self, kind: Kind) -> str:
-        return f'{kind.name} "{self._api.name}"'
+    def _described(self, kind: Kind) -> str:
+        return f'{kind.name} "{self._registered.name}"'

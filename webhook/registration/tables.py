@@ -1,14 +1,14 @@
-"""Which webhooks there are: a table for each kind of configuration, and when each of them fails closed (pure).
+"""The webhooks: a table for each kind of configuration, and which of them fail closed (pure).
 
-No namespaceSelector and no objectSelector: whoever is judged can set the labels they go by. DELETE of a policy is never
-intercepted: it is the way out of a policy that refuses too much.
+There is no namespaceSelector and no objectSelector, because users who are judged can set labels. No webhook is called
+for a DELETE of a policy: it is the way out of a policy that refuses too much.
 
-Injection has two webhooks. Namespaces and labels give networks to pods that name none, so every new pod is sent to
-`defaults`, and for just that reason it never fails closed: pods without networks start whether or not anybody answers.
-`pods` is called for those that name networks, as the judgement is, and is staged: under Fail none of them starts
-without its resources, node selectors and network information. It finds nothing left for `defaults` to do; that one sees
-these pods all the same, because the API server asks nobody again whom it has not asked before, and a webhook of others
-may add networks after ours.
+Injection has two webhooks. Namespaces and labels give networks to pods that name none, so the API server sends every
+new pod to `defaults`. Therefore `defaults` never fails closed: pods without networks start while no replica answers.
+`pods` is called for pods that name networks, as the judgement is, and is staged: under Fail none of them starts without
+its resources, node selectors and network information. After `pods` there is nothing left to do for `defaults`. It sees
+these pods all the same: the API server reinvokes only webhooks that it has called before, and another webhook may add
+networks after ours.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from . import conditions
 from .conditions import Condition, LabelProtection, StatusProtection
 
 DOMAIN = ".nadmit.io"
-"""A webhook whose name ends so is ours; all others in a list are foreign."""
+"""The end of the names of our webhooks. All others in a list are foreign."""
 
 ACCESS = ".access" + DOMAIN
 INJECT = ".inject" + DOMAIN
@@ -34,9 +34,9 @@ Rule = dict[str, Any]
 
 
 class Hook(NamedTuple):
-    """A row of a table. `is_staged`: its failurePolicy is that of the stage, else Ignore for ever.
+    """A row of a table. `is_staged`: its failurePolicy follows the stage, else it is always Ignore.
 
-    `match`, `match_labels`: its conditions, which depend on who may write network-status, and labels of namespaces.
+    `match`, `match_labels`: its conditions, from who may write network-status and who may change labels of namespaces.
     """
 
     name: str
@@ -60,7 +60,7 @@ def _rule(group: str, version: str, resources: Sequence[str], operations: Sequen
 _WRITES = ("CREATE", "UPDATE")
 _NETWORKS = ("network-attachment-definitions",)
 _PODS = (_rule("", "v1", ["pods"], _WRITES), _rule("", "v1", ["pods/status"], ["UPDATE"]))
-# The subresources take labels along (pkg/registry/core/namespace/strategy.go resets spec or status, not metadata).
+# Their writes also change labels (pkg/registry/core/namespace/strategy.go resets spec or status, not metadata).
 _NAMESPACES = (
     _rule("", "v1", ["namespaces"], _WRITES),
     _rule("", "v1", ["namespaces/status", "namespaces/finalize"], ["UPDATE"]),
@@ -77,7 +77,7 @@ VALIDATING = (
         match=lambda _protection: conditions.bindings(),
     ),
     Hook("networks" + ACCESS, (_rule(NETWORK_GROUP, "v1", _NETWORKS, _WRITES),), is_staged=True),
-    # Whoever is to delete a network must be able to while the webhook is away.
+    # It must be possible to delete a network while no replica answers.
     Hook("networks-in-use" + ACCESS, (_rule(NETWORK_GROUP, "v1", _NETWORKS, ["DELETE"]),), is_staged=False),
     # The pod is judged later in any case.
     Hook(
@@ -95,9 +95,9 @@ VALIDATING = (
         (_rule(ACCESS_GROUP, "v1alpha1", ["networkattachmentpolicies", "networkattachmentpolicyconfigs"], _WRITES),),
         is_staged=True,
     ),
-    # What is only warned about must not stop a pod while nobody answers. Under mode Deny, `pods` has it.
+    # A warning must not stop a pod while no replica answers. Under mode Deny, `pods` covers it.
     Hook("network-status" + ACCESS, _PODS, is_staged=False, match=conditions.network_status),
-    # Only under mode Deny of namespaceLabels is it called: a change that is warned about must not fail closed.
+    # Called only under mode Deny of namespaceLabels: a change that causes a warning must not fail closed.
     Hook("namespaces" + ACCESS, _NAMESPACES, is_staged=True, match_labels=conditions.refused_labels),
     Hook("namespace-labels" + ACCESS, _NAMESPACES, is_staged=False, match_labels=conditions.labels),
     Hook(
@@ -106,8 +106,8 @@ VALIDATING = (
         is_staged=True,
         match=lambda _protection: conditions.claims(),
     ),
-    # Nearly all of these are about GPUs, which must not wait for a webhook of networks. A claim for a driver of
-    # networks was judged when it was written.
+    # Nearly all of these are about GPUs, which must not wait for a webhook of networks. A claim for a network driver
+    # was judged when it was written.
     Hook("devices" + ACCESS, (_NEW_PODS,), is_staged=False, match=lambda _protection: conditions.devices()),
     Hook("other-claims" + ACCESS, _CLAIMS, is_staged=False, match=lambda _protection: conditions.other_claims()),
 )
@@ -119,7 +119,7 @@ MUTATING = (
         is_staged=True,
         match=lambda _protection: conditions.injection_of_networks(),
     ),
-    # Every pod of the cluster waits for this one, also when nobody answers.
+    # Every pod of the cluster waits for this one, even while no replica answers.
     Hook(
         "defaults" + INJECT,
         (_NEW_PODS,),
@@ -132,7 +132,7 @@ MUTATING = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Kind:
-    """A kind of configuration: its table, the path that its webhooks are called at, and fields that all have."""
+    """A kind of configuration: its table, the path of its webhooks, and fields that all of them have."""
 
     name: str
     resource: str
@@ -146,13 +146,13 @@ MUTATING_KIND = Kind(
     "mutatingwebhookconfigurations",
     "/mutate",
     MUTATING,
-    # A webhook of others may add networks, labels or containers after ours.
+    # Another webhook may add networks, labels or containers after ours.
     {"reinvocationPolicy": "IfNeeded"},
 )
 VALIDATING_KIND = Kind("ValidatingWebhookConfiguration", "validatingwebhookconfigurations", "/validate", VALIDATING)
 
 KINDS = (MUTATING_KIND, VALIDATING_KIND)
-"""In the order of registration: no pod is refused for want of what nobody was asked to put in."""
+"""In the order of registration: no pod is judged before injection is asked to change it."""
 
 STAGED = frozenset(hook.name for kind in KINDS for hook in kind.hooks if hook.is_staged)
-"""The names of the webhooks whose failurePolicy is that of the stage."""
+"""The names of the webhooks whose failurePolicy follows the stage."""

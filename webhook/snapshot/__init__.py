@@ -1,8 +1,6 @@
-"""What is known of the cluster: manifests and watches in, one immutable snapshot out.
+"""The cluster as decisions see it: an immutable snapshot, made from watches, and live look-ups for what it lacks.
 
-Belongs here: reading Kubernetes objects from files with their positions, and the indexed store that decisions ask.
-Does not belong here: any decision about an object, wording for kubectl, HTTP towards the API server's webhooks.
-Must not know: who reads a snapshot, or what for.
-
-Two ways in, `source` (watches) and `manifests` (files), each on modules of its own; both fill `store`.
+Belongs here: what is kept of each object, the indexed snapshot that decisions ask, and keeping it up to date.
+Does not belong here: any decision about an object, wording for kubectl, YAML files (`webhook.trees`).
+Must not know: who reads a snapshot, or why.
 """

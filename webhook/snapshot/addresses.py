@@ -1,7 +1,7 @@
-"""Which running pods claim which addresses of which network: what they ask for, in the form of `admission.claims`.
+"""The addresses of each network that running pods claim, and which pods (`webhook.admission.view.addressclaims`).
 
-Only pods that ask for addresses or MACs are here, each with at most CLAIMS_MAX. An address of a network has nearly
-always one pod, so its pods are a tuple, which is made anew when one comes or goes. No locks.
+Pods that ask for no addresses and no MACs are not here. An address of a network nearly always has one pod, so its pods
+are a tuple, which is made again when one comes or goes. No locks.
 """
 
 from __future__ import annotations
@@ -12,42 +12,43 @@ from itertools import islice
 
 from cniplugin.netspec.selection import NetworkSelectionElement
 from webhook.admission.view.addressclaims import claims_of
-from webhook.kube.bynamespace import ByNamespace, Key
+from webhook.kube.responses import Key
+from webhook.snapshot.copyonwrite import ByNamespace
 
 CLAIMS_MAX = 64
-"""Addresses of one pod that count."""
+"""Claims of one pod that count."""
 
 SHARED_NETWORKS = 16_384
 
 Claims = tuple[Key, ...]
-"""Network, as `namespace/name`, and address of each claim of a pod, once."""
+"""The distinct claims of a pod: network, as `namespace/name`, and address."""
 
 Users = Mapping[str, Mapping[str, tuple[Key, ...]]]
 """The pods (namespace and name) that claim an address, by network and address."""
 
 
 def read_claims(elements: Iterable[NetworkSelectionElement]) -> Claims:
-    """Return what a pod claims; the first CLAIMS_MAX."""
+    """Return the first CLAIMS_MAX claims of a pod."""
     claims = ((network_key(item.namespace, item.name), claim.address) for item in elements for claim in claims_of(item))
     return tuple(islice(dict.fromkeys(claims), CLAIMS_MAX))
 
 
 @lru_cache(maxsize=SHARED_NETWORKS)
 def network_key(namespace: str, name: str) -> str:
-    """Return a network as `Users` has it; the same text each time, because thousands of claims are of one network."""
+    """Return a network as `Users` has it. Thousands of claims share the text of one network."""
     return f"{namespace}/{name}"
 
 
 class Addresses:
-    """The claims of all pods, of which a snapshot may keep the dicts."""
+    """The claims of all pods. A snapshot may keep the dicts."""
 
     def __init__(self) -> None:
         self._users: ByNamespace[tuple[Key, ...]] = ByNamespace()
         self._claims: dict[Key, Claims] = {}
 
-    def replace(self, found: Mapping[Key, Claims]) -> bool:
-        """Keep the claims of these pods and nothing else; return whether anything has changed."""
-        claims = {pod: claimed for pod, claimed in found.items() if claimed}
+    def replace(self, claims_of_pods: Mapping[Key, Claims]) -> bool:
+        """Keep the claims of these pods and drop all others; return whether anything has changed."""
+        claims = {pod: claimed for pod, claimed in claims_of_pods.items() if claimed}
         if claims == self._claims:
             return False
         self._claims = claims
@@ -59,7 +60,7 @@ class Addresses:
         return True
 
     def put(self, pod: Key, claims: Claims) -> bool:
-        """Keep what a pod claims now; return whether that has changed."""
+        """Replace the claims of a pod; return whether they have changed."""
         before = self._claims.get(pod, ())
         if before == claims:
             return False
@@ -74,12 +75,12 @@ class Addresses:
         return True
 
     def copy(self) -> Users:
-        """Return what a snapshot may keep; the same object as long as nothing changes."""
+        """Return a map that never changes; the same object until the next change."""
         return self._users.copy()
 
     def _drop(self, claim: Key, pod: Key) -> None:
-        left = tuple(user for user in self._users.get(claim) or () if user != pod)
-        if left:
-            self._users.put(claim, left)
+        others = tuple(user for user in self._users.get(claim) or () if user != pod)
+        if others:
+            self._users.put(claim, others)
         else:
             self._users.remove(claim)

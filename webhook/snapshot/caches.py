@@ -1,8 +1,7 @@
-"""What is kept of the cluster's objects, so small and so arranged that a snapshot costs little.
+"""The caches of a cluster's objects: what is kept of each, and the snapshot of all.
 
-Methods that change something return whether they did, and a copy is the same object until something does (see
-`bynamespace`). No locks: `source` calls one method at a time, but `make`, which only the one thread calls that also
-calls the others.
+Methods that change a cache return whether they did (`copyonwrite`). No locks: `source` calls one method at a time. Only
+`make` may run beside them, and one thread calls both `make` and the others of a cache.
 """
 
 from __future__ import annotations
@@ -10,54 +9,38 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from operator import is_not
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
 from cniplugin.access.compile import NO_POLICIES, Policies
+from cniplugin.access.model.decision import NAME_LABEL, Config
 from cniplugin.access.model.policyrules import CONFIG_NAME, Policy
-from cniplugin.access.model.values import NAME_LABEL, Config
 from cniplugin.access.reading.policies import read_policy
 from cniplugin.access.reading.policyconfig import read_config
 from cniplugin.netspec.errors import SpecError
 from webhook.admission.dra.claims import KINDS as DEVICE_KINDS
 from webhook.admission.dra.claims import NO_DEVICES, Devices, DeviceSpec
 from webhook.admission.model.injection import DEFAULT_NETWORKS
-from webhook.kube.apiobjects import Item
-from webhook.kube.bynamespace import ByNamespace, Key
-from webhook.snapshot.deviceobjects import UNREADABLE, keep_spec
+from webhook.kube.responses import Item, Key
 
+from .copyonwrite import ByName, ByNamespace
+from .devicespecs import UNREADABLE, keep_spec
 from .pods import Pods
-from .store import EMPTY, NOT_TEXT, Definition, Snapshot, Texts, is_shared, kept_texts
+from .snapshot import EMPTY, NOT_TEXT, Definition, Snapshot, Texts, is_shared, kept_texts
 
 SHARED_TEXTS = 4096
-"""Label and annotation sets that are remembered so that equal ones are one object."""
+"""Sets of labels and annotations that are shared between objects."""
 SHARED_TEXT_MAX = 1024
-"""Characters of such a set: 4,096 of them are at most 4 MiB, whatever authors write and take away again."""
+"""Characters of a set that is shared. 4,096 of them are at most 4 MiB, whatever authors write and remove."""
 
 UNDECODABLE = "spec cannot be decoded"
-"""Stands for a spec that is no JSON: a text, which no spec may be."""
+"""Takes the place of a spec that is not JSON. It is a text, which no spec may be."""
 
 ReadConfig = tuple[Config, tuple[SpecError, ...]]
-"""A configuration, and what of it cannot be read."""
+"""A configuration, and its fields that cannot be read."""
 
 T = TypeVar("T")
-
-
-class Cache(Protocol[T]):
-    """The objects of one resource. `make` comes first, so that nothing else of an object stays in memory."""
-
-    def make(self, item: Item) -> T | None:
-        """Return what is kept of an object; None if nothing is."""
-
-    def replace(self, found: Mapping[Key, T]) -> bool:
-        """Keep these and nothing else."""
-
-    def put(self, key: Key, value: T) -> bool:
-        """Keep one more, or another one for this key."""
-
-    def remove(self, key: Key) -> bool:
-        """Drop one, if it is there."""
 
 
 class Networks(ByNamespace[Definition]):
@@ -68,15 +51,15 @@ class Networks(ByNamespace[Definition]):
         self._shared: frozenset[Key] = frozenset()
 
     def make(self, item: Item) -> Definition:
-        """Return the definition of an object; the one that is there, if it is equal."""
+        """Return the definition of an object; the cached one, if it is equal."""
         made = definition_of(item)
         known = self.get((made.namespace, made.name))
         return known if known is not None and known == made else made
 
-    def replace(self, found: Mapping[Key, Definition]) -> bool:
-        """Keep these and nothing else."""
-        self._shared = frozenset(key for key, definition in found.items() if is_shared(definition))
-        return super().replace(found)
+    def replace(self, values: Mapping[Key, Definition]) -> bool:
+        """Keep these definitions and drop all others."""
+        self._shared = frozenset(key for key, definition in values.items() if is_shared(definition))
+        return super().replace(values)
 
     def put(self, key: Key, value: Definition) -> bool:
         """Keep a definition."""
@@ -84,12 +67,15 @@ class Networks(ByNamespace[Definition]):
         return super().put(key, value)
 
     def remove(self, key: Key) -> bool:
-        """Drop a definition."""
+        """Drop a definition, if it is there."""
         self._note_shared(key, shared=False)
         return super().remove(key)
 
     def shared(self) -> Iterable[Key]:
-        """Return those with a consent annotation, which never change again: few have one, and all are 50,000."""
+        """Return the keys of definitions with a consent annotation. The result never changes.
+
+        They are kept apart because few of 50,000 definitions have one.
+        """
         return self._shared
 
     def _note_shared(self, key: Key, *, shared: bool) -> None:
@@ -109,54 +95,12 @@ def definition_of(item: Item) -> Definition:
     )
 
 
-class _Named(Generic[T]):
-    """Objects of a cluster-scoped resource by name. What is kept is never changed."""
-
-    def __init__(self) -> None:
-        self._kept: dict[str, T] = {}
-        self._copy: Mapping[str, T] | None = None
-
-    def replace(self, found: Mapping[Key, T]) -> bool:
-        """Keep these and nothing else."""
-        kept = {name: value for (_, name), value in found.items()}
-        is_changed = kept != self._kept
-        if is_changed:
-            self._kept, self._copy = kept, None
-        return is_changed
-
-    def put(self, key: Key, value: T) -> bool:
-        """Keep an object; the one that is there, if it is equal."""
-        if self._kept.get(key[1]) == value:
-            return False
-        self._kept[key[1]], self._copy = value, None
-        return True
-
-    def remove(self, key: Key) -> bool:
-        """Drop an object."""
-        self._copy = None
-        return self._kept.pop(key[1], None) is not None
-
-    def copy(self) -> Mapping[str, T]:
-        """Return what a snapshot may keep; the same object as long as nothing changes."""
-        if self._copy is None:
-            self._copy = dict(self._kept)
-        return self._copy
-
-
 class Namespace(NamedTuple):
     """What is kept of a namespace."""
 
     labels: Mapping[str, str]
     is_terminating: bool
     default_networks: str | None
-
-
-class Namespaces(_Named[Namespace]):
-    """Labels and default networks by namespace, and which of them are terminating."""
-
-    def make(self, item: Item) -> Namespace:
-        """Return what is kept of a namespace."""
-        return namespace_of(item)
 
 
 def namespace_of(item: Item) -> Namespace:
@@ -169,24 +113,18 @@ def namespace_of(item: Item) -> Namespace:
     )
 
 
-class AccessPolicies(_Named[Policy]):
-    """Policies by name, read: what changes one of them reads that one again."""
-
-    def make(self, item: Item) -> Policy:
-        """Return the policy of an object, as far as it can be read; equal after a change of its status only."""
-        return read_policy(_plain(item))
+def policy_of(item: Item) -> Policy:
+    """Return the policy of an object, as far as it can be read. A new status makes an equal one."""
+    return read_policy(_plain(item))
 
 
-class AccessConfigs(_Named[ReadConfig]):
-    """Configurations by name, of which one counts."""
-
-    def make(self, item: Item) -> ReadConfig:
-        """Return the configuration of an object, as far as it can be read."""
-        return read_config(_plain(item))
+def config_of(item: Item) -> ReadConfig:
+    """Return the configuration of an object, as far as it can be read."""
+    return read_config(_plain(item))
 
 
 class DeviceObjects(ByNamespace[DeviceSpec]):
-    """Specs of claims, of templates or of classes, as far as attachments go (`deviceobjects.keep_spec`)."""
+    """Specs of claims, of templates or of classes, as far as attachments depend on them (`devicespecs.keep_spec`)."""
 
     def __init__(self, kind: str, is_read: Callable[[str], bool]) -> None:
         super().__init__()
@@ -194,7 +132,7 @@ class DeviceObjects(ByNamespace[DeviceSpec]):
         self._is_read = is_read
 
     def make(self, item: Item) -> DeviceSpec | None:
-        """Return what is kept of an object; None of one that no API server stores."""
+        """Return what is kept of an object; None if no API server stores such an object."""
         try:
             return keep_spec(self._kind, item.spec, self._is_read)
         except UNREADABLE:
@@ -205,12 +143,12 @@ class Caches:
     """The caches of all resources, and the snapshot of them."""
 
     def __init__(self, pods: Pods | None, *, is_read: Callable[[str], bool] | None = None) -> None:
-        """`pods`: None if nobody fills it. `is_read`: whether parameters of a DRA driver are read; None: no claims."""
+        """`pods`: None to keep no pods. `is_read`: whether a driver's parameters are used; None to keep no claims."""
         self.devices = {} if is_read is None else {kind: DeviceObjects(kind, is_read) for kind in DEVICE_KINDS}
         self.networks = Networks()
-        self.namespaces = Namespaces()
-        self.policies = AccessPolicies()
-        self.configs = AccessConfigs()
+        self.namespaces = ByName(namespace_of)
+        self.policies = ByName(policy_of)
+        self.configs = ByName(config_of)
         self.pods = pods
         self._policies = NO_POLICIES
         self._copied: tuple[object, ...] = ()
@@ -219,10 +157,10 @@ class Caches:
         self._snapshot = EMPTY
 
     def snapshot(self) -> Snapshot:
-        """Return a snapshot; its policies are the same object as before unless one of them has changed.
+        """Return a snapshot. Its policies are the same object as before unless one of them has changed.
 
-        Pods come and go all the time: if nothing else has changed, all the rest is that of the last snapshot, what it
-        remembers too.
+        Pods come and go all the time. If only pods have changed, the snapshot keeps the rest of the last one, with
+        the results that it remembers.
         """
         copied = (self.networks.copy(), self.namespaces.copy(), self.policies.copy(), self.configs.copy())
         if len(self._copied) != len(copied) or any(map(is_not, copied, self._copied)):
@@ -232,7 +170,7 @@ class Caches:
         return snapshot if self.pods is None else snapshot.with_pods(self.pods.copy())
 
     def _copy_devices(self) -> Devices:
-        """Return the claims, templates and classes; the same object as long as none changes."""
+        """Return the claims, templates and classes; the same object until one of them changes."""
         copied = tuple(cache.copy() for cache in self.devices.values())
         if len(self._copied_devices) != len(copied) or any(map(is_not, copied, self._copied_devices)):
             self._copied_devices = copied
@@ -265,7 +203,7 @@ class Caches:
 
 
 def _plain(item: Item) -> dict[str, Any]:
-    """Return an object as plain JSON values; a spec that cannot be decoded is one of the wrong type."""
+    """Return an object as plain JSON values. A spec that cannot be decoded becomes UNDECODABLE."""
     try:
         spec: object = msgspec.json.decode(item.spec)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -281,7 +219,7 @@ _spec = msgspec.json.Decoder(_Spec | None)
 
 
 def _config_of(spec: msgspec.Raw) -> str | None:
-    """Return the text of `spec.config`, None if there is none; what is no text makes the network unusable."""
+    """Return the text of `spec.config`, None without one. Another type makes the network unusable."""
     try:
         parsed = _spec.decode(spec)
     except (msgspec.DecodeError, RecursionError):
@@ -297,5 +235,5 @@ def _texts_of(texts: Mapping[str, str] | None) -> Texts:
 
 @lru_cache(maxsize=SHARED_TEXTS)
 def _share(texts: Texts) -> Texts:
-    """Return the first one that was equal: thousands of objects have the same labels."""
+    """Return the first equal set: thousands of objects have the same labels."""
     return texts

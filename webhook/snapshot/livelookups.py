@@ -1,56 +1,168 @@
-"""Networks and namespaces that were created a moment ago: asked for one by one, where the caches do not have them yet.
+"""Objects that the snapshot does not have: the API server is asked for each of them while a review waits.
 
-A namespace, a network and a pod that uses it are often created together, and the watch needs some milliseconds. So that
-the pod is not refused for its network, nor judged without the labels of its namespace, the API server is asked for
-them, with these bounds:
+A namespace, a network, a claim and a pod that uses them are often created together, and a watch takes some
+milliseconds. A review asks for networks and namespaces (`LiveLookups`) so that the pod is not refused for a missing
+network, nor judged without the labels of its namespace. It asks for claims, templates and classes (`LiveDevices`)
+because the caches keep too little of one with large parameters, or with parameters of a driver that was described
+later. The bounds:
 
-- at most OBJECTS_MAX for one look-up: if more are missing, none is asked for, because all of them are needed;
-- one GET at a time for one object, however many reviews wait for it;
-- CONCURRENT_MAX at a time in all; beyond that none;
-- what is not there is not asked for again for ABSENT_S, and at most ABSENT_MAX are remembered so;
-- a review waits as long as it wants to; the GET itself ends after GET_S without a byte.
+| | networks, namespaces | claims, templates, classes |
+| --- | --- | --- |
+| objects of one look-up | OBJECTS_MAX, else none is asked for | DEVICES_MAX, else the pod is refused |
+| GETs in all, else a look-up fails | CONCURRENT_MAX | DEVICES_PENDING_MAX, DEVICES_CONCURRENT_MAX of them at a time |
+| kept for KEPT_S, at most KEPT_MAX | absences | all answers |
 
-Whatever fails finds nothing: without a network the refusal stays as it was, and without a namespace whose labels matter
-there is no verdict. Used on the event loop only, so nothing is locked; the GETs run in threads.
+Reviews that wait for one object share one GET. Each review waits as long as it wants; a GET ends after GET_S without a
+byte. A failed look-up finds nothing: without a network the pod is refused, without a namespace whose labels matter
+there is no verdict, and without a claim the pod is refused for now, because somebody who can make a GET fail must not
+be able to attach a pod that way. All methods are for the event loop only, so nothing is locked. GETs run in threads.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import cast
+from typing import Generic, NamedTuple, TypeVar, cast
 
 from cniplugin.netspec.names import is_label
-from cniplugin.netspec.netattachdef import GROUP, RESOURCE, VERSION
-from webhook.kube.apierrors import AbsentError, ClusterError
-from webhook.kube.apiobjects import Item, MalformedError, parse_object
-from webhook.kube.bynamespace import Key
-from webhook.kube.connection import Connection, Resource
-from webhook.kube.reporter import Reporter
+from webhook.admission.dra.claims import DeviceKey, DeviceSpec
+from webhook.admission.view.decisioncontext import Cluster
+from webhook.kube.apierrors import ClusterError, NotFoundError
+from webhook.kube.connection import Connection
+from webhook.kube.resources import ObjectPath
+from webhook.kube.responses import ITEM, Item, Key, decode
+from webhook.kube.retry import OnceLog
 
 from .caches import Namespace, definition_of, namespace_of
-from .store import Definition, Snapshot
+from .devicespecs import UNREADABLE, read_spec
+from .snapshot import Definition, Snapshot
+from .source import DEVICES, NAMESPACES, NETWORKS
 
-NETWORKS = Resource("networks", GROUP, VERSION, RESOURCE)
-NAMESPACES = Resource("namespaces", "", "v1", "namespaces")
+logger = logging.getLogger("nadmit.cluster")
+
 OBJECTS_MAX = 3
 CONCURRENT_MAX = 8
-ABSENT_S = 1.0
-ABSENT_MAX = 1024
+DEVICES_MAX = 16
+DEVICES_CONCURRENT_MAX = 8
+DEVICES_PENDING_MAX = 64
+KEPT_S = 1.0
+KEPT_MAX = 1024
 GET_S = 1.0
-SAY_AGAIN_S = 60.0
+LOG_AGAIN_S = 60.0
 
 RESULTS = ("found", "absent", "failed", "late", "busy")
-"""What becomes of it, for metrics: of each GET the first three, of a review that gives up the others."""
+"""The results for metrics: the first three of each GET, the others of a look-up that gives up."""
 
-Found = Definition | Namespace | None
+K = TypeVar("K", Key, DeviceKey)
+T = TypeVar("T")
 
 
-class LiveLookups:
-    """Implements `serving.reviews.LiveLookups`. The key of a namespace is that of a cluster-scoped object."""
+class _Kept(NamedTuple, Generic[T]):
+    """An answer, None for an absent object, and until when it holds."""
+
+    value: T | None
+    until: float
+
+
+class _Lookups(Generic[K, T]):
+    """GETs of single objects, shared by those who wait for the same object."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        threads: int,
+        pending_max: int,
+        clock: Callable[[], float],
+        on_result: Callable[[str], None],
+    ) -> None:
+        """`on_result` is called with one of RESULTS."""
+        self._connection = connection
+        self._clock = clock
+        self._on_result = on_result
+        self._pending_max = pending_max
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="nadmit-live")
+        self._running: dict[K, asyncio.Future[T | None]] = {}
+        self._kept: dict[K, _Kept[T]] = {}
+        self._log = OnceLog(logger, again_s=LOG_AGAIN_S, clock=clock)
+
+    def close(self) -> None:
+        """Start no more GETs. One that runs ends by itself."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _locate(self, key: K) -> ObjectPath:
+        raise NotImplementedError
+
+    def _parse(self, key: K, item: Item) -> T:
+        """Return what is used of an object. In a thread. Raises ClusterError."""
+        raise NotImplementedError
+
+    def _known(self, key: K) -> _Kept[T] | None:
+        kept = self._kept.get(key)
+        return kept if kept is not None and kept.until > self._clock() else None
+
+    async def _look_up(self, keys: Sequence[K], seconds: float) -> Mapping[K, T | None] | None:
+        """Return each object, None for an absent one; None if any of them cannot be got in time. Never raises."""
+        known = {key: kept.value for key in keys if (kept := self._known(key)) is not None}
+        rest = [key for key in keys if key not in known]
+        if len(self._running) + sum(key not in self._running for key in rest) > self._pending_max:
+            self._on_result("busy")
+            return None
+        asked = {key: self._running.get(key) or self._ask(key) for key in rest}
+        if asked:
+            _, pending = await asyncio.wait(asked.values(), timeout=max(0.0, seconds))
+            if pending:
+                self._on_result("late")
+                return None
+        if any(future.cancelled() or future.exception() is not None for future in asked.values()):
+            return None
+        return {**known, **{key: future.result() for key, future in asked.items()}}
+
+    def _ask(self, key: K) -> asyncio.Future[T | None]:
+        future = asyncio.get_running_loop().run_in_executor(self._pool, self._get, key)
+        self._running[key] = future
+        future.add_done_callback(partial(self._note, key))
+        return future
+
+    def _get(self, key: K) -> T | None:
+        """Return an object, None if no version of its resource has it. In a thread. Raises ClusterError."""
+        path = self._locate(key)
+        for _ in range(len(path.resource.older) + 1):
+            try:
+                item = decode(ITEM, self._connection.get(path, timeout_s=GET_S), f"{path.resource.title}: get")
+                return self._parse(key, item)
+            except NotFoundError:
+                path = path._replace(resource=path.resource.in_next_version())
+        return None
+
+    def _note(self, key: K, future: asyncio.Future[T | None]) -> None:
+        del self._running[key]
+        if future.cancelled():
+            return
+        error = future.exception()
+        if error is not None:
+            self._on_result("failed")
+            self._log.log(logging.WARNING, f"{self._locate(key).resource.kind}: a live look-up failed: {error}")
+            return
+        value = future.result()
+        self._on_result("absent" if value is None else "found")
+        self._keep(key, value)
+
+    def _keep(self, key: K, value: T | None) -> None:
+        now = self._clock()
+        self._kept.pop(key, None)
+        for old, kept in tuple(self._kept.items()):  # the oldest come first
+            if kept.until > now and len(self._kept) < KEPT_MAX:
+                break
+            del self._kept[old]
+        self._kept[key] = _Kept(value, now + KEPT_S)
+
+
+class LiveLookups(_Lookups[Key, Definition | Namespace]):
+    """Networks and namespaces. Implements `review.reviews.LiveLookups`. The namespace in a namespace's key is ""."""
 
     def __init__(
         self,
@@ -60,37 +172,28 @@ class LiveLookups:
         clock: Callable[[], float],
         on_result: Callable[[str], None],
     ) -> None:
-        """`on_result` is called with one of RESULTS."""
-        self._connection = connection
+        super().__init__(
+            connection, threads=CONCURRENT_MAX, pending_max=CONCURRENT_MAX, clock=clock, on_result=on_result
+        )
         self._snapshot = snapshot
-        self._clock = clock
-        self._on_result = on_result
-        self._pool = ThreadPoolExecutor(CONCURRENT_MAX, thread_name_prefix="nadmit-live")
-        self._running: dict[Key, asyncio.Future[Found]] = {}
-        self._absent: dict[Key, float] = {}
-        self._reporter = Reporter(SAY_AGAIN_S, clock)
-
-    def close(self) -> None:
-        """Ask no more. A GET that runs ends by itself."""
-        self._pool.shutdown(wait=False)
 
     def may_find_networks(self, missing: Sequence[Key]) -> bool:
-        """Say whether all of these, given by namespace and name, may be there. Never waits."""
-        return self._is_worth_asking(missing)
+        """Say whether all of these, given by namespace and name, may exist. Never waits."""
+        return len(missing) <= OBJECTS_MAX and not any(map(self._known, missing))
 
     def may_find_namespaces(self, unknown: Sequence[str]) -> bool:
-        """Say whether all of these may be there. Never waits. NB: a review may name anything as its namespace."""
-        return all(map(is_label, unknown)) and self._is_worth_asking([("", name) for name in unknown])
+        """Say whether all of these may exist. Never waits. NB: a review may name anything as its namespace."""
+        return all(map(is_label, unknown)) and self.may_find_networks([("", name) for name in unknown])
 
     async def find_networks(
         self, missing: Sequence[Key], *, seconds: float, over: Snapshot | None = None
     ) -> Snapshot | None:
         """Return the newest snapshot, or `over`, with these networks; None if one is not found in time."""
-        found = await self._find(missing, seconds)
-        if found is None:
+        objects = await self._look_up(missing, seconds)
+        if objects is None or None in objects.values():
             return None
         snapshot = over or self._snapshot()
-        for definition in cast(list[Definition], found):
+        for definition in cast(list[Definition], objects.values()):
             # What the caches have by now comes from the watch, and is as new or newer.
             if not snapshot.has_network(definition.namespace, definition.name):
                 snapshot = snapshot.with_network(definition)
@@ -100,74 +203,65 @@ class LiveLookups:
         self, unknown: Sequence[str], *, seconds: float, over: Snapshot | None = None
     ) -> Snapshot | None:
         """Return the newest snapshot, or `over`, with these namespaces; None if one is not found in time."""
-        found = await self._find([("", name) for name in unknown], seconds)
-        if found is None:
+        objects = await self._look_up([("", name) for name in unknown], seconds)
+        if objects is None or None in objects.values():
             return None
         snapshot = over or self._snapshot()
-        for name, namespace in zip(unknown, cast(list[Namespace], found), strict=True):
+        for (_, name), namespace in cast(Mapping[Key, Namespace], objects).items():
             if not snapshot.has_namespace(name):
                 snapshot = snapshot.with_namespace(name, namespace.labels, namespace.default_networks)
         return snapshot
 
-    def _is_worth_asking(self, missing: Sequence[Key]) -> bool:
-        now = self._clock()
-        return len(missing) <= OBJECTS_MAX and not any(self._absent.get(key, now) > now for key in missing)
+    def _locate(self, key: Key) -> ObjectPath:
+        return ObjectPath(NETWORKS if key[0] else NAMESPACES, *key)
 
-    async def _find(self, missing: Sequence[Key], seconds: float) -> list[Found] | None:
-        """Return what was found, in order; None if anything was not."""
-        if len(self._running) + sum(key not in self._running for key in missing) > CONCURRENT_MAX:
+    def _parse(self, key: Key, item: Item) -> Definition | Namespace:
+        if item.key != key:
+            raise ClusterError(f"{self._locate(key).title}: get: the API server answers with another object")
+        return definition_of(item) if key[0] else namespace_of(item)
+
+    def _keep(self, key: Key, value: Definition | Namespace | None) -> None:
+        """Keep absences only: a watch brings the others."""
+        if value is None:
+            super()._keep(key, None)
+
+
+Devices = Mapping[DeviceKey, DeviceSpec | None]
+"""Claims, templates and classes by key; None: it does not exist."""
+
+
+class LiveDevices(_Lookups[DeviceKey, DeviceSpec]):
+    """Claims, templates and classes. Implements `review.reviews.LiveDevices`."""
+
+    def __init__(self, connection: Connection, *, clock: Callable[[], float], on_result: Callable[[str], None]) -> None:
+        super().__init__(
+            connection,
+            threads=DEVICES_CONCURRENT_MAX,
+            pending_max=DEVICES_PENDING_MAX,
+            clock=clock,
+            on_result=on_result,
+        )
+
+    async def find(self, unknown: Sequence[DeviceKey], *, seconds: float) -> Devices | None:
+        """Return each object, None for an absent one; None if any of them cannot be got in time. Never raises."""
+        if len(unknown) > DEVICES_MAX:
             self._on_result("busy")
             return None
-        asked = [self._running.get(key) or self._ask(key) for key in missing]
-        _, pending = await asyncio.wait(asked, timeout=max(0.0, seconds))
-        if pending:
-            self._on_result("late")
-            return None
-        found = [None if future.exception() is not None else future.result() for future in asked]
-        return None if None in found else found
+        return await self._look_up(unknown, seconds)
 
-    def _ask(self, key: Key) -> asyncio.Future[Found]:
-        future = asyncio.get_running_loop().run_in_executor(self._pool, self._get, key)
-        self._running[key] = future
-        future.add_done_callback(partial(self._note, key))
-        return future
+    def put(self, cluster: Cluster, devices: Devices) -> Cluster:
+        """Return a snapshot with these objects."""
+        if not isinstance(cluster, Snapshot):
+            raise TypeError("a snapshot of this package is needed")
+        more = {key: spec for key, spec in devices.items() if spec is not None}
+        absent = frozenset(key for key, spec in devices.items() if spec is None)
+        return cluster.with_devices(cluster.devices.with_more(more, absent))
 
-    def _get(self, key: Key) -> Found:
-        """Return what is kept of an object, None if it does not exist. Runs in a thread. Raises ClusterError."""
-        resource = NETWORKS if key[0] else NAMESPACES
+    def _locate(self, key: DeviceKey) -> ObjectPath:
+        return ObjectPath(DEVICES[key.kind], key.namespace, key.name)
+
+    def _parse(self, key: DeviceKey, item: Item) -> DeviceSpec:
         try:
-            item = parse_object(self._connection.get_one(resource, *key, seconds=GET_S))
-            made = definition_of(item) if key[0] else namespace_of(item)
-        except AbsentError:
-            return None
-        except MalformedError as error:
-            raise ClusterError(f"{resource.title}: get: not what an API server answers: {error}") from error
-        if _key_of(item) != key:
-            raise ClusterError(f"{resource.title}: get: the API server answers with another object")
-        return made
-
-    def _note(self, key: Key, future: asyncio.Future[Found]) -> None:
-        del self._running[key]
-        error = future.exception()
-        if error is not None:
-            self._on_result("failed")
-            what = "network" if key[0] else "namespace"
-            self._reporter.say(logging.WARNING, f"a {what} that is not known cannot be asked for: {error}")
-        elif future.result() is None:
-            self._on_result("absent")
-            self._remember(key)
-        else:
-            self._on_result("found")
-
-    def _remember(self, key: Key) -> None:
-        now = self._clock()
-        self._absent.pop(key, None)
-        for old, until in tuple(self._absent.items()):  # the oldest come first
-            if until > now and len(self._absent) < ABSENT_MAX:
-                break
-            del self._absent[old]
-        self._absent[key] = now + ABSENT_S
-
-
-def _key_of(item: Item) -> Key:
-    return item.metadata.namespace, item.metadata.name
+            return read_spec(key.kind, item.spec)
+        except UNREADABLE as error:
+            raise ClusterError(f"{self._locate(key).title}: get: not what an API server answers: {error}") from error

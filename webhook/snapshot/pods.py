@@ -1,40 +1,38 @@
-"""Which running pods use which networks, and claim which addresses there.
+"""The networks that running pods use, and the addresses that they claim there.
 
-Of a pod only the resolved references of its two network annotations are kept, namespace and name of each definition,
-once, and the addresses that it asks for (`addresses`). Equal references are one tuple, because the pods of a ReplicaSet
-are alike. A pod without any is not kept, and an annotation that cannot be read counts for nothing: such a pod attached
-to nothing by it. A pod runs until its phase is Succeeded or Failed, which the API server is asked to leave out; a pod
-that is pending or ending counts.
+What is kept of a pod: the namespace and name of each definition that its two network annotations refer to, and the
+addresses that it asks for (`addresses`). Equal references are one tuple, because the pods of a ReplicaSet are alike. A
+pod without references is not kept. An annotation that cannot be read has no references: no network was attached by it.
+A pod runs until its phase is Succeeded or Failed; the API server leaves those pods out. Pending and terminating pods
+count.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from functools import lru_cache
 from heapq import nsmallest
 from typing import NamedTuple
 
-from cniplugin.netspec import annotation
-from cniplugin.netspec.errors import SpecErrors
-from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS, NetworkSelectionElement
+from cniplugin.netspec.annotation import read_pod, texts_of
+from cniplugin.netspec.selection import NETWORKS
 from webhook.admission.model.requests import NO_USERS, NetworkUsers
-from webhook.kube.apiobjects import Item
-from webhook.kube.bynamespace import ByNamespace, Key
+from webhook.kube.responses import Item, Key
+from webhook.snapshot.copyonwrite import ByNamespace
 
 from .addresses import Addresses, Claims, Users, network_key, read_claims
 
 ENDED = ("Succeeded", "Failed")
-"""Phases of a pod that has no sandbox any more, and gets none (core/v1 PodPhase)."""
+"""Phases of a pod that has no sandbox and gets none any more (core/v1 PodPhase)."""
 
 NAMES_MAX = 5
-"""Pods of a network's own namespace that are named."""
+"""Pods in a network's own namespace that messages name."""
 
 SHARED_REFERENCES = 16_384
 SHARED_ANNOTATIONS = 4_096
 SHARED_TEXT_MAX = 1_024
-"""Characters of an annotation whose references are remembered; 4,096 of them are at most 4 MiB of text, and of what was
-read of it 16 MiB."""
+"""Characters of an annotation whose references are cached. 4,096 of them are at most 4 MiB of text and 16 MiB of
+references."""
 
 References = tuple[Key, ...]
 """Namespace and name of each network that a pod uses, in the order of its annotations."""
@@ -52,7 +50,7 @@ NO_NETWORKS = PodNetworks(())
 
 def networks_of(annotations: Mapping[str, str], namespace: str, network_namespace: str) -> PodNetworks:
     """Return the networks of a pod in a namespace; `network_namespace` is where a bare default network is."""
-    networks, default = annotations.get(NETWORKS, ""), annotations.get(DEFAULT_NETWORK, "")
+    networks, default = texts_of(annotations)
     if not networks and not default:
         return NO_NETWORKS
     if len(networks) + len(default) > SHARED_TEXT_MAX:
@@ -61,12 +59,9 @@ def networks_of(annotations: Mapping[str, str], namespace: str, network_namespac
 
 
 def _read(networks: str, default: str, namespace: str, network_namespace: str) -> PodNetworks:
-    elements: list[NetworkSelectionElement] = []
-    with suppress(SpecErrors):
-        chosen = annotation.parse_default_network(default, namespace=network_namespace)
-        elements += [chosen] if chosen else []
-    with suppress(SpecErrors):
-        elements += annotation.parse(networks, namespace=namespace)
+    selections = read_pod(networks, default, namespace=namespace, network_namespace=network_namespace)
+    is_readable = all(problem.source != NETWORKS for problem in selections.problems)
+    elements = [element for position, element in selections.elements if is_readable or position is None]
     references = dict.fromkeys(_share(element.namespace, element.name) for element in elements)
     return PodNetworks(tuple(references), read_claims(elements))
 
@@ -76,7 +71,7 @@ _read_shared = lru_cache(maxsize=SHARED_ANNOTATIONS)(_read)
 
 @lru_cache(maxsize=SHARED_REFERENCES)
 def _share(namespace: str, name: str) -> Key:
-    """Return the first one that was equal: thousands of pods use the same network."""
+    """Return the first equal reference: thousands of pods use the same network."""
     return namespace, name
 
 
@@ -98,7 +93,7 @@ class PodUse:
         self.size = size
 
     def users(self, namespace: str, name: str) -> NetworkUsers:
-        """Return who uses a network; a look-up, and a walk over the pods of its namespace if anybody does."""
+        """Return the users of a network. If there are any, this walks over the pods of the network's namespace."""
         total = self._counts.get(namespace, {}).get(name, 0)
         if not total:
             return NO_USERS
@@ -107,7 +102,7 @@ class PodUse:
         return NetworkUsers(total=total, own=len(own), names=tuple(nsmallest(NAMES_MAX, own)))
 
     def address_users(self, namespace: str, name: str, address: str) -> tuple[Key, ...]:
-        """Return who claims an address of a network; two look-ups."""
+        """Return the pods that claim an address of a network."""
         claimed = self._addresses.get(network_key(namespace, name))
         return claimed.get(address, ()) if claimed else ()
 
@@ -116,7 +111,7 @@ NO_PODS = PodUse({}, {}, {}, 0)
 
 
 class Pods:
-    """Implements `caches.Cache`: the references of each pod, how many pods use each network, and who claims what."""
+    """Implements `informers.Cache`: the references of each pod, the number of users of each network, and all claims."""
 
     def __init__(self, network_namespace: str) -> None:
         self._network_namespace = network_namespace
@@ -133,25 +128,25 @@ class Pods:
         return self.read(metadata.annotations or {}, metadata.namespace)
 
     def read(self, annotations: Mapping[str, str], namespace: str) -> PodNetworks | None:
-        """Return the networks that annotations of a pod in a namespace name; None if there are none."""
-        found = networks_of(annotations, namespace, self._network_namespace)
-        return found if found.references else None
+        """Return the networks of a pod with these annotations; None if there are none."""
+        networks = networks_of(annotations, namespace, self._network_namespace)
+        return networks if networks.references else None
 
-    def replace(self, found: Mapping[Key, PodNetworks]) -> bool:
-        """Keep these and nothing else."""
-        has_new_claims = self._addresses.replace({pod: networks.claims for pod, networks in found.items()})
-        if not self._pods.replace({pod: networks.references for pod, networks in found.items()}):
+    def replace(self, values: Mapping[Key, PodNetworks]) -> bool:
+        """Keep these pods and drop all others."""
+        has_new_claims = self._addresses.replace({pod: networks.claims for pod, networks in values.items()})
+        if not self._pods.replace({pod: networks.references for pod, networks in values.items()}):
             return has_new_claims
         counts: dict[Key, int] = {}
-        for networks in found.values():
+        for networks in values.values():
             for reference in networks.references:
                 counts[reference] = counts.get(reference, 0) + 1
         self._counts.replace(counts)
-        self._size = len(found)
+        self._size = len(values)
         return True
 
     def put(self, key: Key, value: PodNetworks) -> bool:
-        """Keep a pod, or what it uses now."""
+        """Keep a pod, or its new networks."""
         has_new_claims = self._addresses.put(key, value.claims)
         before = self._pods.get(key)
         if not self._pods.put(key, value.references):
@@ -172,7 +167,7 @@ class Pods:
         return True
 
     def copy(self) -> PodUse:
-        """Return what a snapshot may keep; the same object as long as nothing changes."""
+        """Return the pods of a snapshot; the same object until the next change."""
         pods, counts, addresses = self._pods.copy(), self._counts.copy(), self._addresses.copy()
         if not self._copied or pods is not self._copied[0] or addresses is not self._copied[1]:
             self._copied = (pods, addresses)

@@ -1,1 +1,1 @@
-"""What the process says about itself: metrics with closed label sets, and the decision log."""
+"""The reports of the process: metrics with closed label sets, and the decision log."""

@@ -1,13 +1,11 @@
-"""`NetworkAttachmentPolicyConfig` from plain JSON, over the configuration that holds without the object.
+"""`NetworkAttachmentPolicyConfig` from plain JSON.
 
-What cannot be read falls to the side that grants nothing: a posture to Strict, a list of exemptions to none.
+A value that cannot be read becomes the one that grants nothing: a posture Strict, a list of exemptions an empty one.
 """
 
 from __future__ import annotations
 
-from cniplugin.access.model.levels import LEVELS, MODES, PRIVILEGED, RESTRICTED, BaselineLists, ClusterLevels
-from cniplugin.access.model.policyrules import CONFIG_NAME
-from cniplugin.access.model.values import (
+from cniplugin.access.model.decision import (
     LABEL_MODES,
     META_PLUGIN_TYPES,
     NETWORK_STATUS_MODES,
@@ -17,10 +15,11 @@ from cniplugin.access.model.values import (
     MultusGate,
     NamespaceLabels,
 )
-from cniplugin.netspec.names import is_label
-from cniplugin.netspec.whitespace import in_one_line
+from cniplugin.access.model.levels import LEVELS, MODES, RESTRICTED, BaselineLists, ClusterLevels
+from cniplugin.access.model.policyrules import CONFIG_NAME
+from cniplugin.netspec.names import in_one_line, is_label
 
-from . import fieldreaders, selecting
+from . import policyfields
 from .reader import Reader, choice, flag, integer, text, texts
 
 TYPE_CHECKING = False
@@ -46,18 +45,18 @@ _GATE: Mapping[str, Read] = {"namespaceIsolation": flag, "globalNamespaces": tex
 
 
 def _gate(reader: Reader, value: object, path: str) -> MultusGate:
-    found, is_sound = reader.members(value, path, _GATE)
-    if is_sound and "namespaceIsolation" not in found:
+    fields, is_sound = reader.members(value, path, _GATE)
+    if is_sound and "namespaceIsolation" not in fields:
         reader.add(f"{path}.namespaceIsolation", "it is missing", allowed="true or false")
     return MultusGate(
-        namespace_isolation=found.get("namespaceIsolation") is not False,
-        global_namespaces=found.get("globalNamespaces", ("default",)),
+        namespace_isolation=fields.get("namespaceIsolation") is not False,
+        global_namespaces=fields.get("globalNamespaces", ("default",)),
     )
 
 
 _LEVELS: Mapping[str, Read] = {mode: choice(*LEVELS) for mode in MODES}
-_BASELINE: Mapping[str, Read] = {"masters": fieldreaders.names(fieldreaders.PATTERN), "addresses": fieldreaders.cidrs}
-_NAMESPACE_LABELS: Mapping[str, Read] = {"mode": choice(*LABEL_MODES), "writers": selecting.authors}
+_BASELINE: Mapping[str, Read] = {"masters": policyfields.names(policyfields.PATTERN), "addresses": policyfields.cidrs}
+_NAMESPACE_LABELS: Mapping[str, Read] = {"mode": choice(*LABEL_MODES), "writers": policyfields.authors}
 _DEFINITIONS: Mapping[str, Read] = {
     "default": choice("Allow", "Deny"),
     "exemptUsers": texts(most=32, item=_WHO),
@@ -100,14 +99,14 @@ _CAREFUL: Mapping[str, Any] = {
     "namespaceLabels": {"mode": "Deny"},
     "node": {"onUnavailable": "Deny"},
 }
-"""What counts for a key that is there and cannot be read; other keys have careful defaults.
+"""The values of keys that are present and cannot be read; the other keys have careful defaults.
 
-Levels fall to Restricted only where some are written: a slip elsewhere in `definitions` keeps no pod from its networks.
+Levels become Restricted only if some are written: a mistake elsewhere in `definitions` keeps no pod from its networks.
 """
 
 
 def read_config(value: Mapping[str, Any]) -> tuple[Config, tuple[SpecError, ...]]:
-    """Return the configuration of an API object, and what is wrong with it. Never raises."""
+    """Return the configuration of an API object, and its problems. Never raises."""
     reader = Reader()
     metadata = value.get("metadata")
     name = metadata.get("name") if isinstance(metadata, dict) else None
@@ -116,53 +115,65 @@ def read_config(value: Mapping[str, Any]) -> tuple[Config, tuple[SpecError, ...]
     spec = value.get("spec")
     if spec is None:
         reader.add("spec", "it is missing", allowed="an object, {} for the defaults")
-    found, _ = reader.members({} if spec is None else spec, "spec", _SPEC)
+    fields, _ = reader.members({} if spec is None else spec, "spec", _SPEC)
     if not isinstance(spec, dict | None):
         spec = dict.fromkeys(_SPEC, "")
     for key, careful in _CAREFUL.items():
         written = (spec or {}).get(key)
-        if key not in found and written is not None:
-            found[key] = careful
+        if key not in fields and written is not None:
+            fields[key] = careful
             if key == "definitions" and not (isinstance(written, dict) and written.get("levels") is None):
-                found[key] = {**careful, "levels": dict.fromkeys(MODES, RESTRICTED)}
-    return _config(found), tuple(reader.problems)
+                fields[key] = {**careful, "levels": dict.fromkeys(MODES, RESTRICTED)}
+    return _config(fields), tuple(reader.problems)
 
 
-def _config(found: Mapping[str, Any]) -> Config:
-    definitions, node, messages = (found.get(key, {}) for key in ("definitions", "node", "messages"))
+_FIELDS: Mapping[str, Mapping[str, str]] = {
+    "": {
+        "posture": "posture",
+        "globalNamespaces": "global_namespaces",
+        "exemptNamespaces": "exempt_namespaces",
+        "workloadTemplates": "workload_templates",
+        "statusWriters": "status_writers",
+        "statusWriterGroups": "status_writer_groups",
+        "multusGate": "multus_gate",
+    },
+    "definitions": {
+        "default": "definitions_default",
+        "exemptUsers": "exempt_users",
+        "exemptGroups": "exempt_groups",
+    },
+    "node": {"onUnavailable": "on_unavailable", "snapshotMaxAgeSeconds": "snapshot_max_age_s"},
+    "messages": {"listAllowed": "list_allowed", "maxListed": "max_listed"},
+}
+"""The fields of `Config` that hold a key as it is, by section."""
+
+
+def _config(fields: Mapping[str, Any]) -> Config:
+    sections = {"": fields, **{section: fields.get(section, {}) for section in _FIELDS if section}}
+    definitions = sections["definitions"]
     meta = definitions.get("metaPluginTypes", META_PLUGIN_TYPES)
-    levels, baseline = definitions.get("levels", {}), definitions.get("baseline", {})
-    labels = found.get("namespaceLabels", {})
     return Config(
-        posture=found.get("posture", "Isolated"),
-        global_namespaces=found.get("globalNamespaces", ("default",)),
-        exempt_namespaces=found.get("exemptNamespaces", ()),
-        workload_templates=found.get("workloadTemplates", "Deny"),
-        network_status_mode=_network_status_mode(found),
-        status_writers=found.get("statusWriters", ()),
-        status_writer_groups=found.get("statusWriterGroups", ()),
-        definitions_default=definitions.get("default", "Allow"),
-        exempt_users=definitions.get("exemptUsers", ()),
-        exempt_groups=definitions.get("exemptGroups", ("system:masters",)),
+        network_status_mode=_network_status_mode(fields),
         meta_plugin_types=tuple(dict.fromkeys((*meta, "nadmit"))),
-        levels=ClusterLevels(**{mode: levels.get(mode, PRIVILEGED) for mode in MODES}),
-        baseline=BaselineLists(masters=baseline.get("masters"), addresses=baseline.get("addresses")),
-        namespace_labels=NamespaceLabels(mode=labels.get("mode", "Warn"), writers=labels.get("writers")),
-        on_unavailable=node.get("onUnavailable", "UseSnapshot"),
-        snapshot_max_age_s=node.get("snapshotMaxAgeSeconds", 86_400),
-        multus_gate=found.get("multusGate"),
-        contact=in_one_line(messages.get("contact", "")),  # refusals have one fact per line
-        list_allowed=messages.get("listAllowed", True),
-        max_listed=messages.get("maxListed", 5),
+        levels=ClusterLevels(**definitions.get("levels", {})),
+        baseline=BaselineLists(**definitions.get("baseline", {})),
+        namespace_labels=NamespaceLabels(**fields.get("namespaceLabels", {})),
+        contact=in_one_line(sections["messages"].get("contact", "")),  # refusals have one fact per line
+        **{
+            field: sections[section][key]
+            for section, names in _FIELDS.items()
+            for key, field in names.items()
+            if key in sections[section]
+        },
     )
 
 
-def _network_status_mode(found: Mapping[str, Any]) -> str:
-    """Return the mode, also of an object that has the deprecated `protectNetworkStatus` alone.
+def _network_status_mode(fields: Mapping[str, Any]) -> str:
+    """Return the mode, also of an object that only has the deprecated `protectNetworkStatus`.
 
-    NB: true is no wish to refuse. The API server put it into every object, as the schema had it as its default.
+    NB: true does not mean Deny. It was the schema's default, so the API server put it into every object.
     """
-    mode = found.get("networkStatusMode")
+    mode = fields.get("networkStatusMode")
     if mode is not None:
         return str(mode)
-    return "Off" if found.get("protectNetworkStatus") is False else Config().network_status_mode
+    return "Off" if fields.get("protectNetworkStatus") is False else Config().network_status_mode

@@ -1,4 +1,4 @@
-"""The webhook's server over TLS, as policies, networks and namespaces in files make it, and what it answers."""
+"""A server of the webhook over TLS, with policies, networks and namespaces from files, and its answers."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
-from certs.files import bootstrap
-from cniplugin.access.model.values import Config
+from certs.certfiles import bootstrap
+from cniplugin.access.model.decision import Config
 from tests.webhook.serving.harness import Answer, Client, Running, client_context, running
 from webhook.admission.model.requests import Cause, Decision, Request
-from webhook.admission.view.currentrules import RulesInForce
-from webhook.admission.view.nadmitconfiguration import Configuration
+from webhook.admission.view.decisioncontext import CompiledRules, Configuration
 from webhook.review import wire
 from webhook.review.reviews import Reviews
 from webhook.trees.manifests import load_snapshot
@@ -22,7 +21,7 @@ from webhook.trees.manifests import load_snapshot
 
 class Unobserved:
     def review(self, path: str, request: Request, decision: Decision, seconds: float) -> None:
-        """Take no note: other tests see to the log."""
+        """Log nothing: other tests are about the log."""
 
 
 class Server:
@@ -37,7 +36,7 @@ class Server:
         return self._client.post(body)
 
     def ask(self, body: bytes) -> tuple[Request, Decision]:
-        """Send a review; return the request, and the answer as a client of the API server gets to see it."""
+        """Send a review; return the request, and the answer as a client of the API server sees it."""
         answer = self.post(body)
         assert answer.status == 200, answer.body
         response = json.loads(answer.body)["response"]
@@ -56,7 +55,7 @@ class Server:
 
 
 class Servers:
-    """Starts servers that all end together."""
+    """Starts servers and ends all of them together."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -80,9 +79,9 @@ class Servers:
         policies: Iterable[Mapping[str, Any]] = (),
         problem: str | None = None,
     ) -> Server:
-        """Start a server of a cluster that is written to files first.
+        """Write a cluster to files and start its server.
 
-        `networks`: `namespace/name` to `spec.config`, or to metadata with `config` in it. `problem`: why it is not ready.
+        `networks`: `namespace/name` to `spec.config`, or to metadata that has `config`. `problem`: why it is not ready.
         """
         self._count += 1
         tree = self._directory / f"tree-{self._count}"
@@ -98,7 +97,7 @@ class Servers:
         asked = Reviews(
             snapshot=lambda: snapshot,
             problem=lambda: problem,
-            rules=RulesInForce(Config()),
+            rules=CompiledRules(Config()),
             configuration=Configuration,
             network_namespace="kube-system",
             observer=Unobserved(),

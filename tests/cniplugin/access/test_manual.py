@@ -1,4 +1,4 @@
-"""The admin's manual, docs/access.md: each recipe's own YAML, and each line of its tables."""
+"""Each recipe of the admin's manual, docs/access.md, does what the lines of its tables say."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from cniplugin.access.model.values import Config
+from cniplugin.access.model.decision import Config
 from cniplugin.netspec.selection import NETWORKS
 from tests.paths import ROOT
 from webhook.admission.evaluate import evaluate
 from webhook.admission.model.requests import Decision
-from webhook.admission.view.currentrules import RulesInForce
+from webhook.admission.view.decisioncontext import CompiledRules, DecisionContext
 from webhook.cli import nadmit
 from webhook.review import wire
-from webhook.snapshot.store import Snapshot
-from webhook.trees import documents, snapshots
+from webhook.snapshot.snapshot import Snapshot
+from webhook.trees import builder, documents
 
 PAGE = (ROOT / "docs" / "access.md").read_text()
 HEADS = {("pod", "asks for", "answer"): "pod", ("user (groups)", "writes in blue", "answer"): "definition"}
@@ -67,7 +67,7 @@ CLUSTER = blocks(PAGE.partition("## The cluster of the recipes")[2].partition("\
 
 def snapshot(text: str) -> Snapshot:
     problems: list[Any] = []
-    made = snapshots.build(documents.parse(f"{CLUSTER}\n---\n{text}", file="access.md", problems=problems), problems)
+    made = builder.build(documents.parse(f"{CLUSTER}\n---\n{text}", file="access.md", problems=problems), problems)
     assert problems == []
     for policy in made.policies.policies:
         assert policy.problems == (), policy.name
@@ -77,7 +77,9 @@ def snapshot(text: str) -> Snapshot:
 
 def decide(line: Line) -> Decision:
     cluster = snapshot(line.text)
-    return evaluate(wire.decode(json.dumps(review(line)).encode()), cluster, RulesInForce(Config())(cluster))
+    return evaluate(
+        wire.decode(json.dumps(review(line)).encode()), DecisionContext(cluster, CompiledRules(Config())(cluster))
+    )
 
 
 def review(line: Line) -> dict[str, Any]:
@@ -137,7 +139,7 @@ def test_every_recipe_is_there_and_tried() -> None:
 
 
 def test_the_cluster_of_the_recipes_is_one_that_plugins_accept() -> None:
-    """Whoever tries the recipes begins with it."""
+    """A reader who tries the recipes begins with this cluster."""
     result = CliRunner().invoke(nadmit, ["check", "-"], input=CLUSTER)
     assert result.stdout == "8 objects in 1 file (7 judged), 0 problems, 0 warnings\n"
 

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cniplugin.netspec import annotation, selection
+from cniplugin.netspec.annotation import PodSelections
 from cniplugin.netspec.errors import SpecErrors, render
-from cniplugin.netspec.selection import Bandwidth, NetworkSelectionElement, PortMapping
+from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS, Bandwidth, NetworkSelectionElement, PortMapping
 from tests.paths import VECTORS
 
 DATA = json.loads((VECTORS / "annotation.json").read_text())["cases"]
@@ -41,7 +42,7 @@ def test_vector(case: dict[str, Any]) -> None:
 
 
 def _contract(item: dict[str, Any]) -> dict[str, Any]:
-    """Drop the zeros that Go's struct adds to `bandwidth`: they say "not asked for" (docs/conformance.md)."""
+    """Drop the zeros that Go's struct adds to `bandwidth`: they mean "no request" (docs/conformance.md)."""
     if "bandwidth" not in item:
         return item
     return {**item, "bandwidth": {key: rate for key, rate in item["bandwidth"].items() if rate}}
@@ -203,7 +204,7 @@ def test_every_key_is_read() -> None:
 @pytest.mark.parametrize("key", ["mac", "interface", "interfaceRequest", "infiniband-guid", "ipam-claim-reference"])
 @pytest.mark.parametrize("nothing", ["", None])
 def test_an_empty_request_is_no_request(key: str, nothing: str | None) -> None:
-    """As in Go, whose readers are in use everywhere."""
+    """As in Go, in which most readers are written."""
     text = json.dumps([{"name": "a", key: nothing}])
     assert annotation.parse(text, namespace="ns") == (NetworkSelectionElement(name="a", namespace="ns"),)
 
@@ -338,9 +339,9 @@ HOSTILE: dict[str, Callable[[int], str]] = {
 @pytest.mark.slow
 @pytest.mark.parametrize("shape", HOSTILE)
 def test_hostile_text_costs_linear_time(shape: str) -> None:
-    """Sixteen times the text may cost 40 times the time, plus what `json` needs for a text of that size.
+    """Sixteen times the text may take 40 times as long, plus the time of `json` for a text of that size.
 
-    A quadratic parser would need 256 times.
+    A quadratic parser would take 256 times as long.
     """
     small, large = (_seconds(HOSTILE[shape](size)) for size in (15_000, 240_000))
     started = time.process_time()
@@ -362,3 +363,35 @@ def _seconds(text: str) -> float:
 @pytest.mark.slow
 def test_ten_megabytes_are_refused_unread(text: str) -> None:
     assert errors_of(text) == [("json-size", "")]
+
+
+# Both annotations of a pod
+
+
+def read_pod(networks: str = "", default: str = "") -> PodSelections:
+    return annotation.read_pod(networks, default, namespace="blue", network_namespace="kube-system")
+
+
+def test_a_bare_default_network_is_one_of_the_network_namespace() -> None:
+    found = read_pod("lan", "calico")
+    assert [(position, element.namespace, element.name) for position, element in found.elements] == [
+        (None, "kube-system", "calico"),
+        (0, "blue", "lan"),
+    ]
+    assert (found.size, found.problems) == (2, ())
+
+
+def test_an_unreadable_item_keeps_the_positions_of_the_others() -> None:
+    found = read_pod("lan,L!,wan")
+    assert [position for position, _ in found.elements] == [0, 2]
+    assert (found.size, [(problem.rule, problem.item) for problem in found.problems]) == (3, [("network-name", 1)])
+
+
+def test_the_problems_of_the_default_network_come_first() -> None:
+    found = read_pod("L!", "a,b")
+    assert [problem.source for problem in found.problems] == [DEFAULT_NETWORK, NETWORKS]
+    assert (found.default, found.networks) == (None, (None,))
+
+
+def test_a_pod_without_annotations_selects_nothing() -> None:
+    assert read_pod(*annotation.texts_of({"other": "x"})) == PodSelections()

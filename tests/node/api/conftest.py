@@ -18,7 +18,7 @@ ACCESS_CRDS = sorted((REPO / "manifests" / "crds").glob("networkattachmentpolic*
 
 @pytest.fixture(scope="session")
 def bearer(real_api: RealApiServer) -> str:
-    """A token of the account that our manifest describes; the kinds of the access rules are installed."""
+    """The token of the account in our manifest, with the kinds of the access rules installed."""
     for value in (each for path in ACCESS_CRDS for each in yaml.safe_load_all(path.read_text())):
         real_api.put(value)
     for path in ("networkattachmentpolicies", "networkattachmentpolicyconfigs"):
@@ -29,13 +29,13 @@ def bearer(real_api: RealApiServer) -> str:
 
 
 def wait_until_served(server: RealApiServer, path: str) -> None:
-    """NB: the API server does not serve a kind at once when it was installed."""
+    """NB: for a moment after its installation, a kind is not found."""
     wait_until(lambda: server.ask("GET", path).status == 200, lambda: path)
 
 
 @pytest.fixture(params=[IN_PROCESS, REAL])
 def api(request: pytest.FixtureRequest) -> Iterator[Cluster]:
-    """An API server with pod blue/web-0: each test asks both, unless it is marked `misbehaving` or `genuine`."""
+    """An API server with pod blue/web-0: each test runs with both, unless it is marked `misbehaving` or `genuine`."""
     if request.param == IN_PROCESS:
         with nothing_left(), Api() as server:
             yield server
@@ -47,7 +47,7 @@ def api(request: pytest.FixtureRequest) -> Iterator[Cluster]:
 
 @pytest.fixture
 def node(api: Cluster, tmp_path: Path) -> Iterator[Node]:
-    """A node, from which every test must be able to remove the pod without a trace, with the API server gone."""
+    """A node. After each test, DEL must remove every trace of the pod without the API server."""
     lacking = problem()
     if lacking:
         pytest.skip(lacking)

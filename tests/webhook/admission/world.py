@@ -1,4 +1,4 @@
-"""A small cluster and minimal requests for admission tests: start from a valid one, change one thing."""
+"""A small cluster and minimal valid requests for admission tests, which change one obj each."""
 
 from __future__ import annotations
 
@@ -8,17 +8,19 @@ from dataclasses import dataclass, field
 from typing import TypeVar, cast
 
 from cniplugin.access.compile import NO_POLICIES, Policies
+from cniplugin.access.model.decision import Config, Rules
 from cniplugin.access.model.levels import LABELS
-from cniplugin.access.model.values import Config, Rules
 from cniplugin.access.reading.consent import ALLOWED_SELECTOR
 from cniplugin.access.reading.consent import ANNOTATIONS as CONSENT
 from cniplugin.netspec import netattachdef
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORK_STATUS, NETWORKS
 from webhook.admission.dra.claims import NO_DEVICES, Devices
-from webhook.admission.evaluate import NETWORK, POD, evaluate
-from webhook.admission.model.requests import NO_USERS, Decision, GroupKind, NetworkUsers, Object, Request, User
+from webhook.admission.evaluate import evaluate
+from webhook.admission.model.kinds import NETWORK, POD, GroupKind
+from webhook.admission.model.requests import NO_USERS, Decision, NetworkUsers, Object, Request, User
 from webhook.admission.plugins.schema import PluginChecks
+from webhook.admission.view.decisioncontext import Configuration, DecisionContext
 
 T = TypeVar("T")
 MACVLAN = '{"cniVersion": "1.0.0", "type": "macvlan", "master": "bond1"}'
@@ -126,7 +128,7 @@ def pod(networks: str | None = None, *, default: str | None = None, status: str 
 
 
 def request(
-    thing: Object | None,
+    obj: Object | None,
     *,
     old: Object | None = None,
     kind: GroupKind = POD,
@@ -139,9 +141,9 @@ def request(
         kind=kind,
         operation=operation or ("UPDATE" if old else "CREATE"),
         namespace="blue",
-        name=thing.name if thing else "web-0",
+        name=obj.name if obj else "web-0",
         user=user or User("alice", ("system:authenticated",)),
-        object=thing,
+        object=obj,
         old_object=old,
     )
     return plain._replace(**more)  # type: ignore[arg-type]
@@ -158,7 +160,7 @@ def decide(
     rules: Rules = RULES,
     plugins: PluginChecks | None = None,
 ) -> Decision:
-    return evaluate(asked, world or cluster(), rules, plugins=plugins)
+    return evaluate(asked, DecisionContext(world or cluster(), rules, Configuration(injection=None, plugins=plugins)))
 
 
 def attach(networks: str | None, *, world: FakeCluster | None = None, rules: Rules = RULES) -> Decision:

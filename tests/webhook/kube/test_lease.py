@@ -1,4 +1,4 @@
-"""Which replica writes: never two at a time, whatever fails, by a simulated clock and requests that take their time."""
+"""Leader election: two replicas never write at the same time. The clock is simulated, and requests take time or fail."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.fakes.clock import Clock
-from webhook.kube.apierrors import ClusterError
-from webhook.kube.lease import Candidate, ConflictError, LeaseObject, LeaseTiming
+from webhook.kube.apierrors import ClusterError, ConflictError
+from webhook.kube.lease import Candidate, LeaseObject, LeaseTiming
 
 TIMING = LeaseTiming()
 EPOCH = datetime(2026, 11, 23, 19, tzinfo=UTC)
@@ -23,7 +23,7 @@ class WallClock(Clock):
 
 
 class Server:
-    """The Lease; what each replica asks goes through a `Line`."""
+    """The Lease. Each replica asks for it through a `Line`."""
 
     def __init__(self, spec: dict[str, Any] | None = None) -> None:
         self.lease = None if spec is None else LeaseObject("1", spec)
@@ -36,7 +36,7 @@ class Server:
 
 
 class Line:
-    """Implements `LeaseStore`: a way to the server that takes time, and may lose the request or its answer."""
+    """Implements `LeaseStore`: a connection that takes time, and may lose the request or its answer."""
 
     def __init__(self, server: Server, clock: WallClock) -> None:
         self.server = server
@@ -53,7 +53,7 @@ class Line:
     def create(self, spec: dict[str, Any]) -> LeaseObject:
         self._go()
         if self.server.lease is not None:
-            raise ConflictError("it exists")
+            raise ConflictError("it exists", status=409, message="it exists")
         made = self.server.store(spec)
         self._come_back()
         return made
@@ -61,7 +61,7 @@ class Line:
     def replace(self, version: str, spec: dict[str, Any]) -> LeaseObject:
         self._go()
         if self.server.lease is None or self.server.lease.version != version:
-            raise ConflictError("it has changed")
+            raise ConflictError("it has changed", status=409, message="it has changed")
         made = self.server.store(spec)
         self._come_back()
         return made
@@ -101,7 +101,7 @@ def holder(server: Server) -> str:
 
 
 @pytest.mark.parametrize("spec", [None, {}, {"holderIdentity": ""}, {"holderIdentity": None, "leaseTransitions": 3}])
-def test_a_lease_that_nobody_holds_is_taken_at_once(clock: WallClock, spec: dict[str, Any] | None) -> None:
+def test_a_lease_without_a_holder_is_taken_at_once(clock: WallClock, spec: dict[str, Any] | None) -> None:
     server = Server(spec)
     a, b = Replica("a", server, clock), Replica("b", server, clock)
     a.tend()
@@ -134,7 +134,7 @@ def test_it_is_renewed_in_time_and_acquired_once(clock: WallClock) -> None:
 
 
 def test_a_leader_that_renews_stays(clock: WallClock) -> None:
-    """However long the other one has known it."""
+    """It does not wait for `leaseDurationSeconds`."""
     server = Server({})
     a, b = Replica("a", server, clock), Replica("b", server, clock)
     for _ in range(120):
@@ -146,11 +146,11 @@ def test_a_leader_that_renews_stays(clock: WallClock) -> None:
 
 
 def test_the_time_counts_from_before_the_request(clock: WallClock) -> None:
-    """Others may have seen the renewal long before its answer came."""
+    """Others may have seen the renewal long before its answer arrived."""
     server = Server({})
     a = Replica("a", server, clock)
     a.line.back_s = 1.9
-    began = clock.now + 1.9  # it has looked before
+    began = clock.now + 1.9  # it has read the Lease before
     a.tend()
     assert a.candidate.may_write()
     clock.now = began + TIMING.duration_s - TIMING.request_s
@@ -165,14 +165,14 @@ def test_another_one_takes_over_when_the_leader_is_gone(clock: WallClock) -> Non
     while not b.candidate.may_write():
         clock.now += 0.5
         b.tend()
-    assert TIMING.duration_s <= clock.now - gone <= TIMING.duration_s + 2 * TIMING.look_s
+    assert TIMING.duration_s <= clock.now - gone <= TIMING.duration_s + 2 * TIMING.read_s
     assert not a.candidate.may_write()
     a.tend()
     assert not a.candidate.may_write()
     assert holder(server) == "b"
 
 
-def test_what_is_given_back_is_taken_at_the_next_look(clock: WallClock) -> None:
+def test_a_lease_that_is_given_back_is_taken_at_the_next_read(clock: WallClock) -> None:
     server = Server({})
     a, b = Replica("a", server, clock), Replica("b", server, clock)
     a.tend()
@@ -180,21 +180,21 @@ def test_what_is_given_back_is_taken_at_the_next_look(clock: WallClock) -> None:
     a.candidate.release()
     assert holder(server) == ""
     assert not a.candidate.may_write()
-    clock.now += TIMING.look_s
+    clock.now += TIMING.read_s
     b.tend()
     assert b.candidate.may_write()
-    a.candidate.release()  # it holds nothing
+    a.candidate.release()  # it does not hold the Lease
     assert holder(server) == "b"
 
 
-def test_an_answer_that_is_lost_costs_nothing(clock: WallClock) -> None:
-    """The Lease was taken, and nobody told so: the next look finds it."""
+def test_a_candidate_whose_answer_was_lost_goes_on_as_holder(clock: WallClock) -> None:
+    """The Lease was taken although the answer was lost. The next read shows it."""
     server = Server({})
     a = Replica("a", server, clock)
     a.line.loses_answer = True
     for _ in range(2):
         a.tend()
-        clock.now += TIMING.look_s
+        clock.now += TIMING.read_s
     assert not a.candidate.may_write()
     a.line.loses_answer = False
     a.tend()
@@ -209,7 +209,7 @@ def test_a_renewal_whose_answer_is_lost(clock: WallClock) -> None:
     a.line.loses_answer = True
     a.tend()
     a.line.loses_answer = False
-    clock.now += TIMING.look_s
+    clock.now += TIMING.read_s
     a.tend()
     assert a.errors == 1
     assert a.candidate.may_write()
@@ -217,7 +217,7 @@ def test_a_renewal_whose_answer_is_lost(clock: WallClock) -> None:
 
 
 def test_somebody_labels_the_lease(clock: WallClock) -> None:
-    """The leader stays; and a dead one does not live longer by it."""
+    """A living leader stays, and a dead one does not hold the Lease longer."""
     server = Server({})
     a, b = Replica("a", server, clock), Replica("b", server, clock)
     a.tend()
@@ -233,7 +233,7 @@ def test_somebody_labels_the_lease(clock: WallClock) -> None:
     assert b.candidate.may_write()
 
 
-def test_a_server_that_does_not_answer_ends_the_writing_by_itself(clock: WallClock) -> None:
+def test_a_leader_without_answers_stops_writing_in_time(clock: WallClock) -> None:
     server = Server({})
     a = Replica("a", server, clock)
     a.tend()
@@ -263,7 +263,7 @@ STEP = st.fixed_dictionaries(
 @settings(max_examples=300)
 @given(st.lists(STEP, max_size=60))
 def test_never_two_writers(steps: list[dict[str, Any]]) -> None:
-    """Two writes of two replicas never overlap: each begins after the one before it has had its whole time.
+    """Writes of two replicas never overlap: each begins after the whole time of the previous one.
 
     Requests take up to 3.8 s, of the 4 s that they may; they get lost; replicas die, give back and come again; the
     clocks on the wall, which differ by hours, decide nothing.

@@ -1,4 +1,4 @@
-"""Policies and stored objects as the tests of statuses use them, and a plan carried out without a cluster."""
+"""Policies and stored objects for tests of statuses, and a cluster in memory that carries out a plan."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from typing import Any
 
 from cniplugin.access.compile import Policies, read_policies
 from cniplugin.access.model.policyrules import CONFIG_KIND, POLICY_KIND
-from webhook.policystatus.due import Key, Plan, plan
-from webhook.policystatus.stored import Stored
+from webhook.policystatus.statusplan import Key, Plan, Stored, plan
 
 NOW, LATER = "2026-11-23T19:00:00Z", "2026-11-23T20:00:00Z"
 NAMESPACES = {"blue": {"tenant": "blue"}, "green": {"tenant": "green"}}
@@ -27,7 +26,7 @@ def config(*, generation: int = 1, **spec: Any) -> Object:
 
 
 class World:
-    """What is in force, and what is stored."""
+    """The policies in use, and the stored objects."""
 
     def __init__(self, *objects: Object) -> None:
         self.in_force: Policies = Policies()
@@ -58,7 +57,7 @@ class World:
         return plan(self.in_force, self.namespaces, self.stored, late=frozenset(late), now=now)
 
     def write(self, *late: Key, now: str = NOW) -> Plan:
-        """Plan, and store it."""
+        """Make a plan, and store its statuses."""
         made = self.plan(*late, now=now)
         for write in made.writes:
             key = (write.stored.kind, write.stored.name)

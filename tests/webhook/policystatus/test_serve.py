@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 DENY = {"name": "no", "action": "Deny"}
 
 
-def test_it_writes_tells_its_metrics_and_gives_the_lease_back(tmp_path: Path) -> None:
+def test_it_writes_counts_and_gives_the_lease_back(tmp_path: Path) -> None:
     with StatusServer() as api:
         api.put(NAMESPACES, namespace("team-a"))
         api.put(POLICIES, policy("a", DENY), policy("b", {**DENY, "action": "?"}))

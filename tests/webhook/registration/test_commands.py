@@ -1,4 +1,4 @@
-"""`nadmit webhooks`: what the commands read, write, say, and end with."""
+"""`nadmit webhooks`: what the commands read, write and print, and their exit codes."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class World:
         return CliRunner().invoke(nadmit, given, catch_exceptions=False)
 
     def policies(self) -> list[str]:
-        """Return the failurePolicies of injection, then those of judgement."""
+        """Return the failurePolicies of injection, then those of validation."""
         return [hook["failurePolicy"] for kind in KINDS for hook in self.api.stored(kind).hooks()]
 
 
@@ -104,7 +104,7 @@ PROBES = {
 
 
 @pytest.mark.parametrize("case", PROBES)
-def test_stage_fail_wants_to_see_the_webhook_answer(world: World, case: str) -> None:
+def test_stage_fail_requires_an_answer_of_the_webhook(world: World, case: str) -> None:
     status, said, expected = PROBES[case]
     world.api.answer_probe(status, said)
     done = world.run("stage", "Fail")
@@ -114,7 +114,7 @@ def test_stage_fail_wants_to_see_the_webhook_answer(world: World, case: str) -> 
     assert world.policies() == STAGED
 
 
-def test_stage_fail_wants_all_webhooks_with_an_authority_and_one_address(world: World) -> None:
+def test_stage_fail_requires_all_webhooks_with_an_authority_and_one_address(world: World) -> None:
     whole = world.api.validating.hooks()
     world.register(whole[2:], at=world.api.validating)
     done = world.run("stage", "Fail")
@@ -137,7 +137,7 @@ def test_stage_fail_wants_all_webhooks_with_an_authority_and_one_address(world: 
     )
 
 
-def test_stage_fail_wants_injection_too_where_there_is_its_configuration(world: World) -> None:
+def test_stage_fail_requires_injection_if_its_configuration_exists(world: World) -> None:
     whole = world.api.mutating.hooks()
     world.register(whole[1:], at=world.api.mutating)
     done = world.run("stage", "Fail")
@@ -160,7 +160,7 @@ NO_INJECTION = (
 )
 
 
-def test_the_configuration_of_injection_may_be_left_out(world: World) -> None:
+def test_the_configuration_of_injection_is_optional(world: World) -> None:
     world.api.mutating.delete()
     done = world.run("stage", "Fail")
     said = "nadmit: failurePolicy Fail for 6 webhooks (was Ignore)\n"
@@ -175,7 +175,7 @@ def test_the_configuration_of_injection_may_be_left_out(world: World) -> None:
 
 
 def test_two_stages_are_a_difference(world: World) -> None:
-    """One was deleted and made again, say, and began with Ignore."""
+    """That happens if one is deleted and created again, which begins with Ignore."""
     assert world.run("stage", "Fail").exit_code == 0
     hooks = webhooks(
         MUTATING_KIND, Service("a", "b"), ca_bundle=CA, failure_policy="Ignore", protection=StatusProtection()
@@ -183,19 +183,19 @@ def test_two_stages_are_a_difference(world: World) -> None:
     world.api.mutating.edit(lambda value: value["metadata"].pop("annotations"))
     world.register(hooks, at=world.api.mutating)
     stages = "MutatingWebhookConfiguration Ignore, ValidatingWebhookConfiguration Fail"
-    said = f"warning: the configurations are of different stages: {stages}; run nadmit webhooks stage once more\n"
+    said = f"warning: the configurations have different stages: {stages}; run nadmit webhooks stage again\n"
     done = world.run("status")
     assert (done.exit_code, done.stderr) == (1, said)
 
 
-def test_stage_goes_on_when_somebody_writes_meanwhile(world: World) -> None:
+def test_stage_tries_again_after_a_conflict(world: World) -> None:
     world.api.validating.before_patch.extend([lambda value: value["metadata"].update(labels={"a": "b"})] * 4)
     assert world.run("stage", "Fail").exit_code == 0
     assert world.policies() == STAGED
     world.api.validating.before_patch.extend([lambda value: value["metadata"].update(labels={"a": "b"})] * 5)
     done = world.run("stage", "Ignore")
     assert done.exit_code == 2
-    assert "patch failed with 422" in done.output
+    assert "patch failed, another writer was first" in done.output
 
 
 @pytest.mark.parametrize("words", [("stage", "Fail"), ("stage", "Ignore"), ("status",)])
@@ -253,11 +253,11 @@ def test_status_compares_with_what_is_given(world: World) -> None:
     world.api.validating.edit(lambda value: value["metadata"].update(annotations={"nadmit.io/failure-policy": "no"}))
     done = world.run("status")
     assert done.exit_code == 1
-    assert "'no' is no failurePolicy" in done.output
+    assert "'no' is not a failurePolicy" in done.output
 
 
-def test_show_is_what_the_server_would_register(world: World, tmp_path: Path) -> None:
-    """And a private key in the file stays where it is."""
+def test_show_prints_the_webhooks_that_the_server_registers(world: World, tmp_path: Path) -> None:
+    """A private key in the same file is not printed."""
     (tmp_path / "ca.pem").write_bytes(render_key(KEY) + CA)
     words = ["webhooks", "show", "--service", "a/b", *WORDS, "--ca-file", str(tmp_path / "ca.pem")]
     done = CliRunner().invoke(nadmit, words)

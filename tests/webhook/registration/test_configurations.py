@@ -1,4 +1,4 @@
-"""The tables of webhooks as the API server gets them, and what counts as a difference from it."""
+"""The webhook configurations that the tables make, and what counts as a difference."""
 
 from __future__ import annotations
 
@@ -11,33 +11,31 @@ import pytest
 import yaml
 
 from certs import cabundle
-from cniplugin.access.model.values import NETWORK_STATUS_MODES
+from cniplugin.access.model.decision import NETWORK_STATUS_MODES
 from tests import golden_files as golden
 from tests.paths import MANIFESTS
 from webhook.admission.view.statuswriters import PLUGIN_ACCOUNTS
 from webhook.commands.webhooks.show import render
 from webhook.registration import conditions
-from webhook.registration.comparison import (
-    Stage,
-    bundle_of,
-    completed,
-    differences,
-    policy_in_force,
-    stage_of,
-    target_of,
-    without_bundle,
-)
 from webhook.registration.conditions import LabelProtection, StatusProtection
 from webhook.registration.configurations import (
     UNPROTECTED,
     Service,
+    Stage,
     Target,
     Url,
     Webhook,
+    bundle_of,
     client_config,
+    completed,
     configuration,
+    differences,
     is_ours,
+    registered_policy,
+    stage_of,
+    target_of,
     webhooks,
+    without_bundle,
 )
 from webhook.registration.tables import DOMAIN, KINDS, MUTATING_KIND, STAGED, VALIDATING_KIND, Kind
 
@@ -93,12 +91,12 @@ def test_golden_configurations(case: str) -> None:
     golden.compare(f"registration/{case}.yaml", CASES[case]())
 
 
-def test_golden_configurations_are_all_in_use() -> None:
+def test_no_golden_configuration_is_stale() -> None:
     assert golden.stale("registration", {f"{case}.yaml" for case in CASES}) == []
 
 
-def test_what_kubernetes_asks_of_the_tables() -> None:
-    """Names with three segments, unique; only staged webhooks ever fail; labels decide nothing."""
+def test_the_tables_fulfil_the_rules_of_kubernetes() -> None:
+    """Names are unique and have three segments; only staged webhooks may fail closed; no selector reads labels."""
     names = [hook.name for kind in KINDS for hook in kind.hooks]
     assert len(set(names)) == len(names)
     assert all(len(name.split(".")) >= 3 for name in names)
@@ -116,8 +114,8 @@ def test_what_kubernetes_asks_of_the_tables() -> None:
     }
 
 
-def test_injection_is_asked_again_and_what_fails_closed_names_networks() -> None:
-    """A pod without networks starts whether or not anybody answers, that of the webhook itself above all."""
+def test_injection_is_reinvoked_and_fails_closed_only_for_pods_with_networks() -> None:
+    """A pod without networks starts while no replica answers. The webhook's own pods are such pods."""
     staged, opened = made(MUTATING_KIND, policy="Fail")
     assert (staged["reinvocationPolicy"], opened["reinvocationPolicy"]) == ("IfNeeded", "IfNeeded")
     assert (staged["failurePolicy"], opened["failurePolicy"]) == ("Fail", "Ignore")
@@ -143,11 +141,11 @@ def test_each_kind_puts_its_path_to_a_url(url: str, base: str) -> None:
 
 
 def as_read(hooks: list[Webhook]) -> list[Webhook]:
-    """Return what the API server gives back: with its defaults."""
+    """Return the webhooks as the API server stores them, with its defaults."""
     return [{**copy.deepcopy(hook), "namespaceSelector": {}, "objectSelector": {}} for hook in hooks]
 
 
-def test_defaults_and_authorities_are_no_difference() -> None:
+def test_defaults_and_authorities_are_not_differences() -> None:
     present = as_read(made(bundle=b"another"))
     for hook in present:
         for field in ("matchPolicy", "scope"):
@@ -176,7 +174,7 @@ EDITS: dict[str, tuple[Callable[[Webhook], Any], list[str]]] = {
 
 
 @pytest.mark.parametrize("case", EDITS)
-def test_an_edit_is_a_difference_and_is_mended(case: str) -> None:
+def test_an_edit_is_a_difference_and_is_repaired(case: str) -> None:
     edit, fields = EDITS[case]
     present = as_read(made())
     edit(present[0])
@@ -207,17 +205,17 @@ def test_the_stage() -> None:
     assert said("fail", *made(policy="Fail"))[0] == "Fail"
     assert said("fail", *made())[0] == "Ignore"
     assert said("x\ny").problem == (
-        "annotation nadmit.io/failure-policy: 'x\\\\ny' is no failurePolicy; allowed: Ignore, Fail; Ignore stays in force"
+        "annotation nadmit.io/failure-policy: 'x\\\\ny' is not a failurePolicy; allowed: Ignore, Fail; Ignore stays"
     )
-    assert policy_in_force([]) == "Ignore"
+    assert registered_policy([]) == "Ignore"
     mixed = made(policy="Fail")
     mixed[0]["failurePolicy"] = "Ignore"
-    assert policy_in_force(mixed) == "Ignore"
+    assert registered_policy(mixed) == "Ignore"
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 @pytest.mark.parametrize("target", [SERVICE, Url("https://a:1"), Url("https://a:1/own/path")])
-def test_the_target_is_read_back(kind: Kind, target: Target) -> None:
+def test_the_target_is_read_from_registered_webhooks(kind: Kind, target: Target) -> None:
     assert target_of([FOREIGN, *made(kind, target)]) == target
     assert target_of([FOREIGN]) is None
 
@@ -225,19 +223,21 @@ def test_the_target_is_read_back(kind: Kind, target: Target) -> None:
 @pytest.mark.parametrize("mode", ["Audit", "Warn", "Deny"])
 @pytest.mark.parametrize("users", [(), (AGENT,), ("a", "b", 'o"dd\\é]')])
 @pytest.mark.parametrize("groups", [(), ("agents",), ("x)", "y")])
-def test_the_status_protection_is_read_back(mode: str, users: tuple[str, ...], groups: tuple[str, ...]) -> None:
+def test_the_status_protection_is_read_from_registered_conditions(
+    mode: str, users: tuple[str, ...], groups: tuple[str, ...]
+) -> None:
     protection = StatusProtection(mode, users, groups)
     written = [*conditions.pods(protection), *conditions.network_status(protection)]
     assert conditions.protection_of(written) == protection._replace(mode="Warn" if mode == "Audit" else mode)
 
 
 @pytest.mark.parametrize("labels", [LISTED, LabelProtection(is_deny=True), UNPROTECTED], ids=repr)
-def test_the_protection_of_labels_is_read_back(labels: LabelProtection) -> None:
+def test_the_protection_of_labels_is_read_from_registered_conditions(labels: LabelProtection) -> None:
     assert conditions.label_protection_of([*conditions.refused_labels(labels), *conditions.labels(labels)]) == labels
 
 
 def test_only_refused_labels_can_fail_closed() -> None:
-    """Nor those of who may change them: a webhook that fails must not keep an admin from a namespace."""
+    """Only changes by users without the right: a failing webhook must not keep an admin from changing a namespace."""
     assert conditions.refused_labels(UNPROTECTED)[0]["expression"] == "false"
     kept, opened = conditions.refused_labels(LISTED), conditions.labels(LISTED)
     assert kept[0] == opened[0] == conditions.labels(UNPROTECTED)[0]
@@ -245,7 +245,7 @@ def test_only_refused_labels_can_fail_closed() -> None:
     assert [condition["name"] for condition in opened[1:]] == ["listed"]
 
 
-def test_no_protection_is_read_back() -> None:
+def test_without_conditions_the_default_protection_is_read() -> None:
     off = StatusProtection("Off", (AGENT,))
     written = [*conditions.pods(off), *conditions.network_status(off)]
     assert conditions.protection_of(written) == StatusProtection("Off")
@@ -279,6 +279,6 @@ def test_a_bundle_is_base64() -> None:
     assert base64.b64decode(made()[0]["clientConfig"]["caBundle"]) == b"pem"
 
 
-def test_the_rotation_takes_the_same_webhooks_for_ours() -> None:
-    """`certs` knows nothing of the webhook, so the ending stands there once more."""
+def test_the_rotation_and_the_registration_agree_which_webhooks_are_ours() -> None:
+    """`certs` does not import the webhook, so it has its own copy of the suffix."""
     assert cabundle.OWN_SUFFIX == DOMAIN

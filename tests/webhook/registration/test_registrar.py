@@ -1,6 +1,6 @@
-"""The thread that keeps the configurations, against an API server that others write to as well.
+"""The registrar, against an API server to which others write as well.
 
-What is said of one kind holds for the other: most tests look at each, while the other is there and in order.
+Most tests run for each kind, while the configuration of the other kind exists and is in order.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from tests.fakes.apiserver import failure
 from tests.fakes.objects import write_kubeconfig
 from tests.fakes.objectstore import Object
 from webhook.kube.apierrors import ClusterError
-from webhook.registration.api import Api
-from webhook.registration.comparison import bundle_of
+from webhook.kube.connection import Connection
 from webhook.registration.conditions import StatusProtection
-from webhook.registration.configurations import Service
+from webhook.registration.configurations import Service, bundle_of
+from webhook.registration.registered import RegisteredWebhooks
 from webhook.registration.registrar import Registrar
 from webhook.registration.tables import KINDS, MUTATING_KIND, VALIDATING_KIND, Kind
 
@@ -32,7 +32,7 @@ PERIOD_S = 0.005
 
 
 class World:
-    """An API server, and registrars that ask it."""
+    """An API server, and registrars of it."""
 
     def __init__(self, api: WebhookServer, directory: Path, kind: Kind) -> None:
         self.api = api
@@ -54,7 +54,7 @@ class World:
             "period_s": PERIOD_S,
             **more,
         }
-        registrar = Registrar(Api(NAME, self.kubeconfig, environ={}), **given)
+        registrar = Registrar(RegisteredWebhooks(Connection(self.kubeconfig, environ={}), NAME), **given)
         registrar.start()
         try:
             yield registrar
@@ -135,7 +135,7 @@ def test_the_stage_is_followed(world: World) -> None:
 
 
 def test_a_change_between_get_and_patch_is_not_lost(world: World) -> None:
-    """Another writer puts an authority in meanwhile: it stays."""
+    """An authority that another writer adds meanwhile stays."""
 
     def rotate(value: Object) -> None:
         value["webhooks"] = [{"name": world.first, "clientConfig": {"caBundle": "bmV3"}}]
@@ -174,8 +174,8 @@ def test_nothing_is_registered_without_an_authority(world: World, caplog: pytest
     ]
 
 
-def test_an_absent_configuration_is_said_once(world: World, caplog: pytest.LogCaptureFixture) -> None:
-    """The other kind does not wait for it."""
+def test_an_absent_configuration_is_logged_once(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """The other kind is registered without it."""
     (other,) = (kind for kind in KINDS if kind is not world.kind)
     world.stored.delete()
     with world.registrar() as registrar:
@@ -190,23 +190,26 @@ def test_an_absent_configuration_is_said_once(world: World, caplog: pytest.LogCa
 
 
 @pytest.mark.parametrize(
-    ("status", "said"),
+    ("status", "text"),
     [
-        (403, "get is forbidden: no; grant get on {resource} of this name to this account"),
-        (500, "get failed with 500: no; see the log of the API server"),
-        (401, "the credentials are refused; renew the token or certificate of this account"),
+        (403, "{what} nadmit: get is forbidden: no; grant get on {what} of this name to this account in a ClusterRole"),
+        (500, "{what} nadmit: get failed with 500: no; see the log of the API server at {server}"),
+        (401, "{server}: the credentials are refused: no; renew the token or the certificate of this account"),
     ],
 )
-def test_a_refusal_is_said_and_got_over(world: World, caplog: pytest.LogCaptureFixture, status: int, said: str) -> None:
+def test_a_refusal_is_logged_once_and_the_next_round_writes(
+    world: World, caplog: pytest.LogCaptureFixture, status: int, text: str
+) -> None:
     world.stored.answer(failure(status, "no"))
     with world.registrar() as registrar:
         world.stored.wait(lambda: world.stored.patches)
         assert measured(registrar, world.kind)["nadmit_registrations_total error"] == 1
     (line,) = warnings(caplog)
-    assert line.endswith(said.format(resource=world.kind.resource))
+    what = f"{world.kind.resource}.admissionregistration.k8s.io"
+    assert line == text.format(what=what, server=world.api.url)
 
 
-def test_a_bug_ends_nothing(world: World, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_bug_does_not_end_the_thread(world: World, caplog: pytest.LogCaptureFixture) -> None:
     broken: list[Callable[[], Any]] = [lambda: 1 / 0]
 
     def protection() -> StatusProtection:
@@ -220,25 +223,25 @@ def test_a_bug_ends_nothing(world: World, caplog: pytest.LogCaptureFixture) -> N
 
 
 def test_injection_is_registered_before_judgement(world: World) -> None:
-    """Or a pod would be refused for want of what nobody was asked to put in."""
+    """Otherwise a pod would be refused before injection could change it."""
     with world.registrar():
         world.stored.wait(lambda: world.api.validating.patches)
     assert world.api.patched() == [MUTATING_KIND.name, VALIDATING_KIND.name]
 
 
-def test_a_wrong_stage_is_said_with_its_kind(world: World, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_wrong_stage_is_logged_with_its_kind(world: World, caplog: pytest.LogCaptureFixture) -> None:
     annotations = {"nadmit.io/failure-policy": "no"}
     world.stored.edit(lambda value: value["metadata"].update(annotations=annotations))
     with world.registrar():
         world.stored.wait(lambda: world.stored.patches)
         world.stored.wait_for_gets(3)
     (line,) = warnings(caplog)
-    assert line.startswith(f"{world.kind.name} \"nadmit\": annotation nadmit.io/failure-policy: 'no' is no ")
+    assert line.startswith(f"{world.kind.name} \"nadmit\": annotation nadmit.io/failure-policy: 'no' is not a ")
 
 
-def test_a_kubeconfig_that_cannot_be_used_is_told_at_the_start(tmp_path: Path) -> None:
+def test_an_unusable_kubeconfig_ends_the_start(tmp_path: Path) -> None:
     with pytest.raises(ClusterError, match="no such kubeconfig"):
-        Api(NAME, tmp_path / "none", environ={}).open()
+        RegisteredWebhooks(Connection(tmp_path / "none", environ={}), NAME).connection.open()
 
 
 def test_the_client_is_imported_for_a_cluster_only() -> None:

@@ -1,4 +1,4 @@
-"""Formats: escaping, required fields, kubectl's rules."""
+"""Formats of results: escaping, required fields, the rules of kubectl."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import json
 
 import pytest
 
-from webhook.admission.model.requests import ALLOWED, Cause, Decision, GroupKind, Object, Request
-from webhook.report import kubectl, lines, machine, sarif
-from webhook.report.findings import ERROR, WARNING, Finding, Report
+from webhook.admission.model.kinds import GroupKind
+from webhook.admission.model.requests import ALLOWED, AdmissionWarning, Cause, Decision, Object, Request
+from webhook.report import kubectl, lint, sarif
+from webhook.report.lint import ERROR, WARNING, Finding, Report
 from webhook.trees.problems import Position
 
 FINDINGS = (
@@ -26,7 +27,7 @@ def plain(words: str, role: str) -> str:
 
 
 def test_text() -> None:
-    assert lines.render(REPORT, plain).splitlines() == [
+    assert lint.render_text(REPORT, plain).splitlines() == [
         "a b/ü.yaml:3:5: error: pod blue/web: spec.config: 50% is [json-syntax]",
         "    no JSON",
         "x,y:z.yaml: error: cannot be read [unreadable-file]",
@@ -37,7 +38,7 @@ def test_text() -> None:
 
 
 def test_github_escapes_what_its_runner_reads() -> None:
-    assert machine.render_github(REPORT).splitlines()[:3] == [
+    assert lint.render_github(REPORT).splitlines()[:3] == [
         "::error file=a b/ü.yaml,line=3,col=5,title=pod blue/web::spec.config: 50%25 is%0Ano JSON [json-syntax]",
         "::error file=x%2Cy%3Az.yaml,title=unreadable-file::cannot be read [unreadable-file]",
         "::warning file=a b/ü.yaml,line=9,col=1,title=pod blue/web::odd [warning]",
@@ -45,7 +46,7 @@ def test_github_escapes_what_its_runner_reads() -> None:
 
 
 def test_json() -> None:
-    value = json.loads(machine.render_json(REPORT))
+    value = json.loads(lint.render_json(REPORT))
     assert value["summary"] == {"files": 3, "objects": 1, "judged": 1, "problems": 3, "warnings": 1}
     assert value["findings"][0] == {
         "file": "a b/ü.yaml",
@@ -150,13 +151,15 @@ KUBECTL = [
 ]
 
 
-@pytest.mark.parametrize(("request_", "decision", "file", "said"), KUBECTL)
-def test_what_kubectl_prints(request_: Request, decision: Decision, file: str | None, said: str) -> None:
-    assert kubectl.render(request_, decision, webhook_name="w", file=file) == said
+@pytest.mark.parametrize(("request_", "decision", "file", "expected"), KUBECTL)
+def test_what_kubectl_prints(request_: Request, decision: Decision, file: str | None, expected: str) -> None:
+    assert kubectl.render(request_, decision, webhook_name="w", file=file) == expected
 
 
 def test_warnings_are_printed_once() -> None:
-    assert kubectl.render_warnings(Decision(warnings=("a", "", "b", "a"))) == ["Warning: a", "Warning: b"]
+    assert kubectl.render_warnings(
+        Decision(warnings=tuple(AdmissionWarning("", text) for text in ("a", "", "b", "a")))
+    ) == ["Warning: a", "Warning: b"]
 
 
 @pytest.mark.parametrize(

@@ -12,25 +12,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.paths import EXAMPLES
-from webhook.admission.model.requests import Cause, Decision, GroupKind, Object, Request, User
+from webhook.admission.model.kinds import GroupKind
+from webhook.admission.model.requests import AdmissionWarning, Cause, Decision, Object, Request, User
 from webhook.review import wire
 from webhook.serving.http import RequestError
 
 RECORDINGS = sorted((EXAMPLES / "recordings").glob("*.json"))
 
 
-def review(kind: str = "Pod", group: str = "", thing: object = None, **more: object) -> bytes:
+def review(kind: str = "Pod", group: str = "", obj: object = None, **more: object) -> bytes:
     request = {
         "uid": "u",
         "kind": {"group": group, "version": "v1", "kind": kind},
         "operation": "CREATE",
-        "object": thing,
+        "object": obj,
     }
     return json.dumps({"apiVersion": wire.API_VERSION, "kind": wire.KIND, "request": {**request, **more}}).encode()
 
 
-def read(kind: str, group: str, thing: object) -> Object:
-    found = wire.decode(review(kind, group, thing)).object
+def read(kind: str, group: str, obj: object) -> Object:
+    found = wire.decode(review(kind, group, obj)).object
     assert found is not None
     return found
 
@@ -41,7 +42,7 @@ def test_recordings_are_found() -> None:
 
 @pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.stem)
 def test_recordings_are_read(path: Path) -> None:
-    """What is read equals what a plain reader of the JSON finds."""
+    """The request equals the one that a plain JSON reader gives."""
     body = path.read_bytes()
     raw = json.loads(body)["request"]
     request = wire.decode(body)
@@ -58,7 +59,7 @@ TEMPLATE = {"metadata": {"annotations": {"a": "b"}, "labels": {"c": "d"}}, "spec
 
 
 @pytest.mark.parametrize(
-    ("kind", "group", "thing"),
+    ("kind", "group", "obj"),
     [
         ("Pod", "", TEMPLATE),
         ("Deployment", "apps", {"spec": {"template": TEMPLATE}}),
@@ -68,14 +69,14 @@ TEMPLATE = {"metadata": {"annotations": {"a": "b"}, "labels": {"c": "d"}}, "spec
         ("PodTemplate", "", {"template": TEMPLATE}),
     ],
 )
-def test_the_pod_of_every_kind_is_found(kind: str, group: str, thing: dict[str, Any]) -> None:
-    found = read(kind, group, thing)
+def test_the_pod_of_every_kind_is_found(kind: str, group: str, obj: dict[str, Any]) -> None:
+    found = read(kind, group, obj)
     assert (found.annotations, found.labels, found.service_account) == ({"a": "b"}, {"c": "d"}, "robot")
 
 
 @pytest.mark.parametrize("kind", ["Pod", "Binding", "NetworkAttachmentDefinition"])
 def test_a_template_is_only_read_where_its_kind_keeps_it(kind: str) -> None:
-    """A definition may hold unknown fields; they must not speak for its own annotations."""
+    """A definition may have unknown fields, which must not replace its own annotations."""
     forged = {"metadata": {"annotations": {"own": "1"}}, "template": TEMPLATE, "spec": {"template": TEMPLATE}}
     assert read(kind, "k8s.cni.cncf.io" if kind.startswith("Network") else "", forged).annotations == {"own": "1"}
 
@@ -88,9 +89,9 @@ def test_a_kind_that_is_not_judged_may_have_fields_of_other_types() -> None:
 @pytest.mark.parametrize(
     "kind", ["Pod", "Deployment", "CronJob", "PodTemplate", "NetworkAttachmentDefinition", "Other"]
 )
-@pytest.mark.parametrize("thing", [{}, {"metadata": {}}, {"spec": None}, {"metadata": {"annotations": None}}])
-def test_what_is_absent_is_empty(kind: str, thing: object) -> None:
-    found = read(kind, "apps" if kind == "Deployment" else "batch" if kind == "CronJob" else "", thing)
+@pytest.mark.parametrize("obj", [{}, {"metadata": {}}, {"spec": None}, {"metadata": {"annotations": None}}])
+def test_absent_members_are_empty(kind: str, obj: object) -> None:
+    found = read(kind, "apps" if kind == "Deployment" else "batch" if kind == "CronJob" else "", obj)
     assert (found.name, found.annotations, found.config) == ("", {}, None)
 
 
@@ -100,7 +101,7 @@ def test_a_definition_keeps_its_config_as_it_is() -> None:
 
 
 def test_a_name_that_is_still_generated() -> None:
-    request = wire.decode(review(thing={"metadata": {"generateName": "web-"}}))
+    request = wire.decode(review(obj={"metadata": {"generateName": "web-"}}))
     assert request.object_name == "web-*"
 
 
@@ -117,8 +118,8 @@ def test_a_name_that_is_still_generated() -> None:
         ),
         (review(uid=""), "request.uid is empty"),
         (review(uid=5), "$.request.uid"),
-        (review(thing=[]), "$.request.object"),
-        (review(thing={"metadata": {"annotations": {"a": 1}}}), "$.request.object.metadata.annotations"),
+        (review(obj=[]), "$.request.object"),
+        (review(obj={"metadata": {"annotations": {"a": 1}}}), "$.request.object.metadata.annotations"),
         (review(oldObject="x"), "$.request.oldObject"),
         (b"[" * 100_000, "array"),
     ],
@@ -156,7 +157,7 @@ def test_an_allowed_review() -> None:
 
 
 def test_warnings() -> None:
-    assert response(Decision(warnings=("w",)))["warnings"] == ["w"]
+    assert response(Decision(warnings=(AdmissionWarning("spec", "w"),)))["warnings"] == ["spec: w"]
 
 
 def test_a_refused_review() -> None:
@@ -209,15 +210,15 @@ def test_a_deletion_is_named_by_its_old_object() -> None:
     assert (request.object, request.object_name) == (None, "n")
 
 
-def test_what_is_on_trial_is_in_the_audit_log() -> None:
+def test_trials_are_in_the_audit_log() -> None:
     request = Request(uid="u", kind=GroupKind("", "Pod"), operation="CREATE")
     answer = json.loads(wire.encode(request, Decision(trials=("Warn: a", "Audit: b"))))
     assert answer["response"]["auditAnnotations"] == {"decision": "allow", "trial": "Warn: a; Audit: b"}
     assert "trial" not in json.loads(wire.encode(request, Decision()))["response"]["auditAnnotations"]
 
 
-def _large(kind: dict[str, str], thing: dict[str, object]) -> bytes:
-    request = {"uid": "u", "kind": kind, "operation": "CREATE", "namespace": "blue", "object": thing}
+def _large(kind: dict[str, str], obj: dict[str, object]) -> bytes:
+    request = {"uid": "u", "kind": kind, "operation": "CREATE", "namespace": "blue", "object": obj}
     return json.dumps({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}).encode()
 
 

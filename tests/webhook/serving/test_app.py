@@ -1,4 +1,4 @@
-"""What each request is answered with, over a real TLS connection."""
+"""The answer to each kind of request, over a real TLS connection."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webhook.serving.http import RequestError, parse_budget_s, parse_duration_s
+from webhook.serving.app import WebhookApp
+from webhook.serving.http import Limits, RequestError, parse_budget_s, parse_duration_s
 from webhook.serving.probes import create_probes
 
 from .harness import Client, echo, request, running
@@ -47,10 +48,10 @@ def test_content_type(pki: Path, context: ssl.SSLContext, content_type: str, sta
         assert answer.status == status
         if status == 415:
             assert answer.text == f'Content-Type: not JSON: "{content_type}"; allowed: application/json'
-        assert client.post().status == 200  # the connection goes on
+        assert client.post().status == 200  # the connection stays open
 
 
-def test_body_at_the_limit_is_taken_and_one_byte_more_is_not(pki: Path, context: ssl.SSLContext) -> None:
+def test_a_body_at_the_limit_is_accepted_and_one_byte_more_is_refused(pki: Path, context: ssl.SSLContext) -> None:
     with running(pki, max_body_bytes=200_000) as server:
         with Client(server.addresses.webhook, context) as client:
             assert client.post(b"x" * 200_000).body == echo("/validate", b"x" * 200_000)
@@ -59,8 +60,44 @@ def test_body_at_the_limit_is_taken_and_one_byte_more_is_not(pki: Path, context:
             assert answer.text == "request body: too large; allowed: at most 200000 bytes"
             assert client.is_at_end()
         with Client(server.addresses.webhook, context) as client:
-            client.send(request(Content_Length="200001"))  # refused before it is sent
+            client.send(request(Content_Length="200001"))  # the server refuses it before the client sends it
             assert client.read().status == 413
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "messages", "status"),
+    [
+        ("POST", "/validate", [(b"{", True), (b"}", False)], 200),
+        ("GET", "/validate", [], 405),
+        ("POST", "/other", [], 404),
+        ("POST", "/validate", [(b"{" * 9, True), (b"}" * 9, False)], 413),
+        ("POST", "/mutate", [(b"", False)], 400),
+        ("POST", "/mutate", [(b"{", True), None], None),
+    ],
+)
+def test_any_asgi_server_gets_the_same_answers(
+    method: str, path: str, messages: list[tuple[bytes, bool] | None], status: int | None
+) -> None:
+    """The last client leaves before its body is complete; None is its disconnect."""
+    counted: list[int] = []
+    app = WebhookApp(echo, limits=Limits(max_body_bytes=10), on_response=lambda _path, code, _s: counted.append(code))
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        message = messages.pop(0)
+        if message is None:
+            return {"type": "http.disconnect"}
+        return {"type": "http.request", "body": message[0], "more_body": message[1]}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    headers = [(b"content-type", b"application/json")]
+    scope = {"type": "http", "method": method, "path": path, "query_string": b"", "headers": headers}
+    asyncio.run(app(scope, receive, send))
+    assert [message["status"] for message in sent[:1]] == ([] if status is None else [status])
+    assert counted == ([] if status in {404, 405} else [status or 499])
+    assert app.in_flight == 0
 
 
 def test_empty_body(pki: Path, context: ssl.SSLContext) -> None:
@@ -83,7 +120,7 @@ def test_in_flight_limit(pki: Path, context: ssl.SSLContext) -> None:
         Client(server.addresses.webhook, context) as second,
     ):
         first.send(request(Content_Length="3", Expect="100-continue")[: -len(b"{}")])
-        assert first.read().status == 100  # it is in flight now
+        assert first.read().status == 100  # the request is in flight now
         answer = second.post()
         assert (answer.status, answer.headers["retry-after"]) == (503, "1")
         assert answer.text == "overloaded: 1 requests are in flight already; try again in 1 s"
@@ -93,7 +130,7 @@ def test_in_flight_limit(pki: Path, context: ssl.SSLContext) -> None:
 
 
 @pytest.mark.parametrize("query", ["timeout=20ms", "timeout=0.02s&x=y"])
-def test_body_that_does_not_come_in_time(pki: Path, context: ssl.SSLContext, query: str) -> None:
+def test_an_incomplete_body_times_out(pki: Path, context: ssl.SSLContext, query: str) -> None:
     with running(pki) as server, Client(server.addresses.webhook, context) as client:
         answer = client.post(b"{}", f"/mutate?{query}", Content_Length="3")
         assert (answer.status, answer.closes) == (408, True)
@@ -105,7 +142,7 @@ def test_body_that_does_not_come_in_time(pki: Path, context: ssl.SSLContext, que
 
 def test_request_error_of_the_review(pki: Path, context: ssl.SSLContext) -> None:
     def review(_path: str, _body: bytes) -> bytes:
-        raise RequestError(400, "not an AdmissionReview", (("X-Why", "test"),))
+        raise RequestError(400, "not an AdmissionReview", (b"x-why", b"test"))
 
     with running(pki, review=review) as server, Client(server.addresses.webhook, context) as client:
         answer = client.post()
@@ -142,7 +179,9 @@ def test_bug_has_the_same_id_in_answer_and_log(
         ("GET /openapi.json", 404, "GET '/openapi.json': no such path; allowed: POST /validate, POST /mutate"),
     ],
 )
-def test_everything_else(pki: Path, context: ssl.SSLContext, line: str, status: int, text: str) -> None:
+def test_other_paths_and_methods_are_refused(
+    pki: Path, context: ssl.SSLContext, line: str, status: int, text: str
+) -> None:
     with running(pki) as server, Client(server.addresses.webhook, context) as client:
         client.send(f"{line} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
         answer = client.read()
@@ -175,7 +214,7 @@ TOKEN, OLD = "0123456789abcdef", "fedcba9876543210"
     ],
 )
 def test_paths_need_a_token(pki: Path, context: ssl.SSLContext, path: str, status: int) -> None:
-    """And what is counted, and given to the review, has none."""
+    """The review and the counts get the path without the token."""
     with (
         running(pki, tokens=(TOKEN, OLD)) as server,
         Client(server.addresses.webhook, context) as client,
@@ -230,7 +269,7 @@ def test_probes(pki: Path) -> None:
         ("10.0.0.7", 403), ("::ffff:10.0.0.7", 403), ("fe80::1", 403), ("", 403),
     ],
 )  # fmt: skip
-def test_the_configuration_is_shown_to_this_machine_only(host: str, status: int) -> None:
+def test_configz_is_answered_on_the_loopback_interface_only(host: str, status: int) -> None:
     probes = create_probes(is_ready=lambda: None, metrics=lambda: b"", configuration=lambda: {"of": "tests"})
     sent: list[Any] = []
 

@@ -1,4 +1,4 @@
-"""A source under test, with the means to wait for what it does."""
+"""A source under test, with methods that wait for its changes."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from webhook.kube.informers import Timing
-    from webhook.snapshot.store import Snapshot
+    from webhook.snapshot.snapshot import Snapshot
 
 POLL_S = 0.002
-"""Between two looks at what no event tells: readiness, ages, logs."""
+"""Between two checks of values without an event: readiness, ages, logs."""
 
 
 class Observed:
@@ -43,7 +43,7 @@ class Observed:
         self.source.start()
 
     def wait(self, condition: Callable[[], object]) -> None:
-        """Look at each swap, and now and then; fail after a while."""
+        """Wait until a condition is true, and check it after each swap and every POLL_S. Fails after `patience_s`."""
         deadline = time.monotonic() + self.patience_s
         with self._changed:
             while not condition():

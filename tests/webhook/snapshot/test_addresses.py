@@ -1,4 +1,4 @@
-"""Who claims which address: pods come, change and go, are listed again, and are counted as those that run."""
+"""The claims of addresses, while pods are added, changed, deleted and listed again."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from tests.fakes.apiserver import ApiServer
 from tests.fakes.objects import pod
 from tests.fakes.objectstore import PODS
-from webhook.kube.bynamespace import Key
+from webhook.kube.responses import Key
 from webhook.snapshot.addresses import CLAIMS_MAX, Addresses
 from webhook.snapshot.pods import Pods
+from webhook.trees.builder import build
 from webhook.trees.manifests import read_bytes
-from webhook.trees.snapshots import build
 
 from .observed import Observed
 
@@ -30,7 +30,7 @@ def users(observed: Observed, address: str) -> list[Key]:
     return sorted(observed.source.snapshot().address_users("team-a", "blue", address))
 
 
-def test_pods_come_change_and_go(api: ApiServer, observed: Observed) -> None:
+def test_pods_are_added_changed_and_deleted(api: ApiServer, observed: Observed) -> None:
     api.put(PODS, asking("a", "10.1.0.5/24", mac="02-00-00-00-00-0A"), asking("b", "::ffff:10.1.0.5", namespace="b"))
     observed.wait(lambda: len(users(observed, "10.1.0.5")) == 2)
     assert users(observed, "10.1.0.5") == [("b", "b"), ("team-a", "a")]
@@ -46,7 +46,7 @@ def test_pods_come_change_and_go(api: ApiServer, observed: Observed) -> None:
     observed.wait(lambda: users(observed, "10.1.0.5") == [])
 
 
-def test_a_pod_that_has_ended_claims_nothing(api: ApiServer, observed: Observed) -> None:
+def test_a_finished_pod_claims_nothing(api: ApiServer, observed: Observed) -> None:
     api.put(PODS, asking("a", "10.1.0.5"), asking("b", "10.1.0.5", phase="Failed"), asking("c", "10.1.0.7"))
     observed.wait(lambda: users(observed, "10.1.0.7") == [("team-a", "c")])
     assert users(observed, "10.1.0.5") == [("team-a", "a")]
@@ -54,7 +54,7 @@ def test_a_pod_that_has_ended_claims_nothing(api: ApiServer, observed: Observed)
     observed.wait(lambda: users(observed, "10.1.0.5") == [])
 
 
-def test_after_a_new_list_only_what_is_listed_counts(api: ApiServer, observed: Observed) -> None:
+def test_a_new_list_replaces_all_claims(api: ApiServer, observed: Observed) -> None:
     api.put(PODS, asking("a", "10.1.0.5"), asking("b", "10.1.0.6"))
     observed.wait(lambda: users(observed, "10.1.0.6") == [("team-a", "b")])
     with api.changed:
@@ -66,7 +66,7 @@ def test_after_a_new_list_only_what_is_listed_counts(api: ApiServer, observed: O
     assert users(observed, "10.1.0.5") == users(observed, "10.1.0.6") == []
 
 
-def test_only_what_is_claimed_anew_swaps_the_snapshot(api: ApiServer, observed: Observed) -> None:
+def test_only_changed_claims_swap_the_snapshot(api: ApiServer, observed: Observed) -> None:
     api.put(PODS, asking("a", "10.1.0.5"))
     observed.wait(lambda: users(observed, "10.1.0.5") == [("team-a", "a")])
     swaps = observed.swaps
@@ -106,8 +106,8 @@ def indexed(kept: Mapping[str, Mapping[str, tuple[Key, ...]]]) -> dict[Key, set[
 
 
 @given(STEPS)
-def test_the_index_is_what_the_pods_claim(steps: list[tuple[str, tuple[Key, ...]]]) -> None:
-    """Step by step or at once, the index is the same; a copy never changes."""
+def test_the_index_equals_the_claims_of_the_pods(steps: list[tuple[str, tuple[Key, ...]]]) -> None:
+    """The index is the same after single changes and after a list; a copy never changes."""
     addresses = Addresses()
     now: dict[str, tuple[Key, ...]] = {}
     for name, claims in steps:

@@ -1,4 +1,4 @@
-"""Claims, templates and classes of a cluster: watched where they are served, in the version that is, else asked for."""
+"""Claims, templates and classes of a cluster: watched in the served version, and looked up live."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from tests.webhook.admission.dra.claimobjects import CNI, claim, device_class, o
 from webhook.admission.dra.claims import CLAIM, CLASS, ClaimSpec, DeviceClass, DeviceKey
 from webhook.kube.connection import Connection
 from webhook.kube.informers import Timing
-from webhook.snapshot.deviceobjects import KEPT_BYTES_MAX
-from webhook.snapshot.livedevices import KEYS_MAX, LiveDevices
+from webhook.snapshot.devicespecs import KEPT_BYTES_MAX
+from webhook.snapshot.livelookups import DEVICES_MAX, LiveDevices
 from webhook.snapshot.source import ClusterSource
 
 from .conftest import QUICK
@@ -72,8 +72,8 @@ def test_a_group_that_is_served_later_is_found(api: ApiServer, source: ClusterSo
     wait_until(lambda: found(source) is None)
 
 
-def test_what_is_kept(api: ApiServer, source: ClusterSource) -> None:
-    """The parameters of drivers that are read, if they are not too much; of all others the names."""
+def test_which_parameters_are_kept(api: ApiServer, source: ClusterSource) -> None:
+    """Those of known drivers, if they are not too large; of all others only the names are kept."""
     api.serve(*paths("v1"))
     large = opaque({**vf("lan"), "x": "y" * KEPT_BYTES_MAX})
     api.put(paths("v1")[0], claim(opaque(vf("lan")), opaque({"config": {}}, driver=CNI)), claim(large, name="large"))
@@ -83,7 +83,7 @@ def test_what_is_kept(api: ApiServer, source: ClusterSource) -> None:
     assert [config.parameters for config in found(source, DeviceKey(CLAIM, "blue", "large")).configs] == [None]
 
 
-def test_claims_leave_what_a_snapshot_remembers(api: ApiServer, source: ClusterSource) -> None:
+def test_claims_keep_what_a_snapshot_remembers(api: ApiServer, source: ClusterSource) -> None:
     api.serve(*paths("v1"))
     source.start()
     wait_until(lambda: source.problem() is None)
@@ -94,11 +94,11 @@ def test_claims_leave_what_a_snapshot_remembers(api: ApiServer, source: ClusterS
     assert source.snapshot().counts()["resourceclaims"] == 1
 
 
-# One by one
+# Live look-ups
 
 
 class Live:
-    """LiveDevices over an API server; `now` is its clock, `results` what it counted."""
+    """LiveDevices of an API server. `now` is its clock, `results` has its results."""
 
     def __init__(self, api: ApiServer, folder: Path) -> None:
         self.now = 100.0
@@ -119,7 +119,7 @@ def live(api: ApiServer, tmp_path: Path) -> Iterator[Live]:
 
 
 @pytest.mark.parametrize("version", ["v1", "v1beta1"])
-def test_one_is_found_in_the_version_that_is_served(api: ApiServer, live: Live, version: str) -> None:
+def test_an_object_is_found_in_the_served_version(api: ApiServer, live: Live, version: str) -> None:
     api.serve(*paths(version))
     api.put(paths(version)[0], claim(opaque(vf("lan")), version=version))
     api.put(paths(version)[2], device_class(name="fast"))
@@ -129,7 +129,7 @@ def test_one_is_found_in_the_version_that_is_served(api: ApiServer, live: Live, 
     assert live.results == ["found", "found"]
 
 
-def test_what_was_said_is_believed_for_a_second(api: ApiServer, live: Live) -> None:
+def test_an_answer_is_kept_for_a_second(api: ApiServer, live: Live) -> None:
     api.serve(*paths("v1"))
     assert live.find(NIC) == {NIC: None}
     api.put(paths("v1")[0], claim())
@@ -140,7 +140,7 @@ def test_what_was_said_is_believed_for_a_second(api: ApiServer, live: Live) -> N
     assert live.find(NIC)[NIC] is not None
 
 
-def test_a_server_that_fails_is_no_answer(api: ApiServer, live: Live) -> None:
+def test_a_failed_get_is_not_an_answer(api: ApiServer, live: Live) -> None:
     api.answer_always[f"{paths('v1')[0].rpartition('/')[0]}/namespaces/blue/resourceclaims/nic"] = (
         500,
         status(500, "x"),
@@ -149,9 +149,9 @@ def test_a_server_that_fails_is_no_answer(api: ApiServer, live: Live) -> None:
     assert live.results == ["failed"]
 
 
-def test_more_than_one_review_may_ask_for(api: ApiServer, live: Live) -> None:
+def test_too_many_objects_for_one_review(api: ApiServer, live: Live) -> None:
     asked = len(api.requests)
-    many = [DeviceKey(CLAIM, "blue", f"c{number}") for number in range(KEYS_MAX + 1)]
+    many = [DeviceKey(CLAIM, "blue", f"c{number}") for number in range(DEVICES_MAX + 1)]
     assert live.find(*many) is None
     assert (live.results, len(api.requests)) == (["busy"], asked)
-    assert live.find(*many[:KEYS_MAX]) == dict.fromkeys(many[:KEYS_MAX])
+    assert live.find(*many[:DEVICES_MAX]) == dict.fromkeys(many[:DEVICES_MAX])

@@ -1,4 +1,4 @@
-"""Networks and namespaces that no watch has brought yet: asked for one by one, within bounds."""
+"""Live look-ups of networks and namespaces that no watch has reported yet, and their bounds."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cniplugin.access.model.values import NAME_LABEL
+from cniplugin.access.model.decision import NAME_LABEL
 from tests.fakes.apiserver import ApiServer, Request, status
 from tests.fakes.objects import network, write_kubeconfig
 from tests.fakes.objectstore import NAMESPACES, NETWORKS, PATIENCE_S
 from webhook.kube.connection import Connection
-from webhook.snapshot.livelookups import ABSENT_MAX, CONCURRENT_MAX, RESULTS, LiveLookups
-from webhook.snapshot.store import EMPTY, Definition, Snapshot
+from webhook.snapshot.livelookups import CONCURRENT_MAX, KEPT_MAX, RESULTS, LiveLookups
+from webhook.snapshot.snapshot import EMPTY, Definition, Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator
@@ -27,7 +27,7 @@ BLUE = ("team-a", "blue")
 
 
 class Asking:
-    """LiveLookups over an API server; `now` is its clock, `results` what it counted."""
+    """LiveLookups of an API server. `now` is its clock, `results` has its results."""
 
     def __init__(self, kubeconfig: Path) -> None:
         self.now = 1000.0
@@ -57,7 +57,7 @@ def asking(api: ApiServer, tmp_path: Path) -> Iterator[Asking]:
     made.connection.close()
 
 
-def test_what_is_found_is_laid_over_the_snapshot(api: ApiServer, asking: Asking) -> None:
+def test_a_found_network_is_added_to_the_snapshot(api: ApiServer, asking: Asking) -> None:
     found = asking.run(BLUE)
     assert found is not None
     definition = found.network(*BLUE)
@@ -70,14 +70,14 @@ def test_what_is_found_is_laid_over_the_snapshot(api: ApiServer, asking: Asking)
     assert asked.path == f"{NETWORKS.replace('/network-', '/namespaces/team-a/network-')}/blue"
 
 
-def test_what_the_caches_have_by_now_is_newer(asking: Asking) -> None:
+def test_a_network_that_is_in_the_caches_by_now_is_newer(asking: Asking) -> None:
     config = '{"type": "newer"}'
     asking.snapshot = EMPTY.with_network(Definition("team-a", "blue", config, (), ()))
     found = asking.run(BLUE)
     assert found is asking.snapshot
 
 
-def test_several_are_all_found_or_nothing(api: ApiServer, asking: Asking) -> None:
+def test_all_networks_are_found_or_none(api: ApiServer, asking: Asking) -> None:
     api.put(NETWORKS, network("red", "team-b"))
     found = asking.run(BLUE, ("team-b", "red"))
     assert found is not None
@@ -86,12 +86,12 @@ def test_several_are_all_found_or_nothing(api: ApiServer, asking: Asking) -> Non
     assert sorted(asking.results) == ["absent", "found", "found", "found"]
 
 
-def test_more_than_three_are_not_asked_for(asking: Asking) -> None:
+def test_more_than_three_networks_are_not_looked_up(asking: Asking) -> None:
     assert asking.live.may_find_networks([("a", str(number)) for number in range(3)])
     assert not asking.live.may_find_networks([("a", str(number)) for number in range(4)])
 
 
-def test_what_is_absent_is_not_asked_for_again_for_a_second(asking: Asking) -> None:
+def test_an_absent_network_is_not_looked_up_again_for_a_second(asking: Asking) -> None:
     green = ("team-a", "green")
     assert asking.live.may_find_networks([green])
     assert asking.run(green) is None
@@ -101,16 +101,16 @@ def test_what_is_absent_is_not_asked_for_again_for_a_second(asking: Asking) -> N
     assert asking.live.may_find_networks([green])
 
 
-def test_what_is_remembered_as_absent_is_bounded(asking: Asking) -> None:
-    for number in range(ABSENT_MAX + 5):
-        asking.live._remember(("a", str(number)))
+def test_the_number_of_kept_absences_is_bounded(asking: Asking) -> None:
+    for number in range(KEPT_MAX + 5):
+        asking.live._keep(("a", str(number)), None)
         asking.now += 0.0001
-    assert len(asking.live._absent) == ABSENT_MAX
+    assert len(asking.live._kept) == KEPT_MAX
     assert asking.live.may_find_networks([("a", "4")])
     assert not asking.live.may_find_networks([("a", "5")])
     asking.now += 2
-    asking.live._remember(("a", "new"))
-    assert list(asking.live._absent) == [("a", "new")]
+    asking.live._keep(("a", "new"), None)
+    assert list(asking.live._kept) == [("a", "new")]
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_what_is_remembered_as_absent_is_bounded(asking: Asking) -> None:
         (302, b""),
     ],
 )
-def test_whatever_fails_finds_nothing(
+def test_a_failed_get_finds_nothing(
     api: ApiServer, asking: Asking, answer: tuple[int, bytes], caplog: pytest.LogCaptureFixture
 ) -> None:
     path = f"{NETWORKS.replace('/network-', '/namespaces/team-a/network-')}/blue"
@@ -131,7 +131,7 @@ def test_whatever_fails_finds_nothing(
     assert asking.run(BLUE) is None
     assert asking.run(BLUE) is None
     assert asking.results == ["failed", "failed"]
-    assert caplog.text.count("a network that is not known cannot be asked for") == 1
+    assert caplog.text.count("networks: a live look-up failed") == 1
     if answer[0] == 403:
         assert "grant get on network-attachment-definitions.k8s.cni.cncf.io" in caplog.text
     assert asking.live.may_find_networks([BLUE])
@@ -146,7 +146,7 @@ def test_a_server_that_is_down_finds_nothing(api: ApiServer, asking: Asking, cap
 
 
 def test_bounds_while_the_server_is_slow(api: ApiServer, asking: Asking) -> None:
-    """Late, joined and busy reviews: however many wait for one network, one GET is out; and eight in all."""
+    """Reviews that wait for one network share one GET, and there are at most eight GETs in all."""
     held = threading.Event()
 
     def hold(_request: Request) -> None:
@@ -184,7 +184,7 @@ def team_a(**metadata: object) -> dict[str, object]:
     return {"metadata": {"name": "team-a", "labels": {"tenant": "a"}, **metadata}}
 
 
-def test_a_namespace_that_is_found_is_laid_over_the_snapshot(api: ApiServer, asking: Asking) -> None:
+def test_a_found_namespace_is_added_to_the_snapshot(api: ApiServer, asking: Asking) -> None:
     api.put(NAMESPACES, team_a(annotations={"nadmit.io/default-networks": "lan"}))
     found = run(asking.live.find_namespaces(["team-a"], seconds=PATIENCE_S))
     assert found is not None
@@ -196,14 +196,14 @@ def test_a_namespace_that_is_found_is_laid_over_the_snapshot(api: ApiServer, ask
     assert asking.results == ["found"]
 
 
-def test_a_namespace_that_the_caches_have_by_now_is_newer(api: ApiServer, asking: Asking) -> None:
+def test_a_namespace_that_is_in_the_caches_by_now_is_newer(api: ApiServer, asking: Asking) -> None:
     api.put(NAMESPACES, team_a())
     asking.snapshot = EMPTY.with_namespace("team-a", {"tenant": "b"}, None)
     assert run(asking.live.find_namespaces(["team-a"], seconds=PATIENCE_S)) is asking.snapshot
 
 
-def test_networks_are_laid_over_what_was_found_before(api: ApiServer, asking: Asking) -> None:
-    """A namespace, a network and a pod that are created together."""
+def test_networks_are_added_to_a_snapshot_with_found_namespaces(api: ApiServer, asking: Asking) -> None:
+    """As when a namespace, a network and a pod are created together."""
     api.put(NAMESPACES, team_a())
 
     async def scene() -> Snapshot | None:
@@ -216,7 +216,7 @@ def test_networks_are_laid_over_what_was_found_before(api: ApiServer, asking: As
     assert found.network(*BLUE) is not None
 
 
-def test_a_namespace_that_is_absent_is_not_asked_for_again_for_a_second(asking: Asking) -> None:
+def test_an_absent_namespace_is_not_looked_up_again_for_a_second(asking: Asking) -> None:
     assert asking.live.may_find_namespaces(["gone"])
     assert run(asking.live.find_namespaces(["gone"], seconds=PATIENCE_S)) is None
     assert not asking.live.may_find_namespaces(["gone"])
@@ -226,12 +226,12 @@ def test_a_namespace_that_is_absent_is_not_asked_for_again_for_a_second(asking: 
 
 
 @pytest.mark.parametrize("name", ["", "..", "a/b", "A", "a" * 64, "team-a/pods"])
-def test_no_namespace_has_such_a_name(asking: Asking, name: str) -> None:
-    """NB: a review may name anything, and a path is made of it."""
+def test_an_impossible_name_of_a_namespace_is_not_looked_up(asking: Asking, name: str) -> None:
+    """NB: a review may name anything, and the name becomes a part of a path."""
     assert not asking.live.may_find_namespaces([name])
 
 
-def test_more_than_three_namespaces_are_not_asked_for(asking: Asking) -> None:
+def test_more_than_three_namespaces_are_not_looked_up(asking: Asking) -> None:
     assert asking.live.may_find_namespaces(["a", "b", "c"])
     assert not asking.live.may_find_namespaces(["a", "b", "c", "d"])
 
@@ -239,12 +239,12 @@ def test_more_than_three_namespaces_are_not_asked_for(asking: Asking) -> None:
 @pytest.mark.parametrize(
     "answer", [(403, status(403, "no")), (500, b""), (200, b"<html>"), (200, b'{"metadata": {"name": "other"}}')]
 )
-def test_whatever_fails_finds_no_namespace(
+def test_a_failed_get_finds_no_namespace(
     api: ApiServer, asking: Asking, answer: tuple[int, bytes], caplog: pytest.LogCaptureFixture
 ) -> None:
     api.answers[TEAM_A].append(answer)
     assert run(asking.live.find_namespaces(["team-a"], seconds=PATIENCE_S)) is None
     assert asking.results == ["failed"]
-    assert "a namespace that is not known cannot be asked for" in caplog.text
+    assert "namespaces: a live look-up failed" in caplog.text
     if answer[0] == 403:
         assert "grant get on namespaces" in caplog.text

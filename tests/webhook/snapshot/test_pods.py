@@ -1,4 +1,4 @@
-"""Pods: metadata only, of those that have not ended; who uses which network."""
+"""Pods that have not finished, by their metadata, and the networks that they use."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def wait_users(observed: Observed, total: int, name: str = "blue") -> None:
     observed.wait(lambda: users(observed, name).total == total)
 
 
-def test_pods_come_change_and_go(api: ApiServer, observed: Observed) -> None:
+def test_pods_are_added_changed_and_deleted(api: ApiServer, observed: Observed) -> None:
     api.put(PODS, pod("a", "blue"), pod("b", "blue,red", "team-b"), pod("c", "team-a/blue,blue,blue", "team-b"))
     wait_users(observed, 2)
     assert users(observed) == NetworkUsers(total=2, own=1, names=("a",))
@@ -44,14 +44,14 @@ def test_pods_come_change_and_go(api: ApiServer, observed: Observed) -> None:
     assert users(observed, "red", "team-b") == NO_USERS
 
 
-def test_a_pod_that_has_ended_uses_nothing(api: ApiServer, observed: Observed) -> None:
+def test_a_finished_pod_uses_nothing(api: ApiServer, observed: Observed) -> None:
     api.put(PODS, pod("a", "blue"), pod("b", "blue", phase="Pending"), pod("c", "blue", phase="Failed"))
     wait_users(observed, 2)
     api.put(PODS, pod("a", "blue", phase="Succeeded"))
     wait_users(observed, 1)
 
 
-def test_an_annotation_that_cannot_be_read_counts_for_nothing(api: ApiServer, observed: Observed) -> None:
+def test_an_annotation_that_cannot_be_read_is_ignored(api: ApiServer, observed: Observed) -> None:
     default = pod("d", "[{", "team-a")
     default["metadata"]["annotations"]["v1.multus-cni.io/default-network"] = "net-0"
     other = pod("e", "blue")
@@ -62,7 +62,7 @@ def test_an_annotation_that_cannot_be_read_counts_for_nothing(api: ApiServer, ob
     assert observed.source.snapshot().counts()["pods"] == 2
 
 
-def test_a_long_annotation_is_read_like_any(api: ApiServer, observed: Observed) -> None:
+def test_a_long_annotation_is_read_like_a_short_one(api: ApiServer, observed: Observed) -> None:
     api.put(PODS, pod("a", ",".join(f"net-{number}" for number in range(1000))))
     wait_users(observed, 1, "net-999")
 
@@ -73,7 +73,7 @@ def test_at_most_five_names(api: ApiServer, observed: Observed) -> None:
     assert users(observed) == NetworkUsers(total=8, own=8, names=("p0", "p1", "p2", "p3", "p4"))
 
 
-def test_no_more_than_metadata_is_asked_for(api: ApiServer, observed: Observed) -> None:
+def test_only_metadata_is_requested(api: ApiServer, observed: Observed) -> None:
     first, second = api.list_requests(PODS)[0], api.watch_requests(PODS)[0]
     suffix = "g=meta.k8s.io;v=v1,application/json"
     assert first.headers["accept"] == f"application/json;as=PartialObjectMetadataList;{suffix}"
@@ -82,8 +82,8 @@ def test_no_more_than_metadata_is_asked_for(api: ApiServer, observed: Observed) 
     assert selected == {"status.phase!=Succeeded,status.phase!=Failed"}
 
 
-def test_a_swap_for_pods_leaves_all_the_rest(api: ApiServer, observed: Observed) -> None:
-    """What a snapshot remembers of decisions stays while pods come and go, and goes with a network."""
+def test_a_swap_for_pods_keeps_the_rest_of_the_snapshot(api: ApiServer, observed: Observed) -> None:
+    """Changes of pods keep the remembered results of a snapshot; a change of a network drops them."""
     before = observed.source.snapshot()
     made = before.recall("key", object)
     api.put(PODS, pod("a", "blue"))
@@ -98,7 +98,7 @@ def test_a_swap_for_pods_leaves_all_the_rest(api: ApiServer, observed: Observed)
     assert users(observed).total == 1
 
 
-def test_what_is_not_a_network_of_a_pod_swaps_nothing(api: ApiServer, observed: Observed) -> None:
+def test_a_change_of_a_pod_without_networks_swaps_nothing(api: ApiServer, observed: Observed) -> None:
     api.put(PODS, pod("a", "blue"))
     wait_users(observed, 1)
     swaps = observed.swaps
@@ -109,7 +109,7 @@ def test_what_is_not_a_network_of_a_pod_swaps_nothing(api: ApiServer, observed: 
     assert observed.swaps == swaps + 1
 
 
-def test_pods_that_may_not_be_read_name_the_way_out(api: ApiServer, observe: Callable[..., Observed]) -> None:
+def test_a_missing_right_to_read_pods_names_the_option(api: ApiServer, observe: Callable[..., Observed]) -> None:
     said = 'pods is forbidden: User "sa" cannot list resource "pods" in API group "" at the cluster scope'
     api.answer_always[PODS] = (403, status(403, said))
     observed = observe(api.url)
@@ -170,6 +170,6 @@ def test_fifty_thousand_networks_and_pods(api: ApiServer, observe: Callable[...,
         assert [request.query.get("continue") for request in asked[:3]] == [None, "a+b/500", "a+b/1000"]
 
 
-def test_a_server_that_sends_whole_pods_will_do(api: ApiServer, observed: Observed) -> None:
+def test_a_server_that_sends_whole_pods_works(api: ApiServer, observed: Observed) -> None:
     api.send(PODS, {"type": "ADDED", "object": {**pod("a", "blue"), "spec": {"x": [1]}}})
     wait_users(observed, 1)

@@ -1,4 +1,4 @@
-"""Access policies of a cluster: they come, change and go, and what of them cannot be read is told."""
+"""Access policies of a cluster: added, changed, deleted; problems in them are logged."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cniplugin.access.model.values import Config
+from cniplugin.access.model.decision import Config
 from tests.fakes.apiserver import ApiServer, status
 from tests.fakes.objects import network, policy, policy_config
 from tests.fakes.objectstore import CONFIGS, NETWORKS, POLICIES
-from webhook.admission.view.currentrules import RulesInForce
+from webhook.admission.view.decisioncontext import CompiledRules
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +35,7 @@ def posture(observed: Observed) -> str | None:
     return config.posture if config else None
 
 
-def test_a_policy_comes_changes_and_goes(api: ApiServer, observed: Observed) -> None:
+def test_a_policy_is_added_changed_and_deleted(api: ApiServer, observed: Observed) -> None:
     assert actions(observed) == {}
     api.put(POLICIES, policy("b", DENY), policy("a", DENY))
     observed.wait(lambda: list(actions(observed)) == ["a", "b"])
@@ -46,7 +46,7 @@ def test_a_policy_comes_changes_and_goes(api: ApiServer, observed: Observed) -> 
     observed.wait(lambda: actions(observed) == {"a": ["Allow"]})
 
 
-def test_the_configuration_comes_changes_and_goes(api: ApiServer, observed: Observed) -> None:
+def test_the_configuration_is_added_changed_and_deleted(api: ApiServer, observed: Observed) -> None:
     assert posture(observed) is None
     api.put(CONFIGS, policy_config(posture="Strict"))
     observed.wait(lambda: posture(observed) == "Strict")
@@ -61,20 +61,20 @@ def test_the_configuration_comes_changes_and_goes(api: ApiServer, observed: Obse
     observed.wait(lambda: posture(observed) is None)
 
 
-def test_what_is_there_already_is_in_force_when_it_is_ready(api: ApiServer, observe: Callable[..., Observed]) -> None:
+def test_existing_policies_are_in_the_first_snapshot(api: ApiServer, observe: Callable[..., Observed]) -> None:
     api.put(POLICIES, policy("a", DENY))
     api.put(CONFIGS, policy_config(posture="Strict"))
     observed = observe(api.url)
     observed.start()
     observed.wait(lambda: observed.source.problem() is None)
-    rules = RulesInForce(Config())(observed.source.snapshot())
+    rules = CompiledRules(Config())(observed.source.snapshot())
     assert rules.config.posture == "Strict"
     assert rules.enforced is not None
 
 
 @pytest.mark.parametrize("path", [POLICIES, CONFIGS])
 def test_it_is_not_ready_before_they_are_listed(api: ApiServer, observe: Callable[..., Observed], path: str) -> None:
-    """Without its Deny rules it would admit what is refused."""
+    """Without the Deny rules it would admit pods that must be refused."""
     api.answer_always[path] = (403, status(403, "forbidden"))
     observed = observe(api.url)
     observed.start()
@@ -87,7 +87,7 @@ def test_it_is_not_ready_before_they_are_listed(api: ApiServer, observe: Callabl
 
 
 def test_the_policies_are_the_same_object_until_one_changes(api: ApiServer, observed: Observed) -> None:
-    """`RulesInForce` compiles when the object is another one."""
+    """`CompiledRules` compiles when the object is another one."""
     api.put(POLICIES, policy("a", DENY))
     observed.wait(lambda: actions(observed))
     before = observed.source.snapshot()
@@ -137,13 +137,13 @@ def test_a_malformed_policy_is_kept_as_far_as_it_can_be_read(
     assert "spec.attachments[1].limits.ips.cidrs[0]" in lines[1]
 
 
-def test_what_cannot_be_read_is_logged_once_per_generation(
+def test_a_problem_of_a_policy_is_logged_once_per_generation(
     api: ApiServer, observed: Observed, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "nadmit.cluster")
 
     def put(*changed: dict[str, Any]) -> None:
-        swaps = observed.swaps  # counted after what there is to tell
+        swaps = observed.swaps  # counted after the expected log lines
         api.put(POLICIES, *changed)
         observed.wait(lambda: observed.swaps > swaps)
 
@@ -158,7 +158,7 @@ def test_what_cannot_be_read_is_logged_once_per_generation(
     assert caplog.text.count("cidrs[0]") == 2
 
 
-def test_a_configuration_that_cannot_be_read_is_told(
+def test_a_configuration_that_cannot_be_read_is_logged(
     api: ApiServer, observed: Observed, caplog: pytest.LogCaptureFixture
 ) -> None:
     api.put(CONFIGS, policy_config(posture="Opne"))
@@ -168,7 +168,7 @@ def test_a_configuration_that_cannot_be_read_is_told(
 
 
 @pytest.mark.parametrize("spec", [None, 7, [], "x", {}, {"attachments": 7}], ids=json.dumps)
-def test_a_spec_that_is_no_policy_grants_nothing_and_is_told(
+def test_a_spec_that_is_not_a_policy_grants_nothing_and_is_logged(
     api: ApiServer, observed: Observed, caplog: pytest.LogCaptureFixture, spec: object
 ) -> None:
     api.put(POLICIES, {**policy("a"), "spec": spec})
@@ -179,7 +179,7 @@ def test_a_spec_that_is_no_policy_grants_nothing_and_is_told(
 def test_without_their_definitions_there_are_no_policies(
     api: ApiServer, observe: Callable[..., Observed], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The CustomResourceDefinitions may come later; until then a line each says so, once."""
+    """The CustomResourceDefinitions may be installed later. Until then one line for each says so."""
     caplog.set_level(logging.INFO, "nadmit.cluster")
     api.put(POLICIES, policy("a", DENY))
     api.put(CONFIGS, policy_config(posture="Strict"))
@@ -205,7 +205,7 @@ def _wait_for_more_lists(api: ApiServer, count: int) -> None:
     api.wait(lambda: len(api.list_requests(POLICIES)) >= asked + count)
 
 
-def test_policies_go_with_their_definition(api: ApiServer, observed: Observed) -> None:
+def test_policies_disappear_with_their_definition(api: ApiServer, observed: Observed) -> None:
     api.put(POLICIES, policy("a", DENY))
     observed.wait(lambda: actions(observed))
     api.answer_always[POLICIES] = ABSENT
@@ -214,8 +214,8 @@ def test_policies_go_with_their_definition(api: ApiServer, observed: Observed) -
     assert observed.source.problem() is None
 
 
-def test_one_answer_that_there_are_none_changes_nothing(api: ApiServer, observed: Observed) -> None:
-    """An API server that is starting may answer 404 for a moment: no Deny rule may be lost by that."""
+def test_a_single_404_keeps_the_policies(api: ApiServer, observed: Observed) -> None:
+    """An API server that is starting may answer 404 for a moment. That must not drop a Deny rule."""
     api.put(POLICIES, policy("a", DENY))
     observed.wait(lambda: actions(observed))
     before = observed.source.snapshot().policies
@@ -227,7 +227,7 @@ def test_one_answer_that_there_are_none_changes_nothing(api: ApiServer, observed
     assert observed.source.snapshot().policies is before
 
 
-def test_a_server_that_goes_away_leaves_the_last_policies(api: ApiServer, observed: Observed) -> None:
+def test_when_the_server_goes_away_the_last_policies_stay(api: ApiServer, observed: Observed) -> None:
     api.put(POLICIES, policy("a", DENY))
     observed.wait(lambda: actions(observed))
     api.close()

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 KINDS = ("networks", "namespaces", "policies", "policyconfigs", "pods")
 
 
-# What is seen
+# Lists and events
 
 
-def test_a_list_is_seen(observed: Observed) -> None:
+def test_listed_objects_are_in_the_snapshot(observed: Observed) -> None:
     snapshot = observed.source.snapshot()
     definition = snapshot.network("team-a", "blue")
     assert definition is not None
@@ -35,7 +35,7 @@ def test_a_list_is_seen(observed: Observed) -> None:
     assert snapshot.counts() == {"networks": 1, "namespaces": 1, "policies": 0, "policyconfigs": 0, "pods": 0}
 
 
-def test_networks_come_change_and_go(api: ApiServer, observed: Observed) -> None:
+def test_networks_are_added_changed_and_deleted(api: ApiServer, observed: Observed) -> None:
     api.put(NETWORKS, network("green"))
     observed.wait_names("blue", "green")
     before = observed.source.snapshot()
@@ -51,7 +51,7 @@ def test_networks_come_change_and_go(api: ApiServer, observed: Observed) -> None
     observed.wait_names()
 
 
-def test_namespaces_come_change_and_go(api: ApiServer, observed: Observed) -> None:
+def test_namespaces_are_added_changed_and_deleted(api: ApiServer, observed: Observed) -> None:
     def labels() -> dict[str, str]:
         return dict(observed.source.snapshot().namespace_labels("team-b"))
 
@@ -73,7 +73,7 @@ def test_a_namespace_that_is_terminating_is_known_as_such(api: ApiServer, observ
     observed.wait(lambda: not observed.source.snapshot().is_terminating("team-a"))
 
 
-def test_default_networks_of_a_namespace_come_and_go(api: ApiServer, observed: Observed) -> None:
+def test_default_networks_of_a_namespace_are_added_and_removed(api: ApiServer, observed: Observed) -> None:
     blue = namespace("blue", team="a")
     blue["metadata"]["annotations"] = {"nadmit.io/default-networks": "lan"}
     api.put(NAMESPACES, blue)
@@ -93,7 +93,7 @@ def test_a_snapshot_never_changes(api: ApiServer, observed: Observed) -> None:
     assert before.network("team-b", "red") is None
 
 
-def test_what_decisions_do_not_read_swaps_nothing(api: ApiServer, observed: Observed) -> None:
+def test_a_change_that_decisions_do_not_read_swaps_nothing(api: ApiServer, observed: Observed) -> None:
     swaps = observed.swaps
     api.put(NETWORKS, {**network("blue", managedFields=[{"b": {}}]), "status": {"x": 1}})
     api.put(NAMESPACES, {**namespace("team-a", team="a"), "status": {"phase": "Terminating"}})
@@ -111,13 +111,15 @@ def test_a_list_comes_in_pages(api: ApiServer, observe: Callable[..., Observed])
     assert [request.query.get("continue") for request in api.list_requests(NETWORKS)] == [None, "a+b/500", "a+b/1000"]
 
 
-def test_a_list_whose_history_goes_between_pages_begins_again(api: ApiServer, observe: Callable[..., Observed]) -> None:
+def test_a_list_whose_history_is_compacted_between_pages_begins_again(
+    api: ApiServer, observe: Callable[..., Observed]
+) -> None:
     api.put(NETWORKS, *(network(f"n{number}") for number in range(9)))
 
     expired: list[bool] = []
 
     def expire() -> None:
-        """NB: called for pages of every kind, each from a thread of its own."""
+        """NB: threads of all kinds call it, for their pages."""
         if len(api.list_requests(NETWORKS)) == 1 and not expired:
             expired.append(True)
             api.answers[NETWORKS].append((410, status(410, "The provided continue parameter is too old")))
@@ -130,10 +132,10 @@ def test_a_list_whose_history_goes_between_pages_begins_again(api: ApiServer, ob
     api.wait(lambda: len(api.list_requests(NETWORKS)) in (4, 5))
 
 
-# The watch goes on
+# Watches
 
 
-def test_a_watch_that_ends_goes_on_from_the_last_version(api: ApiServer, observed: Observed) -> None:
+def test_after_a_watch_ends_the_next_one_begins_at_the_last_version(api: ApiServer, observed: Observed) -> None:
     api.put(NETWORKS, network("green"))
     observed.wait_names("blue", "green")
     version = str(api.version)
@@ -145,7 +147,7 @@ def test_a_watch_that_ends_goes_on_from_the_last_version(api: ApiServer, observe
     assert len(api.list_requests(NETWORKS)) == 1
 
 
-def test_a_watch_that_is_cut_goes_on_from_the_last_version(
+def test_after_a_watch_is_cut_the_next_one_begins_at_the_last_version(
     api: ApiServer, observed: Observed, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "nadmit.cluster")
@@ -216,11 +218,11 @@ def test_history_that_is_always_compacted_is_not_listed_in_a_loop(
     observed = observe(api.url, pause_min_s=30.0, pause_max_s=30.0, short_watch_s=1.0)
     observed.start()
     api.wait(lambda: len(api.watch_requests(NETWORKS)) == 2)
-    observed.wait(lambda: observed.source._informers[0]._failures == 2)
+    observed.wait(lambda: observed.source._informers[0]._backoff.failures == 2)
     assert len(api.list_requests(NETWORKS)) == 2
 
 
-def test_an_error_event_of_another_kind_is_waited_out(api: ApiServer, observed: Observed) -> None:
+def test_after_another_error_event_the_watch_is_tried_again(api: ApiServer, observed: Observed) -> None:
     api.send(NETWORKS, {"type": "ERROR", "object": json.loads(status(500, "etcd is tired"))})
     api.wait(lambda: len(api.watch_requests(NETWORKS)) == 2)
     api.put(NETWORKS, network("green"))
@@ -228,7 +230,7 @@ def test_an_error_event_of_another_kind_is_waited_out(api: ApiServer, observed: 
     assert len(api.list_requests(NETWORKS)) == 1
 
 
-def test_a_line_that_is_no_json_is_a_lost_watch(api: ApiServer, observed: Observed) -> None:
+def test_a_line_that_is_not_json_ends_the_watch(api: ApiServer, observed: Observed) -> None:
     api.send(NETWORKS, b"<html>")
     api.wait(lambda: len(api.watch_requests(NETWORKS)) == 2)
     api.put(NETWORKS, network("green"))
@@ -270,9 +272,7 @@ def test_an_odd_object_does_not_spoil_a_list(api: ApiServer, observe: Callable[.
 
 
 @pytest.mark.parametrize("config", [7, {"type": "bridge"}, [], True], ids=repr)
-def test_a_config_that_is_no_text_is_a_network_that_cannot_be_used(
-    api: ApiServer, observed: Observed, config: object
-) -> None:
+def test_a_network_whose_config_is_not_text_cannot_be_used(api: ApiServer, observed: Observed, config: object) -> None:
     api.put(NETWORKS, network("green", config=config))
     observed.wait_names("blue", "green")
     definition = observed.source.snapshot().network("team-a", "green")
@@ -282,9 +282,7 @@ def test_a_config_that_is_no_text_is_a_network_that_cannot_be_used(
 
 
 @pytest.mark.parametrize("spec", [7, [], "x"], ids=repr)
-def test_a_spec_that_is_no_object_is_a_network_that_cannot_be_used(
-    api: ApiServer, observed: Observed, spec: object
-) -> None:
+def test_a_network_whose_spec_is_not_an_object_cannot_be_used(api: ApiServer, observed: Observed, spec: object) -> None:
     api.put(NETWORKS, {**network("green"), "spec": spec})
     observed.wait_names("blue", "green")
     definition = observed.source.snapshot().network("team-a", "green")
@@ -307,10 +305,10 @@ def test_a_network_without_config_is_on_disk(api: ApiServer, observed: Observed,
     assert definition.is_on_disk
 
 
-# Not ready, and ready for ever
+# Not ready, then ready forever
 
 
-def test_a_server_that_is_down_is_waited_for(observe: Callable[..., Observed], api: ApiServer) -> None:
+def test_the_source_waits_for_a_server_that_is_down(observe: Callable[..., Observed], api: ApiServer) -> None:
     port = api.port
     api.close()
     observed = observe(f"http://127.0.0.1:{port}")
@@ -336,7 +334,7 @@ def test_a_server_that_is_down_is_waited_for(observe: Callable[..., Observed], a
         observed.source.stop()
 
 
-def test_a_server_that_goes_away_leaves_the_last_snapshot(api: ApiServer, observed: Observed) -> None:
+def test_when_the_server_goes_away_the_last_snapshot_stays(api: ApiServer, observed: Observed) -> None:
     before = observed.source.snapshot()
     api.close()
     observed.now += 60
@@ -345,7 +343,7 @@ def test_a_server_that_goes_away_leaves_the_last_snapshot(api: ApiServer, observ
     assert observed.source.cache_age_seconds() == dict.fromkeys(KINDS, 60.0)
 
 
-def test_the_age_of_a_cache_is_that_of_its_last_news(api: ApiServer, observed: Observed) -> None:
+def test_the_age_of_a_cache_counts_from_its_last_event_bookmark_or_list(api: ApiServer, observed: Observed) -> None:
     def ages() -> dict[str, float]:
         return observed.source.cache_age_seconds()
 
@@ -378,7 +376,7 @@ def test_a_missing_right_is_named(api: ApiServer, observe: Callable[..., Observe
     observed.wait(lambda: observed.source.problem() is None)
 
 
-def test_an_answer_that_is_no_list_is_named(api: ApiServer, observe: Callable[..., Observed]) -> None:
+def test_an_answer_that_is_not_a_list_is_named(api: ApiServer, observe: Callable[..., Observed]) -> None:
     api.answer_always[NETWORKS] = (200, b"<html>hello")
     api.answer_always[NAMESPACES] = (302, b"elsewhere")
     observed = observe(api.url)
@@ -409,7 +407,7 @@ def test_no_definition_of_networks_means_no_networks(
     assert caplog.text.count("install its CustomResourceDefinition") == 1
 
 
-def test_networks_go_with_their_definition(api: ApiServer, observed: Observed) -> None:
+def test_networks_disappear_with_their_definition(api: ApiServer, observed: Observed) -> None:
     api.answer_always[NETWORKS] = (404, b"404 page not found\n")
     api.cut_watches()
     observed.wait_names()
@@ -418,7 +416,7 @@ def test_networks_go_with_their_definition(api: ApiServer, observed: Observed) -
     observed.wait_names("blue")
 
 
-def test_one_answer_that_there_are_no_networks_changes_nothing(api: ApiServer, observed: Observed) -> None:
+def test_a_single_404_keeps_the_networks(api: ApiServer, observed: Observed) -> None:
     api.answers[NETWORKS].append((404, b""))
     swaps = observed.swaps
     api.cut_watches()
@@ -428,7 +426,7 @@ def test_one_answer_that_there_are_no_networks_changes_nothing(api: ApiServer, o
     assert observed.swaps == swaps + 1
 
 
-def test_namespaces_cannot_be_absent(api: ApiServer, observe: Callable[..., Observed]) -> None:
+def test_a_404_for_namespaces_is_an_error(api: ApiServer, observe: Callable[..., Observed]) -> None:
     api.answer_always[NAMESPACES] = (404, b"404 page not found\n")
     observed = observe(api.url)
     observed.start()
@@ -466,7 +464,7 @@ def test_refused_credentials_are_named(api: ApiServer, observe: Callable[..., Ob
 
 
 @pytest.mark.slow
-def test_a_burst_is_a_few_snapshots(api: ApiServer, observe: Callable[..., Observed]) -> None:
+def test_a_burst_of_events_makes_a_few_snapshots(api: ApiServer, observe: Callable[..., Observed]) -> None:
     observed = observe(api.url, batch_s=0.05)
     observed.start()
     api.wait(lambda: api.watches[NETWORKS])
@@ -476,7 +474,7 @@ def test_a_burst_is_a_few_snapshots(api: ApiServer, observe: Callable[..., Obser
     assert observed.swaps - swaps <= (time.monotonic() - began) / 0.05 + 2
 
 
-def test_the_same_trouble_is_logged_once_a_minute(
+def test_the_same_problem_is_logged_once_a_minute(
     api: ApiServer, observed: Observed, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "nadmit.cluster")
@@ -510,7 +508,7 @@ def test_the_first_list_is_logged(
     }
 
 
-def test_a_watch_that_ends_at_once_is_waited_out(api: ApiServer, observe: Callable[..., Observed]) -> None:
+def test_after_a_watch_that_ends_at_once_there_is_a_pause(api: ApiServer, observe: Callable[..., Observed]) -> None:
     observed = observe(api.url, short_watch_s=1.0)
     observed.start()
     api.wait(lambda: all(api.watches.values()))
@@ -521,21 +519,21 @@ def test_a_watch_that_ends_at_once_is_waited_out(api: ApiServer, observe: Callab
 
 def test_pauses_double_up_to_a_limit(api: ApiServer, observe: Callable[..., Observed]) -> None:
     informer = observe(api.url, pause_min_s=0.5, pause_max_s=30.0).source._informers[0]
-    assert [informer._pause() for _ in range(8)] == [0.75, 1.5, 3.0, 6.0, 12.0, 24.0, 30.0, 30.0]
+    assert [informer._backoff.next() for _ in range(8)] == [0.75, 1.5, 3.0, 6.0, 12.0, 24.0, 30.0, 30.0]
 
 
 def test_a_bug_does_not_end_the_watch(
     api: ApiServer, observed: Observed, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    inbox = observed.source._informers[0]._inbox
-    monkeypatch.setattr(inbox, "make", lambda _: 1 / 0)
+    cache = observed.source._informers[0]._cache
+    monkeypatch.setattr(cache, "make", lambda _: 1 / 0)
     api.put(NETWORKS, network("green"))
     observed.wait(lambda: "ZeroDivisionError" in caplog.text)
     monkeypatch.undo()
     observed.wait_names("blue", "green")
 
 
-def test_a_bug_in_who_is_told_does_not_end_the_swaps(
+def test_a_bug_in_on_swap_does_not_end_the_swaps(
     api: ApiServer, observed: Observed, caplog: pytest.LogCaptureFixture
 ) -> None:
     told = observed.source._on_swap
@@ -548,7 +546,7 @@ def test_a_bug_in_who_is_told_does_not_end_the_swaps(
 
 
 def test_shared_networks_follow_their_annotation(api: ApiServer, observed: Observed) -> None:
-    """The caches keep which these are, whichever way a definition comes, changes or goes."""
+    """The caches keep the set of shared networks up to date for lists, events and deletions."""
 
     def is_shared(*names: str) -> bool:
         found = observed.source.snapshot().shared_networks()
@@ -567,7 +565,7 @@ def test_shared_networks_follow_their_annotation(api: ApiServer, observed: Obser
     observed.wait(lambda: is_shared("grey"))
 
 
-def test_networks_of_a_new_namespace_come_and_go(api: ApiServer, observed: Observed) -> None:
+def test_networks_of_a_new_namespace_are_added_and_deleted(api: ApiServer, observed: Observed) -> None:
     api.put(NETWORKS, network("red", "team-b"))
     observed.wait(lambda: observed.names("team-b") == ["red"])
     api.delete(NETWORKS, "team-b", "red")
@@ -577,7 +575,7 @@ def test_networks_of_a_new_namespace_come_and_go(api: ApiServer, observed: Obser
     observed.wait(lambda: observed.names("team-b") == ["red"])
 
 
-def test_a_list_that_is_as_before_swaps_nothing(api: ApiServer, observed: Observed) -> None:
+def test_a_list_without_changes_swaps_nothing(api: ApiServer, observed: Observed) -> None:
     before = observed.source.snapshot()
     definition = before.network("team-a", "blue")
     api.answers[NETWORKS].append((410, b""))
@@ -606,7 +604,7 @@ def test_stop_ends_a_pause(observe: Callable[..., Observed]) -> None:
     assert time.monotonic() - began < 0.5
 
 
-def test_stop_before_start_is_nothing(observe: Callable[..., Observed]) -> None:
+def test_stop_before_start_does_nothing(observe: Callable[..., Observed]) -> None:
     observe("http://127.0.0.1:1").source.stop()
     gc.collect()
 

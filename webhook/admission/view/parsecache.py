@@ -1,15 +1,15 @@
-"""What was read of texts that authors write: the one cache of parsed configurations and annotations, bounded by size.
+"""The one cache of parsed configurations and annotations, bounded by size.
 
-Theory of operation. A definition is read when a decision first asks for it, and so is an annotation; both webhooks, dry
-runs and the pods of a ReplicaSet bring the same texts again. What was read is kept until others need the room. A parsed
-JSON value takes up to 30 times the room of its text, so the bound is an estimate of bytes, not a number of entries: an
-author of one namespace can write texts as he likes, and 1,000 entries of 16 KiB would be 400 MiB.
+Theory of operation. A decision parses a definition or an annotation when it first needs it. Both webhooks, dry runs and
+the pods of a ReplicaSet bring the same texts again, so the cache keeps the parsed values until others need the room. A
+parsed JSON value takes up to 30 times the room of its text. So the bound is an estimate of bytes, not a number of
+entries: the author of one namespace can write any text, and 1,000 entries of 16 KiB would take 400 MiB.
 
-A review runs on the event loop, and may name 64 definitions that nobody has read. So a server gives each review an
-allowance of characters. Whoever has used it up gets OutOfTurnError, with the work that is missing: the server has it
-done elsewhere, or later, and asks again. Elsewhere (commands, tests) nothing is limited.
+A review runs on the event loop, and may name 64 definitions that are not parsed yet. So a server gives each turn of a
+review an allowance of characters to parse. When it is used up, the cache raises OutOfTurnError with the missing work;
+the server has another thread do the work, and then judges the review again. Commands and tests have no limit.
 
-NB: used from one thread at a time, which is the event loop's in a server; so nothing is locked.
+NB: only one thread at a time may use the cache, in a server that of the event loop. So there are no locks.
 """
 
 from __future__ import annotations
@@ -18,33 +18,34 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any, NamedTuple
 
-from cniplugin.access.model.values import UnreadError
+from cniplugin.access.model.decision import UnreadError
 from cniplugin.netspec import annotation, cniconfig
+from cniplugin.netspec.annotation import PodSelections, texts_of
 from cniplugin.netspec.cniconfig import NetworkConfigList
 from cniplugin.netspec.errors import SpecError, SpecErrors
-from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS, NetworkSelectionElement
+from cniplugin.netspec.selection import NETWORKS
 from webhook.admission.model.limitsettings import ReviewLimits, pod_problems, too_many_networks
-from webhook.admission.view.listers import Cluster
+from webhook.admission.view.decisioncontext import Cluster
 
 WEIGHT_MAX = 32 * 1024 * 1024
 """Bytes, estimated. A usual definition (0.8 KB) weighs 6 KB, so the 5,000 that are used most stay read."""
 
 ALLOWANCE = 65_536
-"""Characters that one review may have read on the event loop: the dearest take 15 ms, those of a usual pod 0.1."""
+"""Characters that one turn may parse on the event loop: the slowest texts take 15 ms, those of a usual pod 0.1 ms."""
 
 _ENTRY = 1024
 """Bytes of an entry without its value; also of one error."""
 
 
 def _nothing() -> None:
-    """Do what is to be done where another turn is all that a review needs."""
+    """Do nothing: the review needs another turn, and no work before it."""
 
 
 class OutOfTurnError(UnreadError):
-    """A review needs more read than its turn allows.
+    """A review has to parse more than its turn allows.
 
-    `cluster` is what to ask in the next turn; None: the same. Before that turn `work` is to be called in any thread,
-    and then `keep` in the thread of the reviews.
+    `cluster` is the snapshot for the next turn, None for the same one. Before that turn the server calls `work` in any
+    thread, and then `keep` in the thread of the reviews.
     """
 
     def __init__(
@@ -61,47 +62,19 @@ class OutOfTurnError(UnreadError):
 
 
 class ParsedConfig(NamedTuple):
-    """A configuration that was read: its value, or what is wrong with it."""
+    """A parsed configuration: its value, or its problems."""
 
     config: NetworkConfigList | None
     problems: tuple[SpecError, ...] = ()
 
 
-class ParsedNetworks(NamedTuple):
-    """A network annotation that was read; None in the place of an item that cannot be."""
-
-    elements: tuple[NetworkSelectionElement | None, ...] = ()
-    problems: tuple[SpecError, ...] = ()
-
-
-NO_NETWORKS = ParsedNetworks()
-
-
-class Asked(NamedTuple):
-    """What the network annotations of one pod ask for, as far as they can be read.
-
-    `networks` has None in the place of an item that cannot be read. `problems`: of both annotations.
-    `is_above_limit`: they ask for too much to be read.
-    """
-
-    networks: tuple[NetworkSelectionElement | None, ...] = ()
-    default: NetworkSelectionElement | None = None
-    problems: tuple[SpecError, ...] = ()
-    is_above_limit: bool = False
-
-    @property
-    def size(self) -> int:
-        """How many networks there are."""
-        return len(self.networks) + (self.default is not None)
-
-
 class ParseCache:
-    """Values by key, of which those that were asked for last stay. See the module."""
+    """Values by key; the least recently used ones make room for others. See the module."""
 
     def __init__(self, weight_max: int = WEIGHT_MAX) -> None:
         self.weight = 0
         self.left: int | None = None
-        """Characters that the review in progress may still have read; None: as many as it likes."""
+        """Characters that the turn in progress may still parse; None for no limit."""
         self._weight_max = weight_max
         self._entries: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
 
@@ -109,7 +82,7 @@ class ParseCache:
         return len(self._entries)
 
     def get(self, key: Hashable) -> Any:
-        """Return what was put under a key; None if that is not here."""
+        """Return the value of a key; None if the cache does not have it."""
         entry = self._entries.get(key)
         if entry is None:
             return None
@@ -117,7 +90,7 @@ class ParseCache:
         return entry[0]
 
     def put(self, key: Hashable, value: object, weight: int) -> None:
-        """Keep a value of about so many bytes. One that is larger than the whole bound stays until the next."""
+        """Keep a value of about `weight` bytes. A value above the whole bound stays until the next one comes."""
         before = self._entries.pop(key, None)
         if before is not None:
             self.weight -= before[1]
@@ -128,7 +101,7 @@ class ParseCache:
             self.weight -= freed
 
     def spend(self, characters: int) -> bool:
-        """Say whether the review in progress may have so many more characters read, and take note of it."""
+        """Take characters off the allowance of the turn in progress. Return False if too few are left."""
         if self.left is None:
             return True
         if characters > self.left:
@@ -137,18 +110,20 @@ class ParseCache:
         return True
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Remove all values."""
         self._entries.clear()
         self.weight = 0
 
 
 PARSED = ParseCache()
 
+NO_NETWORKS = PodSelections()
+
 
 def weigh(text: str) -> int:
-    """Return about how many bytes the JSON value of a text takes, by what opens objects, lists, members and strings.
+    """Estimate the bytes that the JSON value of a text takes, by counting its delimiters.
 
-    CPython 3.11: an empty object 64, its first five members 120, a list 56, a place in it 8, a string 49 and its text.
+    CPython 3.11: an empty object 64, its first five members 120, a list 56, an item in it 8, a string 49 and its text.
     """
     return (
         len(text)
@@ -161,7 +136,7 @@ def weigh(text: str) -> int:
 
 
 def read_config(text: str, name: str) -> ParsedConfig:
-    """Return what `spec.config` of a definition of this name says. Never raises SpecErrors."""
+    """Return the parsed `spec.config` of a definition of this name. Never raises SpecErrors."""
     key = ("config", text, name)
     known: ParsedConfig | None = PARSED.get(key)
     if known is not None:
@@ -172,7 +147,7 @@ def read_config(text: str, name: str) -> ParsedConfig:
 
 
 def parse_config(text: str, name: str) -> ParsedConfig:
-    """As `read_config`, without the cache. In any thread."""
+    """Parse as `read_config` does, without the cache. May run in any thread."""
     try:
         return ParsedConfig(cniconfig.parse(text, name=name))
     except SpecErrors as errors:
@@ -181,41 +156,29 @@ def parse_config(text: str, name: str) -> ParsedConfig:
 
 def read_pod(
     annotations: Mapping[str, str], *, namespace: str, network_namespace: str, limits: ReviewLimits | None
-) -> Asked:
-    """Return what a pod in a namespace asks for; a bare default network is one of `network_namespace`.
+) -> PodSelections:
+    """Return the networks that a pod in a namespace asks for.
 
-    `limits`: None for a pod that is stored already; what is above one is its only problem, and is not read.
+    A default network that is named without a namespace is one of `network_namespace`. `limits`: None for a stored pod.
+    If the annotations exceed a limit, that is the only problem.
     """
-    networks, default = annotations.get(NETWORKS, ""), annotations.get(DEFAULT_NETWORK, "")
-    too_large = pod_problems(annotations, limits) if limits is not None else []
+    networks, default = texts_of(annotations)
+    if not networks and not default:
+        return NO_NETWORKS
+    too_large = pod_problems(networks, default, limits) if limits is not None else []
     if too_large:
-        return Asked(problems=tuple(too_large), is_above_limit=True)
-    chosen = _read_annotation(default, network_namespace, DEFAULT_NETWORK) if default else NO_NETWORKS
-    selected = _read_annotation(networks, namespace, NETWORKS) if networks else NO_NETWORKS
-    count = len(selected.elements) + len(chosen.elements)
-    if limits is not None and count > limits.networks_per_pod:
-        too_many = too_many_networks(count, limits, source=NETWORKS)
-        return Asked(problems=(too_many,), is_above_limit=True)
-    element = chosen.elements[0] if chosen.elements else None
-    return Asked(selected.elements, element, (*chosen.problems, *selected.problems))
+        return PodSelections(problems=tuple(too_large))
+    selections = _read_pod(networks, default, namespace, network_namespace)
+    if limits is not None and selections.size > limits.networks_per_pod:
+        return PodSelections(problems=(too_many_networks(selections.size, limits, source=NETWORKS),))
+    return selections
 
 
-def _read_annotation(text: str, namespace: str, source: str) -> ParsedNetworks:
-    key = (source, text, namespace)
-    known: ParsedNetworks | None = PARSED.get(key)
+def _read_pod(networks: str, default: str, namespace: str, network_namespace: str) -> PodSelections:
+    key = (networks, default, namespace, network_namespace)
+    known: PodSelections | None = PARSED.get(key)
     if known is not None:
         return known
-    made = _parse_annotation(text, namespace, source)
-    parts = len(made.elements) + len(made.problems)
-    PARSED.put(key, made, weigh(text) + _ENTRY * parts)
+    made = annotation.read_pod(networks, default, namespace=namespace, network_namespace=network_namespace)
+    PARSED.put(key, made, weigh(networks + default) + _ENTRY * (made.size + len(made.problems)))
     return made
-
-
-def _parse_annotation(text: str, namespace: str, source: str) -> ParsedNetworks:
-    try:
-        if source == NETWORKS:
-            return ParsedNetworks(annotation.parse(text, namespace=namespace))
-        element = annotation.parse_default_network(text, namespace=namespace)
-    except SpecErrors as errors:
-        return ParsedNetworks(errors.readable if source == NETWORKS else (), errors.errors)
-    return ParsedNetworks((element,) if element is not None else ())

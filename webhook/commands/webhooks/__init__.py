@@ -1,1 +1,1 @@
-"""`nadmit webhooks`: the registration of the webhooks, shown, staged and looked at."""
+"""The commands `nadmit webhooks`: show the registration of the webhooks, compare it, and choose its stage."""

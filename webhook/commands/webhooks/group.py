@@ -1,27 +1,27 @@
-"""`nadmit webhooks`: the registration of the webhooks, shown, staged and looked at."""
+"""The group `nadmit webhooks`. It imports none of its commands, so its help is quick."""
 
 from __future__ import annotations
 
 import click
 
-from webhook.commands.lazy import LazyCommand, LazyGroup
+from webhook.commands.commandgroup import CommandGroup, Entry
 
 COMMANDS = {
-    "show": LazyCommand("webhook.commands.webhooks.show", "show", "Print the webhook configurations as YAML."),
-    "status": LazyCommand("webhook.commands.webhooks.status", "status", "Compare what is registered with the table."),
-    "stage": LazyCommand("webhook.commands.webhooks.stage", "stage", "Choose what happens while nobody answers."),
+    "show": Entry("webhook.commands.webhooks.show", "show", "Print the webhook configurations as YAML."),
+    "status": Entry("webhook.commands.webhooks.status", "status", "Compare what is registered with the table."),
+    "stage": Entry("webhook.commands.webhooks.stage", "stage", "Choose what happens while no replica answers."),
 }
 
 
-@click.group(cls=LazyGroup, lazy=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=CommandGroup, table=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 def webhooks() -> None:
-    """Register the webhooks, and choose what happens while nobody answers them.
+    """Register the webhooks, and choose what happens while no replica answers.
 
-    `nadmit serve --webhook-configuration NAME` registers them by itself. `show` is for those who do it by manifest.
+    `nadmit serve --webhook-configuration NAME` registers them by itself. `show` is for registration by manifest.
 
     \b
     Examples:
-      nadmit webhooks status                    what is registered, and what differs
-      nadmit webhooks stage Fail                refuse what cannot be judged, once the webhook is seen to answer
+      nadmit webhooks status                    list the registered webhooks, and what differs
+      nadmit webhooks stage Fail                refuse what cannot be judged, after a proof that the webhook answers
       nadmit webhooks show --ca-file ca.crt | kubectl apply -f -
     """  # noqa: D301 - click reads the backspace: keep these lines as they are

@@ -1,4 +1,4 @@
-"""`nadmit webhooks show`: the configurations as YAML, for those who register by manifest."""
+"""`nadmit webhooks show`: the configurations as YAML, for registration by manifest."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from webhook.commands.options import EXIT_UNREADABLE
 from webhook.kube.apierrors import ClusterError
 from webhook.registration.configurations import DEFAULT_NAME, IGNORE, STAGES, Service, configuration, webhooks
 from webhook.registration.tables import KINDS
-from webhook.serving.pathtokenfile import PathTokenError, read_tokens
+from webhook.serving.reviewpaths import PathTokenError, read_tokens
 
-from .registering import protection_of_options, target_of_options, target_options
+from .registrationoptions import protection_of_options, target_of_options, target_options
 
 DEFAULT_SERVICE = Service("nadmit-system", "nadmit-webhook")
 
@@ -29,13 +29,13 @@ DEFAULT_SERVICE = Service("nadmit-system", "nadmit-webhook")
     type=click.Choice(STAGES),
     default=IGNORE,
     show_default=True,
-    help="What happens while nobody answers: let everything pass, or refuse what is to be judged.",
+    help="What happens while no replica answers: allow everything, or refuse what must be judged.",
 )
 @click.option(
     "--ca-file",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="The authority of the webhook's certificate, PEM; without it somebody else has to put caBundle in.",
+    help="The authority of the webhook's certificate, PEM; without it something else must add the caBundle.",
 )
 @click.option(
     "--path-token-file",
@@ -45,13 +45,14 @@ DEFAULT_SERVICE = Service("nadmit-system", "nadmit-webhook")
 )
 @click.option("--name", metavar="NAME", default=DEFAULT_NAME, show_default=True, help="Name of both objects.")
 def show(*, failure_policy: str, ca_file: Path | None, path_token_file: Path | None, name: str, **options: Any) -> None:
-    """Print the MutatingWebhookConfiguration and the ValidatingWebhookConfiguration as YAML; no cluster is asked.
+    """Print the MutatingWebhookConfiguration and the ValidatingWebhookConfiguration as YAML, without a cluster.
 
-    Without --service and --url it is for the Service nadmit-webhook of namespace nadmit-system. --network-status-mode
-    and the status writers are to be those of the webhook: they say for which changes of network-status it is called.
+    Without --service and --url the target is the Service nadmit-webhook in namespace nadmit-system. Give the same
+    --network-status-mode and status writers as the webhook has: they decide for which changes of network-status the API
+    server calls it.
 
-    Who registers by manifest gives `nadmit serve` no --webhook-configuration, which would put its own back. With
-    --path-token-file the output has a secret: only who may read these objects is to read it.
+    If you register by manifest, run `nadmit serve` without --webhook-configuration, which would restore its own. With
+    --path-token-file the output contains a secret: protect it like the objects themselves.
 
     \b
     Exit codes:
@@ -71,15 +72,15 @@ def show(*, failure_policy: str, ca_file: Path | None, path_token_file: Path | N
 
 
 def render(values: Sequence[dict[str, Any]]) -> str:
-    """Return objects as YAML documents, long expressions as blocks."""
+    """Return objects as YAML documents, with long expressions as blocks."""
     return yaml.dump_all(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=2**16)
 
 
 class _Dumper(yaml.SafeDumper):
-    """Texts of several lines are blocks, and nothing is an alias."""
+    """Writes texts of several lines as blocks, and no aliases."""
 
     def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - yaml's signature
-        """Write everything out."""
+        """Write equal values in full."""
         return True
 
 
@@ -99,7 +100,7 @@ def _read_token(file: Path) -> str:
 
 
 def _read(file: Path) -> bytes:
-    from webhook.registration.authority import read_authorities  # noqa: PLC0415 - cryptography costs 100 ms
+    from webhook.registration.cafile import read_authorities  # noqa: PLC0415 - cryptography costs 100 ms
 
     try:
         return read_authorities(file)

@@ -1,4 +1,4 @@
-"""`nadmit webhooks status`: what is registered, next to what should be."""
+"""`nadmit webhooks status`: the registered webhooks, compared with the table."""
 
 from __future__ import annotations
 
@@ -9,13 +9,20 @@ from typing import Any
 import click
 
 from webhook.commands.options import EXIT_REFUSED, paint
-from webhook.registration import comparison, conditions
+from webhook.registration import conditions, configurations
 from webhook.registration.conditions import StatusProtection
 from webhook.registration.configurations import IGNORE, Target, Webhook, is_ours, token_of, webhooks
-from webhook.registration.moving import PROBES
+from webhook.registration.pathmigration import PROBES
 from webhook.registration.tables import KINDS, Kind
 
-from .registering import cluster_options, opened, present_of, protection_of_options, target_of_options, target_options
+from .registrationoptions import (
+    cluster_options,
+    opened,
+    present_of,
+    protection_of_options,
+    target_of_options,
+    target_options,
+)
 from .show import DEFAULT_SERVICE
 
 HEADER = ("WEBHOOK", "FAILURE POLICY", "PATH", "CA BUNDLE UNTIL", "DIFFERS IN")
@@ -25,23 +32,23 @@ HEADER = ("WEBHOOK", "FAILURE POLICY", "PATH", "CA BUNDLE UNTIL", "DIFFERS IN")
 @target_options
 @cluster_options
 def status(**options: Any) -> None:
-    """List the registered webhooks: failurePolicy, when the authorities end, and what differs from what should be.
+    """List the registered webhooks: failurePolicy, when the authorities expire, and the fields that differ.
 
-    Without --service and --url, the address that is registered is taken for the right one, and so is what is
-    registered about network-status without an option about that. A path that ends in ... has a token, which is not
-    shown. Several authorities are a rotation that is under way.
+    Without --service and --url the registered address counts as the right one. Without an option about network-status
+    the registered conditions count as right. A path that ends in ... has a token, which is not shown. Several
+    authorities mean that a rotation is running.
 
     \b
     Exit codes:
-      0  all as it should be
+      0  all is as it should be
       1  something differs
-      2  an option is wrong, or the cluster cannot be asked
+      2  an option is wrong, or the API server gives no answer
     """  # noqa: D301 - click reads the backspace: keep these lines as they are
-    with opened(options) as api:
-        found = present_of(api)
-    present = {kind: comparison.webhooks_of(found.get(kind, {})) for kind in KINDS}
+    with opened(options) as registered:
+        objects = present_of(registered)
+    present = {kind: configurations.webhooks_of(objects.get(kind, {})) for kind in KINDS}
     target = target_of_options(options) or _target_of(present)
-    stages = {kind: comparison.stage_of(value) for kind, value in found.items()}
+    stages = {kind: configurations.stage_of(value) for kind, value in objects.items()}
     protection = _protection_of(options, present)
     labels = conditions.label_protection_of(_conditions(present))
     rows: list[tuple[str, ...]] = []
@@ -57,7 +64,7 @@ def status(**options: Any) -> None:
             labels=labels,
             token=next((token_of(hook) for hook in hooks if is_ours(hook)), ""),
         )
-        differences = comparison.differences([hook for hook in hooks if hook["name"] not in PROBES], desired)
+        differences = configurations.differences([hook for hook in hooks if hook["name"] not in PROBES], desired)
         rows += _rows(kind, hooks, differences)
         differing |= differences
     for line in _table(rows):
@@ -70,12 +77,12 @@ def status(**options: Any) -> None:
 
 
 def _target_of(present: Mapping[Kind, Sequence[Webhook]]) -> Target:
-    """Return whom the judging webhooks call, or else the others; all are to call the same."""
-    return comparison.target_of([hook for kind in reversed(KINDS) for hook in present[kind]]) or DEFAULT_SERVICE
+    """Return the target of the validating webhooks, or else of the others. All should have the same."""
+    return configurations.target_of([hook for kind in reversed(KINDS) for hook in present[kind]]) or DEFAULT_SERVICE
 
 
 def _protection_of(options: Mapping[str, Any], present: Mapping[Kind, Sequence[Webhook]]) -> StatusProtection:
-    """Return what the options say about network-status; if they say nothing, what is registered."""
+    """Return the protection of network-status in the options; without any, the registered one."""
     given = protection_of_options(options)
     if given != StatusProtection():
         return given
@@ -87,12 +94,11 @@ def _conditions(present: Mapping[Kind, Sequence[Webhook]]) -> list[conditions.Co
     return [each for hook in hooks for each in hook.get("matchConditions") or ()]
 
 
-def _uneven(stages: Mapping[Kind, comparison.Stage]) -> list[str]:
-    said = {stage.failure_policy for stage in stages.values()}
-    if len(said) <= 1:
+def _uneven(stages: Mapping[Kind, configurations.Stage]) -> list[str]:
+    if len({stage.failure_policy for stage in stages.values()}) <= 1:
         return []
     listed = ", ".join(f"{kind.name} {stage.failure_policy}" for kind, stage in stages.items())
-    return [f"the configurations are of different stages: {listed}; run nadmit webhooks stage once more"]
+    return [f"the configurations have different stages: {listed}; run nadmit webhooks stage again"]
 
 
 def _rows(kind: Kind, present: Sequence[Webhook], differing: Mapping[str, Sequence[str]]) -> list[tuple[str, ...]]:
@@ -112,7 +118,7 @@ def _rows(kind: Kind, present: Sequence[Webhook], differing: Mapping[str, Sequen
 
 
 def _path(kind: Kind, hook: Webhook) -> str:
-    """Return the path without its token, which is nobody's business but the API server's."""
+    """Return the path without its token, which only the API server needs."""
     if not is_ours(hook):
         return ""
     return f"{kind.path}/..." if token_of(hook) else kind.path
@@ -125,9 +131,9 @@ def _difference(name: str, differing: Mapping[str, Sequence[str]]) -> str:
 
 
 def _ends(hook: Webhook) -> str:
-    from webhook.registration.authority import ends_of  # noqa: PLC0415 - cryptography costs 100 ms
+    from webhook.registration.cafile import ends_of  # noqa: PLC0415 - cryptography costs 100 ms
 
-    bundle = comparison.bundle_of(hook)
+    bundle = configurations.bundle_of(hook)
     if not bundle:
         return "none"
     return " ".join(f"{end:%Y-%m-%d}" for end in ends_of(bundle)) or "unreadable"

@@ -1,4 +1,4 @@
-"""What holds for all policies: one property for each sentence of the access policy's semantics."""
+"""Properties of all policies: one for each sentence of the access policy's semantics."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from cniplugin.access.compile import compile_rules, read_policies
 from cniplugin.access.judging import reasons
 from cniplugin.access.judging.judge import judge, may_attach, usable_namespaces
-from cniplugin.access.model.values import Config, Item, Subject
+from cniplugin.access.model.decision import Config, Item, Subject
 from cniplugin.access.reading.consent import ANNOTATIONS as CONSENT
 from cniplugin.access.reading.policies import read_policy
 from cniplugin.access.reading.policyconfig import read_config
@@ -23,16 +23,18 @@ from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS, NetworkSelectionElement
 from tests.cniplugin.access import strategies as make
 from tests.webhook.admission.world import FakeCluster
-from webhook.admission.evaluate import POD, evaluate
+from webhook.admission.evaluate import evaluate
+from webhook.admission.model.kinds import POD
 from webhook.admission.model.requests import Decision, Object, Request
+from webhook.admission.view.decisioncontext import DecisionContext
 
 World = dict[tuple[str, str], NetworkAttachmentDefinition]
 pytestmark = pytest.mark.slow
 some = settings(max_examples=60, deadline=None)
-"""Policies take longer to make up than to judge."""
+"""Hypothesis needs more time to make policies than the code to judge them."""
 
 ACCESS_ALLOWS = ("BuiltinUnsafeConfig", "MultusGate")
-"""Codes of refusals by checks that come after the access rules have allowed."""
+"""Codes of refusals by checks that follow the access rules."""
 
 
 def shuffled(policies: list[dict[str, Any]], chance: random.Random, *, entries: bool) -> list[dict[str, Any]]:
@@ -87,7 +89,7 @@ def test_a_further_deny_never_admits_more(
 def test_a_further_allow_only_refuses_what_it_governs(
     policies: list[dict[str, Any]], new: dict[str, Any], config: Config, subject: Subject, item: Item
 ) -> None:
-    """And where another Allow governs already, it takes nothing away."""
+    """If another Allow governs already, the further one removes nothing."""
     before = judge(subject, item, make.rules(policies, config))
     after = judge(subject, item, make.rules([*policies, new], config))
     if before.is_allowed and not after.is_allowed:
@@ -104,7 +106,7 @@ def test_a_further_allow_only_refuses_what_it_governs(
 def test_an_update_that_only_removes_is_always_admitted(
     policies: list[dict[str, Any]], config: Config, subject: Subject, world: World, data: st.DataObject
 ) -> None:
-    """Semantics, point 9: whatever the rules have become since."""
+    """Semantics, point 9: this holds for any change of the rules."""
     old = data.draw(st.lists(make.elements(), min_size=1, max_size=4))
     assume(sum(element.default_route is not None for element in old) < 2)
     assume(len({element.interface for element in old if element.interface}) == sum(bool(e.interface) for e in old))
@@ -136,7 +138,7 @@ def ask(
         object=thing,
         old_object=None if before is None else thing._replace(annotations=before),
     )
-    return evaluate(request, cluster_of(world), make.rules(policies, config))
+    return evaluate(request, DecisionContext(cluster_of(world), make.rules(policies, config)))
 
 
 @some
@@ -157,7 +159,7 @@ ASKED = st.lists(make.elements(), min_size=1, max_size=8)
 
 
 def plain(cluster: FakeCluster, namespace: str, name: str) -> Item:
-    """A network that is asked for without anything else."""
+    """A network without requests."""
     element = NetworkSelectionElement(namespace=namespace, name=name)
     return Item(element=element, network=cluster.network(namespace, name), network_labels={})
 
@@ -176,7 +178,7 @@ def test_a_message_names_only_what_the_pod_asked_for_or_may_use(
     may_use = usable_namespaces(subject, rules)
     known = {(element.namespace, element.name) for element in asked}
     known |= {key for key in world if key[0] in may_use or may_attach(subject, plain(cluster, *key), rules)}
-    said = "\n".join([decision.message, *(cause.message for cause in decision.causes), *decision.warnings])
+    said = "\n".join([decision.message, *(cause.message for cause in decision.causes), *map(str, decision.warnings)])
     for namespace in make.NAMESPACES:
         for name in make.NAMES:
             if (namespace, name) not in known:
@@ -201,7 +203,7 @@ def test_a_refusal_fits_into_an_event(
     decision = ask(subject, world, spoken, config, {NETWORKS: selection.render(asked)})
     if decision.code == 403:
         assert len(decision.message.encode()) <= reasons.TEXT_BYTES_MAX
-    assert all(len(text) <= 256 for text in decision.warnings)
+    assert all(len(text) <= 256 for text in map(str, decision.warnings))
 
 
 @some
@@ -213,7 +215,8 @@ def test_a_refusal_never_tells_whether_another_namespaces_network_exists(
     assume(item.network is not None and item.element.namespace != subject.namespace)
     rules = make.rules(policies, config)
     there, not_there = judge(subject, item, rules), judge(subject, item.replace(network=None), rules)
-    plain = judge(subject, item.replace(element=reasons.plain(item.element), replaces_default=False), rules)
+    bare = NetworkSelectionElement(name=item.element.name, namespace=item.element.namespace)
+    plain = judge(subject, item.replace(element=bare, replaces_default=False), rules)
     if plain.is_allowed or plain.code in ACCESS_ALLOWS or not_there.is_allowed or not_there.code in ACCESS_ALLOWS:
         return
     event(there.code)
@@ -226,7 +229,7 @@ def test_a_refusal_never_tells_whether_another_namespaces_network_exists(
 def test_a_rule_that_cannot_be_read_never_admits_more(
     policies: list[dict[str, Any]], config: Config, subject: Subject, item: Item, data: st.DataObject
 ) -> None:
-    """Whatever it was: a Deny gets broader, an Allow accepts nothing of what it may have governed."""
+    """A Deny gets broader; an Allow accepts nothing of what it may have governed."""
     assume(policies)
     worse = copy.deepcopy(policies)
     spec = data.draw(st.sampled_from(worse))["spec"]
@@ -344,7 +347,13 @@ def test_any_json_is_read_as_some_policy(value: dict[str, Any], subject: Subject
     assert all(problem.rule == "policy-field" for problem in policy.problems)
     named = {"kind": "NetworkAttachmentPolicy", **value}
     verdict = judge(subject, item, compile_rules(read_policies([named]), Config()))
-    said = [verdict.reason, verdict.decided, verdict.fix, *map(render, policy.problems), *policy.rule_names]
+    said = [
+        verdict.reason,
+        verdict.decided,
+        verdict.fix,
+        *map(render, policy.problems),
+        *(rule.reference for rule in policy.written),
+    ]
     assert "\n".join(said).encode() or verdict.code
 
 

@@ -1,4 +1,4 @@
-"""Two attachments that ask for one address of one network: of two pods, or of one."""
+"""Two attachments, of one pod or of two, that ask for one address of one network."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ from tests.webhook.admission.plugins.pods import codes, judge, world
 from tests.webhook.admission.world import RULES, decide, pod, request
 from webhook.admission.checks import podrequests
 from webhook.admission.evaluate import evaluate
-from webhook.admission.model.requests import Decision, GroupKind, Object
+from webhook.admission.model.kinds import GroupKind
+from webhook.admission.model.requests import Decision, Object
 from webhook.admission.view.addressclaims import CLAIMS_MAX, claims_of
+from webhook.admission.view.decisioncontext import Configuration, DecisionContext
 from webhook.cli import nadmit
 from webhook.snapshot.pods import Pods, PodUse
-from webhook.snapshot.store import Snapshot
+from webhook.snapshot.snapshot import Snapshot
+from webhook.trees.builder import build
 from webhook.trees.manifests import read_bytes
-from webhook.trees.snapshots import build
 
 CAPABLE = {"cniVersion": "1.0.0", "type": "bridge", "capabilities": {"ips": True, "mac": True}}
 STATIC = json.dumps({**CAPABLE, "ipam": {"type": "static"}})
@@ -47,7 +49,7 @@ def test_one_address_in_two_forms(one: str, other: str) -> None:
         decision = judge(STATIC, element(ips=[new]), element(ips=["192.0.2.1/24", running]))
         assert decision.is_allowed
         assert codes(decision) == ["NAD611"]
-        assert "NAD611: pod other-0 asks for this address of the network, too:" in decision.warnings[0]
+        assert "NAD611: pod other-0 asks for this address of the network as well:" in str(decision.warnings[0])
 
 
 @pytest.mark.parametrize("other", [MAC, "02-00-00-00-00-01", "0200.0000.0001"])
@@ -78,14 +80,14 @@ def test_the_pod_itself_is_no_conflict() -> None:
     assert decide(request(after), world=made, plugins=CHECKS).warnings == ()
 
 
-def test_a_name_that_is_still_to_be_made_is_nobody() -> None:
+def test_a_pod_without_a_name_conflicts_with_nobody() -> None:
     made = world(STATIC, element(ips=["10.1.0.5/24"]))
     asked = request(Object(generate_name="other-", annotations=pod(element(ips=["10.1.0.5/24"])).annotations))
     assert codes(decide(asked._replace(name=""), world=made, plugins=CHECKS)) == ["NAD611"]
 
 
 @pytest.mark.parametrize(
-    ("users", "said"),
+    ("users", "holders"),
     [
         ([("blue", "a")], "pod a asks for"),
         ([("green", "a")], "another pod asks for"),
@@ -94,15 +96,15 @@ def test_a_name_that_is_still_to_be_made_is_nobody() -> None:
         ([("blue", "n" * 253)], f"pod {'n' * 60}... asks for"),
     ],
 )
-def test_pods_of_other_namespaces_are_not_named(users: list[tuple[str, str]], said: str) -> None:
+def test_pods_of_other_namespaces_are_not_named(users: list[tuple[str, str]], holders: str) -> None:
     made = world(STATIC)
     made.addresses["blue", "net", "10.1.0.5"] = tuple(users)
     decision = decide(request(pod(element(ips=["10.1.0.5/24"]))), world=made, plugins=CHECKS)
-    assert f"NAD611: {said} this address" in decision.warnings[0]
-    assert "secret" not in decision.warnings[0]
+    assert f"NAD611: {holders} this address" in str(decision.warnings[0])
+    assert "secret" not in str(decision.warnings[0])
 
 
-def test_nothing_is_said_to_a_pod_that_is_refused() -> None:
+def test_a_refused_pod_gets_no_warning_about_addresses() -> None:
     decision = judge(HOST_LOCAL, element(ips=["10.1.0.1"], mac=MAC), element(mac=MAC))
     assert decision.rules == ("NAD602",)
     assert decision.warnings == ()
@@ -114,13 +116,13 @@ def test_a_template_is_not_compared_with_its_own_pods() -> None:
     assert decide(asked, world=world(STATIC, element(ips=["10.1.0.5/24"])), plugins=CHECKS).warnings == ()
 
 
-def test_without_schemas_pods_are_compared_all_the_same() -> None:
+def test_without_schemas_pods_are_still_compared() -> None:
     assert codes(judge(STATIC, element(ips=["10.1.0.5/24"]), element(ips=["10.1.0.5/24"]), checks=None)) == ["NAD611"]
 
 
 def test_warnings_about_one_pod_are_bounded() -> None:
     ips = [f"10.1.0.{number}/24" for number in range(1, 60)]
-    assert len(judge(STATIC, element(ips=ips), element(ips=ips)).warnings) == podrequests.REMARKS_MAX
+    assert len(judge(STATIC, element(ips=ips), element(ips=ips)).warnings) == podrequests.WARNINGS_MAX
 
 
 # Two elements of one pod
@@ -134,22 +136,22 @@ def test_one_pod_asks_twice() -> None:
     warned = twice(STATIC, {"ips": ["10.1.0.5/24"], "mac": MAC}, {"ips": ["10.1.0.5/16"], "mac": MAC.replace(":", "-")})
     assert warned.is_allowed
     assert codes(warned) == ["NAD612", "NAD611"]
-    assert "[1].mac: NAD612: [0] of this pod asks for this MAC address" in warned.warnings[0]
+    assert "[1].mac: NAD612: [0] of this pod asks for this MAC address" in str(warned.warnings[0])
     refused = twice(HOST_LOCAL, {"ips": ["10.1.0.5"]}, {"ips": ["10.1.0.5/24"]})
     assert codes(refused) == ["NAD613"]
     assert codes(twice(HOST_LOCAL, {"mac": MAC}, {"mac": MAC})) == ["NAD612"]
     assert codes(twice(HOST_LOCAL, {"ips": ["10.2.0.5"]}, {"ips": ["10.2.0.5"]})) == ["NAD601"]
 
 
-def test_the_default_network_holds_addresses_too() -> None:
+def test_addresses_of_the_default_network_count() -> None:
     made = world(STATIC)
     text = '[{"name":"net","namespace":"blue","ips":["10.1.0.5/24"]}]'
     open_rules = RULES.replace(config=RULES.config.replace(posture="Open"))
     decision = decide(request(pod(text, default=text)), world=made, rules=open_rules, plugins=CHECKS)
-    assert "the default network asks for this address" in decision.warnings[0]
+    assert "the default network asks for this address" in str(decision.warnings[0])
 
 
-# What a snapshot remembers
+# Cached decisions of a snapshot
 
 
 def snapshot() -> Snapshot:
@@ -159,7 +161,7 @@ def snapshot() -> Snapshot:
 
 
 def pods_of(*pods: tuple[str, str]) -> PodUse:
-    """Return what a snapshot knows of these pods of namespace blue."""
+    """Return a snapshot with these pods of namespace blue."""
     made = Pods("kube-system")
     for name, networks in pods:
         found = made.read(pod(networks).annotations, "blue")
@@ -168,13 +170,13 @@ def pods_of(*pods: tuple[str, str]) -> PodUse:
     return made.copy()
 
 
-def test_a_remembered_decision_sees_pods_that_came_since() -> None:
+def test_a_cached_decision_sees_later_pods() -> None:
     before = snapshot()
     asked = request(pod(element(ips=["10.1.0.5/24"], mac=MAC)))
     rules = RULES
 
     def judged(now: Snapshot) -> list[str]:
-        return codes(evaluate(asked, now, rules, plugins=CHECKS))
+        return codes(evaluate(asked, DecisionContext(now, rules, Configuration(injection=None, plugins=CHECKS))))
 
     assert judged(before) == []
     assert judged(before) == []
@@ -184,13 +186,15 @@ def test_a_remembered_decision_sees_pods_that_came_since() -> None:
     assert judged(before) == []
 
 
-def test_what_is_remembered_is_of_one_set_of_schemas() -> None:
+def test_cached_decisions_belong_to_one_set_of_schemas() -> None:
     made = snapshot()
     asked = request(pod(element(ips=["10.1.0.5"])))
-    assert evaluate(asked, made, RULES).is_allowed
+    assert evaluate(asked, DecisionContext(made, RULES)).is_allowed
     for _ in range(2):
-        assert codes(evaluate(asked, made, RULES, plugins=CHECKS)) == ["NAD604"]
-    assert evaluate(asked, made, RULES).is_allowed
+        assert codes(evaluate(asked, DecisionContext(made, RULES, Configuration(injection=None, plugins=CHECKS)))) == [
+            "NAD604"
+        ]
+    assert evaluate(asked, DecisionContext(made, RULES)).is_allowed
 
 
 def test_check_finds_pods_of_a_tree_with_one_address(tmp_path: Path) -> None:
@@ -208,7 +212,7 @@ def test_check_finds_pods_of_a_tree_with_one_address(tmp_path: Path) -> None:
     assert "NAD611: pod a asks" in done.output
 
 
-def test_only_so_many_claims_of_one_element_count() -> None:
+def test_the_claims_of_one_element_are_bounded() -> None:
     ips = [f"10.1.{number}.1/24" for number in range(100)]
     found = claims_of(annotation.parse(element(ips=ips, mac=MAC), namespace="blue")[0])
     assert len(found) == CLAIMS_MAX

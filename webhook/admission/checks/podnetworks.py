@@ -1,0 +1,360 @@
+"""A pod can only ask for networks in readable annotations, and only for networks that it may use and can attach.
+
+Fields restricted: the networks and default-network annotations of a pod, or of a workload's pod template. Values
+allowed: the standard's grammar; networks that the access rules give to this pod; a plan that can be made with the
+definitions of the snapshot; requests that pass `podrequests`. Operations: CREATE, UPDATE. On UPDATE only new and
+changed items are judged, so removing is always possible. Exempt: templates written by kube-system's own controllers,
+because the template of the workload's author was judged before. A pod in its grace period is judged like any other: it
+still runs, and hot-plug controllers act on its annotations. Example refusal: see `access.reasons`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Iterator, Sequence
+from typing import NamedTuple
+
+from cniplugin.access.judging.allowednetworks import list_allowed
+from cniplugin.access.judging.judge import judge, judge_trial, usable_namespaces
+from cniplugin.access.judging.reasons import Refusal, listed_names
+from cniplugin.access.model.decision import Item, Rules, Subject, Verdict
+from cniplugin.access.model.limits import asks_for_nothing
+from cniplugin.netspec import jsontext
+from cniplugin.netspec.annotation import PodSelections, texts_of
+from cniplugin.netspec.errors import SpecError, SpecErrors
+from cniplugin.netspec.names import nearest
+from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
+from cniplugin.netspec.plan import plan
+from cniplugin.netspec.selection import NetworkSelectionElement, to_json
+from webhook.admission.checks import podrequests
+from webhook.admission.checks.podrequests import PodClaim
+from webhook.admission.checks.unknownnamespaces import unknown_to_attach
+from webhook.admission.model.kinds import TEMPLATE_CONTROLLERS
+from webhook.admission.model.limitsettings import ReviewLimits, exceeds_limits, relax
+from webhook.admission.model.requests import ALLOWED, Decision, Object, Request
+from webhook.admission.view.decisioncontext import Cluster, DecisionContext
+from webhook.admission.view.parsecache import read_pod
+from webhook.admission.wording import accesstext, injectiontext, networktext, usetext
+from webhook.admission.wording.answers import CAUSES_MAX, distinct, invalid
+from webhook.admission.wording.networktext import NO_HINT, Hint
+
+SEEN_BY_THE_PARSER = frozenset({"interface-taken", "default-route-holder"})
+"""Rules of the plan that the parser of an annotation checks under other names."""
+
+NEAR_MAX = 3
+"""Missing networks of one pod that get a similar name: each is compared with 200 names, which takes 2 to 5 ms."""
+
+NAMESPACES_MAX = 64
+"""Namespaces that are searched for a network of the same name."""
+
+REMEMBERED_LABELS_MAX = 16
+"""Labels of a pod whose decision is remembered; each has at most 380 characters."""
+
+REMEMBERED_TEXT_MAX = 4096
+"""Characters of the annotations of a pod whose decision is remembered. All pods of a ReplicaSet ask for the same, and a
+decision without a warning names no object, so the second pod costs a look-up."""
+
+
+class _Decided(NamedTuple):
+    """A decision, and the addresses that the pod gets if no other pod has them."""
+
+    decision: Decision
+    claims: tuple[PodClaim, ...] = ()
+
+
+def check(request: Request, context: DecisionContext) -> Decision:
+    """Judge the networks of a pod, or of the pod that a template would create."""
+    new, old = request.object, request.old_object
+    is_template = request.kind.kind != "Pod"
+    if new is None or texts_of(new.annotations) == (texts_of(old.annotations) if old else ("", "")):
+        return ALLOWED if new is None or old is not None or not is_template else _check_unread(request, new)
+    if is_template and skips_template(request, context.rules):
+        return ALLOWED
+    key = _key_of(request, new, context) if old is None else None
+    known: _Decided | None = context.memory.get(key) if key is not None else None
+    if known is not None:
+        return _with_other_pods(request, context.cluster, known) if known.claims else known.decision
+    decided = _decide(request, new, context)
+    decision = decided.decision
+    if key is not None and decision.is_allowed and not decision.warnings and not decision.trials:
+        context.memory.put(key, decided)
+    return _with_other_pods(request, context.cluster, decided)
+
+
+def subject_of(request: Request, pod: Object, cluster: Cluster) -> Subject:
+    """Return a pod as the access rules see it."""
+    return Subject(
+        namespace=request.namespace,
+        namespace_labels=cluster.namespace_labels(request.namespace),
+        labels=pod.labels,
+        service_account=pod.service_account,
+    )
+
+
+def skips_template(request: Request, rules: Rules) -> bool:
+    """Say whether the pod template of an object is not judged."""
+    return rules.config.workload_templates == "Off" or request.user.name.startswith(TEMPLATE_CONTROLLERS)
+
+
+def _check_unread(request: Request, template: Object) -> Decision:
+    """Allow a template without networks. NB: /mutate gets every pod, and looks at the pod's own annotations."""
+    unread = injectiontext.unread_annotations(template.annotations, request.kind)
+    return Decision(warnings=unread) if unread else ALLOWED
+
+
+def _key_of(request: Request, new: Object, context: DecisionContext) -> Hashable | None:
+    """Return all that the decision depends on beside the context; None for a pod that is too large to be remembered.
+
+    NB: /mutate judges with the same context, but without plugins.
+    """
+    texts = texts_of(new.annotations)
+    if len(new.labels) > REMEMBERED_LABELS_MAX or len(texts[0]) + len(texts[1]) > REMEMBERED_TEXT_MAX:
+        return None
+    has_plugins = context.configuration.plugins is not None
+    return request.kind, request.namespace, new.service_account, has_plugins, texts, *new.labels.items()
+
+
+def _with_other_pods(request: Request, cluster: Cluster, decided: _Decided) -> Decision:
+    """Add warnings about addresses that other pods claim. NB: the pods of a template are among those."""
+    decision, claims = decided
+    if not claims or not decision.is_allowed or request.kind.kind != "Pod":
+        return decision
+    return podrequests.warn_of_others(request, decision, claims, cluster)
+
+
+def _decide(request: Request, pod: Object, context: DecisionContext) -> _Decided:
+    asked = _read(pod, request, context, context.configuration.limits)
+    if asked.problems and request.old_object is not None:
+        asked = _as_part_of_old(asked, request, context)
+    items = _items_to_judge(asked, request, context)
+    decided = _judge(request, pod, asked, items, context)
+    networks = _networks(asked, items, context.cluster)
+    unknown = unknown_to_attach(context.cluster, request.namespace, networks, context.rules)
+    return decided._replace(decision=decided.decision._replace(unknown=unknown)) if unknown else decided
+
+
+def _networks(
+    asked: PodSelections, items: frozenset[int | None], cluster: Cluster
+) -> Iterator[NetworkAttachmentDefinition]:
+    """Yield the known networks of the items to judge."""
+    for position, element in asked.elements:
+        network = cluster.network(element.namespace, element.name) if position in items else None
+        if network is not None:
+            yield network
+
+
+def _read(pod: Object, request: Request, context: DecisionContext, limits: ReviewLimits | None) -> PodSelections:
+    namespace, network_namespace = request.namespace, context.network_namespace
+    return read_pod(pod.annotations, namespace=namespace, network_namespace=network_namespace, limits=limits)
+
+
+def _as_part_of_old(asked: PodSelections, request: Request, context: DecisionContext) -> PodSelections:
+    """Return what a pod asks for that exceeded a limit before the UPDATE, and now asks for no more than before.
+
+    NB: removing is always possible. A pod that was stored before the limits, and that could start, does not exceed them
+    by far.
+    """
+    new, old = request.object, request.old_object
+    if new is None or old is None or not exceeds_limits(asked.problems):
+        return asked
+    relaxed = relax(context.configuration.limits)
+    before, after = (_read(pod, request, context, relaxed) for pod in (old, new))
+    is_part = not exceeds_limits((*before.problems, *after.problems)) and after.size <= before.size
+    return after if is_part else asked
+
+
+def _items_to_judge(asked: PodSelections, request: Request, context: DecisionContext) -> frozenset[int | None]:
+    """Return the new items: positions in the networks annotation, None for the default network.
+
+    If the old annotations cannot be read, every item is new.
+    """
+    everything = frozenset(position for position, _ in asked.elements)
+    if request.old_object is None or not everything:
+        return everything
+    before = _read(request.old_object, request, context, None)
+    if before.problems:
+        return everything
+    had = Counter(_canonical(element) for position, element in before.elements if position is not None)
+    items: set[int | None] = set()
+    for position, element in asked.elements:
+        if position is None:
+            is_new = asked.default != before.default
+        else:
+            had[_canonical(element)] -= 1
+            is_new = had[_canonical(element)] < 0
+        if is_new:
+            items.add(position)
+    return frozenset(items)
+
+
+def _canonical(element: NetworkSelectionElement) -> str:
+    return jsontext.quote(to_json(element))
+
+
+def _judge(
+    request: Request, pod: Object, asked: PodSelections, items: frozenset[int | None], context: DecisionContext
+) -> _Decided:
+    config = context.rules.config
+    subject = subject_of(request, pod, context.cluster)
+    refusals, trials, verdicts = _judge_items(asked, items, subject, context)
+    to_plan = items.difference(refusal.item for refusal in refusals)
+    errors = [error for error in _plan_problems(asked, context.cluster) if error.item in to_plan] if to_plan else []
+    advice = _advise(errors, asked, subject, context)
+    problems = [error.replace(**how.members()) if how else error for error, how in zip(errors, advice, strict=True)]
+    requests = podrequests.find(asked.elements, to_plan, context)
+    if requests.problems:
+        problems = sorted([*problems, *requests.problems], key=accesstext.input_order)
+    warnings = [accesstext.trial(request, refusal, config) for mode, refusal in trials if mode == "Warn"]
+    warnings += [usetext.address_warning(request, error) for error in requests.surprises]
+    if request.kind.kind != "Pod":
+        warnings += [
+            networktext.not_yet(error, how.hint if how else NO_HINT)
+            for error, how in zip(errors, advice, strict=True)
+            if error.rule == "network-not-found"
+        ]
+        problems = [error for error in problems if error.rule != "network-not-found"]
+        if config.workload_templates == "Warn":
+            warnings += [accesstext.would_be_refused(request, refusal, config) for refusal in refusals]
+            refusals = []
+    if asked.problems:
+        others = [error for error in problems if error.rule not in SEEN_BY_THE_PARSER]
+        return _Decided(accesstext.unreadable(request, asked.problems, refusals, others, warnings=warnings))
+    if refusals:
+        return _Decided(accesstext.refused(request, refusals, judged=len(verdicts), also=problems, warnings=warnings))
+    if problems:
+        refused = invalid(request, problems, warnings=warnings)
+        return _Decided(refused._replace(missing=_missing(asked, problems)))
+    allowed = Decision(
+        warnings=tuple(warnings),
+        rules=distinct([*(verdict.code for verdict in verdicts), *(error.rule for error in requests.surprises)]),
+        policies=distinct([verdict.policy for verdict in verdicts]),
+        trials=tuple(accesstext.trial_record(mode, refusal) for mode, refusal in trials),
+    )
+    return _Decided(allowed, requests.claims)
+
+
+def _judge_items(
+    asked: PodSelections, items: frozenset[int | None], subject: Subject, context: DecisionContext
+) -> tuple[list[Refusal], list[tuple[str, Refusal]], list[Verdict]]:
+    """Return the refused items, what policies on trial would refuse (with their mode), and each item's verdict."""
+    cluster, rules = context.cluster, context.rules
+    refusals: list[Refusal] = []
+    trials: list[tuple[str, Refusal]] = []
+    verdicts: list[Verdict] = []
+    judged: dict[tuple[bool, str, str], tuple[Verdict, tuple[str, Verdict] | None]] = {}
+    for position, element in asked.elements:
+        if position not in items:
+            continue
+        key = (position is None, element.namespace, element.name)
+        known = judged.get(key) if asks_for_nothing(element) else None
+        if known is None:
+            network = cluster.network(element.namespace, element.name)
+            item = Item(
+                element=element,
+                network=network,
+                network_labels=cluster.namespace_labels(element.namespace),
+                replaces_default=position is None,
+            )
+            verdict = judge(subject, item, rules)
+            known = verdict, judge_trial(subject, item, rules) if verdict.is_allowed else None
+            if asks_for_nothing(element):
+                judged[key] = known
+        verdict, trial = known
+        verdicts.append(verdict)
+        reference = f"{element.namespace}/{element.name}"
+        if not verdict.is_allowed:
+            refusals.append(Refusal(reference=reference, item=position, verdict=verdict))
+        elif trial is not None:
+            trials.append((trial[0], Refusal(reference=reference, item=position, verdict=trial[1])))
+    return with_allowed(refusals, subject, context), trials, verdicts
+
+
+def with_allowed(refusals: Sequence[Refusal], subject: Subject, context: DecisionContext) -> list[Refusal]:
+    """Return refusals with the networks that the pod may use instead."""
+    if not refusals:
+        return []
+    allowed, more = list_allowed(subject, context.rules, context.cluster)
+    return [refusal.replace(allowed=allowed, has_more_allowed=more) for refusal in refusals]
+
+
+def _plan_problems(asked: PodSelections, cluster: Cluster) -> Sequence[SpecError]:
+    """Return why the plan cannot be made."""
+    try:
+        plan(asked.networks, cluster.network, default=asked.default)
+    except SpecErrors as errors:
+        return errors.errors
+    return ()
+
+
+def _missing(asked: PodSelections, problems: Sequence[SpecError]) -> tuple[tuple[str, str], ...]:
+    """Return the networks that do not exist, if there is no other problem."""
+    if any(error.rule != "network-not-found" for error in problems):
+        return ()
+    elements = dict(asked.elements)
+    missing = (elements[error.item] for error in problems)
+    return tuple(dict.fromkeys((element.namespace, element.name) for element in missing))
+
+
+class _Advice(NamedTuple):
+    """What to do about a missing network; `allowed`: the networks that the pod may use, as text."""
+
+    hint: Hint
+    allowed: str = ""
+
+    def members(self) -> dict[str, str]:
+        """Return the members of a SpecError that hold the advice."""
+        return {"fix": networktext.missing_fix(self.hint), "allowed": self.allowed}
+
+
+def _advise(
+    errors: Sequence[SpecError], asked: PodSelections, subject: Subject, context: DecisionContext
+) -> list[_Advice | None]:
+    """Return what to do about each error, from networks that the pod may use; None for other errors.
+
+    NB: only errors that the answer shows get advice, each network once, and the list of allowed networks is made once.
+    """
+    if not errors:  # nearly always
+        return []
+    elements = dict(asked.elements)
+    known: dict[tuple[str, str], _Advice] = {}
+    allowed = ""
+    advice: list[_Advice | None] = [None] * len(errors)
+    for at, error in enumerate(errors[:CAUSES_MAX]):
+        if error.rule != "network-not-found":
+            continue
+        element = elements[error.item]
+        key = (element.namespace, element.name)
+        if key not in known:
+            elsewhere = _find_elsewhere(element, subject, context)
+            if elsewhere:
+                known[key] = _Advice(Hint(elsewhere=elsewhere))
+            else:
+                near = find_near(element, subject, context) if len(known) < NEAR_MAX else ""
+                allowed = allowed or _list_allowed(subject, context)
+                known[key] = _Advice(Hint(near), allowed)
+        advice[at] = known[key]
+    return advice
+
+
+def _list_allowed(subject: Subject, context: DecisionContext) -> str:
+    listed, more = list_allowed(subject, context.rules, context.cluster)
+    return listed_names(listed, has_more=more)
+
+
+def _find_elsewhere(element: NetworkSelectionElement, subject: Subject, context: DecisionContext) -> tuple[str, ...]:
+    """Return the networks of the same name in other namespaces that the pod may use."""
+    return tuple(
+        f"{namespace}/{element.name}"
+        for namespace in usable_namespaces(subject, context.rules)[:NAMESPACES_MAX]
+        if namespace != element.namespace and context.cluster.network(namespace, element.name) is not None
+    )
+
+
+def find_near(element: NetworkSelectionElement, subject: Subject, context: DecisionContext) -> str:
+    """Return a network of a similar name, if the pod may use networks of that namespace; "" for none.
+
+    NB: it takes up to milliseconds.
+    """
+    if element.namespace not in usable_namespaces(subject, context.rules):
+        return ""
+    return nearest(element.name, context.cluster.network_names(element.namespace)) or ""

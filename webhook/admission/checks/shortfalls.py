@@ -1,0 +1,102 @@
+"""A pod requests the devices that its networks need: the result that /mutate should have left.
+
+/mutate may not have run: it failed open, or another webhook added the networks after it. The scheduler places a pod
+without its devices on a node without them, and the pod never starts.
+
+Fields restricted: `resources` of a pod's containers. Values allowed: in total at least one of each resource for each
+selected network that names it. Operations: CREATE of a pod; the resources of an existing pod cannot change. Exempt:
+pods and networks that opt out, devices that come by ResourceClaims, pods that another check refused. Under `honor` it
+is a warning. Example refusal: `spec.containers: networks need 2 x intel.com/sriov, containers request 1: blue/a,
+blue/b`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from cniplugin.netspec.annotation import texts_of
+from cniplugin.netspec.errors import SpecError
+from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
+from webhook.admission.model import podspec
+from webhook.admission.model.injection import MIRROR, Injection, opts_out
+from webhook.admission.model.limitsettings import containers_problem
+from webhook.admission.model.requests import Decision, Object, Request
+from webhook.admission.view import needs
+from webhook.admission.view.decisioncontext import DecisionContext
+from webhook.admission.view.needs import Shortfall
+from webhook.admission.wording import answers, injectiontext
+
+REMEMBERED_TEXT_MAX = 4096
+"""Characters of the annotations of a pod whose networks are remembered."""
+
+
+def check(request: Request, judged: Decision, context: DecisionContext) -> Decision:
+    """Return the decision about the pod's networks, or a refusal because of missing devices.
+
+    It reads the requests of the pod's containers only if the networks need something.
+    """
+    pod, injection = request.object, context.configuration.injection
+    if pod is None or injection is None or request.operation != "CREATE" or request.subresource:
+        return judged
+    if not judged.is_allowed:
+        return injectiontext.tell_origin(request, judged, context.cluster, injection)
+    annotations = pod.annotations
+    if not any(texts_of(annotations)) or opts_out(annotations):
+        return judged
+    networks = _needing(request.namespace, annotations, context, injection)
+    if not networks or MIRROR in annotations:
+        return judged
+    short = _shortfalls(pod, networks, context, injection)
+    if isinstance(short, SpecError):
+        return answers.invalid(request, [short], warnings=judged.warnings)
+    if injection.mode == "honor":
+        return judged._replace(warnings=(*judged.warnings, *map(injectiontext.shortfall_warning, short)))
+    if not short:
+        return judged
+    refused = answers.invalid(request, list(map(injectiontext.shortfall, short)), warnings=judged.warnings)
+    return injectiontext.tell_origin(request, refused, context.cluster, injection)
+
+
+def _shortfalls(
+    pod: Object, networks: Sequence[NetworkAttachmentDefinition], context: DecisionContext, injection: Injection
+) -> Sequence[Shortfall] | SpecError:
+    """Return the shortfalls, or the problem of too many containers to count.
+
+    The memory keeps shortfalls by these networks and the pod's requests. NB: a pod with a sketch has few containers.
+    """
+    sent = pod.sent
+    if sent is None:
+        return ()
+    sketch = sent.sketch_requests()
+    key = ("shortfalls", tuple(network.reference for network in networks), sketch)
+    known: Sequence[Shortfall] | None = None if sketch is None else context.memory.get(key)
+    if known is not None:
+        return known
+    read = sent.read()
+    if sketch is None:
+        count = podspec.count_containers(read) if podspec.has_outline(read) else 0
+        if (too_many := containers_problem(count, context.configuration.limits)) is not None:
+            return too_many
+    is_readable = podspec.has_readable_requests(read)
+    short = needs.find_shortfalls(read, networks, injection.resource_name_keys) if is_readable else []
+    if sketch is not None:
+        context.memory.put(key, short)
+    return short
+
+
+def _needing(
+    namespace: str, annotations: Mapping[str, str], context: DecisionContext, injection: Injection
+) -> tuple[NetworkAttachmentDefinition, ...]:
+    """Return the networks that need a resource; the memory keeps those of texts of a usual size."""
+    texts = texts_of(annotations)
+    is_small = len(texts[0]) + len(texts[1]) <= REMEMBERED_TEXT_MAX
+    key = ("networks that need a resource", namespace, texts)
+    known: tuple[NetworkAttachmentDefinition, ...] | None = context.memory.get(key) if is_small else None
+    if known is not None:
+        return known
+    networks = needs.find_networks(annotations, namespace, context)
+    keys = injection.resource_name_keys
+    needing = tuple(network for network in (networks.existing if networks else ()) if needs.resources_of(network, keys))
+    if is_small:
+        context.memory.put(key, needing)
+    return needing

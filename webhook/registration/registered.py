@@ -1,0 +1,150 @@
+"""The registered webhook configurations of a cluster: read, patched, and checked before they may fail closed.
+
+`nadmit webhooks stage Fail` calls `reasons_not_to_fail`. Under Fail nobody can create an object for which a webhook is
+called while the webhook is unreachable. So all webhooks must be registered with a caBundle, and there must be a proof
+that the API server reaches this program. The proof is a dry run that creates nothing: a NetworkAttachmentDefinition
+with a plugin type that no policy can permit. It succeeds if this program refuses; the API server puts the webhook's
+name into the answer. Under Ignore any other answer means that the call did not arrive. Injection is at another path of
+the same address, so it needs no second proof.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from cniplugin.netspec.netattachdef import GROUP, KIND, RESOURCE, VERSION
+from webhook.kube.apierrors import NotFoundError, StatusError, UnauthorizedError
+from webhook.kube.connection import Connection
+from webhook.kube.resources import ObjectPath, Resource
+from webhook.kube.singleobjects import get_object, patch_object
+
+from .configurations import (
+    API_VERSION,
+    STAGE_ANNOTATION,
+    Target,
+    Webhook,
+    bundle_of,
+    client_config,
+    target_of,
+    token_of,
+    webhooks_of,
+)  # fmt: skip
+from .tables import STAGED, Kind
+
+Object = dict[str, Any]
+
+TIMEOUT_S = 10.0
+"""Of one request, from its beginning to its whole answer."""
+
+PROBE_NAMESPACE = "default"
+PROBE_NAME = "nadmit-probe"
+PROBE_WEBHOOK = "networks.access.nadmit.io"
+PROBE: Object = {
+    "apiVersion": f"{GROUP}/{VERSION}",
+    "kind": KIND,
+    "metadata": {"namespace": PROBE_NAMESPACE, "name": PROBE_NAME},
+    "spec": {"config": '{"cniVersion": "1.0.0", "name": "nadmit-probe", "type": "../nadmit-probe"}'},
+}
+"""A built-in check refuses a path in a plugin type, whatever the policies say."""
+
+
+class RegisteredWebhooks:
+    """The webhook configurations of one name. Safe for threads. Each request raises ClusterError."""
+
+    def __init__(self, connection: Connection, name: str) -> None:
+        self.name = name
+        self.connection = connection
+
+    def get(self, kind: Kind) -> Object:
+        """Return the configuration of a kind. Raises NotFoundError if there is none."""
+        try:
+            return get_object(self.connection, path_of(kind, self.name), timeout_s=TIMEOUT_S)
+        except NotFoundError as error:
+            text = f'{kind.name} "{self.name}": there is none; apply the manifests, or create one without webhooks'
+            raise NotFoundError(text, status=error.status, message=error.message) from error
+
+    def put_webhooks(self, kind: Kind, seen: Object, hooks: list[Webhook]) -> None:
+        """Replace the webhooks of the object as it was seen. Raises ConflictError if it has changed."""
+        self._patch_seen(kind, seen, [{"op": "add", "path": "/webhooks", "value": hooks}])
+
+    def put_stage(self, kind: Kind, seen: Object, failure_policy: str) -> None:
+        """Set the stage in one step: the annotation, and the failurePolicy of each staged webhook.
+
+        Raises as `put_webhooks`.
+        """
+        annotations = {**(seen["metadata"].get("annotations") or {}), STAGE_ANNOTATION: failure_policy}
+        steps: list[Object] = [{"op": "add", "path": "/metadata/annotations", "value": annotations}]
+        steps += [
+            {"op": "add", "path": f"/webhooks/{position}/failurePolicy", "value": failure_policy}
+            for position, hook in enumerate(seen.get("webhooks") or ())
+            if hook["name"] in STAGED
+        ]
+        self._patch_seen(kind, seen, steps)
+
+    def _patch_seen(self, kind: Kind, seen: Object, steps: list[Object]) -> None:
+        test = {"op": "test", "path": "/metadata/resourceVersion", "value": seen["metadata"]["resourceVersion"]}
+        patch_object(self.connection, path_of(kind, self.name), [test, *steps], timeout_s=TIMEOUT_S)
+
+
+def path_of(kind: Kind, name: str) -> ObjectPath:
+    """Return the path of a configuration."""
+    group, version = API_VERSION.split("/")
+    return ObjectPath(Resource(kind.resource, group, version, kind.resource, is_single=True), "", name)
+
+
+# Before Fail
+
+
+def reasons_not_to_fail(registered: RegisteredWebhooks, configurations: Mapping[Kind, Object]) -> list[str]:
+    """Return why the stage must not be Fail, one line each; none if it may. Raises ClusterError."""
+    hooks = {kind: webhooks_of(configuration) for kind, configuration in configurations.items()}
+    target = target_of([hook for kind in reversed(hooks) for hook in hooks[kind]])
+    reasons = [reason for kind in hooks for reason in incompleteness(kind, hooks[kind], target)]
+    return reasons or unreached(registered)
+
+
+def incompleteness(kind: Kind, hooks: Sequence[Webhook], target: Target | None) -> list[str]:
+    """Return what the registered webhooks of a kind lack, one line each. All must call the same target."""
+    by_name = {hook["name"]: hook for hook in hooks}
+    absent = [hook.name for hook in kind.hooks if hook.name not in by_name]
+    if absent:
+        listed = ", ".join(absent)
+        return [f"not registered: {listed}; run nadmit serve with --webhook-configuration, or apply webhooks show"]
+    present = [by_name[hook.name] for hook in kind.hooks]
+    reasons = []
+    blind = [hook["name"] for hook in present if not bundle_of(hook)]
+    if blind:
+        reasons.append(f"without caBundle: {', '.join(blind)}; the API server would not know the certificate")
+    token = token_of(present[0])
+    expected = None if target is None else client_config(kind, target, None, token=token)
+    elsewhere = [hook["name"] for hook in present if _callee(hook) != expected]
+    if elsewhere:
+        reasons.append(f"of another address than the others: {', '.join(elsewhere)}; see nadmit webhooks status")
+    return reasons
+
+
+def unreached(registered: RegisteredWebhooks) -> list[str]:
+    """Ask the API server to create the probe, as a dry run. Return why its answer proves nothing, in one line."""
+    path = ObjectPath(Resource(RESOURCE, GROUP, VERSION, RESOURCE), PROBE_NAMESPACE)
+    what = f"a dry run of creating {PROBE_NAMESPACE}/{PROBE_NAME}, which {PROBE_WEBHOOK} must refuse,"
+    try:
+        registered.connection.write("create", path, PROBE, query={"dryRun": "All"}, timeout_s=TIMEOUT_S)
+    except UnauthorizedError:
+        raise
+    except StatusError as error:
+        # The API server's own words: no field of a Status names the webhook.
+        if f'admission webhook "{PROBE_WEBHOOK}" denied the request' in error.message:
+            return []
+        if error.status == 403 and "admission webhook" not in error.message:
+            return [
+                f"{what} was forbidden: {error.message}; use an account that may create NetworkAttachmentDefinitions"
+            ]
+        if error.status == 404:
+            return [f"{what} was not possible: {error.message}; install the CustomResourceDefinition"]
+        return [f"{what} was answered with {error.status}: {error.message}"]
+    return [f"{what} was accepted: the API server does not reach the webhook; see its log and nadmit's /readyz"]
+
+
+def _callee(hook: Webhook) -> Object:
+    return {key: value for key, value in hook.get("clientConfig", {}).items() if key != "caBundle"}
