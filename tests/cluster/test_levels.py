@@ -114,7 +114,7 @@ def test_a_label_is_enforced_when_written_and_when_attached(world: Tenants) -> N
     assert refused(world.kubectl(*words), *said, by="networks")
 
 
-def test_an_admin_writes_anything_and_is_told_that_no_pod_gets_it(world: Tenants) -> None:
+def test_an_admin_may_write_it_and_is_warned_that_no_pod_can_use_it(world: Tenants) -> None:
     world.settle()
     set_level(world, LABEL, "Restricted")
     done = write(world, "theirs", MACVLAN, user=ADMIN)
@@ -175,7 +175,7 @@ def test_a_tenant_cannot_give_itself_a_label_that_a_rule_selects_by(denying: Ten
     assert refused(denying.create(made, "--dry-run=server"), *said, by="namespaces")
 
 
-def test_everything_else_of_a_namespace_is_its_owners(denying: Tenants) -> None:
+def test_owners_may_change_other_labels(denying: Tenants) -> None:
     assert admitted(label(denying, "evil", team="x", tenant="green"))
     assert admitted(label(denying, "evil", "team", tenant="evil"))
     made: Object = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "mine", "labels": {"team": "x"}}}
@@ -184,7 +184,7 @@ def test_everything_else_of_a_namespace_is_its_owners(denying: Tenants) -> None:
     assert admitted(denying.kubectl("annotate", "namespace", "evil", "nadmit.io/default-networks-"))
 
 
-def test_who_is_listed_may(denying: Tenants) -> None:
+def test_listed_accounts_may_write_labels(denying: Tenants) -> None:
     for user in (ADMIN, CAROL):
         assert admitted(label(denying, "evil", user=user, tenant="infra"))
         assert admitted(label(denying, "evil", user=user, tenant="evil"))
