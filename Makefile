@@ -1,4 +1,4 @@
-# Every target does its own set-up. `make help` lists them.
+# Every target sets up what it needs. `make help` lists the targets.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -23,16 +23,16 @@ $(STAMP): pyproject.toml requirements/constraints.txt
 
 venv: $(STAMP) ## make .venv with the project and its development tools
 
-demo: $(STAMP) ## show the main job: recorded reviews against a real HTTPS server, no cluster needed
+demo: $(STAMP) ## answer recorded reviews with a real HTTPS server, no cluster needed
 	@$(BIN)/python examples/demo.py
 
 CONTAINER_BUILD ?= docker build
 IMAGE ?= nadmit-webhook:0.1.0
 
-# Real CNI plugins and iptables, for the tests of the node; they need root, and say so where there is none.
+# Real CNI plugins and iptables, for the tests of the node. Installing them needs root.
 NODE_PACKAGES := containernetworking-plugins iptables iproute2 gcc libc6-dev binutils
 
-packages: ## install the Debian packages that the tests of the node use, when root
+packages: ## install the Debian packages for the tests of the node (as root)
 	@if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
 		echo "make: not root on Debian: tests of the node that need $(NODE_PACKAGES) may be skipped"; \
 	elif ! dpkg-query -W $(NODE_PACKAGES) >/dev/null 2>&1; then \
@@ -41,7 +41,7 @@ packages: ## install the Debian packages that the tests of the node use, when ro
 test: $(STAMP) packages ## run every test
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-cover: $(STAMP) ## see that the fast tests of the access rules take every branch
+cover: $(STAMP) ## check that the fast tests of the access rules take every branch
 	$(BIN)/python -m pytest -q -m 'not slow' --hypothesis-seed=0 tests/cniplugin/access \
 		--cov=cniplugin.access --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100
 
@@ -49,33 +49,34 @@ check: $(STAMP) ## ruff, mypy strict, import-linter
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/mypy manifests/node/bundle.py manifests/node/licences.py requirements/image.py
+	$(BIN)/mypy docs/picture.py manifests/node/bundle.py manifests/node/licences.py requirements/image.py
 	$(BIN)/lint-imports --no-cache
 
-bench: $(STAMP) ## measure throughput, latency, memory, start-up, next to a bare ASGI app
+bench: $(STAMP) ## measure throughput, latency, memory and start-up, compared with a bare ASGI app
 	$(BIN)/python -m tests.bench $(BENCH_ARGS)
 
-fuzz: $(STAMP) ## try random inputs on every parser; TARGET="kubeyaml labels" for some, FUZZ_SECONDS=60 for each
+fuzz: $(STAMP) ## try random inputs on every parser; TARGET="kubeyaml labels" chooses parsers, FUZZ_SECONDS=60 is for each
 	$(BIN)/python -W ignore -m tests.fuzz --seconds $(or $(FUZZ_SECONDS),60) $(TARGET)
 
-image-requirements: $(STAMP) ## write requirements/image.txt: what the image installs, with hashes; after constraints.txt changed
+image-requirements: $(STAMP) ## write requirements/image.txt, the packages of the image with hashes; run it after a change of constraints.txt
 	$(BIN)/python requirements/image.py
 
-image: ## build the webhook's image; BASE=python:3.11-slim@sha256:... names its base by digest
+image: ## build the image of the webhook; BASE=python:3.11-slim@sha256:... is its base, by digest
 	@case "$(BASE)" in *@sha256:*) ;; *) echo "make: name the base by digest: make image BASE=python:3.11-slim@sha256:...; docs/install.md says how to find it" >&2; exit 2;; esac
 	$(CONTAINER_BUILD) -f Containerfile --target webhook --build-arg BASE=$(BASE) -t $(IMAGE) .
 
-node-bundle: $(STAMP) ## build the node bundle: plugin, interpreter and libc for hosts without either
+node-bundle: $(STAMP) ## build the node bundle: plugin, interpreter and libc, for hosts that have neither
 	$(BIN)/python manifests/node/bundle.py dist
 
 format: $(STAMP) ## format the code
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
-golden: $(STAMP) ## write the golden files anew; read the diff before you commit it
+golden: $(STAMP) ## write the golden files, generated pages and the picture again; read the diff before you commit it
+	$(BIN)/python docs/picture.py
 	$(BIN)/python -m webhook.plugindata.touches && $(BIN)/ruff format --quiet cniplugin/access/content/plugintable.py
 	UPDATE_GOLDEN=1 $(BIN)/python -m pytest -q -k golden
 
-clean: ## remove everything that make made
+clean: ## remove everything that make has written
 	rm -rf $(VENV) build dist *.egg-info .fuzz .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

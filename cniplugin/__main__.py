@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 def process() -> NoReturn:
-    """Be the whole process: `main`, then its end without taking the interpreter apart, which costs 2 ms.
+    """Run `main` and exit without shutting down the interpreter, which would cost 2 ms.
 
-    Nor is there anything for the garbage collector to find in a process that lives 30 ms.
+    Garbage collection is off, because a process that lives 30 ms has no garbage to collect.
     """
     import gc  # noqa: PLC0415
 
@@ -30,20 +30,20 @@ def process() -> NoReturn:
 def main() -> int:
     """Serve one call of a runtime, or one command line."""
     if len(sys.argv) > 1 and not os.environ.get("CNI_COMMAND"):
-        from .install.installer import main as install  # noqa: PLC0415  # nothing for a plugin process
+        from .install.installer import main as install  # noqa: PLC0415  # not for a plugin process
 
         return install(sys.argv[1:])
     from .commands import COMMANDS  # noqa: PLC0415
     from .protocol.skel import claim_stdout, run  # noqa: PLC0415
 
-    _see_children_end()
+    _reset_sigchld()
     return run(os.environ, sys.stdin.buffer.read, claim_stdout(), COMMANDS)
 
 
-def _see_children_end() -> None:
-    """Undo an ignored SIGCHLD, which a runtime may leave us and which would lose the exit status of delegates.
+def _reset_sigchld() -> None:
+    """Reset SIGCHLD. If a runtime lets us inherit it as ignored, the exit status of delegates is lost.
 
-    NB: `signal` itself brings `enum`, 4 ms; its C module is what it runs.
+    NB: `signal` loads `enum`, 4 ms; this is its C module.
     """
     import _signal  # type: ignore[import-not-found]  # noqa: PLC0415
 

@@ -1,9 +1,9 @@
-"""The main job, without a cluster: recorded AdmissionReviews against a real HTTPS server.
+"""The webhook without a cluster: recorded AdmissionReviews are sent to a real HTTPS server.
 
-Starts `nadmit serve` over `examples/cluster` on a loopback port, sends it what an API server sent, over TLS that is
-verified against the generated CA: new pods to /mutate first, and then, with what that puts into them, to /validate.
-Prints each verdict as a kubectl user would read it, with the changes, and compares it with the expected one in
-`examples/expected`. Ends with 0 if every verdict is as expected. `--write` writes the expected ones.
+The program starts `nadmit serve` with `examples/cluster` on a loopback port, and sends it recorded reviews of an API
+server over TLS, which it verifies with the generated CA. A new pod goes to /mutate first, and then with the changes to
+/validate. The program prints each verdict as kubectl would, with the changes, and compares it with the expected one in
+`examples/expected`. It ends with 0 if every verdict is as expected. `--write` writes the expected verdicts.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ NETWORKS = "k8s.v1.cni.cncf.io/networks"
 
 VARIANTS = (
     ("a typo in a name", "data-plain"),
-    ("a network that somebody else has", "data-plane, infra/secret"),
+    ("a network of another namespace", "data-plane, infra/secret"),
     ("an address that no plugin can assign", '[{"name": "control-plane", "ips": ["10.9.0.5/24"]}]'),
     ("a key in the wrong letter case, which Go would read", '[{"name": "data-plane", "Namespace": "infra"}]'),
     ("several mistakes at once", '[{"name": "data-plane", "mac": "02:00", "ip": "10.9.0.5"}, null]'),
     ("an interface name that the kernel refuses", "data-plane@a-name-that-is-too-long"),
     ("a missing quote", '[{"name": "data-plane", "interface: "dp0"}]'),
 )
-"""(what is wrong, networks annotation): the pod `alice-pod` of team-a with another annotation."""
+"""(mistake, networks annotation): the pod `alice-pod` of team-a with that annotation."""
 
 
 def reviews() -> Iterator[tuple[str, str, bytes]]:
@@ -98,12 +98,12 @@ def as_kubectl_shows_it(body: bytes, response: dict[str, Any]) -> str:
         causes=tuple(Cause(cause["field"], cause["message"], cause["reason"]) for cause in causes),
         warnings=tuple(response.get("warnings", ())),
     )
-    said = kubectl.render(request, decision, webhook_name=kubectl.webhook_name(request.kind))
-    return "\n".join([*kubectl.render_warnings(decision), said]) + "\n"
+    answer = kubectl.render(request, decision, webhook_name=kubectl.webhook_name(request.kind))
+    return "\n".join([*kubectl.render_warnings(decision), answer]) + "\n"
 
 
-def put_through(connection: http.client.HTTPSConnection, body: bytes) -> tuple[dict[str, Any], bytes, list[str]]:
-    """Ask both webhooks, as an API server does: the last response, the review it is about, and the changes."""
+def call_webhooks(connection: http.client.HTTPSConnection, body: bytes) -> tuple[dict[str, Any], bytes, list[str]]:
+    """Call both webhooks as an API server does; return the last response, its review, and the changes."""
     review = json.loads(body)
     request, changes = review["request"], []
     if (request["kind"]["kind"], request["operation"]) == ("Pod", "CREATE"):
@@ -120,7 +120,7 @@ def put_through(connection: http.client.HTTPSConnection, body: bytes) -> tuple[d
 
 
 def check(name: str, text: str, *, write: bool) -> bool:
-    """Compare a verdict with the expected one; with `write`, make it the expected one."""
+    """Compare a verdict with the expected one. With `write`, write it as the expected one first."""
     path = HERE / "expected" / f"{name}.txt"
     if write:
         path.parent.mkdir(exist_ok=True)
@@ -132,7 +132,7 @@ def check(name: str, text: str, *, write: bool) -> bool:
 
 
 class Verdict(NamedTuple):
-    """What became of one review."""
+    """The result of one review."""
 
     is_allowed: bool
     is_changed: bool
@@ -142,7 +142,7 @@ class Verdict(NamedTuple):
 def main() -> int:
     """Run the demo."""
     parser = argparse.ArgumentParser(prog="demo.py", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--write", action="store_true", help="write the expected verdicts anew")
+    parser.add_argument("--write", action="store_true", help="write the expected verdicts")
     write = parser.parse_args().write
     started = time.perf_counter()
     verdicts: list[Verdict] = []
@@ -151,7 +151,7 @@ def main() -> int:
         connection = http.client.HTTPSConnection(host, port, context=trust, timeout=10)
         print(f"nadmit answers on https://{host}:{port} (verified with its own CA); the cluster is examples/cluster\n")
         for name, title, body in reviews():
-            response, changed, changes = put_through(connection, body)
+            response, changed, changes = call_webhooks(connection, body)
             shown = changes if response["allowed"] else []
             text = as_kubectl_shows_it(changed, response) + "".join(f"{line}\n" for line in shown)
             print(f"# {title}\n{text}")

@@ -1,8 +1,8 @@
-"""Write requirements/image.txt: what the webhook's image installs, with the hashes of its wheels.
+"""Write requirements/image.txt: the packages of the webhook's image, with the hashes of their wheels.
 
-Names come from pyproject.toml (with what those need, as installed here), versions from constraints.txt, hashes from the
-index that pip is configured for: one for each wheel that pip would take on a platform of PLATFORMS. Nothing is
-downloaded but what pip needs to know. Run by `make image-requirements`.
+The names come from pyproject.toml and from the dependencies of the installed packages, the versions from
+constraints.txt. The hashes come from the index that pip is configured for: one for each wheel that pip would install
+on a platform of PLATFORMS. pip downloads only metadata. `make image-requirements` runs this program.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ ROOT = Path(__file__).parents[1]
 CONSTRAINTS = ROOT / "requirements" / "constraints.txt"
 OUTPUT = ROOT / "requirements" / "image.txt"
 PYTHON = "3.11"
-"""That of the image's base, see Containerfile."""
+"""The version of the image's base, see Containerfile."""
 PLATFORMS = ("x86_64", "aarch64")
 GLIBC_MINORS = (36, 34, 31, 28, 27, 26, 24, 17)
 """manylinux_2_N of each wheel that Debian 12 (glibc 2.36) can use; PEP 600."""
 BUILD = ("setuptools",)
-"""What building the project's own wheel needs; the image does not keep it."""
+"""Needed to build the project's own wheel; removed from the image afterwards."""
 _MARKERS = {"extra": "", "python_version": PYTHON, "python_full_version": f"{PYTHON}.0", "sys_platform": "linux"}
 
 
@@ -39,7 +39,7 @@ def versions() -> dict[str, str]:
 
 
 def closure() -> list[str]:
-    """Return the canonical names of all that the project needs to run or to be built, sorted."""
+    """Return the canonical names of all packages that are needed to run or build the project, sorted."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     waiting = [Requirement(text) for text in (*project["dependencies"], *BUILD)]
     found: set[str] = set()
@@ -62,7 +62,7 @@ def _needed(name: str, extras: set[str]) -> Iterator[Requirement]:
 
 
 def hashes(pinned: Mapping[str, str], machine: str) -> dict[str, str]:
-    """Return the hash of the wheel that pip would install on a platform, by canonical name."""
+    """Return the hash of the wheel that pip would install on a machine's platform, by canonical name."""
     platforms = [f"--platform=manylinux_2_{minor}_{machine}" for minor in GLIBC_MINORS]
     with tempfile.TemporaryDirectory() as folder:
         wanted, report = Path(folder) / "wanted.txt", Path(folder) / "report.json"

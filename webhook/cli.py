@@ -1,40 +1,38 @@
-"""The command line `nadmit`: the table of commands, and what holds for all of them."""
+"""The command line `nadmit`: the table of commands, and the options of all of them."""
 
 from __future__ import annotations
 
+import os
+
 import click
 
-from .commands.lazy import LazyCommand, LazyGroup
-from .commands.options import obey_no_color
-from .commands.version import installed_version
+from .commands.commandgroup import CommandGroup, Entry
 
 COMMANDS = {
-    "serve": LazyCommand("webhook.commands.serve", "serve", "Answer AdmissionReviews over HTTPS."),
-    "review": LazyCommand(
-        "webhook.commands.review", "review", "Say what the webhook would answer to objects in files."
+    "serve": Entry("webhook.commands.serve", "serve", "Answer AdmissionReviews over HTTPS."),
+    "review": Entry("webhook.commands.review", "review", "Say what the webhook would answer to objects in files."),
+    "check": Entry("webhook.commands.check", "check", "Find the problems in a tree of YAML, with their lines."),
+    "can-attach": Entry(
+        "webhook.commands.permissions", "can_attach", "Say whether pods may attach to a network, and who decides."
     ),
-    "check": LazyCommand("webhook.commands.check", "check", "Find the problems in a tree of YAML, with their lines."),
-    "can-attach": LazyCommand(
-        "webhook.commands.can_attach", "can_attach", "Say whether pods may attach to a network, and who decides."
-    ),
-    "rules": LazyCommand("webhook.commands.rules", "rules", "List what pods of a namespace may attach to, and why."),
-    "explain": LazyCommand(
-        "webhook.commands.explain", "explain", "Say what a code such as NAD101 means, and what to do."
-    ),
-    "webhooks": LazyCommand("webhook.commands.webhooks.group", "webhooks", "Register the webhooks, and stage them."),
-    "certs": LazyCommand("certs.cli", "certs", "Make and keep the certificates of the webhook."),
+    "rules": Entry("webhook.commands.permissions", "rules", "List what pods of a namespace may attach to, and why."),
+    "explain": Entry("webhook.commands.explain", "explain", "Say what a code such as NAD101 means, and what to do."),
+    "webhooks": Entry("webhook.commands.webhooks.group", "webhooks", "Register the webhooks, and stage them."),
+    "certs": Entry("certs.cli", "certs", "Make and keep the certificates of the webhook."),
 }
 
 
 def _print_version(context: click.Context, _option: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's
     if value and not context.resilient_parsing:
+        from .commands.options import installed_version  # noqa: PLC0415 - other commands import what they need
+
         click.echo(f"nadmit {installed_version()}")
         context.exit()
 
 
 @click.group(
-    cls=LazyGroup,
-    lazy=COMMANDS,
+    cls=CommandGroup,
+    table=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.option(
@@ -45,19 +43,20 @@ def nadmit(context: click.Context) -> None:
     """Admission webhook for Kubernetes multi-networking.
 
     It refuses pods whose networks cannot be attached and NetworkAttachmentDefinitions that cannot work, and says why
-    before anything runs. The same judgement is available for files, without a cluster.
+    before anything runs. It judges files in the same way, without a cluster.
 
     \b
     Examples:
       nadmit check examples/cluster                        lint a tree of YAML
       nadmit review --manifests examples/cluster pod.yaml  the webhook's answer to one file
       nadmit can-attach -n blue infra/storage --cluster    may pods of "blue" attach to it, and who says so
-      nadmit rules -n blue --cluster                       all that pods of "blue" may attach to
+      nadmit rules -n blue --cluster                       everything that pods of "blue" may attach to
       nadmit explain NAD101                                what a code of a message means
       nadmit serve --manifests examples/cluster            the webhook itself, without a cluster
 
     \b
     Exit codes: 0 fine, 1 refused or could not start, 2 unreadable input or a wrong option.
-    Colours are for terminals only, and none if NO_COLOR is set.
+    Output has colours on terminals only, and never if NO_COLOR is set.
     """  # noqa: D301 - click reads the backspace: keep these lines as they are
-    obey_no_color(context)
+    if os.environ.get("NO_COLOR"):  # no-color.org
+        context.color = False

@@ -1,158 +1,204 @@
-"""The composition root: settings to a running server. The only place that knows every part."""
+"""The composition root of `nadmit serve`: settings, the parts that they ask for, and the server.
+
+This is the only module that knows every part. `kubernetes` takes 250 ms and 30 MiB, which a server of files does not
+pay: functions import the modules that only a cluster needs.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import gc
 import logging
+import os
+import random
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING, Protocol
+from urllib.parse import urlsplit
 
 import uvloop
+from prometheus_client.registry import Collector
 
-from certs.certfiles import BootstrapError, Bootstrapped, bootstrap, exposures
+from certs.certfiles import BootstrapError, bootstrap, exposures
+from cniplugin.access.model.decision import Rules
+from cniplugin.access.model.policyrules import AuthorMatch
+from webhook.admission.checks.in_use import OFF
+from webhook.admission.evaluate import NETWORK_NAMESPACE
 from webhook.admission.view.currentrules import RulesInForce
-from webhook.configuration.current import InForce
+from webhook.configuration.current import CurrentConfiguration
 from webhook.configuration.filesource import ConfigurationFile
 from webhook.configuration.schemafiles import load_directory
 from webhook.files import advice, within
-from webhook.review.reviews import LiveDevices, LiveLookups, Reviews
-from webhook.serving.app import create_app
+from webhook.kube.ownnamespace import own_namespace
+from webhook.registration.conditions import LabelProtection, StatusProtection
+from webhook.registration.configurations import Service, Target, Url
+from webhook.registration.tables import KINDS
+from webhook.review.reviews import Reviews
+from webhook.serving.app import WebhookApp
 from webhook.serving.bodies import Bodies
-from webhook.serving.paths import PLAIN, ReviewPaths
-from webhook.serving.pathtokenfile import read_tokens
+from webhook.serving.clients import ClientTrust
+from webhook.serving.http import Limits
+from webhook.serving.paths import PLAIN, ReviewPaths, read_tokens
 from webhook.serving.probes import create_probes
-from webhook.serving.server import Addresses, Stop, serve, stop_on_signals
-from webhook.serving.tls import ServedPair, ServerTls
-from webhook.settings import Settings
+from webhook.serving.server import Address, Addresses, Stop, serve, stop_on_signals
+from webhook.serving.tls import MemoryTls, ServedPair, ServerTls
 from webhook.snapshot.snapshot import Snapshot
-from webhook.telemetry.configuration import ConfigurationMetrics
 from webhook.telemetry.decisionlog import DecisionLog
-from webhook.telemetry.metrics import LoadMetrics, Metrics, Observers
+from webhook.telemetry.metrics import ConfigurationMetrics, LoadMetrics, Metrics, Observers, RotationMetrics
 from webhook.trees.manifests import load_snapshot
 from webhook.trees.problems import Problem
+
+if TYPE_CHECKING:
+    from certs.rotator import Rotator, TokenKeeper, TokenRotator
+    from certs.store import SecretStore
+    from webhook.kube.connection import Connection
+    from webhook.kube.singleobjects import KubeConfigurations
+    from webhook.registration.registrar import Registrar
+    from webhook.snapshot.livelookups import LiveDevices, LiveLookups
+    from webhook.snapshot.source import ClusterSource
 
 STDOUT = 1
 READY_POLL_S = 0.05
 SWITCH_S = 0.0005
-"""How long another thread may keep the interpreter from the reviews: Python's own 5 ms, for each turn of the loop,
-made one in a hundred reviews wait 60 ms while 50,000 definitions were listed again."""
+"""How long another thread may keep the interpreter from the reviews. With Python's own 5 ms for each turn of the loop
+one in a hundred reviews waited 60 ms while the program listed 50,000 definitions again."""
 LOG_DELAY_S = 0.01
-"""How long log lines are gathered: a hundred system calls a second, however many reviews there are."""
+"""How long log lines are gathered: a hundred system calls a second, for any number of reviews."""
+
+serving_log = logging.getLogger("nadmit.serving")
 
 
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """Where a server's snapshot comes from, and what it lacks.
+# Settings
 
-    `problem`: why reviews are not wanted yet, None when they are. `ages`: for each kind, seconds since it was known to
-    be up to date; none for files, which are read once. `on_listening`: called when connections are taken. `live`,
-    `live_devices`: where networks, namespaces and claims are looked for that are not known. `configuration`: what
-    admins may change meanwhile. `path_tokens`: those that paths may have; None: none are needed.
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterSettings:
+    """Settings of `nadmit serve --cluster`; the options of the same names are documented there.
+
+    `namespace`: None for that of the pod's service account. `webhook_url`: None for the Service. `ca_file`: None for
+    `ca.crt` of `cert_dir`. `network_in_use`: Warn, Deny or Off. `path_token`: whether registered paths need a token;
+    `path_token_secret`: its Secret when the certificate is in files, None for `cert_dir`.
     """
 
-    snapshot: Callable[[], Snapshot]
-    configuration: InForce
-    problem: Callable[[], str | None] = lambda: None
-    ages: Callable[[], Mapping[str, float]] = dict
-    on_listening: Callable[[], None] = lambda: None
-    live: LiveLookups | None = None
-    live_devices: LiveDevices | None = None
-    path_tokens: Callable[[], Sequence[str]] | None = None
+    namespace: str | None = None
+    tls_secret: str | None = None
+    service: str = "nadmit-webhook"
+    webhook_configuration: str | None = None
+    webhook_url: str | None = None
+    ca_file: Path | None = None
+    watch_pods: bool = True
+    network_in_use: str = "Warn"
+    path_token: bool = True
+    path_token_secret: str | None = None
+    write_status: bool = False
+    config_map: str | None = None
 
 
-def standalone(settings: Settings, manifests: Path) -> int:
-    """Serve a tree of YAML until SIGTERM or SIGINT, and return the exit code.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Settings of `nadmit serve`, read once. The defaults are those of a server of files.
 
-    Raises ManifestError (ConfigurationError is one), BootstrapError, CertificateError, ClientCaError, PathTokenError or
-    ListenError, each one clear line, before it serves.
+    `manifests` is a tree of YAML; None means the cluster that `kubeconfig` (None: the service account, then the
+    user's own) points at. `cert_dir` gets a CA and a leaf for `cert_names` when it is empty; `tls_files` (certificate,
+    key) replace them. `client_ca` verifies callers, and `client_names` may call (empty: all of them); None: everybody
+    may call. `path_token_file`: the tokens of paths that an administrator registers. `config`: the file of a
+    NadmitConfiguration; None: its defaults. `plugin_schemas`: a directory of schemas of CNI plugins.
+    """
+
+    manifests: Path | None = None
+    kubeconfig: Path | None = None
+    listen: Address = ("127.0.0.1", 8443)
+    probe_listen: Address = ("127.0.0.1", 8080)
+    cert_dir: Path = Path("nadmit-certs")
+    cert_names: tuple[str, ...] = ()
+    tls_files: tuple[Path, Path] | None = None
+    client_ca: Path | None = None
+    client_names: tuple[str, ...] = ()
+    path_token_file: Path | None = None
+    config: Path | None = None
+    plugin_schemas: Path | None = None
+    rules: Rules = field(default_factory=Rules)
+    network_namespace: str = NETWORK_NAMESPACE
+    limits: Limits = field(default_factory=Limits)
+    cluster: ClusterSettings = field(default_factory=ClusterSettings)
+
+
+# From settings to the end of the process
+
+
+def run(settings: Settings) -> int:
+    """Serve a tree of YAML or a cluster until SIGTERM or SIGINT, and return the exit code.
+
+    A server of a cluster listens as soon as it has a certificate, and is ready when every cache has listed. Before it
+    listens, it may raise one of these, each with a clear line: ManifestError (ConfigurationError is one), ClusterError
+    for a kubeconfig, RotatorError for a Secret without a certificate, MaterialError, BootstrapError, CertificateError,
+    ClientCaError, PathTokenError, ListenError.
     """
     started = time.perf_counter()
     _log_to_stderr()
-    path_tokens = _tokens_of_file(settings)
-    warnings: list[Problem] = []
-    snapshot = load_snapshot(manifests, warnings=warnings, network_namespace=settings.network_namespace)
-    for warning in warnings:
-        logging.getLogger("nadmit.cluster").warning("%s", warning)
     metrics = Metrics()
-    with _follow_configuration(settings) as configuration:
-        source = _Source(snapshot=lambda: snapshot, configuration=configuration, path_tokens=path_tokens)
-        return _run(settings, source, metrics, _load_tls(settings, metrics), started)
-
-
-def cluster(settings: Settings) -> int:
-    """Serve a cluster until SIGTERM or SIGINT, and return the exit code.
-
-    Listens as soon as there is a certificate, and is ready when every cache has listed. Raises ClusterError for a
-    kubeconfig that cannot be used, RotatorError for a Secret without a certificate, and what `standalone` raises.
-    """
-    # The client costs 250 ms and 30 MiB, which the embedded mode does not pay.
-    from webhook.clusterparts import assemble  # noqa: PLC0415
-
-    started = time.perf_counter()
-    _log_to_stderr()
-    path_tokens = _tokens_of_file(settings)
-    metrics = Metrics()
+    tokens = None if settings.path_token_file is None else read_tokens(settings.path_token_file)
+    of_files = None if settings.manifests is None else _parts_of_files(settings.manifests, settings.network_namespace)
     with ExitStack() as running:
-        configuration = running.enter_context(_follow_configuration(settings))
-        made = assemble(settings, metrics, configuration)
-        for collector in made.collectors:
+        configuration = _follow_configuration(settings, running)
+        metrics.registry.register(ConfigurationMetrics(configuration))
+        parts = of_files or _parts_of_cluster(settings, metrics, configuration)
+        if tokens is not None and parts.path_tokens is None:
+            parts = replace(parts, path_tokens=lambda: tokens)
+        for collector in parts.collectors:
             metrics.registry.register(collector)
-        source = _Source(
-            snapshot=made.source.snapshot,
-            configuration=configuration,
-            problem=made.problem,
-            ages=made.source.cache_age_seconds,
-            on_listening=made.listening.set,
-            live=made.live,
-            live_devices=made.live_devices,
-            path_tokens=made.path_tokens or path_tokens,
-        )
-        for part in made.parts:
+        for part in parts.parts:
             part.start()
             running.callback(part.stop)
-        running.callback(made.live.close)
-        running.callback(made.live_devices.close)
-        return _run(settings, source, metrics, made.tls or _load_tls(settings, metrics), started)
+        for close in parts.closing:
+            running.callback(close)
+        tls = parts.tls or _load_tls(settings, metrics)
+        return _serve(settings, parts, configuration=configuration, metrics=metrics, tls=tls, started=started)
 
 
-def _run(settings: Settings, source: _Source, metrics: Metrics, tls: ServedPair, started: float) -> int:
+def _serve(
+    settings: Settings,
+    parts: Parts,
+    *,
+    configuration: CurrentConfiguration,
+    metrics: Metrics,
+    tls: ServedPair,
+    started: float,
+) -> int:
     sys.setswitchinterval(SWITCH_S)
-    configuration = source.configuration
-    metrics.registry.register(ConfigurationMetrics(configuration))
     log = DecisionLog(STDOUT, later=_call_later, on_lost=metrics.log_lines_lost.inc)
     reviews = Reviews(
-        snapshot=source.snapshot,
-        problem=source.problem,
+        snapshot=parts.snapshot,
+        problem=parts.problem,
         rules=RulesInForce(settings.rules.config),
-        configuration=lambda: configuration.current,
+        configuration=lambda: configuration.value,
         network_namespace=settings.network_namespace,
         observer=Observers(metrics, log),
         network_in_use=settings.cluster.network_in_use,
-        live=source.live,
-        live_devices=source.live_devices,
+        live=parts.live,
+        live_devices=parts.live_devices,
     )
+    paths = PLAIN if parts.path_tokens is None else ReviewPaths(parts.path_tokens)
+    waiting: list[asyncio.Task[None]] = []
 
     def problem() -> str | None:
-        """Readiness: the snapshot is there, and the certificate is good."""
-        return source.problem() or (None if tls.not_after > time.time() else "the certificate has expired")
+        """Return why the server is not ready: the parts are not, or the certificate has expired."""
+        return parts.problem() or (None if tls.not_after > time.time() else "the certificate has expired")
 
     def exposition() -> bytes:
-        metrics.observe(is_ready=problem() is None, counts=source.snapshot().counts(), ages=source.ages())
+        metrics.observe(is_ready=problem() is None, counts=parts.snapshot().counts(), ages=parts.ages())
         return metrics.exposition()
 
     def on_listening(addresses: Addresses) -> None:
         _announce(log, addresses, time.perf_counter() - started)
-        source.on_listening()
-        waiting.append(asyncio.create_task(_wait_until_ready(source, log, started)))
-
-    waiting: list[asyncio.Task[None]] = []
-    paths = PLAIN if source.path_tokens is None else ReviewPaths(source.path_tokens)
+        parts.listening.set()
+        waiting.append(asyncio.create_task(_wait_until_ready(parts, log, started)))
 
     async def main() -> int:
         stop = Stop()
@@ -160,7 +206,7 @@ def _run(settings: Settings, source: _Source, metrics: Metrics, tls: ServedPair,
         metrics.registry.register(LoadMetrics(bodies))
         with stop_on_signals(stop):
             code = await serve(
-                create_app(reviews, limits=settings.limits, on_response=metrics.response, paths=paths),
+                WebhookApp(reviews, limits=settings.limits, on_response=metrics.response, paths=paths),
                 create_probes(is_ready=problem, metrics=exposition, configuration=configuration.describe),
                 tls=tls,
                 addresses=Addresses(webhook=settings.listen, probes=settings.probe_listen),
@@ -180,74 +226,317 @@ def _run(settings: Settings, source: _Source, metrics: Metrics, tls: ServedPair,
     return code
 
 
-def _tokens_of_file(settings: Settings) -> Callable[[], Sequence[str]] | None:
-    """Return the tokens that an administrator keeps by hand; None: there is no such file. Raises PathTokenError."""
-    if settings.path_token_file is None:
-        return None
-    tokens = read_tokens(settings.path_token_file)
-    return lambda: tokens
+# Parts: what runs beside the server
 
 
-@contextmanager
-def _follow_configuration(settings: Settings) -> Iterator[InForce]:
-    """Put the file of the settings in force, and follow it until the end; without one the defaults are in force.
+class Part(Protocol):
+    """Something that runs beside the server in threads of its own. Parts start in order and stop in reverse."""
+
+    def start(self) -> None:
+        """Begin; raises an error that keeps the server from starting, with one clear line."""
+
+    def stop(self) -> None:
+        """End soon, and leave nothing half done."""
+
+    def problem(self) -> str | None:
+        """Return why reviews are not wanted yet; None when they are."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """The source of a server's snapshot, and everything that a server of a cluster has besides.
+
+    `ages`: for each kind, seconds since its cache was known to be up to date. `live`, `live_devices` ask the API server
+    for objects that the snapshot lacks. `tls`: the certificate of a Secret; None when it is in files. `path_tokens`:
+    the tokens of review paths, "" for a path without one; None when no path has one. The server sets `listening` once
+    it accepts connections, and calls `closing` at its end.
+    """
+
+    snapshot: Callable[[], Snapshot]
+    parts: Sequence[Part] = ()
+    ages: Callable[[], Mapping[str, float]] = dict
+    live: LiveLookups | None = None
+    live_devices: LiveDevices | None = None
+    tls: MemoryTls | None = None
+    path_tokens: Callable[[], Sequence[str]] | None = None
+    listening: Event = field(default_factory=Event)
+    collectors: Sequence[Collector] = ()
+    closing: Sequence[Callable[[], None]] = ()
+
+    def problem(self) -> str | None:
+        """Return why reviews are not wanted yet; None when they are."""
+        return _first_problem(self.parts)
+
+
+def _first_problem(parts: Sequence[Part]) -> str | None:
+    return next((problem for part in parts if (problem := part.problem()) is not None), None)
+
+
+def _parts_of_files(manifests: Path, network_namespace: str) -> Parts:
+    warnings: list[Problem] = []
+    snapshot = load_snapshot(manifests, warnings=warnings, network_namespace=network_namespace)
+    for warning in warnings:
+        logging.getLogger("nadmit.cluster").warning("%s", warning)
+    return Parts(snapshot=lambda: snapshot)
+
+
+def _follow_configuration(settings: Settings, running: ExitStack) -> CurrentConfiguration:
+    """Return the current configuration; with --config it follows the file for as long as `running`.
 
     Raises ManifestError for a file that cannot be used, and for schemas of plugins that cannot.
     """
     own_schemas = {} if settings.plugin_schemas is None else load_directory(settings.plugin_schemas)
-    in_force = InForce(now=time.time, own_schemas=own_schemas)
-    with ExitStack() as running:
-        if settings.config is not None:
-            file = ConfigurationFile(settings.config, in_force)
-            file.start()
-            running.callback(file.stop)
-        yield in_force
+    current = CurrentConfiguration(now=time.time, own_schemas=own_schemas)
+    if settings.config is not None:
+        file = ConfigurationFile(settings.config, current)
+        file.start()
+        running.callback(file.stop)
+    return current
 
 
-def _settle_memory() -> None:
-    """Take what lives as long as the process out of the collector's sight, and let it run less often.
+def _parts_of_cluster(settings: Settings, metrics: Metrics, configuration: CurrentConfiguration) -> Parts:
+    """Make the parts that the settings ask for; none of them sends a request before its start.
 
-    Reviews make no cycles; without this a full collection over 10,000 definitions stops all of them for 5 ms.
+    Raises ClusterError for a kubeconfig that cannot be used, MaterialError for a name that no certificate can have,
+    ClientCaError for the callers' authorities.
     """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
+    from webhook.configuration.configmap import ConfigurationMap
+    from webhook.policystatus.statuswriter import StatusWriter
+    from webhook.snapshot.livelookups import LiveDevices, LiveLookups
+    from webhook.snapshot.pods import Pods
+    from webhook.snapshot.source import ClusterSource
+
+    cluster = settings.cluster
+
+    def is_read(driver: str) -> bool:
+        drivers = configuration.value.drivers
+        return drivers is not None and driver in drivers.by_name
+
+    watches_pods = cluster.watch_pods and cluster.network_in_use != OFF
+    source = ClusterSource(
+        settings.kubeconfig, pods=Pods(settings.network_namespace) if watches_pods else None, is_read=is_read
+    )
+    parts: list[Part] = [source]
+    collectors: list[Collector] = []
+    ca_bundle = _bundle_of_files(settings)
+    tls = tokens = None
+    if cluster.webhook_configuration is not None:
+        tokens, token_rotator = token_keeper(settings, source.connection)
+        if token_rotator is not None:
+            parts.append(token_rotator)
+    if cluster.config_map is not None:
+        namespace = own_namespace(cluster.namespace)
+        parts.append(ConfigurationMap(source.connection, namespace, cluster.config_map, configuration))
+    if cluster.tls_secret is not None:
+        tls, rotator = rotating_tls(settings, source.connection, cluster.tls_secret, metrics, tokens)
+        ca_bundle = rotator.ca_bundle
+        parts.append(rotator)
+    if cluster.write_status:
+        writer = StatusWriter(
+            source.connection,
+            own_namespace(cluster.namespace),
+            snapshot=lambda: None if source.problem() else source.snapshot(),
+        )
+        parts.append(writer)
+        collectors.append(writer.counts)
+    listening = Event()
+    if cluster.webhook_configuration is not None and tokens is not None:
+        registrar = _registrar(
+            settings,
+            cluster.webhook_configuration,
+            source,
+            is_ready=lambda: listening.is_set() and _first_problem(parts) is None,
+            ca_bundle=ca_bundle,
+            path_token=tokens.to_register,
+        )
+        parts.append(registrar)
+        collectors.append(registrar)
+    live = LiveLookups(source.connection, source.snapshot, clock=time.monotonic, on_result=metrics.live_lookup)
+    live_devices = LiveDevices(source.connection, clock=time.monotonic, on_result=metrics.live_lookup)
+    return Parts(
+        snapshot=source.snapshot,
+        parts=parts,
+        ages=source.cache_age_seconds,
+        live=live,
+        live_devices=live_devices,
+        tls=tls,
+        path_tokens=None if tokens is None else lambda: tokens.accepted,
+        listening=listening,
+        collectors=collectors,
+        closing=(live.close, live_devices.close),
+    )
 
 
-def _call_later(call: Callable[[], None]) -> None:
-    asyncio.get_running_loop().call_later(LOG_DELAY_S, call)
+# Registration
+
+
+def _registrar(
+    settings: Settings,
+    name: str,
+    source: ClusterSource,
+    *,
+    is_ready: Callable[[], bool],
+    ca_bundle: Callable[[], bytes | None],
+    path_token: Callable[[Sequence[str]], str | None],
+) -> Registrar:
+    from webhook.registration.registered import RegisteredWebhooks
+    from webhook.registration.registrar import Registrar
+
+    rules = RulesInForce(settings.rules.config)  # of its own: one thread uses it
+
+    def protection() -> StatusProtection:
+        config = rules(source.snapshot()).config
+        return StatusProtection(config.network_status_mode, config.status_writers, config.status_writer_groups)
+
+    def labels() -> LabelProtection:
+        config = rules(source.snapshot()).config
+        writers = config.namespace_labels.writers or AuthorMatch()
+        return LabelProtection(
+            is_deny=config.namespace_labels.mode == "Deny",
+            users=(*config.exempt_users, *writers.users, *writers.account_users),
+            groups=(*config.exempt_groups, *writers.groups),
+            accounts=writers.account_prefixes,
+        )
+
+    cluster = settings.cluster
+    target: Target = Service(own_namespace(cluster.namespace), cluster.service)
+    return Registrar(
+        RegisteredWebhooks(source.connection, name),
+        target=target if cluster.webhook_url is None else Url(cluster.webhook_url),
+        is_ready=is_ready,
+        ca_bundle=ca_bundle,
+        protection=protection,
+        labels=labels,
+        path_token=path_token,
+        random=random.random,
+    )
+
+
+def _bundle_of_files(settings: Settings) -> Callable[[], bytes | None]:
+    """Return a function that reads the authority of a certificate in files; it returns None when no file is named."""
+    from webhook.registration.cafile import read_authorities
+
+    own = settings.cert_dir / "ca.crt" if settings.tls_files is None else None
+    file = settings.cluster.ca_file or own
+    return lambda: None if file is None else read_authorities(file)
+
+
+# The certificate, and the tokens of paths
 
 
 def _load_tls(settings: Settings, metrics: Metrics) -> ServerTls:
-    """Load the given pair, or the one of `cert_dir`, which is made when the directory is empty."""
+    """Load the pair of `tls_files`, or that of `cert_dir`, which gets one when it is empty."""
+    directory = settings.cert_dir
     if settings.tls_files is None:
-        made = _bootstrap(settings)
+        try:
+            made = within(directory, lambda: bootstrap(directory, settings.cert_names, datetime.now(UTC)))
+        except OSError as error:  # its own errors are BootstrapError
+            raise BootstrapError(f"{directory}: {error.strerror}; {advice(error, 'name another')}") from error
         if made.created:
-            logging.getLogger("nadmit.serving").info("wrote %s", ", ".join(str(path) for path in made.written))
-        for line in exposures([settings.cert_dir / "ca.key"]):  # what concerns tls.key is for ServerTls to say
-            logging.getLogger("nadmit.serving").warning("%s", line)
-    cert, key = settings.tls_files or (settings.cert_dir / "tls.crt", settings.cert_dir / "tls.key")
+            serving_log.info("wrote %s", ", ".join(str(path) for path in made.written))
+        for line in exposures([directory / "ca.key"]):  # ServerTls looks at tls.key
+            serving_log.warning("%s", line)
+    cert, key = settings.tls_files or (directory / "tls.crt", directory / "tls.key")
     tls = ServerTls(
         cert,
         key,
         now=time.time,
         on_reload=metrics.certificate_loaded,
         on_error=metrics.certificate_refused,
-        clients=settings.client_trust(),
+        clients=_client_trust(settings),
     )
     tls.load()
     return tls
 
 
-def _bootstrap(settings: Settings) -> Bootstrapped:
-    try:
-        return within(settings.cert_dir, lambda: bootstrap(settings.cert_dir, settings.cert_names, datetime.now(UTC)))
-    except OSError as error:  # its own errors are BootstrapError
-        raise BootstrapError(f"{settings.cert_dir}: {error.strerror}; {advice(error, 'name another')}") from error
+def _client_trust(settings: Settings) -> ClientTrust | None:
+    """Read who may call; None: everybody may. Raises ClientCaError."""
+    return None if settings.client_ca is None else ClientTrust(settings.client_ca, settings.client_names)
+
+
+def rotating_tls(
+    settings: Settings, connection: Connection, secret_name: str, metrics: Metrics, tokens: TokenKeeper | None
+) -> tuple[MemoryTls, Rotator]:
+    """Return the TLS context that serves the leaf of a Secret, and the rotator that keeps the Secret.
+
+    `tokens` gets the path tokens of the Secret; None when nothing needs them.
+    """
+    from certs.rotator import Rotator
+    from webhook.kube.singleobjects import KubeSecret
+
+    cluster = settings.cluster
+    namespace = own_namespace(cluster.namespace)
+    secret = KubeSecret(connection, namespace, secret_name)
+    tls = MemoryTls(secret.where, now=time.time, on_reload=metrics.certificate_loaded, clients=_client_trust(settings))
+    rotator = Rotator(
+        secret,
+        webhook_configurations(connection, cluster),
+        names=certificate_names(cluster, namespace, settings.cert_names),
+        on_leaf=tls.take,
+        observer=RotationMetrics(metrics.registry),
+        tokens=tokens,
+    )
+    return tls, rotator
+
+
+def token_keeper(settings: Settings, connection: Connection) -> tuple[TokenKeeper, TokenRotator | None]:
+    """Return the path tokens of a server that registers itself, and the part that keeps them.
+
+    There is no such part in two cases: the rotator of a certificate in a Secret keeps them, or there is no place for
+    them, and the log warns of that.
+    """
+    from certs.certfiles import TokenFile
+    from certs.rotator import TokenKeeper, TokenRotator
+    from webhook.kube.singleobjects import KubeSecret
+
+    cluster = settings.cluster
+    if cluster.tls_secret is not None:
+        return TokenKeeper(is_required=cluster.path_token), None
+    store: SecretStore
+    if cluster.path_token_secret is not None:
+        store = KubeSecret(connection, own_namespace(cluster.namespace), cluster.path_token_secret)
+    elif settings.tls_files is None and _may_write(settings.cert_dir):
+        store = TokenFile(settings.cert_dir)
+    else:
+        if cluster.path_token:
+            logging.getLogger("nadmit.registration").warning(
+                "registered paths have no token, so whoever reaches this port may ask: there is no place to keep one; "
+                "name a Secret with --path-token-secret, or give --no-path-token"
+            )
+        return TokenKeeper(is_required=False), None
+    keeper = TokenKeeper(is_required=cluster.path_token)
+    return keeper, TokenRotator(store, webhook_configurations(connection, cluster), keeper)
+
+
+def _may_write(directory: Path) -> bool:
+    existing = next(path for path in (directory, *directory.absolute().parents) if path.exists())
+    return existing.is_dir() and os.access(existing, os.W_OK)
+
+
+def webhook_configurations(connection: Connection, cluster: ClusterSettings) -> KubeConfigurations:
+    """Return the webhook configurations whose caBundles the server keeps; without a name there are none."""
+    from webhook.kube.singleobjects import KubeConfigurations
+    from webhook.registration.registered import path_of
+
+    name = cluster.webhook_configuration
+    kinds = KINDS if name is not None else ()
+    return KubeConfigurations(connection, {f"{kind.name}/{name}": path_of(kind, name or "") for kind in kinds})
+
+
+def certificate_names(cluster: ClusterSettings, namespace: str, more: Sequence[str]) -> tuple[str, ...]:
+    """Return the names that callers may use: the Service in all its forms, the host of the URL, and `more`."""
+    service = f"{cluster.service}.{namespace}"
+    names = [cluster.service, service, f"{service}.svc", f"{service}.svc.cluster.local"]
+    if cluster.webhook_url is not None:
+        names.append(urlsplit(cluster.webhook_url).hostname or "")
+    return tuple(dict.fromkeys([*names, *more]))
+
+
+# Logs, and the first moments
 
 
 def _log_to_stderr() -> None:
-    """Events that are no reviews, one plain line each, on stderr; reviews are JSON on stdout."""
+    """Write events to stderr, one plain line each; reviews are JSON on stdout."""
     logger = logging.getLogger("nadmit")
     logger.setLevel(logging.INFO)
     logger.propagate = False
@@ -257,20 +546,35 @@ def _log_to_stderr() -> None:
         logger.addHandler(handler)
 
 
+def _call_later(call: Callable[[], None]) -> None:
+    asyncio.get_running_loop().call_later(LOG_DELAY_S, call)
+
+
 def _announce(log: DecisionLog, addresses: Addresses, seconds: float) -> None:
-    """Say where the server listens: a line for people on stderr, an event with the ports on stdout."""
-    reviews, probes = addresses.webhook, addresses.probes
-    logging.getLogger("nadmit.serving").info("%s", addresses)
-    log.event("listening", {"webhook": [*reviews], "probes": [*probes], "seconds": round(seconds, 3)})
+    """Write where the server listens: a line for people on stderr, an event with the ports on stdout."""
+    serving_log.info("%s", addresses)
+    log.event(
+        "listening", {"webhook": [*addresses.webhook], "probes": [*addresses.probes], "seconds": round(seconds, 3)}
+    )
 
 
-async def _wait_until_ready(source: _Source, log: DecisionLog, started: float) -> None:
-    """Say when reviews can be answered, and from what."""
-    while source.problem() is not None:  # noqa: ASYNC110  # other threads make it None
+async def _wait_until_ready(parts: Parts, log: DecisionLog, started: float) -> None:
+    """Wait until the server can answer reviews, and write from how many objects it does."""
+    while parts.problem() is not None:  # noqa: ASYNC110 - other threads make it None
         await asyncio.sleep(READY_POLL_S)
     _settle_memory()
-    counts = source.snapshot().counts()
+    counts = parts.snapshot().counts()
     seconds = time.perf_counter() - started
     objects = ", ".join(f"{count} {kind}" for kind, count in counts.items())
-    logging.getLogger("nadmit.serving").info("ready after %.2f s: %s", seconds, objects)
+    serving_log.info("ready after %.2f s: %s", seconds, objects)
     log.event("ready", {**counts, "seconds": round(seconds, 3)})
+
+
+def _settle_memory() -> None:
+    """Hide objects that live as long as the process from the garbage collector, and let it run less often.
+
+    Reviews make no cycles. Without this a full collection over 10,000 definitions stops all reviews for 5 ms.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)

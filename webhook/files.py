@@ -1,7 +1,8 @@
-"""Files that an operator names, read without waiting for ever: for a named pipe's writer, or for a file system.
+"""Files that an operator names, read with a bound on the wait for the writer of a named pipe or for a file system.
 
-A named pipe is refused. A file system that does not answer (a network mount without its server) can only be waited for
-in another thread, which is left behind. NB: at most one thread waits for each path, however often it is polled.
+A named pipe is refused. A file system that does not answer, such as a network mount without its server, can only be
+waited for in another thread, which then waits on alone. NB: at most one thread waits for each path, however often the
+path is polled.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from cniplugin.host.regularfile import load_regular_file
 T = TypeVar("T")
 
 WAIT_S = 10.0
-"""A disk that is busy answers within a second; a mount whose server is gone never does."""
+"""A busy disk answers within a second; a mount whose server is gone never does."""
 
 
 class _Call(Generic[T]):
@@ -32,11 +33,11 @@ class _Call(Generic[T]):
     def _run(self) -> None:
         try:
             self._returned.append(self._call())
-        except BaseException as error:  # noqa: BLE001  # raised again where it is waited for
+        except BaseException as error:  # noqa: BLE001 - `wait` raises it again
             self._raised = error
 
     def wait(self, seconds: float) -> T | None:
-        """Return what the call returned, None if it has not ended; raise what it raised."""
+        """Return or raise the result of the call; return None if it has not ended."""
         self.thread.join(seconds)
         if self._raised is not None:
             raise self._raised
@@ -48,16 +49,16 @@ _lock = Lock()
 
 
 def load_file(path: Path, *, bytes_max: int, wait_s: float = WAIT_S) -> bytes:
-    """Return the content of a regular file. Raises OSError, with a `strerror` for people, for everything else.
+    """Return the content of a regular file.
 
-    That is a file of another kind, one of more than `bytes_max` bytes, a path with a zero byte, and a file system that
-    does not answer within `wait_s` seconds.
+    Raises OSError, with a `strerror` for people, for a file of another kind, a file of more than `bytes_max` bytes, a
+    path with a zero byte, and a file system that does not answer within `wait_s` seconds.
     """
     return within(path, lambda: load_regular_file(str(path), bytes_max=bytes_max), wait_s=wait_s)
 
 
 def within(path: Path, call: Callable[[], T], *, wait_s: float = WAIT_S) -> T:
-    """Return what a call about a path returns; it must not return None. Raises as the call does, and OSError."""
+    """Return or raise the result of a call about a path, which must not be None. Raises OSError if it does not end."""
     key = str(path)
     with _lock:
         if key in _stuck and _stuck[key].is_alive():
@@ -66,18 +67,18 @@ def within(path: Path, call: Callable[[], T], *, wait_s: float = WAIT_S) -> T:
     made = _Call(call)
     made.thread.start()
     try:
-        found = made.wait(wait_s)
-    except ValueError as error:  # of a path with a zero byte
+        result = made.wait(wait_s)
+    except ValueError as error:  # a path with a zero byte
         raise OSError(errno.EINVAL, str(error), key) from error
-    if found is None:
+    if result is None:
         with _lock:
             _stuck[key] = made.thread
         raise _unanswered(path, wait_s)
-    return found
+    return result
 
 
 def advice(error: OSError, otherwise: str) -> str:
-    """Return what to do about a file that cannot be read; `otherwise` where its error does not say it."""
+    """Return what to do about a file that cannot be read; `otherwise` for an error without advice of its own."""
     return _ADVICE.get(error.errno or 0, otherwise)
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from cniplugin.netspec.record import Record
 
-from .judging.index import build
+from .judging.ruleindex import build
+from .model.decision import Config, Rules
 from .model.policyrules import CONFIG_KIND, CONFIG_NAME, POLICY_KIND
-from .model.values import Config, Rules
 from .reading.policies import read_policy
 from .reading.policyconfig import read_config
 

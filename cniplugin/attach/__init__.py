@@ -1,4 +1,4 @@
-"""One pod's attachments: which networks it gets, the plan carried out, and the plan taken back.
+"""The attachments of one pod: which networks it gets, the execution of the plan, and detaching.
 
-Everything outside the node's kernel and disk arrives as values or through `cniplugin.cluster`.
+The cluster is read and written only through `cniplugin.cluster`.
 """

@@ -1,25 +1,39 @@
-"""Which device an attachment gets: the kubelet's checkpoint to a pod's devices, and those to the attachments of a plan.
+"""The device of an attachment: the kubelet's checkpoint, the choice, and device information.
+
+    <kubeletDir>/device-plugins/kubelet_internal_checkpoint     read on ADD
+    <deviceInfoDir>/dp/<resource>-<device ID>-device.json       written by the device plugin; may be absent
+    <deviceInfoDir>/cni/<network>-<container ID>_<interface>    ours, one per attachment, named as by Multus
 
     checkpoint = {"Data": {"PodDeviceEntries": [entry...] / null, ...}, ...}
     entry      = {"PodUID": text, "ResourceName": text, "DeviceIDs": ids / null, ...}
     ids        = [id...]                        ; older kubelets
                / {NUMA node: [id...] / null}    ; newer ones, "-1" for devices without a node
 
-(kubernetes pkg/kubelet/cm/devicemanager/checkpoint.) The kubelet replaces the file as a whole, and before it has the
-sandbox made. Its `Checksum` is taken over Go's print of its structs, so it is not verified here.
+(kubernetes pkg/kubelet/cm/devicemanager/checkpoint.) The kubelet replaces the checkpoint as a whole, before it has the
+sandbox made. Its `Checksum` covers Go's print of its structs, so it is not verified here.
 
-An attachment whose network names a resource gets the next device of it that the kubelet gave the pod: all containers
-together, in the order of the IDs. A `deviceID` in the annotation chooses one of them. No device is given twice; a PCI
-address is the same device under each resource. Multus gives no device, and no error, when none is left.
+An attachment whose network names a resource gets the next device of it that the kubelet gave the pod, in the order of
+the IDs, for all containers together. A `deviceID` in the annotation chooses one of them. A device is given once; a PCI
+address is the same device under every resource. Multus attaches without a device if none is left, and reports nothing.
+
+Device information (NPWG Device Information Specification 1.1 §4.1, §4.2, §6.1): in file names, "/" becomes "-". Our
+file begins as a copy of the device plugin's. The plugins get its path (capability `CNIDeviceInfoFile`) and may write
+it. network-status shows it as they leave it. Its path is recorded before the file is made, and the file is removed
+after DEL of the attachment, so a kill at any moment leaves no file without a record.
 """
+
+# pathlib is not allowed in this package:
+# ruff: noqa: PTH102, PTH108, PTH119, PTH120, PTH123
 
 from __future__ import annotations
 
-from cniplugin.access.model.values import Verdict
-from cniplugin.errors import NO_DEVICE, CniError
-from cniplugin.netspec import cniconfig
+import os
+from errno import EFBIG
+
+from cniplugin.access.model.decision import Verdict
+from cniplugin.cnierrors import DECODE_FAILURE, INVALID_ENVIRONMENT, IO_FAILURE, NO_DEVICE, CniError
+from cniplugin.host.regularfile import load_regular_file
 from cniplugin.netspec.errors import show
-from cniplugin.netspec.jsontext import quote
 from cniplugin.netspec.rawjson import loads
 
 TYPE_CHECKING = False
@@ -34,28 +48,55 @@ if TYPE_CHECKING:
     """Device IDs by resource, sorted."""
 
 INJECTED = ("deviceID", "pciBusID")
-"""Keys that tell each plugin of the network its device (Multus; sriov reads the one, host-device the other)."""
+"""Keys with the device in the configuration of each plugin (Multus; sriov reads the first, host-device the second)."""
 LISTED_MAX = 5
+CHECKPOINT = "device-plugins/kubelet_internal_checkpoint"
+CHECKPOINT_BYTES_MAX = 64 * 1024 * 1024
+"""Real checkpoints have about 1 KiB for each container with devices."""
+NAME_BYTES_MAX = 255
+"""NAME_MAX of Linux."""
+INFO_BYTES_MAX = 65_536
+"""Real files have some hundred bytes; all annotations of a pod together may have 262,144."""
+
+
+def load_devices(kubelet_dir: str, pod_uid: str) -> Devices:
+    """Return the devices that the kubelet gave a pod, by resource; `pod_uid` is the kubelet's own.
+
+    Raises CniError 4 without a uid, 5 if the checkpoint cannot be read, 6 if its content is not a checkpoint.
+    """
+    if not pod_uid:
+        raise CniError(INVALID_ENVIRONMENT, "CNI_ARGS: K8S_POD_UID is missing, which identifies the pod's devices")
+    path = f"{kubelet_dir.rstrip('/')}/{CHECKPOINT}"
+    try:
+        return parse_checkpoint(load_regular_file(path, bytes_max=CHECKPOINT_BYTES_MAX), pod_uid)
+    except OSError as error:
+        fix = 'the plugin needs it for networks with a resource; if the kubelet has another directory, set "kubeletDir"'
+        raise CniError(IO_FAILURE, f"{path}: the kubelet's devices cannot be read: {error.strerror}; {fix}") from error
+    except ValueError as error:
+        fix = (
+            "restart the kubelet, which writes it again; if that does not help, this kubelet's format is not supported"
+        )
+        raise CniError(DECODE_FAILURE, f"{path}: this is not a checkpoint of the kubelet: {error}; {fix}") from error
 
 
 def parse_checkpoint(data: bytes, pod_uid: str) -> Devices:
-    """Return the devices of one pod by resource. Raises ValueError, which says where the text is another."""
+    """Return the devices of one pod by resource. Raises ValueError with the place where the format differs."""
     try:
         value = loads(data)
     except RecursionError:
         raise ValueError("it nests too deeply") from None
-    found: dict[str, set[str]] = {}
+    devices: dict[str, set[str]] = {}
     entries = _member(_member(value, "Data", dict, "the checkpoint"), "PodDeviceEntries", list, "Data")
     for index, entry in enumerate(entries):
         where = f"Data.PodDeviceEntries[{index}]"
         if _member(entry, "PodUID", str, where) == pod_uid:
             ids = _read_ids(entry.get("DeviceIDs"), f"{where}.DeviceIDs")
-            found.setdefault(_member(entry, "ResourceName", str, where), set()).update(ids)
-    return {resource: tuple(sorted(ids)) for resource, ids in found.items()}
+            devices.setdefault(_member(entry, "ResourceName", str, where), set()).update(ids)
+    return {resource: tuple(sorted(ids)) for resource, ids in devices.items()}
 
 
 def _member(value: object, key: str, kind: type, where: str) -> Any:
-    """Return a member of the kind; a list may be null, as Go writes an empty one."""
+    """Return a member of this kind. A list may be null, as Go writes an empty one."""
     member = value.get(key) if isinstance(value, dict) else None
     if kind is list and member is None and isinstance(value, dict) and key in value:
         return []
@@ -78,7 +119,7 @@ def _read_ids(value: object, where: str) -> list[str]:
 
 
 def find_foreign(plan: Plan, own: Devices) -> tuple[Attachment, ...]:
-    """Return the attachments whose `deviceID` is none of the pod's devices of the network's resource."""
+    """Return the attachments whose `deviceID` is not a device that the pod has of the network's resource."""
     return tuple(
         attachment
         for attachment in plan.attachments
@@ -89,21 +130,21 @@ def find_foreign(plan: Plan, own: Devices) -> tuple[Attachment, ...]:
 
 
 def refuse_foreign(attachment: Attachment, own: Devices) -> Verdict:
-    """Return the refusal of an attachment that `find_foreign` found; no posture allows another pod's device."""
+    """Return the refusal of an attachment that `find_foreign` returned. No posture allows another pod's device."""
     resource = attachment.network.resource_name
     return Verdict(
         is_allowed=False,
         code="ForeignDevice",
         reason=f"device {show(attachment.element.device_id)} is not one that the pod has of resource {show(resource)}",
-        decided=f"the kubelet, which gave the pod of it: {_list(own.get(resource, ())) or 'none'}",
-        fix="remove deviceID and take the next device that is free, or ask for one that the pod has",
+        decider=f"the kubelet, which gave the pod these: {_list(own.get(resource, ())) or 'none'}",
+        fix="remove deviceID and take the next free device, or ask for a device that the pod has",
     )
 
 
 def assign(plan: Plan, own: Devices) -> Plan:
     """Return the plan with each attachment's device, in `device`, `runtime_config` and each plugin's configuration.
 
-    Devices that are asked for by `deviceID` go first; see to `find_foreign` before. Raises CniError 101.
+    Attachments with a `deviceID` go first; the caller has refused those of `find_foreign`. Raises CniError 101.
     """
     taken: dict[str, str] = {}
     chosen: dict[str, str] = {}
@@ -126,20 +167,20 @@ def assign(plan: Plan, own: Devices) -> Plan:
 
 
 def without_device(conf: dict[str, Any], device: str) -> dict[str, Any]:
-    """Return a network's object without what `assign` wrote: the same for all attachments to it."""
+    """Return a network's object without the keys of `assign`, which is the same for all attachments to it."""
     if "plugins" in conf:
         return {**conf, "plugins": [without_device(plugin, device) for plugin in conf["plugins"]]}
     return {key: value for key, value in conf.items() if key not in INJECTED or value != device}
 
 
 def _identity(resource: str, device: str) -> str:
-    """Return what tells two devices apart: an ID means something within its resource, a PCI address everywhere."""
+    """Return a key of the device. An ID is unique within its resource, a PCI address on the node."""
     is_pci = len(device) == len("0000:00:00.0") and (device[4], device[7], device[10]) == (":", ":", ".")
     return device.casefold() if is_pci else f"{resource} {device}"
 
 
 def _give(attachment: Attachment, device: str | None) -> Attachment:
-    """NB: without a resource, a `deviceID` of the annotation is only a capability argument, as in Multus."""
+    """NB: if the network has no resource, `deviceID` is only a capability argument, as in Multus."""
     if device is None or not attachment.network.resource_name:
         return attachment
     return attachment.replace(
@@ -154,17 +195,15 @@ def _inject(network: NetworkAttachmentDefinition, device: str) -> NetworkAttachm
     if config is None:
         return network
     given = dict.fromkeys(INJECTED, device)
-    if config.is_list:
-        conf = {**config.conf, "plugins": [{**plugin.conf, **given} for plugin in config.plugins]}
-    else:
-        conf = {**config.conf, **given}
-    return network.replace(config=cniconfig.parse(quote(conf), name=config.name))
+    plugins = tuple(plugin.replace(conf={**plugin.conf, **given}) for plugin in config.plugins)
+    conf = {**config.conf, "plugins": [plugin.conf for plugin in plugins]} if config.is_list else plugins[0].conf
+    return network.replace(config=config.replace(plugins=plugins, conf=conf))
 
 
 def _refuse_twice(attachment: Attachment, device: str, holder: str) -> NoReturn:
     where = f"network {attachment.network.reference} ({attachment.interface})"
-    fix = "ask for another one, or for none and take the next that is free"
-    raise CniError(NO_DEVICE, f"{where}: deviceID: the device is given to {holder} already: {show(device)}; {fix}")
+    fix = "ask for another device, or remove deviceID and take the next free one"
+    raise CniError(NO_DEVICE, f"{where}: deviceID: the device is already given to {holder}: {show(device)}; {fix}")
 
 
 def _refuse_exhausted(attachment: Attachment, plan: Plan, own: Devices, taken: Mapping[str, str]) -> NoReturn:
@@ -186,3 +225,106 @@ def _list(items: Iterable[str]) -> str:
     shown = list(items)
     more = f" and {len(shown) - LISTED_MAX} more" if len(shown) > LISTED_MAX else ""
     return ", ".join(shown[:LISTED_MAX]) + more
+
+
+def device_plugin_file(directory: str, resource: str, device: str) -> str:
+    """Return the device plugin's file about a device."""
+    return f"{directory.rstrip('/')}/dp/{_flat(resource)}-{_flat(device)}-device.json"
+
+
+def info_file_of(directory: str, reference: str, container_id: str, ifname: str) -> str:
+    """Return the file of an attachment. If the name is too long, the network's part is cut."""
+    tail = _tail(container_id, ifname)
+    room = max(0, NAME_BYTES_MAX - len(os.fsencode(tail)))
+    return f"{directory.rstrip('/')}/cni/{_flat(reference)[:room]}{tail}"
+
+
+def is_info_file_of(path: str, container_id: str, ifname: str) -> bool:
+    """Say whether a path is the file of this attachment; a path from Multus' cache can be another one."""
+    return os.path.basename(path).endswith(_tail(container_id, ifname))
+
+
+def provide_info(path: str, source: str | None) -> None:
+    """Replace an attachment's file by a copy of `source`, the device plugin's file. Without that there is no file.
+
+    Raises CniError 5 for a failure of the disk, 6 if the device plugin's file is not device information.
+    """
+    remove_info(path)
+    data = _read_info(source) if source else None
+    if source is None or data is None:
+        return
+    _parse_info(data, source)
+    try:
+        _make_directory(os.path.dirname(path))
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o444)
+        with open(fd, "wb") as file:
+            file.write(data)
+    except OSError as error:
+        raise CniError(IO_FAILURE, f"{path}: the device information cannot be written: {error.strerror}") from error
+
+
+def load_info(path: str) -> dict[str, Any] | None:
+    """Return the device information of an attachment, None without one. Raises CniError 5 or 6."""
+    data = _read_info(path)
+    return None if data is None else _parse_info(data, path)
+
+
+def remove_info(path: str) -> None:
+    """Remove an attachment's file, if it exists. Raises CniError 5."""
+    try:
+        os.unlink(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except (OSError, ValueError) as error:
+        raise CniError(IO_FAILURE, f"{path}: the device information cannot be removed: {_why(error)}") from error
+
+
+def _make_directory(path: str) -> None:
+    """Make a directory and its parents. NB: os.makedirs leaves the mode of the parents to the umask."""
+    try:
+        os.mkdir(path, 0o755)
+    except FileExistsError:
+        pass
+    except FileNotFoundError:
+        _make_directory(os.path.dirname(path))
+        _make_directory(path)  # NB: another container's ADD may make it at the same time
+
+
+def _read_info(path: str) -> bytes | None:
+    try:
+        return load_regular_file(path, bytes_max=INFO_BYTES_MAX)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as error:
+        if getattr(error, "errno", 0) == EFBIG:
+            _refuse_info(path, f"it has {_why(error)}")
+        raise CniError(IO_FAILURE, f"{path}: the device information cannot be read: {_why(error)}") from error
+
+
+def _why(error: Exception) -> str:
+    """NB: a path with a zero byte, from a resource's name, raises ValueError."""
+    return getattr(error, "strerror", None) or str(error)
+
+
+def _parse_info(data: bytes, path: str) -> dict[str, Any]:
+    """Return the object. Its members are not checked."""
+    try:
+        value = loads(data)
+    except (ValueError, RecursionError) as error:
+        _refuse_info(path, str(error))
+    if not isinstance(value, dict):
+        _refuse_info(path, "it is not an object")
+    return value
+
+
+def _refuse_info(path: str, problem: str) -> NoReturn:
+    fix = "the device plugin or CNI plugin that wrote it must write it again"
+    raise CniError(DECODE_FAILURE, f"{path}: this is not device information: {problem}; {fix}")
+
+
+def _flat(text: str) -> str:
+    return text.replace("/", "-")
+
+
+def _tail(container_id: str, ifname: str) -> str:
+    return f"-{container_id}_{ifname}"

@@ -1,41 +1,46 @@
-"""May a pod attach to the networks that it asks for: the access rules, asked by the node with what it alone knows.
+"""May a pod attach to the networks that it asks for: the access rules on the node.
 
-The webhook has asked the same, of the same rules, when the pod was made. Since then rules and networks may have
-changed, and a network whose configuration is a file of the node is read here for the first time.
+The webhook has asked the same rules when the pod was created. Since then rules and networks may have changed, and only
+the node can read a network whose configuration is a file of the node.
 
-A network is looked up only if that can make a difference: whether another namespace's network exists cannot be told
-from a refusal. Policies and levels of mode Warn and Audit refuse nothing.
+The node looks up a network only if its content can change the verdict, so that a refusal does not reveal whether a
+network of another namespace exists. Policies and levels of mode Warn and Audit refuse nothing.
 
-The labels of a network's namespace decide which level its definitions have. Those of the pod's own namespace are known;
-each other namespace costs one request.
+The labels of a network's namespace decide which level its definitions have. The labels of the pod's own namespace are
+known; each other namespace costs one request.
+
+A refusal lists networks that the pod may use instead (`allowednetworks`). This costs at most REQUESTS_MAX requests and
+LIST_S seconds: the client lists one namespace at a time, and with its last request the whole cluster. After a failure
+the refusal lists nothing, rather than a part. As many requests again ask for labels of namespaces. Beyond these, the
+default level of the cluster counts, so at worst the list has a network that its level refuses.
 """
 
 from __future__ import annotations
 
 from cniplugin.access.judging.judge import judge, judge_trial
-from cniplugin.access.judging.reasons import Refusal, render, render_trial, trial_rule
-from cniplugin.access.model.values import Item, Subject
-from cniplugin.cluster import sources
-from cniplugin.cluster.currentrules import Remark
-from cniplugin.errors import ACCESS_DENIED, CniError
+from cniplugin.access.judging.reasons import Refusal, render, render_trial
+from cniplugin.access.model.decision import Item, Subject
+from cniplugin.cluster import objects
+from cniplugin.cluster.accessrules import Remark
+from cniplugin.cnierrors import ACCESS_DENIED, TRY_AGAIN_LATER, CniError
 from cniplugin.host.log import LOG
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from typing import Protocol
+    from collections.abc import Iterable, Mapping, Sequence
+    from typing import Any, Protocol
 
+    from cniplugin.access.model.decision import Rules, Verdict
     from cniplugin.access.model.policyrules import AttachmentRule
-    from cniplugin.access.model.values import Rules, Verdict
-    from cniplugin.cluster.currentrules import Standing
-    from cniplugin.cluster.sources import Pod, Server
+    from cniplugin.cluster.accessrules import RulesInEffect
+    from cniplugin.cluster.objects import Pod, Server
     from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
     from cniplugin.netspec.selection import NetworkSelectionElement
 
     from .podclaims import Claimed
 
     Asked = Sequence[tuple[int | None, NetworkSelectionElement]]
-    """What a pod asks for: positions in the networks annotation, None for the default network, and elements."""
+    """The networks that a pod asks for: position in the networks annotation, None for the default network; element."""
 
     class Networks(Protocol):
         """Looks networks up."""
@@ -44,54 +49,63 @@ if TYPE_CHECKING:
             """Return a definition as the API has it; raises CniError."""
 
         def find(self, namespace: str, name: str) -> NetworkAttachmentDefinition | None:
-            """Return it with the configuration of the node's disk, if it has none itself; raises CniError."""
+            """Return it with the configuration from the node's disk if it has none itself; raises CniError."""
+
+
+REQUESTS_MAX = 4
+LIST_S = 2.0
+LIST_SHARE = 1 / 3
+"""The listing's part of the time that is left; the event about the refusal needs the rest."""
+
+EVERYWHERE = ""
 
 
 def check(
     pod: Pod,
     asked: Asked,
-    standing: Standing,
+    in_effect: RulesInEffect,
     networks: Networks,
     client: Server,
     *,
     claimed: Sequence[Claimed] = (),
 ) -> tuple[Remark, ...]:
-    """Return what is to be told of a pod that may attach to all it asks for, and to what its claims name.
+    """Return the remarks about a pod that may attach to all networks that it and its claims ask for.
 
-    Raises CniError 100 with the text that the webhook would give, if any network is refused; CniErrors of networks
-    that cannot be looked up name the item.
+    Raises CniError 100, in the words of the webhook, if a network is refused, and another CniError with the item if a
+    network cannot be looked up.
     """
     subject = Subject(
         namespace=pod.namespace,
-        namespace_labels=standing.labels,
+        namespace_labels=in_effect.labels,
         labels=pod.labels,
         service_account=pod.service_account,
     )
     refusals, trials = [], []
-    wanted = [*((position, element, "") for position, element in asked)]
-    wanted += [(None, one.element, one.where) for one in claimed]
-    for position, element, where in wanted:
+    requests = [*((position, element, "") for position, element in asked)]
+    requests += [(None, one.element, one.where) for one in claimed]
+    for position, element, where in requests:
         item = Item(element=element, network_labels={}, replaces_default=position is None and not where)
         item = item.replace(source="the claim") if where else item
-        verdict = standing.refusal
+        verdict = in_effect.refusal
         if verdict is None:
-            item, verdict = _judge(subject, item, standing.rules, networks, client, where or _place(position))
+            item, verdict = _judge(subject, item, in_effect.rules, networks, client, where or _place(position))
         refusal = Refusal(reference=item.reference, item=position, verdict=verdict, where=where)
         if not verdict.is_allowed:
             refusals.append(refusal)
-        elif (trial := judge_trial(subject, item, standing.rules)) is not None:
+        elif (trial := judge_trial(subject, item, in_effect.rules)) is not None:
             trials.append((trial[0], refusal.replace(verdict=trial[1])))
     if refusals:
-        if standing.refusal is None:
-            refusals = _with_allowed(refusals, subject, standing.rules, client)
-        raise denied(refusals, pod, judged=len(wanted))
-    return _tell_trials(trials, pod, standing.rules)
+        if in_effect.refusal is None:
+            allowed, has_more = list_alternatives(subject, in_effect.rules, client)
+            refusals = [refusal.replace(allowed=allowed, has_more_allowed=has_more) for refusal in refusals]
+        raise denied(refusals, pod, judged=len(requests))
+    return _report_trials(trials, pod, in_effect.rules)
 
 
 def denied(refusals: Sequence[Refusal], pod: Pod | None, *, judged: int) -> CniError:
-    """Return refusals as an error, 100, in the webhook's words."""
+    """Return refusals as CniError 100, in the words of the webhook. The text begins with the pod."""
     first, _, rest = render(refusals, who=_who(pod) if pod else "the container", judged=judged).partition("\n")
-    return CniError(ACCESS_DENIED, first, rest)
+    return CniError(ACCESS_DENIED, first, rest, has_owner=pod is not None)
 
 
 def _place(position: int | None) -> str:
@@ -105,7 +119,7 @@ def _who(pod: Pod) -> str:
 def _judge(
     subject: Subject, item: Item, rules: Rules, networks: Networks, client: Server, where: str
 ) -> tuple[Item, Verdict]:
-    """Return the verdict, and the item with what is known of its network."""
+    """Return the verdict, and the item with its network if that was looked up."""
     verdict = judge(subject, item, rules, is_on_node=True)
     if not verdict.is_allowed and not _depends_on_content(subject, item, rules):
         return item, verdict
@@ -120,7 +134,7 @@ def _judge(
             item = item.replace(network=networks.find(element.namespace, element.name))
             verdict = judge(subject, item, rules, is_on_node=True)
     except CniError as error:
-        raise CniError(error.code, f"{where}: {error.msg}", error.details) from error
+        raise error.within(where) from error
     return item, verdict
 
 
@@ -128,11 +142,11 @@ def _labels(subject: Subject, namespace: str, client: Server) -> Mapping[str, st
     """Return the labels of a network's namespace. Raises CniError."""
     if namespace == subject.namespace:
         return subject.namespace_labels
-    return sources.fetch_namespace_labels(client, namespace)
+    return objects.fetch_namespace_labels(client, namespace)
 
 
 def _depends_on_content(subject: Subject, item: Item, rules: Rules) -> bool:
-    """Say whether the network itself can change a refusal: what a rule says of it, or what its owner shares."""
+    """Say whether the network itself can change a refusal: by a rule about it, or by the consent of its owner."""
     if rules.config.posture == "Consent":
         return True
     index = rules.enforced
@@ -140,23 +154,103 @@ def _depends_on_content(subject: Subject, item: Item, rules: Rules) -> bool:
 
 
 def _has_name(rule: AttachmentRule, subject: Subject, item: Item) -> bool:
-    """Say whether a rule is about networks of such a name."""
+    """Say whether a rule is about networks of this name."""
     namespace, name = item.element.namespace, item.element.name
     return not rule.networks or any(entry.has_name(subject.namespace, namespace, name) for entry in rule.networks)
 
 
-def _with_allowed(refusals: list[Refusal], subject: Subject, rules: Rules, client: Server) -> list[Refusal]:
-    from .alternatives import list_for  # noqa: PLC0415  # only a refusal lists networks
-
-    allowed, has_more = list_for(subject, rules, client)
-    return [refusal.replace(allowed=allowed, has_more_allowed=has_more) for refusal in refusals]
-
-
-def _tell_trials(trials: Sequence[tuple[str, Refusal]], pod: Pod, rules: Rules) -> tuple[Remark, ...]:
-    """Log what policies on trial would refuse; those of mode Warn make one event together."""
+def _report_trials(trials: Sequence[tuple[str, Refusal]], pod: Pod, rules: Rules) -> tuple[Remark, ...]:
+    """Log what policies on trial would refuse. Return one remark for all those of mode Warn."""
     warned = []
     for mode, refusal in trials:
-        LOG.verbose(f"access rules: {mode}: {refusal.reference}: {refusal.verdict.code} by {trial_rule(refusal)}")
+        LOG.verbose(f"access rules: {mode}: {refusal.reference}: {refusal.verdict.code} by {refusal.verdict.decider}")
         if mode == "Warn":
             warned.append(render_trial(refusal, rules.config, who=_who(pod)))
     return (Remark(reason="NetworkAccessTrial", message="\n".join(warned)),) if warned else ()
+
+
+def list_alternatives(subject: Subject, rules: Rules, client: Server) -> tuple[tuple[str, ...], bool]:
+    """Return the result of `allowednetworks.list_allowed`; nothing, and a log line, if the API server fails."""
+    from cniplugin.access.judging.allowednetworks import list_allowed  # noqa: PLC0415  # only a refusal lists networks
+
+    client.limit(min(LIST_S, client.left_s() * LIST_SHARE))
+    try:
+        return list_allowed(subject, rules, _Listed(client, subject))
+    except CniError as error:
+        LOG.error(f"the refusal does not say what is allowed: {error.msg}")
+        return (), False
+    finally:
+        client.limit(float("inf"))
+
+
+class _Counting:
+    """A `Reader` with a limited number of requests."""
+
+    def __init__(self, client: Server, answers: int) -> None:
+        self.memo = client.memo
+        self.left = answers
+        self._client = client
+
+    def get(self, path: str, *, appears_within_s: float = 0.0) -> dict[str, Any]:
+        if not self.left:
+            raise CniError(TRY_AGAIN_LATER, f"this needs more than {REQUESTS_MAX} requests")
+        self.left -= 1
+        return self._client.get(path, appears_within_s=appears_within_s)
+
+
+class _Listed:
+    """A `Catalogue` of the access rules that reads only what is asked for. Every method raises CniError."""
+
+    def __init__(self, client: Server, subject: Subject) -> None:
+        self._reader = _Counting(client, REQUESTS_MAX)
+        self._labels_reader = _Counting(client, REQUESTS_MAX)
+        self._labels = {subject.namespace: subject.namespace_labels}
+        self._networks: dict[str, dict[str, NetworkAttachmentDefinition]] = {}
+        self._is_whole = False
+
+    def network(self, namespace: str, name: str) -> NetworkAttachmentDefinition | None:
+        """Return a definition, None without one."""
+        return self._of(namespace).get(name)
+
+    def network_names(self, namespace: str) -> Sequence[str]:
+        """Return the sorted names of the definitions of a namespace."""
+        return sorted(self._of(namespace))
+
+    def network_namespaces(self) -> Iterable[str]:
+        """Return the namespaces that have definitions, sorted."""
+        return sorted(self._all())
+
+    def shared_networks(self) -> Iterable[tuple[str, str]]:
+        """Return namespace and name of the definitions with a consent annotation, sorted."""
+        from cniplugin.access.reading.consent import ANNOTATIONS  # noqa: PLC0415  # as above
+
+        return sorted(
+            (namespace, name)
+            for namespace, networks in self._all().items()
+            for name, network in networks.items()
+            if not network.annotations.keys().isdisjoint(ANNOTATIONS)
+        )
+
+    def namespace_labels(self, namespace: str) -> Mapping[str, str]:
+        """Return the labels of a namespace; none after REQUESTS_MAX requests."""
+        if namespace not in self._labels and self._labels_reader.left:
+            self._labels[namespace] = objects.fetch_namespace_labels(self._labels_reader, namespace)
+        return self._labels.get(namespace, {})
+
+    def _of(self, namespace: str) -> Mapping[str, NetworkAttachmentDefinition]:
+        if not self._is_whole and namespace not in self._networks:
+            if self._reader.left == 1:
+                self._all()
+            else:
+                listed = objects.fetch_networks(self._reader, namespace, pages_max=REQUESTS_MAX)
+                self._networks[namespace] = {network.name: network for network in listed}
+        return self._networks.get(namespace, {})
+
+    def _all(self) -> Mapping[str, Mapping[str, NetworkAttachmentDefinition]]:
+        if not self._is_whole:
+            listed = objects.fetch_networks(self._reader, EVERYWHERE, pages_max=REQUESTS_MAX)
+            self._networks = {}
+            for network in listed:
+                self._networks.setdefault(network.namespace, {})[network.name] = network
+            self._is_whole = True
+        return self._networks

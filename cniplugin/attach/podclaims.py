@@ -1,21 +1,21 @@
-"""The networks that a pod's ResourceClaims name, as they are allocated: asked again on the node, like the annotation's.
+"""The networks that a pod's allocated ResourceClaims name. The node judges them like those of the annotation.
 
-Only drivers that attach a NetworkAttachmentDefinition by its name are known here (DEFINITION_KEYS, a part of the
-webhook's table of drivers). The allocation has the configurations of each request, those of its class first; what a
-driver makes of them is in `status.allocation.devices`, not in the spec. A claim that is not allocated attaches nothing.
+This module knows only the drivers that attach a NetworkAttachmentDefinition by its name (DEFINITION_KEYS, a part of
+the webhook's table of drivers). The allocation has the configurations of each request, those of its class first.
+Drivers read `status.allocation.devices`, not the spec. A claim that is not allocated attaches nothing.
 
-| a claim | then |
+| a claim | consequence |
 | --- | --- |
-| is read | its networks are judged by the access rules, with the pod's own labels and service account |
-| is not there | it attaches nothing |
-| may not be read (403) | an event tells it, and the pod starts: the webhook has asked, and only the role lacks a verb |
+| is read | the access rules judge its networks, with the pod's own labels and service account |
+| does not exist | it attaches nothing |
+| may not be read (403) | an event says so, and the pod starts: the webhook has judged it; only the role lacks a verb |
 | cannot be read for another reason | code 11, the runtime tries again |
 """
 
 from __future__ import annotations
 
-from cniplugin.cluster import sources
-from cniplugin.cluster.currentrules import Remark
+from cniplugin.cluster import objects
+from cniplugin.cluster.accessrules import Remark
 from cniplugin.cluster.kubeapi import RefusedError
 from cniplugin.netspec.names import is_label, is_subdomain
 from cniplugin.netspec.record import Record
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
-    from cniplugin.cluster.sources import Pod, Server
+    from cniplugin.cluster.objects import Pod, Server
     from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 
     Tell = Callable[[Remark], None]
@@ -41,11 +41,11 @@ UNREAD = "NetworkClaimsUnread"
 FORBIDDEN = 403
 
 FROM_CLASS = "FromClass"
-"""`source` of a configuration that is its class's (resource.k8s.io, AllocationConfigSource)."""
+"""`source` of a configuration of the class (resource.k8s.io, AllocationConfigSource)."""
 
 
 class Claimed(Record):
-    """A network that a claim names. `where`: what names it, for messages."""
+    """A network that a claim names. `where`: the claim as messages name it."""
 
     element: NetworkSelectionElement
     where: str
@@ -53,18 +53,18 @@ class Claimed(Record):
 
 def find(pod: Pod, client: Server, look_up: LookUp, tell: Tell) -> tuple[Claimed, ...]:
     """Return the networks that the claims of a pod name, each once. Raises CniError for a claim that cannot be read."""
-    found: dict[tuple[str, str], Claimed] = {}
+    networks: dict[tuple[str, str], Claimed] = {}
     for name in pod.claims:
         try:
-            claim = sources.fetch_claim(client, pod.namespace, name)
+            claim = objects.fetch_claim(client, pod.namespace, name)
         except RefusedError as error:
             if error.status != FORBIDDEN:
                 raise
-            tell(Remark(reason=UNREAD, message=f"the networks of claims are not judged on the node: {error.msg}"))
+            tell(Remark(reason=UNREAD, message=f"the node does not judge the networks of claims: {error.msg}"))
             break
         for claimed in _networks_of(claim or {}, pod.namespace, name, look_up):
-            found.setdefault((claimed.element.namespace, claimed.element.name), claimed)
-    return tuple(found.values())
+            networks.setdefault((claimed.element.namespace, claimed.element.name), claimed)
+    return tuple(networks.values())
 
 
 def _networks_of(claim: dict[str, Any], namespace: str, name: str, look_up: LookUp) -> Iterator[Claimed]:
@@ -86,7 +86,7 @@ def _networks_of(claim: dict[str, Any], namespace: str, name: str, look_up: Look
         if network and is_subdomain(network) and (not other or is_label(other)):
             element = NetworkSelectionElement(name=network, namespace=other or namespace, interface=interface or None)
             yield Claimed(element=element, where=where)
-            # Some versions of the driver do not read the namespace, and take the claim's.
+            # Some versions of the driver ignore the namespace and use that of the claim.
             if other not in ("", namespace) and look_up(namespace, network) is not None:
                 yield Claimed(element=element.replace(namespace=namespace), where=where)
 

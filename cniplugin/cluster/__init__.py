@@ -1,4 +1,4 @@
-"""The API server as the node sees it: the client, and what is read from and told to the cluster.
+"""The API server from the node: the client, the objects that are read, the access rules. Decides nothing about a pod.
 
-The only package of the plugin that opens a connection. It does not decide anything about a pod.
+The only package of the plugin that opens a connection.
 """

@@ -1,23 +1,21 @@
-"""The API server over one kept-alive HTTPS connection: GET an object, PATCH a pod's status, POST an event.
+"""The API server over one kept-alive connection: GET an object, PATCH a pod's status, POST an event.
 
-Theory of operation. A request is tried until it has an answer or the deadline has come; what an answer means is in
-`_MEANINGS`. Every request can be repeated: a GET reads, a merge PATCH sets what it sets, an event has its name from us.
-A pause between tries doubles from `PAUSE_MIN_S` to `PAUSE_MAX_S`, or is what `Retry-After` says. A try may take
-`TRY_S`, so that a black-holed connection leaves time for another one; a server that needs 700 ms is no problem.
+Theory of operation. The client repeats a request until an answer is final or the deadline has come. Every request can
+be repeated: a GET reads, a merge PATCH sets the same values again, and an event carries a name that we chose. The pause
+between tries doubles from `PAUSE_MIN_S` to `PAUSE_MAX_S`; `Retry-After` can make it longer. One try lasts at most
+`TRY_S`, so that a connection that swallows all packets leaves time for another try.
 
-`_ssl` is imported at the first connection. All errors are CniErrors, code 11 (CNI 1.1 §5: try again
-later), in one line with the address of the server.
+All errors are CniErrors of one line with the address of the server, most of them code 11 (CNI 1.1 §5: try again later).
 """
 
 from __future__ import annotations
 
-from cniplugin.errors import TRY_AGAIN_LATER, CniError, NotFoundError
+from cniplugin.cnierrors import TRY_AGAIN_LATER, CniError, NotFoundError
 from cniplugin.host.log import LOG
 from cniplugin.netspec.errors import show
 from cniplugin.netspec.rawjson import dumps, loads
 from cniplugin.netspec.record import Record
 
-from .http1 import Answer, Connection, dial
 from .kubeconfig import load_token
 
 TYPE_CHECKING = False
@@ -26,6 +24,7 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn, Self
 
     from .kubeconfig import ClusterConfig
+    from .transport import Answer, Connection, Stream
 
 TRY_S = 10.0
 PAUSE_MIN_S = 0.05
@@ -40,7 +39,7 @@ _VERBS = {"GET": "get", "PATCH": "patch", "POST": "create"}
 
 
 class Event(Record):
-    """What is said about a pod. `reason`: one CamelCase word; `at_ns`: the wall clock since 1970; `host`: the node."""
+    """An event about a pod. `reason`: one CamelCase word; `at_ns`: wall clock since 1970; `host`: the node."""
 
     namespace: str
     pod: str
@@ -53,11 +52,11 @@ class Event(Record):
 
 
 class ReplacedError(NotFoundError):
-    """The pod is gone and another one has its name."""
+    """The pod was deleted, and another pod has its name now."""
 
 
 class RefusedError(CniError):
-    """An answer that trying again does not change. `status` is that of HTTP."""
+    """The server refused a request for good. `status` is the HTTP status."""
 
     def __init__(self, status: int, msg: str) -> None:
         super().__init__(TRY_AGAIN_LATER, msg)
@@ -65,13 +64,13 @@ class RefusedError(CniError):
 
 
 class Client:
-    """An API server until a deadline, in seconds of `clock`. Use as a context, or close it."""
+    """A connection to an API server until `deadline`, in seconds of `clock`. Use it in a `with`, or close it."""
 
     def __init__(
         self, config: ClusterConfig, *, deadline: float, clock: Callable[[], float], sleep: Callable[[float], None]
     ) -> None:
         self.memo: dict[tuple[str, ...], object] = {}
-        """What `sources` has read in this run."""
+        """What `objects` has read, so that one verb decides on one state."""
         self._config = config
         self._deadline = self._end = deadline
         self._clock = clock
@@ -88,40 +87,37 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Close the connection; a later request opens another one."""
+        """Close the connection. A later request opens a new one."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
 
     @property
     def server(self) -> str:
-        """The address of the API server, as the kubeconfig has it."""
+        """The address of the API server as the kubeconfig writes it."""
         return self._config.server
 
     def left_s(self) -> float:
-        """Return how many seconds requests may take together from now on."""
+        """Return how many seconds all requests from now on may take together."""
         return max(self._deadline - self._clock(), 0.0)
 
     def limit(self, seconds: float) -> None:
-        """Let requests take at most this long together from now on, and never longer than the first deadline.
-
-        Infinity gives them all the time there is again.
-        """
+        """Give all requests from now on at most `seconds` together, infinity for all the time until the deadline."""
         self._deadline = min(self._end, self._clock() + seconds)
 
     def get(self, path: str, *, appears_within_s: float = 0.0) -> dict[str, Any]:
-        """Return an object. `path` is a path of the API, escaped, such as `/api/v1/namespaces/default`.
+        """Return the object at an escaped path of the API, such as `/api/v1/namespaces/default`.
 
-        Raises NotFoundError, after `appears_within_s` of tries; CniError 11 for everything else, 7 for credentials
-        that cannot be read.
+        Repeats a 404 for `appears_within_s` and then raises NotFoundError. Raises CniError 7 if the credentials cannot
+        be read, 11 for all other failures.
         """
         return self._request("GET", path, patience_s=appears_within_s)
 
     def patch_status(self, namespace: str, name: str, annotations: dict[str, str], *, uid: str) -> None:
         """Set annotations of the pod with this uid by one merge PATCH of `pods/status`.
 
-        The uid goes along: it cannot be changed, so the API server refuses the patch of a pod that was created anew.
-        Raises ReplacedError then, NotFoundError if there is no pod, CniError 11 for everything else.
+        The body has the uid. A uid cannot be changed, so the API server refuses to patch a new pod of the same name.
+        Raises ReplacedError in that case, NotFoundError if there is no such pod, CniError 11 for all other failures.
         """
         path = f"/api/v1/namespaces/{namespace}/pods/{name}"
         body = {"metadata": {"uid": uid, "annotations": annotations}}
@@ -134,14 +130,14 @@ class Client:
         try:
             self._request("PATCH", f"{path}/status", body, kind=MERGE_PATCH, on_conflict=check_conflict)
         except RefusedError as refused:
-            if refused.status == 422:  # NB: a changed uid is 409 or 422, depending on where the API server sees it
+            if refused.status == 422:  # NB: another uid gives 409 or 422, by where the API server checks it
                 check_conflict()
             raise
 
     def create_event(self, event: Event) -> None:
         """Create an event once; raises as `get` does.
 
-        Its name is the pod's and the time, as client-go names events, so that a repeated request does not make two.
+        The name has the pod and the time, as in client-go, so that a repeated request does not create a second event.
         """
         from time import gmtime, strftime  # noqa: PLC0415 - an ADD without events does not need it
 
@@ -174,7 +170,7 @@ class Client:
         patience_s: float = 0.0,
         on_conflict: Callable[[], None] | None = None,
     ) -> dict[str, Any]:
-        """Try until there is an answer that counts."""
+        """Repeat a request until its answer is final."""
         text = b"" if body is None else dumps(body).encode()
         patience = min(self._clock() + patience_s, self._deadline)
         has_fresh_token = False
@@ -191,7 +187,7 @@ class Client:
                 self.close()
                 failure, asked_s = self._failure(error), 0.0
                 self._log(method, path, failure, started)
-                if is_reused:  # the server may end a connection that was idle
+                if is_reused:  # the server may close an idle connection
                     continue
             else:
                 status = answer.status
@@ -201,7 +197,7 @@ class Client:
                     self._token = None
                     continue
                 if status == 409 and method == "POST":
-                    return {}  # an earlier try of ours was heard
+                    return {}  # an earlier try created it
                 if status not in _TRY_AGAIN and not (status == 404 and self._clock() + pause_s < patience):
                     return self._read(method, path, answer)
                 if status == 409 and on_conflict is not None:
@@ -211,7 +207,7 @@ class Client:
             pauses += 1
 
     def _exchange(self, method: str, path: str, body: bytes, kind: str) -> Answer:
-        """Send one request, over the connection there is or a new one."""
+        """Send one request and return the answer; open a connection if there is none."""
         if self._token is None:
             self._token = load_token(self._config)
         expiry = min(self._deadline, self._clock() + TRY_S)
@@ -241,24 +237,24 @@ class Client:
         return "\r\n".join([*lines, "", ""]).encode("ascii")
 
     def _connect(self, expiry: float) -> Connection:
-        config = self._config
-        plain = dial(config.host, config.port, timeout_s=max(expiry - self._clock(), 0.001))
-        try:
-            if not config.is_tls:
-                return Connection(plain, expiry=expiry, clock=self._clock, refuse=self._refuse)
-            from .kubetls import TlsSocket, tls_context  # noqa: PLC0415 - brings `_ssl`, 2 ms
+        from .transport import Connection, TlsSocket, dial, tls_context  # noqa: PLC0415  # `_ssl` costs 2 ms
 
-            if self._tls is None:
-                self._tls = tls_context(config)
-            plain.settimeout(max(expiry - self._clock(), 0.001))
-            wrapped = TlsSocket(self._tls, plain, config.server_name or config.host)
+        config = self._config
+        sock: Stream
+        sock = plain = dial(config.host, config.port, timeout_s=max(expiry - self._clock(), 0.001))
+        try:
+            if config.is_tls:
+                if self._tls is None:
+                    self._tls = tls_context(config)
+                plain.settimeout(max(expiry - self._clock(), 0.001))
+                sock = TlsSocket(self._tls, plain, config.server_name or config.host)
         except BaseException:
             plain.close()
             raise
-        return Connection(wrapped, expiry=expiry, clock=self._clock, refuse=self._refuse)
+        return Connection(sock, expiry=expiry, clock=self._clock, refuse=self._refuse)
 
     def _failure(self, error: OSError) -> str:
-        """Return what went wrong in words; raises when the server's certificate is not to be trusted."""
+        """Return the reason in words. Raises CniError if the server's certificate cannot be trusted."""
         reason = getattr(error, "verify_message", "")  # of SSLCertVerificationError only
         if reason:
             raise CniError(
@@ -271,16 +267,15 @@ class Client:
         return str(error.strerror or error)
 
     def _read(self, method: str, path: str, answer: Answer) -> dict[str, Any]:
-        """Return the object of a final answer, or raise what its status means."""
+        """Return the object of a final answer, or raise the error that its status means."""
         status = answer.status
         if status not in {200, 201}:
             self._raise(method, path, answer)
         try:
             value = loads(answer.body)
         except (ValueError, RecursionError):
-            self._refuse(
-                f"the answer to {method} {path} is not JSON: {show(answer.body[:60].decode(errors='replace'))}"
-            )
+            shown = show(answer.body[:60].decode(errors="replace"))
+            self._refuse(f"the answer to {method} {path} is not JSON: {shown}")
         if not isinstance(value, dict):
             self._refuse(f"the answer to {method} {path} is {show(value)}, not an object")
         return value
@@ -291,7 +286,7 @@ class Client:
         if status == 404:
             raise NotFoundError(TRY_AGAIN_LATER, f"{where}{path} is not found{answer.message()}")
         if status == 401:
-            what = f"it does not know our credentials (401){answer.message()}; renew the token of the kubeconfig"
+            what = f"it rejects our credentials (401){answer.message()}; renew the token of the kubeconfig"
         elif status == 403:
             resource, namespace, is_collection = _resource(path)
             verb = "list" if is_collection and method == "GET" else _VERBS[method]
@@ -313,17 +308,17 @@ class Client:
 
     def _check_time(self, failure: str) -> None:
         if self._clock() >= self._deadline:
-            self._refuse(f"the time is over: {failure or 'there was no time left to ask it'}")
+            self._refuse(f"the time is over: {failure or 'there was no time left for a request'}")
 
     def _pause(self, pause_s: float, failure: str) -> None:
-        """Sleep, unless the deadline comes first: then nobody gains from waiting for it."""
+        """Sleep, or raise at once if the deadline comes first."""
         if self._clock() + pause_s >= self._deadline:
             self._refuse(f"the time is over: {failure}")
         self._sleep(pause_s)
 
 
 def _resource(path: str) -> tuple[str, str, bool]:
-    """Return the resource of a path as RBAC names it, ` in namespace "x"`, and whether it is a collection."""
+    """Return the resource of a path as RBAC names it, ` in namespace "x"` or "", and whether it is a collection."""
     steps = path.partition("?")[0].strip("/").split("/")
     steps = steps[2:] if steps[0] == "api" else steps[3:]
     namespace = ""

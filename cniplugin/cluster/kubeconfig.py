@@ -1,25 +1,25 @@
-"""Where the API server is and who we are there: a kubeconfig, or the service account of a pod, to a `ClusterConfig`.
+"""The API server and our credentials: a kubeconfig, or the service account of a pod, to a `ClusterConfig`.
 
-A kubeconfig is read in the two forms that stand on nodes: the JSON that our installer writes, and the plain YAML that
-Multus' installer writes (`kubeyaml`, imported for it alone).
+A kubeconfig has one of two forms: the JSON of our installer, or the plain YAML of Multus' installer. Only the latter
+imports `kubeyaml`.
 
-Deviations from client-go: a `server` needs its scheme; `exec`, `auth-provider`, `username` and `proxy-url` are refused
-rather than ignored; `insecure-skip-tls-verify` is refused unless the caller allows it; a context need not be current if
-it is the only one. As Multus writes and Go reads it, an IPv4 address may stand in brackets: `https://[10.96.0.1]:443`.
+Deviations from client-go: a `server` needs its scheme. `exec`, `auth-provider`, `username` and `proxy-url` are refused
+instead of ignored. `insecure-skip-tls-verify` is refused. A single context counts as the
+current one. As Multus writes it and Go reads it, an IPv4 address may be in brackets: `https://[10.96.0.1]:443`.
 
-NB: no message quotes anything of the file but the names of keys that this module knows. Every value can be a
-credential, one in a wrong place included: a `server` with a password in it, a token as the name of a user.
+NB: messages quote nothing of the file but keys that this module knows. Every value can be a credential, even in a wrong
+place: a `server` with a password in it, a token as the name of a user.
 """
 
 from __future__ import annotations
 
 import os
 
-from cniplugin.errors import INVALID_NETWORK_CONFIG, CniError
+from cniplugin.cnierrors import INVALID_NETWORK_CONFIG, CniError
 from cniplugin.host.regularfile import load_regular_file
+from cniplugin.netspec.names import trim
 from cniplugin.netspec.rawjson import loads
 from cniplugin.netspec.record import Record
-from cniplugin.netspec.whitespace import trim
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,10 +37,10 @@ _UNREADABLE_USER = ("exec", "auth-provider", "username", "password", "as")
 
 
 class ClusterConfig(Record):
-    """An API server and our credentials. `""` is none.
+    """An API server and our credentials; an absent value is "".
 
-    `host`: without brackets. `prefix`: begins with "/" or is "", never ends with "/". `token_file` counts before
-    `token`. The `*_data` fields hold PEM text, the `*_file` fields absolute paths.
+    `host`: without brackets. `prefix`: the path before all others, without a "/" at the end. `token_file` takes
+    precedence over `token`. The `*_data` fields have PEM text, the `*_file` fields absolute paths.
     """
 
     server: str
@@ -48,7 +48,6 @@ class ClusterConfig(Record):
     port: int
     prefix: str = ""
     is_tls: bool = True
-    is_verified: bool = True
     server_name: str = ""
     ca_file: str = ""
     ca_data: str = ""
@@ -60,14 +59,13 @@ class ClusterConfig(Record):
     key_data: str = ""
 
 
-def load_kubeconfig(path: str, *, allow_insecure: bool = False) -> ClusterConfig:
-    """Return what the current context of a kubeconfig says; raises CniError 7 in one line that begins with the path."""
-    text = _read(path)
-    return parse_kubeconfig(text, source=path, directory=os.path.dirname(path), allow_insecure=allow_insecure)  # noqa: PTH120 - no pathlib here
+def load_kubeconfig(path: str) -> ClusterConfig:
+    """Return the current context of a kubeconfig. Raises CniError 7 with the path in its message."""
+    return parse_kubeconfig(_read(path), source=path, directory=os.path.dirname(path))  # noqa: PTH120
 
 
 def load_service_account(environ: Mapping[str, str], *, directory: str = SERVICE_ACCOUNT) -> ClusterConfig | None:
-    """Return the API server that the kubelet tells each pod, or None outside of a cluster."""
+    """Return the API server of a pod's environment, or None outside of a cluster."""
     host, port = environ.get("KUBERNETES_SERVICE_HOST", ""), environ.get("KUBERNETES_SERVICE_PORT", "")
     if not host or not port:
         return None
@@ -76,8 +74,8 @@ def load_service_account(environ: Mapping[str, str], *, directory: str = SERVICE
     return made.replace(token_file=f"{directory}/token", ca_file=f"{directory}/ca.crt")
 
 
-def parse_kubeconfig(text: str, *, source: str, directory: str, allow_insecure: bool = False) -> ClusterConfig:
-    """Return what the current context says. Relative files are in `directory`; `source` names the text in messages.
+def parse_kubeconfig(text: str, *, source: str, directory: str) -> ClusterConfig:
+    """Return the current context of a kubeconfig. Relative paths start at `directory`; messages begin with `source`.
 
     Raises CniError 7.
     """
@@ -91,6 +89,7 @@ def parse_kubeconfig(text: str, *, source: str, directory: str, allow_insecure: 
             _refuse(source, f'the user has "{key}", which is not supported; use a token or a client certificate')
     if cluster.get("proxy-url"):
         _refuse(source, 'the cluster has "proxy-url", which is not supported; the node must reach the API server')
+    _check_secure(cluster, source=source)
     server_name = _text(cluster, "tls-server-name", source)
     if server_name and not _is_host(server_name):
         _refuse(source, "tls-server-name: this is not the name of a host; allowed: letters, digits, '.' and '-'")
@@ -101,7 +100,6 @@ def parse_kubeconfig(text: str, *, source: str, directory: str, allow_insecure: 
         token=_text(user, "token", source),
         token_file=_absolute(_text(user, "tokenFile", source), directory),
         server_name=server_name,
-        is_verified=not _is_insecure(cluster, source=source, allow_insecure=allow_insecure),
     )
     if bool(made.cert_file or made.cert_data) != bool(made.key_file or made.key_data):
         _refuse(source, "client-certificate and client-key belong together, and one of them is missing")
@@ -109,7 +107,7 @@ def parse_kubeconfig(text: str, *, source: str, directory: str, allow_insecure: 
 
 
 def load_token(config: ClusterConfig) -> str:
-    """Return the bearer token as it is now, "" without one. Raises CniError 7 if there is no usable text."""
+    """Return the current bearer token, "" without one. Raises CniError 7 if it cannot be used."""
     token = config.token
     source = "token"
     if config.token_file:
@@ -124,7 +122,7 @@ def load_token(config: ClusterConfig) -> str:
 
 
 def _parse_server(server: str, *, source: str) -> ClusterConfig:
-    """Read `https://HOST[:PORT][/PATH]`; an IPv6 address stands in brackets."""
+    """Read `https://HOST[:PORT][/PATH]`; an IPv6 address is in brackets."""
     scheme, _, rest = server.partition("://")
     authority, slash, path = rest.partition("/")
     host, bracket, port = authority.partition("]")
@@ -152,7 +150,7 @@ def _is_host(text: str) -> bool:
 
 
 def _is_port(text: str) -> bool:
-    """Say whether a text is empty, or a colon and a number of a port."""
+    """Say whether a text is empty, or a colon and the number of a port."""
     digits = text[1:]
     return not text or (
         text[0] == ":" and digits.isascii() and digits.isdigit() and len(digits) <= 5 and 0 < int(digits) <= 65_535
@@ -170,7 +168,7 @@ def _current_context(value: Mapping[str, Any], *, source: str) -> dict[str, Any]
 
 
 def _named(value: Mapping[str, Any], plural: str, key: str, name: str, referrer: str, *, source: str) -> dict[str, Any]:
-    """Return the member `key` of the entry that `referrer` names."""
+    """Return the member `key` of the entry with this name; `referrer` is where the name comes from."""
     entries = value.get(plural) or []
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         _refuse(source, f"{plural} is not a list of mappings")
@@ -193,37 +191,35 @@ def _text(value: Mapping[str, Any], key: str, source: str) -> str:
 
 
 def _type_of(value: object) -> str:
-    """Return what kind of JSON value it is, without the value."""
+    """Return the type of a JSON value in words, without the value."""
     if isinstance(value, bool):
         return "true or false"
     return {dict: "a mapping", list: "a list", str: "text", int: "a number", float: "a number"}[type(value)]
 
 
 def _file_or_data(value: Mapping[str, Any], key: str, field: str, *, source: str, directory: str) -> dict[str, str]:
-    """Return the `*_file` or the `*_data` field; data count first, as in client-go."""
+    """Return the `*_file` or the `*_data` field; data take precedence, as in client-go."""
     data = _text(value, f"{key}-data", source)
     if not data:
         return {f"{field}_file": _absolute(_text(value, key, source), directory)}
-    from binascii import a2b_base64  # noqa: PLC0415 - paid for by those who have data
+    from binascii import a2b_base64  # noqa: PLC0415  # only for data
 
     try:
         return {f"{field}_data": a2b_base64(data, strict_mode=True).decode("ascii")}
-    except ValueError:  # binascii.Error and UnicodeDecodeError are; text that is not ASCII is a plain one
+    except ValueError:  # binascii.Error and UnicodeDecodeError are ValueErrors
         _refuse(source, f"{key}-data is not PEM text in base64")
 
 
-def _is_insecure(cluster: Mapping[str, Any], *, source: str, allow_insecure: bool) -> bool:
-    found = cluster.get("insecure-skip-tls-verify") or False
-    if not isinstance(found, bool) and found not in ("true", "false"):
-        _refuse(source, f"insecure-skip-tls-verify: {_type_of(found)}; allowed: true, false")
-    is_insecure = found in (True, "true")
-    if is_insecure and not allow_insecure:
-        _refuse(source, "insecure-skip-tls-verify would hand the token to anybody; set certificate-authority-data")
-    return is_insecure
+def _check_secure(cluster: Mapping[str, Any], *, source: str) -> None:
+    value = cluster.get("insecure-skip-tls-verify") or False
+    if not isinstance(value, bool) and value not in ("true", "false"):
+        _refuse(source, f"insecure-skip-tls-verify: {_type_of(value)}; allowed: true, false")
+    if value in (True, "true"):
+        _refuse(source, "insecure-skip-tls-verify would give the token to any server; set certificate-authority-data")
 
 
 def _absolute(path: str, directory: str) -> str:
-    return os.path.join(directory, path) if path else ""  # noqa: PTH118 - no pathlib here
+    return os.path.join(directory, path) if path else ""  # noqa: PTH118
 
 
 def _read(path: str, *, what: str = "kubeconfig") -> str:
@@ -235,7 +231,7 @@ def _read(path: str, *, what: str = "kubeconfig") -> str:
         reason = "it is not UTF-8"
     except ValueError:
         reason = "its path has a zero byte"
-    return _refuse(path, f"the {what} cannot be read: {reason}")  # NB: not from the error, which holds the content
+    return _refuse(path, f"the {what} cannot be read: {reason}")  # NB: not `from error`, which has the content
 
 
 def _refuse(source: str, what: str) -> NoReturn:
@@ -249,7 +245,7 @@ def _parse_text(text: str, *, source: str) -> dict[str, Any]:
         except (ValueError, RecursionError) as error:
             _refuse(source, f"the kubeconfig is not JSON: {error}")
     else:
-        from .kubeyaml import Lines  # noqa: PLC0415 - brings `re`, 4 ms
+        from .kubeyaml import Lines  # noqa: PLC0415  # loads `re`, 4 ms
 
         value = Lines(text, refuse=lambda what: _refuse(source, what)).parse()
     if not isinstance(value, dict):

@@ -1,15 +1,15 @@
 """The YAML of the kubeconfigs that Multus' installer writes, to mappings, lists and text.
 
-There is no YAML in the standard library, so of YAML 1.2 this much is read, one line at a time:
+The standard library has no YAML. Of YAML 1.2, this module reads one line at a time:
 
     document = ["---"] block
     block    = mapping / list                          ; nested by spaces, not by tabs
     mapping  = 1*( key ":" [" " scalar] / key ":" block )
     list     = 1*( "- " scalar / "- " block )          ; also at the indent of its key
-    scalar   = "double quoted" / 'single quoted' / plain / "{}" / "[]"      ; each is text, and "#" begins a comment
+    scalar   = "double quoted" / 'single quoted' / plain / "{}" / "[]"      ; each is text; "#" begins a comment
 
-Everything else is refused, with the number of its line: a value is never guessed at. NB: a message never quotes the
-line, since every part of a kubeconfig can be a credential, or the second half of one that an editor has wrapped.
+Everything else is refused with the number of its line; no value is ever guessed. NB: messages never quote the line,
+because every part of a kubeconfig can be a credential, or the second half of one that an editor has wrapped.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 DEPTH_MAX = 16
 KEY_MAX = 1_000
-"""YAML 1.2 §7.4.3 has 1,024 for a key with its quotes and the blanks behind it."""
+"""YAML 1.2 §7.4.3 allows 1,024 for a key with its quotes and the blanks after it."""
 SUPPORTED = "a kubeconfig is JSON, or YAML of block mappings and lists with plain or quoted text in one line"
 
 _SPACE = " \t"
@@ -34,7 +34,7 @@ _QUOTED = re.compile(r"""("(?:[^"\\]|\\.)*"|'(?:[^']|'')*')(?:[ \t]+#.*)?""")
 _COMMENT = re.compile(r"[ \t]#")
 _SURROGATE_ESCAPE = re.compile(r"(?:\\[^u]|\\u[^dD]|\\u[dD][0-7]|[^\\])*\\u[dD][89a-fA-F]")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff\ufffe\uffff]")
-"""YAML 1.2 §5.1 without the line breaks, and those that YAML 1.1 counts as line breaks, on which readers differ."""
+"""Not printable in YAML 1.2 §5.1, or a line break only in YAML 1.1, on which readers differ."""
 _NULLS = frozenset({"null", "Null", "NULL", "~"})
 _NOT_PLAIN = {
     "&": "an anchor is not supported; write the value out",
@@ -49,13 +49,13 @@ _NOT_PLAIN = {
     "?": "a complex key is not supported",
     **dict.fromkeys("%@`},]", "plain text cannot begin with this character; put the value in quotes"),
 }
-"""What a value begins with that is not plain text (YAML 1.2 §5.3), and what to do about it."""
+"""First characters of a value that is not plain text (YAML 1.2 §5.3), each with the problem and what to do."""
 
 
 class Lines:
-    """The lines of a YAML text that say something: (number, indent, text), in a list that `parse` walks through.
+    """The lines of a YAML text without empty lines and comments: (number, indent, text).
 
-    `refuse` gets what is wrong, in one line, and raises.
+    `refuse` gets the problem, in one line, and raises.
     """
 
     def __init__(self, text: str, *, refuse: Callable[[str], NoReturn]) -> None:
@@ -81,10 +81,10 @@ class Lines:
         if has_begun:
             self._refuse_line(number, "a second document begins here; keep one")
         if rest and not rest.startswith("#"):
-            self._refuse_line(number, 'text stands beside "---"; write it on the next line')
+            self._refuse_line(number, 'there is text after "---"; write it on the next line')
 
     def _check_line(self, number: int, written: str, stripped: str) -> None:
-        """Refuse what would be read as part of something that is not there."""
+        """Refuse YAML that the rest of this module would misread."""
         if stripped.startswith("\t"):
             self._refuse_line(number, "a tab indents this line; use spaces")
         if written[:3] == "..." and written[3:4] in ("", *_SPACE):
@@ -117,7 +117,7 @@ class Lines:
         return self._list_at(indent, depth) if self._is_item(indent) else self._mapping_at(indent, depth)
 
     def _is_item(self, indent: int) -> bool:
-        """Say whether the present line is an item of a list at this indent."""
+        """Say whether the current line is an item of a list at this indent."""
         if self.at == len(self.lines):
             return False
         _, here, text = self.lines[self.at]
@@ -137,7 +137,7 @@ class Lines:
                 items.append(self._scalar(rest))
                 self.at += 1
                 continue
-            if rest and not rest.startswith("#"):  # the item's first entry is on the line of its dash
+            if rest and not rest.startswith("#"):  # the first entry of the item is on the line of the dash
                 self.lines[self.at] = (number, indent + len(text) - len(rest), rest)
             else:
                 self.at += 1
@@ -145,7 +145,7 @@ class Lines:
         return items
 
     def _mapping_at(self, indent: int, depth: int) -> dict[str, object]:
-        found: dict[str, object] = {}
+        mapping: dict[str, object] = {}
         while self.at < len(self.lines) and self.lines[self.at][1] == indent and not self._is_item(indent):
             match = _ENTRY.fullmatch(self.lines[self.at][2])
             if not match:
@@ -154,7 +154,7 @@ class Lines:
             if len(key) > KEY_MAX:
                 self._refuse(f"its key has {len(key)} characters; allowed: {KEY_MAX}")
             key = key[1:-1] if key[0] in "\"'" else key
-            if key in found:
+            if key in mapping:
                 self._refuse("its key is written twice in one mapping; keep one of them")
             if key == "<<":
                 self._refuse("a merge key is not supported; write the value out")
@@ -165,8 +165,8 @@ class Lines:
                 value = self._block(self.lines[self.at][1], depth=depth + 1)
             elif is_empty and self._is_item(indent):
                 value = self._list_at(indent, depth + 1)
-            found[key] = value
-        return found
+            mapping[key] = value
+        return mapping
 
     def _scalar(self, text: str) -> object:
         """Return the value of a text that is neither empty nor a comment."""
@@ -194,7 +194,7 @@ class Lines:
 
 
 def _loads_or_none(text: str) -> str | None:
-    """Return the text of a JSON string, None for what is not one; JSON has no tabs in strings."""
+    """Return the text of a JSON string, None if it is not one; JSON allows no tabs in strings."""
     try:
         return str(loads(text))
     except ValueError:

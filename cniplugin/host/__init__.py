@@ -1,4 +1,1 @@
-"""The node itself: links and routes in the kernel, files and directories, and the log.
-
-Nothing here knows a network, a pod or the API server.
-"""
+"""The node itself: links and routes of the kernel, files, and the log. Knows no networks, pods or API server."""

@@ -1,4 +1,4 @@
-"""The node's file system as the installer changes it: every change announced, at once, and durable."""
+"""The node's file system for the installer. Each change is announced first, atomic, and durable."""
 
 # pathlib is not allowed in this package:
 # ruff: noqa: PTH102, PTH105, PTH106, PTH108, PTH112, PTH113, PTH114, PTH115, PTH116, PTH118, PTH120, PTH123, PTH208, PTH211
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 TEMPORARY = ".tmp-nadmit"
 KEPT = ".before-nadmit"
-"""Endings of the hidden names that stand beside a path while it is written, and once it is replaced."""
+"""Suffixes of hidden names beside a path: of the new file while it is written, and of the file that it replaces."""
 
 BUNDLED_BYTES_MAX = 256 * 1024 * 1024
-"""The largest file of a bundle is the interpreter, with about 30 MiB."""
+"""The largest file of a bundle is the interpreter, of about 30 MiB."""
 
 
 class Item(Record):
@@ -35,24 +35,24 @@ class Item(Record):
 
 
 class Disk:
-    """The node's file system below `root`; every change is announced to `on_step` before it is made, and is `doing`."""
+    """The node's file system below `root`. `on_step` gets each change before it is made; `doing` has the last one."""
 
     def __init__(self, root: str, on_step: Callable[[str], None]) -> None:
         self.root = root
         self.doing = "reading"
-        self._hear = on_step
+        self._on_step = on_step
 
     def on_step(self, what: str) -> None:
         """Announce a change."""
         self.doing = what
-        self._hear(what)
+        self._on_step(what)
 
     def at(self, path: str) -> str:
-        """Return a path of the node as it is seen here."""
+        """Return a path of the node as this process sees it."""
         return self.root + path
 
     def has(self, path: str) -> bool:
-        """Say whether something stands at a path, a dangling link included."""
+        """Say whether a path exists, a dangling link included."""
         return os.path.lexists(self.at(path))
 
     def read(self, path: str) -> bytes:
@@ -61,7 +61,7 @@ class Disk:
             return file.read()
 
     def digest(self, path: str) -> str:
-        """Return what `digest_of` returns for the item that stands there, "" for nothing."""
+        """Return the digest of the file or link at a path as `digest_of` does, "" if there is none."""
         seen = self.at(path)
         if os.path.islink(seen):
             return digest_of(Item(path=path, link=os.readlink(seen)))
@@ -76,13 +76,13 @@ class Disk:
         self._sync_parent(path)
 
     def keep(self, path: str) -> None:
-        """Give what stands at a path a second name, under which `restore` finds it."""
+        """Link the file at a path to a second name, for `restore`."""
         self.on_step(f"keep {path}")
         os.link(self.at(path), self.at(beside(path, KEPT)), follow_symlinks=False)
         self._sync_parent(path)
 
     def place(self, item: Item) -> None:
-        """Replace what stands at a path, at once."""
+        """Replace the file at a path atomically."""
         temporary = beside(item.path, TEMPORARY)
         self.remove(temporary)
         self.on_step(f"write {item.path}")
@@ -111,7 +111,7 @@ class Disk:
         self._sync_parent(new)
 
     def remove(self, path: str) -> None:
-        """Remove a file, a link or a whole directory; fine when it is gone."""
+        """Remove a file, a link or a whole directory, if it exists."""
         if not self.has(path):
             return
         self.on_step(f"remove {path}")
@@ -123,21 +123,21 @@ class Disk:
         self._sync_parent(path)
 
     def remove_if_empty(self, path: str) -> bool:
-        """Remove a directory that holds nothing; say whether it is gone."""
+        """Remove a directory if it is empty; say whether it is gone."""
         if self.has(path) and not os.listdir(self.at(path)):
             self.on_step(f"rmdir {path}")
             os.rmdir(self.at(path))
             self._sync_parent(path)
         return not self.has(path)
 
-    def restore(self, path: str, *, stood_before: bool) -> None:
-        """Put back what `keep` kept, or remove what stands there if nothing did. Twice is as once."""
+    def restore(self, path: str, *, existed_before: bool) -> None:
+        """Restore the file of `keep`, or remove the path if it did not exist before. Idempotent."""
         kept = beside(path, KEPT)
         self.remove(beside(path, TEMPORARY))
-        if not stood_before:
+        if not existed_before:
             self.remove(path)
         elif self.has(kept):
-            # NB: rename(2) does nothing, and keeps both names, when both are one file.
+            # NB: if both names are one file, rename(2) does nothing and keeps both.
             is_untouched = self.has(path) and os.path.samestat(os.lstat(self.at(kept)), os.lstat(self.at(path)))
             if is_untouched:
                 self.remove(kept)
@@ -145,7 +145,7 @@ class Disk:
                 self.rename(kept, path)
 
     def copy_tree(self, source: str, path: str) -> None:
-        """Copy a directory to a path of the node, durably, and at once."""
+        """Copy a directory to a path of the node, durably and atomically."""
         temporary = beside(path, TEMPORARY)
         self.remove(temporary)
         for name, kind in _walk(source):
@@ -170,13 +170,13 @@ class Disk:
 
 
 def digest_of(item: Item) -> str:
-    """Return one text for an item's content and mode."""
+    """Return the digest of an item's content and mode."""
     head = f"link {item.link}" if item.link else f"file {item.mode:o}"
     return hashlib.sha256(head.encode() + b"\n" + item.data).hexdigest()
 
 
 def digest_of_tree(directory: str) -> str:
-    """Return one text for all names, modes and contents of a directory; "" if there is none."""
+    """Return the digest of all names, modes and contents of a directory, "" if it does not exist."""
     if not os.path.isdir(directory):
         return ""
     total = hashlib.sha256()
@@ -193,13 +193,13 @@ def digest_of_tree(directory: str) -> str:
 
 
 def beside(path: str, suffix: str) -> str:
-    """Return a hidden name in the same directory, with a suffix that no runtime reads."""
+    """Return a hidden name in the same directory, with a suffix that runtimes ignore."""
     directory, name = os.path.split(path)
     return f"{directory}/.{name}{suffix}"
 
 
 def _walk(directory: str) -> Iterator[tuple[str, str]]:
-    """Give the relative names below a directory with their kinds, sorted, itself ("") first, parents first."""
+    """Yield the names below a directory with their kinds, sorted, parents first, beginning with "" for itself."""
     yield "", "directory"
     for here, directories, files in os.walk(directory):
         directories.sort()

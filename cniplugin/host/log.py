@@ -1,14 +1,14 @@
-"""What an operator reads about one call of the plugin: a line per fact, on stderr and in `logFile` (docs/node.md).
+"""The log of one call of the plugin, on stderr and in `logFile` (docs/node.md).
 
     line = time SP level SP verb SP container SP pod SP text LF
     time = UTC with milliseconds, as 2026-01-31T12:00:00.123Z
-    pod  = namespace "/" name; what is not known, or does not apply, is "-"
+    pod  = namespace "/" name; "-" stands for an unknown value
 
-On stderr, which runtimes mix with their own lines, "nadmit: " stands in front. Levels, from the gravest: `panic` a bug
-of ours; `error` what was refused, failed or could not be told; `verbose` one line at the end of a verb; `debug` each
-call of a delegate and each request to the API server. No line has a token, a request's body or a configuration.
+On stderr, which runtimes mix with their own lines, each line begins with "nadmit: ". The levels, most severe first:
+`panic` a bug of this plugin; `error` a refusal or a failure; `verbose` one line at the end of a verb; `debug` each call
+of a delegate and each request to the API server. No line has a token, a request body or a configuration.
 
-One process serves one call, so there is one log, `LOG`, and a line needs its text alone. Nothing here fails a verb.
+One process serves one call, so there is one log, `LOG`. A failure to log never fails a verb.
 """
 
 from __future__ import annotations
@@ -24,72 +24,67 @@ if TYPE_CHECKING:
 
 PANIC, ERROR, VERBOSE, DEBUG = range(4)
 LEVELS = ("panic", "error", "verbose", "debug")
-"""By number. Their names, and the default, are Multus' (docs/node.md, "Log")."""
+"""By number. The names and the default are those of Multus (docs/node.md, "Log")."""
 
 UNKNOWN = "-"
 
 
 class Log:
-    """The lines about one call. `attachments`: how many the verb dealt with, None if that says nothing."""
+    """The log of one call. `attachments`: the number of attachments of the verb, None if it does not apply."""
 
     def __init__(self) -> None:
         self.begin()
 
     def begin(self, verb: str = "", container_id: str = "") -> None:
-        """Start with a new call; until `set_up`, lines go to stderr, those of level `verbose` and graver."""
+        """Start a new call. Until `set_up`, lines of level `verbose` and more severe go to stderr."""
         self.started = time.monotonic()
         self.attachments: int | None = None
         self.is_on_stderr = True
         self._verb = verb
         self._level = VERBOSE
         self._file: LogFile | None = None
-        self.tell_of(container_id)
+        self.set_subject(container_id)
 
-    def tell_of(self, container_id: str = "", pod: str = "") -> None:
-        """Say which container the next lines are about; `pod` is `namespace/name`, or "" if it is not known."""
+    def set_subject(self, container_id: str = "", pod: str = "") -> None:
+        """Set the container and the pod, `namespace/name`, of the next lines; "" if unknown."""
         self._container_id = container_id
         self._pod = pod
 
     def set_up(self, *, file: str, level: str, to_stderr: bool, options: Mapping[str, object]) -> None:
-        """Take what the configuration says: its keys logFile, logLevel, logToStderr, logOptions, already checked."""
+        """Apply the configuration: its keys logFile, logLevel, logToStderr and logOptions, which are right."""
         self._level = LEVELS.index(level)
         self.is_on_stderr = to_stderr
         if file:
-            from .logfile import LogFile  # noqa: PLC0415  # who has no log file does not pay for it
+            from .logfile import LogFile  # noqa: PLC0415  # loaded only with a log file
 
             self._file = LogFile(file, options)
 
     def panic(self, text: str) -> None:
-        """Tell of a bug of this plugin."""
-        self._say(PANIC, text)
+        """Log a bug of this plugin."""
+        self._write(PANIC, text)
 
     def error(self, text: str) -> None:
-        """Tell what was refused or went wrong, the pod's working or not."""
-        self._say(ERROR, text)
+        """Log a refusal or a failure."""
+        self._write(ERROR, text)
 
     def verbose(self, text: str) -> None:
-        """Tell what an operator wants to see of every call."""
-        self._say(VERBOSE, text)
+        """Log what operators want to see of every call."""
+        self._write(VERBOSE, text)
 
     def debug(self, text: str) -> None:
-        """Tell a step."""
-        self._say(DEBUG, text)
+        """Log a step."""
+        self._write(DEBUG, text)
 
     def done(self) -> None:
-        """Say that the verb is done."""
+        """Log the end of a verb that succeeded."""
         count = "" if self.attachments is None else f" attachments={self.attachments}"
         self.verbose(f"done ms={self.ms_since(self.started)}{count}")
 
-    def end(self) -> None:
-        """Tidy up after a rotation, if there was one. NB: compressing takes seconds, so the answer goes out first."""
-        if self._file is not None:
-            self._complain(self._file.tidy())
-
     def ms_since(self, moment: float) -> int:
-        """Return the milliseconds since a moment of `time.monotonic`."""
+        """Return the milliseconds since `moment` of `time.monotonic`."""
         return round((time.monotonic() - moment) * 1000)
 
-    def _say(self, level: int, text: str) -> None:
+    def _write(self, level: int, text: str) -> None:
         if level > self._level or not (self.is_on_stderr or self._file):
             return
         ns = time.time_ns()
@@ -100,17 +95,15 @@ class Log:
         if self.is_on_stderr:
             _write_stderr(line)
         if self._file is not None:
-            self._complain(self._file.append(line.encode("utf-8", "backslashreplace")))
-
-    def _complain(self, problem: str) -> None:
-        """Say once, whatever `logToStderr` is, that the log file is not written; there is nobody else to tell."""
-        if problem:
-            self._file = None
-            _write_stderr(f"{problem}; the pod's networks do not suffer\n")
+            problem = self._file.append(line.encode("utf-8", "backslashreplace"))
+            if problem:
+                self._file = None
+                # NB: on stderr even without logToStderr, because nothing else can report this.
+                _write_stderr(f"{problem}; the pod's networks do not suffer\n")
 
 
 def _write_stderr(line: str) -> None:
-    """Write a line; a runtime may have closed its end, or all of it."""
+    """Write a line. The runtime may have closed stderr."""
     try:
         if sys.stderr is not None:
             sys.stderr.write(f"nadmit: {line}")
@@ -120,7 +113,7 @@ def _write_stderr(line: str) -> None:
 
 
 def _printable(text: str) -> str:
-    """Return a text in which nothing ends the line or moves a terminal's cursor."""
+    """Escape line breaks and the control characters of a terminal."""
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)

@@ -1,11 +1,11 @@
-"""The kernel's links and network namespaces, over rtnetlink (RFC 3549; linux/rtnetlink.h, rtnetlink(7)).
+"""Links and network namespaces over rtnetlink (RFC 3549; linux/rtnetlink.h, rtnetlink(7)).
 
 A request and its answers; numbers and layouts are the kernel's:
 
     nlmsghdr  = length u32, type u16, flags u16, sequence u32, port u32
     attribute = length u16, type u16, payload, padded to 4
 
-`_socket` is the C module behind `socket`, which would cost 2 ms more, for `enum` and `selectors`.
+`_socket` is the C module of `socket`, which costs 2 ms more, for `enum` and `selectors`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import os
 import struct
 from _socket import SOCK_CLOEXEC, SOCK_RAW, if_nametoindex, socket
 
-from cniplugin.errors import INVALID_NETNS, IO_FAILURE, CniError
+from cniplugin.cnierrors import INVALID_NETNS, IO_FAILURE, CniError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,15 +35,15 @@ _HEADER = struct.Struct("=IHHII")
 _ATTRIBUTE = struct.Struct("=HH")
 _S32 = struct.Struct("=i")
 _GENERIC = bytes(4)
-"""rtgenmsg: a family, and nothing about it."""
+"""rtgenmsg: any family."""
 _LINK_BYTES = 16
 """ifinfomsg."""
 
 
 class Namespace:
-    """A network namespace to work in: `with Namespace(path): ...` moves this thread there and back.
+    """Moves this thread into a network namespace and back: `with Namespace(path): ...`.
 
-    Raises CniError 8 for a path that is none, or that this process may not enter.
+    Raises CniError 8 if the path is not a namespace, or if this process may not enter it.
     """
 
     def __init__(self, path: str) -> None:
@@ -65,7 +65,7 @@ class Namespace:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """NB: failing to come back would leave the process in the pod; that must end it."""
+        """NB: a failure to come back leaves the process in the pod, so it must end the process."""
         try:
             _setns(self._home)
         finally:
@@ -76,7 +76,7 @@ def _setns(descriptor: int) -> None:
     if hasattr(os, "setns"):  # Python 3.12
         os.setns(descriptor, CLONE_NEWNET)
         return
-    import ctypes  # noqa: PLC0415  # and only for a default route on 3.11
+    import ctypes  # noqa: PLC0415  # only for a default route on 3.11
 
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.setns(descriptor, CLONE_NEWNET) != 0:
@@ -85,7 +85,7 @@ def _setns(descriptor: int) -> None:
 
 
 def interface_index(name: str) -> int | None:
-    """Return the index of an interface of this thread's namespace, None if there is none of that name."""
+    """Return the index of an interface in this thread's namespace, None if it does not exist."""
     try:
         return if_nametoindex(name)
     except OSError:
@@ -93,10 +93,10 @@ def interface_index(name: str) -> int | None:
 
 
 def interface_names(path: str) -> frozenset[str]:
-    """Return the names of all interfaces of the network namespace at `path`, without going there.
+    """Return the names of all interfaces of the network namespace at `path`, without entering it.
 
-    The kernel lists the links of a namespace that has a number in ours; one without gets it, as at each dump of a veth
-    pair, and keeps it as long as it lives. Entering would need `ctypes` before Python 3.12. Raises CniError 8.
+    The kernel lists the links of a namespace that has a number in ours. A namespace without a number gets one, as at
+    each dump of a veth pair, and keeps it for life. Entering would need `ctypes` before Python 3.12. Raises CniError 8.
     """
     netlink = Netlink()
     try:
@@ -118,16 +118,18 @@ def interface_names(path: str) -> frozenset[str]:
 
 
 def _number_of(netlink: Netlink, target: int) -> int:
-    """Return the number (nsid) of an open namespace in ours, after giving it one if need be."""
+    """Return the number (nsid) of an open namespace in ours. Gives it a number if it has none."""
     about = _GENERIC + attribute(NETNSA_FD, U32.pack(target))
-    what = "tell its number"
+    what = "return its number"
     for _ in range(2):
         for answer in netlink.ask(RTM_GETNSID, 0, about, what):
             number: int = _S32.unpack(attributes(answer[len(_GENERIC) :])[NETNSA_NSID])[0]
             if number != NSID_NONE:
                 return number
         anew = about + attribute(NETNSA_NSID, _S32.pack(NSID_NONE))
-        netlink.ask(RTM_NEWNSID, NLM_F_ACK, anew, "give it a number", tolerated=(17,))  # EEXIST: somebody was faster
+        netlink.ask(
+            RTM_NEWNSID, NLM_F_ACK, anew, "give it a number", tolerated=(17,)
+        )  # EEXIST: another process was faster
     raise CniError(IO_FAILURE, f"the kernel does not {what}")
 
 
@@ -151,7 +153,7 @@ class Netlink:
     def ask(self, kind: int, flags: int, body: bytes, what: str, *, tolerated: tuple[int, ...] = ()) -> list[bytes]:
         """Send one request; return the payloads of the answers.
 
-        `tolerated` are errnos that are fine. Raises CniError 5 that says `what` the kernel refuses to do.
+        `tolerated` errnos are no failure. Raises CniError 5; its message says `what` the kernel refuses to do.
         """
         self._sequence += 1
         header = _HEADER.pack(_HEADER.size + len(body), kind, flags | NLM_F_REQUEST, self._sequence, 0)
@@ -175,7 +177,7 @@ class Netlink:
 
 
 def _check(payload: bytes, tolerated: tuple[int, ...]) -> None:
-    """Raise the kernel's error: a negative errno, 0 for an acknowledgement."""
+    """Raise OSError if the kernel answers with an error: a negative errno; 0 is an acknowledgement."""
     number = -_S32.unpack_from(payload)[0]
     if number and number not in tolerated:
         raise OSError(number, os.strerror(number))
@@ -190,7 +192,7 @@ def _messages(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def attributes(data: bytes) -> dict[int, bytes]:
-    """Return the attributes of a message by type; of several with one type, the last."""
+    """Return the attributes of a message by type; the last one of a type counts."""
     found: dict[int, bytes] = {}
     while len(data) >= _ATTRIBUTE.size:
         length, kind = _ATTRIBUTE.unpack_from(data)

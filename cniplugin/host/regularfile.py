@@ -1,4 +1,4 @@
-"""A file that somebody else made, read without waiting: opening a named pipe would wait forever for its writer."""
+"""Read a file of another program without blocking; a named pipe would block until a writer opens it."""
 
 # pathlib is not allowed in this package:
 # ruff: noqa: PTH116, PTH123
@@ -18,15 +18,15 @@ _KINDS = (
 
 
 def load_regular_file(path: str, *, bytes_max: int) -> bytes:
-    """Return the content of a regular file; links are followed.
+    """Return the content of a regular file; follows links.
 
-    Raises OSError as `open` does, and with a `strerror` that says so for what is not a regular file or is longer than
-    `bytes_max`; ValueError for a path with a zero byte.
+    Raises OSError as `open` does, and also if the file is not regular or longer than `bytes_max`; then `strerror` says
+    so. Raises ValueError for a path with a zero byte.
     """
-    _check(os.stat(path).st_mode, path)  # before opening, which a device may answer with an action
+    _check(os.stat(path).st_mode, path)  # before `open`, which can have an effect on a device
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     with open(descriptor, "rb") as file:
-        _check(os.fstat(descriptor).st_mode, path)  # another file may be there by now
+        _check(os.fstat(descriptor).st_mode, path)  # another file may have replaced it
         data = file.read(bytes_max + 1)
     if len(data) > bytes_max:
         raise OSError(EFBIG, f"more than {bytes_max} bytes", path)

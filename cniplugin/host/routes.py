@@ -1,6 +1,6 @@
 """Default routes inside a pod's network namespace, over rtnetlink (rtnetlink(7); NPWG v1.3 §4.1.2.1.9).
 
-List default routes, delete one, add one; numbers and layouts are the kernel's:
+Lists, deletes and adds default routes; numbers and layouts are the kernel's:
 
     rtmsg = family u8, dst_len u8, src_len u8, tos u8, table u8, protocol u8, scope u8, type u8, flags u32
 """
@@ -30,9 +30,9 @@ _NEXTHOP = struct.Struct("=HBBi")
 
 
 class DefaultRoute(Record):
-    """A default route of the main table. `gateway` is "" for one without; `metric` 0 is the kernel's default.
+    """A default route of the main table. `gateway` may be ""; `metric` 0 is the kernel's default.
 
-    `raw` is the kernel's own message, which deletes exactly this route.
+    `raw` is the kernel's own message. Sent back, it deletes exactly this route.
     """
 
     family: int
@@ -43,9 +43,9 @@ class DefaultRoute(Record):
 
 
 class Routes:
-    """The default routes of the namespace in which it was made. A context manager.
+    """The default routes of the namespace in which this object was made, for `with`.
 
-    Every failure of the kernel is a CniError 5 that names the request.
+    Raises CniError 5, which names the request, for every failure of the kernel.
     """
 
     def __init__(self) -> None:
@@ -58,7 +58,7 @@ class Routes:
         self._netlink.close()
 
     def defaults(self, index: int | None = None) -> list[DefaultRoute]:
-        """Return the default routes of both families in the main table, of one interface if an index is given."""
+        """Return the default routes of both families in the main table, or only those of one interface."""
         found = [
             route
             for family in (AF_INET, AF_INET6)
@@ -70,11 +70,11 @@ class Routes:
         return [route for route in found if index is None or route.interface_index == index]
 
     def delete(self, route: DefaultRoute) -> None:
-        """Delete a route that `defaults` returned; one that is gone already is fine."""
+        """Delete a route that `defaults` returned, if it still exists."""
         self._netlink.ask(RTM_DELROUTE, NLM_F_ACK, route.raw, "delete a default route", tolerated=(3,))  # ESRCH
 
     def add_default(self, index: int, gateway: str, *, metric: int = 0) -> None:
-        """Add a default route through a gateway (an IPv4 or IPv6 address); the same one twice is fine."""
+        """Add a default route through a gateway, an IPv4 or IPv6 address, unless the same route exists."""
         family = AF_INET6 if ":" in gateway else AF_INET
         body = _ROUTE.pack(family, 0, 0, 0, RT_TABLE_MAIN, RTPROT_STATIC, RT_SCOPE_UNIVERSE, RTN_UNICAST, 0)
         body += attribute(RTA_GATEWAY, inet_pton(family, gateway))

@@ -1,1 +1,1 @@
-"""Placing the plugin on a node, showing what is placed, and removing it."""
+"""Placing the plugin on a node, showing what is placed, removing it, and giving up damaged records."""

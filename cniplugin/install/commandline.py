@@ -1,4 +1,4 @@
-"""The installer's command line: its commands, options, help and exit codes, and what it prints."""
+"""The installer's command line: commands, options, help, exit codes, and output."""
 
 from __future__ import annotations
 
@@ -14,33 +14,37 @@ DONE, FAILED, MISUSED, DIFFERS = range(4)
 """Exit codes."""
 
 COMMANDS = {
-    "install": "Place the plugin, and a configuration around the default network. Twice is as once.",
-    "uninstall": "Put back what stood there before install. Refused while containers are attached; detach them first.",
-    "show": "Print what is installed, what differs from what install placed, and which records are damaged.",
-    "forget": "forget CONTAINER_ID: detach what its damaged record tells, and give up the rest.",
+    "install": "Place the plugin, and a configuration around the default network. Can be repeated.",
+    "uninstall": "Restore the files from before install. Refused while containers are attached; detach them first.",
+    "show": "Print what is installed, how it differs from what install placed, and which records are damaged.",
+    "forget": "forget CONTAINER_ID: detach the readable part of its damaged record, and give up the rest.",
 }
 _NEED_AN_ID = ("forget",)
 
 OPTIONS = {
     "root": ("", "DIR", "where the node's file system is mounted; all other paths are the node's"),
     "cni-conf-dir": ("/etc/cni/net.d", "DIR", "where the runtime looks for its configuration"),
-    "record-dir": ("", "DIR", "where the plugin keeps its records; else recordDir of what is installed"),
+    "record-dir": ("", "DIR", "where the plugin keeps its records [recordDir of what is installed]"),
     "cni-bin-dir": ("/opt/cni/bin", "DIR", "where the runtime looks for plugins"),
     "bundle": (
         "",
         "PATH",
-        "what to install: the directory of a node bundle, or one executable file; path as seen here",
+        "what to install: the directory of a node bundle, or one executable file; a path as seen here",
     ),
     "conf-name": ("00-nadmit.conflist", "NAME", "the file to write, .conflist or .conf; it must sort first"),
-    "default-network": ("", "NAME", "file in --cni-conf-dir of the default network; else the first that can be used"),
-    "config": ("", "FILE", "JSON object with more keys for the plugin (docs/node.md), e.g. namespaceIsolation"),
-    "kubeconfig": ("", "PATH", 'kubeconfig that is on the node already; "none": no API server, default network only'),
-    "api-server": ("", "URL", "API server as the node reaches it; else what the kubelet tells this pod"),
-    "service-account": (kubeconfig.SERVICE_ACCOUNT, "DIR", "where token and ca.crt are, as seen here"),
+    "default-network": ("", "NAME", "file in --cni-conf-dir of the default network [the first that can be used]"),
+    "config": (
+        "",
+        "FILE",
+        "file with a JSON object of more keys for the plugin (docs/node.md), e.g. namespaceIsolation",
+    ),
+    "kubeconfig": ("", "PATH", 'existing kubeconfig of the node; "none": no API server, default network only'),
+    "api-server": ("", "URL", "address of the API server for the node [that of this pod's environment]"),
+    "service-account": (kubeconfig.SERVICE_ACCOUNT, "DIR", "directory with token and ca.crt, as seen here"),
     "wait": ("0", "SECONDS", "how long to wait for a default network"),
-    "every": ("0", "SECONDS", "stay; install what has changed (token, CA, default network) this often; 0: do not stay"),
+    "every": ("0", "SECONDS", "stay, and install changes of token, CA and default network this often; 0: do not stay"),
 }
-FLAGS = {"force": "do it although attachments may leak: containers are attached, or one could not be detached"}
+FLAGS = {"force": "go on although attachments may leak: containers are attached, or one could not be detached"}
 
 _KNOWN = {
     "install": tuple(name for name in OPTIONS if name != "record-dir"),
@@ -48,25 +52,25 @@ _KNOWN = {
     "show": ("root", "cni-conf-dir", "record-dir"),
     "forget": ("cni-conf-dir", "cni-bin-dir", "record-dir", "force"),
 }
-"""Which command has which options. `forget` runs plugins, so it works on the node itself, never below a root."""
+"""The options of each command. `forget` runs plugins, so it works only on the node itself, without --root."""
 
 
 class InstallError(Exception):
-    """One line that says what cannot be done and why."""
+    """One line: what cannot be done, and why."""
 
 
 class UsageError(InstallError):
-    """One line that says what is wrong with the arguments."""
+    """One line: what is wrong with the arguments."""
 
 
 def read_arguments(argv: Sequence[str]) -> tuple[str, dict[str, str]]:
-    """Return the command and all options; of a flag "yes" or "", and as `container` the ID that `forget` needs.
+    """Return the command and all options. A flag is "yes" or ""; `container` is the ID of `forget`.
 
     Grammar: command *( "--" name ( "=" value / SP value ) / "--" flag / id ).
     """
     command, *rest = argv
     if command not in COMMANDS:
-        raise UsageError(f"{command!r} is no command; allowed: {', '.join(COMMANDS)}; see --help")
+        raise UsageError(f"{command!r} is not a command; allowed: {', '.join(COMMANDS)}; see --help")
     known = _KNOWN[command]
     options = {name: default for name, (default, _, _) in OPTIONS.items()}
     options |= dict.fromkeys((*FLAGS, "container"), "")
@@ -82,13 +86,13 @@ def read_arguments(argv: Sequence[str]) -> tuple[str, dict[str, str]]:
             options[name] = "yes"
             continue
         if name in FLAGS:
-            raise UsageError(f"--{name} has no value: {value!r}")
-        found = value if has_value else next(words, None)
-        if found is None:
+            raise UsageError(f"--{name} takes no value: {value!r}")
+        given = value if has_value else next(words, None)
+        if given is None:
             raise UsageError(f"--{name} needs a value: {OPTIONS[name][1]}")
-        options[name] = found
+        options[name] = given
     if command in _NEED_AN_ID and not options["container"]:
-        raise UsageError(f"{command} needs the ID of a container; show names those with a damaged record")
+        raise UsageError(f"{command} needs the ID of a container; show lists those with a damaged record")
     _check_options(options)
     return command, options
 
@@ -98,7 +102,7 @@ def _check_options(options: dict[str, str]) -> None:
         is_given = bool(options[name]) or name != "record-dir"
         options[name] = options[name].rstrip("/")
         if (is_given and not options[name].startswith("/")) or "/../" in f"{options[name]}/":
-            raise UsageError(f"--{name}: {options[name]!r} is no absolute path of the node")
+            raise UsageError(f"--{name}: {options[name]!r} is not an absolute path of the node")
     name = options["conf-name"]
     if "/" in name or name.startswith(".") or not name.endswith((".conflist", ".conf")):
         raise UsageError(f"--conf-name: {name!r}; allowed: a file name that ends with .conflist or .conf")
@@ -110,7 +114,7 @@ def _check_options(options: dict[str, str]) -> None:
 
 
 def help_text() -> str:
-    """Return what `--help` prints."""
+    """Return the text of `--help`."""
     usage = "usage: nadmit install | uninstall | show | forget CONTAINER_ID [--OPTION VALUE ...]"
     lines = [usage, "       python3 -m cniplugin ...", ""]
     lines += [f"  {name:<11}{text}" for name, text in COMMANDS.items()]
@@ -123,16 +127,16 @@ def help_text() -> str:
         before = heading
     lines += [
         "",
-        f"Exit codes: {DONE} done; {FAILED} it could not be done, and nothing is half-done that a second run would not",
-        f"repair; {MISUSED} wrong arguments; {DIFFERS} show: not installed, something differs, or a record is damaged.",
+        f"Exit codes: {DONE} done; {FAILED} failed, a second run repairs what is half-done; {MISUSED} wrong arguments;",
+        f"{DIFFERS} show: not installed, something differs, or a record is damaged.",
         "",
-        "Interrupted at any moment, install or uninstall repairs what is there. Without a container runtime's",
-        "environment nothing else runs here: the plugin itself is started with CNI_COMMAND set (CNI 1.1 §2).",
+        "install and uninstall can be interrupted at any moment; run them again. A container runtime runs the plugin",
+        "itself by setting CNI_COMMAND (CNI 1.1 §2).",
     ]
     return "\n".join(lines)
 
 
 def say(text: str) -> None:
-    """Print one line, at once: it may be the log of a container."""
+    """Print one line without buffering, because stdout may be the log of a container."""
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()

@@ -1,7 +1,8 @@
-"""What an install is to place on a node, decided from what is there, without a change.
+"""What an install will place on a node: a decision from the node's files, without a change.
 
-The token: the kubelet renews it in the installer's pod, the plugin runs on the node. So it is copied, in a file of its
-own that the kubeconfig names, and `--every` renews the copy; Multus writes it into the kubeconfig, where it expires.
+The token: the kubelet renews it in the installer's pod, but the plugin runs on the node. So the installer copies it to
+a file of its own that the kubeconfig names, and `--every` renews the copy. Multus writes the token into the kubeconfig,
+where it expires.
 """
 
 # pathlib is not allowed in this package:
@@ -16,7 +17,7 @@ from binascii import b2a_base64
 
 from cniplugin.attach import confdir
 from cniplugin.cluster import kubeconfig
-from cniplugin.errors import CniError
+from cniplugin.cnierrors import CniError
 from cniplugin.host.disk import Item, digest_of_tree
 from cniplugin.host.regularfile import load_regular_file
 from cniplugin.netspec.record import Record
@@ -36,10 +37,10 @@ if TYPE_CHECKING:
 PLUGIN = "nadmit"
 
 BUNDLE_MARK = "nadmit-bundle.json"
-"""Stands in the top directory of a node bundle, and of no other."""
+"""A file in the top directory of each node bundle, and only there."""
 
 CNI_VERSION_MIN = "0.4.0"
-"""The first version with CHECK (CNI 0.4.0 §3). A default network that is older gets its own version all the same."""
+"""The first version with CHECK (CNI 0.4.0 §3). The delegate of an older default network keeps its own version."""
 
 MULTI_NETWORK_TYPES = ("multus", "multus-shim", PLUGIN)
 TREE = ".nadmit"
@@ -47,10 +48,10 @@ FILES = "nadmit.d"
 SUFFIXES = (confdir.LIST_SUFFIX, *confdir.CONF_SUFFIXES)
 
 
-class Wanted(Record):
-    """What is to stand on the node. `items`: in the order of placing. `bundle`: source directory, "" without one.
+class Desired(Record):
+    """The desired files of a node. `items`: in the order of placing. `bundle`: its source directory, or "".
 
-    `record_dir` and `bin_dir`: where the plugin will keep its records and look for delegates.
+    `record_dir` and `bin_dir`: the directories of the plugin's records and of its delegates.
     """
 
     directories: tuple[str, ...]
@@ -62,8 +63,8 @@ class Wanted(Record):
     bin_dir: str
 
 
-def gather(disk: Disk, options: Mapping[str, str], environ: Mapping[str, str]) -> Wanted:
-    """Return what is to stand on the node. Raises InstallError, and CniError 7 for a configuration that is wrong."""
+def gather(disk: Disk, options: Mapping[str, str], environ: Mapping[str, str]) -> Desired:
+    """Return the desired files of the node. Raises InstallError, and CniError 7 for a wrong configuration."""
     conf_dir, bin_dir = options["cni-conf-dir"], options["cni-bin-dir"]
     program, bundle, tree = _program(options)
     path, network = _default_network(disk, options)
@@ -80,7 +81,7 @@ def gather(disk: Disk, options: Mapping[str, str], environ: Mapping[str, str]) -
     conf |= {"plugins": [plugin]} if is_list else plugin
     placed = Item(path=f"{conf_dir}/{options['conf-name']}", data=as_json(conf))
     directories = [*_missing_parents(disk, bin_dir), *([files] if credentials else [])]
-    return Wanted(
+    return Desired(
         directories=tuple(directories),
         items=(program, *credentials, placed),
         bundle=bundle,
@@ -92,24 +93,26 @@ def gather(disk: Disk, options: Mapping[str, str], environ: Mapping[str, str]) -
 
 
 def _program(options: Mapping[str, str]) -> tuple[Item, str, str]:
-    """Return the item for `<bin>/nadmit`, and source and target of the bundle, "" if it is one file."""
+    """Return the item for `<bin>/nadmit`, and source and target of the bundle, "" for a single file."""
     source = options["bundle"] or (sys.prefix if os.path.isfile(f"{sys.prefix}/{BUNDLE_MARK}") else "")
     path = f"{options['cni-bin-dir']}/{PLUGIN}"
     if os.path.isdir(source):
         if not os.path.isfile(f"{source}/{BUNDLE_MARK}") or not os.access(f"{source}/bin/{PLUGIN}", os.X_OK):
-            raise InstallError(f"--bundle {source}: this is no unpacked node bundle; build one with make node-bundle")
+            raise InstallError(
+                f"--bundle {source}: this is not an unpacked node bundle; build one with make node-bundle"
+            )
         name = digest_of_tree(source)[:16]
         link = f"{TREE}/{name}/bin/{PLUGIN}"
         return Item(path=path, link=link), source, f"{options['cni-bin-dir']}/{TREE}/{name}"
     if not os.path.isfile(source):
-        what = f"{source}: there is no such file or directory" if source else "it is not given"
+        what = f"{source} does not exist" if source else "it is not given"
         raise InstallError(f"--bundle: {what}; name an unpacked node bundle or one executable file")
     with open(source, "rb") as file:
         return Item(path=path, data=file.read(), mode=0o755), "", ""
 
 
 def wait_for_default(disk: Disk, options: Mapping[str, str], sleep: Callable[[float], None]) -> None:
-    """Wait for a default network as long as asked; who then needs one says what is missing."""
+    """Wait for a default network as long as `--wait` says. `gather` then reports what is missing."""
     left = float(options["wait"])
     while left > 0 and not any(_candidates(disk, options)):
         sleep(min(1.0, left))
@@ -117,7 +120,7 @@ def wait_for_default(disk: Disk, options: Mapping[str, str], sleep: Callable[[fl
 
 
 def _candidates(disk: Disk, options: Mapping[str, str]) -> Iterator[tuple[str, NetworkConfigList]]:
-    """Give the networks that can be the default one, in the runtime's order; say which are passed over."""
+    """Yield the networks that can be the default one, in the runtime's order; report the others."""
     conf_dir, own = options["cni-conf-dir"], options["conf-name"]
     names = sorted(name for name in os.listdir(disk.at(conf_dir)) if name.endswith(SUFFIXES) and name != own)
     if options["default-network"]:
@@ -127,26 +130,26 @@ def _candidates(disk: Disk, options: Mapping[str, str]) -> Iterator[tuple[str, N
         try:
             network = confdir.load_file(disk.at(path))
         except CniError as error:
-            say(f"passed over: {error.msg}")
+            say(f"skipped: {error.msg}")
             continue
         if network.plugins[0].type in MULTI_NETWORK_TYPES:
-            say(f"passed over: {path}: it is {network.plugins[0].type}'s, which is no default network")
+            say(f"skipped: {path}: a network of {network.plugins[0].type} cannot be the default network")
             continue
         yield path, network
 
 
 def _default_network(disk: Disk, options: Mapping[str, str]) -> tuple[str, NetworkConfigList]:
     conf_dir, own = options["cni-conf-dir"], options["conf-name"]
-    found = next(_candidates(disk, options), None)
-    if found is None:
-        wanted = options["default-network"] or "configuration of a default network (.conflist, .conf, .json)"
-        raise InstallError(f"{conf_dir}: there is no {wanted} that can be used; install the default network first")
+    candidate = next(_candidates(disk, options), None)
+    if candidate is None:
+        what = options["default-network"] or "configuration of a default network (.conflist, .conf, .json)"
+        raise InstallError(f"{conf_dir}: there is no {what} that can be used; install the default network first")
     first = min(name for name in os.listdir(disk.at(conf_dir)) if name.endswith(SUFFIXES))
     if first < own:
         raise InstallError(
             f"{conf_dir}/{first}: it sorts before {own}, and the runtime uses the first; remove it, or give --conf-name"
         )
-    return found
+    return candidate
 
 
 def _version_for(network: NetworkConfigList) -> str:
@@ -154,13 +157,13 @@ def _version_for(network: NetworkConfigList) -> str:
 
 
 def _plugin_conf(options: Mapping[str, str], network: NetworkConfigList, *, kubeconfig_path: str) -> dict[str, Any]:
-    """Return our own configuration; `capabilities` are the default network's, for which alone the runtime asks."""
+    """Return our own configuration, with the capabilities of the default network, as the runtime asks for no others."""
     conf: dict[str, Any] = {"type": PLUGIN}
     if options["config"]:
         conf |= read_object(options["config"])
     for key in ("cniVersion", "name", "delegates", "clusterNetwork", "plugins"):
         if key in conf:
-            raise InstallError(f"--config {options['config']}: {key!r} is the installer's to write; remove it")
+            raise InstallError(f"--config {options['config']}: {key!r} is written by the installer; remove it")
     conf["type"] = PLUGIN
     conf.setdefault("binDir", options["cni-bin-dir"])
     if kubeconfig_path:
@@ -178,13 +181,13 @@ def _check_conf(conf: dict[str, Any]) -> netconf.NetConf:
 
 
 def _credentials(options: Mapping[str, str], environ: Mapping[str, str], directory: str) -> tuple[Item, ...]:
-    """Return the token and the kubeconfig that names it."""
+    """Return the token and the kubeconfig with its path."""
     source = options["service-account"]
-    found = kubeconfig.load_service_account(environ, directory=source)
-    server = options["api-server"] or (found.server if found else "")
+    account = kubeconfig.load_service_account(environ, directory=source)
+    server = options["api-server"] or (account.server if account else "")
     if not server:
         raise InstallError(
-            'no API server: this is no pod; give --api-server, --kubeconfig PATH, or "--kubeconfig none" to do without'
+            'no API server: this is not a pod; give --api-server, --kubeconfig PATH or "--kubeconfig none"'
         )
     token, ca = _read_file(f"{source}/token"), _read_file(f"{source}/ca.crt")
     cluster = {"server": server, "certificate-authority-data": b2a_base64(ca, newline=False).decode()}
@@ -211,13 +214,13 @@ def _missing_parents(disk: Disk, path: str) -> list[str]:
 
 
 def read_object(path: str) -> dict[str, Any]:
-    """Return the JSON object of a file; `path` as seen here. Raises InstallError."""
+    """Return the JSON object of a file; `path` as this process sees it. Raises InstallError."""
     try:
         value = json.loads(_read_file(path))
     except (ValueError, RecursionError) as error:
         raise InstallError(f"{path}: this is not JSON: {error}") from error
     if not isinstance(value, dict):
-        raise InstallError(f"{path}: this is no JSON object")
+        raise InstallError(f"{path}: this is not a JSON object")
     return value
 
 
@@ -225,11 +228,11 @@ def _read_file(path: str) -> bytes:
     try:
         return load_regular_file(path, bytes_max=kubeconfig.FILE_BYTES_MAX)
     except FileNotFoundError:
-        raise  # whoever asks says what it was needed for
+        raise  # the caller reports what the file is for
     except OSError as error:
         raise InstallError(f"{path}: it cannot be read: {error.strerror}") from error
 
 
 def as_json(value: object) -> bytes:
-    """Return the text of a file that holds a value."""
+    """Return a value as the text of a JSON file."""
     return json.dumps(value, indent=2).encode() + b"\n"

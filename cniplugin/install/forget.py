@@ -1,7 +1,8 @@
-"""Records as an administrator sees them: how many there are, which are damaged, and giving a damaged one up.
+"""Records for administrators: their number, the damaged ones, and how to give up a damaged one.
 
-A damaged record keeps DEL failing, so that nothing leaks unseen. `forget` is how a person ends that, who has looked at
-what is left: it detaches what can still be read, as DEL does, and moves the record aside, where no verb finds it.
+A damaged record keeps DEL failing, so that no attachment leaks silently. An administrator who has looked at the
+remains ends that with `forget`. It detaches the readable attachments, as DEL does, and renames the record so that no
+verb finds it.
 """
 
 from __future__ import annotations
@@ -11,35 +12,34 @@ import time
 
 from cniplugin.attach import teardown
 from cniplugin.attach.teardown import Run
-from cniplugin.install.commandline import DONE, FAILED, InstallError, say
 from cniplugin.netspec import result
 from cniplugin.netspec.errors import SpecErrors
 from cniplugin.protocol.netconf import NetConf
-from cniplugin.records import journal
-from cniplugin.records.journal import DamagedError, Store
-from cniplugin.records.journaltext import Journal
+from cniplugin.records.journal import SUFFIX, DamagedError, Journal, Store, salvage
+
+from .commandline import DONE, FAILED, InstallError, say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cniplugin.records.journaltext import Entry, Salvage
+    from cniplugin.records.journal import Entry, Salvage
 
-DIRECTORY = NetConf(name="", cni_version="").record_dir
+DIRECTORY: str = NetConf.__defaults__["record_dir"]
 FORGET_S = 60.0
-"""For all delegates of a container together; the person can do it again."""
+"""The limit for all delegates of a container together; the administrator can run it again."""
 
 
 def count(directory: str) -> int:
-    """Return how many containers have a record; `directory` as seen here."""
+    """Return how many containers have a record; `directory` as this process sees it."""
     try:
-        return sum(name.endswith(".journal") for name in os.listdir(directory))  # noqa: PTH208  # no pathlib here
+        return sum(name.endswith(SUFFIX) for name in os.listdir(directory))  # noqa: PTH208  # no pathlib in this package
     except (FileNotFoundError, NotADirectoryError):
         return 0
 
 
 def show(directory: str) -> bool:
-    """Print how many records there are, and what is known of damaged ones; say whether all are sound."""
+    """Print the number of records, and the readable parts of damaged ones; say whether all are sound."""
     store = Store(directory)
     number = count(directory)
     if number:
@@ -55,13 +55,12 @@ def show(directory: str) -> bool:
 
 
 def _show_damaged(container_id: str, damaged: DamagedError) -> None:
-    known = journal.salvage(damaged.path)
+    known = salvage(damaged.path)
     lines = [damaged.msg, f"container {container_id}{_head_of(known)}"]
     lines += [f"known: {_entry_text(entry)}" for entry in known.entries]
-    lines += [f"known, but maybe not as it was written: {_entry_text(entry)}" for entry in known.suspects]
     lines.append(f"missing: {_missing_text(known)}")
-    lines.append("DEL of this container fails until it is given up: look for interfaces and addresses of its that")
-    lines.append(f"are not named here, free them by hand, then run: nadmit forget {container_id}")
+    lines.append("DEL of this container fails until its record is given up. Look for its interfaces and addresses that")
+    lines.append(f"are not listed here, free them by hand, then run: nadmit forget {container_id}")
     for index, line in enumerate(lines):
         say(f"{'' if index else 'damaged':<13} {line}")
 
@@ -69,9 +68,8 @@ def _show_damaged(container_id: str, damaged: DamagedError) -> None:
 def _head_of(known: Salvage) -> str:
     head = known.head
     if head is None:
-        return ": its pod and network namespace are not known"
-    pod = f", pod {head.pod_namespace}/{head.pod_name}" if head.pod_name else ""
-    return f"{pod}, network namespace {head.netns}"
+        return ": its pod and network namespace are unknown"
+    return f"{f', pod {head.pod}' if head.pod else ''}, network namespace {head.netns}"
 
 
 def _entry_text(entry: Entry) -> str:
@@ -89,26 +87,28 @@ def _missing_text(known: Salvage) -> str:
 
 
 def forget(container_id: str, options: Mapping[str, str], environ: Mapping[str, str], *, is_forced: bool) -> int:
-    """Detach what a damaged record tells, and move it aside; return the exit code.
+    """Detach the readable part of a damaged record, and rename the record; return the exit code.
 
-    Delegates are looked for in `cni-bin-dir`, then in CNI_PATH, as for a runtime. A failure keeps the record, unless
-    `is_forced`. Raises InstallError if there is none, or if it is sound.
+    Delegates are found in `cni-bin-dir`, then in CNI_PATH, as for a runtime. A failure keeps the record, unless
+    `is_forced`. Raises InstallError if there is no record, or if it is sound.
     """
     directory = options["record-dir"]
     if not count(directory):
-        raise InstallError(f"{directory}: there is no record of any container; name another one with --record-dir")
+        raise InstallError(
+            f"{directory}: there is no record of any container; give another directory with --record-dir"
+        )
     store, deadline = Store(directory), time.monotonic() + FORGET_S
     path = (options["cni-bin-dir"], *filter(None, environ.get("CNI_PATH", "").split(":")))
     run = Run(path=path, environ=environ, deadline=deadline)
     with store.lock(container_id, deadline):
         damaged = _damage_of(store, container_id)
-        known = journal.salvage(damaged.path)
+        known = salvage(damaged.path)
         _show_damaged(container_id, damaged)
         if not _detach(container_id, known, run) and not is_forced:
-            say("not forgotten: run it again when that is repaired, or with --force")
+            say("not forgotten: repair this and run forget again, or use --force")
             return FAILED
         moved = store.set_aside(container_id)
-    say(f"forgotten: the record is {moved} now and keeps no DEL of container {container_id} from succeeding")
+    say(f"forgotten: the record is now {moved}, and DEL of container {container_id} can succeed")
     return DONE
 
 
@@ -123,15 +123,15 @@ def _damage_of(store: Store, container_id: str) -> DamagedError:
 
 
 def _detach(container_id: str, known: Salvage, run: Run) -> bool:
-    """Detach what is readable, and say what was; True if nothing failed.
+    """Detach the readable attachments and report them; return True if nothing failed.
 
-    NB: without its head, the record is this container's by its name; delegates are told of no network namespace.
+    NB: a record without its head belongs to this container by its name. Then delegates get no network namespace.
     """
     head = known.head or Journal(container_id=container_id, netns="", runtime_ifname="")
     if head.container_id != container_id:
-        say(f"nothing is detached: the record is that of container {head.container_id}")
+        say(f"nothing is detached: the record belongs to container {head.container_id}")
         return True
-    head = head.replace(entries=(*known.entries, *known.suspects))
+    head = head.replace(entries=known.entries)
     if known.head is not None:
         teardown.end_delegates(head)
     _, failures = teardown.detach_all(head, run)

@@ -1,17 +1,17 @@
 """Put the plugin on a node and take it off again: `python3 -m cniplugin install | uninstall | show | forget`.
 
-Theory of operation. What stands where is decided first, from what is there, without a change (`installwanted`). Then
-a state file in the CNI configuration directory says what will be touched and whether something stood there; only then
-is the node changed (`disk`), by steps that are each one rename, link or unlink, and durable:
+Theory of operation. `desired` first decides the files of the node, without a change. Then a state file in the CNI
+configuration directory lists every path that will change, and whether a file existed there. Only then `disk` changes
+the node, by steps that are each one rename, link or unlink, and durable:
 
-    file   = link what stands there beside it, once -> write a temporary file -> fsync -> rename -> fsync directory
+    file   = link the existing file to a second name, once -> write a new file -> fsync -> rename -> fsync directory
     bundle = copy to a temporary directory -> rename -> rename a symbolic link `nadmit` over the old one
 
-Whatever ends this process in between: the runtime sees the old file or the new one; the next `install` goes on, the
-next `uninstall` puts back what stood there, the same inode. The configuration is placed last and taken away first, so
-that the runtime never reads one whose plugin is missing. State goes last.
+If this process ends at any moment, the runtime sees the old file or the new one. The next `install` continues; the next
+`uninstall` restores the old files, with the same inodes. The configuration is placed last and removed first, so that
+the runtime never reads one whose plugin is missing. The state file is removed last.
 
-Names that are made in foreign directories begin with "." and do not end with a suffix that a runtime reads.
+Temporary names begin with "." and do not end with a suffix that a runtime reads.
 """
 
 # pathlib is not allowed in this package:
@@ -26,7 +26,7 @@ import signal
 import sys
 import time
 
-from cniplugin.errors import CniError
+from cniplugin.cnierrors import CniError
 from cniplugin.host.disk import KEPT, TEMPORARY, Disk, Item, beside, digest_of, digest_of_tree
 from cniplugin.install import forget
 
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Any
 
-    from .desired import Wanted
+    from .desired import Desired
 
     State = dict[str, Any]
 
@@ -69,7 +69,7 @@ def run(
     on_step: Callable[[str], None] = lambda _what: None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> int:
-    """As `main`; `on_step` hears of every change before it is made."""
+    """As `main`; `on_step` gets every change before it is made."""
     if not argv or {"-h", "--help", "help"} & set(argv):
         say(help_text())
         return DONE if argv else MISUSED
@@ -104,7 +104,7 @@ def _warn(text: str) -> None:
 def _install_and_stay(
     disk: Disk, options: Mapping[str, str], environ: Mapping[str, str], sleep: Callable[[float], None]
 ) -> int:
-    """Install; with `--every`, again and again: what fails after the first time is said, and what stands stays."""
+    """Install; with `--every`, repeat. A later failure is reported, and the installed files stay."""
     with _locked(disk, options["cni-conf-dir"], waits=True):
         wait_for_default(disk, options, sleep)
         _install(disk, options, environ)
@@ -115,12 +115,12 @@ def _install_and_stay(
             with _locked(disk, options["cni-conf-dir"], waits=True):
                 _install(disk, options, environ)
         except (InstallError, CniError, OSError) as error:
-            _warn(f"not renewed, what is installed stays: {error}")
+            _warn(f"not renewed, the installed files stay: {error}")
     return DONE
 
 
 def _uninstall_and_stay(disk: Disk, options: Mapping[str, str], sleep: Callable[[float], None]) -> int:
-    """Uninstall; with `--every`, stay when it is done, so that nothing starts this container again and again."""
+    """Uninstall; with `--every`, stay afterwards, so that the kubelet does not restart this container."""
     with _locked(disk, options["cni-conf-dir"]):
         _uninstall(disk, options)
     while every := float(options["every"]):
@@ -128,71 +128,71 @@ def _uninstall_and_stay(disk: Disk, options: Mapping[str, str], sleep: Callable[
     return DONE
 
 
-# The node is changed
+# Changes of the node
 
 
 def _install(disk: Disk, options: Mapping[str, str], environ: Mapping[str, str]) -> None:
-    wanted = gather(disk, options, environ)
+    desired = gather(disk, options, environ)
     stored = _load_state(disk, options)
-    state = _planned_state(disk, stored, wanted)
+    state = _planned_state(disk, stored, desired)
     _store_state(disk, options, state)
-    for path in wanted.directories:
+    for path in desired.directories:
         if not os.path.isdir(disk.at(path)):
             disk.make_directory(path, 0o700 if path.endswith(f"/{FILES}") else 0o755)
-    used = _place_bundle(disk, wanted) if wanted.bundle else ()
-    changed = [item for item in wanted.items if _place(disk, item, stood_before=state["files"][item.path]["before"])]
-    if wanted.bundle and wanted.items[0] in changed:
-        _remove_all_but(disk, os.path.dirname(wanted.tree), used)
-    _drop_obsolete(disk, state, wanted)
+    used = _place_bundle(disk, desired) if desired.bundle else ()
+    changed = [item for item in desired.items if _place(disk, item, existed_before=state["files"][item.path]["before"])]
+    if desired.bundle and desired.items[0] in changed:
+        _remove_all_but(disk, os.path.dirname(desired.tree), used)
+    _drop_obsolete(disk, state, desired)
     _store_state(disk, options, state)
     for item in changed:
         say(f"placed {item.path}")
     if changed or state != stored:
-        say(f"installed around {wanted.default_network}")
+        say(f"installed around {desired.default_network}")
 
 
-def _planned_state(disk: Disk, stored: State, wanted: Wanted) -> State:
-    """Return the state with all that will be touched; what it says of the time before the first install stays."""
+def _planned_state(disk: Disk, stored: State, desired: Desired) -> State:
+    """Return the state with every path that will change. Its facts from before the first install stay."""
     files = dict(stored["files"])
-    for item in wanted.items:
+    for item in desired.items:
         if disk.digest(item.path) == "a directory":
-            raise InstallError(f"{item.path}: a directory stands where a file must be; remove it")
+            raise InstallError(f"{item.path}: this is a directory, and a file must be there; remove it")
         if item.path not in files and disk.has(beside(item.path, KEPT)):
-            raise InstallError(f"{beside(item.path, KEPT)}: left by an installation whose state is lost; move it away")
+            raise InstallError(f"{beside(item.path, KEPT)}: an installation whose state is lost left it; move it away")
         before = files[item.path]["before"] if item.path in files else disk.has(item.path)
         files[item.path] = {"before": before, "placed": digest_of(item)}
     trees = list(stored["trees"])
-    if wanted.bundle:
-        top = os.path.dirname(wanted.tree)
+    if desired.bundle:
+        top = os.path.dirname(desired.tree)
         if top not in trees and disk.has(top):
-            raise InstallError(f"{top}: it stands there and no installation of ours is known; move it away")
+            raise InstallError(f"{top}: it exists, and no installation of ours is known; move it away")
         trees += [] if top in trees else [top]
     directories = [*stored["directories"]]
-    directories += [path for path in wanted.directories if path not in directories and not disk.has(path)]
-    network = {"path": wanted.default_network, "digest": disk.digest(wanted.default_network)}
+    directories += [path for path in desired.directories if path not in directories and not disk.has(path)]
+    network = {"path": desired.default_network, "digest": disk.digest(desired.default_network)}
     changes = {"files": files, "trees": trees, "directories": directories, "default_network": network}
-    return {**stored, **changes, "record_dir": wanted.record_dir, "bin_dir": wanted.bin_dir}
+    return {**stored, **changes, "record_dir": desired.record_dir, "bin_dir": desired.bin_dir}
 
 
-def _place_bundle(disk: Disk, wanted: Wanted) -> tuple[str, ...]:
-    """Place the bundle; return the names of the trees in use: the new one, and the one that processes may run."""
-    top, name = os.path.split(wanted.tree)
+def _place_bundle(disk: Disk, desired: Desired) -> tuple[str, ...]:
+    """Place the bundle. Return the names of the trees in use: the new one, and that of running processes."""
+    top, name = os.path.split(desired.tree)
     if not disk.has(top):
         disk.make_directory(top, 0o755)
     for entry in sorted(os.listdir(disk.at(top))):
         if entry.endswith(TEMPORARY):
             disk.remove(f"{top}/{entry}")
-    if digest_of_tree(disk.at(wanted.tree)) != digest_of_tree(wanted.bundle):
-        disk.copy_tree(wanted.bundle, wanted.tree)
-    program = disk.at(wanted.items[0].path)
+    if digest_of_tree(disk.at(desired.tree)) != digest_of_tree(desired.bundle):
+        disk.copy_tree(desired.bundle, desired.tree)
+    program = disk.at(desired.items[0].path)
     before = os.readlink(program).split("/")[1:2] if os.path.islink(program) else []
     return (name, *before)
 
 
-def _place(disk: Disk, item: Item, *, stood_before: bool) -> bool:
-    """Place an item unless it stands there; say whether it was placed."""
+def _place(disk: Disk, item: Item, *, existed_before: bool) -> bool:
+    """Place an item unless it is there already; say whether it was placed."""
     disk.remove(beside(item.path, TEMPORARY))
-    if stood_before and not disk.has(beside(item.path, KEPT)) and disk.has(item.path):
+    if existed_before and not disk.has(beside(item.path, KEPT)) and disk.has(item.path):
         disk.keep(item.path)
     if disk.digest(item.path) == digest_of(item):
         return False
@@ -206,17 +206,17 @@ def _remove_all_but(disk: Disk, top: str, used: Sequence[str]) -> None:
             disk.remove(f"{top}/{entry}")
 
 
-def _drop_obsolete(disk: Disk, state: State, wanted: Wanted) -> None:
-    """Put back what an earlier install placed and this one does not want: another directory, another name."""
-    paths = {item.path for item in wanted.items}
+def _drop_obsolete(disk: Disk, state: State, desired: Desired) -> None:
+    """Restore the paths of an earlier install that this one does not use, of another directory or name."""
+    paths = {item.path for item in desired.items}
     for path in [path for path in state["files"] if path not in paths]:
-        disk.restore(path, stood_before=state["files"][path]["before"])
+        disk.restore(path, existed_before=state["files"][path]["before"])
         del state["files"][path]
-    top = os.path.dirname(wanted.tree)
+    top = os.path.dirname(desired.tree)
     for tree in [tree for tree in state["trees"] if tree != top]:
         disk.remove(tree)
         state["trees"].remove(tree)
-    for path in [path for path in reversed(state["directories"]) if path not in wanted.directories]:
+    for path in [path for path in reversed(state["directories"]) if path not in desired.directories]:
         is_ours_still = any(other.startswith(f"{path}/") for other in paths)
         if not is_ours_still and disk.remove_if_empty(path):
             state["directories"].remove(path)
@@ -232,37 +232,37 @@ def _uninstall(disk: Disk, options: Mapping[str, str]) -> None:
     _refuse_while_attached(disk.at(_places(options, state)["record-dir"]), is_forced=bool(options["force"]))
     conf_dir = options["cni-conf-dir"]
     for file in sorted(state["files"], key=lambda name: os.path.dirname(name) != conf_dir):
-        disk.restore(file, stood_before=state["files"][file]["before"])
+        disk.restore(file, existed_before=state["files"][file]["before"])
     for tree in state["trees"]:
         disk.remove(tree)
     for directory in reversed(state["directories"]):
         if not disk.remove_if_empty(directory):
-            say(f"left: {directory}: it holds files that are not ours")
+            say(f"not removed: {directory}: it has files that are not ours")
     disk.remove(beside(path, TEMPORARY))
     disk.remove(path)
     say("uninstalled")
 
 
 def _refuse_while_attached(directory: str, *, is_forced: bool) -> None:
-    """Raise InstallError while there are records, unless forced; `directory` as seen here.
+    """Raise InstallError while there are records, unless forced; `directory` as this process sees it.
 
-    Without us, the runtime's DEL reaches the default network alone: the other attachments of those containers leak.
+    Without the plugin, the runtime's DEL reaches only the default network, and the other attachments leak.
     """
     number = forget.count(directory)
     if not number:
         return
-    what = f"{directory}: {number} containers are still attached; without this plugin, their DEL reaches the default"
-    what += " network alone, and interfaces, addresses and rules of their other networks stay for ever"
+    what = f"{directory}: {number} containers are still attached; without this plugin, their DEL reaches only the"
+    what += " default network, and interfaces, addresses and rules of their other networks stay for ever"
     if not is_forced:
         raise InstallError(f"not uninstalled: {what}; remove their pods first, or give --force")
     say(f"warning: {what}")
 
 
 def _places(options: Mapping[str, str], state: State) -> dict[str, str]:
-    """Return where records and delegates are: as told, as installed, or by default."""
+    """Return the directories of records and delegates: of the options, else as installed, else the defaults."""
     record_dir = options["record-dir"] or state.get("record_dir") or forget.DIRECTORY
-    is_told = options["cni-bin-dir"] != OPTIONS["cni-bin-dir"][0]
-    bin_dir = options["cni-bin-dir"] if is_told else state.get("bin_dir") or options["cni-bin-dir"]
+    is_given = options["cni-bin-dir"] != OPTIONS["cni-bin-dir"][0]
+    bin_dir = options["cni-bin-dir"] if is_given else state.get("bin_dir") or options["cni-bin-dir"]
     return {"record-dir": record_dir, "cni-bin-dir": bin_dir}
 
 
@@ -286,7 +286,7 @@ def _show(disk: Disk, options: Mapping[str, str]) -> int:
     first = min((name for name in os.listdir(disk.at(options["cni-conf-dir"])) if name.endswith(SUFFIXES)), default="")
     is_first = f"{options['cni-conf-dir']}/{first}" in state["files"]
     for path, text in lines.items():
-        before = ", something else stood there before" if state["files"].get(path, {}).get("before") else ""
+        before = ", another file was there before" if state["files"].get(path, {}).get("before") else ""
         what = " (default network)" if path == network["path"] else ""
         say(f"{text:<13} {path}{what}{before}")
     if not is_first:
@@ -297,12 +297,12 @@ def _show(disk: Disk, options: Mapping[str, str]) -> int:
     return DIFFERS
 
 
-def _compare(found: str, placed: str) -> str:
-    return "as installed" if found == placed else "changed" if found else "missing"
+def _compare(present: str, placed: str) -> str:
+    return "as installed" if present == placed else "changed" if present else "missing"
 
 
 def _link_target(disk: Disk, path: str) -> str:
-    """Return the bundle's directory if a file is a link into it."""
+    """Return the bundle's directory if the path is a link into it, or ""."""
     seen = disk.at(path)
     target = os.readlink(seen) if os.path.islink(seen) else ""
     return "/".join([os.path.dirname(path), *target.split("/")[:2]]) if target.startswith(f"{TREE}/") else ""
@@ -331,7 +331,7 @@ def _store_state(disk: Disk, options: Mapping[str, str], state: State) -> None:
 
 @contextlib.contextmanager
 def _locked(disk: Disk, conf_dir: str, *, waits: bool = False) -> Iterator[None]:
-    """Keep other installers out; the lock is the directory's own and leaves nothing behind."""
+    """Exclude other installers by a lock of the directory itself, which leaves no file."""
     try:
         fd = os.open(disk.at(conf_dir), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except (FileNotFoundError, NotADirectoryError) as error:

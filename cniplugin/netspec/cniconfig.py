@@ -26,19 +26,21 @@ from __future__ import annotations
 
 from itertools import islice
 
-from .cnichecks import SECTION, network_problems, read_flag
-from .errors import PROBLEMS_MAX, SpecErrors
+from .errors import PROBLEMS_MAX, SpecError, SpecErrors
+from .jsontext import join, quote
 from .jsontext import parse as parse_json
-from .jsontext import quote
+from .names import is_network_name
 from .record import Record
-from .versions import choose_version
+from .versions import VERSIONS, choose_version, is_version
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from typing import Any
 
     Conf = dict[str, Any]
+    Check = Callable[[Conf, str, str], Iterator[SpecError]]
+    Keys = Mapping[str, tuple[str, ...]]
 
 CONFIG_BYTES_MAX = 1_572_864
 """1.5 MiB, etcd's default limit of one request (`--max-request-bytes`): no larger NAD can exist."""
@@ -88,6 +90,11 @@ def parse(text: str, *, name: str) -> NetworkConfigList:
     PROBLEMS_MAX). Linear in the length.
     """
     value = parse_json(text, what="the configuration", bytes_max=CONFIG_BYTES_MAX, section=SECTION)
+    return build(value, name=name)
+
+
+def build(value: object, *, name: str) -> NetworkConfigList:
+    """As `parse`, for a value that `jsontext.parse` has returned."""
     problems = list(islice(network_problems(value, name), PROBLEMS_MAX))
     if problems or not isinstance(value, dict):
         raise SpecErrors(problems)
@@ -143,3 +150,279 @@ def _types(conf: Conf) -> Iterator[str]:
         yield from _types(delegate)
         for plugin in delegate.get("plugins", ()):
             yield from _types(plugin)
+
+
+# What is wrong with a configuration: one check for each key, which yields problems in input order
+
+SECTION = "CNI 1.1 §1"
+_ALLOWED_NAME = "letters, digits, '_', '.' and '-', starting with a letter or digit"
+_ALLOWED_TYPE = "the bare file name of a plugin"
+_DNS_LISTS = ("nameservers", "search", "options")
+
+# Keys by their folded form: those that libcni reads, and those by which a plugin chooses what of the host it
+# attaches to, hence what access rules read. NB: the vlan plugin has vlanId, OVN-Kubernetes vlanID.
+_CONFIG_KEYS: Keys = {
+    key.casefold(): (key,)
+    for line in (
+        "name cniVersion cniVersions type plugins disableCheck disableGC loadOnlyInlinedPlugins",
+        "capabilities ipam dns args runtimeConfig prevResult delegate delegates",
+        "master linkInContainer link bridge vlan vlanTrunk trunk device deviceID hwaddr kernelpath pciBusID",
+    )
+    for key in line.split(" ")
+} | {"vlanid": ("vlanId", "vlanID")}
+_IPAM_KEYS: Keys = {"type": ("type",)}
+_ARGS_KEYS: Keys = {"cni": ("cni",)}
+
+
+def read_flag(value: object) -> bool | None:
+    """Return a boolean, also one in quotes in any letter case (libcni conf.go:162-184); None for all else."""
+    if isinstance(value, str):
+        return {"true": True, "false": False}.get(value.lower())
+    return value if isinstance(value, bool) else None
+
+
+def network_problems(value: object, name: str) -> Iterator[SpecError]:
+    """Yield every problem of a whole configuration; `name` is the one that would be filled in."""
+    yield from _object_problems(value, "", checks=_NETWORK_CHECKS)
+    if isinstance(value, dict):
+        if "type" not in value and "plugins" not in value:
+            yield _error("cni-type", "", 'there is neither "type" nor "plugins"', allowed=_ALLOWED_TYPE)
+        if value.get("name", "") == "" and not is_network_name(name):
+            yield _name_error(name)
+
+
+def _object_problems(
+    value: object,
+    path: str,
+    *,
+    checks: Mapping[str, Check],
+    known: Keys = _CONFIG_KEYS,
+    rule: str = "cni-object",
+) -> Iterator[SpecError]:
+    """Yield what is wrong with one object: each key as a key, and its value where `checks` has the key."""
+    if not isinstance(value, dict):
+        yield _wrong_type(rule, path, value, allowed="an object")
+        return
+    folded: set[str] = set()
+    for key in value:
+        fold = key.casefold()
+        spellings = known.get(fold, (key,))
+        if key not in spellings:
+            yield _key_case_error(join(path, key), spellings[0])
+        elif fold in folded:
+            yield _key_twin_error(join(path, key))
+        else:
+            folded.add(fold)
+        if key in checks:
+            yield from checks[key](value, key, join(path, key))
+
+
+def _key_case_error(path: str, spelling: str) -> SpecError:
+    """NB: `str.casefold` also folds U+017F to "s" and U+212A to "k", as Go's encoding/json does."""
+    detail = "keys are case-sensitive, yet plugins written in Go read this one in any letter case"
+    return _error("cni-key-case", path, detail, fix=f'write "{spelling}"')
+
+
+def _key_twin_error(path: str) -> SpecError:
+    detail = "another key differs from this one only in letter case, and readers differ on which one counts"
+    return _error("cni-key-twin", path, detail, fix="keep one of them")
+
+
+def _network_name_problems(conf: Conf, key: str, path: str) -> Iterator[SpecError]:
+    name = conf[key]
+    if not isinstance(name, str):
+        yield _wrong_type("cni-name", path, name, allowed="a string")
+    elif name and not is_network_name(name):
+        yield _name_error(name)
+
+
+def _name_error(name: str) -> SpecError:
+    detail = "the network name has other characters" if name else "the network has no name"
+    return _error("cni-name", "name", detail, value=name or None, allowed=_ALLOWED_NAME)
+
+
+def _overwritten_problems(conf: Conf, key: str, path: str) -> Iterator[SpecError]:
+    """Check what the network's own value replaces: libcni reads it as a string first (types.PluginConf)."""
+    if not isinstance(conf[key], str | None):
+        rule = {"name": "cni-name", "cniVersion": "cni-version"}[key]
+        yield _wrong_type(rule, path, conf[key], allowed="a string")
+
+
+def _type_problems(conf: Conf, key: str, path: str) -> Iterator[SpecError]:
+    name = conf[key]
+    if not isinstance(name, str):
+        yield _wrong_type("cni-type", path, name, allowed=_ALLOWED_TYPE)
+    elif not name:
+        yield _error("cni-type", path, "the type is empty", allowed=_ALLOWED_TYPE)
+    elif "/" in name or name in {".", ".."}:
+        detail = "the type is a path, which could run any program of the node"
+        yield _error("cni-type-path", path, detail, value=name, allowed=_ALLOWED_TYPE)
+    elif " " in name or not name.isprintable():
+        detail = "the type has white space or a control character"
+        yield _error("cni-type", path, detail, value=name, allowed=_ALLOWED_TYPE)
+
+
+def _list_type_problems(conf: Conf, key: str, path: str) -> Iterator[SpecError]:
+    """NB: beside `plugins`, an empty `type` is none to libcni and Multus; any other makes them differ."""
+    if "plugins" not in conf:
+        yield from _type_problems(conf, key, path)
+    elif conf[key] not in ("", None):
+        detail = '"type" stands beside "plugins": Multus runs the type alone, libcni the plugins alone'
+        yield _error("cni-type-and-plugins", path, detail, value=conf[key], fix="remove one", section="libcni")
+
+
+def _ipam_type_problems(conf: Conf, key: str, path: str) -> Iterator[SpecError]:
+    """Take an empty type for no IPAM."""
+    if conf[key] not in ("", None):
+        yield from _type_problems(conf, key, path)
+
+
+def _version_problems(conf: Conf, key: str, path: str) -> Iterator[SpecError]:
+    """Take an empty version for an absent one; one too new is fine if `cniVersions` has an older one."""
+    version = conf[key]
+    if not isinstance(version, str):
+        yield _wrong_type("cni-version", path, version, allowed="a string")
+    elif version and (not is_version(version) or (version not in VERSIONS and choose_version(conf) == version)):
+        yield _version_error(path, version)
+
+
+def _versions_problems(conf: Conf, key: str, path: str) -> Iterator[SpecError]:
+    """Check each entry, and that the one that wins is known; `cniVersion` is reported where it stands."""
+    if not isinstance(conf[key], list):
+        yield _wrong_type("cni-version", path, conf[key], allowed="a list of strings")
+        return
+    chosen = choose_version(conf)
+    for index, version in enumerate(conf[key]):
+        if not isinstance(version, str):
+            yield _wrong_type("cni-version", f"{path}[{index}]", version, allowed="a string")
+        elif not is_version(version) or (
+            version == chosen and version not in VERSIONS and version != conf.get("cniVersion")
+        ):
+            yield _version_error(f"{path}[{index}]", version)
+
+
+def _version_error(path: str, version: str) -> SpecError:
+    detail = "no plugin speaks this version of CNI"
+    return _error("cni-version", path, detail, value=version, allowed=", ".join(VERSIONS))
+
+
+def _flag_problems(conf: Conf, key: str, path: str) -> Iterator[SpecError]:
+    flag = read_flag(conf[key])
+    if flag is None:
+        yield _wrong_type("cni-flag", path, conf[key], allowed="true or false")
+    elif flag and key == "loadOnlyInlinedPlugins" and "plugins" not in conf:
+        detail = 'only inlined plugins are to be loaded, and there is no "plugins"'
+        yield _error("cni-plugins", path, detail, fix='add "plugins"')
+
+
+def _plugins_problems(conf: Conf, key: str, path: str) -> Iterator[SpecError]:
+    plugins = conf[key]
+    if not isinstance(plugins, list):
+        yield _wrong_type("cni-plugins", path, plugins, allowed="a list of plugins")
+    elif not plugins:
+        yield _error("cni-plugins", path, "the list is empty", allowed="one plugin or more")
+    else:
+        for index, plugin in enumerate(plugins):
+            yield from _object_problems(plugin, f"{path}[{index}]", checks=_PLUGIN_CHECKS)
+            if isinstance(plugin, dict) and "type" not in plugin:
+                yield _error("cni-type", f"{path}[{index}]", 'the plugin has no "type"', allowed=_ALLOWED_TYPE)
+
+
+def _capabilities_problems(conf: Conf, key: str, path: str) -> Iterator[SpecError]:
+    capabilities = conf[key]
+    if not isinstance(capabilities, dict | None):
+        yield _wrong_type("cni-capabilities", path, capabilities, allowed="an object of true and false")
+    for capability, wanted in capabilities.items() if isinstance(capabilities, dict) else ():
+        if not isinstance(wanted, bool):
+            yield _wrong_type("cni-capabilities", join(path, capability), wanted, allowed="true or false")
+
+
+def _ipam_problems(conf: Conf, key: str, path: str) -> Iterator[SpecError]:
+    if conf[key] is not None:
+        yield from _object_problems(
+            conf[key], path, checks={"type": _ipam_type_problems}, known=_IPAM_KEYS, rule="cni-ipam"
+        )
+
+
+def _dns_problems(conf: Conf, key: str, path: str) -> Iterator[SpecError]:
+    dns = conf[key]
+    if not isinstance(dns, dict | None):
+        yield _wrong_type("cni-dns", path, dns, allowed="an object")
+        return
+    for name, value in (dns or {}).items():
+        if name == "domain" and not isinstance(value, str | None):
+            yield _wrong_type("cni-dns", join(path, name), value, allowed="a string")
+        elif name in _DNS_LISTS and not (value is None or _is_string_list(value)):
+            yield _wrong_type("cni-dns", join(path, name), value, allowed="a list of strings")
+
+
+def _is_string_list(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+def _args_problems(conf: Conf, key: str, path: str) -> Iterator[SpecError]:
+    checks = {"cni": _cni_args_problems}
+    yield from _object_problems(conf[key], path, checks=checks, known=_ARGS_KEYS, rule="cni-args")
+
+
+def _cni_args_problems(conf: Conf, key: str, path: str) -> Iterator[SpecError]:
+    if not isinstance(conf[key], dict):
+        yield _wrong_type("cni-args", path, conf[key], allowed="an object")
+
+
+def _reserved_problems(conf: Conf, key: str, path: str) -> Iterator[SpecError]:
+    """Check a key that the runtime fills in: what stands there must be what it can extend."""
+    if not isinstance(conf[key], dict | None):
+        yield _wrong_type("cni-reserved", path, conf[key], allowed="an object")
+
+
+def _delegate_problems(conf: Conf, key: str, path: str) -> Iterator[SpecError]:
+    """NB: a delegate may lack `type`: flannel's is a bridge unless it says otherwise."""
+    if conf[key] is not None:
+        yield from _object_problems(conf[key], path, checks=_DELEGATE_CHECKS, rule="cni-delegate")
+
+
+def _delegates_problems(conf: Conf, key: str, path: str) -> Iterator[SpecError]:
+    delegates = conf[key]
+    if not isinstance(delegates, list | None):
+        yield _wrong_type("cni-delegate", path, delegates, allowed="a list of objects")
+    for index, delegate in enumerate(delegates if isinstance(delegates, list) else ()):
+        yield from _object_problems(delegate, f"{path}[{index}]", checks=_DELEGATE_CHECKS, rule="cni-delegate")
+
+
+def _error(rule: str, path: str, detail: str, *, section: str = SECTION, **more: Any) -> SpecError:
+    return SpecError(rule=rule, path=path, detail=detail, section=section, **more)
+
+
+def _wrong_type(rule: str, path: str, value: object, *, allowed: str) -> SpecError:
+    detail = "wrong JSON type: null" if value is None else "wrong JSON type"
+    return _error(rule, path, detail, value=value, allowed=allowed)
+
+
+_PLUGIN_CHECKS: Mapping[str, Check] = {
+    "name": _overwritten_problems,
+    "cniVersion": _overwritten_problems,
+    "type": _type_problems,
+    "capabilities": _capabilities_problems,
+    "ipam": _ipam_problems,
+    "dns": _dns_problems,
+    "args": _args_problems,
+    "runtimeConfig": _reserved_problems,
+    "prevResult": _reserved_problems,
+    "delegate": _delegate_problems,
+    "delegates": _delegates_problems,
+}
+_DELEGATE_CHECKS: Mapping[str, Check] = {
+    **_PLUGIN_CHECKS,
+    "type": _list_type_problems,
+    "plugins": _plugins_problems,
+}
+_NETWORK_CHECKS: Mapping[str, Check] = {
+    **_DELEGATE_CHECKS,
+    "name": _network_name_problems,
+    "cniVersion": _version_problems,
+    "cniVersions": _versions_problems,
+    "disableCheck": _flag_problems,
+    "disableGC": _flag_problems,
+    "loadOnlyInlinedPlugins": _flag_problems,
+}

@@ -24,14 +24,15 @@ class SpecError(Record):
     """One rule of the standard that a text breaks.
 
     `rule`: stable id. `source`: the text, such as an annotation's key. `path`: where in it, such as `[1].ips[0]`,
-    empty for the whole text. `value`: the offending JSON value, or None when the path says it all. `detail`: what is
-    wrong. `allowed`: what would be right. `fix`: what to do, when there is something to do. `section`: of the
-    standard. `excerpt`: lines with a caret, for syntax errors.
+    empty for the whole text. `item`: the position of the list item that `path` is in, None outside of items. `value`:
+    the offending JSON value, None where the path is enough. `detail`: what is wrong. `allowed`: what would be right.
+    `fix`: what to do, if something helps. `section`: of the standard. `excerpt`: lines with a caret, for syntax errors.
     """
 
     rule: str
     source: str = ""
     path: str = ""
+    item: int | None = None
     value: object = None
     detail: str
     allowed: str = ""
@@ -43,8 +44,8 @@ class SpecError(Record):
 class SpecErrors(ValueError):  # it holds several
     """Every rule that one text breaks, in input order. Iterable, never empty.
 
-    `readable`: of a list, what could be read, None in the place of an item that could not. It lets one answer tell
-    what is wrong with the others too.
+    `readable`: the items of a list, None in the place of an item that cannot be read. With them, one answer can also
+    name the problems of the other items.
     """
 
     def __init__(self, errors: Sequence[SpecError], *, readable: Sequence[Any] = ()) -> None:
@@ -60,43 +61,29 @@ class SpecErrors(ValueError):  # it holds several
 
 
 class EnoughProblemsError(Exception):
-    """A text has PROBLEMS_MAX problems, and the rest of it is not looked at. Never leaves netspec."""
+    """A text has PROBLEMS_MAX problems, and reading stops. Never leaves netspec."""
 
 
 class Problems:
-    """Gathers what is wrong with one text, in input order; `source` names the text.
+    """Gathers the problems of one text, in input order; `source` names the text.
 
-    Adding the last one of PROBLEMS_MAX raises EnoughProblemsError.
+    `item`: the position of the list item that is being read. Adding the last of PROBLEMS_MAX raises
+    EnoughProblemsError.
     """
 
     def __init__(self, source: str) -> None:
         self.source = source
+        self.item: int | None = None
         self.found: list[SpecError] = []
 
-    def add(
-        self,
-        rule: str,
-        path: str,
-        detail: str,
-        *,
-        value: object = None,
-        allowed: str = "",
-        fix: str = "",
-        section: str,
-    ) -> None:
-        """Add one problem; the arguments are the fields of SpecError."""
-        self.found.append(
-            SpecError(
-                rule=rule,
-                source=self.source,
-                path=path,
-                value=value,
-                detail=detail,
-                allowed=allowed,
-                fix=fix,
-                section=section,
-            )
-        )
+    def at(self, item: int) -> str:
+        """Return the path of a list item; the problems from here on are its own."""
+        self.item = item
+        return f"[{item}]"
+
+    def add(self, rule: str, path: str, detail: str, **more: Any) -> None:
+        """Add one problem; the arguments are fields of SpecError."""
+        self.found.append(SpecError(rule=rule, source=self.source, path=path, item=self.item, detail=detail, **more))
         if len(self.found) >= PROBLEMS_MAX:
             raise EnoughProblemsError
 

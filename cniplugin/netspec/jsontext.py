@@ -24,6 +24,9 @@ own limit depends on the caller's stack, which would let the two ends disagree."
 INTEGER_DIGITS_MAX = 100
 """Digits of an integer that are kept. Python refuses more than 4,300 (CVE-2020-10735), Go more than 19 or 20."""
 
+RULES = frozenset({"json-size", "json-syntax", "json-number", "json-depth", "json-encoding", "json-duplicate-key"})
+"""The rules that a text breaks that is not JSON as this module reads it."""
+
 _EXCERPT_WIDTH = 76
 _SYNTAX = {
     "Expecting value": "a value is expected",

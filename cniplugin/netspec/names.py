@@ -1,16 +1,16 @@
-"""Names, addresses and near misses: the lexical rules that every part of the standard shares.
+"""Names, addresses, white space and near misses: the lexical rules that every part of the standard shares.
 
     label      = [a-z0-9] ([-a-z0-9]* [a-z0-9])?          ; DNS-1123 label, RFC 1123 §2.1, at most 63 bytes
     subdomain  = label *( "." label )                     ; Kubernetes object name, at most 253 bytes
     interface  = 1*15 byte, not "." or "..", no "/", ":", white space   ; kernel dev_valid_name, net/core/dev.c
     network    = [a-zA-Z0-9] [a-zA-Z0-9_.-]*              ; CNI network name, CNI 1.1 §1
 
-Each `*_problem` function returns None for a good value, or what is wrong with it in a few words.
+White space is what Go's readers take for it: Unicode's property White_Space, which `strings.TrimSpace` removes.
+`str.strip`, `str.split` and `str.isspace` also count U+001C to U+001F. A name with one of those at its end would be
+one name here and another on the node, so netspec, access and admission use the functions of this module instead.
 """
 
 from __future__ import annotations
-
-from .whitespace import has_space, trim
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -218,3 +218,37 @@ def nearest(word: str, candidates: Iterable[str]) -> str | None:
 
     close = get_close_matches(wanted, [candidate[:64].casefold() for candidate in known], n=1, cutoff=0.6)
     return next((name for name in known if close and name[:64].casefold() == close[0]), None)
+
+
+# White space
+
+WHITE_SPACE = (
+    "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u2028\u2029\u202f\u205f\u3000"
+)
+"""Go unicode.White_Space (unicode/tables.go); no version of Unicode since 4.1 has changed it but for U+180E."""
+
+_SPACES = frozenset(WHITE_SPACE)
+
+
+def trim(text: str) -> str:
+    """Return a text without white space at both ends, as `strings.TrimSpace` does."""
+    return text.strip(WHITE_SPACE)
+
+
+def has_space(text: str) -> bool:
+    """Say whether a text has a character for which Go's `unicode.IsSpace` is true."""
+    return not _SPACES.isdisjoint(text)
+
+
+_AS_SPACES = dict.fromkeys(map(ord, WHITE_SPACE), " ")
+
+
+def words(text: str) -> list[str]:
+    """Return the words of a text, as Go's `strings.Fields` does."""
+    return [word for word in text.translate(_AS_SPACES).split(" ") if word]
+
+
+def in_one_line(text: str) -> str:
+    """Return a text for a message: each run of white space and of separators (U+001C to U+001F) as one space."""
+    return " ".join(text.split())

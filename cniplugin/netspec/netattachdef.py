@@ -9,8 +9,8 @@ from __future__ import annotations
 from . import cniconfig
 from .cniconfig import NetworkConfigList
 from .errors import SpecError, SpecErrors
+from .names import trim
 from .record import Record
-from .whitespace import trim
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

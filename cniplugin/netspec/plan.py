@@ -15,6 +15,7 @@ from .selection import DEFAULT_NETWORK, NETWORKS
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import Any
 
     from .netattachdef import NetworkAttachmentDefinition
     from .selection import Bandwidth, NetworkSelectionElement, PortMapping
@@ -54,21 +55,23 @@ class Plan(Record):
     attachments: tuple[Attachment, ...] = ()
 
 
-class _Wanted(Record):
-    """An element on its way into the plan, and where it was written."""
+class _Selected(Record):
+    """An element to be planned, and where it is written."""
 
     element: NetworkSelectionElement
     source: str = NETWORKS
     item: int | None = None
     is_default: bool = False
 
-    @property
-    def path(self) -> str:
-        return "" if self.item is None else f"[{self.item}]"
+    def error(self, rule: str, detail: str, *, key: str = "", **more: Any) -> SpecError:
+        """Return a problem of the element, or of one of its keys."""
+        place = "" if self.item is None else f"[{self.item}]"
+        path = f"{place}.{key}" if place and key else place or key
+        return SpecError(rule=rule, source=self.source, path=path, item=self.item, detail=detail, **more)
 
 
 def plan(
-    selections: Sequence[NetworkSelectionElement],
+    selections: Sequence[NetworkSelectionElement | None],
     lookup: Lookup,
     *,
     default: NetworkSelectionElement | None = None,
@@ -81,50 +84,45 @@ def plan(
     `path` the item. Rules: `network-not-found`, `network-unreadable`, `capability-missing`, `default-route-holder`,
     `interface-taken`. Elements are taken as valid: `annotation.parse` made them.
     """
-    wanted = _wanted(selections, default, more_defaults)
+    ordered = _order(selections, default, more_defaults)
     errors: list[SpecError] = []
-    networks = [_find(want, lookup, errors) for want in wanted]
-    _check_default_route(wanted, errors)
-    interfaces = _name_interfaces(wanted, default_interface, errors)
+    networks = [_find(selected, lookup, errors) for selected in ordered]
+    _check_default_route(ordered, errors)
+    interfaces = _name_interfaces(ordered, default_interface, errors)
     if errors:
         raise SpecErrors(errors)
     return Plan(
         attachments=tuple(
-            _attach(want, network, interface)
-            for want, network, interface in zip(wanted, networks, interfaces, strict=True)
+            _attach(selected, network, interface)
+            for selected, network, interface in zip(ordered, networks, interfaces, strict=True)
             if network is not None
         )
     )
 
 
-def item_of(error: SpecError) -> int | None:
-    """Return the position of the item that an error of `plan` or of the annotation's parser is about, if any."""
-    number = error.path[1:].partition("]")[0] if error.path.startswith("[") else ""
-    return int(number) if number else None
-
-
-def _wanted(
-    selections: Sequence[NetworkSelectionElement],
+def _order(
+    selections: Sequence[NetworkSelectionElement | None],
     default: NetworkSelectionElement | None,
     more_defaults: Sequence[NetworkSelectionElement],
-) -> list[_Wanted]:
-    first = [_Wanted(element=default, source=DEFAULT_NETWORK, is_default=True)] if default else []
-    more = [_Wanted(element=element, source="defaultNetworks") for element in more_defaults]
-    return [*first, *more, *(_Wanted(element=element, item=item) for item, element in enumerate(selections))]
+) -> list[_Selected]:
+    first = [_Selected(element=default, source=DEFAULT_NETWORK, is_default=True)] if default else []
+    more = [_Selected(element=element, source="defaultNetworks") for element in more_defaults]
+    annotated = (_Selected(element=element, item=item) for item, element in enumerate(selections) if element)
+    return [*first, *more, *annotated]
 
 
-def _find(want: _Wanted, lookup: Lookup, errors: list[SpecError]) -> NetworkAttachmentDefinition | None:
+def _find(selected: _Selected, lookup: Lookup, errors: list[SpecError]) -> NetworkAttachmentDefinition | None:
     """Look the definition up and check that it can be attached as asked."""
-    element = want.element
+    element = selected.element
     network = lookup(element.namespace, element.name)
     if network is None:
         detail = f'there is no NetworkAttachmentDefinition "{element.name}" in namespace "{element.namespace}"'
-        errors.append(SpecError(rule="network-not-found", source=want.source, path=want.path, detail=detail))
+        errors.append(selected.error("network-not-found", detail))
     elif network.problems:
         detail = f"the configuration of {network.reference} cannot be read"
-        errors.append(SpecError(rule="network-unreadable", source=want.source, path=want.path, detail=detail))
+        errors.append(selected.error("network-unreadable", detail))
     else:
-        errors.extend(_missing_capabilities(want, network))
+        errors.extend(_missing_capabilities(selected, network))
     return network
 
 
@@ -138,55 +136,53 @@ _CAPABILITIES = (
 """(field, annotation key, capability, section): requests that fail unless a plugin has the capability."""
 
 
-def _missing_capabilities(want: _Wanted, network: NetworkAttachmentDefinition) -> list[SpecError]:
+def _missing_capabilities(selected: _Selected, network: NetworkAttachmentDefinition) -> list[SpecError]:
     """NB: a configuration on the node's disk is not known here; the node checks it."""
     if network.config is None:
         return []
     offered = network.config.capabilities
     return [
-        SpecError(
-            rule="capability-missing",
-            source=want.source,
-            path=f"{want.path}.{key}".lstrip("."),
-            detail=f'no plugin of {network.reference} has the capability "{capability}"',
+        selected.error(
+            "capability-missing",
+            f'no plugin of {network.reference} has the capability "{capability}"',
+            key=key,
             fix=f'remove "{key}", or set "capabilities": {{"{capability}": true}} on a plugin that supports it',
             section=f"NPWG v1.3 {section}",
         )
         for field, key, capability, section in _CAPABILITIES
-        if getattr(want.element, field) and capability not in offered
+        if getattr(selected.element, field) and capability not in offered
     ]
 
 
-def _check_default_route(wanted: list[_Wanted], errors: list[SpecError]) -> None:
+def _check_default_route(ordered: list[_Selected], errors: list[SpecError]) -> None:
     """One attachment holds the default route (§4.1.2.1.9). NB: within one annotation the parser has seen to it."""
-    holders = [want for want in wanted if want.element.default_route is not None]
-    for want in holders[1:]:
+    holders = [selected for selected in ordered if selected.element.default_route is not None]
+    for selected in holders[1:]:
         detail = f"default-route is set here and for {holders[0].element.name}, and one attachment holds it"
-        path = f"{want.path}.default-route".lstrip(".")
         section = "NPWG v1.3 §4.1.2.1.9"
-        errors.append(
-            SpecError(rule="default-route-holder", source=want.source, path=path, detail=detail, section=section)
-        )
+        errors.append(selected.error("default-route-holder", detail, key="default-route", section=section))
 
 
-def _name_interfaces(wanted: list[_Wanted], default_interface: str, errors: list[SpecError]) -> list[str]:
+def _name_interfaces(ordered: list[_Selected], default_interface: str, errors: list[SpecError]) -> list[str]:
     """Return each attachment's interface name: requested ones first, then `net<position>` as Multus does.
 
     A position whose name is taken gets a number above all positions: nobody else's name moves, and the cost is linear.
     """
     taken = {default_interface, "lo"}
     given: dict[int, str] = {}
-    for position, want in enumerate(wanted):
-        requested = default_interface if want.is_default else want.element.interface
+    for position, selected in enumerate(ordered):
+        requested = default_interface if selected.is_default else selected.element.interface
         if requested is None:
             continue
-        if requested in taken and not want.is_default:
-            errors.append(_interface_taken(want, requested))
+        if requested in taken and not selected.is_default:
+            detail = "the interface name is used by another attachment of the pod"
+            fix, section = "choose another name", "NPWG v1.3 §4.1.2.1.5"
+            errors.append(selected.error("interface-taken", detail, fix=fix, section=section, value=requested))
         taken.add(requested)
         given[position] = requested
-    spare = len(wanted)
-    first = 0 if wanted and wanted[0].is_default else 1
-    for number in range(first, len(wanted) + first):
+    spare = len(ordered)
+    first = 0 if ordered and ordered[0].is_default else 1
+    for number in range(first, len(ordered) + first):
         if number - first in given:
             continue
         name = f"net{number}"
@@ -195,30 +191,18 @@ def _name_interfaces(wanted: list[_Wanted], default_interface: str, errors: list
             name = f"net{spare}"
         given[number - first] = name
         taken.add(name)
-    return [given[position] for position in range(len(wanted))]
+    return [given[position] for position in range(len(ordered))]
 
 
-def _interface_taken(want: _Wanted, name: str) -> SpecError:
-    return SpecError(
-        rule="interface-taken",
-        source=want.source,
-        path=want.path,
-        value=name,
-        detail="the interface name is used by another attachment of the pod",
-        fix="choose another name",
-        section="NPWG v1.3 §4.1.2.1.5",
-    )
-
-
-def _attach(want: _Wanted, network: NetworkAttachmentDefinition, interface: str) -> Attachment:
+def _attach(selected: _Selected, network: NetworkAttachmentDefinition, interface: str) -> Attachment:
     return Attachment(
-        element=want.element,
+        element=selected.element,
         network=network,
         interface=interface,
-        item=want.item,
-        is_default=want.is_default,
-        runtime_config=_runtime_config(want.element),
-        cni_args=_cni_args(want.element),
+        item=selected.item,
+        is_default=selected.is_default,
+        runtime_config=_runtime_config(selected.element),
+        cni_args=_cni_args(selected.element),
     )
 
 

@@ -246,23 +246,6 @@ class _Reading:
         self.problems.append(_address_error(path, text, detail="this is no address without prefix length"))
         return ""
 
-    def dns(self, value: object, path: str) -> Dns:
-        return Dns(**self.fields(value, path, _DNS))
-
-    def interfaces(self, value: object, path: str) -> tuple[Interface, ...]:
-        return self.items(value, path, lambda _, item, at: Interface(**self.fields(item, at, _INTERFACE)))
-
-    def interfaces_before_1(self, value: object, path: str) -> tuple[Interface, ...]:
-        return self.items(value, path, lambda _, item, at: Interface(**self.fields(item, at, _INTERFACE_BEFORE_1)))
-
-    def ips(self, value: object, path: str) -> tuple[IPConfig, ...]:
-        return self.items(
-            value, path, lambda _, item, at: IPConfig(**self.fields(item, at, _IP_CONFIG, required="address"))
-        )
-
-    def routes(self, value: object, path: str) -> tuple[Route, ...]:
-        return self.items(value, path, lambda _, item, at: Route(**self.fields(item, at, _ROUTE, required="dst")))
-
     def ip4_ip6(self, value: object, path: str) -> tuple[IPConfig, tuple[Route, ...]]:
         fields = self.fields(value, path, _IP4_IP6, required="ip")
         config = IPConfig(address=fields["ip"], gateway=fields.get("gateway", ""))
@@ -326,55 +309,37 @@ def _present(**values: object) -> dict[str, Any]:
     return {key: value for key, value in values.items() if value is not None and value not in ("", [])}
 
 
-# By the folded form of a key: its field and its reader.
-_DNS: Table = {
-    "nameservers": ("nameservers", _Reading.texts),
-    "domain": ("domain", _Reading.text),
-    "search": ("search", _Reading.texts),
-    "options": ("options", _Reading.texts),
-}
-_INTERFACE_BEFORE_1: Table = {
-    "name": ("name", _Reading.text),
-    "mac": ("mac", _Reading.text),
-    "sandbox": ("sandbox", _Reading.text),
-}
-_INTERFACE: Table = {
-    **_INTERFACE_BEFORE_1,
-    "mtu": ("mtu", _Reading.integer),
-    "socketpath": ("socket_path", _Reading.text),
-    "pciid": ("pci_id", _Reading.text),
-}
-_IP_CONFIG: Table = {
-    "interface": ("interface", _Reading.index),
-    "address": ("address", _Reading.prefix),
-    "gateway": ("gateway", _Reading.ip),
-}
-_ROUTE: Table = {
-    "dst": ("dst", _Reading.prefix),
-    "gw": ("gw", _Reading.ip),
-    "mtu": ("mtu", _Reading.integer),
-    "advmss": ("advmss", _Reading.integer),
-    "priority": ("priority", _Reading.integer),
-    "table": ("table", _Reading.integer),
-    "scope": ("scope", _Reading.integer),
-}
-_IP4_IP6: Table = {
-    "ip": ("ip", _Reading.prefix),
-    "gateway": ("gateway", _Reading.ip),
-    "routes": ("routes", _Reading.routes),
-}
-_RESULT_IP4_IP6: Table = {
-    "ip4": ("ip4", _Reading.ip4_ip6),
-    "ip6": ("ip6", _Reading.ip4_ip6),
-    "dns": ("dns", _Reading.dns),
-}
-_RESULT: Table = {
-    "interfaces": ("interfaces", _Reading.interfaces),
-    "ips": ("ips", _Reading.ips),
-    "routes": ("routes", _Reading.routes),
-    "dns": ("dns", _Reading.dns),
-}
-_RESULT_IPS_VERSION: Table = {
-    **_RESULT,
-    "interfaces": ("interfaces", _Reading.interfaces_before_1),
-}
+def _table(**readers: Read) -> Table:
+    """Return the fields of an object with their readers, by the folded form of their key."""
+    return {field.replace("_", ""): (field, read) for field, read in readers.items()}
+
+
+def _list_of(record: type[Record], table: Table, *, required: str = "") -> Read:
+    def read(reading: _Reading, value: object, path: str) -> object:
+        return reading.items(
+            value, path, lambda _, item, at: record(**reading.fields(item, at, table, required=required))
+        )
+
+    return read
+
+
+def _dns(reading: _Reading, value: object, path: str) -> Dns:
+    return Dns(**reading.fields(value, path, _DNS))
+
+
+_TEXT, _TEXTS, _INTEGER, _IP = _Reading.text, _Reading.texts, _Reading.integer, _Reading.ip
+_DNS = _table(nameservers=_TEXTS, domain=_TEXT, search=_TEXTS, options=_TEXTS)
+_INTERFACE_BEFORE_1 = _table(name=_TEXT, mac=_TEXT, sandbox=_TEXT)
+_INTERFACE = {**_INTERFACE_BEFORE_1, **_table(mtu=_INTEGER, socket_path=_TEXT, pci_id=_TEXT)}
+_IP_CONFIG = _table(interface=_Reading.index, address=_Reading.prefix, gateway=_IP)
+_METRICS = _table(mtu=_INTEGER, advmss=_INTEGER, priority=_INTEGER, table=_INTEGER, scope=_INTEGER)
+_ROUTES = _list_of(Route, {**_table(dst=_Reading.prefix, gw=_IP), **_METRICS}, required="dst")
+_IP4_IP6 = _table(ip=_Reading.prefix, gateway=_IP, routes=_ROUTES)
+_RESULT_IP4_IP6 = _table(ip4=_Reading.ip4_ip6, ip6=_Reading.ip4_ip6, dns=_dns)
+_RESULT_IPS_VERSION = _table(
+    interfaces=_list_of(Interface, _INTERFACE_BEFORE_1),
+    ips=_list_of(IPConfig, _IP_CONFIG, required="address"),
+    routes=_ROUTES,
+    dns=_dns,
+)
+_RESULT = {**_RESULT_IPS_VERSION, **_table(interfaces=_list_of(Interface, _INTERFACE))}

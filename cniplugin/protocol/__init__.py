@@ -1,5 +1,5 @@
-"""CNI as a protocol: this process as a plugin that a runtime calls, and the plugins that it calls in turn.
+"""CNI as a protocol: this process as the plugin of a runtime, and the plugins that this process calls.
 
-Here: environment and stdin to values, results and errors to JSON, one call of one plugin, a list of plugins taken
-through a verb. Not here: which networks a pod gets, and what is recorded.
+Belongs here: environment and stdin to values, results and errors to JSON, one call of a plugin, a list of plugins
+through a verb. Does not belong here: which networks a pod gets, and the records.
 """

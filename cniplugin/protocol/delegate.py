@@ -1,40 +1,39 @@
 """Take one network, a list of plugins, through a CNI verb (CNI 1.1 §3; libcni api.go).
 
-| verb   | order    | request has, beside name and cniVersion    | skipped                 | at an error      |
+| verb   | order    | request, beside name and cniVersion        | skipped                 | after an error   |
 | ------ | -------- | ------------------------------------------ | ----------------------- | ---------------- |
 | ADD    | forward  | runtimeConfig, args, the previous result   |                         | stop             |
 | CHECK  | forward  | the same, the attachment's final result    | < 0.4.0, disableCheck   | stop             |
 | DEL    | backward | the same; no result below 0.4.0            |                         | stop             |
-| GC     | forward  | cni.dev/valid-attachments                  | < 1.1.0, disableGC      | go on, tell all  |
+| GC     | forward  | cni.dev/valid-attachments                  | < 1.1.0, disableGC      | go on            |
 | STATUS | forward  |                                            | < 1.1.0                 | stop             |
 
 Integers and the order of keys are kept as written. As libcni, with these differences:
 
-- A `prevResult` that the configuration itself has is never passed on: it would be taken for a real one.
-- A result of another version than the configuration's is converted before the next plugin gets it.
-- ADD looks for all executables first, so a missing one leaves nothing behind.
-- CHECK of an old version succeeds, as nothing can be asked (libcni fails, and with it a runtime that asks).
-- `args.cni` gets what the pod's element asks for, key by key; the element wins (NPWG v1.3 §4.1.2.1.6).
+- A `prevResult` in the configuration is never passed on: the plugin would take it for a real result.
+- A result of another version than the configuration's is converted for the next plugin.
+- ADD looks for all executables first, so that a missing one leaves nothing behind.
+- CHECK of a version without CHECK succeeds; in libcni it fails.
+- `args.cni` gets the cni-args of the pod's element, key by key; the element wins (NPWG v1.3 §4.1.2.1.6).
 
-NB: a failing ADD is not undone here. Whoever called it has the record and takes back what was attempted.
+NB: this module does not undo a failed ADD. The caller has the record and takes the attachments back.
 """
 
 from __future__ import annotations
 
-from cniplugin.errors import DECODE_FAILURE, PluginError
+from cniplugin.cnierrors import DECODE_FAILURE, PluginError, joined
 from cniplugin.netspec import result as results
 from cniplugin.netspec.errors import SpecErrors
 from cniplugin.netspec.jsontext import quote
 from cniplugin.netspec.rawjson import loads
-from cniplugin.netspec.record import Record
 from cniplugin.netspec.versions import number
 
 from . import invoke
-from .invoke import Call
+from .invoke import Call, RuntimeConf
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
     from typing import Any
 
     from cniplugin.netspec.cniconfig import NetworkConfigList, PluginConfig
@@ -43,108 +42,62 @@ if TYPE_CHECKING:
     Conf = dict[str, Any]
 
 CHECK_SINCE = "0.4.0"
-"""CHECK, and `prevResult` in DEL."""
+"""The version that added CHECK, and `prevResult` to DEL."""
 GC_SINCE = STATUS_SINCE = "1.1.0"
 
 _VERBS = {"ADD": "add", "CHECK": "check", "DEL": "delete", "GC": "GC", "STATUS": "status"}
-"""As libcni writes them in its messages."""
+"""The verbs as libcni writes them in its messages."""
 
 
-class Target(Record):
-    """What every delegate is told beside its request: the container's side, and where plugins are.
+def add_list(config: NetworkConfigList, runtime: RuntimeConf, meanwhile: Callable[[], None] | None = None) -> Conf:
+    """Attach; return the result of the last plugin, a JSON object of the configuration's version.
 
-    `args` is the text of CNI_ARGS, `path` the directories of CNI_PATH, `environ` the runtime's environment, which
-    delegates inherit. GC and STATUS need `path` and `environ` only.
+    `meanwhile` is called once, while the first plugin runs; it must not raise. Raises PluginError with the code of the
+    plugin that failed, 6 if its output is not a result, 5 if an executable is missing.
     """
-
-    container_id: str = ""
-    netns: str = ""
-    ifname: str = ""
-    args: str = ""
-    path: tuple[str, ...]
-    environ: Mapping[str, str]
-
-
-def add_list(
-    config: NetworkConfigList,
-    target: Target,
-    *,
-    caps: Mapping[str, object],
-    cni_args: Mapping[str, object] | None,
-    deadline: float | None,
-    meanwhile: Callable[[], None] | None = None,
-) -> Conf:
-    """Attach; return the last plugin's result, a JSON object of the configuration's version.
-
-    `caps` are the capability arguments; each plugin gets those that it declares. `deadline` as in `Call`. Raises
-    PluginError with the code of the plugin that failed, 6 if what it printed is no result, 5 if one is missing.
-    `meanwhile` is called once, while the first plugin runs; it must not raise.
-    """
-    executables = find_all(config, target)
+    executables = find_all(config, runtime)
     previous: Conf | None = None
     for plugin, executable in zip(config.plugins, executables, strict=True):
-        request = _request(config, plugin, caps=caps, cni_args=cni_args, previous=previous)
-        call = _call("ADD", config, plugin, executable, request=request, target=target, deadline=deadline)
-        previous = _result(_execute(call, config, meanwhile), config, plugin)
+        request = _request(config, plugin, runtime, previous)
+        stdout = _execute(
+            "ADD", config, plugin, request=request, runtime=runtime, executable=executable, meanwhile=meanwhile
+        )
+        previous = _result(stdout, config, plugin)
         meanwhile = None
     return previous or {}
 
 
-def find_all(config: NetworkConfigList, target: Target) -> list[str]:
-    """Return the executables of an ADD, in order. Raises PluginError 5 if one is missing."""
-    return [_find(plugin, config, target, command="ADD") for plugin in config.plugins]
+def find_all(config: NetworkConfigList, runtime: RuntimeConf) -> list[str]:
+    """Return the executables for ADD, in order. Raises PluginError 5 if one is missing."""
+    return [_find(plugin, config, runtime, command="ADD") for plugin in config.plugins]
 
 
-def delete_list(
-    config: NetworkConfigList,
-    target: Target,
-    *,
-    caps: Mapping[str, object],
-    cni_args: Mapping[str, object] | None,
-    cached_result: Conf | None,
-    deadline: float | None,
-) -> None:
-    """Detach, last plugin first. `cached_result` is what ADD returned, if it is known; an unusable one is ignored.
+def delete_list(config: NetworkConfigList, runtime: RuntimeConf, *, cached_result: Conf | None) -> None:
+    """Detach, last plugin first. `cached_result` is the result of ADD, None if unknown; an unusable one is ignored.
 
-    Raises PluginError at the first failure: the plugins before it are not called, so the caller can do it again.
+    Raises PluginError at the first failure. The plugins before it are not called, so the caller can repeat the call.
     """
-    previous = _usable(cached_result, config) if _speaks(config, CHECK_SINCE) else None
+    previous = _usable(cached_result, config) if _supports(config, CHECK_SINCE) else None
     for plugin in reversed(config.plugins):
-        request = _request(config, plugin, caps=caps, cni_args=cni_args, previous=previous)
-        _run("DEL", config, plugin, request=request, target=target, deadline=deadline)
+        _execute("DEL", config, plugin, request=_request(config, plugin, runtime, previous), runtime=runtime)
 
 
-def check_list(
-    config: NetworkConfigList,
-    target: Target,
-    *,
-    caps: Mapping[str, object],
-    cni_args: Mapping[str, object] | None,
-    cached_result: Conf | None,
-    deadline: float | None,
-) -> None:
-    """Check an attachment, given what ADD returned. Raises PluginError at the first failure."""
-    if config.disable_check or not _speaks(config, CHECK_SINCE):
+def check_list(config: NetworkConfigList, runtime: RuntimeConf, *, cached_result: Conf | None) -> None:
+    """Check an attachment; `cached_result` is the result of ADD. Raises PluginError at the first failure."""
+    if config.disable_check or not _supports(config, CHECK_SINCE):
         return
     previous = _usable(cached_result, config)
     for plugin in config.plugins:
-        request = _request(config, plugin, caps=caps, cni_args=cni_args, previous=previous)
-        _run("CHECK", config, plugin, request=request, target=target, deadline=deadline)
+        _execute("CHECK", config, plugin, request=_request(config, plugin, runtime, previous), runtime=runtime)
 
 
-def gc_list(
-    config: NetworkConfigList,
-    target: Target,
-    *,
-    valid: Iterable[tuple[str, str]],
-    deadline: float | None,
-) -> None:
-    """Have each plugin free what belongs to no valid attachment; `valid` are pairs of container id and interface.
+def gc_list(config: NetworkConfigList, runtime: RuntimeConf, *, valid: Iterable[tuple[str, str]]) -> None:
+    """Have each plugin free what belongs to no valid attachment; `valid` has pairs of container ID and interface.
 
-    Raises one PluginError for all failures, with the first one's code. Stale attachments that are known by their
-    record are the caller's to delete.
+    Raises one PluginError for all failures, with the code of the first. The caller deletes the stale attachments that
+    have a record.
     """
-    if config.disable_gc or not _speaks(config, GC_SINCE):
+    if config.disable_gc or not _supports(config, GC_SINCE):
         return
     attachments = [{"containerID": container_id, "ifname": ifname} for container_id, ifname in valid]
     failures: list[PluginError] = []
@@ -153,133 +106,94 @@ def gc_list(
         # The second key is the name in an older text of the specification, which plugins have copied.
         request |= {"cni.dev/valid-attachments": attachments, "cni.dev/attachments": attachments}
         try:
-            _run("GC", config, plugin, request=request, target=_of_the_node(target), deadline=deadline)
+            _execute("GC", config, plugin, request=request, runtime=runtime)
         except PluginError as failure:
             failures.append(failure)
     if failures:
-        raise _joined(failures)
+        raise joined(failures)
 
 
-def status_list(config: NetworkConfigList, target: Target, *, deadline: float | None) -> None:
+def status_list(config: NetworkConfigList, runtime: RuntimeConf) -> None:
     """Ask whether the network can take attachments. Raises the first PluginError, with the plugin's code (50, 51)."""
-    if not _speaks(config, STATUS_SINCE):
+    if not _supports(config, STATUS_SINCE):
         return
     for plugin in config.plugins:
-        request = _plain_request(config, plugin)
-        _run("STATUS", config, plugin, request=request, target=_of_the_node(target), deadline=deadline)
+        _execute("STATUS", config, plugin, request=_plain_request(config, plugin), runtime=runtime)
 
 
-def _speaks(config: NetworkConfigList, since: str) -> bool:
+def _supports(config: NetworkConfigList, since: str) -> bool:
     return number(config.cni_version) >= number(since)
 
 
-def _of_the_node(target: Target) -> Target:
-    return Target(path=target.path, environ=target.environ)
-
-
 def _plain_request(config: NetworkConfigList, plugin: PluginConfig) -> Conf:
-    """Return the plugin's object with the network's name and version, which overwrite its own."""
+    """Return the plugin's object with the name and version of the network, which overwrite its own."""
     conf = {key: value for key, value in plugin.conf.items() if key != "prevResult"}
     return {**conf, "name": config.name, "cniVersion": config.cni_version}
 
 
-def _request(
-    config: NetworkConfigList,
-    plugin: PluginConfig,
-    *,
-    caps: Mapping[str, object],
-    cni_args: Mapping[str, object] | None,
-    previous: Conf | None,
-) -> Conf:
+def _request(config: NetworkConfigList, plugin: PluginConfig, runtime: RuntimeConf, previous: Conf | None) -> Conf:
     """Return the request of ADD, CHECK, DEL (CNI 1.1 §3 "Deriving request configuration")."""
     request = _plain_request(config, plugin)
-    # NB: without anything to give, a runtimeConfig that stands in the configuration is left alone (libcni).
-    runtime = {name: value for name, value in caps.items() if name in plugin.capabilities and value is not None}
-    if runtime:
-        request["runtimeConfig"] = runtime
-    if cni_args:
+    # NB: without capability arguments, a runtimeConfig in the configuration stays as it is (libcni).
+    given = runtime.capability_args.items()
+    arguments = {name: value for name, value in given if name in plugin.capabilities and value is not None}
+    if arguments:
+        request["runtimeConfig"] = arguments
+    if runtime.cni_args:
         args = request.get("args") or {}
-        request["args"] = {**args, "cni": {**(args.get("cni") or {}), **cni_args}}
+        request["args"] = {**args, "cni": {**(args.get("cni") or {}), **runtime.cni_args}}
     if previous is not None:
         request["prevResult"] = previous
     return request
 
 
-def _run(
-    command: str,
-    config: NetworkConfigList,
-    plugin: PluginConfig,
-    *,
-    request: Conf,
-    target: Target,
-    deadline: float | None,
-) -> None:
-    """Call one plugin whose output does not matter."""
-    executable = _find(plugin, config, target, command=command)
-    _execute(_call(command, config, plugin, executable, request=request, target=target, deadline=deadline), config)
-
-
-def _find(plugin: PluginConfig, config: NetworkConfigList, target: Target, *, command: str) -> str:
+def _find(plugin: PluginConfig, config: NetworkConfigList, runtime: RuntimeConf, *, command: str) -> str:
     try:
-        return invoke.find(plugin.type, target.path)
+        return invoke.find(plugin.type, runtime.path)
     except PluginError as error:
         raise _named(error, config, command) from error
 
 
-def _call(
+def _execute(
     command: str,
     config: NetworkConfigList,
     plugin: PluginConfig,
-    executable: str,
     *,
     request: Conf,
-    target: Target,
-    deadline: float | None,
-) -> Call:
-    return Call(
+    runtime: RuntimeConf,
+    executable: str = "",
+    meanwhile: Callable[[], None] | None = None,
+) -> bytes:
+    """Call one plugin and return its stdout."""
+    call = Call(
         command=command,
         kind=plugin.type,
         network=config.name,
-        executable=executable,
+        executable=executable or _find(plugin, config, runtime, command=command),
         stdin=quote(request),
-        container_id=target.container_id,
-        netns=target.netns,
-        ifname=target.ifname,
-        args=target.args,
-        path=target.path,
-        environ=target.environ,
-        deadline=deadline,
+        runtime=runtime,
     )
-
-
-def _execute(call: Call, config: NetworkConfigList, meanwhile: Callable[[], None] | None = None) -> bytes:
     try:
         return invoke.execute(call, meanwhile)
     except PluginError as error:
-        raise _named(error, config, call.command) from error
+        raise _named(error, config, command) from error
 
 
 def _named(error: PluginError, config: NetworkConfigList, command: str) -> PluginError:
     """Return the error with the plugin, the network and the verb in front (libcni api.go pluginDescription)."""
     where = f"plugin type={quote(error.plugin)} name={quote(config.name)}"
-    msg = f"{where} failed ({_VERBS[command]}): {error.msg}"
-    return PluginError(error.plugin, command, error.code, msg, error.details)
-
-
-def _joined(failures: list[PluginError]) -> PluginError:
-    first, *more = failures
-    lines = [first.details] if first.details else []
-    lines += [f"{failure.msg}: {failure.details}" if failure.details else failure.msg for failure in more]
-    return PluginError(first.plugin, first.command, first.code, first.msg, "\n".join(lines))
+    made = error.within(f"{where} failed ({_VERBS[command]})")
+    made.command = command
+    return made
 
 
 def _result(stdout: bytes, config: NetworkConfigList, plugin: PluginConfig) -> Conf:
-    """Return what a plugin printed as a result of the configuration's version, as written if it is one already."""
+    """Return the output of a plugin as a result of the configuration's version; unchanged if it has that version."""
     try:
         read = results.parse(stdout, cni_version=config.cni_version)
         return _of_version(read, loads(stdout) or {}, config)
     except SpecErrors as errors:
-        error = PluginError(plugin.type, "ADD", DECODE_FAILURE, f"what it printed is no CNI result: {errors}")
+        error = PluginError(plugin.type, "ADD", DECODE_FAILURE, f"its output is not a CNI result: {errors}")
         raise _named(error, config, "ADD") from errors
 
 

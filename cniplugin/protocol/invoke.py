@@ -1,16 +1,15 @@
-"""Run one CNI plugin once: find it, start it, feed it, read what it says, end it at the deadline (CNI 1.1 §2, §3).
+"""Run one CNI plugin once: find it, start it, write stdin, read the output, kill it at the deadline (CNI 1.1 §2, §3).
 
-Theory of operation. The delegate gets three pipes and a process group of its own. One `poll` loop feeds stdin and
-drains stdout and stderr, so no amount of data on any of them can block the others, and watches the process itself
-through a pidfd. The delegate's exit ends the loop, not the end of its output: a daemon that it left behind may hold
-the pipes open for ever. What it wrote before it ended is in the pipes by then and is read. At the deadline the whole
-group is killed.
+Theory of operation. The delegate gets three pipes and a process group of its own. One `poll` loop writes stdin and
+reads stdout and stderr, so that a full pipe cannot block the others, and watches the process through a pidfd. The loop
+ends when the delegate exits, not when its output ends: a daemon that it started may hold the pipes open for ever.
+Everything that the delegate wrote before its exit is in the pipes by then. At the deadline the whole group is killed.
 
 As libcni (pkg/invoke), with these differences:
 
-- "text file busy" that lasts is an error; libcni then reports an empty success, and a DEL that never ran is lost.
-- There is a deadline, and output is kept up to KEPT_BYTES_MAX, more than any result may have.
-- A failure without a code of its own has code 999; libcni leaves 0, which CNI 1.1 §5 does not have.
+- A "text file busy" that lasts is an error. libcni then reports an empty success, and a DEL that never ran is lost.
+- There is a deadline, and at most KEPT_BYTES_MAX of the output are kept, more than a result may have.
+- A failure without a code has code 999. libcni leaves 0, which CNI 1.1 §5 does not define.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ import os
 import select
 import time
 
-from cniplugin.errors import INTERNAL, IO_FAILURE, TRY_AGAIN_LATER, PluginError
+from cniplugin.cnierrors import INTERNAL, IO_FAILURE, TRY_AGAIN_LATER, PluginError
 from cniplugin.host.log import LOG
 from cniplugin.netspec.jsontext import quote
 from cniplugin.netspec.rawjson import loads
@@ -33,82 +32,89 @@ if TYPE_CHECKING:
 
 TEXT_BUSY_ATTEMPTS = 6
 TEXT_BUSY_WAIT_S = 1.0
-"""Libcni pkg/invoke/raw_exec.go: a plugin that is just being installed is tried again."""
+"""As libcni pkg/invoke/raw_exec.go: an executable that is being installed is tried again."""
 
 KEPT_BYTES_MAX = 2 * 1_048_576
-"""Of stdout and stderr each. NB: above netspec.result.RESULT_BYTES_MAX, so cut output is never taken for a result."""
+"""Of stdout and of stderr. NB: more than netspec.result.RESULT_BYTES_MAX, so that cut output is never a result."""
 
 _CHUNK_BYTES = 65_536
 _LEFTOVER_BYTES_MAX = 1_048_576
 """/proc/sys/fs/pipe-max-size: a pipe holds no more when its writer ends."""
 _TICK_S = 0.01
-"""How often the delegate is looked at where the kernel (before 5.3) or the interpreter has no pidfd."""
+"""The interval of polling where the kernel (before 5.3) or the interpreter has no pidfd."""
 _KILLED_WITHIN_S = 1.0
-"""How long a killed delegate may take to disappear: one that hangs in the kernel must not hang us."""
+"""The longest wait for a killed delegate: one that hangs in the kernel must not block us."""
 _SHOWN_CHARACTERS_MAX = 1_000
 
 SIGKILL, SIGPIPE, SIGXFSZ = 9, 13, 25
 """signal(7), the same on every Linux that has containers; `signal` itself brings `enum`, 4 ms."""
 
 
-class Call(Record):
-    """One call of a plugin.
+class RuntimeConf(Record):
+    """What the delegates of an attachment get beside their configuration (libcni `RuntimeConf`).
 
-    `kind` is its type, `network` its network's name, for the log, `executable` the file found for it, `stdin` the
-    request. `environ` is the base of its
-    environment, over which CNI_* are set; what a verb has no use for is "" (GC, STATUS). `path` are the directories
-    of CNI_PATH. `deadline` is on the clock of `time.monotonic`, in seconds, or None.
+    `args` is CNI_ARGS, `path` the directories of CNI_PATH. `environ` is the runtime's environment, which delegates
+    inherit. `deadline` is in seconds of `time.monotonic`, None without one. `capability_args` become `runtimeConfig`;
+    each plugin gets those that it declares. `cni_args` go to `args.cni`. GC and STATUS use `path`, `environ` and
+    `deadline` only.
     """
+
+    container_id: str = ""
+    netns: str = ""
+    ifname: str = ""
+    args: str = ""
+    capability_args: Mapping[str, object] = {}  # never changed
+    cni_args: Mapping[str, object] | None = None
+    path: tuple[str, ...]
+    environ: Mapping[str, str]
+    deadline: float | None
+
+
+class Call(Record):
+    """One call of a plugin. `kind` is its type, `executable` its file, `network` its network's name, for the log."""
 
     command: str
     kind: str
     network: str = ""
     executable: str
     stdin: str
-    container_id: str = ""
-    netns: str = ""
-    ifname: str = ""
-    args: str = ""
-    path: tuple[str, ...]
-    environ: Mapping[str, str]
-    deadline: float | None
+    runtime: RuntimeConf
 
 
 def find(kind: str, path: Sequence[str]) -> str:
     """Return the first regular file named `kind` in the directories of `path` (CNI 1.1 §2; libcni pkg/invoke/find.go).
 
-    Raises PluginError, code 5. Whether it can be executed shows when it is.
+    Raises PluginError 5. Does not check that the file is executable.
     """
     if kind and "/" not in kind:
         for directory in path:
             executable = os.path.join(directory, kind)  # noqa: PTH118  # pathlib costs 5 ms
             if directory and os.path.isfile(executable):  # noqa: PTH113  # as above
                 return executable
-    shown = " ".join(path)
-    raise PluginError(kind, "", IO_FAILURE, f"failed to find plugin {quote(kind)} in path [{shown}]")
+    raise PluginError(kind, "", IO_FAILURE, f"failed to find plugin {quote(kind)} in path [{' '.join(path)}]")
 
 
 def execute(call: Call, meanwhile: Callable[[], None] | None = None) -> bytes:
-    """Run a plugin and return its stdout; blocks until it ends or the deadline comes.
+    """Run a plugin and return its stdout; blocks until it exits or the deadline comes.
 
-    `meanwhile` is called when the plugin has its request, while it runs; short work that would else wait for it.
-    On success its stderr is copied to ours. Raises PluginError: with the plugin's own code, message and details if it
-    printed them, else code 999; 5 if it cannot be started; 11 if the deadline came first.
+    `meanwhile` is called while the plugin runs, for short work that would otherwise wait. On success, the stderr of the
+    plugin is copied to ours. Raises PluginError: with the code, message and details that the plugin printed, else with
+    code 999; 5 if it cannot be started; 11 if the deadline came first.
     """
     started, exit_status = time.monotonic(), "not started"
     try:
         with _Child(call) as child:
             exit_status = "killed at the deadline"
-            is_done = child.attend(call.stdin.encode("utf-8", "replace"), call.deadline, meanwhile)
+            is_done = child.attend(call.stdin.encode("utf-8", "replace"), call.runtime.deadline, meanwhile)
             if not is_done:
                 raise _error(call, TRY_AGAIN_LATER, "netplugin did not end before the deadline and was killed")
         code = child.exit_code()
         exit_status = str(code)
     finally:
-        where = f"{call.command} {call.kind} network={call.network} ifname={call.ifname}"
+        where = f"{call.command} {call.kind} network={call.network} ifname={call.runtime.ifname}"
         LOG.debug(f"delegate {where} ms={LOG.ms_since(started)} exit={exit_status}")
     if code is None:
-        raise _error(call, INTERNAL, "netplugin ended, and its exit status is lost")
+        raise _error(call, INTERNAL, "netplugin exited, and its exit status is lost")
     if code:
         raise _failure(call, code, stdout=child.stdout, stderr=child.stderr)
     _forward(child.stderr)
@@ -116,7 +122,7 @@ def execute(call: Call, meanwhile: Callable[[], None] | None = None) -> bytes:
 
 
 class _Child:
-    """A delegate's process and our ends of its pipes. Leaving the context closes and reaps everything."""
+    """A delegate's process and our ends of its pipes. Leaving the `with` closes the pipes and reaps the process."""
 
     def __init__(self, call: Call) -> None:
         self._status: int | None = None
@@ -161,11 +167,11 @@ class _Child:
         return bytes(self._kept[self._stderr])
 
     def exit_code(self) -> int | None:
-        """Return what `subprocess` returns: negative for a signal. None if somebody else took the status."""
+        """Return the exit status, negative for a signal as in `subprocess`. None if the status was lost."""
         return None if self._status is None else os.waitstatus_to_exitcode(self._status)
 
     def attend(self, request: bytes, deadline: float | None, meanwhile: Callable[[], None] | None = None) -> bool:
-        """Feed and drain until the process ends (True) or the deadline comes (False)."""
+        """Write and read until the process exits (True) or the deadline comes (False)."""
         rest = self._feed(memoryview(request))
         if meanwhile is not None:
             meanwhile()
@@ -185,13 +191,13 @@ class _Child:
         return True
 
     def _pause_ms(self, left: float | None) -> float | None:
-        """NB: `poll` takes whole milliseconds; rounded down, the last one would be spent spinning."""
+        """NB: `poll` takes whole milliseconds. Rounding down would make a busy loop of the last one."""
         if self._pidfd is None:
             left = _TICK_S if left is None else min(left, _TICK_S)
         return None if left is None else int(left * 1000) + 1
 
     def _feed(self, rest: memoryview) -> memoryview:
-        """Write what the pipe takes. A delegate that does not want its request is judged by its answer alone."""
+        """Write as much as the pipe takes. A delegate may exit without reading its request."""
         try:
             rest = rest[os.write(self._stdin, rest) :] if rest else rest
         except BlockingIOError:
@@ -203,7 +209,7 @@ class _Child:
         return rest
 
     def _drain(self, fd: int) -> bool:
-        """Read once; say whether there may be more now. NB: what is not kept is read too, or the writer would hang."""
+        """Read once; say whether there may be more. NB: reads beyond the limit, or the writer would block."""
         try:
             chunk = os.read(fd, _CHUNK_BYTES)
         except BlockingIOError:
@@ -231,7 +237,7 @@ class _Child:
         return self._is_reaped
 
     def _kill(self) -> None:
-        """Kill the group and wait for its leader; the others are init's."""
+        """Kill the group and wait for its leader; init reaps the others."""
         try:  # noqa: SIM105  # contextlib costs 1 ms
             os.killpg(self._pid, SIGKILL)
         except ProcessLookupError:
@@ -245,7 +251,7 @@ class _Child:
 
 
 def _pipes() -> tuple[tuple[int, int, int], tuple[int, int, int]]:
-    """Return our ends and the delegate's of stdin, stdout, stderr; all are closed on exec."""
+    """Return our ends of stdin, stdout and stderr, and the delegate's ends. All are closed on exec."""
     made: list[int] = []
     try:
         for _ in range(3):
@@ -257,9 +263,10 @@ def _pipes() -> tuple[tuple[int, int, int], tuple[int, int, int]]:
 
 
 def _spawn(call: Call, pipes: tuple[int, int, int]) -> int:
-    """Start the delegate and return its process id; a file that is being written is tried again (libcni)."""
+    """Start the delegate and return its process ID. Tries again while the executable is being written (libcni)."""
     for attempt in range(1, TEXT_BUSY_ATTEMPTS + 1):
-        left = None if call.deadline is None else call.deadline - time.monotonic()
+        deadline = call.runtime.deadline
+        left = None if deadline is None else deadline - time.monotonic()
         if left is not None and left <= 0:
             raise _error(call, TRY_AGAIN_LATER, f"netplugin was not started: the deadline passed{_busy(attempt - 1)}")
         try:
@@ -267,7 +274,7 @@ def _spawn(call: Call, pipes: tuple[int, int, int]) -> int:
         except OSError as error:
             if error.errno != errno.ETXTBSY:
                 raise _error(call, IO_FAILURE, f"cannot start {call.executable}: {error.strerror}") from error
-        except ValueError as error:  # a zero byte in what it is to be told
+        except ValueError as error:  # a zero byte in its environment
             raise _error(call, IO_FAILURE, f"cannot start {call.executable}: {error}") from error
         if attempt < TEXT_BUSY_ATTEMPTS:
             time.sleep(TEXT_BUSY_WAIT_S if left is None else min(TEXT_BUSY_WAIT_S, left))
@@ -279,7 +286,7 @@ def _busy(times: int) -> str:
 
 
 def _spawn_once(call: Call, pipes: tuple[int, int, int]) -> int:
-    """NB: Python ignores SIGPIPE and SIGXFSZ, and what is ignored stays so after exec."""
+    """NB: Python ignores SIGPIPE and SIGXFSZ, and an ignored signal stays ignored after exec."""
     return os.posix_spawn(
         call.executable,
         [call.executable],
@@ -291,14 +298,15 @@ def _spawn_once(call: Call, pipes: tuple[int, int, int]) -> int:
 
 
 def _environment(call: Call) -> dict[str, str]:
+    runtime = call.runtime
     return {
-        **call.environ,
+        **runtime.environ,
         "CNI_COMMAND": call.command,
-        "CNI_CONTAINERID": call.container_id,
-        "CNI_NETNS": call.netns,
-        "CNI_ARGS": call.args,
-        "CNI_IFNAME": call.ifname,
-        "CNI_PATH": ":".join(call.path),
+        "CNI_CONTAINERID": runtime.container_id,
+        "CNI_NETNS": runtime.netns,
+        "CNI_ARGS": runtime.args,
+        "CNI_IFNAME": runtime.ifname,
+        "CNI_PATH": ":".join(runtime.path),
     }
 
 
@@ -315,7 +323,7 @@ def _close(*fds: int) -> None:
 
 
 def _forward(stderr: bytes) -> None:
-    """Copy a delegate's stderr to ours; nobody may be reading it."""
+    """Copy a delegate's stderr to ours, which the runtime may have closed."""
     try:
         while stderr:
             stderr = stderr[os.write(2, stderr) :]
@@ -324,12 +332,12 @@ def _forward(stderr: bytes) -> None:
 
 
 def _failure(call: Call, code: int, *, stdout: bytes, stderr: bytes) -> PluginError:
-    """Return what a delegate that failed said, as libcni reads it (pkg/invoke/raw_exec.go pluginErr)."""
+    """Return the error of a delegate that failed, as libcni reads it (pkg/invoke/raw_exec.go pluginErr)."""
     reason = f"exit status {code}" if code > 0 else f"signal: {_signal_text(-code)}"
     printed, complaint = _shown(stdout), _shown(stderr)
     if not printed:
-        said = f": {quote(complaint)}" if complaint else " with no error message"
-        return _error(call, INTERNAL, f"netplugin failed{said}: {reason}")
+        message = f": {quote(complaint)}" if complaint else " with no error message"
+        return _error(call, INTERNAL, f"netplugin failed{message}: {reason}")
     try:
         error = loads(stdout)
     except (ValueError, RecursionError):
@@ -346,7 +354,7 @@ def _failure(call: Call, code: int, *, stdout: bytes, stderr: bytes) -> PluginEr
 
 
 def _signal_text(number: int) -> str:
-    import signal  # noqa: PLC0415  # only for a delegate that was killed
+    import signal  # noqa: PLC0415  # loaded only for a delegate that was killed
 
     return (signal.strsignal(number) or str(number)).lower()
 

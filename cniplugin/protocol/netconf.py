@@ -1,46 +1,51 @@
-"""This plugin's own configuration, from stdin: Multus' keys and a few of our own (docs/node.md; multus pkg/types).
+"""This plugin's own configuration on stdin: Multus' keys and a few of our own (docs/node.md; multus pkg/types).
 
-The tables below are the grammar: each key has one reader, which returns the value or says what is allowed.
+`_KEYS` is the grammar: each key has one reader, which returns the value or adds a problem with the allowed values.
 
-- A key in another letter case is refused. Multus is written in Go and would read it; of two spellings of one key,
-  nobody could say which one counts.
-- An unknown key is a warning with the nearest known one; Multus loses a misspelt option without a word. Keys with
-  "/" belong to others and are passed over in silence.
-- null is an absent key, as in Go.
-- `delegates` beside `clusterNetwork` is refused; Multus ignores the former.
+- A key in another letter case is refused. Multus, in Go, would read it, and if a key had two spellings, nobody could
+  say which of them counts.
+- An unknown key is a warning with the nearest known key; Multus ignores a misspelt key silently. Keys with "/" belong
+  to others and are ignored.
+- null is the same as an absent key, as in Go.
+- `delegates` beside `clusterNetwork` is refused; Multus ignores `delegates`.
 """
 
 from __future__ import annotations
 
-from cniplugin.errors import INVALID_NETWORK_CONFIG, CniError
+from cniplugin.cnierrors import INVALID_NETWORK_CONFIG, CniError
 from cniplugin.netspec import cniconfig, names
 from cniplugin.netspec.cniconfig import NetworkConfigList
 from cniplugin.netspec.errors import SpecErrors, render, show
-from cniplugin.netspec.jsontext import join, quote
+from cniplugin.netspec.jsontext import join
+from cniplugin.netspec.names import trim
 from cniplugin.netspec.record import Record
 from cniplugin.netspec.versions import VERSION_WHEN_ABSENT
-from cniplugin.netspec.whitespace import trim
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from typing import Any
 
     Conf = dict[str, Any]
-    Read = Callable[["_Reading", object, str], Any]
+    Read = Callable[["_Reader", object, str], Any]
 
 DEADLINE_MAX_S = 3600
 LOG_LEVELS = ("debug", "verbose", "error", "panic")
-NEEDED_TO_CLEAN_UP = ("recordDir", "binDir", "deadline", "cni.dev/valid-attachments", "cni.dev/attachments")
-"""What DEL, CHECK and GC cannot do without: they know all else from the records."""
+WITH_RECORDS = ("DEL", "CHECK", "GC")
+"""Verbs that work from the records."""
+NEEDED_WITH_RECORDS = ("recordDir", "binDir", "deadline", "cni.dev/valid-attachments", "cni.dev/attachments")
+"""The keys that these verbs need; everything else is in the records."""
 
-LOG_KEYS = ("logFile", "logLevel", "logToStderr", "logOptions")
+SYSTEM_NAMESPACE = "kube-system"
+GLOBAL_NAMESPACES = ("default",)
 
 
 class NetConf(Record):
     """The plugin's configuration. A path is absolute or ""; an object is as written and never changed.
 
-    `valid_attachments`: pairs of container id and interface that the runtime gives GC, None if it gives none.
+    `namespace_isolation` and `global_namespaces` are None if the configuration does not set them. `multus_dir` is
+    `cniDir`, in which Multus recorded its attachments. `valid_attachments`: pairs of container ID and interface that
+    the runtime passes to GC, None if it does not.
     """
 
     name: str
@@ -49,14 +54,15 @@ class NetConf(Record):
     cluster_network: str = ""
     default_networks: tuple[str, ...] = ()
     status_networks: tuple[str, ...] = ()
-    system_namespaces: tuple[str, ...] = ("kube-system",)
-    multus_namespace: str = "kube-system"
-    namespace_isolation: bool = False
-    global_namespaces: tuple[str, ...] = ("default",)
+    system_namespaces: tuple[str, ...] = (SYSTEM_NAMESPACE,)
+    multus_namespace: str = SYSTEM_NAMESPACE
+    namespace_isolation: bool | None = None
+    global_namespaces: tuple[str, ...] | None = None
     kubeconfig: str = ""
     conf_dir: str = "/etc/cni/multus/net.d"
     bin_dir: str = "/opt/cni/bin"
     record_dir: str = "/var/lib/cni/nadmit"
+    multus_dir: str = "/var/lib/cni/multus"
     readiness_indicator_file: str = ""
     auxiliary_cni_chain_name: str = ""
     kubelet_dir: str = "/var/lib/kubelet"
@@ -72,108 +78,112 @@ class NetConf(Record):
     valid_attachments: tuple[tuple[str, str], ...] | None = None
 
 
+class Reading(Record):
+    """One pass over a configuration. `conf` has all keys that are right; `problems` are pairs of key and text."""
+
+    conf: NetConf
+    problems: tuple[tuple[str, str], ...]
+    warnings: tuple[str, ...]
+
+    def accept(self, command: str) -> tuple[NetConf, tuple[str, ...]]:
+        """Return the configuration for a verb, and warnings.
+
+        Raises CniError 7 with all problems, the first one in `msg`, the others in `details`. To WITH_RECORDS, a problem
+        of a key that they do not need is a warning: a configuration that was broken after a pod was attached must not
+        keep the pod from being detached.
+        """
+        has_records = command in WITH_RECORDS
+        serious = [text for key, text in self.problems if not has_records or key in NEEDED_WITH_RECORDS]
+        if serious:
+            first, *others = serious
+            raise CniError(INVALID_NETWORK_CONFIG, first, "\n".join(others))
+        return self.conf, (*self.warnings, *(text for _, text in self.problems))
+
+
+def read(conf: Conf) -> Reading:
+    """Read a configuration whose `name` and `cniVersion` are right; `skel` has checked them."""
+    reader = _Reader(conf)
+    fields = reader.fields()
+    reader.check_together(fields)
+    return Reading(conf=NetConf(**fields), problems=tuple(reader.problems), warnings=tuple(reader.warnings))
+
+
 def parse(conf: Conf) -> tuple[NetConf, tuple[str, ...]]:
-    """Return the configuration and warnings; `conf` is what `skel` read, so its name and version are right.
-
-    Raises CniError 7 with everything that is wrong, the first in `msg`, the others in `details`.
-    """
-    reading = _Reading(conf)
-    fields = reading.fields()
-    reading.check_together(fields)
-    reading.refuse()
-    return NetConf(**fields), tuple(reading.warnings)
+    """Return a configuration for ADD, and warnings. Raises CniError 7."""
+    return read(conf).accept("ADD")
 
 
-def parse_to_clean_up(conf: Conf) -> tuple[NetConf, tuple[str, ...]]:
-    """As `parse`, for DEL, CHECK and GC: only what is wrong with NEEDED_TO_CLEAN_UP is refused, all else a warning.
-
-    A configuration that was broken after a pod was attached must not keep the pod from being detached.
-    """
-    reading = _Reading(conf)
-    fields = reading.fields()
-    mattering = [(key, text) for key, text in reading.problems if key in NEEDED_TO_CLEAN_UP]
-    reading.warnings += [text for key, text in reading.problems if key not in NEEDED_TO_CLEAN_UP]
-    reading.problems = mattering
-    reading.refuse()
-    return NetConf(**fields), tuple(reading.warnings)
-
-
-def parse_log(conf: Conf) -> NetConf:
-    """Return a configuration of the LOG_KEYS alone; what is wrong with them is for `parse` to say, in this very log."""
-    reading = _Reading({key: conf[key] for key in LOG_KEYS if key in conf})
-    return NetConf(name="", **reading.fields())
-
-
-class _Reading:
-    """One pass over the keys; `problems` are pairs of key and text, both lists in input order."""
+class _Reader:
+    """Reads the keys in their order. `problems` are pairs of key and text."""
 
     def __init__(self, conf: Conf) -> None:
         self.conf = conf
         self.problems: list[tuple[str, str]] = []
         self.warnings: list[str] = []
+        self._key = ""
 
     def fields(self) -> dict[str, Any]:
-        """Return the fields that the configuration sets rightly."""
+        """Return the fields of NetConf whose keys are right."""
         fields: dict[str, Any] = {"cni_version": VERSION_WHEN_ABSENT}
         for key, value in self.conf.items():
             known = _KEYS.get(key)
             if known is None:
-                self._odd_key(key)
+                self._check_unknown(key)
             elif value is not None:
-                field, read = known
+                self._key = key
+                field, read_value = known
                 before = len(self.problems)
-                found = read(self, value, key)
+                read = read_value(self, value, key)
                 if len(self.problems) == before and field != _UNUSED:
-                    fields[field] = found
+                    fields[field] = read
         return fields
 
     def check_together(self, fields: Mapping[str, Any]) -> None:
-        """Check what one key means for another."""
+        """Check the keys that depend on each other."""
+        self._key = "delegates"
         delegates, cluster_network = self.conf.get("delegates"), self.conf.get("clusterNetwork")
         if delegates and cluster_network:
-            self.add("delegates", 'there is "clusterNetwork" too, and both name the default network; remove one')
+            self.add("delegates", '"clusterNetwork" is set too, and both name the default network; remove one')
         elif not delegates and not cluster_network:
-            self.add(
-                "delegates", 'there is neither "delegates" nor "clusterNetwork": which one is the default network?'
-            )
+            self.add("delegates", 'neither "delegates" nor "clusterNetwork" is set: which is the default network?')
         chain = fields.get("auxiliary_cni_chain_name")
         if chain and "/" not in fields.get("cluster_network", ""):
             fix = "clusterNetwork must be the path of a file or directory, beside which the chain is"
             self.add("auxiliaryCNIChainName", fix, value=chain)
 
-    def refuse(self) -> None:
-        """Raise what was found."""
-        if self.problems:
-            (_, first), *more = self.problems
-            raise CniError(INVALID_NETWORK_CONFIG, first, "\n".join(text for _, text in more))
-
     def add(self, path: str, detail: str, *, value: object = None, allowed: str = "") -> None:
-        """Add a problem; `path` starts with the key."""
+        """Add a problem of the key that is being read; `path` is the place in the configuration."""
         shown = "" if value is None else f": {show(value)}"
-        key = path.partition("[")[0]
-        key = key if key in _KEYS else key.partition(".")[0]
-        self.problems.append((key, f"{path}: {detail}{shown}{f'; allowed: {allowed}' if allowed else ''}"))
+        self.problems.append((self._key, f"{path}: {detail}{shown}{f'; allowed: {allowed}' if allowed else ''}"))
 
     def expect(self, is_right: bool, path: str, value: object, *, allowed: str) -> bool:  # noqa: FBT001  # it is read
         if not is_right:
-            self.add(path, "null is no value here" if value is None else "this cannot be", value=value, allowed=allowed)
+            detail = "null is not allowed here" if value is None else "this value is not allowed"
+            self.add(path, detail, value=value, allowed=allowed)
         return is_right
 
-    def _odd_key(self, key: str) -> None:
+    def _check_unknown(self, key: str) -> None:
         right = _FOLDED.get(key.casefold())
         if right:
+            self._key = right
             self.add(right, f'keys are case-sensitive, and this one is written {show(key)}; write "{right}"')
         elif key in _OF_THE_DAEMON:
-            self.warnings.append(f"{key}: this key is for Multus' daemon or installer and means nothing here")
+            self.warnings.append(f"{key}: this key is for Multus' daemon or installer and has no effect here")
         elif "/" not in key:
-            near = names.nearest(key, _KEYS)
-            self.warnings.append(f"{show(key)}: unknown key{f'; did you mean {show(near)}?' if near else ''}")
+            self._warn_unknown(show(key), key, _KEYS)
 
-    # One reader per kind of value. What a reader returns after it has added a problem is not used.
+    def _warn_unknown(self, place: str, key: str, known: Iterable[str]) -> None:
+        near = names.nearest(key, known)
+        self.warnings.append(f"{place}: unknown key{f'; did you mean {show(near)}?' if near else ''}")
+
+    # One reader per kind of value. If a reader adds a problem, the value that it returns is not used.
 
     def text(self, value: object, path: str) -> str:
         self.expect(isinstance(value, str), path, value, allowed="a string")
         return value if isinstance(value, str) else ""
+
+    def version(self, value: object, path: str) -> str:
+        return self.text(value, path) or VERSION_WHEN_ABSENT
 
     def flag(self, value: object, path: str) -> object:
         self.expect(isinstance(value, bool), path, value, allowed="true or false")
@@ -185,15 +195,15 @@ class _Reading:
         return value
 
     def directory(self, value: object, path: str) -> object:
-        """NB: to Multus, an empty text is the default."""
-        return self.absolute(value, path) or getattr(NetConf(name="", cni_version=""), _KEYS[path][0])
+        """NB: as in Multus, an empty string means the default."""
+        return self.absolute(value, path) or NetConf.__defaults__[_KEYS[path][0]]
 
     def texts(self, value: object, path: str) -> tuple[str, ...]:
         return self._list(value, path, _is_filled_text, allowed="a list of strings, none of them empty")
 
     def namespace(self, value: object, path: str) -> object:
         if value == "":
-            return "kube-system"
+            return SYSTEM_NAMESPACE
         self.expect(isinstance(value, str) and names.is_label(value), path, value, allowed=names.ALLOWED_LABEL)
         return value
 
@@ -201,14 +211,14 @@ class _Reading:
         return self._list(value, path, _is_label, allowed="a list of namespaces")
 
     def namespaces_in_one_text(self, value: object, path: str) -> tuple[str, ...]:
-        found = tuple(filter(None, map(trim, value.split(",")))) if isinstance(value, str) else ()
-        is_right = isinstance(value, str) and all(map(_is_label, found))
+        listed = tuple(filter(None, map(trim, value.split(",")))) if isinstance(value, str) else ()
+        is_right = isinstance(value, str) and all(map(_is_label, listed))
         self.expect(is_right, path, value, allowed="namespaces in one string, separated by commas")
-        return found or ("default",)
+        return listed or GLOBAL_NAMESPACES
 
     def deadline(self, value: object, path: str) -> object:
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        is_right = is_number and 0 < value <= DEADLINE_MAX_S  # type: ignore[operator]  # a number, as just seen
+        is_right = is_number and 0 < value <= DEADLINE_MAX_S  # type: ignore[operator]  # it is a number
         self.expect(is_right, path, value, allowed=f"seconds, a number above 0, at most {DEADLINE_MAX_S}")
         return value
 
@@ -224,9 +234,7 @@ class _Reading:
                 is_right = isinstance(option, int) and not isinstance(option, bool) and option >= 0
                 self.expect(is_right, join(path, key), option, allowed="an integer of 0 or more")
             else:
-                near = names.nearest(key, ("maxAge", "maxSize", "maxBackups", "compress"))
-                hint = f"; did you mean {show(near)}?" if near else ""
-                self.warnings.append(f"{join(path, key)}: unknown key{hint}")
+                self._warn_unknown(join(path, key), key, ("maxAge", "maxSize", "maxBackups", "compress"))
         return value
 
     def members(self, value: object, path: str) -> Conf:
@@ -242,31 +250,30 @@ class _Reading:
     def networks(self, value: object, path: str) -> tuple[NetworkConfigList, ...]:
         self.expect(isinstance(value, list), path, value, allowed="a list of CNI configurations")
         items = value if isinstance(value, list) else []
-        found = (self._network(item, f"{path}[{index}]") for index, item in enumerate(items))
-        return tuple(filter(None, found))
+        networks = (self._network(item, f"{path}[{index}]") for index, item in enumerate(items))
+        return tuple(filter(None, networks))
 
     def attachments(self, value: object, path: str) -> tuple[tuple[str, str], ...]:
-        """Read what is still alive. NB: one that cannot be read must not be taken for dead."""
+        """Read the attachments that are alive. NB: one that cannot be read must not count as dead."""
         self.expect(isinstance(value, list), path, value, allowed="a list of objects")
-        found = []
+        pairs = []
         for index, item in enumerate(value if isinstance(value, list) else ()):
             pair = (item.get("containerID"), item.get("ifname")) if isinstance(item, dict) else (None, None)
             allowed = 'an object with the strings "containerID" and "ifname"'
             self.expect(all(map(_is_filled_text, pair)), f"{path}[{index}]", item, allowed=allowed)
-            found.append(pair)
-        return tuple(found)  # type: ignore[arg-type]  # not used unless all are strings
+            pairs.append(pair)
+        return tuple(pairs)  # type: ignore[arg-type]  # used only if all are strings
 
     def always_true(self, value: object, path: str) -> object:
         self.flag(value, path)
-        self.warnings.append(f"{path}: a record is always kept until its DEL succeeds; the key is not needed")
+        self.warnings.append(f"{path}: the plugin always keeps a record until its DEL succeeds; the key is not needed")
         return value
 
-    def not_ours(self, value: object, path: str) -> object:
-        self.text(value, path)
+    def multus_directory(self, value: object, path: str) -> object:
         self.warnings.append(f"{path}: this is Multus' directory, from which its pods are detached; ours is recordDir")
-        return value
+        return self.text(value, path) or NetConf.__defaults__["multus_dir"]
 
-    def passed_over(self, value: object, _path: str) -> object:
+    def ignored(self, value: object, _path: str) -> object:
         return value
 
     def _list(self, value: object, path: str, is_right: Callable[[object], bool], *, allowed: str) -> tuple[str, ...]:
@@ -277,11 +284,11 @@ class _Reading:
         return tuple(items)
 
     def _network(self, value: object, path: str) -> NetworkConfigList | None:
-        """NB: a delegate without a name has ours, as its results are ours."""
+        """NB: a delegate without a name gets ours, because its result becomes ours."""
         if not self.expect(isinstance(value, dict), path, value, allowed="a CNI configuration"):
             return None
         try:
-            return cniconfig.parse(quote(value), name=str(self.conf.get("name") or ""))
+            return cniconfig.build(value, name=str(self.conf.get("name") or ""))
         except SpecErrors as errors:
             for error in errors:
                 self.add(f"{path}.{error.path}" if error.path else path, render(error.replace(path="")))
@@ -300,42 +307,42 @@ _UNUSED = "_"
 
 _KEYS: Mapping[str, tuple[str, Read]] = {
     # CNI 1.1 §1
-    "cniVersion": ("cni_version", _Reading.text),
-    "name": ("name", _Reading.text),
-    "capabilities": ("capabilities", _Reading.declared),
-    "runtimeConfig": ("runtime_config", _Reading.members),
-    "prevResult": ("prev_result", _Reading.members),
-    "cni.dev/valid-attachments": ("valid_attachments", _Reading.attachments),
-    "cni.dev/attachments": ("valid_attachments", _Reading.attachments),  # its name in an older text of CNI 1.1
+    "cniVersion": ("cni_version", _Reader.version),
+    "name": ("name", _Reader.text),
+    "capabilities": ("capabilities", _Reader.declared),
+    "runtimeConfig": ("runtime_config", _Reader.members),
+    "prevResult": ("prev_result", _Reader.members),
+    "cni.dev/valid-attachments": ("valid_attachments", _Reader.attachments),
+    "cni.dev/attachments": ("valid_attachments", _Reader.attachments),  # its name in an older text of CNI 1.1
     **dict.fromkeys(
         ("type", "cniVersions", "disableCheck", "disableGC", "loadOnlyInlinedPlugins", "ipam", "dns", "args"),
-        (_UNUSED, _Reading.passed_over),
+        (_UNUSED, _Reader.ignored),
     ),
     # Multus
-    "delegates": ("delegates", _Reading.networks),
-    "clusterNetwork": ("cluster_network", _Reading.text),
-    "defaultNetworks": ("default_networks", _Reading.texts),
-    "systemNamespaces": ("system_namespaces", _Reading.namespaces),
-    "multusNamespace": ("multus_namespace", _Reading.namespace),
-    "namespaceIsolation": ("namespace_isolation", _Reading.flag),
-    "globalNamespaces": ("global_namespaces", _Reading.namespaces_in_one_text),
-    "kubeconfig": ("kubeconfig", _Reading.absolute),
-    "confDir": ("conf_dir", _Reading.directory),
-    "binDir": ("bin_dir", _Reading.directory),
-    "cniDir": (_UNUSED, _Reading.not_ours),
-    "readinessindicatorfile": ("readiness_indicator_file", _Reading.absolute),
-    "auxiliaryCNIChainName": ("auxiliary_cni_chain_name", _Reading.text),
-    "retryDeleteOnError": (_UNUSED, _Reading.always_true),
-    "logFile": ("log_file", _Reading.absolute),
-    "logLevel": ("log_level", _Reading.log_level),
-    "logToStderr": ("log_to_stderr", _Reading.flag),
-    "logOptions": ("log_options", _Reading.log_options),
+    "delegates": ("delegates", _Reader.networks),
+    "clusterNetwork": ("cluster_network", _Reader.text),
+    "defaultNetworks": ("default_networks", _Reader.texts),
+    "systemNamespaces": ("system_namespaces", _Reader.namespaces),
+    "multusNamespace": ("multus_namespace", _Reader.namespace),
+    "namespaceIsolation": ("namespace_isolation", _Reader.flag),
+    "globalNamespaces": ("global_namespaces", _Reader.namespaces_in_one_text),
+    "kubeconfig": ("kubeconfig", _Reader.absolute),
+    "confDir": ("conf_dir", _Reader.directory),
+    "binDir": ("bin_dir", _Reader.directory),
+    "cniDir": ("multus_dir", _Reader.multus_directory),
+    "readinessindicatorfile": ("readiness_indicator_file", _Reader.absolute),
+    "auxiliaryCNIChainName": ("auxiliary_cni_chain_name", _Reader.text),
+    "retryDeleteOnError": (_UNUSED, _Reader.always_true),
+    "logFile": ("log_file", _Reader.absolute),
+    "logLevel": ("log_level", _Reader.log_level),
+    "logToStderr": ("log_to_stderr", _Reader.flag),
+    "logOptions": ("log_options", _Reader.log_options),
     # ours
-    "deadline": ("deadline_s", _Reading.deadline),
-    "statusNetworks": ("status_networks", _Reading.texts),
-    "recordDir": ("record_dir", _Reading.directory),
-    "kubeletDir": ("kubelet_dir", _Reading.directory),
-    "deviceInfoDir": ("device_info_dir", _Reading.directory),
+    "deadline": ("deadline_s", _Reader.deadline),
+    "statusNetworks": ("status_networks", _Reader.texts),
+    "recordDir": ("record_dir", _Reader.directory),
+    "kubeletDir": ("kubelet_dir", _Reader.directory),
+    "deviceInfoDir": ("device_info_dir", _Reader.directory),
 }
 _FOLDED = {key.casefold(): key for key in _KEYS}
 _OF_THE_DAEMON = (
@@ -343,4 +350,4 @@ _OF_THE_DAEMON = (
     *("daemonSocketDir", "multusConfigFile", "cniConfigDir", "multusMasterCNI", "multusAutoconfigDir"),
     *("forceCNIVersion", "overrideNetworkName", "cniConf"),
 )
-"""Multus pkg/server/types.go, pkg/server/config/generator.go."""
+"""Keys of Multus pkg/server/types.go and pkg/server/config/generator.go."""

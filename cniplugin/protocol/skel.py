@@ -1,12 +1,12 @@
-"""Being a CNI plugin: environment and stdin to an `Invocation`, results and errors to JSON (CNI 1.1 §2, §5).
+"""This process as a CNI plugin: environment and stdin to an `Invocation`, results and errors to JSON (CNI 1.1 §2, §5).
 
 As cni pkg/skel, with these differences:
 
-- An error has `cniVersion`, as CNI 1.1 §5 asks and skel does not do.
-- VERSION answers in the version it was asked in (CNI 1.1 §2).
-- A network namespace that is the host's is refused before anything is done in it, not after.
-- CNI_ARGS that cannot be read fail ADD and CHECK; DEL takes what it can read, since it must not fail for ever.
-- Keys that stand twice in the configuration are refused (netspec.jsontext).
+- An error has `cniVersion`. CNI 1.1 §5 requires it; skel leaves it out.
+- The answer to VERSION has the version of the request (CNI 1.1 §2).
+- The network namespace of the host is refused before the verb does anything, not after.
+- Malformed CNI_ARGS fail ADD and CHECK. DEL uses the pairs that it can read, because it must not fail for ever.
+- A configuration with a duplicate key is refused (netspec.jsontext).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import sys
 
-from cniplugin.errors import (
+from cniplugin.cnierrors import (
     DECODE_FAILURE,
     INTERNAL,
     INVALID_ENVIRONMENT,
@@ -28,7 +28,7 @@ from cniplugin.host.log import LOG
 from cniplugin.netspec import jsontext, names
 from cniplugin.netspec.errors import SpecErrors, render, show
 from cniplugin.netspec.record import Record
-from cniplugin.netspec.versions import VERSION_WHEN_ABSENT, VERSIONS, number
+from cniplugin.netspec.versions import VERSIONS, number
 
 from . import netconf
 
@@ -36,6 +36,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
+
+    from .netconf import NetConf
 
     Command = Callable[["Invocation"], Mapping[str, Any] | None]
 
@@ -46,10 +48,10 @@ CONF_BYTES_MAX = 16 * 1_048_576
 
 LOGGED_DETAILS_MAX = 20
 LOGGED_CHARACTERS_MAX = 2_000
-"""Of an error, in the log: a delegate may have printed anything."""
+"""Limits of an error in the log; a delegate can print anything."""
 
 _SINCE = {"ADD": "0.1.0", "DEL": "0.1.0", "CHECK": "0.4.0", "GC": "1.1.0", "STATUS": "1.1.0", "VERSION": "0.1.0"}
-"""The verbs, and the version of CNI that brought them (skel.go:258-336)."""
+"""The verbs, each with the first version of CNI that has it (skel.go:258-336)."""
 
 _REQUIRED = {
     "CNI_CONTAINERID": ("ADD", "CHECK", "DEL"),
@@ -57,17 +59,21 @@ _REQUIRED = {
     "CNI_IFNAME": ("ADD", "CHECK", "DEL"),
     "CNI_PATH": ("ADD", "CHECK", "DEL", "GC", "STATUS"),
 }
-"""Variables and the verbs that cannot do without (CNI 1.1 §3; skel.go:62-142)."""
+"""Variables, each with the verbs that require it (CNI 1.1 §3; skel.go:62-142)."""
 
 _IN_THE_POD = ("ADD", "DEL")
-"""Verbs that must not be given the host's network namespace (skel.go:250-257, 285-292)."""
+"""Verbs that refuse the network namespace of the host (skel.go:250-257, 285-292)."""
+
+OWN_NETNS = "/proc/self/ns/net"
+_STDIN = "the configuration on stdin"
+_ALLOWED_NAME = "letters, digits, '_', '.' and '-', starting with a letter or digit"
 
 
 class Invocation(Record):
-    """One call of this plugin by a runtime. What was not given is "".
+    """One call of this plugin by a runtime. A variable that is absent is "".
 
-    `args` is the text of CNI_ARGS, `pod_args` its K8S_POD_* pairs. `path` are the directories of CNI_PATH. `conf` is
-    the configuration from stdin, never changed; VERSION may have any. `environ` is the whole environment.
+    `args` is CNI_ARGS as given; `pod_namespace`, `pod_name` and `pod_uid` are its K8S_POD_* values. `path` has the
+    directories of CNI_PATH. `environ` is the whole environment.
     """
 
     command: str
@@ -75,82 +81,130 @@ class Invocation(Record):
     netns: str
     ifname: str
     args: str
-    pod_args: Mapping[str, str]  # never changed
+    pod_namespace: str
+    pod_name: str
+    pod_uid: str
     path: tuple[str, ...]
-    conf: dict[str, Any]  # never changed
-    cni_version: str
+    conf: NetConf
     environ: Mapping[str, str]
 
+    @property
+    def owner(self) -> str:
+        """The pod as errors name it, or the container if CNI_ARGS have no pod."""
+        return f"pod {self.pod_namespace}/{self.pod_name}" if self.pod_name else f"container {self.container_id}"
 
-def read_invocation(environ: Mapping[str, str], read_stdin: Callable[[], bytes]) -> Invocation:
-    """Return what the runtime asks for.
 
-    Raises CniError: 4 for the environment (all missing variables in one message), 5 if stdin cannot be read, 6 if it
-    is no JSON object, 7 if the network's name is missing or wrong. Versions are for `check_version`.
+class Stdin:
+    """The configuration of this call, read once. `version`: the CNI version of the answer; our newest by default."""
+
+    def __init__(self, read: Callable[[], bytes]) -> None:
+        self._read = read
+        self.version = VERSIONS[-1]
+
+    def load(self) -> object:
+        """Return the JSON value. Raises CniError 5 if stdin cannot be read, 6 if it is not UTF-8; SpecErrors."""
+        try:
+            text = self._read().decode()
+        except OSError as error:
+            raise CniError(IO_FAILURE, f"error reading from stdin: {error.strerror or error}") from error
+        except UnicodeDecodeError as error:
+            raise CniError(DECODE_FAILURE, f"{_STDIN} is not UTF-8 from byte {error.start} on") from error
+        conf = jsontext.parse(text, what=_STDIN, bytes_max=CONF_BYTES_MAX, section="CNI 1.1 §2")
+        version = conf.get("cniVersion") if isinstance(conf, dict) else None
+        if isinstance(version, str) and version:
+            self.version = version
+        return conf
+
+
+def read_invocation(environ: Mapping[str, str], stdin: Stdin) -> Invocation:
+    """Return the request of the runtime. Sets up the log by the configuration, before it can be refused.
+
+    Raises SpecErrors if stdin is not JSON, and CniError: 4 for the environment (all missing variables in one message),
+    5 if stdin cannot be read, 6 if it is not an object, 7 if the configuration is wrong, 1 for its version, 8 for
+    CNI_NETNS.
     """
-    command = environ["CNI_COMMAND"]
-    if command not in _SINCE:
-        raise CniError(INVALID_ENVIRONMENT, f"unknown CNI_COMMAND: {command}")
+    command, container_id, args = (
+        environ["CNI_COMMAND"],
+        environ.get("CNI_CONTAINERID", ""),
+        environ.get("CNI_ARGS", ""),
+    )
     _check_environment(command, environ)
-    args = environ.get("CNI_ARGS", "")
-    text = _read_text(read_stdin)
-    conf = _read_object(text) if command == "VERSION" else _read_conf(text)
+    raw = _check_object(stdin.load())
+    pod = _read_pod_args(args, is_strict=command in {"ADD", "CHECK"})
+    namespace, name = pod.get("K8S_POD_NAMESPACE", ""), pod.get("K8S_POD_NAME", "")
+    reading = netconf.read(raw)
+    log = reading.conf
+    LOG.set_subject(container_id, f"{namespace}/{name}" if name else "")
+    LOG.set_up(file=log.log_file, level=log.log_level, to_stderr=log.log_to_stderr, options=log.log_options)
+    check_version(command, log.cni_version)
+    check_netns(command, environ)
+    conf, warnings = reading.accept(command)
+    for warning in warnings:
+        LOG.verbose(f"warning: {warning}")
     return Invocation(
         command=command,
-        container_id=environ.get("CNI_CONTAINERID", ""),
+        container_id=container_id,
         netns=environ.get("CNI_NETNS", ""),
         ifname=environ.get("CNI_IFNAME", ""),
         args=args,
-        pod_args=_read_pod_args(args, is_strict=command in {"ADD", "CHECK"}),
+        pod_namespace=namespace,
+        pod_name=name,
+        pod_uid=pod.get("K8S_POD_UID", ""),
         path=tuple(filter(None, environ.get("CNI_PATH", "").split(":"))),
         conf=conf,
-        cni_version=_version_of(conf),
         environ=environ,
     )
 
 
-def check_version(invocation: Invocation) -> None:
-    """Raise CniError 1 if we do not speak the configuration's version, or if that version has no such verb."""
-    version = invocation.cni_version
+def check_version(command: str, version: str) -> None:
+    """Raise CniError 1 if this plugin does not support the version, or if the version does not have the verb."""
     if version not in VERSIONS:
         details = f'config is "{version}", plugin supports {jsontext.quote(VERSIONS)}'
         raise CniError(VERSION_INCOMPATIBLE, "incompatible CNI versions", details)
-    since = _SINCE[invocation.command]
+    since = _SINCE[command]
     if number(version) < number(since):
-        details = f'config is "{version}", {invocation.command} is part of CNI since {since}'
-        raise CniError(VERSION_INCOMPATIBLE, f"config version does not allow {invocation.command}", details)
+        details = f'config is "{version}", {command} is part of CNI since {since}'
+        raise CniError(VERSION_INCOMPATIBLE, f"config version does not allow {command}", details)
 
 
-def check_netns(invocation: Invocation) -> None:
-    """Raise CniError 8 if CNI_NETNS is our own namespace, the host's; CNI_NETNS_OVERRIDE=TRUE or 1 allows it."""
-    if invocation.command not in _IN_THE_POD or not invocation.netns:
-        return
-    if invocation.environ.get("CNI_NETNS_OVERRIDE", "").upper() in {"TRUE", "1"}:
+def check_netns(command: str, environ: Mapping[str, str]) -> None:
+    """Raise CniError 8 if CNI_NETNS is our own namespace, that of the host, unless CNI_NETNS_OVERRIDE is TRUE or 1."""
+    netns = environ.get("CNI_NETNS", "")
+    if command not in _IN_THE_POD or not netns or allows_own_netns(environ):
         return
     try:
-        given, own = os.stat(invocation.netns), os.stat("/proc/self/ns/net")  # noqa: PTH116  # pathlib costs 5 ms
-    except (OSError, ValueError):  # a namespace that is gone is none of ours
+        given, own = os.stat(netns), os.stat(OWN_NETNS)  # noqa: PTH116  # pathlib costs 5 ms
+    except (OSError, ValueError):  # a namespace that is gone is not ours
         return
     if (given.st_dev, given.st_ino) == (own.st_dev, own.st_ino):
         msg = "plugin's netns and netns from CNI_NETNS should not be the same"
-        raise CniError(INVALID_NETNS, msg, f"CNI_NETNS is {invocation.netns}")
+        raise CniError(INVALID_NETNS, msg, f"CNI_NETNS is {netns}")
 
 
-def render_version(conf_text: str) -> str:
-    """Return the answer to VERSION, in the version that was asked in; our newest if it names none (CNI 1.1 §5)."""
-    return jsontext.quote({"cniVersion": _version_in(conf_text), "supportedVersions": VERSIONS})
+def allows_own_netns(environ: Mapping[str, str]) -> bool:
+    """Say whether the runtime allows the network namespace of the host (skel.go:250-257)."""
+    return environ.get("CNI_NETNS_OVERRIDE", "").upper() in {"TRUE", "1"}
+
+
+def render_version(stdin: Stdin) -> str:
+    """Return the answer to VERSION, in the version of the request or else in our newest (CNI 1.1 §5)."""
+    try:  # noqa: SIM105  # contextlib costs 1 ms
+        stdin.load()
+    except SpecErrors:
+        pass
+    return jsontext.quote({"cniVersion": stdin.version, "supportedVersions": VERSIONS})
 
 
 def render_error(error: CniError, cni_version: str) -> str:
-    """Return the error as JSON (CNI 1.1 §5); `details` is left out when there is nothing in it."""
+    """Return the error as JSON (CNI 1.1 §5), without `details` if they are empty."""
     value = {"cniVersion": cni_version, "code": error.code, "msg": error.msg}
     return jsontext.quote({**value, "details": error.details} if error.details else value)
 
 
 def from_spec_errors(errors: SpecErrors) -> CniError:
-    """Return what breaks the standard as CNI says it: 6 for what is no JSON, else 7; the first one, then the rest."""
+    """Return problems as a CNI error: 6 for text that is not JSON, else 7. The first is `msg`, the others `details`."""
     first, *more = errors
-    code = DECODE_FAILURE if first.rule.startswith("json-") else INVALID_NETWORK_CONFIG
+    code = DECODE_FAILURE if first.rule in jsontext.RULES else INVALID_NETWORK_CONFIG
     lines = [*([first.excerpt] if first.excerpt else []), *(render(error) for error in more)]
     return CniError(code, render(first), "\n".join(lines))
 
@@ -163,38 +217,35 @@ def run(
 ) -> int:
     """Serve one call of a runtime and return the exit code.
 
-    `stdin` reads everything, `stdout` writes all it is given; it is called at most once, with one line of JSON.
-    `commands` has a function for each verb but VERSION; it returns the JSON object to print, or None. Whatever it
-    raises becomes a CNI error: a bug has code 999, and its traceback goes to stderr. Without a command: what we are.
-    The log has the outcome, but for VERSION, after the runtime has its answer.
+    `stdin` reads everything. `stdout` writes everything; it is called at most once, with one line of JSON. `commands`
+    has a function for each verb but VERSION, which returns the JSON object to print, or None. An exception becomes a
+    CNI error; a bug has code 999, and its traceback goes to stderr. Without CNI_COMMAND, the process prints ABOUT.
+    The outcome is logged when the runtime has its answer.
     """
-    if not environ.get("CNI_COMMAND"):
+    command = environ.get("CNI_COMMAND")
+    if not command:
         sys.stderr.write(ABOUT + "\n")
         return 0
-    LOG.begin(environ["CNI_COMMAND"], environ.get("CNI_CONTAINERID", ""))
-    given: list[bytes] = []
-
-    def read_once() -> bytes:
-        given.append(stdin())
-        return given[0]
-
+    LOG.begin(command, environ.get("CNI_CONTAINERID", ""))
+    conf = Stdin(stdin)
     failure: CniError | None = None
+    report = LOG.error
     try:
-        text, tell = _serve(environ, read_once, commands), LOG.error
-    except Exception as error:  # noqa: BLE001  # the last one who can say it in JSON
-        is_expected = isinstance(error, CniError | SpecErrors)
-        failure, tell = _cni_error(error), LOG.error if is_expected else LOG.panic
-        text = render_error(failure, _version_in(given[0].decode("utf-8", "replace") if given else ""))
-    is_heard = not text or _is_written(text, stdout)
+        text = _serve(environ, conf, commands)
+    except Exception as error:  # noqa: BLE001  # a bug must reach the runtime as JSON too
+        failure = _cni_error(error)
+        report = LOG.error if isinstance(error, CniError | SpecErrors) else LOG.panic
+        text = render_error(failure, conf.version)
+    is_delivered = not text or _write(text, stdout)
     if failure is not None:
-        _log_failure(failure, tell)
-    elif is_heard and environ["CNI_COMMAND"] != "VERSION":
+        _log_failure(failure, report)
+    elif is_delivered and command != "VERSION":
         LOG.done()
-    LOG.end()
-    return 1 if failure or not is_heard else 0
+    return 1 if failure or not is_delivered else 0
 
 
-def _is_written(text: str, stdout: Callable[[bytes], object]) -> bool:
+def _write(text: str, stdout: Callable[[bytes], object]) -> bool:
+    """Write the answer; say whether the runtime could get it."""
     try:
         stdout(text.encode("utf-8", "backslashreplace") + b"\n")
     except OSError as error:
@@ -203,15 +254,15 @@ def _is_written(text: str, stdout: Callable[[bytes], object]) -> bool:
     return True
 
 
-def _log_failure(failure: CniError, tell: Callable[[str], None]) -> None:
-    """Log an error with what else there is to it, each in a line that is not too long."""
-    tell(f"failed ms={LOG.ms_since(LOG.started)} code={failure.code}: {failure.msg[:LOGGED_CHARACTERS_MAX]}")
+def _log_failure(failure: CniError, report: Callable[[str], None]) -> None:
+    """Log an error and its details, in lines of bounded length."""
+    report(f"failed ms={LOG.ms_since(LOG.started)} code={failure.code}: {failure.msg[:LOGGED_CHARACTERS_MAX]}")
     for line in failure.details.splitlines()[:LOGGED_DETAILS_MAX]:
-        tell(f"detail: {line[:LOGGED_CHARACTERS_MAX]}")
+        report(f"detail: {line[:LOGGED_CHARACTERS_MAX]}")
 
 
 def claim_stdout() -> Callable[[bytes], object]:
-    """Return a writer to stdout and send all else that is printed to stderr, so that JSON stays alone."""
+    """Return a writer to stdout, and redirect file descriptor 1 to stderr, so that nothing mixes with the JSON."""
     own = os.dup(1)
     os.dup2(2, 1)
 
@@ -222,23 +273,12 @@ def claim_stdout() -> Callable[[bytes], object]:
     return write
 
 
-def _serve(environ: Mapping[str, str], read_stdin: Callable[[], bytes], commands: Mapping[str, Command]) -> str:
-    invocation = read_invocation(environ, read_stdin)
-    if invocation.command == "VERSION":
-        return render_version(jsontext.quote(invocation.conf))
-    _set_up_log(invocation)
-    check_version(invocation)
-    check_netns(invocation)
-    result = commands[invocation.command](invocation)
+def _serve(environ: Mapping[str, str], stdin: Stdin, commands: Mapping[str, Command]) -> str:
+    command = environ["CNI_COMMAND"]
+    if command == "VERSION":
+        return render_version(stdin)
+    result = commands[command](read_invocation(environ, stdin))
     return "" if result is None else jsontext.quote(result)
-
-
-def _set_up_log(invocation: Invocation) -> None:
-    """Have all that follows told where the configuration says, even if something else in it is refused."""
-    conf, given = netconf.parse_log(invocation.conf), invocation.pod_args
-    name = given.get("K8S_POD_NAME", "")
-    LOG.tell_of(invocation.container_id, f"{given.get('K8S_POD_NAMESPACE', '')}/{name}" if name else "")
-    LOG.set_up(file=conf.log_file, level=conf.log_level, to_stderr=conf.log_to_stderr, options=conf.log_options)
 
 
 def _cni_error(error: Exception) -> CniError:
@@ -257,79 +297,44 @@ def _cni_error(error: Exception) -> CniError:
 
 
 def _check_environment(command: str, environ: Mapping[str, str]) -> None:
+    if command not in _SINCE:
+        raise CniError(INVALID_ENVIRONMENT, f"unknown CNI_COMMAND: {command}")
     needed = [name for name, commands in _REQUIRED.items() if command in commands]
     missing = [name for name in needed if not environ.get(name)]
     if missing:
         raise CniError(INVALID_ENVIRONMENT, f"required env variables [{','.join(missing)}] missing")
     if "CNI_CONTAINERID" in needed and not names.is_network_name(environ["CNI_CONTAINERID"]):
-        allowed = "letters, digits, '_', '.' and '-', starting with a letter or digit"
         shown = show(environ["CNI_CONTAINERID"])
-        raise CniError(INVALID_ENVIRONMENT, f"CNI_CONTAINERID has other characters: {shown}; allowed: {allowed}")
+        raise CniError(INVALID_ENVIRONMENT, f"CNI_CONTAINERID has other characters: {shown}; allowed: {_ALLOWED_NAME}")
     problem = names.interface_problem(environ["CNI_IFNAME"]) if "CNI_IFNAME" in needed else None
     if problem:
         shown, allowed = show(environ["CNI_IFNAME"]), names.ALLOWED_INTERFACE
         raise CniError(INVALID_ENVIRONMENT, f"CNI_IFNAME: {problem}: {shown}; allowed: {allowed}")
 
 
-def _read_text(read_stdin: Callable[[], bytes]) -> str:
-    try:
-        return read_stdin().decode()
-    except OSError as error:
-        raise CniError(IO_FAILURE, f"error reading from stdin: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        msg = f"the configuration on stdin is not UTF-8 from byte {error.start} on"
-        raise CniError(DECODE_FAILURE, msg) from error
-
-
-def _read_conf(text: str) -> dict[str, Any]:
-    """Return the configuration, with a name (skel.go:166-175, 216-230)."""
-    try:
-        conf = jsontext.parse(text, what="the configuration on stdin", bytes_max=CONF_BYTES_MAX, section="CNI 1.1 §2")
-    except SpecErrors as errors:
-        raise from_spec_errors(errors) from errors
+def _check_object(conf: object) -> dict[str, Any]:
+    """Return the configuration if it is an object with a name (skel.go:166-175, 216-230)."""
     if not isinstance(conf, dict):
-        raise CniError(DECODE_FAILURE, f"the configuration on stdin is no object: {show(conf)}")
-    version, name = conf.get("cniVersion"), conf.get("name")
-    if not isinstance(version, str | None):
-        raise CniError(DECODE_FAILURE, f"cniVersion: wrong JSON type: {show(version)}; allowed: a string")
-    if not isinstance(name, str | None):
-        raise CniError(DECODE_FAILURE, f"name: wrong JSON type: {show(name)}; allowed: a string")
+        raise CniError(DECODE_FAILURE, f"{_STDIN} is not an object: {show(conf)}")
+    for key in ("cniVersion", "name"):
+        if not isinstance(conf.get(key), str | None):
+            raise CniError(DECODE_FAILURE, f"{key}: wrong JSON type: {show(conf[key])}; allowed: a string")
+    name = conf.get("name")
     if not name:
         raise CniError(INVALID_NETWORK_CONFIG, "name: the network has no name")
     if not names.is_network_name(name):
-        allowed = "letters, digits, '_', '.' and '-', starting with a letter or digit"
-        msg = f"name: the network name has other characters: {show(name)}; allowed: {allowed}"
+        msg = f"name: the network name has other characters: {show(name)}; allowed: {_ALLOWED_NAME}"
         raise CniError(INVALID_NETWORK_CONFIG, msg)
     return conf
 
 
-def _read_object(text: str) -> dict[str, Any]:
-    """Return the object that a text holds, or an empty one."""
-    try:
-        value = jsontext.parse(text, what="the configuration on stdin", bytes_max=CONF_BYTES_MAX)
-    except SpecErrors:
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
-def _version_of(conf: Mapping[str, object]) -> str:
-    version = conf.get("cniVersion")
-    return version if isinstance(version, str) and version else VERSION_WHEN_ABSENT
-
-
-def _version_in(conf_text: str) -> str:
-    """Return the version to answer in: the configuration's as it is written, or our newest."""
-    version = _read_object(conf_text).get("cniVersion")
-    return version if isinstance(version, str) and version else VERSIONS[-1]
-
-
 def _read_pod_args(args: str, *, is_strict: bool) -> dict[str, str]:
-    """Return the K8S_POD_* pairs of CNI_ARGS, `k=v;k=v`; a value may have "=" in it, of one key the last counts."""
-    found: dict[str, str] = {}
+    """Return the K8S_POD_* pairs of CNI_ARGS, `k=v;k=v`. A value can have "="; the last pair of a key counts."""
+    pairs: dict[str, str] = {}
     for pair in filter(None, args.split(";")):
         key, equals, value = pair.partition("=")
         if is_strict and not (key and equals):
-            raise CniError(INVALID_ENVIRONMENT, f'CNI_ARGS: {show(pair)} is no pair; allowed: "key=value;key=value"')
+            raise CniError(INVALID_ENVIRONMENT, f'CNI_ARGS: {show(pair)} is not a pair; allowed: "key=value;key=value"')
         if equals and key.startswith("K8S_POD_"):
-            found[key] = value
-    return found
+            pairs[key] = value
+    return pairs

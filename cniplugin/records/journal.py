@@ -1,14 +1,24 @@
-"""The journal: what was attempted for each container, so that DEL, CHECK and GC ask nobody and nothing leaks.
+"""The journal: the attempted attachments of each container, so that DEL, CHECK and GC need no API server (CNI 1.1 §2).
 
-One file per container, `<directory>/<container ID>.journal` (its text: `journaltext`), replaced as a whole: temporary
-file, write, fsync, rename, fsync of the directory. A crash leaves the old record or the new one. If `write` fails after
-its rename (fsync of the directory), the new record is what a reader sees: one more attempt is on record than was made,
-and DEL of that is harmless (CNI 1.1 §2, DEL).
+There is one file per container, `<directory>/<container ID>.journal`:
+
+    record = head *entry
+    line   = crc SP json LF     ; crc: CRC-32 of the JSON text, 8 hexadecimal digits; json: ASCII, no line break
+    head   = {"kind", "version", the fields of Journal, "entries": the number of entry lines}
+    entry  = [index, {the fields of Entry}]
+
+Each line has a checksum, so that `salvage` can find the sound entries of a damaged record. CRC-32 is enough, because
+damage is an accident and the directory belongs to root: it finds each burst of up to 32 bits, and the count in the
+head finds each cut. `binascii` costs 0.4 ms; `hashlib` costs 8 ms.
+
+A record is replaced as a whole: temporary file, write, fsync, rename, fsync of the directory. A crash leaves the old
+record or the new one. If the fsync of the directory fails, `write` fails although the new record is in place. Then the
+record has one attempt too many, and its DEL is harmless (CNI 1.1 §2, DEL).
 
 Locks (CNI 1.1 §2: one operation per container; GC alone): `lock` takes `.lock` shared and `.<id>.lock` exclusive,
-`lock_all` takes `.lock` exclusive. A container's lock file is unlinked by its holder, while it is held; who then gets
-the lock of that unlinked file sees that the path has another inode, or none, and starts again. The kernel frees the
-locks of a killed process; the files it left are taken over by the next holder, or go in `sweep`.
+`lock_all` takes `.lock` exclusive. The holder of a container's lock file unlinks it before the release. A process that
+then locks the unlinked file sees that the path has another inode, or none, and starts again. The kernel releases the
+locks of a killed process; the next holder takes over its files, or `sweep` removes them.
 """
 
 from __future__ import annotations
@@ -19,20 +29,21 @@ import os
 import time
 from binascii import crc32
 
-from cniplugin.errors import DECODE_FAILURE, INVALID_ENVIRONMENT, IO_FAILURE, TRY_AGAIN_LATER, CniError
+from cniplugin.cnierrors import DECODE_FAILURE, INVALID_ENVIRONMENT, IO_FAILURE, TRY_AGAIN_LATER, CniError
+from cniplugin.netspec import cniconfig
 from cniplugin.netspec.names import is_network_name
-
-from . import journaltext
-from .journaltext import parse, render
+from cniplugin.netspec.rawjson import dumps, loads
+from cniplugin.netspec.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Protocol, Self
+    from collections.abc import Mapping
+    from typing import Any, Protocol, Self
 
-    from .journaltext import Journal, Salvage
+    from cniplugin.netspec.cniconfig import NetworkConfigList
 
     class System(Protocol):
-        """What `Store` asks of the operating system: the functions of `os`, so that a test can fail each one."""
+        """The functions of `os` that `Store` calls, so that a test can make each of them fail."""
 
         def open(self, path: str, flags: int, mode: int = 0o777, /) -> int: ...  # noqa: D102  # as in os
         def read(self, fd: int, length: int, /) -> bytes: ...  # noqa: D102
@@ -44,7 +55,12 @@ if TYPE_CHECKING:
         def unlink(self, path: str, /) -> None: ...  # noqa: D102
 
 
-_SUFFIX = ".journal"
+VERSION = 1
+"""Version of the schema. A record of another version counts as damaged."""
+
+ATTEMPTED, ATTACHED = STATES = ("attempted", "attached")
+
+SUFFIX = ".journal"
 _STEM_MAX = 230  # NAME_MAX is 255 bytes; "." and ".journal" take 9
 _POLL_S = 0.01
 _READ_BYTES = 1 << 20
@@ -58,27 +74,230 @@ _ADVICE = {
 }
 
 
+_KIND = "nadmit-journal"
+_NONE = type(None)
+_JOURNAL_TYPES = {
+    "container_id": (str,),
+    "netns": (str,),
+    "pod_namespace": (str, _NONE),
+    "pod_name": (str, _NONE),
+    "pod_uid": (str, _NONE),
+    "runtime_ifname": (str,),
+    "version": (int,),
+}
+_HEAD_TYPES = {"kind": (str,), "entries": (int,), **_JOURNAL_TYPES}
+_ENTRY_TYPES = {
+    "reference": (str,),
+    "ifname": (str,),
+    "item": (int, _NONE),
+    "is_default": (bool,),
+    "config": (str,),
+    "capability_args": (dict,),
+    "cni_args": (dict, _NONE),
+    "args": (str,),
+    "state": (str,),
+    "result": (dict, _NONE),
+    "default_route": (dict, _NONE),
+    "device": (str, _NONE),
+}
+_LATER_ENTRY_TYPES = {"device_info_file": (str,)}
+"""Fields that the first records of this version did not have. They are absent if None, so that this plugin reads old
+records, and an older plugin reads records without such a field."""
+
+
+class Entry(Record):
+    """One attachment as its plugins were called; its JSON objects are never changed.
+
+    `reference`: `namespace/name` of the definition, or the name of the configuration. `item`: the position in the
+    networks annotation, from 0; None for default networks. `config`: the network as text, with its name.
+    `capability_args`: the `runtimeConfig` of plugins. `cni_args`: `args.cni`. `args`: CNI_ARGS as given. `state`: one
+    of STATES. `result`: the final result. `default_route`: the changes of default routes. `device`: the device ID.
+    `device_info_file`: the path of the attachment's device information; the file may be absent.
+    """
+
+    reference: str
+    ifname: str
+    item: int | None = None
+    is_default: bool = False
+    config: str
+    capability_args: dict[str, Any]
+    cni_args: dict[str, Any] | None = None
+    args: str = ""
+    state: str = ATTEMPTED
+    result: dict[str, Any] | None = None
+    default_route: dict[str, Any] | None = None
+    device: str | None = None
+    device_info_file: str | None = None
+
+    @property
+    def label(self) -> str:
+        """The attachment as errors name it. The first item of the annotation is 1, as in refusals."""
+        item = "" if self.item is None else f"item {self.item + 1}: "
+        return f"{item}network {self.reference} ({self.ifname})"
+
+
+class Journal(Record):
+    """The attempted attachments of one container, in the order of ADD. `runtime_ifname` is the runtime's CNI_IFNAME."""
+
+    container_id: str
+    netns: str
+    pod_namespace: str | None = None
+    pod_name: str | None = None
+    pod_uid: str | None = None
+    runtime_ifname: str
+    entries: tuple[Entry, ...] = ()
+    version: int = VERSION
+
+    @property
+    def pod(self) -> str:
+        """`namespace/name` of the pod, "" if it is unknown."""
+        return f"{self.pod_namespace}/{self.pod_name}" if self.pod_name else ""
+
+    @property
+    def owner(self) -> str:
+        """The pod as errors name it, or the container if the pod is unknown."""
+        return f"pod {self.pod}" if self.pod else f"container {self.container_id}"
+
+
+class Salvage(Record):
+    """The sound lines of a damaged record.
+
+    `head`: the record without its entries, None if lost. `entries`: those with a right checksum. `missing`: the number
+    of the other entries, None if unknown.
+    """
+
+    head: Journal | None
+    entries: tuple[Entry, ...]
+    missing: int | None
+
+
+def render(journal: Journal) -> bytes:
+    """Return the file of a journal. Raises ValueError for a value that `parse` would refuse, a bug of the caller."""
+    head = {field: getattr(journal, field) for field in _JOURNAL_TYPES}
+    head = {"kind": _KIND, **head, "entries": len(journal.entries)}
+    _check_head(head)
+    lines = [_render_line(head)]
+    for index, entry in enumerate(journal.entries):
+        fields = {field: getattr(entry, field) for field in _ENTRY_TYPES}
+        fields |= {field: value for field in _LATER_ENTRY_TYPES if (value := getattr(entry, field)) is not None}
+        _check_entry(fields)
+        lines.append(_render_line([index, fields]))
+    return b"".join(lines)
+
+
+def parse(data: bytes) -> Journal:
+    """Return the journal of a file. Raises ValueError with what is wrong."""
+    if not data:
+        raise ValueError("the file is empty")
+    if not data.endswith(b"\n"):
+        raise ValueError("its end is missing")
+    first, *others = data[:-1].split(b"\n")
+    head, count = _parse_head(_parse_line(first))
+    if len(others) != count:
+        raise ValueError(f"it has {len(others)} of {count} entries")
+    numbered = [_parse_entry(_parse_line(line)) for line in others]
+    if [index for index, _ in numbered] != list(range(count)):
+        raise ValueError("its entries are out of order")
+    return head.replace(entries=tuple(entry for _, entry in numbered))
+
+
+def config_of(entry: Entry) -> NetworkConfigList:
+    """Return the network of an entry. Raises SpecErrors: the grammar may have become stricter since its ADD."""
+    return cniconfig.parse(entry.config, name="")
+
+
+def salvage(path: str) -> Salvage:
+    """Return the sound lines of the record at `path`; nothing if the file cannot be read."""
+    try:
+        data = _read_file(path, os)
+    except OSError:
+        data = b""
+    return parse_damaged(data)
+
+
+def parse_damaged(data: bytes) -> Salvage:
+    """Return the sound lines of a damaged record."""
+    first, *others = data.split(b"\n")
+    try:
+        head, count = _parse_head(_parse_line(first))
+    except ValueError:
+        head, count = None, None
+    sound: dict[int, Entry] = {}
+    for line in others if head else (first, *others):
+        try:
+            index, entry = _parse_entry(_parse_line(line))
+        except ValueError:
+            continue
+        sound[index] = entry
+    missing = None if count is None else max(0, count - len(sound))
+    return Salvage(head=head, entries=tuple(sound[index] for index in sorted(sound)), missing=missing)
+
+
+def _render_line(value: object) -> bytes:
+    """NB: ASCII with escapes, because CNI_ARGS and paths may have bytes that are not UTF-8 (os.fsdecode)."""
+    text = dumps(value, is_ascii=True).encode("ascii")
+    return b"%08x %s\n" % (crc32(text), text)
+
+
+def _parse_line(line: bytes) -> object:
+    if line[:9] != b"%08x " % crc32(line[9:]):
+        raise ValueError("a checksum is wrong")
+    try:
+        return loads(line[9:].decode("ascii"))
+    except RecursionError:
+        raise ValueError("it nests too deeply") from None
+
+
+def _parse_head(value: object) -> tuple[Journal, int]:
+    if isinstance(value, dict) and value.get("kind") == _KIND and value.get("version") != VERSION:
+        raise ValueError(f"its schema has version {value.get('version')}, and this plugin reads version {VERSION}")
+    head = _check_head(value)
+    return Journal(**{field: head[field] for field in _JOURNAL_TYPES}), head["entries"]
+
+
+def _check_head(value: object) -> dict[str, Any]:
+    head = _check_fields(value, _HEAD_TYPES)
+    if head["kind"] != _KIND or head["version"] != VERSION:
+        raise ValueError("it is not a record of this plugin's version")
+    return head
+
+
+def _parse_entry(value: object) -> tuple[int, Entry]:
+    if not isinstance(value, list) or len(value) != 2 or type(value[0]) is not int:
+        raise ValueError("an entry is not a pair of a number and an object")
+    return value[0], Entry(**_check_entry(value[1]))
+
+
+def _check_entry(value: object) -> dict[str, Any]:
+    given = value if isinstance(value, dict) else {}
+    later = {field: types for field, types in _LATER_ENTRY_TYPES.items() if field in given}
+    fields = _check_fields(value, {**_ENTRY_TYPES, **later})
+    if fields["state"] not in STATES:
+        raise ValueError(f"an entry's state is {fields['state']!r}")
+    return fields
+
+
+def _check_fields(value: object, types: Mapping[str, tuple[type, ...]]) -> dict[str, Any]:
+    if not isinstance(value, dict) or value.keys() != types.keys():
+        raise ValueError("it has other fields")
+    for field, allowed in types.items():
+        if type(value[field]) not in allowed:
+            raise ValueError(f"its field {field} has another type")
+    return value
+
+
 class DamagedError(CniError):
-    """A record is there and cannot be read as it was written; `path` is its file. See `salvage`."""
+    """The record at `path` exists and cannot be read. See `salvage`."""
 
     def __init__(self, code: int, path: str, reason: str) -> None:
         super().__init__(code, f"journal {path}: the record is damaged: {reason}")
         self.path = path
 
 
-def salvage(path: str) -> Salvage:
-    """Return what can still be known from the record at `path`; nothing when it cannot be read at all."""
-    try:
-        data = _read_file(path, os)
-    except OSError:
-        data = b""
-    return journaltext.salvage(data)
-
-
 class Store:
-    """The records in one directory. Every method blocks on the disk; hold a container's lock to write or remove.
+    """The records in one directory. Every method blocks on the disk. Hold a container's lock to write or remove.
 
-    Raises CniError 4 for a container ID that CNI does not allow, 5 with one line for what the disk refuses.
+    Raises CniError 4 for a container ID that CNI does not allow, 5 for a failure of the disk.
     """
 
     def __init__(self, directory: str, *, system: System = os) -> None:
@@ -87,10 +306,10 @@ class Store:
 
     def path(self, container_id: str) -> str:
         """Return the file of a container's record."""
-        return f"{self.directory}/{_stem(container_id)}{_SUFFIX}"
+        return f"{self.directory}/{_stem(container_id)}{SUFFIX}"
 
     def write(self, journal: Journal) -> None:
-        """Replace the container's record, durably. On CniError 5 the old record is intact (but see the module)."""
+        """Replace the container's record durably. After CniError 5 the old record is intact (but see the module)."""
         data = render(journal)
         path, temporary = self.path(journal.container_id), self._hidden(journal.container_id, "tmp")
         try:
@@ -103,7 +322,7 @@ class Store:
             raise _io_failure("written", path, error) from error
 
     def read(self, container_id: str) -> Journal | None:
-        """Return the container's record, None when there is none. Raises DamagedError: code 6, or 5 on an I/O error."""
+        """Return the container's record, None without one. Raises DamagedError: code 6, or 5 on an I/O error."""
         path = self.path(container_id)
         try:
             journal = parse(_read_file(path, self._system))
@@ -114,13 +333,13 @@ class Store:
         except ValueError as error:
             raise DamagedError(DECODE_FAILURE, path, str(error)) from error
         if journal.container_id != container_id:
-            raise DamagedError(DECODE_FAILURE, path, f"it is that of container {journal.container_id}")
+            raise DamagedError(DECODE_FAILURE, path, f"it belongs to container {journal.container_id}")
         return journal
 
     def remove(self, container_id: str) -> None:
-        """Remove the container's record and what a crash left beside it; fine when there is none.
+        """Remove the container's record, if there is one, and the temporary file of a crash.
 
-        NB: not synced. A record that a power loss brings back names what is gone: its DEL is repeated, or GC's.
+        NB: without fsync. If a power loss restores the record, another DEL or GC removes it.
         """
         path = self.path(container_id)
         try:
@@ -130,19 +349,19 @@ class Store:
             raise _io_failure("removed", path, error) from error
 
     def set_aside(self, container_id: str) -> str:
-        """Give the container's record a name that is no record's, durably, and return it. Hold its lock.
+        """Rename the container's record durably so that no verb finds it; return the new path. Hold its lock.
 
-        Raises CniError 5, also if there is one of that name from before.
+        Raises CniError 5, also if the new path exists.
         """
         path = self.path(container_id)
-        aside = f"{path.removesuffix(_SUFFIX)}.damaged"
+        aside = f"{path.removesuffix(SUFFIX)}.damaged"
         try:
-            if not _is_one_file(path, aside):  # else a crash came in between
+            if not _is_one_file(path, aside):  # else a crash came between link and unlink
                 os.link(path, aside, follow_symlinks=False)
             self._system.unlink(path)
             _sync_directory(self.directory, self._system)
         except FileExistsError as error:
-            text = f"journal {path}: it cannot be moved aside: there is {aside} already; move that one away"
+            text = f"journal {path}: it cannot be moved aside: {aside} exists already; move that file away"
             raise CniError(IO_FAILURE, text) from error
         except OSError as error:
             raise _io_failure("moved aside", path, error) from error
@@ -151,50 +370,49 @@ class Store:
     def containers(self) -> list[str]:
         """Return the containers that have a record, sorted.
 
-        NB: one with an ID too long for a file name whose record has lost its head cannot be named here; its DEL,
-        which brings the ID, finds it.
+        NB: a container is missing if its ID is too long for a file name and the head of its record is damaged. Its DEL,
+        which has the ID, finds the record.
         """
-        found = []
+        containers = []
         for name in self._names():
-            stem = name[: -len(_SUFFIX)]
-            if name.endswith(_SUFFIX) and is_network_name(stem):
-                found.append(stem)
-            elif name.endswith(_SUFFIX) and "~" in stem and (head := salvage(f"{self.directory}/{name}").head):
-                found.append(head.container_id)
-        return sorted(found)
+            stem = name[: -len(SUFFIX)]
+            if name.endswith(SUFFIX) and is_network_name(stem):
+                containers.append(stem)
+            elif name.endswith(SUFFIX) and "~" in stem and (head := salvage(f"{self.directory}/{name}").head):
+                containers.append(head.container_id)
+        return sorted(containers)
 
     def lock(self, container_id: str, deadline: float) -> Lock:
-        """Return the container's lock, for `with`. `deadline`: of `time.monotonic`. CniError 11 when it passes.
+        """Return the container's lock, for `with`. Entering raises CniError 11 at `deadline`, of `time.monotonic`.
 
-        Where no file can be made any more (disk full, read-only), the lock of all containers stands in for it, so
-        that DEL still works there.
+        If the disk is full or read-only, the lock of all containers is taken instead, so that DEL still works.
         """
         return Lock(self, f"container {container_id}", self._hidden(container_id, "lock"), deadline)
 
     def lock_all(self, deadline: float) -> Lock:
-        """Return the lock against every container's, for GC; otherwise as `lock`."""
+        """Return the lock of all containers, for GC; otherwise as `lock`."""
         return Lock(self, "garbage collection", None, deadline)
 
     def sweep(self) -> None:
-        """Remove the temporary and lock files that killed processes left. Hold `lock_all`."""
+        """Remove the temporary files and lock files of killed processes. Hold `lock_all`."""
         for name in self._names():
             if name.startswith(".") and name.endswith((".tmp", ".lock")) and name != ".lock":
                 _unlink(f"{self.directory}/{name}", self._system)
 
     def _hidden(self, container_id: str, kind: str) -> str:
-        """NB: no container ID starts with a dot, so these names are never records."""
+        """NB: a container ID never starts with a dot, so these names are never records."""
         return f"{self.directory}/.{_stem(container_id)}.{kind}"
 
     def _names(self) -> list[str]:
         try:
-            return os.listdir(self.directory)  # noqa: PTH208  # pathlib is too dear here
+            return os.listdir(self.directory)  # noqa: PTH208  # pathlib costs 5 ms
         except FileNotFoundError:
             return []
         except OSError as error:
             raise _io_failure("listed", self.directory, error) from error
 
     def _fill(self, path: str, data: bytes) -> None:
-        """Write and fsync a new file; one that a crash left is overwritten."""
+        """Write and fsync a file; the file of a crash is overwritten."""
         fd = self._system.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
         try:
             rest = memoryview(data)
@@ -206,7 +424,7 @@ class Store:
 
 
 class Lock:
-    """A lock to hold in a `with`; see the module. `owner` is who wants it, for the message."""
+    """A lock to hold in a `with`; see the module. `owner` is the caller, for the message."""
 
     def __init__(self, store: Store, owner: str, path: str | None, deadline: float) -> None:
         self._directory = store.directory
@@ -240,7 +458,7 @@ class Lock:
         except OSError as error:
             if error.errno not in _NO_NEW_FILES:
                 raise
-            # NB: a conversion drops the shared lock before it waits (flock(2)), so two of them do not block each other.
+            # NB: a conversion releases the shared lock before it waits (flock(2)), so two of them do not block.
             self._wait(self._fds[0], fcntl.LOCK_EX)
 
     def _acquire(self, path: str, operation: int) -> None:
@@ -277,12 +495,13 @@ class Lock:
 def _stem(container_id: str) -> str:
     """Return the file name of a container, without suffix (CNI 1.1 §2, CNI_CONTAINERID: the characters of a name).
 
-    One that is too long is cut and told from others by 64 bits of checksum; the record holds the whole ID, and
-    `read` compares it.
+    An ID that is too long is cut and gets 64 bits of checksum. The record has the whole ID, and `read` compares it.
     """
     if not is_network_name(container_id):
         allowed = "letters, digits, '_', '.' and '-', starting with a letter or digit"
-        raise CniError(INVALID_ENVIRONMENT, f"CNI_CONTAINERID: not a container ID: {container_id[:80]!a}: {allowed}")
+        raise CniError(
+            INVALID_ENVIRONMENT, f"CNI_CONTAINERID: not a container ID: {container_id[:80]!a}; allowed: {allowed}"
+        )
     if len(container_id) <= _STEM_MAX:
         return container_id
     data = container_id.encode("ascii")
@@ -290,8 +509,8 @@ def _stem(container_id: str) -> str:
 
 
 def _make_directory(path: str, system: System) -> None:
-    """Make a directory and those above it, durably."""
-    parent = os.path.dirname(path)  # noqa: PTH120  # pathlib is too dear here
+    """Make a directory and its parents, durably."""
+    parent = os.path.dirname(path)  # noqa: PTH120  # pathlib costs 5 ms
     try:
         system.mkdir(path, 0o700)
     except FileExistsError:
@@ -325,7 +544,7 @@ def _read_file(path: str, system: System) -> bytes:
 
 
 def _unlink(path: str, system: System, *, ignored: type[OSError] = OSError) -> None:
-    """Remove a file; by default its staying does no harm."""
+    """Remove a file; by default a failure does no harm."""
     try:  # noqa: SIM105  # contextlib is not loaded otherwise
         system.unlink(path)
     except ignored:

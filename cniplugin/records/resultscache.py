@@ -1,18 +1,18 @@
-"""Attachments that others recorded: libcni's `results/` and Multus' cache, read so that DEL can free them.
+"""Attachments that other programs recorded, libcni in `results/` and Multus in its cache, so that DEL can free them.
 
     libcni  <cacheDir>/results/<network>-<container ID>-<ifname>   ; kind cniCacheV1, libcni/api.go `cachedInfo`
     Multus  <cniDir>/<container ID>                                ; array of DelegateNetConf, pkg/types/types.go
 
-libcni's file is written after the whole list succeeded, so an attachment that failed halfway is not in it. Parts of the
-name are joined by "-", which each of them may hold: the content says whose file it is, the name only who is asked.
+libcni writes its file after the whole list succeeded, so it has no attachment that failed halfway. The parts of the
+file name are joined by "-", which each part may contain. So the container is taken from the content.
 
-Multus' file lacks portMappings, bandwidth, the pod and, where none was requested, the interface name, which is then
-made as Multus makes it (multus.go getIfname). Multus hands its `cniDir` to libcni as cacheDir: where `results/` has the
-same attachment, its configuration, capability arguments and result are taken, and nothing is lost. Where it has not
-(the attachment failed halfway, or the file is damaged), port mappings and traffic shapers of that attachment stay on
-the node: DEL then frees addresses and links only.
+Multus' file lacks portMappings, bandwidth, the pod and, unless requested, the interface name, which is then derived as
+Multus does (multus.go getIfname). Multus passes its `cniDir` to libcni as cacheDir. If `results/` has the same
+attachment, its configuration, capability arguments and result are used, and nothing is lost. If not (the attachment
+failed halfway, or the file is damaged), DEL frees only addresses and links. The port mappings and traffic shapers of
+that attachment then stay on the node.
 
-Best effort by design: rubbish is never an error here, but is listed, so that the caller can say what it could not free.
+Files that cannot be read are not errors. They are listed, so that the caller can report them.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from binascii import Error as Base64Error
 from binascii import a2b_base64
 
 from cniplugin.host.regularfile import load_regular_file
-from cniplugin.netspec.rawjson import loads
+from cniplugin.netspec.rawjson import dumps, loads
 from cniplugin.netspec.record import Record
 
-from .journaltext import ATTACHED, ATTEMPTED, Entry
+from .journal import ATTACHED, ATTEMPTED, Entry
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,21 +33,21 @@ if TYPE_CHECKING:
     from typing import Any
 
 FILE_BYTES_MAX = 16 * 1024 * 1024
-"""A file holds a configuration (1.5 MiB) and a result; Multus' holds those of all networks of a pod."""
+"""A file has a configuration (1.5 MiB) and a result; Multus' file has those of all networks of a pod."""
 
 OWN_TYPES = frozenset({"nadmit", "multus", "multus-shim"})
-"""Plugins that delegate. The runtime's own cache entry of one is the pod as a whole, and DEL of it would call us."""
+"""Plugins that delegate. The runtime's own cache has such an entry for the whole pod; its DEL would call us again."""
 
 
-class Found(Record):
-    """`entries`: in the order of ADD where it is known, else of file names. `unusable`: files that cannot be read."""
+class Recorded(Record):
+    """`entries`: in the order of ADD if known, else of file names. `unusable`: the files that cannot be read."""
 
     entries: tuple[Entry, ...] = ()
     unusable: tuple[str, ...] = ()
 
 
-def load_results(directory: str, container_id: str, *, runtime_ifname: str) -> Found:
-    """Return what libcni recorded for a container in `directory`, the `results` of a cacheDir. Raises nothing.
+def load_results(directory: str, container_id: str, *, runtime_ifname: str) -> Recorded:
+    """Return what libcni recorded for a container in `directory`, the `results` of a cacheDir. Never raises.
 
     The attachment whose interface is `runtime_ifname` counts as the default network. Entries of delegating plugins
     (OWN_TYPES) are left out.
@@ -63,13 +63,13 @@ def load_results(directory: str, container_id: str, *, runtime_ifname: str) -> F
             unusable.append(path)
         elif not _is_own(loads(entry.config)):
             entries.append(entry)
-    return Found(entries=tuple(entries), unusable=tuple(unusable))
+    return Recorded(entries=tuple(entries), unusable=tuple(unusable))
 
 
-def load_multus(directory: str, container_id: str, *, runtime_ifname: str, args: str) -> Found:
-    """Return what Multus recorded for a container in `directory`, its `cniDir`. Raises nothing.
+def load_multus(directory: str, container_id: str, *, runtime_ifname: str, args: str) -> Recorded:
+    """Return what Multus recorded for a container in `directory`, its `cniDir`. Never raises.
 
-    `args` are the CNI_ARGS of this DEL, given on where libcni recorded none.
+    `args` are the CNI_ARGS of this DEL. They are used if libcni recorded none.
     """
     path = f"{directory}/{container_id}"
     results = load_results(f"{directory}/results", container_id, runtime_ifname=runtime_ifname)
@@ -90,13 +90,13 @@ def load_multus(directory: str, container_id: str, *, runtime_ifname: str, args:
             entries.append(entry.replace(is_default=index == 0))
         else:
             unreadable = (path,)
-    return Found(entries=(*entries, *cached.values()), unusable=(*unreadable, *results.unusable))
+    return Recorded(entries=(*entries, *cached.values()), unusable=(*unreadable, *results.unusable))
 
 
 def _entry_of_result(cached: dict[str, Any], runtime_ifname: str) -> Entry | None:
     ifname, network = _text_of(cached.get("ifName")), _text_of(cached.get("networkName"))
     caps = _dict_of(cached.get("capabilityArgs")) or {}
-    config = _config_text(cached.get("config"))
+    config = _config_text(cached.get("config"), name=network or "")
     if cached.get("kind") != "cniCacheV1" or "containerId" not in cached or not ifname or not network or config is None:
         return None
     return Entry(
@@ -113,9 +113,13 @@ def _entry_of_result(cached: dict[str, Any], runtime_ifname: str) -> Entry | Non
 
 
 def _entry_of_delegate(delegate: object, ifname: str, *, args: str, is_default: bool) -> Entry | None:
-    if not isinstance(delegate, dict) or (config := _config_text(delegate.get("Bytes"))) is None:
+    if not isinstance(delegate, dict):
         return None
-    wanted = {
+    reference = _text_of(delegate.get("Name")) or ""
+    config = _config_text(delegate.get("Bytes"), name=reference.rpartition("/")[2])
+    if config is None:
+        return None
+    requests = {
         "mac": delegate.get("macRequest"),
         "ips": delegate.get("ipRequest"),
         "infinibandGUID": delegate.get("infinibandGUIDRequest"),
@@ -123,11 +127,11 @@ def _entry_of_delegate(delegate: object, ifname: str, *, args: str, is_default: 
     }
     gateways = delegate.get("default-route")
     return Entry(
-        reference=str(delegate.get("Name") or loads(config).get("name") or ""),
+        reference=reference or str(loads(config).get("name") or ""),
         ifname=ifname,
         is_default=is_default,
         config=config,
-        capability_args={name: value for name, value in wanted.items() if value},
+        capability_args={name: value for name, value in requests.items() if value},
         args=args,
         state=ATTEMPTED,  # Multus writes it before it attaches
         default_route={"gateways": gateways} if isinstance(gateways, list) else None,
@@ -140,15 +144,18 @@ def _multus_ifname(delegate: object, index: int, runtime_ifname: str) -> str:
     return asked or (f"net{index}" if index else runtime_ifname)
 
 
-def _config_text(encoded: object) -> str | None:
-    """Return the configuration of Go's base64 `[]byte`, None when it is not a JSON object."""
+def _config_text(encoded: object, *, name: str) -> str | None:
+    """Return the configuration of Go's base64 `[]byte`, with this name if it has none. None if it is not an object."""
     if not isinstance(encoded, str):
         return None
     try:
         text = a2b_base64(encoded, strict_mode=True).decode("utf-8")
-        return text if isinstance(loads(text), dict) else None
+        conf = loads(text)
     except (Base64Error, ValueError, RecursionError):
         return None
+    if not isinstance(conf, dict):
+        return None
+    return text if conf.get("name") or not name else dumps({**conf, "name": name})
 
 
 def _is_own(conf: dict[str, Any]) -> bool:
@@ -173,13 +180,13 @@ def _dict_of(value: object) -> dict[str, Any] | None:
 
 def _names(directory: str, part: str) -> list[str]:
     try:
-        return sorted(name for name in os.listdir(directory) if part in name)  # noqa: PTH208  # pathlib is too dear
+        return sorted(name for name in os.listdir(directory) if part in name)  # noqa: PTH208  # pathlib costs 5 ms
     except OSError:
         return []
 
 
 def _load_json(path: str) -> object:
-    """Return the JSON value of a file, None when it has none."""
+    """Return the JSON value of a file, None if it cannot be read."""
     try:
         return loads(load_regular_file(path, bytes_max=FILE_BYTES_MAX))
     except (OSError, ValueError, RecursionError):

@@ -6,20 +6,20 @@ The result, `nadmit-node-<version>-<arch>.tar.gz`, unpacks to
     nadmit/bin/python3           this interpreter
     nadmit/lib/                  the loader, libc and the shared libraries that the interpreter and its modules need
     nadmit/lib/python3.x/        the modules of the standard library that the plugin can load, and the plugin
-    nadmit/licences/             the notices of all that (licences.py)
-    nadmit/nadmit-bundle.json    version, architecture, where the parts are from, and which notice is whose
+    nadmit/licences/             the notices of all these files (licences.py)
+    nadmit/nadmit-bundle.json    version, architecture, the sources of the parts, and the notice of each
 
-and runs from wherever it lies, without a Python, a libc or a shell of the host. The kernel starts a dynamic program
-by the absolute path of a loader that is written in it, which no movable bundle can have (patchelf writes one, but it
-is absolute all the same). So the launcher finds its own directory and starts the bundle's loader, which takes the
-program and the library path as arguments (ld.so(8)). An archive for a node is built on a machine of its architecture.
+The bundle runs from any directory, without a Python, a libc or a shell of the host. A dynamic program contains the
+absolute path of its loader, by which the kernel starts it. A bundle that can be moved cannot have such a path
+(patchelf can change the path, but it stays absolute). So the launcher finds its own directory and starts the loader
+of the bundle, which takes the program and the library path as arguments (ld.so(8)). Build the archive on a machine
+with the architecture of the node.
 
-What the standard library's part is, is found, not listed: each import statement of `cniplugin`, the lazy ones too, is
-executed by a bare interpreter, and what it has then loaded is copied. All is compiled to unchecked pycs (PEP 552)
-without sources, so that no start looks at the date of a file or writes one.
+The modules of the standard library are not listed here. A bare interpreter executes each import statement of
+`cniplugin`, including the lazy ones, and the modules that it has then loaded are copied. All are compiled to
+unchecked pycs (PEP 552) without sources, so that Python neither checks the dates of files nor writes files at the
+start.
 """
-
-# a script, beside the manifests that use what it makes
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ BYTES_MAX = 30_000_000
 """The Multus binary has 69 MB, its shim 52 MB."""
 
 ENCODINGS = ("ascii", "latin_1", "utf_8")
-"""Loaded by name: the streams'. Host names go to the resolver as bytes, without `idna`."""
+"""Encodings that Python loads by name, for the streams. Host names go to the resolver as bytes, without `idna`."""
 
 LEFT_OUT = ("bz2", "lzma", "_bz2", "_lzma", "_compression", "tracemalloc")
-"""Loaded if there, and done without if not: shutil's archives, warnings' allocation traces."""
+"""Modules that their importers can do without: archives of shutil, allocation traces of warnings."""
 
 LAUNCHER = r"""
 #include <limits.h>
@@ -73,7 +73,7 @@ int main(int argc, char **argv) {
     ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
     if (length > 0) {
         self[length] = 0;
-    } else { /* no /proc: the path that was executed */
+    } else { /* without /proc: the path that was executed */
         const char *executed = (const char *)getauxval(AT_EXECFN);
         if (!executed || !realpath(executed, self)) return fail("its own path is not known");
     }
@@ -116,11 +116,11 @@ print(json.dumps([name for name, module in sys.modules.items() if module is not 
 
 
 class BundleError(Exception):
-    """One line that says why no bundle can be built."""
+    """One line that says why the bundle cannot be built."""
 
 
 def main() -> int:
-    """Build the archive and say where it is."""
+    """Build the archive and print its path."""
     directory = Path(sys.argv[1]) if len(sys.argv) > 1 else SOURCES / "dist"
     try:
         archive, size = build(directory)
@@ -180,23 +180,23 @@ def build(directory: Path) -> tuple[Path, int]:
 
 
 def find_modules() -> list[str]:
-    """Return the modules of the standard library that the plugin can load, sorted; those in the binary included."""
-    wanted = {f"encodings.{name}" for name in ENCODINGS}
+    """Return the modules of the standard library that the plugin can load, sorted, including those in the binary."""
+    imported = {f"encodings.{name}" for name in ENCODINGS}
     for source in (SOURCES / "cniplugin").rglob("*.py"):
         for node in _imports(ast.parse(source.read_text())):
             if isinstance(node, ast.Import):
-                wanted |= {alias.name for alias in node.names}
+                imported |= {alias.name for alias in node.names}
             elif not node.level and node.module:
-                wanted.add(node.module)
-    wanted = {name for name in wanted if name.partition(".")[0] not in {"__future__", "cniplugin"}}
-    given = json.dumps({"modules": sorted(wanted), "left_out": LEFT_OUT})
+                imported.add(node.module)
+    imported = {name for name in imported if name.partition(".")[0] not in {"__future__", "cniplugin"}}
+    given = json.dumps({"modules": sorted(imported), "left_out": LEFT_OUT})
     command = [sys.executable, "-I", "-S", "-c", TRACE]
     out = subprocess.run(command, input=given, capture_output=True, text=True, check=True).stdout
     return sorted({*json.loads(out), "__future__", "os"})
 
 
 def _imports(node: ast.AST) -> list[ast.Import | ast.ImportFrom]:
-    """Return the import statements below a node, but for those of types only."""
+    """Return the import statements below a node, except those under TYPE_CHECKING."""
     found: list[ast.Import | ast.ImportFrom] = []
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.If) and isinstance(child.test, ast.Name) and child.test.id == "TYPE_CHECKING":
@@ -208,7 +208,7 @@ def _imports(node: ast.AST) -> list[ast.Import | ast.ImportFrom]:
 
 
 def _add_module(name: str, library: Path, extensions: Path) -> None:
-    """Copy an extension module, or compile one in Python; nothing to do for what the interpreter has built in."""
+    """Copy an extension module, or compile a Python module. Built-in modules need nothing."""
     stdlib = Path(sysconfig.get_path("stdlib"))
     path = stdlib / name.replace(".", "/")
     for source in (path.with_suffix(".py"), path / "__init__.py"):
@@ -228,13 +228,13 @@ def _compile(source: Path, target: Path, shown: str) -> None:
 
 
 def _origins(extensions: Path) -> list[Path]:
-    """Return the files of which copies are in the directory of extension modules."""
+    """Return the original files of the copies in the directory of extension modules."""
     names = sorted(path.name.partition(".")[0] for path in extensions.iterdir())
     return [Path(str(importlib.util.find_spec(name).origin)) for name in names]  # type: ignore[union-attr]  # found before
 
 
 def _add_libraries(interpreter: Path, programs: list[Path], target: Path) -> list[str]:
-    """Copy the loader and all shared libraries; return where they are from."""
+    """Copy the loader and all shared libraries; return the paths of the originals."""
     found: dict[str, Path] = {}
     loaders = set()
     for program in (interpreter, *programs):
@@ -248,14 +248,14 @@ def _add_libraries(interpreter: Path, programs: list[Path], target: Path) -> lis
     found["ld.so"] = Path(loaders.pop())
     for name, path in found.items():
         _copy_program(path.resolve(), target / name)
-    # libc is linked to the loader by its name.
+    # libc links to the loader by its name.
     loader = found["ld.so"].name
     (target / loader).symlink_to("ld.so")
     return sorted(str(path) for path in found.values())
 
 
 def _copy_program(source: Path, target: Path) -> None:
-    """Copy an ELF file without symbols of debuggers and linkers."""
+    """Copy an ELF file without the symbols for debuggers and linkers."""
     shutil.copy(source, target)
     target.chmod(0o755)
     _run("strip", "--strip-unneeded", str(target))
@@ -268,7 +268,7 @@ def _add_launcher(target: Path, scratch: Path) -> None:
 
 
 def _pack(top: Path, archive: Path) -> None:
-    """Write a reproducible archive: sorted, no dates, root's."""
+    """Write a reproducible archive: sorted, without dates, owned by root."""
 
     def bare(info: tarfile.TarInfo) -> tarfile.TarInfo:
         info.mtime, info.uid, info.gid, info.uname, info.gname = 0, 0, 0, "root", "root"

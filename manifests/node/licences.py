@@ -1,12 +1,12 @@
-"""The notices of what a node bundle ships: Python's licence, and Debian's `copyright` of each package a file is from.
+"""The notices for the files of a node bundle: Python's licence, and the `copyright` of each Debian package with a file.
 
-    licences/nadmit.txt            this project's
-    licences/python.txt            the interpreter's, if no package of the system owns it
+    licences/nadmit.txt            the licence of this project
+    licences/python.txt            the licence of the interpreter, if no package of the system owns it
     licences/<package>.txt         /usr/share/doc/<package>/copyright
-    licences/common-licenses/...   the texts of /usr/share/common-licenses to which those refer
+    licences/common-licenses/...   the texts of /usr/share/common-licenses to which these refer
 
-The launcher is linked statically, so the packages of libc.a and libgcc.a count too. A file without a notice is
-a problem; where there is no dpkg nobody can be asked, and whoever passes the bundle on has to add what is missing.
+The launcher is linked statically, so the packages of libc.a and libgcc.a count as well. A file without a notice is an
+error. On a system without dpkg it is a warning: before you pass the bundle on, add the missing notices.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class LicenceError(Exception):
 def add_licences(own: Path, shipped: list[Path], target: Path) -> dict[str, str]:
     """Write the notices of the shipped files into a directory; return the name of each file's notice.
 
-    `own` is this project's licence. Raises LicenceError for the first file without a notice, if there is a dpkg to
-    ask; else warns on stderr for each.
+    `own` is the licence of this project. Raises LicenceError for the first file without a notice. On a system without
+    dpkg it warns on stderr for each such file instead.
     """
     target.mkdir()
     shutil.copy(own, target / "nadmit.txt")
@@ -52,7 +52,7 @@ def add_licences(own: Path, shipped: list[Path], target: Path) -> dict[str, str]
 
 
 def static_libraries() -> list[Path]:
-    """Return what the compiler puts into a static program."""
+    """Return the libraries that the compiler links into a static program."""
     words = ["gcc", "-print-file-name=libc.a"], ["gcc", "-print-libgcc-file-name"]
     found = (subprocess.run(word, capture_output=True, text=True, check=True).stdout.strip() for word in words)
     return [Path(path).resolve() for path in found]
@@ -71,7 +71,7 @@ def _notice(path: Path, package: str) -> tuple[str, str] | None:
 
 
 def _owners(paths: list[Path]) -> dict[Path, str]:
-    """Return the packages of files. NB: dpkg knows them by the names of before /lib became a link to /usr/lib."""
+    """Return the package of each file. NB: dpkg has the paths from before /lib became a link to /usr/lib."""
     if not shutil.which("dpkg"):
         return {}
     names: dict[str, Path] = {}

@@ -11,13 +11,13 @@ import tempfile
 import time
 from pathlib import Path
 
-from cniplugin.access.model.values import Rules
+from cniplugin.access.model.decision import Rules
 from tests.bench import load, node, policies, scale, server, world, worst
 from webhook.admission.evaluate import evaluate
 from webhook.admission.model.injection import Injection
 from webhook.admission.mutate import answer_mutation
 from webhook.admission.plugins.schema import PluginChecks
-from webhook.plugindata.loader import load_schemas
+from webhook.plugindata.pluginfiles import load_schemas
 from webhook.review import wire
 from webhook.trees.manifests import load_snapshot
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from cniplugin.access.compile import NO_POLICIES, Policies, read_policies
-from cniplugin.access.model.values import NAME_LABEL, Config
+from cniplugin.access.model.decision import NAME_LABEL, Config
 from webhook.admission.evaluate import evaluate
 from webhook.admission.view.currentrules import RulesInForce
 from webhook.review import wire

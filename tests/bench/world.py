@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from cniplugin.access.model.values import Rules
+from cniplugin.access.model.decision import Rules
 from tests.paths import EXAMPLES
 from webhook.admission.model.injection import Injection
 from webhook.admission.mutate import answer_mutation

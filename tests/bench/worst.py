@@ -20,14 +20,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from cniplugin.access.model.values import Rules
+from cniplugin.access.model.decision import Rules
 from tests.bench import bare, hostile, load, server, world
 from webhook.admission.model.requests import Decision, Request
 from webhook.admission.plugins.schema import PluginChecks
 from webhook.admission.view.nadmitconfiguration import Configuration
 from webhook.admission.view.parsecache import PARSED
 from webhook.compose import SWITCH_S
-from webhook.plugindata.loader import load_schemas
+from webhook.plugindata.pluginfiles import load_schemas
 from webhook.review.reviews import Reviews
 from webhook.serving.http import RequestError
 from webhook.snapshot.snapshot import Definition, Snapshot

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.realapi.server import RealApiServer
-from webhook.admission.plugins.codes import CODES
+from webhook.plugindata.codes import load_codes
 from webhook.report.explained import NAMESPACE, NETWORK_NAME, explain
 
 from .registered import cluster, staged
@@ -30,12 +30,12 @@ def webhook(real_api: RealApiServer, tmp_path_factory: pytest.TempPathFactory) -
 
 
 @pytest.mark.parametrize(
-    "code", [code for code, known in CODES.items() if not known.pod and code not in OTHER_SETTINGS]
+    "code", [code for code, known in load_codes().items() if not known.pod and code not in OTHER_SETTINGS]
 )
 def test_kubectl_says_what_the_manual_says(webhook: RealApiServer, tmp_path: Path, code: str) -> None:
     explained = explain(code)
     path = tmp_path / "net.json"
     path.write_text(json.dumps(network(f"{NAMESPACE}/{NETWORK_NAME}", {"config": explained.config})))
     done = webhook.kubectl("create", "-f", str(path), "--dry-run=server", "-o", "name")
-    assert done.stderr == f"{explained.said}\n"
+    assert done.stderr == f"{explained.output}\n"
     assert done.returncode == (1 if explained.severity == "error" else 0)

@@ -21,7 +21,7 @@ makes of them: who it calls for what, and what is stored. No node is here.
 | 14 | service account choice | it narrows, and is no boundary inside a namespace |
 | 15 | `failurePolicy: Ignore` window | a webhook that hangs admits nothing that has networks, and all that has none |
 | 16 | webhook configuration deleted | what passes meanwhile, and that it comes back as Ignore; the node: cniplugin/access/test_decision_table.py |
-| 17 | static pods | the mirror pod is refused; the kubelet runs it all the same: cniplugin/cluster/test_sources.py |
+| 17 | static pods | the mirror pod is refused; the kubelet runs it all the same: cniplugin/cluster/test_objects.py |
 | 18 | forged mirror annotations | no annotation exempts, nor does any user |
 | 19 | pod before its network | the pod is refused, a Deployment is told; at ADD: cniplugin/access/test_decision_table.py D10 |
 | 20 | forged network-status | bob and the admin may not, nodes and listed writers may |

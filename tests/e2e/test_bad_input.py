@@ -63,7 +63,7 @@ def test_an_empty_tree(tmp_path: Path) -> None:
     [
         ("", "0 tokens; allowed: 1 to 8; 16 to 63 lower case letters and digits"),
         ("0123456789abcdef\nTOO-SHORT\n", "line 2 is not a token; allowed: 16 to 63 lower case letters and digits"),
-        ("0123456789abcdéf", "not a text; allowed: 16 to 63"),
+        ("0123456789abcdéf", "not text; allowed: 16 to 63"),
         (None, "cannot be read: no such file or directory; give a file of tokens"),
     ],
 )
@@ -81,7 +81,10 @@ def test_a_file_of_tokens_that_cannot_be_used(tmp_path: Path, content: str | Non
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--cluster", "--webhook-configuration", "n", "--path-token-file", "f"], "for those who register by manifest"),
+        (
+            ["--cluster", "--webhook-configuration", "n", "--path-token-file", "f"],
+            "for webhooks registered by manifest",
+        ),
         (["--cluster", "--path-token-secret", "s"], "--path-token-secret belongs to --webhook-configuration."),
         (
             ["--cluster", "--webhook-configuration", "n", "--tls-secret", "t", "--path-token-secret", "s"],

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.process import RECORDINGS, Unanswered, serving
-from tests.paths import EXAMPLES, ROOT
+from tests.paths import EXAMPLES, ROOT, TESTS
 
 pytestmark = pytest.mark.slow
 
@@ -123,7 +123,7 @@ def test_a_status_writer_may_be_named(tmp_path: Path) -> None:
 
 
 def test_policies_that_cannot_be_read_are_told_at_the_start_and_count_all_the_same(tmp_path: Path) -> None:
-    tree = ROOT / "tests" / "cli" / "inputs" / "unreadable-policies"
+    tree = TESTS / "webhook" / "commands" / "inputs" / "unreadable-policies"
     with serving(tmp_path / "certs", manifests=tree) as server:
         assert server.get("/readyz") == (200, "ready")
         metrics = server.get("/metrics")[1]

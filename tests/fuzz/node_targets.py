@@ -13,19 +13,19 @@ import yaml
 
 from cniplugin.access import compile as access_compile
 from cniplugin.access.model import labels, matchers
-from cniplugin.access.model.values import Config
+from cniplugin.access.model.decision import Config
 from cniplugin.access.reading import consent, policyconfig
 from cniplugin.access.reading import policies as reading
-from cniplugin.attach import devicefiles, devices
-from cniplugin.cluster import http1, kubeconfig, kubeyaml, rulesfile
-from cniplugin.errors import CniError
+from cniplugin.attach import devices
+from cniplugin.cluster import accessrules, kubeconfig, kubeyaml, transport
+from cniplugin.cnierrors import CniError
 from cniplugin.install import commandline
 from cniplugin.netspec import annotation, cniconfig, jsontext, names, netattachdef, rawjson, result, versions
 from cniplugin.netspec import networkstatus as network_status
 from cniplugin.netspec.errors import SpecErrors
 from cniplugin.netspec.selection import to_json
 from cniplugin.protocol import netconf, skel
-from cniplugin.records import journaltext, resultscache
+from cniplugin.records import journal, resultscache
 
 from .target import Target, agree, object_of, text_of
 
@@ -148,9 +148,9 @@ def _matchers(data: bytes) -> object:
 
 def _netconf(data: bytes) -> object:
     conf = object_of(data)
-    netconf.parse_log(conf)
-    netconf.parse_to_clean_up({key: member for key, member in conf.items() if key != "name"} | {"name": "n"})
-    read, warnings = netconf.parse(conf | {"name": "n"})
+    reading = netconf.read(conf | {"name": "n"})
+    reading.accept("DEL")
+    read, warnings = reading.accept("ADD")
     return (len(read.delegates), len(warnings))
 
 
@@ -160,10 +160,9 @@ def _skel(data: bytes) -> object:
     environ.setdefault("CNI_COMMAND", "ADD")
     stdin = value.get("stdin")
     text = stdin if isinstance(stdin, str) else json.dumps(stdin)
-    called = skel.read_invocation(environ, lambda: text.encode("utf-8", "surrogatepass"))
-    skel.check_version(called)
-    json.loads(skel.render_version(text))
-    return (called.command, len(called.pod_args))
+    called = skel.read_invocation(environ, skel.Stdin(lambda: text.encode("utf-8", "surrogatepass")))
+    json.loads(skel.render_version(skel.Stdin(text.encode)))
+    return (called.command, called.pod_name)
 
 
 def _kubeconfig(data: bytes) -> object:
@@ -178,7 +177,7 @@ def _service_account(data: bytes) -> object:
 
 
 class _RefusedError(Exception):
-    """What `kubeyaml` and `http1` call with what they refuse."""
+    """What `kubeyaml` and `transport` call with the reason of a refusal."""
 
 
 def _refuse(text: str) -> NoReturn:
@@ -230,17 +229,17 @@ class _Stream:
 
 
 def _http1(data: bytes) -> object:
-    connection = http1.Connection(_Stream(data), expiry=1, clock=lambda: 0.0, refuse=_refuse)
+    connection = transport.Connection(_Stream(data), expiry=1, clock=lambda: 0.0, refuse=_refuse)
     answer = connection.receive()
     _ = (answer.message(), answer.retry_after_s, answer.is_last)
     return answer.status
 
 
 def _journal(data: bytes) -> object:
-    journaltext.salvage(data)
-    journal = journaltext.parse(data)
-    agree(journaltext.parse(journaltext.render(journal)), journal, "a record rendered and parsed again")
-    return len(journal.entries)
+    journal.parse_damaged(data)
+    record = journal.parse(data)
+    agree(journal.parse(journal.render(record)), record, "a record rendered and parsed again")
+    return len(record.entries)
 
 
 def _with_checksums(data: bytes) -> bytes:
@@ -248,7 +247,7 @@ def _with_checksums(data: bytes) -> bytes:
 
 
 def _rulesfile(data: bytes) -> object:
-    return len(rulesfile._parse(data, "https://api").objects)
+    return len(accessrules._parse(data, "https://api").objects)
 
 
 def _resultscache(data: bytes) -> object:
@@ -266,7 +265,7 @@ def _checkpoint(data: bytes) -> object:
 
 
 def _device_information(data: bytes) -> object:
-    return len(devicefiles._parse(data, "/file"))
+    return len(devices._parse_info(data, "/file"))
 
 
 def _install_arguments(data: bytes) -> object:

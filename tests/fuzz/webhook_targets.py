@@ -11,7 +11,7 @@ import click
 from cryptography import x509
 
 from certs import authority, cabundle, secretdata
-from cniplugin.access.model.values import Config, Rules
+from cniplugin.access.model.decision import Config, Rules
 from cniplugin.netspec import cniconfig
 from cniplugin.netspec.errors import SpecErrors
 from tests.webhook.admission.world import FakeCluster
@@ -21,23 +21,22 @@ from webhook.admission.model.injection import Injection
 from webhook.admission.mutate import answer_mutation
 from webhook.admission.mutation import jsonpatch
 from webhook.admission.plugins.engine import check_plugins
-from webhook.admission.plugins.formats import read_address, read_cidr
+from webhook.admission.plugins.goparsing import read_address, read_cidr
 from webhook.admission.plugins.schema import PluginChecks
-from webhook.commands import clusteroptions, options, serve
+from webhook.commands import options, serve
 from webhook.configuration import parsing as configuration_text
 from webhook.configuration import schemafiles
 from webhook.configuration.parsing import ConfigurationError
 from webhook.kube import responses
 from webhook.kube.apierrors import ClusterError
-from webhook.plugindata.loader import load_schemas
-from webhook.plugindata.own import read_own
+from webhook.plugindata.adminschemas import read_schemas
+from webhook.plugindata.pluginfiles import load_schemas
 from webhook.review import wire
 from webhook.serving import http
 from webhook.serving.http import RequestError
-from webhook.serving.memorytls import MemoryTls
-from webhook.serving.tls import CertificateError
-from webhook.trees import documents, jsonstream, positions, snapshots, yamlstream
-from webhook.trees.problems import Problem
+from webhook.serving.tls import CertificateError, MemoryTls
+from webhook.trees import builder, documents, jsonstream, positions, yamlstream
+from webhook.trees.problems import ManifestError, Problem
 
 from .target import Target, agree, json_of, object_of, text_of
 
@@ -91,14 +90,16 @@ def _configuration(data: bytes) -> object:
 
 def _plugin_schema(data: bytes) -> object:
     value = json_of(data)
-    found = read_own([value])
-    return (len(found.by_type), [mistake.said[:30] for mistake in found.mistakes][:3])
+    found = read_schemas([value])
+    return (len(found.by_type), [mistake.text[:30] for mistake in found.mistakes][:3])
 
 
 def _schema_file(data: bytes) -> object:
-    problems: list[Problem] = []
-    list(schemafiles._parse("file.yaml", data, problems))
-    return [problem.rule for problem in problems][:4]
+    try:
+        schemafiles._parse("file.yaml", data)
+    except ManifestError as error:
+        return [problem.rule for problem in error.problems][:4]
+    return []
 
 
 def _plugins(data: bytes) -> object:
@@ -112,7 +113,7 @@ def _documents(data: bytes) -> object:
     for document in found:
         document.locate("spec.config.plugins[0].type")
         document.locate("metadata.annotations")
-    snapshots.build(iter(found), problems)
+    builder.build(iter(found), problems)
     return sorted({problem.rule for problem in problems})
 
 
@@ -120,8 +121,8 @@ def _yamlstream(data: bytes) -> object:
     text = text_of(data)
     problems: list[Problem] = []
     found = list(yamlstream.read(text, file="file.yaml", problems=problems))
-    for node in positions.compose(text) if not problems else ():
-        positions.find(node, positions.split_lines(text), ["spec", "config", "plugins", "0", "type"])
+    if not problems:
+        positions.Source("f", text).locate(["spec", "config", "plugins", 0, "type"])
     return (len(found), sorted({problem.rule for problem in problems}))
 
 
@@ -237,9 +238,9 @@ def _certificate_name(data: bytes) -> object:
 _COMMAND = click.Context(click.Command("fuzz"))
 _OPTION = click.Option(["--fuzz"])
 _OPTIONS: tuple[Callable[[str], object], ...] = (
-    lambda text: clusteroptions.parse_url(_COMMAND, _OPTION, text),
+    lambda text: options.parse_url(_COMMAND, _OPTION, text),
     lambda text: options._parse_namespaces(_COMMAND, _OPTION, text),
-    lambda text: options._parse_namespace(_COMMAND, _OPTION, text),
+    lambda text: options.name_check("a namespace")(_COMMAND, _OPTION, text),
     lambda text: serve.ADDRESS.convert(text, _OPTION, _COMMAND),
 )
 

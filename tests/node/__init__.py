@@ -1,1 +1,1 @@
-"""The plugin process, with real delegates: scripted ones, and Debian's where they are installed."""
+"""The plugin process with real delegates: scripted ones, and Debian's if they are installed."""

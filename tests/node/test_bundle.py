@@ -42,7 +42,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def root(archive: Path, tmp_path: Path) -> Path:
-    """A root directory with nothing but the bundle, at a place of its own."""
+    """A root directory with only the bundle in it."""
     with tarfile.open(archive) as tar:
         tar.extractall(tmp_path / "root/some/where", filter="tar")
     return tmp_path / "root"
@@ -50,7 +50,7 @@ def root(archive: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def namespaces() -> Iterator[tuple[str, str]]:
-    """A namespace that stands for the host, and one for the pod."""
+    """A namespace for the host, and one for the pod."""
     names = (f"nadmit-host-{os.getpid()}", f"nadmit-pod-{os.getpid()}")
     made: list[str] = []
     try:
@@ -202,7 +202,7 @@ def test_it_installs_itself_and_takes_itself_off(root: Path) -> None:
 
 
 def _add_delegates(root: Path) -> None:
-    """Put real plugins there, and for them alone the libc that they are linked to."""
+    """Put real plugins there, and the libc that they need."""
     for name in DELEGATES:
         target = root / "opt/cni/bin" / name
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -222,7 +222,7 @@ def test_add_and_del_run_in_a_chroot_with_delegates(root: Path, namespaces: tupl
     netns = root / "run/netns" / pod
     netns.parent.mkdir(parents=True)
     netns.touch()
-    # The delegates (Go) read /proc; both mounts end with the mount namespace.
+    # The delegates, in Go, read /proc. Both mounts end with the mount namespace.
     script = f'mount -t proc proc "{root}/proc" && mount --bind "/run/netns/{pod}" "{netns}" && exec "$@"'
     prefix = ("ip", "netns", "exec", host, "unshare", "--mount", "sh", "-c", script, "sh")
     ipam = {"type": "host-local", "ranges": [[{"subnet": "10.99.0.0/24"}]], "dataDir": "/var/lib/cni/networks"}

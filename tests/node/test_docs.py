@@ -1,4 +1,4 @@
-"""The documents agree with the code: the table of keys in docs/node.md, the tests that docs/conformance.md names."""
+"""The documents agree with the code: the keys in docs/node.md, the tests in docs/conformance.md."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OF_CNI = {
 """Keys that each CNI configuration or request may have."""
 
 NO_VALUE = {"kubeconfig", "namespaceIsolation"}
-"""Keys whose absence is no value, but a way of working, which the table tells in words."""
+"""Keys without a default value; the table describes their absence in words."""
 
 
 def documented() -> dict[str, str]:
@@ -51,6 +51,8 @@ def test_defaults(key: str) -> None:
     told = documented()[key]
     if key == "logOptions":
         assert json.loads(told) == logfile.OPTIONS
+    elif key == "globalNamespaces":
+        assert told == shown(netconf.GLOBAL_NAMESPACES)
     elif field != netconf._UNUSED:
         assert told.replace("none", "") == shown(getattr(NetConf(name="net", cni_version="1.1.0"), field))
 

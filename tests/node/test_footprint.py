@@ -1,4 +1,4 @@
-"""What a plugin process loads: less than `json`, and neither `ssl` nor the planner where no pod is attached."""
+"""The modules of a plugin process: not even `json`, and neither `ssl` nor the planner unless a pod is attached."""
 
 from __future__ import annotations
 
@@ -68,20 +68,18 @@ def test_what_is_loaded(tmp_path: Path, command: str) -> None:
     assert (
         not {
             "cniplugin.cluster.kubeapi",
-            "cniplugin.cluster.sources",
-            "cniplugin.attach.networks",
+            "cniplugin.cluster.objects",
+            "cniplugin.attach.podnetworks",
             "cniplugin.host.netlink",
         }
         & names
     )
-    assert not {"cniplugin.attach.devices", "cniplugin.attach.devicefiles"} & names
+    assert not {"cniplugin.attach.devices"} & names
     assert not {name for name in names if name.startswith("cniplugin.access")}
     assert (
         not {
-            "cniplugin.cluster.currentrules",
+            "cniplugin.cluster.accessrules",
             "cniplugin.attach.permission",
-            "cniplugin.cluster.rulesfile",
-            "cniplugin.attach.alternatives",
         }
         & names
     )

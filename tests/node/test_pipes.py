@@ -1,4 +1,4 @@
-"""A named pipe at any file that the plugin reads: no hang, and what a broken file would bring."""
+"""A named pipe in the place of any file that the plugin reads causes the error of a broken file, not a hang."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from cniplugin.attach import confdir, devicefiles
-from cniplugin.cluster import kubeconfig, kubetls
+from cniplugin.attach import confdir, devices
+from cniplugin.cluster import kubeconfig, transport
 from cniplugin.cluster.kubeconfig import ClusterConfig
-from cniplugin.errors import CniError
+from cniplugin.cnierrors import CniError
 from cniplugin.host.disk import digest_of_tree
 from cniplugin.install import desired
 from cniplugin.install.commandline import InstallError
@@ -24,7 +24,7 @@ CLUSTER = ClusterConfig(server="https://h", host="h", port=443)
 
 @pytest.fixture(autouse=True)
 def _bounded() -> Iterator[None]:
-    """A test that waits for a pipe would wait for ever."""
+    """A test that blocks on a pipe would never end."""
 
     def give_up(*_: object) -> None:
         raise AssertionError("it hangs")
@@ -55,7 +55,7 @@ def test_files_of_certificates(pipe: str, field: str, tmp_path: Path) -> None:
     (tmp_path / "other").write_text("")
     others = {name: str(tmp_path / "other") for name in ("cert_file", "key_file") if field != "ca_file"}
     with pytest.raises(CniError, match=PIPE):
-        kubetls.tls_context(CLUSTER.replace(**{**others, field: pipe}))
+        transport.tls_context(CLUSTER.replace(**{**others, field: pipe}))
 
 
 def test_a_configuration_on_disk(pipe: str) -> None:
@@ -68,12 +68,12 @@ def test_a_configuration_on_disk(pipe: str) -> None:
 
 def test_devices(pipe: str, tmp_path: Path) -> None:
     with pytest.raises(CniError, match=PIPE):
-        devicefiles.load(pipe)
-    checkpoint = tmp_path / devicefiles.CHECKPOINT
+        devices.load_info(pipe)
+    checkpoint = tmp_path / devices.CHECKPOINT
     checkpoint.parent.mkdir()
     os.mkfifo(checkpoint)
     with pytest.raises(CniError, match=PIPE):
-        devicefiles.load_own(str(tmp_path), "uid")
+        devices.load_devices(str(tmp_path), "uid")
 
 
 def test_a_results_cache(tmp_path: Path) -> None:

@@ -21,9 +21,9 @@ pytestmark = pytest.mark.root
 
 NETNS = f"nadmit-start-{os.getpid()}"
 OF_ADD = {"_socket", "_struct", "struct"}
-"""What ADD needs of the standard library beyond the other verbs, without an API server."""
+"""The modules of the standard library that only ADD needs, without an API server."""
 START_MAX = 1.75
-"""From a bare interpreter to the first delegate, in starts of a bare interpreter; 1.3 to 1.45 were seen, quiet and busy."""
+"""The time from interpreter start to the first delegate, in starts of a bare interpreter. Measured: 1.3 to 1.45."""
 ROUNDS_MAX = 150
 
 DELEGATE = """#!/bin/sh
@@ -35,7 +35,7 @@ TELL = 'main()\nprint(*sorted(sys.modules), file=open({loaded!r}, "w"))'
 
 
 class World:
-    """A namespace, a delegate that says when it ran, and the plugin, precompiled as in a bundle."""
+    """A namespace, a delegate that records when it ran, and the plugin, precompiled as in a bundle."""
 
     def __init__(self, folder: Path) -> None:
         self.when, self.loaded = folder / "when", folder / "loaded"
@@ -111,10 +111,10 @@ def test_what_add_loads(world: World) -> None:
 
 @pytest.mark.slow
 def test_the_first_delegate_runs_soon(world: World) -> None:
-    """The best of many, against the best of a bare interpreter and of the delegate alone, in turn in this run.
+    """Compares the best of many starts with the best of a bare interpreter and of the delegate alone, in turn.
 
-    NB: a slower or busier machine makes both longer, so what is bounded is their ratio; the best ones are compared, and
-    more of them are taken while they are not good enough.
+    NB: a slow or busy machine makes all of them longer, so the limit is their ratio. More rounds are run until the best
+    ones are below it.
     """
     bare = alone = ours = float("inf")
     for _ in range(ROUNDS_MAX):

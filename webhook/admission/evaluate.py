@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from cniplugin.access.model.decision import Rules
 from cniplugin.access.model.policyrules import CONFIG_KIND, POLICY_KIND
 from cniplugin.access.model.policyrules import GROUP as ACCESS_GROUP
-from cniplugin.access.model.values import Rules
 from cniplugin.netspec.netattachdef import GROUP as NAD_GROUP
 from cniplugin.netspec.netattachdef import KIND as NAD_KIND
 from webhook.admission.checks import (

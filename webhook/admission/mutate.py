@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from cniplugin.access.model.values import Rules
+from cniplugin.access.model.decision import Rules
 from webhook.admission.checks import network_status
 from webhook.admission.evaluate import NETWORK_NAMESPACE, POD, evaluate
 from webhook.admission.model import podspec

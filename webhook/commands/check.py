@@ -12,33 +12,34 @@ import click
 
 from webhook.admission.model.remark import rule_of
 from webhook.admission.wording import messages
-from webhook.report import lines, machine, sarif
-from webhook.report.findings import ERROR, WARNING, Finding, Report
-from webhook.trees import charts, manifests, snapshots
+from webhook.report import lint, sarif
+from webhook.report.lint import ERROR, WARNING, Finding, Report
+from webhook.trees import builder, manifests
 from webhook.trees.documents import NO_OBJECT, Document
 from webhook.trees.problems import ManifestError, Position, Problem
 
-from .configoption import config_option, configuration_of
 from .judging import Judgement, Webhook, judge
 from .options import (
     EXIT_REFUSED,
     EXIT_UNREADABLE,
     STDIN,
     STDIN_NAME,
+    config_option,
+    configuration_of,
     fail_unreadable,
+    installed_version,
     paint,
     rules_in_force,
     rules_options,
 )
-from .version import installed_version
 
 PROGRESS_FILES_MIN = 300
 """Files above which reading takes long enough to show how far it is."""
 
 FORMATS: dict[str, Callable[[Report], str]] = {
-    "text": lambda report: lines.render(report, paint),
-    "json": machine.render_json,
-    "github": machine.render_github,
+    "text": lambda report: lint.render_text(report, paint),
+    "json": lint.render_json,
+    "github": lint.render_github,
     "sarif": lambda report: sarif.render(report, version=installed_version()),
 }
 
@@ -95,7 +96,7 @@ def check(
         found = manifests.find_files([path for path in paths if path != STDIN])
     except ManifestError as error:
         fail_unreadable(error.problems)
-    files, remarks = charts.set_aside(found, named=paths)
+    files, remarks = manifests.leave_out_charts(found, named=paths)
     problems: list[Problem] = []
     documents = list(_read(files, problems))
     if STDIN in paths:
@@ -105,7 +106,7 @@ def check(
     remarks += passed_over
     if not documents and not problems:
         fail_unreadable([*remarks, manifests.nothing_found(paths)])
-    cluster = snapshots.build(documents, problems)
+    cluster = builder.build(documents, problems)
     webhook = Webhook(
         cluster=cluster,
         rules=rules_in_force(rules_given, cluster),

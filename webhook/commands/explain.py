@@ -1,4 +1,4 @@
-"""`nadmit explain`: what a code means, an example, what to do."""
+"""`nadmit explain`: the meaning of a code, an example, and what to do."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from operator import eq
 import click
 
 from cniplugin.netspec.errors import show
-from webhook.admission.plugins.codes import CODES
-from webhook.report import explained, explainedtext
+from webhook.admission.plugins.findings import SEVERITIES
+from webhook.report import explained
 from webhook.report.titles import TITLES
 
 from .options import EXIT_UNREADABLE, paint
 
-NAMES = {name.upper(): name for name in (*CODES, *TITLES)}
-"""What can be explained; letter case does not matter."""
+NAMES = {name.upper(): name for name in (*SEVERITIES, *TITLES)}
+"""The names that can be explained, by their upper case."""
 
 
-@click.command("explain", short_help="Say what a code such as NAD101 means, and what to do.")
+@click.command("explain", short_help="Explain a code such as NAD101, and what to do.")
 @click.argument("codes", nargs=-1, metavar="[CODE...]")
 @click.option(
     "-o",
@@ -27,14 +27,14 @@ NAMES = {name.upper(): name for name in (*CODES, *TITLES)}
     type=click.Choice(["text", "json"]),
     default="text",
     show_default=True,
-    help="json: a list with code, title, severity, meaning, example, output and fix; of other rules code, title, page.",
+    help="json: a list of code, title, severity, meaning, example, output and fix; other rules have code, title, page.",
 )
 def explain(*, codes: tuple[str, ...], output: str) -> None:
-    """Say what the CODEs of messages about CNI plugins mean, with an example, what kubectl says to it, and what to do.
+    """Explain the CODEs of messages about CNI plugins, with an example, the output of kubectl, and what to do.
 
-    Without a CODE, list all of them. An error refuses the object, a warning does not. docs/messages.md has the same on
-    one page. A CODE may be another rule, too, as `nadmit check`, the log and metrics name them, such as
-    PostureIsolated: of these there is a title.
+    Without a CODE, list all codes. An error refuses the object, a warning does not. docs/messages.md has the same on
+    one page. A CODE may also be another rule that `nadmit check`, the log or metrics name, such as PostureIsolated;
+    other rules have only a title.
 
     \b
     Examples:
@@ -53,19 +53,19 @@ def explain(*, codes: tuple[str, ...], output: str) -> None:
         click.echo(_no_such_code(code), err=True)
     if unknown:
         sys.exit(EXIT_UNREADABLE)
-    wanted = list(dict.fromkeys(NAMES[code.upper()] for code in codes))
+    names = list(dict.fromkeys(NAMES[code.upper()] for code in codes))
     if output == "json":
-        click.echo(explained.to_json(wanted or NAMES.values()))
-    elif wanted:
-        click.echo(explainedtext.render(wanted, paint))
+        click.echo(explained.render_json(names or NAMES.values()))
+    elif names:
+        click.echo(explained.render_text(names, paint))
     else:
-        click.echo(explainedtext.render_list(paint))
+        click.echo(explained.render_list(paint))
 
 
 def _no_such_code(code: str) -> str:
-    """Name what is meant; of what looks like a code, the one that has most characters at the same place."""
+    """Suggest the nearest name: for a code, the one with most characters at the same place."""
     if code[:3].upper() == "NAD":
-        meant = [max(CODES, key=lambda known: sum(map(eq, known, code.upper())))]
+        meant = [max(SEVERITIES, key=lambda known: sum(map(eq, known, code.upper())))]
     else:
         meant = get_close_matches(code, TITLES, n=1)
     hint = f'did you mean "{meant[0]}"? ' if meant else ""

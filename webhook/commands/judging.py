@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from cniplugin.access.model.values import NamespaceLabels, Rules
+from cniplugin.access.model.decision import NamespaceLabels, Rules
 from webhook.admission.checks.namespacelabels import told
 from webhook.admission.evaluate import (
     BINDING,

@@ -1,27 +1,33 @@
-"""Options that several commands share, and how they print."""
+"""Options that several commands share, the values that they make, and how commands print."""
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NoReturn, TypeVar
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
-from cniplugin.access.model.values import NETWORK_STATUS_MODES, POSTURES, Config, Rules
+from cniplugin.access.model.decision import NETWORK_STATUS_MODES, POSTURES, Config, Rules
 from cniplugin.netspec.names import ALLOWED_LABEL, is_label
 from webhook.admission.evaluate import NETWORK_NAMESPACE
 from webhook.admission.view.currentrules import RulesInForce
 from webhook.admission.view.listers import Cluster
-from webhook.trees.problems import Problem
+from webhook.trees.problems import ManifestError, Problem
 
+if TYPE_CHECKING:
+    from webhook.admission.plugins.schema import PluginSchema
+    from webhook.admission.view.nadmitconfiguration import Configuration
+
+DISTRIBUTION = "nadmit"
 EXIT_REFUSED = 1
 EXIT_UNREADABLE = 2
 
 STDIN = "-"
 STDIN_NAME = "<stdin>"
-"""Standard input as a file: how it is asked for, and how it is called."""
+"""The name of standard input among files: in arguments, and in messages."""
 
 RULES_FIELDS = (
     "posture",
@@ -32,34 +38,35 @@ RULES_FIELDS = (
     "status_writer_groups",
     "contact",
 )
-"""Fields of `access.model.Config` that are options; `rules_options` makes a parameter of each."""
+"""Fields of `access.model.values.Config` that are options; `rules_options` makes a parameter of each."""
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def rules_options(command: Command) -> Command:
-    """Add the options that choose the access rules; `rules_of` makes them a value."""
-    return _add(command, _RULES_OPTIONS)
+    """Add the options about access rules; `rules_of` makes a value of them."""
+    return add_options(command, _RULES_OPTIONS)
 
 
 def attachment_rules_options(command: Command) -> Command:
-    """Add those of `rules_options` that decide about attachments of pods."""
-    return _add(command, _ATTACHMENT_OPTIONS)
+    """Add the options of `rules_options` that decide about attachments of pods."""
+    return add_options(command, _ATTACHMENT_OPTIONS)
 
 
-def _add(command: Command, options: Sequence[Callable[[Command], Command]]) -> Command:
+def add_options(command: Command, options: Sequence[Callable[[Command], Command]]) -> Command:
+    """Add options in the order of the help."""
     for option in reversed(options):
         command = option(command)
     return command
 
 
 def rules_of(options: Mapping[str, Any]) -> Rules:
-    """Return the rules that the options of `rules_options` say; others are passed over."""
+    """Return the rules of the options of `rules_options`; other options are ignored."""
     return Rules(config=Config(**{name: options[name] for name in RULES_FIELDS if name in options}))
 
 
 def rules_in_force(options: Mapping[str, Any], cluster: Cluster) -> Rules:
-    """Return the rules of a cluster's policies; what the options say holds without a configuration object."""
+    """Return the rules of a cluster's policies; the options apply if the cluster has no configuration object."""
     return RulesInForce(rules_of(options).config)(cluster)
 
 
@@ -71,10 +78,60 @@ def _parse_namespaces(_context: click.Context, _option: click.Parameter, value: 
     return names
 
 
-def _parse_namespace(_context: click.Context, _option: click.Parameter, value: str) -> str:
-    if not is_label(value):
-        raise click.BadParameter(f"{value!r} does not name a namespace; allowed: {ALLOWED_LABEL}")
-    return value
+def name_check(
+    what: str, is_name: Callable[[str], bool] = is_label, allowed: str = ALLOWED_LABEL
+) -> Callable[[click.Context, click.Parameter, str | None], str | None]:
+    """Return a click callback that accepts the name of a kind of object; `what` is the kind in messages."""
+
+    def check(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+        if value is not None and not is_name(value):
+            raise click.BadParameter(f"{value!r} does not name {what}; allowed: {allowed}")
+        return value
+
+    return check
+
+
+def parse_url(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    """Return an address that can be registered (a click callback)."""
+    if value is not None and (not value.startswith("https://") or any(mark in value for mark in "?#@")):
+        raise click.BadParameter(f"{value!r} cannot be registered; allowed: https://HOST[:PORT][/PATH]")
+    return value.rstrip("/") if value else value
+
+
+def output_option(help_text: str) -> Callable[[Command], Command]:
+    """Return the option --output of a command that prints text or JSON."""
+    return click.option(
+        "-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True, help=help_text
+    )
+
+
+def config_option(command: Command) -> Command:
+    """Add --config and --plugin-schemas, as the parameters `config` and `plugin_schemas`."""
+    return add_options(command, _CONFIG_OPTIONS)
+
+
+def configuration_of(config: Path | None, plugin_schemas: Path | None) -> Configuration:
+    """Return the configuration that the values of `config_option` name; ends the command if a file cannot be used."""
+    # NB: imported here, because some commands have neither YAML nor schemas.
+    from webhook.admission.plugins.schema import PluginChecks  # noqa: PLC0415
+    from webhook.admission.view.nadmitconfiguration import Configuration  # noqa: PLC0415
+    from webhook.driverdata.driverfiles import default_drivers  # noqa: PLC0415
+    from webhook.plugindata.pluginfiles import load_schemas  # noqa: PLC0415
+
+    try:
+        own: Mapping[str, PluginSchema] = {}
+        if plugin_schemas is not None:
+            from webhook.configuration.schemafiles import load_directory  # noqa: PLC0415
+
+            own = load_directory(plugin_schemas)
+        if config is None:
+            return Configuration(plugins=PluginChecks(schemas={**load_schemas(), **own}), drivers=default_drivers())
+        from webhook.configuration.filesource import read_file  # noqa: PLC0415
+        from webhook.configuration.parsing import read  # noqa: PLC0415
+
+        return read(read_file(config), where=str(config)).to_value(own)
+    except ManifestError as error:
+        fail_unreadable(error.problems)
 
 
 _POSTURE = click.option(
@@ -82,9 +139,9 @@ _POSTURE = click.option(
     type=click.Choice(POSTURES),
     default="Isolated",
     show_default=True,
-    help="What decides where no rule does, unless there is a NetworkAttachmentPolicyConfig. Isolated: networks of "
-    "the pod's own namespace and of the global ones. Consent: those, and what its owner shares. Open: every "
-    "network. Strict: none.",
+    help="Decides where no rule does, unless there is a NetworkAttachmentPolicyConfig. Isolated allows networks of "
+    "the pod's own namespace and of the global ones. Consent also allows networks that their owner shares. Open allows "
+    "every network, Strict none.",
 )
 _GLOBAL_NAMESPACES = click.option(
     "--global-namespaces",
@@ -99,28 +156,28 @@ _WORKLOAD_TEMPLATES = click.option(
     type=click.Choice(["Deny", "Warn", "Off"]),
     default="Deny",
     show_default=True,
-    help="What becomes of a Deployment, Job, ... whose pods would be refused by the access rules.",
+    help="What to do with a Deployment, Job, ... whose pods the access rules would refuse.",
 )
 _NETWORK_STATUS_MODE = click.option(
     "--network-status-mode",
     type=click.Choice(NETWORK_STATUS_MODES),
     default=Config().network_status_mode,
     show_default=True,
-    help="What becomes of a network-status that neither a node nor a status writer wrote. Warn and Deny drop it from "
+    help="What to do with a network-status that neither a node nor a status writer wrote. Warn and Deny drop it from "
     "new pods.",
 )
 _PROTECT_NETWORK_STATUS, _NO_PROTECT_NETWORK_STATUS = (
     click.option(flag, "network_status_mode", flag_value=mode, hidden=True, type=str)
     for flag, mode in (("--protect-network-status", "Deny"), ("--no-protect-network-status", "Off"))
 )
-"""Deprecated spellings of the mode: whoever asked for the refusal in words keeps it."""
+"""Deprecated spellings of the mode."""
 _STATUS_WRITER = click.option(
     "--status-writer",
     "status_writers",
     multiple=True,
     metavar="USER",
-    help="One more user that may write network-status. Nodes and the network plugins of the nodes may, such as Multus; "
-    "may be repeated.",
+    help="One more user that may write network-status, besides nodes and their network plugins, such as Multus; may be "
+    "repeated.",
 )
 _STATUS_WRITER_GROUP = click.option(
     "--status-writer-group",
@@ -136,19 +193,33 @@ STATUS_OPTIONS = (
     _STATUS_WRITER,
     _STATUS_WRITER_GROUP,
 )
-"""What decides who may write network-status."""
-_CONTACT = click.option("--contact", metavar="TEXT", default="", help="Whom a refusal tells the user to ask.")
+"""The options about writers of network-status."""
+_CONTACT = click.option("--contact", metavar="TEXT", default="", help="Whom the user should ask after a refusal.")
 network_namespace_option = click.option(
     "--network-namespace",
     metavar="NAME",
     default=NETWORK_NAMESPACE,
     show_default=True,
-    callback=_parse_namespace,
+    callback=name_check("a namespace"),
     help="Where a bare name in the default-network annotation is looked up.",
 )
 
+_CONFIG_OPTIONS = (
+    click.option(
+        "--config",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="A NadmitConfiguration, YAML (docs/configuration.md); without it its defaults apply.",
+    ),
+    click.option(
+        "--plugin-schemas",
+        type=click.Path(path_type=Path),
+        metavar="DIR",
+        help="Schemas of CNI plugins of your own, a file of JSON or YAML for each (docs/plugins.md).",
+    ),
+)
 _ATTACHMENT_OPTIONS = (_POSTURE, _GLOBAL_NAMESPACES, _CONTACT)
-"""What decides about attachments of pods."""
+"""The options about attachments of pods."""
 
 _RULES_OPTIONS = (
     _POSTURE,
@@ -161,7 +232,7 @@ _RULES_OPTIONS = (
 
 
 def paint(text: str, role: str) -> str:
-    """Return a text in the colour of its role; `click.echo` takes it out again when it prints to no terminal."""
+    """Return a text in the colour of its role; `click.echo` removes the colour when it does not print to a terminal."""
     return click.style(text, **_STYLES[role])
 
 
@@ -177,14 +248,8 @@ _STYLES: dict[str, dict[str, Any]] = {
 }
 
 
-def obey_no_color(context: click.Context) -> None:
-    """Switch colours off when the user said so (no-color.org); else a terminal has them."""
-    if os.environ.get("NO_COLOR"):
-        context.color = False
-
-
 def warn_unreadable(problems: Iterable[Problem]) -> None:
-    """Print what of the policies cannot be read, one line each: they count as far as they can."""
+    """Print the parts of policies that cannot be read, one line each; the other parts count."""
     for problem in problems:
         click.echo(f"{problem.position}: {paint('warning:', 'warning')} {problem.text}", err=True)
 
@@ -194,3 +259,11 @@ def fail_unreadable(problems: Iterable[Problem]) -> NoReturn:
     for problem in problems:
         click.echo(str(problem), err=True)
     sys.exit(EXIT_UNREADABLE)
+
+
+def installed_version() -> str:
+    """Return the version, "0+unknown" when the program runs from a tree that is not installed."""
+    try:
+        return version(DISTRIBUTION)
+    except PackageNotFoundError:
+        return "0+unknown"

@@ -14,16 +14,17 @@ from webhook.admission.evaluate import DEVICE_KINDS, NETWORK, POLICIES
 from webhook.admission.model.requests import User
 from webhook.report import diff, kubectl
 from webhook.snapshot.snapshot import EMPTY, Snapshot
-from webhook.trees import manifests, snapshots
+from webhook.trees import builder, manifests
 from webhook.trees.documents import Document
 from webhook.trees.problems import ManifestError, Position, Problem
 
-from .configoption import config_option, configuration_of
 from .judging import NOBODY, Judgement, Webhook, is_judged, is_review, judge
 from .options import (
     EXIT_REFUSED,
     STDIN,
     STDIN_NAME,
+    config_option,
+    configuration_of,
     fail_unreadable,
     paint,
     rules_in_force,
@@ -102,7 +103,7 @@ def review(  # noqa: PLR0913 - one parameter per option
     documents = list(_read(files, problems))
     warnings: list[Problem] = []
     if directory is None:
-        cluster = snapshots.build((document for document in documents if _is_known(document)), problems)
+        cluster = builder.build((document for document in documents if _is_known(document)), problems)
     else:
         cluster = _load_cluster(directory, network_namespace, problems, warnings)
     if not problems and not any(map(is_judged, documents)):

@@ -1,17 +1,17 @@
-"""`nadmit serve`: options to settings, and the server's start. Whatever a server needs is imported when it runs."""
+"""`nadmit serve`: options to settings, and the start of the server. Modules of the server are imported when it runs."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
-from .clusteroptions import cluster_options, cluster_settings_of, given_in_vain
-from .configoption import config_option
-from .options import rules_of, rules_options
+from cniplugin.netspec.names import ALLOWED_SUBDOMAIN, is_subdomain
+
+from .options import Command, add_options, config_option, name_check, parse_url, rules_of, rules_options
 
 Address = tuple[str, int]
 EXIT_NO_START = 1
@@ -20,17 +20,17 @@ MIN_CONNECTIONS = 1024
 
 
 class AddressType(click.ParamType[Address]):
-    """`host:port`, with an IPv6 address in brackets; `:port` is every address."""
+    """`host:port`, with an IPv6 address in brackets; `:port` means every address."""
 
     name = "host:port"
 
     def convert(self, value: str | Address, param: click.Parameter | None, ctx: click.Context | None) -> Address:
-        """Return host and port; fails for what is no address."""
+        """Return host and port; fails for any other text."""
         if isinstance(value, tuple):
             return value
         host, colon, port = value.rpartition(":")
         if not colon or not port.isascii() or not port.isdecimal() or int(port) > 65535:
-            self.fail(f"{value!r} is no address; write HOST:PORT, such as 127.0.0.1:8443 or [::1]:8443", param, ctx)
+            self.fail(f"{value!r} is not an address; write HOST:PORT, such as 127.0.0.1:8443 or [::1]:8443", param, ctx)
         if ":" in host and not (host.startswith("[") and host.endswith("]")):
             self.fail(f"{value!r}: put the IPv6 address into brackets, such as [::1]:8443", param, ctx)
         return host.strip("[]"), int(port)
@@ -39,9 +39,108 @@ class AddressType(click.ParamType[Address]):
 ADDRESS = AddressType()
 FILE = click.Path(path_type=Path)
 
+_CLUSTER_OPTIONS = (
+    click.option(
+        "--namespace",
+        metavar="NAME",
+        callback=name_check("a namespace"),
+        help="Namespace of nadmit's own Secret, Lease, ConfigMap and Service; else that of the pod's service account, "
+        "else nadmit-system.",
+    ),
+    click.option(
+        "--tls-secret",
+        metavar="NAME",
+        callback=name_check("a Secret"),
+        help="Keep the authority and the certificate in this Secret, make them when it is empty, and rotate them. "
+        "All replicas share the Secret.",
+    ),
+    click.option(
+        "--service",
+        metavar="NAME",
+        default="nadmit-webhook",
+        show_default=True,
+        callback=name_check("a Service"),
+        help="The Service in front of the replicas, which the API server calls and certificates name.",
+    ),
+    click.option(
+        "--webhook-configuration",
+        metavar="NAME",
+        help="Fill in and keep the webhooks of the MutatingWebhookConfiguration and the ValidatingWebhookConfiguration "
+        "of this name, once the server is ready.",
+    ),
+    click.option(
+        "--path-token/--no-path-token",
+        default=True,
+        show_default=True,
+        help="For --webhook-configuration: register paths that end in a random token, which the program rotates, and "
+        "answer 404 at others.",
+    ),
+    click.option(
+        "--path-token-secret",
+        metavar="NAME",
+        callback=name_check("a Secret"),
+        help="Keep the tokens in this Secret when the certificate comes from files; else in --cert-dir. With "
+        "--tls-secret they are in that Secret.",
+    ),
+    click.option(
+        "--webhook-url",
+        metavar="URL",
+        callback=parse_url,
+        help="Register this address, followed by /validate and /mutate, instead of the Service; for an API server that "
+        "cannot reach Services.",
+    ),
+    click.option(
+        "--ca-file",
+        metavar="FILE",
+        type=FILE,
+        help="The authority of the certificate, PEM, for --webhook-configuration; else ca.crt in --cert-dir.",
+    ),
+    click.option(
+        "--config-map",
+        metavar="NAME",
+        callback=name_check("a ConfigMap", is_subdomain, ALLOWED_SUBDOMAIN),
+        help="Take the NadmitConfiguration from key config.yaml of this ConfigMap in --namespace, and follow it.",
+    ),
+    click.option(
+        "--watch-pods/--no-watch-pods",
+        default=True,
+        show_default=True,
+        help="Watch the metadata of running pods, to know for --network-in-use which networks they use.",
+    ),
+    click.option(
+        "--network-in-use",
+        type=click.Choice(["Warn", "Deny", "Off"]),
+        default="Warn",
+        show_default=True,
+        help="What to do with a DELETE, or an UPDATE that breaks something, of a network that running pods use.",
+    ),
+    click.option(
+        "--write-status/--no-write-status",
+        default=False,
+        show_default=True,
+        help="Write the status of access policies, and events about them; one replica at a time does.",
+    ),
+)
+"""Options that only a cluster has a use for."""
+
+_CLUSTER_NAMES = (
+    "namespace", "tls_secret", "service", "webhook_configuration", "webhook_url", "ca_file", "watch_pods",
+    "network_in_use", "write_status", "config_map", "path_token", "path_token_secret",
+)  # fmt: skip
+"""Their parameters, which are the fields of `compose.ClusterSettings`."""
+_OTHER_NAMES = (
+    "manifests", "kubeconfig", "listen", "probe_listen", "cert_dir", "cert_names", "client_ca", "client_names",
+    "path_token_file", "config", "plugin_schemas", "network_namespace",
+)  # fmt: skip
+"""Parameters that are fields of `compose.Settings`."""
+
+
+def _cluster_options(command: Command) -> Command:
+    return add_options(command, _CLUSTER_OPTIONS)
+
 
 @click.command(short_help="Answer AdmissionReviews over HTTPS.")
-@click.option("--manifests", type=FILE, metavar="DIR", help="Serve a tree of YAML: no cluster is needed.")
+@click.option("--manifests", type=FILE, metavar="DIR", help="Serve a tree of YAML, without a cluster.")
 @click.option("--cluster", is_flag=True, help="Watch the cluster that this process runs in, or that kubectl points at.")
 @click.option(
     "--kubeconfig",
@@ -49,13 +148,15 @@ FILE = click.Path(path_type=Path)
     metavar="FILE",
     help="For --cluster: use this file; else the pod's service account, else kubectl's own configuration.",
 )
-@click.option("--listen", type=ADDRESS, default="127.0.0.1:8443", show_default=True, help="Where reviews come in, TLS.")
+@click.option(
+    "--listen", type=ADDRESS, default="127.0.0.1:8443", show_default=True, help="Address to listen on for reviews, TLS."
+)
 @click.option(
     "--probe-listen",
     type=ADDRESS,
     default="127.0.0.1:8080",
     show_default=True,
-    help="Where /healthz, /readyz, /metrics and /configz are, plain HTTP.",
+    help="Address to listen on for /healthz, /readyz, /metrics and /configz, plain HTTP.",
 )
 @click.option(
     "--cert-dir",
@@ -67,9 +168,10 @@ FILE = click.Path(path_type=Path)
 )
 @click.option(
     "--cert-name",
+    "cert_names",
     multiple=True,
     metavar="DNS_OR_IP",
-    help="A name for the certificate that is made; may be repeated. `nadmit certs bootstrap --help` shows the default.",
+    help="A name for the certificate that is made; may be repeated. `nadmit certs bootstrap --help` has the defaults.",
 )
 @click.option("--tls-cert-file", type=FILE, metavar="FILE", help="Serve this certificate instead, PEM with its chain.")
 @click.option("--tls-key-file", type=FILE, metavar="FILE", help="The key of --tls-cert-file.")
@@ -77,35 +179,35 @@ FILE = click.Path(path_type=Path)
     "--client-ca",
     type=FILE,
     metavar="FILE",
-    help="Let only callers with a certificate of these authorities review, PEM; else everybody may.",
+    help="Answer only callers with a certificate of these authorities, PEM; else everybody.",
 )
 @click.option(
     "--client-name",
     "client_names",
     multiple=True,
     metavar="NAME",
-    help="For --client-ca: a common name or DNS name that may call; may be repeated. Without any, all may.",
+    help="For --client-ca: a common name or DNS name that may call; may be repeated. Without it all names may.",
 )
 @click.option(
     "--path-token-file",
     type=FILE,
     metavar="FILE",
-    help="Answer only below /validate/TOKEN and /mutate/TOKEN, with a token of this file, one in a line; for those who "
-    "register by manifest. With --webhook-configuration the program makes tokens by itself.",
+    help="Answer only at /validate/TOKEN and /mutate/TOKEN, with a token of this file, one in a line; for webhooks "
+    "registered by manifest. With --webhook-configuration the program makes tokens by itself.",
 )
 @click.option(
     "--drain-seconds",
     type=click.FloatRange(0, 300),
     default=10,
     show_default=True,
-    help="How long new connections are served after SIGTERM.",
+    help="How long the server accepts new connections after SIGTERM.",
 )
 @click.option(
     "--max-in-flight",
     type=click.IntRange(1, 100_000),
     default=256,
     show_default=True,
-    help="Reviews at one time; more are answered 503, which an API server tries again.",
+    help="Reviews at one time. Others get 503, and the API server tries again.",
 )
 @click.option(
     "--max-bytes-in-flight",
@@ -113,39 +215,18 @@ FILE = click.Path(path_type=Path)
     default=64 * 1024 * 1024,
     show_default=True,
     help="Bytes of request bodies at one time. Beyond it large bodies wait for each other, and those that come too "
-    "slowly are answered 503.",
+    "slowly get 503.",
 )
 @config_option
-@cluster_options
+@_cluster_options
 @rules_options
 @click.pass_context
-def serve(  # noqa: PLR0913 - one parameter per option
-    context: click.Context,
-    /,
-    *,
-    manifests: Path | None,
-    cluster: bool,
-    kubeconfig: Path | None,
-    listen: Address,
-    probe_listen: Address,
-    cert_dir: Path,
-    cert_name: tuple[str, ...],
-    tls_cert_file: Path | None,
-    tls_key_file: Path | None,
-    client_ca: Path | None,
-    client_names: tuple[str, ...],
-    path_token_file: Path | None,
-    drain_seconds: float,
-    max_in_flight: int,
-    max_bytes_in_flight: int,
-    network_namespace: str,
-    **given: Any,
-) -> None:
-    """Answer AdmissionReviews over HTTPS: POST /validate and POST /mutate, both with a token behind it when registered.
+def serve(context: click.Context, /, **options: Any) -> None:
+    """Answer AdmissionReviews over HTTPS: POST /validate and POST /mutate, each followed by a token when registered.
 
-    The networks and namespaces that reviews are judged against come from a tree of YAML (--manifests) or from a
-    cluster (--cluster). One line of JSON per review goes to standard output, everything else to standard error.
-    SIGTERM and SIGINT drain: no request that has begun is lost.
+    The networks and namespaces for the reviews come from a tree of YAML (--manifests) or from a cluster (--cluster). A
+    line of JSON for each review goes to standard output, everything else to standard error. After SIGTERM or SIGINT the
+    server drains: it loses no request that has begun.
 
     \b
     Examples:
@@ -158,91 +239,90 @@ def serve(  # noqa: PLR0913 - one parameter per option
       1  could not start; standard error says why in one line
       2  an option is wrong
     """  # noqa: D301 - click reads the backspace: keep these lines as they are
-    if (manifests is None) is not cluster:
-        raise click.UsageError("Give either --manifests DIR or --cluster.")
-    if kubeconfig is not None and not cluster:
-        raise click.UsageError("--kubeconfig belongs to --cluster.")
-    if (tls_cert_file is None) is not (tls_key_file is None):
-        raise click.UsageError("--tls-cert-file and --tls-key-file belong together: give both or none.")
-    if client_names and client_ca is None:
-        raise click.UsageError("--client-name belongs to --client-ca.")
-    in_vain = None if cluster else given_in_vain(given, context)
-    if in_vain is not None:
-        raise click.UsageError(f"{in_vain} belongs to --cluster.")
-    if given["tls_secret"] is not None and tls_cert_file is not None:
-        raise click.UsageError("--tls-secret and --tls-cert-file are two ways to one thing: give one.")
-    _check_path_token_options(path_token_file, given)
-    if given["config"] is not None and given["config_map"] is not None:
-        raise click.UsageError("--config and --config-map are two ways to one thing: give one.")
-    if given["network_in_use"] == "Deny" and not given["watch_pods"]:
-        raise click.UsageError(
-            "--network-in-use Deny needs --watch-pods: without it, no network is known to be in use."
-        )
-    settings = {
-        "manifests": manifests,
-        "kubeconfig": kubeconfig,
-        "listen": listen,
-        "probe_listen": probe_listen,
-        "cert_dir": cert_dir,
-        "cert_names": cert_name,
-        "tls_files": (tls_cert_file, tls_key_file) if tls_cert_file and tls_key_file else None,
-        "client_ca": client_ca,
-        "client_names": client_names,
-        "path_token_file": path_token_file,
-        "config": given["config"],
-        "plugin_schemas": given["plugin_schemas"],
-        "rules": rules_of(given),
-        "cluster": cluster_settings_of(given),
-        "network_namespace": network_namespace,
-    }
-    limits = {
-        "drain_s": drain_seconds,
-        "max_in_flight": max_in_flight,
-        "max_bytes_in_flight": max_bytes_in_flight,
-        "max_connections": max(MIN_CONNECTIONS, 4 * max_in_flight),
-    }
-    sys.exit(_run(settings, limits))
+    for is_wrong, text in _usage_errors(options, context):
+        if is_wrong:
+            raise click.UsageError(text)
+    sys.exit(_run(options))
 
 
-def _check_path_token_options(path_token_file: Path | None, given: Mapping[str, Any]) -> None:
-    """Raise UsageError for options that do not go together."""
-    if given["path_token_secret"] is not None and given["webhook_configuration"] is None:
-        raise click.UsageError("--path-token-secret belongs to --webhook-configuration.")
-    if given["path_token_secret"] is not None and given["tls_secret"] is not None:
-        raise click.UsageError("--path-token-secret is for certificates in files: --tls-secret has the tokens as well.")
-    if path_token_file is not None and given["webhook_configuration"] is not None:
-        raise click.UsageError(
-            "--path-token-file is for those who register by manifest: with --webhook-configuration tokens are made."
-        )
+def _usage_errors(options: Mapping[str, Any], context: click.Context) -> Iterator[tuple[bool, str]]:
+    """Yield for each way in which options may not fit together whether they do not, and what to do."""
+    given = {name for name, value in options.items() if value not in (None, (), False)}
+    two_ways = "are two ways to one thing: give one."
+    yield ("manifests" in given) is ("cluster" in given), "Give either --manifests DIR or --cluster."
+    yield "kubeconfig" in given and "cluster" not in given, "--kubeconfig belongs to --cluster."
+    yield (
+        len(given & {"tls_cert_file", "tls_key_file"}) == 1,
+        "--tls-cert-file and --tls-key-file belong together: give both or none.",
+    )
+    yield "client_names" in given and "client_ca" not in given, "--client-name belongs to --client-ca."
+    flag = None if "cluster" in given else _first_cluster_option(options, context)
+    yield flag is not None, f"{flag} belongs to --cluster."
+    yield given >= {"tls_secret", "tls_cert_file"}, f"--tls-secret and --tls-cert-file {two_ways}"
+    registers = "webhook_configuration" in given
+    yield "path_token_secret" in given and not registers, "--path-token-secret belongs to --webhook-configuration."
+    yield (
+        given >= {"path_token_secret", "tls_secret"},
+        "--path-token-secret is for certificates in files: --tls-secret has the tokens as well.",
+    )
+    yield (
+        "path_token_file" in given and registers,
+        "--path-token-file is for webhooks registered by manifest: --webhook-configuration makes tokens by itself.",
+    )
+    yield given >= {"config", "config_map"}, f"--config and --config-map {two_ways}"
+    yield (
+        options["network_in_use"] == "Deny" and "watch_pods" not in given,
+        "--network-in-use Deny needs --watch-pods: without it, the program does not know which networks are in use.",
+    )
 
 
-def _run(settings: dict[str, Any], limits: dict[str, Any]) -> int:
+def _first_cluster_option(options: Mapping[str, Any], context: click.Context) -> str | None:
+    """Return the first option for clusters that the user wrote, as it is written; None if there is none."""
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        if name in _CLUSTER_NAMES and context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
+            return parameter.opts[0] if options[name] else parameter.secondary_opts[0]
+    return None
+
+
+def _run(options: Mapping[str, Any]) -> int:
     """Start the server and return the exit code. NB: these imports cost 300 ms, which no other command pays."""
     from certs.authority import MaterialError  # noqa: PLC0415 - as above, and below
     from certs.certfiles import BootstrapError  # noqa: PLC0415
     from certs.cli import DEFAULT_NAMES  # noqa: PLC0415
     from certs.rotator import RotatorError  # noqa: PLC0415
-    from webhook import compose  # noqa: PLC0415
+    from webhook.compose import ClusterSettings, Settings, run  # noqa: PLC0415
     from webhook.kube.apierrors import ClusterError  # noqa: PLC0415
     from webhook.serving.clients import ClientCaError  # noqa: PLC0415
     from webhook.serving.http import Limits  # noqa: PLC0415
-    from webhook.serving.pathtokenfile import PathTokenError  # noqa: PLC0415
+    from webhook.serving.paths import PathTokenError  # noqa: PLC0415
     from webhook.serving.server import ListenError  # noqa: PLC0415
     from webhook.serving.tls import CertificateError  # noqa: PLC0415
-    from webhook.settings import ClusterSettings, Settings  # noqa: PLC0415
     from webhook.trees.problems import ManifestError  # noqa: PLC0415
 
-    settings["cluster"] = ClusterSettings(**settings["cluster"])
-    if settings["cluster"].tls_secret is None:
-        settings["cert_names"] = settings["cert_names"] or DEFAULT_NAMES
-    made = Settings(limits=Limits(**limits), **settings)
-    broken = (
+    fields = {name: options[name] for name in _OTHER_NAMES}
+    if options["tls_secret"] is None:
+        fields["cert_names"] = options["cert_names"] or DEFAULT_NAMES
+    if options["tls_cert_file"] is not None:
+        fields["tls_files"] = (options["tls_cert_file"], options["tls_key_file"])
+    settings = Settings(
+        rules=rules_of(options),
+        limits=Limits(
+            drain_s=options["drain_seconds"],
+            max_in_flight=options["max_in_flight"],
+            max_bytes_in_flight=options["max_bytes_in_flight"],
+            max_connections=max(MIN_CONNECTIONS, 4 * options["max_in_flight"]),
+        ),
+        cluster=ClusterSettings(**{name: options[name] for name in _CLUSTER_NAMES}),
+        **fields,
+    )
+    errors = (
         ManifestError, ClusterError, BootstrapError, MaterialError, RotatorError, CertificateError, ClientCaError,
         ListenError, PathTokenError,
     )  # fmt: skip
     try:
-        return compose.cluster(made) if made.manifests is None else compose.standalone(made, made.manifests)
-    except broken as error:
+        return run(settings)
+    except errors as error:
         for line in str(error).splitlines():
             click.echo(f"nadmit: {line}", err=True)
         return EXIT_NO_START

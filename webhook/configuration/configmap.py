@@ -1,20 +1,20 @@
-"""A NadmitConfiguration in a ConfigMap, which is asked for every few seconds.
+"""A NadmitConfiguration in a ConfigMap, which is read every few seconds.
 
-Theory of operation. The key `config.yaml` is the admins'. The key `last-good.yaml` is the program's: the last text that
-was right, written with the resourceVersion of the object in which it stood, so that it is never another one. It is for
-the replica that starts while `config.yaml` is wrong: with the defaults it would treat pods otherwise than its siblings,
-and unready it would be one replica less for as long as the mistake stands.
+Theory of operation. Administrators write the key `config.yaml`. The program writes the key `last-good.yaml`: the last
+text that was right, with the resourceVersion of the object that it was read from, so that it never keeps another text.
+A replica needs it that starts while `config.yaml` is wrong. With the defaults it would treat pods differently from its
+siblings, and if it were not ready, there would be one replica less until the mistake is corrected.
 
 | ConfigMap | at the start | later |
 | --- | --- | --- |
-| cannot be read | not ready | what is in force stays |
-| is not there | the defaults | the defaults, when two looks in a row have found none |
+| cannot be read | not ready | the configuration in force stays |
+| does not exist | the defaults | the defaults, after two reads in a row without one |
 | has no `config.yaml` | the defaults | the defaults |
 | `config.yaml` is right | it is in force, and kept | the same |
-| is wrong, `last-good.yaml` is right | that is in force | what is in force stays |
-| is wrong, and nothing was ever right | not ready | |
+| is wrong, `last-good.yaml` is right | that is in force | the configuration in force stays |
+| is wrong, and no text was ever right | not ready | |
 
-A GET each few seconds, not a watch: one object, one verb, and nothing that can get lost.
+The program sends a GET every few seconds instead of a watch: one object, one verb, and no event to miss.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from webhook.kube.resources import EVENTS, ObjectPath
 from webhook.kube.retry import OnceLog
 from webhook.kube.singleobjects import CONFIG_MAP_TIMEOUT_S, ConfigMap, KubeConfigMap
 
-from .current import InForce, Outcome, Refused
+from .current import CurrentConfiguration, Outcome, Refused
 
 logger = logging.getLogger("nadmit.configuration")
 
@@ -47,12 +47,12 @@ EVENT_TRIES = 3
 PROBLEM_BYTES_MAX = 512
 """Bytes of a problem in an event. The rest of the note says what to do."""
 STOP_S = 0.9
-"""How long `stop` waits. A thread that waits for a silent server stays behind, as a daemon, until its time-out."""
+"""How long `stop` waits. A thread that waits for a silent server goes on, as a daemon, until its time-out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MapTiming:
-    """In seconds. `start_s`: between looks until something is in force; `pause_s`: after a write that failed."""
+    """In seconds. `start_s`: between reads until a text is in force; `pause_s`: after a failed write."""
 
     poll_s: float = 5.0
     start_s: float = 1.0
@@ -60,14 +60,14 @@ class MapTiming:
 
 
 class ConfigurationMap:
-    """Implements `clusterparts.Part`."""
+    """Implements `compose.Part`."""
 
     def __init__(
         self,
         connection: Connection,
         namespace: str,
         name: str,
-        in_force: InForce,
+        in_force: CurrentConfiguration,
         *,
         timing: MapTiming | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -99,7 +99,7 @@ class ConfigurationMap:
             self._thread.join(STOP_S)
 
     def problem(self) -> str | None:
-        """Say why no settings are in force yet; None once some are, for ever."""
+        """Return why no configuration is in force yet; None as soon as one is, and from then on."""
         return self._problem
 
     def look(self) -> None:
@@ -123,7 +123,7 @@ class ConfigurationMap:
         """NB: one that is replaced is not there for a moment."""
         self._absences += 1
         if self._problem is not None or self._absences > 1:
-            self._in_force.offer_defaults(why=f"there is no {self._config_map.where}")
+            self._in_force.use_defaults(why=f"there is no {self._config_map.where}")
             self._problem = None
 
     def _take(self, found: ConfigMap) -> None:
@@ -142,8 +142,8 @@ class ConfigurationMap:
     def _offer(self, found: ConfigMap) -> Outcome:
         data = found.texts.get(KEY)
         if data is None:
-            return self._in_force.offer_defaults(why=f"{self._config_map.where} has no {KEY}")
-        return self._in_force.offer(data, source=f"{self._config_map.where}, {KEY}")
+            return self._in_force.use_defaults(why=f"{self._config_map.where} has no {KEY}")
+        return self._in_force.update(data, source=f"{self._config_map.where}, {KEY}")
 
     def _fall_back(self, found: ConfigMap) -> bool:
         data = found.texts.get(LAST_GOOD)
@@ -218,5 +218,5 @@ class ConfigurationMap:
             try:
                 self.look()
             except Exception:
-                logger.exception("unexpected; the configuration that is in force stays")
+                logger.exception("internal error; the configuration in force stays")
             self._stop.wait(self._timing.poll_s if self._problem is None else self._timing.start_s)

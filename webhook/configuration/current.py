@@ -1,16 +1,16 @@
-"""What is in force, and what was refused: the one object that readers of settings and their source share.
+"""The configuration in force, and the text that was refused: one object for reviews and for the source of the text.
 
-| a source says | in force | last reload |
+| call | configuration in force | last reload |
 | --- | --- | --- |
-| `load`: the text of a start | that text | good; a wrong one is raised |
-| `offer`: a text that is right | that text | good |
-| a text that is wrong | what was | refused, until a right one comes |
-| the text that it offered last | what was | what it was |
-| `offer_defaults`: there is no text | the defaults | good |
-| `fall_back`: the last good text, where the current one is refused | that text | refused, still |
-| `note_unreadable`: it cannot look | what was | unreadable, until it can |
+| `load`: the text at the start | that text | good; a wrong text raises |
+| `update` with a right text | that text | good |
+| `update` with a wrong text | unchanged | refused, until a right text comes |
+| `update` with the same text as last time | unchanged | unchanged |
+| `use_defaults`: there is no text | the defaults | good |
+| `fall_back`: the last good text, while the current one is refused | that text | still refused |
+| `note_unreadable`: the source cannot be read | unchanged | unreadable, until the source can be read |
 
-A state is one immutable value that is swapped whole: readers never lock, sources do.
+A state is one immutable value that is swapped whole: readers take no lock, sources do.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from threading import Lock
 from typing import Any, Literal
 
 from webhook.admission.plugins.schema import PluginSchema
-from webhook.plugindata.loader import load_schemas
+from webhook.plugindata.pluginfiles import load_schemas
 
-from .model import NadmitConfiguration, defaults
 from .parsing import ConfigurationError, read
+from .sections import NadmitConfiguration, defaults
 
 logger = logging.getLogger("nadmit.configuration")
 
@@ -41,9 +41,9 @@ Outcome = Literal["same", "accepted", "refused"]
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A configuration that is in force. `sha256`: of its text, None without one. `since`: Unix seconds."""
+    """A configuration in force. `sha256`: of its text, None without one. `since`: Unix seconds."""
 
-    model: NadmitConfiguration
+    configuration: NadmitConfiguration
     source: str
     sha256: str | None
     since: float
@@ -51,7 +51,7 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A text that is not in force. `at`: Unix seconds; `problems`: one line each."""
+    """A text that was refused. `at`: Unix seconds; `problems`: one line each."""
 
     sha256: str
     at: float
@@ -60,50 +60,49 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """All that is known at one moment. `unreadable`: why the source cannot be looked at now."""
+    """`refused`: the newest text, if it was wrong. `unreadable`: why the source cannot be read now."""
 
     loaded: Loaded
     refused: Refused | None = None
     unreadable: str | None = None
 
 
-class InForce:
-    """`current` is what reviews use: read it once per review. Any thread may call any method."""
+class CurrentConfiguration:
+    """Reviews use `value`: read it once per review. Any thread may call any method."""
 
     def __init__(self, *, now: Callable[[], float], own_schemas: Mapping[str, PluginSchema]) -> None:
-        """`now`: Unix seconds. `own_schemas`: of --plugin-schemas. The defaults hold until a source says otherwise."""
+        """`now`: Unix seconds. `own_schemas`: of --plugin-schemas. Until a text comes the defaults are in force."""
         self.state = State(Loaded(defaults(), DEFAULTS, None, now()))
-        self.current = self.state.loaded.model.to_value(own_schemas)
+        self.value = self.state.loaded.configuration.to_value(own_schemas)
         self._own_schemas = own_schemas
         self.reloads: Tally[str] = Tally({"ok": 0, "error": 0})
         self._now = now
         self._lock = Lock()
-        self._last: tuple[str | None] | None = None
+        self._last_sha256: str | None = ""  # None: there was no text
 
     def load(self, data: bytes, *, source: str) -> None:
-        """As `offer`, for a start that is to fail. Raises ConfigurationError."""
-        model = read(data, where=source)
+        """Put the text of a start in force; `source` names it to people. Raises ConfigurationError."""
+        configuration = read(data, where=source)
         with self._lock:
-            digest = _digest(data)
-            self._last = (digest,)
-            self._accept(model, source, digest)
+            self._last_sha256 = _digest(data)
+            self._accept(configuration, source, self._last_sha256)
 
-    def offer(self, data: bytes, *, source: str) -> Outcome:
-        """Put a text in force if it is right; `source` names it to people."""
+    def update(self, data: bytes, *, source: str) -> Outcome:
+        """Put a text in force if it is right; else keep the one in force."""
         digest = _digest(data)
         with self._lock:
             if self._is_known(digest):
                 return "same"
             try:
-                model = read(data, where=source)
+                configuration = read(data, where=source)
             except ConfigurationError as error:
                 self._refuse(error, digest)
                 return "refused"
-            self._accept(model, source, digest)
+            self._accept(configuration, source, digest)
             return "accepted"
 
-    def offer_defaults(self, *, why: str) -> Outcome:
-        """Put the defaults in force; `why` names the text that there is not."""
+    def use_defaults(self, *, why: str) -> Outcome:
+        """Put the defaults in force; `why` names the text that is missing."""
         with self._lock:
             if self._is_known(None):
                 return "same"
@@ -111,7 +110,7 @@ class InForce:
             return "accepted"
 
     def fall_back(self, data: bytes, *, source: str) -> bool:
-        """Put a text in force that was right before, and say whether it still is; what was refused stays refused."""
+        """Put the last good text in force; the newest one stays refused. Return False if this one is wrong as well."""
         with self._lock:
             try:
                 loaded = Loaded(read(data, where=source), source, _digest(data), self._now())
@@ -122,19 +121,19 @@ class InForce:
             return True
 
     def note_unreadable(self, text: str) -> None:
-        """Take note that the source cannot be looked at; said once for each reason."""
+        """Take note that the source cannot be read; the log has each reason once."""
         with self._lock:
             if self.state.unreadable != text:
                 self.state = replace(self.state, unreadable=text)
                 logger.warning("%s; the configuration that is in force stays: %s", text, self.state.loaded.source)
 
     def describe(self) -> dict[str, Any]:
-        """Return what /configz shows."""
+        """Return the answer of /configz."""
         state = self.state
         refused = state.refused
         return {
-            "configuration": state.loaded.model.shown(),
-            "pluginTypes": self._plugin_types(state.loaded.model),
+            "configuration": state.loaded.configuration.shown(),
+            "pluginTypes": self._plugin_types(state.loaded.configuration),
             "source": state.loaded.source,
             "since": _timestamp(state.loaded.since),
             "sha256": state.loaded.sha256,
@@ -143,31 +142,31 @@ class InForce:
             "unreadable": state.unreadable,
         }
 
-    def _plugin_types(self, model: NadmitConfiguration) -> dict[str, str]:
-        """Return each plugin type that something is known of, and where that is from."""
+    def _plugin_types(self, configuration: NadmitConfiguration) -> dict[str, str]:
+        """Return each plugin type that has a schema, and where the schema comes from."""
         origins = {
             **dict.fromkeys(load_schemas(), "nadmit"),
             **dict.fromkeys(self._own_schemas, "--plugin-schemas"),
-            **dict.fromkeys(model.plugins.own_schemas(), "plugins.schemas"),
+            **dict.fromkeys(configuration.plugins.own_schemas(), "plugins.schemas"),
         }
         return dict(sorted(origins.items()))
 
     # With the lock held
 
     def _is_known(self, digest: str | None) -> bool:
-        """Say whether the source offers what it offered last; it can be looked at, in any case."""
-        is_known = self._last == (digest,)
-        self._last = (digest,)
+        """Say whether the source has the same text as last time. In any case it can be read."""
+        is_known = self._last_sha256 == digest
+        self._last_sha256 = digest
         if self.state.unreadable is not None:
             self.state = replace(self.state, unreadable=None)
             logger.info("the configuration can be read again")
         return is_known
 
-    def _accept(self, model: NadmitConfiguration, source: str, digest: str | None) -> None:
-        """NB: a text that is in force already, and was replaced by a bad one, is in force since it came."""
+    def _accept(self, configuration: NadmitConfiguration, source: str, digest: str | None) -> None:
+        """NB: the text in force may come again after a wrong one; its `since` does not change then."""
         before = self.state.loaded
         is_same = (before.source, before.sha256) == (source, digest)
-        self._swap(State(before if is_same else Loaded(model, source, digest, self._now())))
+        self._swap(State(before if is_same else Loaded(configuration, source, digest, self._now())))
         self.reloads["ok"] += 1
         logger.info("configuration in force: %s%s", source, f", sha256 {digest[:12]}" if digest else "")
 
@@ -182,9 +181,9 @@ class InForce:
         logger.warning("the configuration is refused; what is in force stays: %s", self.state.loaded.source)
 
     def _swap(self, state: State) -> None:
-        """NB: `current` stays the same object as long as the text does: what reviews remember depends on it."""
+        """NB: `value` is the same object as long as the text is the same: caches of reviews depend on it."""
         if state.loaded is not self.state.loaded:
-            self.current = state.loaded.model.to_value(self._own_schemas)
+            self.value = state.loaded.configuration.to_value(self._own_schemas)
         self.state = state
 
 

@@ -1,8 +1,8 @@
 """A NadmitConfiguration in a file, which is read twice a second.
 
-The content is compared, not what `stat` shows: a kubelet swaps the link `..data` of a mounted ConfigMap, and an editor
-renames. A change is taken when two looks in a row find the same, so that a file that is being written is not read by
-halves. It is done in a thread of its own: a file system that hangs holds up no review.
+The program compares the content, not the result of `stat`: a kubelet swaps the link `..data` of a mounted ConfigMap,
+and an editor renames. It accepts a change that two reads in a row have found, so it does not accept half of a file
+that is being written. It reads in a thread of its own, so a file system that hangs delays no review.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from threading import Event, Thread
 from webhook.files import advice, load_file
 from webhook.trees.problems import Position, Problem
 
-from .current import InForce
-from .parsing import BYTES_MAX, ConfigurationError
+from .current import CurrentConfiguration
+from .parsing import BYTES_MAX, RULE, ConfigurationError
 
 logger = logging.getLogger("nadmit.configuration")
 
 POLL_S = 0.5
 STOP_S = 0.9
-"""How long `stop` waits. A thread that waits for a file system stays behind, as a daemon."""
+"""How long `stop` waits. A thread that waits for a file system goes on, as a daemon."""
 
 
 def read_file(path: Path) -> bytes:
@@ -30,25 +30,25 @@ def read_file(path: Path) -> bytes:
         return load_file(path, bytes_max=BYTES_MAX)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        said = f"the configuration cannot be read: {reason}; {advice(error, 'name a file that this user may read')}"
-        raise ConfigurationError([Problem(Position(str(path)), "configuration", said)]) from error
+        text = f"the configuration cannot be read: {reason}; {advice(error, 'name a file that this user may read')}"
+        raise ConfigurationError([Problem(Position(str(path)), RULE, text)]) from error
 
 
 class ConfigurationFile:
-    """Implements `clusterparts.Part`."""
+    """Implements `compose.Part`."""
 
-    def __init__(self, path: Path, in_force: InForce, *, poll_s: float = POLL_S) -> None:
+    def __init__(self, path: Path, current: CurrentConfiguration, *, poll_s: float = POLL_S) -> None:
         self._path = path
-        self._in_force = in_force
+        self._current = current
         self._poll_s = poll_s
         self._seen = b""
         self._stop = Event()
         self._thread = Thread(target=self._run, name="nadmit-configuration", daemon=True)
 
     def start(self) -> None:
-        """Put the file in force, and begin to look at it. Raises ConfigurationError for one that cannot be used."""
+        """Put the file in force, and begin to poll it. Raises ConfigurationError for a file that cannot be used."""
         self._seen = read_file(self._path)
-        self._in_force.load(self._seen, source=str(self._path))
+        self._current.load(self._seen, source=str(self._path))
         self._thread.start()
 
     def stop(self) -> None:
@@ -58,18 +58,18 @@ class ConfigurationFile:
             self._thread.join(STOP_S)
 
     def problem(self) -> str | None:
-        """Return None: what is in force was good when it was read."""
+        """Return None: the configuration in force was good when it was read."""
         return None
 
     def look(self) -> None:
-        """Read the file, and offer what two looks in a row have found."""
+        """Read the file, and put a text in force that two reads in a row have found."""
         try:
             data = read_file(self._path)
         except ConfigurationError as error:
-            self._in_force.note_unreadable(str(error))
+            self._current.note_unreadable(str(error))
             return
         if data == self._seen:
-            self._in_force.offer(data, source=str(self._path))
+            self._current.update(data, source=str(self._path))
         self._seen = data
 
     def _run(self) -> None:
@@ -77,4 +77,4 @@ class ConfigurationFile:
             try:
                 self.look()
             except Exception:
-                logger.exception("unexpected; the configuration that is in force stays")
+                logger.exception("internal error; the configuration in force stays")

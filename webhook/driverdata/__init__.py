@@ -1,4 +1,5 @@
-"""What is known of DRA drivers that attach networks: one JSON file for each, and what reads those of admins.
+"""The knowledge of DRA drivers that attach networks: one JSON file for each driver.
 
-Belongs here: the format, the files, their mistakes. Does not belong here: what follows from them (`admission.dra`).
+Belongs here: the files, reading them, reading what admins write in the same form. Does not belong here: what a driver
+does with a claim (`webhook.admission.dra`).
 """

@@ -28,7 +28,7 @@ from kubernetes.client.rest import RESTClientObject
 from urllib3.connection import HTTPConnection
 from urllib3.response import BaseHTTPResponse
 
-from cniplugin.netspec.whitespace import trim
+from cniplugin.netspec.names import trim
 
 from .apierrors import ClusterError, error_of_status
 from .credentials import BROKEN_KUBECONFIG, SERVICE_ACCOUNT, explain_kubeconfig, load_configuration

@@ -1,5 +1,6 @@
-"""The knowledge of CNI plugins as files, one a plugin, in this package's own words; facts read at the commits named.
+"""The knowledge of CNI plugins as files: one for each plugin, and `_codes.json` with the texts of codes.
 
-Belongs here: the files, their format, reading them. Does not belong here: what follows from them. To add a plugin, add
-a file; to add a rule that a file cannot say, see `webhook.admission.plugins.rules.registry`.
+Belongs here: the files, reading them, reading what admins write in the same form. Does not belong here: checks. To add
+a plugin, add a file; `source` names the commit whose code was read. For a rule that a file cannot express, see
+`webhook.admission.plugins.rules.registry`.
 """

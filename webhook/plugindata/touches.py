@@ -1,7 +1,7 @@
-"""What the keys of every plugin touch, from the files to the literals that `cniplugin` loads.
+"""Compiles what the keys of every plugin touch, from the files to the literals that `cniplugin` loads.
 
-The node judges definitions too, has the standard library only, and pays for each import: so it reads no JSON of ours,
-but `cniplugin/access/content/plugintable.py`, which `make golden` writes from here. A test compares both.
+The node also judges definitions. It has only the standard library and pays for each import, so it does not read JSON:
+it imports `cniplugin/access/content/plugintable.py`, which this module writes (`make golden`). A test compares both.
 
     entry  = kind / keys / (kind, keys, default, default_when, separator, in_container)
     keys   = {folded key: entry}            ; the keys of an object, or of each object of a list
@@ -14,22 +14,16 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from cniplugin.access.content import plugintable
 from cniplugin.access.content.facts import fold
-from webhook.plugindata.fileformat import KeyFile, PluginFile, ReadFile, Shapes, TouchFile
-from webhook.plugindata.loader import OWN, SHAPES, load_shapes
+from webhook.admission.plugins.schema import Key, PluginSchema, ReadKey, Touch, TouchKind
 
-UNCHECKED = OWN / "unchecked"
-"""Plugins of which only that is known: no check looks at their keys."""
+from .pluginfiles import FOLDER, UNCHECKED, load_folder
 
 Entry = Any
 """An `entry` of the module's grammar, None for a key that touches nothing."""
 
 Plugin = tuple[str, str, dict[str, Entry], dict[str, Entry]]
-
-_plugins = msgspec.json.Decoder(PluginFile)
 
 HEAD = '''"""What the keys of CNI plugins touch: literals, compiled from `webhook/plugindata` by `make golden`.
 
@@ -48,24 +42,23 @@ if TYPE_CHECKING:
 '''
 
 
-def load_files() -> list[PluginFile]:
-    """Return what is known of each plugin, checked ones first."""
-    files = (file for folder in (OWN, UNCHECKED) for file in sorted(folder.glob("*.json")) if file.name != SHAPES)
-    return [_plugins.decode(file.read_bytes()) for file in files]
+def load_files() -> list[PluginSchema]:
+    """Return the schema of each plugin, checked ones first."""
+    return [*load_folder(FOLDER), *load_folder(UNCHECKED)]
 
 
-def compile_plugins(files: Iterable[PluginFile], shapes: Shapes) -> dict[str, Plugin]:
+def compile_plugins(files: Iterable[PluginSchema]) -> dict[str, Plugin]:
     """Return the table of `plugintable`: by type, other names included."""
     table: dict[str, Plugin] = {}
     for file in files:
-        keys = _merge(_keys_of(file.keys, shapes), _read_keys(file.also_reads))
+        keys = _merge(_entries(file.keys), _entries(file.also_reads))
         reads = "" if file.ipam == "unused" else "ipam"
-        table |= dict.fromkeys((file.type, *file.also), (file.kind, reads, keys, _read_keys(file.beside)))
+        table |= dict.fromkeys((file.type, *file.also), (file.kind, reads, keys, _entries(file.beside)))
     return table
 
 
-def compile_spellings(files: Iterable[PluginFile]) -> dict[str, tuple[str, ...]]:
-    """Return how plugins spell the keys that people write, where that is not as they fold."""
+def compile_spellings(files: Iterable[PluginSchema]) -> dict[str, tuple[str, ...]]:
+    """Return the spellings of keys at the top of plugins that differ from the folded key."""
     found: dict[str, set[str]] = {}
     for file in files:
         for name in file.keys or file.also_reads:
@@ -73,32 +66,25 @@ def compile_spellings(files: Iterable[PluginFile]) -> dict[str, tuple[str, ...]]
     return {key: tuple(sorted(names)) for key, names in found.items() if names != {key}}
 
 
-def _keys_of(keys: Mapping[str, KeyFile], shapes: Shapes) -> dict[str, Entry]:
-    return _touching({name: _entry(key, shapes) for name, key in keys.items()})
-
-
-def _entry(key: KeyFile, shapes: Shapes) -> Entry:
-    holder = shapes[key.shape] if key.shape else key
-    while holder.items is not None:
-        holder = holder.items
-    return _with_keys(key.touches, _keys_of(holder.keys, shapes))
-
-
-def _read_keys(keys: Mapping[str, ReadFile]) -> dict[str, Entry]:
-    return _touching({name: _with_keys(key.touches, _read_keys(key.keys)) for name, key in keys.items()})
-
-
-def _touching(entries: Mapping[str, Entry]) -> dict[str, Entry]:
+def _entries(keys: Mapping[str, Key] | Mapping[str, ReadKey]) -> dict[str, Entry]:
     """NB: keys that differ in letter case alone are one entry; static has `address` and `Address`."""
-    found: dict[str, Entry] = {}
-    for name, entry in entries.items():
+    entries: dict[str, Entry] = {}
+    for name, key in keys.items():
+        entry = _with_keys(key.touches, _entries(innermost(key).keys))
         if entry is not None:
-            found = _merge(found, {fold(name): entry})
-    return found
+            entries = _merge(entries, {fold(name): entry})
+    return entries
 
 
-def _with_keys(touches: str | TouchFile | None, keys: dict[str, Entry]) -> Entry:
-    if isinstance(touches, TouchFile):
+def innermost(key: Key | ReadKey) -> Key | ReadKey:
+    """Return what the lists of a key hold, or the key itself."""
+    while isinstance(key, Key) and key.items is not None:
+        key = key.items
+    return key
+
+
+def _with_keys(touches: TouchKind | Touch | None, keys: dict[str, Entry]) -> Entry:
+    if isinstance(touches, Touch):
         when = touches.default_when or None
         return touches.kind, keys or None, touches.default, when, touches.separator, fold(touches.in_container)
     if touches is None:
@@ -133,14 +119,12 @@ def render(plugins: Mapping[str, object], spellings: Mapping[str, object]) -> st
     """Return the text of the module, one entry a line."""
     lines = [
         HEAD + "PLUGINS: Mapping[str, tuple[str, str, Keys, Keys]] = {",
-        *_entries(plugins),
+        *_lines(plugins),
         "}",
         '"""By plugin type."""',
         "",
-    ]
-    lines += [
         "SPELLINGS: Mapping[str, tuple[str, ...]] = {",
-        *_entries(spellings),
+        *_lines(spellings),
         "}",
         '"""Of the keys at the top of a plugin, as folded."""',
         "",
@@ -148,15 +132,14 @@ def render(plugins: Mapping[str, object], spellings: Mapping[str, object]) -> st
     return "\n".join(lines)
 
 
-def _entries(table: Mapping[str, object]) -> list[str]:
+def _lines(table: Mapping[str, object]) -> list[str]:
     return [f"    {key!r}: {value!r}," for key, value in sorted(table.items())]
 
 
 def write() -> None:
     """Write the module anew; `make golden` formats it."""
     files = load_files()
-    text = render(compile_plugins(files, load_shapes()), compile_spellings(files))
-    Path(plugintable.__file__).write_text(text)
+    Path(plugintable.__file__).write_text(render(compile_plugins(files), compile_spellings(files)))
 
 
 if __name__ == "__main__":

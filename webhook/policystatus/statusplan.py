@@ -26,8 +26,8 @@ from typing import Any, NamedTuple
 from cniplugin.access.compile import Policies
 from cniplugin.access.judging.reasons import cut
 from cniplugin.access.lints.policystatus import config_status, statuses
+from cniplugin.access.model.decision import Config
 from cniplugin.access.model.policyrules import CONFIG_KIND, CONFIG_NAME, GROUP, POLICY_KIND, VERSION, Policy
-from cniplugin.access.model.values import Config
 from cniplugin.access.reading.policies import read_policy
 from cniplugin.access.reading.policyconfig import read_config
 from webhook.kube.events import NOTE_BYTES_MAX, Event, ObjectReference

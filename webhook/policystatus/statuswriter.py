@@ -39,7 +39,7 @@ from webhook.kube.events import Event
 from webhook.kube.lease import Candidate, LeaseTiming, timestamp
 from webhook.kube.retry import Backoff, OnceLog
 from webhook.kube.singleobjects import KubeLease
-from webhook.telemetry.policystatus import Counts
+from webhook.telemetry.metrics import PolicyStatusMetrics
 
 from .statusplan import Key, Stored, Write, plan
 from .statusstore import RESOURCES, StatusStore
@@ -84,7 +84,7 @@ class _InterruptedError(Exception):
 
 
 class StatusWriter:
-    """Implements `clusterparts.Part`. `counts` are its metrics. Only its own thread calls the private methods."""
+    """Implements `compose.Part`. `counts` are its metrics. Only its own thread calls the private methods."""
 
     def __init__(
         self,
@@ -97,7 +97,7 @@ class StatusWriter:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`namespace`: of the Lease. `snapshot` returns None until every kind has been listed."""
-        self.counts = Counts()
+        self.counts = PolicyStatusMetrics()
         self._connection = connection
         self._snapshot = snapshot
         self._timing = timing or WriterTiming()

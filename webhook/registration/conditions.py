@@ -14,7 +14,7 @@ import json
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from cniplugin.access.model.values import NAME_LABEL
+from cniplugin.access.model.decision import NAME_LABEL
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORK_STATUS, NETWORK_STATUS_KEYS, NETWORKS
 from webhook.admission.dra.drivers import KNOWN_DRIVERS
 from webhook.admission.model.injection import INJECT, MIRROR

@@ -1,128 +1,162 @@
-"""What there is to know about a code, with what kubectl prints about its example: the webhook's own judgement of it."""
+"""Explanations of codes and rules, as text and as JSON: `nadmit explain` prints them.
+
+The output of kubectl in an explanation is not stored. It is rendered from a decision about the example.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cniplugin.access.model.values import Rules
+from cniplugin.access.model.decision import Rules
 from cniplugin.netspec.netattachdef import GROUP, KIND, VERSION
 from cniplugin.netspec.selection import NETWORKS
 from webhook.admission.evaluate import NETWORK, POD, evaluate
 from webhook.admission.model.requests import Decision, Object, Request
-from webhook.admission.plugins.codes import CODES
+from webhook.admission.plugins.findings import SEVERITIES
 from webhook.admission.plugins.schema import PluginChecks
-from webhook.plugindata.loader import load_schemas
-from webhook.trees import documents, snapshots
+from webhook.plugindata.codes import Code, load_codes
+from webhook.plugindata.pluginfiles import load_schemas
+from webhook.trees import builder, documents
 
 from . import kubectl
 from .titles import TITLES, page_of
 
 NAMESPACE, NETWORK_NAME, POD_NAME, OTHER_POD_NAME = "blue", "net", "web", "other"
-"""Of the objects in examples."""
+"""Namespace and names of the objects in examples."""
+
+WIDTH = 100
+Paint = Callable[[str, str], str]
+"""(text, role) -> text with colour. Roles: `error`, `warning`, `place`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explained:
-    """One code in words.
+    """One code with its example as texts.
 
-    `config`: of the example's network. `pod`, `other_pod`: networks annotations, "" where it takes none; the other one
-    runs already. `said`: what kubectl prints when the network, or the pod if there is one, is created.
+    `config`: of the example's network. `pod`, `other_pod`: networks annotations, "" for none; the other pod runs
+    already. `output`: of kubectl, when the network is created, or the pod if there is one.
     """
 
-    code: str
-    title: str
+    name: str
     severity: str
-    meaning: str
+    code: Code
     config: str
     pod: str
     other_pod: str
-    said: str
-    fix: str
+    output: str
 
 
-def explain(code: str) -> Explained:
-    """Explain one of `codes.CODES`."""
-    known = CODES[code]
+def explain(name: str) -> Explained:
+    """Explain a code such as NAD101."""
+    code = load_codes()[name]
+    config, pod, other_pod = (json.dumps(value) if value else "" for value in (code.example, code.pod, code.other_pod))
+    request, decision = _judge(config, pod, other_pod, example_checks(code))
     return Explained(
+        name=name,
+        severity=SEVERITIES[name],
         code=code,
-        title=known.title,
-        severity=known.severity,
-        meaning=known.meaning,
-        config=known.example,
-        pod=known.pod,
-        other_pod=known.other_pod,
-        said=_said(code),
-        fix=known.fix,
+        config=config,
+        pod=pod,
+        other_pod=other_pod,
+        output="\n".join(kubectl.render_warnings(decision))
+        if decision.is_allowed
+        else kubectl.render(request, decision, webhook_name=kubectl.webhook_name(request.kind)),
     )
 
 
-def example_checks(code: str) -> PluginChecks:
-    """Return what the example of a code is to be checked with."""
-    if code == "NAD108":
-        return PluginChecks(schemas=load_schemas(), unknown_types="Refuse")
-    if code == "NAD110":
-        return PluginChecks(schemas=load_schemas(), values_max=2)
-    return PluginChecks(schemas=load_schemas())
+def example_checks(code: Code) -> PluginChecks:
+    """Return the settings for the example of a code."""
+    return PluginChecks(schemas=load_schemas(), **code.checks)
 
 
-def _said(code: str) -> str:
-    request, decision = _judge(code)
-    if decision.is_allowed:
-        return "\n".join(kubectl.render_warnings(decision))
-    return kubectl.render(request, decision, webhook_name=kubectl.webhook_name(request.kind))
-
-
-def _judge(code: str) -> tuple[Request, Decision]:
-    known = CODES[code]
-    if known.pod:
-        made = Object(name=POD_NAME, annotations={NETWORKS: known.pod})
-        request = Request("", POD, "CREATE", NAMESPACE, POD_NAME, object=made)
+def _judge(config: str, pod: str, other_pod: str, checks: PluginChecks) -> tuple[Request, Decision]:
+    if pod:
+        created = Object(name=POD_NAME, annotations={NETWORKS: pod})
+        request = Request("", POD, "CREATE", NAMESPACE, POD_NAME, object=created)
     else:
-        made = Object(name=NETWORK_NAME, config=known.example)
-        request = Request("", NETWORK, "CREATE", NAMESPACE, NETWORK_NAME, object=made)
-    world = {"apiVersion": "v1", "kind": "List", "items": list(_objects(code))}
-    cluster = snapshots.build(documents.parse(json.dumps(world), file="example", problems=[]), [])
-    return request, evaluate(request, cluster, Rules(), plugins=example_checks(code))
+        created = Object(name=NETWORK_NAME, config=config)
+        request = Request("", NETWORK, "CREATE", NAMESPACE, NETWORK_NAME, object=created)
+    existing = {"apiVersion": "v1", "kind": "List", "items": [*_existing(config if pod else "", other_pod)]}
+    cluster = builder.build(documents.parse(json.dumps(existing), file="example", problems=[]), [])
+    return request, evaluate(request, cluster, Rules(), plugins=checks)
 
 
-def _objects(code: str) -> Iterator[Mapping[str, Any]]:
-    """Yield what is there before the example's object is created."""
-    known = CODES[code]
-    if known.pod:
-        metadata: Mapping[str, Any] = {"name": NETWORK_NAME, "namespace": NAMESPACE}
-        yield {
-            "apiVersion": f"{GROUP}/{VERSION}",
-            "kind": KIND,
-            "metadata": metadata,
-            "spec": {"config": known.example},
-        }
-    if known.other_pod:
-        annotations = {NETWORKS: known.other_pod}
-        metadata = {"name": OTHER_POD_NAME, "namespace": NAMESPACE, "annotations": annotations}
+def _existing(config: str, other_pod: str) -> Iterator[Mapping[str, Any]]:
+    """Yield the objects that exist before the example's object is created."""
+    if config:
+        metadata: dict[str, Any] = {"name": NETWORK_NAME, "namespace": NAMESPACE}
+        yield {"apiVersion": f"{GROUP}/{VERSION}", "kind": KIND, "metadata": metadata, "spec": {"config": config}}
+    if other_pod:
+        metadata = {"name": OTHER_POD_NAME, "namespace": NAMESPACE, "annotations": {NETWORKS: other_pod}}
         yield {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {"containers": []}}
 
 
-def to_json(names: Iterable[str]) -> str:
-    """Return a list of objects, of codes and of rules."""
-    found = [_to_json(explain(name)) if name in CODES else _rule_to_json(name) for name in names]
-    return json.dumps(found, indent=2, ensure_ascii=False)
+def render_json(names: Iterable[str]) -> str:
+    """Return a list of objects, one for each code or rule."""
+    values = [_code_json(explain(name)) if name in SEVERITIES else _rule_json(name) for name in names]
+    return json.dumps(values, indent=2, ensure_ascii=False)
 
 
-def _rule_to_json(rule: str) -> dict[str, object]:
+def _rule_json(rule: str) -> dict[str, object]:
     return {"code": rule, "title": TITLES[rule], "page": page_of(rule)}
 
 
-def _to_json(one: Explained) -> dict[str, object]:
+def _code_json(one: Explained) -> dict[str, object]:
     pods = {"pod": one.pod, "otherPod": one.other_pod}
     return {
-        "code": one.code,
-        "title": one.title,
+        "code": one.name,
+        "title": one.code.title,
         "severity": one.severity,
-        "meaning": one.meaning,
-        "example": {"config": one.config, **{name: text for name, text in pods.items() if text}},
-        "output": one.said,
-        "fix": one.fix,
+        "meaning": one.code.meaning,
+        "example": {"config": one.config, **{key: text for key, text in pods.items() if text}},
+        "output": one.output,
+        "fix": one.code.fix,
     }
+
+
+def render_list(paint: Paint) -> str:
+    """Return a line for each code, and for each other rule."""
+    codes = [
+        f"{paint(name, 'place')}  {paint(f'{SEVERITIES[name]:7}', SEVERITIES[name])}  {code.title}"
+        for name, code in load_codes().items()
+    ]
+    width = max(map(len, TITLES))
+    rules = [f"{paint(f'{rule:{width}}', 'place')}  {title}" for rule, title in TITLES.items()]
+    return "\n".join([*codes, "", "Other rules:", *rules])
+
+
+def render_text(names: Iterable[str], paint: Paint) -> str:
+    """Return codes and rules explained at length, with an empty line between them."""
+    return "\n\n".join(
+        "\n".join(_code_lines(explain(name), paint) if name in SEVERITIES else _rule_lines(name, paint))
+        for name in names
+    )
+
+
+def _rule_lines(rule: str, paint: Paint) -> Iterator[str]:
+    yield f"{paint(f'{rule}:', 'place')} {TITLES[rule]}"
+    page = page_of(rule)
+    yield f"The message says where, what is allowed and what to do{f'; {page} says more' if page else ''}."
+
+
+def _code_lines(one: Explained, paint: Paint) -> Iterator[str]:
+    yield f"{paint(f'{one.name}:', 'place')} {paint(f'{one.severity}:', one.severity)} {one.code.title}"
+    yield from textwrap.wrap(one.code.meaning, WIDTH)
+    yield ""
+    yield from _block("example, network net:" if one.pod else "example:", one.config)
+    if one.other_pod:
+        yield from _block(f"networks of a pod that runs, {OTHER_POD_NAME}:", one.other_pod)
+    if one.pod:
+        yield from _block("networks of a pod that is created:", one.pod)
+    yield from _block("kubectl says:", one.output)
+    yield from _block("fix:", "\n".join(textwrap.wrap(one.code.fix, WIDTH)))
+
+
+def _block(head: str, text: str) -> Iterator[str]:
+    """NB: text that people copy is not wrapped."""
+    yield head
+    yield textwrap.indent(text, "  ")

@@ -1,11 +1,11 @@
 """A decision as a kubectl user reads it (kubernetes 1.36: kubectl pkg/cmd/util/helpers.go, apiserver statuserror.go).
 
-- Reason `Invalid`: `The KIND "NAME" is invalid: ` and the causes; message, file name and webhook's name are not shown.
+- Reason `Invalid`: `The KIND "NAME" is invalid: ` and the causes, without message, file name and name of the webhook.
 - Any other reason: `Error from server (REASON): error when creating "FILE": admission webhook "NAME" denied the
-  request: MESSAGE`; without a reason the brackets are missing.
+  request: MESSAGE`. Without a reason there are no brackets.
 - Warnings: `Warning: TEXT`, on stderr, each text once.
 
-An allowed object is shown as `pod/web-0 allowed`, where kubectl says `created`: nothing is created here.
+An allowed object is `pod/web-0 allowed`, where kubectl prints `created`, because nothing is created here.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ def resource_name(kind: GroupKind, name: str) -> str:
 
 
 def render(request: Request, decision: Decision, *, webhook_name: str, file: str | None = None) -> str:
-    """Return what kubectl prints about an object, without a line break at the end; warnings are apart.
+    """Return the output of kubectl about an object, without the last line break and without warnings.
 
-    `file` is what `kubectl create -f` was given; None for commands that read no file.
+    `file`: the argument of `kubectl create -f`; None for commands that read no file.
     """
     if decision.is_allowed:
         return f"{resource_name(request.kind, request.object_name)} allowed"
@@ -56,9 +56,8 @@ def render(request: Request, decision: Decision, *, webhook_name: str, file: str
 def _denied(decision: Decision, webhook_name: str) -> str:
     """Return the message as the API server passes it on (ToStatusErr)."""
     head = f"admission webhook {_quote(webhook_name)} denied the request"
-    if not (said := decision.message or decision.reason):
-        return f"{head} without explanation"
-    return f"{head}: {said}"
+    explanation = decision.message or decision.reason
+    return f"{head}: {explanation}" if explanation else f"{head} without explanation"
 
 
 def _render_invalid(request: Request, causes: tuple[Cause, ...]) -> str:
@@ -72,10 +71,10 @@ def _render_invalid(request: Request, causes: tuple[Cause, ...]) -> str:
 
 
 def render_warnings(decision: Decision) -> list[str]:
-    """Return the lines that kubectl prints on stderr; the API server drops empty and repeated ones."""
+    """Return the lines that kubectl prints on stderr. The API server drops empty and repeated warnings."""
     return [f"Warning: {text}" for text in dict.fromkeys(decision.warnings) if text]
 
 
 def _quote(text: str) -> str:
-    """Quote as Go's %q does, for the characters that names have."""
+    """Quote a name as Go's %q does."""
     return json.dumps(text, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""What pods may attach to, for people and for programs."""
+"""The networks that pods may attach to, as text and as JSON: `nadmit can-attach` and `nadmit rules` print them."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from cniplugin.access.judging.reasons import LEVEL_CODE, Refusal, decided_by_rule, render_facts
+from cniplugin.access.model.decision import Subject, Verdict
 from cniplugin.access.model.levels import PRIVILEGED
+from cniplugin.access.model.limits import SPELLINGS
 from cniplugin.access.model.policyrules import ENFORCE, AttachmentRule
-from cniplugin.access.model.usage import SPELLINGS
-from cniplugin.access.model.values import Config, Subject, Verdict
 from cniplugin.netspec.errors import render
 from webhook.admission.view.permissions import Answer, Permission, Permissions, Trial
 from webhook.admission.wording.ruletext import describe_networks
@@ -20,7 +20,7 @@ Paint = Callable[[str, str], str]
 
 
 def answer_text(answer: Answer, paint: Paint) -> str:
-    """Return the answer about one network: yes or no first, then the facts as a refusal has them, then notes."""
+    """Return the answer about one network: yes or no, then the facts in the form of a refusal, then notes."""
     permission = answer.permission
     is_allowed = permission.verdict.is_allowed
     may = "may attach" if is_allowed else "may not attach"
@@ -80,7 +80,7 @@ def _notes(answer: Answer) -> Iterator[str]:
         there = f'there is no NetworkAttachmentDefinition "{element.name}" in namespace "{element.namespace}"'
         yield f"{there}{near or ':'} pods that ask for it are refused until it exists"
     for problem in answer.problems:
-        yield f"pods that ask for this are refused all the same: {render(problem)}"
+        yield f"pods that ask for this are refused anyway: {render(problem)}"
 
 
 def answer_json(answer: Answer) -> str:
@@ -95,45 +95,45 @@ def answer_json(answer: Answer) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False)
 
 
-def list_text(found: Permissions, paint: Paint, *, shows_all: bool, is_configured: bool) -> str:
-    """Return tables: the networks, then the rules behind them, then the posture."""
-    shown = [one for one in found.networks if shows_all or one.verdict.is_allowed or one.needs_limits]
-    hidden = len(found.networks) - len(shown)
-    networks = [row for one in shown for row in _network_rows(one, found.config)]
+def list_text(permissions: Permissions, paint: Paint, *, shows_all: bool, is_configured: bool) -> str:
+    """Return tables: the networks, then the rules that decide, then the posture."""
+    shown = [one for one in permissions.networks if shows_all or one.verdict.is_allowed or one.needs_limits]
+    hidden = len(permissions.networks) - len(shown)
+    networks = [row for one in shown for row in _network_rows(one)]
     parts = [
-        [f"{_who(found.subject)}:"],
+        [f"{_who(permissions.subject)}:"],
         _table(("NETWORK", "ATTACH", "DECIDED BY", "MAY ASK FOR"), networks)
         if networks
         else ["no network may be attached" if hidden else "there is no network"],
-        _deny_table(found.denies),
+        _deny_table(permissions.denies),
         [
             f"{paint('on trial:', 'warning')} {one.item.reference}: {_trial_text(trial)}"
             for one in shown
             for trial in one.trials
         ],
-        [f"for other pods of the namespace: {_rule_name(rule)} ({_mode_of(rule)})" for rule in found.others],
-        [*_posture(found, is_configured=is_configured), *_levels(found), *_hidden(hidden)],
+        [f"for other pods of the namespace: {_rule_name(rule)} ({_mode_of(rule)})" for rule in permissions.others],
+        [*_posture(permissions, is_configured=is_configured), *_levels(permissions), *_hidden(hidden)],
     ]
     return "\n\n".join("\n".join(part) for part in parts if part)
 
 
-def _network_rows(permission: Permission, config: Config) -> Iterator[tuple[str, ...]]:
-    """NB: what is refused shows the reason where the others show what may be asked for."""
+def _network_rows(permission: Permission) -> Iterator[tuple[str, ...]]:
+    """NB: a refused network has the reason in the last column, in place of the requests that are allowed."""
     reference, verdict = permission.item.reference, permission.verdict
     state = "yes" if verdict.is_allowed else "within limits" if permission.needs_limits else "no"
     if state == "no":
-        yield reference, state, _decided(verdict, config), f"({verdict.reason})"
+        yield reference, state, _decided(verdict), f"({verdict.reason})"
         return
     for number, grant in enumerate(permission.grants):
-        decided = _rule_name(grant.rule) if grant.rule else _decided(verdict, config)
+        decided = _rule_name(grant.rule) if grant.rule else _decided(verdict)
         yield (reference, state, decided, grant.asks) if number == 0 else ("", "or", decided, grant.asks)
 
 
-def _decided(verdict: Verdict, config: Config) -> str:
+def _decided(verdict: Verdict) -> str:
     if verdict.policy:
         return f"policy {verdict.policy}, rule {verdict.rule}"
-    if verdict.code.startswith("Posture"):
-        return f"posture {config.posture}"
+    if verdict.posture:
+        return f"posture {verdict.posture}"
     return _DECIDED.get(verdict.code, "built-in check")
 
 
@@ -158,26 +158,26 @@ def _requests(rule: AttachmentRule) -> str:
     return ", ".join(asked) or "the network"
 
 
-def _posture(found: Permissions, *, is_configured: bool) -> Iterator[str]:
-    config, own = found.config, found.subject.namespace
+def _posture(permissions: Permissions, *, is_configured: bool) -> Iterator[str]:
+    config, own = permissions.config, permissions.subject.namespace
     if own in config.exempt_namespaces:
-        yield f'exemptNamespaces names "{own}": no rule and no posture keeps its pods from a network'
+        yield f'exemptNamespaces names "{own}": neither rules nor the posture apply to its pods'
         return
     given = f"networks of {', '.join(dict.fromkeys((own, *config.global_namespaces)))}"
     means = {"Open": "every network", "Strict": "no network", "Consent": f"{given}, and those that owners share"}
     given = means.get(config.posture, given)
     source = 'NetworkAttachmentPolicyConfig "cluster"' if is_configured else "no NetworkAttachmentPolicyConfig"
-    yield f"posture: {config.posture} ({source}): where no rule decides, pods may use {given}"
+    yield f"posture: {config.posture} ({source}): if no rule decides, pods may use {given}"
     if config.multus_gate is not None and config.multus_gate.namespace_isolation:
         names = ", ".join(dict.fromkeys((own, *config.multus_gate.global_namespaces)))
-        yield f"multusGate: no rule lifts Multus' own check on the nodes: networks of {names} only"
+        yield f"multusGate: Multus' own check on the nodes allows only networks of {names}; rules cannot widen it"
 
 
-def _levels(found: Permissions) -> Iterator[str]:
-    """Yield the levels of definitions in the namespace that is asked about; nothing where all are Privileged."""
-    if all(level.name == PRIVILEGED for level in found.levels.values()):
+def _levels(permissions: Permissions) -> Iterator[str]:
+    """Yield the levels of definitions in the pod's namespace; nothing if all are Privileged."""
+    if all(level.name == PRIVILEGED for level in permissions.levels.values()):
         return
-    for mode, level in found.levels.items():
+    for mode, level in permissions.levels.items():
         yield f"definitions: {mode} {level.decided}"
 
 
@@ -188,7 +188,7 @@ def _hidden(count: int) -> list[str]:
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return aligned lines; the last column may be long."""
+    """Return lines with aligned columns; the last column may be long."""
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)][:-1]
     lines = []
     for row in (head, *rows):
@@ -197,13 +197,13 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     return lines
 
 
-def list_json(found: Permissions, *, is_configured: bool) -> str:
-    """Return everything as one object, refused networks included."""
-    config = found.config
+def list_json(permissions: Permissions, *, is_configured: bool) -> str:
+    """Return all networks, refused ones as well, as one object."""
+    config = permissions.config
     gate = config.multus_gate
     value = {
-        **_subject_json(found.subject),
-        "isExempt": found.subject.namespace in config.exempt_namespaces,
+        **_subject_json(permissions.subject),
+        "isExempt": permissions.subject.namespace in config.exempt_namespaces,
         "posture": config.posture,
         "globalNamespaces": [*config.global_namespaces],
         "hasConfigObject": is_configured,
@@ -211,11 +211,11 @@ def list_json(found: Permissions, *, is_configured: bool) -> str:
         if gate is None
         else {"namespaceIsolation": gate.namespace_isolation, "globalNamespaces": [*gate.global_namespaces]},
         "definitionLevels": {
-            mode: {"level": level.name, "decided": level.decided} for mode, level in found.levels.items()
+            mode: {"level": level.name, "decided": level.decided} for mode, level in permissions.levels.items()
         },
-        "networks": [_permission_json(permission) for permission in found.networks],
-        "denyRules": [_rule_json(rule) for rule in found.denies],
-        "rulesForOtherPods": [_rule_json(rule) for rule in found.others],
+        "networks": [_permission_json(permission) for permission in permissions.networks],
+        "denyRules": [_rule_json(rule) for rule in permissions.denies],
+        "rulesForOtherPods": [_rule_json(rule) for rule in permissions.others],
     }
     return json.dumps(value, indent=2, ensure_ascii=False)
 

@@ -1,4 +1,4 @@
-"""Findings as SARIF 2.1.0 (OASIS), which code scanning of GitHub, GitLab and Azure DevOps reads.
+"""Findings as SARIF 2.1.0 (OASIS), which the code scanning of GitHub, GitLab and Azure DevOps reads.
 
 Sections: §3.13 sarifLog, §3.14 run, §3.19 toolComponent, §3.49 reportingDescriptor, §3.27 result, §3.30 region.
 """
@@ -9,16 +9,17 @@ import json
 from pathlib import PurePath
 from urllib.parse import quote
 
-from webhook.admission.plugins.codes import CODES
+from webhook.admission.plugins.findings import SEVERITIES
+from webhook.plugindata.codes import load_codes
 
-from .findings import Finding, Report
+from .lint import Finding, Report
 from .titles import TITLES, page_of
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
 def render(report: Report, *, version: str) -> str:
-    """Return the log; `version` is the program's. Relative files become relative URIs, §3.4.4."""
+    """Return the log. `version`: of the program. Relative files become relative URIs, §3.4.4."""
     rules = list(dict.fromkeys(finding.rule for finding in report.findings))
     driver: dict[str, object] = {"name": "nadmit", "version": version, "rules": [_rule(rule) for rule in rules]}
     run = {
@@ -30,18 +31,18 @@ def render(report: Report, *, version: str) -> str:
 
 
 def _rule(rule: str) -> dict[str, object]:
-    """NB: code scanning of GitHub wants all three texts, though SARIF wants `id` only."""
-    known = CODES.get(rule)
-    if known is None:
+    """NB: the code scanning of GitHub requires all three texts; SARIF requires only `id`."""
+    if rule not in SEVERITIES:
         text, page = {"text": TITLES.get(rule, rule)}, page_of(rule)
         more = f"{TITLES.get(rule, rule)}{f'; {page} says more' if page else ''}"
         return {"id": rule, "shortDescription": text, "fullDescription": text, "help": {"text": more}}
+    code = load_codes()[rule]
     return {
         "id": rule,
-        "shortDescription": {"text": known.title},
-        "fullDescription": {"text": known.meaning},
-        "help": {"text": f"{known.meaning} {known.fix} `nadmit explain {rule}` shows an example."},
-        "defaultConfiguration": {"level": known.severity},
+        "shortDescription": {"text": code.title},
+        "fullDescription": {"text": code.meaning},
+        "help": {"text": f"{code.meaning} {code.fix} `nadmit explain {rule}` shows an example."},
+        "defaultConfiguration": {"level": SEVERITIES[rule]},
     }
 
 

@@ -1,52 +1,47 @@
-"""Rules that are no codes of plugins, in a few words: those of decisions, and those of files that cannot be read."""
+"""Titles of the rules without a code such as NAD101: rules of decisions, and of files that cannot be read."""
 
 from __future__ import annotations
+
+from string import ascii_uppercase
 
 from webhook.admission.model.ruleids import RULES
 
 FILE_RULES = {
     "duplicate-object": "two objects have one kind, namespace and name",
-    "half-an-object": "an object lacks its apiVersion or its kind",
-    "helm-chart": "the templates of a Helm chart are passed over",
-    "metadata": "an object lacks its metadata or its name",
+    "half-an-object": "an object has no apiVersion or no kind",
+    "helm-chart": "the templates of a Helm chart are skipped",
+    "metadata": "an object has no metadata or no name",
     "metadata-type": "labels, annotations or a name have the wrong type",
-    "not-an-object": "a document is no object of Kubernetes",
+    "not-an-object": "a document is not an object of Kubernetes",
     "not-utf-8": "a file is not UTF-8",
     "unreadable-file": "a file cannot be read",
-    "unreadable-object": "an object does not have the form that the API server wants",
-    "yaml-alias": "an alias of YAML has no meaning, or means too much",
-    "yaml-depth": "YAML nests too deep",
-    "yaml-duplicate-key": "a key stands twice in one mapping",
-    "yaml-key": "a key of YAML is no string",
-    "yaml-merge": "a merge of YAML is none of mappings",
+    "unreadable-object": "an object does not have the form that the API server expects",
+    "yaml-alias": "an alias of YAML has no anchor, or expands to too much",
+    "yaml-depth": "YAML nests too deeply",
+    "yaml-duplicate-key": "a key is twice in one mapping",
+    "yaml-key": "a key of YAML is not a string",
+    "yaml-merge": "a merge of YAML does not name mappings",
     "yaml-number": "a number cannot be written in JSON",
     "yaml-syntax": "a text is not YAML",
-    "yaml-tag": "a tag of YAML has no meaning here",
+    "yaml-tag": "a tag of YAML is not supported",
 }
 
-TITLES = {**RULES, **FILE_RULES, "warning": "something odd that works"}
+TITLES = {**RULES, **FILE_RULES, "warning": "something unusual that works"}
 """Rule -> title."""
 
-_INJECTION = frozenset(
-    {"inject-into", "node-selector-conflict", "node-selector-value", "resource-name", "resource-shortfall"}
+_PAGES = (
+    ("docs/injection.md", ("inject-", "node-selector-", "resource-")),
+    ("docs/configuration.md", ("limit-",)),
+    ("docs/webhook.md", ("NetworkInUse",)),
+    ("docs/access.md", ("driver-", "claim-", "cni-ipam-program", "cni-meta-plugin", "cni-runtime", "cni-type-path")),
+    ("docs/access.md", ("consent", "policy-field", *ascii_uppercase)),
+    ("docs/conformance.md", ("",)),
 )
-_BUILT_IN = frozenset({"cni-ipam-program", "cni-meta-plugin", "cni-runtime", "cni-type-path"})
+"""Pages of the manual, each with the beginnings of its rules. The first match counts."""
 
 
 def page_of(rule: str) -> str:
-    """Return the page of the manual that says more, "" where none does."""
+    """Return the page of the manual that explains a rule, "" if there is none."""
     if rule in FILE_RULES or rule == "warning":
         return ""
-    if rule in _INJECTION:
-        return "docs/injection.md"
-    if rule.startswith(("driver-", "claim-")):
-        return "docs/access.md"
-    if rule in _BUILT_IN:
-        return "docs/access.md"
-    if rule.startswith("limit-"):
-        return "docs/configuration.md"
-    if rule == "NetworkInUse":
-        return "docs/webhook.md"
-    if rule[0].isupper() or rule in {"consent", "policy-field"}:
-        return "docs/access.md"
-    return "docs/conformance.md"
+    return next(page for page, prefixes in _PAGES if rule.startswith(prefixes))

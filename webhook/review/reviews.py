@@ -30,12 +30,12 @@ from webhook.admission.mutate import answer_mutation
 from webhook.admission.view.parsecache import ALLOWANCE, PARSED, OutOfTurnError
 from webhook.admission.wording import messages
 from webhook.review import wire
-from webhook.serving.http import RequestError
+from webhook.serving.http import RETRY_HEADER, RequestError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from cniplugin.access.model.values import Rules
+    from cniplugin.access.model.decision import Rules
     from webhook.admission.view.listers import Cluster
     from webhook.admission.view.nadmitconfiguration import Configuration
     from webhook.serving.http import Later
@@ -247,7 +247,7 @@ class Reviews:
     def _check_ready(self, problem: str | None) -> None:
         """NB: an empty cache would refuse what is right; the API server tries a 503 again within its time."""
         if problem is not None:
-            raise RequestError(503, f"not ready: {problem}; try again in 1 s", (("retry-after", "1"),))
+            raise RequestError(503, f"not ready: {problem}; try again in 1 s", RETRY_HEADER)
         self._problem = None
 
     def _decide(self, path: str, request: Request, cluster: Cluster) -> Decision:
@@ -282,4 +282,4 @@ def _labels_unknown(namespaces: Sequence[str]) -> RequestError:
     """NB: under stage Ignore, the API server lets the object pass after its tries, as while nobody answers."""
     named = ", ".join(f'"{name[:63]}"' for name in namespaces[:3])
     text = f"access rules select namespaces by labels, and those of namespace {named} cannot be read yet"
-    return RequestError(503, f"{text}; try again in 1 s", (("retry-after", "1"),))
+    return RequestError(503, f"{text}; try again in 1 s", RETRY_HEADER)

@@ -1,16 +1,16 @@
-"""What the bodies that are being received hold, all connections together, and which of them gives way.
+"""How many bytes the bodies hold that are being received, over all connections, and which body gives way.
 
-Theory of operation. Half of `max_bytes_in_flight` is divided evenly among `max_in_flight` reviews: a body within that
-share is always read, so a review of usual size never waits for a large one. What bodies have beyond their share comes
-out of the other half. When that is used up:
+Theory of operation. Half of `max_bytes_in_flight` is divided evenly among `max_in_flight` reviews. The server always
+reads a body within that share, so a review of usual size never waits for a large one. The bytes of bodies beyond their
+share come out of the other half. When that is used up:
 
     the oldest body that began `slow_body_s` ago or earlier gives way (503), and so on until there is room
-    if none is that old, the connection that wants more stops reading; the kernel's buffer fills, and the client waits
-    when another body ends, the newest of those that wait go on first
-    if all wait for each other, the newest goes on all the same, so the budget may be exceeded by one body
+    if there is none, the connection that wants more stops reading; the kernel's buffer fills, and the client waits
+    when another body ends, the newest of the waiting connections read again first
+    if all wait for each other, the newest reads all the same, so one body may exceed the budget
 
-The newest go first because an honest client sends its body at once: whoever has waited for long is more likely to be
-one of many that never finish. A body that is complete is being judged and does not give way.
+The newest come first because an honest client sends its body at once: a body that has waited for long is more likely
+to be one of many that never finish. A body that is complete is being judged and does not give way.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from .http import Limits
 
 READ_BYTES = 64 * 1024
-"""What a connection may read when it goes on, before it is asked again; see `server.RECEIVE_BUFFER_BYTES`."""
+"""The most that a connection reads when it reads again, before it is counted; see `server.RECEIVE_BUFFER_BYTES`."""
 
 LARGE_BYTES = 64 * 1024
 
 REASONS = ("path", "method", "overloaded", "slow-body", "connections", "handshakes", "pipeline")
-"""Why requests or connections are refused; the values of the metric's label."""
+"""Why the server refuses requests or connections; the values of the metric's label."""
 
 _OF_STATUS = {404: "path", 405: "method", 503: "overloaded"}
 
@@ -48,24 +48,26 @@ class Receiver(Protocol):
         """Answer 503, and release the body."""
 
 
-class Content:
-    """The bytes of one body.
+class Body:
+    """The bytes of one body, and when it began.
 
-    What exceeds LARGE_BYTES is in a mapping of its own, which goes back to the kernel as soon as it is cleared. On the
+    Above LARGE_BYTES they are in a mapping of their own, which goes back to the kernel as soon as it is closed. On the
     heap, bodies that grow side by side leave holes: 100 of them kept 880 MiB after they had ended (measured).
     """
 
-    __slots__ = ("_heap", "_mapping", "size")
+    __slots__ = ("_heap", "_mapping", "begun", "is_complete", "size")
 
-    def __init__(self) -> None:
+    def __init__(self, begun: float) -> None:
+        self.begun = begun
         self.size = 0
+        self.is_complete = False
         self._heap = bytearray()
         self._mapping: mmap | None = None
 
     def add(self, data: bytes, max_bytes: int) -> None:
         """Append; there are never more than `max_bytes`."""
         if self._mapping is None and self.size + len(data) > LARGE_BYTES:
-            # Of the size that it may get: pages that are not written cost nothing.
+            # As large as the body may get: pages without data cost nothing.
             self._mapping = mmap(-1, max_bytes, flags=MAP_PRIVATE | MAP_ANONYMOUS)
             self._mapping[: self.size] = bytes(self._heap)
             self._heap = bytearray()
@@ -76,45 +78,31 @@ class Content:
         self.size += len(data)
 
     def take(self) -> bytes:
-        """Return all of it, and keep nothing."""
-        content = bytes(self._heap) if self._mapping is None else self._mapping[: self.size]
-        self.clear()
+        """Return the bytes, and give the memory back; `size` stays."""
+        if self._mapping is None:
+            return bytes(self._heap)
+        content = self._mapping[: self.size]
+        self._mapping.close()
         return content
-
-    def clear(self) -> None:
-        """Keep nothing."""
-        self.size = 0
-        self._heap = bytearray()
-        if self._mapping is not None:
-            self._mapping.close()
-            self._mapping = None
-
-
-class _Body:
-    __slots__ = ("begun", "is_complete", "size")
-
-    def __init__(self, begun: float) -> None:
-        self.begun = begun
-        self.size = 0
-        self.is_complete = False
 
 
 class Bodies:
     """The bodies of one process. Used on the event loop only.
 
-    `held_bytes`: all of them. `refusals`: how often what was refused, by REASONS.
+    `held_bytes`: of all of them. `refusals`: the number of refusals for each of REASONS.
     """
 
     def __init__(self, limits: Limits, loop: AbstractEventLoop) -> None:
         self.held_bytes = 0
         self.refusals: Counter[str] = Counter()
+        self._max_bytes = limits.max_body_bytes
         self._share = limits.max_bytes_in_flight // (2 * limits.max_in_flight)
         self._room = limits.max_bytes_in_flight // 2
         self._slow_s = limits.slow_body_s
         self._loop = loop
         self._beyond = 0
         self._judged_beyond = 0
-        self._bodies: dict[Receiver, _Body] = {}  # the oldest first
+        self._bodies: dict[Receiver, Body] = {}  # the oldest first
         self._waiting: dict[Receiver, None] = {}  # the newest last
         self._timer: TimerHandle | None = None
 
@@ -129,45 +117,60 @@ class Bodies:
             self.refusals[reason] += 1
 
     def begin(self, receiver: Receiver) -> None:
-        """Take note of a body of which nothing is here yet."""
-        self._bodies[receiver] = _Body(self._loop.time())
+        """Begin an empty body."""
+        self._bodies[receiver] = Body(self._loop.time())
 
-    def grow(self, receiver: Receiver, size: int) -> None:
-        """Count bytes that have come; others may give way for them, or the receiver may have to wait."""
+    def add(self, receiver: Receiver, data: bytes) -> bool:
+        """Add bytes that have arrived; other bodies may give way for them, or the receiver may have to wait.
+
+        Returns False, and adds nothing, if the body would be larger than any may be.
+        """
         body = self._bodies[receiver]
-        self.held_bytes += size
-        self._beyond += max(0, body.size + size - self._share) - max(0, body.size - self._share)
-        body.size += size
-        if self._beyond > self._room and body.size > self._share:
+        before = body.size
+        if before + len(data) > self._max_bytes:
+            return False
+        body.add(data, self._max_bytes)
+        self.held_bytes += len(data)
+        if body.size > self._share:
+            self._beyond += body.size - max(before, self._share)
+            self._bound(receiver)
+        return True
+
+    def _bound(self, receiver: Receiver) -> None:
+        if self._beyond > self._room:
             self._make_room()
             if self._beyond > self._room and receiver in self._bodies and not self._may_exceed(receiver):
                 self._waiting[receiver] = None
                 receiver.wait_for_room()
             self._look_again()
 
-    def complete(self, receiver: Receiver) -> None:
-        """Take note that all of a body is here: it is judged now, and gives way no more."""
+    def complete(self, receiver: Receiver) -> bytes:
+        """Return a complete body. It counts until `release`, but does not give way, because it is being judged."""
         body = self._bodies[receiver]
         body.is_complete = True
         self._judged_beyond += max(0, body.size - self._share)
-        self._waiting.pop(receiver, None)
-        self._wake()
+        if self._waiting:
+            self._waiting.pop(receiver, None)
+            self._wake()
+        return body.take()
 
     def release(self, receiver: Receiver) -> None:
-        """Forget a body, if there is one; others may go on."""
+        """Forget the body of a receiver, if it has one; others may read again."""
         body = self._bodies.pop(receiver, None)
         if body is None:
             return
-        self._waiting.pop(receiver, None)
         self.held_bytes -= body.size
-        beyond = max(0, body.size - self._share)
-        self._beyond -= beyond
-        if body.is_complete:
-            self._judged_beyond -= beyond
-        self._wake()
+        if body.size > self._share:
+            beyond = body.size - self._share
+            self._beyond -= beyond
+            if body.is_complete:
+                self._judged_beyond -= beyond
+        if self._waiting:
+            self._waiting.pop(receiver, None)
+            self._wake()
 
     def push_out(self) -> bool:
-        """Make the oldest body give way that is not complete and slow; return whether there was one."""
+        """Make the oldest slow body give way that is not complete; return whether there was one."""
         now = self._loop.time()
         for receiver, body in self._bodies.items():
             if now - body.begun < self._slow_s:
@@ -178,7 +181,7 @@ class Bodies:
         return False
 
     def _make_room(self) -> None:
-        """Push out what is slow and beyond its share. NB: those that wait hold little, and wait because of us."""
+        """Make slow bodies beyond their share give way. NB: those that wait hold little, and wait for room."""
         now = self._loop.time()
         slow = []
         for receiver, body in self._bodies.items():
@@ -197,7 +200,7 @@ class Bodies:
         self.release(receiver)
 
     def _wake(self) -> None:
-        """Let the newest go on that there is room for."""
+        """Let the newest of those that wait read again, as far as there is room."""
         room = self._room - self._beyond
         while self._waiting:
             newest = next(reversed(self._waiting))
@@ -208,7 +211,7 @@ class Bodies:
             newest.go_on()
 
     def _may_exceed(self, receiver: Receiver) -> bool:
-        """Say whether nobody but this one can get on: the others wait, and what is judged is not all of the room."""
+        """Say whether only this one can finish: all others wait, and the bodies being judged do not fill the room."""
         return self._judged_beyond <= self._room and not any(
             body.size > self._share and not body.is_complete and other is not receiver and other not in self._waiting
             for other, body in self._bodies.items()

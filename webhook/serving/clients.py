@@ -1,10 +1,10 @@
-"""Who may call: the authorities of client certificates, and the names on them (`--client-ca`, `--client-name`).
+"""Who may call: the authorities of client certificates, and the names in them (`--client-ca`, `--client-name`).
 
 OpenSSL verifies the chain, the dates and the purpose in the handshake (CERT_REQUIRED); a caller without a good
-certificate never gets to speak HTTP. The name is looked at once per connection, afterwards.
+certificate sends no HTTP. The name is read once for each connection, after the handshake.
 
-The file of authorities is polled with the server's own pair. What was good last stays in force: a bad file never lets
-anybody in or out. Revocation lists are not read; take an authority out of the file instead.
+The server polls the file of authorities with its own pair. The last good authorities stay in force: a bad file admits
+nobody and locks nobody out. Revocation lists are not read; take an authority out of the file instead.
 """
 
 from __future__ import annotations
@@ -26,19 +26,20 @@ if TYPE_CHECKING:
 logger = logging.getLogger("nadmit.serving")
 
 _ANCHORS = ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
-"""Any certificate of the file is an anchor, also an intermediate authority, as for the API server's own files."""
-
+"""Each certificate of the file is an anchor, intermediate authorities included, as for the API server's own files."""
 
 PEM_BYTES_MAX = 4 * 1_048_576
 """Ten times all authorities that browsers trust."""
+REFUSALS_MAX = 64
+"""Reasons that the log gets: a caller chooses the names in them."""
 
 
 class ClientCaError(Exception):
-    """A file of authorities that cannot be used: which, what is wrong, what to do, in one line."""
+    """A file of authorities that cannot be used: its name, what is wrong, what to do, in one line."""
 
 
 class ClientTrust:
-    """The authorities that sign callers, and the names that may call (none: all). `version` grows with each change."""
+    """The authorities of callers, and the names that may call (empty: all of them). Each change raises `version`."""
 
     def __init__(self, file: Path, names: Iterable[str] = ()) -> None:
         """Read the file; raises ClientCaError."""
@@ -47,9 +48,10 @@ class ClientTrust:
         self._file = file
         self._pem = _read(file)
         self._complaint = ""
+        self._refusals: set[str] = set()
 
     def poll(self) -> None:
-        """Read the file again; a bad one is warned about once, and the authorities before it stay."""
+        """Read the file again; warn once about a bad one, and keep the authorities before it."""
         try:
             pem = _read(self._file)
         except ClientCaError as error:
@@ -66,27 +68,34 @@ class ClientTrust:
     def require(self, context: ssl.SSLContext) -> None:
         """Make a server's context ask for a certificate of these authorities, and end a handshake without one.
 
-        NB: OpenSSL takes whether to ask from the context that listens, and the authorities from the one that the
-        servername callback moves the handshake to. So both need this.
+        NB: both contexts need this. The one that listens decides whether OpenSSL asks, and the one that the servername
+        callback moves the handshake to has the authorities.
         """
         context.verify_flags |= _ANCHORS
         context.load_verify_locations(cadata=self._pem)
         context.verify_mode = ssl.CERT_REQUIRED
 
+    def refusal(self, certificate: Mapping[str, Any]) -> str | None:
+        """Return why a caller may not call, or None; the log has each of the first REFUSALS_MAX reasons once."""
+        refusal = refusal_of(certificate, self.names)
+        if refusal is not None and refusal not in self._refusals and len(self._refusals) < REFUSALS_MAX:
+            self._refusals.add(refusal)
+            logger.warning("a caller is refused: %s", refusal)
+        return refusal
+
 
 def refusal_of(certificate: Mapping[str, Any], names: frozenset[str]) -> str | None:
     """Return why a caller may not call, in one line, or None.
 
-    `certificate` is what `ssl.SSLSocket.getpeercert` returns; its common names and DNS names count, in the letter case
-    that they are written in.
+    `certificate` is the value of `ssl.SSLSocket.getpeercert`. Common names and DNS names count; letter case matters.
     """
-    found = [
+    sent = [
         *(value for part in certificate.get("subject", ()) for key, value in part if key == "commonName"),
         *(value for kind, value in certificate.get("subjectAltName", ()) if kind == "DNS"),
     ]
-    if names.intersection(found):
+    if names.intersection(sent):
         return None
-    shown = ", ".join(ascii(name)[1:-1][:80] for name in found[:5]) or "none"
+    shown = ", ".join(ascii(name)[1:-1][:80] for name in sent[:5]) or "none"
     return f"client certificate: names {shown}; allowed: {', '.join(sorted(names))}; see --client-name"
 
 
@@ -100,8 +109,8 @@ def _read(file: Path) -> str:
     try:
         return "".join(_render(certificate) for certificate in x509.load_pem_x509_certificates(pem))
     except UNREADABLE_CERTIFICATE as error:
-        said = f"client CA file {file}: not PEM certificates; allowed: one or more authorities"
-        raise ClientCaError(said) from error
+        text = f"client CA file {file}: not PEM certificates; allowed: one or more authorities"
+        raise ClientCaError(text) from error
 
 
 def _render(certificate: x509.Certificate) -> str:

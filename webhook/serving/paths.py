@@ -1,34 +1,44 @@
-"""Where reviews come in: /validate and /mutate, or these with a token that only the API server knows.
+"""Where reviews come in: /validate and /mutate, or these followed by a token that only the API server knows.
 
-The API server is given `/validate/<token>` by the registered configuration, and nobody else can read that. So whoever
-asks at another path gets 404, and learns nothing. Several tokens are accepted while they rotate (`certs.pathtokens`).
+The registered configuration gives the API server `/validate/<token>`, and nobody else can read the configuration. A
+request at another path gets 404 and learns nothing. While tokens rotate, several are accepted (`certs.pathtokens`).
 
-A token is compared in constant time. It never gets further than `resolve`: the application, the log and the metrics
-see the path without it.
+Tokens are compared in constant time. None gets further than `resolve`: the application, the log and the metrics see
+the path without it.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from hmac import compare_digest
+from pathlib import Path
+
+from webhook.files import advice, load_file
 
 from .http import REVIEW_PATHS
 
 NO_TOKEN = ""
 """The token of a path without one."""
 
+ALLOWED_TOKENS = "16 to 63 lower case letters and digits, one token in a line; openssl rand -hex 16 makes one"
+MAX_TOKENS = 8
+TOKENS_BYTES_MAX = 4096
+"""Eight times what eight of the longest tokens need."""
+_TOKEN = re.compile("[a-z0-9]{16,63}")
+
 _BELOW = tuple(f"{path}/" for path in REVIEW_PATHS)
 _PREFIXES = tuple((path, f"{path}/".encode()) for path in REVIEW_PATHS)
 
 
 class ReviewPaths:
-    """The paths that are accepted. `tokens` says which tokens are; it is asked for each request and must not block."""
+    """The accepted paths. `tokens` returns the accepted tokens; each request calls it, and it must not block."""
 
     def __init__(self, tokens: Callable[[], Sequence[str]]) -> None:
         self._tokens = tokens
 
     def resolve(self, path: str) -> str | None:
-        """Return which of REVIEW_PATHS a request's path is, or None for any other."""
+        """Return the one of REVIEW_PATHS that a request's path means, or None for any other path."""
         tokens = self._tokens()
         if path in REVIEW_PATHS:
             return path if NO_TOKEN in tokens else None
@@ -37,7 +47,7 @@ class ReviewPaths:
             if sent.startswith(prefix):
                 given = sent[len(prefix) :]
                 is_known = False
-                for token in tokens:  # all of them, so that the time does not say which one is nearly right
+                for token in tokens:  # all of them, so that the time does not reveal a token that is nearly right
                     is_known |= token != NO_TOKEN and compare_digest(given, token.encode())
                 return known if is_known else None
         return None
@@ -45,7 +55,7 @@ class ReviewPaths:
     def describe_unknown(self, method: str, path: str) -> str:
         """Return the line for a path that is not accepted.
 
-        NB: the API server shows it to its user, so where tokens are needed nothing is quoted that may be one.
+        NB: the API server shows it to its user, so it quotes nothing that may be a token.
         """
         if NO_TOKEN in self._tokens() and not path.startswith(_BELOW):
             shown = f"{path[:80]!r}"
@@ -65,3 +75,32 @@ class ReviewPaths:
 
 PLAIN = ReviewPaths(lambda: (NO_TOKEN,))
 """/validate and /mutate as they are."""
+
+
+class PathTokenError(Exception):
+    """A file of tokens that cannot be used: its name, what is wrong, what to do, in one line without a token."""
+
+
+def read_tokens(file: Path) -> tuple[str, ...]:
+    """Return the tokens of a file that an administrator keeps by hand (`--path-token-file`), one in a line.
+
+    The first is to be registered; all are accepted. Raises PathTokenError.
+    """
+    try:
+        lines = load_file(file, bytes_max=TOKENS_BYTES_MAX).decode("ascii").splitlines()
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        fix = advice(error, "give a file of tokens")
+        raise PathTokenError(f"path token file {file}: cannot be read: {reason}; {fix}") from error
+    except UnicodeDecodeError as error:
+        raise PathTokenError(f"path token file {file}: not text; allowed: {ALLOWED_TOKENS}") from error
+    tokens = [line.strip() for line in lines]
+    for number, token in enumerate(tokens, 1):
+        if token and not _TOKEN.fullmatch(token):
+            raise PathTokenError(f"path token file {file}: line {number} is not a token; allowed: {ALLOWED_TOKENS}")
+    written = tuple(filter(None, tokens))
+    if not written or len(written) > MAX_TOKENS:
+        raise PathTokenError(
+            f"path token file {file}: {len(written)} tokens; allowed: 1 to {MAX_TOKENS}; {ALLOWED_TOKENS}"
+        )
+    return written

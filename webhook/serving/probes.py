@@ -1,9 +1,9 @@
 """The probe application: /healthz, /readyz, /metrics and /configz, on a plain port of its own, never on the TLS port.
 
-Kubelet and Prometheus need no certificate then, and a webhook port that asks for client certificates stays
-probeable. Nobody is asked who they are, so nothing here tells what a tenant may not know: metrics have no names in
-them, and /configz, which shows what administrators have written, is answered on the loopback interface only, as
-`kubectl port-forward` asks.
+So kubelet and Prometheus need no certificate, and they reach a server that asks its callers for certificates. This port
+does not identify its callers, and shows nothing that a tenant may not know: metrics have no names in them. /configz
+shows what administrators have written, so only callers on the loopback interface get it, such as
+`kubectl port-forward`.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ PROBE_PATHS = ("/healthz", "/readyz", "/metrics", "/configz")
 
 
 class ProbeApp(FastAPI):
-    """FastAPI with the one state the server itself adds to readiness: that it is going away."""
+    """FastAPI, and the one thing that the server adds to readiness: whether it is shutting down."""
 
     draining_reason: str | None = None
 
     def announce_drain(self) -> None:
-        """Make /readyz answer 503 from now on, whatever else is ready."""
+        """Make /readyz answer 503 from now on."""
         self.draining_reason = "shutting down"
 
 
@@ -39,9 +39,9 @@ def create_probes(
 ) -> ProbeApp:
     """Return the probe application.
 
-    `is_ready` returns None when ready, else the reason in one line. `metrics` returns the Prometheus text
-    exposition, `configuration` the settings in force and where they come from, as JSON; nothing secret is in it. They
-    run on the event loop and must not block.
+    `is_ready` returns None when the server is ready, else the reason in one line. `metrics` returns the Prometheus text
+    exposition. `configuration` returns the settings in force and their source, as JSON without secrets. They run on the
+    event loop and must not block.
     """
     app = ProbeApp(
         title="nadmit probes",
@@ -52,7 +52,7 @@ def create_probes(
         exception_handlers={HTTPException: _answer_http_exception},
     )
 
-    # NB: `async`, or FastAPI runs them in a thread pool.
+    # NB: `async`, because FastAPI runs other functions in a thread pool.
     async def healthz() -> Response:
         return PlainTextResponse("ok")
 

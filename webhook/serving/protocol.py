@@ -1,7 +1,7 @@
-"""One HTTP/1.1 connection with bounds: uvicorn's httptools protocol plus what it does not limit by itself.
+"""One HTTP/1.1 connection with bounds: uvicorn's httptools protocol, and limits that it does not have.
 
-Theory of operation. uvicorn bounds neither the size nor the time of a head, arms its keep-alive timer only
-after a response, and closes over unread bytes. So this subclass follows the parser through three phases:
+Theory of operation. uvicorn bounds neither the size nor the time of a head, arms its keep-alive timer only after a
+response, and closes over unread bytes. So this subclass follows the parser through three phases:
 
     IDLE   between messages           on_message_begin    -> HEAD
     HEAD   request line and headers   on_headers_complete -> BODY
@@ -14,14 +14,14 @@ One timer guards a connection; at any time it has one meaning:
     BODY        | when the answer is out before the body is   | close
     closing     | while the client may still be sending       | close
 
-The time and the size of a body are bounded by `shortcut`. What cannot be understood is answered with one line of text,
-if no other answer is due first, and then the connection is deaf: what still comes is dropped. Anything a client does
-wrong is logged at debug only; a port scanner must not fill the log.
+`shortcut` bounds the time and the size of a body. A request that the parser cannot read gets one line of text, unless
+the answer to an earlier request is due, and then the connection is deaf: it drops everything that the client still
+sends. A client's mistakes are logged at debug only, because a port scanner must not fill the log.
 
-Memory. TLS keeps what arrives for a connection that does not read: uvloop up to 256 KiB, and then as much again in the
-kernel. So the read buffer is limited to a little more than one TLS record, and a client that does not read its answers
-is not read from. Above the cap of connections the one that has been idle longest gives way to the new one, first of
-those that have never sent a request that was accepted.
+Memory. TLS buffers data for a connection that does not read: uvloop up to 256 KiB, and the kernel as much again. So the
+read buffer has a limit of a little more than one TLS record, and the server does not read from a client that does not
+read its answers. Above the cap of connections the one that has been idle longest makes room for the new one, and before
+it those that have never sent an accepted request.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from .http import Limits, render_error
+from .http import Limits, RequestError, render_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,24 +44,21 @@ if TYPE_CHECKING:
     from uvicorn.config import Config
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-    from .http import Header
-
 logger = logging.getLogger("nadmit.serving")
 
-GOODBYE = render_error(503, "shutting down; try again", (b"retry-after", b"0"))
-"""What an idle connection gets at the end. See `BoundedProtocol.shutdown`."""
-
+GOODBYE = render_error(RequestError(503, "shutting down; try again", (b"retry-after", b"0")))
+"""The last bytes to an idle connection; see `BoundedProtocol.shutdown`."""
 
 READ_HIGH_BYTES, READ_LOW_BYTES = 40 * 1024, 20 * 1024
-"""When TLS stops and goes on reading for a connection that does not. NB: a record has up to 18 KiB, and what is here of
-an incomplete one must not keep its rest out: `low` exceeds a record, `high` exceeds two."""
+"""When TLS stops reading for a connection that does not read, and when it reads again. NB: a record has up to 18 KiB,
+and the first part of a record must not keep the rest of it out: `low` exceeds one record, `high` exceeds two."""
 
 
 class Connections(ServerState):
-    """The connections and tasks of one listener, and the event of having no connection left.
+    """The connections and tasks of one listener.
 
-    `unproven`: connections without an accepted request so far, `idle`: those that wait for the next one; both with the
-    oldest first.
+    `none_left`: there is no connection. `unproven`: connections without an accepted request so far. `idle`: connections
+    that wait for the next request. Both have the oldest first.
     """
 
     def __init__(self) -> None:
@@ -72,12 +69,12 @@ class Connections(ServerState):
         self.idle: dict[BoundedProtocol, None] = {}
         self.refusals: Counter[str] = Counter()
 
-    def make_place(self) -> bool:
+    def make_room(self) -> bool:
         """Close the connection that is needed least; return whether there was one."""
         self.refusals["connections"] += 1
         for among in (self.unproven, self.idle):
             for connection in among:
-                connection.give_place()
+                connection.make_room()
                 return True
         return False
 
@@ -91,7 +88,7 @@ class Phase(enum.Enum):
 
 
 class _PoliteTransport:
-    """The transport as uvicorn's code sees it: `close` lets the client finish sending first."""
+    """The transport that uvicorn's code gets: `close` lets the client finish sending first."""
 
     def __init__(
         self, transport: asyncio.Transport, *, close: Callable[[], None], is_closing: Callable[[], bool]
@@ -102,7 +99,7 @@ class _PoliteTransport:
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """One connection. See the module for its phases and its timer."""
+    """One connection. The docstring of the module has its phases and its timer."""
 
     def __init__(
         self, config: Config, connections: Connections, limits: Limits, loop: asyncio.AbstractEventLoop
@@ -116,21 +113,21 @@ class BoundedProtocol(HttpToolsProtocol):
         self._is_leaving = False
         self._timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
-        self._fed_bytes = 0  # the slice that the parser has now
+        self._fed_bytes = 0  # in the slice that the parser has now
         self._head_bytes = 0  # fed since the last message ended; 0 in BODY
-        self._surplus_bytes = 0  # of a body: fed, minus twice what was content
+        self._surplus_bytes = 0  # of a body: bytes fed, minus twice the bytes of content
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as in uvicorn
-        """Refuse a connection above the cap; else give it the time of a head."""
+        """Refuse a connection above the cap; else start the timer of its head."""
         self._raw = transport
-        if len(self.connections) >= self._limits.max_connections and not self._state.make_place():
+        if len(self.connections) >= self._limits.max_connections and not self._state.make_room():
             self._is_deaf = True
             self.transport = transport
             transport.abort()
             return
         super().connection_made(transport)
         if self.scheme == "https":
-            # NB: a method of the transports of TLS only.
+            # NB: only transports of TLS have this method.
             cast(Any, transport).set_read_buffer_limits(READ_HIGH_BYTES, READ_LOW_BYTES)
         self._state.unproven[self] = None
         self._state.none_left.clear()
@@ -144,7 +141,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._state.unproven.pop(self, None)
         self._state.idle.pop(self, None)
         self._disarm_write()
-        self._unset_keepalive_if_required()  # uvicorn leaves it armed when the connection was lost by an error
+        self._unset_keepalive_if_required()  # uvicorn leaves it armed after an error of the connection
         if self._raw is not None:
             self.transport = self._raw
         super().connection_lost(exc)
@@ -152,7 +149,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._state.none_left.set()
 
     def data_received(self, data: bytes) -> None:
-        """Feed the parser, never with more than the rest of what a head may have."""
+        """Feed the parser, never with more bytes than a head may still have."""
         self._unset_keepalive_if_required()
         while data and not self._is_deaf:
             room = self._limits.max_header_bytes - self._head_bytes
@@ -164,12 +161,12 @@ class BoundedProtocol(HttpToolsProtocol):
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            # The request is answered as if it had not asked, but the parser reads no body of it (a POST gets 400).
+            # The server answers as if the client had not asked for it, but the parser reads no body (a POST gets 400).
             self._is_deaf = True
             self.cycle.keep_alive = False
         except httptools.HttpParserError as error:
             logger.debug("%s: not HTTP: %s", self.client, error)
-            self._refuse(400, "not an HTTP/1.1 request; use https and POST /validate or POST /mutate")
+            self._refuse(RequestError(400, "not an HTTP/1.1 request; use https and POST /validate or POST /mutate"))
         else:
             self._check_sizes()
 
@@ -178,11 +175,11 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._phase is Phase.BODY:
             self._surplus_bytes += self._fed_bytes
             if self._surplus_bytes > limit:
-                self._refuse(400, f"chunked body: more framing than content; allowed: {limit} bytes more")
+                self._refuse(RequestError(400, f"chunked body: more framing than content; allowed: {limit} bytes more"))
             return
         self._head_bytes += self._fed_bytes
         if self._head_bytes >= limit:
-            self._refuse(431, f"request headers: too large; allowed: at most {limit} bytes")
+            self._refuse(RequestError(431, f"request headers: too large; allowed: at most {limit} bytes"))
         elif self._timer is None and (self._head_bytes or self._phase is Phase.HEAD):
             self._arm(self._limits.header_timeout_s, self._on_head_timeout)
 
@@ -193,7 +190,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._phase = Phase.HEAD
 
     def on_headers_complete(self) -> None:
-        """HEAD -> BODY: the head was in time. The answer may come before this returns."""
+        """HEAD -> BODY: the head was in time. The answer may be written before this returns."""
         if self._is_deaf:
             return
         self._disarm()
@@ -204,13 +201,13 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         self._phase = Phase.BODY
         self._head_bytes = 0
-        self._surplus_bytes = -self._fed_bytes  # this slice holds the head, so it does not count
+        self._surplus_bytes = -self._fed_bytes  # this slice has the head, so it does not count
         super().on_headers_complete()
-        # The application's list is final: trailers go to a list that nobody reads.
+        # The application has its list; trailers go to another one, which nobody reads.
         self.headers = []
 
     def on_body(self, body: bytes) -> None:
-        """Take content; each byte of it pays for one byte of framing."""
+        """Take content; each byte allows for one byte of framing."""
         if not self._is_deaf:
             self._surplus_bytes -= 2 * len(body)
             self.take_content(body)
@@ -220,7 +217,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """BODY -> IDLE. NB: the rest of this slice is the next head, too little to be worth counting."""
+        """BODY -> IDLE. NB: the rest of this slice belongs to the next head; it is too small to be counted."""
         if self._is_deaf:
             return
         super().on_message_complete()
@@ -236,7 +233,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._state.idle[self] = None
 
     def on_response_complete(self) -> None:
-        """Bound what is left of a request that was answered before it was complete."""
+        """Bound the rest of a request that was answered before it was complete."""
         super().on_response_complete()
         self.set_reading()
         self._note_idle()
@@ -245,8 +242,8 @@ class BoundedProtocol(HttpToolsProtocol):
         elif self._phase is Phase.BODY and self.cycle.response_complete:
             self._arm(self._limits.linger_s, self._close)
 
-    def give_place(self) -> None:
-        """Close for a new connection, in the manner of `shutdown` when a request of this one was ever accepted."""
+    def make_room(self) -> None:
+        """Close for a new connection; as `shutdown` does when a request of this one was ever accepted."""
         if self in self._state.idle and self not in self._state.unproven:
             self.shutdown()
         else:
@@ -255,24 +252,24 @@ class BoundedProtocol(HttpToolsProtocol):
         self._state.idle.pop(self, None)
 
     def shutdown(self) -> None:
-        """Part with an idle connection; any other closes after its answer, which has `Connection: close`.
+        """Say goodbye to an idle connection. Any other closes after its answer, which has `Connection: close`.
 
-        A request may be on its way. A bare close would lose it: no client repeats a POST that it has written. So the
-        answer comes before the request is seen: an API server takes it for that of its request, and sends that again
-        (client-go, `checkWait`), to another replica. Nothing is judged twice: what still comes is read and dropped. A
-        client that has sent nothing closes; Go's notes an "Unsolicited response" in its log.
+        A request may be on its way. A bare close would lose it, because no client repeats a POST that it has written.
+        So the server answers before it sees the request. An API server takes that for the answer to its request, and
+        sends it again (client-go, `checkWait`), to another replica. No request is judged twice: the server reads and
+        drops the rest. A client that has sent nothing closes; Go's logs an "Unsolicited response".
         """
         if self._phase is Phase.IDLE and self._head_bytes <= 0 and self._is_answered() and not self._is_closing():
             self.transport.write(GOODBYE)
             self._leave()
             self._arm(self._limits.linger_s, self._close)
 
-    def _refuse(self, status: int, text: str, *more: Header) -> None:
-        """Stop listening to this client; tell it why, unless answers to earlier requests are due."""
+    def _refuse(self, error: RequestError) -> None:
+        """Stop reading from this client, and answer why, unless answers to earlier requests are due."""
         self._is_deaf = True
         broken = self.cycle if self._phase is Phase.BODY else None
         if broken is not None and self.pipeline:
-            self.pipeline.popleft()  # the newest one; the connection closes after the ones before it
+            self.pipeline.popleft()  # the newest; the connection closes after the answers to the others
             return
         if broken is not None and not broken.response_complete:
             broken.disconnected = True
@@ -280,7 +277,7 @@ class BoundedProtocol(HttpToolsProtocol):
         elif broken is None and not self._is_answered():
             return
         if broken is None or not broken.response_started:
-            self.transport.write(render_error(status, text, *more))
+            self.transport.write(render_error(error))
         self._close_politely()
 
     def _is_answered(self) -> bool:
@@ -291,7 +288,7 @@ class BoundedProtocol(HttpToolsProtocol):
         return self._is_leaving or (self._raw is not None and self._raw.is_closing())
 
     def _close_politely(self) -> None:
-        """Close at once when the request was read to its end, else read and drop for `linger_s` first."""
+        """Close at once after a whole request; else read and drop for `linger_s` first."""
         if self._is_leaving:
             return
         if self._phase is Phase.IDLE and self._head_bytes <= 0:
@@ -302,26 +299,26 @@ class BoundedProtocol(HttpToolsProtocol):
         self._arm(self._limits.linger_s, self._close)
 
     def _close(self) -> None:
-        """Close; a client that does not read the last answer gets `write_timeout_s` for it."""
+        """Close; a client has `write_timeout_s` to read the last answer."""
         self._leave()
         if self._raw is not None and not self._raw.is_closing():
             self._raw.close()
             self._arm(self._limits.write_timeout_s, self.abort)
 
     def abort(self) -> None:
-        """Close without any manners."""
+        """Close at once, and lose what is in the buffers."""
         self._leave()
         if self._raw is not None:
             self._raw.abort()
 
     def _leave(self) -> None:
-        """Enter the end of the connection: nothing is heard or started any more."""
+        """Begin the end of the connection: it reads nothing and starts no request."""
         self._is_deaf = True
         self._is_leaving = True
         self._disarm()
 
     def pause_writing(self) -> None:
-        """Give a client that does not read its answers `write_timeout_s` to catch up."""
+        """Give a client that does not read its answers `write_timeout_s` to do so."""
         super().pause_writing()
         self.set_reading()
         if self._write_timer is None:
@@ -334,7 +331,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self.set_reading()
 
     def set_reading(self) -> None:
-        """Read unless answers wait to be read by the client, or requests for their turn."""
+        """Read unless answers wait for the client, or requests for their turn."""
         if (self.flow.write_paused or self.pipeline) and not self._is_leaving:
             self.flow.pause_reading()
         else:
@@ -348,7 +345,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def _on_head_timeout(self) -> None:
         if self._head_bytes > 0 or self._phase is Phase.HEAD:
             text = f"request headers: not complete after {self._limits.header_timeout_s:g} s; send them at once"
-            self._refuse(408, text)
+            self._refuse(RequestError(408, text))
         else:
             self._close()
 

@@ -1,16 +1,16 @@
 """Listen, serve, drain: one process, one event loop, a TLS port for reviews and a plain port for probes.
 
-Theory of operation. `Stop` has two steps, one per signal:
+Theory of operation. `Stop` has two steps, one for each signal:
 
-    serving   --first-->  draining: /readyz is 503, every answer says `Connection: close`, and new connections are
-                          still taken for `drain_s`, because endpoints lag behind readiness
-    draining  --time-->   closing: no new connections; idle ones get a 503 that says to try again, and are closed;
-                          requests in flight get `shutdown_s`
+    serving   --first-->  draining: /readyz is 503 and every answer has `Connection: close`. The server still accepts
+                          connections for `drain_s`, because endpoints lag behind readiness
+    draining  --time-->   closing: the server accepts no connection, and closes idle ones with a 503 that asks to try
+                          again; requests in flight have `shutdown_s`
     any       --second->  the end at once
 
-A kept-alive client learns from its next answer that it has to go elsewhere; one that sends its next request just when
-the drain ends learns it from the 503. So none of its requests is lost.
-Run it on uvloop: `asyncio.Runner(loop_factory=uvloop.new_event_loop)`; the standard loop works too.
+A client with a kept-alive connection learns from its next answer that it has to go elsewhere. If it sends its next
+request just when the drain ends, it learns so from the 503. So none of its requests is lost.
+Run it on uvloop: `asyncio.Runner(loop_factory=uvloop.new_event_loop)`; the standard loop works as well.
 """
 
 from __future__ import annotations
@@ -27,10 +27,9 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 from uvicorn.config import Config
 
 from .bodies import Bodies
-from .callers import Callers, NamedProtocol
 from .http import CLOSE_HEADER
 from .protocol import BoundedProtocol, Connections
-from .shortcut import ReviewProtocol
+from .shortcut import NamedProtocol, ReviewProtocol
 
 if TYPE_CHECKING:
     import ssl
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
+    from .clients import ClientTrust
     from .http import Limits
     from .probes import ProbeApp
     from .shortcut import Begin
@@ -48,23 +48,23 @@ logger = logging.getLogger("nadmit.serving")
 BACKLOG = 2048
 
 RECEIVE_BUFFER_BYTES = 32 * 1024
-"""Of each connection of the review port, in the kernel, and so what one read returns (up to 48 KiB on Linux). With
-the kernel's own choice a connection that sends much costs 575 KiB, and with this 115 KiB (measured with 200 of them);
-a body of 3 MiB still arrives within a second where a round trip takes 10 ms."""
+"""In the kernel, for each connection of the review port; one read returns up to 48 KiB on Linux. With the kernel's own
+choice a connection that sends much costs 575 KiB, and with this 115 KiB (measured with 200 of them). A body of 3 MiB
+still arrives within a second when a round trip takes 10 ms."""
 
 ACCEPT_PAUSE_S = 0.1
-"""After an accept that failed for want of file descriptors or memory."""
+"""After an accept that failed because file descriptors or memory ran out."""
 
 Address = tuple[str, int]
 
 
 class ListenError(Exception):
-    """A port cannot be opened: which, why, and what to do, in one line."""
+    """A port cannot be opened: which, the reason, and what to do, in one line."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Addresses:
-    """Where to listen, or where it listens. Port 0 asks for any free port."""
+    """Where to listen, or where the server listens. Port 0 asks for any free port."""
 
     webhook: Address
     probes: Address
@@ -74,7 +74,7 @@ class Addresses:
 
 
 class Stop:
-    """A request to stop, in two steps. Make it anywhere, use it on the loop."""
+    """A request to stop, in two steps. Make it anywhere, use it on the loop only."""
 
     def __init__(self) -> None:
         self.draining = asyncio.Event()
@@ -110,10 +110,10 @@ async def serve(  # noqa: PLR0913 - a composition: one argument per part
     stop: Stop,
     bodies: Bodies | None = None,
 ) -> int:
-    """Serve until `stop`, and return the exit code: 0, or 1 when something was cut off.
+    """Serve until `stop`, and return the exit code: 0, or 1 when a request was cut off.
 
-    `tls` must have a pair; it is watched meanwhile. `on_ready` gets the bound addresses. `bodies`: what is counted of
-    the review port, for metrics. Raises ListenError.
+    `tls` must have a pair. `on_ready` gets the bound addresses. `bodies`: the counts of the review port, for metrics.
+    Raises ListenError.
     """
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(_log_unexpected)
@@ -123,35 +123,35 @@ async def serve(  # noqa: PLR0913 - a composition: one argument per part
     except ListenError:
         review_sock.close()
         raise
-    callers = Callers(tls.clients.names) if tls.clients is not None and tls.clients.names else None
-    reviews = Listener(app, limits, callers=callers, bodies=bodies or Bodies(limits, loop))
+    clients = tls.clients if tls.clients is not None and tls.clients.names else None
+    reviews = Listener(app, limits, clients=clients, bodies=bodies or Bodies(limits, loop))
     probing = Listener(probes, limits)
-    watcher = asyncio.create_task(_watch(tls))
     try:
-        await reviews.open(review_sock, tls.context)
-        await probing.open(probe_sock, None)
-        on_ready(Addresses(webhook=_address_of(review_sock), probes=_address_of(probe_sock)))
-        await stop.draining.wait()
-        probes.announce_drain()
-        reviews.announce_drain()
-        await _wait_for_any((stop.at_once,), limits.drain_s)
-        await reviews.finish(stop, limits.shutdown_s)
+        with tls.watched():
+            reviews.open(review_sock, tls.context)
+            probing.open(probe_sock, None)
+            on_ready(Addresses(webhook=_address_of(review_sock), probes=_address_of(probe_sock)))
+            await stop.draining.wait()
+            probes.announce_drain()
+            reviews.announce_drain()
+            await _wait_for_any((stop.at_once,), limits.drain_s)
+            await reviews.finish(stop, limits.shutdown_s)
     finally:
-        watcher.cancel()
         is_clean = reviews.close()
         probing.close()
-        await _end_tasks(watcher, reviews.tasks | probing.tasks)
+        await _end_tasks(reviews.tasks | probing.tasks)
     return 0 if is_clean else 1
 
 
 class Listener:
-    """One port: its connections and what becomes of them."""
+    """One port and its connections."""
 
     def __init__(
-        self, app: ASGIApp, limits: Limits, *, callers: Callers | None = None, bodies: Bodies | None = None
+        self, app: ASGIApp, limits: Limits, *, clients: ClientTrust | None = None, bodies: Bodies | None = None
     ) -> None:
+        self._loop = asyncio.get_running_loop()
         self._limits = limits
-        self._callers = callers
+        self._clients = clients
         self._bodies = bodies
         self._connections = Connections()
         if bodies is not None:
@@ -176,12 +176,12 @@ class Listener:
 
     @property
     def tasks(self) -> frozenset[asyncio.Task[None]]:
-        """The requests in flight, and what accepts connections."""
+        """The requests in flight, the handshakes, and the task that accepts connections."""
         accepting = () if self._accepting is None else (self._accepting,)
         return frozenset((*self._connections.tasks, *self._handshakes, *accepting))
 
-    async def open(self, sock: socket.socket, context: ssl.SSLContext | None) -> None:
-        """Accept connections from a bound socket. NB: `create_server` does not bound how many handshakes there are."""
+    def open(self, sock: socket.socket, context: ssl.SSLContext | None) -> None:
+        """Accept connections from a bound socket. NB: `create_server` does not bound the number of handshakes."""
         if context is not None:
             self._tls["ssl"] = context
             self._tls["ssl_handshake_timeout"] = self._limits.handshake_timeout_s
@@ -189,42 +189,43 @@ class Listener:
         sock.setblocking(False)
         self._accepting = asyncio.create_task(self._accept(sock))
 
-    async def _accept(self, sock: socket.socket) -> None:
-        """Take connections one by one until cancelled; each makes its handshake in a task of its own."""
-        with sock:
-            await self._accept_for_ever(sock)
-
-    async def _accept_for_ever(self, sock: socket.socket) -> NoReturn:
-        loop = asyncio.get_running_loop()
+    async def _accept(self, sock: socket.socket) -> NoReturn:
+        """Take connections one by one until cancelled; each has its handshake in a task of its own."""
         is_short = False
-        while True:
-            try:
-                connection, _ = await loop.sock_accept(sock)
-            except OSError as error:
-                if error.errno not in _SHORT_OF:
-                    logger.debug("a connection was not accepted: %s", error)
-                    continue
-                if not is_short:
-                    logger.warning("a connection cannot be accepted: %s; raise the limit of open files", error.strerror)
-                is_short = True
-                self._connections.make_place()
-                await asyncio.sleep(ACCEPT_PAUSE_S)
-                continue
-            is_short = False
-            if len(self._handshakes) >= self._limits.max_handshakes:
-                self._connections.refusals["handshakes"] += 1
-                oldest = next(iter(self._handshakes))
-                del self._handshakes[oldest]
-                oldest.cancel()
-            task = loop.create_task(self._take(connection, loop))
-            self._handshakes[task] = None
-            task.add_done_callback(lambda done: self._handshakes.pop(done, None))
+        with sock:
+            while True:
+                try:
+                    connection, _ = await self._loop.sock_accept(sock)
+                except OSError as error:
+                    if error.errno not in _SHORT_OF:
+                        logger.debug("a connection was not accepted: %s", error)
+                        continue
+                    if not is_short:
+                        logger.warning(
+                            "a connection cannot be accepted: %s; raise the limit of open files", error.strerror
+                        )
+                    is_short = True
+                    self._connections.make_room()
+                    await asyncio.sleep(ACCEPT_PAUSE_S)
+                else:
+                    is_short = False
+                    self._start_handshake(connection)
 
-    async def _take(self, connection: socket.socket, loop: asyncio.AbstractEventLoop) -> None:
-        """Make the handshake of a connection; its protocol has it from then on."""
+    def _start_handshake(self, connection: socket.socket) -> None:
+        if len(self._handshakes) >= self._limits.max_handshakes:
+            self._connections.refusals["handshakes"] += 1
+            oldest = next(iter(self._handshakes))
+            del self._handshakes[oldest]
+            oldest.cancel()
+        task = self._loop.create_task(self._take(connection))
+        self._handshakes[task] = None
+        task.add_done_callback(lambda done: self._handshakes.pop(done, None))
+
+    async def _take(self, connection: socket.socket) -> None:
+        """Make the handshake of a connection; then its protocol owns it."""
         try:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            await loop.connect_accepted_socket(lambda: self._connect(loop), connection, **self._tls)
+            await self._loop.connect_accepted_socket(self._connect, connection, **self._tls)
         except OSError as error:  # ssl.SSLError and timeouts are OSErrors
             logger.debug("no connection was made: %s", error)
             connection.close()
@@ -232,30 +233,30 @@ class Listener:
             connection.close()
             raise
 
-    def _connect(self, loop: asyncio.AbstractEventLoop) -> BoundedProtocol:
-        """Return the protocol of a new connection; an application that reviews gets its own."""
+    def _connect(self) -> BoundedProtocol:
+        """Return the protocol of a new connection: that of reviews for an application that reviews."""
+        given = (self._config, self._connections, self._limits, self._loop)
         if self._begin is None or self._bodies is None:
-            return BoundedProtocol(self._config, self._connections, self._limits, loop)
-        given = (self._config, self._connections, self._limits, loop)
-        if self._callers is not None:
-            return NamedProtocol(*given, begin=self._begin, bodies=self._bodies, callers=self._callers)
+            return BoundedProtocol(*given)
+        if self._clients is not None:
+            return NamedProtocol(*given, begin=self._begin, bodies=self._bodies, clients=self._clients)
         return ReviewProtocol(*given, begin=self._begin, bodies=self._bodies)
 
     def announce_drain(self) -> None:
-        """Make every answer from now on close its connection. NB: requests in flight share this very list."""
+        """Make every answer from now on close its connection. NB: requests in flight have this same list."""
         self._connections.default_headers.append(CLOSE_HEADER)
 
     async def finish(self, stop: Stop, timeout_s: float) -> None:
-        """Take no new connection, close the idle ones, and wait for the others."""
+        """Accept no new connection, close the idle ones, and wait for the others."""
         self._stop_accepting()
-        # One round of the loop reads the requests that are in socket buffers, so that they are not "idle".
+        # One round of the loop reads the requests in socket buffers, whose connections are not idle.
         await asyncio.sleep(0)
         for connection in tuple(self._connections.connections):
             connection.shutdown()
         await _wait_for_any((stop.at_once, self._connections.none_left), timeout_s)
 
     def close(self) -> bool:
-        """End whatever is left; return whether that was nothing."""
+        """End the connections that are left; return False if one of them had a request."""
         self._stop_accepting()
         for task in tuple(self._handshakes):
             task.cancel()
@@ -293,7 +294,7 @@ def bind(address: Address, *, receive_buffer: int | None = None) -> socket.socke
         if receive_buffer is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)  # connections inherit it
         sock.bind(target)
-        sock.listen(BACKLOG)  # here, since a conflict may show up only now
+        sock.listen(BACKLOG)  # here, because a conflict may appear only now
     except (OSError, OverflowError) as error:
         if sock is not None:
             sock.close()
@@ -327,25 +328,17 @@ def _address_of(sock: socket.socket) -> Address:
     return host, port
 
 
-async def _watch(tls: ServedPair) -> None:
-    """NB: a bug in reloading must not stop the serving; the last good certificate stays."""
-    try:
-        await tls.watch()
-    except Exception:
-        logger.exception("internal error: certificate changes are no longer seen; restart this process")
+async def _end_tasks(requests: frozenset[asyncio.Task[None]]) -> None:
+    """Wait for requests whose connection was aborted: they see the disconnect when they read, and end by themselves.
 
-
-async def _end_tasks(watcher: asyncio.Task[None], requests: frozenset[asyncio.Task[None]]) -> None:
-    """Wait for requests whose connection was aborted: reading, they see the disconnect and end by themselves.
-
-    Cancelling them at once would make uvicorn log a traceback for each.
+    If they were cancelled at once, uvicorn would log a traceback for each.
     """
     if requests:
         await asyncio.wait(requests, timeout=1)
     for task in requests:
         task.cancel()
-    await asyncio.gather(watcher, *requests, return_exceptions=True)
-    await asyncio.sleep(0)  # lets the loop call connection_lost of what was aborted
+    await asyncio.gather(*requests, return_exceptions=True)
+    await asyncio.sleep(0)  # the loop calls connection_lost of the aborted connections
 
 
 async def _wait_for_any(events: tuple[asyncio.Event, ...], timeout_s: float) -> None:
@@ -358,7 +351,7 @@ async def _wait_for_any(events: tuple[asyncio.Event, ...], timeout_s: float) -> 
 
 
 def _log_unexpected(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Keep what clients do to their own connection out of the log; show everything else."""
+    """Keep errors of clients' connections out of the log; show everything else."""
     if isinstance(context.get("exception"), OSError):  # ssl.SSLError and timeouts are OSErrors too
         logger.debug("connection failed: %s", context.get("message"))
     else:

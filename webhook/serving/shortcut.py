@@ -1,13 +1,13 @@
-"""One connection of the review port: a request is answered in the call that read its last byte.
+"""One connection of the review port: it answers a request in the call that reads the last byte.
 
-Theory of operation. uvicorn makes a task for each request, which reads the body and sends head and body of the answer
-apart: two more turns of the loop, and a second TLS record. A review is a pure function, so there is nothing to wait
-for. Hence no task is made:
+Theory of operation. uvicorn makes a task for each request. The task reads the body, and sends head and body of the
+answer separately: two more turns of the loop, and a second TLS record. A review is a pure function and has nothing to
+wait for, so no task is made:
 
-    head complete    the application is asked (`WebhookApp.begin`). An answer, such as 404, is written at once, and of
-                     the body nothing is kept. Otherwise the body is collected here, and `bodies` counts it.
-    body complete    the application answers it, and the answer is written at once. A review that asks the cluster
-                     first, or a client that does not read, gets a task that waits.
+    head complete    `WebhookApp.begin` decides. An answer, such as 404, is written at once, and the body is dropped.
+                     Otherwise the connection collects the body, and `bodies` counts it.
+    body complete    the application answers it, and the answer is written at once. A task waits for a review that asks
+                     the cluster first, and for a client that does not read.
 
 The timer of the connection has one more meaning here: in phase BODY, when the body did not come with its head, it ends
 the wait for the rest (408).
@@ -19,8 +19,18 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from .bodies import Content
-from .http import CLIENT_LEFT, CLOSE_HEADER, JSON_HEADER, Answer, gave_way, send_answer, too_large, too_slow
+from .http import (
+    CLIENT_LEFT,
+    CLOSE_HEADER,
+    JSON_HEADER,
+    Answer,
+    RequestError,
+    error_answer,
+    gave_way,
+    send_answer,
+    too_large,
+    too_slow,
+)
 from .protocol import BoundedProtocol
 
 if TYPE_CHECKING:
@@ -34,7 +44,8 @@ if TYPE_CHECKING:
 
     from .app import Exchange
     from .bodies import Bodies
-    from .http import Header, Limits, RequestError
+    from .clients import ClientTrust
+    from .http import Header, Limits
     from .protocol import Connections
 
     Begin = Callable[[Scope], Answer | Exchange]
@@ -43,7 +54,7 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class ReviewProtocol(BoundedProtocol):
-    """One connection. What `_good_head` knows is every connection's."""
+    """One connection. All connections share the head that `_good_head` has rendered."""
 
     _known_defaults: ClassVar[list[Header]] = []
     _known_head: ClassVar[bytes] = b""
@@ -62,21 +73,24 @@ class ReviewProtocol(BoundedProtocol):
         self._begin = begin
         self._bodies = bodies
         self._exchange: Exchange | None = None  # of the request whose body is being received
-        self._content = Content()
         self._waits_for_room = False
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, _app: ASGI3Application) -> None:
         """Begin a request: its head is complete, and all earlier ones are answered."""
         if self.parser.should_upgrade():
-            cycle.keep_alive = False  # the parser reads nothing behind it
-        begun = self._ask(cycle.scope)
+            cycle.keep_alive = False  # the parser reads nothing after it
+        scope: Any = cycle.scope
+        begun = self._begin(scope)
+        if isinstance(begun, Answer) and begun.status == 503 and self._bodies.push_out():
+            begun = self._begin(scope)  # a slow body has made room
         if isinstance(begun, Answer):
+            self._bodies.count(begun.status)
             self._send(cycle, begun)
             return
         self._state.unproven.pop(self, None)
         self._exchange = begun
         self._bodies.begin(self)
-        if cycle.body:  # it waited in the pipeline with its body, or a part of it
+        if cycle.body:  # the request waited in the pipeline with its body, or a part of it
             waited, cycle.body = bytes(cycle.body), bytearray()
             self._keep(waited)
         if not cycle.more_body and self._exchange is not None:
@@ -85,50 +99,36 @@ class ReviewProtocol(BoundedProtocol):
             cycle.waiting_for_100_continue = False
             self.transport.write(CONTINUE)
 
-    def _ask(self, scope: Any) -> Answer | Exchange:
-        """Ask the application, once more when it has too much to do and a slow body can give way."""
-        begun = self._begin(scope)
-        if isinstance(begun, Answer):
-            if begun.status == 503 and self._bodies.push_out():
-                begun = self._begin(scope)
-            if isinstance(begun, Answer):
-                self._bodies.count(begun.status)
-        return begun
-
     def take_content(self, body: bytes) -> None:
-        """Keep content of the body that is being received."""
+        """Add content to the body that is being received."""
         cycle = self.cycle
         if cycle.response_complete:
             return
         if self._exchange is None or self.pipeline:
-            super().take_content(body)  # it waits in the pipeline, and nothing is read behind this slice
+            super().take_content(body)  # it waits in the pipeline, and the server reads no further
             return
         self._keep(body)
 
     def _keep(self, body: bytes) -> None:
-        if self._content.size + len(body) > self._limits.max_body_bytes:
+        if not self._bodies.add(self, body):
             self._fail(too_large(self._limits.max_body_bytes))
-        else:
-            self._content.add(body, self._limits.max_body_bytes)
-            self._bodies.grow(self, len(body))
 
     def on_message_complete(self) -> None:
-        """Answer the request: it is whole."""
+        """Answer the request."""
         super().on_message_complete()
         if self._exchange is not None and not self._is_deaf and not self.pipeline:
             self._disarm()
             self._judge(self.cycle)
 
     def _feed(self, data: bytes) -> None:
-        """Bound the time of a body that is not here yet."""
+        """Bound the time of a body that is not complete."""
         super()._feed(data)
         if self._exchange is not None and self._timer is None and not self._is_deaf:
             self._arm(self._exchange.budget_s, self._on_body_timeout)
 
     def _judge(self, cycle: RequestResponseCycle) -> None:
         exchange, self._exchange = cast("Exchange", self._exchange), None
-        self._bodies.complete(self)
-        answer = exchange.answer(self._content.take())
+        answer = exchange.answer(self._bodies.complete(self))
         if isinstance(answer, Answer) and not self.flow.write_paused:
             self._bodies.release(self)
             exchange.end(answer.status)
@@ -137,7 +137,7 @@ class ReviewProtocol(BoundedProtocol):
             super()._start_asgi_task(cycle, cast(Any, self._waiting(exchange, answer)))
 
     def _waiting(self, exchange: Exchange, made: Answer | Awaitable[Answer]) -> ASGIApp:
-        """Return an application that waits for an answer and for the client to read the one before."""
+        """Return an application that waits for the answer, and for the client to read the one before."""
 
         async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
             status = CLIENT_LEFT
@@ -172,7 +172,7 @@ class ReviewProtocol(BoundedProtocol):
             ReviewProtocol._known_defaults, ReviewProtocol._known_head = defaults, STATUS_LINE[200] + lines
         return ReviewProtocol._known_head
 
-    # A body that does not come to its end
+    # A body that is not complete
 
     def wait_for_room(self) -> None:
         """Stop reading: see `bodies`."""
@@ -185,7 +185,7 @@ class ReviewProtocol(BoundedProtocol):
         self.set_reading()
 
     def give_way(self) -> None:
-        """Answer 503: another body needs the place."""
+        """Answer 503: another body needs the room."""
         self._fail(gave_way(self._limits))
 
     def set_reading(self) -> None:
@@ -202,29 +202,47 @@ class ReviewProtocol(BoundedProtocol):
 
     def _fail(self, error: RequestError) -> None:
         self._waits_for_room = False
-        extra = [(name.encode(), value.encode()) for name, value in error.headers if name != "connection"]
-        self._refuse(error.status, error.text, *extra)
+        self._refuse(error)
 
-    def _refuse(self, status: int, text: str, *more: Header) -> None:
-        """Give up the body that is being received, with the rest of the connection."""
-        super()._refuse(status, text, *more)
-        self._give_up(status)
+    def _refuse(self, error: RequestError) -> None:
+        """Give up the body that is being received, and the connection."""
+        super()._refuse(error)
+        self._give_up(error.status)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Give up the body that is being received: there is nobody to answer."""
+        """Give up the body that is being received."""
         super().connection_lost(exc)
         self._give_up(CLIENT_LEFT)
 
     def _give_up(self, status: int) -> None:
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
-            self._content.clear()
             self._bodies.release(self)
             exchange.end(status)
 
 
+class NamedProtocol(ReviewProtocol):
+    """One connection of a port where callers need certain names; any other caller gets 403 and a close.
+
+    The server reads the name when the connection is made. The answer waits for a request, because Go's client takes an
+    answer without a request for another kind of error and does not show it. A good caller's requests cost nothing more.
+    """
+
+    def __init__(self, *of_review: Any, clients: ClientTrust, **more: Any) -> None:
+        super().__init__(*of_review, **more)
+        self._clients = clients
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as in uvicorn
+        """Read the name, and give a wrong one an application that refuses."""
+        refusal = self._clients.refusal(transport.get_extra_info("peercert") or {})
+        if refusal is not None:
+            answer = error_answer(RequestError(403, refusal, CLOSE_HEADER))
+            self._begin = lambda _scope: answer
+        super().connection_made(transport)
+
+
 def _render_head(answer: Answer, cycle: RequestResponseCycle) -> bytes:
-    """Return the head of any answer; says in it, and to the cycle, when the connection is to be closed."""
+    """Return the head of any answer; note in it and in the cycle that the connection closes, if it does."""
     headers = [*cycle.default_headers, *answer.headers]
     if CLOSE_HEADER in headers:
         cycle.keep_alive = False

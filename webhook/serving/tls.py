@@ -1,26 +1,24 @@
 """The certificate of the TLS port: loaded, checked, and swapped while connections go on.
 
-The listener keeps one `ssl.SSLContext` for ever. Its servername callback, which OpenSSL calls with and
-without SNI, moves each new handshake to the context of the current pair; connections that exist are not
-touched. A new pair gets a fresh context and replaces the old one only when everything about it is right:
-loading into a live context would make every handshake fail between a certificate and its key
-(KEY_VALUES_MISMATCH).
+The listener has one `ssl.SSLContext` for its whole life. OpenSSL calls its servername callback with and without SNI,
+and the callback moves each new handshake to the context of the current pair; existing connections are not touched. A
+new pair gets a fresh context, which replaces the old one only when everything about it is right. Loading into a live
+context would make every handshake between the certificate and its key fail (KEY_VALUES_MISMATCH).
 
-Changes of files are seen by polling `stat`, following symlinks: a kubelet replaces the `..data` link of a Secret's
-directory, which file watches on the link's target never see. The polls run in a thread of their own, and what they
-read is bounded in time and size: a file system that hangs, or a named pipe, holds up no review.
+A thread polls the files with `stat`, which follows links: a kubelet replaces the `..data` link of a Secret's directory,
+and a watch on the link's target never sees that. Reads are bounded in time and size, so a file system that hangs or a
+named pipe delays no review.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import ssl
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from threading import Thread
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from contextlib import contextmanager
+from threading import Event, Lock, Thread
+from typing import TYPE_CHECKING, NamedTuple
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -50,18 +48,22 @@ class CertificateError(Exception):
     """A pair that cannot be served: which file, what is wrong, what to do, in one line."""
 
 
-class ServedPair:
-    """The context to listen with, and the pair that it serves now; none before the first `swap`.
+class Places(NamedTuple):
+    """How messages name the certificate and the key."""
 
-    `watch` is awaited as long as the server runs.
-    """
+    certificate: str
+    key: str
+
+
+class ServedPair:
+    """The context to listen with, and the pair that it serves now; there is none before the first `swap`."""
 
     def __init__(
         self, *, now: Callable[[], float], on_reload: Callable[[float], None], clients: ClientTrust | None = None
     ) -> None:
-        """`now`: unix seconds; `on_reload(not_after)`: after a swap.
+        """`now`: Unix seconds; `on_reload(not_after)`: after a swap.
 
-        `clients`: who signs the callers' certificates; None: callers need none.
+        `clients`: the authorities of the callers' certificates; None: callers need no certificate.
         """
         self.not_after = 0.0
         self.context = _new_context()
@@ -75,7 +77,7 @@ class ServedPair:
             clients.require(self.context)
 
     def swap(self, context: ssl.SSLContext, not_after: float) -> None:
-        """Serve what `load_pair` returned from now on. May be called from any thread."""
+        """Serve a pair that `load_pair` returned. Any thread may call this."""
         if self.clients is not None:
             self._clients_served = self.clients.version
             self.clients.require(context)
@@ -84,13 +86,28 @@ class ServedPair:
         self._on_reload(not_after)
 
     def poll(self) -> None:
-        """Look for a new pair; here there is no place to look at."""
+        """Look for a new pair. This class has no place to look at."""
 
-    async def watch(self, interval_s: float = 1.0) -> NoReturn:
-        """Poll for ever, each time in another thread, and once at a time."""
-        while True:
-            await asyncio.sleep(interval_s)
-            await _in_thread(self.poll)
+    @contextmanager
+    def watched(self, interval_s: float = 1.0) -> Iterator[None]:
+        """Poll in a thread until the block ends. A poll that hangs does not keep the process from ending.
+
+        NB: a bug in reloading must not stop the server; the last good certificate stays.
+        """
+        ended = Event()
+
+        def watch() -> None:
+            try:
+                while not ended.wait(interval_s):
+                    self.poll()
+            except Exception:
+                logger.exception("internal error: certificate changes are no longer seen; restart this process")
+
+        Thread(target=watch, name="nadmit-poll", daemon=True).start()
+        try:
+            yield
+        finally:
+            ended.set()
 
     def have_clients_changed(self) -> bool:
         """Read the callers' authorities again, and say whether they differ from those of the pair in use."""
@@ -104,7 +121,7 @@ class ServedPair:
 
 
 class ServerTls(ServedPair):
-    """The pair of two files, which are polled. Serves nothing until `load` succeeded."""
+    """The pair of two files, which it polls. Serves nothing until `load` has succeeded."""
 
     def __init__(
         self,
@@ -116,36 +133,37 @@ class ServerTls(ServedPair):
         on_error: Callable[[str], None] = lambda _text: None,
         clients: ClientTrust | None = None,
     ) -> None:
-        """As `ServedPair`; `on_error(text)`: per bad change."""
+        """As `ServedPair`; `on_error(text)`: once for each bad change."""
         super().__init__(now=now, on_reload=on_reload, clients=clients)
         self._cert_file = cert_file
         self._key_file = key_file
+        self._places = Places(f"certificate file {cert_file}", f"key file {key_file}")
         self._on_error = on_error
         self._served: Fingerprint = ()
         self._complaint: tuple[Fingerprint, str] | None = None
         self._warned: frozenset[str] = frozenset()
 
     def load(self) -> None:
-        """Read the pair and serve it from now on; raises CertificateError, and then nothing changed."""
-        places = Places(f"certificate file {self._cert_file}", f"key file {self._key_file}")
-        # Before reading: a file that changes meanwhile is seen again by the next poll.
-        fingerprint = self._look(places)
-        certificate, key = _read(places.certificate, self._cert_file), _read(places.key, self._key_file)
-        context, not_after = load_pair(certificate, key, self._now(), places=places)
+        """Read the pair and serve it; raises CertificateError, and then the old pair stays."""
+        # Before reading: the next poll sees a file that changes meanwhile.
+        fingerprint = self._stat_files()
+        certificate = _read(self._places.certificate, self._cert_file)
+        key = _read(self._places.key, self._key_file)
+        context, not_after = load_pair(certificate, key, self._now(), places=self._places)
         self._served = fingerprint
         self._complaint = None
         self.swap(context, not_after)
         self._warn_of_exposure()
 
     def poll(self) -> None:
-        """Load the pair if its files or the authorities changed; a bad one is warned about once, and the old one stays.
+        """Load the pair if its files or the authorities changed; warn once about a bad one, and keep the old one.
 
-        A bad pair is tried again at every poll, since not every repair changes what `stat` shows.
+        Every poll tries a bad pair again, because not every repair changes what `stat` shows.
         """
         have_clients_changed = self.have_clients_changed()
         fingerprint: Fingerprint = ()
         try:
-            fingerprint = self._look(Places(f"certificate file {self._cert_file}", f"key file {self._key_file}"))
+            fingerprint = self._stat_files()
             if fingerprint == self._served and not have_clients_changed:
                 self._complaint = None
                 return
@@ -159,28 +177,56 @@ class ServerTls(ServedPair):
         else:
             logger.info("certificate reloaded from %s", self._cert_file)
 
-    def _look(self, places: Places) -> Fingerprint:
+    def _stat_files(self) -> Fingerprint:
         """Return what `stat` shows of both files. Raises CertificateError if their file system does not answer."""
-        return (_stat(places.certificate, self._cert_file), _stat(places.key, self._key_file))
+        return (_stat(self._places.certificate, self._cert_file), _stat(self._places.key, self._key_file))
 
     def _warn_of_exposure(self) -> None:
-        """Say who else may read or replace the key, once for each state of it."""
-        found = exposures([self._key_file])
-        for line in found:
+        """Warn about everybody else who may read or replace the key, once for each."""
+        lines = exposures([self._key_file])
+        for line in lines:
             if line not in self._warned:
                 logger.warning("%s", line)
-        self._warned = frozenset(found)
+        self._warned = frozenset(lines)
 
 
-class Places(NamedTuple):
-    """How messages name the certificate and the key."""
+class MemoryTls(ServedPair):
+    """A pair from memory, such as from a Secret, which is never in a file on any disk."""
 
-    certificate: str
-    key: str
+    def __init__(
+        self,
+        where: str,
+        *,
+        now: Callable[[], float],
+        on_reload: Callable[[float], None],
+        clients: ClientTrust | None = None,
+    ) -> None:
+        """As `ServedPair`; `where` names the origin of the pair in messages."""
+        super().__init__(now=now, on_reload=on_reload, clients=clients)
+        self._lock = Lock()
+        self._pair: tuple[bytes, bytes] | None = None
+        self._places = Places(f"tls.crt of {where}", f"tls.key of {where}")
+
+    def take(self, certificate: bytes, key: bytes) -> None:
+        """Serve this PEM pair, from any thread; raises CertificateError, and then the old pair stays."""
+        with self._lock:
+            self._serve(certificate, key)
+
+    def poll(self) -> None:
+        """Serve the pair with the current authorities of callers, when they have changed."""
+        # NB: outside the lock, because it reads a file, and `take` must not wait for that.
+        have_clients_changed = self.have_clients_changed()
+        with self._lock:
+            if have_clients_changed and self._pair is not None:
+                self._serve(*self._pair)
+
+    def _serve(self, certificate: bytes, key: bytes) -> None:
+        self.swap(*load_pair(certificate, key, self._now(), places=self._places))
+        self._pair = certificate, key
 
 
 def load_pair(certificate: bytes, key: bytes, now: float, *, places: Places) -> tuple[ssl.SSLContext, float]:
-    """Return a fresh context that serves a pair of PEM and when its leaf ends; raises CertificateError."""
+    """Return a fresh context that serves a PEM pair, and the end of its leaf, Unix seconds; raises CertificateError."""
     cert_place, key_place = places
     leaf = _parse_leaf(certificate, cert_place)
     if _spki(_public_key_of(leaf, cert_place)) != _spki(_parse_public_key(key, key_place)):
@@ -200,7 +246,7 @@ def load_pair(certificate: bytes, key: bytes, now: float, *, places: Places) -> 
 
 
 def _new_context() -> ssl.SSLContext:
-    """TLS 1.2 or later, HTTP/1.1 only (which is what the API server asks for), no session resumption.
+    """Return a context with TLS 1.2 or later, HTTP/1.1 only, as the API server asks, and no session resumption.
 
     Resumption would let a client go on with the old leaf after a swap; the API server does not resume.
     """
@@ -212,31 +258,9 @@ def _new_context() -> ssl.SSLContext:
     return context
 
 
-async def _in_thread(call: Callable[[], None]) -> None:
-    """Run a call in a daemon thread, which does not keep the process from ending as the loop's own executor would."""
-    loop = asyncio.get_running_loop()
-    done = loop.create_future()
-
-    def settle(error: BaseException | None) -> None:
-        if not done.done():
-            done.set_result(None) if error is None else done.set_exception(error)
-
-    def run() -> None:
-        caught: BaseException | None = None
-        try:
-            call()
-        except BaseException as error:  # noqa: BLE001  # raised again in the loop
-            caught = error
-        with suppress(RuntimeError):  # the loop has ended meanwhile, and nobody waits any more
-            loop.call_soon_threadsafe(settle, caught)
-
-    Thread(target=run, name="nadmit-poll", daemon=True).start()
-    await done
-
-
 @contextmanager
 def _in_memory(name: str, content: bytes) -> Iterator[str]:
-    """Make a path for what has none: OpenSSL's loading, as Python offers it, takes paths only."""
+    """Make a path for bytes in memory: Python's interface to OpenSSL loads from paths only."""
     descriptor = os.memfd_create(name, os.MFD_CLOEXEC)
     try:
         with os.fdopen(descriptor, "wb", closefd=False) as file:
@@ -290,7 +314,7 @@ def _refuse_password() -> str:
 
 
 def _stat(place: str, path: Path) -> tuple[int, ...]:
-    """Return what `stat` shows, (0,) for a missing file; with ctime, so that a chmod is a change."""
+    """Return what `stat` shows, (0,) for a missing file. It has the ctime, so that a chmod is a change."""
     try:
         status = within(path, path.stat)
     except TimeoutError as error:

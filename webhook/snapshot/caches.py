@@ -14,8 +14,8 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 
 from cniplugin.access.compile import NO_POLICIES, Policies
+from cniplugin.access.model.decision import NAME_LABEL, Config
 from cniplugin.access.model.policyrules import CONFIG_NAME, Policy
-from cniplugin.access.model.values import NAME_LABEL, Config
 from cniplugin.access.reading.policies import read_policy
 from cniplugin.access.reading.policyconfig import read_config
 from cniplugin.netspec.errors import SpecError

@@ -10,14 +10,12 @@ count.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from functools import lru_cache
 from heapq import nsmallest
 from typing import NamedTuple
 
-from cniplugin.netspec import annotation
-from cniplugin.netspec.errors import SpecErrors
-from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS, NetworkSelectionElement
+from cniplugin.netspec.annotation import read_pod, texts_of
+from cniplugin.netspec.selection import NETWORKS
 from webhook.admission.model.requests import NO_USERS, NetworkUsers
 from webhook.kube.responses import Item, Key
 from webhook.snapshot.copyonwrite import ByNamespace
@@ -52,7 +50,7 @@ NO_NETWORKS = PodNetworks(())
 
 def networks_of(annotations: Mapping[str, str], namespace: str, network_namespace: str) -> PodNetworks:
     """Return the networks of a pod in a namespace; `network_namespace` is where a bare default network is."""
-    networks, default = annotations.get(NETWORKS, ""), annotations.get(DEFAULT_NETWORK, "")
+    networks, default = texts_of(annotations)
     if not networks and not default:
         return NO_NETWORKS
     if len(networks) + len(default) > SHARED_TEXT_MAX:
@@ -61,12 +59,9 @@ def networks_of(annotations: Mapping[str, str], namespace: str, network_namespac
 
 
 def _read(networks: str, default: str, namespace: str, network_namespace: str) -> PodNetworks:
-    elements: list[NetworkSelectionElement] = []
-    with suppress(SpecErrors):
-        chosen = annotation.parse_default_network(default, namespace=network_namespace)
-        elements += [chosen] if chosen else []
-    with suppress(SpecErrors):
-        elements += annotation.parse(networks, namespace=namespace)
+    selections = read_pod(networks, default, namespace=namespace, network_namespace=network_namespace)
+    is_readable = all(problem.source != NETWORKS for problem in selections.problems)
+    elements = [element for position, element in selections.elements if is_readable or position is None]
     references = dict.fromkeys(_share(element.namespace, element.name) for element in elements)
     return PodNetworks(tuple(references), read_claims(elements))
 

@@ -14,8 +14,8 @@ from typing import NamedTuple, Self, TypeVar, cast
 
 from cniplugin.access.compile import NO_POLICIES, Policies
 from cniplugin.access.content.facts import facts_of
+from cniplugin.access.model.decision import NAME_LABEL
 from cniplugin.access.model.levels import LABELS
-from cniplugin.access.model.values import NAME_LABEL
 from cniplugin.access.reading.consent import ALLOWED_SELECTOR, TEXT_MAX
 from cniplugin.access.reading.consent import ANNOTATIONS as CONSENT
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition

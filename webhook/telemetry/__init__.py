@@ -1,1 +1,1 @@
-"""What the process says about itself: metrics with closed label sets, and the decision log."""
+"""What the process reports: metrics with closed label sets, and the decision log."""

@@ -1,4 +1,4 @@
-"""The decision log: one line of JSON per review on standard output, and a few events."""
+"""The decision log: a line of JSON for each review on standard output, and a few events."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import msgspec
 from webhook.admission.model.requests import Decision, Request
 
 UNWRITTEN_MAX = 4 << 20
-"""Bytes that wait for a reader: some 16,000 reviews."""
+"""Bytes that wait for the reader of the log: some 16,000 reviews."""
 
 LAST_WAIT_MS = 1000
 
 
 class _ReviewLine(msgspec.Struct, omit_defaults=True, gc=False):
-    """One line of the decision log; what is absent is the default."""
+    """One line of the decision log; a field that is absent has its default."""
 
     time: datetime
     uid: str
@@ -39,11 +39,11 @@ class _ReviewLine(msgspec.Struct, omit_defaults=True, gc=False):
 
 
 class DecisionLog:
-    """Writes lines of JSON to a file descriptor: one per review, and a few events. No object bodies, no secrets.
+    """Writes lines of JSON to a file descriptor: one for each review, and a few events, without objects and secrets.
 
-    Lines are gathered, and made and written together by `flush`, which `later` is asked to call soon: under load one
-    system call carries many lines. A full disk or a closed pipe loses lines, never reviews; `on_lost` gets their
-    number. A pipe that nobody reads is tried again and never waited for; what is above `UNWRITTEN_MAX` is lost.
+    `flush` encodes and writes many lines together, and `later` calls it soon, so that under load a system call carries
+    many lines. A full disk or a closed pipe loses lines, never reviews; `on_lost` gets their number. The log tries a
+    pipe that nobody reads again and never waits for it; lines above `UNWRITTEN_MAX` are lost.
     """
 
     def __init__(
@@ -83,17 +83,17 @@ class DecisionLog:
         )
 
     def event(self, name: str, fields: Mapping[str, object]) -> None:
-        """Write one event with the time and its name first, at once."""
+        """Write one event at once, with the time and its name first."""
         self._add({"time": datetime.now(UTC), "event": name, **fields})
         self._write_now()
 
     def flush(self) -> None:
-        """Write what was gathered, as far as the reader takes it; the rest is tried again later."""
+        """Write the lines that wait, as far as the reader takes them, and the rest later."""
         self._is_due = False
         self._write_now()
 
     def close(self) -> None:
-        """Write the rest; a reader that takes nothing for a second does not get it."""
+        """Write the rest, unless the reader takes nothing for a second."""
         self._write(wait_ms=LAST_WAIT_MS)
         self._lose(self._unwritten)
 
@@ -115,7 +115,7 @@ class DecisionLog:
         self._later(self.flush)
 
     def _write(self, *, wait_ms: int) -> None:
-        """NB: a pipe that is ready takes PIPE_BUF bytes without waiting, and no more is sure."""
+        """NB: a pipe that is ready takes PIPE_BUF bytes without a wait; that is certain for no larger number."""
         lines, self._lines = self._lines, []
         data = memoryview(self._unwritten + self._encode_lines(lines))
         try:

@@ -1,4 +1,4 @@
-"""What the process tells about itself: metrics with closed label sets, and one line of JSON per review.
+"""The metrics of the process, with closed label sets.
 
 | metric | type | labels |
 | --- | --- | --- |
@@ -10,6 +10,14 @@
 | nadmit_http_responses_total | counter | path, code |
 | nadmit_certificate_not_after_seconds | gauge | |
 | nadmit_certificate_loads_total | counter | result (ok, error) |
+| nadmit_certificate_authority_not_after_seconds | gauge | |
+| nadmit_certificate_rotation_phase | gauge, 1 for the current phase | phase |
+| nadmit_certificate_rotation_steps_total | counter, of this replica | step |
+| nadmit_certificate_rotation_failures_total | counter | |
+| nadmit_configuration_last_reload_successful | gauge | |
+| nadmit_configuration_last_reload_success_timestamp_seconds | gauge | |
+| nadmit_configuration_hash | gauge | |
+| nadmit_configuration_reloads_total | counter | result (ok, error) |
 | nadmit_log_lines_lost_total | counter | |
 | nadmit_objects | gauge | kind |
 | nadmit_cache_age_seconds | gauge | kind |
@@ -21,28 +29,31 @@
 | nadmit_refusals_total | counter | reason (webhook.serving.bodies.REASONS) |
 | nadmit_info | gauge | version, netspec_revision |
 
-Those about the status are in `webhook.telemetry.policystatus`.
-
-Values that a client chooses never become a label: an unknown kind, operation or rule counts as `other`.
-What happens per review is counted in plain dicts and becomes metrics when they are asked for: the library's locked
-counters and histogram took 2.8 microseconds per review, this takes 0.8, and decoding a pod takes 7.5.
+A value that a client chooses never becomes a label: an unknown kind, operation or rule counts as `other`.
+Counts per review are kept in plain dicts and become metrics when Prometheus asks: the library's locked counters and
+histogram took 2.8 microseconds per review, this takes 0.8, and decoding a pod takes 7.5.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter as Tally
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from certs.pathtokens import TokenStep
+from certs.rotation import Step
+from certs.secretdata import Phase, State
 from cniplugin.netspec import REVISION
 from webhook.admission.evaluate import BINDING, NAMESPACE, NETWORK, POD, POLICIES, WORKLOADS
 from webhook.admission.model.requests import Decision, Request
 from webhook.admission.model.ruleids import RULE_IDS
+from webhook.configuration.current import CurrentConfiguration
 from webhook.serving.bodies import REASONS, Bodies
 from webhook.telemetry.decisionlog import DecisionLog
 
@@ -51,10 +62,22 @@ OPERATIONS = frozenset({"CREATE", "UPDATE", "DELETE", "CONNECT"})
 CODES = frozenset({200, 400, 404, 405, 408, 413, 415, 431, 499, 500, 503})
 SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 1.0)
 PATHS = frozenset({"/validate", "/mutate"})
+STATUS_WRITES = ("status", "event")
+STATUS_RESULTS = ("ok", "conflict", "gone", "error")
+HASH_DIGITS = 12
+"""48 bits of the sha256: as many as a sample keeps exactly."""
+
+
+def _counter(name: str, documentation: str, labels: Sequence[str], counts: Mapping[Any, int]) -> CounterMetricFamily:
+    """Return a counter; the keys of `counts` are values of the labels, a text or a tuple of texts."""
+    family = CounterMetricFamily(name, documentation, labels=labels)
+    for key, count in counts.items():
+        family.add_metric((key,) if isinstance(key, str) else key, count)
+    return family
 
 
 class _PerReview(Collector):
-    """What is counted per review and per answer. Used on the event loop only, so nothing is locked."""
+    """The counts of reviews and answers. Used on the event loop only, so there is no lock."""
 
     def __init__(self) -> None:
         self.reviews: Tally[tuple[str, str, str, str]] = Tally()
@@ -67,22 +90,13 @@ class _PerReview(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield the counts as metrics."""
-        reviews = CounterMetricFamily(
-            "nadmit_reviews", "Reviews answered", labels=("path", "kind", "operation", "decision")
-        )
-        for key, count in self.reviews.items():
-            reviews.add_metric(key, count)
-        findings = CounterMetricFamily("nadmit_findings", "Rules that refused", labels=("rule",))
-        for rule, count in self.findings.items():
-            findings.add_metric((rule,), count)
-        trials = CounterMetricFamily("nadmit_trials", "Refusals that a mode turned into less", labels=("mode",))
-        for mode, count in self.trials.items():
-            trials.add_metric((mode,), count)
-        responses = CounterMetricFamily("nadmit_http_responses", "HTTP answers", labels=("path", "code"))
-        for (path, code), count in self.responses.items():
-            responses.add_metric((path, str(code) if code in CODES else "other"), count)
-        patches = CounterMetricFamily("nadmit_patches", "Pods that were changed", value=self.patches)
-        yield from (reviews, findings, trials, patches, responses, self._seconds())
+        responses = {(path, str(code) if code in CODES else "other"): n for (path, code), n in self.responses.items()}
+        yield _counter("nadmit_reviews", "Reviews answered", ("path", "kind", "operation", "decision"), self.reviews)
+        yield _counter("nadmit_findings", "Rules that refused", ("rule",), self.findings)
+        yield _counter("nadmit_trials", "Refusals that a mode turned into less", ("mode",), self.trials)
+        yield CounterMetricFamily("nadmit_patches", "Pods that were changed", value=self.patches)
+        yield _counter("nadmit_http_responses", "HTTP answers", ("path", "code"), responses)
+        yield self._seconds()
 
     def _seconds(self) -> HistogramMetricFamily:
         seconds = HistogramMetricFamily("nadmit_review_seconds", "Time to decide", labels=("path",))
@@ -94,7 +108,7 @@ class _PerReview(Collector):
 
 
 class Metrics:
-    """The metrics of one process, in a registry of their own."""
+    """The metrics of one process, in their own registry."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -146,20 +160,20 @@ class Metrics:
         self._per_review.responses[path, status] += 1
 
     def certificate_loaded(self, not_after: float) -> None:
-        """Take note of a certificate that is served from now on; `not_after` in Unix seconds."""
+        """Note a certificate that is served from now on; `not_after` in Unix seconds."""
         self._not_after.set(not_after)
         self._certificate_loads.labels("ok").inc()
 
     def certificate_refused(self, _reason: str) -> None:
-        """Count a certificate that was not taken."""
+        """Count a certificate that was refused."""
         self._certificate_loads.labels("error").inc()
 
     def live_lookup(self, result: str) -> None:
-        """Count what became of asking for an object that was not known; `result` is one of a closed set."""
+        """Count a request for an object that the snapshot lacks; `result` is one of a closed set."""
         self._live_lookups.labels(result).inc()
 
     def observe(self, *, is_ready: bool, counts: Mapping[str, int], ages: Mapping[str, float]) -> None:
-        """Take the state of the moment; kinds are the store's own, a closed set. `ages` in seconds."""
+        """Set the state of the moment; the kinds are a closed set of the store. `ages` in seconds."""
         self._ready.set(is_ready)
         for kind, count in counts.items():
             self._objects.labels(kind).set(count)
@@ -172,20 +186,98 @@ class Metrics:
 
 
 class LoadMetrics(Collector):
-    """What the review port holds, and what it refused before a review."""
+    """The bytes that the review port holds, and its refusals before a review."""
 
     def __init__(self, bodies: Bodies) -> None:
         self._bodies = bodies
 
     def collect(self) -> Iterator[Metric]:
-        """Yield the state of the moment."""
+        """Yield the metrics."""
         yield GaugeMetricFamily(
             "nadmit_bytes_in_flight", "Bytes of request bodies that are held", value=self._bodies.held_bytes
         )
-        refusals = CounterMetricFamily("nadmit_refusals", "What was refused before a review", labels=("reason",))
-        for reason in REASONS:
-            refusals.add_metric((reason,), self._bodies.refusals[reason])
-        yield refusals
+        refusals = {reason: self._bodies.refusals[reason] for reason in REASONS}
+        yield _counter("nadmit_refusals", "What was refused before a review", ("reason",), refusals)
+
+
+class ConfigurationMetrics(Collector):
+    """The configuration in force. Replicas with the same text show the same hash; it is 0 without a text."""
+
+    def __init__(self, configuration: CurrentConfiguration) -> None:
+        self._configuration = configuration
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the metrics."""
+        state = self._configuration.state
+        yield GaugeMetricFamily(
+            "nadmit_configuration_last_reload_successful",
+            "1 unless the configuration was refused, or cannot be read",
+            value=state.refused is None and state.unreadable is None,
+        )
+        yield GaugeMetricFamily(
+            "nadmit_configuration_last_reload_success_timestamp_seconds",
+            "Since when the configuration is in force, Unix time",
+            value=state.loaded.since,
+        )
+        yield GaugeMetricFamily(
+            "nadmit_configuration_hash",
+            "A number that is the same for the same text in force",
+            value=int((state.loaded.sha256 or "0")[:HASH_DIGITS], 16),
+        )
+        yield _counter("nadmit_configuration_reloads", "Configurations read", ("result",), self._configuration.reloads)
+
+
+class PolicyStatusMetrics(Collector):
+    """Writes of the status of policies. The writer's thread sets the counts.
+
+    `conflict`: the object had changed, or the event existed already. `gone`: the object was deleted meanwhile.
+    """
+
+    def __init__(self) -> None:
+        self.is_writer = False
+        self.writes: Tally[tuple[str, str]] = Tally(
+            {(what, result): 0 for what in STATUS_WRITES for result in STATUS_RESULTS}
+        )
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the metrics."""
+        yield GaugeMetricFamily(
+            "nadmit_status_writer", "1 while this replica writes the status of policies", value=self.is_writer
+        )
+        writes = dict(sorted(self.writes.items()))
+        yield _counter("nadmit_status_writes", "Writes of statuses and events", ("what", "result"), writes)
+
+
+class RotationMetrics:
+    """An `Observer` of the rotator. The metrics of the library are safe for its thread."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._not_after = Gauge(
+            "nadmit_certificate_authority_not_after_seconds", "End of the authority, Unix time", registry=registry
+        )
+        self._phase = Gauge(
+            "nadmit_certificate_rotation_phase", "1 for the phase of the rotation", ("phase",), registry=registry
+        )
+        self._steps = Counter(
+            "nadmit_certificate_rotation_steps", "Steps taken by this replica", ("step",), registry=registry
+        )
+        self._failures = Counter("nadmit_certificate_rotation_failures", "Rounds that failed", registry=registry)
+        for step in (*Step, *TokenStep):
+            self._steps.labels(step)
+
+    def state(self, state: State) -> None:
+        """Note the state in the Secret."""
+        self._not_after.set(state.ca.certificate.not_valid_after_utc.timestamp())
+        for phase in Phase:
+            self._phase.labels(phase).set(phase is state.phase)
+
+    def step(self, step: Step | TokenStep) -> None:
+        """Count a step."""
+        self._steps.labels(step).inc()
+
+    def failure(self) -> None:
+        """Count a round that failed."""
+        self._failures.inc()
 
 
 class Observers:

@@ -1,1 +1,4 @@
-"""Files of Kubernetes objects: YAML and JSON with the place of every field, charts, whole directories."""
+"""Files of Kubernetes objects, read as a cluster: YAML and JSON, places of fields, directories, charts, a snapshot.
+
+Arrows: `manifests` > `builder` > `documents` > `positions` > `yamlstream`, `jsonstream` > `problems`.
+"""

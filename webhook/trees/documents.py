@@ -1,77 +1,38 @@
 """Documents: the Kubernetes objects of one file, each with its place.
 
-A file is a stream of YAML or JSON documents. A List is taken apart (`kind: List`, and any `*List` with items). What
-is no object of Kubernetes is a problem, and so is metadata of the wrong type, which the API server would refuse before
-it asks any webhook.
+A file is a stream of YAML or JSON documents. A List counts as its items (`kind: List`, and any `*List` with items). A
+document that is not a Kubernetes object is a problem. So is metadata of the wrong type, which the API server would
+refuse before it calls any webhook.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from cniplugin.netspec.errors import show
 
 from . import jsonstream, positions, yamlstream
+from .positions import Source
 from .problems import Position, Problem
 
 DEFAULT_NAMESPACE = "default"
-"""Where kubectl creates an object that names no namespace, if nothing else is set."""
+"""Where kubectl creates an object that names no namespace, without other settings."""
 
 NO_OBJECT = "not-an-object"
-"""Rule of what has neither apiVersion nor kind, as files of other programs."""
+"""The rule of a document that has neither apiVersion nor kind, such as a file of another program."""
 
 GROUPS = frozenset({"", "apps", "batch", "k8s.cni.cncf.io", "access.nadmit.io", "resource.k8s.io"})
-"""API groups of what is judged, where an object without metadata is a slip."""
+"""API groups that the webhook judges; an object of them without metadata is a slip."""
 
 METADATA_PATHS = ("metadata", "template.metadata", "spec.template.metadata", "spec.jobTemplate.spec.template.metadata")
-"""Where objects keep their own metadata and that of the pods they make."""
-
-Slice = tuple[int, int]
-
-
-@dataclass(slots=True)
-class Source:
-    """The text of one file. `slices` are the documents of a JSON stream, None for YAML."""
-
-    file: str
-    text: str
-    slices: list[Slice] | None = None
-    _lines: list[str] = field(default_factory=list)
-    _nodes: dict[int, Any] = field(default_factory=dict)
-
-    def node(self, number: int) -> Any:
-        """Return the composed node of a document, None if PyYAML cannot compose it."""
-        if not self._nodes:
-            self._nodes = dict(enumerate(self._compose()))
-        return self._nodes.get(number)
-
-    def _compose(self) -> list[Any]:
-        if self.slices is None:
-            return positions.compose(self.text)
-        found: list[Any] = []
-        for start, end in self.slices:
-            line, column = self._place(start)
-            nodes = positions.compose("\n" * (line - 1) + " " * (column - 1) + self.text[start:end])
-            found.append(nodes[0] if nodes else None)
-        return found
-
-    def _place(self, offset: int) -> positions.Place:
-        before = positions.split_lines(self.text[:offset])
-        return len(before), len(before[-1]) + 1
-
-    @property
-    def lines(self) -> list[str]:
-        """The lines of the text, as marks count them."""
-        if not self._lines:
-            self._lines = positions.split_lines(self.text)
-        return self._lines
+"""Where objects have their own metadata, and that of the pods that they make."""
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One object. `number` is the document of the file, `trail` the item of a List in it, `line` where it starts."""
+    """One object. `number`: of the document in the file. `trail`: to the item of a List. `line`: where it starts."""
 
     source: Source
     object: dict[str, Any]
@@ -81,7 +42,7 @@ class Document:
 
     @property
     def file(self) -> str:
-        """The file as it was named by the user."""
+        """The file as the user named it."""
         return self.source.file
 
     @property
@@ -91,43 +52,39 @@ class Document:
 
     @property
     def group(self) -> str:
-        """The API group, "" for core kinds."""
+        """The API group; "" for core kinds."""
         group, slash, _ = str(self.object["apiVersion"]).partition("/")
         return group if slash else ""
 
     @property
     def version(self) -> str:
-        """The version inside the API group."""
+        """The version in the API group."""
         return str(self.object["apiVersion"]).rpartition("/")[2]
 
     @property
     def name(self) -> str:
-        """The name; "" when the API server is to generate it."""
+        """The name; "" when the API server generates it."""
         return str(self.object.get("metadata", {}).get("name") or "")
 
     @property
     def namespace(self) -> str:
-        """The namespace, `default` when none is written."""
+        """The namespace; `default` when the object names none."""
         return str(self.object.get("metadata", {}).get("namespace") or DEFAULT_NAMESPACE)
 
     @property
     def place(self) -> str:
-        """The place in short: `file:line`, and the item of a List."""
+        """The place in short: `file:line`, and the item in a List."""
         item = "".join(f"[{step}]" if step.isdecimal() else f" {step}" for step in self.trail)
         return f"{self.file}:{self.line}{item}"
 
     def locate(self, path: str = "") -> Position:
-        """Return where a field is written, or the longest part of its path that is; see `positions`."""
-        node = self.source.node(self.number)
-        if node is None:
-            return Position(self.file, self.line, 1)
+        """Return where a field is written, or the longest part of its path that exists; see `positions`."""
         steps = [*self.trail, *positions.parse_path(path)]
-        line, column = positions.find(node, self.source.lines, steps)
-        return Position(self.file, line, column)
+        return self.source.locate(steps, number=self.number) or Position(self.file, self.line, 1)
 
 
 def parse(text: str, *, file: str, problems: list[Problem]) -> Iterator[Document]:
-    """Yield the objects of a file's text in order; what is wrong is added to `problems`, in order too."""
+    """Yield the objects of a file's text, and add its problems to `problems`, both in order."""
     source = Source(file, text)
     for number, (line, value) in enumerate(_read(source, problems)):
         if value is None:
@@ -140,13 +97,13 @@ def _read(source: Source, problems: list[Problem]) -> Iterator[tuple[int, object
         yield from yamlstream.read(source.text, file=source.file, problems=problems)
         return
     try:
-        found = jsonstream.read(source.text)
+        values = jsonstream.read(source.text)
     except jsonstream.NotStrictJsonError as error:
         yield from _read_json_as_yaml(source, error, problems)
         return
-    source.slices = [(start, end) for start, end, _ in found]
+    source.slices = [(start, end) for start, end, _ in values]
     line, counted = 1, 0
-    for start, _, value in found:
+    for start, _, value in values:
         line += source.text.count("\n", counted, start)
         counted = start
         yield line, value
@@ -155,14 +112,14 @@ def _read(source: Source, problems: list[Problem]) -> Iterator[tuple[int, object
 def _read_json_as_yaml(
     source: Source, error: jsonstream.NotStrictJsonError, problems: list[Problem]
 ) -> Iterator[tuple[int, object]]:
-    """Read a text that is no strict JSON as the YAML it may be; of a .json file the JSON error is the clearer one."""
-    found: list[Problem] = []
-    yield from yamlstream.read(source.text, file=source.file, problems=found)
-    if found and error.offset is not None and source.file.endswith(".json"):
+    """Read a text that is not strict JSON as YAML; for a .json file the error of the JSON reader is clearer."""
+    wrong: list[Problem] = []
+    yield from yamlstream.read(source.text, file=source.file, problems=wrong)
+    if wrong and error.offset is not None and source.file.endswith(".json"):
         before = source.text[: error.offset]
         position = Position(source.file, before.count("\n") + 1, error.offset - before.rfind("\n"))
-        found = [Problem(position, "json-syntax", f"not JSON: {error}; correct the JSON here")]
-    problems.extend(found)
+        wrong = [Problem(position, "json-syntax", f"not JSON: {error}; correct the JSON here")]
+    problems.extend(wrong)
 
 
 def _expand(holder: Document, value: object, problems: list[Problem]) -> Iterator[Document]:
@@ -180,14 +137,14 @@ def _expand(holder: Document, value: object, problems: list[Problem]) -> Iterato
         problems.append(Problem(document.locate(), rule, f"not a Kubernetes object: {what}"))
     elif document.kind.endswith("List") and isinstance(value.get("items"), list):
         yield from _expand_list(document, value["items"], problems)
-    elif found := list(_check_metadata(document)):
-        problems.extend(found)
+    elif wrong := list(_check_metadata(document)):
+        problems.extend(wrong)
     else:
         yield document
 
 
 def _is_half(value: Mapping[str, object]) -> bool:
-    """Say whether something was meant for Kubernetes: kinds are capitalised, in a plugin's schema they are not."""
+    """Say whether this was meant as a Kubernetes object. Kinds are capitalised; those in schemas of plugins are not."""
     kind = value.get("kind")
     return _is_text(value.get("apiVersion")) or (isinstance(kind, str) and kind[:1].isupper())
 
@@ -197,7 +154,7 @@ def _is_text(value: object) -> bool:
 
 
 def _expand_list(holder: Document, items: list[Any], problems: list[Problem]) -> Iterator[Document]:
-    """NB: items of a typed list (`PodList`) may leave out kind and apiVersion."""
+    """NB: items of a typed list (`PodList`) may omit kind and apiVersion."""
     kind = holder.kind.removesuffix("List")
     implied = {"apiVersion": holder.object["apiVersion"], "kind": kind} if kind else {}
     for index, item in enumerate(items):
@@ -227,12 +184,12 @@ def _check_metadata(document: Document) -> Iterator[Problem]:
 
 def _not_a_name(value: object) -> str:
     fix = "a string: quote it" if isinstance(value, bool | int | float) else "a string"
-    remark = ", for YAML reads n, y, on, off and their like as true and false" if isinstance(value, bool) else ""
+    remark = ", because YAML reads n, y, on, off and the like as true and false" if isinstance(value, bool) else ""
     return f"metadata.name: wrong type: {show(value)}; allowed: {fix}{remark}"
 
 
 def _is_configuration(document: Document) -> bool:
-    """Say whether a document is for a program, not for an API server: a kubeconfig, a NadmitConfiguration, ..."""
+    """Say whether a document is for a program, not for an API server, such as a kubeconfig or a NadmitConfiguration."""
     if "metadata" in document.object:
         return False
     return document.kind == "Config" or document.group not in GROUPS

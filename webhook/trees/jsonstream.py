@@ -1,6 +1,6 @@
-"""A stream of JSON documents to plain values: one after the other, as `kubectl get -o json` and its like write them.
+"""A stream of JSON documents to plain values, one after the other, as `kubectl get -o json` writes them.
 
-Reads the common case fast and strictly. Anything else is left to the YAML reader, which says where a problem is.
+It reads the common case fast and strictly. The YAML reader gets every other text, and says where a problem is.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _SPACE = re.compile(r"[ \t\r\n]*")
 
 
 class NotStrictJsonError(ValueError):
-    """The text is no stream of strict JSON values; `offset` is where, None when only the YAML reader can tell."""
+    """The text is not a stream of strict JSON values. `offset`: where; None when only the YAML reader knows."""
 
     def __init__(self, detail: str, offset: int | None = None) -> None:
         super().__init__(detail)
@@ -23,13 +23,13 @@ class NotStrictJsonError(ValueError):
 
 
 def is_likely(text: str) -> bool:
-    """Whether a text is to be read as JSON first: what kubectl does with one that starts with a brace."""
+    """Say whether to read a text as JSON first, as kubectl does with one that starts with a brace."""
     return text.lstrip(" \t\r\n").startswith(("{", "["))
 
 
 def read(text: str) -> list[tuple[int, int, object]]:
     """Return start, end and value of each document. Raises NotStrictJsonError."""
-    found: list[tuple[int, int, object]] = []
+    documents: list[tuple[int, int, object]] = []
     offset = _skip_space(text, 0)
     while offset < len(text):
         try:
@@ -40,9 +40,9 @@ def read(text: str) -> list[tuple[int, int, object]]:
             raise NotStrictJsonError("it nests too deeply") from None
         if depth_exceeds(value, DEPTH_MAX):
             raise NotStrictJsonError("it nests too deeply")
-        found.append((offset, end, value))
+        documents.append((offset, end, value))
         offset = _skip_space(text, end)
-    return found
+    return documents
 
 
 def _skip_space(text: str, offset: int) -> int:
@@ -53,7 +53,7 @@ def _skip_space(text: str, offset: int) -> int:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) != len(pairs):
-        raise NotStrictJsonError("a key stands twice in one object")
+        raise NotStrictJsonError("a key occurs twice in one object")
     return value
 
 
@@ -64,14 +64,14 @@ def _integer(digits: str) -> int:
 
 
 def _constant(name: str) -> NoReturn:
-    raise NotStrictJsonError(f"{name} is no JSON")
+    raise NotStrictJsonError(f"{name} is not JSON")
 
 
 _decode = json.JSONDecoder(object_pairs_hook=_object, parse_int=_integer, parse_constant=_constant).raw_decode
 
 
 def depth_exceeds(value: object, limit: int) -> bool:
-    """Whether collections nest more than `limit` levels; iterative, so that no input ends the process."""
+    """Say whether collections nest more than `limit` levels; without recursion, so that no input ends the process."""
     level: list[object] = [value]
     for _ in range(limit + 1):
         level = [child for item in level for child in _children(item)]

@@ -2,36 +2,77 @@
 
     path = step *( "." name / "[" key "]" )   ; the key of a map, an index, or a quoted key as in ["org.example.key"]
 
-The longest part of a path that stands in the file is pointed at: the key of a mapping, the item of a list. A text that
-holds JSON (`spec.config`, a networks annotation) is looked into: a syntax error or the rest of the path is found inside
-it. That needs a text that stands in the file as it is, which holds for literal blocks (`|`) and for quoted or plain
-text of one line without escapes; otherwise the place is where the text begins.
+The place is that of the longest part of a path that exists in the file: the key of a mapping, or the item of a list. In
+a text that holds JSON (`spec.config`, a networks annotation) it is that of a syntax error, or of the rest of the path.
+The file must have such a text as it is, which is true for literal blocks (`|`), and for quoted or plain text of one
+line without escapes. For any other text it is the place where the text begins.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
 
+from cniplugin.netspec.jsontext import join
+
 from .jsonstream import depth_exceeds
+from .problems import Position, Problem
 from .yamlstream import DEPTH_MAX
 
 _STEP = re.compile(r"""\.?([^.\[\]]+)|\[("(?:[^"\\]|\\.)*"|[^\[\]]*)\]""")
 _LINE_END = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
-"""What libyaml counts as the end of a line."""
+"""The ends of a line, as libyaml counts them."""
 
-Place = tuple[int, int]
+_Place = tuple[int, int]
 """Line and column, both from 1."""
 
 
-def compose(text: str) -> list[Any]:
-    """Return the nodes of the documents of a text that was read before; () of what the composer cannot read.
+@dataclass(slots=True)
+class Source:
+    """The text of one file. `slices` has the begin and the end of each document of a JSON stream; None for YAML."""
 
-    NB: the composer of PyYAML recurses in C without a limit. Callers have checked that nothing nests deeper than
-    DEPTH_MAX, which the stream readers guarantee.
+    file: str
+    text: str
+    slices: Sequence[tuple[int, int]] | None = None
+    _lines: list[str] = field(default_factory=list)
+    _nodes: dict[int, Any] = field(default_factory=dict)
+
+    def locate(self, steps: Sequence[str | int], *, number: int = 0) -> Position | None:
+        """Return where the longest part of a path in a document is written; None if PyYAML cannot compose the text."""
+        if not self._nodes:
+            self._lines = split_lines(self.text)
+            self._nodes = dict(enumerate(self._compose()))
+        node = self._nodes.get(number)
+        return None if node is None else Position(self.file, *_find(node, self._lines, [str(step) for step in steps]))
+
+    def problem(self, steps: Sequence[str | int], rule: str, text: str) -> Problem:
+        """Return a problem with a field of the first document; its text begins with the path of the field."""
+        path = ""
+        for step in steps:
+            path = f"{path}[{step}]" if isinstance(step, int) else join(path, step)
+        return Problem(self.locate(steps) or Position(self.file), rule, f"{path}: {text}" if path else text)
+
+    def _compose(self) -> list[Any]:
+        if self.slices is None:
+            return _compose(self.text)
+        composed: list[Any] = []
+        for start, end in self.slices:
+            before = split_lines(self.text[:start])
+            nodes = _compose("\n" * (len(before) - 1) + " " * len(before[-1]) + self.text[start:end])
+            composed.append(nodes[0] if nodes else None)
+        return composed
+
+
+def _compose(text: str) -> list[Any]:
+    """Return the nodes of the documents of a text, up to the first that the composer cannot read.
+
+    NB: the composer of PyYAML recurses in C without a limit. A stream reader has read the text before, and so nothing
+    in it nests deeper than DEPTH_MAX.
     """
     nodes: list[Any] = []
     loader = yaml.CSafeLoader(text)
@@ -51,7 +92,7 @@ def split_lines(text: str) -> list[str]:
 
 
 def parse_path(path: str) -> list[str]:
-    """Return the steps of a field path; indexes stay text."""
+    """Return the steps of a field path; indexes are text."""
     return [name or _unquote(key) for name, key in _STEP.findall(path)]
 
 
@@ -59,8 +100,8 @@ def _unquote(key: str) -> str:
     return re.sub(r"\\(.)", r"\1", key[1:-1]) if key.startswith('"') else key
 
 
-def find(root: Any, lines: list[str], steps: list[str]) -> Place:
-    """Return where the longest existing part of `steps` is written, below a composed node of the file's `lines`."""
+def _find(root: Any, lines: list[str], steps: list[str]) -> _Place:
+    """Return where the longest existing part of `steps` is written, below a node of the file with these `lines`."""
     mark, node, rest = _descend(root, steps)
     if isinstance(node, yaml.ScalarNode):
         offset = _find_inside(node.value, rest)
@@ -71,13 +112,13 @@ def find(root: Any, lines: list[str], steps: list[str]) -> Place:
 
 
 def _descend(root: Any, steps: list[str]) -> tuple[Any, Any, list[str]]:
-    """Follow steps as far as they exist; return the mark to show, the node reached, and the steps that are left."""
+    """Follow steps as far as they exist; return the mark to show, the node there, and the steps that are left."""
     mark, node = root.start_mark, root
     for taken, step in enumerate(steps):
-        found = _child(node, step)
-        if found is None:
+        child = _child(node, step)
+        if child is None:
             return mark, node, steps[taken:]
-        mark, node = found
+        mark, node = child
     return mark, node, []
 
 
@@ -96,7 +137,7 @@ def _child(node: Any, step: str) -> tuple[Any, Any] | None:
 
 
 def _find_inside(text: str, steps: list[str]) -> int | None:
-    """Return the offset of a JSON syntax error, or else of `steps`, in a text; None to point at its begin."""
+    """Return the offset of a JSON syntax error, or else of `steps`, in a text; None for its begin."""
     if not any(char in text for char in '[{"'):
         return _find_item(text, steps)
     try:
@@ -107,7 +148,7 @@ def _find_inside(text: str, steps: list[str]) -> int | None:
         return None
     if not steps or depth_exceeds(value, DEPTH_MAX):
         return None
-    nodes = compose(text)
+    nodes = _compose(text)
     if not nodes:
         return None
     mark, _, rest = _descend(nodes[0], steps)
@@ -129,8 +170,8 @@ def _offset(text: str, mark: Any) -> int:
     return int(starts[mark.line] + mark.column)
 
 
-def _place_of(node: Any, offset: int, lines: list[str]) -> Place | None:
-    """Return where a character of a scalar's text stands in the file, None when the text is not written as it is."""
+def _place_of(node: Any, offset: int, lines: list[str]) -> _Place | None:
+    """Return where a character of a scalar is in the file; None if the file does not have the text as it is."""
     before = node.value[:offset]
     row = before.count("\n")
     column = offset - (before.rfind("\n") + 1)
@@ -145,10 +186,10 @@ def _place_of(node: Any, offset: int, lines: list[str]) -> Place | None:
     return node.start_mark.line + 1, node.start_mark.column + 1 + quote + column
 
 
-def _place_in_block(node: Any, row: int, column: int, lines: list[str]) -> Place | None:
-    """NB: the mark of a block is its `|`; the text starts on the next line, and each line ends as the text's does."""
-    wanted = node.value.split("\n")[row]
+def _place_in_block(node: Any, row: int, column: int, lines: list[str]) -> _Place | None:
+    """NB: the mark of a block is its `|`. The text starts on the next line, and its lines are indented."""
+    text = node.value.split("\n")[row]
     line = node.start_mark.line + 1 + row
-    if line >= len(lines) or not lines[line].endswith(wanted):
+    if line >= len(lines) or not lines[line].endswith(text):
         return None
-    return line + 1, len(lines[line]) - len(wanted) + column + 1
+    return line + 1, len(lines[line]) - len(text) + column + 1

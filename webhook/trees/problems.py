@@ -1,4 +1,4 @@
-"""What is wrong with files of Kubernetes objects: places, problems, and the error that carries them all."""
+"""The problems of files of Kubernetes objects: positions, problems, and the error that carries them all."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, order=True)
 class Position:
-    """A place in a file. Line and column count from 1, in characters; line 0 stands for the whole file."""
+    """A place in a file. Line and column count from 1, in characters; line 0 means the whole file."""
 
     file: str
     line: int = 0
@@ -20,7 +20,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One reason why a file or an object in it cannot be read: a stable rule id, and what is wrong and what to do."""
+    """One reason why a file or an object in it cannot be read: a stable rule id, what is wrong, and what to do."""
 
     position: Position
     rule: str

@@ -1,11 +1,11 @@
 """A stream of YAML documents to plain values, as kubectl reads YAML.
 
-kubectl (sigs.k8s.io/yaml, a fork of go-yaml v2) reads YAML 1.1 with differences, and so does this reader: `y`, `on`
-and their kind are booleans, `010` is octal, `1e3` a number, sexagesimal numbers and timestamps are strings, a key that
-is a number or boolean becomes a string. As with `--validate=strict`, a key that stands twice is a problem.
+kubectl (sigs.k8s.io/yaml, a fork of go-yaml v2) reads YAML 1.1 with differences, and so does this reader. `y`, `on` and
+the like are booleans, `010` is octal, `1e3` is a number, sexagesimal numbers and timestamps are strings, and a key that
+is a number or boolean becomes a string. As with `--validate=strict`, a key that occurs twice is a problem.
 
-Events are read one by one and the values are built on a stack of this module: the C composer of PyYAML recurses
-without a limit, and a file of brackets would end the process. Nesting, and what aliases expand to, are bounded.
+The reader takes one event after the other and builds the values on a stack of its own: the C composer of PyYAML
+recurses without a limit, so a file of brackets would end the process. Nesting and the expansion of aliases are bounded.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ import yaml
 from .problems import ManifestError, Position, Problem
 
 DEPTH_MAX = 256
-"""Levels of nesting. A CustomResourceDefinition's schema may nest some fifty; `json.dumps` stops near 1,000."""
+"""Levels of nesting. The schema of a CustomResourceDefinition may have some fifty; `json.dumps` fails near 1,000."""
 EXPANDED_MAX = 1_000_000
-"""Values of one document after its aliases are put in ("billion laughs"); go-yaml stops at ten times its input."""
-RENDER = "check what it renders to, such as the output of helm template"
+"""Values of one document after its aliases are expanded ("billion laughs"); go-yaml stops at ten times its input."""
+RENDER = "check the rendered output, such as that of helm template"
 
 _TAG = "tag:yaml.org,2002:"
 _WORDS: dict[str, object] = {
@@ -31,7 +31,7 @@ _WORDS: dict[str, object] = {
     **dict.fromkeys(("y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"), True),
     **dict.fromkeys(("n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"), False),
 }
-"""Plain scalars that are no strings (go-yaml v2, resolve.go, resolveMapList)."""
+"""Plain scalars that are not strings (go-yaml v2, resolve.go, resolveMapList)."""
 _INTEGER = re.compile(r"[-+]?(?:0[bB][01]+|0[oO]?[0-7]+|0[xX][0-9a-fA-F]+|0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 _NO_JSON = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
@@ -40,7 +40,7 @@ _DIGITS_MAX = 100
 
 @dataclass(slots=True)
 class _Frame:
-    """A collection that is being built. `size` counts the values inside, aliases expanded."""
+    """A collection that is being built. `size`: the number of values in it, with aliases expanded."""
 
     value: dict[str, Any] | list[Any]
     anchor: str | None
@@ -56,8 +56,19 @@ class _Anchored:
     size: int
 
 
+def decode(data: bytes, *, file: str, rule: str) -> str:
+    """Return the text of a file, without a byte order mark. Raises ManifestError if it is not UTF-8."""
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = data[: error.start].decode("utf-8-sig", "ignore")
+        position = Position(file, before.count("\n") + 1, len(before) - before.rfind("\n"))
+        text = f"not UTF-8: byte 0x{data[error.start]:02x}; save the file as UTF-8"
+        raise ManifestError([Problem(position, rule, text)]) from error
+
+
 def read(text: str, *, file: str, problems: list[Problem]) -> Iterator[tuple[int, object]]:
-    """Yield line and value of each document that is right; what is wrong is added to `problems`.
+    """Yield line and value of each good document, and add the problems of the others to `problems`.
 
     A syntax error ends the stream: nothing after it has a reliable meaning.
     """
@@ -99,7 +110,7 @@ class _Builder:
         self._anchors: dict[str, _Anchored | None] = {}
 
     def take(self, event: Any) -> None:
-        """Take the next event. Raises ManifestError for what makes the rest meaningless."""
+        """Take the next event. Raises ManifestError for a problem that makes the rest meaningless."""
         kind = type(event)
         if kind is yaml.ScalarEvent:
             self._take_scalar(event)
@@ -133,7 +144,7 @@ class _Builder:
             raise self._refusal(event, "yaml-key", "a key is missing before the colon; write a name, or quote it")
         key = ("false", "true")[value] if isinstance(value, bool) else str(value)
         if key in mapping:
-            text = f'the key "{key[:80]}" stands twice in one mapping; keep one of them'
+            text = f'the key "{key[:80]}" occurs twice in one mapping; keep one of them'
             self.problems.append(self._problem(event, "yaml-duplicate-key", text))
         frame.key = key
         mapping[key] = None
@@ -141,7 +152,7 @@ class _Builder:
     def _open(self, event: Any, value: dict[str, Any] | list[Any]) -> None:
         self._check_place(event)
         if event.tag not in {None, "!", f"{_TAG}map", f"{_TAG}seq"}:
-            raise self._refusal(event, "yaml-tag", f"the tag {_short_tag(event.tag)} means nothing here; remove it")
+            raise self._refusal(event, "yaml-tag", f"the tag {_short_tag(event.tag)} has no meaning here; remove it")
         if len(self._frames) >= DEPTH_MAX:
             raise self._refusal(event, "yaml-depth", f"it nests more than {DEPTH_MAX} levels; make it flatter")
         if event.anchor:
@@ -161,21 +172,21 @@ class _Builder:
     def _take_alias(self, event: Any) -> None:
         self._check_place(event)
         if event.anchor not in self._anchors:
-            raise self._refusal(event, "yaml-alias", f"no anchor &{event.anchor} stands before this alias; add it")
+            raise self._refusal(event, "yaml-alias", f"there is no anchor &{event.anchor} before this alias; add it")
         anchored = self._anchors[event.anchor]
         if anchored is None:
-            raise self._refusal(event, "yaml-alias", f"the alias *{event.anchor} stands inside itself; remove it")
+            raise self._refusal(event, "yaml-alias", f"the alias *{event.anchor} is inside its own anchor; remove it")
         self._put(anchored.value, event, size=anchored.size)
 
     def _put(self, value: object, event: Any, *, size: int) -> None:
-        """Put a finished value where it belongs."""
+        """Put a complete value into its collection."""
         if not self._frames:
             self.root = value
             return
         frame = self._frames[-1]
         frame.size += size
         if frame.size > EXPANDED_MAX and self._anchors:
-            raise self._refusal(event, "yaml-alias", f"aliases make more than {EXPANDED_MAX} values; write less")
+            raise self._refusal(event, "yaml-alias", f"aliases expand to more than {EXPANDED_MAX} values; use fewer")
         if type(frame.value) is list:
             frame.value.append(value)
         elif frame.is_merge:
@@ -186,19 +197,19 @@ class _Builder:
             frame.key = None
 
     def _merged(self, value: object, event: Any) -> list[dict[str, Any]]:
-        given = value if isinstance(value, list) else [value]
-        mappings = [mapping for mapping in given if isinstance(mapping, dict)]
-        if len(mappings) < len(given):
+        values = value if isinstance(value, list) else [value]
+        mappings = [mapping for mapping in values if isinstance(mapping, dict)]
+        if len(mappings) < len(values):
             raise self._refusal(event, "yaml-merge", "<< merges mappings only; give it an alias of a mapping")
         return mappings
 
     def _check_place(self, event: Any) -> None:
-        """Refuse a collection or an alias where a key must stand."""
+        """Refuse a collection or an alias in the place of a key."""
         frame = self._frames[-1] if self._frames else None
         if frame is not None and type(frame.value) is dict and frame.key is None and not frame.is_merge:
             is_braces = type(event) is yaml.MappingStartEvent and event.flow_style
             fix = f"quote a template in braces, or {RENDER}" if is_braces else "write a name, or quote it"
-            raise self._refusal(event, "yaml-key", f"a key is no string; {fix}")
+            raise self._refusal(event, "yaml-key", f"a key is not a string; {fix}")
 
     def _resolve(self, event: Any) -> object:
         """Return the value of a scalar (go-yaml v2, resolve.go)."""
@@ -256,21 +267,21 @@ _HINTS = (
     ("cannot start any token", "quote the text"),
     ("unexpected end of stream", "close the quote or bracket that is open"),
 )
-"""What to do about the commonest words of libyaml."""
+"""What to do about the most frequent errors of libyaml."""
 
 
 def _syntax_problem(text: str, error: yaml.MarkedYAMLError, file: str) -> Problem:
     mark = error.problem_mark or error.context_mark
     if mark is None:
         return Problem(Position(file), "yaml-syntax", "not YAML; correct it")
-    said = str(error.problem or error.context).strip()
+    reason = str(error.problem or error.context).strip()
     context = f" {error.context}" if error.context and error.problem else ""
-    fix = next((hint for words, hint in _HINTS if words in said), "correct the YAML here")
+    fix = next((hint for words, hint in _HINTS if words in reason), "correct the YAML here")
     if _starts_with_tab(text, mark.line):
         fix = "indent with spaces, not with tabs"
     elif _is_near_template(text, mark.line):
-        fix = f"a template in braces is no YAML: {RENDER}"
-    return Problem(Position(file, mark.line + 1, mark.column + 1), "yaml-syntax", f"not YAML: {said}{context}; {fix}")
+        fix = f"a template in braces is not YAML: {RENDER}"
+    return Problem(Position(file, mark.line + 1, mark.column + 1), "yaml-syntax", f"not YAML: {reason}{context}; {fix}")
 
 
 def _starts_with_tab(text: str, line: int) -> bool:
@@ -278,14 +289,14 @@ def _starts_with_tab(text: str, line: int) -> bool:
 
 
 def _is_near_template(text: str, line: int) -> bool:
-    """NB: libyaml misses a colon only at the start of the next line."""
+    """NB: libyaml reports a missing colon at the start of the next line."""
     return any("{{" in written for written in text.split("\n")[max(line - 1, 0) : line + 1])
 
 
 def _unreadable_character(text: str, error: yaml.reader.ReaderError, file: str) -> Problem:
-    """NB: libyaml counts the bytes of what it was given, which is UTF-8."""
+    """NB: libyaml counts the bytes of its input, which is UTF-8."""
     before = text.encode("utf-8", "surrogatepass")[: error.position].decode("utf-8", "ignore")
     line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
     character = error.character if isinstance(error.character, int) else ord(error.character)
-    said = f"not YAML: the control character U+{character:04X} is not allowed; remove it, or write it escaped"
-    return Problem(Position(file, line, column), "yaml-syntax", said)
+    text = f"not YAML: the control character U+{character:04X} is not allowed; remove it, or write it escaped"
+    return Problem(Position(file, line, column), "yaml-syntax", text)

@@ -1,9 +1,9 @@
 """What a network's configuration touches: all plugins of a chain, their IPAM and nested delegates.
 
-What the key of a plugin touches is known from one table, `plugintable`. Keys are read as the plugin reads them, which
-is as Go's encoding/json does: in any letter case, where U+017F (long s) is an s and U+212A (Kelvin) a k, through lists,
-at every depth; null is absent. Where Go would let one of two spellings win, both count, for other readers differ.
-The top level beside `plugins` is not read: no plugin gets it.
+One table, `plugintable`, says what the key of a plugin touches. Keys are read as Go's encoding/json reads them: in any
+letter case, where U+017F (long s) is an s and U+212A (Kelvin) a k, through lists, at every depth; null is absent. Where
+Go lets one of two spellings win, both count, because other readers differ. The top level beside `plugins` is not read:
+no plugin gets it.
 
 | fact | from |
 | --- | --- |
@@ -12,16 +12,16 @@ The top level beside `plugins` is not read: no plugin gets it.
 | masters | interfaces, devices and physical networks of the node |
 | VLANs | `vlan` and its like, trunks as the range that covers each entry |
 
-An interface plugin without `master` uses the node's default interface, here "": no pattern but "*" lists it. What
-cannot be read is "": a VLAN, address or path that is in no Allow and in every Deny.
+An interface plugin without `master` uses the node's default interface, here "": only the pattern "*" lists it. A VLAN,
+address or path that cannot be read is "" as well: no Allow lists it, and every Deny does.
 """
 
 from __future__ import annotations
 
 from cniplugin.netspec import names
 from cniplugin.netspec.jsontext import join
+from cniplugin.netspec.names import trim
 from cniplugin.netspec.record import Record, remember
-from cniplugin.netspec.whitespace import trim
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,13 +63,13 @@ KINDS = {
 """What a key of a plugin can touch."""
 
 DEFAULT_INTERFACE = ""
-"""Stands for the interface of the node's default route."""
+"""The interface of the node's default route."""
 
 NO_NUMBER = (-1, 1 << 31)
-"""Stands for a VLAN that cannot be read: it is in no range of an Allow, and meets every range of a Deny."""
+"""A VLAN that cannot be read: it is in no range of an Allow, and meets every range of a Deny."""
 
 NO_ADDRESS = (0, 0, 0)
-"""Stands for addresses that cannot be read, as NO_NUMBER does for a VLAN."""
+"""Addresses that cannot be read, as NO_NUMBER is for a VLAN."""
 
 RUNTIME_KEYS = ("runtimeConfig", "prevResult")
 
@@ -77,22 +77,25 @@ RUNTIME_KEYS = ("runtimeConfig", "prevResult")
 class Touch(Record):
     """One thing that a definition touches.
 
-    `kind`: one of KINDS; `value`: the text of it; `path`: the key below `spec.config` as messages write it
-    (`plugins[0].vlanTrunk[0].minid`); `plugin`: the type of the plugin that reads the key.
+    `kind`: one of KINDS; `value`: its text; `path`: the key below `spec.config` as messages write it
+    (`plugins[0].vlanTrunk[0].minid`); `place`: the path of the plugin object with that key (`plugins[0]`); `key`: the
+    last key of the path, as written; `plugin`: the type of the plugin that reads the key.
     """
 
     kind: str
     value: str
     path: str
+    place: str
+    key: str
     plugin: str
 
 
 class Facts(Record):
-    """See the module. `is_on_disk`: the node reads a file instead.
+    """The facts of the module's table. `is_on_disk`: the node reads a file instead.
 
     VLANs are ranges (first, last), addresses (32 or 128, first, last). `touches`: everything that the definition
-    touches. `unknown_types`: the programs whose keys are not known; `unknown_ipam_types`: those of `plugin_types` that
-    only `ipam.type` names.
+    touches. `unknown_types`: the programs whose keys nadmit does not know; `unknown_ipam_types`: those that only
+    `ipam.type` names.
     """
 
     plugin_types: tuple[str, ...] = ()
@@ -112,7 +115,7 @@ class Facts(Record):
 
 
 def facts_of(network: NetworkAttachmentDefinition) -> Facts | None:
-    """Return the facts of a definition, None if it cannot be read. They are worked out once per configuration."""
+    """Return the facts of a definition, None if it cannot be read. They are computed once per configuration."""
     if network.config is None:
         return Facts(is_on_disk=True) if network.is_on_disk else None
     return remember(network.config, "facts", _facts)
@@ -125,20 +128,20 @@ def show_addresses(addresses: AddressRange) -> str:
 
 
 def fold(key: str) -> str:
-    """Return what all spellings share that Go's encoding/json takes for one ASCII key.
+    """Return the form that all spellings share which Go's encoding/json takes for one ASCII key.
 
-    NB: not `str.casefold`, which takes "ß" for "ss", as Go does not.
+    NB: `str.casefold` would also take "ß" for "ss", and Go does not.
     """
     return key.lower() if key.isascii() else key.lower().replace("\u017f", "s")
 
 
 def fold_keys(conf: Mapping[str, Any]) -> Keys:
     """Return the keys of an object as Go compares them, each with its spellings and their values; null is absent."""
-    found: dict[str, list[tuple[str, Any]]] = {}
+    keys: dict[str, list[tuple[str, Any]]] = {}
     for written, value in conf.items():
         if value is not None:
-            found.setdefault(fold(written), []).append((written, value))
-    return found
+            keys.setdefault(fold(written), []).append((written, value))
+    return keys
 
 
 def nested(config: NetworkConfigList) -> Iterator[tuple[str, Keys]]:
@@ -150,33 +153,26 @@ def nested(config: NetworkConfigList) -> Iterator[tuple[str, Keys]]:
 def _with_nested(conf: Mapping[str, Any], path: str) -> Iterator[tuple[str, Keys]]:
     keys = fold_keys(conf)
     yield path, keys
-    for key in ("delegate", "delegates"):
-        for written, value in keys.get(key, ()):
-            for where, delegate in _objects(value, join(path, written)):
-                yield from _with_nested(delegate, where)
-                yield from _with_plugins(delegate, where)
+    for where, delegate in (*_objects(keys, "delegate", path), *_objects(keys, "delegates", path)):
+        yield from _with_nested(delegate, where)
+        for inner, plugin in _objects(fold_keys(delegate), "plugins", where):
+            yield from _with_nested(plugin, inner)
 
 
-def _with_plugins(delegate: Mapping[str, Any], path: str) -> Iterator[tuple[str, Keys]]:
-    for written, value in delegate.items():
-        if fold(written) == "plugins":
-            for where, plugin in _objects(value, join(path, written)):
-                yield from _with_nested(plugin, where)
-
-
-def _objects(value: object, path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    if isinstance(value, dict):
-        yield path, value
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            if isinstance(item, dict):
-                yield f"{path}[{index}]", item
+def _objects(keys: Keys, key: str, path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield the objects under a key, one or a list of them, with their paths."""
+    for written, value in keys.get(key, ()):
+        where = join(path, written)
+        if isinstance(value, dict):
+            yield where, value
+        elif isinstance(value, list):
+            yield from ((f"{where}[{index}]", item) for index, item in enumerate(value) if isinstance(item, dict))
 
 
 def is_written(key: str, value: object) -> bool:
-    """Say whether a key of RUNTIME_KEYS states anything: `{}` and members that are empty state nothing.
+    """Say whether a key of RUNTIME_KEYS states anything: `{}` and empty members state nothing.
 
-    Whatever has another type than an object stops the plugin.
+    A value of another type than an object stops the plugin.
     """
     if not isinstance(value, dict):
         return bool(value)
@@ -188,10 +184,10 @@ def is_written(key: str, value: object) -> bool:
 def _facts(config: NetworkConfigList) -> Facts:
     from .plugintable import PLUGINS  # noqa: PLC0415  # most rules ask for no content
 
-    found = _Findings(PLUGINS, config.name)
+    collector = _Collector(PLUGINS, config.name)
     for path, keys in nested(config):
-        found.add_plugin(keys, path)
-    return found.facts()
+        collector.add_plugin(keys, path)
+    return collector.facts()
 
 
 _ANY: Mapping[str, Any] = {
@@ -202,7 +198,7 @@ _ANY: Mapping[str, Any] = {
         ("vlantrunk", "trunk"), ("trunk", dict.fromkeys(("id", "minid", "maxid"), VLAN), None, None, "", "")
     ),
 }
-"""Keys that count of every plugin: programs share a configuration, and the next one may read them."""
+"""Keys that count in every plugin: programs share a configuration, and the next one may read them."""
 
 _UNKNOWN: Mapping[str, Any] = {
     **_ANY,
@@ -211,24 +207,24 @@ _UNKNOWN: Mapping[str, Any] = {
     "links": {"name": INTERFACE},
     "physicalnetworkname": NETWORK,
 }
-"""Keys that count of a plugin that nobody knows: where plugins commonly name what they attach to."""
+"""Keys that count in a plugin that nadmit does not know: where plugins commonly name what they attach to."""
 
 _NAME = "{name}"
-"""A default of the table: the network's name."""
+"""A default value of the table: the network's name."""
 
 _ENDS = ("address-net", "address-first", "address-last")
 _NODE_ADDRESS = "node-address"
-"""The gateway that IPAM names: an address of the node itself where the plugin gives it one (ptp, isGateway)."""
+"""The gateway that IPAM names: the node itself has the address if the plugin assigns it (ptp, isGateway)."""
 
 _ROUTED = "ptp"
-"""A plugin that gives the node the gateway's address whatever its keys say."""
+"""A plugin that always gives the node the gateway's address."""
 
 
 _ATTACHING = frozenset((INTERFACE, DEVICE, NETWORK, VLAN, PKEY, "trunk"))
 
 
 def attaching_keys() -> tuple[str, ...]:
-    """Return the keys by which plugins choose what of the node they attach to, each as plugins spell it."""
+    """Return the keys by which plugins choose the part of the node that they attach to, each as plugins spell it."""
     from .plugintable import PLUGINS, SPELLINGS  # noqa: PLC0415  # as above
 
     plugins = (_UNKNOWN, *(known[2] for known in PLUGINS.values() if known[0] != "ipam"))
@@ -242,20 +238,21 @@ def _attaches(entry: Any) -> bool:
 
 
 def attaching_types() -> tuple[str, ...]:
-    """Return the types that nadmit knows to attach to something of the node, sorted."""
+    """Return the plugin types that, as nadmit knows, attach to something of the node, sorted."""
     from .plugintable import PLUGINS  # noqa: PLC0415  # as above
 
     return tuple(sorted(kind for kind, known in PLUGINS.items() if any(map(_attaches, known[2].values()))))
 
 
-class _Findings:
-    """What is gathered of one configuration."""
+class _Collector:
+    """Collects the facts of one configuration."""
 
     def __init__(self, plugins: Table, name: str) -> None:
         self._plugins = plugins
         self._tables: dict[str, Table] = {}
         self._name = name
         self._plugin = ""
+        self._place = ""
         self._in_container = False
         self._has_gateway = False
         self._is_routed = False
@@ -268,7 +265,7 @@ class _Findings:
         self._unknown_ipam: dict[str, None] = {}
 
     def facts(self) -> Facts:
-        """Return what was found, each once."""
+        """Return the facts, each value once."""
         return Facts(
             plugin_types=_unique((*self._types, *self._unknown_ipam)),
             ipam_types=tuple(self._ipam_types),
@@ -292,15 +289,16 @@ class _Findings:
 
     def add_plugin(self, conf: Keys, path: str) -> None:
         """Add a plugin, or a delegate that is a list and has no type."""
+        self._place = path
         for key in RUNTIME_KEYS:
             for written, value in conf.get(fold(key), ()):
                 if is_written(key, value):
-                    self._add(RUNTIME, key, join(path, written))
+                    self._add(RUNTIME, key, join(path, written), written)
         kinds = _texts(conf, "type")
         for written, kind in kinds:
             self._types[kind] = None
             self._plugin = kind
-            self._add(PROGRAM, kind, join(path, written))
+            self._add(PROGRAM, kind, join(path, written), written)
             self._read(conf, self._table_of(kind), path)
             if kind not in self._plugins:
                 self._unknown[kind] = None
@@ -311,13 +309,13 @@ class _Findings:
                 self._add_ipam(conf, path, fold_keys(ipam), join(path, written), kinds=[kind for _, kind in kinds])
 
     def _table_of(self, kind: str) -> Table:
-        """Return what is known of a plugin's keys, those included that count of every plugin."""
-        found = self._tables.get(kind)
-        if found is None:
+        """Return the table of a plugin's keys, with those that count in every plugin."""
+        table = self._tables.get(kind)
+        if table is None:
             known = self._plugins.get(kind)
             own = known[2] if known is not None and known[0] != "ipam" else {}
-            found = self._tables[kind] = _UNKNOWN if known is None else {**_ANY, **own}
-        return found
+            table = self._tables[kind] = _UNKNOWN if known is None else {**_ANY, **own}
+        return table
 
     def _add_ipam(self, conf: Keys, path: str, ipam: Keys, ipam_path: str, *, kinds: list[str]) -> None:
         """Add the IPAM program of a plugin, and a plugin that is an IPAM program itself, which reads `ipam` as well."""
@@ -328,7 +326,7 @@ class _Findings:
         for written, kind in _texts(ipam, "type"):
             self._ipam_types[kind] = None
             self._plugin = kind
-            self._add(PROGRAM, kind, join(ipam_path, written))
+            self._add(PROGRAM, kind, join(ipam_path, written), written)
             known = self._plugins.get(kind)
             if known is None:
                 self._unknown_ipam[kind] = None
@@ -350,32 +348,33 @@ class _Findings:
 
     def _read(self, conf: Keys, table: Table, path: str) -> None:
         """Read an object of a plugin by what is known of its keys."""
-        ends: list[tuple[str, str, str]] = []
-        for key, found in conf.items():
+        ends: list[Touch] = []
+        for key, spellings in conf.items():
             entry = table.get(key)
             if entry is not None and not _is_name(key, entry):
-                for written, value in found:
-                    self._value(value, entry, join(path, written), conf, ends)
+                for written, value in spellings:
+                    self._value(value, entry, join(path, written), written, conf, ends)
         for key, entry in table.items():
             if isinstance(entry, tuple) and entry[2] is not None:
                 is_name = _is_name(key, entry)
                 if is_name or all(value == "" for _, value in conf.get(key, ())):
-                    self._add_default(conf, entry, key if is_name else join(path, _spelling(key)))
+                    spelling = _spelling(key)
+                    self._add_default(conf, entry, key if is_name else join(path, spelling), spelling)
         if ends:
             self._add_ends(ends)
 
-    def _add_default(self, conf: Keys, entry: tuple[Any, ...], path: str) -> None:
-        when = entry[3] or {}
-        if all(any(value == wanted for _, value in conf.get(key, ())) for key, wanted in when.items()):
-            self._add(entry[0], self._name if entry[2] == _NAME else entry[2], path)
+    def _add_default(self, conf: Keys, entry: tuple[Any, ...], path: str, key: str) -> None:
+        conditions = entry[3] or {}
+        if all(any(value == expected for _, value in conf.get(name, ())) for name, expected in conditions.items()):
+            self._add(entry[0], self._name if entry[2] == _NAME else entry[2], path, key)
 
-    def _value(self, value: object, entry: Any, path: str, conf: Keys, ends: list[tuple[str, str, str]]) -> None:
+    def _value(self, value: object, entry: Any, path: str, key: str, conf: Keys, ends: list[Touch]) -> None:
         kind, table, _, _, separator, flag = entry if isinstance(entry, tuple) else _short(entry)
         if isinstance(value, list):
             for index, item in enumerate(value):
-                self._value(item, entry, f"{path}[{index}]", conf, ends)
+                self._value(item, entry, f"{path}[{index}]", key, conf, ends)
         elif kind == "trunk":
-            self._add_trunk(value, table, path)
+            self._add_trunk(value, table, path, key)
         elif isinstance(value, dict) and table:
             before = self._in_container
             self._in_container = before or (bool(flag) and _is_flag_set(conf, flag))
@@ -383,84 +382,84 @@ class _Findings:
             self._in_container = before
         elif isinstance(value, dict):
             for name in value:
-                self._leaf(kind, name, join(path, name), ends)
+                self._leaf(kind, name, join(path, name), name, ends)
         elif kind is not None and value is not None:
             parts = dict.fromkeys(map(trim, str(value).split(separator))) if separator else (value,)
             for part in parts:
-                self._leaf(kind, part, path, ends)
+                self._leaf(kind, part, path, key, ends)
 
-    def _leaf(self, kind: str, value: object, path: str, ends: list[tuple[str, str, str]]) -> None:
+    def _leaf(self, kind: str, value: object, path: str, key: str, ends: list[Touch]) -> None:
+        text = str(value)
         if kind == VLAN:
             number = _number(value)
             if number != 0:  # untagged
-                self._add_vlan(NO_NUMBER if number is None else (number, number), path)
+                self._add_vlan(NO_NUMBER if number is None else (number, number), path, key)
         elif kind in _ENDS:
-            ends.append((kind, str(value), path))
+            ends.append(self._touch(kind, text, path, key))
         elif kind == ADDRESS:
-            text = str(value) if self._has_gateway else str(value).partition("/")[0]
-            self._add_addresses(read_addresses(text), str(value), path)
+            self._add_addresses(read_addresses(text if self._has_gateway else text.partition("/")[0]), text, path, key)
         elif kind == _NODE_ADDRESS:
             if self._is_routed:
-                self._add_addresses(read_addresses(str(value)), str(value), path)
+                self._add_addresses(read_addresses(text), text, path, key)
         elif kind == INTERFACE and self._in_container:
-            self._add(CONTAINER_INTERFACE, str(value), path)
+            self._add(CONTAINER_INTERFACE, text, path, key)
         elif kind != "gateway" and value != "":
-            text = _TEXTS[kind](str(value)) if kind in _TEXTS else str(value)
-            self._add(kind, text, path)
+            self._add(kind, _TEXTS[kind](text) if kind in _TEXTS else text, path, key)
 
-    def _add(self, kind: str, value: str, path: str) -> None:
-        self._touches.append(Touch(kind=kind, value=value, path=path, plugin=self._plugin))
+    def _touch(self, kind: str, value: str, path: str, key: str) -> Touch:
+        return Touch(kind=kind, value=value, path=path, place=self._place, key=key, plugin=self._plugin)
 
-    def _add_vlan(self, vlan: Range, path: str) -> None:
+    def _add(self, kind: str, value: str, path: str, key: str) -> None:
+        self._touches.append(self._touch(kind, value, path, key))
+
+    def _add_vlan(self, vlan: Range, path: str, key: str) -> None:
         self._vlans.append(vlan)
         low, high = vlan
         text = "" if vlan == NO_NUMBER else str(low) if low == high else f"{low}-{high}"
-        self._add(VLAN, text, path)
+        self._add(VLAN, text, path, key)
 
-    def _add_trunk(self, part: object, table: Table, path: str) -> None:
-        """Read `{"id": 5}` or `{"minID": 10, "maxID": 20}` (bridge, ovs); of both together, what covers all."""
+    def _add_trunk(self, part: object, table: Table, path: str, key: str) -> None:
+        """Read `{"id": 5}` or `{"minID": 10, "maxID": 20}` (bridge, ovs), or both as the range that covers all."""
         written = part.items() if isinstance(part, dict) else ()
-        ends = {key: _number(value) for key, value in written if fold(key) in table and value is not None}
+        ends = {name: _number(value) for name, value in written if fold(name) in table and value is not None}
         known = [number for number in ends.values() if number is not None]
-        where = join(path, next(iter(ends))) if len(ends) == 1 else path
-        self._add_vlan((min(known), max(known)) if known and len(known) == len(ends) else NO_NUMBER, where)
+        if len(ends) == 1:
+            (key,) = ends
+            path = join(path, key)
+        self._add_vlan((min(known), max(known)) if known and len(known) == len(ends) else NO_NUMBER, path, key)
 
     # Addresses
 
-    def _add_ends(self, ends: list[tuple[str, str, str]]) -> None:
+    def _add_ends(self, ends: list[Touch]) -> None:
         """Read one range: a network, and perhaps its first and last address.
 
         NB: a node with an address of the network routes the whole network, also the part that pods do not get.
         """
-        kinds = [kind for kind, _, _ in ends]
-        is_one = kinds.count(_ENDS[0]) == 1 and kinds.count(_ENDS[1]) <= 1 and kinds.count(_ENDS[2]) <= 1
-        if len(ends) > 1 and is_one and not self._has_gateway:
-            by_kind = {kind: read_addresses(text) for kind, text, _ in ends}
-            whole = by_kind[_ENDS[0]]
-            first = by_kind.get(_ENDS[1], whole)
-            last = by_kind.get(_ENDS[2], whole)
+        by_kind = {end.kind: end for end in ends}
+        network = by_kind.get(_ENDS[0])
+        if len(ends) > 1 and len(by_kind) == len(ends) and network is not None and not self._has_gateway:
+            whole, first, last = (read_addresses(by_kind.get(kind, network).value) for kind in _ENDS)
             if whole[0] == first[0] == last[0] != 0 and whole[1] <= first[1] <= last[2] <= whole[2]:
-                path = next(path for kind, _, path in ends if kind == _ENDS[0])
                 part = (whole[0], first[1], last[2])
-                self._add_addresses(part, show_addresses(part), path)
+                self._add_addresses(part, show_addresses(part), network.path, network.key)
                 return
-        for _, text, path in ends:
-            self._add_addresses(read_addresses(text), text, path)
+        for end in ends:
+            self._add_addresses(read_addresses(end.value), end.value, end.path, end.key)
 
-    def _add_addresses(self, addresses: AddressRange, text: str, path: str) -> None:
+    def _add_addresses(self, addresses: AddressRange, text: str, path: str, key: str) -> None:
         self._addresses.append(addresses)
-        self._add(ADDRESS, text if addresses != NO_ADDRESS else "", path)
+        self._add(ADDRESS, text if addresses != NO_ADDRESS else "", path, key)
 
 
 def _spelling(key: str) -> str:
     """Return how plugins spell a key that the table has in lower case."""
-    from .plugintable import SPELLINGS  # noqa: PLC0415  # loaded already, where a table is read
+    from .plugintable import SPELLINGS  # noqa: PLC0415  # a table was read, so it is loaded
 
     return SPELLINGS.get(key, (key,))[0]
 
 
 def _is_name(key: str, entry: Any) -> bool:
-    """Say whether a key is the network's name, which the runtime writes over a plugin's own."""
+    """Say whether a key is the network's name, with which the runtime overwrites a plugin's own."""
     return key == "name" and isinstance(entry, tuple) and entry[2] == _NAME
 
 
@@ -508,7 +507,7 @@ def read_addresses(text: str) -> AddressRange:
     if not slash:
         return bits, value, value
     if bits != (128 if ":" in address else 32):
-        return NO_ADDRESS  # an IPv4-mapped one: its length counts other bits
+        return NO_ADDRESS  # IPv4-mapped: its length counts other bits
     size = 1 << bits - int(length)
     return bits, value & -size, value | size - 1
 
@@ -520,9 +519,9 @@ def _text_of(bits: int, value: int) -> str:
 
 
 def _device(text: str) -> str:
-    """Return the device that a text names: Go joins it to a directory of /sys, and cleans it thereby.
+    """Return the device that a text names: Go joins it to a directory of /sys, which cleans the path.
 
-    A hardware address is in lower case with colons, as Go compares its bytes.
+    A hardware address is returned in lower case with colons, because Go compares its bytes.
     """
     if names.is_mac(text) or names.is_guid(text):
         digits = [char for char in text.lower() if char not in ":-."]
@@ -531,9 +530,9 @@ def _device(text: str) -> str:
 
 
 def _path(text: str) -> str:
-    """Return a path in its shortest form; "" for one with "..", as a link on the way may lead anywhere.
+    """Return a path in its shortest form; "" for one with "..", because a link on the way may lead anywhere.
 
-    A relative one counts from /, where runtimes start plugins. OVS also takes `unix:` and a path, and `tcp:`, `ssl:`.
+    A relative path starts at /, where runtimes start plugins. OVS also takes `unix:` and a path, and `tcp:`, `ssl:`.
     """
     path = text.removeprefix("unix:")
     if path.startswith(("tcp:", "ssl:")):
@@ -542,7 +541,7 @@ def _path(text: str) -> str:
 
 
 def _interface(text: str) -> str:
-    """Return a name up to a NUL, which ends it for the kernel."""
+    """Return a name up to its first NUL, where it ends for the kernel."""
     return text.partition("\0")[0]
 
 
@@ -560,7 +559,7 @@ def _clean(path: str) -> str:
 
 
 def _sysctl(text: str) -> str:
-    """Return the name with dots; the plugin tuning takes slashes and dots for one (getSysctlFilename)."""
+    """Return the name with dots; to the plugin tuning, slashes and dots are the same (getSysctlFilename)."""
     return _clean(text.replace(".", "/")).strip("/").replace("/", ".")
 
 
@@ -571,4 +570,4 @@ def _pkey(text: str) -> str:
 
 
 _TEXTS = {INTERFACE: _interface, DEVICE: _device, HOST_PATH: _path, SYSCTL: _sysctl, PKEY: _pkey}
-"""How a text is brought to the one form that rules compare with."""
+"""How a text becomes the one form that rules compare with."""

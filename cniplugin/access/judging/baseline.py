@@ -44,6 +44,7 @@ from cniplugin.access.content.facts import (
 )
 from cniplugin.access.model.contentfields import FIELDS
 from cniplugin.netspec.errors import show
+from cniplugin.netspec.jsontext import join
 from cniplugin.netspec.record import Record, remember
 
 TYPE_CHECKING = False
@@ -227,11 +228,10 @@ class _Seen:
         self.confs = {f"plugins[{at}]" if is_list else "": plugin.conf for at, plugin in enumerate(plugins)}
         for touch in facts.touches:
             if touch.kind in (INTERFACE, NETWORK):
-                place = _place(touch.path)
-                self.masters.setdefault((place, touch.plugin), []).append(touch)
-                self.physical.add(place)
-            elif touch.kind == PROGRAM and touch.path == _join(_place(touch.path), "type"):
-                self.types[_place(touch.path)] = touch.value
+                self.masters.setdefault((touch.place, touch.plugin), []).append(touch)
+                self.physical.add(touch.place)
+            elif touch.kind == PROGRAM and touch.path == join(touch.place, "type"):
+                self.types[touch.place] = touch.value
 
     def lists_master(self, touch: Touch) -> bool:
         """Say whether an interface or a physical network may be used."""
@@ -243,34 +243,13 @@ class _Seen:
         key = (place, plugin)
         if key not in self._unlisted:
             carrier = CARRIERS.get(plugin)
-            found = [
+            carrying = [
                 touch
                 for touch in self.masters.get(key, ())
-                if plugin not in DEVICE_PLUGINS and (carrier is None or _last_key(touch.path) == carrier)
+                if plugin not in DEVICE_PLUGINS and (carrier is None or fold(touch.key) == carrier)
             ]
-            self._unlisted[key] = not all(map(self.lists_master, found)) if found else None
+            self._unlisted[key] = not all(map(self.lists_master, carrying)) if carrying else None
         return self._unlisted[key]
-
-
-def _last_key(path: str) -> str:
-    return fold(path.rpartition(".")[2].partition("[")[0])
-
-
-def _place(path: str) -> str:
-    """Return the path of the plugin object that has a key: to the last of `plugins[0]`, `delegate`, `delegates[0]`."""
-    head, _, rest = path.partition(".")
-    if head.startswith("plugins[") and "[" not in rest and "." not in rest:  # nearly every one
-        return head
-    parts = path.split(".")
-    last = max(
-        (at for at, part in enumerate(parts) if fold(part.partition("[")[0]) in ("plugins", "delegate", "delegates")),
-        default=-1,
-    )
-    return ".".join(parts[: last + 1])
-
-
-def _join(place: str, key: str) -> str:
-    return f"{place}.{key}" if place else key
 
 
 def _interface(touch: Touch, seen: _Seen) -> Breach | None:
@@ -293,11 +272,11 @@ def _named(touch: Touch) -> str:
 
 def _unset_network(touch: Touch, seen: _Seen) -> str:
     """Return that the network's own name is the physical network, because no key sets another; "" otherwise."""
-    conf = seen.confs.get(_place(touch.path))
-    key = touch.path.rpartition(".")[2]
-    if touch.kind != NETWORK or conf is None or any(value and fold(name) == fold(key) for name, value in conf.items()):
+    conf = seen.confs.get(touch.place)
+    key = fold(touch.key)
+    if touch.kind != NETWORK or conf is None or any(value and fold(name) == key for name, value in conf.items()):
         return ""
-    return f"{key} is not set, so the network's name {show(touch.value)} is the physical network"
+    return f"{touch.key} is not set, so the network's name {show(touch.value)} is the physical network"
 
 
 def _masters(seen: _Seen) -> str:
@@ -312,7 +291,7 @@ def _device(touch: Touch, _seen: _Seen) -> Breach:
 
 def _vlan(touch: Touch, seen: _Seen) -> Breach | None:
     """NB: a device of a resource has every VLAN of its port, so a resource alone permits none."""
-    is_unlisted = seen.has_unlisted_master(_place(touch.path), touch.plugin)
+    is_unlisted = seen.has_unlisted_master(touch.place, touch.plugin)
     if is_unlisted is False:
         return None
     what = f"VLAN {touch.value}" if touch.value else "a VLAN that cannot be read"
@@ -370,7 +349,7 @@ def _runtime(touch: Touch, _seen: _Seen) -> Breach:
 
 
 def _address(touch: Touch, seen: _Seen) -> Breach | None:
-    place = _place(touch.path)
+    place = touch.place
     main = seen.types.get(place)
     if not seen.acts_on_addresses and (main in UNSEEN or (main == OVERLAY and place not in seen.physical)):
         return None

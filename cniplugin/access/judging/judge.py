@@ -13,18 +13,23 @@ some way (side door 22): a refusal that its content caused is replaced by the on
 
 from __future__ import annotations
 
-from cniplugin.access.content.builtin import unsafe
-from cniplugin.access.model.levels import ENFORCE, PRIVILEGED, TRIALS, level_name
-from cniplugin.access.model.values import Verdict
+from cniplugin.access.content.unsafeconfig import unsafe
+from cniplugin.access.model.decision import POSTURES, Verdict
+from cniplugin.access.model.levels import ENFORCE, PRIVILEGED, level_name
+from cniplugin.access.model.policyrules import ALLOW
 from cniplugin.access.reading.consent import consents
+from cniplugin.netspec.selection import NetworkSelectionElement
 
 from . import reasons
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from cniplugin.access.model.values import Config, Item, RuleIndex, Rules, Subject
+    from collections.abc import Sequence
 
-ALLOWED_BY_POSTURE = Verdict(is_allowed=True, code="Posture")
+    from cniplugin.access.model.decision import Config, Item, RuleIndex, Rules, Subject
+    from cniplugin.access.model.policyrules import AttachmentRule, DefinitionRule
+
+ALLOWED_BY_POSTURE = {posture: Verdict(is_allowed=True, code="Posture", posture=posture) for posture in POSTURES}
 EXEMPT = Verdict(is_allowed=True, code="Exempt")
 
 
@@ -46,8 +51,7 @@ def judge_trial(subject: Subject, item: Item, rules: Rules) -> tuple[str, Verdic
 
     Policies of a mode come before levels of that mode.
     """
-    for level, mode in TRIALS.items():
-        index = rules.warned if mode == "Warn" else rules.audited
+    for level, mode, index in rules.trials:
         verdict = _judge(subject, item, rules.config, index, is_on_node=True) if index is not None else None
         if verdict is None or verdict.is_allowed:
             verdict = judge_level_trial(subject, item, rules, level)
@@ -95,12 +99,12 @@ def _decide(subject: Subject, item: Item, config: Config, index: RuleIndex | Non
         denies, allows = index.find(subject, item)
         if denies or allows:
             # Requests are taken apart only where a rule asks for them.
-            from . import governed  # noqa: PLC0415
+            from . import attachmentrules  # noqa: PLC0415
 
-            found = governed.judge(subject, item, config, denies, allows)
+            found = attachmentrules.judge(subject, item, config, denies, allows)
             if found is not None:
                 return found
-    return _judge_posture(subject, item, config) or ALLOWED_BY_POSTURE
+    return _judge_posture(subject, item, config) or ALLOWED_BY_POSTURE[config.posture]
 
 
 def _judge_posture(subject: Subject, item: Item, config: Config) -> Verdict | None:
@@ -154,9 +158,9 @@ def _judge_level(subject: Subject, item: Item, config: Config, index: RuleIndex 
     if item.network is None or level_name(config.levels, item.network_labels, mode) == PRIVILEGED:
         return None
     # Most clusters have no level but Privileged.
-    from . import definitions  # noqa: PLC0415
+    from . import definitionrules  # noqa: PLC0415
 
-    found = definitions.judge_level(item.network, item.network_labels, config, index, mode)
+    found = definitionrules.judge_level(item.network, item.network_labels, config, index, mode)
     return reasons.refuse_by_level(subject, item, *found, config) if found else None
 
 
@@ -169,5 +173,71 @@ def _without_content(
     blind = _decide(subject, item.replace(network=None), config, index)
     if blind.is_allowed or blind == verdict:
         return verdict
-    plain = item.replace(element=reasons.plain(item.element), replaces_default=False)
+    plain = item.replace(element=_plain(item.element), replaces_default=False)
     return verdict if _decide(subject, plain, config, index).is_allowed else blind
+
+
+def _plain(element: NetworkSelectionElement) -> NetworkSelectionElement:
+    """Return an element that asks for the network and nothing else."""
+    return NetworkSelectionElement(name=element.name, namespace=element.namespace)
+
+
+# Any pod of a namespace
+#
+# For objects that are written before there is a pod, such as a ResourceClaim. A rule that selects pods by labels or
+# service accounts decides nothing certain, so two pods are imagined: one that no such rule selects, and one that each
+# such Allow rule selects and no such Deny rule does. What both are refused, every pod of the namespace is refused: a
+# rule that selects a pod can only give what one of the Allow rules accepts, or take the posture's place.
+
+
+def judge_any_pod(subject: Subject, item: Item, rules: Rules) -> Verdict:
+    """Decide for some pod of the subject's namespace by the rules in force; its labels and account are not looked at.
+
+    The verdict of a refusal is that of a pod that no rule about labels or accounts selects. Upstream Multus is not
+    asked: it attaches none of these.
+    """
+    plain = judge(subject, item, rules.replace(enforced=_view(rules.enforced, assumes=False)), is_on_node=True)
+    if plain.is_allowed or rules.enforced is None:
+        return plain
+    chosen = judge(subject, item, rules.replace(enforced=_view(rules.enforced, assumes=True)), is_on_node=True)
+    return chosen if chosen.is_allowed else plain
+
+
+def judge_any_pod_trial(subject: Subject, item: Item, rules: Rules) -> tuple[str, Verdict] | None:
+    """Return what policies on trial would refuse every pod of the namespace: the mode and the verdict."""
+    for _, mode, index in rules.trials:
+        if index is not None:
+            verdict = judge_any_pod(subject, item, rules.replace(enforced=index))
+            if not verdict.is_allowed:
+                return mode, verdict
+    return None
+
+
+def _view(index: RuleIndex | None, *, assumes: bool) -> _View | None:
+    return None if index is None else _View(index, assumes=assumes)
+
+
+class _View:
+    """What `judge` asks of an index, as one imagined pod sees it.
+
+    `assumes`: that each Allow rule about labels or service accounts selects the pod.
+    """
+
+    def __init__(self, index: RuleIndex, *, assumes: bool) -> None:
+        self._index = index
+        self._assumes = assumes
+
+    @property
+    def definitions(self) -> Sequence[DefinitionRule]:
+        """Return all rules about definitions: they are about no pod."""
+        return self._index.definitions
+
+    def find(
+        self, subject: Subject, item: Item, *, whatever: bool = False
+    ) -> tuple[list[AttachmentRule], list[AttachmentRule]]:
+        """Return the Deny and the Allow rules that select this pod and this network, each sorted."""
+        found: tuple[list[AttachmentRule], list[AttachmentRule]] = ([], [])
+        for rule, is_certain in self._index.find_possible(subject, item, whatever=whatever):
+            if is_certain or (self._assumes and rule.action == ALLOW):
+                found[rule.action == ALLOW].append(rule)
+        return found

@@ -7,21 +7,21 @@ network of another namespace.
 
 from __future__ import annotations
 
-from cniplugin.access.model.values import Verdict
+from cniplugin.access.model.decision import Verdict
+from cniplugin.access.model.levels import with_basis
 from cniplugin.access.reading.consent import ALLOWED_NAMESPACES
 from cniplugin.netspec.errors import render as render_error
 from cniplugin.netspec.errors import show
 from cniplugin.netspec.record import Record
-from cniplugin.netspec.selection import NetworkSelectionElement
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cniplugin.access.judging.baseline import Breach
+    from cniplugin.access.model.decision import Config, Item, Subject
     from cniplugin.access.model.levels import Level
     from cniplugin.access.model.policyrules import AttachmentRule, DefinitionRule
-    from cniplugin.access.model.values import Config, Item, Subject
     from cniplugin.netspec.errors import SpecError
     from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 
@@ -45,46 +45,73 @@ class Refusal(Record):
 
 
 def decided_by_posture(config: Config) -> str:
-    """Name the default posture as the one who decided."""
-    return f"default posture {config.posture} (no rule covers this pod and network)"
+    """Name the default posture as the one that decided."""
+    return with_basis(*_posture_as_decider(config))
+
+
+def _posture_as_decider(config: Config) -> tuple[str, str]:
+    return f"default posture {config.posture}", "no rule covers this pod and network"
+
+
+def _refuse_by_posture(config: Config, code: str, reason: str, fix: str) -> Verdict:
+    decider, basis = _posture_as_decider(config)
+    return Verdict(
+        is_allowed=False, code=code, reason=reason, decider=decider, basis=basis, fix=fix, posture=config.posture
+    )
 
 
 def refuse_isolated(subject: Subject, item: Item, config: Config) -> Verdict:
     """The network belongs to another namespace."""
-    return Verdict(
-        is_allowed=False,
-        code="PostureIsolated",
-        reason=(
-            f'the network belongs to namespace "{item.element.namespace}", '
-            f'which namespace "{subject.namespace}" may not use'
-        ),
-        decided=decided_by_posture(config),
-        fix=(
-            f"use an allowed network, or ask {config.whom_to_ask} "
-            f"for an Allow rule from {subject.namespace} to {item.reference}"
-        ),
+    return _refuse_by_posture(
+        config,
+        "PostureIsolated",
+        f'the network belongs to namespace "{item.element.namespace}", '
+        f'which namespace "{subject.namespace}" may not use',
+        f"use an allowed network, or ask {config.whom_to_ask} "
+        f"for an Allow rule from {subject.namespace} to {item.reference}",
     )
 
 
 def refuse_strict(subject: Subject, item: Item, config: Config) -> Verdict:
-    """Nothing is allowed that no rule allows."""
-    return Verdict(
-        is_allowed=False,
-        code="PostureStrict",
-        reason=f'no rule lets this pod of namespace "{subject.namespace}" use the network',
-        decided=decided_by_posture(config),
-        fix=f"ask {config.whom_to_ask} for an Allow rule from {subject.namespace} to {item.reference}",
+    """Nothing is allowed without a rule."""
+    return _refuse_by_posture(
+        config,
+        "PostureStrict",
+        f'no rule lets this pod of namespace "{subject.namespace}" use the network',
+        f"ask {config.whom_to_ask} for an Allow rule from {subject.namespace} to {item.reference}",
     )
 
 
 def refuse_unshared(subject: Subject, item: Item, config: Config) -> Verdict:
-    """The owner has not shared the network, or there is none: both are told alike."""
-    return Verdict(
-        is_allowed=False,
-        code="PostureConsent",
-        reason=_unshared(subject, item),
-        decided=decided_by_posture(config),
-        fix=f"{_ask_owner(subject, item)}, or ask {config.whom_to_ask} for an Allow rule",
+    """The owner has not shared the network, or it does not exist: the words are the same."""
+    return _refuse_by_posture(
+        config,
+        "PostureConsent",
+        _unshared(subject, item),
+        f"{_ask_owner(subject, item)}, or ask {config.whom_to_ask} for an Allow rule",
+    )
+
+
+def refuse_replacing_default(item: Item, config: Config) -> Verdict:
+    """The pod asks for another default network (side door 9)."""
+    return _refuse_by_posture(
+        config,
+        "PostureReplaceDefault",
+        "the pod asks to replace the cluster's default network",
+        "remove the annotation v1.multus-cni.io/default-network, or ask "
+        f"{config.whom_to_ask} for an Allow rule with replaceDefaultNetwork for {item.reference}",
+    )
+
+
+def refuse_device(item: Item, config: Config) -> Verdict:
+    """The pod names a device of the node, and the network names no resource that has it (decision 7 of the node)."""
+    return _refuse_by_posture(
+        config,
+        "PostureDevice",
+        f"the pod asks for device {show(item.element.device_id)}, and the network names no resource for it",
+        "remove deviceID and have the definition name the device plugin's resource "
+        f"(annotation k8s.v1.cni.cncf.io/resourceName), or ask {config.whom_to_ask} "
+        f"for an Allow rule with deviceID for {item.reference}",
     )
 
 
@@ -109,15 +136,38 @@ def refuse_gated(subject: Subject, item: Item, config: Config) -> Verdict:
             f'Multus on the nodes would refuse it: namespace "{item.element.namespace}" is neither '
             f'"{subject.namespace}" nor one of its globalNamespaces'
         ),
-        decided="multusGate, the setting of Multus on the nodes, which no rule lifts",
+        decider="multusGate, the setting of Multus on the nodes, which no rule lifts",
         fix=f"use an allowed network, or ask {config.whom_to_ask} to change Multus' globalNamespaces",
     )
 
 
 def decided_by_rule(rule: AttachmentRule | DefinitionRule, what: str) -> str:
-    """Name a rule as the one who decided."""
+    """Name a rule as the one that decided."""
+    return with_basis(*_rule_as_decider(rule, what))
+
+
+def _rule_as_decider(rule: AttachmentRule | DefinitionRule, what: str) -> tuple[str, str]:
     mode = "" if rule.mode == "Enforce" else f", mode {rule.mode}"
-    return f'NetworkAttachmentPolicy "{rule.policy}" rule "{rule.name}" ({what}{mode})'
+    return f'NetworkAttachmentPolicy "{rule.policy}" rule "{rule.name}"', f"{what}{mode}"
+
+
+def refuse_by_rule(
+    rule: AttachmentRule | DefinitionRule, code: str, what: str, *, reasons: Sequence[str], fix: str, allowed: str = ""
+) -> Verdict:
+    """Refuse by a rule, whose own message follows the reasons. `what`: which part of the rule decided."""
+    decider, basis = _rule_as_decider(rule, what)
+    return Verdict(
+        is_allowed=False,
+        code=code,
+        reason="; ".join(filter(None, (*reasons, rule.message))),
+        decider=decider,
+        basis=basis,
+        fix=fix,
+        allowed=allowed,
+        policy=rule.policy,
+        rule=rule.name,
+        contact=rule.contact,
+    )
 
 
 def whom_to_ask(rule: AttachmentRule | DefinitionRule, config: Config) -> str:
@@ -128,7 +178,7 @@ def whom_to_ask(rule: AttachmentRule | DefinitionRule, config: Config) -> str:
 def refuse_by_deny(
     item: Item, rule: AttachmentRule, config: Config, *, requests: Sequence[str], facts: Sequence[str]
 ) -> Verdict:
-    """A Deny rule matches: because of `requests`, or of `facts` about the network, or at all."""
+    """A Deny rule matches: because of `requests`, because of `facts` about the network, or in any case."""
     if requests:
         reason = f"the request uses {', '.join(requests)}"
         keys = " and ".join(f'"{request}"' for request in requests)
@@ -138,16 +188,8 @@ def refuse_by_deny(
     else:
         reason = f"the network uses {', '.join(facts)}" if facts else "a rule keeps this pod from the network"
         fix = f"remove {item.source}"
-    return Verdict(
-        is_allowed=False,
-        code="DenyRule",
-        reason="; ".join(filter(None, (reason, rule.message))),
-        decided=decided_by_rule(rule, "Deny"),
-        fix=f"{fix}, or ask {whom_to_ask(rule, config)} for an exception",
-        policy=rule.policy,
-        rule=rule.name,
-        contact=rule.contact,
-    )
+    fix = f"{fix}, or ask {whom_to_ask(rule, config)} for an exception"
+    return refuse_by_rule(rule, "DenyRule", "Deny", reasons=[reason], fix=fix)
 
 
 def refuse_beyond(
@@ -155,65 +197,15 @@ def refuse_beyond(
 ) -> Verdict:
     """No Allow rule accepts everything that is asked for; `rule` is the nearest one."""
     change = "the annotation" if item.replaces_default else item.source
-    return Verdict(
-        is_allowed=False,
-        code="NotWithinRule",
-        reason="; ".join(filter(None, (*problems, rule.message))),
-        decided=decided_by_rule(rule, "Allow, unreadable" if rule.is_broken else "Allow, limits"),
-        fix=f"change {change} to fit, or ask {whom_to_ask(rule, config)}",
-        allowed=allowed,
-        policy=rule.policy,
-        rule=rule.name,
-        contact=rule.contact,
-    )
+    what = "Allow, unreadable" if rule.is_broken else "Allow, limits"
+    fix = f"change {change} to fit, or ask {whom_to_ask(rule, config)}"
+    return refuse_by_rule(rule, "NotWithinRule", what, reasons=problems, fix=fix, allowed=allowed)
 
 
 def refuse_without_consent(subject: Subject, item: Item, rule: AttachmentRule) -> Verdict:
-    """The admin allows it, and the owner has not shared the network, or there is none: both are told alike."""
-    return Verdict(
-        is_allowed=False,
-        code="ConsentMissing",
-        reason="; ".join(filter(None, (_unshared(subject, item), rule.message))),
-        decided=decided_by_rule(rule, "Allow, requireConsent"),
-        fix=_ask_owner(subject, item),
-        policy=rule.policy,
-        rule=rule.name,
-        contact=rule.contact,
-    )
-
-
-def plain(element: NetworkSelectionElement) -> NetworkSelectionElement:
-    """Return an element that asks for the network and nothing else."""
-    return NetworkSelectionElement(name=element.name, namespace=element.namespace)
-
-
-def refuse_replacing_default(item: Item, config: Config) -> Verdict:
-    """The pod wants another default network (side door 9)."""
-    return Verdict(
-        is_allowed=False,
-        code="PostureReplaceDefault",
-        reason="the pod asks to replace the cluster's default network",
-        decided=decided_by_posture(config),
-        fix=(
-            "remove the annotation v1.multus-cni.io/default-network, or ask "
-            f"{config.whom_to_ask} for an Allow rule with replaceDefaultNetwork for {item.reference}"
-        ),
-    )
-
-
-def refuse_device(item: Item, config: Config) -> Verdict:
-    """The pod names a device of the node, and the network no resource of which it could be (decision 7 of the node)."""
-    return Verdict(
-        is_allowed=False,
-        code="PostureDevice",
-        reason=f"the pod asks for device {show(item.element.device_id)}, and the network names no resource for it",
-        decided=decided_by_posture(config),
-        fix=(
-            "remove deviceID and have the definition name the device plugin's resource "
-            f"(annotation k8s.v1.cni.cncf.io/resourceName), or ask {config.whom_to_ask} "
-            f"for an Allow rule with deviceID for {item.reference}"
-        ),
-    )
+    """A rule allows it, and the owner has not shared the network, or it does not exist: the words are the same."""
+    reasons, fix = [_unshared(subject, item)], _ask_owner(subject, item)
+    return refuse_by_rule(rule, "ConsentMissing", "Allow, requireConsent", reasons=reasons, fix=fix)
 
 
 def refuse_unsafe(item: Item, problems: Sequence[SpecError], config: Config) -> Verdict:
@@ -223,7 +215,7 @@ def refuse_unsafe(item: Item, problems: Sequence[SpecError], config: Config) -> 
         is_allowed=False,
         code="BuiltinUnsafeConfig",
         reason=f"the configuration of the network is unreadable or unsafe ({count})",
-        decided="built-in check of network configurations",
+        decider="built-in check of network configurations",
         fix=(
             f'ask the owners of namespace "{item.element.namespace}" to correct spec.config of '
             f"{item.element.name} (kubectl apply names each problem), or ask {config.whom_to_ask}"
@@ -243,7 +235,8 @@ def refuse_author(network: NetworkAttachmentDefinition, level: Level, config: Co
         is_allowed=False,
         code=LEVEL_CODE,
         reason=f'no Allow rule for definitions selects this user in namespace "{network.namespace}"',
-        decided=level.decided,
+        decider=level.decider,
+        basis=level.basis,
         fix=f"ask {config.whom_to_ask} to create this network, or for such a rule for {network.namespace}",
     )
 
@@ -255,7 +248,8 @@ def refuse_content(level: Level, breaches: Sequence[Breach], config: Config, *, 
         is_allowed=False,
         code=LEVEL_CODE,
         reason=describe_breaches(breaches),
-        decided=level.decided,
+        decider=level.decider,
+        basis=level.basis,
         allowed="; ".join(dict.fromkeys(breach.allowed for breach in breaches if breach.allowed)),
         fix=change + _or_ask(breaches, config),
         keys=tuple(
@@ -274,7 +268,8 @@ def refuse_by_level(subject: Subject, item: Item, level: Level, breaches: Sequen
         is_allowed=False,
         code=LEVEL_CODE,
         reason="the level of its namespace does not permit what the configuration of the network uses",
-        decided=level.decided,
+        decider=level.decider,
+        basis=level.basis,
         fix=(
             f'ask the owners of namespace "{namespace}" to change {item.element.name} '
             f"(nadmit can-attach -n {namespace} {item.element.name} names each key), or ask {config.whom_to_ask}"
@@ -307,7 +302,7 @@ def refuse_unavailable(config: Config, why: str) -> Verdict:
         is_allowed=False,
         code="NodePolicyUnavailable",
         reason=f"the node cannot read the access rules from the API server, {why}",
-        decided=f"node.onUnavailable {config.on_unavailable}",
+        decider=f"node.onUnavailable {config.on_unavailable}",
         fix=f"the kubelet tries again; if that does not help, ask {config.whom_to_ask} to look into the node's log",
     )
 
@@ -317,14 +312,9 @@ def render_trial(refusal: Refusal, config: Config, *, who: str) -> str:
     verdict = refusal.verdict
     because = f": {verdict.reason}" if verdict.code == LEVEL_CODE else ""
     return (
-        f"network access: {who} to {refusal.reference} would be denied by {trial_rule(refusal)} (mode Warn){because}; "
+        f"network access: {who} to {refusal.reference} would be denied by {verdict.decider} (mode Warn){because}; "
         f"ask {verdict.contact or config.whom_to_ask}"
     )
-
-
-def trial_rule(refusal: Refusal) -> str:
-    """Name the rule of a policy on trial."""
-    return refusal.verdict.decided.partition(" (")[0]
 
 
 def render(refusals: Sequence[Refusal], *, who: str, judged: int, also: Sequence[SpecError] = ()) -> str:

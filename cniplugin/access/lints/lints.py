@@ -16,20 +16,20 @@ Access policy, "Lints". A rule with problems has no lints, nor has a rule beyond
 from __future__ import annotations
 
 from cniplugin.access.content.facts import attaching_types
-from cniplugin.access.model.policyrules import ALLOW, DENY, ENFORCE, RULES_MAX
-from cniplugin.access.model.values import NAME_LABEL
-from cniplugin.netspec.errors import render, show
+from cniplugin.access.model.decision import NAME_LABEL
+from cniplugin.access.model.policyrules import ALLOW, DENY, ENFORCE, RULES_MAX, AttachmentRule
+from cniplugin.netspec.errors import show
 from cniplugin.netspec.record import Record
 
-from .coverage import Denies
+from .shadowing import Denies
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from cniplugin.access.model.labels import Selector
     from cniplugin.access.model.matchers import Names
-    from cniplugin.access.model.policyrules import AttachmentRule, DefinitionRule, PodMatch, Policy
+    from cniplugin.access.model.policyrules import DefinitionRule, PodMatch, Policy, WrittenRule
 
 TYPES_SHOWN = 5
 """Plugin types that a remark names; there are some 20 that take an interface of the node."""
@@ -56,15 +56,6 @@ class Lint(Record):
         return f"{self.detail}; {self.fix}"
 
 
-class Rule(Record):
-    """A rule as it stands in its object: `name` as in `rule_names`, `path`, its problems, its value."""
-
-    name: str
-    path: str
-    problems: tuple[str, ...] = ()
-    value: AttachmentRule | DefinitionRule
-
-
 def lint(policy: Policy, others: Iterable[Policy]) -> tuple[Lint, ...]:
     """Return the remarks about one policy among the others, in the order of the object."""
     return lint_among(policy, Denies((policy, *others)))
@@ -73,58 +64,33 @@ def lint(policy: Policy, others: Iterable[Policy]) -> tuple[Lint, ...]:
 def lint_among(policy: Policy, denies: Denies) -> tuple[Lint, ...]:
     """Return the remarks about one policy; `denies` are those of all policies, this one included."""
     denies.begin_policy()
-    rules = [rule for rule in written_rules(policy) if not rule.problems]
-    found = [*_lint_mode(policy, rules), *_lint_pods(policy, rules)]
+    rules = [rule for rule in permitted_rules(policy) if not rule.problems]
+    lints = [*_lint_mode(policy, rules), *_lint_pods(policy, rules)]
     for rule in rules:
-        if rule.name.startswith("attachments/"):
-            found += _lint_attachment(rule, rule.value, denies)  # type: ignore[arg-type]  # the name tells
+        if isinstance(rule.value, AttachmentRule):
+            lints += _lint_attachment(rule, rule.value, denies)
         else:
-            found += _lint_definition(rule, rule.value, denies)  # type: ignore[arg-type]
-    return tuple(found)
+            lints += _lint_definition(rule, rule.value, denies)
+    return tuple(lints)
 
 
-def written_rules(policy: Policy) -> list[Rule]:
-    """Return the rules of a policy in order, as many of each list as may stand there."""
-    values: dict[str, Sequence[AttachmentRule | DefinitionRule]] = {
-        "attachments": policy.attachments,
-        "definitions": policy.definitions,
-    }
-    counts = dict.fromkeys(values, 0)
-    problems = _problems_by_rule(policy)
-    rules = []
-    for name in policy.rule_names:
-        key = name.partition("/")[0]
-        number = counts[key]
-        counts[key] += 1
-        if number >= RULES_MAX:
-            continue
-        path = f"spec.{key}[{number}]"
-        rules.append(Rule(name=name, path=path, problems=tuple(problems.get(path, ())), value=values[key][number]))
-    return rules
+def permitted_rules(policy: Policy) -> list[WrittenRule]:
+    """Return the rules of a policy, without those that exceed the number that each list may have."""
+    return [rule for rule in policy.written if rule.number < RULES_MAX]
 
 
-def _problems_by_rule(policy: Policy) -> Mapping[str, Sequence[str]]:
-    """Return the problems of each rule by its path, such as `spec.attachments[0]`."""
-    found: dict[str, list[str]] = {}
-    for problem in policy.problems:
-        place, bracket, _ = problem.path.partition("]")
-        if bracket:
-            found.setdefault(f"{place}]", []).append(render(problem))
-    return found
+def _about(rules: Iterable[WrittenRule]) -> tuple[str, ...]:
+    return tuple(rule.reference for rule in rules)
 
 
-def _about(rules: Iterable[Rule]) -> tuple[str, ...]:
-    return tuple(rule.name for rule in rules)
-
-
-def _actions(rules: Iterable[Rule], action: str) -> list[Rule]:
+def _actions(rules: Iterable[WrittenRule], action: str) -> list[WrittenRule]:
     return [rule for rule in rules if rule.value.action == action]
 
 
 # What all rules of a policy share
 
 
-def _lint_mode(policy: Policy, rules: Sequence[Rule]) -> Iterator[Lint]:
+def _lint_mode(policy: Policy, rules: Sequence[WrittenRule]) -> Iterator[Lint]:
     allows = _actions(rules, ALLOW)
     if policy.mode != ENFORCE and allows:
         yield Lint(
@@ -136,22 +102,23 @@ def _lint_mode(policy: Policy, rules: Sequence[Rule]) -> Iterator[Lint]:
         )
 
 
-def _lint_pods(policy: Policy, rules: Sequence[Rule]) -> Iterator[Lint]:
-    attachments = [rule for rule in rules if rule.name.startswith("attachments/")]
-    first: AttachmentRule | None = next((rule.value for rule in attachments), None)  # type: ignore[assignment]
-    if first is None or any(problem.path.startswith(("spec.pods", "spec.exceptPods")) for problem in policy.problems):
+def _lint_pods(policy: Policy, rules: Sequence[WrittenRule]) -> Iterator[Lint]:
+    attachments = [rule for rule in rules if isinstance(rule.value, AttachmentRule)]
+    first = next((rule.value for rule in attachments if isinstance(rule.value, AttachmentRule)), None)
+    if first is None or not policy.has_readable_pods:
         return
     for key, entries in (("pods", first.pods), ("exceptPods", first.except_pods)):
         for index, entry in enumerate(entries):
             path = f"spec.{key}[{index}]"
             yield from _lint_labels(entry.namespace_selector, f"{path}.namespaceSelector", attachments)
-            yield from _lint_star(entry.namespaces, f"{path}.namespaces", attachments)
-            yield from _lint_step_aside(entry, path, _actions(attachments, DENY))
+            yield from _lint_star(entry.namespaces, path, "namespaces", attachments)
+            # An exception for an account of a named namespace is the usual way to make one.
+            if key == "pods" or not (entry.namespaces or entry.namespace_selector):
+                yield from _lint_step_aside(entry, path, _actions(attachments, DENY))
 
 
-def _lint_step_aside(entry: PodMatch, path: str, denies: Sequence[Rule]) -> Iterator[Lint]:
-    """NB: an exception for an account of a named namespace is the way to make one; everywhere, it is a way out."""
-    if not denies or (path.startswith("spec.except") and (entry.namespaces or entry.namespace_selector)):
+def _lint_step_aside(entry: PodMatch, path: str, denies: Sequence[WrittenRule]) -> Iterator[Lint]:
+    if not denies:
         return
     labels = entry.pod_selector and entry.pod_selector.requirements
     for key, value, what in (("podSelector", labels, "labels"), ("serviceAccounts", entry.service_accounts, "account")):
@@ -165,7 +132,7 @@ def _lint_step_aside(entry: PodMatch, path: str, denies: Sequence[Rule]) -> Iter
             )
 
 
-def _lint_labels(selector: Selector | None, path: str, rules: Sequence[Rule]) -> Iterator[Lint]:
+def _lint_labels(selector: Selector | None, path: str, rules: Sequence[WrittenRule]) -> Iterator[Lint]:
     keys = [requirement.key for requirement in selector.requirements] if selector else []
     keys = [key for key in dict.fromkeys(keys) if key != NAME_LABEL]
     if keys:
@@ -179,25 +146,27 @@ def _lint_labels(selector: Selector | None, path: str, rules: Sequence[Rule]) ->
         )
 
 
-def _lint_star(names: Names | None, path: str, rules: Sequence[Rule], *, what: str = "namespace") -> Iterator[Lint]:
+def _lint_star(
+    names: Names | None, path: str, key: str, rules: Sequence[WrittenRule], *, what: str = "namespace"
+) -> Iterator[Lint]:
     if names is not None and "*" in names.texts:
         yield Lint(
             name="everything",
-            path=f"{path}[{names.texts.index('*')}]",
+            path=f"{path}.{key}[{names.texts.index('*')}]",
             rules=_about(rules),
             detail=f'"*" alone is every {what}, those made later too',
-            fix=f"name them, or leave {path.rpartition('.')[2]} out if every one is meant",
+            fix=f"name them, or leave {key} out if every one is meant",
         )
 
 
 # Attachments
 
 
-def _lint_attachment(rule: Rule, value: AttachmentRule, denies: Denies) -> Iterator[Lint]:
+def _lint_attachment(rule: WrittenRule, value: AttachmentRule, denies: Denies) -> Iterator[Lint]:
     for index, entry in enumerate(value.networks):
         path = f"{rule.path}.networks[{index}]"
-        yield from _lint_star(entry.namespaces, f"{path}.namespaces", [rule])
-        yield from _lint_star(entry.names, f"{path}.names", [rule], what="network")
+        yield from _lint_star(entry.namespaces, path, "namespaces", [rule])
+        yield from _lint_star(entry.names, path, "names", [rule], what="network")
         is_anywhere = entry.namespaces is None or "*" in entry.namespaces.texts
         if value.action == ALLOW and entry.selector is not None and is_anywhere and entry.scope != "OwnNamespace":
             yield Lint(
@@ -210,7 +179,7 @@ def _lint_attachment(rule: Rule, value: AttachmentRule, denies: Denies) -> Itera
     yield from _lint_shadowed(rule, denies.over(value))
 
 
-def _lint_shadowed(rule: Rule, deny: AttachmentRule | DefinitionRule | None) -> Iterator[Lint]:
+def _lint_shadowed(rule: WrittenRule, deny: AttachmentRule | DefinitionRule | None) -> Iterator[Lint]:
     if deny is not None:
         does = "grants" if rule.value.action == ALLOW else "adds"
         yield Lint(
@@ -225,15 +194,15 @@ def _lint_shadowed(rule: Rule, deny: AttachmentRule | DefinitionRule | None) -> 
 # Definitions
 
 
-def _lint_definition(rule: Rule, value: DefinitionRule, denies: Denies) -> Iterator[Lint]:
-    yield from _lint_star(value.namespaces, f"{rule.path}.namespaces", [rule])
+def _lint_definition(rule: WrittenRule, value: DefinitionRule, denies: Denies) -> Iterator[Lint]:
+    yield from _lint_star(value.namespaces, rule.path, "namespaces", [rule])
     yield from _lint_labels(value.namespace_selector, f"{rule.path}.namespaceSelector", [rule])
     if value.action == ALLOW:
         yield from _lint_masters(rule, value)
     yield from _lint_shadowed(rule, denies.over_definition(value))
 
 
-def _lint_masters(rule: Rule, value: DefinitionRule) -> Iterator[Lint]:
+def _lint_masters(rule: WrittenRule, value: DefinitionRule) -> Iterator[Lint]:
     config = value.config
     if config is not None and config.masters is not None:
         return
@@ -257,11 +226,11 @@ def _listed(kinds: Sequence[str]) -> str:
     return ", ".join(kinds[:TYPES_SHOWN])
 
 
-def _some(rules: Sequence[Rule], what: str) -> str:
-    return f"{what} {_show(rules[0].name.partition('/')[2])}" if len(rules) == 1 else f"{len(rules)} {what}s"
+def _some(rules: Sequence[WrittenRule], what: str) -> str:
+    return f"{what} {_show(rules[0].name)}" if len(rules) == 1 else f"{len(rules)} {what}s"
 
 
-def _verb(rules: Sequence[Rule], verb: str) -> str:
+def _verb(rules: Sequence[WrittenRule], verb: str) -> str:
     return verb if len(rules) > 1 else f"{verb}s"
 
 

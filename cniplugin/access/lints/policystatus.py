@@ -25,19 +25,19 @@ from cniplugin.access.model.levels import LABELS, LEVELS, level_name, parse
 from cniplugin.access.model.policyrules import ALLOW, ENFORCE
 from cniplugin.netspec.errors import render
 
-from .coverage import Denies
-from .lints import lint_among, written_rules
+from .lints import lint_among, permitted_rules
+from .shadowing import Denies
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
     from cniplugin.access.model.levels import ClusterLevels
-    from cniplugin.access.model.policyrules import AttachmentRule, DefinitionRule, Policy
+    from cniplugin.access.model.policyrules import AttachmentRule, Policy, WrittenRule
     from cniplugin.netspec.errors import SpecError
 
-    from .lints import Lint, Rule
+    from .lints import Lint
 
     Object = dict[str, Any]
 
@@ -137,7 +137,7 @@ def count_namespaces(policy: Policy, namespaces: Mapping[str, Mapping[str, str]]
     attachments = {(rule.pods, rule.except_pods): rule for rule in policy.attachments}.values()
     return sum(
         any(_concerns(rule, name, labels) for rule in attachments)
-        or any(_concerns_definitions(rule, name, labels) for rule in policy.definitions)
+        or any(rule.has_namespace(name, labels) for rule in policy.definitions)
         for name, labels in namespaces.items()
     )
 
@@ -145,15 +145,7 @@ def count_namespaces(policy: Policy, namespaces: Mapping[str, Mapping[str, str]]
 def _concerns(rule: AttachmentRule, name: str, labels: Mapping[str, str]) -> bool:
     if rule.pods and not any(entry.has_namespace(name, labels) for entry in rule.pods):
         return False
-    return not any(
-        entry.pod_selector is None and entry.service_accounts is None and entry.has_namespace(name, labels)
-        for entry in rule.except_pods
-    )
-
-
-def _concerns_definitions(rule: DefinitionRule, name: str, labels: Mapping[str, str]) -> bool:
-    is_named = rule.namespaces is None or rule.namespaces.matches(name)
-    return is_named and (rule.namespace_selector is None or rule.namespace_selector.matches(labels))
+    return not any(entry.has_every_pod and entry.has_namespace(name, labels) for entry in rule.except_pods)
 
 
 # Conditions
@@ -206,34 +198,31 @@ def _since(previous: Mapping[str, Any], kind: str, status: str) -> str | None:
 def _rules(policy: Policy, denies: Denies) -> list[Object]:
     lints = lint_among(policy, denies)
     found: dict[str, tuple[str, list[str]]] = {}
-    for rule in written_rules(policy):
-        state, messages = _state(policy, rule, [lint for lint in lints if rule.name in lint.rules])
-        if messages and rule.name in found:  # the second of two rules of one name, which is a problem of it
-            messages = [*found[rule.name][1], *messages]
+    is_sound = not policy.own_problems
+    for rule in permitted_rules(policy):
+        name = rule.reference
+        state, messages = _state(rule, [lint for lint in lints if name in lint.rules], is_policy_sound=is_sound)
+        if messages and name in found:  # the second of two rules of one name, which is a problem of its own
+            messages = [*found[name][1], *messages]
         if messages:
-            found[rule.name] = (state, messages)
-    shown = [{"name": name, "state": state, "message": _joined(said)} for name, (state, said) in found.items()]
-    return shown[:RULES_MAX]
+            found[name] = (state, messages)
+    return [
+        {"name": name, "state": state, "message": cut("\n".join(messages), RULE_MESSAGE_MAX)}
+        for name, (state, messages) in found.items()
+    ][:RULES_MAX]
 
 
-def _state(policy: Policy, rule: Rule, lints: Sequence[Lint]) -> tuple[str, list[str]]:
+def _state(rule: WrittenRule, lints: Sequence[Lint], *, is_policy_sound: bool) -> tuple[str, list[str]]:
     if rule.problems:
-        return INVALID, [*rule.problems, _meaning(rule)]
-    if any(not problem.path.startswith(_RULES) for problem in policy.problems):
+        return INVALID, [*map(render, rule.problems), _meaning(rule)]
+    if not is_policy_sound:
         return INVALID, ["what the policy says beside its rules cannot be read", _meaning(rule)]
     is_shadowed = any(lint.name == "shadowed" for lint in lints)
     return SHADOWED if is_shadowed else ACTIVE, [lint.text for lint in lints]
 
 
-_RULES = ("spec.attachments[", "spec.definitions[")
-
-
-def _meaning(rule: Rule) -> str:
+def _meaning(rule: WrittenRule) -> str:
     """Say what a rule that cannot be read does; see `reading`."""
     if rule.value.action == ALLOW:
         return "so it accepts nothing of what it selects"
     return "so it denies at least what it was meant to"
-
-
-def _joined(messages: Iterable[str]) -> str:
-    return cut("\n".join(messages), RULE_MESSAGE_MAX)

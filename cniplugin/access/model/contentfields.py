@@ -1,11 +1,11 @@
-"""The fields by which rules speak of what a network touches: one table for rules on attachments and on definitions.
+"""The fields of rules about what a network touches: one table for rules on attachments and on definitions.
 
 | field | facts |
 | --- | --- |
-| `pluginTypes` | programs, but IPAM programs |
+| `pluginTypes` | programs that are not IPAM programs |
 | `masters` | interfaces, devices and physical networks of the node |
 | `vlans` | VLANs and trunks |
-| `ipamTypes` | IPAM programs, of rules on definitions |
+| `ipamTypes` | IPAM programs; only in rules on definitions |
 | `hostPaths` | files, directories and sockets of the node |
 | `sysctls` | kernel parameters |
 | `addresses` | addresses and ranges that it hands out |
@@ -14,13 +14,14 @@
 | `pkeys` | InfiniBand partitions |
 | `unknownTypes` | programs whose keys nadmit does not know |
 
-For Allow, all that a definition touches must be listed; for Deny, and where a rule selects networks, one listed value
-is enough. What cannot be read is listed by no Allow, and by every Deny.
+For Allow, everything that a definition touches must be listed. For Deny, and where a rule selects networks, one listed
+value is enough. No Allow lists a value that cannot be read, and every Deny does.
 """
 
 from __future__ import annotations
 
 from cniplugin.access.content.facts import NO_ADDRESS, NO_NUMBER, show_addresses
+from cniplugin.access.model.matchers import HexPrefixes, Names
 from cniplugin.netspec.record import Record
 
 TYPE_CHECKING = False
@@ -29,11 +30,11 @@ if TYPE_CHECKING:
     from typing import Any
 
     from cniplugin.access.content.facts import AddressRange, Facts, Range
-    from cniplugin.access.model.matchers import Cidrs, HexPrefixes, Names, Ranges
+    from cniplugin.access.model.matchers import Cidrs, Ranges
 
 
 class Content(Record):
-    """What a rule asks of a network's content; None where it says nothing."""
+    """What a rule asks of a network's content; None for a field that the rule does not have."""
 
     plugin_types: Names | None = None
     masters: Names | None = None
@@ -51,49 +52,17 @@ class Content(Record):
 class Field(Record):
     """One field: `key` in policies, `name` in `Content` and `Facts`, `what` a value is called.
 
-    `meets` says whether a value is, in part, what a rule lists; `contains`, whether it is so as a whole. `show` is the
-    value as text, with `what`; `outside` joins that to what is listed.
+    `meets` says whether a rule lists a part of a value, `contains`, whether it lists all of it. `show` returns a value
+    as text; `outside` joins that to the list.
     """
 
     key: str
     name: str
     what: str
-    meets: Callable[[Any, Any], bool]
-    contains: Callable[[Any, Any], bool]
-    show: Callable[[str, Any], str]
+    meets: Callable[[Any, Any], bool] = Names.matches
+    contains: Callable[[Any, Any], bool] = Names.matches
+    show: Callable[[str, Any], str] = "{} {}".format
     outside: str = "is not one of"
-
-
-def _matches(patterns: Names, value: str) -> bool:
-    return patterns.matches(value)
-
-
-def _show(what: str, value: str) -> str:
-    return f"{what} {value}"
-
-
-def _show_master(what: str, value: str) -> str:
-    return f"{what} {value or 'of the default route'}"
-
-
-def _meets_path(patterns: Names, path: str) -> bool:
-    return path == "" or patterns.matches(path)
-
-
-def _contains_path(patterns: Names, path: str) -> bool:
-    return path != "" and patterns.matches(path)
-
-
-def _show_path(what: str, path: str) -> str:
-    return f"{what} {path}" if path else f'a {what} with ".." in it'
-
-
-def _meets_vlan(ranges: Ranges, vlan: Range) -> bool:
-    return ranges.meet(*vlan)
-
-
-def _contains_vlan(ranges: Ranges, vlan: Range) -> bool:
-    return ranges.contain(*vlan)
 
 
 def _show_vlan(what: str, vlan: Range) -> str:
@@ -103,56 +72,45 @@ def _show_vlan(what: str, vlan: Range) -> str:
     return f"{what} {low}" if low == high else f"{what}s {low}-{high}"
 
 
-def _meets_addresses(cidrs: Cidrs, addresses: AddressRange) -> bool:
-    return addresses == NO_ADDRESS or cidrs.meet_range(*addresses)
-
-
-def _contains_addresses(cidrs: Cidrs, addresses: AddressRange) -> bool:
-    return cidrs.contain_range(*addresses)
-
-
 def _show_addresses(what: str, addresses: AddressRange) -> str:
     if addresses == NO_ADDRESS:
         return f"an {what} that cannot be read"
     return f"{what if addresses[1] == addresses[2] else 'addresses'} {show_addresses(addresses)}"
 
 
-def _begins(prefixes: HexPrefixes, mac: str) -> bool:
-    return prefixes.match(mac)
-
-
-def _names(key: str, name: str, what: str) -> Field:
-    return Field(key=key, name=name, what=what, meets=_matches, contains=_matches, show=_show)
-
-
 FIELDS = (
-    _names("pluginTypes", "plugin_types", "CNI plugin type"),
-    _names("masters", "masters", "master").replace(show=_show_master),
+    Field(key="pluginTypes", name="plugin_types", what="CNI plugin type"),
+    Field(
+        key="masters",
+        name="masters",
+        what="master",
+        show=lambda what, master: f"{what} {master or 'of the default route'}",
+    ),
     Field(
         key="vlans",
         name="vlans",
         what="VLAN",
-        meets=_meets_vlan,
-        contains=_contains_vlan,
+        meets=lambda ranges, vlan: ranges.meet(*vlan),
+        contains=lambda ranges, vlan: ranges.contain(*vlan),
         show=_show_vlan,
         outside="is outside",
     ),
-    _names("ipamTypes", "ipam_types", "IPAM type"),
+    Field(key="ipamTypes", name="ipam_types", what="IPAM type"),
     Field(
         key="hostPaths",
         name="host_paths",
         what="host path",
-        meets=_meets_path,
-        contains=_contains_path,
-        show=_show_path,
+        meets=lambda patterns, path: path == "" or patterns.matches(path),
+        contains=lambda patterns, path: path != "" and patterns.matches(path),
+        show=lambda what, path: f"{what} {path}" if path else f'a {what} with ".." in it',
     ),
-    _names("sysctls", "sysctls", "sysctl"),
+    Field(key="sysctls", name="sysctls", what="sysctl"),
     Field(
         key="addresses",
         name="addresses",
         what="address",
-        meets=_meets_addresses,
-        contains=_contains_addresses,
+        meets=lambda cidrs, addresses: addresses == NO_ADDRESS or cidrs.meet_range(*addresses),
+        contains=lambda cidrs, addresses: cidrs.contain_range(*addresses),
         show=_show_addresses,
         outside="is outside",
     ),
@@ -160,19 +118,18 @@ FIELDS = (
         key="macs",
         name="macs",
         what="MAC address",
-        meets=_begins,
-        contains=_begins,
-        show=_show,
+        meets=HexPrefixes.match,
+        contains=HexPrefixes.match,
         outside="does not begin with",
     ),
-    _names("pools", "pools", "pool"),
-    _names("pkeys", "pkeys", "PKey"),
-    _names("unknownTypes", "unknown_types", "unknown plugin type"),
+    Field(key="pools", name="pools", what="pool"),
+    Field(key="pkeys", name="pkeys", what="PKey"),
+    Field(key="unknownTypes", name="unknown_types", what="unknown plugin type"),
 )
-"""In the order in which messages have them."""
+"""In the order in which messages list them."""
 
 MAY_BE_EMPTY = ("hostPaths", "sysctls", "addresses", "macs", "pools", "pkeys", "unknownTypes")
-"""Fields that an Allow for definitions may give with nothing in them: a definition may touch none of the kind."""
+"""Fields that may be empty in an Allow for definitions: a definition may then touch nothing of the kind."""
 
 
 def asks(content: Content) -> bool:
@@ -181,8 +138,11 @@ def asks(content: Content) -> bool:
 
 
 def met(content: Content, facts: Facts | None) -> tuple[str, ...] | None:
-    """Return one value for each field that is given, as text; None if one field has none, and of what is not read."""
-    found = []
+    """Return one listed value for each field of a rule, as text.
+
+    None if the network has no such value for a field, or if it cannot be read.
+    """
+    shown = []
     for field in FIELDS:
         listed = getattr(content, field.name)
         if listed is not None:
@@ -190,12 +150,12 @@ def met(content: Content, facts: Facts | None) -> tuple[str, ...] | None:
             value = next((value for value in values if field.meets(listed, value)), None)
             if value is None:
                 return None
-            found.append(field.show(field.what, value))
-    return tuple(found)
+            shown.append(field.show(field.what, value))
+    return tuple(shown)
 
 
 def outside(content: Content, facts: Facts | None) -> Iterator[str]:
-    """Yield everything that is touched and not listed, as text.
+    """Yield every value that the network touches and the rule does not list, as text.
 
     NB: an unknown IPAM type counts as a plugin type, unless the rule lists it under `ipamTypes`.
     """
@@ -204,9 +164,9 @@ def outside(content: Content, facts: Facts | None) -> Iterator[str]:
         for value in getattr(facts, field.name) if facts is not None and listed is not None else ():
             if field.contains(listed, value) or (field.key == "pluginTypes" and _is_ipam(content, facts, value)):
                 continue
-            shown = field.show(field.what, value) + (
-                " (none is named)" if value == "" and field.key == "masters" else ""
-            )
+            shown = field.show(field.what, value)
+            if value == "" and field.key == "masters":
+                shown += " (none is named)"
             yield f"{shown} {field.outside} {', '.join(listed.texts)}" if listed.texts else f"{shown} is not permitted"
 
 
@@ -216,7 +176,7 @@ def _is_ipam(content: Content, facts: Facts | None, kind: str) -> bool:
 
 
 def describe(content: Content) -> Iterator[str]:
-    """Yield the fields that are given with what they list."""
+    """Yield each field of a rule with what it lists."""
     for field in FIELDS:
         listed = getattr(content, field.name)
         if listed is not None:

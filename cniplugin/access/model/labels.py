@@ -9,9 +9,8 @@ shared nothing. `>` and `<` are refused: no label of a namespace is a number to 
 
 from __future__ import annotations
 
-from cniplugin.netspec.names import is_subdomain
+from cniplugin.netspec.names import has_space, is_subdomain, trim, words
 from cniplugin.netspec.record import Record
-from cniplugin.netspec.whitespace import has_space, trim, words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,6 +55,10 @@ class Selector(Record):
     def matches(self, labels: Mapping[str, str]) -> bool:
         """Say whether labels satisfy every requirement."""
         return all(requirement.matches(labels) for requirement in self.requirements)
+
+    def covers(self, other: Selector) -> bool:
+        """Say whether the other one has every requirement of this one."""
+        return set(self.requirements) <= set(other.requirements)
 
     def reads_beside(self, key: str) -> bool:
         """Say whether it depends on a label other than `key`."""

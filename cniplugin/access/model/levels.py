@@ -59,10 +59,21 @@ class BaselineLists(Record):
 
 
 class Level(Record):
-    """The level of a namespace in one mode. `decided` names it and who set it, as refusals do."""
+    """The level of a namespace in one mode. `decider` and `basis` name it and who set it, as in a verdict."""
 
     name: str
-    decided: str
+    decider: str
+    basis: str
+
+    @property
+    def decided(self) -> str:
+        """The level, and who set it."""
+        return with_basis(self.decider, self.basis)
+
+
+def with_basis(decider: str, basis: str) -> str:
+    """Return who decided, and on what grounds."""
+    return f"{decider} ({basis})" if basis else decider
 
 
 def parse(text: str) -> str | None:
@@ -89,4 +100,4 @@ def level_of(cluster: ClusterLevels, namespace: str, labels: Mapping[str, str], 
         source = f"label {LABELS[mode]}"
     else:
         source = f"label {LABELS[mode]}, whose value {show(written)} is none of {', '.join(LEVELS)}"
-    return Level(name=name, decided=f'level {name} of namespace "{namespace}" ({source})')
+    return Level(name=name, decider=f'level {name} of namespace "{namespace}"', basis=source)

@@ -1,6 +1,6 @@
-"""What a rule compares with: names and prefixes, number ranges, address ranges, hexadecimal prefixes.
+"""The values that rules compare with: names and prefixes, ranges of numbers and of addresses, hexadecimal prefixes.
 
-Patterns are prefixes, never regular expressions, so no rule is expensive (side door 23).
+Patterns are prefixes, never regular expressions, so that no rule is expensive (side door 23).
 
     pattern = text / text "*"          ; "*" alone is every text
     range   = number / number "-" number
@@ -30,6 +30,10 @@ class Names(Record):
         """Say whether one pattern fits."""
         return text in self.exact or text.startswith(self.prefixes)
 
+    def covers(self, other: Names) -> bool:
+        """Say whether these patterns fit every text that the others fit."""
+        return all(map(self.matches, other.exact)) and all(text.startswith(self.prefixes) for text in other.prefixes)
+
 
 def names(texts: Iterable[str]) -> Names:
     """Return the patterns of texts."""
@@ -55,9 +59,13 @@ class Ranges(Record):
         """Say whether one range has any number from `low` to `high`."""
         return any(first <= high and low <= last for first, last in self.ranges)
 
+    def covers(self, other: Ranges) -> bool:
+        """Say whether each of the other ranges is within one of these."""
+        return all(self.contain(low, high) for low, high in other.ranges)
+
 
 def parse_range(text: str) -> tuple[int, int] | None:
-    """Return both ends of a range, None for what is none."""
+    """Return both ends of a range, None for a text that is not a range."""
     low, dash, high = text.partition("-")
     ends = (low, high if dash else low)
     if not all(end.isascii() and end.isdigit() and len(end) <= 5 for end in ends):
@@ -73,7 +81,7 @@ class Cidrs(Record):
     blocks: tuple[tuple[int, int, int], ...]
 
     def contain(self, address: str) -> bool:
-        """Say whether an address, with or without prefix length, is in one of them. No address is in none."""
+        """Say whether an address, with or without prefix length, is in one of them; false for any other text."""
         ip = address.partition("/")[0]
         if not is_ip(ip):
             return False
@@ -88,9 +96,16 @@ class Cidrs(Record):
         """Say whether one of them has any address from `low` to `high`."""
         return any(size == bits and low >> shift <= network <= high >> shift for size, shift, network in self.blocks)
 
+    def covers(self, other: Cidrs) -> bool:
+        """Say whether each of the other ranges is within one of these."""
+        return all(
+            self.contain_range(bits, network << shift, (network + 1 << shift) - 1)
+            for bits, shift, network in other.blocks
+        )
+
 
 def parse_cidr(text: str) -> tuple[int, int, int] | None:
-    """Return a block of `Cidrs`, None for what is none. NB: bits after the prefix are passed over, as Go does.
+    """Return a block of `Cidrs`, None for a text that is not a CIDR. NB: bits after the prefix are ignored, as in Go.
 
     An IPv4-mapped one is refused, as by `isCIDR` of the CRD: its length would count other bits than it seems to.
     """
@@ -113,6 +128,10 @@ class HexPrefixes(Record):
     def match(self, address: str) -> bool:
         """Say whether an address begins with one of them, whatever its separators and letter case."""
         return digits_of(address).startswith(self.digits)
+
+    def covers(self, other: HexPrefixes) -> bool:
+        """Say whether each of the other prefixes begins with one of these."""
+        return all(digits.startswith(self.digits) for digits in other.digits)
 
 
 def digits_of(address: str) -> str:

@@ -171,12 +171,44 @@ class DefinitionRule(Record):
     message: str = ""
     is_broken: bool = False
 
+    def has_author(self, user: str, groups: frozenset[str]) -> bool:
+        """Say whether the rule is about a user."""
+        if self.authors is not None and not self.authors.has(user, groups):
+            return False
+        return self.except_authors is None or not self.except_authors.has(user, groups)
+
+    def has_namespace(self, name: str, labels: Mapping[str, str]) -> bool:
+        """Say whether the rule is about definitions of a namespace."""
+        if self.namespaces is not None and not self.namespaces.matches(name):
+            return False
+        return self.namespace_selector is None or self.namespace_selector.matches(labels)
+
+
+class WrittenRule(Record):
+    """A rule as a policy has it: the list it is in (`attachments` or `definitions`), its name and position there."""
+
+    key: str
+    name: str
+    number: int
+    value: AttachmentRule | DefinitionRule
+    problems: tuple[SpecError, ...] = ()
+
+    @property
+    def reference(self) -> str:
+        """The rule as messages and the status name it: `attachments/<name>`."""
+        return f"{self.key}/{self.name}"
+
+    @property
+    def path(self) -> str:
+        """The place of the rule in the object."""
+        return f"spec.{self.key}[{self.number}]"
+
 
 class Policy(Record):
-    """One NetworkAttachmentPolicy. `problems` have paths below the object.
+    """One NetworkAttachmentPolicy. `problems` are in input order and have paths below the object.
 
-    `attachments` and `definitions` have every rule that stands there, `rule_names` too, as `attachments/<name>` or
-    `definitions/<name>`.
+    `written` has every rule of the object, `attachments` and `definitions` their values. `has_readable_pods`: whether
+    `pods` and `exceptPods` have no problem.
     """
 
     name: str
@@ -186,4 +218,11 @@ class Policy(Record):
     attachments: tuple[AttachmentRule, ...] = ()
     definitions: tuple[DefinitionRule, ...] = ()
     problems: tuple[SpecError, ...] = ()
-    rule_names: tuple[str, ...] = ()
+    written: tuple[WrittenRule, ...] = ()
+    has_readable_pods: bool = True
+
+    @property
+    def own_problems(self) -> tuple[SpecError, ...]:
+        """The problems outside of the rules."""
+        of_rules = {id(problem) for rule in self.written for problem in rule.problems}
+        return tuple(problem for problem in self.problems if id(problem) not in of_rules)

@@ -11,8 +11,7 @@ from __future__ import annotations
 
 from cniplugin.access.model import labels
 from cniplugin.netspec.errors import SpecError
-from cniplugin.netspec.names import ALLOWED_LABEL, is_label
-from cniplugin.netspec.whitespace import trim
+from cniplugin.netspec.names import ALLOWED_LABEL, is_label, trim
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -5,9 +5,7 @@ What cannot be read falls to the side that grants nothing: a posture to Strict, 
 
 from __future__ import annotations
 
-from cniplugin.access.model.levels import LEVELS, MODES, PRIVILEGED, RESTRICTED, BaselineLists, ClusterLevels
-from cniplugin.access.model.policyrules import CONFIG_NAME
-from cniplugin.access.model.values import (
+from cniplugin.access.model.decision import (
     LABEL_MODES,
     META_PLUGIN_TYPES,
     NETWORK_STATUS_MODES,
@@ -17,10 +15,11 @@ from cniplugin.access.model.values import (
     MultusGate,
     NamespaceLabels,
 )
-from cniplugin.netspec.names import is_label
-from cniplugin.netspec.whitespace import in_one_line
+from cniplugin.access.model.levels import LEVELS, MODES, RESTRICTED, BaselineLists, ClusterLevels
+from cniplugin.access.model.policyrules import CONFIG_NAME
+from cniplugin.netspec.names import in_one_line, is_label
 
-from . import fieldreaders, selecting
+from . import policyfields
 from .reader import Reader, choice, flag, integer, text, texts
 
 TYPE_CHECKING = False
@@ -56,8 +55,8 @@ def _gate(reader: Reader, value: object, path: str) -> MultusGate:
 
 
 _LEVELS: Mapping[str, Read] = {mode: choice(*LEVELS) for mode in MODES}
-_BASELINE: Mapping[str, Read] = {"masters": fieldreaders.names(fieldreaders.PATTERN), "addresses": fieldreaders.cidrs}
-_NAMESPACE_LABELS: Mapping[str, Read] = {"mode": choice(*LABEL_MODES), "writers": selecting.authors}
+_BASELINE: Mapping[str, Read] = {"masters": policyfields.names(policyfields.PATTERN), "addresses": policyfields.cidrs}
+_NAMESPACE_LABELS: Mapping[str, Read] = {"mode": choice(*LABEL_MODES), "writers": policyfields.authors}
 _DEFINITIONS: Mapping[str, Read] = {
     "default": choice("Allow", "Deny"),
     "exemptUsers": texts(most=32, item=_WHO),
@@ -128,32 +127,44 @@ def read_config(value: Mapping[str, Any]) -> tuple[Config, tuple[SpecError, ...]
     return _config(found), tuple(reader.problems)
 
 
+_FIELDS: Mapping[str, Mapping[str, str]] = {
+    "": {
+        "posture": "posture",
+        "globalNamespaces": "global_namespaces",
+        "exemptNamespaces": "exempt_namespaces",
+        "workloadTemplates": "workload_templates",
+        "statusWriters": "status_writers",
+        "statusWriterGroups": "status_writer_groups",
+        "multusGate": "multus_gate",
+    },
+    "definitions": {
+        "default": "definitions_default",
+        "exemptUsers": "exempt_users",
+        "exemptGroups": "exempt_groups",
+    },
+    "node": {"onUnavailable": "on_unavailable", "snapshotMaxAgeSeconds": "snapshot_max_age_s"},
+    "messages": {"listAllowed": "list_allowed", "maxListed": "max_listed"},
+}
+"""The fields of `Config` that hold a key as it is, by section."""
+
+
 def _config(found: Mapping[str, Any]) -> Config:
-    definitions, node, messages = (found.get(key, {}) for key in ("definitions", "node", "messages"))
+    sections = {"": found, **{section: found.get(section, {}) for section in _FIELDS if section}}
+    definitions = sections["definitions"]
     meta = definitions.get("metaPluginTypes", META_PLUGIN_TYPES)
-    levels, baseline = definitions.get("levels", {}), definitions.get("baseline", {})
-    labels = found.get("namespaceLabels", {})
     return Config(
-        posture=found.get("posture", "Isolated"),
-        global_namespaces=found.get("globalNamespaces", ("default",)),
-        exempt_namespaces=found.get("exemptNamespaces", ()),
-        workload_templates=found.get("workloadTemplates", "Deny"),
         network_status_mode=_network_status_mode(found),
-        status_writers=found.get("statusWriters", ()),
-        status_writer_groups=found.get("statusWriterGroups", ()),
-        definitions_default=definitions.get("default", "Allow"),
-        exempt_users=definitions.get("exemptUsers", ()),
-        exempt_groups=definitions.get("exemptGroups", ("system:masters",)),
         meta_plugin_types=tuple(dict.fromkeys((*meta, "nadmit"))),
-        levels=ClusterLevels(**{mode: levels.get(mode, PRIVILEGED) for mode in MODES}),
-        baseline=BaselineLists(masters=baseline.get("masters"), addresses=baseline.get("addresses")),
-        namespace_labels=NamespaceLabels(mode=labels.get("mode", "Warn"), writers=labels.get("writers")),
-        on_unavailable=node.get("onUnavailable", "UseSnapshot"),
-        snapshot_max_age_s=node.get("snapshotMaxAgeSeconds", 86_400),
-        multus_gate=found.get("multusGate"),
-        contact=in_one_line(messages.get("contact", "")),  # refusals have one fact per line
-        list_allowed=messages.get("listAllowed", True),
-        max_listed=messages.get("maxListed", 5),
+        levels=ClusterLevels(**definitions.get("levels", {})),
+        baseline=BaselineLists(**definitions.get("baseline", {})),
+        namespace_labels=NamespaceLabels(**found.get("namespaceLabels", {})),
+        contact=in_one_line(sections["messages"].get("contact", "")),  # refusals have one fact per line
+        **{
+            field: sections[section][key]
+            for section, fields in _FIELDS.items()
+            for key, field in fields.items()
+            if key in sections[section]
+        },
     )
 
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from cniplugin.access.compile import Policies, compile_rules, read_policies
+from cniplugin.access.model.decision import Config, Rules
 from cniplugin.access.model.policyrules import CONFIG_KIND, POLICY_KIND
-from cniplugin.access.model.values import Config, Rules
 from cniplugin.netspec import netattachdef
 from tests.paths import VECTORS
 from tests.webhook.admission.world import FakeCluster

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from webhook.admission.plugins.schema import Key as SchemaKey
+from webhook.admission.plugins.schema import PluginSchema, ReadKey, Touch
 from webhook.plugindata import touches
-from webhook.plugindata.fileformat import KeyFile, PluginFile, ReadFile, TouchFile
-from webhook.plugindata.loader import load_shapes
 
 
 class Key(NamedTuple):
@@ -24,7 +24,7 @@ class Key(NamedTuple):
         return f"{self.plugin}:{'/'.join(name for name, _ in self.steps)}"
 
 
-def keys_of(file: PluginFile) -> Iterator[Key]:
+def keys_of(file: PluginSchema) -> Iterator[Key]:
     for is_beside, keys in ((False, file.keys), (False, file.also_reads), (True, file.beside)):
         for steps, kind in walk(keys, ()):
             yield Key(file.type, file.kind, is_beside, steps, kind)
@@ -33,15 +33,13 @@ def keys_of(file: PluginFile) -> Iterator[Key]:
 def walk(keys: Any, above: tuple[tuple[str, int], ...]) -> Iterator[tuple[tuple[tuple[str, int], ...], str]]:
     for name, written in keys.items():
         lists = 0
-        key: KeyFile | ReadFile = written
+        key: SchemaKey | ReadKey = written
         found = key.touches
-        if isinstance(key, KeyFile):
-            key = load_shapes()[key.shape] if key.shape else key
-            while key.items is not None:
-                lists += key.type == "array"
-                key = key.items
+        while isinstance(key, SchemaKey) and key.items is not None:
+            lists += key.type == "array"
+            key = key.items
         steps = (*above, (name, lists))
-        kind = found.kind if isinstance(found, TouchFile) else found
+        kind = found.kind if isinstance(found, Touch) else found
         if kind is not None and kind not in ("trunk", "node-address"):
             yield steps, kind
         yield from walk(key.keys, steps)

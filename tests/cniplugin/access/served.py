@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from certs.certfiles import bootstrap
-from cniplugin.access.model.values import Config
+from cniplugin.access.model.decision import Config
 from tests.webhook.serving.harness import Answer, Client, Running, client_context, running
 from webhook.admission.model.requests import Cause, Decision, Request
 from webhook.admission.view.currentrules import RulesInForce

@@ -9,9 +9,9 @@ from typing import Any
 from hypothesis import strategies as st
 
 from cniplugin.access.compile import Policies, compile_rules, read_policies
+from cniplugin.access.model.decision import Config, Item, MultusGate, Rules, Subject
+from cniplugin.access.model.limits import SPELLINGS
 from cniplugin.access.model.policyrules import POLICY_KIND
-from cniplugin.access.model.usage import SPELLINGS
-from cniplugin.access.model.values import Config, Item, MultusGate, Rules, Subject
 from cniplugin.access.reading.consent import ALLOWED_NAMESPACES, ALLOWED_SELECTOR
 from cniplugin.netspec import netattachdef
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from cniplugin.access.judging.judge import judge
-from cniplugin.access.model.values import Item, Subject, Verdict
+from cniplugin.access.model.decision import Item, Subject, Verdict
 from cniplugin.netspec import annotation
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS
 from tests.cniplugin.access.cases import BY_ID, CASES, review_of, rules_of, world_of

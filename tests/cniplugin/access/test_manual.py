@@ -11,7 +11,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from cniplugin.access.model.values import Config
+from cniplugin.access.model.decision import Config
 from cniplugin.netspec.selection import NETWORKS
 from tests.paths import ROOT
 from webhook.admission.evaluate import evaluate
@@ -20,7 +20,7 @@ from webhook.admission.view.currentrules import RulesInForce
 from webhook.cli import nadmit
 from webhook.review import wire
 from webhook.snapshot.snapshot import Snapshot
-from webhook.trees import documents, snapshots
+from webhook.trees import builder, documents
 
 PAGE = (ROOT / "docs" / "access.md").read_text()
 HEADS = {("pod", "asks for", "answer"): "pod", ("user (groups)", "writes in blue", "answer"): "definition"}
@@ -67,7 +67,7 @@ CLUSTER = blocks(PAGE.partition("## The cluster of the recipes")[2].partition("\
 
 def snapshot(text: str) -> Snapshot:
     problems: list[Any] = []
-    made = snapshots.build(documents.parse(f"{CLUSTER}\n---\n{text}", file="access.md", problems=problems), problems)
+    made = builder.build(documents.parse(f"{CLUSTER}\n---\n{text}", file="access.md", problems=problems), problems)
     assert problems == []
     for policy in made.policies.policies:
         assert policy.problems == (), policy.name

@@ -18,7 +18,7 @@
 | 14 | service account choice | test_14: it narrows, and is no boundary inside a namespace |
 | 15 | `failurePolicy: Ignore` window | test_15: whoever cannot answer does not allow; the node asks again, see 16 |
 | 16 | webhook configuration deleted | test_decision_table.py: the node judges the same by itself |
-| 17 | static pods | test_17: a mirror pod is judged like any other; cniplugin/cluster/test_sources.py has its annotations read at ADD |
+| 17 | static pods | test_17: a mirror pod is judged like any other; cniplugin/cluster/test_objects.py has its annotations read at ADD |
 | 18 | forged mirror annotations | test_18: no annotation exempts |
 | 19 | pod before its network | test_19; on the node D10 |
 | 20 | forged network-status | test_20 |

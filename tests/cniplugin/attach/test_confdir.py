@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cniplugin.attach.confdir import load_chain, load_directory, load_file, load_network
-from cniplugin.errors import CniError
+from cniplugin.cnierrors import CniError
 from cniplugin.host.log import LOG
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def write(directory: Path, **files: object) -> str:
-    """Write files; in their names "__" is a directory and "_" the dot of the suffix."""
+    """Write files. In their names, "__" means a directory and "_" the dot of the suffix."""
     for name, value in files.items():
         file = directory / name.replace("__", "/").replace("_", ".")
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -195,7 +195,7 @@ def test_the_auxiliary_chain(tmp_path: Path) -> None:
 def test_an_auxiliary_chain_that_cannot_be(tmp_path: Path) -> None:
     path = write(tmp_path, aux__b_conf="{")
     assert refusal(lambda: load_chain(path, "aux")).msg.startswith(f"{tmp_path}/aux: ")
-    assert "cannot be the name" in refusal(lambda: load_chain(path, "../aux")).msg
+    assert "is not the name" in refusal(lambda: load_chain(path, "../aux")).msg
 
 
 def test_warnings_are_logged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""Devices: the kubelet's checkpoint, which attachment gets which device, and the files of device information."""
+"""Devices: the kubelet's checkpoint, the choice of devices, and the files of device information."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cniplugin.attach import devicefiles, devices
-from cniplugin.errors import CniError
+from cniplugin.attach import devices
+from cniplugin.cnierrors import CniError
 from cniplugin.netspec import annotation, netattachdef
 from cniplugin.netspec.netattachdef import RESOURCE_NAME
 from cniplugin.netspec.plan import Plan, plan
@@ -79,7 +79,7 @@ DAMAGED: list[tuple[bytes, str]] = [
 
 @pytest.mark.parametrize(("data", "text"), DAMAGED)
 def test_a_damaged_checkpoint(data: bytes, text: str, tmp_path: Path) -> None:
-    """It is an error that names the file: Multus goes on without a device."""
+    """The error names the file. Multus goes on without a device."""
     with pytest.raises(ValueError, match=r"\S") as caught:
         devices.parse_checkpoint(data, "u")
     assert text in str(caught.value)
@@ -87,21 +87,21 @@ def test_a_damaged_checkpoint(data: bytes, text: str, tmp_path: Path) -> None:
     path.parent.mkdir()
     path.write_bytes(data)
     with pytest.raises(CniError) as refused:
-        devicefiles.load_own(str(tmp_path), "u")
+        devices.load_devices(str(tmp_path), "u")
     assert refused.value.code == 6
-    assert refused.value.msg.startswith(f"{path}: this is no checkpoint of the kubelet's: {text}")
+    assert refused.value.msg.startswith(f"{path}: this is not a checkpoint of the kubelet: {text}")
     assert "restart the kubelet" in refused.value.msg
 
 
 def test_a_checkpoint_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(CniError, match=r'No such file or directory; .* set "kubeletDir"') as refused:
-        devicefiles.load_own(str(tmp_path), "u")
+        devices.load_devices(str(tmp_path), "u")
     assert refused.value.code == 5
 
 
 def test_a_pod_without_uid() -> None:
     with pytest.raises(CniError, match="K8S_POD_UID is missing") as refused:
-        devicefiles.load_own("/nowhere", "")
+        devices.load_devices("/nowhere", "")
     assert refused.value.code == 4
 
 
@@ -109,7 +109,7 @@ def test_a_pod_without_uid() -> None:
     st.lists(st.tuples(st.sampled_from("uvw"), st.sampled_from([A, B]), st.lists(st.sampled_from(VF)), st.booleans()))
 )
 def test_both_forms_mean_the_same(given_entries: list[tuple[str, str, list[str], bool]]) -> None:
-    """Whichever form and order the kubelet writes, the pod has the same devices, each once, in one order."""
+    """The form and order of the checkpoint do not change the devices; each is listed once, sorted."""
     written = [
         entry(resource, {str(index): [one] for index, one in enumerate(ids)} if is_numa else ids, uid=uid)
         for uid, resource, ids, is_numa in given_entries
@@ -177,13 +177,13 @@ EXHAUSTED: list[tuple[str, Mapping[str, tuple[str, ...]], tuple[str, ...]]] = [
             "request 2 of the resource in resources.limits",
         ),
     ),
-    # One PCI device that the kubelet gave under two resources is still one device.
+    # A PCI device that the kubelet gave under two resources is one device.
     ("a,b", {A: (VF[0],), B: (VF[0],)}, ("network ns/b (net2)", f"1 of it ({VF[0]} is given to net1)")),
     (",".join("aaaaaaaaa"), {A: tuple(VF)}, ("8 of it", "and 3 more", "9 attachments need one each", "and 4 more")),
     (
         '[{"name":"a","deviceID":"0000:03:02.0"},{"name":"a","deviceID":"0000:03:02.0"}]',
         OWN,
-        ("network ns/a (net2): deviceID: the device is given to net1 already", VF[0]),
+        ("network ns/a (net2): deviceID: the device is already given to net1", VF[0]),
     ),
 ]
 
@@ -197,7 +197,7 @@ def test_no_device_is_left(text: str, own: Mapping[str, tuple[str, ...]], parts:
 
 
 def test_an_id_means_something_within_its_resource() -> None:
-    """Only a PCI address is one device everywhere."""
+    """Only a PCI address means the same device under each resource."""
     assert given_to("a,b", {A: ("1",), B: ("1",)}) == ["1", "1"]
 
 
@@ -209,7 +209,7 @@ def test_devices_that_are_not_the_pods() -> None:
 
 @pytest.mark.parametrize("conf", [SINGLE, CHAIN])
 def test_every_plugin_is_told(conf: Mapping[str, Any]) -> None:
-    """The device of the kubelet wins over one that stands in the definition."""
+    """The kubelet's device overrides one in the definition."""
     (attachment,) = devices.assign(made("a", conf=conf), OWN).attachments
     assert attachment.network.config is not None
     plugins = attachment.network.config.plugins
@@ -251,52 +251,52 @@ def put_source(root: Path, resource: str, device: str, text: str) -> str:
 
 
 def test_the_names_of_the_files() -> None:
-    assert devicefiles.source_of("/d/", A, "x/y") == "/d/dp/intel.com-sriov_a-x-y-device.json"
-    path = devicefiles.path_of("/d", "ns/net", "cid", "net1")
+    assert devices.device_plugin_file("/d/", A, "x/y") == "/d/dp/intel.com-sriov_a-x-y-device.json"
+    path = devices.info_file_of("/d", "ns/net", "cid", "net1")
     assert path == "/d/cni/ns-net-cid_net1"
-    assert devicefiles.is_of(path, "cid", "net1")
-    assert not devicefiles.is_of(path, "cid", "net2")
-    assert not devicefiles.is_of("/etc/passwd", "cid", "net1")
+    assert devices.is_info_file_of(path, "cid", "net1")
+    assert not devices.is_info_file_of(path, "cid", "net2")
+    assert not devices.is_info_file_of("/etc/passwd", "cid", "net1")
 
 
 def test_a_name_that_is_too_long_is_still_the_attachments() -> None:
     long = f"{'n' * 63}/{'m' * 253}"
-    paths = {devicefiles.path_of("/d", long, "c" * 64, ifname) for ifname in ("net1", "net2", "ö" * 7)}
+    paths = {devices.info_file_of("/d", long, "c" * 64, ifname) for ifname in ("net1", "net2", "ö" * 7)}
     assert len(paths) == 3
     assert {len(path.encode()) - len("/d/cni/") for path in paths} == {255}
 
 
 def test_a_copy_is_made_and_removed(tmp_path: Path) -> None:
     source = put_source(tmp_path, A, VF[0], json.dumps(PCI))
-    assert source == devicefiles.source_of(str(tmp_path), A, VF[0])
-    path = devicefiles.path_of(str(tmp_path), "ns/a", "cid", "net1")
-    devicefiles.provide(path, source)
-    assert devicefiles.load(path) == PCI
+    assert source == devices.device_plugin_file(str(tmp_path), A, VF[0])
+    path = devices.info_file_of(str(tmp_path), "ns/a", "cid", "net1")
+    devices.provide_info(path, source)
+    assert devices.load_info(path) == PCI
     assert [found.name for found in (tmp_path / "cni").iterdir()] == ["ns-a-cid_net1"]
-    devicefiles.remove(path)
-    devicefiles.remove(path)
-    assert devicefiles.load(path) is None
+    devices.remove_info(path)
+    devices.remove_info(path)
+    assert devices.load_info(path) is None
 
 
 @pytest.mark.parametrize("has_source", [True, False])
 def test_what_lay_there_is_not_believed(tmp_path: Path, *, has_source: bool) -> None:
-    """NB: nor is a link followed, to wherever it goes."""
+    """NB: a link is not followed."""
     path, elsewhere = tmp_path / "cni" / "ns-a-cid_net1", tmp_path / "elsewhere"
     path.parent.mkdir()
     elsewhere.write_text("kept")
     path.symlink_to(elsewhere)
-    devicefiles.provide(
+    devices.provide_info(
         str(path), put_source(tmp_path, A, VF[0], json.dumps(PCI)) if has_source else str(tmp_path / "x")
     )
     assert elsewhere.read_text() == "kept"
-    assert devicefiles.load(str(path)) == (PCI if has_source else None)
+    assert devices.load_info(str(path)) == (PCI if has_source else None)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", "7", '{"a":"' + "x" * devicefiles.INFO_BYTES_MAX + '"}'])
+@pytest.mark.parametrize("text", ["", "[]", "{", "7", '{"a":"' + "x" * devices.INFO_BYTES_MAX + '"}'])
 def test_no_device_information(tmp_path: Path, text: str) -> None:
     source, path = put_source(tmp_path, A, VF[0], text), tmp_path / "cni" / "ns-a-cid_net1"
-    with pytest.raises(CniError, match="this is no device information") as refused:
-        devicefiles.provide(str(path), source)
+    with pytest.raises(CniError, match="this is not device information") as refused:
+        devices.provide_info(str(path), source)
     assert (refused.value.code, refused.value.msg.startswith(source)) == (6, True)
     assert not path.exists()
 
@@ -305,10 +305,10 @@ def test_files_that_the_disk_refuses(tmp_path: Path) -> None:
     source = put_source(tmp_path, A, VF[0], json.dumps(PCI))
     (tmp_path / "cni").write_text("no directory")
     calls: list[Callable[[], None]] = [
-        lambda: devicefiles.provide(str(tmp_path / "cni" / "x"), source),
-        lambda: devicefiles.provide(str(tmp_path / "new" / "x"), str(tmp_path)),
-        lambda: devicefiles.provide(str(tmp_path / "new" / "x"), str(tmp_path / "a\0b")),
-        lambda: devicefiles.remove(str(tmp_path)),
+        lambda: devices.provide_info(str(tmp_path / "cni" / "x"), source),
+        lambda: devices.provide_info(str(tmp_path / "new" / "x"), str(tmp_path)),
+        lambda: devices.provide_info(str(tmp_path / "new" / "x"), str(tmp_path / "a\0b")),
+        lambda: devices.remove_info(str(tmp_path)),
     ]
     for call in calls:
         with pytest.raises(CniError) as refused:

@@ -17,10 +17,10 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import NameOID
 
 from certs import authority
-from cniplugin.cluster.http1 import RESPONSE_BYTES_MAX
 from cniplugin.cluster.kubeapi import Client, Event, ReplacedError
 from cniplugin.cluster.kubeconfig import ClusterConfig
-from cniplugin.errors import CniError, NotFoundError
+from cniplugin.cluster.transport import RESPONSE_BYTES_MAX
+from cniplugin.cnierrors import CniError, NotFoundError
 from tests.fakes.node_apiserver import CUT, DROP, RAW, Answer, ApiServer, Clock, failure, make_keys, nothing_left, pod
 from tests.paths import ROOT
 
@@ -82,7 +82,7 @@ def refusal(call: Callable[[], object], *, code: int = 11) -> str:
     return caught.value.msg
 
 
-# What works
+# Success
 
 
 def test_one_connection_for_all_requests(api: ApiServer, client: Client) -> None:
@@ -161,7 +161,7 @@ def client_pair() -> tuple[str, str]:
     return authority.render_certificate(certificate).decode(), authority.render_key(key).decode()
 
 
-# What is tried again
+# Retries
 
 
 @pytest.mark.parametrize("code", [408, 409, 410, 429, 500, 502, 503, 504])
@@ -288,7 +288,7 @@ def test_a_token_that_was_renewed(api: ApiServer, connect: Callable[..., Client]
 
 def test_a_token_that_is_not_known(api: ApiServer, client: Client, clock: Clock) -> None:
     api.token = "t-2"
-    assert "does not know our credentials (401)" in refusal(lambda: client.get(POD))
+    assert "rejects our credentials (401)" in refusal(lambda: client.get(POD))
     assert (len(api.requests), clock.slept) == (2, [])
 
 
@@ -320,7 +320,7 @@ def test_a_token_that_is_not_known(api: ApiServer, client: Client, clock: Clock)
 def test_what_rbac_lacks(
     api: ApiServer, client: Client, call: Callable[[Client], object], what: tuple[str, str]
 ) -> None:
-    """NB: with the server's words, because admission answers 403 too."""
+    """NB: the error quotes the server, because admission answers 403 too."""
     api.answers.append(failure(403, "x is forbidden"))
     lacks, needs = what
     said = f'this account may not {lacks}: "x is forbidden"; if RBAC forbids it, its role needs {needs}'
@@ -333,7 +333,7 @@ def test_what_the_server_says_is_long_enough_to_tell_why(api: ApiServer, client:
     assert f'"{"x" * 290} webh..."; if RBAC forbids it' in what
 
 
-# What is not trusted, and what is no answer
+# Certificates, and answers that are not HTTP
 
 
 def test_another_authority(api: ApiServer, connect: Callable[..., Client], clock: Clock) -> None:
@@ -371,10 +371,6 @@ def test_without_an_authority_those_of_the_system_count(api: ApiServer, connect:
     assert "its certificate cannot be trusted: " in refusal(lambda: connect(ca_data="").get(POD))
 
 
-def test_unverified_if_told_so(api: ApiServer, connect: Callable[..., Client]) -> None:
-    assert connect(ca_data="", is_verified=False).get(POD) == pod()
-
-
 @pytest.mark.parametrize(
     "changes",
     [{"ca_data": "rubbish"}, {"ca_data": "", "ca_file": "/none/ca.crt"}, {"cert_data": "x", "key_data": "y"}],
@@ -394,10 +390,10 @@ OK = b"HTTP/1.1 200 OK\r\n"
         (OK + b"Content-Length: 2\r\n\r\n[]", "the answer to GET /x is a list, not an object"),
         (OK + b"Content-Length: 60000\r\n\r\n" + b"[" * 60000, "is not JSON"),
         (OK + b"Content-Length: %d\r\n\r\n" % (RESPONSE_BYTES_MAX + 1), "more than 16777216 bytes"),
-        (OK + b"Content-Length: " + b"9" * 5000 + b"\r\n\r\n", "the length of its answer is no number"),
-        (OK + b"Content-Length: -1\r\n\r\n", 'the length of its answer is no number: "-1"'),
+        (OK + b"Content-Length: " + b"9" * 5000 + b"\r\n\r\n", "the length of its answer is not a number"),
+        (OK + b"Content-Length: -1\r\n\r\n", 'the length of its answer is not a number: "-1"'),
         (CHUNKED + b"1\r\n{\r\n1000000\r\n", "more than 16777216 bytes"),
-        (CHUNKED + b"zz\r\n", 'the length of its answer is no number: "zz"'),
+        (CHUNKED + b"zz\r\n", 'the length of its answer is not a number: "zz"'),
         (CHUNKED + b"1\r\n{}\r\n", "does not end where it should"),
         (b"SSH-2.0-OpenSSH_9.2\r\n\r\n", 'it does not speak HTTP: "SSH-2.0-OpenSSH_9.2"'),
         (b"x" * 70_000, "it does not speak HTTP"),
@@ -439,7 +435,7 @@ def test_a_conflict_is_tried_again(api: ApiServer, client: Client, clock: Clock)
 def test_a_pod_that_was_created_anew_is_not_written(
     api: ApiServer, client: Client, clock: Clock, answers: list[Answer]
 ) -> None:
-    """A kube-apiserver of today answers 422, which is in `tests/node/api`; 409 is what a precondition gets."""
+    """Current API servers answer 422, tested in `tests/node/api`; a failed precondition gets 409."""
     api.answers += answers
     with pytest.raises(ReplacedError, match="team-a/web was created anew: its uid is not uid-0"):
         client.patch_status("team-a", "web", {"a": "b"}, uid="uid-0")
@@ -495,13 +491,13 @@ import sys, time
 sys.path[:] = [path for path in sys.path if "site-packages" not in path]
 sys.path.insert(0, sys.argv[1])
 from cniplugin.attach import confdir
-from cniplugin.cluster import sources
+from cniplugin.cluster import objects
 from cniplugin.cluster.kubeapi import Client
 from cniplugin.cluster.kubeconfig import load_kubeconfig
 before = set(sys.modules)
 config = load_kubeconfig(sys.argv[2])
 with Client(config, deadline=time.monotonic() + 30, clock=time.monotonic, sleep=time.sleep) as client:
-    sources.fetch_pod(client, "team-a", "web", "uid-1")
+    objects.fetch_pod(client, "team-a", "web", "uid-1")
 later = set(sys.modules) - before
 import json
 print(json.dumps([sorted(before), sorted(later)]))

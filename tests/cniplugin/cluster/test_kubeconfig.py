@@ -15,7 +15,7 @@ from cniplugin.cluster.kubeconfig import (
     parse_kubeconfig,
 )
 from cniplugin.cluster.kubeyaml import Lines
-from cniplugin.errors import CniError
+from cniplugin.cnierrors import CniError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -124,12 +124,12 @@ def test_what_is_no_server(server: str) -> None:
     assert message == "kc: server: this is not the address of an API server; allowed: https://HOST[:PORT][/PATH]"
 
 
-def test_verification_is_given_up_only_if_the_caller_allows_it() -> None:
+def test_verification_cannot_be_switched_off() -> None:
     for insecure in (True, "true"):
         value = document({"insecure-skip-tls-verify": insecure})
-        assert "insecure-skip-tls-verify would hand the token to anybody" in refusal(lambda value=value: parse(value))  # type: ignore[misc]
-        assert not parse(value, allow_insecure=True).is_verified
-    assert parse(document({"insecure-skip-tls-verify": False})).is_verified
+        message = refusal(lambda value=value: parse(value))  # type: ignore[misc]
+        assert "insecure-skip-tls-verify would give the token to any server" in message
+    assert parse(document({"insecure-skip-tls-verify": False})).is_tls
 
 
 def test_a_context_that_is_the_only_one() -> None:
@@ -251,7 +251,7 @@ REASONS = [
     ("a: b\n---\nc: d\n", 2, "a second document begins here; keep one"),
     ("---\n---\na: b\n", 2, "a second document begins here; keep one"),
     ("a: b\n--- # c\n", 2, "a second document begins here; keep one"),
-    ("--- a: b\n", 1, 'text stands beside "---"'),
+    ("--- a: b\n", 1, 'there is text after "---"'),
     ("a: b\n...\n", 2, 'the document ends here, with "..."'),
     ("%YAML 1.2\n---\na: b\n", 1, "a directive is not supported"),
     ("a: &x b", 1, "an anchor is not supported"),

@@ -1,4 +1,4 @@
-"""No part of a kubeconfig's value is in an error, whatever is wrong with it: on the node, and in the webhook."""
+"""No error, on the node or in the webhook, contains a part of a value of a kubeconfig."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import pytest
 import yaml
 
 from cniplugin.cluster.kubeconfig import parse_kubeconfig
-from cniplugin.errors import CniError
+from cniplugin.cnierrors import CniError
 from webhook.kube.apierrors import ClusterError
 from webhook.kube.connection import Client
 from webhook.kube.credentials import load_configuration
 
 SECRETS = tuple(f"hunter{number}" for number in range(12))
-"""One for each value; nothing else in a message begins so."""
+"""The start of each secret value; nothing else in a message begins with it."""
 
 
 def document() -> dict[str, Any]:
@@ -44,7 +44,7 @@ def paths(value: object, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str
 
 
 def changed(path: tuple[str | int, ...], change: Any) -> object:
-    """The document with the value at a path changed; DELETED takes the key away."""
+    """Return the document with another value at a path; DELETED removes the key."""
     root: dict[str, Any] = {"": document()}
     holder: Any = root
     last: Any = ""
@@ -83,7 +83,7 @@ BROKEN = [
 
 
 def line_breakages() -> Iterator[str]:
-    """The YAML text with each line wrapped, cut, indented otherwise or begun with something that is not plain."""
+    """Return the YAML text with each line wrapped, cut, indented differently or begun with a special character."""
     lines = yaml.safe_dump(document(), sort_keys=False).splitlines()
     for index, line in enumerate(lines):
         indent = line[: len(line) - len(line.lstrip())]
@@ -128,7 +128,7 @@ def webhook_message(text: str, file: Path) -> str:
         Client(configuration).headers()
     except ClusterError as error:
         return str(error)
-    except (OSError, ValueError):  # urllib3, about certificates that are not there: the caller words it anew
+    except (OSError, ValueError):  # urllib3, about missing certificates; the caller writes another message
         return ""
     return configuration.host
 

@@ -1,9 +1,8 @@
-"""The log as an operator reads it: real processes of the plugin, and many of them at once."""
+"""The log, written by real plugin processes, also by many at the same time."""
 
 from __future__ import annotations
 
 import fcntl
-import gzip
 import json
 import os
 import re
@@ -17,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from cniplugin.host import logbackups
+from cniplugin.host import logfile
 from cniplugin.host.log import LOG
 from cniplugin.host.logfile import BYTES_PER_MB, LogFile
 from tests.fakes.cni_plugin import Plugins
@@ -91,7 +90,7 @@ class Node:
     def call(self, verb: str, conf: dict[str, Any] | None = None, **environ: str) -> Outcome:
         with self.start(verb, conf, **environ) as process:
             stdout, stderr = process.communicate(timeout=30)
-        sys.stdout.write(stdout)  # pytest shows it when the test fails
+        sys.stdout.write(stdout)  # pytest shows it if the test fails
         return Outcome(process.returncode, stdout, stderr)
 
     def lines(self) -> list[dict[str, str]]:
@@ -120,7 +119,7 @@ def node(tmp_path: Path) -> Iterator[Node]:
         subprocess.run(["ip", "netns", "delete", made.netns], check=True)
 
 
-# What is said
+# Lines
 
 
 @pytest.mark.root
@@ -150,7 +149,7 @@ def test_one_line_for_each_verb(node: Node) -> None:
     assert (third["container"], third["pod"]) == (
         CONTAINER,
         "shop/web",
-    )  # as the runtime said, though STATUS needs none
+    )  # of the runtime, although STATUS does not need it
     assert node.file.stat().st_mode & 0o777 == 0o600
 
 
@@ -209,7 +208,7 @@ def test_debug_tells_a_delegate_that_was_killed_or_not_started(node: Node) -> No
 def test_levels(node: Node, level: str | None, told: set[str]) -> None:
     conf = node.conf(logLevel=level, unknownKey=1)
     assert node.call("ADD", conf).code == 0
-    assert node.call("ADD", conf).code == 1  # it is attached already
+    assert node.call("ADD", conf).code == 1  # the container is attached already
     assert {line["level"] for line in node.lines()} == told
 
 
@@ -225,6 +224,16 @@ def test_a_failed_del_tells_each_failure(node: Node) -> None:
     assert first.endswith("two is stuck")
     assert second.startswith("error DEL detail: ")
     assert second.endswith("one is stuck")
+
+
+@pytest.mark.root
+def test_del_reports_a_record_of_multus_that_it_cannot_read(node: Node) -> None:
+    cache = node.directory / "multus"
+    cache.mkdir()
+    (cache / CONTAINER).write_text("damaged")
+    assert node.call("DEL", node.conf(cniDir=str(cache))).code == 0
+    error = next(line for line in node.lines() if line["level"] == "error")
+    assert error["text"].startswith(f"{cache}/{CONTAINER}: the record of another program cannot be read")
 
 
 @pytest.mark.root
@@ -323,7 +332,7 @@ def tiny_disk(directory: Path, options: str = "size=32k") -> Iterator[None]:
 
 
 def expect_one_line(node: Node, reason: str, **changes: Any) -> None:
-    """ADD and DEL succeed, whatever the log does, and each says once why there is none."""
+    """ADD and DEL succeed although the log cannot be written, and each reports that once."""
     for verb in ("ADD", "DEL"):
         done = node.call(verb, node.conf(logToStderr=False, logLevel="debug", **changes))
         assert done.code == 0, done.stdout + done.stderr
@@ -379,7 +388,7 @@ def test_a_full_disk_cuts_no_other_line(node: Node) -> None:
 def test_a_pipe_without_a_reader_does_not_block(node: Node) -> None:
     node.file.parent.mkdir()
     os.mkfifo(node.file)
-    expect_one_line(node, "nobody reads this pipe")
+    expect_one_line(node, "no process reads this pipe")
 
 
 @pytest.mark.root
@@ -403,34 +412,40 @@ def fill(file: Path, mb: float = 1.0, text: str = "old\n") -> None:
 
 
 def backups(file: Path) -> list[Path]:
-    return [Path(name) for name in logbackups.backups(str(file))]
+    return [Path(name) for name in logfile.backups(str(file))]
 
 
 @pytest.mark.root
-def test_a_large_file_is_moved_aside_and_compressed(node: Node) -> None:
+@pytest.mark.parametrize("compress", [True, False])
+def test_a_large_file_is_renamed(node: Node, *, compress: bool) -> None:
+    """`compress` is accepted and has no effect."""
     fill(node.file)
     before = node.file.read_bytes()
-    assert node.call("ADD", node.conf(logOptions={"maxSize": 1})).code == 0
+    options = {"maxSize": 1, "compress": compress}
+    assert node.call("ADD", node.conf(logOptions=options)).code == 0
     assert len(node.lines()) == 1
     (backup,) = backups(node.file)
-    assert re.fullmatch(r"nadmit\.log\.\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d\.\d{3}Z-\d+\.gz", backup.name)
-    assert gzip.decompress(backup.read_bytes()) == before
-    assert backup.stat().st_mode & 0o777 == 0o600
-    assert node.call("DEL", node.conf(logOptions={"maxSize": 1})).code == 0
+    assert re.fullmatch(r"nadmit\.log\.\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d\.\d{3}Z-\d+", backup.name)
+    assert backup.read_bytes() == before
+    assert node.call("DEL", node.conf(logOptions=options)).code == 0
     assert len(node.lines()) == 2
     assert sorted(path.name for path in node.file.parent.iterdir()) == ["nadmit.log", backup.name]
 
 
 @pytest.mark.root
-def test_without_compression_and_by_default(node: Node) -> None:
+@pytest.mark.parametrize("options", [{}, {"maxSize": 0}])
+def test_by_default_a_file_may_have_100_mb(node: Node, options: dict[str, int]) -> None:
     fill(node.file)
-    node.call("STATUS")
-    assert backups(node.file) == []  # 100 MB is far
-    node.call("STATUS", node.conf(logOptions={"maxSize": 0}))
+    node.call("STATUS", node.conf(logOptions=options))
     assert backups(node.file) == []
-    node.call("STATUS", node.conf(logOptions={"maxSize": 1, "compress": False}))
-    (backup,) = backups(node.file)
-    assert backup.read_text().startswith("old\nold\n")
+
+
+@pytest.mark.root
+def test_a_rotation_removes_old_backups(node: Node) -> None:
+    fill(node.file)
+    make_backups(node.file, ["2020-01-01T00-00-00.000Z-1", "2020-01-01T00-00-00.000Z-2.gz"])
+    node.call("STATUS", node.conf(logOptions={"maxSize": 1}))
+    assert len(backups(node.file)) == 1
 
 
 @pytest.mark.root
@@ -447,14 +462,13 @@ def test_the_file_behind_a_link_is_rotated(node: Node) -> None:
 
 @pytest.mark.root
 def test_a_full_disk_leaves_the_backup_as_it_is(node: Node) -> None:
-    with tiny_disk(node.file.parent, "size=1100k"):
+    with tiny_disk(node.file.parent, "size=1028k"):
         node.file.write_bytes(os.urandom(BYTES_PER_MB + 1))
         done = node.call("STATUS", node.conf(logOptions={"maxSize": 1}, logToStderr=False))
         assert (done.code, done.stderr.count("\n")) == (0, 1)
-        assert "old log files are not tidied up: No space left on device" in done.stderr
+        assert "it is not written: No space left on device" in done.stderr
         (backup,) = backups(node.file)
         assert backup.stat().st_size == BYTES_PER_MB + 1
-        assert len(list(node.file.parent.iterdir())) == 2
 
 
 def make_backups(file: Path, stamps: Sequence[str]) -> list[Path]:
@@ -491,29 +505,24 @@ def test_old_backups_are_removed(tmp_path: Path, options: dict[str, object], kep
     make_backups(file, STAMPS)
     foreign = [*make_backups(file, FOREIGN), tmp_path / "y.log.2020-01-01T00-00-00.000Z-1"]
     foreign[-1].touch()
-    everything = {"maxAge": 5, "maxBackups": 5, "compress": False, **options}
-    logbackups.tidy(str(file), everything, now=NOW)
+    logfile.remove_old_backups(str(file), {**logfile.OPTIONS, **options}, now=NOW)
     assert [path.name for path in backups(file)] == [f"x.log.{stamp}" for stamp in STAMPS[:kept]]
     assert all(path.exists() for path in foreign)
 
 
-def test_what_a_killed_rotation_left_is_taken_up(tmp_path: Path) -> None:
+def test_a_backup_beside_its_compressed_form_counts_once(tmp_path: Path) -> None:
+    """A program can be killed after writing the compressed form."""
     file = tmp_path / "x.log"
-    left, done = make_backups(file, ["2026-09-21T14-00-00.000Z-1", "2026-09-21T13-00-00.000Z-1"])
-    (tmp_path / f".{left.name}.tmp").write_text("half")
-    Path(f"{done}.gz").write_bytes(gzip.compress(b"old\n"))
-    busy, *_ = make_backups(file, ["2026-09-21T12-00-00.000Z-1"])
-    with busy.open() as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        logbackups.tidy(str(file), {"maxAge": 5, "maxBackups": 5, "compress": True}, now=NOW)
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([f"{left.name}.gz", f"{done.name}.gz", busy.name])
-    assert gzip.decompress(Path(f"{left}.gz").read_bytes()) == b"old\n"
+    first, second = STAMPS[0], "2026-09-20T14-00-00.000Z-1"
+    make_backups(file, [first, f"{first}.gz", second])
+    logfile.remove_old_backups(str(file), {**logfile.OPTIONS, "maxBackups": 2}, now=NOW)
+    assert len(backups(file)) == 3
 
 
 WRITER = f"""
 import os, sys, time
 sys.path.insert(0, {str(ROOT)!r})
-from cniplugin import logfile
+from cniplugin.host import logfile
 logfile.BYTES_PER_MB = 1000
 path, who, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
 sys.stdin.read()
@@ -522,14 +531,12 @@ for number in range(count):
     for part in range(2):
         problem = log.append(f"{{who}} {{number}} {{part}}\\n".encode())
         assert not problem, problem
-    problem = log.tidy()
-    assert not problem, problem
 """
 
 
 @pytest.mark.slow
 def test_processes_that_rotate_at_once_lose_no_line(tmp_path: Path) -> None:
-    """Six processes, each like 60 calls of the plugin, and files of a hundred lines."""
+    """Six processes, each as 60 calls of the plugin, with files of a hundred lines."""
     file, count = tmp_path / "x.log", 60
     words = [sys.executable, "-ISc", WRITER, str(file)]
     writers = [
@@ -548,8 +555,7 @@ def test_processes_that_rotate_at_once_lose_no_line(tmp_path: Path) -> None:
     made = backups(file)
     assert len(made) > 3
     for backup in made:
-        data = backup.read_bytes()
-        found += (gzip.decompress(data) if backup.suffix == ".gz" else data).decode().splitlines()
+        found += backup.read_text().splitlines()
     assert sorted(found) == sorted(f"{who} {n} {part}" for who in range(6) for n in range(count) for part in range(2))
 
 
@@ -564,13 +570,13 @@ def test_real_processes_that_rotate_at_once_lose_no_line(node: Node) -> None:
             process.communicate(timeout=60)
         assert process.returncode == 0
     (backup,) = backups(node.file)
-    old = gzip.decompress(backup.read_bytes()).decode().splitlines()
+    old = backup.read_text().splitlines()
     assert sorted(line["container"] for line in [*node.lines(), *(parse(line) for line in old if line != "old")]) == [
         f"c{number}" for number in range(8)
     ]
 
 
-# What it costs
+# Cost
 
 
 @pytest.mark.root
@@ -579,7 +585,7 @@ def test_real_processes_that_rotate_at_once_lose_no_line(node: Node) -> None:
     [
         ({"logFile": None}, set()),
         ({}, {"cniplugin.host.logfile"}),
-        ({"logOptions": {"maxSize": 1}}, {"cniplugin.host.logfile", "cniplugin.host.logbackups", "zlib"}),
+        ({"logOptions": {"maxSize": 1}}, {"cniplugin.host.logfile"}),
     ],
 )
 def test_who_pays(node: Node, changes: dict[str, Any], loaded: set[str]) -> None:
@@ -594,7 +600,7 @@ def test_who_pays(node: Node, changes: dict[str, Any], loaded: set[str]) -> None
         check=True,
     )
     names = set(done.stderr.split()) | set(done.stdout.split())
-    assert names & {"cniplugin.host.logfile", "cniplugin.host.logbackups", "zlib", "gzip", "shutil"} == loaded
+    assert names & {"cniplugin.host.logfile", "zlib", "gzip", "shutil"} == loaded
 
 
 def test_lines_of_a_test_do_not_reach_the_next(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

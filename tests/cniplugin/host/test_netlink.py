@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cniplugin.errors import CniError
+from cniplugin.cnierrors import CniError
 from cniplugin.host.netlink import Namespace, interface_index, interface_names
 from cniplugin.host.routes import AF_INET, AF_INET6, Routes
 
@@ -66,7 +66,7 @@ def test_the_default_route_moves() -> None:
         assert routes.defaults(second) == []
         for route in found:
             routes.delete(route)
-            routes.delete(route)  # again: it is gone, and that is fine
+            routes.delete(route)  # a second time, when it is gone
         routes.add_default(second, "10.2.0.1")
         routes.add_default(second, "10.2.0.1")
         routes.add_default(second, "10.2.0.254", metric=100)

@@ -26,7 +26,7 @@ OURS = f"{CONF}/00-nadmit.conflist"
 
 
 class Killed(BaseException):
-    """As kill -9: nothing may catch it."""
+    """As kill -9; no code can catch it."""
 
 
 class Node:
@@ -186,7 +186,7 @@ def test_every_renews_and_keeps_what_stands_when_it_cannot(node: Node, capsys: p
         run(words, environ=IN_A_POD, sleep=sleep)
     assert slept == [60.0, 60.0, 60.0]
     assert (node.root / CONF / "nadmit.d/token").read_text() == "second-token\n"
-    assert "not renewed, what is installed stays" in capsys.readouterr().err
+    assert "not renewed, the installed files stay" in capsys.readouterr().err
 
 
 def test_wait_waits_for_a_default_network(node: Node) -> None:
@@ -229,11 +229,11 @@ def test_uninstall_leaves_the_files_of_others(node: Node, capsys: pytest.Capture
     (node.root / CONF / "nadmit.d/notes").write_text("mine")
     assert node.run("uninstall") == DONE
     assert (node.root / CONF / "nadmit.d/notes").read_text() == "mine"
-    assert "left: /etc/cni/net.d/nadmit.d" in capsys.readouterr().out
+    assert "not removed: /etc/cni/net.d/nadmit.d" in capsys.readouterr().out
 
 
 def test_an_uninstall_stays_only_when_it_is_done(node: Node, capsys: pytest.CaptureFixture[str]) -> None:
-    """As a DaemonSet runs it: a container that ends is started again, so its end is a failure that is seen."""
+    """The container of a DaemonSet: its restart shows a failure."""
     node.run("install")
     records = attach(node)
     slept = []
@@ -273,7 +273,7 @@ def test_uninstall_is_refused_while_containers_are_attached(node: Node, capsys: 
     assert said.count("\n") == 1
     assert "not uninstalled: " in said
     assert "2 containers are still attached" in said
-    assert "DEL reaches the default network alone" in said
+    assert "DEL reaches only the default network" in said
     assert "remove their pods first, or give --force" in said
     assert node.tree() == before
     (records / "abc.journal").unlink()
@@ -417,7 +417,7 @@ def test_two_installers_do_not_work_at_once(node: Node, capsys: pytest.CaptureFi
 
 
 def test_state_of_another_version_is_left_alone(node: Node, capsys: pytest.CaptureFixture[str]) -> None:
-    commands = [command for command in commandline.COMMANDS if command != "forget"]  # it has no root
+    commands = [command for command in commandline.COMMANDS if command != "forget"]  # it has no --root
     for text in ('{"kind": "nadmit-installed", "version": 2}', "[]", "{"):
         (node.root / CONF / ".nadmit-installed").write_text(text)
         before = node.tree()
@@ -428,7 +428,7 @@ def test_state_of_another_version_is_left_alone(node: Node, capsys: pytest.Captu
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Copy with hard links between the copies of hard links."""
+    """Copy a tree and keep its hard links."""
     seen: dict[int, Path] = {}
     target.mkdir()
     for path in sorted(source.rglob("*")):
@@ -512,7 +512,7 @@ def test_keys_of_the_installer_are_refused_in_more_configuration(
 ) -> None:
     (tmp_path / "more.json").write_text('{"clusterNetwork": "x"}')
     assert node.run("install", "--config", str(tmp_path / "more.json")) == FAILED
-    assert "'clusterNetwork' is the installer's to write" in capsys.readouterr().err
+    assert "'clusterNetwork' is written by the installer" in capsys.readouterr().err
 
 
 def test_what_cannot_be_a_default_network_is_passed_over_aloud(node: Node, capsys: pytest.CaptureFixture[str]) -> None:
@@ -521,7 +521,7 @@ def test_what_cannot_be_a_default_network_is_passed_over_aloud(node: Node, capsy
     assert node.run("install") == DONE
     out = capsys.readouterr().out
     assert "05-broken.conflist: " in out
-    assert "passed over: /etc/cni/net.d/06-multus.conf: it is multus's" in out
+    assert "skipped: /etc/cni/net.d/06-multus.conf: a network of multus cannot" in out
     assert node.conf()["plugins"][0]["delegates"][0]["name"] == "mynet"
 
 
@@ -543,8 +543,8 @@ REFUSED = {
         "/etc/cni/net.d/00-a.conflist: it sorts before 00-nadmit.conflist",
     ),
     "unknown default network": (None, ["--default-network", "x.conf"], "/etc/cni/net.d: there is no x.conf"),
-    "no node bundle": (None, ["--bundle", "/usr"], "--bundle /usr: this is no unpacked node bundle"),
-    "no bundle": (None, ["--bundle", "/nonexistent"], "--bundle: /nonexistent: there is no such"),
+    "no node bundle": (None, ["--bundle", "/usr"], "--bundle /usr: this is not an unpacked node bundle"),
+    "no bundle": (None, ["--bundle", "/nonexistent"], "--bundle: /nonexistent does not exist"),
     "no token": (lambda node: (node.account / "token").write_text(""), [], "the token file is empty"),
     "no service account": (None, ["--service-account", "/nonexistent"], "/nonexistent/token: No such file"),
     "bad server": (None, ["--api-server", "10.0.0.1"], "this is not the address of an API server"),
@@ -553,12 +553,12 @@ REFUSED = {
     "a directory in the way": (
         lambda node: (node.root / BIN / "nadmit").mkdir(),
         [],
-        "/opt/cni/bin/nadmit: a directory stands where a file must be",
+        "/opt/cni/bin/nadmit: this is a directory, and a file must be there",
     ),
     "remains without state": (
         lambda node: (node.root / BIN / ".nadmit.before-nadmit").write_text(""),
         [],
-        "left by an installation whose state is lost",
+        "an installation whose state is lost left it",
     ),
 }
 

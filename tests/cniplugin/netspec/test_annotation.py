@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cniplugin.netspec import annotation, selection
+from cniplugin.netspec.annotation import PodSelections
 from cniplugin.netspec.errors import SpecErrors, render
-from cniplugin.netspec.selection import Bandwidth, NetworkSelectionElement, PortMapping
+from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS, Bandwidth, NetworkSelectionElement, PortMapping
 from tests.paths import VECTORS
 
 DATA = json.loads((VECTORS / "annotation.json").read_text())["cases"]
@@ -362,3 +363,35 @@ def _seconds(text: str) -> float:
 @pytest.mark.slow
 def test_ten_megabytes_are_refused_unread(text: str) -> None:
     assert errors_of(text) == [("json-size", "")]
+
+
+# Both annotations of a pod
+
+
+def read_pod(networks: str = "", default: str = "") -> PodSelections:
+    return annotation.read_pod(networks, default, namespace="blue", network_namespace="kube-system")
+
+
+def test_a_bare_default_network_is_one_of_the_network_namespace() -> None:
+    found = read_pod("lan", "calico")
+    assert [(position, element.namespace, element.name) for position, element in found.elements] == [
+        (None, "kube-system", "calico"),
+        (0, "blue", "lan"),
+    ]
+    assert (found.size, found.problems) == (2, ())
+
+
+def test_an_unreadable_item_keeps_the_positions_of_the_others() -> None:
+    found = read_pod("lan,L!,wan")
+    assert [position for position, _ in found.elements] == [0, 2]
+    assert (found.size, [(problem.rule, problem.item) for problem in found.problems]) == (3, [("network-name", 1)])
+
+
+def test_the_problems_of_the_default_network_come_first() -> None:
+    found = read_pod("L!", "a,b")
+    assert [problem.source for problem in found.problems] == [DEFAULT_NETWORK, NETWORKS]
+    assert (found.default, found.networks) == (None, (None,))
+
+
+def test_a_pod_without_annotations_selects_nothing() -> None:
+    assert read_pod(*annotation.texts_of({"other": "x"})) == PodSelections()

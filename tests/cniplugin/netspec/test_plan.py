@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from cniplugin.netspec import annotation, netattachdef
 from cniplugin.netspec.errors import SpecError, SpecErrors
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
-from cniplugin.netspec.plan import UNLIMITED_BURST, Plan, item_of, plan
+from cniplugin.netspec.plan import UNLIMITED_BURST, Plan, plan
 from cniplugin.netspec.selection import NetworkSelectionElement
 
 ALL = ["ips", "mac", "portMappings", "bandwidth", "infinibandGUID"]
@@ -90,7 +90,7 @@ def refused(
 
 def test_a_missing_network() -> None:
     (error,) = refused("a,b", network("a"))
-    assert (error.rule, error.path, item_of(error)) == ("network-not-found", "[1]", 1)
+    assert (error.rule, error.path, error.item) == ("network-not-found", "[1]", 1)
 
 
 def test_a_network_that_cannot_be_read() -> None:
@@ -141,7 +141,7 @@ def test_an_interface_that_the_runtime_chose_for_the_default_network() -> None:
 
 def test_problems_of_the_default_network_have_no_item() -> None:
     error, other = refused("x", default='[{"name":"y","ips":["10.0.0.1"]}]')
-    assert (error.source, error.path, item_of(error)) == ("v1.multus-cni.io/default-network", "", None)
+    assert (error.source, error.path, error.item) == ("v1.multus-cni.io/default-network", "", None)
     assert (other.source, other.path) == ("k8s.v1.cni.cncf.io/networks", "[0]")
 
 

@@ -12,7 +12,7 @@ from cniplugin.access.model import labels
 from cniplugin.access.reading import consent
 from cniplugin.netspec import annotation, jsontext, names, netattachdef
 from cniplugin.netspec.errors import SpecErrors
-from cniplugin.netspec.whitespace import has_space, in_one_line, trim, words
+from cniplugin.netspec.names import has_space, in_one_line, trim, words
 from tests.paths import ROOT
 from webhook.admission.model.injection import INJECT, opts_out
 
@@ -109,7 +109,7 @@ def test_no_module_uses_pythons_white_space() -> None:
     found = [
         f"{file.relative_to(ROOT)}:{line}"
         for file in files
-        if file.name != "whitespace.py"
+        if file.name != "names.py"
         for line in bare_uses(file.read_text())
     ]
     assert found == []

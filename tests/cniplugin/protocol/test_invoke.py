@@ -1,4 +1,4 @@
-"""One call of a plugin, with real processes: data of any size, every way to end, nothing left behind."""
+"""One call of a plugin, with real processes: data of any size, every kind of end, and no remains."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from typing import Any
 
 import pytest
 
-from cniplugin.errors import INTERNAL, IO_FAILURE, TRY_AGAIN_LATER, PluginError
+from cniplugin.cnierrors import INTERNAL, IO_FAILURE, TRY_AGAIN_LATER, PluginError
 from cniplugin.protocol import invoke
-from cniplugin.protocol.invoke import Call
+from cniplugin.protocol.invoke import Call, RuntimeConf
 from tests.fakes.cni_plugin import Plugins
 
 RESULT = '{"cniVersion":"1.0.0"}'
 
 
 def open_fds() -> list[str]:
-    return sorted(os.listdir("/proc/self/fd"))  # noqa: PTH208  # iterdir closes its own too late to be compared
+    return sorted(os.listdir("/proc/self/fd"))  # noqa: PTH208  # iterdir closes its own descriptor too late
 
 
 def children() -> str:
@@ -33,7 +33,7 @@ def children() -> str:
 
 @pytest.fixture
 def plugins(tmp_path: Path) -> Iterator[Plugins]:
-    """Give a directory of plugins, and see that no file descriptor and no child process is left."""
+    """Yield a directory of plugins; check that no file descriptor and no child process is left."""
     fds, before = open_fds(), children()
     yield Plugins(tmp_path)
     assert open_fds() == fds
@@ -54,7 +54,9 @@ def call(plugins: Plugins, **changes: Any) -> Call:
         "environ": {"PATH": os.environ["PATH"], "KEPT": "1", "CNI_IFNAME": "old"},
         "deadline": time.monotonic() + 20,
     }
-    return Call(**{**values, **changes})
+    values |= changes
+    runtime = {key: values.pop(key) for key in RuntimeConf.__fields__ if key in values}
+    return Call(**values, runtime=RuntimeConf(**runtime))
 
 
 def failure(plugins: Plugins, **changes: Any) -> PluginError:
@@ -124,7 +126,7 @@ class TestSuccess:
         invoke.execute(call(plugins))
         [got] = plugins.calls()
         assert got["pgid"] == got["pid"] != os.getpgid(0)
-        # 0, 1, 2, and the one that lists them; what pytest itself lets through is not ours
+        # 0, 1, 2, and the one of the listing, beside those that pytest itself leaves open
         assert len(set(got["fds"]) - {int(fd) for fd in open_fds()}) <= 1
 
     def test_no_signal_is_ignored_because_python_does(self, plugins: Plugins) -> None:
@@ -170,7 +172,7 @@ class TestSizes:
         assert plugins.calls()[0]["stdin"] == request
 
     def test_output_before_the_request_is_read(self, plugins: Plugins, tmp_path: Path) -> None:
-        """Who writes the whole request first waits for ever for a plugin that speaks first."""
+        """A plugin that writes before it reads would deadlock with a caller that writes the whole request first."""
         program = tmp_path / "fake"
         program.write_text("#!/bin/sh\nhead -c 300000 /dev/zero\nhead -c 300000 /dev/zero >&2\ncat\n")
         program.chmod(0o755)
@@ -200,7 +202,7 @@ class TestSizes:
 
 
 class TestFailure:
-    """Rule 21: what a failing plugin printed, as libcni reads it."""
+    """Rule 21: the output of a failing plugin, as libcni reads it."""
 
     def test_its_own_error_is_kept(self, plugins: Plugins, capfd: pytest.CaptureFixture[str]) -> None:
         said = {"cniVersion": "1.0.0", "code": 11, "msg": "later", "details": "in a minute"}
@@ -265,7 +267,7 @@ class TestFailure:
         assert failure(plugins, args="a=\0").code == IO_FAILURE
 
     def test_no_file_descriptors_left(self, plugins: Plugins) -> None:
-        """Whichever of the three pipes is the one that cannot be made."""
+        """Each of the three pipes may be the one that cannot be made."""
         plugins.install("fake")
         limits = resource.getrlimit(resource.RLIMIT_NOFILE)
         highest = max(int(fd) for fd in open_fds())
@@ -287,14 +289,14 @@ class TestFailure:
         assert all(error.msg.endswith("/fake: Too many open files") for error in errors)
 
     def test_a_lost_exit_status_is_no_success(self, plugins: Plugins) -> None:
-        """A process that ignores SIGCHLD is not told how its children ended."""
+        """A process that ignores SIGCHLD does not get the exit status of its children."""
         plugins.install("fake")
         before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
         try:
             error = failure(plugins)
         finally:
             signal.signal(signal.SIGCHLD, before)
-        assert (error.code, error.msg) == (INTERNAL, "netplugin ended, and its exit status is lost")
+        assert (error.code, error.msg) == (INTERNAL, "netplugin exited, and its exit status is lost")
 
     def test_nobody_reads_our_stderr(self, plugins: Plugins) -> None:
         plugins.tell("fake", "ADD", stdout=RESULT, stderr="a warning")

@@ -1,4 +1,4 @@
-"""This plugin's own configuration: every key, its default, and every way to get it wrong (node.md 1.1)."""
+"""This plugin's own configuration: every key, its default, and its wrong values (node.md 1.1)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cniplugin.errors import CniError
+from cniplugin.cnierrors import CniError
 from cniplugin.protocol import netconf
 from cniplugin.protocol.netconf import NetConf
 
@@ -45,12 +45,13 @@ def test_the_defaults() -> None:
         status_networks=(),
         system_namespaces=("kube-system",),
         multus_namespace="kube-system",
-        namespace_isolation=False,
-        global_namespaces=("default",),
+        namespace_isolation=None,
+        global_namespaces=None,
         kubeconfig="",
         conf_dir="/etc/cni/multus/net.d",
         bin_dir="/opt/cni/bin",
         record_dir="/var/lib/cni/nadmit",
+        multus_dir="/var/lib/cni/multus",
         readiness_indicator_file="",
         auxiliary_cni_chain_name="",
         kubelet_dir="/var/lib/kubelet",
@@ -109,47 +110,75 @@ def test_a_key_that_is_right(key: str, value: Any, field: str, read: Any) -> Non
 
 
 WRONG: list[tuple[str, Any, str]] = [
-    ("clusterNetwork", 7, "clusterNetwork: this cannot be: 7; allowed: a string"),
-    ("defaultNetworks", "a", 'defaultNetworks: this cannot be: "a"; allowed: a list of strings, none of them empty'),
-    ("defaultNetworks", ["a", ""], 'defaultNetworks[1]: this cannot be: ""; allowed: '),
-    ("statusNetworks", [None], "statusNetworks[0]: null is no value here; allowed: "),
-    ("systemNamespaces", ["A"], 'systemNamespaces[0]: this cannot be: "A"; allowed: a list of namespaces'),
-    ("multusNamespace", "a.b", 'multusNamespace: this cannot be: "a.b"; allowed: lower case letters'),
-    ("multusNamespace", 1, "multusNamespace: this cannot be: 1; allowed: lower case letters"),
-    ("namespaceIsolation", "true", 'namespaceIsolation: this cannot be: "true"; allowed: true or false'),
-    ("globalNamespaces", ["a"], "globalNamespaces: this cannot be: a list; allowed: namespaces in one string"),
-    ("globalNamespaces", "a,B", 'globalNamespaces: this cannot be: "a,B"; allowed: namespaces in one string'),
-    ("kubeconfig", "k", 'kubeconfig: this cannot be: "k"; allowed: an absolute path'),
-    ("confDir", {}, "confDir: this cannot be: an object; allowed: an absolute path"),
-    ("binDir", "/a\0", 'binDir: this cannot be: "/a\\u0000"; allowed: an absolute path'),
-    ("recordDir", "../r", 'recordDir: this cannot be: "../r"; allowed: an absolute path'),
-    ("kubeletDir", "kubelet", 'kubeletDir: this cannot be: "kubelet"; allowed: an absolute path'),
-    ("deviceInfoDir", 1, "deviceInfoDir: this cannot be: 1; allowed: an absolute path"),
-    ("readinessindicatorfile", False, "readinessindicatorfile: this cannot be: false; allowed: an absolute path"),
-    ("auxiliaryCNIChainName", 1, "auxiliaryCNIChainName: this cannot be: 1; allowed: a string"),
-    ("deadline", 0, "deadline: this cannot be: 0; allowed: seconds, a number above 0, at most 3600"),
-    ("deadline", 3601, "deadline: this cannot be: 3601; "),
-    ("deadline", True, "deadline: this cannot be: true; "),
-    ("deadline", "30s", 'deadline: this cannot be: "30s"; '),
-    ("logFile", "l", 'logFile: this cannot be: "l"; allowed: an absolute path'),
-    ("logLevel", "warn", 'logLevel: this cannot be: "warn"; allowed: debug, verbose, error, panic'),
-    ("logLevel", [], "logLevel: this cannot be: a list; "),
-    ("logToStderr", 1, "logToStderr: this cannot be: 1; allowed: true or false"),
-    ("logOptions", [], "logOptions: this cannot be: a list; allowed: an object"),
-    ("logOptions", {"maxAge": "5"}, 'logOptions.maxAge: this cannot be: "5"; allowed: an integer of 0 or more'),
-    ("logOptions", {"compress": 1}, "logOptions.compress: this cannot be: 1; allowed: true or false"),
-    ("capabilities", {"mac": "x"}, 'capabilities.mac: this cannot be: "x"; allowed: true or false'),
-    ("runtimeConfig", [], "runtimeConfig: this cannot be: a list; allowed: an object"),
-    ("prevResult", "x", 'prevResult: this cannot be: "x"; allowed: an object'),
+    ("clusterNetwork", 7, "clusterNetwork: this value is not allowed: 7; allowed: a string"),
+    (
+        "defaultNetworks",
+        "a",
+        'defaultNetworks: this value is not allowed: "a"; allowed: a list of strings, none of them empty',
+    ),
+    ("defaultNetworks", ["a", ""], 'defaultNetworks[1]: this value is not allowed: ""; allowed: '),
+    ("statusNetworks", [None], "statusNetworks[0]: null is not allowed here; allowed: "),
+    ("systemNamespaces", ["A"], 'systemNamespaces[0]: this value is not allowed: "A"; allowed: a list of namespaces'),
+    ("multusNamespace", "a.b", 'multusNamespace: this value is not allowed: "a.b"; allowed: lower case letters'),
+    ("multusNamespace", 1, "multusNamespace: this value is not allowed: 1; allowed: lower case letters"),
+    ("namespaceIsolation", "true", 'namespaceIsolation: this value is not allowed: "true"; allowed: true or false'),
+    (
+        "globalNamespaces",
+        ["a"],
+        "globalNamespaces: this value is not allowed: a list; allowed: namespaces in one string",
+    ),
+    (
+        "globalNamespaces",
+        "a,B",
+        'globalNamespaces: this value is not allowed: "a,B"; allowed: namespaces in one string',
+    ),
+    ("kubeconfig", "k", 'kubeconfig: this value is not allowed: "k"; allowed: an absolute path'),
+    ("confDir", {}, "confDir: this value is not allowed: an object; allowed: an absolute path"),
+    ("binDir", "/a\0", 'binDir: this value is not allowed: "/a\\u0000"; allowed: an absolute path'),
+    ("recordDir", "../r", 'recordDir: this value is not allowed: "../r"; allowed: an absolute path'),
+    ("kubeletDir", "kubelet", 'kubeletDir: this value is not allowed: "kubelet"; allowed: an absolute path'),
+    ("deviceInfoDir", 1, "deviceInfoDir: this value is not allowed: 1; allowed: an absolute path"),
+    (
+        "readinessindicatorfile",
+        False,
+        "readinessindicatorfile: this value is not allowed: false; allowed: an absolute path",
+    ),
+    ("auxiliaryCNIChainName", 1, "auxiliaryCNIChainName: this value is not allowed: 1; allowed: a string"),
+    ("deadline", 0, "deadline: this value is not allowed: 0; allowed: seconds, a number above 0, at most 3600"),
+    ("deadline", 3601, "deadline: this value is not allowed: 3601; "),
+    ("deadline", True, "deadline: this value is not allowed: true; "),
+    ("deadline", "30s", 'deadline: this value is not allowed: "30s"; '),
+    ("logFile", "l", 'logFile: this value is not allowed: "l"; allowed: an absolute path'),
+    ("logLevel", "warn", 'logLevel: this value is not allowed: "warn"; allowed: debug, verbose, error, panic'),
+    ("logLevel", [], "logLevel: this value is not allowed: a list; "),
+    ("logToStderr", 1, "logToStderr: this value is not allowed: 1; allowed: true or false"),
+    ("logOptions", [], "logOptions: this value is not allowed: a list; allowed: an object"),
+    (
+        "logOptions",
+        {"maxAge": "5"},
+        'logOptions.maxAge: this value is not allowed: "5"; allowed: an integer of 0 or more',
+    ),
+    ("logOptions", {"compress": 1}, "logOptions.compress: this value is not allowed: 1; allowed: true or false"),
+    ("capabilities", {"mac": "x"}, 'capabilities.mac: this value is not allowed: "x"; allowed: true or false'),
+    ("runtimeConfig", [], "runtimeConfig: this value is not allowed: a list; allowed: an object"),
+    ("prevResult", "x", 'prevResult: this value is not allowed: "x"; allowed: an object'),
     (
         "cni.dev/valid-attachments",
         {},
-        "cni.dev/valid-attachments: this cannot be: an object; allowed: a list of objects",
+        "cni.dev/valid-attachments: this value is not allowed: an object; allowed: a list of objects",
     ),
-    ("cni.dev/valid-attachments", [{"containerID": "a"}], "cni.dev/valid-attachments[0]: this cannot be: an object; "),
-    ("cni.dev/valid-attachments", [7], "cni.dev/valid-attachments[0]: this cannot be: 7; allowed: an object with"),
-    ("retryDeleteOnError", "x", 'retryDeleteOnError: this cannot be: "x"; allowed: true or false'),
-    ("cniDir", 1, "cniDir: this cannot be: 1; allowed: a string"),
+    (
+        "cni.dev/valid-attachments",
+        [{"containerID": "a"}],
+        "cni.dev/valid-attachments[0]: this value is not allowed: an object; ",
+    ),
+    (
+        "cni.dev/valid-attachments",
+        [7],
+        "cni.dev/valid-attachments[0]: this value is not allowed: 7; allowed: an object with",
+    ),
+    ("retryDeleteOnError", "x", 'retryDeleteOnError: this value is not allowed: "x"; allowed: true or false'),
+    ("cniDir", 1, "cniDir: this value is not allowed: 1; allowed: a string"),
     (
         "KubeConfig",
         "/k",
@@ -164,9 +193,9 @@ def test_a_key_that_is_wrong(key: str, value: Any, said: str) -> None:
 
 
 def test_the_tables_know_every_key() -> None:
-    """A key without a case here is a key without a test."""
+    """Every key has a case in the tables."""
     read = {key for key, (field, _) in netconf._KEYS.items() if field != "_"}
-    tested = {key for key, *_ in RIGHT} | {"cniVersion", "name", "delegates"}
+    tested = {key for key, *_ in RIGHT} | {"cniVersion", "name", "delegates", "cniDir"}
     assert read == tested
 
 
@@ -186,12 +215,12 @@ class TestTogether:
         assert conf.delegates[0].conf["id"] == 2**63 + 1
 
     def test_both(self) -> None:
-        assert refused(delegates=[DELEGATE]).msg.startswith('delegates: there is "clusterNetwork" too')
+        assert refused(delegates=[DELEGATE]).msg.startswith('delegates: "clusterNetwork" is set too')
 
     @pytest.mark.parametrize("delegates", [None, []])
     def test_neither(self, delegates: Any) -> None:
         got = refused(clusterNetwork="", delegates=delegates)
-        assert got.msg.startswith('delegates: there is neither "delegates" nor "clusterNetwork"')
+        assert got.msg.startswith('delegates: neither "delegates" nor "clusterNetwork" is set')
 
     def test_an_empty_list_beside_cluster_network(self) -> None:
         assert parse(delegates=[]).delegates == ()
@@ -199,8 +228,8 @@ class TestTogether:
     @pytest.mark.parametrize(
         ("delegates", "said"),
         [
-            ({}, "delegates: this cannot be: an object; allowed: a list of CNI configurations"),
-            ([7], "delegates[0]: this cannot be: 7; allowed: a CNI configuration"),
+            ({}, "delegates: this value is not allowed: an object; allowed: a list of CNI configurations"),
+            ([7], "delegates[0]: this value is not allowed: 7; allowed: a CNI configuration"),
             ([DELEGATE, {}], 'delegates[1]: there is neither "type" nor "plugins"; allowed: '),
             ([{"type": "/bin/sh"}], "delegates[0].type: the type is a path, which could run any program of the node: "),
             ([{"plugins": [{"type": "a", "Type": "b"}]}], "delegates[0].plugins[0].Type: keys are case-sensitive"),
@@ -232,16 +261,23 @@ class TestWarnings:
             ("clusterNetworks", '"clusterNetworks": unknown key; did you mean "clusterNetwork"?'),
             ("readinessIndicator", '"readinessIndicator": unknown key; did you mean "readinessindicatorfile"?'),
             ("zzz", '"zzz": unknown key'),
-            ("daemonSocketDir", "daemonSocketDir: this key is for Multus' daemon or installer and means nothing here"),
+            ("daemonSocketDir", "daemonSocketDir: this key is for Multus' daemon or installer and has no effect here"),
             ("cniDir", "cniDir: this is Multus' directory, from which its pods are detached; ours is recordDir"),
         ],
     )
     def test_keys_without_effect(self, key: str, said: str) -> None:
         assert warned(**{key: "x"}) == said
 
+    @pytest.mark.parametrize(("value", "directory"), [("/multus", "/multus"), ("", "/var/lib/cni/multus")])
+    def test_the_directory_of_multus(self, value: str, directory: str) -> None:
+        conf, _ = netconf.parse({**MINIMAL, "cniDir": value})
+        assert conf.multus_dir == directory
+
     @pytest.mark.parametrize("value", [True, False])
     def test_retry_is_always_on(self, value: bool) -> None:  # noqa: FBT001
-        assert warned(retryDeleteOnError=value).startswith("retryDeleteOnError: a record is always kept until its DEL")
+        assert warned(retryDeleteOnError=value).startswith(
+            "retryDeleteOnError: the plugin always keeps a record until its DEL"
+        )
 
     def test_an_unknown_log_option(self) -> None:
         assert warned(logOptions={"maxage": 1}) == 'logOptions.maxage: unknown key; did you mean "maxAge"?'
@@ -253,19 +289,19 @@ class TestWarnings:
 class TestCleanUp:
     def test_what_does_not_matter_is_a_warning(self) -> None:
         broken = {"name": "net", "deadline": 9, "confDir": 7, "delegates": [{}], "KubeConfig": "/k"}
-        conf, warnings = netconf.parse_to_clean_up(broken)
+        conf, warnings = netconf.read(broken).accept("DEL")
         assert conf == NetConf(name="net", cni_version="0.1.0", deadline_s=9)
         assert [warning.partition(":")[0] for warning in warnings] == ["confDir", "delegates[0]", "kubeconfig"]
 
-    @pytest.mark.parametrize("key", netconf.NEEDED_TO_CLEAN_UP)
+    @pytest.mark.parametrize("key", netconf.NEEDED_WITH_RECORDS)
     def test_what_matters_is_refused(self, key: str) -> None:
-        """Records sought in the wrong directory would make a success of a DEL that did nothing."""
+        """With a wrong directory, DEL would find no record and succeed without detaching."""
         with pytest.raises(CniError, match=f"^{key}: "):
-            netconf.parse_to_clean_up({"name": "net", "confDir": 7, key: "x"})
+            netconf.read({"name": "net", "confDir": 7, key: "x"}).accept("DEL")
 
     def test_also_in_another_letter_case(self) -> None:
         with pytest.raises(CniError, match=r"^recordDir: keys are case-sensitive"):
-            netconf.parse_to_clean_up({"name": "net", "recorddir": "/r"})
+            netconf.read({"name": "net", "recorddir": "/r"}).accept("DEL")
 
 
 JSON = st.recursive(
@@ -279,9 +315,9 @@ JSON = st.recursive(
 @given(st.dictionaries(st.sampled_from(sorted(netconf._KEYS)) | st.text(max_size=8), JSON, max_size=5))
 def test_any_configuration_is_read_or_refused(conf: dict[str, Any]) -> None:
     whole = {**json.loads(json.dumps(conf)), "name": "net", "cniVersion": "1.1.0"}
-    for read in (netconf.parse, netconf.parse_to_clean_up):
+    for command in ("ADD", "DEL"):
         try:
-            read(whole)
+            netconf.read(whole).accept(command)
         except CniError as error:
             assert error.code == 7
             assert error.msg

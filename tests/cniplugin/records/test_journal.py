@@ -1,4 +1,4 @@
-"""The journal on real files, with real processes that are killed, and a system that fails at each step."""
+"""The journal on real files, with real killed processes, and with a system that fails at each step."""
 
 from __future__ import annotations
 
@@ -18,10 +18,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cniplugin.errors import CniError
-from cniplugin.records import journaltext
-from cniplugin.records.journal import DamagedError, Store, salvage
-from cniplugin.records.journaltext import Entry, Journal, parse, render
+from cniplugin.cnierrors import CniError
+from cniplugin.records import journal
+from cniplugin.records.journal import DamagedError, Entry, Journal, Store, parse, render, salvage
 from tests.paths import ROOT as PROJECT
 
 if TYPE_CHECKING:
@@ -89,7 +88,7 @@ entries = st.builds(
     capability_args=objects,
     cni_args=st.none() | objects,
     args=texts,
-    state=st.sampled_from(journaltext.STATES),
+    state=st.sampled_from(journal.STATES),
     result=st.none() | objects,
     default_route=st.none() | objects,
     device=st.none() | texts,
@@ -108,7 +107,7 @@ journals = st.builds(
 
 
 def test_a_record_from_before_a_field_was_added() -> None:
-    """NB: and a plugin from before reads ours, as long as they hold nothing that it could not honour."""
+    """NB: an older plugin reads our records, unless they have a field that it does not know."""
     assert b"device_info_file" not in render(OLDER)
     assert parse(render(OLDER)) == OLDER
     assert parse(render(JOURNAL)).entries[1].device_info_file == "/run/devinfo/cni/a-c1_net2"
@@ -169,9 +168,8 @@ def test_every_truncation_is_noticed(store: Store) -> None:
             store.read("c1")
         found = salvage(store.path("c1"))
         assert found.entries == JOURNAL.entries[: len(found.entries)]
-        assert {entry.ifname for entry in found.suspects} <= {entry.ifname for entry in JOURNAL.entries}
         if found.head:
-            assert found.missing == 2 - len(found.entries) - len(found.suspects)
+            assert found.missing == 2 - len(found.entries)
 
 
 @pytest.mark.slow
@@ -205,21 +203,20 @@ def test_of_a_flipped_byte_the_rest_is_salvaged(store: Store) -> None:
         elif whole[offset] != 10:
             assert found.head == JOURNAL.replace(entries=())
             assert len(found.entries) == 1
-            assert found.missing == 1 - len(found.suspects)
+            assert found.missing == 1
 
 
-def test_an_entry_whose_checksum_is_wrong_is_a_suspect(store: Store) -> None:
+def test_an_entry_whose_checksum_is_wrong_is_missing(store: Store) -> None:
     store.write(JOURNAL)
     path = Path(store.path("c1"))
     path.write_bytes(path.read_bytes().replace(b"10.1.1.2", b"10.1.1.3"))
     found = salvage(str(path))
     assert found.entries == JOURNAL.entries[:1]
-    assert found.suspects == (SECOND.replace(result={"cniVersion": "1.0.0", "ips": [{"address": "10.1.1.3/24"}]}),)
-    assert found.missing == 0
+    assert found.missing == 1
 
 
 def line(value: object) -> bytes:
-    return journaltext._render_line(value)
+    return journal._render_line(value)
 
 
 def entry_line(index: object, **change: object) -> bytes:
@@ -263,7 +260,6 @@ def test_foreign_content_is_damage(store: Store, data: bytes) -> None:
     assert caught.value.code == 6
     assert caught.value.path == store.path("c1")
     assert "\n" not in caught.value.msg
-    assert salvage(store.path("c1")).suspects == ()
     store.remove("c1")
 
 
@@ -280,7 +276,7 @@ def test_a_record_that_cannot_be_read_is_damaged(store: Store) -> None:
     with pytest.raises(DamagedError, match="directory") as caught:
         store.read("c1")
     assert caught.value.code == 5
-    assert salvage(store.path("c1")) == journaltext.Salvage(head=None, entries=(), suspects=(), missing=None)
+    assert salvage(store.path("c1")) == journal.Salvage(head=None, entries=(), missing=None)
     with pytest.raises(CniError, match="it cannot be removed") as refused:
         store.remove("c1")
     assert refused.value.code == 5
@@ -289,7 +285,7 @@ def test_a_record_that_cannot_be_read_is_damaged(store: Store) -> None:
 def test_the_record_of_another_container_is_damage(store: Store) -> None:
     store.write(JOURNAL)
     Path(store.path("c1")).rename(store.path("c2"))
-    with pytest.raises(DamagedError, match="it is that of container c1"):
+    with pytest.raises(DamagedError, match="it belongs to container c1"):
         store.read("c2")
 
 
@@ -326,11 +322,11 @@ def test_other_files_are_no_records(store: Store) -> None:
     assert names(store) == {"c1.journal", ".lock", "notes.txt", "x~0.journal", ".journal"}
 
 
-# A system that fails
+# Failing system calls
 
 
 class Failing:
-    """`os`, whose n-th call fails with `error`; also writes only a few bytes at a time."""
+    """`os`, except that the n-th call fails with `error` and each write takes only a few bytes."""
 
     def __init__(self, at: int, error: int) -> None:
         self.at = at
@@ -474,9 +470,9 @@ def fill(directory: Path) -> None:
 PRELUDE = f"""
 import os, sys, time
 sys.path.insert(0, {ROOT!r})
-from cniplugin.errors import CniError
+from cniplugin.cnierrors import CniError
 from cniplugin.records.journal import Store
-from cniplugin.records.journaltext import *
+from cniplugin.records.journal import *
 directory = sys.argv[1]
 """
 KILLED = (
@@ -582,7 +578,7 @@ def test_locks_exclude_each_other(store: Store) -> None:
     fighters = [start(FIGHT, store.directory, 60) for _ in range(6)]
     ended = [finish(fighter) for fighter in fighters]
     assert [code for code, _ in ended] == [0] * 6
-    assert {int(out) for _, out in ended} == {4}  # three standard streams and the listing's own
+    assert {int(out) for _, out in ended} == {4}  # the standard streams and the descriptor of the listing
     assert counter.read_text() == "360"
     assert names(store) == {".lock"}
 
@@ -628,7 +624,7 @@ def test_garbage_collection_keeps_all_others_out(store: Store) -> None:
 
 
 def test_a_lock_file_that_was_unlinked_meanwhile_does_not_count(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The waiter opens the file, its holder unlinks it, a third makes a new one: the waiter must see the new one."""
+    """A process waits for a lock file that its holder unlinks, while a third one makes a new file. It must lock the new one."""
     real, turns = fcntl.flock, []
 
     def flock(fd: int, operation: int) -> None:

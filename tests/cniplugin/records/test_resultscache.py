@@ -1,4 +1,4 @@
-"""What libcni and Multus recorded, as they write it, and as rubbish."""
+"""The records of libcni and Multus, as they write them, and damaged."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cniplugin.records.journaltext import Entry, Journal, parse, render
-from cniplugin.records.resultscache import Found, load_multus, load_results
+from cniplugin.records.journal import Entry, Journal, parse, render
+from cniplugin.records.resultscache import Recorded, load_multus, load_results
 
 CONFIG = '{"cniVersion": "1.0.0", "name": "net-a", "plugins": [{"type": "bridge"}, {"type": "portmap"}]}'
 RESULT = {"cniVersion": "1.0.0", "ips": [{"address": "10.1.1.2/24"}]}
@@ -57,11 +57,11 @@ def put(path: Path, value: object) -> str:
     return str(path)
 
 
-def results(directory: Path) -> Found:
+def results(directory: Path) -> Recorded:
     return load_results(str(directory), "c1", runtime_ifname="eth0")
 
 
-def multus(directory: Path) -> Found:
+def multus(directory: Path) -> Recorded:
     return load_multus(str(directory), "c1", runtime_ifname="eth0", args="K=v")
 
 
@@ -72,7 +72,7 @@ def test_an_attachment_is_found_with_all_that_delete_needs(tmp_path: Path) -> No
     put(tmp_path / "net-a-c1-net1", CACHED)
     put(tmp_path / "cbr0-c1-eth0", {**CACHED, "ifName": "eth0", "networkName": "cbr0"})
     first = ENTRY.replace(reference="cbr0", ifname="eth0", is_default=True)
-    assert results(tmp_path) == Found(entries=(first, ENTRY))
+    assert results(tmp_path) == Recorded(entries=(first, ENTRY))
 
 
 def test_absent_members_are_absent(tmp_path: Path) -> None:
@@ -82,14 +82,14 @@ def test_absent_members_are_absent(tmp_path: Path) -> None:
 
 
 def test_no_directory_is_nothing(tmp_path: Path) -> None:
-    assert results(tmp_path / "none") == Found()
+    assert results(tmp_path / "none") == Recorded()
 
 
 def test_the_content_says_whose_file_it_is(tmp_path: Path) -> None:
     put(tmp_path / "a-c1-b-c9-net1", {**CACHED, "networkName": "a-c1-b", "containerId": "c9"})
     put(tmp_path / "a-c9-c1-net1", {**CACHED, "networkName": "a-c9"})
     put(tmp_path / "net-a-c12-net1", b"rubbish of another container")
-    assert results(tmp_path) == Found(entries=(ENTRY.replace(reference="a-c9"),))
+    assert results(tmp_path) == Recorded(entries=(ENTRY.replace(reference="a-c9"),))
 
 
 @pytest.mark.parametrize("kind", ["nadmit", "multus", "multus-shim"])
@@ -97,7 +97,9 @@ def test_the_runtimes_entry_of_a_delegating_plugin_is_left_out(tmp_path: Path, k
     for index, config in enumerate(({"name": "n", "type": kind}, {"name": "n", "plugins": [{"type": kind}]})):
         put(tmp_path / f"n-c1-eth{index}", {**CACHED, "config": encode(json.dumps(config))})
     put(tmp_path / "x-c1-net1", {**CACHED, "config": encode('{"plugins": [1, null]}')})
-    assert [entry.config for entry in results(tmp_path).entries] == ['{"plugins": [1, null]}']
+    assert [json.loads(entry.config) for entry in results(tmp_path).entries] == [
+        {"plugins": [1, None], "name": "net-a"}
+    ]
 
 
 @pytest.mark.parametrize(
@@ -118,7 +120,7 @@ def test_the_runtimes_entry_of_a_delegating_plugin_is_left_out(tmp_path: Path, k
 )
 def test_a_file_without_what_delete_needs_is_listed(tmp_path: Path, change: dict[str, Any]) -> None:
     path = put(tmp_path / "net-a-c1-net1", {**CACHED, **change})
-    assert results(tmp_path) == Found(unusable=(path,))
+    assert results(tmp_path) == Recorded(unusable=(path,))
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"null", b"[]", b"\xff", b"[" * 100_000, json.dumps(RESULT).encode()])
@@ -132,7 +134,7 @@ def test_rubbish_is_listed(tmp_path: Path, content: bytes) -> None:
 
 def test_a_directory_in_the_place_of_a_file_is_listed(tmp_path: Path) -> None:
     (tmp_path / "net-a-c1-net1").mkdir()
-    assert results(tmp_path) == Found(unusable=(str(tmp_path / "net-a-c1-net1"),))
+    assert results(tmp_path) == Recorded(unusable=(str(tmp_path / "net-a-c1-net1"),))
 
 
 @pytest.mark.parametrize("value", [7, [7], [["a"]], [["a", 1]], {"a": "b"}])
@@ -212,9 +214,9 @@ def test_port_mappings_come_from_the_results_beside_it(tmp_path: Path) -> None:
 
 
 def test_without_a_cache_the_results_count(tmp_path: Path) -> None:
-    assert multus(tmp_path) == Found()
+    assert multus(tmp_path) == Recorded()
     put(tmp_path / "results" / "net-a-c1-net1", CACHED)
-    assert multus(tmp_path) == Found(entries=(ENTRY,))
+    assert multus(tmp_path) == Recorded(entries=(ENTRY,))
 
 
 def test_a_damaged_cache_is_listed_and_the_results_count(tmp_path: Path) -> None:
@@ -222,7 +224,7 @@ def test_a_damaged_cache_is_listed_and_the_results_count(tmp_path: Path) -> None
     put(tmp_path / "results" / "net-a-c1-net1", CACHED)
     for length in range(len(whole)):
         path = put(tmp_path / "c1", whole[:length])
-        assert multus(tmp_path) == Found(entries=(ENTRY,), unusable=(path,))
+        assert multus(tmp_path) == Recorded(entries=(ENTRY,), unusable=(path,))
 
 
 @pytest.mark.parametrize("bad", [None, 1, {}, {"Bytes": "%"}, {"Bytes": encode("[]")}, {"ifnameRequest": 3}])

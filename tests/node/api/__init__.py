@@ -1,1 +1,1 @@
-"""The plugin as a runtime calls it: real kernel, real delegates, and an API server over TLS."""
+"""The plugin as a runtime calls it, with the real kernel, real delegates, and an API server over TLS."""

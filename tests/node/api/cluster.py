@@ -1,4 +1,4 @@
-"""The cluster of a node with one pod, blue/web-0: an in-process API server, which can misbehave, or a real one."""
+"""The cluster of a node with one pod, blue/web-0: an in-process API server, which can fail on demand, or a real one."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ ACCESS = "access.nadmit.io/v1alpha1"
 DEFINITIONS = "network-attachment-definitions"
 ACCOUNT = ("kube-system", "nadmit-node")
 ACCOUNT_NAME = f"system:serviceaccount:{':'.join(ACCOUNT)}"
-"""What manifests/node/rbac.yaml gives the plugin."""
+"""The rights of the plugin in manifests/node/rbac.yaml."""
 
 IN_PROCESS = "in-process"
 REAL = pytest.param("kube-apiserver", marks=pytest.mark.kube_apiserver)
 
 misbehaving = pytest.mark.parametrize("api", [IN_PROCESS], indirect=True)
-"""For tests in which the API server does what a real one does not do when it is told so, or shows its wire."""
+"""For tests in which the API server fails on demand or shows its traffic, which a real one cannot."""
 genuine = pytest.mark.parametrize("api", [REAL], indirect=True)
-"""For tests of what only a real one decides, such as RBAC."""
+"""For tests of decisions that only a real one makes, such as RBAC."""
 
 
 class Cluster(ABC):
-    """What a test does with a cluster, as somebody who may do everything. The plugin's token is `bearer`."""
+    """A test's access to a cluster, with all rights. The plugin's token is `bearer`."""
 
     uid: str
     """Of the pod."""
@@ -47,14 +47,14 @@ class Cluster(ABC):
 
     @abstractmethod
     def put_network(self, namespace: str, name: str, config: object, **metadata: Any) -> None:
-        """Put a definition; without a configuration if that is None; what is no text becomes JSON."""
+        """Put a definition. A configuration of None is absent; one that is not a string becomes JSON."""
 
     @abstractmethod
     def delete_network(self, namespace: str, name: str) -> None: ...
 
     @abstractmethod
     def put_rules(self, *values: Conf) -> None:
-        """Put objects of access.nadmit.io, whose kinds are then installed."""
+        """Put objects of access.nadmit.io, and install their kinds."""
 
     @abstractmethod
     def delete_rules(self) -> None:
@@ -62,11 +62,11 @@ class Cluster(ABC):
 
     @abstractmethod
     def label_namespace(self, name: str = "blue", /, **labels: str) -> None:
-        """Give a namespace these labels, and no others."""
+        """Replace the labels of a namespace."""
 
     @abstractmethod
     def put_pod(self, networks: object = None, *, default: str | None = None, **annotations: str) -> None:
-        """Put pod blue/web-0; what is no text becomes JSON."""
+        """Put pod blue/web-0; an annotation that is not a string becomes JSON."""
 
     @abstractmethod
     def delete_pod(self) -> None: ...
@@ -83,7 +83,7 @@ class Cluster(ABC):
         """Return the plugin's requests, such as `GET /api/v1/namespaces/blue`."""
 
     def replace_pod(self) -> None:
-        """Delete the pod and create another one of its name, with another uid."""
+        """Delete the pod and create another one with its name and another uid."""
         self.delete_pod()
         self.put_pod()
 
@@ -97,7 +97,7 @@ class Cluster(ABC):
 
 
 class Api(ApiServer, Cluster):
-    """An API server that can be told what to answer to which request; None is the truth."""
+    """An API server with scripted answers to requests; None is the true answer."""
 
     def __init__(self, directory: Path) -> None:
         super().__init__(directory)
@@ -154,7 +154,7 @@ class Api(ApiServer, Cluster):
 
 
 class RealCluster(Cluster):
-    """A kube-apiserver. Use as a context, which leaves no pod, no event and no network behind."""
+    """A kube-apiserver, for `with`; the block leaves no pod, event or network."""
 
     def __init__(self, server: RealApiServer, *, bearer: str) -> None:
         self.server = server
@@ -234,7 +234,7 @@ class RealCluster(Cluster):
         return [request.line for request in self.server.requests(offset=self.offset, user=ACCOUNT_NAME)]
 
     def _put_namespace(self, name: str, **labels: str) -> None:
-        """NB: namespaces stay, because no controller runs that would end them."""
+        """NB: namespaces stay, because no controller runs that would remove them."""
         if name not in self.namespaces:
             self.server.put(_object("v1", "Namespace", name, labels=labels))
             self.namespaces.add(name)

@@ -18,7 +18,7 @@ ACCESS_CRDS = sorted((REPO / "manifests" / "crds").glob("networkattachmentpolic*
 
 @pytest.fixture(scope="session")
 def bearer(real_api: RealApiServer) -> str:
-    """A token of the account that our manifest describes; the kinds of the access rules are installed."""
+    """The token of the account in our manifest, with the kinds of the access rules installed."""
     for value in (each for path in ACCESS_CRDS for each in yaml.safe_load_all(path.read_text())):
         real_api.put(value)
     for path in ("networkattachmentpolicies", "networkattachmentpolicyconfigs"):
@@ -29,7 +29,7 @@ def bearer(real_api: RealApiServer) -> str:
 
 
 def wait_until_served(server: RealApiServer, path: str, *, within_s: float = 30.0) -> None:
-    """NB: a kind that was just installed is not found for a moment."""
+    """NB: for a moment after its installation, a kind is not found."""
     deadline = time.monotonic() + within_s
     while server.ask("GET", path).status != 200:
         assert time.monotonic() < deadline, path
@@ -38,7 +38,7 @@ def wait_until_served(server: RealApiServer, path: str, *, within_s: float = 30.
 
 @pytest.fixture(params=[IN_PROCESS, REAL])
 def api(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Cluster]:
-    """An API server with pod blue/web-0: each test asks both, unless it is marked `misbehaving` or `genuine`."""
+    """An API server with pod blue/web-0. Each test runs with both, unless it is marked `misbehaving` or `genuine`."""
     if request.param == IN_PROCESS:
         with nothing_left(), Api(tmp_path) as server:
             yield server
@@ -50,7 +50,7 @@ def api(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Cluster]:
 
 @pytest.fixture
 def node(api: Cluster, tmp_path: Path) -> Iterator[Node]:
-    """A node, from which every test must be able to remove the pod without a trace, with the API server gone."""
+    """A node. After each test, DEL must remove every trace of the pod without the API server."""
     lacking = problem()
     if lacking:
         pytest.skip(lacking)

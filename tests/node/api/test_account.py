@@ -1,4 +1,4 @@
-"""The account of manifests/node/rbac.yaml may do what the plugin does, and the plugin does all of it."""
+"""The account of manifests/node/rbac.yaml has the rights that the plugin uses, and no others."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import itertools
 import pytest
 import yaml
 
-from cniplugin.errors import CniError
+from cniplugin.cnierrors import CniError
 from tests.realapi.server import RealApiServer
 
 from .cluster import ACCOUNT_NAME, DEFINITIONS, RealCluster, genuine
@@ -51,7 +51,7 @@ def test_the_role_is_what_the_plugin_asks_for(node: Node, api: RealCluster) -> N
 
 
 def test_an_account_that_may_not_read(node: Node, poor: str) -> None:
-    """Nothing is attached, and the text says what to grant."""
+    """Nothing is attached, and the error names the missing right."""
     node.write_kubeconfig(node.api.url, bearer=poor)
     text = node.add().refused(11)
     assert 'this account may not get pods in namespace "blue"' in text
@@ -60,7 +60,7 @@ def test_an_account_that_may_not_read(node: Node, poor: str) -> None:
 
 
 def test_an_account_that_may_only_read(node: Node, api: RealCluster, poor: str) -> None:
-    """The pod works; what is not told is in the log."""
+    """The pod works; the log says which report failed."""
     grant(api.server, "poor")
     node.write_kubeconfig(node.api.url, bearer=poor)
     outcome = node.add()
@@ -72,7 +72,7 @@ def test_an_account_that_may_only_read(node: Node, api: RealCluster, poor: str) 
 
 
 def grant(server: RealApiServer, account: str, *, networks: bool = False) -> None:
-    """Let an account of kube-system read pods and namespaces, and networks."""
+    """Let an account of kube-system read pods, namespaces and networks."""
     group = "rbac.authorization.k8s.io"
     rules = [{"apiGroups": [""], "resources": ["pods", "namespaces"], "verbs": ["get"]}]
     if networks:
@@ -91,7 +91,7 @@ def grant(server: RealApiServer, account: str, *, networks: bool = False) -> Non
 
 
 def test_a_namespace_that_is_being_deleted(api: RealCluster) -> None:
-    """RBAC is not all that forbids, so the server's own words are told. NB: no controller runs: it stays like this."""
+    """The error quotes the server, because not only RBAC forbids. NB: the namespace stays so, as no controller runs."""
     server = api.server
     server.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "ending"}})
     server.must("DELETE", "/api/v1/namespaces/ending")

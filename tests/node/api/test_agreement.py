@@ -1,8 +1,8 @@
-"""The webhook and the node decide alike: the same networks, the same codes, the same words, whatever the policies say.
+"""The webhook and the node decide alike under all policies: the same networks, codes and texts.
 
-Both ends get the same objects: the webhook as a snapshot, the node through a reader without a wire. The worlds are those
-of the decision table (tests/vectors/policy_cases.json), as they are and mixed by hypothesis. Left out is what the ends
-are meant to decide differently: upstream Multus' gate, which is no gate where this plugin runs.
+Both get the same objects, the webhook as a snapshot, the node through a reader without a connection. The worlds are
+those of the decision table (tests/vectors/policy_cases.json), alone and combined by hypothesis. Left out is the gate of
+upstream Multus, which does not apply where this plugin runs.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from hypothesis import strategies as st
 
 from cniplugin.access.compile import compile_rules, read_policies
 from cniplugin.access.judging.judge import judge
+from cniplugin.access.model.decision import Config, Item, Subject
 from cniplugin.access.model.policyrules import CONFIG_KIND, CONFIG_NAME, POLICY_KIND
-from cniplugin.access.model.values import Config, Item, Subject
-from cniplugin.attach import networks
-from cniplugin.cluster import currentrules
-from cniplugin.cluster.currentrules import Remark
-from cniplugin.cluster.sources import Pod
-from cniplugin.errors import ACCESS_DENIED, CniError, NotFoundError
+from cniplugin.attach import podnetworks
+from cniplugin.cluster import accessrules
+from cniplugin.cluster.accessrules import Remark
+from cniplugin.cluster.objects import Pod
+from cniplugin.cnierrors import ACCESS_DENIED, CniError, NotFoundError
 from cniplugin.netspec import annotation, netattachdef
 from cniplugin.netspec.errors import SpecErrors
 from cniplugin.netspec.selection import NETWORKS
@@ -47,7 +47,7 @@ CAPABILITIES = dict.fromkeys(("ips", "mac", "bandwidth", "portMappings", "infini
 
 
 class World:
-    """The objects of a cluster, as a `sources.Server`."""
+    """The objects of a cluster, as an `objects.Server`."""
 
     def __init__(self, objects: Sequence[Case], nads: Sequence[Case], namespaces: Mapping[str, dict[str, str]]) -> None:
         self.memo: dict[tuple[str, ...], object] = {}
@@ -61,7 +61,7 @@ class World:
         return 30.0
 
     def limit(self, seconds: float) -> None:
-        """There is no wire that could be slow."""
+        """Without a connection there is no waiting."""
 
     def get(self, path: str, *, appears_within_s: float = 0.0) -> dict[str, Any]:  # noqa: ARG002  # as in the protocol
         steps = urlsplit(path).path.split("/")
@@ -121,7 +121,7 @@ def config_object(given: Mapping[str, Any]) -> Case:
 
 
 def with_capabilities(nad: Case) -> Case:
-    """Let the network do all that is asked of it: the access rules do not ask that, the plan does."""
+    """Give the network every capability that the pod asks for, so that the plan can be made."""
     if not nad["config"]:
         return nad
     return {**nad, "config": f'{{"capabilities": {json.dumps(CAPABILITIES)}, {nad["config"][1:]}'}
@@ -156,18 +156,18 @@ def webhook_says(pod: Pod, world: World) -> Decision:
     return evaluate(asked, cluster, compile_rules(cluster.policies, Config()))
 
 
-def node_conf(directory: Path) -> tuple[netconf.NetConf, dict[str, Any]]:
+def node_conf(directory: Path) -> netconf.NetConf:
     raw: dict[str, Any] = {"cniVersion": "1.0.0", "name": "n", "delegates": [{"type": "bridge"}]}
     raw |= {"recordDir": str(directory), "confDir": str(directory), "kubeletDir": str(directory)}
-    return netconf.parse(raw)[0], raw
+    return netconf.parse(raw)[0]
 
 
 def node_says(pod: Pod, world: World, directory: Path) -> tuple[str, Sequence[Remark]]:
-    """Return the text of a refusal, "" for a plan, what the webhook calls `Invalid` for a SpecError; and the remarks."""
-    conf, raw = node_conf(directory)
+    """Return the text of a refusal, "" for a plan, "Invalid" for a SpecError; and the remarks."""
+    conf = node_conf(directory)
     remarks: list[Remark] = []
     try:
-        networks.plan_networks(conf, raw, pod, world, ifname="eth0", uid="u", tell=remarks.append)
+        podnetworks.plan_networks(conf, pod, world, ifname="eth0", uid="u", tell=remarks.append)
     except SpecErrors:
         return "Invalid", remarks
     except CniError as error:
@@ -178,9 +178,9 @@ def node_says(pod: Pod, world: World, directory: Path) -> tuple[str, Sequence[Re
 
 
 def agree(pod: Pod, world: World, directory: Path) -> str:
-    """Say what the node says, if the webhook says so too.
+    """Check that both decide alike, and return the node's text.
 
-    NB: the webhook adds what else is wrong with items that are not refused; the node ends with the refusals.
+    NB: the webhook also reports other problems of items that are not refused; the node reports only the refusals.
     """
     decision = webhook_says(pod, world)
     said, remarks = node_says(pod, world, directory)
@@ -215,13 +215,12 @@ def test_what_the_node_alone_decides(case: Case, tmp_path: Path) -> None:
         world.has_rules = False
     said, remarks = node_says(pod, world, tmp_path)
     assert bool(said) is (case["expect"] == "deny")
-    conf, raw = node_conf(tmp_path)
-    standing = currentrules.load(conf, raw, pod.namespace, world)
-    subject = Subject(namespace=pod.namespace, namespace_labels=standing.labels, labels=pod.labels)
+    in_effect = accessrules.load(node_conf(tmp_path), pod.namespace, world)
+    subject = Subject(namespace=pod.namespace, namespace_labels=in_effect.labels, labels=pod.labels)
     (element,) = annotation.parse(pod.annotations[NETWORKS], namespace=pod.namespace)
     network = world.snapshot().network(element.namespace, element.name)
-    verdict = standing.refusal or judge(
-        subject, Item(element=element, network=network, network_labels={}), standing.rules, is_on_node=True
+    verdict = in_effect.refusal or judge(
+        subject, Item(element=element, network=network, network_labels={}), in_effect.rules, is_on_node=True
     )
     codes = [verdict.code, *(remark.reason for remark in remarks)]
     assert case["reason_code"] in codes

@@ -1,4 +1,4 @@
-"""The in-process API server answers as a real one does, for all that the plugin asks, and the client understands it."""
+"""The in-process API server answers every request of the plugin as a real one does, and the client understands it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from cniplugin.cluster.kubeapi import EVENT_BYTES_MAX, MERGE_PATCH, Client, Event, ReplacedError
 from cniplugin.cluster.kubeconfig import ClusterConfig
-from cniplugin.errors import CniError, NotFoundError
+from cniplugin.cnierrors import CniError, NotFoundError
 
 from .cluster import Cluster
 from .world import POD, Conf
@@ -159,7 +159,7 @@ def test_the_client_meets_a_pod_that_was_created_anew(api: Cluster) -> None:
 def test_the_client_is_not_known(api: Cluster) -> None:
     with connect(api, bearer="other") as client, pytest.raises(CniError) as caught:
         client.get(POD)
-    assert 'it does not know our credentials (401): "Unauthorized"' in caught.value.msg
+    assert 'it rejects our credentials (401): "Unauthorized"' in caught.value.msg
 
 
 @pytest.mark.parametrize(

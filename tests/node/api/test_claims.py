@@ -1,4 +1,4 @@
-"""ResourceClaims at ADD: the networks that they name are asked about again, with the pod's own labels and account."""
+"""ResourceClaims at ADD: the node judges their networks again, with the pod's own labels and account."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def opaque(name: str, namespace: str = "", *requests: str, source: str = "FromCl
 
 
 def claim(*config: Conf, request: str = "vf", driver: str = SRIOV) -> Conf:
-    """Return a claim of which a device is allocated."""
+    """Return a claim with an allocated device."""
     results = [{"request": request, "driver": driver, "pool": "n1", "device": "d"}]
     return {
         "metadata": {"name": "nic"},
@@ -32,7 +32,7 @@ def claim(*config: Conf, request: str = "vf", driver: str = SRIOV) -> Conf:
 
 
 def give(api: Api, value: Conf | None, *, way: str = "claim", version: str = "v1") -> None:
-    """Put the pod, which has the claim in one of three ways, and the claim."""
+    """Put the claim, and the pod that has it in one of three ways."""
     made = api.objects[POD]
     spec: dict[str, Any] = {**made["spec"]}
     status: dict[str, Any] = {}

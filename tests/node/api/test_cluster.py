@@ -1,4 +1,4 @@
-"""What the cluster is told, and what its troubles do to a pod: never a lie, never a leak, DEL without it."""
+"""Reports to the cluster, and its failures: they cause no wrong report and no leak, and DEL does not need it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.root, pytest.mark.slow]
 
 @pytest.fixture
 def nobody() -> Iterator[str]:
-    """An address of an API server at which nobody listens."""
+    """The address of an API server that does not exist."""
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         yield f"https://127.0.0.1:{closed.getsockname()[1]}"
@@ -87,7 +87,7 @@ def test_the_log_tells_each_request_and_no_token(node: Node, api: Api) -> None:
 
 
 def test_a_pod_that_is_missing(node: Node) -> None:
-    """NB: found within the time that a pod may take to appear, it is no error; Multus makes a result up."""
+    """NB: a pod that appears in time is not an error. Multus invents a result."""
     node.api.delete_pod()
     timer = threading.Timer(0.5, node.api.put_pod)
     timer.start()
@@ -107,7 +107,7 @@ def test_a_pod_that_was_created_anew(node: Node) -> None:
 
 
 def test_a_static_pod(node: Node) -> None:
-    """The kubelet's uid is another than the mirror pod's, which is the one that counts for the API server."""
+    """The kubelet's uid differs from that of the mirror pod, which the API server uses."""
     node.api.put_pod(None, **{"kubernetes.io/config.source": "file"})
     node.add(uid="uid-0").expect()
     assert node.api.status()[0]["interface"] == "eth0"
@@ -139,7 +139,7 @@ def test_an_api_server_with_a_bad_moment(node: Node, api: Api) -> None:
 
 
 def test_an_api_server_that_refuses_connections(node: Node, nobody: str) -> None:
-    """Nothing is attached, and the runtime may try again."""
+    """Nothing is attached, and the runtime can try again."""
     node.write_kubeconfig(nobody)
     text = node.add(deadline=0.5).refused(11)
     assert nobody in text
@@ -173,14 +173,14 @@ def test_a_pod_works_though_its_status_cannot_be_written(
     outcome.expect()
     assert "pod blue/web-0: network-status is not written: " in outcome.err
     assert node.addresses() == {"eth0": ["10.77.97.2/24"]}
-    if has_event is not None:  # else it depends on the time that the status left
+    if has_event is not None:  # otherwise it depends on the time that is left after the status
         assert any(line.startswith("NetworkStatusNotWritten: ") for line in node.api.said()) is has_event
 
 
 @misbehaving
 @pytest.mark.parametrize("has_events", [True, False])
 def test_a_status_that_cannot_be_written_takes_a_part_of_the_time(node: Node, api: Api, *, has_events: bool) -> None:
-    """Each PATCH gets 500, as from a webhook that fails; the pod starts long before the deadline."""
+    """Each PATCH gets 500, as from a broken webhook, and the pod starts long before the deadline."""
     broken = {"PATCH"} if has_events else {"PATCH", "POST"}
     api.instead = lambda request: failure(500, "webhook is down") if request.method in broken else None
     begun = time.monotonic()
@@ -199,7 +199,7 @@ def test_a_status_that_cannot_be_written_takes_a_part_of_the_time(node: Node, ap
 
 @misbehaving
 def test_an_api_server_that_goes_dark_before_the_status(node: Node, api: Api) -> None:
-    """It takes the request and never answers."""
+    """The API server takes the request and never answers."""
     api.answers.extend([Answer(), Answer(after_s=60)])
     begun = time.monotonic()
     outcome = node.add(deadline=6)
@@ -230,7 +230,7 @@ def test_a_pod_that_is_replaced_while_it_is_attached(node: Node) -> None:
         node.api.replace_pod()
     outcome = adding.result()
     outcome.expect()
-    assert "was created anew" in outcome.err
+    assert "a new pod has its name" in outcome.err
     assert STATUS not in node.api.annotations()
 
 
@@ -282,7 +282,7 @@ def test_del_that_fails_is_an_error_until_it_succeeds(node: Node) -> None:
 
 
 def test_ports_of_the_pod_are_opened_and_closed(node: Node) -> None:
-    """With the real portmap: DEL must know the ports, which Multus forgets."""
+    """DEL of the real portmap gets the ports, which Multus does not record."""
     portmap = {"type": "portmap", "capabilities": {"portMappings": True}, "snat": False}
     node.api.put_network("blue", "lan", node.chain("b", portmap))
     port = 20000 + node.number

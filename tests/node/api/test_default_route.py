@@ -1,4 +1,4 @@
-"""`default-route` is true in the kernel, in the result and in network-status (NPWG v1.3 §4.1.2.1.9)."""
+"""`default-route` takes effect in the kernel, the result and network-status (NPWG v1.3 §4.1.2.1.9)."""
 
 from __future__ import annotations
 
@@ -50,11 +50,11 @@ def test_the_default_route_moves(node: Node) -> None:
     first, second = node.api.status()
     assert "gateway" not in first
     assert second["gateway"] == second["default-route"] == ["10.77.98.1", "fd77:98::1"]
-    node.call("CHECK").expect()  # NB: the delegates compare the kernel with their results
+    node.call("CHECK").expect()  # NB: CHECK of the delegates compares the kernel with their results
 
 
 def test_one_family(node: Node) -> None:
-    """The others lose both families, the holder keeps what it brought of the other one."""
+    """The others lose the routes of both families. The holder keeps its own route of the family without a gateway."""
     node.api.put_network("blue", "lan", dual(node, "b"))
     node.api.put_pod([{"name": "lan", "default-route": ["10.77.98.254"]}])
     node.add(delegates=[dual(node, "a")]).expect()
@@ -75,7 +75,7 @@ def test_several_gateways(node: Node) -> None:
 
 @pytest.mark.parametrize("has_route", [False, True])
 def test_an_empty_list_keeps_what_the_attachment_brings(node: Node, *, has_route: bool) -> None:
-    """NB: with a default route at eth0, the holder's plugins leave their own out of the kernel."""
+    """NB: if eth0 has a default route, the holder's plugins do not add their own to the kernel."""
     node.api.put_network("blue", "lan", dual(node, "b"))
     node.api.put_pod([{"name": "lan", "default-route": []}])
     node.add(delegates=[dual(node, "a", has_route=has_route)]).expect()
@@ -93,7 +93,7 @@ def test_the_default_network_keeps_it(node: Node) -> None:
 
 
 def test_an_attachment_behind_the_holder_has_none_either(node: Node) -> None:
-    """NB: its route is in the kernel's way until it is taken."""
+    """NB: the kernel accepts the new route only after the old one is removed."""
     node.api.put_network("blue", "lan", node.bridge_conf("c"))
     node.api.put_network("blue", "last", dual(node, "b"))
     node.api.put_pod([{"name": "lan", "default-route": ["10.77.99.1"]}, {"name": "last"}])
@@ -104,7 +104,7 @@ def test_an_attachment_behind_the_holder_has_none_either(node: Node) -> None:
 
 @pytest.mark.parametrize("version", ["0.2.0", "0.3.1", "1.0.0"])
 def test_the_result_of_any_version_says_what_the_kernel_has(node: Node, version: str) -> None:
-    """NB: 0.2.0 keeps routes in `ip4`, so a list beside it says nothing."""
+    """NB: 0.2.0 has routes in `ip4`, so a list beside it has no meaning."""
     node.api.put_network("blue", "lan", dual(node, "b", has_route=False, cniVersion=version))
     node.api.put_pod([{"name": "lan", "default-route": ["10.77.98.1"]}])
     result = node.add(delegates=[dual(node, "a", cniVersion=version)]).expect()
@@ -116,7 +116,7 @@ def test_the_result_of_any_version_says_what_the_kernel_has(node: Node, version:
 
 
 def test_a_gateway_that_cannot_be_reached(node: Node) -> None:
-    """The kernel refuses it, so the pod does not start, and nothing is left."""
+    """The kernel refuses the route, so the pod does not start, and everything is detached."""
     node.api.put_network("blue", "lan", dual(node, "b", has_route=False))
     node.api.put_pod([{"name": "lan", "default-route": ["172.31.0.1"]}])
     text = node.add(delegates=[dual(node, "a")]).refused(5)

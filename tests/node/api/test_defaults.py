@@ -1,4 +1,4 @@
-"""The default network and what the node adds to it (NPWG v1.3 §6; Multus' configuration keys)."""
+"""The default network and the further networks of the node (NPWG v1.3 §6; Multus' configuration keys)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_several_delegates(node: Node) -> None:
 
 
 def test_delegates_of_one_name_are_different_networks(node: Node) -> None:
-    """A delegate without a name has the name of the configuration, so two of them share it."""
+    """Delegates without a name get that of the configuration, so two of them share it."""
     nameless = [{key: value for key, value in node.bridge_conf(letter).items() if key != "name"} for letter in "ab"]
     node.add(delegates=nameless).expect()
     assert node.addresses() == {"eth0": ["10.77.97.2/24"], "net1": ["10.77.98.2/24"]}
@@ -62,7 +62,7 @@ def test_cluster_network_that_is_nowhere(node: Node) -> None:
 
 @pytest.mark.parametrize("has_kubeconfig", [True, False])
 def test_cluster_network_is_a_file(node: Node, *, has_kubeconfig: bool) -> None:
-    """NB: without a kubeconfig too, and then nobody reads annotations."""
+    """NB: also without a kubeconfig, where annotations are not read."""
     path = write(node.directory / "net.d" / "10.conflist", node.chain("b", {"type": "recorder"}))
     write(node.directory / "net.d" / "bridge-b" / "10.conf", {"type": "passthru"})
     node.api.put_pod("lan")
@@ -93,7 +93,7 @@ def test_delegates_without_an_api_server(node: Node) -> None:
 
 
 def test_a_pod_chooses_its_default_network(node: Node) -> None:
-    """A bare name is one of `multusNamespace`; what the element asks for is done for the default network too."""
+    """A bare name means a network of `multusNamespace`. The element's requests apply to the default network too."""
     conf = node.bridge_conf("b", capabilities={"ips": True})
     conf["ipam"] = {"type": "static"}
     node.api.put_network("kube-system", "other", conf)
@@ -105,7 +105,7 @@ def test_a_pod_chooses_its_default_network(node: Node) -> None:
 
 
 def test_a_pod_chooses_nothing(node: Node) -> None:
-    """Multus panics here."""
+    """Multus crashes here."""
     node.api.put_pod(default="[]")
     node.add(namespaceIsolation=False).expect()
     assert node.addresses() == {"eth0": ["10.77.97.2/24"]}
@@ -193,7 +193,7 @@ def test_what_the_runtime_asks_goes_to_the_default_network_only(node: Node) -> N
 
 @pytest.mark.parametrize("version", ["0.3.1", "0.4.0", "1.0.0", "1.1.0"])
 def test_the_result_has_our_own_version(node: Node, version: str) -> None:
-    """CNI 1.1 §5; the delegate's is another one. DEL is in its own version too."""
+    """CNI 1.1 §5; the version of the delegate differs. Its DEL has its own version too."""
     result = node.add(cniVersion=version, delegates=[node.bridge_conf("a", cniVersion="0.3.1")]).expect()
     assert result["cniVersion"] == version
     wanted = {"address": "10.77.97.2/24", "gateway": "10.77.97.1", "interface": 2}

@@ -1,7 +1,7 @@
-"""What a runtime is told when something fails: who, which item, which network, which plugin, and the code (CNI 1.1 §5).
+"""Errors name the pod, the item, the network and the plugin, and have the right code (CNI 1.1 §5).
 
-The pod is blue/web-0, its annotation "lan,bad@data1"; `bad` is a bridge and a plugin `odd`, which each case makes fail
-in its own way. Whatever fails, nothing is left behind (the `node` fixture looks).
+The pod is blue/web-0, its annotation "lan,bad@data1". `bad` is a bridge and a plugin `odd`, which fails in a different
+way in each case. After every failure the node is clean (the `node` fixture checks).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .world import Node, Outcome
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 
 VERSION = "0.4.0"
-"""Of our configuration: an error has the version of the call, not of the network or our newest."""
+"""Of our configuration: an error has its version, not that of the network or our newest."""
 WHO = "pod blue/web-0: "
 BAD = f"{WHO}item 2: network blue/bad (data1): "
 THERE = f"{WHO}annotation k8s.v1.cni.cncf.io/networks: "
@@ -32,7 +32,7 @@ if os.environ["CNI_COMMAND"] == "ADD":
 
 
 class Case(NamedTuple):
-    """What is prepared and called; the code, and how the message starts and what else it says."""
+    """A setup and a call; the code, the start of the message, and other parts of it."""
 
     call: Callable[[Node], Outcome]
     code: int
@@ -41,7 +41,7 @@ class Case(NamedTuple):
 
 
 def odd(node: Node, code: str = "", *, verb: str = "ADD") -> None:
-    """Have plugin `odd` run a piece of Python at a verb."""
+    """Let plugin `odd` run a piece of Python at a verb."""
     own = f"import os, sys, time\nif os.environ['CNI_COMMAND'] == {verb!r}:\n    {code}\n" if code else ""
     node.write_script(node.bin_dir / "odd", f"#!/usr/bin/env -S python3 -IS\n{own}{PASS}")
 

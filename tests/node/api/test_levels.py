@@ -1,4 +1,4 @@
-"""Levels of definitions at ADD: asked of what the definition and the labels of its namespace say then."""
+"""Levels of definitions at ADD, by the definition and the labels of its namespace at that time."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ WARN = "nadmit.io/definitions-warn"
 
 
 def recorder(**more: Any) -> Conf:
-    """A plugin of our own, which nobody has described to nadmit."""
+    """A plugin that nadmit has no data about."""
     return {"cniVersion": "1.0.0", "type": "recorder", **more}
 
 
 def allow(**given: Any) -> Conf:
-    """A policy whose Allow rule for definitions permits this to eve, who wrote nothing here."""
+    """A policy that allows this in definitions of eve, who wrote none here."""
     rule = {"name": "own", "action": "Allow", "authors": {"users": ["eve"]}, "config": given}
     made = policy("own")
     return {**made, "spec": {"definitions": [rule]}}
@@ -81,7 +81,7 @@ def test_the_clusters_default_and_what_it_lists(node: Node) -> None:
     ("given", "is_allowed"), [({"unknownTypes": ["recorder"]}, True), ({"pluginTypes": ["recorder"]}, False)]
 )
 def test_an_allow_rule_decides_what_its_fields_name(lan: Node, given: Conf, *, is_allowed: bool) -> None:
-    """Whoever wrote the definition: nobody is there to be asked."""
+    """The rule applies to every author, because the node does not know who wrote the definition."""
     lan.api.label_namespace(**{LABEL: "Restricted"})
     lan.api.put_rules(allow(**given))
     if is_allowed:
@@ -101,7 +101,7 @@ def test_a_file_of_the_node(lan: Node) -> None:
 
 
 def test_the_level_of_another_namespace(node: Node) -> None:
-    """Its labels cost one request; the refusal says nothing of its content."""
+    """The labels cost one request. The refusal does not reveal the content."""
     node.api.put_network("default", "internet", recorder())
     node.api.put_pod("default/internet,default/internet@two")
     add_and_delete(node)
@@ -141,7 +141,7 @@ def test_levels_on_trial(lan: Node) -> None:
 
 @misbehaving
 def test_a_node_that_fails_open_knows_no_levels(lan: Node, api: Api) -> None:
-    """The rules that lift a level cannot be read, so the level would refuse what they permit."""
+    """The level is not checked, because the rules that could lift it cannot be read."""
     lan.api.label_namespace(**{LABEL: "Restricted"})
     lan.api.put_rules(config(node={"onUnavailable": "Allow"}))
     lan.add().refused(100)

@@ -1,4 +1,4 @@
-"""The networks annotation, in both forms, and definitions inline and on disk (NPWG v1.3 §3.4, §4.1)."""
+"""The networks annotation in both forms, and definitions inline and on disk (NPWG v1.3 §3.4, §4.1)."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def test_an_annotation_that_cannot_be_read(node: Node, networks: str, code: int)
 
 
 def test_a_delegate_that_fails(node: Node) -> None:
-    """Everything is taken back, and the error keeps its code and names pod, item, network, interface and plugin."""
+    """Everything is detached. The error has the plugin's code and names pod, item, network, interface and plugin."""
     node.api.put_network("blue", "lan", node.bridge_conf("b"))
     node.api.put_network("blue", "bad", node.chain("c", {"type": "recorder"}))
     node.api.put_pod("lan,bad")

@@ -1,4 +1,4 @@
-"""Access policies at ADD: what the rules say then, and what holds when the API server does not give them."""
+"""Access policies at ADD, with the rules of that time, and without an answer of the API server."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from cniplugin.access.compile import compile_rules, read_policies
-from cniplugin.access.model.values import Config
-from cniplugin.cluster.rulesfile import RulesFile, Snapshot
+from cniplugin.access.model.decision import Config
+from cniplugin.cluster.accessrules import RulesFile, Snapshot
 from cniplugin.netspec import netattachdef
 from tests.fakes.node_apiserver import Answer, Request, failure
 from tests.node.test_footprint import FORBIDDEN
@@ -38,7 +38,7 @@ SAN = policy("san", {"name": "all", "action": "Allow", "networks": [STORAGE]}, p
 
 
 def recorder(**more: Any) -> Conf:
-    """A network that needs nothing of the node."""
+    """A network that needs no preparation of the node."""
     return {"cniVersion": "1.0.0", "type": "recorder", **more}
 
 
@@ -59,7 +59,7 @@ def asked_for(api: Cluster, part: str) -> list[str]:
     return [line for line in api.asked() if part in line]
 
 
-# What the rules say
+# Decisions
 
 
 def test_an_allow_rule_lifts_isolation(node: Node) -> None:
@@ -72,7 +72,7 @@ def test_an_allow_rule_lifts_isolation(node: Node) -> None:
 
 
 def test_a_rule_by_the_labels_of_the_namespace(lan: Node) -> None:
-    """The label that nobody can set is there, whatever else is."""
+    """The label with the namespace's name is always there, and cannot be set."""
     name = {"matchLabels": {"kubernetes.io/metadata.name": "blue", "tenant": "yes"}}
     rule = {"name": "none", "action": "Deny"}
     lan.api.put_rules(policy("tenants", rule, pods=[{"namespaceSelector": name}]))
@@ -82,7 +82,7 @@ def test_a_rule_by_the_labels_of_the_namespace(lan: Node) -> None:
 
 
 def test_a_network_that_was_edited_after_admission(lan: Node) -> None:
-    """Side door 1: the content at ADD decides."""
+    """Side door 1: the content at the time of ADD decides."""
     rule = {"name": "host", "action": "Deny", "networks": [{"pluginTypes": ["host-device"]}]}
     lan.api.put_rules(policy("no-devices", rule))
     add_and_delete(lan)
@@ -94,7 +94,7 @@ def test_a_network_that_was_edited_after_admission(lan: Node) -> None:
 
 
 def test_a_network_on_the_disk_of_the_node(lan: Node) -> None:
-    """Only the node can read it, so only the node can refuse it for what it holds."""
+    """Only the node can read it, so only the node can refuse its content."""
     lan.api.put_network("blue", "lan", None)
     (lan.conf_dir / "lan.conf").write_text(json.dumps(recorder(name="lan")))
     add_and_delete(lan)
@@ -103,7 +103,7 @@ def test_a_network_on_the_disk_of_the_node(lan: Node) -> None:
 
 
 def test_policies_that_came_after_admission(lan: Node) -> None:
-    """H17, side door 24; the refusal says whom to ask, and the event says the same."""
+    """H17, side door 24: the refusal and the event name the contact."""
     add_and_delete(lan)
     lan.api.put_rules(NO_LAN)
     text = lan.add().refused(100)
@@ -135,7 +135,7 @@ CONSENT = {"namespaces": ["green"]}
     ],
 )
 def test_the_text_is_the_webhooks(node: Node, rule: Conf, asked: object, default: str | None) -> None:
-    """Its list of allowed networks too, which costs a refusal four requests at most."""
+    """The list of allowed networks costs a refusal at most four requests."""
     if isinstance(asked, str) and asked.startswith("10."):
         asked = [{"name": "storage", "namespace": "infra", "ips": [asked]}]
     found: dict[tuple[str, str], Conf] = {
@@ -180,7 +180,7 @@ def test_a_list_that_does_not_come_is_left_out(lan: Node, api: Api) -> None:
 
 
 def test_policies_on_trial(lan: Node) -> None:
-    """They refuse nothing; those of mode Warn make one event."""
+    """Such policies refuse nothing; those of mode Warn create one event."""
     lan.api.put_rules({**NO_LAN, "spec": {**NO_LAN["spec"], "mode": "Warn"}})
     lan.api.put_pod("lan,lan@two")
     outcome = lan.add()
@@ -208,7 +208,7 @@ def test_policies_of_mode_audit(lan: Node) -> None:
     ids=lambda written: next(iter(written)),
 )
 def test_what_was_written_before_anybody_refused_it(lan: Node, written: Conf) -> None:
-    """It would win over what the runtime says, or run a program by the way; no rule is asked."""
+    """Such keys could override the runtime or run a program, so they are refused without a rule."""
     lan.api.put_network("blue", "lan", recorder(**written))
     assert "unreadable or unsafe" in lan.add().refused(100)
     lan.api.put_network("blue", "lan", recorder(runtimeConfig={}, prevResult={}))
@@ -217,7 +217,7 @@ def test_what_was_written_before_anybody_refused_it(lan: Node, written: Conf) ->
 
 @pytest.mark.parametrize("key", ["vlanID", "LIN\u212aS", "mirrors"])
 def test_every_key_of_a_plugin_is_judged(lan: Node, key: str) -> None:
-    """The node reads the same table as the webhook, and keys as Go does."""
+    """The node uses the same table as the webhook, and reads keys as Go does."""
     written = {"vlanID": 7, "LIN\u212aS": [{"NAME": "bond0"}], "mirrors": []}[key]
     reserved = [{"vlans": ["1-99"]}, {"masters": ["bond0"]}]
     lan.api.put_rules(policy("reserved", {"name": "r", "action": "Deny", "networks": reserved}))
@@ -230,7 +230,7 @@ def test_every_key_of_a_plugin_is_judged(lan: Node, key: str) -> None:
 
 
 def test_a_device_by_grant(node: Node) -> None:
-    """The network names no resource, so only a rule can give the device; then it goes to whoever can take it."""
+    """The network names no resource, so only a rule can allow the device."""
     node.api.put_network("blue", "plain", recorder(capabilities={"deviceID": True}))
     node.api.put_pod([{"name": "plain", "deviceID": "0000:09:00.0"}])
     assert "an Allow rule with deviceID" in node.add().refused(100)
@@ -241,7 +241,7 @@ def test_a_device_by_grant(node: Node) -> None:
 
 
 def test_a_grant_is_no_device_of_another_pod(node: Node) -> None:
-    """Where a resource is named, the kubelet decides, whatever a rule says."""
+    """If the network names a resource, the kubelet decides, not a rule."""
     metadata = {"annotations": {netattachdef.RESOURCE_NAME: "x.example/vf"}}
     node.api.put_network("blue", "fast", recorder(capabilities={"deviceID": True}), **metadata)
     node.api.put_pod([{"name": "fast", "deviceID": "0000:09:00.0"}])
@@ -310,15 +310,15 @@ def loaded(node: Node, networks: str | None) -> set[str]:
 
 
 def test_what_is_loaded(lan: Node) -> None:
-    """A pod without networks pays for no rules, a cluster without policies for no compilation, only a refusal for lists."""
+    """Rules are loaded only for pods with networks, compilation only for policies, listing only for refusals."""
     judging = {
-        "cniplugin.cluster.currentrules",
+        "cniplugin.cluster.accessrules",
         "cniplugin.attach.permission",
-        "cniplugin.cluster.rulesfile",
         "cniplugin.access.judging.judge",
     }
-    compiling = {f"cniplugin.access.{name}" for name in ("compile", "reading", "configuration", "index", "governed")}
-    listing = {"cniplugin.attach.alternatives", "cniplugin.access.judging.listing"}
+    rules = ("compile", "reading.policies", "reading.policyconfig", "judging.ruleindex", "judging.attachmentrules")
+    compiling = {f"cniplugin.access.{name}" for name in rules}
+    listing = {"cniplugin.access.judging.allowednetworks"}
     assert not (judging | compiling | listing) & loaded(lan, None)
     without = loaded(lan, "lan")
     assert judging <= without
@@ -329,7 +329,7 @@ def test_what_is_loaded(lan: Node) -> None:
     assert not (listing | FORBIDDEN) & found
 
 
-# What holds without an answer
+# Without an answer
 
 
 def load(node: Node) -> Snapshot:
@@ -339,7 +339,7 @@ def load(node: Node) -> Snapshot:
 
 
 def age(node: Node, seconds: float) -> None:
-    """Make the snapshot older, or, below zero, of the future."""
+    """Make the snapshot older, or, for a negative number, younger than now."""
     found = load(node)
     node.snapshot.unlink()
     file = RulesFile(str(node.snapshot.parent), node.api.url)
@@ -354,7 +354,7 @@ def forbid(*parts: str) -> Break:
 
 
 def unavailable(text: str) -> str:
-    """Return the line that says why."""
+    """Return the log line with the reason."""
     assert text.startswith("network access denied: pod blue/web-0 may not attach to ")
     assert "  decided: node.onUnavailable " in text
     prefix = "  reason:  the node cannot read the access rules from the API server, "
@@ -363,7 +363,7 @@ def unavailable(text: str) -> str:
 
 
 def test_the_snapshot(lan: Node) -> None:
-    """Mode 0600, what the rules need and no more, written anew only when that changes."""
+    """It has mode 0600 and only the parts that the rules need, and is written only if these change."""
     lan.api.put_rules(NO_LAN, config(posture="Isolated"))
     lan.add().refused(100)
     assert lan.snapshot.stat().st_mode & 0o7777 == 0o600
@@ -375,7 +375,7 @@ def test_the_snapshot(lan: Node) -> None:
     assert lan.snapshot.stat().st_ino == inode
     age(lan, 61)
     lan.add().refused(100)
-    assert load(lan).read_at_s >= found.read_at_s  # though nothing has changed: it has been read
+    assert load(lan).read_at_s >= found.read_at_s  # nothing has changed, but the time of reading is old
     lan.api.delete_rules()
     add_and_delete(lan)
     assert load(lan).objects == ()
@@ -384,7 +384,7 @@ def test_the_snapshot(lan: Node) -> None:
 @misbehaving
 @pytest.mark.parametrize("broken", [POLICIES, CONFIGS])
 def test_the_snapshot_decides(lan: Node, api: Api, broken: str) -> None:
-    """H14. What can be read is taken from the API server, and the rest from the snapshot."""
+    """H14: readable parts come from the API server, the others from the snapshot."""
     lan.api.put_rules(config(posture="Isolated"))
     add_and_delete(lan)
     lan.api.put_rules(NO_LAN, config(posture="Isolated", node={"onUnavailable": "UseSnapshot"}))
@@ -414,7 +414,7 @@ def test_a_posture_that_was_tightened_counts_at_once(lan: Node, api: Api) -> Non
 
 @misbehaving
 def test_without_a_snapshot(lan: Node, api: Api) -> None:
-    """H13. A pod with the default network alone starts all the same."""
+    """H13. A pod with only the default network starts."""
     api.instead = forbid("access.nadmit.io")
     outcome = lan.add(namespaceIsolation=False)
     text = outcome.refused(100)
@@ -441,7 +441,7 @@ def test_a_snapshot_that_is_too_old(lan: Node, api: Api, limit_s: int | None) ->
 
 @misbehaving
 def test_a_clock_that_was_set_back(lan: Node, api: Api) -> None:
-    """A little is NTP's work; more, and the age is anybody's guess."""
+    """A small step is NTP's; after a larger one the age is unknown."""
     add_and_delete(lan)
     api.instead = forbid("access.nadmit.io")
     age(lan, -30)
@@ -495,7 +495,7 @@ def test_an_administrator_who_says_deny(lan: Node, api: Api, *, is_kept: bool) -
 @misbehaving
 @pytest.mark.parametrize("is_kept", [True, False])
 def test_an_administrator_who_says_allow(lan: Node, api: Api, *, is_kept: bool) -> None:
-    """H15: told in the log and by an event; what is unsafe stays refused."""
+    """H15: the log and an event say so; unsafe content stays refused."""
     lan.api.put_network("green", "lan", recorder())
     lan.api.put_rules(NO_LAN, config(posture="Isolated", node={"onUnavailable": "Allow"}))
     if is_kept:
@@ -517,7 +517,7 @@ def test_an_administrator_who_says_allow(lan: Node, api: Api, *, is_kept: bool) 
 @misbehaving
 @pytest.mark.parametrize("status", [403, 404])
 def test_labels_that_cannot_be_read(lan: Node, api: Api, status: int) -> None:
-    """No label is not the same as no answer: a Deny by namespace label must not be lost."""
+    """A failure is not the same as no labels: a Deny by namespace label must stay."""
     add_and_delete(lan)
     path = "/api/v1/namespaces/blue"
     api.instead = lambda request: failure(status, "no") if request.path == path else None
@@ -532,7 +532,7 @@ LATE = Answer(after_s=2.0)
 @misbehaving
 @pytest.mark.parametrize("answer", [failure(500), LATE, Answer(200, b'{"items": [1]}'), Answer(200, b"{}")])
 def test_an_api_server_that_fails_or_is_slow(lan: Node, api: Api, answer: Answer) -> None:
-    """The rules take a third of the time at most, so that the pod's networks still have theirs."""
+    """Reading the rules takes at most a third of the time, so that enough is left for the networks."""
     lan.api.put_rules(config(posture="Isolated"))
     add_and_delete(lan)
 
@@ -552,7 +552,7 @@ def test_an_api_server_that_fails_or_is_slow(lan: Node, api: Api, answer: Answer
 
 @misbehaving
 def test_many_policies_come_in_pages(lan: Node, api: Api) -> None:
-    """The one that refuses is on the last page."""
+    """The rule that refuses is on the last page."""
     api.put_rules(*(policy(f"a{number:04}", {"name": "r", "action": "Allow"}) for number in range(1000)))
     api.put_rules(policy("z", {"name": "no-lan", "action": "Deny", "networks": [{"names": ["lan"]}]}))
     assert 'NetworkAttachmentPolicy "z"' in lan.add().refused(100)
@@ -565,7 +565,7 @@ def test_many_policies_come_in_pages(lan: Node, api: Api) -> None:
 
 @misbehaving
 def test_kinds_that_are_not_installed(lan: Node, api: Api) -> None:
-    """The postures of the CNI configuration, as before there were policies."""
+    """Without policies, the CNI configuration gives the posture."""
     assert "networkattachmentpolicies" not in api.kinds
     add_and_delete(lan)
     lan.api.put_network("green", "wide", recorder())
@@ -576,7 +576,7 @@ def test_kinds_that_are_not_installed(lan: Node, api: Api) -> None:
 
 @genuine
 def test_an_account_that_may_not_read_policies(lan: Node, real_api: RealApiServer, api: RealCluster) -> None:
-    """As after an upgrade of the plugin without its role."""
+    """This happens after an upgrade of the plugin without its role."""
     account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "older", "namespace": "kube-system"}}
     real_api.put(account)
     grant(real_api, "older", networks=True)

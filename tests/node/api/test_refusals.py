@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from cniplugin.access.model.values import Config, Rules
-from cniplugin.attach import networks
-from cniplugin.cluster.currentrules import Remark
-from cniplugin.cluster.sources import Pod
-from cniplugin.errors import CniError, NotFoundError
+from cniplugin.access.model.decision import Config, Rules
+from cniplugin.attach import podnetworks
+from cniplugin.cluster.accessrules import Remark
+from cniplugin.cluster.objects import Pod
+from cniplugin.cnierrors import CniError, NotFoundError
 from cniplugin.netspec import annotation, netattachdef
 from cniplugin.netspec.errors import SpecErrors, render
 from cniplugin.protocol import netconf
@@ -108,7 +108,7 @@ def test_global_namespaces(node: Node) -> None:
 @pytest.mark.root
 @pytest.mark.slow
 def test_a_refusal_does_not_ask_for_the_network(node: Node) -> None:
-    """Nobody learns from a refusal, or from its time, whether the network of another namespace is there."""
+    """Neither a refusal nor its time reveals whether a network of another namespace exists."""
     node.api.put_pod("infra/storage")
     missing = node.add().refused(100)
     node.api.put_network("infra", "storage", "{")
@@ -134,7 +134,7 @@ def test_the_text_for_an_unreadable_annotation_is_the_webhooks(node: Node, asked
 
 
 class Cluster:
-    """A `Reader` without a wire: every network that is asked for, of the bridge type."""
+    """A `Reader` without a connection, in which every network exists, of type bridge."""
 
     def __init__(self) -> None:
         self.memo: dict[tuple[str, ...], object] = {}
@@ -145,7 +145,7 @@ class Cluster:
         return 30.0
 
     def limit(self, seconds: float) -> None:
-        """There is no wire that could be slow."""
+        """Without a connection there is no waiting."""
 
     def get(self, path: str, *, appears_within_s: float = 0.0) -> dict[str, Any]:  # noqa: ARG002  # as in the protocol
         words = path.split("/")
@@ -161,8 +161,8 @@ class Cluster:
 
 @pytest.mark.parametrize("vector", DATA, ids=[vector["id"] for vector in DATA])
 def test_agreement(vector: dict[str, Any], tmp_path: Path) -> None:
-    """Whatever the webhook admits, the node plans; whatever one refuses, the other does, by the same rules."""
-    namespace, text = vector["pod_namespace"].lower(), vector["annotation"]  # one of them has a name that none can have
+    """The node plans every pod that the webhook admits. Both refuse the others, by the same rules."""
+    namespace, text = vector["pod_namespace"].lower(), vector["annotation"]  # one of them has an impossible name
     reader = Cluster()
     try:
         elements = annotation.parse(text, namespace=namespace)
@@ -189,7 +189,7 @@ def test_agreement(vector: dict[str, Any], tmp_path: Path) -> None:
         is_static=False,
     )
     try:
-        plan = networks.plan_networks(conf, raw, pod, reader, ifname="eth0", uid="u", tell=remarks.append)
+        plan = podnetworks.plan_networks(conf, pod, reader, ifname="eth0", uid="u", tell=remarks.append)
         said: set[str] = set()
         assert len(plan.attachments) == len(elements) + 1
     except SpecErrors as errors:
@@ -197,7 +197,7 @@ def test_agreement(vector: dict[str, Any], tmp_path: Path) -> None:
     except CniError as error:
         raise AssertionError(error.msg) from error
     assert bool(said) is not decision.is_allowed
-    # NB: a subset: the webhook plans what it could read of a bad annotation, so it may find more.
+    # NB: a subset: the webhook also plans the readable part of a bad annotation, so it may find more.
     assert said <= set(decision.rules)
     assert bool(said) is (vector["expect"] == "error")
     assert remarks == []

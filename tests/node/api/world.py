@@ -1,4 +1,4 @@
-"""A node with one pod: a network namespace, Debian's plugins and two of our own, and a runtime."""
+"""A node with one pod: a network namespace, Debian's plugins, two plugins of ours, and a runtime."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ STATUS = "k8s.v1.cni.cncf.io/network-status"
 DEFAULT = "v1.multus-cni.io/default-network"
 POD = "/api/v1/namespaces/blue/pods/web-0"
 UID = "uid-1"
-"""Of the pod, where the API server lets us choose."""
+"""Of the pod, if the API server lets us choose."""
 
 Conf = dict[str, Any]
 _numbers = itertools.count()
@@ -59,11 +59,11 @@ if os.path.exists({seen!r} + "/fail-" + verb):
 if verb == "ADD":
     print(json.dumps(conf.get("prevResult") or {{"cniVersion": conf["cniVersion"], "interfaces": [], "ips": []}}))
 """
-"""`recorder`, which writes down what it gets, and `passthru`, which is the same under Multus' name."""
+"""`recorder` writes its requests to a file. `passthru` is the same program under Multus' name."""
 
 
 def problem() -> str:
-    """Say what this machine lacks, "" if nothing."""
+    """Return what this machine lacks, or ""."""
     if os.geteuid() != 0:
         return "needs root to make network namespaces"
     missing = [name for name in NEEDED if not (PLUGINS / name).exists()]
@@ -76,7 +76,7 @@ def ip(*words: str) -> str:
 
 @dataclass
 class Outcome:
-    """What a runtime sees."""
+    """The outcome of a call as a runtime sees it."""
 
     code: int
     out: Conf
@@ -93,18 +93,18 @@ class Outcome:
 
 
 def _open_when_read(path: Path, outcome: Future[Outcome]) -> int:
-    """Open a named pipe for writing as soon as somebody reads it."""
+    """Open a named pipe for writing as soon as a process reads it."""
     while True:
         try:
             return os.open(path, os.O_WRONLY | os.O_NONBLOCK)
         except OSError as error:
-            assert error.errno == errno.ENXIO, error  # nobody reads yet
+            assert error.errno == errno.ENXIO, error  # no process reads yet
         assert not wait([outcome], timeout=0.005).done, outcome.result()
 
 
 @dataclass
 class Node:
-    """A runtime's side of one container."""
+    """One container as its runtime handles it."""
 
     directory: Path
     api: Cluster
@@ -133,7 +133,7 @@ class Node:
         path.chmod(0o755)
 
     def write_kubeconfig(self, server: str, *, bearer: str = "") -> None:
-        """Write a kubeconfig for an address, with the token of the plugin's account or another one."""
+        """Write a kubeconfig for an address, with the token of the plugin's account or another token."""
         data = base64.b64encode(self.api.ca.encode()).decode()
         cluster = {"server": server, "certificate-authority-data": data}
         context = {"cluster": "c", "user": "u"}
@@ -149,7 +149,7 @@ class Node:
 
     def start(self) -> None:
         ip("netns", "add", self.netns)
-        # Duplicate address detection takes a second per address, and there is nobody to ask.
+        # Duplicate address detection takes a second per address and has no neighbour here.
         for key in ("all", "default"):
             subprocess.run(
                 ["ip", "netns", "exec", self.netns, "sysctl", "-qw", f"net.ipv6.conf.{key}.accept_dad=0"], check=True
@@ -162,7 +162,7 @@ class Node:
                 ip("link", "delete", link["ifname"])
 
     def bridge(self, letter: str) -> str:
-        """Return the name of a bridge of this node alone, at most 15 bytes."""
+        """Return a bridge name that is unique to this node, of at most 15 bytes."""
         return f"nt{os.getpid() % 100000}-{self.number}{letter}"[:15]
 
     # Networks
@@ -187,7 +187,7 @@ class Node:
         return {**head, "plugins": [first, *plugins]}
 
     def conf(self, **changes: Any) -> Conf:
-        """Return the plugin's configuration; a key that is given None is left out."""
+        """Return the plugin's configuration, without the keys whose value is None."""
         conf = {
             "cniVersion": "1.0.0",
             "name": "nodes-own",
@@ -207,7 +207,7 @@ class Node:
     # The runtime
 
     def call(self, command: str, conf: Conf | None = None, *, uid: str | None = None) -> Outcome:
-        """Run the plugin; without `uid` for the pod there is, with "" for one of any uid."""
+        """Run the plugin. `uid` is by default that of the pod; "" leaves it out."""
         found = self.api.uid if uid is None else uid
         args = "IgnoreUnknown=1;K8S_POD_NAMESPACE=blue;K8S_POD_NAME=web-0" + (f";K8S_POD_UID={found}" if found else "")
         environ = {
@@ -238,9 +238,9 @@ class Node:
 
     @contextmanager
     def adding(self, **changes: Any) -> Iterator[Future[Outcome]]:
-        """Run the block while the recorder of a pod's network is in the middle of an ADD.
+        """Run the block during an ADD of the recorder of a pod's network.
 
-        The recorder opens a named pipe and waits for the end of what comes out of it.
+        The recorder opens a named pipe and reads it to its end.
         """
         path = self.seen / "hold-ADD"
         os.mkfifo(path)
@@ -253,10 +253,10 @@ class Node:
                 os.close(pipe)
                 path.unlink()
 
-    # What there is
+    # State
 
     def addresses(self) -> dict[str, list[str]]:
-        """Return the addresses of the pod's interfaces; link-local ones do not count."""
+        """Return the addresses of the pod's interfaces, without link-local ones."""
         links = json.loads(ip("-n", self.netns, "-j", "address", "show"))
         return {
             link["ifname"]: [
@@ -281,13 +281,13 @@ class Node:
         return found
 
     def left(self) -> list[str]:
-        """Return what a detached pod must not leave behind."""
+        """Return everything that must be gone after DEL."""
         leases = [
             str(path)
             for path in (self.directory / "ipam").glob("*/*")
             if not path.name.startswith("last_reserved") and path.name != "lock"
         ]
-        # NB: the snapshot of the access rules is the node's, not the pod's.
+        # NB: the snapshot of the access rules belongs to the node, not to the pod.
         records = [
             str(path)
             for path in (self.directory / "records").glob("*")

@@ -1,6 +1,6 @@
-"""The programs of a test's node: delegates that take orders, one that knows all of CNI, our own with a weak spot.
+"""The programs of a test's node: delegates that tests can control, one for all versions of CNI, our plugin with a fault.
 
-They are texts to format: `{python}`, `{root}`, `{repo}` and what is said with each.
+They are format strings with `{python}`, `{root}`, `{repo}` and the fields that each one documents.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ elif verb == "GC":
     for name in set(os.listdir(directory)) - valid:
         os.unlink(directory + "/" + name)
 """
-"""Plugin `book` knows every version of CNI, which Debian's do not: it keeps a lease, and writes down its requests."""
+"""Plugin `book` supports every version of CNI, unlike Debian's. It keeps a lease and records its requests."""
 
 STUB = """\
 #!{python} -IS
@@ -53,7 +53,7 @@ sys.exit(main())
 
 KILL_IN_STORE = """\
 import os, signal
-from cniplugin import journal
+from cniplugin.records import journal
 
 class Killing:
     def __init__(self):
@@ -77,7 +77,7 @@ journal.Store.__init__.__kwdefaults__["system"] = Killing()
 
 FAIL_IN_STORE = """\
 import os
-from cniplugin import journal
+from cniplugin.records import journal
 
 class Failing:
     calls = 0

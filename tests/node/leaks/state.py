@@ -1,6 +1,6 @@
-"""What an attachment may leave on a node, in words that compare: links, routes, rules, packet filter, files.
+"""The traces of an attachment on a node, as texts to compare: links, routes, rules, packet filter, files.
 
-What a node has of its own, and what Debian's plugins make once for a node and never remove, does not count.
+The node's own state is left out, and also what Debian's plugins make once per node and never remove.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 _OF_A_NODE = re.compile(
-    r":[A-Z]+$|:CNI-(HOSTPORT-[A-Z]+|FORWARD|ADMIN)$"  # chains; a container's have a hash in their name
+    r":[A-Z]+$|:CNI-(HOSTPORT-[A-Z]+|FORWARD|ADMIN)$"  # chains; those of a container have a hash in their name
     r"|-A (PREROUTING|OUTPUT|POSTROUTING|FORWARD) .*-j CNI-(HOSTPORT-[A-Z]+|FORWARD)$"
     r"|-A CNI-HOSTPORT-(SETMARK|MASQ) |-A CNI-FORWARD .*-j CNI-ADMIN$"
 )
@@ -30,7 +30,7 @@ _LOOKS = (
 
 
 def files(directory: Path) -> list[str]:
-    """Return the files below a directory; none if there is no directory."""
+    """Return the files below a directory, none if it does not exist."""
     if not directory.exists():
         return []
     return sorted(str(path.relative_to(directory)) for path in directory.rglob("*") if path.is_file())
@@ -48,7 +48,7 @@ def network(namespace: str) -> dict[str, list[str]]:
 
 
 def packet_filters(namespace: str) -> dict[str, list[str]]:
-    """Return the rules and chains of both families but those that stay on a node for ever."""
+    """Return the rules and chains of both families, without those that stay on a node for ever."""
     return {program.removesuffix("-save"): _filters(namespace, program) for program in _FILTERS}
 
 
@@ -61,14 +61,14 @@ def _filters(namespace: str, program: str) -> list[str]:
 
 
 def _look(namespace: str) -> list[list[dict[str, Any]]]:
-    """Return what each of `_LOOKS` finds in a namespace. NB: one shell for all, as every test looks twice or more."""
+    """Return the output of each command of `_LOOKS` in a namespace. NB: one shell for all, because every test needs several."""
     words = ["ip", "netns", "exec", namespace, "sh", "-ec", "; echo --; ".join(_LOOKS)]
     text = subprocess.run(words, check=True, capture_output=True, text=True).stdout
     return [[item for item in json.loads(part.strip() or "[]") if item] for part in text.split("--\n")]
 
 
 def _links(links: list[dict[str, Any]]) -> list[str]:
-    """NB: addresses that the kernel makes itself come late, so link-local ones do not count."""
+    """NB: without link-local addresses, because the kernel adds them late."""
     found = []
     for link in links:
         addresses = [f"{item['local']}/{item['prefixlen']}" for item in link["addr_info"] if item["scope"] != "link"]
@@ -77,7 +77,7 @@ def _links(links: list[dict[str, Any]]) -> list[str]:
 
 
 def _routes(routes: list[dict[str, Any]]) -> list[str]:
-    """Return the routes of all tables but the one that the kernel fills by itself from the addresses."""
+    """Return the routes of all tables except the one that the kernel fills from the addresses."""
     shown = (
         f"{item['dst']} via {item.get('gateway')} dev {item.get('dev')} table {item.get('table', 'main')}"
         for item in routes

@@ -39,7 +39,7 @@ def test_what_is_attached_is_detached(world: World, version: str) -> None:
         assert links == ["eth0", "lo", "net1", "net2"]
         assert any("8080" in rule for rule in state["iptables"]), state["iptables"]
         assert len(state["ipam"]) == 3
-        # The port mapping is known from the record: this DEL has none.
+        # This DEL has no port mapping; the record has it.
         assert world.succeed("DEL", without_ports(conf)).stdout == ""
     with unchanged(world):
         world.succeed("DEL", conf)
@@ -47,7 +47,7 @@ def test_what_is_attached_is_detached(world: World, version: str) -> None:
 
 @pytest.mark.parametrize("version", VERSIONS[1:])
 def test_check_sees_what_is_gone(world: World, version: str) -> None:
-    # NB: without ports, as Debian's portmap wants its IPv6 chain in CHECK where only IPv4 is mapped.
+    # NB: without ports, because CHECK of Debian's portmap requires its IPv6 chain even if only IPv4 is mapped.
     conf = without_ports(rich(world, version))
     with unchanged(world):
         world.add(conf)

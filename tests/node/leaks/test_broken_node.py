@@ -1,4 +1,4 @@
-"""What DEL and ADD meet on a node in trouble: no network namespace, a damaged record."""
+"""DEL and ADD on a broken node: without the network namespace, with a damaged record."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from cniplugin.attach.teardown import Run, delete_container
-from cniplugin.errors import CniError
-from cniplugin.records.journal import Store
-from cniplugin.records.journaltext import Entry, Journal
+from cniplugin.cnierrors import CniError
+from cniplugin.records.journal import Entry, Journal, Store
 
 from .world import CONTAINER, World, unchanged
 
@@ -23,7 +22,7 @@ PORTS = [{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}]
 def conf_with_ports(world: World) -> dict[str, object]:
     """Return networks with a port mapping.
 
-    NB: without a namespace, Debian's bridge forgets the rules of ipMasq, and its tuning a backup file; neither here.
+    NB: without ipMasq and tuning, whose rules and backup file Debian's plugins leave if the namespace is gone.
     """
     rich = world.rich_network()
     rich["plugins"] = [plugin for plugin in rich["plugins"] if plugin["type"] != "tuning"]
@@ -37,7 +36,7 @@ def conf_with_ports(world: World) -> dict[str, object]:
 
 
 def remove_namespace(world: World) -> None:
-    """Remove the pod's namespace; the kernel takes its links away a little later."""
+    """Remove the pod's namespace; the kernel removes its links a little later."""
     subprocess.run(["ip", "netns", "delete", world.pod], check=True)
     until = time.monotonic() + 5
     while any(link.startswith("veth") for link in world.state()[f"{world.host} links"]):
@@ -111,7 +110,7 @@ def test_add_to_the_hosts_namespace(world: World) -> None:
 
 
 def lengths_of(data: bytes) -> list[int]:
-    """Return 0, the ends of lines, the bytes beside them, and some in between, but for the whole without its end."""
+    """Return lengths to cut at: 0, ends of lines, the bytes beside them, and some in between."""
     ends = [index for index, byte in enumerate(data) if byte == 0x0A]
     near = {end + more for end in ends for more in (0, 1)}
     return sorted(length for length in {0, 1, 9, len(data) // 2, *near} if length < len(data) - 1)

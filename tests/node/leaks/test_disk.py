@@ -1,4 +1,4 @@
-"""A disk that is full, fails or is read-only, at each write of ADD and DEL: no leak, and no record that is half."""
+"""A disk that is full, broken or read-only at each write of ADD and DEL causes no leak and no partial record."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Conf = dict[str, Any]
 
 @contextmanager
 def tiny_disk(world: World, size: str = "size=32k,nr_inodes=20") -> Iterator[None]:
-    """Keep the records on a file system that holds no more than this."""
+    """Keep the records on a file system of this size."""
     subprocess.run(["mount", "-t", "tmpfs", "-o", size, "tmpfs", world.records], check=True)
     try:
         yield
@@ -98,9 +98,9 @@ REFUSAL = """echo '{"code": 142, "msg": "no more addresses"}'; exit 1"""
 
 @pytest.mark.parametrize("is_taken_back", [True, False])
 def test_a_delegate_fails_and_the_disk_too(world: World, *, is_taken_back: bool) -> None:
-    """The delegate's failure is the error; that the record cannot be changed is a detail of it."""
+    """The error is the delegate's; the failure to change the record is in its details."""
     conf = world.three()
-    # A write is five changes: the plan, and the first result while the second delegate runs.
+    # Each write has five changes. The first is the plan, the second the first result, while the second delegate runs.
     program = world.stub_on_failing_disk(11, errno.EIO, also=("unlink",))
     world.order("ADD", 2, REFUSAL)
     if not is_taken_back:
@@ -115,7 +115,7 @@ def test_a_delegate_fails_and_the_disk_too(world: World, *, is_taken_back: bool)
 
 
 def long_conf(world: World) -> Conf:
-    """Return networks of more than one page each, so that a record needs several."""
+    """Return networks of more than one page each, so that a record needs several pages."""
     conf = world.three()
     for network in conf["delegates"]:
         network["plugins"][0]["note"] = "x" * 4096
@@ -123,9 +123,9 @@ def long_conf(world: World) -> Conf:
 
 
 def fails_on_disk_of(world: World, size: str, *, is_taken_back: bool) -> int | None:
-    """Have ADD fail on a disk of this size, and DEL clean up; return how many delegates it called, None if it works.
+    """Let ADD fail on a disk of this size and DEL clean up; return the number of delegate calls, None if ADD succeeds.
 
-    NB: where DEL fails too, nothing can be written down of it; the record before it names all that was attempted.
+    NB: if DEL fails too, it cannot change the record, which still names every attempted attachment.
     """
     conf = long_conf(world)
     if not is_taken_back:
@@ -150,9 +150,9 @@ SIZES: dict[str, tuple[Callable[[int], str], set[int]]] = {
     "pages": (lambda n: f"size={4 * n}k", {0, 2}),
     "files": (lambda n: f"nr_inodes={n + 1}", {0, 2}),
 }
-"""Disks of n pages, and of n files beside the directory (the first is `.lock`), and how far ADD gets on them.
+"""Disks of n pages or of n files (the first is `.lock`), with the number of delegates that ADD calls on them.
 
-The whole plan is written before the first delegate, and a second file is needed while the second one runs."""
+ADD writes the whole plan before the first delegate, and a second file while the second delegate runs."""
 
 
 @pytest.mark.parametrize("is_taken_back", [True, False])
@@ -172,10 +172,10 @@ def test_the_disk_is_full_at_each_write(world: World, kind: str, *, is_taken_bac
 
 @pytest.mark.parametrize("error", [errno.ENOSPC, errno.EIO])
 def test_the_disk_fails_from_each_change_on(world: World, error: int) -> None:
-    """With EIO nothing can be removed either: DEL, called when the disk works again, finds the record."""
+    """With EIO nothing can be removed either. DEL finds the record when the disk works again."""
     conf = world.conf([world.network(0), world.network(1)])
     also = ("unlink",) if error == errno.EIO else ()
-    # open, write, fsync, replace, fsync of the directory, three times; none of them in the removal of ENOSPC.
+    # open, write, fsync, replace, fsync of the directory, three times; after ENOSPC, the removal needs none of them.
     for first in range(1, 16):
         program = world.stub_on_failing_disk(first, error, also=also)
         with unchanged(world):
@@ -188,7 +188,7 @@ def test_the_disk_fails_from_each_change_on(world: World, error: int) -> None:
 
 
 def test_the_record_cannot_be_removed(world: World) -> None:
-    """The networks are free, and the error says that the record is not; DEL of free networks is harmless."""
+    """The networks are detached, and the error says that the record is not removed. Another DEL is harmless."""
     conf = world.conf([world.network(0), world.network(1)])
     for first in (1, 2):
         program = world.stub_on_failing_disk(first, errno.EIO, also=("unlink",))

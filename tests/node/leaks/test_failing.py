@@ -1,4 +1,4 @@
-"""Delegates that fail, hang, are missing or busy: everything is taken back, and the error says who and what."""
+"""Delegates that fail, hang, are missing or busy: ADD takes everything back, and the error names the delegate."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_a_delegate_that_hangs_in_del_does_not_keep_the_others(world: World) -> 
     with unchanged(world):
         world.add({**conf, "deadline": 15})
         world.order("DEL", 1, "exec sleep 30")
-        # The last one is detached first, and gets its turn of this time.
+        # The last one is detached first, and gets its share of this time.
         error = world.fail("DEL", {**conf, "deadline": 5})
         assert error["code"] == 11
         assert "network n2 (net2)" in error["msg"]
@@ -148,7 +148,7 @@ def test_an_executable_that_is_missing(world: World) -> None:
         assert error["code"] == 5
         assert "network gone (net1)" in error["msg"]
         assert 'failed to find plugin "no-such-plugin"' in error["msg"]
-        # Taking it back needs the plugin too: without it nobody knows, so it stays on record (CNI 1.1 §2).
+        # Taking it back needs the plugin too. Without it the attachment stays in the record (CNI 1.1 §2).
         installed = world.bin / "no-such-plugin"
         installed.write_text("#!/bin/sh\nexit 0\n")
         installed.chmod(0o755)

@@ -1,4 +1,4 @@
-"""What an administrator sees of a damaged record, and does about it, with the real commands on a node."""
+"""The commands for a damaged record, show and forget, on a real node."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.root, pytest.mark.slow]
 
 
 def command(world: World, *words: str) -> tuple[int, str]:
-    """Run a command of the plugin on the host's side; return the exit code and all that it printed."""
+    """Run a command of the plugin on the host's side; return the exit code and its output."""
     conf_dir = world.root / "net.d"
     conf_dir.mkdir(exist_ok=True)
     options = ["--cni-conf-dir", str(conf_dir), "--record-dir", str(world.records)]
@@ -164,7 +164,7 @@ def test_forget_never_overwrites_what_was_set_aside(world: World) -> None:
     assert f"there is {aside} already" in said
     assert aside.read_text() == "from before"
     aside.unlink()
-    os.link(record_of(world), aside)  # a crash between the two steps
+    os.link(record_of(world), aside)  # a crash between link and unlink
     assert command(world, "forget", CONTAINER)[0] == DONE
     assert not record_of(world).exists()
     assert aside.read_text() == "#"

@@ -1,4 +1,4 @@
-"""`kill -9` of the plugin at every step of ADD, DEL, GC: DEL then leaves nothing, and ADD starts anew or says why not."""
+"""`kill -9` of the plugin at every step of ADD, DEL, GC: then DEL leaves nothing, and ADD works or gives a reason."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from .world import World, unchanged
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 
 DELEGATES = 5
-"""Calls of a plugin in the ADD below: bridge, tuning, portmap; bridge; bridge."""
+"""The delegate calls of the ADD below: bridge, tuning, portmap; bridge; bridge."""
 
 WRITES = 4
-"""Of three attachments: the plan, two results while the next delegate runs, the whole."""
+"""The writes for three attachments: the plan, two results while the next delegate runs, the complete record."""
 
 STEPS_OF_A_WRITE = (("open", "after"), ("fsync", "after"), ("replace", "before"), ("replace", "after"))
 
@@ -32,7 +32,7 @@ def conf_of(world: World) -> dict[str, object]:
 
 
 def clean_up(world: World, conf: dict[str, object]) -> None:
-    """A new ADD is made whole or refused; then DEL, and DEL again."""
+    """A new ADD succeeds completely or is refused; then DEL succeeds twice."""
     answer = world.run("ADD", conf)
     if answer.code:
         assert "attached already" in answer.json["msg"], answer
@@ -59,7 +59,7 @@ def test_at_each_delegate(world: World, call: int, shell: str, *, is_added_again
 @pytest.mark.parametrize(("step", "when"), STEPS_OF_A_WRITE)
 @pytest.mark.parametrize("write", range(1, WRITES + 1))
 def test_at_each_write_of_the_record(world: World, write: int, step: str, when: str) -> None:
-    # The record is opened once to be read; then open and fsync are called for the file and for its directory.
+    # The record is opened once for reading. Then open and fsync are called for the file and for its directory.
     times = {"open": 2 * write, "fsync": 2 * write - 1, "replace": write}[step]
     program = world.stub_killed_at(step, times, when=when)
     conf = world.three()
@@ -85,7 +85,7 @@ def test_at_each_delegate_of_del(world: World, call: int, shell: str) -> None:
 
 @pytest.mark.parametrize(("step", "times"), [("unlink", 1), ("unlink", 2)])
 def test_at_the_removal_of_the_record(world: World, step: str, times: int) -> None:
-    """NB: a temporary file that may be there goes first, then the record."""
+    """NB: a temporary file is removed first, then the record."""
     conf = world.three()
     for when in ("before", "after"):
         program = world.stub_killed_at(step, times, when=when)
@@ -111,7 +111,7 @@ def test_while_del_writes_what_is_left(world: World, step: str, when: str) -> No
 STEPS_OF_GC = [
     ("DEL", 1, "before"),
     *[("DEL", call, "after") for call in range(1, 5)],
-    *[("unlink", times, "before") for times in range(1, 6)],  # temporary file and record of both; what is swept
+    *[("unlink", times, "before") for times in range(1, 6)],  # temporary file and record of both; the swept files
     *[("GC", 1, when) for when in ("before", "after")],
 ]
 
@@ -129,9 +129,9 @@ def killed_gc(world: World, conf: dict[str, object], verb: str, times: int, when
 
 @pytest.mark.parametrize("is_collected_again", [True, False], ids=["gc-again", "del"])
 def test_at_each_step_of_gc(world: World, *, is_collected_again: bool) -> None:
-    """Two containers are dead and one lives; a second GC, or a DEL of each, leaves the live one as it was.
+    """Two containers are dead and one is alive. A second GC, or a DEL of each dead one, leaves the live one unchanged.
 
-    NB: no bridge here: its MAC address changes with its ports, and Debian's plugin finds fault with that in CHECK.
+    NB: without a bridge, whose MAC address changes with its ports; then CHECK of Debian's plugin fails.
     """
     conf = world.conf([world.ptp_network(), world.book_network("book")], cniVersion="1.1.0")
     dead = {name: world.add_namespace(f"{world.pod}{name}") for name in ("aa", "bb")}

@@ -1,6 +1,6 @@
-"""Every kind of Debian's plugins that pods use, alone and in chains, both address families: ADD, CHECK, DEL, no trace.
+"""Each of Debian's plugins that pods use, alone and in chains, in both address families: ADD, CHECK, DEL, no trace.
 
-CHECK is also asked after one thing of the last plugin was broken, so each plugin of a chain is known to be asked.
+CHECK also runs after a test has broken the work of the last plugin, which proves that every plugin is called.
 """
 
 from __future__ import annotations
@@ -56,11 +56,11 @@ def bridge(*plugins: Conf, subnets: Sequence[str] = (V4, V6)) -> Callable[[World
 
 
 class Case(NamedTuple):
-    """A network; what of it is seen in the kernel; a command that breaks it, and the plugin and text of CHECK then.
+    """A network; a text of it in the kernel's state; a command that breaks it, and then the plugin and text of CHECK.
 
-    NB: the addresses stay, since Debian's bridge and ptp forget the rules of ipMasq without them. Debian's portmap
-    fails CHECK of what is whole (it looks for IPv4's rules in IPv6's chain), and so do bridge and macvlan beside sbr,
-    which moves their routes: these cases have nothing to break.
+    NB: the addresses stay, because Debian's bridge and ptp leave the rules of ipMasq without them. CHECK of Debian's
+    portmap always fails (it looks for IPv4's rules in IPv6's chain), and so does that of bridge and macvlan beside sbr,
+    which moves their routes. These cases break nothing.
     """
 
     make: Callable[[World], list[Conf]]
@@ -132,10 +132,10 @@ def test_no_trace(world: World, name: str) -> None:
         error = world.fail("CHECK", conf)
         assert error["msg"].startswith(f'pod shop/web: network tried (eth0): plugin type="{case.plugin}" name="tried"')
         assert case.said in error["msg"], error
-        # Ports and rates are known from the record: these calls have none.
+        # These calls have no ports and rates; the record has them.
         world.succeed("DEL", conf)
     with unchanged(world):
-        if SBR in network["plugins"]:  # Debian's, asked again, wants the interface that is gone
+        if SBR in network["plugins"]:  # a second DEL of Debian's plugin requires the interface, which is gone
             assert 'plugin type="sbr"' in world.fail("DEL", conf)["msg"]
         else:
             world.succeed("DEL", conf)

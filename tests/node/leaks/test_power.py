@@ -1,10 +1,9 @@
-"""The power fails: whatever the disk then has, DEL finds every attachment that any delegate may have begun.
+"""After a power failure at any moment, DEL finds every attachment that a delegate may have begun.
 
-Theory of operation. The plugin runs once, with every change of the record directory written down in order, and with
-the moment at which each delegate starts and ends. Each prefix of that is a crash. What is on the disk after it is not
-one state: of the changes that no fsync has made durable, each may have arrived or not, in any order, and of data that
-was not synced nothing, a part or all. All these disks are made; on each, the record must be whole and name what was
-begun, and DEL must free it.
+Theory of operation. The plugin runs once. A trace has every change of the record directory in order, and the start and
+end of each delegate. Each prefix of the trace is a crash. A crash allows several states of the disk: each change
+without an fsync may have arrived or not, in any order, and data without an fsync may be missing, cut or complete. The
+test makes all these disks. On each, the record must be whole and name every begun attachment, and DEL must detach it.
 """
 
 from __future__ import annotations
@@ -21,8 +20,7 @@ from typing import Any
 import pytest
 
 from cniplugin.attach.teardown import Run, delete_container
-from cniplugin.records.journal import Store
-from cniplugin.records.journaltext import ATTACHED
+from cniplugin.records.journal import ATTACHED, Store
 
 from .world import CONTAINER, World
 
@@ -65,7 +63,7 @@ def watch(event, args):
 
 sys.addaudithook(watch)
 """
-"""NB: a change that does not come through the functions above is `unseen`, and the test would not know of it."""
+"""NB: a change without one of the functions above is `unseen`; the trace does not have it."""
 
 _DELEGATE = """\
 #!/bin/sh
@@ -80,22 +78,22 @@ Step = list[Any]
 
 
 class File:
-    """Data of a file as it is, and as an fsync left it on the disk."""
+    """Data of a file as processes see it, and as the last fsync left it on the disk."""
 
     def __init__(self) -> None:
         self.data = b""
         self.synced = b""
 
     def versions(self) -> set[bytes]:
-        """Return what the disk may have: of a rest that was not synced nothing, a part, all."""
+        """Return the possible contents on the disk: nothing, a part or all of the data since the last fsync."""
         first = len(self.synced) if self.data.startswith(self.synced) else 0
         return {self.synced, self.data[: (first + len(self.data)) // 2], self.data}
 
 
 class Disk:
-    """What the kernel shows (`names`), what is durable (`durable`), and the changes of names that are not yet.
+    """The names that processes see (`names`), those that are durable (`durable`), and the pending changes.
 
-    None is a directory. A change is (path, new value) with "gone" for a removal; a rename is two in one.
+    None is a directory. A change is (path, new value), with "gone" for a removal; a rename has two of them.
     """
 
     def __init__(self, base: str) -> None:
@@ -112,7 +110,7 @@ class Disk:
             getattr(self, f"_{name}")(*words)
 
     def states(self) -> Iterator[dict[str, bytes | None]]:
-        """Return all that may be on the disk if the power fails now."""
+        """Return all possible disks if the power fails now."""
         for arrived in itertools.product((False, True), repeat=len(self.pending)):
             found = dict(self.durable)
             for change, is_there in zip(self.pending, arrived, strict=True):
@@ -187,7 +185,7 @@ def _set(names: dict[str, File | None], path: str, value: File | str | None) -> 
 
 
 class Traced:
-    """A world whose plugin writes a trace, with delegates that do nothing but say so."""
+    """A world whose plugin writes a trace, with delegates that only add their calls to it."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -229,7 +227,7 @@ class Traced:
         return self.records
 
     def check(self, state: dict[str, bytes | None], begun: Sequence[str]) -> None:
-        """On this disk the record names what was begun, and DEL detaches it and leaves no record."""
+        """Check that the record on this disk names every begun attachment, and that DEL detaches them and leaves no record."""
         store = Store(str(self.put(state)))
         record = store.read(CONTAINER)
         known = {entry.ifname for entry in record.entries} if record else set()
@@ -245,7 +243,7 @@ class Traced:
 
 
 def begun_by(steps: Sequence[Step]) -> tuple[str, ...]:
-    """Return what was begun and is not detached after these steps."""
+    """Return the attachments that were begun and are not detached after these steps."""
     found: dict[str, bool] = {}
     for step in steps:
         if step[:2] == ["start", "ADD"]:
@@ -258,7 +256,7 @@ def begun_by(steps: Sequence[Step]) -> tuple[str, ...]:
 def crashes(
     disk: Disk, steps: Sequence[Step], before: Sequence[Step]
 ) -> Iterator[tuple[dict[str, bytes | None], tuple[str, ...]]]:
-    """Return every disk that a crash between two steps may leave, once, with what was begun by then."""
+    """Return each possible disk after a crash between two steps, once, with the attachments that were begun by then."""
     seen = set()
     for number in range(len(steps) + 1):
         if number:
@@ -285,7 +283,7 @@ def test_while_add_runs(traced: Traced) -> None:
     assert len(found) > 20
     for state, begun in found:
         traced.check(state, begun)
-    # What ADD has reported is there for good: the whole record, with the results.
+    # After ADD has succeeded, the complete record with the results is durable.
     for state in disk.states():
         record = Store(str(traced.put(state))).read(CONTAINER)
         assert record is not None
@@ -307,8 +305,8 @@ def test_while_del_runs(traced: Traced, failing: str | None) -> None:
         (traced.world.root / f"fail-DEL-{failing}").unlink()
     for state, begun in list(crashes(disk, steps, before)):
         traced.check(state, begun)
-    # What is left is durable. That a record is gone need not be: one that comes back names what is free, and DEL of
-    # that, checked above, changes nothing.
+    # Remaining attachments are durable. A removal need not be: a record that returns names detached networks, and DEL of
+    # these, checked above, changes nothing.
     left = [names_in(traced, state) for state in disk.states()]
     assert all(names == [failing] for names in left) if failing else [] in left
 

@@ -1,4 +1,4 @@
-"""Every verb in every version of CNI that has it, with a plugin that speaks them all (CNI 1.1 §2, §5)."""
+"""Every verb in every version of CNI that has it, with a plugin that supports all of them (CNI 1.1 §2, §5)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def conf_of(world: World, version: str, *, ours: str = "1.1.0", **more: Any) -> 
 @pytest.mark.parametrize("ours", VERSIONS)
 @pytest.mark.parametrize("version", VERSIONS)
 def test_add_check_del(world: World, ours: str, version: str) -> None:
-    """The result has our version, each request its network's; CHECK and DEL know what only ADD was given."""
+    """The result has our version, each request that of its network. CHECK and DEL know the values that only ADD got."""
     conf = conf_of(world, version, ours=ours)
     has_check, knows_result = ours != "0.3.1", version != "0.3.1"
     with unchanged(world):
@@ -76,7 +76,7 @@ def test_verbs_that_a_version_does_not_have(world: World, verb: str, ours: str) 
 
 
 def test_gc_tells_each_network_what_lives(world: World) -> None:
-    """A lease of nobody goes, and that of a container that the runtime names without our having a record stays."""
+    """GC frees a lease without a container, and keeps that of a container that the runtime names and we have no record of."""
     conf = conf_of(world, "1.1.0")
     with unchanged(world):
         world.add(conf)
@@ -162,7 +162,7 @@ def test_version(world: World, version: str) -> None:
 
 
 def test_a_plugin_that_does_not_speak_the_version(world: World) -> None:
-    """Debian's end at 1.0.0. No plugin is asked for its versions before: its own refusal is passed on."""
+    """Debian's plugins support 1.0.0 at most. We do not ask a plugin for its versions; we return its own error."""
     conf = world.conf([world.book_network("first"), world.network(0, version="1.1.0")])
     with unchanged(world):
         error = world.fail("ADD", conf)
@@ -172,7 +172,7 @@ def test_a_plugin_that_does_not_speak_the_version(world: World) -> None:
 
 
 def test_a_result_that_comes_with_our_configuration(world: World) -> None:
-    """We are the first plugin of a pod: what a `prevResult` tells is nobody's here, and no delegate gets it."""
+    """The first plugin of a pod has no `prevResult`, so no delegate gets one from our configuration."""
     conf = conf_of(world, "1.1.0")
     given = {"cniVersion": "1.1.0", "ips": [{"address": "192.0.2.9/24"}]}
     with unchanged(world):

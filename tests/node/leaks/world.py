@@ -1,9 +1,9 @@
 """A node in two network namespaces, and the plugin as a runtime runs it.
 
-`World` makes a namespace for the host's side and one for the pod's. All commands run in the former, so nothing touches
-the machine's own links or packet filter. Delegates are Debian's, each behind a wrapper that can be given an order for
-the n-th call of a verb: a piece of shell that may end, or fall through to the real plugin. What the programs are made of
-is in `programs`, what is compared in `state`.
+`World` makes one namespace for the host and one for the pod. All commands run in the first, so nothing changes the
+machine's own links or packet filter. Delegates are Debian's, each behind a wrapper that takes an order for the n-th
+call of a verb: a piece of shell that may exit or go on to the real plugin. `programs` has the programs, `state` the
+states to compare.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ DELEGATES = ("bandwidth", "bridge", "firewall", "macvlan", "portmap", "ptp", "sb
 NEEDED = (*DELEGATES, "host-local")
 CONTAINER = "c0ffee"
 CALL_S = 20.0
-"""No call of these tests may last longer; their configurations have shorter deadlines."""
+"""The longest call of these tests; their configurations have shorter deadlines."""
 
 _COUNT = itertools.count()
 
 
 def skip_unless_possible() -> None:
-    """Skip with one line where these tests cannot run."""
+    """Skip if these tests cannot run here."""
     missing = [name for name in NEEDED if not (PLUGINS / name).is_file()]
     missing += [name for name in ("ip", "tc", "iptables-save", "ip6tables-save") if not shutil.which(name)]
     if os.geteuid() != 0:
@@ -49,7 +49,7 @@ def skip_unless_possible() -> None:
 
 
 class Answer:
-    """What one call of the plugin gave."""
+    """The outcome of one call of the plugin."""
 
     def __init__(self, code: int, stdout: str, stderr: str) -> None:
         self.code = code
@@ -67,7 +67,7 @@ class Answer:
 
 
 class World:
-    """A node: `calls` go to `run`; `state` is what must be the same afterwards."""
+    """A node. `run` calls the plugin; `state` must be the same before and after a test."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -111,7 +111,7 @@ class World:
         subprocess.run(["ip", "netns", "add", name], check=True)
         self._namespaces.append(name)
         subprocess.run(["ip", "-n", name, "link", "set", "lo", "up"], check=True)
-        # Duplicate address detection takes a second per address, and there is nobody to ask.
+        # Duplicate address detection takes a second per address and has no neighbour here.
         shell = "for key in all default; do echo 0 >/proc/sys/net/ipv6/conf/$key/accept_dad; done"
         subprocess.run(["ip", "netns", "exec", name, "sh", "-c", shell], check=True)
         return f"/run/netns/{name}"
@@ -150,7 +150,7 @@ class World:
         return {"type": "bridge", "bridge": self.bridge(index), "ipam": ipam}
 
     def book_network(self, name: str, *, version: str = "1.1.0", **more: Any) -> dict[str, Any]:
-        """Return a network of the plugin that speaks CNI 1.1."""
+        """Return a network of the plugin that supports CNI 1.1."""
         return {"cniVersion": version, "name": name, "plugins": [{"type": "book", **more}]}
 
     def requests(self, verb: str) -> list[tuple[str, dict[str, Any]]]:
@@ -227,7 +227,7 @@ class World:
         return answer
 
     def fail(self, verb: str, conf: Mapping[str, Any], **given: str) -> dict[str, Any]:
-        """Call the plugin, which must fail as CNI says: JSON with code and msg on stdout, exit 1 (CNI 1.1 §5)."""
+        """Call the plugin, which must fail by CNI 1.1 §5: exit code 1, and JSON with code and msg on stdout."""
         answer = self.run(verb, conf, **given)
         assert answer.code == 1, answer
         error = answer.json
@@ -242,10 +242,10 @@ class World:
         answer = self.run(verb, conf, **given)
         assert answer.code == -signal.SIGKILL, answer
 
-    # What goes wrong
+    # Failures
 
     def order(self, verb: str, which: int | str, shell: str) -> None:
-        """Have the n-th call of a verb (from 1, over all delegates), or each one of a type, do this."""
+        """Let the n-th call of a verb (from 1, over all delegates), or each call of a type, run this shell code."""
         (self.bin / f"{verb}.{which}").write_text(f"{shell}\n")
 
     def forget_orders(self) -> None:
@@ -259,15 +259,15 @@ class World:
         return [line.partition(" ")[2] for line in lines if line.startswith(f"{verb} ")]
 
     def stub_killed_at(self, name: str, times: int, *, when: str) -> str:
-        """Make a program that dies at the n-th system call of that name which the journal makes."""
+        """Make a program that is killed at the journal's n-th system call of this name."""
         program = f"nadmit-{name}-{times}-{when}"
         self.install_stub(program, programs.KILL_IN_STORE.format(name=name, times=times, when=when))
         return program
 
     def stub_on_failing_disk(self, first: int, error: int, *, also: Sequence[str] = ()) -> str:
-        """Make a program whose journal finds a disk that takes nothing from the n-th change on.
+        """Make a program whose journal cannot change the disk from the n-th change on.
 
-        `also`: system calls that fail too, beside those that need space.
+        `also`: system calls that fail beside those that need space.
         """
         program = f"nadmit-failing-{first}-{error}"
         self.install_stub(program, programs.FAIL_IN_STORE.format(first=first, error=error, also=tuple(also)))
@@ -276,10 +276,10 @@ class World:
     def install_stub(self, program: str, seam: str) -> None:
         _write_program(self.bin / program, programs.STUB.format(python=sys.executable, repo=str(REPO), seam=seam))
 
-    # What is left
+    # State
 
     def state(self) -> dict[str, list[str]]:
-        """Return all that an attachment changes, in words that compare."""
+        """Return everything that an attachment changes, as texts to compare."""
         found = {"records": self.record_files(), "ipam": self.leases(), "tuning": state.files(self.tuning)}
         for name in self._namespaces:
             if Path(f"/run/netns/{name}").exists():
@@ -287,7 +287,7 @@ class World:
         return found | state.packet_filters(self.host)
 
     def record_files(self) -> list[str]:
-        """Return the records, and what a killed process left beside them but for the lock files, which are taken over."""
+        """Return the records and the temporary files of killed processes, without lock files."""
         return [name for name in state.files(self.records) if not name.endswith(".lock")]
 
     def leases(self) -> list[str]:
@@ -296,7 +296,7 @@ class World:
 
 @contextmanager
 def unchanged(world: World) -> Iterator[None]:
-    """Whatever happens inside, the node is afterwards as it was."""
+    """Check that the block leaves the node unchanged."""
     before = world.state()
     yield
     assert world.state() == before

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from cniplugin.access.compile import read_policies
+from cniplugin.access.model.decision import NamespaceLabels
 from cniplugin.access.model.levels import BaselineLists
 from cniplugin.access.model.matchers import names
 from cniplugin.access.model.policyrules import AuthorMatch
-from cniplugin.access.model.values import NamespaceLabels
 from tests import golden_files as golden
 from tests.webhook.admission.mutation import injecting
 from tests.webhook.admission.plugins.checking import CHECKS

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cniplugin.access.judging.judge import judge
-from cniplugin.access.model.values import Rules
+from cniplugin.access.model.decision import Rules
 from tests.bench import hostile
 from webhook.admission.evaluate import evaluate
 from webhook.admission.model.injection import Injection
@@ -21,7 +21,7 @@ from webhook.admission.model.limitsettings import DEFAULTS, ReviewLimits
 from webhook.admission.mutate import answer_mutation
 from webhook.admission.plugins.schema import PluginChecks
 from webhook.admission.view.parsecache import PARSED
-from webhook.plugindata.loader import load_schemas
+from webhook.plugindata.pluginfiles import load_schemas
 from webhook.review import wire
 from webhook.serving.http import RequestError
 from webhook.snapshot.snapshot import Definition, Snapshot

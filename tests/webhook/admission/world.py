@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from cniplugin.access.compile import NO_POLICIES, Policies
+from cniplugin.access.model.decision import Config, Rules
 from cniplugin.access.model.levels import LABELS
-from cniplugin.access.model.values import Config, Rules
 from cniplugin.access.reading.consent import ALLOWED_SELECTOR
 from cniplugin.access.reading.consent import ANNOTATIONS as CONSENT
 from cniplugin.netspec import netattachdef

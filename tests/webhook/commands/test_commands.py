@@ -1,4 +1,4 @@
-"""What golden files cannot show: input from a pipe, colours, terminals, imports, equivalence with the server."""
+"""Input from a pipe, colours, terminals, imports, and equivalence with the server, which golden files cannot show."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from cniplugin.access.model.values import Rules
+from cniplugin.access.model.decision import Rules
 from tests.paths import ROOT
 from webhook.admission.evaluate import evaluate
 from webhook.admission.model.injection import Injection
 from webhook.admission.view.nadmitconfiguration import Configuration
 from webhook.cli import COMMANDS, nadmit
-from webhook.commands import judging, version
-from webhook.commands.lazy import LazyCommand, LazyGroup
+from webhook.commands import judging, options
 from webhook.commands.serve import ADDRESS
 from webhook.review import wire
 from webhook.trees import manifests
@@ -105,13 +104,13 @@ def test_an_absolute_path_stays_absolute_and_becomes_a_uri() -> None:
     ],
 )
 def test_colours(arguments: tuple[str, ...], *, is_coloured: bool, env: dict[str, str]) -> None:
-    """`color=True` stands for a terminal."""
+    """`color=True` means a terminal."""
     result = run(*arguments, color=True, env=env)
     assert ("\x1b[" in result.output) is is_coloured
 
 
-def test_a_decision_is_the_servers_own() -> None:
-    """The same bytes, decoded and evaluated as the server does, give what the command says."""
+def test_a_command_and_the_server_decide_alike() -> None:
+    """The command prints the decision that the server makes of the same bytes."""
     problems: list[object] = []
     cluster, injection = manifests.load_snapshot("tree"), Injection()
     for document in manifests.read_file("tree/blue/pods.yaml", problems):  # type: ignore[arg-type]  # stays empty
@@ -168,7 +167,7 @@ def test_an_address(text: str, address: tuple[str, int]) -> None:
 
 
 @pytest.mark.parametrize("text", ["8443", "a:b", "a:65536", "::1:8443", "a:-1", "a:", "a:²"])
-def test_no_address(text: str) -> None:
+def test_other_texts_are_not_addresses(text: str) -> None:
     with pytest.raises(click.BadParameter):
         ADDRESS.convert(text, None, None)
 
@@ -204,7 +203,7 @@ def test_a_file_without_objects_is_a_wrong_input(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
-def test_an_answer_that_cannot_be_written_is_no_answer() -> None:
+def test_output_that_cannot_be_written_is_an_error() -> None:
     with Path("/dev/full").open("wb") as full:
         command = [sys.executable, "-m", "webhook", "explain"]
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, env=_environ())
@@ -215,9 +214,9 @@ def test_an_answer_that_cannot_be_written_is_no_answer() -> None:
 
 
 def test_the_version(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert run("--version").stdout == f"nadmit {version.installed_version()}\n"
-    monkeypatch.setattr(version, "DISTRIBUTION", "no-such-distribution")
-    assert version.installed_version() == "0+unknown"
+    assert run("--version").stdout == f"nadmit {options.installed_version()}\n"
+    monkeypatch.setattr(options, "DISTRIBUTION", "no-such-distribution")
+    assert options.installed_version() == "0+unknown"
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -226,12 +225,6 @@ def test_each_command_of_the_table_is_there(name: str) -> None:
         command = nadmit.get_command(context, name)
     assert command is not None
     assert command.name == name
-
-
-def test_what_is_no_command_is_a_bug() -> None:
-    group = LazyGroup(lazy={"x": LazyCommand("json", "dumps", "")}, name="x")
-    with pytest.raises(TypeError, match="is no command"):
-        group.get_command(click.Context(group), "x")
 
 
 SCRIPT = """
@@ -264,12 +257,12 @@ def test_only_serve_pays_for_the_server() -> None:
 
 
 def _environ() -> dict[str, str]:
-    return {"PATH": os.environ["PATH"], "PYTHONPATH": str(HERE.parent.parent), "TERM": "xterm", "COLUMNS": "80"}
+    return {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "TERM": "xterm", "COLUMNS": "80"}
 
 
 @pytest.fixture
 def terminal() -> Iterator[tuple[int, int]]:
-    """A pseudo-terminal: (what a person reads from, what the program writes to)."""
+    """A pseudo-terminal: the side that a person reads, and the side that the program writes to."""
     reader, writer = os.openpty()
     yield reader, writer
     os.close(reader)
@@ -290,7 +283,7 @@ def test_a_large_tree_shows_progress_on_a_terminal(tmp_path: Path, terminal: tup
     assert (b"reading" in os.read(reader, 65536)) is (files > 300)
 
 
-def test_a_review_of_a_deletion_tells_of_the_pods_in_the_tree(tmp_path: Path) -> None:
+def test_a_review_of_a_deletion_warns_of_pods_in_the_tree(tmp_path: Path) -> None:
     pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: web, namespace: team-a, annotations: {%s: on-disk}}\n"
     (tmp_path / "pod.yaml").write_text(pod % "k8s.v1.cni.cncf.io/networks")
     recording = ROOT / "examples/recordings/delete-network-attachment-definitions-on-disk.json"

@@ -1,4 +1,4 @@
-"""Trees as people have them: charts, patches of kustomize, files of other programs; and what is built from them."""
+"""Real trees: charts, patches of kustomize, files of other programs, and the output of their builds."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_standard_input_without_an_object_is_a_wrong_input() -> None:
     assert "no Kubernetes object is found" in result.stderr
 
 
-def test_a_chart_is_passed_over_and_said_to_be() -> None:
+def test_a_chart_is_skipped_with_a_warning() -> None:
     write({
         "web/Chart.yaml": "apiVersion: v2\nname: web\n",
         "web/values.yaml": "a: 1\n",
@@ -79,7 +79,7 @@ def test_a_template_that_is_named_is_read() -> None:
     write({"Chart.yaml": "apiVersion: v2\nname: web\n", "templates/pod.yaml": TEMPLATE})
     result = check("templates/pod.yaml")
     assert result.exit_code == 2
-    assert "quote a template in braces, or check what it renders to" in result.stdout
+    assert "quote a template in braces, or check the rendered output" in result.stdout
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_half_an_object_is_an_error_wherever_it_is() -> None:
     assert "apiVersion is missing; add it [half-an-object]" in result.stdout
 
 
-def test_a_patch_of_a_kind_that_no_decision_asks_for_may_stand_beside_the_object() -> None:
+def test_a_patch_of_a_kind_that_no_decision_needs_may_repeat_the_object() -> None:
     write({"base/web.yaml": DEPLOYMENT, "ha/web.yaml": DEPLOYMENT})
     assert check(".").exit_code == 0
 

@@ -1,4 +1,4 @@
-"""What each command prints, as golden files: `tests/golden/cli/<case>.txt`. Read the diff as the person who gets it."""
+"""The output of each command, in golden files: `tests/golden/cli/<case>.txt`. Read the diff as the user."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from tests import golden_files as golden
 from webhook.cli import nadmit
-from webhook.commands.version import installed_version
+from webhook.commands.options import installed_version
 
 HERE = Path(__file__).parent
 

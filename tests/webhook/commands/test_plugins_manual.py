@@ -1,4 +1,4 @@
-"""docs/plugins.md and the README print what the program prints."""
+"""docs/plugins.md and the README show the real output of the program."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ EVENTS = f"/apis/events.k8s.io/v1/namespaces/{NAMESPACE}/events"
 
 
 class ConfigMapServer(ApiServer):
-    """Use as a context. `refuse` gets method and path, and returns a status instead of the truth, or 0."""
+    """Use as a context. `refuse` gets method and path, and returns the status of a refusal, or 0."""
 
     def __init__(self, *, port: int = 0) -> None:
         super().__init__(port=port)
@@ -31,13 +31,13 @@ class ConfigMapServer(ApiServer):
         self._server.RequestHandlerClass = handler
 
     def write(self, **data: bytes) -> None:
-        """Replace the ConfigMap's texts; a name such as `last_good` stands for `last-good.yaml`."""
+        """Replace the ConfigMap's texts; a name such as `last_good` means `last-good.yaml`."""
         texts = {f"{key.replace('_', '-')}.yaml": text.decode() for key, text in data.items()}
         metadata = {"namespace": NAMESPACE, "name": NAME, "uid": "uid-1"}
         self.put(CONFIG_MAPS, {"metadata": metadata, **({"data": texts} if texts else {})})
 
     def edit(self, **data: bytes | None) -> None:
-        """Change keys of the ConfigMap, as kubectl does: what is not named stays."""
+        """Change keys of the ConfigMap, as kubectl does; other keys stay."""
         kept = {key.removesuffix(".yaml").replace("-", "_"): text.encode() for key, text in self.texts().items()}
         changed: dict[str, bytes | None] = {**kept, **data}
         self.write(**{key: text for key, text in changed.items() if text is not None})

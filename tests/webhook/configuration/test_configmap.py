@@ -1,4 +1,4 @@
-"""The ConfigMap, look by look, against the in-process API server."""
+"""The ConfigMap, read by read, with the in-process API server."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from tests.webhook.snapshot.api_server import write_kubeconfig
 from webhook.configuration.configmap import EVENT_TRIES, ConfigurationMap, MapTiming
-from webhook.configuration.current import InForce
+from webhook.configuration.current import CurrentConfiguration
 from webhook.kube.connection import Connection
 
 from .api_server import CONFIG_MAPS, EVENTS, NAME, NAMESPACE, PATH, ConfigMapServer
@@ -20,30 +20,30 @@ WHERE = f"ConfigMap {NAMESPACE}/{NAME}"
 
 
 class Replica:
-    """One process's part: `look` is a turn of its thread."""
+    """The part of one process; `look` is a turn of its thread."""
 
     def __init__(self, kubeconfig: Path) -> None:
         self.now = 0.0
-        self.in_force = InForce(now=lambda: 0.0, own_schemas={})
+        self.current = CurrentConfiguration(now=lambda: 0.0, own_schemas={})
         self.connection = Connection(kubeconfig, environ={})
         self.part = ConfigurationMap(
-            self.connection, NAMESPACE, NAME, self.in_force, timing=MapTiming(poll_s=0.001), clock=lambda: self.now
+            self.connection, NAMESPACE, NAME, self.current, timing=MapTiming(poll_s=0.001), clock=lambda: self.now
         )
 
     def look(self, times: int = 1) -> str:
-        """Look, and return what is in force."""
+        """Read the ConfigMap, and return the mode in force."""
         for _ in range(times):
             self.part.look()
         return self.mode
 
     @property
     def mode(self) -> str:
-        injection = self.in_force.current.injection
+        injection = self.current.value.injection
         return "off" if injection is None else injection.mode
 
     @property
     def is_refused(self) -> bool:
-        return self.in_force.state.refused is not None
+        return self.current.state.refused is not None
 
 
 @pytest.fixture
@@ -71,21 +71,21 @@ def replica(start: Callable[[], Replica]) -> Replica:
     return start()
 
 
-def test_before_the_first_look_it_is_not_ready(replica: Replica) -> None:
+def test_a_replica_is_not_ready_before_its_first_read(replica: Replica) -> None:
     assert replica.part.problem() == f"{WHERE} has not been read yet"
 
 
-def test_there_is_none(replica: Replica) -> None:
+def test_without_a_configmap_the_defaults_are_in_force(replica: Replica) -> None:
     assert replica.look() == "topUp"
     assert replica.part.problem() is None
-    assert replica.in_force.describe()["source"] == f"defaults: there is no {WHERE}"
+    assert replica.current.describe()["source"] == f"defaults: there is no {WHERE}"
 
 
-def test_it_is_shipped_without_the_key(api: ConfigMapServer, replica: Replica) -> None:
+def test_without_the_key_the_defaults_are_in_force(api: ConfigMapServer, replica: Replica) -> None:
     api.write()
     assert replica.look() == "topUp"
     assert replica.part.problem() is None
-    assert replica.in_force.describe()["source"] == f"defaults: {WHERE} has no config.yaml"
+    assert replica.current.describe()["source"] == f"defaults: {WHERE} has no config.yaml"
     assert api.patches == []
 
 
@@ -100,7 +100,7 @@ def test_a_right_text_is_in_force_and_kept(api: ConfigMapServer, replica: Replic
     assert api.events == {}
 
 
-def test_a_wrong_text_changes_nothing_and_is_told_once(api: ConfigMapServer, replica: Replica) -> None:
+def test_a_wrong_text_changes_nothing_and_makes_one_event(api: ConfigMapServer, replica: Replica) -> None:
     api.write(config=HONOR)
     replica.look()
     api.edit(config=BAD)
@@ -122,7 +122,7 @@ def test_a_wrong_text_changes_nothing_and_is_told_once(api: ConfigMapServer, rep
     )
 
 
-def test_its_correction_is_told_too(api: ConfigMapServer, replica: Replica) -> None:
+def test_its_correction_makes_an_event(api: ConfigMapServer, replica: Replica) -> None:
     api.write(config=HONOR)
     replica.look()
     for text in (BAD, HONOR, OFF):
@@ -142,7 +142,7 @@ def test_replicas_write_one_event(api: ConfigMapServer, start: Callable[[], Repl
     assert api.reasons() == ["ConfigurationRefused", "ConfigurationAccepted"]
 
 
-def test_who_starts_while_it_is_wrong_has_what_the_others_have(
+def test_a_replica_that_starts_while_the_text_is_wrong_has_the_last_good_one(
     api: ConfigMapServer, start: Callable[[], Replica]
 ) -> None:
     old, new = start(), start()
@@ -152,14 +152,14 @@ def test_who_starts_while_it_is_wrong_has_what_the_others_have(
     assert old.look() == new.look() == "honor"
     assert new.part.problem() is None
     assert new.is_refused
-    assert new.in_force.describe()["source"] == f"{WHERE}, last-good.yaml"
-    assert new.in_force.state.loaded.sha256 == old.in_force.state.loaded.sha256
+    assert new.current.describe()["source"] == f"{WHERE}, last-good.yaml"
+    assert new.current.state.loaded.sha256 == old.current.state.loaded.sha256
     api.edit(config=OFF)
     assert new.look() == "off"
     assert not new.is_refused
 
 
-def test_who_starts_while_nothing_was_ever_right_is_not_ready(api: ConfigMapServer, replica: Replica) -> None:
+def test_a_replica_that_starts_before_any_right_text_is_not_ready(api: ConfigMapServer, replica: Replica) -> None:
     api.write(config=BAD)
     replica.look(2)
     problem = replica.part.problem()
@@ -168,13 +168,13 @@ def test_who_starts_while_nothing_was_ever_right_is_not_ready(api: ConfigMapServ
     assert problem.endswith("correct it, or take config.yaml away for the defaults")
     (event,) = api.events.values()
     assert "; in force: nothing; " in event["note"]
-    api.write(config=BAD, last_good=OFF)  # somebody helps
+    api.write(config=BAD, last_good=OFF)  # an administrator corrects it
     assert replica.look() == "off"
     assert replica.part.problem() is None
 
 
-def test_a_last_good_text_that_is_wrong_by_now_does_not_count(api: ConfigMapServer, replica: Replica) -> None:
-    """As after a downgrade."""
+def test_a_last_good_text_that_is_now_wrong_does_not_count(api: ConfigMapServer, replica: Replica) -> None:
+    """This happens after a downgrade."""
     api.write(config=BAD, last_good=BAD)
     replica.look()
     assert replica.part.problem() is not None
@@ -183,8 +183,8 @@ def test_a_last_good_text_that_is_wrong_by_now_does_not_count(api: ConfigMapServ
     assert replica.part.problem() is None
 
 
-def test_the_key_is_taken_away(api: ConfigMapServer, replica: Replica) -> None:
-    """The defaults are what is meant, also for a replica that starts when the next text is wrong."""
+def test_removing_the_key_restores_the_defaults(api: ConfigMapServer, replica: Replica) -> None:
+    """So they are for a replica that starts while the next text is wrong."""
     api.write(config=OFF)
     replica.look()
     api.edit(config=None)
@@ -192,8 +192,8 @@ def test_the_key_is_taken_away(api: ConfigMapServer, replica: Replica) -> None:
     assert api.texts() == {}
 
 
-def test_it_is_deleted(api: ConfigMapServer, replica: Replica) -> None:
-    """A `kubectl replace --force` is no change; a deletion is, by the second look."""
+def test_deleting_the_configmap_restores_the_defaults(api: ConfigMapServer, replica: Replica) -> None:
+    """A `kubectl replace --force` changes nothing; a deletion counts after the second read."""
     api.write(config=OFF)
     replica.look()
     api.remove()
@@ -218,7 +218,9 @@ def test_it_is_deleted(api: ConfigMapServer, replica: Replica) -> None:
         (500, "{what}: get failed with 500: as the test says; see the log of the API server at {server}"),
     ],
 )
-def test_it_cannot_be_read(api: ConfigMapServer, replica: Replica, code: int, text: str) -> None:
+def test_a_configmap_that_cannot_be_read_changes_nothing(
+    api: ConfigMapServer, replica: Replica, code: int, text: str
+) -> None:
     api.write(config=OFF)
     api.refuse = lambda _method, _path: code
     replica.look()
@@ -230,18 +232,18 @@ def test_it_cannot_be_read(api: ConfigMapServer, replica: Replica, code: int, te
     api.refuse = lambda _method, _path: code
     assert replica.look() == "off"
     assert replica.part.problem() is None
-    assert replica.in_force.state.unreadable == line
+    assert replica.current.state.unreadable == line
 
 
 @pytest.mark.parametrize("answer", [b"", b"[]", b'{"metadata": {}, "data": {"config.yaml": 7}}', b"\xff"])
-def test_an_answer_that_is_none(api: ConfigMapServer, replica: Replica, answer: bytes) -> None:
+def test_a_malformed_answer_changes_nothing(api: ConfigMapServer, replica: Replica, answer: bytes) -> None:
     api.answer_always[PATH] = (200, answer)
     replica.look()
     assert f"{WHERE}: not what an API server answers" in (replica.part.problem() or "")
 
 
-def test_bytes_that_are_no_text_are_refused(api: ConfigMapServer, replica: Replica) -> None:
-    """kubectl puts them into `binaryData`."""
+def test_bytes_that_are_not_text_are_refused(api: ConfigMapServer, replica: Replica) -> None:
+    """kubectl writes them to `binaryData`."""
     metadata = {"namespace": NAMESPACE, "name": NAME, "uid": "uid-1"}
     data = base64.b64encode(b"\xff").decode()
     api.put(CONFIG_MAPS, {"metadata": metadata, "binaryData": {"config.yaml": data}})
@@ -250,11 +252,11 @@ def test_bytes_that_are_no_text_are_refused(api: ConfigMapServer, replica: Repli
 
 
 def test_an_object_that_changed_meanwhile_is_not_written(api: ConfigMapServer, replica: Replica) -> None:
-    """What is kept is never older than what it stands beside."""
+    """The last good text is never older than the text beside it."""
     api.write(config=HONOR)
     found = replica.part._config_map.read()
     assert found is not None
-    replica.look()  # a sibling was faster
+    replica.look()  # another replica was faster
     api.edit(config=OFF)
     replica.part._config_map.write(found, "last-good.yaml", HONOR)
     assert api.patches == [200, 409]
@@ -263,7 +265,7 @@ def test_an_object_that_changed_meanwhile_is_not_written(api: ConfigMapServer, r
     assert api.texts()["last-good.yaml"] == OFF.decode()
 
 
-def test_without_the_right_to_write_it_works_and_tries_seldom(
+def test_without_the_right_to_write_it_works_and_rarely_tries(
     api: ConfigMapServer, replica: Replica, caplog: pytest.LogCaptureFixture
 ) -> None:
     api.refuse = lambda method, _path: 0 if method == "GET" else 403
@@ -291,7 +293,7 @@ def test_an_event_that_could_not_be_written_is_tried_again(api: ConfigMapServer,
     assert api.reasons() == ["ConfigurationRefused"]
 
 
-def test_the_thread_looks_by_itself_and_ends(api: ConfigMapServer, replica: Replica) -> None:
+def test_the_thread_reads_and_ends(api: ConfigMapServer, replica: Replica) -> None:
     api.write(config=HONOR)
     replica.part.start()
     api.wait(lambda: api.patches)

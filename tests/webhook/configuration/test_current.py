@@ -1,4 +1,4 @@
-"""What is in force and what is told about it, as texts come one after the other."""
+"""The configuration in force and its metrics, while texts come one after the other."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from webhook.admission.view.nadmitconfiguration import Configuration
-from webhook.configuration.current import SHOWN_PROBLEMS_MAX, InForce
+from webhook.configuration.current import SHOWN_PROBLEMS_MAX, CurrentConfiguration
 from webhook.configuration.parsing import PROBLEMS_MAX, ConfigurationError
-from webhook.plugindata.loader import load_schemas
-from webhook.telemetry.configuration import ConfigurationMetrics
+from webhook.plugindata.pluginfiles import load_schemas
+from webhook.telemetry.metrics import ConfigurationMetrics
 
 from .texts import BAD, HEAD, HONOR, OFF, TOP_UP
 
@@ -30,24 +30,24 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def in_force(clock: Clock) -> InForce:
-    return InForce(now=clock, own_schemas={})
+def current(clock: Clock) -> CurrentConfiguration:
+    return CurrentConfiguration(now=clock, own_schemas={})
 
 
-def mode(in_force: InForce) -> str:
-    return "off" if in_force.current.injection is None else in_force.current.injection.mode
+def mode(current: CurrentConfiguration) -> str:
+    return "off" if current.value.injection is None else current.value.injection.mode
 
 
-def samples(in_force: InForce) -> dict[str, float]:
+def samples(current: CurrentConfiguration) -> dict[str, float]:
     registry = CollectorRegistry()
-    registry.register(ConfigurationMetrics(in_force))
+    registry.register(ConfigurationMetrics(current))
     lines = [line for line in generate_latest(registry).decode().splitlines() if not line.startswith("#")]
     return {name.removeprefix("nadmit_configuration_"): float(value) for name, value in map(str.split, lines)}
 
 
-def test_the_defaults_hold_before_anything_is_said(in_force: InForce) -> None:
-    assert in_force.current.injection == Configuration().injection
-    assert samples(in_force) == {
+def test_the_defaults_are_in_force_before_the_first_text(current: CurrentConfiguration) -> None:
+    assert current.value.injection == Configuration().injection
+    assert samples(current) == {
         "last_reload_successful": 1,
         "last_reload_success_timestamp_seconds": 0,
         "hash": 0,
@@ -56,91 +56,93 @@ def test_the_defaults_hold_before_anything_is_said(in_force: InForce) -> None:
     }
 
 
-def test_a_right_text_takes_the_place_of_another(in_force: InForce, clock: Clock) -> None:
-    in_force.load(HONOR, source="f")
-    first = in_force.current
+def test_a_right_text_replaces_another(current: CurrentConfiguration, clock: Clock) -> None:
+    current.load(HONOR, source="f")
+    first = current.value
     clock.now = 5
-    assert in_force.offer(OFF, source="f") == "accepted"
-    assert mode(in_force) == "off"
-    assert first.injection is not None  # who had read it keeps it
-    assert in_force.offer(OFF, source="f") == "same"
-    assert samples(in_force)["last_reload_success_timestamp_seconds"] == 5
-    assert samples(in_force)['reloads_total{result="ok"}'] == 2
-    assert samples(in_force)["hash"] == int(hashlib.sha256(OFF).hexdigest()[:12], 16)
+    assert current.update(OFF, source="f") == "accepted"
+    assert mode(current) == "off"
+    assert first.injection is not None  # a reader of the old value still has it
+    assert current.update(OFF, source="f") == "same"
+    assert samples(current)["last_reload_success_timestamp_seconds"] == 5
+    assert samples(current)['reloads_total{result="ok"}'] == 2
+    assert samples(current)["hash"] == int(hashlib.sha256(OFF).hexdigest()[:12], 16)
 
 
-def test_a_wrong_text_changes_nothing_but_what_is_told(in_force: InForce, clock: Clock) -> None:
-    in_force.load(HONOR, source="f")
-    current = in_force.current
+def test_a_wrong_text_changes_the_report_only(current: CurrentConfiguration, clock: Clock) -> None:
+    current.load(HONOR, source="f")
+    before = current.value
     clock.now = 5
-    assert in_force.offer(BAD, source="f") == "refused"
-    assert in_force.offer(BAD, source="f") == "same"
-    assert in_force.current is current
-    told = samples(in_force)
+    assert current.update(BAD, source="f") == "refused"
+    assert current.update(BAD, source="f") == "same"
+    assert current.value is before
+    told = samples(current)
     assert told["last_reload_successful"] == 0
     assert told["last_reload_success_timestamp_seconds"] == 0
     assert told['reloads_total{result="error"}'] == 1
 
 
-def test_the_old_text_again_ends_the_refusal_and_is_in_force_since_it_came(in_force: InForce, clock: Clock) -> None:
-    in_force.load(HONOR, source="f")
-    current = in_force.current
-    in_force.offer(BAD, source="f")
+def test_the_old_text_again_ends_the_refusal_and_keeps_its_time(current: CurrentConfiguration, clock: Clock) -> None:
+    current.load(HONOR, source="f")
+    before = current.value
+    current.update(BAD, source="f")
     clock.now = 9
-    assert in_force.offer(HONOR, source="f") == "accepted"
-    assert in_force.current is current
-    assert in_force.describe()["since"] == "1970-01-01T00:00:00Z"
-    assert in_force.describe()["refused"] is None
-    assert samples(in_force)["last_reload_successful"] == 1
+    assert current.update(HONOR, source="f") == "accepted"
+    assert current.value is before
+    assert current.describe()["since"] == "1970-01-01T00:00:00Z"
+    assert current.describe()["refused"] is None
+    assert samples(current)["last_reload_successful"] == 1
 
 
-def test_a_start_fails_with_a_wrong_text(in_force: InForce) -> None:
+def test_a_start_fails_with_a_wrong_text(current: CurrentConfiguration) -> None:
     with pytest.raises(ConfigurationError):
-        in_force.load(BAD, source="f")
-    assert in_force.state.refused is None
+        current.load(BAD, source="f")
+    assert current.state.refused is None
 
 
-def test_without_a_text_the_defaults(in_force: InForce, caplog: pytest.LogCaptureFixture) -> None:
-    in_force.load(HONOR, source="f")
-    assert in_force.offer_defaults(why="there is no f") == "accepted"
-    assert in_force.offer_defaults(why="there is no f") == "same"
-    assert in_force.current.injection == Configuration().injection
-    assert (in_force.describe()["source"], in_force.describe()["sha256"]) == ("defaults: there is no f", None)
+def test_without_a_text_the_defaults_are_in_force(
+    current: CurrentConfiguration, caplog: pytest.LogCaptureFixture
+) -> None:
+    current.load(HONOR, source="f")
+    assert current.use_defaults(why="there is no f") == "accepted"
+    assert current.use_defaults(why="there is no f") == "same"
+    assert current.value.injection == Configuration().injection
+    assert (current.describe()["source"], current.describe()["sha256"]) == ("defaults: there is no f", None)
 
 
-def test_what_was_good_before_stands_in_and_the_refusal_stays(in_force: InForce) -> None:
-    in_force.offer(BAD, source="f")
-    assert not in_force.fall_back(BAD, source="g")
-    assert in_force.current.injection == Configuration().injection
-    assert in_force.fall_back(HONOR, source="g")
-    assert mode(in_force) == "honor"
-    assert in_force.describe()["source"] == "g"
-    assert samples(in_force)["last_reload_successful"] == 0
+def test_the_last_good_text_is_in_force_and_the_new_one_stays_refused(current: CurrentConfiguration) -> None:
+    current.update(BAD, source="f")
+    assert not current.fall_back(BAD, source="g")
+    assert current.value.injection == Configuration().injection
+    assert current.fall_back(HONOR, source="g")
+    assert mode(current) == "honor"
+    assert current.describe()["source"] == "g"
+    assert samples(current)["last_reload_successful"] == 0
 
 
-def test_a_source_that_cannot_be_read(in_force: InForce) -> None:
-    in_force.load(HONOR, source="f")
-    in_force.note_unreadable("f: cannot be read")
-    assert samples(in_force)["last_reload_successful"] == 0
-    assert in_force.describe()["unreadable"] == "f: cannot be read"
-    assert mode(in_force) == "honor"
-    assert in_force.offer(HONOR, source="f") == "same"
-    assert in_force.describe()["unreadable"] is None
-    assert samples(in_force)["last_reload_successful"] == 1
+def test_a_source_that_cannot_be_read(current: CurrentConfiguration) -> None:
+    current.load(HONOR, source="f")
+    current.note_unreadable("f: cannot be read")
+    assert samples(current)["last_reload_successful"] == 0
+    assert current.describe()["unreadable"] == "f: cannot be read"
+    assert mode(current) == "honor"
+    assert current.update(HONOR, source="f") == "same"
+    assert current.describe()["unreadable"] is None
+    assert samples(current)["last_reload_successful"] == 1
 
 
-def test_what_is_unreadable_and_then_wrong_is_refused_still(in_force: InForce) -> None:
-    in_force.load(HONOR, source="f")
-    in_force.offer(BAD, source="f")
-    in_force.note_unreadable("f: cannot be read")
-    assert in_force.offer(BAD, source="f") == "same"
-    assert samples(in_force)["last_reload_successful"] == 0
+def test_a_refused_text_stays_refused_after_its_source_was_unreadable(current: CurrentConfiguration) -> None:
+    current.load(HONOR, source="f")
+    current.update(BAD, source="f")
+    current.note_unreadable("f: cannot be read")
+    assert current.update(BAD, source="f") == "same"
+    assert samples(current)["last_reload_successful"] == 0
 
 
-def test_it_is_shown_as_one_would_write_it(in_force: InForce) -> None:
-    in_force.load(TOP_UP, source="f")
-    in_force.offer(BAD, source="f")
-    shown = in_force.describe()
+def test_the_configuration_is_shown_as_it_is_written(current: CurrentConfiguration) -> None:
+    current.load(TOP_UP, source="f")
+    current.update(BAD, source="f")
+    shown = current.describe()
     assert json.loads(json.dumps(shown)) == shown
     assert shown == {
         "configuration": {
@@ -180,9 +182,9 @@ def test_it_is_shown_as_one_would_write_it(in_force: InForce) -> None:
     }
 
 
-def test_a_thousand_mistakes_are_not_all_told(in_force: InForce) -> None:
+def test_at_most_twenty_problems_are_reported(current: CurrentConfiguration) -> None:
     text = HEAD + "".join(f"a{number}: 1\n" for number in range(1000))
-    in_force.offer(text.encode(), source="f")
-    problems = in_force.describe()["refused"]["problems"]
+    current.update(text.encode(), source="f")
+    problems = current.describe()["refused"]["problems"]
     assert len(problems) == SHOWN_PROBLEMS_MAX + 1
     assert problems[-1] == f"{PROBLEMS_MAX + 1 - SHOWN_PROBLEMS_MAX} more"

@@ -1,4 +1,4 @@
-"""Texts to values: every field, every field wrong once."""
+"""Texts to values: every field, and one mistake in every field."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import yaml
 from cniplugin.netspec.netattachdef import RESOURCE_NAME
 from webhook.admission.model.injection import Injection
 from webhook.admission.view.nadmitconfiguration import Configuration
-from webhook.configuration.model import NadmitConfiguration, defaults
 from webhook.configuration.parsing import BYTES_MAX, PROBLEMS_MAX, ConfigurationError, read
-from webhook.plugindata.loader import load_schemas
+from webhook.configuration.sections import NadmitConfiguration, defaults
+from webhook.plugindata.pluginfiles import load_schemas
 
 from .texts import HEAD, OFF
 
@@ -28,7 +28,7 @@ plugins:
   unknownTypes: Refuse
   exempt: [secret-sauce]
 """
-KEY = "this is no key of a label or annotation"
+KEY = "not a key of a label or annotation"
 A_KEY = (
     "allowed: [PREFIX/]NAME, such as example.com/uplink: the prefix a DNS name, the name at most 63 letters, digits, "
     "'-', '_' and '.', starting and ending with a letter or digit"
@@ -57,7 +57,7 @@ def test_every_field_has_a_value() -> None:
     assert value.plugins.exempt == {"secret-sauce"}
 
 
-def test_what_is_left_out_is_as_in_the_domain() -> None:
+def test_the_defaults_are_those_of_the_domain() -> None:
     assert read(HEAD.encode(), where="f.yaml") == defaults()
     value = defaults().to_value({})
     assert value.injection == Configuration().injection
@@ -69,12 +69,12 @@ def test_what_is_left_out_is_as_in_the_domain() -> None:
     )
 
 
-def test_off() -> None:
+def test_injection_can_be_off() -> None:
     assert read(OFF, where="f.yaml").to_value({}).injection is None
 
 
 @pytest.mark.parametrize("model", [defaults(), read(WHOLE.encode(), where="f.yaml")])
-def test_what_is_shown_can_be_read(model: NadmitConfiguration) -> None:
+def test_a_shown_configuration_can_be_read(model: NadmitConfiguration) -> None:
     assert read(yaml.safe_dump(model.shown()).encode(), where="f.yaml") == model
 
 
@@ -92,14 +92,14 @@ def test_what_is_shown_can_be_read(model: NadmitConfiguration) -> None:
         (
             "{hugepages: true, podNetworkInformation: false}",
             (
-                "5:4: injection.hugepages: true needs podNetworkInformation, which is false: hugepages are told in its "
-                "volume; switch that on, or this off"
+                "5:4: injection.hugepages: true needs podNetworkInformation, which is false: its volume "
+                "carries the hugepages; switch that on, or this off"
             ),
         ),
         ("resourceNameKeys: a/b", '5:3: injection.resourceNameKeys: wrong type: "a/b"; allowed: a list'),
         ("resourceNameKeys: [a/b/c]", f'5:22: injection.resourceNameKeys[0]: {KEY}: "a/b/c"; {A_KEY}'),
         ("resourceNameKeys: [a, 7]", "5:25: injection.resourceNameKeys[1]: wrong type: 7; allowed: a string: quote it"),
-        ("resourceNameKeys: [a, b, a]", "5:3: injection.resourceNameKeys: a stands twice; keep one of them"),
+        ("resourceNameKeys: [a, b, a]", "5:3: injection.resourceNameKeys: a is listed twice; keep one of them"),
         ("annotationsByLabel: []", "5:3: injection.annotationsByLabel: wrong type: a list; allowed: a mapping"),
         ("annotationsByLabel: {a b: {}}", f'5:24: injection.annotationsByLabel["a b"]: {KEY}: "a b"; {A_KEY}'),
         ("annotationsByLabel: {a: x}", '5:24: injection.annotationsByLabel.a: wrong type: "x"; allowed: a mapping'),
@@ -124,7 +124,7 @@ def test_what_is_shown_can_be_read(model: NadmitConfiguration) -> None:
         ),
         (
             "annotationsByLabel: {a: {k8s.v1.cni.cncf.io/network-status: '[]'}}",
-            "5:24: injection.annotationsByLabel.a: k8s.v1.cni.cncf.io/network-status is what nodes write; leave it out",
+            "5:24: injection.annotationsByLabel.a: nodes write k8s.v1.cni.cncf.io/network-status; leave it out",
         ),
         ("modes: topUp", f'5:3: injection.modes: no such field; did you mean "mode"? {FIELDS}'),
         ("pod_network_information: true", f"5:3: injection.pod_network_information: no such field; .*{FIELDS}"),
@@ -152,19 +152,19 @@ def test_one_mistake_is_one_line(section: str, said: str) -> None:
             'f.yaml:3:1: injektion: no such field; did you mean "injection"? allowed: apiVersion, ',
         ),
         (f"{HEAD}injection: []", "f.yaml:3:1: injection: wrong type: a list; allowed: a mapping"),
-        (f"{HEAD}kind: x", 'f.yaml:3:1: the key "kind" stands twice in one mapping; keep one of them'),
-        (f"{HEAD}---\n{HEAD}", "f.yaml: 2 documents; allowed: one, keep that which is meant"),
+        (f"{HEAD}kind: x", 'f.yaml:3:1: the key "kind" occurs twice in one mapping; keep one of them'),
+        (f"{HEAD}---\n{HEAD}", "f.yaml: 2 documents; allowed: one, keep the one that you mean"),
         ("injection: [", "f.yaml:2:1: not YAML: "),
-        (b"kind: \xff", "f.yaml: not UTF-8: byte 0xff; save it as UTF-8"),
+        (b"kind: \xff", "f.yaml:1:7: not UTF-8: byte 0xff; save the file as UTF-8"),
         (" " * (BYTES_MAX + 1), f"f.yaml: {BYTES_MAX + 1} bytes; allowed: at most {BYTES_MAX}"),
     ],
 )
-def test_a_text_that_is_no_configuration(text: str | bytes, said: str) -> None:
+def test_a_text_that_is_not_a_configuration(text: str | bytes, said: str) -> None:
     (line,) = problems(text)
     assert line.startswith(said)
 
 
-def test_all_mistakes_are_told_at_once_in_the_order_of_their_lines() -> None:
+def test_all_mistakes_are_reported_in_the_order_of_their_lines() -> None:
     lines = problems(f"{HEAD}plugin: {{}}\ninjection:\n  modes: a\n  hugepages: 7\n  enabled: 7\n")
     assert [line.split(" ")[0] for line in lines] == ["f.yaml:3:1:", "f.yaml:5:3:", "f.yaml:6:3:", "f.yaml:7:3:"]
 
@@ -176,7 +176,7 @@ def test_a_thousand_mistakes_are_not_all_located() -> None:
 
 
 def test_annotations_that_no_object_could_have() -> None:
-    """An alias makes more of them than the text is long."""
+    """An alias expands to more of them than the text has bytes."""
     text = f"{HEAD}injection:\n  annotationsByLabel:\n    a: {{x: &text {'y' * 131_072}, z: *text}}\n"
     assert problems(text) == [
         (
@@ -187,5 +187,5 @@ def test_annotations_that_no_object_could_have() -> None:
 
 
 @pytest.mark.parametrize("text", ["[" * 5000, "{a: " * 5000, "&a [*a]", "&a [x, x]\n" + "---\n" * 3])
-def test_what_is_hostile_is_a_problem(text: str) -> None:
+def test_a_hostile_text_is_a_problem(text: str) -> None:
     assert problems(text)

@@ -1,4 +1,4 @@
-"""A directory of schemas of plugins: what counts, and every mistake with file, line and column."""
+"""A directory of schemas of plugins: which files count, and every mistake with file, line and column."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_a_mounted_config_map(tmp_path: Path) -> None:
     assert list(load_directory(tmp_path)) == ["my-plugin"]
 
 
-def test_every_mistake_of_every_file_in_their_order(tmp_path: Path) -> None:
+def test_all_mistakes_are_reported_in_the_order_of_the_files(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text(
         '{"type": "a", "kind": "main", "source": "me",\n  "keys": {"a.b": {"type": "int"}}}'
     )
@@ -59,17 +59,17 @@ def test_every_mistake_of_every_file_in_their_order(tmp_path: Path) -> None:
         (b"", "a.yaml: 0 documents; allowed: one, which is one schema"),
         (b"a: 1\n---\nb: 1\n", "a.yaml: 2 documents; allowed: one, which is one schema"),
         (b"- 1", "a.yaml:1:1: wrong type: a list; allowed: a mapping"),
-        (b"\xff", "a.yaml: not UTF-8: byte 0xff; save it as UTF-8"),
-        (b"type: a\ntype: b\n", 'a.yaml:2:1: the key "type" stands twice in one mapping; keep one of them'),
+        (b"\xff", "a.yaml:1:1: not UTF-8: byte 0xff; save the file as UTF-8"),
+        (b"type: a\ntype: b\n", 'a.yaml:2:1: the key "type" occurs twice in one mapping; keep one of them'),
         (b" " * (BYTES_MAX + 1), f"a.yaml: it cannot be read: more than {BYTES_MAX} bytes; shorten it"),
     ],
 )
-def test_a_file_that_is_no_schema(tmp_path: Path, data: bytes, said: str) -> None:
+def test_a_file_that_is_not_a_schema(tmp_path: Path, data: bytes, said: str) -> None:
     (tmp_path / "a.yaml").write_bytes(data)
     assert problems(tmp_path) == [said]
 
 
-def test_what_cannot_be_read(tmp_path: Path) -> None:
+def test_a_directory_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").mkdir()
     assert problems(tmp_path) == ["a.yaml: it cannot be read: is a directory; name what this user may read"]
     assert problems(tmp_path / "nowhere")[0].endswith(
@@ -77,5 +77,5 @@ def test_what_cannot_be_read(tmp_path: Path) -> None:
     )
 
 
-def test_an_empty_directory_is_a_slip(tmp_path: Path) -> None:
+def test_an_empty_directory_is_a_problem(tmp_path: Path) -> None:
     assert problems(tmp_path)[0].endswith("no schema is found; name a directory with files *.json, *.yaml or *.yml")

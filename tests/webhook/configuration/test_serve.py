@@ -1,4 +1,4 @@
-"""`nadmit serve` as a process: a file and a ConfigMap that change while it runs, and what it tells of them."""
+"""`nadmit serve` as a process, with a file or a ConfigMap that changes while it runs."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def reload(server: Served) -> dict[str, float]:
 
 
 def replace(path: Path, text: bytes) -> None:
-    """Write as an editor does."""
+    """Replace the file, as an editor does."""
     new = path.with_suffix(".new")
     new.write_bytes(text)
     new.replace(path)
@@ -80,7 +80,7 @@ def test_a_file_is_followed_and_a_bad_one_changes_nothing(tmp_path: Path) -> Non
 
 
 def test_a_change_decides_the_next_review(tmp_path: Path) -> None:
-    """What /mutate answers to a pod with a label, before, while the text is wrong, and after."""
+    """The answers of /mutate to a pod with a label: before, while the text is wrong, and after."""
     review = json.loads((RECORDINGS / "create-pods-plain.json").read_text())
     review["request"]["object"]["metadata"]["labels"] = {"example.com/uplink": "true"}
     body = json.dumps(review).encode()
@@ -101,7 +101,7 @@ def test_a_change_decides_the_next_review(tmp_path: Path) -> None:
 
 
 def test_a_mounted_configmap_is_followed_as_the_kubelet_swaps_it(tmp_path: Path) -> None:
-    """Whatever is offered: the process goes on, and ends by SIGTERM in the midst of it."""
+    """The process survives every text, and ends by SIGTERM while the texts change."""
     mount = tmp_path / "mount"
     mount.mkdir()
 
@@ -123,7 +123,7 @@ def test_a_mounted_configmap_is_followed_as_the_kubelet_swaps_it(tmp_path: Path)
         assert server.process.wait(PATIENCE_S) == 0
 
 
-def test_without_any_the_defaults(tmp_path: Path) -> None:
+def test_without_a_configuration_the_defaults_are_in_force(tmp_path: Path) -> None:
     with serving(tmp_path / "certs") as server:
         shown = configz(server)
         assert reload(server)["last_reload_successful"] == 1
@@ -161,7 +161,7 @@ def test_a_start_with_a_file_that_cannot_be_used(tmp_path: Path, text: bytes | N
         (("--config-map", "A_b"), "'A_b' is no name; allowed: lower case letters"),
     ],
 )
-def test_options_that_are_wrong(tmp_path: Path, words: tuple[str, ...], said: str) -> None:
+def test_wrong_options(tmp_path: Path, words: tuple[str, ...], said: str) -> None:
     code, text = fail(tmp_path / "certs", *words, manifests=None)
     assert code == 2
     assert said in text
@@ -197,7 +197,7 @@ def test_a_configmap_is_followed(tmp_path: Path) -> None:
     assert "last-good.yaml is in force instead" in young.errors
 
 
-def test_a_configmap_that_was_never_right_or_may_not_be_read_keeps_it_from_being_ready(tmp_path: Path) -> None:
+def test_a_configmap_that_was_never_right_or_readable_keeps_the_server_unready(tmp_path: Path) -> None:
     with ConfigMapServer() as api:
         api.put(NAMESPACES, namespace("team-a"))
         api.write(config=BAD)

@@ -1,4 +1,4 @@
-"""`nadmit serve` as a process: what is known of plugins, from a directory and from a file that changes."""
+"""`nadmit serve` as a process: schemas of plugins from a directory and from a file that changes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MINE = "type: my-plugin\nkind: main\nsource: me\nkeys: {speed: {type: integer, m
 
 
 def review(server: Served, **config: Any) -> dict[str, Any]:
-    """Return the response to a network that is created."""
+    """Return the response to the creation of a network."""
     kind = {"group": "k8s.cni.cncf.io", "version": "v1", "kind": "NetworkAttachmentDefinition"}
     made = {
         "apiVersion": "k8s.cni.cncf.io/v1",

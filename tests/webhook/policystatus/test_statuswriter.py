@@ -26,7 +26,7 @@ from webhook.kube.informers import Timing
 from webhook.kube.lease import LeaseTiming
 from webhook.policystatus.statusstore import StatusStore
 from webhook.policystatus.statuswriter import StatusWriter, WriterTiming
-from webhook.telemetry.policystatus import Counts
+from webhook.telemetry.metrics import PolicyStatusMetrics
 
 from .api_server import LEASE, LEASES, WritableApiServer
 
@@ -58,7 +58,7 @@ class Replica:
         )
 
     @property
-    def counts(self) -> Counts:
+    def counts(self) -> PolicyStatusMetrics:
         return self.writer.counts
 
     def start(self) -> None:

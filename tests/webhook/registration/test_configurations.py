@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from certs import cabundle
-from cniplugin.access.model.values import NETWORK_STATUS_MODES
+from cniplugin.access.model.decision import NETWORK_STATUS_MODES
 from tests import golden_files as golden
 from tests.paths import MANIFESTS
 from webhook.admission.view.statuswriters import PLUGIN_ACCOUNTS

@@ -1,4 +1,4 @@
-"""Formats: escaping, required fields, kubectl's rules."""
+"""Formats of results: escaping, required fields, the rules of kubectl."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import json
 import pytest
 
 from webhook.admission.model.requests import ALLOWED, Cause, Decision, GroupKind, Object, Request
-from webhook.report import kubectl, lines, machine, sarif
-from webhook.report.findings import ERROR, WARNING, Finding, Report
+from webhook.report import kubectl, lint, sarif
+from webhook.report.lint import ERROR, WARNING, Finding, Report
 from webhook.trees.problems import Position
 
 FINDINGS = (
@@ -26,7 +26,7 @@ def plain(words: str, role: str) -> str:
 
 
 def test_text() -> None:
-    assert lines.render(REPORT, plain).splitlines() == [
+    assert lint.render_text(REPORT, plain).splitlines() == [
         "a b/ü.yaml:3:5: error: pod blue/web: spec.config: 50% is [json-syntax]",
         "    no JSON",
         "x,y:z.yaml: error: cannot be read [unreadable-file]",
@@ -37,7 +37,7 @@ def test_text() -> None:
 
 
 def test_github_escapes_what_its_runner_reads() -> None:
-    assert machine.render_github(REPORT).splitlines()[:3] == [
+    assert lint.render_github(REPORT).splitlines()[:3] == [
         "::error file=a b/ü.yaml,line=3,col=5,title=pod blue/web::spec.config: 50%25 is%0Ano JSON [json-syntax]",
         "::error file=x%2Cy%3Az.yaml,title=unreadable-file::cannot be read [unreadable-file]",
         "::warning file=a b/ü.yaml,line=9,col=1,title=pod blue/web::odd [warning]",
@@ -45,7 +45,7 @@ def test_github_escapes_what_its_runner_reads() -> None:
 
 
 def test_json() -> None:
-    value = json.loads(machine.render_json(REPORT))
+    value = json.loads(lint.render_json(REPORT))
     assert value["summary"] == {"files": 3, "objects": 1, "judged": 1, "problems": 3, "warnings": 1}
     assert value["findings"][0] == {
         "file": "a b/ü.yaml",

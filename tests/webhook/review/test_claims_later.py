@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cniplugin.access.model.values import Config, Rules
+from cniplugin.access.model.decision import Config, Rules
 from tests.webhook.admission.dra.world import (
     BY_CLAIM,
     MACVLAN,
@@ -29,7 +29,7 @@ from webhook.admission.model.requests import Decision, Request
 from webhook.admission.view.listers import Cluster
 from webhook.admission.view.nadmitconfiguration import Configuration
 from webhook.commands.judging import admission_review
-from webhook.driverdata.loader import default_drivers
+from webhook.driverdata.driverfiles import default_drivers
 from webhook.review.reviews import Reviews
 from webhook.snapshot.devicespecs import read_spec
 from webhook.snapshot.snapshot import Snapshot

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cniplugin.access.compile import compile_rules, read_policies
-from cniplugin.access.model.values import Config, Rules
+from cniplugin.access.model.decision import Config, Rules
 from cniplugin.access.reading.consent import ALLOWED_SELECTOR
 from tests.paths import EXAMPLES
 from tests.webhook.admission.world import MACVLAN, RULES, FakeCluster, cluster
@@ -20,7 +20,7 @@ from tests.webhook.serving.harness import PATIENCE_S, Client, request, running
 from webhook.admission.model.requests import Decision, Request
 from webhook.admission.view.nadmitconfiguration import Configuration
 from webhook.review.reviews import Reviews
-from webhook.serving.http import RequestError
+from webhook.serving.http import RETRY_HEADER, RequestError
 
 if TYPE_CHECKING:
     import ssl
@@ -227,7 +227,7 @@ def test_a_namespace_that_is_not_found_leaves_no_verdict() -> None:
     with pytest.raises(RequestError) as at_once:
         in_new_namespace(live, noted)("/validate", body("lan"))
     for error in (late.value, at_once.value):
-        assert (error.status, error.headers) == (503, (("retry-after", "1"),))
+        assert (error.status, error.headers) == (503, (RETRY_HEADER,))
         assert error.text == (
             'access rules select namespaces by labels, and those of namespace "blue" cannot be read yet; '
             "try again in 1 s"
@@ -372,7 +372,7 @@ def test_a_client_that_leaves_while_its_review_waits(pki: Path, context: ssl.SSL
 def test_a_refusal_to_judge_while_waiting_is_an_answer(pki: Path, context: ssl.SSLContext) -> None:
     def review(_path: str, _sent: bytes) -> Later:
         async def later(_seconds_left: float) -> bytes:
-            raise RequestError(503, "not yet", (("retry-after", "1"),))
+            raise RequestError(503, "not yet", RETRY_HEADER)
 
         return later
 

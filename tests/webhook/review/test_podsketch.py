@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cniplugin.access.compile import compile_rules, read_policies
-from cniplugin.access.model.values import Config
+from cniplugin.access.model.decision import Config
 from cniplugin.netspec.selection import NETWORKS
 from tests.webhook.admission.mutation.injecting import (
     VF,

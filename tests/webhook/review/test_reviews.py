@@ -16,7 +16,7 @@ from webhook.admission.mutation import jsonpatch
 from webhook.admission.view.listers import Cluster
 from webhook.admission.view.nadmitconfiguration import Configuration
 from webhook.review.reviews import Reviews
-from webhook.serving.http import RequestError
+from webhook.serving.http import RETRY_HEADER, RequestError
 from webhook.trees.manifests import load_snapshot
 
 RECORDINGS = sorted((EXAMPLES / "recordings").glob("*.json"))
@@ -139,7 +139,7 @@ def test_before_it_is_ready_the_api_server_is_asked_to_try_again() -> None:
     body = RECORDINGS[0].read_bytes()
     with pytest.raises(RequestError) as caught:
         asked("/validate", body)
-    assert (caught.value.status, caught.value.headers) == (503, (("retry-after", "1"),))
+    assert (caught.value.status, caught.value.headers) == (503, (RETRY_HEADER,))
     assert asked("/validate", body) == asked("/validate", body)  # and the problem is not asked for again
 
 

@@ -15,7 +15,7 @@ from tests.webhook.admission.world import RULES
 from webhook.admission.plugins.schema import PluginChecks
 from webhook.admission.view.nadmitconfiguration import Configuration
 from webhook.admission.view.parsecache import ALLOWANCE, PARSED
-from webhook.plugindata.loader import load_schemas
+from webhook.plugindata.pluginfiles import load_schemas
 from webhook.review.reviews import Reviews
 from webhook.snapshot.snapshot import Definition, Snapshot
 

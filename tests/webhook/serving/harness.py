@@ -1,4 +1,4 @@
-"""A real server in a thread, or in a process of its own, and a client that may misbehave byte by byte."""
+"""A real server in a thread or in its own process, and a client that may misbehave byte by byte."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Self
 import uvloop
 
 from tests.paths import ROOT
-from webhook.serving.app import create_app
+from webhook.serving.app import WebhookApp
 from webhook.serving.bodies import Bodies
 from webhook.serving.http import Limits
 from webhook.serving.paths import NO_TOKEN, ReviewPaths
@@ -45,7 +45,7 @@ def echo(path: str, body: bytes) -> bytes:
 
 @dataclass
 class Running:
-    """What a test sees of a server."""
+    """A running server."""
 
     addresses: Addresses
     loop: asyncio.AbstractEventLoop
@@ -91,7 +91,7 @@ def running(
             server.addresses = bound
             started.set_result(server)
 
-        app = create_app(
+        app = WebhookApp(
             review,
             limits=settings,
             on_response=lambda path, status, _s: server.responses.append((path, status)),
@@ -146,7 +146,7 @@ class Answer:
 
 
 def client_context(pki: Path) -> ssl.SSLContext:
-    """As strict as the strictest client: host name, chain, and every rule of RFC 5280."""
+    """Return the context of the strictest client: it checks host name, chain, and every rule of RFC 5280."""
     context = ssl.create_default_context(cafile=str(pki / "ca.crt"))
     context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_STRICT
     return context
@@ -201,7 +201,7 @@ class Client:
         return self.read()
 
     def is_at_end(self) -> bool:
-        """Wait for the server to close; whatever it still sends is a failure."""
+        """Wait for the server to close; return False if it sends anything before that."""
         try:
             return self._reader.read(1) == b""
         except (ConnectionError, ssl.SSLError):
@@ -217,7 +217,7 @@ def request(body: bytes = b"{}", path: str = "/validate", **headers: str) -> byt
 
 @contextmanager
 def server_process(pki: Path, **limits: float) -> Iterator[tuple[subprocess.Popen[str], Addresses]]:
-    """Run `server_process.py`; on leaving it is gone, whatever the test did."""
+    """Run `server_process.py`, and kill it at the end of the block."""
     command = [sys.executable, str(Path(__file__).with_name("server_process.py")), str(pki), json.dumps(limits)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT) as process:
         try:

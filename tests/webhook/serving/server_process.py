@@ -1,5 +1,4 @@
-"""A server in its own process: `server_process.py PKI LIMITS_JSON`. Prints its ports; the exit code is
-serve's."""
+"""A server in its own process: `server_process.py PKI LIMITS_JSON`. Prints its ports, and exits as `serve` returns."""
 
 from __future__ import annotations
 
@@ -11,9 +10,9 @@ from pathlib import Path
 
 import uvloop
 
-sys.path.insert(0, str(Path(__file__).parents[2]))
+sys.path.insert(0, str(Path(__file__).parents[3]))
 
-from webhook.serving.app import create_app
+from webhook.serving.app import WebhookApp
 from webhook.serving.http import Limits
 from webhook.serving.probes import create_probes
 from webhook.serving.server import Addresses, Stop, serve, stop_on_signals
@@ -27,7 +26,7 @@ def on_ready(bound: Addresses) -> None:
 async def main(pki: Path, limits: Limits) -> int:
     tls = ServerTls(pki / "tls.crt", pki / "tls.key", now=time.time)
     tls.load()
-    app = create_app(lambda _path, body: body, limits=limits, on_response=lambda *_event: None)
+    app = WebhookApp(lambda _path, body: body, limits=limits, on_response=lambda *_event: None)
     probes = create_probes(is_ready=lambda: None, metrics=lambda: b"", configuration=dict)
     stop = Stop()
     anywhere = Addresses(webhook=("127.0.0.1", 0), probes=("127.0.0.1", 0))

@@ -1,4 +1,4 @@
-"""What each request is answered with, over a real TLS connection."""
+"""The answer to each kind of request, over a real TLS connection."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ def test_content_type(pki: Path, context: ssl.SSLContext, content_type: str, sta
         assert answer.status == status
         if status == 415:
             assert answer.text == f'Content-Type: not JSON: "{content_type}"; allowed: application/json'
-        assert client.post().status == 200  # the connection goes on
+        assert client.post().status == 200  # the connection stays open
 
 
-def test_body_at_the_limit_is_taken_and_one_byte_more_is_not(pki: Path, context: ssl.SSLContext) -> None:
+def test_a_body_at_the_limit_is_accepted_and_one_byte_more_is_refused(pki: Path, context: ssl.SSLContext) -> None:
     with running(pki, max_body_bytes=200_000) as server:
         with Client(server.addresses.webhook, context) as client:
             assert client.post(b"x" * 200_000).body == echo("/validate", b"x" * 200_000)
@@ -59,7 +59,7 @@ def test_body_at_the_limit_is_taken_and_one_byte_more_is_not(pki: Path, context:
             assert answer.text == "request body: too large; allowed: at most 200000 bytes"
             assert client.is_at_end()
         with Client(server.addresses.webhook, context) as client:
-            client.send(request(Content_Length="200001"))  # refused before it is sent
+            client.send(request(Content_Length="200001"))  # the server refuses it before the client sends it
             assert client.read().status == 413
 
 
@@ -83,7 +83,7 @@ def test_in_flight_limit(pki: Path, context: ssl.SSLContext) -> None:
         Client(server.addresses.webhook, context) as second,
     ):
         first.send(request(Content_Length="3", Expect="100-continue")[: -len(b"{}")])
-        assert first.read().status == 100  # it is in flight now
+        assert first.read().status == 100  # the request is in flight now
         answer = second.post()
         assert (answer.status, answer.headers["retry-after"]) == (503, "1")
         assert answer.text == "overloaded: 1 requests are in flight already; try again in 1 s"
@@ -93,7 +93,7 @@ def test_in_flight_limit(pki: Path, context: ssl.SSLContext) -> None:
 
 
 @pytest.mark.parametrize("query", ["timeout=20ms", "timeout=0.02s&x=y"])
-def test_body_that_does_not_come_in_time(pki: Path, context: ssl.SSLContext, query: str) -> None:
+def test_an_incomplete_body_times_out(pki: Path, context: ssl.SSLContext, query: str) -> None:
     with running(pki) as server, Client(server.addresses.webhook, context) as client:
         answer = client.post(b"{}", f"/mutate?{query}", Content_Length="3")
         assert (answer.status, answer.closes) == (408, True)
@@ -105,7 +105,7 @@ def test_body_that_does_not_come_in_time(pki: Path, context: ssl.SSLContext, que
 
 def test_request_error_of_the_review(pki: Path, context: ssl.SSLContext) -> None:
     def review(_path: str, _body: bytes) -> bytes:
-        raise RequestError(400, "not an AdmissionReview", (("X-Why", "test"),))
+        raise RequestError(400, "not an AdmissionReview", (b"x-why", b"test"))
 
     with running(pki, review=review) as server, Client(server.addresses.webhook, context) as client:
         answer = client.post()
@@ -142,7 +142,9 @@ def test_bug_has_the_same_id_in_answer_and_log(
         ("GET /openapi.json", 404, "GET '/openapi.json': no such path; allowed: POST /validate, POST /mutate"),
     ],
 )
-def test_everything_else(pki: Path, context: ssl.SSLContext, line: str, status: int, text: str) -> None:
+def test_other_paths_and_methods_are_refused(
+    pki: Path, context: ssl.SSLContext, line: str, status: int, text: str
+) -> None:
     with running(pki) as server, Client(server.addresses.webhook, context) as client:
         client.send(f"{line} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
         answer = client.read()
@@ -175,7 +177,7 @@ TOKEN, OLD = "0123456789abcdef", "fedcba9876543210"
     ],
 )
 def test_paths_need_a_token(pki: Path, context: ssl.SSLContext, path: str, status: int) -> None:
-    """And what is counted, and given to the review, has none."""
+    """The review and the counts get the path without the token."""
     with (
         running(pki, tokens=(TOKEN, OLD)) as server,
         Client(server.addresses.webhook, context) as client,
@@ -230,7 +232,7 @@ def test_probes(pki: Path) -> None:
         ("10.0.0.7", 403), ("::ffff:10.0.0.7", 403), ("fe80::1", 403), ("", 403),
     ],
 )  # fmt: skip
-def test_the_configuration_is_shown_to_this_machine_only(host: str, status: int) -> None:
+def test_configz_is_answered_on_the_loopback_interface_only(host: str, status: int) -> None:
     probes = create_probes(is_ready=lambda: None, metrics=lambda: b"", configuration=lambda: {"of": "tests"})
     sent: list[Any] = []
 

@@ -1,4 +1,4 @@
-"""Bodies in flight: who is read, who waits, who gives way. Counted, with a clock that the test moves."""
+"""Bodies in flight: which are read, which wait, and which give way, with a clock that the test moves."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from typing import Any, cast
 
 import pytest
 
-from webhook.serving.bodies import LARGE_BYTES, Bodies, Content
+from webhook.serving.bodies import LARGE_BYTES, Bodies, Body
 from webhook.serving.http import MIB, Limits
 
 from .harness import Client, request, running, server_process
 
 LIMITS = Limits(max_bytes_in_flight=1000, max_in_flight=5, slow_body_s=1)
-"""A share of 100 bytes each, and 500 bytes for what exceeds shares."""
+"""A share of 100 bytes each, and 500 bytes beyond the shares."""
 
 
 class Loop:
-    """A clock, and what is to be called later."""
+    """A clock, and the calls that are due later."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -50,7 +50,7 @@ class Sender:
 
     def send(self, size: int) -> None:
         self.sent += size
-        self.bodies.grow(self, size)
+        assert self.bodies.add(self, bytes(size))
 
     def wait_for_room(self) -> None:
         self.waits = True
@@ -83,7 +83,7 @@ def test_a_body_within_its_share_is_always_read(bodies: Bodies) -> None:
     assert bodies.held_bytes == 1100
 
 
-def test_large_ones_wait_and_the_newest_goes_on_first(bodies: Bodies) -> None:
+def test_large_bodies_wait_and_the_newest_is_read_first(bodies: Bodies) -> None:
     first, second, third = (Sender(bodies) for _ in range(3))
     for sender in (first, second, third):
         sender.send(400)
@@ -95,18 +95,18 @@ def test_large_ones_wait_and_the_newest_goes_on_first(bodies: Bodies) -> None:
     assert not second.waits
 
 
-def test_a_slow_body_gives_way_to_one_that_needs_its_place(bodies: Bodies, loop: Loop) -> None:
+def test_a_slow_body_gives_way_to_one_that_needs_its_room(bodies: Bodies, loop: Loop) -> None:
     slow = Sender(bodies)
     slow.send(550)
     loop.tick(1)
-    assert not slow.is_gone  # nobody needs it
+    assert not slow.is_gone  # no other body needs the room
     new = Sender(bodies)
     new.send(300)
     assert (slow.is_gone, new.waits) == (True, False)
     assert (bodies.held_bytes, bodies.refusals) == (300, {"slow-body": 1})
 
 
-def test_who_waits_is_looked_after_when_others_have_become_slow(bodies: Bodies, loop: Loop) -> None:
+def test_a_waiting_body_is_read_when_another_has_become_slow(bodies: Bodies, loop: Loop) -> None:
     first, second = Sender(bodies), Sender(bodies)
     first.send(550)
     second.send(300)
@@ -128,7 +128,7 @@ def test_a_body_that_is_judged_does_not_give_way(bodies: Bodies, loop: Loop) -> 
     assert not new.waits
 
 
-def test_the_oldest_slow_one_gives_way_to_a_new_review(bodies: Bodies, loop: Loop) -> None:
+def test_the_oldest_slow_body_gives_way_to_a_new_review(bodies: Bodies, loop: Loop) -> None:
     first = Sender(bodies)
     loop.tick(0.5)
     second = Sender(bodies)
@@ -139,34 +139,33 @@ def test_the_oldest_slow_one_gives_way_to_a_new_review(bodies: Bodies, loop: Loo
     assert not bodies.push_out()
 
 
-def test_however_many_senders_what_is_held_is_bounded(bodies: Bodies, loop: Loop) -> None:
-    """Each sends until it has to wait: the budget, and a slice of each."""
+def test_the_bytes_held_are_bounded_for_any_number_of_senders(bodies: Bodies, loop: Loop) -> None:
+    """Each sends until it has to wait: the bound is the budget, and a slice of each."""
     slice_bytes, peak, one_body = 10, 0, LIMITS.max_bytes_in_flight // 2
     senders = [Sender(bodies) for _ in range(5)]
     for _ in range(400):
         for index, sender in enumerate(senders):
             if sender.is_gone:
-                senders[index] = sender = Sender(bodies)  # noqa: PLW2901 - it comes back at once
+                senders[index] = sender = Sender(bodies)  # noqa: PLW2901 - it sends again at once
             if not sender.waits and sender.sent < one_body:
                 sender.send(slice_bytes)
             peak = max(peak, bodies.held_bytes)
         loop.tick(0.01)
     assert peak <= LIMITS.max_bytes_in_flight + 5 * slice_bytes + one_body
-    assert bodies.refusals["slow-body"] >= 3  # and somebody always goes on
+    assert bodies.refusals["slow-body"] >= 3  # so one of them always proceeds
 
 
 @pytest.mark.parametrize("size", [1, LARGE_BYTES, LARGE_BYTES + 1, MIB])
 def test_content_is_what_was_added(size: int) -> None:
-    content, sent = Content(), bytes(number % 251 for number in range(size))
+    body, sent = Body(0.0), bytes(number % 251 for number in range(size))
     for start in range(0, size, 40_000):
-        content.add(sent[start : start + 40_000], MIB)
-    assert content.size == size
-    assert content.take() == sent
-    assert (content.size, content.take()) == (0, b"")
+        body.add(sent[start : start + 40_000], MIB)
+    assert body.size == size
+    assert body.take() == sent
 
 
-def test_bodies_that_wait_for_each_other_all_get_to_their_end(bodies: Bodies) -> None:
-    """Honest clients, each with a body that has room only alone, all at once: none is refused."""
+def test_bodies_that_wait_for_each_other_all_complete(bodies: Bodies) -> None:
+    """Honest clients send bodies at once that have room only one at a time; none is refused."""
     senders = {Sender(bodies): 0 for _ in range(5)}
     for _ in range(400):
         for sender, sent in list(senders.items()):
@@ -187,7 +186,7 @@ def unfinished(size: int, sent: int, path: str = "/validate?timeout=30s") -> byt
     return request(b" " * sent, path, Content_Length=str(size))
 
 
-def test_one_that_never_ends_gives_way_to_a_large_review(pki: Path, context: ssl.SSLContext) -> None:
+def test_a_body_that_never_ends_gives_way_to_a_large_review(pki: Path, context: ssl.SSLContext) -> None:
     limits: dict[str, Any] = {"max_bytes_in_flight": 4 * MIB, "max_body_bytes": 2 * MIB, "slow_body_s": 0.05}
     with running(pki, **limits) as server, ExitStack() as opened:
         slow = [opened.enter_context(Client(server.addresses.webhook, context)) for _ in range(4)]
@@ -206,7 +205,7 @@ def test_one_that_never_ends_gives_way_to_a_large_review(pki: Path, context: ssl
 
 
 def test_slow_bodies_do_not_keep_reviews_out(pki: Path, context: ssl.SSLContext) -> None:
-    """All places in flight are taken by heads whose bodies never come."""
+    """Requests whose bodies never come hold all places in flight."""
     with running(pki, max_in_flight=3, slow_body_s=0) as server, ExitStack() as opened:
         for _ in range(3):
             client = opened.enter_context(Client(server.addresses.webhook, context))
@@ -218,18 +217,18 @@ def test_slow_bodies_do_not_keep_reviews_out(pki: Path, context: ssl.SSLContext)
 
 
 @pytest.mark.parametrize("line", ["POST /nowhere", "PUT /validate", "POST /validate/x"])
-def test_of_a_request_that_its_head_refuses_nothing_is_kept(pki: Path, context: ssl.SSLContext, line: str) -> None:
+def test_the_body_of_a_request_that_its_head_refuses_is_dropped(pki: Path, context: ssl.SSLContext, line: str) -> None:
     with running(pki, linger_s=5) as server, Client(server.addresses.webhook, context) as client:
         client.send(f"{line} HTTP/1.1\r\nHost: a\r\nContent-Length: 8000000\r\n\r\n".encode())
-        assert client.read().status in {404, 405}  # before any of the body
+        assert client.read().status in {404, 405}  # before the body
         client.send(b" " * 7_000_000)
         assert server.bodies.held_bytes == 0
         assert server.responses == []
         client.send(b" " * 1_000_000 + request())
-        assert client.read().status == 200  # and the connection goes on
+        assert client.read().status == 200  # the connection stays open
 
 
-def test_a_path_is_refused_before_a_client_is_asked_to_go_on(pki: Path, context: ssl.SSLContext) -> None:
+def test_a_path_is_refused_instead_of_100_continue(pki: Path, context: ssl.SSLContext) -> None:
     with running(pki) as server, Client(server.addresses.webhook, context) as client:
         client.send(request(path="/nowhere", Content_Length="99", Expect="100-continue")[:-2])
         assert client.read().status == 404
@@ -241,7 +240,7 @@ def memory_mib(pid: int, key: str) -> float:
 
 @pytest.mark.slow
 def test_unfinished_bodies_do_not_fill_the_memory(pki: Path, context: ssl.SSLContext) -> None:
-    """40 connections with 7.9 MB each of an announced 8 MB, twice: at its peak the process holds 128 MiB more than idle."""
+    """40 connections, twice, send 7.9 MB each of an announced 8 MB; the process holds at most 128 MiB more than idle."""
     with server_process(pki, slow_body_s=0.02) as (process, addresses):
         idle = memory_mib(process.pid, "VmRSS:")
         for _ in range(2):

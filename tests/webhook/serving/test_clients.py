@@ -1,4 +1,4 @@
-"""Client certificates on the webhook port, over real TLS: who gets in, who does not, and what he is told."""
+"""Client certificates on the webhook port, over real TLS: which callers are accepted, and the answer to the others."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Callers:
         now: datetime = NOW,
         usage: x509.ObjectIdentifier = ExtendedKeyUsageOID.CLIENT_AUTH,
     ) -> ssl.SSLContext:
-        """Return what a caller with a certificate of a day, for this name, connects with."""
+        """Return the context of a caller with a certificate for this name, valid for a day."""
         key = make_key()
         builder = (
             x509.CertificateBuilder()
@@ -59,7 +59,7 @@ class Callers:
             .not_valid_after(now + timedelta(days=1))
             .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
             .add_extension(
-                # Two authorities of one name are told apart by it.
+                # It distinguishes two authorities with one name.
                 x509.AuthorityKeyIdentifier.from_issuer_public_key(self.pair.key.public_key()),
                 critical=False,
             )
@@ -89,7 +89,9 @@ def is_let_in(address: tuple[str, int], context: ssl.SSLContext) -> bool:
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-def test_who_is_let_in(pki: Path, callers: Callers, tmp_path: Path, version: ssl.TLSVersion) -> None:
+def test_only_a_good_certificate_of_the_authority_is_accepted(
+    pki: Path, callers: Callers, tmp_path: Path, version: ssl.TLSVersion
+) -> None:
     (tmp_path / "other").mkdir()
     foreign = Callers(tmp_path / "other")
     contexts = {
@@ -109,7 +111,7 @@ def test_who_is_let_in(pki: Path, callers: Callers, tmp_path: Path, version: ssl
     assert server.responses == [("/validate", 200)]
 
 
-def test_without_the_option_nobody_is_asked(pki: Path, context: ssl.SSLContext) -> None:
+def test_without_the_option_callers_need_no_certificate(pki: Path, context: ssl.SSLContext) -> None:
     with running(pki) as server:
         assert is_let_in(server.addresses.webhook, context)
 
@@ -126,10 +128,10 @@ def test_a_right_name_is_a_common_name_or_a_dns_name(
         Client(server.addresses.webhook, callers.context(pki, name, dns=dns)) as client,
     ):
         assert client.post().status == 200
-        assert client.post().status == 200  # and the connection goes on
+        assert client.post().status == 200  # the connection stays open
 
 
-def test_a_wrong_name_is_told_so_and_closed(pki: Path, callers: Callers, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_wrong_name_gets_an_answer_and_a_close(pki: Path, callers: Callers, caplog: pytest.LogCaptureFixture) -> None:
     context = callers.context(pki, "mallory", dns=("m.example",))
     clients = ClientTrust(callers.file, [API_SERVER])
     said = "client certificate: names mallory, m.example; allowed: kube-apiserver; see --client-name"
@@ -147,7 +149,7 @@ def test_a_wrong_name_is_told_so_and_closed(pki: Path, callers: Callers, caplog:
 
 
 def test_a_wrong_name_with_a_body_in_pieces(pki: Path, callers: Callers) -> None:
-    """The long way: the body is not here when the head is."""
+    """The body arrives after the head."""
     whole = request(b"x" * 100_000)
     with (
         running(pki, clients=ClientTrust(callers.file, ["other"])) as server,
@@ -199,8 +201,8 @@ def test_a_bad_file_keeps_the_authorities(pki: Path, callers: Callers, caplog: p
     assert second.endswith(stay)
 
 
-def test_authorities_and_the_own_pair_change_apart(own_pki: Path, callers: Callers, tmp_path: Path) -> None:
-    """A pair that is swapped keeps asking; a pair that is broken keeps the authorities that were in force."""
+def test_authorities_and_the_servers_pair_change_independently(own_pki: Path, callers: Callers, tmp_path: Path) -> None:
+    """A new pair still needs client certificates; after a bad pair the authorities stay."""
     good = callers.context(own_pki)
     with running(own_pki, clients=ClientTrust(callers.file)) as server:
         shutil.copy(own_pki / "tls.crt", own_pki / "copy")
@@ -234,11 +236,11 @@ def test_the_options_of_serve(tmp_path: Path, callers: Callers) -> None:
     options = ("--client-ca", str(callers.file), "--client-name", "other", "--client-name", API_SERVER)
     with serving(certs, *options) as server:
         with Client(server.webhook, callers.context(certs)) as client:
-            assert client.post().status == 400  # an answer to what is no AdmissionReview
+            assert client.post().status == 400  # the answer to a body that is not an AdmissionReview
         with Client(server.webhook, callers.context(certs, "mallory")) as client:
             assert client.post().status == 403
         assert not is_let_in(server.webhook, client_context(certs))
-        assert server.get("/readyz") == (200, "ready")  # the plain port asks nobody
+        assert server.get("/readyz") == (200, "ready")  # the plain port needs no certificate
     assert server.process.returncode == 0
 
 

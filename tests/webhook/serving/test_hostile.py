@@ -1,5 +1,4 @@
-"""Clients that are slow, silent, endless or not speaking HTTP. None may hold a connection, or fill the
-log."""
+"""Clients that are slow, silent, endless or do not speak HTTP. None may hold a connection or fill the log."""
 
 from __future__ import annotations
 
@@ -86,7 +85,7 @@ def test_half_a_head_behind_a_request_in_one_packet(pki: Path, context: ssl.SSLC
 
 
 def test_idle_longer_than_keep_alive_closes(pki: Path, context: ssl.SSLContext) -> None:
-    # The header timeout is shorter: it must not run while a connection is idle.
+    # The header timeout is shorter, and must not run while a connection is idle.
     limits: dict[str, Any] = {"keep_alive_s": 0.15, "header_timeout_s": 0.05}
     with running(pki, **limits) as server, Client(server.addresses.webhook, context) as client:
         started = time.monotonic()
@@ -100,11 +99,11 @@ def test_endless_chunked_body(pki: Path, context: ssl.SSLContext) -> None:
         client.send(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
         client.send(b"ffff\r\n" + b"x" * 65535 + b"\r\n")
         client.send(b"ffff\r\n" + b"x" * 65535 + b"\r\n")
-        assert client.read().status == 413  # although the body has not ended
+        assert client.read().status == 413  # before the end of the body
         assert client.is_at_end()
 
 
-def test_answer_reaches_a_client_that_sends_on_and_reads_late(pki: Path, context: ssl.SSLContext) -> None:
+def test_the_answer_reaches_a_client_that_still_sends_and_reads_late(pki: Path, context: ssl.SSLContext) -> None:
     limits: dict[str, Any] = {"max_body_bytes": 1000, "linger_s": PATIENCE_S}
     with running(pki, **limits) as server, Client(server.addresses.webhook, context) as client:
         client.send(request(b"x" * 3_000_000))
@@ -126,7 +125,7 @@ def test_rest_of_a_request_that_was_answered_early_keeps_the_connection(pki: Pat
         assert client.read().status == 404
         client.send(b"yz" + request())
         assert client.read().status == 200
-        assert client.is_at_end()  # by keep-alive: the timer of the early answer is off
+        assert client.is_at_end()  # closed by keep-alive, not by the timer of the early answer
 
 
 @pytest.mark.parametrize(
@@ -241,7 +240,7 @@ def test_odd_url(pki: Path, context: ssl.SSLContext, head: bytes) -> None:
         assert client.read().status == 404
 
 
-def test_upgrade_is_not_taken(pki: Path, context: ssl.SSLContext) -> None:
+def test_an_upgrade_is_ignored(pki: Path, context: ssl.SSLContext) -> None:
     with running(pki) as server, Client(server.addresses.webhook, context) as client:
         client.send(b"GET /nowhere HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
         answer = client.read()
@@ -255,12 +254,12 @@ def test_client_that_leaves_in_the_middle_of_a_body(pki: Path, context: ssl.SSLC
             client.send(request(Content_Length="99", Expect="100-continue"))
             assert client.read().status == 100
         while not server.responses:
-            assert other.post(path="/nowhere").status == 404  # each answer is a turn of the server's loop
+            assert other.post(path="/nowhere").status == 404  # each answer takes a turn of the server's loop
         assert server.responses == [("/validate", 499)]
 
 
 def test_client_that_does_not_read(pki: Path, context: ssl.SSLContext) -> None:
-    size = 20_000_000  # more than the buffers of both ends take
+    size = 20_000_000  # more than the buffers of both ends
 
     with (
         running(pki, review=lambda _path, _body: b"x" * size, write_timeout_s=0.05) as server,
@@ -269,7 +268,7 @@ def test_client_that_does_not_read(pki: Path, context: ssl.SSLContext) -> None:
     ):
         started = time.monotonic()
         client.send(request() * 3)
-        while len(server.responses) < 3:  # the third waits for the send buffer, until the connection is cut
+        while len(server.responses) < 3:  # the third waits for the send buffer until the server cuts the connection
             assert other.post(path="/nowhere").status == 404
             assert time.monotonic() - started < PATIENCE_S
         assert is_cut_short(client, size)
@@ -282,7 +281,7 @@ def is_cut_short(client: Client, size: int) -> bool:
         return True
 
 
-def test_above_the_cap_the_connection_that_has_not_asked_gives_way(pki: Path, context: ssl.SSLContext) -> None:
+def test_above_the_cap_a_connection_without_a_request_is_closed(pki: Path, context: ssl.SSLContext) -> None:
     with running(pki, max_connections=3) as server:
         with (
             Client(server.addresses.webhook, context) as good,
@@ -292,15 +291,15 @@ def test_above_the_cap_the_connection_that_has_not_asked_gives_way(pki: Path, co
             assert (good.post().status, lost.post(path="/nowhere").status) == (200, 404)
             with Client(server.addresses.webhook, context) as newest:
                 assert newest.post().status == 200
-                assert silent.is_at_end()  # the oldest without an accepted request
+                assert silent.is_at_end()  # the oldest connection without an accepted request
                 assert good.post().status == 200
                 assert lost.post(path="/nowhere").status == 404
-        with Client(server.addresses.probes, None) as probe:  # the probe port has its own
+        with Client(server.addresses.probes, None) as probe:  # the probe port has its own cap
             probe.send(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
             assert probe.read().status == 200
 
 
-def test_above_the_cap_the_longest_idle_one_is_told_to_try_again(pki: Path, context: ssl.SSLContext) -> None:
+def test_above_the_cap_the_connection_idle_for_longest_gets_503(pki: Path, context: ssl.SSLContext) -> None:
     with (
         running(pki, max_connections=2) as server,
         Client(server.addresses.webhook, context) as first,
@@ -314,7 +313,7 @@ def test_above_the_cap_the_longest_idle_one_is_told_to_try_again(pki: Path, cont
             assert (third.post().status, first.post().status) == (200, 200)
 
 
-def test_a_connection_in_use_does_not_give_way(pki: Path, context: ssl.SSLContext) -> None:
+def test_a_connection_in_use_is_not_closed_for_a_new_one(pki: Path, context: ssl.SSLContext) -> None:
     with (
         running(pki, max_connections=1) as server,
         Client(server.addresses.webhook, context) as busy,
@@ -332,13 +331,13 @@ def test_handshakes_that_are_never_finished_do_not_keep_others_out(pki: Path, co
         silent = [opened.enter_context(socket.create_connection(server.addresses.webhook, 5)) for _ in range(20)]
         with Client(server.addresses.webhook, context) as client:
             assert client.post().status == 200
-        for sock in silent[:16]:  # all but the newest are cut off
+        for sock in silent[:16]:  # the server has ended all but the newest
             with suppress(ConnectionResetError):
                 assert sock.recv(1) == b""
 
 
 def test_requests_in_a_pipeline_are_bounded(pki: Path, context: ssl.SSLContext) -> None:
-    """What waits behind a review that waits: 64 requests, however small they are."""
+    """At most 64 requests of any size wait behind a review that waits."""
     release = threading.Event()
 
     def review(_path: str, sent: bytes) -> bytes | Later:
@@ -356,7 +355,7 @@ def test_requests_in_a_pipeline_are_bounded(pki: Path, context: ssl.SSLContext) 
 
 
 def test_a_client_that_does_not_read_is_not_read_from(pki: Path, context: ssl.SSLContext) -> None:
-    """Answers to 404s are longer than the requests: they must not pile up."""
+    """A 404 is longer than its request, so answers must not accumulate."""
     tiny = b"GET / HTTP/1.1\r\n\r\n"
     with running(pki, write_timeout_s=0.1) as server, Client(server.addresses.webhook, context) as client:
         with pytest.raises((ConnectionError, ssl.SSLError, TimeoutError)):
@@ -365,7 +364,7 @@ def test_a_client_that_does_not_read_is_not_read_from(pki: Path, context: ssl.SS
 
 
 def test_small_answers_leave_at_once(pki: Path, context: ssl.SSLContext) -> None:
-    """TCP_NODELAY: with Nagle, request after request would meet the client's delayed ACK of 40 ms."""
+    """TCP_NODELAY: with Nagle, each request would wait for the client's delayed ACK of 40 ms."""
     with running(pki) as server, Client(server.addresses.webhook, context) as client:
         started = time.monotonic()
         for _ in range(50):

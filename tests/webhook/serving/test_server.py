@@ -1,4 +1,4 @@
-"""Listening, draining and the end, in a thread or in a process that gets real signals."""
+"""Listening, draining and stopping, in a thread or in a process that gets real signals."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def readyz(address: tuple[str, int]) -> Answer:
         return probe.read()
 
 
-def test_drain_tells_every_client_and_still_takes_new_ones(pki: Path, context: ssl.SSLContext) -> None:
+def test_a_drain_closes_after_each_answer_and_accepts_new_clients(pki: Path, context: ssl.SSLContext) -> None:
     with running(pki, drain_s=PATIENCE_S) as server, Client(server.addresses.webhook, context) as old:
         assert not old.post().closes
         assert readyz(server.addresses.probes).status == 200
@@ -55,7 +55,7 @@ def test_request_in_flight_is_answered_after_the_drain(pki: Path, context: ssl.S
         server.request_stop()
         goodbye = idle.read()
         assert (goodbye.status, goodbye.headers["retry-after"], goodbye.closes) == (503, "0", True)
-        idle.send(request())  # too late: read, and dropped
+        idle.send(request())  # too late: the server reads and drops it
         assert idle.is_at_end()
         idle.close()
         with pytest.raises(ConnectionRefusedError):
@@ -69,7 +69,7 @@ def test_request_in_flight_is_answered_after_the_drain(pki: Path, context: ssl.S
         assert server.ended.result(PATIENCE_S) == 0
 
 
-def test_request_that_does_not_end_is_cut_off(pki: Path, context: ssl.SSLContext) -> None:
+def test_a_request_that_does_not_end_is_cut_off(pki: Path, context: ssl.SSLContext) -> None:
     with running(pki, shutdown_s=0.05) as server, Client(server.addresses.webhook, context) as client:
         client.send(request(Content_Length="3", Expect="100-continue"))
         assert client.read().status == 100
@@ -112,7 +112,7 @@ def test_bad_address(address: tuple[str, int], text: str) -> None:
 @pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="needs IPv6")
 @pytest.mark.parametrize("caller", ["127.0.0.1", "::1"])
 def test_every_address(caller: str) -> None:
-    """As the manifests listen: pods have addresses of IPv4, of IPv6, or of both."""
+    """The manifests listen so, because pods have addresses of IPv4, of IPv6, or of both."""
     with bind(("", 0)) as listening:
         port = listening.getsockname()[1]
         with socket.create_connection((caller, port), timeout=PATIENCE_S) as connection:
@@ -136,7 +136,7 @@ def test_port_can_be_bound_again_after_a_restart(pki: Path, context: ssl.SSLCont
 
 
 class Caller(threading.Thread):
-    """An API server's connection: kept alive, opened anew elsewhere when the server asks to close it."""
+    """The connection of an API server: kept alive, and opened again when the server asks to close it."""
 
     def __init__(self, addresses: list[tuple[str, int]], context: ssl.SSLContext, done: threading.Event) -> None:
         super().__init__()
@@ -155,7 +155,7 @@ class Caller(threading.Thread):
                 with Client(address, self._context) as client:
                     self._call(client)
                 self.has_moved.set()
-        except Exception as error:  # noqa: BLE001 - whatever it is, the test shows it
+        except Exception as error:  # noqa: BLE001 - the test shows it
             self.failure = error
 
     def _call(self, client: Client) -> None:

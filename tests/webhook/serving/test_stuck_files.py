@@ -1,13 +1,13 @@
-"""Named pipes, devices and file systems that do not answer, at every file that an operator names: no hang, one line."""
+"""Named pipes, devices and file systems that do not answer, for every file that an operator names: one line, no hang."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import os
 import signal
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -33,7 +33,7 @@ NAMESPACE = "apiVersion: v1\nkind: Namespace\nmetadata: {name: blue}\n"
 
 @pytest.fixture(autouse=True)
 def _bounded() -> Iterator[None]:
-    """A test that waits for a pipe would wait for ever."""
+    """End a test that waits for a pipe."""
 
     def give_up(*_: object) -> None:
         raise AssertionError("it hangs")
@@ -85,7 +85,7 @@ KINDS: dict[str, tuple[Callable[[Path], Path], str]] = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_is_refused(tmp_path: Path, kind: str) -> None:
+def test_other_kinds_of_files_are_refused(tmp_path: Path, kind: str) -> None:
     make, reason = KINDS[kind]
     with pytest.raises(OSError, match=r"\S") as caught:
         load_file(make(tmp_path / "file"), bytes_max=100)
@@ -94,14 +94,14 @@ def test_what_is_refused(tmp_path: Path, kind: str) -> None:
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "zero"])
 def test_the_node_refuses_the_same(tmp_path: Path, kind: str) -> None:
-    """Its reader is a twin, for the packages do not know each other."""
+    """The node has a reader of its own."""
     make, reason = KINDS[kind]
     with pytest.raises(OSError, match=r"\S") as caught:
         load_on_the_node(str(make(tmp_path / "file")), bytes_max=100)
     assert caught.value.strerror == reason
 
 
-def test_what_is_read(tmp_path: Path) -> None:
+def test_regular_files_are_read(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"x" * 100)
     (tmp_path / "link").symlink_to("file")
     assert load_file(tmp_path / "link", bytes_max=100) == b"x" * 100
@@ -109,7 +109,7 @@ def test_what_is_read(tmp_path: Path) -> None:
 
 
 def test_a_file_system_that_does_not_answer() -> None:
-    """One thread waits for it, however often it is asked, and it is used again when it answers."""
+    """One thread waits for it, for any number of calls; when it answers, it is read again."""
     path, answers, asked = Path("/mnt/gone/file"), Event(), []
 
     def read() -> bytes:
@@ -129,7 +129,7 @@ def test_a_file_system_that_does_not_answer() -> None:
     assert str(path) not in files._stuck
 
 
-# While running
+# While the server runs
 
 
 def test_a_pipe_in_the_place_of_the_certificate(own_pki: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -162,41 +162,37 @@ def test_reviews_go_on_while_the_certificate_is_a_pipe(own_pki: Path) -> None:
             assert client.post().status == 200
 
 
-def test_a_poll_that_hangs_does_not_stop_the_loop(own_pki: Path) -> None:
-    """Whatever `poll` waits for, the loop goes on; and one poll at a time is made."""
-    answers, polls = Event(), []
-    loop, began = asyncio.new_event_loop(), asyncio.Event()
+def test_a_poll_that_hangs_does_not_keep_the_server_from_ending() -> None:
+    answers, began = Event(), Event()
 
     class Hanging(ServedPair):
         def poll(self) -> None:
-            polls.append(self)
-            loop.call_soon_threadsafe(began.set)
+            began.set()
             answers.wait()
 
-    async def main() -> None:
-        task = asyncio.create_task(Hanging(now=time.time, on_reload=lambda _: None).watch(0))
-        await began.wait()
-        for _ in range(100):
-            await asyncio.sleep(0)
-        assert len(polls) == 1
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        answers.set()
-
-    with asyncio.Runner(loop_factory=lambda: loop) as runner:
-        runner.run(main())
+    with Hanging(now=time.time, on_reload=lambda _: None).watched(0):
+        assert began.wait(5)
+    assert all(thread.daemon for thread in threading.enumerate() if thread.name == "nadmit-poll")
+    answers.set()
 
 
-def test_what_poll_raises_reaches_the_loop() -> None:
+def test_a_bug_in_polling_is_logged_and_ends_the_polling(caplog: pytest.LogCaptureFixture) -> None:
+    polls = []
+
     class Broken(ServedPair):
         def poll(self) -> None:
+            polls.append(self)
             raise RuntimeError("broken")
 
-    with pytest.raises(RuntimeError, match="broken"):
-        asyncio.run(Broken(now=time.time, on_reload=lambda _: None).watch(0))
+    with Broken(now=time.time, on_reload=lambda _: None).watched(0):
+        for thread in threading.enumerate():
+            if thread.name == "nadmit-poll":
+                thread.join(5)
+    assert len(polls) == 1
+    assert "certificate changes are no longer seen; restart this process" in caplog.text
 
 
-# At the start, and in the commands
+# At the start of the server, and in the commands
 
 
 def serve(*arguments: object) -> Result:
@@ -213,7 +209,16 @@ def tree(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    "option", ["--config", "--client-ca", "--tls-cert-file", "--tls-key-file", "--plugin-schemas", "--manifests"]
+    "option",
+    [
+        "--config",
+        "--client-ca",
+        "--tls-cert-file",
+        "--tls-key-file",
+        "--path-token-file",
+        "--plugin-schemas",
+        "--manifests",
+    ],
 )
 def test_serve_refuses_a_pipe(own_pki: Path, tree: Path, tmp_path: Path, option: str) -> None:
     given: dict[str, Path] = {
@@ -289,7 +294,9 @@ def test_a_service_account_with_a_pipe(tmp_path: Path, name: str) -> None:
         load_configuration(None, environ=environ, service_account=tmp_path)
 
 
-def test_a_pair_that_never_answers_is_a_message(own_pki: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pair_on_a_file_system_that_never_answers_is_one_message(
+    own_pki: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     answers = Event()
     waiting = Thread(target=answers.wait)
     waiting.start()

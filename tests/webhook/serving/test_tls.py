@@ -1,4 +1,4 @@
-"""The certificate of the port: what may be loaded, and swapping it under load."""
+"""The certificate of the port: which pairs are served, and how they are swapped under load."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from certs.authority import Pair, issue_ca, issue_leaf, make_key, parse_key, parse_name, render_certificate, render_key
 from certs.certfiles import bootstrap, write_whole
-from webhook.serving.tls import CertificateError, ServerTls
+from webhook.serving.tls import CertificateError, MemoryTls, ServerTls
 
 from .harness import Client, client_context, running
 
@@ -31,11 +31,12 @@ if TYPE_CHECKING:
 
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
+DAY = timedelta(days=1)
 NOW = datetime.now(UTC)
 
 
 def renewed(pki: Path, now: datetime = NOW) -> tuple[bytes, bytes]:
-    """Return another leaf under the same authority, and its key."""
+    """Return another leaf of the same authority, and its key."""
     ca = Pair(x509.load_pem_x509_certificate((pki / "ca.crt").read_bytes()), _key(pki / "ca.key"))
     key = make_key()
     names = [parse_name(name) for name in ("localhost", "127.0.0.1")]
@@ -156,7 +157,7 @@ def test_bad_change_keeps_the_pair_and_warns_once(own_pki: Path, case: str, capl
 
 
 def test_swapped_symlink_is_seen(own_pki: Path, tmp_path: Path) -> None:
-    """As the kubelet does it: tls.crt -> ..data/tls.crt, ..data -> a directory, replaced by rename."""
+    """The kubelet does so: tls.crt -> ..data/tls.crt, ..data -> a directory, replaced by a rename."""
     mount = tmp_path / "mount"
     mount.mkdir()
     for number, (certificate, key) in enumerate((renewed(own_pki), renewed(own_pki, NOW - timedelta(days=1)))):
@@ -204,7 +205,7 @@ def test_alpn_is_http_1_1(pki: Path, context: ssl.SSLContext) -> None:
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1 is deprecated:DeprecationWarning")
 @pytest.mark.parametrize(("version", "is_refused"), [("TLSv1_1", True), ("TLSv1_2", False)])
 def test_oldest_version(pki: Path, context: ssl.SSLContext, version: str, *, is_refused: bool) -> None:
-    context.set_ciphers("DEFAULT:@SECLEVEL=0")  # or OpenSSL refuses TLS 1.1 on the client's side already
+    context.set_ciphers("DEFAULT:@SECLEVEL=0")  # otherwise OpenSSL refuses TLS 1.1 on the client's side
     context.minimum_version = context.maximum_version = ssl.TLSVersion[version]
     with running(pki) as server:
         if is_refused:
@@ -215,13 +216,13 @@ def test_oldest_version(pki: Path, context: ssl.SSLContext, version: str, *, is_
                 assert client.post().status == 200
 
 
-def test_new_connections_get_the_new_leaf_and_old_ones_go_on(own_pki: Path) -> None:
+def test_new_connections_get_the_new_leaf_and_old_ones_stay(own_pki: Path) -> None:
     context = client_context(own_pki)
     with running(own_pki) as server, Client(server.addresses.webhook, context) as old:
         before = old.serial
         certificate, key = renewed(own_pki)
         write_whole(own_pki / "tls.crt", certificate, 0o644)
-        server.reload()  # the key has not come yet
+        server.reload()  # before the key is written
         with Client(server.addresses.webhook, context) as between:
             assert between.serial == before
         write_whole(own_pki / "tls.key", key, 0o600)
@@ -234,7 +235,7 @@ def test_new_connections_get_the_new_leaf_and_old_ones_go_on(own_pki: Path) -> N
 
 def test_session_of_the_old_leaf_is_not_resumed(own_pki: Path) -> None:
     context = client_context(own_pki)
-    context.maximum_version = ssl.TLSVersion.TLSv1_2  # its session is known after the handshake
+    context.maximum_version = ssl.TLSVersion.TLSv1_2  # in TLS 1.2 the session exists after the handshake
     with running(own_pki) as server, Client(server.addresses.webhook, context) as old:
         assert isinstance(old.sock, ssl.SSLSocket)
         assert old.sock.session is None or not old.sock.session.has_ticket
@@ -262,7 +263,7 @@ def test_swap_under_load_loses_nothing(own_pki: Path) -> None:
     def guarded(target: Callable[[int], None], place: int) -> None:
         try:
             target(place)
-        except BaseException as error:  # noqa: BLE001 - the test's own assertions too
+        except BaseException as error:  # noqa: BLE001 - also the assertions of the test
             failures.append(error)
 
     with running(own_pki) as server:
@@ -297,30 +298,49 @@ def test_foreign_authority_is_not_trusted(pki: Path, tmp_path: Path) -> None:
         Client(server.addresses.webhook, client_context(tmp_path)).close()
 
 
-def test_watch_polls(own_pki: Path) -> None:
-    """The one test of the timer itself."""
-    import asyncio
+def test_watching_polls(own_pki: Path) -> None:
+    """This is the only test of the timer."""
+    reloaded = threading.Event()
+    tls = ServerTls(own_pki / "tls.crt", own_pki / "tls.key", now=time.time, on_reload=lambda _end: reloaded.set())
+    tls.load()
+    reloaded.clear()
+    bootstrap(own_pki, ["other"], NOW)
+    with tls.watched(0.005):
+        assert reloaded.wait(5)
+    assert tls.not_after > time.time()
 
-    async def watch() -> float:
-        loop, reloaded = asyncio.get_running_loop(), asyncio.Event()
 
-        def on_reload(_not_after: float) -> None:
-            loop.call_soon_threadsafe(reloaded.set)  # from the thread that polls
+# A pair from memory
 
-        tls = ServerTls(
-            own_pki / "tls.crt",
-            own_pki / "tls.key",
-            now=time.time,
-            on_reload=on_reload,
-        )
-        tls.load()
-        await asyncio.sleep(0)
-        reloaded.clear()
-        bootstrap(own_pki, ["other"], NOW)
-        task = asyncio.create_task(tls.watch(0.005))
-        await asyncio.wait_for(reloaded.wait(), 5)
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        return tls.not_after
 
-    assert asyncio.run(watch()) > time.time()
+def make_pair(now: datetime = NOW) -> tuple[bytes, bytes]:
+    ca_key, key = make_key(), make_key()
+    ca = Pair(issue_ca(ca_key, now=now), ca_key)
+    return render_certificate(issue_leaf(ca, key, [parse_name("localhost")], now=now, lifetime=DAY)), render_key(key)
+
+
+def test_a_pair_is_taken_or_the_old_one_stays() -> None:
+    ends: list[float] = []
+    tls = MemoryTls("Secret n/tls", now=time.time, on_reload=ends.append)
+    tls.take(*make_pair())
+    context = tls._current
+    assert ends == [tls.not_after]
+    for certificate, key, text in (
+        (*make_pair(NOW - 2 * DAY), "tls.crt of Secret n/tls: expired at "),
+        (
+            make_pair()[0],
+            make_pair()[1],
+            "tls.key of Secret n/tls: does not belong to the certificate in tls.crt of Secret",
+        ),
+        (b"x", b"x", "tls.crt of Secret n/tls: not a PEM certificate"),
+    ):
+        with pytest.raises(CertificateError, match=f"^{text}"):
+            tls.take(certificate, key)
+    assert tls._current is context
+    assert ends == [tls.not_after]
+
+
+def test_a_poll_before_the_first_pair_serves_nothing() -> None:
+    tls = MemoryTls("Secret n/tls", now=time.time, on_reload=lambda _end: None)
+    tls.poll()
+    assert tls.not_after == 0

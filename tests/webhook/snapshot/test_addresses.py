@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from webhook.kube.responses import Key
 from webhook.snapshot.addresses import CLAIMS_MAX, Addresses
 from webhook.snapshot.pods import Pods
+from webhook.trees.builder import build
 from webhook.trees.manifests import read_bytes
-from webhook.trees.snapshots import build
 
 from .api_server import PODS, ApiServer, pod
 from .observed import Observed

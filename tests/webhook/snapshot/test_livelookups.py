@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cniplugin.access.model.values import NAME_LABEL
+from cniplugin.access.model.decision import NAME_LABEL
 from webhook.kube.connection import Connection
 from webhook.snapshot.livelookups import CONCURRENT_MAX, KEPT_MAX, RESULTS, LiveLookups
 from webhook.snapshot.snapshot import EMPTY, Definition, Snapshot

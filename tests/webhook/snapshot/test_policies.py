@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cniplugin.access.model.values import Config
+from cniplugin.access.model.decision import Config
 from webhook.admission.view.currentrules import RulesInForce
 
 from .api_server import CONFIGS, NETWORKS, POLICIES, ApiServer, network, policy, policy_config, status

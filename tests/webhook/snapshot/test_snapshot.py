@@ -9,7 +9,7 @@ import pytest
 from webhook.admission.model.requests import NetworkUsers
 from webhook.admission.view.listers import Cluster
 from webhook.snapshot.snapshot import EMPTY, Definition, Snapshot
-from webhook.trees import manifests, snapshots
+from webhook.trees import builder, manifests
 from webhook.trees.problems import Problem
 
 NETWORK = """\
@@ -36,7 +36,7 @@ def network(namespace: str = "blue", name: str = "lan", config: str = """'{"type
 def build(*texts: str) -> tuple[Snapshot, list[str]]:
     problems: list[Problem] = []
     documents = manifests.read_bytes("".join(texts).encode(), file="a.yaml", problems=problems)
-    return snapshots.build(documents, problems), [str(problem) for problem in problems]
+    return builder.build(documents, problems), [str(problem) for problem in problems]
 
 
 def snapshot(*texts: str) -> Cluster:
@@ -150,7 +150,7 @@ def test_a_problem_of_a_policy_has_a_place() -> None:
     problems: list[Problem] = []
     warnings: list[Problem] = []
     read = manifests.read_bytes(text.encode(), file="p.yaml", problems=problems)
-    made = snapshots.build(read, problems, warnings=warnings)
+    made = builder.build(read, problems, warnings=warnings)
     assert problems == []
     (warning,) = warnings
     assert str(warning).startswith('p.yaml:9:7: NetworkAttachmentPolicy "a": spec.attachments[0].networks[0].names: ')
@@ -194,7 +194,7 @@ def test_a_default_network_is_looked_up_in_the_namespace_of_the_nodes() -> None:
     )
     documents = list(manifests.read_bytes(text.encode(), file="a.yaml", problems=[]))
     for where in ("kube-system", "infra"):
-        assert snapshots.build(documents, [], network_namespace=where).network_users(where, "lan").total == 1
+        assert builder.build(documents, [], network_namespace=where).network_users(where, "lan").total == 1
 
 
 def test_a_namespace_that_is_terminating() -> None:

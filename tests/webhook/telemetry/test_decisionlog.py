@@ -12,7 +12,7 @@ from webhook.telemetry.decisionlog import DecisionLog
 
 
 class Later:
-    """Calls what it was asked to when the test says so."""
+    """Makes the calls that it was given when the test wants them."""
 
     def __init__(self) -> None:
         self.asked: list[Callable[[], None]] = []
@@ -37,7 +37,7 @@ class Pipe:
         self.lost += count
 
     def read_all(self) -> list[str]:
-        """Return what comes until the writer has nothing left."""
+        """Return everything until the writer has nothing left."""
         data = b""
         os.set_blocking(self.reader, False)
         while self.later.asked:
@@ -68,17 +68,17 @@ def event(pipe: Pipe, number: int) -> None:
     pipe.log.event("some", {"name": f"{number}-" + "x" * 200})
 
 
-def test_a_pipe_that_nobody_reads_holds_nobody_up(pipe: Pipe) -> None:
-    """65,536 bytes fill it; everything comes when somebody reads, whole and in order."""
+def test_a_pipe_that_nobody_reads_delays_no_review(pipe: Pipe) -> None:
+    """65,536 bytes fill it. A reader gets every line later, whole and in order."""
     for number in range(1000):
         event(pipe, number)
     assert pipe.lost == 0
-    assert len(pipe.later.asked) == 1  # it is tried again, and not once per line
+    assert len(pipe.later.asked) == 1  # the log tries again, but not once for each line
     names = pipe.read_all()
     assert [int(name.partition("-")[0]) for name in names] == list(range(1000))
 
 
-def test_more_than_what_may_wait_is_lost_and_counted(pipe: Pipe, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lines_beyond_the_bound_are_lost_and_counted(pipe: Pipe, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decisionlog, "UNWRITTEN_MAX", 10_000)
     for number in range(1000):
         event(pipe, number)
@@ -86,7 +86,7 @@ def test_more_than_what_may_wait_is_lost_and_counted(pipe: Pipe, monkeypatch: py
     assert len(pipe.read_all()) == 1000 - pipe.lost
 
 
-def test_at_the_end_a_reader_that_takes_nothing_gets_nothing(pipe: Pipe, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_closing_does_not_wait_for_a_reader_that_takes_nothing(pipe: Pipe, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decisionlog, "LAST_WAIT_MS", 10)
     for number in range(1000):
         event(pipe, number)
@@ -94,7 +94,7 @@ def test_at_the_end_a_reader_that_takes_nothing_gets_nothing(pipe: Pipe, monkeyp
     assert 600 < pipe.lost < 1000
 
 
-def test_a_reader_that_has_gone_loses_lines_and_nothing_else(pipe: Pipe) -> None:
+def test_a_closed_pipe_loses_lines_only(pipe: Pipe) -> None:
     os.close(pipe.reader)
     event(pipe, 1)
     event(pipe, 2)

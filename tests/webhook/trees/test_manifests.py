@@ -1,4 +1,4 @@
-"""Files and trees: what counts as one, what is found, and one clear line for each that is wrong."""
+"""Files and trees: which files count, their objects, and one clear line for each problem."""
 
 from __future__ import annotations
 
@@ -69,13 +69,13 @@ BAD: dict[str, tuple[str | bytes, str]] = {
     ),
     "name is a word of YAML": (
         "apiVersion: v1\nkind: Pod\nmetadata: {name: n}\n",
-        "a.yaml:3:12: metadata.name: wrong type: false; allowed: a string: quote it, for YAML reads n, y, on, off and their like as true and false",
+        "a.yaml:3:12: metadata.name: wrong type: false; allowed: a string: quote it, because YAML reads n, y, on, off and the like as true and false",
     ),
     "a second document": (
         f"{POD}---\nkind: Pod\n",
         "a.yaml:5:1: not a Kubernetes object: apiVersion is missing; add it",
     ),
-    "duplicate key": (f"{POD}kind: Pod", 'a.yaml:4:1: the key "kind" stands twice in one mapping; keep one of them'),
+    "duplicate key": (f"{POD}kind: Pod", 'a.yaml:4:1: the key "kind" occurs twice in one mapping; keep one of them'),
     "tab": (
         f"{POD}spec:\n\tx: 1",
         "a.yaml:5:1: not YAML: found character that cannot start any token while scanning for the next token; indent with spaces, not with tabs",
@@ -93,7 +93,7 @@ JSON_BAD = {
     "syntax": ('{"kind":\n  oops]', "a.json:2:3: not JSON: Expecting value; correct the JSON here"),
     "duplicate": (
         '{"kind": "a",\n "kind": "b"}',
-        'a.json:2:2: the key "kind" stands twice in one mapping; keep one of them',
+        'a.json:2:2: the key "kind" occurs twice in one mapping; keep one of them',
     ),
     "depth": ('{"a":' * 300 + "1" + "}" * 300, "a.json:1:1281: it nests more than 256 levels; make it flatter"),
     "constant": ('{"a": NaN}', "a.json:1:1: not a Kubernetes object: apiVersion and kind are missing; add them"),
@@ -106,7 +106,7 @@ def test_bad_json_is_one_clear_line(case: str) -> None:
     assert read(text, "a.json")[1] == [line]
 
 
-def test_a_typed_list_lends_its_kind_and_empty_documents_are_passed_over() -> None:
+def test_items_of_a_typed_list_get_its_kind_and_empty_documents_are_skipped() -> None:
     items = [{"metadata": {"name": "a", "namespace": "blue"}}, {"metadata": {"generateName": "b-"}}]
     text = "---\n---\n" + json.dumps({"apiVersion": "v1", "kind": "PodList", "items": items}) + "\n---\n# nothing\n"
     found, problems = read(text)
@@ -124,7 +124,7 @@ def test_json_documents_may_follow_each_other() -> None:
     assert [one.line for one in found] == [1, 3]
 
 
-def test_a_byte_order_mark_is_no_part_of_the_text() -> None:
+def test_a_byte_order_mark_is_skipped() -> None:
     assert read(b"\xef\xbb\xbf" + POD.encode())[1] == []
 
 
@@ -151,7 +151,7 @@ def test_files_of_a_tree_are_sorted_and_named_as_given(tree: Path) -> None:
     assert manifests.find_files([str(tree)]) == [str(tree.parent / name) for name in expected]
 
 
-def test_the_current_directory_has_no_dots(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_of_the_current_directory_have_no_leading_dot(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tree)
     assert manifests.find_files(["."]) == ["a/a.json", "a/z.yml", "b.yaml"]
 
@@ -195,7 +195,7 @@ def test_an_empty_tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert str(caught.value) == "empty: no Kubernetes object is found; put *.yaml, *.yml, *.json files there"
 
 
-def test_what_is_no_regular_file_is_not_opened(tmp_path: Path) -> None:
+def test_only_regular_files_are_opened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.yaml")
     problems: list[Problem] = []
     assert list(manifests.read_file(str(tmp_path / "pipe.yaml"), problems)) == []
@@ -204,7 +204,7 @@ def test_what_is_no_regular_file_is_not_opened(tmp_path: Path) -> None:
 
 
 def test_an_unreadable_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Root may read everything, so the directory answers for itself."""
+    """Root may read everything, so the test makes the listing fail."""
 
     def refuse(path: str) -> None:
         raise PermissionError(13, "Permission denied", path)

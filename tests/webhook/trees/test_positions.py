@@ -1,4 +1,4 @@
-"""Field paths to places: every way a field can be written."""
+"""Field paths to places, for every way in which a field can be written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""YAML as kubectl reads it: values, and what is refused."""
+"""YAML as kubectl reads it: the values, and the texts that are refused."""
 
 from __future__ import annotations
 
@@ -56,12 +56,12 @@ VALUES = [
 
 REFUSED = [
     # text, rule, line, column, a part of the text
-    ("a: 1\na: 2", "yaml-duplicate-key", 2, 1, 'key "a" stands twice'),
-    ("1: x\n'1': y", "yaml-duplicate-key", 2, 1, 'key "1" stands twice'),
+    ("a: 1\na: 2", "yaml-duplicate-key", 2, 1, 'key "a" occurs twice'),
+    ("1: x\n'1': y", "yaml-duplicate-key", 2, 1, 'key "1" occurs twice'),
     ("a: {b: 1, c: 2, b: 3}", "yaml-duplicate-key", 1, 17, 'key "b"'),
     ("~: x", "yaml-key", 1, 1, "a key is missing"),
     ("a: {{ .Values.x }}", "yaml-key", 1, 5, "template in braces"),
-    ("? [a]\n: 1", "yaml-key", 1, 3, "a key is no string"),
+    ("? [a]\n: 1", "yaml-key", 1, 3, "a key is not a string"),
     ("a: .nan", "yaml-number", 1, 4, "cannot be written in JSON"),
     ("a: -.Inf", "yaml-number", 1, 4, "cannot be written in JSON"),
     ("a: !!binary aGk=", "yaml-tag", 1, 4, "!!binary"),
@@ -69,10 +69,10 @@ REFUSED = [
     ("a: !thing {}", "yaml-tag", 1, 4, "!thing"),
     ("a: !!python/object:os.system ls", "yaml-tag", 1, 4, "python/object"),
     ("a: *nowhere", "yaml-alias", 1, 4, "no anchor &nowhere"),
-    ("a: &x [*x]", "yaml-alias", 1, 8, "inside itself"),
+    ("a: &x [*x]", "yaml-alias", 1, 8, "inside its own anchor"),
     ("a: &x {<<: 5}", "yaml-merge", 1, 12, "mappings only"),
     ("a: &x {<<: [5]}", "yaml-merge", 1, 14, "mappings only"),
-    ("*x : 1", "yaml-key", 1, 1, "a key is no string"),
+    ("*x : 1", "yaml-key", 1, 1, "a key is not a string"),
     ("a: b: c", "yaml-syntax", 1, 5, "quote the text"),
     ("\ta: 1", "yaml-syntax", 1, 1, "not with tabs"),
     ("a:\n  - b\n c: 1", "yaml-syntax", 3, 2, "indentation"),
@@ -152,7 +152,7 @@ JSON_VALUES = st.recursive(
 @pytest.mark.slow
 @settings(max_examples=40)
 @given(st.dictionaries(st.text("abc", min_size=1), JSON_VALUES))
-def test_what_a_yaml_writer_writes_is_read_back(value: dict[str, object]) -> None:
+def test_written_yaml_is_read_back(value: dict[str, object]) -> None:
     """JSON is YAML: both readers agree on what `json.dumps` writes, and on what PyYAML writes with every text quoted."""
     text = json.dumps(value)
     assert [item for _, _, item in jsonstream.read(text)] == [value]

@@ -16,8 +16,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from cniplugin.access.content.builtin import unsafe
-from cniplugin.access.judging.definitions import (
+from cniplugin.access.content.unsafeconfig import unsafe
+from cniplugin.access.judging.definitionrules import (
     Author,
     Writing,
     are_ruled,
@@ -26,15 +26,15 @@ from cniplugin.access.judging.definitions import (
     judge_level,
 )
 from cniplugin.access.judging.reasons import refuse_content
+from cniplugin.access.model.decision import Rules
 from cniplugin.access.model.levels import ENFORCE, WITHOUT_LEVEL
-from cniplugin.access.model.values import Rules
 from cniplugin.access.reading import consent
 from cniplugin.netspec import names
 from cniplugin.netspec.cniconfig import NetworkConfigList
 from cniplugin.netspec.errors import SpecError
+from cniplugin.netspec.names import trim
 from cniplugin.netspec.netattachdef import RESOURCE_NAME, NetworkAttachmentDefinition
 from cniplugin.netspec.record import remember
-from cniplugin.netspec.whitespace import trim
 from webhook.admission.checks.namespacelabels import unknown_to_define
 from webhook.admission.model.injection import (
     DEVICES_FROM,
@@ -51,7 +51,7 @@ from webhook.admission.model.injection import (
 from webhook.admission.model.limitsettings import DEFAULTS, ReviewLimits, config_items_problem, config_size_problem
 from webhook.admission.model.requests import ALLOWED, NOTHING, Decision, Object, Request
 from webhook.admission.plugins.engine import check_plugins
-from webhook.admission.plugins.finding import PluginFinding
+from webhook.admission.plugins.findings import PluginFinding
 from webhook.admission.plugins.schema import PluginChecks
 from webhook.admission.view.listers import Cluster
 from webhook.admission.view.parsecache import PARSED, read_config

@@ -15,16 +15,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from cniplugin.access.content.builtin import unsafe
-from cniplugin.access.judging.anypod import judge_any_pod, judge_any_pod_trial
-from cniplugin.access.model.values import Rules, Subject
+from cniplugin.access.content.unsafeconfig import unsafe
+from cniplugin.access.judging.judge import judge_any_pod, judge_any_pod_trial
+from cniplugin.access.model.decision import Rules, Subject
 from cniplugin.netspec.errors import SpecError
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 from webhook.admission.checks.definitions import judge_author, plugin_findings
 from webhook.admission.checks.namespacelabels import unknown_to_attach
 from webhook.admission.checks.networks import TEMPLATE_CONTROLLERS
 from webhook.admission.checks.podclaims import Judged, Judges, judge_attachments, networks_of, with_verdicts
-from webhook.admission.dra.attachments import Attachment, Finder, Found, Place, network_of_driver
+from webhook.admission.dra.attachments import Attachment, ClaimAttachments, Finder, Place, network_of_driver
 from webhook.admission.dra.claims import CLAIM, ClaimSpec, DeviceClass, DeviceKey, OpaqueConfig
 from webhook.admission.dra.drivers import Driver, Drivers
 from webhook.admission.dra.parameters import read_parameters
@@ -148,7 +148,7 @@ def _read_content(
     namespace, name = place.key.namespace, place.key.name
     own: tuple[_Written, ...] = ()
     if driver.requests is not None:
-        own = (_Written(network_of_driver(namespace, name, driver.name), place.parameters_path, is_own=True),)
+        own = (_Written(network_of_driver(namespace, name, driver.driver), place.parameters_path, is_own=True),)
     if parameters.cni is None:
         return _Content(own)
     field = f"{place.parameters_path}.{parameters.cni_path}"
@@ -174,7 +174,7 @@ def _judge(request: Request, attachments: Sequence[Attachment], cluster: Cluster
     return judge_attachments(attachments, subject, cluster, rules, FOR_SOME_POD)
 
 
-def _not_there_yet(found: Found, cluster: Cluster) -> Iterator[str]:
+def _not_there_yet(found: ClaimAttachments, cluster: Cluster) -> Iterator[str]:
     """Yield a warning for each network that a class names, of a namespace that it names, and that does not exist."""
     for attachment in found.attachments:
         element = attachment.element

@@ -12,8 +12,8 @@ Who uses what comes from the cache of pods: a pod that was created a moment ago 
 
 from __future__ import annotations
 
+from cniplugin.netspec.names import trim
 from cniplugin.netspec.netattachdef import RESOURCE_NAME, NetworkAttachmentDefinition
-from cniplugin.netspec.whitespace import trim
 from webhook.admission.checks import breaking
 from webhook.admission.model.requests import ALLOWED, Decision, Object, Request
 from webhook.admission.view.listers import Cluster

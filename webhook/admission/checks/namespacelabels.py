@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from cniplugin.access.model.decision import NAME_LABEL, Rules
 from cniplugin.access.model.levels import MODES, PRIVILEGED, level_name
-from cniplugin.access.model.values import NAME_LABEL, Rules
 from cniplugin.access.reading.consent import ALLOWED_SELECTOR
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 from webhook.admission.model.requests import Decision
@@ -19,7 +19,7 @@ from webhook.admission.view.listers import Cluster
 from webhook.admission.wording import messages
 
 if TYPE_CHECKING:
-    from cniplugin.access.model.values import RuleIndex
+    from cniplugin.access.model.decision import RuleIndex
 
 
 def unknown_to_attach(

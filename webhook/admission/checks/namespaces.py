@@ -20,10 +20,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
 from cniplugin.access.model import labels
+from cniplugin.access.model.decision import NAME_LABEL, Config, Rules
 from cniplugin.access.model.labels import Requirement, Selector
 from cniplugin.access.model.levels import LABELS, parse
 from cniplugin.access.model.policyrules import Policy
-from cniplugin.access.model.values import NAME_LABEL, Config, Rules
 from cniplugin.access.reading.consent import TEXT_MAX
 from webhook.admission.model.requests import ALLOWED, NOTHING, Decision, Request
 from webhook.admission.view.listers import Cluster

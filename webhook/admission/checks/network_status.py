@@ -10,7 +10,7 @@ blue/web-0".
 
 from __future__ import annotations
 
-from cniplugin.access.model.values import Config
+from cniplugin.access.model.decision import Config
 from cniplugin.netspec.selection import NETWORK_STATUS, NETWORK_STATUS_KEYS, OLD_NETWORK_STATUS
 from webhook.admission.model.requests import ALLOWED, NOTHING, Decision, Request
 from webhook.admission.view.statuswriters import is_writer

@@ -14,25 +14,26 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from cniplugin.access.judging.allowednetworks import list_allowed
 from cniplugin.access.judging.judge import judge, judge_trial, usable_namespaces
-from cniplugin.access.judging.listing import list_allowed
 from cniplugin.access.judging.reasons import Refusal, listed_names
-from cniplugin.access.model.usage import asks_for_nothing
-from cniplugin.access.model.values import Item, Rules, Subject, Verdict
+from cniplugin.access.model.decision import Item, Rules, Subject, Verdict
+from cniplugin.access.model.limits import asks_for_nothing
 from cniplugin.netspec import jsontext
+from cniplugin.netspec.annotation import PodSelections, texts_of
 from cniplugin.netspec.errors import SpecError, SpecErrors
 from cniplugin.netspec.names import nearest
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
-from cniplugin.netspec.plan import item_of, plan
-from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS, NetworkSelectionElement, to_json
+from cniplugin.netspec.plan import plan
+from cniplugin.netspec.selection import NetworkSelectionElement, to_json
 from webhook.admission.checks import podrequests
 from webhook.admission.checks.namespacelabels import unknown_to_attach
 from webhook.admission.checks.podrequests import PodClaim
-from webhook.admission.model.limitsettings import DEFAULTS, ReviewLimits, relax
+from webhook.admission.model.limitsettings import DEFAULTS, ReviewLimits, exceeds_limits, relax
 from webhook.admission.model.requests import ALLOWED, Decision, Object, Request
 from webhook.admission.plugins.schema import PluginChecks
 from webhook.admission.view.listers import Cluster
-from webhook.admission.view.parsecache import Asked, read_pod
+from webhook.admission.view.parsecache import read_pod
 from webhook.admission.wording import addressuse, injectiontext, messages
 
 TEMPLATE_CONTROLLERS = "system:serviceaccount:kube-system:"
@@ -85,7 +86,7 @@ def check(
     """
     new, old = request.object, request.old_object
     is_template = request.kind.kind != "Pod"
-    if new is None or _texts(new) == (_texts(old) if old else ("", "")):
+    if new is None or texts_of(new.annotations) == (texts_of(old.annotations) if old else ("", "")):
         return ALLOWED if new is None or old is not None or not is_template else _told_of_unread(request, new)
     if is_template and skips_template(request, rules):
         return ALLOWED
@@ -99,7 +100,8 @@ def check(
         made.append(_decide(request, cluster, terms))
         return rules, _without_remarks(made[0])
 
-    remembered_rules, remembered = cluster.recall((names, plugins, limits, _texts(new), *new.labels.items()), decide)
+    key = (names, plugins, limits, texts_of(new.annotations), *new.labels.items())
+    remembered_rules, remembered = cluster.recall(key, decide)
     if made:
         return _with_other_pods(request, cluster, made[0])
     if remembered is None or remembered_rules is not rules:
@@ -123,7 +125,7 @@ def _with_other_pods(request: Request, cluster: Cluster, decided: _Decided) -> D
 
 def _is_worth_remembering(new: Object) -> bool:
     """NB: what is remembered is bounded in size, or a tenant could fill the memory with labels."""
-    return len(new.labels) <= REMEMBERED_LABELS_MAX and sum(map(len, _texts(new))) <= REMEMBERED_TEXT_MAX
+    return len(new.labels) <= REMEMBERED_LABELS_MAX and sum(map(len, texts_of(new.annotations))) <= REMEMBERED_TEXT_MAX
 
 
 def _without_remarks(decided: _Decided) -> _Decided | None:
@@ -142,35 +144,33 @@ def _decide(request: Request, cluster: Cluster, terms: _Terms) -> _Decided:
     return decided._replace(decision=decided.decision._replace(unknown=unknown)) if unknown else decided
 
 
-def _networks(asked: Asked, fresh: frozenset[int | None], cluster: Cluster) -> Iterator[NetworkAttachmentDefinition]:
+def _networks(
+    asked: PodSelections, fresh: frozenset[int | None], cluster: Cluster
+) -> Iterator[NetworkAttachmentDefinition]:
     """Yield the networks of the items to judge, as far as they are known."""
-    for position, element in _elements(asked):
+    for position, element in asked.elements:
         network = cluster.network(element.namespace, element.name) if position in fresh else None
         if network is not None:
             yield network
 
 
-def _read(thing: Object, request: Request, terms: _Terms, limits: ReviewLimits | None) -> Asked:
+def _read(thing: Object, request: Request, terms: _Terms, limits: ReviewLimits | None) -> PodSelections:
     namespaces = {"namespace": request.namespace, "network_namespace": terms.network_namespace}
     return read_pod(thing.annotations, **namespaces, limits=limits)
 
 
-def _as_part_of_old(asked: Asked, request: Request, terms: _Terms) -> Asked:
+def _as_part_of_old(asked: PodSelections, request: Request, terms: _Terms) -> PodSelections:
     """Return what a pod asks for that was above a limit before, and is so with no more than before.
 
     NB: removing is always possible. Pods of before the limits that can have started are not far above them.
     """
     new, old = request.object, request.old_object
-    if new is None or old is None or not asked.is_above_limit:
+    if new is None or old is None or not exceeds_limits(asked.problems):
         return asked
     relaxed = relax(terms.limits)
     before, after = (_read(thing, request, terms, relaxed) for thing in (old, new))
-    is_part = not before.is_above_limit and not after.is_above_limit and after.size <= before.size
+    is_part = not exceeds_limits((*before.problems, *after.problems)) and after.size <= before.size
     return after if is_part else asked
-
-
-def _texts(thing: Object) -> tuple[str, str]:
-    return thing.annotations.get(NETWORKS, ""), thing.annotations.get(DEFAULT_NETWORK, "")
 
 
 def skips_template(request: Request, rules: Rules) -> bool:
@@ -178,20 +178,20 @@ def skips_template(request: Request, rules: Rules) -> bool:
     return rules.config.workload_templates == "Off" or request.user.name.startswith(TEMPLATE_CONTROLLERS)
 
 
-def _fresh(asked: Asked, request: Request, terms: _Terms) -> frozenset[int | None]:
+def _fresh(asked: PodSelections, request: Request, terms: _Terms) -> frozenset[int | None]:
     """Return the items to judge: positions in the networks annotation, None for the default network.
 
     An old annotation that cannot be read makes every item new.
     """
-    everything = frozenset(position for position, _ in _elements(asked))
+    everything = frozenset(position for position, _ in asked.elements)
     if request.old_object is None or not everything:
         return everything
     before = _read(request.old_object, request, terms, None)
     if before.problems:
         return everything
-    had = Counter(_key(element) for position, element in _elements(before) if position is not None)
+    had = Counter(_key(element) for position, element in before.elements if position is not None)
     items: set[int | None] = set()
-    for position, element in _elements(asked):
+    for position, element in asked.elements:
         if position is None:
             is_new = asked.default != before.default
         else:
@@ -208,7 +208,7 @@ def _key(element: NetworkSelectionElement) -> str:
 
 def _judge(
     request: Request,
-    asked: Asked,
+    asked: PodSelections,
     fresh: frozenset[int | None],
     cluster: Cluster,
     rules: Rules,
@@ -225,8 +225,8 @@ def _judge(
     refusals, trials, verdicts = _refusals(asked, fresh, subject, cluster, rules)
     to_plan = fresh.difference(refusal.item for refusal in refusals)
     errors = _plan_problems(asked, cluster) if to_plan else []
-    problems = _with_hints([error for error in errors if item_of(error) in to_plan], asked, cluster, subject, rules)
-    requests = podrequests.find(_elements(asked), to_plan, cluster, plugins)
+    problems = _with_hints([error for error in errors if error.item in to_plan], asked, cluster, subject, rules)
+    requests = podrequests.find(asked.elements, to_plan, cluster, plugins)
     if requests.problems:
         problems = sorted([*problems, *requests.problems], key=messages.input_order)
     warnings = [messages.trial(request, refusal, rules.config) for mode, refusal in trials if mode == "Warn"]
@@ -256,14 +256,14 @@ def _judge(
 
 
 def _refusals(
-    asked: Asked, fresh: frozenset[int | None], subject: Subject, cluster: Cluster, rules: Rules
+    asked: PodSelections, fresh: frozenset[int | None], subject: Subject, cluster: Cluster, rules: Rules
 ) -> tuple[list[Refusal], list[tuple[str, Refusal]], list[Verdict]]:
     """Return the refused items, what policies on trial would refuse (with their mode), and each item's verdict."""
     found: list[Refusal] = []
     trials: list[tuple[str, Refusal]] = []
     verdicts: list[Verdict] = []
     judged: dict[tuple[bool, str, str], tuple[Verdict, tuple[str, Verdict] | None]] = {}
-    for position, element in _elements(asked):
+    for position, element in asked.elements:
         if position not in fresh:
             continue
         key = (position is None, element.namespace, element.name)
@@ -293,54 +293,39 @@ def _refusals(
     return found, trials, verdicts
 
 
-def _elements(asked: Asked) -> list[tuple[int | None, NetworkSelectionElement]]:
-    """Return what could be read, with its position; the default network first, as None."""
-    first: list[tuple[int | None, NetworkSelectionElement]] = [(None, asked.default)] if asked.default else []
-    return [*first, *((position, element) for position, element in enumerate(asked.networks) if element is not None)]
-
-
-def _plan_problems(asked: Asked, cluster: Cluster) -> list[SpecError]:
+def _plan_problems(asked: PodSelections, cluster: Cluster) -> list[SpecError]:
     """Return why the plan cannot be made."""
-    positions = [position for position, element in enumerate(asked.networks) if element is not None]
     try:
-        plan([element for element in asked.networks if element is not None], cluster.network, default=asked.default)
+        plan(asked.networks, cluster.network, default=asked.default)
     except SpecErrors as errors:
-        return [_at(error, positions) for error in errors]
+        return list(errors)
     return []
 
 
-def _missing(asked: Asked, problems: Sequence[SpecError]) -> tuple[tuple[str, str], ...]:
+def _missing(asked: PodSelections, problems: Sequence[SpecError]) -> tuple[tuple[str, str], ...]:
     """Return the networks that do not exist, if that is all that is wrong."""
     if any(error.rule != "network-not-found" for error in problems):
         return ()
-    elements = dict(_elements(asked))
-    found = (elements[item_of(error)] for error in problems)
+    elements = dict(asked.elements)
+    found = (elements[error.item] for error in problems)
     return tuple(dict.fromkeys((element.namespace, element.name) for element in found))
 
 
-def _at(error: SpecError, positions: Sequence[int]) -> SpecError:
-    """Return an error of the plan with the position of its item in the annotation."""
-    item = item_of(error)
-    if item is None or positions[item] == item:
-        return error
-    return error.replace(path=f"[{positions[item]}]{error.path.partition(']')[2]}")
-
-
 def _with_hints(
-    errors: Sequence[SpecError], asked: Asked, cluster: Cluster, subject: Subject, rules: Rules
+    errors: Sequence[SpecError], asked: PodSelections, cluster: Cluster, subject: Subject, rules: Rules
 ) -> list[SpecError]:
     """Return errors with a hint for what is missing, from networks that the pod may use only.
 
     NB: as many get one as are shown, each name once, and the list of allowed networks is made once.
     """
-    elements = dict(_elements(asked))
+    elements = dict(asked.elements)
     hints: dict[tuple[str, str], Mapping[str, str]] = {}
     allowed: list[str] = []
     hinted = list(errors)
     for at, error in enumerate(errors[: messages.CAUSES_MAX]):
         if error.rule != "network-not-found":
             continue
-        element = elements[item_of(error)]
+        element = elements[error.item]
         key = (element.namespace, element.name)
         if key not in hints:
             elsewhere = _find_elsewhere(element, cluster, subject, rules)

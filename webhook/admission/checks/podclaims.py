@@ -12,17 +12,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from cniplugin.access.judging.allowednetworks import list_allowed
 from cniplugin.access.judging.judge import judge, judge_trial, usable_namespaces
-from cniplugin.access.judging.listing import list_allowed
 from cniplugin.access.judging.reasons import Refusal
+from cniplugin.access.model.decision import Item, Rules, Subject, Verdict
 from cniplugin.access.model.levels import WITHOUT_LEVEL
-from cniplugin.access.model.values import Item, Rules, Subject, Verdict
 from cniplugin.netspec.errors import SpecError
 from cniplugin.netspec.names import nearest
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 from webhook.admission.checks.namespacelabels import unknown_to_attach
 from webhook.admission.checks.networks import skips_template
-from webhook.admission.dra.attachments import Attachment, Finder, Found
+from webhook.admission.dra.attachments import Attachment, ClaimAttachments, Finder
 from webhook.admission.dra.claims import IMPLICIT_RESOURCE
 from webhook.admission.dra.drivers import Drivers
 from webhook.admission.model.requests import ClaimReference, Decision, Object, Request
@@ -94,7 +94,7 @@ def _resources(thing: Object, cluster: Cluster) -> tuple[str, ...]:
     return tuple(name for name in sent.resources() if cluster.devices.classes_of(name))
 
 
-def _decide(request: Request, judged: Decision, found: Found, cluster: Cluster, rules: Rules) -> Decision:
+def _decide(request: Request, judged: Decision, found: ClaimAttachments, cluster: Cluster, rules: Rules) -> Decision:
     pod = request.object or Object()
     subject = Subject(
         namespace=request.namespace,
@@ -162,7 +162,7 @@ def judge_attachments(
             labels = {**labels, **WITHOUT_LEVEL}
         item = Item(element=element, network=network, network_labels=labels, source=claimtext.SOURCE)
         verdict = judges.judge(subject, item, rules)
-        if attachment.is_own and verdict.code.startswith("Posture"):
+        if attachment.is_own and verdict.posture:
             continue
         verdicts.append(verdict)
         if not verdict.is_allowed:

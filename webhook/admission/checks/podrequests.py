@@ -17,10 +17,10 @@ from cniplugin.netspec.cniconfig import NetworkConfigList
 from cniplugin.netspec.errors import SpecError
 from cniplugin.netspec.selection import NetworkSelectionElement
 from webhook.admission.model.requests import Decision, Request
-from webhook.admission.plugins.finding import PluginFinding, is_refused
-from webhook.admission.plugins.networkoffers import Offer, read_offer
-from webhook.admission.plugins.podaddresses import asks_for_anything, request_findings
+from webhook.admission.plugins.findings import PluginFinding, is_refused
+from webhook.admission.plugins.networksupport import Support, read_support
 from webhook.admission.plugins.schema import PluginChecks
+from webhook.admission.plugins.selectionrequests import asks_for_anything, request_findings
 from webhook.admission.view.addressclaims import Claim, claims_of
 from webhook.admission.view.listers import Cluster
 from webhook.admission.view.parsecache import PARSED, OutOfTurnError
@@ -38,7 +38,7 @@ USERS_MAX = 100
 OFFER_COST = 8192
 """What reading a network's ranges takes of a turn, in characters that could be read of a configuration instead."""
 
-NOTHING_GIVEN = Offer()
+NOTHING_GIVEN = Support()
 
 
 class PodClaim(NamedTuple):
@@ -97,7 +97,7 @@ def find(
     return Found(problems=tuple(problems), remarks=tuple(remarks[:REMARKS_MAX]), claims=tuple(claims))
 
 
-def _offer(element: NetworkSelectionElement, cluster: Cluster, plugins: PluginChecks | None) -> Offer:
+def _offer(element: NetworkSelectionElement, cluster: Cluster, plugins: PluginChecks | None) -> Support:
     """Return what a network gives; kept with what was read of the network. Raises OutOfTurnError."""
     network = cluster.network(element.namespace, element.name)
     config = network.config if network is not None else None
@@ -105,18 +105,21 @@ def _offer(element: NetworkSelectionElement, cluster: Cluster, plugins: PluginCh
         return NOTHING_GIVEN
     # NB: the entry holds the configuration, so that no other one gets its id.
     key = ("offer", id(config), plugins)
-    known: tuple[NetworkConfigList, Offer] | None = PARSED.get(key)
+    known: tuple[NetworkConfigList, Support] | None = PARSED.get(key)
     if known is not None:
         return known[1]
     if not PARSED.spend(OFFER_COST):
         raise OutOfTurnError
-    offer = read_offer(config, plugins)
+    offer = read_support(config, plugins)
     PARSED.put(key, (config, offer), offer.weight)
     return offer
 
 
 def _asked_twice(
-    element: NetworkSelectionElement, claims: Iterable[Claim], offer: Offer, holders: Mapping[tuple[str, str, str], str]
+    element: NetworkSelectionElement,
+    claims: Iterable[Claim],
+    offer: Support,
+    holders: Mapping[tuple[str, str, str], str],
 ) -> Iterator[PluginFinding]:
     """Yield what an earlier element claims of the same network; `holders`: which one, in words."""
     is_reserved = any(ipam.type == "host-local" and ipam.gets_ips for ipam in offer.ipams)

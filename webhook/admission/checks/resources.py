@@ -13,9 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from cniplugin.netspec.annotation import texts_of
 from cniplugin.netspec.errors import SpecError
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
-from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS
 from webhook.admission.model import podspec
 from webhook.admission.model.injection import MIRROR, Injection, opts_out
 from webhook.admission.model.limitsettings import DEFAULTS, ReviewLimits, containers_problem
@@ -52,7 +52,7 @@ def check(
     if not judged.is_allowed:
         return tell_origin(request, judged, cluster, injection)
     annotations = pod.annotations
-    if not (annotations.get(NETWORKS) or annotations.get(DEFAULT_NETWORK)) or opts_out(annotations):
+    if not any(texts_of(annotations)) or opts_out(annotations):
         return judged
     networks = _needing(request.namespace, annotations, cluster, injection, network_namespace, limits=limits)
     if not networks or MIRROR in annotations:
@@ -107,7 +107,7 @@ def _needing(
 ) -> tuple[NetworkAttachmentDefinition, ...]:
     """Return the networks that need a resource; of texts of a usual size it is remembered with the snapshot."""
     keys = injection.resource_name_keys
-    texts = annotations.get(NETWORKS, ""), annotations.get(DEFAULT_NETWORK, "")
+    texts = texts_of(annotations)
 
     def find() -> tuple[NetworkAttachmentDefinition, ...]:
         networks = needs.find_networks(

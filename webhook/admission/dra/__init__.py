@@ -1,6 +1,6 @@
-"""Dynamic resource allocation (resource.k8s.io): which networks a claim attaches a pod to, and what a driver reads.
+"""Dynamic resource allocation (resource.k8s.io): the networks that a claim attaches a pod to.
 
-Belongs here: the values of claims, templates, classes and drivers, and what follows from them. Does not belong here:
-whether a pod may attach (`cniplugin.access`, `checks`), where objects come from (`webhook.snapshot`), and the words of
-decisions (`messages`).
+Belongs here: claims, templates, classes and drivers as values, the reading of parameters, the resulting attachments.
+Does not belong here: whether a pod may attach (`cniplugin.access`, `webhook.admission.checks`), where objects come from
+(`webhook.snapshot`), the wording of decisions (`webhook.admission.wording`).
 """

@@ -1,8 +1,8 @@
-"""Which networks claims attach a pod to: each request's configurations, those of its class and its own, put together.
+"""The networks that claims attach a pod to: for each request, the configurations of its class and its own, combined.
 
-A configuration applies to a request if it names it, or none at all; "request/subrequest" is one alternative of a
-request, and any of them may be chosen. Whether the device that is allocated is one of the configuration's driver is
-known when it is allocated only; it is taken for granted here.
+A configuration applies to a request if it names the request, or if it names no request. "request/subrequest" is one
+alternative of a request; the scheduler may choose any of them. The driver of a device is known only when the device is
+allocated, so it is assumed here that the configuration's driver is the one.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from webhook.admission.dra.parameters import Parameters, read_parameters
 from webhook.admission.model.requests import ClaimReference
 
 WORK_MAX = 4096
-"""Configurations that are put together for one review: each request takes those of its class and its own. A claim has
-at most 32 requests of 8 alternatives, and 32 configurations, which would be 16,384; people write a handful."""
+"""Configurations that are combined for one review: each request has those of its class and its own. A claim has at most
+32 requests of 8 alternatives, and 32 configurations, which would be 16,384; people write a handful."""
 
 NETWORKS_MAX = 64
 """Networks that the claims of one pod may name."""
@@ -48,31 +48,31 @@ class Place(NamedTuple):
 
     @property
     def path(self) -> str:
-        """Where it is in its object."""
+        """Its path in its object."""
         return f"{CONFIG_PATHS[self.key.kind]}[{self.position}]"
 
     @property
     def parameters_path(self) -> str:
-        """Where its parameters are."""
+        """The path of its parameters."""
         return f"{self.path}.opaque.parameters"
 
     def __str__(self) -> str:
-        """Return it as messages name it: `ResourceClaim blue/nic, spec.devices.config[0]`."""
+        """Return its name in messages: `ResourceClaim blue/nic, spec.devices.config[0]`."""
         return f"{name_of(self.key)}, {self.path}"
 
 
 def name_of(key: DeviceKey) -> str:
-    """Return an object as messages name it."""
+    """Return the name of an object in messages."""
     return f"{key.kind} {key.namespace}/{key.name}" if key.namespace else f"{key.kind} {key.name}"
 
 
 class Attachment(NamedTuple):
-    """A network that a claim brings.
+    """A network that a claim attaches.
 
-    `field`: where the pod names the claim, or where the configuration is in the object itself. `network`: one that the
-    configuration holds itself; None for a definition, which is to be looked up. `is_own`: a network configuration of
-    the driver's own, of which no posture speaks. `is_alternative`: what some versions of the driver attach in place of
-    the other one; it need not exist.
+    `field`: where the pod names the claim, or where the configuration is in the object itself. `network`: the network
+    that the configuration itself contains; None for a definition, which is looked up by name. `is_own`: a network
+    configuration of the driver's own, to which no posture applies. `is_alternative`: some versions of the driver attach
+    it in place of the one before; it need not exist.
     """
 
     place: Place
@@ -83,10 +83,10 @@ class Attachment(NamedTuple):
     is_alternative: bool = False
 
 
-class Found(NamedTuple):
-    """What claims bring, each network once. `unknown`: objects that must be known first.
+class ClaimAttachments(NamedTuple):
+    """The networks that claims attach, each network once. `unknown`: objects that must be fetched first.
 
-    `problems`: what cannot be read or is too much, with the field in `source`.
+    `problems`: mistakes in parameters, and limits that are exceeded; `source` is the field.
     """
 
     attachments: tuple[Attachment, ...] = ()
@@ -94,11 +94,8 @@ class Found(NamedTuple):
     problems: tuple[SpecError, ...] = ()
 
 
-NOTHING_FOUND = Found()
-
-
 class _Part(NamedTuple):
-    """One configuration of a driver that is known, as it was read."""
+    """One configuration of a known driver, with its parameters."""
 
     driver: Driver
     parameters: Parameters
@@ -106,11 +103,11 @@ class _Part(NamedTuple):
 
 
 class _TooMuchError(Exception):
-    """One of the limits is reached: what there is too much of, and what is allowed."""
+    """A limit is exceeded. Arguments: what is wrong, what is allowed."""
 
 
 class Finder:
-    """Finds what claims bring, within the limits of one review."""
+    """Finds the networks that claims attach, within the limits of one review."""
 
     def __init__(self, devices: Devices, drivers: Drivers, namespace: str) -> None:
         """`namespace`: of the pod or the claim."""
@@ -126,24 +123,23 @@ class Finder:
 
     def find_for_pod(
         self, claims: Sequence[ClaimReference], resources: Iterable[str], *, spec_path: str = "spec"
-    ) -> Found:
-        """Return what the claims of a pod bring, and the extended resources that its containers request."""
-        with_field = ((f"{spec_path}.resourceClaims[{index}]", _key_of(claim, self._namespace)) for index, claim in
-                      enumerate(claims))  # fmt: skip
+    ) -> ClaimAttachments:
+        """Return the networks of a pod's claims, and of the extended resources that its containers request."""
         try:
-            for field, key in with_field:
+            for index, claim in enumerate(claims):
+                key = _key_of(claim, self._namespace)
                 if key is not None:
-                    self._take(key, field)
+                    self._take(key, f"{spec_path}.resourceClaims[{index}]")
             for resource in resources:
                 for name in self._devices.classes_of(resource):
                     self._spend(1)
                     self._take_request(DeviceRequest("", (("", name),)), (), f"{spec_path}.containers")
         except _TooMuchError as error:
             return self._too_much(error, f"{spec_path}.resourceClaims")
-        return self._found()
+        return self._result()
 
-    def find_in(self, key: DeviceKey, spec: ClaimSpec | DeviceClass) -> Found:
-        """Return what a claim, a template or a class brings; fields are its own."""
+    def find_in(self, key: DeviceKey, spec: ClaimSpec | DeviceClass) -> ClaimAttachments:
+        """Return the networks of a claim, a template or a class; fields are paths in that object."""
         self._judged = key
         try:
             if isinstance(spec, DeviceClass):
@@ -152,9 +148,7 @@ class Finder:
                 self._take_spec(key, spec, "")
         except _TooMuchError as error:
             return self._too_much(error, CONFIG_PATHS[key.kind])
-        return self._found()
-
-    # One object after the other
+        return self._result()
 
     def _take(self, key: DeviceKey, field: str) -> None:
         self._spend(1)
@@ -187,7 +181,7 @@ class Finder:
         before: Sequence[_Part] = (),
         is_class: bool = False,
     ) -> None:
-        """Take the configurations of one request, those of its class `before` its own."""
+        """Add the networks of the configurations of one request; `before`: those of its class."""
         by_driver: dict[Driver, list[tuple[_Part, bool]]] = {}
         for part in before:
             by_driver.setdefault(part.driver, []).append((part, False))
@@ -213,8 +207,8 @@ class Finder:
     def _parts(
         self, key: DeviceKey, configs: Iterable[OpaqueConfig], field: str
     ) -> Sequence[tuple[OpaqueConfig, _Part]]:
-        """Return the configurations of known drivers that can be read; what cannot be is a problem."""
-        found: list[tuple[OpaqueConfig, _Part]] = []
+        """Return the configurations of known drivers; one that cannot be read is a problem."""
+        parts: list[tuple[OpaqueConfig, _Part]] = []
         for config in configs:
             driver = self._drivers.by_name.get(config.driver)
             if driver is None:
@@ -227,8 +221,8 @@ class Finder:
             if problems:
                 self._note(place, field, problems)
             else:
-                found.append((config, _Part(driver, parameters, place)))
-        return found
+                parts.append((config, _Part(driver, parameters, place)))
+        return parts
 
     def _note(self, place: Place, field: str, problems: Sequence[SpecError]) -> None:
         field = self._field_of(place, field)
@@ -244,7 +238,7 @@ class Finder:
         self._problems[field, str(place)] = problem
 
     def _field_of(self, place: Place, field: str) -> str:
-        """Return where the object that is judged names a configuration: its own is there itself."""
+        """Return the field of the judged object that leads to a configuration; its own configurations are in it."""
         if field:
             return field
         if place.key == self._judged:
@@ -254,7 +248,7 @@ class Finder:
     def _add(self, attachment: Attachment) -> None:
         element = attachment.element
         asked = (element.namespace, element.name, element.interface, element.ips, element.mac, element.default_route)
-        key = (*asked, id(attachment.network))  # equal texts are one network, which is kept here
+        key = (*asked, id(attachment.network))  # NB: `_embedded` returns one network for equal texts
         if key not in self._attachments and len(self._attachments) >= NETWORKS_MAX:
             detail = f"the claims name more than {NETWORKS_MAX} networks"
             raise _TooMuchError(detail, f"at most {NETWORKS_MAX} for one pod or object")
@@ -266,13 +260,15 @@ class Finder:
             detail = f"the claims have more than {WORK_MAX} requests and configurations"
             raise _TooMuchError(detail, f"at most {WORK_MAX} for one pod or object")
 
-    def _too_much(self, error: _TooMuchError, source: str) -> Found:
+    def _too_much(self, error: _TooMuchError, source: str) -> ClaimAttachments:
         detail, allowed = error.args
         fix = "use fewer claims, or smaller ones; this limit is fixed"
-        return Found(problems=(SpecError(rule="claim-limit", source=source, detail=detail, allowed=allowed, fix=fix),))
+        return ClaimAttachments(
+            problems=(SpecError(rule="claim-limit", source=source, detail=detail, allowed=allowed, fix=fix),)
+        )
 
-    def _found(self) -> Found:
-        return Found(tuple(self._attachments.values()), tuple(self._unknown), tuple(self._problems.values()))
+    def _result(self) -> ClaimAttachments:
+        return ClaimAttachments(tuple(self._attachments.values()), tuple(self._unknown), tuple(self._problems.values()))
 
 
 def _key_of(claim: ClaimReference, namespace: str) -> DeviceKey | None:
@@ -282,7 +278,7 @@ def _key_of(claim: ClaimReference, namespace: str) -> DeviceKey | None:
 
 
 def _combine(driver: Driver, parts: Sequence[tuple[_Part, bool]], *, is_class: bool) -> Iterator[_Part]:
-    """Yield what counts of the configurations of one driver for one request; `True`: one of the claim's own."""
+    """Yield the configurations of one driver that count for one request; `True`: one of the claim's own."""
     own = [part for part, is_own in parts if is_own]
     every = [part for part, _ in parts]
     if is_class:
@@ -291,12 +287,12 @@ def _combine(driver: Driver, parts: Sequence[tuple[_Part, bool]], *, is_class: b
         yield _merged(every)
     elif driver.precedence == "last":
         yield every[-1]
-    else:  # NB: the claim's own is meant to win, and drivers take the first one that the scheduler lists: the class's
+    else:  # NB: the claim's own should win, but drivers use the first one that the scheduler lists: the class's
         yield from dict.fromkeys((*own[:1], every[0]))
 
 
 def _merged(parts: Sequence[_Part]) -> _Part:
-    """Return the last value of each field; the place is that of the network's name."""
+    """Return the last value of each field, with the place that names the network."""
     merged = parts[0]
     for part in parts[1:]:
         place = part.place if part.parameters.definition or part.parameters.cni is not None else merged.place
@@ -342,15 +338,15 @@ def _attach(part: _Part, namespace: str, field: str) -> Iterator[Attachment]:
             mac=parameters.mac or None,
             default_route=parameters.gateways,
         )
-        yield Attachment(place, field, element, network_of_driver(namespace, name, driver.name), is_own=True)
+        yield Attachment(place, field, element, network_of_driver(namespace, name, driver.driver), is_own=True)
 
 
 @lru_cache(maxsize=256)
 def _embedded(namespace: str, name: str, config: str) -> NetworkAttachmentDefinition:
-    """Return the network that a configuration holds itself; they have at most 10 KiB each."""
+    """Return the network in a configuration. NB: a configuration has at most 10 KiB."""
     return netattachdef.build(namespace=namespace, name=name, config=config)
 
 
 def network_of_driver(namespace: str, name: str, driver: str) -> NetworkAttachmentDefinition:
-    """Return what rules see of a network configuration of a driver's own: a plugin type with the driver's name."""
+    """Return the network by which rules judge a driver's own configuration: its plugin type is the driver's name."""
     return _embedded(namespace, name, quote({"cniVersion": "1.0.0", "name": "driver", "type": driver}))

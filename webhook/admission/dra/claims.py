@@ -1,6 +1,6 @@
-"""ResourceClaims, their templates and DeviceClasses (resource.k8s.io), as far as attachments go.
+"""ResourceClaims, their templates and DeviceClasses (resource.k8s.io): the parts that attachments depend on.
 
-Of all drivers the names are kept; of the parameters only those that somebody reads (see `OpaqueConfig`).
+All driver names are kept, but parameters only of known drivers (see `OpaqueConfig`).
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ CLAIM, TEMPLATE, CLASS = "ResourceClaim", "ResourceClaimTemplate", "DeviceClass"
 KINDS = (CLAIM, TEMPLATE, CLASS)
 
 CONFIG_PATHS = {CLAIM: "spec.devices.config", TEMPLATE: "spec.spec.devices.config", CLASS: "spec.config"}
-"""Where each kind keeps its configurations."""
+"""The path of the configurations in each kind."""
 
 IMPLICIT_RESOURCE = "deviceclass.resource.kubernetes.io/"
-"""Prefix of the extended resource that each DeviceClass has beside `spec.extendedResourceName` (KEP-5004)."""
+"""Prefix of the extended resource that each DeviceClass has in addition to `spec.extendedResourceName` (KEP-5004)."""
 
 
 class DeviceKey(NamedTuple):
@@ -29,9 +29,10 @@ class DeviceKey(NamedTuple):
 
 
 class OpaqueConfig(NamedTuple):
-    """One element of `config`. `position`: its place there. `requests`: () for all. `parameters`: their JSON text.
+    """One element of `config`. `position`: its index. `requests`: the requests that it applies to, () for all.
 
-    None in place of it: it was not kept, because nobody knew the driver then, or because the object has too much.
+    `parameters`: their JSON text; None if it was not kept, because the driver was unknown at that time, or because the
+    object has too many.
     """
 
     position: int
@@ -41,7 +42,7 @@ class OpaqueConfig(NamedTuple):
 
 
 class DeviceRequest(NamedTuple):
-    """One request of a claim. `classes`: name of the subrequest ("" for the request itself) and of its DeviceClass."""
+    """One request of a claim. `classes`: subrequest ("" for the request itself) and DeviceClass of each alternative."""
 
     name: str
     classes: tuple[tuple[str, str], ...] = ()
@@ -67,9 +68,9 @@ _NOTHING: Mapping[str, Mapping[str, ClaimSpec]] = MappingProxyType({})
 
 
 class Devices:
-    """What a snapshot knows of the three kinds. Never changed.
+    """The objects of the three kinds in a snapshot. It is never changed.
 
-    `absent`: objects that do not exist, by a recent answer of the API server.
+    `absent`: objects that do not exist, according to a recent answer of the API server.
     """
 
     __slots__ = ("_absent", "_claims", "_classes", "_extended", "_more", "_templates")
@@ -83,7 +84,7 @@ class Devices:
         more: Mapping[DeviceKey, DeviceSpec] = MappingProxyType({}),
         absent: frozenset[DeviceKey] = frozenset(),
     ) -> None:
-        """`more`: objects that were asked for one by one."""
+        """`more`: objects that were fetched one by one."""
         self._claims = claims
         self._templates = templates
         self._classes = classes
@@ -92,7 +93,7 @@ class Devices:
         self._extended: Mapping[str, tuple[str, ...]] | None = None
 
     def find(self, key: DeviceKey) -> DeviceSpec | None:
-        """Return an object; None if it is not known."""
+        """Return an object, None if the snapshot does not have it."""
         if self._more and key in self._more:
             return self._more[key]
         if key.kind == CLASS:
@@ -102,22 +103,22 @@ class Devices:
         return named.get(key.name) if named else None
 
     def is_absent(self, key: DeviceKey) -> bool:
-        """Say whether it is known that there is no such object."""
+        """Say whether an object is known not to exist."""
         return key in self._absent
 
     def classes_of(self, resource: str) -> tuple[str, ...]:
-        """Return the names of the classes that an extended resource may stand for, sorted."""
+        """Return the names of the classes that have an extended resource, sorted."""
         if resource.startswith(IMPLICIT_RESOURCE):
             return (resource.removeprefix(IMPLICIT_RESOURCE),)
         return self._extended_resources().get(resource, ())
 
     @property
     def has_extended_resources(self) -> bool:
-        """Whether any class is asked for by an extended resource of a name of its own."""
+        """Whether any class has an extended resource name of its own."""
         return bool(self._extended_resources())
 
     def with_more(self, more: Mapping[DeviceKey, DeviceSpec], absent: frozenset[DeviceKey]) -> Devices:
-        """Return these with objects that were asked for."""
+        """Return these objects and those that were fetched."""
         return Devices(
             self._claims,
             self._templates,
@@ -127,7 +128,7 @@ class Devices:
         )
 
     def counts(self) -> Mapping[str, int]:
-        """Return how many of each kind are known."""
+        """Return the number of objects of each kind."""
         return {
             "resourceclaims": sum(map(len, self._claims.values())),
             "resourceclaimtemplates": sum(map(len, self._templates.values())),
@@ -135,14 +136,14 @@ class Devices:
         }
 
     def _extended_resources(self) -> Mapping[str, tuple[str, ...]]:
-        """Return the classes by extended resource; worked out once."""
+        """Return the classes by extended resource. The table is made once."""
         if self._extended is None:
-            found: dict[str, list[str]] = {}
-            classes = [*self._classes.items(), *((key.name, made) for key, made in self._more.items())]
-            for name, made in sorted(classes, key=lambda item: item[0]):
-                if isinstance(made, DeviceClass) and made.extended_resource:
-                    found.setdefault(made.extended_resource, []).append(name)
-            self._extended = {resource: tuple(dict.fromkeys(named)) for resource, named in found.items()}
+            names: dict[str, list[str]] = {}
+            specs = [*self._classes.items(), *((key.name, spec) for key, spec in self._more.items())]
+            for name, spec in sorted(specs, key=lambda item: item[0]):
+                if isinstance(spec, DeviceClass) and spec.extended_resource:
+                    names.setdefault(spec.extended_resource, []).append(name)
+            self._extended = {resource: tuple(dict.fromkeys(classes)) for resource, classes in names.items()}
         return self._extended
 
 

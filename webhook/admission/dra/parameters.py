@@ -1,7 +1,8 @@
 """The opaque parameters of one configuration, read as their driver reads them.
 
-Strict JSON first: a key twice has two readings. Then keys by `Driver.reading`, types and values as `Driver.keys` has
-them: what the driver would refuse is a problem, because the pod would hang on its node. null is absent, as in Go.
+The text must be strict JSON, because a key that is there twice has two readings. Keys are read by `Driver.reading`,
+types and values are compared with `Driver.keys`. A value that the driver would refuse is a problem, because the pod
+would hang on its node. null is absent, as in Go.
 """
 
 from __future__ import annotations
@@ -15,27 +16,27 @@ from cniplugin.netspec.errors import SpecError, SpecErrors
 from cniplugin.netspec.jsontext import join
 from cniplugin.netspec.names import nearest
 from webhook.admission.dra.drivers import Driver, RequestKeys
-from webhook.admission.plugins.formats import ALLOWED, fits, read_cidr
+from webhook.admission.plugins.goparsing import ALLOWED, JSON_TYPES, fits, read_cidr
 from webhook.admission.plugins.schema import GO_INTEGERS, Key
 
 BYTES_MAX = 16_384
 """The API server takes 10 KiB (resource.k8s.io, OpaqueParametersMaxLength)."""
 
 PROBLEMS_MAX = 20
-"""Of one configuration; a refusal shows as many."""
+"""Problems of one configuration; a refusal shows as many."""
 
 ENVELOPE = ("apiVersion", "kind")
 OTHER_VERSION = "for another version of the driver, describe it in drivers.schemas"
 CACHED = 512
-"""Readings that are remembered; with their texts at most 8 MiB."""
+"""Cached readings; with their texts they take at most 8 MiB."""
 
 
 class Parameters(NamedTuple):
-    """What one configuration says of networks; "" and () for nothing.
+    """The networks in one configuration; "" and () for nothing.
 
-    `definition`, `namespace`: the NetworkAttachmentDefinition. `cni`: the text of a CNI configuration, None without
-    one; `cni_path` is where it is. `ips`, `mac`, `gateways`: of a network configuration of the driver's own; `gateways`
-    are those of default routes, None without such a route.
+    `definition`, `namespace`: the NetworkAttachmentDefinition. `cni`: the text of a CNI configuration, or None;
+    `cni_path`: its place. `ips`, `mac`, `gateways`: of a network configuration of the driver's own; `gateways`: of
+    default routes, None without a default route.
     """
 
     definition: str = ""
@@ -49,14 +50,14 @@ class Parameters(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """What was read, and what is wrong, in input order; paths are below the parameters."""
+    """The parameters, and the problems in input order; their paths begin at the parameters."""
 
     parameters: Parameters
     problems: tuple[SpecError, ...] = ()
 
 
 def read_parameters(text: str, driver: Driver) -> Reading:
-    """Return what the parameters of a driver say. Never raises: rules `driver-*`, and `json-*` of jsontext."""
+    """Return the parameters of a driver. Never raises: problems have rules `driver-*`, and `json-*` of jsontext."""
     return _read_cached(text, driver) if len(text) <= BYTES_MAX else _read(text, driver)
 
 
@@ -72,8 +73,8 @@ def _read(text: str, driver: Driver) -> Reading:
         return Reading(Parameters(), (wrong,))
     reader = _Reader(driver)
     sound = reader.read(value)
-    found = _extract(sound, driver, reader.add) if not reader.problems else Parameters()
-    return Reading(found, tuple(reader.problems[:PROBLEMS_MAX]))
+    parameters = _extract(sound, driver, reader.add) if not reader.problems else Parameters()
+    return Reading(parameters, tuple(reader.problems[:PROBLEMS_MAX]))
 
 
 _read_cached = lru_cache(maxsize=CACHED)(_read)
@@ -100,26 +101,26 @@ def _extract(value: Mapping[str, Any], driver: Driver, add: Callable[..., None])
 
 
 def _cni(value: Mapping[str, Any], driver: Driver) -> str | None:
-    """Return the text of the CNI configuration; one that is a text already as it is."""
-    found = _at(value, driver.cni)
-    return found if isinstance(found, str | None) else jsontext.quote(found)
+    """Return the text of the CNI configuration, which may be an object or a text."""
+    config = _at(value, driver.cni)
+    return config if isinstance(config, str | None) else jsontext.quote(config)
 
 
 def _gateways(routes: Any) -> tuple[str, ...] | None:
-    """Return the gateways of default routes; a default route may have none."""
-    found = [route for route in routes if isinstance(route, dict) and _is_default(route.get("destination"))]
-    return tuple(str(route["gateway"]) for route in found if route.get("gateway")) if found else None
+    """Return the gateways of default routes, None without a default route; a default route may have no gateway."""
+    defaults = [route for route in routes if isinstance(route, dict) and _is_default(route.get("destination"))]
+    return tuple(str(route["gateway"]) for route in defaults if route.get("gateway")) if defaults else None
 
 
 def _is_default(destination: object) -> bool:
-    """Say whether a route is one of half of all addresses or more: two halves take over everything."""
+    """Say whether a route has half of all addresses or more: two halves replace a default route."""
     read = read_cidr(destination)
     return read is not None and read.network.prefixlen <= 1
 
 
 def _text(value: Mapping[str, Any], path: str) -> str:
-    found = _at(value, path)
-    return found if isinstance(found, str) else ""
+    text = _at(value, path)
+    return text if isinstance(text, str) else ""
 
 
 def _at(value: Any, path: str) -> Any:
@@ -131,14 +132,14 @@ def _at(value: Any, path: str) -> Any:
 
 
 class _Reader:
-    """One reading: the parameters with the driver's own spelling of keys, and what is wrong."""
+    """One reading: the parameters with the driver's own spelling of keys, and the problems."""
 
     def __init__(self, driver: Driver) -> None:
         self.driver = driver
         self.problems: list[SpecError] = []
 
     def read(self, value: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the sound part of an object."""
+        """Return the part of an object that has no problem."""
         driver = self.driver
         self._check_version("apiVersion", value.get("apiVersion"), driver.api_versions)
         self._check_version("kind", value.get("kind"), driver.kinds)
@@ -150,13 +151,13 @@ class _Reader:
         self, path: str, value: object, detail: str, *, allowed: str = "", fix: str = "", rule: str = "driver-value"
     ) -> None:
         """Add a problem."""
-        text = f"{self.driver.title}: {detail}"
+        text = f"{self.driver.title or self.driver.driver}: {detail}"
         self.problems.append(SpecError(rule=rule, path=path, value=value, detail=text, allowed=allowed, fix=fix))
 
     def _check_version(self, key: str, value: object, known: tuple[str, ...]) -> None:
         if known and value not in known:
             fix = "" if value is None else OTHER_VERSION
-            detail = f"{key} is missing" if value is None else f"the driver reads no such {key}"
+            detail = f"{key} is missing" if value is None else f"the driver does not read this {key}"
             self.add(key, value, detail, allowed=", ".join(known), fix=fix, rule="driver-version")
 
     def _object(self, value: Mapping[str, Any], keys: Mapping[str, Key], path: str) -> dict[str, Any]:
@@ -196,12 +197,12 @@ class _Reader:
             self.add(where, None, "the driver refuses this key", fix=fix, allowed=allowed, rule="driver-key")
 
     def _value(self, value: Any, key: Key, where: str) -> Any:
-        """Return a value that is not null; None for one that the driver cannot read."""
+        """Return a value that is not null, or None if the driver cannot read it."""
         if len(self.problems) >= PROBLEMS_MAX:
             return None
-        wanted = _wanted(value, key)
-        if wanted:
-            self.add(where, value, "wrong JSON type", allowed=wanted, fix=OTHER_VERSION)
+        allowed_type = _allowed_type(value, key)
+        if allowed_type:
+            self.add(where, value, "wrong JSON type", allowed=allowed_type, fix=OTHER_VERSION)
             return None
         if key.type == "object":
             return self._object(value, key.keys, where)
@@ -219,26 +220,17 @@ class _Reader:
                 yield read
 
 
-_PYTHON: Mapping[str, tuple[type, str]] = {
-    "string": (str, "a string"),
-    "boolean": (bool, "true or false, without quotes"),
-    "integer": (int, "an integer, without quotes"),
-    "array": (list, "a list"),
-    "object": (dict, "an object"),
-    "map": (dict, "an object"),
-}
-
-
-def _wanted(value: object, key: Key) -> str:
-    """Return what a key holds, if a value is not of that type."""
+def _allowed_type(value: object, key: Key) -> str:
+    """Return what a key holds, if a value is not of that type; "" if it is."""
     if key.type == "any":
         return ""
-    kind, words = _PYTHON[key.type]
-    is_right = isinstance(value, kind) and (key.type != "integer" or not isinstance(value, bool))
-    if is_right and key.type == "integer":
+    python_type, words = JSON_TYPES[key.type]
+    if not isinstance(value, python_type):
+        return words
+    if key.type == "integer" and isinstance(value, int):
         least, most = GO_INTEGERS[key.go]
-        is_right = least <= value <= most  # type: ignore[operator]  # it is an int
-    return "" if is_right else words
+        return words if isinstance(value, bool) or not least <= value <= most else ""
+    return ""
 
 
 def _broken(value: Any, key: Key) -> Iterator[tuple[str, str]]:
@@ -247,6 +239,6 @@ def _broken(value: Any, key: Key) -> Iterator[tuple[str, str]]:
     elif key.type == "integer" and key.maximum is not None and value > key.maximum:
         yield "the number is too large", f"at most {key.maximum}"
     if key.values and value not in key.values:
-        yield "the driver knows no such value", ", ".join(map(str, key.values))
+        yield "the driver does not know this value", ", ".join(map(str, key.values))
     if key.format and value != "" and not fits(value, key.format):
         yield "the driver cannot read this text", ALLOWED[key.format]

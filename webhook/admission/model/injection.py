@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from cniplugin.access.model.labels import is_key, is_value
+from cniplugin.netspec.names import trim
 from cniplugin.netspec.netattachdef import RESOURCE_NAME
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS
-from cniplugin.netspec.whitespace import trim
 from webhook.admission.model.requests import Read
 
 INJECT = "nadmit.io/inject"

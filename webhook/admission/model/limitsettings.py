@@ -15,12 +15,12 @@ passes, and a definition that is stored can be used.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from cniplugin.netspec.errors import SpecError
+from cniplugin.netspec.names import trim
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS
-from cniplugin.netspec.whitespace import trim
 
 SECTION = "limits"
 
@@ -66,9 +66,8 @@ def _refuse(
 # Pods
 
 
-def pod_problems(annotations: Mapping[str, str], limits: ReviewLimits) -> list[SpecError]:
+def pod_problems(networks: str, default: str, limits: ReviewLimits) -> list[SpecError]:
     """Return why the network annotations of a pod are too large to be read; [] if they are not."""
-    networks, default = annotations.get(NETWORKS, ""), annotations.get(DEFAULT_NETWORK, "")
     values = _count_values(networks) + _count_values(default)
     # An annotation of n items has n - 1 commas or more, so few values cannot be many networks.
     if values + 2 <= limits.networks_per_pod:
@@ -81,6 +80,11 @@ def pod_problems(annotations: Mapping[str, str], limits: ReviewLimits) -> list[S
         source = NETWORKS if _count_values(networks) >= _count_values(default) else DEFAULT_NETWORK
         return [_refuse("limit-values", "valuesPerPod", detail, limits.values_per_pod, source=source)]
     return []
+
+
+def exceeds_limits(problems: Sequence[SpecError]) -> bool:
+    """Say whether the network annotations of a pod were not read because they exceed a limit."""
+    return any(problem.rule in ("limit-networks", "limit-values") for problem in problems)
 
 
 def too_many_networks(count: int, limits: ReviewLimits, *, source: str) -> SpecError:

@@ -6,7 +6,7 @@ The codes of findings about plugins are rule ids, too; they have a list of their
 
 from __future__ import annotations
 
-from webhook.admission.plugins.codes import CODES
+from webhook.admission.plugins.findings import SEVERITIES
 
 RULES = {
     # the access rules and built-in checks, access.reasons and checks/
@@ -123,4 +123,4 @@ RULES = {
 }
 """Each id with a title: what is the case when a decision names it."""
 
-RULE_IDS = frozenset({*CODES, *RULES})
+RULE_IDS = frozenset({*SEVERITIES, *RULES})

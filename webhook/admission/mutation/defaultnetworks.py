@@ -6,8 +6,8 @@ gets none: no network is ever attached to it.
 
 from __future__ import annotations
 
+from cniplugin.netspec.names import trim
 from cniplugin.netspec.selection import NETWORKS
-from cniplugin.netspec.whitespace import trim
 from webhook.admission.model import podspec
 from webhook.admission.model.podspec import Json
 

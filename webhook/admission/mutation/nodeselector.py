@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from cniplugin.netspec.errors import SpecError
+from cniplugin.netspec.names import trim
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
-from cniplugin.netspec.whitespace import trim
 from webhook.admission.model import podspec
 from webhook.admission.model.injection import NODE_SELECTOR, read_node_selector
 from webhook.admission.model.podspec import Json

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from cniplugin.netspec.errors import SpecError
-from cniplugin.netspec.whitespace import trim
+from cniplugin.netspec.names import trim
 from webhook.admission.model import podspec
 from webhook.admission.model.injection import INJECT_INTO
 from webhook.admission.model.podspec import Container, Json

@@ -1,28 +1,24 @@
-"""What a plugin needs around it: a plugin before it, IPAM, capabilities, a device (CNI 1.1 §3)."""
+"""What a plugin requires of its network: a plugin before it, IPAM, capabilities, a device (CNI 1.1 §3)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from cniplugin.netspec.jsontext import join
-from webhook.admission.plugins.context import Placed, holds
 from webhook.admission.plugins.decoding import Budget
-from webhook.admission.plugins.finding import PluginFinding
+from webhook.admission.plugins.findings import Findings, PluginFinding
+from webhook.admission.plugins.placement import Placed, holds
 from webhook.admission.plugins.schema import PluginSchema
 from webhook.admission.plugins.spelling import near_miss
-
-Findings = Iterator[PluginFinding]
 
 RUNTIME_CAPABILITIES = frozenset(
     {"portMappings", "bandwidth", "ips", "mac", "infinibandGUID", "deviceID", "CNIDeviceInfoFile", "ipRanges"}
 )
-"""Those that Multus fills in; what others mean is between a plugin and its runtime."""
+"""Capabilities that Multus fills in. The meaning of others is between a plugin and its runtime."""
 OTHER_CAPABILITIES = frozenset({"aliases", "dns"})
-"""Those that other runtimes fill in (CNI CONVENTIONS.md), and that are no slip of the pen."""
+"""Capabilities that other runtimes fill in (CNI CONVENTIONS.md), so they are not misspelt."""
 
 
 def order_findings(placed: Placed) -> Findings:
-    """Yield what is wrong with the place of a plugin in its list."""
+    """Yield that a plugin is at the wrong place: an IPAM plugin outside `ipam`, a chained plugin that comes first."""
     schema = placed.schema
     if schema.kind == "ipam":
         detail = f"{schema.type} hands out addresses and makes no interface"
@@ -34,19 +30,18 @@ def order_findings(placed: Placed) -> Findings:
 
 
 def no_ipam_findings(schema: PluginSchema, path: str) -> Findings:
-    """Yield that a plugin at `path`, an `ipam` object, is none that hands out addresses."""
+    """Yield that the plugin in the `ipam` object at `path` does not hand out addresses."""
     detail = f"the plugin {schema.type} hands out no addresses"
     yield PluginFinding(code="NAD403", path=join(path, "type"), detail=detail, fix="write an IPAM plugin")
 
 
 def predecessor_findings(placed: Placed) -> Findings:
-    """Yield plugins that are missing earlier in the list; what nothing is known of may be what is needed."""
+    """Yield plugins that are missing earlier in the list; a plugin without a schema may be the one that is needed."""
     schema = placed.schema
     if not placed.earlier or not all(placed.earlier.values()):
         return
     for needed in schema.predecessors:
-        applies = all(holds(condition, placed.values) for condition in needed.when)
-        if applies and not set(needed.types) & set(placed.earlier):
+        if holds(needed.when, placed.values) and not set(needed.types) & set(placed.earlier):
             detail = f"the plugin {schema.type} needs one of these earlier in the list"
             allowed = ", ".join(needed.types)
             yield PluginFinding(
@@ -55,9 +50,10 @@ def predecessor_findings(placed: Placed) -> Findings:
 
 
 def requirement_findings(placed: Placed, *, has_resource: bool) -> Findings:
-    """Yield that IPAM is required and absent, and that nothing gives the plugin its device.
+    """Yield that required IPAM is absent, and that nothing gives the plugin its device.
 
-    `has_resource`: whether the network names a resource, for which Multus fills in a deviceID, or a claim gives one.
+    `has_resource`: whether a device is given: the network names a resource, for which Multus fills in a deviceID, or a
+    ResourceClaim gives the device.
     """
     schema, values = placed.schema, placed.values
     needs_ipam = schema.ipam == "required" or (schema.ipam == "first" and not placed.earlier)
@@ -74,7 +70,7 @@ def requirement_findings(placed: Placed, *, has_resource: bool) -> Findings:
 
 
 def misspelt_findings(placed: Placed, budget: Budget) -> Findings:
-    """Yield capabilities that no runtime knows, and that resemble one: names count with their letter case."""
+    """Yield unknown capabilities that resemble a known one. Their letter case counts."""
     for name in sorted(placed.declared - RUNTIME_CAPABILITIES - OTHER_CAPABILITIES):
         meant = near_miss(name, sorted(RUNTIME_CAPABILITIES)) if budget.spend_lookup() else None
         if meant is not None:
@@ -84,9 +80,9 @@ def misspelt_findings(placed: Placed, budget: Budget) -> Findings:
 
 
 def capability_findings(placed: Placed, ipam: PluginSchema | None) -> Findings:
-    """Yield capabilities that are declared and never read, and the one that is read and not declared.
+    """Yield declared capabilities that nobody reads, and a missing one without which the plugin does nothing.
 
-    `ipam`: what is known of its IPAM, which reads the same `runtimeConfig`.
+    `ipam`: the schema of its IPAM plugin, which reads the same `runtimeConfig`.
     """
     schema = placed.schema
     reads = schema.capabilities | (ipam.capabilities if ipam else frozenset())

@@ -1,62 +1,51 @@
 """One object of a configuration, read as the plugin's Go struct reads it (encoding/json).
 
-Keys count in any letter case, null is absent, unknown keys are dropped, an integer is an integer literal within its Go
-type. What Go cannot decode is NAD101 or NAD102, and nothing else is said about that key.
+Go reads keys in any letter case, takes null for absent, drops unknown keys, and accepts an integer literal that fits
+its Go type. A key that Go cannot decode is NAD101 or NAD102, and has no other finding.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 from cniplugin.netspec.jsontext import join
-from webhook.admission.plugins.finding import PluginFinding
-from webhook.admission.plugins.formats import ALLOWED, fits, remark
+from webhook.admission.plugins.findings import Findings, PluginFinding
+from webhook.admission.plugins.goparsing import ALLOWED, JSON_TYPES, fits, remark
 from webhook.admission.plugins.schema import GO_INTEGERS, Key
 from webhook.admission.plugins.spelling import near_miss, same_letters
 
 Conf = Mapping[str, Any]
-Findings = Iterator[PluginFinding]
-
-_WORDS = {
-    "string": "a string",
-    "integer": "an integer, without quotes",
-    "boolean": "true or false, without quotes",
-    "array": "a list",
-    "object": "an object",
-    "map": "an object",
-}
-_PYTHON: Mapping[str, type] = {"string": str, "boolean": bool, "array": list, "object": dict, "map": dict}
 
 UNKNOWN_KEYS_MAX = 60
-"""Keys of one configuration that are looked up for a near miss: each costs 0.2 ms, and hostile texts have 100,000."""
+"""Unknown keys of one configuration to compare with known keys: each costs 0.2 ms, and hostile texts have 100,000."""
 
 
 class OutOfBudgetError(Exception):
-    """The configuration has more values than are looked at."""
+    """The configuration has more values than the budget."""
 
 
 class Budget:
-    """How much of one configuration is still looked at: values, and unknown keys for a near miss."""
+    """How many more values of one configuration are read, and how many unknown keys are compared with known ones."""
 
     def __init__(self, values: int) -> None:
         self.values = values
         self.lookups = UNKNOWN_KEYS_MAX
 
     def spend(self, values: int) -> None:
-        """Take the cost of some values. Raises OutOfBudgetError when it is used up."""
+        """Take some values from the budget. Raises OutOfBudgetError when it is used up."""
         self.values -= values
         if self.values < 0:
             raise OutOfBudgetError
 
     def spend_lookup(self) -> bool:
-        """Say whether there was a look-up left, and take it."""
+        """Take one look-up, and say whether there was one left."""
         self.lookups -= 1
         return self.lookups >= 0
 
 
 class Decoded(dict[str, Any]):
-    """The values that Go would see, by the keys' own spelling; nested objects are `Decoded`, too.
+    """The values that Go would see, by the plugin's spelling of the keys; nested objects are `Decoded` as well.
 
     `unreadable`: the keys that Go cannot decode; they have no value here.
     """
@@ -69,19 +58,19 @@ class Decoded(dict[str, Any]):
         """Return the value at `ipam.type`; None when it is absent. Raises KeyError when Go cannot decode it."""
         if "." not in dotted and dotted not in self.unreadable:
             return self.get(dotted)
-        found: object = self
+        value: object = self
         for name in dotted.split("."):
-            if isinstance(found, Decoded) and name in found.unreadable:
+            if isinstance(value, Decoded) and name in value.unreadable:
                 raise KeyError(dotted)
-            found = found.get(name) if isinstance(found, Mapping) else None
-        return found
+            value = value.get(name) if isinstance(value, Mapping) else None
+        return value
 
 
 class Decoder:
     """Reads the object of one plugin.
 
-    `plugin`: its type. `envelope`: keys that others read at the top. `misplaced`: keys that belong into `ipam`, each
-    with the IPAM plugin that reads it.
+    `plugin`: its type. `envelope`: keys at the top that other programs read. `misplaced`: keys that belong into `ipam`,
+    each with the IPAM plugin that reads it.
     """
 
     def __init__(self, plugin: str, envelope: frozenset[str], budget: Budget, *, misplaced: Mapping[str, str]) -> None:
@@ -91,9 +80,9 @@ class Decoder:
         self.misplaced = misplaced
 
     def decode(self, conf: Conf, keys: Mapping[str, Key], path: str, into: Decoded) -> Findings:
-        """Read the plugin's object into `into`; yield what is wrong with it, in input order.
+        """Read the plugin's object into `into`; yield its mistakes in input order.
 
-        NB: `log_level` of sriov is meant for the plugin, which has `logLevel`, though IPAM plugins read it, too.
+        NB: `log_level` of sriov is meant for the plugin, which has `logLevel`, although IPAM plugins read `log_level`.
         """
         own = {written: value for written, value in conf.items() if written in keys or written not in self.envelope}
         for written in self._find_misplaced(own, keys):
@@ -111,7 +100,7 @@ class Decoder:
     def _object(
         self, conf: Conf, keys: Mapping[str, Key], path: str, into: Decoded, *, also: frozenset[str] = frozenset()
     ) -> Findings:
-        """Read one object; `also` are other keys that its author may have meant."""
+        """Read one object. An unknown key is compared with `keys` and with `also`."""
         folded = None if keys.keys() >= conf.keys() else {name.casefold(): name for name in keys}
         for written, value in conf.items():
             name = written if folded is None or written in keys else folded.get(written.casefold())
@@ -141,7 +130,7 @@ class Decoder:
         return PluginFinding(code="NAD105", path=where, detail=detail, fix=f'write "{name}"')
 
     def _value(self, value: object, key: Key, where: str, into: Decoded, name: str) -> Findings:
-        """Read one value that is not null; `into` gets it unless Go cannot decode it."""
+        """Read one value that is not null, and store it in `into` unless Go cannot decode it."""
         self.budget.spend(1)
         wrong = self._wrong_type(value, key, where)
         if wrong is not None:
@@ -161,9 +150,9 @@ class Decoder:
         yield from self._limits(value, key, where)
 
     def _items(self, value: Any, key: Key, item_key: Key, where: str, into: Decoded, name: str) -> Findings:
-        """Read the items of an array, or the values of a map; null is kept as None where it is no mistake.
+        """Read the items of an array, or the values of a map. Null becomes None, unless it is a mistake.
 
-        An object that is null has none of its keys, as its Go struct is empty.
+        An object that is null lacks all of its keys, because its Go struct is empty.
         """
         pairs = value.items() if key.type == "map" else enumerate(value)
         read: list[object] = []
@@ -190,7 +179,7 @@ class Decoder:
         if key.type == "any":
             return None
         if key.type != "integer":
-            return None if isinstance(value, _PYTHON[key.type]) else self._mismatch(value, key, where)
+            return None if isinstance(value, JSON_TYPES[key.type][0]) else self._mismatch(value, key, where)
         if isinstance(value, bool) or not isinstance(value, int):
             return self._mismatch(value, key, where)
         least, most = GO_INTEGERS[key.go]
@@ -203,13 +192,13 @@ class Decoder:
 
     def _mismatch(self, value: object, key: Key, where: str) -> PluginFinding:
         go = {"integer": key.go, "boolean": "bool"}.get(key.type)
-        into = f"... of type {go}" if go else "into"  # NB: of others Go prints the plugin's own, such as net.IP
+        into = f"... of type {go}" if go else "into"  # NB: for other types Go prints the plugin's own, such as net.IP
         return PluginFinding(
             code="NAD101",
             path=where,
             detail=f"wrong JSON type for the plugin {self.plugin}",
             value=value,
-            allowed=_WORDS[key.type],
+            allowed=JSON_TYPES[key.type][1],
             refusal=f"json: cannot unmarshal {_go_kind(value)} {into}",
         )
 
@@ -220,20 +209,20 @@ class Decoder:
             return
         if key.values and not _is_known(value, key):
             allowed = ", ".join(str(choice) for choice in key.values)
-            detail = f"the plugin {self.plugin} knows no such value"
+            detail = f"the plugin {self.plugin} does not know this value"
             yield self._broken(key, "NAD202", where, value, detail, allowed)
         if key.format and not fits(value, key.format):
             detail = f"the plugin {self.plugin} cannot read this text"
             yield self._broken(key, "NAD203", where, value, detail, ALLOWED[key.format])
-        elif key.format and (said := remark(value, key.format)):
-            yield PluginFinding(code="NAD506", path=where, detail=said, value=value)
+        elif key.format and (surprise := remark(value, key.format)):
+            yield PluginFinding(code="NAD506", path=where, detail=surprise, value=value)
 
     def _bounds(self, value: Any, key: Key, where: str) -> Findings:
         size = len(value) if isinstance(value, list) else value
         is_short = key.minimum is not None and size < key.minimum
         if is_short or (key.maximum is not None and size > key.maximum):
-            what = " items" if isinstance(value, list) else ""
-            detail = f"the plugin {self.plugin} takes {_range_words(key)}{what}"
+            unit = " items" if isinstance(value, list) else ""
+            detail = f"the plugin {self.plugin} takes {_range_words(key)}{unit}"
             yield self._broken(key, "NAD201", where, size, detail, "")
 
     def _broken(self, key: Key, usual: str, where: str, value: object, detail: str, allowed: str) -> PluginFinding:
@@ -260,7 +249,7 @@ def _range_words(key: Key) -> str:
 
 
 def _go_kind(value: object) -> str:
-    """Name a JSON value as encoding/json does in its errors."""
+    """Return the name of a JSON type in the errors of encoding/json."""
     if isinstance(value, bool):
         return "bool"
     if isinstance(value, int | float):

@@ -1,35 +1,34 @@
-"""A network's configuration against the knowledge of its plugins: one walk, findings in input order.
+"""Checks a network's configuration against the schemas of its plugins: one walk, findings in input order.
 
-Why no JSON Schema: its messages name a keyword of the schema, and what helps here is the text that the plugin itself
-would print in the events of a pod, the key that was probably meant, and a path as all other refusals have. It knows
-neither Go's reading (letter case, null, integers) nor the order of a list, so half of the rules would be code anyway.
+Why not JSON Schema: its messages name a keyword of the schema. An author needs the error that the plugin itself would
+print in the events of a pod, the key that was probably meant, and a path in the form of all other refusals. JSON Schema
+does not know how Go reads (letter case, null, integers) or that a list has an order, so half of the rules would be
+code.
 
-What `cniconfig` refuses never comes here: the engine gets its result, so `type`, `ipam` and `capabilities` are sound.
+The engine gets the result of `cniconfig`, so `type`, `ipam` and `capabilities` have the right form.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from cniplugin.netspec.cniconfig import NetworkConfigList, PluginConfig
 from cniplugin.netspec.jsontext import join
 from cniplugin.netspec.netattachdef import RESOURCE_NAME
 from webhook.admission.plugins import chaining
-from webhook.admission.plugins.context import Placed, constraint_findings
 from webhook.admission.plugins.decoding import Budget, Decoded, Decoder, OutOfBudgetError
-from webhook.admission.plugins.finding import PluginFinding
+from webhook.admission.plugins.findings import Findings, PluginFinding
+from webhook.admission.plugins.placement import Placed, constraint_findings
 from webhook.admission.plugins.rules.registry import RULES
 from webhook.admission.plugins.schema import PluginChecks, PluginSchema
 
-Findings = Iterator[PluginFinding]
-
 ERRORS_MAX = 100
-"""Of one configuration; a refusal shows the first 20 causes."""
+"""Errors of one configuration; a refusal shows the first 20 causes."""
 WARNINGS_MAX = 16
-"""Of one configuration: the API server shows 4,096 characters of warnings, each of at most 256."""
+"""Warnings of one configuration: the API server shows 4,096 characters of warnings, each of at most 256."""
 
 PLUGIN_VALUES = 4
-"""What a plugin counts as, beside its values: what its place in the list says takes as long as four of them."""
+"""The cost of a plugin beside its values: checking its place in the list takes as long as checking four values."""
 
 ENVELOPE = frozenset(
     {
@@ -38,20 +37,19 @@ ENVELOPE = frozenset(
         *("deviceID", "pciBusID", "cni.dev/valid-attachments"),
     }
 )
-"""Keys that every plugin may have: the runtime's own, and what Multus puts into each (types/conf.go addDeviceID...)."""
+"""Keys that every plugin may have: the runtime's own, and those that Multus adds (types/conf.go addDeviceID...)."""
 IPAM_ENVELOPE = frozenset({"type"})
-"""Of an `ipam` object."""
+"""Keys that every `ipam` object may have."""
 
 
 def check_plugins(
     config: NetworkConfigList, annotations: Mapping[str, str], checks: PluginChecks, *, is_claimed: bool = False
 ) -> list[PluginFinding]:
-    """Return what is wrong with, and what surprises in, each plugin of a network, in input order.
+    """Return the mistakes and surprises of each plugin of a network, in input order.
 
     `annotations`: of the NetworkAttachmentDefinition; its resource name counts. `is_claimed`: a ResourceClaim gives its
-    plugins their device, whether or not it names a resource. At most ERRORS_MAX errors, after
-    which the rest is not looked at, and WARNINGS_MAX warnings. Linear in the length of the configuration, as far as
-    `checks.values_max` goes.
+    plugins their device, whether or not it names a resource. The check stops after ERRORS_MAX errors, and leaves out
+    warnings beyond WARNINGS_MAX. Linear in the length of the configuration, up to `checks.values_max` values.
     """
     has_resource = is_claimed or bool(annotations.get(RESOURCE_NAME))
     errors, warnings = 0, 0
@@ -88,10 +86,10 @@ def _network(config: NetworkConfigList, *, has_resource: bool, checks: PluginChe
 
 
 class _Walk:
-    """What one walk over a network carries from plugin to plugin.
+    """The state of one walk over a network.
 
-    `earlier`: types of the plugins already passed, and whether each has a schema. `told`: unknown types that
-    were told about.
+    `earlier`: types of the plugins already passed, and whether each has a schema. `reported`: types without a schema
+    that have a finding already.
     """
 
     def __init__(self, config: NetworkConfigList, *, has_resource: bool, checks: PluginChecks) -> None:
@@ -99,21 +97,21 @@ class _Walk:
         self.has_resource = has_resource
         self.checks = checks
         self.earlier: dict[str, bool] = {}
-        self.told: set[str] = set()
+        self.reported: set[str] = set()
         self.budget = Budget(checks.values_max)
 
     def unknown_type(self, name: str, path: str) -> Findings:
-        """Say once of each type that nothing is known about it."""
-        if name in self.told or self.checks.unknown_types == "Off":
+        """Yield that a type has no schema, once for each type."""
+        if name in self.reported or self.checks.unknown_types == "Off":
             return
-        self.told.add(name)
+        self.reported.add(name)
         code = "NAD108" if self.checks.unknown_types == "Refuse" else "NAD107"
         detail = "no plugin of this type is known, so only what all plugins share was checked"
         yield PluginFinding(code=code, path=join(path, "type"), detail=detail, value=name)
 
     def plugin(self, plugin: PluginConfig, schema: PluginSchema, path: str) -> Findings:
-        """Yield what there is to say about one plugin and its IPAM."""
-        ipam = self._ipam_schema(plugin, schema)
+        """Yield the findings about one plugin and its IPAM."""
+        ipam = self.checks.ipam_of(schema, plugin.ipam_type)
         placed = self._placed(plugin, schema, path)
         yield from chaining.order_findings(placed)
         if schema.kind == "ipam":
@@ -156,14 +154,8 @@ class _Walk:
             declared=plugin.capabilities,
         )
 
-    def _ipam_schema(self, plugin: PluginConfig, schema: PluginSchema) -> PluginSchema | None:
-        if plugin.ipam_type is None or plugin.ipam_type in self.checks.exempt or schema.ipam == "unused":
-            return None
-        found = self.checks.schemas.get(plugin.ipam_type)
-        return found if found is not None and found.kind == "ipam" else None
-
     def _misplaced(self, ipam: PluginSchema | None) -> Mapping[str, str]:
-        """Return which keys belong into `ipam`, each with the IPAM plugin that reads it."""
+        """Return the keys that belong into `ipam`, each with the IPAM plugin that reads it."""
         known = [ipam] if ipam else [schema for schema in self.checks.schemas.values() if schema.kind == "ipam"]
         return {key: schema.type for schema in known for key in schema.keys}
 

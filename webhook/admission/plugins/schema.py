@@ -1,6 +1,11 @@
-"""The knowledge of one CNI plugin, as frozen values; `webhook.plugindata.fileformat` says how files spell them.
+"""The knowledge of one CNI plugin, as frozen values. Files and admins write it with the same fields (docs/plugins.md).
 
-Texts of the plugin itself are called `refusal`: `{value}` stands for the offending value.
+    {"type": "vlan", "kind": "main", "source": "...", "ipam": "required",
+     "keys": {"master": {"type": "string", "required": true, "required_refusal": "text of the plugin"},
+              "vlanId": {"type": "integer", "minimum": 0, "maximum": 4094, "refusal": "invalid VLAN ID {value} (...)"}},
+     "constraints": [{"code": "NAD505", "when": {"vlanId": "unset"}, "detail": "..."}]}
+
+Texts of the plugin itself are called `refusal`; `{value}` in them is replaced by the offending value.
 """
 
 from __future__ import annotations
@@ -9,19 +14,31 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-KeyType = Literal["string", "integer", "boolean", "array", "object", "map", "any"]
-"""What a key may hold: `map` has keys of the author's own, all with values of one kind; `any` is not looked at."""
+KeyType = Literal["string", "integer", "boolean", "array", "object", "map", "any", ""]
+"""What a key may hold. `map`: the author chooses the keys, and all values have one type. `any`: not checked. "": see
+`Key.shape`."""
 Kind = Literal["main", "meta", "ipam"]
-"""Makes an interface; changes what earlier plugins made; hands out addresses inside `ipam`."""
+"""`main` makes an interface, `meta` changes what earlier plugins made, `ipam` hands out addresses inside `ipam`."""
 Format = Literal["mac", "ip", "cidr", "destination", "ifname", "link", "decimal"]
 """Forms of a text, as Go's net.ParseMAC, net.ParseIP, net.ParseCIDR, the kernel and strconv.Atoi read them.
 
 `destination`: of a route. `ifname`: of an interface that is made; `link`: of one that is looked up.
 """
 IpamUse = Literal["required", "first", "optional", "unused"]
-"""`first`: required of the first plugin of a list, as later ones may find addresses in the result before them."""
+"""`first`: only the first plugin of a list needs IPAM, because later ones may find addresses in the earlier result."""
 State = Literal["set", "unset", "present", "absent"]
 """Of a key. Unset: absent, or Go's zero value: "", 0, false, []. Null is absent."""
+Values = tuple[str | int | bool, ...]
+Conditions = Mapping[str, State | Values | Mapping[Literal["not"], Values]]
+"""Conditions by key, such as `vlan` or `ipam.type`; all must hold. Each is a state, or values of which the key has one,
+or `{"not": values}`: the key is present and has none of them."""
+TouchKind = Literal[
+    "interface", "device", "network", "vlan", "trunk", "pkey", "host-path", "endpoint", "sysctl", "netfilter",
+    "address", "address-net", "address-first", "address-last", "node-address", "gateway", "mac", "pool",
+]  # fmt: skip
+"""Kinds of `cniplugin.access.content.facts`, and parts of one. Numbers below `trunk` are one range together, as are
+`address-net`, `address-first` and `address-last` of one object. `gateway` gives the node an address of IPAM's subnet,
+and `node-address` is that address."""
 GoInteger = Literal["int", "int32", "uint", "uint32"]
 
 GO_INTEGERS: Mapping[GoInteger, tuple[int, int]] = {
@@ -30,22 +47,46 @@ GO_INTEGERS: Mapping[GoInteger, tuple[int, int]] = {
     "uint": (0, 2**64 - 1),
     "uint32": (0, 2**32 - 1),
 }
-"""What encoding/json puts into each of Go's types, on nodes of 64 bits."""
+"""The numbers that encoding/json puts into each of Go's types, on nodes of 64 bits."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Touch:
+    """What a key touches: the node, or other networks. Access rules judge by it.
+
+    `default`: what the plugin takes when the key is unset (`{name}`: the network's); with `default_when`, only if those
+    keys have these values. `separator`: between the parts of one text. `in_container`: a key beside this one; where it
+    is true, the interfaces below this one are the container's.
+    """
+
+    kind: TouchKind | None = None
+    default: str | None = None
+    default_when: Mapping[str, str] = field(default_factory=dict)
+    separator: str = ""
+    in_container: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadKey:
+    """A key that the plugin reads and no check looks at. `keys`: of an object, or of the objects of a list."""
+
+    touches: TouchKind | Touch | None = None
+    keys: Mapping[str, ReadKey] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
     """What one key may hold.
 
-    `go`: the Go type of an integer. `minimum`, `maximum`: of an integer, or of the number of items. `values`: all
-    that there are, with `any_case` in any letter case; "" is always the same as absent. `code`, `detail`: of what
-    breaks minimum, maximum, values or format; "" for the usual ones. `refusal`: what the plugin says then. `items`:
+    `go`: the Go type of an integer. `minimum`, `maximum`: of an integer, or of the number of items. `values`: the
+    closed list of values, with `any_case` in any letter case; "" is always the same as absent. `code`, `detail`: of
+    what breaks minimum, maximum, values or format; "" for the usual ones. `refusal`: the plugin's error then. `items`:
     of an array, or a map's values; with `null_items` false, null among them stops the plugin. `keys`: of an object.
-    `required`: whether the plugin fails without it, with `required_refusal`. `remark`: what is to be said whenever
-    the key is there.
+    `required`: whether the plugin fails without it, with `required_refusal`. `remark`: a warning whenever the key is
+    there. `shape`: the name of a key that several plugins share; it replaces all other fields but `touches`.
     """
 
-    type: KeyType
+    type: KeyType = ""
     go: GoInteger = "int"
     minimum: int | None = None
     maximum: int | None = None
@@ -61,47 +102,36 @@ class Key:
     required: bool = False
     required_refusal: str = ""
     remark: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Condition:
-    """What holds for one key, such as `vlan` or `ipam.type`.
-
-    `state`: None for `values`. `values`: one of them; with `negated`, present and none of them.
-    """
-
-    key: str
-    state: State | None = None
-    values: tuple[str | int | bool, ...] = ()
-    negated: bool = False
+    shape: str = ""
+    touches: TouchKind | Touch | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Constraint:
-    """What is wrong when all conditions hold: keys that exclude or need each other.
+    """A mistake when all conditions hold: keys that exclude or need each other.
 
-    `at`: the key to point at; "" for the plugin. `detail`: what is wrong. `refusal`: what the plugin says, if it does.
+    `at`: the key to point at; "" for the plugin. `detail`: what is wrong. `refusal`: the plugin's error, if it has one.
     """
 
     code: str
-    when: tuple[Condition, ...]
-    at: str
+    when: Conditions
     detail: str
+    at: str = ""
     fix: str = ""
     refusal: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Predecessor:
-    """A plugin that must stand earlier in the list: one of `types`, when all conditions hold.
+    """A plugin that must come earlier in the list: one of `types`, when all conditions hold.
 
-    `code`: NAD402 when it fails without, a warning when it starts all the same.
+    `code`: NAD402 when the plugin fails without it, a warning when it starts all the same.
     """
 
     types: tuple[str, ...]
     code: str = "NAD402"
     refusal: str = ""
-    when: tuple[Condition, ...] = ()
+    when: Conditions = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,11 +139,11 @@ class PluginSchema:
     """One CNI plugin.
 
     `type`: as configurations name it; `also`: other names of the same program. `source`: where the facts were read:
-    repository, commit, files. `chained_only`: whether a plugin must come before it; if not, it says `chained_refusal`.
-    `ipam`, `ipam_refusal`: what it says when IPAM is required and absent. `device_keys`: one
-    of them must name its device, unless a resource name lets Multus fill it in; if not, it says `device_refusal`.
-    `capabilities`: what it reads of `runtimeConfig`; `idle_without`: a capability without which it does nothing.
-    `rules`: names in `rules.RULES`.
+    repository, commit, files. `also_reads`: keys that no check looks at. `beside`: keys that an IPAM program reads
+    outside `ipam`. `chained_only`: whether a plugin must come before it; if none does, it fails with `chained_refusal`.
+    `ipam_refusal`: its error when IPAM is required and absent. `device_keys`: one of them must name its device, unless
+    a resource name lets Multus fill it in; otherwise it fails with `device_refusal`. `capabilities`: what it reads of
+    `runtimeConfig`; `idle_without`: a capability without which it does nothing. `rules`: names in `rules.registry`.
     """
 
     type: str
@@ -121,6 +151,8 @@ class PluginSchema:
     source: str
     also: tuple[str, ...] = ()
     keys: Mapping[str, Key] = field(default_factory=dict)
+    also_reads: Mapping[str, ReadKey] = field(default_factory=dict)
+    beside: Mapping[str, ReadKey] = field(default_factory=dict)
     constraints: tuple[Constraint, ...] = ()
     predecessors: tuple[Predecessor, ...] = ()
     rules: tuple[str, ...] = ()
@@ -139,14 +171,23 @@ UNKNOWN_TYPES = ("Warn", "Refuse", "Off")
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PluginChecks:
-    """What to check configurations with; each value is equal to itself alone, so that findings can be remembered by it.
+    """The settings of the checks. Each value is equal to itself alone, so that it can be the key of cached findings.
 
-    `schemas`: by type, other names included. `unknown_types`: what becomes of a plugin type that has none, one of
-    UNKNOWN_TYPES. `exempt`: plugin types that are not checked at all. `values_max`: values of one configuration that
-    are looked at, which takes 10 microseconds each; the largest that people write have some hundreds.
+    `schemas`: by type, other names included. `unknown_types`: one of UNKNOWN_TYPES, for plugin types without a schema.
+    `exempt`: plugin types that are not checked at all. `values_max`: values of one configuration that are checked,
+    which takes 10 microseconds each; the largest configurations that people write have some hundreds.
     """
 
     schemas: Mapping[str, PluginSchema]
     unknown_types: str = "Warn"
     exempt: frozenset[str] = frozenset()
     values_max: int = 1_500
+
+    def schema_of(self, name: str | None) -> PluginSchema | None:
+        """Return the schema that a plugin type is checked with, if there is one."""
+        return self.schemas.get(name) if name is not None and name not in self.exempt else None
+
+    def ipam_of(self, schema: PluginSchema, ipam_type: str | None) -> PluginSchema | None:
+        """Return the schema of the IPAM plugin that a plugin runs, if there is one."""
+        ipam = self.schema_of(ipam_type) if schema.ipam != "unused" else None
+        return ipam if ipam is not None and ipam.kind == "ipam" else None

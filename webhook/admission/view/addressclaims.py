@@ -11,7 +11,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from cniplugin.netspec.selection import NetworkSelectionElement
-from webhook.admission.plugins.podaddresses import read_ips
+from webhook.admission.plugins.selectionrequests import read_ips
 
 CLAIMS_MAX = 64
 """Of one element that count; nobody asks for so many, and each is kept as long as the pod runs."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cniplugin.access.compile import Policies, compile_rules
-from cniplugin.access.model.values import Config, Rules
+from cniplugin.access.model.decision import Config, Rules
 from webhook.admission.view.listers import Cluster
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
+from cniplugin.netspec.names import trim
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
-from cniplugin.netspec.whitespace import trim
 from webhook.admission.model import podspec
 from webhook.admission.model.injection import BY_CLAIM, BY_PLUGIN, DEVICES_FROM, SOURCES, opts_out
 from webhook.admission.model.limitsettings import DEFAULTS, ReviewLimits

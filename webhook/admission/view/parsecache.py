@@ -18,11 +18,12 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any, NamedTuple
 
-from cniplugin.access.model.values import UnreadError
+from cniplugin.access.model.decision import UnreadError
 from cniplugin.netspec import annotation, cniconfig
+from cniplugin.netspec.annotation import PodSelections, texts_of
 from cniplugin.netspec.cniconfig import NetworkConfigList
 from cniplugin.netspec.errors import SpecError, SpecErrors
-from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS, NetworkSelectionElement
+from cniplugin.netspec.selection import NETWORKS
 from webhook.admission.model.limitsettings import ReviewLimits, pod_problems, too_many_networks
 from webhook.admission.view.listers import Cluster
 
@@ -65,34 +66,6 @@ class ParsedConfig(NamedTuple):
 
     config: NetworkConfigList | None
     problems: tuple[SpecError, ...] = ()
-
-
-class ParsedNetworks(NamedTuple):
-    """A network annotation that was read; None in the place of an item that cannot be."""
-
-    elements: tuple[NetworkSelectionElement | None, ...] = ()
-    problems: tuple[SpecError, ...] = ()
-
-
-NO_NETWORKS = ParsedNetworks()
-
-
-class Asked(NamedTuple):
-    """What the network annotations of one pod ask for, as far as they can be read.
-
-    `networks` has None in the place of an item that cannot be read. `problems`: of both annotations.
-    `is_above_limit`: they ask for too much to be read.
-    """
-
-    networks: tuple[NetworkSelectionElement | None, ...] = ()
-    default: NetworkSelectionElement | None = None
-    problems: tuple[SpecError, ...] = ()
-    is_above_limit: bool = False
-
-    @property
-    def size(self) -> int:
-        """How many networks there are."""
-        return len(self.networks) + (self.default is not None)
 
 
 class ParseCache:
@@ -144,6 +117,8 @@ class ParseCache:
 
 PARSED = ParseCache()
 
+NO_NETWORKS = PodSelections()
+
 
 def weigh(text: str) -> int:
     """Return about how many bytes the JSON value of a text takes, by what opens objects, lists, members and strings.
@@ -181,41 +156,28 @@ def parse_config(text: str, name: str) -> ParsedConfig:
 
 def read_pod(
     annotations: Mapping[str, str], *, namespace: str, network_namespace: str, limits: ReviewLimits | None
-) -> Asked:
-    """Return what a pod in a namespace asks for; a bare default network is one of `network_namespace`.
+) -> PodSelections:
+    """Return what a pod in a namespace selects; a bare default network is one of `network_namespace`.
 
-    `limits`: None for a pod that is stored already; what is above one is its only problem, and is not read.
+    `limits`: None for a pod that is stored already. A limit that the pod exceeds is its only problem.
     """
-    networks, default = annotations.get(NETWORKS, ""), annotations.get(DEFAULT_NETWORK, "")
-    too_large = pod_problems(annotations, limits) if limits is not None else []
+    networks, default = texts_of(annotations)
+    if not networks and not default:
+        return NO_NETWORKS
+    too_large = pod_problems(networks, default, limits) if limits is not None else []
     if too_large:
-        return Asked(problems=tuple(too_large), is_above_limit=True)
-    chosen = _read_annotation(default, network_namespace, DEFAULT_NETWORK) if default else NO_NETWORKS
-    selected = _read_annotation(networks, namespace, NETWORKS) if networks else NO_NETWORKS
-    count = len(selected.elements) + len(chosen.elements)
-    if limits is not None and count > limits.networks_per_pod:
-        too_many = too_many_networks(count, limits, source=NETWORKS)
-        return Asked(problems=(too_many,), is_above_limit=True)
-    element = chosen.elements[0] if chosen.elements else None
-    return Asked(selected.elements, element, (*chosen.problems, *selected.problems))
+        return PodSelections(problems=tuple(too_large))
+    selections = _read_pod(networks, default, namespace, network_namespace)
+    if limits is not None and selections.size > limits.networks_per_pod:
+        return PodSelections(problems=(too_many_networks(selections.size, limits, source=NETWORKS),))
+    return selections
 
 
-def _read_annotation(text: str, namespace: str, source: str) -> ParsedNetworks:
-    key = (source, text, namespace)
-    known: ParsedNetworks | None = PARSED.get(key)
+def _read_pod(networks: str, default: str, namespace: str, network_namespace: str) -> PodSelections:
+    key = (networks, default, namespace, network_namespace)
+    known: PodSelections | None = PARSED.get(key)
     if known is not None:
         return known
-    made = _parse_annotation(text, namespace, source)
-    parts = len(made.elements) + len(made.problems)
-    PARSED.put(key, made, weigh(text) + _ENTRY * parts)
+    made = annotation.read_pod(networks, default, namespace=namespace, network_namespace=network_namespace)
+    PARSED.put(key, made, weigh(networks + default) + _ENTRY * (made.size + len(made.problems)))
     return made
-
-
-def _parse_annotation(text: str, namespace: str, source: str) -> ParsedNetworks:
-    try:
-        if source == NETWORKS:
-            return ParsedNetworks(annotation.parse(text, namespace=namespace))
-        element = annotation.parse_default_network(text, namespace=namespace)
-    except SpecErrors as errors:
-        return ParsedNetworks(errors.readable if source == NETWORKS else (), errors.errors)
-    return ParsedNetworks((element,) if element is not None else ())

@@ -10,14 +10,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
-from cniplugin.access.judging.index import Index
+from cniplugin.access.judging.allowednetworks import list_allowed
 from cniplugin.access.judging.judge import judge, judge_level_trial
-from cniplugin.access.judging.listing import list_allowed
 from cniplugin.access.judging.reasons import decided_by_posture, decided_by_rule
+from cniplugin.access.judging.ruleindex import Index
+from cniplugin.access.model.decision import Config, Item, Rules, Subject, Verdict
 from cniplugin.access.model.levels import MODES, TRIALS, Level, level_of
 from cniplugin.access.model.limits import describe
 from cniplugin.access.model.policyrules import AUDIT, DENY, ENFORCE, WARN, AttachmentRule
-from cniplugin.access.model.values import Config, Item, Rules, Subject, Verdict
 from cniplugin.access.reading.consent import consents
 from cniplugin.netspec.errors import SpecError, SpecErrors
 from cniplugin.netspec.names import nearest
@@ -26,7 +26,7 @@ from cniplugin.netspec.selection import NetworkSelectionElement
 from webhook.admission.view.listers import Cluster
 
 if TYPE_CHECKING:
-    from cniplugin.access.model.values import RuleIndex  # there is none when it runs
+    from cniplugin.access.model.decision import RuleIndex  # there is none when it runs
 
 
 class Grant(NamedTuple):

@@ -14,7 +14,7 @@ tenant's pod on the same node has one that says the same.
 
 from __future__ import annotations
 
-from cniplugin.access.model.values import Config
+from cniplugin.access.model.decision import Config
 from webhook.admission.model.requests import Request
 
 NODES_GROUP = "system:nodes"

@@ -12,7 +12,7 @@ from cniplugin.netspec.errors import SpecError, describe
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS
 from webhook.admission.model.remark import Remark
 from webhook.admission.model.requests import Request
-from webhook.admission.plugins.finding import PluginFinding
+from webhook.admission.plugins.findings import PluginFinding
 from webhook.admission.view.addressclaims import Claim
 from webhook.admission.wording.messages import field_of, warning
 
@@ -28,7 +28,7 @@ def remark(request: Request, error: SpecError) -> str:
 def place(finding: PluginFinding, item: int | None) -> SpecError:
     """Return a finding about an element as a problem of its pod; `item`: its position, None for the default network."""
     source, prefix = (DEFAULT_NETWORK, "") if item is None else (NETWORKS, f"[{item}].")
-    return finding.as_spec_error().replace(source=source, path=f"{prefix}{finding.path}")
+    return finding.as_spec_error().replace(source=source, path=f"{prefix}{finding.path}", item=item)
 
 
 def duplicate(claim: Claim, *, by: str) -> PluginFinding:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from cniplugin.netspec.errors import SpecError, show
-from cniplugin.netspec.names import nearest
+from cniplugin.netspec.names import nearest, trim
 from cniplugin.netspec.netattachdef import RESOURCE_NAME
-from cniplugin.netspec.whitespace import trim
 from webhook.admission.model.injection import (
     DEFAULT_NETWORKS,
     DEVICES_FROM,

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from cniplugin.access.judging.reasons import TEXT_BYTES_MAX, cut
+from cniplugin.access.model.decision import Config
 from cniplugin.access.model.levels import LABELS, LEVELS
-from cniplugin.access.model.values import Config
 from cniplugin.netspec.errors import show
 from cniplugin.netspec.names import nearest
 from webhook.admission.model.requests import Cause, Decision, Request

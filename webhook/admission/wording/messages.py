@@ -16,13 +16,12 @@ from collections.abc import Iterable, Sequence
 from cniplugin.access.judging import reasons
 from cniplugin.access.judging.reasons import Refusal
 from cniplugin.access.lints.lints import Lint
-from cniplugin.access.model.values import Config, Verdict
+from cniplugin.access.model.decision import Config, Verdict
 from cniplugin.netspec.errors import SpecError, describe, show
-from cniplugin.netspec.plan import item_of
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS
 from webhook.admission.model.remark import Remark
 from webhook.admission.model.requests import Cause, Decision, GroupKind, Request
-from webhook.admission.plugins.finding import PluginFinding
+from webhook.admission.plugins.findings import PluginFinding
 
 WARNING_MAX = 256
 MESSAGE_BYTES_MAX = 32_768
@@ -86,6 +85,7 @@ def unreadable(
             rule=refusal.verdict.code,
             source=DEFAULT_NETWORK if refusal.item is None else NETWORKS,
             path="" if refusal.item is None else f"[{refusal.item}]",
+            item=refusal.item,
             detail=f"{refusal.reference}: {refusal.verdict.reason}",
             fix=refusal.verdict.fix,
         )
@@ -97,8 +97,7 @@ def unreadable(
 
 def input_order(error: SpecError) -> tuple[bool, int]:
     """Return what sorts by annotation and item; `sorted` keeps the order within an item."""
-    item = item_of(error)
-    return error.source == NETWORKS, -1 if item is None else item
+    return error.source == NETWORKS, -1 if error.item is None else error.item
 
 
 def _invalid_message(request: Request, causes: Sequence[Cause]) -> str:
@@ -201,7 +200,7 @@ def would_be_refused(request: Request, refusal: Refusal, config: Config) -> str:
     """Warn of a refusal that a setting turns into a warning."""
     return warning(
         f"network access: {who(request)} to {refusal.reference} would be denied by "
-        f"{refusal.verdict.decided.partition(' (')[0]}; ask {config.whom_to_ask}"
+        f"{refusal.verdict.decider}; ask {config.whom_to_ask}"
     )
 
 
@@ -212,7 +211,7 @@ def trial(request: Request, refusal: Refusal, config: Config) -> str:
 
 def trial_record(mode: str, refusal: Refusal) -> str:
     """Return what a policy on trial would refuse, for records."""
-    return f"{mode}: {refusal.reference}: {refusal.verdict.code} by {reasons.trial_rule(refusal)}"
+    return f"{mode}: {refusal.reference}: {refusal.verdict.code} by {refusal.verdict.decider}"
 
 
 def binding_refused(request: Request, keys: Sequence[str]) -> Decision:
@@ -379,14 +378,14 @@ def definition_trial(request: Request, verdict: Verdict, config: Config) -> str:
     """Warn of a definition that a policy of mode Warn would refuse."""
     return warning(
         f"network definition: {_placed_name(request)} by user {show(request.user.name)[1:-1]} "
-        f"would be denied by {verdict.decided.partition(' (')[0]} (mode Warn): {verdict.reason}; "
+        f"would be denied by {verdict.decider} (mode Warn): {verdict.reason}; "
         f"ask {verdict.contact or config.whom_to_ask}"
     )
 
 
 def definition_trial_record(mode: str, verdict: Verdict) -> str:
     """Return what a policy on trial would refuse, for records."""
-    return f"{mode}: {verdict.code} by {verdict.decided.partition(' (')[0]}"
+    return f"{mode}: {verdict.code} by {verdict.decider}"
 
 
 def unattachable(verdict: Verdict) -> str:
@@ -395,7 +394,7 @@ def unattachable(verdict: Verdict) -> str:
     left = f" and {len(more)} more" if more else ""
     this, it = ("these", "them") if more else ("this", "it")
     return warning(
-        f"no pod can attach to it at {verdict.decided.partition(' (')[0]}, because of {first}{left}: "
+        f"no pod can attach to it at {verdict.decider}, because of {first}{left}: "
         f"list {this} in definitions.baseline, write an Allow rule for definitions that names {it}, or set another "
         "level"
     )

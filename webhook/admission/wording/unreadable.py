@@ -25,6 +25,7 @@ class Unreadable(NamedTuple):
     name: str
     generation: int
     error: SpecError
+    is_of_rule: bool = False
 
     def __str__(self) -> str:
         """Return the line: which object, where in it, what is wrong, what that means."""
@@ -34,8 +35,9 @@ class Unreadable(NamedTuple):
 def find(policies: Policies) -> Iterator[Unreadable]:
     """Yield every problem: policies by name, in the order of their text, then the configuration's."""
     for policy in policies.policies:
+        own = {id(error) for error in policy.own_problems}
         for error in policy.problems:
-            yield Unreadable(POLICY_KIND, policy.name, policy.generation, error)
+            yield Unreadable(POLICY_KIND, policy.name, policy.generation, error, is_of_rule=id(error) not in own)
     for error in policies.config_problems:
         yield Unreadable(CONFIG_KIND, CONFIG_NAME, 0, error)
 
@@ -43,4 +45,4 @@ def find(policies: Policies) -> Iterator[Unreadable]:
 def _meaning(found: Unreadable) -> str:
     if found.kind == CONFIG_KIND:
         return _CONFIG
-    return _RULE if found.error.path.startswith(("spec.attachments[", "spec.definitions[")) else _POLICY
+    return _RULE if found.is_of_rule else _POLICY

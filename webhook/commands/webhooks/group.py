@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import click
 
-from webhook.commands.lazy import LazyCommand, LazyGroup
+from webhook.commands.commandgroup import CommandGroup, Entry
 
 COMMANDS = {
-    "show": LazyCommand("webhook.commands.webhooks.show", "show", "Print the webhook configurations as YAML."),
-    "status": LazyCommand("webhook.commands.webhooks.status", "status", "Compare what is registered with the table."),
-    "stage": LazyCommand("webhook.commands.webhooks.stage", "stage", "Choose what happens while no replica answers."),
+    "show": Entry("webhook.commands.webhooks.show", "show", "Print the webhook configurations as YAML."),
+    "status": Entry("webhook.commands.webhooks.status", "status", "Compare what is registered with the table."),
+    "stage": Entry("webhook.commands.webhooks.stage", "stage", "Choose what happens while no replica answers."),
 }
 
 
-@click.group(cls=LazyGroup, lazy=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=CommandGroup, table=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 def webhooks() -> None:
     """Register the webhooks, and choose what happens while no replica answers.
 

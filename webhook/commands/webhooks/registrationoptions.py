@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from cniplugin.netspec.names import ALLOWED_LABEL, is_label
-from webhook.commands.clusteroptions import parse_url
-from webhook.commands.options import EXIT_UNREADABLE, STATUS_OPTIONS, paint
+from webhook.commands.options import EXIT_UNREADABLE, STATUS_OPTIONS, paint, parse_url
 from webhook.kube.apierrors import ClusterError, NotFoundError
 from webhook.registration.conditions import StatusProtection
 from webhook.registration.configurations import DEFAULT_NAME, Service, Target, Url

@@ -14,16 +14,15 @@ import pytest
 from cniplugin.access.compile import compile_rules, read_policies
 from cniplugin.access.content import facts, plugintable
 from cniplugin.access.content.facts import KINDS, facts_of, fold
-from cniplugin.access.judging.definitions import Author, Writing, judge_definition
+from cniplugin.access.judging.definitionrules import Author, Writing, judge_definition
 from cniplugin.access.judging.judge import judge
-from cniplugin.access.model.values import Config, Item, Rules, Subject
+from cniplugin.access.model.decision import Config, Item, Rules, Subject
 from cniplugin.netspec import netattachdef
 from cniplugin.netspec.cniconfig import NetworkConfigList, PluginConfig
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 from cniplugin.netspec.selection import NetworkSelectionElement
 from tests.cniplugin.access.keys import KEYS, Key, nest, spellings
 from webhook.plugindata import touches
-from webhook.plugindata.loader import load_shapes
 
 Value = Any
 
@@ -181,7 +180,9 @@ def test_every_touch_has_a_kind_and_the_place_as_it_is_written() -> None:
         for touch in touched({"type": "bridge", "bridge": "br1", "vlanTrunk": [{"minid": 5}]})
         if touch.kind == facts.VLAN
     )
-    assert touch == facts.Touch(kind="vlan", value="5", path="plugins[0].vlanTrunk[0].minid", plugin="bridge")
+    assert touch == facts.Touch(
+        kind="vlan", value="5", path="plugins[0].vlanTrunk[0].minid", place="plugins[0]", key="minid", plugin="bridge"
+    )
 
 
 def touched(conf: dict[str, Any]) -> tuple[facts.Touch, ...]:
@@ -193,7 +194,7 @@ def touched(conf: dict[str, Any]) -> tuple[facts.Touch, ...]:
 def test_the_module_for_the_node_is_what_the_files_say() -> None:
     """`make golden` writes it anew."""
     files = touches.load_files()
-    assert touches.compile_plugins(files, load_shapes()) == plugintable.PLUGINS
+    assert touches.compile_plugins(files) == plugintable.PLUGINS
     assert touches.compile_spellings(files) == plugintable.SPELLINGS
 
 

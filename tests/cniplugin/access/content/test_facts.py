@@ -11,7 +11,7 @@ from cniplugin.access.content.facts import (
     NO_ADDRESS,
     NO_NUMBER,
     Facts,
-    _Findings,
+    _Collector,
     _with_nested,
     facts_of,
     show_addresses,
@@ -153,7 +153,7 @@ def test_masters_of_every_plugin(plugin: dict[str, Any], masters: tuple[str, ...
 
 def unparsed(plugin: dict[str, Any]) -> Facts:
     """Return the facts of a plugin that the parser has not seen, which refuses some of these."""
-    found = _Findings(PLUGINS, "lan")
+    found = _Collector(PLUGINS, "lan")
     for path, conf in _with_nested(plugin, ""):
         found.add_plugin(conf, path)
     return found.facts()

@@ -6,9 +6,9 @@ import pytest
 
 from cniplugin.access.content.facts import facts_of
 from cniplugin.access.judging.baseline import OVERLAY, find
+from cniplugin.access.model.decision import Config, Rules
 from cniplugin.access.model.levels import BaselineLists, ClusterLevels
 from cniplugin.access.model.matchers import Cidrs, names, parse_cidr
-from cniplugin.access.model.values import Config, Rules
 from tests.cniplugin.access.content.test_every_key import LIMITS, attach, build, write
 from tests.cniplugin.access.keys import KEYS, Key, spellings
 

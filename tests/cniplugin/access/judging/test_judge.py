@@ -10,7 +10,7 @@ from cniplugin.access.compile import compile_rules, read_policies
 from cniplugin.access.judging import reasons
 from cniplugin.access.judging.judge import judge, judge_trial, usable_namespaces
 from cniplugin.access.judging.reasons import Refusal
-from cniplugin.access.model.values import Config, Item, MultusGate, Rules, Subject, Verdict
+from cniplugin.access.model.decision import Config, Item, MultusGate, Rules, Subject, Verdict
 from cniplugin.netspec import netattachdef
 from cniplugin.netspec.selection import NetworkSelectionElement
 
@@ -252,7 +252,7 @@ def test_rules_that_cannot_be_read_at_all() -> None:
 
 
 def refusal(number: int, words: str = "x") -> Refusal:
-    verdict = Verdict(is_allowed=False, code="X", reason=words, decided="d", fix="f")
+    verdict = Verdict(is_allowed=False, code="X", reason=words, decider="d", fix="f")
     return Refusal(
         reference=f"green/n{number}", item=number, verdict=verdict, allowed=("blue/a",), has_more_allowed=True
     )

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from cniplugin.access.judging.definitions import describe
-from cniplugin.access.model.values import Verdict
+from cniplugin.access.judging.definitionrules import describe
+from cniplugin.access.model.decision import Verdict
 from cniplugin.access.reading.policies import read_policy
-from tests.cniplugin.access.judging.test_definitions import ALLOW, DENY, judge, writing
+from tests.cniplugin.access.judging.test_definitionrules import ALLOW, DENY, judge, writing
 
 
 def write(plugin: dict[str, Any], rule: dict[str, Any]) -> Verdict:

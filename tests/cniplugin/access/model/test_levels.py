@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from cniplugin.access.compile import compile_rules, read_policies
-from cniplugin.access.judging.definitions import Author, Writing, judge_definition, judge_definition_trial
+from cniplugin.access.judging.definitionrules import Author, Writing, judge_definition, judge_definition_trial
 from cniplugin.access.judging.judge import judge, judge_trial, may_attach
+from cniplugin.access.model.decision import Config, Item, Rules, Subject, Verdict
 from cniplugin.access.model.levels import LABELS, LEVELS, MODES, UNCHECKED, ClusterLevels, level_of, parse
 from cniplugin.access.model.matchers import names
-from cniplugin.access.model.values import Config, Item, Rules, Subject, Verdict
 from cniplugin.netspec import netattachdef
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 from cniplugin.netspec.selection import NetworkSelectionElement
@@ -287,7 +287,7 @@ def test_levels_on_trial_when_attached() -> None:
     assert (found[0], found[1].code) == ("Warn", "DefinitionLevel")
     found = judge_trial(subject, item({AUDIT: "Baseline"}), rules_of())
     assert found
-    assert (found[0], found[1].decided.partition(" (")[2]) == ("Audit", "label nadmit.io/definitions-audit)")
+    assert (found[0], found[1].basis) == ("Audit", "label nadmit.io/definitions-audit")
     assert judge_trial(subject, item({WARN: "Baseline"}, OVERLAY), rules_of()) is None
     assert judge_trial(subject, asked, rules_of(exempt_namespaces=("blue",))) is None
 

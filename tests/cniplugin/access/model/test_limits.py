@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from cniplugin.access.model.limits import Limits, describe, exceeded, permits
-from cniplugin.access.model.usage import SPELLINGS, usage_of
+from cniplugin.access.model.limits import SPELLINGS, Limits, describe, exceeded, permits, usage_of
 from cniplugin.access.reading.policies import read_policy
 from cniplugin.netspec.selection import Bandwidth, NetworkSelectionElement, PortMapping
 

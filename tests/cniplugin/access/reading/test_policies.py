@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from cniplugin.access.compile import Policies, compile_rules, read_policies
-from cniplugin.access.judging.definitions import Author, Writing, judge_definition
+from cniplugin.access.judging.definitionrules import Author, Writing, judge_definition
 from cniplugin.access.judging.judge import judge
+from cniplugin.access.model.decision import Config, Item, Subject
 from cniplugin.access.model.limits import Limits
 from cniplugin.access.model.policyrules import NetworkMatch, PodMatch, Policy
-from cniplugin.access.model.values import Config, Item, Subject
 from cniplugin.access.reading.policies import read_policy
 from cniplugin.access.reading.reader import PROBLEMS_MAX, Reader
 from cniplugin.netspec.errors import render
@@ -20,6 +20,10 @@ from cniplugin.netspec.selection import NetworkSelectionElement
 
 ALLOW: dict[str, Any] = {"name": "a", "action": "Allow"}
 DENY: dict[str, Any] = {"name": "d", "action": "Deny"}
+
+
+def references(read: Policy) -> tuple[str, ...]:
+    return tuple(rule.reference for rule in read.written)
 
 
 def policy(*attachments: object, **spec: object) -> Policy:
@@ -54,7 +58,7 @@ def test_a_whole_policy() -> None:
     )
     assert read.problems == ()
     assert (read.name, read.mode, read.contact, read.generation) == ("p", "Warn", "c", 3)
-    assert read.rule_names == ("attachments/san", "attachments/no")
+    assert references(read) == ("attachments/san", "attachments/no")
     allow, deny = read.attachments
     assert (allow.policy, allow.name, allow.action, allow.mode, allow.contact) == ("p", "san", "Allow", "Warn", "c")
     assert (allow.require_consent, allow.message, allow.is_broken) == (True, "ask first", False)
@@ -238,7 +242,7 @@ def test_half_a_character_is_told_and_never_printed() -> None:
     assert verdict.decided == 'NetworkAttachmentPolicy "a?b" rule "d" (Deny)'
     assert "".join([*problems(read), verdict.reason, verdict.fix]).encode()
     named = policy({**DENY, "name": half}, **{half: 1})
-    assert named.rule_names == ("attachments/a?b",)
+    assert references(named) == ("attachments/a?b",)
     assert problems(named)[0].startswith(r'spec["a\ud800b"]: unknown key')
     assert policy(DENY, contact="caf\u00e9 \U0001f600").problems == ()
 
@@ -258,12 +262,16 @@ def test_rules_beyond_the_limit_are_told_and_read() -> None:
     """A Deny at the end of a list that is too long must not be lost."""
     read = policy(*({**ALLOW, "name": f"a{number}"} for number in range(64)), DENY)
     assert problems(read) == ["spec.attachments: 65 items; allowed: 0 to 64 items"]
-    assert len(read.attachments) == len(read.rule_names) == 65
+    assert len(read.attachments) == len(read.written) == 65
 
 
 def test_rules_without_a_name_are_told_apart_by_their_place() -> None:
     read = policy(7, {"action": "Deny"}, {**DENY, "name": None})
-    assert read.rule_names == ("attachments/attachments[0]", "attachments/attachments[1]", "attachments/attachments[2]")
+    assert references(read) == (
+        "attachments/attachments[0]",
+        "attachments/attachments[1]",
+        "attachments/attachments[2]",
+    )
     assert [rule.name for rule in read.attachments] == ["attachments[0]", "attachments[1]", "attachments[2]"]
     assert problems(read) == [
         "spec.attachments[0]: wrong JSON type: 7; allowed: an object",
@@ -426,7 +434,7 @@ def test_a_whole_definition_rule() -> None:
     assert rule.authors.accounts == {("ns", "sa"), ("ns", "*"), ("ns", "a.b")}
     assert rule.config
     assert rule.config.forbids_sharing
-    assert read.rule_names == ("definitions/own",)
+    assert references(read) == ("definitions/own",)
 
 
 def test_sharing_of_a_deny_is_told() -> None:

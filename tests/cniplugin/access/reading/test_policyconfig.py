@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from cniplugin.access.model import matchers
+from cniplugin.access.model.decision import Config, MultusGate, NamespaceLabels
 from cniplugin.access.model.levels import BaselineLists, ClusterLevels
 from cniplugin.access.model.policyrules import AuthorMatch
-from cniplugin.access.model.values import Config, MultusGate, NamespaceLabels
 from cniplugin.access.reading.policyconfig import read_config
 from cniplugin.netspec.errors import render
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cniplugin.access.model import policyrules
-from cniplugin.access.reading import fieldreaders, limiting, policies, policyconfig, selecting
+from cniplugin.access.reading import policies, policyconfig, policyfields
 from cniplugin.access.reading.policies import read_policy
 from cniplugin.access.reading.policyconfig import read_config
 from tests.cniplugin.access.reading import schema
@@ -86,15 +86,15 @@ def test_the_words_a_reader_names_are_those_of_the_schema(probe: Probe) -> None:
 
 TABLES: dict[str, Mapping[str, Any]] = {
     "": policies._SPEC,
-    "pods[]": selecting.POD,
-    "exceptPods[]": selecting.POD,
-    "pods[].podSelector.matchExpressions[]": fieldreaders.EXPRESSION,
+    "pods[]": policyfields.POD,
+    "exceptPods[]": policyfields.POD,
+    "pods[].podSelector.matchExpressions[]": policyfields.EXPRESSION,
     "attachments[]": policies._ATTACHMENT,
-    "attachments[].networks[]": selecting.NETWORK,
-    "attachments[].limits": limiting.FIELDS,
-    **{f"attachments[].limits.{key}": readers for key, readers in limiting.LIMITS.items()},
+    "attachments[].networks[]": policyfields.NETWORK,
+    "attachments[].limits": policyfields.LIMIT_FIELDS,
+    **{f"attachments[].limits.{key}": readers for key, readers in policyfields.LIMITS.items()},
     "definitions[]": policies._DEFINITION,
-    "definitions[].authors": selecting.AUTHORS,
+    "definitions[].authors": policyfields.AUTHORS,
     "definitions[].config": policies._CONFIG,
 }
 CONFIG_TABLES: dict[str, Mapping[str, Any]] = {
@@ -103,7 +103,7 @@ CONFIG_TABLES: dict[str, Mapping[str, Any]] = {
     "definitions.levels": policyconfig._LEVELS,
     "definitions.baseline": policyconfig._BASELINE,
     "namespaceLabels": policyconfig._NAMESPACE_LABELS,
-    "namespaceLabels.writers": selecting.AUTHORS,
+    "namespaceLabels.writers": policyfields.AUTHORS,
     "node": policyconfig._NODE,
     "messages": policyconfig._MESSAGES,
     "multusGate": policyconfig._GATE,
@@ -132,7 +132,7 @@ def test_every_table_of_the_readers_is_compared() -> None:
     for module, tables in ((policies, TABLES), (policyconfig, CONFIG_TABLES)):
         found = {name for name, value in vars(module).items() if isinstance(value, dict) and name.isupper()}
         compared = {name for name in found if any(vars(module)[name] is table for table in tables.values())}
-        assert found - compared <= {"_LIMITS", "_CAREFUL", "SPELLINGS"}
+        assert found - compared <= {"_CAREFUL", "_FIELDS", "_RULES", "SPELLINGS"}
 
 
 def test_what_the_readers_default_to_is_the_schemas_default() -> None:

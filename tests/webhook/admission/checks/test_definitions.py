@@ -15,7 +15,7 @@ from webhook.admission.model.injection import DEVICES_FROM, INJECT, NODE_SELECTO
 from webhook.admission.model.remark import rule_of
 from webhook.admission.model.requests import Object
 from webhook.admission.plugins.schema import PluginChecks
-from webhook.plugindata.loader import load_schemas
+from webhook.plugindata.pluginfiles import load_schemas
 
 CHAIN = '{"cniVersion":"1.0.0","name":"lan","plugins":[{"type":"bridge"},{"type":"tuning"}]}'
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from cniplugin.access.compile import compile_rules, read_policies
+from cniplugin.access.model.decision import Config, Rules
 from cniplugin.access.model.levels import ClusterLevels
-from cniplugin.access.model.values import Config, Rules
 from cniplugin.access.reading.consent import ALLOWED_NAMESPACES, ALLOWED_SELECTOR
 from cniplugin.netspec.netattachdef import RESOURCE_NAME
 from tests.webhook.admission.mutation.injecting import ask_mutate, create, pod_of

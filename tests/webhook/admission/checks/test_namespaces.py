@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from cniplugin.access.compile import Policies, compile_rules, read_policies
+from cniplugin.access.model.decision import Config, NamespaceLabels, Rules
 from cniplugin.access.model.policyrules import AuthorMatch
-from cniplugin.access.model.values import Config, NamespaceLabels, Rules
 from cniplugin.access.reading.consent import ALLOWED_SELECTOR
 from tests.webhook.admission.world import FakeCluster, cluster, decide, request
 from webhook.admission.checks.namespaces import (

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cniplugin.access.model.values import NETWORK_STATUS_MODES
+from cniplugin.access.model.decision import NETWORK_STATUS_MODES
 from cniplugin.netspec.selection import NETWORK_STATUS, NETWORK_STATUS_KEYS, NETWORKS
 from tests.webhook.admission.mutation.injecting import Sent, network, pod_of
 from tests.webhook.admission.world import RULES, cluster, decide, pod, request, rules

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cniplugin.access.compile import compile_rules, read_policies
-from cniplugin.access.model.values import Config, Rules
+from cniplugin.access.model.decision import Config, Rules
 from tests.webhook.admission.world import attach, decide, definition
 
 DENY_LAN = {"attachments": [{"name": "no-lan", "action": "Deny", "networks": [{"names": ["lan"]}]}]}

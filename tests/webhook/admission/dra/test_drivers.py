@@ -1,4 +1,4 @@
-"""The table of drivers: the files of the project, those of admins, and the part of it that the node has."""
+"""The DRA drivers: files of the project, drivers that admins describe, and the part that the node knows."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from cniplugin.attach.podclaims import DEFINITION_KEYS
 from webhook.admission.dra.drivers import KNOWN_DRIVERS
 from webhook.admission.dra.parameters import Parameters, read_parameters
 from webhook.configuration.parsing import ConfigurationError, read
-from webhook.driverdata.loader import OWN, load_drivers
-from webhook.driverdata.own import read_own
+from webhook.driverdata.admindrivers import read_drivers
+from webhook.driverdata.driverfiles import FOLDER, load_drivers
 
 from .world import BY_CLAIM, CNI, SRIOV, claim, device_class, opaque, pod, review, vf
 
@@ -30,16 +30,16 @@ MINE: dict[str, Any] = {
 
 
 def test_the_files_are_right() -> None:
-    written = [json.loads(file.read_text()) for file in sorted(OWN.glob("*.json"))]
+    written = [json.loads(file.read_text()) for file in sorted(FOLDER.glob("*.json"))]
     assert len(written) == 3
-    assert read_own(written).mistakes == []
-    assert {driver.name for driver in load_drivers().values()} == {one["driver"] for one in written}
+    assert read_drivers(written).mistakes == []
+    assert {driver.driver for driver in load_drivers().values()} == {one["driver"] for one in written}
     assert all(one["source"] for one in written)
 
 
 def test_the_node_knows_the_drivers_that_name_definitions() -> None:
     known = {
-        driver.name: (driver.definition.name, driver.definition.namespace, driver.interface)
+        driver.driver: (driver.definition.name, driver.definition.namespace, driver.interface)
         for driver in load_drivers().values()
         if driver.definition is not None
     }
@@ -61,13 +61,13 @@ def test_the_node_knows_the_drivers_that_name_definitions() -> None:
     ],
 )
 def test_mistakes_of_an_admin(change: dict[str, Any], steps: tuple[object, ...], said: str) -> None:
-    found = read_own([{**MINE, **change}]).mistakes
-    assert (found[0].steps, said in found[0].said) == (steps, True), found
+    found = read_drivers([{**MINE, **change}]).mistakes
+    assert (found[0].steps, said in found[0].text) == (steps, True), found
 
 
 def test_a_driver_twice() -> None:
-    (mistake,) = read_own([MINE, MINE]).mistakes
-    assert (mistake.steps, "keep one of them" in mistake.said) == ((1, "driver"), True)
+    (mistake,) = read_drivers([MINE, MINE]).mistakes
+    assert (mistake.steps, "keep one of them" in mistake.text) == ((1, "driver"), True)
 
 
 def configuration(**section: object) -> bytes:
@@ -89,7 +89,7 @@ def test_a_driver_of_an_admin_is_judged() -> None:
     assert not review(claim(opaque(vf("secret", "infra"))), drivers=drivers).is_allowed
 
 
-def test_an_exempt_driver_is_not_looked_at() -> None:
+def test_an_exempt_driver_is_not_read() -> None:
     drivers = read(configuration(exempt=[SRIOV]), where="f").to_value({}).drivers
     assert drivers is not None
     assert review(claim(opaque(vf("secret", "infra"))), drivers=drivers).is_allowed
@@ -122,11 +122,11 @@ JSON = st.recursive(
 @pytest.mark.parametrize("name", sorted(load_drivers()))
 @given(text=st.one_of(JSON.map(json.dumps), st.text(max_size=40)))
 def test_no_parameters_raise(name: str, text: str) -> None:
-    """What is read has no problems, or nothing of it counts."""
+    """Parameters with a problem attach nothing."""
     parameters, problems = read_parameters(text, load_drivers()[name])
     assert not problems or parameters == Parameters()
     assert all(problem.rule.startswith(("driver-", "json-")) for problem in problems)
 
 
-def test_the_webhook_that_fails_closed_is_about_these_drivers() -> None:
+def test_the_webhook_that_fails_closed_is_for_these_drivers() -> None:
     assert tuple(sorted(load_drivers())) == KNOWN_DRIVERS

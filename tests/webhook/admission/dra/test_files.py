@@ -43,7 +43,7 @@ def test_two_claims_of_one_name_are_a_problem(tmp_path: Path) -> None:
 
 
 def test_resource_names_of_devices_that_are_claimed(tmp_path: Path) -> None:
-    """The demonstrations of dra-driver-sriov with Multus: neither is refused, and who says so gets no warning."""
+    """The demos of dra-driver-sriov with Multus are allowed; the annotation devices-from silences the warnings."""
     for more, warnings in (({}, 2), ({"nadmit.io/devices-from": "ResourceClaim"}, 0)):
         named = {"k8s.v1.cni.cncf.io/resourceName": "sriov_nic_2", **more}
         net = network("blue/net", json.dumps({"cniVersion": "1.0.0", "name": "net", "type": "sriov", "vlan": 0}))

@@ -1,4 +1,4 @@
-"""Every message about claims once, as golden files: `tests/golden/claims/<case>.txt`."""
+"""Every message about claims, as golden files: `tests/golden/claims/<case>.txt`."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ CASES: dict[str, Callable[[], Decision]] = {
 
 
 def show(decision: Decision) -> str:
-    """Return all that a user reads of a decision."""
+    """Return the whole text of a decision."""
     lines = [decision.verdict if decision.is_allowed else f"{decision.code} {decision.reason}", decision.message]
     lines += [f"cause: {cause.field}: {cause.reason}: {cause.message}" for cause in decision.causes]
     lines += [f"warning: {warning}" for warning in decision.warnings]

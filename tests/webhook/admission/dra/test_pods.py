@@ -37,7 +37,7 @@ IMPLICIT = {"deviceclass.resource.kubernetes.io/fast": "1"}
 
 
 def ways(*config: Json) -> dict[str, tuple[Json, tuple[Json, ...], str, str]]:
-    """Return each way to a configuration: the pod, the objects, the pod's field and what names the network."""
+    """Return each way from a pod to a configuration: the pod, the objects, the field of the pod, the configuration's place."""
     fast = device_class(*config, name="fast", extendedResourceName="example.com/fast")
     of_class = "DeviceClass fast, spec.config[0]"
     by_class = claim(requests=[request("vf", "fast")])
@@ -112,7 +112,7 @@ def test_labels_and_account_of_the_pod_count(way: str) -> None:
         (opaque({"interface": {"name": "net0"}}, driver=DRANET), {"pluginTypes": ["dra.net"]}),
     ],
 )  # fmt: skip
-def test_a_network_that_a_claim_holds_itself(way: str, config: Json, rule: Json) -> None:
+def test_a_network_inside_a_claim(way: str, config: Json, rule: Json) -> None:
     asked, objects, *_ = ways(config)[way]
     assert review(asked, PLAIN, *objects).is_allowed
     denied = policy("p", {"name": "no", "action": "Deny", "networks": [rule]})
@@ -122,7 +122,7 @@ def test_a_network_that_a_claim_holds_itself(way: str, config: Json, rule: Json)
 
 @WAYS
 def test_what_cannot_be_read(way: str) -> None:
-    """The driver refuses it, so the pod would hang; and nobody can tell what another version makes of it."""
+    """The driver refuses the parameters, so the pod would hang, or another version of the driver might attach anything."""
     asked, objects, field, named = ways(opaque({**vf("lan"), "bogus": 1}))[way]
     decision = review(asked, PLAIN, *objects)
     assert decision.rules == ("driver-key",)
@@ -131,12 +131,12 @@ def test_what_cannot_be_read(way: str) -> None:
 
 
 @WAYS
-def test_a_driver_that_is_not_looked_at(way: str) -> None:
+def test_an_unknown_driver(way: str) -> None:
     asked, objects, *_ = ways(opaque(vf("secret", "infra")))[way]
     assert review(asked, PLAIN, *objects, drivers=Drivers()).verdict == "allow"
 
 
-# Which configuration counts
+# The configuration that counts
 
 
 @pytest.mark.parametrize(
@@ -167,10 +167,10 @@ def test_an_alternative_has_configurations_of_its_own() -> None:
     assert not review(pod(BY_CLAIM), PLAIN, bad).is_allowed
 
 
-# What is not known
+# Unknown objects
 
 
-def test_what_is_not_known_is_to_be_asked_for() -> None:
+def test_an_unknown_object_must_be_fetched() -> None:
     assert review(pod(BY_CLAIM)).unknown_devices == (DeviceKey("ResourceClaim", "blue", "nic"),)
     assert review(pod(BY_TEMPLATE)).unknown_devices == (DeviceKey("ResourceClaimTemplate", "blue", "nic"),)
     by_class = claim(requests=[request("vf", "fast")])
@@ -181,8 +181,8 @@ def test_what_is_not_known_is_to_be_asked_for() -> None:
 
 
 @pytest.mark.parametrize("make", [claim, template])
-def test_what_was_not_kept_is_to_be_asked_for(make: Callable[..., Json]) -> None:
-    """Its driver was described after it came, or its parameters are too large."""
+def test_parameters_that_were_not_kept_must_be_fetched(make: Callable[..., Json]) -> None:
+    """An admin described the driver later, or the parameters are too large."""
     value = make(opaque(vf("secret", "infra")))
     key = DeviceKey(value["kind"], "blue", "nic")
     kept = keep_spec(value["kind"], json.dumps(value["spec"]).encode(), lambda _driver: False)
@@ -192,18 +192,18 @@ def test_what_was_not_kept_is_to_be_asked_for(make: Callable[..., Json]) -> None
     assert review(asked, cluster=known).unknown_devices == (key,)
 
 
-def test_in_an_exempt_namespace_nobody_is_asked() -> None:
+def test_in_an_exempt_namespace_nothing_is_fetched() -> None:
     assert review(pod(BY_CLAIM), posture("Isolated", exemptNamespaces=["blue"])).unknown_devices == ()
 
 
 def test_many_claims_of_a_template_are_compared_once_each() -> None:
-    """An UPDATE compares what is new with what was there: not each with each."""
+    """An UPDATE does not compare each new network with each old one."""
     asked = [{"resourceClaimName": f"c{number}"} for number in range(3000)]
     made = deployment(pod(*asked)["spec"])
     assert review(made, old=made).verdict == "allow"
 
 
-def test_a_claim_of_other_drivers_says_nothing() -> None:
+def test_a_claim_of_other_drivers_attaches_nothing() -> None:
     asked = review(
         pod(BY_CLAIM, resources={"nvidia.com/gpu": "1"}), PLAIN, claim(opaque({"a": 1}, driver="gpu.nvidia.com"))
     )
@@ -267,10 +267,10 @@ def test_a_pod_template_may_come_before_its_networks() -> None:
     assert review(deployment(pod(BY_CLAIM)["spec"])).verdict == "allow"
 
 
-# Bounds: what is counted, not how long it takes
+# Bounds: the tests count steps, not time
 
 
-def test_more_networks_than_one_pod_may_have() -> None:
+def test_more_networks_than_the_limit() -> None:
     claims = [claim(opaque(vf(f"n{i}")), name=f"c{i}") for i in range(65)]
     asked = pod(*({"resourceClaimName": f"c{i}"} for i in range(65)))
     decision = review(asked, PLAIN, *claims)
@@ -279,7 +279,7 @@ def test_more_networks_than_one_pod_may_have() -> None:
     assert "claim-limit" not in review(pod(*({"resourceClaimName": f"c{i}"} for i in range(64))), PLAIN, *claims).rules
 
 
-def test_more_claims_than_are_looked_at() -> None:
+def test_more_claims_than_the_limit() -> None:
     asked = pod(*({"resourceClaimName": f"c{i}"} for i in range(5000)))
     assert review(asked).rules == ("claim-limit",)
 
@@ -292,7 +292,7 @@ def test_a_pod_gets_no_definition_below_the_level_of_its_namespace() -> None:
     assert (decision.code, decision.rules) == (403, ("DefinitionLevel",))
 
 
-def test_what_a_class_brings_has_no_level() -> None:
+def test_levels_do_not_apply_to_networks_of_a_class() -> None:
     conf = {"config": {"cniVersion": "1.0.0", "type": "macvlan", "master": "eth0"}}
     by_class = claim(requests=[request("vf", "fast")])
     assert review(pod(BY_CLAIM), by_class, device_class(opaque(conf, driver=CNI), name="fast"), BASELINE).is_allowed

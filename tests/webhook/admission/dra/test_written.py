@@ -1,4 +1,4 @@
-"""Claims, templates and classes that are written: what each driver reads, existence, access, definitions."""
+"""Reviews of claims, templates and classes: parameters, existence of networks, access, embedded definitions."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_a_network_of_others(make: Make, version: str) -> None:
 
 
 @BOTH
-def test_whether_a_network_of_others_exists_is_not_told(make: Make) -> None:
+def test_a_refusal_does_not_reveal_whether_a_network_exists(make: Make) -> None:
     there = review(make(opaque(vf("secret", "infra")))).message
     absent = review(make(opaque(vf("absent", "infra")))).message
     assert there.replace("secret", "absent") == absent
@@ -79,7 +79,7 @@ def test_a_class_names_a_network_that_does_not_exist() -> None:
 
 
 def test_the_namespace_that_some_versions_of_the_driver_do_not_read() -> None:
-    """dra-driver-sriov merges configurations without their namespace, and takes the claim's."""
+    """Some versions of dra-driver-sriov drop the namespace when they merge configurations, and use the claim's."""
     rule = {"name": "no-lan", "action": "Deny", "networks": [{"namespaces": ["blue"], "names": ["lan"]}]}
     asked = claim(opaque(vf("lan", "default")))
     world = (network("default/lan"), policy("deny", rule))
@@ -88,7 +88,7 @@ def test_the_namespace_that_some_versions_of_the_driver_do_not_read() -> None:
     assert review(claim(opaque(vf("internet", "default"))), *world).verdict == "allow"
 
 
-# What no pod of the namespace may have
+# Networks that no pod of the namespace may use
 
 LABELLED = {"name": "routers", "action": "Allow", "networks": [{"namespaces": ["infra"]}]}
 ROUTERS = {"namespaces": ["blue"], "podSelector": {"matchLabels": {"app": "router"}}}
@@ -125,12 +125,12 @@ ROUTERS = {"namespaces": ["blue"], "podSelector": {"matchLabels": {"app": "route
         ),
     ],
 )
-def test_what_depends_on_labels_is_left_to_the_pod(rules: list[Json], *, is_allowed: bool) -> None:
+def test_rules_about_labels_are_left_to_the_pod(rules: list[Json], *, is_allowed: bool) -> None:
     assert review(claim(opaque(vf("secret", "infra"))), *rules).is_allowed is is_allowed
 
 
 def test_an_allow_for_labels_takes_nothing_from_other_pods() -> None:
-    """A pod that the rule does not select has the posture."""
+    """The posture decides about a pod that the rule does not select."""
     limited = {"name": "nic", "action": "Allow", "networks": [{"namespaces": ["blue"]}], "limits": {}}
     asked = claim(opaque({"interface": {"addresses": ["10.0.0.1/24"]}}, driver=DRANET))
     assert review(asked, policy("p", limited, pods=[ROUTERS])).is_allowed
@@ -145,7 +145,7 @@ def test_a_trial_warns() -> None:
     assert decision.trials
 
 
-# What the drivers refuse
+# Parameters that drivers refuse
 
 
 @pytest.mark.parametrize(
@@ -209,7 +209,7 @@ def test_parameters_that_are_right(driver: str, parameters: Json, make: Make) ->
 
 
 def test_a_key_twice_has_two_readings() -> None:
-    """The API server keeps parameters as they were sent; what decodes them hides one of the two."""
+    """The API server stores parameters as they were sent, and a decoder hides one of the two keys."""
     text = json.dumps(claim(opaque(vf("lan"))))
     twice = text.replace('"netAttachDefName": "lan"', '"netAttachDefName": "lan", "netAttachDefName": "secret"')
     body = admission_review(json.loads(text), namespace="blue", user=TENANT).decode()
@@ -220,12 +220,12 @@ def test_a_key_twice_has_two_readings() -> None:
     assert decision.causes[0].field == "spec.devices.config[0].opaque.parameters.netAttachDefName"
 
 
-def test_all_that_is_wrong_is_told_at_once() -> None:
+def test_all_mistakes_are_reported_at_once() -> None:
     decision = review(claim(opaque({**vf("lan"), "a": 1, "b": 2}), opaque({"interface": 1}, driver=DRANET)))
     assert [cause.rule for cause in decision.causes] == ["driver-key", "driver-key", "driver-value"]
 
 
-# Networks that the object holds itself
+# Configurations inside the object
 
 NO_VLANS: dict[str, Any] = {"name": "bond1", "action": "Allow", "config": {"masters": ["bond1"]}}
 
@@ -245,14 +245,14 @@ def test_an_embedded_configuration_is_judged_as_a_definition_of_its_author(make:
 
 @pytest.mark.parametrize("make", [claim, template, device_class])
 @pytest.mark.parametrize("driver", [CNI, DRANET])
-def test_who_may_write_no_definitions_may_write_none_in_claims(make: Make, driver: str) -> None:
+def test_an_author_without_definitions_may_not_embed_them_in_claims(make: Make, driver: str) -> None:
     asked = make(opaque({"config": {"cniVersion": "1.0.0", "type": "bridge"}} if driver == CNI else {}, driver=driver))
     decision = review(asked, posture("Isolated", definitions={"default": "Deny"}))
     assert decision.rules == ("DefinitionDefaultDeny",)
     assert review(make(opaque(vf("lan"))), posture("Isolated", definitions={"default": "Deny"})).is_allowed
 
 
-def test_an_embedded_configuration_is_judged_as_an_attachment_too() -> None:
+def test_an_embedded_configuration_is_also_judged_as_an_attachment() -> None:
     rule = {"name": "no-eth0", "action": "Deny", "networks": [{"masters": ["eth0"]}]}
     bad = claim(opaque({"config": {"cniVersion": "1.0.0", "type": "macvlan", "master": "eth0"}}, driver=CNI))
     assert review(bad).is_allowed
@@ -269,7 +269,7 @@ def test_a_default_route_of_dranet_is_one() -> None:
         assert review(asked, posture("Strict")).is_allowed
 
 
-# Who and when
+# Authors and updates
 
 
 def test_copies_by_a_controller_are_not_judged_again() -> None:
@@ -303,7 +303,7 @@ def test_the_class_of_a_claim_counts() -> None:
     assert review(claim(opaque(vf("lan", "blue")), requests=[request("vf", "fast")]), of_class).is_allowed
 
 
-def test_more_than_is_put_together() -> None:
+def test_more_configurations_than_the_limit() -> None:
     many = [{"name": f"r{i}", "firstAvailable": [{"name": f"s{j}", "deviceClassName": "plain"} for j in range(8)]}
             for i in range(32)]  # fmt: skip
     config = [opaque(vf("lan")) for _ in range(32)]
@@ -326,7 +326,7 @@ def test_the_level_of_the_namespace_holds_for_a_configuration_of_ones_own(make: 
 
 
 @BOTH
-def test_the_name_of_a_driver_lifts_no_level(make: Make) -> None:
+def test_the_name_of_a_driver_does_not_lift_a_level(make: Make) -> None:
     plugins = [{"type": DRANET}, {"type": "macvlan", "master": "eth0"}]
     decision = review(make(opaque({"config": {"cniVersion": "1.0.0", "plugins": plugins}}, driver=CNI)), BASELINE)
     assert not decision.is_allowed
@@ -339,14 +339,14 @@ def test_a_definition_below_the_level_of_its_namespace(make: Make) -> None:
 
 
 @BOTH
-def test_what_a_class_grants_has_no_level(make: Make) -> None:
+def test_levels_do_not_apply_to_what_a_class_grants(make: Make) -> None:
     assert review(make(opaque({"interface": {"name": "net1"}}, driver=DRANET)), BASELINE).is_allowed
     assert review(device_class(opaque(HOST_INTERFACE, driver=CNI)), BASELINE).is_allowed
 
 
 @BOTH
 def test_levels_and_policies_together(make: Make) -> None:
-    """A refusal by the level, while a policy speaks of something else."""
+    """The level refuses while a policy limits something else."""
     deny = policy("p", {"name": "no", "action": "Deny", "networks": [{"masters": ["eth9"]}]})
     for asked in (opaque(HOST_INTERFACE, driver=CNI), opaque(vf("lan"))):
         decision = review(make(asked), BASELINE, deny)

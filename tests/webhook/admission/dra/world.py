@@ -7,17 +7,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cniplugin.access.compile import compile_rules
-from cniplugin.access.model.values import Config
+from cniplugin.access.model.decision import Config
 from webhook.admission.dra.drivers import Drivers
 from webhook.admission.evaluate import evaluate
 from webhook.admission.model.requests import Decision, User
 from webhook.admission.plugins.schema import PluginChecks
 from webhook.commands.judging import admission_review
-from webhook.driverdata.loader import default_drivers
-from webhook.plugindata.loader import load_schemas
+from webhook.driverdata.driverfiles import default_drivers
+from webhook.plugindata.pluginfiles import load_schemas
 from webhook.review import wire
 from webhook.snapshot.snapshot import Snapshot
-from webhook.trees import manifests, snapshots
+from webhook.trees import builder, manifests
 from webhook.trees.problems import Problem
 
 Json = dict[str, Any]
@@ -116,7 +116,7 @@ def cluster_of(*objects: Json) -> Snapshot:
     """Return the snapshot of objects, with NETWORKS."""
     text = "\n".join(json.dumps(one) for one in (*NETWORKS, *objects))
     problems: list[Problem] = []
-    made = snapshots.build(manifests.read_bytes(text.encode(), file="world.json", problems=problems), problems)
+    made = builder.build(manifests.read_bytes(text.encode(), file="world.json", problems=problems), problems)
     assert problems == []
     return made
 
@@ -150,7 +150,7 @@ def review(
 
 
 def said(decision: Decision) -> str:
-    """Return all that a user reads."""
+    """Return the whole text of a decision."""
     return "\n".join(
         [decision.message, *(f"{cause.field}: {cause.message}" for cause in decision.causes), *decision.warnings]
     )

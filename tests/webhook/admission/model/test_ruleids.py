@@ -6,7 +6,7 @@ import re
 
 from tests.paths import ROOT
 from webhook.admission.model.ruleids import RULE_IDS
-from webhook.admission.plugins.codes import CODES
+from webhook.admission.plugins.findings import SEVERITIES
 
 LITERAL = re.compile(r'"([a-z]+(?:-[a-z]+)+|[A-Z][a-zA-Z]+)"')
 SOURCES = [
@@ -33,4 +33,4 @@ def test_every_id_in_the_code_stands_in_the_list() -> None:
 def test_every_code_in_the_code_and_in_schemas_is_explained() -> None:
     files = [*(ROOT / "webhook" / "admission").rglob("*.py"), *(ROOT / "webhook" / "plugindata").glob("*.json")]
     written = {code for path in files for code in re.findall(r'"(NAD\d+)"', path.read_text())}
-    assert sorted(written) == sorted(CODES)
+    assert sorted(written) == sorted(SEVERITIES)

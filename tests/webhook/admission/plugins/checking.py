@@ -1,4 +1,4 @@
-"""Configurations against the schemas of this project, as the webhook checks them."""
+"""Checks configurations with the schemas of this project, as the webhook does."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 from cniplugin.netspec import cniconfig
 from webhook.admission.plugins.engine import check_plugins
-from webhook.admission.plugins.finding import PluginFinding
+from webhook.admission.plugins.findings import PluginFinding
 from webhook.admission.plugins.schema import PluginChecks
-from webhook.plugindata.loader import load_schemas
+from webhook.plugindata.pluginfiles import load_schemas
 
 SCHEMAS = load_schemas()
 CHECKS = PluginChecks(schemas=SCHEMAS)
@@ -25,5 +25,5 @@ def found(
 
 
 def codes(config: str | Mapping[str, Any]) -> list[str]:
-    """Return the codes of what is found, in order."""
+    """Return the codes of the findings, in order."""
     return [finding.code for finding in found(config)]

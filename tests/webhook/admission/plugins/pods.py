@@ -1,4 +1,4 @@
-"""Pods against one network, `blue/net`, as the webhook judges their creation in namespace blue."""
+"""Decisions about pods of namespace blue that select one network, `blue/net`."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def test_a_surprise_is_a_warning_with_its_code() -> None:
     )
 
 
-def test_warnings_are_told_beside_errors() -> None:
+def test_a_refusal_has_warnings_beside_its_errors() -> None:
     decision = _decide('{"type":"bridge","isGatway":true,"vlan":4095}')
     assert (decision.rules, len(decision.warnings)) == (("NAD201",), 1)
 
@@ -47,11 +47,11 @@ def test_the_resource_name_gives_a_device() -> None:
     assert _decide('{"type":"sriov"}', resource="example.com/vf").verdict == "allow"
 
 
-def test_what_the_envelope_refuses_is_told_once() -> None:
+def test_a_mistake_in_the_envelope_has_one_finding() -> None:
     assert _decide('{"type":"bridge","VLAN":4095}').rules == ("cni-key-case",)
 
 
-def test_without_knowledge_nothing_is_said() -> None:
+def test_without_schemas_there_are_no_findings() -> None:
     assert _decide('{"type":"bridge","vlan":4095}', plugins=None).verdict == "allow"
     assert evaluate(definition('{"type":"bridge","vlan":4095}'), cluster(), RULES).verdict == "allow"
 
@@ -60,13 +60,13 @@ def test_an_empty_configuration_has_no_plugins() -> None:
     assert len(_decide("").warnings) == 1
 
 
-def test_a_long_configuration_is_checked_too() -> None:
+def test_a_long_configuration_is_checked() -> None:
     config = json.dumps({"type": "bridge", "vlan": 4095, "description": "x" * 60_000})
     assert _decide(config).rules == ("NAD201",)
 
 
-def test_other_checks_are_other_findings() -> None:
-    """NB: findings are remembered with the checks that made them."""
+def test_other_checks_have_other_findings() -> None:
+    """Findings are cached with the checks that made them."""
     config = '{"type":"remembered"}'
     assert _decide(config).warnings
     assert not _decide(config, plugins=PluginChecks(schemas=SCHEMAS, unknown_types="Off")).warnings

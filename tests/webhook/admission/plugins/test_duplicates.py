@@ -1,4 +1,4 @@
-"""Two attachments that ask for one address of one network: of two pods, or of one."""
+"""Two attachments, of one pod or of two, that ask for one address of one network."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from webhook.admission.view.addressclaims import CLAIMS_MAX, claims_of
 from webhook.cli import nadmit
 from webhook.snapshot.pods import Pods, PodUse
 from webhook.snapshot.snapshot import Snapshot
+from webhook.trees.builder import build
 from webhook.trees.manifests import read_bytes
-from webhook.trees.snapshots import build
 
 CAPABLE = {"cniVersion": "1.0.0", "type": "bridge", "capabilities": {"ips": True, "mac": True}}
 STATIC = json.dumps({**CAPABLE, "ipam": {"type": "static"}})
@@ -78,7 +78,7 @@ def test_the_pod_itself_is_no_conflict() -> None:
     assert decide(request(after), world=made, plugins=CHECKS).warnings == ()
 
 
-def test_a_name_that_is_still_to_be_made_is_nobody() -> None:
+def test_a_pod_without_a_name_conflicts_with_nobody() -> None:
     made = world(STATIC, element(ips=["10.1.0.5/24"]))
     asked = request(Object(generate_name="other-", annotations=pod(element(ips=["10.1.0.5/24"])).annotations))
     assert codes(decide(asked._replace(name=""), world=made, plugins=CHECKS)) == ["NAD611"]
@@ -102,7 +102,7 @@ def test_pods_of_other_namespaces_are_not_named(users: list[tuple[str, str]], sa
     assert "secret" not in decision.warnings[0]
 
 
-def test_nothing_is_said_to_a_pod_that_is_refused() -> None:
+def test_a_refused_pod_gets_no_warning_about_addresses() -> None:
     decision = judge(HOST_LOCAL, element(ips=["10.1.0.1"], mac=MAC), element(mac=MAC))
     assert decision.rules == ("NAD602",)
     assert decision.warnings == ()
@@ -114,7 +114,7 @@ def test_a_template_is_not_compared_with_its_own_pods() -> None:
     assert decide(asked, world=world(STATIC, element(ips=["10.1.0.5/24"])), plugins=CHECKS).warnings == ()
 
 
-def test_without_schemas_pods_are_compared_all_the_same() -> None:
+def test_without_schemas_pods_are_still_compared() -> None:
     assert codes(judge(STATIC, element(ips=["10.1.0.5/24"]), element(ips=["10.1.0.5/24"]), checks=None)) == ["NAD611"]
 
 
@@ -141,7 +141,7 @@ def test_one_pod_asks_twice() -> None:
     assert codes(twice(HOST_LOCAL, {"ips": ["10.2.0.5"]}, {"ips": ["10.2.0.5"]})) == ["NAD601"]
 
 
-def test_the_default_network_holds_addresses_too() -> None:
+def test_addresses_of_the_default_network_count() -> None:
     made = world(STATIC)
     text = '[{"name":"net","namespace":"blue","ips":["10.1.0.5/24"]}]'
     open_rules = RULES.replace(config=RULES.config.replace(posture="Open"))
@@ -149,7 +149,7 @@ def test_the_default_network_holds_addresses_too() -> None:
     assert "the default network asks for this address" in decision.warnings[0]
 
 
-# What a snapshot remembers
+# Cached decisions of a snapshot
 
 
 def snapshot() -> Snapshot:
@@ -159,7 +159,7 @@ def snapshot() -> Snapshot:
 
 
 def pods_of(*pods: tuple[str, str]) -> PodUse:
-    """Return what a snapshot knows of these pods of namespace blue."""
+    """Return a snapshot with these pods of namespace blue."""
     made = Pods("kube-system")
     for name, networks in pods:
         found = made.read(pod(networks).annotations, "blue")
@@ -168,7 +168,7 @@ def pods_of(*pods: tuple[str, str]) -> PodUse:
     return made.copy()
 
 
-def test_a_remembered_decision_sees_pods_that_came_since() -> None:
+def test_a_cached_decision_sees_later_pods() -> None:
     before = snapshot()
     asked = request(pod(element(ips=["10.1.0.5/24"], mac=MAC)))
     rules = RULES
@@ -184,7 +184,7 @@ def test_a_remembered_decision_sees_pods_that_came_since() -> None:
     assert judged(before) == []
 
 
-def test_what_is_remembered_is_of_one_set_of_schemas() -> None:
+def test_cached_decisions_belong_to_one_set_of_schemas() -> None:
     made = snapshot()
     asked = request(pod(element(ips=["10.1.0.5"])))
     assert evaluate(asked, made, RULES).is_allowed
@@ -208,7 +208,7 @@ def test_check_finds_pods_of_a_tree_with_one_address(tmp_path: Path) -> None:
     assert "NAD611: pod a asks" in done.output
 
 
-def test_only_so_many_claims_of_one_element_count() -> None:
+def test_the_claims_of_one_element_are_bounded() -> None:
     ips = [f"10.1.{number}.1/24" for number in range(100)]
     found = claims_of(annotation.parse(element(ips=ips, mac=MAC), namespace="blue")[0])
     assert len(found) == CLAIMS_MAX

@@ -1,4 +1,4 @@
-"""The walk itself: paths, exemptions, unknown types, bounds, words."""
+"""The walk over a configuration: paths, exemptions, unknown types, bounds, texts."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_the_path_is_where_it_is_written(config: dict[str, object], path: str) -
     assert path in {finding.path for finding in found(config) if finding.is_error}
 
 
-def test_the_words() -> None:
+def test_the_text_of_a_finding() -> None:
     (finding,) = found({"type": "bridge", "vlan": 4095})
     assert render(finding.as_spec_error()) == (
         "vlan: NAD201: the plugin bridge takes 0 to 4094: 4095; "
@@ -79,19 +79,19 @@ def test_errors_and_warnings_are_bounded_apart() -> None:
     assert (len(errors), len(findings) - len(errors)) == (ERRORS_MAX, WARNINGS_MAX)
 
 
-def test_unknown_keys_are_looked_up_so_often_and_no_more() -> None:
+def test_the_comparisons_of_unknown_keys_are_bounded() -> None:
     assert codes({"type": "bridge", **{f"q{at}": 1 for at in range(101)}, "vlam": 1}) == []
     assert codes({"type": "bridge", **{f"q{at}": 1 for at in range(50)}, "vlam": 1}) == ["NAD104"]
 
 
-def test_a_huge_configuration_is_told_about() -> None:
+def test_a_huge_configuration_has_a_warning() -> None:
     config = {"type": "bridge", "vlan": 5000, "vlanTrunk": [{"id": 5}, None] * 10_000}
     assert codes(config)[0] == "NAD201"
     assert codes({**config, "vlan": 5})[-1] != "NAD201"
     assert codes({"type": "bridge", "vlanTrunk": [{"id": 5}] * 20_000}) == ["NAD110"]
 
 
-def test_a_key_that_cannot_be_read_is_told_about_once() -> None:
+def test_a_key_that_cannot_be_read_has_one_finding() -> None:
     assert codes({"type": "sriov", "deviceID": "x", "vlan": "5", "vlanQoS": 3}) == ["NAD101"]
     assert codes({"type": "macvlan", "ipam": {"type": "host-local", "ranges": "10.1.0.0/24"}}) == ["NAD101"]
     assert codes({"type": "macvlan", "ipam": {"type": "static", "addresses": "10.1.0.5/24"}}) == ["NAD101"]
@@ -110,6 +110,6 @@ def test_nulls_in_lists() -> None:
     assert codes({"type": "macvlan", "ipam": {"type": "static", "addresses": [None]}}) == ["NAD103"]
 
 
-def test_findings_are_those_of_the_text_whatever_the_spacing() -> None:
+def test_spacing_does_not_change_findings() -> None:
     config = {"type": "bridge", "vlan": 5000}
     assert found(json.dumps(config, indent=8)) == found(config)

@@ -1,4 +1,4 @@
-"""The networks of examples/networks, of kinds that public documentation shows, pass without a finding."""
+"""The networks of examples/networks, as in public documentation, have no findings."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def test_there_are_ten_or_more() -> None:
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_nothing_is_found(file: Path) -> None:
+def test_an_example_has_no_findings(file: Path) -> None:
     network = yaml.safe_load(file.read_text())
     assert found(network["spec"]["config"], annotations=network["metadata"].get("annotations")) == []
     assert file.read_text().startswith("# ")
 
 
-def test_check_says_nothing() -> None:
+def test_check_finds_nothing_in_the_examples() -> None:
     result = CliRunner().invoke(nadmit, ["check", str(DIRECTORY)], prog_name="nadmit")
     count = len(FILES)
     assert result.output == f"{count} objects in {count} files ({count} judged), 0 problems, 0 warnings\n"

@@ -1,18 +1,22 @@
-"""Every message about a pod's requests once: `tests/golden/pod-requests/<code>.txt`, of the code's own example."""
+"""The message of each code about requests of pods: `tests/golden/pod-requests/<code>.txt`, from the code's example."""
 
 from __future__ import annotations
+
+import json
 
 import pytest
 
 from tests import golden_files as golden
 from tests.webhook.admission.plugins.pods import judge
-from webhook.admission.plugins.podcodes import POD_CODES
+from webhook.plugindata.codes import load_codes
+
+POD_CODES = {name: code for name, code in load_codes().items() if code.pod}
 
 
 @pytest.mark.parametrize("code", POD_CODES)
 def test_golden_message(code: str) -> None:
     known = POD_CODES[code]
-    decision = judge(known.example, known.pod, *filter(None, [known.other_pod]))
+    decision = judge(known.example, json.dumps(known.pod), *map(json.dumps, filter(None, [known.other_pod])))
     lines = [*decision.message.splitlines(), *(f"Warning: {text}" for text in decision.warnings)]
     assert all(len(text) <= 256 and text.isprintable() and text.isascii() for text in decision.warnings)
     golden.compare(f"pod-requests/{code}.txt", "\n".join([*lines, ""]))

@@ -1,8 +1,8 @@
 """The ranges of IPAM host-local (containernetworking/plugins host-local/backend/allocator: config, range, range_set).
 
-`subnet`, when there, is a set of one range before those of `ranges`. A range runs from the first address after the
-subnet's own to the last one but the broadcast address, unless `rangeStart` and `rangeEnd` say otherwise; ranges overlap
-when these addresses do, so two halves of one subnet are fine.
+`subnet` is a set of one range, before the sets of `ranges`. Unless `rangeStart` and `rangeEnd` are set, a range has all
+addresses of its subnet but the first one, and the broadcast address of IPv4. Ranges overlap if these addresses do, so
+two halves of one subnet are fine.
 """
 
 from __future__ import annotations
@@ -11,20 +11,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from webhook.admission.plugins.context import Placed
-from webhook.admission.plugins.finding import PluginFinding
-from webhook.admission.plugins.formats import Interface, read_address, read_cidr
-from webhook.admission.plugins.intervals import Stretch, overlaps
-
-Findings = Iterator[PluginFinding]
-
-OLD_VERSIONS = ("0.1.0", "0.2.0")
-"""Their result has room for one address of each family."""
+from webhook.admission.plugins.findings import Findings, PluginFinding
+from webhook.admission.plugins.goparsing import Interface, read_address, read_cidr
+from webhook.admission.plugins.intervals import AddressRange, overlaps
+from webhook.admission.plugins.placement import Placed
+from webhook.admission.plugins.rules.ipam import family_findings, gateway_findings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Range:
-    """One range as written, with its subnet read; `index`: of its set, as the plugin counts them."""
+    """One range as written, with its subnet as a value. `index`: the number of its set, as the plugin counts."""
 
     conf: Mapping[str, Any]
     subnet: Interface
@@ -33,7 +29,7 @@ class _Range:
 
 
 def range_findings(placed: Placed) -> Findings:
-    """Yield what host-local refuses in its ranges, and what it hands out and nobody can use."""
+    """Yield ranges that host-local refuses, and addresses in them that no pod could use."""
     if placed.values.unreadable & {"subnet", "ranges"}:
         return
     sets = list(_sets(placed))
@@ -42,28 +38,20 @@ def range_findings(placed: Placed) -> Findings:
         fix = 'add "ranges", or "subnet"'
         refusal = "no IP ranges specified"
         yield PluginFinding(code="NAD308", path=placed.path, detail=detail, fix=fix, refusal=refusal)
-    stretches: list[Stretch] = []
+    sound: list[AddressRange] = []
     families: list[int] = []
     for index, (path, written) in enumerate(sets):
         ranges = list(_read(written, index))
         yield from _set_findings(ranges, path, index, has_items=bool(written))
         families.extend(item.subnet.version for item in ranges[:1])
         for item in ranges:
-            yield from _range_findings(item, stretches)
-    yield from _overlap_findings(stretches)
+            yield from _range_findings(item, sound)
+    yield from _overlap_findings(sound)
     yield from family_findings(placed, families)
 
 
-def family_findings(placed: Placed, families: list[int]) -> Findings:
-    """Yield that a family of addresses, 4 or 6, is there twice, and the version has room for one."""
-    if placed.cni_version in OLD_VERSIONS and len(families) > len(set(families)):
-        refusal = "does not support more than 1 address per family"
-        detail = f"CNI version {placed.cni_version} has room for one IPv4 and one IPv6 address"
-        yield PluginFinding(code="NAD309", path=placed.path, detail=detail, fix='raise "cniVersion"', refusal=refusal)
-
-
 def _sets(placed: Placed) -> Iterator[tuple[str, list[tuple[str, Any]]]]:
-    """Yield each set: its path, and its ranges with theirs."""
+    """Yield each set: its path, and its ranges, each with its path."""
     values = placed.values
     if values.get("subnet"):
         yield placed.where("subnet"), [(placed.path, values)]
@@ -73,7 +61,7 @@ def _sets(placed: Placed) -> Iterator[tuple[str, list[tuple[str, Any]]]]:
 
 
 def _read(written: list[tuple[str, Any]], index: int) -> Iterator[_Range]:
-    """Yield each range whose subnet can be read; the decoder told about the others."""
+    """Yield each range whose subnet can be read. The others have a finding of the decoder."""
     for path, conf in written:
         subnet = read_cidr((conf or {}).get("subnet"))
         if subnet is not None:
@@ -92,8 +80,8 @@ def _set_findings(ranges: list[_Range], path: str, index: int, *, has_items: boo
         yield PluginFinding(code="NAD307", path=path, detail=detail, fix=fix, refusal=refusal)
 
 
-def _range_findings(item: _Range, stretches: list[Stretch]) -> Findings:
-    """Yield what is wrong with one range; what is sound is added to `stretches`."""
+def _range_findings(item: _Range, sound: list[AddressRange]) -> Findings:
+    """Yield the mistakes of one range, or add its addresses to `sound`."""
     network = item.subnet.network
     text = item.conf["subnet"]
     problem = _subnet_problem(item)
@@ -115,13 +103,13 @@ def _range_findings(item: _Range, stretches: list[Stretch]) -> Findings:
     start, end = edges["rangeStart"], edges["rangeEnd"]
     yield from gateway_findings(item.conf, item.subnet, item.path)
     if is_sound and int(start) > int(end):
-        yield _upside_down(item)
+        yield _swapped(item)
     elif is_sound:
-        stretches.append(Stretch(first=start, last=end, path=item.path, group=item.index, text=f"{start}-{end}"))
+        sound.append(AddressRange(first=start, last=end, path=item.path, group=item.index, text=f"{start}-{end}"))
 
 
-def _upside_down(item: _Range) -> PluginFinding:
-    """NB: the plugin takes the wrong side of an end for outside, unless that is the end it sets itself."""
+def _swapped(item: _Range) -> PluginFinding:
+    """NB: the plugin reports that an end is outside the network, unless it chose the other end itself."""
     key, other = ("rangeStart", "end") if item.conf.get("rangeStart") else ("rangeEnd", "beginning")
     path, value = f"{item.path}.{key}", item.conf[key]
     if not item.conf.get("rangeEnd"):
@@ -151,16 +139,8 @@ def _subnet_problem(item: _Range) -> PluginFinding | None:
     return PluginFinding(code="NAD303", path=path, detail=detail, value=text, fix=f"write {network}", refusal=refusal)
 
 
-def gateway_findings(conf: Mapping[str, Any], subnet: Interface, path: str) -> Findings:
-    """Yield that a gateway is not on the link; one that is link-local always is."""
-    gateway = read_address(conf.get("gateway"))
-    if gateway is not None and gateway not in subnet.network and not gateway.is_link_local:
-        detail = f"the gateway is outside the subnet {subnet.network}, so no route can use it"
-        yield PluginFinding(code="NAD312", path=f"{path}.gateway", detail=detail, value=conf["gateway"])
-
-
-def _overlap_findings(stretches: list[Stretch]) -> Findings:
-    for one, other in overlaps(stretches):
+def _overlap_findings(sound: list[AddressRange]) -> Findings:
+    for one, other in overlaps(sound):
         refusal = (
             f"invalid range set {one.group}: subnets {one.text} and {other.text} overlap"
             if one.group == other.group

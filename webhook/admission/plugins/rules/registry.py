@@ -1,41 +1,28 @@
-"""Rules that a table cannot say, by the names that schemas give. A new rule is a function and a line here."""
+"""Rules that a table cannot express, by the names in schemas. A new rule is a function and a line here."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 
-from webhook.admission.plugins.context import Placed
-from webhook.admission.plugins.finding import PluginFinding
-from webhook.admission.plugins.rules import (
-    accelerated_bridge,
-    bond,
-    dhcp,
-    host_device,
-    host_local,
-    ovs_mirror,
-    route_override,
-    sbr,
-    static,
-    tuning,
-    vlan_trunk,
-    whereabouts,
-)
+from webhook.admission.plugins.findings import Findings
+from webhook.admission.plugins.placement import Placed
+from webhook.admission.plugins.rules import bridges, host_local, ipam, links, routing, whereabouts
 
-Rule = Callable[[Placed], Iterator[PluginFinding]]
+Rule = Callable[[Placed], Findings]
 
 RULES: Mapping[str, Rule] = {
     "host-local-ranges": host_local.range_findings,
-    "static-addresses": static.address_findings,
+    "static-addresses": ipam.static_findings,
     "whereabouts-ranges": whereabouts.range_findings,
-    "bridge-trunk": vlan_trunk.bridge_findings,
-    "ovs-trunk": vlan_trunk.ovs_findings,
-    "sbr-gateways": sbr.gateway_findings,
-    "accelerated-bridge-trunk": vlan_trunk.accelerated_bridge_findings,
-    "accelerated-bridge-names": accelerated_bridge.name_findings,
-    "bond-mtu": bond.mtu_findings,
-    "dhcp-options": dhcp.option_findings,
-    "host-device-ways": host_device.device_findings,
-    "route-override-defaults": route_override.route_findings,
-    "ovs-mirrors": ovs_mirror.producer_findings,
-    "tuning-sysctls": tuning.sysctl_findings,
+    "bridge-trunk": bridges.bridge_findings,
+    "ovs-trunk": bridges.ovs_findings,
+    "sbr-gateways": routing.gateway_findings,
+    "accelerated-bridge-trunk": bridges.accelerated_bridge_findings,
+    "accelerated-bridge-names": bridges.name_findings,
+    "bond-mtu": links.bond_mtu_findings,
+    "dhcp-options": ipam.dhcp_findings,
+    "host-device-ways": links.host_device_findings,
+    "route-override-defaults": routing.default_route_findings,
+    "ovs-mirrors": bridges.mirror_findings,
+    "tuning-sysctls": links.sysctl_findings,
 }

@@ -1,41 +1,39 @@
 """The ranges of IPAM whereabouts (whereabouts pkg/config/config.go, pkg/allocate/allocate.go, pkg/iphelpers).
 
-    range   = CIDR / first "-" last "/" prefix        ; IPv4 parts may have zeros in front
+    range   = CIDR / first "-" last "/" prefix        ; parts of IPv4 addresses may have leading zeros
     exclude = CIDR / address
 
-`range_start` and `range_end` at the top are read as texts, and dropped when they are no addresses; inside `ipRanges`
-they must be addresses.
+whereabouts ignores `range_start` and `range_end` at the top if they are not addresses; inside `ipRanges` it refuses
+them.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from ipaddress import ip_interface
 from typing import Any
 
-from webhook.admission.plugins.context import Placed
-from webhook.admission.plugins.finding import PluginFinding
-from webhook.admission.plugins.formats import Interface, read_address, read_cidr
-from webhook.admission.plugins.rules.host_local import family_findings, gateway_findings
-
-Findings = Iterator[PluginFinding]
+from webhook.admission.plugins.findings import Findings, PluginFinding
+from webhook.admission.plugins.goparsing import Interface, read_address, read_cidr
+from webhook.admission.plugins.placement import Placed
+from webhook.admission.plugins.rules.ipam import family_findings, gateway_findings
 
 _FORMS = "10.1.0.0/24 or 10.1.0.5-10.1.0.9/24"
 
 
 def range_findings(placed: Placed) -> Findings:
-    """Yield what whereabouts refuses in `range` and `ipRanges`, and what it drops or leaves for later."""
+    """Yield ranges that whereabouts refuses, and values that it ignores, or reads only when it hands out an address."""
     values = placed.values
     if not any(values.get(key) for key in ("range", "ipRanges", "addresses")) and not values.unreadable:
         detail = "without range and ipRanges each node's own whereabouts.conf must have them"
         yield PluginFinding(code="NAD505", path=placed.path, detail=detail, fix='add "range"')
     subnets: list[Interface] = []
     if values.get("range"):
-        yield from _one(values, placed.path, subnets)
+        yield from _range_item(values, placed.path, subnets)
     for at, item in enumerate(values.get("ipRanges") or ()):
         if item is not None:
-            yield from _one(item, f"{placed.where('ipRanges')}[{at}]", subnets)
+            yield from _range_item(item, f"{placed.where('ipRanges')}[{at}]", subnets)
     gateway = read_address(values.get("gateway"))
     if subnets and gateway is not None and not any(gateway in subnet.network for subnet in subnets):
         yield from gateway_findings(values, subnets[0], placed.path)
@@ -44,17 +42,17 @@ def range_findings(placed: Placed) -> Findings:
 
 
 def read_excluded(text: object) -> Interface | None:
-    """Return what an item of `exclude` leaves out, an address alone too; None if it cannot be read."""
-    found, address = read_cidr(text), read_address(text)
-    return ip_interface(address) if found is None and address is not None else found
+    """Return the network of an item of `exclude`, which may be one address; None if it cannot be read."""
+    network, address = read_cidr(text), read_address(text)
+    return ip_interface(address) if network is None and address is not None else network
 
 
 def _without_zeros(text: str) -> str:
-    """Take the zeros in front of the parts of an IPv4 address away (k8s.io/utils/net ParseIPSloppy)."""
+    """Remove the leading zeros of the parts of an IPv4 address (k8s.io/utils/net ParseIPSloppy)."""
     return text if ":" in text else re.sub(r"(?<![0-9/])0+(?=[0-9])", "", text)
 
 
-def _one(conf: Mapping[str, Any], path: str, subnets: list[Interface]) -> Findings:
+def _range_item(conf: Mapping[str, Any], path: str, subnets: list[Interface]) -> Findings:
     text = conf.get("range")
     if not isinstance(text, str) or not text:
         return

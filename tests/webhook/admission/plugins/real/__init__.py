@@ -1,1 +1,1 @@
-"""Our knowledge of plugins against the plugins themselves: real programs in network namespaces."""
+"""Compares our knowledge of plugins with the real programs, in network namespaces."""

@@ -1,4 +1,4 @@
-"""One network, asked of both sides: what our engine finds, and what the plugins say."""
+"""Compares the findings of our engine about a network with the outcome of the real plugins."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from tests.paths import VECTORS
 from tests.webhook.admission.plugins.checking import SCHEMAS, found
 from tests.webhook.admission.plugins.real import differences
 from tests.webhook.admission.plugins.real.node import Conf, Outcome
-from webhook.admission.plugins.finding import PluginFinding
+from webhook.admission.plugins.findings import PluginFinding
 
 DATA = VECTORS / "cni_plugins"
 FIRST: Conf = {"type": "bridge", "bridge": "first", "ipam": {"type": "host-local", "subnet": "10.1.0.0/24"}}
-"""What chained plugins come after."""
+"""The first plugin of a list with a chained plugin."""
 VERSION = "1.0.0"
 QUOTE = 'it would fail with "'
 
 
 class Case(NamedTuple):
-    """One network: `given` is what the runtime has; `code`: the finding that refuses it, "" when it is accepted."""
+    """One network. `given`: the runtime's values for capabilities; `code`: the finding that refuses it, "" for none."""
 
     plugins: Sequence[Conf]
     version: str = VERSION
@@ -30,7 +30,7 @@ class Case(NamedTuple):
 
     @classmethod
     def read(cls, written: Mapping[str, Any]) -> Self:
-        """Return a case as a vector has it: `plugins`, or the `conf` of the plugin that it is about."""
+        """Return the case of a vector: it has the `plugins` of a network, or the `conf` of one plugin."""
         rest = {key: value for key, value in written.items() if key != "conf"}
         return cls(**{"plugins": network(written["conf"]), **rest} if "conf" in written else rest)
 
@@ -40,7 +40,7 @@ class Case(NamedTuple):
 
 
 def network(conf: Conf) -> list[Conf]:
-    """Return the plugins of a network that shows one of them: IPAM inside a bridge, chained ones after a bridge."""
+    """Return a network with one plugin: an IPAM plugin inside a bridge, a chained plugin after a bridge."""
     schema = SCHEMAS[conf["type"]]
     if schema.kind == "ipam":
         return [{"type": "bridge", "ipam": conf}]
@@ -50,8 +50,8 @@ def network(conf: Conf) -> list[Conf]:
 def bare(plugins: Sequence[Conf]) -> Sequence[Conf]:
     """Return the IPAM plugin of a bridge alone, as the bridge would call it.
 
-    NB: without an interface to ask through, dhcp fails after it has read all its options, and does not wait for a
-    server for a minute.
+    NB: dhcp has no interface then, so it fails after it has read all its options, and does not wait a minute for a
+    server.
     """
     return [{**plugins[0], "type": plugins[0]["ipam"]["type"]}]
 
@@ -71,9 +71,9 @@ def errors(config: Conf) -> list[PluginFinding]:
 
 
 def quotes(finding: PluginFinding, said: str) -> bool:
-    """Say whether the text that a finding quotes is in what the plugin said; without a quote, anything is.
+    """Say whether the plugin's error has the text that a finding quotes. A finding without a quote fits any error.
 
-    "..." stands for what differs from node to node.
+    "..." in the quote matches text that differs from node to node.
     """
     _, quoting, rest = finding.as_spec_error().fix.partition(QUOTE)
     if not quoting:
@@ -88,7 +88,7 @@ def quotes(finding: PluginFinding, said: str) -> bool:
 
 
 def disagreement(plugin: str, refusals: Sequence[PluginFinding], theirs: Outcome) -> str:
-    """Return in what the two sides disagree about a plugin; "" when they agree, or the difference has its reason."""
+    """Return how the two sides disagree about a plugin; "" if they agree, or if the difference has a reason."""
     if theirs.is_accepted:
         certain = [item for item in refusals if not differences.is_newer(plugin, item)]
         return f"we refuse, they accept: {certain[0].as_spec_error()}" if certain else ""

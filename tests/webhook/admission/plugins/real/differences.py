@@ -1,6 +1,6 @@
-"""Where the plugins and our knowledge of them may differ, each with its reason; all else is a failure.
+"""The differences that are allowed between the plugins and our knowledge of them, each with its reason.
 
-docs/conformance.md, section "CNI plugins", says the same for people.
+docs/conformance.md, section "CNI plugins", lists them for people. Any other difference fails a test.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from webhook.admission.plugins.finding import PluginFinding
+from webhook.admission.plugins.findings import PluginFinding
 
 
 class Theirs(NamedTuple):
-    """What a plugin may say though we say nothing: it, or its node, fails and not its configuration alone."""
+    """An error of a plugin where we find nothing: the cause is the plugin or its node, not only the configuration."""
 
     plugin: str
     said: str
@@ -21,9 +21,9 @@ class Theirs(NamedTuple):
 
 
 class Newer(NamedTuple):
-    """Keys that older releases of a plugin do not read, so they refuse nothing there; `since`: the first that does.
+    """A key that older releases of a plugin do not read, so they accept every value. `since`: the first that reads it.
 
-    Debian 12 has release 1.1.1; what we know was read at 3d27709f, after 1.9.1.
+    Debian 12 has release 1.1.1; our schemas are of commit 3d27709f, after 1.9.1.
     """
 
     plugin: str
@@ -31,13 +31,13 @@ class Newer(NamedTuple):
     since: str
 
 
-KERNEL = "the kernel of this machine has no such links; all that the plugin checks comes before"
-NUMBER = "the kernel refuses a number that the plugin does not look at"
+KERNEL = "the kernel of this machine does not have such links; the plugin has finished its checks by then"
+NUMBER = "the kernel refuses a number that the plugin does not check"
 ROUTE = "a warning, NAD506: the kernel refuses a destination with host bits"
 NODE = "it depends on the node: its links, files, programs"
-GAP = "not known to us: the plugin refuses it, and so does a pod's start only"
-OLD_GO = "this build; Go 1.27 reads digits without separators"
-OLD = "this release; later ones read it"
+GAP = "our schemas lack this: the plugin refuses it when a pod starts"
+OLD_GO = "this build refuses it; Go 1.27 reads digits without separators"
+OLD = "this release refuses it; later ones accept it"
 
 THEIRS: Sequence[Theirs] = (
     Theirs("ipvlan", "^failed to create ipvlan: operation not supported$", KERNEL),
@@ -57,26 +57,30 @@ THEIRS: Sequence[Theirs] = (
     *(Theirs(plugin, "Link not found$", NODE) for plugin in ("host-device", "ipvlan", "macvlan", "tap", "vlan")),
     *(Theirs(plugin, r"must be \[0, master MTU\(1500\)\]$", NODE) for plugin in ("macvlan", "vlan")),
     Theirs("bridge", "already exists but is not a bridge$", NODE),
-    Theirs("bridge", "^failed to make veth pair: address .*: invalid MAC address$", "a pod's own mac goes before it"),
+    Theirs(
+        "bridge", "^failed to make veth pair: address .*: invalid MAC address$", "a MAC address of the pod replaces it"
+    ),
     Theirs("host-device", "^error with host device: lstat /sys/bus/pci/", NODE),
     Theirs("host-device", '^specify either "device", ', "a warning, NAD406: a pod may be given a device"),
     Theirs("firewall", "system_bus_socket: connect: no such file", NODE),
     Theirs("firewall", "Invalid chain name", "iptables has its own rules for names"),
     Theirs("firewall", '^unknown ingress policy: "isolated"$', OLD),
-    Theirs("portmap", "backend was requested but configuration contains", "later releases look into the conditions"),
+    Theirs("portmap", "backend was requested but configuration contains", "later releases read the conditions"),
     Theirs("host-local", "(is a directory|no such file or directory)$", NODE),
     Theirs("host-local", "IPNet IP and Mask version mismatch$", GAP),
-    Theirs("host-local", r"(address 01: invalid IP address|range set: \?01-\S+)$", "this release, of ::/0"),
     Theirs(
-        "host-local", "duplicate allocation is not allowed$", "this release, of 0.0.0.0/0, which it takes for empty"
+        "host-local", r"(address 01: invalid IP address|range set: \?01-\S+)$", "this release has this error for ::/0"
     ),
+    Theirs("host-local", "duplicate allocation is not allowed$", "this release takes 0.0.0.0/0 for an empty subnet"),
     Theirs("host-local", "^invalid CIDR address: $", GAP),
     Theirs(
         "sbr", "^Failed to add default route to 10.3.0.[015]: network is unreachable$", "addresses may come at runtime"
     ),
-    Theirs("dhcp", 'error looking up "eth0": Link not found$', "all options are read, and no interface was made"),
+    Theirs(
+        "dhcp", 'error looking up "eth0": Link not found$', "dhcp has read all options by then; there is no interface"
+    ),
     Theirs("dhcp", "error dialing DHCP daemon", NODE),
-    Theirs("dhcp", 'Can not parse option ""', "this release; since 1.6 what is requested may have no option"),
+    Theirs("dhcp", 'Can not parse option ""', "this release refuses it; since 1.6 an item of request needs no option"),
 )
 NEWER: Sequence[Newer] = (
     Newer("bridge", r"\.(vlanTrunk|preserveDefaultVlan)\b", "1.3"),
@@ -100,19 +104,19 @@ NEWER: Sequence[Newer] = (
 
 
 MAIN_READS = r"\.routes\[\d+\]$"
-"""What an IPAM plugin passes on unread, and the main plugin around it refuses: a route without a destination."""
+"""A route without a destination: an IPAM plugin passes it on unread, and the main plugin around it refuses it."""
 
 
 def excuse(plugin: str, said: str) -> str:
-    """Return why a plugin may refuse what we accept; "" when it may not."""
+    """Return why a plugin may refuse a configuration that we accept; "" if it may not."""
     return next((item.why for item in THEIRS if item.plugin in {plugin, ""} and re.search(item.said, said)), "")
 
 
 def is_of_main(finding: PluginFinding) -> bool:
-    """Say whether the main plugin around an IPAM plugin refuses it, and not that one itself."""
+    """Say whether the main plugin around an IPAM plugin refuses it, not the IPAM plugin itself."""
     return re.search(MAIN_READS, finding.path) is not None
 
 
 def is_newer(plugin: str, finding: PluginFinding) -> bool:
-    """Say whether a finding is about what older releases do not read."""
+    """Say whether a finding is about a key that older releases do not read."""
     return any(item.plugin == plugin and re.search(item.path, finding.path) for item in NEWER)

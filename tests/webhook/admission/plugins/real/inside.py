@@ -1,10 +1,10 @@
-"""Runs inside the namespace of the node's side: calls programs as a runtime would, one line of JSON for each.
+"""Runs inside the namespace of the node: calls a program for each line of JSON, as a runtime would.
 
     {"program", "directory", "stdin", "environ"} -> {"code", "stdout", "stderr"}
 
-It has the mounts of its own process, so /run and /var/lib, where plugins keep their records, are empty and vanish
-with it; the pod's namespace stays reachable at the path that is its first argument. Plugin dhcp has its daemon, which
-gets a socket that listens already, so nobody needs to wait for it. Standard library only.
+The process has its own mounts, so /run and /var/lib, where plugins keep their records, are empty and vanish with it.
+The first argument is the path of the pod's namespace, which stays reachable. The daemon of plugin dhcp gets a socket
+that already listens, so its clients do not have to wait. Standard library only.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ CALL_S = 20.0
 
 
 def main(pod: str, name: str, dhcp: str) -> None:
-    """Answer each line of standard input until its end."""
+    """Answer each line of standard input."""
     mounts = (
         ["mount", "--make-rprivate", "/"],
         ["mount", "--bind", f"/run/netns/{name}", pod],

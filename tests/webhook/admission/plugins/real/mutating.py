@@ -1,7 +1,7 @@
-"""Many configurations of one plugin, each a valid one with one key changed.
+"""Many configurations of one plugin: a valid one with one key changed.
 
-The keys are those of our schema; the values are each JSON type, the edges of Go's integers and of what plugins check,
-and texts that look like addresses and names. Where there are too many, some of all places are taken, always the same.
+The keys are those of our schema. The values are of each JSON type, at the limits of Go's integers and of the plugins'
+checks, and texts that look like addresses and names. If there are too many, the same sample is taken every time.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tests.webhook.admission.plugins.real.node import Conf
 from webhook.admission.plugins.schema import Key
 
 NETWORKS_MAX = 300
-"""Of one plugin: enough for each key with most of the values, and a run of all plugins takes less than a minute."""
+"""Configurations of one plugin: enough for each key with most values; all plugins together take less than a minute."""
 
 WORDS: tuple[Any, ...] = (
     None,
@@ -52,7 +52,7 @@ Path = tuple[str | int, ...]
 
 
 def mutations(base: Conf) -> list[dict[str, Any]]:
-    """Return configurations, each different from `base` in one key, as many as NETWORKS_MAX."""
+    """Return at most NETWORKS_MAX configurations, each different from `base` in one key."""
     found = [
         _changed(base, path, value) for path, key in _places(SCHEMAS[base["type"]].keys, ()) for value in _pool(key)
     ]
@@ -61,7 +61,7 @@ def mutations(base: Conf) -> list[dict[str, Any]]:
 
 
 def _pool(key: Key) -> tuple[Any, ...]:
-    """Return the values for a key: all kinds, more of its own."""
+    """Return the values for a key: of all types, more of its own type."""
     if key.type == "integer":
         return (*WORDS, *NUMBERS, "", "1")
     if key.type != "string":
@@ -71,7 +71,7 @@ def _pool(key: Key) -> tuple[Any, ...]:
 
 
 def _places(keys: Mapping[str, Key], path: Path) -> Iterator[tuple[Path, Key]]:
-    """Yield where values can be put: each key, the first item of each list, the keys of each object."""
+    """Yield the paths of values: each key, the first item of each list, the keys of each object."""
     for name, key in keys.items():
         yield from _inside((*path, name), key)
 
@@ -84,7 +84,7 @@ def _inside(path: Path, key: Key) -> Iterator[tuple[Path, Key]]:
 
 
 def _changed(base: Conf, path: Path, value: object) -> dict[str, Any]:
-    """Return a copy with a value at a path, whose missing steps are made."""
+    """Return a copy with a value at a path; missing steps are created."""
     changed = copy.deepcopy(dict(base))
     here: Any = changed
     for step, after in itertools.pairwise(path):

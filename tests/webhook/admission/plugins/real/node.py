@@ -1,8 +1,8 @@
-"""A node that runs the plugins of a directory: Debian's, or those that NADMIT_CNI_PLUGINS names.
+"""A node that runs the plugins of a directory: /usr/lib/cni of Debian, or the value of NADMIT_CNI_PLUGINS.
 
-Two namespaces, one for the node's side and one for the pod's; the machine's own links, packet filter and records are
-not touched. The node has `uplink` (a veth pair, as not every kernel has dummy links) and a default route through it,
-and `dev0`, which plugin host-device may move.
+It has two namespaces, for the node and for the pod, so the machine's own links, packet filter and records do not change.
+The node has `uplink` (a veth pair, because not every kernel has dummy links) with a default route, and `dev0`, which
+plugin host-device may move.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ _SETUP = (
 
 
 def installed(plugin: str) -> bool:
-    """Say whether there is such a program."""
+    """Say whether the program of a plugin is installed."""
     return (PLUGINS / plugin).is_file()
 
 
 def skip_unless_possible() -> None:
-    """Skip with one line where these tests cannot run."""
+    """Skip, with the reason, where these tests cannot run."""
     if os.geteuid() != 0:
         pytest.skip("needs root to make network namespaces")
     missing = [name for name in PROGRAMS if not shutil.which(name)]
@@ -52,7 +52,7 @@ def skip_unless_possible() -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What became of a network: `error` is what the plugin that failed said, "" when all succeeded."""
+    """The outcome of adding a network. `error`: of the plugin `failed`; both are "" if all plugins succeeded."""
 
     error: str = ""
     failed: str = ""
@@ -102,8 +102,8 @@ class Node:
     def attach(self, plugins: Sequence[Conf], *, given: Conf, version: str, before: Conf | None = None) -> Outcome:
         """Add a network and remove it again, as libcni does.
 
-        `given`: what the runtime has for capabilities. `before`: a result to begin with, of plugins that stay. What
-        was attempted is removed, also after a failure. Raises AssertionError when a success cannot be removed.
+        `given`: the runtime's values for capabilities. `before`: the result of earlier plugins, which stay. Attempted
+        plugins are removed, also after a failure. Raises AssertionError if a network that was added cannot be removed.
         """
         result, tried, outcome = before, [], ACCEPTED
         for conf in plugins:
@@ -134,11 +134,11 @@ class Node:
         for request in reversed(requests):
             code, answer = self.call("DEL", request["type"], request)
             assert code == 0 or not outcome.is_accepted, f"DEL of {request}: {answer}"
-        if not outcome.is_accepted and not has_before:  # IPAM may have refused DEL, too
+        if not outcome.is_accepted and not has_before:  # NB: IPAM may have refused DEL as well
             subprocess.run(["ip", "-n", self.pod, "link", "delete", "eth0"], check=False, capture_output=True)
 
     def call(self, verb: str, plugin: str, request: Conf) -> tuple[int, str]:
-        """Run one program; return its exit code, and its result or what it says: CNI's msg, or a crash's text."""
+        """Run one program; return its exit code, and its result or its error: the msg of CNI, or the text of a crash."""
         environ = {
             "PATH": os.environ["PATH"],
             "CNI_COMMAND": verb,
@@ -160,7 +160,7 @@ class Node:
 
 
 def _request(conf: Conf, given: Conf, version: str, result: Conf | None) -> dict[str, Any]:
-    """Return what a runtime gives to one plugin (CNI 1.1 §3, deriving execution configuration)."""
+    """Return the configuration for one plugin (CNI 1.1 §3, deriving execution configuration)."""
     declared = conf.get("capabilities") or {}
     runtime = {name: value for name, value in given.items() if declared.get(name)}
     request = {**conf, "name": "tried", "cniVersion": version}

@@ -1,7 +1,7 @@
-"""Chosen configurations: what is accepted can be added and removed, and what is refused fails with the text we quote.
+"""Real plugins add and remove the networks that we accept, and fail with the text we quote for those that we refuse.
 
-The cases are data, tests/vectors/cni_plugins/<plugin>.json. With NADMIT_CNI_PLUGINS naming a directory of later
-releases than Debian's, the same cases are asked of those.
+The cases are data, tests/vectors/cni_plugins/<plugin>.json. NADMIT_CNI_PLUGINS may name a directory with later releases
+than Debian's.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Thousands of configurations, each wrong or odd in one key: whatever we refuse they refuse, and the other way round."""
+"""Thousands of configurations with one wrong or unusual key: we refuse exactly those that the plugins refuse."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ pytestmark = [pytest.mark.root, pytest.mark.slow]
 FIRST_CASES = {plugin: case for (plugin, _), case in reversed(load("accepted").items())}
 PLUGINS = [plugin for plugin in FIRST_CASES if installed(plugin) and SCHEMAS[plugin].keys]
 STATEFUL = ("bandwidth", "sbr")
-"""They leave something on an interface that stays, so each network has a new one."""
+"""Plugins that leave something on an interface, so each network gets a new interface."""
 COMPARED_MIN = 50
-"""Of each plugin; the others are refused by what all plugins share, and never get to it."""
+"""Configurations that reach each plugin; the envelope refuses the others."""
 
 
 @pytest.mark.parametrize("plugin", PLUGINS)

@@ -1,6 +1,6 @@
-"""Real plugins read every spelling that the access rules count, and what is empty is absent for them.
+"""Real plugins read every spelling that the access rules count, and take an empty value for absent.
 
-A value that no key can hold shows whether a key is read: Go's decoder then says which type it could not put it into.
+A value that no key can hold shows whether a plugin reads a key: Go's decoder then fails with the type of the key.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def is_read(node: Node, key: Key, spell: int) -> bool:
 
 @pytest.mark.parametrize("key", READ, ids=lambda key: key.name)
 def test_each_spelling_is_read(node: Node, key: Key) -> None:
-    """A plugin that is too old for a key reads it in no spelling."""
+    """A plugin that is too old for a key does not read it in any spelling."""
     found = {spelling: is_read(node, key, spell) for spell, spelling in enumerate(spellings(key.steps[-1][0]))}
     assert all(found.values()) or (key.name in NEWER and not any(found.values())), found
 
@@ -49,15 +49,15 @@ def test_there_are_keys_of_most_plugins() -> None:
 
 @pytest.mark.parametrize("key", ["runtimeConfig", "prevResult"])
 @pytest.mark.parametrize("conf", [{"type": "bridge"}, {"type": "ptp"}, {"type": "host-device", "device": "dev0"}])
-def test_what_is_empty_is_absent(node: Node, conf: dict[str, Any], key: str) -> None:
-    """Hence these are not refused; tests/cniplugin/access/content/test_builtin.py has what is."""
+def test_an_empty_value_is_absent(node: Node, conf: dict[str, Any], key: str) -> None:
+    """So the webhook allows these; tests/cniplugin/access/content/test_unsafeconfig.py has the values that it refuses."""
     empty: dict[str, Any] = {}
     for value in (empty, None):
         assert node.attach([{**conf, "ipam": IPAM, key: value}], given={}, version="1.0.0") == ACCEPTED
 
 
-def test_what_is_written_wins_over_what_the_rules_judge(node: Node) -> None:
-    """Why it is refused: the definition says dev0, and its runtimeConfig another device."""
+def test_runtime_config_in_a_definition_replaces_what_the_rules_judge(node: Node) -> None:
+    """The reason to refuse it: the definition names dev0, and its runtimeConfig names another device."""
     conf = {"type": "host-device", "device": "dev0"}
     assert node.attach([conf], given={}, version="1.0.0") == ACCEPTED
     written = {**conf, "runtimeConfig": {"deviceID": "0000:ff:1f.7"}}
@@ -65,17 +65,17 @@ def test_what_is_written_wins_over_what_the_rules_judge(node: Node) -> None:
 
 
 def test_an_ipam_type_that_is_a_main_plugin_is_run(node: Node) -> None:
-    """Why it is refused: host-device looks for a device of the node, by a key that macvlan does not read."""
+    """The reason to refuse it: host-device takes a device of the node, by a key that macvlan does not read."""
     conf = {"type": "macvlan", "master": "uplink", "device": "nosuch0", "ipam": {"type": "host-device"}}
     conf |= {"name": "tried", "cniVersion": "1.0.0"}
     code, error = node.call("ADD", "macvlan", conf)
-    subprocess.run(["ip", "-n", node.pod, "link", "delete", "eth0"], check=True)  # macvlan leaves what it has made
+    subprocess.run(["ip", "-n", node.pod, "link", "delete", "eth0"], check=True)  # macvlan does not remove its link
     assert code != 0
     assert "failed to find host device" in error
 
 
 def test_a_name_ends_at_a_nul(node: Node) -> None:
-    """Hence the rules compare what is before it."""
+    """So the rules compare only the part before it."""
     conf = {"type": "macvlan", "master": "uplink\0x"}
     assert node.attach([conf], given={}, version="1.0.0") == ACCEPTED
     assert "Link not found" in node.attach([{**conf, "master": "uplinkx"}], given={}, version="1.0.0").error

@@ -1,0 +1,211 @@
+"""The values of the access rules: configuration, rules in force, subject, item, verdict.
+
+Field names follow the kind `NetworkAttachmentPolicyConfig` (access.nadmit.io/v1alpha1).
+"""
+
+from __future__ import annotations
+
+from cniplugin.netspec.record import Record
+
+from .levels import AUDIT, TRIALS, WARN, BaselineLists, ClusterLevels, with_basis
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from typing import Protocol
+
+    from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
+    from cniplugin.netspec.selection import NetworkSelectionElement
+
+    from .policyrules import AttachmentRule, AuthorMatch, DefinitionRule
+
+    class RuleIndex(Protocol):
+        """Finds rules; see `index`."""
+
+        @property
+        def definitions(self) -> Sequence[DefinitionRule]:
+            """Return all rules about definitions, sorted."""
+
+        def find(
+            self, subject: Subject, item: Item, *, whatever: bool = False
+        ) -> tuple[Sequence[AttachmentRule], Sequence[AttachmentRule]]:
+            """Return the Deny and the Allow rules that select a pod and a network, each sorted."""
+
+        def reads_labels_of(self, namespace: str) -> bool:
+            """Say whether it depends on the labels of a namespace, beside its name, which rules select its pods."""
+
+        @property
+        def requires_consent(self) -> bool:
+            """Return whether a rule accepts only what the owner shares."""
+
+        def find_possible(
+            self, subject: Subject, item: Item, *, whatever: bool = False
+        ) -> Iterable[tuple[AttachmentRule, bool]]:
+            """Return the rules that select a network and can select a pod, and whether each selects every such pod."""
+
+        def rules_in(self, subject: Subject) -> Sequence[AttachmentRule]:
+            """Return the rules that can select a pod of the subject's namespace, sorted."""
+
+        def rules_for(self, subject: Subject) -> Sequence[AttachmentRule]:
+            """Return the rules that select a pod, whatever it asks for, sorted."""
+
+    class Catalogue(Protocol):
+        """The networks that there are, as far as a refusal may list them."""
+
+        def network(self, namespace: str, name: str) -> NetworkAttachmentDefinition | None:
+            """Return a definition, None if there is none. May raise UnreadError."""
+
+        def network_names(self, namespace: str) -> Sequence[str]:
+            """Return the sorted names of the definitions of a namespace; () if it is unknown."""
+
+        def network_namespaces(self) -> Iterable[str]:
+            """Return the namespaces that have definitions, sorted."""
+
+        def shared_networks(self) -> Iterable[tuple[str, str]]:
+            """Return namespace and name of the definitions whose owners share them, sorted."""
+
+        def namespace_labels(self, namespace: str) -> Mapping[str, str]:
+            """Return the labels of a namespace."""
+
+
+class UnreadError(Exception):
+    """A definition would have to be read first, and there is no time for that now."""
+
+
+POSTURES = ("Open", "Isolated", "Consent", "Strict")
+"""What decides where no rule covers a pod and a network. Open: everything (Multus' `namespaceIsolation: false`).
+Isolated: own namespace and globalNamespaces (`true`). Consent: those, and what its owner shares. Strict: nothing."""
+
+ON_UNAVAILABLE = ("UseSnapshot", "Deny", "Allow")
+
+NETWORK_STATUS_MODES = ("Off", "Audit", "Warn", "Deny")
+"""What becomes of a `network-status` that neither a node nor a status writer wrote."""
+
+META_PLUGIN_TYPES = ("multus", "multus-shim", "nadmit")
+"""Delegating plugins: inside a NetworkAttachmentDefinition they would run the whole pod again. `nadmit` is this one."""
+
+NAME_LABEL = "kubernetes.io/metadata.name"
+"""Label that the API server sets on every namespace, and nobody can change."""
+
+
+LABEL_MODES = ("Off", "Audit", "Warn", "Deny")
+"""What becomes of a change of a namespace's label that rules, consents or levels depend on."""
+
+
+class NamespaceLabels(Record):
+    """Who may change labels of namespaces that decisions depend on, and what becomes of others (`namespaceLabels`)."""
+
+    mode: str = "Warn"
+    writers: AuthorMatch | None = None
+
+
+class MultusGate(Record):
+    """What upstream Multus on the nodes would refuse, whatever the rules say (`multusGate`)."""
+
+    namespace_isolation: bool
+    global_namespaces: tuple[str, ...] = ("default",)
+
+
+class Config(Record):
+    """What holds for the whole cluster; the defaults are those of an absent configuration object."""
+
+    posture: str = "Isolated"
+    global_namespaces: tuple[str, ...] = ("default",)
+    exempt_namespaces: tuple[str, ...] = ()
+    workload_templates: str = "Deny"
+    network_status_mode: str = "Warn"
+    status_writers: tuple[str, ...] = ()
+    status_writer_groups: tuple[str, ...] = ()
+    definitions_default: str = "Allow"
+    exempt_users: tuple[str, ...] = ()
+    exempt_groups: tuple[str, ...] = ("system:masters",)
+    meta_plugin_types: tuple[str, ...] = META_PLUGIN_TYPES
+    levels: ClusterLevels = ClusterLevels()
+    baseline: BaselineLists = BaselineLists()
+    namespace_labels: NamespaceLabels = NamespaceLabels()
+    on_unavailable: str = "UseSnapshot"
+    snapshot_max_age_s: int = 86_400
+    multus_gate: MultusGate | None = None
+    contact: str = ""
+    list_allowed: bool = True
+    max_listed: int = 5
+
+    @property
+    def whom_to_ask(self) -> str:
+        """The contact as it stands after "ask"."""
+        return self.contact or "a cluster administrator"
+
+
+class Rules(Record):
+    """The rules in force, swapped whole.
+
+    `enforced` decides. `warned` has the policies of mode Warn too, `audited` all of them; None where there are none
+    that differ from the one before.
+    """
+
+    config: Config = Config()
+    enforced: RuleIndex | None = None
+    warned: RuleIndex | None = None
+    audited: RuleIndex | None = None
+
+    @property
+    def trials(self) -> tuple[tuple[str, str, RuleIndex | None], ...]:
+        """The modes that refuse nothing: of levels, of policies, and the rules of policies up to that mode."""
+        return (WARN, TRIALS[WARN], self.warned), (AUDIT, TRIALS[AUDIT], self.audited)
+
+
+class Subject(Record):
+    """Who wants to attach: the pod. The requester is not consulted."""
+
+    namespace: str
+    namespace_labels: Mapping[str, str] = {}  # never changed
+    labels: Mapping[str, str] = {}  # never changed
+    service_account: str = "default"
+
+
+class Item(Record):
+    """One network that the subject asks for. `network` is None when no such definition is known.
+
+    `network_labels`: labels of the network's namespace, by which its definitions have a level; they have no default,
+    because whoever forgot them would judge by the cluster's. `source`: what asks for it, as messages name what is to be
+    changed.
+    """
+
+    element: NetworkSelectionElement
+    network: NetworkAttachmentDefinition | None = None
+    network_labels: Mapping[str, str]  # never changed
+    replaces_default: bool = False
+    source: str = "this item"
+
+    @property
+    def reference(self) -> str:
+        """The network as messages name it: `namespace/name`."""
+        return f"{self.element.namespace}/{self.element.name}"
+
+
+class Verdict(Record):
+    """The answer for one item. `code` is stable; `reason`, `decided`, `fix` are the facts that a refusal prints.
+
+    `decider` names who decided, `basis` says on what grounds. `policy` and `rule` are set if a rule decided, `posture`
+    if the default posture did. `contact`: whom the rule's policy says to ask. `allowed`: what the deciding rule allows
+    on this network; "" where a list of the pod's networks is the better answer. `keys`: the keys of a definition that
+    decided, each with what is wrong.
+    """
+
+    is_allowed: bool
+    code: str
+    reason: str = ""
+    decider: str = ""
+    basis: str = ""
+    fix: str = ""
+    allowed: str = ""
+    policy: str = ""
+    rule: str = ""
+    posture: str = ""
+    contact: str = ""
+    keys: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def decided(self) -> str:
+        """Who decided, and on what grounds."""
+        return with_basis(self.decider, self.basis)

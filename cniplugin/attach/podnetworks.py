@@ -1,0 +1,190 @@
+"""The networks of a pod: configuration, annotations and definitions to a `Plan`, judged by the access rules.
+
+The order is: the default network, further default networks, the selected ones. A network without a
+NetworkAttachmentDefinition (a delegate of the configuration, a file of the node) has no namespace.
+
+    default   = v1.multus-cni.io/default-network of the pod / delegates[0] / clusterNetwork
+    further   = delegates[1:], defaultNetworks (not in systemNamespaces), auxiliaryCNIChainName
+    selected  = k8s.v1.cni.cncf.io/networks of the pod
+"""
+
+from __future__ import annotations
+
+import os
+
+from cniplugin.cnierrors import INVALID_NETWORK_CONFIG, CniError
+from cniplugin.netspec.errors import SpecErrors
+from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
+from cniplugin.netspec.plan import plan
+from cniplugin.netspec.record import Record
+from cniplugin.netspec.selection import NetworkSelectionElement
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cniplugin.cluster.accessrules import Remark
+    from cniplugin.cluster.objects import Pod, Reader, Server
+    from cniplugin.netspec.cniconfig import NetworkConfigList
+    from cniplugin.netspec.plan import Plan
+    from cniplugin.protocol.netconf import NetConf
+
+    from .podclaims import Claimed
+
+    Tell = Callable[[Remark], None]
+    """Takes a remark for an event about the pod; the pod may start or not."""
+
+LOCAL = ""
+"""The namespace of networks that are not objects of the API."""
+
+
+class DefaultNetworks(Record):
+    """The default networks of the node. The interface of `first` is CNI_IFNAME."""
+
+    first: NetworkSelectionElement
+    more: tuple[NetworkSelectionElement, ...] = ()
+
+
+class Catalogue:
+    """Looks up definitions: networks of the node by name, all others in the cluster, each once."""
+
+    def __init__(self, conf: NetConf, client: Reader | None) -> None:
+        self._conf = conf
+        self._client = client
+        self._local: dict[str, NetworkAttachmentDefinition] = {}
+
+    def add(self, config: NetworkConfigList) -> NetworkSelectionElement:
+        """Add a network of the node; return the element that selects it.
+
+        NB: two networks may have the same name, because delegates without a name have ours. So the element's name
+        gets a number.
+        """
+        key = f"{config.name}#{len(self._local)}" if config.name in self._local else config.name
+        self._local[key] = NetworkAttachmentDefinition(namespace=LOCAL, name=config.name, config=config)
+        return NetworkSelectionElement(name=key, namespace=LOCAL)
+
+    def look_up(self, namespace: str, name: str) -> NetworkAttachmentDefinition | None:
+        """Return a definition of the cluster or a network of the node as it is; None without one."""
+        if namespace == LOCAL:
+            return self._local.get(name)
+        if self._client is None:
+            return None
+        from cniplugin.cluster.objects import fetch_network  # noqa: PLC0415  # for a node with an API server
+
+        return fetch_network(self._client, namespace, name)
+
+    def find(self, namespace: str, name: str) -> NetworkAttachmentDefinition | None:
+        """Return a definition with its configuration, from the node's disk if it has none itself. None without one."""
+        network = self.look_up(namespace, name)
+        if network is None or not network.is_on_disk:
+            return network
+        from .confdir import load_network  # noqa: PLC0415  # for networks on disk
+
+        config = load_network(self._conf.conf_dir, name)
+        if config is None:
+            where = f"{self._conf.conf_dir} has no CNI configuration of that name"
+            raise CniError(INVALID_NETWORK_CONFIG, f"network {network.reference}: spec.config is empty, and {where}")
+        return network.replace(config=config)
+
+    def resolve(self, value: str) -> NetworkSelectionElement:
+        """Return the element for a value of `clusterNetwork` or `defaultNetworks`.
+
+        A path is a file or a directory. A name is a definition of `multusNamespace`, else a file of `confDir`.
+        """
+        from . import confdir  # noqa: PLC0415  # as above
+
+        if "/" in value:
+            is_directory = os.path.isdir(value)  # noqa: PTH112  # pathlib costs 5 ms
+            return self.add(confdir.load_directory(value) if is_directory else confdir.load_file(value))
+        namespace = self._conf.multus_namespace
+        if self._client is not None and self.find(namespace, value) is not None:
+            return NetworkSelectionElement(name=value, namespace=namespace)
+        config = confdir.load_network(self._conf.conf_dir, value)
+        if config is None:
+            where = f"neither a NetworkAttachmentDefinition of {namespace} nor a file of {self._conf.conf_dir}"
+            raise CniError(INVALID_NETWORK_CONFIG, f"default network {value}: {where} has that name")
+        return self.add(config)
+
+
+def node_defaults(conf: NetConf, catalogue: Catalogue, *, pod_namespace: str) -> DefaultNetworks:
+    """Return the default networks of the node's configuration."""
+    if conf.delegates:
+        first, *more = (catalogue.add(config) for config in conf.delegates)
+    else:
+        first, more = catalogue.resolve(conf.cluster_network), []
+    if pod_namespace not in conf.system_namespaces:
+        more += [catalogue.resolve(value) for value in conf.default_networks]
+    if conf.auxiliary_cni_chain_name and "/" in conf.cluster_network:
+        directory = os.path.dirname(conf.cluster_network)  # noqa: PTH120
+        from .confdir import load_chain  # noqa: PLC0415  # as above
+
+        chain = load_chain(directory, conf.auxiliary_cni_chain_name)
+        more += [catalogue.add(chain)] if chain else []
+    return DefaultNetworks(first=first, more=tuple(more))
+
+
+def plan_networks(conf: NetConf, pod: Pod | None, client: Server | None, *, ifname: str, uid: str, tell: Tell) -> Plan:
+    """Return the plan for a pod; without a pod (no API server), that of the node's own networks.
+
+    `uid` is the pod's uid in CNI_ARGS, or "". Raises SpecErrors for an annotation that cannot be read or planned,
+    CniError 100 for a refused attachment, and the errors of `devices`.
+    """
+    made = _plan_networks(conf, pod, client, ifname=ifname, tell=tell)
+    if any(item.network.resource_name or item.element.device_id for item in made.attachments):
+        return _choose_devices(conf, made, pod, uid)
+    return made
+
+
+def _choose_devices(conf: NetConf, made: Plan, pod: Pod | None, uid: str) -> Plan:
+    """NB: the kubelet uses its own uid, which for a static pod is not that of the API."""
+    from cniplugin.access.judging.reasons import Refusal  # noqa: PLC0415  # few pods have devices
+
+    from . import devices, permission  # noqa: PLC0415  # as above
+
+    is_needed = any(item.network.resource_name for item in made.attachments)
+    own = devices.load_devices(conf.kubelet_dir, uid or (pod.uid if pod else "")) if is_needed else {}
+    refusals = [
+        Refusal(reference=item.network.reference, item=item.item, verdict=devices.refuse_foreign(item, own))
+        for item in devices.find_foreign(made, own)
+    ]
+    if refusals:
+        raise permission.denied(refusals, pod, judged=len(made.attachments))
+    return devices.assign(made, own)
+
+
+def _plan_networks(conf: NetConf, pod: Pod | None, client: Server | None, *, ifname: str, tell: Tell) -> Plan:
+    catalogue = Catalogue(conf, client)
+    defaults = node_defaults(conf, catalogue, pod_namespace=pod.namespace if pod else "")
+    if pod is None or client is None:
+        return plan((), catalogue.find, default=defaults.first, more_defaults=defaults.more, default_interface=ifname)
+    from cniplugin.netspec.annotation import read_pod, texts_of  # noqa: PLC0415  # for a node with an API server
+
+    selections = read_pod(*texts_of(pod.annotations), namespace=pod.namespace, network_namespace=conf.multus_namespace)
+    if selections.problems:
+        source = selections.problems[-1].source  # the error names one annotation
+        raise SpecErrors([problem for problem in selections.problems if problem.source == source])
+    asked = selections.elements
+    claimed: tuple[Claimed, ...] = ()
+    if pod.claims:
+        from . import podclaims  # noqa: PLC0415  # few pods have claims
+
+        claimed = podclaims.find(pod, client, catalogue.look_up, tell)
+    if asked or claimed:
+        # Most pods ask for nothing and need no rules.
+        from cniplugin.cluster import accessrules  # noqa: PLC0415
+
+        from . import permission  # noqa: PLC0415
+
+        in_effect = accessrules.load(conf, pod.namespace, client)
+        for remark in (
+            *in_effect.remarks,
+            *permission.check(pod, asked, in_effect, catalogue, client, claimed=claimed),
+        ):
+            tell(remark)
+    return plan(
+        selections.networks,
+        catalogue.find,
+        default=selections.default or defaults.first,
+        more_defaults=defaults.more,
+        default_interface=ifname,
+    )

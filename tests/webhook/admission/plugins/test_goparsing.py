@@ -1,0 +1,64 @@
+"""Texts as Go reads them."""
+
+from __future__ import annotations
+
+import pytest
+
+from webhook.admission.plugins.goparsing import fits, read_address, read_cidr
+
+
+@pytest.mark.parametrize(
+    ("form", "text"),
+    [
+        ("mac", "02:00:00:00:00:01"),
+        ("mac", "02-00-00-00-00-aF"),
+        ("mac", "0200.0000.0001"),
+        ("mac", "020000000001"),
+        ("mac", "02:00:00:00:00:00:00:01"),
+        ("mac", ":".join(["00"] * 20)),
+        ("mac", "0000.0000.0000.0001"),
+        ("ip", "10.1.0.5"),
+        ("ip", "::ffff:10.1.0.5"),
+        ("cidr", "10.1.0.5/24"),
+        ("cidr", "fd00::1/128"),
+        ("decimal", "-5"),
+        ("ifname", "net1.100"),
+        ("link", "net1.100"),
+        ("link", "a" * 127),
+    ],
+)
+def test_fits(form: str, text: str) -> None:
+    assert fits(text, form)
+
+
+@pytest.mark.parametrize(
+    ("form", "text"),
+    [
+        ("mac", "02:00:00:00:00"),
+        ("mac", "02:00-00:00:00:01"),
+        ("mac", "0200000000011"),
+        ("ip", "10.1.0.05"),
+        ("ip", "10.1.0.5/24"),
+        ("ip", "fe80::1%eth0"),
+        ("cidr", "10.1.0.5"),
+        ("cidr", "10.1.0.0/255.255.255.0"),
+        ("cidr", "10.1.0.0/33"),
+        ("cidr", "300.1.0.0/8"),
+        ("decimal", "1.5"),
+        ("decimal", "1" * 19),
+        ("ifname", "a" * 16),
+        ("link", "a" * 128),
+        ("link", "eth0:1"),
+        ("ifname", ".."),
+        ("ifname", "eth0:1"),
+        ("ifname", "a b"),
+    ],
+)
+def test_does_not_fit(form: str, text: str) -> None:
+    assert not fits(text, form)
+
+
+def test_an_address_inside_ipv6_is_ipv4() -> None:
+    assert read_address("::ffff:10.1.0.5") == read_address("10.1.0.5")
+    assert read_address(5) is None
+    assert read_cidr(None) is None

@@ -1,0 +1,37 @@
+"""The example of each code has exactly this finding."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.webhook.admission.plugins.checking import found
+from tests.webhook.admission.plugins.pods import codes, judge
+from webhook.admission.plugins.findings import SEVERITIES, WARNING
+from webhook.plugindata.codes import load_codes
+from webhook.report.explained import example_checks
+
+
+@pytest.mark.parametrize("code", SEVERITIES)
+def test_the_example_has_only_this_code(code: str) -> None:
+    known = load_codes()[code]
+    findings = found(known.example, checks=example_checks(known))
+    if not known.pod:
+        assert [finding.code for finding in findings] == [code]
+    else:
+        assert not any(finding.is_error for finding in findings)
+        decision = judge(known.example, json.dumps(known.pod), *map(json.dumps, filter(None, [known.other_pod])))
+        assert codes(decision) == [code]
+        assert decision.is_allowed == (SEVERITIES[code] == WARNING)
+        assert f"{code}: " in "".join([decision.message, *decision.warnings])
+
+
+def test_codes_are_well_formed() -> None:
+    assert list(load_codes()) == list(SEVERITIES) == sorted(SEVERITIES)
+    for name, code in load_codes().items():
+        assert name.startswith("NAD")
+        assert len(name) == 6
+        assert code.meaning.endswith(".")
+        assert code.fix.endswith(".")
+        assert not code.title.endswith(".")

@@ -1,0 +1,263 @@
+"""Which requests of pods one network supports: the ranges of its IPAM plugins, and the readers of its capabilities.
+
+It is read once for each network, from the configuration as the plugins' Go structs would read it. A configuration that
+cannot be read, or that the webhook would refuse, supports nothing that is known, so pods get no finding about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from cniplugin.netspec.cniconfig import NetworkConfigList, PluginConfig
+from webhook.admission.plugins.chaining import RUNTIME_CAPABILITIES
+from webhook.admission.plugins.decoding import Budget, Decoded, Decoder, OutOfBudgetError
+from webhook.admission.plugins.goparsing import Address, read_address, read_cidr
+from webhook.admission.plugins.intervals import Network, Spans, place_of
+from webhook.admission.plugins.rules.whereabouts import read_excluded
+from webhook.admission.plugins.schema import PluginChecks, PluginSchema
+
+PLAIN_TYPES = frozenset({"bridge", "host-device", "ipvlan", "macvlan", "sriov", "vlan"})
+"""Plugins that put exactly the addresses of their IPAM on the interface. NB: ptp makes routes of its own."""
+PLAIN_CHAINED = frozenset({"bandwidth", "firewall", "portmap", "rdma", "tuning"})
+"""Plugins that change neither addresses nor routes."""
+
+RANGES_MAX = 256
+"""Ranges and exclusions of one IPAM plugin. Addresses are compared with each of them; people write a few."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Range:
+    """Addresses that an IPAM plugin hands out, `first` to `last`.
+
+    `group`: the number of its set; a pod gets one address of a set. `gateway`: an address inside that no pod gets, None
+    if all may be handed out. `excluded`: networks inside that the plugin leaves out.
+    """
+
+    subnet: Network
+    first: Address
+    last: Address
+    group: int = 0
+    gateway: Address | None = None
+    excluded: tuple[Network, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ipam:
+    """The IPAM plugin inside one plugin of a network.
+
+    `gets_ips`: whether the runtime passes it the `ips` of a pod. `ranges`: of host-local and whereabouts. `subnets`: of
+    its ranges, or of the addresses of static. `routes`: the destinations of its routes without default routes.
+    """
+
+    type: str
+    gets_ips: bool
+    cni_version: str
+    ranges: tuple[Range, ...] = ()
+    subnets: tuple[Network, ...] = ()
+    routes: tuple[Network, ...] = ()
+    _spans: tuple[tuple[int, int, Spans, Range], ...] = field(init=False, compare=False, repr=False)
+    _subnet_spans: Spans = field(init=False, compare=False, repr=False)
+    _route_spans: Spans = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Prepare, once, what the addresses of pods are compared with."""
+        spans = tuple((place_of(one.first), place_of(one.last), Spans(one.excluded), one) for one in self.ranges)
+        object.__setattr__(self, "_spans", spans)
+        object.__setattr__(self, "_subnet_spans", Spans(self.subnets))
+        object.__setattr__(self, "_route_spans", Spans(self.routes))
+
+    def find_range(self, address: Address) -> Range | None:
+        """Return the first range that hands out an address, or None."""
+        place = place_of(address)
+        for low, high, excluded, candidate in self._spans:
+            if low <= place <= high and not excluded.has(place):
+                return candidate
+        return None
+
+    def has_subnet_of(self, address: Address) -> bool:
+        """Say whether an address is in one of the subnets."""
+        return self._subnet_spans.has(place_of(address))
+
+    def has_route_to(self, address: Address) -> bool:
+        """Say whether an address is in the destination of one of the routes."""
+        return self._route_spans.has(place_of(address))
+
+    def reaches(self, address: Address) -> bool:
+        """Say whether an address is in one of the subnets, or in the destination of one of the routes."""
+        return self.has_subnet_of(address) or self.has_route_to(address)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Support:
+    """Which requests of pods a network supports, as far as its plugins are known.
+
+    `ipams`: the IPAM plugins that can be read. `readers`: by capability, the types of the plugins that declare and read
+    it. `unread`: declared capabilities that no plugin reads. `is_plain`: whether its interface has exactly the
+    addresses and routes of its only IPAM plugin.
+    """
+
+    ipams: tuple[Ipam, ...] = ()
+    readers: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    unread: frozenset[str] = frozenset()
+    is_plain: bool = False
+
+    @property
+    def weight(self) -> int:
+        """Its size in memory, in bytes, estimated."""
+        parts = sum(
+            len(ipam.ranges) + len(ipam.subnets) + len(ipam.routes) + sum(len(item.excluded) for item in ipam.ranges)
+            for ipam in self.ipams
+        )
+        return 600 * (parts + len(self.readers) + 1)
+
+
+def read_support(config: NetworkConfigList, checks: PluginChecks) -> Support:
+    """Return what a network supports: nothing, if it has more than `checks.values_max` values."""
+    known = [(plugin, checks.schema_of(plugin.type)) for plugin in config.plugins]
+    budget = Budget(checks.values_max)
+    try:
+        ipams = tuple(
+            ipam
+            for plugin, schema in known
+            if schema is not None and (ipam := _ipam(plugin, schema, config, checks, budget)) is not None
+        )
+    except OutOfBudgetError:
+        return Support()
+    read = frozenset[str]().union(*(_reads(plugin, schema, checks) for plugin, schema in known))
+    types = [schema.type if schema else "" for _, schema in known]
+    is_plain = types[0] in PLAIN_TYPES and PLAIN_CHAINED.issuperset(types[1:]) and len(ipams) == 1
+    return Support(
+        ipams=ipams,
+        readers={name: _readers(name, known) for name in config.capabilities & RUNTIME_CAPABILITIES},
+        unread=(config.capabilities & RUNTIME_CAPABILITIES) - read,
+        is_plain=is_plain,
+    )
+
+
+def _readers(capability: str, known: Iterable[tuple[PluginConfig, PluginSchema | None]]) -> frozenset[str]:
+    return frozenset(
+        schema.type
+        for plugin, schema in known
+        if schema is not None and capability in plugin.capabilities & schema.capabilities
+    )
+
+
+def _reads(plugin: PluginConfig, schema: PluginSchema | None, checks: PluginChecks) -> frozenset[str]:
+    """Return the declared capabilities that a plugin reads; all of them if it, or its IPAM plugin, has no schema."""
+    if schema is None:
+        return plugin.capabilities
+    if plugin.ipam_type is None or schema.ipam == "unused":
+        return plugin.capabilities & schema.capabilities
+    ipam = checks.ipam_of(schema, plugin.ipam_type)
+    return plugin.capabilities & (schema.capabilities | ipam.capabilities) if ipam else plugin.capabilities
+
+
+def _ipam(
+    plugin: PluginConfig, schema: PluginSchema, config: NetworkConfigList, checks: PluginChecks, budget: Budget
+) -> Ipam | None:
+    ipam = checks.ipam_of(schema, plugin.ipam_type)
+    if ipam is None or ipam.type not in _READERS:
+        return None
+    values = Decoded()
+    decoder = Decoder(ipam.type, frozenset({"type"}), budget, misplaced={})
+    if any(finding.is_error for finding in decoder.decode(plugin.conf["ipam"], ipam.keys, "", values)):
+        return None
+    try:
+        ranges, subnets = _READERS[ipam.type](values)
+    except _UnsoundError:
+        return None
+    has_more = "ipRanges" in plugin.capabilities and ipam.type == "host-local"
+    if has_more or len(subnets) + sum(len(item.excluded) for item in ranges) > RANGES_MAX:
+        return None
+    destinations = (read_cidr((route or {}).get("dst")) for route in values.get("routes") or ())
+    return Ipam(
+        type=ipam.type,
+        gets_ips="ips" in plugin.capabilities,
+        cni_version=config.cni_version,
+        ranges=ranges,
+        subnets=subnets,
+        routes=tuple(
+            destination.network
+            for destination in destinations
+            if destination is not None and destination.network.prefixlen
+        ),
+    )
+
+
+class _UnsoundError(Exception):
+    """The plugin refuses the configuration, or it has no range."""
+
+
+_Read = tuple[tuple[Range, ...], tuple[Network, ...]]
+
+
+def _host_local(values: Decoded) -> _Read:
+    """Read the ranges of host-local (allocator/range.go Canonicalize). Raises _UnsoundError."""
+    sets = [[values], *(values.get("ranges") or ())] if values.get("subnet") else values.get("ranges") or ()
+    ranges = tuple(_host_local_range(item or {}, group) for group, items in enumerate(sets) for item in items or ())
+    if not ranges:
+        raise _UnsoundError
+    return ranges, tuple(item.subnet for item in ranges)
+
+
+def _host_local_range(conf: Mapping[str, Any], group: int) -> Range:
+    subnet = read_cidr(conf.get("subnet"))
+    if subnet is None:
+        raise _UnsoundError
+    network = subnet.network
+    if subnet.ip != network.network_address or network.prefixlen > network.max_prefixlen - 2:
+        raise _UnsoundError
+    first = read_address(conf.get("rangeStart")) or network.network_address + 1
+    last = read_address(conf.get("rangeEnd")) or network.broadcast_address - (network.version == 4)
+    if first not in network or last not in network:
+        raise _UnsoundError
+    gateway = read_address(conf.get("gateway")) or network.network_address + 1
+    return Range(subnet=network, first=first, last=last, group=group, gateway=gateway)
+
+
+def _static(values: Decoded) -> _Read:
+    return (), tuple(_address_networks(values))
+
+
+def _address_networks(values: Decoded) -> Iterator[Network]:
+    for item in values.get("addresses") or ():
+        address = read_cidr((item or {}).get("address"))
+        if address is not None:
+            yield address.network
+
+
+def _whereabouts(values: Decoded) -> _Read:
+    """Read the ranges of whereabouts. Raises _UnsoundError. NB: `node_slice_size` gives each node a part of them."""
+    written = ([values] if values.get("range") else []) + [item for item in values.get("ipRanges") or () if item]
+    ranges = tuple(_whereabouts_range(conf) for conf in written)
+    if not ranges:
+        raise _UnsoundError
+    return ranges, (*(item.subnet for item in ranges), *_address_networks(values))
+
+
+def _whereabouts_range(conf: Mapping[str, Any]) -> Range:
+    first, dash, rest = str(conf.get("range")).partition("-")
+    subnet = read_cidr(rest if dash else first)
+    start = read_address(first if dash else conf.get("range_start"))
+    if subnet is None or (dash and (start is None or start not in subnet.network)):
+        raise _UnsoundError
+    network = subnet.network
+    end: Address | None = subnet.ip if dash else read_address(conf.get("range_end"))
+    return Range(
+        subnet=network,
+        first=start if start is not None and start in network else network.network_address,
+        last=end if end is not None and end in network else network.broadcast_address,
+        excluded=tuple(_excluded(conf)),
+    )
+
+
+def _excluded(conf: Mapping[str, Any]) -> Iterator[Network]:
+    for text in conf.get("exclude") or ():
+        excluded = read_excluded(text)
+        if excluded is not None:
+            yield excluded.network
+
+
+_READERS = {"host-local": _host_local, "static": _static, "whereabouts": _whereabouts}

@@ -1,0 +1,86 @@
+"""One plugin in its place in a network, as constraints and rules see it; and the constraints of schemas."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cniplugin.netspec.jsontext import join
+from webhook.admission.plugins.decoding import Decoded
+from webhook.admission.plugins.findings import Findings, PluginFinding
+from webhook.admission.plugins.schema import Conditions, Constraint, PluginSchema
+
+_ZERO: tuple[object, ...] = (None, "", False, 0, [], {})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placed:
+    """A plugin of a network, or the IPAM plugin inside one.
+
+    `values`: the object that it reads, which is `ipam` for an IPAM plugin; `path`: of that object. `earlier`: the types
+    before it in the list, and whether each has a schema. `cni_version`: of the network. `declared`: the capabilities
+    that are true.
+    """
+
+    schema: PluginSchema
+    values: Decoded
+    path: str
+    earlier: Mapping[str, bool]
+    cni_version: str
+    declared: frozenset[str]
+
+    def where(self, dotted: str) -> str:
+        """Return the path of one of its keys, such as `ipam.type`; of the object itself for ""."""
+        path = self.path
+        for name in dotted.split(".") if dotted else ():
+            path = join(path, name)
+        return path
+
+
+def holds(conditions: Conditions, values: Decoded) -> bool:
+    """Say whether all conditions hold. A condition on a key that cannot be read does not."""
+    return all(_is_met(condition, key, values) for key, condition in conditions.items())
+
+
+def _is_met(condition: object, key: str, values: Decoded) -> bool:
+    try:
+        value = values.find(key)
+    except KeyError:
+        return False
+    match condition:
+        case "set":
+            return value not in _ZERO
+        case "unset":
+            return value in _ZERO
+        case "present":
+            return value is not None
+        case "absent":
+            return value is None
+        case {"not": excluded}:
+            return value is not None and not _is_one_of(value, excluded)
+        case _:
+            return _is_one_of(value, condition)
+
+
+def _is_one_of(value: object, choices: Any) -> bool:
+    return any(value == choice and type(value) is type(choice) for choice in choices)
+
+
+def constraint_findings(placed: Placed) -> Findings:
+    """Yield each constraint whose conditions all hold."""
+    for constraint in placed.schema.constraints:
+        if holds(constraint.when, placed.values):
+            yield _finding(constraint, placed)
+
+
+def _finding(constraint: Constraint, placed: Placed) -> PluginFinding:
+    value = placed.values.find(constraint.at) if constraint.at else None
+    return PluginFinding(
+        code=constraint.code,
+        path=placed.where(constraint.at),
+        detail=constraint.detail,
+        value=None if isinstance(value, dict | list) else value,
+        fix=constraint.fix,
+        refusal=constraint.refusal,
+    )

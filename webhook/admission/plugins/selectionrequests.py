@@ -1,0 +1,239 @@
+"""Compares the requests of one network selection element with what its network supports (NPWG v1.3 §4.1.2.1).
+
+A request is refused if the plugin refuses it on every node: host-local refuses an address that it does not hand out,
+static and whereabouts an address without prefix, the kernel a gateway that is not on the link. The other findings are
+warnings. `cniplugin.netspec.plan` refuses a request whose capability no plugin declares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import NamedTuple
+
+from cniplugin.netspec.selection import NetworkSelectionElement
+from webhook.admission.plugins.findings import Findings, PluginFinding
+from webhook.admission.plugins.goparsing import Address, read_address, read_cidr
+from webhook.admission.plugins.intervals import Network, Spans, place_of
+from webhook.admission.plugins.networksupport import Ipam, Range, Support
+from webhook.admission.plugins.rules.ipam import OLD_VERSIONS
+
+SHOWN_MAX = 4
+"""The number of ranges and subnets that a message names."""
+
+KERNEL_SETS_MAC = frozenset({"bridge", "macvlan", "tuning"})
+"""Plugins that set the address on an Ethernet device unchanged (is_valid_ether_addr, include/linux/etherdevice.h)."""
+
+BURST_MAX = 34_359_738_359
+"""Bits: an eighth of it, in whole bytes, is below 2^32 - 1 (plugins/meta/bandwidth/main.go validateRateAndBurst)."""
+
+_REQUESTS = (
+    ("ips", "ips", "ips"),
+    ("mac", "mac", "mac"),
+    ("port_mappings", "portMappings", "portMappings"),
+    ("bandwidth", "bandwidth", "bandwidth"),
+    ("infiniband_guid", "infiniband-guid", "infinibandGUID"),
+)
+"""(field, annotation key, capability that a plugin must read)"""
+
+
+def asks_for_anything(element: NetworkSelectionElement) -> bool:
+    """Say whether an element has a request that its network may not support."""
+    return bool(
+        element.ips
+        or element.mac
+        or element.default_route
+        or element.port_mappings
+        or element.bandwidth
+        or element.infiniband_guid
+    )
+
+
+def request_findings(element: NetworkSelectionElement, support: Support) -> Findings:
+    """Yield the findings about an element's requests; paths such as `ips[0]` begin at the element."""
+    for ipam in support.ipams:
+        if element.ips and ipam.gets_ips:
+            yield from _IPS[ipam.type](element, ipam)
+    yield from _mac_findings(element, support)
+    yield from _bandwidth_findings(element, support)
+    for field, key, capability in _REQUESTS:
+        if getattr(element, field) and capability in support.unread:
+            detail = f'the network declares the capability "{capability}", and none of its plugins reads it'
+            yield PluginFinding(code="NAD608", path=key, detail=detail, fix=f'remove "{key}", or take another network')
+    yield from _gateway_findings(element, support)
+
+
+def read_ip(text: str) -> Address | None:
+    """Return the address of an item of `ips`, which may have a prefix. IPv4 inside IPv6 is IPv4."""
+    return read_address(text.partition("/")[0])
+
+
+def read_ips(ips: Iterable[str]) -> Iterator[tuple[str, str, Address]]:
+    """Yield path, text and address of each item of `ips` that is an address."""
+    for at, text in enumerate(ips):
+        address = read_ip(text)
+        if address is not None:
+            yield f"ips[{at}]", text, address
+
+
+def _host_local(element: NetworkSelectionElement, ipam: Ipam) -> Findings:
+    """Compare each address with the ranges (host-local main.go cmdAdd, allocator.go Get)."""
+    taken: dict[int, Address] = {}
+    for path, text, address in read_ips(element.ips):
+        found = ipam.find_range(address)
+        refusal = "failed to allocate all requested IPs"
+        if found is None:
+            detail = "IPAM host-local of this network does not hand out this address"
+            allowed, refusal = _allowed(ipam.ranges), f"{refusal}: {address}"
+            yield PluginFinding(code="NAD601", path=path, detail=detail, value=text, allowed=allowed, refusal=refusal)
+        elif address == found.gateway:
+            detail = f"this address is the gateway of {found.subnet}, which no pod gets"
+            refusal = f"failed to allocate for range {found.group}: requested ip {address} is subnet's gateway"
+            yield PluginFinding(code="NAD602", path=path, detail=detail, value=text, refusal=refusal)
+        elif taken.setdefault(found.group, address) != address:
+            detail = f"IPAM host-local gives one address of each set of ranges, and {taken[found.group]} is of this one"
+            yield PluginFinding(
+                code="NAD603", path=path, detail=detail, value=text, fix="keep one of them", refusal=refusal
+            )
+
+
+def _allowed(ranges: tuple[Range, ...]) -> str:
+    shown = [f"{item.first} to {item.last}" for item in ranges[:SHOWN_MAX]]
+    return ", ".join([*shown, *(["..."] if len(ranges) > SHOWN_MAX else [])])
+
+
+def _static(element: NetworkSelectionElement, ipam: Ipam) -> Findings:
+    """Check that addresses have prefixes, and that the CNI version has room for them (static main.go)."""
+    refusal = "an entry in the 'ips' field is NOT in CIDR notation, got: '{value}'"
+    yield from _without_prefix(element, "static", refusal)
+    families = [address.version for _, _, address in read_ips(element.ips)]
+    if ipam.cni_version in OLD_VERSIONS and len(families) > len(set(families)):
+        detail = f"CNI version {ipam.cni_version} of the network has room for one IPv4 and one IPv6 address"
+        refusal = f"CNI version {ipam.cni_version} does not support more than 1 address per family"
+        yield PluginFinding(code="NAD605", path="ips", detail=detail, fix="keep one of each", refusal=refusal)
+
+
+def _whereabouts(element: NetworkSelectionElement, ipam: Ipam) -> Findings:
+    """Check that addresses have prefixes, and that no other pod gets them (whereabouts config.go handleEnvArgs)."""
+    yield from _without_prefix(element, "whereabouts", "invalid CIDR {value}: invalid CIDR address: {value}")
+    allowed = _subnets(ipam.subnets)
+    for path, text, address in read_ips(element.ips):
+        if "/" not in text:
+            continue
+        if ipam.find_range(address) is not None:
+            detail = "IPAM whereabouts does not reserve this address of its range, and may also give it to another pod"
+            fix = 'ask for one outside the range, or have it excluded by "exclude"'
+            yield PluginFinding(code="NAD609", path=path, detail=detail, value=text, fix=fix)
+        elif not ipam.has_subnet_of(address):
+            detail = "this address is outside the subnets of the network"
+            yield PluginFinding(code="NAD610", path=path, detail=detail, value=text, allowed=allowed)
+
+
+def _without_prefix(element: NetworkSelectionElement, plugin: str, refusal: str) -> Findings:
+    for at, text in enumerate(element.ips):
+        if "/" not in text:
+            detail = f"IPAM {plugin} takes addresses with their prefix only"
+            fix = f'write it with that of its subnet, such as "{text}/{64 if ":" in text else 24}"'
+            yield PluginFinding(code="NAD604", path=f"ips[{at}]", detail=detail, value=text, fix=fix, refusal=refusal)
+
+
+_IPS = {"host-local": _host_local, "static": _static, "whereabouts": _whereabouts}
+
+
+def _mac_findings(element: NetworkSelectionElement, support: Support) -> Findings:
+    """Yield a MAC address that no interface can have: a group address, or zeros only."""
+    if element.mac is None or not KERNEL_SETS_MAC & support.readers.get("mac", frozenset()):
+        return
+    digits = "".join(char for char in element.mac if char.isalnum())
+    is_group = bool(int(digits[:2], 16) & 1)
+    if is_group or not int(digits, 16):
+        detail = f"{'a group address' if is_group else 'the address of zeros'} cannot be that of an interface"
+        allowed = "an address whose first byte is even, such as 02:00:00:00:00:01"
+        refusal = "cannot assign requested address"
+        yield PluginFinding(
+            code="NAD614", path="mac", detail=detail, value=element.mac, allowed=allowed, refusal=refusal
+        )
+
+
+def _bandwidth_findings(element: NetworkSelectionElement, support: Support) -> Findings:
+    """Yield bursts that are too large for plugin bandwidth."""
+    asked = element.bandwidth
+    if asked is None or "bandwidth" not in support.readers.get("bandwidth", frozenset()):
+        return
+    for key, burst in (("ingressBurst", asked.ingress_burst), ("egressBurst", asked.egress_burst)):
+        if burst is not None and burst > BURST_MAX:
+            detail = "the plugin bandwidth has no room for this burst, which is in bits"
+            yield PluginFinding(
+                code="NAD615",
+                path=f"bandwidth.{key}",
+                detail=detail,
+                value=burst,
+                allowed=f"at most {BURST_MAX}",
+                refusal="burst cannot be more than 4GB",
+            )
+
+
+def _gateway_findings(element: NetworkSelectionElement, support: Support) -> Findings:
+    """Yield gateways that are in no subnet of the attachment.
+
+    NB: the gateway may be reached by a route from elsewhere: from IPAM, another plugin, or, for IPv6, a router.
+    """
+    if not element.default_route or len(support.ipams) != 1 or _asks_elsewhere(element):
+        return
+    ipam = support.ipams[0]
+    asked = _asked_subnets(element, ipam)
+    subnets = asked.networks if asked.replace_own else (*ipam.subnets, *asked.networks)
+    spans, allowed = Spans(asked.networks), _subnets(subnets)
+    for at, text in enumerate(element.default_route) if subnets else ():
+        gateway = read_address(text)
+        if gateway is None or spans.has(place_of(gateway)):
+            continue
+        if ipam.has_route_to(gateway) if asked.replace_own else ipam.reaches(gateway):
+            continue
+        if gateway.version == 6 and gateway.is_link_local:
+            continue
+        path = f"default-route[{at}]"
+        if gateway.version == 4 and support.is_plain and ipam.type != "whereabouts":
+            detail = "this gateway is in no subnet of the network, so the kernel refuses the route"
+            yield PluginFinding(
+                code="NAD606", path=path, detail=detail, value=text, allowed=allowed, refusal="network is unreachable"
+            )
+        else:
+            detail = "this gateway is in no subnet that is known of the network"
+            yield PluginFinding(code="NAD607", path=path, detail=detail, value=text, allowed=allowed)
+
+
+def _asks_elsewhere(element: NetworkSelectionElement) -> bool:
+    """Say whether addresses come from a source that is not known here: an IPAMClaim, arguments of plugins."""
+    return element.ipam_claim_reference is not None or bool(element.cni_args)
+
+
+class _AskedSubnets(NamedTuple):
+    """The subnets of the addresses that a pod requests. `replace_own`: whether they replace those of the network."""
+
+    networks: tuple[Network, ...] = ()
+    replace_own: bool = False
+
+
+def _asked_subnets(element: NetworkSelectionElement, ipam: Ipam) -> _AskedSubnets:
+    """Return the subnets that the requested addresses bring; with static, they replace those of the network."""
+    if not element.ips or not ipam.gets_ips or ipam.type == "host-local":
+        return _AskedSubnets()
+    asked = tuple(network for text in element.ips if (network := _network(text)) is not None)
+    if ipam.type == "static":
+        return _AskedSubnets(asked if len(asked) == len(element.ips) else (), replace_own=True)
+    return _AskedSubnets(asked)
+
+
+def _network(text: str) -> Network | None:
+    """Return the network of an address with its prefix. IPv4 inside IPv6 is IPv4."""
+    written, address = read_cidr(text), read_ip(text)
+    if written is None or address is None or address.version == written.version:
+        return written.network if written else None
+    inner = read_cidr(f"{address}/{written.network.prefixlen - 96}")
+    return inner.network if inner else None
+
+
+def _subnets(subnets: tuple[Network, ...]) -> str:
+    shown = [f"an address of {subnet}" for subnet in islice(dict.fromkeys(subnets), SHOWN_MAX + 1)]
+    return ", ".join([*shown[:SHOWN_MAX], *(["..."] if len(shown) > SHOWN_MAX else [])])

@@ -1,0 +1,247 @@
+"""The fields of a NadmitConfiguration, section by section, and the values that reviews use.
+
+Fields are strict and have camelCase names. docs/configuration.md documents them. A new section is a class here, a field
+of `NadmitConfiguration`, and a line in its `to_value`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, Literal, Protocol
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic.alias_generators import to_camel
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from cniplugin.access.model.labels import is_key
+from cniplugin.netspec import annotation
+from cniplugin.netspec.errors import SpecErrors, show
+from cniplugin.netspec.netattachdef import RESOURCE_NAME
+from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORK_STATUS_KEYS, NETWORKS
+from webhook.admission.dra.drivers import Drivers
+from webhook.admission.evaluate import NETWORK_NAMESPACE
+from webhook.admission.model.injection import Injection, Mode
+from webhook.admission.model.limitsettings import DEFAULTS, ReviewLimits
+from webhook.admission.plugins.schema import PluginChecks, PluginSchema
+from webhook.admission.view.nadmitconfiguration import Configuration
+from webhook.driverdata.admindrivers import read_drivers
+from webhook.driverdata.driverfiles import default_drivers, load_drivers
+from webhook.plugindata.adminschemas import read_schemas as read_plugins
+from webhook.plugindata.mistakes import Mistake
+from webhook.plugindata.pluginfiles import load_schemas
+
+API_VERSION = "config.nadmit.io/v1alpha1"
+KIND = "NadmitConfiguration"
+
+CONTENT = "content"
+"""The type of problems that the validators below find. Their text says what is wrong and what is allowed."""
+
+ALLOWED_KEY = (
+    "[PREFIX/]NAME, such as example.com/uplink: the prefix a DNS name, the name at most 63 letters, digits, '-', '_' "
+    "and '.', starting and ending with a letter or digit"
+)
+COUNT_MAX = 10_000_000
+ALLOWED_COUNT = f"1 to {COUNT_MAX}"
+Count = Annotated[int, Field(ge=1, le=COUNT_MAX)]
+"""A limit. None can be switched off; a very large one leaves the decision to the other limits."""
+
+ANNOTATIONS_BYTES_MAX = annotation.ANNOTATION_BYTES_MAX
+"""The API server accepts no pod with more."""
+
+UnknownTypes = Literal["Warn", "Refuse", "Off"]
+"""As `schema.UNKNOWN_TYPES`."""
+
+
+class Section(BaseModel):
+    """A mapping of the configuration. Unknown keys are problems, and pydantic converts no value to another type."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, alias_generator=to_camel)
+
+
+def _problem(text: str) -> PydanticCustomError:
+    return PydanticCustomError(CONTENT, "{text}", {"text": text})
+
+
+def _check_key(text: str) -> str:
+    if not is_key(text):
+        raise _problem(f"not a key of a label or annotation: {show(text)}; allowed: {ALLOWED_KEY}")
+    return text
+
+
+Key = Annotated[str, AfterValidator(_check_key)]
+"""The key of a label or an annotation (apimachinery, IsQualifiedName)."""
+
+
+def _check_distinct(names: list[str]) -> list[str]:
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise _problem(f"{repeated[0]} is listed twice; keep one of them")
+    return names
+
+
+def _names(if_empty: str) -> AfterValidator:
+    """Return the check of a list of names: none of them twice, and none empty."""
+
+    def check(names: list[str]) -> list[str]:
+        if "" in _check_distinct(names):
+            raise _problem(if_empty)
+        return names
+
+    return AfterValidator(check)
+
+
+class _Described(Protocol):
+    @property
+    def mistakes(self) -> Sequence[Mistake]: ...
+
+
+def _described(read: Callable[[Sequence[object]], _Described]) -> AfterValidator:
+    """Return the check of a list of schemas: a problem for each mistake, at its own place."""
+
+    def check(written: list[Any], info: ValidationInfo) -> list[Any]:
+        if mistakes := read(written).mistakes:
+            details = [InitErrorDetails(type=_problem(one.text), loc=one.steps, input=None) for one in mistakes]
+            raise ValidationError.from_exception_data(info.field_name or "schemas", details)
+        return written
+
+    return AfterValidator(check)
+
+
+def _check_annotations(given: dict[str, str]) -> dict[str, str]:
+    """Refuse annotations with which no pod could be admitted."""
+    size = sum(len(key.encode()) + len(text.encode()) for key, text in given.items())
+    if size > ANNOTATIONS_BYTES_MAX:
+        raise _problem(f"{size} bytes of annotations; allowed: at most {ANNOTATIONS_BYTES_MAX}, as in any object")
+    for key in NETWORK_STATUS_KEYS:
+        if key in given:
+            raise _problem(f"nodes write {key}; leave it out")
+    for key, parse in ((NETWORKS, annotation.parse), (DEFAULT_NETWORK, annotation.parse_default_network)):
+        try:
+            parse(given.get(key, ""), namespace=NETWORK_NAMESPACE)
+        except SpecErrors as errors:
+            raise _problem(f"{key} cannot be read: {errors}") from None
+    return given
+
+
+class InjectionSection(Section):
+    """What /mutate puts into pods, and what /validate then expects of them."""
+
+    enabled: bool = True
+    mode: Mode = "topUp"
+    pod_network_information: bool = True
+    hugepages: bool = False
+    resource_name_keys: Annotated[list[Key], AfterValidator(_check_distinct)] = Field(default=[RESOURCE_NAME])
+    annotations_by_label: dict[Key, Annotated[dict[Key, str], AfterValidator(_check_annotations)]] = Field(default={})
+
+    @field_validator("hugepages")
+    @classmethod
+    def _check_hugepages(cls, value: bool, info: ValidationInfo) -> bool:  # noqa: FBT001 - pydantic's signature
+        """NB: `data` has no field that was wrong itself."""
+        if value and info.data.get("pod_network_information") is False:
+            raise _problem(
+                "true needs podNetworkInformation, which is false: its volume carries the hugepages; "
+                "switch that on, or this off"
+            )
+        return value
+
+    def to_value(self) -> Injection | None:
+        """Return the settings; None when the webhook injects nothing."""
+        if not self.enabled:
+            return None
+        return Injection(
+            mode=self.mode,
+            exposes_netinfo=self.pod_network_information,
+            exposes_hugepages=self.hugepages,
+            resource_name_keys=tuple(self.resource_name_keys),
+            annotations_by_label=self.annotations_by_label,
+        )
+
+
+class PluginsSection(Section):
+    """The schemas of CNI plugins, and what happens to plugins without one."""
+
+    unknown_types: Annotated[
+        UnknownTypes,
+        BeforeValidator(lambda value: "Off" if value is False else value),  # in YAML, Off without quotes is false
+    ] = "Warn"
+    exempt: Annotated[list[str], _names("a plugin type is empty; write it as configurations do, or leave it out")] = (
+        Field(default=[])
+    )
+    schemas: Annotated[list[Any], _described(read_plugins)] = Field(default=[])
+
+    def own_schemas(self) -> Mapping[str, PluginSchema]:
+        """Return the schemas of the section by plugin type; a schema has several types when it has other names."""
+        return read_plugins(self.schemas).by_type
+
+    def to_value(self, own: Mapping[str, PluginSchema]) -> PluginChecks:
+        """Return the schemas that configurations are checked with. The section's schemas replace those of `own`."""
+        return PluginChecks(
+            schemas={**load_schemas(), **own, **self.own_schemas()},
+            unknown_types=self.unknown_types,
+            exempt=frozenset(self.exempt),
+        )
+
+
+class DriversSection(Section):
+    """The schemas of DRA drivers, and the drivers whose parameters are not checked."""
+
+    exempt: Annotated[
+        list[str], _names("the name of a driver is empty; write it as opaque.driver has it, or leave it out")
+    ] = Field(default=[])
+    schemas: Annotated[list[Any], _described(read_drivers)] = Field(default=[])
+
+    def to_value(self) -> Drivers:
+        """Return the drivers that claims are judged with."""
+        if not self.exempt and not self.schemas:
+            return default_drivers()
+        known = {**load_drivers(), **read_drivers(self.schemas).by_name}
+        return Drivers(by_name={name: driver for name, driver in known.items() if name not in self.exempt})
+
+
+class LimitsSection(Section):
+    """How much one object may ask for; `limitsettings` says how each is counted."""
+
+    networks_per_pod: Count = DEFAULTS.networks_per_pod
+    values_per_pod: Count = DEFAULTS.values_per_pod
+    containers_per_pod: Count = DEFAULTS.containers_per_pod
+    definition_bytes: Count = DEFAULTS.definition_bytes
+    definition_items: Count = DEFAULTS.definition_items
+    policy_values: Count = DEFAULTS.policy_values
+
+
+class NadmitConfiguration(Section):
+    """The whole text, with all defaults filled in."""
+
+    api_version: Literal["config.nadmit.io/v1alpha1"]
+    kind: Literal["NadmitConfiguration"]
+    injection: InjectionSection = Field(default_factory=InjectionSection)
+    plugins: PluginsSection = Field(default_factory=PluginsSection)
+    drivers: DriversSection = Field(default_factory=DriversSection)
+    limits: LimitsSection = Field(default_factory=LimitsSection)
+
+    def to_value(self, own_schemas: Mapping[str, PluginSchema]) -> Configuration:
+        """Return the value that reviews use. `own_schemas`: of --plugin-schemas, {} without the option."""
+        return Configuration(
+            injection=self.injection.to_value(),
+            plugins=self.plugins.to_value(own_schemas),
+            drivers=self.drivers.to_value(),
+            limits=ReviewLimits(**self.limits.model_dump()),
+        )
+
+    def shown(self) -> dict[str, Any]:
+        """Return the configuration as an administrator would write it, without schemas, which are long."""
+        return self.model_dump(mode="json", by_alias=True, exclude={"plugins": {"schemas"}, "drivers": {"schemas"}})
+
+
+def defaults() -> NadmitConfiguration:
+    """Return the configuration of an empty text."""
+    return NadmitConfiguration.model_validate({"apiVersion": API_VERSION, "kind": KIND})
