@@ -23,7 +23,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from webhook.admission.model.requests import Cause, Decision, GroupKind
+from webhook.admission.model.kinds import GroupKind
+from webhook.admission.model.requests import Cause, Decision
 from webhook.admission.mutation import jsonpatch
 from webhook.report import diff, kubectl
 from webhook.review import wire

@@ -28,9 +28,8 @@ from prometheus_client.registry import Collector
 from certs.certfiles import BootstrapError, bootstrap, exposures
 from cniplugin.access.model.decision import Rules
 from cniplugin.access.model.policyrules import AuthorMatch
-from webhook.admission.checks.in_use import OFF
-from webhook.admission.evaluate import NETWORK_NAMESPACE
-from webhook.admission.view.currentrules import RulesInForce
+from webhook.admission.model.kinds import NETWORK_NAMESPACE
+from webhook.admission.view.decisioncontext import OFF, CompiledRules
 from webhook.configuration.current import CurrentConfiguration
 from webhook.configuration.filesource import ConfigurationFile
 from webhook.configuration.schemafiles import load_directory
@@ -176,7 +175,7 @@ def _serve(
     reviews = Reviews(
         snapshot=parts.snapshot,
         problem=parts.problem,
-        rules=RulesInForce(settings.rules.config),
+        rules=CompiledRules(settings.rules.config),
         configuration=lambda: configuration.value,
         network_namespace=settings.network_namespace,
         observer=Observers(metrics, log),
@@ -382,7 +381,7 @@ def _registrar(
     from webhook.registration.registered import RegisteredWebhooks
     from webhook.registration.registrar import Registrar
 
-    rules = RulesInForce(settings.rules.config)  # of its own: one thread uses it
+    rules = CompiledRules(settings.rules.config)  # of its own: one thread uses it
 
     def protection() -> StatusProtection:
         config = rules(source.snapshot()).config

@@ -82,7 +82,8 @@ def plan(
 
     Raises SpecErrors with every reason why the plan cannot be made, in input order; `source` is the annotation and
     `path` the item. Rules: `network-not-found`, `network-unreadable`, `capability-missing`, `default-route-holder`,
-    `interface-taken`. Elements are taken as valid: `annotation.parse` made them.
+    `interface-taken`. Elements are taken as valid: `annotation.parse` made them. None holds the place of an item that
+    could not be parsed.
     """
     ordered = _order(selections, default, more_defaults)
     errors: list[SpecError] = []

@@ -17,6 +17,7 @@ from webhook.admission.evaluate import evaluate
 from webhook.admission.model.injection import Injection
 from webhook.admission.mutate import answer_mutation
 from webhook.admission.plugins.schema import PluginChecks
+from webhook.admission.view.decisioncontext import Configuration, DecisionContext
 from webhook.plugindata.pluginfiles import load_schemas
 from webhook.review import wire
 from webhook.trees.manifests import load_snapshot
@@ -79,8 +80,16 @@ def _in_process(folder: Path) -> None:
             def once(snapshot=snapshot, bodies=bodies, path=row.path):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
                 request = wire.decode(next(bodies))
                 if path == "/mutate":
-                    return wire.encode(request, answer_mutation(request, snapshot, RULES, INJECTION))
-                return wire.encode(request, evaluate(request, snapshot, RULES, injection=INJECTION, plugins=plugins))
+                    return wire.encode(
+                        request,
+                        answer_mutation(request, DecisionContext(snapshot, RULES, Configuration(injection=INJECTION))),
+                    )
+                return wire.encode(
+                    request,
+                    evaluate(
+                        request, DecisionContext(snapshot, RULES, Configuration(injection=INJECTION, plugins=plugins))
+                    ),
+                )
 
             costs.append(_microseconds(once))
         print(f"{name:28}" + "".join(f"{cost:>19.1f}" for cost in costs) + f"   ({1e6 / costs[0]:,.0f}/s)")

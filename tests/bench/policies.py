@@ -17,7 +17,7 @@ from typing import Any
 from cniplugin.access.compile import NO_POLICIES, Policies, read_policies
 from cniplugin.access.model.decision import NAME_LABEL, Config
 from webhook.admission.evaluate import evaluate
-from webhook.admission.view.currentrules import RulesInForce
+from webhook.admission.view.decisioncontext import CompiledRules, DecisionContext
 from webhook.review import wire
 from webhook.snapshot.snapshot import Definition, Snapshot
 
@@ -107,7 +107,7 @@ def run() -> None:
     started = time.perf_counter()
     policies = read_policies(objects)
     read = time.perf_counter()
-    RulesInForce(Config())(snapshot(policies))
+    CompiledRules(Config())(snapshot(policies))
     print(
         f"read {1e3 * (read - started):.0f} ms, index {1e3 * _seconds(policies):.0f} ms; {_rss_mib() - before:.0f} MiB"
     )
@@ -121,18 +121,18 @@ def run() -> None:
 def _seconds(policies: Policies) -> float:
     cluster = snapshot(policies)
     started = time.perf_counter()
-    RulesInForce(Config())(cluster)
+    CompiledRules(Config())(cluster)
     return time.perf_counter() - started
 
 
 def _cost(cluster: Snapshot, networks: str, *, are_different: bool) -> float:
-    rules = RulesInForce(Config())
+    rules = CompiledRules(Config())
     given = list(itertools.islice(bodies(networks, are_different=are_different), REPEATED))
 
     def once() -> None:
         for body in given:
             request = wire.decode(body)
-            wire.encode(request, evaluate(request, cluster, rules(cluster)))
+            wire.encode(request, evaluate(request, DecisionContext(cluster, rules(cluster))))
 
     return min(_times(once) for _ in range(5)) / REPEATED * 1e6
 

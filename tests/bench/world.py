@@ -11,6 +11,7 @@ from tests.paths import EXAMPLES
 from webhook.admission.model.injection import Injection
 from webhook.admission.mutate import answer_mutation
 from webhook.admission.mutation import jsonpatch
+from webhook.admission.view.decisioncontext import Configuration, DecisionContext
 from webhook.review import wire
 from webhook.trees.manifests import load_snapshot
 
@@ -64,7 +65,9 @@ def reviews(name: str) -> list[bytes]:
 def _mutate(review: Any) -> None:
     """Put into a pod what /mutate would have put into it before."""
     request = wire.decode(_compact(review))
-    patch = answer_mutation(request, load_snapshot(EXAMPLES / "cluster"), Rules(), Injection()).operations
+    patch = answer_mutation(
+        request, DecisionContext(load_snapshot(EXAMPLES / "cluster"), Rules(), Configuration(injection=Injection()))
+    ).operations
     review["request"]["object"] = jsonpatch.apply(list(patch), review["request"]["object"])
 
 

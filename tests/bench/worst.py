@@ -24,7 +24,7 @@ from cniplugin.access.model.decision import Rules
 from tests.bench import bare, hostile, load, server, world
 from webhook.admission.model.requests import Decision, Request
 from webhook.admission.plugins.schema import PluginChecks
-from webhook.admission.view.nadmitconfiguration import Configuration
+from webhook.admission.view.decisioncontext import Configuration
 from webhook.admission.view.parsecache import PARSED
 from webhook.compose import SWITCH_S
 from webhook.plugindata.pluginfiles import load_schemas

@@ -62,12 +62,12 @@ def test_another_pod_has_the_address(api: RealApiServer) -> None:
     first, second = pod("first", "10.1.0.5/24", mac="02:00:00:00:00:01"), pod("second", "::ffff:10.1.0.5/120")
     assert create(api, first).stderr == ""
     until(lambda: warned(api, second))
-    words = "asks for this address of the network, too"
+    words = "asks for this address of the network as well"
     assert warned(api, second) == (
         f'Warning: {FIELD}.ips[0]: NAD611: pod first {words}: "::ffff:10.1.0.5/120"; ask for another one'
     )
     same_mac = pod("third", mac="02-00-00-00-00-01")
-    assert "NAD612: pod first asks for this MAC address of the network, too" in warned(api, same_mac)
+    assert "NAD612: pod first asks for this MAC address of the network as well" in warned(api, same_mac)
     assert warned(api, pod("third", "10.1.0.6/24", mac="02:00:00:00:00:02")) == ""
     assert f"NAD611: another pod {words}" in warned(api, pod("third", "10.1.0.5/24", namespace=THERE))
     annotated = api.kubectl("annotate", "pod", "first", "-n", HERE, "note=x")

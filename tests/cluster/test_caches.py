@@ -187,7 +187,7 @@ def test_a_network_in_use_is_a_warning(real_api: RealApiServer, account: Path, t
         assert changed.returncode == 0
         assert changed.stderr == (
             f"Warning: 1 running pod uses network {NAMESPACE}/lan, and this changes bridge: the old one stays attached "
-            "until pods are made again; delete them when it suits (web-0)\n"
+            "until the pods are recreated; delete them when convenient (web-0)\n"
         )
         labelled = real_api.kubectl("label", "net-attach-def", "lan", "-n", NAMESPACE, "a=b")
         assert (labelled.returncode, labelled.stderr) == (0, "")
@@ -198,8 +198,8 @@ def test_a_network_in_use_is_a_warning(real_api: RealApiServer, account: Path, t
         deleted.stderr
         == tried.stderr
         == (
-            f"Warning: 1 running pod uses network {NAMESPACE}/lan: it stays attached, but pods that are made again will not "
-            "start; create it again, or take it out of them (web-0)\n"
+            f"Warning: 1 running pod uses network {NAMESPACE}/lan: it stays attached, but recreated pods will not start; "
+            "create it again, or remove it from the pods (web-0)\n"
         )
     )
 
@@ -221,9 +221,9 @@ def test_a_network_in_use_is_refused_by_setting(real_api: RealApiServer, account
             'Error from server (Forbidden): admission webhook "networks.access.nadmit.io" denied the request: '
             f"network in use: networkattachmentdefinition {NAMESPACE}/lan may not be deleted\n"
             "  reason:  1 running pod uses it: on-lan\n"
-            "  effect:  pods keep what they have, but a pod or sandbox that is made again does not start without it\n"
+            "  effect:  pods keep what they have, but a recreated pod or sandbox does not start without it\n"
             "  decided: built-in check of networks in use (--network-in-use Deny)\n"
-            "  fix:     delete these pods, or take the network out of the workloads that make them; then try again\n"
+            "  fix:     delete these pods, or remove the network from the workloads that create them; then try again\n"
         )
         assert everything.stderr.count("may not be deleted") == 2
         path = real_api.path_of(network("lan")).rpartition("/")[0]

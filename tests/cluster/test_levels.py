@@ -189,7 +189,7 @@ def test_who_is_listed_may(denying: Tenants) -> None:
         assert admitted(label(denying, "evil", user=user, tenant="evil"))
     told = label(denying, "evil", user=ADMIN, **{LABEL: "strict"})
     assert admitted(told)
-    assert "this is no level" in told.stderr
+    assert "this is not a level" in told.stderr
 
 
 def test_a_webhook_that_hangs_keeps_no_admin_from_a_namespace(denying: Tenants) -> None:

@@ -1,8 +1,7 @@
-"""`nadmit check`: a lint of a tree of manifests, with a place for each problem."""
+"""`nadmit check`: finds the problems in a tree of manifests, each with its position."""
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -10,13 +9,13 @@ from typing import Any
 
 import click
 
-from webhook.admission.model.remark import rule_of
-from webhook.admission.wording import messages
+from webhook.admission.view.decisioncontext import DecisionContext
+from webhook.admission.wording.answers import who
 from webhook.report import lint, sarif
 from webhook.report.lint import ERROR, WARNING, Finding, Report
 from webhook.trees import builder, manifests
 from webhook.trees.documents import NO_OBJECT, Document
-from webhook.trees.problems import ManifestError, Position, Problem
+from webhook.trees.problems import ManifestError, Problem
 
 from .judging import Judgement, Webhook, judge
 from .options import (
@@ -34,7 +33,7 @@ from .options import (
 )
 
 PROGRESS_FILES_MIN = 300
-"""Files above which reading takes long enough to show how far it is."""
+"""Files above which reading takes so long that a progress bar helps."""
 
 FORMATS: dict[str, Callable[[Report], str]] = {
     "text": lambda report: lint.render_text(report, paint),
@@ -44,9 +43,7 @@ FORMATS: dict[str, Callable[[Report], str]] = {
 }
 
 READABLE_PROBLEMS = frozenset({"duplicate-object", "metadata", "metadata-type"})
-"""Rules of problems in files that were read well."""
-
-_FIELD = re.compile(r"((?:metadata|spec|template)[^\s:]*): ")
+"""Rules of problems in readable files."""
 
 
 @click.command(short_help="Find the problems in a tree of YAML, with file, line and column.")
@@ -72,11 +69,11 @@ def check(
 ) -> None:
     """Find everything in PATHs that the webhook would refuse or warn of, with file, line and column.
 
-    A PATH is a file, "-" for standard input, or a directory of which every .yaml, .yml and .json counts. All of it
-    together is the cluster: a pod is judged against the networks, namespaces and access policies that are found, in
-    whatever file. Other kinds are passed over; what is no object of Kubernetes, and the templates of a Helm chart, are
-    passed over in directories, with a warning. Patches of kustomize are taken for the objects that they change: check
-    what is built.
+    A PATH is a file, "-" for standard input, or a directory, which means all .yaml, .yml and .json files in it. All
+    files together are the cluster: a pod is judged against the networks, namespaces and access policies in any of them.
+    Other kinds are skipped. In a directory, files that are not objects of Kubernetes and the templates of Helm charts
+    are skipped with a warning. A patch of kustomize looks like the object that it changes: check the output of
+    kustomize instead.
 
     \b
     Examples:
@@ -96,25 +93,22 @@ def check(
         found = manifests.find_files([path for path in paths if path != STDIN])
     except ManifestError as error:
         fail_unreadable(error.problems)
-    files, remarks = manifests.leave_out_charts(found, named=paths)
+    files, skipped = manifests.leave_out_charts(found, named=paths)
     problems: list[Problem] = []
     documents = list(_read(files, problems))
     if STDIN in paths:
         files = [*files, STDIN_NAME]
         documents += manifests.read_bytes(sys.stdin.buffer.read(), file=STDIN_NAME, problems=problems)
-    problems, passed_over = _split(problems, named=paths)
-    remarks += passed_over
+    problems, foreign = _split(problems, named=paths)
+    skipped += foreign
     if not documents and not problems:
-        fail_unreadable([*remarks, manifests.nothing_found(paths)])
+        fail_unreadable([*skipped, manifests.nothing_found(paths)])
     cluster = builder.build(documents, problems)
-    webhook = Webhook(
-        cluster=cluster,
-        rules=rules_in_force(rules_given, cluster),
-        configuration=configuration_of(config, plugin_schemas),
-        network_namespace=network_namespace,
-    )
+    rules, configuration = rules_in_force(rules_given, cluster), configuration_of(config, plugin_schemas)
+    webhook = Webhook(context=DecisionContext(cluster, rules, configuration, network_namespace))
     judgements = list(judge(documents, webhook, problems))
-    findings = [*_problems(ERROR, problems), *_problems(WARNING, remarks)]
+    findings = [Finding(one.position, ERROR, one.rule, one.text) for one in problems]
+    findings += [Finding(one.position, WARNING, one.rule, one.text) for one in skipped]
     report = _report(files, documents, judgements, findings)
     click.echo(FORMATS[output](report))
     sys.exit(_exit_code(report, problems))
@@ -129,18 +123,13 @@ def _read(files: Sequence[str], problems: list[Problem]) -> Iterator[Document]:
 
 
 def _split(problems: Iterable[Problem], *, named: Container[str]) -> tuple[list[Problem], list[Problem]]:
-    """Return what is wrong, and what is only passed over: a tree has files of other programs, too."""
+    """Return the problems, and the skipped files: a tree may have files of other programs."""
     wrong: list[Problem] = []
-    passed_over: list[Problem] = []
+    skipped: list[Problem] = []
     for problem in problems:
         is_foreign = problem.rule == NO_OBJECT and problem.position.file not in named
-        (passed_over if is_foreign and problem.position.file != STDIN_NAME else wrong).append(problem)
-    return wrong, passed_over
-
-
-def _problems(level: str, problems: Iterable[Problem]) -> Iterator[Finding]:
-    for problem in problems:
-        yield Finding(problem.position, level, problem.rule, problem.text)
+        (skipped if is_foreign and problem.position.file != STDIN_NAME else wrong).append(problem)
+    return wrong, skipped
 
 
 def _exit_code(report: Report, problems: Sequence[Problem]) -> int:
@@ -152,7 +141,7 @@ def _exit_code(report: Report, problems: Sequence[Problem]) -> int:
 def _report(
     files: Sequence[str], documents: Sequence[Document], judgements: Sequence[Judgement], problems: Sequence[Finding]
 ) -> Report:
-    """Put everything in the order of the files, what was set aside first, and what is of one line as it was found."""
+    """Return all findings in the order of files and lines; those without a file come first."""
     order = {file: number for number, file in enumerate(files, 1)}
     found = [*problems, *(finding for judgement in judgements for finding in _findings(judgement))]
     found.sort(key=lambda finding: (order.get(finding.position.file, 0), finding.position.line))
@@ -161,16 +150,10 @@ def _report(
 
 def _findings(judgement: Judgement) -> Iterator[Finding]:
     request, decision = judgement.request, judgement.decision
-    subject = messages.who(request)
+    subject = who(request)
     if not decision.is_allowed:
         for cause in decision.causes:
-            place = judgement.locate(cause.field)
-            yield Finding(place, ERROR, cause.rule, cause.message, subject, cause.field)
+            yield Finding(judgement.locate(cause.field), ERROR, cause.rule, cause.message, subject, cause.field)
     for warning in decision.warnings:
-        yield Finding(_place_of(warning, judgement), WARNING, rule_of(warning), warning, subject)
-
-
-def _place_of(warning: str, judgement: Judgement) -> Position:
-    """A warning is one line of text; by the rules of wording it begins with the field it is about."""
-    field = _FIELD.match(warning)
-    return judgement.locate(field[1] if field else "metadata.name")
+        place = judgement.locate(warning.field or "metadata.name")
+        yield Finding(place, WARNING, warning.rule or "warning", str(warning), subject)

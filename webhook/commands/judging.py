@@ -1,48 +1,37 @@
-"""Objects from files judged as the API server would have them judged: wrapped into an AdmissionReview and decoded.
+"""Judges objects from files as a server would: each is wrapped into an AdmissionReview and decoded.
 
-A pod goes through /mutate first and, with what that puts into it, through /validate, as it would in a cluster.
+As in a cluster, a pod goes through /mutate first, and the changed pod through /validate.
 """
 
 from __future__ import annotations
 
 import json
-import re
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from cniplugin.access.model.decision import NamespaceLabels, Rules
-from webhook.admission.checks.namespacelabels import told
-from webhook.admission.evaluate import (
-    BINDING,
-    CLUSTER_SCOPED,
-    DEVICE_KINDS,
-    NAMESPACE,
-    NETWORK,
-    POD,
-    POLICIES,
-    WORKLOADS,
-    evaluate,
-)
-from webhook.admission.model.requests import ALLOWED, Decision, GroupKind, Operation, Request, User
+from cniplugin.access.model.decision import NamespaceLabels
+from webhook.admission.checks.unknownnamespaces import warn_of_unknown
+from webhook.admission.evaluate import evaluate
+from webhook.admission.model.kinds import CLUSTER_SCOPED, JUDGED, NAMESPACE, GroupKind
+from webhook.admission.model.requests import Decision, Operation, Request, User
 from webhook.admission.mutate import answer_mutation
 from webhook.admission.mutation import jsonpatch
-from webhook.admission.view.listers import Cluster
-from webhook.admission.view.nadmitconfiguration import Configuration
+from webhook.admission.view.decisioncontext import DecisionContext
 from webhook.review import wire
+from webhook.review.wire import UnreadableError
 from webhook.serving.http import RequestError
 from webhook.trees.documents import Document
 from webhook.trees.problems import Position, Problem
 
 NOBODY = User("nadmit-review", ("system:authenticated",))
-"""Who creates the objects of files, if nobody else is said to."""
+"""The user who creates the objects of files, by default."""
 UNPROTECTED = NamespaceLabels(mode="Off")
-"""Who may write labels of namespaces, where nobody is said to write them."""
-JUDGED = frozenset({POD, BINDING, NAMESPACE, NETWORK, *WORKLOADS, *POLICIES, *DEVICE_KINDS})
-"""Kinds that a webhook is asked about."""
+"""The setting for namespaces in files whose writer is not known."""
 
-_IN_OBJECT = re.compile(r"(Expected .*) - at '\$\.request\.object\.([^']+)'")
+_IN_REVIEW = "request.object."
+"""Path of an object in its AdmissionReview."""
 _UID_NAMESPACE = uuid.UUID("8b1d1e0c-7f0a-5d52-9a39-2f6a0d2b9d11")
 _RESOURCES = {
     "NetworkAttachmentDefinition": "network-attachment-definitions",
@@ -54,9 +43,9 @@ _RESOURCES = {
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """One document, the request it makes, and the decision about it.
+    """One document, its request, and the decision about it.
 
-    `operations` are what /mutate changes first. `is_mutation`: the decision is a refusal of /mutate.
+    `operations`: the patch of /mutate, which comes first. `is_mutation`: the decision is a refusal by /mutate.
     """
 
     document: Document
@@ -66,20 +55,20 @@ class Judgement:
     is_mutation: bool = False
 
     @property
-    def thing(self) -> dict[str, Any]:
-        """The object as it is written; in an AdmissionReview it is inside the request."""
+    def object(self) -> dict[str, Any]:
+        """The object as the file has it; in an AdmissionReview it is inside the request."""
         written: dict[str, Any] = self.document.object
         return written["request"]["object"] if is_review(self.document) else written
 
     @property
-    def changed_thing(self) -> dict[str, Any]:
-        """The object as /mutate leaves it."""
-        changed: dict[str, Any] = jsonpatch.apply(list(self.operations), self.thing)
+    def changed_object(self) -> dict[str, Any]:
+        """The object after /mutate."""
+        changed: dict[str, Any] = jsonpatch.apply(self.operations, self.object)
         return changed
 
     def locate(self, field: str) -> Position:
-        """Return where a field of the object is written; in an AdmissionReview it is inside the request."""
-        return self.document.locate(f"request.object.{field}" if is_review(self.document) else field)
+        """Return the position of a field of the object; in an AdmissionReview it is inside the request."""
+        return self.document.locate(f"{_IN_REVIEW}{field}" if is_review(self.document) else field)
 
 
 def is_review(document: Document) -> bool:
@@ -88,30 +77,29 @@ def is_review(document: Document) -> bool:
 
 
 def is_judged(document: Document) -> bool:
-    """Whether a document is one that a webhook is asked about, or a review itself. Of namespaces, labels are judged."""
+    """Whether a document is judged: an object of a judged kind, an AdmissionReview, or a namespace with labels."""
     if document.kind == NAMESPACE.kind and document.group == NAMESPACE.group:
         return bool(document.object["metadata"].get("labels"))
     return is_review(document) or GroupKind(document.group, document.kind) in JUDGED
 
 
-def admission_review(thing: Mapping[str, Any], *, namespace: str, user: User = NOBODY) -> bytes:
-    """Return the AdmissionReview that creating an object makes (S/api/admission/v1/types.go).
+def admission_review(written: Mapping[str, Any], *, namespace: str, user: User = NOBODY) -> bytes:
+    """Return the AdmissionReview for the creation of an object (S/api/admission/v1/types.go).
 
-    `thing` has apiVersion, kind and metadata. The uid follows from the object, so that runs are repeatable.
+    The object has apiVersion, kind and metadata. The uid follows from the object, so runs are repeatable.
     """
-    group, _, version = thing["apiVersion"].rpartition("/")
-    kind, name = thing["kind"], thing["metadata"].get("name") or ""
+    group, _, version = written["apiVersion"].rpartition("/")
+    kind, name = written["kind"], written["metadata"].get("name") or ""
     resource = _RESOURCES.get(kind, f"{kind.lower()}s")
-    what = {"group": group, "version": version, "kind": kind}
     request = {
         "uid": str(uuid.uuid5(_UID_NAMESPACE, f"{group}/{kind}/{namespace}/{name}")),
-        "kind": what,
+        "kind": {"group": group, "version": version, "kind": kind},
         "resource": {"group": group, "version": version, "resource": resource},
         "name": name,
         "namespace": namespace,
         "operation": "CREATE",
         "userInfo": {"username": user.name, "groups": user.groups},
-        "object": thing,
+        "object": written,
         "oldObject": None,
         "dryRun": True,
     }
@@ -119,7 +107,7 @@ def admission_review(thing: Mapping[str, Any], *, namespace: str, user: User = N
 
 
 def judge(documents: Iterable[Document], webhook: Webhook, problems: list[Problem]) -> Iterable[Judgement]:
-    """Yield the judgement of each document that a webhook is asked about; unreadable ones are added to `problems`."""
+    """Yield the judgement of each document that is judged; unreadable documents add to `problems`."""
     for document in documents:
         if not is_judged(document):
             continue
@@ -131,70 +119,46 @@ def judge(documents: Iterable[Document], webhook: Webhook, problems: list[Proble
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Webhook:
-    """What answers reviews of objects. `user` creates them; an AdmissionReview has its own."""
+    """Answers reviews of objects. `user` creates the objects; an AdmissionReview has a user of its own."""
 
-    cluster: Cluster
-    rules: Rules
-    configuration: Configuration
-    network_namespace: str
+    context: DecisionContext
     user: User = NOBODY
 
     def judge(self, document: Document) -> Judgement:
         """Return the judgement of one document. Raises RequestError for one that cannot be read."""
         request = wire.decode(_body(document, self.user))
+        context = self.context
         if request.kind == NAMESPACE and request.user.name == NOBODY.name:
-            rules = self.rules.replace(config=self.rules.config.replace(namespace_labels=UNPROTECTED))
-            return Judgement(document, request, evaluate(request, self.cluster, rules))
-        mutated = self._mutate(request)
+            rules = context.rules
+            unprotected = rules.replace(config=rules.config.replace(namespace_labels=UNPROTECTED))
+            return Judgement(document, request, evaluate(request, context._replace(rules=unprotected)))
+        mutated = answer_mutation(request, context)
         if not mutated.is_allowed:
             return Judgement(document, request, mutated, is_mutation=True)
         if mutated.operations:
             request = wire.decode(_body(_patched(document, mutated.operations), self.user))
-        decision = evaluate(
-            request,
-            self.cluster,
-            self.rules,
-            network_namespace=self.network_namespace,
-            injection=self.configuration.injection,
-            plugins=self.configuration.plugins,
-            drivers=self.configuration.drivers,
-            limits=self.configuration.limits,
-        )
-        decision = told(decision)
+        decision = warn_of_unknown(evaluate(request, context))
         if mutated.warnings:
             decision = decision._replace(warnings=(*mutated.warnings, *decision.warnings))
         return Judgement(document, request, decision, operations=mutated.operations)
 
-    def _mutate(self, request: Request) -> Decision:
-        injection = self.configuration.injection
-        if injection is None:
-            return ALLOWED
-        return answer_mutation(
-            request,
-            self.cluster,
-            self.rules,
-            injection,
-            network_namespace=self.network_namespace,
-            limits=self.configuration.limits,
-        )
-
 
 def _patched(document: Document, operations: Sequence[Operation]) -> Document:
-    """Return a document with the object as it is after the operations."""
+    """Return a document with the patched object."""
     if not is_review(document):
-        return replace(document, object=jsonpatch.apply(list(operations), document.object))
+        return replace(document, object=jsonpatch.apply(operations, document.object))
     review = document.object
-    changed = {**review["request"], "object": jsonpatch.apply(list(operations), review["request"]["object"])}
+    changed = {**review["request"], "object": jsonpatch.apply(operations, review["request"]["object"])}
     return replace(document, object={**review, "request": changed})
 
 
 def _unreadable(document: Document, error: RequestError) -> Problem:
-    """Say where in a file a field of the wrong type is: the review around the object is ours."""
-    found = None if is_review(document) else _IN_OBJECT.search(error.text)
-    if found is None:
-        return Problem(document.locate(), "unreadable-object", f"{error.text}; correct it")
-    reason, path = found.groups()
-    return Problem(document.locate(path), "unreadable-object", f"{path}: {reason}; correct it")
+    """Return the problem at the field of the object; the AdmissionReview around the object is not in the file."""
+    if not is_review(document) and isinstance(error, UnreadableError):
+        field = error.path.removeprefix(_IN_REVIEW)
+        if field != error.path:
+            return Problem(document.locate(field), "unreadable-object", f"{field}: {error.problem}; correct it")
+    return Problem(document.locate(), "unreadable-object", f"{error.text}; correct it")
 
 
 def _body(document: Document, user: User) -> bytes:

@@ -12,14 +12,13 @@ import click
 
 from cniplugin.access.model.decision import NETWORK_STATUS_MODES, POSTURES, Config, Rules
 from cniplugin.netspec.names import ALLOWED_LABEL, is_label
-from webhook.admission.evaluate import NETWORK_NAMESPACE
-from webhook.admission.view.currentrules import RulesInForce
-from webhook.admission.view.listers import Cluster
+from webhook.admission.model.kinds import NETWORK_NAMESPACE
+from webhook.admission.view.decisioncontext import Cluster, CompiledRules
 from webhook.trees.problems import ManifestError, Problem
 
 if TYPE_CHECKING:
     from webhook.admission.plugins.schema import PluginSchema
-    from webhook.admission.view.nadmitconfiguration import Configuration
+    from webhook.admission.view.decisioncontext import Configuration
 
 DISTRIBUTION = "nadmit"
 EXIT_REFUSED = 1
@@ -67,7 +66,7 @@ def rules_of(options: Mapping[str, Any]) -> Rules:
 
 def rules_in_force(options: Mapping[str, Any], cluster: Cluster) -> Rules:
     """Return the rules of a cluster's policies; the options apply if the cluster has no configuration object."""
-    return RulesInForce(rules_of(options).config)(cluster)
+    return CompiledRules(rules_of(options).config)(cluster)
 
 
 def _parse_namespaces(_context: click.Context, _option: click.Parameter, value: str) -> tuple[str, ...]:
@@ -114,7 +113,7 @@ def configuration_of(config: Path | None, plugin_schemas: Path | None) -> Config
     """Return the configuration that the values of `config_option` name; ends the command if a file cannot be used."""
     # NB: imported here, because some commands have neither YAML nor schemas.
     from webhook.admission.plugins.schema import PluginChecks  # noqa: PLC0415
-    from webhook.admission.view.nadmitconfiguration import Configuration  # noqa: PLC0415
+    from webhook.admission.view.decisioncontext import Configuration  # noqa: PLC0415
     from webhook.driverdata.driverfiles import default_drivers  # noqa: PLC0415
     from webhook.plugindata.pluginfiles import load_schemas  # noqa: PLC0415
 

@@ -16,8 +16,9 @@ from cniplugin.netspec import annotation, jsontext
 from cniplugin.netspec.errors import SpecErrors, describe
 from cniplugin.netspec.names import ALLOWED_SUBDOMAIN, is_subdomain
 from cniplugin.netspec.selection import NetworkSelectionElement, to_json
+from webhook.admission.view.decisioncontext import DecisionContext
 from webhook.admission.view.permissions import answer, list_permissions
-from webhook.admission.wording import unreadable
+from webhook.admission.wording import policytext
 from webhook.kube.apierrors import ClusterError
 from webhook.report import permissions as report
 from webhook.snapshot.snapshot import Snapshot
@@ -141,7 +142,9 @@ def can_attach(*, network: str, default_network: bool, output: str, network_name
     element = _read_element(network, requests, namespace=namespace, is_default=default_network)
     cluster = _load_cluster(options)
     rules_now = rules_in_force(options, cluster)
-    result = answer(_subject_of(options, cluster), element, cluster, rules_now, default=default_network)
+    result = answer(
+        _subject_of(options, cluster), element, DecisionContext(cluster, rules_now), default=default_network
+    )
     click.echo(report.answer_json(result) if output == "json" else report.answer_text(result, paint))
     sys.exit(0 if result.permission.verdict.is_allowed else EXIT_REFUSED)
 
@@ -173,7 +176,9 @@ def rules(*, shows_all: bool, output: str, **options: Any) -> None:
       2  an option is wrong, or the cluster or a file cannot be read
     """  # noqa: D301 - click reads the backspace: keep these lines as they are
     cluster = _load_cluster(options)
-    permissions = list_permissions(_subject_of(options, cluster), cluster, rules_in_force(options, cluster))
+    permissions = list_permissions(
+        _subject_of(options, cluster), DecisionContext(cluster, rules_in_force(options, cluster))
+    )
     is_configured = cluster.policies.config is not None
     if output == "json":
         click.echo(report.list_json(permissions, is_configured=is_configured))
@@ -270,6 +275,6 @@ def _list_cluster(kubeconfig: Path | None) -> Snapshot:
     except ClusterError as error:
         click.echo(f"nadmit: {error}", err=True)
         sys.exit(EXIT_UNREADABLE)
-    for problem in unreadable.find(snapshot.policies):
+    for problem in policytext.find_unreadable(snapshot.policies):
         click.echo(f"{paint('warning:', 'warning')} {problem}", err=True)
     return snapshot

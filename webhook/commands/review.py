@@ -1,4 +1,4 @@
-"""`nadmit review`: the verdict about objects in files, as kubectl would print it."""
+"""`nadmit review`: the verdicts about objects in files, as kubectl would print them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import Any
 
 import click
 
-from webhook.admission.evaluate import DEVICE_KINDS, NETWORK, POLICIES
+from webhook.admission.model.kinds import DEVICE_KINDS, NETWORK, POLICIES
 from webhook.admission.model.requests import User
+from webhook.admission.view.decisioncontext import DecisionContext
 from webhook.report import diff, kubectl
 from webhook.snapshot.snapshot import EMPTY, Snapshot
 from webhook.trees import builder, manifests
@@ -81,10 +82,10 @@ def review(  # noqa: PLR0913 - one parameter per option
     A FILE is YAML or JSON with pods, NetworkAttachmentDefinitions, workloads (Deployment, StatefulSet, DaemonSet,
     ReplicaSet, ReplicationController, Job, CronJob, PodTemplate), access policies (NetworkAttachmentPolicy,
     NetworkAttachmentPolicyConfig), Namespaces with labels, ResourceClaims, their templates and DeviceClasses, Lists of
-    them, or whole AdmissionReviews as an API server sends them; "-" is standard input. Other kinds are passed over.
+    them, or whole AdmissionReviews as an API server sends them; "-" is standard input. Other kinds are skipped.
 
-    Verdicts go to standard output in the words of kubectl, warnings to standard error. What is put into a pod on its
-    way in is shown as a unified diff of its YAML.
+    Verdicts go to standard output in the words of kubectl, warnings to standard error. The changes that /mutate makes
+    to a pod are shown as a unified diff of its YAML.
 
     \b
     Examples:
@@ -107,15 +108,11 @@ def review(  # noqa: PLR0913 - one parameter per option
     else:
         cluster = _load_cluster(directory, network_namespace, problems, warnings)
     if not problems and not any(map(is_judged, documents)):
-        text = "no pod, network, workload or policy is found, and nothing else is judged; name a file that has one"
+        text = "no file has a pod, network, workload or policy, and nothing else is judged; name a file that has one"
         problems.append(Problem(Position(" ".join(files)), "nothing-to-judge", text))
-    webhook = Webhook(
-        cluster=cluster,
-        rules=rules_in_force(rules_given, cluster),
-        configuration=configuration_of(config, plugin_schemas),
-        network_namespace=network_namespace,
-        user=User(user_name, (*groups, *NOBODY.groups)),
-    )
+    rules, configuration = rules_in_force(rules_given, cluster), configuration_of(config, plugin_schemas)
+    context = DecisionContext(cluster, rules, configuration, network_namespace)
+    webhook = Webhook(context=context, user=User(user_name, (*groups, *NOBODY.groups)))
     judgements = list(judge(documents, webhook, problems))
     if problems:
         fail_unreadable(problems)
@@ -134,12 +131,12 @@ def _read(files: Iterable[str], problems: list[Problem]) -> Iterable[Document]:
 
 
 def _is_known(document: Document) -> bool:
-    """Say whether a FILE's object counts as one of the cluster, where there is no tree."""
+    """Say whether an object of a FILE is part of the cluster, if there is no tree."""
     return (document.group, document.kind) in _CLUSTER_KINDS
 
 
 def _load_cluster(directory: str, network_namespace: str, problems: list[Problem], warnings: list[Problem]) -> Snapshot:
-    """Return what the objects are judged by; `warnings` are about the tree, for the FILEs are judged themselves."""
+    """Return the snapshot of a tree; `warnings` are about the tree."""
     try:
         return manifests.load_snapshot(directory, warnings=warnings, network_namespace=network_namespace)
     except ManifestError as error:
@@ -161,19 +158,19 @@ def _print(judgements: Iterable[Judgement], output: str) -> None:
 
 def _print_diff(judgement: Judgement) -> None:
     name = kubectl.resource_name(judgement.request.kind, judgement.request.object_name)
-    for line in diff.render(judgement.thing, judgement.changed_thing, name=name):
+    for line in diff.render(judgement.object, judgement.changed_object, name=name):
         click.echo(paint(line, {"+": "added", "-": "removed"}.get(line[0], "context")))
 
 
 def _render(judgement: Judgement) -> str:
-    """NB: an AdmissionReview was made by some client already; there is no file for kubectl to name."""
+    """NB: a client has already sent the object of an AdmissionReview, so kubectl would not name a file."""
     request, decision = judgement.request, judgement.decision
     file = None if is_review(judgement.document) else judgement.document.file
     name = kubectl.INJECTION if judgement.is_mutation else kubectl.webhook_name(request.kind)
-    said = kubectl.render(request, decision, webhook_name=name, file=file)
+    text = kubectl.render(request, decision, webhook_name=name, file=file)
     if not decision.is_allowed:
-        return paint(said, "refused")
-    return paint(f"{said}, with changes:" if judgement.operations else said, "allowed")
+        return paint(text, "refused")
+    return paint(f"{text}, with changes:" if judgement.operations else text, "allowed")
 
 
 def _to_json(judgement: Judgement) -> dict[str, object]:
@@ -193,6 +190,6 @@ def _to_json(judgement: Judgement) -> dict[str, object]:
             {"rule": cause.rule, "reason": cause.reason, "field": cause.field, "message": cause.message}
             for cause in decision.causes
         ],
-        "warnings": list(decision.warnings),
+        "warnings": list(map(str, decision.warnings)),
         "patch": list(judgement.operations),
     }

@@ -28,11 +28,11 @@ from cniplugin.netspec.errors import SpecErrors, show
 from cniplugin.netspec.netattachdef import RESOURCE_NAME
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORK_STATUS_KEYS, NETWORKS
 from webhook.admission.dra.drivers import Drivers
-from webhook.admission.evaluate import NETWORK_NAMESPACE
 from webhook.admission.model.injection import Injection, Mode
+from webhook.admission.model.kinds import NETWORK_NAMESPACE
 from webhook.admission.model.limitsettings import DEFAULTS, ReviewLimits
 from webhook.admission.plugins.schema import PluginChecks, PluginSchema
-from webhook.admission.view.nadmitconfiguration import Configuration
+from webhook.admission.view.decisioncontext import Configuration
 from webhook.driverdata.admindrivers import read_drivers
 from webhook.driverdata.driverfiles import default_drivers, load_drivers
 from webhook.plugindata.adminschemas import read_schemas as read_plugins

@@ -18,6 +18,7 @@ from cniplugin.access.model.decision import NAME_LABEL
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORK_STATUS, NETWORK_STATUS_KEYS, NETWORKS
 from webhook.admission.dra.drivers import KNOWN_DRIVERS
 from webhook.admission.model.injection import INJECT, MIRROR
+from webhook.admission.model.kinds import TEMPLATE_CONTROLLERS
 from webhook.admission.view.statuswriters import MULTUS_GROUP, NODE_NAME, NODES_GROUP, PLUGIN_ACCOUNTS, STATUS
 
 Condition = dict[str, str]
@@ -26,9 +27,6 @@ Condition = dict[str, str]
 _STATUS = "network-status"
 _OBSERVED = frozenset({"Audit", "Warn"})
 """Modes in which a network status is observed, and never refused."""
-
-TEMPLATE_CONTROLLERS = "system:serviceaccount:kube-system:"
-"""Prefix of the users whose templates are copies of templates that were judged, such as a ReplicaSet's."""
 
 NOT_COPIED: Condition = {
     "name": "not-copied-by-a-controller",

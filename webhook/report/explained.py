@@ -14,10 +14,12 @@ from typing import Any
 from cniplugin.access.model.decision import Rules
 from cniplugin.netspec.netattachdef import GROUP, KIND, VERSION
 from cniplugin.netspec.selection import NETWORKS
-from webhook.admission.evaluate import NETWORK, POD, evaluate
+from webhook.admission.evaluate import evaluate
+from webhook.admission.model.kinds import NETWORK, POD
 from webhook.admission.model.requests import Decision, Object, Request
 from webhook.admission.plugins.findings import SEVERITIES
 from webhook.admission.plugins.schema import PluginChecks
+from webhook.admission.view.decisioncontext import Configuration, DecisionContext
 from webhook.plugindata.codes import Code, load_codes
 from webhook.plugindata.pluginfiles import load_schemas
 from webhook.trees import builder, documents
@@ -82,7 +84,8 @@ def _judge(config: str, pod: str, other_pod: str, checks: PluginChecks) -> tuple
         request = Request("", NETWORK, "CREATE", NAMESPACE, NETWORK_NAME, object=created)
     existing = {"apiVersion": "v1", "kind": "List", "items": [*_existing(config if pod else "", other_pod)]}
     cluster = builder.build(documents.parse(json.dumps(existing), file="example", problems=[]), [])
-    return request, evaluate(request, cluster, Rules(), plugins=checks)
+    configuration = Configuration(injection=None, plugins=checks)
+    return request, evaluate(request, DecisionContext(cluster, Rules(), configuration))
 
 
 def _existing(config: str, other_pod: str) -> Iterator[Mapping[str, Any]]:

@@ -13,7 +13,8 @@ from __future__ import annotations
 import json
 
 from webhook.admission.dra.claims import KINDS
-from webhook.admission.model.requests import Cause, Decision, GroupKind, Request
+from webhook.admission.model.kinds import GroupKind
+from webhook.admission.model.requests import Cause, Decision, Request
 
 POLICIES_GROUP = "access.nadmit.io"
 INJECTION = "pods.inject.nadmit.io"
@@ -72,7 +73,7 @@ def _render_invalid(request: Request, causes: tuple[Cause, ...]) -> str:
 
 def render_warnings(decision: Decision) -> list[str]:
     """Return the lines that kubectl prints on stderr. The API server drops empty and repeated warnings."""
-    return [f"Warning: {text}" for text in dict.fromkeys(decision.warnings) if text]
+    return [f"Warning: {text}" for text in dict.fromkeys(map(str, decision.warnings)) if text]
 
 
 def _quote(text: str) -> str:

@@ -13,7 +13,7 @@ from cniplugin.access.model.limits import SPELLINGS
 from cniplugin.access.model.policyrules import ENFORCE, AttachmentRule
 from cniplugin.netspec.errors import render
 from webhook.admission.view.permissions import Answer, Permission, Permissions, Trial
-from webhook.admission.wording.ruletext import describe_networks
+from webhook.admission.wording.accesstext import describe_networks
 
 Paint = Callable[[str, str], str]
 """(text, role) -> text with colour. Roles: `allowed`, `refused`, `warning`."""

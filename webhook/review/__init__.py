@@ -1,4 +1,4 @@
-"""One AdmissionReview: bytes to a request, the decision that is asked for or remembered, and bytes again.
+"""One AdmissionReview: bytes to a request, the decision, which may be cached, and bytes again.
 
 Nothing here opens a socket; `webhook.serving` does.
 """

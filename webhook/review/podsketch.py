@@ -1,12 +1,12 @@
-"""The sketch of a pod: all that /mutate reads in it, and nothing else, as one hashable value.
+"""The sketch of a pod: everything that /mutate reads in the pod, and nothing else, as one hashable value.
 
-The pods of a ReplicaSet differ in their names and in the generated name of the volume with their token, those of a
-StatefulSet or an indexed Job in a label and an annotation, too; their sketch is one, so the second of them costs a
-look-up (`Cluster.recall`). Two pods with one sketch get one patch, which a property
-test holds the two files to: who reads more of a pod there adds it here. The check of what /mutate did reads less, and
+The pods of a ReplicaSet differ in their names and in the generated name of the volume with their token. Those of a
+StatefulSet or an indexed Job also differ in a label and an annotation. Their sketches are equal, so every pod but the
+first costs a look-up (`decisioncache`). Pods with equal sketches get equal patches. A property test checks this: code
+in `admission.mutation` that reads more of a pod must add it here. The check of the result of /mutate reads less, and
 has a sketch of its own.
 
-What is there, null, empty and absent are told apart, because a patch adds, replaces or appends by that.
+A sketch distinguishes present, null, empty and absent values, because a patch adds, replaces or appends accordingly.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from collections.abc import Hashable, Iterator, Sequence
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
+from webhook.admission.model.injection import find_suspects
 from webhook.admission.model.requests import Read
 from webhook.admission.mutation.netinfo import CONTAINER_NAME, VOLUME, is_our_place
-from webhook.admission.view.misspelt import find_suspects
 
 SKETCH_MAX = 4096
-"""Bytes of a sketch that is worth remembering: a snapshot remembers 2,048 of them."""
+"""Bytes of a sketch that is kept; a `DecisionCache` keeps 2,048 of them."""
 
 PARTS_MAX = 256
-"""Texts of such a sketch: an empty one costs Python 50 bytes all the same, so 2,048 sketches take at most 50 MiB."""
+"""Texts of such a sketch. Even an empty text costs 50 bytes in Python, so 2,048 sketches take at most 50 MiB."""
 
 _ABSENT = Raw(b"")
 _NAME, _VARIABLE = VOLUME.encode(), CONTAINER_NAME.encode()
@@ -51,7 +51,7 @@ Texts = dict[str, str] | UnsetType | None
 
 
 class PodSpec(msgspec.Struct, rename="camel", frozen=True, gc=False):
-    """What injection reads in `spec`, as the bytes that came: a pass that skips them anyway makes them for nothing."""
+    """The members of `spec` that injection reads, undecoded: the decoder has to skip these bytes anyway."""
 
     containers: Raw = _ABSENT
     init_containers: Raw = _ABSENT
@@ -72,7 +72,7 @@ _decode_volumes = msgspec.json.Decoder(tuple[Raw, ...] | None).decode
 
 
 def sketch_pod(read: Read, labels: Texts, annotations: Texts, spec: PodSpec) -> Hashable | None:
-    """Return the sketch of a pod; None for one that is unusual, or too large to be remembered."""
+    """Return the sketch of a pod; None for an unusual pod, or one that is too large to be cached."""
     try:
         ordinary = _decode_containers(spec.containers)
         initial = _decode_containers(spec.init_containers) if spec.init_containers else UNSET
@@ -81,7 +81,7 @@ def sketch_pod(read: Read, labels: Texts, annotations: Texts, spec: PodSpec) -> 
         return None
     if any(len(parts) > PARTS_MAX for parts in (ordinary, initial, volumes) if isinstance(parts, tuple)):
         return None
-    # A tuple that is empty, null or absent stands for itself.
+    # A tuple that is empty, null or absent is its own count.
     counts: list[Hashable] = [ordinary and len(ordinary), initial and len(initial), volumes and len(volumes)]
     texts: list[str | bytes] = []
     for known, keys in ((labels, read.labels), (annotations, read.annotations)):
@@ -108,7 +108,7 @@ def sketch_pod(read: Read, labels: Texts, annotations: Texts, spec: PodSpec) -> 
 
 
 def sketch_requests(spec: PodSpec) -> Hashable | None:
-    """Return all that says how much a pod requests; None for one that is unusual, or too large to be remembered."""
+    """Return all that determines how much a pod requests; None as for `sketch_pod`."""
     try:
         ordinary = _decode_requests(spec.containers)
         initial = _decode_requests(spec.init_containers) if spec.init_containers else UNSET
@@ -123,14 +123,14 @@ def sketch_requests(spec: PodSpec) -> Hashable | None:
 
 
 def _bounded(counts: Sequence[Hashable], texts: Sequence[str | bytes]) -> Hashable | None:
-    """Return the sketch of these parts. NB: where one ends and the next begins follows from the counts."""
+    """Return the sketch of these parts. NB: the counts tell where one part ends and the next begins."""
     if len(texts) > PARTS_MAX or sum(map(len, texts)) > SKETCH_MAX:
         return None
     return (*counts, *texts)
 
 
 def _may_have(text: bytes) -> bool:
-    """Say whether containers may have names or places of ours; an escape may hide a letter of them."""
+    """Say whether containers may have our names or mount paths; an escape may hide a letter of these."""
     return _NAME in text or _VARIABLE in text or b"\\" in text
 
 
@@ -139,15 +139,15 @@ def _has_our_name(container: _Container) -> bool:
 
 
 def _has_our_mount(container: _Container) -> tuple[bool, bool]:
-    """Return whether a mount has the volume's name, and whether one has its place."""
+    """Return whether a mount has our volume's name, and whether one has its path."""
     mounts = container.volume_mounts or ()
     return any(one.name == VOLUME for one in mounts), any(is_our_place(one.mount_path) for one in mounts)
 
 
 def _volume_texts(volumes: Sequence[Raw]) -> Iterator[bytes]:
-    """Yield the volumes that may have the name of ours, each with its place; an escape may hide a letter of it.
+    """Yield the volumes that may have our name, each with its index; an escape may hide a letter of the name.
 
-    And what is no volume, for which a pod is left alone.
+    It also yields items that are not an object, because /mutate does not change a pod with such a volume.
     """
     for index, raw in enumerate(volumes):
         text = bytes(raw)

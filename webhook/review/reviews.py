@@ -1,16 +1,17 @@
 """One review from bytes to bytes: read, decide, answer; one log line and one count.
 
-The cluster is not asked while judging, with three exceptions, for objects that may have been created just before. All
-are within bounds (`LiveLookups`, `LiveDevices`), and with what was found the review is judged once more:
+A review does not ask the cluster, with three exceptions, for objects that may have just been created. All three have
+bounds (`LiveLookups`, `LiveDevices`). With the objects that were found, the review is judged once more:
 
-- a namespace that is not known and whose labels matter: without them there is no verdict, so what is not found is
-  answered with 503 and Retry-After, and the API server tries again within its time;
-- claims that are not known, of a pod that names them: it is refused for now if the API server does not answer in time;
-- networks that are not known, of a pod that is refused for nothing else: what is not found leaves the refusal.
+- a namespace that is not known and whose labels matter: without them there is no verdict. If it is not found, the
+  answer is 503 with Retry-After, and the API server tries again within its time;
+- claims that are not known, of a pod that names them: if the API server does not answer in time, the pod is refused for
+  now;
+- networks that do not exist, if the pod is refused for nothing else: if they are not found, the refusal is the answer.
 
-A review runs on the event loop. One that needs more definitions read than its turn allows (`admission.parsecache`) has
-them read in a thread, one after the other, and is judged once more after each: what a turn takes is bounded, whatever
-the review names.
+A review runs on the event loop. A review that has to parse more definitions than its turn allows
+(`webhook.admission.view.parsecache`) has them parsed in a thread, one after the other, and is judged once more after
+each. So the time of a turn is bounded, however many networks the review names.
 """
 
 from __future__ import annotations
@@ -21,78 +22,77 @@ from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
 
-from webhook.admission.checks.in_use import WARN
-from webhook.admission.checks.namespacelabels import told
+from webhook.admission.checks.unknownnamespaces import warn_of_unknown
 from webhook.admission.dra.claims import DeviceKey, DeviceSpec
 from webhook.admission.evaluate import evaluate
-from webhook.admission.model.requests import ALLOWED, Decision, Request
+from webhook.admission.model.requests import Decision, Request
 from webhook.admission.mutate import answer_mutation
+from webhook.admission.view.decisioncontext import WARN, Cluster, Configuration, DecisionContext
 from webhook.admission.view.parsecache import ALLOWANCE, PARSED, OutOfTurnError
-from webhook.admission.wording import messages
+from webhook.admission.wording import claimtext, networktext
 from webhook.review import wire
+from webhook.review.decisioncache import DecisionCache
 from webhook.serving.http import RETRY_HEADER, RequestError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from cniplugin.access.model.decision import Rules
-    from webhook.admission.view.listers import Cluster
-    from webhook.admission.view.nadmitconfiguration import Configuration
     from webhook.serving.http import Later
 
 LIVE_MAX_S = 1.0
-"""How long a review may wait for the cluster; and never more than half of the time that is left."""
+"""How long a review may wait for the cluster; it is also limited to half of the remaining time."""
 LIVE_ROUNDS_MAX = 6
 """How often one review may look for objects: a claim, its classes, a network that one of them names, the labels of a
-namespace that the network makes matter, and another network that they show."""
+namespace that matter because of the network, and another network that the labels make visible."""
 
 
 class Observer(Protocol):
-    """Where a finished review is counted and logged."""
+    """Counts and logs finished reviews."""
 
     def review(self, path: str, request: Request, decision: Decision, seconds: float) -> None:
-        """Take note of one review."""
+        """Count and log one review."""
 
 
 class LiveLookups(Protocol):
-    """Where objects are looked for that the snapshot does not have. Nothing of it raises."""
+    """Finds objects that the snapshot does not have. Its methods do not raise."""
 
     def may_find_namespaces(self, unknown: Sequence[str]) -> bool:
-        """Say whether all of these may be found. Never waits."""
+        """Say whether all of these namespaces may be found. Never waits."""
 
     def may_find_networks(self, missing: Sequence[tuple[str, str]]) -> bool:
-        """Say whether all of these, given by namespace and name, may be found. Never waits."""
+        """Say whether all of these networks, given by namespace and name, may be found. Never waits."""
 
     async def find_namespaces(self, unknown: Sequence[str], *, seconds: float, over: Any = None) -> Cluster | None:
         """Return a snapshot with these namespaces; None if one is not found in time.
 
-        It is made of the newest snapshot, or of `over`, which one of these has returned.
+        It is based on the newest snapshot, or on `over`, which one of these methods returned.
         """
 
     async def find_networks(
         self, missing: Sequence[tuple[str, str]], *, seconds: float, over: Any = None
     ) -> Cluster | None:
-        """Return a snapshot with these networks, as `find_namespaces`."""
+        """Return a snapshot with these networks, as `find_namespaces` does."""
 
 
 class LiveDevices(Protocol):
-    """Where claims, templates and classes are looked for that the snapshot does not have."""
+    """Finds claims, templates and classes that the snapshot does not have."""
 
     async def find(
         self, unknown: Sequence[DeviceKey], *, seconds: float
     ) -> Mapping[DeviceKey, DeviceSpec | None] | None:
-        """Return each of these, None for one that does not exist; None if that is not known in time. Never raises."""
+        """Return each object, None for one that does not exist. Return None if time runs out. Never raises."""
 
     def put(self, cluster: Cluster, found: Mapping[DeviceKey, DeviceSpec | None]) -> Cluster:
-        """Return a snapshot with what was found."""
+        """Return a snapshot with these objects."""
 
 
 class Reviews:
     """The callable that the HTTP application runs for /validate and /mutate.
 
-    `snapshot` gives what is in force, and `rules` the rules of a snapshot; one review sees one state.
-    `problem` says why there is no snapshot yet; once it has said None, it is not asked again. `configuration` is what
-    admins may change at any time. `live`, `live_devices`: None where there is nothing behind the snapshot.
+    `snapshot`, `rules` and `configuration` return the current state, and one review sees one state. `problem` returns
+    why there is no snapshot yet; after its first None, it is not called again. `live` and `live_devices` are None if
+    there is no API server behind the snapshot.
     """
 
     def __init__(  # noqa: PLR0913 - a composition: one argument per part
@@ -117,12 +117,13 @@ class Reviews:
         self._network_in_use = network_in_use
         self._live = live
         self._live_devices = live_devices
+        self._context: DecisionContext | None = None
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="nadmit-read")
 
     def __call__(self, path: str, body: bytes) -> bytes | Later:
-        """Return the answer to one AdmissionReview, or how to wait for it.
+        """Return the answer to one AdmissionReview, or a function that waits for it.
 
-        Raises RequestError for one that cannot be read, or not yet.
+        Raises RequestError for a review that cannot be read, or while there is no snapshot.
         """
         started = perf_counter()
         if self._problem is not None:
@@ -140,7 +141,7 @@ class Reviews:
     async def _answer_in_turns(
         self, path: str, request: Request, cluster: Cluster, started: float, seconds_left: float
     ) -> bytes:
-        """Answer a review that needs much read: each turn judges what was read so far."""
+        """Answer a review that needs several turns. Each turn judges with the definitions that are parsed by then."""
         decision = await self._decide_in_turns(path, request, cluster, seconds_left)
         if self._must_ask(decision):
             left = seconds_left - (perf_counter() - started)
@@ -148,9 +149,9 @@ class Reviews:
         return self._answer(path, request, decision, started)
 
     async def _decide_in_turns(self, path: str, request: Request, cluster: Cluster, seconds_left: float) -> Decision:
-        """Return the decision, as `_decide`. When the time is over, it is a refusal.
+        """Return the decision, as `_decide` does. When the time is up, it is a refusal.
 
-        NB: no failed call, which stage Ignore lets pass: whoever names much would not be judged.
+        NB: a failed call would be wrong, because stage Ignore lets it pass: an object with many networks would escape.
         """
         ends_at = perf_counter() + seconds_left
         while perf_counter() < ends_at:
@@ -161,10 +162,10 @@ class Reviews:
             await asyncio.get_running_loop().run_in_executor(self._reader, unread.work)
             unread.keep()
             cluster = unread.cluster or cluster
-        return messages.networks_unread(request)
+        return networktext.networks_unread(request)
 
     def _decide_in_turn(self, path: str, request: Request, cluster: Cluster) -> Decision:
-        """As `_decide`, with the allowance of one turn. Raises OutOfTurnError."""
+        """Decide with the allowance of one turn. Raises OutOfTurnError."""
         PARSED.left = ALLOWANCE
         try:
             return self._decide(path, request, cluster)
@@ -172,7 +173,7 @@ class Reviews:
             PARSED.left = None
 
     def _must_ask(self, decision: Decision) -> bool:
-        """Say whether the cluster is asked before this decision is the answer. Raises RequestError."""
+        """Say whether to ask the cluster before answering with this decision. Raises RequestError."""
         if decision.unknown_devices and self._live_devices is not None:
             return True
         live = self._live
@@ -193,15 +194,15 @@ class Reviews:
         return self._answer(path, request, decision, started)
 
     def _answer(self, path: str, request: Request, decision: Decision, started: float) -> bytes:
-        decision = told(decision) if self._live is None else decision
+        decision = warn_of_unknown(decision) if self._live is None else decision
         answer = wire.encode(request, decision)
         self._observer.review(path, request, decision, perf_counter() - started)
         return answer
 
     async def _ask(self, path: str, request: Request, decision: Decision, seconds_left: float) -> Decision:
-        """Return the decision with what the cluster says.
+        """Return the decision with the objects that the cluster has.
 
-        Labels may show that a network is missing, and a network that its owner shares it by labels; so this goes on
+        Labels may reveal a missing network, and a network may have an owner who shares it by labels. So this goes on
         until nothing is missing that can be found.
         """
         began = perf_counter()
@@ -226,15 +227,15 @@ class Reviews:
             decision = await self._decide_in_turns(path, request, whole, seconds_left - passed)
             left = max(0.0, seconds - (perf_counter() - began))
         if decision.unknown_devices and self._live_devices is not None:
-            return messages.claims_unknown(request, decision.unknown_devices)
+            return claimtext.claims_unknown(request, decision.unknown_devices)
         return decision
 
     async def _look_up(
         self, decision: Decision, known: Cluster | None, seconds: float, *, is_worth_it: bool
     ) -> Cluster | None:
-        """Return a snapshot with the namespaces or the networks that a decision lacks; None without them.
+        """Return a snapshot with the namespaces or the networks that a decision lacks; None if they are not found.
 
-        `is_worth_it`: what is missing may be found, as far as is known.
+        `is_worth_it`: `may_find_networks` said so before.
         """
         if self._live is None:
             return None
@@ -245,41 +246,33 @@ class Reviews:
         return None
 
     def _check_ready(self, problem: str | None) -> None:
-        """NB: an empty cache would refuse what is right; the API server tries a 503 again within its time."""
+        """NB: an empty cache would refuse valid objects; after a 503 the API server tries again within its time."""
         if problem is not None:
             raise RequestError(503, f"not ready: {problem}; try again in 1 s", RETRY_HEADER)
         self._problem = None
 
     def _decide(self, path: str, request: Request, cluster: Cluster) -> Decision:
-        configuration = self._configuration()
-        injection = configuration.injection
-        if path == "/validate":
-            return evaluate(
-                request,
-                cluster,
-                self._rules(cluster),
-                network_namespace=self._network_namespace,
-                network_in_use=self._network_in_use,
-                injection=injection,
-                plugins=configuration.plugins,
-                drivers=configuration.drivers,
-                limits=configuration.limits,
-            )
-        if injection is None:
-            return ALLOWED
-        rules = self._rules(cluster)
-        return answer_mutation(
-            request,
+        decide = evaluate if path == "/validate" else answer_mutation
+        return decide(request, self._context_of(cluster))
+
+    def _context_of(self, cluster: Cluster) -> DecisionContext:
+        """Return the context of a snapshot; it is made once for each snapshot and configuration."""
+        configuration, known = self._configuration(), self._context
+        if known is not None and known.cluster is cluster and known.configuration is configuration:
+            return known
+        made = self._context = DecisionContext(
             cluster,
-            rules,
-            injection,
-            network_namespace=self._network_namespace,
-            limits=configuration.limits,
+            self._rules(cluster),
+            configuration,
+            self._network_namespace,
+            self._network_in_use,
+            cluster.recall(("decisions", id(configuration)), lambda: DecisionCache(configuration)),
         )
+        return made
 
 
 def _labels_unknown(namespaces: Sequence[str]) -> RequestError:
-    """NB: under stage Ignore, the API server lets the object pass after its tries, as while nobody answers."""
+    """NB: under stage Ignore, the API server lets the object pass after its last try, as if the webhook were down."""
     named = ", ".join(f'"{name[:63]}"' for name in namespaces[:3])
     text = f"access rules select namespaces by labels, and those of namespace {named} cannot be read yet"
     return RequestError(503, f"{text}; try again in 1 s", RETRY_HEADER)

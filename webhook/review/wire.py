@@ -1,34 +1,25 @@
 """AdmissionReview on the wire: bytes to a `Request`, a `Decision` to bytes (S/api/admission/v1/types.go, 1.36).
 
-msgspec decodes straight into the few fields that decisions need: of a pod of 5 KiB nine tenths (managedFields, spec)
-are skipped without making an object, and a wrong type is reported with its path. One set of structs serves every kind
-that is judged, so that one pass over the bytes is enough; of other kinds nothing is read. Access policies, which are
-written seldom, cost a second pass for their whole spec, and so does a pod of which more is asked. The answer never
-echoes the request and carries no patch unless something changes (§2).
+msgspec decodes straight into the few fields that decisions need. It skips nine tenths of a pod of 5 KiB (managedFields,
+spec) without making an object, and reports a wrong type with its path. One set of structs serves all judged kinds, so
+one pass over the bytes is enough; nothing is read of other kinds. The whole spec of an access policy takes a second
+pass, and so does a pod if a decision needs more of it. The answer does not repeat the request, and has a patch only if
+something changes (§2).
 """
 
 from __future__ import annotations
 
 import base64
 from collections.abc import Hashable, Mapping
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from webhook.admission.dra.claims import GROUP as DEVICE_GROUP
-from webhook.admission.dra.claims import DeviceSpec
-from webhook.admission.evaluate import (
-    BINDING,
-    DEVICE_KINDS,
-    NAMESPACE,
-    NETWORK,
-    POD,
-    POLICIES,
-    POLICY,
-    WORKLOADS,
-)
-from webhook.admission.model.requests import NOTHING, ClaimReference, Decision, GroupKind, Object, Read, Request, User
+from webhook.admission.model import kinds
+from webhook.admission.model.kinds import BINDING, DEVICE_KINDS, NAMESPACE, NETWORK, POD, POLICIES, GroupKind
+from webhook.admission.model.requests import NOTHING, ClaimReference, Decision, Object, Read, Request, User
 from webhook.admission.view.statuswriters import NODE_NAME
+from webhook.review.decisioncache import ENCODED, keep_encoded
 from webhook.review.podsketch import PodSpec, Texts, sketch_pod, sketch_requests
 from webhook.serving.http import RequestError
 from webhook.snapshot.devicespecs import UNREADABLE as UNREADABLE_SPEC
@@ -37,14 +28,15 @@ from webhook.snapshot.devicespecs import read_spec
 API_VERSION = "admission.k8s.io/v1"
 KIND = "AdmissionReview"
 LARGE_BODY = 262_144
-"""Bytes of a review whose kind is looked at first: skipping 8 MB takes 5 ms, and making all labels in them 180."""
+"""Bytes of a review whose kind is decoded first: skipping 8 MB takes 5 ms, and decoding all labels in them 180 ms."""
+TEXT_MAX = 336
+"""Characters of an error's text."""
 AUDIT_MAX = 1024
-"""Characters of an audit annotation; rule ids are a closed list, and shorter together."""
+"""Characters of an audit annotation; all rule ids together are shorter."""
 
-WITHOUT_TEMPLATE = frozenset({POD.kind, BINDING.kind, NAMESPACE.kind, NETWORK.kind, *(kind.kind for kind in POLICIES)})
-JUDGED = {
-    (kind.group, kind.kind): kind for kind in (POD, BINDING, NAMESPACE, NETWORK, *WORKLOADS, *POLICIES, *DEVICE_KINDS)
-}
+POLICY_KINDS = frozenset(kind.kind for kind in POLICIES)
+WITHOUT_TEMPLATE = frozenset({POD.kind, BINDING.kind, NAMESPACE.kind, NETWORK.kind})
+JUDGED = {(kind.group, kind.kind): kind for kind in kinds.JUDGED}
 
 
 class _Metadata(msgspec.Struct, rename="camel", frozen=True, gc=False):
@@ -84,7 +76,7 @@ class _Spec(PodSpec, rename="camel", frozen=True, gc=False):
     """The specs of all judged kinds in one: each has its own of these fields."""
 
     service_account_name: str | None = None  # Pod
-    node_name: Any = None  # Pod; whatever another kind has there is not judged
+    node_name: Any = None  # Pod; another kind may have any type here
     config: Any = None  # NetworkAttachmentDefinition
     template: _Template | None = None  # Deployment, StatefulSet, DaemonSet, ReplicaSet, ReplicationController, Job
     job_template: _JobTemplate | None = None  # CronJob
@@ -100,17 +92,10 @@ class _Unread(msgspec.Struct, frozen=True, gc=False):
     """An object of a kind that is not judged."""
 
 
-class _Policy(msgspec.Struct, frozen=True, gc=False):
-    """A policy or the configuration: what its spec may hold is for `cniplugin.access` to say."""
+class _WithSpec(msgspec.Struct, frozen=True, gc=False):
+    """A policy, the configuration, a ResourceClaim, a claim template or a DeviceClass."""
 
-    metadata: _Metadata = _Metadata()
-    spec: Any = None
-
-
-class _DeviceObject(msgspec.Struct, frozen=True, gc=False):
-    """A ResourceClaim, a template of one, or a DeviceClass."""
-
-    metadata: _Metadata = _Metadata()
+    metadata: _Metadata = _NO_METADATA
     spec: msgspec.Raw = msgspec.Raw(b"null")
 
 
@@ -120,7 +105,7 @@ class _GroupVersionKind(msgspec.Struct, frozen=True, gc=False):
 
 
 class _Extra(msgspec.Struct, frozen=True, gc=False):
-    """`userInfo.extra`: what the authenticator knows besides."""
+    """`userInfo.extra`: more facts from the authenticator."""
 
     nodes: list[str] | None = msgspec.field(name=NODE_NAME, default=None)
 
@@ -131,12 +116,15 @@ class _UserInfo(msgspec.Struct, frozen=True, gc=False):
     extra: _Extra | None = None
 
     def node(self) -> str:
-        """Return the node of the pod that the token is bound to; "" if there is none."""
+        """Return the node of the pod that the token is bound to; "" for other tokens."""
         nodes = self.extra.nodes if self.extra is not None else None
         return nodes[0] if nodes and len(nodes) == 1 else ""
 
 
-class _Request(msgspec.Struct, rename="camel", frozen=True, gc=False):
+T = TypeVar("T")
+
+
+class _Request(msgspec.Struct, Generic[T], rename="camel", frozen=True, gc=False):
     uid: str
     kind: _GroupVersionKind
     operation: str
@@ -144,42 +132,15 @@ class _Request(msgspec.Struct, rename="camel", frozen=True, gc=False):
     name: str = ""
     sub_resource: str = ""
     user_info: _UserInfo = _UserInfo()
-    object: _Object | None = None
-    old_object: _Object | None = None
+    object: T | None = None
+    old_object: T | None = None
     dry_run: bool | None = None
 
 
-class _Review(msgspec.Struct, rename="camel", frozen=True, gc=False):
+class _Review(msgspec.Struct, Generic[T], rename="camel", frozen=True, gc=False):
     api_version: str
     kind: str
-    request: _Request
-
-
-class _UnreadRequest(_Request, frozen=True, gc=False):
-    object: _Unread | None = None  # type: ignore[assignment]  # its fields are another kind's
-    old_object: _Unread | None = None  # type: ignore[assignment]
-
-
-class _UnreadReview(_Review, frozen=True, gc=False):
-    request: _UnreadRequest
-
-
-class _PolicyRequest(_Request, frozen=True, gc=False):
-    object: _Policy | None = None  # type: ignore[assignment]  # its spec is read as it is
-    old_object: _Policy | None = None  # type: ignore[assignment]
-
-
-class _PolicyReview(_Review, frozen=True, gc=False):
-    request: _PolicyRequest
-
-
-class _DeviceRequest(_Request, frozen=True, gc=False):
-    object: _DeviceObject | None = None  # type: ignore[assignment]  # its spec is read by its kind
-    old_object: _DeviceObject | None = None  # type: ignore[assignment]
-
-
-class _DeviceReview(_Review, frozen=True, gc=False):
-    request: _DeviceRequest
+    request: _Request[T]
 
 
 class _ResourceClaim(msgspec.Struct, rename="camel", frozen=True, gc=False):
@@ -206,15 +167,6 @@ class _Definition(_Object, frozen=True, gc=False):
     metadata: _DefinitionMetadata = _DefinitionMetadata()
 
 
-class _DefinitionRequest(_Request, frozen=True, gc=False):
-    object: _Definition | None = None
-    old_object: _Definition | None = None
-
-
-class _DefinitionReview(_Review, frozen=True, gc=False):
-    request: _DefinitionRequest
-
-
 class _WholeRequest(msgspec.Struct, frozen=True, gc=False):
     object: dict[str, Any]
 
@@ -223,29 +175,59 @@ class _WholeReview(msgspec.Struct, frozen=True, gc=False):
     request: _WholeRequest
 
 
-_review = msgspec.json.Decoder(_Review)
+_review = msgspec.json.Decoder(_Review[_Object])
+_definition_review = msgspec.json.Decoder(_Review[_Definition])
+_unread_review = msgspec.json.Decoder(_Review[_Unread])
+_spec_review = msgspec.json.Decoder(_Review[_WithSpec])
 _whole_review = msgspec.json.Decoder(_WholeReview)
-_definition_review = msgspec.json.Decoder(_DefinitionReview)
-_unread_review = msgspec.json.Decoder(_UnreadReview)
-_policy_review = msgspec.json.Decoder(_PolicyReview)
-_device_review = msgspec.json.Decoder(_DeviceReview)
 _decode_claims = msgspec.json.Decoder(tuple[_ResourceClaim, ...] | None).decode
 _decode_requesting = msgspec.json.Decoder(tuple[_Requesting, ...] | None).decode
 _encode = msgspec.json.Encoder().encode
 
-
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
+class UnreadableError(RequestError):
+    """The bytes are not an AdmissionReview (status 400).
+
+    `problem` says why, and `path` where, such as `request.object.metadata.name`; it is "" if the place is not known.
+    """
+
+    def __init__(self, problem: str, path: str = "") -> None:
+        at = f" - at '$.{path}'" if path else ""
+        super().__init__(400, f"the AdmissionReview cannot be read: {problem}{at}"[:TEXT_MAX])
+        self.problem = problem
+        self.path = path
+
+
+_AT = " - at `$."
+"""Before the path at the end of an error of msgspec, which has no other form for the path (msgspec, "Usage")."""
+
+
+def _unreadable(error: Exception) -> UnreadableError:
+    if isinstance(error, RecursionError):
+        return UnreadableError("it nests too deeply")
+    problem, _, path = str(error).rpartition(_AT)
+    return UnreadableError((problem or path).replace("`", "'"), path.rstrip("`") if problem else "")
+
+
+def _decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
+    """Decode a body. Raises UnreadableError."""
+    try:
+        return decoder.decode(body)
+    except _UNREADABLE as error:
+        raise _unreadable(error) from None
+
+
 def decode(body: bytes) -> Request:
-    """Return the request of an AdmissionReview. Raises RequestError(400) that says what cannot be read, and where."""
+    """Return the request of an AdmissionReview. Raises UnreadableError, or RequestError(400) for another kind."""
     review = _decode_review(body)
     if review.api_version != API_VERSION or review.kind != KIND:
         found = f"{review.api_version[:80]} {review.kind[:80]}"
         raise RequestError(400, f"the body is a {found}; allowed: {API_VERSION} {KIND}")
     asked = review.request
     if not asked.uid:
-        raise RequestError(400, "the AdmissionReview cannot be read: request.uid is empty")
+        raise UnreadableError("request.uid is empty")
     group, kind = asked.kind.group, asked.kind.kind
     user = asked.user_info
     # By position: keywords cost a microsecond for each review.
@@ -264,7 +246,7 @@ def decode(body: bytes) -> Request:
 
 
 class _SentPod:
-    """Implements `model.SentPod`, from the bytes of a review and what was read of them."""
+    """Implements `SentPod` with the bytes of a review and the object that was decoded from them."""
 
     __slots__ = ("_body", "_known")
 
@@ -273,26 +255,23 @@ class _SentPod:
         self._known = known
 
     def read(self) -> dict[str, Any]:
-        """Return the pod. Raises RequestError(400)."""
-        try:
-            return _whole_review.decode(self._body).request.object
-        except _UNREADABLE as error:
-            raise _unreadable(error) from None
+        """Return the pod. Raises UnreadableError."""
+        return _decode(_whole_review, self._body).request.object
 
     def sketch(self, read: Read) -> Hashable | None:
-        """Return what injection reads in it."""
+        """Return what injection reads in the pod."""
         known, metadata = self._known, self._known.metadata
         if known.spec is None or metadata is _NO_METADATA:
             return None
         return sketch_pod(read, metadata.labels, metadata.annotations, known.spec)
 
     def sketch_requests(self) -> Hashable | None:
-        """Return what it requests."""
+        """Return what determines the requests of the pod."""
         return None if self._known.spec is None else sketch_requests(self._known.spec)
 
 
 class _SentDevices:
-    """Implements `model.SentDevices`."""
+    """Implements `SentDevices`."""
 
     __slots__ = ("_spec",)
 
@@ -300,7 +279,7 @@ class _SentDevices:
         self._spec = spec
 
     def claims(self) -> tuple[ClaimReference, ...]:
-        """Return the claims that the pod names. Raises RequestError(400)."""
+        """Return the claims that the pod names. Raises UnreadableError."""
         raw = self._spec.resource_claims
         if not raw:
             return ()
@@ -313,7 +292,7 @@ class _SentDevices:
         )
 
     def resources(self, *, prefix: str = "") -> tuple[str, ...]:
-        """Return the extended resources that its containers name. Raises RequestError(400)."""
+        """Return the extended resources that the containers name. Raises UnreadableError."""
         found: set[str] = set()
         mark = prefix.encode()
         try:
@@ -329,91 +308,56 @@ class _SentDevices:
         return tuple(sorted(name for name in found if "/" in name and name.startswith(prefix)))
 
 
-def _decode_review(body: bytes) -> _Review:
-    """Read a review. NB: a field may have another type in a kind that is not judged; that kind's object is unread."""
-    problem: Exception | None = None
-    review: _Review
-    decoder: msgspec.json.Decoder[_Review] | msgspec.json.Decoder[_DefinitionReview] = _review
+def _decode_review(body: bytes) -> _Review[Any]:
+    """Decode a review. NB: a field may have another type in a kind that is not judged, so that object is not read."""
+    decoder: msgspec.json.Decoder[Any] = _review
     if len(body) > LARGE_BODY:
-        head = _decode_unread(body, None)
-        kind = head.request.kind
-        if (kind.group, kind.kind) not in JUDGED:
+        head = _decode(_unread_review, body)
+        kind = JUDGED.get((head.request.kind.group, head.request.kind.kind))
+        if kind is None:
             return head
-        decoder = _definition_review if JUDGED[kind.group, kind.kind] == NETWORK else _review
+        decoder = _definition_review if kind == NETWORK else _review
+    problem: Exception | None = None
     try:
-        review = decoder.decode(body)
+        review: _Review[Any] = decoder.decode(body)
     except _UNREADABLE as error:
         problem = error
-        review = _decode_unread(body, error)
-    kind = review.request.kind
-    if kind.group == POLICY.group and (kind.group, kind.kind) in JUDGED:
-        return _decode_policy(body)
-    if kind.group == DEVICE_GROUP and (kind.group, kind.kind) in JUDGED:
-        return _decode_device(body)
-    if problem is not None and (kind.group, kind.kind) in JUDGED:
+        try:
+            review = _unread_review.decode(body)
+        except _UNREADABLE:
+            raise _unreadable(error) from None
+    kind = JUDGED.get((review.request.kind.group, review.request.kind.kind))
+    if kind is None:
+        return review
+    if kind in POLICIES or kind in DEVICE_KINDS:
+        return _decode(_spec_review, body)
+    if problem is not None:
         raise _unreadable(problem)
     return review
 
 
-def _decode_unread(body: bytes, problem: Exception | None) -> _Review:
+def _spec(kind: str, spec: msgspec.Raw) -> object:
     try:
-        return _unread_review.decode(body)
-    except _UNREADABLE as error:
-        raise _unreadable(problem or error) from None
-
-
-def _decode_policy(body: bytes) -> _Review:
-    try:
-        return _policy_review.decode(body)
-    except _UNREADABLE as error:
-        raise _unreadable(error) from None
-
-
-def _decode_device(body: bytes) -> _Review:
-    try:
-        return _device_review.decode(body)
-    except _UNREADABLE as error:
-        raise _unreadable(error) from None
-
-
-def _device_spec(kind: str, spec: msgspec.Raw) -> DeviceSpec:
-    try:
-        return read_spec(kind, spec)
+        return msgspec.json.decode(spec) if kind in POLICY_KINDS else read_spec(kind, spec)
     except UNREADABLE_SPEC as error:
         raise _unreadable(error) from None
 
 
-def _unreadable(problem: Exception) -> RequestError:
-    return RequestError(400, f"the AdmissionReview cannot be read: {_reason(problem)}")
-
-
-def _reason(error: Exception) -> str:
-    text = "it nests too deeply" if isinstance(error, RecursionError) else str(error)
-    return text.replace("`", "'")[:300]
-
-
-def _object(read: _Object | _Policy | _DeviceObject | _Unread, kind: str, body: bytes | None = None) -> Object:
-    """Return an object; of a kind with a pod template, the template's labels, annotations and service account.
+def _object(read: _Object | _WithSpec | _Unread, kind: str, body: bytes | None = None) -> Object:
+    """Return an object; a kind with a pod template has the template's labels, annotations and service account.
 
     `body` is the review, if this is its `request.object`.
     """
     if isinstance(read, _Unread):
         return Object()
     own = read.metadata
-    if isinstance(read, _Policy):
-        return Object(
-            name=own.name or "",
-            generate_name=own.generate_name or "",
-            is_being_deleted=own.deletion_timestamp is not None,
-            spec=read.spec,
-        )
-    if isinstance(read, _DeviceObject):
+    if isinstance(read, _WithSpec):
         return Object(
             name=own.name or "",
             generate_name=own.generate_name or "",
             annotations=own.annotations or NOTHING,
             is_being_deleted=own.deletion_timestamp is not None,
-            spec=_device_spec(kind, read.spec),
+            spec=_spec(kind, read.spec),
         )
     judged: _Metadata = own
     spec: _TemplateSpec | _Spec | None = read.spec
@@ -436,13 +380,13 @@ def _object(read: _Object | _Policy | _DeviceObject | _Unread, kind: str, body: 
 
 
 def _labels_of(metadata: _Metadata) -> Mapping[str, str]:
-    """Return the labels; none where they were skipped."""
+    """Return the labels; none if they were skipped."""
     labels = metadata.labels
     return labels if isinstance(labels, dict) else NOTHING
 
 
 def _template(read: _Object, kind: str) -> _Template | None:
-    """Return the pod template from where its kind keeps it. NB: never from elsewhere, or it could be forged."""
+    """Return the pod template from the place where its kind has it. NB: one in another place could be forged."""
     if kind == "PodTemplate":
         return read.template
     if read.spec is None:
@@ -456,8 +400,8 @@ def _template(read: _Object, kind: str) -> _Template | None:
 def encode(request: Request, decision: Decision) -> bytes:
     """Return the AdmissionReview with the answer.
 
-    Audit annotations name the verdict, the rules, the policies, who decided, and what policies on trial would have
-    refused. NB: but for the uid, the answer of an allowed object is its decision's alone, and decisions are remembered.
+    Audit annotations name the verdict, the rules, the policies, what decided, and what policies on trial would have
+    refused. NB: the answer for an allowed object follows from its decision, apart from the uid, so it is cached.
     """
     if decision.is_allowed:
         return b"%b%b%b" % (_HEAD, _encode(request.uid), _allowed_rest(decision))
@@ -466,26 +410,19 @@ def encode(request: Request, decision: Decision) -> bytes:
 
 
 _HEAD = f'{{"apiVersion":"{API_VERSION}","kind":"{KIND}","response":{{"uid":'.encode()
-_RESTS_MAX = 1024
-_REST_BYTES_MAX = 8192
-_rests: dict[int, tuple[Decision, bytes]] = {}
-"""By the id of a decision, which is kept alive here, so that no other one gets its id; 8 MiB at most."""
 
 
 def _allowed_rest(decision: Decision) -> bytes:
-    known = _rests.get(id(decision))
+    known = ENCODED.get(id(decision))
     if known is not None:
         return known[1]
     rest = _rest(decision, {"allowed": True})
-    if len(rest) <= _REST_BYTES_MAX:
-        if len(_rests) >= _RESTS_MAX:
-            _rests.clear()
-        _rests[id(decision)] = decision, rest
+    keep_encoded(decision, rest)
     return rest
 
 
 def _rest(decision: Decision, response: dict[str, object]) -> bytes:
-    """Return what comes after the uid."""
+    """Return the bytes after the uid."""
     if decision.warnings:
         response["warnings"] = [str(warning) for warning in decision.warnings]
     if decision.operations:
@@ -496,7 +433,7 @@ def _rest(decision: Decision, response: dict[str, object]) -> bytes:
 
 
 def _audit(decision: Decision) -> dict[str, str]:
-    """Keys are qualified names without a slash: the API server puts the webhook's name before them (§4)."""
+    """Return the audit annotations. The API server puts the webhook's name and a slash before each key (§4)."""
     audit = {"decision": decision.verdict}
     if decision.rules:
         audit["rule"] = ",".join(decision.rules)
@@ -510,7 +447,7 @@ def _audit(decision: Decision) -> dict[str, str]:
 
 
 def _one_line(text: str) -> str:
-    """Return a text for the audit log: a pod may ask for thousands of networks."""
+    """Return a text for the audit log, shortened: a pod may ask for thousands of networks."""
     line = text if text.isprintable() else "".join(char if char.isprintable() else " " for char in text)
     return line if len(line) <= AUDIT_MAX else f"{line[: AUDIT_MAX - 3]}..."
 

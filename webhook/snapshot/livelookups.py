@@ -29,7 +29,7 @@ from typing import Generic, NamedTuple, TypeVar, cast
 
 from cniplugin.netspec.names import is_label
 from webhook.admission.dra.claims import DeviceKey, DeviceSpec
-from webhook.admission.view.listers import Cluster
+from webhook.admission.view.decisioncontext import Cluster
 from webhook.kube.apierrors import ClusterError, NotFoundError
 from webhook.kube.connection import Connection
 from webhook.kube.resources import ObjectPath

@@ -25,7 +25,7 @@ from cniplugin.access.model.policyrules import VERSION as ACCESS_VERSION
 from cniplugin.netspec.netattachdef import GROUP, RESOURCE, VERSION
 from webhook.admission.dra.claims import CLAIM, CLASS, TEMPLATE
 from webhook.admission.dra.claims import GROUP as DEVICE_GROUP
-from webhook.admission.wording import unreadable
+from webhook.admission.wording import policytext
 from webhook.kube.connection import Connection
 from webhook.kube.informers import Cache, Informer, Timing
 from webhook.kube.resources import Resource
@@ -201,7 +201,7 @@ class ClusterSource:
         """Log what cannot be read of the policies, once for each generation."""
         if policies is before:
             return
-        problems = {(problem.generation, str(problem)): problem for problem in unreadable.find(policies)}
+        problems = {(problem.generation, str(problem)): problem for problem in policytext.find_unreadable(policies)}
         for key, problem in problems.items():
             if key not in self._logged:
                 logger.warning("%s", problem)

@@ -50,7 +50,7 @@ from certs.pathtokens import TokenStep
 from certs.rotation import Step
 from certs.secretdata import Phase, State
 from cniplugin.netspec import REVISION
-from webhook.admission.evaluate import BINDING, NAMESPACE, NETWORK, POD, POLICIES, WORKLOADS
+from webhook.admission.model.kinds import BINDING, NAMESPACE, NETWORK, POD, POLICIES, WORKLOADS
 from webhook.admission.model.requests import Decision, Request
 from webhook.admission.model.ruleids import RULE_IDS
 from webhook.configuration.current import CurrentConfiguration

@@ -15,9 +15,9 @@ from cniplugin.netspec.netattachdef import GROUP, KIND
 from webhook.admission.dra.claims import CLAIM, CLASS, NO_DEVICES, TEMPLATE, ClaimSpec, DeviceClass, Devices, DeviceSpec
 from webhook.admission.dra.claims import GROUP as DEVICE_GROUP
 from webhook.admission.dra.claims import KINDS as DEVICE_KINDS
-from webhook.admission.evaluate import NETWORK_NAMESPACE
 from webhook.admission.model.injection import DEFAULT_NETWORKS
-from webhook.admission.wording import unreadable
+from webhook.admission.model.kinds import NETWORK_NAMESPACE
+from webhook.admission.wording import policytext
 from webhook.snapshot.devicespecs import UNREADABLE, read_spec
 from webhook.snapshot.pods import ENDED, Pods
 from webhook.snapshot.snapshot import NOT_TEXT, Definition, Snapshot, Texts, kept_texts
@@ -93,7 +93,7 @@ class _Builder:
 
     def _unreadable(self, policies: Policies) -> Iterator[Problem]:
         documents = {(document.kind, document.name): document for document in self._policies}
-        for one in unreadable.find(policies):
+        for one in policytext.find_unreadable(policies):
             document = documents[one.kind, one.name]
             yield Problem(document.locate(one.error.path), one.error.rule, str(one))
 

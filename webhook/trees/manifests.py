@@ -13,7 +13,7 @@ from collections.abc import Container, Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path, PurePath
 
-from webhook.admission.evaluate import NETWORK_NAMESPACE
+from webhook.admission.model.kinds import NETWORK_NAMESPACE
 from webhook.files import load_file, within
 from webhook.snapshot.snapshot import Snapshot
 

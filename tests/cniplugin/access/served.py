@@ -13,8 +13,7 @@ from certs.certfiles import bootstrap
 from cniplugin.access.model.decision import Config
 from tests.webhook.serving.harness import Answer, Client, Running, client_context, running
 from webhook.admission.model.requests import Cause, Decision, Request
-from webhook.admission.view.currentrules import RulesInForce
-from webhook.admission.view.nadmitconfiguration import Configuration
+from webhook.admission.view.decisioncontext import CompiledRules, Configuration
 from webhook.review import wire
 from webhook.review.reviews import Reviews
 from webhook.trees.manifests import load_snapshot
@@ -98,7 +97,7 @@ class Servers:
         asked = Reviews(
             snapshot=lambda: snapshot,
             problem=lambda: problem,
-            rules=RulesInForce(Config()),
+            rules=CompiledRules(Config()),
             configuration=Configuration,
             network_namespace="kube-system",
             observer=Unobserved(),

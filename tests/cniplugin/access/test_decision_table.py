@@ -18,6 +18,7 @@ from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS
 from tests.cniplugin.access.cases import BY_ID, CASES, review_of, rules_of, world_of
 from webhook.admission.evaluate import evaluate
 from webhook.admission.model.requests import Decision
+from webhook.admission.view.decisioncontext import DecisionContext
 from webhook.review import wire
 
 OTHER_CODES: dict[tuple[str, str], tuple[str, ...]] = {
@@ -65,7 +66,7 @@ BY_POLICIES = {
 
 
 def decide(case: dict[str, Any]) -> Decision:
-    return evaluate(wire.decode(review_of(case)), world_of(case), rules_of(case))
+    return evaluate(wire.decode(review_of(case)), DecisionContext(world_of(case), rules_of(case)))
 
 
 @pytest.mark.parametrize("case", ADMISSION, ids=name_of)
@@ -91,7 +92,7 @@ def test_what_is_on_trial_is_recorded() -> None:
 def test_answer_on_the_wire(case: dict[str, Any]) -> None:
     """What the API server gets: verdict, code, reason, one cause per refused item with the reason code."""
     request = wire.decode(review_of(case))
-    answer = json.loads(wire.encode(request, evaluate(request, world_of(case), rules_of(case))))
+    answer = json.loads(wire.encode(request, evaluate(request, DecisionContext(world_of(case), rules_of(case)))))
     response = answer["response"]
     assert (answer["kind"], response["uid"]) == ("AdmissionReview", request.uid)
     assert response["allowed"] == (case["expect"] != "deny")

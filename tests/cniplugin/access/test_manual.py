@@ -16,7 +16,7 @@ from cniplugin.netspec.selection import NETWORKS
 from tests.paths import ROOT
 from webhook.admission.evaluate import evaluate
 from webhook.admission.model.requests import Decision
-from webhook.admission.view.currentrules import RulesInForce
+from webhook.admission.view.decisioncontext import CompiledRules, DecisionContext
 from webhook.cli import nadmit
 from webhook.review import wire
 from webhook.snapshot.snapshot import Snapshot
@@ -77,7 +77,9 @@ def snapshot(text: str) -> Snapshot:
 
 def decide(line: Line) -> Decision:
     cluster = snapshot(line.text)
-    return evaluate(wire.decode(json.dumps(review(line)).encode()), cluster, RulesInForce(Config())(cluster))
+    return evaluate(
+        wire.decode(json.dumps(review(line)).encode()), DecisionContext(cluster, CompiledRules(Config())(cluster))
+    )
 
 
 def review(line: Line) -> dict[str, Any]:

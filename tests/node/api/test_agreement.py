@@ -35,6 +35,7 @@ from tests.paths import VECTORS
 from tests.webhook.admission.world import FakeCluster, request
 from webhook.admission.evaluate import evaluate
 from webhook.admission.model.requests import Decision, Object
+from webhook.admission.view.decisioncontext import DecisionContext
 
 Case = Mapping[str, Any]
 
@@ -153,7 +154,7 @@ def webhook_says(pod: Pod, world: World) -> Decision:
     )
     asked = request(thing)._replace(namespace=pod.namespace)
     cluster = world.snapshot()
-    return evaluate(asked, cluster, compile_rules(cluster.policies, Config()))
+    return evaluate(asked, DecisionContext(cluster, compile_rules(cluster.policies, Config())))
 
 
 def node_conf(directory: Path) -> netconf.NetConf:
@@ -188,7 +189,7 @@ def agree(pod: Pod, world: World, directory: Path) -> str:
     expected, _, also = expected.partition("\nalso wrong:")
     assert said == expected or (also and expected.splitlines()[:3] == said.splitlines()[:3])
     if decision.is_allowed:
-        warned = [text for text in decision.warnings if "(mode Warn)" in text]
+        warned = [text for text in map(str, decision.warnings) if "(mode Warn)" in text]
         told = [line[:253] for remark in remarks for line in remark.message.splitlines()]
         assert told == [text[:253] for text in warned]
     return said

@@ -20,6 +20,7 @@ from tests.realapi.server import RealApiServer
 from tests.webhook.admission.world import FakeCluster, request
 from webhook.admission.evaluate import evaluate
 from webhook.admission.model.requests import Object
+from webhook.admission.view.decisioncontext import DecisionContext
 
 from .cluster import Api, Cluster, RealCluster, config, genuine, misbehaving, policy
 from .test_account import grant
@@ -162,7 +163,8 @@ def test_the_text_is_the_webhooks(node: Node, rule: Conf, asked: object, default
         **({DEFAULT: default} if default else {}),
     }
     said = evaluate(
-        request(Object(name="web-0", annotations=annotations)), world, compile_rules(read_policies([rules]), Config())
+        request(Object(name="web-0", annotations=annotations)),
+        DecisionContext(world, compile_rules(read_policies([rules]), Config())),
     )
     assert text == said.message.partition("\nalso wrong:")[0]
     assert "  allowed: " in text

@@ -20,6 +20,7 @@ from tests.paths import VECTORS
 from tests.webhook.admission.world import FakeCluster, request
 from webhook.admission.evaluate import evaluate
 from webhook.admission.model.requests import Decision, Object
+from webhook.admission.view.decisioncontext import DecisionContext
 
 from .world import DEFAULT, NETWORKS, Node
 
@@ -44,7 +45,7 @@ def webhook_says(
         }
     )
     asked = request(Object(name="web-0", annotations=annotations))._replace(namespace=namespace)
-    return evaluate(asked, world, rules)
+    return evaluate(asked, DecisionContext(world, rules))
 
 
 ISOLATED = Rules()

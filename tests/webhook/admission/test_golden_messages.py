@@ -1,4 +1,4 @@
-"""Every message once, as golden files: `tests/golden/messages/<case>.txt`. Read the diff as the person who gets it."""
+"""Every message once, as golden files: `tests/golden/messages/<case>.txt`."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ from tests import golden_files as golden
 from tests.webhook.admission.mutation import injecting
 from tests.webhook.admission.plugins.checking import CHECKS
 from tests.webhook.admission.world import RULES, attach, cluster, decide, definition, pod, request, rules
-from webhook.admission.evaluate import BINDING, NAMESPACE, NETWORK, POLICY, POLICY_CONFIG, evaluate
-from webhook.admission.model.requests import Decision, GroupKind, NetworkUsers, Object, Request, User
+from webhook.admission.evaluate import evaluate
+from webhook.admission.model.kinds import BINDING, NAMESPACE, NETWORK, POLICY, POLICY_CONFIG, GroupKind
+from webhook.admission.model.requests import Decision, NetworkUsers, Object, Request, User
+from webhook.admission.view.decisioncontext import Configuration, DecisionContext
 
 DEPLOYMENT = GroupKind("apps", "Deployment")
 CRON_JOB = GroupKind("batch", "CronJob")
@@ -67,12 +69,14 @@ def in_use(operation: str, mode: str, users: NetworkUsers = USERS) -> Decision:
     world = cluster()
     world.users["blue", "lan"] = users
     asked = request(new, old=old, kind=NETWORK, operation=operation, name="lan")
-    return evaluate(asked, world, RULES, network_in_use=mode)
+    return evaluate(asked, DecisionContext(world, RULES, network_in_use=mode))
 
 
 def checked(config: object) -> Decision:
-    """Decide a definition by what is known of its plugins."""
-    return evaluate(definition(json.dumps(config)), cluster(), RULES, plugins=CHECKS)
+    """Decide a definition with the schemas of plugins."""
+    return evaluate(
+        definition(json.dumps(config)), DecisionContext(cluster(), RULES, Configuration(injection=None, plugins=CHECKS))
+    )
 
 
 BEYOND = {
@@ -144,7 +148,7 @@ CASES: dict[str, Callable[[], Decision]] = {
         request(pod("lan", status="[]"), old=pod("lan")), rules=rules(network_status_mode="Audit")
     ),
     "network-status-and-a-refused-network": lambda: decide(request(pod("green/shared", status="[]"))),
-    # impossible plans
+    # plans that cannot be made
     "missing-network": lambda: attach("nowhere"),
     "missing-network-near": lambda: attach("lann"),
     "missing-network-elsewhere": lambda: attach("internet"),
@@ -300,7 +304,7 @@ def show(decision: Decision) -> str:
             "",
         ]
         lines += [f"cause {cause.reason} {cause.field}: {cause.message}" for cause in decision.causes]
-    lines += [f"Warning: {warning}" for warning in decision.warnings]
+    lines += [f"Warning: {warning}" for warning in map(str, decision.warnings)]
     return "\n".join(lines) + "\n"
 
 
@@ -317,7 +321,7 @@ def test_golden_messages_are_all_in_use() -> None:
 def test_limits_of_the_api_server(case: str) -> None:
     """Warnings: one line, ASCII, at most 256; a refusal fits into an Event (docs/webhook.md)."""
     decision = CASES[case]()
-    assert all(len(text) <= 256 and text.isprintable() and text.isascii() for text in decision.warnings)
+    assert all(len(text) <= 256 and text.isprintable() and text.isascii() for text in map(str, decision.warnings))
     if decision.code == 403:
         assert len(decision.message.encode()) <= 1024
-    assert all("\r" not in text and "\t" not in text for text in (decision.message, *decision.warnings))
+    assert all("\r" not in text and "\t" not in text for text in (decision.message, *map(str, decision.warnings)))

@@ -1,8 +1,7 @@
-"""Work grows with the text at most in proportion: calls are counted, not milliseconds.
+"""Work grows at most linearly with the text. The tests count calls, not milliseconds.
 
-Each kind of `hostile` is judged at a size, twice and four times that, under limits that refuse nothing, so that no loop
-hides behind them: a quadratic one would need 16 times the calls. And under the limits of the defaults, so that what is
-refused is refused before the work.
+Each kind of `hostile` is judged at one, two and four times a size. Limits that refuse nothing make every loop run: a
+quadratic one would need 16 times the calls. The default limits show that a refusal comes before the work.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ from webhook.admission.model.injection import Injection
 from webhook.admission.model.limitsettings import DEFAULTS, ReviewLimits
 from webhook.admission.mutate import answer_mutation
 from webhook.admission.plugins.schema import PluginChecks
+from webhook.admission.view.decisioncontext import Configuration, DecisionContext
 from webhook.admission.view.parsecache import PARSED
 from webhook.plugindata.pluginfiles import load_schemas
 from webhook.review import wire
@@ -37,11 +37,11 @@ RULES, INJECTION = Rules(), Injection()
 CHECKS = PluginChecks(schemas=load_schemas())
 
 CALLS_ALLOWED = 3_000
-"""Of a review that a limit refuses, however large it is: most are the first use of something."""
+"""Calls in a review that a limit refuses, of any size; most are for the first use of something."""
 
 
 CALLS_TO_COUNT = 60_000
-"""As CALLS_ALLOWED, where the values of a spec are counted: as many as the limit, three calls each."""
+"""The same for a policy, whose values are counted: as many as the limit, with three calls each."""
 
 
 def snapshot() -> Snapshot:
@@ -56,7 +56,7 @@ def snapshot() -> Snapshot:
 
 
 def calls_of(one: hostile.Hostile, size: int, limits: ReviewLimits) -> tuple[int, tuple[str, ...]]:
-    """Return how many calls one review takes that nobody has seen before, and its rules."""
+    """Return the number of calls in one uncached review, and its rules."""
     body, cluster = hostile.body(one, size), snapshot()
     PARSED.clear()
     count = 0
@@ -70,9 +70,14 @@ def calls_of(one: hostile.Hostile, size: int, limits: ReviewLimits) -> tuple[int
     try:
         request = wire.decode(body)
         if one.path == "/mutate":
-            decision = answer_mutation(request, cluster, RULES, INJECTION, limits=limits)
+            decision = answer_mutation(
+                request, DecisionContext(cluster, RULES, Configuration(injection=INJECTION, limits=limits))
+            )
         else:
-            decision = evaluate(request, cluster, RULES, injection=INJECTION, plugins=CHECKS, limits=limits)
+            decision = evaluate(
+                request,
+                DecisionContext(cluster, RULES, Configuration(injection=INJECTION, plugins=CHECKS, limits=limits)),
+            )
         wire.encode(request, decision)
         rules = decision.rules
     except RequestError:
@@ -95,7 +100,7 @@ def test_calls_grow_with_the_text_at_most_in_proportion(name: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(set(hostile.CASES) - set(hostile.STORED)))
-def test_what_a_limit_refuses_is_refused_before_the_work(name: str) -> None:
+def test_a_limit_refuses_before_the_work(name: str) -> None:
     one = hostile.CASES[name]
     _, rules = calls_of(one, SIZE, DEFAULTS)
     calls, rules = calls_of(one, min(one.size, 200_000), DEFAULTS)
@@ -113,5 +118,5 @@ def test_one_network_64_times_is_judged_once(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr("webhook.admission.checks.networks.judge", note)
     request = wire.decode(hostile.body(hostile.PODS["networks: lan,lan,.."], 64 * 4 - 1))
-    assert evaluate(request, snapshot(), RULES).is_allowed
+    assert evaluate(request, DecisionContext(snapshot(), RULES)).is_allowed
     assert judged == ["blue/lan"]

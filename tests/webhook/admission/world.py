@@ -1,4 +1,4 @@
-"""A small cluster and minimal requests for admission tests: start from a valid one, change one thing."""
+"""A small cluster and minimal valid requests for admission tests, which change one thing each."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ from cniplugin.netspec import netattachdef
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORK_STATUS, NETWORKS
 from webhook.admission.dra.claims import NO_DEVICES, Devices
-from webhook.admission.evaluate import NETWORK, POD, evaluate
-from webhook.admission.model.requests import NO_USERS, Decision, GroupKind, NetworkUsers, Object, Request, User
+from webhook.admission.evaluate import evaluate
+from webhook.admission.model.kinds import NETWORK, POD, GroupKind
+from webhook.admission.model.requests import NO_USERS, Decision, NetworkUsers, Object, Request, User
 from webhook.admission.plugins.schema import PluginChecks
+from webhook.admission.view.decisioncontext import Configuration, DecisionContext
 
 T = TypeVar("T")
 MACVLAN = '{"cniVersion": "1.0.0", "type": "macvlan", "master": "bond1"}'
@@ -146,7 +148,7 @@ def decide(
     rules: Rules = RULES,
     plugins: PluginChecks | None = None,
 ) -> Decision:
-    return evaluate(asked, world or cluster(), rules, plugins=plugins)
+    return evaluate(asked, DecisionContext(world or cluster(), rules, Configuration(injection=None, plugins=plugins)))
 
 
 def attach(networks: str | None, *, world: FakeCluster | None = None, rules: Rules = RULES) -> Decision:

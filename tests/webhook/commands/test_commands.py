@@ -17,7 +17,7 @@ from cniplugin.access.model.decision import Rules
 from tests.paths import ROOT
 from webhook.admission.evaluate import evaluate
 from webhook.admission.model.injection import Injection
-from webhook.admission.view.nadmitconfiguration import Configuration
+from webhook.admission.view.decisioncontext import Configuration, DecisionContext
 from webhook.cli import COMMANDS, nadmit
 from webhook.commands import judging, options
 from webhook.commands.serve import ADDRESS
@@ -118,14 +118,11 @@ def test_a_command_and_the_server_decide_alike() -> None:
             continue
         body = judging.admission_review(document.object, namespace=document.namespace)
         request = wire.decode(body)
-        decision = evaluate(request, cluster, Rules(), injection=injection)
+        context = DecisionContext(cluster, Rules(), Configuration(injection=injection))
+        decision = evaluate(request, context)
         answer = json.loads(wire.encode(request, decision))
         assert answer["response"]["uid"] == json.loads(body)["request"]["uid"]
-        configuration = Configuration(injection=injection)
-        webhook = judging.Webhook(
-            cluster=cluster, rules=Rules(), configuration=configuration, network_namespace="kube-system"
-        )
-        (judgement,) = judging.judge([document], webhook, [])
+        (judgement,) = judging.judge([document], judging.Webhook(context=context), [])
         assert json.loads(wire.encode(judgement.request, judgement.decision)) == answer
     assert problems == []
 

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from tests.webhook.configuration.texts import BAD, OFF
-from webhook.admission.view.nadmitconfiguration import Configuration
+from webhook.admission.view.decisioncontext import Configuration
 from webhook.commands.options import config_option, configuration_of
 from webhook.plugindata.pluginfiles import load_schemas
 

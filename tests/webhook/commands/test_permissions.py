@@ -24,8 +24,10 @@ from tests.webhook.snapshot.api_server import (
     policy_config,
     status,
 )
-from webhook.admission.evaluate import POD, evaluate
+from webhook.admission.evaluate import evaluate
+from webhook.admission.model.kinds import POD
 from webhook.admission.model.requests import Object, Request, User
+from webhook.admission.view.decisioncontext import DecisionContext
 from webhook.cli import nadmit
 from webhook.trees import manifests
 
@@ -78,7 +80,7 @@ def test_can_attach_answers_as_the_webhook(
     request = Request(
         uid="u", kind=POD, operation="CREATE", namespace=namespace, name="web", user=User("a", ()), object=pod
     )
-    decision = evaluate(request, cluster, compile_rules(cluster.policies, Config()))
+    decision = evaluate(request, DecisionContext(cluster, compile_rules(cluster.policies, Config())))
     more = ["--default-network"] if is_default else []
     more += ["-l", "app=router"] if labels else []
     result = run("can-attach", "-n", namespace, f"[{asked}]", "--manifests", "guarded", "-o", "json", *more)

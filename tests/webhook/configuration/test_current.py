@@ -8,7 +8,7 @@ import json
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from webhook.admission.view.nadmitconfiguration import Configuration
+from webhook.admission.view.decisioncontext import Configuration
 from webhook.configuration.current import SHOWN_PROBLEMS_MAX, CurrentConfiguration
 from webhook.configuration.parsing import PROBLEMS_MAX, ConfigurationError
 from webhook.plugindata.pluginfiles import load_schemas

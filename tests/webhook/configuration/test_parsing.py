@@ -9,7 +9,7 @@ import yaml
 
 from cniplugin.netspec.netattachdef import RESOURCE_NAME
 from webhook.admission.model.injection import Injection
-from webhook.admission.view.nadmitconfiguration import Configuration
+from webhook.admission.view.decisioncontext import Configuration
 from webhook.configuration.parsing import BYTES_MAX, PROBLEMS_MAX, ConfigurationError, read
 from webhook.configuration.sections import NadmitConfiguration, defaults
 from webhook.plugindata.pluginfiles import load_schemas

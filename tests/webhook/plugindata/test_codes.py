@@ -24,7 +24,7 @@ def test_the_example_has_only_this_code(code: str) -> None:
         decision = judge(known.example, json.dumps(known.pod), *map(json.dumps, filter(None, [known.other_pod])))
         assert codes(decision) == [code]
         assert decision.is_allowed == (SEVERITIES[code] == WARNING)
-        assert f"{code}: " in "".join([decision.message, *decision.warnings])
+        assert f"{code}: " in "".join([decision.message, *map(str, decision.warnings)])
 
 
 def test_codes_are_well_formed() -> None:

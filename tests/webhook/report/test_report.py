@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from webhook.admission.model.requests import ALLOWED, Cause, Decision, GroupKind, Object, Request
+from webhook.admission.model.kinds import GroupKind
+from webhook.admission.model.requests import ALLOWED, AdmissionWarning, Cause, Decision, Object, Request
 from webhook.report import kubectl, lint, sarif
 from webhook.report.lint import ERROR, WARNING, Finding, Report
 from webhook.trees.problems import Position
@@ -156,7 +157,9 @@ def test_what_kubectl_prints(request_: Request, decision: Decision, file: str | 
 
 
 def test_warnings_are_printed_once() -> None:
-    assert kubectl.render_warnings(Decision(warnings=("a", "", "b", "a"))) == ["Warning: a", "Warning: b"]
+    assert kubectl.render_warnings(
+        Decision(warnings=tuple(AdmissionWarning("", text) for text in ("a", "", "b", "a")))
+    ) == ["Warning: a", "Warning: b"]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Pods that name claims which are not known: the cluster is asked for them, then for their classes, then for networks."""
+"""Pods with unknown claims: the review asks the cluster for the claims, then for their classes, then for networks."""
 
 from __future__ import annotations
 
@@ -26,8 +26,7 @@ from tests.webhook.admission.dra.world import (
 )
 from webhook.admission.dra.claims import CLAIM, CLASS, DeviceKey, DeviceSpec
 from webhook.admission.model.requests import Decision, Request
-from webhook.admission.view.listers import Cluster
-from webhook.admission.view.nadmitconfiguration import Configuration
+from webhook.admission.view.decisioncontext import Cluster, Configuration
 from webhook.commands.judging import admission_review
 from webhook.driverdata.driverfiles import default_drivers
 from webhook.review.reviews import Reviews
@@ -45,7 +44,7 @@ def spec_of(value: Json) -> DeviceSpec:
 
 
 class Devices:
-    """Finds what it has; None in place of all: the API server does not answer in time."""
+    """Finds the given objects; None if the API server does not answer in time."""
 
     def __init__(self, known: Mapping[DeviceKey, DeviceSpec] | None) -> None:
         self.known = known
@@ -85,7 +84,7 @@ class Lookups:
 
 class Nobody:
     def review(self, _path: str, _request: Request, _decision: Decision, _seconds: float) -> None:
-        """Take no note."""
+        """Implements `Observer`."""
 
 
 def answer(asked: Json, devices: Devices) -> tuple[Json, bool]:
@@ -130,7 +129,7 @@ def test_then_its_class_is_asked_for() -> None:
     assert devices.asked == [[NIC], [FAST]]
 
 
-def test_then_a_network_that_it_names() -> None:
+def test_then_its_network_is_sought() -> None:
     plain = DeviceKey(CLASS, "", "plain")
     devices = Devices({NIC: spec_of(claim(opaque(vf("new")))), plain: spec_of(device_class())})
     assert answer(pod(BY_CLAIM), devices)[0]["allowed"]
@@ -139,13 +138,13 @@ def test_then_a_network_that_it_names() -> None:
 
 
 def test_a_claim_that_is_not_there_is_allowed() -> None:
-    """As by Kubernetes: the pod is pending, and the claim is judged when it is written."""
+    """As in Kubernetes, the pod is pending, and the claim is judged when it is written."""
     devices = Devices({})
     assert answer(pod(BY_CLAIM), devices)[0]["allowed"]
     assert devices.asked == [[NIC]]
 
 
-def test_nothing_is_allowed_that_nobody_knows() -> None:
+def test_a_pod_with_unknown_claims_is_refused_for_now() -> None:
     response, _ = answer(pod(BY_CLAIM), Devices(None))
     assert (response["allowed"], response["status"]["code"]) == (False, 503)
     assert "ResourceClaim blue/nic" in response["status"]["message"]
@@ -153,7 +152,7 @@ def test_nothing_is_allowed_that_nobody_knows() -> None:
 
 
 @pytest.mark.parametrize("resources", [None, {"nvidia.com/gpu": "1"}])
-def test_nobody_is_asked_for_a_pod_without_claims(resources: dict[str, str] | None) -> None:
+def test_a_pod_without_claims_does_not_wait(resources: dict[str, str] | None) -> None:
     devices = Devices({})
     assert answer(pod(resources=resources), devices) == ({**answer(pod(), devices)[0]}, False) or resources
     assert devices.asked == []

@@ -1,4 +1,4 @@
-"""Reviews that wait for the cluster: off the short way, within the time, answered once."""
+"""Reviews that wait for the cluster: outside the shortcut, within the time, with one answer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.paths import EXAMPLES
 from tests.webhook.admission.world import MACVLAN, RULES, FakeCluster, cluster
 from tests.webhook.serving.harness import PATIENCE_S, Client, request, running
 from webhook.admission.model.requests import Decision, Request
-from webhook.admission.view.nadmitconfiguration import Configuration
+from webhook.admission.view.decisioncontext import Configuration
 from webhook.review.reviews import Reviews
 from webhook.serving.http import RETRY_HEADER, RequestError
 
@@ -32,7 +32,7 @@ RECORDING = EXAMPLES / "recordings" / "create-pods-alice-pod.json"
 
 
 class Live:
-    """Finds a network, and a namespace, when the test sets `found`. `seconds` are those that reviews wanted to wait."""
+    """Finds a network and a namespace when the test sets `found`. `seconds`: how long reviews would wait."""
 
     def __init__(self, found: FakeCluster | None, *, namespaces: FakeCluster | None = None) -> None:
         self.found = found
@@ -116,7 +116,7 @@ async def _await(later: Later, seconds_left: float) -> bytes:
     return await later(seconds_left)
 
 
-def test_not_found_leaves_the_refusal_as_it_was() -> None:
+def test_a_network_that_is_not_found_stays_refused() -> None:
     noted = Noted()
     plain = reviews(None, noted)("/validate", body("new"))
     later = reviews(Live(None), noted)("/validate", body("new"))
@@ -138,20 +138,20 @@ def test_a_review_waits_a_second_or_half_of_its_time(left: float, waits: float) 
     ("networks", "kind"),
     [
         ("lan", "Pod"),
-        ("infra/new", "Pod"),  # refused by the rules: whether it exists is nobody's business
+        ("infra/new", "Pod"),  # refused by the rules, so nobody asks whether it exists
         ("new,infra/storage", "Pod"),
         ("new,,", "Pod"),
         ('[{"name":"new"},{"name":"lan","ips":["10.0.0.1/24"]}]', "Pod"),  # another problem stays
         ("new", "Deployment"),  # a warning only
     ],
 )
-def test_the_cluster_is_asked_only_where_it_would_help(networks: str, kind: str) -> None:
+def test_the_cluster_is_asked_only_if_it_can_help(networks: str, kind: str) -> None:
     live = Live(None)
     assert isinstance(reviews(live, Noted())("/validate", body(networks, kind)), bytes)
     assert live.asked == []
 
 
-def test_what_is_known_to_be_absent_is_answered_at_once() -> None:
+def test_a_network_that_is_known_to_be_absent_is_refused_at_once() -> None:
     live = Live(None)
     live.is_worth = False
     assert not allowed(reviews(live, Noted())("/validate", body("new")))
@@ -161,7 +161,7 @@ def test_what_is_known_to_be_absent_is_answered_at_once() -> None:
     ("networks", "asked"),
     [("lan,new", ["new"]), ("infra/new", []), ("new,infra/storage", []), ("new,,", [])],
 )
-def test_a_network_that_may_need_something_is_asked_for_by_mutate_too(networks: str, asked: list[str]) -> None:
+def test_mutate_asks_for_a_network_that_may_need_something(networks: str, asked: list[str]) -> None:
     noted, live = Noted(), Live(cluster(blue__new=MACVLAN))
     answer = reviews(live, noted)("/mutate", body(networks))
     if not asked:
@@ -171,7 +171,7 @@ def test_a_network_that_may_need_something_is_asked_for_by_mutate_too(networks: 
     assert noted.verdicts == ["allow"]
 
 
-# A namespace that the caches do not have yet
+# An unknown namespace
 
 
 NO_STORAGE_FOR_DEV = compile_rules(
@@ -192,7 +192,7 @@ NO_STORAGE_FOR_DEV = compile_rules(
 
 
 def new_namespace(env: str | None = None, **networks: str | None) -> FakeCluster:
-    """A cluster where nothing is known of namespace blue; or, once it is, its label."""
+    """A cluster that does not know namespace blue, or that knows its label."""
     made = cluster(**networks)
     if env is None:
         made.unknown = frozenset({"blue"})
@@ -216,8 +216,8 @@ def test_a_namespace_whose_labels_matter_is_asked_for(env: str, *, is_allowed: b
     assert noted.verdicts == ["allow" if is_allowed else "deny"]
 
 
-def test_a_namespace_that_is_not_found_leaves_no_verdict() -> None:
-    """NB: without its labels the Deny rule would not match. The API server tries again."""
+def test_without_the_namespace_there_is_no_verdict() -> None:
+    """NB: without the labels the Deny rule would not match. The API server tries again."""
     noted, live = Noted(), Live(None)
     later = in_new_namespace(live, noted)("/validate", body("lan"))
     assert not isinstance(later, bytes)
@@ -235,15 +235,15 @@ def test_a_namespace_that_is_not_found_leaves_no_verdict() -> None:
     assert noted.verdicts == []
 
 
-def test_a_namespace_that_is_still_not_known_leaves_no_verdict() -> None:
+def test_while_the_namespace_is_unknown_there_is_no_verdict() -> None:
     later = in_new_namespace(Live(None, namespaces=new_namespace()), Noted())("/validate", body("lan"))
     assert not isinstance(later, bytes)
     with pytest.raises(RequestError):
         asyncio.run(_await(later, 10.0))
 
 
-def test_its_networks_are_asked_for_when_it_is_known() -> None:
-    """A namespace, a network and a pod that are created together: in the time that is left, over what was found."""
+def test_networks_are_sought_once_the_namespace_is_known() -> None:
+    """A namespace, a network and a pod are created together. The second search has the remaining time."""
     known = new_namespace("prod")
     noted, live = Noted(), Live(new_namespace("prod", blue__new=MACVLAN), namespaces=known)
     later = in_new_namespace(live, noted)("/validate", body("new"))
@@ -256,7 +256,7 @@ def test_its_networks_are_asked_for_when_it_is_known() -> None:
 
 
 def test_a_network_that_was_found_may_make_the_labels_matter() -> None:
-    """Its owner shares it by labels; what was found stays found."""
+    """The owner shares the network by labels. The second snapshot has the objects of the first."""
     with_network = new_namespace(green__new=MACVLAN)
     by_label = {ALLOWED_SELECTOR: "env=prod"}
     with_network.networks["green", "new"] = with_network.networks["green", "new"].replace(annotations=by_label)
@@ -276,8 +276,8 @@ def test_a_namespace_whose_labels_do_not_matter_is_not_asked_for(rules: Rules, n
     assert live.asked_namespaces == []
 
 
-def test_where_nobody_can_be_asked_it_is_told() -> None:
-    """A tree of files: what is not in it does not exist, as it has always been."""
+def test_without_an_api_server_it_is_a_warning() -> None:
+    """With a tree of files, an object that is not in it does not exist."""
     answer = in_new_namespace(None, Noted())("/validate", body("lan"))
     assert allowed(answer)
     assert isinstance(answer, bytes)
@@ -292,7 +292,7 @@ def test_where_nobody_can_be_asked_it_is_told() -> None:
 
 
 def test_a_review_that_waits_leaves_the_short_way(pki: Path, context: ssl.SSLContext) -> None:
-    """Both ends of one connection: the one that waits holds up what was pipelined behind it, in order."""
+    """A waiting review delays the pipelined requests behind it, and the answers keep their order."""
     release, waiting = threading.Event(), threading.Event()
 
     def review(_path: str, sent: bytes) -> bytes | Later:
@@ -313,7 +313,7 @@ def test_a_review_that_waits_leaves_the_short_way(pki: Path, context: ssl.SSLCon
         assert server.responses == [("/validate", 200)] * 4
 
 
-def test_a_body_in_pieces_may_wait_too(pki: Path, context: ssl.SSLContext) -> None:
+def test_a_review_in_pieces_may_wait(pki: Path, context: ssl.SSLContext) -> None:
     lefts: list[float] = []
 
     def review(_path: str, _sent: bytes) -> Later:

@@ -1,4 +1,4 @@
-"""The sketch of a pod: what is remembered for it is right for every pod that has it, and a ReplicaSet's pods share one."""
+"""The sketch of a pod: pods with equal sketches get equal answers, and the pods of a ReplicaSet have equal sketches."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cniplugin.access.compile import compile_rules, read_policies
-from cniplugin.access.model.decision import Config
+from cniplugin.access.model.decision import Config, Rules
 from cniplugin.netspec.selection import NETWORKS
 from tests.webhook.admission.mutation.injecting import (
     VF,
@@ -31,13 +31,15 @@ from tests.webhook.admission.world import RULES, FakeCluster
 from webhook.admission.model.injection import Injection
 from webhook.admission.model.requests import Decision, Object
 from webhook.admission.mutate import answer_mutation
+from webhook.admission.view.decisioncontext import Configuration, DecisionContext
+from webhook.review.decisioncache import DecisionCache
 from webhook.review.podsketch import PARTS_MAX, SKETCH_MAX
 
 Path = tuple[str | int, ...]
 
 
 def paths(value: Any, path: Path = ()) -> Iterator[Path]:
-    """Every place in a JSON value, the whole left out."""
+    """Every path in a JSON value but the empty one."""
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, inner in items:
         yield (*path, key)
@@ -45,7 +47,7 @@ def paths(value: Any, path: Path = ()) -> Iterator[Path]:
 
 
 def changed(pod: Json, path: Path, to: object) -> Json:
-    """The pod with another value at a path; it goes for `to` ...."""
+    """The pod with another value at a path; `...` removes it."""
     made = copy.deepcopy(pod)
     parent: Any = made
     for key in path[:-1]:
@@ -64,10 +66,10 @@ OTHERS = st.sampled_from(VALUES)
 @pytest.mark.slow
 @settings(max_examples=500)
 @given(st.data(), pods(), networks_of(), SETTINGS)
-def test_who_has_one_sketch_gets_one_answer(
+def test_equal_sketches_get_equal_answers(
     data: st.DataObject, pod: Json, world: FakeCluster, injection: Injection
 ) -> None:
-    """Whatever is changed in a pod changes its sketch too, or changes neither its patch nor the check of it."""
+    """A change of a pod that does not change its sketch changes neither its patch nor the check."""
     other = changed(pod, data.draw(st.sampled_from(list(paths(pod)))), data.draw(OTHERS))
     one = sketch(pod, injection.read)
     if one is None or sketch(other, injection.read) != one:
@@ -78,7 +80,7 @@ def test_who_has_one_sketch_gets_one_answer(
 @pytest.mark.slow
 @settings(max_examples=500)
 @given(st.data(), pods(), networks_of(), SETTINGS)
-def test_who_requests_the_same_is_judged_the_same(
+def test_equal_requests_are_judged_equally(
     data: st.DataObject, pod: Json, world: FakeCluster, injection: Injection
 ) -> None:
     other = changed(
@@ -104,48 +106,37 @@ def replica(suffix: str) -> Json:
     return pod
 
 
-class Remembering(FakeCluster):
-    """A cluster that remembers as a snapshot does, and counts what it had to make."""
-
-    def __init__(self) -> None:
-        super().__init__(sriov().networks)
-        self.made = 0
-        self._known: dict[Any, Any] = {}
-
-    def recall(self, key: Any, make: Any) -> Any:
-        if key not in self._known:
-            self.made += 1
-            self._known[key] = make()
-        return self._known[key]
+def remembering(injection: Injection, rules: Rules = RULES) -> DecisionContext:
+    """A context with a cache, as a server makes it."""
+    configuration = Configuration(injection=injection)
+    return DecisionContext(sriov(), rules, configuration, memory=DecisionCache(configuration))
 
 
-def ask(pod: Json, world: FakeCluster, injection: Injection) -> Decision:
-    return answer_mutation(create(pod), world, RULES, injection)
+def ask(pod: Json, context: DecisionContext) -> Decision:
+    return answer_mutation(create(pod), context)
 
 
-def test_the_pods_of_a_replica_set_are_worked_out_once() -> None:
-    world, injection = Remembering(), Injection()
-    first, second = (ask(replica(suffix), world, injection) for suffix in ("x7k2p", "9wq4z"))
+def test_the_second_pod_of_a_replica_set_gets_the_cached_answer() -> None:
+    context = remembering(Injection())
+    first, second = (ask(replica(suffix), context) for suffix in ("x7k2p", "9wq4z"))
     assert first.operations
     assert second is first
-    assert world.made == 1
 
 
-def test_the_pods_of_a_stateful_set_are_worked_out_once() -> None:
-    """And those of an indexed Job: labels and annotations that nobody reads may differ, so long as there are some."""
-    world, injection = Remembering(), Injection(annotations_by_label={"sriov": {"mark": "yes"}})
+def test_the_second_pod_of_a_stateful_set_gets_the_cached_answer() -> None:
+    """As in an indexed Job: labels and annotations that injection does not read may differ, if there are some."""
+    context = remembering(Injection(annotations_by_label={"sriov": {"mark": "yes"}}))
     answers = []
     for suffix in ("0", "1"):
         pod = replica(suffix)
         pod["metadata"]["labels"]["apps.kubernetes.io/pod-index"] = suffix
         pod["metadata"]["annotations"]["batch.kubernetes.io/job-completion-index"] = suffix
-        answers.append(ask(pod, world, injection))
+        answers.append(ask(pod, context))
     assert answers[0] is answers[1]
-    assert world.made == 1
 
 
 @pytest.mark.parametrize("key", ["labels", "annotations"])
-def test_what_settings_read_is_in_the_sketch(key: str) -> None:
+def test_annotations_that_settings_read_are_in_the_sketch(key: str) -> None:
     read = Injection(annotations_by_label={"sriov": {"mark": "yes"}}).read
     name = {"labels": "sriov", "annotations": "mark"}[key]
     made = [{}, {name: "true"}, {name: "false"}]
@@ -156,34 +147,26 @@ def test_what_settings_read_is_in_the_sketch(key: str) -> None:
     assert len({sketch(pod) for pod in pods}) == 1
 
 
-def test_another_configuration_is_another_answer() -> None:
-    """NB: what is remembered for the earlier one stays until the next snapshot, and must not be given."""
-    world = Remembering()
-    one = ask(replica("x7k2p"), world, Injection())
-    other = ask(replica("x7k2p"), world, Injection(exposes_netinfo=False))
-    assert len(other.operations) < len(one.operations)
-
-
-def test_what_names_an_object_is_not_remembered() -> None:
-    world = Remembering()
+def test_an_answer_that_names_an_object_is_not_cached() -> None:
+    context = remembering(Injection())
     for _ in range(2):
-        answer = ask(pod_of("new,a", labels={"app": "web"}), world, Injection())
+        answer = ask(pod_of("new,a", labels={"app": "web"}), context)
         assert answer.missing == (("blue", "new"),)
     claimed = pod_of("a", resourceClaims=[{"name": "gpu"}])
-    assert ask(claimed, world, Injection()).warnings == ask(claimed, world, Injection()).warnings != ()
+    assert ask(claimed, context).warnings == ask(claimed, context).warnings != ()
 
 
 def test_a_refusal_of_one_account_is_not_the_answer_for_another() -> None:
-    """The sketch has no service account: one that may not attach a missing network asks for it in nobody's name."""
+    """A sketch has no service account: the answer about a missing network must not be cached for another account."""
     deny = {"name": "no", "action": "Deny", "networks": [{"names": ["new"]}]}
     spec = {"exceptPods": [{"namespaces": ["blue"], "serviceAccounts": ["router"]}], "attachments": [deny]}
     policies = read_policies([{"kind": "NetworkAttachmentPolicy", "metadata": {"name": "p"}, "spec": spec}])
-    world, injection, rules = Remembering(), Injection(), compile_rules(policies, Config())
+    context = remembering(Injection(), compile_rules(policies, Config()))
     asked = create(pod_of("new,a"))
     known = asked.object or Object()
     router = asked._replace(object=known._replace(service_account="router"))
-    assert answer_mutation(asked, world, rules, injection).missing == ()
-    assert answer_mutation(router, world, rules, injection).missing == (("blue", "new"),)
+    assert answer_mutation(asked, context).missing == ()
+    assert answer_mutation(router, context).missing == (("blue", "new"),)
 
 
 @pytest.mark.parametrize(
@@ -197,14 +180,14 @@ def test_a_refusal_of_one_account_is_not_the_answer_for_another() -> None:
     ],
     ids=["nothing", "a-wrong-type", "too-large", "containers", "volumes"],
 )
-def test_what_is_unusual_has_no_sketch(pod: Json) -> None:
+def test_an_unusual_pod_has_no_sketch(pod: Json) -> None:
     assert sketch(pod) is None
 
 
 def test_a_large_pod_gets_its_patch_all_the_same() -> None:
     pod = pod_of("a", labels={"app": "web"})
     pod["spec"]["nodeSelector"] = {"zone": "x" * SKETCH_MAX}
-    assert any(VF in str(operation) for operation in ask(pod, sriov(), Injection()).operations)
+    assert any(VF in str(operation) for operation in ask(pod, remembering(Injection())).operations)
     assert not ask_validate(pod, sriov()).is_allowed
 
 
@@ -220,5 +203,5 @@ def test_a_pod_without_metadata_has_no_sketch() -> None:
     assert sketch({"metadata": {}, "spec": pod_of("a")["spec"]}) is not None
 
 
-def test_what_is_no_volume_is_seen() -> None:
+def test_an_item_that_is_not_a_volume_changes_the_sketch() -> None:
     assert sketch(pod_of("a", volumes=[{"name": "other"}])) != sketch(pod_of("a", volumes=[None]))

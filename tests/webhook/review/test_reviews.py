@@ -13,8 +13,7 @@ from tests.paths import EXAMPLES
 from tests.webhook.admission.world import RULES, cluster
 from webhook.admission.model.requests import Decision, Request
 from webhook.admission.mutation import jsonpatch
-from webhook.admission.view.listers import Cluster
-from webhook.admission.view.nadmitconfiguration import Configuration
+from webhook.admission.view.decisioncontext import Cluster, Configuration
 from webhook.review.reviews import Reviews
 from webhook.serving.http import RETRY_HEADER, RequestError
 from webhook.trees.manifests import load_snapshot
@@ -51,7 +50,7 @@ def reviews(
 
 @pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.stem)
 def test_an_answer_is_the_same_each_time_and_changes_nothing_without_need(path: Path) -> None:
-    """Reinvocation and dry runs ask again; no network of this cluster needs anything."""
+    """Reinvocation and dry runs repeat a review. No network of this cluster needs anything."""
     noted = Noted()
     asked = reviews(noted)
     body = path.read_bytes()
@@ -87,7 +86,7 @@ def ask(asked: Reviews, path: str, review: dict[str, Any]) -> dict[str, Any]:
 
 
 def patched(review: dict[str, Any], response: dict[str, Any]) -> dict[str, Any]:
-    """The review after the patch, which applies to the very object that was sent."""
+    """The review after the patch, which applies to the object as sent."""
     assert response["patchType"] == "JSONPatch"
     operations = json.loads(base64.b64decode(response["patch"], validate=True))
     after = jsonpatch.apply(operations, review["request"]["object"])
@@ -98,7 +97,7 @@ CHANGED = ("alice-pod", "dry", "once", "pod-c")
 
 
 @pytest.mark.parametrize("name", CHANGED)
-def test_what_mutate_makes_of_a_recorded_pod_is_what_validate_wants(name: str) -> None:
+def test_validate_accepts_recorded_pods_after_mutate(name: str) -> None:
     asked = reviews(Noted(), world=load_snapshot(EXAMPLES / "cluster"))
     review = sent(name)
     assert ask(asked, "/validate", review)["status"]["details"]["causes"][0]["field"] == "spec.containers"
@@ -108,15 +107,15 @@ def test_what_mutate_makes_of_a_recorded_pod_is_what_validate_wants(name: str) -
 
 
 @pytest.mark.parametrize("name", CHANGED)
-def test_without_injection_nothing_is_put_in_and_nothing_is_asked_for(name: str) -> None:
+def test_without_injection_mutate_changes_nothing_and_validate_asks_for_nothing(name: str) -> None:
     configuration = Configuration(injection=None)
     asked = reviews(Noted(), world=load_snapshot(EXAMPLES / "cluster"), configuration=configuration)
     assert "patch" not in ask(asked, "/mutate", sent(name))
     assert ask(asked, "/validate", sent(name))["allowed"]
 
 
-def test_an_object_that_cannot_be_read_whole_is_told() -> None:
-    """NB: the first pass skips what nobody reads, such as the image."""
+def test_an_object_that_cannot_be_read_whole_is_a_bad_request() -> None:
+    """NB: the first pass skips unread members, such as the image."""
     asked = reviews(Noted(), world=load_snapshot(EXAMPLES / "cluster"))
     body = json.dumps(sent("alice-pod")).encode().replace(b'"busybox"', b'"\xff\xfe"')
     for path in ("/mutate", "/validate"):
@@ -126,7 +125,7 @@ def test_an_object_that_cannot_be_read_whole_is_told() -> None:
         assert "cannot be read" in caught.value.text
 
 
-def test_a_patch_that_misses_is_a_bug_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_patch_that_misses_is_a_bug(monkeypatch: pytest.MonkeyPatch) -> None:
     """The HTTP application answers 500 with an id, and the log has the traceback (`test_app`)."""
     asked = reviews(Noted(), world=load_snapshot(EXAMPLES / "cluster"))
     monkeypatch.setattr(jsonpatch, "diff", lambda _before, _after: [])
@@ -134,13 +133,13 @@ def test_a_patch_that_misses_is_a_bug_of_ours(monkeypatch: pytest.MonkeyPatch) -
         ask(asked, "/mutate", sent("alice-pod"))
 
 
-def test_before_it_is_ready_the_api_server_is_asked_to_try_again() -> None:
+def test_before_it_is_ready_the_api_server_shall_try_again() -> None:
     asked = reviews(Noted(), problems=["networks not listed yet", None])
     body = RECORDINGS[0].read_bytes()
     with pytest.raises(RequestError) as caught:
         asked("/validate", body)
     assert (caught.value.status, caught.value.headers) == (503, (RETRY_HEADER,))
-    assert asked("/validate", body) == asked("/validate", body)  # and the problem is not asked for again
+    assert asked("/validate", body) == asked("/validate", body)  # and does not call `problem` again
 
 
 def test_a_bad_review_is_not_counted() -> None:

@@ -1,4 +1,4 @@
-"""A review that names much that nobody has read is judged in turns, and the event loop runs between them."""
+"""A review with many unparsed definitions is judged in turns, and the event loop runs between them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cniplugin.netspec import cniconfig
 from cniplugin.netspec.selection import NETWORKS
 from tests.webhook.admission.world import RULES
 from webhook.admission.plugins.schema import PluginChecks
-from webhook.admission.view.nadmitconfiguration import Configuration
+from webhook.admission.view.decisioncontext import Configuration
 from webhook.admission.view.parsecache import ALLOWANCE, PARSED
 from webhook.plugindata.pluginfiles import load_schemas
 from webhook.review.reviews import Reviews
@@ -91,7 +91,7 @@ def _nothing_is_read() -> Iterator[None]:
 
 @pytest.fixture
 def threads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The threads that configurations are parsed in from here on."""
+    """The threads in which configurations are parsed from now on."""
     names: list[str] = []
     parse: Callable[..., Any] = cniconfig.parse
 
@@ -122,7 +122,7 @@ def test_large_ones_are_read_in_turns_and_once(path: str, size: int, threads: li
     assert noted.verdicts == ["allow"]
     assert len(threads) == NETWORKS_MAX
     assert size * threads.count("MainThread") <= ALLOWANCE * len(threads)
-    assert PARSED.left is None  # outside of reviews nothing is limited
+    assert PARSED.left is None  # there is no limit outside of reviews
 
     if size < 1_000_000:
         assert isinstance(webhook(path, body(EVERY)), bytes)
@@ -145,7 +145,7 @@ def test_the_loop_runs_between_the_turns() -> None:
     assert asyncio.run(both()) >= NETWORKS_MAX - 1
 
 
-def test_ranges_are_read_in_turns_too() -> None:
+def test_ranges_are_read_in_turns() -> None:
     noted = Noted()
     networks = json.dumps([{"name": f"n{at}", "ips": [f"10.1.2.{at}"]} for at in range(NETWORKS_MAX)])
     cluster = Snapshot({"blue": {f"n{at}": definition(f"n{at}", 4_000) for at in range(NETWORKS_MAX)}}, {"blue": {}})
@@ -154,8 +154,8 @@ def test_ranges_are_read_in_turns_too() -> None:
     assert json.loads(asyncio.run(answer(later, 10.0)))["response"]["allowed"]
 
 
-def test_no_time_is_a_refusal() -> None:
-    """A failed call would pass in stage Ignore, so a pod could keep its networks from being judged."""
+def test_a_review_out_of_time_is_a_refusal() -> None:
+    """Stage Ignore lets a failed call pass, so a pod could escape the judgement of its networks."""
     later = reviews(snapshot(ALLOWANCE), Noted())("/validate", body(EVERY))
     assert not isinstance(later, bytes)
     response = json.loads(asyncio.run(answer(later, 0.0)))["response"]

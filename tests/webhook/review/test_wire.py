@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.paths import EXAMPLES
-from webhook.admission.model.requests import Cause, Decision, GroupKind, Object, Request, User
+from webhook.admission.model.kinds import GroupKind
+from webhook.admission.model.requests import AdmissionWarning, Cause, Decision, Object, Request, User
 from webhook.review import wire
 from webhook.serving.http import RequestError
 
@@ -41,7 +42,7 @@ def test_recordings_are_found() -> None:
 
 @pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.stem)
 def test_recordings_are_read(path: Path) -> None:
-    """What is read equals what a plain reader of the JSON finds."""
+    """The request equals the one that a plain JSON reader gives."""
     body = path.read_bytes()
     raw = json.loads(body)["request"]
     request = wire.decode(body)
@@ -75,7 +76,7 @@ def test_the_pod_of_every_kind_is_found(kind: str, group: str, thing: dict[str, 
 
 @pytest.mark.parametrize("kind", ["Pod", "Binding", "NetworkAttachmentDefinition"])
 def test_a_template_is_only_read_where_its_kind_keeps_it(kind: str) -> None:
-    """A definition may hold unknown fields; they must not speak for its own annotations."""
+    """A definition may have unknown fields, which must not replace its own annotations."""
     forged = {"metadata": {"annotations": {"own": "1"}}, "template": TEMPLATE, "spec": {"template": TEMPLATE}}
     assert read(kind, "k8s.cni.cncf.io" if kind.startswith("Network") else "", forged).annotations == {"own": "1"}
 
@@ -89,7 +90,7 @@ def test_a_kind_that_is_not_judged_may_have_fields_of_other_types() -> None:
     "kind", ["Pod", "Deployment", "CronJob", "PodTemplate", "NetworkAttachmentDefinition", "Other"]
 )
 @pytest.mark.parametrize("thing", [{}, {"metadata": {}}, {"spec": None}, {"metadata": {"annotations": None}}])
-def test_what_is_absent_is_empty(kind: str, thing: object) -> None:
+def test_absent_members_are_empty(kind: str, thing: object) -> None:
     found = read(kind, "apps" if kind == "Deployment" else "batch" if kind == "CronJob" else "", thing)
     assert (found.name, found.annotations, found.config) == ("", {}, None)
 
@@ -156,7 +157,7 @@ def test_an_allowed_review() -> None:
 
 
 def test_warnings() -> None:
-    assert response(Decision(warnings=("w",)))["warnings"] == ["w"]
+    assert response(Decision(warnings=(AdmissionWarning("spec", "w"),)))["warnings"] == ["spec: w"]
 
 
 def test_a_refused_review() -> None:
@@ -209,7 +210,7 @@ def test_a_deletion_is_named_by_its_old_object() -> None:
     assert (request.object, request.object_name) == (None, "n")
 
 
-def test_what_is_on_trial_is_in_the_audit_log() -> None:
+def test_trials_are_in_the_audit_log() -> None:
     request = Request(uid="u", kind=GroupKind("", "Pod"), operation="CREATE")
     answer = json.loads(wire.encode(request, Decision(trials=("Warn: a", "Audit: b"))))
     assert answer["response"]["auditAnnotations"] == {"decision": "allow", "trial": "Warn: a; Audit: b"}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cniplugin.access.model.decision import Config
-from webhook.admission.view.currentrules import RulesInForce
+from webhook.admission.view.decisioncontext import CompiledRules
 
 from .api_server import CONFIGS, NETWORKS, POLICIES, ApiServer, network, policy, policy_config, status
 
@@ -66,7 +66,7 @@ def test_existing_policies_are_in_the_first_snapshot(api: ApiServer, observe: Ca
     observed = observe(api.url)
     observed.start()
     observed.wait(lambda: observed.source.problem() is None)
-    rules = RulesInForce(Config())(observed.source.snapshot())
+    rules = CompiledRules(Config())(observed.source.snapshot())
     assert rules.config.posture == "Strict"
     assert rules.enforced is not None
 
@@ -86,7 +86,7 @@ def test_it_is_not_ready_before_they_are_listed(api: ApiServer, observe: Callabl
 
 
 def test_the_policies_are_the_same_object_until_one_changes(api: ApiServer, observed: Observed) -> None:
-    """`RulesInForce` compiles the rules again if the object is another one."""
+    """`CompiledRules` compiles the rules again if the object is another one."""
     api.put(POLICIES, policy("a", DENY))
     observed.wait(lambda: actions(observed))
     before = observed.source.snapshot()

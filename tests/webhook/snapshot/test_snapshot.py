@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from webhook.admission.model.requests import NetworkUsers
-from webhook.admission.view.listers import Cluster
+from webhook.admission.view.decisioncontext import Cluster
 from webhook.snapshot.snapshot import EMPTY, Definition, Snapshot
 from webhook.trees import builder, manifests
 from webhook.trees.problems import Problem

@@ -1,1 +1,1 @@
-"""What is checked, one file per check. A check reads one request and one snapshot and returns a Decision."""
+"""The checks, one module per subject. A check takes a request and a context, and returns a Decision."""

@@ -1,15 +1,14 @@
-"""NetworkAttachmentDefinitions can be read, and are safe to attach.
+"""NetworkAttachmentDefinitions are readable and safe to attach, and their authors may write them.
 
 Fields restricted: `metadata.name`, `spec.config`, the consent annotations. Values allowed: JSON that libcni reads as a
-configuration or a list, in one way only; plugin types that are file names and no delegating plugins; an IPAM program as
-`ipam.type`; no `runtimeConfig` or `prevResult` that states anything; none at all (the node's own file), with a warning;
-a text and lists within the limits; a resource that a device plugin may have; a node selector of one label; what the
-rules about definitions give to the requester, and what the level of the namespace permits. Operations: CREATE, UPDATE
+configuration or a list, in one way only; plugin types that are file names and not delegating plugins; an IPAM program
+as `ipam.type`; an empty `runtimeConfig` or `prevResult`; an empty text (the node's own file), with a warning; a text
+and lists within the limits; a resource that a device plugin may have; a node selector of one label; content that the
+rules about definitions give to the requester, and that the level of the namespace permits. Operations: CREATE, UPDATE
 that changes `spec.config`, the resource name, the node selector or the consent. Exempt: nobody from the built-in
-checks; from rules and levels, the exempt users and groups of the configuration, who are warned of what no pod could
-attach to.
-A definition that a finalizer holds is judged like any other: pods still attach to it.
-Example refusal: `spec.config.plugins[1].type: a delegating plugin cannot be a delegate: "multus"`.
+checks; from rules and levels, the exempt users and groups of the configuration, who get a warning if no pod could
+attach. A definition that a finalizer holds is judged like any other, because pods still attach to it. Example refusal:
+`spec.config.plugins[1].type: a delegating plugin cannot be a delegate: "multus"`.
 """
 
 from __future__ import annotations
@@ -35,71 +34,62 @@ from cniplugin.netspec.errors import SpecError
 from cniplugin.netspec.names import trim
 from cniplugin.netspec.netattachdef import RESOURCE_NAME, NetworkAttachmentDefinition
 from cniplugin.netspec.record import remember
-from webhook.admission.checks.namespacelabels import unknown_to_define
+from webhook.admission.checks.unknownnamespaces import unknown_to_define
 from webhook.admission.model.injection import (
+    BY_CLAIM,
     DEVICES_FROM,
     INJECT,
     NODE_SELECTOR,
-    SOURCES,
-    comes_by_claim,
     has_domain,
     is_device_name,
     is_unclear,
     may_be_claimed,
     read_node_selector,
+    source_of,
 )
-from webhook.admission.model.limitsettings import DEFAULTS, ReviewLimits, config_items_problem, config_size_problem
-from webhook.admission.model.requests import ALLOWED, NOTHING, Decision, Object, Request
+from webhook.admission.model.limitsettings import ReviewLimits, config_items_problem, config_size_problem
+from webhook.admission.model.requests import ALLOWED, NOTHING, AdmissionWarning, Decision, Object, Request
 from webhook.admission.plugins.engine import check_plugins
 from webhook.admission.plugins.findings import PluginFinding
 from webhook.admission.plugins.schema import PluginChecks
-from webhook.admission.view.listers import Cluster
+from webhook.admission.view.decisioncontext import DecisionContext
 from webhook.admission.view.parsecache import PARSED, read_config
-from webhook.admission.wording import injectiontext, messages
+from webhook.admission.wording import accesstext, answers, injectiontext, networktext
 
 FINDING_BYTES = 2048
-"""About what one finding takes, its texts included; there are at most 116 of a configuration."""
+"""Estimated bytes of one finding with its texts; a configuration has at most 116 findings."""
 
 BY_DEFAULT = Decision(rules=("DefinitionDefault",))
 
 
-def check(
-    request: Request,
-    cluster: Cluster,
-    rules: Rules,
-    plugins: PluginChecks | None = None,
-    *,
-    limits: ReviewLimits = DEFAULTS,
-) -> Decision:
-    """Judge a definition that is written: the built-in checks, which spare nobody, then the rules.
-
-    `plugins`: what is known of CNI plugins; None: only the envelope is checked. `limits` hold for a text that changes.
-    """
-    new, old = request.object, request.old_object
+def check(request: Request, context: DecisionContext) -> Decision:
+    """Judge a definition that is written: by the built-in checks, which exempt nobody, and then by the rules."""
+    new, old, plugins = request.object, request.old_object, context.configuration.plugins
     if new is None:
         return ALLOWED
-    warnings = list(_injection_remarks(new, old or Object()))
+    warnings = list(_injection_warnings(new, old or Object()))
     if old is not None and _judged_parts(old) == _judged_parts(new):
         return Decision(warnings=tuple(warnings)) if warnings else ALLOWED
     problems: list[SpecError] = []
     name = request.object_name
-    if not request.object_name.endswith("*") and not names.is_subdomain(name):
-        problems.append(messages.object_name(name, request.kind.kind))
+    if not request.has_generated_name and not names.is_subdomain(name):
+        problems.append(answers.object_name(name, request.kind.kind))
     elif "." in name:
-        warnings.append(messages.dotted_name(name))
+        warnings.append(networktext.dotted_name(name))
     is_kept = old is not None and old.config == new.config
-    parsed = _check_config(new.config, name, rules, problems, warnings, limits=None if is_kept else limits)
+    limits = None if is_kept else context.configuration.limits
+    parsed = _check_config(new.config, name, context.rules, problems, warnings, limits=limits)
     if parsed is not None and plugins is not None and isinstance(new.config, str):
-        resource, is_claimed = new.annotations.get(RESOURCE_NAME, ""), comes_by_claim(new.annotations)
-        found = plugin_findings(new.config, name, plugins, resource=resource, is_claimed=is_claimed)
+        resource, is_claimed = new.annotations.get(RESOURCE_NAME, ""), source_of(new.annotations) == BY_CLAIM
+        findings = plugin_findings(new.config, name, plugins, resource=resource, is_claimed=is_claimed)
         refused = {problem.path for problem in problems}
-        problems.extend(finding.as_spec_error() for finding in found if finding.is_error)
-        remarks = (finding for finding in found if not finding.is_error and finding.path not in refused)
-        warnings.extend(map(messages.plugin_remark, remarks))
+        problems.extend(finding.as_spec_error() for finding in findings if finding.is_error)
+        others = (finding for finding in findings if not finding.is_error and finding.path not in refused)
+        warnings.extend(map(networktext.plugin_warning, others))
     problems.extend(consent.problems(new.annotations))
     problems.extend(_injection_problems(new))
     if problems:
-        return messages.invalid(request, problems, warnings=warnings)
+        return answers.invalid(request, problems, warnings=warnings)
     network = NetworkAttachmentDefinition(
         namespace=request.namespace,
         name=name,
@@ -107,11 +97,11 @@ def check(
         is_on_disk=parsed is None,
         annotations=new.annotations,
     )
-    return judge_author(request, network, cluster, rules, warnings)
+    return judge_author(request, network, context, warnings)
 
 
 def _injection_problems(new: Object) -> Iterator[SpecError]:
-    """NB: /mutate, or the API server after it, would refuse every pod of the network."""
+    """Yield what would make /mutate, or the API server after it, refuse every pod of the network."""
     resource = trim(new.annotations.get(RESOURCE_NAME, ""))
     if resource and not is_device_name(resource) and not may_be_claimed(resource, new.annotations):
         yield injectiontext.resource_written(resource)
@@ -120,42 +110,39 @@ def _injection_problems(new: Object) -> Iterator[SpecError]:
         yield injectiontext.selector_written(selector)
 
 
-def _injection_remarks(new: Object, old: Object) -> Iterator[str]:
-    """Yield what a new text does not do, though its author means it to: the network's pods would show it only."""
+def _injection_warnings(new: Object, old: Object) -> Iterator[AdmissionWarning]:
+    """Warn of annotations that do not do what their author likely means; otherwise only the pods would show it."""
     if is_unclear(new.annotations) and new.annotations[INJECT] != old.annotations.get(INJECT):
         yield injectiontext.opt_out_unclear(new.annotations[INJECT])
     source = new.annotations.get(DEVICES_FROM, "")
-    if trim(source) and trim(source) not in SOURCES and source != old.annotations.get(DEVICES_FROM):
+    if trim(source) and not source_of(new.annotations) and source != old.annotations.get(DEVICES_FROM):
         yield injectiontext.source_unclear(trim(source))
     resource = trim(new.annotations.get(RESOURCE_NAME, ""))
     is_new = (resource, source) != (trim(old.annotations.get(RESOURCE_NAME, "")), old.annotations.get(DEVICES_FROM, ""))
-    if is_new and resource and not has_domain(resource) and not comes_by_claim(new.annotations):
+    if is_new and resource and not has_domain(resource) and source_of(new.annotations) != BY_CLAIM:
         yield injectiontext.resource_without_domain(resource)
 
 
-def _judged_parts(thing: Object) -> tuple[object, ...]:
-    """Return what rules speak about; labels and other annotations are the author's own."""
-    annotations = (
-        thing.annotations.get(key) for key in (*consent.ANNOTATIONS, RESOURCE_NAME, DEVICES_FROM, NODE_SELECTOR)
-    )
-    return thing.config, *annotations
+def _judged_parts(definition: Object) -> tuple[object, ...]:
+    """Return the parts that checks judge; authors may change labels and other annotations freely."""
+    keys = (*consent.ANNOTATIONS, RESOURCE_NAME, DEVICES_FROM, NODE_SELECTOR)
+    return definition.config, *(definition.annotations.get(key) for key in keys)
 
 
 def judge_author(
     request: Request,
     network: NetworkAttachmentDefinition,
-    cluster: Cluster,
-    rules: Rules,
-    warnings: list[str],
+    context: DecisionContext,
+    warnings: list[AdmissionWarning],
     *,
     field: str = "spec.config",
     has_level: bool = True,
 ) -> Decision:
-    """Return what the rules about definitions say to who sends the request; `field` has the configuration.
+    """Judge a readable definition by the rules about definitions and its author; `field` has the configuration.
 
     `has_level`: the level of the namespace counts as well.
     """
-    namespace = request.namespace
+    namespace, cluster, rules = request.namespace, context.cluster, context.rules
     labels = cluster.namespace_labels(namespace) if namespace else NOTHING
     if not has_level or not namespace:
         labels = {**labels, **WITHOUT_LEVEL}
@@ -172,34 +159,34 @@ def judge_author(
     return judged._replace(unknown=unknown) if unknown else judged
 
 
-def _judge(request: Request, writing: Writing, rules: Rules, warnings: list[str]) -> Decision:
+def _judge(request: Request, writing: Writing, rules: Rules, warnings: list[AdmissionWarning]) -> Decision:
     verdict = judge_definition(writing, rules)
     if not verdict.is_allowed:
-        return messages.definition_refused(request, verdict, warnings=warnings, field=writing.field)
+        return accesstext.definition_refused(request, verdict, warnings=warnings, field=writing.field)
     if verdict.code == "Exempt":
         warnings = [*warnings, *_unattachable(writing, rules)]
     found = judge_definition_trial(writing, rules)
-    trials = (messages.definition_trial_record(*found),) if found else ()
+    trials = (accesstext.definition_trial_record(*found),) if found else ()
     if found and found[0] == "Warn":
-        warnings = [*warnings, messages.definition_trial(request, found[1], rules.config)]
+        warnings = [*warnings, accesstext.definition_trial(request, found[1], rules.config)]
     return Decision(
-        warnings=tuple(warnings), rules=(verdict.code,), trials=trials, policies=messages.distinct([verdict.policy])
+        warnings=tuple(warnings), rules=(verdict.code,), trials=trials, policies=answers.distinct([verdict.policy])
     )
 
 
-def _unattachable(writing: Writing, rules: Rules) -> Iterator[str]:
-    """Yield why no pod gets a definition that only an exempt user may write."""
+def _unattachable(writing: Writing, rules: Rules) -> Iterator[AdmissionWarning]:
+    """Warn an exempt author of a definition that the level of the namespace keeps all pods from."""
     found = judge_level(writing.network, writing.namespace_labels, rules.config, rules.enforced, ENFORCE)
     if found is not None:
-        yield messages.unattachable(refuse_content(*found, rules.config))
+        yield accesstext.unattachable(refuse_content(*found, rules.config))
 
 
 def plugin_findings(
     config: str, name: str, plugins: PluginChecks, *, resource: str = "", is_claimed: bool = False
 ) -> Sequence[PluginFinding]:
-    """Return what there is to say about the plugins of a configuration that was read; remembered with it.
+    """Return the findings about the plugins of a readable configuration; the parse cache keeps them.
 
-    `name` as for `cniconfig`. `resource`: the resource that the network names; `is_claimed`: a ResourceClaim gives its
+    `name` as for `cniconfig`. `resource`: the resource that the network names. `is_claimed`: a ResourceClaim gives the
     devices.
     """
     key = ("findings", config, name, resource, is_claimed, plugins)
@@ -213,7 +200,7 @@ def plugin_findings(
 
 
 def _items_problem(parsed: NetworkConfigList, limits: ReviewLimits) -> SpecError | None:
-    """Return `config_items_problem`, remembered with the configuration: the same definition is reviewed often."""
+    """Return `config_items_problem`; the configuration keeps it, because the same definition is often reviewed."""
     return remember(parsed, ("items", limits), lambda config: config_items_problem(config.conf, limits))
 
 
@@ -222,19 +209,19 @@ def _check_config(
     name: str,
     rules: Rules,
     problems: list[SpecError],
-    warnings: list[str],
+    warnings: list[AdmissionWarning],
     *,
     limits: ReviewLimits | None,
 ) -> NetworkConfigList | None:
-    """Return the configuration; None if it is empty, and if it cannot be read, which is then a problem.
+    """Return the configuration; None if it is empty, or if it cannot be read, which adds problems.
 
     `limits`: None for a text that is stored already.
     """
     if config is None or (isinstance(config, str) and not trim(config)):
-        warnings.append(messages.on_disk(name))
+        warnings.append(networktext.on_disk(name))
         return None
     if not isinstance(config, str):
-        problems.append(messages.config_type(config))
+        problems.append(networktext.config_type(config))
         return None
     too_large = config_size_problem(config, limits) if limits is not None else None
     if too_large is not None:
@@ -251,5 +238,5 @@ def _check_config(
         return None
     problems.extend(unsafe(parsed, meta_plugin_types=rules.config.meta_plugin_types))
     if parsed.written_name and parsed.written_name != name:
-        warnings.append(messages.name_differs(parsed.written_name, name))
+        warnings.append(networktext.name_differs(parsed.written_name, name))
     return parsed

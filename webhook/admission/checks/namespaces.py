@@ -1,17 +1,17 @@
-"""Labels of namespaces that decisions depend on are changed by those who may decide.
+"""Only those who may decide about networks change the labels of namespaces that decisions depend on.
 
-Fields restricted: `metadata.labels` of a Namespace, the keys by which an access policy, an owner's consent or a level
-selects. Values allowed: those that change no answer of a selector; for whom the configuration lists
-(`namespaceLabels.writers`), any. Operations: CREATE, for a namespace may bring its labels along, and UPDATE, also of
-the subresources `status` and `finalize`, which take labels. Exempt: exempt users and groups of definitions, the
-namespace controller. Example refusal: see `labeltext`.
+Fields restricted: `metadata.labels` of a Namespace: the keys by which an access policy, an owner's consent or a level
+selects. Values allowed: those that change no answer of a selector; any value for the writers in the configuration
+(`namespaceLabels.writers`). Operations: CREATE, because a new namespace may have labels, and UPDATE, also of the
+subresources `status` and `finalize`, which can change labels. Exempt: the exempt users and groups of definitions, and
+the namespace controller. Example refusal: see `labeltext`.
 
-The mode says what becomes of others: Warn (the default) and Audit admit and record. In every mode, a value of a
-level's label that is no level gets a warning. Consents count where they decide: under posture Consent, and once a rule
-requires one; an owner of networks shall not be able to protect labels otherwise.
+Modes Warn (the default) and Audit admit the changes of others and record them. In every mode, a level's label whose
+value is not a level gets a warning. Consents count only where they decide: under posture Consent, and once a rule
+requires one. Otherwise the owner of a network could protect labels.
 
-Not here: the annotation `nadmit.io/default-networks` of a namespace. What it gives to pods is judged as if they had
-asked for it, so it opens nothing.
+Not here: the annotation `nadmit.io/default-networks` of a namespace. The networks that it gives to pods are judged as
+if the pods had asked for them.
 """
 
 from __future__ import annotations
@@ -20,19 +20,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
 from cniplugin.access.model import labels
-from cniplugin.access.model.decision import NAME_LABEL, Config, Rules
+from cniplugin.access.model.decision import NAME_LABEL, Config
 from cniplugin.access.model.labels import Requirement, Selector
 from cniplugin.access.model.levels import LABELS, parse
 from cniplugin.access.model.policyrules import Policy
 from cniplugin.access.reading.consent import TEXT_MAX
-from webhook.admission.model.requests import ALLOWED, NOTHING, Decision, Request
-from webhook.admission.view.listers import Cluster
+from webhook.admission.model.kinds import NAMESPACE_CONTROLLER
+from webhook.admission.model.requests import ALLOWED, NOTHING, AdmissionWarning, Decision, Request
+from webhook.admission.view.decisioncontext import DENY, OFF, WARN, Cluster, DecisionContext
 from webhook.admission.wording import labeltext
 from webhook.admission.wording.labeltext import LabelChange
-
-OFF, WARN, DENY = "Off", "Warn", "Deny"
-
-NAMESPACE_CONTROLLER = "system:serviceaccount:kube-system:namespace-controller"
 
 LEVEL_KEYS = frozenset(LABELS.values())
 OWN_PREFIX = "nadmit.io/"
@@ -41,35 +38,38 @@ CHANGES_MAX = 20
 """Labels of one namespace that are reported; a namespace may have thousands."""
 
 LABELS_MAX = 1_024
-"""Labels that are looked at one by one, more than a namespace has; it may have 100,000."""
+"""Labels that are compared one by one. A namespace has fewer, but may have 100,000."""
 
 KEYS_MAX, CONSENTS_MAX, CONSENT_CHARS_MAX = 32, 512, 32_768
-"""Labels that are compared with consents, consents that are looked through, and characters of those that are parsed.
+"""Bounds: labels that are compared with consents, consents that are searched, characters of consents that are parsed.
 
-Owners write consents, so they must not be able to make a review of somebody else's namespace long. Beyond any of
-these a label counts as one that a consent selects by.
+Owners write consents, and must not be able to slow down the review of somebody else's namespace. Beyond any of these
+bounds, a label counts as one that a consent selects by.
 """
 
 Deciders = Mapping[str, Sequence[tuple[Requirement, str]]]
-"""Requirements of selectors on namespaces by the key that they look at, each with whose it is."""
+"""Requirements of selectors on namespaces, each with the name of its policy, by the label that they read."""
 
 
-def check(request: Request, cluster: Cluster, rules: Rules) -> Decision:
+def check(request: Request, context: DecisionContext) -> Decision:
     """Judge the labels of a namespace that is written."""
-    new = request.object
+    new, config = request.object, context.rules.config
     if new is None:
         return ALLOWED
     before = request.old_object.labels if request.old_object is not None else NOTHING
-    keys = _changed(before, new.labels, cluster)
-    warnings = tuple(islice(_slips(keys, new.labels, cluster), CHANGES_MAX))
-    if rules.config.namespace_labels.mode == OFF or _may_write(request, rules.config):
+    keys = _changed(before, new.labels, context.cluster)
+    warnings = tuple(islice(_slips(keys, new.labels, context.cluster), CHANGES_MAX))
+    if config.namespace_labels.mode == OFF or _may_write(request, config):
         return Decision(warnings=warnings) if warnings else ALLOWED
-    changes = islice(_judged(keys, before, new.labels, cluster, rules), CHANGES_MAX)
-    return _answer(request, tuple(changes), rules.config, warnings)
+    changes = tuple(islice(_protected(keys, before, new.labels, context), CHANGES_MAX))
+    return _answer(request, changes, config, warnings)
 
 
 def _changed(before: Mapping[str, str], written: Mapping[str, str], cluster: Cluster) -> list[str]:
-    """Return the labels that change, sorted; of more than LABELS_MAX, those by which policies and levels select all."""
+    """Return the labels that change, sorted.
+
+    If more than LABELS_MAX change, all those that policies and levels select by are among the returned ones.
+    """
     keys = [key for key, value in written.items() if before.get(key) != value]
     keys += [key for key in before if key not in written]
     if len(keys) > LABELS_MAX:
@@ -78,10 +78,10 @@ def _changed(before: Mapping[str, str], written: Mapping[str, str], cluster: Clu
     return sorted(keys)
 
 
-def _slips(keys: Sequence[str], written: Mapping[str, str], cluster: Cluster) -> Iterator[str]:
-    """Yield warnings of values that are no level, and of labels of ours that nothing reads and that resemble a level's.
+def _slips(keys: Sequence[str], written: Mapping[str, str], cluster: Cluster) -> Iterator[AdmissionWarning]:
+    """Yield warnings of values that are not a level, and of labels that resemble a level's label and nothing reads.
 
-    At most KEYS_MAX labels of ours are compared, as anybody may write thousands.
+    It compares at most KEYS_MAX labels with nadmit's prefix, because anybody may write thousands.
     """
     given = [key for key in keys if key in written]
     for key in given:
@@ -95,7 +95,7 @@ def _slips(keys: Sequence[str], written: Mapping[str, str], cluster: Cluster) ->
 
 
 def _is_selected_by(key: str, cluster: Cluster) -> bool:
-    """Say whether a policy or a consent may select namespaces by a label, whatever its value."""
+    """Say whether a policy or a consent may select namespaces by a label."""
     if key in _deciders(cluster):
         return True
     texts = cluster.consent_selectors()
@@ -110,14 +110,16 @@ def _may_write(request: Request, config: Config) -> bool:
     return writers is not None and writers.has(name, groups)
 
 
-def _answer(request: Request, changes: Sequence[LabelChange], config: Config, warnings: tuple[str, ...]) -> Decision:
+def _answer(
+    request: Request, changes: Sequence[LabelChange], config: Config, warnings: tuple[AdmissionWarning, ...]
+) -> Decision:
     mode = config.namespace_labels.mode
     if not changes:
         return Decision(warnings=warnings) if warnings else ALLOWED
     if mode == DENY:
         return labeltext.refused(request, changes, config)._replace(warnings=warnings)
     if mode == WARN:
-        warnings = (*warnings, *(labeltext.remark(request, change, config) for change in changes))
+        warnings = (*warnings, *(labeltext.changed(request, change, config) for change in changes))
     return Decision(
         warnings=warnings,
         rules=(labeltext.RULE,),
@@ -125,16 +127,16 @@ def _answer(request: Request, changes: Sequence[LabelChange], config: Config, wa
     )
 
 
-# Who selects by a label
+# Selectors
 
 
-def _judged(
-    keys: Sequence[str], before: Mapping[str, str], after: Mapping[str, str], cluster: Cluster, rules: Rules
+def _protected(
+    keys: Sequence[str], before: Mapping[str, str], after: Mapping[str, str], context: DecisionContext
 ) -> Iterator[LabelChange]:
-    """Yield the changes of labels that anything selects by. NB: nobody can set the label of the name."""
-    consented = (
-        _consented(keys, before, after, cluster) if _is_consent_asked_for(rules.config, cluster) else frozenset()
-    )
+    """Yield the changes of labels that something selects by. NB: nobody can set the label with the name."""
+    cluster = context.cluster
+    has_consents = _is_consent_required(context.rules.config, cluster)
+    consented = _consented(keys, before, after, cluster) if has_consents else frozenset()
     for key in keys:
         change = LabelChange(
             key,
@@ -157,7 +159,7 @@ def _deciders(cluster: Cluster) -> Deciders:
 
 
 _DECIDERS = "selectors on namespaces"
-"""Key under which a snapshot remembers them."""
+"""Key of `Cluster.recall`."""
 
 
 def _differs(requirement: Requirement, before: Mapping[str, str], after: Mapping[str, str]) -> bool:
@@ -165,7 +167,7 @@ def _differs(requirement: Requirement, before: Mapping[str, str], after: Mapping
 
 
 def _collect(policies: Sequence[Policy]) -> Deciders:
-    """Return the requirements of all policies, also of those on trial: they are to decide some day."""
+    """Return the requirements of all policies, also of those on trial, which may be enforced later."""
     found: dict[str, list[tuple[Requirement, str]]] = {}
     for policy in policies:
         selectors = dict.fromkeys(_selectors(policy))
@@ -175,7 +177,7 @@ def _collect(policies: Sequence[Policy]) -> Deciders:
 
 
 def _selectors(policy: Policy) -> Iterator[Selector]:
-    """NB: all rules of a policy share its `pods` and `exceptPods`."""
+    """Yield the selectors of a policy, each once. NB: all its rules share `pods` and `exceptPods`."""
     lists = {id(entries): entries for rule in policy.attachments for entries in (rule.pods, rule.except_pods)}
     for entries in lists.values():
         yield from (entry.namespace_selector for entry in entries if entry.namespace_selector is not None)
@@ -184,7 +186,7 @@ def _selectors(policy: Policy) -> Iterator[Selector]:
             yield definition.namespace_selector
 
 
-def _is_consent_asked_for(config: Config, cluster: Cluster) -> bool:
+def _is_consent_required(config: Config, cluster: Cluster) -> bool:
     return config.posture == "Consent" or any(
         rule.require_consent for policy in cluster.policies.policies for rule in policy.attachments
     )
@@ -193,7 +195,7 @@ def _is_consent_asked_for(config: Config, cluster: Cluster) -> bool:
 def _consented(
     keys: Sequence[str], before: Mapping[str, str], after: Mapping[str, str], cluster: Cluster
 ) -> frozenset[str]:
-    """Return the labels whose change an owner's consent depends on. NB: a text without a key cannot select by it."""
+    """Return the labels that owners' consents select by. NB: a consent without a key's text cannot select by it."""
     texts = cluster.consent_selectors()
     if not texts:
         return frozenset()
@@ -207,7 +209,7 @@ def _consented(
 
 
 def _parse(text: str) -> tuple[Requirement, ...]:
-    """Return the requirements of a consent; none of one that cannot be read, which grants nothing."""
+    """Return the requirements of a consent; an unreadable consent has none, because it grants nothing."""
     if len(text) > TEXT_MAX:
         return ()
     try:

@@ -1,17 +1,17 @@
-"""The networks that a pod asks for can be read, may be used, and can be attached.
+"""A pod can only ask for networks in readable annotations, and only for networks that it may use and can attach.
 
 Fields restricted: the networks and default-network annotations of a pod, or of a workload's pod template. Values
-allowed: the standard's grammar; networks that the access rules give to this pod; a plan that can be made against the
-definitions of the snapshot; requests that `podrequests` finds nothing wrong with. Operations: CREATE, UPDATE; on UPDATE
-only items that are new or differ, so removing is always possible. Exempt: templates written by kube-system's own
-controllers, which the author of the workload was asked about already. A pod in its grace period is judged like any
-other: it still runs, and hot-plug controllers act on its annotations. Example refusal: see `access.reasons`.
+allowed: the standard's grammar; networks that the access rules give to this pod; a plan that can be made with the
+definitions of the snapshot; requests that pass `podrequests`. Operations: CREATE, UPDATE. On UPDATE only new and
+changed items are judged, so removing is always possible. Exempt: templates written by kube-system's own controllers,
+because the template of the workload's author was judged before. A pod in its grace period is judged like any other: it
+still runs, and hot-plug controllers act on its annotations. Example refusal: see `access.reasons`.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from typing import NamedTuple
 
 from cniplugin.access.judging.allowednetworks import list_allowed
@@ -27,150 +27,68 @@ from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 from cniplugin.netspec.plan import plan
 from cniplugin.netspec.selection import NetworkSelectionElement, to_json
 from webhook.admission.checks import podrequests
-from webhook.admission.checks.namespacelabels import unknown_to_attach
 from webhook.admission.checks.podrequests import PodClaim
-from webhook.admission.model.limitsettings import DEFAULTS, ReviewLimits, exceeds_limits, relax
+from webhook.admission.checks.unknownnamespaces import unknown_to_attach
+from webhook.admission.model.kinds import TEMPLATE_CONTROLLERS
+from webhook.admission.model.limitsettings import ReviewLimits, exceeds_limits, relax
 from webhook.admission.model.requests import ALLOWED, Decision, Object, Request
-from webhook.admission.plugins.schema import PluginChecks
-from webhook.admission.view.listers import Cluster
+from webhook.admission.view.decisioncontext import Cluster, DecisionContext
 from webhook.admission.view.parsecache import read_pod
-from webhook.admission.wording import addressuse, injectiontext, messages
+from webhook.admission.wording import accesstext, injectiontext, networktext, usetext
+from webhook.admission.wording.answers import CAUSES_MAX, distinct, invalid
+from webhook.admission.wording.networktext import NO_HINT, Hint
 
-TEMPLATE_CONTROLLERS = "system:serviceaccount:kube-system:"
 SEEN_BY_THE_PARSER = frozenset({"interface-taken", "default-route-holder"})
-"""Rules of the plan that the parser of one annotation checks under names of its own."""
+"""Rules of the plan that the parser of an annotation checks under other names."""
 
 NEAR_MAX = 3
-"""Missing networks of one pod that a similar name is sought for: each is compared with 200 names, in 2 to 5 ms."""
+"""Missing networks of one pod that get a similar name: each is compared with 200 names, which takes 2 to 5 ms."""
 
 NAMESPACES_MAX = 64
-"""Namespaces that are looked through for a network of the same name."""
+"""Namespaces that are searched for a network of the same name."""
 
 REMEMBERED_LABELS_MAX = 16
 """Labels of a pod whose decision is remembered; each has at most 380 characters."""
 
 REMEMBERED_TEXT_MAX = 4096
-"""Characters of the annotations whose decision is remembered with the snapshot. A ReplicaSet's pods all ask the same,
-and what is allowed without a remark names no object: the second pod costs a look-up."""
-
-
-class _Terms(NamedTuple):
-    """What a decision depends on, beside the request and the snapshot."""
-
-    rules: Rules
-    network_namespace: str
-    plugins: PluginChecks | None
-    limits: ReviewLimits
+"""Characters of the annotations of a pod whose decision is remembered. All pods of a ReplicaSet ask for the same, and a
+decision without a warning names no object, so the second pod costs a look-up."""
 
 
 class _Decided(NamedTuple):
-    """A decision, and the addresses that it let the pod have, if no other pod has them."""
+    """A decision, and the addresses that the pod gets if no other pod has them."""
 
     decision: Decision
     claims: tuple[PodClaim, ...] = ()
 
 
-def check(
-    request: Request,
-    cluster: Cluster,
-    rules: Rules,
-    *,
-    network_namespace: str,
-    plugins: PluginChecks | None = None,
-    limits: ReviewLimits = DEFAULTS,
-) -> Decision:
-    """Judge the networks of a pod or of the pod that a template would make.
-
-    `plugins`: what is known of CNI plugins; None: requests are not compared with what their networks give. `limits`:
-    how much the annotations may ask for, if they are new.
-    """
+def check(request: Request, context: DecisionContext) -> Decision:
+    """Judge the networks of a pod, or of the pod that a template would create."""
     new, old = request.object, request.old_object
     is_template = request.kind.kind != "Pod"
     if new is None or texts_of(new.annotations) == (texts_of(old.annotations) if old else ("", "")):
-        return ALLOWED if new is None or old is not None or not is_template else _told_of_unread(request, new)
-    if is_template and skips_template(request, rules):
+        return ALLOWED if new is None or old is not None or not is_template else _check_unread(request, new)
+    if is_template and skips_template(request, context.rules):
         return ALLOWED
-    terms = _Terms(rules, network_namespace, plugins, limits)
-    if old is not None or not _is_worth_remembering(new):
-        return _with_other_pods(request, cluster, _decide(request, cluster, terms))
-    names = (request.kind, request.namespace, network_namespace, new.service_account)
-    made: list[_Decided] = []
-
-    def decide() -> tuple[Rules, _Decided | None]:
-        made.append(_decide(request, cluster, terms))
-        return rules, _without_remarks(made[0])
-
-    key = (names, plugins, limits, texts_of(new.annotations), *new.labels.items())
-    remembered_rules, remembered = cluster.recall(key, decide)
-    if made:
-        return _with_other_pods(request, cluster, made[0])
-    if remembered is None or remembered_rules is not rules:
-        remembered = _decide(request, cluster, terms)
-    return _with_other_pods(request, cluster, remembered) if remembered.claims else remembered.decision
-
-
-def _told_of_unread(request: Request, template: Object) -> Decision:
-    """Allow a template without networks. NB: a pod's own annotations are looked at by /mutate, which gets every pod."""
-    unread = injectiontext.unread_annotations(template.annotations, request.kind)
-    return Decision(warnings=unread) if unread else ALLOWED
-
-
-def _with_other_pods(request: Request, cluster: Cluster, decided: _Decided) -> Decision:
-    """Add what other pods claim, too. NB: the pods of a template are among those."""
-    decision, claims = decided
-    if not claims or not decision.is_allowed or request.kind.kind != "Pod":
-        return decision
-    return podrequests.warn_of_others(request, decision, claims, cluster)
-
-
-def _is_worth_remembering(new: Object) -> bool:
-    """NB: what is remembered is bounded in size, or a tenant could fill the memory with labels."""
-    return len(new.labels) <= REMEMBERED_LABELS_MAX and sum(map(len, texts_of(new.annotations))) <= REMEMBERED_TEXT_MAX
-
-
-def _without_remarks(decided: _Decided) -> _Decided | None:
-    """Return a decision that can be given again: one that names no object."""
+    key = _key_of(request, new, context) if old is None else None
+    known: _Decided | None = context.memory.get(key) if key is not None else None
+    if known is not None:
+        return _with_other_pods(request, context.cluster, known) if known.claims else known.decision
+    decided = _decide(request, new, context)
     decision = decided.decision
-    return decided if decision.is_allowed and not decision.warnings and not decision.trials else None
+    if key is not None and decision.is_allowed and not decision.warnings and not decision.trials:
+        context.memory.put(key, decided)
+    return _with_other_pods(request, context.cluster, decided)
 
 
-def _decide(request: Request, cluster: Cluster, terms: _Terms) -> _Decided:
-    asked = _read(request.object or Object(), request, terms, terms.limits)
-    if asked.problems and request.old_object is not None:
-        asked = _as_part_of_old(asked, request, terms)
-    fresh = _fresh(asked, request, terms)
-    decided = _judge(request, asked, fresh, cluster, terms.rules, plugins=terms.plugins)
-    unknown = unknown_to_attach(cluster, request.namespace, _networks(asked, fresh, cluster), terms.rules)
-    return decided._replace(decision=decided.decision._replace(unknown=unknown)) if unknown else decided
-
-
-def _networks(
-    asked: PodSelections, fresh: frozenset[int | None], cluster: Cluster
-) -> Iterator[NetworkAttachmentDefinition]:
-    """Yield the networks of the items to judge, as far as they are known."""
-    for position, element in asked.elements:
-        network = cluster.network(element.namespace, element.name) if position in fresh else None
-        if network is not None:
-            yield network
-
-
-def _read(thing: Object, request: Request, terms: _Terms, limits: ReviewLimits | None) -> PodSelections:
-    namespaces = {"namespace": request.namespace, "network_namespace": terms.network_namespace}
-    return read_pod(thing.annotations, **namespaces, limits=limits)
-
-
-def _as_part_of_old(asked: PodSelections, request: Request, terms: _Terms) -> PodSelections:
-    """Return what a pod asks for that was above a limit before, and is so with no more than before.
-
-    NB: removing is always possible. Pods of before the limits that can have started are not far above them.
-    """
-    new, old = request.object, request.old_object
-    if new is None or old is None or not exceeds_limits(asked.problems):
-        return asked
-    relaxed = relax(terms.limits)
-    before, after = (_read(thing, request, terms, relaxed) for thing in (old, new))
-    is_part = not exceeds_limits((*before.problems, *after.problems)) and after.size <= before.size
-    return after if is_part else asked
+def subject_of(request: Request, pod: Object, cluster: Cluster) -> Subject:
+    """Return a pod as the access rules see it."""
+    return Subject(
+        namespace=request.namespace,
+        namespace_labels=cluster.namespace_labels(request.namespace),
+        labels=pod.labels,
+        service_account=pod.service_account,
+    )
 
 
 def skips_template(request: Request, rules: Rules) -> bool:
@@ -178,93 +96,154 @@ def skips_template(request: Request, rules: Rules) -> bool:
     return rules.config.workload_templates == "Off" or request.user.name.startswith(TEMPLATE_CONTROLLERS)
 
 
-def _fresh(asked: PodSelections, request: Request, terms: _Terms) -> frozenset[int | None]:
-    """Return the items to judge: positions in the networks annotation, None for the default network.
+def _check_unread(request: Request, template: Object) -> Decision:
+    """Allow a template without networks. NB: /mutate gets every pod, and looks at the pod's own annotations."""
+    unread = injectiontext.unread_annotations(template.annotations, request.kind)
+    return Decision(warnings=unread) if unread else ALLOWED
 
-    An old annotation that cannot be read makes every item new.
+
+def _key_of(request: Request, new: Object, context: DecisionContext) -> Hashable | None:
+    """Return all that the decision depends on beside the context; None for a pod that is too large to be remembered.
+
+    NB: /mutate judges with the same context, but without plugins.
+    """
+    texts = texts_of(new.annotations)
+    if len(new.labels) > REMEMBERED_LABELS_MAX or len(texts[0]) + len(texts[1]) > REMEMBERED_TEXT_MAX:
+        return None
+    has_plugins = context.configuration.plugins is not None
+    return request.kind, request.namespace, new.service_account, has_plugins, texts, *new.labels.items()
+
+
+def _with_other_pods(request: Request, cluster: Cluster, decided: _Decided) -> Decision:
+    """Add warnings about addresses that other pods claim. NB: the pods of a template are among those."""
+    decision, claims = decided
+    if not claims or not decision.is_allowed or request.kind.kind != "Pod":
+        return decision
+    return podrequests.warn_of_others(request, decision, claims, cluster)
+
+
+def _decide(request: Request, pod: Object, context: DecisionContext) -> _Decided:
+    asked = _read(pod, request, context, context.configuration.limits)
+    if asked.problems and request.old_object is not None:
+        asked = _as_part_of_old(asked, request, context)
+    items = _items_to_judge(asked, request, context)
+    decided = _judge(request, pod, asked, items, context)
+    networks = _networks(asked, items, context.cluster)
+    unknown = unknown_to_attach(context.cluster, request.namespace, networks, context.rules)
+    return decided._replace(decision=decided.decision._replace(unknown=unknown)) if unknown else decided
+
+
+def _networks(
+    asked: PodSelections, items: frozenset[int | None], cluster: Cluster
+) -> Iterator[NetworkAttachmentDefinition]:
+    """Yield the known networks of the items to judge."""
+    for position, element in asked.elements:
+        network = cluster.network(element.namespace, element.name) if position in items else None
+        if network is not None:
+            yield network
+
+
+def _read(pod: Object, request: Request, context: DecisionContext, limits: ReviewLimits | None) -> PodSelections:
+    namespace, network_namespace = request.namespace, context.network_namespace
+    return read_pod(pod.annotations, namespace=namespace, network_namespace=network_namespace, limits=limits)
+
+
+def _as_part_of_old(asked: PodSelections, request: Request, context: DecisionContext) -> PodSelections:
+    """Return what a pod asks for that exceeded a limit before the UPDATE, and now asks for no more than before.
+
+    NB: removing is always possible. A pod that was stored before the limits, and that could start, does not exceed them
+    by far.
+    """
+    new, old = request.object, request.old_object
+    if new is None or old is None or not exceeds_limits(asked.problems):
+        return asked
+    relaxed = relax(context.configuration.limits)
+    before, after = (_read(pod, request, context, relaxed) for pod in (old, new))
+    is_part = not exceeds_limits((*before.problems, *after.problems)) and after.size <= before.size
+    return after if is_part else asked
+
+
+def _items_to_judge(asked: PodSelections, request: Request, context: DecisionContext) -> frozenset[int | None]:
+    """Return the new items: positions in the networks annotation, None for the default network.
+
+    If the old annotations cannot be read, every item is new.
     """
     everything = frozenset(position for position, _ in asked.elements)
     if request.old_object is None or not everything:
         return everything
-    before = _read(request.old_object, request, terms, None)
+    before = _read(request.old_object, request, context, None)
     if before.problems:
         return everything
-    had = Counter(_key(element) for position, element in before.elements if position is not None)
+    had = Counter(_canonical(element) for position, element in before.elements if position is not None)
     items: set[int | None] = set()
     for position, element in asked.elements:
         if position is None:
             is_new = asked.default != before.default
         else:
-            had[_key(element)] -= 1
-            is_new = had[_key(element)] < 0
+            had[_canonical(element)] -= 1
+            is_new = had[_canonical(element)] < 0
         if is_new:
             items.add(position)
     return frozenset(items)
 
 
-def _key(element: NetworkSelectionElement) -> str:
+def _canonical(element: NetworkSelectionElement) -> str:
     return jsontext.quote(to_json(element))
 
 
 def _judge(
-    request: Request,
-    asked: PodSelections,
-    fresh: frozenset[int | None],
-    cluster: Cluster,
-    rules: Rules,
-    *,
-    plugins: PluginChecks | None,
+    request: Request, pod: Object, asked: PodSelections, items: frozenset[int | None], context: DecisionContext
 ) -> _Decided:
-    pod = request.object or Object()
-    subject = Subject(
-        namespace=request.namespace,
-        namespace_labels=cluster.namespace_labels(request.namespace),
-        labels=pod.labels,
-        service_account=pod.service_account,
-    )
-    refusals, trials, verdicts = _refusals(asked, fresh, subject, cluster, rules)
-    to_plan = fresh.difference(refusal.item for refusal in refusals)
-    errors = _plan_problems(asked, cluster) if to_plan else []
-    problems = _with_hints([error for error in errors if error.item in to_plan], asked, cluster, subject, rules)
-    requests = podrequests.find(asked.elements, to_plan, cluster, plugins)
+    config = context.rules.config
+    subject = subject_of(request, pod, context.cluster)
+    refusals, trials, verdicts = _judge_items(asked, items, subject, context)
+    to_plan = items.difference(refusal.item for refusal in refusals)
+    errors = [error for error in _plan_problems(asked, context.cluster) if error.item in to_plan] if to_plan else []
+    advice = _advise(errors, asked, subject, context)
+    problems = [error.replace(**how.members()) if how else error for error, how in zip(errors, advice, strict=True)]
+    requests = podrequests.find(asked.elements, to_plan, context)
     if requests.problems:
-        problems = sorted([*problems, *requests.problems], key=messages.input_order)
-    warnings = [messages.trial(request, refusal, rules.config) for mode, refusal in trials if mode == "Warn"]
-    warnings += [addressuse.remark(request, error) for error in requests.remarks]
+        problems = sorted([*problems, *requests.problems], key=accesstext.input_order)
+    warnings = [accesstext.trial(request, refusal, config) for mode, refusal in trials if mode == "Warn"]
+    warnings += [usetext.address_warning(request, error) for error in requests.surprises]
     if request.kind.kind != "Pod":
-        warnings += [messages.not_yet(error) for error in problems if error.rule == "network-not-found"]
+        warnings += [
+            networktext.not_yet(error, how.hint if how else NO_HINT)
+            for error, how in zip(errors, advice, strict=True)
+            if error.rule == "network-not-found"
+        ]
         problems = [error for error in problems if error.rule != "network-not-found"]
-        if rules.config.workload_templates == "Warn":
-            warnings += [messages.would_be_refused(request, refusal, rules.config) for refusal in refusals]
+        if config.workload_templates == "Warn":
+            warnings += [accesstext.would_be_refused(request, refusal, config) for refusal in refusals]
             refusals = []
     if asked.problems:
         others = [error for error in problems if error.rule not in SEEN_BY_THE_PARSER]
-        return _Decided(messages.unreadable(request, asked.problems, refusals, others, warnings=warnings))
+        return _Decided(accesstext.unreadable(request, asked.problems, refusals, others, warnings=warnings))
     if refusals:
-        return _Decided(messages.refused(request, refusals, judged=len(verdicts), also=problems, warnings=warnings))
+        return _Decided(accesstext.refused(request, refusals, judged=len(verdicts), also=problems, warnings=warnings))
     if problems:
-        refused = messages.invalid(request, problems, warnings=warnings)
+        refused = invalid(request, problems, warnings=warnings)
         return _Decided(refused._replace(missing=_missing(asked, problems)))
-    rule_ids = [*(verdict.code for verdict in verdicts), *(error.rule for error in requests.remarks)]
     allowed = Decision(
         warnings=tuple(warnings),
-        rules=tuple(dict.fromkeys(rule_ids)),
-        policies=messages.distinct([verdict.policy for verdict in verdicts]),
-        trials=tuple(messages.trial_record(mode, refusal) for mode, refusal in trials),
+        rules=distinct([*(verdict.code for verdict in verdicts), *(error.rule for error in requests.surprises)]),
+        policies=distinct([verdict.policy for verdict in verdicts]),
+        trials=tuple(accesstext.trial_record(mode, refusal) for mode, refusal in trials),
     )
     return _Decided(allowed, requests.claims)
 
 
-def _refusals(
-    asked: PodSelections, fresh: frozenset[int | None], subject: Subject, cluster: Cluster, rules: Rules
+def _judge_items(
+    asked: PodSelections, items: frozenset[int | None], subject: Subject, context: DecisionContext
 ) -> tuple[list[Refusal], list[tuple[str, Refusal]], list[Verdict]]:
     """Return the refused items, what policies on trial would refuse (with their mode), and each item's verdict."""
-    found: list[Refusal] = []
+    cluster, rules = context.cluster, context.rules
+    refusals: list[Refusal] = []
     trials: list[tuple[str, Refusal]] = []
     verdicts: list[Verdict] = []
     judged: dict[tuple[bool, str, str], tuple[Verdict, tuple[str, Verdict] | None]] = {}
     for position, element in asked.elements:
-        if position not in fresh:
+        if position not in items:
             continue
         key = (position is None, element.namespace, element.name)
         known = judged.get(key) if asks_for_nothing(element) else None
@@ -284,76 +263,98 @@ def _refusals(
         verdicts.append(verdict)
         reference = f"{element.namespace}/{element.name}"
         if not verdict.is_allowed:
-            found.append(Refusal(reference=reference, item=position, verdict=verdict))
+            refusals.append(Refusal(reference=reference, item=position, verdict=verdict))
         elif trial is not None:
             trials.append((trial[0], Refusal(reference=reference, item=position, verdict=trial[1])))
-    if found:
-        allowed, more = list_allowed(subject, rules, cluster)
-        found = [refusal.replace(allowed=allowed, has_more_allowed=more) for refusal in found]
-    return found, trials, verdicts
+    return with_allowed(refusals, subject, context), trials, verdicts
 
 
-def _plan_problems(asked: PodSelections, cluster: Cluster) -> list[SpecError]:
+def with_allowed(refusals: Sequence[Refusal], subject: Subject, context: DecisionContext) -> list[Refusal]:
+    """Return refusals with the networks that the pod may use instead."""
+    if not refusals:
+        return []
+    allowed, more = list_allowed(subject, context.rules, context.cluster)
+    return [refusal.replace(allowed=allowed, has_more_allowed=more) for refusal in refusals]
+
+
+def _plan_problems(asked: PodSelections, cluster: Cluster) -> Sequence[SpecError]:
     """Return why the plan cannot be made."""
     try:
         plan(asked.networks, cluster.network, default=asked.default)
     except SpecErrors as errors:
-        return list(errors)
-    return []
+        return errors.errors
+    return ()
 
 
 def _missing(asked: PodSelections, problems: Sequence[SpecError]) -> tuple[tuple[str, str], ...]:
-    """Return the networks that do not exist, if that is all that is wrong."""
+    """Return the networks that do not exist, if there is no other problem."""
     if any(error.rule != "network-not-found" for error in problems):
         return ()
     elements = dict(asked.elements)
-    found = (elements[error.item] for error in problems)
-    return tuple(dict.fromkeys((element.namespace, element.name) for element in found))
+    missing = (elements[error.item] for error in problems)
+    return tuple(dict.fromkeys((element.namespace, element.name) for element in missing))
 
 
-def _with_hints(
-    errors: Sequence[SpecError], asked: PodSelections, cluster: Cluster, subject: Subject, rules: Rules
-) -> list[SpecError]:
-    """Return errors with a hint for what is missing, from networks that the pod may use only.
+class _Advice(NamedTuple):
+    """What to do about a missing network; `allowed`: the networks that the pod may use, as text."""
 
-    NB: as many get one as are shown, each name once, and the list of allowed networks is made once.
+    hint: Hint
+    allowed: str = ""
+
+    def members(self) -> dict[str, str]:
+        """Return the members of a SpecError that hold the advice."""
+        return {"fix": networktext.missing_fix(self.hint), "allowed": self.allowed}
+
+
+def _advise(
+    errors: Sequence[SpecError], asked: PodSelections, subject: Subject, context: DecisionContext
+) -> list[_Advice | None]:
+    """Return what to do about each error, from networks that the pod may use; None for other errors.
+
+    NB: only errors that the answer shows get advice, each network once, and the list of allowed networks is made once.
     """
+    if not errors:  # nearly always
+        return []
     elements = dict(asked.elements)
-    hints: dict[tuple[str, str], Mapping[str, str]] = {}
-    allowed: list[str] = []
-    hinted = list(errors)
-    for at, error in enumerate(errors[: messages.CAUSES_MAX]):
+    known: dict[tuple[str, str], _Advice] = {}
+    allowed = ""
+    advice: list[_Advice | None] = [None] * len(errors)
+    for at, error in enumerate(errors[:CAUSES_MAX]):
         if error.rule != "network-not-found":
             continue
         element = elements[error.item]
         key = (element.namespace, element.name)
-        if key not in hints:
-            elsewhere = _find_elsewhere(element, cluster, subject, rules)
-            if not elsewhere and not allowed:
-                listed, more = list_allowed(subject, rules, cluster)
-                allowed.append(listed_names(listed, has_more=more))
-            hints[key] = {"fix": elsewhere} if elsewhere else {
-                "fix": _near_fix(element, cluster, subject, rules) if len(hints) < NEAR_MAX else messages.CREATE_IT,
-                "allowed": allowed[0],
-            }  # fmt: skip
-        hinted[at] = error.replace(**hints[key])
-    return hinted
+        if key not in known:
+            elsewhere = _find_elsewhere(element, subject, context)
+            if elsewhere:
+                known[key] = _Advice(Hint(elsewhere=elsewhere))
+            else:
+                near = find_near(element, subject, context) if len(known) < NEAR_MAX else ""
+                allowed = allowed or _list_allowed(subject, context)
+                known[key] = _Advice(Hint(near), allowed)
+        advice[at] = known[key]
+    return advice
 
 
-def _find_elsewhere(element: NetworkSelectionElement, cluster: Cluster, subject: Subject, rules: Rules) -> str:
-    """Return where a network of the same name is that the pod may use, as a fix; "" for nowhere."""
-    found = [
+def _list_allowed(subject: Subject, context: DecisionContext) -> str:
+    listed, more = list_allowed(subject, context.rules, context.cluster)
+    return listed_names(listed, has_more=more)
+
+
+def _find_elsewhere(element: NetworkSelectionElement, subject: Subject, context: DecisionContext) -> tuple[str, ...]:
+    """Return the networks of the same name in other namespaces that the pod may use."""
+    return tuple(
         f"{namespace}/{element.name}"
-        for namespace in usable_namespaces(subject, rules)[:NAMESPACES_MAX]
-        if namespace != element.namespace and cluster.network(namespace, element.name) is not None
-    ]
-    return messages.exists_as(found) if found else ""
+        for namespace in usable_namespaces(subject, context.rules)[:NAMESPACES_MAX]
+        if namespace != element.namespace and context.cluster.network(namespace, element.name) is not None
+    )
 
 
-def _near_fix(element: NetworkSelectionElement, cluster: Cluster, subject: Subject, rules: Rules) -> str:
-    near = nearest(element.name, _names(cluster, element.namespace, usable_namespaces(subject, rules)))
-    return messages.did_you_mean(near) if near else messages.CREATE_IT
+def find_near(element: NetworkSelectionElement, subject: Subject, context: DecisionContext) -> str:
+    """Return a network of a similar name, if the pod may use networks of that namespace; "" for none.
 
-
-def _names(cluster: Cluster, namespace: str, usable: Sequence[str]) -> Sequence[str]:
-    return cluster.network_names(namespace) if namespace in usable else ()
+    NB: it takes up to milliseconds.
+    """
+    if element.namespace not in usable_namespaces(subject, context.rules):
+        return ""
+    return nearest(element.name, context.cluster.network_names(element.namespace)) or ""

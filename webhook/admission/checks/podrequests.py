@@ -1,10 +1,11 @@
-"""What a pod asks of its networks can be had: addresses, gateways, and what its networks' capabilities promise.
+"""A pod can only ask its networks for what they can give: addresses, gateways, and what their capabilities promise.
 
 Fields restricted: `ips`, `mac`, `portMappings`, `bandwidth`, `infiniband-guid`, `default-route` of each element of the
-networks and default-network annotations. Values allowed: what the plugins of the network take, as far as their schemas
-tell (codes NAD6xx); an address of host-local once in a pod. Warned about: requests without effect, and addresses that
-another running pod asks for on the same network. Operations: CREATE and UPDATE, new items only. Exempt: templates, as
-to other pods, because their own pods are among them; plugin types without schema, and those that the settings exempt.
+networks and default-network annotations. Values allowed: those that the plugins of the network accept, as far as their
+schemas tell (codes NAD6xx); an address of host-local once in a pod. Warned about: requests without effect, and
+addresses that another running pod asks for on the same network. Operations: CREATE and UPDATE, new items only. Exempt:
+templates from the comparison with other pods, because their own pods are among those; plugin types without a schema,
+and plugin types that the settings exempt.
 Example refusal: `[0].ips[0]: NAD601: IPAM host-local of this network does not hand out this address: "10.2.0.5"; ...`
 """
 
@@ -19,60 +20,58 @@ from cniplugin.netspec.selection import NetworkSelectionElement
 from webhook.admission.model.requests import Decision, Request
 from webhook.admission.plugins.findings import PluginFinding, is_refused
 from webhook.admission.plugins.networksupport import Support, read_support
-from webhook.admission.plugins.schema import PluginChecks
 from webhook.admission.plugins.selectionrequests import asks_for_anything, request_findings
 from webhook.admission.view.addressclaims import Claim, claims_of
-from webhook.admission.view.listers import Cluster
+from webhook.admission.view.decisioncontext import Cluster, DecisionContext
 from webhook.admission.view.parsecache import PARSED, OutOfTurnError
-from webhook.admission.wording import addressuse
+from webhook.admission.wording import usetext
 
 ADDRESSES_MAX = 256
-"""Addresses and gateways of one pod that are looked at: each is compared with each range of its network."""
+"""Addresses and gateways of one pod that are checked; each is compared with each range of its network."""
 
-REMARKS_MAX = 16
-"""About one pod: the API server shows 4,096 characters of warnings."""
+WARNINGS_MAX = 16
+"""Warnings about one pod: the API server shows 4,096 characters of warnings."""
 
 USERS_MAX = 100
-"""Pods of one address that are looked through for one of the author's namespace."""
+"""Pods of one address that are searched for one of the author's namespace."""
 
 OFFER_COST = 8192
-"""What reading a network's ranges takes of a turn, in characters that could be read of a configuration instead."""
+"""Cost of reading a network's ranges, as characters of a configuration that could be parsed instead."""
 
 NOTHING_GIVEN = Support()
 
 
 class PodClaim(NamedTuple):
-    """What one element claims: its position (None: the default network), its network, the claim."""
+    """One address that an element claims; `item`: the element's position, None for the default network."""
 
     item: int | None
     network: tuple[str, str]
     claim: Claim
 
 
-class Found(NamedTuple):
-    """What is wrong with a pod's requests, what surprises, and what other pods may claim, too."""
+class Requests(NamedTuple):
+    """What the check finds: problems, surprises, and the addresses that other pods may claim as well."""
 
     problems: tuple[SpecError, ...] = ()
-    remarks: tuple[SpecError, ...] = ()
+    surprises: tuple[SpecError, ...] = ()
     claims: tuple[PodClaim, ...] = ()
 
 
-NOTHING_FOUND = Found()
+NO_REQUESTS = Requests()
 
 
 def find(
     elements: Iterable[tuple[int | None, NetworkSelectionElement]],
     items: Collection[int | None],
-    cluster: Cluster,
-    plugins: PluginChecks | None,
-) -> Found:
-    """Judge the elements at the positions `items`, of all that a pod has. Other pods are not asked about.
+    context: DecisionContext,
+) -> Requests:
+    """Judge the elements at the positions `items`, among all elements of a pod, without regard to other pods.
 
-    `plugins`: what is known of CNI plugins; None: only what one pod asks for twice is found.
+    Without knowledge of CNI plugins, it finds only addresses that the pod asks for twice.
     """
     asking = [(item, element) for item, element in elements if asks_for_anything(element)]
     if not asking:
-        return NOTHING_FOUND
+        return NO_REQUESTS
     errors: list[SpecError] = []
     claims: list[PodClaim] = []
     holders: dict[tuple[str, str, str], str] = {}
@@ -83,27 +82,27 @@ def find(
             break
         own = claims_of(element)
         if item in items:
-            offer = _offer(element, cluster, plugins)
+            offer = _offer(element, context)
             findings = [*request_findings(element, offer)]
             wrong = {finding.path for finding in findings}
             findings += _asked_twice(element, [claim for claim in own if claim.path not in wrong], offer, holders)
-            errors += [addressuse.place(finding, item) for finding in findings]
+            errors += [usetext.place(finding, item) for finding in findings]
             claims += [PodClaim(item, (element.namespace, element.name), claim) for claim in own]
         for claim in own:
             key = (element.namespace, element.name, claim.address)
             holders.setdefault(key, "the default network" if item is None else f"[{item}] of this pod")
-    remarks = [error for error in errors if not is_refused(error.rule)]
+    surprises = [error for error in errors if not is_refused(error.rule)]
     problems = [error for error in errors if is_refused(error.rule)]
-    return Found(problems=tuple(problems), remarks=tuple(remarks[:REMARKS_MAX]), claims=tuple(claims))
+    return Requests(problems=tuple(problems), surprises=tuple(surprises[:WARNINGS_MAX]), claims=tuple(claims))
 
 
-def _offer(element: NetworkSelectionElement, cluster: Cluster, plugins: PluginChecks | None) -> Support:
-    """Return what a network gives; kept with what was read of the network. Raises OutOfTurnError."""
-    network = cluster.network(element.namespace, element.name)
-    config = network.config if network is not None else None
+def _offer(element: NetworkSelectionElement, context: DecisionContext) -> Support:
+    """Return what a network can give; the cache keeps it beside the network's configuration. Raises OutOfTurnError."""
+    network = context.cluster.network(element.namespace, element.name)
+    config, plugins = network.config if network is not None else None, context.configuration.plugins
     if config is None or plugins is None:
         return NOTHING_GIVEN
-    # NB: the entry holds the configuration, so that no other one gets its id.
+    # NB: the entry keeps the configuration alive, so no other configuration gets its id.
     key = ("offer", id(config), plugins)
     known: tuple[NetworkConfigList, Support] | None = PARSED.get(key)
     if known is not None:
@@ -121,7 +120,7 @@ def _asked_twice(
     offer: Support,
     holders: Mapping[tuple[str, str, str], str],
 ) -> Iterator[PluginFinding]:
-    """Yield what an earlier element claims of the same network; `holders`: which one, in words."""
+    """Yield the claims that an earlier element makes of the same network; `holders`: that element, in words."""
     is_reserved = any(ipam.type == "host-local" and ipam.gets_ips for ipam in offer.ipams)
     for claim in claims:
         holder = holders.get((element.namespace, element.name, claim.address))
@@ -132,26 +131,26 @@ def _asked_twice(
             refusal = f"requested IP address {claim.address} is not available in range set"
             yield PluginFinding(code="NAD613", path=claim.path, detail=detail, value=claim.value, refusal=refusal)
         else:
-            yield addressuse.duplicate(claim, by=f"{holder} asks")
+            yield usetext.duplicate(claim, by=f"{holder} asks")
 
 
 def warn_of_others(request: Request, decision: Decision, claims: Iterable[PodClaim], cluster: Cluster) -> Decision:
-    """Return an allowed decision with a warning for each claim that another running pod has, too.
+    """Return an allowed decision with a warning for each claim that another running pod makes as well.
 
-    NB: asked anew for each review; what a snapshot remembers of decisions outlives the pods.
+    NB: every review asks this anew, because remembered decisions outlive the pods.
     """
     own = (request.namespace, request.object_name)
     errors: list[SpecError] = []
     for item, network, claim in claims:
         users = [pod for pod in cluster.address_users(*network, claim.address)[:USERS_MAX] if pod != own]
         if users:
-            by = addressuse.asking_pods(users, request.namespace)
-            errors.append(addressuse.place(addressuse.duplicate(claim, by=by), item))
-        if len(errors) == REMARKS_MAX:
+            by = usetext.asking_pods(users, request.namespace)
+            errors.append(usetext.place(usetext.duplicate(claim, by=by), item))
+        if len(errors) == WARNINGS_MAX:
             break
     if not errors:
         return decision
     return decision._replace(
-        warnings=(*decision.warnings, *(addressuse.remark(request, error) for error in errors)),
+        warnings=(*decision.warnings, *(usetext.address_warning(request, error) for error in errors)),
         rules=tuple(dict.fromkeys([*decision.rules, *(error.rule for error in errors)])),
     )

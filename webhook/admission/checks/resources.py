@@ -1,12 +1,13 @@
-"""A pod requests the devices that its networks need: the final state of what /mutate was to put into it.
+"""A pod requests the devices that its networks need: the result that /mutate should have left.
 
-/mutate may have been skipped: it failed open, or another webhook added the networks after it. A pod without its devices
-is scheduled to a node that has none, and never starts.
+/mutate may not have run: it failed open, or another webhook added the networks after it. The scheduler places a pod
+without its devices on a node without them, and the pod never starts.
 
-Fields restricted: `resources` of a pod's containers. Values allowed: together at least as many of each resource as
-selected networks name it. Operations: CREATE of a pod; the resources of one that exists cannot change. Exempt: pods and
-networks that opt out, devices that come by ResourceClaims, pods that were refused already; under `honor` it is a
-warning. Example refusal: `spec.containers: networks need 2 x intel.com/sriov, containers request 1: blue/a, blue/b`.
+Fields restricted: `resources` of a pod's containers. Values allowed: in total at least one of each resource for each
+selected network that names it. Operations: CREATE of a pod; the resources of an existing pod cannot change. Exempt:
+pods and networks that opt out, devices that come by ResourceClaims, pods that another check refused. Under `honor` it
+is a warning. Example refusal: `spec.containers: networks need 2 x intel.com/sriov, containers request 1: blue/a,
+blue/b`.
 """
 
 from __future__ import annotations
@@ -18,104 +19,84 @@ from cniplugin.netspec.errors import SpecError
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 from webhook.admission.model import podspec
 from webhook.admission.model.injection import MIRROR, Injection, opts_out
-from webhook.admission.model.limitsettings import DEFAULTS, ReviewLimits, containers_problem
-from webhook.admission.model.podspec import Json
+from webhook.admission.model.limitsettings import containers_problem
 from webhook.admission.model.requests import Decision, Object, Request
 from webhook.admission.view import needs
-from webhook.admission.view.listers import Cluster
+from webhook.admission.view.decisioncontext import DecisionContext
 from webhook.admission.view.needs import Shortfall
-from webhook.admission.wording import injectiontext, messages
-from webhook.admission.wording.origins import tell_origin
+from webhook.admission.wording import answers, injectiontext
 
 REMEMBERED_TEXT_MAX = 4096
-"""Characters of the annotations whose networks are remembered."""
-_NEEDING = "networks that need a resource"
-_SHORT = "resources that a pod lacks"
+"""Characters of the annotations of a pod whose networks are remembered."""
 
 
-def check(
-    request: Request,
-    judged: Decision,
-    cluster: Cluster,
-    injection: Injection,
-    *,
-    network_namespace: str,
-    limits: ReviewLimits = DEFAULTS,
-) -> Decision:
-    """Return the decision about the pod's networks, or a refusal for what they lack; each tells where they come from.
+def check(request: Request, judged: Decision, context: DecisionContext) -> Decision:
+    """Return the decision about the pod's networks, or a refusal because of missing devices.
 
-    What the pod's containers request is read only if its networks need something.
+    It reads the requests of the pod's containers only if the networks need something.
     """
-    pod = request.object
-    if pod is None or request.operation != "CREATE" or request.subresource:
+    pod, injection = request.object, context.configuration.injection
+    if pod is None or injection is None or request.operation != "CREATE" or request.subresource:
         return judged
     if not judged.is_allowed:
-        return tell_origin(request, judged, cluster, injection)
+        return injectiontext.tell_origin(request, judged, context.cluster, injection)
     annotations = pod.annotations
     if not any(texts_of(annotations)) or opts_out(annotations):
         return judged
-    networks = _needing(request.namespace, annotations, cluster, injection, network_namespace, limits=limits)
+    networks = _needing(request.namespace, annotations, context, injection)
     if not networks or MIRROR in annotations:
         return judged
-    short = _shortfalls(pod, networks, cluster, injection.resource_name_keys, limits=limits)
+    short = _shortfalls(pod, networks, context, injection)
     if isinstance(short, SpecError):
-        return messages.invalid(request, [short], warnings=judged.warnings)
+        return answers.invalid(request, [short], warnings=judged.warnings)
     if injection.mode == "honor":
         return judged._replace(warnings=(*judged.warnings, *map(injectiontext.shortfall_warning, short)))
     if not short:
         return judged
-    refused = messages.invalid(request, list(map(injectiontext.shortfall, short)), warnings=judged.warnings)
-    return tell_origin(request, refused, cluster, injection)
+    refused = answers.invalid(request, list(map(injectiontext.shortfall, short)), warnings=judged.warnings)
+    return injectiontext.tell_origin(request, refused, context.cluster, injection)
 
 
 def _shortfalls(
-    pod: Object,
-    networks: Sequence[NetworkAttachmentDefinition],
-    cluster: Cluster,
-    keys: tuple[str, ...],
-    *,
-    limits: ReviewLimits,
+    pod: Object, networks: Sequence[NetworkAttachmentDefinition], context: DecisionContext, injection: Injection
 ) -> Sequence[Shortfall] | SpecError:
-    """Return what is short; it is remembered for what the pod requests and for these networks.
+    """Return the shortfalls, or the problem of too many containers to count.
 
-    And that there are too many containers to be counted. NB: a pod that has a sketch has few.
+    The memory keeps shortfalls by these networks and the pod's requests. NB: a pod with a sketch has few containers.
     """
     sent = pod.sent
     if sent is None:
         return ()
     sketch = sent.sketch_requests()
-
-    def find(read: Json) -> Sequence[Shortfall]:
-        return needs.find_shortfalls(read, networks, keys) if podspec.has_readable_requests(read) else ()
-
+    key = ("shortfalls", tuple(network.reference for network in networks), sketch)
+    known: Sequence[Shortfall] | None = None if sketch is None else context.memory.get(key)
+    if known is not None:
+        return known
+    read = sent.read()
     if sketch is None:
-        read = sent.read()
         count = podspec.count_containers(read) if podspec.has_outline(read) else 0
-        return containers_problem(count, limits) or find(read)
-    references = tuple(network.reference for network in networks)
-    return cluster.recall((_SHORT, references, keys, sketch), lambda: find(sent.read()))
+        if (too_many := containers_problem(count, context.configuration.limits)) is not None:
+            return too_many
+    is_readable = podspec.has_readable_requests(read)
+    short = needs.find_shortfalls(read, networks, injection.resource_name_keys) if is_readable else []
+    if sketch is not None:
+        context.memory.put(key, short)
+    return short
 
 
 def _needing(
-    namespace: str,
-    annotations: Mapping[str, str],
-    cluster: Cluster,
-    injection: Injection,
-    network_namespace: str,
-    *,
-    limits: ReviewLimits,
+    namespace: str, annotations: Mapping[str, str], context: DecisionContext, injection: Injection
 ) -> tuple[NetworkAttachmentDefinition, ...]:
-    """Return the networks that need a resource; of texts of a usual size it is remembered with the snapshot."""
-    keys = injection.resource_name_keys
+    """Return the networks that need a resource; the memory keeps those of texts of a usual size."""
     texts = texts_of(annotations)
-
-    def find() -> tuple[NetworkAttachmentDefinition, ...]:
-        networks = needs.find_networks(
-            annotations, cluster.network, namespace=namespace, network_namespace=network_namespace, limits=limits
-        )
-        found = networks.found if networks else ()
-        return tuple(network for network in found if needs.resources_of(network, keys))
-
-    if sum(map(len, texts)) > REMEMBERED_TEXT_MAX:
-        return find()
-    return cluster.recall((_NEEDING, namespace, network_namespace, texts, keys), find)
+    is_small = len(texts[0]) + len(texts[1]) <= REMEMBERED_TEXT_MAX
+    key = ("networks that need a resource", namespace, texts)
+    known: tuple[NetworkAttachmentDefinition, ...] | None = context.memory.get(key) if is_small else None
+    if known is not None:
+        return known
+    networks = needs.find_networks(annotations, namespace, context)
+    keys = injection.resource_name_keys
+    found = tuple(network for network in (networks.found if networks else ()) if needs.resources_of(network, keys))
+    if is_small:
+        context.memory.put(key, found)
+    return found

@@ -9,8 +9,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-GROUP = "resource.k8s.io"
-CLAIM, TEMPLATE, CLASS = "ResourceClaim", "ResourceClaimTemplate", "DeviceClass"
+from webhook.admission.model.kinds import CLAIM_TEMPLATE, DEVICE_CLASS, RESOURCE_CLAIM
+
+GROUP = RESOURCE_CLAIM.group
+CLAIM, TEMPLATE, CLASS = RESOURCE_CLAIM.kind, CLAIM_TEMPLATE.kind, DEVICE_CLASS.kind
 KINDS = (CLAIM, TEMPLATE, CLASS)
 
 CONFIG_PATHS = {CLAIM: "spec.devices.config", TEMPLATE: "spec.spec.devices.config", CLASS: "spec.config"}

@@ -1,27 +1,32 @@
-"""What injection is told, as one frozen value, and the annotations by which pods, networks and namespaces steer it."""
+"""The settings of injection, and the annotations by which pods, networks and namespaces steer it.
+
+An annotation that nobody reads may resemble one that asks for networks; the pod would start without them.
+`find_misspelt` finds such annotations. It compares only keys that contain `cncf` or `multus`, so all others are cheap.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from cniplugin.access.model.labels import is_key, is_value
 from cniplugin.netspec.names import trim
 from cniplugin.netspec.netattachdef import RESOURCE_NAME
-from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS
+from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORK_STATUS_KEYS, NETWORKS
 from webhook.admission.model.requests import Read
+from webhook.admission.plugins.spelling import edit_distance, same_letters
 
 INJECT = "nadmit.io/inject"
-"""On a pod: "false" leaves the pod as it is. On a definition: "false" leaves the network out of the injection."""
+"""On a pod: "false" leaves the pod unchanged. On a definition: "false" excludes the network from injection."""
 INJECT_INTO = "nadmit.io/inject-into"
 """On a pod: the name of the container that gets the resources."""
 DEFAULT_NETWORKS = "nadmit.io/default-networks"
-"""On a namespace: the networks of its pods that have no networks annotation; the same grammar."""
+"""On a namespace: the networks annotation for its pods that have none."""
 DEVICES_FROM = "nadmit.io/devices-from"
 """On a definition: BY_PLUGIN or BY_CLAIM."""
 MIRROR = "kubernetes.io/config.mirror"
-"""On a pod, by the kubelet: it is the image of a static pod, which runs already."""
+"""On a pod, set by the kubelet: the pod mirrors a static pod, which already runs."""
 BY_PLUGIN = "DevicePlugin"
 BY_CLAIM = "ResourceClaim"
 SOURCES = (BY_PLUGIN, BY_CLAIM)
@@ -34,19 +39,19 @@ NODE_SELECTOR = "k8s.v1.cni.cncf.io/nodeSelector"
 def read_node_selector(text: str) -> tuple[str, str] | None:
     """Return key and value of a definition's node selector; None if it is not one label.
 
-    White space around either is taken away, as network-resources-injector does.
+    White space around either is removed, as network-resources-injector does.
     """
     key, value = (trim(part) for part in text.partition("=")[::2])
     return (key, value) if is_key(key) and is_value(value) else None
 
 
 def opts_out(annotations: Mapping[str, str]) -> bool:
-    """Say whether a pod or a definition wants no injection."""
+    """Say whether a pod or a definition opts out of injection."""
     return trim(annotations.get(INJECT, "")).lower() == "false"
 
 
 def is_unclear(annotations: Mapping[str, str]) -> bool:
-    """Say whether the annotation that opts out is there and says neither yes nor no."""
+    """Say whether the annotation INJECT has a value that is neither true nor false."""
     return trim(annotations.get(INJECT, "true")).lower() not in {"true", "false"}
 
 
@@ -55,53 +60,49 @@ def is_device_name(text: str) -> bool:
     return has_domain(text) and is_key(text)
 
 
-def says_source(annotations: Mapping[str, str]) -> bool:
-    """Say whether a definition says where its devices come from."""
-    return trim(annotations.get(DEVICES_FROM, "")) in SOURCES
-
-
-def comes_by_claim(annotations: Mapping[str, str]) -> bool:
-    """Say whether a definition says that a ResourceClaim gives its devices."""
-    return trim(annotations.get(DEVICES_FROM, "")) == BY_CLAIM
+def source_of(annotations: Mapping[str, str]) -> str:
+    """Return the source that a definition names for its devices: one of SOURCES, or "" for none."""
+    source = trim(annotations.get(DEVICES_FROM, ""))
+    return source if source in SOURCES else ""
 
 
 def may_be_claimed(resource: str, annotations: Mapping[str, str]) -> bool:
-    """Say whether a resource that no device plugin can have may be one of a DRA driver.
+    """Say whether a resource that no device plugin can have may belong to a DRA driver.
 
-    There it is an attribute of a device (`k8s.cni.cncf.io/resourceName`), any text. A definition that does not say
-    where its devices come from may be for such a driver if the name has no domain, which all names of device plugins
-    have, and is not one of Kubernetes' own.
+    For a driver, the name is an attribute of a device (`k8s.cni.cncf.io/resourceName`) and may be any text. A
+    definition that does not name the source of its devices may be for such a driver if the name has no domain, which
+    all names of device plugins have, and is not a resource of Kubernetes itself.
     """
     is_native = resource in NATIVE_RESOURCES or resource.startswith("hugepages-")
-    return comes_by_claim(annotations) or not (says_source(annotations) or has_domain(resource) or is_native)
+    source = source_of(annotations)
+    return source == BY_CLAIM or not (source or has_domain(resource) or is_native)
 
 
 def has_domain(text: str) -> bool:
-    """Say whether a resource is none of Kubernetes' own, such as memory, of which 1 is a byte."""
+    """Say whether a resource name has a domain, which those of Kubernetes itself, such as memory, do not have."""
     return "/" in text
 
 
 def is_marked(labels: Mapping[str, str], label: str) -> bool:
-    """Say whether a pod's label asks for the annotations that an admin's setting has for it."""
+    """Say whether a pod has a label that selects it for annotations by label."""
     return labels.get(label, "").lower() == "true"
 
 
 Mode = Literal["topUp", "honor"]
 
-
 ANNOTATIONS = (NETWORKS, DEFAULT_NETWORK, INJECT, INJECT_INTO, MIRROR)
-"""Of a pod, which injection reads whatever its settings are."""
+"""Annotations of a pod that injection reads with any settings."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Injection:
-    """Settings of /mutate, and of the check of what it leaves behind.
+    """Settings of /mutate, and of the check that /validate makes of its result.
 
-    `mode`: topUp raises the target container's figures to what the networks need; honor leaves every figure that the
-    pod has. `exposes_hugepages` needs `exposes_netinfo`. `resource_name_keys`: annotations of definitions that name a
-    resource. `annotations_by_label`: a pod whose label of that key says "true", in any letter case, gets these
-    annotations; of two that set the same one, the later label in the alphabet wins. `read`: what it reads of a pod's
-    metadata; it follows from the others.
+    `mode`: topUp raises the target container's amounts to what the networks need; honor keeps every amount that the pod
+    has. `exposes_hugepages` needs `exposes_netinfo`. `resource_name_keys`: annotations of definitions that name a
+    resource. `annotations_by_label`: a pod whose label of that key is "true", in any letter case, gets these
+    annotations; if two labels set the same annotation, the later label in the alphabet wins. `read`: the labels and
+    annotations of a pod that these settings read.
     """
 
     mode: Mode = "topUp"
@@ -112,7 +113,35 @@ class Injection:
     read: Read = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        """Work out what is read, once for all pods."""
+        """Compute `read` once for all pods."""
         given = dict.fromkeys(key for one in self.annotations_by_label.values() for key in one)
         read = Read(tuple(self.annotations_by_label), tuple(dict.fromkeys((*ANNOTATIONS, *given))))
         object.__setattr__(self, "read", read)
+
+
+# Misspelt annotations
+
+ASKING = (NETWORKS, DEFAULT_NETWORK)
+COMPARED_MAX = 8
+"""Keys of one pod that are compared; each takes a tenth of a millisecond."""
+_READ = frozenset({*ASKING, *NETWORK_STATUS_KEYS})
+_LONGEST = max(map(len, ASKING)) + 4
+
+
+def find_suspects(keys: Iterable[str]) -> list[str]:
+    """Return the keys that may be a misspelt key of ASKING."""
+    return [key for key in keys if ("cncf" in key or "multus" in key) and key not in _READ]
+
+
+def find_misspelt(keys: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Yield each key that resembles one of ASKING, and the key that it resembles."""
+    for key in find_suspects(keys)[:COMPARED_MAX]:
+        meant = next((known for known in ASKING if len(key) <= _LONGEST and _is_near(key, known)), None)
+        if meant is not None:
+            yield key, meant
+
+
+def _is_near(key: str, known: str) -> bool:
+    """Say whether a key differs from a known one in at most two letters; in four, if only the domain differs."""
+    allowed = 4 if key.rpartition("/")[2] == known.rpartition("/")[2] else 2
+    return same_letters(key) == same_letters(known) or edit_distance(key, known) <= allowed

@@ -9,8 +9,8 @@
 | `definitionItems` | `plugins`, `cniVersions`, each list of a plugin or its IPAM | items; commas in a text as well |
 | `policyValues` | values in the spec of a policy, or of its configuration | values |
 
-A limit is checked before the work that it limits, and concerns what is new: a text that an UPDATE leaves as it was
-passes, and a definition that is stored can be used.
+nadmit checks a limit before the work that it limits. Limits apply to new text: a text that an UPDATE does not change
+passes, and pods can use a stored definition.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SECTION = "limits"
 
 
 class ReviewLimits(NamedTuple):
-    """What is in force; each is at least 1. See the module for what they count."""
+    """The limits; each is at least 1. The module's table says what they count."""
 
     networks_per_pod: int = 64
     values_per_pod: int = 4096
@@ -39,11 +39,11 @@ class ReviewLimits(NamedTuple):
 DEFAULTS = ReviewLimits()
 
 RELAXED_NETWORKS, RELAXED_VALUES = 8, 2
-"""How many times the limit a pod of before the limits may ask for, if an UPDATE only takes something away."""
+"""Factors by which a pod that was stored before the limits may exceed them, if an UPDATE only removes something."""
 
 
 def relax(limits: ReviewLimits) -> ReviewLimits:
-    """Return the limits of a pod that was above them when it was stored."""
+    """Return the limits for a pod that exceeded them when it was stored."""
     return limits._replace(
         networks_per_pod=limits.networks_per_pod * RELAXED_NETWORKS,
         values_per_pod=limits.values_per_pod * RELAXED_VALUES,
@@ -53,23 +53,17 @@ def relax(limits: ReviewLimits) -> ReviewLimits:
 def _refuse(
     rule: str, setting: str, detail: str, most: int, *, source: str = "", path: str = "", do: str = "use fewer"
 ) -> SpecError:
-    return SpecError(
-        rule=rule,
-        source=source,
-        path=path,
-        detail=detail,
-        fix=f"{do}, or ask an admin to raise {SECTION}.{setting} in the NadmitConfiguration",
-        allowed=f"at most {most}",
-    )
+    fix = f"{do}, or ask an admin to raise {SECTION}.{setting} in the NadmitConfiguration"
+    return SpecError(rule=rule, source=source, path=path, detail=detail, fix=fix, allowed=f"at most {most}")
 
 
 # Pods
 
 
 def pod_problems(networks: str, default: str, limits: ReviewLimits) -> list[SpecError]:
-    """Return why the network annotations of a pod are too large to be read; [] if they are not."""
+    """Return the problem of network annotations that are too large to be parsed; [] for others."""
     values = _count_values(networks) + _count_values(default)
-    # An annotation of n items has n - 1 commas or more, so few values cannot be many networks.
+    # An annotation of n items has at least n - 1 commas, so few values cannot be many networks.
     if values + 2 <= limits.networks_per_pod:
         return []
     count = count_items(networks) + count_items(default)
@@ -88,13 +82,13 @@ def exceeds_limits(problems: Sequence[SpecError]) -> bool:
 
 
 def too_many_networks(count: int, limits: ReviewLimits, *, source: str) -> SpecError:
-    """A pod asks for more networks than the setting allows."""
+    """A pod asks for more networks than the limit."""
     detail = f"the pod asks for {count} networks"
     return _refuse("limit-networks", "networksPerPod", detail, limits.networks_per_pod, source=source)
 
 
 def count_items(text: str) -> int:
-    """Return how many networks a text of the comma form names; of the JSON form 0, whose items are yet to be read."""
+    """Return how many networks a text of the comma form names; 0 for the JSON form, which is not parsed yet."""
     return 0 if is_json(text) or not trim(text) else text.count(",") + 1
 
 
@@ -108,11 +102,11 @@ def _count_values(text: str) -> int:
 
 
 def containers_problem(count: int, limits: ReviewLimits) -> SpecError | None:
-    """Return that a pod has too many containers to be given the devices of its networks."""
-    if count <= limits.containers_per_pod:
+    """Return the problem of a pod that has too many containers to get the devices of its networks."""
+    most = limits.containers_per_pod
+    if count <= most:
         return None
     detail = f"the pod has {count} containers, and its networks need resources"
-    most = limits.containers_per_pod
     return _refuse("limit-containers", "containersPerPod", detail, most, source="spec.containers")
 
 
@@ -120,7 +114,7 @@ def containers_problem(count: int, limits: ReviewLimits) -> SpecError | None:
 
 
 def config_size_problem(config: str, limits: ReviewLimits) -> SpecError | None:
-    """Return that the text of a configuration is too long to be read."""
+    """Return the problem of a configuration whose text is too long to be parsed."""
     most = limits.definition_bytes
     if len(config) * 4 <= most:
         return None
@@ -132,7 +126,7 @@ def config_size_problem(config: str, limits: ReviewLimits) -> SpecError | None:
 
 
 def parameters_problem(size: int, limits: ReviewLimits) -> SpecError | None:
-    """Return that the parameters of a claim for drivers of networks are too long to be read, as a definition's text."""
+    """Return the problem of a claim whose parameters for drivers of networks are too long to be parsed."""
     most = limits.definition_bytes
     if size <= most:
         return None
@@ -141,46 +135,38 @@ def parameters_problem(size: int, limits: ReviewLimits) -> SpecError | None:
 
 
 def config_items_problem(conf: Mapping[str, Any], limits: ReviewLimits) -> SpecError | None:
-    """Return the first list of a configuration, its plugins and their IPAM that has too many items."""
-    plugins = conf.get("plugins")
-    if isinstance(plugins, list) and len(plugins) > limits.definition_items:
-        return _too_many_items("plugins", len(plugins), limits)
+    """Return the problem of the first list that has too many items: of the configuration, a plugin or its IPAM."""
+    plugins, most = conf.get("plugins"), limits.definition_items
     nested = [(f"plugins[{index}].", plugin) for index, plugin in enumerate(plugins or ()) if isinstance(plugin, dict)]
     for path, one in [("", conf), *nested]:
         for prefix, members in ((path, one), (f"{path}ipam.", one.get("ipam"))):
             for key, value in members.items() if isinstance(members, dict) else ():
-                count = _count_items(value)
-                if count > limits.definition_items:
-                    return _too_many_items(f"{prefix}{key[:80]}", count, limits)
+                if (count := _count_items(value)) > most:
+                    detail, place = f"the list has {count} items", f"{prefix}{key[:80]}"
+                    return _refuse("limit-definition-items", "definitionItems", detail, most, path=place)
     return None
 
 
 def _count_items(value: object) -> int:
-    """Return how many items a value has; some plugins read lists as text with commas."""
+    """Return how many items a value has; some plugins read a text with commas as a list."""
     if isinstance(value, str):
         return value.count(",") + 1
     return len(value) if isinstance(value, list) else 0
-
-
-def _too_many_items(path: str, count: int, limits: ReviewLimits) -> SpecError:
-    detail = f"the list has {count} items"
-    return _refuse("limit-definition-items", "definitionItems", detail, limits.definition_items, path=path)
 
 
 # Policies
 
 
 def policy_problem(spec: object, limits: ReviewLimits) -> SpecError | None:
-    """Return that the spec of a policy holds too many values to be read."""
-    count = _count_members(spec, limits.policy_values)
-    if count <= limits.policy_values:
+    """Return the problem of a policy whose spec has too many values to be read."""
+    most = limits.policy_values
+    if _count_members(spec, most) <= most:
         return None
-    detail = f"it holds more than {limits.policy_values} values"
-    return _refuse("limit-policy-values", "policyValues", detail, limits.policy_values, source="spec")
+    return _refuse("limit-policy-values", "policyValues", f"it holds more than {most} values", most, source="spec")
 
 
 def _count_members(value: object, enough: int) -> int:
-    """Return how many values there are below one; counting ends soon after `enough`."""
+    """Return how many values are inside a value; stop counting soon after `enough`."""
     count = 0
     todo = [value]
     while todo and count <= enough:

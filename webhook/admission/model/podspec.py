@@ -1,67 +1,77 @@
-"""A pod as it was sent, plain JSON: what injection reads in it, and how it makes a changed one.
+"""A pod as plain JSON: what injection reads in it, and how injection makes a changed pod of it.
 
-`is_readable` is asked once; the other functions take a pod that is. What they return of the pod is never changed:
-`put` copies what is on the way and shares the rest, so that a difference is found where something was put.
+Injection calls `is_readable` once; the other functions need a readable pod. Nobody changes a pod in place: `put` copies
+the objects on the way to the new value and shares all others, so a comparison soon finds what differs.
+
+The amounts of resources are quantities (apimachinery, pkg/api/resource/quantity.go):
+
+quantity = [ "+" / "-" ] number [ suffix / exponent ]
+number   = 1*DIGIT [ "." *DIGIT ] / "." 1*DIGIT
+suffix   = "n" / "u" / "m" / "k" / "M" / "G" / "T" / "P" / "E" / "Ki" / "Mi" / "Gi" / "Ti" / "Pi" / "Ei"
+exponent = ( "e" / "E" ) [ "+" / "-" ] 1*2DIGIT   ; more digits are out of the range of every quantity
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from webhook.admission.model.quantity import parse_quantity
-
 Json = dict[str, Any]
 Path = tuple[str | int, ...]
 
-"""Annotation of the API's image of a static pod, which already runs as its file says."""
+QUANTITY_MAX = 64
+"""Characters of a quantity."""
+_SMALL = {suffix: Fraction(1, 1000**power) for power, suffix in enumerate("mun", start=1)}
+_DECIMAL = {suffix: Fraction(1000**power) for power, suffix in enumerate(["", "k", "M", "G", "T", "P", "E"])}
+_BINARY = {f"{suffix}i": Fraction(1024**power) for power, suffix in enumerate("KMGTPE", start=1)}
+_FACTORS = {**_SMALL, **_DECIMAL, **_BINARY}
+_QUANTITY = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(?:[eE]([+-]?\d{1,2})|([a-zA-Z]{0,2}))", re.ASCII)
+
+
+def parse_quantity(value: object) -> Fraction | None:
+    """Return the number of a quantity, or None for anything else.
+
+    A quantity is a string; in undecoded YAML it may be a number.
+    """
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    if isinstance(value, int):
+        return Fraction(value)
+    found = _QUANTITY.fullmatch(str(value)) if len(str(value)) <= QUANTITY_MAX else None
+    if found is None:
+        return None
+    number, exponent, suffix = found.groups()
+    factor = Fraction(10) ** int(exponent) if exponent else _FACTORS.get(suffix or "")
+    return None if factor is None else Fraction(number) * factor
+
+
+# Types
 
 _TEXTS = "an object of texts"
-_CONTAINER = {
-    "name": str,
-    "resources": {"requests": dict, "limits": dict},
-    "env": [dict],
-    "volumeMounts": [dict],
-}
-_POD: dict[str, Any] = {
-    "metadata": {"annotations": _TEXTS, "labels": _TEXTS},
-    "spec": {
-        "containers": [_CONTAINER],
-        "initContainers": [_CONTAINER],
-        "volumes": [dict],
-        "nodeSelector": _TEXTS,
-        "resourceClaims": list,
-    },
-}
-
-
-_SPEC_OUTLINE = {
-    "containers": list,
-    "initContainers": list,
-    "volumes": list,
-    "nodeSelector": _TEXTS,
-    "resourceClaims": list,
-}
-_OUTLINE = {"metadata": {"annotations": _TEXTS, "labels": _TEXTS}, "spec": _SPEC_OUTLINE}
+_REQUESTING = {"resources": {"requests": dict, "limits": dict}}
+_REQUESTS = {"spec": {"containers": [_REQUESTING], "initContainers": [_REQUESTING], "resourceClaims": list}}
+_CONTAINER = {**_REQUESTING, "name": str, "env": [dict], "volumeMounts": [dict]}
+_METADATA = {"annotations": _TEXTS, "labels": _TEXTS}
+_SPEC = {"volumes": list, "containers": list, "initContainers": list, "nodeSelector": _TEXTS, "resourceClaims": list}
+_OUTLINE = {"metadata": _METADATA, "spec": _SPEC}
+_LISTS = {"volumes": [dict], "containers": [_CONTAINER], "initContainers": [_CONTAINER]}
+_POD = {"metadata": _METADATA, "spec": {**_SPEC, **_LISTS}}
 
 
 def is_readable(pod: object) -> bool:
-    """Say whether a pod has the types that the API server gives it. A file may hold anything."""
+    """Say whether a pod has the types that the API server enforces. A pod in a file may have any type."""
     return isinstance(pod, dict) and _fits(pod, _POD)
 
 
 def has_outline(pod: object) -> bool:
-    """Say the same, but for what is in containers and volumes, however many there are."""
+    """Say the same, but skip the items of the lists of containers and volumes, which may be long."""
     return isinstance(pod, dict) and _fits(pod, _OUTLINE)
 
 
-_REQUESTING = {"resources": {"requests": dict, "limits": dict}}
-_REQUESTS = {"spec": {"containers": [_REQUESTING], "initContainers": [_REQUESTING], "resourceClaims": list}}
-
-
 def has_readable_requests(pod: object) -> bool:
-    """Say the same of what a pod requests alone."""
+    """Say the same about the fields that determine what a pod requests."""
     return isinstance(pod, dict) and _fits(pod, _REQUESTS)
 
 
@@ -80,53 +90,53 @@ def _fits(value: object, shape: Any) -> bool:
 
 
 def annotations_of(pod: Json) -> Mapping[str, str]:
-    """Return the annotations."""
+    """Return the annotations; absent ones are empty."""
     return (pod.get("metadata") or {}).get("annotations") or {}
 
 
 def labels_of(pod: Json) -> Mapping[str, str]:
-    """Return the labels."""
+    """Return the labels; absent ones are empty."""
     return (pod.get("metadata") or {}).get("labels") or {}
 
 
 def spec_of(pod: Json) -> Json:
-    """Return the spec."""
+    """Return the spec; an absent one is empty."""
     return pod.get("spec") or {}
 
 
 def has_claims(pod: Json) -> bool:
-    """Say whether devices are claimed (`spec.resourceClaims`, dynamic resource allocation)."""
+    """Say whether the pod has claims (`spec.resourceClaims`, dynamic resource allocation)."""
     return bool(spec_of(pod).get("resourceClaims"))
 
 
 def count_containers(pod: Json) -> int:
-    """Return how many containers there are, init containers included."""
+    """Return the number of containers, init containers included."""
     return len(spec_of(pod).get("containers") or ()) + len(spec_of(pod).get("initContainers") or ())
 
 
 class Container(NamedTuple):
-    """A container and where it stands in the pod."""
+    """A container and its path in the pod."""
 
     path: Path
     value: Json
 
     @property
     def name(self) -> str:
-        """Its name; "" if it has none yet."""
+        """The name; "" if it is absent."""
         return self.value.get("name") or ""
 
     @property
     def is_sidecar(self) -> bool:
-        """Say whether an init container goes on running (`restartPolicy: Always`)."""
+        """Whether an init container keeps running (`restartPolicy: Always`)."""
         return self.value.get("restartPolicy") == "Always"
 
     def figures(self, resource: str) -> tuple[object, object]:
-        """Return what it requests and its limit, as written; None where the resource is not named."""
+        """Return the request and the limit of a resource, unparsed; None for an absent one."""
         resources = self.value.get("resources") or {}
         return ((resources.get("requests") or {}).get(resource), (resources.get("limits") or {}).get(resource))
 
     def named(self, resources: Collection[str]) -> set[str]:
-        """Return which of these resources it names."""
+        """Return those of the given resources that the container requests or limits."""
         written = self.value.get("resources") or {}
         return {
             name
@@ -136,7 +146,7 @@ class Container(NamedTuple):
         }
 
     def asks(self, resource: str) -> Fraction:
-        """Return how much it gets: the larger of its figures; one that cannot be read counts as nothing."""
+        """Return how much the container gets: the larger of request and limit. An unreadable amount counts as 0."""
         return max(parse_quantity(figure) or Fraction(0) for figure in self.figures(resource))
 
 
@@ -146,7 +156,7 @@ def containers(pod: Json) -> list[Container]:
 
 
 def sidecars(pod: Json) -> list[Container]:
-    """Return the init containers that go on running, in order."""
+    """Return the init containers that keep running, in order."""
     return [found for found in _containers(pod, "initContainers") if found.is_sidecar]
 
 
@@ -155,11 +165,12 @@ def _containers(pod: Json, key: str) -> Iterator[Container]:
         yield Container(("spec", key, index), value)
 
 
-def offered(pod: Json, resources: Collection[str]) -> Mapping[str, Fraction]:
-    """Return how much the pod gets of each of these resources that it names, counted as the scheduler does.
+def requested(pod: Json, resources: Collection[str]) -> Mapping[str, Fraction]:
+    """Return how much the pod requests of each of these resources, counted as the scheduler does.
 
-    What runs at the same time adds up: ordinary containers and sidecars, or an init container and the sidecars that
-    were started before it. NB: one walk, however many resources: a pod may have thousands of both.
+    Containers that run at the same time add up: ordinary containers and sidecars, or an init container and the sidecars
+    that start before it. NB: it walks the containers once, because a pod may have thousands of containers and
+    resources.
     """
     highest: dict[str, Fraction] = {}
     running: dict[str, Fraction] = {}
@@ -179,7 +190,7 @@ def offered(pod: Json, resources: Collection[str]) -> Mapping[str, Fraction]:
 
 
 def change_containers(pod: Json, change: Callable[[Container], Json]) -> Json:
-    """Return the pod with each container as `change` returns it. One that is not changed is returned as it is."""
+    """Return the pod with each container as `change` returns it. `change` returns the same object for no change."""
     for key in ("containers", "initContainers"):
         known = list(_containers(pod, key))
         changed = [change(container) for container in known]
@@ -189,13 +200,13 @@ def change_containers(pod: Json, change: Callable[[Container], Json]) -> Json:
 
 
 def put(pod: Json, path: Path, value: object) -> Json:
-    """Return a pod with a value at a path; objects that are missing on the way are made."""
+    """Return the pod with a value at a path. Objects that are missing on the way are created."""
     changed: Json = _put(pod, path, value)
     return changed
 
 
 def without_annotations(pod: Json, keys: Collection[str]) -> Json:
-    """Return a pod without some of its annotations."""
+    """Return the pod without some of its annotations."""
     return put(pod, ("metadata", "annotations"), {k: v for k, v in annotations_of(pod).items() if k not in keys})
 
 

@@ -1,7 +1,7 @@
-"""The values of a decision: what was asked, and what is answered.
+"""The values of a review: the request, the objects in it, and the decision.
 
-Parsed once, at the edge (`serving.wire`); inside, a value of the type is right. They are named tuples rather than
-frozen dataclasses: several are made per review, and a frozen dataclass costs twice as much to make.
+`webhook.review.wire` parses them once; everywhere else, a value of the right type is right. They are named tuples
+rather than frozen dataclasses, because a review makes several of them, and a frozen dataclass costs twice as much.
 """
 
 from __future__ import annotations
@@ -10,24 +10,21 @@ from collections.abc import Hashable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
+from webhook.admission.model.kinds import GroupKind
+
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
 Operation = dict[str, Any]
-"""Of a JSON Patch (RFC 6902 §4): its members."""
-
-
-class GroupKind(NamedTuple):
-    """A kind as the API server names it; `group` is "" for core kinds."""
-
-    group: str
-    kind: str
+"""One operation of a JSON Patch (RFC 6902 §4), as plain JSON."""
+WARNING_MAX = 256
+"""Characters of one warning; the API server cuts longer ones."""
 
 
 class User(NamedTuple):
     """The requester (`request.userInfo`).
 
-    `node`: where the pod runs that the requester's token is bound to (ServiceAccountTokenPodNodeInfo), "" if it is
-    bound to none.
+    `node`: the node of the pod that the requester's token is bound to (ServiceAccountTokenPodNodeInfo); "" if the token
+    is not bound to a pod.
     """
 
     name: str = ""
@@ -36,57 +33,57 @@ class User(NamedTuple):
 
 
 class Read(NamedTuple):
-    """Keys of labels and annotations whose values somebody reads; of all others, only whether there are any."""
+    """Keys of the labels and annotations that injection reads. Of all others it sees only whether there are any."""
 
     labels: tuple[str, ...] = ()
     annotations: tuple[str, ...] = ()
 
 
 class SentPod(Protocol):
-    """A pod that is read only when somebody asks."""
+    """A pod whose bytes are decoded on request."""
 
     def read(self) -> dict[str, Any]:
-        """Return all of it as plain JSON."""
+        """Return the whole pod as plain JSON."""
 
     def sketch(self, read: Read) -> Hashable | None:
-        """Return all that injection reads in it: pods with one sketch get one patch. None: not to be remembered.
+        """Return all that injection reads in the pod: pods with equal sketches get equal patches.
 
-        `read`: `Injection.read`, of the labels and annotations.
+        `read` is `Injection.read`. Returns None for a pod whose answer is not to be remembered.
         """
 
     def sketch_requests(self) -> Hashable | None:
-        """Return all that says how much its containers request, as `sketch`."""
+        """Return all that determines how much the containers request; None as for `sketch`."""
 
 
 class ClaimReference(NamedTuple):
-    """One element of a pod's `spec.resourceClaims`: a claim, or a template of one. "" where it names none."""
+    """One element of a pod's `spec.resourceClaims`, which names a claim or a claim template; the other one is ""."""
 
     claim: str = ""
     template: str = ""
 
 
 class SentDevices(Protocol):
-    """What a pod, or the pod of a template, says of devices; read only when somebody asks."""
+    """The devices of a pod or of a pod template, decoded on request."""
 
     def claims(self) -> tuple[ClaimReference, ...]:
         """Return `spec.resourceClaims`."""
 
     def resources(self, *, prefix: str = "") -> tuple[str, ...]:
-        """Return the names with a domain of the resources that its containers request or limit, each once, sorted.
+        """Return the names of the extended resources that the containers request or limit, each once, sorted.
 
-        `prefix`: those that begin with it; it is cheap to see that there are none.
+        With a `prefix`, return only names that begin with it; this is cheap for a pod without such names.
         """
 
 
 class Object(NamedTuple):
     """An API object, as far as decisions need it.
 
-    `annotations` and `labels` of a workload are those of its pod template, and `service_account` too: a workload is
-    judged as the pod it would make. `config` is a definition's `spec.config`, None when absent; any JSON type, because
-    a tree of files may hold what the API server would refuse. `spec` is the whole spec of a policy or of the
-    configuration as plain JSON, that of a ResourceClaim, its template or a DeviceClass as a value of `dra.claims`; None
-    for other kinds. `sent` is a pod as it was sent, which most decisions never read. `node_name` is where a pod runs,
-    "" while it is not scheduled. `devices`: None where there is no pod.
+    `labels`, `annotations` and `service_account` of a workload are those of its pod template: a workload is judged as
+    the pod that it would create. `config` is `spec.config` of a definition, None when absent; it may have any JSON
+    type, because a file may hold what the API server would refuse. `spec` is the whole spec of a policy or of the
+    configuration as plain JSON; of a ResourceClaim, a claim template or a DeviceClass it is a value of `dra.claims`;
+    of other kinds it is None. `sent` is the pod as it was sent, which most decisions never decode. `node_name` is the
+    node of a pod, "" until it is scheduled. `devices` is None for an object without a pod.
     """
 
     name: str = ""
@@ -118,19 +115,28 @@ class Request(NamedTuple):
 
     @property
     def object_name(self) -> str:
-        """The object's name; for a name that is still to be generated, its prefix and a star.
+        """The name of the object; for a name that the API server will generate, its prefix and a star.
 
-        NB: a request that deletes a collection is asked about once per object, and names none.
+        NB: to delete a collection, the API server asks about each object and leaves `request.name` empty.
         """
         if self.name:
             return self.name
         if self.object is None:
             return self.old_object.name if self.old_object is not None else ""
-        return self.object.name or (f"{self.object.generate_name}*" if self.object.generate_name else "")
+        return f"{self.object.generate_name}*" if self.has_generated_name else self.object.name
+
+    @property
+    def has_generated_name(self) -> bool:
+        """Whether the API server will generate the name."""
+        new = self.object
+        return not self.name and new is not None and not new.name and bool(new.generate_name)
 
 
 class NetworkUsers(NamedTuple):
-    """The running pods that use a network: how many, how many of them in its own namespace, and some of those."""
+    """The running pods that use a network.
+
+    `own` counts those in the network's own namespace, and `names` has the names of some of them.
+    """
 
     total: int = 0
     own: int = 0
@@ -143,7 +149,7 @@ NO_USERS = NetworkUsers()
 class Cause(NamedTuple):
     """One problem of a refused object, self-contained: kubectl shows nothing else for reason Invalid.
 
-    `rule` is the id of what is broken; it stays in this process.
+    `rule` is the id of the broken rule; the API server does not get it.
     """
 
     field: str
@@ -152,15 +158,34 @@ class Cause(NamedTuple):
     rule: str = ""
 
 
-class Decision(NamedTuple):
-    """The answer. `rules` are the ids of what decided, for logs, metrics and the audit log; none if nothing applied.
+class AdmissionWarning(NamedTuple):
+    """One warning about an object. `field`: the path that the message is about, "" for the whole object.
 
-    `policies`: names of those that decided, for the audit log. `trials`: what policies of mode Warn and Audit would
-    have refused, for logs and the audit log. `missing`: namespace and name of networks that are not known, where
-    nothing else keeps the object from being allowed. `unknown`: namespaces that are not known and whose labels matter;
-    `unknown_devices`: kind, namespace and name of claims, templates and classes that are not known and may change the
-    decision. With either, this is an answer only where nobody can be asked. `operations` change the object (JSON
-    Patch); none: no patch.
+    `rule` is the id of the rule behind it, "" for most warnings; the API server does not get it.
+    """
+
+    field: str
+    message: str
+    rule: str = ""
+
+    def __str__(self) -> str:
+        """Return the text for the API server: one line of printable ASCII, at most WARNING_MAX characters."""
+        text = f"{self.field}: {self.message}" if self.field else self.message
+        if not (text.isascii() and text.isprintable()):
+            text = text.encode("ascii", "backslashreplace").decode()  # annotations may hold anything
+            text = "".join(char if char.isprintable() else " " for char in text)
+        return text if len(text) <= WARNING_MAX else f"{text[: WARNING_MAX - 3]}..."
+
+
+class Decision(NamedTuple):
+    """The decision about one request.
+
+    `rules`: ids of the rules that decided, for logs, metrics and the audit log; empty if no rule applied. `policies`:
+    names of the policies that decided, for the audit log. `trials`: what policies of mode Warn and Audit would have
+    refused, for logs and the audit log. `missing`: namespace and name of the networks that do not exist, if nothing
+    else is wrong with the object. `unknown`: namespaces that are not known and whose labels matter. `unknown_devices`:
+    kind, namespace and name of unknown claims, templates and classes that may change the decision. A decision with
+    either of these is final only if nobody can ask the API server. `operations`: the JSON Patch for the object.
     """
 
     is_allowed: bool = True
@@ -168,7 +193,7 @@ class Decision(NamedTuple):
     reason: str = ""
     message: str = ""
     causes: tuple[Cause, ...] = ()
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[AdmissionWarning, ...] = ()
     rules: tuple[str, ...] = ()
     decided: str = ""
     trials: tuple[str, ...] = ()
@@ -180,7 +205,7 @@ class Decision(NamedTuple):
 
     @property
     def verdict(self) -> str:
-        """One of `allow`, `warn`, `deny`: a closed set for logs and metrics."""
+        """One of `allow`, `warn` and `deny`, for logs and metrics."""
         if not self.is_allowed:
             return "deny"
         return "warn" if self.warnings else "allow"

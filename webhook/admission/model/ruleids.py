@@ -1,7 +1,7 @@
-"""The closed list of rule ids: what a decision may name, and the label values of `nadmit_findings_total`.
+"""The closed list of rule ids, which decisions name, and which are label values of `nadmit_findings_total`.
 
-The codes of findings about plugins are rule ids, too; they have a list of their own, which explains each at length.
-`tests/webhook/admission/model/test_ruleids.py` compares it with the ids in the code, in both directions.
+The codes of findings about plugins are rule ids as well; `plugins.codes` lists and explains them.
+`tests/webhook/admission/model/test_ruleids.py` compares the list with the ids in the code, in both directions.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ RULES = {
     "AllowRule": "an Allow rule accepts what the pod asks for",
     "BuiltinBindingAnnotation": "a Binding carries an annotation about networks, which would replace the pod's own",
     "BuiltinUnsafeConfig": "the network's configuration is unsafe, whoever uses it",
-    "ConsentMissing": "an Allow rule needs the consent of the network's owner, and there is none",
+    "ConsentMissing": "an Allow rule needs the consent of the network's owner, who has not given it",
     "DefinitionAllowRule": "an Allow rule for definitions accepts the definition",
     "DefinitionDefault": "no rule is about the definition, and the default allows it",
     "DefinitionDefaultDeny": "no rule allows the definition, and the default refuses",
@@ -25,7 +25,7 @@ RULES = {
     "NamespaceLabelProtected": "somebody who is not listed changes a label of a namespace that decisions depend on",
     "NetworkInUse": "running pods use the network that is deleted or changed",
     "NetworkStatusProtected": "somebody but a node or a status writer writes network-status",
-    "NodePolicyUnavailable": "the node has no access rules that it could go by",
+    "NodePolicyUnavailable": "the node has no access rules to decide with",
     "NotWithinDefinitionRule": "an Allow rule governs, and the definition uses what the rule does not list",
     "NotWithinRule": "an Allow rule governs, and does not accept all that the pod asks for",
     "Posture": "no rule is about pod and network, and the default posture allows it",
@@ -38,7 +38,7 @@ RULES = {
     "policy-field": "a field of an access policy cannot be read",
     # JSON, netspec.jsontext
     "json-depth": "JSON nests too deep",
-    "json-duplicate-key": "a key stands twice in one JSON object",
+    "json-duplicate-key": "a JSON object has a key twice",
     "json-encoding": "JSON has half a character",
     "json-number": "a number is not JSON, or too long",
     "json-size": "JSON is too large",
@@ -48,25 +48,25 @@ RULES = {
     "bandwidth-empty": "bandwidth gives no rate",
     "default-network-count": "the default-network annotation names more than one network",
     "default-route-holder": "two networks of a pod have a default-route",
-    "default-route-value": "a gateway of default-route is no IP address",
+    "default-route-value": "a gateway of default-route is not an IP address",
     "empty-item": "an item of the networks annotation is empty",
-    "guid-value": "a text is no InfiniBand GUID",
+    "guid-value": "a text is not an InfiniBand GUID",
     "interface-duplicate": "two networks of a pod ask for one interface name",
     "interface-name": "the kernel refuses the interface name",
     "interface-reserved": "the interface name belongs to the default network",
     "ipam-claim-ips": "ipam-claim-reference and ips exclude each other",
     "ipam-claim-name": "a text does not name an IPAMClaim",
     "ips-empty": "ips has no address",
-    "ips-value": "a text is no IP address",
-    "item-not-object": "an item of the networks annotation is no object",
+    "ips-value": "a text is not an IP address",
+    "item-not-object": "an item of the networks annotation is not an object",
     "key-case": "a key of the networks annotation is in another letter case",
-    "mac-value": "a text is no MAC address",
+    "mac-value": "a text is not a MAC address",
     "missing-name": "an item of the networks annotation names no network",
     "network-name": "a text cannot name a network",
     "network-namespace": "a text cannot name a namespace",
-    "not-a-list": "the JSON of the networks annotation is no list",
+    "not-a-list": "the JSON of the networks annotation is not a list",
     "number-range": "a number of the networks annotation is out of its range",
-    "port-host-ip": "a hostIP is no IP address",
+    "port-host-ip": "a hostIP is not an IP address",
     "port-mappings-empty": "portMappings has no mapping",
     "port-missing": "a port mapping lacks a port",
     "port-protocol": "a port mapping has an unknown protocol",
@@ -80,12 +80,12 @@ RULES = {
     "network-unreadable": "the network's configuration cannot be read, so it cannot be attached",
     "networks-unread": "the configurations of an object's networks could not be read in time",
     # claims of dynamic resource allocation, admission.dra
-    "claim-limit": "the claims of a pod, or one claim, combine more than is looked at",
+    "claim-limit": "the claims of a pod, or one claim, have more combinations than nadmit looks at",
     "driver-key": "a DRA driver refuses a key of its parameters, or reads two keys as one",
     "driver-value": "a DRA driver cannot read a value of its parameters",
     "driver-version": "a DRA driver does not read parameters of that apiVersion or kind",
     "claim-unknown": "claims that a pod names are not known, and the API server cannot be asked for them",
-    # what /mutate puts into a pod, injectiontext
+    # injection into pods, wording.injectiontext
     "inject-into": "the container that the pod names for its devices is not there",
     "node-selector-conflict": "the networks, or a network and the pod, ask for different nodes",
     "node-selector-value": "a definition's node selector is not one label",
@@ -105,11 +105,11 @@ RULES = {
     "cni-dns": "dns of a CNI configuration cannot be read",
     "cni-flag": "a flag of a CNI configuration is neither true nor false",
     "cni-ipam": "ipam of a CNI configuration cannot be read",
-    "cni-ipam-program": "ipam.type names a plugin that is no IPAM plugin",
+    "cni-ipam-program": "ipam.type names a plugin that is not an IPAM plugin",
     "cni-key-case": "a key of a CNI configuration is in another letter case",
     "cni-key-twin": "two keys of a CNI configuration differ in letter case only",
     "cni-name": "the name of a CNI configuration cannot be used",
-    "cni-object": "a CNI configuration, or a plugin in it, is no object",
+    "cni-object": "a CNI configuration, or a plugin in it, is not an object",
     "cni-plugins": "the list of plugins cannot be read",
     "cni-reserved": "a key that the runtime fills in has the wrong type",
     "cni-runtime": "a definition fills in what only the runtime may: runtimeConfig or prevResult",
@@ -121,6 +121,6 @@ RULES = {
     "cni-meta-plugin": "a definition names a delegating plugin, which would run all networks of the pod again",
     "object-name": "a definition's name cannot name a network",
 }
-"""Each id with a title: what is the case when a decision names it."""
+"""Each id with a title, which says when a decision names it."""
 
 RULE_IDS = frozenset({*SEVERITIES, *RULES})

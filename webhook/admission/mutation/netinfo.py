@@ -1,9 +1,9 @@
-"""Pod network information: the pod's labels and annotations as files below /etc/podnetinfo, and its hugepages.
+"""Pod network information: the pod's labels, annotations and hugepages as files below /etc/podnetinfo.
 
-A downward API volume `podnetinfo` is mounted in every ordinary container, and in the target, that has no mount of that
-name, at that place or below it. A volume of that name that holds other things is the pod's own: it is left alone, and
-mounted nowhere. With hugepages, each figure of a container is a file, in MiB, and CONTAINER_NAME tells a container
-which files are its own.
+Every ordinary container and the target mount a downward API volume `podnetinfo`, unless they have a mount of that name,
+at that path or below it. A volume of that name with other content belongs to the pod: it does not change, and nothing
+mounts it. With hugepages, each amount of a container is a file, in MiB, and the variable CONTAINER_NAME holds the name
+by which a container finds its own files.
 """
 
 from __future__ import annotations
@@ -12,19 +12,18 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from webhook.admission.model import podspec
-from webhook.admission.model.podspec import Container, Json
-from webhook.admission.model.quantity import parse_quantity
+from webhook.admission.model.podspec import Container, Json, parse_quantity
 
 VOLUME = "podnetinfo"
 MOUNT_PATH = "/etc/podnetinfo"
 CONTAINER_NAME = "CONTAINER_NAME"
 HUGEPAGES = "hugepages-"
 ITEMS_MAX = 4096
-"""Files of the volume: 256 containers with requests and limits of eight sizes. A volume with more is the pod's own."""
+"""Files of the volume: 256 containers with requests and limits of eight sizes. A longer volume is the pod's own."""
 
 
 def is_foreign(pod: Json) -> bool:
-    """Say whether the pod has a volume of the name for something else."""
+    """Say whether the pod has a volume of the name with other content."""
     volume = _volume(pod)
     return volume is not None and not _is_ours(volume[1])
 
@@ -45,7 +44,9 @@ def inject_netinfo(pod: Json, target: Container | None, *, exposes_hugepages: bo
         pod = podspec.change_containers(pod, lambda one: _named(one.value) if one.path in having else one.value)
     if foreign or not mounting:
         return pod
-    return _fill_volume(pod, [*_metadata_items(pod), *(_hugepages_item(*page) for page in pages)])
+    return _fill_volume(
+        pod, [*_metadata_items(pod), *(_hugepages_item(container.name, *page) for container, *page in pages)]
+    )
 
 
 def _at(pod: Json, path: podspec.Path) -> Json:
@@ -59,15 +60,16 @@ def _at(pod: Json, path: podspec.Path) -> Json:
 
 
 def is_our_place(mount_path: object) -> bool:
-    """Say whether a mount takes the place of the volume's, or a part of it.
+    """Say whether a mount path is the volume's path, or below it.
 
-    NB: the volume is mounted for reading: below it the runtime can make no place, and the container would never start.
+    NB: the volume is mounted read-only, so the runtime cannot create a path below it, and the container would not
+    start.
     """
     return f"{mount_path}/".startswith(f"{MOUNT_PATH}/")
 
 
 def _has_mount(container: Json, *, by_name: bool = False) -> bool:
-    """Say whether a container mounts the volume, or has something at its place."""
+    """Say whether a container mounts the volume, or has another mount at its path."""
     return any(
         mount.get("name") == VOLUME or (not by_name and is_our_place(mount.get("mountPath")))
         for mount in container.get("volumeMounts") or ()
@@ -82,7 +84,7 @@ def _mounted(container: Json) -> Json:
 
 
 def _named(container: Json) -> Json:
-    """Return the container with its name in its environment; a variable of that name is the user's own."""
+    """Return the container with its name in its environment; an existing variable of that name does not change."""
     known = container.get("env") or []
     if any(variable.get("name") == CONTAINER_NAME for variable in known):
         return container
@@ -108,13 +110,13 @@ def _items(volume: Json) -> list[Any] | None:
 
 
 def _key(item: Any) -> object:
-    """Return what an item is, without what the API server fills in (`fieldRef.apiVersion`)."""
+    """Return what identifies an item, without the defaults of the API server (`fieldRef.apiVersion`)."""
     field, resource = item.get("fieldRef") or {}, item.get("resourceFieldRef") or {}
     return item.get("path"), field.get("fieldPath"), resource.get("containerName"), resource.get("resource")
 
 
 def _is_ours(volume: Json) -> bool:
-    """Say whether a volume holds what this module writes and nothing else, however much of it."""
+    """Say whether a volume holds only items that this module writes."""
     items = _items(volume) or []
     return 0 < len(items) <= ITEMS_MAX and all(_is_our_item(item) for item in items)
 
@@ -126,7 +128,7 @@ def _is_our_item(item: Any) -> bool:
     page = str(resource.get("resource"))
     kind, _, name = page.partition(".")
     if name.startswith(HUGEPAGES) and kind in {"requests", "limits"}:
-        return _key(item) == _key(_hugepages_item_of(str(resource.get("containerName")), kind, name))
+        return _key(item) == _key(_hugepages_item(str(resource.get("containerName")), kind, name))
     return _key(item) in [_key(_metadata_item(name)) for name in _METADATA]
 
 
@@ -145,7 +147,7 @@ def _metadata_items(pod: Json) -> Iterator[Json]:
 
 
 def _hugepages(container: Container) -> Iterator[tuple[str, str]]:
-    """Yield (requests or limits, resource) of hugepages that a container has some of; sizes in alphabetical order."""
+    """Yield (requests or limits, resource) for the hugepages of a container; sizes in alphabetical order."""
     resources = container.value.get("resources") or {}
     for kind in ("requests", "limits"):
         for name, figure in sorted((resources.get(kind) or {}).items()):
@@ -153,12 +155,8 @@ def _hugepages(container: Container) -> Iterator[tuple[str, str]]:
                 yield kind, name
 
 
-def _hugepages_item(container: Container, kind: str, resource: str) -> Json:
-    return _hugepages_item_of(container.name, kind, resource)
-
-
-def _hugepages_item_of(container: str, kind: str, resource: str) -> Json:
-    """Return the file of one figure: `hugepages_1G_limit_<container>` for `limits.hugepages-1Gi`."""
+def _hugepages_item(container: str, kind: str, resource: str) -> Json:
+    """Return the file of one amount: `hugepages_1G_limit_<container>` for `limits.hugepages-1Gi`."""
     size = resource.removeprefix(HUGEPAGES).replace("i", "")
     return {
         "path": f"hugepages_{size}_{kind.removesuffix('s')}_{container}",
@@ -167,7 +165,7 @@ def _hugepages_item_of(container: str, kind: str, resource: str) -> Json:
 
 
 def _fill_volume(pod: Json, items: Sequence[Json]) -> Json:
-    """Return the pod with a volume that has these items; those of an earlier pass stay."""
+    """Return the pod with a volume that has these items, beside those of an earlier pass."""
     found = _volume(pod)
     if found is None:
         volumes = podspec.spec_of(pod).get("volumes") or []

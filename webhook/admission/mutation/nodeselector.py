@@ -1,7 +1,7 @@
-"""Node selectors: a pod is scheduled to nodes that have its networks.
+"""Node selectors: the scheduler places a pod on a node that has its networks.
 
-Each network may name one label. A pod's own selector is never overwritten: what contradicts it is a problem, as are
-two networks that contradict each other. Affinities are left alone: the scheduler heeds both.
+Each network may name one label. Nothing overwrites a pod's own selector: a network that contradicts it is a problem,
+and so are two networks that contradict each other. Affinities do not change: the scheduler obeys both.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ from webhook.admission.wording import injectiontext
 
 
 def inject_node_selector(pod: Json, networks: Sequence[NetworkAttachmentDefinition]) -> Json | list[SpecError]:
-    """Return the pod with the labels of its networks' nodes, or what keeps it from any node."""
-    wanted, problems = _wanted(networks)
+    """Return the pod with the labels of its networks' nodes, or the problems that exclude every node."""
+    labels, problems = _labels_of(networks)
     own = podspec.spec_of(pod).get("nodeSelector") or {}
-    for key, (reference, value) in wanted.items():
+    for key, (reference, value) in labels.items():
         if own.get(key, value) != value:
             problems.append(injectiontext.selector_contradicted(key, own[key], value, reference))
     if problems:
         return problems
-    for key, (_, value) in sorted(wanted.items()):
+    for key, (_, value) in sorted(labels.items()):
         if key not in own:
             pod = podspec.put(pod, ("spec", "nodeSelector", key), value)
     return pod
 
 
-def _wanted(
+def _labels_of(
     networks: Sequence[NetworkAttachmentDefinition],
 ) -> tuple[Mapping[str, tuple[str, str]], list[SpecError]]:
-    """Return the first network and its value by key, and what is wrong with the others."""
-    wanted: dict[str, tuple[str, str]] = {}
+    """Return the first network and its value for each label, and the problems of the other networks."""
+    labels: dict[str, tuple[str, str]] = {}
     problems: dict[SpecError, None] = {}
     for network in networks:
         text = trim(network.annotations.get(NODE_SELECTOR, ""))
@@ -47,7 +47,7 @@ def _wanted(
             problems[injectiontext.selector_unreadable(network.reference, text)] = None
             continue
         key, value = read
-        first = wanted.setdefault(key, (network.reference, value))
+        first = labels.setdefault(key, (network.reference, value))
         if first[1] != value:
             problems[injectiontext.selectors_contradict(key, first, (network.reference, value))] = None
-    return wanted, list(problems)
+    return labels, list(problems)

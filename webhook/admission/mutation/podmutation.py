@@ -1,85 +1,75 @@
-"""The mutation of one pod: what is put into it, in this order, and the patch that does so.
+"""The mutation of one pod: the changes, in this order, and the patch that makes them.
 
-0. A network status that its author had no right to write is taken out, whoever opts out of the rest.
-1. The pod opts out, or is the image of a static pod: nothing more.
-2. Annotations by label, which may opt the pod out, then the namespace's default networks: from here on they are the
-   pod's.
-3. The networks are found; annotations that cannot be read end it here, for the judgement to refuse.
-4. Resources into the target container, pod network information, node selectors.
+0. A network status that its author may not write is removed, even if the pod opts out of the rest.
+1. A pod that opts out, and the mirror of a static pod, get nothing more.
+2. Annotations by label, which may opt the pod out, and then the namespace's default networks. From here on they are the
+   pod's own.
+3. The networks are looked up. If the annotations cannot be read, this is the end, and the judgement refuses the pod.
+4. Resources for the target container, pod network information, node selectors.
 
-The patch is the difference between the pod as it came and the pod as it is to be, so it is minimal, in the order of
-the pod's own members, and empty for a pod that has everything: a second pass changes nothing.
+The patch is the difference between the pod as sent and the changed pod. So it is minimal, follows the order of the
+pod's members, and is empty for a pod that has everything: a second pass changes nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from cniplugin.netspec.errors import SpecError
+from cniplugin.netspec.names import trim
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
+from cniplugin.netspec.selection import NETWORKS
 from webhook.admission.model import podspec
-from webhook.admission.model.injection import INJECT, MIRROR, Injection, is_unclear, opts_out
-from webhook.admission.model.limitsettings import DEFAULTS, ReviewLimits, containers_problem
+from webhook.admission.model.injection import INJECT, MIRROR, Injection, is_marked, is_unclear, opts_out
+from webhook.admission.model.kinds import POD
+from webhook.admission.model.limitsettings import containers_problem
 from webhook.admission.model.podspec import Json
-from webhook.admission.model.requests import GroupKind, Operation
+from webhook.admission.model.requests import AdmissionWarning, Operation
 from webhook.admission.mutation import jsonpatch
 from webhook.admission.mutation.jsonpatch import PatchError
 from webhook.admission.view import needs
-from webhook.admission.view.listers import Cluster
-from webhook.admission.wording import injectiontext, messages
+from webhook.admission.view.decisioncontext import DecisionContext
+from webhook.admission.wording import injectiontext, statustext
 
 from . import netinfo
-from .defaultnetworks import inject_default_networks
 from .netinfo import inject_netinfo
 from .nodeselector import inject_node_selector
-from .resources import find_unusable, inject_resources
-from .target import find_target
-from .userdefined import inject_annotations
-
-POD = GroupKind("", "Pod")
+from .resources import find_target, find_unusable, inject_resources
 
 
 class Mutation(NamedTuple):
-    """What becomes of a pod. `pod` is the pod after the operations.
+    """The mutation of a pod. `pod` is the pod after the operations.
 
-    `problems` refuse the pod. There are no operations then, and `pod` has the annotations that were read. `warnings`
-    tell of networks, which not every pod may know; `notes` are warnings that tell of the pod and its namespace only.
-    `missing`: namespace and name of networks that are not known, and may need something too.
+    `problems` refuse the pod; then there are no operations, and `pod` has the annotations that were read. `warnings`
+    are about networks, which the pod may not be allowed to know. `notes` are warnings about the pod and its namespace
+    only. `missing`: namespace and name of networks that do not exist, and might need something as well.
     """
 
     pod: Json
     operations: tuple[Operation, ...] = ()
-    notes: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
+    notes: tuple[AdmissionWarning, ...] = ()
+    warnings: tuple[AdmissionWarning, ...] = ()
     problems: tuple[SpecError, ...] = ()
     missing: tuple[tuple[str, str], ...] = ()
 
 
 def mutate(
-    sent: Json,
-    cluster: Cluster,
-    injection: Injection,
-    *,
-    namespace: str,
-    network_namespace: str,
-    dropped: Collection[str] = (),
-    limits: ReviewLimits = DEFAULTS,
+    sent: Json, context: DecisionContext, injection: Injection, *, namespace: str, dropped: Collection[str] = ()
 ) -> Mutation:
-    """Return the mutation of a pod that is created in `namespace`, as plain JSON, as it was sent.
+    """Return the mutation of a pod that is created in `namespace`; `sent` is the pod as plain JSON.
 
-    `dropped`: annotations that are taken out first.
-
-    Raises PatchError if the patch does not lead from the pod that came to the pod that is meant, which is a bug.
+    `dropped`: annotations that are removed first. Raises PatchError if the patch does not lead to the changed pod,
+    which is a bug.
     """
     if not podspec.has_outline(sent):
         return Mutation(sent)
     pod = podspec.without_annotations(sent, dropped) if dropped else sent
-    drops = tuple(messages.status_dropped(key) for key in dropped)
+    drops = tuple(statustext.dropped(key) for key in dropped)
     untouched = Mutation(pod, _patch(sent, pod), drops) if dropped else Mutation(pod)
     if MIRROR in podspec.annotations_of(pod):
         return untouched
-    too_many = containers_problem(podspec.count_containers(pod), limits)
+    too_many = containers_problem(podspec.count_containers(pod), context.configuration.limits)
     if too_many is None and not podspec.is_readable(pod):
         return untouched
     if opts_out(podspec.annotations_of(pod)):
@@ -87,14 +77,8 @@ def mutate(
     labelled = inject_annotations(pod, injection.annotations_by_label)
     if opts_out(podspec.annotations_of(labelled)):
         return Mutation(labelled, _patch(sent, labelled), drops)
-    annotated = inject_default_networks(labelled, cluster.default_networks(namespace))
-    selected = needs.find_networks(
-        podspec.annotations_of(annotated),
-        cluster.network,
-        namespace=namespace,
-        network_namespace=network_namespace,
-        limits=limits,
-    )
+    annotated = inject_default_networks(labelled, context.cluster.default_networks(namespace))
+    selected = needs.find_networks(podspec.annotations_of(annotated), namespace, context)
     notes = (*drops, *_notes(annotated))
     if selected is None:
         return Mutation(annotated, _patch(sent, annotated), notes)
@@ -102,8 +86,35 @@ def mutate(
     filled = _fill(annotated, networks, injection, too_many)
     if isinstance(filled, list):
         return Mutation(annotated, notes=notes, problems=tuple(filled), missing=missing)
-    remarks = tuple(_remarks(filled, networks, injection))
-    return Mutation(filled, _patch(sent, filled), notes=notes, warnings=remarks, missing=missing)
+    warnings = tuple(_warnings(filled, networks, injection))
+    return Mutation(filled, _patch(sent, filled), notes=notes, warnings=warnings, missing=missing)
+
+
+def inject_annotations(pod: Json, annotations_by_label: Mapping[str, Mapping[str, str]]) -> Json:
+    """Return the pod with the annotations of every label that is "true"; labels in alphabetical order.
+
+    They replace the pod's own annotations, and what they select is judged like any other request.
+    """
+    labels = podspec.labels_of(pod)
+    for label, given in sorted(annotations_by_label.items()):
+        if not is_marked(labels, label):
+            continue
+        for key, text in given.items():
+            if podspec.annotations_of(pod).get(key) != text:
+                pod = podspec.put(pod, ("metadata", "annotations", key), text)
+    return pod
+
+
+def inject_default_networks(pod: Json, text: str | None) -> Json:
+    """Return the pod with the default networks of its namespace (multus-cni issue 516).
+
+    `text` is the annotation of the namespace, unparsed. A pod keeps its own annotation, also an empty one, which asks
+    for no network. A pod in the node's network namespace gets no default networks, because it can attach none.
+    """
+    has_own = NETWORKS in podspec.annotations_of(pod) or podspec.spec_of(pod).get("hostNetwork") is True
+    if has_own or text is None or not trim(text):
+        return pod
+    return podspec.put(pod, ("metadata", "annotations", NETWORKS), text)
 
 
 def _fill(
@@ -112,9 +123,9 @@ def _fill(
     injection: Injection,
     too_many: SpecError | None,
 ) -> Json | list[SpecError]:
-    """Return the pod with all that its networks need, or why it cannot have it.
+    """Return the pod with everything that its networks need, or its problems.
 
-    `too_many`: that its containers cannot be looked at, which only matters if its networks need resources.
+    `too_many`: the problem of too many containers, which only matters if the networks need resources.
     """
     keys = injection.resource_name_keys
     has_resources = any(needs.resources_of(network, keys) for network in networks)
@@ -136,14 +147,16 @@ def _fill(
     return problems or selected
 
 
-def _notes(pod: Json) -> tuple[str, ...]:
+def _notes(pod: Json) -> tuple[AdmissionWarning, ...]:
     annotations = podspec.annotations_of(pod)
     unread = injectiontext.unread_annotations(annotations, POD)
     return (injectiontext.opt_out_unclear(annotations[INJECT]), *unread) if is_unclear(annotations) else unread
 
 
-def _remarks(pod: Json, networks: Sequence[NetworkAttachmentDefinition], injection: Injection) -> Iterator[str]:
-    """Yield what a user should know about a pod that is let through, and about its networks."""
+def _warnings(
+    pod: Json, networks: Sequence[NetworkAttachmentDefinition], injection: Injection
+) -> Iterator[AdmissionWarning]:
+    """Yield warnings about an allowed pod and its networks."""
     keys = injection.resource_name_keys
     has_resources = any(needs.resources_of(network, keys) for network in networks)
     if injection.exposes_netinfo and has_resources and netinfo.is_foreign(pod):
@@ -154,9 +167,9 @@ def _remarks(pod: Json, networks: Sequence[NetworkAttachmentDefinition], injecti
         yield from map(injectiontext.shortfall_warning, needs.find_shortfalls(pod, networks, keys))
 
 
-def _patch(pod: Json, meant: Json) -> tuple[Operation, ...]:
-    """Return the operations from one pod to the other, tried out on the very pod that came."""
-    operations = jsonpatch.diff(pod, meant)
-    if not jsonpatch.equal(jsonpatch.apply(operations, pod), meant):
-        raise PatchError("the patch does not lead to the pod that is meant")
+def _patch(sent: Json, changed: Json) -> tuple[Operation, ...]:
+    """Return the operations from one pod to the other, after a test on the pod as sent."""
+    operations = jsonpatch.diff(sent, changed)
+    if not jsonpatch.equal(jsonpatch.apply(operations, sent), changed):
+        raise PatchError("the patch does not lead to the changed pod")
     return tuple(operations)

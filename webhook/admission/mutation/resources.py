@@ -1,7 +1,11 @@
-"""Device plugin resources: the target container gets what the networks need.
+"""Device plugin resources: the target container gets the resources that the networks need.
 
-topUp: at least the needed count in requests and limits, which must be equal for such resources. What another container
-names, or the container itself already has, stays. honor: a resource that the pod names anywhere stays as it is.
+The target is the container that the pod names, else the first ordinary one. It may be an ordinary container or a
+sidecar. An init container that ends cannot be the target: the kubelet passes its devices on.
+
+topUp: requests and limits, which must be equal for such resources, get at least the needed count. A resource that
+another container names does not change, and no amount gets smaller. honor: a resource that any container names does not
+change.
 """
 
 from __future__ import annotations
@@ -10,11 +14,11 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
 from cniplugin.netspec.errors import SpecError
+from cniplugin.netspec.names import trim
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 from webhook.admission.model import podspec
-from webhook.admission.model.injection import Mode, has_domain
-from webhook.admission.model.podspec import Container, Json
-from webhook.admission.model.quantity import parse_quantity
+from webhook.admission.model.injection import INJECT_INTO, Mode, has_domain
+from webhook.admission.model.podspec import Container, Json, parse_quantity
 from webhook.admission.view import needs
 from webhook.admission.wording import injectiontext
 
@@ -22,16 +26,27 @@ from webhook.admission.wording import injectiontext
 def find_unusable(
     networks: Sequence[NetworkAttachmentDefinition], counts: Mapping[str, int], keys: Sequence[str]
 ) -> list[SpecError]:
-    """Return what is wrong with resources of Kubernetes' own; each with the first network that names it.
+    """Return the problems of resources of Kubernetes itself, each with the first network that names it.
 
-    NB: the API server would take `memory: 1`, and no container lives in one byte. Other names that nothing can have it
-    refuses itself.
+    NB: the API server would accept `memory: 1`, and no container can run in one byte. It refuses other names that no
+    plugin can have.
     """
     unusable = [resource for resource in counts if not has_domain(resource)]
     if not unusable:
         return []
     named = {name: known.reference for known in reversed(networks) for name in needs.resources_of(known, keys)}
     return [injectiontext.resource_unusable(resource, named[resource]) for resource in unusable]
+
+
+def find_target(pod: Json, annotations: Mapping[str, str]) -> Container | SpecError | None:
+    """Return the target, or the problem of a name that no container has; None for a pod without containers."""
+    ordinary = podspec.containers(pod)
+    name = trim(annotations.get(INJECT_INTO, ""))
+    if not name:
+        return ordinary[0] if ordinary else None
+    candidates = [*ordinary, *podspec.sidecars(pod)]
+    target = next((container for container in candidates if container.name == name), None)
+    return target or injectiontext.unknown_container(name, [container.name for container in candidates])
 
 
 def inject_resources(pod: Json, counts: Mapping[str, int], target: Container, mode: Mode) -> Json:
@@ -46,11 +61,11 @@ def inject_resources(pod: Json, counts: Mapping[str, int], target: Container, mo
 
 
 def _raise(pod: Json, target: Container, resource: str, count: int) -> Json:
-    """Return the pod with both figures of one resource at the largest of them and the count."""
+    """Return the pod with request and limit of one resource raised to their maximum, and at least to the count."""
     figures = target.figures(resource)
     read = [parse_quantity(figure) for figure in figures]
     if any(figure is not None and number is None for figure, number in zip(figures, read, strict=True)):
-        return pod  # the API server refuses such a figure, and says why
+        return pod  # the API server refuses such an amount, and says why
     highest = max([Fraction(count), *(number for number in read if number is not None)])
     written = next((figure for figure, number in zip(figures, read, strict=True) if number == highest), str(count))
     for key, number in zip(("requests", "limits"), read, strict=True):

@@ -1,1 +1,1 @@
-"""The cluster as one decision sees it: one immutable snapshot, the rules in force, and what was parsed of its texts."""
+"""The cluster as one decision sees it: a snapshot, its rules, the configuration, and the texts that were parsed."""

@@ -1,4 +1,4 @@
-"""What a pod claims of a network: the IP and MAC addresses that it asks for, each in one form, to be compared.
+"""The IP and MAC addresses that a pod claims of a network, each in one normal form for comparison.
 
 10.1.0.5, 10.1.0.5/24, ::ffff:10.1.0.5      -> 10.1.0.5
 fd00:0::5/64, FD00::5                       -> fd00::5
@@ -14,13 +14,13 @@ from cniplugin.netspec.selection import NetworkSelectionElement
 from webhook.admission.plugins.selectionrequests import read_ips
 
 CLAIMS_MAX = 64
-"""Of one element that count; nobody asks for so many, and each is kept as long as the pod runs."""
+"""Claims of one element that count. A pod needs far fewer, and the cache keeps each while the pod runs."""
 
 _SEPARATORS = str.maketrans("", "", ":-.")
 
 
 class Claim(NamedTuple):
-    """One address: where in the element it is, as it is written, and in the form that is compared."""
+    """One address: its path in the element, its text, and its normal form."""
 
     path: str
     value: str
@@ -28,12 +28,12 @@ class Claim(NamedTuple):
 
     @property
     def is_mac(self) -> bool:
-        """Whether it is a MAC address."""
+        """Whether the address is a MAC address."""
         return self.path == "mac"
 
 
 def claims_of(element: NetworkSelectionElement) -> tuple[Claim, ...]:
-    """Return what an element claims of its network, each address once; the first CLAIMS_MAX."""
+    """Return the first CLAIMS_MAX addresses that an element claims of its network, each once."""
     if not element.ips and element.mac is None:
         return ()
     found: dict[str, Claim] = {}

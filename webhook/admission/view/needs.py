@@ -1,55 +1,50 @@
-"""The networks that a pod selects, and how many of which resource they need. Asked by /mutate and by /validate."""
+"""The networks that a pod selects, and the resources that they need. Both /mutate and /validate use it."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
 from cniplugin.netspec.names import trim
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 from webhook.admission.model import podspec
-from webhook.admission.model.injection import BY_CLAIM, BY_PLUGIN, DEVICES_FROM, SOURCES, opts_out
-from webhook.admission.model.limitsettings import DEFAULTS, ReviewLimits
+from webhook.admission.model.injection import BY_CLAIM, BY_PLUGIN, opts_out, source_of
 from webhook.admission.model.podspec import Json
+from webhook.admission.view.decisioncontext import DecisionContext
 from webhook.admission.view.parsecache import read_pod
-
-Lookup = Callable[[str, str], NetworkAttachmentDefinition | None]
-"""(namespace, name) -> the definition, or None if there is none."""
 
 
 class Networks(NamedTuple):
-    """What a pod selects: the definitions, one per selection, and namespace and name of those that do not exist.
+    """The definitions that a pod selects, one per selection, and namespace and name of those that do not exist.
 
-    Definitions that want no injection are left out.
+    `found` leaves out definitions that opt out of injection.
     """
 
     found: tuple[NetworkAttachmentDefinition, ...] = ()
     missing: tuple[tuple[str, str], ...] = ()
 
 
-def find_networks(
-    annotations: Mapping[str, str],
-    lookup: Lookup,
-    *,
-    namespace: str,
-    network_namespace: str,
-    limits: ReviewLimits = DEFAULTS,
-) -> Networks | None:
-    """Return the networks of a pod. None if an annotation cannot be read, or is above a limit.
+def find_networks(annotations: Mapping[str, str], namespace: str, context: DecisionContext) -> Networks | None:
+    """Return the networks of a pod. None if an annotation cannot be read, or exceeds a limit.
 
-    The judgement of networks refuses that, and what does not exist, in words that a pod may be told.
+    The check of networks refuses such annotations, and networks that do not exist.
     """
-    asked = read_pod(annotations, namespace=namespace, network_namespace=network_namespace, limits=limits)
+    asked = read_pod(
+        annotations,
+        namespace=namespace,
+        network_namespace=context.network_namespace,
+        limits=context.configuration.limits,
+    )
     if asked.problems:
         return None
     elements = [element for element in (asked.default, *asked.networks) if element is not None]
     references = [(element.namespace, element.name) for element in elements]
-    looked_up = [lookup(*reference) for reference in references]
-    missing = (reference for reference, network in zip(references, looked_up, strict=True) if network is None)
+    networks = [context.cluster.network(*reference) for reference in references]
+    missing = (reference for reference, network in zip(references, networks, strict=True) if network is None)
     return Networks(
-        found=tuple(network for network in looked_up if network is not None and not opts_out(network.annotations)),
+        found=tuple(network for network in networks if network is not None and not opts_out(network.annotations)),
         missing=tuple(dict.fromkeys(missing)),
     )
 
@@ -65,55 +60,54 @@ def count_needs(
 ) -> Mapping[str, int]:
     """Return how many of each resource a device plugin must give, by the resource's name in alphabetical order.
 
-    A network counts once for each resource that it names. Devices that come by a ResourceClaim are not asked for a
-    second time: those of a definition that says so, and of every definition that says nothing in a pod with claims,
-    because which devices a claim brings is known after it is allocated only.
+    A network counts once for each resource that it names. It does not count if a ResourceClaim gives its devices. That
+    is so for a definition that names this source, and for a definition without a source in a pod with claims: nobody
+    knows the devices of a claim before its allocation.
     """
-    source = BY_CLAIM if has_claims else BY_PLUGIN
-    asked = (network for network in networks if (_says(network) or source) == BY_PLUGIN)
+    default = BY_CLAIM if has_claims else BY_PLUGIN
+    asked = (network for network in networks if (source_of(network.annotations) or default) == BY_PLUGIN)
     return dict(sorted(Counter(name for network in asked for name in resources_of(network, keys)).items()))
 
 
-def _says(network: NetworkAttachmentDefinition) -> str | None:
-    """Return where a definition says that its devices come from."""
-    said = trim(network.annotations.get(DEVICES_FROM, ""))
-    return said if said in SOURCES else None
-
-
 def find_claimed(pod: Json, networks: Sequence[NetworkAttachmentDefinition], keys: Sequence[str]) -> list[str]:
-    """Return the resources that a pod with claims is taken to claim, because neither it nor a definition says more."""
+    """Return the resources that claims are assumed to give: neither a container nor a definition says otherwise."""
     if not podspec.has_claims(pod):
         return []
-    silent = [network for network in networks if _says(network) is None]
-    named = {name for network in silent for name in resources_of(network, keys)}
-    offered = podspec.offered(pod, named) if named else {}
-    return sorted(name for name in named if not offered.get(name))
+    without_source = [network for network in networks if not source_of(network.annotations)]
+    named = {name for network in without_source for name in resources_of(network, keys)}
+    requested = podspec.requested(pod, named) if named else {}
+    return sorted(name for name in named if not requested.get(name))
 
 
 class Shortfall(NamedTuple):
-    """A resource of which the pod gets fewer than its networks need."""
+    """A resource of which the pod requests less than its networks need.
+
+    `references`: the networks, as `namespace/name`, in the pod's order.
+    """
 
     resource: str
     needed: int
-    offered: Fraction
+    requested: Fraction
     references: tuple[str, ...]
-    """The networks, `namespace/name`, in the pod's order."""
 
 
 def find_shortfalls(pod: Json, networks: Sequence[NetworkAttachmentDefinition], keys: Sequence[str]) -> list[Shortfall]:
-    """Return what is short in a pod as it is, by the resource's name."""
+    """Return the shortfalls of a pod, ordered by the resource's name."""
     counts = count_needs(networks, keys, has_claims=podspec.has_claims(pod))
     if not counts:
         return []
-    offered = podspec.offered(pod, counts)
-    amounts = ((resource, needed, offered.get(resource, Fraction(0))) for resource, needed in counts.items())
+    requested = podspec.requested(pod, counts)
+    amounts = ((resource, needed, requested.get(resource, Fraction(0))) for resource, needed in counts.items())
     short = [(resource, needed, amount) for resource, needed, amount in amounts if amount < needed]
     references = _references(networks, keys) if short else {}
     return [Shortfall(resource, needed, amount, tuple(references[resource])) for resource, needed, amount in short]
 
 
 def _references(networks: Sequence[NetworkAttachmentDefinition], keys: Sequence[str]) -> Mapping[str, Iterable[str]]:
-    """Return the networks that name each resource, once each. NB: one walk, as a pod may name 100,000 networks."""
+    """Return the networks that name each resource, once each.
+
+    NB: it walks the networks once, because a pod may name 100,000 of them.
+    """
     found: dict[str, dict[str, None]] = {}
     for network in networks:
         for resource in resources_of(network, keys):

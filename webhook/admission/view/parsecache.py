@@ -1,15 +1,15 @@
-"""What was read of texts that authors write: the one cache of parsed configurations and annotations, bounded by size.
+"""The one cache of parsed configurations and annotations, bounded by size.
 
-Theory of operation. A definition is read when a decision first asks for it, and so is an annotation; both webhooks, dry
-runs and the pods of a ReplicaSet bring the same texts again. What was read is kept until others need the room. A parsed
-JSON value takes up to 30 times the room of its text, so the bound is an estimate of bytes, not a number of entries: an
-author of one namespace can write texts as he likes, and 1,000 entries of 16 KiB would be 400 MiB.
+Theory of operation. A decision parses a definition or an annotation when it first needs it. Both webhooks, dry runs and
+the pods of a ReplicaSet bring the same texts again, so the cache keeps the parsed values until others need the room. A
+parsed JSON value takes up to 30 times the room of its text. So the bound is an estimate of bytes, not a number of
+entries: the author of one namespace can write any text, and 1,000 entries of 16 KiB would take 400 MiB.
 
-A review runs on the event loop, and may name 64 definitions that nobody has read. So a server gives each review an
-allowance of characters. Whoever has used it up gets OutOfTurnError, with the work that is missing: the server has it
-done elsewhere, or later, and asks again. Elsewhere (commands, tests) nothing is limited.
+A review runs on the event loop, and may name 64 definitions that are not parsed yet. So a server gives each turn of a
+review an allowance of characters to parse. When it is used up, the cache raises OutOfTurnError with the missing work;
+the server has another thread do the work, and then judges the review again. Commands and tests have no limit.
 
-NB: used from one thread at a time, which is the event loop's in a server; so nothing is locked.
+NB: only one thread at a time may use the cache, in a server that of the event loop. So there are no locks.
 """
 
 from __future__ import annotations
@@ -25,27 +25,27 @@ from cniplugin.netspec.cniconfig import NetworkConfigList
 from cniplugin.netspec.errors import SpecError, SpecErrors
 from cniplugin.netspec.selection import NETWORKS
 from webhook.admission.model.limitsettings import ReviewLimits, pod_problems, too_many_networks
-from webhook.admission.view.listers import Cluster
+from webhook.admission.view.decisioncontext import Cluster
 
 WEIGHT_MAX = 32 * 1024 * 1024
 """Bytes, estimated. A usual definition (0.8 KB) weighs 6 KB, so the 5,000 that are used most stay read."""
 
 ALLOWANCE = 65_536
-"""Characters that one review may have read on the event loop: the dearest take 15 ms, those of a usual pod 0.1."""
+"""Characters that one turn may parse on the event loop: the slowest texts take 15 ms, those of a usual pod 0.1 ms."""
 
 _ENTRY = 1024
 """Bytes of an entry without its value; also of one error."""
 
 
 def _nothing() -> None:
-    """Do what is to be done where another turn is all that a review needs."""
+    """Do nothing: the review needs another turn, and no work before it."""
 
 
 class OutOfTurnError(UnreadError):
-    """A review needs more read than its turn allows.
+    """A review has to parse more than its turn allows.
 
-    `cluster` is what to ask in the next turn; None: the same. Before that turn `work` is to be called in any thread,
-    and then `keep` in the thread of the reviews.
+    `cluster` is the snapshot for the next turn, None for the same one. Before that turn the server calls `work` in any
+    thread, and then `keep` in the thread of the reviews.
     """
 
     def __init__(
@@ -62,19 +62,19 @@ class OutOfTurnError(UnreadError):
 
 
 class ParsedConfig(NamedTuple):
-    """A configuration that was read: its value, or what is wrong with it."""
+    """A parsed configuration: its value, or its problems."""
 
     config: NetworkConfigList | None
     problems: tuple[SpecError, ...] = ()
 
 
 class ParseCache:
-    """Values by key, of which those that were asked for last stay. See the module."""
+    """Values by key; the least recently used ones make room for others. See the module."""
 
     def __init__(self, weight_max: int = WEIGHT_MAX) -> None:
         self.weight = 0
         self.left: int | None = None
-        """Characters that the review in progress may still have read; None: as many as it likes."""
+        """Characters that the turn in progress may still parse; None for no limit."""
         self._weight_max = weight_max
         self._entries: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
 
@@ -82,7 +82,7 @@ class ParseCache:
         return len(self._entries)
 
     def get(self, key: Hashable) -> Any:
-        """Return what was put under a key; None if that is not here."""
+        """Return the value of a key; None if the cache does not have it."""
         entry = self._entries.get(key)
         if entry is None:
             return None
@@ -90,7 +90,7 @@ class ParseCache:
         return entry[0]
 
     def put(self, key: Hashable, value: object, weight: int) -> None:
-        """Keep a value of about so many bytes. One that is larger than the whole bound stays until the next."""
+        """Keep a value of about `weight` bytes. A value above the whole bound stays until the next one comes."""
         before = self._entries.pop(key, None)
         if before is not None:
             self.weight -= before[1]
@@ -101,7 +101,7 @@ class ParseCache:
             self.weight -= freed
 
     def spend(self, characters: int) -> bool:
-        """Say whether the review in progress may have so many more characters read, and take note of it."""
+        """Take characters off the allowance of the turn in progress. Return False if too few are left."""
         if self.left is None:
             return True
         if characters > self.left:
@@ -110,7 +110,7 @@ class ParseCache:
         return True
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Remove all values."""
         self._entries.clear()
         self.weight = 0
 
@@ -121,9 +121,9 @@ NO_NETWORKS = PodSelections()
 
 
 def weigh(text: str) -> int:
-    """Return about how many bytes the JSON value of a text takes, by what opens objects, lists, members and strings.
+    """Estimate the bytes that the JSON value of a text takes, by counting its delimiters.
 
-    CPython 3.11: an empty object 64, its first five members 120, a list 56, a place in it 8, a string 49 and its text.
+    CPython 3.11: an empty object 64, its first five members 120, a list 56, an item in it 8, a string 49 and its text.
     """
     return (
         len(text)
@@ -136,7 +136,7 @@ def weigh(text: str) -> int:
 
 
 def read_config(text: str, name: str) -> ParsedConfig:
-    """Return what `spec.config` of a definition of this name says. Never raises SpecErrors."""
+    """Return the parsed `spec.config` of a definition of this name. Never raises SpecErrors."""
     key = ("config", text, name)
     known: ParsedConfig | None = PARSED.get(key)
     if known is not None:
@@ -147,7 +147,7 @@ def read_config(text: str, name: str) -> ParsedConfig:
 
 
 def parse_config(text: str, name: str) -> ParsedConfig:
-    """As `read_config`, without the cache. In any thread."""
+    """Parse as `read_config` does, without the cache. May run in any thread."""
     try:
         return ParsedConfig(cniconfig.parse(text, name=name))
     except SpecErrors as errors:
@@ -157,9 +157,10 @@ def parse_config(text: str, name: str) -> ParsedConfig:
 def read_pod(
     annotations: Mapping[str, str], *, namespace: str, network_namespace: str, limits: ReviewLimits | None
 ) -> PodSelections:
-    """Return what a pod in a namespace selects; a bare default network is one of `network_namespace`.
+    """Return the networks that a pod in a namespace asks for.
 
-    `limits`: None for a pod that is stored already. A limit that the pod exceeds is its only problem.
+    A default network that is named without a namespace is one of `network_namespace`. `limits`: None for a stored pod.
+    If the annotations exceed a limit, that is the only problem.
     """
     networks, default = texts_of(annotations)
     if not networks and not default:

@@ -1,20 +1,20 @@
-"""What pods may attach to, as an admin asks: one network (`answer`), or all of them (`list_permissions`).
+"""What pods may attach to, for admins: one network (`answer`), or all of them (`list_permissions`).
 
-Who asks may know what there is, so an answer says whether a network exists; the refusal in it is the one that the pod
-would get, which does not (side door 22).
+An admin may know which networks exist, so an answer says whether a network exists. The refusal in it is the one that
+the pod would get, which does not say so (side door 22).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from cniplugin.access.judging.allowednetworks import list_allowed
 from cniplugin.access.judging.judge import judge, judge_level_trial
 from cniplugin.access.judging.reasons import decided_by_posture, decided_by_rule
 from cniplugin.access.judging.ruleindex import Index
-from cniplugin.access.model.decision import Config, Item, Rules, Subject, Verdict
+from cniplugin.access.model.decision import Config, Item, Subject, Verdict
 from cniplugin.access.model.levels import MODES, TRIALS, Level, level_of
 from cniplugin.access.model.limits import describe
 from cniplugin.access.model.policyrules import AUDIT, DENY, ENFORCE, WARN, AttachmentRule
@@ -23,14 +23,11 @@ from cniplugin.netspec.errors import SpecError, SpecErrors
 from cniplugin.netspec.names import nearest
 from cniplugin.netspec.plan import plan
 from cniplugin.netspec.selection import NetworkSelectionElement
-from webhook.admission.view.listers import Cluster
-
-if TYPE_CHECKING:
-    from cniplugin.access.model.decision import RuleIndex  # there is none when it runs
+from webhook.admission.view.decisioncontext import Cluster, DecisionContext
 
 
 class Grant(NamedTuple):
-    """One way to be allowed, and what may be asked for with it. `rule` is None where the posture decides."""
+    """One way to be allowed. `asks`: what the pod may ask for. `rule` is None if the posture decides."""
 
     decided: str
     asks: str
@@ -38,16 +35,16 @@ class Grant(NamedTuple):
 
 
 class Trial(NamedTuple):
-    """What a policy on trial would refuse that is allowed now; `mode` is Warn or Audit."""
+    """The refusal by a policy on trial of something that is allowed now; `mode` is Warn or Audit."""
 
     mode: str
     verdict: Verdict
 
 
 class Permission(NamedTuple):
-    """The answer about one network. Limits of several grants are never added together: one must accept everything.
+    """The answer about one network. Limits of grants do not add up: one grant must accept the whole request.
 
-    `denies`: Deny rules about this pod and network that hold for some requests only.
+    `denies`: Deny rules about this pod and network that apply to some requests only.
     """
 
     item: Item
@@ -63,10 +60,10 @@ class Permission(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """The answer about one network, and what else its asker wants to know.
+    """The answer about one network, with help for the admin.
 
-    `allowed`: networks that the pod may use, a few. `near`: a network of a similar name, where there is none of this.
-    `problems`: why it cannot be attached, whoever may.
+    `allowed`: some networks that the pod may use. `near`: a network of a similar name, if this one does not exist.
+    `problems`: why nobody can attach the network.
     """
 
     subject: Subject
@@ -78,10 +75,10 @@ class Answer(NamedTuple):
 
 
 class Permissions(NamedTuple):
-    """What pods of a namespace may attach to. `denies`: Deny rules about this pod, on trial too.
+    """What pods of a namespace may attach to. `denies`: Deny rules about this pod, also those on trial.
 
-    `others`: rules about pods of the namespace that have other labels or another service account. `levels`: of the
-    definitions in the namespace, by mode.
+    `others`: rules about pods of the namespace with other labels or another service account. `levels`: the levels of
+    the definitions in the namespace, by mode.
     """
 
     subject: Subject
@@ -92,22 +89,22 @@ class Permissions(NamedTuple):
     levels: Mapping[str, Level] = MappingProxyType({})
 
 
-def answer(
-    subject: Subject, element: NetworkSelectionElement, cluster: Cluster, rules: Rules, *, default: bool
-) -> Answer:
-    """Say whether a pod may attach to a network in this way. `default`: in place of the cluster's default network."""
+def answer(subject: Subject, element: NetworkSelectionElement, context: DecisionContext, *, default: bool) -> Answer:
+    """Judge one attachment of a pod. `default`: it replaces the cluster's default network."""
+    cluster, rules = context.cluster, context.rules
     network = cluster.network(element.namespace, element.name)
     labels = cluster.namespace_labels(element.namespace)
     item = Item(element=element, network=network, network_labels=labels, replaces_default=default)
-    permission = _permission(subject, item, cluster, rules)
+    permission = _permission(subject, item, context)
     allowed, more = ((), False) if permission.verdict.is_allowed else list_allowed(subject, rules, cluster)
     near = nearest(element.name, cluster.network_names(element.namespace)) if network is None else None
     return Answer(subject, permission, allowed, more, near or "", _problems(item, cluster))
 
 
-def list_permissions(subject: Subject, cluster: Cluster, rules: Rules) -> Permissions:
-    """Return the answer for each network that there is, asked for without anything else, and the rules behind it."""
-    networks = tuple(_permission(subject, item, cluster, rules) for item in _items(cluster))
+def list_permissions(subject: Subject, context: DecisionContext) -> Permissions:
+    """Return the answer for each existing network, requested without options, and the rules behind it."""
+    rules = context.rules
+    networks = tuple(_permission(subject, item, context) for item in _items(context.cluster))
     is_exempt = subject.namespace in rules.config.exempt_namespaces
     index = rules.audited or rules.warned or rules.enforced
     about = index.rules_in(subject) if index is not None and not is_exempt else ()
@@ -132,9 +129,10 @@ def _items(cluster: Cluster) -> Iterator[Item]:
             yield Item(element=element, network=cluster.network(namespace, name), network_labels=labels)
 
 
-def _permission(subject: Subject, item: Item, cluster: Cluster, rules: Rules) -> Permission:
+def _permission(subject: Subject, item: Item, context: DecisionContext) -> Permission:
+    rules = context.rules
     verdict = judge(subject, item, rules)
-    trials = tuple(_trials(subject, item, cluster, rules)) if verdict.is_allowed else ()
+    trials = tuple(_trials(subject, item, context)) if verdict.is_allowed else ()
     is_exempt = verdict.code == "Exempt"
     denies, allows = (
         rules.enforced.find(subject, item, whatever=True) if rules.enforced is not None and not is_exempt else ((), ())
@@ -146,7 +144,7 @@ def _permission(subject: Subject, item: Item, cluster: Cluster, rules: Rules) ->
 def _grants(
     subject: Subject, item: Item, config: Config, verdict: Verdict, allows: Sequence[AttachmentRule]
 ) -> Iterator[Grant]:
-    """Yield what lets the pod attach; the one that decided comes first."""
+    """Yield the grants that let the pod attach; the one that decided comes first."""
     if verdict.code == "Exempt":
         yield Grant(f'exemptNamespaces, which names "{subject.namespace}"', "anything")
     elif verdict.code == "Posture":
@@ -165,23 +163,26 @@ def _has_consent(subject: Subject, item: Item, rule: AttachmentRule) -> bool:
 
 
 def _asks_of_posture(item: Item, config: Config) -> str:
-    """NB: `judge` refuses these two where no rule allows them, but under Open."""
+    """NB: if no rule allows these two, `judge` refuses them under any posture but Open."""
     if config.posture == "Open":
         return "anything"
     has_resource = item.network is not None and bool(item.network.resource_name)
     return "anything but default-network" + ("" if has_resource else ", deviceID")
 
 
-def _trials(subject: Subject, item: Item, cluster: Cluster, rules: Rules) -> Iterator[Trial]:
-    """Yield each policy that would refuse alone, where all on trial together would, and each level on trial.
+def _trials(subject: Subject, item: Item, context: DecisionContext) -> Iterator[Trial]:
+    """Yield the policies that would refuse, and the levels on trial that would refuse.
 
-    NB: an Allow on trial may lift what another one refuses, so alone is not enough; and where all refuse, one does.
+    If all policies on trial together refuse, each one that refuses alone is named. NB: one that refuses alone is not
+    enough, because an Allow on trial may lift its refusal.
     """
+    rules = context.rules
     for mode, index in ((WARN, rules.warned), (AUDIT, rules.audited)):
-        if index is None or _judge_with(index, subject, item, rules).is_allowed:
+        # As `judge_trial` judges, with an index in place of the enforced one.
+        if index is None or judge(subject, item, rules.replace(enforced=index), is_on_node=True).is_allowed:
             continue
-        for alone in _each_alone(mode, cluster):
-            verdict = _judge_with(alone, subject, item, rules)
+        for alone in _each_alone(mode, context.cluster):
+            verdict = judge(subject, item, rules.replace(enforced=alone), is_on_node=True)
             if not verdict.is_allowed:
                 yield Trial(mode, verdict)
     for level, mode in TRIALS.items():
@@ -190,13 +191,8 @@ def _trials(subject: Subject, item: Item, cluster: Cluster, rules: Rules) -> Ite
             yield Trial(mode, refused)
 
 
-def _judge_with(index: RuleIndex, subject: Subject, item: Item, rules: Rules) -> Verdict:
-    """Judge as `judge_trial` does."""
-    return judge(subject, item, rules.replace(enforced=index), is_on_node=True)
-
-
 def _each_alone(mode: str, cluster: Cluster) -> Sequence[Index]:
-    """Return the index of the policies in force with each policy of a mode; made once per snapshot."""
+    """Return, for each policy of a mode, the index of the enforced policies and that policy. Made once per snapshot."""
 
     def make() -> Sequence[Index]:
         policies = cluster.policies.policies
@@ -207,7 +203,7 @@ def _each_alone(mode: str, cluster: Cluster) -> Sequence[Index]:
 
 
 def _problems(item: Item, cluster: Cluster) -> tuple[SpecError, ...]:
-    """Return why the network cannot be attached so. Who asks may see what its configuration says."""
+    """Return why the network cannot be attached in this way. An admin may see what its configuration says."""
     if item.network is None or item.network.problems:
         return item.network.problems if item.network is not None else ()
     selected, default = ([], item.element) if item.replaces_default else ([item.element], None)

@@ -1,15 +1,15 @@
-"""Who may write `network-status`: nodes, the network plugins of the nodes, and whom the configuration names.
+"""Who may write `network-status`: nodes, their network plugins, and the users and groups of the configuration.
 
-| writer | what shows it |
+| writer | how it is recognised |
 | --- | --- |
-| a node | group `system:nodes`; NodeRestriction keeps it to its own pods |
-| whom the configuration names | `statusWriters` (users), `statusWriterGroups` |
-| a network plugin, through `pods/status` only | PLUGIN_ACCOUNTS, or the group of Multus' certificates, one a node |
-| any other agent of the pod's node, through `pods/status` only | its token is bound to a pod of that very node |
+| a node | group `system:nodes`; NodeRestriction limits it to its own pods |
+| a user or group of the configuration | `statusWriters` (users), `statusWriterGroups` |
+| a network plugin, through `pods/status` only | PLUGIN_ACCOUNTS, or the group of Multus' certificates, one per node |
+| another agent of the pod's node, through `pods/status` only | its token is bound to a pod of the same node |
 
-The last two go through `pods/status` only, because that is a right of its own: no role that Kubernetes gives to tenants
-(`edit`, `admin`) has it, so an account that has it got it from an administrator. A token alone proves little, as a
-tenant's pod on the same node has one that says the same.
+The last two may write through `pods/status` only, which is a separate right. The roles that Kubernetes gives to tenants
+(`edit`, `admin`) do not have it, so an administrator gave it to the account. The token alone proves little: a tenant's
+pod on the same node has such a token as well.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from webhook.admission.model.requests import Request
 
 NODES_GROUP = "system:nodes"
 MULTUS_GROUP = "system:multus"
-"""Organization of the certificates that a thick Multus asks for, one for each node (`perNodeCertificate`)."""
+"""Organization of the certificates that a thick Multus requests, one for each node (`perNodeCertificate`)."""
 
 PLUGIN_ACCOUNTS = (
     "system:serviceaccount:kube-system:dynamic-networks-controller",
@@ -28,11 +28,11 @@ PLUGIN_ACCOUNTS = (
 )
 """Accounts of multus-dynamic-networks-controller, Multus and this project's plugin, as their manifests install them.
 
-NB: of kube-system only. Where there is no OpenShift, a tenant may own a namespace openshift-multus.
+NB: only those of kube-system. Without OpenShift, a tenant may own a namespace called openshift-multus.
 """
 
 STATUS = "status"
-"""The subresource that CNI plugins write through (net-attach-def-client, `SetNetworkStatus`)."""
+"""The subresource that CNI plugins write to (net-attach-def-client, `SetNetworkStatus`)."""
 
 NODE_NAME = "authentication.kubernetes.io/node-name"
 """Key of `userInfo.extra` (Kubernetes 1.30): the node of the pod that a service account's token is bound to."""

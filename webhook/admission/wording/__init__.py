@@ -1,1 +1,1 @@
-"""Every sentence about a decision. Values in, text out; nothing reads the text again."""
+"""Every sentence about a decision, one module per subject: values in, text out. Nothing reads the text again."""

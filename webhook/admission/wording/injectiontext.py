@@ -1,4 +1,4 @@
-"""Every word about injection that a user reads: problems as `SpecError`s, remarks as warnings of one line."""
+"""Texts about injection: problems as `SpecError`s, and warnings."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from cniplugin.netspec.errors import SpecError, show
 from cniplugin.netspec.names import nearest, trim
 from cniplugin.netspec.netattachdef import RESOURCE_NAME
+from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS
 from webhook.admission.model.injection import (
     DEFAULT_NETWORKS,
     DEVICES_FROM,
@@ -14,18 +15,25 @@ from webhook.admission.model.injection import (
     INJECT_INTO,
     NODE_SELECTOR,
     SOURCES,
+    Injection,
+    find_misspelt,
+    is_marked,
 )
-from webhook.admission.model.requests import GroupKind
-from webhook.admission.view.misspelt import find_misspelt
+from webhook.admission.model.kinds import GroupKind
+from webhook.admission.model.requests import AdmissionWarning, Decision, Object, Request
+from webhook.admission.view.decisioncontext import Cluster
 from webhook.admission.view.needs import Shortfall
-from webhook.admission.wording import messages
+from webhook.admission.wording.answers import did_you_mean, template_path
 
 SHOWN_NAMES_MAX = 20
 """Names of containers in one message."""
 
+_DEVICES = "DOMAIN/NAME, such as example.com/vf: letters, digits, '-', '_' and '.'"
+_ASK_THE_OWNER = "ask the owner of the network to correct it"
+
 
 def unknown_container(name: str, names: Sequence[str]) -> SpecError:
-    """The annotation that chooses the container names none."""
+    """The annotation that chooses a container names one that the pod does not have."""
     near = nearest(name, names)
     more = f" and {len(names) - SHOWN_NAMES_MAX} more" if len(names) > SHOWN_NAMES_MAX else ""
     return SpecError(
@@ -33,83 +41,68 @@ def unknown_container(name: str, names: Sequence[str]) -> SpecError:
         source=f"metadata.annotations[{INJECT_INTO}]",
         value=name,
         detail="the pod has no such container",
-        fix=messages.did_you_mean(near) if near else "",
+        fix=did_you_mean(near) if near else "",
         allowed=f"a container or sidecar of the pod: {', '.join(names[:SHOWN_NAMES_MAX])}{more}",
     )
 
 
-_DEVICES = "DOMAIN/NAME, such as example.com/vf: letters, digits, '-', '_' and '.'"
-
-
 def resource_unusable(name: str, reference: str) -> SpecError:
-    """A definition names a resource that no device plugin has. NB: only its owner can mend it."""
-    return SpecError(
-        rule="resource-name",
-        source="spec.containers",
-        value=name,
-        detail=f"the resource of network {reference} is not a device plugin's",
-        fix="ask the owner of the network to correct it",
-        allowed=_DEVICES,
-    )
+    """A pod's network names a resource that no device plugin can have."""
+    detail = f"the resource of network {reference} is not a device plugin's"
+    return _resource("spec.containers", name, detail, _ASK_THE_OWNER)
 
 
 def resource_written(name: str) -> SpecError:
-    """The same, told to its owner."""
-    return SpecError(
-        rule="resource-name",
-        source=f"metadata.annotations[{RESOURCE_NAME}]",
-        value=name,
-        detail="this is no resource of a device plugin, and all pods of the network would be refused",
-        fix=f"for devices of a ResourceClaim add the annotation {DEVICES_FROM}: ResourceClaim",
-        allowed=_DEVICES,
-    )
+    """A definition that is written names a resource that no device plugin can have."""
+    detail = "this is not a resource of a device plugin, and all pods of the network would be refused"
+    fix = f"for devices of a ResourceClaim add the annotation {DEVICES_FROM}: ResourceClaim"
+    return _resource(f"metadata.annotations[{RESOURCE_NAME}]", name, detail, fix)
 
 
-def resource_without_domain(name: str) -> str:
-    """A definition does not say where its devices come from, and no device plugin can have its resource."""
-    return _warning(
-        f"metadata.annotations[{RESOURCE_NAME}]: no device plugin has a resource without a domain: {show(name)}; add "
-        f"{DEVICES_FROM}: ResourceClaim if claims give the devices; pods without resourceClaims will be refused"
+def _resource(source: str, name: str, detail: str, fix: str) -> SpecError:
+    return SpecError(rule="resource-name", source=source, value=name, detail=detail, fix=fix, allowed=_DEVICES)
+
+
+def resource_without_domain(name: str) -> AdmissionWarning:
+    """Warn that no device plugin can have the resource of a definition that does not name the source of its devices."""
+    return AdmissionWarning(
+        f"metadata.annotations[{RESOURCE_NAME}]",
+        f"no device plugin has a resource without a domain: {show(name)}; add {DEVICES_FROM}: ResourceClaim if claims "
+        "give the devices; pods without resourceClaims will be refused",
     )
 
 
 def selector_unreadable(reference: str, text: str) -> SpecError:
-    """A definition's node selector is not one label. NB: only its owner can mend it."""
-    return SpecError(
-        rule="node-selector-value",
-        source="spec.nodeSelector",
-        value=text,
-        detail=f"{NODE_SELECTOR} of network {reference} cannot be read",
-        fix="ask the owner of the network to correct it",
-        allowed="one label, key=value or key",
-    )
+    """The node selector of a pod's network is not one label."""
+    detail = f"{NODE_SELECTOR} of network {reference} cannot be read"
+    return _selector("spec.nodeSelector", text, detail, _ASK_THE_OWNER)
 
 
 def selector_written(text: str) -> SpecError:
-    """The same, told to its owner."""
-    return SpecError(
-        rule="node-selector-value",
-        source=f"metadata.annotations[{NODE_SELECTOR}]",
-        value=text,
-        detail="this cannot be read, and all pods of the network would be refused",
-        allowed="one label, key=value or key",
-    )
+    """The node selector of a definition that is written is not one label."""
+    detail = "this cannot be read, and all pods of the network would be refused"
+    return _selector(f"metadata.annotations[{NODE_SELECTOR}]", text, detail)
 
 
-def selector_contradicted(key: str, own: str, wanted: str, reference: str) -> SpecError:
-    """The pod asks for other nodes than a network is on."""
+def _selector(source: str, text: str, detail: str, fix: str = "") -> SpecError:
+    allowed = "one label, key=value or key"
+    return SpecError(rule="node-selector-value", source=source, value=text, detail=detail, fix=fix, allowed=allowed)
+
+
+def selector_contradicted(key: str, own: str, value: str, reference: str) -> SpecError:
+    """The pod asks for nodes that do not have a network."""
     return SpecError(
         rule="node-selector-conflict",
         source="spec.nodeSelector",
         path=f"[{key}]",
         value=own,
-        detail=f'network {reference} is on nodes with "{key}: {wanted}" only, and the pod asks for others',
+        detail=f'network {reference} is on nodes with "{key}: {value}" only, and the pod asks for others',
         fix="remove the key, or the network",
     )
 
 
 def selectors_contradict(key: str, first: tuple[str, str], second: tuple[str, str]) -> SpecError:
-    """Two networks are on different nodes; each is (reference, value)."""
+    """Two networks are on different nodes; each is a reference and a value."""
     return SpecError(
         rule="node-selector-conflict",
         source="spec.nodeSelector",
@@ -122,71 +115,94 @@ def selectors_contradict(key: str, first: tuple[str, str], second: tuple[str, st
     )
 
 
-def shortfall(found: Shortfall) -> SpecError:
-    """The containers get fewer devices than the networks need, and the last networks would have none."""
+def shortfall(short: Shortfall) -> SpecError:
+    """The containers get fewer devices than the networks need."""
     return SpecError(
         rule="resource-shortfall",
         source="spec.containers",
-        detail=_shortfall(found),
-        fix=f"request {found.needed}, or leave the resource out of all containers and have it injected",
+        detail=_shortfall(short),
+        fix=f"request {short.needed}, or leave the resource out of all containers and have it injected",
     )
 
 
-def shortfall_warning(found: Shortfall) -> str:
-    """A shortfall that the setting leaves to the pod's author."""
-    return _warning(f"spec.containers: {_shortfall(found)}")
+def shortfall_warning(short: Shortfall) -> AdmissionWarning:
+    """Warn of a shortfall that the setting `honor` leaves to the pod's author."""
+    return AdmissionWarning("spec.containers", _shortfall(short))
 
 
-def _shortfall(found: Shortfall) -> str:
-    networks = f"{'networks need' if found.needed > 1 else 'a network needs'} {found.needed} x {found.resource}"
-    return f"{networks}, containers request {float(found.offered):g}: {', '.join(found.references)}"
+def _shortfall(short: Shortfall) -> str:
+    networks = f"{'networks need' if short.needed > 1 else 'a network needs'} {short.needed} x {short.resource}"
+    return f"{networks}, containers request {float(short.requested):g}: {', '.join(short.references)}"
 
 
-def taken_as_claimed(resources: Sequence[str]) -> str:
-    """Nothing is injected for a pod with claims."""
-    return _warning(
-        f"{', '.join(resources)}: taken to come by the pod's resourceClaims, not injected; "
-        f"{DEVICES_FROM} on the network says otherwise"
+def taken_as_claimed(resources: Sequence[str]) -> AdmissionWarning:
+    """Warn that resources are not injected into a pod with claims."""
+    return AdmissionWarning(
+        "",
+        f"{', '.join(resources)}: not injected, because the pod's resourceClaims are assumed to give the devices; "
+        f"if they do not, set {DEVICES_FROM} on the network",
     )
 
 
-def volume_left_alone(name: str) -> str:
-    """The pod has a volume of that name for something else."""
-    return _warning(f'spec.volumes: the pod has a volume "{name}" of its own: pod network information is not added')
+def volume_left_alone(name: str) -> AdmissionWarning:
+    """Warn that the pod has a volume of that name with other content."""
+    return AdmissionWarning(
+        "spec.volumes", f'the pod has a volume "{name}" of its own: pod network information is not added'
+    )
 
 
-def opt_out_unclear(value: str) -> str:
-    """The annotation that opts out says neither yes nor no."""
-    return _warning(f'metadata.annotations[{INJECT}]: {show(trim(value))} counts as "true"; allowed: "true", "false"')
+def opt_out_unclear(value: str) -> AdmissionWarning:
+    """Warn of a value of the annotation INJECT that is neither true nor false."""
+    text = f'{show(trim(value))} counts as "true"; allowed: "true", "false"'
+    return AdmissionWarning(f"metadata.annotations[{INJECT}]", text)
 
 
-def unread_annotations(annotations: Iterable[str], kind: GroupKind) -> tuple[str, ...]:
-    """Annotations that nobody reads resemble one that asks for networks."""
-    base = f"{messages.template_path(kind)}metadata.annotations"
+def unread_annotations(annotations: Iterable[str], kind: GroupKind) -> tuple[AdmissionWarning, ...]:
+    """Warn of annotations that nobody reads, and that resemble one that asks for networks."""
+    base = f"{template_path(kind)}metadata.annotations"
     return tuple(
-        _warning(f'{base}[{key}]: nobody reads this annotation, so it attaches nothing; did you mean "{meant}"?')
+        AdmissionWarning(
+            f"{base}[{key}]", f'nobody reads this annotation, so it attaches nothing; did you mean "{meant}"?'
+        )
         for key, meant in find_misspelt(annotations)
     )
 
 
-def source_unclear(value: str) -> str:
-    """The annotation that tells where a network's devices come from names no source."""
+def source_unclear(value: str) -> AdmissionWarning:
+    """Warn of a value of the annotation DEVICES_FROM that is not a source."""
     near = nearest(value, SOURCES)
-    hint = f'did you mean "{near}"? ' if near else ""
+    hint = f"{did_you_mean(near)} " if near else ""
     allowed = ", ".join(f'"{source}"' for source in SOURCES)
-    return _warning(f"metadata.annotations[{DEVICES_FROM}]: {show(value)} counts as absent; {hint}allowed: {allowed}")
+    text = f"{show(value)} counts as absent; {hint}allowed: {allowed}"
+    return AdmissionWarning(f"metadata.annotations[{DEVICES_FROM}]", text)
 
 
-def networks_by_default(namespace: str) -> str:
-    """The networks of a refused pod come from its namespace: its author has not written them."""
-    return _warning(f"the networks come from the annotation {DEFAULT_NETWORKS} of namespace {namespace}")
+# Networks that a pod's author has not written
 
 
-def networks_by_label(label: str) -> str:
-    """The same, from a setting for pods with a label."""
-    return _warning(f"the networks come from a setting of the cluster for pods with the label {label}")
+def tell_origin(request: Request, refusal: Decision, cluster: Cluster, injection: Injection) -> Decision:
+    """Return a pod's refusal with a warning about the origin of its networks, if its author did not write them.
+
+    It compares texts: an author who writes the same text as the setting has to change both.
+    """
+    pod = request.object or Object()
+    origin = _setting_of(pod, injection) or _namespace_of(pod, request.namespace, cluster)
+    if not origin:
+        return refusal
+    return refusal._replace(warnings=(AdmissionWarning("", f"the networks come from {origin}"), *refusal.warnings))
 
 
-def _warning(text: str) -> str:
-    """Return a warning, in ASCII: annotations may hold anything."""
-    return messages.warning(text.encode("ascii", "backslashreplace").decode())
+def _setting_of(pod: Object, injection: Injection) -> str:
+    """NB: of two labels that set the same annotation, the later one in the alphabet wins."""
+    for label, given in sorted(injection.annotations_by_label.items(), reverse=True):
+        if is_marked(pod.labels, label) and any(
+            key in given and given[key] == pod.annotations.get(key) for key in (NETWORKS, DEFAULT_NETWORK)
+        ):
+            return f"a setting of the cluster for pods with the label {label}"
+    return ""
+
+
+def _namespace_of(pod: Object, namespace: str, cluster: Cluster) -> str:
+    text = pod.annotations.get(NETWORKS)
+    is_default = text and text == cluster.default_networks(namespace)
+    return f"the annotation {DEFAULT_NETWORKS} of namespace {namespace}" if is_default else ""

@@ -1,6 +1,7 @@
-"""Messages about a change of a namespace's label that decides who may attach.
+"""Texts about a change of a namespace's label that decisions depend on.
 
-The requester may edit a namespace and not read policies of others, so a policy is named, and no network is.
+The requester may edit a namespace but not read the networks and policies of others. So a text names policies, and it
+names no network.
 """
 
 from __future__ import annotations
@@ -8,18 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from cniplugin.access.judging.reasons import TEXT_BYTES_MAX, cut
 from cniplugin.access.model.decision import Config
 from cniplugin.access.model.levels import LABELS, LEVELS
 from cniplugin.netspec.errors import show
 from cniplugin.netspec.names import nearest
-from webhook.admission.model.requests import Cause, Decision, Request
-from webhook.admission.wording.messages import warning
+from webhook.admission.model.requests import AdmissionWarning, Decision, Request
+from webhook.admission.wording.answers import forbid, user_of
 
 RULE = "NamespaceLabelProtected"
 DECIDED, WRITERS = "namespaceLabels.mode", "namespaceLabels.writers"
 NAMED_MAX = 3
-"""Policies that are named for one label."""
+"""Policies that a text names for one label."""
 
 
 class LabelChange(NamedTuple):
@@ -34,73 +34,67 @@ class LabelChange(NamedTuple):
 
 
 def refused(request: Request, changes: Sequence[LabelChange], config: Config) -> Decision:
-    """Refuse changes of labels by somebody who is not listed."""
-    user = show(request.user.name)[1:-1]
-    reason = "; ".join(f"{_change(change)}, and {_use(change)}" for change in changes)
+    """Refuse changes of labels by a user who is not listed."""
+    reasons = [f"{_change(change)}, and {_use(change)}" for change in changes]
     it, as_before = ("it", "as it is") if len(changes) == 1 else ("them", "as they are")
     kept = "out" if all(change.before is None for change in changes) else as_before
-    fix = f"leave {it} {kept}, or ask {config.whom_to_ask} to change {it}, or to list the user in {WRITERS}"
-    lines = [
-        f'namespace label denied: user {user} may not change {_labels(changes)} of namespace "{request.object_name}"',
-        f"  reason:  {reason}",
-        f'  decided: {DECIDED} Deny of NetworkAttachmentPolicyConfig "cluster"',
-        f"  allowed: {_writers(config)}",
-        f"  fix:     {fix}",
-    ]
-    return Decision(
-        is_allowed=False,
-        code=403,
-        reason="Forbidden",
-        message=cut("\n".join(lines), TEXT_BYTES_MAX),
-        causes=tuple(
-            Cause(
-                field=f"metadata.labels[{change.key}]",
-                message=f"{_change(change)}, and {_use(change)}; allowed: {_writers(config)}",
-                reason=RULE,
-                rule=RULE,
-            )
-            for change in changes
-        ),
-        rules=(RULE,),
-        decided=f"{DECIDED} Deny",
+    labels = f"{'label' if len(changes) == 1 else 'labels'} {', '.join(change.key for change in changes)}"
+    writers = _writers(config)
+    return forbid(
+        f'namespace label denied: user {user_of(request)} may not change {labels} of namespace "{request.object_name}"',
+        {
+            "reason": "; ".join(reasons),
+            "decided": f'{DECIDED} Deny of NetworkAttachmentPolicyConfig "cluster"',
+            "allowed": writers,
+            "fix": f"leave {it} {kept}, or ask {config.whom_to_ask} to change {it}, or to list the user in {WRITERS}",
+        },
+        causes=[
+            (f"metadata.labels[{change.key}]", f"{reason}; allowed: {writers}")
+            for change, reason in zip(changes, reasons, strict=True)
+        ],
+        rule=RULE,
+        by=f"{DECIDED} Deny",
     )
 
 
-def remark(request: Request, change: LabelChange, config: Config) -> str:
-    """Warn of a change by somebody who is not listed."""
-    return warning(
-        f"metadata.labels[{change.key}]: it decides who may attach to which network ({_use(change)}); "
-        f"namespaceLabels.writers does not list {show(request.user.name)[1:-1]}; ask {config.whom_to_ask}"
+def changed(request: Request, change: LabelChange, config: Config) -> AdmissionWarning:
+    """Warn of a change by a user who is not listed."""
+    return AdmissionWarning(
+        f"metadata.labels[{change.key}]",
+        f"it decides who may attach to which network ({_use(change)}); {WRITERS} does not list {user_of(request)}; "
+        f"ask {config.whom_to_ask}",
     )
 
 
 def record(mode: str, change: LabelChange) -> str:
-    """Return a change for records."""
+    """Return a change for logs and the audit log."""
     return f"{mode}: {RULE}: {_change(change)}, and {_use(change)}"
 
 
-def unknown_level(key: str, value: str) -> str:
-    """Warn of the value of a level's label that names no level."""
-    return warning(
-        f"metadata.labels[{key}]: this is no level: {show(value)}; allowed: {', '.join(LEVELS)}; "
-        "until it is corrected it counts as Restricted"
+def unknown_level(key: str, value: str) -> AdmissionWarning:
+    """Warn of a level's label whose value is not a level."""
+    return AdmissionWarning(
+        f"metadata.labels[{key}]",
+        f"this is not a level: {show(value)}; allowed: {', '.join(LEVELS)}; until it is corrected it counts as "
+        "Restricted",
     )
 
 
 def level_meant(key: str) -> str | None:
-    """Return the level's label that one with its prefix most likely means, None if it resembles none.
+    """Return the level's label that a label with its prefix most likely means; None if it resembles none of them.
 
-    The names alone are compared: the prefix that they share makes any two labels alike.
+    NB: only the names are compared. The shared prefix makes any two labels look alike.
     """
     named = {label.partition("/")[2]: label for label in LABELS.values()}
     near = nearest(key.partition("/")[2], named)
     return named[near] if near else None
 
 
-def unknown_label(key: str, near: str) -> str:
-    """Warn of a label that nothing reads, where the level's label `near` was most likely meant."""
+def unknown_label(key: str, near: str) -> AdmissionWarning:
+    """Warn of a label that nadmit does not read, where the author most likely means the level's label `near`."""
     allowed = ", ".join(LABELS.values())
-    return warning(f'metadata.labels[{key}]: nadmit reads no such label; did you mean "{near}"? allowed: {allowed}')
+    text = f'nadmit reads no such label; did you mean "{near}"? allowed: {allowed}'
+    return AdmissionWarning(f"metadata.labels[{key}]", text)
 
 
 def _change(change: LabelChange) -> str:
@@ -125,10 +119,6 @@ def _policies(names: Sequence[str]) -> str:
     if len(names) == 1:
         return f"policy {named} selects namespaces"
     return f"policies {named}{f' and {left} more' if left > 0 else ''} select namespaces"
-
-
-def _labels(changes: Sequence[LabelChange]) -> str:
-    return f"{'label' if len(changes) == 1 else 'labels'} {', '.join(change.key for change in changes)}"
 
 
 def _writers(config: Config) -> str:

@@ -23,8 +23,10 @@ from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS, NetworkSelectionElement
 from tests.cniplugin.access import strategies as make
 from tests.webhook.admission.world import FakeCluster
-from webhook.admission.evaluate import POD, evaluate
+from webhook.admission.evaluate import evaluate
+from webhook.admission.model.kinds import POD
 from webhook.admission.model.requests import Decision, Object, Request
+from webhook.admission.view.decisioncontext import DecisionContext
 
 World = dict[tuple[str, str], NetworkAttachmentDefinition]
 pytestmark = pytest.mark.slow
@@ -136,7 +138,7 @@ def ask(
         object=thing,
         old_object=None if before is None else thing._replace(annotations=before),
     )
-    return evaluate(request, cluster_of(world), make.rules(policies, config))
+    return evaluate(request, DecisionContext(cluster_of(world), make.rules(policies, config)))
 
 
 @some
@@ -176,7 +178,7 @@ def test_a_message_names_only_what_the_pod_asked_for_or_may_use(
     may_use = usable_namespaces(subject, rules)
     known = {(element.namespace, element.name) for element in asked}
     known |= {key for key in world if key[0] in may_use or may_attach(subject, plain(cluster, *key), rules)}
-    said = "\n".join([decision.message, *(cause.message for cause in decision.causes), *decision.warnings])
+    said = "\n".join([decision.message, *(cause.message for cause in decision.causes), *map(str, decision.warnings)])
     for namespace in make.NAMESPACES:
         for name in make.NAMES:
             if (namespace, name) not in known:
@@ -201,7 +203,7 @@ def test_a_refusal_fits_into_an_event(
     decision = ask(subject, world, spoken, config, {NETWORKS: selection.render(asked)})
     if decision.code == 403:
         assert len(decision.message.encode()) <= reasons.TEXT_BYTES_MAX
-    assert all(len(text) <= 256 for text in decision.warnings)
+    assert all(len(text) <= 256 for text in map(str, decision.warnings))
 
 
 @some

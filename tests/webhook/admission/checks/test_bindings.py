@@ -1,4 +1,4 @@
-"""Bindings carry no network annotations (side door 8)."""
+"""A Binding may not carry network annotations (side door 8)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORK_STATUS, NETWORKS
 from tests.webhook.admission.world import decide, request
-from webhook.admission.evaluate import BINDING
+from webhook.admission.model.kinds import BINDING
 from webhook.admission.model.requests import Object
 
 

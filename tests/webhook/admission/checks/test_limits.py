@@ -1,4 +1,4 @@
-"""How much one object may ask for: refused before it is read, named with its setting, and only if it is new."""
+"""Limits of one object: the refusal comes before the work, names its setting, and concerns new text only."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from cniplugin.netspec import annotation, cniconfig
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS
 from tests.webhook.admission.mutation.injecting import Sent, ask_mutate, pod_of, sriov
 from tests.webhook.admission.world import RULES, cluster, decide, definition, pod, request
-from webhook.admission.evaluate import NETWORK, POLICY, POLICY_CONFIG, evaluate
+from webhook.admission.evaluate import evaluate
 from webhook.admission.model.injection import Injection
+from webhook.admission.model.kinds import NETWORK, POLICY, POLICY_CONFIG, GroupKind
 from webhook.admission.model.limitsettings import DEFAULTS, ReviewLimits
-from webhook.admission.model.requests import Decision, GroupKind, NetworkUsers, Object, Request
+from webhook.admission.model.requests import Decision, NetworkUsers, Object, Request
 from webhook.admission.view import parsecache
+from webhook.admission.view.decisioncontext import Configuration, DecisionContext
 
 DEPLOYMENT = GroupKind("apps", "Deployment")
 LONG = json.dumps({"cniVersion": "1.0.0", "type": "macvlan", "master": "bond1", "note": "x" * 70_000})
@@ -25,7 +27,7 @@ MANY = ",".join(["lan"] * 65)
 
 @pytest.fixture
 def parsed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The texts that are parsed from here on, but for the short ones of the world."""
+    """The texts that are parsed from now on, without the short texts of the cluster."""
     texts: list[str] = []
 
     def noting(parse: Callable[..., Any]) -> Callable[..., Any]:
@@ -84,13 +86,18 @@ def test_as_many_as_the_limit(networks: str) -> None:
 
 def test_a_setting_moves_the_limit() -> None:
     asked = request(pod(MANY))
-    assert evaluate(asked, cluster(), RULES, limits=DEFAULTS._replace(networks_per_pod=65)).is_allowed
+    assert evaluate(
+        asked,
+        DecisionContext(cluster(), RULES, Configuration(injection=None, limits=DEFAULTS._replace(networks_per_pod=65))),
+    ).is_allowed
     few = ReviewLimits(networks_per_pod=2)
-    assert evaluate(request(pod("lan,lan,lan")), cluster(), RULES, limits=few).rules == ("limit-networks",)
+    assert evaluate(
+        request(pod("lan,lan,lan")), DecisionContext(cluster(), RULES, Configuration(injection=None, limits=few))
+    ).rules == ("limit-networks",)
 
 
 class TestUpdate:
-    """A limit refuses what is new."""
+    """A limit does not refuse an UPDATE that leaves the text unchanged."""
 
     def test_an_annotation_that_stays(self, parsed: list[str]) -> None:
         assert decide(request(pod(MANY), old=pod(MANY))).is_allowed
@@ -180,17 +187,17 @@ def test_containers_of_a_pod_that_gets_devices() -> None:
     assert ask_mutate(pod_of(None, *many), sriov()).is_allowed
 
 
-def test_a_raised_limit_holds_for_devices_too() -> None:
-    """A pod that may have so many networks must request their devices all the same."""
+def test_a_pod_within_a_raised_limit_must_request_its_devices() -> None:
+    """A raised limit does not exempt the pod from requesting devices."""
     thing = pod_of(",".join(["a"] * 70))
     asked = request(Object(name="web-0", annotations=thing["metadata"]["annotations"], sent=Sent(thing)))
     raised = DEFAULTS._replace(networks_per_pod=70)
-    decision = evaluate(asked, sriov(), RULES, injection=Injection(), limits=raised)
+    decision = evaluate(asked, DecisionContext(sriov(), RULES, Configuration(injection=Injection(), limits=raised)))
     assert decision.rules == ("resource-shortfall",)
 
 
 def test_networks_of_a_namespace_are_limited_where_they_become_the_pods() -> None:
-    """/mutate leaves them to /validate, which refuses the pod."""
+    """/mutate does not change the pod, and /validate refuses it."""
     world = cluster()
     world.defaults["blue"] = MANY
     mutated = ask_mutate(pod_of(None), world)

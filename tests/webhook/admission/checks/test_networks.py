@@ -1,18 +1,21 @@
-"""Pods and templates: what is judged, what is refused, what is left alone."""
+"""Networks of pods and templates: which items are judged, and which are refused."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cniplugin.netspec.netattachdef import RESOURCE_NAME
-from tests.webhook.admission.world import CAPABLE, FakeCluster, T, attach, cluster, decide, pod, request, rules
-from webhook.admission.evaluate import WORKLOADS
-from webhook.admission.model.requests import GroupKind, Object, User
-from webhook.admission.wording.messages import CAUSES_MAX
+from tests.webhook.admission.world import CAPABLE, FakeCluster, attach, cluster, decide, pod, request, rules
+from webhook.admission.evaluate import evaluate
+from webhook.admission.model.kinds import WORKLOADS, GroupKind
+from webhook.admission.model.requests import Object, User
+from webhook.admission.view.decisioncontext import Configuration, DecisionContext
+from webhook.admission.wording.answers import CAUSES_MAX
+from webhook.review.decisioncache import DecisionCache
 
 DEPLOYMENT = GroupKind("apps", "Deployment")
 
@@ -41,7 +44,7 @@ def test_refused(networks: str, code: int, found: tuple[str, ...]) -> None:
 
 
 def test_hints_are_looked_for_as_often_as_they_are_shown() -> None:
-    """NB: nothing else is answered meanwhile."""
+    """NB: the event loop answers nothing else in the meantime."""
 
     class Asked(FakeCluster):
         times = 0
@@ -74,7 +77,7 @@ def test_the_default_network_is_not_replaced_under_isolated() -> None:
 
 
 def test_a_device_needs_a_resource_of_the_network_under_isolated() -> None:
-    """NB: where there is one, only the node knows which devices are the pod's."""
+    """NB: if the network has a resource, only the node knows the pod's devices."""
     asked = '[{"name":"lan","deviceID":"0000:03:02.1"}]'
     assert attach(asked).rules == ("PostureDevice",)
     assert attach(asked, rules=rules(posture="Open")).is_allowed
@@ -91,16 +94,6 @@ def test_a_bare_default_network_is_looked_up_in_the_network_namespace() -> None:
     assert decision.causes[0].field == "metadata.annotations[v1.multus-cni.io/default-network]"
 
 
-class Remembering(FakeCluster):
-    """Counts what a snapshot would remember."""
-
-    def recall(self, key: Hashable, make: Callable[[], T]) -> T:
-        self.keys.append(key)
-        return make()
-
-    keys: list[Hashable]
-
-
 @pytest.mark.parametrize(
     ("thing", "is_remembered"),
     [
@@ -110,15 +103,14 @@ class Remembering(FakeCluster):
     ],
     ids=["plain", "many labels", "long"],
 )
-def test_only_what_is_small_is_remembered(thing: Object, *, is_remembered: bool) -> None:
-    world = Remembering(cluster().networks)
-    world.keys = []
-    assert decide(request(thing), world=world).is_allowed
-    assert bool(world.keys) is is_remembered
+def test_only_decisions_about_small_pods_are_cached(thing: Object, *, is_remembered: bool) -> None:
+    memory = DecisionCache(Configuration())
+    assert evaluate(request(thing), DecisionContext(cluster(), rules(), memory=memory)).is_allowed
+    assert bool(memory) is is_remembered
 
 
 class Counting(FakeCluster):
-    """Counts how often labels of namespaces are asked for."""
+    """Counts the look-ups of namespace labels."""
 
     def namespace_labels(self, namespace: str) -> Mapping[str, str]:
         self.asked += 1
@@ -129,16 +121,16 @@ class Counting(FakeCluster):
 
 @pytest.mark.parametrize(("networks", "asked"), [("lan", 2), ("green/shared", 4), ("nowhere", 4)])
 def test_each_request_is_decided_once(networks: str, asked: int) -> None:
-    """A refusal is not remembered, and not decided again for that: all of this would be asked for again.
+    """A refusal is not cached, and not decided twice: that would double the look-ups of namespace labels.
 
-    Asked for are the labels of the pod's namespace, of the network's, and of those of the two that are offered instead.
+    They are those of the pod's namespace, of the network's, and of the two networks that the refusal lists.
     """
     world = Counting(cluster().networks)
     decide(request(pod(networks)), world=world)
     assert world.asked == asked
 
 
-def test_what_can_be_read_is_judged_beside_what_cannot() -> None:
+def test_readable_items_are_judged_beside_unreadable_ones() -> None:
     """All problems of one object are in one answer, in input order."""
     decision = attach(
         '[{"name":"lan","mac":"x"},{"name":"lann"},null,{"name":"storage","namespace":"infra"},{"name":"lan"}]'
@@ -185,7 +177,7 @@ class TestHints:
         assert "it exists as default/internet: write that" in attach("internet").message
 
     def test_never_a_namespace_that_the_pod_may_not_use(self) -> None:
-        """Side door 22: green/shared exists, infra/shared does not, and nobody can tell."""
+        """Side door 22: green/shared exists and infra/shared does not, and both refusals read the same."""
         assert "green" not in attach("shared").message
         there, not_there = attach("green/shared").message, attach("green/nothere").message
         assert there.replace("shared", "X") == not_there.replace("nothere", "X")

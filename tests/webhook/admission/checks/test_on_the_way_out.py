@@ -1,6 +1,6 @@
 """Objects that are being deleted and still exist: a finalizer holds them, or a grace period runs.
 
-Each of them is judged like any other, unless what is judged is unchanged: what holds an object must be able to let go.
+They are judged like any other object, unless the judged parts do not change: a finalizer must be removable.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ import pytest
 from cniplugin.access.reading.consent import ALLOWED_NAMESPACES
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORK_STATUS, NETWORKS
 from tests.webhook.admission.world import MACVLAN, cluster, rules
-from webhook.admission.evaluate import BINDING, NETWORK, POD, POLICY, WORKLOADS, evaluate
-from webhook.admission.model.requests import Decision, GroupKind
+from webhook.admission.evaluate import evaluate
+from webhook.admission.model.kinds import BINDING, NETWORK, POD, POLICY, WORKLOADS, GroupKind
+from webhook.admission.model.requests import Decision
+from webhook.admission.view.decisioncontext import DecisionContext
 from webhook.review import wire
 
 Json = dict[str, Any]
@@ -25,7 +27,7 @@ STAMP = "2026-11-28T15:00:00Z"
 def update(
     kind: GroupKind, new: Json, old: Json | None, *, subresource: str = "", operation: str = "UPDATE", **config: object
 ) -> Decision:
-    """Decide a change of an object by somebody with the rights of one namespace, as it comes over the wire."""
+    """Decide a change by a user with the rights of one namespace, from the bytes of its review."""
     request = {
         "uid": "u",
         "kind": {"group": kind.group, "version": "v1", "kind": kind.kind},
@@ -38,11 +40,11 @@ def update(
         "oldObject": old,
     }
     body = {"apiVersion": wire.API_VERSION, "kind": wire.KIND, "request": request}
-    return evaluate(wire.decode(json.dumps(body).encode()), cluster(), rules(**config))
+    return evaluate(wire.decode(json.dumps(body).encode()), DecisionContext(cluster(), rules(**config)))
 
 
 def dying(thing: Json, **metadata: Any) -> Json:
-    """Return an object as it is after `kubectl delete`."""
+    """Return an object after `kubectl delete`, held by a finalizer."""
     made = copy.deepcopy(thing)
     made["metadata"] |= {"deletionTimestamp": STAMP, "deletionGracePeriodSeconds": 86400, **metadata}
     return made
@@ -77,7 +79,7 @@ CHANGES = {
 
 @pytest.mark.parametrize("case", CHANGES)
 def test_a_definition_that_a_finalizer_holds_is_judged(case: str) -> None:
-    """Pods attach to it as long as it is there, so rewriting it is writing a definition."""
+    """Pods attach to a definition until it is gone, so a change is judged like a new definition."""
     new, old = CHANGES[case], definition()
     plain = update(NETWORK, new, old, definitions_default="Deny")
     held = update(NETWORK, dying(new), dying(old), definitions_default="Deny")
@@ -92,14 +94,14 @@ def test_a_definition_that_a_finalizer_holds_is_judged(case: str) -> None:
 )
 @pytest.mark.parametrize("config", [MACVLAN, "{", '{"cniVersion": "1.0.0", "type": "multus"}'])
 def test_what_holds_a_definition_can_let_go(config: str, metadata: Json) -> None:
-    """Also of one that was stored before there was a webhook, and could not be written today."""
+    """This also holds for a definition that was stored before the webhook and would be refused today."""
     old = definition(config)
     assert update(NETWORK, dying(old, **metadata), dying(old), definitions_default="Deny").verdict == "allow"
 
 
 @pytest.mark.parametrize("subresource", ["", "status", "ephemeralcontainers", "resize"])
 def test_a_pod_in_its_grace_period_is_judged(subresource: str) -> None:
-    """It still runs, and hot-plug controllers act on its annotations."""
+    """The pod still runs, and hot-plug controllers act on its annotations."""
     new, old = pod("lan,infra/storage"), pod()
     held = update(POD, dying(new), dying(old), subresource=subresource)
     assert held.rules == ("PostureIsolated",)
@@ -109,7 +111,7 @@ def test_a_pod_in_its_grace_period_is_judged(subresource: str) -> None:
 
 @pytest.mark.parametrize("networks", ["lan", "", "lan,gone", "infra/storage,A B"])
 def test_a_pod_in_its_grace_period_may_end(networks: str) -> None:
-    """Finalizers, labels, status and fewer networks: never refused, whatever its annotations have always said."""
+    """Changes of finalizers, labels and status, and fewer networks, are allowed with any old annotations."""
     old = pod(networks)
     for new in (
         dying(old, finalizers=[]),
@@ -129,7 +131,7 @@ def test_a_workload_in_foreground_deletion_is_judged(kind: GroupKind) -> None:
 
 @pytest.mark.parametrize("key", [NETWORKS, DEFAULT_NETWORK, NETWORK_STATUS])
 def test_a_binding_with_a_deletion_timestamp_is_judged(key: str) -> None:
-    """The API server keeps the metadata of a Binding as they are sent, where it wipes those of other new objects."""
+    """The API server keeps the metadata of a Binding, while it clears deletionTimestamp in other new objects."""
     binding = dying({"metadata": {"name": "web-0", "annotations": {key: "lan"}}})
     assert update(BINDING, binding, None, subresource="binding", operation="CREATE").rules == (
         "BuiltinBindingAnnotation",

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import pytest
 
 from tests import golden_files as golden
-from webhook.admission.evaluate import POD
+from webhook.admission.model.kinds import POD
 from webhook.admission.model.requests import Decision, Object, Request, User
-from webhook.admission.wording import messages
+from webhook.admission.wording import claimtext
 
 from .test_pods import deployment
 from .world import (
@@ -39,7 +39,7 @@ OWN = policy("definitions", definitions=[{"name": "own", "action": "Allow", "con
 def unknown(count: int) -> Decision:
     asked = Request(uid="u", kind=POD, operation="CREATE", namespace="blue", name="web", object=Object(name="web"))
     names = [("ResourceClaim", "blue", f"c{number}") for number in range(count)]
-    return messages.claims_unknown(asked, [("DeviceClass", "", "fast"), *names])
+    return claimtext.claims_unknown(asked, [("DeviceClass", "", "fast"), *names])
 
 
 CASES: dict[str, Callable[[], Decision]] = {
@@ -88,7 +88,7 @@ def show(decision: Decision) -> str:
     """Return the whole text of a decision."""
     lines = [decision.verdict if decision.is_allowed else f"{decision.code} {decision.reason}", decision.message]
     lines += [f"cause: {cause.field}: {cause.reason}: {cause.message}" for cause in decision.causes]
-    lines += [f"warning: {warning}" for warning in decision.warnings]
+    lines += [f"warning: {warning}" for warning in map(str, decision.warnings)]
     return "\n".join(filter(None, lines)) + "\n"
 
 

@@ -263,7 +263,7 @@ def test_every_kind_keeps_its_template_elsewhere(version: str, kind: str, place:
 def test_a_pod_template_may_come_before_its_networks() -> None:
     decision = review(deployment(pod(BY_CLAIM)["spec"]), PLAIN, claim(opaque(vf("absent"))))
     assert decision.verdict == "warn"
-    assert "pods will be refused until it exists" in decision.warnings[0]
+    assert "pods will be refused until it exists" in str(decision.warnings[0])
     assert review(deployment(pod(BY_CLAIM)["spec"])).verdict == "allow"
 
 

@@ -74,7 +74,7 @@ def test_a_class_names_a_network_that_does_not_exist() -> None:
     decision = review(device_class(opaque(vf("absent", "infra")), opaque(vf("any"))))
     assert decision.verdict == "warn"
     (warning,) = decision.warnings
-    assert "spec.config[0].opaque.parameters" in warning
+    assert "spec.config[0].opaque.parameters" in str(warning)
     assert review(device_class(opaque(vf("secret", "infra")))).verdict == "allow"
 
 
@@ -141,7 +141,7 @@ def test_a_trial_warns() -> None:
     rule = {"name": "no-lan", "action": "Deny", "networks": [{"namespaces": ["blue"], "names": ["lan"]}]}
     decision = review(claim(opaque(vf("lan"))), policy("p", rule, mode="Warn"))
     assert decision.verdict == "warn"
-    assert "would be denied" in decision.warnings[0]
+    assert "would be denied" in str(decision.warnings[0])
     assert decision.trials
 
 

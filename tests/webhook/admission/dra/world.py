@@ -12,6 +12,7 @@ from webhook.admission.dra.drivers import Drivers
 from webhook.admission.evaluate import evaluate
 from webhook.admission.model.requests import Decision, User
 from webhook.admission.plugins.schema import PluginChecks
+from webhook.admission.view.decisioncontext import Configuration, DecisionContext
 from webhook.commands.judging import admission_review
 from webhook.driverdata.driverfiles import default_drivers
 from webhook.plugindata.pluginfiles import load_schemas
@@ -142,15 +143,20 @@ def review(
         body = json.dumps(sent).encode()
     return evaluate(
         wire.decode(body),
-        known,
-        compile_rules(known.policies, Config(contact="#net-team")),
-        plugins=PLUGINS,
-        drivers=drivers or default_drivers(),
+        DecisionContext(
+            known,
+            compile_rules(known.policies, Config(contact="#net-team")),
+            Configuration(injection=None, plugins=PLUGINS, drivers=drivers or default_drivers()),
+        ),
     )
 
 
 def said(decision: Decision) -> str:
     """Return the whole text of a decision."""
     return "\n".join(
-        [decision.message, *(f"{cause.field}: {cause.message}" for cause in decision.causes), *decision.warnings]
+        [
+            decision.message,
+            *(f"{cause.field}: {cause.message}" for cause in decision.causes),
+            *map(str, decision.warnings),
+        ]
     )

@@ -1,4 +1,4 @@
-"""Pods through /mutate and then /validate, as the API server sends them: the whole of what injection is for."""
+"""Pods through /mutate and then /validate, as the API server sends them."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from webhook.admission.model.injection import DEVICES_FROM, INJECT, INJECT_INTO,
 from webhook.admission.model.requests import NOTHING, Decision, Object, Read, Request, SentPod
 from webhook.admission.mutate import answer_mutation
 from webhook.admission.mutation import jsonpatch
+from webhook.admission.view.decisioncontext import Configuration, DecisionContext
 from webhook.review import wire
 from webhook.serving.http import RequestError
 
@@ -47,7 +48,7 @@ def cluster_of(*networks: NetworkAttachmentDefinition, defaults: Mapping[str, st
 
 
 def pod_of(networks: str | None, *containers: Json, labels: Mapping[str, str] = NOTHING, **spec: Any) -> Json:
-    """A pod as the API server sends it: `resources` is always there, empty maps and lists are not."""
+    """A pod as the API server sends it: with `resources`, and without empty maps and lists."""
     metadata: Json = {"name": "web-0"}
     if labels:
         metadata["labels"] = dict(labels)
@@ -58,7 +59,7 @@ def pod_of(networks: str | None, *containers: Json, labels: Mapping[str, str] = 
 
 
 READ = Injection().read
-"""With the settings that hold without a configuration."""
+"""What the default settings read."""
 
 
 def sketch(pod: Json, read: Read = READ) -> Hashable | None:
@@ -67,7 +68,7 @@ def sketch(pod: Json, read: Read = READ) -> Hashable | None:
 
 
 def sketch_of(text: bytes, read: Read = READ) -> Hashable | None:
-    """The sketch of a pod as it is written; of one that the wire would refuse, none."""
+    """The sketch of a pod's bytes; None for a pod that the wire refuses."""
     sent = _read(text)
     return sent.sketch(read) if sent else None
 
@@ -105,7 +106,7 @@ class Sent:
 
 
 def create(pod: Json, *, namespace: str = "blue") -> Request:
-    """The creation of a pod, as the wire would read it where injection is on."""
+    """The creation of a pod, as the wire reads it."""
     metadata = pod.get("metadata") or {}
     known = Object(
         name=metadata.get("name", ""),
@@ -119,17 +120,23 @@ def create(pod: Json, *, namespace: str = "blue") -> Request:
 def ask_mutate(
     pod: Json, world: FakeCluster, injection: Injection | None = None, *, namespace: str = "blue"
 ) -> Decision:
-    return answer_mutation(create(pod, namespace=namespace), world, RULES, injection or Injection())
+    return answer_mutation(
+        create(pod, namespace=namespace),
+        DecisionContext(world, RULES, Configuration(injection=injection or Injection())),
+    )
 
 
 def ask_validate(
     pod: Json, world: FakeCluster, injection: Injection | None = None, *, namespace: str = "blue"
 ) -> Decision:
-    return evaluate(create(pod, namespace=namespace), world, RULES, injection=injection or Injection())
+    return evaluate(
+        create(pod, namespace=namespace),
+        DecisionContext(world, RULES, Configuration(injection=injection or Injection())),
+    )
 
 
 def patched(pod: Json, world: FakeCluster, injection: Injection | None = None, *, namespace: str = "blue") -> Json:
-    """The pod after /mutate, which lets it through."""
+    """The pod after /mutate, which allows it."""
     answer = ask_mutate(pod, world, injection, namespace=namespace)
     assert answer.is_allowed, answer.message
     after: Json = jsonpatch.apply(list(answer.operations), pod)

@@ -1,4 +1,4 @@
-"""What /validate makes of a pod that /mutate has left behind, and every message about injection once."""
+"""/validate judges the result of /mutate; and every message about injection once."""
 
 from __future__ import annotations
 
@@ -28,8 +28,9 @@ from tests.webhook.admission.world import RULES, FakeCluster
 from webhook.admission.evaluate import evaluate
 from webhook.admission.model.injection import Injection
 from webhook.admission.view import needs
+from webhook.admission.view.decisioncontext import Configuration, DecisionContext
 
-# The final state
+# The result of /mutate
 
 
 @pytest.mark.parametrize(
@@ -62,7 +63,7 @@ def test_under_honor_the_final_state_is_a_warning() -> None:
 
 
 class Counting(dict[str, str]):
-    """Annotations that count how often somebody looks into them."""
+    """Annotations that count their look-ups."""
 
     looks = 0
 
@@ -72,7 +73,7 @@ class Counting(dict[str, str]):
 
 
 def test_networks_are_walked_once_however_many_resources_are_short() -> None:
-    """NB: a pod may name 100,000 networks, and nothing else is answered meanwhile."""
+    """NB: a pod may name 100,000 networks, and the event loop answers nothing else in the meantime."""
     given = [Counting({RESOURCE_NAME: f"example.com/r{at}"}) for at in range(200)]
     networks = [network(f"n{at}").replace(annotations=annotations) for at, annotations in enumerate(given)]
     found = needs.find_shortfalls(pod_of("a"), networks, (RESOURCE_NAME,))
@@ -80,18 +81,18 @@ def test_networks_are_walked_once_however_many_resources_are_short() -> None:
     assert sum(annotations.looks for annotations in given) <= 4 * len(networks)
 
 
-def test_a_refusal_stays_as_it_is() -> None:
+def test_a_refusal_does_not_change() -> None:
     assert ask_validate(pod_of("nowhere,a"), sriov()).rules == ("network-not-found",)
 
 
 def test_a_pod_that_exists_keeps_its_resources() -> None:
     pod = create(pod_of("a"))
     update = pod._replace(operation="UPDATE", old_object=create(pod_of(None)).object)
-    assert evaluate(update, sriov(), RULES, injection=Injection()).is_allowed
+    assert evaluate(update, DecisionContext(sriov(), RULES, Configuration(injection=Injection()))).is_allowed
 
 
 def test_without_injection_nothing_is_asked() -> None:
-    assert evaluate(create(pod_of("a")), sriov(), RULES).is_allowed
+    assert evaluate(create(pod_of("a")), DecisionContext(sriov(), RULES)).is_allowed
 
 
 # Every message once
@@ -126,7 +127,7 @@ MESSAGES = {
 def test_golden_message(case: str) -> None:
     decision = MESSAGES[case]()
     golden.compare(f"injection/{case}.txt", show(decision))
-    assert all(len(text) <= 256 and text.isprintable() and text.isascii() for text in decision.warnings)
+    assert all(len(text) <= 256 and text.isprintable() and text.isascii() for text in map(str, decision.warnings))
 
 
 def test_golden_messages_are_all_in_use() -> None:

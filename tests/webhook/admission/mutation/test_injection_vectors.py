@@ -1,4 +1,4 @@
-"""network-resources-injector's cases through /mutate and then /validate; what differs is listed, with a reason."""
+"""network-resources-injector's cases through /mutate and then /validate; each difference is listed with a reason."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from webhook.admission.evaluate import evaluate
 from webhook.admission.model.injection import Injection, read_node_selector
 from webhook.admission.mutate import answer_mutation
 from webhook.admission.mutation import jsonpatch
+from webhook.admission.view.decisioncontext import Configuration, DecisionContext
 
 CASES = json.loads((VECTORS / "resource_injection.json").read_text())["cases"]
 DEVIATIONS = json.loads((VECTORS / "resource_injection_deviations.json").read_text())["cases"]
@@ -38,7 +39,7 @@ def world_of(case: dict[str, Any]) -> FakeCluster:
 
 
 def injection_of(case: dict[str, Any]) -> Injection:
-    """The settings that NRI's flags and ConfigMap mean."""
+    """The settings that correspond to NRI's flags and ConfigMap."""
     config = case["config"] or {}
     hugepages = case["flags"].get("injectHugepageDownApi", False)
     by_label = config.get("user-defined-injections", {})
@@ -50,14 +51,18 @@ def injection_of(case: dict[str, Any]) -> Injection:
 
 
 def outcome(case: dict[str, Any]) -> tuple[str | None, Any]:
-    """Who refuses the pod, and the pod after the patch."""
+    """Return the webhook that refuses the pod, and the pod after the patch."""
     world, injection, pod = world_of(case), injection_of(case), case["pod"]
     namespace = case["request_namespace"]
-    answer = answer_mutation(create(pod, namespace=namespace), world, OPEN, injection)
+    answer = answer_mutation(
+        create(pod, namespace=namespace), DecisionContext(world, OPEN, Configuration(injection=injection))
+    )
     after = jsonpatch.apply(list(answer.operations), pod)
     if not answer.is_allowed:
         return "/mutate", after
-    judged = evaluate(create(after, namespace=namespace), world, OPEN, injection=injection)
+    judged = evaluate(
+        create(after, namespace=namespace), DecisionContext(world, OPEN, Configuration(injection=injection))
+    )
     return None if judged.is_allowed else "/validate", after
 
 
@@ -92,5 +97,5 @@ def test_white_space_around_the_sign_of_a_node_selector(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["zone\x1c=a", "zo ne=a", "zone=a=b", "", "="])
-def test_what_is_no_node_selector(text: str) -> None:
+def test_texts_that_are_not_a_node_selector(text: str) -> None:
     assert read_node_selector(text) is None

@@ -1,4 +1,4 @@
-"""What /mutate puts into a pod: the patch, resources, and who is left out. Others' cases: `test_injection_vectors`."""
+"""The changes of /mutate: the patch, resources, and opting out. NRI's cases: `test_injection_vectors`."""
 
 from __future__ import annotations
 
@@ -30,19 +30,20 @@ from tests.webhook.admission.mutation.injecting import (
     sriov,
 )
 from tests.webhook.admission.world import RULES
-from webhook.admission.evaluate import NETWORK
 from webhook.admission.model import podspec
 from webhook.admission.model.injection import Injection
+from webhook.admission.model.kinds import NETWORK
 from webhook.admission.model.requests import ALLOWED
 from webhook.admission.mutate import answer_mutation
 from webhook.admission.mutation import jsonpatch
 from webhook.admission.mutation.jsonpatch import PatchError
+from webhook.admission.view.decisioncontext import Configuration, DecisionContext
 
 # The patch
 
 
 def test_the_whole_patch() -> None:
-    """Minimal, in the order of the pod's own members, what is new behind them."""
+    """The patch is minimal, and in the order of the pod's members, with new members last."""
     world = cluster_of(network("a", resource=VF, selector="sriov=yes"))
     pod = pod_of("a", {"name": "app", "resources": {"limits": {"cpu": "1"}}}, {"name": "b"})
     assert ask_mutate(pod, world).operations == (
@@ -77,11 +78,16 @@ def test_a_pod_that_needs_nothing_gets_no_patch(networks: str | None) -> None:
 )
 def test_only_the_creation_of_a_pod(changes: dict[str, Any]) -> None:
     pod = pod_of("a")
-    assert answer_mutation(create(pod)._replace(**changes), sriov(), RULES, Injection()) == ALLOWED
+    assert (
+        answer_mutation(
+            create(pod)._replace(**changes), DecisionContext(sriov(), RULES, Configuration(injection=Injection()))
+        )
+        == ALLOWED
+    )
 
 
 def test_a_deletion_timestamp_in_a_new_pod_exempts_it_from_nothing() -> None:
-    """Whoever creates a pod may send one; the API server drops it."""
+    """A client may send a deletionTimestamp; the API server drops it."""
     plain, going = pod_of("a"), pod_of("a")
     going["metadata"]["deletionTimestamp"] = "2026-11-28T15:00:00Z"
     assert ask_mutate(going, sriov()).operations == ask_mutate(plain, sriov()).operations != ()
@@ -89,12 +95,12 @@ def test_a_deletion_timestamp_in_a_new_pod_exempts_it_from_nothing() -> None:
 
 def test_a_patch_that_misses_is_a_bug(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jsonpatch, "diff", lambda _before, _after: [])
-    with pytest.raises(PatchError, match="does not lead to the pod"):
+    with pytest.raises(PatchError, match="does not lead to the changed pod"):
         ask_mutate(pod_of("a"), sriov())
 
 
 def test_null_is_absent() -> None:
-    """As in Go, and as files write it."""
+    """The API server and files write quantities in different forms."""
     pod = {
         "metadata": {"annotations": {NETWORKS: "a"}, "labels": None},
         "spec": {
@@ -123,11 +129,11 @@ def test_null_is_absent() -> None:
     ],
     ids=str,
 )
-def test_what_no_api_server_sends_is_left_alone(broken: Json) -> None:
+def test_a_malformed_pod_is_not_changed(broken: Json) -> None:
     request = create(pod_of("a"))
     assert request.object is not None
     request = request._replace(object=request.object._replace(sent=Sent({**pod_of("a"), **broken})))
-    assert answer_mutation(request, sriov(), RULES, Injection()) == ALLOWED
+    assert answer_mutation(request, DecisionContext(sriov(), RULES, Configuration(injection=Injection()))) == ALLOWED
 
 
 def test_a_pod_without_containers_is_for_the_api_server_to_refuse() -> None:
@@ -135,7 +141,7 @@ def test_a_pod_without_containers_is_for_the_api_server_to_refuse() -> None:
     assert ask_mutate(pod, sriov()) == ALLOWED
 
 
-# Decision 2: how many, and where
+# Decision 2: counts
 
 
 @pytest.mark.parametrize(
@@ -153,7 +159,7 @@ def test_the_default_network_counts_where_the_node_finds_it() -> None:
 
 
 def test_resources_under_other_keys() -> None:
-    """A network counts once for each resource, under however many keys it stands."""
+    """A network counts once for each resource, even if several annotations name it."""
     known = network("a", resource=VF).replace(annotations={"x/one": VF, "x/two": VF, "x/three": "vendor.com/nic"})
     keys = Injection(resource_name_keys=("x/one", "x/two", "x/three", "x/none"), exposes_netinfo=False)
     after = patched(pod_of("a"), cluster_of(known), keys)
@@ -180,7 +186,7 @@ def test_resources_under_other_keys() -> None:
     ids=str,
 )
 def test_top_up(resources: Json, topped: object) -> None:
-    """At least what is needed, both figures equal; a figure that cannot be read is for the API server to refuse."""
+    """Both amounts become equal, and at least the count. The API server refuses an unreadable amount."""
     assert figures(patched(pod_of("a,b", {"name": "app", "resources": resources}), sriov(), BARE)) == topped
 
 
@@ -192,19 +198,19 @@ def test_another_container_that_names_the_resource_keeps_it() -> None:
 
 
 def test_an_init_container_that_ends_does_not_count() -> None:
-    """The kubelet gives its device on to the container that comes after it."""
+    """The kubelet passes the device of an init container on to later containers."""
     pod = pod_of("a", app(), initContainers=[app("bind", asks="1")])
     assert figures(patched(pod, sriov(), BARE)) == ("1", "1")
 
 
 @pytest.mark.parametrize("pod", [pod_of("a,b", app(asks="1")), pod_of("a,b", app(), app("dpdk", asks="1"))])
-def test_honor_leaves_what_the_pod_has_and_warns(pod: Json) -> None:
+def test_honor_keeps_the_amounts_of_the_pod_and_warns(pod: Json) -> None:
     answer = ask_mutate(pod, sriov(), Injection(mode="honor", exposes_netinfo=False))
     assert answer.operations == ()
-    assert [text for text in answer.warnings if "containers request 1" in text]
+    assert [text for text in map(str, answer.warnings) if "containers request 1" in text]
 
 
-def test_honor_injects_what_the_pod_does_not_name() -> None:
+def test_honor_injects_resources_that_the_pod_does_not_name() -> None:
     answer = ask_mutate(pod_of("a,b"), sriov(), HONOR)
     assert answer.warnings == ()
     assert figures(jsonpatch.apply(list(answer.operations), pod_of("a,b"))) == ("2", "2")
@@ -212,7 +218,7 @@ def test_honor_injects_what_the_pod_does_not_name() -> None:
 
 @pytest.mark.parametrize("resource", ["memory", "cpu", "hugepages-2Mi", "sriov"])
 def test_a_resource_that_no_device_plugin_has(resource: str) -> None:
-    """It is stored already. The API server would take a limit of one byte."""
+    """The definition is stored already. The API server would accept a limit of one byte."""
     world = cluster_of(network("a", resource=VF), network("m", resource=resource), network("n", resource=resource))
     answer = ask_mutate(pod_of("a,m,n", app(asks="1")), world)
     assert (answer.operations, answer.rules) == ((), ("resource-name",))
@@ -283,7 +289,7 @@ def test_a_mirror_pod_is_left_alone() -> None:
     assert ask_validate(pod, sriov()).is_allowed
 
 
-def test_notes_are_told_with_a_refusal_too() -> None:
+def test_notes_come_with_a_refusal() -> None:
     pod = annotated(pod_of("infra/a", nodeSelector={"rack": "2"}), inject="no")
     world = cluster_of(network("a", namespace="infra", selector="rack=1"))
     answer = ask_mutate(pod, world)
@@ -295,7 +301,7 @@ def test_notes_are_told_with_a_refusal_too() -> None:
 
 
 def test_many_containers_and_resources_cost_their_sum(monkeypatch: pytest.MonkeyPatch) -> None:
-    """NB: /mutate comes before the API server's own checks, and anybody who may create a pod can send thousands."""
+    """NB: the API server calls /mutate before its own validation, so a pod may have thousands of containers."""
     seen: list[str] = []
     read = podspec.Container.named
 

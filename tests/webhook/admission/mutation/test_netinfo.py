@@ -23,20 +23,20 @@ NAMESPACE = {"path": "namespace", "fieldRef": {"fieldPath": "metadata.namespace"
 
 @pytest.mark.parametrize("place", ["/etc/podnetinfo", "/etc/podnetinfo/", "/etc/podnetinfo/annotations"])
 def test_a_mount_at_the_place_is_left_alone(place: str) -> None:
-    """NRI's issue 43: the API server refuses two mounts at one path; below one that is read-only, runc makes none."""
+    """NRI's issue 43: the API server refuses two mounts at one path, and runc creates none below a read-only one."""
     own = {"name": "mine", "mountPath": place}
     after = patched(pod_of("a", app(volumeMounts=[own]), app("b")), sriov())
     assert after["spec"]["containers"][0]["volumeMounts"] == [own]
     assert after["spec"]["containers"][1]["volumeMounts"] == [PODNETINFO]
 
 
-def test_a_mount_beside_the_place_is_no_matter() -> None:
+def test_a_mount_at_another_path_does_not_matter() -> None:
     own = {"name": "mine", "mountPath": "/etc/podnetinfo2"}
     after = patched(pod_of("a", app(volumeMounts=[own])), sriov())
     assert after["spec"]["containers"][0]["volumeMounts"] == [own, PODNETINFO]
 
 
-def test_no_volume_that_nobody_mounts() -> None:
+def test_without_mounts_there_is_no_volume() -> None:
     own = {"name": "mine", "mountPath": "/etc/podnetinfo"}
     after = patched(pod_of("a", app(volumeMounts=[own])), sriov(), Injection(exposes_hugepages=True))
     assert "volumes" not in after["spec"]
@@ -87,7 +87,7 @@ def test_hugepages() -> None:
 
 
 def test_a_second_pass_after_the_defaults_of_the_api_server_and_another_webhook() -> None:
-    """The API server fills in apiVersion and defaultMode; another webhook adds labels and hugepages."""
+    """The API server adds apiVersion and defaultMode, and another webhook adds labels and hugepages."""
     switched = Injection(exposes_hugepages=True)
     once = patched(pod_of("a", huge("app", **{"1Gi": "2Gi"})), sriov(), switched)
     volume = once["spec"]["volumes"][0]

@@ -1,4 +1,4 @@
-"""What networks, labels and namespaces bring into a pod: claims, node selectors, annotations, default networks."""
+"""What a pod gets by its networks, labels and namespace: claims, node selectors, annotations, default networks."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from webhook.admission.model.injection import INJECT, Injection
 from webhook.admission.model.requests import ALLOWED
 from webhook.admission.mutation import jsonpatch
 
-# Decision 4: devices that are claimed
+# Decision 4: claims
 
 
 @pytest.mark.parametrize(
@@ -113,8 +113,8 @@ def test_all_problems_are_in_one_answer() -> None:
         pod_of("infra/a", volumes=[{"name": "podnetinfo", "emptyDir": {}}]),
     ],
 )
-def test_nothing_is_told_of_a_network_that_the_pod_may_not_use(pod: Json) -> None:
-    """The answer is the refusal of the access rules, and no more."""
+def test_a_refused_pod_learns_nothing_of_the_network(pod: Json) -> None:
+    """The answer is the refusal by the access rules only."""
     world = cluster_of(network("a", namespace="infra", resource=VF, selector="rack=1"))
     answer = ask_mutate(pod, world)
     assert answer == ask_validate(pod, world)
@@ -122,7 +122,7 @@ def test_nothing_is_told_of_a_network_that_the_pod_may_not_use(pod: Json) -> Non
     assert not any(secret in str(answer) for secret in (VF, "rack=1", "rack: 1"))
 
 
-def test_the_order_of_networks_changes_no_byte() -> None:
+def test_the_order_of_networks_does_not_change_the_patch() -> None:
     world = cluster_of(network("a", selector="zone", resource="x/two"), network("b", selector="rack=1", resource=VF))
     one, two = (json.dumps(ask_mutate(pod_of(networks), world).operations) for networks in ("a,b", "b,a"))
     assert one == two
@@ -146,7 +146,7 @@ def test_a_label_needs_no_networks() -> None:
 
 
 def test_a_label_opts_a_pod_out() -> None:
-    """Nothing but the label's annotations, at the first pass as at the second."""
+    """The pod gets the label's annotations only, and a second pass changes nothing."""
     injection = Injection(annotations_by_label={"x": {INJECT: "false"}})
     world = FakeCluster(sriov().networks, defaults={"blue": "a"})
     for networks in ("a", None):
@@ -158,7 +158,7 @@ def test_a_label_opts_a_pod_out() -> None:
         assert ask_validate(after, world, injection).is_allowed
 
 
-def test_what_a_label_brings_is_judged() -> None:
+def test_networks_by_label_are_judged() -> None:
     injection = Injection(annotations_by_label={"x": {NETWORKS: "green/secret"}})
     world = cluster_of(network("secret", namespace="green", resource=VF))
     after = patched(pod_of(None, labels={"x": "true"}), world, injection)
@@ -177,7 +177,7 @@ def test_default_networks_of_a_namespace() -> None:
 
 
 @pytest.mark.parametrize("pod", [pod_of(""), pod_of("plain"), pod_of(None, hostNetwork=True)])
-def test_pods_that_have_a_say_or_no_network(pod: Json) -> None:
+def test_pods_that_get_no_default_networks(pod: Json) -> None:
     assert ask_mutate(pod, FakeCluster(sriov().networks, defaults={"blue": "a"})) == ALLOWED
 
 
@@ -185,7 +185,7 @@ def test_empty_default_networks() -> None:
     assert ask_mutate(pod_of(None), FakeCluster(sriov().networks, defaults={"blue": " "})) == ALLOWED
 
 
-# Refused for what the author has not written
+# The origin of networks that the author has not written
 
 
 @pytest.mark.parametrize(
@@ -199,7 +199,7 @@ def test_empty_default_networks() -> None:
 )
 @pytest.mark.parametrize("origin", ["namespace blue", "label up"])
 def test_a_refusal_tells_where_the_networks_come_from(networks: str, rule: str | None, origin: str) -> None:
-    """The annotation was put there by /mutate. None: it is /mutate that refuses."""
+    """/mutate added the annotation. None: /mutate itself refuses the pod."""
     racks = (network("rack1", selector="rack=1"), network("rack2", selector="rack=2"))
     by_label = origin == "label up"
     world = cluster_of(*racks, network("x", namespace="green"), defaults={} if by_label else {"blue": networks})
@@ -212,7 +212,7 @@ def test_a_refusal_tells_where_the_networks_come_from(networks: str, rule: str |
         answer = ask_validate(patched(pod, world, injection), world, injection)
         assert answer.rules == (rule,)
     (warning,) = answer.warnings
-    assert warning.endswith(origin)
+    assert str(warning).endswith(origin)
     own = pod_of("nowhere,nowhere-else")
     assert ask_validate(own, world, injection).warnings == ()
 

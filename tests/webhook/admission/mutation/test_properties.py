@@ -1,4 +1,4 @@
-"""Six sentences about /mutate, over pods, networks and settings of every kind."""
+"""Six properties of /mutate, over generated pods, networks and settings."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cniplugin.netspec.selection import NETWORKS
 from tests.webhook.admission.mutation.injecting import Json, ask_mutate, ask_validate, cluster_of, network, pod_of
 from tests.webhook.admission.world import FakeCluster
 from webhook.admission.model.injection import INJECT, INJECT_INTO, Injection
-from webhook.admission.model.quantity import parse_quantity
+from webhook.admission.model.podspec import parse_quantity
 from webhook.admission.mutation import jsonpatch
 
 pytestmark = pytest.mark.slow
@@ -78,7 +78,7 @@ def containers(name: str) -> st.SearchStrategy[Json]:
 
 
 def _container(name: str, figures: Json, mounts: list[Json], env: list[Json]) -> Json:
-    """NB: the API server leaves empty lists out."""
+    """NB: the API server omits empty lists."""
     lists = {key: items for key, items in (("volumeMounts", mounts), ("env", env)) if items}
     return copy.deepcopy({"name": name, "resources": figures, **lists})
 
@@ -150,7 +150,7 @@ def test_the_patch_applies_to_the_very_object_that_was_sent(
 @MANY
 @given(pods(), networks_of(), SETTINGS)
 def test_nothing_that_the_user_wrote_is_lost(pod: Json, world: FakeCluster, injection: Injection) -> None:
-    """Figures grow, annotations of the admin's settings replace; everything else is there, as it was."""
+    """Amounts only grow, annotations by label replace, and nothing else changes."""
     after = mutated(pod, world, injection)
     by_admin = {key for given in injection.annotations_by_label.values() for key in given}
     for key, text in pod["metadata"].get("annotations", {}).items():
@@ -175,7 +175,7 @@ def assert_kept(before: Any, after: Any, key: str = "") -> None:
 @MANY
 @given(pods(), networks_of(), SETTINGS)
 def test_a_mutated_pod_passes_validation(pod: Json, world: FakeCluster, injection: Injection) -> None:
-    """Unless it names the resource elsewhere itself, and too little of it: then it is told."""
+    """A pod that requests too little of a resource itself gets a refusal instead."""
     decision = ask_validate(mutated(pod, world, injection), world, injection)
     runs = [*pod["spec"]["containers"], *pod["spec"].get("initContainers", [])]
     names_any = any(name in amounts for run in runs for amounts in run["resources"].values() for name in RESOURCES)
@@ -187,7 +187,7 @@ def test_a_mutated_pod_passes_validation(pod: Json, world: FakeCluster, injectio
 def test_the_order_of_networks_does_not_change_the_patch(
     pod: Json, order: str, world: FakeCluster, injection: Injection
 ) -> None:
-    """NB: of all of them, because of fewer too seldom two need something that differs."""
+    """NB: all networks take part, because two of a few seldom need different things."""
     other = copy.deepcopy(pod)
     other["metadata"]["annotations"][NETWORKS] = order
     one, two = ask_mutate(pod, world, injection), ask_mutate(other, world, injection)
@@ -198,7 +198,7 @@ def test_the_order_of_networks_does_not_change_the_patch(
 @MANY
 @given(pods(), networks_of(), SETTINGS)
 def test_a_pod_that_needs_nothing_gets_no_patch(pod: Json, world: FakeCluster, injection: Injection) -> None:
-    """Needs: a resource, a node selector, annotations by its label, or default networks."""
+    """A pod needs something if it has a resource, a node selector, annotations by label, or default networks."""
     text = pod["metadata"].get("annotations", {}).get(NETWORKS)
     wants_defaults = text is None and world.default_networks("blue")
     by_label = any(pod["metadata"].get("labels", {}).get(key) for key in injection.annotations_by_label)

@@ -10,16 +10,18 @@ from cniplugin.netspec.netattachdef import RESOURCE_NAME
 from tests.paths import ROOT
 from tests.webhook.admission.plugins.checking import CHECKS, SCHEMAS
 from tests.webhook.admission.world import RULES, cluster, definition, request
-from webhook.admission.evaluate import NETWORK, evaluate
+from webhook.admission.evaluate import evaluate
+from webhook.admission.model.kinds import NETWORK
 from webhook.admission.model.requests import Decision, Object
 from webhook.admission.plugins.schema import PluginChecks
+from webhook.admission.view.decisioncontext import Configuration, DecisionContext
 from webhook.configuration.schemafiles import load_directory
 
 
 def _decide(config: str, *, plugins: PluginChecks | None = CHECKS, resource: str | None = None) -> Decision:
     annotations = {RESOURCE_NAME: resource} if resource else {}
     asked = request(Object(name="lan", config=config, annotations=annotations), kind=NETWORK)
-    return evaluate(asked, cluster(), RULES, plugins=plugins)
+    return evaluate(asked, DecisionContext(cluster(), RULES, Configuration(injection=None, plugins=plugins)))
 
 
 def test_an_error_refuses_with_its_code_as_the_rule() -> None:
@@ -32,7 +34,7 @@ def test_an_error_refuses_with_its_code_as_the_rule() -> None:
 def test_a_surprise_is_a_warning_with_its_code() -> None:
     decision = _decide('{"type":"bridge","isGatway":true}')
     assert decision.verdict == "warn"
-    assert decision.warnings == (
+    assert tuple(map(str, decision.warnings)) == (
         'spec.config.isGatway: NAD104: the plugin bridge does not read this key; did you mean "isGateway"?',
     )
 
@@ -53,7 +55,7 @@ def test_a_mistake_in_the_envelope_has_one_finding() -> None:
 
 def test_without_schemas_there_are_no_findings() -> None:
     assert _decide('{"type":"bridge","vlan":4095}', plugins=None).verdict == "allow"
-    assert evaluate(definition('{"type":"bridge","vlan":4095}'), cluster(), RULES).verdict == "allow"
+    assert evaluate(definition('{"type":"bridge","vlan":4095}'), DecisionContext(cluster(), RULES)).verdict == "allow"
 
 
 def test_an_empty_configuration_has_no_plugins() -> None:

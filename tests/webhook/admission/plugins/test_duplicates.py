@@ -15,8 +15,10 @@ from tests.webhook.admission.plugins.pods import codes, judge, world
 from tests.webhook.admission.world import RULES, decide, pod, request
 from webhook.admission.checks import podrequests
 from webhook.admission.evaluate import evaluate
-from webhook.admission.model.requests import Decision, GroupKind, Object
+from webhook.admission.model.kinds import GroupKind
+from webhook.admission.model.requests import Decision, Object
 from webhook.admission.view.addressclaims import CLAIMS_MAX, claims_of
+from webhook.admission.view.decisioncontext import Configuration, DecisionContext
 from webhook.cli import nadmit
 from webhook.snapshot.pods import Pods, PodUse
 from webhook.snapshot.snapshot import Snapshot
@@ -47,7 +49,7 @@ def test_one_address_in_two_forms(one: str, other: str) -> None:
         decision = judge(STATIC, element(ips=[new]), element(ips=["192.0.2.1/24", running]))
         assert decision.is_allowed
         assert codes(decision) == ["NAD611"]
-        assert "NAD611: pod other-0 asks for this address of the network, too:" in decision.warnings[0]
+        assert "NAD611: pod other-0 asks for this address of the network as well:" in str(decision.warnings[0])
 
 
 @pytest.mark.parametrize("other", [MAC, "02-00-00-00-00-01", "0200.0000.0001"])
@@ -98,8 +100,8 @@ def test_pods_of_other_namespaces_are_not_named(users: list[tuple[str, str]], sa
     made = world(STATIC)
     made.addresses["blue", "net", "10.1.0.5"] = tuple(users)
     decision = decide(request(pod(element(ips=["10.1.0.5/24"]))), world=made, plugins=CHECKS)
-    assert f"NAD611: {said} this address" in decision.warnings[0]
-    assert "secret" not in decision.warnings[0]
+    assert f"NAD611: {said} this address" in str(decision.warnings[0])
+    assert "secret" not in str(decision.warnings[0])
 
 
 def test_a_refused_pod_gets_no_warning_about_addresses() -> None:
@@ -120,7 +122,7 @@ def test_without_schemas_pods_are_still_compared() -> None:
 
 def test_warnings_about_one_pod_are_bounded() -> None:
     ips = [f"10.1.0.{number}/24" for number in range(1, 60)]
-    assert len(judge(STATIC, element(ips=ips), element(ips=ips)).warnings) == podrequests.REMARKS_MAX
+    assert len(judge(STATIC, element(ips=ips), element(ips=ips)).warnings) == podrequests.WARNINGS_MAX
 
 
 # Two elements of one pod
@@ -134,7 +136,7 @@ def test_one_pod_asks_twice() -> None:
     warned = twice(STATIC, {"ips": ["10.1.0.5/24"], "mac": MAC}, {"ips": ["10.1.0.5/16"], "mac": MAC.replace(":", "-")})
     assert warned.is_allowed
     assert codes(warned) == ["NAD612", "NAD611"]
-    assert "[1].mac: NAD612: [0] of this pod asks for this MAC address" in warned.warnings[0]
+    assert "[1].mac: NAD612: [0] of this pod asks for this MAC address" in str(warned.warnings[0])
     refused = twice(HOST_LOCAL, {"ips": ["10.1.0.5"]}, {"ips": ["10.1.0.5/24"]})
     assert codes(refused) == ["NAD613"]
     assert codes(twice(HOST_LOCAL, {"mac": MAC}, {"mac": MAC})) == ["NAD612"]
@@ -146,7 +148,7 @@ def test_addresses_of_the_default_network_count() -> None:
     text = '[{"name":"net","namespace":"blue","ips":["10.1.0.5/24"]}]'
     open_rules = RULES.replace(config=RULES.config.replace(posture="Open"))
     decision = decide(request(pod(text, default=text)), world=made, rules=open_rules, plugins=CHECKS)
-    assert "the default network asks for this address" in decision.warnings[0]
+    assert "the default network asks for this address" in str(decision.warnings[0])
 
 
 # Cached decisions of a snapshot
@@ -174,7 +176,7 @@ def test_a_cached_decision_sees_later_pods() -> None:
     rules = RULES
 
     def judged(now: Snapshot) -> list[str]:
-        return codes(evaluate(asked, now, rules, plugins=CHECKS))
+        return codes(evaluate(asked, DecisionContext(now, rules, Configuration(injection=None, plugins=CHECKS))))
 
     assert judged(before) == []
     assert judged(before) == []
@@ -187,10 +189,12 @@ def test_a_cached_decision_sees_later_pods() -> None:
 def test_cached_decisions_belong_to_one_set_of_schemas() -> None:
     made = snapshot()
     asked = request(pod(element(ips=["10.1.0.5"])))
-    assert evaluate(asked, made, RULES).is_allowed
+    assert evaluate(asked, DecisionContext(made, RULES)).is_allowed
     for _ in range(2):
-        assert codes(evaluate(asked, made, RULES, plugins=CHECKS)) == ["NAD604"]
-    assert evaluate(asked, made, RULES).is_allowed
+        assert codes(evaluate(asked, DecisionContext(made, RULES, Configuration(injection=None, plugins=CHECKS)))) == [
+            "NAD604"
+        ]
+    assert evaluate(asked, DecisionContext(made, RULES)).is_allowed
 
 
 def test_check_finds_pods_of_a_tree_with_one_address(tmp_path: Path) -> None:

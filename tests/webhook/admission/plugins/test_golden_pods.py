@@ -17,8 +17,8 @@ POD_CODES = {name: code for name, code in load_codes().items() if code.pod}
 def test_golden_message(code: str) -> None:
     known = POD_CODES[code]
     decision = judge(known.example, json.dumps(known.pod), *map(json.dumps, filter(None, [known.other_pod])))
-    lines = [*decision.message.splitlines(), *(f"Warning: {text}" for text in decision.warnings)]
-    assert all(len(text) <= 256 and text.isprintable() and text.isascii() for text in decision.warnings)
+    lines = [*decision.message.splitlines(), *(f"Warning: {text}" for text in map(str, decision.warnings))]
+    assert all(len(text) <= 256 and text.isprintable() and text.isascii() for text in map(str, decision.warnings))
     golden.compare(f"pod-requests/{code}.txt", "\n".join([*lines, ""]))
 
 

@@ -10,8 +10,8 @@ import pytest
 from tests.webhook.admission.plugins.checking import CHECKS, SCHEMAS
 from tests.webhook.admission.plugins.pods import ask, codes, judge, world
 from tests.webhook.admission.world import cluster, decide, pod, request, rules
-from webhook.admission.evaluate import POD
-from webhook.admission.model.requests import GroupKind, Object
+from webhook.admission.model.kinds import POD, GroupKind
+from webhook.admission.model.requests import Object
 from webhook.admission.plugins.networksupport import RANGES_MAX
 from webhook.admission.plugins.schema import PluginChecks
 

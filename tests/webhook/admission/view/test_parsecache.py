@@ -1,4 +1,4 @@
-"""The cache of what was read: bounded by bytes, and by what one review may have read in its turn."""
+"""The parse cache: its bound in bytes, and the allowance of a turn."""
 
 from __future__ import annotations
 

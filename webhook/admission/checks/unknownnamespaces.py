@@ -1,8 +1,8 @@
-"""Do the labels of a namespace matter? If they do, one that is not known has to be asked for before anybody answers.
+"""Namespaces that are not known, though a decision depends on their labels.
 
-A namespace that was created a moment ago is not in the cache yet, and without its labels a Deny rule that selects by
-them would not match. Of every namespace that a decision depends on, a check says so here; `Decision.unknown` names
-those whose labels are missing, for whoever can ask the API server (`serving.reviews`).
+The cache may lack a new namespace, and without its labels a Deny rule that selects by them would not match. Checks use
+this module to find such namespaces, and put them into `Decision.unknown`. `webhook.review.reviews` then asks the API
+server for them before it answers.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from cniplugin.access.model.levels import MODES, PRIVILEGED, level_name
 from cniplugin.access.reading.consent import ALLOWED_SELECTOR
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 from webhook.admission.model.requests import Decision
-from webhook.admission.view.listers import Cluster
-from webhook.admission.wording import messages
+from webhook.admission.view.decisioncontext import Cluster
+from webhook.admission.wording import accesstext
 
 if TYPE_CHECKING:
     from cniplugin.access.model.decision import RuleIndex
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 def unknown_to_attach(
     cluster: Cluster, namespace: str, networks: Iterable[NetworkAttachmentDefinition], rules: Rules
 ) -> tuple[str, ...]:
-    """Return the namespaces that are not known and whose labels matter to a pod that would attach to `networks`.
+    """Return the unknown namespaces whose labels matter to a pod that would attach to `networks`.
 
-    They are the pod's, and those of the networks, whose labels may give these a level.
+    The labels of the pod's own namespace may select it; those of a network's namespace may set its level.
     """
     if namespace in rules.config.exempt_namespaces:
         return ()
@@ -38,7 +38,7 @@ def unknown_to_attach(
 
 
 def unknown_to_define(cluster: Cluster, namespace: str, rules: Rules) -> tuple[str, ...]:
-    """Return the namespace of a definition that is written, if it is not known and its labels matter."""
+    """Return the namespace of a definition that is written, if it is unknown and its labels matter."""
     if cluster.has_namespace(namespace):
         return ()
     if _may_have_level(cluster, namespace, rules):
@@ -50,16 +50,16 @@ def unknown_to_define(cluster: Cluster, namespace: str, rules: Rules) -> tuple[s
     return ()
 
 
-def told(decision: Decision) -> Decision:
-    """Return a decision that stands although namespaces are not known, with a warning for each: nobody can be asked."""
+def warn_of_unknown(decision: Decision) -> Decision:
+    """Return a final decision with a warning for each unknown namespace, where there is no API server to ask."""
     if not decision.unknown:
         return decision
-    warnings = tuple(map(messages.namespace_unknown, decision.unknown))
+    warnings = tuple(map(accesstext.namespace_unknown, decision.unknown))
     return decision._replace(warnings=(*warnings, *decision.warnings), unknown=())
 
 
 def _may_have_level(cluster: Cluster, namespace: str, rules: Rules) -> bool:
-    """Say whether a namespace that is not known may have a level that its labels set or lift: levels are in use."""
+    """Say whether levels are in use, so that the labels of an unknown namespace may set or lift its level."""
     if cluster.has_namespace(namespace):
         return False
     levels = rules.config.levels

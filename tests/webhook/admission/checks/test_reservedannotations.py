@@ -1,4 +1,4 @@
-"""Who may write the network status of a pod, and what becomes of one that somebody else wrote (side door 20)."""
+"""Who may write the network status of a pod, and what happens to others' (side door 20)."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from webhook.admission.model.injection import INJECT, MIRROR, Injection
 from webhook.admission.model.requests import Decision, Object, Request, User
 from webhook.admission.mutate import answer_mutation
 from webhook.admission.mutation import jsonpatch
+from webhook.admission.view.decisioncontext import Configuration, DecisionContext
 from webhook.admission.view.statuswriters import MULTUS_GROUP, NODES_GROUP, PLUGIN_ACCOUNTS
 from webhook.review import wire
 
@@ -40,7 +41,7 @@ def update(user: User, *, subresource: str = "status", **config: object) -> Deci
     ],
     ids=["node", "user", "group"],
 )
-def test_who_may_write_it_in_any_way(user: User, config: Json, subresource: str) -> None:
+def test_writers_by_any_subresource(user: User, config: Json, subresource: str) -> None:
     assert update(user, subresource=subresource, **config).verdict == "allow"
 
 
@@ -53,8 +54,8 @@ def test_who_may_write_it_in_any_way(user: User, config: Json, subresource: str)
     ],
     ids=lambda user: user.name,
 )
-def test_plugins_of_the_node_write_it_through_the_status_of_pods(user: User) -> None:
-    """No role that tenants get has that right; `edit` lets them patch pods, as any name that they may have."""
+def test_plugins_write_it_through_the_status_subresource(user: User) -> None:
+    """No role of tenants has the right to `pods/status`; `edit` lets them patch pods."""
     assert update(user).verdict == "allow"
     assert update(user, subresource="").rules == RULE
     assert update(user, subresource="resize").rules == RULE
@@ -72,12 +73,12 @@ def test_plugins_of_the_node_write_it_through_the_status_of_pods(user: User) -> 
     ],
     ids=lambda user: f"{user.name} {user.node}",
 )
-def test_who_may_not(user: User) -> None:
+def test_others_may_not_write_it(user: User) -> None:
     refused = update(user)
     assert (refused.code, refused.rules) == (403, RULE)
 
 
-def test_a_pod_without_a_node_is_of_nobodys_node() -> None:
+def test_a_pod_without_a_node_has_no_agent() -> None:
     asked = request(pod("lan", status="[]"), old=pod("lan"), user=User("x", node=""), subresource="status")
     assert decide(asked, rules=rules(network_status_mode="Deny")).rules == RULE
 
@@ -87,7 +88,7 @@ def test_a_pod_without_a_node_is_of_nobodys_node() -> None:
     ("new", "old"), [("[]", None), (None, "[]"), ("[]", "[{}]")], ids=["brought", "taken away", "changed"]
 )
 @pytest.mark.parametrize("mode", NETWORK_STATUS_MODES)
-def test_what_becomes_of_it(key: str, new: str | None, old: str | None, mode: str) -> None:
+def test_the_mode_chooses_the_outcome(key: str, new: str | None, old: str | None, mode: str) -> None:
     def thing(text: str | None) -> Object:
         return Object(name="web-0", annotations={} if text is None else {key: text})
 
@@ -98,8 +99,8 @@ def test_what_becomes_of_it(key: str, new: str | None, old: str | None, mode: st
     assert all(trial.startswith(f"{mode}: ") and key in trial for trial in decision.trials)
 
 
-def test_what_others_write_beside_it_is_nobodys_business() -> None:
-    """A label, a finalizer, and a network that goes."""
+def test_other_changes_are_allowed() -> None:
+    """The UPDATE changes a label and a finalizer, and removes a network."""
     asked = request(pod(status="[]"), old=pod("lan", status="[]"))
     assert decide(asked, rules=rules(network_status_mode="Deny")).verdict == "allow"
 
@@ -107,7 +108,7 @@ def test_what_others_write_beside_it_is_nobodys_business() -> None:
 def test_a_warning_comes_with_the_rest_of_the_decision() -> None:
     refused = decide(request(pod("green/shared,lan", status="[]")))
     assert (refused.code, refused.rules) == (403, ("PostureIsolated",))
-    assert ["network-status" in warning for warning in refused.warnings] == [True]
+    assert ["network-status" in warning for warning in map(str, refused.warnings)] == [True]
     assert len(refused.trials) == 1
 
 
@@ -129,7 +130,9 @@ def new_pod(networks: str | None = "a", *, key: str = NETWORK_STATUS, **annotati
 def mutate(thing: Json, *, user: User = TENANT, **config: object) -> tuple[Json, Decision]:
     world = cluster()
     world.networks["blue", "a"] = network("a", resource="example.com/vf")
-    answer = answer_mutation(create(thing, user=user), world, rules(**config), Injection())
+    answer = answer_mutation(
+        create(thing, user=user), DecisionContext(world, rules(**config), Configuration(injection=Injection()))
+    )
     return jsonpatch.apply(list(answer.operations), thing), answer
 
 
@@ -147,7 +150,7 @@ def mutate(thing: Json, *, user: User = TENANT, **config: object) -> tuple[Json,
     ids=["networks", "no networks", "the old key", "opted out", "claims to be static", "host network"],
 )
 def test_it_is_dropped_from_a_new_pod(thing: Json, mode: str) -> None:
-    """Whatever the pod says to be left alone; nothing else about it changes by that."""
+    """This also happens to a pod that opts out, and nothing else of it changes."""
     made, answer = mutate(thing, network_status_mode=mode)
     assert not set(NETWORK_STATUS_KEYS) & made["metadata"]["annotations"].keys()
     assert (answer.verdict, len(answer.warnings)) == ("warn", 1)
@@ -159,34 +162,41 @@ def test_it_is_dropped_from_a_new_pod(thing: Json, mode: str) -> None:
 
 
 @pytest.mark.parametrize("mode", ["Off", "Audit"])
-def test_it_stays_where_nothing_is_to_be_changed(mode: str) -> None:
+def test_it_stays_in_modes_off_and_audit(mode: str) -> None:
     made, answer = mutate(new_pod(None), network_status_mode=mode)
     assert (made, answer.verdict) == (new_pod(None), "allow")
 
 
-def test_the_kubelet_writes_it_for_the_image_of_a_static_pod() -> None:
+def test_the_kubelet_writes_it_for_the_mirror_of_a_static_pod() -> None:
     thing = new_pod(None, **{MIRROR: "x"})
     made, answer = mutate(thing, user=NODE, network_status_mode="Deny")
     assert (made, answer.verdict) == (thing, "allow")
     assert decide(create(thing, user=NODE), rules=rules(network_status_mode="Deny")).verdict == "allow"
 
 
-def test_who_may_write_the_status_of_pods_may_not_bring_one() -> None:
-    """Their right is `pods/status`, and a new pod has no node yet."""
+def test_plugins_may_not_create_a_pod_with_it() -> None:
+    """Plugins have the right to `pods/status`, and a new pod has no node yet."""
     made, _ = mutate(new_pod(None), user=User(PLUGIN_ACCOUNTS[0], node="n1"))
     assert NETWORK_STATUS not in made["metadata"]["annotations"]
 
 
-def test_one_pod_with_it_and_one_without_are_not_taken_for_each_other() -> None:
-    """NB: what /mutate answered is remembered by a sketch, which has no network status."""
+def test_a_pod_with_it_and_one_without_get_their_own_answers() -> None:
+    """NB: the cache of /mutate's answers uses sketches, which have no network status."""
     world = cluster()
     plain, carrying = pod_of("lan"), new_pod("lan")
     for thing, count in ((plain, 0), (carrying, 1), (plain, 0), (carrying, 1)):
-        assert len(answer_mutation(create(thing), world, RULES, Injection()).warnings) == count
+        assert (
+            len(
+                answer_mutation(
+                    create(thing), DecisionContext(world, RULES, Configuration(injection=Injection()))
+                ).warnings
+            )
+            == count
+        )
 
 
-def test_where_mutate_did_not_run_it_is_judged() -> None:
-    """It was away, or switched off, or another webhook brought the annotation after it."""
+def test_it_is_judged_if_mutate_did_not_run() -> None:
+    """/mutate was down or disabled, or another webhook added the annotation after it."""
     verdicts = {"Off": "allow", "Audit": "allow", "Warn": "warn", "Deny": "deny"}
     for mode, verdict in verdicts.items():
         decision = decide(create(new_pod(None)), rules=rules(network_status_mode=mode))

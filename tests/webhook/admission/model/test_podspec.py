@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import pytest
 
-from webhook.admission.model.quantity import parse_quantity
+from webhook.admission.model.podspec import parse_quantity
 
 
 @pytest.mark.parametrize(

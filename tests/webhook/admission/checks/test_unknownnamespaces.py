@@ -1,4 +1,4 @@
-"""Which decisions depend on the labels of a namespace that is not known, and only those."""
+"""Exactly those decisions name an unknown namespace that depend on its labels."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from cniplugin.access.reading.consent import ALLOWED_NAMESPACES, ALLOWED_SELECTO
 from cniplugin.netspec.netattachdef import RESOURCE_NAME
 from tests.webhook.admission.mutation.injecting import ask_mutate, create, pod_of
 from tests.webhook.admission.world import MACVLAN, FakeCluster, cluster, decide, definition, pod, request
-from webhook.admission.checks.namespacelabels import told
+from webhook.admission.checks.unknownnamespaces import warn_of_unknown
 from webhook.admission.evaluate import evaluate
 from webhook.admission.model.injection import NODE_SELECTOR, Injection
-from webhook.admission.model.requests import GroupKind, NetworkUsers, User
+from webhook.admission.model.kinds import GroupKind
+from webhook.admission.model.requests import NetworkUsers, User
 from webhook.admission.mutate import answer_mutation
+from webhook.admission.view.decisioncontext import Configuration, DecisionContext
 
 Json = dict[str, Any]
 BY_LABEL: Json = {"namespaceSelector": {"matchLabels": {"env": "dev"}}}
@@ -51,7 +53,7 @@ def rules(*, mode: str = "Enforce", config: Json | None = None, **spec: Any) -> 
     ids=["pods", "pods of some namespaces", "exceptPods", "the second entry"],
 )
 def test_a_rule_selects_by_labels(spec: Json, mode: str) -> None:
-    """A policy on trial waits for the labels as well: a wrong remark is worse than none."""
+    """A policy on trial needs the labels as well, because a wrong warning is worse than no warning."""
     for kind in (GroupKind("", "Pod"), DEPLOYMENT):
         asked = request(pod("lan"), kind=kind)
         assert decide(asked, world=new_world(), rules=rules(mode=mode, **spec)).unknown == ("blue",)
@@ -117,8 +119,8 @@ def test_a_rule_about_definitions_selects_by_labels(rule: Json, mode: str, *, is
     assert decide(definition("{"), world=new_world(), rules=given).unknown == ()
 
 
-def test_what_later_checks_say_does_not_hide_it() -> None:
-    """Networks in use, devices that are missing: whether the author may know of them is not decided yet."""
+def test_later_checks_do_not_hide_it() -> None:
+    """Later checks, of networks in use and of devices, keep the unknown namespaces."""
     by_label = rules(pods=[BY_LABEL], attachments=[DENY], definitions=[
         {**ANYBODY, "namespaceSelector": BY_LABEL["namespaceSelector"]}
     ])  # fmt: skip
@@ -126,13 +128,13 @@ def test_what_later_checks_say_does_not_hide_it() -> None:
     world.users["blue", "lan"] = NetworkUsers(total=1)
     changed = definition(MACVLAN.replace("bond1", "bond2"))
     changed = changed._replace(operation="UPDATE", old_object=definition(MACVLAN).object)
-    used = evaluate(changed, world, by_label, network_in_use="Deny")
+    used = evaluate(changed, DecisionContext(world, by_label, network_in_use="Deny"))
     assert (used.is_allowed, used.unknown) == (False, ("blue",))
     world.networks["blue", "vf"] = world.networks["blue", "lan"].replace(
         name="vf", annotations={RESOURCE_NAME: "example.com/vf"}
     )
 
-    short = evaluate(create(pod_of("vf")), world, by_label, injection=Injection())
+    short = evaluate(create(pod_of("vf")), DecisionContext(world, by_label, Configuration(injection=Injection())))
     assert (short.is_allowed, short.unknown) == (False, ("blue",))
 
 
@@ -142,17 +144,19 @@ def test_mutate_says_nothing_of_a_network_before_the_labels_are_known() -> None:
     plain = world.networks["blue", "lan"]
     world.networks["blue", "lan"] = plain.replace(annotations={NODE_SELECTOR: "no label"})
 
-    answer = answer_mutation(create(pod_of("lan")), world, by_label, Injection())
+    answer = answer_mutation(
+        create(pod_of("lan")), DecisionContext(world, by_label, Configuration(injection=Injection()))
+    )
     assert answer.unknown == ("blue",)
     assert ask_mutate(pod_of("lan"), world).unknown == ()
 
 
-def test_what_nobody_can_be_asked_for_is_told() -> None:
+def test_without_an_api_server_an_unknown_namespace_is_a_warning() -> None:
     by_label = rules(pods=[BY_LABEL], attachments=[DENY])
-    decision = told(decide(request(pod("lan")), world=new_world(), rules=by_label))
+    decision = warn_of_unknown(decide(request(pod("lan")), world=new_world(), rules=by_label))
     assert (decision.verdict, decision.unknown, len(decision.warnings)) == ("warn", (), 1)
     known = decide(request(pod("lan"), user=User("x")), rules=by_label)
-    assert told(known) is known
+    assert warn_of_unknown(known) is known
 
 
 # Levels of definitions
@@ -168,7 +172,7 @@ def level_worlds() -> dict[str, tuple[FakeCluster, Rules]]:
 @pytest.mark.parametrize("world", ["labels", "default"])
 @pytest.mark.parametrize("asked", ["definition", "pod"])
 def test_a_namespace_that_may_have_a_level_is_asked_for(world: str, asked: str) -> None:
-    """Where levels are in use, for a network's namespace as well: its label may refuse, and it may lift the default."""
+    """If levels are in use, the namespace of a network matters: its label may set a level or lift the default."""
     made, in_force = level_worlds()[world]
     made.unknown = frozenset({"default" if asked == "pod" else "blue"})
     given = request(pod("default/internet")) if asked == "pod" else definition(MACVLAN)
@@ -178,7 +182,7 @@ def test_a_namespace_that_may_have_a_level_is_asked_for(world: str, asked: str) 
 
 
 @pytest.mark.parametrize("asked", ["definition", "pod"])
-def test_where_no_level_is_in_use_nobody_is_asked(asked: str) -> None:
+def test_without_levels_no_namespace_is_unknown(asked: str) -> None:
     made = cluster()
     made.unknown = frozenset({"default", "blue"})
     given = request(pod("default/internet")) if asked == "pod" else definition(MACVLAN)

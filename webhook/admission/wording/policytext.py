@@ -1,8 +1,4 @@
-"""What of the policies cannot be read, and what that means: one line per problem, for logs and standard error.
-
-A Deny that cannot be read gets broader, an Allow accepts nothing of what it selects, a configuration falls to the side
-that grants nothing (`cniplugin.access.reading`). The server goes on, and this is what it logs.
-"""
+"""Texts about access policies: warnings to their author, and log lines about policies that cannot be read."""
 
 from __future__ import annotations
 
@@ -10,8 +6,25 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from cniplugin.access.compile import Policies
+from cniplugin.access.lints.lints import Lint
 from cniplugin.access.model.policyrules import CONFIG_KIND, CONFIG_NAME, POLICY_KIND
 from cniplugin.netspec.errors import SpecError, render
+from webhook.admission.model.requests import AdmissionWarning
+
+
+def lint_warning(lint: Lint) -> AdmissionWarning:
+    """Warn of something that works in a policy, though few authors mean it."""
+    return AdmissionWarning(lint.path, lint.text)
+
+
+def pools_unlimited() -> AdmissionWarning:
+    """Warn that tenants share the listed interfaces, and that no list says who owns which addresses."""
+    return AdmissionWarning(
+        "spec.definitions.baseline",
+        "masters are listed and addresses are not: at level Baseline, definitions may hand out any pool of addresses "
+        "on them; list the ranges that tenants have",
+    )
+
 
 _RULE = "until it is corrected, the rule covers more if it is a Deny and accepts nothing if it is an Allow"
 _POLICY = "until it is corrected, the policy's Deny rules may cover more and its Allow rules accept nothing"
@@ -28,11 +41,11 @@ class Unreadable(NamedTuple):
     is_of_rule: bool = False
 
     def __str__(self) -> str:
-        """Return the line: which object, where in it, what is wrong, what that means."""
-        return f'{self.kind} "{self.name}": {render(self.error)}; {_meaning(self)}'
+        """Return one line: the object, the place in it, the problem, the effect."""
+        return f'{self.kind} "{self.name}": {render(self.error)}; {_effect(self)}'
 
 
-def find(policies: Policies) -> Iterator[Unreadable]:
+def find_unreadable(policies: Policies) -> Iterator[Unreadable]:
     """Yield every problem: policies by name, in the order of their text, then the configuration's."""
     for policy in policies.policies:
         own = {id(error) for error in policy.own_problems}
@@ -42,7 +55,8 @@ def find(policies: Policies) -> Iterator[Unreadable]:
         yield Unreadable(CONFIG_KIND, CONFIG_NAME, 0, error)
 
 
-def _meaning(found: Unreadable) -> str:
-    if found.kind == CONFIG_KIND:
+def _effect(problem: Unreadable) -> str:
+    """Return what a problem means for decisions (`cniplugin.access.reading`)."""
+    if problem.kind == CONFIG_KIND:
         return _CONFIG
-    return _RULE if found.is_of_rule else _POLICY
+    return _RULE if problem.is_of_rule else _POLICY

@@ -1,0 +1,80 @@
+"""Texts about definitions of networks, and about networks that do not exist or cannot be read in time."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from cniplugin.netspec.errors import SpecError, describe, show
+from webhook.admission.model.requests import AdmissionWarning, Cause, Decision, Request
+from webhook.admission.plugins.findings import PluginFinding
+from webhook.admission.wording.answers import did_you_mean, join_path, refuse_for_now, who
+
+
+def config_type(value: object) -> SpecError:
+    """`spec.config` is not a string: the commonest slip of a YAML author."""
+    return SpecError(
+        rule="cni-config-type",
+        value=value,
+        detail="spec.config is not a string",
+        allowed="a string that holds JSON",
+        fix="write it as a block: config: |",
+        section="NPWG v1.3 §3.2",
+    )
+
+
+def on_disk(name: str) -> AdmissionWarning:
+    """Warn of an empty `spec.config`, with which each node runs a file of its own (side door 4)."""
+    return AdmissionWarning("", f'spec.config is empty: each node will use its own CNI configuration named "{name}"')
+
+
+def name_differs(written: str, name: str) -> AdmissionWarning:
+    """Warn of a configuration whose name is not the object's: NPWG v1.3 §3.4.3 strongly recommends equal names."""
+    return AdmissionWarning("spec.config", f'name {show(written)} differs from the object\'s name "{name}"')
+
+
+def dotted_name(name: str) -> AdmissionWarning:
+    """Warn of a name that only the JSON form of the annotation can hold."""
+    return AdmissionWarning("metadata.name", f'"{name}" has a dot: pods can only select it in the JSON form')
+
+
+def plugin_warning(finding: PluginFinding, *, field: str = "spec.config") -> AdmissionWarning:
+    """Warn of something that a plugin accepts, though few authors mean it; `field` has the configuration."""
+    error = finding.as_spec_error()
+    return AdmissionWarning(join_path(field, error.path), describe(error), finding.code)
+
+
+class Hint(NamedTuple):
+    """Where a missing network may be instead.
+
+    `near`: a similar name in the same namespace. `elsewhere`: networks of the same name, as `namespace/name`.
+    """
+
+    near: str = ""
+    elsewhere: tuple[str, ...] = ()
+
+
+NO_HINT = Hint()
+
+
+def missing_fix(hint: Hint) -> str:
+    """Return what to do about a missing network."""
+    if hint.elsewhere:
+        return f"it exists as {', '.join(hint.elsewhere)}: write that"
+    return did_you_mean(hint.near) if hint.near else "create it first"
+
+
+def not_yet(error: SpecError, hint: Hint = NO_HINT) -> AdmissionWarning:
+    """Warn that a template names a missing network. The pods of the template are judged when they are created."""
+    fix = "" if hint == NO_HINT else f"; {missing_fix(hint)}"
+    end = " " if hint.near and not hint.elsewhere else "; "
+    return AdmissionWarning("", f"{error.detail}{fix}{end}pods will be refused until it exists")
+
+
+def networks_unread(request: Request) -> Decision:
+    """Refuse an object because the definitions that it names could not be read in time."""
+    reason = "its networks have large configurations, which could not be read in time"
+    return refuse_for_now(
+        f"network access denied for now: {who(request)}: {reason}; try again, or name fewer networks",
+        Cause(field="metadata.annotations", message=reason, reason="NetworksUnread", rule="networks-unread"),
+        by="built-in limit of time",
+    )

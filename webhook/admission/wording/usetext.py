@@ -1,0 +1,123 @@
+"""Texts about networks and addresses that running pods use.
+
+A text names pods of the reader's own namespace only, whose people may see them. Pods of other namespaces are counted.
+A warning has the names at its end, where a long warning is cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cniplugin.netspec.errors import SpecError, describe
+from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS
+from webhook.admission.model.requests import AdmissionWarning, Decision, NetworkUsers, Request
+from webhook.admission.plugins.findings import PluginFinding
+from webhook.admission.view.addressclaims import Claim
+from webhook.admission.wording.answers import field_of, forbid, shorten, who
+
+RULE = "NetworkInUse"
+DECIDED = "built-in check of networks in use (--network-in-use Deny)"
+
+# Networks
+
+
+def deletion_warning(request: Request, users: NetworkUsers) -> AdmissionWarning:
+    """Warn that pods use a network that is deleted."""
+    return AdmissionWarning(
+        "",
+        f"{_pods(users)} {_network(request)}: it stays attached, but recreated pods will not start; "
+        f"create it again, or remove it from the pods ({_names(users)})",
+    )
+
+
+def change_warning(request: Request, users: NetworkUsers, changes: Sequence[str]) -> AdmissionWarning:
+    """Warn that a change breaks the network for the pods that use it."""
+    return AdmissionWarning(
+        "",
+        f"{_pods(users)} {_network(request)}, and this changes {', '.join(changes)}: the old one stays attached "
+        f"until the pods are recreated; delete them when convenient ({_names(users)})",
+    )
+
+
+def deletion_refused(request: Request, users: NetworkUsers) -> Decision:
+    """Refuse a deletion."""
+    return _refuse(
+        request,
+        head="may not be deleted",
+        users=users,
+        effect="pods keep what they have, but a recreated pod or sandbox does not start without it",
+        field="metadata.name",
+    )
+
+
+def change_refused(
+    request: Request, users: NetworkUsers, changes: Sequence[str], *, warnings: Sequence[AdmissionWarning]
+) -> Decision:
+    """Refuse a change that breaks; `warnings` are those of other checks."""
+    refusal = _refuse(
+        request,
+        head=f"may not change in {', '.join(changes)}",
+        users=users,
+        effect="pods keep what they have until they are recreated, and differ from new ones until then",
+        field="spec.config",
+    )
+    return refusal._replace(warnings=tuple(warnings))
+
+
+def _refuse(request: Request, *, head: str, users: NetworkUsers, effect: str, field: str) -> Decision:
+    reason = f"{_pods(users)} it: {_names(users)}"
+    fix = "delete these pods, or remove the network from the workloads that create them; then try again"
+    return forbid(
+        f"network in use: {who(request)} {head}",
+        {"reason": reason, "effect": effect, "decided": DECIDED, "fix": fix},
+        causes=[(field, reason)],
+        rule=RULE,
+        by=DECIDED,
+    )
+
+
+def _pods(users: NetworkUsers) -> str:
+    return "1 running pod uses" if users.total == 1 else f"{users.total} running pods use"
+
+
+def _network(request: Request) -> str:
+    return f"network {shorten(request.namespace)}/{shorten(request.object_name)}"
+
+
+def _names(users: NetworkUsers) -> str:
+    """Return names and counts: `web-0, web-1, 3 more, 2 of other namespaces`."""
+    unnamed, others = users.own - len(users.names), users.total - users.own
+    parts = [*map(shorten, users.names)]
+    parts += [f"{unnamed} more"] if unnamed else []
+    parts += [f"{others} of other namespaces"] if others else []
+    return ", ".join(parts)
+
+
+# Addresses
+
+
+def address_warning(request: Request, error: SpecError) -> AdmissionWarning:
+    """Warn of a request that has no effect, or that may fail elsewhere."""
+    return AdmissionWarning(field_of(request.kind, error), describe(error), error.rule)
+
+
+def place(finding: PluginFinding, item: int | None) -> SpecError:
+    """Return a finding about an element as a problem of its pod; `item`: its position, None for the default network."""
+    source, prefix = (DEFAULT_NETWORK, "") if item is None else (NETWORKS, f"[{item}].")
+    return finding.as_spec_error().replace(source=source, path=f"{prefix}{finding.path}", item=item)
+
+
+def duplicate(claim: Claim, *, by: str) -> PluginFinding:
+    """Return that somebody else asks for an address; `by`: who, as the beginning of a sentence."""
+    what, code = ("MAC address", "NAD612") if claim.is_mac else ("address", "NAD611")
+    detail = f"{by} for this {what} of the network as well"
+    return PluginFinding(code=code, path=claim.path, detail=detail, value=claim.value, fix="ask for another one")
+
+
+def asking_pods(users: Sequence[tuple[str, str]], namespace: str) -> str:
+    """Name pods, given as namespace and name, to a reader of one namespace: `pod web-1 asks`, `other pods ask`."""
+    own = sorted(name for where, name in users if where == namespace)
+    if own:
+        name = shorten(own[0])
+        return f"pod {name} asks" if len(users) == 1 else f"pod {name} and others ask"
+    return "another pod asks" if len(users) == 1 else "other pods ask"
