@@ -1,28 +1,42 @@
-"""What holds for all tests: a real API server for those that ask one, and no skips where NADMIT_NO_SKIPS is set, as in CI.
+"""Fixtures and rules for all tests: the real API server, and no skipped `root` tests where NADMIT_NO_SKIPS is set, as in CI.
 
-There a test that needs root must run. What may still be left out is a real API server that nobody has put there: CI
-cannot install one.
+Only the tests of a real API server may be skipped in CI, because CI cannot install one.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
+import secrets
+import subprocess
+import sys
 from collections.abc import Generator, Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from tests.paths import MANIFESTS
 from tests.realapi.assets import HOW_TO, find_assets
 from tests.realapi.server import RealApiServer
 
-# A deadline per example is a time asserted in a test: it fails on a machine that does other work.
+# Hypothesis' deadline per example fails on a busy machine.
 settings.register_profile("nadmit", deadline=None)
 settings.load_profile("nadmit")
 
 
+def pytest_configure() -> None:
+    """Give all workers one hash seed: some tests are parametrized by sets, and workers must agree on the order."""
+    os.environ.setdefault("PYTHONHASHSEED", str(secrets.randbelow(2**32)))
+
+
+def pytest_report_header() -> str:
+    return f"hash seed of workers: PYTHONHASHSEED={os.environ['PYTHONHASHSEED']}"
+
+
 @pytest.fixture(scope="session")
 def real_api() -> Iterator[RealApiServer]:
-    """One kube-apiserver for the whole session; where there is none, all who ask for it are skipped in one line."""
+    """One kube-apiserver for all tests of a worker. Without its programs these tests are skipped, in one line of the summary."""
     assets = find_assets()
     if assets is None:
         pytest.skip(HOW_TO)
@@ -30,17 +44,34 @@ def real_api() -> Iterator[RealApiServer]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def node_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The archive of the node bundle. The first worker builds it, the others wait for it."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    directory = shared / "node-bundle"
+    with (shared / "node-bundle.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not directory.exists():
+            built = tmp_path_factory.mktemp("node-bundle")
+            subprocess.run([sys.executable, MANIFESTS / "node/bundle.py", built], check=True, capture_output=True)
+            built.rename(directory)
+    (archive,) = directory.iterdir()
+    return archive
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Make a skipped `root` test a failure where nothing may be left out, but for want of an API server."""
+    """Turn a skipped `root` test into a failure under NADMIT_NO_SKIPS, unless it lacks only the API server."""
     report = yield
     if not report.skipped or not isinstance(report.longrepr, tuple):
         return report
     reason = report.longrepr[2]
     if reason.endswith(HOW_TO):
-        report.longrepr = (__file__, 1, reason)  # of one place, so that the summary has one line
+        report.longrepr = (__file__, 1, reason)  # the same place for all, so that the summary has one line
     elif os.environ.get("NADMIT_NO_SKIPS") and item.get_closest_marker("root"):
         report.outcome = "failed"
         report.longrepr = f"skipped, and NADMIT_NO_SKIPS is set: {report.longrepr}"

@@ -19,6 +19,6 @@ def compare(name: str, text: str) -> None:
 
 
 def stale(folder: str, names: set[str]) -> list[str]:
-    """Return the files of a folder that no case writes any more."""
+    """Return the files of a folder that no case writes."""
     found = {str(path.relative_to(ROOT / folder)) for path in (ROOT / folder).rglob("*") if path.is_file()}
     return sorted(found - names)

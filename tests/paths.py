@@ -1,4 +1,4 @@
-"""Where things are in the project, for tests: no test counts its own folders."""
+"""Paths of the project's folders, so that no test counts its parent folders."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""`make bench`: what the webhook costs, next to a bare counterpart in the same run. Prints, asserts nothing."""
+"""`make bench` measures the webhook and the node plugin, each beside a bare counterpart in the same run. It prints, and asserts nothing."""

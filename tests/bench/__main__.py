@@ -1,4 +1,4 @@
-"""Run the bench and print one report. `--seconds` per measurement, `--rounds` of the HTTPS comparison; `--only` a part."""
+"""Run the bench and print one report: `--seconds` for each measurement, `--rounds` of the HTTPS comparison, `--only` one part."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from cniplugin.access.model.decision import Rules
-from tests.bench import load, node, policies, scale, server, world, worst
+from tests.bench import load, node, policies, reviewbodies, scale, server, worst
 from webhook.admission.evaluate import evaluate
 from webhook.admission.model.injection import Injection
 from webhook.admission.mutate import answer_mutation
@@ -62,7 +62,7 @@ def _tree(folder: Path, count: int) -> Path:
     tree = folder / f"tree-{count}"
     if not tree.exists():
         tree.mkdir()
-        world.write_tree(tree, count)
+        reviewbodies.write_tree(tree, count)
     return tree
 
 
@@ -72,8 +72,8 @@ def _in_process(folder: Path) -> None:
     print(f"{'':28}" + "".join(f"{size + 5:>14,} NADs" for size in sizes))
     snapshots = [load_snapshot(_tree(folder, size)) for size in sizes]
     plugins = PluginChecks(schemas=load_schemas())
-    for name, row in world.ROWS.items():
-        bodies = itertools.cycle(world.reviews(name))
+    for name, row in reviewbodies.ROWS.items():
+        bodies = itertools.cycle(reviewbodies.reviews(name))
         costs = []
         for snapshot in snapshots:
 
@@ -125,8 +125,8 @@ def _https(folder: Path, seconds: float, rounds: int) -> None:
         f"{'':28}{'bare/s':>10}{'nadmit/s':>10}{'ratio':>8}{'bare p50':>10}{'p50':>8}{'bare p99':>10}{'p99':>8}{'ratio':>8}"
     )
     peak = 0.0
-    for name, row in world.ROWS.items():
-        messages = [load.request(row.path, body) for body in world.reviews(name)]
+    for name, row in reviewbodies.ROWS.items():
+        messages = [load.request(row.path, body) for body in reviewbodies.reviews(name)]
         pairs = []
         for _ in range(rounds):
             with server.running(server.bare(certs), folder / "bare.log") as counterpart:

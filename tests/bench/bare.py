@@ -1,4 +1,4 @@
-"""The bare counterpart: an ASGI app on the same server that parses the JSON and answers, and nothing else."""
+"""The bare counterpart: an ASGI app on the same server that only parses the JSON and answers."""
 
 from __future__ import annotations
 

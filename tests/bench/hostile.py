@@ -1,7 +1,7 @@
-"""The dearest reviews that one request can hold, of each kind, and the cluster that they are asked of.
+"""The most expensive reviews of each kind, and the cluster that they are about.
 
-Each is a text that an author with the rights of one namespace can send, as large as the API server lets it be. `SIZES`
-says how large: the bench sends them whole, and the tests of growth send a part, twice and four times of it.
+Each is a text that an author with the rights of one namespace can send, as large as the API server accepts. The bench
+sends the whole text; the tests of growth send a part of it, then twice and four times that part.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ NETWORKS = "k8s.v1.cni.cncf.io/networks"
 DEFAULT_NETWORK = "v1.multus-cni.io/default-network"
 STATUS = "k8s.v1.cni.cncf.io/network-status"
 ANNOTATION = 262_144 - 200
-"""Bytes of one annotation: all of an object together have 262,144 (apimachinery, TotalAnnotationSizeLimitB)."""
+"""Bytes of one annotation: all annotations of an object have at most 262,144 (apimachinery, TotalAnnotationSizeLimitB)."""
 OBJECT = 1_500_000
-"""Bytes of one object that etcd takes (--max-request-bytes is 1.5 MiB)."""
+"""Bytes of one object that etcd accepts (--max-request-bytes is 1.5 MiB)."""
 REQUEST = 3_000_000
-"""Bytes of one object that the API server reads, and sends to webhooks before it looks at them."""
+"""Bytes of one object that the API server reads and sends to webhooks, before it checks the size for etcd."""
 
 Json = dict[str, Any]
 
 
 class Hostile(NamedTuple):
-    """One kind of text: `make` returns the review of a size in bytes, `size` the largest that there can be."""
+    """One kind of text: `make` returns the review for a size in bytes, `size` is the largest size."""
 
     make: Callable[[int], Json]
     size: int
@@ -65,7 +65,7 @@ def definition(config: str, **metadata: Any) -> Json:
 
 
 def filled(size: int, item: Callable[[int], str], *, separator: str = ",") -> str:
-    """Return items, made of their numbers, up to a size."""
+    """Return numbered items, up to a size in bytes."""
     parts: list[str] = []
     left = size
     while left > 0:
@@ -678,7 +678,7 @@ STORED = {
     ),
     "64 missing, 10,000 names": _networks(lambda _: ",".join(f"nett-{n}" for n in range(64))),
 }
-"""Of what the author has stored before: the cluster of `worst` has it."""
+"""Kinds that refer to objects which the author has stored before; the cluster of `worst` has them."""
 
 CASES: Mapping[str, Hostile] = {**PODS, **DEFINITIONS, **POLICIES, **STORED}
 

@@ -1,8 +1,8 @@
 """An HTTPS client with some kept-alive connections, in one thread, so that it keeps up with a server on another core.
 
-`run` sends the next request of a connection when its answer is in: what a server can do. `run_paced` sends so many per
-second, whatever the server does: what a client waits for. Connections go to the servers in turn, as those of an API
-server to the endpoints of a Service. TLS is verified against the CA.
+`run` measures throughput: each connection sends its next request when its answer has come. `run_paced` measures latency:
+it sends at a fixed rate, however slow the server is. Connections go to the servers in turn, like those of an API server
+to the endpoints of a Service. TLS is verified against the CA.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ HEADER_END = b"\r\n\r\n"
 
 @dataclass(frozen=True)
 class Report:
-    """What one run saw. Latencies in seconds."""
+    """The result of one run. Latencies are in seconds."""
 
     requests: int
     seconds: float
@@ -54,7 +54,7 @@ class Connection:
         self.sock.sendall(next(self._messages))
 
     def receive(self) -> bool:
-        """Read what is there, or wait for it; say whether the answer is complete."""
+        """Read from the socket; say whether the answer is complete."""
         data = self.sock.recv(65536)
         if not data:
             raise ConnectionError("the server closed the connection in the middle")
@@ -69,7 +69,7 @@ class Connection:
 
 
 def request(path: str, body: bytes) -> bytes:
-    """Return a request as the API server sends it."""
+    """Return the bytes of a request like the API server's."""
     head = (
         f"POST {path}?timeout=10s HTTP/1.1\r\nHost: localhost\r\nUser-Agent: kube-apiserver-admission\r\n"
         f"Content-Length: {len(body)}\r\nAccept: application/json, */*\r\nContent-Type: application/json\r\n\r\n"
@@ -89,7 +89,7 @@ def _open(ports: Sequence[int], ca: Path, messages: Sequence[bytes], count: int)
 
 
 def run(ports: Sequence[int], ca: Path, messages: Sequence[bytes], *, connections: int, seconds: float) -> Report:
-    """Send messages in turn, over and over, for some seconds and return what was seen; the first fifth is warm-up."""
+    """Send messages in turn for some seconds and return the result; the first fifth is warm-up."""
     selector = selectors.DefaultSelector()
     opened = _open(ports, ca, messages, connections)
     for connection in opened:
@@ -118,7 +118,7 @@ def run(ports: Sequence[int], ca: Path, messages: Sequence[bytes], *, connection
 def run_paced(
     ports: Sequence[int], ca: Path, messages: Sequence[bytes], *, connections: int, rate: float, seconds: float
 ) -> Report:
-    """Send `rate` messages per second; a latency begins when the message was due, also while all connections wait."""
+    """Send `rate` messages per second. A latency begins when the message is due, even if all connections are busy then."""
     selector = selectors.DefaultSelector()
     idle = deque(_open(ports, ca, messages, connections))
     for connection in idle:

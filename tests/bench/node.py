@@ -1,8 +1,8 @@
-"""What the node plugin costs: ADD and DEL of three networks, next to the same delegates called directly.
+"""Measures the node plugin: ADD and DEL of three networks, beside direct calls of the same delegates.
 
-Needs root and Debian's CNI plugins. Three bridges with host-local each; the API server is an in-process one on loopback,
-over TLS. The direct calls are what any delegator must make: one ADD and one DEL per network, one after the other. The
-plugin runs from a precompiled copy under this interpreter, and from the node bundle, which is built for the purpose.
+It needs root and Debian's CNI plugins. Each network is a bridge with host-local; the API server is the in-process one,
+over TLS on loopback. The direct calls are those that any delegating plugin must make: one ADD and one DEL per network, in
+turn. The plugin runs from a precompiled copy under this interpreter, and from a node bundle that the bench builds.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ from pathlib import Path
 from py_compile import PycInvalidationMode
 from typing import NamedTuple
 
-from tests.fakes.node_apiserver import ApiServer, pod
+from tests.fakes.apiserver import ApiServer
+from tests.fakes.certificates import make_keys
+from tests.fakes.objects import pod_with_account, write_kubeconfig
 from tests.paths import ROOT
 
 PLUGINS = Path("/usr/lib/cni")
@@ -46,11 +48,11 @@ with open("/proc/self/status") as status, open({root!r} + "/status", "w") as fil
     file.write(status.read())
 sys.exit(code)
 """
-"""NB: the rusage of a child has its delegates in it, and through exec the memory of the bench as well; VmHWM neither."""
+"""NB: the rusage of a child includes its delegates and, through exec, the memory of the bench; VmHWM includes neither."""
 
 
 def missing() -> str | None:
-    """Say what keeps this part of the bench from running, None if nothing does."""
+    """Return why this part cannot run; None if it can."""
     if os.geteuid() != 0:
         return "it needs root"
     return None if (PLUGINS / "bridge").exists() else f"it needs the CNI plugins of Debian in {PLUGINS}"
@@ -66,7 +68,7 @@ class Bench:
     """The two ways to attach a container, and the machine around them."""
 
     def __init__(self, folder: Path, api: ApiServer) -> None:
-        # A copy: unchecked bytecode in the tree would outlive the next edit.
+        # A copy, because unchecked bytecode in the tree would hide the next edit.
         shutil.copytree(ROOT / "cniplugin", folder / "lib" / "cniplugin", ignore=shutil.ignore_patterns("__pycache__"))
         compileall.compile_dir(folder / "lib", quiet=2, invalidation_mode=PycInvalidationMode.UNCHECKED_HASH)
         self.lib = folder / "lib"
@@ -74,28 +76,18 @@ class Bench:
         self.measured = self._program(folder / "nadmit-measured", MEASURED)
         self.networks = [network(number, folder) for number in range(3)]
         kubeconfig = folder / "kubeconfig"
-        cluster = {"server": api.url, "certificate-authority": str(folder / "ca.crt")}
-        (folder / "ca.crt").write_text(api.keys.ca)
-        kubeconfig.write_text(
-            json.dumps(
-                {
-                    "current-context": "x",
-                    "contexts": [{"name": "x", "context": {"cluster": "x", "user": "x"}}],
-                    "clusters": [{"name": "x", "cluster": cluster}],
-                    "users": [{"name": "x", "user": {"token": "t"}}],
-                }
-            )
-        )
+        (folder / "ca.crt").write_text(api.ca)
+        authority = {"certificate-authority": str(folder / "ca.crt")}
+        write_kubeconfig(kubeconfig, api.url, {"token": "t"}, **authority)
         base = {"cniVersion": "1.0.0", "name": "pods", "type": "nadmit", "recordDir": str(folder / "records")}
         self.alone = json.dumps({**base, "delegates": self.networks})
         self.with_api = json.dumps({**base, "delegates": self.networks[:1], "kubeconfig": str(kubeconfig)})
         for number in (1, 2):
             key = f"/apis/k8s.cni.cncf.io/v1/namespaces/team-a/network-attachment-definitions/net-{number}"
-            metadata = {"name": f"net-{number}", "namespace": "team-a"}
-            api.objects[key] = {"metadata": metadata, "spec": {"config": json.dumps(self.networks[number])}}
-        made = pod(annotations={"k8s.v1.cni.cncf.io/networks": "net-1,net-2"})
-        api.objects["/api/v1/namespaces/team-a/pods/web"] = made
-        api.objects["/api/v1/namespaces/team-a"] = {"metadata": {"name": "team-a"}}
+            api.put(key, {"spec": {"config": json.dumps(self.networks[number])}})
+        made = pod_with_account(annotations={"k8s.v1.cni.cncf.io/networks": "net-1,net-2"})
+        api.put("/api/v1/namespaces/team-a/pods/web", made)
+        api.put("/api/v1/namespaces/team-a", {})
 
     def _program(self, path: Path, text: str) -> Path:
         path.write_text(text.format(python=sys.executable, root=str(self.lib)))
@@ -117,7 +109,7 @@ class Bench:
             raise RuntimeError(f"{program.name} {command}: {done.stdout.decode()}")
 
     def direct(self, command: str) -> None:
-        """One verb for the three networks, delegate by delegate, as a delegator orders them."""
+        """Call the delegates of the three networks for one verb, in the order of a delegating plugin."""
         for number in {"ADD": (0, 1, 2), "DEL": (2, 1, 0)}[command]:
             self.call(PLUGINS / "bridge", command, json.dumps(self.networks[number]), ifname=f"net{number}")
 
@@ -167,7 +159,7 @@ def run(rounds: int = 20) -> None:
         return
     subprocess.run(["ip", "netns", "add", NETNS], check=True)
     try:
-        with tempfile.TemporaryDirectory(prefix="nadmit-bench-") as folder, ApiServer(Path(folder)) as api:
+        with tempfile.TemporaryDirectory(prefix="nadmit-bench-") as folder, ApiServer(keys=make_keys()) as api:
             bundle = build_bundle(Path(folder) / "bundle")
             bench = Bench(Path(folder), api)
             _attach(bench, bundle, rounds)
@@ -190,8 +182,8 @@ def _attach(bench: Bench, bundle: Path | str, rounds: int) -> None:
     if isinstance(bundle, Path):
         ways.append(Way("node bundle, API server", lambda verb: bench.call(bundle, verb, bench.with_api)))
     found: dict[str, list[tuple[float, float]]] = {way.name: [] for way in ways}
-    ways[0].times()  # makes the bridges
-    for _ in range(rounds):  # in turn, so that a busy moment hits all of them
+    ways[0].times()  # creates the bridges
+    for _ in range(rounds):  # in turn, so that other load on the machine affects all of them
         for way in ways:
             found[way.name].append(way.times())
     print(f"{'':28}{'ADD+DEL':>8}{'to direct':>11}{'DEL alone':>11}{'to direct':>11}")

@@ -1,7 +1,7 @@
-"""What access policies cost: 1,000 of 5 rules over 2,000 namespaces and 10,000 definitions, next to none of them.
+"""Measures access policies: 1,000 of 5 rules over 2,000 namespaces and 10,000 definitions, beside a cluster without policies.
 
-Policies are of the kinds of the manual: half name two namespaces, a third select them by prefix or label, the others
-are guardrails about every pod. Decisions are whole ones, in process: decode, decide, encode.
+Policies are of the kinds in the manual: half name two namespaces, a third select namespaces by prefix or label, the rest
+are guardrails for every pod. Each decision is whole, in process: decode, decide, encode.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from webhook.snapshot.snapshot import Definition, Snapshot
 POLICIES, RULES, NAMESPACES, NETWORKS = 1_000, 5, 2_000, 10_000
 CONFIG = '{"cniVersion":"1.0.0","name":"net-%d","plugins":[{"type":"macvlan","master":"bond1.%d","capabilities":{"ips":true}}]}'
 REPEATED = 5_000
-"""Reviews of a row; above what a snapshot remembers, so that different pods are decided each time."""
+"""Reviews of a row: more than a snapshot remembers, so that different pods are decided each time."""
 
 
 def policy(number: int) -> dict[str, Any]:
-    """Return one policy as the API server gives it."""
+    """Return one policy, as the API server returns it."""
     spec: dict[str, Any] = {"attachments": [_rule(number, rule) for rule in range(RULES)]}
     if number % 6 < 3:
         spec["pods"] = [{"namespaces": [_namespace(number * 2), _namespace(number * 2 + 1)]}]

@@ -1,7 +1,7 @@
-"""What replicas in a cluster hold and serve: memory, cache lag after a definition's creation, and 1, 2, 3 processes.
+"""Measures replicas in a cluster: memory, cache lag after the creation of a definition, and 1, 2, 3 processes.
 
-The API server is `apiserver`, a process of its own; it shares its core with the load generator. Reviews are of pods
-that differ in their names, with two networks of their namespace; each connection is one replica's, as it is behind a
+The API server is `largecluster`, a process of its own, which shares its core with the load generator. Reviews are of
+pods with different names and two networks of their namespace. Each connection belongs to one replica, as behind a
 Service.
 """
 
@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.bench import apiserver, load, server, world
+from tests.bench import largecluster, load, reviewbodies, server
 
 CONNECTIONS = 8
 BUSY_CONNECTIONS = 24
@@ -34,7 +34,7 @@ CLIENT_CORE = max(os.sched_getaffinity(0))
 
 @dataclass(frozen=True)
 class Size:
-    """A cluster, and how long to look at it. `creations`: of definitions, whose lag is measured."""
+    """A size of the cluster, and how long to measure. `creations` is the number of definitions whose lag is measured."""
 
     networks: int
     pods: int
@@ -87,14 +87,14 @@ class Api:
 @contextmanager
 def running_api(size: Size, folder: Path) -> Iterator[Api]:
     """Run an API server with a cluster, on the core of the client."""
-    command = [sys.executable, "-m", "tests.bench.apiserver", str(size.networks), str(size.pods)]
+    command = [sys.executable, "-m", "tests.bench.largecluster", str(size.networks), str(size.pods)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         os.sched_setaffinity(process.pid, {CLIENT_CORE})
         yield Api(process, folder)
 
 
 class Bench:
-    """One size of a cluster, and as many replicas as a measurement wants."""
+    """A cluster of one size, and any number of replicas."""
 
     def __init__(self, size: Size, api: Api, folder: Path, clients: ProcessPoolExecutor) -> None:
         self.size = size
@@ -102,8 +102,8 @@ class Bench:
         self._clients = clients
         self._folder = folder
         self._certs = folder / "certs"
-        self._review = json.loads(world.reviews("pod CREATE, two networks")[0])
-        self.messages = [load.request("/validate", self.pod(number)) for number in range(world.DIFFERENT)]
+        self._review = json.loads(reviewbodies.reviews("pod CREATE, two networks")[0])
+        self.messages = [load.request("/validate", self.pod(number)) for number in range(reviewbodies.DIFFERENT)]
 
     @property
     def ca(self) -> Path:
@@ -120,13 +120,13 @@ class Bench:
             ]
 
     def pod(self, number: int, networks: str = "") -> bytes:
-        """Return the review of one pod; without networks, with two of its namespace."""
-        space = apiserver.namespace_of(number)
+        """Return the review of one pod; by default it has two networks of its namespace."""
+        space = largecluster.namespace_of(number)
         request = self._review["request"]
         metadata = request["object"]["metadata"]
         request["namespace"] = metadata["namespace"] = f"ns-{space}"
         request["name"] = metadata["name"] = f"app-{number}"
-        named = networks or f"net-{space},net-{space + apiserver.NAMESPACES}"
+        named = networks or f"net-{space},net-{space + largecluster.NAMESPACES}"
         metadata["annotations"] = {"k8s.v1.cni.cncf.io/networks": named}
         return json.dumps(self._review, separators=(",", ":")).encode()
 
@@ -137,7 +137,7 @@ class Bench:
         )
 
     def lags(self, port: int) -> list[float]:
-        """Create definitions one by one; return the seconds from each one's event to a pod that may name it, sorted."""
+        """Create definitions one by one; return the sorted seconds from each event to the first pod that may name it."""
         asking = Asking(port, self.ca)
         pause = random.Random(7)  # noqa: S311 - moments between two batches, nothing secret
         lags = []
@@ -173,7 +173,7 @@ class Asking:
 
 @dataclass(frozen=True)
 class Weather:
-    """What goes on while the lag is measured. `compact_s`: how often the history of definitions is compacted."""
+    """The load while the lag is measured. `compact_s` is the period in which the history of definitions is compacted."""
 
     title: str
     rate: float = 0
@@ -182,7 +182,7 @@ class Weather:
 
 
 REVIEWS_PER_S = 1_000
-"""Above what 100,000 pods in 10 minutes are: 167 of them per second, each with four updates of its status."""
+"""More than 100,000 pods in 10 minutes, which are 167 per second, each with four updates of its status."""
 
 WEATHERS = (
     Weather("idle"),
@@ -197,7 +197,7 @@ WEATHERS = (
 def run(size: Size) -> None:
     """Print this part of the report."""
     print(
-        f"\nScale: {size.title}, {apiserver.NAMESPACES:,} namespaces; replicas on cores 0 and 1 in turn, the rest on 1"
+        f"\nScale: {size.title}, {largecluster.NAMESPACES:,} namespaces; replicas on cores 0 and 1 in turn, the rest on 1"
     )
     affinity = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {CLIENT_CORE})
@@ -213,7 +213,7 @@ def run(size: Size) -> None:
 
 
 def _client() -> ProcessPoolExecutor:
-    """Return a process for a load generator, which must not wait for this one."""
+    """Return a process for a load generator, so that this process does not slow it down."""
     return ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
 
 
@@ -258,7 +258,7 @@ def _lag_in(bench: Bench, port: int, weather: Weather) -> None:
 
 @contextmanager
 def compacting(api: Api, every_s: float) -> Iterator[None]:
-    """Compact the history of definitions again and again; 0: never."""
+    """Compact the history of definitions periodically; never if `every_s` is 0."""
     ended = threading.Event()
 
     def body() -> None:

@@ -1,4 +1,4 @@
-"""A server process on one core, and what the kernel says of it."""
+"""A server process on one core, and its memory and processor time."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Server:
         return self._memory_mib("VmRSS:")
 
     def cpu_s(self) -> float:
-        """Processor time that was used so far."""
+        """Processor time used so far."""
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 

@@ -1,9 +1,9 @@
-"""The dearest review of each kind: how long it stops the event loop, and what a healthy client feels meanwhile.
+"""Measures the most expensive review of each kind: how long it stops the event loop, and how long other clients wait.
 
-Each kind of `hostile` is sent as large as no limit refuses it, and whole. What counts is the longest time in which the
-loop does nothing else, next to the time that a bare application needs to parse the same bytes; both are processor time
-of the loop's thread, so that other work on the machine does not count. The aim: three times that, or 25 ms, whichever
-is more. Bounded: each review is judged three times, each attack lasts some seconds.
+Each kind of `hostile` is sent in the largest size that no limit refuses, and in full size. The figure is the longest
+time in which the loop does nothing else, beside the time in which a bare application parses the same bytes. Both are
+processor time of the loop's thread, so other load on the machine does not count. The aim is three times the bare time,
+or 25 ms if that is more. Each review is judged three times, and each attack lasts some seconds.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from cniplugin.access.model.decision import Rules
-from tests.bench import bare, hostile, load, server, world
+from tests.bench import bare, hostile, load, reviewbodies, server
 from webhook.admission.model.requests import Decision, Request
 from webhook.admission.plugins.schema import PluginChecks
 from webhook.admission.view.decisioncontext import Configuration
@@ -38,7 +38,7 @@ ROUNDS = 3
 HEALTHY_PER_SECOND = 20.0
 SIZE_STEPS = 5
 SEARCHED_MAX = 400_000
-"""Bytes of the largest text that a limit is sought below: each is far above its limit there."""
+"""Where the search for a limit begins, in bytes: a text of this size is far above its limit."""
 
 RULES = Rules()
 MACVLAN = '{"cniVersion":"1.0.0","type":"macvlan","master":"bond1"%s}'
@@ -49,7 +49,7 @@ CONFIGURATION = Configuration(plugins=PluginChecks(schemas=load_schemas()))
 
 
 def cluster() -> Snapshot:
-    """Return the cluster that is asked: a tenant's namespace with 10,000 definitions, some as dear as can be."""
+    """Return the cluster: a tenant's namespace with 10,000 definitions, some of them as expensive as possible."""
     resource = (("k8s.v1.cni.cncf.io/resourceName", "example.com/vf"),)
     selector = (("k8s.v1.cni.cncf.io/nodeSelector", "rack=a"),)
     found = {
@@ -107,7 +107,7 @@ async def longest_stop(review: Callable[[], bytes | Callable[[float], Awaitable[
 
     watching = asyncio.ensure_future(watch())
     await asyncio.sleep(0)
-    with suppress(RequestError):  # a body that cannot be read is answered too
+    with suppress(RequestError):  # an unreadable body gets an answer as well
         await answer()
     await asyncio.sleep(0)
     is_done = True
@@ -116,7 +116,7 @@ async def longest_stop(review: Callable[[], bytes | Callable[[float], Awaitable[
 
 
 def measure(path: str, body: bytes, snapshot: Snapshot) -> tuple[float, float, tuple[str, ...]]:
-    """Return the longest stop, what a bare application takes (both seconds, the best of ROUNDS), and the rules."""
+    """Return the longest stop, the time of a bare application (both in seconds, the best of ROUNDS), and the rules."""
     observer = _Unobserved()
     stops, parses = [], []
     for _ in range(ROUNDS):
@@ -147,7 +147,7 @@ def _largest(name: str, one: hostile.Hostile, snapshot: Snapshot) -> int:
 
 def _is_above_limit(name: str, one: hostile.Hostile, size: int, snapshot: Snapshot) -> bool:
     observer = _Unobserved()
-    path = "/validate" if name.startswith("networks") else one.path  # /mutate leaves that refusal to /validate
+    path = "/validate" if name.startswith("networks") else one.path  # /mutate leaves this refusal to /validate
     asyncio.run(longest_stop(lambda: _reviews(snapshot, observer)(path, hostile.body(one, size))))
     return any(rule.startswith("limit-") for rule in observer.rules)
 
@@ -176,7 +176,7 @@ def _stops() -> None:
     print(f"{over} above the aim, of {len(hostile.CASES)} kinds")
 
 
-# What a healthy client feels
+# How long other clients wait
 
 ATTACKS: dict[str, Sequence[tuple[str, str]]] = {
     "nobody else": (),
@@ -196,7 +196,7 @@ def _attacks(seconds: float) -> None:
     with tempfile.TemporaryDirectory(prefix="nadmit-bench-") as name:
         folder = Path(name)
         (folder / "tree").mkdir()
-        world.write_tree(folder / "tree", 0)
+        reviewbodies.write_tree(folder / "tree", 0)
         with server.running(server.nadmit(folder / "tree", folder / "certs"), folder / "log") as subject:
             for title, attackers in ATTACKS.items():
                 _attack(title, attackers, subject.port, folder, seconds)
@@ -212,8 +212,8 @@ def _attack(title: str, attackers: Sequence[tuple[str, str]], port: int, folder:
     for process in started:
         process.start()
     for _ in started:
-        counts.get()  # each says when it begins
-    healthy = load.request("/validate", world.reviews("pod CREATE, two networks")[0])
+        counts.get()  # each prints a line when it begins
+    healthy = load.request("/validate", reviewbodies.reviews("pod CREATE, two networks")[0])
     report = load.run_paced([port], ca, [healthy], connections=1, rate=HEALTHY_PER_SECOND, seconds=seconds)
     sent = sum(counts.get() for _ in started)
     for process in started:
@@ -223,7 +223,7 @@ def _attack(title: str, attackers: Sequence[tuple[str, str]], port: int, folder:
 
 
 def _send(port: int, kind: str, path: str, seconds: float, counts: Any) -> None:
-    """Send one review over and over, in a process of its own; a refusal of any kind is an answer."""
+    """Send one review repeatedly, in a process of its own; any refusal counts as an answer."""
     one = hostile.CASES[kind]
     body = hostile.body(one, 2 * one.size if kind.startswith("other") else one.size)
     context = ssl.create_default_context()

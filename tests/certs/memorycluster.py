@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from certs.store import Stored, StoreError
-
-from .objectserver import apply_patch
+from cniplugin.cluster.kubeapi import RefusedError
+from tests.fakes.objectstore import apply_patch
 
 Object = dict[str, Any]
 
@@ -104,9 +104,10 @@ class MemoryConfigurations:
         cluster = self._cluster
         cluster.request()
         before = cluster.objects[name]
-        after = apply_patch(before, [dict(operation) for operation in operations])
-        if after is None:
-            raise cluster.conflict(name)
+        try:
+            after = apply_patch(before, [dict(operation) for operation in operations])
+        except RefusedError as error:
+            raise cluster.conflict(name) from error
         check_patch(before, after)
         cluster.version += 1
         after["metadata"]["resourceVersion"] = str(cluster.version)

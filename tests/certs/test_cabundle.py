@@ -14,7 +14,7 @@ from certs.authority import Pair, issue_ca, issue_leaf, make_key, parse_name, re
 from certs.cabundle import accepts, amend, certificates_in, contains, own_bundles, patch_for
 
 from .memorycluster import FOREIGN, webhook
-from .world import START
+from .rotationworld import START
 
 DAY = timedelta(days=1)
 

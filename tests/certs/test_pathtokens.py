@@ -34,7 +34,7 @@ from certs.secretdata import StateError
 from certs.store import StoreError
 
 from .memorycluster import MUTATING, VALIDATING, MemoryCluster, webhook
-from .world import START
+from .rotationworld import START
 
 DAY, MINUTE, SECOND = timedelta(days=1), timedelta(minutes=1), timedelta(seconds=1)
 POLICY = TokenPolicy()

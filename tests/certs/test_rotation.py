@@ -14,7 +14,7 @@ from certs import authority
 from certs.rotation import RETIRED_KEPT, Policy, Seen, Step, next_step, take_step
 from certs.secretdata import KEYS, Phase, State, StateError, parse_state, render_state
 
-from .world import START
+from .rotationworld import START
 
 NAMES = [x509.DNSName("a.svc")]
 DAY = timedelta(days=1)

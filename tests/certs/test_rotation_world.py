@@ -20,7 +20,7 @@ from certs.rotation import Policy, Seen, Step, next_step
 from certs.secretdata import State
 
 from .memorycluster import FOREIGN
-from .world import World
+from .rotationworld import World
 
 DAY = 86_400.0
 indexes = st.integers(0, 4)

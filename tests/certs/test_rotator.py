@@ -14,9 +14,9 @@ from certs.rotation import Step
 from certs.rotator import Rotator, RotatorError
 from certs.secretdata import State
 from certs.store import StoreError
+from tests.certs.rotationworld import NAME, World, verifies
 
 from .memorycluster import MUTATING, VALIDATING, MemoryCluster, webhook
-from .world import NAME, World, verifies
 
 DAY = timedelta(days=1)
 

@@ -1,1 +1,1 @@
-"""Whole parts against a real API server, and where it goes also against one in this process."""
+"""Whole programs against a real API server, and some of them also against the in-process one."""

@@ -1,11 +1,9 @@
-"""The objects of rotating certificates: a Secret, a configuration whose webhooks are ours but for one, and their paths."""
+"""The objects of a certificate rotation and their paths: a Secret, and a configuration with our webhooks and a foreign one."""
 
 from __future__ import annotations
 
 import base64
 import ssl
-import time
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -24,7 +22,6 @@ from webhook.registration.registered import path_of
 from webhook.registration.tables import MUTATING_KIND, VALIDATING_KIND
 
 Object = dict[str, Any]
-PATIENCE_S = 30.0
 NAMESPACE = "certificates"
 SECRET = f"/api/v1/namespaces/{NAMESPACE}/secrets/tls"
 REGISTRATION = "/apis/admissionregistration.k8s.io/v1"
@@ -56,7 +53,7 @@ def secret(**data: str) -> Object:
 
 
 def configuration(*bundles: str, url: str = "https://127.0.0.1:1/validate") -> Object:
-    """Return one with own webhooks with these caBundles, and one that is not ours."""
+    """Return a configuration with our webhooks, which have these caBundles, and a foreign one."""
     rule = {
         "apiGroups": ["k8s.cni.cncf.io"],
         "apiVersions": ["v1"],
@@ -89,19 +86,12 @@ def configuration(*bundles: str, url: str = "https://127.0.0.1:1/validate") -> O
 
 
 def round_says(rotator: Rotator, said: str) -> bool:
-    """Do a round; RBAC takes a moment to see a new role."""
+    """Do a round, and say whether its error is the expected one; the API server learns of a new role by a watch."""
     try:
         rotator.round()
     except StoreError as error:
         return bool(said) and said in str(error)
     return not said
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def phase_of(store: KubeSecret) -> Phase | None:
@@ -114,6 +104,6 @@ def serial_in(store: KubeSecret) -> int:
 
 
 def serial_at(address: tuple[str, int]) -> int:
-    """Return the serial number that a new connection sees."""
+    """Return the serial number of the certificate that a new connection gets."""
     pem = ssl.get_server_certificate(address)
     return x509.load_pem_x509_certificate(pem.encode()).serial_number

@@ -1,4 +1,4 @@
-"""What the manifests' Deployment is in these tests: two replicas behind a service, and a stream of pods that they judge."""
+"""Stands in for the manifests' Deployment: two replicas behind a service, and a stream of pods that they judge."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from pathlib import Path
 from .replicas import Replica
 from .service import Service
 from .stream import Stream
-from .worlds import World
+from .streamworlds import World
 
 THREADS = 6
 SOME = 100
-"""Pods between two events; about a second of the stream."""
+"""The number of pods between two events: about a second of the stream."""
 
 Start = Callable[[], Replica]
 
 
 class Deployment:
-    """Two replicas that are ready, behind a service."""
+    """Two ready replicas behind a service."""
 
     def __init__(self, service: Service, start: Start) -> None:
         self.service = service
@@ -28,24 +28,24 @@ class Deployment:
         self.serve_all()
 
     def serve_all(self) -> None:
-        """Give the service the replicas that there are, and wait until it has found all of them ready."""
+        """Give the service all replicas, and wait until it finds all of them ready."""
         self.service.backends = tuple(replica.backend for replica in self.replicas)
         self.service.wait_ready(*self.service.backends)
 
     def add(self) -> None:
-        """Start one more."""
+        """Start another replica."""
         self.replicas.append(self._start())
         self.serve_all()
 
     def forget_oldest(self) -> None:
-        """Take one that has ended out of the service."""
+        """Take a replica that has ended out of the service."""
         self.replicas.pop(0)
         self.serve_all()
 
 
 @contextmanager
 def deployed(world: World, folder: Path) -> Iterator[Deployment]:
-    """Run two replicas, which judge the pods of the world; all that are left end with the block."""
+    """Run two replicas, which judge the pods of the world; the remaining replicas end with the block."""
     started: list[Replica] = []
     try:
         with Service() as service:
@@ -65,7 +65,7 @@ def deployed(world: World, folder: Path) -> Iterator[Deployment]:
 
 @contextmanager
 def streaming(world: World) -> Iterator[Stream]:
-    """Create pods inside, some before the first event and some after the last one; print what became of them all."""
+    """Create pods during the block, some before the first event and some after the last; print their fates."""
     with Stream(world.connect, threads=THREADS) as stream:
         stream.wait_for(SOME)
         yield stream

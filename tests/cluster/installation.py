@@ -1,10 +1,11 @@
-"""A real API server of its own with manifests/ applied by kubectl, as an operator would: its session-wide sibling stays
-as other tests expect it."""
+"""A second real API server, with manifests/ applied by kubectl as an operator does.
+
+The shared one must stay as other tests expect it.
+"""
 
 from __future__ import annotations
 
 import subprocess
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.fakes.waiting import wait_until
 from tests.manifests.rendered import KUBECTL, find
 from tests.paths import MANIFESTS
 from tests.realapi.assets import HOW_TO, Assets, find_assets
@@ -19,15 +21,14 @@ from tests.realapi.server import RealApiServer
 
 Object = dict[str, Any]
 
-PATIENCE_S = 30.0
 NAMESPACE, ACCOUNT = "nadmit-system", "nadmit-webhook"
 OF_THE_PROCESS = ("serve", "--cluster", "--listen", "--probe-listen", "--drain-seconds")
-"""What tests say for a process beside this one; the other arguments are the Deployment's."""
+"""The arguments that tests set; all other arguments are the Deployment's."""
 
 
 @contextmanager
 def empty_server() -> Iterator[RealApiServer]:
-    """Run a server with no more than every cluster has; without its programs the test is skipped."""
+    """Run a server with only what every cluster has; without its programs the test is skipped."""
     assets = find_assets()
     if assets is None:
         pytest.skip(HOW_TO)
@@ -37,18 +38,16 @@ def empty_server() -> Iterator[RealApiServer]:
 
 @contextmanager
 def installed_server() -> Iterator[RealApiServer]:
-    """Run a server of its own on which everything is installed, with the posture; the kinds take a moment to be served."""
+    """Run a server on which everything is installed, with the posture. The API server does not serve new kinds at once."""
     with empty_server() as server:
         done = apply(server, ".")
         assert done.returncode == 0, done.stderr
-        deadline = time.monotonic() + PATIENCE_S
-        while (done := apply(server, "posture")).returncode != 0:
-            assert time.monotonic() < deadline, done.stderr
+        wait_until(lambda: apply(server, "posture").returncode == 0)
         yield server
 
 
 def webhook_options(server: RealApiServer, url: str) -> list[str]:
-    """Return the Deployment's arguments, for a process that has its account and is called at a URL."""
+    """Return the Deployment's arguments for a process with its account, which the API server calls at a URL."""
     pod = find(".", "Deployment", "nadmit-webhook")["spec"]["template"]["spec"]
     given = [word for word in pod["containers"][0]["args"] if word.partition("=")[0] not in OF_THE_PROCESS]
     kubeconfig = server.kubeconfig_for(NAMESPACE, pod["serviceAccountName"])
@@ -66,5 +65,5 @@ def apply_objects(server: RealApiServer, objects: Sequence[Object], *words: str)
 
 
 def versions(server: RealApiServer, objects: Sequence[Object]) -> dict[str, str]:
-    """Return the resourceVersion of each object: it changes with every write that changes anything."""
+    """Return the resourceVersion of each object, which changes with every effective write."""
     return {path: str(server.must("GET", path)["metadata"]["resourceVersion"]) for path in map(server.path_of, objects)}

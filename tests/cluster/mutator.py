@@ -23,14 +23,14 @@ Change = Callable[[Object], None]
 
 
 class Mutator:
-    """`changes` are those of the webhooks by name, in the order of their calls; `calls` counts them."""
+    """`changes` has the change of each webhook by name, in the order of the calls; `calls` counts the calls."""
 
     def __init__(self, changes: dict[str, Change]) -> None:
         self.changes = changes
         self.calls = dict.fromkeys(changes, 0)
 
     def answer(self, name: str, review: Object) -> Object:
-        """Return the AdmissionReview with the change as a patch; the patch replaces all metadata."""
+        """Return the AdmissionReview with the change as a patch, which replaces all metadata."""
         request = review["request"]
         self.calls[name] += 1
         pod = request["object"]
@@ -47,7 +47,7 @@ def mutating(
 ) -> Iterator[Mutator]:
     """Run it, registered for new pods of a namespace with reinvocationPolicy IfNeeded.
 
-    Configurations are called in the order of their names, ours is `nadmit`.
+    The API server calls configurations in the order of their names; ours is `nadmit`.
     """
     mutator = Mutator(changes)
 
@@ -63,7 +63,7 @@ def mutating(
             self.wfile.write(text)
 
         def log_message(self, *_args: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     signed = api.sign_server("127.0.0.1")
     pem = folder / "mutator.pem"

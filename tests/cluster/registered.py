@@ -1,11 +1,10 @@
-"""`nadmit serve --cluster` that registers itself at a real API server, under the least account that can."""
+"""`nadmit serve --cluster` registers itself at a real API server, with an account of the least rights."""
 
 from __future__ import annotations
 
 import json
 import socket
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -15,6 +14,7 @@ import yaml
 from click.testing import CliRunner, Result
 
 from tests.e2e.process import Served, serving
+from tests.fakes.waiting import wait_until
 from tests.paths import MANIFESTS
 from tests.realapi.server import RealApiServer
 from webhook.cli import nadmit
@@ -27,7 +27,6 @@ CONFIGURATION = f"{REGISTRATION}/validatingwebhookconfigurations/nadmit"
 INJECTION = f"{REGISTRATION}/mutatingwebhookconfigurations/nadmit"
 NAMESPACE = "registered"
 ACCOUNT = "nadmit-registrar"
-PATIENCE_S = 30.0
 NETWORKS = "k8s.v1.cni.cncf.io/networks"
 STATUS = "k8s.v1.cni.cncf.io/network-status"
 CONTAINERS = {"containers": [{"name": "c", "image": "example"}]}
@@ -58,16 +57,9 @@ REGISTER = [
 Object = dict[str, Any]
 
 
-def until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 @contextmanager
 def cluster(api: RealApiServer) -> Iterator[RealApiServer]:
-    """Install the kinds, a namespace, and the configurations without webhooks; take all of it away in the end."""
+    """Install the kinds, a namespace, and the configurations without webhooks; remove all of them in the end."""
     for path in sorted(CRDS.glob("networkattachmentpolic*.yaml")):
         for value in yaml.safe_load_all(path.read_text()):
             api.put(value)
@@ -90,23 +82,23 @@ def cluster(api: RealApiServer) -> Iterator[RealApiServer]:
 
 
 def _wait_for_status(api: RealApiServer, plural: str, status: int) -> None:
-    until(lambda: api.ask("GET", f"/apis/{GROUP}/v1alpha1/{plural}").status == status)
+    wait_until(lambda: api.ask("GET", f"/apis/{GROUP}/v1alpha1/{plural}").status == status)
 
 
 def unregister(api: RealApiServer) -> None:
-    """Take the configurations away: nobody is called any more."""
+    """Delete the configurations, so that the API server calls no webhook."""
     for path in (INJECTION, CONFIGURATION):
         api.ask("DELETE", path)
 
 
 def empty_configuration(kind: Kind) -> Object:
-    """NB: without any label the API server does not track who owns which field, and kubectl apply takes webhooks away."""
+    """NB: without a label the API server records no field ownership, and kubectl apply removes the webhooks."""
     head = {"apiVersion": "admissionregistration.k8s.io/v1", "kind": kind.name}
     return {**head, "metadata": {"name": "nadmit", "labels": {"app.kubernetes.io/name": "nadmit"}}}
 
 
 def account(api: RealApiServer, rules: list[Object]) -> Path:
-    """Return a kubeconfig of an account that may do this and nothing else."""
+    """Return a kubeconfig of an account that has only these rules."""
     rbac = "rbac.authorization.k8s.io"
     head = {"apiVersion": f"{rbac}/v1", "metadata": {"name": ACCOUNT}}
     subject = {"kind": "ServiceAccount", "name": ACCOUNT, "namespace": NAMESPACE}
@@ -119,7 +111,7 @@ def account(api: RealApiServer, rules: list[Object]) -> Path:
 
 @contextmanager
 def registering(certs: Path, kubeconfig: Path, *more: str) -> Iterator[Served]:
-    """Run the server, which registers the port it listens on."""
+    """Run the server, which registers the port that it listens on."""
     port = free_port()
     given = ["--kubeconfig", str(kubeconfig), "--webhook-configuration", "nadmit", "--cert-name", "127.0.0.1"]
     given += ["--webhook-url", f"https://127.0.0.1:{port}", "--listen", f"127.0.0.1:{port}"]
@@ -128,12 +120,24 @@ def registering(certs: Path, kubeconfig: Path, *more: str) -> Iterator[Served]:
 
 
 @contextmanager
+def judging(api: RealApiServer, certs: Path) -> Iterator[Served]:
+    """Run the server inside of `cluster` until the API server asks it about pods, with one network, lan."""
+    with registering(certs, account(api, READ + REGISTER)) as served:
+        wait_until(lambda: is_in_order(served))
+        # The API server learns of its new webhooks by a watch, and the server of the network.
+        wait_until(lambda: create(api, network("bad", plugin="../x"), "--dry-run=server").returncode != 0)
+        assert create(api, network("lan")).returncode == 0
+        wait_until(lambda: create(api, pod("probe", "lan"), "--dry-run=server").returncode == 0)
+        yield served
+
+
+@contextmanager
 def staged(api: RealApiServer, certs: Path) -> Iterator[Served]:
-    """Run the server, registered in stage Fail, inside of `cluster`; nothing is registered in the end."""
+    """Run the server inside of `cluster`, registered in stage Fail; remove the registration in the end."""
     with registering(certs, account(api, READ + REGISTER)) as server:
-        until(lambda: is_in_order(server))
-        # The API server takes a moment to learn of its new webhooks; until then staging is refused.
-        until(lambda: run_webhooks(api, "stage", "Fail").exit_code == 0)
+        wait_until(lambda: is_in_order(server))
+        # The API server learns of its new webhooks by a watch; until then staging is refused.
+        wait_until(lambda: run_webhooks(api, "stage", "Fail").exit_code == 0)
         try:
             yield server
         finally:
@@ -170,7 +174,7 @@ def reviews(server: Served, path: str = "/validate") -> int:
 
 
 def is_in_order(server: Served) -> bool:
-    """Say whether both configurations are as they should be."""
+    """Say whether both configurations are registered as desired."""
     text = server.get("/metrics")[1]
     return all(f'nadmit_webhooks_registered{{kind="{kind.name}"}} 1.0' in text for kind in KINDS)
 

@@ -1,27 +1,26 @@
-"""Replicas of `nadmit serve --cluster`: real processes, which log to a file as they do to a container's log."""
+"""Replicas of `nadmit serve --cluster`: processes whose log is a file, like that of a container."""
 
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.fakes.waiting import wait_until
 from tests.paths import ROOT
 
 from .service import Backend
 
 PATIENCE_S = 60.0
 DRAIN_S = 1.0
-"""Long enough for the service to see it; 10 s is the default, for endpoints of a real cluster."""
+"""Long enough for the service to see an unready replica. The default is 10 s, for the endpoints of a real cluster."""
 
 
 class Replica:
-    """One process, which listens when this is made. `options`: those that a cluster decides."""
+    """One process, which listens when the constructor returns. `options` are those of the cluster."""
 
     def __init__(self, folder: Path, name: str, options: Sequence[str]) -> None:
         self.log = folder / f"{name}.log"
@@ -34,7 +33,7 @@ class Replica:
         self.backend = self._wait_listening()
 
     def is_ready(self) -> bool:
-        """Say whether it has said so."""
+        """Say whether it has logged that it is ready."""
         return any(event["event"] == "ready" for event in self.events())
 
     def terminate(self) -> None:
@@ -46,27 +45,32 @@ class Replica:
         return self.process.wait(PATIENCE_S)
 
     def close(self) -> None:
-        """End it in any case."""
+        """Kill it if it still runs."""
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
 
     def events(self) -> list[dict[str, Any]]:
-        """Return what it has logged about its start."""
+        """Return the events of its log."""
         lines = self.log.read_bytes().splitlines()
         return [json.loads(line) for line in lines if line.startswith((b'{"webhook', b'{"event', b'{"time'))]
 
     def text(self) -> str:
-        """Return all that it has said on standard error."""
+        """Return its messages."""
         lines = self.log.read_text().splitlines()
         return "\n".join(line for line in lines if line.startswith("nadmit: "))
 
     def _wait_listening(self) -> Backend:
-        deadline = time.monotonic() + PATIENCE_S
-        while time.monotonic() < deadline and self.process.poll() is None:
-            for event in self.events():
-                if event["event"] == "listening":
-                    return Backend(tuple(event["webhook"]), tuple(event["probes"]))
-            os.sched_yield()
-            time.sleep(0.02)
-        raise AssertionError(self.log.read_text())
+        found: list[Backend] = []
+
+        def is_listening() -> bool:
+            assert self.process.poll() is None, self.log.read_text()
+            found.extend(
+                Backend(tuple(event["webhook"]), tuple(event["probes"]))
+                for event in self.events()
+                if event["event"] == "listening"
+            )
+            return bool(found)
+
+        wait_until(is_listening, self.log.read_text)
+        return found[0]

@@ -1,4 +1,4 @@
-"""Who sends: pods to a real API server, or reviews to replicas as an API server would."""
+"""Send pods to a real API server, or reviews to replicas as an API server does."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _BROKEN = (OSError, http.client.HTTPException)
 
 
 class PodSender:
-    """Creates pods that name a network, without storing them, as the administrator."""
+    """Creates pods that name a network, by dry runs of the administrator."""
 
     def __init__(self, api: RealApiServer, *, namespace: str, networks: str) -> None:
         metadata = {"generateName": "app-", "annotations": {NETWORKS: networks}}
@@ -55,9 +55,9 @@ class PodSender:
 class ReviewSender:
     """Sends one review again and again, and treats its connection as an API server does.
 
-    One on which something has come while it was idle is not used again (Go's readLoop), a POST that was written is
-    never repeated when the connection ends (net/http, `shouldRetryRequest`), and one that is answered by 503 with
-    Retry-After is sent again (client-go, `checkWait`), at most ten times.
+    It does not reuse a connection that received data while it was idle (Go's readLoop). It never repeats a written POST
+    when the connection ends (net/http, `shouldRetryRequest`). It repeats a request that gets 503 with Retry-After
+    (client-go, `checkWait`), at most ten times.
     """
 
     def __init__(self, port: int, ca: Path, review: dict[str, Any], path: str = "/validate") -> None:
@@ -95,6 +95,6 @@ class ReviewSender:
         self._connection.close()
 
     def _has_news(self) -> bool:
-        """Nothing is due on an idle connection. NB: the tickets of TLS 1.3 came with the first answer."""
+        """Say whether data or an end has come on the idle connection. NB: the tickets of TLS 1.3 came with the first answer."""
         sock = self._connection.sock
         return sock is not None and bool(select.select([sock], [], [], 0)[0])

@@ -1,8 +1,8 @@
-"""What a Service and readiness do, on loopback: one port in front of the replicas that say that they are ready.
+"""Stands in for a Service with readiness probes: one port on loopback in front of the ready replicas.
 
-Each replica is asked for /readyz again and again, as the kubelet does; a new connection goes to the ready ones in turn,
-and is spliced until one end closes it. As with kube-proxy, a replica that is no longer ready keeps the connections that
-it has, and where nobody is ready a connection is closed at once.
+It polls /readyz of each replica, as the kubelet does. New connections go to the ready replicas in turn, and are spliced
+until one end closes. As with kube-proxy, a replica that is no longer ready keeps its connections; without a ready
+replica a connection is closed at once.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Address = tuple[str, int]
 
 
 class Backend(NamedTuple):
-    """A replica: where reviews go, and where its probes are."""
+    """The addresses of a replica for reviews and for probes."""
 
     webhook: Address
     probes: Address
@@ -55,11 +55,11 @@ class Service:
 
     @property
     def ready(self) -> tuple[Backend, ...]:
-        """Those who said so when they were asked last."""
+        """The replicas whose last probe succeeded."""
         return self._ready
 
     def wait_ready(self, *backends: Backend, timeout_s: float = 30.0) -> None:
-        """Wait until these, and no others, are ready."""
+        """Wait until exactly these are ready."""
         with self._changed:
             assert self._changed.wait_for(lambda: set(self._ready) == set(backends), timeout_s), self._ready
 
@@ -112,7 +112,7 @@ class Service:
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Copy one direction until its end, and pass the end on."""
+    """Copy one direction until its end, then shut the other side down."""
     while data := await reader.read(BLOCK):
         writer.write(data)
         await writer.drain()

@@ -1,4 +1,4 @@
-"""A stream of requests from several threads, each with a connection of its own, and what became of each of them."""
+"""A stream of requests from several threads, each with its own connection, and the fate of each request."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PATIENCE_S = 60.0
 
 
 class Fate(StrEnum):
-    """What becomes of a request. `FAILED`: nobody judged it. `UNREACHED`: the API server itself did not answer."""
+    """The fate of a request. `FAILED`: no webhook judged it. `UNREACHED`: the API server itself did not answer."""
 
     CREATED = "created"
     REFUSED = "refused"
@@ -21,7 +21,7 @@ class Fate(StrEnum):
 
 
 class Outcome(NamedTuple):
-    """What became of one request, and what was said about it."""
+    """The fate of one request, and the message about it."""
 
     fate: Fate
     text: str = ""
@@ -31,19 +31,19 @@ class Sender(Protocol):
     """One kept-alive connection."""
 
     def send(self) -> Outcome:
-        """Send one request and wait for its answer; opens the connection when there is none."""
+        """Send one request and wait for its answer; open the connection if there is none."""
 
     def close(self) -> None:
         """Close the connection."""
 
 
 class Stream:
-    """Use as a context: it flows inside, and `tally` is complete after it."""
+    """Use as a context: requests are sent during the block, and `tally` is complete after it."""
 
     def __init__(self, connect: Callable[[], Sender], *, threads: int = 6) -> None:
         self.tally: Counter[Fate] = Counter()
         self.texts: Counter[str] = Counter()
-        """What was said about all that were not created."""
+        """The messages about the pods that were not created."""
         self._changed = threading.Condition()
         self._ended = threading.Event()
         self._threads = [threading.Thread(target=self._flow, args=[connect()]) for _ in range(threads)]
@@ -60,11 +60,11 @@ class Stream:
 
     @property
     def lost(self) -> int:
-        """How many were not created, whoever is to blame."""
+        """How many were not created, for any reason."""
         return self.tally.total() - self.tally[Fate.CREATED]
 
     def wait_for(self, count: int, fate: Fate = Fate.CREATED) -> None:
-        """Wait until so many more have had this fate."""
+        """Wait until so many more requests have this fate."""
         with self._changed:
             wanted = self.tally[fate] + count
             assert self._changed.wait_for(lambda: self.tally[fate] >= wanted, PATIENCE_S), str(self)

@@ -1,7 +1,7 @@
-"""A cluster of tenants: the webhook has registered itself at a real API server in stage Fail, and users go by kubectl.
+"""A cluster of tenants: the webhook is registered at a real API server in stage Fail, and users run kubectl.
 
-The administrator puts rules and networks by `Tenants.settle`, which returns when the webhook goes by them; bob, of group
-`tenants`, may write pods, workloads and networks in his namespaces, and nothing else.
+The administrator writes rules and networks by `Tenants.settle`, which returns when the webhook applies them. User bob, of
+group `tenants`, may only write pods, workloads and networks in his namespaces.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from subprocess import CompletedProcess
 from typing import Any
 
 from tests.e2e.process import Served
+from tests.fakes.waiting import wait_until
 from tests.realapi.server import RealApiServer
 
-from .registered import CONTAINERS, NETWORKS, Object, cluster, staged, until
+from .registered import CONTAINERS, NETWORKS, Object, cluster, staged
 
 NAMESPACES: dict[str, dict[str, str]] = {
     "blue": {"tenant": "blue"},
@@ -27,7 +28,7 @@ NAMESPACES: dict[str, dict[str, str]] = {
     "default": {},
     "old": {},
 }
-"""Bob's are all but infra and default. What is in `old` stays from test to test: it was there before the webhook."""
+"""All but infra and default are bob's. Objects in `old` are older than the webhook and stay for all tests."""
 BOBS = ("blue", "green", "evil", "old")
 CANARY = "canary"
 TENANTS = "tenants"
@@ -48,7 +49,7 @@ TENANT_RULES = [
 
 
 class Tenants:
-    """`clear` takes away what a test has put; `server` is the webhook's process."""
+    """`clear` removes the objects of a test; `server` is the webhook's process."""
 
     def __init__(self, api: RealApiServer, server: Served) -> None:
         self.api = api
@@ -61,9 +62,9 @@ class Tenants:
         config: Mapping[str, Any] | None = None,
         networks: Mapping[str, Object] | None = None,
     ) -> None:
-        """Put rules and networks (`namespace/name`: its spec), posture Isolated unless told otherwise; wait for them.
+        """Write rules and networks (`namespace/name`: its spec), by default in posture Isolated; wait for the webhook.
 
-        A watch brings changes of its kind in order, so what is written last shows that all before it has come. Here:
+        A watch brings the changes of a kind in order, so the last change shows that all earlier ones have come. It is
         a network with a new master, a rule that denies this master, and a contact in the refusal.
         """
         last = f"canary{next(self._numbers)}"
@@ -87,10 +88,10 @@ class Tenants:
             said = self.create(probe, "--dry-run=server", user=ADMIN).stderr
             return f'rule "{last}" (Deny)' in said and f"ask {last} " in said
 
-        until(is_seen)
+        wait_until(is_seen)
 
     def kubectl(self, *words: str, user: tuple[str, ...] = BOB, stdin: str = "") -> CompletedProcess[str]:
-        """Run kubectl as somebody."""
+        """Run kubectl as a user."""
         return self.api.kubectl(*words, *user, stdin=stdin)
 
     def create(self, value: Object, *words: str, user: tuple[str, ...] = BOB) -> CompletedProcess[str]:
@@ -102,14 +103,14 @@ class Tenants:
         return self.kubectl("apply", "-f", "-", user=user, stdin=json.dumps(value))
 
     def running(self, name: str, **given: Any) -> Object:
-        """Create a pod as bob, which must be admitted, and return it."""
+        """Create a pod as bob and return it; it must be admitted."""
         value = pod(name=name, **given)
         done = self.create(value)
         assert done.returncode == 0, done.stderr
         return self.api.must("GET", self.api.path_of(value))
 
     def clear(self) -> None:
-        """Take away pods, workloads, networks and policies."""
+        """Remove pods, workloads, networks and policies."""
         now = {"apiVersion": "v1", "kind": "DeleteOptions", "gracePeriodSeconds": 0}
         for namespace in NAMESPACES:
             self.api.must("DELETE", f"/api/v1/namespaces/{namespace}/pods", now)
@@ -124,7 +125,7 @@ class Tenants:
 
 @contextmanager
 def tenants(api: RealApiServer, certs: Path, *, old: Mapping[str, Object] | None = None) -> Iterator[Tenants]:
-    """Run the webhook, registered in stage Fail. `old`: networks that were there before it, of namespace `old`."""
+    """Run the webhook, registered in stage Fail. `old` are networks that are older than the webhook."""
     with cluster(api):
         for name, labels in {**NAMESPACES, CANARY: {}}.items():
             api.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
@@ -179,7 +180,7 @@ def pod(
     more: Mapping[str, str] | None = None,
     **spec: Any,
 ) -> Object:
-    """Return a pod, with a name of the API server's choice unless one is given. `more` are other annotations."""
+    """Return a pod; without a name the API server chooses one. `more` are further annotations."""
     annotations = {**({} if networks is None else {NETWORKS: networks}), **(more or {})}
     named = {"name": name} if name else {"generateName": "web-"}
     metadata = {**named, "namespace": namespace, "labels": dict(labels or {}), "annotations": annotations}
@@ -187,13 +188,13 @@ def pod(
 
 
 def admitted(done: CompletedProcess[str]) -> bool:
-    """Return whether kubectl did it; anything but that and a refusal by a webhook is an AssertionError."""
+    """Return whether kubectl succeeded; any failure but a webhook's refusal is an AssertionError."""
     assert done.returncode == 0 or "admission webhook" in done.stderr, done.stderr
     return done.returncode == 0
 
 
 def refused(done: CompletedProcess[str], *words: str, by: str = "pods") -> bool:
-    """Return whether one of our webhooks refused it, with these words; says what came instead."""
+    """Return whether one of our webhooks refused it with these words; else print the answer."""
     wanted = (f'admission webhook "{by}.access.nadmit.io" denied the request: ', *words)
     missing = [word for word in wanted if word not in done.stderr]
     assert (done.returncode, missing) == (1, []), done.stderr

@@ -1,4 +1,4 @@
-"""Addresses that two pods ask for, before a real API server: what users of kubectl read, and when it ends."""
+"""Two pods ask for one address at a real API server: the warning that kubectl prints, and when it stops."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from tests.fakes.waiting import wait_until
 from tests.realapi.server import MERGE_PATCH, RealApiServer
 
-from .registered import CONTAINERS, NETWORKS, Object, cluster, create, staged, until
+from .registered import CONTAINERS, NETWORKS, Object, cluster, create, staged
 
 pytestmark = [pytest.mark.slow, pytest.mark.kube_apiserver]
 
@@ -26,7 +27,7 @@ FIELD = f"metadata.annotations[{NETWORKS}][0]"
 
 @pytest.fixture(scope="module")
 def api(real_api: RealApiServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealApiServer]:
-    """The webhook has registered itself; the network is shared with both namespaces as one of `default`."""
+    """The webhook is registered; both namespaces share the network, which is in `default`."""
     with cluster(real_api), staged(real_api, tmp_path_factory.mktemp("webhook") / "certs"):
         for namespace in (THERE, "default"):
             real_api.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
@@ -39,7 +40,7 @@ def api(real_api: RealApiServer, tmp_path_factory: pytest.TempPathFactory) -> It
             "spec": {"config": json.dumps(CONFIG)},
         }
         real_api.put(definition)
-        until(lambda: create(real_api, pod("probe", "192.0.2.1/24"), "--dry-run=server").returncode == 0)
+        wait_until(lambda: create(real_api, pod("probe", "192.0.2.1/24"), "--dry-run=server").returncode == 0)
         yield real_api
         real_api.ask("DELETE", "/apis/k8s.cni.cncf.io/v1/namespaces/default/network-attachment-definitions/lan")
         real_api.kubectl("delete", "pods", "-n", THERE, "--all", "--grace-period=0", "--force")
@@ -52,7 +53,7 @@ def pod(name: str, *ips: str, namespace: str = HERE, **more: Any) -> Object:
 
 
 def warned(api: RealApiServer, value: Object) -> str:
-    """Return what is said about a pod that is not made."""
+    """Return the messages of a dry run of a pod."""
     done = create(api, value, "--dry-run=server")
     assert done.returncode == 0, done.stderr
     return done.stderr.strip()
@@ -61,7 +62,7 @@ def warned(api: RealApiServer, value: Object) -> str:
 def test_another_pod_has_the_address(api: RealApiServer) -> None:
     first, second = pod("first", "10.1.0.5/24", mac="02:00:00:00:00:01"), pod("second", "::ffff:10.1.0.5/120")
     assert create(api, first).stderr == ""
-    until(lambda: warned(api, second))
+    wait_until(lambda: warned(api, second))
     words = "asks for this address of the network as well"
     assert warned(api, second) == (
         f'Warning: {FIELD}.ips[0]: NAD611: pod first {words}: "::ffff:10.1.0.5/120"; ask for another one'
@@ -73,13 +74,13 @@ def test_another_pod_has_the_address(api: RealApiServer) -> None:
     annotated = api.kubectl("annotate", "pod", "first", "-n", HERE, "note=x")
     assert (annotated.returncode, annotated.stderr) == (0, "")
     assert api.kubectl("delete", "pod", "first", "-n", HERE, "--grace-period=0", "--force").returncode == 0
-    until(lambda: not warned(api, second))
+    wait_until(lambda: not warned(api, second))
 
 
 def test_a_pod_that_has_ended_gives_its_address_back(api: RealApiServer) -> None:
     job, other = pod("job", "10.1.0.9/24"), pod("other", "10.1.0.9/24")
     assert create(api, job).stderr == ""
-    until(lambda: warned(api, other))
+    wait_until(lambda: warned(api, other))
     path = f"{api.path_of(job)}/status"
     api.must("PATCH", path, {"status": {"phase": "Succeeded"}}, kind=MERGE_PATCH)
-    until(lambda: not warned(api, other))
+    wait_until(lambda: not warned(api, other))

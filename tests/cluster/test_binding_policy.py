@@ -1,4 +1,4 @@
-"""Bindings carry no network annotations, whether or not there is a webhook: the ValidatingAdmissionPolicy (side door 8)."""
+"""The ValidatingAdmissionPolicy refuses bindings with network annotations, even without the webhook (side door 8)."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.fakes.waiting import wait_until
 from tests.paths import MANIFESTS
 from tests.realapi.server import RealApiServer
 
-from .registered import NAMESPACE, NETWORKS, STATUS, create, pod, until
+from .registered import NAMESPACE, NETWORKS, STATUS, create, pod
 
 pytestmark = [pytest.mark.slow, pytest.mark.kube_apiserver]
 
@@ -32,7 +33,7 @@ def binding(annotations: dict[str, str] | None) -> dict[str, Any]:
 
 @pytest.fixture
 def policy(real_api: RealApiServer) -> Iterator[RealApiServer]:
-    """The policy in force, and a pod; there is no webhook."""
+    """The policy and a pod, without the webhook."""
     values = list(yaml.safe_load_all(MANIFEST.read_text()))
     real_api.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
     real_api.put(
@@ -50,7 +51,7 @@ def policy(real_api: RealApiServer) -> Iterator[RealApiServer]:
 
 def test_annotations_are_refused_by_both_ways(policy: RealApiServer) -> None:
     ways = [f"/api/v1/namespaces/{NAMESPACE}/{end}" for end in ("pods/web/binding", "bindings")]
-    until(lambda: policy.ask("POST", ways[0] + "?dryRun=All", binding({NETWORKS: "lan"})).status == 403)
+    wait_until(lambda: policy.ask("POST", ways[0] + "?dryRun=All", binding({NETWORKS: "lan"})).status == 403)
     for way in ways:
         for keys in ([NETWORKS], [DEFAULT], [STATUS], [NETWORKS, STATUS]):
             status, value = policy.ask("POST", way, binding({**dict.fromkeys(keys, "x"), "other": "y"}))

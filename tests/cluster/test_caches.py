@@ -1,4 +1,4 @@
-"""The caches of `nadmit serve --cluster` against a real API server: what was created a moment ago, what is in use."""
+"""The caches of `nadmit serve --cluster` at a real API server: objects that are not in them yet, and networks in use."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes.waiting import wait_until
 from tests.realapi.audit import read_annotations
 from tests.realapi.server import RealApiServer
 
-from .registered import CONTAINERS, Object, until
+from .registered import CONTAINERS, Object
 
 pytestmark = [pytest.mark.slow, pytest.mark.kube_apiserver]
 
@@ -40,12 +41,12 @@ RULES = [
     {"apiGroups": [""], "resources": ["namespaces", "pods"], "verbs": ["list", "watch"]},
     {"apiGroups": ["access.nadmit.io"], "resources": ["*"], "verbs": ["list", "watch"]},
 ]
-"""The least account of `serve --cluster`, for what it judges by."""
+"""The least rights of `serve --cluster` for its caches."""
 
 
 @pytest.fixture(scope="module")
 def account(real_api: RealApiServer) -> Path:
-    """A kubeconfig of a service account with RULES and no more."""
+    """A kubeconfig of a service account with only RULES."""
     rbac = "rbac.authorization.k8s.io"
     metadata = {"name": "caches-webhook"}
     real_api.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
@@ -67,7 +68,7 @@ def account(real_api: RealApiServer) -> Path:
 
 @contextmanager
 def serving(api: RealApiServer, kubeconfig: Path, folder: Path, *more: str) -> Iterator[Callable[[], str]]:
-    """Run the webhook, registered for pods and networks; yields what reads its metrics."""
+    """Run the webhook, registered for pods and networks; yield a reader of its metrics."""
     command = [sys.executable, "-m", "webhook", "serve", "--cluster", "--kubeconfig", str(kubeconfig), *more]
     command += ["--listen", "127.0.0.1:0", "--probe-listen", "127.0.0.1:0", "--cert-dir", str(folder / "certs")]
     with (folder / "log").open("w+") as log:
@@ -75,9 +76,9 @@ def serving(api: RealApiServer, kubeconfig: Path, folder: Path, *more: str) -> I
             [*command, "--cert-name", "127.0.0.1", "--drain-seconds", "0"], stdout=log, stderr=log
         )
         try:
-            until(lambda: listening(folder / "log"))
+            wait_until(lambda: listening(folder / "log"))
             ports = listening(folder / "log")
-            until(lambda: ready_at(ports["probes"][1]))
+            wait_until(lambda: ready_at(ports["probes"][1]))
             register(
                 api, f"https://127.0.0.1:{ports['webhook'][1]}/validate", (folder / "certs" / "ca.crt").read_bytes()
             )
@@ -110,7 +111,7 @@ def metrics_at(port: int) -> str:
 
 
 def register(api: RealApiServer, url: str, ca: bytes) -> None:
-    """Register for NAMESPACE and those whose name begins with it; returns when the API server calls."""
+    """Register for namespaces whose name begins with NAMESPACE; return when the API server calls."""
     hooks = [
         {
             "name": f"{name}.access.nadmit.io",
@@ -128,7 +129,7 @@ def register(api: RealApiServer, url: str, ca: bytes) -> None:
     kind = {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration"}
     api.put({**kind, "metadata": {"name": "caches"}, "webhooks": hooks})
     probe = {**pod("probe"), "metadata": {"name": "probe", "namespace": NAMESPACE, "annotations": {NETWORKS: "a b"}}}
-    until(lambda: "is invalid" in create(api, probe, "--dry-run=server").stderr)
+    wait_until(lambda: "is invalid" in create(api, probe, "--dry-run=server").stderr)
 
 
 def pod(name: str, networks: str = "", namespace: str = NAMESPACE) -> Object:
@@ -148,7 +149,7 @@ def network(name: str, config: str = BRIDGE, namespace: str = NAMESPACE) -> Obje
 
 @pytest.fixture
 def clean(real_api: RealApiServer) -> Iterator[None]:
-    """Leave no pods and networks behind."""
+    """Remove pods and networks."""
     yield
     now = {"apiVersion": "v1", "kind": "DeleteOptions", "gracePeriodSeconds": 0}
     for value in (pod("any"), network("any")):
@@ -157,7 +158,7 @@ def clean(real_api: RealApiServer) -> Iterator[None]:
 
 @pytest.mark.usefixtures("clean")
 def test_a_pod_right_after_its_network_is_admitted(real_api: RealApiServer, account: Path, tmp_path: Path) -> None:
-    """Neither waits for the watch: whatever it has not brought yet is asked for. Nothing else is, while judging."""
+    """The webhook asks for a network that the watch has not brought yet. It asks for nothing else while judging."""
     path = f"/api/v1/namespaces/{NAMESPACE}/pods"
     with serving(real_api, account, tmp_path) as metrics:
         offset = real_api.audit_offset()
@@ -167,7 +168,7 @@ def test_a_pod_right_after_its_network_is_admitted(real_api: RealApiServer, acco
             assert answer.status == 201, answer.value
         answer = real_api.ask("POST", path, pod("none", "nowhere"))
         assert (answer.status, answer.value["reason"]) == (422, "Invalid")
-        until(lambda: 'nadmit_objects{kind="pods"} 50.0' in metrics())
+        wait_until(lambda: 'nadmit_objects{kind="pods"} 50.0' in metrics())
         told = metrics()
         asked = real_api.requests(offset=offset, user=f"system:serviceaccount:{NAMESPACE}:webhook")
     gets = [one for one in asked if one.verb == "get"]
@@ -182,7 +183,7 @@ def test_a_network_in_use_is_a_warning(real_api: RealApiServer, account: Path, t
     with serving(real_api, account, tmp_path) as metrics:
         real_api.put(network("lan"))
         assert create(real_api, pod("web-0", "lan")).returncode == 0
-        until(lambda: 'nadmit_objects{kind="pods"} 1.0' in metrics())
+        wait_until(lambda: 'nadmit_objects{kind="pods"} 1.0' in metrics())
         changed = real_api.kubectl("replace", "-f", "-", stdin=json.dumps(network("lan", OTHER)))
         assert changed.returncode == 0
         assert changed.stderr == (
@@ -206,12 +207,12 @@ def test_a_network_in_use_is_a_warning(real_api: RealApiServer, account: Path, t
 
 @pytest.mark.usefixtures("clean")
 def test_a_network_in_use_is_refused_by_setting(real_api: RealApiServer, account: Path, tmp_path: Path) -> None:
-    """Until the pod is gone; whoever ends the namespace is not held up."""
+    """The refusal ends with the pod, and does not stop the deletion of the namespace."""
     with serving(real_api, account, tmp_path, "--network-in-use", "Deny") as metrics:
         for name in ("lan", "wan"):
             real_api.put(network(name))
             assert create(real_api, pod(f"on-{name}", name)).returncode == 0
-        until(lambda: 'nadmit_objects{kind="pods"} 2.0' in metrics())
+        wait_until(lambda: 'nadmit_objects{kind="pods"} 2.0' in metrics())
         delete = ("delete", "net-attach-def", "-n", NAMESPACE)
         one = real_api.kubectl(*delete, "lan")
         everything = real_api.kubectl(*delete, "--all", "--as", "system:admin", "--as-group", "system:masters")
@@ -233,7 +234,7 @@ def test_a_network_in_use_is_refused_by_setting(real_api: RealApiServer, account
 
         gone = real_api.kubectl("delete", "pod", "on-wan", "-n", NAMESPACE, "--grace-period=0", "--force")
         assert gone.returncode == 0
-        until(lambda: real_api.kubectl(*delete, "wan").returncode == 0)
+        wait_until(lambda: real_api.kubectl(*delete, "wan").returncode == 0)
         with granted_to_the_cleaner(real_api):
             cleaned = real_api.kubectl(*delete, "--all", "--as", NAMESPACE_CONTROLLER)
         assert (cleaned.returncode, cleaned.stderr) == (0, "")
@@ -241,7 +242,7 @@ def test_a_network_in_use_is_refused_by_setting(real_api: RealApiServer, account
 
 @contextmanager
 def granted_to_the_cleaner(api: RealApiServer) -> Iterator[None]:
-    """What the namespace controller may in every cluster; here no controller runs, and RBAC has none of its roles."""
+    """The rights of the namespace controller in every cluster; here no controller runs, and its role is missing."""
     rbac = "rbac.authorization.k8s.io"
     binding = {
         "apiVersion": f"{rbac}/v1",
@@ -256,17 +257,17 @@ def granted_to_the_cleaner(api: RealApiServer) -> Iterator[None]:
 
 
 def test_a_namespace_that_is_terminating_can_end(real_api: RealApiServer, account: Path, tmp_path: Path) -> None:
-    """No controller runs here, so the namespace stays terminating: its admin may clear it away."""
+    """No controller runs here, so the namespace stays terminating. Its admin may remove the network."""
     name = f"{NAMESPACE}-ending-{time.monotonic_ns()}"
     real_api.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     real_api.put({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default", "namespace": name}})
     with serving(real_api, account, tmp_path, "--network-in-use", "Deny") as metrics:
         real_api.put(network("lan", namespace=name))
         assert create(real_api, pod("web-0", "lan", name)).returncode == 0
-        until(lambda: 'nadmit_objects{kind="pods"} 1.0' in metrics())
+        wait_until(lambda: 'nadmit_objects{kind="pods"} 1.0' in metrics())
         assert real_api.kubectl("delete", "net-attach-def", "lan", "-n", name).returncode == 1
         assert real_api.kubectl("delete", "namespace", name, "--wait=false").returncode == 0
-        until(lambda: real_api.kubectl("delete", "net-attach-def", "lan", "-n", name).returncode == 0)
+        wait_until(lambda: real_api.kubectl("delete", "net-attach-def", "lan", "-n", name).returncode == 0)
         real_api.kubectl("delete", "pods", "-n", name, "--all", "--grace-period=0", "--force")
 
 
@@ -281,8 +282,8 @@ def test_pods_that_may_not_be_read_keep_it_from_being_ready(real_api: RealApiSer
             [*command, "--probe-listen", "127.0.0.1:0", "--drain-seconds", "0"], stdout=log, stderr=log
         )
         try:
-            until(lambda: listening(tmp_path / "log"))
-            until(lambda: "start with --no-watch-pods" in (tmp_path / "log").read_text())
+            wait_until(lambda: listening(tmp_path / "log"))
+            wait_until(lambda: "start with --no-watch-pods" in (tmp_path / "log").read_text())
             assert not ready_at(listening(tmp_path / "log")["probes"][1])
         finally:
             process.terminate()
@@ -297,7 +298,7 @@ def test_every_answer_is_in_the_audit_log(real_api: RealApiServer, account: Path
         assert create(real_api, pod("web-0", "lan")).returncode == 0
         assert create(real_api, pod("plain")).returncode == 0
         assert create(real_api, pod("bad", "elsewhere/lan")).returncode == 1
-        until(lambda: 'nadmit_objects{kind="pods"} 1.0' in metrics())
+        wait_until(lambda: 'nadmit_objects{kind="pods"} 1.0' in metrics())
         assert real_api.kubectl("delete", "net-attach-def", "lan", "-n", NAMESPACE).returncode == 1
 
     def told() -> set[tuple[str, str, str]]:
@@ -308,7 +309,7 @@ def test_every_answer_is_in_the_audit_log(real_api: RealApiServer, account: Path
                 found.add((asked.verb, said[f"{webhook}/decision"], said.get(f"{webhook}/rule", "")))
         return found
 
-    until(lambda: any(verb == "delete" for verb, _, _ in told()))
+    wait_until(lambda: any(verb == "delete" for verb, _, _ in told()))
     assert told() >= {
         ("patch", "allow", "DefinitionDefault"),
         ("create", "allow", "Posture"),

@@ -1,8 +1,9 @@
-"""Certificates in a Secret: two rotators through the official client, and the least account that they need."""
+"""Certificates in a Secret: two rotators that use the official client, and the least rights that they need."""
 
 from __future__ import annotations
 
 import base64
+import copy
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -15,10 +16,11 @@ from cryptography import x509
 from certs.rotator import Rotator
 from certs.store import StoreError
 from tests.certs.memorycluster import FOREIGN
-from tests.certs.objectserver import ObjectServer
-from tests.certs.world import NAME, verifies
+from tests.certs.rotationworld import NAME, verifies
+from tests.fakes.apiserver import ApiServer
+from tests.fakes.objects import write_kubeconfig
+from tests.fakes.waiting import wait_until
 from tests.realapi.server import RealApiServer
-from tests.webhook.snapshot.api_server import write_kubeconfig
 from webhook.kube.connection import Connection
 from webhook.kube.singleobjects import CERTS_WRITER, KubeConfigurations, KubeSecret
 
@@ -35,14 +37,13 @@ from .certificates import (
     rotating,
     round_says,
     secret,
-    until,
 )
 
 pytestmark = pytest.mark.slow
 
 
 class Cluster(Protocol):
-    """What these tests ask of an API server."""
+    """The operations of these tests on an API server."""
 
     def put(self, value: Object) -> object: ...
     def get(self, path: str) -> Object: ...
@@ -64,16 +65,15 @@ class Genuine:
 
 
 class InProcess:
-    def __init__(self, server: ObjectServer, kubeconfig: Path) -> None:
+    def __init__(self, server: ApiServer, kubeconfig: Path) -> None:
         self.server = server
         self.kubeconfig = write_kubeconfig(kubeconfig, server.url)
 
     def put(self, value: Object) -> object:
-        path = {"Secret": SECRET, "Namespace": "/namespace"}.get(value["kind"], CONFIGURATION)
-        return self.server.store(path, value)
+        return self.server.put(SECRET if value["kind"] == "Secret" else CONFIGURATION, value)
 
     def get(self, path: str) -> Object:
-        return self.server.objects[path]
+        return copy.deepcopy(self.server.get(path))
 
     def connect(self) -> Connection:
         return connect_with(self.kubeconfig)
@@ -82,7 +82,7 @@ class InProcess:
 @pytest.fixture(params=["in-process", pytest.param("kube-apiserver", marks=pytest.mark.kube_apiserver)])
 def cluster(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Cluster]:
     if request.param == "in-process":
-        with ObjectServer() as server:
+        with ApiServer() as server:
             yield InProcess(server, tmp_path / "kubeconfig")
         return
     api: RealApiServer = request.getfixturevalue("real_api")
@@ -94,7 +94,7 @@ def cluster(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Cluster]
 
 
 class Two:
-    """Two replicas with a clock of the test's."""
+    """Two replicas, with a clock that the test moves."""
 
     def __init__(self, cluster: Cluster) -> None:
         self.now = datetime.now(UTC)
@@ -116,7 +116,7 @@ class Two:
         )
 
     def rounds(self) -> list[str]:
-        """Let both do a round at the same time, request by request; return the conflicts."""
+        """Interleave a round of both, request by request; return the conflicts."""
         running = [rotator.steps() for rotator in self.rotators]
         conflicts = []
         while running:
@@ -207,7 +207,7 @@ def test_a_secret_of_somebody_else_is_not_touched(cluster: Cluster) -> None:
     assert cluster.get(SECRET)["data"] == {"tls.crt": encoded, "tls.key": encoded}
 
 
-# An account with as little as possible
+# An account with the least rights
 
 RULES = [
     {"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["tls"], "verbs": ["get", "update"]},
@@ -232,7 +232,7 @@ def grant(api: RealApiServer, rules: list[Object]) -> None:
 
 @pytest.mark.kube_apiserver
 def test_the_least_account(real_api: RealApiServer) -> None:
-    """What manifests have to grant, and what is said when it is not there."""
+    """With the grants of the manifests the rotation works; without one of them the error names it."""
     real_api.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
     real_api.put(secret())
     real_api.put(configuration(""))
@@ -245,16 +245,16 @@ def test_the_least_account(real_api: RealApiServer) -> None:
         with pytest.raises(StoreError, match=r"^secrets certificates/tls: get is forbidden: .*; grant get on secrets"):
             rotator.round()
         grant(real_api, RULES[:1])
-        until(lambda: round_says(rotator, "get is forbidden"))
-        assert rotator.not_after is not None  # a leaf, whatever became of the configuration
+        wait_until(lambda: round_says(rotator, "get is forbidden"))
+        assert rotator.not_after is not None  # there is a leaf even if the configuration cannot be written
         grant(real_api, [RULES[0], {**RULES[1], "verbs": ["get"]}])
-        until(lambda: round_says(rotator, "patch is forbidden"))
+        wait_until(lambda: round_says(rotator, "patch is forbidden"))
         assert rotator.problem() == (
             "the certificate is not accepted yet by the caBundle of "
             "webhook n0.nadmit.io of ValidatingWebhookConfiguration/rotating"
         )
         grant(real_api, RULES)
-        until(lambda: round_says(rotator, ""))
+        wait_until(lambda: round_says(rotator, ""))
         assert rotator.problem() is None
     finally:
         clean(real_api)

@@ -1,4 +1,4 @@
-"""A server whose authority and leaf change while the API server calls it for each request."""
+"""A server changes its authority and its leaf while the API server calls it for each request."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ from certs import rotation
 from certs.rotation import Policy, Step
 from certs.rotator import Rotator
 from certs.secretdata import Phase, render_state
-from tests.certs.world import NAME
+from tests.certs.rotationworld import NAME
+from tests.fakes.waiting import wait_until
 from tests.realapi.server import RealApiServer
 from webhook.kube.singleobjects import KubeSecret
 
@@ -39,7 +40,6 @@ from .certificates import (
     secret,
     serial_at,
     serial_in,
-    until,
 )
 
 pytestmark = [pytest.mark.kube_apiserver, pytest.mark.slow]
@@ -48,7 +48,7 @@ NETWORKS = f"/apis/k8s.cni.cncf.io/v1/namespaces/{NAMESPACE}/network-attachment-
 
 
 def test_a_rotation_under_a_stream_of_requests_loses_none(real_api: RealApiServer, tmp_path: Path) -> None:
-    """The API server calls the webhook for each request, while its authority and its leaf change."""
+    """No request is lost while the webhook's authority and leaf change."""
     real_api.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
     real_api.put(old_secret())
     real_api.put(configuration(""))
@@ -56,14 +56,14 @@ def test_a_rotation_under_a_stream_of_requests_loses_none(real_api: RealApiServe
     command += ["--listen", "127.0.0.1:0", "--probe-listen", "127.0.0.1:0", "--drain-seconds", "0"]
     command += ["--namespace", NAMESPACE, "--tls-secret", "tls", "--webhook-configuration", "rotating"]
     command += ["--webhook-url", "https://127.0.0.1"]
-    log, lines = tmp_path / "log", tmp_path / "lines"  # NB: a pipe that nobody reads would stop the server
+    log, lines = tmp_path / "log", tmp_path / "lines"  # NB: a full pipe would stop the server
     with (
         log.open("w") as errors,
         lines.open("w") as output,
         subprocess.Popen(command, stdout=output, stderr=errors) as server,
     ):
         try:
-            until(lambda: b"\n" in lines.read_bytes())
+            wait_until(lambda: b"\n" in lines.read_bytes())
             address = tuple(json.loads(lines.read_text().splitlines()[0])["webhook"])
             put_url(real_api, f"https://127.0.0.1:{address[1]}/validate")
             rotate(real_api, address)
@@ -76,7 +76,7 @@ def test_a_rotation_under_a_stream_of_requests_loses_none(real_api: RealApiServe
 
 
 def old_secret() -> Object:
-    """Return one whose authority is 300 days old, with a leaf of today."""
+    """Return a Secret with an authority of 300 days and a new leaf."""
     names = [x509.DNSName(NAME)]
     began = datetime.now(UTC) - 300 * DAY
     state = rotation.take_step(Step.FILL, None, names=names, now=began, policy=Policy())
@@ -94,7 +94,7 @@ def put_url(api: RealApiServer, url: str) -> None:
 
 def rotate(api: RealApiServer, address: tuple[str, int]) -> None:
     """Drive the Secret through a rotation without the grace times; the server under test only reads it, and follows."""
-    until(lambda: create(api).status == 201)
+    wait_until(lambda: create(api).status == 201)
     calls = connect_with(api.admin_kubeconfig)
     configurations = rotating(calls)
     store = KubeSecret(calls, NAMESPACE, "tls")
@@ -107,10 +107,10 @@ def rotate(api: RealApiServer, address: tuple[str, int]) -> None:
     )
     first = serial_at(address)
     with kept_alive(address) as connection, stream(api) as answers:
-        until(lambda: round_says(driver, "") and phase_of(store) == Phase.SWITCHED)
-        until(lambda: serial_at(address) == serial_in(store))
+        wait_until(lambda: round_says(driver, "") and phase_of(store) == Phase.SWITCHED)
+        wait_until(lambda: serial_at(address) == serial_in(store))
         count = len(answers)
-        until(lambda: len(answers) > count + 20)
+        wait_until(lambda: len(answers) > count + 20)
         assert ask(connection) == 200
     assert first != serial_at(address)
     assert len(answers) > 50
@@ -128,7 +128,7 @@ def create(api: RealApiServer) -> Any:
 
 
 class stream:  # noqa: N801 - used as a function
-    """Create all the time; the statuses."""
+    """Creates objects until the block ends; yields the list of the answers' statuses."""
 
     def __init__(self, api: RealApiServer) -> None:
         self._answers: list[int] = []
@@ -149,7 +149,7 @@ class stream:  # noqa: N801 - used as a function
 
 
 class kept_alive:  # noqa: N801 - used as a function
-    """A connection that is open before the certificate changes."""
+    """A connection that was opened before the certificate changed still works."""
 
     def __init__(self, address: tuple[str, int]) -> None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -1,7 +1,7 @@
-"""Dynamic resource allocation at a real API server, in stage Fail: what tenants' claims attach is judged like annotations.
+"""Dynamic resource allocation at a real API server, in stage Fail: networks of claims are judged like those of annotations.
 
-`tests/webhook/admission/dra` tries the same review by review, in more variants. Here counts what the API server makes of them: who it calls
-for what, in which version, with which text of the parameters. No scheduler and no driver are here.
+`tests/webhook/admission/dra` tests single reviews, in more variants. These tests show what the API server sends: to which
+webhook, in which version, with which text of the parameters. No scheduler and no driver runs.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.fakes.waiting import wait_until
 from tests.realapi.server import RealApiServer
-from tests.webhook.admission.dra.world import (
+from tests.webhook.admission.dra.claimobjects import (
     BY_CLAIM,
     BY_TEMPLATE,
     CNI,
@@ -25,7 +26,7 @@ from tests.webhook.admission.dra.world import (
     vf,
 )
 
-from .registered import Object, reviews, until
+from .registered import Object, reviews
 from .tenants import ADMIN, Tenants, admitted, config_of, pod, policy, refused, tenants
 
 pytestmark = [pytest.mark.slow, pytest.mark.kube_apiserver]
@@ -45,7 +46,7 @@ def served(real_api: RealApiServer, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture
 def world(served: Tenants) -> Iterator[Tenants]:
-    """Posture Isolated, no policies, the networks, and a class of devices that names none."""
+    """Posture Isolated, no policies, the networks, and a class of devices without a network."""
     served.clear()
     served.settle(networks=NETS)
     assert admitted(served.create(device_class(), user=ADMIN))
@@ -74,7 +75,7 @@ def test_a_claim_and_a_template_are_judged_when_they_are_written(world: Tenants,
 
 
 def test_the_parameters_arrive_as_they_were_sent(world: Tenants) -> None:
-    """A key twice has two readings, and the API server keeps both of them for the driver."""
+    """A duplicate key has two readings, and the API server keeps both for the driver."""
     text = json.dumps(claim(opaque(OWN))).replace(
         '"netAttachDefName": "lan"', '"netAttachDefName": "lan", "netAttachDefName": "storage"'
     )
@@ -93,7 +94,7 @@ def test_a_class_is_judged_when_it_is_written(world: Tenants) -> None:
 
 @pytest.mark.parametrize("way", ["claim", "template", "class", "extended resource", "implicit resource"])
 def test_a_pod_is_judged_by_what_it_names(world: Tenants, way: str) -> None:
-    """A rule about labels lets the claim be written; the pod's own labels decide."""
+    """Under a rule about pod labels the claim can be written; the labels of the pod decide."""
     world.settle(
         policy(
             "routers",
@@ -111,8 +112,8 @@ def test_a_pod_is_judged_by_what_it_names(world: Tenants, way: str) -> None:
     }[way]
     for value in made:
         assert admitted(world.create(value, user=ADMIN))
-    if way == "extended resource":  # which class has it is known when the watch has brought it
-        until(lambda: "infra/storage" in world.create(by, "--dry-run=server").stderr)
+    if way == "extended resource":  # the webhook knows the class when the watch has brought it
+        wait_until(lambda: "infra/storage" in world.create(by, "--dry-run=server").stderr)
     assert refused(world.create(by), *DENIED, by="devices")
     labelled = {**by, "metadata": {**by["metadata"], "labels": {"app": "router"}}}
     assert admitted(world.create(labelled))
@@ -155,8 +156,8 @@ def test_an_embedded_configuration_is_a_definition_of_its_author(world: Tenants)
     assert admitted(world.create(claim(opaque(good, driver=CNI))))
 
 
-def test_who_is_called_for_what(world: Tenants) -> None:
-    """Pods and claims without networks start whether or not anybody answers."""
+def test_which_requests_call_the_webhook(world: Tenants) -> None:
+    """Pods and claims without networks are created even if the webhook does not answer."""
     before = reviews(world.server)
     assert admitted(world.create(claim(name="plain")))
     assert admitted(world.create(pod()))

@@ -1,18 +1,18 @@
-"""The ConfigMap of the manifests on a real API server: what kubectl does to it, and what a replica makes of that."""
+"""The ConfigMap of the manifests at a real API server: kubectl edits it, and replicas follow."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.e2e.process import Served, serving
+from tests.fakes.waiting import wait_until
 from tests.paths import MANIFESTS, ROOT
 from tests.realapi.server import RealApiServer
 from tests.webhook.configuration.texts import BAD, HONOR, OFF
@@ -20,7 +20,6 @@ from tests.webhook.configuration.texts import BAD, HONOR, OFF
 from .installation import NAMESPACE, apply, installed_server, webhook_options
 
 pytestmark = [pytest.mark.kube_apiserver, pytest.mark.slow]
-PATIENCE_S = 30
 NAME = "nadmit-webhook"
 PATH = f"/api/v1/namespaces/{NAMESPACE}/configmaps/{NAME}"
 EVENTS = f"/apis/events.k8s.io/v1/namespaces/{NAMESPACE}/events"
@@ -32,15 +31,8 @@ def server() -> Iterator[RealApiServer]:
         yield server
 
 
-def until(condition: Callable[[], Any], what: Callable[[], object]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline, what()
-        time.sleep(0.05)
-
-
 def write(server: RealApiServer, text: bytes | None) -> None:
-    """Change the key as a user would."""
+    """Change the key, as a user does."""
     patch = json.dumps({"data": {"config.yaml": None if text is None else text.decode()}})
     done = server.kubectl("-n", NAMESPACE, "patch", "configmap", NAME, "--type=merge", "-p", patch)
     assert done.returncode == 0, done.stderr
@@ -65,11 +57,11 @@ def reasons(server: RealApiServer) -> list[str]:
 
 
 def ready(served: Served) -> None:
-    until(lambda: served.get("/readyz")[0] == 200, lambda: served.get("/readyz"))
+    wait_until(lambda: served.get("/readyz")[0] == 200, lambda: served.get("/readyz"))
 
 
 def test_the_life_of_a_configuration(server: RealApiServer, tmp_path: Path) -> None:
-    """Shipped empty; right, wrong, right, gone; two replicas, and one that starts while it is wrong."""
+    """Two replicas follow a text that is empty, right, wrong, right and removed; a third starts while it is wrong."""
     options = webhook_options(server, "https://127.0.0.1:1")
     with (
         serving(tmp_path / "a", *options, manifests=None) as a,
@@ -79,11 +71,11 @@ def test_the_life_of_a_configuration(server: RealApiServer, tmp_path: Path) -> N
         ready(b)
         assert shown(a)["source"] == f"defaults: ConfigMap {NAMESPACE}/{NAME} has no config.yaml"
         write(server, HONOR)
-        until(lambda: mode(a) == mode(b) == "honor", lambda: (shown(a), shown(b)))
-        until(lambda: texts(server).get("last-good.yaml") == HONOR.decode(), lambda: texts(server))
+        wait_until(lambda: mode(a) == mode(b) == "honor", lambda: (shown(a), shown(b)))
+        wait_until(lambda: texts(server).get("last-good.yaml") == HONOR.decode(), lambda: texts(server))
         write(server, BAD)
-        until(lambda: shown(a)["refused"] and shown(b)["refused"], lambda: (shown(a), shown(b)))
-        until(lambda: reasons(server) == ["ConfigurationRefused"], lambda: reasons(server))
+        wait_until(lambda: shown(a)["refused"] and shown(b)["refused"], lambda: (shown(a), shown(b)))
+        wait_until(lambda: reasons(server) == ["ConfigurationRefused"], lambda: reasons(server))
         with serving(tmp_path / "c", *options, manifests=None) as c:
             ready(c)
             assert mode(a) == mode(b) == mode(c) == "honor"
@@ -93,10 +85,12 @@ def test_the_life_of_a_configuration(server: RealApiServer, tmp_path: Path) -> N
         assert apply(server, ".").returncode == 0
         assert texts(server) == {"config.yaml": BAD.decode(), "last-good.yaml": HONOR.decode()}
         write(server, OFF)
-        until(lambda: mode(a) == mode(b) == "off", lambda: (shown(a), shown(b)))
-        until(lambda: reasons(server) == ["ConfigurationAccepted", "ConfigurationRefused"], lambda: reasons(server))
+        wait_until(lambda: mode(a) == mode(b) == "off", lambda: (shown(a), shown(b)))
+        wait_until(
+            lambda: reasons(server) == ["ConfigurationAccepted", "ConfigurationRefused"], lambda: reasons(server)
+        )
         assert server.kubectl("-n", NAMESPACE, "delete", "configmap", NAME).returncode == 0
-        until(lambda: mode(a) == mode(b) == "topUp", lambda: (shown(a), shown(b)))
+        wait_until(lambda: mode(a) == mode(b) == "topUp", lambda: (shown(a), shown(b)))
         assert a.get("/readyz")[0] == b.get("/readyz")[0] == 200
         assert apply(server, ".").returncode == 0
     assert (a.process.returncode, b.process.returncode, c.process.returncode) == (0, 0, 0)
@@ -104,7 +98,7 @@ def test_the_life_of_a_configuration(server: RealApiServer, tmp_path: Path) -> N
 
 
 def test_a_file_that_kubectl_takes_for_binary_is_refused(server: RealApiServer, tmp_path: Path) -> None:
-    """kubectl puts what is not UTF-8 into `binaryData`: it must not look like no configuration at all."""
+    """kubectl puts a text that is not UTF-8 into `binaryData`; it must not count as an absent configuration."""
     (tmp_path / "config.yaml").write_bytes(b"kind: \xff\n")
     words = ("-n", NAMESPACE, "create", "configmap", NAME, f"--from-file={tmp_path / 'config.yaml'}")
     made = server.kubectl(*words, "--dry-run=client", "-o", "yaml").stdout
@@ -112,15 +106,13 @@ def test_a_file_that_kubectl_takes_for_binary_is_refused(server: RealApiServer, 
     assert done.returncode == 0, done.stderr
     options = webhook_options(server, "https://127.0.0.1:1")
     with serving(tmp_path / "certs", *options, manifests=None) as served:
-        until(lambda: "not UTF-8: byte 0xff" in served.get("/readyz")[1], lambda: served.get("/readyz"))
+        wait_until(lambda: "not UTF-8: byte 0xff" in served.get("/readyz")[1], lambda: served.get("/readyz"))
         assert server.kubectl("-n", NAMESPACE, "delete", "configmap", NAME).returncode == 0
         ready(served)
     assert apply(server, ".").returncode == 0
 
 
-def test_what_kubectl_wrote_as_the_manual_says_survives_the_next_installation(
-    server: RealApiServer, tmp_path: Path
-) -> None:
+def test_an_edit_by_kubectl_survives_the_next_installation(server: RealApiServer, tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_bytes(HONOR)
     words = ("-n", NAMESPACE, "create", "configmap", NAME, f"--from-file={tmp_path / 'config.yaml'}")
     made = server.kubectl(*words, "--dry-run=client", "-o", "yaml").stdout
@@ -131,8 +123,8 @@ def test_what_kubectl_wrote_as_the_manual_says_survives_the_next_installation(
         assert texts(server)["config.yaml"] == HONOR.decode()
 
 
-def test_a_kustomization_may_have_it(server: RealApiServer, tmp_path: Path) -> None:
-    """As docs/configuration.md says; what the program keeps beside it stays."""
+def test_a_kustomization_may_contain_the_configuration(server: RealApiServer, tmp_path: Path) -> None:
+    """A kustomization as in docs/configuration.md; the text that the program keeps beside it stays."""
     manual = (ROOT / "docs" / "configuration.md").read_text()
     (generator,) = re.findall(r"^```yaml\n(configMapGenerator:\n.*?)^```", manual, re.DOTALL | re.MULTILINE)
     (tmp_path / "config.yaml").write_bytes(OFF)

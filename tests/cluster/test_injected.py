@@ -1,4 +1,4 @@
-"""What /mutate puts into pods, as kubectl users get it: the webhook has registered itself for it in stage Fail."""
+"""Users of kubectl get pods with the changes of /mutate; the webhook is registered in stage Fail."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
+from tests.fakes.waiting import wait_until
 from tests.realapi.server import RealApiServer
 from webhook.admission.model.injection import DEFAULT_NETWORKS, INJECT, NODE_SELECTOR
 
 from .mutator import Change, mutating
-from .registered import NETWORKS, Object, until
+from .registered import NETWORKS, Object
 from .tenants import ADMIN, Tenants, network, pod, tenants
 
 pytestmark = [pytest.mark.slow, pytest.mark.kube_apiserver]
@@ -70,7 +71,7 @@ def test_the_same_through_a_dry_run_that_stores_nothing(world: Tenants) -> None:
     assert world.kubectl("get", "pods", "-n", "blue", "-o", "name").stdout == ""
 
 
-def test_a_contradiction_is_told_by_the_webhook_that_found_it(world: Tenants) -> None:
+def test_the_webhook_that_finds_a_contradiction_refuses_the_pod(world: Tenants) -> None:
     done = world.create(pod("fast", name="web", nodeSelector={"example.com/rack": "7"}))
     assert done.returncode == 1
     assert done.stderr.startswith(
@@ -78,20 +79,20 @@ def test_a_contradiction_is_told_by_the_webhook_that_found_it(world: Tenants) ->
     )
 
 
-def test_who_opts_out_is_left_alone(world: Tenants) -> None:
+def test_a_pod_that_opts_out_is_unchanged(world: Tenants) -> None:
     made = world.running("web", networks="fast", more={INJECT: "false"})
     assert (devices(made), "nodeSelector" in made["spec"]) == (None, False)
 
 
 def test_the_networks_of_a_namespace(world: Tenants) -> None:
-    """Pods that say nothing get them, with all that they need; pods that say something keep what they say."""
+    """Pods without an annotation get the networks of the namespace with their devices; other pods keep their own."""
     world.kubectl("annotate", "namespace", "blue", "--overwrite", f"{DEFAULT_NETWORKS}=quick", user=ADMIN)
 
     def is_known() -> bool:
         done = world.create(pod(), "--dry-run=server", "-o", "jsonpath={.metadata.annotations}")
         return "quick" in done.stdout
 
-    until(is_known)
+    wait_until(is_known)
     made = world.running("silent")
     assert (made["metadata"]["annotations"][NETWORKS], devices(made)) == ("quick", "1")
     own = world.running("own", networks="plain")
@@ -100,16 +101,16 @@ def test_the_networks_of_a_namespace(world: Tenants) -> None:
     assert devices(none) is None
 
 
-def test_a_namespace_cannot_give_what_its_pods_may_not_have(world: Tenants) -> None:
-    """What comes from a namespace is judged like everything else: bob may not name this network, however he tries."""
+def test_a_network_of_a_namespace_is_judged(world: Tenants) -> None:
+    """A network from a namespace is judged like any other: bob may not use this one in any way."""
     world.kubectl("annotate", "namespace", "green", "--overwrite", f"{DEFAULT_NETWORKS}=blue/quick", user=ADMIN)
 
     def refusal() -> str:
         return world.create(pod(namespace="green"), "--dry-run=server").stderr
 
-    until(lambda: "may not attach to blue/quick" in refusal())
+    wait_until(lambda: "may not attach to blue/quick" in refusal())
     world.kubectl("annotate", "namespace", "green", f"{DEFAULT_NETWORKS}-", user=ADMIN)
-    until(lambda: refusal() == "")
+    wait_until(lambda: refusal() == "")
 
 
 def add_network(name: str) -> Change:
@@ -120,9 +121,9 @@ def add_network(name: str) -> Change:
 
 
 def test_a_network_that_a_later_webhook_adds_gets_its_device(world: Tenants, tmp_path: Path) -> None:
-    """Ours is asked first, finds nothing to do, and is asked again when the other has changed the pod."""
+    """Our webhook is asked first and changes nothing; it is asked again after the other one has changed the pod."""
     with mutating(world.api, tmp_path, "blue", {"adds": add_network("quick,quick")}, name="zz-later") as mutator:
-        until(lambda: world.create(pod(), "--dry-run=server").returncode == 0 and mutator.calls["adds"])
+        wait_until(lambda: world.create(pod(), "--dry-run=server").returncode == 0 and mutator.calls["adds"])
         made = world.running("web")
     assert (made["metadata"]["annotations"][NETWORKS], devices(made)) == ("quick,quick", "2")
 
@@ -132,9 +133,9 @@ def add_label(value: Object) -> None:
 
 
 def test_a_second_pass_changes_nothing(world: Tenants, tmp_path: Path) -> None:
-    """Another webhook changes the pod, so ours is asked twice: the devices are not counted twice."""
+    """Our webhook is asked twice, because another one changes the pod; it does not count the devices twice."""
     with mutating(world.api, tmp_path, "blue", {"labels": add_label}, name="zz-later") as mutator:
-        until(lambda: world.create(pod(), "--dry-run=server").returncode == 0 and mutator.calls["labels"])
+        wait_until(lambda: world.create(pod(), "--dry-run=server").returncode == 0 and mutator.calls["labels"])
         made = world.running("web", networks="fast,quick")
     assert (made["metadata"]["labels"]["late"], devices(made)) == ("yes", "2")
     assert volumes(made).count("podnetinfo") == 1

@@ -1,4 +1,4 @@
-"""Pods after the patch are pods that a real API server takes, and with all that it fills in a second pass finds nothing."""
+"""A real API server accepts the patched pods, and a second pass over its defaults changes nothing."""
 
 from __future__ import annotations
 
@@ -65,7 +65,9 @@ def namespace(real_api: RealApiServer) -> str:
 
 
 @pytest.mark.parametrize("case", PODS)
-def test_it_is_taken_and_a_second_pass_finds_nothing(real_api: RealApiServer, namespace: str, case: str) -> None:
+def test_patched_pods_are_accepted_and_a_second_pass_changes_nothing(
+    real_api: RealApiServer, namespace: str, case: str
+) -> None:
     after = patched(PODS[case], WORLD, INJECTION, namespace=NAMESPACE)
     assert after != PODS[case]
     stored = real_api.must("POST", namespace, {"apiVersion": "v1", "kind": "Pod", **after})

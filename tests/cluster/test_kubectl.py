@@ -1,7 +1,7 @@
-"""The whole chain: kubectl, a real API server, the webhook, which registers itself. What users read, byte for byte.
+"""The whole chain of kubectl, a real API server and the registered webhook prints the expected text, byte for byte.
 
-The worked examples are those of `tests/cniplugin/access/test_worked_examples.py`; here nothing stands in for anything, but for
-the scheduler and the nodes, which a Pod that is only created does not need.
+The worked examples are those of `tests/cniplugin/access/test_worked_examples.py`; here every part is
+real but the scheduler and the nodes, which are not needed to create a pod.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from tests.cniplugin.access.test_worked_examples import ALL, COMMON, GOLDEN, Example, documents
+from tests.fakes.waiting import wait_until
 from tests.realapi.server import RealApiServer
 
-from .registered import CONTAINERS, NETWORKS, Object, cluster, staged, until
+from .registered import CONTAINERS, NETWORKS, Object, cluster, staged
 from .tenants import ACCESS, network
 
 pytestmark = [pytest.mark.slow, pytest.mark.kube_apiserver]
@@ -24,14 +25,14 @@ pytestmark = [pytest.mark.slow, pytest.mark.kube_apiserver]
 
 @pytest.fixture(scope="module")
 def webhook(real_api: RealApiServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """The webhook as a process that has registered itself, in stage Fail."""
+    """The webhook as a process, registered in stage Fail."""
     with cluster(real_api), staged(real_api, tmp_path_factory.mktemp("webhook") / "certs"):
         yield
 
 
 @pytest.fixture
 def world(real_api: RealApiServer, webhook: None) -> Iterator[RealApiServer]:
-    """The cluster of the examples; bob may write networks, and is no admin."""
+    """The cluster of the examples; bob may write networks, and is not an admin."""
     for name, labels in COMMON["namespaces"].items():
         real_api.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
         account = {"name": "default", "namespace": name}
@@ -54,7 +55,7 @@ def world(real_api: RealApiServer, webhook: None) -> Iterator[RealApiServer]:
 
 
 def whole(written: Object) -> Object:
-    """Return an object of an example with what the example leaves out."""
+    """Return an object of an example, with the fields that the example leaves out."""
     if written["kind"] == "Pod":
         return {**written, "spec": CONTAINERS}
     if written["kind"] == "Deployment":
@@ -70,7 +71,7 @@ def printed(done: subprocess.CompletedProcess[str], path: Path) -> str:
 
 @pytest.mark.parametrize("example", [example for example in ALL if example.file], ids=lambda example: example.name)
 def test_a_worked_example(world: RealApiServer, tmp_path: Path, example: Example) -> None:
-    """NB: what is created meanwhile, until the webhook has seen the example's policies, is removed again."""
+    """NB: objects that are created before the webhook has seen the policies of the example are removed again."""
     expected = (GOLDEN / f"{example.name}.txt").read_text()
     for reference, config in (*COMMON["networks"].items(), *example.networks):
         world.put(network(reference, {"config": config}))
@@ -92,13 +93,13 @@ def test_a_worked_example(world: RealApiServer, tmp_path: Path, example: Example
         return said.strip() == expected.strip()
 
     try:
-        until(is_as_written)
+        wait_until(is_as_written)
     except AssertionError:
         assert said == expected
 
 
 def test_hot_plug(world: RealApiServer) -> None:
-    """Example 11, whose pod runs."""
+    """Example 11: the pod runs already."""
     example = next(example for example in ALL if example.file is None)
     expected = (GOLDEN / f"{example.name}.txt").read_text()
     for reference, config in COMMON["networks"].items():
@@ -106,7 +107,7 @@ def test_hot_plug(world: RealApiServer) -> None:
     for policy in documents(example)[0]:
         world.put(policy)
     metadata = {"name": "web-0", "namespace": "blue", "annotations": {NETWORKS: "lan"}}
-    until(lambda: world.kubectl("get", "nap", "-o", "name").stdout.strip() != "")
+    wait_until(lambda: world.kubectl("get", "nap", "-o", "name").stdout.strip() != "")
     pod = json.dumps({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": CONTAINERS})
     assert world.kubectl("create", "-f", "-", stdin=pod).returncode == 0
     wanted = f"{NETWORKS}=lan,default/internet,green/shared,infra/other"
@@ -118,6 +119,6 @@ def test_hot_plug(world: RealApiServer) -> None:
         return said.strip() == expected.strip()
 
     try:
-        until(is_as_written)
+        wait_until(is_as_written)
     except AssertionError:
         assert said == expected

@@ -1,7 +1,7 @@
-"""Levels of definitions, and who may change labels of namespaces: users with kubectl at a real API server, stage Fail.
+"""Levels of definitions, and who may change labels of namespaces, at a real API server in stage Fail.
 
-Bob, of group `tenants`, may write networks and pods in his namespaces, and here namespaces too, as on platforms that let
-tenants make their own.
+User bob, of group `tenants`, may write networks and pods in his namespaces. Here he may also write namespaces, as on
+platforms where tenants create their own.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 
+from tests.fakes.waiting import wait_until
 from tests.realapi.server import RealApiServer
 
-from .registered import Object, hooks, is_in_order, until
+from .registered import Object, hooks, is_in_order
 from .tenants import (
     ADMIN,
     BOB,
@@ -54,7 +55,7 @@ def served(real_api: RealApiServer, tmp_path_factory: pytest.TempPathFactory) ->
     with tenants(real_api, tmp_path_factory.mktemp("levels") / "certs") as world:
         _let_tenants_write_namespaces(real_api)
         yield world
-        # The server is that of other tests as well.
+        # Other tests use the same server.
         for kind in ("clusterrolebindings", "clusterroles"):
             real_api.must("DELETE", f"/apis/{RBAC}/v1/{kind}/{WRITERS}")
 
@@ -79,7 +80,7 @@ def world(served: Tenants) -> Iterator[Tenants]:
 
 
 def label(world: Tenants, name: str, *keys: str, user: tuple[str, ...] = BOB, **values: str) -> CompletedProcess[str]:
-    """Set labels of a namespace, and take others away."""
+    """Set some labels of a namespace, and remove others."""
     words = [f"{key}={value}" for key, value in values.items()] + [f"{key}-" for key in keys]
     return world.kubectl("label", "--overwrite", "namespace", name, *words, user=user)
 
@@ -88,8 +89,8 @@ def set_level(world: Tenants, key: str, level: str) -> None:
     """Label namespace evil as the administrator; return once the webhook has seen it."""
     assert admitted(label(world, "evil", user=ADMIN, **{key: level}))
     probe = network("evil/probe", config_of("macvlan", master="nowhere", ipam={"type": "dhcp"}))
-    user = ADMIN if key == LABEL else BOB  # an exempt user gets a warning about what is enforced
-    until(lambda: f"level {level} of namespace" in world.create(probe, "--dry-run=server", user=user).stderr)
+    user = ADMIN if key == LABEL else BOB  # a user who is exempt from the level gets a warning
+    wait_until(lambda: f"level {level} of namespace" in world.create(probe, "--dry-run=server", user=user).stderr)
 
 
 def write(world: Tenants, name: str, spec: Object, user: tuple[str, ...] = BOB) -> CompletedProcess[str]:
@@ -153,12 +154,12 @@ def test_warn_first(world: Tenants) -> None:
 
 @pytest.fixture
 def denying(world: Tenants) -> Tenants:
-    """Mode Deny, which the webhook has registered: it is called for labels under failurePolicy Fail."""
+    """The webhook is registered with mode Deny: it is called for labels under failurePolicy Fail."""
     world.settle(SELECTING, config=DENY)
-    until(lambda: len(hooks(world.api)["namespaces.access.nadmit.io"]["matchConditions"]) == 3)
-    until(lambda: is_in_order(world.server))
-    # The API server takes a moment to learn of it.
-    until(lambda: not admitted(label(world, "evil", user=BOB, tenant="infra", **{"--dry-run": "server"})))
+    wait_until(lambda: len(hooks(world.api)["namespaces.access.nadmit.io"]["matchConditions"]) == 3)
+    wait_until(lambda: is_in_order(world.server))
+    # The API server learns of it by a watch.
+    wait_until(lambda: not admitted(label(world, "evil", user=BOB, tenant="infra", **{"--dry-run": "server"})))
     return world
 
 
@@ -201,12 +202,12 @@ def test_a_webhook_that_hangs_keeps_no_admin_from_a_namespace(denying: Tenants) 
         assert admitted(label(denying, "kube-system", "tenant", user=ADMIN))
     finally:
         denying.server.process.send_signal(signal.SIGCONT)
-    until(lambda: label(denying, "evil", team="x").returncode == 0)
+    wait_until(lambda: label(denying, "evil", team="x").returncode == 0)
 
 
 def test_by_default_a_change_is_warned_about_and_recorded(world: Tenants) -> None:
     world.settle(SELECTING)
-    until(lambda: len(hooks(world.api)["namespaces.access.nadmit.io"]["matchConditions"]) == 1)
+    wait_until(lambda: len(hooks(world.api)["namespaces.access.nadmit.io"]["matchConditions"]) == 1)
     offset = world.api.audit_offset()
     done = label(world, "evil", tenant="infra")
     assert admitted(done)
@@ -218,7 +219,7 @@ def test_by_default_a_change_is_warned_about_and_recorded(world: Tenants) -> Non
 
 
 def _through(world: Tenants, subresource: str, **labels: str) -> CompletedProcess[str]:
-    """Write labels through a subresource, as kubectl's raw request does."""
+    """Write labels through a subresource by a raw request."""
     path = f"/api/v1/namespaces/evil/{subresource}"
     value = world.api.must("GET", "/api/v1/namespaces/evil")
     value["metadata"]["labels"] |= labels

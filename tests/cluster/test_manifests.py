@@ -1,15 +1,15 @@
-"""A real API server takes what the manifests say, and keeps what the program has written when they are applied again."""
+"""A real API server accepts the manifests, and a second application keeps the program's own changes."""
 
 from __future__ import annotations
 
 import base64
-import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORK_STATUS_KEYS, NETWORKS
+from tests.fakes.waiting import wait_until
 from tests.manifests.rendered import BUILDS, render
 from tests.paths import MANIFESTS
 from tests.realapi.server import MERGE_PATCH, RealApiServer
@@ -18,9 +18,8 @@ from webhook.registration.tables import KINDS
 from .installation import apply, apply_objects, empty_server, versions
 
 pytestmark = [pytest.mark.kube_apiserver, pytest.mark.slow]
-PATIENCE_S = 20
 FOREIGN = ("monitoring.coreos.com/", "cert-manager.io/")
-"""Kinds that a cluster has from others."""
+"""Kinds that other projects install."""
 HOOK = {
     "name": "pods.access.nadmit.io",
     "clientConfig": {"url": "https://127.0.0.1:1/validate", "caBundle": base64.b64encode(b"-").decode()},
@@ -39,7 +38,7 @@ LEASE = "/apis/coordination.k8s.io/v1/namespaces/nadmit-system/leases/nadmit-sta
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[RealApiServer]:
-    """A server on which one command has installed everything."""
+    """A server on which one kubectl command has installed everything."""
     with empty_server() as server:
         done = apply(server, ".")
         assert done.returncode == 0, done.stderr
@@ -66,7 +65,7 @@ def test_a_second_time_nothing_changes(server: RealApiServer) -> None:
     assert versions(server, render(".")) == before
 
 
-def test_what_the_program_has_written_stays(server: RealApiServer) -> None:
+def test_changes_of_the_program_stay(server: RealApiServer) -> None:
     writes: dict[str, dict[str, Any]] = {
         **dict.fromkeys(CONFIGURATIONS, FILLED_IN),
         SECRET: {"data": {"tls.crt": base64.b64encode(b"a certificate").decode()}},
@@ -89,16 +88,16 @@ def test_what_the_program_has_written_stays(server: RealApiServer) -> None:
 
 
 @pytest.mark.parametrize("name", BUILDS)
-def test_every_object_is_taken(server: RealApiServer, name: str) -> None:
-    """Dry run on the server: defaults, validation, admission. Over what is installed, as an upgrade would be."""
+def test_every_object_is_accepted(server: RealApiServer, name: str) -> None:
+    """A server-side dry run over the installed objects, as in an upgrade: defaults, validation and admission pass."""
     objects = [value for value in render(name) if not value["apiVersion"].startswith(FOREIGN)]
     done = apply_objects(server, objects, "--dry-run=server")
     assert (done.returncode, done.stderr) == (0, "")
     assert len(done.stdout.splitlines()) == len(objects)
 
 
-def test_the_namespace_takes_our_pods(server: RealApiServer) -> None:
-    """Pod Security "restricted", which the server itself checks, says nothing against them, and refuses others."""
+def test_the_namespace_accepts_our_pods(server: RealApiServer) -> None:
+    """Pod Security "restricted", which the server checks, accepts our pods and refuses others."""
     (deployment,) = [value for value in render("overlays/cert-manager") if value["kind"] == "Deployment"]
     template = deployment["spec"]["template"]
     pod = {
@@ -116,16 +115,14 @@ def test_the_namespace_takes_our_pods(server: RealApiServer) -> None:
 
 
 def test_a_binding_with_networks_is_refused_without_the_webhook(server: RealApiServer) -> None:
-    """NB: the API server learns of a new policy by a watch, so the first answers may be from before."""
+    """NB: the API server learns of a new policy by a watch, so the first bindings may be accepted."""
     pod = {"metadata": {"name": "bound"}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
     server.put({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default", "namespace": "default"}})
     server.must("POST", "/api/v1/namespaces/default/pods", pod)
     binding = {"metadata": {"name": "bound"}, "target": {"kind": "Node", "name": "nowhere"}}
     path = "/api/v1/namespaces/default/pods/bound/binding?dryRun=All"
     bad = {**binding, "metadata": {"name": "bound", "annotations": {"k8s.v1.cni.cncf.io/networks": "lan"}}}
-    deadline = time.monotonic() + PATIENCE_S
-    while server.ask("POST", path, bad).status == 201:
-        assert time.monotonic() < deadline
+    wait_until(lambda: server.ask("POST", path, bad).status != 201)
     for key in (NETWORKS, DEFAULT_NETWORK, *NETWORK_STATUS_KEYS):
         answer = server.ask("POST", path, {**binding, "metadata": {"name": "bound", "annotations": {key: "lan"}}})
         assert answer.status == 403, answer.value

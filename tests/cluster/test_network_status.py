@@ -1,6 +1,6 @@
 """Who may write `network-status` at a real API server, by the conditions that it evaluates and by the webhook.
 
-The requests come from the accounts that write in a cluster, with what the API server knows of their tokens.
+The requests come from the accounts of a real cluster, with the facts that the API server reads from their tokens.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ import pytest
 import yaml
 
 from cniplugin.netspec.selection import NETWORK_STATUS, NETWORK_STATUS_KEYS
+from tests.fakes.waiting import wait_until
 from tests.paths import MANIFESTS
 from tests.realapi.server import MERGE_PATCH, RealApiServer
 from webhook.admission.model.injection import INJECT
 
-from .registered import NETWORKS, Object, hooks, reviews, until
+from .registered import NETWORKS, Object, hooks, reviews
 from .tenants import Tenants, config_of, pod, tenants
 
 pytestmark = [pytest.mark.slow, pytest.mark.kube_apiserver]
@@ -30,7 +31,7 @@ NODE_NAME = "authentication.kubernetes.io/node-name"
 
 
 class Sender(NamedTuple):
-    """Somebody whom the administrator impersonates: a user, groups, and the node of the token's pod."""
+    """The identity that the administrator impersonates: a user, groups, and the node of the token's pod."""
 
     user: str
     groups: tuple[str, ...] = ()
@@ -67,7 +68,7 @@ def world(served: Tenants) -> Iterator[Tenants]:
 
 
 def _grant(api: RealApiServer, name: str, group: str) -> None:
-    """Let a group write pods everywhere, so that only the webhook says no."""
+    """Let a group write pods everywhere, so that only the webhook refuses."""
     rbac = "rbac.authorization.k8s.io"
     rules = [{"apiGroups": [""], "resources": ["pods", "pods/status"], "verbs": ["get", "patch", "create"]}]
     head = {"apiVersion": f"{rbac}/v1", "metadata": {"name": name}}
@@ -78,7 +79,7 @@ def _grant(api: RealApiServer, name: str, group: str) -> None:
 
 
 class Said(NamedTuple):
-    """What the API server answers: status, message, warnings, and how often it called the webhook for it."""
+    """The answer of the API server: status, message, warnings, and the number of calls of the webhook."""
 
     status: int
     message: str
@@ -125,7 +126,7 @@ WRITERS = {"node": NODE, "ours": OWN, "multus": MULTUS, "thick multus": THICK_MU
 
 @pytest.mark.parametrize("name", WRITERS)
 def test_plugins_of_the_node_write_it_without_a_call(world: Tenants, name: str) -> None:
-    """So a webhook that does not answer cannot stop them; ours has the rights of its manifest."""
+    """A webhook that does not answer cannot stop them. The accounts have the rights of their manifests."""
     world.running("web", networks="lan", nodeName="n1")
     assert write(world, WRITERS[name], "[]") == Said(200, "", "", 0)
     assert stored(world)[NETWORK_STATUS] == "[]"
@@ -133,8 +134,8 @@ def test_plugins_of_the_node_write_it_without_a_call(world: Tenants, name: str) 
 
 
 @pytest.mark.parametrize(("node", "is_writer"), [("n1", True), ("n2", False)])
-def test_the_token_of_a_pod_says_where_it_runs(world: Tenants, node: str, *, is_writer: bool) -> None:
-    """As the kubelet gets it for a plugin's DaemonSet, and the plugin copies it to the node."""
+def test_the_token_of_a_pod_names_its_node(world: Tenants, node: str, *, is_writer: bool) -> None:
+    """The kubelet gets such a token for a plugin's DaemonSet, and the plugin copies it to the node."""
     api = world.api
     world.running("web", networks="lan", nodeName="n1")
     agent = pod(name="agent", namespace="infra", nodeName=node)
@@ -184,7 +185,7 @@ def test_a_pod_that_claims_to_be_static_cannot_bring_one(world: Tenants) -> None
     assert NETWORK_STATUS not in stored(world)
 
 
-def test_who_is_listed_may(world: Tenants) -> None:
+def test_listed_accounts_may_write_it(world: Tenants) -> None:
     world.settle(config={"statusWriters": ["bob"], "statusWriterGroups": ["backup"]})
     for sender in (BOB, Sender("velero", ("backup",))):
         name = sender.user
@@ -193,12 +194,12 @@ def test_who_is_listed_may(world: Tenants) -> None:
         assert stored(world, name)[NETWORK_STATUS] == "[]"
 
 
-def test_deny(world: Tenants) -> None:
-    """Refused by the webhook that may fail closed, once its condition is registered."""
+def test_mode_deny_refuses_others(world: Tenants) -> None:
+    """The webhook that may fail closed refuses it, once its condition is registered."""
     world.settle(config={"networkStatusMode": "Deny"})
-    until(lambda: NETWORK_STATUS in hooks(world.api)["pods.access.nadmit.io"]["matchConditions"][0]["expression"])
+    wait_until(lambda: NETWORK_STATUS in hooks(world.api)["pods.access.nadmit.io"]["matchConditions"][0]["expression"])
     world.running("web", networks="lan", nodeName="n1")
-    until(lambda: 'webhook "pods.access' in write(world, BOB, "[7]").message)
+    wait_until(lambda: 'webhook "pods.access' in write(world, BOB, "[7]").message)
     for sender in (BOB, NOBODY, ELSEWHERE):
         said = write(world, sender, "[]")
         assert (said.status, said.calls) == (403, 1)

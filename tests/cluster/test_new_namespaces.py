@@ -1,4 +1,4 @@
-"""A namespace, a network and a pod that are created in one breath: the rules that select by labels hold for the first pod."""
+"""A namespace, a network and a pod are created right after each other: rules about labels apply to the first pod."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
+from tests.fakes.waiting import wait_until
 from tests.realapi.server import RealApiServer
 
-from .registered import ACCOUNT, NAMESPACE, READ, REGISTER, Object, account, until
+from .registered import ACCOUNT, NAMESPACE, READ, REGISTER, Object, account
 from .tenants import K8S_CNI, Tenants, config_of, network, pod, policy, tenants
 
 pytestmark = [pytest.mark.slow, pytest.mark.kube_apiserver]
@@ -46,7 +47,7 @@ def world(real_api: RealApiServer, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 def begin(world: Tenants, name: str, env: str) -> None:
-    """Create a namespace with what a pod of it needs. NB: nothing waits for a watch."""
+    """Create a namespace and the objects that its pods need. NB: no step waits for a watch."""
     metadata = {"name": name, "labels": {"env": env}}
     world.api.must("POST", "/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
     account = {"metadata": {"name": "default", "namespace": name}}
@@ -59,7 +60,7 @@ def put_network(world: Tenants, name: str, spec: Object) -> int:
 
 
 def post_all(world: Tenants, values: Sequence[tuple[str, Object]]) -> list[int]:
-    """Create objects over one connection, each right after the other; return what is answered."""
+    """Create objects over one connection, each right after the other; return the answers."""
     found = []
     connection = world.api.connect()
     try:
@@ -95,11 +96,11 @@ def test_the_first_objects_of_a_namespace_are_judged_with_its_labels(world: Tena
 
 
 def test_without_the_right_to_ask_the_api_server_tries_again(world: Tenants) -> None:
-    """As after an upgrade of the image alone: 503 and Retry-After, until the watch has brought the namespace."""
+    """After an upgrade of the image alone the right is missing: reviews get 503 with Retry-After until the watch has brought the namespace."""
     user = f"system:serviceaccount:{NAMESPACE}:{ACCOUNT}"
     rules = [{**rule, "verbs": ["list", "watch"]} if "namespaces" in rule["resources"] else rule for rule in READ]
     account(world.api, rules + REGISTER)
-    until(lambda: world.api.kubectl("auth", "can-i", "get", "namespaces", "--as", user).stdout.strip() == "no")
+    wait_until(lambda: world.api.kubectl("auth", "can-i", "get", "namespaces", "--as", user).stdout.strip() == "no")
     try:
         for number in range(TRIES_MAX):
             name = f"late-{number}"

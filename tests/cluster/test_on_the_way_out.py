@@ -1,4 +1,4 @@
-"""Objects that are being deleted and still there, at a real API server: what a finalizer and a grace period open."""
+"""Objects that are being deleted, at a real API server: a finalizer and a grace period open no side door."""
 
 from __future__ import annotations
 
@@ -49,15 +49,15 @@ def test_a_definition_that_a_finalizer_holds(world: Tenants) -> None:
     assert "deletionTimestamp" in world.api.must("GET", NETWORK)["metadata"]
     rewritten = patch(world, "net-attach-def", "held", {"spec": HOST_DEVICE})
     assert refused(rewritten, "CNI plugin type host-device is not one of macvlan", by="networks")
-    # It is a network until it is gone.
+    # It is a network until it is deleted.
     world.running("web", networks="held")
     assert patch(world, "net-attach-def", "held", {"metadata": {"labels": {"a": "b"}}}).returncode == 0
     assert patch(world, "net-attach-def", "held", {"metadata": {"finalizers": []}}).returncode == 0
     assert world.api.ask("GET", NETWORK).status == 404
 
 
-def test_what_nobody_could_write_today_can_go(world: Tenants) -> None:
-    """Rules are tightened while a definition that breaks them is held."""
+def test_a_definition_that_breaks_newer_rules_can_be_deleted(world: Tenants) -> None:
+    """A definition that breaks newer rules can still be deleted."""
     held = network("blue/held", LAN)
     held["metadata"]["finalizers"] = [HOLD]
     world.api.put(held)
@@ -89,7 +89,7 @@ def test_a_pod_in_its_grace_period(world: Tenants, subresource: str) -> None:
 
 @pytest.mark.parametrize("subresource", ["ephemeralcontainers", "resize"])
 def test_other_subresources_leave_annotations_alone(world: Tenants, subresource: str) -> None:
-    """NB: so the webhook need not be called for them."""
+    """So the webhook need not be called for them."""
     world.running("web", networks="lan")
     path = f"/api/v1/namespaces/blue/pods/web/{subresource}"
     forged = {"metadata": {"annotations": {NETWORKS: "infra/storage", "note": "x"}}}
@@ -99,8 +99,8 @@ def test_other_subresources_leave_annotations_alone(world: Tenants, subresource:
 
 
 @pytest.mark.parametrize("metadata", [{}, {"deletionTimestamp": "2026-11-28T15:00:00Z"}], ids=["plain", "deleted"])
-def test_a_binding_with_networks_is_refused_whatever_it_says_of_itself(world: Tenants, metadata: Object) -> None:
-    """NB: the API server wipes deletionTimestamp from new objects, but not from a Binding."""
+def test_a_binding_with_networks_is_refused_even_if_it_claims_to_be_deleted(world: Tenants, metadata: Object) -> None:
+    """NB: the API server removes deletionTimestamp from new objects, but not from a Binding."""
     world.running("web")
     marked = {"name": "web", "annotations": {NETWORKS: "infra/storage"}, **metadata}
     binding = {"apiVersion": "v1", "kind": "Binding", "metadata": marked, "target": {"kind": "Node", "name": "n1"}}

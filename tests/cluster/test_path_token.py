@@ -1,10 +1,9 @@
-"""Paths with a token at a real API server: registered, unknown to others, rotated and introduced under a stream of pods."""
+"""Paths with a token at a real API server: they are registered, secret, and change without the loss of a pod."""
 
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import timedelta
@@ -16,16 +15,17 @@ import pytest
 from certs.pathtokens import KEY, parse_tokens, render_tokens, tokens_in
 from certs.store import StoreError
 from tests.e2e.process import Unanswered
+from tests.fakes.waiting import wait_until
 from tests.realapi.server import RealApiServer
 from webhook.kube.singleobjects import KubeSecret
 from webhook.registration.pathmigration import PROBES
 
 from .certificates import connect_with
 from .deployments import SOME, Deployment, deployed, streaming
-from .installation import NAMESPACE, installed_server
+from .installation import NAMESPACE
 from .registered import READ, REGISTER, account, cluster, create, hooks, is_in_order, network, registering, run_webhooks
 from .replicas import Replica
-from .worlds import CONFIGURATION, INJECTION, RealWorld, review_of, until
+from .streamworlds import CONFIGURATION, INJECTION, RealWorld, review_of
 
 pytestmark = [pytest.mark.kube_apiserver, pytest.mark.slow]
 
@@ -33,21 +33,8 @@ pytestmark = [pytest.mark.kube_apiserver, pytest.mark.slow]
 MOVED_WITHIN_S = 200.0
 
 
-@pytest.fixture(scope="module")
-def api() -> Iterator[RealApiServer]:
-    with installed_server() as server:
-        yield server
-
-
-@pytest.fixture
-def world(api: RealApiServer, tmp_path: Path) -> Iterator[RealWorld]:
-    made = RealWorld(api, tmp_path)
-    yield made
-    made.close()
-
-
 def registered(api: RealApiServer) -> frozenset[str]:
-    """Return the tokens of all own webhooks; "" for a path without."""
+    """Return the tokens of our webhooks; "" for a plain path."""
     found = [api.must("GET", path) for path in (INJECTION, CONFIGURATION)]
     hooks = [hook for value in found for hook in value.get("webhooks", []) if hook["name"] not in PROBES]
     return tokens_in([{"webhooks": hooks}])
@@ -57,11 +44,11 @@ def store_of(api: RealApiServer) -> KubeSecret:
     return KubeSecret(connect_with(api.admin_kubeconfig), NAMESPACE, "nadmit-tls")
 
 
-def test_only_the_api_server_knows_where_to_ask(real_api: RealApiServer, tmp_path: Path) -> None:
-    """Certificates and tokens are in one directory. No output of the program contains a token."""
+def test_only_the_api_server_knows_the_path(real_api: RealApiServer, tmp_path: Path) -> None:
+    """Certificates and tokens are in one directory, and no output of the program contains a token."""
     with cluster(real_api) as api, registering(tmp_path / "certs", account(api, READ + REGISTER)) as server:
-        until(lambda: is_in_order(server))
-        until(lambda: create(api, network("bad", plugin="../x"), "--dry-run=server").returncode != 0)
+        wait_until(lambda: is_in_order(server))
+        wait_until(lambda: create(api, network("bad", plugin="../x"), "--dry-run=server").returncode != 0)
         (path,) = {urlsplit(hook["clientConfig"]["url"]).path for hook in hooks(api).values()}
         token = path.removeprefix("/validate/")
         assert token == json.loads((tmp_path / "certs" / KEY).read_bytes())["current"]
@@ -74,7 +61,7 @@ def test_only_the_api_server_knows_where_to_ask(real_api: RealApiServer, tmp_pat
         status = run_webhooks(api, "status")
         assert status.exit_code == 0, status.output
         assert "/validate/..." in status.output
-        until(lambda: run_webhooks(api, "stage", "Fail").exit_code == 0)
+        wait_until(lambda: run_webhooks(api, "stage", "Fail").exit_code == 0)
         said += [status.output, run_webhooks(api, "show").output]
     assert token not in "".join([*said, server.errors, json.dumps(server.lines)])
     assert 'nadmit_refusals_total{reason="path"} 4.0' in said[0]
@@ -88,11 +75,11 @@ def test_a_rotation_of_the_token_loses_no_pod(api: RealApiServer, world: RealWor
         assert registered(api) == {before.current}
         with streaming(world) as stream:
             age(store, timedelta(days=10))
-            until(lambda: registered(api) == {before.following[0]})
+            wait_until(lambda: registered(api) == {before.following[0]})
             stream.wait_for(SOME)
-            until(lambda: (after := parse_tokens(store.read().data)) is not None and after.moved is not None)
+            wait_until(lambda: (after := parse_tokens(store.read().data)) is not None and after.moved is not None)
             age(store, timedelta(minutes=10))
-            until(lambda: (after := parse_tokens(store.read().data)) is not None and after.former == ())
+            wait_until(lambda: (after := parse_tokens(store.read().data)) is not None and after.former == ())
             stream.wait_for(2 * SOME)
         for replica in deployment.replicas:
             assert "internal error" not in replica.text()
@@ -101,7 +88,7 @@ def test_a_rotation_of_the_token_loses_no_pod(api: RealApiServer, world: RealWor
 
 
 def age(store: KubeSecret, days: timedelta) -> None:
-    """Make the tokens older than they are; replicas that write meanwhile come first."""
+    """Make the stored tokens older; repeat it when a replica has written meanwhile."""
 
     def is_done() -> bool:
         stored = store.read()
@@ -116,11 +103,11 @@ def age(store: KubeSecret, days: timedelta) -> None:
             return False
         return True
 
-    until(is_done)
+    wait_until(is_done)
 
 
 def test_an_upgrade_from_plain_paths_loses_no_pod(api: RealApiServer, world: RealWorld, tmp_path: Path) -> None:
-    """As long as a replica runs that needs no token, the paths stay; then they get one."""
+    """While a replica without tokens runs, the paths stay plain; then they get a token."""
     options: Callable[[int], list[str]] = world.options
     world.options = lambda port: [*options(port), "--no-path-token"]  # type: ignore[method-assign]
     with ExitStack() as started, deployed(world, tmp_path) as deployment:
@@ -136,21 +123,20 @@ def test_an_upgrade_from_plain_paths_loses_no_pod(api: RealApiServer, world: Rea
             stream.wait_for(SOME)
             tokens = parse_tokens(store_of(api).read().data)
             assert tokens is not None
-            until(lambda: registered(api) == {tokens.current})
+            wait_until(lambda: registered(api) == {tokens.current})
             assert tokens.former == ("",)
-            until(lambda: (after := parse_tokens(store_of(api).read().data)) is not None and after.moved is not None)
+            wait_until(
+                lambda: (after := parse_tokens(store_of(api).read().data)) is not None and after.moved is not None
+            )
             age(store_of(api), timedelta(minutes=10))
-            until(lambda: (after := parse_tokens(store_of(api).read().data)) is not None and after.former == ())
+            wait_until(lambda: (after := parse_tokens(store_of(api).read().data)) is not None and after.former == ())
             stream.wait_for(SOME)
     assert stream.lost == 0, str(stream)
 
 
 def wait_for_token(api: RealApiServer) -> None:
-    """Wait for six periods of 10 s in which nobody objects, and for those of the pause after the last objection."""
-    deadline = time.monotonic() + MOVED_WITHIN_S
-    while registered(api) == {""}:
-        assert time.monotonic() < deadline
-        time.sleep(1)
+    """Wait for six periods of 10 s without an objection, and for the pause after the last objection."""
+    wait_until(lambda: registered(api) != {""}, within_s=MOVED_WITHIN_S)
 
 
 def replace_all(deployment: Deployment, added: list[Replica], *, stream_is_past: Callable[[], None]) -> None:

@@ -1,4 +1,4 @@
-"""What docs/messages.md says that kubectl prints, printed by kubectl: a real API server, the webhook, every example."""
+"""kubectl prints each example of docs/messages.md, with a real API server and the webhook."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from .tenants import network
 pytestmark = [pytest.mark.slow, pytest.mark.kube_apiserver]
 
 OTHER_SETTINGS = {"NAD108", "NAD110"}
-"""Codes that the defaults do not have."""
+"""Codes that the default settings cannot cause."""
 
 
 @pytest.fixture(scope="module")
 def webhook(real_api: RealApiServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealApiServer]:
-    """The webhook as a process that has registered itself, in stage Fail."""
+    """The webhook as a process, registered in stage Fail."""
     with cluster(real_api), staged(real_api, tmp_path_factory.mktemp("webhook") / "certs"):
         real_api.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
         yield real_api
@@ -32,7 +32,7 @@ def webhook(real_api: RealApiServer, tmp_path_factory: pytest.TempPathFactory) -
 @pytest.mark.parametrize(
     "code", [code for code, known in load_codes().items() if not known.pod and code not in OTHER_SETTINGS]
 )
-def test_kubectl_says_what_the_manual_says(webhook: RealApiServer, tmp_path: Path, code: str) -> None:
+def test_kubectl_prints_the_examples_of_the_manual(webhook: RealApiServer, tmp_path: Path, code: str) -> None:
     explained = explain(code)
     path = tmp_path / "net.json"
     path.write_text(json.dumps(network(f"{NAMESPACE}/{NETWORK_NAME}", {"config": explained.config})))

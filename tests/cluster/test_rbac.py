@@ -1,20 +1,20 @@
-"""The process runs with the account of the manifests, and the audit log says that it asked what it is granted."""
+"""The process runs with the account of the manifests, and the audit log shows that it uses exactly its grants."""
 
 from __future__ import annotations
 
 import base64
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
 from tests.e2e.process import RECORDINGS, Served, Unanswered, serving
+from tests.fakes.waiting import wait_until
 from tests.manifests.verbs_used import VERBS_USED, Use
 from tests.realapi.audit import Asked
 from tests.realapi.server import MERGE_PATCH, RealApiServer
-from tests.webhook.admission.dra.world import BY_CLAIM, BY_TEMPLATE, pod
+from tests.webhook.admission.dra.claimobjects import BY_CLAIM, BY_TEMPLATE, pod
 from tests.webhook.configuration.texts import BAD, HONOR
 from webhook.admission.dra.claims import IMPLICIT_RESOURCE
 from webhook.commands.judging import admission_review
@@ -22,7 +22,6 @@ from webhook.commands.judging import admission_review
 from .installation import ACCOUNT, NAMESPACE, installed_server, webhook_options
 
 pytestmark = [pytest.mark.kube_apiserver, pytest.mark.slow]
-PATIENCE_S = 30
 USER = f"system:serviceaccount:{NAMESPACE}:{ACCOUNT}"
 POLICIES = "/apis/access.nadmit.io/v1alpha1/networkattachmentpolicies"
 CONFIGURATION = f"/api/v1/namespaces/{NAMESPACE}/configmaps/nadmit-webhook"
@@ -45,13 +44,6 @@ Row = tuple[str, str, str]
 """Group, resource, verb."""
 
 
-def wait(condition: Callable[[], bool], what: Callable[[], object]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline, what()
-        time.sleep(0.02)
-
-
 @pytest.fixture(scope="module")
 def server() -> Iterator[RealApiServer]:
     with installed_server() as server:
@@ -63,7 +55,7 @@ def row(asked: Asked) -> Row:
 
 
 def covers(use: Use, asked: Asked) -> bool:
-    """Tell whether RBAC lets a request through for a row of the table."""
+    """Say whether RBAC allows a row of the table."""
     path = urlsplit(asked.uri).path
     name = path.partition(f"/{asked.resource.partition('/')[0]}/")[2].partition("/")[0]
     return (
@@ -74,7 +66,7 @@ def covers(use: Use, asked: Asked) -> bool:
 
 
 def trust_the_secret(server: RealApiServer, served: Served, file: Path) -> None:
-    """Verify the process by the authority that it wrote into its Secret, if it did."""
+    """Trust the authority in the Secret of the process, if there is one."""
     data = server.must("GET", f"/api/v1/namespaces/{NAMESPACE}/secrets/nadmit-tls").get("data", {})
     if "ca.crt" in data:
         file.write_bytes(base64.b64decode(data["ca.crt"]))
@@ -82,7 +74,7 @@ def trust_the_secret(server: RealApiServer, served: Served, file: Path) -> None:
 
 
 def _has_no_verdict(served: Served, path: str) -> bool:
-    """Say whether a pod of a namespace that is not known is not judged, now that its labels matter."""
+    """Say whether a pod of an unknown namespace is not judged, because its labels matter."""
     try:
         served.post(POD_WITH_A_NEW_NETWORK, path)
     except Unanswered as answer:
@@ -93,12 +85,12 @@ def _has_no_verdict(served: Served, path: str) -> bool:
 def registered_path(server: RealApiServer) -> str:
     """Wait until judgement is registered; return its path, which has a token."""
     path = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/nadmit"
-    wait(lambda: "webhooks" in server.must("GET", path), lambda: "not registered")
+    wait_until(lambda: "webhooks" in server.must("GET", path), lambda: "not registered")
     url = server.must("GET", path)["webhooks"][0]["clientConfig"]["url"]
     return str(urlsplit(url).path)
 
 
-def test_it_asks_what_it_is_granted(server: RealApiServer, tmp_path: Path) -> None:
+def test_it_uses_exactly_its_grants(server: RealApiServer, tmp_path: Path) -> None:
     options = webhook_options(server, "https://127.0.0.1:1")
     offset = server.audit_offset()
     granted = {(use.group, use.resource, use.verb) for use in VERBS_USED}
@@ -110,18 +102,18 @@ def test_it_asks_what_it_is_granted(server: RealApiServer, tmp_path: Path) -> No
         return granted - {row(request) for request in asked()}
 
     with serving(tmp_path / "certs", *options, manifests=None) as served:
-        wait(lambda: served.get("/readyz")[0] == 200, lambda: served.get("/readyz"))
+        wait_until(lambda: served.get("/readyz")[0] == 200, lambda: served.get("/readyz"))
         trust_the_secret(server, served, tmp_path / "ca.crt")
         path = registered_path(server)
         assert "no NetworkAttachmentDefinition" in served.post(POD_WITH_A_NEW_NETWORK, path)["status"]["message"]
         assert served.post(POD_WITH_NEW_CLAIMS, path)["allowed"]
         server.put(POLICY)
-        wait(lambda: _has_no_verdict(served, path), served.get("/metrics").__str__)
+        wait_until(lambda: _has_no_verdict(served, path), served.get("/metrics").__str__)
         server.must("PATCH", f"{POLICIES}/nothing", {"spec": {"mode": "Audit"}}, kind=MERGE_PATCH)
         server.must("PATCH", CONFIGURATION, {"data": {"config.yaml": HONOR.decode()}}, kind=MERGE_PATCH)
-        wait(lambda: not unused(), unused)
+        wait_until(lambda: not unused(), unused)
         server.must("PATCH", CONFIGURATION, {"data": {"config.yaml": BAD.decode()}}, kind=MERGE_PATCH)
-        wait(lambda: any(f"/namespaces/{NAMESPACE}/events" in request.uri for request in asked()), asked)
+        wait_until(lambda: any(f"/namespaces/{NAMESPACE}/events" in request.uri for request in asked()), asked)
     assert served.process.returncode == 0, served.errors
     refused = [request.line for request in asked() if not any(covers(use, request) for use in VERBS_USED)]
     assert refused == []

@@ -5,17 +5,17 @@ from __future__ import annotations
 import base64
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.process import serving
+from tests.fakes.waiting import wait_until
 from tests.manifests.rendered import find
 from tests.realapi.server import RealApiServer
 
-from .installation import ACCOUNT, NAMESPACE, OF_THE_PROCESS, PATIENCE_S, apply, empty_server
+from .installation import ACCOUNT, NAMESPACE, OF_THE_PROCESS, apply, empty_server
 
 pytestmark = [pytest.mark.kube_apiserver, pytest.mark.slow]
 BUILD = "overlays/registered-by-hand"
@@ -36,16 +36,14 @@ def server() -> Iterator[RealApiServer]:
         yield server
 
 
-def test_what_an_admin_registers_is_called(server: RealApiServer, tmp_path: Path) -> None:
+def test_webhooks_that_an_admin_registers_are_called(server: RealApiServer, tmp_path: Path) -> None:
     container = find(BUILD, "Deployment", "nadmit-webhook")["spec"]["template"]["spec"]["containers"][0]
     given = [word for word in container["args"] if word.partition("=")[0] not in OF_THE_PROCESS]
     kubeconfig = str(server.kubeconfig_for(NAMESPACE, ACCOUNT))
     names = ["--cert-name", "127.0.0.1"]
     offset = server.audit_offset()
     with serving(tmp_path / "certs", *given, *names, "--kubeconfig", kubeconfig, manifests=None) as served:
-        deadline = time.monotonic() + PATIENCE_S
-        while served.get("/readyz")[0] != 200:
-            assert time.monotonic() < deadline, served.get("/readyz")
+        wait_until(lambda: served.get("/readyz")[0] == 200, lambda: served.get("/readyz"))
         registered = server.kubectl(
             "get", "validatingwebhookconfigurations,mutatingwebhookconfigurations", "-o", "name"
         )
@@ -70,10 +68,11 @@ def test_what_an_admin_registers_is_called(server: RealApiServer, tmp_path: Path
         done = server.kubectl("apply", "-f", "-", stdin=shown.stdout)
         assert done.returncode == 0, done.stderr
 
-        refusal = ""
-        while "spec.config.type: wrong JSON type" not in refusal:  # a configuration takes a moment to be in force
-            assert time.monotonic() < deadline, refusal
-            refusal = server.kubectl("create", "--dry-run=server", "-f", "-", stdin=BAD_NETWORK).stderr
+        def is_refused() -> bool:
+            done = server.kubectl("create", "--dry-run=server", "-f", "-", stdin=BAD_NETWORK)
+            return "spec.config.type: wrong JSON type" in done.stderr
+
+        wait_until(is_refused)  # the API server learns of a configuration by a watch
     asked = {request.resource for request in server.requests(offset=offset, user=USER)}
     assert "secrets" in asked
     assert not {resource for resource in asked if resource.endswith("webhookconfigurations")}

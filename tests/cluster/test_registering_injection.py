@@ -1,4 +1,4 @@
-"""The webhook registers its injection at a real API server: who is called for which pod, and what others do to it."""
+"""The webhook registers its injection at a real API server: the pods it is called for, and edits of others."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.process import Served
+from tests.fakes.waiting import wait_until
 from tests.realapi.server import RealApiServer
 from webhook.registration.tables import KINDS, MUTATING_KIND, Kind
 
@@ -26,13 +27,12 @@ from .registered import (
     empty_configuration,
     hooks,
     is_in_order,
-    network,
+    judging,
     pod,
     policies,
     registering,
     reviews,
     run_webhooks,
-    until,
 )
 
 pytestmark = [pytest.mark.slow, pytest.mark.kube_apiserver]
@@ -50,13 +50,9 @@ def world(real_api: RealApiServer) -> Iterator[RealApiServer]:
 
 @pytest.fixture
 def server(world: RealApiServer, tmp_path: Path) -> Iterator[Served]:
-    """A server whose webhooks of both kinds are called, and one network."""
-    with registering(tmp_path / "certs", account(world, READ + REGISTER)) as served:
-        until(lambda: is_in_order(served))
-        # The API server takes a moment to learn of its new webhooks, and the cache to learn of the network.
-        until(lambda: create(world, network("bad", plugin="../x"), DRY).returncode != 0)
-        assert create(world, network("lan")).returncode == 0
-        until(lambda: is_mutated(world, served) and create(world, pod("probe", "lan"), DRY).returncode == 0)
+    """A server whose webhooks of both kinds are called, with one network."""
+    with judging(world, tmp_path / "certs") as served:
+        wait_until(lambda: is_mutated(world, served))
         yield served
 
 
@@ -68,7 +64,7 @@ def is_mutated(api: RealApiServer, server: Served) -> bool:
 
 
 def is_counted(server: Served, kind: Kind) -> bool:
-    """Say whether this configuration could not be read, once or more often."""
+    """Say whether reading or writing this configuration has failed."""
     return f'nadmit_registrations_total{{kind="{kind.name}",result="error"}} 0.0' not in server.get("/metrics")[1]
 
 
@@ -87,8 +83,8 @@ CALLS = {
 }
 
 
-def test_who_is_called_for_what(server: Served, world: RealApiServer) -> None:
-    """`defaults` for each new pod that does not opt out, `pods` for one with networks besides; nobody for changes."""
+def test_which_pods_call_which_webhook(server: Served, world: RealApiServer) -> None:
+    """Webhook `defaults` is called for each new pod that does not opt out, `pods` also for one with networks; neither for an update."""
     found = {}
     for case, (given, _) in CALLS.items():
         count = reviews(server, "/mutate")
@@ -103,7 +99,7 @@ def test_who_is_called_for_what(server: Served, world: RealApiServer) -> None:
     assert reviews(server, "/mutate") == count
 
 
-def test_who_opts_out_of_injection_is_judged(server: Served, world: RealApiServer) -> None:
+def test_a_pod_that_opts_out_of_injection_is_judged(server: Served, world: RealApiServer) -> None:
     count = reviews(server)
     done = create(world, with_annotations({NETWORKS: "kube-system/secret", INJECT: "false"}), DRY)
     assert 'admission webhook "pods.access.nadmit.io" denied the request' in done.stderr
@@ -120,7 +116,7 @@ FOREIGN = {
 }
 
 
-def test_what_others_edit_is_put_back_and_foreign_webhooks_stay(server: Served, world: RealApiServer) -> None:
+def test_edits_are_reverted_and_foreign_webhooks_stay(server: Served, world: RealApiServer) -> None:
     before = hooks(world, INJECTION)
     assert {hook["reinvocationPolicy"] for hook in before.values()} == {"IfNeeded"}
     seen = world.must("GET", INJECTION)
@@ -129,7 +125,7 @@ def test_what_others_edit_is_put_back_and_foreign_webhooks_stay(server: Served, 
     shown = run_webhooks(world, "status")
     assert shown.exit_code == 1
     assert "reinvocationPolicy" in shown.output
-    until(lambda: hooks(world, INJECTION).keys() == {*before, FOREIGN["name"]})
+    wait_until(lambda: hooks(world, INJECTION).keys() == {*before, FOREIGN["name"]})
     after = hooks(world, INJECTION)
     assert after.pop("other.example.com")["clientConfig"] == FOREIGN["clientConfig"]
     assert after == before
@@ -139,18 +135,18 @@ def test_what_others_edit_is_put_back_and_foreign_webhooks_stay(server: Served, 
 
 
 def test_without_its_configuration_pods_are_judged_only(world: RealApiServer, tmp_path: Path) -> None:
-    """It may be left out; when it comes, it is filled in."""
+    """The configuration may be absent; when it is created, it is filled in."""
     world.must("DELETE", INJECTION)
     with registering(tmp_path / "certs", account(world, READ + REGISTER)) as server:
-        until(lambda: hooks(world))
-        until(lambda: is_counted(server, MUTATING_KIND))
+        wait_until(lambda: hooks(world))
+        wait_until(lambda: is_counted(server, MUTATING_KIND))
         assert world.ask("GET", INJECTION).status == 404
-        until(lambda: create(world, pod("x", "kube-system/secret"), DRY).returncode != 0)
+        wait_until(lambda: create(world, pod("x", "kube-system/secret"), DRY).returncode != 0)
         staged = run_webhooks(world, "stage", "Fail")
         assert (staged.exit_code, staged.stdout) == (0, "nadmit: failurePolicy Fail for 6 webhooks (was Ignore)\n")
         assert run_webhooks(world, "status").exit_code == 1
         world.put(empty_configuration(MUTATING_KIND))
-        until(lambda: is_in_order(server))
+        wait_until(lambda: is_in_order(server))
         assert policies(world, INJECTION) == {"pods": "Ignore", "defaults": "Ignore"}
         assert run_webhooks(world, "stage", "Fail").exit_code == 0
         assert policies(world, INJECTION) == {"pods": "Fail", "defaults": "Ignore"}
@@ -159,31 +155,31 @@ def test_without_its_configuration_pods_are_judged_only(world: RealApiServer, tm
 
 
 def test_under_fail_pods_without_networks_start_while_nobody_answers(server: Served, world: RealApiServer) -> None:
-    """Those of the webhook itself, above all."""
+    """The most important of these pods are those of the webhook."""
     assert run_webhooks(world, "stage", "Fail").exit_code == 0
     server.process.kill()
     server.process.wait(20)
     refused = 'failed calling webhook "pods.inject.nadmit.io"'
-    until(lambda: refused in create(world, pod("web", "lan"), DRY).stderr)
+    wait_until(lambda: refused in create(world, pod("web", "lan"), DRY).stderr)
     assert create(world, pod("plain")).returncode == 0
     own = {**pod("own"), "spec": {**CONTAINERS, "hostNetwork": True}}
     assert create(world, own).returncode == 0
-    # Who opts out of injection is still not admitted unseen.
+    # A pod that opts out of injection is judged all the same.
     done = create(world, with_annotations({NETWORKS: "lan", INJECT: "false"}), DRY)
     assert 'failed calling webhook "pods.access.nadmit.io"' in done.stderr
     assert run_webhooks(world, "stage", "Ignore").exit_code == 0
-    until(lambda: create(world, pod("web", "lan"), DRY).returncode == 0)
+    wait_until(lambda: create(world, pod("web", "lan"), DRY).returncode == 0)
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
-def test_rights_that_are_missing_are_named_and_keep_nothing_from_the_other(
+def test_a_missing_right_is_named_and_does_not_stop_the_other_kind(
     world: RealApiServer, tmp_path: Path, kind: Kind
 ) -> None:
     (other,) = (each for each in KINDS if each is not kind)
     rules = [{**REGISTER[0], "resources": [other.resource]}]
     with registering(tmp_path / "certs", account(world, READ + rules)) as server:
-        until(lambda: hooks(world, f"{REGISTRATION}/{other.resource}/nadmit"))
-        until(lambda: is_counted(server, kind))
+        wait_until(lambda: hooks(world, f"{REGISTRATION}/{other.resource}/nadmit"))
+        wait_until(lambda: is_counted(server, kind))
         assert hooks(world, f"{REGISTRATION}/{kind.resource}/nadmit") == {}
     assert "get is forbidden" in server.errors
     assert f"grant get on {kind.resource}.admissionregistration.k8s.io of this name to this account" in server.errors

@@ -1,4 +1,4 @@
-"""The webhook registers itself at a real API server: when, what, who is called for what, and what is put back."""
+"""The webhook registers itself at a real API server: when, with what, for which requests, and against edits."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.process import Served
+from tests.fakes.waiting import wait_until
 from tests.realapi.server import MERGE_PATCH, RealApiServer
 from webhook.registration.tables import KINDS, VALIDATING_KIND
 
@@ -28,13 +29,13 @@ from .registered import (
     empty_configuration,
     hooks,
     is_in_order,
+    judging,
     network,
     pod,
     policies,
     registering,
     reviews,
     run_webhooks,
-    until,
 )
 
 pytestmark = [pytest.mark.slow, pytest.mark.kube_apiserver]
@@ -50,13 +51,8 @@ def world(real_api: RealApiServer) -> Iterator[RealApiServer]:
 
 @pytest.fixture
 def server(world: RealApiServer, tmp_path: Path) -> Iterator[Served]:
-    """A server that is registered, and one network."""
-    with registering(tmp_path / "certs", account(world, READ + REGISTER)) as served:
-        until(lambda: is_in_order(served))
-        # The API server takes a moment to learn of its new webhooks, and the cache to learn of the network.
-        until(lambda: create(world, network("bad", plugin="../x"), "--dry-run=server").returncode != 0)
-        assert create(world, network("lan")).returncode == 0
-        until(lambda: create(world, pod("probe", "lan"), "--dry-run=server").returncode == 0)
+    """A registered server, and one network."""
+    with judging(world, tmp_path / "certs") as served:
         yield served
 
 
@@ -64,14 +60,14 @@ def template(annotations: dict[str, str]) -> Object:
     return {"metadata": {"labels": {"app": "x"}, "annotations": annotations}, "spec": {**CONTAINERS}}
 
 
-def test_nobody_is_sent_to_a_server_that_is_not_ready(world: RealApiServer, tmp_path: Path) -> None:
+def test_a_server_registers_only_when_it_is_ready(world: RealApiServer, tmp_path: Path) -> None:
     with registering(tmp_path / "certs", account(world, REGISTER)) as server:
-        until(lambda: "is forbidden" in server.get("/readyz")[1])
+        wait_until(lambda: "is forbidden" in server.get("/readyz")[1])
         assert hooks(world) == {}
         account(world, READ + REGISTER)
-        until(lambda: hooks(world))
+        wait_until(lambda: hooks(world))
         assert server.get("/readyz") == (200, "ready")
-        until(lambda: is_in_order(server))
+        wait_until(lambda: is_in_order(server))
         seen = world.must("GET", CONFIGURATION)
     assert [hook["name"] for hook in seen["webhooks"]] == [
         "pods.access.nadmit.io",
@@ -89,11 +85,13 @@ def test_nobody_is_sent_to_a_server_that_is_not_ready(world: RealApiServer, tmp_
     ]
     assert {hook["failurePolicy"] for hook in seen["webhooks"]} == {"Ignore"}
     assert "written, failurePolicy Ignore: pods.access.nadmit.io: absent; " in server.errors
-    assert server.errors.count("Validating") == server.errors.count("Mutating") == 2  # written, as it should be
+    assert (
+        server.errors.count("Validating") == server.errors.count("Mutating") == 2
+    )  # two lines for each: written, and in order
 
 
 def test_the_manifest_can_be_applied_again(server: Served, world: RealApiServer) -> None:
-    """It has no `webhooks`, so that kubectl apply, of either kind, leaves them alone."""
+    """The manifest has no `webhooks`, so kubectl apply of either kind leaves them alone."""
     before = hooks(world), hooks(world, INJECTION)
     manifests = [json.dumps(empty_configuration(kind)) for kind in KINDS]
     server_side = ("--server-side", "--force-conflicts")
@@ -130,8 +128,8 @@ WORKLOADS = (
 )  # fmt: skip
 
 
-def test_who_is_called_for_what(server: Served, world: RealApiServer) -> None:
-    """Each step: what is done, whether it is refused, and how often the webhook is called for it."""
+def test_which_requests_call_the_webhook(server: Served, world: RealApiServer) -> None:
+    """Each step has an action, whether it is refused, and the number of calls of the webhook."""
     count = reviews(server)
 
     def step(refused_by: str | None, calls: int, done: tuple[int, str]) -> None:
@@ -191,7 +189,7 @@ def test_who_is_called_for_what(server: Served, world: RealApiServer) -> None:
     step(None, 0, ask("DELETE", f"{access}/p", {}))
     config = {**policy, "kind": "NetworkAttachmentPolicyConfig", "metadata": {"name": "cluster"}, "spec": {}}
     step(None, 1, ask("POST", access.replace("policies", "policyconfigs"), config))
-    # DELETE of pods calls nobody
+    # DELETE of pods calls no webhook
     step(None, 0, ask("DELETE", f"{PODS}/plain", {"gracePeriodSeconds": 0}))
 
 
@@ -222,8 +220,8 @@ def test_a_template_is_judged_when_it_is_new_or_changed(server: Served, world: R
     assert reviews(server) == count + 3
 
 
-def test_the_other_ways_to_an_annotation_with_kubectl(server: Served, world: RealApiServer) -> None:
-    """Side door 8: `pods/status` and `pods/binding`."""
+def test_annotations_through_subresources_are_judged(server: Served, world: RealApiServer) -> None:
+    """Annotations through `pods/status` and `pods/binding` are judged (side door 8)."""
     assert server.get("/readyz") == (200, "ready")
     assert create(world, pod("plain")).returncode == 0
     patch = json.dumps({"metadata": {"annotations": {NETWORKS: "kube-system/secret"}}})
@@ -245,7 +243,7 @@ def test_the_other_ways_to_an_annotation_with_kubectl(server: Served, world: Rea
 
 
 def test_staged_fail_closed_and_open_again(server: Served, world: RealApiServer) -> None:
-    """Side door 15: under Fail, what cannot be judged is refused, and nothing else."""
+    """Under Fail, requests that cannot be judged are refused, and no others (side door 15)."""
     assert run_webhooks(world, "status").exit_code == 0
     staged = run_webhooks(world, "stage", "Fail")
     assert (staged.exit_code, staged.output) == (0, "nadmit: failurePolicy Fail for 7 webhooks (was Ignore)\n")
@@ -258,11 +256,11 @@ def test_staged_fail_closed_and_open_again(server: Served, world: RealApiServer)
     }
     assert policies(world, INJECTION) == {"pods": "Fail", "defaults": "Ignore"}
     assert run_webhooks(world, "status").exit_code == 0
-    until(lambda: is_in_order(server))
+    wait_until(lambda: is_in_order(server))
     server.process.kill()
     server.process.wait(20)
     refused = 'failed calling webhook "pods.inject.nadmit.io"'
-    until(lambda: refused in create(world, pod("web", "lan"), "--dry-run=server").stderr)
+    wait_until(lambda: refused in create(world, pod("web", "lan"), "--dry-run=server").stderr)
     assert create(world, pod("plain")).returncode == 0
     assert world.kubectl("label", "pod", "plain", "-n", NAMESPACE, "a=b").returncode == 0
     assert world.kubectl("annotate", "pod", "plain", "-n", NAMESPACE, f"{STATUS}=[]").returncode == 0
@@ -271,7 +269,7 @@ def test_staged_fail_closed_and_open_again(server: Served, world: RealApiServer)
     assert run_webhooks(world, "stage", "Fail").exit_code == 1
     assert run_webhooks(world, "stage", "Ignore").exit_code == 0
     assert {*policies(world).values(), *policies(world, INJECTION).values()} == {"Ignore"}
-    until(lambda: create(world, pod("web", "lan"), "--dry-run=server").returncode == 0)
+    wait_until(lambda: create(world, pod("web", "lan"), "--dry-run=server").returncode == 0)
     said = run_webhooks(world, "stage", "Fail")
     assert said.exit_code == 1
     assert "was accepted: the API server does not reach the webhook" in said.output
@@ -280,7 +278,7 @@ def test_staged_fail_closed_and_open_again(server: Served, world: RealApiServer)
     assert policies(world)["pods"] == "Fail"
 
 
-def test_what_others_edit_is_put_back_and_foreign_webhooks_stay(server: Served, world: RealApiServer) -> None:
+def test_edits_are_reverted_and_foreign_webhooks_stay(server: Served, world: RealApiServer) -> None:
     seen = world.must("GET", CONFIGURATION)
     foreign = {
         "name": "other.example.com",
@@ -301,30 +299,30 @@ def test_what_others_edit_is_put_back_and_foreign_webhooks_stay(server: Served, 
     assert shown.exit_code == 1
     assert "namespaceSelector" in shown.output
     assert "absent" in shown.output
-    until(lambda: hooks(world).keys() == {*before, "other.example.com"})
+    wait_until(lambda: hooks(world).keys() == {*before, "other.example.com"})
     after = hooks(world)
     assert after.pop("other.example.com")["clientConfig"] == foreign["clientConfig"]
     assert after == before
     shown = run_webhooks(world, "status")
     assert (shown.exit_code, "(foreign)" in shown.output) == (0, True)
-    # An authority that somebody else put in stays: the rotation owns it.
+    # A foreign authority stays, because the rotation owns it.
     bundle = world.must("GET", CONFIGURATION)["webhooks"][1]["clientConfig"]["caBundle"]
     step: list[Object] = [
         {"op": "replace", "path": "/webhooks/1/clientConfig/caBundle", "value": world.ca_bundle},
         {"op": "replace", "path": "/webhooks/0/timeoutSeconds", "value": 9},
     ]
     world.must("PATCH", CONFIGURATION, step, kind="application/json-patch+json")
-    until(lambda: hooks(world)["pods.access.nadmit.io"]["timeoutSeconds"] == 5)
+    wait_until(lambda: hooks(world)["pods.access.nadmit.io"]["timeoutSeconds"] == 5)
     assert hooks(world)["bindings.access.nadmit.io"]["clientConfig"]["caBundle"] == world.ca_bundle != bundle
 
 
-def test_a_wrong_stage_keeps_what_is_in_force(server: Served, world: RealApiServer) -> None:
+def test_a_wrong_stage_changes_nothing(server: Served, world: RealApiServer) -> None:
     assert run_webhooks(world, "stage", "Fail").exit_code == 0
     wrong = {"metadata": {"annotations": {"nadmit.io/failure-policy": "fail"}}}
     world.must("PATCH", CONFIGURATION, wrong, kind=MERGE_PATCH)
     step = [{"op": "replace", "path": "/webhooks/0/timeoutSeconds", "value": 9}]
     world.must("PATCH", CONFIGURATION, step, kind="application/json-patch+json")
-    until(lambda: hooks(world)["pods.access.nadmit.io"]["timeoutSeconds"] == 5)
+    wait_until(lambda: hooks(world)["pods.access.nadmit.io"]["timeoutSeconds"] == 5)
     assert policies(world)["pods"] == "Fail"
     shown = run_webhooks(world, "status")
     assert shown.exit_code == 1
@@ -335,27 +333,27 @@ def test_a_wrong_stage_keeps_what_is_in_force(server: Served, world: RealApiServ
 
 
 def test_a_configuration_that_is_deleted_comes_back_with_the_manifest(server: Served, world: RealApiServer) -> None:
-    """Side door 16: until then only the node checks."""
+    """Until then only the node checks (side door 16)."""
     assert world.kubectl("delete", "validatingwebhookconfiguration", "nadmit").returncode == 0
-    until(lambda: create(world, pod("x", "nope/nope"), "--dry-run=server").returncode == 0)
-    until(lambda: not is_in_order(server))
+    wait_until(lambda: create(world, pod("x", "nope/nope"), "--dry-run=server").returncode == 0)
+    wait_until(lambda: not is_in_order(server))
     assert server.get("/readyz") == (200, "ready")
     assert run_webhooks(world, "status").exit_code == 2
     world.put(empty_configuration(VALIDATING_KIND))
-    until(lambda: is_in_order(server))
-    until(lambda: create(world, pod("x", "nope/nope"), "--dry-run=server").returncode != 0)
+    wait_until(lambda: is_in_order(server))
+    wait_until(lambda: create(world, pod("x", "nope/nope"), "--dry-run=server").returncode != 0)
     server.process.terminate()
     server.errors = server.process.communicate(timeout=20)[1]
     assert server.errors.count("there is none; apply the manifests") == 1
 
 
 def test_two_replicas_agree(server: Served, world: RealApiServer, tmp_path: Path) -> None:
-    """The second finds everything in order, and writes nothing. Both serve the certificate of one directory."""
+    """The second replica finds everything in order and writes nothing. Both serve the certificate of one directory."""
     version = world.must("GET", CONFIGURATION)["metadata"]["resourceVersion"]
     url = hooks(world)["pods.access.nadmit.io"]["clientConfig"]["url"].rpartition("/validate/")[0]
-    more = ["--webhook-url", url]  # the last one given counts, as that of a Service would for both
+    more = ["--webhook-url", url]  # the last option counts, so that both have one address, as behind a Service
     with registering(tmp_path / "certs", account(world, READ + REGISTER), *more) as second:
-        until(lambda: is_in_order(second))
+        wait_until(lambda: is_in_order(second))
         assert world.must("GET", CONFIGURATION)["metadata"]["resourceVersion"] == version
     assert is_in_order(server)
     assert "written" not in second.errors

@@ -1,7 +1,7 @@
-"""Dry runs, and what mutating webhooks do to a pod before it is judged: the webhook judges what would be stored.
+"""The webhook judges a pod as it would be stored, after all mutating webhooks, and in dry runs.
 
-The API server asks validating webhooks after all mutating ones, and after those that it has asked again (Kubernetes
-docs, Dynamic Admission Control, Reinvocation policy).
+The API server asks validating webhooks after all mutating ones and their reinvocations (Kubernetes docs, Dynamic
+Admission Control, Reinvocation policy).
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes.waiting import wait_until
 from tests.realapi.server import RealApiServer
 
 from .mutator import Change, Mutator, mutating
-from .registered import NETWORKS, Object, hooks, reviews, until
+from .registered import NETWORKS, Object, hooks, reviews
 from .tenants import Tenants, admitted, config_of, pod, refused, tenants
 
 pytestmark = [pytest.mark.slow, pytest.mark.kube_apiserver]
@@ -22,7 +23,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.kube_apiserver]
 FORBIDDEN = "green/shared"
 SAID = ("may not attach to green/shared", "default posture Isolated")
 PROBE = "probe"
-"""A label of pods that show that the mutating webhooks are called."""
+"""A label of the pods by which the tests see that the mutating webhooks are called."""
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +41,7 @@ def world(served: Tenants) -> Iterator[Tenants]:
 
 
 def sets(networks: str | None, *, when: str = "") -> Change:
-    """Return a change that sets the annotation, or removes it; `when` a pod has this label, or always."""
+    """Return a change that sets or removes the annotation: always, or `when` the pod has this label."""
 
     def change(value: Object) -> None:
         metadata = value["metadata"]
@@ -64,13 +65,13 @@ def labels(label: str) -> Change:
 
 
 def wait_for(world: Tenants, mutator: Mutator) -> None:
-    """Wait until the API server calls all of them, and forget these calls."""
+    """Wait until the API server calls all of them, then reset the counts."""
 
     def is_called() -> bool:
         world.create(pod(labels={PROBE: "yes"}), "--dry-run=server")
         return all(mutator.calls.values())
 
-    until(is_called)
+    wait_until(is_called)
     mutator.calls = dict.fromkeys(mutator.calls, 0)
 
 
@@ -100,7 +101,7 @@ def test_a_forbidden_network_that_a_webhook_adds_is_refused(world: Tenants, tmp_
 
 
 def test_an_allowed_network_that_a_webhook_adds_is_admitted(world: Tenants, tmp_path: Path) -> None:
-    """Also in the place of one that would be refused: what the user asked for is not stored."""
+    """It may replace a network that would be refused, because the user's own is not stored."""
     with mutating(world.api, tmp_path, "blue", {"adds": sets("lan")}) as mutator:
         wait_for(world, mutator)
         world.running("web", networks=FORBIDDEN)
@@ -116,12 +117,12 @@ def test_a_network_that_a_webhook_removes_is_not_asked_about(world: Tenants, tmp
         assert (mutator.calls, reviews(world.server)) == ({"removes": 1}, count)
 
 
-def test_what_a_webhook_adds_when_it_is_asked_again_is_refused(world: Tenants, tmp_path: Path) -> None:
-    """The first finds nothing to do until the second has added a label; only then is it asked again, and adds."""
+def test_a_forbidden_network_of_a_reinvoked_webhook_is_refused(world: Tenants, tmp_path: Path) -> None:
+    """The first webhook changes nothing before the second has added a label; then it is asked again, and adds a network."""
     changes = {"first": sets(FORBIDDEN, when="late"), "second": labels("late")}
     with mutating(world.api, tmp_path, "blue", changes) as mutator:
         wait_for(world, mutator)
         count = reviews(world.server)
         assert refused(world.create(pod("lan")), *SAID)
         assert mutator.calls["first"] == 2
-        assert reviews(world.server) == count + 1  # once, in the end
+        assert reviews(world.server) == count + 1  # once, after the last change

@@ -1,8 +1,8 @@
-"""What a stream of pods loses when replicas end, come, die, and when the API server restarts: nothing but what is said.
+"""A stream of pods loses no pod when replicas end, start, or the API server restarts; SIGKILL loses only reviews in flight.
 
-Two replicas behind one port that stands for the Service. Against a real API server all is as the manifests have it, with
-failurePolicy Fail: each review that nobody answers is a pod that is not created. Against an in-process one the stream is
-of reviews.
+Two replicas are behind one port, which takes the place of the Service. With a real API server the installation is that of
+the manifests, under failurePolicy Fail: a pod whose review gets no answer is not created. With the in-process one the
+stream consists of reviews.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes.waiting import wait_until
 from tests.realapi.server import RealApiServer
 
 from .deployments import SOME, THREADS, Deployment, deployed, streaming
@@ -20,7 +21,7 @@ from .installation import installed_server
 from .replicas import Replica
 from .senders import ReviewSender
 from .stream import Fate, Stream
-from .worlds import InProcessWorld, RealWorld, World, review_of, until
+from .streamworlds import InProcessWorld, RealWorld, World, review_of
 
 pytestmark = pytest.mark.slow
 
@@ -46,7 +47,7 @@ def deployment(world: World, tmp_path: Path) -> Iterator[Deployment]:
 
 
 def test_sigterm_of_each_in_turn_loses_nothing(world: World, deployment: Deployment) -> None:
-    """As after a node's drain: the one that ends is replaced only then."""
+    """As in the drain of a node: a replica ends before its replacement starts."""
     with streaming(world) as stream:
         for _ in range(2):
             oldest = deployment.replicas[0]
@@ -60,7 +61,7 @@ def test_sigterm_of_each_in_turn_loses_nothing(world: World, deployment: Deploym
 
 
 def test_a_rolling_restart_loses_nothing(world: World, deployment: Deployment) -> None:
-    """As a Deployment with maxUnavailable 0 does it."""
+    """As in a Deployment with maxUnavailable 0: a replacement starts before the old replica ends."""
     with streaming(world) as stream:
         for _ in range(2):
             deployment.add()
@@ -70,8 +71,8 @@ def test_a_rolling_restart_loses_nothing(world: World, deployment: Deployment) -
     assert stream.lost == 0, str(stream)
 
 
-def test_kill_loses_what_was_on_its_way_and_nothing_after_that(world: World, deployment: Deployment) -> None:
-    """Nothing is guaranteed for what the dead one had, and for new connections until readiness shows it."""
+def test_sigkill_loses_only_reviews_in_flight(world: World, deployment: Deployment) -> None:
+    """Reviews of the dead replica may be lost, and those of new connections until the probe fails."""
     with streaming(world) as stream:
         dead = deployment.replicas[0]
         dead.process.kill()
@@ -89,7 +90,7 @@ def has_listed_again(replica: Replica) -> bool:
 
 
 def test_an_api_server_that_restarts_without_history(world: World, deployment: Deployment) -> None:
-    """Replicas stay ready, judge by their last snapshot, list again (410), and see what is new."""
+    """Replicas stay ready, judge by their last snapshot, list again after 410, and see new networks."""
     service = deployment.service
 
     def connect_to_replicas() -> ReviewSender:
@@ -102,10 +103,10 @@ def test_an_api_server_that_restarts_without_history(world: World, deployment: D
         stream.wait_for(SOME)
         assert set(service.ready) == set(service.backends)
         for replica in deployment.replicas:
-            until(partial(has_listed_again, replica))
+            wait_until(partial(has_listed_again, replica))
         world.put_network("later")
         sender = world.connect("later")
-        until(lambda: sender.send().fate is Fate.CREATED)
+        wait_until(lambda: sender.send().fate is Fate.CREATED)
         sender.close()
     assert reviews.lost == 0, str(reviews)
     assert stream.tally[Fate.FAILED] + stream.tally[Fate.REFUSED] == 0, str(stream)

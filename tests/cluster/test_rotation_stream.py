@@ -1,13 +1,12 @@
-"""A whole rotation of the authority under a stream of pods, with the program as the manifests install it.
+"""A whole rotation of the authority under a stream of pods loses no pod, with the program as the manifests install it.
 
-The two replicas see each step, confirm it and follow at their own pace. Only what takes months is hurried, through the
-Secret, as another replica would with shorter times: the begin, the grace time, and the life of the last old leaf.
+The two replicas see each step, confirm it and follow at their own pace. The test shortens only the waits of months: it
+changes the Secret as a replica with shorter times would (the start, the grace time, the life of the last old leaf).
 """
 
 from __future__ import annotations
 
 import http.client
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -20,6 +19,7 @@ from certs.cabundle import certificates_in, own_bundles
 from certs.rotation import Policy, Step, take_step
 from certs.rotator import Rotator
 from certs.secretdata import Phase, parse_state, render_state
+from tests.fakes.waiting import wait_until
 from tests.realapi.server import RealApiServer
 from webhook.kube.singleobjects import KubeConfigurations, KubeSecret
 from webhook.registration.registered import path_of
@@ -27,36 +27,23 @@ from webhook.registration.tables import KINDS
 
 from .certificates import connect_with, phase_of, round_says, serial_at, serial_in
 from .deployments import SOME, Deployment, deployed, streaming
-from .installation import NAMESPACE, installed_server
+from .installation import NAMESPACE
 from .replicas import Replica
-from .worlds import CONFIGURATION, INJECTION, RealWorld, until
+from .streamworlds import CONFIGURATION, INJECTION, RealWorld
 
 pytestmark = [pytest.mark.kube_apiserver, pytest.mark.slow]
 
 MOMENT = timedelta(seconds=2)
 
 
-@pytest.fixture(scope="module")
-def api() -> Iterator[RealApiServer]:
-    with installed_server() as server:
-        yield server
-
-
-@pytest.fixture
-def world(api: RealApiServer, tmp_path: Path) -> Iterator[RealWorld]:
-    made = RealWorld(api, tmp_path)
-    yield made
-    made.close()
-
-
 def authorities(api: RealApiServer) -> set[tuple[x509.Certificate, ...]]:
-    """Return what the caBundles of own webhooks of both kinds have; one element when all have the same."""
+    """Return the authorities of our caBundles; one element if all webhooks have the same."""
     found = [api.must("GET", path) for path in (INJECTION, CONFIGURATION)]
     return {certificates_in(bundle) for value in found for bundle in own_bundles(value).values()}
 
 
 def publish(store: KubeSecret) -> None:
-    """Make the next authority, though the one in force is young."""
+    """Create the next authority, although the current one is young."""
     stored = store.read()
     after = take_step(Step.PUBLISH, parse_state(stored.data), names=(), now=datetime.now(UTC), policy=Policy())
     store.write(render_state(after), stored.version)
@@ -70,17 +57,17 @@ def hurry(api: RealApiServer, policy: Policy, phase: Phase) -> None:
     leaf = x509.load_pem_x509_certificate(store.read().data["tls.crt"])
     names = [str(name.value) for name in names_in(leaf)]
     rotator = Rotator(store, configurations, names=names, on_leaf=lambda *_pair: None, policy=policy)
-    until(lambda: round_says(rotator, "") and phase_of(store) == phase)
+    wait_until(lambda: round_says(rotator, "") and phase_of(store) == phase)
 
 
 def wait_served(deployment: Deployment, store: KubeSecret) -> None:
-    """Wait until a new connection to any replica sees the leaf of the Secret."""
+    """Wait until each replica serves the leaf of the Secret."""
     for backend in deployment.service.backends:
-        until(lambda address=backend.webhook: serial_at(address) == serial_in(store))  # type: ignore[misc]
+        wait_until(lambda address=backend.webhook: serial_at(address) == serial_in(store))  # type: ignore[misc]
 
 
 def knows(replica: Replica, phase: Phase) -> bool:
-    """Ask a replica what phase it has read."""
+    """Return the phase that a replica has read."""
     connection = http.client.HTTPConnection(*replica.backend.probes, timeout=10)
     try:
         connection.request("GET", "/metrics")
@@ -97,7 +84,7 @@ def test_a_rotation_of_the_authority_loses_no_pod(api: RealApiServer, world: Rea
         leaf = serial_in(store)
         with streaming(world) as stream:
             publish(store)
-            until(lambda: phase_of(store) == Phase.SHOWN)
+            wait_until(lambda: phase_of(store) == Phase.SHOWN)
             (shown,) = authorities(api)
             (second,) = set(shown) - {first}
             assert first in shown
@@ -107,7 +94,7 @@ def test_a_rotation_of_the_authority_loses_no_pod(api: RealApiServer, world: Rea
             stream.wait_for(SOME)
             hurry(api, Policy(grace=MOMENT, leaf_lifetime=MOMENT), Phase.STABLE)
             for replica in deployment.replicas:
-                until(partial(knows, replica, Phase.STABLE))
+                wait_until(partial(knows, replica, Phase.STABLE))
         assert authorities(api) == {(second,)}
         assert serial_in(store) != leaf
         for replica in deployment.replicas:

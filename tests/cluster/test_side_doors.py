@@ -1,7 +1,7 @@
 """Each side door of the access policy's design, tried by users with kubectl, at a real API server, in stage Fail.
 
-`tests/cniplugin/access/test_side_doors.py` tries the same doors review by review, in more variants. Here counts what the API server
-makes of them: who it calls for what, and what is stored. No node is here.
+`tests/cniplugin/access/test_side_doors.py` tests the same doors with single reviews, in more variants. These tests show
+which webhook the API server calls, and what it stores. No node takes part.
 
 | # | Door | What is tried here; what is elsewhere |
 | --- | --- | --- |
@@ -42,6 +42,7 @@ from typing import Any
 import pytest
 
 from tests.cniplugin.access.cases import CAPABILITIES
+from tests.fakes.waiting import wait_until
 from tests.realapi.server import MERGE_PATCH, RealApiServer
 from webhook.registration.tables import VALIDATING_KIND
 
@@ -55,7 +56,6 @@ from .registered import (
     is_in_order,
     policies,
     run_webhooks,
-    until,
 )
 from .tenants import (
     ADMIN,
@@ -256,7 +256,7 @@ def test_11_tricks_of_parsers(plain: Tenants) -> None:
 
 
 def test_12_a_namespace_cannot_take_the_name_of_another(world: Tenants) -> None:
-    """The API server itself writes `kubernetes.io/metadata.name`, over what anybody says."""
+    """The API server writes `kubernetes.io/metadata.name` itself, over the value of any user."""
     key = "kubernetes.io/metadata.name"
     storage = {"name": "san", "action": "Allow", "networks": [{"namespaces": ["infra"]}]}
     by_label = [{"namespaceSelector": {"matchLabels": {key: "blue"}}}]
@@ -297,13 +297,15 @@ def test_14_a_service_account_is_no_boundary_inside_a_namespace(world: Tenants) 
         router = {"name": "router", "namespace": namespace}
         world.api.put({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": router})
     asked = '[{"name":"lan","default-route":["10.1.0.1"]}]'
-    assert admitted(world.create(pod(asked, namespace="green", serviceAccountName="router")))  # whoever makes the pod
+    assert admitted(
+        world.create(pod(asked, namespace="green", serviceAccountName="router"))
+    )  # for every author of the pod
     assert refused(world.create(pod(asked, namespace="green")), 'rule "d" (Deny)')
     assert refused(world.create(pod(asked, serviceAccountName="router")), 'rule "d" (Deny)')
 
 
-def test_15_whoever_does_not_answer_does_not_allow(plain: Tenants) -> None:
-    """NB: it takes the `timeoutSeconds` of each webhook that is called: 5 s, and 2 s for pods without networks."""
+def test_15_a_webhook_that_does_not_answer_admits_no_networks(plain: Tenants) -> None:
+    """NB: the test takes the `timeoutSeconds` of each called webhook: 5 s, and 2 s for pods without networks."""
     plain.server.process.send_signal(signal.SIGSTOP)
     try:
         said = plain.create(pod("lan")).stderr
@@ -311,21 +313,21 @@ def test_15_whoever_does_not_answer_does_not_allow(plain: Tenants) -> None:
         assert admitted(plain.create(pod()))
     finally:
         plain.server.process.send_signal(signal.SIGCONT)
-    until(lambda: plain.create(pod("lan")).returncode == 0)
+    wait_until(lambda: plain.create(pod("lan")).returncode == 0)
 
 
 def test_16_a_configuration_that_is_deleted(plain: Tenants) -> None:
-    """Until the manifest is applied nobody is asked; then it is there again, and in stage Ignore."""
+    """Without the configuration no webhook is asked; after the manifest is applied it is back, in stage Ignore."""
     asked = pod("green/shared")
     assert refused(plain.create(asked), *ISOLATED)
     plain.api.must("DELETE", CONFIGURATION)
     try:
-        until(lambda: plain.create(asked, "--dry-run=server").returncode == 0)
-        until(lambda: not is_in_order(plain.server))
+        wait_until(lambda: plain.create(asked, "--dry-run=server").returncode == 0)
+        wait_until(lambda: not is_in_order(plain.server))
     finally:
         plain.api.put(empty_configuration(VALIDATING_KIND))
-        until(lambda: is_in_order(plain.server))
-    until(lambda: plain.create(asked, "--dry-run=server").returncode == 1)
+        wait_until(lambda: is_in_order(plain.server))
+    wait_until(lambda: plain.create(asked, "--dry-run=server").returncode == 1)
     assert set(policies(plain.api).values()) == {"Ignore"}
     assert run_webhooks(plain.api, "stage", "Fail").exit_code == 0
 
@@ -338,7 +340,7 @@ MIRROR = {
 
 
 def test_17_a_mirror_pod_is_judged_like_any_other(plain: Tenants) -> None:
-    """A node creates it. Its pod runs whatever is said here, and the plugin asks the rules again."""
+    """A node creates it. The kubelet runs its pod in any case, and the plugin checks the rules again."""
     assert refused(plain.create(pod("green/shared", more=MIRROR, nodeName="n1"), user=NODE), *ISOLATED)
     assert admitted(plain.create(pod("lan", more=MIRROR, nodeName="n1"), user=NODE))
 
@@ -369,10 +371,10 @@ def test_20_a_forged_network_status(world: Tenants) -> None:
     agent = "system:serviceaccount:green:agent"
     writer = ("--as", agent, "--as-group", TENANTS)
     world.settle(config={"networkStatusMode": "Deny"}, networks=NETS)
-    until(lambda: STATUS in hooks(world.api)["pods.access.nadmit.io"]["matchConditions"][0]["expression"])
+    wait_until(lambda: STATUS in hooks(world.api)["pods.access.nadmit.io"]["matchConditions"][0]["expression"])
     world.running("web", networks="lan")
-    # The API server takes a moment to learn of conditions that have changed.
-    until(lambda: 'webhook "pods.access' in annotate(world, "web", {STATUS: "[7]"}).stderr)
+    # The API server learns of changed conditions by a watch.
+    wait_until(lambda: 'webhook "pods.access' in annotate(world, "web", {STATUS: "[7]"}).stderr)
     forged = {STATUS: '[{"name":"evil"}]'}
     for user in ({}, {"user": ADMIN}, {"user": writer}):
         for where in ({}, {"subresource": "status"}):
@@ -384,7 +386,7 @@ def test_20_a_forged_network_status(world: Tenants) -> None:
 
 
 def test_21_nothing_that_a_pod_carries_approves_it(plain: Tenants) -> None:
-    """An earlier admission, a status of a network that it has, and a name that was allowed count for nothing."""
+    """An earlier admission, the status of an attached network, or a name that was allowed before approves no request."""
     status = '[{"name":"green/shared","interface":"net1","ips":["10.1.0.7"]}]'
     carried = {STATUS: status, "access.nadmit.io/approved": "sig"}
     assert refused(plain.create(pod("green/shared", name="web", more=carried)), *ISOLATED)
@@ -410,10 +412,10 @@ def test_22_existence_cannot_be_probed(world: Tenants) -> None:
 
 
 def test_23_the_largest_policies_cost_little(world: Tenants) -> None:
-    """The API server refuses what is out of bounds; 4 policies of 64 rules of 128 patterns are no reason to wait.
+    """The API server refuses policies above its bounds; 4 policies of 64 rules of 128 patterns are judged in time.
 
-    NB: the lints compare every two rules, so that one of 600 kB (8 such networks in each rule) takes 6 s to be judged on
-    two cores, which is more than `timeoutSeconds`.
+    NB: the lints compare every two rules, so one policy of 600 kB (8 such networks in each rule) takes 6 s on two cores,
+    which is more than `timeoutSeconds`.
     """
     names = [f"n{number}-*" for number in range(64)]
     rules = [

@@ -1,9 +1,8 @@
-"""`nadmit serve --cluster --write-status` against a real API server: what stands in policies, and who wrote it."""
+"""`nadmit serve --cluster --write-status` at a real API server: the statuses of policies, and their writer."""
 
 from __future__ import annotations
 
 import re
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
@@ -15,6 +14,7 @@ import pytest
 import yaml
 
 from tests.e2e.process import Served, serving
+from tests.fakes.waiting import wait_until
 from tests.paths import MANIFESTS
 from tests.realapi.server import MERGE_PATCH, RealApiServer
 
@@ -27,7 +27,6 @@ NAMESPACE, ACCOUNT = "status-test", "nadmit"
 USER = f"system:serviceaccount:{NAMESPACE}:{ACCOUNT}"
 LEASE = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/nadmit-status"
 EVENTS = "/apis/events.k8s.io/v1/namespaces/default/events"
-PATIENCE_S = 30.0
 
 Object = dict[str, Any]
 Start = Callable[..., AbstractContextManager[Served]]
@@ -37,7 +36,7 @@ UNREADABLE_RULE: Object = {
     "action": "Deny",
     "networks": [{"selector": {"matchLabels": {f"{'a' * 254}/x": "y"}}}],
 }
-"""The schema takes this key of a label, and the reader does not."""
+"""The schema accepts this label key, and the reader refuses it."""
 
 RULES = [
     {"apiGroups": ["resource.k8s.io"], "resources": ["*"], "verbs": ["get", "list", "watch"]},
@@ -61,20 +60,13 @@ NAMED_RULES = [
 EVENT_RULES = [{"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create"]}]
 
 
-def until(condition: Callable[[], Any]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 def rbac(kind: str, name: str, namespace: str = "", **fields: Any) -> Object:
     metadata = {"name": name} | ({"namespace": namespace} if namespace else {})
     return {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": kind, "metadata": metadata, **fields}
 
 
 def grant(api: RealApiServer, rules: list[Object], namespace: str = "") -> None:
-    """Grant to the account: in one namespace, or in the cluster."""
+    """Grant rules to the account, in one namespace or in the cluster."""
     kind = "Role" if namespace else "ClusterRole"
     api.put(rbac(kind, "status-test", namespace, rules=rules))
     reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": "status-test"}
@@ -84,12 +76,12 @@ def grant(api: RealApiServer, rules: list[Object], namespace: str = "") -> None:
 
 @pytest.fixture(scope="module")
 def cluster(real_api: RealApiServer) -> Iterator[RealApiServer]:
-    """The kinds, an account with the verbs that the writer needs and no more, and a Lease that nobody holds."""
+    """The kinds, an account with only the verbs of the writer, and a Lease without a holder."""
     for file in sorted(CRDS.glob("networkattachmentpolic*.yaml")):
         for value in yaml.safe_load_all(file.read_text()):
             real_api.put(value)
     for path in (POLICIES, CONFIGS):
-        until(lambda path=path: real_api.ask("GET", path).status == 200)  # type: ignore[misc]
+        wait_until(lambda path=path: real_api.ask("GET", path).status == 200)  # type: ignore[misc]
     for name in (NAMESPACE, "st-blue", "st-green"):
         real_api.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     account = {"name": ACCOUNT, "namespace": NAMESPACE}
@@ -98,14 +90,17 @@ def cluster(real_api: RealApiServer) -> Iterator[RealApiServer]:
     grant(real_api, NAMED_RULES, NAMESPACE)
     grant(real_api, EVENT_RULES, "default")
     yield real_api
-    for name in ("networkattachmentpolicies", "networkattachmentpolicyconfigs"):  # others install the kinds themselves
+    for name in (
+        "networkattachmentpolicies",
+        "networkattachmentpolicyconfigs",
+    ):  # other tests install the kinds themselves
         real_api.ask("DELETE", f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}.access.nadmit.io")
-        until(lambda name=name: real_api.ask("GET", f"{ACCESS}/{name}").status == 404)  # type: ignore[misc]
+        wait_until(lambda name=name: real_api.ask("GET", f"{ACCESS}/{name}").status == 404)  # type: ignore[misc]
 
 
 @pytest.fixture
 def api(cluster: RealApiServer) -> Iterator[RealApiServer]:
-    """The Lease as a manifest ships it; policies go with the test."""
+    """The Lease of the manifest; the policies of a test are removed after it."""
     metadata = {"namespace": NAMESPACE, "name": "nadmit-status", "labels": {"shipped": "so"}}
     cluster.ask("DELETE", LEASE)
     cluster.put({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": {}})
@@ -159,8 +154,8 @@ def is_writer(served: Served) -> bool:
     return "nadmit_status_writer 1.0" in served.get("/metrics")[1]
 
 
-def test_what_users_see(api: RealApiServer, start: Start) -> None:
-    """Two replicas; a policy that was stored unreadable, one on trial, one that is changed, one by labels."""
+def test_replicas_write_statuses_and_events(api: RealApiServer, start: Start) -> None:
+    """Two replicas write the statuses of four policies: unreadable, on trial, changed, and one that selects by labels."""
     api.put(policy("broken", namespaces=("st-blue",), attachments=[UNREADABLE_RULE]))
     api.put(policy("good", namespaces=("st-blue", "st-green")))
     api.put(policy("labelled", labels={"tenant": "st"}))
@@ -170,7 +165,7 @@ def test_what_users_see(api: RealApiServer, start: Start) -> None:
     offset = api.audit_offset()
     names = ("broken", "good", "labelled", "trial", "cluster")
     with start("a") as a, start("b") as b:
-        until(lambda: found(api, "trial") and api.must("GET", f"{CONFIGS}/cluster").get("status"))
+        wait_until(lambda: found(api, "trial") and api.must("GET", f"{CONFIGS}/cluster").get("status"))
         assert re.sub(r"\b\d+s\b", "1s", api.kubectl("get", "nap").stdout) == (
             "NAME       MODE      ACCEPTED   ENFORCED   NAMESPACES   AGE\n"
             "broken     Enforce   False      True       1            1s\n"
@@ -185,11 +180,11 @@ def test_what_users_see(api: RealApiServer, start: Start) -> None:
         )
         assert sorted([is_writer(a), is_writer(b)]) == [False, True]
         api.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "st-green", "labels": {"tenant": "st"}}})
-        until(lambda: matched(api, "labelled") == 1)
+        wait_until(lambda: matched(api, "labelled") == 1)
         api.put(policy("trial", namespaces=("st-blue",), mode="Enforce"))
-        until(lambda: found(api, "trial") == {"Accepted": "True Readable", "Enforced": "True Loaded"})
+        wait_until(lambda: found(api, "trial") == {"Accepted": "True Readable", "Enforced": "True Loaded"})
         api.put(policy("broken", namespaces=("st-blue",)))
-        until(lambda: found(api, "broken")["Accepted"] == "True Readable")
+        wait_until(lambda: found(api, "broken")["Accepted"] == "True Readable")
         assert events(api, *names) == {
             ("broken", "PolicyUnreadable"): 1,
             ("broken", "PolicyReadable"): 1,
@@ -215,40 +210,42 @@ def test_what_users_see(api: RealApiServer, start: Start) -> None:
     }
 
 
-def test_writes_end(api: RealApiServer, start: Start) -> None:
-    """What is written comes back as an event of the watch, and is not written again."""
+def test_a_written_status_causes_no_further_write(api: RealApiServer, start: Start) -> None:
+    """A written status comes back as an event of the watch, and is not written again."""
     for number in range(20):
         api.put(policy(f"many-{number}", namespaces=("st-blue",)))
     names = [f"many-{number}" for number in range(20)]
     with start() as served:
-        until(lambda: all(found(api, name) for name in names))
+        wait_until(lambda: all(found(api, name) for name in names))
         offset = api.audit_offset()
         written = served.get("/metrics")[1]
         assert 'nadmit_status_writes_total{result="ok",what="status"} 20.0' in written
         before = holder(api), api.must("GET", LEASE)["spec"]["renewTime"]
-        until(lambda: api.must("GET", LEASE)["spec"]["renewTime"] != before[1])  # 5 s, hence as many turns
+        wait_until(lambda: api.must("GET", LEASE)["spec"]["renewTime"] != before[1])  # 5 s, so as many turns
         asked = Counter(one.resource for one in api.requests(offset=offset, user=USER) if one.verb != "watch")
     assert set(asked) == {"leases"}
     assert holder(api) == ""
     assert sum(events(api, *names).values()) == 20
 
 
-def test_the_next_one_takes_over(api: RealApiServer, start: Start) -> None:
-    """SIGTERM gives the Lease back; after SIGKILL it has to end. No event comes twice."""
+def test_another_replica_takes_over(api: RealApiServer, start: Start) -> None:
+    """After SIGTERM the Lease is free at once, after SIGKILL when it has expired. No event is written twice."""
     with ExitStack() as running:
         servers = {name: running.enter_context(start(name)) for name in "abc"}
         order = []
         for number in range(3):
             api.put(policy(f"take-{number}", namespaces=("st-blue",)))
-            until(lambda number=number: found(api, f"take-{number}"))  # type: ignore[misc]
+            wait_until(lambda number=number: found(api, f"take-{number}"))  # type: ignore[misc]
             leader = next(name for name in servers if is_writer(servers[name]))
             order.append(holder(api))
             if number == 0:
                 renewed = api.must("GET", LEASE)["spec"]["renewTime"]
                 servers[leader].process.terminate()
                 servers.pop(leader).process.wait(10)
-                until(lambda: any(map(is_writer, servers.values())))
-                assert seconds(renewed, api.must("GET", LEASE)["spec"]["acquireTime"]) < 15  # it did not have to end
+                wait_until(lambda: any(map(is_writer, servers.values())))
+                assert (
+                    seconds(renewed, api.must("GET", LEASE)["spec"]["acquireTime"]) < 15
+                )  # the Lease did not have to expire
             elif number == 1:
                 servers.pop(leader).process.kill()
         assert len(set(order)) == 3
@@ -257,13 +254,15 @@ def test_the_next_one_takes_over(api: RealApiServer, start: Start) -> None:
     assert set(events(api, "take-0", "take-1", "take-2").values()) == {1}
 
 
-def test_an_account_that_may_not(api: RealApiServer, start: Start) -> None:
-    """Without the right to write statuses the server serves, and says what is missing."""
+def test_a_missing_right_is_logged(api: RealApiServer, start: Start) -> None:
+    """Without the right to write statuses the server serves, and names the missing right."""
     grant(api, RULES[:-1])
     try:
         api.put(policy("mute", namespaces=("st-blue",)))
         with start() as served:
-            until(lambda: 'nadmit_status_writes_total{result="error",what="status"} 1.0' in served.get("/metrics")[1])
+            wait_until(
+                lambda: 'nadmit_status_writes_total{result="error",what="status"} 1.0' in served.get("/metrics")[1]
+            )
             assert served.get("/readyz") == (200, "ready")
     finally:
         grant(api, RULES)
@@ -272,7 +271,7 @@ def test_an_account_that_may_not(api: RealApiServer, start: Start) -> None:
 
 
 def test_a_status_that_somebody_else_wrote(api: RealApiServer, start: Start) -> None:
-    """It is put right when the policy changes next; a condition of somebody else stays."""
+    """The status is corrected at the next change of the policy; a foreign condition stays."""
     api.put(policy("other", namespaces=("st-blue",)))
     foreign = {
         "type": "example.com/Seen",
@@ -282,11 +281,11 @@ def test_a_status_that_somebody_else_wrote(api: RealApiServer, start: Start) -> 
         "lastTransitionTime": "2026-11-23T19:00:00Z",
     }
     with start():
-        until(lambda: found(api, "other"))
+        wait_until(lambda: found(api, "other"))
         path = f"{POLICIES}/other/status"
         api.must("PATCH", path, {"status": {"conditions": [foreign], "matchedNamespaces": 9}}, kind=MERGE_PATCH)
         api.put(policy("other", namespaces=("st-blue",), mode="Audit"))
-        until(lambda: len(found(api, "other")) == 3)
+        wait_until(lambda: len(found(api, "other")) == 3)
         assert found(api, "other") == {
             "Accepted": "True Readable",
             "Enforced": "False ModeAudit",

@@ -1,4 +1,4 @@
-"""`nadmit serve` as a real process: start it, talk to it over verified TLS, end it."""
+"""Runs `nadmit serve` as a process and talks to it over verified TLS."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from tests.paths import EXAMPLES, ROOT
 CLUSTER = EXAMPLES / "cluster"
 RECORDINGS = EXAMPLES / "recordings"
 PIPE_BYTES = 1 << 20
-"""Nobody reads what it prints before the end, and a server that cannot print stops: room for 2000 reviews."""
+"""Room for the log of 2000 reviews: the pipe is read only at the end, and a full pipe would stop the server."""
 
 
 class Unanswered(Exception):  # noqa: N818  # it is what a test expects
-    """An HTTP answer that is no AdmissionReview: status, text, headers."""
+    """An HTTP answer that is not an AdmissionReview: status, text, headers."""
 
 
 @dataclass
 class Served:
-    """A running server, and what it printed after it ended."""
+    """A running server. Its output is there after it has ended."""
 
     process: subprocess.Popen[str]
     webhook: tuple[str, int]
@@ -52,7 +52,7 @@ class Served:
             connection.close()
 
     def get(self, path: str) -> tuple[int, str]:
-        """Ask the plain port."""
+        """Send a request to the plain port."""
         connection = http.client.HTTPConnection(*self.probes, timeout=10)
         try:
             connection.request("GET", path)
@@ -63,7 +63,7 @@ class Served:
 
 
 def command(certs: Path, *more: str, manifests: Path | None = CLUSTER) -> list[str]:
-    """Return the command line; without manifests, for a cluster."""
+    """Return the command line; without manifests the server reads a cluster."""
     source = ["--cluster"] if manifests is None else ["--manifests", str(manifests)]
     return [
         sys.executable, "-m", "webhook", "serve", *source, "--cert-dir", str(certs),

@@ -1,4 +1,4 @@
-"""A server that cannot start says what, where and what to do, in one line; exits with 1; writes nothing half."""
+"""A server that cannot start prints one line with the place, the problem and the remedy, exits with 1, and leaves no partial file."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_an_empty_tree(tmp_path: Path) -> None:
     ],
 )
 def test_a_file_of_tokens_that_cannot_be_used(tmp_path: Path, content: str | None, said: str) -> None:
-    """The line has no token in it."""
+    """The line contains no token."""
     if content is not None:
         (tmp_path / "tokens").write_text(content, encoding="utf-8")
     code, text = fail(tmp_path / "certs", "--path-token-file", str(tmp_path / "tokens"))

@@ -4,37 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.e2e.process import RECORDINGS, Unanswered, fail, serving
-from tests.webhook.snapshot.api_server import (
-    NAMESPACES,
-    NETWORKS,
-    PODS,
-    POLICIES,
-    ApiServer,
-    namespace,
-    network,
-    pod,
-    policy,
-    write_kubeconfig,
-)
+from tests.fakes.apiserver import ApiServer
+from tests.fakes.objects import namespace, network, pod, policy, write_kubeconfig
+from tests.fakes.objectstore import NAMESPACES, NETWORKS, PODS, POLICIES
+from tests.fakes.waiting import wait_until
 
 pytestmark = pytest.mark.slow
-PATIENCE_S = 20
 POD = (RECORDINGS / "create-pods-alice-pod.json").read_bytes()
-
-
-def wait(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 def test_the_verdict_follows_the_cluster(tmp_path: Path) -> None:
@@ -42,13 +24,13 @@ def test_the_verdict_follows_the_cluster(tmp_path: Path) -> None:
         api.put(NAMESPACES, namespace("team-a"))
         kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", api.url)
         with serving(tmp_path / "certs", "--kubeconfig", str(kubeconfig), manifests=None) as server:
-            wait(lambda: server.get("/readyz") == (200, "ready"))
+            wait_until(lambda: server.get("/readyz") == (200, "ready"))
             assert "no NetworkAttachmentDefinition" in server.post(POD)["status"]["message"]
             api.put(NETWORKS, network("data-plane"))
-            wait(lambda: bool(server.post(POD)["allowed"]))
+            wait_until(lambda: bool(server.post(POD)["allowed"]))
             metrics = server.get("/metrics")[1]
             api.delete(NETWORKS, "team-a", "data-plane")
-            wait(lambda: not server.post(POD)["allowed"])
+            wait_until(lambda: not server.post(POD)["allowed"])
     assert server.process.returncode == 0
     assert 'nadmit_objects{kind="networks"} 1.0' in metrics
     assert 'nadmit_objects{kind="policies"} 0.0' in metrics
@@ -65,44 +47,44 @@ def test_a_policy_decides_as_soon_as_it_is_written(tmp_path: Path) -> None:
         api.put(NETWORKS, network("data-plane"))
         kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", api.url)
         with serving(tmp_path / "certs", "--kubeconfig", str(kubeconfig), manifests=None) as server:
-            wait(lambda: server.get("/readyz") == (200, "ready"))
+            wait_until(lambda: server.get("/readyz") == (200, "ready"))
             assert server.post(POD)["allowed"]
             api.put(POLICIES, policy("works", deny, pods=[{"namespaces": 7}]))
-            wait(lambda: not server.post(POD)["allowed"])
+            wait_until(lambda: not server.post(POD)["allowed"])
             assert "planned work until noon" in server.post(POD)["status"]["message"]
             api.delete(POLICIES, "", "works")
-            wait(lambda: bool(server.post(POD)["allowed"]))
+            wait_until(lambda: bool(server.post(POD)["allowed"]))
     assert 'nadmit: WARNING: NetworkAttachmentPolicy "works": spec.pods[0].namespaces: wrong JSON type' in server.errors
 
 
 def unseen(api: ApiServer, thing: dict[str, Any]) -> None:
-    """Store an object of which no watch tells: it was created a moment ago."""
+    """Store an object without an event for the watches, as if the event was still on its way."""
     key = (thing["metadata"]["namespace"], thing["metadata"]["name"])
     with api.changed:
         api.objects[NETWORKS][key] = thing
 
 
-def test_a_network_of_a_moment_ago_is_asked_for_and_nothing_else_while_judging(tmp_path: Path) -> None:
+def test_judging_asks_only_for_a_network_that_the_watch_has_not_brought(tmp_path: Path) -> None:
     bodies = {path.stem: path.read_bytes() for path in RECORDINGS.glob("*.json")}
     with ApiServer() as api:
         api.put(NAMESPACES, namespace("team-a"))
         kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", api.url)
         with serving(tmp_path / "certs", "--kubeconfig", str(kubeconfig), manifests=None) as server:
-            wait(lambda: server.get("/readyz") == (200, "ready") and all(api.watches.values()))
+            wait_until(lambda: server.get("/readyz") == (200, "ready") and all(api.watches.values()))
             before = len(api.requests)
             assert not server.post(POD)["allowed"]
             (asked,) = api.requests[before:]
-            assert asked.one == (NETWORKS, ("team-a", "data-plane"))
+            assert asked.place == (NETWORKS, "team-a", "data-plane", "")
             unseen(api, network("data-plane"))
-            wait(lambda: bool(server.post(POD)["allowed"]))  # what is absent is remembered for a second
+            wait_until(
+                lambda: bool(server.post(POD)["allowed"])
+            )  # for a second it remembers that the network was absent
             gets = len(api.get_requests())
             assert gets == 2
             unseen(api, network("macvlan-conf", "default"))
             for name in sorted(bodies):
                 server.post(bodies[name])
-            asked_for = [request.one for request in api.requests[before + gets :]]
-            assert all(one is not None for one in asked_for)
-            assert len(asked_for) == len(api.get_requests()) - gets
+            assert api.requests[before + gets :] == api.get_requests()[gets:]
             metrics = server.get("/metrics")[1]
     assert 'nadmit_live_lookups_total{result="absent"}' in metrics
     assert 'nadmit_live_lookups_total{result="found"}' in metrics
@@ -111,7 +93,7 @@ def test_a_network_of_a_moment_ago_is_asked_for_and_nothing_else_while_judging(t
 
 @pytest.mark.parametrize(("mode", "is_allowed"), [("Warn", True), ("Deny", False), ("Off", True)])
 def test_a_network_in_use(tmp_path: Path, mode: str, *, is_allowed: bool) -> None:
-    """The DELETE of team-a/on-disk, which a pod uses."""
+    """The DELETE of network team-a/on-disk, which a pod uses, is a warning, a refusal, or allowed."""
     with ApiServer() as api:
         api.put(NAMESPACES, namespace("team-a"))
         api.put(NETWORKS, network("on-disk", config=""))
@@ -119,7 +101,7 @@ def test_a_network_in_use(tmp_path: Path, mode: str, *, is_allowed: bool) -> Non
         kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", api.url)
         more = ("--kubeconfig", str(kubeconfig), "--network-in-use", mode)
         with serving(tmp_path / "certs", *more, manifests=None) as server:
-            wait(lambda: server.get("/readyz") == (200, "ready"))
+            wait_until(lambda: server.get("/readyz") == (200, "ready"))
             answer = server.post((RECORDINGS / "delete-network-attachment-definitions-on-disk.json").read_bytes())
             asked = bool(api.list_requests(PODS))
     assert answer["allowed"] is is_allowed
@@ -127,19 +109,19 @@ def test_a_network_in_use(tmp_path: Path, mode: str, *, is_allowed: bool) -> Non
     assert asked is (mode != "Off")
 
 
-def test_a_refusal_that_could_never_come_is_no_setting(tmp_path: Path) -> None:
+def test_deny_for_networks_in_use_needs_the_watch_of_pods(tmp_path: Path) -> None:
     code, text = fail(tmp_path, "--network-in-use", "Deny", "--no-watch-pods", manifests=None)
     assert code == 2
     assert "--network-in-use Deny needs --watch-pods" in text
 
 
-def test_until_the_cluster_is_known_the_api_server_is_asked_to_try_again(tmp_path: Path) -> None:
-    """An empty cache would refuse what is right. The API server repeats a 503 with Retry-After."""
+def test_before_the_lists_have_come_reviews_get_503(tmp_path: Path) -> None:
+    """An empty cache would refuse correct pods. The API server repeats a request that gets 503 with Retry-After."""
     with ApiServer() as api:
         port = api.port
     kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", f"http://127.0.0.1:{port}")
     with serving(tmp_path / "certs", "--kubeconfig", str(kubeconfig), manifests=None) as server:
-        wait(lambda: "not listed yet" in server.get("/readyz")[1])
+        wait_until(lambda: "not listed yet" in server.get("/readyz")[1])
         assert server.get("/readyz")[0] == 503
         assert server.get("/healthz") == (200, "ok")
         with pytest.raises(Unanswered) as caught:
@@ -148,11 +130,13 @@ def test_until_the_cluster_is_known_the_api_server_is_asked_to_try_again(tmp_pat
         assert (status, headers["retry-after"]) == (503, "1")
         assert text.startswith("not ready: ")
         back = ApiServer(port=port)
-        back.put(NETWORKS, network("data-plane"))  # before it answers: ready means that this is known
+        back.put(
+            NETWORKS, network("data-plane")
+        )  # before the start, because the server is ready only when it knows the network
         with back:
-            wait(lambda: server.get("/readyz")[0] == 200)
+            wait_until(lambda: server.get("/readyz")[0] == 200)
             assert server.post(POD)["allowed"]
-        assert server.get("/readyz")[0] == 200  # the last snapshot serves on
+        assert server.get("/readyz")[0] == 200  # it judges by the last snapshot
         assert server.post(POD)["allowed"]
 
 

@@ -1,4 +1,4 @@
-"""The server as a process: verdicts, log, metrics, probes, end."""
+"""The server as a process: its verdicts, log, metrics, probes and end."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.process import RECORDINGS, Unanswered, serving
-from tests.paths import EXAMPLES, ROOT, TESTS
+from tests.paths import EXAMPLES, ROOT
 
 pytestmark = pytest.mark.slow
 
 
 def test_the_demo_shows_every_verdict_as_expected() -> None:
-    """Every recorded review through real TLS; `make demo`."""
+    """The demo sends every recorded review over TLS."""
     done = subprocess.run([sys.executable, "examples/demo.py"], capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"(\d+) reviews, \d+ refused, [1-9] pods changed, \1 as expected", done.stdout)
@@ -57,7 +57,7 @@ def test_one_line_per_review_without_bodies(tmp_path: Path) -> None:
 
 
 def test_paths_with_the_tokens_of_a_file(tmp_path: Path) -> None:
-    """Whoever does not know one gets 404 to everything, and nothing that is printed has one in it."""
+    """A client without a token gets 404 for each path, and no output contains a token."""
     body = (RECORDINGS / "create-pods-dry.json").read_bytes()
     (tmp_path / "tokens").write_text("0123456789abcdef\nfedcba9876543210\n")
     with serving(tmp_path / "certs", "--path-token-file", str(tmp_path / "tokens")) as server:
@@ -97,7 +97,7 @@ def test_probes_and_metrics(tmp_path: Path) -> None:
     assert re.search(r"nadmit_certificate_not_after_seconds 1\.\d+e\+09", text)
 
 
-def test_what_a_client_chooses_is_no_label(tmp_path: Path) -> None:
+def test_no_label_has_a_value_that_a_client_chooses(tmp_path: Path) -> None:
     """Closed label sets: an unknown kind, operation or path counts as `other`."""
     review = json.loads((RECORDINGS / "create-pods-plain.json").read_text())
     review["request"]["kind"] = {"group": "evil", "version": "v1", "kind": "Label-1234"}
@@ -110,7 +110,7 @@ def test_what_a_client_chooses_is_no_label(tmp_path: Path) -> None:
 
 
 def test_a_status_writer_may_be_named(tmp_path: Path) -> None:
-    """Side door 20 keeps everybody else out, where --protect-network-status, or the mode Deny, asks for it."""
+    """With --protect-network-status, or mode Deny, all other accounts are refused (side door 20)."""
     review = json.loads((RECORDINGS / "update-pods-status-bothpod.json").read_text())
     review["request"]["object"]["metadata"]["annotations"]["k8s.v1.cni.cncf.io/network-status"] = "[]"
     agent = "system:serviceaccount:net:agent"
@@ -122,8 +122,8 @@ def test_a_status_writer_may_be_named(tmp_path: Path) -> None:
     assert allowed["allowed"]
 
 
-def test_policies_that_cannot_be_read_are_told_at_the_start_and_count_all_the_same(tmp_path: Path) -> None:
-    tree = TESTS / "webhook" / "commands" / "inputs" / "unreadable-policies"
+def test_unreadable_policies_are_logged_at_the_start_and_still_decide(tmp_path: Path) -> None:
+    tree = ROOT / "tests" / "webhook" / "commands" / "inputs" / "unreadable-policies"
     with serving(tmp_path / "certs", manifests=tree) as server:
         assert server.get("/readyz") == (200, "ready")
         metrics = server.get("/metrics")[1]

@@ -1,7 +1,7 @@
-"""A CNI plugin that does as a file tells it, and writes down what it was given.
+"""A CNI plugin that a file scripts, and that records its input.
 
-`<directory>/<type>` is the program. For each verb, `<directory>/<type>.<CNI_COMMAND>.json` says what it does, in this
-order; what is not said is not done:
+`<directory>/<type>` is the program. For each verb, `<directory>/<type>.<CNI_COMMAND>.json` lists what it does, in this
+order; each key may be absent:
 
     read       read stdin (true unless false)
     spread     start a child that holds the pipes and sleeps this many seconds
@@ -73,7 +73,7 @@ class Plugins:
             program.chmod(0o755)
 
     def tell(self, kind: str, command: str, **behaviour: Any) -> None:
-        """Install the plugin if need be and say what it does when it is called with a verb."""
+        """Install the plugin if it is missing, and script one verb."""
         if not (self.directory / kind).exists():
             self.install(kind)
         (self.directory / f"{kind}.{command}.json").write_text(json.dumps(behaviour))

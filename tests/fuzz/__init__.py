@@ -1,9 +1,9 @@
-"""Random inputs for every parser: what belongs here is the table of parsers, the mutations, and the loop around both.
+"""Random inputs for every parser: the table of parsers, the mutations, and the loop that joins them.
 
-`targets` is the table. A parser may refuse an input with its declared error and in no other way: no other exception, no
-hang, no crash of the interpreter, no more steps than the length of the input allows. Where a value has two readings
-(render and parse, our reader and the standard library's), they agree.
+A parser accepts an input or raises one of its declared errors. Any other exception, a hang, a crash of the interpreter,
+or more steps than the length of the input allows is a finding. Where a value has two readers (render and parse, ours
+and the standard library's), they must agree.
 
-The loop is this project's own and not atheris: it needs no compiled package of the development machine, it runs on
-every Python that the project supports, and a run with the same seed tries the same inputs.
+The loop is our own and not atheris: it needs no compiled package, it runs on every Python that the project supports,
+and a run with the same seed tries the same inputs.
 """

@@ -1,6 +1,6 @@
 """Fuzz the parsers: `python -m tests.fuzz [TARGET...] [--seconds N | --inputs N] [--seed N]`, see docs/testing.md.
 
-Exit code 1 when an input escaped; it is then in `.fuzz/`, and the line that is printed runs it again.
+The exit code is 1 when there is a finding. Its input is then in `.fuzz/`, and the printed line runs it again.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from .worker import STATE_BYTES, State
 
 FOUND = Path(".fuzz")
 HANG_CPU_S = 20.0
-"""Processor time for one input: a thousand times what the slowest takes, and independent of how busy the machine is."""
+"""Processor time for one input: a thousand times that of the slowest. It does not depend on the load of the machine."""
 HANG_WALL_S = 300.0
-"""For an input that waits for something, which uses no processor time."""
+"""Wall-clock time for one input, because a parser that waits uses no processor time."""
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What came of one target."""
+    """The result of one target."""
 
     target: str
     inputs: int
@@ -40,7 +40,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What to run. `inputs` beyond the seeds count where they are not 0, else `seconds`; both for each target."""
+    """What to run. Each target gets `inputs` beside its seeds, or `seconds` if `inputs` is 0."""
 
     targets: Sequence[str]
     seconds: float = 0.0
@@ -52,7 +52,7 @@ class Plan:
 
 
 def run(plan: Plan) -> list[Report]:
-    """Run every target in a process that is replaced when it hangs or dies."""
+    """Run every target in a worker process. A worker that hangs or dies is replaced."""
     reports: list[Report] = []
     left = list(plan.targets)
     while left:
@@ -63,7 +63,7 @@ def run(plan: Plan) -> list[Report]:
 
 
 def _run_process(plan: Plan, targets: Sequence[str]) -> list[Report]:
-    """Return the reports of the targets that one process came to, the one that it died of included."""
+    """Return the reports of the targets that one worker ran, including the target at which it died."""
     with tempfile.TemporaryDirectory() as folder:
         state_file, printed = Path(folder) / "state", Path(folder) / "out"
         state_file.write_bytes(bytes(STATE_BYTES))
@@ -89,7 +89,7 @@ def _run_process(plan: Plan, targets: Sequence[str]) -> list[Report]:
 
 
 def _watch(process: subprocess.Popen[bytes], state: State, hang_cpu_s: float) -> str:
-    """Wait for the end of a process; end it when one input takes too long, and return what it did."""
+    """Wait until a worker ends, or kill it when one input takes too long; say in both cases what happened."""
     last: tuple[str, int] = ("", -1)
     since_wall, since_cpu = time.monotonic(), 0.0
     while True:
@@ -111,7 +111,7 @@ def _watch(process: subprocess.Popen[bytes], state: State, hang_cpu_s: float) ->
 def _cpu_seconds(pid: int) -> float:
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:  # it has ended meanwhile
+    except OSError:  # the worker has ended
         return 0.0
     return (int(fields[11]) + int(fields[12])) / _TICKS
 
@@ -127,7 +127,7 @@ def _report(line: dict[str, object], directory: Path) -> Report:
 
 
 def _write_down(directory: Path, target: str, data: bytes, what: str) -> str:
-    """Keep an input, and return what it does and the line that runs it again."""
+    """Write an input to `.fuzz/`; return what it causes and the command that runs it again."""
     directory.mkdir(exist_ok=True)
     file = directory / f"{target}-{hashlib.sha256(data).hexdigest()[:12]}"
     file.write_bytes(data)

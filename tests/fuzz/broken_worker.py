@@ -1,4 +1,4 @@
-"""The worker with parsers that are broken for inputs with a "!", for the tests of the loop."""
+"""The worker with parsers that fail for inputs with a "!", for the tests of the loop."""
 
 from __future__ import annotations
 

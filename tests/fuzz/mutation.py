@@ -1,4 +1,4 @@
-"""New inputs from old ones: bytes, words and JSON values are changed, repeated, swapped and put into each other."""
+"""Makes new inputs from old ones: it changes, repeats, swaps and nests bytes, words and JSON values."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Mutator:
         self._words = [token.encode("utf-8", "surrogatepass") for token in tokens] + sorted(words)[:2000]
 
     def next(self) -> bytes:
-        """Return an input: one of the corpus, rather a short one, with one to six changes."""
+        """Return an input of the corpus with one to six changes; short inputs are chosen more often."""
         data = min(self._random.choice(self.corpus), self._random.choice(self.corpus), key=len)
         value = _json(data) if self._random.random() < 0.6 else None
         if value is not None:

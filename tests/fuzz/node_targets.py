@@ -1,4 +1,4 @@
-"""Parsers of the node plugin: netspec, access, what runtimes and API servers send, files of the node."""
+"""Parsers of the node plugin: netspec, access, the input of runtimes and API servers, files of the node."""
 
 from __future__ import annotations
 
@@ -191,10 +191,10 @@ class _YamlLoader(yaml.CBaseLoader):
 def _kubeyaml(data: bytes) -> object:
     text = text_of(data)
     value = kubeyaml.Lines(text, refuse=_refuse).parse()
-    if "\t" in text:  # libyaml refuses tabs in places where YAML allows them, such as an empty line
+    if "\t" in text:  # libyaml refuses some tabs that YAML allows, for example in an empty line
         return "tabs"
     try:
-        other = list(yaml.load_all(text, Loader=_YamlLoader))  # a BaseLoader makes text only
+        other = list(yaml.load_all(text, Loader=_YamlLoader))  # a BaseLoader returns only text
     except yaml.YAMLError as error:
         raise AssertionError(f"PyYAML refuses what kubeyaml reads: {error}") from error
     agree(_plain(value), _plain(other[0] if other else {}), "kubeyaml and PyYAML")
@@ -202,7 +202,7 @@ def _kubeyaml(data: bytes) -> object:
 
 
 def _plain(value: object) -> object:
-    """Return a value without what the two may tell apart: null, an empty text and nothing are one."""
+    """Return a value in which null, an empty text and an absent value are the same, because the two readers differ there."""
     if value in (None, "null", "Null", "NULL", "~", {}, []):
         return ""
     if isinstance(value, dict):
@@ -213,7 +213,7 @@ def _plain(value: object) -> object:
 
 
 class _Stream:
-    """A socket that gives the input in pieces."""
+    """A socket that returns the input in pieces."""
 
     def __init__(self, data: bytes) -> None:
         self._pieces = [data[at : at + 1000] for at in range(0, len(data), 1000)]

@@ -1,4 +1,4 @@
-"""Every parser that is fuzzed, and the inputs that each begins with."""
+"""The table of all fuzzed parsers, and the inputs that each begins with."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _HARVESTED_MAX = 400
 
 
 def own_seeds(target: Target) -> list[bytes]:
-    """Return the inputs of `seeds/<name>`: samples, and what was found once."""
+    """Return the inputs of `seeds/<name>`: samples and earlier findings."""
     return [file.read_bytes() for file in sorted((SEEDS / target.name).iterdir())]
 
 
 def seeds(target: Target) -> list[bytes]:
-    """Return the inputs that the loop begins with, each once: own ones, then those of the vectors."""
+    """Return the inputs that the loop begins with, each once: those of `seeds/<name>`, then those of the vectors."""
     harvested = sorted(
         {seed for pattern in target.vectors for seed in _harvest(pattern) if len(seed) <= target.bytes_max}
     )
@@ -34,7 +34,7 @@ def seeds(target: Target) -> list[bytes]:
 
 
 def _harvest(pattern: str) -> Iterator[bytes]:
-    """Yield files below tests/, and each text and each object in those that are JSON."""
+    """Yield files below tests/, and each text and object in the JSON files."""
     for file in sorted(_TESTS.glob(pattern) if not pattern.startswith("../") else _TESTS.parent.glob(pattern[3:])):
         data = file.read_bytes()
         if len(data) < 20_000:

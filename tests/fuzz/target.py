@@ -12,17 +12,17 @@ from cniplugin.netspec.errors import SpecErrors
 
 STEPS_AT_LEAST = 40_000
 STEPS_PER_BYTE = 400
-"""Lines of Python that a parser may run: a line of its own for each byte, and a message about each of its parts."""
+"""Lines of Python that a parser may run for one byte: enough to read the byte, and to make a message about each part."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
     """One row of the table.
 
-    `run`: calls the parser; what it returns is a short name of the outcome, and a new one makes an input worth keeping.
-    `errors`: what the parser may raise. `vectors`: files below tests/ whose texts are seeds beside those of
-    `seeds/<name>`; of a JSON file each text in it. `tokens`: words that mean something to the parser. `repair`: makes
-    a checksum right again. `bytes_max`: the longest input; `steps_per_byte`: lines of Python for each byte.
+    `run` calls the parser and returns a short name of the outcome; an input with a new name joins the corpus.
+    `errors` are the errors that the parser may raise. `vectors` are files below tests/ whose texts are seeds beside
+    those of `seeds/<name>`; in a JSON file each text is one. `tokens` are words that the parser knows. `repair`
+    corrects a checksum. `bytes_max` is the longest input; `steps_per_byte` are lines of Python for each byte.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Target:
 
 
 class DisagreementError(AssertionError):
-    """Two readings of one input differ."""
+    """Two readers of one input disagree."""
 
 
 def agree(one: object, other: object, what: str) -> None:
@@ -58,7 +58,7 @@ def text_of(data: bytes) -> str:
 
 
 def json_of(data: bytes) -> Any:
-    """Return the JSON value of an input; None for what is not JSON or nests deeper than any reader of this project."""
+    """Return the JSON value of an input; None if it is not JSON, or nests deeper than any reader of this project accepts."""
     try:
         value = json.loads(text_of(data))
     except (ValueError, RecursionError):
@@ -80,12 +80,12 @@ def _is_too_deep(value: object, depth: int = 0) -> bool:
 
 
 def outcome_of_value(value: object) -> str:
-    """Return a name of what a target returned: of a number its size in bits, so that long inputs are not all new."""
+    """Return a name of an outcome. A number is named by its size in bits, so that not every long input is new."""
     return re.sub(r"[0-9]+", lambda found: str(min(int(found.group()[:9]), 1 << 30).bit_length()), str(value)[:200])
 
 
 def outcome_of(error: BaseException) -> str:
-    """Return a name of a refusal without the values in it."""
+    """Return a name of a refusal, without the values that it quotes."""
     if isinstance(error, SpecErrors):
         return " ".join(sorted({one.rule for one in error}))
     return re.sub(r"[\"'].*[\"']|[0-9]+", "", f"{type(error).__name__} {error}")[:80]

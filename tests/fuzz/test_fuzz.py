@@ -1,4 +1,4 @@
-"""A short run over every parser, with the same inputs each time, and a loop that sees what it is there to see."""
+"""A short run over every parser has no finding, and the loop detects parsers that are broken on purpose."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from .target import Target
 from .worker import Findings, State, TooManyStepsError, Tracer, fuzz
 
 INPUTS = 400
-"""For each target beyond its seeds; all targets together take about a minute."""
+"""Inputs of each target beside its seeds; all targets together take about a minute."""
 
 
 @pytest.mark.slow
 def test_nothing_escapes(tmp_path: Path) -> None:
-    """`make fuzz` runs longer, and with other inputs each time."""
+    """The inputs are the same each time. `make fuzz` runs longer, with other inputs each time."""
     seeds = {target.name: len(table.seeds(target)) for target in TARGETS}
     reports = run(Plan(targets=[target.name for target in TARGETS], inputs=INPUTS, seed=1, directory=tmp_path))
     assert [finding for report in reports for finding in report.findings] == []
@@ -30,7 +30,7 @@ def test_nothing_escapes(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
 def test_the_seeds_are_read_as_they_should_be(target: Target) -> None:
-    """Each is accepted or refused; of each target at least one is accepted, so that mutations begin inside."""
+    """Each target accepts at least one of its seeds, so that mutations start from accepted inputs."""
     accepted = 0
     for seed in table.own_seeds(target):
         try:
@@ -46,7 +46,7 @@ def test_every_folder_of_seeds_has_its_target() -> None:
     assert len(BY_NAME) == len(TARGETS)
 
 
-# What the loop must see: a table of parsers that are broken on purpose, in `broken_worker`.
+# What the loop must find: the broken parsers of `broken_worker`.
 
 
 @pytest.mark.slow

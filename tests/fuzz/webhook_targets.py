@@ -66,7 +66,7 @@ def _review(data: bytes) -> object:
     request = wire.decode(data)
     try:
         uid = json.loads(data)["request"]["uid"]
-    except UnicodeDecodeError:  # in a text that msgspec passes over
+    except UnicodeDecodeError:  # in a text that msgspec skips
         uid = request.uid
     agree(request.uid, uid, "the uid as msgspec and json read it")
     wire.encode(

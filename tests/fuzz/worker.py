@@ -1,7 +1,7 @@
-"""The process that runs the parsers. It ends as `__main__` expects, or it is the finding itself.
+"""The process that runs the parsers.
 
-Before each input it writes the name of the target, the number of the input and the input into a file that both map, so
-that a hang or a crash of the interpreter leaves behind what caused it.
+Before each input it writes the name of the target, the number of the input and the input to a file that `__main__` maps
+as well. So the input is known after a hang or a crash of the interpreter, which is a finding of its own.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from .target import Target, outcome_of, outcome_of_value
 STATE_BYTES = 1 << 17
 HEAD_BYTES = 256
 MEMORY_BYTES_MAX = 3 << 30
-"""Address space of the process: an input that makes a parser take more is found as a MemoryError."""
+"""Address space of the process. A parser that needs more raises MemoryError, which is a finding."""
 
 TRACED_EVERY = 10
-"""One input in ten is traced: it costs twenty times as much, and shows what is new and how many steps it takes."""
+"""One input in ten is traced. Tracing takes twenty times as long; it shows new code and counts the steps."""
 FINDINGS_MAX = 5
-"""Findings of one target that are written down; each has a place in the code of its own."""
+"""The most findings of one target; each is at another place in the code."""
 
 
 class TooManyStepsError(BaseException):
@@ -39,14 +39,14 @@ class TooManyStepsError(BaseException):
 
 
 class State:
-    """What is being tried now, in a mapped file: a head of JSON, then the input."""
+    """The current input, in a mapped file: a head of JSON, then the input."""
 
     def __init__(self, file: Path) -> None:
         with file.open("r+b") as opened:
             self._map = mmap.mmap(opened.fileno(), STATE_BYTES)
 
     def write(self, target: str, count: int, data: bytes) -> None:
-        """Note an input."""
+        """Write an input."""
         head = json.dumps([target, count, len(data)]).encode().ljust(HEAD_BYTES)
         self._map[: HEAD_BYTES + len(data)] = head + data
 
@@ -58,12 +58,12 @@ class State:
 
 @dataclass
 class Findings:
-    """What escaped, by its place in the code, with the shortest input for each."""
+    """Findings by their place in the code, each with its shortest input."""
 
     by_place: dict[str, tuple[bytes, str]] = field(default_factory=dict)
 
     def add(self, data: bytes, error: BaseException) -> None:
-        """Note an input, unless a shorter one is known for the same place."""
+        """Keep an input, unless a shorter one is known for the same place."""
         place = _place_of(error)
         known = self.by_place.get(place)
         if (known is None and len(self.by_place) < FINDINGS_MAX) or (known is not None and len(data) < len(known[0])):
@@ -71,7 +71,7 @@ class Findings:
 
 
 class Tracer:
-    """Counts lines that a call runs and remembers those it has seen; for `sys.settrace`."""
+    """Counts the lines that a call runs, and remembers them; for `sys.settrace`."""
 
     def __init__(self) -> None:
         self._seen: set[tuple[CodeType, int]] = set()
@@ -105,7 +105,7 @@ class Tracer:
 def fuzz(
     target: Target, state: State, *, goes_on: Callable[[int], bool], seed: int, findings: Findings, corpus: list[bytes]
 ) -> tuple[int, int]:
-    """Try inputs as long as `goes_on(count)`; return how many, and how many `corpus` has then."""
+    """Try inputs while `goes_on(count)`; return their number and the size of the corpus."""
     random = Random(f"{seed} {target.name}")  # noqa: S311  # the same inputs again, not secrets
     mutator = Mutator(corpus, target.tokens, bytes_max=target.bytes_max, random=random)
     tracer = Tracer()
@@ -121,7 +121,7 @@ def fuzz(
             outcome = outcome_of_value(_run(target, data, traced))
         except target.errors as error:
             outcome = outcome_of(error)
-        except (Exception, TooManyStepsError) as error:  # noqa: BLE001  # whatever escapes is what is looked for
+        except (Exception, TooManyStepsError) as error:  # noqa: BLE001  # any exception is a finding
             findings.add(_shrink(target, data, error), error)
             continue
         if (outcome not in outcomes or (traced and traced.new)) and count > 1:
@@ -131,7 +131,7 @@ def fuzz(
 
 
 def _inputs(first: list[bytes], mutator: Mutator, target: Target, random: Random) -> Iterator[bytes]:
-    """Yield the seeds as they are, then mutations, half of them with their checksums made right."""
+    """Yield the seeds, then mutations; half of the mutations get correct checksums."""
     yield from first
     while True:
         data = mutator.next()
@@ -145,7 +145,7 @@ def _run(target: Target, data: bytes, tracer: Tracer | None) -> object:
 
 
 def _shrink(target: Target, data: bytes, error: BaseException) -> bytes:
-    """Return a shorter input that fails in the same place, by leaving out ever smaller pieces."""
+    """Return a shorter input that fails in the same place, by removing smaller and smaller pieces."""
     place = _place_of(error)
     is_slow = isinstance(error, TooManyStepsError)
     size = len(data) // 2

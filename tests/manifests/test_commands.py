@@ -1,4 +1,4 @@
-"""The programs take the arguments that the manifests give them, and names agree from object to object."""
+"""The programs accept the arguments of the manifests, and objects refer to each other by the right names."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def _pod(build: str) -> Object:
 
 
 def _parsed(build: str) -> dict[str, Any]:
-    """Return what `nadmit serve` reads from the arguments of a build."""
+    """Return the settings that `nadmit serve` reads from the arguments of a build."""
     command, *options = _pod(build)["containers"][0]["args"]
     assert command == "serve"
     return dict(_context(options).params)
 
 
 def _context(options: list[str]) -> click.Context:
-    """NB: below its group, as it is run: a command keeps the help option of whoever asks first."""
+    """NB: the command runs below its group, because click caches the help option of the first context."""
     return serve.make_context("serve", options, parent=nadmit.make_context("nadmit", ["serve"], resilient_parsing=True))
 
 
@@ -48,7 +48,7 @@ def test_serve_takes_its_arguments(build: str) -> None:
     assert (parsed["tls_secret"] is None) is (parsed["tls_cert_file"] is not None)
 
 
-def test_only_who_may_registers_by_itself() -> None:
+def test_only_builds_with_the_right_register_themselves() -> None:
     by_hand = {build for build in BUILDS_WITH_THE_WEBHOOK if _parsed(build)["webhook_configuration"] is None}
     assert by_hand == {"overlays/registered-by-hand"}
 
@@ -91,7 +91,7 @@ def test_files_are_mounted() -> None:
 
 
 def test_there_is_time_to_drain() -> None:
-    """Drain, 10 s for requests in flight, and some to start with and to end."""
+    """The grace period covers the drain, 10 s for requests in flight, and some seconds to start and to end."""
     assert _parsed(".")["drain_seconds"] + 10 < _pod(".")["terminationGracePeriodSeconds"]
 
 

@@ -1,7 +1,7 @@
-"""The Containerfile: what it copies is there, what it starts takes the manifests' arguments; the node image runs.
+"""The Containerfile copies existing files and starts programs that accept the manifests' arguments; the node image runs.
 
-No base image can be fetched here, so the webhook's image is not built. The node's has no base: it is unpacked as the
-builder would, and its entry point runs in it, as process of a container whose mounts are those of the DaemonSet.
+The tests cannot fetch a base image, so they do not build the webhook's image. The node's image has no base: the tests
+unpack it as the builder would, and run its entry point as the process of a container with the DaemonSet's mounts.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import os
 import re
 import shlex
 import subprocess
-import sys
 import tarfile
 import tomllib
 from collections.abc import Iterator
@@ -23,7 +22,7 @@ from typing import NamedTuple
 import pytest
 
 from requirements import image as requirements
-from tests.paths import MANIFESTS, ROOT
+from tests.paths import ROOT
 
 from .rendered import Object, pod_specs
 
@@ -58,7 +57,7 @@ def _of(stage: str, name: str) -> list[str]:
 
 
 def _is_sent(path: str) -> bool:
-    """Tell whether .dockerignore lets a path into the build; its last match decides."""
+    """Say whether .dockerignore lets a path into the build; its last match decides."""
     sent = True
     for line in (ROOT / ".dockerignore").read_text().splitlines():
         pattern = line.removeprefix("!")
@@ -134,7 +133,7 @@ def test_the_image_installs_nothing_without_a_hash() -> None:
     assert {"--no-index", "--no-deps", "--no-build-isolation"} <= set(installing[1].split())
 
 
-def test_what_is_copied_is_there() -> None:
+def test_every_copied_path_exists() -> None:
     sources = [word for text in _of("build", "COPY") for word in text.split()[:-1]]
     assert {"webhook", "cniplugin", "certs", "pyproject.toml"} <= set(sources)
     for source in sources:
@@ -174,18 +173,10 @@ def test_the_bundle_is_of_this_version() -> None:
     assert _is_sent(default.partition("=")[2])
 
 
-@pytest.fixture(scope="module")
-def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("dist")
-    subprocess.run([sys.executable, MANIFESTS / "node/bundle.py", directory], check=True, capture_output=True)
-    (found,) = directory.iterdir()
-    return found
-
-
 @pytest.fixture
-def image(archive: Path, tmp_path: Path) -> Path:
+def image(node_bundle: Path, tmp_path: Path) -> Path:
     """The file system of the node image, with the directories of a node where the DaemonSet mounts them."""
-    with tarfile.open(archive) as tar:
+    with tarfile.open(node_bundle) as tar:
         tar.extractall(tmp_path, filter="tar")
     for mount in _container("node")["volumeMounts"]:
         (tmp_path / mount["mountPath"].lstrip("/")).mkdir(parents=True)

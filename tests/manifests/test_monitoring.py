@@ -1,4 +1,4 @@
-"""Alerts and panels ask for metrics that the program exports, with labels that it gives them."""
+"""Alerts and panels use only metrics and labels that the program exports."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ NAME = re.compile(r"\bnadmit_[a-z0-9_]+\b")
 MADE = re.compile(r'\b(Gauge|Counter|Histogram)(?:MetricFamily)?\(\s*"(nadmit_\w+)"')
 SUFFIXES = {"Gauge": "", "Counter": "_total", "Histogram": "_bucket"}
 FROM_PROMETHEUS = {"pod", "le"}
-"""Labels that are not ours: who was asked, and a histogram's buckets."""
+"""Labels that Prometheus adds: the target, and the buckets of a histogram."""
 
 
 def _made() -> set[str]:
-    """Return the samples that the program's modules make."""
+    """Return the names of the samples that the program's modules export."""
     sources = (path.read_text() for path in sorted((ROOT / "webhook").rglob("*.py")))
     return {f"{name}{SUFFIXES[kind]}" for text in sources for kind, name in MADE.findall(text)}
 
@@ -35,7 +35,7 @@ def _labels() -> dict[str, set[str]]:
     return found | {f"{name}_bucket": labels for name, labels in found.items() if name.endswith("_seconds")}
 
 
-def test_what_is_made_is_what_the_process_shows() -> None:
+def test_the_process_exports_the_metrics_of_the_source() -> None:
     metrics = Metrics()
     metrics.observe(is_ready=True, counts={}, ages={})
     lines = re.findall(r"^# TYPE (\w+) (\w+)$", metrics.exposition().decode(), re.MULTILINE)
@@ -43,7 +43,7 @@ def test_what_is_made_is_what_the_process_shows() -> None:
     assert shown <= _made()
 
 
-def test_what_is_made_is_documented() -> None:
+def test_exported_metrics_are_documented() -> None:
     assert _made() - _labels().keys() == set(), "docs/webhook.md, Metrics, has no row for it"
 
 
@@ -57,7 +57,7 @@ def _expressions() -> Iterator[tuple[str, str]]:
             yield panel["title"], target["expr"]
 
 
-def test_every_metric_is_made() -> None:
+def test_alerts_and_panels_use_exported_metrics() -> None:
     asked = {name for _, expression in _expressions() for name in NAME.findall(expression)}
     assert "nadmit_ready" in asked
     assert asked - _made() == set()

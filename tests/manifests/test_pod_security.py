@@ -1,4 +1,4 @@
-"""What each pod is allowed, in one table; where the node plugin needs more, the reason stands beside it."""
+"""One table has the security context of each pod; where the node plugin needs more, the reason is beside it."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_pods(build: str) -> None:
 
 
 def test_the_files_of_the_node() -> None:
-    """No more of the node than the two directories of CNI, and its records to read."""
+    """The pods mount only the two directories of CNI, and the records read-only."""
     (pod,) = pod_specs("node").values()
     mounts = {mount["mountPath"]: mount.get("readOnly", False) for mount in pod["containers"][0]["volumeMounts"]}
     assert mounts == {"/host/opt/cni/bin": False, "/host/etc/cni/net.d": False, "/host/var/lib/cni": True}

@@ -1,4 +1,4 @@
-"""Accounts have what they use and nothing else: each grant is a row of `verbs_used`, each row a grant."""
+"""Accounts may do exactly what they do: each grant is a row of `verbs_used`, and each row is granted."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_registered_by_hand_no_webhook_configuration() -> None:
 
 
 @pytest.mark.parametrize(("build", "account"), [(".", "nadmit-webhook"), ("node", "nadmit-node")])
-def test_nothing_is_granted_at_large(build: str, account: str) -> None:
+def test_no_grant_is_broad(build: str, account: str) -> None:
     for group, resource, verb, namespace, name in granted(build, account):
         assert "*" not in {group, resource, verb, name}
         assert verb not in {"escalate", "bind", "impersonate", "delete", "deletecollection"}
@@ -88,8 +88,8 @@ def test_subjects_and_roles_are_there() -> None:
                 assert account["metadata"]["namespace"] == subject["namespace"]
 
 
-def test_what_is_named_is_made() -> None:
-    """A grant on a name that nobody makes is a program that cannot start."""
+def test_every_named_object_exists() -> None:
+    """Each grant names an object that exists; otherwise the program could not start."""
     kinds = {
         "secrets": "Secret",
         "leases": "Lease",

@@ -1,10 +1,9 @@
-"""Every object is right by the schema of its kind.
+"""Every object is valid by the schema of its kind.
 
-Kinds of Kubernetes: by the OpenAPI schemas of the oldest version that docs/install.md names, and of the one that the
-tests ask (kubernetes-validate, strict: an unknown field is an error).
-Kinds of ours: by the schemas of manifests/crds. Kinds of the Prometheus operator and of cert-manager: nobody here has
-their schemas, so what is checked is what they would be useless without: every field is one that their documents
-name, selectors select, references lead to objects that are there.
+Kinds of Kubernetes: by the OpenAPI schemas of the oldest version that docs/install.md names, and of the version that
+the tests run (kubernetes-validate, strict: an unknown field is an error).
+Our kinds: by the schemas of manifests/crds. The schemas of the Prometheus operator and of cert-manager are not here, so
+the tests check only that their documents name every field, that selectors match, and that references exist.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ FIELDS: dict[str, dict[str, Any]] = {
         "usages": None, "privateKey": {"algorithm", "size", "rotationPolicy"}, "issuerRef": {"group", "kind", "name"},
     },
 }  # fmt: skip
-"""For each foreign kind the fields of its spec, and those below them."""
+"""For each of their kinds the fields of its spec, and those below them."""
 
 
 def _schemas() -> dict[str, Object]:
@@ -79,7 +78,7 @@ def test_a_mistake_is_found() -> None:
         _check_fields({"apiVersion": "v1", "kind": "ServiceMonitor", "metadata": {}, "spec": {"endpoint": []}})
 
 
-def test_cert_manager_refers_to_what_is_there() -> None:
+def test_references_of_cert_manager_exist() -> None:
     objects = render("overlays/cert-manager")
     issuers = {value["metadata"]["name"]: value["spec"] for value in objects if value["kind"] == "Issuer"}
     certificates = {value["metadata"]["name"]: value["spec"] for value in objects if value["kind"] == "Certificate"}
@@ -99,7 +98,7 @@ def test_the_oldest_version_is_the_manual_s() -> None:
 
 
 def test_no_warning_is_silenced() -> None:
-    """kubernetes-validate warns when it guesses a version; it must know the one that is asked for."""
+    """kubernetes-validate warns when it falls back to another version; it must have the requested one."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         used = kubernetes_validate.validate(find("base", "Service", "nadmit-webhook"), VERSION, strict=True)

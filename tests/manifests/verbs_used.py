@@ -1,6 +1,6 @@
-"""What the webhook asks the API server for, in one table: manifests/base/account.yaml grants this and nothing else.
+"""All requests of the webhook to the API server, in one table: manifests/base/account.yaml grants exactly these.
 
-tests/cluster/test_rbac.py compares it with what the process did ask, as the audit log has it.
+tests/cluster/test_rbac.py compares the table with the audit log of a real process.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ OWN = "nadmit-system"
 
 
 class Use(NamedTuple):
-    """One verb on one resource. `name`: "" for any; `namespace`: "" for all, and for what is of none.
+    """One verb on one resource. `name` is "" for any; `namespace` is "" for all, and for resources without a namespace.
 
-    `only_when`: what has to happen in the cluster before it is asked; "" if every run asks it.
+    `only_when` says what causes the request; it is "" if every run sends it.
     """
 
     group: str
@@ -30,11 +30,11 @@ class Use(NamedTuple):
 VERBS_USED = (
     Use(NETWORKS, "network-attachment-definitions", "list", "the networks that pods are judged against"),
     Use(NETWORKS, "network-attachment-definitions", "watch", "their changes"),
-    Use(NETWORKS, "network-attachment-definitions", "get", "one that was made a moment ago",
+    Use(NETWORKS, "network-attachment-definitions", "get", "one that a watch has not brought yet",
         only_when="a pod names a network that no cache has yet"),
     Use("", "namespaces", "list", "labels, for policies"),
     Use("", "namespaces", "watch", "their changes"),
-    Use("", "namespaces", "get", "one that was made a moment ago",
+    Use("", "namespaces", "get", "one that a watch has not brought yet",
         only_when="a rule selects by labels, and no cache has the namespace yet"),
     *(
         Use(DEVICES, resource, verb, purpose, only_when=when)
@@ -42,7 +42,7 @@ VERBS_USED = (
         for verb, purpose, when in (
             ("list", "what claims attach", ""),
             ("watch", "their changes", ""),
-            ("get", "one that was made a moment ago", "a pod names one that no cache has yet"),
+            ("get", "one that a watch has not brought yet", "a pod names one that no cache has yet"),
         )
     ),
     Use("", "pods", "list", "which networks are in use; metadata only"),

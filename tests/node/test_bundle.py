@@ -32,18 +32,10 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module")
-def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("dist")
-    subprocess.run([sys.executable, SOURCES / "manifests/node/bundle.py", directory], check=True, capture_output=True)
-    (found,) = directory.iterdir()
-    return found
-
-
 @pytest.fixture
-def root(archive: Path, tmp_path: Path) -> Path:
+def root(node_bundle: Path, tmp_path: Path) -> Path:
     """A root directory with only the bundle in it."""
-    with tarfile.open(archive) as tar:
+    with tarfile.open(node_bundle) as tar:
         tar.extractall(tmp_path / "root/some/where", filter="tar")
     return tmp_path / "root"
 
@@ -146,9 +138,9 @@ def test_without_dpkg_a_missing_notice_is_a_warning(
     assert all("no notice is found for this file" in line for line in said)
 
 
-def test_the_archive_is_the_same_each_time(archive: Path, tmp_path: Path) -> None:
+def test_the_archive_is_the_same_each_time(node_bundle: Path, tmp_path: Path) -> None:
     subprocess.run([sys.executable, SOURCES / "manifests/node/bundle.py", tmp_path], check=True, capture_output=True)
-    assert (tmp_path / archive.name).read_bytes() == archive.read_bytes()
+    assert (tmp_path / node_bundle.name).read_bytes() == node_bundle.read_bytes()
 
 
 def test_every_module_of_the_plugin_can_be_loaded(root: Path) -> None:

@@ -1,5 +1,5 @@
 """A real kube-apiserver with its etcd, on loopback, for one session of tests.
 
-Here belongs what starts, asks and ends it. What the tests put into it is theirs: this package knows no plugin and no
-webhook, only Kubernetes and the NetworkAttachmentDefinition.
+This package starts the server, sends it requests and ends it. It knows Kubernetes and the NetworkAttachmentDefinition,
+but not the plugin or the webhook: each test creates the objects that it needs.
 """

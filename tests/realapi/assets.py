@@ -1,4 +1,4 @@
-"""The programs of a control plane: where they are, or what to do to have them."""
+"""Finds the programs of a control plane, or says how to install them."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ class Assets(NamedTuple):
 
 
 def find_assets() -> Assets | None:
-    """Return the programs, None if nobody named a directory and the usual place has not all of them.
+    """Return the programs; None if the variable is unset and the usual place lacks one of them.
 
-    Raises AssetsError if somebody named a directory that lacks one: then they are wanted, and a skip would hide it.
+    Raises AssetsError if the variable names a directory that lacks one: a skip would hide that mistake.
     """
     given = os.environ.get(VARIABLE)
-    directory = Path(given).absolute() if given else USUAL_PLACE  # they run elsewhere
+    directory = Path(given).absolute() if given else USUAL_PLACE  # they run in another directory
     missing = [name for name in NEEDED if not os.access(directory / name, os.X_OK)]
     if missing and given:
         raise AssetsError(f"{VARIABLE}={given}: it has no {' and no '.join(missing)} that can be run; {HOW_TO}")

@@ -1,4 +1,4 @@
-"""What the API server was asked, and by whom, from its own audit log (audit.k8s.io/v1)."""
+"""The requests to the API server with their users, from its audit log (audit.k8s.io/v1)."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 POLICY = {
     "apiVersion": "audit.k8s.io/v1",
     "kind": "Policy",
-    # One line a request, written before it is carried out: whoever has an answer finds his request here; and one when
-    # it is over, which has what the webhooks said.
+    # Two lines a request. The first is written before the API server carries the request out, so a client that has its
+    # answer finds its request here. The second has the audit annotations of the webhooks.
     "omitStages": ["ResponseStarted", "Panic"],
     "rules": [{"level": "Metadata"}],
 }
@@ -19,7 +19,7 @@ _METHODS = {"get": "GET", "list": "GET", "watch": "GET", "create": "POST", "upda
 
 
 class Asked(NamedTuple):
-    """One request. `verb` and `resource` as RBAC has them, `pods/status` for a subresource; "" if it has none."""
+    """One request. `verb` and `resource` are those of RBAC, with `pods/status` for a subresource; "" if there is none."""
 
     user: str
     verb: str
@@ -34,12 +34,12 @@ class Asked(NamedTuple):
 
 
 def read_requests(log: Path, *, offset: int = 0) -> list[Asked]:
-    """Return the requests in the log from a byte on."""
+    """Return the requests in the log, from a byte offset on."""
     return [_request(event) for event in _events(log, offset) if event["stage"] == BEFORE]
 
 
 def read_annotations(log: Path, *, offset: int = 0) -> list[tuple[Asked, dict[str, str]]]:
-    """Return the requests that are over, from a byte on, each with its audit annotations."""
+    """Return the completed requests, from a byte offset on, each with its audit annotations."""
     over = [event for event in _events(log, offset) if event["stage"] == AFTER]
     return [(_request(event), event.get("annotations") or {}) for event in over]
 

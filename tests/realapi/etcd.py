@@ -1,4 +1,4 @@
-"""What a test asks of etcd itself, through its gRPC gateway, which speaks JSON."""
+"""Requests to etcd itself, through its gRPC gateway, which speaks JSON."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 
 class EtcdError(Exception):
-    """It refuses what a test takes for granted."""
+    """etcd refuses a request."""
 
 
 def compact(path: Path) -> None:

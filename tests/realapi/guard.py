@@ -1,10 +1,10 @@
-"""A process that keeps others for as long as somebody holds its standard input, and no longer.
+"""A process that runs programs until its standard input ends.
 
-`python -m tests.realapi.guard DIRECTORY`: reads one line, a JSON list of command lines; runs each with its output in
-`DIRECTORY/<program>.log`; at the end of its input kills them and removes DIRECTORY. The input ends with the process
-that writes it, however that dies, so nothing outlives a test run that crashed. A program that ends before is told on
-the standard output, and so is everything else ended; DIRECTORY then stays until the input ends, for the logs. Another
-line of the input is the place of a program in the list: it is killed and run again, and `restarted` is the answer.
+`python -m tests.realapi.guard DIRECTORY` reads one line, a JSON list of command lines, and runs each with its output in
+`DIRECTORY/<program>.log`. When its input ends, it kills the programs and removes DIRECTORY. The kernel closes the input
+when the writing process dies, so no program outlives a test run that crashed. When a program ends by itself, the guard
+kills the others and prints a line; DIRECTORY stays until the input ends, for its logs. Each further line of the input
+is the index of a program: the guard kills it, runs it again and prints `restarted`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def main() -> None:
     try:
         commands = json.loads(sys.stdin.buffer.readline())
         for command in commands:
-            children.append(_start(command, directory))  # noqa: PERF401 - one that fails must not hide the others
+            children.append(_start(command, directory))  # noqa: PERF401 - if one fails, `finally` must see the others
         while (ended := _wait(children)) is None and (line := sys.stdin.buffer.readline()):
             _kill([children[int(line)]])
             children[int(line)] = _start(commands[int(line)], directory)
@@ -58,12 +58,12 @@ def _start(command: list[str], directory: Path) -> subprocess.Popen[bytes]:
 
 
 def _die_with_parent() -> None:
-    """Even when the guard itself is killed."""
+    """Have the kernel kill the child when the guard dies, even by SIGKILL."""
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _wait(children: list[subprocess.Popen[bytes]]) -> subprocess.Popen[bytes] | None:
-    """Return the first child that ends, None once there is input, or its end."""
+    """Return the first child that ends; None when there is input, or the input has ended."""
     poller = select.poll()
     poller.register(sys.stdin, select.POLLIN | select.POLLHUP)
     for child in children:
@@ -73,7 +73,7 @@ def _wait(children: list[subprocess.Popen[bytes]]) -> subprocess.Popen[bytes] | 
 
 
 def _kill(children: list[subprocess.Popen[bytes]]) -> None:
-    """End what still runs; there is nothing in it that anybody keeps."""
+    """Kill the children that still run; they hold no data that must be saved."""
     for child in children:
         if child.poll() is None:
             child.kill()

@@ -24,7 +24,7 @@ class Signed(NamedTuple):
 
 
 class Authority:
-    """Signs certificates of a server and of users. A user is a common name, his groups are organizations."""
+    """Signs certificates of a server and of users. A user is a common name; the organizations are its groups."""
 
     def __init__(self) -> None:
         self._now = datetime.now(UTC)
@@ -60,7 +60,7 @@ class Authority:
 
 
 class SigningKey(NamedTuple):
-    """PEM texts of what signs the tokens of service accounts, and of what verifies them."""
+    """PEM texts of the key that signs the tokens of service accounts, and of the key that verifies them."""
 
     private: str
     public: str

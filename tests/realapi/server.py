@@ -1,9 +1,9 @@
-"""`RealApiServer`: kube-apiserver and etcd, from nothing to ready, and what a test does with them.
+"""`RealApiServer` starts kube-apiserver and etcd, and sends requests to them.
 
-RBAC decides, tokens and certificates are real, the admission plugins are those that are on by default. No controller
-runs: a pod stays pending, a namespace is never gone, service accounts are made by those who need them.
-etcd listens on a socket in the directory. The port of kube-apiserver is held by a socket of our own for as long as it
-runs (SO_REUSEPORT), so that no other process can take it in between.
+RBAC decides, tokens and certificates are real, and the default admission plugins are on. No controller runs: a pod
+stays pending, a deleted namespace stays, and a test creates the service accounts that it needs.
+etcd listens on a socket in the directory. A socket of our own holds the port of kube-apiserver (SO_REUSEPORT), so that
+no other process can take the port before kube-apiserver or during its restart.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ ISSUER = "https://kubernetes.default.svc"
 READY_WITHIN_S = 60.0
 """It takes 3 s on two free cores."""
 KUBE_APISERVER = 1
-"""Its place among the guard's programs; etcd comes first."""
+"""Its index among the guard's programs; etcd is 0."""
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
@@ -49,11 +49,11 @@ APPLY_PATCH = "application/apply-patch+yaml"
 
 
 class RealApiServerError(Exception):
-    """It does not start, or refuses what a test takes for granted."""
+    """The API server does not start, or refuses a request that must succeed."""
 
 
 class Answer(NamedTuple):
-    """`value` is the object, or the Status that tells what went wrong."""
+    """`value` is the object, or the Status of a failure."""
 
     status: int
     value: Object
@@ -107,11 +107,11 @@ class RealApiServer:
                 guard.stdin.close()
                 guard.wait(timeout=20)
             self._guard = None
-        if self.directory.exists():  # the guard removes it, if it came to that
+        if self.directory.exists():  # the guard removes it, if there was one
             shutil.rmtree(self.directory)
 
     def restart(self) -> None:
-        """Kill kube-apiserver, start it again at its port, with what etcd has, and wait until it is ready."""
+        """Kill kube-apiserver, start it again at its port with the same etcd, and wait until it is ready."""
         assert self._guard is not None
         assert self._guard.stdin is not None
         assert self._guard.stdout is not None
@@ -153,7 +153,7 @@ class RealApiServer:
         return value
 
     def put(self, value: Object) -> Object:
-        """Create an object, or make it as given if it is there, by a server-side apply."""
+        """Create or replace an object, by a server-side apply."""
         return self.must("PATCH", f"{self.path_of(value)}?fieldManager=tests&force=true", value, kind=APPLY_PATCH)
 
     def path_of(self, value: Object) -> str:
@@ -172,7 +172,7 @@ class RealApiServer:
         return f"{base}{where}/{found[0]['name']}/{metadata['name']}"
 
     def kubectl(self, *words: str, stdin: str = "", kubeconfig: Path | None = None) -> subprocess.CompletedProcess[str]:
-        """Run kubectl, as the administrator unless told otherwise; the caller looks at its exit code."""
+        """Run kubectl, by default as the administrator; the caller checks the exit code."""
         if self.assets.kubectl is None:
             raise RealApiServerError("there is no kubectl, neither beside kube-apiserver nor on PATH")
         environ = {**os.environ, "KUBECONFIG": str(kubeconfig or self.admin_kubeconfig), "HOME": str(self.directory)}
@@ -186,15 +186,15 @@ class RealApiServer:
         return self.audit_log.stat().st_size
 
     def requests(self, *, offset: int = 0, user: str = "") -> list[Asked]:
-        """Return what it was asked since then, by everybody or by one user."""
+        """Return the requests since an offset, of all users or of one."""
         return [asked for asked in read_requests(self.audit_log, offset=offset) if user in {"", asked.user}]
 
     @property
     def ca_bundle(self) -> str:
-        """`ca` as a webhook's `clientConfig` wants it."""
+        """`ca` in base64, as `clientConfig` of a webhook has it."""
         return _base64(self.ca)
 
-    # Who asks
+    # Accounts
 
     def token_for(self, namespace: str, service_account: str) -> str:
         """Return a token for a service account that exists, good for an hour (TokenRequest)."""
@@ -207,7 +207,7 @@ class RealApiServer:
         return self._write_kubeconfig({"token": self.token_for(namespace, service_account)})
 
     def kubeconfig_of_user(self, name: str, *groups: str) -> Path:
-        """Return a kubeconfig with a client certificate; any name will do."""
+        """Return a kubeconfig with a client certificate for any user name."""
         return self._write_kubeconfig(
             {f"client-{key}-data": _base64(text) for key, text in self.sign_user(name, *groups)._asdict().items()}
         )
@@ -259,7 +259,7 @@ class RealApiServer:
             (self.directory / name).write_text(text)
 
     def _etcd(self) -> list[str]:
-        # NB: relative to the directory, because a socket's path has at most 107 bytes; etcd wants a port behind it.
+        # NB: relative to the directory, because the path of a socket has at most 107 bytes. etcd requires a port after it.
         client, peer = "unix://etcd.sock:0", "unix://peer.sock:0"
         return [
             str(self.assets.etcd),
@@ -279,7 +279,7 @@ class RealApiServer:
             "--bind-address=127.0.0.1",
             f"--secure-port={self.port}",
             "--permit-port-sharing",
-            # Nobody needs Endpoints of it, and those of a loopback address would be refused.
+            # No test reads its Endpoints, and the API server refuses a loopback address there.
             "--advertise-address=127.0.0.1",
             "--endpoint-reconciler-type=none",
             "--service-cluster-ip-range=10.96.0.0/24",
@@ -296,7 +296,7 @@ class RealApiServer:
         ]
 
     def _wait_for(self, path: str, deadline: float) -> None:
-        """Ask until there is a 200; raises when a program ends or the time does."""
+        """Ask until the answer is 200. Raises RealApiServerError when a program ends, or after the deadline."""
         said = "nothing yet"
         while time.monotonic() < deadline:
             self._check_that_it_lives()
@@ -311,7 +311,7 @@ class RealApiServer:
         raise RealApiServerError(f"GET {path} has no answer 200 within {READY_WITHIN_S:.0f} s: {said}\n{self._logs()}")
 
     def _check_that_it_lives(self) -> None:
-        """Also the pause between two tries."""
+        """Raise RealApiServerError if a program has ended. This is also the pause between two requests."""
         assert self._guard is not None
         assert self._guard.stdout is not None
         ended, _, _ = select.select([self._guard.stdout], [], [], 0.05)
@@ -329,7 +329,7 @@ class RealApiServer:
 
 
 def _hold_a_port() -> tuple[socket.socket, int]:
-    """Return a socket that keeps a port from everybody who does not share it; it never listens."""
+    """Return a socket that reserves a port, and the port. The socket never listens."""
     held = socket.socket()
     held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     held.bind(("127.0.0.1", 0))

@@ -15,7 +15,7 @@ from .assets import HOW_TO, NEEDED, USUAL_PLACE, VARIABLE, AssetsError, find_ass
 
 @pytest.fixture
 def usual(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The usual place, empty, with nothing said in the environment."""
+    """The usual place is an empty directory, and the variable is not set."""
     monkeypatch.setattr(assets, "USUAL_PLACE", tmp_path)
     monkeypatch.delenv(VARIABLE, raising=False)
     return tmp_path
@@ -27,7 +27,7 @@ def fill(directory: Path, *names: str) -> None:
         (directory / name).touch(mode=0o755)
 
 
-def test_nobody_has_put_one_there(usual: Path) -> None:
+def test_an_empty_usual_place(usual: Path) -> None:
     fill(usual, "etcd")
     assert find_assets() is None
 
@@ -45,7 +45,7 @@ def test_a_directory_that_was_named(usual: Path, monkeypatch: pytest.MonkeyPatch
     assert find_assets() == (usual / "own" / "kube-apiserver", usual / "own" / "etcd", None)
 
 
-def test_whoever_names_a_directory_gets_no_skip(usual: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_named_directory_without_the_programs_is_an_error(usual: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(usual, *NEEDED)
     (usual / "etcd").chmod(0o644)
     monkeypatch.setenv(VARIABLE, str(usual))
@@ -54,7 +54,7 @@ def test_whoever_names_a_directory_gets_no_skip(usual: Path, monkeypatch: pytest
 
 
 def run(**environ: str) -> subprocess.CompletedProcess[str]:
-    """Run tests that only a real API server can serve, as CI does."""
+    """Run tests that need a real API server, as CI does."""
     inherited = {key: value for key, value in os.environ.items() if key != VARIABLE}
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/node/api/test_account.py"],
@@ -77,7 +77,7 @@ def test_without_one_its_tests_are_skipped_in_one_line_even_in_ci() -> None:
 
 
 @pytest.mark.slow
-def test_one_that_is_named_wrongly_is_an_error() -> None:
+def test_a_wrong_directory_fails_the_tests() -> None:
     done = run(**{VARIABLE: "/nowhere"})
     assert done.returncode == 1
     assert f"{VARIABLE}=/nowhere: it has no kube-apiserver and no etcd" in done.stdout

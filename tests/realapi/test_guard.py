@@ -1,4 +1,4 @@
-"""Nothing outlives whoever started the guard, however that ends."""
+"""No program outlives the process that started the guard, however that process ends."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import select
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.fakes.waiting import wait_until
 from tests.paths import ROOT
 
 PATIENCE_S = 10.0
 
-# Writes its own number where the test finds it.
+# Writes its process id to a file.
 SLEEPER = [sys.executable, "-c", "import os, time; open('pid', 'w').write(str(os.getpid()) + '.'); time.sleep(60)"]
 
 
@@ -41,10 +41,7 @@ class Guarded:
 
     def _number(self) -> int:
         file = self.directory / "pid"
-        deadline = time.monotonic() + PATIENCE_S
-        while not file.exists() or not file.read_text().endswith("."):
-            assert time.monotonic() < deadline
-            time.sleep(0.005)
+        wait_until(lambda: file.exists() and file.read_text().endswith("."))
         return int(file.read_text().rstrip("."))
 
     def is_sleeping(self, *, within_s: float) -> bool:
@@ -69,7 +66,7 @@ def keep(tmp_path: Path) -> Iterator[Callable[..., Guarded]]:
 
 @pytest.mark.slow
 def test_the_end_of_the_input(keep: Callable[..., Guarded]) -> None:
-    """So ends a process that was killed, too: the kernel closes what it held."""
+    """The input also ends when its writer is killed, because the kernel closes the pipe."""
     guarded = keep()
     assert guarded.is_sleeping(within_s=0.1)
     assert guarded.guard.stdin is not None
@@ -90,7 +87,7 @@ def test_a_guard_that_is_ended(keep: Callable[..., Guarded]) -> None:
 
 @pytest.mark.slow
 def test_a_guard_that_is_killed(keep: Callable[..., Guarded]) -> None:
-    """Only the files stay then."""
+    """The kernel kills the programs; the files stay."""
     guarded = keep()
     guarded.guard.kill()
     assert not guarded.is_sleeping(within_s=PATIENCE_S)
@@ -103,7 +100,7 @@ def test_a_program_that_ends_ends_the_others(keep: Callable[..., Guarded]) -> No
     assert guarded.guard.stdout.readline().decode() == f"{Path(sys.executable).name} ended with 3\n"
     assert not guarded.is_sleeping(within_s=0)
     assert (guarded.directory / f"{Path(sys.executable).name}.log").read_text() == "no space\n"
-    assert guarded.guard.poll() is None  # the logs are for whoever holds the input
+    assert guarded.guard.poll() is None  # the logs stay until the input ends
 
 
 @pytest.mark.slow

@@ -1,8 +1,7 @@
-"""The webhook's source and the commands ask a real API server for access policies, under an account with few rights."""
+"""The webhook's source and the commands read access policies from a real API server, with an account of few rights."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from tests.webhook.snapshot.api_server import policy, policy_config
+from tests.fakes.objects import policy, policy_config
+from tests.fakes.waiting import wait_until
 from webhook.cli import nadmit
 from webhook.kube.informers import Timing
 from webhook.snapshot.source import ClusterSource
@@ -25,9 +25,8 @@ KINDS = {
     "NetworkAttachmentPolicyConfig": "networkattachmentpolicyconfigs",
 }
 OPEN_SCHEMA = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-"""Lets in what the real schema would refuse: a policy may be older than its schema."""
+"""Accepts policies that the real schema would refuse, because a policy may be older than its schema."""
 SAN = {"name": "san", "action": "Allow", "networks": [{"namespaces": ["infra"], "names": ["storage"]}]}
-PATIENCE_S = 20
 
 
 def definition(kind: str) -> dict[str, Any]:
@@ -57,7 +56,7 @@ def path_of(kind: str, name: str = "") -> str:
 
 @pytest.fixture
 def reader(real_api: RealApiServer) -> Path:
-    """An account that may list and watch the four resources, and nothing else."""
+    """An account that may only list and watch the four resources."""
     rules = [
         {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["list", "watch"]},
         {"apiGroups": ["k8s.cni.cncf.io"], "resources": ["network-attachment-definitions"], "verbs": ["list", "watch"]},
@@ -76,24 +75,17 @@ def reader(real_api: RealApiServer) -> Path:
 
 @pytest.fixture
 def install(real_api: RealApiServer) -> Iterator[Callable[[], None]]:
-    """Install the definitions; they are gone after the test."""
+    """Install the definitions, and remove them after the test."""
 
     def install() -> None:
         for kind in KINDS:
             real_api.put(definition(kind))
-        wait(lambda: all(real_api.ask("GET", path_of(kind)).status == 200 for kind in KINDS))
+        wait_until(lambda: all(real_api.ask("GET", path_of(kind)).status == 200 for kind in KINDS))
 
     yield install
     for plural in KINDS.values():
         real_api.ask("DELETE", f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{plural}.{GROUP}")
-    wait(lambda: all(real_api.ask("GET", path_of(kind)).status == 404 for kind in KINDS))
-
-
-def wait(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until(lambda: all(real_api.ask("GET", path_of(kind)).status == 404 for kind in KINDS))
 
 
 @pytest.fixture
@@ -107,14 +99,14 @@ def networks(real_api: RealApiServer) -> None:
 
 
 def put(real_api: RealApiServer, value: dict[str, Any]) -> None:
-    """Write an object; the generation is the server's."""
+    """Write an object; the server sets its generation."""
     real_api.put({**value, "metadata": {"name": value["metadata"]["name"]}})
 
 
 def test_policies_of_a_real_cluster(
     real_api: RealApiServer, reader: Path, networks: None, install: Callable[[], None], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The definitions come later than the source; policies come, change, get a status, and go."""
+    """The definitions are installed after the source has started; policies are created, changed, given a status and deleted."""
     swaps: list[object] = []
     timing = Timing(absent_retry_s=0.05)
     source = ClusterSource(reader, timing=timing, on_swap=swaps.append, environ={})
@@ -125,26 +117,26 @@ def test_policies_of_a_real_cluster(
 
     source.start()
     try:
-        wait(lambda: source.problem() is None)
+        wait_until(lambda: source.problem() is None)
         assert rules() == {}
         install()
         put(real_api, policy("blue-storage", SAN, pods=[{"namespaces": ["blue"]}]))
-        wait(lambda: rules() == {"blue-storage": ["san"]})
+        wait_until(lambda: rules() == {"blue-storage": ["san"]})
         put(real_api, policy_config(posture="Strict"))
-        wait(lambda: source.snapshot().policies.config)
+        wait_until(lambda: source.snapshot().policies.config)
         before, count = source.snapshot().policies, len(swaps)
         status = {"status": {"observedGeneration": 1}}
         path = f"{path_of('NetworkAttachmentPolicy', 'blue-storage')}/status"
         real_api.must("PATCH", path, status, kind="application/merge-patch+json")
         put(real_api, policy("broken", {**SAN, "limits": {"ips": {"cidrs": ["ten"]}}}))
-        wait(lambda: len(swaps) > count)
+        wait_until(lambda: len(swaps) > count)
         assert "broken" in rules()
         assert len(swaps) == count + 1
         assert source.snapshot().policies.policies[0] is before.policies[0]
         assert caplog.text.count('NetworkAttachmentPolicy "broken": spec.attachments[0].limits.ips.cidrs[0]') == 1
         real_api.must("DELETE", path_of("NetworkAttachmentPolicy", "blue-storage"))
         real_api.must("DELETE", path_of("NetworkAttachmentPolicyConfig", "cluster"))
-        wait(lambda: list(rules()) == ["broken"] and source.snapshot().policies.config is None)
+        wait_until(lambda: list(rules()) == ["broken"] and source.snapshot().policies.config is None)
     finally:
         source.stop()
 
@@ -160,13 +152,13 @@ def test_commands_ask_a_real_cluster(
     assert (allowed.exit_code, allowed.stderr) == (0, "")
     assert 'decided: NetworkAttachmentPolicy "blue-storage" rule "san" (Allow)' in allowed.stdout
     user = "system:serviceaccount:default:nadmit-reader"
-    wait(lambda: len(real_api.requests(offset=offset, user=user)) == 4)
+    wait_until(lambda: len(real_api.requests(offset=offset, user=user)) == 4)
     assert {asked.verb for asked in real_api.requests(offset=offset, user=user)} == {"list"}
     listed = ask("rules", kubeconfig=reader)
     assert "infra/storage  yes" in " ".join(listed.stdout.replace("    ", "  ").splitlines())
 
 
-def test_who_may_not_list_is_told_what_is_missing(real_api: RealApiServer) -> None:
+def test_a_missing_right_is_named(real_api: RealApiServer) -> None:
     result = ask("rules", kubeconfig=real_api.kubeconfig_of_user("alice"))
     assert (result.exit_code, result.stdout) == (2, "")
     assert "list is forbidden" in result.stderr

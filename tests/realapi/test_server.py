@@ -1,17 +1,18 @@
-"""What the tests of other packages rely on: users, impersonation, webhooks, the definition's schema, and an end."""
+"""The real API server has what other tests rely on: users, impersonation, webhooks, the schema of definitions, and an end."""
 
 from __future__ import annotations
 
 import json
 import ssl
 import threading
-import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.fakes.waiting import wait_until
 
 from .assets import Assets
 from .server import Answer, RealApiServer, RealApiServerError
@@ -44,7 +45,7 @@ def test_impersonation(real_api: RealApiServer) -> None:
     assert json.loads(done.stdout)["status"]["userInfo"]["username"] == "bob"
 
 
-def test_what_was_asked(real_api: RealApiServer) -> None:
+def test_requests_are_in_the_audit_log(real_api: RealApiServer) -> None:
     offset = real_api.audit_offset()
     real_api.ask("GET", "/api/v1/namespaces/nowhere")
     (asked,) = real_api.requests(offset=offset)
@@ -62,13 +63,13 @@ def test_the_schema_of_a_definition(real_api: RealApiServer, spec: dict[str, Any
         real_api.must("DELETE", f"{path}/lan")
 
 
-def test_what_a_test_takes_for_granted_is_an_error_otherwise(real_api: RealApiServer) -> None:
+def test_a_request_that_must_succeed_raises(real_api: RealApiServer) -> None:
     with pytest.raises(RealApiServerError, match=r'^GET /api/v1/namespaces/nowhere: 404: namespaces "nowhere" not'):
         real_api.must("GET", "/api/v1/namespaces/nowhere")
 
 
 class _Refusing(BaseHTTPRequestHandler):
-    """A webhook that says no to everybody, with the user's name."""
+    """A webhook that refuses every request and names the user."""
 
     def do_POST(self) -> None:
         review = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["request"]
@@ -81,7 +82,7 @@ class _Refusing(BaseHTTPRequestHandler):
         self.wfile.write(text)
 
     def log_message(self, *args: object) -> None:
-        """Be quiet."""
+        """Log nothing."""
 
 
 @pytest.fixture
@@ -122,9 +123,8 @@ def registered(real_api: RealApiServer, webhook: str) -> Iterator[None]:
 
 def test_a_webhook_at_a_url(real_api: RealApiServer, registered: None) -> None:
     """NB: the API server learns of a new webhook by a watch."""
-    deadline = time.monotonic() + 10
-    while (answer := _create_config_map(real_api)).status == 201 and time.monotonic() < deadline:
-        time.sleep(0.02)
+    wait_until(lambda: _create_config_map(real_api).status != 201)
+    answer = _create_config_map(real_api)
     assert answer.status == 400
     said = 'admission webhook "refusing.tests.example" denied the request: not for nadmit-tests-admin'
     assert answer.value["message"] == said
@@ -135,8 +135,8 @@ def _create_config_map(real_api: RealApiServer) -> Answer:
     return real_api.ask("POST", f"{path}?dryRun=All", {"metadata": {"name": "any"}})
 
 
-def test_one_that_does_not_start(real_api: RealApiServer, tmp_path: Path) -> None:
-    """It says why at once, and leaves nothing."""
+def test_a_server_that_does_not_start(real_api: RealApiServer, tmp_path: Path) -> None:
+    """The error names the reason at once, and no file or process is left."""
     broken = tmp_path / "kube-apiserver"
     broken.write_text("#!/bin/sh\necho there is no space; exit 3\n")
     broken.chmod(0o755)

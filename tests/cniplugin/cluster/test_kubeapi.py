@@ -21,7 +21,12 @@ from cniplugin.cluster.kubeapi import Client, Event, ReplacedError
 from cniplugin.cluster.kubeconfig import ClusterConfig
 from cniplugin.cluster.transport import RESPONSE_BYTES_MAX
 from cniplugin.cnierrors import CniError, NotFoundError
-from tests.fakes.node_apiserver import CUT, DROP, RAW, Answer, ApiServer, Clock, failure, make_keys, nothing_left, pod
+from tests.fakes.apiserver import CUT, DROP, RAW, Answer, ApiServer, failure
+from tests.fakes.certificates import make_keys
+from tests.fakes.clock import Clock
+from tests.fakes.objects import pod_with_account as pod
+from tests.fakes.objects import write_kubeconfig
+from tests.fakes.threads import nothing_left
 from tests.paths import ROOT
 
 if TYPE_CHECKING:
@@ -39,7 +44,7 @@ def _nothing_left() -> Iterator[None]:
 
 @pytest.fixture
 def api(tmp_path: Path) -> Iterator[ApiServer]:
-    with ApiServer(tmp_path) as server:
+    with ApiServer(keys=make_keys()) as server:
         server.put(POD, pod())
         yield server
 
@@ -69,7 +74,12 @@ def client(connect: Callable[..., Client]) -> Client:
 
 def config_of(api: ApiServer, **changes: Any) -> ClusterConfig:
     config = ClusterConfig(
-        server=api.url, host="127.0.0.1", port=api.port, ca_data=api.keys.ca, is_tls=api.is_tls, token="t-1"
+        server=api.url,
+        host="127.0.0.1",
+        port=api.port,
+        ca_data=api.ca if api.is_tls else "",
+        is_tls=api.is_tls,
+        token="t-1",
     )
     return config.replace(**changes)
 
@@ -86,25 +96,25 @@ def refusal(call: Callable[[], object], *, code: int = 11) -> str:
 
 
 def test_one_connection_for_all_requests(api: ApiServer, client: Client) -> None:
-    assert client.get(POD) == client.get(POD) == pod()
+    assert client.get(POD) == client.get(POD) == api.get(POD)
     assert api.connections == 1
     assert api.requests[0].headers["authorization"] == "Bearer t-1"
     assert api.requests[0].headers["host"] == f"127.0.0.1:{api.port}"
 
 
 def test_plain_http_and_a_prefix(tmp_path: Path, clock: Clock) -> None:
-    with ApiServer(tmp_path, is_tls=False) as api:
+    with ApiServer() as api:
         api.put(f"/k8s/x{POD}", pod())
         config = config_of(api, prefix="/k8s/x")
         with Client(config, deadline=clock.now + LEFT_S, clock=clock, sleep=clock.sleep) as client:
-            assert client.get(POD) == pod()
+            assert client.get(POD) == api.get(f"/k8s/x{POD}")
 
 
 @pytest.mark.slow
 def test_a_slow_server_is_no_problem(api: ApiServer) -> None:
-    api.answers += [Answer(after_s=0.7), Answer(after_s=0.7)]
+    api.next_answers += [Answer(after_s=0.7), Answer(after_s=0.7)]
     with Client(config_of(api), deadline=time.monotonic() + LEFT_S, clock=time.monotonic, sleep=_never) as client:
-        assert client.get(POD) == client.get(POD) == pod()
+        assert client.get(POD) == client.get(POD) == api.get(POD)
     assert len(api.requests) == 2
 
 
@@ -126,13 +136,13 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
     ids=["chunked", "until-the-end", "http-1.0", "early-hints"],
 )
 def test_forms_of_http(api: ApiServer, client: Client, text: bytes) -> None:
-    api.answers.append(Answer(RAW, text))
+    api.next_answers.append(Answer(RAW, text))
     assert client.get("/x") == {"a": 1}
 
 
 def test_a_client_certificate_that_is_never_in_a_file(tmp_path: Path, clock: Clock) -> None:
     certificate, key = client_pair()
-    with ApiServer(tmp_path, client_ca=certificate) as api:
+    with ApiServer(keys=make_keys(), client_ca=certificate) as api:
         api.put(POD, pod())
         config = config_of(api, token="", cert_data=certificate, key_data=key)
         with Client(config, deadline=clock.now + LEFT_S, clock=clock, sleep=clock.sleep) as client:
@@ -145,11 +155,11 @@ def test_a_client_certificate_in_files(tmp_path: Path, clock: Clock) -> None:
     certificate, key = client_pair()
     (tmp_path / "a.crt").write_text(certificate)
     (tmp_path / "a.key").write_text(key)
-    with ApiServer(tmp_path, client_ca=certificate) as api:
+    with ApiServer(keys=make_keys(), client_ca=certificate) as api:
         api.put(POD, pod())
         config = config_of(api, cert_file=str(tmp_path / "a.crt"), key_file=str(tmp_path / "a.key"))
         with Client(config, deadline=clock.now + LEFT_S, clock=clock, sleep=clock.sleep) as client:
-            assert client.get(POD) == pod()
+            assert client.get(POD) == api.get(POD)
 
 
 def client_pair() -> tuple[str, str]:
@@ -166,47 +176,47 @@ def client_pair() -> tuple[str, str]:
 
 @pytest.mark.parametrize("code", [408, 409, 410, 429, 500, 502, 503, 504])
 def test_an_answer_that_may_change(api: ApiServer, client: Client, clock: Clock, code: int) -> None:
-    api.answers += [failure(code), failure(code), failure(code)]
-    assert client.get(POD) == pod()
+    api.next_answers += [failure(code), failure(code), failure(code)]
+    assert client.get(POD) == api.get(POD)
     assert clock.slept == [0.05, 0.1, 0.2]
 
 
 @pytest.mark.parametrize("kind", [CUT, DROP])
 def test_a_connection_that_breaks(api: ApiServer, client: Client, clock: Clock, kind: int) -> None:
-    api.answers += [Answer(kind, b'{"kind": "Po' if kind == CUT else b"")]
-    assert client.get(POD) == pod()
+    api.next_answers += [Answer(kind, b'{"kind": "Po' if kind == CUT else b"")]
+    assert client.get(POD) == api.get(POD)
     assert (api.connections, clock.slept) == (2, [0.05])
 
 
 def test_a_kept_connection_that_was_ended_costs_no_pause(api: ApiServer, client: Client, clock: Clock) -> None:
     client.get(POD)
-    api.answers.append(Answer(DROP))
-    assert client.get(POD) == pod()
+    api.next_answers.append(Answer(DROP))
+    assert client.get(POD) == api.get(POD)
     assert (api.connections, clock.slept) == (2, [])
 
 
 def test_a_server_that_ends_each_connection(api: ApiServer, client: Client) -> None:
-    api.answers += [Answer(200, b"{}", {"Connection": "close"})] * 2
+    api.next_answers += [Answer(200, b"{}", {"Connection": "close"})] * 2
     client.get(POD)
     client.get(POD)
     assert api.connections == 2
 
 
 def test_retry_after(api: ApiServer, client: Client, clock: Clock) -> None:
-    api.answers += [failure(429, Retry_After="7"), failure(429, Retry_After="Mon, 23 Nov 2026 20:00:00 GMT")]
-    assert client.get(POD) == pod()
+    api.next_answers += [failure(429, Retry_After="7"), failure(429, Retry_After="Mon, 23 Nov 2026 20:00:00 GMT")]
+    assert client.get(POD) == api.get(POD)
     assert clock.slept == [7.0, 0.1]
 
 
 def test_retry_after_the_deadline_is_not_waited_for(api: ApiServer, client: Client, clock: Clock) -> None:
-    api.answers.append(failure(429, "too many", Retry_After="60"))
+    api.next_answers.append(failure(429, "too many", Retry_After="60"))
     what = refusal(lambda: client.get(POD))
     assert what == f'API server {api.url}: the time is over: it answers 429: "too many"'
     assert clock.slept == []
 
 
 def test_tries_end_at_the_deadline(api: ApiServer, client: Client, clock: Clock) -> None:
-    api.answers += [failure(500)] * 100
+    api.next_answers += [failure(500)] * 100
     assert "the time is over: it answers 500" in refusal(lambda: client.get(POD))
     assert LEFT_S - 2 <= sum(clock.slept) < LEFT_S
     assert max(clock.slept) == 2.0
@@ -218,7 +228,7 @@ def test_no_time_at_all(api: ApiServer, connect: Callable[..., Client]) -> None:
 
 
 def test_a_server_that_says_nothing(api: ApiServer, connect: Callable[..., Client]) -> None:
-    api.answers.append(Answer(after_s=5))
+    api.next_answers.append(Answer(after_s=5))
     assert refusal(lambda: connect(left_s=0.05).get(POD)).endswith("the time is over: no answer in time")
 
 
@@ -232,19 +242,19 @@ def test_time_that_runs_out_in_the_middle_of_a_try(api: ApiServer) -> None:
 def test_a_server_that_comes_up(tmp_path: Path, clock: Clock) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    server = ApiServer(tmp_path, port=port)
+    server = ApiServer(keys=make_keys(), port=port)
     server._server.server_close()
     up: list[ApiServer] = []
 
     def come_up() -> None:
         if len(clock.slept) == 2:
-            up.append(ApiServer(tmp_path, port=port).__enter__())
+            up.append(ApiServer(keys=make_keys(), port=port).__enter__())
             up[0].put(POD, pod())
 
     clock.on_sleep = come_up
     try:
         with Client(config_of(server, port=port), deadline=clock.now + 30, clock=clock, sleep=clock.sleep) as client:
-            assert client.get(POD) == pod()
+            assert client.get(POD) == up[0].get(POD)
     finally:
         for started in up:
             started.__exit__()
@@ -260,8 +270,8 @@ def test_nobody_listens(api: ApiServer, connect: Callable[..., Client]) -> None:
 
 def test_an_object_that_appears(api: ApiServer, client: Client, clock: Clock) -> None:
     late = "/api/v1/namespaces/team-a/pods/late"
-    clock.on_sleep = lambda: api.objects.update({late: pod("late")} if len(clock.slept) == 3 else {})
-    assert client.get(late, appears_within_s=5) == pod("late")
+    clock.on_sleep = lambda: api.put(late, pod("late")) if len(clock.slept) == 3 else None
+    assert client.get(late, appears_within_s=5)["metadata"]["name"] == "late"
 
 
 def test_an_object_that_does_not_appear(client: Client, clock: Clock) -> None:
@@ -282,7 +292,7 @@ def test_a_token_that_was_renewed(api: ApiServer, connect: Callable[..., Client]
     file.write_text("t-2\n")
     client.get(POD)
     api.token = "t-2"
-    assert client.get(POD) == pod()
+    assert client.get(POD) == api.get(POD)
     assert [request.headers["authorization"][-3:] for request in api.requests] == ["t-1", "t-1", "t-1", "t-2"]
 
 
@@ -321,14 +331,14 @@ def test_what_rbac_lacks(
     api: ApiServer, client: Client, call: Callable[[Client], object], what: tuple[str, str]
 ) -> None:
     """NB: the error quotes the server, because admission answers 403 too."""
-    api.answers.append(failure(403, "x is forbidden"))
+    api.next_answers.append(failure(403, "x is forbidden"))
     lacks, needs = what
     said = f'this account may not {lacks}: "x is forbidden"; if RBAC forbids it, its role needs {needs}'
     assert refusal(lambda: call(client)) == f"API server {api.url}: {said}"
 
 
 def test_what_the_server_says_is_long_enough_to_tell_why(api: ApiServer, client: Client) -> None:
-    api.answers.append(failure(403, "x" * 290 + " webhook says no"))
+    api.next_answers.append(failure(403, "x" * 290 + " webhook says no"))
     what = refusal(lambda: client.get(POD))
     assert f'"{"x" * 290} webh..."; if RBAC forbids it' in what
 
@@ -353,18 +363,18 @@ def test_another_authority(api: ApiServer, connect: Callable[..., Client], clock
 )
 def test_a_certificate_that_is_not_good(tmp_path: Path, clock: Clock, keys: Any, reason: str) -> None:
     with (
-        ApiServer(tmp_path, keys=keys) as api,
+        ApiServer(keys=keys) as api,
         Client(config_of(api), deadline=clock.now + 30, clock=clock, sleep=clock.sleep) as client,
     ):
         assert f"its certificate cannot be trusted: {reason}; check" in refusal(lambda: client.get(POD))
 
 
 def test_a_certificate_for_a_name_that_is_not_in_the_address(tmp_path: Path, clock: Clock) -> None:
-    with ApiServer(tmp_path, keys=make_keys("api.example")) as api:
+    with ApiServer(keys=make_keys("api.example")) as api:
         api.put(POD, pod())
         config = config_of(api, server_name="api.example")
         with Client(config, deadline=clock.now + 30, clock=clock, sleep=clock.sleep) as client:
-            assert client.get(POD) == pod()
+            assert client.get(POD) == api.get(POD)
 
 
 def test_without_an_authority_those_of_the_system_count(api: ApiServer, connect: Callable[..., Client]) -> None:
@@ -404,13 +414,13 @@ OK = b"HTTP/1.1 200 OK\r\n"
     ids=lambda value: value[:40].decode("latin-1") if isinstance(value, bytes) else "",
 )
 def test_what_is_no_answer(api: ApiServer, client: Client, clock: Clock, text: bytes, what: str) -> None:
-    api.answers.append(Answer(RAW, text))
+    api.next_answers.append(Answer(RAW, text))
     assert what in refusal(lambda: client.get("/x"))
     assert clock.slept == []
 
 
 def test_a_huge_answer_without_length(api: ApiServer, client: Client) -> None:
-    api.answers.append(Answer(RAW, OK + b"\r\n" + b"x" * (RESPONSE_BYTES_MAX + 1)))
+    api.next_answers.append(Answer(RAW, OK + b"\r\n" + b"x" * (RESPONSE_BYTES_MAX + 1)))
     assert "more than 16777216 bytes" in refusal(lambda: client.get("/x"))
 
 
@@ -421,11 +431,11 @@ def test_the_status_is_one_merge_patch(api: ApiServer, client: Client) -> None:
     client.patch_status("team-a", "web", {"k8s.v1.cni.cncf.io/network-status": "[]"}, uid="uid-1")
     assert api.asked() == [f"PATCH {POD}/status"]
     assert api.requests[0].headers["content-type"] == "application/merge-patch+json"
-    assert api.objects[POD]["metadata"]["annotations"] == {"k8s.v1.cni.cncf.io/network-status": "[]"}
+    assert api.get(POD)["metadata"]["annotations"] == {"k8s.v1.cni.cncf.io/network-status": "[]"}
 
 
 def test_a_conflict_is_tried_again(api: ApiServer, client: Client, clock: Clock) -> None:
-    api.answers.append(failure(409))
+    api.next_answers.append(failure(409))
     client.patch_status("team-a", "web", {"a": "b"}, uid="uid-1")
     assert api.asked() == [f"PATCH {POD}/status", f"GET {POD}", f"PATCH {POD}/status"]
     assert clock.slept == [0.05]
@@ -436,15 +446,15 @@ def test_a_pod_that_was_created_anew_is_not_written(
     api: ApiServer, client: Client, clock: Clock, answers: list[Answer]
 ) -> None:
     """Current API servers answer 422, tested in `tests/node/api`; a failed precondition gets 409."""
-    api.answers += answers
+    api.next_answers += answers
     with pytest.raises(ReplacedError, match="team-a/web was created anew: its uid is not uid-0"):
         client.patch_status("team-a", "web", {"a": "b"}, uid="uid-0")
-    assert "annotations" not in api.objects[POD]["metadata"]
+    assert "annotations" not in api.get(POD)["metadata"]
     assert clock.slept == []
 
 
 def test_a_patch_that_is_refused_for_another_reason(api: ApiServer, client: Client) -> None:
-    api.answers.append(failure(422, "annotations: too long"))
+    api.next_answers.append(failure(422, "annotations: too long"))
     what = refusal(lambda: client.patch_status("team-a", "web", {"a": "b"}, uid="uid-1"))
     assert what.endswith('it refuses PATCH /api/v1/namespaces/team-a/pods/web/status with 422: "annotations: too long"')
 
@@ -505,19 +515,9 @@ print(json.dumps([sorted(before), sorted(later)]))
 
 
 def test_what_the_plugin_process_loads(api: ApiServer, tmp_path: Path) -> None:
-    file = tmp_path / "kubeconfig"
-    cluster = {"server": api.url, "certificate-authority": str(tmp_path / "ca.crt")}
-    (tmp_path / "ca.crt").write_text(api.keys.ca)
-    file.write_text(
-        json.dumps(
-            {
-                "current-context": "a",
-                "contexts": [{"name": "a", "context": {"cluster": "a", "user": "a"}}],
-                "clusters": [{"name": "a", "cluster": cluster}],
-                "users": [{"name": "a", "user": {"token": "t-1"}}],
-            }
-        )
-    )
+    (tmp_path / "ca.crt").write_text(api.ca)
+    authority = {"certificate-authority": str(tmp_path / "ca.crt")}
+    file = write_kubeconfig(tmp_path / "kubeconfig", api.url, {"token": "t-1"}, **authority)
     command = [sys.executable, "-IS", "-c", SCRIPT, str(ROOT), str(file)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, "LC_ALL": "C.UTF-8"})
     before, later = (set(names) for names in json.loads(done.stdout))

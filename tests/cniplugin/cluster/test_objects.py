@@ -19,7 +19,7 @@ from cniplugin.cluster.objects import (
     fetch_policies,
 )
 from cniplugin.cnierrors import CniError, NotFoundError
-from tests.fakes.node_apiserver import pod
+from tests.fakes.objects import pod_with_account as pod
 
 POD = "/api/v1/namespaces/team-a/pods/web"
 NETWORK = "/apis/k8s.cni.cncf.io/v1/namespaces/team-a/network-attachment-definitions/blue"

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Self
 
 import pytest
 
-from tests.fakes.node_apiserver import Answer, ApiServer, Request, pod
+from tests.fakes.apiserver import ApiServer
+from tests.fakes.certificates import make_keys
+from tests.fakes.objects import pod_with_account
+from tests.fakes.objectstore import CONFIGS, NAMESPACES, POLICIES
 from tests.realapi.server import RealApiServer
 
-from .world import DEFAULT, NETWORKS, POD, STATUS, UID, Conf
+from .podnode import DEFAULT, NETWORKS, POD, STATUS, UID, Conf
 
 ACCESS = "access.nadmit.io/v1alpha1"
 DEFINITIONS = "network-attachment-definitions"
@@ -99,58 +100,49 @@ class Cluster(ABC):
 class Api(ApiServer, Cluster):
     """An API server with scripted answers to requests; None is the true answer."""
 
-    def __init__(self, directory: Path) -> None:
-        super().__init__(directory)
-        self.instead: Callable[[Request], Answer | None] = lambda _request: None
+    def __init__(self) -> None:
+        super().__init__(keys=make_keys())
+        self.has_strict_namespaces = True
+        for path in (POLICIES, CONFIGS):
+            del self.objects[path]  # these kinds are not installed
         self.uid = UID
         self.bearer = self.token = "secret"
-        self.put("/api/v1/namespaces/blue", {"metadata": {"name": "blue", "labels": {"team": "blue"}}})
+        self.put("/api/v1/namespaces/blue", {"metadata": {"labels": {"team": "blue"}}})
         self.put_pod()
 
-    @property
-    def ca(self) -> str:
-        return self.keys.ca
-
-    def answer_to(self, request: Request) -> Answer:
-        return self.instead(request) or super().answer_to(request)
-
     def put_network(self, namespace: str, name: str, config: object, **metadata: Any) -> None:
-        if f"/api/v1/namespaces/{namespace}" not in self.objects:
-            self.put(f"/api/v1/namespaces/{namespace}", {"metadata": {"name": namespace}})
+        if ("", namespace) not in self.names(NAMESPACES):
+            self.put(f"/api/v1/namespaces/{namespace}", {})
         self.put(_path_of_network(namespace, name), _network(namespace, name, config, metadata))
 
     def delete_network(self, namespace: str, name: str) -> None:
-        del self.objects[_path_of_network(namespace, name)]
+        self.delete(_path_of_network(namespace, name))
 
     def put_rules(self, *values: Conf) -> None:
-        self.kinds.add("networkattachmentpolicies")
+        self.serve(*{POLICIES, CONFIGS} - set(self.objects))
         for value in values:
             self.put(_path_of_rules(value), value)
 
     def delete_rules(self) -> None:
-        for path in [path for path in self.objects if path.startswith("/apis/access.nadmit.io/")]:
-            del self.objects[path]
+        self.serve(*{POLICIES, CONFIGS} & set(self.objects))
 
     def label_namespace(self, name: str = "blue", /, **labels: str) -> None:
-        self.objects[f"/api/v1/namespaces/{name}"]["metadata"]["labels"] = labels
+        self.modify(f"/api/v1/namespaces/{name}", lambda value: value["metadata"].update(labels=labels))
 
     def put_pod(self, networks: object = None, *, default: str | None = None, **annotations: str) -> None:
-        self.put(POD, pod("web-0", "blue", self.uid, annotations=_annotations(networks, default, annotations)))
+        self.put(
+            POD, pod_with_account("web-0", "blue", self.uid, annotations=_annotations(networks, default, annotations))
+        )
 
     def delete_pod(self) -> None:
-        del self.objects[POD]
+        self.delete(POD)
 
     def replace_pod(self) -> None:
         self.uid = "uid-2"
         super().replace_pod()
 
     def annotations(self) -> dict[str, str]:
-        found = self.objects[POD]["metadata"]["annotations"]
-        assert isinstance(found, dict)
-        return found
-
-    def events(self) -> list[Conf]:
-        return [value for value in self.objects.values() if value.get("kind") == "Event"]
+        return dict(self.get(POD)["metadata"]["annotations"])
 
 
 class RealCluster(Cluster):
@@ -249,18 +241,6 @@ def _network(namespace: str, name: str, config: object, metadata: dict[str, Any]
     value = _object("k8s.cni.cncf.io/v1", "NetworkAttachmentDefinition", name, namespace, **metadata)
     spec = {} if config is None else {"config": config if isinstance(config, str) else json.dumps(config)}
     return {**value, "spec": spec}
-
-
-def policy(name: str, *attachments: Conf, **spec: Any) -> Conf:
-    """Return a NetworkAttachmentPolicy with these rules."""
-    head = {"apiVersion": ACCESS, "kind": "NetworkAttachmentPolicy", "metadata": {"name": name}}
-    return {**head, "spec": {**spec, "attachments": list(attachments)}}
-
-
-def config(**spec: Any) -> Conf:
-    """Return the configuration of the access rules."""
-    head = {"apiVersion": ACCESS, "kind": "NetworkAttachmentPolicyConfig", "metadata": {"name": "cluster"}}
-    return {**head, "spec": spec}
 
 
 def _path_of_rules(value: Conf) -> str:

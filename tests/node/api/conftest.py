@@ -1,17 +1,17 @@
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.fakes.node_apiserver import nothing_left
+from tests.fakes.threads import nothing_left
+from tests.fakes.waiting import wait_until
 from tests.realapi.server import RealApiServer
 
 from .cluster import ACCESS, ACCOUNT, IN_PROCESS, REAL, Api, Cluster, RealCluster
-from .world import REPO, Node, problem
+from .podnode import REPO, Node, problem
 
 ACCESS_CRDS = sorted((REPO / "manifests" / "crds").glob("networkattachmentpolic*.yaml"))
 
@@ -28,19 +28,16 @@ def bearer(real_api: RealApiServer) -> str:
     return real_api.token_for(*ACCOUNT)
 
 
-def wait_until_served(server: RealApiServer, path: str, *, within_s: float = 30.0) -> None:
+def wait_until_served(server: RealApiServer, path: str) -> None:
     """NB: for a moment after its installation, a kind is not found."""
-    deadline = time.monotonic() + within_s
-    while server.ask("GET", path).status != 200:
-        assert time.monotonic() < deadline, path
-        time.sleep(0.05)
+    wait_until(lambda: server.ask("GET", path).status == 200, lambda: path)
 
 
 @pytest.fixture(params=[IN_PROCESS, REAL])
-def api(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Cluster]:
-    """An API server with pod blue/web-0. Each test runs with both, unless it is marked `misbehaving` or `genuine`."""
+def api(request: pytest.FixtureRequest) -> Iterator[Cluster]:
+    """An API server with pod blue/web-0: each test runs with both, unless it is marked `misbehaving` or `genuine`."""
     if request.param == IN_PROCESS:
-        with nothing_left(), Api(tmp_path) as server:
+        with nothing_left(), Api() as server:
             yield server
     else:
         bearer = request.getfixturevalue("bearer")

@@ -11,8 +11,8 @@ from cniplugin.cnierrors import CniError
 from tests.realapi.server import RealApiServer
 
 from .cluster import ACCOUNT_NAME, DEFINITIONS, RealCluster, genuine
+from .podnode import REPO, STATUS, Node
 from .test_answers import about_the_pod, connect
-from .world import REPO, STATUS, Node
 
 pytestmark = [pytest.mark.root, pytest.mark.slow, genuine]
 

@@ -15,7 +15,7 @@ from cniplugin.cluster.kubeconfig import ClusterConfig
 from cniplugin.cnierrors import CniError, NotFoundError
 
 from .cluster import Cluster
-from .world import POD, Conf
+from .podnode import POD, Conf
 
 EVENTS = "/api/v1/namespaces/blue/events"
 JSON = "application/json"

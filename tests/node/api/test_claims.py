@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from tests.fakes.node_apiserver import Answer, Request, failure
+from tests.fakes.apiserver import Answer, Request, failure
+from tests.fakes.objects import policy
 
-from .cluster import Api, misbehaving, policy
-from .world import POD, Conf, Node
+from .cluster import Api, misbehaving
+from .podnode import POD, Conf, Node
 
 pytestmark = [pytest.mark.root, pytest.mark.slow, misbehaving]
 
@@ -33,7 +34,7 @@ def claim(*config: Conf, request: str = "vf", driver: str = SRIOV) -> Conf:
 
 def give(api: Api, value: Conf | None, *, way: str = "claim", version: str = "v1") -> None:
     """Put the claim, and the pod that has it in one of three ways."""
-    made = api.objects[POD]
+    made = api.get(POD)
     spec: dict[str, Any] = {**made["spec"]}
     status: dict[str, Any] = {}
     if way == "claim":
@@ -74,7 +75,7 @@ def test_a_rule_by_the_labels_of_the_pod(node: Node, api: Api) -> None:
     api.put_rules(policy("routers", storage, pods=[labelled]))
     give(api, claim(opaque("storage", "infra")))
     node.add().refused(100)
-    api.objects[POD]["metadata"]["labels"] = {"app": "router"}
+    api.modify(POD, lambda value: value["metadata"].update(labels={"app": "router"}))
     node.add().expect()
 
 

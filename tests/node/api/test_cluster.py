@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.fakes.node_apiserver import DROP, Answer, Request, failure
+from tests.fakes.apiserver import DROP, Answer, Request, failure
 
 from .cluster import Api, misbehaving
-from .world import POD, STATUS, Node
+from .podnode import POD, STATUS, Node
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 
@@ -68,7 +68,7 @@ def test_network_status_on_the_wire(node: Node, api: Api) -> None:
 def test_the_log_tells_each_request_and_no_token(node: Node, api: Api) -> None:
     node.api.put_network("blue", "lan", node.bridge_conf("b"))
     node.api.put_pod("lan")
-    api.answers.append(failure(503))
+    api.next_answers.append(failure(503))
     file = node.directory / "nadmit.log"
     outcome = node.add(logFile=str(file), logLevel="debug", logToStderr=False)
     outcome.expect()
@@ -118,14 +118,14 @@ def test_a_slow_api_server(node: Node, api: Api) -> None:
     """Multus gives a request 250 ms."""
     node.api.put_network("blue", "lan", node.bridge_conf("b"))
     node.api.put_pod("lan")
-    api.answers.extend([Answer(after_s=0.7)] * 3)
+    api.next_answers.extend([Answer(after_s=0.7)] * 3)
     node.add().expect()
     assert len(node.api.status()) == 2
 
 
 @misbehaving
 def test_slow_when_it_is_told(node: Node, api: Api) -> None:
-    api.answers.extend([Answer(after_s=0.7)] * 3)
+    api.next_answers.extend([Answer(after_s=0.7)] * 3)
     node.add().expect()
     assert len(node.api.status()) == 1
     assert len(node.api.said()) == 1
@@ -133,7 +133,7 @@ def test_slow_when_it_is_told(node: Node, api: Api) -> None:
 
 @misbehaving
 def test_an_api_server_with_a_bad_moment(node: Node, api: Api) -> None:
-    api.answers.extend([failure(500), Answer(DROP), failure(503), failure(429, Retry_After="0")])
+    api.next_answers.extend([failure(500), Answer(DROP), failure(503), failure(429, Retry_After="0")])
     node.add().expect()
     assert len(node.api.status()) == 1
 
@@ -200,7 +200,7 @@ def test_a_status_that_cannot_be_written_takes_a_part_of_the_time(node: Node, ap
 @misbehaving
 def test_an_api_server_that_goes_dark_before_the_status(node: Node, api: Api) -> None:
     """The API server takes the request and never answers."""
-    api.answers.extend([Answer(), Answer(after_s=60)])
+    api.next_answers.extend([Answer(), Answer(after_s=60)])
     begun = time.monotonic()
     outcome = node.add(deadline=6)
     outcome.expect()
@@ -213,7 +213,7 @@ def test_an_api_server_that_goes_dark_before_the_status(node: Node, api: Api) ->
 @misbehaving
 def test_a_refusal_is_told_without_waiting_for_the_deadline(node: Node, api: Api) -> None:
     node.api.put_network("red", "lan", node.bridge_conf("b"))
-    api.put("/api/v1/namespaces/red", {"metadata": {"name": "red"}})
+    api.put("/api/v1/namespaces/red", {})
     node.api.put_pod("red/lan")
     api.instead = lambda request: failure(500) if request.method == "POST" else None
     begun = time.monotonic()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from .world import Conf, Node
+from .podnode import Conf, Node
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 

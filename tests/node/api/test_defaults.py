@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from .world import Conf, Node
+from .podnode import Conf, Node
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 

@@ -13,7 +13,7 @@ import pytest
 from cniplugin.netspec.netattachdef import RESOURCE_NAME
 from tests.fakes.cni_plugin import Plugins
 
-from .world import REPO, Conf, Node
+from .podnode import REPO, Conf, Node
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from .world import Node, Outcome
+from .podnode import Node, Outcome
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 

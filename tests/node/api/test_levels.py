@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
-from tests.fakes.node_apiserver import failure
+from tests.fakes.apiserver import failure
+from tests.fakes.objects import policy
+from tests.fakes.objects import policy_config as config
 
-from .cluster import Api, config, misbehaving, policy
-from .world import Conf, Node
+from .cluster import Api, misbehaving
+from .podnode import Conf, Node
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 

@@ -14,7 +14,9 @@ from cniplugin.access.compile import compile_rules, read_policies
 from cniplugin.access.model.decision import Config
 from cniplugin.cluster.accessrules import RulesFile, Snapshot
 from cniplugin.netspec import netattachdef
-from tests.fakes.node_apiserver import Answer, Request, failure
+from tests.fakes.apiserver import Answer, Request, failure
+from tests.fakes.objects import policy
+from tests.fakes.objects import policy_config as config
 from tests.node.test_footprint import FORBIDDEN
 from tests.realapi.server import RealApiServer
 from tests.webhook.admission.world import FakeCluster, request
@@ -22,10 +24,10 @@ from webhook.admission.evaluate import evaluate
 from webhook.admission.model.requests import Object
 from webhook.admission.view.decisioncontext import DecisionContext
 
-from .cluster import Api, Cluster, RealCluster, config, genuine, misbehaving, policy
+from .cluster import Api, Cluster, RealCluster, genuine, misbehaving
+from .podnode import DEFAULT, NETWORKS, REPO, Conf, Node
 from .test_account import grant
 from .test_devices import TELLING
-from .world import DEFAULT, NETWORKS, REPO, Conf, Node
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 
@@ -174,7 +176,7 @@ def test_the_text_is_the_webhooks(node: Node, rule: Conf, asked: object, default
 @misbehaving
 def test_a_list_that_does_not_come_is_left_out(lan: Node, api: Api) -> None:
     lan.api.put_rules(NO_LAN)
-    api.instead = lambda request: failure(403) if "definitions?" in request.path else None
+    api.instead = lambda request: failure(403) if "definitions?" in request.target else None
     outcome = lan.add()
     assert "  allowed: " not in outcome.refused(100)
     assert "the refusal does not say what is allowed: " in outcome.err
@@ -352,7 +354,7 @@ Break = Callable[[Request], Answer | None]
 
 
 def forbid(*parts: str) -> Break:
-    return lambda request: failure(403, "no") if any(part in request.path for part in parts) else None
+    return lambda request: failure(403, "no") if any(part in request.target for part in parts) else None
 
 
 def unavailable(text: str) -> str:
@@ -539,7 +541,7 @@ def test_an_api_server_that_fails_or_is_slow(lan: Node, api: Api, answer: Answer
     add_and_delete(lan)
 
     def instead(request: Request) -> Answer | None:
-        if POLICIES not in request.path:
+        if POLICIES not in request.target:
             return None
         api.closing.wait(answer.after_s)
         return None if answer is LATE else answer
@@ -568,7 +570,7 @@ def test_many_policies_come_in_pages(lan: Node, api: Api) -> None:
 @misbehaving
 def test_kinds_that_are_not_installed(lan: Node, api: Api) -> None:
     """Without policies, the CNI configuration gives the posture."""
-    assert "networkattachmentpolicies" not in api.kinds
+    assert all("access.nadmit.io" not in path for path in api.objects)
     add_and_delete(lan)
     lan.api.put_network("green", "wide", recorder())
     lan.api.put_pod("green/wide")

@@ -22,7 +22,7 @@ from webhook.admission.evaluate import evaluate
 from webhook.admission.model.requests import Decision, Object
 from webhook.admission.view.decisioncontext import DecisionContext
 
-from .world import DEFAULT, NETWORKS, Node
+from .podnode import DEFAULT, NETWORKS, Node
 
 DATA = json.loads((VECTORS / "annotation.json").read_text())["cases"]
 MACVLAN = '{"cniVersion": "1.0.0", "type": "macvlan", "master": "bond1"}'

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from .world import World, skip_unless_possible
+from .leaknode import World, skip_unless_possible
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from .world import CONTAINER, World, unchanged
+from .leaknode import CONTAINER, World, unchanged
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 

@@ -11,8 +11,9 @@ import pytest
 from cniplugin.attach.teardown import Run, delete_container
 from cniplugin.cnierrors import CniError
 from cniplugin.records.journal import Entry, Journal, Store
+from tests.fakes.waiting import wait_until
 
-from .world import CONTAINER, World, unchanged
+from .leaknode import CONTAINER, World, unchanged
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 
@@ -38,10 +39,7 @@ def conf_with_ports(world: World) -> dict[str, object]:
 def remove_namespace(world: World) -> None:
     """Remove the pod's namespace; the kernel removes its links a little later."""
     subprocess.run(["ip", "netns", "delete", world.pod], check=True)
-    until = time.monotonic() + 5
-    while any(link.startswith("veth") for link in world.state()[f"{world.host} links"]):
-        assert time.monotonic() < until, "the kernel keeps a removed namespace"
-        time.sleep(0.02)
+    wait_until(lambda: not any(link.startswith("veth") for link in world.state()[f"{world.host} links"]))
 
 
 def host_side(state: dict[str, list[str]], world: World) -> dict[str, list[str]]:

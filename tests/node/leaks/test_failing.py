@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import shutil
 import threading
-import time
 from collections.abc import Callable
 
 import pytest
 
-from .world import PLUGINS, World, unchanged
+from .leaknode import PLUGINS, World, unchanged
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 
@@ -171,14 +170,10 @@ def test_an_executable_that_is_missing_at_del(world: World) -> None:
         world.succeed("DEL", conf)
 
 
-def release_later(close: Callable[[], None], after_s: float) -> threading.Thread:
-    def work() -> None:
-        time.sleep(after_s)
-        close()
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    return thread
+def release_later(close: Callable[[], None], after_s: float) -> threading.Timer:
+    timer = threading.Timer(after_s, close)
+    timer.start()
+    return timer
 
 
 @pytest.mark.parametrize("verb", ["ADD", "DEL"])

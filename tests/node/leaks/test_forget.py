@@ -11,7 +11,7 @@ import pytest
 
 from cniplugin.install.commandline import DIFFERS, DONE, FAILED, MISUSED
 
-from .world import CONTAINER, PLUGINS, REPO, World, unchanged
+from .leaknode import CONTAINER, PLUGINS, REPO, World, unchanged
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 

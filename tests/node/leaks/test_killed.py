@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import time
+from pathlib import Path
 
 import pytest
 
-from .world import World, unchanged
+from tests.fakes.waiting import wait_until
+
+from .leaknode import World, unchanged
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 
@@ -171,12 +173,12 @@ def test_while_taking_back(world: World) -> None:
 @pytest.mark.parametrize("verb", ["DEL", "ADD", "GC"])
 def test_a_delegate_that_outlives_the_plugin(world: World, call: int, verb: str) -> None:
     conf = {**conf_of(world), "cniVersion": "1.1.0"}
-    world.order("ADD", call, f"kill -9 $PPID; sleep 0.3; echo >{world.root}/woke")
+    world.order("ADD", call, f"echo $$ >{world.root}/pid; kill -9 $PPID; sleep 0.3; echo >{world.root}/woke")
     with unchanged(world):
         world.killed("ADD", conf)
         world.forget_orders()
         world.succeed(verb, {**conf, "cni.dev/valid-attachments": []} if verb == "GC" else conf)
-        time.sleep(0.5)
+        wait_until(lambda: not Path(f"/proc/{(world.root / 'pid').read_text().strip()}").exists())
         assert not (world.root / "woke").exists()
         if verb == "ADD":
             world.succeed("DEL", conf)

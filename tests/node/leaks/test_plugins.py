@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from .world import World, unchanged
+from .leaknode import World, unchanged
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 

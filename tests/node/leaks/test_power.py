@@ -22,7 +22,7 @@ import pytest
 from cniplugin.attach.teardown import Run, delete_container
 from cniplugin.records.journal import ATTACHED, Store
 
-from .world import CONTAINER, World
+from .leaknode import CONTAINER, World
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from .world import World, unchanged
+from .leaknode import World, unchanged
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from cniplugin.access.compile import NO_POLICIES, Policies
 from cniplugin.access.model.decision import Config, Rules
@@ -82,6 +82,18 @@ class FakeCluster:
 
     def namespace_labels(self, namespace: str) -> Mapping[str, str]:
         return {"kubernetes.io/metadata.name": namespace, **self.labels.get(namespace, {})}
+
+
+@dataclass
+class Remembering(FakeCluster):
+    """A cluster that remembers decisions, as a snapshot does."""
+
+    remembered: dict[Hashable, object] = field(default_factory=dict)
+
+    def recall(self, key: Hashable, make: Callable[[], T]) -> T:
+        if key not in self.remembered:
+            self.remembered[key] = make()
+        return cast("T", self.remembered[key])
 
 
 def cluster(**more: str | None) -> FakeCluster:

@@ -13,17 +13,10 @@ from click.testing import CliRunner, Result
 from cniplugin.access.compile import compile_rules
 from cniplugin.access.model.decision import Config
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS
-from tests.webhook.snapshot import api_server
-from tests.webhook.snapshot.api_server import (
-    CONFIGS,
-    NAMESPACES,
-    POLICIES,
-    ApiServer,
-    network,
-    policy,
-    policy_config,
-    status,
-)
+from tests.fakes import objectstore
+from tests.fakes.apiserver import ApiServer, status
+from tests.fakes.objects import namespace, network, policy, policy_config, write_kubeconfig
+from tests.fakes.objectstore import CONFIGS, NAMESPACES, PATHS, PODS, POLICIES
 from webhook.admission.evaluate import evaluate
 from webhook.admission.model.kinds import POD
 from webhook.admission.model.requests import Object, Request, User
@@ -160,14 +153,14 @@ def test_policies_on_trial_that_allow_together_have_no_line(tmp_path: Path) -> N
 @pytest.fixture
 def api() -> Iterator[ApiServer]:
     with ApiServer() as server:
-        server.put(NAMESPACES, api_server.namespace("blue"))
-        server.put(api_server.NETWORKS, network("lan", "blue"), network("storage", "infra"))
+        server.put(NAMESPACES, namespace("blue"))
+        server.put(objectstore.NETWORKS, network("lan", "blue"), network("storage", "infra"))
         yield server
 
 
 @pytest.fixture
 def ask(api: ApiServer, tmp_path: Path) -> Callable[..., Result]:
-    kubeconfig = api_server.write_kubeconfig(tmp_path / "kubeconfig", api.url)
+    kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", api.url)
 
     def ask(command: str, *arguments: str) -> Result:
         return run(command, "-n", "blue", "--cluster", "--kubeconfig", str(kubeconfig), *arguments)
@@ -190,33 +183,31 @@ def test_a_cluster_is_listed_once(api: ApiServer, ask: Callable[..., Result]) ->
     assert (result.exit_code, result.stderr) == (0, "")
     assert 'NetworkAttachmentPolicy "blue-storage" rule "san" (Allow)' in result.stdout
     assert ask("can-attach", "lan").exit_code == 1
-    for path in api_server.PATHS:
-        assert len(api.list_requests(path)) == (0 if path == api_server.PODS else 2)
+    for path in PATHS:
+        assert len(api.list_requests(path)) == (0 if path == PODS else 2)
         assert api.watch_requests(path) == []
 
 
 def test_a_large_cluster_comes_in_pages(api: ApiServer, ask: Callable[..., Result]) -> None:
-    api.put(api_server.NETWORKS, *(network(f"n{number:04}", "blue") for number in range(1200)))
+    api.put(objectstore.NETWORKS, *(network(f"n{number:04}", "blue") for number in range(1200)))
     listed = json.loads(ask("rules", "-o", "json").stdout)
     assert len(listed["networks"]) == 1202
-    assert len(api.list_requests(api_server.NETWORKS)) == 3
+    assert len(api.list_requests(objectstore.NETWORKS)) == 3
 
 
-def test_a_list_whose_history_expires_between_two_pages_begins_again(
-    api: ApiServer, ask: Callable[..., Result]
-) -> None:
-    api.put(api_server.NETWORKS, *(network(f"n{number:04}", "blue") for number in range(600)))
+def test_history_that_goes_between_two_pages_is_listed_again(api: ApiServer, ask: Callable[..., Result]) -> None:
+    api.put(objectstore.NETWORKS, *(network(f"n{number:04}", "blue") for number in range(600)))
 
     def expire() -> None:
-        if len(api.list_requests(api_server.NETWORKS)) == 1:
-            api.answers[api_server.NETWORKS].append((410, status(410, "too old")))
+        if len(api.list_requests(objectstore.NETWORKS)) == 1:
+            api.answers[objectstore.NETWORKS].append((410, status(410, "too old")))
 
     api.on_page = expire
     assert len(json.loads(ask("rules", "-o", "json").stdout)["networks"]) == 602
 
 
 def test_a_cluster_without_the_definitions_has_no_policies(api: ApiServer, ask: Callable[..., Result]) -> None:
-    for path in (api_server.NETWORKS, POLICIES, CONFIGS):
+    for path in (objectstore.NETWORKS, POLICIES, CONFIGS):
         api.answer_always[path] = (404, b"404 page not found\n")
     result = ask("can-attach", "lan")
     assert (result.exit_code, result.stderr) == (0, "")
@@ -271,7 +262,7 @@ def test_unreadable_policies_of_a_cluster_are_warnings(api: ApiServer, ask: Call
 
 def test_an_unknown_namespace_is_a_warning(api: ApiServer, ask: Callable[..., Result]) -> None:
     api.delete(NAMESPACES, "", "blue")
-    api.put(NAMESPACES, api_server.namespace("red"))
+    api.put(NAMESPACES, namespace("red"))
     assert ask("rules").stderr.startswith('warning: there is no namespace "blue"')
 
 

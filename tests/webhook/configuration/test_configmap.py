@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.webhook.snapshot.api_server import write_kubeconfig
+from tests.fakes.apiserver import failure
+from tests.fakes.objects import write_kubeconfig
 from webhook.configuration.configmap import EVENT_TRIES, ConfigurationMap, MapTiming
 from webhook.configuration.current import CurrentConfiguration
 from webhook.kube.connection import Connection
 
-from .api_server import CONFIG_MAPS, EVENTS, NAME, NAMESPACE, PATH, ConfigMapServer
+from .configmapserver import CONFIG_MAPS, EVENTS, NAME, NAMESPACE, PATH, ConfigMapServer
 from .texts import BAD, HONOR, OFF, TOP_UP
 
 WHERE = f"ConfigMap {NAMESPACE}/{NAME}"
@@ -86,7 +87,7 @@ def test_without_the_key_the_defaults_are_in_force(api: ConfigMapServer, replica
     assert replica.look() == "topUp"
     assert replica.part.problem() is None
     assert replica.current.describe()["source"] == f"defaults: {WHERE} has no config.yaml"
-    assert api.patches == []
+    assert api.patches() == []
 
 
 def test_a_right_text_is_in_force_and_kept(api: ConfigMapServer, replica: Replica) -> None:
@@ -96,8 +97,8 @@ def test_a_right_text_is_in_force_and_kept(api: ConfigMapServer, replica: Replic
     api.edit(config=OFF)
     assert replica.look(3) == "off"
     assert api.texts()["last-good.yaml"] == OFF.decode()
-    assert api.patches == [200, 200]
-    assert api.events == {}
+    assert api.patches() == [200, 200]
+    assert api.events() == []
 
 
 def test_a_wrong_text_changes_nothing_and_makes_one_event(api: ConfigMapServer, replica: Replica) -> None:
@@ -107,8 +108,8 @@ def test_a_wrong_text_changes_nothing_and_makes_one_event(api: ConfigMapServer, 
     assert replica.look(3) == "honor"
     assert replica.part.problem() is None
     assert api.texts()["last-good.yaml"] == HONOR.decode()
-    assert api.event_tries == 1
-    (event,) = api.events.values()
+    assert api.event_tries() == 1
+    (event,) = api.events()
     assert (event["type"], event["reason"], event["metadata"]["namespace"]) == (
         "Warning",
         "ConfigurationRefused",
@@ -138,7 +139,7 @@ def test_replicas_write_one_event(api: ConfigMapServer, start: Callable[[], Repl
         api.write(config=text)
         for replica in replicas:
             replica.look()
-    assert api.event_tries == 6
+    assert api.event_tries() == 6
     assert api.reasons() == ["ConfigurationRefused", "ConfigurationAccepted"]
 
 
@@ -166,7 +167,7 @@ def test_a_replica_that_starts_before_any_right_text_is_not_ready(api: ConfigMap
     assert problem is not None
     assert problem.startswith(f"{WHERE}, config.yaml:3:13: injection.mode: ")
     assert problem.endswith("correct it, or take config.yaml away for the defaults")
-    (event,) = api.events.values()
+    (event,) = api.events()
     assert "; in force: nothing; " in event["note"]
     api.write(config=BAD, last_good=OFF)  # an administrator corrects it
     assert replica.look() == "off"
@@ -222,14 +223,14 @@ def test_a_configmap_that_cannot_be_read_changes_nothing(
     api: ConfigMapServer, replica: Replica, code: int, text: str
 ) -> None:
     api.write(config=OFF)
-    api.refuse = lambda _method, _path: code
+    api.instead = lambda _request: failure(code, "as the test says")
     replica.look()
     line = text.format(what=f"configmaps {NAMESPACE}/{NAME}", server=api.url)
     assert replica.part.problem() == f"{WHERE} has not been read yet: {line}"
-    api.refuse = lambda _method, _path: 0
+    api.instead = lambda _request: None
     assert replica.look() == "off"
     assert replica.part.problem() is None
-    api.refuse = lambda _method, _path: code
+    api.instead = lambda _request: failure(code, "as the test says")
     assert replica.look() == "off"
     assert replica.part.problem() is None
     assert replica.current.state.unreadable == line
@@ -259,7 +260,7 @@ def test_an_object_that_changed_meanwhile_is_not_written(api: ConfigMapServer, r
     replica.look()  # another replica was faster
     api.edit(config=OFF)
     replica.part._config_map.write(found, "last-good.yaml", HONOR)
-    assert api.patches == [200, 409]
+    assert api.patches() == [200, 409]
     assert api.texts() == {"config.yaml": OFF.decode(), "last-good.yaml": HONOR.decode()}
     assert replica.look() == "off"
     assert api.texts()["last-good.yaml"] == OFF.decode()
@@ -268,27 +269,27 @@ def test_an_object_that_changed_meanwhile_is_not_written(api: ConfigMapServer, r
 def test_without_the_right_to_write_it_works_and_rarely_tries(
     api: ConfigMapServer, replica: Replica, caplog: pytest.LogCaptureFixture
 ) -> None:
-    api.refuse = lambda method, _path: 0 if method == "GET" else 403
+    api.instead = lambda request: None if request.method == "GET" else failure(403)
     api.write(config=HONOR)
     assert replica.look(5) == "honor"
-    assert api.patches == [403]
+    assert api.patches() == [403]
     replica.now = 60.0
     replica.look(5)
-    assert api.patches == [403, 403]
+    assert api.patches() == [403, 403]
     api.edit(config=BAD)
     assert replica.look(5) == "honor"
-    assert api.event_tries == EVENT_TRIES
+    assert api.event_tries() == EVENT_TRIES
     assert replica.part.problem() is None
 
 
 def test_an_event_that_could_not_be_written_is_tried_again(api: ConfigMapServer, replica: Replica) -> None:
     api.write(config=HONOR)
     replica.look()
-    api.refuse = lambda _method, path: 503 if path == EVENTS else 0
+    api.instead = lambda request: failure(503) if request.path == EVENTS else None
     api.edit(config=BAD)
     replica.look()
-    assert api.events == {}
-    api.refuse = lambda _method, _path: 0
+    assert api.events() == []
+    api.instead = lambda _request: None
     replica.look()
     assert api.reasons() == ["ConfigurationRefused"]
 
@@ -296,9 +297,9 @@ def test_an_event_that_could_not_be_written_is_tried_again(api: ConfigMapServer,
 def test_the_thread_reads_and_ends(api: ConfigMapServer, replica: Replica) -> None:
     api.write(config=HONOR)
     replica.part.start()
-    api.wait(lambda: api.patches)
+    api.wait(api.patches)
     api.edit(config=BAD)
-    api.wait(lambda: api.events)
+    api.wait(api.events)
     assert replica.mode == "honor"
     replica.part.stop()
     assert not replica.part._thread.is_alive()

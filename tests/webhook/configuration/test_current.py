@@ -8,6 +8,7 @@ import json
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
+from tests.fakes.clock import Clock
 from webhook.admission.view.decisioncontext import Configuration
 from webhook.configuration.current import SHOWN_PROBLEMS_MAX, CurrentConfiguration
 from webhook.configuration.parsing import PROBLEMS_MAX, ConfigurationError
@@ -17,16 +18,9 @@ from webhook.telemetry.metrics import ConfigurationMetrics
 from .texts import BAD, HEAD, HONOR, OFF, TOP_UP
 
 
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(0.0)
 
 
 @pytest.fixture

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.fakes.waiting import wait_until
 from webhook.configuration.current import CurrentConfiguration
 from webhook.configuration.filesource import ConfigurationFile, read_file
 from webhook.configuration.parsing import ConfigurationError
@@ -16,7 +16,6 @@ from webhook.configuration.parsing import ConfigurationError
 from .texts import BAD, HONOR, OFF, TOP_UP
 
 NEVER_S = 3600.0
-PATIENCE_S = 20.0
 
 
 @pytest.fixture
@@ -124,9 +123,6 @@ def test_the_thread_reads_and_ends(path: Path, current: CurrentConfiguration) ->
     file = ConfigurationFile(path, current, poll_s=0.001)
     file.start()
     path.write_bytes(OFF)
-    deadline = time.monotonic() + PATIENCE_S
-    while mode(current) != "off":
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
+    wait_until(lambda: mode(current) == "off")
     file.stop()
     assert not file._thread.is_alive()

@@ -6,28 +6,23 @@ import base64
 import json
 import re
 import signal
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.e2e.process import RECORDINGS, Served, fail, serving
-from tests.webhook.snapshot.api_server import NAMESPACES, namespace, write_kubeconfig
+from tests.fakes.apiserver import failure
+from tests.fakes.objects import namespace, write_kubeconfig
+from tests.fakes.objectstore import NAMESPACES
+from tests.fakes.waiting import wait_until
 
-from .api_server import NAME, NAMESPACE, PATH, ConfigMapServer
+from .configmapserver import NAME, NAMESPACE, PATH, ConfigMapServer
 from .texts import BAD, HEAD, HONOR, OFF, TOP_UP
 
 pytestmark = pytest.mark.slow
 PATIENCE_S = 20
-
-
-def until(condition: Callable[[], Any], what: Callable[[], object]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline, what()
-        time.sleep(0.02)
 
 
 def configz(server: Served) -> Mapping[str, Any]:
@@ -61,17 +56,17 @@ def test_a_file_is_followed_and_a_bad_one_changes_nothing(tmp_path: Path) -> Non
         assert configz(server)["source"] == str(path)
         assert reload(server)["last_reload_successful"] == 1
         replace(path, BAD)
-        until(lambda: configz(server)["refused"], lambda: configz(server))
+        wait_until(lambda: configz(server)["refused"], lambda: configz(server))
         assert mode(server) == "honor"
         assert reload(server)["last_reload_successful"] == 0
         assert reload(server)['reloads_total{result="error"}'] == 1
         assert server.get("/readyz") == (200, "ready")
         replace(path, OFF)
-        until(lambda: mode(server) == "off", lambda: configz(server))
+        wait_until(lambda: mode(server) == "off", lambda: configz(server))
         assert configz(server)["refused"] is None
         assert reload(server)["last_reload_successful"] == 1
         path.unlink()
-        until(lambda: configz(server)["unreadable"], lambda: configz(server))
+        wait_until(lambda: configz(server)["unreadable"], lambda: configz(server))
         assert mode(server) == "off"
     assert server.process.returncode == 0
     assert f"nadmit: WARNING: {path}:3:13: injection.mode: unknown value" in server.errors
@@ -90,14 +85,14 @@ def test_a_change_decides_the_next_review(tmp_path: Path) -> None:
     with serving(tmp_path / "certs", "--config", str(path)) as server:
         assert "patch" not in server.post(body, "/mutate")
         replace(path, by_label)
-        until(lambda: "patch" in server.post(body, "/mutate"), lambda: configz(server))
+        wait_until(lambda: "patch" in server.post(body, "/mutate"), lambda: configz(server))
         patch = json.loads(base64.b64decode(server.post(body, "/mutate")["patch"]))
         assert [step["value"] for step in patch] in ([{"example.com/a": "b"}], ["b"])
         replace(path, BAD)
-        until(lambda: configz(server)["refused"], lambda: configz(server))
+        wait_until(lambda: configz(server)["refused"], lambda: configz(server))
         assert "patch" in server.post(body, "/mutate")
         replace(path, OFF)
-        until(lambda: "patch" not in server.post(body, "/mutate"), lambda: configz(server))
+        wait_until(lambda: "patch" not in server.post(body, "/mutate"), lambda: configz(server))
 
 
 def test_a_mounted_configmap_is_followed_as_the_kubelet_swaps_it(tmp_path: Path) -> None:
@@ -115,9 +110,9 @@ def test_a_mounted_configmap_is_followed_as_the_kubelet_swaps_it(tmp_path: Path)
     (mount / "config.yaml").symlink_to("..data/config.yaml")
     with serving(tmp_path / "certs", "--config", str(mount / "config.yaml")) as server:
         swap(1, TOP_UP)
-        until(lambda: mode(server) == "topUp", lambda: configz(server))
+        wait_until(lambda: mode(server) == "topUp", lambda: configz(server))
         swap(2, BAD)
-        until(lambda: configz(server)["refused"], lambda: configz(server))
+        wait_until(lambda: configz(server)["refused"], lambda: configz(server))
         swap(3, OFF)
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(PATIENCE_S) == 0
@@ -180,16 +175,14 @@ def test_a_configmap_is_followed(tmp_path: Path) -> None:
         kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", api.url)
         options = ("--kubeconfig", str(kubeconfig), "--config-map", NAME, "--namespace", NAMESPACE)
         with serving(tmp_path / "certs", *options, manifests=None) as server:
-            until(lambda: server.get("/readyz")[0] == 200, lambda: server.get("/readyz"))
+            wait_until(lambda: server.get("/readyz")[0] == 200, lambda: server.get("/readyz"))
             assert mode(server) == "honor"
-            with api.changed:
-                assert api.changed.wait_for(lambda: "last-good.yaml" in api.texts(), PATIENCE_S)
+            api.wait(lambda: "last-good.yaml" in api.texts())
             api.edit(config=BAD)
-            with api.changed:
-                assert api.changed.wait_for(lambda: api.events, PATIENCE_S)
+            api.wait(api.events)
             assert reload(server)["last_reload_successful"] == 0
             with serving(tmp_path / "certs", *options, manifests=None) as young:
-                until(lambda: young.get("/readyz")[0] == 200, lambda: young.get("/readyz"))
+                wait_until(lambda: young.get("/readyz")[0] == 200, lambda: young.get("/readyz"))
                 assert mode(young) == "honor"
                 assert reload(young)["hash"] == reload(server)["hash"]
             assert server.get("/readyz") == (200, "ready")
@@ -201,16 +194,20 @@ def test_a_configmap_that_was_never_right_or_readable_keeps_the_server_unready(t
     with ConfigMapServer() as api:
         api.put(NAMESPACES, namespace("team-a"))
         api.write(config=BAD)
-        api.refuse = lambda _method, path: 403 if path == PATH else 0
+        api.instead = lambda request: failure(403) if request.path == PATH else None
         kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", api.url)
         options = ("--kubeconfig", str(kubeconfig), "--config-map", NAME, "--namespace", NAMESPACE)
         with serving(tmp_path / "certs", *options, manifests=None) as server:
-            until(lambda: "grant get on configmaps" in server.get("/readyz")[1], lambda: server.get("/readyz"))
-            api.refuse = lambda _method, _path: 0
-            until(lambda: "injection.mode: unknown value" in server.get("/readyz")[1], lambda: server.get("/readyz"))
+            wait_until(
+                lambda: "grant get on configmaps" in server.get("/readyz")[1], what=lambda: server.get("/readyz")
+            )
+            api.instead = lambda _request: None
+            wait_until(
+                lambda: "injection.mode: unknown value" in server.get("/readyz")[1], what=lambda: server.get("/readyz")
+            )
             assert server.get("/readyz")[0] == 503
             assert server.get("/healthz") == (200, "ok")
             api.edit(config=None)
-            until(lambda: server.get("/readyz")[0] == 200, lambda: server.get("/readyz"))
+            wait_until(lambda: server.get("/readyz")[0] == 200, lambda: server.get("/readyz"))
             assert mode(server) == "topUp"
     assert server.process.returncode == 0

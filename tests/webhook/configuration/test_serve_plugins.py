@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from tests.e2e.process import Served, fail, serving
+from tests.fakes.waiting import wait_until
 
-from .test_serve import configz, replace, until
+from .test_serve import configz, replace
 from .texts import HEAD
 
 pytestmark = pytest.mark.slow
@@ -64,13 +65,13 @@ def test_schemas_of_a_directory_and_settings_that_change(tmp_path: Path) -> None
         assert causes(review(server, type="my-plugin", speed=11)) == ["NAD201:"]
         assert configz(server)["pluginTypes"]["my-plugin"] == "--plugin-schemas"
         replace(path, f"{HEAD}plugins: {{unknownTypes: Refuse, exempt: [my-plugin]}}\n".encode())
-        until(lambda: review(server, type="my-plugin", speed=11)["allowed"], lambda: configz(server))
+        wait_until(lambda: review(server, type="my-plugin", speed=11)["allowed"], lambda: configz(server))
         assert causes(review(server, type="your-plugin")) == ["NAD108:"]
         replace(path, f"{HEAD}plugins: {{schemas: [{{type: my-plugin, kind: mian, source: me}}]}}\n".encode())
-        until(lambda: configz(server)["refused"], lambda: configz(server))
+        wait_until(lambda: configz(server)["refused"], lambda: configz(server))
         assert causes(review(server, type="your-plugin")) == ["NAD108:"]
         replace(path, f"{HEAD}plugins: {{schemas: [{{type: my-plugin, kind: ipam, source: me}}]}}\n".encode())
-        until(lambda: review(server, type="your-plugin")["allowed"], lambda: configz(server))
+        wait_until(lambda: review(server, type="your-plugin")["allowed"], lambda: configz(server))
         assert "NAD403" in review(server, type="my-plugin", speed=11)["warnings"][0]
         assert configz(server)["pluginTypes"]["my-plugin"] == "plugins.schemas"
     assert ": plugins.schemas[0].kind: unknown value" in server.errors

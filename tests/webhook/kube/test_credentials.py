@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from kubernetes.config import ConfigException
 
-from tests.webhook.snapshot.api_server import write_kubeconfig
+from tests.fakes.objects import write_kubeconfig
 from webhook.kube.apierrors import ClusterError
 from webhook.kube.connection import Connection
 from webhook.kube.credentials import load_configuration
@@ -52,7 +52,7 @@ BAD = {
     "contexts-of-numbers": '{"current-context": "x", "contexts": [1]}',
     "no-cluster": '{"current-context": "x", "contexts": [{"name": "x", "context": {"cluster": "y"}}]}',
     "not-utf-8": "\udcff",
-    "deep": "[" * 20_000,
+    "deep": "[" * 5_000,
 }
 
 

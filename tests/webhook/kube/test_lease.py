@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.fakes.clock import Clock
 from webhook.kube.apierrors import ClusterError, ConflictError
 from webhook.kube.lease import Candidate, LeaseObject, LeaseTiming
 
@@ -16,10 +17,7 @@ TIMING = LeaseTiming()
 EPOCH = datetime(2026, 11, 23, 19, tzinfo=UTC)
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
+class WallClock(Clock):
     def wall(self) -> datetime:
         return EPOCH + timedelta(seconds=self.now)
 
@@ -40,7 +38,7 @@ class Server:
 class Line:
     """Implements `LeaseStore`: a connection that takes time, and may lose the request or its answer."""
 
-    def __init__(self, server: Server, clock: Clock) -> None:
+    def __init__(self, server: Server, clock: WallClock) -> None:
         self.server = server
         self.clock = clock
         self.there_s = self.back_s = 0.0
@@ -80,7 +78,7 @@ class Line:
 
 
 class Replica:
-    def __init__(self, name: str, server: Server, clock: Clock) -> None:
+    def __init__(self, name: str, server: Server, clock: WallClock) -> None:
         self.line = Line(server, clock)
         self.errors = 0
         self.candidate = Candidate(self.line, name, timing=TIMING, clock=lambda: clock.now, wall=clock.wall)
@@ -94,7 +92,7 @@ class Replica:
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return WallClock()
 
 
 def holder(server: Server) -> str:
@@ -103,7 +101,7 @@ def holder(server: Server) -> str:
 
 
 @pytest.mark.parametrize("spec", [None, {}, {"holderIdentity": ""}, {"holderIdentity": None, "leaseTransitions": 3}])
-def test_a_lease_without_a_holder_is_taken_at_once(clock: Clock, spec: dict[str, Any] | None) -> None:
+def test_a_lease_without_a_holder_is_taken_at_once(clock: WallClock, spec: dict[str, Any] | None) -> None:
     server = Server(spec)
     a, b = Replica("a", server, clock), Replica("b", server, clock)
     a.tend()
@@ -120,7 +118,7 @@ def test_a_lease_without_a_holder_is_taken_at_once(clock: Clock, spec: dict[str,
     }
 
 
-def test_it_is_renewed_in_time_and_acquired_once(clock: Clock) -> None:
+def test_it_is_renewed_in_time_and_acquired_once(clock: WallClock) -> None:
     server = Server({})
     a = Replica("a", server, clock)
     a.tend()
@@ -135,7 +133,7 @@ def test_it_is_renewed_in_time_and_acquired_once(clock: Clock) -> None:
     assert server.version == 2 + 60 // 5
 
 
-def test_a_leader_that_renews_stays(clock: Clock) -> None:
+def test_a_leader_that_renews_stays(clock: WallClock) -> None:
     """It does not wait for `leaseDurationSeconds`."""
     server = Server({})
     a, b = Replica("a", server, clock), Replica("b", server, clock)
@@ -147,7 +145,7 @@ def test_a_leader_that_renews_stays(clock: Clock) -> None:
         assert not b.candidate.may_write()
 
 
-def test_the_time_counts_from_before_the_request(clock: Clock) -> None:
+def test_the_time_counts_from_before_the_request(clock: WallClock) -> None:
     """Others may have seen the renewal long before its answer arrived."""
     server = Server({})
     a = Replica("a", server, clock)
@@ -159,7 +157,7 @@ def test_the_time_counts_from_before_the_request(clock: Clock) -> None:
     assert not a.candidate.may_write()
 
 
-def test_another_one_takes_over_when_the_leader_is_gone(clock: Clock) -> None:
+def test_another_one_takes_over_when_the_leader_is_gone(clock: WallClock) -> None:
     server = Server({})
     a, b = Replica("a", server, clock), Replica("b", server, clock)
     a.tend()
@@ -174,7 +172,7 @@ def test_another_one_takes_over_when_the_leader_is_gone(clock: Clock) -> None:
     assert holder(server) == "b"
 
 
-def test_a_lease_that_is_given_back_is_taken_at_the_next_read(clock: Clock) -> None:
+def test_a_lease_that_is_given_back_is_taken_at_the_next_read(clock: WallClock) -> None:
     server = Server({})
     a, b = Replica("a", server, clock), Replica("b", server, clock)
     a.tend()
@@ -189,7 +187,7 @@ def test_a_lease_that_is_given_back_is_taken_at_the_next_read(clock: Clock) -> N
     assert holder(server) == "b"
 
 
-def test_a_candidate_whose_answer_was_lost_goes_on_as_holder(clock: Clock) -> None:
+def test_a_candidate_whose_answer_was_lost_goes_on_as_holder(clock: WallClock) -> None:
     """The Lease was taken although the answer was lost. The next read shows it."""
     server = Server({})
     a = Replica("a", server, clock)
@@ -203,7 +201,7 @@ def test_a_candidate_whose_answer_was_lost_goes_on_as_holder(clock: Clock) -> No
     assert a.candidate.may_write()
 
 
-def test_a_renewal_whose_answer_is_lost(clock: Clock) -> None:
+def test_a_renewal_whose_answer_is_lost(clock: WallClock) -> None:
     server = Server({})
     a = Replica("a", server, clock)
     a.tend()
@@ -218,7 +216,7 @@ def test_a_renewal_whose_answer_is_lost(clock: Clock) -> None:
     assert holder(server) == "a"
 
 
-def test_somebody_labels_the_lease(clock: Clock) -> None:
+def test_somebody_labels_the_lease(clock: WallClock) -> None:
     """A living leader stays, and a dead one does not hold the Lease longer."""
     server = Server({})
     a, b = Replica("a", server, clock), Replica("b", server, clock)
@@ -235,7 +233,7 @@ def test_somebody_labels_the_lease(clock: Clock) -> None:
     assert b.candidate.may_write()
 
 
-def test_a_leader_without_answers_stops_writing_in_time(clock: Clock) -> None:
+def test_a_leader_without_answers_stops_writing_in_time(clock: WallClock) -> None:
     server = Server({})
     a = Replica("a", server, clock)
     a.tend()
@@ -270,7 +268,7 @@ def test_never_two_writers(steps: list[dict[str, Any]]) -> None:
     Requests take up to 3.8 s, of the 4 s that they may; they get lost; replicas die, give back and come again; the
     clocks on the wall, which differ by hours, decide nothing.
     """
-    clock, server = Clock(), Server({})
+    clock, server = WallClock(), Server({})
     names = iter(range(1000))
     replicas = [Replica(f"r{next(names)}", server, clock) for _ in range(3)]
     busy_until, busy = 0.0, ""

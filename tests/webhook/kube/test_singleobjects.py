@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from certs.store import StoreError
-from tests.certs.objectserver import ObjectServer
-from tests.webhook.snapshot.api_server import write_kubeconfig
+from tests.fakes.apiserver import ApiServer, failure
+from tests.fakes.objects import write_kubeconfig
 from webhook.kube.connection import Connection
 from webhook.kube.resources import ObjectPath
 from webhook.kube.singleobjects import KubeConfigurations, KubeSecret
@@ -22,17 +22,17 @@ PATHS: dict[str, ObjectPath] = {NAME: path_of(VALIDATING_KIND, "c")}
 
 
 def test_each_answer_of_an_api_server_is_a_value_or_a_store_error(tmp_path: Path) -> None:
-    with ObjectServer() as server:
+    with ApiServer() as server:
         connection = Connection(write_kubeconfig(tmp_path / "kubeconfig", server.url), environ={})
         secret, configurations = KubeSecret(connection, "n", "tls"), KubeConfigurations(connection, PATHS)
         assert secret.read().version is None
         assert configurations.read(NAME) is None
         with pytest.raises(StoreError, match=r"validatingwebhookconfigurations.* c: patch failed with 404: not found"):
             configurations.patch(NAME, [])
-        server.refused = {
-            f"GET {SECRET}": (401, b"who are you?"),
-            f"GET {CONFIGURATION}": (500, b"[]"),
-            f"POST {SECRET.removesuffix('/tls')}": (403, b'{"message": "may not"}'),
+        server.answer_always = {
+            SECRET: (401, b"who are you?"),
+            CONFIGURATION: (500, b"[]"),
+            SECRET.removesuffix("/tls"): failure(403, "may not"),
         }
         before = connection.open()
         with pytest.raises(
@@ -48,8 +48,8 @@ def test_each_answer_of_an_api_server_is_a_value_or_a_store_error(tmp_path: Path
             match=r"^secrets n: create is forbidden: may not; grant create on secrets to this account in a Role$",
         ):
             secret.write({}, None)
-        server.refused = {}
-        server.store(CONFIGURATION, {"metadata": {"name": "c"}})
+        server.answer_always = {}
+        server.put(CONFIGURATION, {})
         with pytest.raises(StoreError) as caught:
             configurations.patch(NAME, [{"op": "test", "path": "/metadata/resourceVersion", "value": "1"}])
         assert caught.value.is_conflict

@@ -1,3 +1,3 @@
-from tests.webhook.snapshot.conftest import nothing_left
+from tests.webhook.snapshot.conftest import no_threads_left
 
-__all__ = ["nothing_left"]
+__all__ = ["no_threads_left"]

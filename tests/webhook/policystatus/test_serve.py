@@ -8,23 +8,23 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.process import serving
-from tests.webhook.snapshot.api_server import NAMESPACES, POLICIES, namespace, policy, write_kubeconfig
+from tests.fakes.objects import namespace, policy, write_kubeconfig
+from tests.fakes.objectstore import NAMESPACES, POLICIES
 
-from .api_server import WritableApiServer
+from .statusserver import StatusServer
 
 pytestmark = pytest.mark.slow
 DENY = {"name": "no", "action": "Deny"}
 
 
 def test_it_writes_counts_and_gives_the_lease_back(tmp_path: Path) -> None:
-    with WritableApiServer() as api:
+    with StatusServer() as api:
         api.put(NAMESPACES, namespace("team-a"))
         api.put(POLICIES, policy("a", DENY), policy("b", {**DENY, "action": "?"}))
         kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", api.url)
         options = ("--kubeconfig", str(kubeconfig), "--write-status", "--namespace", "nadmit-system")
         with serving(tmp_path / "certs", *options, manifests=None) as server:
-            with api.changed:
-                assert api.changed.wait_for(lambda: len(api.statuses()) == 2, 20)
+            api.wait(lambda: len(api.statuses()) == 2)
             metrics = server.get("/metrics")[1]
         assert api.holder == ""
     assert server.process.returncode == 0
@@ -34,10 +34,10 @@ def test_it_writes_counts_and_gives_the_lease_back(tmp_path: Path) -> None:
 
 
 def test_without_the_option_nothing_is_written(tmp_path: Path) -> None:
-    with WritableApiServer() as api:
+    with StatusServer() as api:
         api.put(POLICIES, policy("a", DENY))
         kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", api.url)
         with serving(tmp_path / "certs", "--kubeconfig", str(kubeconfig), manifests=None) as server:
             api.wait(lambda: api.watches[POLICIES] == 1)
             assert "nadmit_status_writer" not in server.get("/metrics")[1]
-    assert api.written == []
+    assert api.written() == []

@@ -13,7 +13,7 @@ from cniplugin.access.model.policyrules import CONFIG_KIND, POLICY_KIND
 from webhook.kube.events import Event, render_event
 from webhook.policystatus.statusplan import Stored, reference_of
 
-from .world import BROKEN, DENY, LATER, NOW, World, conditions, config, policy, reasons
+from .planning import BROKEN, DENY, LATER, NOW, World, conditions, config, policy, reasons
 
 MINE = (POLICY_KIND, "mine")
 CONFIG = (CONFIG_KIND, "cluster")

@@ -11,15 +11,9 @@ from typing import Any
 
 import pytest
 
-from tests.webhook.snapshot.api_server import (
-    CONFIGS,
-    NAMESPACES,
-    POLICIES,
-    namespace,
-    policy,
-    policy_config,
-    write_kubeconfig,
-)
+from tests.fakes.apiserver import Request, failure
+from tests.fakes.objects import namespace, policy, policy_config, write_kubeconfig
+from tests.fakes.objectstore import CONFIGS, NAMESPACES, POLICIES
 from tests.webhook.snapshot.observed import Observed
 from webhook.kube.connection import Connection
 from webhook.kube.informers import Timing
@@ -28,7 +22,7 @@ from webhook.policystatus.statusstore import StatusStore
 from webhook.policystatus.statuswriter import StatusWriter, WriterTiming
 from webhook.telemetry.metrics import PolicyStatusMetrics
 
-from .api_server import LEASE, LEASES, WritableApiServer
+from .statusserver import LEASE, LEASES, StatusServer
 
 QUICK = Timing(pause_min_s=0.005, pause_max_s=0.02, absent_retry_s=0.01, short_watch_s=0.0, batch_s=0.02)
 QUICK_LEASE = LeaseTiming(duration_s=1, renew_s=0.2, read_s=0.05, request_s=0.4)
@@ -37,8 +31,8 @@ DENY = {"name": "no", "action": "Deny"}
 
 
 @pytest.fixture
-def api() -> Iterator[WritableApiServer]:
-    with WritableApiServer() as server:
+def api() -> Iterator[StatusServer]:
+    with StatusServer() as server:
         server.put(NAMESPACES, namespace("blue", tenant="blue"), namespace("green"))
         yield server
 
@@ -71,7 +65,7 @@ class Replica:
 
 
 @pytest.fixture
-def replica(api: WritableApiServer, tmp_path: Path) -> Iterator[Callable[..., Replica]]:
+def replica(api: StatusServer, tmp_path: Path) -> Iterator[Callable[..., Replica]]:
     """Start a replica; it is stopped at the end."""
     made: list[Replica] = []
 
@@ -90,7 +84,7 @@ def accepted(found: dict[str, Any]) -> dict[str, str]:
     return {name: value["conditions"][0]["status"] for name, value in found.items()}
 
 
-def test_statuses_and_events_are_written(api: WritableApiServer, replica: Callable[..., Replica]) -> None:
+def test_statuses_and_events_are_written(api: StatusServer, replica: Callable[..., Replica]) -> None:
     api.put(
         POLICIES, policy("good", DENY), policy("bad", {"name": "no", "action": "?"}), policy("try", DENY, mode="Warn")
     )
@@ -111,22 +105,22 @@ def test_statuses_and_events_are_written(api: WritableApiServer, replica: Callab
 
 
 @pytest.mark.slow
-def test_writes_make_no_snapshot_and_no_more_requests(api: WritableApiServer, replica: Callable[..., Replica]) -> None:
+def test_writes_make_no_snapshot_and_no_more_requests(api: StatusServer, replica: Callable[..., Replica]) -> None:
     api.put(POLICIES, *(policy(f"p{number}", DENY) for number in range(50)))
     one = replica()
     api.wait(lambda: len(api.statuses()) == 50)
     one.observed.wait(lambda: one.counts.writes["status", "ok"] == 50)
     swaps, lists = one.observed.swaps, len(api.list_requests(POLICIES))
-    renewals = [written for written in api.written if written.path == LEASE]
+    renewals = api.renewals()
     bookmark = api.bookmark(POLICIES)  # after the events of all writes
-    api.wait(lambda: len([written for written in api.written if written.path == LEASE]) >= len(renewals) + 3)
+    api.wait(lambda: len(api.renewals()) >= len(renewals) + 3)
     assert bookmark
     assert (one.observed.swaps, len(api.list_requests(POLICIES))) == (swaps, lists)
     assert len(api.patches()) == 50
 
 
 def test_a_namespace_costs_no_list_and_only_the_patches_it_needs(
-    api: WritableApiServer, replica: Callable[..., Replica]
+    api: StatusServer, replica: Callable[..., Replica]
 ) -> None:
     labelled = [{"namespaceSelector": {"matchLabels": {"tenant": "blue"}}}]
     api.put(POLICIES, policy("all", DENY), policy("blue", DENY, pods=labelled))
@@ -140,7 +134,7 @@ def test_a_namespace_costs_no_list_and_only_the_patches_it_needs(
 
 
 def test_a_policy_that_changes_becomes_unreadable_and_is_corrected(
-    api: WritableApiServer, replica: Callable[..., Replica]
+    api: StatusServer, replica: Callable[..., Replica]
 ) -> None:
     api.put(POLICIES, policy("mine", DENY))
     replica()
@@ -157,9 +151,9 @@ def test_a_policy_that_changes_becomes_unreadable_and_is_corrected(
 
 
 @pytest.mark.parametrize("code", [409, 500, 429, 401])
-def test_a_failed_write_is_tried_again(api: WritableApiServer, replica: Callable[..., Replica], code: int) -> None:
-    codes = itertools.chain([code], itertools.repeat(0))
-    api.refuse = lambda _, path: next(codes) if path.endswith("/status") else 0
+def test_a_failed_write_is_tried_again(api: StatusServer, replica: Callable[..., Replica], code: int) -> None:
+    answers = [failure(code)]
+    api.instead = lambda request: answers.pop() if request.path.endswith("/status") and answers else None
     api.put(POLICIES, policy("a", DENY), policy("b", DENY))
     one = replica()
     api.wait(lambda: len(api.statuses()) == 2)
@@ -168,15 +162,15 @@ def test_a_failed_write_is_tried_again(api: WritableApiServer, replica: Callable
 
 
 def test_an_event_that_was_written_before_a_crash_exists_once(
-    api: WritableApiServer, replica: Callable[..., Replica]
+    api: StatusServer, replica: Callable[..., Replica]
 ) -> None:
     """The event is written before the status. A repeated event is refused, and the status is written."""
-    api.refuse = lambda _, path: 500 if path.endswith("/status") else 0
+    api.instead = lambda request: failure(500) if request.path.endswith("/status") else None
     api.put(POLICIES, policy("a", DENY))
     first = replica()
     api.wait(lambda: len(api.patches()) >= 2)
     first.stop()
-    api.refuse = lambda _, __: 0
+    api.instead = lambda _request: None
     second = replica()
     api.wait(lambda: len(api.statuses()) == 1)
     assert api.reasons() == {("a", "PolicyEnforced"): 1}
@@ -184,9 +178,9 @@ def test_an_event_that_was_written_before_a_crash_exists_once(
 
 
 def test_a_status_that_the_schema_refuses_is_not_tried_again(
-    api: WritableApiServer, replica: Callable[..., Replica], caplog: pytest.LogCaptureFixture
+    api: StatusServer, replica: Callable[..., Replica], caplog: pytest.LogCaptureFixture
 ) -> None:
-    api.refuse = lambda _, path: 422 if path.endswith("/old/status") else 0
+    api.instead = lambda request: failure(422) if request.path.endswith("/old/status") else None
     api.put(POLICIES, policy("old", DENY), policy("other", DENY))
     one = replica()
     api.wait(lambda: len(api.statuses()) == 1)
@@ -197,9 +191,9 @@ def test_a_status_that_the_schema_refuses_is_not_tried_again(
 
 
 def test_forbidden_events_do_not_stop_the_status(
-    api: WritableApiServer, replica: Callable[..., Replica], caplog: pytest.LogCaptureFixture
+    api: StatusServer, replica: Callable[..., Replica], caplog: pytest.LogCaptureFixture
 ) -> None:
-    api.refuse = lambda _, path: 403 if path.endswith("/events") else 0
+    api.instead = lambda request: failure(403, "as the test says") if request.path.endswith("/events") else None
     api.put(POLICIES, policy("a", DENY))
     one = replica()
     api.wait(lambda: len(api.statuses()) == 1)
@@ -208,34 +202,33 @@ def test_forbidden_events_do_not_stop_the_status(
 
 
 def test_a_flood_of_events_is_cut(
-    api: WritableApiServer, replica: Callable[..., Replica], caplog: pytest.LogCaptureFixture
+    api: StatusServer, replica: Callable[..., Replica], caplog: pytest.LogCaptureFixture
 ) -> None:
     api.put(POLICIES, *(policy(f"p{number}", DENY) for number in range(10)))
     replica(events_max=4)
     api.wait(lambda: len(api.statuses()) == 10)
     api.put(POLICIES, policy("p0", DENY, mode="Warn", generation=2))
     api.wait(lambda: ("p0", "PolicyOnTrial") in api.reasons())
-    assert len(api.events) == 5
+    assert len(api.events()) == 5
     assert "6 events are left out: at most 4 at a time are written" in caplog.text
 
 
-def test_a_policy_that_is_deleted_meanwhile(api: WritableApiServer, replica: Callable[..., Replica]) -> None:
+def test_a_policy_that_is_deleted_meanwhile(api: StatusServer, replica: Callable[..., Replica]) -> None:
     deleted = Event()
 
-    def refuse(_: str, path: str) -> int:
-        if path.endswith("/gone/status") and not deleted.is_set():
+    def instead(request: Request) -> None:
+        if request.path.endswith("/gone/status") and not deleted.is_set():
             deleted.set()
             api.delete(POLICIES, "", "gone")
-        return 0
 
-    api.refuse = refuse
+    api.instead = instead
     api.put(POLICIES, policy("gone", DENY), policy("stays", DENY))
     one = replica()
     api.wait(lambda: list(api.statuses()) == ["stays"])
     assert one.counts.writes["status", "gone"] == 1
 
 
-def test_a_stored_policy_that_is_not_in_the_snapshot(api: WritableApiServer, replica: Callable[..., Replica]) -> None:
+def test_a_stored_policy_that_is_not_in_the_snapshot(api: StatusServer, replica: Callable[..., Replica]) -> None:
     """Its status says that it is not loaded, and is corrected when the watch reports the policy."""
     api.put(POLICIES, policy("a", DENY))
     one = replica(late_s=0.05, refresh_s=0.05)
@@ -253,15 +246,13 @@ def test_a_stored_policy_that_is_not_in_the_snapshot(api: WritableApiServer, rep
 
 
 @pytest.mark.slow
-def test_nothing_is_written_before_everything_is_listed(
-    api: WritableApiServer, replica: Callable[..., Replica]
-) -> None:
+def test_nothing_is_written_before_everything_is_listed(api: StatusServer, replica: Callable[..., Replica]) -> None:
     """With an empty cache of namespaces a status would say 0 matched namespaces."""
     api.answer_always[NAMESPACES] = (500, b"{}")
     api.put(POLICIES, policy("a", DENY))
     one = replica()
     one.observed.wait(lambda: one.counts.is_writer)
-    api.wait(lambda: len([written for written in api.written if written.path == LEASE]) >= 3)
+    api.wait(lambda: len(api.renewals()) >= 3)
     assert api.patches() == []
     del api.answer_always[NAMESPACES]
     api.wait(lambda: api.statuses() != {})
@@ -272,7 +263,7 @@ def test_nothing_is_written_before_everything_is_listed(
 
 
 def test_one_of_two_replicas_writes_and_the_other_takes_over_at_once(
-    api: WritableApiServer, replica: Callable[..., Replica]
+    api: StatusServer, replica: Callable[..., Replica]
 ) -> None:
     long = LeaseTiming(duration_s=60, renew_s=0.2, read_s=0.05, request_s=0.4)  # longer than this test waits
     first, second = replica(lease=long), replica(lease=long)
@@ -284,49 +275,46 @@ def test_one_of_two_replicas_writes_and_the_other_takes_over_at_once(
     assert not leader.counts.is_writer
     api.put(POLICIES, policy("b", DENY))
     api.wait(lambda: len(api.statuses()) == 2)
-    holders = [written.body["spec"]["holderIdentity"] for written in api.written if written.path == LEASE]
+    holders = [one.body["spec"]["holderIdentity"] for one in api.renewals()]
     assert len(list(itertools.groupby(holders))) == 3  # the first, none, the second
-    assert {written.writer for written in api.patches()} == set(holders) - {""}
+    assert api.writers == set(holders) - {""}
     assert set(api.reasons().values()) == {1}
 
 
-def test_a_missing_lease_is_created(api: WritableApiServer, replica: Callable[..., Replica]) -> None:
-    api.lease = None
+def test_a_missing_lease_is_created(api: StatusServer, replica: Callable[..., Replica]) -> None:
+    api.delete(LEASE)
     api.put(POLICIES, policy("a", DENY))
     replica()
     api.wait(lambda: len(api.statuses()) == 1)
-    assert next(written.method for written in api.written if written.path.startswith(LEASES)) == "POST"
+    assert next(one.method for one in api.written() if one.path.startswith(LEASES)) == "POST"
 
 
 @pytest.mark.slow
 def test_a_leader_that_loses_the_api_server_stops_writing(
-    api: WritableApiServer, replica: Callable[..., Replica], caplog: pytest.LogCaptureFixture
+    api: StatusServer, replica: Callable[..., Replica], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "nadmit")
     one = replica()
     one.observed.wait(lambda: one.counts.is_writer)
-    api.refuse = lambda _, path: 503 if path == LEASE else 0
+    api.instead = lambda request: failure(503) if request.path == LEASE else None
     one.observed.wait(lambda: not one.counts.is_writer)
-    assert (
-        "the Lease that says who writes cannot be tended: leases.coordination.k8s.io nadmit-system/nadmit-status: patch failed"
-        in caplog.text
-    )
-    api.refuse = lambda _, __: 0
+    text = "the Lease that says who writes cannot be tended: leases.coordination.k8s.io nadmit-system/nadmit-status"
+    assert f"{text}: patch failed" in caplog.text
+    api.instead = lambda _request: None
     one.observed.wait(lambda: one.counts.is_writer)
     assert caplog.text.count("this replica writes the status of policies") == 1  # within a minute, once
 
 
 @pytest.mark.slow
-def test_it_stops_from_inside_a_request(api: WritableApiServer, replica: Callable[..., Replica]) -> None:
+def test_it_stops_from_inside_a_request(api: StatusServer, replica: Callable[..., Replica]) -> None:
     held, go_on = Event(), Event()
 
-    def refuse(_: str, path: str) -> int:
-        if path.endswith("/status"):
+    def instead(request: Request) -> None:
+        if request.path.endswith("/status"):
             held.set()
             api.changed.wait_for(go_on.is_set, 5)
-        return 0
 
-    api.refuse = refuse
+    api.instead = instead
     api.put(POLICIES, policy("a", DENY))
     one = replica()
     assert held.wait(5)
@@ -347,7 +335,7 @@ def test_an_account_without_a_kubeconfig_cannot_start(tmp_path: Path) -> None:
     writer.stop()
 
 
-def test_lists_come_in_pages(api: WritableApiServer, tmp_path: Path) -> None:
+def test_lists_come_in_pages(api: StatusServer, tmp_path: Path) -> None:
     api.put(POLICIES, *(policy(f"p{number:03}", DENY) for number in range(250)))
     connection = Connection(write_kubeconfig(tmp_path / "kubeconfig", api.url), environ={})
     store = StatusStore(connection, timeout_s=5)

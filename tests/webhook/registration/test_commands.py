@@ -13,13 +13,14 @@ import yaml
 from click.testing import CliRunner, Result
 
 from certs.authority import issue_ca, make_key, render_certificate, render_key
-from tests.webhook.snapshot.api_server import write_kubeconfig
+from tests.fakes.objects import write_kubeconfig
+from tests.fakes.objectstore import Object
 from webhook.cli import nadmit
 from webhook.registration.conditions import StatusProtection
 from webhook.registration.configurations import Service, Url, webhooks
 from webhook.registration.tables import KINDS, MUTATING_KIND, VALIDATING_KIND
 
-from .api_server import ApiServer, Object, Stored
+from .webhookserver import Stored, WebhookServer
 
 PROTECTION = StatusProtection("Deny", ("system:serviceaccount:net:agent",), ("agents",))
 WORDS = (
@@ -31,10 +32,10 @@ REFUSED = 'admission webhook "networks.access.nadmit.io" denied the request: no'
 
 
 class World:
-    def __init__(self, api: ApiServer, directory: Path) -> None:
+    def __init__(self, api: WebhookServer, directory: Path) -> None:
         self.api = api
         self.kubeconfig = write_kubeconfig(directory / "kubeconfig", api.url)
-        api.probe = (403, REFUSED)
+        api.answer_probe(403, REFUSED)
         for kind in KINDS:
             hooks = webhooks(kind, Service("a", "b"), ca_bundle=CA, failure_policy="Ignore", protection=PROTECTION)
             self.register(hooks, at=api.stored(kind))
@@ -53,7 +54,7 @@ class World:
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
-    with ApiServer() as api:
+    with WebhookServer() as api:
         yield World(api, tmp_path)
 
 
@@ -70,10 +71,9 @@ def test_stage_fail_and_back(world: World) -> None:
     assert (done.exit_code, done.output) == (0, "nadmit: failurePolicy Fail for 7 webhooks (was Ignore)\n")
     assert world.policies() == STAGED
     for stored in (world.api.mutating, world.api.validating):
-        assert stored.object is not None
-        assert stored.object["metadata"]["annotations"] == {"nadmit.io/failure-policy": "Fail"}
+        assert stored.value["metadata"]["annotations"] == {"nadmit.io/failure-policy": "Fail"}
     assert world.run("status").exit_code == 0
-    world.api.probe = (201, "")
+    world.api.answer_probe(201, "")
     done = world.run("stage", "Ignore")
     assert (done.exit_code, done.output) == (0, "nadmit: failurePolicy Ignore for 7 webhooks (was Fail)\n")
     assert world.policies() == OPEN
@@ -82,8 +82,7 @@ def test_stage_fail_and_back(world: World) -> None:
 def test_annotations_of_others_stay(world: World) -> None:
     world.api.validating.edit(lambda value: value["metadata"].update(annotations={"x/y": "z"}))
     assert world.run("stage", "Fail").exit_code == 0
-    assert world.api.validating.object is not None
-    assert world.api.validating.object["metadata"]["annotations"] == {"x/y": "z", "nadmit.io/failure-policy": "Fail"}
+    assert world.api.validating.value["metadata"]["annotations"] == {"x/y": "z", "nadmit.io/failure-policy": "Fail"}
 
 
 WHAT = "nadmit: not staged: a dry run of creating default/nadmit-probe, which networks.access.nadmit.io must refuse,"
@@ -107,7 +106,7 @@ PROBES = {
 @pytest.mark.parametrize("case", PROBES)
 def test_stage_fail_requires_an_answer_of_the_webhook(world: World, case: str) -> None:
     status, said, expected = PROBES[case]
-    world.api.probe = (status, said)
+    world.api.answer_probe(status, said)
     done = world.run("stage", "Fail")
     assert (done.exit_code, done.output) == (1, f"{WHAT} {expected}\n")
     assert world.policies() == OPEN
@@ -162,7 +161,7 @@ NO_INJECTION = (
 
 
 def test_the_configuration_of_injection_is_optional(world: World) -> None:
-    world.api.mutating.object = None
+    world.api.mutating.delete()
     done = world.run("stage", "Fail")
     said = "nadmit: failurePolicy Fail for 6 webhooks (was Ignore)\n"
     assert (done.exit_code, done.output) == (0, NO_INJECTION + said)
@@ -201,7 +200,7 @@ def test_stage_tries_again_after_a_conflict(world: World) -> None:
 
 @pytest.mark.parametrize("words", [("stage", "Fail"), ("stage", "Ignore"), ("status",)])
 def test_no_configuration(world: World, words: tuple[str, ...]) -> None:
-    world.api.validating.object = None
+    world.api.validating.delete()
     done = world.run(*words)
     assert done.exit_code == 2
     assert done.output == (

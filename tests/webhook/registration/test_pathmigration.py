@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.webhook.snapshot.api_server import write_kubeconfig
+from tests.fakes.objects import write_kubeconfig
 from webhook.kube.connection import Connection
 from webhook.registration.conditions import LabelProtection, StatusProtection
 from webhook.registration.configurations import Service, Webhook, differences, token_of, webhooks
@@ -24,7 +24,7 @@ from webhook.registration.registered import RegisteredWebhooks
 from webhook.registration.registrar import Registrar
 from webhook.registration.tables import KINDS, VALIDATING_KIND, Kind
 
-from .api_server import NAME, ApiServer
+from .webhookserver import NAME, WebhookServer
 
 TARGET = Service("nadmit-system", "nadmit-webhook")
 TOKEN, OTHER = "0123456789abcdef", "fedcba9876543210"
@@ -119,7 +119,7 @@ def test_a_conflict_is_not_a_new_period() -> None:
 
 def test_registrars_of_an_upgrade(tmp_path: Path) -> None:
     """By HTTP: the plain paths of an older version get the token, and the authorities stay."""
-    with ApiServer() as api:
+    with WebhookServer() as api:
         kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", api.url)
         for kind in KINDS:
             api.stored(kind).edit(lambda value: value.update(webhooks=made(MigrationStep(""), kind)))  # noqa: B023 - called now
@@ -144,7 +144,7 @@ def test_registrars_of_an_upgrade(tmp_path: Path) -> None:
 
 
 def test_nothing_is_registered_before_the_token_is_known(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    with ApiServer() as api:
+    with WebhookServer() as api:
         registrar = Registrar(
             RegisteredWebhooks(Connection(write_kubeconfig(tmp_path / "kubeconfig", api.url), environ={}), NAME),
             target=TARGET,

@@ -15,7 +15,9 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from tests.webhook.snapshot.api_server import write_kubeconfig
+from tests.fakes.apiserver import failure
+from tests.fakes.objects import write_kubeconfig
+from tests.fakes.objectstore import Object
 from webhook.kube.apierrors import ClusterError
 from webhook.kube.connection import Connection
 from webhook.registration.conditions import StatusProtection
@@ -24,7 +26,7 @@ from webhook.registration.registered import RegisteredWebhooks
 from webhook.registration.registrar import Registrar
 from webhook.registration.tables import KINDS, MUTATING_KIND, VALIDATING_KIND, Kind
 
-from .api_server import NAME, ApiServer, Object
+from .webhookserver import NAME, WebhookServer
 
 PERIOD_S = 0.005
 
@@ -32,7 +34,7 @@ PERIOD_S = 0.005
 class World:
     """An API server, and registrars of it."""
 
-    def __init__(self, api: ApiServer, directory: Path, kind: Kind) -> None:
+    def __init__(self, api: WebhookServer, directory: Path, kind: Kind) -> None:
         self.api = api
         self.kind = kind
         self.stored = api.stored(kind)
@@ -63,7 +65,7 @@ class World:
 @pytest.fixture(params=KINDS, ids=lambda kind: kind.path.strip("/"))
 def world(request: pytest.FixtureRequest, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Iterator[World]:
     caplog.set_level(logging.INFO, "nadmit.registration")
-    with ApiServer() as api:
+    with WebhookServer() as api:
         yield World(api, tmp_path, request.param)
 
 
@@ -175,13 +177,12 @@ def test_nothing_is_registered_without_an_authority(world: World, caplog: pytest
 def test_an_absent_configuration_is_logged_once(world: World, caplog: pytest.LogCaptureFixture) -> None:
     """The other kind is registered without it."""
     (other,) = (kind for kind in KINDS if kind is not world.kind)
-    value, world.stored.object = world.stored.object, None
+    world.stored.delete()
     with world.registrar() as registrar:
         world.stored.wait_for_gets(3)
         assert (measured(registrar, world.kind)["nadmit_webhooks_registered"], world.stored.patches) == (0, [])
         assert measured(registrar, other)["nadmit_webhooks_registered"] == 1
-        with world.api.changed:
-            world.stored.object = value
+        world.stored.create()
         world.stored.wait(lambda: world.stored.patches)
     assert warnings(caplog) == [
         f'{world.kind.name} "nadmit": there is none; apply the manifests, or create one without webhooks'
@@ -199,7 +200,7 @@ def test_an_absent_configuration_is_logged_once(world: World, caplog: pytest.Log
 def test_a_refusal_is_logged_once_and_the_next_round_writes(
     world: World, caplog: pytest.LogCaptureFixture, status: int, text: str
 ) -> None:
-    world.stored.answers.append((status, "no"))
+    world.stored.answer(failure(status, "no"))
     with world.registrar() as registrar:
         world.stored.wait(lambda: world.stored.patches)
         assert measured(registrar, world.kind)["nadmit_registrations_total error"] == 1
@@ -225,7 +226,7 @@ def test_injection_is_registered_before_judgement(world: World) -> None:
     """Otherwise a pod would be refused before injection could change it."""
     with world.registrar():
         world.stored.wait(lambda: world.api.validating.patches)
-    assert world.api.order == [MUTATING_KIND.name, VALIDATING_KIND.name]
+    assert world.api.patched() == [MUTATING_KIND.name, VALIDATING_KIND.name]
 
 
 def test_a_wrong_stage_is_logged_with_its_kind(world: World, caplog: pytest.LogCaptureFixture) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cniplugin.access.model.decision import Config, Rules
-from tests.webhook.admission.dra.world import (
+from tests.webhook.admission.dra.claimobjects import (
     BY_CLAIM,
     MACVLAN,
     TENANT,

@@ -1,16 +1,15 @@
 from __future__ import annotations
 
-import gc
-import sys
-import threading
-import traceback
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.fakes.apiserver import ApiServer
+from tests.fakes.objects import namespace, network, write_kubeconfig
+from tests.fakes.objectstore import NAMESPACES, NETWORKS
+from tests.fakes.threads import nothing_left
 from webhook.kube.informers import Timing
 
-from .api_server import NAMESPACES, NETWORKS, ApiServer, namespace, network, write_kubeconfig
 from .observed import Observed
 
 if TYPE_CHECKING:
@@ -22,17 +21,9 @@ QUICK = {"pause_min_s": 0.005, "pause_max_s": 0.02, "absent_retry_s": 0.01, "sho
 
 
 @pytest.fixture(autouse=True)
-def nothing_left() -> Iterator[None]:
-    """Every thread ends with its test, and every socket is closed: a ResourceWarning comes from the collection."""
-    before = set(threading.enumerate())
-    yield
-    left = set(threading.enumerate()) - before
-    for thread in left:
-        thread.join(5)  # on a busy machine a thread may need more than the 0.9 s that `stop` waits
-    left = {thread for thread in left if thread.is_alive()}
-    frames = sys._current_frames()
-    assert not left, [traceback.format_stack(frames.get(thread.ident or 0)) for thread in left]
-    gc.collect(0)
+def no_threads_left() -> Iterator[None]:
+    with nothing_left():
+        yield
 
 
 @pytest.fixture

@@ -6,10 +6,9 @@ import time
 from threading import Condition
 from typing import TYPE_CHECKING
 
+from tests.fakes.objectstore import PATIENCE_S
 from webhook.snapshot.pods import Pods
 from webhook.snapshot.source import ClusterSource
-
-from .api_server import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable

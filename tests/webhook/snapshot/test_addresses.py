@@ -9,13 +9,15 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.fakes.apiserver import ApiServer
+from tests.fakes.objects import pod
+from tests.fakes.objectstore import PODS
 from webhook.kube.responses import Key
 from webhook.snapshot.addresses import CLAIMS_MAX, Addresses
 from webhook.snapshot.pods import Pods
 from webhook.trees.builder import build
 from webhook.trees.manifests import read_bytes
 
-from .api_server import PODS, ApiServer, pod
 from .observed import Observed
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.webhook.admission.dra.world import CNI, claim, device_class, opaque, vf
+from tests.fakes.apiserver import ApiServer, status
+from tests.fakes.objects import write_kubeconfig
+from tests.fakes.objectstore import PATIENCE_S
+from tests.fakes.waiting import wait_until
+from tests.webhook.admission.dra.claimobjects import CNI, claim, device_class, opaque, vf
 from webhook.admission.dra.claims import CLAIM, CLASS, ClaimSpec, DeviceClass, DeviceKey
 from webhook.kube.connection import Connection
 from webhook.kube.informers import Timing
@@ -18,9 +21,7 @@ from webhook.snapshot.devicespecs import KEPT_BYTES_MAX
 from webhook.snapshot.livelookups import DEVICES_MAX, LiveDevices
 from webhook.snapshot.source import ClusterSource
 
-from .api_server import PATIENCE_S, ApiServer, status, write_kubeconfig
 from .conftest import QUICK
-from .observed import POLL_S
 
 GROUP = "/apis/resource.k8s.io"
 NIC = DeviceKey(CLAIM, "blue", "nic")
@@ -45,20 +46,13 @@ def source(api: ApiServer, tmp_path: Path) -> Iterator[ClusterSource]:
     made.stop()
 
 
-def wait(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(POLL_S)
-
-
 def found(source: ClusterSource, key: DeviceKey = NIC) -> Any:
     return source.snapshot().devices.find(key)
 
 
 def test_a_cluster_without_the_group_is_ready(api: ApiServer, source: ClusterSource) -> None:
     source.start()
-    wait(lambda: source.problem() is None)
+    wait_until(lambda: source.problem() is None)
     assert found(source) is None
     assert not source.snapshot().devices.has_extended_resources
 
@@ -66,16 +60,16 @@ def test_a_cluster_without_the_group_is_ready(api: ApiServer, source: ClusterSou
 @pytest.mark.parametrize("version", ["v1", "v1beta2", "v1beta1"])
 def test_a_group_that_is_served_later_is_found(api: ApiServer, source: ClusterSource, version: str) -> None:
     source.start()
-    wait(lambda: source.problem() is None)
+    wait_until(lambda: source.problem() is None)
     api.serve(*paths(version))
     api.put(paths(version)[0], claim(opaque(vf("lan")), version=version))
     api.put(paths(version)[2], device_class(opaque(vf("lan")), name="fast", extendedResourceName="example.com/fast"))
-    wait(lambda: found(source) and source.snapshot().devices.has_extended_resources)
+    wait_until(lambda: found(source) and source.snapshot().devices.has_extended_resources)
     assert found(source).requests[0].classes == (("", "plain"),)
     assert found(source).configs[0].parameters is not None
     assert source.snapshot().devices.classes_of("example.com/fast") == ("fast",)
     api.delete(paths(version)[0], "blue", "nic")
-    wait(lambda: found(source) is None)
+    wait_until(lambda: found(source) is None)
 
 
 def test_which_parameters_are_kept(api: ApiServer, source: ClusterSource) -> None:
@@ -84,7 +78,7 @@ def test_which_parameters_are_kept(api: ApiServer, source: ClusterSource) -> Non
     large = opaque({**vf("lan"), "x": "y" * KEPT_BYTES_MAX})
     api.put(paths("v1")[0], claim(opaque(vf("lan")), opaque({"config": {}}, driver=CNI)), claim(large, name="large"))
     source.start()
-    wait(lambda: found(source))
+    wait_until(lambda: found(source))
     assert [config.parameters is None for config in found(source).configs] == [False, True]
     assert [config.parameters for config in found(source, DeviceKey(CLAIM, "blue", "large")).configs] == [None]
 
@@ -92,10 +86,10 @@ def test_which_parameters_are_kept(api: ApiServer, source: ClusterSource) -> Non
 def test_claims_keep_what_a_snapshot_remembers(api: ApiServer, source: ClusterSource) -> None:
     api.serve(*paths("v1"))
     source.start()
-    wait(lambda: source.problem() is None)
+    wait_until(lambda: source.problem() is None)
     source.snapshot().recall("key", lambda: "made")
     api.put(paths("v1")[0], claim())
-    wait(lambda: found(source))
+    wait_until(lambda: found(source))
     assert source.snapshot().recall("key", lambda: "anew") == "made"
     assert source.snapshot().counts()["resourceclaims"] == 1
 

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cniplugin.access.model.decision import NAME_LABEL
+from tests.fakes.apiserver import ApiServer, Request, status
+from tests.fakes.objects import network, write_kubeconfig
+from tests.fakes.objectstore import NAMESPACES, NETWORKS, PATIENCE_S
 from webhook.kube.connection import Connection
 from webhook.snapshot.livelookups import CONCURRENT_MAX, KEPT_MAX, RESULTS, LiveLookups
 from webhook.snapshot.snapshot import EMPTY, Definition, Snapshot
-
-from .api_server import NAMESPACES, NETWORKS, PATIENCE_S, ApiServer, network, status, write_kubeconfig
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator
@@ -148,10 +149,10 @@ def test_bounds_while_the_server_is_slow(api: ApiServer, asking: Asking) -> None
     """Reviews that wait for one network share one GET, and there are at most eight GETs in all."""
     held = threading.Event()
 
-    def hold() -> None:
-        held.wait(PATIENCE_S)
+    def hold(_request: Request) -> None:
+        api.changed.wait_for(held.is_set, PATIENCE_S)
 
-    api.on_get = hold
+    api.instead = hold
 
     async def scene() -> None:
         assert await asking.find(BLUE, seconds=0.02) is None
@@ -161,7 +162,9 @@ def test_bounds_while_the_server_is_slow(api: ApiServer, asking: Asking) -> None
         await asyncio.sleep(0)
         assert await asking.find(("y", "one-too-many")) is None
         assert asking.results == ["late", "busy"]
-        held.set()
+        with api.changed:
+            held.set()
+            api.changed.notify_all()
         assert await joined is not None
         assert [await other for other in others] == [None] * len(others)
 

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.fakes.apiserver import ApiServer, status
+from tests.fakes.objects import network, pod
+from tests.fakes.objectstore import NETWORKS, PODS
 from webhook.admission.model.requests import NO_USERS, NetworkUsers
-
-from .api_server import NETWORKS, PODS, ApiServer, network, pod, status
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,8 +76,8 @@ def test_at_most_five_names(api: ApiServer, observed: Observed) -> None:
 def test_only_metadata_is_requested(api: ApiServer, observed: Observed) -> None:
     first, second = api.list_requests(PODS)[0], api.watch_requests(PODS)[0]
     suffix = "g=meta.k8s.io;v=v1,application/json"
-    assert first.accept == f"application/json;as=PartialObjectMetadataList;{suffix}"
-    assert second.accept == f"application/json;as=PartialObjectMetadata;{suffix}"
+    assert first.headers["accept"] == f"application/json;as=PartialObjectMetadataList;{suffix}"
+    assert second.headers["accept"] == f"application/json;as=PartialObjectMetadata;{suffix}"
     selected = {request.query["fieldSelector"] for request in (first, second)}
     assert selected == {"status.phase!=Succeeded,status.phase!=Failed"}
 
@@ -166,7 +167,7 @@ def test_fifty_thousand_networks_and_pods(api: ApiServer, observe: Callable[...,
     for path, pages in ((NETWORKS, 101), (PODS, 100)):
         asked = api.list_requests(path)
         assert [request.query["limit"] for request in asked] == ["500"] * pages
-        assert [request.query.get("continue") for request in asked[:3]] == [None, "500", "1000"]
+        assert [request.query.get("continue") for request in asked[:3]] == [None, "a+b/500", "a+b/1000"]
 
 
 def test_a_server_that_sends_whole_pods_works(api: ApiServer, observed: Observed) -> None:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cniplugin.access.model.decision import Config
+from tests.fakes.apiserver import ApiServer, status
+from tests.fakes.objects import network, policy, policy_config
+from tests.fakes.objectstore import CONFIGS, NETWORKS, POLICIES
 from webhook.admission.view.decisioncontext import CompiledRules
-
-from .api_server import CONFIGS, NETWORKS, POLICIES, ApiServer, network, policy, policy_config, status
 
 if TYPE_CHECKING:
     from collections.abc import Callable

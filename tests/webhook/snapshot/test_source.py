@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cniplugin.access.reading.consent import ALLOWED_NAMESPACES
-
-from .api_server import CUT, NAMESPACES, NETWORKS, PATIENCE_S, ApiServer, namespace, network, status
+from tests.fakes.apiserver import CUT, ApiServer, status
+from tests.fakes.objects import namespace, network
+from tests.fakes.objectstore import NAMESPACES, NETWORKS, PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,7 +108,7 @@ def test_a_list_comes_in_pages(api: ApiServer, observe: Callable[..., Observed])
     observed.start()
     observed.wait(lambda: observed.source.problem() is None)
     assert len(observed.names()) == 1201
-    assert [request.query.get("continue") for request in api.list_requests(NETWORKS)] == [None, "500", "1000"]
+    assert [request.query.get("continue") for request in api.list_requests(NETWORKS)] == [None, "a+b/500", "a+b/1000"]
 
 
 def test_a_list_whose_history_is_compacted_between_pages_begins_again(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -29,6 +28,7 @@ from tests.cniplugin.access.reading.schema import (
     policy,
     put,
 )
+from tests.fakes.waiting import wait_until
 from tests.realapi.server import RealApiServer
 
 PROBES = [probe for kind in (POLICY, CONFIG) for probe in schema.probes(kind)]
@@ -220,14 +220,13 @@ def test_what_only_our_reader_refuses(what: str) -> None:
 @pytest.fixture(scope="module")
 def installed(real_api: RealApiServer) -> RealApiServer:
     """A server with the CRDs, served. They stay: other tests may use them."""
-    for path in sorted(CRDS.glob("networkattachmentpolic*.yaml")):
-        crd = yaml.safe_load(path.read_text())
+    crds = [yaml.safe_load(path.read_text()) for path in sorted(CRDS.glob("networkattachmentpolic*.yaml"))]
+    for crd in crds:
         real_api.put(crd)
+    paths = [f"/apis/{schema.API_VERSION}/{crd['spec']['names']['plural']}" for crd in crds]
+    wait_until(lambda: all(real_api.ask("GET", path).status == 200 for path in paths))
+    for crd in crds:
         name = crd["metadata"]["name"]
-        served = f"/apis/{schema.API_VERSION}/{crd['spec']['names']['plural']}"
-        deadline = time.monotonic() + 20
-        while real_api.ask("GET", served).status != 200 and time.monotonic() < deadline:
-            time.sleep(0.05)
         conditions = real_api.must("GET", f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}")["status"]
         told = {one["type"]: (one["status"], one["message"]) for one in conditions["conditions"]}
         assert told["Established"][0] == "True", told

@@ -16,7 +16,7 @@ from webhook.configuration.parsing import ConfigurationError, read
 from webhook.driverdata.admindrivers import read_drivers
 from webhook.driverdata.driverfiles import FOLDER, load_drivers
 
-from .world import BY_CLAIM, CNI, SRIOV, claim, device_class, opaque, pod, review, vf
+from .claimobjects import BY_CLAIM, CNI, SRIOV, claim, device_class, opaque, pod, review, vf
 
 KEYS = st.sampled_from(
     sorted({key for driver in load_drivers().values() for key in (*driver.keys, "apiVersion", "kind", "Config", "x")})

@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 
 from webhook.cli import nadmit
 
-from .world import BY_CLAIM, Json, claim, device_class, network, opaque, pod, vf
+from .claimobjects import BY_CLAIM, Json, claim, device_class, network, opaque, pod, vf
 
 
 def run(command: str, folder: Path, *objects: Json) -> Result:

@@ -11,8 +11,7 @@ from webhook.admission.model.kinds import POD
 from webhook.admission.model.requests import Decision, Object, Request, User
 from webhook.admission.wording import claimtext
 
-from .test_pods import deployment
-from .world import (
+from .claimobjects import (
     BY_CLAIM,
     BY_TEMPLATE,
     CNI,
@@ -28,6 +27,7 @@ from .world import (
     template,
     vf,
 )
+from .test_pods import deployment
 
 PLAIN = device_class()
 FOREIGN = opaque(vf("secret", "infra"))

@@ -11,7 +11,7 @@ from webhook.admission.dra.claims import DeviceKey
 from webhook.admission.dra.drivers import Drivers
 from webhook.snapshot.devicespecs import keep_spec
 
-from .world import (
+from .claimobjects import (
     BY_CLAIM,
     BY_TEMPLATE,
     CNI,

@@ -11,7 +11,7 @@ import pytest
 from webhook.admission.model.requests import User
 from webhook.commands.judging import admission_review
 
-from .world import (
+from .claimobjects import (
     CNI,
     DRANET,
     PATHS,

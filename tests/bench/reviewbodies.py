@@ -1,4 +1,4 @@
-"""What the bench decides about: reviews built from the recorded ones, and clusters of any size."""
+"""The reviews of the bench, built from the recorded ones, and clusters of any size."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TOKEN = "kube-api-access-jjnzm"
 
 
 class Row(NamedTuple):
-    """What is sent where. `different`: how the bodies of a row differ from each other."""
+    """The path and the recording of a row. `different` says how its bodies differ."""
 
     path: str
     recording: str
@@ -48,11 +48,11 @@ ROWS = {
 }
 
 DIFFERENT = 20_000
-"""Bodies of the rows that show what nothing remembers; above every cache of the webhook."""
+"""Bodies of the rows that no cache may answer: more than any cache of the webhook holds."""
 
 
 def reviews(name: str) -> list[bytes]:
-    """Return the bodies of a row, compact as the API server sends them."""
+    """Return the bodies of a row, in the compact JSON of the API server."""
     row = ROWS[name]
     review = json.loads((RECORDINGS / f"create-{row.recording}.json").read_text())
     if row.path == "/validate":
@@ -63,7 +63,7 @@ def reviews(name: str) -> list[bytes]:
 
 
 def _mutate(review: Any) -> None:
-    """Put into a pod what /mutate would have put into it before."""
+    """Apply to a pod the patch of /mutate."""
     request = wire.decode(_compact(review))
     patch = answer_mutation(
         request, DecisionContext(load_snapshot(EXAMPLES / "cluster"), Rules(), Configuration(injection=Injection()))
@@ -72,7 +72,7 @@ def _mutate(review: Any) -> None:
 
 
 def _differing(review: Any, how: str, number: int) -> bytes:
-    """NB: replicas differ as the pods of a ReplicaSet do: in their names and in that of the volume with their token."""
+    """NB: replicas differ like the pods of a ReplicaSet: by their name, and by the name of the volume with their token."""
     thing = review["request"]["object"]
     if how == "configurations":
         config = json.loads(thing["spec"]["config"])
@@ -92,7 +92,7 @@ def _compact(review: object) -> bytes:
 
 
 def network(number: int) -> str:
-    """Return the YAML of one of many definitions, a hundred to a namespace."""
+    """Return the YAML of a definition by its number; each namespace has a hundred."""
     config = CONFIG % (number, number % 100, number // 250 % 250, number % 250)
     return (
         "apiVersion: k8s.cni.cncf.io/v1\nkind: NetworkAttachmentDefinition\n"

@@ -1,12 +1,13 @@
-"""An API server for clusters of any size, in a process of its own: `python -m tests.bench.apiserver NETWORKS PODS`.
+"""An API server for clusters of any size, in a process of its own: `python -m tests.bench.largecluster NETWORKS PODS`.
 
-It prints its port as one line of JSON, and ends with its standard input. Nothing is stored: an object follows from its
-number, a page is formatted when it is asked for, and the pods that exist are a window that moves. What changes is sent
-to the watches at once. Each line of the input is a command, each is answered by one line:
+It is not the server of tests/fakes, because it stores no objects: an object follows from its number, a page is formatted
+for each request, and the existing pods are a window that moves. Each change is sent to the watches at once.
+It prints its port as one line of JSON, and ends with its standard input. Each line of the input is a command, and is
+answered by one line:
 
-    network         make one more definition: its namespace, its name, and when its event was sent (monotonic clock)
+    network         create a definition; the answer has its namespace, its name, and the time of its event (monotonic clock)
     churn WHAT N    from now on, N per second: `networks` change one definition each; `pods` replace one pod each,
-                    which is six events: four of a status, one of a new pod, one of the oldest one, which is gone
+                    which is six events: one new pod, four updates of its status, and the deletion of the oldest pod
     compact WHAT    end the watches of `networks` or `pods` with 410, as if their history were compacted
 """
 
@@ -39,7 +40,7 @@ NETWORK = (
     ',\\"vlan\\":%(vlan)d,\\"capabilities\\":{\\"ips\\":true},\\"ipam\\":{\\"type\\":\\"host-local\\",\\"subnet\\":'
     '\\"10.1.%(octet)d.0/24\\"}},{\\"type\\":\\"tuning\\",\\"capabilities\\":{\\"mac\\":true}}]}"}}'
 )
-"""0.8 KB, as a chart's definition is stored."""
+"""0.8 KB, like a stored definition of a chart."""
 
 NAMESPACE = (
     '{"metadata":{"name":"ns-%(number)d","uid":"3f0f0e2c-0000-4000-8001-%(number)012d","resourceVersion":"%(version)d",'
@@ -63,7 +64,7 @@ POD = (
 
 
 def namespace_of(number: int) -> int:
-    """Return the number of the namespace of a network or pod: as many in each."""
+    """Return the number of the namespace of a network or pod; each namespace has as many."""
     return number % NAMESPACES
 
 
@@ -81,7 +82,7 @@ def render(template: str, number: int, version: int) -> str:
 
 
 class Kind:
-    """The objects of one path: those whose numbers are from `first` on, below `end`."""
+    """The objects of one path; their numbers are from `first` to below `end`."""
 
     def __init__(self, template: str, count: int) -> None:
         self.template = template
@@ -100,7 +101,7 @@ class Kind:
 
 
 class Cluster:
-    """All objects, and what happens to them."""
+    """All objects and their changes."""
 
     def __init__(self, networks: int, pods: int) -> None:
         self.version = 1_000
@@ -116,7 +117,7 @@ class Cluster:
         self._churn: dict[str, Churn] = {}
 
     def send(self, kind: Kind, event: str, number: int) -> None:
-        """Tell all watches of one change."""
+        """Send one change to all watches."""
         self.version += 1
         line = f'{{"type":"{event}","object":{render(kind.template, number, self.version)}}}\n'.encode()
         kind.history.append((self.version, line))
@@ -124,7 +125,7 @@ class Cluster:
             watch.send_line(line)
 
     def command(self, words: list[str]) -> dict[str, object]:
-        """Do what a line of the input says."""
+        """Carry out one line of the input."""
         if words[0] == "network":
             number = self.networks.end
             self.networks.end += 1
@@ -162,7 +163,7 @@ class Cluster:
 
 
 class Churn:
-    """So many changes per second, from now on."""
+    """Changes at a rate per second."""
 
     def __init__(self, rate: float, change: Callable[[], None], now: float) -> None:
         self._rate = rate
@@ -171,14 +172,14 @@ class Churn:
         self._made = 0
 
     def run(self, now: float) -> None:
-        """Make what is due."""
+        """Make the changes that are due."""
         while self._made < (now - self._began) * self._rate:
             self._change()
             self._made += 1
 
 
 class Request(NamedTuple):
-    """What a request asks for; headers are not looked at."""
+    """A request without its headers."""
 
     path: str
     query: dict[str, str]
@@ -197,7 +198,7 @@ class Handler(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
-        self._transport = cast(asyncio.WriteTransport, transport)  # uvloop's is none by its class
+        self._transport = cast(asyncio.WriteTransport, transport)  # the class of uvloop's transport is another
 
     def connection_lost(self, _exc: Exception | None) -> None:
         """Forget the watch."""
@@ -262,13 +263,13 @@ class Commands(asyncio.Protocol):
         self._received = b""
 
     def data_received(self, data: bytes) -> None:
-        """Do what each line says, and answer it."""
+        """Carry out each line, and answer it."""
         *lines, self._received = (self._received + data).split(b"\n")
         for line in lines:
             print(json.dumps(self._cluster.command(line.decode().split())), flush=True)
 
     def connection_lost(self, _exc: Exception | None) -> None:
-        """End with the one who started this process."""
+        """End when the process that started this one ends."""
         self._ended.set()
 
 

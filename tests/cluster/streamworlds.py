@@ -1,18 +1,19 @@
-"""The cluster that two replicas serve: a real API server, or an in-process one with reviews sent straight to them."""
+"""The cluster of two replicas: a real API server, or the in-process one with reviews that go straight to the replicas."""
 
 from __future__ import annotations
 
 import base64
 import json
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
+from tests.fakes.apiserver import ApiServer
+from tests.fakes.objects import namespace, network, write_kubeconfig
+from tests.fakes.objectstore import NAMESPACES, NETWORKS
+from tests.fakes.waiting import wait_until
 from tests.paths import EXAMPLES
 from tests.realapi.server import MERGE_PATCH, RealApiServer
-from tests.webhook.snapshot.api_server import NAMESPACES, NETWORKS, ApiServer, namespace, network, write_kubeconfig
 
 from .installation import apply, webhook_options
 from .senders import NETWORKS as ANNOTATION
@@ -22,7 +23,6 @@ from .stream import Fate, Sender
 RECORDING = EXAMPLES / "recordings" / "create-pods-alice-pod.json"
 NAMESPACE = "stream"
 LAN = "lan"
-PATIENCE_S = 150.0  # new tokens wait a minute before they are registered
 REGISTRATION = "/apis/admissionregistration.k8s.io/v1"
 CONFIGURATION = f"{REGISTRATION}/validatingwebhookconfigurations/nadmit"
 INJECTION = f"{REGISTRATION}/mutatingwebhookconfigurations/nadmit"
@@ -31,31 +31,31 @@ LEASE = "/apis/coordination.k8s.io/v1/namespaces/nadmit-system/leases/nadmit-sta
 
 
 class World(Protocol):
-    """What a test does with the cluster. The stream is of pods of one namespace that name one network."""
+    """What a test does with the cluster. All pods of the stream are in one namespace and name one network."""
 
     ca: Path
-    """Who signs the certificates of replicas; there is something in it once pods are judged."""
+    """The authority of the replicas' certificates; the file is there once pods are judged."""
 
     def options(self, port: int) -> list[str]:
-        """Return what replicas are started with, behind a service at this port of loopback."""
+        """Return the options of replicas behind a service at this port of loopback."""
 
     def wait_judged(self) -> None:
-        """Wait until pods are judged by replicas, or not created."""
+        """Wait until replicas judge all pods."""
 
     def path(self) -> str:
-        """Return where reviews are judged."""
+        """Return the path for reviews."""
 
     def connect(self, networks: str = LAN) -> Sender:
         """Return a new sender of pods."""
 
     def put_network(self, name: str) -> None:
-        """Make a network."""
+        """Create a network."""
 
     def restart(self) -> None:
-        """End the API server, and start it again without the history of what it has."""
+        """Restart the API server with the same objects and without history."""
 
     def close(self) -> None:
-        """Leave nothing behind."""
+        """Remove everything that was created."""
 
 
 def review_of(networks: str) -> dict[str, Any]:
@@ -68,16 +68,8 @@ def review_of(networks: str) -> dict[str, Any]:
     return review
 
 
-def until(condition: Callable[[], object]) -> None:
-    """Wait until something is true that no event tells."""
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 class InProcessWorld:
-    """An in-process API server, which calls nobody."""
+    """The in-process API server, which calls no webhook."""
 
     def __init__(self, folder: Path) -> None:
         self._api = ApiServer()
@@ -90,16 +82,16 @@ class InProcessWorld:
         self._port = 0
 
     def options(self, port: int) -> list[str]:
-        """Remember where reviews go. The certificate is that of a directory, made by the first replica."""
+        """Remember the port for reviews. The first replica makes the certificate, in a directory."""
         self._port = port
         files = ["--cert-dir", str(self._certs), "--cert-name", "127.0.0.1"]
         return ["--kubeconfig", str(self._kubeconfig), "--no-watch-pods", *files]
 
     def wait_judged(self) -> None:
-        """Return: reviews are sent straight to the replicas."""
+        """Return at once, because reviews go straight to the replicas."""
 
     def path(self) -> str:
-        """Return the plain path: nothing is registered."""
+        """Return the plain path, because no webhook is registered."""
         return "/validate"
 
     def connect(self, networks: str = LAN) -> Sender:
@@ -107,11 +99,11 @@ class InProcessWorld:
         return ReviewSender(self._port, self.ca, review_of(networks))
 
     def put_network(self, name: str) -> None:
-        """Make a network."""
+        """Create a network."""
         self._api.put(NETWORKS, network(name, NAMESPACE))
 
     def restart(self) -> None:
-        """Start another one at the port, which has the same objects and no history."""
+        """Start another server at the port, with the same objects and no history."""
         old = self._api
         old.close()
         self._api = ApiServer(port=old.port)
@@ -127,7 +119,7 @@ class InProcessWorld:
 class RealWorld:
     """A kube-apiserver with the manifests applied. Replicas run with the Deployment's arguments and its account.
 
-    They make their certificates and register themselves; failurePolicy is Fail, so that there is no pod without them.
+    They make their certificates and register themselves. failurePolicy is Fail, so that no pod is created without them.
     """
 
     def __init__(self, api: RealApiServer, folder: Path) -> None:
@@ -149,19 +141,19 @@ class RealWorld:
         return webhook_options(self._api, f"https://127.0.0.1:{port}")
 
     def wait_judged(self) -> None:
-        """Wait until the replicas have registered themselves, and are asked."""
-        until(lambda: self._api.must("GET", CONFIGURATION).get("webhooks"))
+        """Wait until the replicas are registered and the API server asks them."""
+        wait_until(lambda: self._api.must("GET", CONFIGURATION).get("webhooks"))
         hooks = {hook["name"]: hook for hook in self._api.must("GET", CONFIGURATION)["webhooks"]}
         assert hooks["pods.access.nadmit.io"]["failurePolicy"] == "Fail"
         injecting = {hook["name"]: hook for hook in self._api.must("GET", INJECTION)["webhooks"]}
         assert injecting["pods.inject.nadmit.io"]["failurePolicy"] == "Fail"
         self.ca.write_bytes(base64.b64decode(self._api.must("GET", SECRET)["data"]["ca.crt"]))
         sender = self.connect("absent")
-        until(lambda: sender.send().fate is Fate.REFUSED)
+        wait_until(lambda: sender.send().fate is Fate.REFUSED)
         sender.close()
 
     def path(self) -> str:
-        """Return the path that is registered."""
+        """Return the registered path."""
         hooks = self._api.must("GET", CONFIGURATION)["webhooks"]
         return str(urlsplit(hooks[0]["clientConfig"]["url"]).path)
 
@@ -170,13 +162,13 @@ class RealWorld:
         return PodSender(self._api, namespace=NAMESPACE, networks=networks)
 
     def put_network(self, name: str) -> None:
-        """Make a network."""
+        """Create a network."""
         kind = {"apiVersion": "k8s.cni.cncf.io/v1", "kind": "NetworkAttachmentDefinition"}
         config = json.dumps({"cniVersion": "1.0.0", "type": "bridge"})
         self._api.put({**kind, "metadata": {"name": name, "namespace": NAMESPACE}, "spec": {"config": config}})
 
     def restart(self) -> None:
-        """Move the revision on, compact all history, and kill kube-apiserver; its cache begins anew after that."""
+        """Raise the revision, compact all history, and kill kube-apiserver, which starts with an empty cache."""
         kind = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "revision", "namespace": NAMESPACE}}
         for number in range(5):
             self._api.put({**kind, "data": {"number": str(number)}})
@@ -184,7 +176,7 @@ class RealWorld:
         self._api.restart()
 
     def close(self) -> None:
-        """Remove what replicas have written, so that others begin as after an installation; and the networks."""
+        """Remove the networks and all objects of the replicas, so that the next test begins as after an installation."""
         for path in (INJECTION, CONFIGURATION, SECRET, LEASE):
             assert self._api.ask("DELETE", path).status in {200, 404}
         networks = "/apis/k8s.cni.cncf.io/v1/namespaces/{}/network-attachment-definitions"
