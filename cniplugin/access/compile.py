@@ -1,10 +1,10 @@
-"""Objects of policies and configuration to the rules in force: once per change, by whoever reads them from anywhere."""
+"""API objects of policies and configuration to the rules in force. Shells call this once per change."""
 
 from __future__ import annotations
 
 from cniplugin.netspec.record import Record
 
-from .judging.ruleindex import build
+from .judging.ruleindex import MODES_OF, build
 from .model.decision import Config, Rules
 from .model.policyrules import CONFIG_KIND, CONFIG_NAME, POLICY_KIND
 from .reading.policies import read_policy
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Policies(Record):
-    """What a cluster holds of the two kinds. `config` is None while there is no configuration object."""
+    """The policies of a cluster and its configuration; `config` is None if there is no configuration object."""
 
     policies: tuple[Policy, ...] = ()
     config: Config | None = None
@@ -51,11 +51,5 @@ def _name(value: Mapping[str, Any]) -> object:
 
 
 def compile_rules(policies: Policies, default: Config) -> Rules:
-    """Return the rules in force; `default` holds while there is no configuration object, which else decides alone."""
-    found = policies.policies
-    return Rules(
-        config=policies.config or default,
-        enforced=build(found, "enforced"),
-        warned=build(found, "warned"),
-        audited=build(found, "audited"),
-    )
+    """Return the rules in force. `default` is the configuration of a cluster without a configuration object."""
+    return Rules(config=policies.config or default, **{name: build(policies.policies, name) for name in MODES_OF})

@@ -120,9 +120,9 @@ def _read(text: str, *, namespace: str, source: str) -> tuple[NetworkSelectionEl
     except SpecErrors as errors:
         raise SpecErrors([error.replace(source=source) for error in errors]) from None
     except EnoughProblemsError:
-        raise SpecErrors(problems.found) from None
-    if problems.found:
-        raise SpecErrors(problems.found, readable=elements)
+        raise SpecErrors(problems.errors) from None
+    if problems.errors:
+        raise SpecErrors(problems.errors, readable=elements)
     return tuple(element for element in elements if element is not None)
 
 
@@ -150,7 +150,7 @@ def _read_item(item: str, path: str, *, namespace: str, problems: Problems) -> N
     reference, at, interface = item.partition("@")
     first, slash, second = reference.partition("/")
     written_namespace, name = (first, second) if slash else (namespace, first)
-    before = len(problems.found)
+    before = len(problems.errors)
     if "/" in name:
         detail, allowed = "more than one '/'", "[namespace/]name[@interface]"
         problems.add("network-name", path, detail, value=item, allowed=allowed, section="NPWG v1.3 §4.1.1")
@@ -161,7 +161,7 @@ def _read_item(item: str, path: str, *, namespace: str, problems: Problems) -> N
         _add_namespace_problem(written_namespace, path, problems)
     if at:
         _check_interface(interface, path, problems)
-    if len(problems.found) > before:
+    if len(problems.errors) > before:
         return None
     return NetworkSelectionElement(name=name, namespace=written_namespace, interface=interface if at else None)
 
@@ -246,10 +246,10 @@ def _read_element(item: object, path: str, *, namespace: str, problems: Problems
     """Return the element of one list item, or None if it has a problem."""
     if not isinstance(item, dict):
         allowed = 'an object with a "name"'
-        detail = "the item is null" if item is None else "the item is no object"
+        detail = "the item is null" if item is None else "the item is not an object"
         problems.add("item-not-object", path, detail, value=item, allowed=allowed, section="NPWG v1.3 §4.1.2")
         return None
-    before = len(problems.found)
+    before = len(problems.errors)
     values: dict[str, object] = {}
     foreign: dict[str, object] = {}
     for key, value in item.items():
@@ -263,7 +263,7 @@ def _read_element(item: object, path: str, *, namespace: str, problems: Problems
         detail = "ips and ipam-claim-reference are both set, and only one can choose the addresses"
         section = "NPWG v1.3 §4.1.2.1.11.1"
         problems.add("ipam-claim-ips", path, detail, fix="remove one of them", section=section)
-    if len(problems.found) > before:
+    if len(problems.errors) > before:
         return None
     return _element(values, foreign, namespace=namespace)
 
@@ -428,7 +428,9 @@ def _read_port(item: object, path: str, problems: Problems) -> PortMapping | Non
         problems.add("port-protocol", where, detail, value=protocol, allowed=allowed, section=section)
     if host_ip is not None and (not isinstance(host_ip, str) or not names.is_ip(host_ip)):
         where, allowed = f"{path}.hostIP", "an IPv4 or IPv6 address"
-        problems.add("port-host-ip", where, "this is no IP address", value=host_ip, allowed=allowed, section=section)
+        problems.add(
+            "port-host-ip", where, "this is not an IP address", value=host_ip, allowed=allowed, section=section
+        )
     if host_port is None or container_port is None:
         return None
     return PortMapping(host_port=host_port, container_port=container_port, protocol=protocol, host_ip=host_ip)
@@ -473,7 +475,7 @@ def _check_inner_keys(item: Mapping[str, object], path: str, known: tuple[str, .
 _read_addresses = _list_reader(
     names.is_ip_or_prefix,
     "ips-value",
-    "this is no IP address",
+    "this is not an IP address",
     allowed=names.ALLOWED_IP,
     section="NPWG v1.3 §4.1.2.1.3",
 )
@@ -486,7 +488,7 @@ _READERS: dict[str, Reader] = {
     "mac": _string_reader(  # .4
         names.is_mac,
         "mac-value",
-        "this is no MAC address",
+        "this is not a MAC address",
         allowed=names.ALLOWED_MAC,
         section="NPWG v1.3 §4.1.2.1.4",
     ),
@@ -497,14 +499,14 @@ _READERS: dict[str, Reader] = {
     "default-route": _list_reader(  # .9
         names.is_ip,
         "default-route-value",
-        "this is no gateway",
+        "this is not a gateway",
         allowed="the IPv4 or IPv6 address of a gateway, without a prefix length",
         section="NPWG v1.3 §4.1.2.1.9",
     ),
     "infiniband-guid": _string_reader(  # .10
         names.is_guid,
         "guid-value",
-        "this is no InfiniBand GUID",
+        "this is not an InfiniBand GUID",
         allowed=names.ALLOWED_GUID,
         section="NPWG v1.3 §4.1.2.1.10",
     ),

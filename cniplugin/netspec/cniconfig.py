@@ -2,24 +2,22 @@
 
     network   = plugin-object with "type"              ; one plugin, libcni's deprecated .conf
               / object with "plugins": 1*plugin-object ; a list, libcni's .conflist
-    plugin    = "type" and what CNI 1.1 §1 defines, all else is the plugin's own and kept as written
+    plugin    = "type" and the keys of CNI 1.1 §1; other keys are the plugin's own and kept as written
     type      = file name: no "/", not "." or "..", no white space or control character
     version   = 1*9DIGIT *2("." 1*9DIGIT), and one of VERSIONS must win
 
-The rules are libcni's for bytes; files beside the configuration are the caller's matter.
+The rules are libcni's for bytes. The caller handles files that belong to the configuration.
 Stricter than libcni and Multus, where readers of one text differ or crash:
 
-- A key that differs only in letter case from one that a reader knows, or from its neighbour: Go matches
-  struct keys with Unicode case folding, others do not:
-  `{"type":"bridge","Type":"host-device"}` has two readings.
+- A key that differs only in letter case from a key that a reader knows, or from its neighbour: Go matches struct keys
+  with Unicode case folding, others do not. `{"type":"bridge","Type":"host-device"}` has two readings.
 - `type` beside `plugins`: Multus runs `type` (types/conf.go LoadDelegateNetConf), libcni runs `plugins`.
 - `type` of IPAM and of nested delegates: a path would run any program on the node.
-- `args` or `args.cni` that is no object: Multus panics once a pod has `cni-args` (injectCNIArgs, same file).
+- `args` or `args.cni` that is not an object: Multus panics once a pod has `cni-args` (injectCNIArgs, same file).
 - A version that no plugin speaks: libcni passes it on, and the plugin fails at pod start.
 
-As in Go, null stands for an absent `ipam`, `dns`, `capabilities`, `delegate`, `delegates`, `prevResult`,
-`runtimeConfig`. `disableCheck`, `disableGC` and `cniVersions` count in the one-plugin form too, where libcni
-ignores them.
+As in Go, null means an absent `ipam`, `dns`, `capabilities`, `delegate`, `delegates`, `prevResult`, `runtimeConfig`.
+`disableCheck`, `disableGC` and `cniVersions` also count in the one-plugin form, where libcni ignores them.
 """
 
 from __future__ import annotations
@@ -49,8 +47,8 @@ CONFIG_BYTES_MAX = 1_572_864
 class PluginConfig(Record):
     """One plugin of a network.
 
-    `capabilities`: those declared true. `conf`: the object as written, never changed. `ipam_type`: None
-    without IPAM. `types`: each program it may run: its own type, its IPAM's, and those of nested delegates.
+    `capabilities`: those declared true. `conf`: the object as written, never changed. `ipam_type`: None without IPAM.
+    `types`: each program it may run: its own type, its IPAM's, and those of nested delegates.
     """
 
     type: str
@@ -61,12 +59,12 @@ class PluginConfig(Record):
 
 
 class NetworkConfigList(Record):
-    """A network: its plugins in order and what its runtime must know.
+    """A network: its plugins in order, and the settings for its runtime.
 
-    `name`: never empty; `written_name`: what the text says, None when it says nothing. `cni_version`: the one
-    to speak, chosen from `cniVersion` and `cniVersions`. `is_list`: it has `plugins`. `conf`: the top level
-    as written, with the name filled in (NPWG v1.3 §3.4.2). `capabilities`: those that at least one plugin declares
-    (CNI 1.1 §3). `types`: each program that one of its plugins may run.
+    `name`: never empty; `written_name`: the name in the text, None if there is none. `cni_version`: the version to
+    speak, chosen from `cniVersion` and `cniVersions`. `is_list`: it has `plugins`. `conf`: the top level as written,
+    with the name filled in (NPWG v1.3 §3.4.2). `capabilities`: those that at least one plugin declares (CNI 1.1 §3).
+    `types`: each program that one of its plugins may run.
     """
 
     name: str
@@ -84,7 +82,7 @@ class NetworkConfigList(Record):
 
 
 def parse(text: str, *, name: str) -> NetworkConfigList:
-    """Return the network that `text` describes; `name` is its name when the text has none (NPWG v1.3 §3.4.2).
+    """Return the network that `text` describes; `name` is its name if the text has none (NPWG v1.3 §3.4.2).
 
     Raises SpecErrors: a `json-*` rule of jsontext, or all broken `cni-*` rules in input order (the first
     PROBLEMS_MAX). Linear in the length.
@@ -132,7 +130,7 @@ def _plugin(conf: Conf) -> PluginConfig:
     declared = conf.get("capabilities") or {}
     return PluginConfig(
         type=conf["type"],
-        capabilities=frozenset(capability for capability, wanted in declared.items() if wanted),
+        capabilities=frozenset(capability for capability, flag in declared.items() if flag),
         conf=conf,
         ipam_type=_ipam_type(conf),
         types=tuple(_types(conf)),
@@ -144,7 +142,7 @@ def _ipam_type(conf: Conf) -> str | None:
 
 
 def _types(conf: Conf) -> Iterator[str]:
-    yield from (found for found in (conf.get("type"), _ipam_type(conf)) if found)
+    yield from filter(None, (conf.get("type"), _ipam_type(conf)))
     nested = conf.get("delegate")
     for delegate in (*([nested] if nested else []), *(conf.get("delegates") or ())):
         yield from _types(delegate)
@@ -159,8 +157,8 @@ _ALLOWED_NAME = "letters, digits, '_', '.' and '-', starting with a letter or di
 _ALLOWED_TYPE = "the bare file name of a plugin"
 _DNS_LISTS = ("nameservers", "search", "options")
 
-# Keys by their folded form: those that libcni reads, and those by which a plugin chooses what of the host it
-# attaches to, hence what access rules read. NB: the vlan plugin has vlanId, OVN-Kubernetes vlanID.
+# Keys by their folded form: those that libcni reads, and those by which a plugin chooses the part of the host that it
+# attaches to, which access rules read. NB: the vlan plugin has vlanId, OVN-Kubernetes vlanID.
 _CONFIG_KEYS: Keys = {
     key.casefold(): (key,)
     for line in (
@@ -175,14 +173,14 @@ _ARGS_KEYS: Keys = {"cni": ("cni",)}
 
 
 def read_flag(value: object) -> bool | None:
-    """Return a boolean, also one in quotes in any letter case (libcni conf.go:162-184); None for all else."""
+    """Return a boolean, also one in quotes in any letter case (libcni conf.go:162-184); None for other values."""
     if isinstance(value, str):
         return {"true": True, "false": False}.get(value.lower())
     return value if isinstance(value, bool) else None
 
 
 def network_problems(value: object, name: str) -> Iterator[SpecError]:
-    """Yield every problem of a whole configuration; `name` is the one that would be filled in."""
+    """Yield every problem of a whole configuration; `name` is filled in if the text has none."""
     yield from _object_problems(value, "", checks=_NETWORK_CHECKS)
     if isinstance(value, dict):
         if "type" not in value and "plugins" not in value:
@@ -199,7 +197,7 @@ def _object_problems(
     known: Keys = _CONFIG_KEYS,
     rule: str = "cni-object",
 ) -> Iterator[SpecError]:
-    """Yield what is wrong with one object: each key as a key, and its value where `checks` has the key."""
+    """Yield the problems of one object: those of each key, and of its value if `checks` has the key."""
     if not isinstance(value, dict):
         yield _wrong_type(rule, path, value, allowed="an object")
         return
@@ -242,7 +240,7 @@ def _name_error(name: str) -> SpecError:
 
 
 def _overwritten_problems(conf: Conf, key: str, path: str) -> Iterator[SpecError]:
-    """Check what the network's own value replaces: libcni reads it as a string first (types.PluginConf)."""
+    """Check a key that the network's own value replaces: libcni first reads it as a string (types.PluginConf)."""
     if not isinstance(conf[key], str | None):
         rule = {"name": "cni-name", "cniVersion": "cni-version"}[key]
         yield _wrong_type(rule, path, conf[key], allowed="a string")
@@ -263,22 +261,22 @@ def _type_problems(conf: Conf, key: str, path: str) -> Iterator[SpecError]:
 
 
 def _list_type_problems(conf: Conf, key: str, path: str) -> Iterator[SpecError]:
-    """NB: beside `plugins`, an empty `type` is none to libcni and Multus; any other makes them differ."""
+    """NB: beside `plugins`, libcni and Multus take an empty `type` for an absent one; they differ on any other."""
     if "plugins" not in conf:
         yield from _type_problems(conf, key, path)
     elif conf[key] not in ("", None):
-        detail = '"type" stands beside "plugins": Multus runs the type alone, libcni the plugins alone'
+        detail = '"type" is set beside "plugins": Multus runs the type alone, libcni the plugins alone'
         yield _error("cni-type-and-plugins", path, detail, value=conf[key], fix="remove one", section="libcni")
 
 
 def _ipam_type_problems(conf: Conf, key: str, path: str) -> Iterator[SpecError]:
-    """Take an empty type for no IPAM."""
+    """NB: an empty type means that there is no IPAM."""
     if conf[key] not in ("", None):
         yield from _type_problems(conf, key, path)
 
 
 def _version_problems(conf: Conf, key: str, path: str) -> Iterator[SpecError]:
-    """Take an empty version for an absent one; one too new is fine if `cniVersions` has an older one."""
+    """NB: an empty version counts as absent; a version that is too new is fine if `cniVersions` has an older one."""
     version = conf[key]
     if not isinstance(version, str):
         yield _wrong_type("cni-version", path, version, allowed="a string")
@@ -287,7 +285,7 @@ def _version_problems(conf: Conf, key: str, path: str) -> Iterator[SpecError]:
 
 
 def _versions_problems(conf: Conf, key: str, path: str) -> Iterator[SpecError]:
-    """Check each entry, and that the one that wins is known; `cniVersion` is reported where it stands."""
+    """Check each entry, and that the chosen one is known; `cniVersion` is reported at its own key."""
     if not isinstance(conf[key], list):
         yield _wrong_type("cni-version", path, conf[key], allowed="a list of strings")
         return
@@ -332,9 +330,9 @@ def _capabilities_problems(conf: Conf, key: str, path: str) -> Iterator[SpecErro
     capabilities = conf[key]
     if not isinstance(capabilities, dict | None):
         yield _wrong_type("cni-capabilities", path, capabilities, allowed="an object of true and false")
-    for capability, wanted in capabilities.items() if isinstance(capabilities, dict) else ():
-        if not isinstance(wanted, bool):
-            yield _wrong_type("cni-capabilities", join(path, capability), wanted, allowed="true or false")
+    for capability, flag in capabilities.items() if isinstance(capabilities, dict) else ():
+        if not isinstance(flag, bool):
+            yield _wrong_type("cni-capabilities", join(path, capability), flag, allowed="true or false")
 
 
 def _ipam_problems(conf: Conf, key: str, path: str) -> Iterator[SpecError]:
@@ -371,13 +369,13 @@ def _cni_args_problems(conf: Conf, key: str, path: str) -> Iterator[SpecError]:
 
 
 def _reserved_problems(conf: Conf, key: str, path: str) -> Iterator[SpecError]:
-    """Check a key that the runtime fills in: what stands there must be what it can extend."""
+    """Check a key that the runtime fills in: its value must be an object, which the runtime can extend."""
     if not isinstance(conf[key], dict | None):
         yield _wrong_type("cni-reserved", path, conf[key], allowed="an object")
 
 
 def _delegate_problems(conf: Conf, key: str, path: str) -> Iterator[SpecError]:
-    """NB: a delegate may lack `type`: flannel's is a bridge unless it says otherwise."""
+    """NB: a delegate may lack `type`: flannel's is a bridge by default."""
     if conf[key] is not None:
         yield from _object_problems(conf[key], path, checks=_DELEGATE_CHECKS, rule="cni-delegate")
 

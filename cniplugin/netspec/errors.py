@@ -1,4 +1,4 @@
-"""What a text breaks, as values: `SpecError` is one broken rule, `SpecErrors` is all of them, raised together.
+"""Broken rules as values: `SpecError` is one of them, `SpecErrors` raises all of one text together.
 
 A rule id is stable: tests, metrics and the changelog use it. The wording may improve.
 """
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 PROBLEMS_MAX = 100
-"""Problems that are gathered of one text; a message shows 20. A hostile text of 256 KiB has 130,000 of them, and each
+"""Problems of one text that are gathered; a message shows 20. A hostile text of 256 KiB has 130,000 of them, and each
 takes 5 microseconds."""
 
 SHOWN_VALUE_MAX = 80
@@ -74,7 +74,7 @@ class Problems:
     def __init__(self, source: str) -> None:
         self.source = source
         self.item: int | None = None
-        self.found: list[SpecError] = []
+        self.errors: list[SpecError] = []
 
     def at(self, item: int) -> str:
         """Return the path of a list item; the problems from here on are its own."""
@@ -83,8 +83,8 @@ class Problems:
 
     def add(self, rule: str, path: str, detail: str, **more: Any) -> None:
         """Add one problem; the arguments are fields of SpecError."""
-        self.found.append(SpecError(rule=rule, source=self.source, path=path, item=self.item, detail=detail, **more))
-        if len(self.found) >= PROBLEMS_MAX:
+        self.errors.append(SpecError(rule=rule, source=self.source, path=path, item=self.item, detail=detail, **more))
+        if len(self.errors) >= PROBLEMS_MAX:
             raise EnoughProblemsError
 
     def add_type(self, path: str, value: object, allowed: str, *, section: str) -> None:
@@ -94,7 +94,7 @@ class Problems:
 
 
 def render(error: SpecError) -> str:
-    """Return the one line both ends print: where: what is wrong: the value; what to do; allowed: what is right."""
+    """Return the line that both ends print: place: problem: value; what to do; allowed: what is right."""
     return f"{error.path}: {describe(error)}" if error.path else describe(error)
 
 

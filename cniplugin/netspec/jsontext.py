@@ -1,8 +1,8 @@
 """Strict JSON (RFC 8259), as both ends read it, so that no text has two readings.
 
-Stricter than `json.loads`: a key may stand once in an object, NaN and Infinity are no JSON, a number must fit, a
-string must be encodable as UTF-8, nesting and size are bounded. Integers and the order of keys are kept as written.
-Every failure is a `SpecErrors`; a syntax error carries line, column and the line with a caret under it.
+Stricter than `json.loads`: an object must not repeat a key, NaN and Infinity are refused, a number must fit, a string
+must be encodable as UTF-8, nesting and size are bounded. Integers and the order of keys are kept as written. Every
+failure is a `SpecErrors`; a syntax error has the line, the column, and the text of the line with a caret under it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 DEPTH_MAX = 64
 """Deepest nesting of arrays and objects. Real CNI configurations nest less than 10; Go stops at 10,000, and Python's
-own limit depends on the caller's stack, which would let the two ends disagree."""
+own limit depends on the caller's stack, so the two ends could disagree."""
 
 INTEGER_DIGITS_MAX = 100
 """Digits of an integer that are kept. Python refuses more than 4,300 (CVE-2020-10735), Go more than 19 or 20."""
@@ -31,24 +31,24 @@ _EXCERPT_WIDTH = 76
 _SYNTAX = {
     "Expecting value": "a value is expected",
     "Expecting property name enclosed in double quotes": "a key in double quotes is expected",
-    "Illegal trailing comma before end of object": "a comma stands before the closing '}'",
-    "Illegal trailing comma before end of array": "a comma stands before the closing ']'",
+    "Illegal trailing comma before end of object": "there is a comma before the closing '}'",
+    "Illegal trailing comma before end of array": "there is a comma before the closing ']'",
     "Expecting ':' delimiter": "a ':' is expected after the key",
     "Expecting ',' delimiter": "a ',' or the closing bracket is expected",
     "Extra data": "text follows the end of the JSON value",
     "Unterminated string starting at": "this string has no closing quote",
-    "Invalid control character at": "a line break or control character stands inside a string",
+    "Invalid control character at": "there is a line break or control character inside a string",
     "Invalid \\escape": "this escape is not known",
     "Invalid \\uXXXX escape": "\\u needs four hexadecimal digits",
 }
 
 
 class _NotJsonError(ValueError):
-    """A number or constant that `json` reads and RFC 8259 or Go does not. Carries (detail, text)."""
+    """A number or constant that `json` reads and RFC 8259 or Go does not. Its arguments are (detail, text)."""
 
 
 class _Duplicates(dict[str, object]):
-    """An object that held a key more than once; `twice` lists those keys. Never leaves this module."""
+    """An object that repeats keys; `twice` lists them. Never leaves this module."""
 
     twice: tuple[str, ...] = ()
 
@@ -98,7 +98,7 @@ def _refuse(rule: str, detail: str, *, value: object = None, allowed: str = "", 
 def _depth(text: str) -> int:
     """Return how deep brackets nest outside strings; only for texts with many brackets, so imports are late.
 
-    NB: what is no bracket goes first, and the rest is summed up in C: a match for each bracket took ten times as long.
+    NB: all other characters are removed, and C sums up the rest: a match for each bracket took ten times as long.
     """
     from itertools import accumulate  # noqa: PLC0415
 
@@ -117,7 +117,7 @@ _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 
 class _Reader:
-    """A decoder that marks objects with duplicate keys. Making one costs more than reading a small text with it."""
+    """A decoder that marks objects with duplicate keys. Making one costs more than reading a small text."""
 
     def __init__(self) -> None:
         self.has_duplicates = False
@@ -145,7 +145,7 @@ class _Reader:
 
 
 _spare: list[_Reader] = []
-"""Readers to use again; `pop` and `append` are atomic, so threads never share one. One that failed is dropped."""
+"""Readers to use again; `pop` and `append` are atomic, so threads never share one. A reader that failed is dropped."""
 
 
 def _parse_int(text: str) -> int:
@@ -170,7 +170,7 @@ def _parse_constant(text: str) -> NoReturn:
 
 def _syntax_error(text: str, error: Any, *, what: str, section: str) -> SpecError:
     line, column = position(text, error.pos)
-    reason = next((said for start, said in _SYNTAX.items() if error.msg.startswith(start)), error.msg)
+    reason = next((text for start, text in _SYNTAX.items() if error.msg.startswith(start)), error.msg)
     if text.startswith("\ufeff"):
         reason, line, column = "it starts with a byte order mark (U+FEFF)", 1, 1
     return SpecError(
@@ -183,7 +183,7 @@ def _syntax_error(text: str, error: Any, *, what: str, section: str) -> SpecErro
 
 
 def _syntax_hint(text: str, error: Any) -> str:
-    """Name the usual cause, where the place alone does not show it."""
+    """Name the usual cause, if the place alone does not show it."""
     before = text[: error.pos].rstrip(WHITE_SPACE)
     if "control character" in error.msg or error.msg.startswith("Unterminated"):
         return "a quote may be missing before it"
@@ -222,7 +222,7 @@ def walk(value: object) -> Iterator[tuple[Trail, object]]:
 
 
 def path_of(trail: Trail) -> str:
-    """Return a trail as text: `plugins[1].type`. NB: made on demand, or a long key would make `walk` quadratic."""
+    """Return a trail as text: `plugins[1].type`. NB: made on demand, because a long key would make `walk` quadratic."""
     steps: list[str | int] = []
     while trail:
         trail, step = trail
@@ -268,7 +268,7 @@ def _duplicate_errors(value: object, *, section: str) -> list[SpecError]:
         SpecError(
             rule="json-duplicate-key",
             path=join(path_of(trail), key),
-            detail="the key stands more than once in one object, and readers differ on which one counts",
+            detail="the object has this key more than once, and readers differ on which one counts",
             fix="keep one of them",
             section=section,
         )

@@ -22,7 +22,7 @@ IFNAMSIZ = 16
 """Size of an interface name in the kernel, the terminating zero included (linux/if.h)."""
 
 RESERVED_INTERFACES = ("eth0", "lo")
-"""Held in every pod: `eth0` is the CNI_IFNAME that kubelet's runtimes give the default network, `lo` the loopback."""
+"""Taken in every pod: `eth0` is the CNI_IFNAME that kubelet's runtimes give the default network, `lo` the loopback."""
 
 ALLOWED_LABEL = "lower case letters, digits and '-', starting and ending with a letter or digit, at most 63 characters"
 ALLOWED_SUBDOMAIN = "lower case letters, digits, '-' and '.', each part starting and ending with a letter or digit"
@@ -42,7 +42,7 @@ def is_label(text: str) -> bool:
 
 
 def is_label_of_any_length(text: str) -> bool:
-    """As `is_label`, up to an object name's 253 bytes: 63 is only recommended for a network (NPWG v1.3 §3.3)."""
+    """Say the same, with the 253 bytes of an object name: 63 is only recommended for a network (NPWG v1.3 §3.3)."""
     return len(text) <= SUBDOMAIN_MAX and _is_label(text)
 
 
@@ -107,7 +107,7 @@ def _is_ipv4(text: str) -> bool:
 
 
 def _is_ipv6(text: str) -> bool:
-    """RFC 4291 §2.2, the three text forms; at most one '::', which stands for one group or more."""
+    """RFC 4291 §2.2, the three text forms; at most one '::', which replaces one group or more."""
     if len(text) > len("ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255"):
         return False
     head, compressed, tail = text.partition("::")
@@ -206,17 +206,17 @@ def _longest_zeros(groups: list[int]) -> tuple[int, int]:
 def nearest(word: str, candidates: Iterable[str]) -> str | None:
     """Return the candidate that `word` most likely means, or None.
 
-    Another letter case or white space counts as nearest. Costs at most 200 comparisons of at most 64 characters,
-    whatever it is given; only called when something is wrong already, so `difflib` is imported late.
+    Another letter case or white space counts as nearest. It makes at most 200 comparisons of at most 64 characters.
+    It is only called after a mistake, so `difflib` is imported late.
     """
-    wanted = trim(word).casefold()[:64]
+    folded = trim(word).casefold()[:64]
     known = [candidate for candidate, _ in zip(candidates, range(200), strict=False)]
     for candidate in known:
-        if candidate.casefold() == wanted:
+        if candidate.casefold() == folded:
             return candidate
     from difflib import get_close_matches  # noqa: PLC0415  # +5 ms, and only on a mistake
 
-    close = get_close_matches(wanted, [candidate[:64].casefold() for candidate in known], n=1, cutoff=0.6)
+    close = get_close_matches(folded, [candidate[:64].casefold() for candidate in known], n=1, cutoff=0.6)
     return next((name for name in known if close and name[:64].casefold() == close[0]), None)
 
 
@@ -226,13 +226,13 @@ WHITE_SPACE = (
     "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
     "\u2028\u2029\u202f\u205f\u3000"
 )
-"""Go unicode.White_Space (unicode/tables.go); no version of Unicode since 4.1 has changed it but for U+180E."""
+"""Go unicode.White_Space (unicode/tables.go); since Unicode 4.1, only U+180E has changed."""
 
 _SPACES = frozenset(WHITE_SPACE)
 
 
 def trim(text: str) -> str:
-    """Return a text without white space at both ends, as `strings.TrimSpace` does."""
+    """Return a text without white space at both ends, like `strings.TrimSpace`."""
     return text.strip(WHITE_SPACE)
 
 
@@ -245,7 +245,7 @@ _AS_SPACES = dict.fromkeys(map(ord, WHITE_SPACE), " ")
 
 
 def words(text: str) -> list[str]:
-    """Return the words of a text, as Go's `strings.Fields` does."""
+    """Return the words of a text, like Go's `strings.Fields`."""
     return [word for word in text.translate(_AS_SPACES).split(" ") if word]
 
 

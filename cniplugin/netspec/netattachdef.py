@@ -1,7 +1,7 @@
 """NetworkAttachmentDefinition: the API object to a value (NPWG v1.3 §3).
 
-A definition that cannot be read is a value too, with its `problems`: it may have been written before anybody checked,
-and a pod that names it must be told. A definition without `spec.config` refers to a file on the node (§3.4.1).
+A definition that cannot be read is also a value, with its `problems`: it may be older than the webhook, and the refusal
+of a pod that names it says so. A definition without `spec.config` refers to a file on the node (§3.4.1).
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def build(
 ) -> NetworkAttachmentDefinition:
     """Return the definition of an API object's parts; `config` is the text of `spec.config`, None if absent.
 
-    Never raises: what is wrong with the text is in `problems`, with paths below `spec.config`.
+    Never raises: the problems of the text are in `problems`, with paths below `spec.config`.
     """
     parsed: NetworkConfigList | None = None
     problems: tuple[SpecError, ...] = ()

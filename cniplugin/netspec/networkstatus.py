@@ -1,19 +1,19 @@
 """The status of attachments: CNI results to the entries of the network-status annotation (NPWG v1.3 §5).
 
-The shape is Multus' (net-attach-def client, CreateNetworkStatuses), for its readers are many: addresses without
+The shape is Multus' (net-attach-def client, CreateNetworkStatuses), which many programs read: addresses without
 prefix length, one entry for each interface in the pod, the first of them as in §5.1.1, `dns` always, `gateway`.
 A result with exactly one interface gives one entry with every address. With several, an address goes to the
 interface of its index, one without index to the last interface in the pod.
 
-Deviations from Multus, each for the text of the standard or for truth:
+Deviations from Multus, where it differs from the standard or reports something wrong:
 
 - `default` is always written (§5.3.5), and exactly one entry of the default network has true, also when the gateway
   belongs to an interface outside the pod.
 - There is always an entry (§5.1.1, §5.2): without an interface in the pod, a minimal one with the interface name
   that the attachment was asked for (CNI_IFNAME, §5.3.2.1) and the addresses that have no index (§5.3.3.1).
-- `gateway` holds no "<nil>", and only routes of length 0 are default routes: 0.0.0.0/1 is none.
-- `default-route` (§5.3.6.4) is written when the selection has that key; empty there means that the attachment keeps
-  what it brings, so then it says what it brought.
+- `gateway` never has "<nil>", and only a route of length 0 is a default route: 0.0.0.0/1 is not.
+- `default-route` (§5.3.6.4) is written if the selection has that key. There, an empty list means that the attachment
+  keeps its own default routes, so their gateways are written.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def entries(
 ) -> tuple[StatusEntry, ...]:
     """Return the entries of one attachment, at least one.
 
-    `name`: of the network, with its namespace. `result`: of ADD, None if there was none. `is_default`: the
+    `name`: of the network, with its namespace. `result`: of ADD, or None. `is_default`: the
     cluster-wide default network. `ifname`: the CNI_IFNAME of the attachment. `default_route`: that key of its
     selection, None if absent. `device_info`: as in the device information file.
     """
@@ -104,7 +104,7 @@ def _gateway(result: Result | None) -> tuple[str, ...]:
 
 
 def _of_interface(minimal: StatusEntry, interface: Interface) -> StatusEntry:
-    """NB: an interface outside the pod, such as the host's end of a veth, is not what the pod has."""
+    """NB: an interface outside the pod, such as the host's end of a veth, is not the pod's."""
     if not interface.sandbox:
         return minimal
     return minimal.replace(interface=interface.name, mac=interface.mac, mtu=interface.mtu)

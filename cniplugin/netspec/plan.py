@@ -1,9 +1,9 @@
-"""The plan: what is attached, in which order, under which interface name (NPWG v1.3 §4.1.2, §4.2.1, §6.2).
+"""The plan: which networks are attached, in which order, under which interface name (NPWG v1.3 §4.1.2, §4.2.1, §6.2).
 
 The node executes a plan; the webhook admits a pod only if the plan can be made. Order: the default network, the
-cluster's further default networks, then the selected ones as written. Requested interface names are given first;
-`net<position>` is generated for the others, or a number above all positions where that name is taken. At admission the
-default network is the node's own business, so `default` may be None: its interface name is held all the same.
+cluster's further default networks, then the selected ones as written. Requested interface names are assigned first. The
+others get `net<position>`, or a number above all positions if that name is taken. At admission the default network is
+unknown, so `default` may be None; its interface name counts as taken in any case.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ DEFAULT_INTERFACE = "eth0"
 """CNI_IFNAME of every kubelet runtime."""
 
 UNLIMITED_BURST = 2_147_483_647
-"""Bits; given to a plugin for a rate without a burst, because the reference bandwidth plugin refuses 0. It is the
-value kubelet used (MaxInt32, kubernetes pkg/kubelet/dockershim/network/cni/cni.go); §4.1.2.1.8.2 leaves it open."""
+"""Bits; the burst of a rate without one, because the reference bandwidth plugin refuses 0. Kubelet used this value
+(MaxInt32, kubernetes pkg/kubelet/dockershim/network/cni/cni.go); §4.1.2.1.8.2 leaves it open."""
 
 
 class Attachment(Record):
     """One attachment of a plan.
 
     `item` is the position in the networks annotation, None for default networks. `runtime_config` holds the capability
-    arguments that the element asks for (§4.1.2.1.x), `cni_args` what goes to `args.cni`, None if nothing does.
-    `device` is the one that the node chose of the network's resource: a plan of this module has none.
+    arguments that the element asks for (§4.1.2.1.x), `cni_args` the object for `args.cni`, None if there is none.
+    `device` is the one that the node chooses of the network's resource; in a plan of this module it is None.
     """
 
     element: NetworkSelectionElement
@@ -82,8 +82,8 @@ def plan(
 
     Raises SpecErrors with every reason why the plan cannot be made, in input order; `source` is the annotation and
     `path` the item. Rules: `network-not-found`, `network-unreadable`, `capability-missing`, `default-route-holder`,
-    `interface-taken`. Elements are taken as valid: `annotation.parse` made them. None holds the place of an item that
-    could not be parsed.
+    `interface-taken`. Selections have None in the place of an unreadable item; the others are valid, because
+    `annotation` made them.
     """
     ordered = _order(selections, default, more_defaults)
     errors: list[SpecError] = []
@@ -113,7 +113,7 @@ def _order(
 
 
 def _find(selected: _Selected, lookup: Lookup, errors: list[SpecError]) -> NetworkAttachmentDefinition | None:
-    """Look the definition up and check that it can be attached as asked."""
+    """Look the definition up and check that it can be attached with the requests."""
     element = selected.element
     network = lookup(element.namespace, element.name)
     if network is None:
@@ -138,10 +138,10 @@ _CAPABILITIES = (
 
 
 def _missing_capabilities(selected: _Selected, network: NetworkAttachmentDefinition) -> list[SpecError]:
-    """NB: a configuration on the node's disk is not known here; the node checks it."""
+    """NB: a configuration on the node's disk is unknown at admission; the node checks it."""
     if network.config is None:
         return []
-    offered = network.config.capabilities
+    capabilities = network.config.capabilities
     return [
         selected.error(
             "capability-missing",
@@ -151,12 +151,12 @@ def _missing_capabilities(selected: _Selected, network: NetworkAttachmentDefinit
             section=f"NPWG v1.3 {section}",
         )
         for field, key, capability, section in _CAPABILITIES
-        if getattr(selected.element, field) and capability not in offered
+        if getattr(selected.element, field) and capability not in capabilities
     ]
 
 
 def _check_default_route(ordered: list[_Selected], errors: list[SpecError]) -> None:
-    """One attachment holds the default route (§4.1.2.1.9). NB: within one annotation the parser has seen to it."""
+    """One attachment holds the default route (§4.1.2.1.9). NB: the parser has checked it within one annotation."""
     holders = [selected for selected in ordered if selected.element.default_route is not None]
     for selected in holders[1:]:
         detail = f"default-route is set here and for {holders[0].element.name}, and one attachment holds it"
@@ -167,7 +167,7 @@ def _check_default_route(ordered: list[_Selected], errors: list[SpecError]) -> N
 def _name_interfaces(ordered: list[_Selected], default_interface: str, errors: list[SpecError]) -> list[str]:
     """Return each attachment's interface name: requested ones first, then `net<position>` as Multus does.
 
-    A position whose name is taken gets a number above all positions: nobody else's name moves, and the cost is linear.
+    A position whose name is taken gets a number above all positions: other names do not move, and the cost is linear.
     """
     taken = {default_interface, "lo"}
     given: dict[int, str] = {}
@@ -248,7 +248,7 @@ def _bandwidth(bandwidth: Bandwidth | None) -> dict[str, int]:
 
 
 def _cni_args(element: NetworkSelectionElement) -> dict[str, object] | None:
-    """Return what goes to `args.cni`: the element's cni-args, and the IPAMClaim (§4.1.2.1.6, §4.1.2.1.11)."""
+    """Return the object for `args.cni`: the element's cni-args, and the IPAMClaim (§4.1.2.1.6, §4.1.2.1.11)."""
     if element.ipam_claim_reference:
         return {**(element.cni_args or {}), "ipam-claim-reference": element.ipam_claim_reference}
     return dict(element.cni_args) if element.cni_args is not None else None

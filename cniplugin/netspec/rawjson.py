@@ -1,8 +1,8 @@
 """JSON by the interpreter's own scanner and encoder, without the package around them.
 
-`import json` brings `re`, `enum` and `functools`: 8 ms of a process that lives 25. `_json` is the C module that
-`json` itself runs; its two callables have had this form since Python 3.1. Where an interpreter has none, or a text has
-an error, `json` is imported and does the work, so that results and messages are the same either way.
+`import json` loads `re`, `enum` and `functools`: 8 ms of a process that lives 25. `_json` is the C module that `json`
+itself runs; its two callables have had this form since Python 3.1. If an interpreter lacks it, or a text has an error,
+`json` is imported and does the work, so that results and messages are the same.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ class Decoder:
             try:
                 value, end = self._scan(text, start)
             except (StopIteration, SystemError):
-                # No value begins here, or the scanner wants to raise what `json.decoder` defines and, up to 3.12, finds
-                # that module not loaded: `json` says it with its place.
+                # No value begins here, or the scanner cannot raise the error of `json.decoder`: up to Python 3.12 it
+                # fails if that module is not loaded. `json` raises the error with its place.
                 return self._decode_slowly(text)
             if not text[end:].strip(WHITE_SPACE):
                 return value
@@ -73,7 +73,7 @@ class Decoder:
 
 
 def loads(text: str | bytes) -> Any:
-    """Return the value of a text; bytes are UTF-8, and NaN is no JSON. Raises ValueError."""
+    """Return the value of a text; bytes are UTF-8. Raises ValueError, also for NaN."""
     decoder = Decoder(parse_constant=_refuse_constant)
     return decoder.decode(text if isinstance(text, str) else str(text, "utf-8"))
 
@@ -81,7 +81,7 @@ def loads(text: str | bytes) -> Any:
 def dumps(value: object, *, is_ascii: bool = False) -> str:
     """Return the text of a value in one line without spaces; `is_ascii` escapes all other characters.
 
-    Raises TypeError for what is no JSON, ValueError for NaN and for a value that holds itself.
+    Raises TypeError for a value that is not JSON, ValueError for NaN and for a value that contains itself.
     """
     if fast is None:
         import json  # noqa: PLC0415
@@ -95,7 +95,7 @@ def dumps(value: object, *, is_ascii: bool = False) -> str:
 def dumps_indented(value: object, *, width: int = 4, _depth: int = 0) -> str:
     """Return the text of a value over several lines, as `json.dumps(value, indent=width, ensure_ascii=False)` does.
 
-    Raises as `dumps`. NB: not for what others wrote, which may nest deeper than Python's stack.
+    Raises as `dumps`. NB: not for values of others, which may nest deeper than Python's stack.
     """
     if isinstance(value, dict):
         texts = [
@@ -115,8 +115,8 @@ def dumps_indented(value: object, *, width: int = 4, _depth: int = 0) -> str:
 
 
 def _refuse(value: object) -> object:
-    raise TypeError(f"a {type(value).__name__} is no JSON")
+    raise TypeError(f"a {type(value).__name__} is not JSON")
 
 
 def _refuse_constant(text: str) -> object:
-    raise ValueError(f"{text} is no JSON")
+    raise ValueError(f"{text} is not JSON")

@@ -10,8 +10,8 @@ Fields are keyword-only, live in slots, and take part in equality, hashing and `
 `dataclasses` (+9 ms, +14 ms with ten classes) and `typing.NamedTuple` (+6.5 ms) are too dear for a process that
 lives 20 ms. Field types must be immutable values; a JSON object inside a Record is never changed after it is read.
 
-A class with `_memo: object = None` has a slot, which is no field, for what readers work out of a value and would
-work out again: see `remember`. It lives as long as the value, so it needs no bound.
+A class with `_memo: object = None` has a slot that is not a field. It keeps what `remember` computes of a value, as
+long as the value lives, so it needs no bound.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class _RecordType(type):
         namespace.pop("_memo", None)
         namespace.update(__slots__=slots, __defaults__=defaults)
         made = super().__new__(mcs, name, bases, namespace)
-        # A slot's own `__set__` passes by `Record.__setattr__`, and is the fastest way to fill it.
+        # A slot's own `__set__` bypasses `Record.__setattr__`, and is the fastest way to fill it.
         setters = {key: made.__dict__[key].__set__ for key in own}
         made.__setters__ = {**(inherited.__setters__ if inherited else {}), **setters}
         made.__fields__ = tuple(made.__setters__)
@@ -94,7 +94,7 @@ class Record(metaclass=_RecordType):
 
 
 def remember(record: Record, name: Hashable, compute: Callable[[Any], T]) -> T:
-    """Return what `compute` makes of a record that has a `_memo`, worked out at the first call for this name."""
+    """Return the result of `compute` for a record that has a `_memo`; only the first call for a name computes it."""
     memo: dict[Hashable, Any]
     try:
         memo = record._memo  # type: ignore[attr-defined]  # noqa: SLF001
@@ -103,5 +103,5 @@ def remember(record: Record, name: Hashable, compute: Callable[[Any], T]) -> T:
         type(record)._memo.__set__(record, memo)  # type: ignore[attr-defined]  # noqa: SLF001
     if name not in memo:
         memo[name] = compute(record)
-    found: T = memo[name]
-    return found
+    result: T = memo[name]
+    return result

@@ -1,16 +1,16 @@
-"""A CNI result: what a plugin printed, of version 0.1.0 to 1.1.0, to one form and back (CNI 1.1 §5).
+"""A CNI result: the output of a plugin, of version 0.1.0 to 1.1.0, to one form and back (CNI 1.1 §5).
 
     0.1.0 0.2.0       ip4, ip6 (ip, gateway, routes); dns
     0.3.0 0.3.1 0.4.0 interfaces (name, mac, sandbox); ips (version, interface, address, gateway); routes; dns
     1.0.0 1.1.0       interfaces (also mtu, socketPath, pciID); ips (no version); routes; dns
 
-Reading and conversion follow cni pkg/types (020, 040, 100), as agreement with every other runtime asks for:
-keys in any letter case (so Go decodes structs), null for an absent key, keys of an interface below their
-version dropped (1.0.0 has those of 1.1.0, one Go type), keys of a route kept in every version, `ips[].version`
-not checked.
+Reading and conversion follow cni pkg/types (020, 040, 100), to agree with every other runtime: keys in any letter case
+(as Go decodes structs), null for an absent key. Keys of an interface are dropped in versions before them (1.0.0 has
+those of 1.1.0, because it is the same Go type). Keys of a route are kept in every version. `ips[].version` is not
+checked.
 
-Deviations: an object without `address` or `dst` and a null in a list are refused, where Go prints "<nil>" or
-crashes; a `cniVersion` that is no string is refused; a negative index is none (NPWG v1.3 §5.3.3.1).
+Deviations: an object without `address` or `dst` and a null in a list are refused, where Go prints "<nil>" or crashes; a
+`cniVersion` that is not a string is refused; a negative index means that there is none (NPWG v1.3 §5.3.3.1).
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class IPConfig(Record):
 
 
 class Route(Record):
-    """A route. Empty or 0 means unset; `table` and `scope` have a meaning when 0, so there None is unset."""
+    """A route. Empty or 0 means unset, but for `table` and `scope`, where None does, because 0 has a meaning."""
 
     dst: str
     gw: str = ""
@@ -72,7 +72,7 @@ class Route(Record):
 
 
 class Dns(Record):
-    """What resolvers need."""
+    """The settings of a resolver."""
 
     nameservers: tuple[str, ...] = ()
     domain: str = ""
@@ -81,7 +81,7 @@ class Dns(Record):
 
 
 class Result(Record):
-    """A result in the form of CNI 1.1; `cni_version` is the one it was read in. Addresses are canonical."""
+    """A result in the form of CNI 1.1; `cni_version` is the version of its text. Addresses are canonical."""
 
     cni_version: str
     interfaces: tuple[Interface, ...] = ()
@@ -93,9 +93,8 @@ class Result(Record):
 def parse(value: str | bytes | dict[str, Any] | None, *, cni_version: str) -> Result:
     """Return the result that a plugin printed; `cni_version` is that of the configuration it was called with.
 
-    A result without `cniVersion` has the configuration's, another one is believed; null is an empty result
-    (cni pkg/invoke/exec.go). Raises SpecErrors: a `json-*` rule, `result-version` alone, or every
-    `result-type` and `result-address` in input order.
+    A result without `cniVersion` has the configuration's; null is an empty result (cni pkg/invoke/exec.go). Raises
+    SpecErrors: a `json-*` rule, `result-version` alone, or every `result-type` and `result-address` in input order.
     """
     raw = _load(value)
     if not isinstance(raw, dict):
@@ -116,26 +115,26 @@ def convert(result: Result, version: str) -> dict[str, Any]:
     """Return the JSON object of a result in a version of CNI, "" being 0.1.0.
 
     0.1.0 and 0.2.0 hold the first IPv4 and the first IPv6 address only. Raises SpecErrors: `result-version`,
-    or `result-convert` for a newer result without any address that is to become one of those (types/040).
+    or `result-convert` if a newer result without an address is to become one of those (types/040).
     """
-    wanted = version or VERSION_WHEN_ABSENT
-    _check_version(wanted)
+    target = version or VERSION_WHEN_ABSENT
+    _check_version(target)
     dns = convert_dns(result.dns)
-    if wanted in VERSIONS_IP4_IP6:
-        return {"cniVersion": wanted, **_ip4_ip6(result), "dns": dns}
+    if target in VERSIONS_IP4_IP6:
+        return {"cniVersion": target, **_ip4_ip6(result), "dns": dns}
     return {
-        "cniVersion": wanted,
+        "cniVersion": target,
         **_present(
-            interfaces=[_interface(interface, wanted) for interface in result.interfaces],
-            ips=[_ip_config(config, wanted) for config in result.ips],
+            interfaces=[_interface(interface, target) for interface in result.interfaces],
+            ips=[_ip_config(config, target) for config in result.ips],
             routes=[_route(route) for route in result.routes],
         ),
-        **({"dns": dns} if dns or wanted in VERSIONS_IPS_VERSION else {}),
+        **({"dns": dns} if dns or target in VERSIONS_IPS_VERSION else {}),
     }
 
 
 def convert_dns(dns: Dns) -> dict[str, Any]:
-    """Return the JSON object of DNS settings, what is unset left out."""
+    """Return the JSON object of DNS settings, without unset ones."""
     return _present(
         nameservers=list(dns.nameservers),
         domain=dns.domain,
@@ -171,7 +170,7 @@ def _wrong_type(path: str, value: object, allowed: str) -> SpecError:
 
 
 class _Reading:
-    """Reads values by the tables below and gathers what is wrong; what cannot be read becomes empty."""
+    """Reads values by the tables below and gathers their problems; a value that cannot be read becomes empty."""
 
     def __init__(self) -> None:
         self.problems: list[SpecError] = []
@@ -190,7 +189,7 @@ class _Reading:
         )
 
     def fields(self, value: object, path: str, table: Table, *, required: str = "") -> dict[str, Any]:
-        """Return the fields of an object; null is absent, of several spellings the last counts, as in Go."""
+        """Return the fields of an object; null is absent, and the last of several spellings counts, as in Go."""
         if not isinstance(value, dict):
             self.problems.append(_wrong_type(path, value, "an object"))
             return {required: ""} if required else {}
@@ -235,15 +234,15 @@ class _Reading:
         if "/" in text and is_ip_or_prefix(text):
             return canonical_prefix(text)
         if isinstance(value, str):
-            self.problems.append(_address_error(path, text, detail="this is no address with a prefix length"))
+            self.problems.append(_address_error(path, text, detail="this is not an address with a prefix length"))
         return ""
 
     def ip(self, value: object, path: str) -> str:
-        """Read an address without prefix length; an empty text is none, as to Go's net.IP."""
+        """Read an address without prefix length; an empty text means none, as for Go's net.IP."""
         text = self.text(value, path)
         if not text or is_ip(text):
             return canonical_ip(text)
-        self.problems.append(_address_error(path, text, detail="this is no address without prefix length"))
+        self.problems.append(_address_error(path, text, detail="this is not an address without prefix length"))
         return ""
 
     def ip4_ip6(self, value: object, path: str) -> tuple[IPConfig, tuple[Route, ...]]:
@@ -258,18 +257,18 @@ def _address_error(path: str, address: str | None, *, detail: str) -> SpecError:
 
 def _ip4_ip6(result: Result) -> dict[str, Any]:
     """Return `ip4` and `ip6` with their routes (types/040 convertTo02x)."""
-    found: dict[str, dict[str, Any]] = {}
+    families: dict[str, dict[str, Any]] = {}
     for config in result.ips:
         ip = {"ip": config.address, **_present(gateway=config.gateway)}
-        found.setdefault("ip6" if ":" in config.address else "ip4", ip)
+        families.setdefault("ip6" if ":" in config.address else "ip4", ip)
     for route in result.routes:
-        of_family = found.get("ip6" if ":" in route.dst else "ip4")
+        of_family = families.get("ip6" if ":" in route.dst else "ip4")
         if of_family is not None:
             of_family.setdefault("routes", []).append({"dst": route.dst, **_present(gw=route.gw)})
-    if not found and result.cni_version not in VERSIONS_IP4_IP6:
+    if not families and result.cni_version not in VERSIONS_IP4_IP6:
         detail = "cannot convert: no valid IP addresses"
         raise SpecErrors([SpecError(rule="result-convert", path="ips", detail=detail, section="libcni")])
-    return {key: found[key] for key in ("ip4", "ip6") if key in found}
+    return {key: families[key] for key in ("ip4", "ip6") if key in families}
 
 
 def _interface(interface: Interface, version: str) -> dict[str, Any]:
@@ -305,7 +304,7 @@ def _route(route: Route) -> dict[str, Any]:
 
 
 def _present(**values: object) -> dict[str, Any]:
-    """Return what is set; NB: an index, table or scope of 0 is."""
+    """Return the values that are set. NB: an index, table or scope of 0 is set."""
     return {key: value for key, value in values.items() if value is not None and value not in ("", [])}
 
 

@@ -16,7 +16,7 @@ DEFAULT_NETWORK = "v1.multus-cni.io/default-network"
 NETWORK_STATUS = "k8s.v1.cni.cncf.io/network-status"
 """NPWG v1.3 §5."""
 OLD_NETWORK_STATUS = "k8s.v1.cni.cncf.io/networks-status"
-"""The same before v1.1; releases of Multus up to 3.9 wrote both, and some programs still read this one."""
+"""The name of that annotation before v1.1. Multus up to 3.9 wrote both, and some programs still read this one."""
 NETWORK_STATUS_KEYS = (NETWORK_STATUS, OLD_NETWORK_STATUS)
 
 
@@ -39,10 +39,10 @@ class Bandwidth(Record):
 
 
 class NetworkSelectionElement(Record):
-    """One network that a pod asks for, with its requests (§4.1.2.1). None or () means: not asked for.
+    """One network that a pod asks for, with its requests (§4.1.2.1). None or () means that there is no request.
 
-    `default_route` is None when the key is absent and () when it is an empty list, which keeps what the attachment
-    brings. `cni_args` and `foreign` are JSON objects and are never changed.
+    `default_route` is None if the key is absent and () if it is an empty list, which keeps the attachment's own
+    default routes. `cni_args` and `foreign` are JSON objects and are never changed.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Versions of the CNI specification: which there are, and how they compare (cni pkg/version)."""
+"""The versions of the CNI specification, and how they compare (cni pkg/version)."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ _NEWEST = number(VERSIONS[-1])
 
 
 def choose_version(conf: Mapping[str, object]) -> str:
-    """Return the highest of `cniVersion` and `cniVersions` up to our own (libcni conf.go:116-160)."""
+    """Return the highest of `cniVersion` and `cniVersions` up to the newest we know (libcni conf.go:116-160)."""
     written = conf.get("cniVersion")
     written = written if isinstance(written, str) else ""
     listed = conf.get("cniVersions")
     texts = [version for version in (listed if isinstance(listed, list) else ()) if isinstance(version, str)]
-    # NB: each version once, in its order: of two that are one number, the first that is released wins.
+    # NB: each version once, in its order: of two with the same number, the first released one wins.
     pool = [
         (read, version in _NUMBERS, version)
         for version in dict.fromkeys((*texts, written))

@@ -82,7 +82,7 @@ def test_the_parameters_arrive_as_they_were_sent(world: Tenants) -> None:
     path = "/apis/resource.k8s.io/v1/namespaces/blue/resourceclaims"
     done = world.api.kubectl("create", "--raw", path, "-f", "-", stdin=text)
     assert "netAttachDefName" in done.stderr
-    assert "the key stands more than once in one object" in done.stderr
+    assert "the object has this key more than once" in done.stderr
 
 
 def test_a_class_is_judged_when_it_is_written(world: Tenants) -> None:

@@ -8,12 +8,12 @@ from webhook.admission.checks import (
     definitions,
     deviceclaims,
     namespaces,
-    networks,
     networkuse,
     podclaims,
+    podnetworks,
     policies,
     reservedannotations,
-    resources,
+    shortfalls,
 )
 from webhook.admission.model.kinds import (
     BINDING,
@@ -50,13 +50,13 @@ def _check_pod(request: Request, context: DecisionContext) -> Decision:
     if not status.is_allowed:
         return status
     judged = _check_networks(request, context)
-    decided = judged if context.configuration.injection is None else resources.check(request, judged, context)
+    decided = judged if context.configuration.injection is None else shortfalls.check(request, judged, context)
     return _with_unknown(reservedannotations.join(status, decided), judged)
 
 
 def _check_networks(request: Request, context: DecisionContext) -> Decision:
     """Judge the networks of a pod or of a pod template: those of its annotations, and those of its claims."""
-    judged = networks.check(request, context)
+    judged = podnetworks.check(request, context)
     if context.configuration.drivers is None:
         return judged
     return _with_unknown(podclaims.check(request, judged, context), judged)

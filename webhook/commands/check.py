@@ -90,10 +90,10 @@ def check(
       2  a file cannot be read, nothing is found, or an option is wrong
     """  # noqa: D301 - click reads the backspace: keep these lines as they are
     try:
-        found = manifests.find_files([path for path in paths if path != STDIN])
+        candidates = manifests.find_files([path for path in paths if path != STDIN])
     except ManifestError as error:
         fail_unreadable(error.problems)
-    files, skipped = manifests.leave_out_charts(found, named=paths)
+    files, skipped = manifests.leave_out_charts(candidates, named=paths)
     problems: list[Problem] = []
     documents = list(_read(files, problems))
     if STDIN in paths:
@@ -143,9 +143,9 @@ def _report(
 ) -> Report:
     """Return all findings in the order of files and lines; those without a file come first."""
     order = {file: number for number, file in enumerate(files, 1)}
-    found = [*problems, *(finding for judgement in judgements for finding in _findings(judgement))]
-    found.sort(key=lambda finding: (order.get(finding.position.file, 0), finding.position.line))
-    return Report(findings=tuple(found), files=len(files), objects=len(documents), judged=len(judgements))
+    findings = [*problems, *(finding for judgement in judgements for finding in _findings(judgement))]
+    findings.sort(key=lambda finding: (order.get(finding.position.file, 0), finding.position.line))
+    return Report(findings=tuple(findings), files=len(files), objects=len(documents), judged=len(judgements))
 
 
 def _findings(judgement: Judgement) -> Iterator[Finding]:

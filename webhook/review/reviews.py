@@ -127,7 +127,9 @@ class Reviews:
         """
         started = perf_counter()
         if self._problem is not None:
-            self._check_ready(self._problem())
+            if (problem := self._problem()) is not None:  # an empty cache would refuse valid objects
+                raise _try_again(f"not ready: {problem}")
+            self._problem = None
         request = wire.decode(body)
         cluster = self._snapshot()
         try:
@@ -149,7 +151,7 @@ class Reviews:
         return self._answer(path, request, decision, started)
 
     async def _decide_in_turns(self, path: str, request: Request, cluster: Cluster, seconds_left: float) -> Decision:
-        """Return the decision, as `_decide` does. When the time is up, it is a refusal.
+        """Return the decision. When the time is up, it is a refusal.
 
         NB: a failed call would be wrong, because stage Ignore lets it pass: an object with many networks would escape.
         """
@@ -166,9 +168,10 @@ class Reviews:
 
     def _decide_in_turn(self, path: str, request: Request, cluster: Cluster) -> Decision:
         """Decide with the allowance of one turn. Raises OutOfTurnError."""
+        decide = evaluate if path == "/validate" else answer_mutation
         PARSED.left = ALLOWANCE
         try:
-            return self._decide(path, request, cluster)
+            return decide(request, self._context_of(cluster))
         finally:
             PARSED.left = None
 
@@ -245,16 +248,6 @@ class Reviews:
             return await self._live.find_networks(decision.missing, seconds=seconds, over=known)
         return None
 
-    def _check_ready(self, problem: str | None) -> None:
-        """NB: an empty cache would refuse valid objects; after a 503 the API server tries again within its time."""
-        if problem is not None:
-            raise RequestError(503, f"not ready: {problem}; try again in 1 s", RETRY_HEADER)
-        self._problem = None
-
-    def _decide(self, path: str, request: Request, cluster: Cluster) -> Decision:
-        decide = evaluate if path == "/validate" else answer_mutation
-        return decide(request, self._context_of(cluster))
-
     def _context_of(self, cluster: Cluster) -> DecisionContext:
         """Return the context of a snapshot; it is made once for each snapshot and configuration."""
         configuration, known = self._configuration(), self._context
@@ -274,5 +267,9 @@ class Reviews:
 def _labels_unknown(namespaces: Sequence[str]) -> RequestError:
     """NB: under stage Ignore, the API server lets the object pass after its last try, as if the webhook were down."""
     named = ", ".join(f'"{name[:63]}"' for name in namespaces[:3])
-    text = f"access rules select namespaces by labels, and those of namespace {named} cannot be read yet"
-    return RequestError(503, f"{text}; try again in 1 s", RETRY_HEADER)
+    return _try_again(f"access rules select namespaces by labels, and those of namespace {named} cannot be read yet")
+
+
+def _try_again(problem: str) -> RequestError:
+    """Return a 503, after which the API server tries again within its time."""
+    return RequestError(503, f"{problem}; try again in 1 s", RETRY_HEADER)

@@ -2,7 +2,7 @@
 
 msgspec decodes straight into the few fields that decisions need. It skips nine tenths of a pod of 5 KiB (managedFields,
 spec) without making an object, and reports a wrong type with its path. One set of structs serves all judged kinds, so
-one pass over the bytes is enough; nothing is read of other kinds. The whole spec of an access policy takes a second
+one pass over the bytes is enough; other kinds are not read. The whole spec of an access policy takes a second
 pass, and so does a pod if a decision needs more of it. The answer does not repeat the request, and has a patch only if
 something changes (§2).
 """
@@ -10,7 +10,7 @@ something changes (§2).
 from __future__ import annotations
 
 import base64
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -201,7 +201,7 @@ class UnreadableError(RequestError):
 
 
 _AT = " - at `$."
-"""Before the path at the end of an error of msgspec, which has no other form for the path (msgspec, "Usage")."""
+"""Before the path at the end of an error's text. NB: msgspec gives the path in the text only."""
 
 
 def _unreadable(error: Exception) -> UnreadableError:
@@ -223,25 +223,25 @@ def decode(body: bytes) -> Request:
     """Return the request of an AdmissionReview. Raises UnreadableError, or RequestError(400) for another kind."""
     review = _decode_review(body)
     if review.api_version != API_VERSION or review.kind != KIND:
-        found = f"{review.api_version[:80]} {review.kind[:80]}"
-        raise RequestError(400, f"the body is a {found}; allowed: {API_VERSION} {KIND}")
-    asked = review.request
-    if not asked.uid:
+        actual = f"{review.api_version[:80]} {review.kind[:80]}"
+        raise RequestError(400, f"the body is a {actual}; allowed: {API_VERSION} {KIND}")
+    sent = review.request
+    if not sent.uid:
         raise UnreadableError("request.uid is empty")
-    group, kind = asked.kind.group, asked.kind.kind
-    user = asked.user_info
+    group, kind = sent.kind.group, sent.kind.kind
+    user = sent.user_info
     # By position: keywords cost a microsecond for each review.
     return Request(
-        asked.uid,
+        sent.uid,
         JUDGED.get((group, kind)) or GroupKind(group, kind),
-        asked.operation,
-        asked.namespace,
-        asked.name,
-        asked.sub_resource,
+        sent.operation,
+        sent.namespace,
+        sent.name,
+        sent.sub_resource,
         User(user.username, tuple(user.groups or ()), user.node()),
-        None if asked.object is None else _object(asked.object, kind, body),
-        None if asked.old_object is None else _object(asked.old_object, kind),
-        bool(asked.dry_run),
+        None if sent.object is None else _object(sent.object, kind, body),
+        None if sent.old_object is None else _object(sent.old_object, kind),
+        bool(sent.dry_run),
     )
 
 
@@ -293,7 +293,7 @@ class _SentDevices:
 
     def resources(self, *, prefix: str = "") -> tuple[str, ...]:
         """Return the extended resources that the containers name. Raises UnreadableError."""
-        found: set[str] = set()
+        names: set[str] = set()
         mark = prefix.encode()
         try:
             for raw in (self._spec.containers, self._spec.init_containers):
@@ -302,10 +302,10 @@ class _SentDevices:
                     continue
                 for container in (_decode_requesting(raw) or ()) if raw else ():
                     amounts = container.resources or _Amounts()
-                    found.update(amounts.requests or (), amounts.limits or ())
+                    names.update(amounts.requests or (), amounts.limits or ())
         except _UNREADABLE as error:
             raise _unreadable(error) from None
-        return tuple(sorted(name for name in found if "/" in name and name.startswith(prefix)))
+        return tuple(sorted(name for name in names if "/" in name and name.startswith(prefix)))
 
 
 def _decode_review(body: bytes) -> _Review[Any]:
@@ -367,7 +367,7 @@ def _object(read: _Object | _WithSpec | _Unread, kind: str, body: bytes | None =
     return Object(
         own.name or "",
         own.generate_name or "",
-        _labels_of(judged),
+        judged.labels if isinstance(judged.labels, dict) else NOTHING,  # skipped in a large definition
         judged.annotations or NOTHING,
         (spec.service_account_name if spec else None) or "default",
         read.spec.config if read.spec else None,
@@ -377,12 +377,6 @@ def _object(read: _Object | _WithSpec | _Unread, kind: str, body: bytes | None =
         node if isinstance(node := read.spec.node_name if read.spec else None, str) else "",
         None if spec is None else _SentDevices(spec),
     )
-
-
-def _labels_of(metadata: _Metadata) -> Mapping[str, str]:
-    """Return the labels; none if they were skipped."""
-    labels = metadata.labels
-    return labels if isinstance(labels, dict) else NOTHING
 
 
 def _template(read: _Object, kind: str) -> _Template | None:
@@ -403,22 +397,18 @@ def encode(request: Request, decision: Decision) -> bytes:
     Audit annotations name the verdict, the rules, the policies, what decided, and what policies on trial would have
     refused. NB: the answer for an allowed object follows from its decision, apart from the uid, so it is cached.
     """
-    if decision.is_allowed:
-        return b"%b%b%b" % (_HEAD, _encode(request.uid), _allowed_rest(decision))
-    response: dict[str, object] = {"allowed": False, "status": _status(request, decision)}
-    return b"%b%b%b" % (_HEAD, _encode(request.uid), _rest(decision, response))
+    known = ENCODED.get(id(decision))
+    if known is not None:
+        rest = known[1]
+    elif decision.is_allowed:
+        rest = _rest(decision, {"allowed": True})
+        keep_encoded(decision, rest)
+    else:
+        rest = _rest(decision, {"allowed": False, "status": _status(request, decision)})
+    return b"%b%b%b" % (_HEAD, _encode(request.uid), rest)
 
 
 _HEAD = f'{{"apiVersion":"{API_VERSION}","kind":"{KIND}","response":{{"uid":'.encode()
-
-
-def _allowed_rest(decision: Decision) -> bytes:
-    known = ENCODED.get(id(decision))
-    if known is not None:
-        return known[1]
-    rest = _rest(decision, {"allowed": True})
-    keep_encoded(decision, rest)
-    return rest
 
 
 def _rest(decision: Decision, response: dict[str, object]) -> bytes:
@@ -454,12 +444,8 @@ def _one_line(text: str) -> str:
 
 def _status(request: Request, decision: Decision) -> dict[str, object]:
     causes = [{"reason": cause.reason, "field": cause.field, "message": cause.message} for cause in decision.causes]
-    details = {
-        "group": request.kind.group,
-        "kind": request.kind.kind,
-        "name": request.object_name,
-        "causes": causes,
-    }
+    group, kind = request.kind
+    details = {"group": group, "kind": kind, "name": request.object_name, "causes": causes}
     return {
         "status": "Failure",
         "code": decision.code,

@@ -1,1 +1,1 @@
-"""What a network's configuration touches on the node, and what is never or only at a level permitted of it."""
+"""What a network's configuration touches on the node, and which configurations are never permitted."""

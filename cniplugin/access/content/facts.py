@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     Keys = Mapping[str, Sequence[tuple[str, Any]]]
     """The keys of an object as Go compares them, each with its spellings and their values."""
     Table = Mapping[str, Any]
-    """What is known of the keys of an object; grammar: `webhook/plugindata/touches.py`."""
+    """The known keys of an object; grammar: `webhook/plugindata/touches.py`."""
     Range = tuple[int, int]
     AddressRange = tuple[int, int, int]
 
@@ -60,7 +60,7 @@ KINDS = {
     POOL: "a name under which networks share addresses or state",
     RUNTIME: "a key that only the runtime may fill in: runtimeConfig, prevResult",
 }
-"""What a key of a plugin can touch."""
+"""The kinds of touches."""
 
 DEFAULT_INTERFACE = ""
 """The interface of the node's default route."""
@@ -347,7 +347,7 @@ class _Collector:
     # Keys
 
     def _read(self, conf: Keys, table: Table, path: str) -> None:
-        """Read an object of a plugin by what is known of its keys."""
+        """Read an object of a plugin by the table of its keys."""
         ends: list[Touch] = []
         for key, spellings in conf.items():
             entry = table.get(key)

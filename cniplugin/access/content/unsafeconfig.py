@@ -1,12 +1,12 @@
-"""Built-in checks of a network's content, which no setting switches off (side doors 3, 5 and 6).
+"""Built-in checks of a network's configuration, which no setting switches off (side doors 3, 5 and 6).
 
 | restricted | allowed |
 | --- | --- |
 | `type` of every plugin, IPAM plugin and nested delegate | a plain file name, not that of a delegating plugin |
-| `ipam.type`, where the plugin runs it | an IPAM program, or a type that nobody knows |
-| `runtimeConfig`, `prevResult` | absent, null, or nothing in it: the runtime alone fills them in |
+| `ipam.type`, where the plugin runs it | an IPAM program, or a type that nadmit does not know |
+| `runtimeConfig`, `prevResult` | absent, null or empty: only the runtime fills them in |
 
-Operations: writing a definition, attaching to it. Nobody is exempt.
+Operations: writing a definition, attaching to it. No user and no namespace is exempt.
 Example: `plugins[0].type: a delegating plugin cannot be a delegate: "multus"`.
 """
 
@@ -29,17 +29,17 @@ if TYPE_CHECKING:
 IPAM_PROGRAMS = frozenset(
     ("azure-vnet-ipam", "calico-ipam", "dhcp", "host-local", "nv-ipam", "spiderpool", "static", "whereabouts")
 )
-"""The IPAM programs of `plugintable`, which is not loaded for them."""
+"""The IPAM programs of `plugintable`, so that most configurations do not load it."""
 
 
 def unsafe(config: NetworkConfigList, *, meta_plugin_types: Iterable[str]) -> tuple[SpecError, ...]:
-    """Return what makes a configuration unsafe to attach, in input order (the first PROBLEMS_MAX).
+    """Return the problems that make a configuration unsafe to attach, in input order (the first PROBLEMS_MAX).
 
     Paths are below `spec.config`.
     """
     refused = frozenset(meta_plugin_types)
     problems: tuple[SpecError, ...] = () if refused.isdisjoint(config.types) else tuple(_meta_problems(config, refused))
-    return (problems + remember(config, "unsafe", _written))[:PROBLEMS_MAX]
+    return (problems + remember(config, "unsafe", _fixed_problems))[:PROBLEMS_MAX]
 
 
 def _meta_problems(config: NetworkConfigList, refused: frozenset[str]) -> Iterator[SpecError]:
@@ -56,8 +56,8 @@ def _meta_problems(config: NetworkConfigList, refused: frozenset[str]) -> Iterat
                 )
 
 
-def _written(config: NetworkConfigList) -> tuple[SpecError, ...]:
-    """Return what depends on no setting, so it is worked out once per configuration."""
+def _fixed_problems(config: NetworkConfigList) -> tuple[SpecError, ...]:
+    """Return the problems that do not depend on a setting, so they are computed once per configuration."""
     return tuple(
         problem
         for path, keys in nested(config)
@@ -91,25 +91,22 @@ _RUNTIME_FIXES = {
 def _ipam_problems(keys: Keys, path: str) -> Iterator[SpecError]:
     for written, ipam in keys.get("ipam", ()):
         for key, kind in ipam.items() if isinstance(ipam, dict) else ():
-            if fold(key) == "type" and isinstance(kind, str) and kind and _is_no_ipam(kind, keys):
+            if fold(key) == "type" and isinstance(kind, str) and kind and _is_main_plugin(kind, keys):
                 yield SpecError(
                     rule="cni-ipam-program",
                     path=join(join(path, written), key),
-                    detail=(
-                        f"{show(kind)} is no IPAM plugin: it hands out no addresses, and the node would run it all the "
-                        "same"
-                    ),
+                    detail=f"{show(kind)} is not an IPAM plugin: it hands out no addresses, and the node would run it",
                     allowed=f"{', '.join(sorted(IPAM_PROGRAMS))}, or an IPAM plugin of your own",
                     fix='name an IPAM plugin, or remove "ipam"',
                     section="CNI 1.1 §4",
                 )
 
 
-def _is_no_ipam(kind: str, plugin: Keys) -> bool:
-    """Say whether a program is known to be no IPAM program, and the plugin may run it."""
+def _is_main_plugin(kind: str, plugin: Keys) -> bool:
+    """Say whether nadmit knows a program that is not an IPAM program, and the plugin may run it."""
     if kind in IPAM_PROGRAMS:
         return False
-    from .plugintable import PLUGINS  # noqa: PLC0415  # other programs than these are rare
+    from .plugintable import PLUGINS  # noqa: PLC0415  # others are rare
 
     known = PLUGINS.get(kind)
     readers = [PLUGINS.get(name) for _, name in plugin.get("type", ()) if isinstance(name, str)]

@@ -1,1 +1,1 @@
-"""The decisions: may a pod attach to a network, may an author write one, and the words of a refusal."""
+"""The decisions: may a pod attach to a network, may an author write one, and the text of a refusal."""

@@ -1,8 +1,8 @@
 """Which networks a pod may attach to: a few, for a refusal.
 
-A network is listed if the pod would get it when it asks for nothing else. Candidates come from who may give them: the
-posture's namespaces, what owners share, namespaces that Allow rules name, and where a rule names none, all; each is
-then judged like any other request.
+A network is listed if the pod would get it when it asks for nothing else. Candidates are the networks of the posture's
+namespaces, those that owners share, and those of the namespaces that Allow rules name, or of all namespaces if a rule
+names none. Each candidate is then judged like any other request.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from cniplugin.access.model.policyrules import AttachmentRule
 
 JUDGED_MAX = 64
-"""Candidates that a refusal judges; "and more" stands for the rest."""
+"""Candidates that a refusal judges; the text says "and more" for the rest."""
 
 
 def list_allowed(subject: Subject, rules: Rules, catalogue: Catalogue) -> tuple[tuple[str, ...], bool]:
     """Return up to `max_listed` networks that this pod would get, as `namespace/name`, and whether there may be more.
 
-    Costs at most JUDGED_MAX judgements, and ends at a network that the catalogue would have to read first.
+    It judges at most JUDGED_MAX networks, and stops at a network that the catalogue has not read.
     """
     config = rules.config
     listed: list[str] = []
@@ -57,12 +57,12 @@ def _plain(catalogue: Catalogue, namespace: str, name: str) -> Item:
 
 
 def _candidates(subject: Subject, rules: Rules, catalogue: Catalogue) -> Iterator[tuple[str, str]]:
-    """Yield networks that may be allowed, each once: own namespace first, then those that others give."""
+    """Yield the networks that may be allowed, each once: those of the own namespace first."""
     seen: set[tuple[str, str]] = set()
-    for found in _with_repetitions(subject, rules, catalogue):
-        if found not in seen:
-            seen.add(found)
-            yield found
+    for candidate in _with_repetitions(subject, rules, catalogue):
+        if candidate not in seen:
+            seen.add(candidate)
+            yield candidate
 
 
 def _with_repetitions(subject: Subject, rules: Rules, catalogue: Catalogue) -> Iterator[tuple[str, str]]:
@@ -85,7 +85,7 @@ def _all_of(namespace: str, catalogue: Catalogue) -> Iterator[tuple[str, str]]:
 
 
 def _named(rule: AttachmentRule, catalogue: Catalogue) -> Iterator[tuple[str, str]]:
-    """Yield the networks of the namespaces that a rule names, as far as it names them."""
+    """Yield the networks that a rule names, in the namespaces that it names."""
     for entry in rule.networks:
         for namespace in entry.namespaces.exact if entry.namespaces is not None else ():
             for name in catalogue.network_names(namespace):
@@ -94,7 +94,7 @@ def _named(rule: AttachmentRule, catalogue: Catalogue) -> Iterator[tuple[str, st
 
 
 def _is_wide(rule: AttachmentRule) -> bool:
-    """Say whether an Allow rule speaks of namespaces that it does not name."""
+    """Say whether an Allow rule is about namespaces that it does not name."""
     return not rule.networks or any(
         entry.scope != "OwnNamespace" and (entry.namespaces is None or entry.namespaces.prefixes)
         for entry in rule.networks

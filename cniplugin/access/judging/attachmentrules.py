@@ -1,4 +1,4 @@
-"""What the rules that select a pod and a network say to what it asks for there: Deny first, then Allow."""
+"""The verdict of the rules that select a pod and a network about the pod's requests: Deny first, then Allow."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def judge(
     denies: Sequence[AttachmentRule],
     allows: Sequence[AttachmentRule],
 ) -> Verdict | None:
-    """Return the verdict of rules that select pod and network, sorted; None if they say nothing to this request."""
+    """Return the verdict of the rules that select pod and network, sorted; None if none of them decides."""
     usage = usage_of(item.element, replaces_default=item.replaces_default)
     for rule in denies:
         used = tuple(kind for kind in usage.kinds if kind in rule.on_requests)
         if used or not rule.on_requests:
-            facts = _facts_told(subject, item, rule)
+            facts = _facts_to_show(subject, item, rule)
             return reasons.refuse_by_deny(item, rule, config, requests=tuple(map(usage.spelling, used)), facts=facts)
     if not allows:
         return None
@@ -40,10 +40,10 @@ def judge(
         problems = _problems(rule, usage)
         if not problems and not _lacks_consent(subject, item, rule):
             return Verdict(is_allowed=True, code="AllowRule", policy=rule.policy, rule=rule.name)
-        # What a rule permits in kind can be changed to fit, so it is nearer than what it does not permit at all.
+        # A request of a permitted kind can be changed to fit, so that rule is nearer than one without the kind.
         foreign = sum(not permits(rule.limits, kind) for kind in usage.kinds)
         refusals.append(((rule.is_broken, foreign, len(problems)), rule, problems))
-    _, rule, problems = min(refusals, key=lambda refusal: refusal[0])  # the nearest, the first of several
+    _, rule, problems = min(refusals, key=lambda refusal: refusal[0])  # the first of the nearest
     if not problems:
         return reasons.refuse_without_consent(subject, item, rule)
     allowed = "" if rule.is_broken else describe(rule.limits)
@@ -63,8 +63,8 @@ def _lacks_consent(subject: Subject, item: Item, rule: AttachmentRule) -> bool:
     return network is None or not consents(network.annotations, subject.namespace, subject.namespace_labels)
 
 
-def _facts_told(subject: Subject, item: Item, rule: AttachmentRule) -> tuple[str, ...]:
-    """Return what it is about the network that a Deny rule matched; nothing of another namespace's network."""
+def _facts_to_show(subject: Subject, item: Item, rule: AttachmentRule) -> tuple[str, ...]:
+    """Return the facts of a network that a Deny rule matched; () for a network of another namespace."""
     network, element = item.network, item.element
     if network is None or element.namespace != subject.namespace:
         return ()

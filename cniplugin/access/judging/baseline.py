@@ -1,23 +1,23 @@
-"""What level Baseline permits of a definition: what stays within the pod, and what an admin has granted or listed.
+"""What level Baseline permits in a definition: effects that stay within the pod, and what an admin granted or listed.
 
 | what a definition touches | permitted |
 | --- | --- |
 | an interface, a bridge, a physical network | one of `definitions.baseline.masters`, unless the plugin moves it |
-| a device of the node | none by name; one of a resource (annotation resourceName), which the runtime names |
+| a device of the node | none by name; the runtime names that of a resource (annotation resourceName) |
 | a VLAN, an InfiniBand partition | any VLAN of a listed interface |
 | a path of the node, its packet filter, a server that a program connects to | none |
 | a sysctl | SAFE_SYSCTLS, and INTERFACE_SYSCTLS of an interface of the pod |
-| a program | plugins that are described |
+| a program | plugins that nadmit knows |
 | a fixed address, a pool of addresses | see below |
 | a key of the runtime | none |
 | a file of the node in place of a configuration | none |
 
-Addresses. A definition that fixes an address may take that of somebody else, so a fixed address must be within
-`definitions.baseline.addresses`. So must a pool (host-local, whereabouts) once these ranges are listed: the admin has
-then said whose addresses are whose. Where the plugin routes the pool on the node (ptp; bridge as a gateway), it must
-be within them in any case, for such a route takes traffic away from whoever has the addresses. Networks that nobody
-outside the pod sees (dummy, loopback, an overlay) may have any address, unless another plugin of the list makes the
-node act on it (ACTING, `ipMasq`). Where the node is the gateway, that address and the whole prefix count as fixed.
+Addresses. A definition that fixes an address may take that of another workload, so a fixed address must be within
+`definitions.baseline.addresses`. Once an admin lists such ranges, a pool (host-local, whereabouts) must be within them
+as well. If the plugin routes the pool on the node (ptp; bridge as a gateway), it must be within them in any case,
+because such a route takes the traffic of the real owner of the addresses. Networks that cannot be reached from outside
+the pod (dummy, loopback, an overlay) may have any address, unless another plugin of the list makes the node act on it
+(ACTING, `ipMasq`). If the node is the gateway, its address and the whole prefix count as fixed.
 
 An Allow rule for definitions that accepts the definition decides what its fields name, in place of this level.
 """
@@ -73,7 +73,7 @@ SAFE_SYSCTLS = frozenset(
         "net.ipv4.tcp_wmem",
     }
 )
-"""Those of Kubernetes' safe sysctls that are of the network (kubernetes 1.36, pkg/kubelet/sysctl/safe_sysctls.go)."""
+"""Kubernetes' safe sysctls of the network (kubernetes 1.36, pkg/kubelet/sysctl/safe_sysctls.go)."""
 
 INTERFACE_SYSCTLS = {
     "net.ipv4.conf": frozenset(
@@ -107,15 +107,15 @@ INTERFACE_SYSCTLS = {
     "net.ipv4.neigh": frozenset({"base_reachable_time_ms", "gc_stale_time", "retrans_time_ms"}),
     "net.ipv6.neigh": frozenset({"base_reachable_time_ms", "gc_stale_time", "retrans_time_ms"}),
 }
-"""`<prefix>.<interface>.<name>`: what the pod itself believes and says about its own addresses.
+"""`<prefix>.<interface>.<name>`: settings of the pod's own addresses and neighbours.
 
-The kernel keeps them per network namespace (Documentation/networking/ip-sysctl.rst), and the list is that of
-OpenShift's `cni-sysctl-allowlist` with a few of the same kind. Not here: `forwarding`, `mc_forwarding`, `proxy_arp`,
+The kernel keeps them per network namespace (Documentation/networking/ip-sysctl.rst). The list is OpenShift's
+`cni-sysctl-allowlist` with a few of the same kind. Left out: `forwarding`, `mc_forwarding`, `proxy_arp`,
 `proxy_arp_pvlan`, `proxy_ndp` and `route_localnet`, which let the pod answer for others or carry their traffic.
 """
 
 MOVING = frozenset({"bond", "host-device", "phys"})
-"""Plugins that take the interface itself into the pod, so that nobody else has it."""
+"""Plugins that move the interface itself into the pod, so that the node loses it."""
 
 DEVICE_PLUGINS = frozenset({"host-device", "ib-sriov", "sriov"})
 """Plugins whose VLANs are those of the device's port, even if they name an interface as well."""
@@ -129,10 +129,10 @@ CARRIERS = {
     "userspace": "bridgename",
     "vlan": "master",
 }
-"""The key, in lower case, that names what carries a plugin's VLANs: `master` beside it lists nothing."""
+"""The key, in lower case, that names the carrier of a plugin's VLANs; a `master` beside it does not count."""
 
 UNSEEN = frozenset({"dummy", "loopback"})
-"""Plugins whose interface nobody outside the pod can reach."""
+"""Plugins whose interface cannot be reached from outside the pod."""
 
 ACTING = frozenset({"firewall", "portmap"})
 """Plugins that write the addresses of their predecessors into the node's packet filter."""
@@ -144,18 +144,19 @@ POOLS = frozenset({"host-local", "whereabouts"})
 """IPAM plugins that give each pod another address of a range."""
 
 NAMES = {**{field.key: field.name for field in FIELDS}, "onDisk": "is_on_disk"}
-"""The fields of an Allow rule that decide in place of the level, and where `ConfigMatch` has them."""
+"""The fields of an Allow rule that decide in place of the level, and their names in `ConfigMatch`."""
 
 
 KEPT_MAX = 20
+"""Breaches of one kind of touch that are returned; rules lift breaches by kind."""
 
 
 class Breach(Record):
     """One thing that Baseline does not permit.
 
-    `path`: the key below `spec.config`, "" for all of it; `what` is there. `field`: the field of an Allow rule that may
-    decide it instead, `setting`: the list of the configuration that may have it; "" where there is none. `allowed`:
-    what the level permits in its place.
+    `path`: the key below `spec.config`, "" for all of it; `what`: its content. `field`: the field of an Allow rule that
+    can permit it, `setting`: the list of the configuration that can; "" if there is none. `allowed`: what the level
+    permits instead.
     """
 
     path: str
@@ -173,8 +174,8 @@ class Breach(Record):
 def find(network: NetworkAttachmentDefinition, facts: Facts | None, lists: BaselineLists) -> tuple[Breach, ...]:
     """Return what Baseline does not permit of a definition, in input order; nothing for one that cannot be read.
 
-    Of each kind of touch, the first KEPT_MAX are returned: a hostile definition has thousands, and rules lift by kind.
-    NB: the content of a file of the node is the admin's; that a definition names one is what the level is about.
+    Of each kind of touch, the first KEPT_MAX are returned: a hostile definition has thousands.
+    NB: a file of the node is the admin's, so its content is not judged. The level forbids to refer to one.
     """
     if network.is_on_disk:
         what = "it is empty, so each node would read a file of its own"
@@ -185,19 +186,19 @@ def find(network: NetworkAttachmentDefinition, facts: Facts | None, lists: Basel
 
 
 def _find(network: NetworkAttachmentDefinition, facts: Facts, lists: BaselineLists) -> tuple[Breach, ...]:
-    seen = _Seen(network, facts, lists)
-    found: list[Breach] = []
+    context = _Context(network, facts, lists)
+    breaches: list[Breach] = []
     left = dict.fromkeys(_JUDGES, KEPT_MAX)
     for touch in facts.touches:
-        breach = _JUDGES[touch.kind](touch, seen) if left.get(touch.kind) else None
+        breach = _JUDGES[touch.kind](touch, context) if left.get(touch.kind) else None
         if breach is not None:
-            found.append(breach)
+            breaches.append(breach)
             left[touch.kind] -= 1
-    return tuple(found)
+    return tuple(breaches)
 
 
 def without(breaches: Sequence[Breach], config: ConfigMatch | None) -> tuple[Breach, ...]:
-    """Return what an Allow rule that accepts the definition leaves to the level: what none of its fields names."""
+    """Return the breaches that an Allow rule leaves to the level, because none of its fields is about them."""
     return tuple(breach for breach in breaches if not _is_named(breach.field, config))
 
 
@@ -205,10 +206,11 @@ def _is_named(field: str, config: ConfigMatch | None) -> bool:
     return config is not None and bool(field) and getattr(config, NAMES[field]) is not None
 
 
-class _Seen:
-    """A definition and what the admin lists, with what is known of each place of a plugin object: worked out once.
+class _Context:
+    """What the judges of touches need to know: the admin's lists, and the plugin objects by their place.
 
-    `types`: the plugin type. `masters`: the interfaces and physical networks of the node that a plugin there uses.
+    `types`: the plugin type at a place. `masters`: the interfaces and physical networks of the node that a plugin uses
+    there. `physical`: the places with a master.
     """
 
     def __init__(self, network: NetworkAttachmentDefinition, facts: Facts, lists: BaselineLists) -> None:
@@ -252,14 +254,14 @@ class _Seen:
         return self._unlisted[key]
 
 
-def _interface(touch: Touch, seen: _Seen) -> Breach | None:
+def _interface(touch: Touch, context: _Context) -> Breach | None:
     if touch.plugin in MOVING:
         what = f"{touch.plugin} moves {_named(touch)} into the pod"
         return _breach(touch, what, field="masters", allowed="a device of a resource that the definition names")
-    if seen.lists_master(touch):
+    if context.lists_master(touch):
         return None
-    what = _unset_network(touch, seen) or _named(touch)
-    return _breach(touch, what, field="masters", setting=MASTERS, allowed=_masters(seen))
+    what = _unset_network(touch, context) or _named(touch)
+    return _breach(touch, what, field="masters", setting=MASTERS, allowed=_masters(context))
 
 
 def _named(touch: Touch) -> str:
@@ -270,28 +272,28 @@ def _named(touch: Touch) -> str:
     return f"the node's interface {show(touch.value)}"
 
 
-def _unset_network(touch: Touch, seen: _Seen) -> str:
-    """Return that the network's own name is the physical network, because no key sets another; "" otherwise."""
-    conf = seen.confs.get(touch.place)
+def _unset_network(touch: Touch, context: _Context) -> str:
+    """Return that the network's own name is used for the physical network, because no key names it; else ""."""
+    conf = context.confs.get(touch.place)
     key = fold(touch.key)
     if touch.kind != NETWORK or conf is None or any(value and fold(name) == key for name, value in conf.items()):
         return ""
     return f"{touch.key} is not set, so the network's name {show(touch.value)} is the physical network"
 
 
-def _masters(seen: _Seen) -> str:
-    masters = seen.lists.masters
+def _masters(context: _Context) -> str:
+    masters = context.lists.masters
     return f"masters {', '.join(masters.texts)}" if masters is not None else "no interface of the node"
 
 
-def _device(touch: Touch, _seen: _Seen) -> Breach:
+def _device(touch: Touch, _context: _Context) -> Breach:
     what = f"the node's device {show(touch.value)}"
     return _breach(touch, what, field="masters", allowed="a device of a resource that the definition names")
 
 
-def _vlan(touch: Touch, seen: _Seen) -> Breach | None:
+def _vlan(touch: Touch, context: _Context) -> Breach | None:
     """NB: a device of a resource has every VLAN of its port, so a resource alone permits none."""
-    is_unlisted = seen.has_unlisted_master(touch.place, touch.plugin)
+    is_unlisted = context.has_unlisted_master(touch.place, touch.plugin)
     if is_unlisted is False:
         return None
     what = f"VLAN {touch.value}" if touch.value else "a VLAN that cannot be read"
@@ -299,24 +301,24 @@ def _vlan(touch: Touch, seen: _Seen) -> Breach | None:
     return _breach(touch, what, field="vlans", setting=setting, allowed="VLANs of listed masters")
 
 
-def _pkey(touch: Touch, _seen: _Seen) -> Breach:
+def _pkey(touch: Touch, _context: _Context) -> Breach:
     return _breach(touch, f"the InfiniBand partition {show(touch.value)}", field="pkeys", allowed="no partition key")
 
 
-def _host_path(touch: Touch, _seen: _Seen) -> Breach:
+def _host_path(touch: Touch, _context: _Context) -> Breach:
     what = f"the node's path {show(touch.value)}" if touch.value else 'a path with ".." in it'
     return _breach(touch, what, field="hostPaths", allowed="no path of the node")
 
 
-def _netfilter(touch: Touch, _seen: _Seen) -> Breach:
+def _netfilter(touch: Touch, _context: _Context) -> Breach:
     return _breach(touch, f"the node's packet filter, {show(touch.value)}", allowed="no rule of the packet filter")
 
 
-def _endpoint(touch: Touch, _seen: _Seen) -> Breach:
+def _endpoint(touch: Touch, _context: _Context) -> Breach:
     return _breach(touch, f"the server {show(touch.value)}", allowed="no server")
 
 
-def _sysctl(touch: Touch, _seen: _Seen) -> Breach | None:
+def _sysctl(touch: Touch, _context: _Context) -> Breach | None:
     if is_safe_sysctl(touch.value):
         return None
     allowed = "safe sysctls of the network, see docs/access.md"
@@ -334,32 +336,32 @@ def is_safe_sysctl(name: str) -> bool:
     )
 
 
-def _program(touch: Touch, seen: _Seen) -> Breach | None:
-    if touch.value not in seen.unknown_types:
+def _program(touch: Touch, context: _Context) -> Breach | None:
+    if touch.value not in context.unknown_types:
         return None
     what = f"plugin type {show(touch.value)}, which nadmit does not know"
     return _breach(touch, what, field="unknownTypes", allowed="known plugins")
 
 
-def _runtime(touch: Touch, _seen: _Seen) -> Breach:
+def _runtime(touch: Touch, _context: _Context) -> Breach:
     return _breach(touch, "only the runtime may write this key", allowed="a configuration without it")
 
 
 # Addresses
 
 
-def _address(touch: Touch, seen: _Seen) -> Breach | None:
+def _address(touch: Touch, context: _Context) -> Breach | None:
     place = touch.place
-    main = seen.types.get(place)
-    if not seen.acts_on_addresses and (main in UNSEEN or (main == OVERLAY and place not in seen.physical)):
+    main = context.types.get(place)
+    if not context.acts_on_addresses and (main in UNSEEN or (main == OVERLAY and place not in context.physical)):
         return None
-    addresses = seen.lists.addresses
+    addresses = context.lists.addresses
     is_pool = touch.plugin in POOLS
-    is_routed = _routes_on_node(main, place, seen)
+    is_routed = _routes_on_node(main, place, context)
     is_whole = is_pool or (main in BRIDGES and is_routed)
     ends = _ends(touch.value if is_whole else touch.value.partition("/")[0])
     is_fixed = not is_pool or ends is None or ends[1] == ends[2]
-    if not is_fixed and addresses is None and not is_routed and not seen.acts_on_addresses:
+    if not is_fixed and addresses is None and not is_routed and not context.acts_on_addresses:
         return None
     if ends is not None and addresses is not None and addresses.contain_range(*ends):
         return None
@@ -375,11 +377,11 @@ def _address(touch: Touch, seen: _Seen) -> Breach | None:
     return _breach(touch, what, field="addresses", setting=ADDRESSES, allowed=allowed)
 
 
-def _routes_on_node(main: str | None, place: str, seen: _Seen) -> bool:
-    """Say whether the node gets a route to what the IPAM hands out. NB: Go's decoder folds the case of keys."""
+def _routes_on_node(main: str | None, place: str, context: _Context) -> bool:
+    """Say whether the node gets a route to the addresses of the IPAM. NB: Go's decoder folds the case of keys."""
     if main not in BRIDGES:
         return main in (None, "ptp")
-    conf = seen.confs.get(place)
+    conf = context.confs.get(place)
     return conf is None or any(value and fold(key) in _GATEWAY for key, value in conf.items())
 
 
@@ -388,16 +390,16 @@ _GATEWAY = frozenset({"isgateway", "isdefaultgateway"})
 
 
 def _ends(text: str) -> AddressRange | None:
-    """Return the range that a text of facts names, None for one that could not be read."""
-    found = read_addresses(text)
-    return found if found != NO_ADDRESS else None
+    """Return the range that a text names, None if it cannot be read."""
+    addresses = read_addresses(text)
+    return addresses if addresses != NO_ADDRESS else None
 
 
 def _breach(touch: Touch, what: str, *, field: str = "", setting: str = "", allowed: str = "") -> Breach:
     return Breach(path=touch.path, what=what, field=field, setting=setting, allowed=allowed)
 
 
-_JUDGES: Mapping[str, Callable[[Touch, _Seen], Breach | None]] = {
+_JUDGES: Mapping[str, Callable[[Touch, _Context], Breach | None]] = {
     INTERFACE: _interface,
     NETWORK: _interface,
     DEVICE: _device,
@@ -411,4 +413,4 @@ _JUDGES: Mapping[str, Callable[[Touch, _Seen], Breach | None]] = {
     ADDRESS: _address,
     RUNTIME: _runtime,
 }
-"""How each kind of touch is judged; of the others, nothing reaches beyond the pod."""
+"""How each kind of touch is judged; other kinds have no effect outside the pod."""

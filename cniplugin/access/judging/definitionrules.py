@@ -1,12 +1,12 @@
 """Who may write which network: Deny wins, an Allow rule that selects author and namespace governs, else the default.
 
-The subject is the requester, the only one who is there when a definition is written. For Allow, everything that the
-definition uses must be listed in each given field; for Deny, one listed value in every given field is enough.
+The subject is the user who sends the request. For Allow, each given field must list everything that the definition
+uses; for Deny, one listed value in every given field is enough.
 
-Then follows the level of the namespace (`levels`). Below Privileged, what `baseline` finds is refused, unless an Allow
-rule that accepts the definition has a field about it; at Restricted, such a rule is needed in any case. The level is
-asked again when a pod attaches: the definition may be older than the level, and an exempt user may have written it.
-There is no author then, so any Allow rule about the namespace that accepts the definition counts.
+After the rules comes the level of the namespace (`levels`). At Baseline, what `baseline` finds is refused, unless an
+Allow rule that accepts the definition has a field about it. At Restricted, such a rule is needed in any case. The
+level is checked again when a pod attaches: the definition may be older than the level, and an exempt user may have
+written it. At that time the author is unknown, so any Allow rule about the namespace that accepts it counts.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ class Author(Record):
 
 
 class Writing(Record):
-    """A definition that is written: by whom, what, and the labels of its namespace.
+    """A definition that an author writes, and the labels of its namespace.
 
-    `field`: where its configuration is in the object, as its author finds it.
+    `field`: the place of the configuration in the object.
     """
 
     author: Author
@@ -55,7 +55,7 @@ class Writing(Record):
 
 
 def are_ruled(rules: Rules, namespace_labels: Mapping[str, str]) -> bool:
-    """Say whether anything could be refused by rules or levels, on trial or in force: in most clusters, nothing is."""
+    """Say whether rules or levels could refuse a definition, on trial or in force. In most clusters, they cannot."""
     config = rules.config
     if config.definitions_default == "Deny":
         return True
@@ -66,7 +66,7 @@ def are_ruled(rules: Rules, namespace_labels: Mapping[str, str]) -> bool:
 
 
 def judge_definition(writing: Writing, rules: Rules) -> Verdict:
-    """Decide by the rules in force. The built-in checks come before, and spare nobody.
+    """Decide by the rules in force. The caller runs the built-in checks first, which exempt nobody.
 
     Codes: `DefinitionAllowRule`, `DefinitionDefault`, `Exempt`; `DefinitionDenyRule`, `NotWithinDefinitionRule`,
     `DefinitionDefaultDeny`, `DefinitionLevel`.
@@ -75,7 +75,7 @@ def judge_definition(writing: Writing, rules: Rules) -> Verdict:
 
 
 def judge_definition_trial(writing: Writing, rules: Rules) -> tuple[str, Verdict] | None:
-    """Return what policies and levels on trial would refuse: the mode, `Warn` or `Audit`, and the verdict."""
+    """Return the refusal of policies and levels on trial: the mode, `Warn` or `Audit`, and the verdict."""
     for level, mode, index in rules.trials:
         verdict = _judge(writing, rules.config, index) if index is not None else None
         if verdict is None or verdict.is_allowed:
@@ -88,9 +88,10 @@ def judge_definition_trial(writing: Writing, rules: Rules) -> tuple[str, Verdict
 def judge_level(
     network: NetworkAttachmentDefinition, labels: Mapping[str, str], config: Config, index: RuleIndex | None, mode: str
 ) -> tuple[Level, tuple[Breach, ...]] | None:
-    """Return the level that keeps pods from a network, and what it does not permit; None if pods may attach.
+    """Return the level that keeps pods from a network, and its breaches; None if pods may attach.
 
-    `labels`: those of the network's namespace. Restricted judges the content as Baseline does: it is about authors.
+    `labels`: those of the network's namespace. Restricted judges the content as Baseline does; it adds only a condition
+    about authors.
     """
     level = level_of(config.levels, network.namespace, labels, mode)
     if level.name == PRIVILEGED:
@@ -106,7 +107,7 @@ def judge_level(
 
 
 NOBODY = Author(name="")
-"""The author when a pod attaches, for there is none."""
+"""The author when a pod attaches, who is unknown."""
 
 
 def _judge(writing: Writing, config: Config, index: RuleIndex | None) -> Verdict:
@@ -133,7 +134,7 @@ def _is_exempt(author: Author, config: Config) -> bool:
 
 
 def _judge_level_alone(writing: Writing, config: Config, index: RuleIndex | None, mode: str) -> Verdict | None:
-    """Return the refusal by the namespace's level in a mode, None without one."""
+    """Return the refusal by the namespace's level in a mode, None if there is none."""
     level = level_name(config.levels, writing.namespace_labels, mode)
     if level == PRIVILEGED or _is_exempt(writing.author, config):
         return None
@@ -158,7 +159,7 @@ def _judge_level(
 
 
 def _left(breaches: Sequence[Breach], accepting: Sequence[DefinitionRule]) -> tuple[Breach, ...]:
-    """Return what the best of the Allow rules leaves: as with limits, those of several are never added together."""
+    """Return the breaches that the best of the Allow rules leaves. Rules are never added together, as with limits."""
     return min((tuple(breaches), *(baseline.without(breaches, rule.config) for rule in accepting)), key=len)
 
 
@@ -178,29 +179,29 @@ def _about(index: RuleIndex | None, writing: Writing) -> list[DefinitionRule]:
 
 
 def _matched(rule: DefinitionRule, writing: Writing, facts: Facts | None) -> tuple[str, ...] | None:
-    """Return what a Deny rule found in a definition, None if it does not match."""
+    """Return the values of a definition that a Deny rule matches, None if it does not match."""
     config = rule.config
     if config is None:
         return ()
-    found: list[str] = []
+    values: list[str] = []
     if config.is_on_disk is not None:
         if writing.network.is_on_disk != config.is_on_disk:
             return None
-        found += ["a file of the node"] if config.is_on_disk else []
+        values += ["a file of the node"] if config.is_on_disk else []
     touched = met(config, facts)
     if touched is None:
         return None
-    found += touched
+    values += touched
     if config.resource_names is not None:
         resource = writing.network.resource_name
         if not resource or not config.resource_names.matches(resource):
             return None
-        found.append(f"resource {resource}")
-    return tuple(found)
+        values.append(f"resource {resource}")
+    return tuple(values)
 
 
-def _refuse_by_deny(rule: DefinitionRule, writing: Writing, config: Config, found: Sequence[str]) -> Verdict:
-    reason = f"it uses {', '.join(found)}" if found else "a rule keeps this user from writing it"
+def _refuse_by_deny(rule: DefinitionRule, writing: Writing, config: Config, values: Sequence[str]) -> Verdict:
+    reason = f"it uses {', '.join(values)}" if values else "a rule keeps this user from writing it"
     fix = f"change {writing.field}, or ask {reasons.whom_to_ask(rule, config)} to create this network"
     return reasons.refuse_by_rule(rule, "DefinitionDenyRule", "Deny", reasons=[reason], fix=fix)
 
@@ -227,7 +228,7 @@ def _judge_allows(rules: Sequence[DefinitionRule], writing: Writing, facts: Fact
 
 
 def _problems(rule: DefinitionRule, writing: Writing, facts: Facts | None) -> Iterator[str]:
-    """Yield what an Allow rule does not accept."""
+    """Yield the reasons why an Allow rule does not accept a definition."""
     config = rule.config
     if rule.is_broken:
         yield "the rule cannot be read, so it accepts nothing"
@@ -249,7 +250,7 @@ def _unlisted_resource(config: ConfigMatch, resource: str) -> Iterator[str]:
 
 
 def describe(config: ConfigMatch | None) -> str:
-    """Return what an Allow rule permits, field by field."""
+    """Return the text of what an Allow rule permits, field by field."""
     if config is None:
         return "any spec.config that is not empty"
     parts = list(contentfields.describe(config))

@@ -5,10 +5,10 @@
 > those rules accepts everything the pod asks for there, and refused if none does. Otherwise the cluster's default
 > posture decides.
 
-Then follow upstream Multus' own check (where it runs), the network's content, which no rule lifts, and the level of the
-namespace that the network is of (`levels`).
-What is said of a network of another namespace never depends on whether it exists, unless the pod may attach to it in
-some way (side door 22): a refusal that its content caused is replaced by the one without it.
+After that come upstream Multus' own check (where it runs), the built-in checks of the network's content, which no rule
+lifts, and the level of the network's namespace (`levels`).
+A refusal about a network of another namespace never depends on whether the network exists, unless the pod may attach to
+it in some way (side door 22): a refusal that the content caused is replaced by the one without the content.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from __future__ import annotations
 from cniplugin.access.content.unsafeconfig import unsafe
 from cniplugin.access.model.decision import POSTURES, Verdict
 from cniplugin.access.model.levels import ENFORCE, PRIVILEGED, level_name
-from cniplugin.access.model.policyrules import ALLOW
 from cniplugin.access.reading.consent import consents
 from cniplugin.netspec.selection import NetworkSelectionElement
 
@@ -34,22 +33,22 @@ EXEMPT = Verdict(is_allowed=True, code="Exempt")
 
 
 def judge(subject: Subject, item: Item, rules: Rules, *, is_on_node: bool = False) -> Verdict:
-    """Decide one item by the rules in force. `is_on_node`: upstream Multus does not run here, so nothing is its gate.
+    """Decide one item by the rules in force. `is_on_node`: Multus does not run here, so its gate does not apply.
 
-    Codes of what is allowed: `Posture`, `AllowRule`, `Exempt`; of refusals: see `reasons`.
+    Codes of allowed items: `Posture`, `AllowRule`, `Exempt`; those of refusals are in `reasons`.
     """
     return _judge(subject, item, rules.config, rules.enforced, is_on_node=is_on_node)
 
 
 def may_attach(subject: Subject, item: Item, rules: Rules) -> bool:
-    """Say whether `judge` allows an item, without looking for the words of a refusal, which cost as much again."""
+    """Say whether `judge` allows an item, at half the cost: the words of a refusal are not chosen."""
     return _judge(subject, item, rules.config, rules.enforced, is_on_node=False, has_words=False).is_allowed
 
 
 def judge_trial(subject: Subject, item: Item, rules: Rules) -> tuple[str, Verdict] | None:
-    """Return what is on trial and would refuse what is allowed now: the mode, `Warn` or `Audit`, and the verdict.
+    """Return the refusal of a policy or level on trial: its mode, `Warn` or `Audit`, and the verdict.
 
-    Policies of a mode come before levels of that mode.
+    The item is allowed now. Policies of a mode are asked before levels of that mode.
     """
     for level, mode, index in rules.trials:
         verdict = _judge(subject, item, rules.config, index, is_on_node=True) if index is not None else None
@@ -98,12 +97,12 @@ def _decide(subject: Subject, item: Item, config: Config, index: RuleIndex | Non
     if index is not None:
         denies, allows = index.find(subject, item)
         if denies or allows:
-            # Requests are taken apart only where a rule asks for them.
+            # Only rules look at requests.
             from . import attachmentrules  # noqa: PLC0415
 
-            found = attachmentrules.judge(subject, item, config, denies, allows)
-            if found is not None:
-                return found
+            verdict = attachmentrules.judge(subject, item, config, denies, allows)
+            if verdict is not None:
+                return verdict
     return _judge_posture(subject, item, config) or ALLOWED_BY_POSTURE[config.posture]
 
 
@@ -126,7 +125,7 @@ def _judge_posture(subject: Subject, item: Item, config: Config) -> Verdict | No
 
 
 def _judge_device(item: Item, config: Config) -> Verdict | None:
-    """NB: where the network names a resource, the node sees to it that the device is the pod's own."""
+    """NB: if the network names a resource, the node makes sure that the device is the pod's own."""
     network = item.network
     if not item.element.device_id or network is None or network.resource_name:
         return None
@@ -134,7 +133,7 @@ def _judge_device(item: Item, config: Config) -> Verdict | None:
 
 
 def _is_gated(subject: Subject, item: Item, config: Config) -> bool:
-    """NB: Multus does not look at the namespace of the default-network annotation."""
+    """NB: Multus does not check the namespace of the default-network annotation."""
     gate = config.multus_gate
     if gate is None or not gate.namespace_isolation or item.replaces_default:
         return False
@@ -148,26 +147,26 @@ def _judge_content(item: Item, config: Config) -> Verdict | None:
     if network.problems:
         return reasons.refuse_unsafe(item, network.problems, config)
     if network.config is not None:
-        found = unsafe(network.config, meta_plugin_types=config.meta_plugin_types)
-        return reasons.refuse_unsafe(item, found, config) if found else None
+        problems = unsafe(network.config, meta_plugin_types=config.meta_plugin_types)
+        return reasons.refuse_unsafe(item, problems, config) if problems else None
     return None
 
 
 def _judge_level(subject: Subject, item: Item, config: Config, index: RuleIndex | None, mode: str) -> Verdict | None:
-    """NB: comes after all that could refuse without content, so that whoever gets this refusal may know the network."""
+    """NB: this check is the last, so that a pod which gets its refusal may know the network."""
     if item.network is None or level_name(config.levels, item.network_labels, mode) == PRIVILEGED:
         return None
-    # Most clusters have no level but Privileged.
+    # Most clusters have Privileged everywhere.
     from . import definitionrules  # noqa: PLC0415
 
-    found = definitionrules.judge_level(item.network, item.network_labels, config, index, mode)
-    return reasons.refuse_by_level(subject, item, *found, config) if found else None
+    refused = definitionrules.judge_level(item.network, item.network_labels, config, index, mode)
+    return reasons.refuse_by_level(subject, item, *refused, config) if refused else None
 
 
 def _without_content(
     subject: Subject, item: Item, config: Config, index: RuleIndex | None, verdict: Verdict
 ) -> Verdict:
-    """Return a refusal that does not tell that a network of another namespace exists, if the pod may not know."""
+    """Return a refusal that does not reveal whether a network of another namespace exists, if the pod may not know."""
     if item.network is None or item.element.namespace == subject.namespace:
         return verdict
     blind = _decide(subject, item.replace(network=None), config, index)
@@ -184,17 +183,17 @@ def _plain(element: NetworkSelectionElement) -> NetworkSelectionElement:
 
 # Any pod of a namespace
 #
-# For objects that are written before there is a pod, such as a ResourceClaim. A rule that selects pods by labels or
-# service accounts decides nothing certain, so two pods are imagined: one that no such rule selects, and one that each
-# such Allow rule selects and no such Deny rule does. What both are refused, every pod of the namespace is refused: a
-# rule that selects a pod can only give what one of the Allow rules accepts, or take the posture's place.
+# For objects that exist before their pod, such as a ResourceClaim. It is unknown whether a rule that selects pods by
+# labels or service accounts will select the pod, so two imaginary pods are judged. No such rule selects the first one.
+# Each such Allow rule selects the second one, and no such Deny rule does. If both are refused, every pod of the
+# namespace is refused: a rule that selects a pod can only permit what an Allow rule accepts, or replace the posture.
 
 
 def judge_any_pod(subject: Subject, item: Item, rules: Rules) -> Verdict:
-    """Decide for some pod of the subject's namespace by the rules in force; its labels and account are not looked at.
+    """Decide for any pod of the subject's namespace by the rules in force; its labels and account do not count.
 
-    The verdict of a refusal is that of a pod that no rule about labels or accounts selects. Upstream Multus is not
-    asked: it attaches none of these.
+    The verdict of a refusal is that of a pod which no rule about labels or accounts selects. Upstream Multus is not
+    asked, because it attaches no claims.
     """
     plain = judge(subject, item, rules.replace(enforced=_view(rules.enforced, assumes=False)), is_on_node=True)
     if plain.is_allowed or rules.enforced is None:
@@ -204,7 +203,7 @@ def judge_any_pod(subject: Subject, item: Item, rules: Rules) -> Verdict:
 
 
 def judge_any_pod_trial(subject: Subject, item: Item, rules: Rules) -> tuple[str, Verdict] | None:
-    """Return what policies on trial would refuse every pod of the namespace: the mode and the verdict."""
+    """Return the refusal by policies on trial that every pod of the namespace would get: the mode and the verdict."""
     for _, mode, index in rules.trials:
         if index is not None:
             verdict = judge_any_pod(subject, item, rules.replace(enforced=index))
@@ -218,9 +217,9 @@ def _view(index: RuleIndex | None, *, assumes: bool) -> _View | None:
 
 
 class _View:
-    """What `judge` asks of an index, as one imagined pod sees it.
+    """The rules that select one imagined pod, as `judge` looks them up.
 
-    `assumes`: that each Allow rule about labels or service accounts selects the pod.
+    `assumes`: whether each Allow rule about labels or service accounts selects the pod.
     """
 
     def __init__(self, index: RuleIndex, *, assumes: bool) -> None:
@@ -229,15 +228,15 @@ class _View:
 
     @property
     def definitions(self) -> Sequence[DefinitionRule]:
-        """Return all rules about definitions: they are about no pod."""
+        """Return all rules about definitions, which do not select pods."""
         return self._index.definitions
 
     def find(
-        self, subject: Subject, item: Item, *, whatever: bool = False
+        self, subject: Subject, item: Item, *, every_request: bool = False
     ) -> tuple[list[AttachmentRule], list[AttachmentRule]]:
         """Return the Deny and the Allow rules that select this pod and this network, each sorted."""
-        found: tuple[list[AttachmentRule], list[AttachmentRule]] = ([], [])
-        for rule, is_certain in self._index.find_possible(subject, item, whatever=whatever):
-            if is_certain or (self._assumes and rule.action == ALLOW):
-                found[rule.action == ALLOW].append(rule)
-        return found
+        rules: tuple[list[AttachmentRule], list[AttachmentRule]] = ([], [])
+        for rule, is_certain in self._index.find_possible(subject, item, every_request=every_request):
+            if is_certain or (self._assumes and rule.is_allow):
+                rules[rule.is_allow].append(rule)
+        return rules

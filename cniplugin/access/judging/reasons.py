@@ -1,8 +1,8 @@
-"""The words of a refusal: five facts per item, in fixed order, the same text from the webhook and from the node.
+"""The text of a refusal: five facts per item, in fixed order, the same from the webhook and from the node.
 
-The whole text has at most TEXT_BYTES_MAX bytes, because a ReplicaSet repeats it in an Event and notes are cut there
-(kubernetes pkg/apis/core/validation/events.go). It never quotes content, or says anything about the existence, of a
-network of another namespace.
+The whole text has at most TEXT_BYTES_MAX bytes, because a ReplicaSet repeats it in an Event, whose note is cut there
+(kubernetes pkg/apis/core/validation/events.go). It never quotes the content of a network of another namespace, and
+never reveals whether such a network exists.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ ITEMS_MAX = 5
 class Refusal(Record):
     """One refused item. `item` is its position in the networks annotation, None for the default network.
 
-    `where`: what names the network if it is none of these, such as a ResourceClaim; `field` is its place in the object.
+    `where`: another object that names the network, such as a ResourceClaim; `field`: the place in the object.
     """
 
     reference: str
@@ -226,11 +226,11 @@ def refuse_unsafe(item: Item, problems: Sequence[SpecError], config: Config) -> 
 LEVEL_CODE = "DefinitionLevel"
 BREACHES_SHOWN = 3
 KEYS_MAX = 20
-"""Keys of a definition that a verdict has; hostile ones have thousands."""
+"""Keys of a definition that a verdict lists; a hostile definition has thousands."""
 
 
 def refuse_author(network: NetworkAttachmentDefinition, level: Level, config: Config) -> Verdict:
-    """The level lets only those write whom an Allow rule selects."""
+    """At this level, only users may write that an Allow rule selects."""
     return Verdict(
         is_allowed=False,
         code=LEVEL_CODE,
@@ -242,7 +242,7 @@ def refuse_author(network: NetworkAttachmentDefinition, level: Level, config: Co
 
 
 def refuse_content(level: Level, breaches: Sequence[Breach], config: Config, *, of: str = "") -> Verdict:
-    """The level does not permit what a definition uses: for people who may see it. `of`: its name, to be named."""
+    """The level does not permit what a definition uses; for readers who may see it. `of`: its name, if it is shown."""
     change = f"change spec.config of {of}" if of else "change spec.config"
     return Verdict(
         is_allowed=False,
@@ -260,7 +260,7 @@ def refuse_content(level: Level, breaches: Sequence[Breach], config: Config, *, 
 
 
 def refuse_by_level(subject: Subject, item: Item, level: Level, breaches: Sequence[Breach], config: Config) -> Verdict:
-    """The level keeps pods from a network. NB: nothing of its content for pods of another namespace."""
+    """The level keeps pods from a network. NB: pods of another namespace are not shown its content."""
     namespace = item.element.namespace
     if namespace == subject.namespace:
         return refuse_content(level, breaches, config, of=item.element.name)
@@ -278,14 +278,14 @@ def refuse_by_level(subject: Subject, item: Item, level: Level, breaches: Sequen
 
 
 def describe_breaches(breaches: Sequence[Breach]) -> str:
-    """Return what a level does not permit, the first few keys of it."""
+    """Return the first keys that a level does not permit, as text."""
     shown = "; ".join(f"{breach.place}: {breach.what}" for breach in breaches[:BREACHES_SHOWN])
     left = len(breaches) - BREACHES_SHOWN
     return f"{shown}; and {left} more" if left > 0 else shown
 
 
 def _or_ask(breaches: Sequence[Breach], config: Config) -> str:
-    """Return whom to ask for what; nothing where only a change of the definition helps."""
+    """Return whom to ask for what; "" if only a change of the definition helps."""
     settings = " and ".join(dict.fromkeys(breach.setting for breach in breaches if breach.setting))
     fields = ", ".join(dict.fromkeys(breach.field for breach in breaches if breach.field))
     ways = [f"to list it in {settings}"] if settings else []
@@ -294,9 +294,9 @@ def _or_ask(breaches: Sequence[Breach], config: Config) -> str:
 
 
 def refuse_unavailable(config: Config, why: str) -> Verdict:
-    """The node cannot read the rules, or what they depend on, and nothing stands in for them; `why` goes on from there.
+    """The node cannot read the rules, or what they depend on, and has no stored rules; `why` completes the reason.
 
-    NB: nothing of the API server's own words, which the log has: they are not the pod's author's business.
+    NB: the text does not quote the API server, whose answer is in the log and not meant for the pod's author.
     """
     return Verdict(
         is_allowed=False,
@@ -308,7 +308,7 @@ def refuse_unavailable(config: Config, why: str) -> Verdict:
 
 
 def render_trial(refusal: Refusal, config: Config, *, who: str) -> str:
-    """Return what a policy or a level of mode Warn would refuse, in one line; `who` as for `render`."""
+    """Return the warning of a policy or level of mode Warn, in one line; `who` as for `render`."""
     verdict = refusal.verdict
     because = f": {verdict.reason}" if verdict.code == LEVEL_CODE else ""
     return (
@@ -320,8 +320,8 @@ def render_trial(refusal: Refusal, config: Config, *, who: str) -> str:
 def render(refusals: Sequence[Refusal], *, who: str, judged: int, also: Sequence[SpecError] = ()) -> str:
     """Return the text of a refusal.
 
-    `who` is the object, such as `pod blue/web-0`; `judged` how many items were judged; `also` what else is wrong with
-    items that are not refused. Refusals beyond ITEMS_MAX or beyond the size are counted, not shown.
+    `who`: the object, such as `pod blue/web-0`; `judged`: the number of items that were judged; `also`: problems of the
+    items that are not refused. Refusals beyond ITEMS_MAX or beyond the size are only counted.
     """
     what = refusals[0].reference if len(refusals) == 1 else f"{len(refusals)} of {judged} networks"
     head = f"network access denied: {who} may not attach to {what}"
@@ -342,7 +342,7 @@ def _render_item(refusal: Refusal) -> list[str]:
 
 
 def render_facts(refusal: Refusal) -> list[str]:
-    """Return the facts about one refused item, a line each."""
+    """Return the facts about one refused item, one a line."""
     verdict = refusal.verdict
     listed = verdict.allowed or listed_names(refusal.allowed, has_more=refusal.has_more_allowed)
     return [
@@ -359,6 +359,6 @@ def listed_names(allowed: Sequence[str], *, has_more: bool) -> str:
 
 
 def cut(text: str, size: int) -> str:
-    """Return at most `size` bytes of a text, ending in "..." where something is left out."""
+    """Return at most `size` bytes of a text; a shortened text ends in "..."."""
     data = text.encode()
     return text if len(data) <= size else data[: size - 3].decode(errors="ignore") + "..."

@@ -1,10 +1,10 @@
-"""Finds the rules that can concern a pod and a network: immutable, swapped whole, by pod namespace, then by network.
+"""Finds the rules that can be about a pod and a network: by the pod's namespace, then by network. Swapped as a whole.
 
-Theory of operation. A policy names namespaces, or selects them by prefix or label. What names one is found by a
-look-up; the others are compared once per namespace and set of its labels. What a network's name and content concern is
-compared once per namespace and network, for neither depends on the pod. Both are remembered, bounded. A decision then
-compares what differs from pod to pod. The order of policies never matters: rules are kept sorted by policy and name,
-and the first one that decides is told.
+Theory of operation. A policy names namespaces, or selects them by prefix or label. A look-up finds the rules that name
+a namespace; the others are compared once per namespace and set of its labels. The name and content of a network are
+compared once per namespace and network, because they do not depend on the pod. Both results are remembered, within a
+bound. A decision then compares only what differs from pod to pod. The order of policies never matters: rules are sorted
+by policy and name, and a refusal names the first one that decides.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     T = TypeVar("T", AttachmentRule, DefinitionRule)
 
 NAMESPACES_MAX, NETWORKS_MAX = 4096, 8192
-"""How many namespaces, and pairs of namespace and network, an index remembers; then the oldest goes."""
+"""Namespaces, and pairs of namespace and network, that an index remembers. Beyond that it forgets the oldest."""
 
 MODES_OF = {"enforced": (ENFORCE,), "warned": (ENFORCE, WARN), "audited": (ENFORCE, WARN, AUDIT)}
 
@@ -35,9 +35,9 @@ class Index:
     """The rules of some policies."""
 
     def __init__(self, policies: Iterable[Policy]) -> None:
-        kept = list(policies)
-        self._rules = [_Candidate(rule) for rule in _sorted(rule for policy in kept for rule in policy.attachments)]
-        self._definitions = _sorted(rule for policy in kept for rule in policy.definitions)
+        policies = list(policies)
+        self._rules = [_Candidate(rule) for rule in _sorted(rule for policy in policies for rule in policy.attachments)]
+        self._definitions = _sorted(rule for policy in policies for rule in policy.definitions)
         self._selecting = [entry for candidate in self._rules for entry in _selecting_namespaces(candidate.rule)]
         self._named, self._others = _split([candidate.rule for candidate in self._rules])
         self._namespaces: dict[str, _Namespace] = {}
@@ -49,43 +49,43 @@ class Index:
         return self._definitions
 
     def find(
-        self, subject: Subject, item: Item, *, whatever: bool = False
+        self, subject: Subject, item: Item, *, every_request: bool = False
     ) -> tuple[list[AttachmentRule], list[AttachmentRule]]:
         """Return the Deny and the Allow rules that select this pod and this network, each sorted.
 
-        NB: Deny rules about requests are left out for an item that makes none, unless `whatever` it asks for counts.
+        NB: Deny rules about requests are left out for an item without requests, unless `every_request` is set.
         """
-        found: tuple[list[AttachmentRule], list[AttachmentRule]] = ([], [])
-        is_plain = not whatever and not item.replaces_default and asks_for_nothing(item.element)
+        rules: tuple[list[AttachmentRule], list[AttachmentRule]] = ([], [])
+        is_plain = not every_request and not item.replaces_default and asks_for_nothing(item.element)
         network = self._network(subject, item)
         for candidate in network.for_plain if is_plain else network.candidates:
             if candidate.has_pod(subject):
-                found[candidate.rule.action == ALLOW].append(candidate.rule)
-        return found
+                rules[candidate.rule.action == ALLOW].append(candidate.rule)
+        return rules
 
     def reads_labels_of(self, namespace: str) -> bool:
-        """Say whether it depends on the labels of a namespace, beside its name, which rules select its pods."""
+        """Say whether a rule selects pods of a namespace by a label other than its name."""
         return any(entry.namespaces is None or entry.namespaces.matches(namespace) for entry in self._selecting)
 
     @property
     def requires_consent(self) -> bool:
-        """Whether a rule accepts only what the owner shares, which an owner may do by labels."""
+        """Whether a rule accepts only networks that their owner shares, which the owner may do by labels."""
         return any(candidate.rule.require_consent for candidate in self._rules)
 
     def find_possible(
-        self, subject: Subject, item: Item, *, whatever: bool = False
+        self, subject: Subject, item: Item, *, every_request: bool = False
     ) -> Iterator[tuple[AttachmentRule, bool]]:
         """Yield the rules that select a network and can select a pod of the subject's namespace, sorted.
 
-        With each comes whether it selects every such pod. `whatever` as for `find`.
+        With each comes whether it selects every such pod. `every_request` as for `find`.
         """
-        is_plain = not whatever and not item.replaces_default and asks_for_nothing(item.element)
+        is_plain = not every_request and not item.replaces_default and asks_for_nothing(item.element)
         network = self._network(subject, item)
         for candidate in network.for_plain if is_plain else network.candidates:
             yield candidate.rule, not (candidate.pods or candidate.except_pods)
 
     def rules_for(self, subject: Subject) -> list[AttachmentRule]:
-        """Return the rules that select a pod, whatever it asks for, sorted."""
+        """Return the rules that select a pod, for any request, sorted."""
         return [candidate.rule for candidate in self._namespace(subject).candidates if candidate.has_pod(subject)]
 
     def rules_in(self, subject: Subject) -> list[AttachmentRule]:
@@ -93,7 +93,7 @@ class Index:
         return [candidate.rule for candidate in self._namespace(subject).candidates]
 
     def _namespace(self, subject: Subject) -> _Namespace:
-        """Return the rules that can concern pods of a namespace."""
+        """Return the rules that can be about pods of a namespace."""
         known = self._namespaces.get(subject.namespace)
         if known is not None and (known.labels is subject.namespace_labels or known.labels == subject.namespace_labels):
             return known
@@ -106,7 +106,7 @@ class Index:
         return made
 
     def _network(self, subject: Subject, item: Item) -> _Network:
-        """Return the rules that can concern a network of a pod's namespace."""
+        """Return the rules that can be about a network and pods of a namespace."""
         namespace, element = self._namespace(subject), item.element
         key = (subject.namespace, element.namespace, element.name, item.network is None)
         known = self._networks.get(key)
@@ -124,7 +124,7 @@ class Index:
 
 
 class _Candidate:
-    """A rule that can concern pods, and what of it must be compared with each: () where every pod fits, or none."""
+    """A rule, and the entries that must be compared with each pod; () if every pod fits, or none is excepted."""
 
     __slots__ = ("except_pods", "pods", "rule")
 
@@ -136,15 +136,15 @@ class _Candidate:
         self.except_pods = except_pods
 
     def has_pod(self, subject: Subject) -> bool:
-        """Say whether the rule is about a pod of the namespace that this is for."""
+        """Say whether the rule is about a pod of the namespace of this candidate."""
         return (not self.pods or _any_pod(self.pods, subject)) and not (
             self.except_pods and _any_pod(self.except_pods, subject)
         )
 
     def in_namespace(self, subject: Subject) -> _Candidate | None:
-        """Return the rule for pods of a namespace, None if it says nothing about them.
+        """Return the rule for pods of a namespace, None if it is not about them.
 
-        NB: most rules differ from pod to pod in nothing; they are one object for all namespaces.
+        NB: most rules treat all pods alike; such a rule is one object for all namespaces.
         """
         rule, namespace, labels = self.rule, subject.namespace, subject.namespace_labels
         pods = tuple(entry for entry in rule.pods if entry.has_namespace(namespace, labels))
@@ -158,7 +158,7 @@ class _Candidate:
 
 
 class _Namespace:
-    """The rules that can concern pods of one namespace with these labels."""
+    """The rules that can be about pods of one namespace with these labels."""
 
     __slots__ = ("candidates", "labels")
 
@@ -168,7 +168,7 @@ class _Namespace:
 
 
 class _Network:
-    """Those of them that can concern one network with this content; `for_plain` without Deny rules about requests."""
+    """Those that can be about one network with this content; `for_plain` is without Deny rules about requests."""
 
     __slots__ = ("candidates", "for_plain", "network", "source")
 
@@ -182,7 +182,7 @@ class _Network:
 
 
 def build(policies: Sequence[Policy], which: str) -> Index | None:
-    """Return the index that MODES_OF names, None if it would not differ from the one with fewer modes."""
+    """Return the index of an entry of MODES_OF, None if it would equal the one with fewer modes."""
     modes = MODES_OF[which]
     if not any(policy.mode == modes[-1] for policy in policies):
         return None
@@ -194,7 +194,7 @@ def _sorted(rules: Iterable[T]) -> list[T]:
 
 
 def _split(rules: Sequence[AttachmentRule]) -> tuple[Mapping[str, list[int]], list[int]]:
-    """Return the numbers of the rules that name a namespace, by it, and of those that must be compared."""
+    """Return the numbers of the rules by the namespace that they name, and those of the rules that must be compared."""
     named: dict[str, list[int]] = {}
     others: list[int] = []
     for number, rule in enumerate(rules):
@@ -208,7 +208,7 @@ def _split(rules: Sequence[AttachmentRule]) -> tuple[Mapping[str, list[int]], li
 
 
 def _exact_namespaces(rule: AttachmentRule) -> Iterator[str | None]:
-    """Yield the namespaces that a rule names, None if that is not all."""
+    """Yield the namespaces that a rule names, and None if it may be about others."""
     if not rule.pods:
         yield None
     for entry in rule.pods:
@@ -230,7 +230,7 @@ def _any_pod(entries: Iterable[PodMatch], subject: Subject) -> bool:
 
 
 def _selects(rule: AttachmentRule, subject: Subject, item: Item) -> bool:
-    """Say whether a rule is about a network, by name and content. Facts are worked out only where a rule asks."""
+    """Say whether a rule is about a network, by name and content. Facts are computed only if a rule asks for them."""
     element, network = item.element, item.network
     return not rule.networks or any(
         entry.has_name(subject.namespace, element.namespace, element.name)

@@ -1,1 +1,1 @@
-"""What is reported about policies without refusing anything: lints, shadowed rules, and their status."""
+"""Reports about policies that refuse nothing: lints, shadowed rules, and the status."""

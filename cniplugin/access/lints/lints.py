@@ -1,16 +1,16 @@
-"""Lints: what a policy says that is seldom meant. Nothing is refused for them.
+"""Lints: parts of a policy that are seldom intended. They refuse nothing.
 
 | lint | remark |
 | --- | --- |
-| `nad-labels` | an Allow selects networks by labels of any namespace: their authors set these |
-| `pod-can-step-aside` | a Deny goes by what the author of a pod chooses |
+| `nad-labels` | an Allow selects networks of any namespace by their labels, which their authors set |
+| `pod-can-step-aside` | a Deny depends on labels or an account that the author of a pod chooses |
 | `namespace-labels` | labels of namespaces decide, and others may be able to set them |
 | `shadowed` | a Deny matches everything the rule selects |
-| `everything` | `*` alone selects what is made later, too |
+| `everything` | `*` alone also selects objects that are made later |
 | `grants-nothing` | an Allow of a policy that is not enforced |
-| `any-master` | an Allow for definitions that leaves the interface of the node to their author |
+| `any-master` | an Allow for definitions lets their author choose any interface of the node |
 
-Access policy, "Lints". A rule with problems has no lints, nor has a rule beyond the number that a policy may have.
+Access policy, "Lints". A rule with problems has no lints, and neither has a rule beyond RULES_MAX.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ TYPES_SHOWN = 5
 """Plugin types that a remark names; there are some 20 that take an interface of the node."""
 
 SHOWN_MAX = 40
-"""Characters of a name that are shown; a remark must fit into 256 with its place."""
+"""Characters of a name that are shown; a remark and its place must fit into 256."""
 
 
 class Lint(Record):
     """One remark. `name` is stable, `path` is in the object, `rules` are those it is about (`attachments/<name>`).
 
-    `detail` says what is so, `fix` what to do.
+    `detail` says what is odd, `fix` what to do.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Lint(Record):
 
     @property
     def text(self) -> str:
-        """What it says, without its place."""
+        """The remark without its place."""
         return f"{self.detail}; {self.fix}"
 
 
@@ -87,7 +87,7 @@ def _actions(rules: Iterable[WrittenRule], action: str) -> list[WrittenRule]:
     return [rule for rule in rules if rule.value.action == action]
 
 
-# What all rules of a policy share
+# Mode and pods, which all rules of a policy share
 
 
 def _lint_mode(policy: Policy, rules: Sequence[WrittenRule]) -> Iterator[Lint]:
@@ -154,7 +154,7 @@ def _lint_star(
             name="everything",
             path=f"{path}.{key}[{names.texts.index('*')}]",
             rules=_about(rules),
-            detail=f'"*" alone is every {what}, those made later too',
+            detail=f'"*" alone is every {what}, including those made later',
             fix=f"name them, or leave {key} out if every one is meant",
         )
 
@@ -174,9 +174,9 @@ def _lint_attachment(rule: WrittenRule, value: AttachmentRule, denies: Denies) -
                 path=f"{path}.selector",
                 rules=_about([rule]),
                 detail="it allows networks of any namespace by their labels, which their authors set",
-                fix="name the namespaces of the networks, too",
+                fix="name the namespaces of the networks as well",
             )
-    yield from _lint_shadowed(rule, denies.over(value))
+    yield from _lint_shadowed(rule, denies.covering(value))
 
 
 def _lint_shadowed(rule: WrittenRule, deny: AttachmentRule | DefinitionRule | None) -> Iterator[Lint]:
@@ -199,7 +199,7 @@ def _lint_definition(rule: WrittenRule, value: DefinitionRule, denies: Denies) -
     yield from _lint_labels(value.namespace_selector, f"{rule.path}.namespaceSelector", [rule])
     if value.action == ALLOW:
         yield from _lint_masters(rule, value)
-    yield from _lint_shadowed(rule, denies.over_definition(value))
+    yield from _lint_shadowed(rule, denies.covering_definition(value))
 
 
 def _lint_masters(rule: WrittenRule, value: DefinitionRule) -> Iterator[Lint]:

@@ -1,20 +1,20 @@
-"""The status of policies: what of each can be read, what is in force, whom it concerns. And that of the configuration.
+"""The status of policies and of the configuration: whether they can be read and are in force, and whom they concern.
 
-Conditions: `Accepted` is about the text, `Enforced` about the process that decides.
+Conditions: `Accepted` is about the object, `Enforced` about the process that decides.
 
 | condition | status, reason | when |
 | --- | --- | --- |
 | Accepted | True, Readable | everything can be read |
-| | False, Unreadable | the message has every problem; what it means for a rule is in `rules` |
+| | False, Unreadable | the message lists every problem; `rules` says what they mean for a rule |
 | Enforced | True, Loaded | this generation decides |
-| | False, NotLoaded | another generation decides, or none |
-| | False, ModeWarn, ModeAudit | this generation is loaded and refuses nothing, by its `mode` |
-| LevelsReadable | True, Readable | every label that sets a level of definitions is one (of the configuration) |
+| | False, NotLoaded | another generation of the policy decides, or none |
+| | False, ModeWarn, ModeAudit | this generation is loaded; its `mode` refuses nothing |
+| LevelsReadable | True, Readable | every label that sets a level of definitions names one (configuration only) |
 | | False, UnreadableLabels | the message names the namespaces; there the level is Restricted |
 
-`rules` has those that are not Active, and Active ones with lints. Computing a status again from itself changes
-nothing: only a condition whose `status` changes gets a new `lastTransitionTime` (Kubernetes API conventions,
-"Typical status properties").
+`rules` lists the rules that are not Active, and Active ones with lints. Computing a status from itself changes nothing:
+only a condition whose `status` changes gets a new `lastTransitionTime` (Kubernetes API conventions, "Typical status
+properties").
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     Object = dict[str, Any]
 
 CONDITION_MESSAGE_MAX, RULE_MESSAGE_MAX, RULES_MAX = 32_768, 1024, 128
-"""Of the CRD, the first two in characters."""
+"""Limits of the CRD, the first two in characters."""
 
 ACTIVE, INVALID, SHADOWED = "Active", "Invalid", "Shadowed"
 
@@ -58,7 +58,7 @@ def statuses(
     """Return the `status` of each policy by name.
 
     `namespaces`: labels by name. `loaded`: the generation of each policy that decides. `previous`: the status objects
-    that stand there. `now`: RFC 3339, such as 2026-11-23T19:00:00Z.
+    before. `now`: RFC 3339, such as 2026-11-23T19:00:00Z.
     """
     denies = Denies(policies)
     return {
@@ -89,26 +89,26 @@ def config_status(
 ) -> Object:
     """Return the `status` of the configuration object; `namespaces`, `previous` and `now` as in `statuses`.
 
-    `problems`: what of this generation cannot be read. `is_loaded`: whether it is what decides. `levels`: those that
-    decide where a namespace has no label.
+    `problems`: those of this generation. `is_loaded`: whether this generation decides. `levels`: those of namespaces
+    without a label.
     """
     if is_loaded:
         enforced = True, "Loaded", f"generation {generation} decides"
     else:
         enforced = False, "NotLoaded", f"the webhook has not loaded generation {generation}"
     readable = _levels_readable(namespaces)
-    found = {"Accepted": _accepted(problems), "Enforced": enforced, "LevelsReadable": readable}
+    conditions = {"Accepted": _accepted(problems), "Enforced": enforced, "LevelsReadable": readable}
     return {
         "observedGeneration": generation,
         "namespacesByLevel": count_levels(levels, namespaces),
-        "conditions": _conditions(found, generation, previous, now),
+        "conditions": _conditions(conditions, generation, previous, now),
     }
 
 
 def count_levels(levels: ClusterLevels, namespaces: Mapping[str, Mapping[str, str]]) -> dict[str, int]:
     """Return how many namespaces have each level that is enforced."""
-    found = [level_name(levels, labels, LEVEL_ENFORCE) for labels in namespaces.values()]
-    return {name: found.count(name) for name in LEVELS}
+    names = [level_name(levels, labels, LEVEL_ENFORCE) for labels in namespaces.values()]
+    return {name: names.count(name) for name in LEVELS}
 
 
 def _levels_readable(namespaces: Mapping[str, Mapping[str, str]]) -> tuple[bool, str, str]:
@@ -125,7 +125,7 @@ def _levels_readable(namespaces: Mapping[str, Mapping[str, str]]) -> tuple[bool,
     return (
         False,
         "UnreadableLabels",
-        f"no level, so Restricted: namespace {shown}; allowed: {', '.join(LEVELS)}",
+        f"these labels do not name a level, so it is Restricted: namespace {shown}; allowed: {', '.join(LEVELS)}",
     )
 
 
@@ -133,7 +133,7 @@ NAMESPACES_SHOWN = 20
 
 
 def count_namespaces(policy: Policy, namespaces: Mapping[str, Mapping[str, str]]) -> int:
-    """Return in how many namespaces a rule can concern a pod or a definition."""
+    """Return the number of namespaces in which a rule can be about a pod or a definition."""
     attachments = {(rule.pods, rule.except_pods): rule for rule in policy.attachments}.values()
     return sum(
         any(_concerns(rule, name, labels) for rule in attachments)
@@ -152,7 +152,7 @@ def _concerns(rule: AttachmentRule, name: str, labels: Mapping[str, str]) -> boo
 
 
 def _conditions(
-    found: Mapping[str, tuple[bool, str, str]], generation: int, previous: Mapping[str, Any], now: str
+    conditions: Mapping[str, tuple[bool, str, str]], generation: int, previous: Mapping[str, Any], now: str
 ) -> list[Object]:
     return [
         {
@@ -163,7 +163,7 @@ def _conditions(
             "reason": reason,
             "message": cut(message, CONDITION_MESSAGE_MAX),
         }
-        for kind, (is_true, reason, message) in found.items()
+        for kind, (is_true, reason, message) in conditions.items()
     ]
 
 
@@ -176,8 +176,8 @@ def _accepted(problems: Sequence[SpecError]) -> tuple[bool, str, str]:
 
 def _enforced(policy: Policy, loaded: int | None) -> tuple[bool, str, str]:
     if loaded != policy.generation:
-        found = "none of this policy" if loaded is None else f"generation {loaded}"
-        return False, "NotLoaded", f"the webhook has not loaded generation {policy.generation}; in force: {found}"
+        in_force = "none of this policy" if loaded is None else f"generation {loaded}"
+        return False, "NotLoaded", f"the webhook has not loaded generation {policy.generation}; in force: {in_force}"
     if policy.mode == ENFORCE:
         return True, "Loaded", f"generation {loaded} decides"
     does = "warns" if policy.mode == "Warn" else "only records"
@@ -185,7 +185,7 @@ def _enforced(policy: Policy, loaded: int | None) -> tuple[bool, str, str]:
 
 
 def _since(previous: Mapping[str, Any], kind: str, status: str) -> str | None:
-    """Return since when a condition has been so; None if it was not, or nobody can tell."""
+    """Return the time since which a condition has had this status; None if it had another one."""
     for condition in previous.get("conditions") or ():
         if condition.get("type") == kind and condition.get("status") == status:
             return condition.get("lastTransitionTime") or None
@@ -197,18 +197,18 @@ def _since(previous: Mapping[str, Any], kind: str, status: str) -> str | None:
 
 def _rules(policy: Policy, denies: Denies) -> list[Object]:
     lints = lint_among(policy, denies)
-    found: dict[str, tuple[str, list[str]]] = {}
+    states: dict[str, tuple[str, list[str]]] = {}
     is_sound = not policy.own_problems
     for rule in permitted_rules(policy):
         name = rule.reference
         state, messages = _state(rule, [lint for lint in lints if name in lint.rules], is_policy_sound=is_sound)
-        if messages and name in found:  # the second of two rules of one name, which is a problem of its own
-            messages = [*found[name][1], *messages]
+        if messages and name in states:  # the second of two rules of one name, which is a problem of its own
+            messages = [*states[name][1], *messages]
         if messages:
-            found[name] = (state, messages)
+            states[name] = (state, messages)
     return [
         {"name": name, "state": state, "message": cut("\n".join(messages), RULE_MESSAGE_MAX)}
-        for name, (state, messages) in found.items()
+        for name, (state, messages) in states.items()
     ][:RULES_MAX]
 
 
@@ -216,13 +216,13 @@ def _state(rule: WrittenRule, lints: Sequence[Lint], *, is_policy_sound: bool) -
     if rule.problems:
         return INVALID, [*map(render, rule.problems), _meaning(rule)]
     if not is_policy_sound:
-        return INVALID, ["what the policy says beside its rules cannot be read", _meaning(rule)]
+        return INVALID, ["the policy has problems outside of its rules", _meaning(rule)]
     is_shadowed = any(lint.name == "shadowed" for lint in lints)
     return SHADOWED if is_shadowed else ACTIVE, [lint.text for lint in lints]
 
 
 def _meaning(rule: WrittenRule) -> str:
-    """Say what a rule that cannot be read does; see `reading`."""
+    """Say what a rule with problems does; see `reading.policies`."""
     if rule.value.action == ALLOW:
         return "so it accepts nothing of what it selects"
     return "so it denies at least what it was meant to"

@@ -1,8 +1,8 @@
-"""Which rule makes another one pointless: a Deny that matches everything the other one selects.
+"""Which rules are pointless: a Deny matches everything that they select.
 
-What is said here is certain, and not everything that is so is found: two selectors are compared by their requirements,
-never by what labels there are. Content that is not asked for is not compared with names. And what would take long is
-left out: a policy is judged while its author waits, and may have 64 rules of 32 entries with hundreds of patterns.
+Every reported rule is shadowed, but not every shadowed rule is found. Selectors are compared by their requirements, not
+by the labels that exist. A field of content is not compared with names. Long comparisons are left out, because the
+author of a policy waits, and a policy may have 64 rules of 32 entries with hundreds of patterns.
 """
 
 from __future__ import annotations
@@ -26,12 +26,11 @@ if TYPE_CHECKING:
 
 
 COMPARISONS_MAX = 100_000
-"""Pairs of patterns that are compared for all rules of one policy at most: some milliseconds, where patterns are alike.
-"""
+"""Pairs of patterns that are compared for all rules of one policy: some milliseconds if the patterns are alike."""
 
 
 PAIR_COST = 25
-"""Comparisons that two rules cost at least, however few patterns they have."""
+"""Comparisons that a pair of rules counts as at least."""
 
 
 class Denies:
@@ -61,16 +60,16 @@ class Denies:
         for name in {name for names in exact for name in names.exact}:
             self._named.setdefault(name, []).append(rule)
 
-    def over(self, rule: AttachmentRule) -> AttachmentRule | None:
-        """Return a Deny that matches whatever an attachment rule selects, None if none is known to."""
+    def covering(self, rule: AttachmentRule) -> AttachmentRule | None:
+        """Return a Deny that matches everything an attachment rule selects, None if none is found."""
         return _first(rule, self._affordable(_size(rule), (*self._others, *self._naming(rule))), _covers)
 
     def begin_policy(self) -> None:
-        """Take note that the rules of another policy are compared from here on."""
+        """Renew the allowance of comparisons: from here on, the rules of another policy are compared."""
         self._left = COMPARISONS_MAX
 
     def _affordable(self, size: int, denies: Iterable[Rule]) -> Iterator[Rule]:
-        """Yield Denies as long as all that were yielded can be compared with a rule of this size in the time."""
+        """Yield Denies until the allowance for comparing them with a rule of this size is used up."""
         for deny in denies:
             self._left -= max(size * self._sizes[id(deny)], PAIR_COST)
             if self._left < 0:
@@ -78,18 +77,18 @@ class Denies:
             yield deny
 
     def _naming(self, rule: AttachmentRule) -> Sequence[AttachmentRule]:
-        """NB: whoever covers a rule covers its first entry, and so the first name there."""
+        """NB: a rule that covers another one covers its first entry, and so the first name there."""
         names = rule.pods[0].namespaces if rule.pods else None
         name = min(names.exact, default="") if names else ""
         return self._named.get(name, ())
 
-    def over_definition(self, rule: DefinitionRule) -> DefinitionRule | None:
-        """Return a Deny that matches whatever a definitions rule selects, None if none is known to."""
+    def covering_definition(self, rule: DefinitionRule) -> DefinitionRule | None:
+        """Return a Deny that matches everything a definitions rule selects, None if none is found."""
         return _first(rule, self._affordable(_definition_size(rule), self._definitions), _covers_definition)
 
 
 def _size(rule: AttachmentRule) -> int:
-    """Return about how many patterns a rule has; at least 1."""
+    """Return roughly the number of patterns of a rule; at least 1."""
     patterns = (
         names
         for entry in rule.networks
@@ -111,7 +110,7 @@ def _selector_size(selector: Selector) -> int:
 
 
 def _definition_size(rule: DefinitionRule) -> int:
-    """As `_size`, of a rule about definitions."""
+    """Return the size of a rule about definitions, as `_size` does."""
     config = rule.config
     patterns = (config.plugin_types, config.ipam_types, config.masters, config.resource_names) if config else ()
     names = [names for names in (rule.namespaces, *patterns) if names is not None]
@@ -119,12 +118,12 @@ def _definition_size(rule: DefinitionRule) -> int:
 
 
 def _first(rule: Rule, denies: Iterable[Rule], covers: Covers[Rule]) -> Rule | None:
-    found = (deny for deny in denies if _counts_for(deny, rule) and covers(deny, rule))
-    return min((deny for deny in found if not _is_twin(deny, rule, covers)), key=_place, default=None)
+    covering = (deny for deny in denies if _counts_for(deny, rule) and covers(deny, rule))
+    return min((deny for deny in covering if not _is_twin(deny, rule, covers)), key=_place, default=None)
 
 
 def _is_twin(deny: Rule, rule: Rule, covers: Covers[Rule]) -> bool:
-    """Say whether two Deny rules are the same, and it is the other one that is told so."""
+    """Say whether two Deny rules are equal and the other one is the one to report."""
     is_later = rule.action == DENY and _place(rule) < _place(deny)
     return is_later and _counts_for(rule, deny) and covers(rule, deny)
 
@@ -134,7 +133,7 @@ def _place(rule: AttachmentRule | DefinitionRule) -> tuple[str, str]:
 
 
 def _counts_for(deny: AttachmentRule | DefinitionRule, rule: AttachmentRule | DefinitionRule) -> bool:
-    """Say whether a Deny is always there where a rule is: a policy on trial shadows none that is in force."""
+    """Say whether a Deny is in force whenever a rule is: a policy on trial shadows no enforced one."""
     return deny is not rule and MODES.index(deny.mode) <= MODES.index(rule.mode)
 
 
@@ -154,12 +153,12 @@ def _covers(deny: AttachmentRule, rule: AttachmentRule) -> bool:
 
 
 def _covers_all(broad: Sequence[Entry], narrow: Sequence[Entry], covers: Callable[[Entry, Entry], bool]) -> bool:
-    """Say whether each entry is covered by one; there is at least one in both."""
+    """Say whether each narrow entry is covered by a broad one; neither list is empty."""
     return all(any(covers(one, entry) for one in broad) for entry in narrow)
 
 
 def _is_excepted(entry: PodMatch, rule: AttachmentRule) -> bool:
-    """Say whether pods that a Deny spares are none of a rule's."""
+    """Say whether a rule is about none of the pods that a Deny excepts."""
     if any(_covers_pod(other, entry) for other in rule.except_pods):
         return True
     return bool(rule.pods) and all(_are_apart(pods.namespaces, entry.namespaces) for pods in rule.pods)
@@ -240,7 +239,7 @@ def _includes(broad: AuthorMatch | None, narrow: AuthorMatch) -> bool:
 
 
 def _covers_config(broad: ConfigMatch | None, rule: DefinitionRule) -> bool:
-    """NB: fields of an Allow say what is permitted, those of a Deny what is looked for; only those compare."""
+    """NB: fields of an Allow list what is permitted, those of a Deny what is refused; only the latter compare."""
     if broad is None:
         return True
     narrow = rule.config

@@ -1,4 +1,4 @@
-"""The values of the access rules: what rules select, limit and say, and what is judged by them.
+"""The values of the access rules: what rules select and limit, and what they judge.
 
-Values only. How they are read is in `access.reading`, how they decide is in `access.judging`.
+Values only: `access.reading` reads them, `access.judging` decides by them.
 """

@@ -1,4 +1,4 @@
-"""The values of the access rules: configuration, rules in force, subject, item, verdict.
+"""What a decision takes and returns: rules in force with their configuration, subject, item, verdict.
 
 Field names follow the kind `NetworkAttachmentPolicyConfig` (access.nadmit.io/v1alpha1).
 """
@@ -20,26 +20,26 @@ if TYPE_CHECKING:
     from .policyrules import AttachmentRule, AuthorMatch, DefinitionRule
 
     class RuleIndex(Protocol):
-        """Finds rules; see `index`."""
+        """Finds rules; see `judging.ruleindex`."""
 
         @property
         def definitions(self) -> Sequence[DefinitionRule]:
             """Return all rules about definitions, sorted."""
 
         def find(
-            self, subject: Subject, item: Item, *, whatever: bool = False
+            self, subject: Subject, item: Item, *, every_request: bool = False
         ) -> tuple[Sequence[AttachmentRule], Sequence[AttachmentRule]]:
             """Return the Deny and the Allow rules that select a pod and a network, each sorted."""
 
         def reads_labels_of(self, namespace: str) -> bool:
-            """Say whether it depends on the labels of a namespace, beside its name, which rules select its pods."""
+            """Say whether a rule selects pods of a namespace by a label other than its name."""
 
         @property
         def requires_consent(self) -> bool:
-            """Return whether a rule accepts only what the owner shares."""
+            """Return whether a rule accepts only networks that their owner shares."""
 
         def find_possible(
-            self, subject: Subject, item: Item, *, whatever: bool = False
+            self, subject: Subject, item: Item, *, every_request: bool = False
         ) -> Iterable[tuple[AttachmentRule, bool]]:
             """Return the rules that select a network and can select a pod, and whether each selects every such pod."""
 
@@ -47,13 +47,13 @@ if TYPE_CHECKING:
             """Return the rules that can select a pod of the subject's namespace, sorted."""
 
         def rules_for(self, subject: Subject) -> Sequence[AttachmentRule]:
-            """Return the rules that select a pod, whatever it asks for, sorted."""
+            """Return the rules that select a pod, for any request, sorted."""
 
     class Catalogue(Protocol):
-        """The networks that there are, as far as a refusal may list them."""
+        """The networks that exist, as far as a refusal may list them."""
 
         def network(self, namespace: str, name: str) -> NetworkAttachmentDefinition | None:
-            """Return a definition, None if there is none. May raise UnreadError."""
+            """Return a definition, None if it does not exist. May raise UnreadError."""
 
         def network_names(self, namespace: str) -> Sequence[str]:
             """Return the sorted names of the definitions of a namespace; () if it is unknown."""
@@ -69,45 +69,46 @@ if TYPE_CHECKING:
 
 
 class UnreadError(Exception):
-    """A definition would have to be read first, and there is no time for that now."""
+    """A definition has not been read, and there is no time to read it now."""
 
 
 POSTURES = ("Open", "Isolated", "Consent", "Strict")
-"""What decides where no rule covers a pod and a network. Open: everything (Multus' `namespaceIsolation: false`).
-Isolated: own namespace and globalNamespaces (`true`). Consent: those, and what its owner shares. Strict: nothing."""
+"""What a pod may use if no rule covers it and the network. Open: everything (Multus' `namespaceIsolation: false`).
+Isolated: own namespace and globalNamespaces (`true`). Consent: those, and networks that their owner shares. Strict:
+nothing."""
 
 ON_UNAVAILABLE = ("UseSnapshot", "Deny", "Allow")
 
 NETWORK_STATUS_MODES = ("Off", "Audit", "Warn", "Deny")
-"""What becomes of a `network-status` that neither a node nor a status writer wrote."""
+"""How a `network-status` is treated that neither a node nor a status writer wrote."""
 
 META_PLUGIN_TYPES = ("multus", "multus-shim", "nadmit")
-"""Delegating plugins: inside a NetworkAttachmentDefinition they would run the whole pod again. `nadmit` is this one."""
+"""Delegating plugins: inside a NetworkAttachmentDefinition they would attach all networks of the pod again."""
 
 NAME_LABEL = "kubernetes.io/metadata.name"
-"""Label that the API server sets on every namespace, and nobody can change."""
+"""A label that the API server sets on every namespace and that cannot be changed."""
 
 
 LABEL_MODES = ("Off", "Audit", "Warn", "Deny")
-"""What becomes of a change of a namespace's label that rules, consents or levels depend on."""
+"""How a change is treated of a namespace's label that rules, consents or levels depend on."""
 
 
 class NamespaceLabels(Record):
-    """Who may change labels of namespaces that decisions depend on, and what becomes of others (`namespaceLabels`)."""
+    """Who may change namespace labels that decisions depend on, and how others are treated (`namespaceLabels`)."""
 
     mode: str = "Warn"
     writers: AuthorMatch | None = None
 
 
 class MultusGate(Record):
-    """What upstream Multus on the nodes would refuse, whatever the rules say (`multusGate`)."""
+    """The setting of upstream Multus on the nodes, which may refuse what the rules allow (`multusGate`)."""
 
     namespace_isolation: bool
     global_namespaces: tuple[str, ...] = ("default",)
 
 
 class Config(Record):
-    """What holds for the whole cluster; the defaults are those of an absent configuration object."""
+    """The settings of the whole cluster; the defaults are those without a configuration object."""
 
     posture: str = "Isolated"
     global_namespaces: tuple[str, ...] = ("default",)
@@ -132,15 +133,15 @@ class Config(Record):
 
     @property
     def whom_to_ask(self) -> str:
-        """The contact as it stands after "ask"."""
+        """The contact, to follow the word "ask"."""
         return self.contact or "a cluster administrator"
 
 
 class Rules(Record):
-    """The rules in force, swapped whole.
+    """The rules in force, swapped as a whole.
 
-    `enforced` decides. `warned` has the policies of mode Warn too, `audited` all of them; None where there are none
-    that differ from the one before.
+    `enforced` decides. `warned` also has the policies of mode Warn, `audited` has all policies. An index is None if it
+    would equal the one before.
     """
 
     config: Config = Config()
@@ -155,7 +156,7 @@ class Rules(Record):
 
 
 class Subject(Record):
-    """Who wants to attach: the pod. The requester is not consulted."""
+    """Who wants to attach: the pod. The user who sends the request does not count."""
 
     namespace: str
     namespace_labels: Mapping[str, str] = {}  # never changed
@@ -166,9 +167,9 @@ class Subject(Record):
 class Item(Record):
     """One network that the subject asks for. `network` is None when no such definition is known.
 
-    `network_labels`: labels of the network's namespace, by which its definitions have a level; they have no default,
-    because whoever forgot them would judge by the cluster's. `source`: what asks for it, as messages name what is to be
-    changed.
+    `network_labels`: labels of the network's namespace, which set the level of its definitions. They have no default: a
+    caller who forgot them would judge by the cluster's level. `source`: what asks for the network; messages name it as
+    the thing to change.
     """
 
     element: NetworkSelectionElement

@@ -3,8 +3,8 @@
     selector    = requirement *( "," requirement )
     requirement = key / "!" key / key ( "=" / "==" / "!=" ) value / key ( "in" / "notin" ) "(" value *( "," value ) ")"
 
-An empty object selects everything, as in Kubernetes; an empty text selects nothing, for an owner who wrote nothing
-shared nothing. `>` and `<` are refused: no label of a namespace is a number to compare.
+An empty object selects everything, as in Kubernetes. An empty text selects nothing: an owner who writes nothing shares
+nothing. `>` and `<` are refused, because labels of namespaces are not numbers.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _ENDS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ012345678
 _VALUE = _WORD - {"/"}
 _SIGNS = ("==", "!=", "=", "!", "(", ")", ",")
 _WRITABLE = _WORD | set("=!(), ")
-# Each sign becomes a character that no selector has, with space around it; the longer signs first.
+# Each sign becomes a character that selectors do not contain, between spaces; the longer signs come first.
 _MARKS = tuple((sign, f" {chr(0xE000 + number)} ") for number, sign in enumerate(_SIGNS))
 _SIGN_OF = {trim(mark): sign for sign, mark in _MARKS}
 
@@ -48,7 +48,7 @@ class Requirement(Record):
 
 
 class Selector(Record):
-    """All requirements together; none of them selects everything."""
+    """Requirements that must all be met; without requirements, it selects everything."""
 
     requirements: tuple[Requirement, ...] = ()
 
@@ -61,7 +61,7 @@ class Selector(Record):
         return set(self.requirements) <= set(other.requirements)
 
     def reads_beside(self, key: str) -> bool:
-        """Say whether it depends on a label other than `key`."""
+        """Say whether the selector depends on a label other than `key`."""
         return any(requirement.key != key for requirement in self.requirements)
 
 
@@ -97,7 +97,7 @@ def parse(text: str) -> Selector:
 
 
 def _tokens(text: str) -> list[str]:
-    """Return the words and signs of a text. NB: in C, as an owner's text of 8 KiB is read for each pod that asks."""
+    """Return the words and signs of a text. NB: string methods, because an owner's 8 KiB are read for each pod."""
     if not _WRITABLE.issuperset(text):
         wrong = next((char for char in text if char not in _WRITABLE and not has_space(char)), None)
         if wrong is not None:
@@ -108,12 +108,12 @@ def _tokens(text: str) -> list[str]:
 
 
 def _parse_one(tokens: list[str], position: int) -> tuple[Requirement, int]:
-    """Return the requirement that begins at a token, and where the next one may."""
+    """Return the requirement that begins at a token, and the position behind it."""
     is_absent = _at(tokens, position) == "!"
     position += is_absent
     key = _at(tokens, position)
     if not is_key(key):
-        raise ValueError(f"{key or 'its end'!a} is no key of a label")
+        raise ValueError(f"{key or 'its end'!a} is not the key of a label")
     sign = _at(tokens, position + 1)
     if is_absent or sign in ("", ","):
         return Requirement(key=key, operator="DoesNotExist" if is_absent else "Exists"), position + 1
@@ -121,7 +121,7 @@ def _parse_one(tokens: list[str], position: int) -> tuple[Requirement, int]:
         value = _at(tokens, position + 2)
         has_value = value not in ("", ",")
         if has_value and not is_value(value):
-            raise ValueError(f"{value!a} is no value of a label")
+            raise ValueError(f"{value!a} is not the value of a label")
         operator = "NotIn" if sign == "!=" else "In"
         values = frozenset({value if has_value else ""})
         return Requirement(key=key, operator=operator, values=values), position + 2 + has_value
@@ -138,7 +138,7 @@ def _parse_set(tokens: list[str], position: int) -> tuple[frozenset[str], int]:
         position += 1
         value = _at(tokens, position)
         if not is_value(value) or not value:
-            raise ValueError(f"{value or 'its end'!a} is no value of a label")
+            raise ValueError(f"{value or 'its end'!a} is not the value of a label")
         values.add(value)
         position += 1
         if _at(tokens, position) == ")":
@@ -150,7 +150,7 @@ def _at(tokens: list[str], position: int) -> str:
     return tokens[position] if position < len(tokens) else ""
 
 
-def _expect(tokens: list[str], position: int, wanted: str) -> None:
-    found = _at(tokens, position)
-    if found != wanted:
-        raise ValueError(f"{found or 'its end'!a} stands where {wanted!a} is expected")
+def _expect(tokens: list[str], position: int, expected: str) -> None:
+    token = _at(tokens, position)
+    if token != expected:
+        raise ValueError(f"{token or 'its end'!a} is where {expected!a} is expected")

@@ -1,13 +1,13 @@
 """Which level the definitions of a namespace have: Privileged, Baseline or Restricted, for each of three modes.
 
-Levels are to definitions what Pod Security levels are to pods. What Baseline refuses is in `baseline`.
+Levels are to definitions what Pod Security levels are to pods. `judging.baseline` lists what Baseline permits.
 
     nadmit.io/definitions-enforce: Baseline     ; refuses, when a definition is written and when a pod attaches to it
     nadmit.io/definitions-warn: Restricted      ; admits with a warning and a record
     nadmit.io/definitions-audit: Restricted     ; admits with a record
 
-Where a namespace has no such label, the configuration decides (`definitions.levels`), and without that, Privileged.
-Letter case does not matter, because Pod Security writes its levels in lower case. A value that is no level counts as
+Without such a label, the configuration sets the level (`definitions.levels`); without that, it is Privileged. Letter
+case does not matter, because Pod Security writes its levels in lower case. A value that does not name a level counts as
 Restricted, the level that grants least.
 """
 
@@ -28,17 +28,17 @@ LABELS = {mode: f"nadmit.io/definitions-{mode}" for mode in MODES}
 """The label of each mode."""
 
 WITHOUT_LEVEL = dict.fromkeys(LABELS.values(), PRIVILEGED)
-"""Labels for what no level is about: a configuration in a DeviceClass, which administrators write, and a DRA driver's
-own, whose device such a class grants."""
+"""Labels for configurations that have no level: that of a DeviceClass, which administrators write, and that of a DRA
+driver, whose device such a class grants."""
 
 TRIALS = {WARN: "Warn", AUDIT: "Audit"}
-"""The modes that refuse nothing, as policies on trial name theirs."""
+"""The modes that refuse nothing, with their names in policies."""
 
 
 class ClusterLevels(Record):
     """The level of each mode where a namespace has no label for it (`definitions.levels`).
 
-    `reads_labels`: whether labels count; false only on a node that fails open.
+    `reads_labels`: whether labels count; false only on a node that lets pods start without rules.
     """
 
     enforce: str = PRIVILEGED
@@ -52,7 +52,7 @@ UNCHECKED = ClusterLevels(reads_labels=False)
 
 
 class BaselineLists(Record):
-    """What Baseline permits beyond its built-in list (`definitions.baseline`); None: nothing is listed."""
+    """What Baseline permits beyond its built-in list (`definitions.baseline`); None for no list."""
 
     masters: Names | None = None
     addresses: Cidrs | None = None
@@ -77,7 +77,7 @@ def with_basis(decider: str, basis: str) -> str:
 
 
 def parse(text: str) -> str | None:
-    """Return the level that the value of a label names, None for a value that is no level."""
+    """Return the level that the value of a label names, None for any other value."""
     word = text.capitalize()
     return word if word in LEVELS else None
 
@@ -99,5 +99,5 @@ def level_of(cluster: ClusterLevels, namespace: str, labels: Mapping[str, str], 
     elif parse(written):
         source = f"label {LABELS[mode]}"
     else:
-        source = f"label {LABELS[mode]}, whose value {show(written)} is none of {', '.join(LEVELS)}"
+        source = f"label {LABELS[mode]}, whose value {show(written)} is not one of {', '.join(LEVELS)}"
     return Level(name=name, decider=f'level {name} of namespace "{namespace}"', basis=source)

@@ -106,7 +106,7 @@ BASIC = ("interface", "bandwidth", "ipamClaim")
 """The requests that `default: Basic` permits."""
 
 NEVER_BY_DEFAULT = "replaceDefaultNetwork"
-"""Another default network must be listed, whatever the default."""
+"""Another default network must always be listed, also if the default is Allow."""
 
 
 class Limits(Record):
@@ -201,12 +201,12 @@ def _beyond_bandwidth(limits: Limits, bandwidth: Bandwidth | None) -> Iterator[s
 
 def describe(limits: Limits) -> str:
     """Return what a rule allows, in the order of its schema; a request without details has no limit."""
-    texts = {kind: f"{SPELLINGS[kind]}{_details(limits, kind)}" for kind in SPELLINGS if kind in limits.listed}
+    details = {kind: _details(limits, kind) for kind in SPELLINGS if kind in limits.listed}
     if limits.default == "Allow":
-        return ", ".join(["everything", *(f"but {text}" for text in texts.values() if " " in text)])
+        return ", ".join(["everything", *(f"but {SPELLINGS[kind]}{text}" for kind, text in details.items() if text)])
     if limits.default == "Basic":
-        texts |= {kind: SPELLINGS[kind] for kind in BASIC if kind not in texts}
-    return ", ".join(texts.values()) or "nothing but the network itself"
+        details |= {kind: "" for kind in BASIC if kind not in details}
+    return ", ".join(f"{SPELLINGS[kind]}{text}" for kind, text in details.items()) or "nothing but the network itself"
 
 
 def _details(limits: Limits, kind: str) -> str:

@@ -126,7 +126,7 @@ class HexPrefixes(Record):
     digits: tuple[str, ...]
 
     def match(self, address: str) -> bool:
-        """Say whether an address begins with one of them, whatever its separators and letter case."""
+        """Say whether an address begins with one of them; separators and letter case do not matter."""
         return digits_of(address).startswith(self.digits)
 
     def covers(self, other: HexPrefixes) -> bool:

@@ -1,4 +1,4 @@
-"""The rules of policies as values: what they select, and what they say. Read by `reading`, found by `index`."""
+"""The rules of policies as values. `access.reading` reads them, `judging.ruleindex` finds them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SERVICE_ACCOUNT_USER = "system:serviceaccount:"
 
 
 class PodMatch(Record):
-    """One entry of `pods`: all fields that are not None must fit."""
+    """One entry of `pods`; each field that is not None must fit."""
 
     namespaces: Names | None = None
     namespace_selector: Selector | None = None
@@ -39,25 +39,25 @@ class PodMatch(Record):
     service_accounts: frozenset[str] | None = None
 
     def has_namespace(self, name: str, labels: Mapping[str, str]) -> bool:
-        """Say whether pods of a namespace can fit."""
+        """Say whether pods of a namespace can fit the entry."""
         if self.namespaces is not None and not self.namespaces.matches(name):
             return False
         return self.namespace_selector is None or self.namespace_selector.matches(labels)
 
     @property
     def has_every_pod(self) -> bool:
-        """Whether it fits every pod of a namespace that fits."""
+        """Whether every pod fits whose namespace fits."""
         return self.pod_selector is None and self.service_accounts is None
 
     def has_pod(self, labels: Mapping[str, str], service_account: str) -> bool:
-        """Say whether a pod of such a namespace fits."""
+        """Say whether a pod fits whose namespace fits."""
         if self.service_accounts is not None and service_account not in self.service_accounts:
             return False
         return self.pod_selector is None or self.pod_selector.matches(labels)
 
 
 class NetworkMatch(Content):
-    """One entry of `networks`: all fields that are not None must fit."""
+    """One entry of `networks`; each field that is not None must fit."""
 
     scope: str = "Any"
     namespaces: Names | None = None
@@ -67,11 +67,11 @@ class NetworkMatch(Content):
 
     @property
     def has_content(self) -> bool:
-        """Whether it asks for more than names: then it fits no network that does not exist."""
+        """Whether it asks for more than names: a network that does not exist then does not fit."""
         return self.selector is not None or self.is_on_disk is not None or asks(self)
 
     def has_name(self, pod_namespace: str, namespace: str, name: str) -> bool:
-        """Say whether a network can fit by its name."""
+        """Say whether the name of a network fits."""
         if self.scope != "Any" and (namespace == pod_namespace) != (self.scope == "OwnNamespace"):
             return False
         if self.namespaces is not None and not self.namespaces.matches(namespace):
@@ -84,7 +84,7 @@ class NetworkMatch(Content):
         return asks(self)
 
     def has_network(self, network: NetworkAttachmentDefinition | None, facts: Facts | None) -> bool:
-        """Say whether a network of such a name fits.
+        """Say whether a network fits whose name fits.
 
         `facts` is None when its configuration cannot be read, and may be None if not `has_facts`.
         """
@@ -102,8 +102,8 @@ class NetworkMatch(Content):
 class AttachmentRule(Record):
     """One rule about pods attaching to networks; () for every pod, every network, any request.
 
-    `limits` counts for Allow, `on_requests` for Deny. `is_broken`: an Allow that cannot be read: it governs
-    what it selects as far as that can be read, and accepts nothing.
+    `limits` applies to Allow, `on_requests` to Deny. `is_broken`: an Allow rule has a mistake. It governs what it
+    selects as far as that can be read, and accepts nothing.
     """
 
     policy: str
@@ -120,16 +120,21 @@ class AttachmentRule(Record):
     message: str = ""
     is_broken: bool = False
 
+    @property
+    def is_allow(self) -> bool:
+        """Whether it is an Allow rule; for modules that do not load this one."""
+        return self.action == ALLOW
+
 
 class AuthorMatch(Record):
-    """Who writes a definition: one of these is enough. `accounts` are pairs of namespace and name, "*" for any."""
+    """Users, of whom one must fit. `accounts` are pairs of namespace and name, or "*" for any name."""
 
     users: frozenset[str] = frozenset()
     groups: frozenset[str] = frozenset()
     accounts: frozenset[tuple[str, str]] = frozenset()
 
     def has(self, user: str, groups: frozenset[str]) -> bool:
-        """Say whether a user is one of them."""
+        """Say whether a user fits."""
         if user in self.users or not self.groups.isdisjoint(groups):
             return True
         namespace, _, name = user.removeprefix(SERVICE_ACCOUNT_USER).partition(":")
@@ -138,17 +143,17 @@ class AuthorMatch(Record):
 
     @property
     def account_users(self) -> tuple[str, ...]:
-        """The user names of the accounts that are named, sorted."""
+        """The user names of the accounts with a name, sorted."""
         return tuple(sorted(f"{SERVICE_ACCOUNT_USER}{space}:{name}" for space, name in self.accounts if name != "*"))
 
     @property
     def account_prefixes(self) -> tuple[str, ...]:
-        """What the user names of the accounts of a namespace begin with, where any of it will do, sorted."""
+        """The prefixes of the user names of namespaces whose accounts all fit, sorted."""
         return tuple(sorted(f"{SERVICE_ACCOUNT_USER}{space}:" for space, name in self.accounts if name == "*"))
 
 
 class ConfigMatch(Content):
-    """What a definition may use (Allow), or may not (Deny); None where the rule says nothing."""
+    """What a definition may use (Allow) or must not use (Deny); None for a field that the rule does not have."""
 
     resource_names: Names | None = None
     is_on_disk: bool | None = None

@@ -1,1 +1,1 @@
-"""Policies, their configuration and annotations of consent: plain JSON to values, or to every mistake."""
+"""Policies, their configuration and consent annotations: plain JSON to values and to a list of mistakes."""

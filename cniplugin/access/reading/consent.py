@@ -3,8 +3,8 @@
     access.nadmit.io/allowed-namespaces: "blue,ci"          ; or "*"
     access.nadmit.io/allowed-namespace-selector: "tenant in (blue,red),env=prod"
 
-The two are ORed. They count only under posture Consent and for rules with `requireConsent`. What cannot be read grants
-nothing, and is refused when it is written.
+One of the two is enough. They apply only under posture Consent and for rules with `requireConsent`. An annotation that
+cannot be read grants nothing, and is refused when it is written.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ ALLOWED_SELECTOR = "access.nadmit.io/allowed-namespace-selector"
 ANNOTATIONS = (ALLOWED_NAMESPACES, ALLOWED_SELECTOR)
 
 TEXT_MAX = 8_192
-"""Characters that are read of either; a longer one grants nothing."""
+"""Characters of an annotation that is read; a longer one grants nothing."""
 
 
 def consents(annotations: Mapping[str, str], namespace: str, namespace_labels: Mapping[str, str]) -> bool:
@@ -40,7 +40,7 @@ def consents(annotations: Mapping[str, str], namespace: str, namespace_labels: M
 
 
 def problems(annotations: Mapping[str, str]) -> Iterator[SpecError]:
-    """Yield what cannot be read in the annotations of a network."""
+    """Yield the problems of the consent annotations of a network."""
     listed = annotations.get(ALLOWED_NAMESPACES)
     problem = _listed_problem(listed) if listed is not None else ""
     if problem:

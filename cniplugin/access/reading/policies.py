@@ -45,23 +45,23 @@ _MESSAGE = text(longest=256)
 class _Common:
     """The keys that all rules of one policy share."""
 
-    def __init__(self, name: str, found: Mapping[str, Any], *, is_sound: bool) -> None:
+    def __init__(self, name: str, fields: Mapping[str, Any], *, is_sound: bool) -> None:
         self.policy = name
-        self.mode: str = found.get("mode", ENFORCE)
-        self.contact = in_one_line(found.get("contact", ""))
-        self.pods: Entries | None = found.get("pods")
-        self.except_pods: Entries | None = found.get("exceptPods")
+        self.mode: str = fields.get("mode", ENFORCE)
+        self.contact = in_one_line(fields.get("contact", ""))
+        self.pods: Entries | None = fields.get("pods")
+        self.except_pods: Entries | None = fields.get("exceptPods")
         self.is_sound = is_sound
 
-    def fields(self, found: Mapping[str, Any], place: str, *, is_deny: bool, is_sound: bool) -> dict[str, Any]:
+    def shared(self, fields: Mapping[str, Any], place: str, *, is_deny: bool, is_sound: bool) -> dict[str, Any]:
         """Return the fields that rules of both kinds have."""
         return {
             "policy": self.policy,
-            "name": str(found.get("name") or place),
+            "name": str(fields.get("name") or place),
             "action": DENY if is_deny else ALLOW,
             "mode": self.mode,
             "contact": self.contact,
-            "message": in_one_line(found.get("message", "")),
+            "message": in_one_line(fields.get("message", "")),
             "is_broken": not is_deny and not (self.is_sound and is_sound),
         }
 
@@ -72,9 +72,9 @@ def _check_required(reader: Reader, rule: object, path: str) -> None:
         reader.add(path, f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing")
 
 
-def _is_deny(rule: object, found: Mapping[str, Any]) -> bool:
+def _is_deny(rule: object, fields: Mapping[str, Any]) -> bool:
     written = rule.get("action") if isinstance(rule, dict) else None
-    return found.get("action", DENY) == DENY and not (isinstance(written, str) and written.casefold() == "allow")
+    return fields.get("action", DENY) == DENY and not (isinstance(written, str) and written.casefold() == "allow")
 
 
 # Attachments
@@ -92,26 +92,26 @@ _ATTACHMENT: Mapping[str, Read] = {
 
 def _attachment(reader: Reader, rule: object, place: str, common: _Common) -> AttachmentRule:
     before, path = reader.count, f"spec.{place}"
-    found, _ = reader.members(rule, path, _ATTACHMENT)
+    fields, _ = reader.members(rule, path, _ATTACHMENT)
     _check_required(reader, rule, path)
-    is_deny = _is_deny(rule, found)
+    is_deny = _is_deny(rule, fields)
     _check_action(reader, rule, path, is_deny=is_deny)
-    networks: Entries | None = _readable(rule, "networks", found, path)
+    networks: Entries | None = _readable(rule, "networks", fields, path)
     return AttachmentRule(
-        **common.fields(found, place, is_deny=is_deny, is_sound=reader.count == before),
+        **common.shared(fields, place, is_deny=is_deny, is_sound=reader.count == before),
         pods=common.pods.broad if common.pods else (),
         except_pods=common.except_pods.strict if common.except_pods else (),
         networks=networks.broad if networks else (),
-        on_requests=frozenset(found.get("onRequests", ())) if found.get("action") == DENY else frozenset(),
-        limits=found.get("limits") or Limits(),
-        require_consent=found.get("requireConsent") is True,
+        on_requests=frozenset(fields.get("onRequests", ())) if fields.get("action") == DENY else frozenset(),
+        limits=fields.get("limits") or Limits(),
+        require_consent=fields.get("requireConsent") is True,
     )
 
 
-def _readable(rule: object, key: str, found: Mapping[str, Any], path: str) -> Entries | None:
+def _readable(rule: object, key: str, fields: Mapping[str, Any], path: str) -> Entries | None:
     """Return a list with mistakes, as far as it can be read; None is everything. Its problems are known already."""
-    if key in found or not isinstance(rule, dict) or rule.get(key) is None:
-        return found.get(key)
+    if key in fields or not isinstance(rule, dict) or rule.get(key) is None:
+        return fields.get(key)
     read = policyfields.network if key == "networks" else policyfields.pod
     return policyfields.Entries(Reader(), rule[key], path, read)
 
@@ -136,12 +136,12 @@ _CONFIG: Mapping[str, Read] = {
 
 
 def _config(reader: Reader, value: object, path: str) -> ConfigMatch:
-    found, _ = reader.members(value, path, _CONFIG)
+    fields, _ = reader.members(value, path, _CONFIG)
     return ConfigMatch(
-        resource_names=found.get("resourceNames"),
-        is_on_disk=found.get("onDisk"),
-        forbids_sharing=found.get("sharing") == "None",
-        **{field.name: found.get(field.key) for field in FIELDS},
+        resource_names=fields.get("resourceNames"),
+        is_on_disk=fields.get("onDisk"),
+        forbids_sharing=fields.get("sharing") == "None",
+        **{field.name: fields.get(field.key) for field in FIELDS},
     )
 
 
@@ -159,23 +159,23 @@ _DEFINITION: Mapping[str, Read] = {
 
 def _definition(reader: Reader, rule: object, place: str, common: _Common) -> DefinitionRule:
     before, path = reader.count, f"spec.{place}"
-    found, _ = reader.members(rule, path, _DEFINITION)
+    fields, _ = reader.members(rule, path, _DEFINITION)
     _check_required(reader, rule, path)
-    is_deny = _is_deny(rule, found)
+    is_deny = _is_deny(rule, fields)
     written = rule.get("config") if isinstance(rule, dict) else None
     if is_deny and isinstance(written, dict):
         _check_denied(reader, written, f"{path}.config")
-    config: ConfigMatch | None = found.get("config")
+    config: ConfigMatch | None = fields.get("config")
     if config is None and written is not None:
         config = _config(Reader(), written, path)  # the part that can be read
-    if is_deny and found.get("action") != DENY:
+    if is_deny and fields.get("action") != DENY:
         config = None  # it may have been what an Allow permits
     return DefinitionRule(
-        **common.fields(found, place, is_deny=is_deny, is_sound=reader.count == before),
-        authors=found.get("authors"),
-        except_authors=found.get("exceptAuthors"),
-        namespaces=found.get("namespaces"),
-        namespace_selector=found.get("namespaceSelector"),
+        **common.shared(fields, place, is_deny=is_deny, is_sound=reader.count == before),
+        authors=fields.get("authors"),
+        except_authors=fields.get("exceptAuthors"),
+        namespaces=fields.get("namespaces"),
+        namespace_selector=fields.get("namespaceSelector"),
         config=config,
     )
 
@@ -218,12 +218,12 @@ def read_policy(value: Mapping[str, Any]) -> Policy:
     metadata = metadata if isinstance(metadata, dict) else {}
     name = whole(str(metadata.get("name") or ""))
     spec = value.get("spec")
-    found, is_sound = reader.members(spec, "spec", _SPEC)
-    pods = {key: _readable(spec, key, found, "spec") for key in ("pods", "exceptPods")}
-    common = _Common(name, {**found, **pods}, is_sound=is_sound)
+    fields, is_sound = reader.members(spec, "spec", _SPEC)
+    pods = {key: _readable(spec, key, fields, "spec") for key in ("pods", "exceptPods")}
+    common = _Common(name, {**fields, **pods}, is_sound=is_sound)
     names: set[tuple[str, str]] = set()
-    written = [rule for key in _RULES for rule in _rules(reader, found.get(key), key, common, names)]
-    _check_spec(reader, spec, found)
+    written = [rule for key in _RULES for rule in _rules(reader, fields.get(key), key, common, names)]
+    _check_spec(reader, spec, fields)
     generation = metadata.get("generation")
     return Policy(
         name=name,
@@ -234,7 +234,7 @@ def read_policy(value: Mapping[str, Any]) -> Policy:
         definitions=tuple(rule.value for rule in written if isinstance(rule.value, DefinitionRule)),
         problems=tuple(reader.problems),
         written=tuple(written),
-        has_readable_pods=all(key in found or entries is None for key, entries in pods.items()),
+        has_readable_pods=all(key in fields or entries is None for key, entries in pods.items()),
     )
 
 
@@ -255,10 +255,10 @@ def _rules(
         yield WrittenRule(key=key, name=name, number=number, value=value, problems=tuple(reader.problems[before:]))
 
 
-def _check_spec(reader: Reader, spec: object, found: Mapping[str, Any]) -> None:
+def _check_spec(reader: Reader, spec: object, fields: Mapping[str, Any]) -> None:
     if not isinstance(spec, dict):
         return
-    if not found.get("attachments") and not found.get("definitions"):
+    if not fields.get("attachments") and not fields.get("definitions"):
         reader.add("spec", "a policy needs at least one rule under attachments or definitions")
-    elif (spec.get("pods") or spec.get("exceptPods")) and not found.get("attachments"):
+    elif (spec.get("pods") or spec.get("exceptPods")) and not fields.get("attachments"):
         reader.add("spec", "pods and exceptPods only apply to rules under attachments")

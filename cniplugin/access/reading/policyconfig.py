@@ -1,6 +1,6 @@
-"""`NetworkAttachmentPolicyConfig` from plain JSON, over the configuration that holds without the object.
+"""`NetworkAttachmentPolicyConfig` from plain JSON.
 
-What cannot be read falls to the side that grants nothing: a posture to Strict, a list of exemptions to none.
+A value that cannot be read becomes the one that grants nothing: a posture Strict, a list of exemptions an empty one.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ _GATE: Mapping[str, Read] = {"namespaceIsolation": flag, "globalNamespaces": tex
 
 
 def _gate(reader: Reader, value: object, path: str) -> MultusGate:
-    found, is_sound = reader.members(value, path, _GATE)
-    if is_sound and "namespaceIsolation" not in found:
+    fields, is_sound = reader.members(value, path, _GATE)
+    if is_sound and "namespaceIsolation" not in fields:
         reader.add(f"{path}.namespaceIsolation", "it is missing", allowed="true or false")
     return MultusGate(
-        namespace_isolation=found.get("namespaceIsolation") is not False,
-        global_namespaces=found.get("globalNamespaces", ("default",)),
+        namespace_isolation=fields.get("namespaceIsolation") is not False,
+        global_namespaces=fields.get("globalNamespaces", ("default",)),
     )
 
 
@@ -99,14 +99,14 @@ _CAREFUL: Mapping[str, Any] = {
     "namespaceLabels": {"mode": "Deny"},
     "node": {"onUnavailable": "Deny"},
 }
-"""What counts for a key that is there and cannot be read; other keys have careful defaults.
+"""The values of keys that are present and cannot be read; the other keys have careful defaults.
 
-Levels fall to Restricted only where some are written: a slip elsewhere in `definitions` keeps no pod from its networks.
+Levels become Restricted only if some are written: a mistake elsewhere in `definitions` keeps no pod from its networks.
 """
 
 
 def read_config(value: Mapping[str, Any]) -> tuple[Config, tuple[SpecError, ...]]:
-    """Return the configuration of an API object, and what is wrong with it. Never raises."""
+    """Return the configuration of an API object, and its problems. Never raises."""
     reader = Reader()
     metadata = value.get("metadata")
     name = metadata.get("name") if isinstance(metadata, dict) else None
@@ -115,16 +115,16 @@ def read_config(value: Mapping[str, Any]) -> tuple[Config, tuple[SpecError, ...]
     spec = value.get("spec")
     if spec is None:
         reader.add("spec", "it is missing", allowed="an object, {} for the defaults")
-    found, _ = reader.members({} if spec is None else spec, "spec", _SPEC)
+    fields, _ = reader.members({} if spec is None else spec, "spec", _SPEC)
     if not isinstance(spec, dict | None):
         spec = dict.fromkeys(_SPEC, "")
     for key, careful in _CAREFUL.items():
         written = (spec or {}).get(key)
-        if key not in found and written is not None:
-            found[key] = careful
+        if key not in fields and written is not None:
+            fields[key] = careful
             if key == "definitions" and not (isinstance(written, dict) and written.get("levels") is None):
-                found[key] = {**careful, "levels": dict.fromkeys(MODES, RESTRICTED)}
-    return _config(found), tuple(reader.problems)
+                fields[key] = {**careful, "levels": dict.fromkeys(MODES, RESTRICTED)}
+    return _config(fields), tuple(reader.problems)
 
 
 _FIELDS: Mapping[str, Mapping[str, str]] = {
@@ -148,32 +148,32 @@ _FIELDS: Mapping[str, Mapping[str, str]] = {
 """The fields of `Config` that hold a key as it is, by section."""
 
 
-def _config(found: Mapping[str, Any]) -> Config:
-    sections = {"": found, **{section: found.get(section, {}) for section in _FIELDS if section}}
+def _config(fields: Mapping[str, Any]) -> Config:
+    sections = {"": fields, **{section: fields.get(section, {}) for section in _FIELDS if section}}
     definitions = sections["definitions"]
     meta = definitions.get("metaPluginTypes", META_PLUGIN_TYPES)
     return Config(
-        network_status_mode=_network_status_mode(found),
+        network_status_mode=_network_status_mode(fields),
         meta_plugin_types=tuple(dict.fromkeys((*meta, "nadmit"))),
         levels=ClusterLevels(**definitions.get("levels", {})),
         baseline=BaselineLists(**definitions.get("baseline", {})),
-        namespace_labels=NamespaceLabels(**found.get("namespaceLabels", {})),
+        namespace_labels=NamespaceLabels(**fields.get("namespaceLabels", {})),
         contact=in_one_line(sections["messages"].get("contact", "")),  # refusals have one fact per line
         **{
             field: sections[section][key]
-            for section, fields in _FIELDS.items()
-            for key, field in fields.items()
+            for section, names in _FIELDS.items()
+            for key, field in names.items()
             if key in sections[section]
         },
     )
 
 
-def _network_status_mode(found: Mapping[str, Any]) -> str:
-    """Return the mode, also of an object that has the deprecated `protectNetworkStatus` alone.
+def _network_status_mode(fields: Mapping[str, Any]) -> str:
+    """Return the mode, also of an object that only has the deprecated `protectNetworkStatus`.
 
-    NB: true is no wish to refuse. The API server put it into every object, as the schema had it as its default.
+    NB: true does not mean Deny. It was the schema's default, so the API server put it into every object.
     """
-    mode = found.get("networkStatusMode")
+    mode = fields.get("networkStatusMode")
     if mode is not None:
         return str(mode)
-    return "Off" if found.get("protectNetworkStatus") is False else Config().network_status_mode
+    return "Off" if fields.get("protectNetworkStatus") is False else Config().network_status_mode

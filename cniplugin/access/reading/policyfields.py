@@ -52,7 +52,7 @@ def ranges(reader: Reader, value: object, path: str) -> matchers.Ranges:
     item = text(longest=11, is_right=matchers.parse_range, allowed="a number or a range such as 100-199")
     written = texts(most=NAMES_MAX, least=1, item=item)(reader, value, path)
     parsed = map(matchers.parse_range, written)
-    return matchers.Ranges(texts=written, ranges=tuple(found for found in parsed if found))
+    return matchers.Ranges(texts=written, ranges=tuple(filter(None, parsed)))
 
 
 def cidrs(reader: Reader, value: object, path: str, *, least: int = 1) -> matchers.Cidrs:
@@ -60,7 +60,7 @@ def cidrs(reader: Reader, value: object, path: str, *, least: int = 1) -> matche
     item = text(longest=43, is_right=matchers.parse_cidr, allowed="a CIDR such as 10.1.0.0/16 or 2001:db8::/64")
     written = texts(most=NAMES_MAX, least=least, item=item)(reader, value, path)
     parsed = map(matchers.parse_cidr, written)
-    return matchers.Cidrs(texts=written, blocks=tuple(found for found in parsed if found))
+    return matchers.Cidrs(texts=written, blocks=tuple(filter(None, parsed)))
 
 
 def prefixes(reader: Reader, value: object, path: str, *, least: int = 1) -> matchers.HexPrefixes:
@@ -102,8 +102,8 @@ def keys(most: int, longest: int) -> Read:
 
 def selector(reader: Reader, value: object, path: str) -> Selector:
     """Read a label selector (meta/v1 LabelSelector)."""
-    found, _ = reader.members(value, path, {"matchLabels": _match_labels, "matchExpressions": _expressions})
-    return Selector(requirements=(*found.get("matchLabels", ()), *found.get("matchExpressions", ())))
+    fields, _ = reader.members(value, path, {"matchLabels": _match_labels, "matchExpressions": _expressions})
+    return Selector(requirements=(*fields.get("matchLabels", ()), *fields.get("matchExpressions", ())))
 
 
 def _match_labels(reader: Reader, value: object, path: str) -> tuple[Requirement, ...]:
@@ -111,11 +111,11 @@ def _match_labels(reader: Reader, value: object, path: str) -> tuple[Requirement
         reader.add(path, "this value is not allowed", value=value, allowed="an object of at most 16 strings")
         return ()
     requirements = []
-    for key, wanted in value.items():
-        if not labels.is_key(key) or not isinstance(wanted, str) or not labels.is_value(wanted):
-            reader.add(f"{path}[{key}]", "this is no label", value=wanted, allowed="the key and the value of a label")
+    for key, label in value.items():
+        if not labels.is_key(key) or not isinstance(label, str) or not labels.is_value(label):
+            reader.add(f"{path}[{key}]", "this is not a label", value=label, allowed="the key and the value of a label")
         else:
-            requirements.append(Requirement(key=key, operator="In", values=frozenset({wanted})))
+            requirements.append(Requirement(key=key, operator="In", values=frozenset({label})))
     return tuple(requirements)
 
 
@@ -131,10 +131,10 @@ EXPRESSION: Mapping[str, Read] = {
 def _expressions(reader: Reader, value: object, path: str) -> tuple[Requirement, ...]:
     requirements = []
     for item, where in reader.items(value, path, limit=16):
-        found, is_sound = reader.members(item, where, EXPRESSION)
+        fields, is_sound = reader.members(item, where, EXPRESSION)
         if not is_sound:
             continue
-        key, operator, values = found.get("key"), found.get("operator"), found.get("values", ())
+        key, operator, values = fields.get("key"), fields.get("operator"), fields.get("values", ())
         if key is None or operator is None:
             reader.add(where, "key or operator is missing", allowed=", ".join(EXPRESSION))
         elif bool(values) != (operator in ("In", "NotIn")):
@@ -159,14 +159,14 @@ POD: Mapping[str, Read] = {
 
 def pod(reader: Reader, value: object, path: str) -> PodMatch:
     """Read an entry of `pods`."""
-    found, is_sound = reader.members(value, path, POD)
-    if is_sound and not found:
+    fields, is_sound = reader.members(value, path, POD)
+    if is_sound and not fields:
         reader.add(path, "the entry is empty", allowed=f"at least one of {', '.join(POD)}")
     return PodMatch(
-        namespaces=found.get("namespaces"),
-        namespace_selector=found.get("namespaceSelector"),
-        pod_selector=found.get("podSelector"),
-        service_accounts=found.get("serviceAccounts"),
+        namespaces=fields.get("namespaces"),
+        namespace_selector=fields.get("namespaceSelector"),
+        pod_selector=fields.get("podSelector"),
+        service_accounts=fields.get("serviceAccounts"),
     )
 
 
@@ -182,17 +182,17 @@ NETWORK: Mapping[str, Read] = {
 
 def network(reader: Reader, value: object, path: str) -> NetworkMatch:
     """Read an entry of `networks`."""
-    found, _ = reader.members(value, path, NETWORK)
-    if found.get("scope") == "OwnNamespace" and "namespaces" in found:
+    fields, _ = reader.members(value, path, NETWORK)
+    if fields.get("scope") == "OwnNamespace" and "namespaces" in fields:
         reader.add(path, "namespaces cannot be combined with scope OwnNamespace")
-        del found["namespaces"]
+        del fields["namespaces"]
     return NetworkMatch(
-        scope=found.get("scope", "Any"),
-        namespaces=found.get("namespaces"),
-        names=found.get("names"),
-        selector=found.get("selector"),
-        is_on_disk=found.get("onDisk"),
-        **{field.name: found.get(field.key) for field in FIELDS},
+        scope=fields.get("scope", "Any"),
+        namespaces=fields.get("namespaces"),
+        names=fields.get("names"),
+        selector=fields.get("selector"),
+        is_on_disk=fields.get("onDisk"),
+        **{field.name: fields.get(field.key) for field in FIELDS},
     )
 
 
@@ -211,29 +211,29 @@ AUTHORS: Mapping[str, Read] = {
 
 
 def authors(reader: Reader, value: object, path: str) -> AuthorMatch:
-    """Read who sends requests: users, groups, service accounts."""
-    found, is_sound = reader.members(value, path, AUTHORS)
-    if is_sound and not any(found.values()):
+    """Read the users, groups and service accounts that send requests."""
+    fields, is_sound = reader.members(value, path, AUTHORS)
+    if is_sound and not any(fields.values()):
         reader.add(path, "nobody is named", allowed=f"at least one of {', '.join(AUTHORS)}")
-    pairs = (account.partition("/") for account in found.get("serviceAccounts", ()))
+    pairs = (account.partition("/") for account in fields.get("serviceAccounts", ()))
     return AuthorMatch(
-        users=frozenset(found.get("users", ())),
-        groups=frozenset(found.get("groups", ())),
+        users=frozenset(fields.get("users", ())),
+        groups=frozenset(fields.get("groups", ())),
         accounts=frozenset((namespace, name) for namespace, _, name in pairs),
     )
 
 
 class Entries:
-    """A list of entries: all of them as far as they can be read, and the sound ones.
+    """A list of entries. `broad` has all of them, as far as they can be read; `strict` has those without a mistake.
 
-    NB: `broad` is () for a list that cannot be read, and () is everything.
+    NB: `broad` is () for a list that cannot be read, and () selects everything.
     """
 
     def __init__(self, reader: Reader, value: object, path: str, read: Callable[..., Any]) -> None:
         items = reader.items(value, path, limit=ENTRIES_MAX, least=1)
-        found = [reader.sound(read, item, where) for item, where in items]
-        self.broad = tuple(entry for entry, _ in found)
-        self.strict = tuple(entry for entry, is_sound in found if is_sound)
+        read_items = [reader.sound(read, item, where) for item, where in items]
+        self.broad = tuple(entry for entry, _ in read_items)
+        self.strict = tuple(entry for entry, is_sound in read_items if is_sound)
 
 
 def entries(read: Callable[..., Any]) -> Read:
@@ -274,16 +274,16 @@ LIMIT_FIELDS: Mapping[str, Read] = {
 
 def limits(reader: Reader, value: object, path: str) -> Limits:
     """Read the `limits` of an Allow rule."""
-    found, _ = reader.members(value, path, LIMIT_FIELDS)
-    default = found.pop("default", "Basic")
+    fields, _ = reader.members(value, path, LIMIT_FIELDS)
+    default = fields.pop("default", "Basic")
 
     def of(kind: str, key: str) -> Any:
-        return found.get(kind, {}).get(key)
+        return fields.get(kind, {}).get(key)
 
     protocols = of("portMappings", "protocols")
     return Limits(
         default=default,
-        listed=tuple(kind for kind in SPELLINGS if kind in found),
+        listed=tuple(kind for kind in SPELLINGS if kind in fields),
         cidrs=of("ips", "cidrs"),
         ips_max=of("ips", "max"),
         macs=of("mac", "prefixes"),

@@ -1,6 +1,6 @@
-"""Reads plain JSON objects by a table of keys, each with one reader; what is wrong becomes a SpecError, never a raise.
+"""Reads plain JSON objects by a table of keys, each with one reader. Mistakes become SpecErrors; nothing is raised.
 
-A field that cannot be read is left out of the result, and the object is `unsound`: whoever builds a rule of it decides
+A field with a mistake is left out of the result, and the object is not sound: the code that makes a rule of it decides
 what that means (a Deny gets broader, an Allow accepts nothing). null is an absent key, as in Kubernetes.
 """
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 SECTION = "access policy, Kinds"
 
 PROBLEMS_MAX = 5_000
-"""Problems of one object that are kept: the status of a policy tells those of each of its 128 rules of 32 entries."""
+"""Problems of one object that are kept: a policy's status lists those of each of its 128 rules of 32 entries."""
 
 NEAR_MAX = 20
-"""Unknown keys of one object that are compared with known ones, in 0.1 ms each."""
+"""Unknown keys of one object that are compared with the known ones; each takes 0.1 ms."""
 
 
 class Reader:
@@ -32,7 +32,7 @@ class Reader:
     def __init__(self) -> None:
         self.problems: list[SpecError] = []
         self.count = 0
-        """How many were found, those included that are not kept."""
+        """The number of problems, including those that are not kept."""
 
     def add(self, path: str, detail: str, *, value: object = None, allowed: str = "", fix: str = "") -> None:
         """Add a problem; the first PROBLEMS_MAX are kept."""
@@ -52,17 +52,17 @@ class Reader:
         )
 
     def sound(self, read: Read, value: object, path: str) -> tuple[Any, bool]:
-        """Return what a reader makes of a value, and whether it found nothing wrong."""
+        """Return the value that a reader makes of a JSON value, and whether it had no problem."""
         before = self.count
-        found = read(self, value, path)
-        return found, self.count == before
+        result = read(self, value, path)
+        return result, self.count == before
 
     def members(self, value: object, path: str, readers: Mapping[str, Read]) -> tuple[dict[str, Any], bool]:
         """Return the sound fields of an object by key, and whether all of it is sound."""
         if not isinstance(value, dict):
             self.add(path, "it is missing" if value is None else "wrong JSON type", value=value, allowed="an object")
             return {}, False
-        found: dict[str, Any] = {}
+        fields: dict[str, Any] = {}
         is_sound = True
         for key, member in value.items():
             if member is None:
@@ -75,9 +75,9 @@ class Reader:
                 continue
             field, is_fine = self.sound(read, member, where)
             if is_fine:
-                found[key] = field
+                fields[key] = field
             is_sound = is_sound and is_fine
-        return found, is_sound
+        return fields, is_sound
 
     def _add_unknown(self, key: str, path: str, known: Iterable[str]) -> None:
         names = list(known)
@@ -86,7 +86,7 @@ class Reader:
         self.add(path, "unknown key", fix=fix, allowed=", ".join(names) or "no key")
 
     def items(self, value: object, path: str, *, limit: int, least: int = 0) -> list[tuple[object, str]]:
-        """Return the items of a list with their paths; none if it is no list, or too long or short."""
+        """Return the items of a list with their paths; [] if it is not a list, or is too long or too short."""
         if not isinstance(value, list):
             self.add(path, "wrong JSON type", value=value, allowed="a list")
             return []
@@ -117,12 +117,12 @@ def text(*, longest: int, is_right: Callable[[str], object] = lambda _text: True
 
 
 def whole(text: str) -> str:
-    """Return a text that can be encoded: JSON can escape half a character, which the API server replaces, too."""
+    """Return a text that can be encoded. JSON can escape half a character, which the API server also replaces."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def choice(*values: str) -> Read:
-    """Return a reader of one of a few words."""
+    """Return a reader of one of some words."""
 
     def read(reader: Reader, value: object, path: str) -> object:
         if value not in values:
@@ -136,18 +136,18 @@ def choice(*values: str) -> Read:
 
 
 def texts(*, most: int, least: int = 0, item: Read, is_set: bool = True) -> Read:
-    """Return a reader of a list of strings, to a tuple; of a set, each may be listed once."""
+    """Return a reader of a list of strings. A set may list each of them once."""
 
     def read(reader: Reader, value: object, path: str) -> tuple[str, ...]:
         items = reader.items(value, path, limit=most, least=least)
-        found = tuple(item(reader, one, where) for one, where in items)
+        read_items = tuple(item(reader, one, where) for one, where in items)
         seen: set[str] = set()
         for one, where in items if is_set else ():
             if isinstance(one, str) and one in seen:
                 reader.add(where, "it is listed twice", value=one, fix="remove one of them")
             elif isinstance(one, str):
                 seen.add(one)
-        return found
+        return read_items
 
     return read
 

@@ -1,4 +1,4 @@
-"""The decision table of the access rules (`tests/vectors/policy_cases.json`) as worlds and AdmissionReviews."""
+"""The decision table of the access rules (`tests/vectors/policy_cases.json`) as clusters and AdmissionReviews."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CAPABILITIES = dict.fromkeys(("ips", "mac", "bandwidth", "portMappings", "infini
 
 
 def policies_of(case: Mapping[str, Any]) -> Policies:
-    """Return the policies and the configuration of a case, which must be read without a problem."""
+    """Return the policies and the configuration of a case, which must have no problems."""
     objects: list[dict[str, Any]] = [
         {"kind": POLICY_KIND, "metadata": {"name": policy["name"]}, "spec": policy["spec"]}
         for policy in case.get("policies") or ()
@@ -50,11 +50,11 @@ def rules_of(case: Mapping[str, Any]) -> Rules:
 
 
 def capable(config: str) -> str:
-    """Return a configuration that can do all that is asked of it.
+    """Return a configuration that has every capability.
 
     NB: the networks of the table declare no capabilities. The access rules do not ask for them, but the plan does: a
     pod that asks for `ips` of a network without that capability is refused with `capability-missing`, since no plugin
-    would get the request (CNI 1.1 §"runtimeConfig"). Changed as text, because some are not what they parse to.
+    would get the request (CNI 1.1 §"runtimeConfig"). The change is made in the text, because some texts repeat keys.
     """
     assert config.startswith("{")
     return f'{{"capabilities": {json.dumps(CAPABILITIES)}, {config[1:]}'
@@ -125,7 +125,7 @@ def review(
     subresource: str = "",
     operation: str | None = None,
 ) -> bytes:
-    """Return an AdmissionReview about an object; the operation is UPDATE where there is an old one."""
+    """Return an AdmissionReview about an object; the operation is UPDATE if there is an old one."""
     group, version = KINDS[kind]
     what = {"group": group, "version": version, "kind": kind}
     metadata = thing["metadata"]

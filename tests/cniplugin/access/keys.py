@@ -11,7 +11,7 @@ from webhook.plugindata import touches
 
 
 class Key(NamedTuple):
-    """One key that touches something: of which plugin, below which keys, in how many lists."""
+    """One key that touches something: its plugin, the keys above it, and the lists around it."""
 
     plugin: str
     kind_of_plugin: str
@@ -49,7 +49,7 @@ KEYS = [key for file in touches.load_files() for key in keys_of(file)]
 
 
 def spellings(name: str) -> list[str]:
-    """Return ways of Go to read a key: letter case, U+017F for s, U+212A for k."""
+    """Return spellings that Go reads as a key: other letter case, U+017F for s, U+212A for k."""
     mixed = "".join(char.upper() if index % 2 else char.lower() for index, char in enumerate(name))
     found = [name, name.lower(), name.upper(), mixed, name.swapcase()]
     found += [name.lower().replace("s", "\u017f"), name.lower().replace("k", "\u212a")]
@@ -57,7 +57,7 @@ def spellings(name: str) -> list[str]:
 
 
 def nest(key: Key, value: Any, spell: int) -> Any:
-    """Return the object that has a value at a key, in lists where the plugin wants them, spelt so at every depth."""
+    """Return an object with a value at a key, in the lists of the plugin, in the given spelling at every depth."""
     for name, lists in reversed(key.steps):
         ways = spellings(name)
         for _ in range(lists):

@@ -1,4 +1,4 @@
-"""The webhook's server over TLS, as policies, networks and namespaces in files make it, and what it answers."""
+"""A server of the webhook over TLS, with policies, networks and namespaces from files, and its answers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from webhook.trees.manifests import load_snapshot
 
 class Unobserved:
     def review(self, path: str, request: Request, decision: Decision, seconds: float) -> None:
-        """Take no note: other tests see to the log."""
+        """Log nothing: other tests are about the log."""
 
 
 class Server:
@@ -36,7 +36,7 @@ class Server:
         return self._client.post(body)
 
     def ask(self, body: bytes) -> tuple[Request, Decision]:
-        """Send a review; return the request, and the answer as a client of the API server gets to see it."""
+        """Send a review; return the request, and the answer as a client of the API server sees it."""
         answer = self.post(body)
         assert answer.status == 200, answer.body
         response = json.loads(answer.body)["response"]
@@ -55,7 +55,7 @@ class Server:
 
 
 class Servers:
-    """Starts servers that all end together."""
+    """Starts servers and ends all of them together."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -79,9 +79,9 @@ class Servers:
         policies: Iterable[Mapping[str, Any]] = (),
         problem: str | None = None,
     ) -> Server:
-        """Start a server of a cluster that is written to files first.
+        """Write a cluster to files and start its server.
 
-        `networks`: `namespace/name` to `spec.config`, or to metadata with `config` in it. `problem`: why it is not ready.
+        `networks`: `namespace/name` to `spec.config`, or to metadata that has `config`. `problem`: why it is not ready.
         """
         self._count += 1
         tree = self._directory / f"tree-{self._count}"

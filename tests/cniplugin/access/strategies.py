@@ -1,4 +1,4 @@
-"""Generators of policies, pods, networks and requests, from words so few that rules, pods and networks often meet."""
+"""Generators of policies, pods, networks and requests, from few words, so that rules, pods and networks often match."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NAMESPACES = {
     "default": {},
 }
 NAMES = ("lan-qa", "san-qb", "raw-qc", "odd-qd")
-"""Names that are part of no other word of a message."""
+"""Names that are not part of another word of a message."""
 
 CONTENTS: dict[str, str | None] = {
     "macvlan": '{"cniVersion":"1.0.0","type":"macvlan","master":"bond1"}',
@@ -196,7 +196,7 @@ _requests: dict[str, st.SearchStrategy[Any]] = {
 
 
 def elements() -> st.SearchStrategy[NetworkSelectionElement]:
-    """Return a generator of what a pod may ask for."""
+    """Return a generator of the requests of a pod."""
     asked = st.one_of(st.just({}), st.fixed_dictionaries({}, optional=_requests))
     return st.builds(
         lambda namespace, name, more: NetworkSelectionElement(namespace=namespace, name=name, **more),
@@ -208,7 +208,7 @@ def elements() -> st.SearchStrategy[NetworkSelectionElement]:
 
 @st.composite
 def items(draw: st.DrawFn) -> Item:
-    """Return a network that is asked for, which may exist."""
+    """Draw a network that a pod asks for; it may exist."""
     element = draw(elements())
     network = draw(st.one_of(st.none(), networks(element.namespace, element.name)))
     return Item(
@@ -220,7 +220,7 @@ def items(draw: st.DrawFn) -> Item:
 
 
 def read(objects: list[dict[str, Any]]) -> Policies:
-    """Return policies that have no problem, which is what these generators are to make."""
+    """Return policies, and check that these generators make them without problems."""
     found = read_policies(objects)
     assert [policy.problems for policy in found.policies if policy.problems] == []
     return found
@@ -230,7 +230,7 @@ def rules(objects: list[dict[str, Any]], config: Config) -> Rules:
     return compile_rules(read(objects), config)
 
 
-# What is broken on purpose
+# Broken on purpose
 
 WRONG: tuple[Any, ...] = ("", "?!", 7, -1, 1.5, True, [], ["?!"], [7], [[]], {}, {"?": "!"}, "x" * 600)
 
@@ -259,7 +259,7 @@ def broken(draw: st.DrawFn, thing: Mapping[str, Any]) -> dict[str, Any]:
         holder: Any = made
         for step in way:
             holder = holder[step]
-        # Keys of matchLabels are anybody's: another one is another rule, and can be read.
+        # Any key of matchLabels can be read: another key makes another rule.
         if isinstance(last, str) and way[-1:] != ["matchLabels"] and draw(st.booleans()):
             holder[f"{last}x"] = holder.pop(last)
         else:

@@ -1,7 +1,7 @@
-"""Every case of the decision table, decided as expected: as values, as a whole AdmissionReview, and as on the node.
+"""Every case of the decision table is decided as expected: as values, as a whole AdmissionReview, and on the node.
 
-The table wins over the text of the access policy's design. Its reason codes are those of the rules; where nothing was
-to be judged, or the text could not be read, this project names no rule or a narrower one: see OTHER_CODES.
+The table has precedence over the text of the access policy's design. Its reason codes are those of the rules. If there is
+nothing to judge, or the text cannot be read, this project names no rule or a narrower one: see OTHER_CODES.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from webhook.admission.view.decisioncontext import DecisionContext
 from webhook.review import wire
 
 OTHER_CODES: dict[tuple[str, str], tuple[str, ...]] = {
-    # nothing was judged
+    # nothing is judged
     ("A09", "NoNetworks"): (),
     ("G06", "TemplatesOff"): (),
     ("G08", "TemplateUnchanged"): (),
@@ -34,14 +34,14 @@ OTHER_CODES: dict[tuple[str, str], tuple[str, ...]] = {
     ("I15", "BuiltinUnsafeConfig"): ("cni-meta-plugin",),
     ("I16", "BuiltinUnsafeConfig"): ("json-duplicate-key",),
     ("I18", "BuiltinBadConsent"): ("consent",),
-    # what is on trial does not decide
+    # a rule on trial does not decide
     ("I17", "DefinitionDenyRule"): ("DefinitionDefault",),
 }
 
 NODE_CASES = ("D10", "H17")
-"""Judged here with the rules in force, as a node that has them does."""
+"""Cases of the node, judged with the rules in force."""
 NODE_WITHOUT_RULES = ("H13", "H14", "H15")
-"""What a node does when it cannot ask for the rules: a matter of its snapshot, tested where that is kept."""
+"""Cases of a node that cannot ask for the rules; the tests of its snapshot have them."""
 
 ADMISSION = [case for case in CASES if case.get("stage", "admission") == "admission"]
 ATTACHMENTS = [case for case in ADMISSION if case.get("kind", "Pod") == "Pod" and case.get("op", "CREATE") == "CREATE"]
@@ -62,7 +62,7 @@ BY_POLICIES = {
     "AllowRule", "ConsentMissing", "DefinitionAllowRule", "DefinitionDenyRule", "DenyRule", "NotWithinDefinitionRule",
     "NotWithinRule",
 }  # fmt: skip
-"""Reason codes that a policy stands behind."""
+"""Reason codes of refusals by a policy."""
 
 
 def decide(case: dict[str, Any]) -> Decision:
@@ -90,7 +90,7 @@ def test_what_is_on_trial_is_recorded() -> None:
 
 @pytest.mark.parametrize("case", ADMISSION, ids=name_of)
 def test_answer_on_the_wire(case: dict[str, Any]) -> None:
-    """What the API server gets: verdict, code, reason, one cause per refused item with the reason code."""
+    """The answer has verdict, code, reason, and for each refused item a cause with the reason code."""
     request = wire.decode(review_of(case))
     answer = json.loads(wire.encode(request, evaluate(request, DecisionContext(world_of(case), rules_of(case)))))
     response = answer["response"]
@@ -142,7 +142,7 @@ def test_on_the_node(case_id: str) -> None:
 
 @pytest.mark.parametrize("case", [case for case in ATTACHMENTS if case["id"] != "H11"], ids=name_of)
 def test_each_network_is_judged_the_same_at_both_ends(case: dict[str, Any]) -> None:
-    """But for the gate of upstream Multus, which does not run where this project's plugin asks (H16)."""
+    """Except for the gate of upstream Multus, which does not run where this project's plugin does (H16)."""
     here, there = judge_all(case, is_on_node=False), judge_all(case, is_on_node=True)
     assert all(verdict.is_allowed for verdict in here) == (case["expect"] != "deny")
     if case["reason_code"] == "MultusGate":

@@ -1,4 +1,4 @@
-"""The admin's manual, docs/access.md: each recipe's own YAML, and each line of its tables."""
+"""Each recipe of the admin's manual, docs/access.md, does what the lines of its tables say."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def test_every_recipe_is_there_and_tried() -> None:
 
 
 def test_the_cluster_of_the_recipes_is_one_that_plugins_accept() -> None:
-    """Whoever tries the recipes begins with it."""
+    """A reader who tries the recipes begins with this cluster."""
     result = CliRunner().invoke(nadmit, ["check", "-"], input=CLUSTER)
     assert result.stdout == "8 objects in 1 file (7 judged), 0 problems, 0 warnings\n"
 

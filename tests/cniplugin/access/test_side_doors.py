@@ -3,7 +3,7 @@
 | # | Door | Test here, and others |
 | --- | --- | --- |
 | 1 | definition edited after the check | test_01; on the node test_decision_table.py D10 |
-| 2 | tenant's definition of type host-device, foreign master | test_02; test_definitions.py |
+| 2 | tenant's definition of type host-device, foreign master | test_02; test_definitionrules.py |
 | 3 | `type: ../../x` | test_03; cniplugin/netspec/test_cniconfig.py |
 | 4 | empty `spec.config` runs a file of the node | test_04 |
 | 5 | delegating plugin, nested delegates | test_05; test_facts.py |
@@ -11,12 +11,12 @@
 | 7 | annotation changed by UPDATE | test_07; test_worked_examples.py 11 |
 | 8 | `pods/status`, `pods/binding` | test_08; webhook/admission/checks/test_bindings.py |
 | 9 | another default network | test_09 |
-| 10 | `cni-args` carrying ips, mac, sysctl | test_10; test_usage.py, test_worked_examples.py 4 |
+| 10 | `cni-args` carrying ips, mac, sysctl | test_10; test_limits_usage.py, test_worked_examples.py 4 |
 | 11 | JSON case, duplicates, null items | test_11; test_worked_examples.py 12 |
-| 12 | namespace label spoofing | test_12: the one label that nobody can set; the lint: test_lints.py |
-| 13 | NAD label self-selection, pod label evasion | test_13: what each narrowing is worth; lints: test_lints.py |
-| 14 | service account choice | test_14: it narrows, and is no boundary inside a namespace |
-| 15 | `failurePolicy: Ignore` window | test_15: whoever cannot answer does not allow; the node asks again, see 16 |
+| 12 | namespace label spoofing | test_12: the one label that cannot be set; the lint: test_lints.py |
+| 13 | NAD label self-selection, pod label evasion | test_13: which conditions an author can evade; lints: test_lints.py |
+| 14 | service account choice | test_14: it narrows, but does not protect inside a namespace |
+| 15 | `failurePolicy: Ignore` window | test_15: a webhook that cannot answer does not allow; the node asks again, see 16 |
 | 16 | webhook configuration deleted | test_decision_table.py: the node judges the same by itself |
 | 17 | static pods | test_17: a mirror pod is judged like any other; cniplugin/cluster/test_objects.py has its annotations read at ADD |
 | 18 | forged mirror annotations | test_18: no annotation exempts |
@@ -24,7 +24,7 @@
 | 20 | forged network-status | test_20 |
 | 21 | replay of a signed approval | test_21: nothing that a pod carries approves anything |
 | 22 | existence probing | test_22; test_properties.py |
-| 23 | expensive policy | test_23; test_matchers.py, test_index.py, test_listing.py |
+| 23 | expensive policy | test_23; test_matchers.py, test_ruleindex.py, test_allowednetworks.py |
 | 24 | sandbox re-creation after tightening | test_24; on the node H17 |
 """
 
@@ -138,7 +138,7 @@ def write(server: Server, config: str | None, *, user: dict[str, Any] = TENANT, 
 
 
 def test_01_a_definition_edited_after_the_check(servers: Servers) -> None:
-    """What a pod was allowed by its content is asked again with the content of the day, here and on the node."""
+    """A pod that was allowed by a network's content is judged again with the new content, here and on the node."""
     before, after = start(servers, NO_HOST_DEVICE), start(servers, NO_HOST_DEVICE, networks={"blue/lan": HOST_DEVICE})
     assert ask(before, pod("lan")).is_allowed
     assert ask(after, pod("lan")).rules == ("DenyRule",)
@@ -173,7 +173,7 @@ def test_02_a_tenants_definition(servers: Servers, config: str, *, is_allowed: b
     ],
 )
 def test_03_a_path_as_type(servers: Servers, config: str) -> None:
-    """Refused when written, by whomever, and when used, if it was written before anybody checked."""
+    """It is refused when any user writes it, and when a pod uses it, if it is older than the webhook."""
     server = start(servers, networks={"blue/trick": config}, config={"posture": "Open"})
     masters = {"username": "root", "groups": ["system:masters"]}
     assert write(server, config, user=masters).code == 422
@@ -256,7 +256,7 @@ WAYS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("way", WAYS)
 def test_06_every_way_to_name_an_interface_or_a_vlan(servers: Servers, way: str) -> None:
-    """When it is written, by an Allow and by a Deny; when a pod attaches, by both."""
+    """An Allow and a Deny find it when it is written, and when a pod attaches."""
     config = json.dumps({"cniVersion": "1.0.0", **WAYS[way]})
     allow = policy(
         "allow",
@@ -334,7 +334,7 @@ def test_08_subresources_of_a_pod(plain: Server, subresource: str) -> None:
 
 @pytest.mark.parametrize("key", [NETWORKS, DEFAULT_NETWORK, STATUS])
 def test_08_annotations_on_a_binding(plain: Server, key: str) -> None:
-    """They are merged into the pod, over its own; refused even if the pod might have them."""
+    """The API server merges them over the pod's own. They are refused even if the pod might have them."""
     binding = {
         "metadata": {"name": "web-0", "namespace": "blue", "annotations": {key: "lan"}},
         "target": {"name": "n1"},
@@ -397,7 +397,7 @@ def test_11_tricks_in_a_definition(plain: Server) -> None:
 
 
 def test_12_a_namespace_cannot_take_the_name_of_another(servers: Servers) -> None:
-    """`kubernetes.io/metadata.name` and `namespaces` hold; any other label is its author's, and a lint says so."""
+    """`kubernetes.io/metadata.name` and `namespaces` cannot be forged; authors choose other labels, and a lint warns."""
     storage = {"name": "san", "action": "Allow", "networks": [{"namespaces": ["infra"]}]}
     by_name = policy("p", pods=[{"namespaces": ["blue"]}], attachments=[storage])
     by_name_label = policy(
@@ -414,7 +414,7 @@ def test_12_a_namespace_cannot_take_the_name_of_another(servers: Servers) -> Non
 
 
 def test_13_labels_are_under_their_authors_control(servers: Servers) -> None:
-    """A network cannot label itself into a rule that names namespaces; a Deny for labelled pods can be evaded."""
+    """The labels of a network do not help it into a rule that names namespaces; a pod can evade a Deny by its labels."""
     labelled = {"config": MACVLAN, "labels": {"class": "shared"}}
     selected = {
         "name": "a",
@@ -440,24 +440,24 @@ def test_14_a_service_account_is_no_boundary_inside_a_namespace(servers: Servers
     excepted = [{"namespaces": ["green"], "serviceAccounts": ["router"]}]
     server = start(servers, policy("p", exceptPods=excepted, attachments=[deny]), networks={"green/lan": MACVLAN})
     asked = '[{"name":"lan","default-route":["10.1.0.1"]}]'
-    assert ask(server, pod(asked, namespace="green", account="router")).is_allowed  # whoever makes the pod
+    assert ask(server, pod(asked, namespace="green", account="router")).is_allowed  # the author of the pod chooses it
     assert not ask(server, pod(asked, namespace="green")).is_allowed
     assert not ask(server, pod(asked, namespace="blue", account="router")).is_allowed
 
 
 def test_15_whoever_cannot_answer_does_not_allow(servers: Servers) -> None:
-    """The API server takes any of these for a failure; where the policy is Fail, that refuses."""
+    """The API server takes each of these answers for a failure, which failurePolicy Fail turns into a refusal."""
     waiting = servers.start(namespaces=NAMESPACES, networks=CLUSTER, problem="networks not listed yet")
     answer = waiting.post(review("Pod", pod("lan")))
     assert (answer.status, answer.headers["retry-after"]) == (503, "1")
     for body in (b"{}", b"[", review("Pod", pod("lan")).replace(b'"uid"', b'"id"')):
         answer = start(servers).post(body)
         assert answer.status == 400
-        assert answer.text  # a line for people, and no AdmissionReview
+        assert answer.text  # a line of text instead of an AdmissionReview
 
 
 def test_16_the_node_judges_the_same_by_itself() -> None:
-    """Without any webhook: see there."""
+    """The tests of the node judge the table without a webhook."""
     assert len(test_decision_table.ATTACHMENTS) > 40
     for case in test_decision_table.ATTACHMENTS:
         if case["expect"] == "deny" and case["id"] != "H11" and case["reason_code"] != "MultusGate":
@@ -473,7 +473,7 @@ MIRROR = {
 
 
 def test_17_a_mirror_pod_is_judged_like_any_other(plain: Server) -> None:
-    """The kubelet runs its pod all the same, and the plugin asks the rules again with these annotations."""
+    """The kubelet runs the static pod in any case, and the plugin judges these annotations again."""
     assert ask(plain, pod("green/shared", more=MIRROR), user=NODE).rules == ("PostureIsolated",)
     assert ask(plain, pod("lan", more=MIRROR), user=NODE).is_allowed
 
@@ -495,7 +495,7 @@ def test_18_no_user_is_exempt_for_attachments(plain: Server, user: dict[str, Any
 
 
 def test_19_a_pod_before_its_network(servers: Servers) -> None:
-    """A pod waits for its network; a workload is told. Content decides when there is some, here and on the node."""
+    """A pod waits for its network; a workload gets a warning. Once the network exists, its content decides."""
     server = start(servers, NO_HOST_DEVICE)
     assert ask(server, pod("later")).rules == ("network-not-found",)
     assert ask(server, pod("later", kind="Deployment"), kind="Deployment").verdict == "warn"
@@ -525,7 +525,7 @@ def test_20_a_forged_network_status(servers: Servers, plain: Server) -> None:
 
 
 def test_21_nothing_that_a_pod_carries_approves_it(plain: Server) -> None:
-    """An earlier admission, a status of a network that it has, and a name that was allowed count for nothing."""
+    """An earlier admission, the status of a network, and an allowed name do not count."""
     carried = {
         STATUS: '[{"name":"green/shared","interface":"net1","ips":["10.1.0.7"]}]',
         "access.nadmit.io/approved": "sig",
@@ -561,7 +561,7 @@ def test_22_existence_cannot_be_probed(servers: Servers, asked: str, rules: list
 
 @pytest.mark.slow
 def test_23_the_largest_policies_cost_little(servers: Servers) -> None:
-    """64 rules of 32 networks of 64 patterns, for 32 entries of pods: bounded, and no pattern is tried twice."""
+    """64 rules of 32 networks of 64 patterns, for 32 entries of pods: no pattern is compared twice."""
     names = [f"n{number}-*" for number in range(64)]
     networks = [{"names": names, "masters": names, "namespaces": names} for _ in range(32)]
     pods = [{"namespaces": names, "serviceAccounts": [f"s{number}" for number in range(64)]} for _ in range(31)]
@@ -575,7 +575,7 @@ def test_23_the_largest_policies_cost_little(servers: Servers) -> None:
 
 
 def test_24_a_sandbox_after_the_rules_were_tightened(servers: Servers, plain: Server) -> None:
-    """A pod that runs is left alone; what attaches again is asked with the rules of the day (on the node: H17)."""
+    """A running pod is not judged again. A new attachment is judged by the new rules (on the node: H17)."""
     deny = policy("new", attachments=[{"name": "no-lan", "action": "Deny", "networks": [{"names": ["lan"]}]}])
     tightened = start(servers, deny)
     assert ask(plain, pod("lan")).is_allowed

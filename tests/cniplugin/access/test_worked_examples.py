@@ -1,11 +1,11 @@
 """The worked examples of the access policy's design, byte for byte as kubectl prints them.
 
-`tests/vectors/worked_examples/*.yaml` and `tests/golden/access/*.txt` are copied from the design, and never written
-from what this project says: UPDATE_GOLDEN changes nothing here. Each example is a review over TLS against a server that
-has read the example's own policies. Two things are added to what the examples show:
+`tests/vectors/worked_examples/*.yaml` and `tests/golden/access/*.txt` are copied from the design. UPDATE_GOLDEN does not
+change them. Each example is a review over TLS against a server that has read the example's own policies. There are two
+differences from the examples:
 
 - The definitions declare the capabilities that the examples ask for, without which no plugin would get the request.
-- Nothing is created here, so what is allowed is printed as `allowed` where kubectl says `created`.
+- Nothing is created here, so an allowed object is printed as `allowed` where kubectl prints `created`.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ COMMON: dict[str, dict[str, Any]] = {
     "networks": {"blue/lan": MACVLAN, "infra/storage": MACVLAN, "default/internet": MACVLAN, "green/shared": MACVLAN},
     "config": {"posture": "Isolated", "globalNamespaces": ["default"], "messages": {"contact": "#net-team"}},
 }
-"""What is common to all examples, as the design says above them."""
+"""The objects that all examples share, from the design's introduction to them."""
 
 NETWORKS = "k8s.v1.cni.cncf.io/networks"
 
 
 class Example(NamedTuple):
-    """What the text around an example says. `file`: what kubectl was given."""
+    """The facts from the text around an example. `file`: the argument of kubectl."""
 
     name: str
     file: str | None = "web.yaml"
@@ -71,7 +71,7 @@ ALL = (
 
 
 def documents(example: Example) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
-    """Return the policies of an example, and the object that is written."""
+    """Return the policies of an example, and the object that the user writes."""
     text = (EXAMPLES / f"{example.name}.yaml").read_text()
     found = [document for document in yaml.safe_load_all(text) if document]
     policies = [document for document in found if document["kind"] == "NetworkAttachmentPolicy"]
@@ -83,7 +83,7 @@ def documents(example: Example) -> tuple[list[dict[str, Any]], dict[str, Any] | 
 def body_of(example: Example, written: dict[str, Any] | None) -> bytes:
     if written is not None:
         return review(written["kind"], written, user=example.user)
-    # The pod of example 11 stands in a comment.
+    # The pod of example 11 is in a comment.
     before, after = "lan", "lan,default/internet,green/shared,infra/other"
     text = (EXAMPLES / f"{example.name}.yaml").read_text()
     assert f'pod blue/web-0 runs with networks: "{before}"; then' in text

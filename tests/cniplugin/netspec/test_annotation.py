@@ -42,7 +42,7 @@ def test_vector(case: dict[str, Any]) -> None:
 
 
 def _contract(item: dict[str, Any]) -> dict[str, Any]:
-    """Drop the zeros that Go's struct adds to `bandwidth`: they say "not asked for" (docs/conformance.md)."""
+    """Drop the zeros that Go's struct adds to `bandwidth`: they mean "no request" (docs/conformance.md)."""
     if "bandwidth" not in item:
         return item
     return {**item, "bandwidth": {key: rate for key, rate in item["bandwidth"].items() if rate}}
@@ -204,7 +204,7 @@ def test_every_key_is_read() -> None:
 @pytest.mark.parametrize("key", ["mac", "interface", "interfaceRequest", "infiniband-guid", "ipam-claim-reference"])
 @pytest.mark.parametrize("nothing", ["", None])
 def test_an_empty_request_is_no_request(key: str, nothing: str | None) -> None:
-    """As in Go, whose readers are in use everywhere."""
+    """As in Go, in which most readers are written."""
     text = json.dumps([{"name": "a", key: nothing}])
     assert annotation.parse(text, namespace="ns") == (NetworkSelectionElement(name="a", namespace="ns"),)
 
@@ -339,9 +339,9 @@ HOSTILE: dict[str, Callable[[int], str]] = {
 @pytest.mark.slow
 @pytest.mark.parametrize("shape", HOSTILE)
 def test_hostile_text_costs_linear_time(shape: str) -> None:
-    """Sixteen times the text may cost 40 times the time, plus what `json` needs for a text of that size.
+    """Sixteen times the text may take 40 times as long, plus the time of `json` for a text of that size.
 
-    A quadratic parser would need 256 times.
+    A quadratic parser would take 256 times as long.
     """
     small, large = (_seconds(HOSTILE[shape](size)) for size in (15_000, 240_000))
     started = time.process_time()

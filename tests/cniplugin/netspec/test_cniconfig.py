@@ -48,7 +48,7 @@ def problems_of(text: str, *, name: str = "net-a") -> list[list[str]]:
 
 
 def shown(config: NetworkConfigList) -> dict[str, Any]:
-    """Return what the vectors say about a network."""
+    """Return the fields of a network that the vectors have."""
     return {
         "name": config.name,
         "written_name": config.written_name,
@@ -155,7 +155,7 @@ CONFIG_LIKE = st.recursive(
 
 @st.composite
 def plugins(draw: st.DrawFn) -> dict[str, Any]:
-    """Draw a plugin as the standard has it, with keys of its own."""
+    """Draw a plugin with the keys of the standard and some of its own."""
     plugin: dict[str, Any] = {"type": draw(st.from_regex(r"[a-z][-a-z0-9.]{0,9}", fullmatch=True))}
     plugin |= draw(st.dictionaries(st.from_regex(r"x-[a-z]{1,5}", fullmatch=True), JSON_TEXT, max_size=3))
     plugin |= draw(
@@ -231,7 +231,7 @@ def test_the_version_is_the_highest_of_those_named(network: dict[str, Any]) -> N
 
 
 def is_total(text: str) -> bool:
-    """Say whether `text` has a reading or an explanation."""
+    """Say whether `text` is read, or refused with an explanation."""
     try:
         config = cniconfig.parse(text, name="net-a")
     except SpecErrors as errors:

@@ -1,4 +1,4 @@
-"""What importing the standard costs the node: the modules it loads, and the time, next to a bare interpreter."""
+"""The cost of importing the standard on the node: modules, and time compared with a bare interpreter."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def test_only_the_c_module_of_json_is_loaded() -> None:
 
 
 @pytest.mark.parametrize("text", ['{"a" 1}', "[1,]", '["a', "[tru]", "x", ""])
-def test_an_error_loads_what_says_it(text: str) -> None:
-    """NB: in this very process `json` is loaded, and the C scanner behaves otherwise."""
+def test_an_error_loads_json_for_its_message(text: str) -> None:
+    """NB: pytest has loaded `json`, and the C scanner then behaves differently; so this uses another process."""
     code = "from cniplugin.netspec.rawjson import loads\ntry: loads({!r})\nexcept ValueError as error: print(error)"
     assert "char" in run(LOAD + "\n" + code.format(text))
 

@@ -1,4 +1,4 @@
-"""Strict JSON: what the annotation's tests do not reach."""
+"""Strict JSON: cases that the tests of annotations do not have."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_integers_and_key_order_are_kept() -> None:
         ('{"a" 1}', "a ':' is expected after the key; a quote \" may be missing in the key before it"),
         ('["a" "b"]', "a ',' or the closing bracket is expected"),
         ("['a']", "a value is expected; use double quotes"),
-        ('["a\nb"]', "a line break or control character stands inside a string; a quote may be missing before it"),
+        ('["a\nb"]', "there is a line break or control character inside a string; a quote may be missing before it"),
         ('["\\x"]', "this escape is not known"),
         ('["\\u12"]', "\\u needs four hexadecimal digits"),
         ('["a', "this string has no closing quote"),
@@ -56,7 +56,7 @@ def test_a_syntax_error_says_what_is_expected(text: str, words: str) -> None:
 
 @pytest.mark.parametrize("text", ["[1,]", '{"a":1,}'])
 def test_a_trailing_comma(text: str) -> None:
-    """NB: CPython 3.13 reports the comma itself, older ones what follows it."""
+    """NB: CPython 3.13 reports the comma itself, older versions the character behind it."""
     assert "comma" in render(refused(text))
 
 

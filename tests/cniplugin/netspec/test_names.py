@@ -17,7 +17,7 @@ from cniplugin.netspec import names
     | st.from_regex(r"([0-9a-f]{0,4}:){1,8}[0-9a-f]{0,4}", fullmatch=True)
 )
 def test_an_ip_is_what_the_standard_library_reads(text: str) -> None:
-    """Python's ipaddress and Go's net.ParseIP agree but for zones, which neither the alphabet nor is_ip has."""
+    """Python's ipaddress and Go's net.ParseIP agree except about zones, which neither the alphabet nor is_ip has."""
     try:
         ipaddress.ip_address(text)
     except ValueError:

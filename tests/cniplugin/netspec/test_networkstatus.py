@@ -18,7 +18,7 @@ DATA = json.loads((VECTORS / "network_status.json").read_text())["cases"]
 ERRORS = {
     "mt-123-err": ("result-version", 'unsupported CNI result version "1.2.3"'),
     "ed-ver-120": ("result-version", 'unsupported CNI result version "1.2.0"'),
-    "ed-bad-ip": ("result-address", "this is no address with a prefix length"),
+    "ed-bad-ip": ("result-address", "this is not an address with a prefix length"),
 }
 
 ALWAYS_AN_ENTRY = "an attachment always has an entry (§5.1.1, §5.2); Multus writes none"
@@ -33,7 +33,7 @@ FROM_MULTUS = {
     "ed-only-host-ifs": ALWAYS_AN_ENTRY,
     "ed-gw-nil": NO_NIL,
 }
-"""Beside `default: false`, which §5.3.5 requires and Multus leaves out."""
+"""Differences other than `default: false`, which §5.3.5 requires and Multus leaves out."""
 
 FROM_SPEC_REASONS = {
     "ips": "bare addresses, which every reader has learnt; with one interface all of them, without index to the last",
@@ -77,7 +77,7 @@ FROM_SPEC = {
 
 
 def expected(case: dict[str, Any]) -> list[dict[str, Any]]:
-    """Derive our entries: Multus' with `default` and without "<nil>", or the minimal one where Multus has none."""
+    """Derive our entries: those of Multus with `default` and without "<nil>", or the minimal one if Multus has none."""
     if case["multus"] is not None:
         return [without_nil({"default": False, **entry}) for entry in case["multus"]]
     (entry,) = case["spec"]
@@ -136,7 +136,7 @@ def differing(ours: list[dict[str, Any]], spec: list[dict[str, Any]]) -> set[str
 
 
 def entries(name: str = "ns/n", **keys: Any) -> list[dict[str, Any]]:
-    """Return what is written for a result of the given keys."""
+    """Return the entries for a result with the given keys."""
     options = {key: keys.pop(key) for key in ("ifname", "default_route", "device_info") if key in keys}
     is_default = keys.pop("is_default", False)
     read = Result(cni_version="1.1.0", **keys)
@@ -155,7 +155,7 @@ def test_no_result_gives_a_minimal_entry() -> None:
 
 
 def test_the_asked_for_interface_stands_in_for_one_outside_the_pod() -> None:
-    """The host's end of a veth, without sandbox, is all that Calico reports; its mac is not the pod's."""
+    """The host's end of a veth, without sandbox, is all that Calico reports; its MAC address is not the pod's."""
     calico = (Interface(name="cali0", mac="ee:ee:ee:ee:ee:ee", mtu=1450),)
     ips = (IPConfig(address="10.0.0.1/32", interface=0),)
     assert entries(interfaces=calico, ips=ips, ifname="eth0", is_default=True) == [
@@ -169,14 +169,14 @@ def test_an_interface_of_the_result_wins_over_the_asked_for() -> None:
 
 @pytest.mark.parametrize("index", [0, 9])
 def test_the_default_network_keeps_its_default_when_the_gateway_is_not_in_the_pod(index: int) -> None:
-    """Only Multus then has no default at all (§5.3.5)."""
+    """Multus has no default in this case (§5.3.5)."""
     interfaces = (Interface(name="br0"), *pod_interfaces("eth0", "eth1"))
     ips = (IPConfig(address="10.0.0.1/8", gateway="10.0.0.2", interface=index),)
     assert [entry["default"] for entry in entries(interfaces=interfaces, ips=ips, is_default=True)] == [True, False]
 
 
 def test_gateway_and_default_route() -> None:
-    """§5.3.6.4: only if the selection has the key; an empty one keeps what the attachment brings."""
+    """§5.3.6.4: only if the selection has the key; an empty list keeps the default routes of the attachment."""
     routes = (
         Route(dst="0.0.0.0/0", gw="10.0.0.1"),
         Route(dst="::/0", gw="fd00::1"),
@@ -228,7 +228,7 @@ RESULTS = st.builds(
 @pytest.mark.slow
 @given(st.none() | RESULTS, st.booleans())
 def test_default_is_true_exactly_once_and_only_for_the_default_network(read: Result | None, is_default: bool) -> None:  # noqa: FBT001
-    """§5.2, §5.3.5: the default network has one entry with true, every other network none."""
+    """§5.2, §5.3.5: one entry of the default network has true, and no entry of another network."""
     written = networkstatus.entries("n", read, is_default=is_default)
     assert len(written) >= 1
     assert sum(entry.default for entry in written) == is_default

@@ -60,7 +60,7 @@ def test_generated_names_skip_requested_ones(text: str, expected: list[str]) -> 
 
 
 def test_the_default_network_comes_first_and_keeps_its_interface() -> None:
-    """§6.2. The positions of the others do not move."""
+    """§6.2. The positions of the others stay the same."""
     assert names_of("a,b", default="c") == ["eth0", "net1", "net2"]
     first, *others = planned("a,b", default="c@eth0").attachments
     assert (first.is_default, first.item, first.element.name) == (True, None, "c")

@@ -1,4 +1,4 @@
-"""The interpreter's own JSON, compared with the package that it does without."""
+"""The interpreter's own JSON, compared with the package `json`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ VALUES = st.recursive(
 
 @pytest.fixture(params=["fast", "slow"])
 def either(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the C module, and as where there is none."""
+    """Run with the C module, and without it."""
     if request.param == "slow":
         monkeypatch.setattr(rawjson, "fast", None)
 

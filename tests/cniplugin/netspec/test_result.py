@@ -77,7 +77,7 @@ def read(**keys: Any) -> Result:
 
 @pytest.mark.parametrize("version", ["1.0.0", "1.1.0"])
 def test_1_x_is_read_whole_and_printed_as_it_was(version: str) -> None:
-    """CNI 1.0.0 and 1.1.0 are one type (types/100): the keys of 1.1.0 survive under 1.0.0."""
+    """CNI 1.0.0 and 1.1.0 are one type (types/100): a result of 1.0.0 keeps the keys of 1.1.0."""
     value = {**FULL, "cniVersion": version}
     read = result.parse(value, cni_version="1.1.0")
     assert read == Result(
@@ -111,7 +111,7 @@ def test_1_x_is_read_whole_and_printed_as_it_was(version: str) -> None:
 
 @pytest.mark.parametrize("version", ["0.3.0", "0.3.1", "0.4.0"])
 def test_0_3_and_0_4(version: str) -> None:
-    """`ips[].version` is added, the 1.x keys of interfaces go (types/100 convertTo04x)."""
+    """`ips[].version` is added, the 1.x keys of interfaces are dropped (types/100 convertTo04x)."""
     value = {**BEFORE_1, "cniVersion": version}
     assert result.convert(result.parse(FULL, cni_version=""), version) == value
     assert result.convert(result.parse(value, cni_version=""), version) == value
@@ -121,7 +121,7 @@ def test_0_3_and_0_4(version: str) -> None:
 
 @pytest.mark.parametrize("version", ["0.1.0", "0.2.0"])
 def test_0_1_and_0_2(version: str) -> None:
-    """The first address of each family, routes with its family, of which only dst and gw (types/040 convertTo02x)."""
+    """The first address of each family is kept, and dst and gw of the routes of that family (types/040 convertTo02x)."""
     value = {**OLD, "cniVersion": version}
     assert result.convert(result.parse(FULL, cni_version=""), version) == value
     read = result.parse(value, cni_version="")
@@ -164,7 +164,7 @@ def test_routes_of_an_absent_family_have_no_place_in_0_2() -> None:
 )
 @pytest.mark.parametrize("empty", ["null", b"null", None, {}, "{}"])
 def test_an_empty_result_has_the_version_of_the_configuration(version: str, shape: Any, empty: Any) -> None:
-    """Read as exec.go:41-78 reads it; 1.x leaves empty dns out (types/100 MarshalJSON), the others print it."""
+    """It is read as in exec.go:41-78; 1.x omits an empty dns (types/100 MarshalJSON), the others print it."""
     assert result.convert(result.parse(empty, cni_version=version), version) == shape
 
 
@@ -333,7 +333,7 @@ def in_range(value: Result) -> bool:
 @pytest.mark.slow
 @given(RESULTS.filter(in_range), st.sampled_from(versions.VERSIONS))
 def test_reading_what_was_converted_gives_the_same_again(value: Result, version: str) -> None:
-    """Converting is idempotent, and between 1.0.0 and 1.1.0 nothing is lost."""
+    """Conversion is idempotent, and between 1.0.0 and 1.1.0 it loses nothing."""
     if version in result.VERSIONS_IP4_IP6 and not value.ips:
         return
     printed = result.convert(value, version)

@@ -116,7 +116,7 @@ def test_one_network_64_times_is_judged_once(monkeypatch: pytest.MonkeyPatch) ->
         judged.append(arguments[1].reference)
         return judge(*arguments, **more)
 
-    monkeypatch.setattr("webhook.admission.checks.networks.judge", note)
+    monkeypatch.setattr("webhook.admission.checks.podnetworks.judge", note)
     request = wire.decode(hostile.body(hostile.PODS["networks: lan,lan,.."], 64 * 4 - 1))
     assert evaluate(request, DecisionContext(snapshot(), RULES)).is_allowed
     assert judged == ["blue/lan"]

@@ -1,4 +1,4 @@
-"""A small cluster and minimal valid requests for admission tests, which change one thing each."""
+"""A small cluster and minimal valid requests for admission tests, which change one obj each."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def pod(networks: str | None = None, *, default: str | None = None, status: str 
 
 
 def request(
-    thing: Object | None,
+    obj: Object | None,
     *,
     old: Object | None = None,
     kind: GroupKind = POD,
@@ -141,9 +141,9 @@ def request(
         kind=kind,
         operation=operation or ("UPDATE" if old else "CREATE"),
         namespace="blue",
-        name=thing.name if thing else "web-0",
+        name=obj.name if obj else "web-0",
         user=user or User("alice", ("system:authenticated",)),
-        object=thing,
+        object=obj,
         old_object=old,
     )
     return plain._replace(**more)  # type: ignore[arg-type]

@@ -138,14 +138,14 @@ def test_a_command_and_the_server_decide_alike() -> None:
     ],
 )
 def test_the_admission_review_of_an_object(api_version: str, kind: str, resource: str) -> None:
-    thing = {"apiVersion": api_version, "kind": kind, "metadata": {"name": "a"}}
-    request = json.loads(judging.admission_review(thing, namespace="blue"))["request"]
+    obj = {"apiVersion": api_version, "kind": kind, "metadata": {"name": "a"}}
+    request = json.loads(judging.admission_review(obj, namespace="blue"))["request"]
     group, _, version_name = api_version.rpartition("/")
     assert request["kind"] == {"group": group, "version": version_name, "kind": kind}
     assert request["resource"]["resource"] == resource
     assert request["operation"] == "CREATE"
     assert request["userInfo"]["username"] == "nadmit-review"
-    assert request["object"] == thing
+    assert request["object"] == obj
     assert request["uid"]
 
 

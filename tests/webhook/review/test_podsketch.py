@@ -74,7 +74,7 @@ def test_equal_sketches_get_equal_answers(
     one = sketch(pod, injection.read)
     if one is None or sketch(other, injection.read) != one:
         return
-    assert told(ask_mutate(other, world, injection)) == told(ask_mutate(pod, world, injection))
+    assert answer_of(ask_mutate(other, world, injection)) == answer_of(ask_mutate(pod, world, injection))
 
 
 @pytest.mark.slow
@@ -89,10 +89,10 @@ def test_equal_requests_are_judged_equally(
     one = sketch_requests(pod)
     if one is None or sketch_requests(other) != one:
         return
-    assert told(ask_validate(other, world, injection)) == told(ask_validate(pod, world, injection))
+    assert answer_of(ask_validate(other, world, injection)) == answer_of(ask_validate(pod, world, injection))
 
 
-def told(decision: Decision) -> object:
+def answer_of(decision: Decision) -> object:
     """An answer without the pod's name."""
     return decision.operations, decision.is_allowed, decision.warnings, decision.rules
 

@@ -64,13 +64,13 @@ def reviews(cluster: Snapshot, noted: Noted) -> Reviews:
 
 
 def body(networks: str) -> bytes:
-    thing: dict[str, Any] = {"metadata": {"name": "web-0", "annotations": {NETWORKS: networks}}, "spec": {}}
+    obj: dict[str, Any] = {"metadata": {"name": "web-0", "annotations": {NETWORKS: networks}}, "spec": {}}
     request = {
         "uid": "u",
         "kind": {"group": "", "kind": "Pod"},
         "operation": "CREATE",
         "namespace": "blue",
-        "object": thing,
+        "object": obj,
     }
     return json.dumps({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}).encode()
 

@@ -20,18 +20,18 @@ from webhook.serving.http import RequestError
 RECORDINGS = sorted((EXAMPLES / "recordings").glob("*.json"))
 
 
-def review(kind: str = "Pod", group: str = "", thing: object = None, **more: object) -> bytes:
+def review(kind: str = "Pod", group: str = "", obj: object = None, **more: object) -> bytes:
     request = {
         "uid": "u",
         "kind": {"group": group, "version": "v1", "kind": kind},
         "operation": "CREATE",
-        "object": thing,
+        "object": obj,
     }
     return json.dumps({"apiVersion": wire.API_VERSION, "kind": wire.KIND, "request": {**request, **more}}).encode()
 
 
-def read(kind: str, group: str, thing: object) -> Object:
-    found = wire.decode(review(kind, group, thing)).object
+def read(kind: str, group: str, obj: object) -> Object:
+    found = wire.decode(review(kind, group, obj)).object
     assert found is not None
     return found
 
@@ -59,7 +59,7 @@ TEMPLATE = {"metadata": {"annotations": {"a": "b"}, "labels": {"c": "d"}}, "spec
 
 
 @pytest.mark.parametrize(
-    ("kind", "group", "thing"),
+    ("kind", "group", "obj"),
     [
         ("Pod", "", TEMPLATE),
         ("Deployment", "apps", {"spec": {"template": TEMPLATE}}),
@@ -69,8 +69,8 @@ TEMPLATE = {"metadata": {"annotations": {"a": "b"}, "labels": {"c": "d"}}, "spec
         ("PodTemplate", "", {"template": TEMPLATE}),
     ],
 )
-def test_the_pod_of_every_kind_is_found(kind: str, group: str, thing: dict[str, Any]) -> None:
-    found = read(kind, group, thing)
+def test_the_pod_of_every_kind_is_found(kind: str, group: str, obj: dict[str, Any]) -> None:
+    found = read(kind, group, obj)
     assert (found.annotations, found.labels, found.service_account) == ({"a": "b"}, {"c": "d"}, "robot")
 
 
@@ -89,9 +89,9 @@ def test_a_kind_that_is_not_judged_may_have_fields_of_other_types() -> None:
 @pytest.mark.parametrize(
     "kind", ["Pod", "Deployment", "CronJob", "PodTemplate", "NetworkAttachmentDefinition", "Other"]
 )
-@pytest.mark.parametrize("thing", [{}, {"metadata": {}}, {"spec": None}, {"metadata": {"annotations": None}}])
-def test_absent_members_are_empty(kind: str, thing: object) -> None:
-    found = read(kind, "apps" if kind == "Deployment" else "batch" if kind == "CronJob" else "", thing)
+@pytest.mark.parametrize("obj", [{}, {"metadata": {}}, {"spec": None}, {"metadata": {"annotations": None}}])
+def test_absent_members_are_empty(kind: str, obj: object) -> None:
+    found = read(kind, "apps" if kind == "Deployment" else "batch" if kind == "CronJob" else "", obj)
     assert (found.name, found.annotations, found.config) == ("", {}, None)
 
 
@@ -101,7 +101,7 @@ def test_a_definition_keeps_its_config_as_it_is() -> None:
 
 
 def test_a_name_that_is_still_generated() -> None:
-    request = wire.decode(review(thing={"metadata": {"generateName": "web-"}}))
+    request = wire.decode(review(obj={"metadata": {"generateName": "web-"}}))
     assert request.object_name == "web-*"
 
 
@@ -118,8 +118,8 @@ def test_a_name_that_is_still_generated() -> None:
         ),
         (review(uid=""), "request.uid is empty"),
         (review(uid=5), "$.request.uid"),
-        (review(thing=[]), "$.request.object"),
-        (review(thing={"metadata": {"annotations": {"a": 1}}}), "$.request.object.metadata.annotations"),
+        (review(obj=[]), "$.request.object"),
+        (review(obj={"metadata": {"annotations": {"a": 1}}}), "$.request.object.metadata.annotations"),
         (review(oldObject="x"), "$.request.oldObject"),
         (b"[" * 100_000, "array"),
     ],
@@ -217,8 +217,8 @@ def test_trials_are_in_the_audit_log() -> None:
     assert "trial" not in json.loads(wire.encode(request, Decision()))["response"]["auditAnnotations"]
 
 
-def _large(kind: dict[str, str], thing: dict[str, object]) -> bytes:
-    request = {"uid": "u", "kind": kind, "operation": "CREATE", "namespace": "blue", "object": thing}
+def _large(kind: dict[str, str], obj: dict[str, object]) -> bytes:
+    request = {"uid": "u", "kind": kind, "operation": "CREATE", "namespace": "blue", "object": obj}
     return json.dumps({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}).encode()
 
 

@@ -78,7 +78,9 @@ def check(request: Request, context: DecisionContext) -> Decision:
         warnings.append(networktext.dotted_name(name))
     is_kept = old is not None and old.config == new.config
     limits = None if is_kept else context.configuration.limits
-    parsed = _check_config(new.config, name, context.rules, problems, warnings, limits=limits)
+    parsed, text_problems, text_warnings = _read_text(new.config, name, context.rules, limits)
+    problems += text_problems
+    warnings += text_warnings
     if parsed is not None and plugins is not None and isinstance(new.config, str):
         resource, is_claimed = new.annotations.get(RESOURCE_NAME, ""), source_of(new.annotations) == BY_CLAIM
         findings = plugin_findings(new.config, name, plugins, resource=resource, is_claimed=is_claimed)
@@ -165,10 +167,10 @@ def _judge(request: Request, writing: Writing, rules: Rules, warnings: list[Admi
         return accesstext.definition_refused(request, verdict, warnings=warnings, field=writing.field)
     if verdict.code == "Exempt":
         warnings = [*warnings, *_unattachable(writing, rules)]
-    found = judge_definition_trial(writing, rules)
-    trials = (accesstext.definition_trial_record(*found),) if found else ()
-    if found and found[0] == "Warn":
-        warnings = [*warnings, accesstext.definition_trial(request, found[1], rules.config)]
+    trial = judge_definition_trial(writing, rules)
+    trials = (accesstext.definition_trial_record(*trial),) if trial else ()
+    if trial and trial[0] == "Warn":
+        warnings = [*warnings, accesstext.definition_trial(request, trial[1], rules.config)]
     return Decision(
         warnings=tuple(warnings), rules=(verdict.code,), trials=trials, policies=answers.distinct([verdict.policy])
     )
@@ -176,9 +178,9 @@ def _judge(request: Request, writing: Writing, rules: Rules, warnings: list[Admi
 
 def _unattachable(writing: Writing, rules: Rules) -> Iterator[AdmissionWarning]:
     """Warn an exempt author of a definition that the level of the namespace keeps all pods from."""
-    found = judge_level(writing.network, writing.namespace_labels, rules.config, rules.enforced, ENFORCE)
-    if found is not None:
-        yield accesstext.unattachable(refuse_content(*found, rules.config))
+    refusal = judge_level(writing.network, writing.namespace_labels, rules.config, rules.enforced, ENFORCE)
+    if refusal is not None:
+        yield accesstext.unattachable(refuse_content(*refusal, rules.config))
 
 
 def plugin_findings(
@@ -204,39 +206,24 @@ def _items_problem(parsed: NetworkConfigList, limits: ReviewLimits) -> SpecError
     return remember(parsed, ("items", limits), lambda config: config_items_problem(config.conf, limits))
 
 
-def _check_config(
-    config: object,
-    name: str,
-    rules: Rules,
-    problems: list[SpecError],
-    warnings: list[AdmissionWarning],
-    *,
-    limits: ReviewLimits | None,
-) -> NetworkConfigList | None:
-    """Return the configuration; None if it is empty, or if it cannot be read, which adds problems.
+def _read_text(
+    text: object, name: str, rules: Rules, limits: ReviewLimits | None
+) -> tuple[NetworkConfigList | None, Sequence[SpecError], Sequence[AdmissionWarning]]:
+    """Return the configuration with its problems and warnings; None if it is empty or cannot be read.
 
     `limits`: None for a text that is stored already.
     """
-    if config is None or (isinstance(config, str) and not trim(config)):
-        warnings.append(networktext.on_disk(name))
-        return None
-    if not isinstance(config, str):
-        problems.append(networktext.config_type(config))
-        return None
-    too_large = config_size_problem(config, limits) if limits is not None else None
-    if too_large is not None:
-        problems.append(too_large)
-        return None
-    read = read_config(config, name)
-    parsed = read.config
+    if text is None or (isinstance(text, str) and not trim(text)):
+        return None, (), (networktext.on_disk(name),)
+    if not isinstance(text, str):
+        return None, (networktext.config_type(text),), ()
+    if limits is not None and (too_large := config_size_problem(text, limits)) is not None:
+        return None, (too_large,), ()
+    parsed, unread = read_config(text, name)
     if parsed is None:
-        problems.extend(read.problems)
-        return None
-    too_many = _items_problem(parsed, limits) if limits is not None else None
-    if too_many is not None:
-        problems.append(too_many)
-        return None
-    problems.extend(unsafe(parsed, meta_plugin_types=rules.config.meta_plugin_types))
-    if parsed.written_name and parsed.written_name != name:
-        warnings.append(networktext.name_differs(parsed.written_name, name))
-    return parsed
+        return None, unread, ()
+    if limits is not None and (too_many := _items_problem(parsed, limits)) is not None:
+        return None, (too_many,), ()
+    written = parsed.written_name
+    warnings = (networktext.name_differs(written, name),) if written and written != name else ()
+    return parsed, list(unsafe(parsed, meta_plugin_types=rules.config.meta_plugin_types)), warnings

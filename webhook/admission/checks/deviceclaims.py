@@ -136,16 +136,16 @@ def _read_content(place: Place, config: OpaqueConfig, driver: Driver, context: D
     if read.config is None:
         return _Content(own, tuple(error.replace(source=field) for error in read.problems))
     parsed = read.config
-    found = () if plugins is None else plugin_findings(parameters.cni, CONFIG_NAME, plugins, is_claimed=True)
+    findings = () if plugins is None else plugin_findings(parameters.cni, CONFIG_NAME, plugins, is_claimed=True)
     wrong = [
         *unsafe(parsed, meta_plugin_types=context.rules.config.meta_plugin_types),
-        *(finding.as_spec_error() for finding in found if finding.is_error),
+        *(finding.as_spec_error() for finding in findings if finding.is_error),
     ]
     network = NetworkAttachmentDefinition(namespace=namespace, name=name, config=parsed)
     return _Content(
         written=(*own, _Written(network, field)),
         problems=tuple(error.replace(source=field) for error in wrong),
-        warnings=tuple(networktext.plugin_warning(finding, field=field) for finding in found if not finding.is_error),
+        warnings=tuple(networktext.plugin_warning(one, field=field) for one in findings if not one.is_error),
     )
 
 

@@ -137,12 +137,13 @@ def _protected(
     cluster = context.cluster
     has_consents = _is_consent_required(context.rules.config, cluster)
     consented = _consented(keys, before, after, cluster) if has_consents else frozenset()
+    deciders = _deciders(cluster)
     for key in keys:
         change = LabelChange(
             key,
             before.get(key),
             after.get(key),
-            policies=tuple(dict.fromkeys(_policies(key, before, after, cluster))),
+            policies=tuple(dict.fromkeys(name for one, name in deciders.get(key, ()) if _differs(one, before, after))),
             is_level=key in LEVEL_KEYS,
             has_consent=key in consented,
         )
@@ -150,16 +151,8 @@ def _protected(
             yield change
 
 
-def _policies(key: str, before: Mapping[str, str], after: Mapping[str, str], cluster: Cluster) -> list[str]:
-    return [name for requirement, name in _deciders(cluster).get(key, ()) if _differs(requirement, before, after)]
-
-
 def _deciders(cluster: Cluster) -> Deciders:
-    return cluster.recall(_DECIDERS, lambda: _collect(cluster.policies.policies))
-
-
-_DECIDERS = "selectors on namespaces"
-"""Key of `Cluster.recall`."""
+    return cluster.recall("selectors on namespaces", lambda: _collect(cluster.policies.policies))
 
 
 def _differs(requirement: Requirement, before: Mapping[str, str], after: Mapping[str, str]) -> bool:
@@ -168,12 +161,12 @@ def _differs(requirement: Requirement, before: Mapping[str, str], after: Mapping
 
 def _collect(policies: Sequence[Policy]) -> Deciders:
     """Return the requirements of all policies, also of those on trial, which may be enforced later."""
-    found: dict[str, list[tuple[Requirement, str]]] = {}
+    deciders: dict[str, list[tuple[Requirement, str]]] = {}
     for policy in policies:
         selectors = dict.fromkeys(_selectors(policy))
         for requirement in dict.fromkeys(one for selector in selectors for one in selector.requirements):
-            found.setdefault(requirement.key, []).append((requirement, policy.name))
-    return found
+            deciders.setdefault(requirement.key, []).append((requirement, policy.name))
+    return deciders
 
 
 def _selectors(policy: Policy) -> Iterator[Selector]:

@@ -1,4 +1,4 @@
-"""Networks that running pods use stay as they are.
+"""A network that running pods use does not change.
 
 Fields restricted: the existence of a NetworkAttachmentDefinition, and the parts of it in the table below. Values
 allowed: those that the pods attached with, while a pod that has not ended names the definition in a network annotation.
@@ -110,7 +110,7 @@ def _definition(request: Request, definition: Object) -> NetworkAttachmentDefini
 
 
 def find_breaking(before: NetworkAttachmentDefinition, after: NetworkAttachmentDefinition) -> tuple[str, ...]:
-    """Return the parts that change and break, each once, as words that fit after "changes"."""
+    """Return the breaking changes, each once, as words that fit after "changes"."""
     return () if before.problems else tuple(dict.fromkeys(_differences(before, after)))
 
 

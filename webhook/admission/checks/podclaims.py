@@ -1,10 +1,10 @@
-"""A pod can only get networks by its claims that it may use, as with those of its annotation.
+"""A pod gets networks by its claims only if it may use them, as with its annotations.
 
 Fields restricted: `spec.resourceClaims` and the extended resources that containers request, of a pod or of a workload's
 pod template. Values allowed: claims, templates and classes whose configurations for a known DRA driver name existing
 networks that the access rules give to this pod. Operations: CREATE; for a workload also UPDATE, new claims only. As in
 Kubernetes, a pod may name a claim that does not exist yet: the claim is judged when it is written. Exempt: unknown
-drivers, and templates as in `networks`. Example refusal: see `access.reasons`, with the claim in place of the item.
+drivers, and templates as in `podnetworks`. Example refusal: see `access.reasons`, with the claim in place of the item.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from cniplugin.access.model.decision import Item, Rules, Subject, Verdict
 from cniplugin.access.model.levels import WITHOUT_LEVEL
 from cniplugin.netspec.errors import SpecError
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
-from webhook.admission.checks.networks import find_near, skips_template, subject_of, with_allowed
+from webhook.admission.checks.podnetworks import find_near, skips_template, subject_of, with_allowed
 from webhook.admission.checks.unknownnamespaces import unknown_to_attach
 from webhook.admission.dra.attachments import Attachment, ClaimAttachments, Finder
 from webhook.admission.dra.claims import IMPLICIT_RESOURCE
@@ -122,8 +122,8 @@ def _decide(request: Request, judged: Decision, found: ClaimAttachments, context
 
 def networks_of(attachments: Sequence[Attachment], cluster: Cluster) -> list[NetworkAttachmentDefinition]:
     """Return the definitions that claims name and that exist."""
-    found = (cluster.network(one.element.namespace, one.element.name) for one in attachments if one.network is None)
-    return [network for network in found if network is not None]
+    networks = (cluster.network(one.element.namespace, one.element.name) for one in attachments if one.network is None)
+    return [network for network in networks if network is not None]
 
 
 def with_verdicts(judged: Decision, decided: Judged, warnings: Sequence[AdmissionWarning]) -> Decision:

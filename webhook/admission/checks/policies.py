@@ -37,7 +37,7 @@ def check(request: Request, context: DecisionContext) -> Decision:
         return answers.invalid(request, [too_large])
     policy = read_policy(_plain(request))
     others = (other for other in context.cluster.policies.policies if other.name != policy.name)
-    warnings = [policytext.lint_warning(found) for found in lint(policy, others)]
+    warnings = [policytext.lint_warning(one) for one in lint(policy, others)]
     problems = [*_name_problems(request), *_placed(policy.problems)]
     if problems:
         return answers.invalid(request, problems, warnings=warnings)

@@ -31,9 +31,9 @@ def unknown_to_attach(
     """
     if namespace in rules.config.exempt_namespaces:
         return ()
-    asked = list(networks)
-    own = [] if cluster.has_namespace(namespace) or not _matter(namespace, asked, rules) else [namespace]
-    theirs = [network.namespace for network in asked if _may_have_level(cluster, network.namespace, rules)]
+    known = list(networks)
+    own = [] if cluster.has_namespace(namespace) or not _matter(namespace, known, rules) else [namespace]
+    theirs = [network.namespace for network in known if _may_have_level(cluster, network.namespace, rules)]
     return tuple(dict.fromkeys((*own, *theirs)))
 
 

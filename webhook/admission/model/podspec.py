@@ -39,10 +39,10 @@ def parse_quantity(value: object) -> Fraction | None:
         return None
     if isinstance(value, int):
         return Fraction(value)
-    found = _QUANTITY.fullmatch(str(value)) if len(str(value)) <= QUANTITY_MAX else None
-    if found is None:
+    match = _QUANTITY.fullmatch(str(value)) if len(str(value)) <= QUANTITY_MAX else None
+    if match is None:
         return None
-    number, exponent, suffix = found.groups()
+    number, exponent, suffix = match.groups()
     factor = Fraction(10) ** int(exponent) if exponent else _FACTORS.get(suffix or "")
     return None if factor is None else Fraction(number) * factor
 
@@ -157,7 +157,7 @@ def containers(pod: Json) -> list[Container]:
 
 def sidecars(pod: Json) -> list[Container]:
     """Return the init containers that keep running, in order."""
-    return [found for found in _containers(pod, "initContainers") if found.is_sidecar]
+    return [one for one in _containers(pod, "initContainers") if one.is_sidecar]
 
 
 def _containers(pod: Json, key: str) -> Iterator[Container]:
@@ -174,15 +174,15 @@ def requested(pod: Json, resources: Collection[str]) -> Mapping[str, Fraction]:
     """
     highest: dict[str, Fraction] = {}
     running: dict[str, Fraction] = {}
-    for found in _containers(pod, "initContainers"):
-        for resource in found.named(resources):
-            asked = running.get(resource, Fraction(0)) + found.asks(resource)
-            highest[resource] = max(highest.get(resource, Fraction(0)), asked)
-            if found.is_sidecar:
-                running[resource] = asked
-    for found in containers(pod):
-        for resource in found.named(resources):
-            running[resource] = running.get(resource, Fraction(0)) + found.asks(resource)
+    for container in _containers(pod, "initContainers"):
+        for resource in container.named(resources):
+            amount = running.get(resource, Fraction(0)) + container.asks(resource)
+            highest[resource] = max(highest.get(resource, Fraction(0)), amount)
+            if container.is_sidecar:
+                running[resource] = amount
+    for container in containers(pod):
+        for resource in container.named(resources):
+            running[resource] = running.get(resource, Fraction(0)) + container.asks(resource)
     return {
         resource: max(highest.get(resource, Fraction(0)), running.get(resource, Fraction(0)))
         for resource in {**highest, **running}

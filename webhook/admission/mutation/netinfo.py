@@ -166,12 +166,12 @@ def _hugepages_item(container: str, kind: str, resource: str) -> Json:
 
 def _fill_volume(pod: Json, items: Sequence[Json]) -> Json:
     """Return the pod with a volume that has these items, beside those of an earlier pass."""
-    found = _volume(pod)
-    if found is None:
+    existing = _volume(pod)
+    if existing is None:
         volumes = podspec.spec_of(pod).get("volumes") or []
         volume = {"name": VOLUME, "downwardAPI": {"items": list(items)}}
         return podspec.put(pod, ("spec", "volumes"), [*volumes, volume])
-    index, volume = found
+    index, volume = existing
     known = _items(volume) or []
     keys = {_key(item) for item in known}
     missing = [item for item in items if _key(item) not in keys]

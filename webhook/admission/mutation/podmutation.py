@@ -34,8 +34,7 @@ from webhook.admission.wording import injectiontext, statustext
 
 from . import netinfo
 from .netinfo import inject_netinfo
-from .nodeselector import inject_node_selector
-from .resources import find_target, find_unusable, inject_resources
+from .scheduling import find_target, find_unusable, inject_node_selector, inject_resources
 
 
 class Mutation(NamedTuple):

@@ -36,10 +36,10 @@ def claims_of(element: NetworkSelectionElement) -> tuple[Claim, ...]:
     """Return the first CLAIMS_MAX addresses that an element claims of its network, each once."""
     if not element.ips and element.mac is None:
         return ()
-    found: dict[str, Claim] = {}
+    claims: dict[str, Claim] = {}
     if element.mac is not None:
         address = element.mac.translate(_SEPARATORS).lower()
-        found[address] = Claim("mac", element.mac, address)
+        claims[address] = Claim("mac", element.mac, address)
     for path, text, ip in islice(read_ips(element.ips), CLAIMS_MAX):
-        found.setdefault(str(ip), Claim(path, text, str(ip)))
-    return tuple(islice(found.values(), CLAIMS_MAX))
+        claims.setdefault(str(ip), Claim(path, text, str(ip)))
+    return tuple(islice(claims.values(), CLAIMS_MAX))

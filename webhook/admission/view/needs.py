@@ -19,10 +19,10 @@ from webhook.admission.view.parsecache import read_pod
 class Networks(NamedTuple):
     """The definitions that a pod selects, one per selection, and namespace and name of those that do not exist.
 
-    `found` leaves out definitions that opt out of injection.
+    `existing` leaves out definitions that opt out of injection.
     """
 
-    found: tuple[NetworkAttachmentDefinition, ...] = ()
+    existing: tuple[NetworkAttachmentDefinition, ...] = ()
     missing: tuple[tuple[str, str], ...] = ()
 
 
@@ -31,20 +31,20 @@ def find_networks(annotations: Mapping[str, str], namespace: str, context: Decis
 
     The check of networks refuses such annotations, and networks that do not exist.
     """
-    asked = read_pod(
+    selected = read_pod(
         annotations,
         namespace=namespace,
         network_namespace=context.network_namespace,
         limits=context.configuration.limits,
     )
-    if asked.problems:
+    if selected.problems:
         return None
-    elements = [element for element in (asked.default, *asked.networks) if element is not None]
+    elements = [element for element in (selected.default, *selected.networks) if element is not None]
     references = [(element.namespace, element.name) for element in elements]
     networks = [context.cluster.network(*reference) for reference in references]
     missing = (reference for reference, network in zip(references, networks, strict=True) if network is None)
     return Networks(
-        found=tuple(network for network in networks if network is not None and not opts_out(network.annotations)),
+        existing=tuple(network for network in networks if network is not None and not opts_out(network.annotations)),
         missing=tuple(dict.fromkeys(missing)),
     )
 
@@ -65,8 +65,8 @@ def count_needs(
     knows the devices of a claim before its allocation.
     """
     default = BY_CLAIM if has_claims else BY_PLUGIN
-    asked = (network for network in networks if (source_of(network.annotations) or default) == BY_PLUGIN)
-    return dict(sorted(Counter(name for network in asked for name in resources_of(network, keys)).items()))
+    needing = (network for network in networks if (source_of(network.annotations) or default) == BY_PLUGIN)
+    return dict(sorted(Counter(name for network in needing for name in resources_of(network, keys)).items()))
 
 
 def find_claimed(pod: Json, networks: Sequence[NetworkAttachmentDefinition], keys: Sequence[str]) -> list[str]:
@@ -108,8 +108,8 @@ def _references(networks: Sequence[NetworkAttachmentDefinition], keys: Sequence[
 
     NB: it walks the networks once, because a pod may name 100,000 of them.
     """
-    found: dict[str, dict[str, None]] = {}
+    references: dict[str, dict[str, None]] = {}
     for network in networks:
         for resource in resources_of(network, keys):
-            found.setdefault(resource, {})[network.reference] = None
-    return found
+            references.setdefault(resource, {})[network.reference] = None
+    return references

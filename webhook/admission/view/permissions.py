@@ -133,10 +133,8 @@ def _permission(subject: Subject, item: Item, context: DecisionContext) -> Permi
     rules = context.rules
     verdict = judge(subject, item, rules)
     trials = tuple(_trials(subject, item, context)) if verdict.is_allowed else ()
-    is_exempt = verdict.code == "Exempt"
-    denies, allows = (
-        rules.enforced.find(subject, item, whatever=True) if rules.enforced is not None and not is_exempt else ((), ())
-    )
+    index = rules.enforced if verdict.code != "Exempt" else None
+    denies, allows = index.find(subject, item, every_request=True) if index is not None else ((), ())
     grants = tuple(_grants(subject, item, rules.config, verdict, allows))
     return Permission(item, verdict, grants, trials, tuple(rule for rule in denies if rule.on_requests))
 

@@ -1,7 +1,7 @@
-"""Every key that touches something, in every spelling that a plugin reads: no rule can be walked around by it.
+"""No rule can be evaded by any key that touches something, in any spelling that a plugin reads.
 
-The keys are those of `webhook/plugindata`; a definition gets a value outside an Allow's limits and inside a Deny's.
-Definitions are built past the parser here: it refuses many spellings by itself, and the facts must not depend on that.
+The keys are those of `webhook/plugindata`; a definition gets a value outside the limits of an Allow and inside those of a
+Deny. The tests do not use the parser, because it refuses many spellings and the facts must not depend on that.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Value = Any
 
 
 class Limit(NamedTuple):
-    """How a kind is limited: the field, a value inside and one outside, and what an Allow and a Deny list of it."""
+    """The limit of a kind: the field, a value inside and one outside, and the lists of an Allow and of a Deny."""
 
     field: str
     inside: Value
@@ -59,14 +59,14 @@ LIMITS = {
     "pool": Limit("pools", "mine", "storage", "mine", "storage"),
 }
 UNLIMITED = {"endpoint", "netfilter", "gateway"}
-"""Kinds that no field is about: the levels of definitions judge them, and `gateway` widens addresses."""
+"""Kinds without a field: the levels of definitions judge them, and `gateway` widens addresses."""
 
 
 def test_spellings_fold_to_one_key() -> None:
     for name in ("master", "pkey", "mirrors", "link"):
         assert {fold(spelling) for spelling in spellings(name)} == {name}
         assert len(spellings(name)) > 3
-    assert fold("addre\u00df") != "address"  # Go does not take one for the other
+    assert fold("addre\u00df") != "address"  # Go distinguishes them
 
 
 def test_there_are_keys_of_every_kind() -> None:
@@ -76,7 +76,7 @@ def test_there_are_keys_of_every_kind() -> None:
 
 
 def build(key: Key, value: Value, spell: int) -> NetworkAttachmentDefinition:
-    """Return a definition with a value at a key, spelt in the given way at every depth."""
+    """Return a definition with a value at a key, in the given spelling at every depth."""
     value = nest(key, value, spell)
     name = "lan"
     if key.steps == (("name", 0),):
@@ -95,7 +95,7 @@ def build(key: Key, value: Value, spell: int) -> NetworkAttachmentDefinition:
 
 
 def definition(conf: dict[str, Any], *, name: str = "lan") -> NetworkAttachmentDefinition:
-    """Return a definition of one plugin that no parser has seen."""
+    """Return a definition of one plugin, made without the parser."""
     plugin = PluginConfig(type=conf["type"], capabilities=frozenset(), conf=conf, ipam_type=None, types=(conf["type"],))
     config = NetworkConfigList(
         name=name,
@@ -124,7 +124,7 @@ def write(network: NetworkAttachmentDefinition, by: Rules) -> str:
 
 
 def attach(network: NetworkAttachmentDefinition, by: Rules) -> set[str]:
-    """Return the codes of both ends, which is one judgement with and without Multus in front."""
+    """Return the codes of both ends: the same judgement with and without the gate of Multus."""
     item = Item(element=NetworkSelectionElement(namespace="blue", name="lan"), network=network, network_labels={})
     return {judge(Subject(namespace="blue"), item, by, is_on_node=is_on_node).code for is_on_node in (False, True)}
 
@@ -192,7 +192,7 @@ def touched(conf: dict[str, Any]) -> tuple[facts.Touch, ...]:
 
 
 def test_the_module_for_the_node_is_what_the_files_say() -> None:
-    """`make golden` writes it anew."""
+    """`make golden` writes it again."""
     files = touches.load_files()
     assert touches.compile_plugins(files) == plugintable.PLUGINS
     assert touches.compile_spellings(files) == plugintable.SPELLINGS

@@ -1,4 +1,4 @@
-"""What a network uses of the node: every plugin of a chain, nested ones, and what a plugin takes that names nothing."""
+"""The parts of the node that a network uses: every plugin of a chain, nested ones, and default values count."""
 
 from __future__ import annotations
 
@@ -106,11 +106,11 @@ def test_masters(plugin: dict[str, Any], masters: tuple[str, ...]) -> None:
     ids=repr,
 )
 def test_vlans(plugin: dict[str, Any], vlans: tuple[tuple[int, int], ...]) -> None:
-    """A VLAN that is no number is in no range of an Allow, and meets every range of a Deny."""
+    """A VLAN that is not a number is in no range of an Allow, and meets every range of a Deny."""
     assert facts({"type": "bridge", **plugin}).vlans == vlans
 
 
-def test_facts_are_worked_out_once() -> None:
+def test_facts_are_computed_once() -> None:
     network = netattachdef.build(namespace="blue", name="lan", config='{"cniVersion":"1.0.0","type":"bridge"}')
     assert facts_of(network) is facts_of(network.replace(labels={"a": "b"}))
 
@@ -132,7 +132,7 @@ def test_facts_are_worked_out_once() -> None:
         ({"type": "bond", "links": [{"name": "bond0"}, {"NAME": "eth3"}]}, ("bond0", "eth3")),
         ({"type": "bond", "linksInContainer": False, "links": [{"name": "bond0"}]}, ("bond0",)),
         ({"type": "bond", "linksInContainer": True, "links": [{"name": "net1"}]}, ()),
-        # Go lets the last spelling win; only if all say so are the links surely the pod's
+        # Go lets the last spelling win: the links are the pod's for certain only if all spellings are true
         ({"type": "bond", "linksInContainer": True, "LINKSINCONTAINER": False, "links": [{"name": "a"}]}, ("a",)),
         ({"type": "bond", "linksInContainer": "true", "links": [{"name": "a"}]}, ("a",)),
         ({"type": "bond", "links": "bond0"}, ()),  # the plugin does not start
@@ -141,7 +141,7 @@ def test_facts_are_worked_out_once() -> None:
         ({"type": "ovn-k8s-cni-overlay", "topology": "localnet"}, ("lan",)),
         ({"type": "ovn-k8s-cni-overlay", "topology": "localnet", "physicalNetworkName": "infra"}, ("infra",)),
         ({"type": "macvlan", "master": "bond1", "ipam": {"type": "host-device"}, "device": "eth3"}, ("bond1", "eth3")),
-        ({"type": "tuning", "ipam": {"type": "host-device"}, "device": "eth3"}, ()),  # tuning runs no IPAM
+        ({"type": "tuning", "ipam": {"type": "host-device"}, "device": "eth3"}, ()),  # tuning does not run IPAM
         ({"type": "mine", "bridge": "br1", "links": [{"name": "a"}], "deviceID": "b"}, ("br1", "a", "b")),
         ({"type": "host-local", "bridge": "br1", "ipam": {"type": "host-local"}}, ()),
     ],
@@ -152,7 +152,7 @@ def test_masters_of_every_plugin(plugin: dict[str, Any], masters: tuple[str, ...
 
 
 def unparsed(plugin: dict[str, Any]) -> Facts:
-    """Return the facts of a plugin that the parser has not seen, which refuses some of these."""
+    """Return the facts of a plugin, made without the parser, which refuses some of these."""
     found = _Collector(PLUGINS, "lan")
     for path, conf in _with_nested(plugin, ""):
         found.add_plugin(conf, path)
@@ -173,7 +173,7 @@ def shown(*plugins: dict[str, Any]) -> list[str]:
             {"type": "host-local", "subnet": "10.1.0.0/16", "rangeStart": "10.1.4.10", "rangeEnd": "10.1.4.20"},
             ["10.1.4.10-10.1.4.20"],
         ),
-        # outside the network, in the wrong order, or said twice: all of it counts
+        # outside the network, in the wrong order, or repeated: the whole network counts
         (
             {"type": "host-local", "subnet": "10.1.0.0/24", "rangeStart": "10.2.0.1"},
             ["10.1.0.0-10.1.0.255", "10.2.0.1"],
@@ -265,10 +265,10 @@ def test_programs() -> None:
     assert found.plugin_types == ("macvlan", "host-device", "acme", "acme-ipam", "tuning")
     assert found.ipam_types == ("host-device", "acme-ipam", "static")
     assert found.unknown_types == ("acme", "acme-ipam")
-    assert found.unknown_ipam_types == ()  # it is there as a plugin too
+    assert found.unknown_ipam_types == ()  # it is also a plugin of the list
     assert facts({"type": "macvlan", "ipam": {"type": "acme-ipam"}}).unknown_ipam_types == ("acme-ipam",)
     assert [touch.value for touch in found.touches if touch.kind == "program"][:2] == ["macvlan", "host-device"]
-    assert found.addresses == ()  # of tuning, which runs no IPAM
+    assert found.addresses == ()  # of tuning, which does not run IPAM
 
 
 def test_delegates_without_a_type_and_that_are_no_objects() -> None:
@@ -289,12 +289,12 @@ def test_what_belongs_to_the_runtime() -> None:
         ("runtimeConfig", "plugins[0].runtimeConfig"),
         ("prevResult", "plugins[1].prevResult"),
     ]
-    # the parser refuses another type than an object, and the spelling
+    # the parser refuses the spelling, and a value that is not an object
     (touch, _) = unparsed({"type": "tuning", "RuntimeConfig": [1]}).touches
     assert (touch.value, touch.path) == ("runtimeConfig", "RuntimeConfig")
 
 
 def test_an_empty_list_in_a_text_is_read_once() -> None:
-    """Each comma cost as much as an address."""
+    """Without that, each comma costs as much as an address."""
     found = facts({"type": "ovn-k8s-cni-overlay", "name": "n", "topology": "layer2", "subnets": "," * 60_000})
     assert len([touch for touch in found.touches if touch.kind == "address"]) <= 1

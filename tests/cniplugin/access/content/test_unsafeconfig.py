@@ -1,4 +1,4 @@
-"""What no setting allows in a definition: delegating plugins, main plugins for IPAM, and what belongs to the runtime."""
+"""No setting allows delegating plugins, main plugins for IPAM, or keys of the runtime in a definition."""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ def test_what_belongs_to_the_runtime_is_refused(written: dict[str, Any]) -> None
     ],
     ids=str,
 )
-def test_what_states_nothing_is_left_alone(written: dict[str, Any]) -> None:
-    """Real plugins take it for absent: tests/webhook/admission/plugins/real/test_spellings.py."""
+def test_an_empty_value_is_permitted(written: dict[str, Any]) -> None:
+    """Real plugins take such a value for absent: tests/webhook/admission/plugins/real/test_spellings.py."""
     assert found({**BRIDGE, **written}) == []
 
 
@@ -70,7 +70,7 @@ def test_nobody_reads_the_top_level_beside_plugins() -> None:
 
 
 @pytest.mark.parametrize("kind", ["host-device", "tuning", "bridge", "cnv-tuning", "ovn-k8s-cni-overlay"])
-def test_a_program_that_is_no_ipam_program_is_refused(kind: str) -> None:
+def test_a_main_plugin_for_ipam_is_refused(kind: str) -> None:
     assert found(BRIDGE, {"type": "macvlan", "ipam": {"type": kind}}) == [("cni-ipam-program", "plugins[1].ipam.type")]
     assert found({"type": "nobody-knows", "ipam": {"type": kind}}) == [("cni-ipam-program", "plugins[0].ipam.type")]
     nested = {"type": "mine", "delegates": [{"type": "vlan", "ipam": {"type": kind}}]}

@@ -1,4 +1,4 @@
-"""Which networks a refusal offers: those that the pod would get, from whoever may give them, at a bounded cost."""
+"""A refusal lists the networks that the pod would get, at a bounded cost."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_the_cost_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_network_has_a_verdict() -> None:
-    """What is not listed is refused, and the other way round."""
+    """A network is refused if and only if it is not listed."""
     world = cluster()
     found = [
         (
@@ -110,7 +110,7 @@ def test_every_network_has_a_verdict() -> None:
 
 
 class Unread(FakeCluster):
-    """A cluster that would have to read a network first."""
+    """A cluster that has not read a network."""
 
     def network(self, namespace: str, name: str) -> NetworkAttachmentDefinition | None:
         raise UnreadError(f"{namespace}/{name}")

@@ -1,4 +1,4 @@
-"""Level Baseline: what of a definition reaches beyond the pod, key by key, and what an admin lists."""
+"""Level Baseline finds each key with an effect outside the pod, and permits what an admin lists."""
 
 from __future__ import annotations
 
@@ -179,14 +179,14 @@ def test_what_reaches_beyond_the_pod(conf: dict[str, Any] | None, given: Baselin
 
 
 def test_a_nested_plugin_is_judged_by_its_own_masters() -> None:
-    """Those of the plugin around it do not list a VLAN of it."""
+    """The masters of the outer plugin do not permit its VLANs."""
     inner = {"type": "sriov", "vlan": 7}
     assert paths({"type": "bridge", "bridge": "br-tenants", "delegate": inner}, BOND) == ["delegate.vlan"]
     assert paths(chain({"type": "bridge", "bridge": "br-tenants"}, inner), BOND) == ["plugins[1].vlan"]
 
 
 def test_each_kind_of_touch_is_judged_or_stays_in_the_pod() -> None:
-    """A kind that the table gains must be thought of here."""
+    """This test fails for a new kind of the table until somebody decides about it."""
     harmless = {"container-interface", "mac", "pool"}
     assert set(KINDS) - set(baseline._JUDGES) == harmless
 
@@ -274,7 +274,7 @@ def test_a_definition_that_cannot_be_read_is_for_others_to_refuse() -> None:
 
 
 def test_a_hostile_definition_is_told_in_part() -> None:
-    """Its first keys of each kind: rules lift all of a kind, or none."""
+    """The first keys of each kind are enough, because rules lift all breaches of a kind, or none."""
     trunk = [{"id": number % 4000 + 1} for number in range(5000)]
     found = breaches({"type": "bridge", "vlanTrunk": trunk})
     assert sorted(breach.field for breach in found) == ["masters", *["vlans"] * KEPT_MAX]
@@ -288,7 +288,7 @@ BRIDGE = {"type": "bridge", "bridge": "br-tenants", "isGateway": True}
 
 @pytest.mark.parametrize("other", ["portmap", "firewall"])
 def test_an_address_that_the_packet_filter_gets_is_seen(other: str) -> None:
-    """Real plugins send the node's ports to it, and accept what comes from it."""
+    """Real plugins forward the node's ports to it, and accept packets from it."""
     conf = chain({"type": "dummy", "ipam": FIXED}, {"type": other})
     assert paths(conf) == ["plugins[0].ipam.addresses[0].address"]
     assert paths(chain({"type": "dummy", "ipam": FIXED}, {"type": "tuning"})) == []
@@ -305,7 +305,7 @@ def test_a_pool_that_the_node_masquerades_is_seen() -> None:
 
 @pytest.mark.parametrize("main", [{"type": "ptp"}, BRIDGE, {**BRIDGE, "isGateway": False, "isdefaultgateway": True}])
 def test_the_gateway_of_the_node_is_an_address(main: dict[str, Any]) -> None:
-    """Real plugins give it to the node, which then answers for whoever has it."""
+    """Real plugins assign it to the node, which then answers in place of its owner."""
     given = lists(masters=["br-tenants"], addresses=["10.1.0.0/16"])
     for ipam, path in (
         ({**POOL, "gateway": "192.168.0.1"}, "ipam.gateway"),
@@ -333,7 +333,7 @@ def test_the_prefix_of_a_gateway_counts_whole() -> None:
 
 
 def test_a_network_that_names_no_physical_network() -> None:
-    """The plugin takes the network's own name; the path is of the key as the plugin spells it."""
+    """The plugin uses the network's own name; the path has the key in the plugin's spelling."""
     conf = {"type": "ovn-k8s-cni-overlay", "name": "infra", "topology": "localnet"}
     (unset,) = breaches(conf)
     assert (unset.path, unset.what) == (
@@ -350,6 +350,6 @@ def test_an_address_that_cannot_be_read() -> None:
 
 
 def test_a_range_that_the_node_routes() -> None:
-    """No address is fixed, so that is not what is missing."""
+    """No address is fixed, so the text does not speak of one."""
     (routed,) = breaches({"type": "ptp", "ipam": {"type": "host-local", "subnet": "10.9.0.0/24"}})
     assert (routed.what, routed.allowed) == ('the range "10.9.0.0/24"', "no range that the node routes")

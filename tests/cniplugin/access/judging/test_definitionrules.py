@@ -1,4 +1,4 @@
-"""Who may write which network: Deny, Allow, the default, and the words of a refusal."""
+"""Who may write which network: Deny, Allow, the default, and the text of a refusal."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_whom_and_where_a_rule_is_about(rule: dict[str, Any], *, is_selected: bo
         ("system:serviceaccount:ns:sa", "ns/*", True),
         ("system:serviceaccount:ns:sa", "ns/other", False),
         ("system:serviceaccount:other:sa", "ns/*", False),
-        ("ns:sa", "ns/sa", False),  # a user may be called like this
+        ("ns:sa", "ns/sa", False),  # a user may have this name
     ],
 )
 def test_service_accounts(user: str, account: str, *, expected: bool) -> None:
@@ -147,7 +147,7 @@ def test_service_accounts(user: str, account: str, *, expected: bool) -> None:
         ({"pluginTypes": ["macvlan"], "masters": ["eth1"]}, writing(), None),  # in every given field
         ({"pluginTypes": ["macvlan"], "masters": ["eth0"]}, writing(), "it uses CNI plugin type macvlan, master eth0"),
         ({"pluginTypes": ["macvlan"]}, writing(None), None),
-        ({"vlans": ["7"]}, writing("{"), None),  # refused as unreadable anyway
+        ({"vlans": ["7"]}, writing("{"), None),  # refused as unreadable in any case
         ({"masters": ["eth0"]}, writing("{"), None),
     ],
     ids=repr,

@@ -13,14 +13,14 @@ from tests.cniplugin.access.content.test_every_key import LIMITS, attach, build,
 from tests.cniplugin.access.keys import KEYS, Key, spellings
 
 WITHIN_THE_POD = {"mac", "pool", "gateway"}
-"""Kinds that no level is about; `gateway` makes the node route a pool."""
+"""Kinds that levels do not judge; `gateway` makes the node route a pool."""
 
 BLOCK = parse_cidr("10.1.0.0/16")
 RANGES = Cidrs(texts=("10.1.0.0/16",), blocks=(BLOCK,) if BLOCK else ())
 
 
 def lists(kind: str) -> BaselineLists:
-    """Return what is listed: not the master that VLANs are of, for all of these are permitted."""
+    """Return the admin's lists, without the master of VLANs, because a listed master permits all of them."""
     return BaselineLists(masters=names(["bond2" if kind == "vlan" else "bond1"]), addresses=RANGES)
 
 

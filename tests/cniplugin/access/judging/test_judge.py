@@ -1,4 +1,4 @@
-"""The judgement of one attachment, and the words that say who decided and why."""
+"""The judgement of one attachment, and the text that says who decided and why."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from cniplugin.access.judging import reasons
 from cniplugin.access.judging.judge import judge, judge_trial, usable_namespaces
 from cniplugin.access.judging.reasons import Refusal
 from cniplugin.access.model.decision import Config, Item, MultusGate, Rules, Subject, Verdict
+from cniplugin.access.model.limits import Limits
+from cniplugin.access.model.policyrules import AttachmentRule
 from cniplugin.netspec import netattachdef
 from cniplugin.netspec.selection import NetworkSelectionElement
 
@@ -70,7 +72,7 @@ def allow(**more: Any) -> dict[str, Any]:
         ({"selector": {}}, item(config="{"), "a rule keeps this pod from the network"),
         ({"names": ["lan"]}, item(), "a rule keeps this pod from the network"),
         ({"names": ["lan"]}, item(exists=False), "a rule keeps this pod from the network"),
-        # of another namespace's network nothing is told
+        # the content of another namespace's network is not shown
         ({"pluginTypes": ["mac*"]}, item("green"), "a rule keeps this pod from the network"),
     ],
     ids=repr,
@@ -134,7 +136,7 @@ def test_consent_that_is_missing_is_nearer_than_a_limit() -> None:
         rules_of(allow(name="a", limits={"default": "Deny", "bandwidth": {"required": True}}), shared),
     )
     assert (verdict.code, verdict.rule) == ("ConsentMissing", "z")
-    assert judge(BLUE, item(), rules_of(shared)).code == "AllowRule"  # not asked for in its own namespace
+    assert judge(BLUE, item(), rules_of(shared)).code == "AllowRule"  # its own namespace needs no consent
 
 
 def test_a_device_without_a_resource() -> None:
@@ -163,7 +165,7 @@ def test_the_gate_of_multus(gate: MultusGate | None, of: Item, code: str) -> Non
 
 
 def test_a_network_that_does_not_exist_is_judged_by_its_name() -> None:
-    """Side door 19: that it is missing is another matter."""
+    """Side door 19: another check refuses a network that does not exist."""
     assert judge(BLUE, item(exists=False), rules_of()).code == "Posture"
     assert judge(BLUE, item("green", exists=False), rules_of()).code == "PostureIsolated"
 
@@ -212,7 +214,7 @@ def test_namespaces_of_the_posture(config: dict[str, Any], expected: tuple[str, 
 
 
 class TestWithoutContent:
-    """Side door 22: a refusal that the content of another namespace's network caused is not told."""
+    """Side door 22: a refusal does not reveal the content of another namespace's network."""
 
     hidden = allow(
         networks=[{"namespaces": ["green"], "pluginTypes": ["macvlan"]}],
@@ -239,7 +241,7 @@ class TestWithoutContent:
 
 
 def test_rules_that_cannot_be_read_at_all() -> None:
-    """H13: what a node says that has no rules; the API server's own words are for its log."""
+    """H13: a node without rules refuses and does not quote the API server, whose answer is in its log."""
     verdict = reasons.refuse_unavailable(Config(on_unavailable="Deny"), "and may not use what it remembers")
     assert (verdict.is_allowed, verdict.code, verdict.decided) == (
         False,
@@ -291,3 +293,12 @@ def test_a_node_without_rules_says_so() -> None:
     assert verdict.reason == "the node cannot read the access rules from the API server, and none are kept here"
     assert verdict.decided == "node.onUnavailable Deny"
     assert "#net-team" in verdict.fix
+
+
+def test_deciders_are_named_as_in_verdicts() -> None:
+    """Reports name them without a refusal."""
+    config = Config(posture="Strict")
+    assert reasons.decided_by_posture(config) == reasons.refuse_strict(BLUE, item(), config).decided
+    rule = AttachmentRule(policy="p", name="d", action="Deny", mode="Warn", limits=Limits())
+    refused = reasons.refuse_by_deny(item(), rule, config, requests=(), facts=())
+    assert reasons.decided_by_rule(rule, "Deny") == refused.decided == f"{refused.decider} (Deny, mode Warn)"

@@ -1,4 +1,4 @@
-"""May any pod of a namespace attach: never refused what a pod of it would get, and exact where no rule looks at pods."""
+"""Nothing is refused that some pod of the namespace would get; without rules about pods, the answer is exact."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_what_a_claim_is_refused_for_is_in_the_claim() -> None:
 
 
 def test_a_definition_of_no_namespace() -> None:
-    """A DeviceClass may hold one."""
+    """A DeviceClass may contain one."""
     network = netattachdef.build(namespace="", name="fast", config='{"type": "bridge"}')
     writing = Writing(author=Author(name="bob"), network=network, field="spec.config[0]")
     verdict = judge_definition(writing, make.rules([], Config(definitions_default="Deny")))
@@ -125,7 +125,7 @@ def test_a_definition_of_no_namespace() -> None:
 
 
 def test_a_level_is_judged_beside_policies() -> None:
-    """Rules about definitions are about no pod, so any pod's are these."""
+    """Rules about definitions do not select pods, so they are the same for any pod."""
     config = Config(posture="Open", levels=ClusterLevels(enforce="Baseline"))
     named = [{"kind": "NetworkAttachmentPolicy", "metadata": {"name": "p"}, "spec": {"attachments": [DENY_OTHERS]}}]
     assert judge_any_pod(BLUE, item(), make.rules(named, config)).code == "DefinitionLevel"

@@ -1,4 +1,4 @@
-"""What holds for all policies: one property for each sentence of the access policy's semantics."""
+"""Properties of all policies: one for each sentence of the access policy's semantics."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ from webhook.admission.view.decisioncontext import DecisionContext
 World = dict[tuple[str, str], NetworkAttachmentDefinition]
 pytestmark = pytest.mark.slow
 some = settings(max_examples=60, deadline=None)
-"""Policies take longer to make up than to judge."""
+"""Hypothesis needs more time to make policies than the code to judge them."""
 
 ACCESS_ALLOWS = ("BuiltinUnsafeConfig", "MultusGate")
-"""Codes of refusals by checks that come after the access rules have allowed."""
+"""Codes of refusals by checks that follow the access rules."""
 
 
 def shuffled(policies: list[dict[str, Any]], chance: random.Random, *, entries: bool) -> list[dict[str, Any]]:
@@ -89,7 +89,7 @@ def test_a_further_deny_never_admits_more(
 def test_a_further_allow_only_refuses_what_it_governs(
     policies: list[dict[str, Any]], new: dict[str, Any], config: Config, subject: Subject, item: Item
 ) -> None:
-    """And where another Allow governs already, it takes nothing away."""
+    """If another Allow governs already, the further one removes nothing."""
     before = judge(subject, item, make.rules(policies, config))
     after = judge(subject, item, make.rules([*policies, new], config))
     if before.is_allowed and not after.is_allowed:
@@ -106,7 +106,7 @@ def test_a_further_allow_only_refuses_what_it_governs(
 def test_an_update_that_only_removes_is_always_admitted(
     policies: list[dict[str, Any]], config: Config, subject: Subject, world: World, data: st.DataObject
 ) -> None:
-    """Semantics, point 9: whatever the rules have become since."""
+    """Semantics, point 9: this holds for any change of the rules."""
     old = data.draw(st.lists(make.elements(), min_size=1, max_size=4))
     assume(sum(element.default_route is not None for element in old) < 2)
     assume(len({element.interface for element in old if element.interface}) == sum(bool(e.interface) for e in old))
@@ -159,7 +159,7 @@ ASKED = st.lists(make.elements(), min_size=1, max_size=8)
 
 
 def plain(cluster: FakeCluster, namespace: str, name: str) -> Item:
-    """A network that is asked for without anything else."""
+    """A network without requests."""
     element = NetworkSelectionElement(namespace=namespace, name=name)
     return Item(element=element, network=cluster.network(namespace, name), network_labels={})
 
@@ -229,7 +229,7 @@ def test_a_refusal_never_tells_whether_another_namespaces_network_exists(
 def test_a_rule_that_cannot_be_read_never_admits_more(
     policies: list[dict[str, Any]], config: Config, subject: Subject, item: Item, data: st.DataObject
 ) -> None:
-    """Whatever it was: a Deny gets broader, an Allow accepts nothing of what it may have governed."""
+    """A Deny gets broader; an Allow accepts nothing of what it may have governed."""
     assume(policies)
     worse = copy.deepcopy(policies)
     spec = data.draw(st.sampled_from(worse))["spec"]

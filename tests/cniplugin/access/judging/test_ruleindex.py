@@ -1,4 +1,4 @@
-"""Finding rules: the same as comparing all of them, and what is remembered is bounded."""
+"""The index finds the same rules as comparing all of them, and its memory is bounded."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def build(*rules: dict[str, Any], **spec: Any) -> Index:
 
 
 def selects(rule: AttachmentRule, subject: Subject, item: Item) -> bool:
-    """Compare one rule with one pod and one network, without any index."""
+    """Compare one rule with one pod and one network, without an index."""
     network, element = item.network, item.element
     facts = facts_of(network) if network else None
 
@@ -56,13 +56,13 @@ def selects(rule: AttachmentRule, subject: Subject, item: Item) -> bool:
 def test_labels_of_a_namespace_make_a_difference_only_where_it_says_so(
     objects: list[dict[str, Any]], asked: list[tuple[Subject, Item]]
 ) -> None:
-    """So a namespace that is not known can be judged without them."""
+    """So an unknown namespace can be judged without its labels."""
     made = Index(make.read(objects).policies)
     for subject, item in asked:
         blank = subject.replace(namespace_labels={NAME_LABEL: subject.namespace})
         named = subject.replace(namespace_labels={**subject.namespace_labels, NAME_LABEL: subject.namespace})
         if not made.reads_labels_of(subject.namespace):
-            assert made.find(blank, item, whatever=True) == made.find(named, item, whatever=True)
+            assert made.find(blank, item, every_request=True) == made.find(named, item, every_request=True)
 
 
 BY_LABEL = {"namespaceSelector": {"matchLabels": {"tenant": "blue"}}}
@@ -96,7 +96,7 @@ def test_whether_a_rule_asks_the_owner() -> None:
 def test_the_index_finds_what_comparing_all_rules_finds(
     objects: list[dict[str, Any]], asked: list[tuple[Subject, Item]]
 ) -> None:
-    """One after the other with the same index, so that what it remembers is used."""
+    """All queries use one index, so that its memory is used."""
     policies = make.read(objects).policies
     found = Index(policies)
     everything = sorted(
@@ -107,7 +107,7 @@ def test_the_index_finds_what_comparing_all_rules_finds(
         expected = [
             rule
             for rule in everything
-            if selects(rule, subject, item) and not (is_plain and rule.on_requests)  # they cannot match it
+            if selects(rule, subject, item) and not (is_plain and rule.on_requests)  # it has no labels to match
         ]
         denies, allows = found.find(subject, item)
         assert denies == [rule for rule in expected if rule.action == "Deny"]
@@ -115,7 +115,7 @@ def test_the_index_finds_what_comparing_all_rules_finds(
 
 
 def test_entries_are_alternatives() -> None:
-    """One that does not fit, by name or content, leaves the next; content is read once."""
+    """If an entry does not fit by name or content, the next one is tried; content is read once."""
     network = netattachdef.build(namespace="blue", name="lan", config='{"cniVersion":"1.0.0","type":"macvlan"}')
     entries = [{"names": ["x"]}, {"vlans": ["1"]}, {"pluginTypes": ["macvlan"]}]
     made = build({"name": "a", "action": "Deny", "networks": entries})
@@ -159,7 +159,7 @@ def test_a_namespace_whose_labels_change_is_compared_again() -> None:
 
 
 def test_one_pod_after_another_is_compared_by_itself() -> None:
-    """What is known of a pod is not taken for the next, even if they are equal in all but one thing."""
+    """The result for a pod is not used for the next one, even if they differ in one field only."""
     made = build({"name": "a", "action": "Deny"}, pods=[{"podSelector": {"matchLabels": {"app": "web"}}}])
     web, other = Subject(namespace="blue", labels={"app": "web"}), Subject(namespace="blue", labels={"app": "db"})
     for subject, count in ((web, 1), (other, 0), (web, 1), (web, 1), (other, 0)):
@@ -167,7 +167,7 @@ def test_one_pod_after_another_is_compared_by_itself() -> None:
 
 
 def test_a_policy_is_not_compared_with_namespaces_that_it_does_not_name() -> None:
-    """What scales with the number of tenants is a look-up."""
+    """The cost for many tenants is one look-up."""
     made = build({"name": "a", "action": "Deny"}, pods=[{"namespaces": ["blue"]}, {"namespaces": ["red", "blue"]}])
     assert made._others == []
     assert {name: len(set(numbers)) for name, numbers in made._named.items()} == {"blue": 1, "red": 1}
@@ -226,7 +226,7 @@ def test_the_rules_of_a_namespace_and_those_of_a_pod() -> None:
 def test_a_deny_about_requests_counts_for_one_that_makes_none_only_if_asked() -> None:
     made = build({"name": "a", "action": "Deny", "onRequests": ["mac"]})
     assert made.find(Subject(namespace="blue"), LAN) == ([], [])
-    assert len(made.find(Subject(namespace="blue"), LAN, whatever=True)[0]) == 1
+    assert len(made.find(Subject(namespace="blue"), LAN, every_request=True)[0]) == 1
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Lints: each where it belongs, and not a step beside it."""
+"""Each lint appears where it should, and not in the nearest case where it should not."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def remarks(*others: Policy, **spec: Any) -> list[tuple[str, str]]:
         ({"attachments": [{**ALLOW, "networks": [{**NADS, **BLUE}]}]}, []),
         ({"attachments": [{**ALLOW, "networks": [{**NADS, "scope": "OwnNamespace"}]}]}, []),
         ({"attachments": [{**DENY, "networks": [NADS]}]}, []),
-        # what pods choose
+        # choices of the pod's author
         ({"pods": [PODS], "attachments": [DENY]}, [("pod-can-step-aside", "spec.pods[0].podSelector")]),
         (
             {"pods": [BLUE, {**BLUE, **ACCOUNT}], "attachments": [ALLOW, DENY]},
@@ -94,7 +94,7 @@ def net(**fields: Any) -> dict[str, Any]:
 
 
 PAIRS = [
-    # what a Deny has, what the other rule has, is the other one shadowed for certain
+    # fields of a Deny, fields of the other rule, whether the other one is shadowed for certain
     ({}, {}, True),
     ({}, {"pods": [BLUE]}, True),
     ({"pods": [BLUE]}, {}, False),
@@ -142,7 +142,7 @@ def spec_of(parts: dict[str, Any], rule: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("deny", "other", "is_shadowed"), PAIRS)
 def test_shadowed(deny: dict[str, Any], other: dict[str, Any], is_shadowed: bool) -> None:  # noqa: FBT001
-    """By another policy: its rule is named."""
+    """The remark names a rule of another policy."""
     guard = policy("guard", **spec_of(deny, DENY))
     found = [one for one in lint(policy(**spec_of(other, ALLOW)), [guard]) if one.name == "shadowed"]
     assert len(found) == is_shadowed
@@ -205,7 +205,7 @@ def test_shadowed_definitions(deny: dict[str, Any], other: dict[str, Any], is_sh
 
 
 def test_a_comparison_that_would_take_long_is_left_out() -> None:
-    """Twins of 16 patterns are told; of 8,192 each, the comparison is not made, and nothing is said."""
+    """Equal rules of 16 patterns are reported; those of 8,192 are not compared, and not reported."""
     patterns = [f"n{number}-*" for number in range(64)]
     large = {"names": patterns, "masters": patterns, "namespaces": patterns, "pluginTypes": patterns}
     for networks, is_told in (([{"names": patterns[:16]}], True), ([large] * 32, False)):
@@ -220,7 +220,7 @@ def test_a_rule_that_cannot_be_read_has_no_lints() -> None:
 
 
 def test_a_rule_without_masters_permits_them_at_level_privileged_only() -> None:
-    """A level still refuses what no field of the rule names."""
+    """A level refuses everything that no field of the rule is about."""
     given = policy(definitions=[{**ALLOW, "config": {"pluginTypes": ["macvlan"]}}])
     (found,) = lint(given, [])
     assert found.text == (
@@ -230,7 +230,7 @@ def test_a_rule_without_masters_permits_them_at_level_privileged_only() -> None:
 
 
 def test_every_remark_fits_and_says_what_to_do() -> None:
-    """256 characters with the place, at the longest names (the API server cuts there)."""
+    """256 characters with the place and the longest names, where the API server cuts."""
     long = "n" * 63
     guard = policy("p" * 253, attachments=[{**DENY, "name": long}])
     spec: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""The status of a policy: what it says, that it is stable, and that the CRD permits it."""
+"""The status of a policy is right and stable, and the CRD permits it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def status(
 
 
 def errors(of: schema.Schema, value: Any, path: str = "status") -> list[str]:
-    """Return what the schema has against a value."""
+    """Return the errors of the schema about a value."""
     kind = of["type"]
     types: dict[str, Any] = {"object": dict, "array": list, "string": str, "integer": int}
     if not isinstance(value, types[kind]):
@@ -281,7 +281,7 @@ def test_the_levels_of_namespaces() -> None:
     condition = found["conditions"][2]
     assert (condition["status"], condition["reason"]) == ("False", "UnreadableLabels")
     assert condition["message"] == (
-        "no level, so Restricted: namespace odd (nadmit.io/definitions-enforce), odd (nadmit.io/definitions-warn); "
+        "these labels do not name a level, so it is Restricted: namespace odd (nadmit.io/definitions-enforce), odd (nadmit.io/definitions-warn); "
         "allowed: Privileged, Baseline, Restricted"
     )
 

@@ -1,6 +1,6 @@
-"""Property: what is told to be shadowed never decides, whatever pod, network and request is judged.
+"""Property: a rule that is reported as shadowed never decides about any pod, network and request.
 
-By the evaluator itself, over a small world in which every field of a rule makes a difference.
+The evaluator itself checks it in a small cluster in which every field of a rule makes a difference.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ def test_a_shadowed_allow_never_allows(
 def test_a_deny_of_the_same_pods_and_more_networks_is_found(
     pods: dict[str, Any], rule: dict[str, Any], more: dict[str, Any]
 ) -> None:
-    """Or the properties here would hold because nothing is ever found."""
+    """Without that, the properties of this module would hold because no rule is ever reported."""
     allow = {"name": "a", "action": "Allow", **rule}
     for networks in ({}, rule, {"networks": [*rule["networks"], more]} if rule else {}):
         deny = {"name": "d", "action": "Deny", **networks}
@@ -137,7 +137,7 @@ LIMITS = [
 def test_a_limit_covers_a_narrower_one_and_nothing_else(
     field: str, limit: list[str], narrower: list[str], other: list[str]
 ) -> None:
-    """Whatever values the properties happen to draw, each field is compared with a value and without one."""
+    """The values that properties draw do not matter: each field is compared with a value and without one."""
 
     def finds(denied: dict[str, Any], allowed: dict[str, Any]) -> bool:
         guard = policy("guard", attachments=[{"name": "d", "action": "Deny", "networks": [{"names": ["*"], **denied}]}])

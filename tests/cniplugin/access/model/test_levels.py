@@ -1,4 +1,4 @@
-"""Levels of definitions: who sets them, what they do to authors and to pods, and what lifts them."""
+"""Levels of definitions: who sets them, what they refuse to authors and to pods, and which rules lift that."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_a_label_comes_before_the_clusters_default(
         ({ENFORCE: "baseline"}, 'level Baseline of namespace "blue" (label nadmit.io/definitions-enforce)'),
         (
             {ENFORCE: "strict"},
-            f'level Restricted of namespace "blue" (label {ENFORCE}, whose value "strict" is none of {", ".join(LEVELS)})',
+            f'level Restricted of namespace "blue" (label {ENFORCE}, whose value "strict" is not one of {", ".join(LEVELS)})',
         ),
     ],
 )
@@ -215,7 +215,7 @@ def test_levels_on_trial_when_written() -> None:
 
 @pytest.mark.parametrize("labels", [BASELINE, RESTRICTED, {ENFORCE: "odd"}], ids=repr)
 def test_a_pod_does_not_get_what_the_level_refuses(labels: dict[str, str]) -> None:
-    """It may have been written before, or while nobody judged."""
+    """The definition may be older than the level, or the webhook may have been down."""
     refused = attach(labels, rules_of(), PATHS)
     assert refused.code == "DefinitionLevel"
     assert refused.fix.startswith("change spec.config of lan, or ask #net-team to list it in ")
@@ -261,7 +261,7 @@ def test_what_is_admitted_is_what_attaches(
 
 
 def test_a_file_of_the_node_is_the_admins() -> None:
-    """Once a rule permits the definition, what the node's file says is not the tenant's doing."""
+    """Once a rule permits the definition, the file of the node is the admin's and not the tenant's."""
     read = network(None).replace(config=network(MACVLAN).config)
     asked = item(BASELINE, None).replace(network=read)
     assert judge(Subject(namespace="blue"), asked, rules_of(allow(onDisk=True))).is_allowed
@@ -269,7 +269,7 @@ def test_a_file_of_the_node_is_the_admins() -> None:
 
 
 def test_nothing_of_the_content_is_told_to_pods_of_other_namespaces() -> None:
-    """Side door 22; that there is one they may know, for they would get it otherwise."""
+    """Side door 22. The pods may know that the network exists, because they would get it at another level."""
     first = attach(BASELINE, rules_of(), MACVLAN, namespace="default")
     second = attach(BASELINE, rules_of(), PATHS, namespace="default")
     assert first == second

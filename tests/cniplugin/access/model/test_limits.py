@@ -1,4 +1,4 @@
-"""What an Allow rule accepts, and what it says to what it does not."""
+"""What an Allow rule accepts, and the text about what it does not accept."""
 
 from __future__ import annotations
 
@@ -143,6 +143,7 @@ def test_another_default_network_must_be_listed() -> None:
         ({"default": "Deny"}, "nothing but the network itself"),
         ({"default": "Allow"}, "everything"),
         ({"default": "Allow", "mac": {}}, "everything"),
+        ({"default": "Allow", "extraKeys": {}}, "everything"),  # its spelling has a space
         ({"default": "Allow", "ips": {"max": 2}}, "everything, but ips (at most 2)"),
         ({"default": "Deny", "mac": {}, "ips": {}}, "ips, mac"),
         ({"default": "Deny", "ips": {"cidrs": ["10.1.0.0/16"], "max": 2}}, "ips in 10.1.0.0/16 (at most 2)"),

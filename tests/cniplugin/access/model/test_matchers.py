@@ -37,7 +37,7 @@ from cniplugin.access.model.matchers import (
     ],
 )
 def test_names(patterns: list[str], text: str, *, expected: bool) -> None:
-    """A star at the end is a prefix; nothing else has a meaning, so no rule is expensive (side door 23)."""
+    """A star at the end makes a prefix; no other character is special, so no rule is expensive (side door 23)."""
     assert names(patterns).matches(text) is expected
     assert names(patterns).texts == tuple(patterns)
 
@@ -71,7 +71,7 @@ def test_ranges() -> None:
     assert ranges.contain(30, 30)
     assert not ranges.contain(9, 10)
     assert not ranges.contain(10, 21)
-    assert not ranges.contain(20, 30)  # one range must have them all
+    assert not ranges.contain(20, 30)  # one range must have all of them
     assert ranges.meet(1, 10)
     assert ranges.meet(20, 29)
     assert not ranges.meet(21, 29)
@@ -90,7 +90,7 @@ def cidrs(*texts: str) -> Cidrs:
         ("10.1.0.0/16", "10.1.4.7/16", True),
         ("10.1.0.0/16", "10.1.4.7/8", True),  # the address counts, not its network
         ("10.1.0.0/16", "10.2.0.0", False),
-        ("10.1.2.3/16", "10.1.9.9", True),  # bits after the prefix are passed over
+        ("10.1.2.3/16", "10.1.9.9", True),  # bits after the prefix are ignored
         ("10.1.2.3/32", "10.1.2.3", True),
         ("10.1.2.3/32", "10.1.2.4", False),
         ("0.0.0.0/0", "255.255.255.255", True),
@@ -99,7 +99,7 @@ def cidrs(*texts: str) -> Cidrs:
         ("::/0", "10.0.0.1", False),
         ("2001:db8::/64", "2001:db8::1/128", True),
         ("2001:db8::/64", "2001:db8:0:1::1", False),
-        # An IPv4-mapped address is the IPv4 address, as Go's net.IP has it: it must not slip past a range, nor out of one.
+        # An IPv4-mapped address is the IPv4 address, as in Go's net.IP: otherwise it could evade a range.
         ("10.1.0.0/16", "::ffff:10.1.4.7", True),
         ("10.1.0.0/16", "::FFFF:a01:407", True),
         ("10.1.0.0/16", "::ffff:10.2.0.1", False),
@@ -123,7 +123,7 @@ def test_no_cidr(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["::ffff:10.1.0.0/112", "::ffff:0.0.0.0/90"])
 def test_a_mapped_range_is_none(text: str) -> None:
-    """An address may come in either form, a range in one."""
+    """An address may have either form; a range must have the IPv4 form."""
     assert parse_cidr(text) is None
 
 

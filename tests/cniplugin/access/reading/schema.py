@@ -1,7 +1,7 @@
-"""The schema of the CRDs as tests use it: what it says of a value, and values at its edges.
+"""The schema of the CRDs as tests use it: its verdict about a value, and values at its edges.
 
-A probe is one place of the schema with one value, in an object that is right otherwise: so there is one reason for
-each verdict, which is the same here, from our own readers, and from a real API server.
+A probe is one place of the schema with one value, in an object that is otherwise right. So each verdict has one reason,
+and the verdicts of this module, of our own readers, and of a real API server must be equal.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ STANDING_BY: dict[str, Any] = {
     "writers": {"users": ["others"], "groups": ["others"]},
     "multusGate": {"namespaceIsolation": True},
 }
-"""What stands beside a probe, so that the object is right otherwise."""
+"""The keys beside a probe that make the object right."""
 
 
 def put(probe: Probe) -> Object:
@@ -94,7 +94,7 @@ def _put(holder: Object, steps: list[str], value: Any) -> None:
 
 
 def _settle(probe: Probe, spec: Object) -> None:
-    """Make right what belongs together."""
+    """Complete the keys that belong together."""
     if "onRequests" in probe.path and isinstance(spec["attachments"][0], dict):
         spec["attachments"][0]["action"] = "Deny"
     _settle_operators(spec)
@@ -120,7 +120,7 @@ def _settle_operators(value: Any) -> None:
 
 
 def example(schema: Schema, number: int = 0) -> Any:
-    """Return a right value; another one for each number where there are several."""
+    """Return a right value; a different one for each number, if several are possible."""
     kind = schema["type"]
     if kind == "string":
         return _text(schema, number)
@@ -166,7 +166,7 @@ def _text(schema: Schema, number: int) -> str:
 
 
 def is_cidr(schema: Schema) -> bool:
-    """Whether texts are CIDRs, which a rule says."""
+    """Say whether texts are CIDRs, as a rule of CEL does."""
     return any("isCIDR" in rule["rule"] for rule in schema.get("x-kubernetes-validations", ()))
 
 
@@ -365,7 +365,7 @@ def _of_object(schema: Schema, path: str) -> Found:
 
 
 def _fits_key(schema: Schema, text: str) -> bool:
-    """Whether a rule of CEL permits a key; its pattern is quoted once more there."""
+    """Say whether a rule of CEL permits a key; the pattern is quoted twice there."""
     (rule,) = schema["x-kubernetes-validations"]
     pattern = rule["rule"].partition(".matches('")[2].removesuffix("'))").replace("\\\\", "\\")
     return fits({"pattern": pattern, "maxLength": 317}, text)
@@ -425,7 +425,7 @@ BROKEN: dict[str, Object] = {
     + " && ".join(f"(!has(self.config.{key}) || size(self.config.{key}) > 0)" for key in MAY_BE_EMPTY)
     + ")": {"definitions": [{**DENY, "config": {"hostPaths": []}}]},
 }
-"""For each rule about policies, a spec that breaks it and nothing else."""
+"""For each rule about policies, a spec that breaks only this rule."""
 
 BROKEN_CONFIG: dict[str, Object] = {
     "isCIDR(self)": {"definitions": {"baseline": {"addresses": ["10.0.0.0"]}}},
@@ -433,7 +433,7 @@ BROKEN_CONFIG: dict[str, Object] = {
         "namespaceLabels": {"writers": {"users": []}}
     },
 }
-"""For each rule about the configuration but that of its name, a spec that breaks it and nothing else."""
+"""For each rule about the configuration, except that of its name, a spec that breaks only this rule."""
 
 NAME_RULE = "self.metadata.name == 'cluster'"
 
@@ -449,7 +449,7 @@ STRICTER: dict[str, Object] = {
     },
     "a long account": {"definitions": [{**ALLOW, "authors": {"serviceAccounts": [f"a/{LONG}"]}}]},
 }
-"""What our reader refuses and the schema cannot; docs: the head of the CRD."""
+"""Values that our reader refuses and the schema cannot; the head of the CRD documents them."""
 
 
 def policy(spec: Object, *, name: str = "probe") -> Object:

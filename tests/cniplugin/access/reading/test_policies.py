@@ -1,4 +1,4 @@
-"""Policies from JSON: what is read, what is told, and what a rule does that cannot be read."""
+"""Policies from JSON: their values and problems, and what a rule with a mistake does."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def test_null_is_an_absent_key() -> None:
     ids=repr,
 )
 def test_a_rule_with_one_fault(rule: object, path: str) -> None:
-    """It is told where; a Deny still refuses what it did, an Allow accepts nothing."""
+    """The problem has its place. A Deny still refuses what it did; an Allow accepts nothing."""
     read = policy(rule)
     assert paths(read) == [path]
     (found,) = read.attachments
@@ -228,7 +228,7 @@ def test_what_metadata_of_another_type_says() -> None:
 
 
 def test_half_a_character_is_told_and_never_printed() -> None:
-    """JSON can escape it, and no answer can carry it: it made every refusal fail."""
+    """JSON can escape it, and an answer cannot contain it: it made every refusal fail."""
     half = "a\ud800b"
     read = read_policy(
         {"metadata": {"name": half}, "spec": {"contact": half, "attachments": [{**DENY, "message": half}]}}
@@ -259,7 +259,7 @@ def test_a_near_miss_is_named() -> None:
 
 
 def test_rules_beyond_the_limit_are_told_and_read() -> None:
-    """A Deny at the end of a list that is too long must not be lost."""
+    """A Deny at the end of a list with too many rules must not be lost."""
     read = policy(*({**ALLOW, "name": f"a{number}"} for number in range(64)), DENY)
     assert problems(read) == ["spec.attachments: 65 items; allowed: 0 to 64 items"]
     assert len(read.attachments) == len(read.written) == 65
@@ -285,13 +285,13 @@ def test_rules_without_a_name_are_told_apart_by_their_place() -> None:
     ("action", "read"), [("ALLOW", "Allow"), ("allow", "Allow"), ("deny", "Deny"), ("", "Deny"), (7, "Deny")]
 )
 def test_an_action_that_cannot_be_read_is_deny_unless_it_says_allow(action: object, read: str) -> None:
-    """NB: a Deny that was meant to allow refuses everything it selects, an Allow that cannot be read does as well."""
+    """NB: such a Deny refuses everything it selects, and so does an Allow that cannot be read."""
     (rule,) = policy({"name": "a", "action": action}).attachments
     assert (rule.action, rule.is_broken) == (read, read == "Allow")
 
 
 class TestBroadening:
-    """What cannot be read does not narrow a rule, but what can be read still does."""
+    """A field that cannot be read does not narrow a rule; the others still do."""
 
     def test_the_other_fields_of_an_entry_hold(self) -> None:
         (rule,) = policy({**DENY, "networks": [{"names": ["lan"], "vlans": ["x"]}]}).attachments
@@ -326,7 +326,7 @@ def attach(spec: dict[str, Any], *, namespace: str = "blue", name: str = "lan", 
 
 
 class TestAllowThatCannotBeRead:
-    """Were it left out, the posture would decide what the rule was meant to limit."""
+    """Without the rule, the posture would decide what the rule was meant to limit."""
 
     def test_what_it_selects_is_governed_as_far_as_it_can_be_read(self) -> None:
         spec = {"attachments": [{**ALLOW, "networks": [{"names": ["lan"], "vlans": ["x"]}]}]}

@@ -1,4 +1,4 @@
-"""The cluster's configuration: defaults, every field, and what counts where one cannot be read."""
+"""The cluster's configuration: defaults, every field, and the value of a field that cannot be read."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def config(**spec: Any) -> tuple[Config, list[str]]:
     ids=repr,
 )
 def test_what_an_empty_object_means(value: dict[str, Any]) -> None:
-    """The same as no object at all."""
+    """It means the same as an absent object."""
     assert read_config(value) == (Config(), ())
 
 
@@ -103,7 +103,7 @@ def test_every_field() -> None:
     ],
 )
 def test_the_deprecated_flag_is_read_as_long_as_there_is_no_mode(spec: dict[str, Any], mode: str) -> None:
-    """NB: the API server wrote `true`, once the default of the schema, into every object that said nothing."""
+    """NB: `true` was the default of the schema, so the API server wrote it into every object without the key."""
     found, problems = config(**spec)
     assert (found.network_status_mode, problems) == (mode, [])
 

@@ -1,4 +1,4 @@
-"""The schema of the CRDs and what the readers read are the same, place by place, and a real API server agrees."""
+"""The schema of the CRDs and our readers agree at every place, and a real API server agrees with both."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ PROBES = [probe for kind in (POLICY, CONFIG) for probe in schema.probes(kind)]
 
 
 def problems(value: Object) -> list[tuple[str, str]]:
-    """Return field and text of what our readers find wrong."""
+    """Return field and text of the problems that our readers find."""
     found = read_config(value)[1] if value["kind"] == CONFIG else read_policy(value).problems
     return [(problem.path, problem.detail) for problem in found]
 
@@ -54,7 +54,7 @@ def test_the_names_of_the_kinds() -> None:
 
 
 def test_there_are_probes() -> None:
-    """On both sides of every edge: a walk that lost its way would find nothing wrong."""
+    """They are on both sides of every edge; a broken walk over the schema would find no places."""
     assert len(PLACES_PROBED) > 150
     assert 0.2 < sum(probe.is_right for probe in PROBES) / len(PROBES) < 0.8
 
@@ -64,7 +64,7 @@ PLACES_PROBED = sorted({(probe.kind, probe.path) for probe in PROBES})
 
 @pytest.mark.parametrize(("kind", "path"), PLACES_PROBED)
 def test_our_verdict_is_the_schemas(kind: str, path: str) -> None:
-    """And what is refused is told at its place."""
+    """Each problem has the path of its place."""
     for probe in PROBES:
         if (probe.kind, probe.path) == (kind, path):
             found = problems(put(probe))
@@ -77,7 +77,7 @@ def test_our_verdict_is_the_schemas(kind: str, path: str) -> None:
     "probe", [probe for probe in PROBES if probe.what == "other word"], ids=lambda probe: probe.path
 )
 def test_the_words_a_reader_names_are_those_of_the_schema(probe: Probe) -> None:
-    """Here a reader says what it would accept; a probe knows the words of the schema only."""
+    """The allowed words of a problem are compared with the schema; the probes do not compare them."""
     value = put(probe)
     found = read_config(value)[1] if probe.kind == CONFIG else read_policy(value).problems
     (allowed,) = (problem.allowed for problem in found if problem.path == probe.field)
@@ -124,7 +124,7 @@ def place(kind: str, path: str) -> Schema:
 
 @pytest.mark.parametrize(("kind", "path", "table"), PLACES, ids=lambda value: value if isinstance(value, str) else "")
 def test_every_key_of_a_reader_is_in_the_schema(kind: str, path: str, table: Mapping[str, Any]) -> None:
-    """The other way round, every key of the schema has a probe."""
+    """The probes check the reverse: each key of the schema has one."""
     assert table.keys() == place(kind, path).get("properties", {}).keys()
 
 
@@ -164,7 +164,7 @@ PATTERNS = patterns()
 @pytest.mark.parametrize("pattern", PATTERNS)
 @given(data=st.data())
 def test_texts_that_a_pattern_permits_are_read(pattern: str, data: st.DataObject) -> None:
-    """Every text of the pattern, and one with a character changed: both say the same."""
+    """Reader and pattern agree about texts of the pattern, and about texts with one character changed."""
     probe, of = PATTERNS[pattern]
     text = data.draw(st.from_regex(pattern.removesuffix("$") + r"\Z"))
     if text and data.draw(st.booleans()):
@@ -238,7 +238,7 @@ PLURALS = {POLICY: "networkattachmentpolicies", CONFIG: "networkattachmentpolicy
 
 
 def asked(api: RealApiServer, value: Object) -> tuple[bool, str]:
-    """Return the server's verdict, and what it says."""
+    """Return the server's verdict and its message."""
     path = f"/apis/{schema.API_VERSION}/{PLURALS[value['kind']]}?dryRun=All&fieldValidation=Strict"
     answer = api.ask("POST", path, value)
     assert answer.status in {201, 400, 422}, answer
@@ -248,7 +248,7 @@ def asked(api: RealApiServer, value: Object) -> tuple[bool, str]:
 @pytest.mark.slow
 @pytest.mark.kube_apiserver
 def test_a_real_api_server_has_our_verdict(installed: RealApiServer) -> None:
-    """On every probe, and on every rule of CEL; one test, because a thousand would each say the same if it is not there."""
+    """All probes and rules of CEL are in one test, because without a server a thousand tests would be skipped."""
     differing = []
     for probe in PROBES:
         value = put(probe)
@@ -273,5 +273,5 @@ def test_what_the_schema_cannot_say(installed: RealApiServer, what: str) -> None
 
 @pytest.mark.parametrize("path", ["definitions.levels", "definitions.baseline", "namespaceLabels"])
 def test_an_upgrade_of_the_schema_writes_nothing_into_stored_objects(path: str) -> None:
-    """An older release that is still running would count an unknown key as one that cannot be read."""
+    """An older release that is still running would refuse to read an unknown key."""
     assert "default" not in place(CONFIG, path)

@@ -101,7 +101,7 @@ def test_a_resource_is_one_of_a_device_plugin(resource: str, *, is_right: bool) 
 
 
 @pytest.mark.parametrize(
-    ("source", "resource", "is_right", "said"),
+    ("source", "resource", "is_right", "expected"),
     [
         ("ResourceClaim", "sriov_nic_2", True, ""),
         ("ResourceClaim", "memory", True, ""),
@@ -113,7 +113,7 @@ def test_a_resource_is_one_of_a_device_plugin(resource: str, *, is_right: bool) 
     ],
 )
 def test_the_resource_of_a_claim_is_an_attribute_of_a_device(
-    source: str | None, resource: str, said: str, *, is_right: bool
+    source: str | None, resource: str, expected: str, *, is_right: bool
 ) -> None:
     """`k8s.cni.cncf.io/resourceName` of a device is any text; Multus compares it with the definition's."""
     asked = definition(MACVLAN)
@@ -123,7 +123,7 @@ def test_the_resource_of_a_claim_is_an_attribute_of_a_device(
     decision = decide(asked)
     assert decision.is_allowed is is_right
     texts = [*(cause.message for cause in decision.causes), *map(str, decision.warnings)]
-    assert (said in " ".join(texts)) if said else (texts == [])
+    assert (expected in " ".join(texts)) if expected else (texts == [])
     again = asked._replace(operation="UPDATE", old_object=asked.object)
     assert "if claims give" not in str(list(map(str, decide(again).warnings)))
 
@@ -148,7 +148,7 @@ def test_a_claim_gives_a_plugin_its_device(annotations: dict[str, str], codes: l
 
 
 @pytest.mark.parametrize(
-    ("annotation", "text", "said"),
+    ("annotation", "text", "expected"),
     [
         (INJECT, "no", '"no" counts as "true"'),
         (INJECT, "", '"" counts as "true"'),
@@ -159,7 +159,7 @@ def test_a_claim_gives_a_plugin_its_device(annotations: dict[str, str], codes: l
         (DEVICES_FROM, "", None),
     ],
 )
-def test_an_annotation_for_injection_that_does_nothing(annotation: str, text: str, said: str | None) -> None:
+def test_an_annotation_for_injection_that_does_nothing(annotation: str, text: str, expected: str | None) -> None:
     """The author gets the warning; later, only the authors of the network's pods would see it."""
     before = definition(MACVLAN)
     assert before.object is not None
@@ -168,8 +168,10 @@ def test_an_annotation_for_injection_that_does_nothing(annotation: str, text: st
     for asked in (before._replace(object=after), update):
         decision = decide(asked)
         assert decision.is_allowed
-        assert [said in warning for warning in map(str, decision.warnings) if said] == ([True] if said else [])
-        assert said or not decision.warnings
+        assert [expected in warning for warning in map(str, decision.warnings) if expected] == (
+            [True] if expected else []
+        )
+        assert expected or not decision.warnings
     assert decide(update._replace(old_object=after)).warnings == ()
 
 

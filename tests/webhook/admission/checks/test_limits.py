@@ -189,8 +189,8 @@ def test_containers_of_a_pod_that_gets_devices() -> None:
 
 def test_a_pod_within_a_raised_limit_must_request_its_devices() -> None:
     """A raised limit does not exempt the pod from requesting devices."""
-    thing = pod_of(",".join(["a"] * 70))
-    asked = request(Object(name="web-0", annotations=thing["metadata"]["annotations"], sent=Sent(thing)))
+    obj = pod_of(",".join(["a"] * 70))
+    asked = request(Object(name="web-0", annotations=obj["metadata"]["annotations"], sent=Sent(obj)))
     raised = DEFAULTS._replace(networks_per_pod=70)
     decision = evaluate(asked, DecisionContext(sriov(), RULES, Configuration(injection=Injection(), limits=raised)))
     assert decision.rules == ("resource-shortfall",)

@@ -228,8 +228,8 @@ def test_off_says_nothing() -> None:
 @pytest.mark.parametrize("user", [User("alice"), User("root", ("system:masters",))])
 def test_a_value_that_is_not_a_level_is_a_warning_for_everybody(mode: str, user: User) -> None:
     decision = judge(change({}, {LEVEL: "strict"}, user=user), mode=mode)
-    (told, *_) = decision.warnings
-    assert str(told) == (
+    (warning, *_) = decision.warnings
+    assert str(warning) == (
         f'metadata.labels[{LEVEL}]: this is not a level: "strict"; allowed: Privileged, Baseline, Restricted; '
         "until it is corrected it counts as Restricted"
     )
@@ -238,8 +238,8 @@ def test_a_value_that_is_not_a_level_is_a_warning_for_everybody(mode: str, user:
 def test_a_misspelt_label_is_a_warning() -> None:
     decision = judge(change({}, {"nadmit.io/definition-enforce": "Baseline"}))
     assert decision.is_allowed
-    (told,) = decision.warnings
-    assert str(told) == (
+    (warning,) = decision.warnings
+    assert str(warning) == (
         "metadata.labels[nadmit.io/definition-enforce]: nadmit reads no such label; did you mean "
         '"nadmit.io/definitions-enforce"? allowed: nadmit.io/definitions-enforce, nadmit.io/definitions-warn, '
         "nadmit.io/definitions-audit"

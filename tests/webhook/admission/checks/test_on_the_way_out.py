@@ -43,9 +43,9 @@ def update(
     return evaluate(wire.decode(json.dumps(body).encode()), DecisionContext(cluster(), rules(**config)))
 
 
-def dying(thing: Json, **metadata: Any) -> Json:
+def dying(obj: Json, **metadata: Any) -> Json:
     """Return an object after `kubectl delete`, held by a finalizer."""
-    made = copy.deepcopy(thing)
+    made = copy.deepcopy(obj)
     made["metadata"] |= {"deletionTimestamp": STAMP, "deletionGracePeriodSeconds": 86400, **metadata}
     return made
 

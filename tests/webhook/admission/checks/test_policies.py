@@ -124,8 +124,8 @@ def test_deleting_is_never_refused() -> None:
 def test_lints_are_warnings() -> None:
     decision = write({"pods": [{"podSelector": {"matchLabels": {"app": "web"}}}], "attachments": [DENY]})
     assert decision.verdict == "warn"
-    said = 'Deny rule "d" can be avoided: who creates a pod chooses its labels; select namespaces instead'
-    assert list(map(str, decision.warnings)) == [f"spec.pods[0].podSelector: {said}"]
+    text = 'Deny rule "d" can be avoided: who creates a pod chooses its labels; select namespaces instead'
+    assert list(map(str, decision.warnings)) == [f"spec.pods[0].podSelector: {text}"]
 
 
 def test_lints_come_with_a_refusal() -> None:
@@ -166,8 +166,8 @@ def test_whom_a_refusal_names() -> None:
 # On the wire
 
 
-def review(kind: GroupKind, thing: object, **more: object) -> bytes:
-    asked = {"uid": "u", "kind": kind._asdict(), "operation": "CREATE", "object": thing, **more}
+def review(kind: GroupKind, obj: object, **more: object) -> bytes:
+    asked = {"uid": "u", "kind": kind._asdict(), "operation": "CREATE", "object": obj, **more}
     return json.dumps({"apiVersion": wire.API_VERSION, "kind": wire.KIND, "request": asked}).encode()
 
 
@@ -177,27 +177,27 @@ def review(kind: GroupKind, thing: object, **more: object) -> bytes:
 )
 def test_the_whole_spec_is_read(kind: GroupKind, spec: object) -> None:
     """A policy may have fields of other kinds with other types."""
-    thing = {"metadata": {"name": "mine", "managedFields": [{"x": 1}]}, "spec": spec, "status": {"rules": []}}
-    found = wire.decode(review(kind, thing, oldObject=thing))
+    obj = {"metadata": {"name": "mine", "managedFields": [{"x": 1}]}, "spec": spec, "status": {"rules": []}}
+    found = wire.decode(review(kind, obj, oldObject=obj))
     assert found.kind == kind
     assert found.object == found.old_object == Object(name="mine", spec=spec)
 
 
 def test_only_policies_have_a_spec() -> None:
-    thing = {"metadata": {"name": "mine"}, "spec": RIGHT, "template": {}}
+    obj = {"metadata": {"name": "mine"}, "spec": RIGHT, "template": {}}
     for kind in (GroupKind("", "Pod"), GroupKind("apps", "Deployment"), GroupKind("access.nadmit.io", "Other")):
-        found = wire.decode(review(kind, thing)).object
+        found = wire.decode(review(kind, obj)).object
         assert found is not None
         assert found.spec is None
 
 
-@pytest.mark.parametrize("thing", [5, {"metadata": 5}, {"metadata": {"name": 5}, "spec": {"template": 5}}])
-def test_a_policy_that_is_none(thing: object) -> None:
+@pytest.mark.parametrize("obj", [5, {"metadata": 5}, {"metadata": {"name": 5}, "spec": {"template": 5}}])
+def test_a_policy_that_is_none(obj: object) -> None:
     with pytest.raises(RequestError, match=r"\$\.request\.object"):
-        wire.decode(review(POLICY, thing))
+        wire.decode(review(POLICY, obj))
 
 
 def test_a_policy_that_a_finalizer_holds_is_judged() -> None:
-    thing = {"metadata": {"name": "mine", "deletionTimestamp": "2026-11-23T19:00:00Z"}, "spec": WRONG}
-    assert not decide(wire.decode(review(POLICY, thing, operation="UPDATE", oldObject={}))).is_allowed
-    assert decide(wire.decode(review(POLICY, thing, operation="UPDATE", oldObject=thing))).is_allowed
+    obj = {"metadata": {"name": "mine", "deletionTimestamp": "2026-11-23T19:00:00Z"}, "spec": WRONG}
+    assert not decide(wire.decode(review(POLICY, obj, operation="UPDATE", oldObject={}))).is_allowed
+    assert decide(wire.decode(review(POLICY, obj, operation="UPDATE", oldObject=obj))).is_allowed

@@ -89,10 +89,10 @@ def test_a_pod_without_a_node_has_no_agent() -> None:
 )
 @pytest.mark.parametrize("mode", NETWORK_STATUS_MODES)
 def test_the_mode_chooses_the_outcome(key: str, new: str | None, old: str | None, mode: str) -> None:
-    def thing(text: str | None) -> Object:
+    def obj(text: str | None) -> Object:
         return Object(name="web-0", annotations={} if text is None else {key: text})
 
-    decision = decide(request(thing(new), old=thing(old)), rules=rules(network_status_mode=mode))
+    decision = decide(request(obj(new), old=obj(old)), rules=rules(network_status_mode=mode))
     verdicts = {"Off": "allow", "Audit": "allow", "Warn": "warn", "Deny": "deny"}
     assert (decision.verdict, decision.rules) == (verdicts[mode], () if mode == "Off" else RULE)
     assert len(decision.trials) == (mode in {"Audit", "Warn"})
@@ -115,9 +115,9 @@ def test_a_warning_comes_with_the_rest_of_the_decision() -> None:
 # A new pod
 
 
-def create(thing: Json, *, user: User = TENANT) -> Request:
-    metadata = thing["metadata"]
-    known = Object(name="web-0", annotations=metadata.get("annotations") or {}, sent=Sent(thing))
+def create(obj: Json, *, user: User = TENANT) -> Request:
+    metadata = obj["metadata"]
+    known = Object(name="web-0", annotations=metadata.get("annotations") or {}, sent=Sent(obj))
     return request(known, user=user)
 
 
@@ -127,18 +127,18 @@ def new_pod(networks: str | None = "a", *, key: str = NETWORK_STATUS, **annotati
     return made
 
 
-def mutate(thing: Json, *, user: User = TENANT, **config: object) -> tuple[Json, Decision]:
+def mutate(obj: Json, *, user: User = TENANT, **config: object) -> tuple[Json, Decision]:
     world = cluster()
     world.networks["blue", "a"] = network("a", resource="example.com/vf")
     answer = answer_mutation(
-        create(thing, user=user), DecisionContext(world, rules(**config), Configuration(injection=Injection()))
+        create(obj, user=user), DecisionContext(world, rules(**config), Configuration(injection=Injection()))
     )
-    return jsonpatch.apply(list(answer.operations), thing), answer
+    return jsonpatch.apply(list(answer.operations), obj), answer
 
 
 @pytest.mark.parametrize("mode", ["Warn", "Deny"])
 @pytest.mark.parametrize(
-    "thing",
+    "obj",
     [
         new_pod(),
         new_pod(None),
@@ -149,12 +149,12 @@ def mutate(thing: Json, *, user: User = TENANT, **config: object) -> tuple[Json,
     ],
     ids=["networks", "no networks", "the old key", "opted out", "claims to be static", "host network"],
 )
-def test_it_is_dropped_from_a_new_pod(thing: Json, mode: str) -> None:
+def test_it_is_dropped_from_a_new_pod(obj: Json, mode: str) -> None:
     """This also happens to a pod that opts out, and nothing else of it changes."""
-    made, answer = mutate(thing, network_status_mode=mode)
+    made, answer = mutate(obj, network_status_mode=mode)
     assert not set(NETWORK_STATUS_KEYS) & made["metadata"]["annotations"].keys()
     assert (answer.verdict, len(answer.warnings)) == ("warn", 1)
-    without = json.loads(json.dumps(thing))
+    without = json.loads(json.dumps(obj))
     for key in NETWORK_STATUS_KEYS:
         without["metadata"]["annotations"].pop(key, None)
     assert made == mutate(without, network_status_mode=mode)[0]
@@ -168,10 +168,10 @@ def test_it_stays_in_modes_off_and_audit(mode: str) -> None:
 
 
 def test_the_kubelet_writes_it_for_the_mirror_of_a_static_pod() -> None:
-    thing = new_pod(None, **{MIRROR: "x"})
-    made, answer = mutate(thing, user=NODE, network_status_mode="Deny")
-    assert (made, answer.verdict) == (thing, "allow")
-    assert decide(create(thing, user=NODE), rules=rules(network_status_mode="Deny")).verdict == "allow"
+    obj = new_pod(None, **{MIRROR: "x"})
+    made, answer = mutate(obj, user=NODE, network_status_mode="Deny")
+    assert (made, answer.verdict) == (obj, "allow")
+    assert decide(create(obj, user=NODE), rules=rules(network_status_mode="Deny")).verdict == "allow"
 
 
 def test_plugins_may_not_create_a_pod_with_it() -> None:
@@ -184,11 +184,11 @@ def test_a_pod_with_it_and_one_without_get_their_own_answers() -> None:
     """NB: the cache of /mutate's answers uses sketches, which have no network status."""
     world = cluster()
     plain, carrying = pod_of("lan"), new_pod("lan")
-    for thing, count in ((plain, 0), (carrying, 1), (plain, 0), (carrying, 1)):
+    for obj, count in ((plain, 0), (carrying, 1), (plain, 0), (carrying, 1)):
         assert (
             len(
                 answer_mutation(
-                    create(thing), DecisionContext(world, RULES, Configuration(injection=Injection()))
+                    create(obj), DecisionContext(world, RULES, Configuration(injection=Injection()))
                 ).warnings
             )
             == count

@@ -95,7 +95,7 @@ def test_a_bare_default_network_is_looked_up_in_the_network_namespace() -> None:
 
 
 @pytest.mark.parametrize(
-    ("thing", "is_remembered"),
+    ("obj", "is_remembered"),
     [
         (pod("lan"), True),
         (pod("lan")._replace(labels={str(number): "x" for number in range(17)}), False),
@@ -103,9 +103,9 @@ def test_a_bare_default_network_is_looked_up_in_the_network_namespace() -> None:
     ],
     ids=["plain", "many labels", "long"],
 )
-def test_only_decisions_about_small_pods_are_cached(thing: Object, *, is_remembered: bool) -> None:
+def test_only_decisions_about_small_pods_are_cached(obj: Object, *, is_remembered: bool) -> None:
     memory = DecisionCache(Configuration())
-    assert evaluate(request(thing), DecisionContext(cluster(), rules(), memory=memory)).is_allowed
+    assert evaluate(request(obj), DecisionContext(cluster(), rules(), memory=memory)).is_allowed
     assert bool(memory) is is_remembered
 
 
@@ -227,7 +227,7 @@ def test_an_update_of_the_default_network_is_judged() -> None:
 
 
 @pytest.mark.parametrize(
-    ("thing", "name", "expected"),
+    ("obj", "name", "expected"),
     [
         (Object(name="a"), "b", "b"),
         (Object(name="a"), "", "a"),
@@ -236,8 +236,8 @@ def test_an_update_of_the_default_network_is_judged() -> None:
         (None, "", ""),
     ],
 )
-def test_the_name_in_messages(thing: Object | None, name: str, expected: str) -> None:
-    assert request(thing, name=name).object_name == expected
+def test_the_name_in_messages(obj: Object | None, name: str, expected: str) -> None:
+    assert request(obj, name=name).object_name == expected
 
 
 class TestTemplates:

@@ -1,4 +1,4 @@
-"""White space is what Go's readers take away, everywhere where a text is read as they read it."""
+"""White space is the set that Go's readers remove, in every module that reads a text as they do."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_a_text_in_one_line() -> None:
 
 @pytest.mark.parametrize("char", SEPARATORS)
 def test_separators_are_part_of_a_name(char: str) -> None:
-    """As Multus has them, which then finds no such network."""
+    """Multus does the same, and then does not find the network."""
     for text in (f"net-a{char}", f"{char}net-a", f"net-a,{char}net-b"):
         with pytest.raises(SpecErrors) as caught:
             annotation.parse(text, namespace="ns")
@@ -79,14 +79,14 @@ def test_a_path_shows_no_control_character(char: str) -> None:
     assert char == " " or char not in jsontext.join("a", f"b{char}")
 
 
-# The functions of `str` that know other white space
+# The methods of `str` that have another idea of white space
 
 PACKAGES = ("cniplugin/netspec", "cniplugin/access", "webhook/admission")
 METHODS = {"strip", "lstrip", "rstrip", "split", "rsplit", "splitlines", "isspace"}
 
 
 def bare_uses(source: str) -> Iterator[int]:
-    """Yield the lines where one of METHODS is used without saying what is white space."""
+    """Yield the lines that call one of METHODS without an argument that names the white space."""
     tree = ast.parse(source)
     told = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call) and (node.args or node.keywords)}
     for node in ast.walk(tree):

@@ -96,7 +96,7 @@ def _needing(
         return known
     networks = needs.find_networks(annotations, namespace, context)
     keys = injection.resource_name_keys
-    found = tuple(network for network in (networks.found if networks else ()) if needs.resources_of(network, keys))
+    needing = tuple(network for network in (networks.existing if networks else ()) if needs.resources_of(network, keys))
     if is_small:
-        context.memory.put(key, found)
-    return found
+        context.memory.put(key, needing)
+    return needing
