@@ -37,7 +37,7 @@ from webhook.configuration.filesource import ConfigurationFile
 from webhook.configuration.schemafiles import load_directory
 from webhook.files import advice, within
 from webhook.kube.apierrors import ClusterError
-from webhook.kube.credentials import own_namespace
+from webhook.kube.ownnamespace import own_namespace
 from webhook.registration.conditions import LabelProtection, StatusProtection
 from webhook.registration.configurations import Service, Target, Url
 from webhook.registration.tables import KINDS

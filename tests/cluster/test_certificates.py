@@ -22,7 +22,7 @@ from tests.fakes.objects import write_kubeconfig
 from tests.fakes.waiting import wait_until
 from tests.realapi.server import RealApiServer
 from webhook.kube.connection import Connection
-from webhook.kube.singleobjects import KubeConfigurations, KubeSecret
+from webhook.kube.singleobjects import CERTS_WRITER, KubeConfigurations, KubeSecret
 
 from .certificates import (
     CONFIGURATION,
@@ -194,6 +194,8 @@ def test_a_secret_that_is_missing_is_made(cluster: Cluster) -> None:
     )
     assert two.rounds() == []
     assert two.leaves[0] == two.leaves[1] is not None
+    managers = {entry["manager"] for entry in cluster.get(SECRET)["metadata"].get("managedFields", ())}
+    assert managers <= {CERTS_WRITER["fieldManager"]}
 
 
 def test_a_secret_of_somebody_else_is_not_touched(cluster: Cluster) -> None:

@@ -173,6 +173,8 @@ def test_replicas_write_statuses_and_events(api: RealApiServer, start: Start) ->
             "labelled   Enforce   True       True       0            1s\n"
             "trial      Warn      True       False      1            1s\n"
         )
+        fields = api.must("GET", f"{POLICIES}/good")["metadata"]["managedFields"]
+        assert [entry["manager"] for entry in fields if entry.get("subresource") == "status"] == ["nadmit"]
         assert re.sub(r"\b\d+s\b", "1s", api.kubectl("get", "napc").stdout) == (
             "NAME      POSTURE   DEFINITIONS   ACCEPTED   ENFORCED   AGE\ncluster   Strict                  True       True       1s\n"
         )

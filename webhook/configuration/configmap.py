@@ -82,13 +82,13 @@ class ConfigurationMap:
         self._log = OnceLog(logging.getLogger("nadmit.cluster"), again_s=self._timing.pause_s, clock=clock)
         self._problem: str | None = f"{self._config_map.where} has not been read yet"
         self._absences = 0
-        self._untold: tuple[Event, int] | None = None
+        self._pending_event: tuple[Event, int] | None = None
         self._write_at = 0.0
         self._stop = Signal()
         self._thread = Thread(target=self._run, name="nadmit-configuration", daemon=True)
 
     def start(self) -> None:
-        """Begin to look. Raises ClusterError if there is no usable kubeconfig."""
+        """Begin to read. Raises ClusterError without a usable kubeconfig."""
         self._connection.open()
         self._thread.start()
 
@@ -103,34 +103,34 @@ class ConfigurationMap:
         return self._problem
 
     def look(self) -> None:
-        """Read the ConfigMap, and do what follows. Raises nothing that the cluster can cause."""
+        """Read the ConfigMap, and act on it. Errors of the API server are logged."""
         try:
-            found = self._config_map.read()
+            config_map = self._config_map.read()
         except ClusterError as error:
             self._in_force.note_unreadable(str(error))
             if self._problem is not None:
                 self._problem = f"{self._config_map.where} has not been read yet: {error}"
             return
-        if found is None:
-            self._take_absence()
+        if config_map is None:
+            self._handle_absence()
             return
         self._absences = 0
-        self._take(found)
-        self._tell(found)
-        self._keep(found)
+        self._take(config_map)
+        self._create_event(config_map)
+        self._keep_last_good(config_map)
 
-    def _take_absence(self) -> None:
-        """NB: one that is replaced is not there for a moment."""
+    def _handle_absence(self) -> None:
+        """NB: a ConfigMap that is being replaced is absent for a moment."""
         self._absences += 1
         if self._problem is not None or self._absences > 1:
             self._in_force.use_defaults(why=f"there is no {self._config_map.where}")
             self._problem = None
 
-    def _take(self, found: ConfigMap) -> None:
+    def _take(self, config_map: ConfigMap) -> None:
         before = self._in_force.state.refused
-        outcome = self._offer(found)
+        outcome = self._offer(config_map)
         after = self._in_force.state.refused
-        if after is None or (self._problem is not None and self._fall_back(found)):
+        if after is None or (self._problem is not None and self._fall_back(config_map)):
             self._problem = None
         elif self._problem is not None:
             self._problem = (
@@ -139,33 +139,33 @@ class ConfigurationMap:
             )
         self._plan_event(outcome, before)
 
-    def _offer(self, found: ConfigMap) -> Outcome:
-        data = found.texts.get(KEY)
+    def _offer(self, config_map: ConfigMap) -> Outcome:
+        data = config_map.texts.get(KEY)
         if data is None:
             return self._in_force.use_defaults(why=f"{self._config_map.where} has no {KEY}")
         return self._in_force.update(data, source=f"{self._config_map.where}, {KEY}")
 
-    def _fall_back(self, found: ConfigMap) -> bool:
-        data = found.texts.get(LAST_GOOD)
+    def _fall_back(self, config_map: ConfigMap) -> bool:
+        data = config_map.texts.get(LAST_GOOD)
         return data is not None and self._in_force.fall_back(data, source=f"{self._config_map.where}, {LAST_GOOD}")
 
-    # What is written
+    # Writes
 
     def _plan_event(self, outcome: Outcome, before: Refused | None) -> None:
         state = self._in_force.state
         if outcome == "refused" and state.refused is not None:
             in_force = "nothing" if self._problem is not None else state.loaded.source
             refusal = state.refused
-            self._untold = (self._refused_event(refusal, in_force), EVENT_TRIES)
+            self._pending_event = (self._refused_event(refusal, in_force), EVENT_TRIES)
         elif outcome == "accepted" and before is not None:
             note = f"in force: {state.loaded.source}"
             event = Event("Normal", "ConfigurationAccepted", "Reload", note, f"accepted/{before.sha256}")
-            self._untold = (event, EVENT_TRIES)
+            self._pending_event = (event, EVENT_TRIES)
 
     def _refused_event(self, refusal: Refused, in_force: str) -> Event:
-        """NB: the identity has what was refused, so replicas that see the same post one event (409 for the second).
+        """NB: the identity is that of the refused text, so replicas that read it create one event (409 for the second).
 
-        The same mistake again within the hour that events live makes no second one. The log and the metrics have it.
+        The same mistake within the hour for which events live makes no second event. The log and the metrics show it.
         """
         first, *others = refusal.problems
         more = f"; {len(others)} more, see the log" if others else ""
@@ -177,38 +177,38 @@ class ConfigurationMap:
             "Warning", "ConfigurationRefused", "Reload", cut(note, NOTE_BYTES_MAX), f"refused/{refusal.sha256}"
         )
 
-    def _tell(self, found: ConfigMap) -> None:
-        """Write the event that is due, if any, and try again with the next look if that fails."""
-        if self._untold is None:
+    def _create_event(self, config_map: ConfigMap) -> None:
+        """Create the event that is due, if any. After a failure the next read tries again."""
+        if self._pending_event is None:
             return
-        event, tries = self._untold
+        event, tries = self._pending_event
         body = render_event(
             event,
-            ObjectReference("v1", "ConfigMap", self._namespace, self._name, found.uid, found.version),
+            ObjectReference("v1", "ConfigMap", self._namespace, self._name, config_map.uid, config_map.version),
             namespace=self._namespace,
             controller=CONTROLLER,
             now=timestamp(datetime.now(UTC)),
             instance=socket.gethostname(),
         )
-        self._untold = None
+        self._pending_event = None
         try:
             path = ObjectPath(EVENTS, self._namespace)
             self._connection.write("create", path, body, timeout_s=CONFIG_MAP_TIMEOUT_S)
         except ConflictError:
             return
         except ClusterError as error:
-            self._log.log(logging.WARNING, f"no event tells of the configuration: {error}")
-            self._untold = (event, tries - 1) if tries > 1 else None
+            self._log.log(logging.WARNING, f"the event about the configuration cannot be created: {error}")
+            self._pending_event = (event, tries - 1) if tries > 1 else None
 
-    def _keep(self, found: ConfigMap) -> None:
-        """Make `last-good.yaml` what is in force, if that is what the ConfigMap says."""
-        text = found.texts.get(KEY)
-        if self._in_force.state.refused is not None or found.texts.get(LAST_GOOD) == text:
+    def _keep_last_good(self, config_map: ConfigMap) -> None:
+        """Write `config.yaml` to `last-good.yaml` if it is in force."""
+        text = config_map.texts.get(KEY)
+        if self._in_force.state.refused is not None or config_map.texts.get(LAST_GOOD) == text:
             return
         if self._clock() < self._write_at:
             return
         try:
-            self._config_map.write(found, LAST_GOOD, text)
+            self._config_map.write(config_map, LAST_GOOD, text)
         except ClusterError as error:
             self._write_at = self._clock() + self._timing.pause_s
             self._log.log(logging.WARNING, f"the last good configuration is not kept: {error}")

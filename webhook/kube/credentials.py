@@ -22,16 +22,11 @@ from kubernetes.client import Configuration
 from kubernetes.config import ConfigException, load_kube_config
 from kubernetes.config.incluster_config import SERVICE_HOST_ENV_NAME, SERVICE_TOKEN_FILENAME, InClusterConfigLoader
 
-from cniplugin.netspec.names import trim
 from webhook.files import advice, load_file, within
 
 from .apierrors import ClusterError
 
 SERVICE_ACCOUNT = Path(SERVICE_TOKEN_FILENAME).parent
-NAMESPACE_BYTES_MAX = 256
-"""A name has at most 63."""
-DEFAULT_NAMESPACE = "nadmit-system"
-
 FILE_BYTES_MAX = 1_048_576
 FILE_KEYS = ("certificate-authority", "client-certificate", "client-key", "tokenFile")
 """The keys in `clusters[].cluster` and `users[].user` whose values are paths."""
@@ -40,20 +35,6 @@ BROKEN_KUBECONFIG = (
     ConfigException, yaml.YAMLError, OSError, ValueError, TypeError, AttributeError, LookupError, RecursionError
 )  # fmt: skip
 """What the client raises for a broken kubeconfig: its own error for a few mistakes, and Python's for all others."""
-
-
-def own_namespace(given: str | None, *, service_account: Path = SERVICE_ACCOUNT) -> str:
-    """Return the namespace of nadmit's own objects: the given one, else the pod's, else `nadmit-system`.
-
-    Kubernetes writes the namespace of a pod beside the token of its service account.
-    """
-    if given is not None:
-        return given
-    try:
-        content = load_file(service_account / "namespace", bytes_max=NAMESPACE_BYTES_MAX)
-        return trim(content.decode()) or DEFAULT_NAMESPACE
-    except (OSError, UnicodeDecodeError):
-        return DEFAULT_NAMESPACE
 
 
 def load_configuration(

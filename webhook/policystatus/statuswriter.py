@@ -84,7 +84,7 @@ class _InterruptedError(Exception):
 
 
 class StatusWriter:
-    """Implements `clusterparts.Part`. `counts` are its metrics. Only its own thread calls the private methods."""
+    """Implements `compose.Part`. `counts` are its metrics. Only its own thread calls the private methods."""
 
     def __init__(
         self,

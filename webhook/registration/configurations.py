@@ -18,7 +18,8 @@ from typing import Any, NamedTuple
 from .conditions import Condition, LabelProtection, StatusProtection
 from .tables import DOMAIN, KINDS, STAGED, Hook, Kind
 
-API_VERSION = "admissionregistration.k8s.io/v1"
+GROUP, VERSION = "admissionregistration.k8s.io", "v1"
+API_VERSION = f"{GROUP}/{VERSION}"
 DEFAULT_NAME = "nadmit"
 
 STAGE_ANNOTATION = "nadmit.io/failure-policy"

@@ -19,8 +19,8 @@ from webhook.kube.connection import Connection
 from webhook.kube.resources import ObjectPath, Resource
 from webhook.kube.singleobjects import get_object, patch_object
 
+from . import configurations
 from .configurations import (
-    API_VERSION,
     STAGE_ANNOTATION,
     Target,
     Webhook,
@@ -29,7 +29,7 @@ from .configurations import (
     target_of,
     token_of,
     webhooks_of,
-)  # fmt: skip
+)
 from .tables import STAGED, Kind
 
 Object = dict[str, Any]
@@ -89,16 +89,16 @@ class RegisteredWebhooks:
 
 def path_of(kind: Kind, name: str) -> ObjectPath:
     """Return the path of a configuration."""
-    group, version = API_VERSION.split("/")
-    return ObjectPath(Resource(kind.resource, group, version, kind.resource, is_single=True), "", name)
+    resource = Resource(kind.resource, configurations.GROUP, configurations.VERSION, kind.resource, is_single=True)
+    return ObjectPath(resource, "", name)
 
 
 # Before Fail
 
 
-def reasons_not_to_fail(registered: RegisteredWebhooks, configurations: Mapping[Kind, Object]) -> list[str]:
+def reasons_not_to_fail(registered: RegisteredWebhooks, objects: Mapping[Kind, Object]) -> list[str]:
     """Return why the stage must not be Fail, one line each; none if it may. Raises ClusterError."""
-    hooks = {kind: webhooks_of(configuration) for kind, configuration in configurations.items()}
+    hooks = {kind: webhooks_of(configuration) for kind, configuration in objects.items()}
     target = target_of([hook for kind in reversed(hooks) for hook in hooks[kind]])
     reasons = [reason for kind in hooks for reason in incompleteness(kind, hooks[kind], target)]
     return reasons or unreached(registered)

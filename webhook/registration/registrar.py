@@ -71,7 +71,7 @@ class _Kept:
 
 
 class Registrar(Collector):
-    """See the module. Implements `clusterparts.Part`, and is a collector of Prometheus."""
+    """See the module. Implements `compose.Part`, and is a collector of Prometheus."""
 
     def __init__(  # noqa: PLR0913 - a composition: one argument per part
         self,

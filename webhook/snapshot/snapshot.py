@@ -67,7 +67,7 @@ def is_shared(definition: Definition) -> bool:
 
 
 class Snapshot:
-    """Implements `admission.view.listers.Cluster`. It never changes.
+    """Implements `admission.view.decisioncontext.Cluster`. It never changes.
 
     Up to twenty are made in a second, while reviews run. So anything that looks at each of 50,000 definitions waits
     until a decision asks for it, or the caches keep it.

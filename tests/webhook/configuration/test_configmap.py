@@ -219,7 +219,9 @@ def test_deleting_the_configmap_restores_the_defaults(api: ConfigMapServer, repl
         (500, "{what}: get failed with 500: as the test says; see the log of the API server at {server}"),
     ],
 )
-def test_it_cannot_be_read(api: ConfigMapServer, replica: Replica, code: int, text: str) -> None:
+def test_a_configmap_that_cannot_be_read_changes_nothing(
+    api: ConfigMapServer, replica: Replica, code: int, text: str
+) -> None:
     api.write(config=OFF)
     api.instead = lambda _request: failure(code, "as the test says")
     replica.look()

@@ -13,7 +13,8 @@ from kubernetes.config import ConfigException
 from tests.fakes.objects import write_kubeconfig
 from webhook.kube.apierrors import ClusterError
 from webhook.kube.connection import Connection
-from webhook.kube.credentials import load_configuration, own_namespace
+from webhook.kube.credentials import load_configuration
+from webhook.kube.ownnamespace import own_namespace
 from webhook.snapshot.source import NAMESPACES, ClusterSource
 
 
@@ -163,7 +164,7 @@ def test_nothing_else_imports_the_client() -> None:
 
 def test_the_given_namespace_takes_precedence(tmp_path: Path) -> None:
     (tmp_path / "namespace").write_text("mounted")
-    assert own_namespace("given", service_account=tmp_path) == "given"
+    assert own_namespace("given", mounted=tmp_path / "namespace") == "given"
 
 
 @pytest.mark.parametrize(
@@ -171,8 +172,8 @@ def test_the_given_namespace_takes_precedence(tmp_path: Path) -> None:
 )
 def test_the_file_of_the_service_account(tmp_path: Path, content: bytes, expected: str) -> None:
     (tmp_path / "namespace").write_bytes(content)
-    assert own_namespace(None, service_account=tmp_path) == expected
+    assert own_namespace(None, mounted=tmp_path / "namespace") == expected
 
 
 def test_outside_of_a_pod(tmp_path: Path) -> None:
-    assert own_namespace(None, service_account=tmp_path) == "nadmit-system"
+    assert own_namespace(None, mounted=tmp_path / "namespace") == "nadmit-system"

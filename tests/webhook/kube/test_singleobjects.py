@@ -27,7 +27,9 @@ def test_each_answer_of_an_api_server_is_a_value_or_a_store_error(tmp_path: Path
         secret, configurations = KubeSecret(connection, "n", "tls"), KubeConfigurations(connection, PATHS)
         assert secret.read().version is None
         assert configurations.read(NAME) is None
-        with pytest.raises(StoreError, match=r"validatingwebhookconfigurations.* c: patch failed with 404: .*not found"):
+        with pytest.raises(
+            StoreError, match=r"validatingwebhookconfigurations.* c: patch failed with 404: .*not found"
+        ):
             configurations.patch(NAME, [])
         server.answer_always = {
             SECRET: (401, b"who are you?"),

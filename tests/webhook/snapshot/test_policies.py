@@ -87,7 +87,7 @@ def test_it_is_not_ready_before_they_are_listed(api: ApiServer, observe: Callabl
 
 
 def test_the_policies_are_the_same_object_until_one_changes(api: ApiServer, observed: Observed) -> None:
-    """`CompiledRules` compiles when the object is another one."""
+    """`CompiledRules` compiles the rules again if the object is another one."""
     api.put(POLICIES, policy("a", DENY))
     observed.wait(lambda: actions(observed))
     before = observed.source.snapshot()
