@@ -1,4 +1,4 @@
-"""The wheel has every file of the three packages, and no other."""
+"""The wheel has exactly the files of the three packages."""
 
 from __future__ import annotations
 

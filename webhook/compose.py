@@ -25,7 +25,9 @@ from urllib.parse import urlsplit
 import uvloop
 from prometheus_client.registry import Collector
 
+from certs.authority import MaterialError
 from certs.certfiles import BootstrapError, bootstrap, exposures
+from certs.rotator import RotatorError
 from cniplugin.access.model.decision import Rules
 from cniplugin.access.model.policyrules import AuthorMatch
 from webhook.admission.model.kinds import NETWORK_NAMESPACE
@@ -34,6 +36,7 @@ from webhook.configuration.current import CurrentConfiguration
 from webhook.configuration.filesource import ConfigurationFile
 from webhook.configuration.schemafiles import load_directory
 from webhook.files import advice, within
+from webhook.kube.apierrors import ClusterError
 from webhook.kube.ownnamespace import own_namespace
 from webhook.registration.conditions import LabelProtection, StatusProtection
 from webhook.registration.configurations import Service, Target, Url
@@ -41,17 +44,17 @@ from webhook.registration.tables import KINDS
 from webhook.review.reviews import Reviews
 from webhook.serving.app import WebhookApp
 from webhook.serving.bodies import Bodies
-from webhook.serving.clients import ClientTrust
+from webhook.serving.clients import ClientCaError, ClientTrust
 from webhook.serving.http import Limits
-from webhook.serving.paths import PLAIN, ReviewPaths, read_tokens
 from webhook.serving.probes import create_probes
-from webhook.serving.server import Address, Addresses, Stop, serve, stop_on_signals
-from webhook.serving.tls import MemoryTls, ServedPair, ServerTls
+from webhook.serving.reviewpaths import PLAIN, PathTokenError, ReviewPaths, read_tokens
+from webhook.serving.server import Address, Addresses, ListenError, Stop, serve, stop_on_signals
+from webhook.serving.tls import CertificateError, MemoryTls, ServedPair, ServerTls
 from webhook.snapshot.snapshot import Snapshot
 from webhook.telemetry.decisionlog import DecisionLog
 from webhook.telemetry.metrics import ConfigurationMetrics, LoadMetrics, Metrics, Observers, RotationMetrics
 from webhook.trees.manifests import load_snapshot
-from webhook.trees.problems import Problem
+from webhook.trees.problems import ManifestError, Problem
 
 if TYPE_CHECKING:
     from certs.rotator import Rotator, TokenKeeper, TokenRotator
@@ -69,6 +72,12 @@ SWITCH_S = 0.0005
 one in a hundred reviews waited 60 ms while the program listed 50,000 definitions again."""
 LOG_DELAY_S = 0.01
 """How long log lines are gathered: a hundred system calls a second, for any number of reviews."""
+
+START_ERRORS = (
+    ManifestError, ClusterError, BootstrapError, MaterialError, RotatorError, CertificateError, ClientCaError,
+    PathTokenError, ListenError,
+)  # fmt: skip
+"""What `run` raises before the server listens: wrong files, settings or ports, each with clear lines."""
 
 serving_log = logging.getLogger("nadmit.serving")
 
@@ -134,10 +143,8 @@ class Settings:
 def run(settings: Settings) -> int:
     """Serve a tree of YAML or a cluster until SIGTERM or SIGINT, and return the exit code.
 
-    A server of a cluster listens as soon as it has a certificate, and is ready when every cache has listed. Before it
-    listens, it may raise one of these, each with a clear line: ManifestError (ConfigurationError is one), ClusterError
-    for a kubeconfig, RotatorError for a Secret without a certificate, MaterialError, BootstrapError, CertificateError,
-    ClientCaError, PathTokenError, ListenError.
+    A server of a cluster listens as soon as it has a certificate, and is ready when every cache has listed. Raises one
+    of START_ERRORS before it listens.
     """
     started = time.perf_counter()
     _log_to_stderr()
@@ -225,7 +232,7 @@ def _serve(
     return code
 
 
-# Parts: what runs beside the server
+# The parts that run beside the server
 
 
 class Part(Protocol):
@@ -235,7 +242,7 @@ class Part(Protocol):
         """Begin; raises an error that keeps the server from starting, with one clear line."""
 
     def stop(self) -> None:
-        """End soon, and leave nothing half done."""
+        """End soon, and leave no work half done."""
 
     def problem(self) -> str | None:
         """Return why reviews are not wanted yet; None when they are."""
@@ -499,8 +506,8 @@ def token_keeper(settings: Settings, connection: Connection) -> tuple[TokenKeepe
     else:
         if cluster.path_token:
             logging.getLogger("nadmit.registration").warning(
-                "registered paths have no token, so whoever reaches this port may ask: there is no place to keep one; "
-                "name a Secret with --path-token-secret, or give --no-path-token"
+                "registered paths have no token, so anybody who reaches this port may ask: there is no place to keep "
+                "one; name a Secret with --path-token-secret, or give --no-path-token"
             )
         return TokenKeeper(is_required=False), None
     keeper = TokenKeeper(is_required=cluster.path_token)

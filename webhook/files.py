@@ -1,8 +1,8 @@
 """Files that an operator names, read with a bound on the wait for the writer of a named pipe or for a file system.
 
 A named pipe is refused. A file system that does not answer, such as a network mount without its server, can only be
-waited for in another thread, which then waits on alone. NB: at most one thread waits for each path, however often the
-path is polled.
+waited for in another thread, which then waits on alone. NB: at most one thread waits for each path, for any number
+of calls.
 """
 
 from __future__ import annotations
@@ -75,6 +75,11 @@ def within(path: Path, call: Callable[[], T], *, wait_s: float = WAIT_S) -> T:
             _stuck[key] = made.thread
         raise _unanswered(path, wait_s)
     return result
+
+
+def describe_unreadable(error: OSError, otherwise: str) -> str:
+    """Return "cannot be read", the reason, and what to do: `otherwise` for an error without advice of its own."""
+    return f"cannot be read: {(error.strerror or str(error)).lower()}; {advice(error, otherwise)}"
 
 
 def advice(error: OSError, otherwise: str) -> str:

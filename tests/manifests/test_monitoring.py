@@ -15,8 +15,8 @@ from .rendered import find
 
 pytestmark = pytest.mark.slow
 NAME = re.compile(r"\bnadmit_[a-z0-9_]+\b")
-MADE = re.compile(r'\b(Gauge|Counter|Histogram)(?:MetricFamily)?\(\s*"(nadmit_\w+)"')
-SUFFIXES = {"Gauge": "", "Counter": "_total", "Histogram": "_bucket"}
+MADE = re.compile(r'\b(Gauge|Counter|_counter|Histogram)(?:MetricFamily)?\(\s*"(nadmit_\w+)"')
+SUFFIXES = {"Gauge": "", "Counter": "_total", "_counter": "_total", "Histogram": "_bucket"}
 FROM_PROMETHEUS = {"pod", "le"}
 """Labels that Prometheus adds: the target, and the buckets of a histogram."""
 

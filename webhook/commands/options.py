@@ -117,8 +117,8 @@ def configuration_of(config: Path | None, plugin_schemas: Path | None) -> Config
     from webhook.driverdata.driverfiles import default_drivers  # noqa: PLC0415
     from webhook.plugindata.pluginfiles import load_schemas  # noqa: PLC0415
 
+    own: Mapping[str, PluginSchema] = {}
     try:
-        own: Mapping[str, PluginSchema] = {}
         if plugin_schemas is not None:
             from webhook.configuration.schemafiles import load_directory  # noqa: PLC0415
 

@@ -20,7 +20,7 @@ from webhook.admission.view.decisioncontext import DecisionContext
 from webhook.admission.view.permissions import answer, list_permissions
 from webhook.admission.wording import policytext
 from webhook.kube.apierrors import ClusterError
-from webhook.report import permissions as report
+from webhook.report import permissionreport as report
 from webhook.snapshot.snapshot import Snapshot
 from webhook.trees import manifests
 from webhook.trees.problems import ManifestError, Problem

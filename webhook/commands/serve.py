@@ -123,12 +123,12 @@ _CLUSTER_OPTIONS = (
 )
 """Options that only a cluster has a use for."""
 
-_CLUSTER_NAMES = (
+_CLUSTER_SETTINGS_NAMES = (
     "namespace", "tls_secret", "service", "webhook_configuration", "webhook_url", "ca_file", "watch_pods",
     "network_in_use", "write_status", "config_map", "path_token", "path_token_secret",
 )  # fmt: skip
 """Their parameters, which are the fields of `compose.ClusterSettings`."""
-_OTHER_NAMES = (
+_SETTINGS_NAMES = (
     "manifests", "kubeconfig", "listen", "probe_listen", "cert_dir", "cert_names", "client_ca", "client_names",
     "path_token_file", "config", "plugin_schemas", "network_namespace",
 )  # fmt: skip
@@ -246,7 +246,7 @@ def serve(context: click.Context, /, **options: Any) -> None:
 
 
 def _usage_errors(options: Mapping[str, Any], context: click.Context) -> Iterator[tuple[bool, str]]:
-    """Yield for each way in which options may not fit together whether they do not, and what to do."""
+    """Yield a pair for each rule about combinations of options: whether it is broken, and what to do."""
     given = {name for name, value in options.items() if value not in (None, (), False)}
     two_ways = "are two ways to one thing: give one."
     yield ("manifests" in given) is ("cluster" in given), "Give either --manifests DIR or --cluster."
@@ -280,27 +280,21 @@ def _first_cluster_option(options: Mapping[str, Any], context: click.Context) ->
     """Return the first option for clusters that the user wrote, as it is written; None if there is none."""
     for parameter in context.command.params:
         name = parameter.name or ""
-        if name in _CLUSTER_NAMES and context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
+        if (
+            name in _CLUSTER_SETTINGS_NAMES
+            and context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+        ):
             return parameter.opts[0] if options[name] else parameter.secondary_opts[0]
     return None
 
 
 def _run(options: Mapping[str, Any]) -> int:
     """Start the server and return the exit code. NB: these imports cost 300 ms, which no other command pays."""
-    from certs.authority import MaterialError  # noqa: PLC0415 - as above, and below
-    from certs.certfiles import BootstrapError  # noqa: PLC0415
-    from certs.cli import DEFAULT_NAMES  # noqa: PLC0415
-    from certs.rotator import RotatorError  # noqa: PLC0415
-    from webhook.compose import ClusterSettings, Settings, run  # noqa: PLC0415
-    from webhook.kube.apierrors import ClusterError  # noqa: PLC0415
-    from webhook.serving.clients import ClientCaError  # noqa: PLC0415
+    from certs.cli import DEFAULT_NAMES  # noqa: PLC0415 - as above, and below
+    from webhook.compose import START_ERRORS, ClusterSettings, Settings, run  # noqa: PLC0415
     from webhook.serving.http import Limits  # noqa: PLC0415
-    from webhook.serving.paths import PathTokenError  # noqa: PLC0415
-    from webhook.serving.server import ListenError  # noqa: PLC0415
-    from webhook.serving.tls import CertificateError  # noqa: PLC0415
-    from webhook.trees.problems import ManifestError  # noqa: PLC0415
 
-    fields = {name: options[name] for name in _OTHER_NAMES}
+    fields = {name: options[name] for name in _SETTINGS_NAMES}
     if options["tls_secret"] is None:
         fields["cert_names"] = options["cert_names"] or DEFAULT_NAMES
     if options["tls_cert_file"] is not None:
@@ -313,16 +307,12 @@ def _run(options: Mapping[str, Any]) -> int:
             max_bytes_in_flight=options["max_bytes_in_flight"],
             max_connections=max(MIN_CONNECTIONS, 4 * options["max_in_flight"]),
         ),
-        cluster=ClusterSettings(**{name: options[name] for name in _CLUSTER_NAMES}),
+        cluster=ClusterSettings(**{name: options[name] for name in _CLUSTER_SETTINGS_NAMES}),
         **fields,
     )
-    errors = (
-        ManifestError, ClusterError, BootstrapError, MaterialError, RotatorError, CertificateError, ClientCaError,
-        ListenError, PathTokenError,
-    )  # fmt: skip
     try:
         return run(settings)
-    except errors as error:
+    except START_ERRORS as error:
         for line in str(error).splitlines():
             click.echo(f"nadmit: {line}", err=True)
         return EXIT_NO_START

@@ -11,7 +11,7 @@ import logging
 from pathlib import Path
 from threading import Event, Thread
 
-from webhook.files import advice, load_file
+from webhook.files import describe_unreadable, load_file
 from webhook.trees.problems import Position, Problem
 
 from .current import CurrentConfiguration
@@ -29,8 +29,7 @@ def read_file(path: Path) -> bytes:
     try:
         return load_file(path, bytes_max=BYTES_MAX)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        text = f"the configuration cannot be read: {reason}; {advice(error, 'name a file that this user may read')}"
+        text = f"the configuration {describe_unreadable(error, 'name a file that this user may read')}"
         raise ConfigurationError([Problem(Position(str(path)), RULE, text)]) from error
 
 

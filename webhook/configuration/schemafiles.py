@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from webhook.admission.plugins.schema import PluginSchema
-from webhook.files import advice, load_file, within
+from webhook.files import describe_unreadable, load_file, within
 from webhook.plugindata.adminschemas import read_schemas
 from webhook.trees import yamlstream
 from webhook.trees.positions import Source
@@ -68,7 +68,7 @@ def _parse(file: str, data: bytes) -> tuple[Source, object]:
 
 
 def _unreadable(path: Path, error: OSError) -> Problem:
-    reason = (error.strerror or str(error)).lower()
-    is_file = isinstance(error, NotADirectoryError)
-    fix = "name the directory that has it" if is_file else advice(error, "name what this user may read")
-    return Problem(Position(str(path)), RULE, f"it cannot be read: {reason}; {fix}")
+    otherwise = (
+        "name the directory that has it" if isinstance(error, NotADirectoryError) else "name what this user may read"
+    )
+    return Problem(Position(str(path)), RULE, f"it {describe_unreadable(error, otherwise)}")

@@ -1,7 +1,7 @@
 """Schemas that admins write for plugins of their own: from plain JSON to values, or to every mistake.
 
-pydantic compares them with the classes (`mistakes`). This module sees that what they name exists: shapes, codes, rules,
-and that each key says what it holds.
+pydantic compares them with the classes (`mistakes`). This module checks that the shapes, codes and rules that they name
+exist, and that each key has a type.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What an admin wrote, read into a dataclass, or every mistake in it: its place, what is wrong, what is allowed.
+"""Reads what an admin wrote into a dataclass, or finds every mistake: its place, what is wrong, what is allowed.
 
 pydantic reads the value and finds the places. The texts are made here from the types of the fields, because the errors
 of pydantic name Python types, and one wrong value of a union is several errors.
@@ -55,13 +55,13 @@ def _adapter_of(form: Callable[..., object]) -> TypeAdapter[Any]:
 
 
 def _mistakes(value: object, form: type, error: ValidationError) -> Iterator[Mistake]:
-    """NB: where one choice of a union has a mistake farther inside, the other choices are not meant."""
+    """NB: if one choice of a union has a mistake farther inside, that choice was meant, and not the others."""
     found: dict[Steps, tuple[str, object]] = {}
     for detail in error.errors(include_url=False, include_context=False):
         kind, loc = detail["type"], detail["loc"][1:]
         steps, wrong = _locate(value, loc)
-        if kind in {MISSING, UNKNOWN}:
-            steps = steps if steps and steps[-1] == loc[-1] else (*steps, loc[-1])
+        if kind == MISSING:
+            steps = (*steps, loc[-1])
         found.setdefault(steps, (UNKNOWN if loc[-1:] == (KEY,) else kind, wrong))
     outer = {steps[:length] for steps in found for length in range(len(steps))}
     for steps, (kind, wrong) in found.items():
@@ -70,7 +70,7 @@ def _mistakes(value: object, form: type, error: ValidationError) -> Iterator[Mis
 
 
 def _locate(value: Any, loc: Steps) -> tuple[Steps, object]:
-    """Return the steps to a place, and the value there. NB: pydantic's also name the choices of unions."""
+    """Return the steps to a place, and the value there. NB: steps of pydantic also name the choices of unions."""
     steps: list[str | int] = []
     for step in loc:
         if isinstance(value, list) if isinstance(step, int) else isinstance(value, dict) and step in value:
@@ -103,7 +103,7 @@ def did_you_mean(word: str, known: list[str]) -> str:
 
 
 def _choices_at(form: Any, steps: Steps) -> tuple[Any, ...]:
-    """Return the types that are allowed at a place, but for None."""
+    """Return the types that are allowed at a place, without None."""
     for step in steps:
         form = next(inner for choice in _choices(form) if (inner := _inner(choice, step)) is not None)
     return _choices(form)
@@ -115,7 +115,7 @@ def _choices(form: Any) -> tuple[Any, ...]:
 
 
 def _inner(choice: Any, step: str | int) -> Any:
-    """Return the type of what is one step inside a type; None if nothing is."""
+    """Return the type one step inside a type, None if the type has no such step."""
     if is_dataclass(choice):
         return get_type_hints(choice).get(str(step))
     if isinstance(step, int):

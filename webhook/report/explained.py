@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,14 +25,13 @@ from webhook.plugindata.pluginfiles import load_schemas
 from webhook.trees import builder, documents
 
 from . import kubectl
+from .lint import Paint
 from .titles import TITLES, page_of
 
 NAMESPACE, NETWORK_NAME, POD_NAME, OTHER_POD_NAME = "blue", "net", "web", "other"
 """Namespace and names of the objects in examples."""
 
 WIDTH = 100
-Paint = Callable[[str, str], str]
-"""(text, role) -> text with colour. Roles: `error`, `warning`, `place`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

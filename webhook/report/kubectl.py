@@ -12,17 +12,18 @@ from __future__ import annotations
 
 import json
 
+from cniplugin.access.model.policyrules import GROUP
+from cniplugin.netspec.netattachdef import KIND
 from webhook.admission.dra.claims import KINDS
 from webhook.admission.model.kinds import GroupKind
 from webhook.admission.model.requests import Cause, Decision, Request
 
-POLICIES_GROUP = "access.nadmit.io"
 INJECTION = "pods.inject.nadmit.io"
 """The webhook that the manifests register for /mutate."""
 _NAMES = {
     "Pod": "pods",
     "Binding": "bindings",
-    "NetworkAttachmentDefinition": "networks",
+    KIND: "networks",
     **dict.fromkeys(KINDS, "claims"),
     "Namespace": "namespaces",
 }
@@ -30,8 +31,8 @@ _NAMES = {
 
 def webhook_name(kind: GroupKind) -> str:
     """Return the webhook that the manifests register for a kind."""
-    name = "policies" if kind.group == POLICIES_GROUP else _NAMES.get(kind.kind, "workloads")
-    return f"{name}.access.nadmit.io"
+    name = "policies" if kind.group == GROUP else _NAMES.get(kind.kind, "workloads")
+    return f"{name}.{GROUP}"
 
 
 def resource_name(kind: GroupKind, name: str) -> str:

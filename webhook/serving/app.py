@@ -33,7 +33,7 @@ from .http import (
     too_large,
     too_slow,
 )
-from .paths import PLAIN
+from .reviewpaths import PLAIN
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from .http import Header, Later, OnResponse, Review
-    from .paths import ReviewPaths
+    from .reviewpaths import ReviewPaths
 
 logger = logging.getLogger("nadmit.serving")
 

@@ -17,7 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from certs.authority import UNREADABLE_CERTIFICATE
-from webhook.files import advice, load_file
+from webhook.files import describe_unreadable, load_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -103,9 +103,8 @@ def _read(file: Path) -> str:
     try:
         pem = load_file(file, bytes_max=PEM_BYTES_MAX)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        fix = advice(error, "give a PEM file that this user may read")
-        raise ClientCaError(f"client CA file {file}: cannot be read: {reason}; {fix}") from error
+        text = describe_unreadable(error, "give a PEM file that this user may read")
+        raise ClientCaError(f"client CA file {file}: {text}") from error
     try:
         return "".join(_render(certificate) for certificate in x509.load_pem_x509_certificates(pem))
     except UNREADABLE_CERTIFICATE as error:

@@ -28,7 +28,7 @@ from uvicorn.config import Config
 
 from .bodies import Bodies
 from .http import CLOSE_HEADER
-from .protocol import BoundedProtocol, Connections
+from .httpconnection import BoundedProtocol, Connections
 from .shortcut import NamedProtocol, ReviewProtocol
 
 if TYPE_CHECKING:

@@ -31,7 +31,7 @@ from .http import (
     too_large,
     too_slow,
 )
-from .protocol import BoundedProtocol
+from .httpconnection import BoundedProtocol
 
 if TYPE_CHECKING:
     import asyncio
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from .bodies import Bodies
     from .clients import ClientTrust
     from .http import Header, Limits
-    from .protocol import Connections
+    from .httpconnection import Connections
 
     Begin = Callable[[Scope], Answer | Exchange]
 

@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 
 from certs.authority import UNREADABLE_CERTIFICATE
 from certs.certfiles import exposures
-from webhook.files import advice, load_file, within
+from webhook.files import describe_unreadable, load_file, within
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -274,9 +274,8 @@ def _read(place: str, path: Path) -> bytes:
     try:
         return load_file(path, bytes_max=PEM_BYTES_MAX)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        text = f"{place}: cannot be read: {reason}; {advice(error, 'give a PEM file that this user may read')}"
-        raise CertificateError(text) from error
+        text = describe_unreadable(error, "give a PEM file that this user may read")
+        raise CertificateError(f"{place}: {text}") from error
 
 
 def _parse_leaf(pem: bytes, place: str) -> x509.Certificate:

@@ -1,1 +1,1 @@
-"""What the process reports: metrics with closed label sets, and the decision log."""
+"""The reports of the process: metrics with closed label sets, and the decision log."""

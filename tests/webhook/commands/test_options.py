@@ -55,16 +55,16 @@ def test_a_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"), [(BAD, ":3:13: injection.mode: unknown value"), (None, ": the configuration cannot be read: ")]
+    ("text", "message"), [(BAD, ":3:13: injection.mode: unknown value"), (None, ": the configuration cannot be read: ")]
 )
-def test_a_file_that_cannot_be_used(tmp_path: Path, text: bytes | None, said: str) -> None:
+def test_a_file_that_cannot_be_used(tmp_path: Path, text: bytes | None, message: str) -> None:
     path = tmp_path / "config.yaml"
     if text is not None:
         path.write_bytes(text)
     result = CliRunner().invoke(judge, ["--config", str(path)])
     assert result.exit_code == 2
     assert result.stdout == ""
-    assert result.stderr.startswith(f"{path}{said}")
+    assert result.stderr.startswith(f"{path}{message}")
 
 
 @pytest.mark.slow

@@ -129,8 +129,8 @@ def test_every_policy_on_trial_has_a_line(tmp_path: Path) -> None:
     result = run("can-attach", "-n", "blue", "lan", "--manifests", str(tmp_path))
     assert result.exit_code == 0
     lines = [line for line in result.stdout.splitlines() if line.startswith("on trial: ")]
-    told = [(line.split()[3].rstrip(":"), line.split('"')[1]) for line in lines]
-    assert told == [("Warn", "warn-a"), ("Warn", "warn-b"), ("Audit", "audit")]
+    on_trial = [(line.split()[3].rstrip(":"), line.split('"')[1]) for line in lines]
+    assert on_trial == [("Warn", "warn-a"), ("Warn", "warn-b"), ("Audit", "audit")]
 
 
 def test_policies_on_trial_that_allow_together_have_no_line(tmp_path: Path) -> None:
@@ -216,7 +216,7 @@ def test_a_cluster_without_the_definitions_has_no_policies(api: ApiServer, ask: 
 
 
 @pytest.mark.parametrize(
-    ("path", "answer", "said"),
+    ("path", "answer", "part"),
     [
         (POLICIES, (403, status(403, "no")), "list is forbidden: no; grant list and watch on networkattachmentpol"),
         (NAMESPACES, (404, b""), "namespaces: not served by"),
@@ -226,7 +226,7 @@ def test_a_cluster_without_the_definitions_has_no_policies(api: ApiServer, ask: 
     ],
 )
 def test_a_kind_that_cannot_be_listed_ends_the_command(
-    api: ApiServer, ask: Callable[..., Result], path: str, answer: tuple[int, bytes], said: str
+    api: ApiServer, ask: Callable[..., Result], path: str, answer: tuple[int, bytes], part: str
 ) -> None:
     api.answer_always[path] = answer
     for command in (("can-attach", "lan"), ("rules",)):
@@ -234,7 +234,7 @@ def test_a_kind_that_cannot_be_listed_ends_the_command(
         assert (result.exit_code, result.stdout) == (2, "")
         (line,) = result.stderr.splitlines()
         assert line.startswith("nadmit: ")
-        assert said in line
+        assert part in line
 
 
 def test_a_server_that_is_down_ends_the_command(api: ApiServer, ask: Callable[..., Result]) -> None:

@@ -70,10 +70,10 @@ def test_a_wrong_text_changes_the_report_only(current: CurrentConfiguration, clo
     assert current.update(BAD, source="f") == "refused"
     assert current.update(BAD, source="f") == "same"
     assert current.value is before
-    told = samples(current)
-    assert told["last_reload_successful"] == 0
-    assert told["last_reload_success_timestamp_seconds"] == 0
-    assert told['reloads_total{result="error"}'] == 1
+    reported = samples(current)
+    assert reported["last_reload_successful"] == 0
+    assert reported["last_reload_success_timestamp_seconds"] == 0
+    assert reported['reloads_total{result="error"}'] == 1
 
 
 def test_the_old_text_again_ends_the_refusal_and_keeps_its_time(current: CurrentConfiguration, clock: Clock) -> None:

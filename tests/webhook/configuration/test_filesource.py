@@ -61,11 +61,11 @@ def test_a_change_is_accepted_after_the_second_read_that_finds_it(
 
 
 def test_a_wrong_change_and_its_correction(file: ConfigurationFile, path: Path, current: CurrentConfiguration) -> None:
-    for text, wanted, is_refused in ((BAD, "honor", True), (b"", "honor", True), (OFF, "off", False)):
+    for text, expected, is_refused in ((BAD, "honor", True), (b"", "honor", True), (OFF, "off", False)):
         path.write_bytes(text)
         file.look()
         file.look()
-        assert mode(current) == wanted
+        assert mode(current) == expected
         assert (current.state.refused is not None) is is_refused
 
 

@@ -79,7 +79,7 @@ def test_a_shown_configuration_can_be_read(model: NadmitConfiguration) -> None:
 
 
 @pytest.mark.parametrize(
-    ("section", "said"),
+    ("section", "message"),
     [
         ("enabled: 'yes'", '5:3: injection.enabled: wrong type: "yes"; allowed: true or false'),
         ("mode: topup", '5:3: injection.mode: unknown value: "topup"; did you mean "topUp"? allowed: "topUp", "honor"'),
@@ -130,13 +130,13 @@ def test_a_shown_configuration_can_be_read(model: NadmitConfiguration) -> None:
         ("pod_network_information: true", f"5:3: injection.pod_network_information: no such field; .*{FIELDS}"),
     ],
 )
-def test_one_mistake_is_one_line(section: str, said: str) -> None:
+def test_one_mistake_is_one_line(section: str, message: str) -> None:
     (line,) = problems(f"{HEAD}\ninjection:\n  {section}\n")
-    assert line == f"f.yaml:{said}" or re.fullmatch(f"f.yaml:{said}", line), line
+    assert line == f"f.yaml:{message}" or re.fullmatch(f"f.yaml:{message}", line), line
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("", "f.yaml: it is empty; write at least apiVersion: config.nadmit.io/v1alpha1 and kind: NadmitConfiguration"),
         ("# nothing\n---\n", "f.yaml: it is empty; "),
@@ -159,9 +159,9 @@ def test_one_mistake_is_one_line(section: str, said: str) -> None:
         (" " * (BYTES_MAX + 1), f"f.yaml: {BYTES_MAX + 1} bytes; allowed: at most {BYTES_MAX}"),
     ],
 )
-def test_a_text_that_is_not_a_configuration(text: str | bytes, said: str) -> None:
+def test_a_text_that_is_not_a_configuration(text: str | bytes, message: str) -> None:
     (line,) = problems(text)
-    assert line.startswith(said)
+    assert line.startswith(message)
 
 
 def test_all_mistakes_are_reported_in_the_order_of_their_lines() -> None:

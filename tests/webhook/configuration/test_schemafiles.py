@@ -54,7 +54,7 @@ def test_all_mistakes_are_reported_in_the_order_of_the_files(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("data", "said"),
+    ("data", "message"),
     [
         (b"", "a.yaml: 0 documents; allowed: one, which is one schema"),
         (b"a: 1\n---\nb: 1\n", "a.yaml: 2 documents; allowed: one, which is one schema"),
@@ -64,9 +64,9 @@ def test_all_mistakes_are_reported_in_the_order_of_the_files(tmp_path: Path) -> 
         (b" " * (BYTES_MAX + 1), f"a.yaml: it cannot be read: more than {BYTES_MAX} bytes; shorten it"),
     ],
 )
-def test_a_file_that_is_not_a_schema(tmp_path: Path, data: bytes, said: str) -> None:
+def test_a_file_that_is_not_a_schema(tmp_path: Path, data: bytes, message: str) -> None:
     (tmp_path / "a.yaml").write_bytes(data)
-    assert problems(tmp_path) == [said]
+    assert problems(tmp_path) == [message]
 
 
 def test_a_directory_that_cannot_be_read(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import get_args
 
 import pytest
 
-from tests.webhook.admission.plugins.checking import SCHEMAS, found
+from tests.webhook.admission.plugins.checking import SCHEMAS, findings_of
 from webhook.admission.model.limitsettings import DEFAULTS, ReviewLimits
 from webhook.admission.plugins.schema import UNKNOWN_TYPES, PluginChecks
 from webhook.configuration.current import CurrentConfiguration
@@ -43,24 +43,26 @@ def test_unknown_types_are_those_of_the_domain() -> None:
 )
 def test_unknown_types(setting: str, codes: list[str]) -> None:
     value = checks(f"{HEAD}plugins: {{unknownTypes: {setting}}}")
-    assert [finding.code for finding in found({"type": "secret-sauce"}, checks=value)] == codes
+    assert [finding.code for finding in findings_of({"type": "secret-sauce"}, checks=value)] == codes
 
 
 def test_exempt_types() -> None:
-    assert found({"type": "bridge", "vlan": 4095}, checks=checks(f"{HEAD}plugins: {{exempt: [bridge]}}")) == []
+    assert findings_of({"type": "bridge", "vlan": 4095}, checks=checks(f"{HEAD}plugins: {{exempt: [bridge]}}")) == []
 
 
 @pytest.mark.parametrize(("text", "limit"), [(HEAD, 10), (SECTION, 20)])
 def test_the_section_comes_before_the_directory_and_both_before_the_project(text: str, limit: int) -> None:
     value = checks(text, mine=MINE, bridge={**MINE, "type": "bridge"})
-    assert found({"type": "my-plugin", "speed": limit}, checks=value) == []
-    assert [finding.code for finding in found({"type": "my-plugin", "speed": limit + 1}, checks=value)] == ["NAD201"]
-    assert found({"type": "bridge", "vlan": 4095}, checks=value) == []
+    assert findings_of({"type": "my-plugin", "speed": limit}, checks=value) == []
+    assert [finding.code for finding in findings_of({"type": "my-plugin", "speed": limit + 1}, checks=value)] == [
+        "NAD201"
+    ]
+    assert findings_of({"type": "bridge", "vlan": 4095}, checks=value) == []
     assert value.schemas["vlan"] is SCHEMAS["vlan"]
 
 
 @pytest.mark.parametrize(
-    ("section", "said"),
+    ("section", "message"),
     [
         ("unknownTypes: warn", '4:3: plugins.unknownTypes: unknown value: "warn"; did you mean "Warn"? allowed: "Warn", "R'),
         ("unknownTypes: true", '4:3: plugins.unknownTypes: unknown value: true; allowed: "Warn", "Refuse", "Off"'),
@@ -81,11 +83,11 @@ def test_the_section_comes_before_the_directory_and_both_before_the_project(text
         ),
     ],
 )  # fmt: skip
-def test_one_mistake_is_one_line(section: str, said: str) -> None:
+def test_one_mistake_is_one_line(section: str, message: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         read(f"{HEAD}plugins:\n  {section}\n".encode(), where="f.yaml")
     (problem,) = caught.value.problems
-    assert str(problem).startswith(f"f.yaml:{said}")
+    assert str(problem).startswith(f"f.yaml:{message}")
 
 
 def test_plugin_types_are_shown_without_whole_schemas() -> None:

@@ -144,22 +144,22 @@ def test_a_start_with_a_file_that_cannot_be_used(tmp_path: Path, text: bytes | N
     path = tmp_path / "config.yaml"
     if text is not None:
         path.write_bytes(text)
-    code, said = fail(tmp_path / "certs", "--config", str(path))
+    code, message = fail(tmp_path / "certs", "--config", str(path))
     assert code == 1
-    assert said.splitlines() == [f"nadmit: {path}:{' ' if line[0].isalpha() else ''}{line}" for line in lines]
+    assert message.splitlines() == [f"nadmit: {path}:{' ' if line[0].isalpha() else ''}{line}" for line in lines]
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (("--config", "a", "--config-map", "b"), "--config and --config-map are two ways to one thing: give one."),
-        (("--config-map", "A_b"), "'A_b' is no name; allowed: lower case letters"),
+        (("--config-map", "A_b"), "'A_b' does not name a ConfigMap; allowed: lower case letters"),
     ],
 )
-def test_wrong_options(tmp_path: Path, words: tuple[str, ...], said: str) -> None:
+def test_wrong_options(tmp_path: Path, words: tuple[str, ...], message: str) -> None:
     code, text = fail(tmp_path / "certs", *words, manifests=None)
     assert code == 2
-    assert said in text
+    assert message in text
 
 
 def test_a_configmap_belongs_to_a_cluster(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.webhook.admission.plugins.checking import SCHEMAS, found
+from tests.webhook.admission.plugins.checking import SCHEMAS, findings_of
 from webhook.admission.plugins.rules.registry import RULES
 from webhook.admission.plugins.schema import PluginChecks, PluginSchema
 from webhook.plugindata.adminschemas import read_schemas
@@ -36,22 +36,26 @@ def checks(*written: object) -> PluginChecks:
 
 def test_a_schema_is_added() -> None:
     with_mine = checks(MINE)
-    (finding,) = found({"type": "my-plugin", "speed": 11}, checks=with_mine)
+    (finding,) = findings_of({"type": "my-plugin", "speed": 11}, checks=with_mine)
     assert (finding.code, finding.refusal) == ("NAD201", "too fast: {value}")
-    assert [finding.code for finding in found({"type": "bridge", "vlan": 4095}, checks=with_mine)] == ["NAD201"]
+    assert [finding.code for finding in findings_of({"type": "bridge", "vlan": 4095}, checks=with_mine)] == ["NAD201"]
 
 
 def test_a_schema_replaces_that_of_the_project() -> None:
-    assert found({"type": "bridge", "vlan": 4095}, checks=checks({**MINE, "type": "bridge"})) == []
+    assert findings_of({"type": "bridge", "vlan": 4095}, checks=checks({**MINE, "type": "bridge"})) == []
 
 
 def test_other_names() -> None:
     with_mine = checks({**MINE, "also": ["a", "b"]})
-    assert [len(found({"type": name, "speed": 11}, checks=with_mine)) for name in ("my-plugin", "a", "b")] == [1, 1, 1]
+    assert [len(findings_of({"type": name, "speed": 11}, checks=with_mine)) for name in ("my-plugin", "a", "b")] == [
+        1,
+        1,
+        1,
+    ]
 
 
 @pytest.mark.parametrize(
-    ("change", "steps", "said"),
+    ("change", "steps", "text"),
     [
         ({"key": {}}, ("key",), f'no such field; did you mean "keys"? allowed: {FIELDS}'),
         ({"kind": "side"}, ("kind",), 'unknown value: "side"; allowed: "ipam", "main", "meta"'),
@@ -134,10 +138,10 @@ def test_other_names() -> None:
         ),
     ],
 )  # fmt: skip
-def test_one_mistake_is_one_line(change: dict[str, Any], steps: tuple[str | int, ...], said: str) -> None:
+def test_one_mistake_is_one_line(change: dict[str, Any], steps: tuple[str | int, ...], text: str) -> None:
     (mistake,) = read_schemas([{**MINE, **change}]).mistakes
     assert mistake.steps == (0, *steps)
-    assert mistake.text.startswith(said)
+    assert mistake.text.startswith(text)
 
 
 def test_every_mistake_is_reported_and_correct_schemas_are_read() -> None:
@@ -175,9 +179,9 @@ def test_both_libraries_read_the_same_value(value: object, field: str | None) ->
 def test_a_rule_in_a_schema_without_its_keys_does_not_fail(rule: str) -> None:
     """An admin may name any rule, and a review must not fail because of it."""
     config = {"plugins": [{"type": "bridge"}, {"type": "my-plugin", "vlan": 1, "trunk": [], "ipam": {"type": "dhcp"}}]}
-    assert isinstance(found(config, checks=checks({**MINE, "rules": [rule], "ipam": "optional"})), list)
+    assert isinstance(findings_of(config, checks=checks({**MINE, "rules": [rule], "ipam": "optional"})), list)
     as_ipam = checks({**MINE, "type": "mine", "kind": "ipam", "rules": [rule]})
-    assert isinstance(found({"type": "bridge", "ipam": {"type": "mine", "ranges": [[]]}}, checks=as_ipam), list)
+    assert isinstance(findings_of({"type": "bridge", "ipam": {"type": "mine", "ranges": [[]]}}, checks=as_ipam), list)
 
 
 def test_a_mistake_is_a_value() -> None:

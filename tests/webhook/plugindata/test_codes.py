@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.webhook.admission.plugins.checking import found
+from tests.webhook.admission.plugins.checking import findings_of
 from tests.webhook.admission.plugins.pods import codes, judge
 from webhook.admission.plugins.findings import SEVERITIES, WARNING
 from webhook.plugindata.codes import load_codes
@@ -16,7 +16,7 @@ from webhook.report.explained import example_checks
 @pytest.mark.parametrize("code", SEVERITIES)
 def test_the_example_has_only_this_code(code: str) -> None:
     known = load_codes()[code]
-    findings = found(known.example, checks=example_checks(known))
+    findings = findings_of(known.example, checks=example_checks(known))
     if not known.pod:
         assert [finding.code for finding in findings] == [code]
     else:

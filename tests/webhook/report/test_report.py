@@ -151,9 +151,9 @@ KUBECTL = [
 ]
 
 
-@pytest.mark.parametrize(("request_", "decision", "file", "said"), KUBECTL)
-def test_what_kubectl_prints(request_: Request, decision: Decision, file: str | None, said: str) -> None:
-    assert kubectl.render(request_, decision, webhook_name="w", file=file) == said
+@pytest.mark.parametrize(("request_", "decision", "file", "expected"), KUBECTL)
+def test_what_kubectl_prints(request_: Request, decision: Decision, file: str | None, expected: str) -> None:
+    assert kubectl.render(request_, decision, webhook_name="w", file=file) == expected
 
 
 def test_warnings_are_printed_once() -> None:

@@ -22,8 +22,8 @@ from tests.paths import ROOT
 from webhook.serving.app import WebhookApp
 from webhook.serving.bodies import Bodies
 from webhook.serving.http import Limits
-from webhook.serving.paths import NO_TOKEN, ReviewPaths
 from webhook.serving.probes import create_probes
+from webhook.serving.reviewpaths import NO_TOKEN, ReviewPaths
 from webhook.serving.server import Addresses, Stop, serve
 from webhook.serving.tls import ServerTls
 

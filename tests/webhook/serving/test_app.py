@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webhook.serving.http import RequestError, parse_budget_s, parse_duration_s
+from webhook.serving.app import WebhookApp
+from webhook.serving.http import Limits, RequestError, parse_budget_s, parse_duration_s
 from webhook.serving.probes import create_probes
 
 from .harness import Client, echo, request, running
@@ -61,6 +62,42 @@ def test_a_body_at_the_limit_is_accepted_and_one_byte_more_is_refused(pki: Path,
         with Client(server.addresses.webhook, context) as client:
             client.send(request(Content_Length="200001"))  # the server refuses it before the client sends it
             assert client.read().status == 413
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "messages", "status"),
+    [
+        ("POST", "/validate", [(b"{", True), (b"}", False)], 200),
+        ("GET", "/validate", [], 405),
+        ("POST", "/other", [], 404),
+        ("POST", "/validate", [(b"{" * 9, True), (b"}" * 9, False)], 413),
+        ("POST", "/mutate", [(b"", False)], 400),
+        ("POST", "/mutate", [(b"{", True), None], None),
+    ],
+)
+def test_any_asgi_server_gets_the_same_answers(
+    method: str, path: str, messages: list[tuple[bytes, bool] | None], status: int | None
+) -> None:
+    """The last client leaves before its body is complete; None is its disconnect."""
+    counted: list[int] = []
+    app = WebhookApp(echo, limits=Limits(max_body_bytes=10), on_response=lambda _path, code, _s: counted.append(code))
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        message = messages.pop(0)
+        if message is None:
+            return {"type": "http.disconnect"}
+        return {"type": "http.request", "body": message[0], "more_body": message[1]}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    headers = [(b"content-type", b"application/json")]
+    scope = {"type": "http", "method": method, "path": path, "query_string": b"", "headers": headers}
+    asyncio.run(app(scope, receive, send))
+    assert [message["status"] for message in sent[:1]] == ([] if status is None else [status])
+    assert counted == ([] if status in {404, 405} else [status or 499])
+    assert app.in_flight == 0
 
 
 def test_empty_body(pki: Path, context: ssl.SSLContext) -> None:

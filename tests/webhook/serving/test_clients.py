@@ -134,7 +134,7 @@ def test_a_right_name_is_a_common_name_or_a_dns_name(
 def test_a_wrong_name_gets_an_answer_and_a_close(pki: Path, callers: Callers, caplog: pytest.LogCaptureFixture) -> None:
     context = callers.context(pki, "mallory", dns=("m.example",))
     clients = ClientTrust(callers.file, [API_SERVER])
-    said = "client certificate: names mallory, m.example; allowed: kube-apiserver; see --client-name"
+    message = "client certificate: names mallory, m.example; allowed: kube-apiserver; see --client-name"
     with (
         caplog.at_level(logging.WARNING, "nadmit.serving"),
         running(pki, clients=clients) as server,
@@ -142,10 +142,10 @@ def test_a_wrong_name_gets_an_answer_and_a_close(pki: Path, callers: Callers, ca
         for path in ("/validate", "/mutate", "/nowhere"):
             with Client(server.addresses.webhook, context) as client:
                 answer = client.post(path=path)
-                assert (answer.status, answer.closes, answer.text) == (403, True, said)
+                assert (answer.status, answer.closes, answer.text) == (403, True, message)
                 assert client.is_at_end()
     assert server.responses == []
-    assert [record.getMessage() for record in caplog.records] == [f"a caller is refused: {said}"]
+    assert [record.getMessage() for record in caplog.records] == [f"a caller is refused: {message}"]
 
 
 def test_a_wrong_name_with_a_body_in_pieces(pki: Path, callers: Callers) -> None:
@@ -246,8 +246,8 @@ def test_the_options_of_serve(tmp_path: Path, callers: Callers) -> None:
 
 def test_a_name_is_shown_harmlessly() -> None:
     certificate = {"subject": ((("commonName", "a\nb" + "x" * 100),),)}
-    said = refusal_of(certificate, frozenset({"b", "a"}))
-    assert said is not None
-    assert said.startswith("client certificate: names a\\nbxxx")
-    assert said.endswith("xxx; allowed: a, b; see --client-name")
+    message = refusal_of(certificate, frozenset({"b", "a"}))
+    assert message is not None
+    assert message.startswith("client certificate: names a\\nbxxx")
+    assert message.endswith("xxx; allowed: a, b; see --client-name")
     assert refusal_of({}, frozenset({"a"})) == "client certificate: names none; allowed: a; see --client-name"

@@ -1,4 +1,4 @@
-"""The names and the order of calls in uvicorn and httptools that `serving.protocol` and `serving.shortcut` rely on.
+"""The names and the order of calls in uvicorn and httptools that `serving.httpconnection` and `serving.shortcut` rely on.
 
 Most of them are private or undocumented there, so pyproject.toml has an upper bound for both. Before raising a bound,
 run this test with the new version and read what has changed in `httptools_impl.py`.
@@ -21,7 +21,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.server import ServerState
 
 from tests.paths import ROOT
-from webhook.serving import protocol, shortcut
+from webhook.serving import httpconnection, shortcut
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,7 +103,7 @@ def test_the_names_are_all_that_is_used(connection: Recording) -> None:
     """Each name of uvicorn's protocol that our classes use or override is in one of the lists above."""
     classes = [
         node
-        for module in (protocol, shortcut)
+        for module in (httpconnection, shortcut)
         for node in ast.parse(inspect.getsource(module)).body
         if isinstance(node, ast.ClassDef) and node.name.endswith("Protocol") and len(node.bases) == 1
     ]

@@ -175,16 +175,16 @@ def test_a_directory_named_like_a_file_is_a_directory(tree: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "said"),
+    ("path", "message"),
     [
         ("nowhere", "nowhere: no such file or directory; name one that exists"),
         ("tree/.git/none.yaml", "tree/.git/none.yaml: no such file or directory; name one that exists"),
     ],
 )
-def test_a_path_that_does_not_exist(tree: Path, path: str, said: str) -> None:
+def test_a_path_that_does_not_exist(tree: Path, path: str, message: str) -> None:
     with pytest.raises(ManifestError, match="no such file") as caught:
         manifests.find_files([path])
-    assert str(caught.value) == said
+    assert str(caught.value) == message
 
 
 def test_an_empty_tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -104,12 +104,12 @@ def _leaves(value: Any) -> list[Any]:
     return [leaf for item in value for leaf in _leaves(item)] if isinstance(value, list) else [value]
 
 
-@pytest.mark.parametrize(("text", "rule", "line", "column", "said"), REFUSED)
-def test_refusal(text: str, rule: str, line: int, column: int, said: str) -> None:
+@pytest.mark.parametrize(("text", "rule", "line", "column", "message"), REFUSED)
+def test_refusal(text: str, rule: str, line: int, column: int, message: str) -> None:
     _, problems = read(text)
     assert [problem.rule for problem in problems] == [rule]
     assert (problems[0].position.line, problems[0].position.column) == (line, column)
-    assert said in problems[0].text
+    assert message in problems[0].text
     assert "\n" not in problems[0].text
 
 

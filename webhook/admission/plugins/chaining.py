@@ -21,17 +21,17 @@ def order_findings(placed: Placed) -> Findings:
     """Yield that a plugin is at the wrong place: an IPAM plugin outside `ipam`, a chained plugin that comes first."""
     schema = placed.schema
     if schema.kind == "ipam":
-        detail = f"{schema.type} hands out addresses and makes no interface"
+        detail = f"{schema.type} hands out addresses and does not make an interface"
         yield PluginFinding(code="NAD403", path=placed.path, detail=detail, fix='write it as "ipam" of a main plugin')
     if schema.chained_only and not placed.earlier:
-        detail = f"the plugin {schema.type} changes what an earlier plugin made, and none comes before it"
+        detail = f"the plugin {schema.type} changes the interface of an earlier plugin, and no plugin comes before it"
         fix = "put it into a list, after the plugin that makes the interface"
         yield PluginFinding(code="NAD401", path=placed.path, detail=detail, fix=fix, refusal=schema.chained_refusal)
 
 
 def no_ipam_findings(schema: PluginSchema, path: str) -> Findings:
     """Yield that the plugin in the `ipam` object at `path` does not hand out addresses."""
-    detail = f"the plugin {schema.type} hands out no addresses"
+    detail = f"the plugin {schema.type} does not hand out addresses"
     yield PluginFinding(code="NAD403", path=join(path, "type"), detail=detail, fix="write an IPAM plugin")
 
 
@@ -89,8 +89,8 @@ def capability_findings(placed: Placed, ipam: PluginSchema | None) -> Findings:
     for name in sorted((placed.declared & RUNTIME_CAPABILITIES) - reads):
         path = placed.where(f"capabilities.{name}")
         if name == "ips" and ipam is not None:
-            detail = f"IPAM {ipam.type} gives no pod the address that it asks for"
-            yield PluginFinding(code="NAD407", path=path, detail=detail, fix="remove it, or take another IPAM plugin")
+            detail = f"IPAM {ipam.type} does not give a pod the address that it asks for"
+            yield PluginFinding(code="NAD407", path=path, detail=detail, fix="remove it, or use another IPAM plugin")
             continue
         by = f"{schema.type} with IPAM {ipam.type}" if ipam else schema.type
         yield PluginFinding(code="NAD404", path=path, detail=f"the plugin {by} does not read {name}", fix="remove it")

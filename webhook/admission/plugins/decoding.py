@@ -17,6 +17,9 @@ from webhook.admission.plugins.spelling import near_miss, same_letters
 
 Conf = Mapping[str, Any]
 
+IPAM_ENVELOPE = frozenset({"type"})
+"""Keys that every `ipam` object may have."""
+
 UNKNOWN_KEYS_MAX = 60
 """Unknown keys of one configuration to compare with known keys: each costs 0.2 ms, and hostile texts have 100,000."""
 

@@ -16,7 +16,7 @@ from cniplugin.netspec.cniconfig import NetworkConfigList, PluginConfig
 from cniplugin.netspec.jsontext import join
 from cniplugin.netspec.netattachdef import RESOURCE_NAME
 from webhook.admission.plugins import chaining
-from webhook.admission.plugins.decoding import Budget, Decoded, Decoder, OutOfBudgetError
+from webhook.admission.plugins.decoding import IPAM_ENVELOPE, Budget, Decoded, Decoder, OutOfBudgetError
 from webhook.admission.plugins.findings import Findings, PluginFinding
 from webhook.admission.plugins.placement import Placed, constraint_findings
 from webhook.admission.plugins.rules.registry import RULES
@@ -38,8 +38,6 @@ ENVELOPE = frozenset(
     }
 )
 """Keys that every plugin may have: the runtime's own, and those that Multus adds (types/conf.go addDeviceID...)."""
-IPAM_ENVELOPE = frozenset({"type"})
-"""Keys that every `ipam` object may have."""
 
 
 def check_plugins(
@@ -106,7 +104,7 @@ class _Walk:
             return
         self.reported.add(name)
         code = "NAD108" if self.checks.unknown_types == "Refuse" else "NAD107"
-        detail = "no plugin of this type is known, so only what all plugins share was checked"
+        detail = "this plugin type is unknown, so only the keys that all plugins share were checked"
         yield PluginFinding(code=code, path=join(path, "type"), detail=detail, value=name)
 
     def plugin(self, plugin: PluginConfig, schema: PluginSchema, path: str) -> Findings:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
+from typing import NamedTuple
 
 from webhook.admission.plugins.goparsing import Address
 
@@ -34,8 +34,7 @@ class Spans:
         return at >= 0 and place <= self._highs[at]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AddressRange:
+class AddressRange(NamedTuple):
     """Addresses of one family from `first` to `last`, both included. `path`: where the range is written.
 
     `group`: the number of its set. `text`: the range as messages quote it.

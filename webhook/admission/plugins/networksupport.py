@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from cniplugin.netspec.cniconfig import NetworkConfigList, PluginConfig
 from webhook.admission.plugins.chaining import RUNTIME_CAPABILITIES
-from webhook.admission.plugins.decoding import Budget, Decoded, Decoder, OutOfBudgetError
+from webhook.admission.plugins.decoding import IPAM_ENVELOPE, Budget, Decoded, Decoder, OutOfBudgetError
 from webhook.admission.plugins.goparsing import Address, read_address, read_cidr
 from webhook.admission.plugins.intervals import Network, Spans, place_of
-from webhook.admission.plugins.rules.whereabouts import read_excluded
+from webhook.admission.plugins.rules.whereabouts import read_excluded, split_range
 from webhook.admission.plugins.schema import PluginChecks, PluginSchema
 
 PLAIN_TYPES = frozenset({"bridge", "host-device", "ipvlan", "macvlan", "sriov", "vlan"})
@@ -27,8 +27,7 @@ RANGES_MAX = 256
 """Ranges and exclusions of one IPAM plugin. Addresses are compared with each of them; people write a few."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Range:
+class Range(NamedTuple):
     """Addresses that an IPAM plugin hands out, `first` to `last`.
 
     `group`: the number of its set; a pod gets one address of a set. `gateway`: an address inside that no pod gets, None
@@ -161,7 +160,7 @@ def _ipam(
     if ipam is None or ipam.type not in _READERS:
         return None
     values = Decoded()
-    decoder = Decoder(ipam.type, frozenset({"type"}), budget, misplaced={})
+    decoder = Decoder(ipam.type, IPAM_ENVELOPE, budget, misplaced={})
     if any(finding.is_error for finding in decoder.decode(plugin.conf["ipam"], ipam.keys, "", values)):
         return None
     try:
@@ -238,13 +237,13 @@ def _whereabouts(values: Decoded) -> _Read:
 
 
 def _whereabouts_range(conf: Mapping[str, Any]) -> Range:
-    first, dash, rest = str(conf.get("range")).partition("-")
-    subnet = read_cidr(rest if dash else first)
-    start = read_address(first if dash else conf.get("range_start"))
-    if subnet is None or (dash and (start is None or start not in subnet.network)):
+    first, cidr = split_range(str(conf.get("range")))
+    subnet = read_cidr(cidr)
+    start = read_address(conf.get("range_start") if first is None else first)
+    if subnet is None or (first is not None and (start is None or start not in subnet.network)):
         raise _UnsoundError
     network = subnet.network
-    end: Address | None = subnet.ip if dash else read_address(conf.get("range_end"))
+    end: Address | None = read_address(conf.get("range_end")) if first is None else subnet.ip
     return Range(
         subnet=network,
         first=start if start is not None and start in network else network.network_address,

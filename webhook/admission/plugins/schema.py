@@ -125,7 +125,7 @@ class Constraint:
 class Predecessor:
     """A plugin that must come earlier in the list: one of `types`, when all conditions hold.
 
-    `code`: NAD402 when the plugin fails without it, a warning when it starts all the same.
+    `code`: NAD402 if the plugin fails without it, a warning if it starts.
     """
 
     types: tuple[str, ...]

@@ -59,7 +59,7 @@ def request_findings(element: NetworkSelectionElement, support: Support) -> Find
     for field, key, capability in _REQUESTS:
         if getattr(element, field) and capability in support.unread:
             detail = f'the network declares the capability "{capability}", and none of its plugins reads it'
-            yield PluginFinding(code="NAD608", path=key, detail=detail, fix=f'remove "{key}", or take another network')
+            yield PluginFinding(code="NAD608", path=key, detail=detail, fix=f'remove "{key}", or use another network')
     yield from _gateway_findings(element, support)
 
 
@@ -80,18 +80,18 @@ def _host_local(element: NetworkSelectionElement, ipam: Ipam) -> Findings:
     """Compare each address with the ranges (host-local main.go cmdAdd, allocator.go Get)."""
     taken: dict[int, Address] = {}
     for path, text, address in read_ips(element.ips):
-        found = ipam.find_range(address)
+        match = ipam.find_range(address)
         refusal = "failed to allocate all requested IPs"
-        if found is None:
+        if match is None:
             detail = "IPAM host-local of this network does not hand out this address"
             allowed, refusal = _allowed(ipam.ranges), f"{refusal}: {address}"
             yield PluginFinding(code="NAD601", path=path, detail=detail, value=text, allowed=allowed, refusal=refusal)
-        elif address == found.gateway:
-            detail = f"this address is the gateway of {found.subnet}, which no pod gets"
-            refusal = f"failed to allocate for range {found.group}: requested ip {address} is subnet's gateway"
+        elif address == match.gateway:
+            detail = f"this address is the gateway of {match.subnet}, which no pod gets"
+            refusal = f"failed to allocate for range {match.group}: requested ip {address} is subnet's gateway"
             yield PluginFinding(code="NAD602", path=path, detail=detail, value=text, refusal=refusal)
-        elif taken.setdefault(found.group, address) != address:
-            detail = f"IPAM host-local gives one address of each set of ranges, and {taken[found.group]} is of this one"
+        elif taken.setdefault(match.group, address) != address:
+            detail = f"IPAM host-local gives one address of each set of ranges, and {taken[match.group]} is of this set"
             yield PluginFinding(
                 code="NAD603", path=path, detail=detail, value=text, fix="keep one of them", refusal=refusal
             )
@@ -132,8 +132,8 @@ def _whereabouts(element: NetworkSelectionElement, ipam: Ipam) -> Findings:
 def _without_prefix(element: NetworkSelectionElement, plugin: str, refusal: str) -> Findings:
     for at, text in enumerate(element.ips):
         if "/" not in text:
-            detail = f"IPAM {plugin} takes addresses with their prefix only"
-            fix = f'write it with that of its subnet, such as "{text}/{64 if ":" in text else 24}"'
+            detail = f"IPAM {plugin} takes only addresses with a prefix"
+            fix = f'write it with the prefix of its subnet, such as "{text}/{64 if ":" in text else 24}"'
             yield PluginFinding(code="NAD604", path=f"ips[{at}]", detail=detail, value=text, fix=fix, refusal=refusal)
 
 
@@ -199,7 +199,7 @@ def _gateway_findings(element: NetworkSelectionElement, support: Support) -> Fin
                 code="NAD606", path=path, detail=detail, value=text, allowed=allowed, refusal="network is unreachable"
             )
         else:
-            detail = "this gateway is in no subnet that is known of the network"
+            detail = "this gateway is in no known subnet of the network"
             yield PluginFinding(code="NAD607", path=path, detail=detail, value=text, allowed=allowed)
 
 

@@ -15,7 +15,7 @@ from webhook.commands.options import EXIT_UNREADABLE
 from webhook.kube.apierrors import ClusterError
 from webhook.registration.configurations import DEFAULT_NAME, IGNORE, STAGES, Service, configuration, webhooks
 from webhook.registration.tables import KINDS
-from webhook.serving.paths import PathTokenError, read_tokens
+from webhook.serving.reviewpaths import PathTokenError, read_tokens
 
 from .registrationoptions import protection_of_options, target_of_options, target_options
 

@@ -151,7 +151,7 @@ def review(
     )
 
 
-def said(decision: Decision) -> str:
+def text_of(decision: Decision) -> str:
     """Return the whole text of a decision."""
     return "\n".join(
         [

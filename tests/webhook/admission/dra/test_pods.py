@@ -26,8 +26,8 @@ from .claimobjects import (
     posture,
     request,
     review,
-    said,
     template,
+    text_of,
     vf,
 )
 
@@ -69,7 +69,7 @@ WAYS = pytest.mark.parametrize("way", ways())
 def test_a_network_of_others(way: str) -> None:
     asked, objects, field, named = ways(opaque(vf("secret", "infra")))[way]
     decision = review(asked, PLAIN, *objects)
-    assert (decision.code, decision.rules) == (403, ("PostureIsolated",)), said(decision)
+    assert (decision.code, decision.rules) == (403, ("PostureIsolated",)), text_of(decision)
     assert f"- infra/secret ({named})" in decision.message
     assert decision.causes[0].field == field
 
@@ -156,7 +156,7 @@ def test_an_unknown_driver(way: str) -> None:
 def test_a_claims_own_configuration_wins(own: list[Json], of_class: list[Json], *, is_allowed: bool) -> None:
     objects = (claim(*own, requests=[request("vf", "fast")]), device_class(*of_class, name="fast"))
     decision = review(pod(BY_CLAIM), *objects)
-    assert decision.is_allowed is is_allowed, said(decision)
+    assert decision.is_allowed is is_allowed, text_of(decision)
 
 
 def test_an_alternative_has_configurations_of_its_own() -> None:
@@ -275,7 +275,7 @@ def test_more_networks_than_the_limit() -> None:
     asked = pod(*({"resourceClaimName": f"c{i}"} for i in range(65)))
     decision = review(asked, PLAIN, *claims)
     assert decision.rules[0] == "claim-limit"
-    assert "allowed: at most 64" in said(decision)
+    assert "allowed: at most 64" in text_of(decision)
     assert "claim-limit" not in review(pod(*({"resourceClaimName": f"c{i}"} for i in range(64))), PLAIN, *claims).rules
 
 

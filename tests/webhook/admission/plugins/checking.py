@@ -16,7 +16,7 @@ SCHEMAS = load_schemas()
 CHECKS = PluginChecks(schemas=SCHEMAS)
 
 
-def found(
+def findings_of(
     config: str | Mapping[str, Any], *, checks: PluginChecks = CHECKS, annotations: Mapping[str, str] | None = None
 ) -> list[PluginFinding]:
     """Return the findings of a configuration, given as text or as an object."""
@@ -26,4 +26,4 @@ def found(
 
 def codes(config: str | Mapping[str, Any]) -> list[str]:
     """Return the codes of the findings, in order."""
-    return [finding.code for finding in found(config)]
+    return [finding.code for finding in findings_of(config)]

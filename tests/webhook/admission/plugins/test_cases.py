@@ -9,7 +9,7 @@ import pytest
 
 from cniplugin.netspec.errors import render
 from tests.paths import VECTORS
-from tests.webhook.admission.plugins.checking import SCHEMAS, codes, found
+from tests.webhook.admission.plugins.checking import SCHEMAS, codes, findings_of
 from webhook.admission.plugins.findings import ERROR, SEVERITIES, WARNING
 from webhook.plugindata.codes import load_codes
 
@@ -22,25 +22,25 @@ def _name(case: dict[str, Any]) -> str:
 
 @pytest.mark.parametrize("case", CASES["refused"], ids=_name)
 def test_refused(case: dict[str, Any]) -> None:
-    findings = found(case["config"])
+    findings = findings_of(case["config"])
     assert [finding.code for finding in findings] == case["codes"]
     assert all(SEVERITIES[code] == ERROR for code in case["codes"])
     texts = [render(finding.as_spec_error()) for finding in findings]
-    assert all(any(said in text for text in texts) for said in case["says"])
+    assert all(any(part in text for text in texts) for part in case["says"])
 
 
 @pytest.mark.parametrize("case", CASES["remarked"], ids=_name)
 def test_warned(case: dict[str, Any]) -> None:
-    findings = found(case["config"])
+    findings = findings_of(case["config"])
     assert [finding.code for finding in findings] == case["codes"]
     assert WARNING in {SEVERITIES[code] for code in case["codes"]}
     texts = [render(finding.as_spec_error()) for finding in findings]
-    assert all(any(said in text for text in texts) for said in case["says"])
+    assert all(any(part in text for text in texts) for part in case["says"])
 
 
 @pytest.mark.parametrize("case", CASES["accepted"], ids=_name)
 def test_accepted(case: dict[str, Any]) -> None:
-    assert found(case["config"], annotations=case.get("annotations")) == []
+    assert findings_of(case["config"], annotations=case.get("annotations")) == []
 
 
 def test_every_plugin_has_cases() -> None:

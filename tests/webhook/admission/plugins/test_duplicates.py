@@ -87,7 +87,7 @@ def test_a_pod_without_a_name_conflicts_with_nobody() -> None:
 
 
 @pytest.mark.parametrize(
-    ("users", "said"),
+    ("users", "holders"),
     [
         ([("blue", "a")], "pod a asks for"),
         ([("green", "a")], "another pod asks for"),
@@ -96,11 +96,11 @@ def test_a_pod_without_a_name_conflicts_with_nobody() -> None:
         ([("blue", "n" * 253)], f"pod {'n' * 60}... asks for"),
     ],
 )
-def test_pods_of_other_namespaces_are_not_named(users: list[tuple[str, str]], said: str) -> None:
+def test_pods_of_other_namespaces_are_not_named(users: list[tuple[str, str]], holders: str) -> None:
     made = world(STATIC)
     made.addresses["blue", "net", "10.1.0.5"] = tuple(users)
     decision = decide(request(pod(element(ips=["10.1.0.5/24"]))), world=made, plugins=CHECKS)
-    assert f"NAD611: {said} this address" in str(decision.warnings[0])
+    assert f"NAD611: {holders} this address" in str(decision.warnings[0])
     assert "secret" not in str(decision.warnings[0])
 
 

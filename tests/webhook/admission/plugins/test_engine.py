@@ -7,7 +7,7 @@ import json
 import pytest
 
 from cniplugin.netspec.errors import render
-from tests.webhook.admission.plugins.checking import SCHEMAS, codes, found
+from tests.webhook.admission.plugins.checking import SCHEMAS, codes, findings_of
 from webhook.admission.plugins.engine import ERRORS_MAX, WARNINGS_MAX
 from webhook.admission.plugins.schema import UNKNOWN_TYPES, PluginChecks
 
@@ -30,11 +30,11 @@ def _settings(*, unknown_types: str = "Warn", exempt: frozenset[str] = frozenset
     ],
 )
 def test_the_path_is_where_it_is_written(config: dict[str, object], path: str) -> None:
-    assert path in {finding.path for finding in found(config) if finding.is_error}
+    assert path in {finding.path for finding in findings_of(config) if finding.is_error}
 
 
 def test_the_text_of_a_finding() -> None:
-    (finding,) = found({"type": "bridge", "vlan": 4095})
+    (finding,) = findings_of({"type": "bridge", "vlan": 4095})
     assert render(finding.as_spec_error()) == (
         "vlan: NAD201: the plugin bridge takes 0 to 4094: 4095; "
         'it would fail with "invalid VLAN ID 4095 (must be between 0 and 4094)"'
@@ -42,7 +42,7 @@ def test_the_text_of_a_finding() -> None:
 
 
 def test_a_long_value_is_shortened_in_the_refusal_too() -> None:
-    (finding,) = found({"type": "macvlan", "mode": 'x"\n' * 500})
+    (finding,) = findings_of({"type": "macvlan", "mode": 'x"\n' * 500})
     text = render(finding.as_spec_error())
     assert len(text) < 400
     assert text.isprintable()
@@ -53,18 +53,18 @@ def test_a_long_value_is_shortened_in_the_refusal_too() -> None:
 )
 def test_unknown_types(setting: str, expected: list[str]) -> None:
     checks = _settings(unknown_types=setting)
-    assert [finding.code for finding in found({"type": "x", "ipam": {"type": "x"}}, checks=checks)] == expected
+    assert [finding.code for finding in findings_of({"type": "x", "ipam": {"type": "x"}}, checks=checks)] == expected
 
 
 def test_an_exempt_plugin_is_not_checked_and_its_ipam_neither() -> None:
     config = {"type": "bridge", "vlan": 5000, "ipam": {"type": "host-local"}}
-    assert found(config, checks=_settings(exempt=frozenset({"bridge"}))) == []
+    assert findings_of(config, checks=_settings(exempt=frozenset({"bridge"}))) == []
 
 
 def test_an_exempt_ipam_is_not_checked() -> None:
     config = {"type": "bridge", "vlan": 5000, "capabilities": {"ips": True}, "ipam": {"type": "host-local"}}
     checks = _settings(exempt=frozenset({"host-local"}))
-    assert [finding.code for finding in found(config, checks=checks)] == ["NAD201"]
+    assert [finding.code for finding in findings_of(config, checks=checks)] == ["NAD201"]
 
 
 def test_ipam_of_a_plugin_that_does_not_run_it() -> None:
@@ -74,7 +74,7 @@ def test_ipam_of_a_plugin_that_does_not_run_it() -> None:
 def test_errors_and_warnings_are_bounded_apart() -> None:
     warned = {"type": "bridge", **{f"{'vlan' if at % 2 else 'mtus'}_{at}": 1 for at in range(90)}}
     trunk = [{"id": 5000}] * (ERRORS_MAX + 50)
-    findings = found({**warned, "vlanTrunk": trunk})
+    findings = findings_of({**warned, "vlanTrunk": trunk})
     errors = [finding for finding in findings if finding.is_error]
     assert (len(errors), len(findings) - len(errors)) == (ERRORS_MAX, WARNINGS_MAX)
 
@@ -112,4 +112,4 @@ def test_nulls_in_lists() -> None:
 
 def test_spacing_does_not_change_findings() -> None:
     config = {"type": "bridge", "vlan": 5000}
-    assert found(json.dumps(config, indent=8)) == found(config)
+    assert findings_of(json.dumps(config, indent=8)) == findings_of(config)

@@ -9,7 +9,7 @@ import yaml
 from click.testing import CliRunner
 
 from tests.paths import EXAMPLES
-from tests.webhook.admission.plugins.checking import SCHEMAS, found
+from tests.webhook.admission.plugins.checking import SCHEMAS, findings_of
 from webhook.cli import nadmit
 
 DIRECTORY = EXAMPLES / "networks"
@@ -23,7 +23,7 @@ def test_there_are_ten_or_more() -> None:
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_an_example_has_no_findings(file: Path) -> None:
     network = yaml.safe_load(file.read_text())
-    assert found(network["spec"]["config"], annotations=network["metadata"].get("annotations")) == []
+    assert findings_of(network["spec"]["config"], annotations=network["metadata"].get("annotations")) == []
     assert file.read_text().startswith("# ")
 
 

@@ -99,6 +99,8 @@ IPS: list[tuple[dict[str, Any], list[str], list[str]]] = [
     (network("whereabouts", range="10.1.0.0/24", addresses=[{"address": "10.7.0.1/24"}]), ["10.7.0.9/24"], []),
     (network("whereabouts", range="10.1.0.0/24", exclude=["10.1.0.5", "x"]), ["10.1.0.5/24"], []),
     (network("whereabouts", range="10.1.0.0/24", exclude=["10.1.0.5", "x"]), ["10.1.0.6/24"], ["NAD609"]),
+    (network("whereabouts", range="10.001.0.0/24"), ["10.1.0.5/24"], ["NAD609"]),
+    (network("whereabouts", range="010.1.0.5-10.1.0.09/24"), ["10.1.0.9/24"], ["NAD609"]),
     (network("whereabouts"), ["10.9.0.10/24"], []),
     (network("whereabouts", range="x"), ["10.9.0.10/24"], []),
     # no plugin reads the request

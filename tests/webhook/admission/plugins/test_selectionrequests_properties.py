@@ -50,7 +50,7 @@ def cases(draw: st.DrawFn) -> tuple[list[dict[str, str]], str, bool]:
     return [other for other, _, _ in made], str(address), has
 
 
-def said(written: list[dict[str, str]], *ips: str) -> list[str]:
+def codes_of(written: list[dict[str, str]], *ips: str) -> list[str]:
     ipam = {"type": "host-local", "ranges": [[item] for item in written]}
     conf: dict[str, Any] = {"cniVersion": "1.0.0", "type": "macvlan", "capabilities": {"ips": True}, "ipam": ipam}
     support = read_support(cniconfig.parse(jsontext.quote(conf), name="net"), CHECKS)
@@ -61,7 +61,7 @@ def said(written: list[dict[str, str]], *ips: str) -> list[str]:
 @given(cases())
 def test_an_address_is_refused_if_and_only_if_no_range_has_it(case: tuple[list[dict[str, str]], str, bool]) -> None:
     written, address, has = case
-    assert ("NAD601" in said(written, address)) == (not has)
+    assert ("NAD601" in codes_of(written, address)) == (not has)
 
 
 @settings(max_examples=60)
@@ -71,7 +71,7 @@ def test_how_an_address_is_written_does_not_matter(case: tuple[list[dict[str, st
     exploded = ip_address(address).exploded
     mapped = [f"::ffff:{address}"] if ip_address(address).version == 4 else []
     for other in (f"{address}/28", exploded, exploded.upper(), *mapped):
-        assert said(written, other) == said(written, address)
+        assert codes_of(written, other) == codes_of(written, address)
         one, two = (NetworkSelectionElement(name="n", namespace="b", ips=(text,)) for text in (address, other))
         assert [claim.address for claim in claims_of(one)] == [claim.address for claim in claims_of(two)]
 

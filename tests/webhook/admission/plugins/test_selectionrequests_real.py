@@ -109,16 +109,16 @@ def test_host_local(tmp_path: Path, ipam: dict[str, Any]) -> None:
     outcomes = set()
     for number, ips in enumerate([*([text] for text in SINGLE), *SEVERAL]):
         found = findings(conf, ips)
-        code, said = run_ipam(conf, ips, tmp_path / str(number))
-        assert (code != 0) == bool(found), (ips, said, found)
+        code, output = run_ipam(conf, ips, tmp_path / str(number))
+        assert (code != 0) == bool(found), (ips, output, found)
         if found:
             quoted = [finding.refusal for finding in found]
-            assert "failed to allocate" in said
-            assert len(ips) > 1 or quoted[0] in said, (ips, said, quoted)
+            assert "failed to allocate" in output
+            assert len(ips) > 1 or quoted[0] in output, (ips, output, quoted)
         else:
-            addresses = [str(ip_interface(text).ip) for text in said.split()]
+            addresses = [str(ip_interface(text).ip) for text in output.split()]
             wanted = {str(getattr(ip_interface(text).ip, "ipv4_mapped", None) or ip_interface(text).ip) for text in ips}
-            assert wanted <= set(addresses), (ips, said)
+            assert wanted <= set(addresses), (ips, output)
         outcomes.add(bool(found))
     assert outcomes == {True, False}
 
@@ -127,9 +127,9 @@ def test_host_local_gives_an_address_once(tmp_path: Path) -> None:
     """NAD613: the error of a pod's second attachment."""
     conf = network(type="host-local", subnet="10.1.0.0/24")
     assert run_ipam(conf, ["10.1.0.5"], tmp_path)[0] == 0
-    code, said = run_ipam(conf, ["10.1.0.5/24"], tmp_path)
+    code, output = run_ipam(conf, ["10.1.0.5/24"], tmp_path)
     assert code != 0
-    assert "requested IP address 10.1.0.5 is not available in range set" in said
+    assert "requested IP address 10.1.0.5 is not available in range set" in output
 
 
 @pytest.mark.parametrize("version", ["0.2.0", "0.3.1", "1.0.0"])
@@ -144,10 +144,10 @@ def test_host_local_gives_an_address_once(tmp_path: Path) -> None:
 def test_static(tmp_path: Path, version: str, ips: list[str]) -> None:
     conf = network(version, type="static", addresses=[{"address": "10.9.0.1/24"}])
     found = findings(conf, ips)
-    code, said = run_ipam(conf, ips, tmp_path)
-    assert (code != 0) == bool(found), (said, found)
+    code, output = run_ipam(conf, ips, tmp_path)
+    assert (code != 0) == bool(found), (output, found)
     if found:
-        assert any(finding.refusal.replace("{value}", str(finding.value)) in said for finding in found), said
+        assert any(finding.refusal.replace("{value}", str(finding.value)) in output for finding in found), output
 
 
 @pytest.fixture
@@ -221,9 +221,9 @@ def test_tuning_and_macs(link: str, mac: str) -> None:
     conf = {"plugins": [{"type": "macvlan"}, {"type": "tuning", "capabilities": {"mac": True}}]}
     element = annotation.parse(json.dumps([{"name": "net", "mac": mac}]), namespace="blue")[0]
     found = [*request_findings(element, read_support(cniconfig.parse(jsontext.quote(conf), name="net"), CHECKS))]
-    code, said = run_in(link, "tuning", {"mac": mac})
-    assert (code != 0) == bool(found), said
-    assert not found or found[0].refusal in said
+    code, output = run_in(link, "tuning", {"mac": mac})
+    assert (code != 0) == bool(found), output
+    assert not found or found[0].refusal in output
 
 
 @pytest.fixture
@@ -241,9 +241,9 @@ def test_main_plugins_and_macs(link: str, pod_namespace: str, plugin: str, mac: 
     conf = {"cniVersion": "1.0.0", "type": plugin, "master": "net1", "capabilities": {"mac": True}}
     element = annotation.parse(json.dumps([{"name": "net", "mac": mac}]), namespace="blue")[0]
     found = [*request_findings(element, read_support(cniconfig.parse(jsontext.quote(conf), name="net"), CHECKS))]
-    code, said = run_in(link, plugin, {"mac": mac}, pod=pod_namespace, bridge="br9", master="net1")
-    assert (code != 0) == bool(found), said
-    assert not found or found[0].refusal in said
+    code, output = run_in(link, plugin, {"mac": mac}, pod=pod_namespace, bridge="br9", master="net1")
+    assert (code != 0) == bool(found), output
+    assert not found or found[0].refusal in output
 
 
 @pytest.mark.parametrize(
@@ -256,5 +256,5 @@ def test_bandwidth_and_bursts(link: str, burst: int, *, is_refused: bool) -> Non
     element = annotation.parse(json.dumps([{"name": "net", "bandwidth": asked}]), namespace="blue")[0]
     found = [*request_findings(element, read_support(cniconfig.parse(jsontext.quote(conf), name="net"), CHECKS))]
     assert [finding.code for finding in found] == (["NAD615"] if is_refused else [])
-    _, said = run_in(link, "bandwidth", {"bandwidth": asked})
-    assert ("burst cannot be more than 4GB" in said) == is_refused, said
+    _, output = run_in(link, "bandwidth", {"bandwidth": asked})
+    assert ("burst cannot be more than 4GB" in output) == is_refused, output

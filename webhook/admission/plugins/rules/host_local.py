@@ -8,8 +8,7 @@ two halves of one subnet are fine.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from webhook.admission.plugins.findings import Findings, PluginFinding
 from webhook.admission.plugins.goparsing import Interface, read_address, read_cidr
@@ -18,14 +17,13 @@ from webhook.admission.plugins.placement import Placed
 from webhook.admission.plugins.rules.ipam import family_findings, gateway_findings
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Range:
-    """One range as written, with its subnet as a value. `index`: the number of its set, as the plugin counts."""
+class _Range(NamedTuple):
+    """One range as written, with its subnet as a value. `set_index`: the number of its set, as the plugin counts."""
 
     conf: Mapping[str, Any]
     subnet: Interface
     path: str
-    index: int
+    set_index: int
 
 
 def range_findings(placed: Placed) -> Findings:
@@ -65,7 +63,7 @@ def _read(written: list[tuple[str, Any]], index: int) -> Iterator[_Range]:
     for path, conf in written:
         subnet = read_cidr((conf or {}).get("subnet"))
         if subnet is not None:
-            yield _Range(conf=conf, subnet=subnet, path=path, index=index)
+            yield _Range(conf=conf, subnet=subnet, path=path, set_index=index)
 
 
 def _set_findings(ranges: list[_Range], path: str, index: int, *, has_items: bool) -> Findings:
@@ -96,7 +94,7 @@ def _range_findings(item: _Range, sound: list[AddressRange]) -> Findings:
         if address is not None and address not in network:
             is_sound = False
             detail = f"this address is outside the subnet {text}"
-            refusal = f"invalid range set {item.index}: {words} {address} not in network {network}"
+            refusal = f"invalid range set {item.set_index}: {words} {address} not in network {network}"
             path = f"{item.path}.{key}"
             yield PluginFinding(code="NAD305", path=path, detail=detail, value=item.conf[key], refusal=refusal)
         edges[key] = address or edges[key]
@@ -105,7 +103,7 @@ def _range_findings(item: _Range, sound: list[AddressRange]) -> Findings:
     if is_sound and int(start) > int(end):
         yield _swapped(item)
     elif is_sound:
-        sound.append(AddressRange(first=start, last=end, path=item.path, group=item.index, text=f"{start}-{end}"))
+        sound.append(AddressRange(first=start, last=end, path=item.path, group=item.set_index, text=f"{start}-{end}"))
 
 
 def _swapped(item: _Range) -> PluginFinding:
@@ -116,14 +114,14 @@ def _swapped(item: _Range) -> PluginFinding:
         detail = "the range begins after the last address that can be handed out"
         return PluginFinding(code="NAD310", path=path, detail=detail, value=value)
     words = f"{key[0].upper()}{key[1:]}"
-    refusal = f"invalid range set {item.index}: {words} {read_address(value)} not in network {item.subnet.network}"
+    refusal = f"invalid range set {item.set_index}: {words} {read_address(value)} not in network {item.subnet.network}"
     detail = f"this is on the wrong side of the range's {other}"
     return PluginFinding(code="NAD305", path=path, detail=detail, value=value, refusal=refusal)
 
 
 def _subnet_problem(item: _Range) -> PluginFinding | None:
     network, text = item.subnet.network, item.conf["subnet"]
-    path, start = f"{item.path}.subnet", f"invalid range set {item.index}: "
+    path, start = f"{item.path}.subnet", f"invalid range set {item.set_index}: "
     if network.prefixlen > network.max_prefixlen - 2:
         detail = "the subnet is too small to hand out addresses"
         refusal = f"{start}Network {{value}} too small to allocate from"

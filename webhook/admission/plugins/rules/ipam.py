@@ -45,7 +45,7 @@ def gateway_findings(conf: Mapping[str, Any], subnet: Interface, path: str) -> F
 def static_findings(placed: Placed) -> Findings:
     """Yield that static has no addresses, or too many for an old version, and gateways that are not on the link."""
     if not placed.values.get("addresses") and not placed.values.unreadable and "ips" not in placed.declared:
-        detail = "without addresses each pod must ask for its own"
+        detail = "without addresses, each pod must ask for its own"
         yield PluginFinding(code="NAD505", path=placed.path, detail=detail, fix='add "addresses", or capability ips')
     families: list[int] = []
     for at, item in enumerate(placed.values.get("addresses") or ()):

@@ -1,15 +1,16 @@
-"""Plugins that configure a link: the MTU of bond, the device of host-device, the sysctls of tuning.
+"""Plugins that configure a link or its routes: bond, host-device, tuning, sbr, route-override.
 
     device of host-device = device / hwaddr / kernelpath / pciBusID       ; the first key that is set counts
 
-Sources: bond-cni bond/util/validation.go; containernetworking/plugins main/host-device getLink, meta/tuning/tuning.go.
+Sources: bond-cni bond/util/validation.go; route-override-cni cmd/route-override addRoute; containernetworking/plugins
+main/host-device getLink, meta/tuning/tuning.go, meta/sbr/main.go.
 """
 
 from __future__ import annotations
 
 from cniplugin.netspec.jsontext import join
 from webhook.admission.plugins.findings import Findings, PluginFinding
-from webhook.admission.plugins.goparsing import ALLOWED, fits
+from webhook.admission.plugins.goparsing import ALLOWED, fits, read_address, read_cidr
 from webhook.admission.plugins.placement import Placed
 
 MTU_MIN = 68
@@ -73,3 +74,31 @@ def sysctl_findings(placed: Placed) -> Findings:
 def _is_of_network(key: str) -> bool:
     parts = [part for part in key.replace(".", "/").split("/") if part]
     return len(parts) > 1 and parts[0] == "net"
+
+
+def sbr_findings(placed: Placed) -> Findings:
+    """Yield gateways of sbr that are empty, and the second one of a family."""
+    first: dict[int, str] = {}
+    for at, text in enumerate(placed.values.get("gateways") or ()):
+        path = f"{placed.where('gateways')}[{at}]"
+        if not text:
+            refusal = "invalid static gateway IP address: "
+            yield PluginFinding(code="NAD203", path=path, detail="the gateway is empty", refusal=refusal)
+        address = read_address(text)
+        if address is None:
+            continue
+        other = first.setdefault(address.version, text)
+        if other is not text:
+            detail = f"there is another IPv{address.version} gateway before it"
+            refusal = f"gateways list contains multiple IPv{address.version} addresses: {other} and {text}"
+            yield PluginFinding(code="NAD208", path=path, detail=detail, value=text, refusal=refusal)
+
+
+def route_override_findings(placed: Placed) -> Findings:
+    """Yield default routes that route-override adds without a gateway."""
+    for at, route in enumerate(placed.values.get("addroutes") or ()):
+        destination = read_cidr((route or {}).get("dst"))
+        if destination is not None and not destination.network.prefixlen and not route.get("gw"):
+            detail = "without gw, this default route sends all traffic of the pod to the link itself"
+            path = f"{placed.where('addroutes')}[{at}]"
+            yield PluginFinding(code="NAD505", path=path, detail=detail, fix='add "gw"')

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from webhook.admission.plugins.findings import Findings
 from webhook.admission.plugins.placement import Placed
-from webhook.admission.plugins.rules import bridges, host_local, ipam, links, routing, whereabouts
+from webhook.admission.plugins.rules import bridges, host_local, ipam, links, whereabouts
 
 Rule = Callable[[Placed], Findings]
 
@@ -16,13 +16,13 @@ RULES: Mapping[str, Rule] = {
     "whereabouts-ranges": whereabouts.range_findings,
     "bridge-trunk": bridges.bridge_findings,
     "ovs-trunk": bridges.ovs_findings,
-    "sbr-gateways": routing.gateway_findings,
+    "sbr-gateways": links.sbr_findings,
     "accelerated-bridge-trunk": bridges.accelerated_bridge_findings,
     "accelerated-bridge-names": bridges.name_findings,
     "bond-mtu": links.bond_mtu_findings,
     "dhcp-options": ipam.dhcp_findings,
     "host-device-ways": links.host_device_findings,
-    "route-override-defaults": routing.default_route_findings,
+    "route-override-defaults": links.route_override_findings,
     "ovs-mirrors": bridges.mirror_findings,
     "tuning-sysctls": links.sysctl_findings,
 }

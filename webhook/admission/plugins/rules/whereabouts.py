@@ -26,7 +26,7 @@ def range_findings(placed: Placed) -> Findings:
     """Yield ranges that whereabouts refuses, and values that it ignores, or reads only when it hands out an address."""
     values = placed.values
     if not any(values.get(key) for key in ("range", "ipRanges", "addresses")) and not values.unreadable:
-        detail = "without range and ipRanges each node's own whereabouts.conf must have them"
+        detail = "without range and ipRanges, whereabouts.conf on each node must have them"
         yield PluginFinding(code="NAD505", path=placed.path, detail=detail, fix='add "range"')
     subnets: list[Interface] = []
     if values.get("range"):
@@ -47,9 +47,13 @@ def read_excluded(text: object) -> Interface | None:
     return ip_interface(address) if network is None and address is not None else network
 
 
-def _without_zeros(text: str) -> str:
-    """Remove the leading zeros of the parts of an IPv4 address (k8s.io/utils/net ParseIPSloppy)."""
-    return text if ":" in text else re.sub(r"(?<![0-9/])0+(?=[0-9])", "", text)
+def split_range(text: str) -> tuple[str | None, str]:
+    """Return the first address of a range, None for a CIDR alone, and the CIDR.
+
+    NB: whereabouts ignores leading zeros in the parts of an IPv4 address (k8s.io/utils/net ParseIPSloppy).
+    """
+    first, dash, rest = (text if ":" in text else re.sub(r"(?<![0-9/])0+(?=[0-9])", "", text)).partition("-")
+    return (first, rest) if dash else (None, first)
 
 
 def _range_item(conf: Mapping[str, Any], path: str, subnets: list[Interface]) -> Findings:
@@ -57,17 +61,17 @@ def _range_item(conf: Mapping[str, Any], path: str, subnets: list[Interface]) ->
     if not isinstance(text, str) or not text:
         return
     yield from _excluded(conf, path)
-    first, dash, rest = _without_zeros(text).partition("-")
-    subnet = read_cidr(rest if dash else first)
-    if dash and read_address(first) is None:
+    first, cidr = split_range(text)
+    subnet = read_cidr(cidr)
+    if first is not None and read_address(first) is None:
         yield _unreadable(path, text, f"invalid range start IP: {first}")
-    elif subnet is None and dash:
+    elif subnet is None and first is not None:
         refusal = "invalid CIDR (do you have the 'range' parameter set for Whereabouts?) "
-        yield _unreadable(path, text, f"{refusal}'{rest}': invalid CIDR address: {rest}")
+        yield _unreadable(path, text, f"{refusal}'{cidr}': invalid CIDR address: {cidr}")
     elif subnet is None:
         yield _unreadable(path, text, "invalid CIDR {value}: invalid CIDR address: {value}")
     elif subnet.network.prefixlen > subnet.max_prefixlen - 2:
-        detail = "the range is too small: the addresses of the network and of broadcast are not handed out"
+        detail = "the range is too small: the network and broadcast addresses are not handed out"
         allowed = f"a prefix of at most {subnet.max_prefixlen - 2}"
         refusal = "net mask is too short, subnet"
         yield PluginFinding(
@@ -75,7 +79,7 @@ def _range_item(conf: Mapping[str, Any], path: str, subnets: list[Interface]) ->
         )
     else:
         subnets.append(subnet)
-        yield from _edge_findings(conf, subnet, path, first if dash else None)
+        yield from _edge_findings(conf, subnet, path, first)
 
 
 def _excluded(conf: Mapping[str, Any], path: str) -> Findings:

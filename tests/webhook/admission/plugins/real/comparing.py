@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, Self
 
 from tests.paths import VECTORS
-from tests.webhook.admission.plugins.checking import SCHEMAS, found
+from tests.webhook.admission.plugins.checking import SCHEMAS, findings_of
 from tests.webhook.admission.plugins.real import differences
 from tests.webhook.admission.plugins.real.node import Conf, Outcome
 from webhook.admission.plugins.findings import PluginFinding
@@ -67,10 +67,10 @@ def load(section: str) -> dict[tuple[str, str], Case]:
 
 def errors(config: Conf) -> list[PluginFinding]:
     """Return the findings that refuse a network."""
-    return [finding for finding in found(config) if finding.is_error]
+    return [finding for finding in findings_of(config) if finding.is_error]
 
 
-def quotes(finding: PluginFinding, said: str) -> bool:
+def quotes(finding: PluginFinding, error: str) -> bool:
     """Say whether the plugin's error has the text that a finding quotes. A finding without a quote fits any error.
 
     "..." in the quote matches text that differs from node to node.
@@ -78,7 +78,7 @@ def quotes(finding: PluginFinding, said: str) -> bool:
     _, quoting, rest = finding.as_spec_error().fix.partition(QUOTE)
     if not quoting:
         return True
-    position, text = 0, said.replace('"', "'")
+    position, text = 0, error.replace('"', "'")
     for part in rest.removesuffix('"').split("..."):
         position = text.find(part, position)
         if position < 0:

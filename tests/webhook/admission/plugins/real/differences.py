@@ -16,7 +16,7 @@ class Theirs(NamedTuple):
     """An error of a plugin where we find nothing: the cause is the plugin or its node, not only the configuration."""
 
     plugin: str
-    said: str
+    error: str
     why: str
 
 
@@ -107,9 +107,9 @@ MAIN_READS = r"\.routes\[\d+\]$"
 """A route without a destination: an IPAM plugin passes it on unread, and the main plugin around it refuses it."""
 
 
-def excuse(plugin: str, said: str) -> str:
+def excuse(plugin: str, error: str) -> str:
     """Return why a plugin may refuse a configuration that we accept; "" if it may not."""
-    return next((item.why for item in THEIRS if item.plugin in {plugin, ""} and re.search(item.said, said)), "")
+    return next((item.why for item in THEIRS if item.plugin in {plugin, ""} and re.search(item.error, error)), "")
 
 
 def is_of_main(finding: PluginFinding) -> bool:

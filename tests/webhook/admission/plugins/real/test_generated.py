@@ -27,7 +27,7 @@ def test_both_sides_agree(node: Node, plugin: str) -> None:
     base = case.plugins[-1]["ipam"] if SCHEMAS[plugin].kind == "ipam" else case.plugins[-1]
     stays = case.plugins[: 0 if plugin in STATEFUL else -1]
     before = node.add(stays, version=VERSION) if stays else None
-    found, compared = [], 0
+    differing, compared = [], 0
     for conf in mutations(base):
         plugins = network(conf)
         try:
@@ -39,10 +39,10 @@ def test_both_sides_agree(node: Node, plugin: str) -> None:
         outcome = node.attach(asked, given={}, version=VERSION, before=before)
         if outcome.is_accepted and SCHEMAS[plugin].kind == "ipam":
             refusals = [item for item in refusals if not differences.is_of_main(item)]
-        said = disagreement(plugin, refusals, outcome)
-        if said:
-            found.append(f"{conf}: {said}")
+        difference = disagreement(plugin, refusals, outcome)
+        if difference:
+            differing.append(f"{conf}: {difference}")
     if before is not None:
         node.remove(stays, before, version=VERSION)
-    assert "\n".join(found) == ""
+    assert "\n".join(differing) == ""
     assert compared >= COMPARED_MIN

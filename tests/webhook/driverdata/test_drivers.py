@@ -10,13 +10,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cniplugin.attach.podclaims import DEFINITION_KEYS
+from tests.webhook.admission.dra.claimobjects import (
+    BY_CLAIM,
+    CNI,
+    SRIOV,
+    claim,
+    device_class,
+    opaque,
+    pod,
+    review,
+    vf,
+)
 from webhook.admission.dra.drivers import KNOWN_DRIVERS
 from webhook.admission.dra.parameters import Parameters, read_parameters
 from webhook.configuration.parsing import ConfigurationError, read
 from webhook.driverdata.admindrivers import read_drivers
 from webhook.driverdata.driverfiles import FOLDER, load_drivers
-
-from .claimobjects import BY_CLAIM, CNI, SRIOV, claim, device_class, opaque, pod, review, vf
 
 KEYS = st.sampled_from(
     sorted({key for driver in load_drivers().values() for key in (*driver.keys, "apiVersion", "kind", "Config", "x")})
@@ -48,7 +57,7 @@ def test_the_node_knows_the_drivers_that_name_definitions() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "steps", "said"),
+    ("change", "steps", "text"),
     [
         ({"driver": ""}, (0, "driver"), "it is empty"),
         ({"reading": "fold"}, (0, "reading"), 'did you mean "folding"?'),
@@ -60,9 +69,9 @@ def test_the_node_knows_the_drivers_that_name_definitions() -> None:
         ({"interface": "network.name.x"}, (0, "interface"), "keys has no such key"),
     ],
 )
-def test_mistakes_of_an_admin(change: dict[str, Any], steps: tuple[object, ...], said: str) -> None:
+def test_mistakes_of_an_admin(change: dict[str, Any], steps: tuple[object, ...], text: str) -> None:
     found = read_drivers([{**MINE, **change}]).mistakes
-    assert (found[0].steps, said in found[0].text) == (steps, True), found
+    assert (found[0].steps, text in found[0].text) == (steps, True), found
 
 
 def test_a_driver_twice() -> None:
@@ -106,9 +115,9 @@ def test_an_admins_driver_replaces_ours() -> None:
 def test_a_mistake_in_the_configuration_has_its_place() -> None:
     with pytest.raises(ConfigurationError) as caught:
         read(configuration(schemas=[{**MINE, "interface": "x"}], exempt=["a", "a"]), where="f.yaml")
-    said = "\n".join(map(str, caught.value.problems))
-    assert "drivers.schemas[0].interface: keys has no such key: x" in said
-    assert "drivers.exempt: a is listed twice" in said
+    text = "\n".join(map(str, caught.value.problems))
+    assert "drivers.schemas[0].interface: keys has no such key: x" in text
+    assert "drivers.exempt: a is listed twice" in text
 
 
 JSON = st.recursive(

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from hmac import compare_digest
 from pathlib import Path
 
-from webhook.files import advice, load_file
+from webhook.files import describe_unreadable, load_file
 
 from .http import REVIEW_PATHS
 
@@ -24,7 +24,7 @@ NO_TOKEN = ""
 ALLOWED_TOKENS = "16 to 63 lower case letters and digits, one token in a line; openssl rand -hex 16 makes one"
 MAX_TOKENS = 8
 TOKENS_BYTES_MAX = 4096
-"""Eight times what eight of the longest tokens need."""
+"""Eight of the longest tokens need 512."""
 _TOKEN = re.compile("[a-z0-9]{16,63}")
 
 _BELOW = tuple(f"{path}/" for path in REVIEW_PATHS)
@@ -89,9 +89,8 @@ def read_tokens(file: Path) -> tuple[str, ...]:
     try:
         lines = load_file(file, bytes_max=TOKENS_BYTES_MAX).decode("ascii").splitlines()
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        fix = advice(error, "give a file of tokens")
-        raise PathTokenError(f"path token file {file}: cannot be read: {reason}; {fix}") from error
+        text = describe_unreadable(error, "give a file of tokens")
+        raise PathTokenError(f"path token file {file}: {text}") from error
     except UnicodeDecodeError as error:
         raise PathTokenError(f"path token file {file}: not text; allowed: {ALLOWED_TOKENS}") from error
     tokens = [line.strip() for line in lines]

@@ -27,8 +27,8 @@ from .claimobjects import (
     posture,
     request,
     review,
-    said,
     template,
+    text_of,
     vf,
 )
 
@@ -67,7 +67,7 @@ def test_a_refusal_does_not_reveal_whether_a_network_exists(make: Make) -> None:
 def test_a_network_that_does_not_exist(make: Make) -> None:
     decision = review(make(opaque(vf("lam"))))
     assert (decision.code, decision.rules, decision.missing) == (422, ("network-not-found",), (("blue", "lam"),))
-    assert 'there is no NetworkAttachmentDefinition "lam" in namespace "blue"; did you mean "lan"?' in said(decision)
+    assert 'there is no NetworkAttachmentDefinition "lam" in namespace "blue"; did you mean "lan"?' in text_of(decision)
 
 
 def test_a_class_names_a_network_that_does_not_exist() -> None:
@@ -182,7 +182,7 @@ def test_a_trial_warns() -> None:
 def test_parameters_that_a_driver_refuses(driver: str, parameters: Json, rule: str, place: str, make: Make) -> None:
     decision = review(make(opaque(parameters, driver=driver)))
     path = PATHS.get(make()["kind"], "spec.config")
-    assert (decision.code, decision.causes[0].rule) == (422, rule), said(decision)
+    assert (decision.code, decision.causes[0].rule) == (422, rule), text_of(decision)
     assert decision.causes[0].field == f"{path}[0].opaque.parameters{place}"
 
 
@@ -205,7 +205,7 @@ def test_parameters_that_a_driver_refuses(driver: str, parameters: Json, rule: s
 @pytest.mark.parametrize("make", [claim, template, device_class])
 def test_parameters_that_are_right(driver: str, parameters: Json, make: Make) -> None:
     decision = review(make(opaque(parameters, driver=driver)))
-    assert decision.is_allowed, said(decision)
+    assert decision.is_allowed, text_of(decision)
 
 
 def test_a_key_twice_has_two_readings() -> None:
@@ -309,7 +309,7 @@ def test_more_configurations_than_the_limit() -> None:
     config = [opaque(vf("lan")) for _ in range(32)]
     decision = review({**claim(), "spec": devices(*config, requests=many)})
     assert decision.rules == ("claim-limit",)
-    assert "4096" in said(decision)
+    assert "4096" in text_of(decision)
 
 
 # Levels
@@ -360,4 +360,4 @@ def test_parameters_are_limited_together(make: Make) -> None:
     assert review(make(*[large] * 7)).rules != ("limit-definition-bytes",)
     decision = review(make(*[large] * 8))
     assert decision.rules == ("limit-definition-bytes",)
-    assert "limits.definitionBytes" in said(decision)
+    assert "limits.definitionBytes" in text_of(decision)
