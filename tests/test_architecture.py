@@ -33,7 +33,6 @@ SAME_NAME = {
     "podnetworks": "the networks of one pod: attached on the node, and checked at admission",
     "policies": "access policies: read, and checked",
     "policystatus": "the status of access policies: computed, and written",
-    "protocol": "a protocol on the wire: CNI, and one HTTP connection",
     "review": "the answer to one AdmissionReview: made, and shown by a command",
     "snapshot": "the cluster as it is judged: the room, and its value",
 }
