@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import secrets
 import subprocess
 import sys
 from collections.abc import Generator, Iterator
@@ -23,15 +22,6 @@ from tests.realapi.server import RealApiServer
 # Hypothesis' deadline per example fails on a busy machine.
 settings.register_profile("nadmit", deadline=None)
 settings.load_profile("nadmit")
-
-
-def pytest_configure() -> None:
-    """Give all workers one hash seed: some tests are parametrized by sets, and workers must agree on the order."""
-    os.environ.setdefault("PYTHONHASHSEED", str(secrets.randbelow(2**32)))
-
-
-def pytest_report_header() -> str:
-    return f"hash seed of workers: PYTHONHASHSEED={os.environ['PYTHONHASHSEED']}"
 
 
 @pytest.fixture(scope="session")

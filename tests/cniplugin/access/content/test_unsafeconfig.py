@@ -87,7 +87,7 @@ def test_a_main_plugin_for_ipam_is_refused(kind: str) -> None:
         {"type": "macvlan", "ipam": {}},
         {"type": "macvlan", "ipam": None},
         {"type": "tuning", "ipam": {"type": "host-device"}},  # tuning does not run it
-        *({"type": "macvlan", "ipam": {"type": kind}} for kind in unsafeconfig.IPAM_PROGRAMS),
+        *({"type": "macvlan", "ipam": {"type": kind}} for kind in sorted(unsafeconfig.IPAM_PROGRAMS)),
     ],
     ids=str,
 )
