@@ -11,8 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from certs.store import Stored, StoreError
-from cniplugin.cluster.kubeapi import RefusedError
-from tests.fakes.objectstore import apply_patch
+from tests.fakes.objectstore import RefusedError, apply_patch
 
 Object = dict[str, Any]
 

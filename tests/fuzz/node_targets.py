@@ -294,7 +294,9 @@ TARGETS = (
     Target("labels", _labels, (ValueError,), tokens=(" in (", " notin (", "!", "==", "!=", ",")),
     Target("matchers", _matchers),
     Target("netconf", _netconf, (CniError,), tokens=tuple(netconf._KEYS)),
-    Target("skel", _skel, (CniError,), tokens=("K8S_POD_NAME=", ";", "IgnoreUnknown=1", "ADD", "GC", "VERSION")),
+    Target(
+        "skel", _skel, (CniError, SpecErrors), tokens=("K8S_POD_NAME=", ";", "IgnoreUnknown=1", "ADD", "GC", "VERSION")
+    ),
     Target("kubeconfig", _kubeconfig, (CniError,)),
     Target("service-account", _service_account, (CniError,)),
     Target("kubeyaml", _kubeyaml, (_RefusedError,)),

@@ -230,7 +230,7 @@ def test_a_pod_that_is_replaced_while_it_is_attached(node: Node) -> None:
         node.api.replace_pod()
     outcome = adding.result()
     outcome.expect()
-    assert "a new pod has its name" in outcome.err
+    assert "created anew" in outcome.err
     assert STATUS not in node.api.annotations()
 
 
