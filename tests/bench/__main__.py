@@ -20,6 +20,7 @@ from webhook.admission.plugins.schema import PluginChecks
 from webhook.admission.view.decisioncontext import Configuration, DecisionContext
 from webhook.plugindata.pluginfiles import load_schemas
 from webhook.review import wire
+from webhook.review.decisioncache import DecisionCache
 from webhook.trees.manifests import load_snapshot
 
 CONNECTIONS = 8
@@ -71,25 +72,17 @@ def _in_process(folder: Path) -> None:
     sizes = (0, 1_000, 10_000)
     print(f"{'':28}" + "".join(f"{size + 5:>14,} NADs" for size in sizes))
     snapshots = [load_snapshot(_tree(folder, size)) for size in sizes]
-    plugins = PluginChecks(schemas=load_schemas())
+    configuration = Configuration(injection=INJECTION, plugins=PluginChecks(schemas=load_schemas()))
     for name, row in reviewbodies.ROWS.items():
         bodies = itertools.cycle(reviewbodies.reviews(name))
+        decide = answer_mutation if row.path == "/mutate" else evaluate
         costs = []
         for snapshot in snapshots:
+            context = DecisionContext(snapshot, RULES, configuration, memory=DecisionCache(configuration))
 
-            def once(snapshot=snapshot, bodies=bodies, path=row.path):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+            def once(context=context, bodies=bodies, decide=decide):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
                 request = wire.decode(next(bodies))
-                if path == "/mutate":
-                    return wire.encode(
-                        request,
-                        answer_mutation(request, DecisionContext(snapshot, RULES, Configuration(injection=INJECTION))),
-                    )
-                return wire.encode(
-                    request,
-                    evaluate(
-                        request, DecisionContext(snapshot, RULES, Configuration(injection=INJECTION, plugins=plugins))
-                    ),
-                )
+                return wire.encode(request, decide(request, context))
 
             costs.append(_microseconds(once))
         print(f"{name:28}" + "".join(f"{cost:>19.1f}" for cost in costs) + f"   ({1e6 / costs[0]:,.0f}/s)")
