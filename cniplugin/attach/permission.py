@@ -18,7 +18,7 @@ Beyond these, the default level of the cluster counts, so at worst the list has 
 from __future__ import annotations
 
 from cniplugin.access.judging.judge import judge, judge_trial
-from cniplugin.access.judging.reasons import Refusal, render, render_trial
+from cniplugin.access.judging.reasons import Refusal, render_parts, render_trial
 from cniplugin.access.model.decision import Item, Subject
 from cniplugin.cluster import objects
 from cniplugin.cluster.accessrules import Remark
@@ -104,8 +104,8 @@ def check(
 
 def denied(refusals: Sequence[Refusal], pod: Pod | None, *, judged: int) -> CniError:
     """Return refusals as CniError 100, in the words of the webhook. The text begins with the pod."""
-    first, _, rest = render(refusals, who=_who(pod) if pod else "the container", judged=judged).partition("\n")
-    return CniError(ACCESS_DENIED, first, rest, has_owner=pod is not None)
+    msg, details = render_parts(refusals, who=_who(pod) if pod else "the container", judged=judged)
+    return CniError(ACCESS_DENIED, msg, details, has_owner=pod is not None)
 
 
 def _place(position: int | None) -> str:

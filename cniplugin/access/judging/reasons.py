@@ -318,22 +318,30 @@ def render_trial(refusal: Refusal, config: Config, *, who: str) -> str:
 
 
 def render(refusals: Sequence[Refusal], *, who: str, judged: int, also: Sequence[SpecError] = ()) -> str:
-    """Return the text of a refusal.
+    """Return the text of a refusal: the parts of `render_parts`, one below the other."""
+    return "\n".join(render_parts(refusals, who=who, judged=judged, also=also))
+
+
+def render_parts(
+    refusals: Sequence[Refusal], *, who: str, judged: int, also: Sequence[SpecError] = ()
+) -> tuple[str, str]:
+    """Return the first line of a refusal, and its other lines.
 
     `who`: the object, such as `pod blue/web-0`; `judged`: the number of items that were judged; `also`: problems of the
     items that are not refused. Refusals beyond ITEMS_MAX or beyond the size are only counted.
     """
     what = refusals[0].reference if len(refusals) == 1 else f"{len(refusals)} of {judged} networks"
     head = f"network access denied: {who} may not attach to {what}"
+    room = TEXT_BYTES_MAX - len(head.encode()) - 1
     tail = [f"also wrong: {render_error(error)}" for error in also]
     for shown in range(min(len(refusals), ITEMS_MAX), 0, -1):
         left = len(refusals) - shown
         rest = [f"and {left} more"] if left else []
-        lines = [head, *(line for refusal in refusals[:shown] for line in _render_item(refusal)), *rest]
+        lines = [*(line for refusal in refusals[:shown] for line in _render_item(refusal)), *rest]
         for text in ("\n".join([*lines, *tail]), "\n".join(lines)):
-            if len(text.encode()) <= TEXT_BYTES_MAX:
-                return text
-    return cut(f"{head}\n" + "\n".join(_render_item(refusals[0].replace(allowed=()))), TEXT_BYTES_MAX)
+            if len(text.encode()) <= room:
+                return head, text
+    return head, cut("\n".join(_render_item(refusals[0].replace(allowed=()))), room)
 
 
 def _render_item(refusal: Refusal) -> list[str]:
