@@ -38,8 +38,10 @@ packages: ## install the Debian packages for the tests of the node (as root)
 	elif ! dpkg-query -W $(NODE_PACKAGES) >/dev/null 2>&1; then \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y $(NODE_PACKAGES); fi
 
-# One worker a core. `worksteal` gives each a run of neighbours, which share the servers of their module.
-WORKERS ?= auto
+# One worker a core. `worksteal` gives each a run of neighbours, which share the servers of their module. With a real API
+# server there is one process: the tests share that server, and each module cleans up what it installed.
+REAL_API := $(KUBEBUILDER_ASSETS)$(wildcard /usr/local/kubebuilder/bin/kube-apiserver)
+WORKERS ?= $(if $(REAL_API),0,auto)
 # pytest keeps the rewritten tests, so that the next run collects them in a third of the time.
 test cover: export PYTHONDONTWRITEBYTECODE :=
 
