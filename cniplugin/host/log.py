@@ -68,7 +68,7 @@ class Log:
         self._write(ERROR, text)
 
     def verbose(self, text: str) -> None:
-        """Log what operators want to see of every call."""
+        """Log a line that operators want to see for every call."""
         self._write(VERBOSE, text)
 
     def debug(self, text: str) -> None:

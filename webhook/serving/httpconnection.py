@@ -203,7 +203,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._surplus_bytes = -self._fed_bytes  # this slice has the head, so it does not count
         super().on_headers_complete()
-        # The application has its list; trailers go to another one, which nobody reads.
+        # The application has its list; trailers go to another one, which is never read.
         self.headers = []
 
     def on_body(self, body: bytes) -> None:

@@ -86,7 +86,7 @@ class ServedPair:
         self._on_reload(not_after)
 
     def poll(self) -> None:
-        """Look for a new pair. This class has no place to look at."""
+        """Look for a new pair. This class has no source to poll."""
 
     @contextmanager
     def watched(self, interval_s: float = 1.0) -> Iterator[None]:

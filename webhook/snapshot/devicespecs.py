@@ -90,7 +90,7 @@ def read_spec(kind: str, spec: bytes | msgspec.Raw) -> DeviceSpec:
 
 
 def keep_spec(kind: str, spec: bytes | msgspec.Raw, is_read: Callable[[str], bool]) -> DeviceSpec:
-    """Return what a snapshot keeps of a spec: with the parameters of known drivers, if they are not too large.
+    """Return the spec that a snapshot keeps: with the parameters of known drivers, if they are not too large.
 
     `is_read`: whether a driver's parameters are used. Raises UNREADABLE.
     """

@@ -14,8 +14,8 @@ later. The bounds:
 
 Reviews that wait for one object share one GET. Each review waits as long as it wants; a GET ends after GET_S without a
 byte. A failed look-up finds nothing: without a network the pod is refused, without a namespace whose labels matter
-there is no verdict, and without a claim the pod is refused for now, because somebody who can make a GET fail must not
-be able to attach a pod that way. All methods are for the event loop only, so nothing is locked. GETs run in threads.
+there is no verdict, and without a claim the pod is refused for now, because a user who can make a GET fail must not be
+able to attach a pod that way. All methods are for the event loop only, so nothing is locked. GETs run in threads.
 """
 
 from __future__ import annotations

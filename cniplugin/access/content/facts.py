@@ -570,4 +570,4 @@ def _pkey(text: str) -> str:
 
 
 _TEXTS = {INTERFACE: _interface, DEVICE: _device, HOST_PATH: _path, SYSCTL: _sysctl, PKEY: _pkey}
-"""How a text becomes the one form that rules compare with."""
+"""By kind: the function that turns a text into the form that rules compare."""

@@ -41,7 +41,7 @@ def judge(subject: Subject, item: Item, rules: Rules, *, is_on_node: bool = Fals
 
 
 def may_attach(subject: Subject, item: Item, rules: Rules) -> bool:
-    """Say whether `judge` allows an item, at half the cost: the words of a refusal are not chosen."""
+    """Say whether `judge` allows an item, at half the cost, because it makes no text of a refusal."""
     return _judge(subject, item, rules.config, rules.enforced, is_on_node=False, has_words=False).is_allowed
 
 

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
             """Return the rules that select a pod, for any request, sorted."""
 
     class Catalogue(Protocol):
-        """The networks that exist, as far as a refusal may list them."""
+        """The existing networks that a refusal may list."""
 
         def network(self, namespace: str, name: str) -> NetworkAttachmentDefinition | None:
             """Return a definition, None if it does not exist. May raise UnreadError."""
@@ -80,7 +80,7 @@ nothing."""
 ON_UNAVAILABLE = ("UseSnapshot", "Deny", "Allow")
 
 NETWORK_STATUS_MODES = ("Off", "Audit", "Warn", "Deny")
-"""How a `network-status` is treated that neither a node nor a status writer wrote."""
+"""How a `network-status` is treated if neither a node nor a status writer wrote it."""
 
 META_PLUGIN_TYPES = ("multus", "multus-shim", "nadmit")
 """Delegating plugins: inside a NetworkAttachmentDefinition they would attach all networks of the pod again."""
@@ -90,7 +90,7 @@ NAME_LABEL = "kubernetes.io/metadata.name"
 
 
 LABEL_MODES = ("Off", "Audit", "Warn", "Deny")
-"""How a change is treated of a namespace's label that rules, consents or levels depend on."""
+"""How a change of a namespace's label is treated if rules, consents or levels depend on the label."""
 
 
 class NamespaceLabels(Record):

@@ -102,8 +102,8 @@ class NetworkMatch(Content):
 class AttachmentRule(Record):
     """One rule about pods attaching to networks; () for every pod, every network, any request.
 
-    `limits` applies to Allow, `on_requests` to Deny. `is_broken`: an Allow rule has a mistake. It governs what it
-    selects as far as that can be read, and accepts nothing.
+    `limits` applies to Allow, `on_requests` to Deny. `is_broken`: an Allow rule has a mistake. It governs everything
+    that its readable part selects, and accepts nothing.
     """
 
     policy: str

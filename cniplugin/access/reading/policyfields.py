@@ -224,7 +224,7 @@ def authors(reader: Reader, value: object, path: str) -> AuthorMatch:
 
 
 class Entries:
-    """A list of entries. `broad` has all of them, as far as they can be read; `strict` has those without a mistake.
+    """A list of entries. `broad` has the readable part of each; `strict` has those without a mistake.
 
     NB: `broad` is () for a list that cannot be read, and () selects everything.
     """

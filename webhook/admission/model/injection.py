@@ -1,6 +1,6 @@
 """The settings of injection, and the annotations by which pods, networks and namespaces steer it.
 
-An annotation that nobody reads may resemble one that asks for networks; the pod would start without them.
+An annotation that no program reads may resemble one that asks for networks; the pod would start without them.
 `find_misspelt` finds such annotations. It compares only keys that contain `cncf` or `multus`, so all others are cheap.
 """
 

@@ -76,7 +76,7 @@ class SentDevices(Protocol):
 
 
 class Object(NamedTuple):
-    """An API object, as far as decisions need it.
+    """The parts of an API object that decisions need.
 
     `labels`, `annotations` and `service_account` of a workload are those of its pod template: a workload is judged as
     the pod that it would create. `config` is `spec.config` of a definition, None when absent; it may have any JSON
@@ -185,7 +185,7 @@ class Decision(NamedTuple):
     refused, for logs and the audit log. `missing`: namespace and name of the networks that do not exist, if nothing
     else is wrong with the object. `unknown`: namespaces that are not known and whose labels matter. `unknown_devices`:
     kind, namespace and name of unknown claims, templates and classes that may change the decision. A decision with
-    either of these is final only if nobody can ask the API server. `operations`: the JSON Patch for the object.
+    either of these is final only if the caller cannot ask the API server. `operations`: the JSON Patch for the object.
     """
 
     is_allowed: bool = True

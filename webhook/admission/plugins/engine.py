@@ -99,7 +99,7 @@ class _Walk:
         self.budget = Budget(checks.values_max)
 
     def unknown_type(self, name: str, path: str) -> Findings:
-        """Yield that a type has no schema, once for each type."""
+        """Yield a finding about a type without a schema, once for each type."""
         if name in self.reported or self.checks.unknown_types == "Off":
             return
         self.reported.add(name)

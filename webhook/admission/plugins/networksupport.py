@@ -90,7 +90,7 @@ class Ipam:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Support:
-    """Which requests of pods a network supports, as far as its plugins are known.
+    """The requests of pods that the known plugins of a network support.
 
     `ipams`: the IPAM plugins that can be read. `readers`: by capability, the types of the plugins that declare and read
     it. `unread`: declared capabilities that no plugin reads. `is_plain`: whether its interface has exactly the

@@ -63,7 +63,7 @@ class Answer(NamedTuple):
     """The answer about one network, with help for the admin.
 
     `allowed`: some networks that the pod may use. `near`: a network of a similar name, if this one does not exist.
-    `problems`: why nobody can attach the network.
+    `problems`: why no pod can attach to the network.
     """
 
     subject: Subject

@@ -158,7 +158,7 @@ def opt_out_unclear(value: str) -> AdmissionWarning:
 
 
 def unread_annotations(annotations: Iterable[str], kind: GroupKind) -> tuple[AdmissionWarning, ...]:
-    """Warn of annotations that nobody reads, and that resemble one that asks for networks."""
+    """Warn of unused annotations that resemble one that asks for networks."""
     base = f"{template_path(kind)}metadata.annotations"
     return tuple(
         AdmissionWarning(
