@@ -36,7 +36,7 @@ class MemoryCluster:
         return MemoryConfigurations(self, names)
 
     def put(self, name: str, *webhooks: Object) -> None:
-        """Store a configuration as somebody else would."""
+        """Store a configuration as another client would."""
         self.version += 1
         self.objects[name] = {"metadata": {"resourceVersion": str(self.version)}, "webhooks": list(webhooks)}
 

@@ -31,7 +31,7 @@ class Stored:
         return self._api.get(self.path)
 
     def edit(self, change: Callable[[Object], object]) -> None:
-        """Change the object, as somebody else does."""
+        """Change the object, as another client does."""
         self._api.modify(self.path, change)
 
     def delete(self) -> None:
