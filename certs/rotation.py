@@ -116,7 +116,7 @@ def take_step(
     return replace(made, stored_bundle=made.bundle)
 
 
-# What is due
+# The due step
 
 
 def _has_ended(certificate: x509.Certificate, now: datetime) -> bool:

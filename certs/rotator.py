@@ -60,9 +60,9 @@ class Rounds:
     """A part of the server that does rounds in a thread. A subclass has `steps` and `has_begun`."""
 
     kept: ClassVar[str]
-    """What stays in use if a round fails, such as `the served certificate`."""
+    """The thing that stays in use if a round fails, such as `the served certificate`."""
     needed: ClassVar[str]
-    """What the start waits for, such as `certificate`."""
+    """The thing that the start waits for, such as `certificate`."""
 
     def __init__(self, where: str, *, name: str, on_failure: Callable[[], None] = lambda: None) -> None:
         """`where`: the store, as messages name it. `name`: of the thread."""
@@ -77,7 +77,7 @@ class Rounds:
         raise NotImplementedError
 
     def has_begun(self) -> bool:
-        """Say whether the start has what it waits for."""
+        """Say whether the start need not wait any longer."""
         raise NotImplementedError
 
     def round(self) -> None:
@@ -245,7 +245,7 @@ class Rotator(Rounds):
             return f"the certificate is not accepted yet by the caBundle of {', '.join(self._unaccepted)}"
         return None
 
-    # What others ask
+    # Questions of other parts
 
     def ca_bundle(self) -> bytes | None:
         """Return the authorities that the caBundle of our webhooks must contain now, PEM.

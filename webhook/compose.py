@@ -77,7 +77,7 @@ START_ERRORS = (
     ManifestError, ClusterError, BootstrapError, MaterialError, RotatorError, CertificateError, ClientCaError,
     PathTokenError, ListenError,
 )  # fmt: skip
-"""What `run` raises before the server listens: wrong files, settings or ports, each with clear lines."""
+"""The errors that `run` raises before the server listens: wrong files, settings or ports, each with clear lines."""
 
 serving_log = logging.getLogger("nadmit.serving")
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from .kubeconfig import ClusterConfig
 
     class Stream(Protocol):
-        """What `Connection` needs of a socket, plain or TLS."""
+        """The methods that `Connection` calls of a socket, plain or TLS."""
 
         def settimeout(self, seconds: float, /) -> None: ...  # noqa: D102
         def sendall(self, data: bytes, /) -> None: ...  # noqa: D102

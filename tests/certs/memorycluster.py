@@ -115,7 +115,7 @@ class MemoryConfigurations:
 
 
 def check_patch(before: Object, after: Object) -> None:
-    """Only the caBundle of our webhooks changes, what others wrote into it stays, and it is not empty."""
+    """Only the caBundle of our webhooks changes, the certificates of others stay, and it is not empty."""
     blank = copy.deepcopy(after)
     for old, new, blanked in zip(before["webhooks"], after["webhooks"], blank["webhooks"], strict=True):
         if not new["name"].endswith(".nadmit.io"):

@@ -1,4 +1,4 @@
-"""One replica: its start, its readiness, what it keeps, and what it logs when something is wrong."""
+"""One replica: its start, its readiness, the leaf that it keeps, and its log after a failure."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Each side door of the access policy's design, tried by users with kubectl, at a real API server, in stage Fail.
 
 `tests/cniplugin/access/test_side_doors.py` tests the same doors with single reviews, in more variants. These tests show
-which webhook the API server calls, and what it stores. No node takes part.
+which webhook the API server calls, and which objects it stores. No node takes part.
 
 | # | Door | What is tried here; what is elsewhere |
 | --- | --- | --- |
@@ -17,7 +17,7 @@ which webhook the API server calls, and what it stores. No node takes part.
 | 10 | `cni-args` carrying ips, mac, sysctl | each |
 | 11 | JSON case, duplicates, null items | on a pod and in a definition |
 | 12 | namespace label spoofing | no user can set `kubernetes.io/metadata.name`, and bob no label of a namespace |
-| 13 | NAD label self-selection, pod label evasion | what each narrowing is worth; lints: cniplugin/access/lints/test_lints.py |
+| 13 | NAD label self-selection, pod label evasion | the protection by each narrowing; lints: cniplugin/access/lints/test_lints.py |
 | 14 | service account choice | it narrows, and is no boundary inside a namespace |
 | 15 | `failurePolicy: Ignore` window | a webhook that hangs admits only objects without networks |
 | 16 | webhook configuration deleted | which requests pass meanwhile, and that it comes back as Ignore; the node: cniplugin/access/test_decision_table.py |

@@ -20,7 +20,7 @@ from webhook.trees.problems import ManifestError, Position, Problem
 from .sections import ALLOWED_COUNT, API_VERSION, CONTENT, KIND, NadmitConfiguration
 
 BYTES_MAX = 262_144
-"""A quarter of what a ConfigMap may hold: the last good text is beside it. Locating problems takes 50 ms."""
+"""A quarter of the size of a ConfigMap: the last good text is beside it. Locating problems takes 50 ms."""
 PROBLEMS_MAX = 100
 """As many are located."""
 RULE = "configuration"

@@ -64,7 +64,7 @@ _METHODS = {"create": "POST", "update": "PUT", "patch": "PATCH"}
 BLOCK = 65_536
 
 BROKEN_CONNECTION = (urllib3.exceptions.HTTPError, HTTPException, OSError)
-"""What sending and reading raise when there is no response, or only a part of one."""
+"""The errors of sending and reading when there is no response, or only a part of one."""
 
 
 def explain(error: BaseException) -> str:

@@ -105,7 +105,7 @@ def reasons_not_to_fail(registered: RegisteredWebhooks, objects: Mapping[Kind, O
 
 
 def incompleteness(kind: Kind, hooks: Sequence[Webhook], target: Target | None) -> list[str]:
-    """Return what the registered webhooks of a kind lack, one line each. All must call the same target."""
+    """Return the defects of the registered webhooks of a kind, one line each. All must call the same target."""
     by_name = {hook["name"]: hook for hook in hooks}
     absent = [hook.name for hook in kind.hooks if hook.name not in by_name]
     if absent:

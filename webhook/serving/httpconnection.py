@@ -306,7 +306,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._arm(self._limits.write_timeout_s, self.abort)
 
     def abort(self) -> None:
-        """Close at once, and lose what is in the buffers."""
+        """Close at once, and lose the content of the buffers."""
         self._leave()
         if self._raw is not None:
             self._raw.abort()

@@ -72,7 +72,7 @@ _decode_template = msgspec.json.Decoder(_TemplateSpec | None).decode
 _decode_class = msgspec.json.Decoder(_ClassSpec | None).decode
 
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What `read_spec` raises for a spec that no API server stores."""
+"""The errors of `read_spec` for a spec that no API server stores."""
 
 
 def read_spec(kind: str, spec: bytes | msgspec.Raw) -> DeviceSpec:

@@ -97,7 +97,7 @@ class _Lookups(Generic[K, T]):
         raise NotImplementedError
 
     def _parse(self, key: K, item: Item) -> T:
-        """Return what is used of an object. In a thread. Raises ClusterError."""
+        """Return the used parts of an object. In a thread. Raises ClusterError."""
         raise NotImplementedError
 
     def _known(self, key: K) -> _Kept[T] | None:
@@ -194,7 +194,7 @@ class LiveLookups(_Lookups[Key, Definition | Namespace]):
             return None
         snapshot = over or self._snapshot()
         for definition in cast(list[Definition], objects.values()):
-            # What the caches have by now comes from the watch, and is as new or newer.
+            # Objects that the caches have by now come from the watch, and are as new or newer.
             if not snapshot.has_network(definition.namespace, definition.name):
                 snapshot = snapshot.with_network(definition)
         return snapshot

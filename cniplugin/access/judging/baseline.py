@@ -1,4 +1,4 @@
-"""What level Baseline permits in a definition: effects that stay within the pod, and what an admin granted or listed.
+"""Level Baseline permits effects that stay within the pod, and parts of the node that an admin granted or listed.
 
 | what a definition touches | permitted |
 | --- | --- |
@@ -207,7 +207,7 @@ def _is_named(field: str, config: ConfigMatch | None) -> bool:
 
 
 class _Context:
-    """What the judges of touches need to know: the admin's lists, and the plugin objects by their place.
+    """The context of the judges of touches: the admin's lists, and the plugin objects by their place.
 
     `types`: the plugin type at a place. `masters`: the interfaces and physical networks of the node that a plugin uses
     there. `physical`: the places with a master.

@@ -250,7 +250,7 @@ def _unlisted_resource(config: ConfigMatch, resource: str) -> Iterator[str]:
 
 
 def describe(config: ConfigMatch | None) -> str:
-    """Return the text of what an Allow rule permits, field by field."""
+    """Return the permissions of an Allow rule as text, field by field."""
     if config is None:
         return "any spec.config that is not empty"
     parts = list(contentfields.describe(config))

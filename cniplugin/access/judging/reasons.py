@@ -294,7 +294,7 @@ def _or_ask(breaches: Sequence[Breach], config: Config) -> str:
 
 
 def refuse_unavailable(config: Config, why: str) -> Verdict:
-    """The node cannot read the rules, or what they depend on, and has no stored rules; `why` completes the reason.
+    """The node cannot read the rules or the labels that they need, and has no stored rules; `why` completes the reason.
 
     NB: the text does not quote the API server, whose answer is in the log and not meant for the pod's author.
     """

@@ -1,4 +1,4 @@
-"""What a decision takes and returns: rules in force with their configuration, subject, item, verdict.
+"""The input and the result of a decision: rules in force with their configuration, subject, item, verdict.
 
 Field names follow the kind `NetworkAttachmentPolicyConfig` (access.nadmit.io/v1alpha1).
 """
@@ -73,9 +73,10 @@ class UnreadError(Exception):
 
 
 POSTURES = ("Open", "Isolated", "Consent", "Strict")
-"""What a pod may use if no rule covers it and the network. Open: everything (Multus' `namespaceIsolation: false`).
-Isolated: own namespace and globalNamespaces (`true`). Consent: those, and networks that their owner shares. Strict:
-nothing."""
+"""The networks that a pod may use if no rule covers it and the network.
+
+Open: all (Multus' `namespaceIsolation: false`). Isolated: those of its own namespace and of globalNamespaces (`true`).
+Consent: those, and networks that their owner shares. Strict: none."""
 
 ON_UNAVAILABLE = ("UseSnapshot", "Deny", "Allow")
 
@@ -101,7 +102,7 @@ class NamespaceLabels(Record):
 
 
 class MultusGate(Record):
-    """The setting of upstream Multus on the nodes, which may refuse what the rules allow (`multusGate`)."""
+    """The setting of upstream Multus on the nodes, which may refuse networks that the rules allow (`multusGate`)."""
 
     namespace_isolation: bool
     global_namespaces: tuple[str, ...] = ("default",)

@@ -153,7 +153,7 @@ class AuthorMatch(Record):
 
 
 class ConfigMatch(Content):
-    """What a definition may use (Allow) or must not use (Deny); None for a field that the rule does not have."""
+    """Values that a definition may use (Allow) or must not use (Deny); None for a field that the rule does not have."""
 
     resource_names: Names | None = None
     is_on_disk: bool | None = None

@@ -1,4 +1,4 @@
-"""Policies from plain JSON (`access.nadmit.io/v1alpha1`): the schema, and what a mistake in a policy means.
+"""Policies from plain JSON (`access.nadmit.io/v1alpha1`): the schema, and the effect of a mistake in a policy.
 
 The tables are the CRD's schema; `tests/cniplugin/access` compares both. A rule that cannot be read:
 

@@ -1,4 +1,4 @@
-"""Readers of the values that policies and their configuration hold: what rules select, and what they limit."""
+"""Readers of the values that policies and their configuration hold: selectors and limits."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def prefixes(reader: Reader, value: object, path: str, *, least: int = 1) -> mat
 
 
 def content(*, least: int) -> Mapping[str, Read]:
-    """Return the readers of the fields about what a network touches.
+    """Return the readers of the fields about content (`contentfields`).
 
     `least`: how many values the fields of MAY_BE_EMPTY must list; an Allow for definitions may list none.
     """
@@ -144,7 +144,7 @@ def _expressions(reader: Reader, value: object, path: str) -> tuple[Requirement,
     return tuple(requirements)
 
 
-# What rules select
+# Selectors
 
 ENTRIES_MAX = 32
 SCOPES = ("Any", "OwnNamespace", "OtherNamespace")
@@ -241,7 +241,7 @@ def entries(read: Callable[..., Any]) -> Read:
     return lambda reader, value, path: Entries(reader, value, path, read)
 
 
-# What Allow rules limit
+# Limits of Allow rules
 
 DEFAULTS = ("Basic", "Deny", "Allow")
 

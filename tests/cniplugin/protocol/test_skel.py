@@ -58,7 +58,7 @@ def refused(*args: Any, **changes: Any) -> CniError:
 def run(
     command: str, *, answer: Any = None, conf: object = CONF, environ: Mapping[str, str] = ENVIRON, **changes: str
 ) -> tuple[int, str]:
-    """Return exit code and stdout; `answer` is what each command returns or raises."""
+    """Return exit code and stdout; `answer` is the result or the error of each command."""
 
     def serve(_invocation: Invocation) -> Any:
         if isinstance(answer, BaseException):

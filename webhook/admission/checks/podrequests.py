@@ -1,4 +1,4 @@
-"""A pod can only ask its networks for what they can give: addresses, gateways, and what their capabilities promise.
+"""A pod can only ask its networks for addresses, gateways and capabilities that they can give.
 
 Fields restricted: `ips`, `mac`, `portMappings`, `bandwidth`, `infiniband-guid`, `default-route` of each element of the
 networks and default-network annotations. Values allowed: those that the plugins of the network accept, according to
@@ -50,7 +50,7 @@ class PodClaim(NamedTuple):
 
 
 class Requests(NamedTuple):
-    """What the check finds: problems, surprises, and the addresses that other pods may claim as well."""
+    """The findings of the check: problems, surprises, and the addresses that other pods may claim as well."""
 
     problems: tuple[SpecError, ...] = ()
     surprises: tuple[SpecError, ...] = ()
@@ -97,7 +97,7 @@ def find(
 
 
 def _offer(element: NetworkSelectionElement, context: DecisionContext) -> Support:
-    """Return what a network can give; the cache keeps it beside the network's configuration. Raises OutOfTurnError."""
+    """Return the requests that a network supports; the cache keeps them. Raises OutOfTurnError."""
     network = context.cluster.network(element.namespace, element.name)
     config, plugins = network.config if network is not None else None, context.configuration.plugins
     if config is None or plugins is None:

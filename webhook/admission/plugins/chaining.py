@@ -1,4 +1,4 @@
-"""What a plugin requires of its network: a plugin before it, IPAM, capabilities, a device (CNI 1.1 §3)."""
+"""The requirements of a plugin on its network: a plugin before it, IPAM, capabilities, a device (CNI 1.1 §3)."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ class Ipam:
     _route_spans: Spans = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        """Prepare, once, what the addresses of pods are compared with."""
+        """Prepare, once, the networks that the addresses of pods are compared with."""
         spans = tuple((place_of(one.first), place_of(one.last), Spans(one.excluded), one) for one in self.ranges)
         object.__setattr__(self, "_spans", spans)
         object.__setattr__(self, "_subnet_spans", Spans(self.subnets))
@@ -113,7 +113,7 @@ class Support:
 
 
 def read_support(config: NetworkConfigList, checks: PluginChecks) -> Support:
-    """Return what a network supports: nothing, if it has more than `checks.values_max` values."""
+    """Return the requests that a network supports: none, if it has more than `checks.values_max` values."""
     known = [(plugin, checks.schema_of(plugin.type)) for plugin in config.plugins]
     budget = Budget(checks.values_max)
     try:

@@ -1,4 +1,4 @@
-"""Level Baseline finds each key with an effect outside the pod, and permits what an admin lists."""
+"""Level Baseline finds each key with an effect outside the pod, and permits the keys that an admin lists."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The fields about what a network touches: what an Allow permits, what a Deny matches, and both texts."""
+"""The fields about content: values that an Allow permits, values that a Deny matches, and both texts."""
 
 from __future__ import annotations
 

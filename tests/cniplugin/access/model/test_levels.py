@@ -1,4 +1,4 @@
-"""Levels of definitions: who sets them, what they refuse to authors and to pods, and which rules lift that."""
+"""Levels of definitions: who sets them, their refusals to authors and to pods, and the rules that lift these."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an Allow rule accepts, and the text about what it does not accept."""
+"""The requests that an Allow rule accepts, and the text about all others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Policies from JSON: their values and problems, and what a rule with a mistake does."""
+"""Policies from JSON: their values and problems, and the effect of a rule with a mistake."""
 
 from __future__ import annotations
 

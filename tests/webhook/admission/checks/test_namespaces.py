@@ -1,4 +1,4 @@
-"""Labels of namespaces that decisions depend on: which changes count, who may make them, and what the modes do."""
+"""Labels of namespaces that decisions depend on: which changes count, who may make them, and the modes."""
 
 from __future__ import annotations
 

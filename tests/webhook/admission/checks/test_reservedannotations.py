@@ -1,4 +1,4 @@
-"""Who may write the network status of a pod, and what happens to others' (side door 20)."""
+"""Who may write the network status of a pod, and the modes for all others (side door 20)."""
 
 from __future__ import annotations
 

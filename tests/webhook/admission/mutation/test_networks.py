@@ -1,4 +1,4 @@
-"""What a pod gets by its networks, labels and namespace: claims, node selectors, annotations, default networks."""
+"""The changes to a pod by its networks, labels and namespace: claims, node selectors, annotations, default networks."""
 
 from __future__ import annotations
 
