@@ -214,7 +214,7 @@ def authors(reader: Reader, value: object, path: str) -> AuthorMatch:
     """Read the users, groups and service accounts that send requests."""
     fields, is_sound = reader.members(value, path, AUTHORS)
     if is_sound and not any(fields.values()):
-        reader.add(path, "nobody is named", allowed=f"at least one of {', '.join(AUTHORS)}")
+        reader.add(path, "no user is named", allowed=f"at least one of {', '.join(AUTHORS)}")
     pairs = (account.partition("/") for account in fields.get("serviceAccounts", ()))
     return AuthorMatch(
         users=frozenset(fields.get("users", ())),

@@ -162,7 +162,7 @@ def unread_annotations(annotations: Iterable[str], kind: GroupKind) -> tuple[Adm
     base = f"{template_path(kind)}metadata.annotations"
     return tuple(
         AdmissionWarning(
-            f"{base}[{key}]", f'nobody reads this annotation, so it attaches nothing; did you mean "{meant}"?'
+            f"{base}[{key}]", f'no program reads this annotation, so it attaches nothing; did you mean "{meant}"?'
         )
         for key, meant in find_misspelt(annotations)
     )

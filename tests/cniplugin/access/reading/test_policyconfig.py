@@ -144,7 +144,7 @@ def test_this_plugin_is_always_a_delegating_one() -> None:
         (
             {"namespaceLabels": {"mode": "Off", "writers": {}}},
             {"namespace_labels": NamespaceLabels(mode="Deny")},
-            "spec.namespaceLabels.writers: nobody is named; ",
+            "spec.namespaceLabels.writers: no user is named; ",
         ),
         (
             {"definitions": {"default": "allow"}},
