@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 
 RESPONSE_BYTES_MAX = 16 * 1024 * 1024
-"""A pod has at most 1.5 MiB (etcd's request limit), and nothing larger is asked for."""
+"""A pod has at most 1.5 MiB (etcd's request limit), and the plugin asks for nothing larger."""
 HEADER_BYTES_MAX = 64 * 1024
 _OWS = " \t"
 """RFC 9110 §5.6.3. NB: headers are decoded as Latin-1, in which `str.strip` also removes U+0085 and U+00A0."""

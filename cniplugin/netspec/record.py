@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 else:
 
     def dataclass_transform(**_options: object) -> object:
-        """Stand in for `typing.dataclass_transform`, whose import costs more than this module."""
+        """Replace `typing.dataclass_transform`, whose import costs more than this module."""
         return lambda decorated: decorated
 
 

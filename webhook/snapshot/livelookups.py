@@ -8,7 +8,7 @@ later. The bounds:
 
 | | networks, namespaces | claims, templates, classes |
 | --- | --- | --- |
-| objects of one look-up | OBJECTS_MAX, else none is asked for | DEVICES_MAX, else the pod is refused |
+| objects of one look-up | OBJECTS_MAX, else the review asks for none | DEVICES_MAX, else the pod is refused |
 | GETs in all, else a look-up fails | CONCURRENT_MAX | DEVICES_PENDING_MAX, DEVICES_CONCURRENT_MAX of them at a time |
 | kept for KEPT_S, at most KEPT_MAX | absences | all answers |
 

@@ -27,7 +27,7 @@ OPTION_BYTES_MAX = 255
 
 
 def family_findings(placed: Placed, families: list[int]) -> Findings:
-    """Yield the second address of a family, 4 or 6, if the CNI version has room for one."""
+    """Yield a finding if a family, 4 or 6, has two addresses and the CNI version has room for one."""
     if placed.cni_version in OLD_VERSIONS and len(families) > len(set(families)):
         refusal = "does not support more than 1 address per family"
         detail = f"CNI version {placed.cni_version} has room for one IPv4 and one IPv6 address"
@@ -43,7 +43,7 @@ def gateway_findings(conf: Mapping[str, Any], subnet: Interface, path: str) -> F
 
 
 def static_findings(placed: Placed) -> Findings:
-    """Yield the lack of addresses for static, too many for an old version, and gateways that are not on the link."""
+    """Yield findings about static: no addresses, too many for an old version, or a gateway that is not on the link."""
     if not placed.values.get("addresses") and not placed.values.unreadable and "ips" not in placed.declared:
         detail = "without addresses, each pod must ask for its own"
         yield PluginFinding(code="NAD505", path=placed.path, detail=detail, fix='add "addresses", or capability ips')
