@@ -41,7 +41,7 @@ _DNS_NAME = re.compile(rf"(\*\.)?{_DNS_LABEL}(\.{_DNS_LABEL})*")
 
 
 UNREADABLE_CERTIFICATE = (ValueError, x509.InvalidVersion)
-"""What cryptography raises for PEM certificates that it cannot read."""
+"""Errors of cryptography for PEM certificates that it cannot read."""
 
 
 class MaterialError(ValueError):

@@ -1,4 +1,4 @@
-"""The `caBundle` of own webhooks, and the patch that adds our authorities and removes retired ones (pure).
+"""The `caBundle` of our webhooks, and the patch that adds our authorities and removes retired ones (pure).
 
 Everything in a caBundle that is not ours stays byte for byte, with the text between the blocks. Our certificates come
 first, where a broken block of others cannot hide them. The result is never empty.
@@ -25,7 +25,7 @@ _BLOCK = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----[ 
 
 
 def certificates_in(bundle: bytes) -> tuple[x509.Certificate, ...]:
-    """Return the certificates of a bundle. Blocks that cannot be read are skipped, as a Go client does."""
+    """Return the certificates of a bundle. Unreadable blocks are skipped, as by a Go client."""
     certificates = (_read(block.group()) for block in _BLOCK.finditer(bundle))
     return tuple(certificate for certificate in certificates if certificate is not None)
 
@@ -59,7 +59,7 @@ def amend(bundle: bytes, *, trusted: Sequence[x509.Certificate], retired: Sequen
 
 
 def own_bundles(configuration: Mapping[str, Any]) -> dict[str, bytes]:
-    """Return the caBundles of own webhooks by name; empty for a webhook without one."""
+    """Return the caBundles of our webhooks by name; empty for a webhook without one."""
     return {webhook["name"]: _bundle_of(webhook) for _, webhook in _own_webhooks(configuration)}
 
 

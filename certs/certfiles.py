@@ -263,7 +263,7 @@ _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 def exposures(keys: Sequence[Path]) -> list[str]:
-    """Return the problems of these key files and their directories, a line each. A missing file is none."""
+    """Return the problems of these key files and their directories, a line each. A missing file is not a problem."""
     folders = dict.fromkeys(key.parent for key in keys)
     return [*(line for key in keys for line in _of_key(key)), *(line for one in folders for line in _of_directory(one))]
 

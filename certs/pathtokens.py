@@ -1,6 +1,6 @@
-"""The tokens in the paths of own webhooks, and when they change. Pure except for their randomness.
+"""The tokens in the paths of our webhooks, and when they change. Pure except for their randomness.
 
-The API server calls own webhooks at `/validate/<token>` and `/mutate/<token>`, as their configuration says. Only those
+The API server calls our webhooks at `/validate/<token>` and `/mutate/<token>`, as their configuration says. Only those
 who can read that configuration know the token. All replicas share the value of KEY in the Secret:
 
 | member | content |
@@ -8,9 +8,9 @@ who can read that configuration know the token. All replicas share the value of 
 | `current` | the token to register |
 | `following` | the next tokens, in order |
 | `former` | others that may still be registered: old tokens, tokens of other programs, "" for no token |
-| `made` | when all tokens were made, and no replica knew them, RFC 3339 |
+| `made` | when all tokens were made, before any replica knew them, RFC 3339 |
 | `since` | when `current` became the current one, RFC 3339 |
-| `moved` | since when no own webhook is registered with a former token; null while one is |
+| `moved` | since when none of our webhooks is registered with a former token; null while one is |
 
 Theory of operation. A replica accepts all of them. Any replica takes the step that is due:
 
@@ -24,7 +24,7 @@ Theory of operation. A replica accepts all of them. Any replica takes the step t
 Why `following`: a rotation needs no preparation. A replica that reads the Secret has the tokens of the next `lifetime *
 FOLLOWING`, so a replica that is stopped or cut off for that long accepts the calls afterwards. Why `grace`: one of
 several API servers may use a configuration that is some seconds old, and a replica may write an old one. Why *adopt*:
-somebody may empty the Secret, run a version without tokens beside this one, or register by hand. Then calls fail only
+a user may empty the Secret, run a version without tokens beside this one, or register by hand. Then calls fail only
 until a replica has read the configuration.
 """
 
@@ -102,14 +102,14 @@ class PathTokens:
 
 @dataclass(frozen=True, slots=True)
 class SeenTokens:
-    """The tokens of registered own webhooks, "" for no token; `is_complete`: whether all configurations were read."""
+    """The tokens of our registered webhooks, "" for no token; `is_complete`: whether all configurations were read."""
 
     tokens: frozenset[str] = frozenset()
     is_complete: bool = True
 
 
 def tokens_in(configurations: Iterable[Mapping[str, Any]]) -> frozenset[str]:
-    """Return the tokens in the paths of own webhooks, "" for a path without one. Other paths are ignored."""
+    """Return the tokens in the paths of our webhooks, "" for a path without one. Other paths are ignored."""
     tokens = set()
     for configuration in configurations:
         for webhook in configuration.get("webhooks") or ():
@@ -218,7 +218,7 @@ def _read_time(text: str) -> datetime:
 
 
 def registered_token(tokens: PathTokens, present: Sequence[str], *, now: datetime, policy: TokenPolicy) -> str:
-    """Return the token to register in place of the present ones of own webhooks.
+    """Return the token to register in place of the present ones of our webhooks.
 
     A replica that has not read the Secret lately may see one of its next tokens, and must keep it. New tokens wait
     until all replicas can have read them, while the present one is still accepted.

@@ -1,12 +1,12 @@
-"""When the certificates in the Secret change, and into what. Pure but for the randomness of new keys.
+"""When the certificates in the Secret change, and how. Pure except for the randomness of new keys.
 
 Theory of operation. All state is in the Secret. Any replica may take the next step, with the resourceVersion that it
 read; of two that try, one gets a conflict and reads again. A leaf is renewed by its authority when a third of its life
 is left; no `caBundle` changes for that. An authority is rotated when a third of its life is left:
 
     Stable     --publish-->  Published  make a next authority; `ca.crt` has both
-    Published  --confirm-->  Shown      the caBundle of every own webhook has both; the grace time begins
-    Shown      --retract-->  Published  somebody has restored an old caBundle; the wait begins again
+    Published  --confirm-->  Shown      the caBundle of each of our webhooks has both; the grace time begins
+    Shown      --retract-->  Published  a user has restored an old caBundle; the wait begins again
     Shown      --switch--->  Switched   the grace time is over and all caBundles still have both: the next authority
                                         signs the leaf, and the key of the old one is deleted
     Switched   --drop----->  Stable     every leaf that the old authority signed has expired: remove it from `ca.crt`
@@ -18,7 +18,7 @@ never refuse such a replica.
 
 Without a wait: an expired authority makes every leaf worthless (a cluster that was off for a year), so the next one
 takes over at once, or a new one is made. A clock that is behind only makes a replica wait. Without a named
-configuration nobody can see what callers trust; then `unseen_grace` takes the place of confirmation.
+configuration a replica cannot see which authorities callers trust; then `unseen_grace` takes the place of confirmation.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """The caBundles of own webhooks, read after the Secret.
+    """The caBundles of our webhooks, read after the Secret.
 
     `bundles`: PEM, one per webhook. `is_complete`: whether every named configuration was read; one that does not exist
     counts as read. `is_named`: whether any configuration is named.
@@ -116,7 +116,7 @@ def take_step(
     return replace(made, stored_bundle=made.bundle)
 
 
-# What is due
+# The due step
 
 
 def _has_ended(certificate: x509.Certificate, now: datetime) -> bool:

@@ -4,10 +4,10 @@ Theory of operation. A round is a sequence of single requests. It may stop after
 here or in another replica, begins with reading. There is no leader: of two replicas that write, one gets a conflict.
 
 The leaf. A replica serves the leaf of the Secret, with one exception: if every caBundle accepts the served leaf but not
-the new one (somebody has emptied the Secret), it keeps the old leaf until the caBundles follow.
+the new one (a user has emptied the Secret), it keeps the old leaf until the caBundles follow.
 
 Readiness. A replica becomes ready when every caBundle that it reads accepts its leaf. Later a caBundle never makes it
-unready: a wrong caBundle affects all replicas alike, making all of them unready helps nobody, and the next round
+unready: a wrong caBundle affects all replicas alike, making all of them unready does not help, and the next round
 repairs it. An expired leaf makes it unready. A configuration that cannot be read does not.
 
 The path tokens are in the same Secret, and the same rounds keep them. If the certificate comes from files,
@@ -45,7 +45,7 @@ logger = logging.getLogger("nadmit.certs")
 
 INTERVAL_S = 10.0
 RETRY_S = 0.5
-"""The pause after a conflict, and between the tries of the start."""
+"""The pause after a conflict, and between attempts at the start."""
 START_WITHIN_S = 30.0
 NO_TOKEN = ""
 STOP_WITHIN_S = 15.0
@@ -60,9 +60,9 @@ class Rounds:
     """A part of the server that does rounds in a thread. A subclass has `steps` and `has_begun`."""
 
     kept: ClassVar[str]
-    """What stays in use if a round fails, such as `the served certificate`."""
+    """The thing that stays in use if a round fails, such as `the served certificate`."""
     needed: ClassVar[str]
-    """What the start waits for, such as `certificate`."""
+    """The thing that the start waits for, such as `certificate`."""
 
     def __init__(self, where: str, *, name: str, on_failure: Callable[[], None] = lambda: None) -> None:
         """`where`: the store, as messages name it. `name`: of the thread."""
@@ -77,7 +77,7 @@ class Rounds:
         raise NotImplementedError
 
     def has_begun(self) -> bool:
-        """Say whether the start has what it waits for."""
+        """Say whether the start need not wait any longer."""
         raise NotImplementedError
 
     def round(self) -> None:
@@ -245,10 +245,10 @@ class Rotator(Rounds):
             return f"the certificate is not accepted yet by the caBundle of {', '.join(self._unaccepted)}"
         return None
 
-    # What others ask
+    # Questions of other parts
 
     def ca_bundle(self) -> bytes | None:
-        """Return the authorities that the caBundle of own webhooks must contain now, PEM.
+        """Return the authorities that the caBundle of our webhooks must contain now, PEM.
 
         None before the first read of the Secret, and if the last one is longer ago than half the grace time: another
         replica may have taken a step, and a webhook with an old caBundle would refuse the next leaf.
@@ -259,7 +259,7 @@ class Rotator(Rounds):
 
     @property
     def not_after(self) -> datetime | None:
-        """The end of the leaf that is served."""
+        """When the served leaf expires."""
         return None if self._served is None else self._served.not_valid_after_utc
 
     # A round
@@ -288,7 +288,7 @@ class Rotator(Rounds):
             data |= render_tokens(tokens)
         if data:
             if now - began > self._policy.grace / 2:
-                return  # the process was stopped meanwhile; what it read is too old to act on
+                return  # the process was stopped meanwhile; the objects that it read are too old to act on
             self._secret.write(data, stored.version)
             self._tell(step, token_step, state)
             yield
@@ -306,7 +306,7 @@ class Rotator(Rounds):
     def _plan_tokens(
         self, data: Mapping[str, bytes], found: Mapping[str, Mapping[str, Any]], seen: Seen, now: datetime
     ) -> tuple[PathTokens | None, TokenStep | None]:
-        """NB: without named configurations nobody can see what is registered, so nothing changes."""
+        """NB: without named configurations a replica cannot see the registered webhooks, so it changes nothing."""
         if self._tokens is None:
             return None, None
         if not seen.is_named:

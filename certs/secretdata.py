@@ -97,7 +97,7 @@ def parse_state(data: Mapping[str, bytes]) -> State | None:
     if not filled:
         return None
     if _AUTHORITY not in filled:
-        problem = f"missing, but {', '.join(filled)} is there, as in a Secret that somebody else keeps"
+        problem = f"missing, but {', '.join(filled)} is there, as in a Secret that another program keeps"
         raise StateError(_AUTHORITY, problem)
     phase, since = _parse_rotation(filled)
     ca = _take_pair(filled, "authority")

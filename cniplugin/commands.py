@@ -222,7 +222,7 @@ def gc(invocation: Invocation) -> None:
 
 
 def _collect(conf: NetConf, store: Store, runtime: RuntimeConf) -> list[CniError]:
-    """Have the plugins of every known network free what belongs to no live container."""
+    """Have the plugins of every known network free the resources of dead containers."""
     configs: dict[str, NetworkConfigList] = {cniconfig.render(config): config for config in conf.delegates}
     valid: dict[str, list[tuple[str, str]]] = {}
     failures: list[CniError] = []
@@ -325,7 +325,7 @@ def _wait_ready(conf: NetConf, deadline: float) -> None:
 
 
 def _clear_remains(store: Store, invocation: Invocation, runtime: RuntimeConf) -> None:
-    """Detach what a killed ADD left. Raises CniError 4 for a second ADD of an attached container (rule 47)."""
+    """Detach the attachments of a killed ADD. Raises CniError 4 for a second ADD of an attached container (rule 47)."""
     record = store.read(invocation.container_id)
     if record is None:
         return

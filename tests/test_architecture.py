@@ -36,7 +36,7 @@ SAME_NAME = {
     "review": "the answer to one AdmissionReview: made, and shown by a command",
     "snapshot": "the cluster as it is judged: the room, and its value",
 }
-"""Names that more than one module or room has, and what the name means in all of them."""
+"""Names that more than one module or room has, and the meaning of the name in all of them."""
 
 
 def contracts() -> dict[str, list[list[str]]]:

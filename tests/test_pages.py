@@ -1,4 +1,4 @@
-"""The pages name files that exist, link to headings that exist, and quote what the program prints."""
+"""The pages name files that exist, link to headings that exist, and quote the output of the program."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_what_a_page_names_is_there(page: Path) -> None:
-    """Folders and files, and modules or what they define."""
+def test_files_that_a_page_names_exist(page: Path) -> None:
+    """Folders and files, and modules or their definitions."""
     named = re.findall(r"`((?:webhook|cniplugin|certs|tests)[./][\w./]+)`", page.read_text())
     assert [name for name in named if not is_there(name)] == []
 

@@ -22,9 +22,9 @@ def main() -> None:
 
 
 def _fail_unwritable(error: OSError) -> None:
-    """Exit with 2: what was printed is no answer, and 1 would say that something is refused.
+    """Exit with 2: the printed text is not a whole answer, and 1 would mean that an object is refused.
 
-    NB: what standard output still holds would be written once more at the end, and fail again.
+    NB: Python would write the buffer of standard output once more at exit, and fail again.
     """
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     said = (error.strerror or str(error)).lower()

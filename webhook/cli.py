@@ -49,7 +49,7 @@ def nadmit(context: click.Context) -> None:
     Examples:
       nadmit check examples/cluster                        lint a tree of YAML
       nadmit review --manifests examples/cluster pod.yaml  the webhook's answer to one file
-      nadmit can-attach -n blue infra/storage --cluster    may pods of "blue" attach to it, and who says so
+      nadmit can-attach -n blue infra/storage --cluster    may pods of "blue" attach to it, and who decides
       nadmit rules -n blue --cluster                       everything that pods of "blue" may attach to
       nadmit explain NAD101                                what a code of a message means
       nadmit serve --manifests examples/cluster            the webhook itself, without a cluster

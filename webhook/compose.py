@@ -77,7 +77,7 @@ START_ERRORS = (
     ManifestError, ClusterError, BootstrapError, MaterialError, RotatorError, CertificateError, ClientCaError,
     PathTokenError, ListenError,
 )  # fmt: skip
-"""What `run` raises before the server listens: wrong files, settings or ports, each with clear lines."""
+"""The errors that `run` raises before the server listens: wrong files, settings or ports, each with clear lines."""
 
 serving_log = logging.getLogger("nadmit.serving")
 
@@ -565,7 +565,7 @@ def _announce(log: DecisionLog, addresses: Addresses, seconds: float) -> None:
 
 
 async def _wait_until_ready(parts: Parts, log: DecisionLog, started: float) -> None:
-    """Wait until the server can answer reviews, and write from how many objects it does."""
+    """Wait until the server can answer reviews, and write the number of objects that it knows."""
     while parts.problem() is not None:  # noqa: ASYNC110 - other threads make it None
         await asyncio.sleep(READY_POLL_S)
     _settle_memory()

@@ -47,7 +47,7 @@ def attach_all(
 ) -> Journal:
     """Attach everything and return the record. Raises CniError after detaching the attempted attachments.
 
-    `runtime_config` is what the runtime asks of the default network, and only of that one (NPWG v1.3 §7.5).
+    `runtime_config` has the runtime's requests, which are for the default network only (NPWG v1.3 §7.5).
     """
     entries = []
     for attachment in plan.attachments:

@@ -160,7 +160,7 @@ def _has_name(rule: AttachmentRule, subject: Subject, item: Item) -> bool:
 
 
 def _report_trials(trials: Sequence[tuple[str, Refusal]], pod: Pod, rules: Rules) -> tuple[Remark, ...]:
-    """Log what policies on trial would refuse. Return one remark for all those of mode Warn."""
+    """Log the refusals of policies on trial. Return one remark for all those of mode Warn."""
     warned = []
     for mode, refusal in trials:
         LOG.verbose(f"access rules: {mode}: {refusal.reference}: {refusal.verdict.code} by {refusal.verdict.decider}")
@@ -199,7 +199,7 @@ class _Counting:
 
 
 class _Listed:
-    """A `Catalogue` of the access rules that reads only what is asked for. Every method raises CniError."""
+    """A `Catalogue` of the access rules that reads each object on demand. Every method raises CniError."""
 
     def __init__(self, client: Server, subject: Subject) -> None:
         self._reader = _Counting(client, REQUESTS_MAX)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from cniplugin.records.journal import Entry, Store
 
 TURN_S = 2.0
-"""The least time for one attachment, so that many of them do not leave too little for each."""
+"""The least time for one attachment; with many attachments, equal shares would be too short."""
 
 MARK = "NADMIT_CONTAINER"
 """Variable in the environment of each delegate. Its value has the namespace too, as two runtimes may use one ID."""

@@ -1,4 +1,4 @@
-"""The access rules for one ADD: those of the API server, else those of the snapshot, else what onUnavailable says.
+"""The access rules for one ADD: those of the API server, else those of the snapshot, else as onUnavailable says.
 
 Three parts are read: the labels of the pod's namespace, the configuration, the policies. A part that cannot be read
 is unavailable. A failure never counts as permission or as "no labels".
@@ -6,7 +6,7 @@ is unavailable. A failure never counts as permission or as "no labels".
 | configuration, policies | labels | what decides |
 | --- | --- | --- |
 | both read | read | these; they become the snapshot. Without both kinds, the posture of the CNI configuration |
-| one or both not | read | `node.onUnavailable`; UseSnapshot: what was read, and the snapshot for the other part |
+| one or both not | read | `node.onUnavailable`; UseSnapshot: the part that was read, and the other from the snapshot |
 | | not | `node.onUnavailable`; UseSnapshot refuses, because the snapshot has no labels |
 
 `node.onUnavailable` is that of the configuration if it was read, else that of the snapshot of any age, else

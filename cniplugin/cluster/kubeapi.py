@@ -70,7 +70,7 @@ class Client:
         self, config: ClusterConfig, *, deadline: float, clock: Callable[[], float], sleep: Callable[[float], None]
     ) -> None:
         self.memo: dict[tuple[str, ...], object] = {}
-        """What `objects` has read, so that one verb decides on one state."""
+        """The objects that `objects` has read, so that one verb decides on one state."""
         self._config = config
         self._deadline = self._end = deadline
         self._clock = clock

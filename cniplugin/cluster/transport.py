@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from .kubeconfig import ClusterConfig
 
     class Stream(Protocol):
-        """What `Connection` needs of a socket, plain or TLS."""
+        """The methods that `Connection` calls of a socket, plain or TLS."""
 
         def settimeout(self, seconds: float, /) -> None: ...  # noqa: D102
         def sendall(self, data: bytes, /) -> None: ...  # noqa: D102
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 
 RESPONSE_BYTES_MAX = 16 * 1024 * 1024
-"""A pod has at most 1.5 MiB (etcd's request limit), and nothing larger is asked for."""
+"""A pod has at most 1.5 MiB (etcd's request limit), and the plugin asks for nothing larger."""
 HEADER_BYTES_MAX = 64 * 1024
 _OWS = " \t"
 """RFC 9110 §5.6.3. NB: headers are decoded as Latin-1, in which `str.strip` also removes U+0085 and U+00A0."""

@@ -2,7 +2,7 @@
 
     line = time SP level SP verb SP container SP pod SP text LF
     time = UTC with milliseconds, as 2026-01-31T12:00:00.123Z
-    pod  = namespace "/" name; "-" stands for an unknown value
+    pod  = namespace "/" name; "-" is an unknown value
 
 On stderr, which runtimes mix with their own lines, each line begins with "nadmit: ". The levels, most severe first:
 `panic` a bug of this plugin; `error` a refusal or a failure; `verbose` one line at the end of a verb; `debug` each call
@@ -68,7 +68,7 @@ class Log:
         self._write(ERROR, text)
 
     def verbose(self, text: str) -> None:
-        """Log what operators want to see of every call."""
+        """Log a line that operators want to see for every call."""
         self._write(VERBOSE, text)
 
     def debug(self, text: str) -> None:

@@ -20,8 +20,8 @@ _KINDS = (
 def load_regular_file(path: str, *, bytes_max: int) -> bytes:
     """Return the content of a regular file; follows links.
 
-    Raises OSError as `open` does, and also if the file is not regular or longer than `bytes_max`; then `strerror` says
-    so. Raises ValueError for a path with a zero byte.
+    Raises OSError as `open` does, and also if the file is not regular or longer than `bytes_max`; then `strerror` gives
+    the reason. Raises ValueError for a path with a zero byte.
     """
     _check(os.stat(path).st_mode, path)  # before `open`, which can have an effect on a device
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)

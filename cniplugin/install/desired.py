@@ -1,4 +1,4 @@
-"""What an install will place on a node: a decision from the node's files, without a change.
+"""The files that an install will place on a node: a decision from the node's files, without a change.
 
 The token: the kubelet renews it in the installer's pod, but the plugin runs on the node. So the installer copies it to
 a file of its own that the kubeconfig names, and `--every` renews the copy. Multus writes the token into the kubeconfig,
@@ -112,7 +112,7 @@ def _program(options: Mapping[str, str]) -> tuple[Item, str, str]:
 
 
 def wait_for_default(disk: Disk, options: Mapping[str, str], sleep: Callable[[float], None]) -> None:
-    """Wait for a default network as long as `--wait` says. `gather` then reports what is missing."""
+    """Wait for a default network as long as `--wait` says. `gather` then reports the missing network."""
     left = float(options["wait"])
     while left > 0 and not any(_candidates(disk, options)):
         sleep(min(1.0, left))
@@ -228,7 +228,7 @@ def _read_file(path: str) -> bytes:
     try:
         return load_regular_file(path, bytes_max=kubeconfig.FILE_BYTES_MAX)
     except FileNotFoundError:
-        raise  # the caller reports what the file is for
+        raise  # the caller reports the purpose of the file
     except OSError as error:
         raise InstallError(f"{path}: it cannot be read: {error.strerror}") from error
 

@@ -152,7 +152,7 @@ def _install(disk: Disk, options: Mapping[str, str], environ: Mapping[str, str])
 
 
 def _planned_state(disk: Disk, stored: State, desired: Desired) -> State:
-    """Return the state with every path that will change. Its facts from before the first install stay."""
+    """Return the state with every path that will change. Its entries from before the first install stay."""
     files = dict(stored["files"])
     for item in desired.items:
         if disk.digest(item.path) == "a directory":

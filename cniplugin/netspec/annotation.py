@@ -37,7 +37,7 @@ _SECTION = "NPWG v1.3 §4.1"
 
 
 class PodSelections(Record):
-    """The networks that a pod selects by its two annotations, as far as they can be read.
+    """The networks that a pod selects by its two annotations.
 
     `networks` has None in the place of an item that cannot be read. `problems` are those of the default network, then
     those of the networks.
@@ -228,7 +228,7 @@ def _add_namespace_problem(value: str, path: str, problems: Problems) -> None:
 
 
 def _check_interface(name: str, path: str, problems: Problems) -> None:
-    """Add what is wrong with a requested interface name (§4.1.2.1.5)."""
+    """Add the problem of a requested interface name (§4.1.2.1.5)."""
     section = "NPWG v1.3 §4.1.2.1.5"
     if name in names.RESERVED_INTERFACES and problems.source == NETWORKS:
         detail = "the interface is held by the cluster's default network or the loopback"

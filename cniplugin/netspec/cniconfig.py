@@ -150,7 +150,7 @@ def _types(conf: Conf) -> Iterator[str]:
             yield from _types(plugin)
 
 
-# What is wrong with a configuration: one check for each key, which yields problems in input order
+# The problems of a configuration: one check for each key, which yields problems in input order
 
 SECTION = "CNI 1.1 §1"
 _ALLOWED_NAME = "letters, digits, '_', '.' and '-', starting with a letter or digit"

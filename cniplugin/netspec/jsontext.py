@@ -112,7 +112,7 @@ def _depth(text: str) -> int:
 
 
 _STEPS = bytes({ord("["): 1, ord("{"): 1}.get(byte, 255) for byte in range(256))
-"""What a bracket adds to the depth: 1, or -1 as a signed byte."""
+"""The depth that a bracket adds: 1, or -1 as a signed byte."""
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 

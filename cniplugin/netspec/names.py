@@ -72,7 +72,7 @@ def is_network_name(text: str) -> bool:
 
 
 def interface_problem(name: str) -> str | None:
-    """Return what the kernel would refuse about an interface name, or None (NPWG v1.3 §4.1.2.1.5)."""
+    """Return the reason why the kernel would refuse an interface name, or None (NPWG v1.3 §4.1.2.1.5)."""
     size = len(name.encode("utf-8", "surrogatepass"))
     if size == 0:
         return "the interface name is empty"

@@ -1,7 +1,7 @@
 """NetworkAttachmentDefinition: the API object to a value (NPWG v1.3 §3).
 
 A definition that cannot be read is also a value, with its `problems`: it may be older than the webhook, and the refusal
-of a pod that names it says so. A definition without `spec.config` refers to a file on the node (§3.4.1).
+of a pod that names it lists them. A definition without `spec.config` refers to a file on the node (§3.4.1).
 """
 
 from __future__ import annotations

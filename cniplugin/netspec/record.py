@@ -10,8 +10,8 @@ Fields are keyword-only, live in slots, and take part in equality, hashing and `
 `dataclasses` (+9 ms, +14 ms with ten classes) and `typing.NamedTuple` (+6.5 ms) are too dear for a process that
 lives 20 ms. Field types must be immutable values; a JSON object inside a Record is never changed after it is read.
 
-A class with `_memo: object = None` has a slot that is not a field. It keeps what `remember` computes of a value, as
-long as the value lives, so it needs no bound.
+A class with `_memo: object = None` has a slot that is not a field. It keeps the results of `remember` as long as the
+value lives, so it needs no bound.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 else:
 
     def dataclass_transform(**_options: object) -> object:
-        """Stand in for `typing.dataclass_transform`, whose import costs more than this module."""
+        """Replace `typing.dataclass_transform`, whose import costs more than this module."""
         return lambda decorated: decorated
 
 

@@ -60,7 +60,7 @@ class IPConfig(Record):
 
 
 class Route(Record):
-    """A route. Empty or 0 means unset, but for `table` and `scope`, where None does, because 0 has a meaning."""
+    """A route. Empty or 0 means unset. For `table` and `scope`, None means unset, because 0 has a meaning."""
 
     dst: str
     gw: str = ""

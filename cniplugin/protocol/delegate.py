@@ -92,7 +92,7 @@ def check_list(config: NetworkConfigList, runtime: RuntimeConf, *, cached_result
 
 
 def gc_list(config: NetworkConfigList, runtime: RuntimeConf, *, valid: Iterable[tuple[str, str]]) -> None:
-    """Have each plugin free what belongs to no valid attachment; `valid` has pairs of container ID and interface.
+    """Have each plugin free all other attachments; `valid` has pairs of container ID and interface.
 
     Raises one PluginError for all failures, with the code of the first. The caller deletes the stale attachments that
     have a record.

@@ -51,7 +51,7 @@ SIGKILL, SIGPIPE, SIGXFSZ = 9, 13, 25
 
 
 class RuntimeConf(Record):
-    """The values that delegates get beside their configuration (libcni `RuntimeConf`).
+    """The values that delegates get besides their configuration (libcni `RuntimeConf`).
 
     `path` has the directories of CNI_PATH. `environ` is the runtime's environment, which delegates inherit. `deadline`
     is in seconds of `time.monotonic`. These hold for a whole verb; GC and STATUS need no others. For an attachment,

@@ -2,8 +2,8 @@
 
 `_KEYS` is the grammar: each key has one reader, which returns the value or adds a problem with the allowed values.
 
-- A key in another letter case is refused. Multus, in Go, would read it, and if a key had two spellings, nobody could
-  say which of them counts.
+- A key in another letter case is refused. Multus, in Go, would read it, and if a key had two spellings, it would be
+  unclear which one counts.
 - An unknown key is a warning with the nearest known key; Multus ignores a misspelt key silently. Keys with "/" belong
   to others and are ignored.
 - null is the same as an absent key, as in Go.

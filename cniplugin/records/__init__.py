@@ -1,1 +1,1 @@
-"""What was attached to each container: our own journal, and the records of libcni and Multus. Calls no plugin."""
+"""The attachments of each container: our own journal, and the records of libcni and Multus. Calls no plugin."""

@@ -47,7 +47,7 @@ class Recorded(Record):
 
 
 def load_results(directory: str, container_id: str, *, runtime_ifname: str) -> Recorded:
-    """Return what libcni recorded for a container in `directory`, the `results` of a cacheDir. Never raises.
+    """Return the records of libcni for a container in `directory`, the `results` of a cacheDir. Never raises.
 
     The attachment whose interface is `runtime_ifname` counts as the default network. Entries of delegating plugins
     (OWN_TYPES) are left out.
@@ -67,7 +67,7 @@ def load_results(directory: str, container_id: str, *, runtime_ifname: str) -> R
 
 
 def load_multus(directory: str, container_id: str, *, runtime_ifname: str, args: str) -> Recorded:
-    """Return what Multus recorded for a container in `directory`, its `cniDir`. Never raises.
+    """Return the records of Multus for a container in `directory`, its `cniDir`. Never raises.
 
     `args` are the CNI_ARGS of this DEL. They are used if libcni recorded none.
     """

@@ -678,7 +678,7 @@ STORED = {
     ),
     "64 missing, 10,000 names": _networks(lambda _: ",".join(f"nett-{n}" for n in range(64))),
 }
-"""Kinds that refer to objects which the author has stored before; the cluster of `worst` has them."""
+"""Kinds that refer to objects which the author stored earlier; the cluster of `worst` has them."""
 
 CASES: Mapping[str, Hostile] = {**PODS, **DEFINITIONS, **POLICIES, **STORED}
 

@@ -1,6 +1,6 @@
 """A cluster in memory: one Secret, webhook configurations, resourceVersions, conflicts, and requests that fail.
 
-It checks what no client may do: leave a caBundle of an own webhook empty, or touch anything else by a patch.
+It checks what no client may do: leave a caBundle of one of our webhooks empty, or touch anything else by a patch.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ class MemoryCluster:
         return MemoryConfigurations(self, names)
 
     def put(self, name: str, *webhooks: Object) -> None:
-        """Store a configuration as somebody else would."""
+        """Store a configuration as another client would."""
         self.version += 1
         self.objects[name] = {"metadata": {"resourceVersion": str(self.version)}, "webhooks": list(webhooks)}
 
     def bundles(self) -> list[bytes]:
-        """Return the caBundles of own webhooks."""
+        """Return the caBundles of our webhooks."""
         return [
             bundle_of(webhook)
             for value in self.objects.values()
@@ -115,7 +115,7 @@ class MemoryConfigurations:
 
 
 def check_patch(before: Object, after: Object) -> None:
-    """Only the caBundle of own webhooks changes, what others wrote into it stays, and it is not empty."""
+    """Only the caBundle of our webhooks changes, the certificates of others stay, and it is not empty."""
     blank = copy.deepcopy(after)
     for old, new, blanked in zip(before["webhooks"], after["webhooks"], blank["webhooks"], strict=True):
         if not new["name"].endswith(".nadmit.io"):

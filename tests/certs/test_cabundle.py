@@ -62,7 +62,7 @@ def configuration(*webhooks: Any) -> dict[str, Any]:
     return {"metadata": {"resourceVersion": "7"}, "webhooks": list(webhooks)}
 
 
-def test_a_patch_names_own_webhooks_only() -> None:
+def test_a_patch_names_our_webhooks_only() -> None:
     value = configuration(
         webhook("a.nadmit.io"),
         webhook("b.example.org", PEMS[1]),

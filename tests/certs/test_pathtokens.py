@@ -67,7 +67,7 @@ def test_a_new_secret_gets_tokens_that_are_all_different() -> None:
 
 @pytest.mark.parametrize("registered", ["", "0123456789abcdef"])
 def test_registered_tokens_are_accepted_when_new_ones_are_made(registered: str) -> None:
-    """As in an upgrade from paths without tokens, or after somebody has emptied the Secret."""
+    """As in an upgrade from paths without tokens, or after a user has emptied the Secret."""
     tokens = fill(seen(registered))
     assert tokens.former == (registered,)
     assert due(tokens, seen(registered), 300 * DAY) is None  # as long as it is registered
@@ -97,7 +97,7 @@ def test_a_rotation_waits_until_the_previous_one_is_complete() -> None:
     assert due(rotated, seen(tokens.current), 300 * DAY) is None
 
 
-def test_a_token_that_somebody_else_registers_is_accepted() -> None:
+def test_a_token_that_another_program_registers_is_accepted() -> None:
     tokens = replace(fill(), moved=START)
     assert due(tokens, seen("other1234567890ab")) is TokenStep.ADOPT
     adopted = take_step(TokenStep.ADOPT, tokens, seen("other1234567890ab"), now=START)
@@ -117,7 +117,7 @@ def test_a_replica_with_an_old_secret_keeps_a_newer_registered_token() -> None:
 
 
 def test_new_tokens_wait_until_all_replicas_can_have_read_them() -> None:
-    """After somebody has emptied the Secret, the registered token is accepted and stays for a minute."""
+    """After a user has emptied the Secret, the registered token is accepted and stays for a minute."""
     tokens = fill(seen("0123456789abcdef"))
     assert to_register(tokens, "0123456789abcdef", after=59 * SECOND) == "0123456789abcdef"
     assert to_register(tokens, "0123456789abcdef", after=60 * SECOND) == tokens.current
@@ -135,7 +135,7 @@ def test_new_tokens_wait_until_all_replicas_can_have_read_them() -> None:
         ("/validate/a/b", set()),
     ],
 )
-def test_tokens_are_read_from_paths_of_own_webhooks(path: str, found: set[str]) -> None:
+def test_tokens_are_read_from_paths_of_our_webhooks(path: str, found: set[str]) -> None:
     value = {"webhooks": [webhook("a.nadmit.io", path=path), webhook("b.example.org", path="/validate/foreign")]}
     assert tokens_in([value, {"webhooks": None}, {}]) == found
     url = {"webhooks": [{"name": "a.nadmit.io", "clientConfig": {"url": f"https://host:1{path}"}}]}

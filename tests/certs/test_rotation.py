@@ -76,13 +76,13 @@ def test_missing_names_are_added_until_the_next_renewal() -> None:
     assert authority.names_in(state.leaf.certificate) == tuple(more)
 
 
-def test_a_leaf_that_somebody_removed_is_made_again() -> None:
+def test_a_removed_leaf_is_made_again() -> None:
     state = replace(take(None, Step.FILL), leaf=None)
     assert due(state, 0) is Step.RENEW_LEAF
     assert take(state, Step.RENEW_LEAF).leaf is not None
 
 
-def test_a_bundle_that_somebody_changed_is_written_again() -> None:
+def test_a_changed_bundle_is_written_again() -> None:
     state = replace(take(None, Step.FILL), stored_bundle=b"else")
     assert due(state, 0) is Step.REWRITE_BUNDLE
     assert take(state, Step.REWRITE_BUNDLE).stored_bundle == state.bundle

@@ -1,4 +1,4 @@
-"""One replica: its start, its readiness, what it keeps, and what it logs when something is wrong."""
+"""One replica: its start, its readiness, the leaf that it keeps, and its log after a failure."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_a_replica_becomes_ready_when_callers_accept_it_and_stays_ready() -> Non
     world.cluster.put(VALIDATING, webhook("a.nadmit.io"))
     first.round()
     assert first.rotator.problem() is None
-    world.cluster.put(VALIDATING, webhook("a.nadmit.io"))  # somebody resets it, and patches are refused
+    world.cluster.put(VALIDATING, webhook("a.nadmit.io"))  # another program resets it, and patches are refused
     patched = type(second.rotator._configurations).patch
     try:
         type(second.rotator._configurations).patch = _refuse  # type: ignore[method-assign,assignment]

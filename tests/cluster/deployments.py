@@ -1,4 +1,4 @@
-"""Stands in for the manifests' Deployment: two replicas behind a service, and a stream of pods that they judge."""
+"""Replaces the manifests' Deployment: two replicas behind a service, and a stream of pods that they judge."""
 
 from __future__ import annotations
 

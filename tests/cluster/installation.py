@@ -28,7 +28,7 @@ OF_THE_PROCESS = ("serve", "--cluster", "--listen", "--probe-listen", "--drain-s
 
 @contextmanager
 def empty_server() -> Iterator[RealApiServer]:
-    """Run a server with only what every cluster has; without its programs the test is skipped."""
+    """Run a server with only the objects of every cluster; without its programs the test is skipped."""
     assets = find_assets()
     if assets is None:
         pytest.skip(HOW_TO)

@@ -156,7 +156,7 @@ def free_port() -> int:
 
 
 def hooks(api: RealApiServer, path: str = CONFIGURATION) -> dict[str, Object]:
-    """Return what is registered, by name."""
+    """Return the registered webhooks by name."""
     return {hook["name"]: hook for hook in api.must("GET", path).get("webhooks", [])}
 
 

@@ -1,4 +1,4 @@
-"""Stands in for a Service with readiness probes: one port on loopback in front of the ready replicas.
+"""Replaces a Service with readiness probes: one port on loopback in front of the ready replicas.
 
 It polls /readyz of each replica, as the kubelet does. New connections go to the ready replicas in turn, and are spliced
 until one end closes. As with kube-proxy, a replica that is no longer ready keeps its connections; without a ready

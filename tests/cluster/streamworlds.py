@@ -31,7 +31,7 @@ LEASE = "/apis/coordination.k8s.io/v1/namespaces/nadmit-system/leases/nadmit-sta
 
 
 class World(Protocol):
-    """What a test does with the cluster. All pods of the stream are in one namespace and name one network."""
+    """The operations of a test on the cluster. All pods of the stream are in one namespace and name one network."""
 
     ca: Path
     """The authority of the replicas' certificates; the file is there once pods are judged."""

@@ -198,7 +198,7 @@ def test_a_secret_that_is_missing_is_made(cluster: Cluster) -> None:
     assert managers <= {CERTS_WRITER["fieldManager"]}
 
 
-def test_a_secret_of_somebody_else_is_not_touched(cluster: Cluster) -> None:
+def test_a_foreign_secret_is_not_touched(cluster: Cluster) -> None:
     encoded = base64.b64encode(b"theirs").decode()
     cluster.put(secret(**{"tls.crt": encoded, "tls.key": encoded}))
     with pytest.raises(ValueError, match=r"authority.crt: missing, but tls.crt, tls.key is there") as caught:

@@ -47,7 +47,7 @@ pytestmark = [pytest.mark.kube_apiserver, pytest.mark.slow]
 NETWORKS = f"/apis/k8s.cni.cncf.io/v1/namespaces/{NAMESPACE}/network-attachment-definitions"
 
 
-def test_a_rotation_under_a_stream_of_requests_loses_none(real_api: RealApiServer, tmp_path: Path) -> None:
+def test_a_rotation_under_a_stream_of_requests_loses_no_request(real_api: RealApiServer, tmp_path: Path) -> None:
     """No request is lost while the webhook's authority and leaf change."""
     real_api.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
     real_api.put(old_secret())

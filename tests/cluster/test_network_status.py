@@ -170,7 +170,7 @@ def test_others_are_warned(world: Tenants, sender: Sender, part: str) -> None:
     ids=["plain", "networks", "opted out", "opted out, networks"],
 )
 @pytest.mark.parametrize("spec", [{}, {"hostNetwork": True}], ids=["", "host network"])
-def test_a_new_pod_cannot_bring_one(world: Tenants, key: str, more: dict[str, str], spec: dict[str, Any]) -> None:
+def test_a_new_pod_cannot_have_a_status(world: Tenants, key: str, more: dict[str, str], spec: dict[str, Any]) -> None:
     made = pod(name="web", more={**more, key: '[{"name":"infra/storage"}]'}, **spec)
     said = send(world, BOB, "POST", PODS, made)
     assert said.status == 201, said.message
@@ -178,7 +178,7 @@ def test_a_new_pod_cannot_bring_one(world: Tenants, key: str, more: dict[str, st
     assert stored(world) == more
 
 
-def test_a_pod_that_claims_to_be_static_cannot_bring_one(world: Tenants) -> None:
+def test_a_pod_that_claims_to_be_static_cannot_have_a_status(world: Tenants) -> None:
     more = {"kubernetes.io/config.mirror": "x", NETWORK_STATUS: "[]"}
     said = send(world, BOB, "POST", PODS, pod(name="web", more=more, nodeName="n1"))
     assert said.status == 201, said.message

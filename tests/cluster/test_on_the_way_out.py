@@ -89,7 +89,7 @@ def test_a_pod_in_its_grace_period(world: Tenants, subresource: str) -> None:
 
 @pytest.mark.parametrize("subresource", ["ephemeralcontainers", "resize"])
 def test_other_subresources_leave_annotations_alone(world: Tenants, subresource: str) -> None:
-    """So the webhook need not be called for them."""
+    """The API server keeps the annotations of the pod, so it need not call the webhook."""
     world.running("web", networks="lan")
     path = f"/api/v1/namespaces/blue/pods/web/{subresource}"
     forged = {"metadata": {"annotations": {NETWORKS: "infra/storage", "note": "x"}}}

@@ -139,14 +139,14 @@ def test_it_uses_exactly_its_grants(server: RealApiServer, tmp_path: Path) -> No
         ("create", "events.events.k8s.io", "kube-system"),
     ],
 )
-def test_what_it_may_not(server: RealApiServer, verb: str, what: str, namespace: str) -> None:
+def test_the_account_may_not(server: RealApiServer, verb: str, what: str, namespace: str) -> None:
     where = ["-n", namespace] if namespace else []
     done = server.kubectl("auth", "can-i", verb, what, *where, "--as", USER)
     assert done.stdout.strip() == "no", done.stderr
 
 
 @pytest.mark.parametrize("use", VERBS_USED, ids=lambda use: f"{use.verb}-{use.resource}")
-def test_what_it_may(server: RealApiServer, use: Use) -> None:
+def test_the_account_may(server: RealApiServer, use: Use) -> None:
     resource, _, part = use.resource.partition("/")
     group = f".{use.group}" if use.group else ""
     what = f"{resource}{group}{f'/{use.name}' if use.name else ''}"

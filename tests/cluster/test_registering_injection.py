@@ -154,7 +154,7 @@ def test_without_its_configuration_pods_are_judged_only(world: RealApiServer, tm
     assert server.errors.count(said) == 1
 
 
-def test_under_fail_pods_without_networks_start_while_nobody_answers(server: Served, world: RealApiServer) -> None:
+def test_under_fail_pods_without_networks_start_while_no_replica_answers(server: Served, world: RealApiServer) -> None:
     """The most important of these pods are those of the webhook."""
     assert run_webhooks(world, "stage", "Fail").exit_code == 0
     server.process.kill()

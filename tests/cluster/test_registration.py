@@ -243,7 +243,7 @@ def test_annotations_through_subresources_are_judged(server: Served, world: Real
 
 
 def test_staged_fail_closed_and_open_again(server: Served, world: RealApiServer) -> None:
-    """Under Fail, requests that cannot be judged are refused, and no others (side door 15)."""
+    """Under Fail, only requests that cannot be judged are refused (side door 15)."""
     assert run_webhooks(world, "status").exit_code == 0
     staged = run_webhooks(world, "stage", "Fail")
     assert (staged.exit_code, staged.output) == (0, "nadmit: failurePolicy Fail for 7 webhooks (was Ignore)\n")

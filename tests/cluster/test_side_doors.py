@@ -1,7 +1,7 @@
 """Each side door of the access policy's design, tried by users with kubectl, at a real API server, in stage Fail.
 
 `tests/cniplugin/access/test_side_doors.py` tests the same doors with single reviews, in more variants. These tests show
-which webhook the API server calls, and what it stores. No node takes part.
+which webhook the API server calls, and which objects it stores. No node takes part.
 
 | # | Door | What is tried here; what is elsewhere |
 | --- | --- | --- |
@@ -16,14 +16,14 @@ which webhook the API server calls, and what it stores. No node takes part.
 | 9 | another default network | on create and by UPDATE |
 | 10 | `cni-args` carrying ips, mac, sysctl | each |
 | 11 | JSON case, duplicates, null items | on a pod and in a definition |
-| 12 | namespace label spoofing | nobody can set `kubernetes.io/metadata.name`, and bob no label of a namespace |
-| 13 | NAD label self-selection, pod label evasion | what each narrowing is worth; lints: cniplugin/access/lints/test_lints.py |
+| 12 | namespace label spoofing | no user can set `kubernetes.io/metadata.name`, and bob no label of a namespace |
+| 13 | NAD label self-selection, pod label evasion | the protection by each narrowing; lints: cniplugin/access/lints/test_lints.py |
 | 14 | service account choice | it narrows, and is no boundary inside a namespace |
-| 15 | `failurePolicy: Ignore` window | a webhook that hangs admits nothing that has networks, and all that has none |
-| 16 | webhook configuration deleted | what passes meanwhile, and that it comes back as Ignore; the node: cniplugin/access/test_decision_table.py |
+| 15 | `failurePolicy: Ignore` window | a webhook that hangs admits only objects without networks |
+| 16 | webhook configuration deleted | which requests pass meanwhile, and that it comes back as Ignore; the node: cniplugin/access/test_decision_table.py |
 | 17 | static pods | the mirror pod is refused; the kubelet runs it all the same: cniplugin/cluster/test_objects.py |
 | 18 | forged mirror annotations | no annotation exempts, nor does any user |
-| 19 | pod before its network | the pod is refused, a Deployment is told; at ADD: cniplugin/access/test_decision_table.py D10 |
+| 19 | pod before its network | the pod is refused, a Deployment gets a warning; at ADD: cniplugin/access/test_decision_table.py D10 |
 | 20 | forged network-status | bob and the admin may not, nodes and listed writers may |
 | 21 | replay of a signed approval | nothing that a pod carries approves anything |
 | 22 | existence probing | one text for networks that are there, broken, or not there |

@@ -270,7 +270,7 @@ def test_a_missing_right_is_logged(api: RealApiServer, start: Start) -> None:
     assert "grant patch on networkattachmentpolicies.access.nadmit.io/status to this account" in served.errors
 
 
-def test_a_status_that_somebody_else_wrote(api: RealApiServer, start: Start) -> None:
+def test_a_foreign_status(api: RealApiServer, start: Start) -> None:
     """The status is corrected at the next change of the policy; a foreign condition stays."""
     api.put(policy("other", namespaces=("st-blue",)))
     foreign = {

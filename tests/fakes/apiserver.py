@@ -169,7 +169,7 @@ class ApiServer(ObjectStore):
         self._server.server_close()
         self._thread.join()
 
-    # What a test does with watches
+    # Operations of a test on watches
 
     def serve(self, *paths: str) -> None:
         super().serve(*paths)

@@ -1,6 +1,6 @@
 """A CNI plugin that a file scripts, and that records its input.
 
-`<directory>/<type>` is the program. For each verb, `<directory>/<type>.<CNI_COMMAND>.json` lists what it does, in this
+`<directory>/<type>` is the program. For each verb, `<directory>/<type>.<CNI_COMMAND>.json` lists its actions, in this
 order; each key may be absent:
 
     read       read stdin (true unless false)
@@ -79,7 +79,7 @@ class Plugins:
         (self.directory / f"{kind}.{command}.json").write_text(json.dumps(behaviour))
 
     def calls(self) -> list[dict[str, Any]]:
-        """Return what the plugins were given, in order; `request` is the JSON of stdin."""
+        """Return the inputs of the plugins, in order; `request` is the JSON of stdin."""
         log = self.directory / "calls"
         calls = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
         return [{**call, "request": json.loads(call["stdin"]) if call["stdin"] else None} for call in calls]

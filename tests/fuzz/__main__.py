@@ -40,7 +40,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What to run. Each target gets `inputs` beside its seeds, or `seconds` if `inputs` is 0."""
+    """The run. Each target gets `inputs` beside its seeds, or `seconds` if `inputs` is 0."""
 
     targets: Sequence[str]
     seconds: float = 0.0
@@ -89,7 +89,7 @@ def _run_process(plan: Plan, targets: Sequence[str]) -> list[Report]:
 
 
 def _watch(process: subprocess.Popen[bytes], state: State, hang_cpu_s: float) -> str:
-    """Wait until a worker ends, or kill it when one input takes too long; say in both cases what happened."""
+    """Wait until a worker ends, or kill it when one input takes too long; return the reason in both cases."""
     last: tuple[str, int] = ("", -1)
     since_wall, since_cpu = time.monotonic(), 0.0
     while True:
@@ -127,7 +127,7 @@ def _report(line: dict[str, object], directory: Path) -> Report:
 
 
 def _write_down(directory: Path, target: str, data: bytes, what: str) -> str:
-    """Write an input to `.fuzz/`; return what it causes and the command that runs it again."""
+    """Write an input to `.fuzz/`; return its effect and the command that runs it again."""
     directory.mkdir(exist_ok=True)
     file = directory / f"{target}-{hashlib.sha256(data).hexdigest()[:12]}"
     file.write_bytes(data)

@@ -46,7 +46,7 @@ def test_every_folder_of_seeds_has_its_target() -> None:
     assert len(BY_NAME) == len(TARGETS)
 
 
-# What the loop must find: the broken parsers of `broken_worker`.
+# The broken parsers of `broken_worker`, which the loop must find.
 
 
 @pytest.mark.slow

@@ -93,7 +93,7 @@ def test_a_base_with_a_digest_is_built_on() -> None:
     assert done.stdout.splitlines()[-1] == f"built {arguments}"
 
 
-# What the image installs
+# The packages of the image
 
 
 def _pinned() -> dict[str, tuple[str, list[str]]]:

@@ -1,4 +1,4 @@
-"""Accounts may do exactly what they do: each grant is a row of `verbs_used`, and each row is granted."""
+"""Accounts have exactly the rights that they use: each grant is a row of `verbs_used`, and each row is granted."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Grant = tuple[str, str, str, str, str]
 
 
 def granted(name: str, account: str) -> list[Grant]:
-    """Return what the roles of a build grant to a service account, a row for each verb."""
+    """Return the grants of a build's roles to a service account, a row for each verb."""
     objects = render(name)
     roles = {
         (value["kind"], value["metadata"].get("namespace", ""), value["metadata"]["name"]): value["rules"]

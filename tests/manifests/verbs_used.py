@@ -15,7 +15,7 @@ OWN = "nadmit-system"
 class Use(NamedTuple):
     """One verb on one resource. `name` is "" for any; `namespace` is "" for all, and for resources without a namespace.
 
-    `only_when` says what causes the request; it is "" if every run sends it.
+    `only_when` is the cause of the request; it is "" if every run sends it.
     """
 
     group: str

@@ -71,7 +71,7 @@ def test_a_test_that_is_named_is_there(file: str, name: str) -> None:
     assert not name or re.search(rf"def {name}\b", text)
 
 
-def test_every_rule_of_libcni_is_told_once() -> None:
+def test_every_rule_of_libcni_is_documented_once() -> None:
     section = CONFORMANCE.partition("## CNI 1.1 and libcni")[2].partition("\n## ")[0]
     told: list[int] = []
     for cell in re.findall(r"^\| (\d[\d, -]*) \|", section, re.MULTILINE):

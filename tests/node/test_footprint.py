@@ -52,7 +52,7 @@ def loaded(command: str, conf: dict[str, object]) -> set[str]:
 
 
 @pytest.mark.parametrize("command", ["VERSION", "DEL"])
-def test_what_is_loaded(tmp_path: Path, command: str) -> None:
+def test_the_loaded_modules(tmp_path: Path, command: str) -> None:
     conf: dict[str, object] = {
         "cniVersion": "1.0.0",
         "name": "pods",

@@ -89,7 +89,7 @@ def world(tmp_path: Path) -> Iterator[World]:
         subprocess.run(["ip", "netns", "delete", NETNS], check=True)
 
 
-def test_what_add_loads(world: World) -> None:
+def test_the_modules_that_add_loads(world: World) -> None:
     world.call(world.telling, "ADD")
     names = set(world.loaded.read_text().split())
     bare = subprocess.run(

@@ -1,4 +1,4 @@
-"""The real API server has what other tests rely on: users, impersonation, webhooks, the schema of definitions, and an end."""
+"""Features of the real API server that tests rely on: users, impersonation, webhooks, schemas, and an end."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 Theory of operation. Administrators write the key `config.yaml`. The program writes the key `last-good.yaml`: the last
 text that was right, with the resourceVersion of the object that it was read from, so that it never keeps another text.
-A replica needs it that starts while `config.yaml` is wrong. With the defaults it would treat pods differently from its
+A replica that starts while `config.yaml` is wrong needs it. With the defaults it would treat pods differently from its
 siblings, and if it were not ready, there would be one replica less until the mistake is corrected.
 
 | ConfigMap | at the start | later |

@@ -1,7 +1,7 @@
 """The text of a NadmitConfiguration to its value, or to every problem with its line and column.
 
 The text is read as kubectl reads YAML. A key that occurs twice, a second document and an empty text are problems: an
-empty file is usually one that somebody is about to write.
+empty file is usually one that a user is about to write.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from webhook.trees.problems import ManifestError, Position, Problem
 from .sections import ALLOWED_COUNT, API_VERSION, CONTENT, KIND, NadmitConfiguration
 
 BYTES_MAX = 262_144
-"""A quarter of what a ConfigMap may hold: the last good text is beside it. Locating problems takes 50 ms."""
+"""A quarter of the size of a ConfigMap: the last good text is beside it. Locating problems takes 50 ms."""
 PROBLEMS_MAX = 100
 """As many are located."""
 RULE = "configuration"
@@ -122,7 +122,7 @@ def _describe_bound(detail: Mapping[str, Any], _steps: Steps) -> str:
 
 
 def _describe_other(detail: Mapping[str, Any], _steps: Steps) -> str:
-    """Return pydantic's own words: no field of today can have such a problem."""
+    """Return pydantic's own words. At present no field can have such a problem."""
     return f"{detail['msg']}: {show(detail['input'])}; correct it"
 
 

@@ -64,7 +64,7 @@ _METHODS = {"create": "POST", "update": "PUT", "patch": "PATCH"}
 BLOCK = 65_536
 
 BROKEN_CONNECTION = (urllib3.exceptions.HTTPError, HTTPException, OSError)
-"""What sending and reading raise when there is no response, or only a part of one."""
+"""The errors of sending and reading when there is no response, or only a part of one."""
 
 
 def explain(error: BaseException) -> str:
@@ -221,7 +221,7 @@ class Connection:
         content_type: str = JSON,
         query: Mapping[str, str] | None = None,
     ) -> bytes:
-        """Create, update or patch an object, and return it as it is then. To create it, name the collection.
+        """Create, update or patch an object, and return the stored object. To create it, name the collection.
 
         `content_type`: for a patch, which kind. `timeout_s`: to connect and to be answered.
         """

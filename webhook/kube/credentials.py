@@ -34,13 +34,13 @@ FILE_KEYS = ("certificate-authority", "client-certificate", "client-key", "token
 BROKEN_KUBECONFIG = (
     ConfigException, yaml.YAMLError, OSError, ValueError, TypeError, AttributeError, LookupError, RecursionError
 )  # fmt: skip
-"""What the client raises for a broken kubeconfig: its own error for a few mistakes, and Python's for all others."""
+"""The errors of the client for a broken kubeconfig: its own error for a few mistakes, and Python's for all others."""
 
 
 def load_configuration(
     kubeconfig: Path | None, *, environ: Mapping[str, str], service_account: Path = SERVICE_ACCOUNT
 ) -> Configuration:
-    """Return where the API server is and how to speak to it. Raises ClusterError for what the user must correct."""
+    """Return the address of the API server and the credentials. Raises ClusterError for mistakes of the user."""
     if kubeconfig is not None:
         return _load_kubeconfig(str(kubeconfig), hint="name a file that kubectl --kubeconfig can use")
     if SERVICE_HOST_ENV_NAME in environ and _exists(service_account / "token"):
@@ -181,7 +181,7 @@ def _reworded(sentence: str) -> str:
 
 
 class _ClientLogFilter(logging.Filter):
-    """Rewords what the client's `kube_config` logs: it catches errors of `exec` and logs them with whole entries."""
+    """Rewords the log of the client's `kube_config`: it catches errors of `exec` and logs them with whole entries."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Let every record pass."""

@@ -25,7 +25,7 @@ class ObjectReference(NamedTuple):
 
 
 class Event(NamedTuple):
-    """What happened, for people.
+    """One occurrence, for people.
 
     `type` is Normal or Warning. `note` has at most NOTE_BYTES_MAX bytes. `identity`: equal for all replicas that see
     the same.

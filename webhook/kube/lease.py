@@ -40,7 +40,7 @@ from .apierrors import ConflictError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaseTiming:
-    """In seconds. `duration_s` is what the leader promises, in whole seconds; `request_s` is the longest request."""
+    """In seconds. `duration_s` is the leader's promise, in whole seconds; `request_s` is the longest request."""
 
     duration_s: int = 15
     renew_s: float = 5.0

@@ -1,6 +1,6 @@
 """Responses of the API server, decoded: pages of a list, events of a watch, objects, reasons of a refusal.
 
-msgspec skips what is not named here while it decodes, so managedFields, status and the like never become objects. The
+msgspec skips all other fields while it decodes, so managedFields, status and the like never become objects. The
 items of a page stay text until each is decoded, so that a malformed one does not spoil the others.
 
 Nothing here imports the client: commands that read files use the same objects.
@@ -83,7 +83,7 @@ _STATUS = msgspec.json.Decoder(Status)
 
 
 def decode(decoder: msgspec.json.Decoder[T], data: bytes | msgspec.Raw, what: str) -> T:
-    """Return a decoded response. Raises ClusterError; `what` says what was asked for."""
+    """Return a decoded response. Raises ClusterError; `what` names the requested object."""
     try:
         return _decode(decoder, data)
     except MalformedError as error:

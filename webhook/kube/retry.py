@@ -1,4 +1,4 @@
-"""What loops that ask the API server share: pauses that grow, and a log that does not repeat itself."""
+"""Shared by loops that ask the API server: pauses that grow, and a log that does not repeat itself."""
 
 from __future__ import annotations
 

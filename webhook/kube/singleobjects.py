@@ -126,7 +126,7 @@ class KubeConfigurations:
 
 
 class ConfigMap(NamedTuple):
-    """A ConfigMap as it was read. `texts` has `data` and `binaryData`, where kubectl puts what is not UTF-8."""
+    """A ConfigMap as it was read. `texts` has `data` and `binaryData`, where kubectl puts texts that are not UTF-8."""
 
     uid: str
     version: str

@@ -28,7 +28,7 @@ KEY = "[key]"
 
 
 class Mistake(NamedTuple):
-    """What is wrong at one place: `steps` from the whole value to it. `text` is one line, without the place."""
+    """One mistake: `steps` from the whole value to it. `text` is one line, without the place."""
 
     steps: Steps
     text: str

@@ -1,4 +1,4 @@
-"""Compiles what the keys of every plugin touch, from the files to the literals that `cniplugin` loads.
+"""Compiles the `touches` of every plugin's keys, from the files to the literals that `cniplugin` loads.
 
 The node also judges definitions. It has only the standard library and pays for each import, so it does not read JSON:
 it imports `cniplugin/access/content/plugintable.py`, which this module writes (`make golden`). A test compares both.
@@ -77,7 +77,7 @@ def _entries(keys: Mapping[str, Key] | Mapping[str, ReadKey]) -> dict[str, Entry
 
 
 def innermost(key: Key | ReadKey) -> Key | ReadKey:
-    """Return what the lists of a key hold, or the key itself."""
+    """Return the items of the lists of a key, or the key itself."""
     while isinstance(key, Key) and key.items is not None:
         key = key.items
     return key

@@ -1,4 +1,4 @@
-"""Which statuses and events to write: those that follow from the policies in use and differ from what is stored.
+"""Which statuses and events to write: those that follow from the policies in use and differ from the stored ones.
 
 An object is judged as this process uses it. If the API server has another generation of it, the plan waits, because a
 watch lags a moment. When the caller says that it is late, the stored object is judged, and its status says that it is

@@ -1,7 +1,7 @@
 """The requests of the status writer: lists of policies, patches of their status, events.
 
 A status is a merge patch that names the uid and the resourceVersion of the object from which it was computed. So it
-ends in 409 if somebody else has replaced the status, if the object was deleted and created again, or if this process
+ends in 409 if another client has replaced the status, if the object was deleted and created again, or if this process
 was stopped for a while. A server-side apply would replace a newer status by an older one.
 """
 
@@ -56,7 +56,7 @@ class StatusStore:
             query["continue"] = page.metadata.token
 
     def write_status(self, write: Write) -> Stored:
-        """Patch the status of the object from which it was computed, and return the object as it is then."""
+        """Patch the status of the object from which it was computed, and return the stored object."""
         stored = write.stored
         path = ObjectPath(RESOURCES[stored.kind], "", stored.name, "status")
         body = {"metadata": {"uid": stored.uid, "resourceVersion": stored.version}, "status": write.status}

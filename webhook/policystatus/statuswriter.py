@@ -137,7 +137,7 @@ class StatusWriter:
             self._thread.join(STOP_S)
 
     def problem(self) -> str | None:
-        """Return None: the server is ready whoever writes statuses."""
+        """Return None: the server is ready no matter which replica writes statuses."""
         return None
 
     def _run(self) -> None:

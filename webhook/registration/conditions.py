@@ -147,7 +147,7 @@ def workloads() -> tuple[Condition, ...]:
 
 
 def refused_labels(protection: LabelProtection) -> tuple[Condition, ...]:
-    """Return the conditions of namespaces whose labels somebody changes without the right to it.
+    """Return the conditions of namespaces whose labels are changed by a user without the right to do so.
 
     They match nothing unless changes are refused. NB: the API server does not call for users with the right, so a
     failure of ours cannot keep them from changing a namespace.
@@ -256,7 +256,7 @@ def _read_list(expression: str, beginning: str) -> tuple[str, ...]:
 
 
 def _status_written(protection: StatusProtection) -> str:
-    """Return the expression for: somebody without the right to it adds, changes or removes a network status.
+    """Return the expression for: a user without the right to do so adds, changes or removes a network status.
 
     It is `statuswriters.is_writer` in CEL, and saves a call for each pod that is attached.
     """

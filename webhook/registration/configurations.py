@@ -25,7 +25,7 @@ DEFAULT_NAME = "nadmit"
 STAGE_ANNOTATION = "nadmit.io/failure-policy"
 IGNORE, FAIL = "Ignore", "Fail"
 STAGES = (IGNORE, FAIL)
-"""Ignore comes first: a webhook that nobody has seen working must not stop a cluster."""
+"""Ignore comes first: a webhook that has never been tried must not stop a cluster."""
 
 PORT = 443
 

@@ -71,7 +71,7 @@ class PathMigration:
         self._next_pause = 1
 
     def plan(self, present: Sequence[Webhook], token: str, *, is_new_round: bool) -> MigrationStep:
-        """Return what to register now if paths shall have this token ("" for none)."""
+        """Return the token and the probe to register now if paths shall have this token ("" for none)."""
         registered = [token_of(hook) for hook in present if is_ours(hook) and hook["name"] not in PROBES]
         others = [other for other in registered if bool(other) != bool(token)]
         if not others:

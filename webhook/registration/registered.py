@@ -1,11 +1,11 @@
 """The registered webhook configurations of a cluster: read, patched, and checked before they may fail closed.
 
-`nadmit webhooks stage Fail` calls `reasons_not_to_fail`. Under Fail nobody can create an object for which a webhook is
-called while the webhook is unreachable. So all webhooks must be registered with a caBundle, and there must be a proof
-that the API server reaches this program. The proof is a dry run that creates nothing: a NetworkAttachmentDefinition
-with a plugin type that no policy can permit. It succeeds if this program refuses; the API server puts the webhook's
-name into the answer. Under Ignore any other answer means that the call did not arrive. Injection is at another path of
-the same address, so it needs no second proof.
+`nadmit webhooks stage Fail` calls `reasons_not_to_fail`. Under Fail no client can create an object for which a webhook
+is called while the webhook is unreachable. So all webhooks must be registered with a caBundle, and there must be a
+proof that the API server reaches this program. The proof is a dry run that creates nothing: a
+NetworkAttachmentDefinition with a plugin type that no policy can permit. It succeeds if this program refuses; the API
+server puts the webhook's name into the answer. Under Ignore any other answer means that the call did not arrive.
+Injection is at another path of the same address, so it needs no second proof.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ PROBE: Object = {
     "metadata": {"namespace": PROBE_NAMESPACE, "name": PROBE_NAME},
     "spec": {"config": '{"cniVersion": "1.0.0", "name": "nadmit-probe", "type": "../nadmit-probe"}'},
 }
-"""A built-in check refuses a path in a plugin type, whatever the policies say."""
+"""A built-in check refuses a path in a plugin type under any policies."""
 
 
 class RegisteredWebhooks:
@@ -105,7 +105,7 @@ def reasons_not_to_fail(registered: RegisteredWebhooks, objects: Mapping[Kind, O
 
 
 def incompleteness(kind: Kind, hooks: Sequence[Webhook], target: Target | None) -> list[str]:
-    """Return what the registered webhooks of a kind lack, one line each. All must call the same target."""
+    """Return the defects of the registered webhooks of a kind, one line each. All must call the same target."""
     by_name = {hook["name"]: hook for hook in hooks}
     absent = [hook.name for hook in kind.hooks if hook.name not in by_name]
     if absent:

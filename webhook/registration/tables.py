@@ -152,7 +152,7 @@ MUTATING_KIND = Kind(
 VALIDATING_KIND = Kind("ValidatingWebhookConfiguration", "validatingwebhookconfigurations", "/validate", VALIDATING)
 
 KINDS = (MUTATING_KIND, VALIDATING_KIND)
-"""In the order of registration: no pod is judged before injection is asked to change it."""
+"""In the order of registration: the API server calls injection for a pod before it asks for the judgement."""
 
 STAGED = frozenset(hook.name for kind in KINDS for hook in kind.hooks if hook.is_staged)
 """The names of the webhooks whose failurePolicy follows the stage."""

@@ -1,4 +1,4 @@
-"""What `nadmit check` finds in a tree of manifests, and its formats: text, JSON, the commands of GitHub Actions.
+"""The findings of `nadmit check` in a tree of manifests, and their formats: text, JSON, the commands of GitHub Actions.
 
 Text is as compilers write it: `file:line:column: error: pod blue/web-0: message [rule]`. `sarif` is apart.
 """

@@ -1,4 +1,4 @@
-"""The caches of reviews: decisions by what they depend on, and encoded answers by their decision.
+"""The caches of reviews: decisions by their inputs, and encoded answers by their decision.
 
 The pods of a ReplicaSet ask for the same, so the second pod costs a look-up. A key holds all that the result depends on
 beside the context, such as the sketch of a pod (`podsketch`). `webhook.admission` chooses the keys; it keeps only

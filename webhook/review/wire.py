@@ -259,14 +259,14 @@ class _SentPod:
         return _decode(_whole_review, self._body).request.object
 
     def sketch(self, read: Read) -> Hashable | None:
-        """Return what injection reads in the pod."""
+        """Return the fields that injection reads in the pod."""
         known, metadata = self._known, self._known.metadata
         if known.spec is None or metadata is _NO_METADATA:
             return None
         return sketch_pod(read, metadata.labels, metadata.annotations, known.spec)
 
     def sketch_requests(self) -> Hashable | None:
-        """Return what determines the requests of the pod."""
+        """Return the fields that determine the requests of the pod."""
         return None if self._known.spec is None else sketch_requests(self._known.spec)
 
 
@@ -394,8 +394,8 @@ def _template(read: _Object, kind: str) -> _Template | None:
 def encode(request: Request, decision: Decision) -> bytes:
     """Return the AdmissionReview with the answer.
 
-    Audit annotations name the verdict, the rules, the policies, what decided, and what policies on trial would have
-    refused. NB: the answer for an allowed object follows from its decision, apart from the uid, so it is cached.
+    Audit annotations name the verdict, the rules, the policies, who decided, and the refusals of policies on trial. NB:
+    the answer for an allowed object follows from its decision, apart from the uid, so it is cached.
     """
     known = ENCODED.get(id(decision))
     if known is not None:

@@ -1,8 +1,8 @@
 """The webhook's application: POST /validate and POST /mutate, and a clear line for everything else.
 
 FastAPI holds the routes, but a review does not pay for its machinery (middleware stack, routing, exit stacks). `begin`
-decides what the head of a request alone decides, before anything of the body is read, and an `Exchange` answers the
-body. Our own server calls these two; `__call__` does the same for any ASGI server.
+makes the checks that need only the head of a request, before anything of the body is read, and an `Exchange` answers
+the body. Our own server calls these two; `__call__` does the same for any ASGI server.
 
 The checks, in this order: path (404), method (405), content type (415), declared length (413), requests in flight (503
 with Retry-After, and the API server tries again); then, of the body, time (408) and size (413), which the server

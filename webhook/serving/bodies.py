@@ -200,7 +200,7 @@ class Bodies:
         self.release(receiver)
 
     def _wake(self) -> None:
-        """Let the newest of those that wait read again, as far as there is room."""
+        """Let those that wait read again while there is room, the newest first."""
         room = self._room - self._beyond
         while self._waiting:
             newest = next(reversed(self._waiting))

@@ -4,7 +4,7 @@ OpenSSL verifies the chain, the dates and the purpose in the handshake (CERT_REQ
 certificate sends no HTTP. The name is read once for each connection, after the handshake.
 
 The server polls the file of authorities with its own pair. The last good authorities stay in force: a bad file admits
-nobody and locks nobody out. Revocation lists are not read; take an authority out of the file instead.
+no caller and locks no caller out. Revocation lists are not read; take an authority out of the file instead.
 """
 
 from __future__ import annotations

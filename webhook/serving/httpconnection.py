@@ -203,7 +203,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._surplus_bytes = -self._fed_bytes  # this slice has the head, so it does not count
         super().on_headers_complete()
-        # The application has its list; trailers go to another one, which nobody reads.
+        # The application has its list; trailers go to another one, which is never read.
         self.headers = []
 
     def on_body(self, body: bytes) -> None:
@@ -306,7 +306,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._arm(self._limits.write_timeout_s, self.abort)
 
     def abort(self) -> None:
-        """Close at once, and lose what is in the buffers."""
+        """Close at once, and lose the content of the buffers."""
         self._leave()
         if self._raw is not None:
             self._raw.abort()

@@ -1,6 +1,6 @@
 """Where reviews come in: /validate and /mutate, or these followed by a token that only the API server knows.
 
-The registered configuration gives the API server `/validate/<token>`, and nobody else can read the configuration. A
+The registered configuration gives the API server `/validate/<token>`, and no other client can read the configuration. A
 request at another path gets 404 and learns nothing. While tokens rotate, several are accepted (`certs.pathtokens`).
 
 Tokens are compared in constant time. None gets further than `resolve`: the application, the log and the metrics see

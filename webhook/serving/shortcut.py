@@ -242,7 +242,7 @@ class NamedProtocol(ReviewProtocol):
 
 
 def _render_head(answer: Answer, cycle: RequestResponseCycle) -> bytes:
-    """Return the head of any answer; note in it and in the cycle that the connection closes, if it does."""
+    """Return the head of any answer. If the connection closes, note that in the head and in the cycle."""
     headers = [*cycle.default_headers, *answer.headers]
     if CLOSE_HEADER in headers:
         cycle.keep_alive = False

@@ -86,7 +86,7 @@ class ServedPair:
         self._on_reload(not_after)
 
     def poll(self) -> None:
-        """Look for a new pair. This class has no place to look at."""
+        """Look for a new pair. This class has no source to poll."""
 
     @contextmanager
     def watched(self, interval_s: float = 1.0) -> Iterator[None]:
@@ -158,7 +158,7 @@ class ServerTls(ServedPair):
     def poll(self) -> None:
         """Load the pair if its files or the authorities changed; warn once about a bad one, and keep the old one.
 
-        Every poll tries a bad pair again, because not every repair changes what `stat` shows.
+        Every poll tries a bad pair again, because not every repair changes the result of `stat`.
         """
         have_clients_changed = self.have_clients_changed()
         fingerprint: Fingerprint = ()
@@ -178,7 +178,7 @@ class ServerTls(ServedPair):
             logger.info("certificate reloaded from %s", self._cert_file)
 
     def _stat_files(self) -> Fingerprint:
-        """Return what `stat` shows of both files. Raises CertificateError if their file system does not answer."""
+        """Return the results of `stat` for both files. Raises CertificateError if their file system does not answer."""
         return (_stat(self._places.certificate, self._cert_file), _stat(self._places.key, self._key_file))
 
     def _warn_of_exposure(self) -> None:
@@ -313,7 +313,7 @@ def _refuse_password() -> str:
 
 
 def _stat(place: str, path: Path) -> tuple[int, ...]:
-    """Return what `stat` shows, (0,) for a missing file. It has the ctime, so that a chmod is a change."""
+    """Return the result of `stat`, (0,) for a missing file. It has the ctime, so that a chmod is a change."""
     try:
         status = within(path, path.stat)
     except TimeoutError as error:

@@ -1,4 +1,4 @@
-"""The caches of a cluster's objects: what is kept of each, and the snapshot of all.
+"""The caches of a cluster's objects: the kept parts of each, and the snapshot of all.
 
 Methods that change a cache return whether they did (`copyonwrite`). No locks: `source` calls one method at a time. Only
 `make` may run beside them, and one thread calls both `make` and the others of a cache.
@@ -32,7 +32,7 @@ from .snapshot import EMPTY, NOT_TEXT, Definition, Snapshot, Texts, is_shared, k
 SHARED_TEXTS = 4096
 """Sets of labels and annotations that are shared between objects."""
 SHARED_TEXT_MAX = 1024
-"""Characters of a set that is shared. 4,096 of them are at most 4 MiB, whatever authors write and remove."""
+"""Characters of a set that is shared. 4,096 of them are at most 4 MiB, however often authors change them."""
 
 UNDECODABLE = "spec cannot be decoded"
 """Takes the place of a spec that is not JSON. It is a text, which no spec may be."""
@@ -84,7 +84,7 @@ class Networks(ByNamespace[Definition]):
 
 
 def definition_of(item: Item) -> Definition:
-    """Return what is kept of a NetworkAttachmentDefinition."""
+    """Return the kept parts of a NetworkAttachmentDefinition."""
     metadata = item.metadata
     return Definition(
         namespace=metadata.namespace,
@@ -96,7 +96,7 @@ def definition_of(item: Item) -> Definition:
 
 
 class Namespace(NamedTuple):
-    """What is kept of a namespace."""
+    """The kept parts of a namespace."""
 
     labels: Mapping[str, str]
     is_terminating: bool
@@ -104,7 +104,7 @@ class Namespace(NamedTuple):
 
 
 def namespace_of(item: Item) -> Namespace:
-    """Return what is kept of a namespace."""
+    """Return the kept parts of a namespace."""
     metadata = item.metadata
     return Namespace(
         {**(metadata.labels or {}), NAME_LABEL: metadata.name},
@@ -114,17 +114,17 @@ def namespace_of(item: Item) -> Namespace:
 
 
 def policy_of(item: Item) -> Policy:
-    """Return the policy of an object, as far as it can be read. A new status makes an equal one."""
+    """Return the policy of an object, which may have problems. A new status makes an equal policy."""
     return read_policy(_plain(item))
 
 
 def config_of(item: Item) -> ReadConfig:
-    """Return the configuration of an object, as far as it can be read."""
+    """Return the configuration of an object, and its fields that cannot be read."""
     return read_config(_plain(item))
 
 
 class DeviceObjects(ByNamespace[DeviceSpec]):
-    """Specs of claims, of templates or of classes, as far as attachments depend on them (`devicespecs.keep_spec`)."""
+    """Specs of claims, of templates or of classes: the parts that attachments depend on (`devicespecs.keep_spec`)."""
 
     def __init__(self, kind: str, is_read: Callable[[str], bool]) -> None:
         super().__init__()
@@ -132,7 +132,7 @@ class DeviceObjects(ByNamespace[DeviceSpec]):
         self._is_read = is_read
 
     def make(self, item: Item) -> DeviceSpec | None:
-        """Return what is kept of an object; None if no API server stores such an object."""
+        """Return the kept parts of an object; None if no API server stores such an object."""
         try:
             return keep_spec(self._kind, item.spec, self._is_read)
         except UNREADABLE:

@@ -72,7 +72,7 @@ _decode_template = msgspec.json.Decoder(_TemplateSpec | None).decode
 _decode_class = msgspec.json.Decoder(_ClassSpec | None).decode
 
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What `read_spec` raises for a spec that no API server stores."""
+"""The errors of `read_spec` for a spec that no API server stores."""
 
 
 def read_spec(kind: str, spec: bytes | msgspec.Raw) -> DeviceSpec:
@@ -90,7 +90,7 @@ def read_spec(kind: str, spec: bytes | msgspec.Raw) -> DeviceSpec:
 
 
 def keep_spec(kind: str, spec: bytes | msgspec.Raw, is_read: Callable[[str], bool]) -> DeviceSpec:
-    """Return what a snapshot keeps of a spec: with the parameters of known drivers, if they are not too large.
+    """Return the spec that a snapshot keeps: with the parameters of known drivers, if they are not too large.
 
     `is_read`: whether a driver's parameters are used. Raises UNREADABLE.
     """

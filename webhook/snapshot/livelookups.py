@@ -8,14 +8,14 @@ later. The bounds:
 
 | | networks, namespaces | claims, templates, classes |
 | --- | --- | --- |
-| objects of one look-up | OBJECTS_MAX, else none is asked for | DEVICES_MAX, else the pod is refused |
+| objects of one look-up | OBJECTS_MAX, else the review asks for none | DEVICES_MAX, else the pod is refused |
 | GETs in all, else a look-up fails | CONCURRENT_MAX | DEVICES_PENDING_MAX, DEVICES_CONCURRENT_MAX of them at a time |
 | kept for KEPT_S, at most KEPT_MAX | absences | all answers |
 
 Reviews that wait for one object share one GET. Each review waits as long as it wants; a GET ends after GET_S without a
 byte. A failed look-up finds nothing: without a network the pod is refused, without a namespace whose labels matter
-there is no verdict, and without a claim the pod is refused for now, because somebody who can make a GET fail must not
-be able to attach a pod that way. All methods are for the event loop only, so nothing is locked. GETs run in threads.
+there is no verdict, and without a claim the pod is refused for now, because a user who can make a GET fail must not be
+able to attach a pod that way. All methods are for the event loop only, so nothing is locked. GETs run in threads.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class _Lookups(Generic[K, T]):
         raise NotImplementedError
 
     def _parse(self, key: K, item: Item) -> T:
-        """Return what is used of an object. In a thread. Raises ClusterError."""
+        """Return the used parts of an object. In a thread. Raises ClusterError."""
         raise NotImplementedError
 
     def _known(self, key: K) -> _Kept[T] | None:
@@ -194,7 +194,7 @@ class LiveLookups(_Lookups[Key, Definition | Namespace]):
             return None
         snapshot = over or self._snapshot()
         for definition in cast(list[Definition], objects.values()):
-            # What the caches have by now comes from the watch, and is as new or newer.
+            # Objects that the caches have by now come from the watch, and are as new or newer.
             if not snapshot.has_network(definition.namespace, definition.name):
                 snapshot = snapshot.with_network(definition)
         return snapshot

@@ -1,6 +1,6 @@
 """The networks that running pods use, and the addresses that they claim there.
 
-What is kept of a pod: the namespace and name of each definition that its two network annotations refer to, and the
+The kept parts of a pod: the namespace and name of each definition that its two network annotations refer to, and the
 addresses that it asks for (`addresses`). Equal references are one tuple, because the pods of a ReplicaSet are alike. A
 pod without references is not kept. An annotation that cannot be read has no references: no network was attached by it.
 A pod runs until its phase is Succeeded or Failed; the API server leaves those pods out. Pending and terminating pods
@@ -39,7 +39,7 @@ References = tuple[Key, ...]
 
 
 class PodNetworks(NamedTuple):
-    """What is kept of one pod."""
+    """The kept parts of one pod."""
 
     references: References
     claims: Claims = ()

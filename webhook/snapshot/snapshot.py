@@ -47,7 +47,7 @@ T = TypeVar("T")
 
 
 class Definition(NamedTuple):
-    """What is kept of a NetworkAttachmentDefinition."""
+    """The kept parts of a NetworkAttachmentDefinition."""
 
     namespace: str
     name: str
@@ -57,7 +57,7 @@ class Definition(NamedTuple):
 
 
 def kept_texts(texts: Mapping[str, str] | None) -> Texts:
-    """Return what is kept of the labels or the annotations of a definition."""
+    """Return the kept part of the labels or the annotations of a definition."""
     return tuple((key, value[:VALUE_MAX]) for key, value in (texts or {}).items() if key not in DROPPED_ANNOTATIONS)
 
 
@@ -142,7 +142,7 @@ class Snapshot:
     def for_one_review(self) -> Self:
         """Return this snapshot for a review of several turns. It keeps the definitions that are read between them."""
         made = copy(self)
-        made._read = {}  # noqa: SLF001 - its own kind, and nobody has seen it yet
+        made._read = {}  # noqa: SLF001 - the same class, and no reader has it yet
         return made
 
     def network_names(self, namespace: str) -> Sequence[str]:
@@ -190,7 +190,7 @@ class Snapshot:
     def with_pods(self, pods: PodUse) -> Self:
         """Return this snapshot with other pods. It shares the remembered results, which depend on no pod."""
         made = copy(self)
-        made._pods = pods  # noqa: SLF001 - its own kind, and nobody has seen it yet
+        made._pods = pods  # noqa: SLF001 - the same class, and no reader has it yet
         return made
 
     def with_devices(self, devices: Devices) -> Self:

@@ -198,7 +198,7 @@ class ClusterSource:
             self._on_swap(self._snapshot)
 
     def _log_unreadable(self, before: Policies, policies: Policies) -> None:
-        """Log what cannot be read of the policies, once for each generation."""
+        """Log the unreadable parts of the policies, once for each generation."""
         if policies is before:
             return
         problems = {(problem.generation, str(problem)): problem for problem in policytext.find_unreadable(policies)}

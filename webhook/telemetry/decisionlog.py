@@ -42,8 +42,8 @@ class DecisionLog:
     """Writes lines of JSON to a file descriptor: one for each review, and a few events, without objects and secrets.
 
     `flush` encodes and writes many lines together, and `later` calls it soon, so that under load a system call carries
-    many lines. A full disk or a closed pipe loses lines, never reviews; `on_lost` gets their number. The log tries a
-    pipe that nobody reads again and never waits for it; lines above `UNWRITTEN_MAX` are lost.
+    many lines. A full disk or a closed pipe loses lines, never reviews; `on_lost` gets their number. If no process
+    reads the pipe, the log tries again later and never waits; lines above `UNWRITTEN_MAX` are lost.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class DecisionLog:
         self._write_now()
 
     def flush(self) -> None:
-        """Write the lines that wait, as far as the reader takes them, and the rest later."""
+        """Write as many waiting lines as the reader takes now, and the rest later."""
         self._is_due = False
         self._write_now()
 

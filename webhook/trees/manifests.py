@@ -1,4 +1,4 @@
-"""Files and directories of Kubernetes objects: which files count, and what they contain.
+"""Files and directories of Kubernetes objects: which files count, and the objects in them.
 
 In a directory, every `*.yaml`, `*.yml` and `*.json` below it counts, in sorted order. Hidden files and directories are
 skipped. A link to a directory is not followed, and a link to a file only inside the tree, as in a mounted ConfigMap. A
@@ -37,7 +37,7 @@ _FIXES = {
     errno.ETIMEDOUT: "see to its mount, or leave it out",
     errno.EINVAL: 'leave it out; `nadmit check` and `nadmit review` read a pipe as "-"',
 }
-"""What to do about files of other types."""
+"""The advice about files of other types."""
 
 
 def find_files(paths: Sequence[str]) -> list[str]:

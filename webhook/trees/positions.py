@@ -112,7 +112,7 @@ def _find(root: Any, lines: list[str], steps: list[str]) -> _Place:
 
 
 def _descend(root: Any, steps: list[str]) -> tuple[Any, Any, list[str]]:
-    """Follow steps as far as they exist; return the mark to show, the node there, and the steps that are left."""
+    """Follow the steps that exist; return the mark to show, the node there, and the remaining steps."""
     mark, node = root.start_mark, root
     for taken, step in enumerate(steps):
         child = _child(node, step)

@@ -267,7 +267,7 @@ _HINTS = (
     ("cannot start any token", "quote the text"),
     ("unexpected end of stream", "close the quote or bracket that is open"),
 )
-"""What to do about the most frequent errors of libyaml."""
+"""The advice about the most frequent errors of libyaml."""
 
 
 def _syntax_problem(text: str, error: yaml.MarkedYAMLError, file: str) -> Problem:

@@ -1,1 +1,1 @@
-"""What a network's configuration touches on the node, and which configurations are never permitted."""
+"""The parts of the node that a configuration touches, and the configurations that are never permitted."""

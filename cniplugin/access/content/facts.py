@@ -1,4 +1,4 @@
-"""What a network's configuration touches: all plugins of a chain, their IPAM and nested delegates.
+"""Facts: the things that a configuration touches, by all plugins of a chain, their IPAM and nested delegates.
 
 One table, `plugintable`, says what the key of a plugin touches. Keys are read as Go's encoding/json reads them: in any
 letter case, where U+017F (long s) is an s and U+212A (Kelvin) a k, through lists, at every depth; null is absent. Where
@@ -207,7 +207,7 @@ _UNKNOWN: Mapping[str, Any] = {
     "links": {"name": INTERFACE},
     "physicalnetworkname": NETWORK,
 }
-"""Keys that count in a plugin that nadmit does not know: where plugins commonly name what they attach to."""
+"""Keys that count in a plugin that nadmit does not know: where plugins commonly name their parent interface."""
 
 _NAME = "{name}"
 """A default value of the table: the network's name."""
@@ -570,4 +570,4 @@ def _pkey(text: str) -> str:
 
 
 _TEXTS = {INTERFACE: _interface, DEVICE: _device, HOST_PATH: _path, SYSCTL: _sysctl, PKEY: _pkey}
-"""How a text becomes the one form that rules compare with."""
+"""By kind: the function that turns a text into the form that rules compare."""

@@ -1,4 +1,4 @@
-"""What level Baseline permits in a definition: effects that stay within the pod, and what an admin granted or listed.
+"""Level Baseline permits effects that stay within the pod, and parts of the node that an admin granted or listed.
 
 | what a definition touches | permitted |
 | --- | --- |
@@ -172,7 +172,7 @@ class Breach(Record):
 
 
 def find(network: NetworkAttachmentDefinition, facts: Facts | None, lists: BaselineLists) -> tuple[Breach, ...]:
-    """Return what Baseline does not permit of a definition, in input order; nothing for one that cannot be read.
+    """Return the breaches of a definition, in input order; none for a definition that cannot be read.
 
     Of each kind of touch, the first KEPT_MAX are returned: a hostile definition has thousands.
     NB: a file of the node is the admin's, so its content is not judged. The level forbids to refer to one.
@@ -207,7 +207,7 @@ def _is_named(field: str, config: ConfigMatch | None) -> bool:
 
 
 class _Context:
-    """What the judges of touches need to know: the admin's lists, and the plugin objects by their place.
+    """The context of the judges of touches: the admin's lists, and the plugin objects by their place.
 
     `types`: the plugin type at a place. `masters`: the interfaces and physical networks of the node that a plugin uses
     there. `physical`: the places with a master.
@@ -273,7 +273,7 @@ def _named(touch: Touch) -> str:
 
 
 def _unset_network(touch: Touch, context: _Context) -> str:
-    """Return that the network's own name is used for the physical network, because no key names it; else ""."""
+    """Return the breach of a network whose own name also names the physical network, because no key does; else ""."""
     conf = context.confs.get(touch.place)
     key = fold(touch.key)
     if touch.kind != NETWORK or conf is None or any(value and fold(name) == key for name, value in conf.items()):

@@ -3,9 +3,9 @@
 The subject is the user who sends the request. For Allow, each given field must list everything that the definition
 uses; for Deny, one listed value in every given field is enough.
 
-After the rules comes the level of the namespace (`levels`). At Baseline, what `baseline` finds is refused, unless an
-Allow rule that accepts the definition has a field about it. At Restricted, such a rule is needed in any case. The
-level is checked again when a pod attaches: the definition may be older than the level, and an exempt user may have
+After the rules comes the level of the namespace (`levels`). At Baseline, a breach that `baseline` finds is refused,
+unless an Allow rule that accepts the definition has a field about it. At Restricted, such a rule is needed in any case.
+The level is checked again when a pod attaches: the definition may be older than the level, and an exempt user may have
 written it. At that time the author is unknown, so any Allow rule about the namespace that accepts it counts.
 """
 
@@ -66,7 +66,7 @@ def are_ruled(rules: Rules, namespace_labels: Mapping[str, str]) -> bool:
 
 
 def judge_definition(writing: Writing, rules: Rules) -> Verdict:
-    """Decide by the rules in force. The caller runs the built-in checks first, which exempt nobody.
+    """Decide by the rules in force. The caller runs the built-in checks first, which have no exemptions.
 
     Codes: `DefinitionAllowRule`, `DefinitionDefault`, `Exempt`; `DefinitionDenyRule`, `NotWithinDefinitionRule`,
     `DefinitionDefaultDeny`, `DefinitionLevel`.
@@ -250,7 +250,7 @@ def _unlisted_resource(config: ConfigMatch, resource: str) -> Iterator[str]:
 
 
 def describe(config: ConfigMatch | None) -> str:
-    """Return the text of what an Allow rule permits, field by field."""
+    """Return the permissions of an Allow rule as text, field by field."""
     if config is None:
         return "any spec.config that is not empty"
     parts = list(contentfields.describe(config))

@@ -41,7 +41,7 @@ def judge(subject: Subject, item: Item, rules: Rules, *, is_on_node: bool = Fals
 
 
 def may_attach(subject: Subject, item: Item, rules: Rules) -> bool:
-    """Say whether `judge` allows an item, at half the cost: the words of a refusal are not chosen."""
+    """Say whether `judge` allows an item, at half the cost, because it makes no text of a refusal."""
     return _judge(subject, item, rules.config, rules.enforced, is_on_node=False, has_words=False).is_allowed
 
 
@@ -186,7 +186,8 @@ def _plain(element: NetworkSelectionElement) -> NetworkSelectionElement:
 # For objects that exist before their pod, such as a ResourceClaim. It is unknown whether a rule that selects pods by
 # labels or service accounts will select the pod, so two imaginary pods are judged. No such rule selects the first one.
 # Each such Allow rule selects the second one, and no such Deny rule does. If both are refused, every pod of the
-# namespace is refused: a rule that selects a pod can only permit what an Allow rule accepts, or replace the posture.
+# namespace is refused: a rule that selects a pod can only permit requests that an Allow rule accepts, or replace the
+# posture.
 
 
 def judge_any_pod(subject: Subject, item: Item, rules: Rules) -> Verdict:

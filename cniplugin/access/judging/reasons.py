@@ -230,7 +230,7 @@ KEYS_MAX = 20
 
 
 def refuse_author(network: NetworkAttachmentDefinition, level: Level, config: Config) -> Verdict:
-    """At this level, only users may write that an Allow rule selects."""
+    """At this level, only users whom an Allow rule selects may write definitions."""
     return Verdict(
         is_allowed=False,
         code=LEVEL_CODE,
@@ -242,7 +242,7 @@ def refuse_author(network: NetworkAttachmentDefinition, level: Level, config: Co
 
 
 def refuse_content(level: Level, breaches: Sequence[Breach], config: Config, *, of: str = "") -> Verdict:
-    """The level does not permit what a definition uses; for readers who may see it. `of`: its name, if it is shown."""
+    """The level does not permit parts of a definition; for readers who may see them. `of`: its name, if it is shown."""
     change = f"change spec.config of {of}" if of else "change spec.config"
     return Verdict(
         is_allowed=False,
@@ -285,7 +285,7 @@ def describe_breaches(breaches: Sequence[Breach]) -> str:
 
 
 def _or_ask(breaches: Sequence[Breach], config: Config) -> str:
-    """Return whom to ask for what; "" if only a change of the definition helps."""
+    """Return the contact and the changes to ask for; "" if only a change of the definition helps."""
     settings = " and ".join(dict.fromkeys(breach.setting for breach in breaches if breach.setting))
     fields = ", ".join(dict.fromkeys(breach.field for breach in breaches if breach.field))
     ways = [f"to list it in {settings}"] if settings else []
@@ -294,7 +294,7 @@ def _or_ask(breaches: Sequence[Breach], config: Config) -> str:
 
 
 def refuse_unavailable(config: Config, why: str) -> Verdict:
-    """The node cannot read the rules, or what they depend on, and has no stored rules; `why` completes the reason.
+    """The node cannot read the rules or the labels that they need, and has no stored rules; `why` completes the reason.
 
     NB: the text does not quote the API server, whose answer is in the log and not meant for the pod's author.
     """

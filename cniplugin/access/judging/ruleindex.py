@@ -3,8 +3,8 @@
 Theory of operation. A policy names namespaces, or selects them by prefix or label. A look-up finds the rules that name
 a namespace; the others are compared once per namespace and set of its labels. The name and content of a network are
 compared once per namespace and network, because they do not depend on the pod. Both results are remembered, within a
-bound. A decision then compares only what differs from pod to pod. The order of policies never matters: rules are sorted
-by policy and name, and a refusal names the first one that decides.
+bound. A decision then compares only the parts that differ from pod to pod. The order of policies never matters: rules
+are sorted by policy and name, and a refusal names the first one that decides.
 """
 
 from __future__ import annotations

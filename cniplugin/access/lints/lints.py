@@ -141,8 +141,8 @@ def _lint_labels(selector: Selector | None, path: str, rules: Sequence[WrittenRu
             name="namespace-labels",
             path=path,
             rules=_about(rules),
-            detail=f"{what}: whoever may change labels of a namespace chooses",
-            fix=f"if tenants may, use namespaces or label {NAME_LABEL}",
+            detail=f"{what}, so users who may change labels of a namespace choose",
+            fix=f"if tenants may change them, use namespaces or label {NAME_LABEL}",
         )
 
 

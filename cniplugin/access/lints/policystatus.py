@@ -5,7 +5,7 @@ Conditions: `Accepted` is about the object, `Enforced` about the process that de
 | condition | status, reason | when |
 | --- | --- | --- |
 | Accepted | True, Readable | everything can be read |
-| | False, Unreadable | the message lists every problem; `rules` says what they mean for a rule |
+| | False, Unreadable | the message lists every problem; `rules` has their effect on each rule |
 | Enforced | True, Loaded | this generation decides |
 | | False, NotLoaded | another generation of the policy decides, or none |
 | | False, ModeWarn, ModeAudit | this generation is loaded; its `mode` refuses nothing |
@@ -222,7 +222,7 @@ def _state(rule: WrittenRule, lints: Sequence[Lint], *, is_policy_sound: bool) -
 
 
 def _meaning(rule: WrittenRule) -> str:
-    """Say what a rule with problems does; see `reading.policies`."""
+    """Return the effect of a rule with problems; see `reading.policies`."""
     if rule.value.action == ALLOW:
         return "so it accepts nothing of what it selects"
     return "so it denies at least what it was meant to"

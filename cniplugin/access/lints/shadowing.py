@@ -239,7 +239,7 @@ def _includes(broad: AuthorMatch | None, narrow: AuthorMatch) -> bool:
 
 
 def _covers_config(broad: ConfigMatch | None, rule: DefinitionRule) -> bool:
-    """NB: fields of an Allow list what is permitted, those of a Deny what is refused; only the latter compare."""
+    """NB: fields of an Allow list permitted values, those of a Deny refused values; only the latter compare."""
     if broad is None:
         return True
     narrow = rule.config

@@ -1,4 +1,4 @@
-"""The fields of rules about what a network touches: one table for rules on attachments and on definitions.
+"""The fields of rules about content (`Facts`): one table for rules on attachments and on definitions.
 
 | field | facts |
 | --- | --- |
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 class Content(Record):
-    """What a rule asks of a network's content; None for a field that the rule does not have."""
+    """The conditions of a rule on a network's content; None for a field that the rule does not have."""
 
     plugin_types: Names | None = None
     masters: Names | None = None
@@ -176,7 +176,7 @@ def _is_ipam(content: Content, facts: Facts | None, kind: str) -> bool:
 
 
 def describe(content: Content) -> Iterator[str]:
-    """Yield each field of a rule with what it lists."""
+    """Yield each field of a rule with its listed values."""
     for field in FIELDS:
         listed = getattr(content, field.name)
         if listed is not None:

@@ -1,4 +1,4 @@
-"""What a decision takes and returns: rules in force with their configuration, subject, item, verdict.
+"""The input and the result of a decision: rules in force with their configuration, subject, item, verdict.
 
 Field names follow the kind `NetworkAttachmentPolicyConfig` (access.nadmit.io/v1alpha1).
 """
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
             """Return the rules that select a pod, for any request, sorted."""
 
     class Catalogue(Protocol):
-        """The networks that exist, as far as a refusal may list them."""
+        """The existing networks that a refusal may list."""
 
         def network(self, namespace: str, name: str) -> NetworkAttachmentDefinition | None:
             """Return a definition, None if it does not exist. May raise UnreadError."""
@@ -73,14 +73,15 @@ class UnreadError(Exception):
 
 
 POSTURES = ("Open", "Isolated", "Consent", "Strict")
-"""What a pod may use if no rule covers it and the network. Open: everything (Multus' `namespaceIsolation: false`).
-Isolated: own namespace and globalNamespaces (`true`). Consent: those, and networks that their owner shares. Strict:
-nothing."""
+"""The networks that a pod may use if no rule covers it and the network.
+
+Open: all (Multus' `namespaceIsolation: false`). Isolated: those of its own namespace and of globalNamespaces (`true`).
+Consent: those, and networks that their owner shares. Strict: none."""
 
 ON_UNAVAILABLE = ("UseSnapshot", "Deny", "Allow")
 
 NETWORK_STATUS_MODES = ("Off", "Audit", "Warn", "Deny")
-"""How a `network-status` is treated that neither a node nor a status writer wrote."""
+"""How a `network-status` is treated if neither a node nor a status writer wrote it."""
 
 META_PLUGIN_TYPES = ("multus", "multus-shim", "nadmit")
 """Delegating plugins: inside a NetworkAttachmentDefinition they would attach all networks of the pod again."""
@@ -90,7 +91,7 @@ NAME_LABEL = "kubernetes.io/metadata.name"
 
 
 LABEL_MODES = ("Off", "Audit", "Warn", "Deny")
-"""How a change is treated of a namespace's label that rules, consents or levels depend on."""
+"""How a change of a namespace's label is treated if rules, consents or levels depend on the label."""
 
 
 class NamespaceLabels(Record):
@@ -101,7 +102,7 @@ class NamespaceLabels(Record):
 
 
 class MultusGate(Record):
-    """The setting of upstream Multus on the nodes, which may refuse what the rules allow (`multusGate`)."""
+    """The setting of upstream Multus on the nodes, which may refuse networks that the rules allow (`multusGate`)."""
 
     namespace_isolation: bool
     global_namespaces: tuple[str, ...] = ("default",)

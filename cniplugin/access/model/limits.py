@@ -1,4 +1,4 @@
-"""What one item asks for beyond the attachment itself, and what an Allow rule lets it ask for (side door 10).
+"""The requests of one item beyond the attachment itself, and the limits of an Allow rule on them (side door 10).
 
 A request counts in one form, whichever key it is written under: `cni-args.ips` and `cni-args.ip` count as `ips`,
 `cni-args.mac` as `mac`, in any letter case. They also count as `cni-args`, because a plugin may read them there.
@@ -70,7 +70,7 @@ def asks_for_nothing(element: NetworkSelectionElement) -> bool:
 
 
 def usage_of(element: NetworkSelectionElement, *, replaces_default: bool) -> Usage:
-    """Return what an element asks for."""
+    """Return the requests of an element."""
     arguments = element.cni_args or {}
     ips = (*element.ips, *_texts(arguments, "ips", "ip"))
     macs = (*([element.mac] if element.mac else []), *_texts(arguments, "mac"))
@@ -100,7 +100,7 @@ def _texts(arguments: Mapping[str, object], *keys: str) -> Iterator[str]:
                 yield from map(trim, item.split(",")) if isinstance(item, str) else (str(item),)
 
 
-# What a rule permits
+# Limits of a rule
 
 BASIC = ("interface", "bandwidth", "ipamClaim")
 """The requests that `default: Basic` permits."""
@@ -139,7 +139,7 @@ def permits(limits: Limits, kind: str) -> bool:
 
 
 def exceeded(limits: Limits, usage: Usage) -> tuple[str, ...]:
-    """Return what a rule does not accept, one text per fact; () if it accepts everything."""
+    """Return the requests that a rule does not accept, one text per fact; () if it accepts everything."""
     foreign = [
         f'the request uses "{usage.spelling(kind)}", which the rule does not permit'
         for kind in usage.kinds
@@ -200,7 +200,7 @@ def _beyond_bandwidth(limits: Limits, bandwidth: Bandwidth | None) -> Iterator[s
 
 
 def describe(limits: Limits) -> str:
-    """Return what a rule allows, in the order of its schema; a request without details has no limit."""
+    """Return the allowed requests of a rule, in the order of its schema; a request without details has no limit."""
     details = {kind: _details(limits, kind) for kind in SPELLINGS if kind in limits.listed}
     if limits.default == "Allow":
         return ", ".join(["everything", *(f"but {SPELLINGS[kind]}{text}" for kind, text in details.items() if text)])

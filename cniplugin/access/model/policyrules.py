@@ -102,8 +102,8 @@ class NetworkMatch(Content):
 class AttachmentRule(Record):
     """One rule about pods attaching to networks; () for every pod, every network, any request.
 
-    `limits` applies to Allow, `on_requests` to Deny. `is_broken`: an Allow rule has a mistake. It governs what it
-    selects as far as that can be read, and accepts nothing.
+    `limits` applies to Allow, `on_requests` to Deny. `is_broken`: an Allow rule has a mistake. It governs everything
+    that its readable part selects, and accepts nothing.
     """
 
     policy: str
@@ -153,7 +153,7 @@ class AuthorMatch(Record):
 
 
 class ConfigMatch(Content):
-    """What a definition may use (Allow) or must not use (Deny); None for a field that the rule does not have."""
+    """Values that a definition may use (Allow) or must not use (Deny); None for a field that the rule does not have."""
 
     resource_names: Names | None = None
     is_on_disk: bool | None = None

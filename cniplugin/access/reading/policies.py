@@ -1,9 +1,9 @@
-"""Policies from plain JSON (`access.nadmit.io/v1alpha1`): the schema, and what a mistake in a policy means.
+"""Policies from plain JSON (`access.nadmit.io/v1alpha1`): the schema, and the effect of a mistake in a policy.
 
 The tables are the CRD's schema; `tests/cniplugin/access` compares both. A rule that cannot be read:
 
 - Deny: the part that cannot be read does not narrow the rule, so it refuses at least what it was meant to refuse.
-- Allow: it accepts nothing, and governs what it selects as far as that can be read. Without the rule, the posture would
+- Allow: it accepts nothing, and governs everything that its readable part selects. Without the rule, the posture would
   decide what the rule was meant to limit.
 - An action that cannot be read is Deny, unless it is "allow" in another letter case; a mode is Enforce.
 - A list with too many rules is read to its end, or a Deny there would be lost.
@@ -109,7 +109,7 @@ def _attachment(reader: Reader, rule: object, place: str, common: _Common) -> At
 
 
 def _readable(rule: object, key: str, fields: Mapping[str, Any], path: str) -> Entries | None:
-    """Return a list with mistakes, as far as it can be read; None is everything. Its problems are known already."""
+    """Return the readable part of a list with mistakes; None selects everything. Its problems are known already."""
     if key in fields or not isinstance(rule, dict) or rule.get(key) is None:
         return fields.get(key)
     read = policyfields.network if key == "networks" else policyfields.pod

@@ -1,4 +1,4 @@
-"""Readers of the values that policies and their configuration hold: what rules select, and what they limit."""
+"""Readers of the values that policies and their configuration hold: selectors and limits."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def prefixes(reader: Reader, value: object, path: str, *, least: int = 1) -> mat
 
 
 def content(*, least: int) -> Mapping[str, Read]:
-    """Return the readers of the fields about what a network touches.
+    """Return the readers of the fields about content (`contentfields`).
 
     `least`: how many values the fields of MAY_BE_EMPTY must list; an Allow for definitions may list none.
     """
@@ -144,7 +144,7 @@ def _expressions(reader: Reader, value: object, path: str) -> tuple[Requirement,
     return tuple(requirements)
 
 
-# What rules select
+# Selectors
 
 ENTRIES_MAX = 32
 SCOPES = ("Any", "OwnNamespace", "OtherNamespace")
@@ -214,7 +214,7 @@ def authors(reader: Reader, value: object, path: str) -> AuthorMatch:
     """Read the users, groups and service accounts that send requests."""
     fields, is_sound = reader.members(value, path, AUTHORS)
     if is_sound and not any(fields.values()):
-        reader.add(path, "nobody is named", allowed=f"at least one of {', '.join(AUTHORS)}")
+        reader.add(path, "no user is named", allowed=f"at least one of {', '.join(AUTHORS)}")
     pairs = (account.partition("/") for account in fields.get("serviceAccounts", ()))
     return AuthorMatch(
         users=frozenset(fields.get("users", ())),
@@ -224,7 +224,7 @@ def authors(reader: Reader, value: object, path: str) -> AuthorMatch:
 
 
 class Entries:
-    """A list of entries. `broad` has all of them, as far as they can be read; `strict` has those without a mistake.
+    """A list of entries. `broad` has the readable part of each; `strict` has those without a mistake.
 
     NB: `broad` is () for a list that cannot be read, and () selects everything.
     """
@@ -241,7 +241,7 @@ def entries(read: Callable[..., Any]) -> Read:
     return lambda reader, value, path: Entries(reader, value, path, read)
 
 
-# What Allow rules limit
+# Limits of Allow rules
 
 DEFAULTS = ("Basic", "Deny", "Allow")
 

@@ -83,7 +83,7 @@ def test_decision(case: dict[str, Any]) -> None:
         assert decision.decided.startswith(f'NetworkAttachmentPolicy "{policy}" rule "{rule}" ')
 
 
-def test_what_is_on_trial_is_recorded() -> None:
+def test_rules_on_trial_are_recorded() -> None:
     decision = decide(BY_ID["I17"])
     assert decision.trials == ('Warn: DefinitionDenyRule by NetworkAttachmentPolicy "g" rule "no-host-device"',)
 

@@ -1,4 +1,4 @@
-"""Each recipe of the admin's manual, docs/access.md, does what the lines of its tables say."""
+"""Each recipe of the admin's manual, docs/access.md, has the effect that its tables list."""
 
 from __future__ import annotations
 

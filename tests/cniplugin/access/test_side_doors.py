@@ -289,7 +289,7 @@ def test_06_every_way_to_name_an_interface_or_a_vlan(servers: Servers, way: str)
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_06_what_the_rules_do_not_see_is_refused(servers: Servers, written: dict[str, Any], rule: str) -> None:
+def test_06_keys_that_the_rules_do_not_see_are_refused(servers: Servers, written: dict[str, Any], rule: str) -> None:
     config = json.dumps({"cniVersion": "1.0.0", **written})
     server = start(servers, networks={"blue/mine": config}, config={"posture": "Open"})
     assert rule in write(server, config).rules
@@ -311,7 +311,7 @@ def test_06_what_the_rules_do_not_see_is_refused(servers: Servers, written: dict
     ],
     ids=str,
 )
-def test_06_keys_that_nobody_reads_stay_harmless(servers: Servers, written: dict[str, Any]) -> None:
+def test_06_unread_keys_stay_harmless(servers: Servers, written: dict[str, Any]) -> None:
     config = json.dumps({"cniVersion": "1.0.0", "mode": "active-backup", "miimon": "100", **written})
     limited = policy("allow", definitions=[{"name": "a", "action": "Allow", "config": LIMITED}])
     reserved = policy("deny", attachments=[{"name": "d", "action": "Deny", "networks": list(RESERVED)}])
@@ -445,7 +445,7 @@ def test_14_a_service_account_is_no_boundary_inside_a_namespace(servers: Servers
     assert not ask(server, pod(asked, namespace="blue", account="router")).is_allowed
 
 
-def test_15_whoever_cannot_answer_does_not_allow(servers: Servers) -> None:
+def test_15_a_webhook_that_cannot_answer_does_not_allow(servers: Servers) -> None:
     """The API server takes each of these answers for a failure, which failurePolicy Fail turns into a refusal."""
     waiting = servers.start(namespaces=NAMESPACES, networks=CLUSTER, problem="networks not listed yet")
     answer = waiting.post(review("Pod", pod("lan")))

@@ -208,7 +208,7 @@ def test_devices_that_are_not_the_pods() -> None:
 
 
 @pytest.mark.parametrize("conf", [SINGLE, CHAIN])
-def test_every_plugin_is_told(conf: Mapping[str, Any]) -> None:
+def test_every_plugin_gets_the_device(conf: Mapping[str, Any]) -> None:
     """The kubelet's device overrides one in the definition."""
     (attachment,) = devices.assign(made("a", conf=conf), OWN).attachments
     assert attachment.network.config is not None
@@ -279,7 +279,7 @@ def test_a_copy_is_made_and_removed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("has_source", [True, False])
-def test_what_lay_there_is_not_believed(tmp_path: Path, *, has_source: bool) -> None:
+def test_an_existing_file_is_not_trusted(tmp_path: Path, *, has_source: bool) -> None:
     """NB: a link is not followed."""
     path, elsewhere = tmp_path / "cni" / "ns-a-cid_net1", tmp_path / "elsewhere"
     path.parent.mkdir()

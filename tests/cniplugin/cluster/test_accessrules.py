@@ -34,7 +34,7 @@ def inode(file: RulesFile) -> int:
     return Path(file.path).stat().st_ino
 
 
-def test_what_is_kept_comes_back(file: RulesFile) -> None:
+def test_stored_rules_are_read_back(file: RulesFile) -> None:
     text = {"name": "é\ud800\n", "generation": 3, "managedFields": [{}], "resourceVersion": "7"}
     keep(file, value(metadata=text, status={"conditions": []}))
     assert file.load() == Snapshot(
@@ -105,7 +105,7 @@ def test_a_pipe_does_not_hold_the_plugin_up(file: RulesFile) -> None:
 
 
 @pytest.mark.parametrize("path", ["gone", "file"])
-def test_what_cannot_be_written_is_a_log_line(tmp_path: Path, path: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_failed_write_is_a_log_line(tmp_path: Path, path: str, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_text("")
     file = RulesFile(str(tmp_path / path), SERVER)
     keep(file, value())
@@ -143,7 +143,9 @@ def test_another_schema_or_server(file: RulesFile, tmp_path: Path, capsys: pytes
 
 
 @pytest.mark.parametrize("spec", [float("inf"), "deep"])
-def test_what_is_no_json_is_not_kept(file: RulesFile, spec: object, capsys: pytest.CaptureFixture[str]) -> None:
+def test_values_that_are_not_json_are_not_kept(
+    file: RulesFile, spec: object, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The schema excludes such values; if one comes, the pod must still start."""
     for _ in range(100_000 if spec == "deep" else 0):
         spec = [spec]
@@ -152,7 +154,7 @@ def test_what_is_no_json_is_not_kept(file: RulesFile, spec: object, capsys: pyte
     assert file.load() is None
 
 
-def test_what_a_killed_writer_left_goes_with_garbage_collection(file: RulesFile, tmp_path: Path) -> None:
+def test_garbage_collection_removes_the_files_of_a_killed_writer(file: RulesFile, tmp_path: Path) -> None:
     keep(file, value())
     Path(file._temporary).write_text("half")
     store = Store(str(tmp_path))

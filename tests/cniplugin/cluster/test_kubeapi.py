@@ -261,7 +261,7 @@ def test_a_server_that_comes_up(tmp_path: Path, clock: Clock) -> None:
     assert clock.slept == [0.05, 0.1]
 
 
-def test_nobody_listens(api: ApiServer, connect: Callable[..., Client]) -> None:
+def test_no_server_listens(api: ApiServer, connect: Callable[..., Client]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     client = connect(port=port, left_s=1)
@@ -327,7 +327,7 @@ def test_a_token_that_is_not_known(api: ApiServer, client: Client, clock: Clock)
         ),
     ],
 )
-def test_what_rbac_lacks(
+def test_the_missing_right_is_named(
     api: ApiServer, client: Client, call: Callable[[Client], object], what: tuple[str, str]
 ) -> None:
     """NB: the error quotes the server, because admission answers 403 too."""
@@ -337,7 +337,7 @@ def test_what_rbac_lacks(
     assert refusal(lambda: call(client)) == f"API server {api.url}: {said}"
 
 
-def test_what_the_server_says_is_long_enough_to_tell_why(api: ApiServer, client: Client) -> None:
+def test_the_quoted_answer_is_long_enough_for_the_reason(api: ApiServer, client: Client) -> None:
     api.next_answers.append(failure(403, "x" * 290 + " webhook says no"))
     what = refusal(lambda: client.get(POD))
     assert f'"{"x" * 290} webh..."; if RBAC forbids it' in what
@@ -386,7 +386,7 @@ def test_without_an_authority_those_of_the_system_count(api: ApiServer, connect:
     [{"ca_data": "rubbish"}, {"ca_data": "", "ca_file": "/none/ca.crt"}, {"cert_data": "x", "key_data": "y"}],
     ids=["data", "file", "pair"],
 )
-def test_certificates_that_are_none(connect: Callable[..., Client], changes: dict[str, str]) -> None:
+def test_texts_that_are_not_certificates(connect: Callable[..., Client], changes: dict[str, str]) -> None:
     assert "certificates of the kubeconfig cannot be used" in refusal(lambda: connect(**changes).get(POD), code=7)
 
 
@@ -413,7 +413,7 @@ OK = b"HTTP/1.1 200 OK\r\n"
     ],
     ids=lambda value: value[:40].decode("latin-1") if isinstance(value, bytes) else "",
 )
-def test_what_is_no_answer(api: ApiServer, client: Client, clock: Clock, text: bytes, what: str) -> None:
+def test_answers_that_are_not_http(api: ApiServer, client: Client, clock: Clock, text: bytes, what: str) -> None:
     api.next_answers.append(Answer(RAW, text))
     assert what in refusal(lambda: client.get("/x"))
     assert clock.slept == []
@@ -514,7 +514,7 @@ print(json.dumps([sorted(before), sorted(later)]))
 """
 
 
-def test_what_the_plugin_process_loads(api: ApiServer, tmp_path: Path) -> None:
+def test_the_modules_of_the_plugin_process(api: ApiServer, tmp_path: Path) -> None:
     (tmp_path / "ca.crt").write_text(api.ca)
     authority = {"certificate-authority": str(tmp_path / "ca.crt")}
     file = write_kubeconfig(tmp_path / "kubeconfig", api.url, {"token": "t-1"}, **authority)

@@ -74,14 +74,14 @@ def refusal(call: Callable[[], object]) -> str:
     return caught.value.msg
 
 
-def test_what_multus_writes() -> None:
+def test_a_kubeconfig_of_multus() -> None:
     config = parse(MULTUS)
     assert config == ClusterConfig(
         server="https://[10.96.0.1]:443", host="10.96.0.1", port=443, ca_data=PEM, token="abc.def-ghi"
     )
 
 
-def test_what_our_installer_writes() -> None:
+def test_a_kubeconfig_of_our_installer() -> None:
     cluster = {"certificate-authority": "/var/lib/nadmit/ca.crt"}
     config = parse(document(cluster, {"tokenFile": "/var/lib/nadmit/token"}))
     assert (config.ca_file, config.token_file) == ("/var/lib/nadmit/ca.crt", "/var/lib/nadmit/token")
@@ -119,7 +119,7 @@ def test_servers(server: str, host: str, port: int, prefix: str) -> None:
     ["", "api.example", "ftp://a", "https://", "https://a:0", "https://a:70000", "https://a:b", "https://fd00::1:6443",
      "https://u:p@a", "https://a?b", "https://a/b c", "https://a\r\nX: y", "https://ä.example", "https://" + "a" * 64],
 )  # fmt: skip
-def test_what_is_no_server(server: str) -> None:
+def test_texts_that_are_not_a_server(server: str) -> None:
     message = refusal(lambda: parse(document({"server": server})))
     assert message == "kc: server: this is not the address of an API server; allowed: https://HOST[:PORT][/PATH]"
 
@@ -132,7 +132,7 @@ def test_verification_cannot_be_switched_off() -> None:
     assert parse(document({"insecure-skip-tls-verify": False})).is_tls
 
 
-def test_a_context_that_is_the_only_one() -> None:
+def test_the_only_context() -> None:
     value = document(contexts=[{"name": "x", "context": {"cluster": "k"}}])
     del value["current-context"]
     assert parse(value).host == "api.example"
@@ -161,7 +161,7 @@ def test_a_context_that_is_the_only_one() -> None:
         (document(user={"client-key": "k"}), "kc: client-certificate and client-key belong together"),
     ],
 )
-def test_what_is_no_kubeconfig(value: object, what: str) -> None:
+def test_objects_that_are_not_a_kubeconfig(value: object, what: str) -> None:
     assert what in refusal(lambda: parse(value))
 
 

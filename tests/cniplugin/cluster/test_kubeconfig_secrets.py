@@ -159,7 +159,7 @@ def test_the_webhook_shows_no_value(tmp_path: Path, caplog: pytest.LogCaptureFix
     assert "hunter" not in caplog.text
 
 
-def test_what_the_client_logs_about_exec_is_reworded(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_log_of_the_client_about_exec_is_reworded(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     value = document()
     value["users"][0]["user"] = {"exec": {"apiVersion": "v1", "args": ["hunter"]}}
     file = tmp_path / "kc"

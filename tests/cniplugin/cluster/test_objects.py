@@ -182,7 +182,7 @@ def test_kinds_that_are_not_installed() -> None:
 
 
 @pytest.mark.parametrize("answer", [{}, {"items": {}}, {"items": [1]}, {"items": "x"}])
-def test_what_is_no_list_is_an_error_and_not_an_empty_list(answer: dict[str, Any]) -> None:
+def test_an_answer_that_is_not_a_list_is_an_error(answer: dict[str, Any]) -> None:
     with pytest.raises(CniError, match="is not a list of objects") as caught:
         fetch_policies(broker_with(f"{POLICIES}?limit=500", answer))
     assert caught.value.code == 11

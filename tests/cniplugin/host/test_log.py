@@ -154,7 +154,7 @@ def test_one_line_for_each_verb(node: Node) -> None:
 
 
 @pytest.mark.root
-def test_gc_tells_what_it_frees(node: Node) -> None:
+def test_gc_logs_the_attachments_that_it_frees(node: Node) -> None:
     node.call("ADD")
     no_container = {"CNI_CONTAINERID": "", "CNI_ARGS": ""}
     assert node.call("GC", node.conf(**{"cni.dev/valid-attachments": []}), **no_container).code == 0
@@ -166,7 +166,7 @@ def test_gc_tells_what_it_frees(node: Node) -> None:
 
 
 @pytest.mark.root
-def test_debug_tells_each_delegate(node: Node) -> None:
+def test_debug_logs_each_delegate(node: Node) -> None:
     conf = node.conf(logLevel="debug")
     node.plugins.tell("two", "ADD", exit=3, stdout=json.dumps({"code": 107, "msg": "out of addresses"}))
     assert node.call("ADD", conf).code == 1
@@ -183,7 +183,7 @@ def test_debug_tells_each_delegate(node: Node) -> None:
 
 
 @pytest.mark.root
-def test_debug_tells_a_delegate_that_was_killed_or_not_started(node: Node) -> None:
+def test_debug_logs_a_delegate_that_was_killed_or_not_started(node: Node) -> None:
     conf = node.conf(logLevel="debug", deadline=0.7)
     node.plugins.tell("one", "ADD", hang=20)
     assert node.call("ADD", conf).code == 1
@@ -213,7 +213,7 @@ def test_levels(node: Node, level: str | None, told: set[str]) -> None:
 
 
 @pytest.mark.root
-def test_a_failed_del_tells_each_failure(node: Node) -> None:
+def test_a_failed_del_logs_each_failure(node: Node) -> None:
     node.call("ADD")
     node.file.unlink()
     for kind in ("one", "two"):
@@ -392,7 +392,7 @@ def test_a_pipe_without_a_reader_does_not_block(node: Node) -> None:
 
 
 @pytest.mark.root
-def test_a_lock_of_somebody_else_is_not_waited_for_long(node: Node) -> None:
+def test_a_foreign_lock_is_not_waited_for_long(node: Node) -> None:
     node.file.parent.mkdir()
     node.file.touch()
     with node.file.open() as file:

@@ -1,4 +1,4 @@
-"""Default routes in a real network namespace, compared with what iproute2 shows."""
+"""Default routes in a real network namespace, compared with the output of iproute2."""
 
 from __future__ import annotations
 

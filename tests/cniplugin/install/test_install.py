@@ -168,7 +168,7 @@ def test_a_renewed_token_is_copied_and_nothing_else_is_touched(node: Node) -> No
     assert not any("00-nadmit.conflist" in step.partition(" to ")[0] for step in steps)
 
 
-def test_every_renews_and_keeps_what_stands_when_it_cannot(node: Node, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_renews_and_keeps_the_installed_files_if_it_fails(node: Node, capsys: pytest.CaptureFixture[str]) -> None:
     slept = []
 
     def sleep(seconds: float) -> None:
@@ -331,7 +331,7 @@ def _scenes(node: Node, bundle: Path) -> dict[str, list[str]]:
 @pytest.mark.parametrize("scene", ["file", "bundle"])
 @pytest.mark.parametrize("command", ["install", "upgrade", "uninstall"])
 @pytest.mark.parametrize("repair", ["install", "uninstall"])
-def test_what_is_interrupted_at_any_step_is_repaired(
+def test_a_run_interrupted_at_any_step_is_repaired(
     tmp_path: Path, bundle: Path, scene: str, command: str, repair: str
 ) -> None:
     node = Node(tmp_path)
@@ -476,7 +476,7 @@ def test_an_upgrade_keeps_the_bundle_that_processes_may_run(node: Node, bundle: 
         assert {path.name for path in (node.root / BIN / ".nadmit").iterdir()} == set(trees[-2:])
 
 
-def test_show_tells_what_differs(node: Node, capsys: pytest.CaptureFixture[str]) -> None:
+def test_show_lists_the_differences(node: Node, capsys: pytest.CaptureFixture[str]) -> None:
     assert node.run("show") == DIFFERS
     assert capsys.readouterr().out == "not installed\n"
     node.run("install")
@@ -515,7 +515,7 @@ def test_keys_of_the_installer_are_refused_in_more_configuration(
     assert "'clusterNetwork' is written by the installer" in capsys.readouterr().err
 
 
-def test_what_cannot_be_a_default_network_is_passed_over_aloud(node: Node, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unusable_default_network_is_skipped_and_reported(node: Node, capsys: pytest.CaptureFixture[str]) -> None:
     (node.root / CONF / "05-broken.conflist").write_text("{")
     node.default("06-multus.conf", {"cniVersion": "0.3.1", "name": "m", "type": "multus"})
     assert node.run("install") == DONE

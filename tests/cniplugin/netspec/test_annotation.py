@@ -267,7 +267,7 @@ lists = st.lists(elements, max_size=4).filter(
 
 
 @given(lists)
-def test_what_is_rendered_is_read_back(items: list[NetworkSelectionElement]) -> None:
+def test_rendered_elements_are_read_back(items: list[NetworkSelectionElement]) -> None:
     """§4.1.2: the JSON list format carries every request."""
     assert annotation.parse(annotation_text(items), namespace="other") == tuple(items)
 

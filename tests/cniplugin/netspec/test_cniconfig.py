@@ -106,7 +106,7 @@ def test_the_object_is_kept_as_written() -> None:
     assert config.plugins[0].conf is config.conf
 
 
-def test_the_name_is_filled_in_where_it_stands_or_at_the_end() -> None:
+def test_the_name_is_filled_in_at_its_place_or_at_the_end() -> None:
     config = cniconfig.parse('{"name":"","type":"a"}', name="net-a")
     assert cniconfig.render(config) == '{"name":"net-a","type":"a"}'
     config = cniconfig.parse('{"plugins":[{"type":"a"}]}', name="net-a")

@@ -19,7 +19,7 @@ def refused(text: str, *, bytes_max: int = 1000) -> SpecError:
 
 
 @given(st.text())
-def test_what_is_read_is_what_json_reads(text: str) -> None:
+def test_values_are_equal_to_those_of_json(text: str) -> None:
     try:
         value = jsontext.parse(text, what="the text", bytes_max=10_000)
     except SpecErrors as errors:

@@ -1,4 +1,4 @@
-"""Names and addresses, compared with the standard library and with the rules they quote."""
+"""Names and addresses, compared with the standard library and with the quoted rules."""
 
 from __future__ import annotations
 

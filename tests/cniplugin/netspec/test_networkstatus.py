@@ -154,7 +154,7 @@ def test_no_result_gives_a_minimal_entry() -> None:
     )
 
 
-def test_the_asked_for_interface_stands_in_for_one_outside_the_pod() -> None:
+def test_the_requested_interface_replaces_one_outside_the_pod() -> None:
     """The host's end of a veth, without sandbox, is all that Calico reports; its MAC address is not the pod's."""
     calico = (Interface(name="cali0", mac="ee:ee:ee:ee:ee:ee", mtu=1450),)
     ips = (IPConfig(address="10.0.0.1/32", interface=0),)

@@ -145,7 +145,7 @@ def test_problems_of_the_default_network_have_no_item() -> None:
     assert (other.source, other.path) == ("k8s.v1.cni.cncf.io/networks", "[0]")
 
 
-def test_what_plugins_are_given() -> None:
+def test_the_arguments_that_plugins_get() -> None:
     """CNI CONVENTIONS.md; a rate without a burst gets one (§4.1.2.1.8.2)."""
     text = json.dumps(
         [

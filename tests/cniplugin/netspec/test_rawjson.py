@@ -69,7 +69,7 @@ def test_written() -> None:
 
 
 @pytest.mark.usefixtures("either")
-def test_what_is_no_json() -> None:
+def test_values_that_are_not_json() -> None:
     loop: list[object] = []
     loop.append(loop)
     with pytest.raises(TypeError):

@@ -186,7 +186,7 @@ def test_an_unknown_version_is_refused_alone(version: str) -> None:
         result.convert(read(), version)
 
 
-def test_a_result_without_addresses_is_none_of_0_2() -> None:
+def test_a_result_without_addresses_has_no_0_2_form() -> None:
     with pytest.raises(SpecErrors, match="cannot convert: no valid IP addresses") as caught:
         result.convert(read(interfaces=[{"name": "a"}], routes=[{"dst": "::/0"}]), "0.2.0")
     assert [error.rule for error in caught.value] == ["result-convert"]
@@ -247,7 +247,7 @@ def test_keys_are_read_in_any_letter_case_as_go_does() -> None:
     assert problems_of({"IPs": [{"ADDRESS": "x"}]}) == [("result-address", "IPs[0].ADDRESS")]
 
 
-def test_what_is_unset_is_not_printed() -> None:
+def test_unset_fields_are_not_printed() -> None:
     zeros = read(
         interfaces=[{"mac": "", "mtu": 0, "sandbox": None}],
         ips=[{"address": "10.0.0.1/8", "gateway": "", "interface": -1}, {"address": "10.0.0.2/8", "interface": 0}],

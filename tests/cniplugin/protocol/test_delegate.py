@@ -91,7 +91,7 @@ class TestAdd:
             told = [environ[f"CNI_{name}"] for name in names]
             assert told == ["ADD", "cid", "/run/netns/x", "net1", "A=b", str(plugins.directory)]
 
-    def test_name_and_version_are_overwritten_where_they_stand(self, plugins: Plugins, runtime: RuntimeConf) -> None:
+    def test_name_and_version_are_overwritten_in_place(self, plugins: Plugins, runtime: RuntimeConf) -> None:
         """Integers beyond 2^53 and the order of keys survive too, unlike in Go's maps."""
         written = {"cniVersion": "0.2.0", "zeta": 9007199254740993, "type": "first", "name": "own", "alpha": [1.0, {}]}
         add(network(plugins=[written]), runtime)
@@ -277,7 +277,7 @@ class TestGc:
         environ = plugins.calls()[1]["environ"]
         assert [environ[f"CNI_{name}"] for name in ("CONTAINERID", "NETNS", "IFNAME", "ARGS")] == [""] * 4
 
-    def test_all_are_asked_and_all_errors_told(self, plugins: Plugins, runtime: RuntimeConf) -> None:
+    def test_all_plugins_are_asked_and_all_errors_reported(self, plugins: Plugins, runtime: RuntimeConf) -> None:
         plugins.tell("first", "GC", exit=1, stdout='{"code":107,"msg":"one","details":"more"}')
         plugins.tell("second", "GC", exit=1, stdout='{"code":108,"msg":"two"}')
         with pytest.raises(PluginError) as caught:

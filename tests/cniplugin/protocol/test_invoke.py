@@ -221,13 +221,13 @@ class TestFailure:
             ({"exit": 1, "stdout": "{}"}, 'netplugin failed but error parsing its diagnostic message "{}"'),
         ],
     )
-    def test_what_is_no_cni_error(self, plugins: Plugins, behaviour: dict[str, Any], msg: str) -> None:
+    def test_output_that_is_not_a_cni_error(self, plugins: Plugins, behaviour: dict[str, Any], msg: str) -> None:
         plugins.tell("fake", "ADD", **behaviour)
         error = failure(plugins)
         assert (error.code, error.msg, error.details) == (INTERNAL, msg, "")
 
     @pytest.mark.parametrize("code", [0, -1, True, "7", None, 1.5])
-    def test_a_code_that_is_none_becomes_999(self, plugins: Plugins, code: object) -> None:
+    def test_an_unusable_code_becomes_999(self, plugins: Plugins, code: object) -> None:
         plugins.tell("fake", "ADD", stdout=json.dumps({"code": code, "msg": "m", "details": {"a": 1}}), exit=1)
         error = failure(plugins)
         assert (error.code, error.msg, error.details) == (INTERNAL, "m", '{"a":1}')
@@ -291,7 +291,7 @@ class TestFailure:
             signal.signal(signal.SIGCHLD, before)
         assert (error.code, error.msg) == (INTERNAL, "netplugin exited, and its exit status is lost")
 
-    def test_nobody_reads_our_stderr(self, plugins: Plugins) -> None:
+    def test_our_stderr_has_no_reader(self, plugins: Plugins) -> None:
         plugins.tell("fake", "ADD", stdout=RESULT, stderr="a warning")
         kept = os.dup(2)
         reader, writer = os.pipe()

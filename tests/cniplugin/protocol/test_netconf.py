@@ -244,7 +244,7 @@ class TestTogether:
             ': "chain"'
         )
 
-    def test_everything_wrong_is_told_in_order(self) -> None:
+    def test_all_problems_are_reported_in_order(self) -> None:
         got = refused(deadline=-1, confDir="x", LogFile="/l")
         lines = [got.msg, *got.details.split("\n")]
         assert [line.partition(":")[0] for line in lines] == ["deadline", "confDir", "logFile"]
@@ -283,7 +283,7 @@ class TestWarnings:
 
 
 class TestCleanUp:
-    def test_what_does_not_matter_is_a_warning(self) -> None:
+    def test_a_problem_of_an_unused_key_is_a_warning(self) -> None:
         broken = {"name": "net", "deadline": 9, "confDir": 7, "delegates": [{}], "KubeConfig": "/k"}
         reading = netconf.read(broken)
         conf, warnings = reading.conf, reading.check("DEL")
@@ -291,7 +291,7 @@ class TestCleanUp:
         assert [warning.partition(":")[0] for warning in warnings] == ["confDir", "delegates[0]", "kubeconfig"]
 
     @pytest.mark.parametrize("key", netconf.NEEDED_WITH_RECORDS)
-    def test_what_matters_is_refused(self, key: str) -> None:
+    def test_a_problem_of_a_used_key_is_refused(self, key: str) -> None:
         """With a wrong directory, DEL would find no record and succeed without detaching."""
         with pytest.raises(CniError, match=f"^{key}: "):
             netconf.read({"name": "net", "confDir": 7, key: "x"}).check("DEL")

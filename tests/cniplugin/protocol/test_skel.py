@@ -58,7 +58,7 @@ def refused(*args: Any, **changes: Any) -> CniError:
 def run(
     command: str, *, answer: Any = None, conf: object = CONF, environ: Mapping[str, str] = ENVIRON, **changes: str
 ) -> tuple[int, str]:
-    """Return exit code and stdout; `answer` is what each command returns or raises."""
+    """Return exit code and stdout; `answer` is the result or the error of each command."""
 
     def serve(_invocation: Invocation) -> Any:
         if isinstance(answer, BaseException):
@@ -86,7 +86,7 @@ def error(*args: Any, **kwargs: Any) -> dict[str, Any]:
 
 
 class TestEnvironment:
-    def test_what_is_read(self) -> None:
+    def test_the_environment_is_read(self) -> None:
         got = read("ADD")
         assert (got.command, got.container_id, got.netns, got.ifname) == ("ADD", "cid-1", "/run/netns/absent", "eth0")
         assert got.args == ENVIRON["CNI_ARGS"]
@@ -232,7 +232,7 @@ class TestNetns:
         assert error("ADD", CNI_NETNS=self.OWN, CNI_NETNS_OVERRIDE="yes")["code"] == 8
 
     @pytest.mark.parametrize("netns", ["", "/run/netns/absent", "nul\0"])
-    def test_one_that_is_gone_is_none_of_ours(self, netns: str) -> None:
+    def test_a_namespace_that_is_gone_is_not_ours(self, netns: str) -> None:
         assert run("DEL", CNI_NETNS=netns) == (0, "")
 
     def test_check_does_not_ask(self) -> None:
@@ -307,7 +307,7 @@ class TestRun:
         )
 
     @given(st.binary(max_size=60), st.sampled_from([*NEEDED, "", "X"]))
-    def test_whatever_comes_in_json_goes_out(self, conf: bytes, command: str) -> None:
+    def test_json_goes_out_for_any_input(self, conf: bytes, command: str) -> None:
         code, text = run(command, conf=conf, answer={})
         assert code == 1 or command in {"", "VERSION"}
         assert not text or isinstance(json.loads(text), dict)

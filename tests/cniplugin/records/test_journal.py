@@ -115,11 +115,11 @@ def test_a_record_from_before_a_field_was_added() -> None:
 
 @pytest.mark.slow
 @given(journals)
-def test_what_is_rendered_is_parsed_again(value: Journal) -> None:
+def test_a_rendered_record_is_parsed_back(value: Journal) -> None:
     assert parse(render(value)) == value
 
 
-def test_what_is_written_is_read_again(store: Store) -> None:
+def test_a_written_record_is_read_back(store: Store) -> None:
     assert store.read("c1") is None
     store.write(OLDER)
     store.write(JOURNAL)
@@ -541,7 +541,7 @@ def test_a_process_killed_at_any_step_leaves_a_whole_record(store: Store, how: s
     assert all(value in (OLDER, changed) for value in seen)
 
 
-def test_what_a_crash_left_is_ignored_and_overwritten(store: Store) -> None:
+def test_files_of_a_crash_are_ignored_and_overwritten(store: Store) -> None:
     store.write(OLDER)
     Path(store.directory, ".c1.tmp").write_bytes(render(JOURNAL) * 9)
     assert store.read("c1") == OLDER

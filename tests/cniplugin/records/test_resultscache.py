@@ -118,7 +118,7 @@ def test_the_runtimes_entry_of_a_delegating_plugin_is_left_out(tmp_path: Path, k
         {"config": base64.b64encode(b'{"a": "\xff"}').decode()},
     ],
 )
-def test_a_file_without_what_delete_needs_is_listed(tmp_path: Path, change: dict[str, Any]) -> None:
+def test_a_file_without_data_for_delete_is_listed(tmp_path: Path, change: dict[str, Any]) -> None:
     path = put(tmp_path / "net-a-c1-net1", {**CACHED, **change})
     assert results(tmp_path) == Recorded(unusable=(path,))
 
@@ -151,7 +151,7 @@ json_values = st.recursive(
 
 
 @given(st.dictionaries(st.sampled_from(sorted(CACHED)), json_values))
-def test_whatever_is_found_can_be_journaled(change: dict[str, Any]) -> None:
+def test_found_attachments_can_be_journaled(change: dict[str, Any]) -> None:
     import tempfile
 
     with tempfile.TemporaryDirectory() as directory:
@@ -175,7 +175,7 @@ def test_delegates_are_named_as_multus_names_them(tmp_path: Path) -> None:
     assert {(entry.config, entry.args, entry.state) for entry in found.entries} == {(CONFIG, "K=v", "attempted")}
 
 
-def test_what_the_element_asked_for_becomes_capability_arguments(tmp_path: Path) -> None:
+def test_requests_of_the_element_become_capability_arguments(tmp_path: Path) -> None:
     asked = {
         "macRequest": "02:00:00:00:00:01",
         "ipRequest": ["10.1.1.7/24"],

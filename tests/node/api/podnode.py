@@ -63,7 +63,7 @@ if verb == "ADD":
 
 
 def problem() -> str:
-    """Return what this machine lacks, or ""."""
+    """Return the missing program or right of this machine, or ""."""
     if os.geteuid() != 0:
         return "needs root to make network namespaces"
     missing = [name for name in NEEDED if not (PLUGINS / name).exists()]

@@ -1,4 +1,4 @@
-"""The account of manifests/node/rbac.yaml has the rights that the plugin uses, and no others."""
+"""The account of manifests/node/rbac.yaml has exactly the rights that the plugin uses."""
 
 from __future__ import annotations
 

@@ -198,7 +198,7 @@ def agree(pod: Pod, world: World, directory: Path) -> str:
 @pytest.mark.parametrize("case", PODS, ids=[case["id"] for case in PODS])
 def test_the_decision_table(case: Case, tmp_path: Path) -> None:
     if case.get("policyCache"):
-        return  # see test_what_the_node_alone_decides
+        return  # see test_verdicts_of_the_node_alone
     for nad in case["nads"]:
         if not nad["config"]:
             (tmp_path / f"{nad['name']}.conf").write_text(json.dumps({"type": "bridge", "name": nad["name"]}))
@@ -208,7 +208,7 @@ def test_the_decision_table(case: Case, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("case", ON_NODE, ids=[case["id"] for case in ON_NODE])
-def test_what_the_node_alone_decides(case: Case, tmp_path: Path) -> None:
+def test_verdicts_of_the_node_alone(case: Case, tmp_path: Path) -> None:
     world, pod = world_of(case), pod_of(case["pod"])
     if case.get("policyCache") == "unavailable":
         if case["snapshot"] == "ok":

@@ -107,7 +107,7 @@ def test_a_claim_that_is_not_there(node: Node, api: Api) -> None:
     node.add().expect()
 
 
-def test_a_pod_without_claims_asks_for_none(node: Node, api: Api) -> None:
+def test_a_pod_without_claims_requests_no_claim(node: Node, api: Api) -> None:
     node.add().expect()
     assert claims_asked(api) == []
 

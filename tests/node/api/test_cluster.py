@@ -65,7 +65,7 @@ def test_network_status_on_the_wire(node: Node, api: Api) -> None:
 
 
 @misbehaving
-def test_the_log_tells_each_request_and_no_token(node: Node, api: Api) -> None:
+def test_the_log_has_each_request_and_no_token(node: Node, api: Api) -> None:
     node.api.put_network("blue", "lan", node.bridge_conf("b"))
     node.api.put_pod("lan")
     api.next_answers.append(failure(503))
@@ -124,7 +124,7 @@ def test_a_slow_api_server(node: Node, api: Api) -> None:
 
 
 @misbehaving
-def test_slow_when_it_is_told(node: Node, api: Api) -> None:
+def test_slow_when_scripted(node: Node, api: Api) -> None:
     api.next_answers.extend([Answer(after_s=0.7)] * 3)
     node.add().expect()
     assert len(node.api.status()) == 1
@@ -211,7 +211,7 @@ def test_an_api_server_that_goes_dark_before_the_status(node: Node, api: Api) ->
 
 
 @misbehaving
-def test_a_refusal_is_told_without_waiting_for_the_deadline(node: Node, api: Api) -> None:
+def test_a_refusal_does_not_wait_for_the_deadline(node: Node, api: Api) -> None:
     node.api.put_network("red", "lan", node.bridge_conf("b"))
     api.put("/api/v1/namespaces/red", {})
     node.api.put_pod("red/lan")

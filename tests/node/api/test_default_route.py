@@ -33,7 +33,7 @@ def defaults_of(result: Conf) -> list[str]:
     return [route.get("gw", "") for route in result.get("routes", []) if route["dst"] in {"0.0.0.0/0", "::/0"}]
 
 
-def test_nobody_asks(node: Node) -> None:
+def test_no_attachment_asks_for_it(node: Node) -> None:
     result = node.add(delegates=[dual(node, "a")]).expect()
     assert node.default_routes() == [("eth0", "10.77.97.1")]
     assert node.default_routes("-6") == [("eth0", "fd77:97::1")]
@@ -92,7 +92,7 @@ def test_the_default_network_keeps_it(node: Node) -> None:
     assert sorted(defaults_of(result)) == ["10.77.98.254", "fd77:98::1"]
 
 
-def test_an_attachment_behind_the_holder_has_none_either(node: Node) -> None:
+def test_an_attachment_after_the_holder_has_no_default_route(node: Node) -> None:
     """NB: the kernel accepts the new route only after the old one is removed."""
     node.api.put_network("blue", "lan", node.bridge_conf("c"))
     node.api.put_network("blue", "last", dual(node, "b"))

@@ -173,7 +173,7 @@ def test_the_readiness_file_does_not_come(node: Node) -> None:
     assert node.api.asked() == []
 
 
-def test_what_the_runtime_asks_goes_to_the_default_network_only(node: Node) -> None:
+def test_requests_of_the_runtime_go_to_the_default_network_only(node: Node) -> None:
     """NPWG v1.3 §7.5. Multus gives a pod's hostPorts to every network."""
     recorder = {"type": "recorder", "capabilities": {"portMappings": True, "aliases": True}}
     node.api.put_network("blue", "lan", node.chain("b", recorder))

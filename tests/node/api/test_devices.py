@@ -440,7 +440,7 @@ def test_killed_and_added_again(node: Node, plugins: Plugins) -> None:
     assert {call[2] for call in told(plugins, "DEL")} == {VF[0]}
 
 
-def test_what_is_loaded(node: Node, plugins: Plugins) -> None:
+def test_the_loaded_modules(node: Node, plugins: Plugins) -> None:
     """A pod without devices does not load the modules for them."""
     put_network(node, "plain", None, caps={})
     put_one(node)

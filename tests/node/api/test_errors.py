@@ -185,7 +185,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_what_is_said(node: Node, name: str) -> None:
+def test_the_text_of_each_error(node: Node, name: str) -> None:
     case = CASES[name]
     odd(node)
     node.api.put_network("blue", "lan", node.bridge_conf("b"))

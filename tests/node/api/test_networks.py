@@ -120,7 +120,7 @@ def test_a_definition_gets_its_name(node: Node) -> None:
         ("lan@eth0", "eth0"),
     ],
 )
-def test_what_cannot_be_planned(node: Node, networks: Any, said: str) -> None:
+def test_networks_that_cannot_be_planned(node: Node, networks: Any, said: str) -> None:
     node.api.put_network("blue", "lan", node.bridge_conf("b"))
     node.api.put_pod(networks)
     text = node.add().refused(7)

@@ -137,7 +137,7 @@ CONSENT = {"namespaces": ["green"]}
         ({"name": "own", "action": "Allow", "networks": [{"scope": "OwnNamespace"}]}, "lan,infra/storage", "lan"),
     ],
 )
-def test_the_text_is_the_webhooks(node: Node, rule: Conf, asked: object, default: str | None) -> None:
+def test_the_text_is_that_of_the_webhook(node: Node, rule: Conf, asked: object, default: str | None) -> None:
     """The list of allowed networks costs a refusal at most four requests."""
     if isinstance(asked, str) and asked.startswith("10."):
         asked = [{"name": "storage", "namespace": "infra", "ips": [asked]}]
@@ -211,7 +211,7 @@ def test_policies_of_mode_audit(lan: Node) -> None:
     [{"runtimeConfig": {"mac": "02:00:00:00:00:01"}}, {"prevResult": {"ips": [1]}}, {"ipam": {"type": "host-device"}}],
     ids=lambda written: next(iter(written)),
 )
-def test_what_was_written_before_anybody_refused_it(lan: Node, written: Conf) -> None:
+def test_definitions_that_are_older_than_the_checks(lan: Node, written: Conf) -> None:
     """Such keys could override the runtime or run a program, so they are refused without a rule."""
     lan.api.put_network("blue", "lan", recorder(**written))
     assert "unreadable or unsafe" in lan.add().refused(100)
@@ -271,7 +271,7 @@ def test_the_configuration_object_decides_alone(node: Node) -> None:
     assert [text for text in node.api.said() if "Differs" in text] == [said]
 
 
-def test_a_refused_pod_is_told_what_differs_too(node: Node) -> None:
+def test_a_refused_pod_gets_the_differences_as_well(node: Node) -> None:
     node.api.put_network("green", "wide", recorder())
     node.api.put_pod("green/wide")
     node.api.put_rules(config(posture="Isolated", globalNamespaces=["infra"], messages={"contact": "#net"}))
@@ -313,7 +313,7 @@ def loaded(node: Node, networks: str | None) -> set[str]:
     return set(line.split()) - {"loaded"}
 
 
-def test_what_is_loaded(lan: Node) -> None:
+def test_the_loaded_modules(lan: Node) -> None:
     """Rules are loaded only for pods with networks, compilation only for policies, listing only for refusals."""
     judging = {
         "cniplugin.cluster.accessrules",
@@ -463,7 +463,7 @@ def _flip(data: bytes) -> bytes:
 
 @misbehaving
 @pytest.mark.parametrize("damage", [_flip, lambda data: data[:-3], lambda _data: b"", lambda data: data + data])
-def test_a_damaged_snapshot_is_none(lan: Node, api: Api, damage: Callable[[bytes], bytes]) -> None:
+def test_a_damaged_snapshot_is_ignored(lan: Node, api: Api, damage: Callable[[bytes], bytes]) -> None:
     lan.api.put_rules(NO_LAN)
     lan.add().refused(100)
     lan.snapshot.write_bytes(damage(lan.snapshot.read_bytes()))
@@ -477,7 +477,7 @@ def test_a_damaged_snapshot_is_none(lan: Node, api: Api, damage: Callable[[bytes
 
 
 @misbehaving
-def test_a_snapshot_of_another_cluster_is_none(lan: Node, api: Api) -> None:
+def test_a_snapshot_of_another_cluster_is_ignored(lan: Node, api: Api) -> None:
     add_and_delete(lan)
     found = load(lan)
     RulesFile(str(lan.snapshot.parent), "https://192.0.2.1:6443").keep(found.objects, now_s=time.time(), refresh_s=60)

@@ -1,4 +1,4 @@
-"""The node refuses what the webhook refuses, in the same words (access rules; netspec)."""
+"""The node makes the same refusals as the webhook, in the same words (access rules; netspec)."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def without_ports(conf: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_what_is_attached_is_detached(world: World, version: str) -> None:
+def test_attachments_are_detached(world: World, version: str) -> None:
     conf = rich(world, version)
     with unchanged(world):
         result = world.add(conf)

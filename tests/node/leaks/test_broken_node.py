@@ -148,7 +148,7 @@ def test_a_record_that_is_cut_anywhere(tmp_path: Path) -> None:
     assert not path.exists()
 
 
-def test_a_cut_record_frees_what_it_still_tells(world: World) -> None:
+def test_a_cut_record_frees_its_readable_attachments(world: World) -> None:
     conf = world.three()
     with unchanged(world):
         world.add(conf)

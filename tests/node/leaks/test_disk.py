@@ -201,7 +201,7 @@ def test_the_record_cannot_be_removed(world: World) -> None:
             world.succeed("DEL", conf)
 
 
-def test_what_is_left_cannot_be_written(world: World) -> None:
+def test_the_remaining_record_cannot_be_written(world: World) -> None:
     conf = world.three()
     for first in range(1, 6):
         program = world.stub_on_failing_disk(first, errno.EIO)

@@ -41,7 +41,7 @@ def cut_last_entry(path: Path) -> bytes:
     return whole
 
 
-def test_show_tells_what_is_known_and_what_to_do(world: World) -> None:
+def test_show_prints_the_known_attachments_and_what_to_do(world: World) -> None:
     conf = world.three()
     world.add(conf)
     assert command(world, "show") == (
@@ -139,7 +139,7 @@ def test_forget_never_detaches_another_container(world: World) -> None:
     world.succeed("DEL", conf)
 
 
-def test_what_forget_refuses(world: World) -> None:
+def test_records_that_forget_refuses(world: World) -> None:
     code, said = command(world, "forget", CONTAINER)
     assert (code, said.count("\n")) == (FAILED, 1)
     assert "there is no record of any container" in said

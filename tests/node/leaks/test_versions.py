@@ -48,7 +48,7 @@ def test_add_check_del(world: World, ours: str, version: str) -> None:
 
 
 @pytest.mark.parametrize("version", VERSIONS[1:])
-def test_check_tells_what_the_plugin_says(world: World, version: str) -> None:
+def test_check_returns_the_error_of_the_plugin(world: World, version: str) -> None:
     conf = conf_of(world, version)
     with unchanged(world):
         world.add(conf)
@@ -75,7 +75,7 @@ def test_verbs_that_a_version_does_not_have(world: World, verb: str, ours: str) 
         world.succeed("DEL", conf)
 
 
-def test_gc_tells_each_network_what_lives(world: World) -> None:
+def test_gc_gives_each_network_the_live_attachments(world: World) -> None:
     """GC frees a lease without a container, and keeps that of a container that the runtime names and we have no record of."""
     conf = conf_of(world, "1.1.0")
     with unchanged(world):
@@ -106,7 +106,7 @@ def test_networks_that_are_not_asked_in_gc(world: World, change: dict[str, Any])
         assert world.leases() == [], "its record tells what to detach"
 
 
-def test_gc_tells_of_every_plugin_that_fails(world: World) -> None:
+def test_gc_reports_every_plugin_that_fails(world: World) -> None:
     conf = conf_of(world, "1.1.0")
     for call in (1, 2):
         world.order("GC", call, f"""echo '{{"code": 14{call}, "msg": "busy"}}'; exit 1""")

@@ -1,4 +1,4 @@
-"""The API server with the ConfigMap of the configuration, and what replicas wrote to it."""
+"""The API server with the ConfigMap of the configuration, and the writes of replicas."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the API server is, who we are to it, and what messages say about a broken kubeconfig."""
+"""The address of the API server, our credentials, and the messages about a broken kubeconfig."""
 
 from __future__ import annotations
 

@@ -216,7 +216,7 @@ def test_a_renewal_whose_answer_is_lost(clock: WallClock) -> None:
     assert holder(server) == "a"
 
 
-def test_somebody_labels_the_lease(clock: WallClock) -> None:
+def test_another_client_labels_the_lease(clock: WallClock) -> None:
     """A living leader stays, and a dead one does not hold the Lease longer."""
     server = Server({})
     a, b = Replica("a", server, clock), Replica("b", server, clock)

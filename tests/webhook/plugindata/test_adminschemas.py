@@ -166,7 +166,7 @@ JSON = st.recursive(
 
 @given(JSON, st.sampled_from([None, "keys", "constraints", "predecessors", "rules", "also"]))
 def test_both_libraries_read_the_same_value(value: object, field: str | None) -> None:
-    """pydantic, which reads what admins write, and msgspec, which reads the project's files, return the same value."""
+    """pydantic, for the schemas of admins, and msgspec, for the project's files, return the same value."""
     written = value if field is None else {**MINE, field: value}
     read, mistakes = read_value(written, PluginSchema)
     if mistakes:

@@ -1,4 +1,4 @@
-"""The API server with the Lease of the status writer, and what replicas wrote to it."""
+"""The API server with the Lease of the status writer, and the writes of replicas."""
 
 from __future__ import annotations
 

@@ -190,7 +190,7 @@ def test_conditions_of_others_stay() -> None:
 
 
 @pytest.mark.parametrize("change", [{"matchedNamespaces": 9}, {"conditions": []}, {"observedGeneration": 7}])
-def test_a_status_that_somebody_else_wrote_is_corrected(change: dict[str, Any]) -> None:
+def test_a_foreign_status_is_corrected(change: dict[str, Any]) -> None:
     world = World(policy())
     world.write()
     right = world.stored[MINE].status

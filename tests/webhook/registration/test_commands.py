@@ -1,4 +1,4 @@
-"""`nadmit webhooks`: what the commands read, write and print, and their exit codes."""
+"""`nadmit webhooks`: the requests, the output and the exit codes of the commands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The webhook configurations that the tables make, and what counts as a difference."""
+"""The webhook configurations that the tables make, and the differences that count."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ class Stored:
         self.kind = kind
         self.path = f"{REGISTRATION}/{kind.resource}/{NAME}"
         self.before_patch: deque[Callable[[Object], object]] = deque()
-        """What others do to the object before the next patches."""
+        """The changes by others before the next patches."""
         self._api = api
         api.put(self.path, {})
 
@@ -31,7 +31,7 @@ class Stored:
         return self._api.get(self.path)
 
     def edit(self, change: Callable[[Object], object]) -> None:
-        """Change the object, as somebody else does."""
+        """Change the object, as another client does."""
         self._api.modify(self.path, change)
 
     def delete(self) -> None:
@@ -83,7 +83,7 @@ class WebhookServer(ApiServer):
         return {MUTATING_KIND: self.mutating, VALIDATING_KIND: self.validating}[kind]
 
     def answer_probe(self, code: int, message: str) -> None:
-        """Say what the creation of a network gets."""
+        """Set the answer to the creation of a network."""
         self.answer_always[PROBED] = failure(code, message)
 
     def patched(self) -> list[str]:

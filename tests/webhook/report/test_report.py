@@ -152,7 +152,7 @@ KUBECTL = [
 
 
 @pytest.mark.parametrize(("request_", "decision", "file", "expected"), KUBECTL)
-def test_what_kubectl_prints(request_: Request, decision: Decision, file: str | None, expected: str) -> None:
+def test_the_output_of_kubectl(request_: Request, decision: Decision, file: str | None, expected: str) -> None:
     assert kubectl.render(request_, decision, webhook_name="w", file=file) == expected
 
 

@@ -138,7 +138,7 @@ def test_a_review_waits_a_second_or_half_of_its_time(left: float, waits: float) 
     ("networks", "kind"),
     [
         ("lan", "Pod"),
-        ("infra/new", "Pod"),  # refused by the rules, so nobody asks whether it exists
+        ("infra/new", "Pod"),  # refused by the rules, so no review asks whether it exists
         ("new,infra/storage", "Pod"),
         ("new,,", "Pod"),
         ('[{"name":"new"},{"name":"lan","ips":["10.0.0.1/24"]}]', "Pod"),  # another problem stays

@@ -1,5 +1,4 @@
-"""AdmissionReview on the wire: what is read, what is refused, what the API server checks in an answer
-(§2)."""
+"""AdmissionReview on the wire: the fields that are read, refusals, and the API server's checks of an answer (§2)."""
 
 from __future__ import annotations
 

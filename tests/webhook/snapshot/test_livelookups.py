@@ -77,7 +77,7 @@ def test_a_network_that_is_in_the_caches_by_now_is_newer(asking: Asking) -> None
     assert found is asking.snapshot
 
 
-def test_all_networks_are_found_or_none(api: ApiServer, asking: Asking) -> None:
+def test_either_all_networks_are_found_or_none_is(api: ApiServer, asking: Asking) -> None:
     api.put(NETWORKS, network("red", "team-b"))
     found = asking.run(BLUE, ("team-b", "red"))
     assert found is not None

@@ -117,7 +117,7 @@ def test_a_status_alone_swaps_nothing(api: ApiServer, observed: Observed) -> Non
     assert observed.swaps == swaps
 
 
-def test_a_malformed_policy_is_kept_as_far_as_it_can_be_read(
+def test_the_readable_part_of_a_malformed_policy_is_kept(
     api: ApiServer, observed: Observed, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "nadmit.cluster")
@@ -179,7 +179,7 @@ def test_a_spec_that_is_not_a_policy_grants_nothing_and_is_logged(
 def test_without_their_definitions_there_are_no_policies(
     api: ApiServer, observe: Callable[..., Observed], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The CustomResourceDefinitions may be installed later. Until then one line for each says so."""
+    """The CustomResourceDefinitions may be installed later. Until then each is reported by one line."""
     caplog.set_level(logging.INFO, "nadmit.cluster")
     api.put(POLICIES, policy("a", DENY))
     api.put(CONFIGS, policy_config(posture="Strict"))

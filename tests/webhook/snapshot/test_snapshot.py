@@ -1,4 +1,4 @@
-"""The snapshot: what it keeps and finds, and when it parses."""
+"""The snapshot: its content, its look-ups, and when it parses."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ def event(pipe: Pipe, number: int) -> None:
     pipe.log.event("some", {"name": f"{number}-" + "x" * 200})
 
 
-def test_a_pipe_that_nobody_reads_delays_no_review(pipe: Pipe) -> None:
+def test_an_unread_pipe_delays_no_review(pipe: Pipe) -> None:
     """65,536 bytes fill it. A reader gets every line later, whole and in order."""
     for number in range(1000):
         event(pipe, number)

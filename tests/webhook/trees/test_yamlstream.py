@@ -153,7 +153,7 @@ JSON_VALUES = st.recursive(
 @settings(max_examples=40)
 @given(st.dictionaries(st.text("abc", min_size=1), JSON_VALUES))
 def test_written_yaml_is_read_back(value: dict[str, object]) -> None:
-    """JSON is YAML: both readers agree on what `json.dumps` writes, and on what PyYAML writes with every text quoted."""
+    """JSON is YAML: both readers agree on the output of `json.dumps`, and on that of PyYAML with every text quoted."""
     text = json.dumps(value)
     assert [item for _, _, item in jsonstream.read(text)] == [value]
     dumped = yaml.safe_dump(value, default_style='"', allow_unicode=False)

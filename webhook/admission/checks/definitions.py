@@ -63,7 +63,7 @@ BY_DEFAULT = Decision(rules=("DefinitionDefault",))
 
 
 def check(request: Request, context: DecisionContext) -> Decision:
-    """Judge a definition that is written: by the built-in checks, which exempt nobody, and then by the rules."""
+    """Judge a definition that is written: by the built-in checks, which have no exemptions, and then by the rules."""
     new, old, plugins = request.object, request.old_object, context.configuration.plugins
     if new is None:
         return ALLOWED
@@ -103,7 +103,7 @@ def check(request: Request, context: DecisionContext) -> Decision:
 
 
 def _injection_problems(new: Object) -> Iterator[SpecError]:
-    """Yield what would make /mutate, or the API server after it, refuse every pod of the network."""
+    """Yield the problems for which /mutate, or the API server after it, would refuse every pod of the network."""
     resource = trim(new.annotations.get(RESOURCE_NAME, ""))
     if resource and not is_device_name(resource) and not may_be_claimed(resource, new.annotations):
         yield injectiontext.resource_written(resource)

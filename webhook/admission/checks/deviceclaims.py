@@ -161,7 +161,7 @@ def _not_yet(found: ClaimAttachments, cluster: Cluster) -> Iterator[AdmissionWar
 def _judge_written(
     request: Request, written: Sequence[_Written], decision: Decision, context: DecisionContext
 ) -> Decision:
-    """Add to an allowed decision what the rules about definitions say to the author of networks in the object."""
+    """Add to an allowed decision the verdicts on definitions for the author of networks in the object."""
     for one in written:
         by_author = judge_author(
             request, one.network, context, list(decision.warnings), field=one.field, has_level=not one.is_own

@@ -79,7 +79,7 @@ def _changed(before: Mapping[str, str], written: Mapping[str, str], cluster: Clu
 
 
 def _slips(keys: Sequence[str], written: Mapping[str, str], cluster: Cluster) -> Iterator[AdmissionWarning]:
-    """Yield warnings of values that are not a level, and of labels that resemble a level's label and nothing reads.
+    """Yield warnings of values that are not a level, and of unused labels that resemble a level's label.
 
     It compares at most KEYS_MAX labels with nadmit's prefix, because anybody may write thousands.
     """
@@ -133,7 +133,7 @@ def _answer(
 def _protected(
     keys: Sequence[str], before: Mapping[str, str], after: Mapping[str, str], context: DecisionContext
 ) -> Iterator[LabelChange]:
-    """Yield the changes of labels that something selects by. NB: nobody can set the label with the name."""
+    """Yield the changes of labels that a selector uses. NB: no user can set the label with the namespace's name."""
     cluster = context.cluster
     has_consents = _is_consent_required(context.rules.config, cluster)
     consented = _consented(keys, before, after, cluster) if has_consents else frozenset()

@@ -15,9 +15,9 @@ A change breaks a network if a new attachment would differ from the old ones:
 | --- | --- | --- |
 | white space, order of keys, labels, other annotations | no | the network is the same |
 | `cniVersion`, `mtu`, `dns`, a new capability, other keys of a plugin | no | the pod stays in its network |
-| a text that could not be read before | no | nobody could attach with it |
+| a text that could not be read before | no | no pod could attach with it |
 | a text that cannot be read any more | yes | a recreated pod does not start |
-| text <-> none (the node's own file) | yes | somebody else defines the network |
+| text <-> none (the node's own file) | yes | the network has another author |
 | network name | yes | IPAM and GC keep their records under it |
 | plugin types, their number and order | yes | another program attaches, and detaches |
 | a key of ATTACHES_BY, such as `master`, `bridge`, `vlan` | yes | the attachment ends in another place |
@@ -44,7 +44,8 @@ from webhook.admission.view.parsecache import read_config
 from webhook.admission.wording import usetext
 
 CLEANERS = frozenset({NAMESPACE_CONTROLLER, GARBAGE_COLLECTOR})
-"""Controllers of kube-controller-manager that delete what nobody can keep (--use-service-account-credentials)."""
+"""Controllers of kube-controller-manager that delete objects which users cannot keep
+(--use-service-account-credentials)."""
 
 ATTACHES_BY = (*facts.attaching_keys(), "mode", "vrfname", "topology", "netAttachDefName", "subnets")
 """Keys that determine where an attachment ends. Most of them choose something of the node; a few do not."""

@@ -103,7 +103,7 @@ def _check_unread(request: Request, template: Object) -> Decision:
 
 
 def _key_of(request: Request, new: Object, context: DecisionContext) -> Hashable | None:
-    """Return all that the decision depends on beside the context; None for a pod that is too large to be remembered.
+    """Return all that the decision depends on besides the context; None for a pod that is too large to be remembered.
 
     NB: /mutate judges with the same context, but without plugins.
     """
@@ -149,7 +149,7 @@ def _read(pod: Object, request: Request, context: DecisionContext, limits: Revie
 
 
 def _as_part_of_old(asked: PodSelections, request: Request, context: DecisionContext) -> PodSelections:
-    """Return what a pod asks for that exceeded a limit before the UPDATE, and now asks for no more than before.
+    """Return the requests of a pod that exceeded a limit before the UPDATE and have not grown.
 
     NB: removing is always possible. A pod that was stored before the limits, and that could start, does not exceed them
     by far.
@@ -236,7 +236,7 @@ def _judge(
 def _judge_items(
     asked: PodSelections, items: frozenset[int | None], subject: Subject, context: DecisionContext
 ) -> tuple[list[Refusal], list[tuple[str, Refusal]], list[Verdict]]:
-    """Return the refused items, what policies on trial would refuse (with their mode), and each item's verdict."""
+    """Return the refused items, the refusals of policies on trial (with their mode), and each item's verdict."""
     cluster, rules = context.cluster, context.rules
     refusals: list[Refusal] = []
     trials: list[tuple[str, Refusal]] = []
@@ -296,7 +296,7 @@ def _missing(asked: PodSelections, problems: Sequence[SpecError]) -> tuple[tuple
 
 
 class _Advice(NamedTuple):
-    """What to do about a missing network; `allowed`: the networks that the pod may use, as text."""
+    """The advice about a missing network; `allowed`: the networks that the pod may use, as text."""
 
     hint: Hint
     allowed: str = ""

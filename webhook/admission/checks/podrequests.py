@@ -1,12 +1,12 @@
-"""A pod can only ask its networks for what they can give: addresses, gateways, and what their capabilities promise.
+"""A pod can only ask its networks for addresses, gateways and capabilities that they can give.
 
 Fields restricted: `ips`, `mac`, `portMappings`, `bandwidth`, `infiniband-guid`, `default-route` of each element of the
-networks and default-network annotations. Values allowed: those that the plugins of the network accept, as far as their
-schemas tell (codes NAD6xx); an address of host-local once in a pod. Warned about: requests without effect, and
+networks and default-network annotations. Values allowed: those that the plugins of the network accept, according to
+their schemas (codes NAD6xx); an address of host-local once in a pod. Warned about: requests without effect, and
 addresses that another running pod asks for on the same network. Operations: CREATE and UPDATE, new items only. Exempt:
 templates from the comparison with other pods, because their own pods are among those; plugin types without a schema,
-and plugin types that the settings exempt.
-Example refusal: `[0].ips[0]: NAD601: IPAM host-local of this network does not hand out this address: "10.2.0.5"; ...`
+and plugin types that the settings exempt. Example refusal: `[0].ips[0]: NAD601: IPAM host-local of this network does
+not hand out this address: "10.2.0.5"; ...`
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class PodClaim(NamedTuple):
 
 
 class Requests(NamedTuple):
-    """What the check finds: problems, surprises, and the addresses that other pods may claim as well."""
+    """The findings of the check: problems, surprises, and the addresses that other pods may claim as well."""
 
     problems: tuple[SpecError, ...] = ()
     surprises: tuple[SpecError, ...] = ()
@@ -97,7 +97,7 @@ def find(
 
 
 def _offer(element: NetworkSelectionElement, context: DecisionContext) -> Support:
-    """Return what a network can give; the cache keeps it beside the network's configuration. Raises OutOfTurnError."""
+    """Return the requests that a network supports; the cache keeps them. Raises OutOfTurnError."""
     network = context.cluster.network(element.namespace, element.name)
     config, plugins = network.config if network is not None else None, context.configuration.plugins
     if config is None or plugins is None:

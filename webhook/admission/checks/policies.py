@@ -1,11 +1,10 @@
 """Access policies and their configuration are readable, and their authors are warned of likely mistakes.
 
 Fields restricted: `metadata.name` and all of `spec` of NetworkAttachmentPolicy and NetworkAttachmentPolicyConfig.
-Values allowed: those that `access.reading` reads without a problem: what the schema of the CRDs allows, less a few
-values that a schema cannot exclude. Operations: CREATE, UPDATE that changes the spec; never DELETE, so that a mistake
-can be removed. Exempt: nobody; RBAC decides who may write them.
-Example refusal: `spec.attachments[0].limits.ips.cidrs[1]: this value is not allowed: "10.1.0.0"; allowed: a CIDR such
-as 10.1.0.0/16 or 2001:db8::/64`.
+Values allowed: those that `access.reading` reads without a problem: those that the schema of the CRDs allows, less a
+few that a schema cannot exclude. Operations: CREATE, UPDATE that changes the spec; never DELETE, so that a mistake can
+be removed. Exempt: nobody; RBAC decides who may write them. Example refusal: `spec.attachments[0].limits.ips.cidrs[1]:
+this value is not allowed: "10.1.0.0"; allowed: a CIDR such as 10.1.0.0/16 or 2001:db8::/64`.
 """
 
 from __future__ import annotations

@@ -221,7 +221,7 @@ class _Reader:
 
 
 def _allowed_type(value: object, key: Key) -> str:
-    """Return what a key holds, if a value is not of that type; "" if it is."""
+    """Return the expected type of a key in words, if a value has another type; "" if it has that type."""
     if key.type == "any":
         return ""
     python_type, words = JSON_TYPES[key.type]

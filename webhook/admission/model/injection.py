@@ -1,6 +1,6 @@
 """The settings of injection, and the annotations by which pods, networks and namespaces steer it.
 
-An annotation that nobody reads may resemble one that asks for networks; the pod would start without them.
+An annotation that no program reads may resemble one that asks for networks; the pod would start without them.
 `find_misspelt` finds such annotations. It compares only keys that contain `cncf` or `multus`, so all others are cheap.
 """
 
@@ -31,7 +31,7 @@ BY_PLUGIN = "DevicePlugin"
 BY_CLAIM = "ResourceClaim"
 SOURCES = (BY_PLUGIN, BY_CLAIM)
 NATIVE_RESOURCES = frozenset({"cpu", "memory", "storage", "ephemeral-storage", "pods"})
-"""Resources of Kubernetes itself, beside hugepages of each size (core/v1 ResourceName)."""
+"""Resources of Kubernetes itself, besides hugepages of each size (core/v1 ResourceName)."""
 NODE_SELECTOR = "k8s.v1.cni.cncf.io/nodeSelector"
 """On a definition: one label, `key=value` or `key`, of the nodes that have the network (network-resources-injector)."""
 
@@ -98,8 +98,8 @@ ANNOTATIONS = (NETWORKS, DEFAULT_NETWORK, INJECT, INJECT_INTO, MIRROR)
 class Injection:
     """Settings of /mutate, and of the check that /validate makes of its result.
 
-    `mode`: topUp raises the target container's amounts to what the networks need; honor keeps every amount that the pod
-    has. `exposes_hugepages` needs `exposes_netinfo`. `resource_name_keys`: annotations of definitions that name a
+    `mode`: topUp raises the target container's amounts to the needs of the networks; honor keeps every amount that the
+    pod has. `exposes_hugepages` needs `exposes_netinfo`. `resource_name_keys`: annotations of definitions that name a
     resource. `annotations_by_label`: a pod whose label of that key is "true", in any letter case, gets these
     annotations; if two labels set the same annotation, the later label in the alphabet wins. `read`: the labels and
     annotations of a pod that these settings read.

@@ -26,7 +26,7 @@ SECTION = "limits"
 
 
 class ReviewLimits(NamedTuple):
-    """The limits; each is at least 1. The module's table says what they count."""
+    """The limits; each is at least 1. The module's table says how they count."""
 
     networks_per_pod: int = 64
     values_per_pod: int = 4096

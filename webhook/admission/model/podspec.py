@@ -1,7 +1,7 @@
-"""A pod as plain JSON: what injection reads in it, and how injection makes a changed pod of it.
+"""A pod as plain JSON: the parts that injection reads, and the functions that make a changed pod.
 
-Injection calls `is_readable` once; the other functions need a readable pod. Nobody changes a pod in place: `put` copies
-the objects on the way to the new value and shares all others, so a comparison soon finds what differs.
+Injection calls `is_readable` once; the other functions need a readable pod. No function changes a pod in place: `put`
+copies the objects on the way to the new value and shares all others, so a comparison soon finds what differs.
 
 The amounts of resources are quantities (apimachinery, pkg/api/resource/quantity.go):
 
@@ -71,7 +71,7 @@ def has_outline(pod: object) -> bool:
 
 
 def has_readable_requests(pod: object) -> bool:
-    """Say the same about the fields that determine what a pod requests."""
+    """Say the same about the fields that determine the requests of a pod."""
     return isinstance(pod, dict) and _fits(pod, _REQUESTS)
 
 

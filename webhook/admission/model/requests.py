@@ -76,14 +76,14 @@ class SentDevices(Protocol):
 
 
 class Object(NamedTuple):
-    """An API object, as far as decisions need it.
+    """The parts of an API object that decisions need.
 
     `labels`, `annotations` and `service_account` of a workload are those of its pod template: a workload is judged as
     the pod that it would create. `config` is `spec.config` of a definition, None when absent; it may have any JSON
-    type, because a file may hold what the API server would refuse. `spec` is the whole spec of a policy or of the
-    configuration as plain JSON; of a ResourceClaim, a claim template or a DeviceClass it is a value of `dra.claims`;
-    of other kinds it is None. `sent` is the pod as it was sent, which most decisions never decode. `node_name` is the
-    node of a pod, "" until it is scheduled. `devices` is None for an object without a pod.
+    type, because a file may hold values that the API server would refuse. `spec` is the whole spec of a policy or of
+    the configuration as plain JSON; of a ResourceClaim, a claim template or a DeviceClass it is a value of
+    `dra.claims`; of other kinds it is None. `sent` is the pod as it was sent, which most decisions never decode.
+    `node_name` is the node of a pod, "" until it is scheduled. `devices` is None for an object without a pod.
     """
 
     name: str = ""
@@ -181,11 +181,11 @@ class Decision(NamedTuple):
     """The decision about one request.
 
     `rules`: ids of the rules that decided, for logs, metrics and the audit log; empty if no rule applied. `policies`:
-    names of the policies that decided, for the audit log. `trials`: what policies of mode Warn and Audit would have
-    refused, for logs and the audit log. `missing`: namespace and name of the networks that do not exist, if nothing
-    else is wrong with the object. `unknown`: namespaces that are not known and whose labels matter. `unknown_devices`:
-    kind, namespace and name of unknown claims, templates and classes that may change the decision. A decision with
-    either of these is final only if nobody can ask the API server. `operations`: the JSON Patch for the object.
+    names of the policies that decided, for the audit log. `trials`: the refusals of policies of mode Warn and Audit,
+    for logs and the audit log. `missing`: namespace and name of the networks that do not exist, if nothing else is
+    wrong with the object. `unknown`: namespaces that are not known and whose labels matter. `unknown_devices`: kind,
+    namespace and name of unknown claims, templates and classes that may change the decision. A decision with either of
+    these is final only if the caller cannot ask the API server. `operations`: the JSON Patch for the object.
     """
 
     is_allowed: bool = True

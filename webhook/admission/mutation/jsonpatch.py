@@ -61,7 +61,7 @@ def equal(one: object, other: object) -> bool:
 
 
 class _Draft:
-    """A changing document. It changes its own copies in place, and copies what it shares with the original."""
+    """A changing document. It changes its own copies in place, and copies parts that it shares with the original."""
 
     def __init__(self, document: Any) -> None:
         self.document = document

@@ -110,7 +110,7 @@ def _items(volume: Json) -> list[Any] | None:
 
 
 def _key(item: Any) -> object:
-    """Return what identifies an item, without the defaults of the API server (`fieldRef.apiVersion`)."""
+    """Return the fields that identify an item, without the defaults of the API server (`fieldRef.apiVersion`)."""
     field, resource = item.get("fieldRef") or {}, item.get("resourceFieldRef") or {}
     return item.get("path"), field.get("fieldPath"), resource.get("containerName"), resource.get("resource")
 

@@ -92,7 +92,7 @@ def mutate(
 def inject_annotations(pod: Json, annotations_by_label: Mapping[str, Mapping[str, str]]) -> Json:
     """Return the pod with the annotations of every label that is "true"; labels in alphabetical order.
 
-    They replace the pod's own annotations, and what they select is judged like any other request.
+    They replace the pod's own annotations, and the networks that they select are judged like any others.
     """
     labels = podspec.labels_of(pod)
     for label, given in sorted(annotations_by_label.items()):

@@ -1,4 +1,4 @@
-"""What the scheduler reads of a pod: device plugin resources, and the node selector.
+"""The fields of a pod for the scheduler: device plugin resources, and the node selector.
 
 The target container gets the resources. It is the container that the pod names, else the first ordinary one. It may be
 an ordinary container or a sidecar. An init container that ends cannot be the target: the kubelet passes its devices on.

@@ -1,4 +1,4 @@
-"""What a plugin requires of its network: a plugin before it, IPAM, capabilities, a device (CNI 1.1 §3)."""
+"""The requirements of a plugin on its network: a plugin before it, IPAM, capabilities, a device (CNI 1.1 §3)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OTHER_CAPABILITIES = frozenset({"aliases", "dns"})
 
 
 def order_findings(placed: Placed) -> Findings:
-    """Yield that a plugin is at the wrong place: an IPAM plugin outside `ipam`, a chained plugin that comes first."""
+    """Yield a plugin in the wrong place: an IPAM plugin outside `ipam`, or a chained plugin that comes first."""
     schema = placed.schema
     if schema.kind == "ipam":
         detail = f"{schema.type} hands out addresses and does not make an interface"
@@ -30,7 +30,7 @@ def order_findings(placed: Placed) -> Findings:
 
 
 def no_ipam_findings(schema: PluginSchema, path: str) -> Findings:
-    """Yield that the plugin in the `ipam` object at `path` does not hand out addresses."""
+    """Yield the plugin in the `ipam` object at `path` if it does not hand out addresses."""
     detail = f"the plugin {schema.type} does not hand out addresses"
     yield PluginFinding(code="NAD403", path=join(path, "type"), detail=detail, fix="write an IPAM plugin")
 
@@ -50,7 +50,7 @@ def predecessor_findings(placed: Placed) -> Findings:
 
 
 def requirement_findings(placed: Placed, *, has_resource: bool) -> Findings:
-    """Yield that required IPAM is absent, and that nothing gives the plugin its device.
+    """Yield a finding if required IPAM is absent, and one if no source gives the plugin its device.
 
     `has_resource`: whether a device is given: the network names a resource, for which Multus fills in a deviceID, or a
     ResourceClaim gives the device.
@@ -80,7 +80,7 @@ def misspelt_findings(placed: Placed, budget: Budget) -> Findings:
 
 
 def capability_findings(placed: Placed, ipam: PluginSchema | None) -> Findings:
-    """Yield declared capabilities that nobody reads, and a missing one without which the plugin does nothing.
+    """Yield declared capabilities that no plugin reads, and a missing one without which the plugin does nothing.
 
     `ipam`: the schema of its IPAM plugin, which reads the same `runtimeConfig`.
     """

@@ -28,7 +28,7 @@ WARNINGS_MAX = 16
 """Warnings of one configuration: the API server shows 4,096 characters of warnings, each of at most 256."""
 
 PLUGIN_VALUES = 4
-"""The cost of a plugin beside its values: checking its place in the list takes as long as checking four values."""
+"""The cost of a plugin besides its values: checking its place in the list takes as long as checking four values."""
 
 ENVELOPE = frozenset(
     {
@@ -99,7 +99,7 @@ class _Walk:
         self.budget = Budget(checks.values_max)
 
     def unknown_type(self, name: str, path: str) -> Findings:
-        """Yield that a type has no schema, once for each type."""
+        """Yield a finding about a type without a schema, once for each type."""
         if name in self.reported or self.checks.unknown_types == "Off":
             return
         self.reported.add(name)

@@ -1,4 +1,4 @@
-"""One finding about a plugin's configuration, or about what a pod asks of a network: its code, its place, its text.
+"""One finding about a plugin's configuration, or about a pod's request to a network: its code, its place, its text.
 
 Codes are stable, and their texts are in `webhook/plugindata/_codes.json`. NAD1xx: keys and types. NAD2xx: values and
 limits. NAD3xx: IPAM and addresses. NAD4xx: order, chaining, capabilities. NAD5xx: surprises. NAD6xx: pods and their

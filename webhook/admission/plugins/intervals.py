@@ -1,4 +1,4 @@
-"""Ranges of addresses: which of them overlap, in n log n comparisons, and whether an address is in a network."""
+"""Ranges of addresses: finds those that overlap in n log n comparisons, and looks an address up in networks."""
 
 from __future__ import annotations
 

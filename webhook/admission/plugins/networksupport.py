@@ -61,7 +61,7 @@ class Ipam:
     _route_spans: Spans = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        """Prepare, once, what the addresses of pods are compared with."""
+        """Prepare, once, the networks that the addresses of pods are compared with."""
         spans = tuple((place_of(one.first), place_of(one.last), Spans(one.excluded), one) for one in self.ranges)
         object.__setattr__(self, "_spans", spans)
         object.__setattr__(self, "_subnet_spans", Spans(self.subnets))
@@ -90,7 +90,7 @@ class Ipam:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Support:
-    """Which requests of pods a network supports, as far as its plugins are known.
+    """The requests of pods that the known plugins of a network support.
 
     `ipams`: the IPAM plugins that can be read. `readers`: by capability, the types of the plugins that declare and read
     it. `unread`: declared capabilities that no plugin reads. `is_plain`: whether its interface has exactly the
@@ -113,7 +113,7 @@ class Support:
 
 
 def read_support(config: NetworkConfigList, checks: PluginChecks) -> Support:
-    """Return what a network supports: nothing, if it has more than `checks.values_max` values."""
+    """Return the requests that a network supports: none, if it has more than `checks.values_max` values."""
     known = [(plugin, checks.schema_of(plugin.type)) for plugin in config.plugins]
     budget = Budget(checks.values_max)
     try:

@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 KeyType = Literal["string", "integer", "boolean", "array", "object", "map", "any", ""]
-"""What a key may hold. `map`: the author chooses the keys, and all values have one type. `any`: not checked. "": see
-`Key.shape`."""
+"""The types of a key. `map`: the author chooses the keys, and all values have one type. `any`: not checked.
+"": see `Key.shape`."""
 Kind = Literal["main", "meta", "ipam"]
-"""`main` makes an interface, `meta` changes what earlier plugins made, `ipam` hands out addresses inside `ipam`."""
+"""`main` makes an interface, `meta` changes an existing one, `ipam` hands out addresses inside `ipam`."""
 Format = Literal["mac", "ip", "cidr", "destination", "ifname", "link", "decimal"]
 """Forms of a text, as Go's net.ParseMAC, net.ParseIP, net.ParseCIDR, the kernel and strconv.Atoi read them.
 
@@ -52,7 +52,7 @@ GO_INTEGERS: Mapping[GoInteger, tuple[int, int]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Touch:
-    """What a key touches: the node, or other networks. Access rules judge by it.
+    """The effect of a key on the node or on other networks. Access rules judge by it.
 
     `default`: what the plugin takes when the key is unset (`{name}`: the network's); with `default_when`, only if those
     keys have these values. `separator`: between the parts of one text. `in_container`: a key beside this one; where it
@@ -76,7 +76,7 @@ class ReadKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
-    """What one key may hold.
+    """The allowed values of one key.
 
     `go`: the Go type of an integer. `minimum`, `maximum`: of an integer, or of the number of items. `values`: the
     closed list of values, with `any_case` in any letter case; "" is always the same as absent. `code`, `detail`: of
@@ -142,8 +142,9 @@ class PluginSchema:
     repository, commit, files. `also_reads`: keys that no check looks at. `beside`: keys that an IPAM program reads
     outside `ipam`. `chained_only`: whether a plugin must come before it; if none does, it fails with `chained_refusal`.
     `ipam_refusal`: its error when IPAM is required and absent. `device_keys`: one of them must name its device, unless
-    a resource name lets Multus fill it in; otherwise it fails with `device_refusal`. `capabilities`: what it reads of
-    `runtimeConfig`; `idle_without`: a capability without which it does nothing. `rules`: names in `rules.registry`.
+    a resource name lets Multus fill it in; otherwise it fails with `device_refusal`. `capabilities`: the keys of
+    `runtimeConfig` that it reads; `idle_without`: a capability without which it does nothing. `rules`: names in
+    `rules.registry`.
     """
 
     type: str

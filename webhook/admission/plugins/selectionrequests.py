@@ -1,4 +1,4 @@
-"""Compares the requests of one network selection element with what its network supports (NPWG v1.3 §4.1.2.1).
+"""Compares the requests of one network selection element with the support of its network (NPWG v1.3 §4.1.2.1).
 
 A request is refused if the plugin refuses it on every node: host-local refuses an address that it does not hand out,
 static and whereabouts an address without prefix, the kernel a gateway that is not on the link. The other findings are

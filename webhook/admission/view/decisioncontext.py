@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 WARN, DENY, OFF = "Warn", "Deny", "Off"
 IN_USE_MODES = (WARN, DENY, OFF)
-"""What happens to the deletion or change of a definition that running pods use."""
+"""The modes for the deletion or change of a definition that running pods use."""
 
 
 class Cluster(Protocol):
@@ -75,7 +75,7 @@ class Cluster(Protocol):
         """Return the labels of a namespace; of an unknown one, its name alone."""
 
     def recall(self, key: Hashable, make: Callable[[], T]) -> T:
-        """Return what `make` returned for this key before, or call it.
+        """Return the earlier result of `make` for this key, or call it.
 
         For indexes over the snapshot. They outlive the pods and the devices of a snapshot, and must not read these.
         """
@@ -85,9 +85,9 @@ class Cluster(Protocol):
 class Configuration:
     """The parts of a NadmitConfiguration, which admins may change while a server runs.
 
-    `injection`: None if /mutate changes no pod, and /validate does not look for what it would have changed. `plugins`:
-    None if only the envelope of CNI configurations is checked, and requests of pods are not compared with their
-    networks. `drivers`: None if claims are not checked. `limits`: how much one object may ask for.
+    `injection`: None if /mutate changes no pod, and /validate does not check its work. `plugins`: None if only
+    the envelope of CNI configurations is checked, and requests of pods are not compared with their networks. `drivers`:
+    None if claims are not checked. `limits`: how much one object may ask for.
     """
 
     injection: Injection | None = field(default_factory=Injection)

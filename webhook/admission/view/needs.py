@@ -61,8 +61,8 @@ def count_needs(
     """Return how many of each resource a device plugin must give, by the resource's name in alphabetical order.
 
     A network counts once for each resource that it names. It does not count if a ResourceClaim gives its devices. That
-    is so for a definition that names this source, and for a definition without a source in a pod with claims: nobody
-    knows the devices of a claim before its allocation.
+    is so for a definition that names this source, and for a definition without a source in a pod with claims: the
+    devices of a claim are unknown before its allocation.
     """
     default = BY_CLAIM if has_claims else BY_PLUGIN
     needing = (network for network in networks if (source_of(network.annotations) or default) == BY_PLUGIN)

@@ -1,4 +1,4 @@
-"""What pods may attach to, for admins: one network (`answer`), or all of them (`list_permissions`).
+"""The networks that pods may attach to, for admins: one (`answer`), or all of them (`list_permissions`).
 
 An admin may know which networks exist, so an answer says whether a network exists. The refusal in it is the one that
 the pod would get, which does not say so (side door 22).
@@ -27,7 +27,7 @@ from webhook.admission.view.decisioncontext import Cluster, DecisionContext
 
 
 class Grant(NamedTuple):
-    """One way to be allowed. `asks`: what the pod may ask for. `rule` is None if the posture decides."""
+    """One way to be allowed. `asks`: the requests that the pod may make. `rule` is None if the posture decides."""
 
     decided: str
     asks: str
@@ -63,7 +63,7 @@ class Answer(NamedTuple):
     """The answer about one network, with help for the admin.
 
     `allowed`: some networks that the pod may use. `near`: a network of a similar name, if this one does not exist.
-    `problems`: why nobody can attach the network.
+    `problems`: why no pod can attach to the network.
     """
 
     subject: Subject
@@ -75,7 +75,7 @@ class Answer(NamedTuple):
 
 
 class Permissions(NamedTuple):
-    """What pods of a namespace may attach to. `denies`: Deny rules about this pod, also those on trial.
+    """The networks that pods of a namespace may attach to. `denies`: Deny rules about this pod, also those on trial.
 
     `others`: rules about pods of the namespace with other labels or another service account. `levels`: the levels of
     the definitions in the namespace, by mode.
@@ -201,7 +201,7 @@ def _each_alone(mode: str, cluster: Cluster) -> Sequence[Index]:
 
 
 def _problems(item: Item, cluster: Cluster) -> tuple[SpecError, ...]:
-    """Return why the network cannot be attached in this way. An admin may see what its configuration says."""
+    """Return why the network cannot be attached in this way. An admin may see its configuration."""
     if item.network is None or item.network.problems:
         return item.network.problems if item.network is not None else ()
     selected, default = ([], item.element) if item.replaces_default else ([item.element], None)

@@ -11,7 +11,7 @@ from webhook.admission.wording.answers import refuse_for_now, who
 from webhook.admission.wording.networktext import Hint, missing_fix
 
 SOURCE = "the claim"
-"""What the author changes when a network is refused."""
+"""The part that the author changes when a network is refused."""
 CLAIMS_SHOWN_MAX = 5
 """Claims that one message names."""
 

@@ -158,11 +158,11 @@ def opt_out_unclear(value: str) -> AdmissionWarning:
 
 
 def unread_annotations(annotations: Iterable[str], kind: GroupKind) -> tuple[AdmissionWarning, ...]:
-    """Warn of annotations that nobody reads, and that resemble one that asks for networks."""
+    """Warn of unused annotations that resemble one that asks for networks."""
     base = f"{template_path(kind)}metadata.annotations"
     return tuple(
         AdmissionWarning(
-            f"{base}[{key}]", f'nobody reads this annotation, so it attaches nothing; did you mean "{meant}"?'
+            f"{base}[{key}]", f'no program reads this annotation, so it attaches nothing; did you mean "{meant}"?'
         )
         for key, meant in find_misspelt(annotations)
     )

@@ -106,7 +106,7 @@ def _change(change: LabelChange) -> str:
 
 
 def _use(change: LabelChange) -> str:
-    """Return what a label is for: `policies "a", "b" and 3 more select namespaces by it`."""
+    """Return the purpose of a label: `policies "a", "b" and 3 more select namespaces by it`."""
     uses = ["it sets the level of definitions"] if change.is_level else []
     uses += [f"{_policies(change.policies)} by it"] if change.policies else []
     uses += ["an owner shares a network by it"] if change.has_consent else []

@@ -56,7 +56,7 @@ def find_unreadable(policies: Policies) -> Iterator[Unreadable]:
 
 
 def _effect(problem: Unreadable) -> str:
-    """Return what a problem means for decisions (`cniplugin.access.reading`)."""
+    """Return the effect of a problem on decisions (`cniplugin.access.reading`)."""
     if problem.kind == CONFIG_KIND:
         return _CONFIG
     return _RULE if problem.is_of_rule else _POLICY

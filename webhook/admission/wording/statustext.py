@@ -1,4 +1,4 @@
-"""Texts about the annotation `network-status`, written by somebody who is not a node."""
+"""Texts about the annotation `network-status`, written by a user who is not a node."""
 
 from __future__ import annotations
 

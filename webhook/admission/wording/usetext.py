@@ -108,7 +108,7 @@ def place(finding: PluginFinding, item: int | None) -> SpecError:
 
 
 def duplicate(claim: Claim, *, by: str) -> PluginFinding:
-    """Return that somebody else asks for an address; `by`: who, as the beginning of a sentence."""
+    """Return the text about an address that other pods ask for; `by`: those pods, as the beginning of a sentence."""
     what, code = ("MAC address", "NAD612") if claim.is_mac else ("address", "NAD611")
     detail = f"{by} for this {what} of the network as well"
     return PluginFinding(code=code, path=claim.path, detail=detail, value=claim.value, fix="ask for another one")

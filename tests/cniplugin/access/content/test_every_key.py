@@ -161,7 +161,7 @@ def test_no_spelling_leaves_the_limits(key: Key) -> None:
 
 
 @pytest.mark.parametrize("key", [key for key in KEYS if key.kind in UNLIMITED - {"gateway"}], ids=lambda key: key.name)
-def test_what_no_field_is_about_is_a_fact(key: Key) -> None:
+def test_keys_without_a_field_are_facts(key: Key) -> None:
     for spell in range(len(spellings(key.steps[-1][0]))):
         found = facts_of(build(key, "far", spell))
         assert found is not None
@@ -198,7 +198,7 @@ def test_the_module_for_the_node_is_what_the_files_say() -> None:
     assert touches.compile_spellings(files) == plugintable.SPELLINGS
 
 
-def test_keys_that_nobody_reads_touch_nothing() -> None:
+def test_unread_keys_touch_nothing() -> None:
     plain = {"type": "macvlan", "master": "bond1"}
     for more in (
         {"bridge": "br-infra", "deviceID": "0000:03:00.1", "links": [{"name": "bond0"}]},

@@ -279,7 +279,7 @@ def test_delegates_without_a_type_and_that_are_no_objects() -> None:
     assert unparsed({"type": "a", "delegate": 5, "DELEGATES": [7, {"type": "b"}]}).plugin_types == ("a", "b")
 
 
-def test_what_belongs_to_the_runtime() -> None:
+def test_keys_of_the_runtime() -> None:
     found = facts(
         {"type": "macvlan", "runtimeConfig": {"mac": "x"}},
         {"type": "tuning", "prevResult": {"ips": [1]}},

@@ -39,7 +39,7 @@ def found(*plugins: dict[str, Any], **top: Any) -> list[tuple[str, str]]:
     ],
     ids=str,
 )
-def test_what_belongs_to_the_runtime_is_refused(written: dict[str, Any]) -> None:
+def test_keys_of_the_runtime_are_refused(written: dict[str, Any]) -> None:
     (key,) = written
     assert found({**BRIDGE, **written}) == [("cni-runtime", f"plugins[0].{key}")]
     nested = {"type": "mine", "delegate": {**BRIDGE, **written}}
@@ -65,7 +65,7 @@ def test_an_empty_value_is_permitted(written: dict[str, Any]) -> None:
     assert found({**BRIDGE, **written}) == []
 
 
-def test_nobody_reads_the_top_level_beside_plugins() -> None:
+def test_the_top_level_beside_plugins_is_not_read() -> None:
     assert found(BRIDGE, runtimeConfig={"mac": "x"}, prevResult={"ips": [1]}, ipam={"type": "host-device"}) == []
 
 
@@ -99,7 +99,7 @@ def test_the_ipam_programs_are_those_of_the_table() -> None:
     assert {kind for kind, known in PLUGINS.items() if known[0] == "ipam"} == unsafeconfig.IPAM_PROGRAMS
 
 
-def test_it_is_worked_out_once_whatever_the_setting() -> None:
+def test_it_is_computed_once_for_any_setting() -> None:
     config = read({**BRIDGE, "runtimeConfig": {"mac": "x"}})
     one, other = unsafe(config, meta_plugin_types=()), unsafe(config, meta_plugin_types=("bridge",))
     assert [problem.rule for problem in other] == ["cni-meta-plugin", "cni-runtime"]

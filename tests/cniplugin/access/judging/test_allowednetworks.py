@@ -60,7 +60,7 @@ def shared(world: FakeCluster, namespace: str, name: str) -> FakeCluster:
         (rules_of({"name": "d", "action": "Deny", "networks": [{"names": ["lan"]}]}), ("default/internet",)),
     ],
 )
-def test_what_is_listed(rules: Rules, expected: tuple[str, ...]) -> None:
+def test_the_listed_networks(rules: Rules, expected: tuple[str, ...]) -> None:
     world = shared(cluster(), "green", "shared")
     assert list_allowed(BLUE, rules, world) == (expected, False)
 

@@ -1,4 +1,4 @@
-"""Level Baseline finds each key with an effect outside the pod, and permits what an admin lists."""
+"""Level Baseline finds each key with an effect outside the pod, and permits the keys that an admin lists."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def chain(*plugins: dict[str, Any]) -> dict[str, Any]:
     ],
     ids=lambda value: json.dumps(value)[:70] if isinstance(value, dict) else "",
 )
-def test_what_stays_within_the_pod_or_is_listed(conf: dict[str, Any], given: BaselineLists) -> None:
+def test_definitions_that_stay_within_the_pod_or_are_listed(conf: dict[str, Any], given: BaselineLists) -> None:
     assert breaches(conf, given, RESOURCE) == ()
 
 
@@ -174,7 +174,9 @@ def test_what_stays_within_the_pod_or_is_listed(conf: dict[str, Any], given: Bas
     ],
     ids=lambda value: json.dumps(value)[:70] if isinstance(value, dict) else "",
 )
-def test_what_reaches_beyond_the_pod(conf: dict[str, Any] | None, given: BaselineLists, found: list[str]) -> None:
+def test_definitions_that_reach_beyond_the_pod(
+    conf: dict[str, Any] | None, given: BaselineLists, found: list[str]
+) -> None:
     assert sorted(paths(conf, given)) == sorted(found)
 
 
@@ -186,7 +188,7 @@ def test_a_nested_plugin_is_judged_by_its_own_masters() -> None:
 
 
 def test_each_kind_of_touch_is_judged_or_stays_in_the_pod() -> None:
-    """This test fails for a new kind of the table until somebody decides about it."""
+    """This test fails for a new kind of the table until a maintainer decides about it."""
     harmless = {"container-interface", "mac", "pool"}
     assert set(KINDS) - set(baseline._JUDGES) == harmless
 
@@ -273,7 +275,7 @@ def test_a_definition_that_cannot_be_read_is_for_others_to_refuse() -> None:
     assert baseline.find(network, facts_of(network), NOTHING) == ()
 
 
-def test_a_hostile_definition_is_told_in_part() -> None:
+def test_a_hostile_definition_is_reported_in_part() -> None:
     """The first keys of each kind are enough, because rules lift all breaches of a kind, or none."""
     trunk = [{"id": number % 4000 + 1} for number in range(5000)]
     found = breaches({"type": "bridge", "vlanTrunk": trunk})

@@ -213,7 +213,7 @@ def test_allow(config: dict[str, Any] | None, of: Writing, reason: str) -> None:
     assert verdict.code == ("NotWithinDefinitionRule" if reason else "DefinitionAllowRule")
 
 
-def test_one_of_several_allows_is_enough_and_the_nearest_is_told() -> None:
+def test_one_of_several_allows_is_enough_and_the_nearest_is_reported() -> None:
     far = {**ALLOW, "name": "far", "config": {"pluginTypes": ["x"], "masters": ["x"]}}
     near = {**ALLOW, "name": "near", "config": {"masters": ["x"]}, "message": "ask first"}
     verdict = judge(far, near)
@@ -243,7 +243,7 @@ def test_one_of_several_allows_is_enough_and_the_nearest_is_told() -> None:
     ],
     ids=repr,
 )
-def test_what_is_allowed_in_words(config: dict[str, Any] | None, words: str) -> None:
+def test_the_allowed_values_in_words(config: dict[str, Any] | None, words: str) -> None:
     narrow = {**ALLOW, "config": {"masters": ["x"]}} if config is None else {**ALLOW, "config": config}
     of = writing('{"cniVersion":"1.0.0","type":"z","master":"z"}', resource="z", shared="*")
     verdict = judge({**ALLOW}, of=writing(None)) if config is None else judge(narrow, of=writing(None))

@@ -77,7 +77,7 @@ def allow(**more: Any) -> dict[str, Any]:
     ],
     ids=repr,
 )
-def test_what_a_deny_says_about_the_network(entry: dict[str, Any], of: Item, reason: str) -> None:
+def test_the_reason_of_a_deny_about_the_network(entry: dict[str, Any], of: Item, reason: str) -> None:
     verdict = judge(BLUE, of, rules_of(deny(networks=[{"namespaces": ["nowhere"]}, entry]), posture="Open"))
     assert (verdict.code, verdict.reason) == ("DenyRule", reason)
     assert verdict.fix == "remove this item, or ask #net-team for an exception"
@@ -98,11 +98,11 @@ def test_what_a_deny_says_about_the_network(entry: dict[str, Any], of: Item, rea
     ],
     ids=repr,
 )
-def test_what_a_rule_is_not_about(entry: dict[str, Any], of: Item) -> None:
+def test_networks_that_a_rule_does_not_select(entry: dict[str, Any], of: Item) -> None:
     assert judge(BLUE, of, rules_of(deny(networks=[entry]))).code in {"Posture", "BuiltinUnsafeConfig"}
 
 
-def test_what_a_deny_says_about_requests() -> None:
+def test_the_reason_of_a_deny_about_requests() -> None:
     rule = deny(onRequests=["defaultRoute", "mac", "replaceDefaultNetwork"], message="keep it")
     verdict = judge(BLUE, item(default_route=("10.0.0.1",), mac="x"), rules_of(rule, contact="c"))
     assert verdict.reason == "the request uses default-route, mac; keep it"
@@ -116,7 +116,7 @@ def test_without_requests_and_without_an_entry_a_deny_is_about_everything() -> N
     assert judge(BLUE, item(), rules_of(deny())).reason == "a rule keeps this pod from the network"
 
 
-def test_the_nearest_allow_is_told() -> None:
+def test_the_nearest_allow_is_reported() -> None:
     far = allow(name="a-far", limits={"default": "Deny"})
     near = allow(name="b-near", limits={"mac": {}}, message="ask first")
     asked = item(mac="x", interface="net1", ips=("10.0.0.1",))
@@ -221,21 +221,21 @@ class TestWithoutContent:
         limits={"default": "Deny", "bandwidth": {"required": True}},
     )
 
-    def test_the_same_text_as_if_there_were_none(self) -> None:
+    def test_the_text_is_the_same_as_without_the_network(self) -> None:
         rules = rules_of(self.hidden)
         there, not_there = (judge(BLUE, item("green", exists=exists), rules) for exists in (True, False))
         assert there == not_there
         assert there.code == "PostureIsolated"
 
-    def test_who_may_attach_in_some_way_is_told(self) -> None:
+    def test_a_pod_that_may_attach_in_some_way_gets_the_reason(self) -> None:
         rules = rules_of(allow(networks=[{"namespaces": ["green"], "pluginTypes": ["macvlan"]}]))
         assert judge(BLUE, item("green", mac="x"), rules).code == "NotWithinRule"
 
-    def test_in_the_pods_own_namespace_everything_is_told(self) -> None:
+    def test_in_the_pods_own_namespace_everything_is_shown(self) -> None:
         rules = rules_of({**self.hidden, "networks": [{"pluginTypes": ["macvlan"]}]})
         assert judge(BLUE, item(), rules).code == "NotWithinRule"
 
-    def test_where_the_namespace_is_usable_a_content_rule_is_told(self) -> None:
+    def test_a_content_rule_is_shown_if_the_namespace_is_usable(self) -> None:
         rules = rules_of(deny(networks=[{"pluginTypes": ["macvlan"]}]))
         assert judge(BLUE, item("default"), rules).code == "DenyRule"
 

@@ -57,7 +57,7 @@ BLUE = Subject(namespace="blue")
         ([{"pods": [ROUTER], "attachments": [{**ALLOW, "requireConsent": True}]}], "PostureIsolated"),
     ],
 )
-def test_what_depends_on_the_pod(policies: list[dict[str, Any]], code: str) -> None:
+def test_verdicts_that_depend_on_the_pod(policies: list[dict[str, Any]], code: str) -> None:
     assert judge_any_pod(BLUE, item(), rules(*policies)).code == code
 
 
@@ -110,7 +110,7 @@ def test_a_refusal_names_the_claim() -> None:
     assert "- infra/storage (ResourceClaim blue/nic)" in render([refusal], who="pod blue/web", judged=1)
 
 
-def test_what_a_claim_is_refused_for_is_in_the_claim() -> None:
+def test_a_claim_is_refused_only_for_its_own_content() -> None:
     asked = item().replace(source="the claim")
     assert judge(BLUE, asked, rules({"attachments": [DENY]})).fix.startswith("remove the claim, ")
 

@@ -208,7 +208,7 @@ def test_a_refusal_fits_into_an_event(
 
 @some
 @given(make.policy_sets, make.configs, make.subjects, make.items())
-def test_a_refusal_never_tells_whether_another_namespaces_network_exists(
+def test_a_refusal_never_reveals_whether_another_namespaces_network_exists(
     policies: list[dict[str, Any]], config: Config, subject: Subject, item: Item
 ) -> None:
     """Side door 22; unless the pod may attach to it in some way, or to any network of that name."""
@@ -229,7 +229,7 @@ def test_a_refusal_never_tells_whether_another_namespaces_network_exists(
 def test_a_rule_that_cannot_be_read_never_admits_more(
     policies: list[dict[str, Any]], config: Config, subject: Subject, item: Item, data: st.DataObject
 ) -> None:
-    """A Deny gets broader; an Allow accepts nothing of what it may have governed."""
+    """A Deny gets broader; an Allow accepts no request that it may have governed."""
     assume(policies)
     worse = copy.deepcopy(policies)
     spec = data.draw(st.sampled_from(worse))["spec"]
@@ -359,7 +359,7 @@ def test_any_json_is_read_as_some_policy(value: dict[str, Any], subject: Subject
 
 @some
 @given(st.one_of(make.policies(st.just("p"))).flatmap(make.broken))
-def test_a_damaged_policy_is_read_and_told(value: dict[str, Any]) -> None:
+def test_a_damaged_policy_is_read_and_reported(value: dict[str, Any]) -> None:
     read_policy(value)
 
 

@@ -223,7 +223,7 @@ def test_the_rules_of_a_namespace_and_those_of_a_pod() -> None:
     assert made.rules_in(Subject(namespace="red")) == []
 
 
-def test_a_deny_about_requests_counts_for_one_that_makes_none_only_if_asked() -> None:
+def test_a_deny_about_requests_is_found_for_an_item_without_requests_only_if_asked() -> None:
     made = build({"name": "a", "action": "Deny", "onRequests": ["mac"]})
     assert made.find(Subject(namespace="blue"), LAN) == ([], [])
     assert len(made.find(Subject(namespace="blue"), LAN, every_request=True)[0]) == 1

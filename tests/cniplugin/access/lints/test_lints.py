@@ -169,7 +169,7 @@ def test_a_deny_on_requests_shadows_no_allow() -> None:
     assert remarks(policy("guard", attachments=[{**DENY, "onRequests": ["ips"]}]), attachments=[ALLOW]) == []
 
 
-def test_of_two_equal_denies_the_second_is_told() -> None:
+def test_of_two_equal_denies_the_second_is_reported() -> None:
     first, second = policy("a", attachments=[DENY]), policy("b", attachments=[DENY])
     assert lint(first, [second]) == ()
     assert [found.name for found in lint(second, [first])] == ["shadowed"]

@@ -70,7 +70,7 @@ def condition(found: dict[str, Any], kind: str) -> dict[str, Any]:
     return dict(one)
 
 
-def test_what_is_right_and_in_force() -> None:
+def test_a_readable_object_in_force() -> None:
     assert status({"pods": [{"namespaces": ["blue"]}], "attachments": [ALLOW]}) == {
         "observedGeneration": 3,
         "matchedNamespaces": 1,
@@ -130,7 +130,7 @@ def test_matched_namespaces(spec: Any, count: int) -> None:
     assert count_namespaces(read_policy(raw(spec)), NAMESPACES) == count
 
 
-def test_what_cannot_be_read() -> None:
+def test_a_policy_with_unreadable_rules() -> None:
     spec = {
         "attachments": [
             {**ALLOW, "networks": [{"names": ["A"]}]},
@@ -165,7 +165,7 @@ def test_two_rules_of_one_name_are_one_entry() -> None:
     assert [(rule["name"], rule["state"]) for rule in found["rules"]] == [("attachments/a", "Invalid")]
 
 
-def test_what_is_wrong_with_each_of_two_rules_of_one_name_is_told() -> None:
+def test_problems_of_both_rules_of_one_name_are_reported() -> None:
     found = status(
         {"attachments": [{**ALLOW, "networks": [{"names": ["A"]}]}, {**ALLOW, "networks": [{"names": ["B"]}]}]}
     )
@@ -209,7 +209,7 @@ def test_only_what_changes_gets_a_new_time() -> None:
 @pytest.mark.parametrize(
     "previous", [{}, {"conditions": None}, {"conditions": [{"type": "Accepted"}, {"type": "Other"}]}]
 )
-def test_a_previous_status_of_somebody_else(previous: Any) -> None:
+def test_a_previous_status_by_another_writer(previous: Any) -> None:
     found = status({"attachments": [DENY]}, previous=previous, now=LATER)
     assert {one["lastTransitionTime"] for one in found["conditions"]} == {LATER}
 
@@ -226,7 +226,7 @@ JUNK = st.recursive(
 
 
 @given(JUNK, st.none() | st.integers(0, 4))
-def test_whatever_stands_there_has_a_status(spec: Any, loaded: int | None) -> None:
+def test_any_spec_has_a_status(spec: Any, loaded: int | None) -> None:
     found = status(spec, loaded=loaded)
     assert status(spec, loaded=loaded, previous=found, now=LATER) == found
 

@@ -1,4 +1,4 @@
-"""The fields about what a network touches: what an Allow permits, what a Deny matches, and both texts."""
+"""The fields about content: values that an Allow permits, values that a Deny matches, and both texts."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ TUNING = {"type": "tuning", "sysctl": {"net.core.somaxconn": "1"}, "mac": "06:00
     ],
     ids=repr,
 )
-def test_what_an_allow_does_not_list(plugin: dict[str, Any], config: dict[str, Any], reason: str) -> None:
+def test_definitions_that_an_allow_does_not_list(plugin: dict[str, Any], config: dict[str, Any], reason: str) -> None:
     verdict = write(plugin, {**ALLOW, "config": config})
     assert (verdict.code, verdict.reason) == ("NotWithinDefinitionRule", reason)
 
@@ -77,11 +77,11 @@ def test_what_an_allow_does_not_list(plugin: dict[str, Any], config: dict[str, A
     ],
     ids=repr,
 )
-def test_what_an_allow_lists(plugin: dict[str, Any], config: dict[str, Any]) -> None:
+def test_definitions_that_an_allow_lists(plugin: dict[str, Any], config: dict[str, Any]) -> None:
     assert write(plugin, {**ALLOW, "config": config}).code == "DefinitionAllowRule"
 
 
-def test_an_ipam_type_that_is_a_plugin_as_well_is_one() -> None:
+def test_an_ipam_type_that_is_also_a_plugin_counts_as_a_plugin() -> None:
     chain = {"plugins": [{"type": "acme-ipam"}, {"type": "macvlan", "ipam": {"type": "acme-ipam"}}]}
     rule = {**ALLOW, "config": {"pluginTypes": ["macvlan"], "ipamTypes": ["acme-ipam"]}}
     assert write(chain, rule).reason == "CNI plugin type acme-ipam is not one of macvlan"
@@ -109,7 +109,7 @@ def test_an_ipam_type_that_is_a_plugin_as_well_is_one() -> None:
     ],
     ids=repr,
 )
-def test_what_a_deny_finds(plugin: dict[str, Any], config: dict[str, Any], used: str) -> None:
+def test_definitions_that_a_deny_matches(plugin: dict[str, Any], config: dict[str, Any], used: str) -> None:
     verdict = write(plugin, {**DENY, "config": config})
     assert (verdict.code, verdict.reason) == ("DefinitionDenyRule", f"it uses {used}")
 
@@ -123,18 +123,18 @@ def test_what_a_deny_finds(plugin: dict[str, Any], config: dict[str, Any], used:
     ],
     ids=repr,
 )
-def test_what_a_deny_does_not_find(plugin: dict[str, Any], config: dict[str, Any]) -> None:
+def test_definitions_that_a_deny_does_not_match(plugin: dict[str, Any], config: dict[str, Any]) -> None:
     assert write(plugin, {**DENY, "config": config}).code == "DefinitionDefault"
 
 
-def test_what_is_allowed_in_words() -> None:
+def test_the_allowed_values_in_words() -> None:
     config = {"addresses": ["10.1.0.0/16"], "hostPaths": [], "masters": ["bond1"], "resourceNames": ["a/b"]}
     (rule,) = read_policy({"spec": {"definitions": [{**ALLOW, "config": config}]}}).definitions
     assert describe(rule.config) == "masters bond1; no hostPaths; addresses 10.1.0.0/16; resourceNames a/b"
 
 
 @pytest.mark.parametrize("key", ["hostPaths", "sysctls", "addresses", "macs", "pools", "pkeys", "unknownTypes"])
-def test_a_deny_of_nothing_is_told(key: str) -> None:
+def test_a_deny_of_nothing_is_reported(key: str) -> None:
     policy = read_policy({"spec": {"definitions": [{**DENY, "config": {key: []}}]}})
     (problem,) = policy.problems
     assert problem.path == f"spec.definitions[0].config.{key}"

@@ -1,4 +1,4 @@
-"""Levels of definitions: who sets them, what they refuse to authors and to pods, and which rules lift that."""
+"""Levels of definitions: who sets them, their refusals to authors and to pods, and the rules that lift these."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def test_baseline_refuses_what_reaches_beyond_the_pod() -> None:
     assert write(BASELINE, rules_of(), OVERLAY).code == "DefinitionDefault"
 
 
-def test_what_the_admin_lists_is_named() -> None:
+def test_the_lists_of_the_admin_are_named() -> None:
     config = Config().baseline.replace(masters=names(["bond1", "bond1.*"]))
     assert write(BASELINE, rules_of(baseline=config)).allowed == "masters bond1, bond1.*"
     assert write(BASELINE, rules_of(baseline=config), {**MACVLAN, "master": "bond1.7"}).is_allowed
@@ -223,7 +223,7 @@ def test_a_pod_does_not_get_what_the_level_refuses(labels: dict[str, str]) -> No
     assert not attach(labels, rules_of(), None).is_allowed
 
 
-def test_whatever_the_posture_and_the_rules_on_attachments() -> None:
+def test_under_any_posture_and_rules_on_attachments() -> None:
     rules = rules_of(posture="Open")
     assert attach(BASELINE, rules).code == "DefinitionLevel"
     assert attach(BASELINE, rules_of(exempt_namespaces=("blue",))).is_allowed
@@ -241,7 +241,7 @@ def test_whatever_the_posture_and_the_rules_on_attachments() -> None:
     ],
     ids=repr,
 )
-def test_an_allow_rule_lifts_it_for_pods_whoever_wrote_it(rule: dict[str, Any], *, is_allowed: bool) -> None:
+def test_an_allow_rule_lifts_it_for_pods_with_any_author(rule: dict[str, Any], *, is_allowed: bool) -> None:
     assert attach(RESTRICTED, rules_of(rule)).is_allowed is is_allowed
     assert not attach(RESTRICTED, rules_of(rule, mode="Warn")).is_allowed, "a rule on trial grants nothing"
 
@@ -253,7 +253,7 @@ def test_an_allow_rule_lifts_it_for_pods_whoever_wrote_it(rule: dict[str, Any], 
     [[], [allow()], [allow(masters=["*"])], [allow(masters=["*"], hostPaths=["*"])], [allow(onDisk=True)]],
     ids=repr,
 )
-def test_what_is_admitted_is_what_attaches(
+def test_admitted_definitions_can_be_attached(
     rules: list[dict[str, Any]], labels: dict[str, str], conf: dict[str, Any] | None
 ) -> None:
     if write(labels, rules_of(*rules), conf).is_allowed:
@@ -268,7 +268,7 @@ def test_a_file_of_the_node_is_the_admins() -> None:
     assert not judge(Subject(namespace="blue"), asked, rules_of()).is_allowed
 
 
-def test_nothing_of_the_content_is_told_to_pods_of_other_namespaces() -> None:
+def test_the_content_is_not_shown_to_pods_of_other_namespaces() -> None:
     """Side door 22. The pods may know that the network exists, because they would get it at another level."""
     first = attach(BASELINE, rules_of(), MACVLAN, namespace="default")
     second = attach(BASELINE, rules_of(), PATHS, namespace="default")

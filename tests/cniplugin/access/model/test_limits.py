@@ -1,4 +1,4 @@
-"""What an Allow rule accepts, and the text about what it does not accept."""
+"""The requests that an Allow rule accepts, and the text about all others."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def port(number: int, protocol: str | None = None) -> PortMapping:
 
 
 @pytest.mark.parametrize("kind", SPELLINGS)
-def test_what_a_default_permits(kind: str) -> None:
+def test_requests_that_a_default_permits(kind: str) -> None:
     """Semantics, point 7; another default network must always be listed."""
     assert permits(limits(default="Basic"), kind) == (kind in {"interface", "bandwidth", "ipamClaim"})
     assert permits(limits(), kind) == permits(limits(default="Basic"), kind)
@@ -126,7 +126,7 @@ def test_what_a_default_permits(kind: str) -> None:
     ],
     ids=repr,
 )
-def test_what_is_beyond(written: dict[str, Any], asked: dict[str, Any], problems: tuple[str, ...]) -> None:
+def test_requests_beyond_the_limits(written: dict[str, Any], asked: dict[str, Any], problems: tuple[str, ...]) -> None:
     assert beyond(limits(**written), **asked) == problems
 
 
@@ -174,5 +174,5 @@ def test_another_default_network_must_be_listed() -> None:
     ],
     ids=repr,
 )
-def test_what_is_allowed_in_words(written: dict[str, Any], words: str) -> None:
+def test_the_allowed_values_in_words(written: dict[str, Any], words: str) -> None:
     assert describe(limits(**written)) == words

@@ -122,7 +122,7 @@ def test_no_cidr(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["::ffff:10.1.0.0/112", "::ffff:0.0.0.0/90"])
-def test_a_mapped_range_is_none(text: str) -> None:
+def test_a_mapped_range_is_not_a_range(text: str) -> None:
     """An address may have either form; a range must have the IPv4 form."""
     assert parse_cidr(text) is None
 

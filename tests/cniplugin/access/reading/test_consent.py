@@ -1,4 +1,4 @@
-"""The owner's consent: what it shares. An annotation that cannot be read shares nothing."""
+"""The owner's consent: the namespaces that it names. An annotation that cannot be read shares nothing."""
 
 from __future__ import annotations
 

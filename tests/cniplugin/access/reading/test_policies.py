@@ -1,4 +1,4 @@
-"""Policies from JSON: their values and problems, and what a rule with a mistake does."""
+"""Policies from JSON: their values and problems, and the effect of a rule with a mistake."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def test_null_is_an_absent_key() -> None:
     ids=repr,
 )
 def test_a_rule_with_one_fault(rule: object, path: str) -> None:
-    """The problem has its place. A Deny still refuses what it did; an Allow accepts nothing."""
+    """The problem has its place. A Deny refuses at least as much as before; an Allow accepts nothing."""
     read = policy(rule)
     assert paths(read) == [path]
     (found,) = read.attachments
@@ -186,7 +186,7 @@ def test_a_rule_with_one_fault(rule: object, path: str) -> None:
     ids=repr,
 )
 def test_a_policy_with_one_fault_around_its_rules(spec: dict[str, Any], path: str) -> None:
-    """Its Deny rules refuse at least what they did; its Allow rules accept nothing."""
+    """Its Deny rules refuse at least as much as before; its Allow rules accept nothing."""
     read = policy(ALLOW, DENY, **spec)
     assert paths(read) == [path]
     allow, deny = read.attachments
@@ -221,13 +221,13 @@ def test_a_policy_with_one_fault(value: dict[str, Any], problem: str) -> None:
     assert (read.name, read.generation) == ("", 0)
 
 
-def test_what_metadata_of_another_type_says() -> None:
+def test_metadata_of_another_type() -> None:
     read = read_policy({"metadata": 7, "spec": {"attachments": [DENY]}})
     assert (read.name, read.generation, read.problems) == ("", 0, ())
     assert read_policy({"metadata": {"generation": "3", "name": 5}}).generation == 0
 
 
-def test_half_a_character_is_told_and_never_printed() -> None:
+def test_half_a_character_is_reported_and_never_printed() -> None:
     """JSON can escape it, and an answer cannot contain it: it made every refusal fail."""
     half = "a\ud800b"
     read = read_policy(
@@ -258,14 +258,14 @@ def test_a_near_miss_is_named() -> None:
     ]
 
 
-def test_rules_beyond_the_limit_are_told_and_read() -> None:
+def test_rules_beyond_the_limit_are_reported_and_read() -> None:
     """A Deny at the end of a list with too many rules must not be lost."""
     read = policy(*({**ALLOW, "name": f"a{number}"} for number in range(64)), DENY)
     assert problems(read) == ["spec.attachments: 65 items; allowed: 0 to 64 items"]
     assert len(read.attachments) == len(read.written) == 65
 
 
-def test_rules_without_a_name_are_told_apart_by_their_place() -> None:
+def test_rules_without_a_name_are_distinguished_by_their_place() -> None:
     read = policy(7, {"action": "Deny"}, {**DENY, "name": None})
     assert references(read) == (
         "attachments/attachments[0]",
@@ -291,7 +291,7 @@ def test_an_action_that_cannot_be_read_is_deny_unless_it_says_allow(action: obje
 
 
 class TestBroadening:
-    """A field that cannot be read does not narrow a rule; the others still do."""
+    """An unreadable field does not narrow a rule; the other fields still do."""
 
     def test_the_other_fields_of_an_entry_hold(self) -> None:
         (rule,) = policy({**DENY, "networks": [{"names": ["lan"], "vlans": ["x"]}]}).attachments
@@ -299,7 +299,7 @@ class TestBroadening:
         assert entry.names
         assert entry.vlans is None
 
-    def test_an_exception_that_cannot_be_read_excepts_nobody(self) -> None:
+    def test_an_unreadable_exception_exempts_no_pod(self) -> None:
         (rule,) = policy(DENY, exceptPods=[{"namespaces": ["a"], "podSelector": 7}, {"namespaces": ["b"]}]).attachments
         assert len(rule.except_pods) == 1
         assert rule.except_pods[0].has_namespace("b", {})
@@ -308,7 +308,7 @@ class TestBroadening:
         (rule,) = policy({**DENY, "networks": [{"scope": "OwnNamespace", "namespaces": ["x"]}]}).attachments
         assert rule.networks == (NetworkMatch(scope="OwnNamespace"),)
 
-    def test_a_condition_that_cannot_be_read_is_none(self) -> None:
+    def test_an_unreadable_condition_is_left_out(self) -> None:
         (rule,) = policy({**DENY, "onRequests": ["ips", 7]}).attachments
         assert rule.on_requests == frozenset()
         (rule,) = policy({**DENY, "limits": {"mac": {}}}).attachments
@@ -328,7 +328,7 @@ def attach(spec: dict[str, Any], *, namespace: str = "blue", name: str = "lan", 
 class TestAllowThatCannotBeRead:
     """Without the rule, the posture would decide what the rule was meant to limit."""
 
-    def test_what_it_selects_is_governed_as_far_as_it_can_be_read(self) -> None:
+    def test_its_readable_part_governs(self) -> None:
         spec = {"attachments": [{**ALLOW, "networks": [{"names": ["lan"], "vlans": ["x"]}]}]}
         assert attach(spec) == "NotWithinRule"
         assert attach(spec, name="san") == "Posture"
@@ -437,7 +437,7 @@ def test_a_whole_definition_rule() -> None:
     assert references(read) == ("definitions/own",)
 
 
-def test_sharing_of_a_deny_is_told() -> None:
+def test_sharing_of_a_deny_is_reported() -> None:
     read = policy(definitions=[{**DENY, "config": {"sharing": "None"}}])
     assert problems(read) == ["spec.definitions[0].config.sharing: this may only be set when action is Allow"]
 

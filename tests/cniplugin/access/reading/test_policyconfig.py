@@ -29,13 +29,13 @@ def config(**spec: Any) -> tuple[Config, list[str]]:
     ],
     ids=repr,
 )
-def test_what_an_empty_object_means(value: dict[str, Any]) -> None:
-    """It means the same as an absent object."""
+def test_the_meaning_of_an_empty_object(value: dict[str, Any]) -> None:
+    """An empty object means the same as an absent one."""
     assert read_config(value) == (Config(), ())
 
 
 @pytest.mark.parametrize("spec", [{}, {"spec": None}], ids=["missing", "null"])
-def test_a_missing_spec_is_told(spec: dict[str, Any]) -> None:
+def test_a_missing_spec_is_reported(spec: dict[str, Any]) -> None:
     found, problems = read_config({"metadata": {"name": "cluster"}, **spec})
     assert found == Config()
     assert [(problem.path, problem.detail) for problem in problems] == [("spec", "it is missing")]
@@ -144,7 +144,7 @@ def test_this_plugin_is_always_a_delegating_one() -> None:
         (
             {"namespaceLabels": {"mode": "Off", "writers": {}}},
             {"namespace_labels": NamespaceLabels(mode="Deny")},
-            "spec.namespaceLabels.writers: nobody is named; ",
+            "spec.namespaceLabels.writers: no user is named; ",
         ),
         (
             {"definitions": {"default": "allow"}},
@@ -186,6 +186,6 @@ def test_a_configuration_that_is_no_object_grants_nothing() -> None:
 
 
 @pytest.mark.parametrize("metadata", [None, 7, {}, {"name": "other"}], ids=repr)
-def test_another_name_is_told(metadata: object) -> None:
+def test_another_name_is_reported(metadata: object) -> None:
     _, problems = read_config({"metadata": metadata, "spec": {}})
     assert [problem.path for problem in problems] == ["metadata.name"]

@@ -135,7 +135,7 @@ def test_every_table_of_the_readers_is_compared() -> None:
         assert found - compared <= {"_CAREFUL", "_FIELDS", "_RULES", "SPELLINGS"}
 
 
-def test_what_the_readers_default_to_is_the_schemas_default() -> None:
+def test_the_readers_have_the_defaults_of_the_schema() -> None:
     config, found = read_config({"metadata": {"name": "cluster"}, "spec": dict(defaults(place(CONFIG, "")))})
     assert found == ()
     assert config == read_config({"metadata": {"name": "cluster"}, "spec": {}})[0]
@@ -191,12 +191,12 @@ def test_every_rule_has_a_policy_that_breaks_it() -> None:
 
 
 @pytest.mark.parametrize("rule", BROKEN, ids=lambda rule: rule[:40])
-def test_what_a_rule_refuses_our_reader_refuses(rule: str) -> None:
+def test_our_reader_refuses_what_a_rule_refuses(rule: str) -> None:
     assert len(problems(policy(BROKEN[rule]))) == 1
 
 
 @pytest.mark.parametrize("rule", BROKEN_CONFIG, ids=lambda rule: rule[:40])
-def test_what_a_rule_about_the_configuration_refuses_our_reader_refuses(rule: str) -> None:
+def test_our_reader_refuses_what_a_rule_about_the_configuration_refuses(rule: str) -> None:
     assert len(problems(configuration_object(BROKEN_CONFIG[rule]))) == 1
 
 
@@ -210,7 +210,7 @@ def test_a_configuration_of_another_name() -> None:
 
 
 @pytest.mark.parametrize("what", STRICTER)
-def test_what_only_our_reader_refuses(what: str) -> None:
+def test_values_that_only_our_reader_refuses(what: str) -> None:
     assert len(problems(policy(STRICTER[what]))) == 1
 
 
@@ -267,7 +267,7 @@ def test_a_real_api_server_has_our_verdict(installed: RealApiServer) -> None:
 @pytest.mark.slow
 @pytest.mark.kube_apiserver
 @pytest.mark.parametrize("what", STRICTER)
-def test_what_the_schema_cannot_say(installed: RealApiServer, what: str) -> None:
+def test_values_that_the_schema_cannot_exclude(installed: RealApiServer, what: str) -> None:
     assert asked(installed, policy(STRICTER[what]))[0]
 
 

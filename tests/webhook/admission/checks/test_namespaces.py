@@ -1,4 +1,4 @@
-"""Labels of namespaces that decisions depend on: which changes count, who may make them, and what the modes do."""
+"""Labels of namespaces that decisions depend on: which changes count, who may make them, and the modes."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_every_selector_on_namespaces_counts(spec: dict[str, Any]) -> None:
     assert 'policy "p0" selects namespaces by it' in decision.message
 
 
-def test_labels_that_nothing_selects_by_are_anybodys() -> None:
+def test_any_user_may_change_labels_without_a_selector() -> None:
     spec = {
         "pods": [{"podSelector": {"matchLabels": {"tenant": "infra"}}, "namespaces": ["blue"]}],
         "attachments": [{"name": "a", "action": "Allow", "networks": [{"selector": {"matchLabels": {"env": "x"}}}]}],

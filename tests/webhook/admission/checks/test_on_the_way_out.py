@@ -93,7 +93,7 @@ def test_a_definition_that_a_finalizer_holds_is_judged(case: str) -> None:
     ids=lambda metadata: next(iter(metadata)),
 )
 @pytest.mark.parametrize("config", [MACVLAN, "{", '{"cniVersion": "1.0.0", "type": "multus"}'])
-def test_what_holds_a_definition_can_let_go(config: str, metadata: Json) -> None:
+def test_the_holder_of_a_definition_can_release_it(config: str, metadata: Json) -> None:
     """This also holds for a definition that was stored before the webhook and would be refused today."""
     old = definition(config)
     assert update(NETWORK, dying(old, **metadata), dying(old), definitions_default="Deny").verdict == "allow"

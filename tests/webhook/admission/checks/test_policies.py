@@ -192,7 +192,7 @@ def test_only_policies_have_a_spec() -> None:
 
 
 @pytest.mark.parametrize("obj", [5, {"metadata": 5}, {"metadata": {"name": 5}, "spec": {"template": 5}}])
-def test_a_policy_that_is_none(obj: object) -> None:
+def test_an_object_that_is_not_a_policy(obj: object) -> None:
     with pytest.raises(RequestError, match=r"\$\.request\.object"):
         wire.decode(review(POLICY, obj))
 

@@ -1,4 +1,4 @@
-"""Who may write the network status of a pod, and what happens to others' (side door 20)."""
+"""Who may write the network status of a pod, and the modes for all others (side door 20)."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def mutate(obj: Json, *, user: User = TENANT, **config: object) -> tuple[Json, D
     ids=["networks", "no networks", "the old key", "opted out", "claims to be static", "host network"],
 )
 def test_it_is_dropped_from_a_new_pod(obj: Json, mode: str) -> None:
-    """This also happens to a pod that opts out, and nothing else of it changes."""
+    """The status is also dropped from a pod that opts out; nothing else in that pod changes."""
     made, answer = mutate(obj, network_status_mode=mode)
     assert not set(NETWORK_STATUS_KEYS) & made["metadata"]["annotations"].keys()
     assert (answer.verdict, len(answer.warnings)) == ("warn", 1)
@@ -204,7 +204,7 @@ def test_it_is_judged_if_mutate_did_not_run() -> None:
 
 
 @pytest.mark.parametrize("value", ["", None])
-def test_an_empty_status_is_none(value: str | None) -> None:
+def test_an_empty_status_counts_as_absent(value: str | None) -> None:
     asked = request(Object(name="web-0", annotations={NETWORKS: "lan"} | ({NETWORK_STATUS: ""} if value == "" else {})))
     assert decide(asked, rules=rules(network_status_mode="Deny")).verdict == "allow"
 

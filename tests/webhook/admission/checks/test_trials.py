@@ -25,7 +25,7 @@ def rules(*policies: tuple[str, str, dict[str, Any]]) -> Rules:
     return compile_rules(found, Config(contact="#net-team"))
 
 
-def test_warn_tells_the_requester_and_the_records() -> None:
+def test_warn_warns_the_requester_and_writes_records() -> None:
     decision = attach("lan", rules=rules(("trial", "Warn", DENY_LAN)))
     assert decision.is_allowed
     assert tuple(map(str, decision.warnings)) == (
@@ -37,7 +37,7 @@ def test_warn_tells_the_requester_and_the_records() -> None:
     assert decision.trials == ('Warn: blue/lan: DenyRule by NetworkAttachmentPolicy "trial" rule "no-lan"',)
 
 
-def test_audit_tells_the_records_only() -> None:
+def test_audit_writes_records_only() -> None:
     decision = attach("lan", rules=rules(("trial", "Audit", DENY_LAN)))
     assert (decision.is_allowed, decision.warnings) == (True, ())
     assert decision.trials == ('Audit: blue/lan: DenyRule by NetworkAttachmentPolicy "trial" rule "no-lan"',)

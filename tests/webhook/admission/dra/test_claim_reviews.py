@@ -259,7 +259,7 @@ def test_an_embedded_configuration_is_also_judged_as_an_attachment() -> None:
     assert review(bad, policy("p", rule)).rules == ("DenyRule",)
 
 
-def test_a_default_route_of_dranet_is_one() -> None:
+def test_a_default_route_of_dranet_counts() -> None:
     rule = {"name": "no-default-route", "action": "Deny", "onRequests": ["defaultRoute"]}
     route = {"destination": "0.0.0.0/0", "gateway": "10.0.0.1"}
     halves = [{"destination": f"{half}/1", "gateway": "10.0.0.1"} for half in ("0.0.0.0", "128.0.0.0")]  # noqa: S104 - no address of ours

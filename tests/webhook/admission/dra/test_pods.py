@@ -121,7 +121,7 @@ def test_a_network_inside_a_claim(way: str, config: Json, rule: Json) -> None:
 
 
 @WAYS
-def test_what_cannot_be_read(way: str) -> None:
+def test_unreadable_parameters(way: str) -> None:
     """The driver refuses the parameters, so the pod would hang, or another version of the driver might attach anything."""
     asked, objects, field, named = ways(opaque({**vf("lan"), "bogus": 1}))[way]
     decision = review(asked, PLAIN, *objects)

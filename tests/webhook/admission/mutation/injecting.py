@@ -59,7 +59,7 @@ def pod_of(networks: str | None, *containers: Json, labels: Mapping[str, str] = 
 
 
 READ = Injection().read
-"""What the default settings read."""
+"""The labels and annotations that the default settings read."""
 
 
 def sketch(pod: Json, read: Read = READ) -> Hashable | None:
@@ -84,7 +84,7 @@ def _read(text: bytes) -> SentPod | None:
 
 
 def sketch_requests(pod: Json) -> Hashable | None:
-    """The sketch of what a pod requests."""
+    """The sketch of a pod's requests."""
     sent = _read(json.dumps(pod).encode())
     return sent.sketch_requests() if sent else None
 

@@ -1,4 +1,4 @@
-"""What a pod gets by its networks, labels and namespace: claims, node selectors, annotations, default networks."""
+"""The changes to a pod by its networks, labels and namespace: claims, node selectors, annotations, default networks."""
 
 from __future__ import annotations
 
@@ -198,7 +198,7 @@ def test_empty_default_networks() -> None:
     ],
 )
 @pytest.mark.parametrize("origin", ["namespace blue", "label up"])
-def test_a_refusal_tells_where_the_networks_come_from(networks: str, rule: str | None, origin: str) -> None:
+def test_a_refusal_names_the_origin_of_the_networks(networks: str, rule: str | None, origin: str) -> None:
     """/mutate added the annotation. None: /mutate itself refuses the pod."""
     racks = (network("rack1", selector="rack=1"), network("rack2", selector="rack=2"))
     by_label = origin == "label up"
@@ -217,7 +217,7 @@ def test_a_refusal_tells_where_the_networks_come_from(networks: str, rule: str |
     assert ask_validate(own, world, injection).warnings == ()
 
 
-def test_a_shortfall_tells_where_the_networks_come_from() -> None:
+def test_a_shortfall_names_the_origin_of_the_networks() -> None:
     world = FakeCluster(sriov().networks, defaults={"blue": "a,b"})
     after = patched(pod_of(None, app(), app("dpdk", asks="1")), world)
     answer = ask_validate(after, world)

@@ -80,7 +80,7 @@ def test_the_pod_itself_is_no_conflict() -> None:
     assert decide(request(after), world=made, plugins=CHECKS).warnings == ()
 
 
-def test_a_pod_without_a_name_conflicts_with_nobody() -> None:
+def test_a_pod_without_a_name_has_no_conflicts() -> None:
     made = world(STATIC, element(ips=["10.1.0.5/24"]))
     asked = request(Object(generate_name="other-", annotations=pod(element(ips=["10.1.0.5/24"])).annotations))
     assert codes(decide(asked._replace(name=""), world=made, plugins=CHECKS)) == ["NAD611"]

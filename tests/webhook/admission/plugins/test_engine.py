@@ -56,7 +56,7 @@ def test_unknown_types(setting: str, expected: list[str]) -> None:
     assert [finding.code for finding in findings_of({"type": "x", "ipam": {"type": "x"}}, checks=checks)] == expected
 
 
-def test_an_exempt_plugin_is_not_checked_and_its_ipam_neither() -> None:
+def test_neither_an_exempt_plugin_nor_its_ipam_is_checked() -> None:
     config = {"type": "bridge", "vlan": 5000, "ipam": {"type": "host-local"}}
     assert findings_of(config, checks=_settings(exempt=frozenset({"bridge"}))) == []
 

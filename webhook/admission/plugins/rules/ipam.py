@@ -27,7 +27,7 @@ OPTION_BYTES_MAX = 255
 
 
 def family_findings(placed: Placed, families: list[int]) -> Findings:
-    """Yield that a family of addresses, 4 or 6, is there twice where the CNI version has room for one."""
+    """Yield a finding if a family, 4 or 6, has two addresses and the CNI version has room for one."""
     if placed.cni_version in OLD_VERSIONS and len(families) > len(set(families)):
         refusal = "does not support more than 1 address per family"
         detail = f"CNI version {placed.cni_version} has room for one IPv4 and one IPv6 address"
@@ -35,7 +35,7 @@ def family_findings(placed: Placed, families: list[int]) -> Findings:
 
 
 def gateway_findings(conf: Mapping[str, Any], subnet: Interface, path: str) -> Findings:
-    """Yield that a gateway is not on the link; a link-local one always is."""
+    """Yield a gateway that is not on the link; a link-local one always is."""
     gateway = read_address(conf.get("gateway"))
     if gateway is not None and gateway not in subnet.network and not gateway.is_link_local:
         detail = f"the gateway is outside the subnet {subnet.network}, so no route can use it"
@@ -43,7 +43,7 @@ def gateway_findings(conf: Mapping[str, Any], subnet: Interface, path: str) -> F
 
 
 def static_findings(placed: Placed) -> Findings:
-    """Yield that static has no addresses, or too many for an old version, and gateways that are not on the link."""
+    """Yield findings about static: no addresses, too many for an old version, or a gateway that is not on the link."""
     if not placed.values.get("addresses") and not placed.values.unreadable and "ips" not in placed.declared:
         detail = "without addresses, each pod must ask for its own"
         yield PluginFinding(code="NAD505", path=placed.path, detail=detail, fix='add "addresses", or capability ips')

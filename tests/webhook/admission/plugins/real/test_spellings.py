@@ -75,7 +75,7 @@ def test_an_ipam_type_that_is_a_main_plugin_is_run(node: Node) -> None:
 
 
 def test_a_name_ends_at_a_nul(node: Node) -> None:
-    """So the rules compare only the part before it."""
+    """The rules compare only the part before the NUL."""
     conf = {"type": "macvlan", "master": "uplink\0x"}
     assert node.attach([conf], given={}, version="1.0.0") == ACCEPTED
     assert "Link not found" in node.attach([{**conf, "master": "uplinkx"}], given={}, version="1.0.0").error
