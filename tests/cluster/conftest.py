@@ -7,8 +7,8 @@ import pytest
 
 from tests.realapi.server import RealApiServer
 
-from .installation import installed_server
-from .streamworlds import RealWorld
+from .rig.installation import installed_server
+from .rig.streamworlds import RealWorld
 
 
 @pytest.fixture(scope="module")

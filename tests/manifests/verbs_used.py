@@ -1,6 +1,6 @@
 """All requests of the webhook to the API server, in one table: manifests/base/account.yaml grants exactly these.
 
-tests/cluster/test_rbac.py compares the table with the audit log of a real process.
+tests/cluster/running/test_rbac.py compares the table with the audit log of a real process.
 """
 
 from __future__ import annotations

@@ -19,17 +19,16 @@ from certs.cabundle import certificates_in, own_bundles
 from certs.rotation import Policy, Step, take_step
 from certs.rotator import Rotator
 from certs.secretdata import Phase, parse_state, render_state
+from tests.cluster.rig.certificates import connect_with, phase_of, round_says, serial_at, serial_in
+from tests.cluster.rig.deployments import SOME, Deployment, deployed, streaming
+from tests.cluster.rig.installation import NAMESPACE
+from tests.cluster.rig.replicas import Replica
+from tests.cluster.rig.streamworlds import CONFIGURATION, INJECTION, RealWorld
 from tests.fakes.waiting import wait_until
 from tests.realapi.server import RealApiServer
 from webhook.kube.singleobjects import KubeConfigurations, KubeSecret
 from webhook.registration.registered import path_of
 from webhook.registration.tables import KINDS
-
-from .certificates import connect_with, phase_of, round_says, serial_at, serial_in
-from .deployments import SOME, Deployment, deployed, streaming
-from .installation import NAMESPACE
-from .replicas import Replica
-from .streamworlds import CONFIGURATION, INJECTION, RealWorld
 
 pytestmark = [pytest.mark.kube_apiserver, pytest.mark.slow]
 

@@ -9,13 +9,12 @@ from typing import Any
 
 import pytest
 
+from tests.cluster.rig.mutator import Change, mutating
+from tests.cluster.rig.registered import NETWORKS, Object
+from tests.cluster.rig.tenants import ADMIN, Tenants, network, pod, tenants
 from tests.fakes.waiting import wait_until
 from tests.realapi.server import RealApiServer
 from webhook.admission.model.injection import DEFAULT_NETWORKS, INJECT, NODE_SELECTOR
-
-from .mutator import Change, mutating
-from .registered import NETWORKS, Object
-from .tenants import ADMIN, Tenants, network, pod, tenants
 
 pytestmark = [pytest.mark.slow, pytest.mark.kube_apiserver]
 

@@ -14,13 +14,12 @@ import pytest
 import yaml
 
 from cniplugin.netspec.selection import NETWORK_STATUS, NETWORK_STATUS_KEYS
+from tests.cluster.rig.registered import NETWORKS, Object, hooks, reviews
+from tests.cluster.rig.tenants import Tenants, config_of, pod, tenants
 from tests.fakes.waiting import wait_until
 from tests.paths import MANIFESTS
 from tests.realapi.server import MERGE_PATCH, RealApiServer
 from webhook.admission.model.injection import INJECT
-
-from .registered import NETWORKS, Object, hooks, reviews
-from .tenants import Tenants, config_of, pod, tenants
 
 pytestmark = [pytest.mark.slow, pytest.mark.kube_apiserver]
 

@@ -11,13 +11,12 @@ from typing import Any
 
 import pytest
 
+from tests.cluster.rig.installation import NAMESPACE, apply, installed_server, webhook_options
 from tests.e2e.process import Served, serving
 from tests.fakes.waiting import wait_until
 from tests.paths import MANIFESTS, ROOT
 from tests.realapi.server import RealApiServer
 from tests.webhook.configuration.texts import BAD, HONOR, OFF
-
-from .installation import NAMESPACE, apply, installed_server, webhook_options
 
 pytestmark = [pytest.mark.kube_apiserver, pytest.mark.slow]
 NAME = "nadmit-webhook"

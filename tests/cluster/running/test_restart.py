@@ -13,15 +13,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.cluster.rig.deployments import SOME, THREADS, Deployment, deployed, streaming
+from tests.cluster.rig.installation import installed_server
+from tests.cluster.rig.replicas import Replica
+from tests.cluster.rig.senders import ReviewSender
+from tests.cluster.rig.stream import Fate, Stream
+from tests.cluster.rig.streamworlds import InProcessWorld, RealWorld, World, review_of
 from tests.fakes.waiting import wait_until
 from tests.realapi.server import RealApiServer
-
-from .deployments import SOME, THREADS, Deployment, deployed, streaming
-from .installation import installed_server
-from .replicas import Replica
-from .senders import ReviewSender
-from .stream import Fate, Stream
-from .streamworlds import InProcessWorld, RealWorld, World, review_of
 
 pytestmark = pytest.mark.slow
 

@@ -15,11 +15,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.cluster.rig.registered import CONTAINERS, Object
 from tests.fakes.waiting import wait_until
 from tests.realapi.audit import read_annotations
 from tests.realapi.server import RealApiServer
-
-from .registered import CONTAINERS, Object
 
 pytestmark = [pytest.mark.slow, pytest.mark.kube_apiserver]
 

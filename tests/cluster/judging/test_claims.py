@@ -11,6 +11,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.cluster.rig.registered import Object, reviews
+from tests.cluster.rig.tenants import ADMIN, Tenants, admitted, config_of, pod, policy, refused, tenants
 from tests.fakes.waiting import wait_until
 from tests.realapi.server import RealApiServer
 from tests.webhook.admission.dra.claimobjects import (
@@ -25,9 +27,6 @@ from tests.webhook.admission.dra.claimobjects import (
     template,
     vf,
 )
-
-from .registered import Object, reviews
-from .tenants import ADMIN, Tenants, admitted, config_of, pod, policy, refused, tenants
 
 pytestmark = [pytest.mark.slow, pytest.mark.kube_apiserver]
 

@@ -8,12 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.process import Served
-from tests.fakes.waiting import wait_until
-from tests.realapi.server import MERGE_PATCH, RealApiServer
-from webhook.registration.tables import KINDS, VALIDATING_KIND
-
-from .registered import (
+from tests.cluster.rig.registered import (
     CONFIGURATION,
     CONTAINERS,
     INJECTION,
@@ -37,6 +32,10 @@ from .registered import (
     reviews,
     run_webhooks,
 )
+from tests.e2e.process import Served
+from tests.fakes.waiting import wait_until
+from tests.realapi.server import MERGE_PATCH, RealApiServer
+from webhook.registration.tables import KINDS, VALIDATING_KIND
 
 pytestmark = [pytest.mark.slow, pytest.mark.kube_apiserver]
 

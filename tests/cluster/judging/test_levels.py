@@ -14,11 +14,8 @@ from typing import Any
 
 import pytest
 
-from tests.fakes.waiting import wait_until
-from tests.realapi.server import RealApiServer
-
-from .registered import Object, hooks, is_in_order
-from .tenants import (
+from tests.cluster.rig.registered import Object, hooks, is_in_order
+from tests.cluster.rig.tenants import (
     ADMIN,
     BOB,
     RBAC,
@@ -32,6 +29,8 @@ from .tenants import (
     refused,
     tenants,
 )
+from tests.fakes.waiting import wait_until
+from tests.realapi.server import RealApiServer
 
 pytestmark = [pytest.mark.slow, pytest.mark.kube_apiserver]
 

@@ -7,11 +7,10 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
+from tests.cluster.rig.registered import ACCOUNT, NAMESPACE, READ, REGISTER, Object, account
+from tests.cluster.rig.tenants import K8S_CNI, Tenants, config_of, network, pod, policy, tenants
 from tests.fakes.waiting import wait_until
 from tests.realapi.server import RealApiServer
-
-from .registered import ACCOUNT, NAMESPACE, READ, REGISTER, Object, account
-from .tenants import K8S_CNI, Tenants, config_of, network, pod, policy, tenants
 
 pytestmark = [pytest.mark.slow, pytest.mark.kube_apiserver]
 

@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
+from tests.cluster.rig.registered import NETWORKS, Object
+from tests.cluster.rig.tenants import BOB, Tenants, annotate, config_of, network, pod, policy, refused, tenants
 from tests.realapi.server import MERGE_PATCH, RealApiServer
-
-from .registered import NETWORKS, Object
-from .tenants import BOB, Tenants, annotate, config_of, network, pod, policy, refused, tenants
 
 pytestmark = [pytest.mark.slow, pytest.mark.kube_apiserver]
 

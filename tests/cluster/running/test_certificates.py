@@ -17,14 +17,7 @@ from certs.rotator import Rotator
 from certs.store import StoreError
 from tests.certs.memorycluster import FOREIGN
 from tests.certs.rotationworld import NAME, verifies
-from tests.fakes.apiserver import ApiServer
-from tests.fakes.objects import write_kubeconfig
-from tests.fakes.waiting import wait_until
-from tests.realapi.server import RealApiServer
-from webhook.kube.connection import Connection
-from webhook.kube.singleobjects import CERTS_WRITER, KubeConfigurations, KubeSecret
-
-from .certificates import (
+from tests.cluster.rig.certificates import (
     CONFIGURATION,
     CONFIGURATIONS,
     DAY,
@@ -38,6 +31,12 @@ from .certificates import (
     round_says,
     secret,
 )
+from tests.fakes.apiserver import ApiServer
+from tests.fakes.objects import write_kubeconfig
+from tests.fakes.waiting import wait_until
+from tests.realapi.server import RealApiServer
+from webhook.kube.connection import Connection
+from webhook.kube.singleobjects import CERTS_WRITER, KubeConfigurations, KubeSecret
 
 pytestmark = pytest.mark.slow
 

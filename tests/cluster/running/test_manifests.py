@@ -9,13 +9,12 @@ from typing import Any
 import pytest
 
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORK_STATUS_KEYS, NETWORKS
+from tests.cluster.rig.installation import apply, apply_objects, empty_server, versions
 from tests.fakes.waiting import wait_until
 from tests.manifests.rendered import BUILDS, render
 from tests.paths import MANIFESTS
 from tests.realapi.server import MERGE_PATCH, RealApiServer
 from webhook.registration.tables import KINDS
-
-from .installation import apply, apply_objects, empty_server, versions
 
 pytestmark = [pytest.mark.kube_apiserver, pytest.mark.slow]
 FOREIGN = ("monitoring.coreos.com/", "cert-manager.io/")

@@ -8,11 +8,10 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.cluster.rig.registered import NAMESPACE, NETWORKS, STATUS, create, pod
 from tests.fakes.waiting import wait_until
 from tests.paths import MANIFESTS
 from tests.realapi.server import RealApiServer
-
-from .registered import NAMESPACE, NETWORKS, STATUS, create, pod
 
 pytestmark = [pytest.mark.slow, pytest.mark.kube_apiserver]
 

@@ -7,12 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.process import Served
-from tests.fakes.waiting import wait_until
-from tests.realapi.server import RealApiServer
-from webhook.registration.tables import KINDS, MUTATING_KIND, Kind
-
-from .registered import (
+from tests.cluster.rig.registered import (
     CONTAINERS,
     INJECTION,
     NAMESPACE,
@@ -34,6 +29,10 @@ from .registered import (
     reviews,
     run_webhooks,
 )
+from tests.e2e.process import Served
+from tests.fakes.waiting import wait_until
+from tests.realapi.server import RealApiServer
+from webhook.registration.tables import KINDS, MUTATING_KIND, Kind
 
 pytestmark = [pytest.mark.slow, pytest.mark.kube_apiserver]
 

@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
+from tests.cluster.rig.registered import CONTAINERS, NETWORKS, Object, cluster, create, staged
 from tests.fakes.waiting import wait_until
 from tests.realapi.server import MERGE_PATCH, RealApiServer
-
-from .registered import CONTAINERS, NETWORKS, Object, cluster, create, staged
 
 pytestmark = [pytest.mark.slow, pytest.mark.kube_apiserver]
 

@@ -13,12 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.cluster.rig.registered import CONTAINERS, NETWORKS, Object, cluster, staged
+from tests.cluster.rig.tenants import ACCESS, network
 from tests.cniplugin.access.test_worked_examples import ALL, COMMON, GOLDEN, Example, documents
 from tests.fakes.waiting import wait_until
 from tests.realapi.server import RealApiServer
-
-from .registered import CONTAINERS, NETWORKS, Object, cluster, staged
-from .tenants import ACCESS, network
 
 pytestmark = [pytest.mark.slow, pytest.mark.kube_apiserver]
 

@@ -14,18 +14,28 @@ import pytest
 
 from certs.pathtokens import KEY, parse_tokens, render_tokens, tokens_in
 from certs.store import StoreError
+from tests.cluster.rig.certificates import connect_with
+from tests.cluster.rig.deployments import SOME, Deployment, deployed, streaming
+from tests.cluster.rig.installation import NAMESPACE
+from tests.cluster.rig.registered import (
+    READ,
+    REGISTER,
+    account,
+    cluster,
+    create,
+    hooks,
+    is_in_order,
+    network,
+    registering,
+    run_webhooks,
+)
+from tests.cluster.rig.replicas import Replica
+from tests.cluster.rig.streamworlds import CONFIGURATION, INJECTION, RealWorld, review_of
 from tests.e2e.process import Unanswered
 from tests.fakes.waiting import wait_until
 from tests.realapi.server import RealApiServer
 from webhook.kube.singleobjects import KubeSecret
 from webhook.registration.pathmigration import PROBES
-
-from .certificates import connect_with
-from .deployments import SOME, Deployment, deployed, streaming
-from .installation import NAMESPACE
-from .registered import READ, REGISTER, account, cluster, create, hooks, is_in_order, network, registering, run_webhooks
-from .replicas import Replica
-from .streamworlds import CONFIGURATION, INJECTION, RealWorld, review_of
 
 pytestmark = [pytest.mark.kube_apiserver, pytest.mark.slow]
 

@@ -41,12 +41,7 @@ from typing import Any
 
 import pytest
 
-from tests.cniplugin.access.cases import CAPABILITIES
-from tests.fakes.waiting import wait_until
-from tests.realapi.server import MERGE_PATCH, RealApiServer
-from webhook.registration.tables import VALIDATING_KIND
-
-from .registered import (
+from tests.cluster.rig.registered import (
     CONFIGURATION,
     NETWORKS,
     STATUS,
@@ -57,7 +52,7 @@ from .registered import (
     policies,
     run_webhooks,
 )
-from .tenants import (
+from tests.cluster.rig.tenants import (
     ADMIN,
     NODE,
     TENANTS,
@@ -71,6 +66,10 @@ from .tenants import (
     refused,
     tenants,
 )
+from tests.cniplugin.access.cases import CAPABILITIES
+from tests.fakes.waiting import wait_until
+from tests.realapi.server import MERGE_PATCH, RealApiServer
+from webhook.registration.tables import VALIDATING_KIND
 
 pytestmark = [pytest.mark.slow, pytest.mark.kube_apiserver]
 

@@ -11,12 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.cluster.rig.mutator import Change, Mutator, mutating
+from tests.cluster.rig.registered import NETWORKS, Object, hooks, reviews
+from tests.cluster.rig.tenants import Tenants, admitted, config_of, pod, refused, tenants
 from tests.fakes.waiting import wait_until
 from tests.realapi.server import RealApiServer
-
-from .mutator import Change, Mutator, mutating
-from .registered import NETWORKS, Object, hooks, reviews
-from .tenants import Tenants, admitted, config_of, pod, refused, tenants
 
 pytestmark = [pytest.mark.slow, pytest.mark.kube_apiserver]
 

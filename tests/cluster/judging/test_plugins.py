@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.cluster.rig.registered import cluster, staged
+from tests.cluster.rig.tenants import network
 from tests.realapi.server import RealApiServer
 from webhook.plugindata.codes import load_codes
 from webhook.report.explained import NAMESPACE, NETWORK_NAME, explain
-
-from .registered import cluster, staged
-from .tenants import network
 
 pytestmark = [pytest.mark.slow, pytest.mark.kube_apiserver]
 

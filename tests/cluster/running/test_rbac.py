@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.cluster.rig.installation import ACCOUNT, NAMESPACE, installed_server, webhook_options
 from tests.e2e.process import RECORDINGS, Served, Unanswered, serving
 from tests.fakes.waiting import wait_until
 from tests.manifests.verbs_used import VERBS_USED, Use
@@ -18,8 +19,6 @@ from tests.webhook.admission.dra.claimobjects import BY_CLAIM, BY_TEMPLATE, pod
 from tests.webhook.configuration.texts import BAD, HONOR
 from webhook.admission.dra.claims import IMPLICIT_RESOURCE
 from webhook.commands.judging import admission_review
-
-from .installation import ACCOUNT, NAMESPACE, installed_server, webhook_options
 
 pytestmark = [pytest.mark.kube_apiserver, pytest.mark.slow]
 USER = f"system:serviceaccount:{NAMESPACE}:{ACCOUNT}"

@@ -22,11 +22,7 @@ from certs.rotation import Policy, Step
 from certs.rotator import Rotator
 from certs.secretdata import Phase, render_state
 from tests.certs.rotationworld import NAME
-from tests.fakes.waiting import wait_until
-from tests.realapi.server import RealApiServer
-from webhook.kube.singleobjects import KubeSecret
-
-from .certificates import (
+from tests.cluster.rig.certificates import (
     CONFIGURATION,
     DAY,
     NAMESPACE,
@@ -41,6 +37,9 @@ from .certificates import (
     serial_at,
     serial_in,
 )
+from tests.fakes.waiting import wait_until
+from tests.realapi.server import RealApiServer
+from webhook.kube.singleobjects import KubeSecret
 
 pytestmark = [pytest.mark.kube_apiserver, pytest.mark.slow]
 

@@ -10,12 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.cluster.rig.installation import ACCOUNT, NAMESPACE, OF_THE_PROCESS, apply, empty_server
 from tests.e2e.process import serving
 from tests.fakes.waiting import wait_until
 from tests.manifests.rendered import find
 from tests.realapi.server import RealApiServer
-
-from .installation import ACCOUNT, NAMESPACE, OF_THE_PROCESS, apply, empty_server
 
 pytestmark = [pytest.mark.kube_apiserver, pytest.mark.slow]
 BUILD = "overlays/registered-by-hand"

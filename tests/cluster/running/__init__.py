@@ -1,0 +1,1 @@
+"""The webhook in a cluster: registration, certificates, tokens, restarts, configuration, rights, status."""
