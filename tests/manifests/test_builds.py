@@ -138,7 +138,7 @@ def test_an_uninstall_of_base_takes_no_kind() -> None:
 
 
 def test_manifests_leave_out_the_fields_of_the_program() -> None:
-    """Otherwise each apply would empty it."""
+    """If the manifests had these fields, each apply would empty them."""
     secret, lease = find(".", "Secret", "nadmit-tls"), find(".", "Lease", "nadmit-status")
     assert set(secret) == {"apiVersion", "kind", "metadata", "type"}
     assert set(lease) == {"apiVersion", "kind", "metadata"}

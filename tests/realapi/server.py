@@ -39,9 +39,9 @@ DEFINITIONS = MANIFESTS / "crds" / "network-attachment-definitions.yaml"
 NETWORKS = "/apis/k8s.cni.cncf.io/v1/network-attachment-definitions"
 ISSUER = "https://kubernetes.default.svc"
 READY_WITHIN_S = 60.0
-"""It takes 3 s on two free cores."""
+"""The start takes 3 s on two free cores."""
 KUBE_APISERVER = 1
-"""Its index among the guard's programs; etcd is 0."""
+"""The index among the guard's programs; etcd is 0."""
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"

@@ -100,7 +100,7 @@ def test_a_forbidden_network_that_a_webhook_adds_is_refused(world: Tenants, tmp_
 
 
 def test_an_allowed_network_that_a_webhook_adds_is_admitted(world: Tenants, tmp_path: Path) -> None:
-    """It may replace a network that would be refused, because the user's own is not stored."""
+    """The webhook may replace a forbidden network, because the API server does not store the user's own."""
     with mutating(world.api, tmp_path, "blue", {"adds": sets("lan")}) as mutator:
         wait_for(world, mutator)
         world.running("web", networks=FORBIDDEN)

@@ -332,7 +332,7 @@ def test_a_wrong_stage_changes_nothing(server: Served, world: RealApiServer) -> 
 
 
 def test_a_configuration_that_is_deleted_comes_back_with_the_manifest(server: Served, world: RealApiServer) -> None:
-    """Until then only the node checks (side door 16)."""
+    """While the configuration is missing, only the node checks (side door 16)."""
     assert world.kubectl("delete", "validatingwebhookconfiguration", "nadmit").returncode == 0
     wait_until(lambda: create(world, pod("x", "nope/nope"), "--dry-run=server").returncode == 0)
     wait_until(lambda: not is_in_order(server))

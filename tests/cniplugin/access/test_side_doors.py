@@ -173,7 +173,7 @@ def test_02_a_tenants_definition(servers: Servers, config: str, *, is_allowed: b
     ],
 )
 def test_03_a_path_as_type(servers: Servers, config: str) -> None:
-    """It is refused when any user writes it, and when a pod uses it, if it is older than the webhook."""
+    """A path is refused for every author, and for a pod if the definition is older than the webhook."""
     server = start(servers, networks={"blue/trick": config}, config={"posture": "Open"})
     masters = {"username": "root", "groups": ["system:masters"]}
     assert write(server, config, user=masters).code == 422

@@ -164,7 +164,8 @@ def test_routes_of_an_absent_family_have_no_place_in_0_2() -> None:
 )
 @pytest.mark.parametrize("empty", ["null", b"null", None, {}, "{}"])
 def test_an_empty_result_has_the_version_of_the_configuration(version: str, shape: Any, empty: Any) -> None:
-    """It is read as in exec.go:41-78; 1.x omits an empty dns (types/100 MarshalJSON), the others print it."""
+    """An empty result is read as in exec.go:41-78; 1.x omits an empty dns (types/100 MarshalJSON), the others print
+    it."""
     assert result.convert(result.parse(empty, cni_version=version), version) == shape
 
 

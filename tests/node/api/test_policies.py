@@ -184,7 +184,7 @@ def test_a_list_that_does_not_come_is_left_out(lan: Node, api: Api) -> None:
 
 
 def test_policies_on_trial(lan: Node) -> None:
-    """Such policies refuse nothing; those of mode Warn create one event."""
+    """Policies on trial refuse nothing; those of mode Warn create one event."""
     lan.api.put_rules({**NO_LAN, "spec": {**NO_LAN["spec"], "mode": "Warn"}})
     lan.api.put_pod("lan,lan@two")
     outcome = lan.add()
@@ -367,7 +367,7 @@ def unavailable(text: str) -> str:
 
 
 def test_the_snapshot(lan: Node) -> None:
-    """It has mode 0600 and only the parts that the rules need, and is written only if these change."""
+    """The file has mode 0600 and only the parts that the rules need; it is written only if these change."""
     lan.api.put_rules(NO_LAN, config(posture="Isolated"))
     lan.add().refused(100)
     assert lan.snapshot.stat().st_mode & 0o7777 == 0o600
@@ -580,7 +580,7 @@ def test_kinds_that_are_not_installed(lan: Node, api: Api) -> None:
 
 @genuine
 def test_an_account_that_may_not_read_policies(lan: Node, real_api: RealApiServer, api: RealCluster) -> None:
-    """This happens after an upgrade of the plugin without its role."""
+    """The right is missing after an upgrade of the plugin without its role."""
     account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "older", "namespace": "kube-system"}}
     real_api.put(account)
     grant(real_api, "older", networks=True)

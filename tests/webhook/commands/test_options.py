@@ -69,6 +69,6 @@ def test_a_file_that_cannot_be_used(tmp_path: Path, text: bytes | None, message:
 
 @pytest.mark.slow
 def test_commands_without_the_option_do_not_import_pydantic() -> None:
-    """It takes 100 ms."""
+    """The import of pydantic takes 100 ms."""
     code = "import sys, webhook.commands.options; sys.exit('pydantic' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -175,7 +175,7 @@ def test_a_replica_that_starts_before_any_right_text_is_not_ready(api: ConfigMap
 
 
 def test_a_last_good_text_that_is_now_wrong_does_not_count(api: ConfigMapServer, replica: Replica) -> None:
-    """This happens after a downgrade."""
+    """A downgrade can make the last good text wrong."""
     api.write(config=BAD, last_good=BAD)
     replica.look()
     assert replica.part.problem() is not None
@@ -185,7 +185,7 @@ def test_a_last_good_text_that_is_now_wrong_does_not_count(api: ConfigMapServer,
 
 
 def test_removing_the_key_restores_the_defaults(api: ConfigMapServer, replica: Replica) -> None:
-    """So they are for a replica that starts while the next text is wrong."""
+    """The last good text goes as well: a replica that starts while the next text is wrong has the defaults."""
     api.write(config=OFF)
     replica.look()
     api.edit(config=None)

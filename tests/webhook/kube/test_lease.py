@@ -134,7 +134,7 @@ def test_it_is_renewed_in_time_and_acquired_once(clock: WallClock) -> None:
 
 
 def test_a_leader_that_renews_stays(clock: WallClock) -> None:
-    """It does not wait for `leaseDurationSeconds`."""
+    """The leader renews before `leaseDurationSeconds` have passed."""
     server = Server({})
     a, b = Replica("a", server, clock), Replica("b", server, clock)
     for _ in range(120):

@@ -157,7 +157,7 @@ def test_a_loaded_policy_that_is_deleted_gets_no_status() -> None:
 
 
 def test_a_policy_that_is_not_loaded_still_counts_for_the_status_of_others() -> None:
-    """Otherwise the status of the others would change twice with each change of it."""
+    """If it did not count, each change of the policy would change the status of the others twice."""
     allow = {"name": "yes", "action": "Allow"}
     world = World(policy("deny"), policy("mine", allow))
     world.write()

@@ -229,7 +229,7 @@ def test_a_policy_that_is_deleted_meanwhile(api: StatusServer, replica: Callable
 
 
 def test_a_stored_policy_that_is_not_in_the_snapshot(api: StatusServer, replica: Callable[..., Replica]) -> None:
-    """Its status says that it is not loaded, and is corrected when the watch reports the policy."""
+    """The status is NotLoaded, and is corrected when the watch reports the policy."""
     api.put(POLICIES, policy("a", DENY))
     one = replica(late_s=0.05, refresh_s=0.05)
     api.wait(lambda: len(api.statuses()) == 1)

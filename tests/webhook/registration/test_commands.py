@@ -175,7 +175,7 @@ def test_the_configuration_of_injection_is_optional(world: World) -> None:
 
 
 def test_two_stages_are_a_difference(world: World) -> None:
-    """That happens if one is deleted and created again, which begins with Ignore."""
+    """The stages differ if one object is deleted and created again, which begins with Ignore."""
     assert world.run("stage", "Fail").exit_code == 0
     hooks = webhooks(
         MUTATING_KIND, Service("a", "b"), ca_bundle=CA, failure_policy="Ignore", protection=StatusProtection()

@@ -223,7 +223,7 @@ def test_a_bug_does_not_end_the_thread(world: World, caplog: pytest.LogCaptureFi
 
 
 def test_injection_is_registered_before_judgement(world: World) -> None:
-    """Otherwise a pod would be refused before injection could change it."""
+    """In the other order, a pod would be refused before injection could change it."""
     with world.registrar():
         world.stored.wait(lambda: world.api.validating.patches)
     assert world.api.patched() == [MUTATING_KIND.name, VALIDATING_KIND.name]

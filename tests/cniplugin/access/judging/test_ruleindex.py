@@ -56,7 +56,7 @@ def selects(rule: AttachmentRule, subject: Subject, item: Item) -> bool:
 def test_labels_of_a_namespace_make_a_difference_only_where_it_says_so(
     objects: list[dict[str, Any]], asked: list[tuple[Subject, Item]]
 ) -> None:
-    """So an unknown namespace can be judged without its labels."""
+    """If no rule reads labels, an unknown namespace can be judged without them."""
     made = Index(make.read(objects).policies)
     for subject, item in asked:
         blank = subject.replace(namespace_labels={NAME_LABEL: subject.namespace})

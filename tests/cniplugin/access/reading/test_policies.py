@@ -186,7 +186,7 @@ def test_a_rule_with_one_fault(rule: object, path: str) -> None:
     ids=repr,
 )
 def test_a_policy_with_one_fault_around_its_rules(spec: dict[str, Any], path: str) -> None:
-    """Its Deny rules refuse at least as much as before; its Allow rules accept nothing."""
+    """The Deny rules refuse at least as much as before; the Allow rules accept nothing."""
     read = policy(ALLOW, DENY, **spec)
     assert paths(read) == [path]
     allow, deny = read.attachments

@@ -54,7 +54,7 @@ def test_the_names_of_the_kinds() -> None:
 
 
 def test_there_are_probes() -> None:
-    """They are on both sides of every edge; a broken walk over the schema would find no places."""
+    """Probes are on both sides of every edge; a broken walk over the schema would find no places."""
     assert len(PLACES_PROBED) > 150
     assert 0.2 < sum(probe.is_right for probe in PROBES) / len(PROBES) < 0.8
 

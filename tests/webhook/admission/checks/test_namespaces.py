@@ -128,7 +128,7 @@ REQUIRING = {
     ids=["Isolated", "Consent", "required"],
 )
 def test_consents_count_where_they_decide(specs: list[dict[str, Any]], posture: str, *, is_refused: bool) -> None:
-    """Otherwise an owner of networks could protect any label of any namespace."""
+    """If consents always counted, an owner of networks could protect any label of any namespace."""
     made = world(*specs, mine="team in (red,blue),env=prod")
     decision = judge(change({}, {"team": "red"}), made, posture=posture)
     assert decision.is_allowed is not is_refused

@@ -50,7 +50,7 @@ def test_there_are_keys_of_most_plugins() -> None:
 @pytest.mark.parametrize("key", ["runtimeConfig", "prevResult"])
 @pytest.mark.parametrize("conf", [{"type": "bridge"}, {"type": "ptp"}, {"type": "host-device", "device": "dev0"}])
 def test_an_empty_value_is_absent(node: Node, conf: dict[str, Any], key: str) -> None:
-    """So the webhook allows these; tests/cniplugin/access/content/test_unsafeconfig.py has the values that it refuses."""
+    """The webhook allows such values; tests/cniplugin/access/content/test_unsafeconfig.py has those that it refuses."""
     empty: dict[str, Any] = {}
     for value in (empty, None):
         assert node.attach([{**conf, "ipam": IPAM, key: value}], given={}, version="1.0.0") == ACCEPTED
