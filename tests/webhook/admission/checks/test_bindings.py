@@ -15,6 +15,7 @@ def test_refused(key: str) -> None:
     decision = decide(request(Object(name="web-0", annotations={key: "lan"}), kind=BINDING, subresource="binding"))
     assert (decision.code, decision.rules) == (403, ("BuiltinBindingAnnotation",))
     assert key in decision.message
+    assert {cause.rule for cause in decision.causes} == {"BuiltinBindingAnnotation"}
 
 
 def test_other_annotations_are_fine() -> None:
