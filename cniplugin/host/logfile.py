@@ -171,7 +171,7 @@ def _ends_well(fd: int) -> bool:
 
 
 def backups(path: str) -> list[str]:
-    """Return the backups of a log, the newest first, and no other files beside it."""
+    """Return the names of the backups of a log, the newest first."""
     directory, name = os.path.split(path)
     suffixes = [entry[len(name) + 1 :] for entry in os.listdir(directory) if entry.startswith(f"{name}.")]
     ours = [suffix for suffix in suffixes if _is_stamp(suffix.removesuffix(_COMPRESSED))]

@@ -1,7 +1,8 @@
 """Where reviews come in: /validate and /mutate, or these followed by a token that only the API server knows.
 
-The registered configuration gives the API server `/validate/<token>`, and no other client can read the configuration. A
-request at another path gets 404 and learns nothing. While tokens rotate, several are accepted (`certs.pathtokens`).
+The registered configuration gives the API server `/validate/<token>`. Only those who may read that configuration know
+the token. A request at another path gets 404 and learns nothing. While tokens rotate, several are accepted
+(`certs.pathtokens`).
 
 Tokens are compared in constant time. None gets further than `resolve`: the application, the log and the metrics see
 the path without it.
