@@ -59,6 +59,8 @@ ANNOTATIONS_BYTES_MAX = annotation.ANNOTATION_BYTES_MAX
 
 UnknownTypes = Literal["Warn", "Refuse", "Off"]
 """As `schema.UNKNOWN_TYPES`."""
+AttachedBy = Literal["multus", "nadmit", "nadmit-strict"]
+"""As `netspec.attachers.ATTACHERS`."""
 
 
 class Section(BaseModel):
@@ -182,12 +184,13 @@ class PluginsSection(Section):
         """Return the schemas of the section by plugin type; a schema has several types when it has other names."""
         return read_plugins(self.schemas).by_type
 
-    def to_value(self, own: Mapping[str, PluginSchema]) -> PluginChecks:
+    def to_value(self, own: Mapping[str, PluginSchema], attached_by: str) -> PluginChecks:
         """Return the schemas that configurations are checked with. The section's schemas replace those of `own`."""
         return PluginChecks(
             schemas={**load_schemas(), **own, **self.own_schemas()},
             unknown_types=self.unknown_types,
             exempt=frozenset(self.exempt),
+            attached_by=attached_by,
         )
 
 
@@ -223,6 +226,7 @@ class NadmitConfiguration(Section):
 
     api_version: Literal["config.nadmit.io/v1alpha1"]
     kind: Literal["NadmitConfiguration"]
+    attached_by: AttachedBy = "multus"
     injection: InjectionSection = Field(default_factory=InjectionSection)
     plugins: PluginsSection = Field(default_factory=PluginsSection)
     drivers: DriversSection = Field(default_factory=DriversSection)
@@ -232,9 +236,10 @@ class NadmitConfiguration(Section):
         """Return the value that reviews use. `own_schemas`: of --plugin-schemas, {} without the option."""
         return Configuration(
             injection=self.injection.to_value(),
-            plugins=self.plugins.to_value(own_schemas),
+            plugins=self.plugins.to_value(own_schemas, self.attached_by),
             drivers=self.drivers.to_value(),
             limits=ReviewLimits(**self.limits.model_dump()),
+            attached_by=self.attached_by,
         )
 
     def shown(self) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def with_shapes(schema: PluginSchema, shapes: Shapes) -> PluginSchema:
 
 def _resolve(key: Key, shapes: Shapes) -> Key:
     if key.shape:
-        return replace(_resolve(shapes[key.shape], shapes), touches=key.touches)
+        return replace(_resolve(shapes[key.shape], shapes), touches=key.touches, meaning=key.meaning)
     if key.items is None and not key.keys:
         return key
     items = _resolve(key.items, shapes) if key.items is not None else None

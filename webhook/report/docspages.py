@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from cniplugin.access.content.facts import KINDS
-from webhook.admission.plugins.findings import ERROR
+from webhook.admission.plugins.outcomes import ERROR
 from webhook.admission.plugins.schema import Key, PluginSchema, ReadKey, Touch
 from webhook.plugindata.codes import load_codes
 from webhook.plugindata.touches import load_files

@@ -6,9 +6,11 @@ import json
 
 import pytest
 
+from cniplugin.netspec.attachers import MULTUS
 from tests.webhook.admission.plugins.checking import findings_of
 from tests.webhook.admission.plugins.pods import codes, judge
-from webhook.admission.plugins.findings import SEVERITIES, WARNING
+from webhook.admission.plugins.findings import SEVERITIES
+from webhook.admission.plugins.outcomes import WARNING
 from webhook.plugindata.codes import load_codes
 from webhook.report.explained import example_checks
 
@@ -20,7 +22,7 @@ def test_the_example_has_only_this_code(code: str) -> None:
     if not known.pod:
         assert [finding.code for finding in findings] == [code]
     else:
-        assert not any(finding.is_error for finding in findings)
+        assert not any(finding.is_error(MULTUS) for finding in findings)
         decision = judge(known.example, json.dumps(known.pod), *map(json.dumps, filter(None, [known.other_pod])))
         assert codes(decision) == [code]
         assert decision.is_allowed == (SEVERITIES[code] == WARNING)

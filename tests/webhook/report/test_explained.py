@@ -12,7 +12,7 @@ import webhook
 from cniplugin.access.content.facts import KINDS
 from cniplugin.access.model.contentfields import FIELDS
 from tests import golden_files as golden
-from webhook.admission.plugins.findings import ERROR
+from webhook.admission.plugins.outcomes import ERROR
 from webhook.plugindata.codes import load_codes
 from webhook.report import docspages, explained, sarif
 from webhook.report.lint import Finding, Report

@@ -85,8 +85,9 @@ def check(request: Request, context: DecisionContext) -> Decision:
         resource, is_claimed = new.annotations.get(RESOURCE_NAME, ""), source_of(new.annotations) == BY_CLAIM
         findings = plugin_findings(new.config, name, plugins, resource=resource, is_claimed=is_claimed)
         refused = {problem.path for problem in problems}
-        problems.extend(finding.as_spec_error() for finding in findings if finding.is_error)
-        others = (finding for finding in findings if not finding.is_error and finding.path not in refused)
+        attacher = plugins.attached_by
+        problems.extend(finding.as_spec_error() for finding in findings if finding.is_error(attacher))
+        others = (one for one in findings if not one.is_error(attacher) and one.path not in refused)
         warnings.extend(map(networktext.plugin_warning, others))
     problems.extend(consent.problems(new.annotations))
     problems.extend(_injection_problems(new))

@@ -137,15 +137,16 @@ def _read_content(place: Place, config: OpaqueConfig, driver: Driver, context: D
         return _Content(own, tuple(error.replace(source=field) for error in read.problems))
     parsed = read.config
     findings = () if plugins is None else plugin_findings(parameters.cni, CONFIG_NAME, plugins, is_claimed=True)
+    attacher = context.configuration.attached_by
     wrong = [
         *unsafe(parsed, meta_plugin_types=context.rules.config.meta_plugin_types),
-        *(finding.as_spec_error() for finding in findings if finding.is_error),
+        *(finding.as_spec_error() for finding in findings if finding.is_error(attacher)),
     ]
     network = NetworkAttachmentDefinition(namespace=namespace, name=name, config=parsed)
     return _Content(
         written=(*own, _Written(network, field)),
         problems=tuple(error.replace(source=field) for error in wrong),
-        warnings=tuple(networktext.plugin_warning(one, field=field) for one in findings if not one.is_error),
+        warnings=tuple(networktext.plugin_warning(one, field=field) for one in findings if not one.is_error(attacher)),
     )
 
 

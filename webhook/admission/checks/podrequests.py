@@ -91,8 +91,9 @@ def find(
         for claim in own:
             key = (element.namespace, element.name, claim.address)
             holders.setdefault(key, "the default network" if item is None else f"[{item}] of this pod")
-    surprises = [error for error in errors if not is_refused(error.rule)]
-    problems = [error for error in errors if is_refused(error.rule)]
+    attacher = context.configuration.attached_by
+    surprises = [error for error in errors if not is_refused(error.rule, attacher)]
+    problems = [error for error in errors if is_refused(error.rule, attacher)]
     return Requests(problems=tuple(problems), surprises=tuple(surprises[:WARNINGS_MAX]), claims=tuple(claims))
 
 

@@ -53,7 +53,7 @@ def check_plugins(
     errors, warnings = 0, 0
     kept: list[PluginFinding] = []
     for finding in _within_budget(config, has_resource=has_resource, checks=checks):
-        if finding.is_error:
+        if finding.is_error(checks.attached_by):
             errors += 1
             kept.append(finding)
             if errors == ERRORS_MAX:

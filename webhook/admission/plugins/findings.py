@@ -2,7 +2,8 @@
 
 Codes are stable, and their texts are in `webhook/plugindata/_codes.json`. NAD1xx: keys and types. NAD2xx: values and
 limits. NAD3xx: IPAM and addresses. NAD4xx: order, chaining, capabilities. NAD5xx: surprises. NAD6xx: pods and their
-networks. A code keeps its severity and its meaning for ever. A code that is given up is not used again.
+networks. A code keeps its meaning for ever; its severity follows from `outcomes`. A code that is given up is not used
+again.
 """
 
 from __future__ import annotations
@@ -10,36 +11,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from cniplugin.netspec.attachers import MULTUS
 from cniplugin.netspec.errors import SpecError, show
+from webhook.admission.plugins.outcomes import CODES, ERROR, severity, subject_of
 
-ERROR = "error"
-"""The object is refused: it fails on every node, or the network promises pods something that it never does."""
-WARNING = "warning"
-"""The object is allowed with a warning: it works, or fails in some cases only."""
-
-_ERRORS = (
-    *("NAD101", "NAD102", "NAD103", "NAD106", "NAD108"),
-    *("NAD201", "NAD202", "NAD203", "NAD204", "NAD205", "NAD206", "NAD207", "NAD208"),
-    *("NAD301", "NAD302", "NAD303", "NAD304", "NAD305", "NAD306", "NAD307", "NAD308", "NAD309", "NAD311"),
-    *("NAD401", "NAD402", "NAD407"),
-    *("NAD601", "NAD602", "NAD603", "NAD604", "NAD605", "NAD606", "NAD613", "NAD614", "NAD615"),
-)
-_WARNINGS = (
-    *("NAD104", "NAD105", "NAD107", "NAD109", "NAD110"),
-    *("NAD310", "NAD312"),
-    *("NAD403", "NAD404", "NAD405", "NAD406"),
-    *("NAD501", "NAD502", "NAD503", "NAD504", "NAD505", "NAD506"),
-    *("NAD607", "NAD608", "NAD609", "NAD610", "NAD611", "NAD612"),
-)
-SEVERITIES: Mapping[str, str] = dict(
-    sorted({**dict.fromkeys(_ERRORS, ERROR), **dict.fromkeys(_WARNINGS, WARNING)}.items())
-)
-"""Every code with its severity, sorted."""
+SEVERITIES: Mapping[str, str] = {
+    code: severity(outcome.multus, subject_of(code)) for code, outcome in sorted(CODES.items())
+}
+"""Every code, sorted, with its severity where Multus attaches."""
 
 
-def is_refused(code: str) -> bool:
+def severity_of(code: str, attached_by: str) -> str:
+    """Return the severity of a code for one of `netspec.attachers.ATTACHERS`."""
+    return severity(CODES[code].effect(attached_by), subject_of(code))
+
+
+def is_refused(code: str, attached_by: str = MULTUS) -> bool:
     """Say whether a finding with this code refuses the object."""
-    return SEVERITIES[code] == ERROR
+    return severity_of(code, attached_by) == ERROR
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,10 +47,9 @@ class PluginFinding:
     allowed: str = ""
     refusal: str = ""
 
-    @property
-    def is_error(self) -> bool:
-        """Whether the object is refused."""
-        return is_refused(self.code)
+    def is_error(self, attached_by: str) -> bool:
+        """Say whether the object is refused."""
+        return is_refused(self.code, attached_by)
 
     def as_spec_error(self) -> SpecError:
         """Return the finding as a problem of the object. Its rule is the code, and its text begins with the code."""

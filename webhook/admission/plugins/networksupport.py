@@ -161,7 +161,9 @@ def _ipam(
         return None
     values = Decoded()
     decoder = Decoder(ipam.type, IPAM_ENVELOPE, budget, misplaced={})
-    if any(finding.is_error for finding in decoder.decode(plugin.conf["ipam"], ipam.keys, "", values)):
+    if any(
+        finding.is_error(checks.attached_by) for finding in decoder.decode(plugin.conf["ipam"], ipam.keys, "", values)
+    ):
         return None
     try:
         ranges, subnets = _READERS[ipam.type](values)

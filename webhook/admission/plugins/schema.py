@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from cniplugin.netspec.attachers import MULTUS
+
 KeyType = Literal["string", "integer", "boolean", "array", "object", "map", "any", ""]
 """The types of a key. `map`: the author chooses the keys, and all values have one type. `any`: not checked.
 "": see `Key.shape`."""
@@ -83,7 +85,8 @@ class Key:
     what breaks minimum, maximum, values or format; "" for the usual ones. `refusal`: the plugin's error then. `items`:
     of an array, or a map's values; with `null_items` false, null among them stops the plugin. `keys`: of an object.
     `required`: whether the plugin fails without it, with `required_refusal`. `remark`: a warning whenever the key is
-    there. `shape`: the name of a key that several plugins share; it replaces all other fields but `touches`.
+    there. `meaning`: what the key does, in a few words, for `nadmit explain --type`. `shape`: the name of a key that
+    several plugins share; it replaces all other fields but `touches` and `meaning`.
     """
 
     type: KeyType = ""
@@ -103,6 +106,7 @@ class Key:
     required_refusal: str = ""
     remark: str = ""
     shape: str = ""
+    meaning: str = ""
     touches: TouchKind | Touch | None = None
 
 
@@ -145,6 +149,11 @@ class PluginSchema:
     a resource name lets Multus fill it in; otherwise it fails with `device_refusal`. `capabilities`: the keys of
     `runtimeConfig` that it reads; `idle_without`: a capability without which it does nothing. `rules`: names in
     `rules.registry`.
+
+    `about`: what it does, in one line. `cni_versions`: those that it speaks, () if that is not known. `cni_args`: the
+    variables of CNI_ARGS that it reads, IP and MAC. `reads_pod`: keys of the selection that it, or its controller,
+    takes from the pod's annotation itself, such as ips; no capability is needed for them. `counted`: its resource name
+    is a node resource that only counts, so no device comes with it.
     """
 
     type: str
@@ -165,6 +174,11 @@ class PluginSchema:
     device_refusal: str = ""
     capabilities: frozenset[str] = frozenset()
     idle_without: str = ""
+    about: str = ""
+    cni_versions: tuple[str, ...] = ()
+    cni_args: frozenset[Literal["IP", "MAC"]] = frozenset()
+    reads_pod: frozenset[str] = frozenset()
+    counted: bool = False
 
 
 UNKNOWN_TYPES = ("Warn", "Refuse", "Off")
@@ -176,13 +190,15 @@ class PluginChecks:
 
     `schemas`: by type, other names included. `unknown_types`: one of UNKNOWN_TYPES, for plugin types without a schema.
     `exempt`: plugin types that are not checked at all. `values_max`: values of one configuration that are checked,
-    which takes 10 microseconds each; the largest configurations that people write have some hundreds.
+    which takes 10 microseconds each; the largest configurations that people write have some hundreds. `attached_by`:
+    one of `netspec.attachers.ATTACHERS`.
     """
 
     schemas: Mapping[str, PluginSchema]
     unknown_types: str = "Warn"
     exempt: frozenset[str] = frozenset()
     values_max: int = 1_500
+    attached_by: str = MULTUS
 
     def schema_of(self, name: str | None) -> PluginSchema | None:
         """Return the schema that a plugin type is checked with, if there is one."""

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 from cniplugin.access.compile import Policies, compile_rules
 from cniplugin.access.model.decision import Config, Rules
+from cniplugin.netspec.attachers import MULTUS
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 from webhook.admission.dra.claims import Devices
 from webhook.admission.dra.drivers import Drivers
@@ -87,13 +88,15 @@ class Configuration:
 
     `injection`: None if /mutate changes no pod, and /validate does not check its work. `plugins`: None if only
     the envelope of CNI configurations is checked, and requests of pods are not compared with their networks. `drivers`:
-    None if claims are not checked. `limits`: how much one object may ask for.
+    None if claims are not checked. `limits`: how much one object may ask for. `attached_by`: who attaches, one of
+    `netspec.attachers.ATTACHERS`.
     """
 
     injection: Injection | None = field(default_factory=Injection)
     plugins: PluginChecks | None = None
     drivers: Drivers | None = None
     limits: ReviewLimits = DEFAULTS
+    attached_by: str = MULTUS
 
 
 class DecisionMemory(Protocol):

@@ -10,7 +10,8 @@ import pytest
 from cniplugin.netspec.errors import render
 from tests.paths import VECTORS
 from tests.webhook.admission.plugins.checking import SCHEMAS, codes, findings_of
-from webhook.admission.plugins.findings import ERROR, SEVERITIES, WARNING
+from webhook.admission.plugins.findings import SEVERITIES
+from webhook.admission.plugins.outcomes import ERROR, WARNING
 from webhook.plugindata.codes import load_codes
 
 CASES: dict[str, list[dict[str, Any]]] = json.loads((VECTORS / "plugin_cases.json").read_text())

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from cniplugin.netspec.attachers import MULTUS
 from cniplugin.netspec.errors import render
 from tests.webhook.admission.plugins.checking import SCHEMAS, codes, findings_of
 from webhook.admission.plugins.engine import ERRORS_MAX, WARNINGS_MAX
@@ -30,7 +31,7 @@ def _settings(*, unknown_types: str = "Warn", exempt: frozenset[str] = frozenset
     ],
 )
 def test_the_path_is_where_it_is_written(config: dict[str, object], path: str) -> None:
-    assert path in {finding.path for finding in findings_of(config) if finding.is_error}
+    assert path in {finding.path for finding in findings_of(config) if finding.is_error(MULTUS)}
 
 
 def test_the_text_of_a_finding() -> None:
@@ -75,7 +76,7 @@ def test_errors_and_warnings_are_bounded_apart() -> None:
     warned = {"type": "bridge", **{f"{'vlan' if at % 2 else 'mtus'}_{at}": 1 for at in range(90)}}
     trunk = [{"id": 5000}] * (ERRORS_MAX + 50)
     findings = findings_of({**warned, "vlanTrunk": trunk})
-    errors = [finding for finding in findings if finding.is_error]
+    errors = [finding for finding in findings if finding.is_error(MULTUS)]
     assert (len(errors), len(findings) - len(errors)) == (ERRORS_MAX, WARNINGS_MAX)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple, Self
 
+from cniplugin.netspec.attachers import MULTUS
 from tests.paths import VECTORS
 from tests.webhook.admission.plugins.checking import SCHEMAS, findings_of
 from tests.webhook.admission.plugins.real import differences
@@ -67,7 +68,7 @@ def load(section: str) -> dict[tuple[str, str], Case]:
 
 def errors(config: Conf) -> list[PluginFinding]:
     """Return the findings that refuse a network."""
-    return [finding for finding in findings_of(config) if finding.is_error]
+    return [finding for finding in findings_of(config) if finding.is_error(MULTUS)]
 
 
 def quotes(finding: PluginFinding, error: str) -> bool:
