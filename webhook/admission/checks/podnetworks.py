@@ -379,15 +379,29 @@ def _find_elsewhere(element: NetworkSelectionElement, subject: Subject, context:
     return tuple(
         f"{namespace}/{element.name}"
         for namespace in usable_namespaces(subject, context.rules)[:NAMESPACES_MAX]
-        if namespace != element.namespace and context.cluster.network(namespace, element.name) is not None
+        if namespace != element.namespace and _would_get(namespace, element.name, subject, context)
     )
 
 
 def find_near(element: NetworkSelectionElement, subject: Subject, context: DecisionContext) -> str:
-    """Return a network of a similar name, if the pod may use networks of that namespace; "" for none.
+    """Return a network of a similar name in the same namespace that the pod would get; "" for none.
 
     NB: it takes up to milliseconds.
     """
     if element.namespace not in usable_namespaces(subject, context.rules):
         return ""
-    return nearest(element.name, context.cluster.network_names(element.namespace)) or ""
+    near = nearest(element.name, context.cluster.network_names(element.namespace)) or ""
+    return near if near and _would_get(element.namespace, near, subject, context) else ""
+
+
+def _would_get(namespace: str, name: str, subject: Subject, context: DecisionContext) -> bool:
+    """Say whether a network exists and this pod would get it, if it asks for nothing else."""
+    network = context.cluster.network(namespace, name)
+    if network is None or network.problems:
+        return False
+    item = Item(
+        element=NetworkSelectionElement(name=name, namespace=namespace),
+        network=network,
+        network_labels=context.cluster.namespace_labels(namespace),
+    )
+    return judge(subject, item, context.rules).is_allowed
