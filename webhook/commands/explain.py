@@ -14,6 +14,7 @@ from cniplugin.netspec.errors import show
 from cniplugin.netspec.names import nearest
 from webhook.admission.plugins.findings import SEVERITIES
 from webhook.admission.plugins.schema import PluginChecks
+from webhook.plugindata.pluginfiles import load_schemas
 from webhook.report import explained, plugintypes
 from webhook.report.titles import TITLES
 
@@ -114,7 +115,9 @@ def _end_with(mistakes: Sequence[str]) -> None:
 
 def _no_such_code(code: str) -> str:
     """Suggest the nearest name: for a code, the one with most characters at the same place."""
-    if code[:3].upper() == "NAD":
+    if code in load_schemas():
+        meant = [f"--type {code}"]
+    elif code[:3].upper() == "NAD":
         meant = [max(SEVERITIES, key=lambda known: sum(map(eq, known, code.upper())))]
     else:
         meant = get_close_matches(code, TITLES, n=1)

@@ -150,7 +150,7 @@ CASES = {
     "explain-all": "explain",
     "explain-codes": "explain nad303 NAD611 NAD303",
     "explain-json": "explain -o json NAD104",
-    "explain-unknown": "explain NAD1O1 NAD101 mac-valu nothing-like-it",
+    "explain-unknown": "explain NAD1O1 NAD101 mac-valu nothing-like-it bridge",
     "explain-rules": "explain postureisolated network-not-found NAD611 yaml-syntax",
     "explain-rules-json": "explain -o json PostureIsolated",
     "explain-type-bridge": "explain --type bridge",
