@@ -27,11 +27,13 @@ LISTED = re.compile(r"^# (NAD\d{3}|warning): ", re.MULTILINE)
 KNOWLEDGE = "NAD107"
 """The warning that a plugin type is unknown. It is about nadmit and not about the example, so it is not listed."""
 
+IPS_BY_CNI_ARGS = "IPAM static reads the address from CNI_ARGS"
 MAC_BY_CNI_ARGS = "the plugin reads the MAC address from CNI_ARGS"
 READS_POD = "OVN-Kubernetes reads the pod's annotation itself"
 SHARED_NAME = "definitions of OVN-Kubernetes share the name of a network on purpose"
 WRONG_TODAY: Mapping[str, tuple[list[str], str]] = {
     "pod demo/accelerated-mac": (["capability-missing"], MAC_BY_CNI_ARGS),
+    "pod demo/chooses": (["NAD608"], IPS_BY_CNI_ARGS),
     "pod demo/guest": (["capability-missing"], MAC_BY_CNI_ARGS),
     "pod demo/macvtap-mac": (["capability-missing"], MAC_BY_CNI_ARGS),
     "pod demo/ovn-address": (["capability-missing", "capability-missing"], READS_POD),

@@ -1,12 +1,13 @@
 """The networks of examples/networks can be attached with the real plugins that are installed.
 
-An interface of the node, such as `eno1`, is `uplink` here. Requests are those of the example's pods.
+An interface of the node, such as `eno1`, is `uplink` here. Requests are those of the example's pods: capabilities get
+them, and CNI_ARGS has them, as with Multus.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -77,14 +78,42 @@ def test_many_can_be_attached() -> None:
     assert len(POSSIBLE) >= 25
 
 
+@pytest.fixture
+def asked(node: Node) -> Iterator[Callable[[str], Conf]]:
+    """A function that puts the request of a network into CNI_ARGS, and returns it for capabilities."""
+
+    def ask(name: str) -> Conf:
+        request = GIVEN.get(name, {})
+        ips = [f"IP={request['ips'][0]}"] if "ips" in request else []
+        mac = [f"MAC={request['mac']}"] if "mac" in request else []
+        node.cni_args = ";".join(["IgnoreUnknown=true", *ips, *mac])
+        return {**ADDRESS, **request}
+
+    yield ask
+    node.cni_args = ""
+
+
 @pytest.mark.parametrize("name", POSSIBLE)
-def test_an_example_is_attached(node: Node, name: str) -> None:
+def test_an_example_is_attached(node: Node, asked: Callable[[str], Conf], name: str) -> None:
     config = POSSIBLE[name]
     chain = [on_this_node(conf) for conf in plugins_of(config)]
-    outcome = node.attach(chain, given={**ADDRESS, **GIVEN.get(name, {})}, version=config["cniVersion"])
+    outcome = node.attach(chain, given=asked(name), version=config["cniVersion"])
     if outcome.error.endswith(KERNEL):
         pytest.skip(f"{outcome.failed}: the kernel has no such links: {outcome.error}")
     assert outcome.error == ""
+
+
+@pytest.mark.parametrize("name", ["bridge-mac", "oc-requests"])
+def test_a_pod_gets_what_it_asks_for_without_a_capability(node: Node, asked: Callable[[str], Conf], name: str) -> None:
+    """bridge and tuning read MAC, and static reads IP, from CNI_ARGS."""
+    if name not in POSSIBLE:
+        pytest.skip("a plugin is not installed")
+    asked(name)
+    chain = [on_this_node(conf) for conf in plugins_of(POSSIBLE[name])]
+    result = node.add(chain, version=POSSIBLE[name]["cniVersion"])
+    node.remove(chain, result, version=POSSIBLE[name]["cniVersion"])
+    assert GIVEN[name]["mac"] in [one.get("mac") for one in result["interfaces"]]
+    assert [one["address"] for one in result.get("ips", [])] == list(GIVEN[name].get("ips", []))
 
 
 def test_plugins_of_the_examples_are_known() -> None:
