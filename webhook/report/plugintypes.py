@@ -132,11 +132,18 @@ def _unwrap(key: Key | ReadKey) -> tuple[Key | ReadKey, str, str]:
         return key, TYPE_WORDS[key.type], ""
     inner, form, suffix = _unwrap(key.items)
     if key.type == "map":
-        return inner, f"map of {_PLURALS[form]}", f".*{suffix}"
-    return inner, f"list of {_PLURALS.get(form) or form.replace('list', 'lists', 1)}", f"[]{suffix}"
+        return inner, f"map of {_plural(form)}", f".*{suffix}"
+    return inner, f"list of {_plural(form)}", f"[]{suffix}"
 
 
-_PLURALS = {"string": "strings", "integer": "integers", "boolean": "true or false", "object": "objects", "map": "maps"}
+def _plural(form: str) -> str:
+    """Return what a list holds, such as "integers" or "lists of objects"."""
+    first, *rest = form.split(" ", 1)
+    return " ".join([f"{first}s", *rest]) if first in _COUNTED else form
+
+
+_COUNTED = frozenset({"string", "integer", "object", "list", "map"})
+"""The first words of forms that have a plural."""
 
 
 def _touch(touches: object) -> tuple[str, str]:

@@ -119,6 +119,20 @@ def test_an_exempt_plugin_says_so() -> None:
     assert "plugins.exempt" in plugintypes.render_text([one], plain)
 
 
+@pytest.mark.parametrize(
+    ("key", "form"),
+    [
+        (Key(type="array", items=Key(type="boolean")), "list of true or false"),
+        (Key(type="array", items=Key(type="array", items=Key(type="object"))), "list of lists of objects"),
+        (Key(type="map", items=Key(type="array", items=Key(type="string"))), "map of lists of strings"),
+        (Key(type="map", items=Key(type="any")), "map of anything"),
+    ],
+)
+def test_the_type_of_nested_keys(key: Key, form: str) -> None:
+    own = PluginSchema(type="own", kind="main", source="here", keys={"key": key})
+    assert [row.form for row in plugintypes.rows_of(own)] == [form]
+
+
 def test_an_own_schema_wins_and_needs_no_texts() -> None:
     own = PluginSchema(type="bridge", kind="main", source="here", keys={"speed": Key(type="integer", maximum=7)})
     one = plugintypes.known_plugins(PluginChecks(schemas={**load_schemas(), "bridge": own}))["bridge"]
