@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from webhook.admission.plugins.findings import SEVERITIES
-from webhook.admission.plugins.goparsing import ALLOWED
 from webhook.admission.plugins.schema import GO_INTEGERS, Constraint, Key, PluginChecks, PluginSchema, ReadKey, Touch
 from webhook.plugindata.pluginfiles import load_unchecked
 
@@ -51,7 +50,15 @@ TYPE_WORDS: Mapping[str, str] = {
     "map": "map",
     "any": "anything",
 }
-FORMAT_WORDS = {**ALLOWED, "ifname": "interface name", "link": "name of an existing interface"}
+FORMAT_WORDS: Mapping[str, str] = {
+    "mac": "MAC address",
+    "ip": "IP address",
+    "cidr": "ADDRESS/PREFIX",
+    "destination": "ADDRESS/PREFIX",
+    "ifname": "interface name",
+    "link": "name of an existing interface",
+    "decimal": "integer in quotes",
+}
 """Each `schema.Format` in the remarks on a key."""
 TOUCH_WORDS: Mapping[str, str] = {**PARTS, "gateway": "node-address"}
 """Kinds in the files that have another name in docs/touches.md."""
@@ -268,7 +275,7 @@ def _limits(key: Key) -> Iterator[str]:
         yield f"each {FORMAT_WORDS[key.items.format]}"
     yield from _range(key)
     if key.remark:
-        yield f"warning: {key.remark}"
+        yield "a warning whenever it is there"
 
 
 def _range(key: Key) -> Iterator[str]:

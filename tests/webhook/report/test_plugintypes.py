@@ -7,10 +7,11 @@ import os
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
-from webhook.admission.plugins.schema import Key, PluginChecks, PluginSchema
+from webhook.admission.plugins.schema import Format, IpamUse, Key, KeyType, Kind, PluginChecks, PluginSchema
 from webhook.plugindata.pluginfiles import FOLDER, load_folder, load_schemas, load_unchecked
 from webhook.report import plugintypes
 
@@ -64,6 +65,13 @@ def test_every_key_is_in_the_output(schema: PluginSchema) -> None:
 @pytest.mark.parametrize("schema", FILES, ids=lambda schema: schema.type)
 def test_lines_fit(schema: PluginSchema) -> None:
     assert [line for line in shown(schema.type).splitlines() if len(line) > plugintypes.WIDTH] == []
+
+
+def test_every_format_has_words() -> None:
+    assert set(plugintypes.FORMAT_WORDS) == set(get_args(Format))
+    assert set(plugintypes.TYPE_WORDS) == {name for name in get_args(KeyType) if name}
+    assert set(plugintypes.KINDS) == set(get_args(Kind))
+    assert set(plugintypes.IPAM_USES) == set(get_args(IpamUse))
 
 
 def test_a_default_has_the_type_of_its_key() -> None:
