@@ -86,8 +86,9 @@ class Key:
     what breaks minimum, maximum, values or format; "" for the usual ones. `refusal`: the plugin's error then. `items`:
     of an array, or a map's values; with `null_items` false, null among them stops the plugin. `keys`: of an object.
     `required`: whether the plugin fails without it, with `required_refusal`. `remark`: a warning whenever the key is
-    there. `meaning`: what the key does, in a few words, for `nadmit explain --type`. `shape`: the name of a key that
-    several plugins share; it replaces all other fields but `touches` and `meaning`.
+    there. `meaning`: what the key does, in a few words, and `default`: the value that counts when it is unset, both for
+    `nadmit explain --type`. `shape`: the name of a key that several plugins share; it replaces all other fields but
+    `touches` and a `meaning` of its own.
     """
 
     type: KeyType = ""
@@ -108,6 +109,7 @@ class Key:
     remark: str = ""
     shape: str = ""
     meaning: str = ""
+    default: str | int | bool | None = None
     touches: TouchKind | Touch | None = None
 
 
