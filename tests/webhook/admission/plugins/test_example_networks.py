@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from tests.paths import EXAMPLES
 from tests.webhook.admission.plugins.checking import SCHEMAS, findings_of
+from webhook.admission.plugins.placement import Origin
 from webhook.cli import nadmit
 
 DIRECTORY = EXAMPLES / "networks"
@@ -23,7 +24,9 @@ def test_there_are_ten_or_more() -> None:
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_an_example_has_no_findings(file: Path) -> None:
     network = yaml.safe_load(file.read_text())
-    assert findings_of(network["spec"]["config"], annotations=network["metadata"].get("annotations")) == []
+    metadata = network["metadata"]
+    origin = Origin(metadata["namespace"], metadata["name"])
+    assert findings_of(network["spec"]["config"], annotations=metadata.get("annotations"), origin=origin) == []
     assert file.read_text().startswith("# ")
 
 
@@ -38,3 +41,4 @@ def test_each_kind_of_plugin_is_shown() -> None:
     text = "".join(file.read_text() for file in FILES)
     shown = {name for name in SCHEMAS if f'"type": "{name}"' in text}
     assert shown >= {"bridge", "ipvlan", "macvlan", "ovs", "sriov", "vlan", "whereabouts"}
+    assert shown >= {"ovn-k8s-cni-overlay", "kube-ovn", "antrea"}
