@@ -14,12 +14,13 @@ NAME.NAMESPACE for the IPAM of another plugin, and the daemon on the node waits 
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from ipaddress import ip_network
 from typing import NamedTuple
 
 from cniplugin.netspec.names import trim
 from webhook.admission.plugins.findings import Findings, PluginFinding
-from webhook.admission.plugins.goparsing import Interface, read_address, read_cidr
+from webhook.admission.plugins.goparsing import read_address, read_cidr
 from webhook.admission.plugins.intervals import Network
 from webhook.admission.plugins.placement import Placed
 
@@ -268,52 +269,50 @@ def _gateway_findings(placed: Placed) -> Findings:
 
 
 class _Part(NamedTuple):
-    """A subnet that no other one may overlap; `certain`: no setting of the cluster moves it."""
+    """A subnet that no other one may overlap.
+
+    `key`: under which it is written, "" for one that OVN-Kubernetes has without being told; `words` then say what it
+    is. `certain`: no setting of the cluster moves it.
+    """
 
     network: Network
     words: str
+    key: str = ""
     certain: bool = True
 
 
 def _overlaps(
-    placed: Placed, topology: str, subnets: Sequence[Subnet], lists: dict[str, Sequence[Subnet] | None]
+    placed: Placed, topology: str, subnets: Sequence[Subnet], lists: Mapping[str, Sequence[Subnet] | None]
 ) -> Findings:
-    """Yield the first overlap of `subnets` with one of them, and with a subnet that OVN-Kubernetes has for itself.
+    """Yield the first overlap of two subnets, one of which is written.
 
     NB: a subnet inside an excluded one does not count (SubnetOverlapCheck).
     """
     joined, transit, excluded = lists["joinSubnet"], lists["transitSubnet"], lists["excludeSubnets"]
     if joined is None or transit is None or excluded is None:
         return
-    own = [_Part(one.network, f"subnets: {one.text}") for one in subnets]
-    families = {one.network.version for one in joined}
-    others = [_Part(one.network, f"joinSubnet: {one.text}") for one in joined]
-    others += [
-        _Part(one.network, f"{text}, the joinSubnet of networks that name none")
-        for text in JOIN_SUBNETS
-        if (one := _known(text)).network.version not in families
+    parts = [
+        part
+        for part in _parts(topology, {"subnets": subnets, "joinSubnet": joined, "transitSubnet": transit})
+        if not any(_contains(one.network, part.network) for one in excluded)
     ]
-    others += [_Part(one.network, f"transitSubnet: {one.text}") for one in transit]
-    by_default = {**CLUSTER_SUBNETS, **(TRANSIT_SUBNETS if topology == LAYER3 else {})}
-    others += [
-        _Part(_known(text).network, f"{text}, the {words} subnet of the cluster unless it is moved", certain=False)
-        for text, words in by_default.items()
-    ]
-    seen: list[_Part] = []
-    for part in own:
-        if any(_contains(one.network, part.network) for one in excluded):
-            continue
-        for other in (*seen, *others):
-            if _meets(part.network, other.network):
-                yield _overlap(placed, part, other)
+    for index, later in enumerate(parts):
+        for earlier in parts[:index]:
+            if (earlier.key or later.key) and _meets(earlier.network, later.network):
+                yield _overlap(placed, *((earlier, later) if earlier.key else (later, earlier)))
                 return
-        seen.append(part)
 
 
-def _known(text: str) -> Interface:
-    read = read_cidr(text)
-    assert read is not None  # noqa: S101 - constants of this module
-    return read
+def _parts(topology: str, written: Mapping[str, Sequence[Subnet]]) -> Iterator[_Part]:
+    """Yield the subnets of a network, and then those of the cluster."""
+    for key, items in written.items():
+        yield from (_Part(item.network, f"{key}: {item.text}", key) for item in items)
+        if key == "joinSubnet":
+            families = {item.network.version for item in items}
+            usual = (_Part(ip_network(text), f"{text}, the joinSubnet where none is written") for text in JOIN_SUBNETS)
+            yield from (part for part in usual if part.network.version not in families)
+    for text, use in {**CLUSTER_SUBNETS, **(TRANSIT_SUBNETS if topology == LAYER3 else {})}.items():
+        yield _Part(ip_network(text), f"{text}, the {use} subnet of the cluster unless it is moved", certain=False)
 
 
 def _meets(one: Network, other: Network) -> bool:
@@ -323,9 +322,9 @@ def _meets(one: Network, other: Network) -> bool:
 def _overlap(placed: Placed, part: _Part, other: _Part) -> PluginFinding:
     return PluginFinding(
         code="NAD213" if other.certain else "NAD508",
-        path=placed.where("subnets"),
+        path=placed.where(part.key),
         detail=f"{part.network} overlaps {other.words}",
-        value=placed.values["subnets"],
+        value=placed.values[part.key],
         fix="write subnets that do not overlap",
         refusal="pod or join subnet overlaps with already configured internal subnets",
     )
