@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 READS: Mapping[str, tuple[str, ...]] = {
     "accelerated-bridge": ("MAC",),
+    "antrea": ("mac",),
     "bandwidth": (),
     "bond": (),
     "bridge": ("MAC",),
@@ -24,6 +25,7 @@ READS: Mapping[str, tuple[str, ...]] = {
     "ib-sriov": (),
     "ipvlan": (),
     "ipvtap": ("MAC",),
+    "kube-ovn": ("ips", "mac"),
     "loopback": (),
     "macvlan": ("MAC",),
     "macvtap": ("MAC",),

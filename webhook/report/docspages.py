@@ -69,6 +69,8 @@ def _example(one: Explained) -> Iterator[str]:
     yield from _block("json", one.config, f"A network `{NETWORK_NAME}`:" if one.pod else "")
     if one.other_pod:
         yield from _block("json", one.other_pod, "The networks of a pod that runs:")
+    if one.other_network:
+        yield from _block("json", one.other_network, "The configuration of another definition:")
     if one.pod:
         yield from _block("json", one.pod, "The networks of a pod that is created:")
     yield from _block("console", f"$ kubectl create -f {POD_NAME if one.pod else NETWORK_NAME}.yaml\n{one.output}", "")
@@ -141,7 +143,8 @@ def _code(names: str) -> str:
 def _row(file: PluginSchema) -> str:
     inside = "ipam." if file.kind == "ipam" else ""
     by_kind: dict[str, list[str]] = {}
-    for kind, text in (*_walk(file.keys, inside), *_walk(file.also_reads, inside), *_walk(file.beside, "")):
+    as_ipam = _walk(file.as_ipam.keys, "ipam.") if file.as_ipam is not None else ()
+    for kind, text in (*_walk(file.keys, inside), *_walk(file.also_reads, inside), *_walk(file.beside, ""), *as_ipam):
         by_kind.setdefault(kind, []).append(text)
     listed = "; ".join(f"{kind}: {', '.join(keys)}" for kind, keys in by_kind.items())
     return f"| {', '.join((file.type, *file.also))} | {listed} |" if listed else ""

@@ -69,6 +69,9 @@ CODES: Mapping[str, Outcome] = {
     **{code: _same("differs", "run") for code in (
         "NAD107", "NAD110", "NAD310", "NAD312", "NAD403", "NAD406", "NAD505", "NAD506",
     )},
+    **{code: _same("fails", "source") for code in ("NAD209", "NAD210", "NAD211", "NAD212", "NAD213", "NAD214")},
+    **{code: _same("differs", "source") for code in ("NAD507", "NAD508")},
+    "NAD509": _same("attaches without it", "source"),
     **{code: _same("attaches", "run") for code in ("NAD105", "NAD501", "NAD502", "NAD503", "NAD504")},
     "NAD616": _same("fails", "run"),
     "NAD617": _same("fails", "run"),
