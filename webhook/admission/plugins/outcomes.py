@@ -104,7 +104,7 @@ CODES: Mapping[str, Outcome] = {
     # order, chaining, capabilities
     "NAD401": _same("fails", "run"),
     "NAD402": _same("fails", "run"),
-    "NAD403": _same("differs", "run: an IPAM plugin fails without ipam, and starts without an interface if it has one"),
+    "NAD403": _same("attaches without it", "run: host-local with ipam starts, and makes no interface"),
     "NAD404": _same("attaches without it", "source: ipvlan reads no MAC address"),
     "NAD405": _same("attaches without it", "run: portmap maps nothing"),
     "NAD406": _same("differs", "run: host-device fails, unless the pod has a device"),
@@ -116,6 +116,7 @@ CODES: Mapping[str, Outcome] = {
     "NAD504": _same("attaches without it", "source: ovs, bridge, host-device, ptp, sbr, route-override"),
     "NAD505": _same("differs", "run: IPAM static fails, unless the pod asks for an address; source: vlan, ovs"),
     "NAD506": _same("differs", "run: a route with host bits fails; source: ovs and sriov start or fail later"),
+    "NAD520": _same("fails", "run"),
     # pods and their networks
     "NAD601": _same("fails", "kubelet"),
     "NAD602": _same("fails", "kubelet"),

@@ -37,7 +37,6 @@ DIFFERS: dict[str, tuple[Conf | None, Conf | None]] = {
         {"type": "bridge", "isGateway": True, "ipam": {"type": "static", "addresses": [OUTSIDE], "routes": [{"dst": "0.0.0.0/0"}]}},
         {"type": "macvlan", "master": "uplink", "ipam": {"type": "static", "addresses": [OUTSIDE]}},
     ),
-    "NAD403": ({"type": "static"}, {"type": "host-local", "ipam": HOST_LOCAL}),
     "NAD406": ({"type": "host-device"}, None),
     "NAD505": ({"type": "bridge", "ipam": {"type": "static"}}, None),
     "NAD506": ({"type": "macvlan", "master": "uplink", "ipam": {**HOST_LOCAL, "routes": [ROUTE]}}, None),
