@@ -29,21 +29,24 @@ CODE_GROUPS = {
 """The first digit of a code means its subject."""
 
 MESSAGES_HEAD = """\
-# Messages about plugins The messages of the webhook and of `nadmit check` about configurations of CNI plugins, and
-about what pods ask of their networks. Each message has a code, whose meaning never changes. The code is the rule in the
-log, in metrics, in JSON and in SARIF. `nadmit explain CODE` prints the same text. [plugins.md](plugins.md) says what is
-checked, and how to describe plugins of your own. `make golden` writes this page.
+# Messages about plugins
+The messages of the webhook and of `nadmit check` about configurations of CNI plugins, and about what pods ask of their
+networks. Each message has a code, whose meaning never changes. The code is the rule in the log, in metrics, in JSON and
+in SARIF. `nadmit explain CODE` prints the same text. [plugins.md](plugins.md) says what is checked, and how to describe
+plugins of your own. `make golden` writes this page.
 
 What would happen on the node decides the severity. An **error** refuses the object: the pod would not start, would
 not get what it asks for, or may not have it. A **warning** allows it. "On the node" says what happens if the mistake
-passes, under nadmit and under Multus, and how that was seen: {seen}.
+passes, under nadmit and under Multus, and how that was seen:
+
+{seen}
 """
 
 
 def render_messages() -> str:
     """Return docs/messages.md."""
     explained = [explain(name) for name in load_codes()]
-    head = MESSAGES_HEAD.format(seen=", ".join(f"{word} ({meaning})" for word, meaning in SEEN.items()))
+    head = MESSAGES_HEAD.format(seen="\n".join(f"- {word}: {meaning}" for word, meaning in SEEN.items()))
     return "\n".join([head, *_contents(explained), *_sections(explained), *_rules()])
 
 

@@ -53,6 +53,13 @@ def on_the_node(outcome: Outcome) -> str:
     return f"On the node: {what}. Seen: {outcome.seen}."
 
 
+def of_code(code: str) -> str:
+    """Return what happens on the node because of a code, and the severities if the attachers differ."""
+    one = judged(code)[0]
+    differ = len({*one.severities.values()}) > 1
+    return f"{on_the_node(one.outcome)}{f' Severity: {one.severity}.' if differ else ''}"
+
+
 def lines(rule: str) -> Iterator[str]:
     """Yield the lines of `nadmit explain` about a rule that is not a code."""
     for one in judged(rule):

@@ -18,7 +18,6 @@ from webhook.admission.evaluate import evaluate
 from webhook.admission.model.kinds import NETWORK, POD
 from webhook.admission.model.requests import Decision, Object, Request
 from webhook.admission.plugins.findings import SEVERITIES
-from webhook.admission.plugins.outcomes import CODES
 from webhook.admission.plugins.schema import PluginChecks
 from webhook.admission.view.decisioncontext import Configuration, DecisionContext
 from webhook.plugindata.codes import Code, load_codes
@@ -54,7 +53,7 @@ class Explained:
     @property
     def on_the_node(self) -> str:
         """What happens on the node if the mistake passes."""
-        return effects.on_the_node(CODES[self.name])
+        return effects.of_code(self.name)
 
 
 def explain(name: str) -> Explained:

@@ -91,14 +91,16 @@ def test_the_page_has_what_each_rule_would_do(rule: str) -> None:
     assert bool(rows) == (rule not in ELSEWHERE)
 
 
-def test_two_severities_are_both_named() -> None:
-    """No rule has two today, so the value is made here."""
+def test_two_severities_are_both_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The value is made here, because it should not depend on a code that has two."""
     outcome = Outcome("fails", "attaches", "run")
     one = effects.Judged("pod", outcome, {NADMIT: ERROR, MULTUS: WARNING})
     assert one.severity == "error with nadmit, warning with Multus"
     assert effects.on_the_node(outcome) == (
         "On the node: the pod does not start (nadmit); the pod starts, and nothing is lost (Multus). Seen: run."
     )
+    monkeypatch.setattr(effects, "judged", lambda _code: (one,))
+    assert effects.of_code("NAD601").endswith(" Seen: run. Severity: error with nadmit, warning with Multus.")
 
 
 def test_the_outcomes_are_in_json() -> None:
@@ -114,11 +116,15 @@ def test_json_can_be_read() -> None:
 
 
 def test_sarif_explains_codes_and_other_rules() -> None:
-    findings = tuple(Finding(Position("f.yaml", 1, 1), ERROR, rule, "...") for rule in ("NAD101", "mac-value"))
+    rules = ("NAD101", "mac-value", "ips-empty", "yaml-key")
+    findings = tuple(Finding(Position("f.yaml", 1, 1), ERROR, rule, "...") for rule in rules)
     log = json.loads(sarif.render(Report(findings=findings, files=1, objects=1, judged=1), version="1"))
-    code, other = log["runs"][0]["tool"]["driver"]["rules"]
+    code, other, empty, file = log["runs"][0]["tool"]["driver"]["rules"]
     assert code["shortDescription"]["text"] == CODES["NAD101"].title
     assert CODES["NAD101"].fix in code["help"]["text"]
     assert code["defaultConfiguration"] == {"level": "error"}
     assert other["shortDescription"] == {"text": TITLES["mac-value"]}
     assert "docs/conformance.md" in other["help"]["text"]
+    assert other["defaultConfiguration"] == {"level": "error"}
+    assert empty["defaultConfiguration"] == {"level": "warning"}
+    assert "defaultConfiguration" not in file

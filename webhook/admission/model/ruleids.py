@@ -144,7 +144,7 @@ _PODS: Mapping[str, Outcome] = {
         "PostureStrict",
         seen="setting: access rules and posture",
     ),
-    "MultusGate": Outcome("fails", "fails", "kubelet: with namespaceIsolation"),
+    "MultusGate": Outcome("fails", "fails", "source: Multus k8sclient.go GetNetworkDelegates"),
     "NetworkStatusProtected": Outcome("not allowed", "not allowed", "decision: only nodes and status writers know it"),
     **_same("not allowed", "limit-containers", "limit-networks", "limit-values", seen="setting: limits"),
     **_same(
