@@ -24,7 +24,7 @@ from webhook.plugindata.codes import Code, load_codes
 from webhook.plugindata.pluginfiles import load_schemas
 from webhook.trees import builder, documents
 
-from . import kubectl
+from . import effects, kubectl
 from .lint import Paint
 from .titles import TITLES, page_of
 
@@ -51,6 +51,11 @@ class Explained:
     other_pod: str
     other_network: str
     output: str
+
+    @property
+    def on_the_node(self) -> str:
+        """What happens on the node if the mistake passes."""
+        return effects.of_code(self.name)
 
 
 def explain(name: str) -> Explained:
@@ -112,7 +117,7 @@ def render_json(names: Iterable[str]) -> str:
 
 
 def _rule_json(rule: str) -> dict[str, object]:
-    return {"code": rule, "title": TITLES[rule], "page": page_of(rule)}
+    return {"code": rule, "title": TITLES[rule], "page": page_of(rule), "outcomes": effects.as_json(rule)}
 
 
 def _code_json(one: Explained) -> dict[str, object]:
@@ -122,6 +127,7 @@ def _code_json(one: Explained) -> dict[str, object]:
         "title": one.code.title,
         "severity": one.severity,
         "meaning": one.code.meaning,
+        "outcomes": effects.as_json(one.name),
         "example": {"config": one.config, **{key: text for key, text in others.items() if text}},
         "output": one.output,
         "fix": one.code.fix,
@@ -149,6 +155,7 @@ def render_text(names: Iterable[str], paint: Paint) -> str:
 
 def _rule_lines(rule: str, paint: Paint) -> Iterator[str]:
     yield f"{paint(f'{rule}:', 'place')} {TITLES[rule]}"
+    yield from effects.lines(rule)
     page = page_of(rule)
     yield f"The message says where, what is allowed and what to do{f'; {page} says more' if page else ''}."
 
@@ -156,6 +163,7 @@ def _rule_lines(rule: str, paint: Paint) -> Iterator[str]:
 def _code_lines(one: Explained, paint: Paint) -> Iterator[str]:
     yield f"{paint(f'{one.name}:', 'place')} {paint(f'{one.severity}:', one.severity)} {one.code.title}"
     yield from textwrap.wrap(one.code.meaning, WIDTH)
+    yield from textwrap.wrap(one.on_the_node, WIDTH)
     yield ""
     yield from _block("example, network net:" if one.pod else "example:", one.config)
     if one.other_pod:

@@ -16,17 +16,32 @@ RUNTIME_CAPABILITIES = frozenset(
 OTHER_CAPABILITIES = frozenset({"aliases", "dns"})
 """Capabilities that other runtimes fill in (CNI CONVENTIONS.md), so they are not misspelt."""
 
+READ_IPAM = frozenset({"host-local", "static", "whereabouts"})
+"""IPAM plugins that stop if the configuration has no `ipam`. dhcp asks its daemon."""
 
-def order_findings(placed: Placed) -> Findings:
+
+def order_findings(placed: Placed, *, has_ipam: bool) -> Findings:
     """Yield a plugin in the wrong place: an IPAM plugin outside `ipam`, or a chained plugin that comes first."""
     schema = placed.schema
     if schema.kind == "ipam":
-        detail = f"{schema.type} hands out addresses and does not make an interface"
-        yield PluginFinding(code="NAD403", path=placed.path, detail=detail, fix='write it as "ipam" of a main plugin')
+        yield _ipam_as_main(placed, has_ipam=has_ipam)
     if schema.chained_only and not placed.earlier:
         detail = f"the plugin {schema.type} changes the interface of an earlier plugin, and no plugin comes before it"
         fix = "put it into a list, after the plugin that makes the interface"
         yield PluginFinding(code="NAD401", path=placed.path, detail=detail, fix=fix, refusal=schema.chained_refusal)
+
+
+NO_IPAM_REFUSAL = "IPAM config missing 'ipam' key"
+"""host-local, static and whereabouts: they read `ipam` of the configuration, and stop without it."""
+
+
+def _ipam_as_main(placed: Placed, *, has_ipam: bool) -> PluginFinding:
+    """Return the finding about an IPAM plugin that is written as a plugin of the network."""
+    kind, fix = placed.schema.type, 'write it as "ipam" of a main plugin'
+    detail = f"{kind} hands out addresses and does not make an interface"
+    if kind in READ_IPAM and not has_ipam:
+        return PluginFinding(code="NAD520", path=placed.path, detail=detail, fix=fix, refusal=NO_IPAM_REFUSAL)
+    return PluginFinding(code="NAD403", path=placed.path, detail=detail, fix=fix)
 
 
 def no_ipam_findings(schema: PluginSchema, path: str) -> Findings:

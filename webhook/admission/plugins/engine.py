@@ -123,7 +123,7 @@ class _Walk:
         """Yield the findings about one plugin and its IPAM."""
         ipam = self.checks.ipam_of(schema, plugin.ipam_type)
         placed = self._placed(plugin, schema, path)
-        yield from chaining.order_findings(placed)
+        yield from chaining.order_findings(placed, has_ipam=plugin.conf.get("ipam") is not None)
         if schema.kind == "ipam":
             return
         is_all_known = all(key in schema.keys or key in ENVELOPE for key in plugin.conf)
