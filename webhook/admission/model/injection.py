@@ -32,6 +32,10 @@ BY_CLAIM = "ResourceClaim"
 SOURCES = (BY_PLUGIN, BY_CLAIM)
 NATIVE_RESOURCES = frozenset({"cpu", "memory", "storage", "ephemeral-storage", "pods"})
 """Resources of Kubernetes itself, besides hugepages of each size (core/v1 ResourceName)."""
+COUNTED_DOMAINS = ("bridge.network.kubevirt.io", "ovs-cni.network.kubevirt.io")
+"""Domains of resources that count places on a node. No device plugin offers them: a marker writes 1,000 of each into
+the status of a node that has the bridge (kubevirt/bridge-marker@9fe89af and k8snetworkplumbingwg/ovs-cni@19262a0,
+pkg/marker/marker.go). So they choose the node of a pod, and no attachment needs one."""
 NODE_SELECTOR = "k8s.v1.cni.cncf.io/nodeSelector"
 """On a definition: one label, `key=value` or `key`, of the nodes that have the network (network-resources-injector)."""
 
@@ -76,6 +80,11 @@ def may_be_claimed(resource: str, annotations: Mapping[str, str]) -> bool:
     is_native = resource in NATIVE_RESOURCES or resource.startswith("hugepages-")
     source = source_of(annotations)
     return source == BY_CLAIM or not (source or has_domain(resource) or is_native)
+
+
+def is_counted(text: str) -> bool:
+    """Say whether a resource counts places on a node, so that a pod on the right node starts without it."""
+    return text.partition("/")[0] in COUNTED_DOMAINS
 
 
 def has_domain(text: str) -> bool:

@@ -91,6 +91,11 @@ RULES = {
     "node-selector-value": "a definition's node selector is not one label",
     "resource-name": "a definition names a resource that no device plugin can have",
     "resource-shortfall": "the pod requests fewer devices than its networks need",
+    # pods and workloads as a whole, wording.podtext
+    "annotation-place": "an annotation for pods is on a workload itself, where nobody reads it",
+    "host-network": "a pod with hostNetwork asks for networks, which nobody attaches",
+    "no-hotplug": "the networks of a running pod change, and no program attaches them before it is created again",
+    "template-pods": "the pods of a template will be refused for what /mutate finds",
     # how much one object may ask for, limits
     "limit-containers": "a pod that gets devices from its networks has more containers than the limit",
     "limit-definition-bytes": "a CNI configuration is longer than the limit",

@@ -17,6 +17,7 @@ from webhook.admission.model.injection import (
     SOURCES,
     Injection,
     find_misspelt,
+    is_counted,
     is_marked,
 )
 from webhook.admission.model.kinds import GroupKind
@@ -126,8 +127,9 @@ def shortfall(short: Shortfall) -> SpecError:
 
 
 def shortfall_warning(short: Shortfall) -> AdmissionWarning:
-    """Warn of a shortfall that the setting `honor` leaves to the pod's author."""
-    return AdmissionWarning("spec.containers", _shortfall(short))
+    """Warn of a shortfall that the setting `honor` leaves to the pod's author, or that only a wrong node would show."""
+    effect = "; the pod may be placed on a node without the network" if is_counted(short.resource) else ""
+    return AdmissionWarning("spec.containers", f"{_shortfall(short)}{effect}")
 
 
 def _shortfall(short: Shortfall) -> str:
@@ -185,11 +187,15 @@ def tell_origin(request: Request, refusal: Decision, cluster: Cluster, injection
 
     It compares texts: an author who writes the same text as the setting has to change both.
     """
-    pod = request.object or Object()
-    origin = _setting_of(pod, injection) or _namespace_of(pod, request.namespace, cluster)
+    origin = origin_of(request.object or Object(), request.namespace, cluster, injection)
     if not origin:
         return refusal
     return refusal._replace(warnings=(AdmissionWarning("", f"the networks come from {origin}"), *refusal.warnings))
+
+
+def origin_of(pod: Object, namespace: str, cluster: Cluster, injection: Injection) -> str:
+    """Return where the networks of a pod in a namespace come from; "" if its author wrote them."""
+    return _setting_of(pod, injection) or _namespace_of(pod, namespace, cluster)
 
 
 def _setting_of(pod: Object, injection: Injection) -> str:
