@@ -86,9 +86,10 @@ class _Builder:
 
     def _add_pod(self, document: Document) -> None:
         status = document.object.get("status")
-        has_ended = isinstance(status, dict) and status.get("phase") in ENDED
-        networks = self._pods.read(document.object["metadata"].get("annotations") or {}, document.namespace)
-        if networks is not None and not has_ended:
+        phase = status.get("phase") if isinstance(status, dict) else None
+        annotations = document.object["metadata"].get("annotations") or {}
+        networks = self._pods.read(annotations, document.namespace, is_running=phase == "Running")
+        if networks is not None and phase not in ENDED:
             self._pods.put((document.namespace, document.name), networks)
 
     def _unreadable(self, policies: Policies) -> Iterator[Problem]:

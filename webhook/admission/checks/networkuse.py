@@ -7,7 +7,8 @@ Exempt from the check of DELETE: the controllers that delete the content of a na
 namespace that is terminating, an object that is being deleted. Nobody is exempt from the check of UPDATE: a definition
 that a finalizer holds is still in use. Example refusal: see `usetext`.
 
-The pods come from a cache, which may lack a pod that was just created.
+The pods come from a cache, which may lack a pod that was just created. A pod that has not started has nothing attached:
+a change only warns of it, because it will start with the new network; without the network it never starts.
 
 A change breaks a network if a new attachment would differ from the old ones:
 
@@ -80,7 +81,7 @@ def check_change(request: Request, context: DecisionContext, judged: Decision) -
     changes = find_breaking(_definition(request, old), _definition(request, new))
     if not changes:
         return judged
-    if mode == DENY:
+    if mode == DENY and users.attached:
         return usetext.change_refused(request, users, changes, warnings=judged.warnings)
     return judged._replace(
         warnings=(*judged.warnings, usetext.change_warning(request, users, changes)),

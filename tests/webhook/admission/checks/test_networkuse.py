@@ -53,6 +53,58 @@ def decide(request: Request, mode: str = WARN, *, cluster: FakeCluster | None = 
     return evaluate(request, DecisionContext(cluster or world(), RULES, network_in_use=mode))
 
 
+WAITING = NetworkUsers(total=2, own=2, names=("web-0", "web-1"), waiting=2)
+MIXED = NetworkUsers(total=3, own=2, names=("web-0", "web-1"), waiting=1)
+
+
+@pytest.mark.parametrize(
+    ("request_", "users", "text"),
+    [
+        (
+            deletion(),
+            WAITING,
+            (
+                "2 pods that have not started wait for network blue/lan and will not start without it; "
+                "create it again, or remove it from the pods (web-0, web-1)"
+            ),
+        ),
+        (
+            change(),
+            WAITING,
+            (
+                "2 pods that have not started wait for network blue/lan, and this changes master: "
+                "the new one is attached, because nothing is attached yet (web-0, web-1)"
+            ),
+        ),
+        (
+            deletion(),
+            MIXED,
+            (
+                "2 running pods use network blue/lan: it stays attached, but recreated pods will not start; 1 pod that has "
+                "not started waits for it; create it again, or remove it from the pods (web-0, web-1, 1 of other namespaces)"
+            ),
+        ),
+        (
+            change(),
+            MIXED,
+            (
+                "2 running pods use network blue/lan, and this changes master: the old one stays attached until the pods "
+                "are recreated; delete them when convenient; 1 pod that has not started waits and will get the new one "
+                "(web-0, web-1, 1 of other namespaces)"
+            ),
+        ),
+    ],
+)
+def test_pods_that_have_not_started(request_: Request, users: NetworkUsers, text: str) -> None:
+    """Nothing is attached to such a pod yet: it starts with the new network, and without a network never."""
+    (warning,) = decide(request_, cluster=world(users)).warnings
+    assert warning.message == text
+    refused = decide(request_, DENY, cluster=world(users))
+    assert refused.is_allowed is (request_.operation == "UPDATE" and users is WAITING)
+    if not refused.is_allowed:
+        assert "that has not started wait" in refused.message or "that have not started wait" in refused.message
+
+
 @pytest.mark.parametrize("request_", [deletion(), change(), deletion(is_dry_run=True), deletion(name="")])
 def test_the_setting_chooses_the_outcome(request_: Request) -> None:
     """NB: the API server deletes a collection object by object, without a name in the request."""
