@@ -8,6 +8,7 @@ from webhook.admission.checks import (
     definitions,
     deviceclaims,
     hostnetwork,
+    hotplug,
     namespaces,
     networkuse,
     podclaims,
@@ -51,7 +52,7 @@ def _check_pod(request: Request, context: DecisionContext) -> Decision:
     status = reservedannotations.check_status(request, context.rules.config)
     if not status.is_allowed:
         return status
-    judged = _check_networks(request, context)
+    judged = hotplug.check(request, _check_networks(request, context), context)
     decided = judged if context.configuration.injection is None else shortfalls.check(request, judged, context)
     return _with_unknown(reservedannotations.join(status, decided), judged)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from cniplugin.netspec.errors import SpecError, describe
-from cniplugin.netspec.selection import NETWORKS
 from webhook.admission.model.kinds import POD
 from webhook.admission.model.requests import AdmissionWarning, Decision, Request
 from webhook.admission.wording.answers import field_of, template_path
@@ -52,10 +51,10 @@ def given_networks_refused(judged: Decision, origin: str) -> AdmissionWarning:
     return AdmissionWarning("", f"its pods will be refused: they get networks from {origin}{why}", PODS_REFUSED)
 
 
-def no_hotplug() -> AdmissionWarning:
+def no_hotplug(key: str) -> AdmissionWarning:
     """Warn that the new networks of a running pod are not attached."""
     return AdmissionWarning(
-        f"metadata.annotations[{NETWORKS}]",
+        f"metadata.annotations[{key}]",
         "the pod runs, and networks are attached when a pod starts: nothing happens until the pod is created again; "
         "change its workload (where a controller attaches to running pods: hotplug: true)",
         NO_HOTPLUG,
