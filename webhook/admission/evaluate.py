@@ -8,6 +8,7 @@ from webhook.admission.checks import (
     definitions,
     deviceclaims,
     hostnetwork,
+    hostports,
     hotplug,
     namespaces,
     networkuse,
@@ -60,6 +61,7 @@ def _check_pod(request: Request, context: DecisionContext) -> Decision:
 def _check_networks(request: Request, context: DecisionContext) -> Decision:
     """Judge the networks of a pod or of a pod template: those of its annotations, and those of its claims."""
     judged = hostnetwork.check(request, podnetworks.check(request, context))
+    judged = hostports.check(request, judged, context)
     if context.configuration.drivers is None:
         return judged
     return _with_unknown(podclaims.check(request, judged, context), judged)
