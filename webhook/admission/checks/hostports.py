@@ -113,9 +113,7 @@ def _in_one_network(mapping: PortMapping, path: str, first: _Taken) -> PluginFin
 
 def _on_two_networks(mapping: PortMapping, path: str, first: _Taken) -> PluginFinding:
     where = "the default network" if first.item is None else f"[{first.item}]"
-    detail = (
-        f"{where} of this pod maps this port of the node first, and gets the connections of the IP families it has"
-    )
+    detail = f"{where} of this pod maps this port of the node first, and gets the connections of the IP families it has"
     return PluginFinding(code="NAD621", path=path, detail=detail, value=mapping.host_port, fix=FIX)
 
 

@@ -128,6 +128,11 @@ class Injection:
         object.__setattr__(self, "read", read)
 
 
+def resource_keys(injection: Injection | None) -> tuple[str, ...]:
+    """Return the annotations of definitions whose resource pods request; without injection, that of the standard."""
+    return (RESOURCE_NAME,) if injection is None else injection.resource_name_keys
+
+
 # Misspelt annotations
 
 ASKING = (NETWORKS, DEFAULT_NETWORK)

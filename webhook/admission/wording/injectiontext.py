@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 
 from cniplugin.netspec.errors import SpecError, show
 from cniplugin.netspec.names import nearest, trim
-from cniplugin.netspec.netattachdef import RESOURCE_NAME
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS
 from webhook.admission.model.injection import (
     DEFAULT_NETWORKS,
@@ -53,21 +52,21 @@ def resource_unusable(name: str, reference: str) -> SpecError:
     return _resource("spec.containers", name, detail, _ASK_THE_OWNER)
 
 
-def resource_written(name: str) -> SpecError:
+def resource_written(key: str, name: str) -> SpecError:
     """A definition that is written names a resource that no device plugin can have."""
     detail = "this is not a resource of a device plugin, and all pods of the network would be refused"
     fix = f"for devices of a ResourceClaim add the annotation {DEVICES_FROM}: ResourceClaim"
-    return _resource(f"metadata.annotations[{RESOURCE_NAME}]", name, detail, fix)
+    return _resource(f"metadata.annotations[{key}]", name, detail, fix)
 
 
 def _resource(source: str, name: str, detail: str, fix: str) -> SpecError:
     return SpecError(rule="resource-name", source=source, value=name, detail=detail, fix=fix, allowed=_DEVICES)
 
 
-def resource_without_domain(name: str) -> AdmissionWarning:
+def resource_without_domain(key: str, name: str) -> AdmissionWarning:
     """Warn that no device plugin can have the resource of a definition that does not name the source of its devices."""
     return AdmissionWarning(
-        f"metadata.annotations[{RESOURCE_NAME}]",
+        f"metadata.annotations[{key}]",
         f"no device plugin has a resource without a domain: {show(name)}; add {DEVICES_FROM}: ResourceClaim if claims "
         "give the devices; pods without resourceClaims will be refused",
     )

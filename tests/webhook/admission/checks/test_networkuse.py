@@ -12,9 +12,10 @@ from cniplugin.netspec.netattachdef import RESOURCE_NAME
 from tests.webhook.admission.world import MACVLAN, RULES, FakeCluster, cluster
 from webhook.admission.checks import networkuse
 from webhook.admission.evaluate import evaluate
+from webhook.admission.model.injection import Injection
 from webhook.admission.model.kinds import NETWORK
 from webhook.admission.model.requests import ALLOWED, Decision, NetworkUsers, Object, Request, User
-from webhook.admission.view.decisioncontext import DENY, IN_USE_MODES, WARN, DecisionContext
+from webhook.admission.view.decisioncontext import DENY, IN_USE_MODES, WARN, Configuration, DecisionContext
 
 USERS = NetworkUsers(total=3, own=2, names=("web-0", "web-1"))
 OTHER = '{"cniVersion": "1.0.0", "type": "macvlan", "master": "bond2"}'
@@ -244,9 +245,22 @@ def test_another_resource_breaks() -> None:
     assert decide(change(MACVLAN, before="a.example/x", after="a.example/x")).verdict == "allow"
 
 
+def test_another_resource_under_a_key_of_the_settings_breaks() -> None:
+    """network-resources-injector counts every key of --network-resource-name-keys, and so does /mutate."""
+    key = "example.com/bridgeName"
+    asked = change(MACVLAN)
+    new, old = (Object(name="lan", config=MACVLAN, annotations={key: f"a.example/{name}"}) for name in "xy")
+    asked = asked._replace(object=new, old_object=old)
+    for keys, expected in (((RESOURCE_NAME,), "allow"), ((RESOURCE_NAME, key), "warn"), ((key,), "warn")):
+        configuration = Configuration(injection=Injection(resource_name_keys=keys))
+        decision = evaluate(asked, DecisionContext(world(), RULES, configuration))
+        assert decision.verdict == expected, keys
+        assert expected == "allow" or f"this changes {key}:" in str(decision.warnings[0])
+
+
 def find(before: str | None, after: str | None) -> tuple[str, ...]:
     one, other = (netattachdef.build(namespace="blue", name="lan", config=config) for config in (before, after))
-    return networkuse.find_breaking(one, other)
+    return networkuse.find_breaking(one, other, (RESOURCE_NAME,))
 
 
 def test_every_key_that_attaches_breaks() -> None:
