@@ -10,7 +10,7 @@ something changes (§2).
 from __future__ import annotations
 
 import base64
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -73,6 +73,7 @@ class _JobSpec(msgspec.Struct, frozen=True, gc=False):
 
 
 class _JobTemplate(msgspec.Struct, frozen=True, gc=False):
+    metadata: _Metadata | None = None
     spec: _JobSpec | None = None
 
 
@@ -416,10 +417,20 @@ def _object(read: _Object | _WithSpec | _Unread, kind: str, body: bytes | None =
         sent,
         node if isinstance(node := read.spec.node_name if read.spec else None, str) else "",
         None if spec is None else _SentDevices(spec),
-        NOTHING if judged is own else own.annotations or NOTHING,
+        NO_OWN if judged is own else _own_annotations(read, kind),
         spec is not None and spec.host_network == _TRUE,
         body is None and kind == POD.kind and _has_started(read, own),
     )
+
+
+NO_OWN: Mapping[str, Mapping[str, str]] = {}
+
+
+def _own_annotations(workload: _Object, kind: str) -> Mapping[str, Mapping[str, str]]:
+    """Return the annotations of a workload, and of the jobs of a CronJob, which no pod gets."""
+    job = workload.spec.job_template if kind == "CronJob" and workload.spec else None
+    places = (("metadata", workload.metadata), ("spec.jobTemplate.metadata", job.metadata if job else None))
+    return {f"{path}.annotations": one.annotations for path, one in places if one is not None and one.annotations}
 
 
 def _has_started(pod: _Object, metadata: _Metadata) -> bool:

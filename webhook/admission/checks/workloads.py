@@ -3,8 +3,8 @@
 Two checks, which only warn. Operations: CREATE and UPDATE. Exempt: templates as in `podnetworks`.
 
 - **An annotation in the wrong place.** The annotations of a workload itself reach no pod; those of its pod template do.
-  Example: `metadata.annotations[k8s.v1.cni.cncf.io/networks]: no pod gets the annotations of the deployment itself, so
-  this attaches nothing; move it to spec.template.metadata.annotations`.
+  Example: `metadata.annotations[k8s.v1.cni.cncf.io/networks]: pods get the annotations of their template only, so
+  nobody reads this; move it to spec.template.metadata.annotations`.
 - **What /mutate would make of the pods.** The template goes through /mutate as a pod would: with the annotations by
   label and the default networks of its namespace. A problem that refuses the pod, networks that the pod may not have,
   and missing devices are a warning for the workload.
@@ -52,11 +52,12 @@ def _misplaced(request: Request, new: Object) -> Iterator[AdmissionWarning]:
     """NB: a controller copies the annotations of a Deployment to its ReplicaSets."""
     if request.user.name.startswith(TEMPLATE_CONTROLLERS):
         return
-    old = request.old_object.own_annotations if request.old_object else NOTHING
-    for key in OF_PODS:
-        text = new.own_annotations.get(key)
-        if text and key not in new.annotations and text != old.get(key):
-            yield podtext.misplaced(request, key)
+    before = request.old_object.own_annotations if request.old_object else {}
+    for place, own in new.own_annotations.items():
+        old = before.get(place, NOTHING)
+        for key in OF_PODS:
+            if own.get(key) and key not in new.annotations and own[key] != old.get(key):
+                yield podtext.misplaced(request, place, key)
 
 
 # The pods of the template

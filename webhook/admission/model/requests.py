@@ -84,8 +84,8 @@ class Object(NamedTuple):
     the configuration as plain JSON; of a ResourceClaim, a claim template or a DeviceClass it is a value of
     `dra.claims`; of other kinds it is None. `sent` is the pod, or the pod of a template, as it was sent; most decisions
     never decode it. `node_name` is the node of a pod, "" until it is scheduled. `devices` is None for an object without
-    a pod. `own_annotations` are a workload's own, which no pod gets; `is_host_network`: the pod uses the node's network
-    namespace; `has_started`: a pod that was stored has a sandbox with its networks.
+    a pod. `own_annotations` are those of a workload that no pod gets, by their path; `is_host_network`: the pod uses
+    the node's network namespace; `has_started`: a pod that was stored has a sandbox with its networks.
     """
 
     name: str = ""
@@ -99,7 +99,7 @@ class Object(NamedTuple):
     sent: SentPod | None = None
     node_name: str = ""
     devices: SentDevices | None = None
-    own_annotations: Mapping[str, str] = NOTHING
+    own_annotations: Mapping[str, Mapping[str, str]] = MappingProxyType({})
     is_host_network: bool = False
     has_started: bool = False
 

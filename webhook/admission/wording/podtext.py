@@ -24,12 +24,11 @@ def host_network(request: Request) -> AdmissionWarning:
     )
 
 
-def misplaced(request: Request, key: str) -> AdmissionWarning:
+def misplaced(request: Request, place: str, key: str) -> AdmissionWarning:
     """Warn of an annotation of a workload that only pods may have."""
-    kind = request.kind.kind.lower()
     return AdmissionWarning(
-        f"metadata.annotations[{key}]",
-        f"no pod gets the annotations of the {kind} itself, so nobody reads this; "
+        f"{place}[{key}]",
+        "pods get the annotations of their template only, so nobody reads this; "
         f"move it to {template_path(request.kind)}metadata.annotations",
         MISPLACED,
     )

@@ -83,8 +83,8 @@ def test_an_annotation_of_the_workload_itself(group: str, kind: str, steps: tupl
     asked = review(pod_of(None), group=group, kind=kind, steps=steps, own={NETWORKS: "a"})
     (warning,) = texts(decide(asked))
     assert warning == (
-        f"metadata.annotations[{NETWORKS}]: no pod gets the annotations of the {kind.lower()} itself, so nobody reads "
-        f"this; move it to {'.'.join(steps)}.metadata.annotations"
+        f"metadata.annotations[{NETWORKS}]: pods get the annotations of their template only, so nobody reads this; "
+        f"move it to {'.'.join(steps)}.metadata.annotations"
     )
 
 
@@ -101,6 +101,35 @@ def test_an_annotation_of_the_workload_itself(group: str, kind: str, steps: tupl
 def test_which_annotations_are_for_pods(own: dict[str, str], warned: list[str]) -> None:
     fields = [warning.field for warning in decide(review(pod_of(None), own=own)).warnings]
     assert fields == [f"metadata.annotations[{key}]" for key in warned]
+
+
+def test_an_annotation_of_the_jobs_of_a_cron_job() -> None:
+    asked = review(pod_of(None), group="batch", kind="CronJob", steps=KINDS[3][2], own={"a": "b"})
+    body = json.dumps(
+        {
+            "apiVersion": wire.API_VERSION,
+            "kind": wire.KIND,
+            "request": {
+                "uid": "u",
+                "kind": {"group": "batch", "kind": "CronJob"},
+                "operation": "CREATE",
+                "namespace": "blue",
+                "name": "nightly",
+                "object": {
+                    "metadata": {"name": "nightly"},
+                    "spec": {
+                        "jobTemplate": {
+                            "metadata": {"annotations": {NETWORKS: "a"}},
+                            "spec": {"template": pod_of(None)},
+                        }
+                    },
+                },
+            },
+        }
+    )
+    assert texts(decide(asked)) == []
+    (warning,) = texts(decide(wire.decode(body.encode())))
+    assert warning.startswith(f"spec.jobTemplate.metadata.annotations[{NETWORKS}]: pods get")
 
 
 def test_an_annotation_of_both_is_read() -> None:
