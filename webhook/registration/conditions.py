@@ -132,7 +132,9 @@ def bindings() -> tuple[Condition, ...]:
 def workloads() -> tuple[Condition, ...]:
     """Return the conditions of objects with a pod template: networks or devices, on UPDATE if they have changed.
 
-    Networks of the object itself, or of the jobs of a CronJob, are in the wrong place, and get a warning. The template of a PodTemplate is at the top, that of a CronJob inside its Job's, all others are in the spec. A kind
+    Networks of the object itself, or of the jobs of a CronJob, are in the wrong place, and get a warning.
+
+    The template of a PodTemplate is at the top, that of a CronJob inside its Job's, all others are in the spec. A kind
     has only one of the three, so one expression covers all.
     """
     terms = [

@@ -140,6 +140,9 @@ MESSAGES = {
     "networks-by-label": lambda: ask_validate(pod_of("green/x", labels={"up": "true"}), sriov(), BY_LABEL),
     "shortfall": lambda: ask_validate(pod_of("a,b", app(asks="1")), sriov()),
     "shortfall-of-one": lambda: ask_validate(pod_of("a"), sriov()),
+    "shortfall-counted": lambda: ask_validate(
+        pod_of("a"), cluster_of(network("a", resource="bridge.network.kubevirt.io/br1"))
+    ),
     "shortfall-honoured": lambda: ask_mutate(pod_of("a,b", app(asks="1")), sriov(), HONOR),
 }
 
