@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
+from itertools import islice
 from typing import NamedTuple
 
 from cniplugin.netspec.annotation import texts_of
@@ -79,8 +80,8 @@ def _find(request: Request, pod: Object, context: DecisionContext) -> list[SpecE
     )
     if selected.problems:
         return []
-    found = find(selected.elements, context.cluster)
-    return [usetext.place(finding, item) for (item, finding), _ in zip(found, range(FINDINGS_MAX), strict=False)]
+    found = islice(find(selected.elements, context.cluster), FINDINGS_MAX)
+    return [usetext.place(finding, item) for item, finding in found]
 
 
 def find(

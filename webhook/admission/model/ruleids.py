@@ -23,7 +23,7 @@ RULES = {
     "Exempt": "the author is exempt from the rules about definitions",
     "MultusGate": "Multus' own settings on the nodes would refuse the network",
     "NamespaceLabelProtected": "a user who is not listed changes a label of a namespace that decisions depend on",
-    "NetworkInUse": "running pods use the network that is deleted or changed",
+    "NetworkInUse": "pods use the network that is deleted or changed",
     "NetworkStatusProtected": "a user who is not a node or a status writer writes network-status",
     "NodePolicyUnavailable": "the node has no access rules to decide with",
     "NotWithinDefinitionRule": "an Allow rule governs, and the definition uses what the rule does not list",
