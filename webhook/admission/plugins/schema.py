@@ -10,11 +10,12 @@ Texts of the plugin itself are called `refusal`; `{value}` in them is replaced b
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from cniplugin.netspec.attachers import MULTUS
+from cniplugin.netspec.plan import known_reads
 
 KeyType = Literal["string", "integer", "boolean", "array", "object", "map", "any", ""]
 """The types of a key. `map`: the author chooses the keys, and all values have one type. `any`: not checked.
@@ -203,6 +204,11 @@ class PluginChecks:
     def schema_of(self, name: str | None) -> PluginSchema | None:
         """Return the schema that a plugin type is checked with, if there is one."""
         return self.schemas.get(name) if name is not None and name not in self.exempt else None
+
+    def reads(self, name: str) -> Sequence[str] | None:
+        """Return what a plugin reads of a pod besides capabilities (`netspec.plan.Reads`); None if it is not known."""
+        schema = self.schemas.get(name)
+        return known_reads(name) if schema is None else (*schema.cni_args, *schema.reads_pod)
 
     def ipam_of(self, schema: PluginSchema, ipam_type: str | None) -> PluginSchema | None:
         """Return the schema of the IPAM plugin that a plugin runs, if there is one."""

@@ -34,7 +34,8 @@ def test_allowed(networks: str | None) -> None:
         ("lan,nowhere", 422, ("network-not-found",)),
         ('[{"name":"lan","ips":["10.0.0.1"]}]', 422, ("capability-missing",)),
         ("lan@eth0", 422, ("interface-reserved",)),
-        ('[{"name":"lan","Namespace":"infra"}]', 422, ("key-case",)),
+        ('[{"name":"lan","Namespace":"infra"}]', 403, ("PostureIsolated",)),
+        ('[{"name":"lan","name_space":"infra"}]', 422, ("unknown-key",)),
         ("infra/storage,nowhere", 403, ("PostureIsolated", "network-not-found")),
     ],
 )
