@@ -200,6 +200,11 @@ _PODS: Mapping[str, Outcome] = {
         "attaches", "attaches", "source: Multus gives an empty address, which host-local and static take for none"
     ),
     **_same("attaches", "bandwidth-empty", "port-mappings-empty", seen="run: bandwidth, portmap"),
+    # pods and templates as a whole
+    "annotation-place": Outcome("differs", "differs", "source: nobody reads it there; the pods start without it"),
+    "host-network": Outcome("attaches", "attaches", "source: containerd and CRI-O run no CNI plugin for such a pod"),
+    "no-hotplug": Outcome("differs", "differs", "source: a running pod keeps its networks, unless a controller acts"),
+    "template-pods": Outcome("differs", "differs", "decision: the pods are judged when they are created"),
     # the plan
     "capability-missing": Outcome("fails", "attaches without it", "kubelet: portMappings"),
     "capability-undeclared": Outcome("attaches", "attaches", "kubelet: bridge, host-local, static in CNI_ARGS"),
