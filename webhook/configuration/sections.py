@@ -221,6 +221,12 @@ class LimitsSection(Section):
     policy_values: Count = DEFAULTS.policy_values
 
 
+class ObserveSection(Section):
+    """Stage Observe. By default users are not told of rules that do not refuse yet, and that an admin still adjusts."""
+
+    warnings: bool = False
+
+
 class NadmitConfiguration(Section):
     """The whole text, with all defaults filled in."""
 
@@ -231,6 +237,7 @@ class NadmitConfiguration(Section):
     plugins: PluginsSection = Field(default_factory=PluginsSection)
     drivers: DriversSection = Field(default_factory=DriversSection)
     limits: LimitsSection = Field(default_factory=LimitsSection)
+    observe: ObserveSection = Field(default_factory=ObserveSection)
 
     def to_value(self, own_schemas: Mapping[str, PluginSchema]) -> Configuration:
         """Return the value that reviews use. `own_schemas`: of --plugin-schemas, {} without the option."""
@@ -240,6 +247,7 @@ class NadmitConfiguration(Section):
             drivers=self.drivers.to_value(),
             limits=ReviewLimits(**self.limits.model_dump()),
             attached_by=self.attached_by,
+            warns_observed=self.observe.warnings,
         )
 
     def shown(self) -> dict[str, Any]:

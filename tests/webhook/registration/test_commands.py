@@ -37,7 +37,7 @@ class World:
         self.kubeconfig = write_kubeconfig(directory / "kubeconfig", api.url)
         api.answer_probe(403, REFUSED)
         for kind in KINDS:
-            hooks = webhooks(kind, Service("a", "b"), ca_bundle=CA, failure_policy="Ignore", protection=PROTECTION)
+            hooks = webhooks(kind, Service("a", "b"), ca_bundle=CA, stage="Ignore", protection=PROTECTION)
             self.register(hooks, at=api.stored(kind))
 
     def register(self, hooks: list[Object], *, at: Stored) -> None:
@@ -68,14 +68,20 @@ OPEN = ["Ignore"] * 14
 
 def test_stage_fail_and_back(world: World) -> None:
     done = world.run("stage", "Fail")
-    assert (done.exit_code, done.output) == (0, "nadmit: failurePolicy Fail for 7 webhooks (was Ignore)\n")
+    assert (done.exit_code, done.output) == (
+        0,
+        "nadmit: stage Fail, failurePolicy Fail, for 14 webhooks (was Ignore)\n",
+    )
     assert world.policies() == STAGED
     for stored in (world.api.mutating, world.api.validating):
         assert stored.value["metadata"]["annotations"] == {"nadmit.io/failure-policy": "Fail"}
     assert world.run("status").exit_code == 0
     world.api.answer_probe(201, "")
     done = world.run("stage", "Ignore")
-    assert (done.exit_code, done.output) == (0, "nadmit: failurePolicy Ignore for 7 webhooks (was Fail)\n")
+    assert (done.exit_code, done.output) == (
+        0,
+        "nadmit: stage Ignore, failurePolicy Ignore, for 14 webhooks (was Fail)\n",
+    )
     assert world.policies() == OPEN
 
 
@@ -122,9 +128,7 @@ def test_stage_fail_requires_all_webhooks_with_an_authority_and_one_address(worl
     assert done.output.startswith(
         "nadmit: not staged: not registered: pods.access.nadmit.io, bindings.access.nadmit.io; run nadmit "
     )
-    other = webhooks(
-        VALIDATING_KIND, Url("https://x"), ca_bundle=CA, failure_policy="Ignore", protection=StatusProtection()
-    )
+    other = webhooks(VALIDATING_KIND, Url("https://x"), ca_bundle=CA, stage="Ignore", protection=StatusProtection())
     blind = {**whole[1], "clientConfig": {"service": whole[1]["clientConfig"]["service"]}}
     world.register([whole[0], blind, *whole[2:5], other[5], *whole[6:]], at=world.api.validating)
     done = world.run("stage", "Fail")
@@ -143,9 +147,7 @@ def test_stage_fail_requires_injection_if_its_configuration_exists(world: World)
     done = world.run("stage", "Fail")
     assert done.exit_code == 1
     assert done.output.startswith("nadmit: not staged: not registered: pods.inject.nadmit.io; run nadmit ")
-    other = webhooks(
-        MUTATING_KIND, Url("https://x"), ca_bundle=CA, failure_policy="Ignore", protection=StatusProtection()
-    )
+    other = webhooks(MUTATING_KIND, Url("https://x"), ca_bundle=CA, stage="Ignore", protection=StatusProtection())
     world.register(other, at=world.api.mutating)
     done = world.run("stage", "Fail")
     elsewhere = "pods.inject.nadmit.io, defaults.inject.nadmit.io"
@@ -163,7 +165,7 @@ NO_INJECTION = (
 def test_the_configuration_of_injection_is_optional(world: World) -> None:
     world.api.mutating.delete()
     done = world.run("stage", "Fail")
-    said = "nadmit: failurePolicy Fail for 6 webhooks (was Ignore)\n"
+    said = "nadmit: stage Fail, failurePolicy Fail, for 12 webhooks (was Ignore)\n"
     assert (done.exit_code, done.output) == (0, NO_INJECTION + said)
     assert [hook["failurePolicy"] for hook in world.api.validating.hooks()] == STAGED[2:]
     done = world.run("status")
@@ -177,9 +179,7 @@ def test_the_configuration_of_injection_is_optional(world: World) -> None:
 def test_two_stages_are_a_difference(world: World) -> None:
     """The stages differ if one object is deleted and created again, which begins with Ignore."""
     assert world.run("stage", "Fail").exit_code == 0
-    hooks = webhooks(
-        MUTATING_KIND, Service("a", "b"), ca_bundle=CA, failure_policy="Ignore", protection=StatusProtection()
-    )
+    hooks = webhooks(MUTATING_KIND, Service("a", "b"), ca_bundle=CA, stage="Ignore", protection=StatusProtection())
     world.api.mutating.edit(lambda value: value["metadata"].pop("annotations"))
     world.register(hooks, at=world.api.mutating)
     stages = "MutatingWebhookConfiguration Ignore, ValidatingWebhookConfiguration Fail"
@@ -241,6 +241,7 @@ def test_status_lists_what_is_registered(world: World) -> None:
             "other-claims.access.nadmit.io      -               -              -                      absent",
             "other.example.com                  Ignore                         2036-11-21             (foreign)",
             "old.nadmit.io                      Ignore          /validate/...  2036-11-21             unknown",
+            "stage Ignore: while no replica answers, everything is allowed",
         ],
     )
 
@@ -253,7 +254,7 @@ def test_status_compares_with_what_is_given(world: World) -> None:
     world.api.validating.edit(lambda value: value["metadata"].update(annotations={"nadmit.io/failure-policy": "no"}))
     done = world.run("status")
     assert done.exit_code == 1
-    assert "'no' is not a failurePolicy" in done.output
+    assert "'no' is not a stage" in done.output
 
 
 def test_show_prints_the_webhooks_that_the_server_registers(world: World, tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ class Configuration:
     `injection`: None if /mutate changes no pod, and /validate does not check its work. `plugins`: None if only
     the envelope of CNI configurations is checked, and requests of pods are not compared with their networks. `drivers`:
     None if claims are not checked. `limits`: how much one object may ask for. `attached_by`: who attaches, one of
-    `netspec.attachers.ATTACHERS`.
+    `netspec.attachers.ATTACHERS`. `warns_observed`: whether users are warned in stage Observe of what would be refused.
     """
 
     injection: Injection | None = field(default_factory=Injection)
@@ -97,6 +97,7 @@ class Configuration:
     drivers: Drivers | None = None
     limits: ReviewLimits = DEFAULTS
     attached_by: str = MULTUS
+    warns_observed: bool = False
 
 
 class DecisionMemory(Protocol):
