@@ -57,7 +57,7 @@ READABLE_PROBLEMS = frozenset({"duplicate-object", "metadata", "metadata-type"})
 
 
 @click.command(short_help="Find the problems in a tree of YAML, with file, line and column.")
-@click.argument("paths", nargs=-1, metavar="PATH...")
+@click.argument("paths", nargs=-1, metavar="[PATH...]")
 @click.option(
     "--cluster",
     is_flag=True,

@@ -160,6 +160,7 @@ def test_the_configuration_is_shown_as_it_is_written(current: CurrentConfigurati
                 "definitionItems": 1024,
                 "policyValues": 16_384,
             },
+            "observe": {"warnings": False},
         },
         "pluginTypes": dict.fromkeys(sorted(load_schemas()), "nadmit"),
         "source": "f",

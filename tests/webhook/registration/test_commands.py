@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +18,7 @@ from tests.fakes.objects import write_kubeconfig
 from tests.fakes.objectstore import Object
 from webhook.cli import nadmit
 from webhook.registration.conditions import StatusProtection
-from webhook.registration.configurations import Service, Url, webhooks
+from webhook.registration.configurations import STAGES, Service, Url, registered_stage, webhooks
 from webhook.registration.tables import KINDS, MUTATING_KIND, VALIDATING_KIND
 
 from .webhookserver import Stored, WebhookServer
@@ -268,3 +269,70 @@ def test_show_prints_the_webhooks_that_the_server_registers(world: World, tmp_pa
     for value, kind in zip(shown, KINDS, strict=True):
         assert value["webhooks"] == world.api.stored(kind).hooks()
         assert value["metadata"] == {"name": "nadmit", "annotations": {"nadmit.io/failure-policy": "Ignore"}}
+
+
+def observe(world: World) -> None:
+    for kind in KINDS:
+        hooks = webhooks(kind, Service("a", "b"), ca_bundle=CA, stage="Observe", protection=PROTECTION)
+        world.register(hooks, at=world.api.stored(kind))
+
+
+def test_from_observe_to_ignore_and_back(world: World) -> None:
+    observe(world)
+    done = world.run("status")
+    assert done.exit_code == 0
+    assert done.output.splitlines()[1].split()[:3] == ["pods.inject.nadmit.io", "Ignore", "/mutate/observe"]
+    assert done.output.splitlines()[-1] == (
+        "stage Observe: everything is judged, nothing is refused; see nadmit webhooks would-refuse"
+    )
+    done = world.run("stage", "Ignore")
+    assert (done.exit_code, done.output.splitlines()) == (
+        0,
+        [
+            (
+                "how much would have been refused is not known: there is no ConfigMap nadmit-system/nadmit-would-refuse; "
+                "apply the manifests, or name another with --would-refuse-map"
+            ),
+            "nadmit: stage Ignore, failurePolicy Ignore, for 14 webhooks (was Observe)",
+        ],
+    )
+    assert world.run("status").output.splitlines()[1].split()[2] == "/mutate"
+    done = world.run("stage", "Observe")
+    assert done.output == "nadmit: stage Observe, failurePolicy Ignore, for 14 webhooks (was Ignore)\n"
+    assert world.run("status").exit_code == 0
+    assert world.policies() == OPEN
+
+
+def test_the_stage_is_left_with_a_look_at_the_list(world: World) -> None:
+    observe(world)
+    row = {"rule": "mac-value", "namespace": "blue", "mutated": 0, "validated": 2, "first": "1", "last": "2"}
+    table = {"version": 1, "since": "1", "dropped": 3, "rows": [{**row, "kind": "Pod", "name": "p", "field": ""}]}
+    world.api.serve("/api/v1/configmaps")
+    metadata = {"namespace": "nadmit-system", "name": "nadmit-would-refuse"}
+    world.api.put("/api/v1/configmaps", {"metadata": metadata, "data": {"would-refuse.json": json.dumps(table)}})
+    assert world.run("stage", "Ignore").output.splitlines()[0] == (
+        "2 refusals would have been made since 1, by 1 rule in 1 namespace; 3 more of rows that were dropped"
+    )
+
+
+def test_fail_comes_after_ignore(world: World) -> None:
+    observe(world)
+    done = world.run("stage", "Fail")
+    assert (done.exit_code, done.output) == (
+        1,
+        "nadmit: not staged: the stage is Observe, in which nothing is refused; run nadmit webhooks stage Ignore first\n",
+    )
+    assert world.policies() == OPEN
+    assert world.run("stage", "Fail", "--force").exit_code == 0
+    assert world.policies() == STAGED
+
+
+def test_show_prints_observe_for_registration_by_manifest(world: World) -> None:
+    words = ["webhooks", "show", "--service", "a/b", *WORDS, "--stage"]
+    shown = {stage: list(yaml.safe_load_all(CliRunner().invoke(nadmit, [*words, stage]).output)) for stage in STAGES}
+    for stage, values in shown.items():
+        for value in values:
+            assert value["metadata"]["annotations"] == {"nadmit.io/failure-policy": stage}
+            assert registered_stage(value["webhooks"]) == stage
+    older = CliRunner().invoke(nadmit, [*words[:-1], "--failure-policy", "Fail"]).output
+    assert list(yaml.safe_load_all(older)) == shown["Fail"]
