@@ -77,7 +77,7 @@ def merge(older: Table, newer: Table) -> Table:
     for key, row in newer.rows.items():
         rows[key] = _joined(rows[key], row) if key in rows else row
     since = min(filter(None, (older.since, newer.since)), default="")
-    return _bounded(rows, since, older.dropped + newer.dropped)
+    return _bounded(rows, since, _count(older.dropped + newer.dropped))
 
 
 def select(table: Table, namespace: str | None) -> Table:
@@ -103,7 +103,7 @@ def parse(data: bytes) -> Table:
     if written.version != VERSION:
         raise ValueError(f"version {written.version}; allowed: {VERSION}")
     rows = {(_cut(row.rule), _cut(row.namespace)): _row_of(row) for row in written.rows}
-    return _bounded(rows, _cut(written.since), written.dropped)
+    return _bounded(rows, _cut(written.since), _count(written.dropped))
 
 
 class _Written(msgspec.Struct):
@@ -130,14 +130,18 @@ _DECODER = msgspec.json.Decoder(_WrittenTable)
 
 def _row_of(row: _Written) -> Row:
     texts = map(_cut, (row.first, row.last, row.kind, row.name, row.field))
-    return Row(row.mutated, row.validated, *texts)
+    return Row(_count(row.mutated), _count(row.validated), *texts)
+
+
+def _count(number: int) -> int:
+    return max(0, min(COUNT_MAX, number))
 
 
 def _joined(one: Row, other: Row) -> Row:
     newest = max(one, other, key=lambda row: row.last)
     return newest._replace(
-        mutated=min(COUNT_MAX, one.mutated + other.mutated),
-        validated=min(COUNT_MAX, one.validated + other.validated),
+        mutated=_count(one.mutated + other.mutated),
+        validated=_count(one.validated + other.validated),
         first=min(one.first, other.first),
     )
 
@@ -145,7 +149,7 @@ def _joined(one: Row, other: Row) -> Row:
 def _bounded(rows: dict[RowKey, Row], since: str, dropped: int) -> Table:
     while len(rows) > ROWS_MAX:
         oldest = _oldest_of(_fullest(rows), rows)
-        dropped = min(COUNT_MAX, dropped + rows.pop(oldest).refusals)
+        dropped = _count(dropped + rows.pop(oldest).refusals)
     return Table(rows, since, dropped)
 
 

@@ -160,7 +160,7 @@ class Metrics:
             tell.trials[trial.partition(":")[0]] += 1
 
     def response(self, path: str, status: int, _seconds: float) -> None:
-        """Count one HTTP answer; `path` is one of PATHS."""
+        """Count one HTTP answer; `path` is one of REVIEW_PATHS."""
         self._per_review.responses[path, status] += 1
 
     def certificate_loaded(self, not_after: float) -> None:
