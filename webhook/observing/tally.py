@@ -98,7 +98,7 @@ def parse(data: bytes) -> Table:
     """Return the list of a JSON text. Raises ValueError for a text that is not one."""
     try:
         written = _DECODER.decode(data)
-    except msgspec.MsgspecError as error:
+    except _UNREADABLE as error:
         raise ValueError(str(error)) from None
     if written.version != VERSION:
         raise ValueError(f"version {written.version}; allowed: {VERSION}")
@@ -125,6 +125,7 @@ class _WrittenTable(msgspec.Struct):
     rows: list[_Written]
 
 
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _DECODER = msgspec.json.Decoder(_WrittenTable)
 
 

@@ -102,7 +102,9 @@ def test_the_order_of_replicas_changes_no_count(one: Table, other: Table) -> Non
     assert left[1:] == right[1:]
 
 
-@pytest.mark.parametrize("data", [b"", b"[]", b"{", b'{"version": 1}', json.dumps({"version": 2}).encode()])
+@pytest.mark.parametrize(
+    "data", [b"", b"[]", b"{", b'{"version": 1}', json.dumps({"version": 2}).encode(), b'{"x":' + b"[" * 100_000]
+)
 def test_another_text_is_no_list(data: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
         parse(data)
