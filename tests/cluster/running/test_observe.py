@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from tests.cluster.rig.registered import (
     NAMESPACE,
@@ -27,6 +28,7 @@ from tests.cluster.rig.registered import (
 from tests.e2e.process import Served
 from tests.fakes.waiting import wait_until
 from tests.realapi.server import RealApiServer
+from webhook.cli import nadmit
 
 pytestmark = [pytest.mark.slow, pytest.mark.kube_apiserver]
 
@@ -109,3 +111,7 @@ def test_the_list_is_there_after_the_server_has_ended(world: RealApiServer, tmp_
     (row,) = json.loads(listed.output)["rows"]
     assert (row["namespace"], row["kind"], row["name"], row["count"]) == (NAMESPACE, "Pod", "missing", 1)
     assert run_webhooks(world, "would-refuse", "-n", "other", *LIST).output == "nothing would have been refused\n"
+    checked = CliRunner().invoke(nadmit, ["check", "--cluster", "--kubeconfig", str(world.admin_kubeconfig)])
+    assert checked.exit_code == 1, checked.output
+    assert f"cluster: error: pod {NAMESPACE}/missing: " in checked.stdout
+    assert "not checked" not in checked.stderr
