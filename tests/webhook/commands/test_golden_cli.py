@@ -126,6 +126,7 @@ CASES = {
     "help-webhooks-show": "webhooks show --help",
     "help-webhooks-stage": "webhooks stage --help",
     "help-webhooks-status": "webhooks status --help",
+    "help-webhooks-would-refuse": "webhooks would-refuse --help",
     "webhooks-show-two-targets": "webhooks show --service a/b --url https://x",
     "webhooks-show-no-service": "webhooks show --service nadmit-webhook",
     "webhooks-show-url": "webhooks show --url http://10.0.0.1",
