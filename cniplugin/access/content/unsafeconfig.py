@@ -27,7 +27,10 @@ if TYPE_CHECKING:
     from .facts import Keys
 
 IPAM_PROGRAMS = frozenset(
-    ("azure-vnet-ipam", "calico-ipam", "dhcp", "host-local", "nv-ipam", "spiderpool", "static", "whereabouts")
+    (
+        *("azure-vnet-ipam", "calico-ipam", "dhcp", "host-local", "multi-nic-ipam", "nv-ipam", "spiderpool", "static"),
+        "whereabouts",
+    )
 )
 """The IPAM programs of `plugintable`, so that most configurations do not load it."""
 

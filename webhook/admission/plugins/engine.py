@@ -21,6 +21,7 @@ from webhook.admission.plugins.findings import Findings, PluginFinding
 from webhook.admission.plugins.placement import Placed, constraint_findings
 from webhook.admission.plugins.rules.registry import RULES
 from webhook.admission.plugins.schema import PluginChecks, PluginSchema
+from webhook.admission.plugins.spelling import near_type
 
 ERRORS_MAX = 100
 """Errors of one configuration; a refusal shows the first 20 causes."""
@@ -79,15 +80,19 @@ def _network(config: NetworkConfigList, *, has_resource: bool, checks: PluginChe
         path = f"plugins[{index}]" if config.is_list else ""
         schema = checks.schemas.get(plugin.type)
         if plugin.type not in checks.exempt:
-            yield from walk.unknown_type(plugin.type, path) if schema is None else walk.plugin(plugin, schema, path)
-        walk.earlier[schema.type if schema else plugin.type] = schema is not None
+            yield from (
+                walk.plugin(plugin, schema, path)
+                if schema is not None
+                else walk.unknown_type(plugin.type, path, is_ipam=False)
+            )
+        walk.earlier[schema.type if schema else plugin.type] = schema is not None and not schema.opaque
 
 
 class _Walk:
     """The state of one walk over a network.
 
-    `earlier`: types of the plugins already passed, and whether each has a schema. `reported`: types without a schema
-    that have a finding already.
+    `earlier`: types of the plugins already passed, and whether the schema of each says what it makes. `reported`: types
+    without a schema that have a finding already.
     """
 
     def __init__(self, config: NetworkConfigList, *, has_resource: bool, checks: PluginChecks) -> None:
@@ -98,14 +103,23 @@ class _Walk:
         self.reported: set[str] = set()
         self.budget = Budget(checks.values_max)
 
-    def unknown_type(self, name: str, path: str) -> Findings:
+    def unknown_type(self, name: str, path: str, *, is_ipam: bool) -> Findings:
         """Yield a finding about a type without a schema, once for each type."""
         if name in self.reported or self.checks.unknown_types == "Off":
             return
         self.reported.add(name)
         code = "NAD108" if self.checks.unknown_types == "Refuse" else "NAD107"
         detail = "this plugin type is unknown, so only the keys that all plugins share were checked"
-        yield PluginFinding(code=code, path=join(path, "type"), detail=detail, value=name)
+        meant = self._meant_type(name, is_ipam=is_ipam)
+        fix = f'did you mean "{meant}"? on nodes without a program of this name, pods do not start' if meant else ""
+        yield PluginFinding(code=code, path=join(path, "type"), detail=detail, value=name, fix=fix)
+
+    def _meant_type(self, name: str, *, is_ipam: bool) -> str | None:
+        """Return the known type of the same kind of plugin that a name resembles."""
+        if not self.budget.spend_lookup():
+            return None
+        known = [other for other, schema in self.checks.schemas.items() if (schema.kind == "ipam") is is_ipam]
+        return near_type(name, [*known, *sorted(self.checks.exempt)])
 
     def plugin(self, plugin: PluginConfig, schema: PluginSchema, path: str) -> Findings:
         """Yield the findings about one plugin and its IPAM."""
@@ -115,7 +129,7 @@ class _Walk:
         if schema.kind == "ipam":
             return
         is_all_known = all(key in schema.keys or key in ENVELOPE for key in plugin.conf)
-        misplaced = {} if is_all_known else self._misplaced(ipam)
+        misplaced = {} if is_all_known or schema.opaque else self._misplaced(ipam)
         decoder = Decoder(schema.type, ENVELOPE, self.budget, misplaced=misplaced)
         yield from decoder.decode(plugin.conf, schema.keys, path, placed.values)
         placed.values["ipam"] = inner = Decoded()
@@ -124,6 +138,8 @@ class _Walk:
         yield from chaining.predecessor_findings(placed)
         yield from chaining.requirement_findings(placed, has_resource=self.has_resource)
         yield from chaining.misspelt_findings(placed, self.budget)
+        if schema.opaque:
+            return
         if ipam is not None or plugin.ipam_type is None:
             yield from chaining.capability_findings(placed, ipam)
         if plugin.ipam_type is not None and schema.ipam != "unused":
@@ -135,7 +151,11 @@ class _Walk:
             return
         if schema is None:
             known = self.checks.schemas.get(name)
-            yield from self.unknown_type(name, path) if known is None else chaining.no_ipam_findings(known, path)
+            yield from (
+                chaining.no_ipam_findings(known, path)
+                if known is not None
+                else self.unknown_type(name, path, is_ipam=True)
+            )
             return
         placed = self._placed(plugin, schema, path)
         decoder = Decoder(schema.type, IPAM_ENVELOPE, self.budget, misplaced={})

@@ -153,7 +153,9 @@ class PluginSchema:
     `about`: what it does, in one line. `cni_versions`: those that it speaks, () if that is not known. `cni_args`: the
     variables of CNI_ARGS that it reads, IP and MAC. `reads_pod`: keys of the selection that it, or its controller,
     takes from the pod's annotation itself, such as ips; no capability is needed for them. `counted`: its resource name
-    is a node resource that only counts, so no device comes with it.
+    is a node resource that only counts, so no device comes with it. `opaque`: it does more than its keys say, because
+    it asks a daemon, or hands a changed configuration on. Its own keys are checked, and nothing is claimed about its
+    IPAM, its capabilities or the interface that it makes; access rules treat it as a plugin that nadmit does not know.
     """
 
     type: str
@@ -179,6 +181,7 @@ class PluginSchema:
     cni_args: frozenset[Literal["IP", "MAC"]] = frozenset()
     reads_pod: frozenset[str] = frozenset()
     counted: bool = False
+    opaque: bool = False
 
 
 UNKNOWN_TYPES = ("Warn", "Refuse", "Off")
@@ -201,10 +204,14 @@ class PluginChecks:
     attached_by: str = MULTUS
 
     def schema_of(self, name: str | None) -> PluginSchema | None:
-        """Return the schema that a plugin type is checked with, if there is one."""
-        return self.schemas.get(name) if name is not None and name not in self.exempt else None
+        """Return the schema that says all that a plugin type does, if there is one."""
+        schema = self._checked(name)
+        return schema if schema is not None and not schema.opaque else None
 
     def ipam_of(self, schema: PluginSchema, ipam_type: str | None) -> PluginSchema | None:
-        """Return the schema of the IPAM plugin that a plugin runs, if there is one."""
-        ipam = self.schema_of(ipam_type) if schema.ipam != "unused" else None
+        """Return the schema of the IPAM plugin that a plugin runs with `ipam` as it is written, if there is one."""
+        ipam = self._checked(ipam_type) if schema.ipam != "unused" and not schema.opaque else None
         return ipam if ipam is not None and ipam.kind == "ipam" else None
+
+    def _checked(self, name: str | None) -> PluginSchema | None:
+        return self.schemas.get(name) if name is not None and name not in self.exempt else None
