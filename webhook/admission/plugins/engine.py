@@ -92,7 +92,7 @@ class _Walk:
     """The state of one walk over a network.
 
     `earlier`: types of the plugins already passed, and whether the schema of each says what it makes. `reported`: types
-    without a schema that have a finding already.
+    that have a finding about the type already.
     """
 
     def __init__(self, config: NetworkConfigList, *, has_resource: bool, checks: PluginChecks) -> None:
@@ -105,14 +105,25 @@ class _Walk:
 
     def unknown_type(self, name: str, path: str, *, is_ipam: bool) -> Findings:
         """Yield a finding about a type without a schema, once for each type."""
-        if name in self.reported or self.checks.unknown_types == "Off":
+        if self.checks.unknown_types == "Off" or self._is_reported(name):
             return
-        self.reported.add(name)
         code = "NAD108" if self.checks.unknown_types == "Refuse" else "NAD107"
         detail = "this plugin type is unknown, so only the keys that all plugins share were checked"
         meant = self._meant_type(name, is_ipam=is_ipam)
         fix = f'did you mean "{meant}"? on nodes without a program of this name, pods do not start' if meant else ""
         yield PluginFinding(code=code, path=join(path, "type"), detail=detail, value=name, fix=fix)
+
+    def _is_reported(self, name: str) -> bool:
+        """Say whether a type has a finding already; from now on it has."""
+        is_reported = name in self.reported
+        self.reported.add(name)
+        return is_reported
+
+    def _opaque_type(self, name: str, path: str) -> Findings:
+        """Yield a finding about an opaque type where unknown ones are refused: its keys do not say all that it does."""
+        if self.checks.unknown_types == "Refuse" and not self._is_reported(name):
+            detail = "nadmit does not know all that this plugin type does, so it counts as unknown"
+            yield PluginFinding(code="NAD108", path=join(path, "type"), detail=detail, value=name)
 
     def _meant_type(self, name: str, *, is_ipam: bool) -> str | None:
         """Return the known type of the same kind of plugin that a name resembles."""
@@ -123,6 +134,8 @@ class _Walk:
 
     def plugin(self, plugin: PluginConfig, schema: PluginSchema, path: str) -> Findings:
         """Yield the findings about one plugin and its IPAM."""
+        if schema.opaque:
+            yield from self._opaque_type(plugin.type, path)
         ipam = self.checks.ipam_of(schema, plugin.ipam_type)
         placed = self._placed(plugin, schema, path)
         yield from chaining.order_findings(placed)

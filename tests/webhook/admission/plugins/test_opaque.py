@@ -19,7 +19,7 @@ BASE: dict[str, dict[str, Any]] = {
     "galaxy-k8s-vlan": {"device": "eth1"},
     "ifacer": {"interfaces": ["eth1"], "vlanID": 5},
     "multi-nic": {"plugin": {"type": "ipvlan"}},
-    "vfioveth": {"deviceID": "0000:03:02.0"},
+    "vfioveth": {"deviceID": "0000:03:02.0", "ipam": {"type": "dhcp"}},
     "afxdp": {"deviceID": "eth1"},
     "vpc-branch-eni": {
         "trunkName": "eth1",
@@ -62,6 +62,18 @@ def test_a_pod_is_judged_as_on_a_plugin_that_nobody_knows(
     unknown = {"cniVersion": "0.4.0", "plugins": [{"type": "acme", **more}]}
     known, other = judge(chain(kind, **more), networks), judge(unknown, networks)
     assert (known.is_allowed, known.rules) == (other.is_allowed, other.rules)
+
+
+@pytest.mark.parametrize(("setting", "expected"), [("Warn", []), ("Off", []), ("Refuse", ["NAD108"])])
+@pytest.mark.parametrize("kind", OPAQUE)
+def test_it_stays_refused_where_unknown_types_are(kind: str, setting: str, expected: list[str]) -> None:
+    """Otherwise a new release would permit a plugin that nobody has judged."""
+    checks = PluginChecks(schemas=SCHEMAS, unknown_types=setting, exempt=frozenset({"acme"}))
+    plugins = chain(kind)["plugins"]
+    found = findings_of({"cniVersion": "0.4.0", "plugins": [*plugins, plugins[-1]]}, checks=checks)
+    assert [finding.code for finding in found] == expected
+    exempt = PluginChecks(schemas=SCHEMAS, unknown_types=setting, exempt=frozenset({"acme", kind}))
+    assert findings_of(chain(kind), checks=exempt) == []
 
 
 def test_the_schema_of_an_admin_may_be_opaque() -> None:
