@@ -19,6 +19,8 @@ CASES = {
     "help-review": "review --help",
     "help-serve": "serve --help",
     "check-text": "check tree",
+    "check-plugin-types": "check inputs/plugin-types.yaml",
+    "review-plugin-types": "review inputs/plugin-types.yaml",
     "check-json": "check -o json tree",
     "check-github": "check -o github tree",
     "check-sarif": "check -o sarif tree",

@@ -80,11 +80,7 @@ def _network(config: NetworkConfigList, *, has_resource: bool, checks: PluginChe
         path = f"plugins[{index}]" if config.is_list else ""
         schema = checks.schemas.get(plugin.type)
         if plugin.type not in checks.exempt:
-            yield from (
-                walk.plugin(plugin, schema, path)
-                if schema is not None
-                else walk.unknown_type(plugin.type, path, is_ipam=False)
-            )
+            yield from walk.unknown_plugin(plugin, path) if schema is None else walk.plugin(plugin, schema, path)
         walk.earlier[schema.type if schema else plugin.type] = schema is not None and not schema.opaque
 
 
@@ -103,7 +99,15 @@ class _Walk:
         self.reported: set[str] = set()
         self.budget = Budget(checks.values_max)
 
-    def unknown_type(self, name: str, path: str, *, is_ipam: bool) -> Findings:
+    def unknown_plugin(self, plugin: PluginConfig, path: str) -> Findings:
+        """Yield a finding about a plugin without a schema, and one about its IPAM if that resembles a known one."""
+        yield from self._unknown_type(plugin.type, path, is_ipam=False)
+        ipam = plugin.ipam_type
+        known = {*self.checks.schemas, *self.checks.exempt}
+        if ipam is not None and ipam not in known and self._meant_type(ipam, is_ipam=True) is not None:
+            yield from self._unknown_type(ipam, join(path, "ipam"), is_ipam=True)
+
+    def _unknown_type(self, name: str, path: str, *, is_ipam: bool) -> Findings:
         """Yield a finding about a type without a schema, once for each type."""
         if self.checks.unknown_types == "Off" or self._is_reported(name):
             return
@@ -167,7 +171,7 @@ class _Walk:
             yield from (
                 chaining.no_ipam_findings(known, path)
                 if known is not None
-                else self.unknown_type(name, path, is_ipam=True)
+                else self._unknown_type(name, path, is_ipam=True)
             )
             return
         placed = self._placed(plugin, schema, path)
