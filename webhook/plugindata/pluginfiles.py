@@ -36,6 +36,12 @@ def load_schemas() -> Mapping[str, PluginSchema]:
     return by_type
 
 
+@cache
+def load_unchecked() -> tuple[PluginSchema, ...]:
+    """Return the plugins of which only `touches` is known. The files are read once."""
+    return tuple(load_folder(UNCHECKED))
+
+
 def load_folder(folder: Path) -> list[PluginSchema]:
     """Return the schemas of a folder of this package, by file name."""
     shapes = load_shapes()
@@ -56,7 +62,8 @@ def with_shapes(schema: PluginSchema, shapes: Shapes) -> PluginSchema:
 
 def _resolve(key: Key, shapes: Shapes) -> Key:
     if key.shape:
-        return replace(_resolve(shapes[key.shape], shapes), touches=key.touches, meaning=key.meaning)
+        shape = _resolve(shapes[key.shape], shapes)
+        return replace(shape, touches=key.touches, meaning=key.meaning or shape.meaning)
     if key.items is None and not key.keys:
         return key
     items = _resolve(key.items, shapes) if key.items is not None else None

@@ -83,7 +83,7 @@ def _judge(config: str, pod: str, other_pod: str, checks: PluginChecks) -> tuple
         request = Request("", NETWORK, "CREATE", NAMESPACE, NETWORK_NAME, object=created)
     existing = {"apiVersion": "v1", "kind": "List", "items": [*_existing(config if pod else "", other_pod)]}
     cluster = builder.build(documents.parse(json.dumps(existing), file="example", problems=[]), [])
-    configuration = Configuration(injection=None, plugins=checks)
+    configuration = Configuration(injection=None, plugins=checks, attached_by=checks.attached_by)
     return request, evaluate(request, DecisionContext(cluster, Rules(), configuration))
 
 

@@ -10,6 +10,7 @@ something changes (§2).
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Hashable
 from typing import Any, Generic, TypeVar
 
@@ -208,7 +209,28 @@ def _unreadable(error: Exception) -> UnreadableError:
     if isinstance(error, RecursionError):
         return UnreadableError("it nests too deeply")
     problem, _, path = str(error).rpartition(_AT)
-    return UnreadableError((problem or path).replace("`", "'"), path.rstrip("`") if problem else "")
+    return UnreadableError(_in_words(problem or path), path.rstrip("`") if problem else "")
+
+
+_WRONG_TYPE = re.compile(r"Expected `([^`]+)`, got `([^`]+)`")
+_TYPES = {
+    "object": "an object",
+    "array": "a list",
+    "str": "a string",
+    "int": "an integer",
+    "float": "a number",
+    "bool": "true or false",
+    "null": "null",
+}
+
+
+def _in_words(problem: str) -> str:
+    """Return a problem of msgspec in the words of other messages; it has no other form than text."""
+    match = _WRONG_TYPE.fullmatch(problem)
+    if match is None:
+        return problem.replace("`", "'")
+    allowed = [_TYPES.get(name, name) for name in match[1].split(" | ") if name != "null"]
+    return f"wrong type: {_TYPES.get(match[2], match[2])}; allowed: {', or '.join(allowed)}"
 
 
 def _decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:

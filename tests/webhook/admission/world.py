@@ -13,6 +13,7 @@ from cniplugin.access.model.levels import LABELS
 from cniplugin.access.reading.consent import ALLOWED_SELECTOR
 from cniplugin.access.reading.consent import ANNOTATIONS as CONSENT
 from cniplugin.netspec import netattachdef
+from cniplugin.netspec.attachers import MULTUS
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORK_STATUS, NETWORKS
 from webhook.admission.dra.claims import NO_DEVICES, Devices
@@ -148,7 +149,10 @@ def decide(
     rules: Rules = RULES,
     plugins: PluginChecks | None = None,
 ) -> Decision:
-    return evaluate(asked, DecisionContext(world or cluster(), rules, Configuration(injection=None, plugins=plugins)))
+    """Decide a request; who attaches is that of the plugins' checks, Multus without these."""
+    attached_by = plugins.attached_by if plugins is not None else MULTUS
+    configuration = Configuration(injection=None, plugins=plugins, attached_by=attached_by)
+    return evaluate(asked, DecisionContext(world or cluster(), rules, configuration))
 
 
 def attach(networks: str | None, *, world: FakeCluster | None = None, rules: Rules = RULES) -> Decision:

@@ -161,6 +161,7 @@ def test_the_configuration_is_shown_as_it_is_written(current: CurrentConfigurati
                 "policyValues": 16_384,
             },
         },
+        "attachedBy": "multus",
         "pluginTypes": dict.fromkeys(sorted(load_schemas()), "nadmit"),
         "source": "f",
         "since": "1970-01-01T00:00:00Z",

@@ -23,7 +23,8 @@ def test_the_example_has_only_this_code(code: str) -> None:
         assert [finding.code for finding in findings] == [code]
     else:
         assert not any(finding.is_error(MULTUS) for finding in findings)
-        decision = judge(known.example, json.dumps(known.pod), *map(json.dumps, filter(None, [known.other_pod])))
+        others = map(json.dumps, filter(None, [known.other_pod]))
+        decision = judge(known.example, json.dumps(known.pod), *others, checks=example_checks(known))
         assert codes(decision) == [code]
         assert decision.is_allowed == (SEVERITIES[code] == WARNING)
         assert f"{code}: " in "".join([decision.message, *map(str, decision.warnings)])

@@ -108,7 +108,7 @@ def test_a_name_that_is_still_generated() -> None:
     ("body", "words"),
     [
         (b"{", "truncated"),
-        (b"[]", "Expected 'object', got 'array'"),
+        (b"[]", "wrong type: a list; allowed: an object"),
         (b"\xff", "malformed"),
         (b'{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview"}', "missing required field 'request'"),
         (
@@ -120,7 +120,7 @@ def test_a_name_that_is_still_generated() -> None:
         (review(obj=[]), "$.request.object"),
         (review(obj={"metadata": {"annotations": {"a": 1}}}), "$.request.object.metadata.annotations"),
         (review(oldObject="x"), "$.request.oldObject"),
-        (b"[" * 100_000, "array"),
+        (b"[" * 100_000, "a list"),
     ],
 )
 def test_a_bad_review_is_refused_with_one_clear_line(body: bytes, words: str) -> None:

@@ -174,7 +174,17 @@ class AdmissionWarning(NamedTuple):
         if not (text.isascii() and text.isprintable()):
             text = text.encode("ascii", "backslashreplace").decode()  # annotations may hold anything
             text = "".join(char if char.isprintable() else " " for char in text)
-        return text if len(text) <= WARNING_MAX else f"{text[: WARNING_MAX - 3]}..."
+        return text if len(text) <= WARNING_MAX else _shortened(text)
+
+
+def _shortened(text: str) -> str:
+    """Return the first parts of a long warning: whole sentences and whole quotes, as many as there is room for."""
+    kept = text[: WARNING_MAX - 2]
+    while "; " in kept:
+        kept = kept.rpartition("; ")[0]
+        if kept.count('"') % 2 == 0:
+            return f"{kept}; ..."[:WARNING_MAX]
+    return f"{text[: WARNING_MAX - 3]}..."
 
 
 class Decision(NamedTuple):

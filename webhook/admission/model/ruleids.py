@@ -6,7 +6,10 @@ The codes of findings about plugins are rule ids as well; `plugins.codes` lists 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from webhook.admission.plugins.findings import SEVERITIES
+from webhook.admission.plugins.outcomes import Outcome, severity
 
 RULES = {
     # the access rules and built-in checks, access.reasons and checks/
@@ -46,9 +49,11 @@ RULES = {
     # the networks annotation, netspec.annotation
     "bandwidth-burst": "a burst is given without its rate",
     "bandwidth-empty": "bandwidth gives no rate",
+    "blank-annotation": "an annotation is white space alone",
     "default-network-count": "the default-network annotation names more than one network",
     "default-route-holder": "two networks of a pod have a default-route",
     "default-route-value": "a gateway of default-route is not an IP address",
+    "default-route-families": "two networks of a pod hold the default routes of IPv4 and IPv6",
     "empty-item": "an item of the networks annotation is empty",
     "guid-value": "a text is not an InfiniBand GUID",
     "interface-duplicate": "two networks of a pod ask for one interface name",
@@ -57,9 +62,10 @@ RULES = {
     "ipam-claim-ips": "ipam-claim-reference and ips exclude each other",
     "ipam-claim-name": "a text does not name an IPAMClaim",
     "ips-empty": "ips has no address",
+    "item-form": "an item of the networks annotation has white space or an empty part",
     "ips-value": "a text is not an IP address",
     "item-not-object": "an item of the networks annotation is not an object",
-    "key-case": "a key of the networks annotation is in another letter case",
+    "key-case": "a key of the networks annotation is in another letter case, and is read",
     "mac-value": "a text is not a MAC address",
     "missing-name": "an item of the networks annotation names no network",
     "network-name": "a text cannot name a network",
@@ -70,10 +76,12 @@ RULES = {
     "port-mappings-empty": "portMappings has no mapping",
     "port-missing": "a port mapping lacks a port",
     "port-protocol": "a port mapping has an unknown protocol",
-    "unknown-key": "a key of the networks annotation is unknown",
+    "unknown-key": "nobody reads a key of the networks annotation",
     "wrong-type": "a value of the networks annotation has the wrong JSON type",
     # the plan, netspec.plan
-    "capability-missing": "no plugin of the network has the capability that the request needs",
+    "capability-missing": "no plugin of the network reads what the pod asks for",
+    "capability-undeclared": "a request reaches its plugin without the capability",
+    "default-route-gateways": "a default-route has several gateways of one address family",
     "interface-taken": "the interface name is used by another attachment of the pod",
     "namespace-unknown": "no manifest has the namespace, and access rules select namespaces by labels",
     "network-not-found": "there is no NetworkAttachmentDefinition of that name",
@@ -122,5 +130,26 @@ RULES = {
     "object-name": "a definition's name cannot name a network",
 }
 """Each id with a title, which says when a decision names it."""
+
+OUTCOMES: Mapping[str, Outcome] = {
+    "bandwidth-empty": Outcome("attaches", "attaches", "run"),
+    "blank-annotation": Outcome("attaches", "fails", "source"),
+    "capability-undeclared": Outcome("attaches", "attaches", "kubelet"),
+    "default-route-families": Outcome("attaches", "differs", "source"),
+    "ipam-claim-ips": Outcome("attaches", "attaches", "source"),
+    "ips-empty": Outcome("attaches", "attaches", "run"),
+    "item-form": Outcome("attaches", "attaches", "source"),
+    "json-duplicate-key": Outcome("attaches", "attaches", "source"),
+    "key-case": Outcome("attaches", "attaches", "kubelet"),
+    "port-mappings-empty": Outcome("attaches", "attaches", "source"),
+    "unknown-key": Outcome("attaches", "attaches", "kubelet"),
+}
+"""What happens on the node to a remark of `netspec.annotation` and `netspec.plan`."""
+
+
+def severity_of(rule: str, attached_by: str) -> str:
+    """Return the severity of a remark for one of `netspec.attachers.ATTACHERS`."""
+    return severity(OUTCOMES[rule].effect(attached_by), "pod")
+
 
 RULE_IDS = frozenset({*SEVERITIES, *RULES})

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from cniplugin.netspec.cniconfig import NetworkConfigList, PluginConfig
 from cniplugin.netspec.jsontext import join
 from cniplugin.netspec.netattachdef import RESOURCE_NAME
+from cniplugin.netspec.plan import ARGUMENTS, argument_reaches
 from webhook.admission.plugins import chaining
 from webhook.admission.plugins.decoding import IPAM_ENVELOPE, Budget, Decoded, Decoder, OutOfBudgetError
 from webhook.admission.plugins.findings import Findings, PluginFinding
@@ -187,6 +188,9 @@ class _Walk:
             earlier=self.earlier,
             cni_version=self.config.cni_version,
             declared=plugin.capabilities,
+            arguments=frozenset(
+                request for request in ARGUMENTS if argument_reaches(request, plugin, self.checks.attached_by)
+            ),
         )
 
     def _misplaced(self, ipam: PluginSchema | None) -> Mapping[str, str]:

@@ -70,6 +70,12 @@ CODES: Mapping[str, Outcome] = {
         "NAD107", "NAD110", "NAD310", "NAD312", "NAD403", "NAD406", "NAD505", "NAD506",
     )},
     **{code: _same("attaches", "run") for code in ("NAD105", "NAD501", "NAD502", "NAD503", "NAD504")},
+    "NAD616": _same("fails", "run"),
+    "NAD617": _same("fails", "run"),
+    "NAD618": Outcome("attaches", "differs", "kubelet"),
+    "NAD619": Outcome("attaches", "fails", "kubelet"),
+    "NAD640": Outcome("attaches", "fails", "run"),
+    "NAD641": _same("fails", "run"),
     **{code: _same("differs", "run") for code in ("NAD607", "NAD609", "NAD610", "NAD611", "NAD612")},
 }  # fmt: skip
 """The outcome of every code. NAD1xx to NAD5xx are about definitions, NAD6xx about pods."""

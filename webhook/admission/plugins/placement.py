@@ -18,7 +18,7 @@ class Placed(NamedTuple):
 
     `values`: the object that it reads, which is `ipam` for an IPAM plugin; `path`: of that object. `earlier`: the types
     before it in the list, and whether each has a schema. `cni_version`: of the network. `declared`: the capabilities
-    that are true.
+    that are true. `arguments`: the requests of pods that it gets in CNI_ARGS: some of ips, mac.
     """
 
     schema: PluginSchema
@@ -27,6 +27,7 @@ class Placed(NamedTuple):
     earlier: Mapping[str, bool]
     cni_version: str
     declared: frozenset[str]
+    arguments: frozenset[str] = frozenset()
 
     def where(self, dotted: str) -> str:
         """Return the path of one of its keys, such as `ipam.type`; of the object itself for ""."""

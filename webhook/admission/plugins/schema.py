@@ -10,11 +10,12 @@ Texts of the plugin itself are called `refusal`; `{value}` in them is replaced b
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from cniplugin.netspec.attachers import MULTUS
+from cniplugin.netspec.plan import known_reads
 
 KeyType = Literal["string", "integer", "boolean", "array", "object", "map", "any", ""]
 """The types of a key. `map`: the author chooses the keys, and all values have one type. `any`: not checked.
@@ -85,8 +86,9 @@ class Key:
     what breaks minimum, maximum, values or format; "" for the usual ones. `refusal`: the plugin's error then. `items`:
     of an array, or a map's values; with `null_items` false, null among them stops the plugin. `keys`: of an object.
     `required`: whether the plugin fails without it, with `required_refusal`. `remark`: a warning whenever the key is
-    there. `meaning`: what the key does, in a few words, for `nadmit explain --type`. `shape`: the name of a key that
-    several plugins share; it replaces all other fields but `touches` and `meaning`.
+    there. `meaning`: what the key does, in a few words, and `default`: the value that counts when it is unset, both for
+    `nadmit explain --type`. `shape`: the name of a key that several plugins share; it replaces all other fields but
+    `touches` and a `meaning` of its own.
     """
 
     type: KeyType = ""
@@ -107,6 +109,7 @@ class Key:
     remark: str = ""
     shape: str = ""
     meaning: str = ""
+    default: str | int | bool | None = None
     touches: TouchKind | Touch | None = None
 
 
@@ -207,6 +210,13 @@ class PluginChecks:
         """Return the schema that says all that a plugin type does, if there is one."""
         schema = self._checked(name)
         return schema if schema is not None and not schema.opaque else None
+
+    def reads(self, name: str) -> Sequence[str] | None:
+        """Return what a plugin reads of a pod besides capabilities (`netspec.plan.Reads`); None if it is not known."""
+        schema = self.schemas.get(name)
+        if schema is not None and schema.opaque:
+            return None
+        return known_reads(name) if schema is None else (*schema.cni_args, *schema.reads_pod)
 
     def ipam_of(self, schema: PluginSchema, ipam_type: str | None) -> PluginSchema | None:
         """Return the schema of the IPAM plugin that a plugin runs with `ipam` as it is written, if there is one."""

@@ -103,8 +103,9 @@ def address_warning(request: Request, error: SpecError) -> AdmissionWarning:
 
 def place(finding: PluginFinding, item: int | None) -> SpecError:
     """Return a finding about an element as a problem of its pod; `item`: its position, None for the default network."""
-    source, prefix = (DEFAULT_NETWORK, "") if item is None else (NETWORKS, f"[{item}].")
-    return finding.as_spec_error().replace(source=source, path=f"{prefix}{finding.path}", item=item)
+    source, place = (DEFAULT_NETWORK, "") if item is None else (NETWORKS, f"[{item}]")
+    path = f"{place}.{finding.path}" if place and finding.path else place or finding.path
+    return finding.as_spec_error().replace(source=source, path=path, item=item)
 
 
 def duplicate(claim: Claim, *, by: str) -> PluginFinding:

@@ -7,13 +7,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from cniplugin.netspec import cniconfig
+from cniplugin.netspec.attachers import NADMIT
 from webhook.admission.plugins.engine import check_plugins
 from webhook.admission.plugins.findings import PluginFinding
 from webhook.admission.plugins.schema import PluginChecks
 from webhook.plugindata.pluginfiles import load_schemas
 
 SCHEMAS = load_schemas()
-CHECKS = PluginChecks(schemas=SCHEMAS)
+CHECKS = PluginChecks(schemas=SCHEMAS, attached_by=NADMIT)
+"""Those of our own plugin: what Multus does otherwise has tests of its own."""
+MULTUS_CHECKS = PluginChecks(schemas=SCHEMAS)
 
 
 def findings_of(
