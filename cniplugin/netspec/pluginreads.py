@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 READS: Mapping[str, tuple[str, ...]] = {
     "accelerated-bridge": ("MAC",),
+    "antrea": ("mac",),
     "azure-vnet-ipam": (),
     "bandwidth": (),
     "bond": (),
@@ -26,6 +27,7 @@ READS: Mapping[str, tuple[str, ...]] = {
     "ib-sriov": (),
     "ipoib": (),
     "ipvlan": (),
+    "kube-ovn": ("ips", "mac"),
     "kubevirt-passt-binding": (),
     "loopback": (),
     "macvlan": ("MAC",),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from cniplugin.netspec.attachers import MULTUS
 from cniplugin.netspec.errors import show
 from cniplugin.netspec.names import nearest
 from webhook.admission.plugins.findings import SEVERITIES
@@ -18,7 +19,7 @@ from webhook.plugindata.pluginfiles import load_schemas
 from webhook.report import explained, plugintypes
 from webhook.report.titles import TITLES
 
-from .options import EXIT_UNREADABLE, config_option, configuration_of, paint
+from .options import EXIT_UNREADABLE, configuration_of, paint, schemas_option
 
 NAMES = {name.upper(): name for name in (*SEVERITIES, *TITLES)}
 """The names that can be explained, by their upper case."""
@@ -43,7 +44,7 @@ NAMES = {name.upper(): name for name in (*SEVERITIES, *TITLES)}
     help="json: a list of code, title, severity, meaning, example, output and fix; other rules have code, title, page. "
     "With --type or --types: a list of plugins.",
 )
-@config_option
+@schemas_option
 def explain(
     *,
     codes: tuple[str, ...],
@@ -81,7 +82,7 @@ def explain(
     if codes and (types or list_types):
         raise click.UsageError("CODE and --type exclude each other; give one of them")
     if types or list_types:
-        checks = configuration_of(config, plugin_schemas).plugins or PluginChecks(schemas={})
+        checks = configuration_of(config, plugin_schemas, MULTUS).plugins or PluginChecks(schemas={})
         click.echo(_explain_types(types, plugintypes.known_plugins(checks), output))
     else:
         click.echo(_explain_codes(codes, output))

@@ -107,6 +107,11 @@ def output_option(help_text: str) -> Callable[[Command], Command]:
 
 def config_option(command: Command) -> Command:
     """Add --config, --plugin-schemas and --attached-by, as the parameters `config`, `plugin_schemas`, `attached_by`."""
+    return add_options(command, (*_CONFIG_OPTIONS, _ATTACHED_BY))
+
+
+def schemas_option(command: Command) -> Command:
+    """Add --config and --plugin-schemas alone, as the parameters `config` and `plugin_schemas`."""
     return add_options(command, _CONFIG_OPTIONS)
 
 
@@ -218,14 +223,14 @@ _CONFIG_OPTIONS = (
         metavar="DIR",
         help="Schemas of CNI plugins of your own, a file of JSON or YAML for each (docs/plugins.md).",
     ),
-    click.option(
-        "--attached-by",
-        type=click.Choice(ATTACHERS),
-        default=MULTUS,
-        show_default=True,
-        help="Who attaches pods on the nodes, unless the NadmitConfiguration says so. What one of them refuses or "
-        "loses, the other may attach. nadmit-strict is the plugin of nadmit with strict in its configuration.",
-    ),
+)
+_ATTACHED_BY = click.option(
+    "--attached-by",
+    type=click.Choice(ATTACHERS),
+    default=MULTUS,
+    show_default=True,
+    help="Who attaches pods on the nodes, unless the NadmitConfiguration says so. What one of them refuses or "
+    "loses, the other may attach. nadmit-strict is the plugin of nadmit with strict in its configuration.",
 )
 _ATTACHMENT_OPTIONS = (_POSTURE, _GLOBAL_NAMESPACES, _CONTACT)
 """The options about attachments of pods."""

@@ -57,7 +57,9 @@ def load_shapes() -> Shapes:
 
 def with_shapes(schema: PluginSchema, shapes: Shapes) -> PluginSchema:
     """Return a schema with each shape replaced by the key of that name, which exists."""
-    return replace(schema, keys={name: _resolve(key, shapes) for name, key in schema.keys.items()})
+    keys = {name: _resolve(key, shapes) for name, key in schema.keys.items()}
+    as_ipam = with_shapes(schema.as_ipam, shapes) if schema.as_ipam is not None else None
+    return replace(schema, keys=keys, as_ipam=as_ipam)
 
 
 def _resolve(key: Key, shapes: Shapes) -> Key:

@@ -39,6 +39,7 @@ IPAM_USES: Mapping[str, str] = {
     "required": "required",
     "first": "required if it is the first plugin of the list",
     "optional": "optional",
+    "own": "its own, or one that it fills in itself",
     "unused": "not used",
 }
 TYPE_WORDS: Mapping[str, str] = {
@@ -196,6 +197,8 @@ def _lines(one: Known, paint: Paint) -> Iterator[str]:
         yield from _wrapped(f"  {head:{width}}  ", text)
     yield from _section("keys:", [(row.path, _row_text(row)) for row in rows], paint)
     yield from _section("keys that are read and not checked:", [(row.path, _row_text(row)) for row in read], paint)
+    inside = rows_of(schema.as_ipam) if schema.as_ipam is not None else []
+    yield from _section("as the IPAM of another plugin:", [(row.path, _row_text(row)) for row in inside], paint)
     yield from _section("what goes together:", list(_together(schema)), paint)
 
 
@@ -375,6 +378,7 @@ def _json(one: Known) -> dict[str, object]:
         "readsPod": sorted(schema.reads_pod),
         "keys": [_row_json(row) for row in rows_of(schema)],
         "alsoReads": [_row_json(row) for row in read_rows_of(schema)],
+        "keysAsIpam": [_row_json(row) for row in rows_of(schema.as_ipam)] if schema.as_ipam is not None else [],
         "together": [{"at": place, "text": text} for place, text in _together(schema)],
     }
 

@@ -42,6 +42,7 @@ JUDGED = {(kind.group, kind.kind): kind for kind in kinds.JUDGED}
 
 class _Metadata(msgspec.Struct, rename="camel", frozen=True, gc=False):
     name: str | None = None
+    namespace: str | None = None
     generate_name: str | None = None
     labels: Texts = msgspec.UNSET
     annotations: Texts = msgspec.UNSET
@@ -398,6 +399,7 @@ def _object(read: _Object | _WithSpec | _Unread, kind: str, body: bytes | None =
         _SentPod(body, read) if body is not None and kind == POD.kind else None,
         node if isinstance(node := read.spec.node_name if read.spec else None, str) else "",
         None if spec is None else _SentDevices(spec),
+        own.namespace or "",
     )
 
 

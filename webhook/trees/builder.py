@@ -20,7 +20,7 @@ from webhook.admission.model.kinds import NETWORK_NAMESPACE
 from webhook.admission.wording import policytext
 from webhook.snapshot.devicespecs import UNREADABLE, read_spec
 from webhook.snapshot.pods import ENDED, Pods
-from webhook.snapshot.snapshot import NOT_TEXT, Definition, Snapshot, Texts, kept_texts
+from webhook.snapshot.snapshot import NOT_TEXT, Definition, Snapshot, Texts, find_network, kept_texts
 
 from .documents import Document
 from .problems import Problem
@@ -113,12 +113,16 @@ class _Builder:
         metadata: dict[str, Any] = document.object["metadata"]
         spec = document.object.get("spec")
         config = spec.get("config") if isinstance(spec, dict) else None
+        text = config if isinstance(config, str | None) else NOT_TEXT
+        kind, network = find_network(text, document.name)
         return Definition(
             namespace=document.namespace,
             name=document.name,
-            config=config if isinstance(config, str | None) else NOT_TEXT,
+            config=text,
             labels=self._share(metadata.get("labels")),
             annotations=self._share(metadata.get("annotations")),
+            kind=kind,
+            network=network,
         )
 
     def _share(self, texts: Mapping[str, str] | None) -> Texts:

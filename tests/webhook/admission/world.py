@@ -50,6 +50,10 @@ class FakeCluster:
     def network_names(self, namespace: str) -> Sequence[str]:
         return sorted(name for where, name in self.networks if where == namespace)
 
+    def networks_named(self, name: str, kind: str) -> Sequence[tuple[str, str]]:
+        named = ((key, network.config) for key, network in self.networks.items() if network.config is not None)
+        return sorted(key for key, config in named if config.name == name and kind in config.types)
+
     def network_namespaces(self) -> Sequence[str]:
         return sorted({namespace for namespace, _ in self.networks})
 

@@ -34,6 +34,7 @@ from cniplugin.netspec.errors import SpecError
 from cniplugin.netspec.names import trim
 from cniplugin.netspec.netattachdef import RESOURCE_NAME, NetworkAttachmentDefinition
 from cniplugin.netspec.record import remember
+from webhook.admission.checks.agreements import find_disagreements, shared_keys
 from webhook.admission.checks.unknownnamespaces import unknown_to_define
 from webhook.admission.model.injection import (
     BY_CLAIM,
@@ -51,6 +52,7 @@ from webhook.admission.model.limitsettings import ReviewLimits, config_items_pro
 from webhook.admission.model.requests import ALLOWED, NOTHING, AdmissionWarning, Decision, Object, Request
 from webhook.admission.plugins.engine import check_plugins
 from webhook.admission.plugins.findings import PluginFinding
+from webhook.admission.plugins.placement import NO_ORIGIN, Origin
 from webhook.admission.plugins.schema import PluginChecks
 from webhook.admission.view.decisioncontext import DecisionContext
 from webhook.admission.view.parsecache import PARSED, read_config
@@ -78,12 +80,13 @@ def check(request: Request, context: DecisionContext) -> Decision:
         warnings.append(networktext.dotted_name(name))
     is_kept = old is not None and old.config == new.config
     limits = None if is_kept else context.configuration.limits
-    parsed, text_problems, text_warnings = _read_text(new.config, name, context.rules, limits)
+    parsed, text_problems, text_warnings = _read_text(new.config, name, context.rules, limits, plugins)
     problems += text_problems
     warnings += text_warnings
     if parsed is not None and plugins is not None and isinstance(new.config, str):
         resource, is_claimed = new.annotations.get(RESOURCE_NAME, ""), source_of(new.annotations) == BY_CLAIM
-        findings = plugin_findings(new.config, name, plugins, resource=resource, is_claimed=is_claimed)
+        origin = NO_ORIGIN if request.has_generated_name else Origin(new.namespace and request.namespace, name)
+        findings = plugin_findings(new.config, name, plugins, resource=resource, is_claimed=is_claimed, origin=origin)
         refused = {problem.path for problem in problems}
         attacher = plugins.attached_by
         problems.extend(finding.as_spec_error() for finding in findings if finding.is_error(attacher))
@@ -100,6 +103,8 @@ def check(request: Request, context: DecisionContext) -> Decision:
         is_on_disk=parsed is None,
         annotations=new.annotations,
     )
+    if plugins is not None:
+        warnings.extend(map(networktext.plugin_warning, find_disagreements(network, context, plugins)))
     return judge_author(request, network, context, warnings)
 
 
@@ -185,19 +190,29 @@ def _unattachable(writing: Writing, rules: Rules) -> Iterator[AdmissionWarning]:
 
 
 def plugin_findings(
-    config: str, name: str, plugins: PluginChecks, *, resource: str = "", is_claimed: bool = False
+    config: str,
+    name: str,
+    plugins: PluginChecks,
+    *,
+    resource: str = "",
+    is_claimed: bool = False,
+    origin: Origin = NO_ORIGIN,
 ) -> Sequence[PluginFinding]:
     """Return the findings about the plugins of a readable configuration; the parse cache keeps them.
 
     `name` as for `cniconfig`. `resource`: the resource that the network names. `is_claimed`: a ResourceClaim gives the
-    devices.
+    devices. `origin`: the definition with this configuration.
     """
-    key = ("findings", config, name, resource, is_claimed, plugins)
+    key = ("findings", config, name, resource, is_claimed, origin, plugins)
     known: tuple[PluginFinding, ...] | None = PARSED.get(key)
     if known is None:
         parsed = read_config(config, name).config
         annotations = {RESOURCE_NAME: resource}
-        known = () if parsed is None else tuple(check_plugins(parsed, annotations, plugins, is_claimed=is_claimed))
+        known = (
+            ()
+            if parsed is None
+            else tuple(check_plugins(parsed, annotations, plugins, is_claimed=is_claimed, origin=origin))
+        )
         PARSED.put(key, known, FINDING_BYTES * len(known))
     return known
 
@@ -208,7 +223,7 @@ def _items_problem(parsed: NetworkConfigList, limits: ReviewLimits) -> SpecError
 
 
 def _read_text(
-    text: object, name: str, rules: Rules, limits: ReviewLimits | None
+    text: object, name: str, rules: Rules, limits: ReviewLimits | None, plugins: PluginChecks | None
 ) -> tuple[NetworkConfigList | None, Sequence[SpecError], Sequence[AdmissionWarning]]:
     """Return the configuration with its problems and warnings; None if it is empty or cannot be read.
 
@@ -226,5 +241,6 @@ def _read_text(
     if limits is not None and (too_many := _items_problem(parsed, limits)) is not None:
         return None, (too_many,), ()
     written = parsed.written_name
-    warnings = (networktext.name_differs(written, name),) if written and written != name else ()
+    is_own = plugins is None or not shared_keys(parsed, plugins)
+    warnings = (networktext.name_differs(written, name),) if written and written != name and is_own else ()
     return parsed, list(unsafe(parsed, meta_plugin_types=rules.config.meta_plugin_types)), warnings

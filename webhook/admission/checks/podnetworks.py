@@ -32,7 +32,7 @@ from webhook.admission.checks.unknownnamespaces import unknown_to_attach
 from webhook.admission.model.kinds import TEMPLATE_CONTROLLERS
 from webhook.admission.model.limitsettings import ReviewLimits, exceeds_limits, relax
 from webhook.admission.model.requests import ALLOWED, Decision, Object, Request
-from webhook.admission.model.ruleids import severity_of
+from webhook.admission.model.ruleids import rule_severity
 from webhook.admission.plugins.outcomes import ERROR
 from webhook.admission.view.decisioncontext import Cluster, DecisionContext
 from webhook.admission.view.parsecache import read_pod
@@ -314,7 +314,7 @@ def _split_remarks(
         is_judged = remark.item is None or remark.item in items
         if not is_judged or (remark.rule == "capability-undeclared" and remark.item not in to_plan):
             continue
-        is_refused = severity_of(remark.rule, context.configuration.attached_by) == ERROR
+        is_refused = rule_severity(remark.rule, "pod", context.configuration.attached_by) == ERROR
         (lost if is_refused else surprises).append(remark)
     return lost, surprises
 

@@ -2,8 +2,9 @@
 
 Fields restricted: `ips`, `mac`, `portMappings`, `bandwidth`, `infiniband-guid`, `default-route` of each element of the
 networks and default-network annotations. Values allowed: those that the plugins of the network accept, according to
-their schemas (codes NAD6xx); an address of host-local once in a pod. Warned about: requests without effect, and
-addresses that another running pod asks for on the same network. Operations: CREATE and UPDATE, new items only. Exempt:
+their schemas (codes NAD6xx); an address of host-local once in a pod. A request that no plugin of the network reads is
+refused as well. Warned about: what may work, such as a gateway outside the known subnets, and addresses that another
+running pod asks for on the same network. Operations: CREATE and UPDATE, new items only. Exempt:
 templates from the comparison with other pods, because their own pods are among those; plugin types without a schema,
 and plugin types that the settings exempt. Example refusal: `[0].ips[0]: NAD601: IPAM host-local of this network does
 not hand out this address: "10.2.0.5"; ...`

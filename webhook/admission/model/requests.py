@@ -84,6 +84,7 @@ class Object(NamedTuple):
     the configuration as plain JSON; of a ResourceClaim, a claim template or a DeviceClass it is a value of
     `dra.claims`; of other kinds it is None. `sent` is the pod as it was sent, which most decisions never decode.
     `node_name` is the node of a pod, "" until it is scheduled. `devices` is None for an object without a pod.
+    `namespace` is the one that the object itself names; "" in a file that leaves it to kubectl.
     """
 
     name: str = ""
@@ -97,6 +98,7 @@ class Object(NamedTuple):
     sent: SentPod | None = None
     node_name: str = ""
     devices: SentDevices | None = None
+    namespace: str = ""
 
 
 class Request(NamedTuple):

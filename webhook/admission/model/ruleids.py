@@ -1,6 +1,7 @@
 """The closed list of rule ids, which decisions name, and which are label values of `nadmit_findings_total`.
 
-The codes of findings about plugins are rule ids as well; `plugins.codes` lists and explains them.
+The codes of findings about plugins are rule ids as well; `plugins.outcomes` lists them. OUTCOMES says for each rule
+about pods and definitions what would happen on the node, which decides the severity.
 `tests/webhook/admission/model/test_ruleids.py` compares the list with the ids in the code, in both directions.
 """
 
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from webhook.admission.plugins.findings import SEVERITIES
-from webhook.admission.plugins.outcomes import Outcome, severity
+from webhook.admission.plugins.outcomes import CODES, Effect, Outcome, Subject, severity, subject_of
 
 RULES = {
     # the access rules and built-in checks, access.reasons and checks/
@@ -131,25 +132,147 @@ RULES = {
 }
 """Each id with a title, which says when a decision names it."""
 
-OUTCOMES: Mapping[str, Outcome] = {
-    "bandwidth-empty": Outcome("attaches", "attaches", "run"),
-    "blank-annotation": Outcome("attaches", "fails", "source"),
-    "capability-undeclared": Outcome("attaches", "attaches", "kubelet"),
-    "default-route-families": Outcome("attaches", "differs", "source"),
-    "ipam-claim-ips": Outcome("attaches", "attaches", "source"),
-    "ips-empty": Outcome("attaches", "attaches", "run"),
-    "item-form": Outcome("attaches", "attaches", "source"),
-    "json-duplicate-key": Outcome("attaches", "attaches", "source"),
-    "key-case": Outcome("attaches", "attaches", "kubelet"),
-    "port-mappings-empty": Outcome("attaches", "attaches", "source"),
-    "unknown-key": Outcome("attaches", "attaches", "kubelet"),
+
+def _same(effect: Effect, *rules: str, seen: str) -> dict[str, Outcome]:
+    return {rule: Outcome(effect, effect, seen) for rule in rules}
+
+
+_LIBCNI = "source: libcni conf.go cannot decode it"
+_NEITHER = "decision: programs read the text in two ways"
+
+_PODS: Mapping[str, Outcome] = {
+    # access rules and settings
+    **_same(
+        "not allowed",
+        *("BuiltinUnsafeConfig", "ConsentMissing", "DefinitionLevel", "DenyRule", "NotWithinRule"),
+        *("PostureConsent", "PostureDevice", "PostureIsolated", "PostureReplaceDefault"),
+        "PostureStrict",
+        seen="setting: access rules and posture",
+    ),
+    "MultusGate": Outcome("fails", "fails", "source: Multus k8sclient.go GetNetworkDelegates"),
+    "NetworkStatusProtected": Outcome("not allowed", "not allowed", "decision: only nodes and status writers know it"),
+    **_same("not allowed", "limit-containers", "limit-networks", "limit-values", seen="setting: limits"),
+    **_same(
+        "not allowed",
+        *("namespace-unknown", "networks-unread", "claim-limit", "claim-unknown", "NodePolicyUnavailable"),
+        seen="decision: it cannot be judged now",
+    ),
+    **_same("fails", "driver-key", "driver-value", "driver-version", seen="source: the DRA drivers"),
+    # the annotations
+    **_same("fails", "json-syntax", seen="source: Go's encoding/json"),
+    **_same("not allowed", "json-depth", "json-size", seen="decision: a bound of the readers"),
+    **_same("not allowed", "json-encoding", "json-number", seen=_NEITHER),
+    "json-duplicate-key": Outcome("attaches", "attaches", "source: Go's encoding/json takes the last one"),
+    **_same(
+        "fails",
+        *("default-route-value", "interface-duplicate", "interface-name", "ips-value", "item-not-object"),
+        *("mac-value", "missing-name", "network-name", "not-a-list", "wrong-type"),
+        seen="kubelet",
+    ),
+    "interface-reserved": Outcome(
+        "fails", "fails", "kubelet: eth0 and lo; source: Multus gives the default network the other name"
+    ),
+    **_same(
+        "fails", "bandwidth-burst", "number-range", "port-missing", "port-protocol", seen="run: bandwidth, portmap"
+    ),
+    "port-host-ip": Outcome("attaches without it", "attaches without it", "run: portmap maps nothing"),
+    **_same(
+        "fails",
+        *("default-network-count", "empty-item", "guid-value", "network-namespace"),
+        seen="source: Multus k8sclient.go",
+    ),
+    "default-route-holder": Outcome("fails", "fails", "source: Multus types/conf.go, for gateways of one family"),
+    "ipam-claim-name": Outcome(
+        "attaches without it", "attaches without it", "source: no IPAMClaim has such a name; only OVN-Kubernetes asks"
+    ),
+    "ipam-claim-ips": Outcome("attaches", "attaches", "source: OVN-Kubernetes takes both"),
+    **_same("attaches", "key-case", "unknown-key", seen="kubelet"),
+    "blank-annotation": Outcome("attaches", "fails", "source: Multus k8sclient.go parsePodNetworkAnnotation"),
+    "default-route-families": Outcome("attaches", "differs", "run: nadmit; source: Multus since 4.2.2 moves no route"),
+    "default-route-gateways": Outcome("attaches", "fails", "source: Multus types/conf.go CheckGatewayConfig"),
+    "item-form": Outcome("attaches", "attaches", "source: Multus k8sclient.go parsePodNetworkObjectName"),
+    "ips-empty": Outcome(
+        "attaches", "attaches", "source: Multus gives an empty address, which host-local and static take for none"
+    ),
+    **_same("attaches", "bandwidth-empty", "port-mappings-empty", seen="run: bandwidth, portmap"),
+    # the plan
+    "capability-missing": Outcome("fails", "attaches without it", "kubelet: portMappings"),
+    "capability-undeclared": Outcome("attaches", "attaches", "kubelet: bridge, host-local, static in CNI_ARGS"),
+    "interface-taken": Outcome("fails", "fails", "source: Multus validateIfName"),
+    "network-not-found": Outcome("fails", "fails", "kubelet"),
+    "network-unreadable": Outcome("fails", "fails", _LIBCNI),
+    # injection
+    "inject-into": Outcome("fails", "attaches without it", "source: no container would get the devices"),
+    "node-selector-conflict": Outcome("fails", "fails", "source: the scheduler finds no node"),
+    **_same("fails", "node-selector-value", "resource-name", seen="API server: after /mutate"),
+    "resource-shortfall": Outcome("fails", "attaches without it", "source: Multus k8sclient.go getKubernetesDelegate"),
 }
-"""What happens on the node to a remark of `netspec.annotation` and `netspec.plan`."""
+"""Rule -> what happens to a pod."""
+
+_DEFINITIONS: Mapping[str, Outcome] = {
+    # access rules and settings
+    **_same(
+        "not allowed",
+        *("BuiltinUnsafeConfig", "DefinitionDefaultDeny", "DefinitionDenyRule", "DefinitionLevel"),
+        *("NotWithinDefinitionRule", "consent"),
+        seen="setting: access rules and levels",
+    ),
+    "NetworkInUse": Outcome("not allowed", "not allowed", "setting: networks that running pods use are kept"),
+    **_same("not allowed", "limit-definition-bytes", "limit-definition-items", seen="setting: limits"),
+    # the configuration
+    **_same("fails", "json-syntax", seen="source: Go's encoding/json"),
+    **_same("not allowed", "json-depth", "json-size", seen="decision: a bound of the readers"),
+    **_same("not allowed", "json-duplicate-key", "json-encoding", "json-number", seen=_NEITHER),
+    **_same("not allowed", "cni-key-case", "cni-key-twin", "cni-type-and-plugins", seen=_NEITHER),
+    **_same(
+        "not allowed",
+        *("cni-ipam-program", "cni-runtime"),
+        seen="decision: a door to devices of the node, shown with host-device",
+    ),
+    **_same(
+        "not allowed",
+        *("cni-meta-plugin", "cni-type-path"),
+        seen="decision: it would run programs that nobody judges",
+    ),
+    **_same(
+        "fails",
+        *("cni-capabilities", "cni-dns", "cni-flag", "cni-ipam", "cni-object", "cni-plugins", "cni-type"),
+        seen=_LIBCNI,
+    ),
+    "cni-args": Outcome("fails", "fails", "run: bridge; source: Multus stops once a pod has cni-args"),
+    "cni-delegate": Outcome("fails", "fails", "source: flannel cannot decode it"),
+    "cni-name": Outcome("fails", "fails", "source: libcni api.go refuses the name"),
+    **_same("fails", "cni-reserved", "cni-version", seen="run: macvlan, bridge"),
+    "cni-config-type": Outcome("fails", "fails", "API server: the schema of the kind"),
+    "object-name": Outcome("fails", "fails", "API server: names of objects"),
+    # injection
+    **_same("fails", "node-selector-value", "resource-name", seen="API server: it refuses the pods, after /mutate"),
+}
+"""Rule -> what happens to the pods of a definition."""
+
+OUTCOMES: Mapping[Subject, Mapping[str, Outcome]] = {
+    "pod": {**_PODS, **{code: outcome for code, outcome in CODES.items() if subject_of(code) == "pod"}},
+    "definition": {
+        **_DEFINITIONS,
+        **{code: outcome for code, outcome in CODES.items() if subject_of(code) == "definition"},
+    },
+}
+"""What happens if a rule let its mistake pass, by who makes it. A rule may be about both."""
+
+ELSEWHERE = frozenset(
+    {
+        # decisions that allow
+        *("AllowRule", "DefinitionAllowRule", "DefinitionDefault", "Exempt", "Posture"),
+        # rules about other objects
+        *("BuiltinBindingAnnotation", "NamespaceLabelProtected", "policy-field", "limit-policy-values"),
+    }
+)
+"""Rules that have no outcome: they refuse nothing, or they are about neither pods nor definitions."""
 
 
-def severity_of(rule: str, attached_by: str) -> str:
-    """Return the severity of a remark for one of `netspec.attachers.ATTACHERS`."""
-    return severity(OUTCOMES[rule].effect(attached_by), "pod")
+def rule_severity(rule: str, subject: Subject, attached_by: str) -> str:
+    """Return the severity of a rule of OUTCOMES for one of `netspec.attachers.ATTACHERS`."""
+    return severity(OUTCOMES[subject][rule].effect(attached_by), subject)
 
 
 RULE_IDS = frozenset({*SEVERITIES, *RULES})

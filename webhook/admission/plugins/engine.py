@@ -19,7 +19,7 @@ from cniplugin.netspec.plan import ARGUMENTS, argument_reaches
 from webhook.admission.plugins import chaining
 from webhook.admission.plugins.decoding import IPAM_ENVELOPE, Budget, Decoded, Decoder, OutOfBudgetError
 from webhook.admission.plugins.findings import Findings, PluginFinding
-from webhook.admission.plugins.placement import Placed, constraint_findings
+from webhook.admission.plugins.placement import NO_ORIGIN, Network, Origin, Placed, constraint_findings
 from webhook.admission.plugins.rules.registry import RULES
 from webhook.admission.plugins.schema import PluginChecks, PluginSchema
 from webhook.admission.plugins.spelling import near_type
@@ -43,18 +43,30 @@ ENVELOPE = frozenset(
 
 
 def check_plugins(
-    config: NetworkConfigList, annotations: Mapping[str, str], checks: PluginChecks, *, is_claimed: bool = False
+    config: NetworkConfigList,
+    annotations: Mapping[str, str],
+    checks: PluginChecks,
+    *,
+    is_claimed: bool = False,
+    origin: Origin = NO_ORIGIN,
 ) -> list[PluginFinding]:
     """Return the mistakes and surprises of each plugin of a network, in input order.
 
     `annotations`: of the NetworkAttachmentDefinition; its resource name counts. `is_claimed`: a ResourceClaim gives its
-    plugins their device, whether or not it names a resource. The check stops after ERRORS_MAX errors, and leaves out
-    warnings beyond WARNINGS_MAX. Linear in the length of the configuration, up to `checks.values_max` values.
+    plugins their device, whether or not it names a resource. `origin`: the definition itself. The check stops after
+    ERRORS_MAX errors, and leaves out warnings beyond WARNINGS_MAX. Linear in the length of the configuration, up to
+    `checks.values_max` values.
     """
-    has_resource = is_claimed or bool(annotations.get(RESOURCE_NAME))
+    network = Network(
+        name=config.written_name or "",
+        cni_version=config.cni_version,
+        size=len(config.plugins),
+        has_resource=is_claimed or bool(annotations.get(RESOURCE_NAME)),
+        origin=origin,
+    )
     errors, warnings = 0, 0
     kept: list[PluginFinding] = []
-    for finding in _within_budget(config, has_resource=has_resource, checks=checks):
+    for finding in _within_budget(config, network, checks):
         if finding.is_error(checks.attached_by):
             errors += 1
             kept.append(finding)
@@ -66,16 +78,16 @@ def check_plugins(
     return kept
 
 
-def _within_budget(config: NetworkConfigList, *, has_resource: bool, checks: PluginChecks) -> Findings:
+def _within_budget(config: NetworkConfigList, network: Network, checks: PluginChecks) -> Findings:
     try:
-        yield from _network(config, has_resource=has_resource, checks=checks)
+        yield from _walk(config, network, checks)
     except OutOfBudgetError:
         detail = f"nothing is known to be wrong, but the values after the first {checks.values_max} were not checked"
         yield PluginFinding(code="NAD110", path="", detail=detail)
 
 
-def _network(config: NetworkConfigList, *, has_resource: bool, checks: PluginChecks) -> Findings:
-    walk = _Walk(config, has_resource=has_resource, checks=checks)
+def _walk(config: NetworkConfigList, network: Network, checks: PluginChecks) -> Findings:
+    walk = _Walk(network, checks)
     for index, plugin in enumerate(config.plugins):
         walk.budget.spend(PLUGIN_VALUES)
         path = f"plugins[{index}]" if config.is_list else ""
@@ -92,9 +104,8 @@ class _Walk:
     that have a finding about the type already.
     """
 
-    def __init__(self, config: NetworkConfigList, *, has_resource: bool, checks: PluginChecks) -> None:
-        self.config = config
-        self.has_resource = has_resource
+    def __init__(self, network: Network, checks: PluginChecks) -> None:
+        self.network = network
         self.checks = checks
         self.earlier: dict[str, bool] = {}
         self.reported: set[str] = set()
@@ -134,7 +145,11 @@ class _Walk:
         """Return the known type of the same kind of plugin that a name resembles."""
         if not self.budget.spend_lookup():
             return None
-        known = [other for other, schema in self.checks.schemas.items() if (schema.kind == "ipam") is is_ipam]
+        known = [
+            other
+            for other, schema in self.checks.schemas.items()
+            if (schema.kind == "ipam") is is_ipam or (is_ipam and schema.as_ipam is not None)
+        ]
         return near_type(name, [*known, *sorted(self.checks.exempt)])
 
     def plugin(self, plugin: PluginConfig, schema: PluginSchema, path: str) -> Findings:
@@ -143,24 +158,24 @@ class _Walk:
             yield from self._opaque_type(plugin.type, path)
         ipam = self.checks.ipam_of(schema, plugin.ipam_type)
         placed = self._placed(plugin, schema, path)
-        yield from chaining.order_findings(placed)
+        yield from chaining.order_findings(placed, has_ipam=plugin.conf.get("ipam") is not None)
         if schema.kind == "ipam":
             return
         is_all_known = all(key in schema.keys or key in ENVELOPE for key in plugin.conf)
-        misplaced = {} if is_all_known or schema.opaque else self._misplaced(ipam)
+        misplaced = {} if is_all_known or schema.opaque or schema.ipam == "unused" else self._misplaced(ipam)
         decoder = Decoder(schema.type, ENVELOPE, self.budget, misplaced=misplaced)
         yield from decoder.decode(plugin.conf, schema.keys, path, placed.values)
         placed.values["ipam"] = inner = Decoded()
         inner["type"] = plugin.ipam_type
         yield from _findings_of(placed)
         yield from chaining.predecessor_findings(placed)
-        yield from chaining.requirement_findings(placed, has_resource=self.has_resource)
+        yield from chaining.requirement_findings(placed)
         yield from chaining.misspelt_findings(placed, self.budget)
         if schema.opaque:
             return
         if ipam is not None or plugin.ipam_type is None:
             yield from chaining.capability_findings(placed, ipam)
-        if plugin.ipam_type is not None and schema.ipam != "unused":
+        if plugin.ipam_type is not None and schema.checks_ipam(plugin.ipam_type):
             yield from self._ipam(plugin, ipam, join(path, "ipam"))
 
     def _ipam(self, plugin: PluginConfig, schema: PluginSchema | None, path: str) -> Findings:
@@ -186,11 +201,11 @@ class _Walk:
             values=Decoded(),
             path=path,
             earlier=self.earlier,
-            cni_version=self.config.cni_version,
             declared=plugin.capabilities,
             arguments=frozenset(
                 request for request in ARGUMENTS if argument_reaches(request, plugin, self.checks.attached_by)
             ),
+            network=self.network,
         )
 
     def _misplaced(self, ipam: PluginSchema | None) -> Mapping[str, str]:

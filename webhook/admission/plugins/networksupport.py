@@ -188,10 +188,11 @@ def _reads(plugin: PluginConfig, schema: PluginSchema | None, checks: PluginChec
     """Return the declared capabilities that a plugin reads; all of them if it, or its IPAM plugin, has no schema."""
     if schema is None:
         return plugin.capabilities
-    if plugin.ipam_type is None or schema.ipam == "unused":
-        return plugin.capabilities & schema.capabilities
+    own = schema.capabilities | schema.reads_pod
+    if plugin.ipam_type is None or not schema.checks_ipam(plugin.ipam_type):
+        return plugin.capabilities & own
     ipam = checks.ipam_of(schema, plugin.ipam_type)
-    return plugin.capabilities & (schema.capabilities | ipam.capabilities) if ipam else plugin.capabilities
+    return plugin.capabilities & (own | ipam.capabilities | ipam.reads_pod) if ipam else plugin.capabilities
 
 
 def _ipam(

@@ -27,8 +27,9 @@ Format = Literal["mac", "ip", "cidr", "destination", "ifname", "link", "decimal"
 
 `destination`: of a route. `ifname`: of an interface that is made; `link`: of one that is looked up.
 """
-IpamUse = Literal["required", "first", "optional", "unused"]
-"""`first`: only the first plugin of a list needs IPAM, because later ones may find addresses in the earlier result."""
+IpamUse = Literal["required", "first", "optional", "own", "unused"]
+"""`first`: only the first plugin of a list needs IPAM, because later ones may find addresses in the earlier result.
+`own`: optional, and it fills in the configuration of other IPAM plugins itself, so only its own is checked."""
 State = Literal["set", "unset", "present", "absent"]
 """Of a key. Unset: absent, or Go's zero value: "", 0, false, []. Null is absent."""
 Values = tuple[str | int | bool, ...]
@@ -159,6 +160,10 @@ class PluginSchema:
     is a node resource that only counts, so no device comes with it. `opaque`: it does more than its keys say, because
     it asks a daemon, or hands a changed configuration on. Its own keys are checked, and nothing is claimed about its
     IPAM, its capabilities or the interface that it makes; access rules treat it as a plugin that nadmit does not know.
+
+    `agree_on`: the keys in which all definitions with one `name` must agree, each with the value of an absent key; {}
+    for a plugin whose `name` is the definition's alone. `once_with`: the values of keys that one definition of a
+    namespace may have. `as_ipam`: the same program as IPAM of another plugin.
     """
 
     type: str
@@ -185,6 +190,13 @@ class PluginSchema:
     reads_pod: frozenset[str] = frozenset()
     counted: bool = False
     opaque: bool = False
+    agree_on: Mapping[str, str | int | bool] = field(default_factory=dict)
+    once_with: Mapping[str, str] = field(default_factory=dict)
+    as_ipam: PluginSchema | None = None
+
+    def checks_ipam(self, ipam_type: str | None) -> bool:
+        """Say whether `ipam` of this type has what the IPAM plugin needs, so that it can be checked."""
+        return self.ipam != "unused" and (self.ipam != "own" or ipam_type == self.type)
 
 
 UNKNOWN_TYPES = ("Warn", "Refuse", "Off")
@@ -220,7 +232,8 @@ class PluginChecks:
 
     def ipam_of(self, schema: PluginSchema, ipam_type: str | None) -> PluginSchema | None:
         """Return the schema of the IPAM plugin that a plugin runs with `ipam` as it is written, if there is one."""
-        ipam = self._checked(ipam_type) if schema.ipam != "unused" and not schema.opaque else None
+        known = self._checked(ipam_type) if schema.checks_ipam(ipam_type) and not schema.opaque else None
+        ipam = known.as_ipam or known if known is not None else None
         return ipam if ipam is not None and ipam.kind == "ipam" else None
 
     def _checked(self, name: str | None) -> PluginSchema | None:

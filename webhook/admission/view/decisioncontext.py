@@ -45,6 +45,12 @@ class Cluster(Protocol):
     def network_names(self, namespace: str) -> Sequence[str]:
         """Return the sorted names of the definitions of a namespace; () if it is unknown."""
 
+    def networks_named(self, name: str, kind: str) -> Sequence[tuple[str, str]]:
+        """Return namespace and name of the definitions with this name of the network and this first plugin, sorted.
+
+        Parses nothing, so a text may turn out to be unreadable.
+        """
+
     def network_namespaces(self) -> Iterable[str]:
         """Return the namespaces that have definitions, sorted."""
 

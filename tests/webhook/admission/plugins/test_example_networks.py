@@ -30,21 +30,6 @@ RULES = {*SEVERITIES, *TITLES}
 KNOWLEDGE = "NAD107"
 """The warning that a plugin type is unknown. It is about nadmit and not about the example, so it is not listed."""
 
-IPS_BY_CNI_ARGS = "IPAM static reads the address from CNI_ARGS"
-MAC_BY_CNI_ARGS = "the plugin reads the MAC address from CNI_ARGS"
-READS_POD = "OVN-Kubernetes reads the pod's annotation itself"
-SHARED_NAME = "definitions of OVN-Kubernetes share the name of a network on purpose"
-WRONG_TODAY: Mapping[str, tuple[list[str], str]] = {
-    "pod demo/accelerated-mac": (["capability-missing"], MAC_BY_CNI_ARGS),
-    "pod demo/chooses": (["NAD608"], IPS_BY_CNI_ARGS),
-    "pod demo/guest": (["capability-missing"], MAC_BY_CNI_ARGS),
-    "pod demo/macvtap-mac": (["capability-missing"], MAC_BY_CNI_ARGS),
-    "pod demo/ovn-address": (["capability-missing", "capability-missing"], READS_POD),
-    "networkattachmentdefinition demo/ovn-layer2": (["warning"], SHARED_NAME),
-    "networkattachmentdefinition demo/ovn-localnet": (["warning"], SHARED_NAME),
-}
-"""Examples that get findings which they should not get, and why. Remove an entry when it is right."""
-
 
 class Example(NamedTuple):
     """One object of an example, and the text of its document."""
@@ -90,12 +75,7 @@ def test_there_are_a_hundred_or_more() -> None:
 
 @pytest.mark.parametrize("name", ALL)
 def test_an_example_has_only_the_warnings_that_it_lists(name: str, found: Mapping[str, list[str]]) -> None:
-    wrong, _why = WRONG_TODAY.get(name, ([], ""))
-    assert sorted(found.get(name, [])) == sorted([*listed(ALL[name].text), *wrong])
-
-
-def test_entries_of_wrong_today_name_examples() -> None:
-    assert WRONG_TODAY.keys() <= ALL.keys()
+    assert sorted(found.get(name, [])) == sorted(listed(ALL[name].text))
 
 
 @pytest.mark.parametrize("name", ALL)
