@@ -159,6 +159,7 @@ CASES = {
     "explain-type-sriov": "explain --type sriov",
     "explain-type-whereabouts": "explain --type whereabouts",
     "explain-type-portmap": "explain --type portmap",
+    "explain-type-flannel": "explain --type flannel",
     "explain-type-json": "explain --type sbr -o json",
     "explain-type-own": "explain --type my-plugin --plugin-schemas inputs/plugin-schemas",
     "explain-type-exempt": "explain --type loopback --type bridge --config inputs/plugins-config.yaml",
