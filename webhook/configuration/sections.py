@@ -228,6 +228,7 @@ class NadmitConfiguration(Section):
     api_version: Literal["config.nadmit.io/v1alpha1"]
     kind: Literal["NadmitConfiguration"]
     attached_by: AttachedBy | None = None
+    hotplug: bool = False
     injection: InjectionSection = Field(default_factory=InjectionSection)
     plugins: PluginsSection = Field(default_factory=PluginsSection)
     drivers: DriversSection = Field(default_factory=DriversSection)
@@ -246,6 +247,7 @@ class NadmitConfiguration(Section):
             drivers=self.drivers.to_value(),
             limits=ReviewLimits(**self.limits.model_dump()),
             attached_by=attached_by,
+            hotplug=self.hotplug,
         )
 
     def shown(self) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from webhook.admission.dra.claims import GROUP as DEVICE_GROUP
 from webhook.admission.dra.claims import KINDS as DEVICE_KINDS
 from webhook.admission.model.injection import DEFAULT_NETWORKS
 from webhook.admission.model.kinds import NETWORK_NAMESPACE
+from webhook.admission.model.podspec import is_host_network
 from webhook.admission.wording import policytext
 from webhook.snapshot.devicespecs import UNREADABLE, read_spec
 from webhook.snapshot.pods import ENDED, Pods
@@ -86,9 +87,13 @@ class _Builder:
 
     def _add_pod(self, document: Document) -> None:
         status = document.object.get("status")
-        has_ended = isinstance(status, dict) and status.get("phase") in ENDED
-        networks = self._pods.read(document.object["metadata"].get("annotations") or {}, document.namespace)
-        if networks is not None and not has_ended:
+        phase = status.get("phase") if isinstance(status, dict) else None
+        spec = document.object.get("spec")
+        if phase in ENDED or (isinstance(spec, dict) and is_host_network({"spec": spec})):
+            return
+        annotations = document.object["metadata"].get("annotations") or {}
+        networks = self._pods.read(annotations, document.namespace, is_running=phase == "Running")
+        if networks is not None:
             self._pods.put((document.namespace, document.name), networks)
 
     def _unreadable(self, policies: Policies) -> Iterator[Problem]:

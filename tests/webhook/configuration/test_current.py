@@ -142,6 +142,7 @@ def test_the_configuration_is_shown_as_it_is_written(current: CurrentConfigurati
         "configuration": {
             "apiVersion": "config.nadmit.io/v1alpha1",
             "kind": "NadmitConfiguration",
+            "hotplug": False,
             "injection": {
                 "enabled": True,
                 "mode": "topUp",

@@ -46,6 +46,7 @@ from webhook.admission.model.injection import (
     is_unclear,
     may_be_claimed,
     read_node_selector,
+    resource_keys,
     source_of,
 )
 from webhook.admission.model.limitsettings import ReviewLimits, config_items_problem, config_size_problem
@@ -69,8 +70,9 @@ def check(request: Request, context: DecisionContext) -> Decision:
     new, old, plugins = request.object, request.old_object, context.configuration.plugins
     if new is None:
         return ALLOWED
-    warnings = list(_injection_warnings(new, old or Object()))
-    if old is not None and _judged_parts(old) == _judged_parts(new):
+    keys = resource_keys(context.configuration.injection)
+    warnings = list(_injection_warnings(new, old or Object(), keys))
+    if old is not None and _judged_parts(old, keys) == _judged_parts(new, keys):
         return Decision(warnings=tuple(warnings)) if warnings else ALLOWED
     problems: list[SpecError] = []
     name = request.object_name
@@ -93,7 +95,7 @@ def check(request: Request, context: DecisionContext) -> Decision:
         others = (one for one in findings if not one.is_error(attacher) and one.path not in refused)
         warnings.extend(map(networktext.plugin_warning, others))
     problems.extend(consent.problems(new.annotations))
-    problems.extend(_injection_problems(new))
+    problems.extend(_injection_problems(new, keys))
     if problems:
         return answers.invalid(request, problems, warnings=warnings)
     network = NetworkAttachmentDefinition(
@@ -108,33 +110,38 @@ def check(request: Request, context: DecisionContext) -> Decision:
     return judge_author(request, network, context, warnings)
 
 
-def _injection_problems(new: Object) -> Iterator[SpecError]:
-    """Yield the problems for which /mutate, or the API server after it, would refuse every pod of the network."""
-    resource = trim(new.annotations.get(RESOURCE_NAME, ""))
-    if resource and not is_device_name(resource) and not may_be_claimed(resource, new.annotations):
-        yield injectiontext.resource_written(resource)
+def _injection_problems(new: Object, keys: Sequence[str]) -> Iterator[SpecError]:
+    """Yield the problems for which /mutate, or the API server after it, would refuse every pod of the network.
+
+    `keys`: the annotations that name a resource.
+    """
+    for key in keys:
+        resource = trim(new.annotations.get(key, ""))
+        if resource and not is_device_name(resource) and not may_be_claimed(resource, new.annotations):
+            yield injectiontext.resource_written(key, resource)
     selector = trim(new.annotations.get(NODE_SELECTOR, ""))
     if selector and read_node_selector(selector) is None:
         yield injectiontext.selector_written(selector)
 
 
-def _injection_warnings(new: Object, old: Object) -> Iterator[AdmissionWarning]:
+def _injection_warnings(new: Object, old: Object, keys: Sequence[str]) -> Iterator[AdmissionWarning]:
     """Warn of annotations that do not do what their author likely means; otherwise only the pods would show it."""
     if is_unclear(new.annotations) and new.annotations[INJECT] != old.annotations.get(INJECT):
         yield injectiontext.opt_out_unclear(new.annotations[INJECT])
     source = new.annotations.get(DEVICES_FROM, "")
     if trim(source) and not source_of(new.annotations) and source != old.annotations.get(DEVICES_FROM):
         yield injectiontext.source_unclear(trim(source))
-    resource = trim(new.annotations.get(RESOURCE_NAME, ""))
-    is_new = (resource, source) != (trim(old.annotations.get(RESOURCE_NAME, "")), old.annotations.get(DEVICES_FROM, ""))
-    if is_new and resource and not has_domain(resource) and source_of(new.annotations) != BY_CLAIM:
-        yield injectiontext.resource_without_domain(resource)
+    for key in keys if source_of(new.annotations) != BY_CLAIM else ():
+        resource, before = (trim(one.annotations.get(key, "")) for one in (new, old))
+        is_new = (resource, source) != (before, old.annotations.get(DEVICES_FROM, ""))
+        if is_new and resource and not has_domain(resource):
+            yield injectiontext.resource_without_domain(key, resource)
 
 
-def _judged_parts(definition: Object) -> tuple[object, ...]:
+def _judged_parts(definition: Object, keys: Sequence[str]) -> tuple[object, ...]:
     """Return the parts that checks judge; authors may change labels and other annotations freely."""
-    keys = (*consent.ANNOTATIONS, RESOURCE_NAME, DEVICES_FROM, NODE_SELECTOR)
-    return definition.config, *(definition.annotations.get(key) for key in keys)
+    read = (*consent.ANNOTATIONS, RESOURCE_NAME, *keys, DEVICES_FROM, NODE_SELECTOR)
+    return definition.config, *(definition.annotations.get(key) for key in read)
 
 
 def judge_author(

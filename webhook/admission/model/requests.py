@@ -40,7 +40,7 @@ class Read(NamedTuple):
 
 
 class SentPod(Protocol):
-    """A pod whose bytes are decoded on request."""
+    """A pod, or the pod of a template, whose bytes are decoded on request."""
 
     def read(self) -> dict[str, Any]:
         """Return the whole pod as plain JSON."""
@@ -82,9 +82,11 @@ class Object(NamedTuple):
     the pod that it would create. `config` is `spec.config` of a definition, None when absent; it may have any JSON
     type, because a file may hold values that the API server would refuse. `spec` is the whole spec of a policy or of
     the configuration as plain JSON; of a ResourceClaim, a claim template or a DeviceClass it is a value of
-    `dra.claims`; of other kinds it is None. `sent` is the pod as it was sent, which most decisions never decode.
-    `node_name` is the node of a pod, "" until it is scheduled. `devices` is None for an object without a pod.
-    `namespace` is the one that the object itself names; "" in a file that leaves it to kubectl.
+    `dra.claims`; of other kinds it is None. `sent` is the pod, or the pod of a template, as it was sent; most decisions
+    never decode it. `node_name` is the node of a pod, "" until it is scheduled. `devices` is None for an object without
+    a pod. `own_annotations` are those of a workload that no pod gets, by their path; `is_host_network`: the pod uses
+    the node's network namespace; `has_started`: a pod that was stored has a sandbox with its networks. `namespace` is
+    the one that the object itself names; "" in a file that leaves it to kubectl.
     """
 
     name: str = ""
@@ -99,6 +101,9 @@ class Object(NamedTuple):
     node_name: str = ""
     devices: SentDevices | None = None
     namespace: str = ""
+    own_annotations: Mapping[str, Mapping[str, str]] = MappingProxyType({})
+    is_host_network: bool = False
+    has_started: bool = False
 
 
 class Request(NamedTuple):
@@ -135,14 +140,21 @@ class Request(NamedTuple):
 
 
 class NetworkUsers(NamedTuple):
-    """The running pods that use a network.
+    """The pods that use a network and have not ended.
 
-    `own` counts those in the network's own namespace, and `names` has the names of some of them.
+    `own` counts those in the network's own namespace, and `names` has the names of some of them. `waiting` counts those
+    that have nothing attached yet.
     """
 
     total: int = 0
     own: int = 0
     names: tuple[str, ...] = ()
+    waiting: int = 0
+
+    @property
+    def attached(self) -> int:
+        """The number of pods that have the network."""
+        return self.total - self.waiting
 
 
 NO_USERS = NetworkUsers()

@@ -27,7 +27,7 @@ RULES = {
     "Exempt": "the author is exempt from the rules about definitions",
     "MultusGate": "Multus' own settings on the nodes would refuse the network",
     "NamespaceLabelProtected": "a user who is not listed changes a label of a namespace that decisions depend on",
-    "NetworkInUse": "running pods use the network that is deleted or changed",
+    "NetworkInUse": "pods use the network that is deleted or changed",
     "NetworkStatusProtected": "a user who is not a node or a status writer writes network-status",
     "NodePolicyUnavailable": "the node has no access rules to decide with",
     "NotWithinDefinitionRule": "an Allow rule governs, and the definition uses what the rule does not list",
@@ -100,6 +100,11 @@ RULES = {
     "node-selector-value": "a definition's node selector is not one label",
     "resource-name": "a definition names a resource that no device plugin can have",
     "resource-shortfall": "the pod requests fewer devices than its networks need",
+    # pods and workloads as a whole, wording.podtext
+    "annotation-place": "an annotation for pods is on a workload itself, where nobody reads it",
+    "host-network": "a pod with hostNetwork asks for networks, which nobody attaches",
+    "no-hotplug": "the networks of a running pod change, and no program attaches them before it is created again",
+    "template-pods": "the pods of a template will be refused for what /mutate finds",
     # how much one object may ask for, limits
     "limit-containers": "a pod that gets devices from its networks has more containers than the limit",
     "limit-definition-bytes": "a CNI configuration is longer than the limit",
@@ -195,6 +200,11 @@ _PODS: Mapping[str, Outcome] = {
         "attaches", "attaches", "source: Multus gives an empty address, which host-local and static take for none"
     ),
     **_same("attaches", "bandwidth-empty", "port-mappings-empty", seen="run: bandwidth, portmap"),
+    # pods and templates as a whole
+    "annotation-place": Outcome("differs", "differs", "source: nobody reads it there; the pods start without it"),
+    "host-network": Outcome("attaches", "attaches", "source: containerd and CRI-O run no CNI plugin for such a pod"),
+    "no-hotplug": Outcome("differs", "differs", "source: a running pod keeps its networks, unless a controller acts"),
+    "template-pods": Outcome("differs", "differs", "decision: the pods are judged when they are created"),
     # the plan
     "capability-missing": Outcome("fails", "attaches without it", "kubelet: portMappings"),
     "capability-undeclared": Outcome("attaches", "attaches", "kubelet: bridge, host-local, static in CNI_ARGS"),

@@ -147,6 +147,8 @@ CODES: Mapping[str, Outcome] = {
     "NAD618": Outcome("attaches", "differs", "kubelet: Multus 4.3 leaves the route; source: older ones move it"),
     "NAD619": Outcome("attaches", "fails", "kubelet"),
     "NAD640": Outcome("attaches", "fails", "run: portmap; source: Multus types/types.go"),
+    "NAD620": _same("attaches without it", "run: portmap serves the first port alone"),
+    "NAD621": _same("differs", "run: portmap; one of the networks may have another IP family"),
     "NAD641": _same("fails", "run"),
 }
 """The outcome of every code. NAD1xx to NAD5xx are about definitions, NAD6xx about pods.

@@ -95,7 +95,7 @@ class Configuration:
     `injection`: None if /mutate changes no pod, and /validate does not check its work. `plugins`: None if only
     the envelope of CNI configurations is checked, and requests of pods are not compared with their networks. `drivers`:
     None if claims are not checked. `limits`: how much one object may ask for. `attached_by`: who attaches, one of
-    `netspec.attachers.ATTACHERS`.
+    `netspec.attachers.ATTACHERS`. `hotplug`: a controller of the cluster attaches networks to pods that run.
     """
 
     injection: Injection | None = field(default_factory=Injection)
@@ -103,6 +103,7 @@ class Configuration:
     drivers: Drivers | None = None
     limits: ReviewLimits = DEFAULTS
     attached_by: str = MULTUS
+    hotplug: bool = False
 
 
 class DecisionMemory(Protocol):
