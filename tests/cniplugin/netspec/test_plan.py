@@ -25,6 +25,7 @@ from cniplugin.netspec.plan import (
     way_of,
 )
 from cniplugin.netspec.selection import NetworkSelectionElement
+from tests.paths import ROOT
 
 ALL = ["ips", "mac", "portMappings", "bandwidth", "infinibandGUID"]
 
@@ -202,11 +203,13 @@ def test_multus_takes_one_gateway_of_a_family(gateways: list[str], *, is_refused
         assert plan(asked, lookup(network("a")), attached_by=MULTUS).attachments
 
 
-def test_every_row_of_the_table_says_what_differs() -> None:
+def test_every_row_of_the_table_says_what_differs_and_is_in_the_page() -> None:
+    page = (ROOT / "docs/conformance.md").read_text()
     for name, fact in FACTS.items():
         assert len({value_of(name, attacher) for attacher in ATTACHERS}) > 1
-        assert fact.what
-        assert fact.source
+        assert f"| {fact.what} | {fact.nadmit}" in page
+        assert f"| {fact.multus} | {fact.source} |" in page
+    assert page.partition("## Who attaches")[2].partition("\n\nNot in")[0].count("\n| ") == len(FACTS) + 2
 
 
 def test_a_configuration_on_disk_is_checked_by_the_node() -> None:
