@@ -88,8 +88,7 @@ def check(
     network_namespace: str,
     config: Path | None,
     plugin_schemas: Path | None,
-    attached_by: str,
-    **rules_given: Any,
+    **given: Any,
 ) -> None:
     """Find everything in PATHs that the webhook would refuse or warn of, with file, line and column.
 
@@ -122,8 +121,8 @@ def check(
         raise click.UsageError("Give either PATHs or --cluster.")
     if kubeconfig is not None and not cluster:
         raise click.UsageError("--kubeconfig belongs to --cluster.")
-    configuration = configuration_of(config, plugin_schemas, attached_by)
-    judging = partial(_judged, given=rules_given, configuration=configuration, networks=network_namespace)
+    configuration = configuration_of(config, plugin_schemas, given["attached_by"])
+    judging = partial(_judged, given=given, configuration=configuration, networks=network_namespace)
     if cluster:
         found = _read_cluster(kubeconfig)
         report, problems = _report_of_cluster(found, judging), list[Problem]()

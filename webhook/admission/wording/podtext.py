@@ -46,7 +46,7 @@ _OF_PODS = ("metadata.", "spec.")
 
 def given_networks_refused(judged: Decision, origin: str) -> AdmissionWarning:
     """Warn that the pods of a template will be refused for networks that `origin` gives them."""
-    why = f": {judged.causes[0].message.splitlines()[0]}" if judged.causes else ""
+    why = f": {judged.causes[0].message.partition('\n')[0]}" if judged.causes else ""
     return AdmissionWarning("", f"its pods will be refused: they get networks from {origin}{why}", PODS_REFUSED)
 
 
