@@ -46,7 +46,8 @@ _OF_PODS = ("metadata.", "spec.")
 
 def given_networks_refused(judged: Decision, origin: str) -> AdmissionWarning:
     """Warn that the pods of a template will be refused for networks that `origin` gives them."""
-    why = f": {judged.causes[0].message.partition('\n')[0]}" if judged.causes else ""
+    first, _, _ = judged.causes[0].message.partition("\n") if judged.causes else ("", "", "")
+    why = f": {first}" if first else ""
     return AdmissionWarning("", f"its pods will be refused: they get networks from {origin}{why}", PODS_REFUSED)
 
 
