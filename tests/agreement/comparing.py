@@ -96,9 +96,10 @@ def _mac(text: object) -> str:
 
 def outcome(case: Case, node: Attached) -> str:
     """Return the node's result in words."""
-    missing = [] if node.error else lacks(case, node)
+    if node.error:
+        return f"failed: {node.error}"
+    missing = lacks(case, node)
     shown = f"attached otherwise: {'; '.join(missing)}" if missing else _shown(case, node.interfaces)
-    shown = f"failed: {node.error}" if node.error else shown
     return f"{shown} (and DEL failed: {node.kept})" if node.kept else shown
 
 
