@@ -10,7 +10,7 @@ INSTALL_VENV = if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; \
 	else echo "make: $(PYTHON) has no venv; on Debian: apt-get install python3-venv" >&2; exit 1; fi
 
 .DEFAULT_GOAL := help
-.PHONY: help venv packages node-bundle demo test cover check bench fuzz image-requirements image format golden clean
+.PHONY: help venv packages node-bundle demo test agreement cover check bench fuzz image-requirements image format golden clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
@@ -43,10 +43,13 @@ packages: ## install the Debian packages for the tests of the node (as root)
 REAL_API := $(KUBEBUILDER_ASSETS)$(wildcard /usr/local/kubebuilder/bin/kube-apiserver)
 WORKERS ?= $(if $(REAL_API),0,auto)
 # pytest keeps the rewritten tests, so that the next run collects them in a third of the time.
-test cover: export PYTHONDONTWRITEBYTECODE :=
+test cover agreement: export PYTHONDONTWRITEBYTECODE :=
 
 test: $(STAMP) packages ## run every test, one worker a core; PYTEST_ARGS="-k annotation" for some, WORKERS=0 for one process
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
+
+agreement: $(STAMP) packages ## compare the webhook's verdicts with what nodes do, as root; MULTUS=path tries Multus too, ONLY="pods/" some cases
+	$(BIN)/python -m tests.agreement $(if $(MULTUS),--multus $(MULTUS)) $(if $(ONLY),--only '$(ONLY)')
 
 cover: $(STAMP) ## check that the fast tests of the access rules take every branch
 	$(BIN)/python -m pytest -q -m 'not slow' --hypothesis-seed=0 tests/cniplugin/access \

@@ -331,6 +331,11 @@ class _Server(ThreadingHTTPServer):
         """Ignore clients that go away."""
 
 
+def _decode(body: bytes, headers: Mapping[str, str]) -> Any:
+    """Return the value of a body; None without one, and for protobuf, which Multus sends."""
+    return json.loads(body) if body and "protobuf" not in headers.get("content-type", "") else None
+
+
 def _server_context(keys: Keys, client_ca: str) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     with tempfile.NamedTemporaryFile("w", encoding="ascii") as file:  # `ssl` loads a certificate from a file only
@@ -383,7 +388,7 @@ class _Handler(BaseHTTPRequestHandler):
         api = self.server_state
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         headers = {key.lower(): value for key, value in self.headers.items()}
-        request = Request(self.command, self.path, headers, json.loads(body) if body else None)
+        request = Request(self.command, self.path, headers, _decode(body, headers))
         with api.changed:
             api.requests.append(request)
             answer = api.answer_to(request)
