@@ -165,8 +165,13 @@ def _reported() -> Iterator[Case]:
 
 
 def _examples() -> Iterator[Case]:
+    """Yield a case for each object of the examples; a pod has the definitions of its file."""
     for path in sorted((EXAMPLES / "networks").glob("*.yaml")):
-        yield _of_objects(f"examples/{path.stem}", list(_objects(path)))
+        objects = list(_objects(path))
+        definitions = [item for item in objects if _is_definition(item)]
+        for item in objects:
+            title = f"examples/{path.stem}: {item['metadata']['name']}"
+            yield _of_objects(title, [item] if _is_definition(item) else [*definitions, item])
 
 
 def _of_objects(title: str, objects: Sequence[Mapping[str, Any]]) -> Case:
