@@ -18,7 +18,9 @@ from cniplugin.netspec.netattachdef import RESOURCE_NAME
 from webhook.admission.plugins import chaining
 from webhook.admission.plugins.decoding import IPAM_ENVELOPE, Budget, Decoded, Decoder, OutOfBudgetError
 from webhook.admission.plugins.findings import Findings, PluginFinding
+from webhook.admission.plugins.foreignkeys import ForeignKeys
 from webhook.admission.plugins.placement import Placed, constraint_findings
+from webhook.admission.plugins.routegateways import route_findings
 from webhook.admission.plugins.rules.registry import RULES
 from webhook.admission.plugins.schema import PluginChecks, PluginSchema
 
@@ -74,6 +76,8 @@ def _within_budget(config: NetworkConfigList, *, has_resource: bool, checks: Plu
 
 def _network(config: NetworkConfigList, *, has_resource: bool, checks: PluginChecks) -> Findings:
     walk = _Walk(config, has_resource=has_resource, checks=checks)
+    if config.is_list:
+        yield from chaining.list_level_findings(config.conf, checks.schemas)
     for index, plugin in enumerate(config.plugins):
         walk.budget.spend(PLUGIN_VALUES)
         path = f"plugins[{index}]" if config.is_list else ""
@@ -86,7 +90,8 @@ def _network(config: NetworkConfigList, *, has_resource: bool, checks: PluginChe
 class _Walk:
     """The state of one walk over a network.
 
-    `earlier`: types of the plugins already passed, and whether each has a schema. `reported`: types without a schema
+    `earlier`: types of the plugins already passed, and whether each has a schema. `maker`: the main plugin
+    that has made the interface. `reported`: types without a schema
     that have a finding already.
     """
 
@@ -95,6 +100,7 @@ class _Walk:
         self.has_resource = has_resource
         self.checks = checks
         self.earlier: dict[str, bool] = {}
+        self.maker: PluginSchema | None = None
         self.reported: set[str] = set()
         self.budget = Budget(checks.values_max)
 
@@ -116,20 +122,27 @@ class _Walk:
             return
         is_all_known = all(key in schema.keys or key in ENVELOPE for key in plugin.conf)
         misplaced = {} if is_all_known else self._misplaced(ipam)
-        decoder = Decoder(schema.type, ENVELOPE, self.budget, misplaced=misplaced)
+        foreign = None if is_all_known else ForeignKeys(self.checks.schemas.values(), schema, inside_ipam=False)
+        decoder = Decoder(schema.type, ENVELOPE, self.budget, misplaced=misplaced, foreign=foreign)
         yield from decoder.decode(plugin.conf, schema.keys, path, placed.values)
         placed.values["ipam"] = inner = Decoded()
         inner["type"] = plugin.ipam_type
         yield from _findings_of(placed)
+        yield from chaining.version_findings(placed)
+        yield from chaining.old_result_findings(placed)
+        yield from chaining.interface_findings(placed, self.maker)
+        yield from chaining.untyped_ipam_findings(placed, plugin.conf)
+        if self.maker is None and chaining.makes_interface(placed):
+            self.maker = schema
         yield from chaining.predecessor_findings(placed)
         yield from chaining.requirement_findings(placed, has_resource=self.has_resource)
         yield from chaining.misspelt_findings(placed, self.budget)
         if ipam is not None or plugin.ipam_type is None:
             yield from chaining.capability_findings(placed, ipam)
         if plugin.ipam_type is not None and schema.ipam != "unused":
-            yield from self._ipam(plugin, ipam, join(path, "ipam"))
+            yield from self._ipam(plugin, schema, ipam, join(path, "ipam"))
 
-    def _ipam(self, plugin: PluginConfig, schema: PluginSchema | None, path: str) -> Findings:
+    def _ipam(self, plugin: PluginConfig, main: PluginSchema, schema: PluginSchema | None, path: str) -> Findings:
         name = plugin.ipam_type or ""
         if name in self.checks.exempt:
             return
@@ -138,9 +151,12 @@ class _Walk:
             yield from self.unknown_type(name, path) if known is None else chaining.no_ipam_findings(known, path)
             return
         placed = self._placed(plugin, schema, path)
-        decoder = Decoder(schema.type, IPAM_ENVELOPE, self.budget, misplaced={})
+        foreign = ForeignKeys(self.checks.schemas.values(), schema, inside_ipam=True)
+        decoder = Decoder(schema.type, IPAM_ENVELOPE, self.budget, misplaced={}, foreign=foreign)
         yield from decoder.decode(plugin.conf["ipam"], schema.keys, path, placed.values)
         yield from _findings_of(placed)
+        yield from chaining.version_findings(placed)
+        yield from route_findings(placed, main)
 
     def _placed(self, plugin: PluginConfig, schema: PluginSchema, path: str) -> Placed:
         return Placed(

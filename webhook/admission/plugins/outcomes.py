@@ -62,6 +62,12 @@ CODES: Mapping[str, Outcome] = {
         "NAD301", "NAD302", "NAD303", "NAD304", "NAD305", "NAD306", "NAD307", "NAD308", "NAD309", "NAD311",
         "NAD401", "NAD402", "NAD601", "NAD602", "NAD603", "NAD604", "NAD605", "NAD606", "NAD613", "NAD614", "NAD615",
     )},
+    **{code: _same("fails", "run") for code in ("NAD112", "NAD114", "NAD313", "NAD408")},
+    "NAD315": _same("fails", "source"),
+    "NAD113": _same("differs", "run"),
+    **{code: _same("differs", "source") for code in ("NAD314", "NAD316", "NAD409", "NAD510")},
+    **{code: _same("attaches without it", "source") for code in ("NAD115", "NAD116")},
+    "NAD117": _same("attaches without it", "run"),
     "NAD108": _same("not allowed", "setting unknownTypes"),
     **{code: _same("attaches without it", "run") for code in (
         "NAD104", "NAD109", "NAD404", "NAD405", "NAD407", "NAD608",

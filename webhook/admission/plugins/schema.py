@@ -26,6 +26,8 @@ Format = Literal["mac", "ip", "cidr", "destination", "ifname", "link", "decimal"
 
 `destination`: of a route. `ifname`: of an interface that is made; `link`: of one that is looked up.
 """
+MakesInterface = Literal["always", "differs", "never"]
+"""`differs`: by its device, as one that DPDK drives has no interface in the pod; or nobody has looked."""
 IpamUse = Literal["required", "first", "optional", "unused"]
 """`first`: only the first plugin of a list needs IPAM, because later ones may find addresses in the earlier result."""
 State = Literal["set", "unset", "present", "absent"]
@@ -153,7 +155,8 @@ class PluginSchema:
     `about`: what it does, in one line. `cni_versions`: those that it speaks, () if that is not known. `cni_args`: the
     variables of CNI_ARGS that it reads, IP and MAC. `reads_pod`: keys of the selection that it, or its controller,
     takes from the pod's annotation itself, such as ips; no capability is needed for them. `counted`: its resource name
-    is a node resource that only counts, so no device comes with it.
+    is a node resource that only counts, so no device comes with it. `interface`: whether a main plugin makes the
+    interface with the name that the runtime gives, so that no other one in the list can.
     """
 
     type: str
@@ -179,6 +182,7 @@ class PluginSchema:
     cni_args: frozenset[Literal["IP", "MAC"]] = frozenset()
     reads_pod: frozenset[str] = frozenset()
     counted: bool = False
+    interface: MakesInterface = "differs"
 
 
 UNKNOWN_TYPES = ("Warn", "Refuse", "Off")

@@ -65,5 +65,7 @@ def test_every_code_of_a_refusal_has_a_case() -> None:
 
 
 def test_an_unknown_plugin_may_make_what_a_later_one_needs() -> None:
-    assert codes({"plugins": [{"type": "calico"}, {"type": "bandwidth"}]}) == ["NAD107"]
-    assert codes({"plugins": [{"type": "calico"}, {"type": "firewall", "ingressPolicy": "same-bridge"}]}) == ["NAD107"]
+    assert codes({"cniVersion": "1.0.0", "plugins": [{"type": "calico"}, {"type": "bandwidth"}]}) == ["NAD107"]
+    assert codes(
+        {"cniVersion": "1.0.0", "plugins": [{"type": "calico"}, {"type": "firewall", "ingressPolicy": "same-bridge"}]}
+    ) == ["NAD107"]
