@@ -78,6 +78,7 @@ class _Spec(PodSpec, rename="camel", frozen=True, gc=False):
     service_account_name: str | None = None  # Pod
     node_name: Any = None  # Pod; another kind may have any type here
     config: Any = None  # NetworkAttachmentDefinition
+    capital_config: Any = msgspec.field(name="Config", default=None)  # the same, misspelt
     template: _Template | None = None  # Deployment, StatefulSet, DaemonSet, ReplicaSet, ReplicationController, Job
     job_template: _JobTemplate | None = None  # CronJob
 
@@ -376,6 +377,7 @@ def _object(read: _Object | _WithSpec | _Unread, kind: str, body: bytes | None =
         _SentPod(body, read) if body is not None and kind == POD.kind else None,
         node if isinstance(node := read.spec.node_name if read.spec else None, str) else "",
         None if spec is None else _SentDevices(spec),
+        read.spec is not None and read.spec.config is None and read.spec.capital_config is not None,
     )
 
 

@@ -84,6 +84,7 @@ class Object(NamedTuple):
     the configuration as plain JSON; of a ResourceClaim, a claim template or a DeviceClass it is a value of
     `dra.claims`; of other kinds it is None. `sent` is the pod as it was sent, which most decisions never decode.
     `node_name` is the node of a pod, "" until it is scheduled. `devices` is None for an object without a pod.
+    `has_capital_config`: a definition has `spec.Config` and not `spec.config`.
     """
 
     name: str = ""
@@ -97,6 +98,7 @@ class Object(NamedTuple):
     sent: SentPod | None = None
     node_name: str = ""
     devices: SentDevices | None = None
+    has_capital_config: bool = False
 
 
 class Request(NamedTuple):
