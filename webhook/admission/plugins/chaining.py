@@ -137,10 +137,10 @@ def untyped_ipam_findings(placed: Placed, conf: Mapping[str, object]) -> Finding
         yield PluginFinding(code="NAD117", path=placed.where("ipam"), detail=detail, fix=fix)
 
 
-def list_level_findings(conf: Mapping[str, object], schemas: Mapping[str, PluginSchema]) -> Findings:
+def list_level_findings(conf: Mapping[str, object], schemas: Mapping[str, PluginSchema], budget: Budget) -> Findings:
     """Yield keys of plugins that stand beside `plugins`: the runtime passes a plugin its own object (CNI 1.1 §3)."""
     for key, value in conf.items():
-        if key in LIST_KEYS or value is None:
+        if key in LIST_KEYS or value is None or not budget.spend_lookup():
             continue
         if key in PLUGIN_KEYS or any(key in schema.keys for schema in schemas.values()):
             detail = 'nothing reads this key beside "plugins", so it has no effect'

@@ -77,7 +77,7 @@ def _within_budget(config: NetworkConfigList, *, has_resource: bool, checks: Plu
 def _network(config: NetworkConfigList, *, has_resource: bool, checks: PluginChecks) -> Findings:
     walk = _Walk(config, has_resource=has_resource, checks=checks)
     if config.is_list:
-        yield from chaining.list_level_findings(config.conf, checks.schemas)
+        yield from chaining.list_level_findings(config.conf, checks.schemas, walk.budget)
     for index, plugin in enumerate(config.plugins):
         walk.budget.spend(PLUGIN_VALUES)
         path = f"plugins[{index}]" if config.is_list else ""
